@@ -1,0 +1,302 @@
+//! From what is written to what is meant: every value checked, every problem with its place.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::time::Duration;
+
+use toml::Spanned;
+use url::Url;
+
+use super::extract::{Column, Extractor};
+use super::limits::{Limit, Limits, Provider, Rate};
+use super::syntax::{InputSyntax, JobSyntax, LimitSyntax, LimitsSyntax, OutputSyntax, RequestSyntax, RetrySyntax};
+use super::units::{parse_bytes, parse_duration, parse_rate, parse_share};
+use super::{Compression, Failure, Format, Input, Job, JobError, Method, Output, OutputFormat, Request, Retry, limit_key};
+use crate::secrets::SecretRef;
+use crate::template::{Place, Template};
+
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
+const DEFAULT_MAX_RESPONSE: u64 = 10 << 20;
+const DEFAULT_RATE: Rate = Rate::PerSecond(10.0);
+const DEFAULT_ATTEMPTS: u32 = 5;
+const DEFAULT_MAX_WAIT: Duration = Duration::from_secs(600);
+/// Columns that the output always has.
+const OWN_COLUMNS: [&str; 2] = ["error", "error_detail"];
+
+pub(super) fn job(syntax: JobSyntax, text: &str, file: &str) -> Result<Job, JobError> {
+    let place = File { text, file };
+    let request = place.request(syntax.request)?;
+    let limits = place.limits(syntax.limits)?;
+    let mut job = Job {
+        input: place.input(syntax.input)?,
+        output: place.output(syntax.output)?,
+        retry: place.retry(syntax.retry)?,
+        failure: Failure { tolerated: place.optional(syntax.failure.tolerated.as_ref(), 1.0, |text| parse_share(text))? },
+        secrets: BTreeMap::new(),
+        text: text.to_owned(),
+        file: file.to_owned(),
+        request,
+        limits,
+    };
+    let mut table = BTreeMap::new();
+    for (name, reference) in &syntax.secrets.0 {
+        table.insert(name.clone(), place.value(reference, |text| SecretRef::parse(text))?);
+    }
+    let named: BTreeSet<String> = job.templates().flat_map(Template::secrets).cloned().collect();
+    if job.limits.by.as_ref().is_some_and(|by| !by.secrets().is_empty()) {
+        return Err(job.error_at("by", "a limit cannot count by a secret"));
+    }
+    if !named.is_empty() && job.request.fixed_host.is_none() && job.request.secret_hosts.is_empty() {
+        let message = "the line decides the host and the request carries a secret: name the hosts that may receive it, [request] secret_hosts = [\"api.example.com\"]";
+        return Err(job.error_at("url", message));
+    }
+    job.secrets = named.into_iter().map(|name| (name.clone(), table.remove(&name).unwrap_or(SecretRef::Env(name)))).collect();
+    Ok(job)
+}
+
+/// Every column a template names must be one of the input's.
+pub(super) fn columns(job: &Job, columns: &[String]) -> Result<(), JobError> {
+    for template in job.templates() {
+        for variable in template.variables() {
+            if !columns.contains(variable) {
+                let known = columns.iter().take(20).map(String::as_str).collect::<Vec<_>>().join(", ");
+                let message = format!("the template names the column {variable:?}, which the input does not have; it has: {known}");
+                let at = job.text.find(template.source()).map_or(0, |start| start + find_word(template.source(), variable));
+                return Err(JobError::at(&job.text, &job.file, &(at..at), message));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// No two columns of the output may share a name.
+pub(super) fn output(job: &Job, columns: &[String]) -> Result<(), JobError> {
+    let mut taken: BTreeSet<&str> = BTreeSet::new();
+    for name in columns {
+        if OWN_COLUMNS.contains(&name.as_str()) {
+            return Err(job.error_at(
+                "[input]",
+                format!("the input has a column {name:?}, which is a column of every output: rename it in the input"),
+            ));
+        }
+        if !taken.insert(name) {
+            return Err(job.error_at("[input]", format!("the input has two columns {name:?}: rename one, or set [input] header = false")));
+        }
+    }
+    for name in job.output.columns.names() {
+        if !taken.insert(name) {
+            return Err(job.error_at(name, format!("the output column {name:?} is also a column of the input: give it another name")));
+        }
+    }
+    Ok(())
+}
+
+struct File<'a> {
+    text: &'a str,
+    file: &'a str,
+}
+
+impl File<'_> {
+    fn error(&self, span: &Range<usize>, message: impl Into<String>) -> JobError {
+        JobError::at(self.text, self.file, span, message)
+    }
+
+    /// Reads a value; what is wrong with it is said at its place.
+    fn value<V, T>(&self, written: &Spanned<V>, read: impl FnOnce(&V) -> Result<T, String>) -> Result<T, JobError> {
+        read(written.get_ref()).map_err(|message| self.error(&written.span(), message))
+    }
+
+    fn optional<V, T>(&self, written: Option<&Spanned<V>>, default: T, read: impl FnOnce(&V) -> Result<T, String>) -> Result<T, JobError> {
+        written.map_or(Ok(default), |written| self.value(written, read))
+    }
+
+    fn input(&self, syntax: InputSyntax) -> Result<Input, JobError> {
+        let format = |text: &String| match text.as_str() {
+            "text" => Ok(Some(Format::Text)),
+            "csv" => Ok(Some(Format::Csv)),
+            "tsv" => Ok(Some(Format::Tsv)),
+            "jsonl" => Ok(Some(Format::Jsonl)),
+            other => Err(format!("{other:?} is no format: write text, csv, tsv or jsonl")),
+        };
+        let compression = |text: &String| match text.as_str() {
+            "none" => Ok(Some(Compression::None)),
+            "gzip" => Ok(Some(Compression::Gzip)),
+            "zstd" => Ok(Some(Compression::Zstd)),
+            "bzip2" => Ok(Some(Compression::Bzip2)),
+            other => Err(format!("{other:?} is no compression: write none, gzip, zstd or bzip2")),
+        };
+        let delimiter = |text: &String| match text.as_bytes() {
+            [byte] if !matches!(byte, b'"' | b'\r' | b'\n') => Ok(Some(*byte)),
+            _ => Err(format!("{text:?} is no delimiter: write one character, for example \";\"")),
+        };
+        Ok(Input {
+            format: self.optional(syntax.format.as_ref(), None, format)?,
+            compression: self.optional(syntax.compression.as_ref(), None, compression)?,
+            header: syntax.header.unwrap_or(true),
+            delimiter: self.optional(syntax.delimiter.as_ref(), None, delimiter)?,
+        })
+    }
+
+    fn request(&self, syntax: RequestSyntax) -> Result<Request, JobError> {
+        let method = |text: &String| match text.as_str() {
+            "GET" => Ok(Method::Get),
+            "POST" => Ok(Method::Post),
+            "PUT" => Ok(Method::Put),
+            "PATCH" => Ok(Method::Patch),
+            "DELETE" => Ok(Method::Delete),
+            other => Err(format!("{other:?} is no method: write GET, POST, PUT, PATCH or DELETE")),
+        };
+        let fixed_host = self.value(&syntax.url, |source| fixed_host(source))?;
+        let mut headers: Vec<(String, Template)> = Vec::new();
+        for (name, value) in &syntax.headers.0 {
+            let lower = name.to_ascii_lowercase();
+            let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+            if name.is_empty() || !name.bytes().all(token) {
+                return Err(self.error(&value.span(), format!("{name:?} is no header name")));
+            }
+            if matches!(lower.as_str(), "host" | "content-length" | "transfer-encoding" | "connection") {
+                return Err(self.error(&value.span(), format!("the header {name:?} is set by the client itself")));
+            }
+            if headers.iter().any(|(other, _)| *other == lower) {
+                return Err(self.error(&value.span(), format!("the header {name:?} is given twice")));
+            }
+            if value.get_ref().contains(['\r', '\n']) {
+                return Err(self.error(&value.span(), format!("the header {name:?} has a line break in its value")));
+            }
+            headers.push((lower, self.template(value, Place::Header)?));
+        }
+        let json_body = syntax.body.as_ref().is_some_and(|body| {
+            let content_type = headers.iter().find(|(name, _)| name == "content-type").map(|(_, value)| value.source());
+            match content_type {
+                Some(value) => value.contains("json"),
+                None => {
+                    matches!(body.get_ref().trim_start().as_bytes(), [b'{', second, ..] if !matches!(second, b'{' | b'%' | b'#'))
+                        || body.get_ref().trim_start().starts_with('[')
+                }
+            }
+        });
+        let body_place = if json_body { Place::Json } else { Place::Text };
+        Ok(Request {
+            method: self.optional(syntax.method.as_ref(), Method::Get, method)?,
+            url: self.template(&syntax.url, Place::Url)?,
+            fixed_host,
+            headers,
+            body: syntax.body.as_ref().map(|body| self.template(body, body_place)).transpose()?,
+            json_body,
+            timeout: self.optional(syntax.timeout.as_ref(), DEFAULT_TIMEOUT, |text| parse_duration(text))?,
+            allow: self.hosts(&syntax.allow)?,
+            secret_hosts: self.hosts(&syntax.secret_hosts)?,
+            idempotent: syntax.idempotent,
+            max_response: self.optional(syntax.max_response.as_ref(), DEFAULT_MAX_RESPONSE, |text| parse_bytes(text))?,
+        })
+    }
+
+    fn template(&self, source: &Spanned<String>, place: Place) -> Result<Template, JobError> {
+        self.value(source, |source| Template::new(source, place).map_err(|error| format!("bad template: {error}")))
+    }
+
+    fn hosts(&self, list: &[Spanned<String>]) -> Result<Vec<String>, JobError> {
+        let read = |host: &String| {
+            if host.is_empty() || host.contains("://") || host.contains(char::is_whitespace) {
+                Err(format!("{host:?} is no host: write a name or an address, without scheme and path"))
+            } else {
+                Ok(host.to_ascii_lowercase())
+            }
+        };
+        list.iter().map(|host| self.value(host, read)).collect()
+    }
+
+    fn output(&self, syntax: OutputSyntax) -> Result<Output, JobError> {
+        let format = |text: &String| match text.as_str() {
+            "csv" => Ok(Some(OutputFormat::Csv)),
+            "jsonl" => Ok(Some(OutputFormat::Jsonl)),
+            other => Err(format!("{other:?} is no output format: write csv or jsonl")),
+        };
+        let mut columns = Vec::new();
+        for (name, source) in &syntax.columns.0 {
+            if OWN_COLUMNS.contains(&name.as_str()) {
+                return Err(self.error(&source.span(), format!("{name:?} is a column of every output: give this one another name")));
+            }
+            columns.push(self.value(source, |source| Column::new(name, source))?);
+        }
+        Ok(Output { format: self.optional(syntax.format.as_ref(), None, format)?, columns: Extractor::new(columns) })
+    }
+
+    fn limits(&self, syntax: LimitsSyntax) -> Result<Limits, JobError> {
+        let mut limits = Limits {
+            by: syntax.by.as_ref().map(|by| self.template(by, Place::Text)).transpose()?,
+            providers: Vec::new(),
+            default: Limit::new(DEFAULT_RATE, None),
+        };
+        for (name, limit) in syntax.limits {
+            if name == "default" {
+                limits.default = self.limit(&limit, Some(DEFAULT_RATE))?;
+                continue;
+            }
+            if name.contains("://") || (name.contains('*') && (!name.starts_with("*.") || name[1..].contains('*'))) {
+                return Err(
+                    self.error(&limit.span(), format!("{name:?} names no provider: write a host, host:port, *.domain, or a value of `by`"))
+                );
+            }
+            let name = if limits.by.is_some() { name } else { name.to_ascii_lowercase() };
+            limits.providers.push(Provider { name, limit: self.limit(&limit, None)? });
+        }
+        Ok(limits)
+    }
+
+    fn limit(&self, syntax: &Spanned<LimitSyntax>, default: Option<Rate>) -> Result<Limit, JobError> {
+        let LimitSyntax { rate, in_flight } = syntax.get_ref();
+        let rate = match (rate, default) {
+            (Some(rate), _) => self.value(rate, |text| parse_rate(text))?,
+            (None, Some(default)) => default,
+            (None, None) => return Err(self.error(&syntax.span(), "a rate is missing: write rate = \"10/s\", or rate = \"unlimited\"")),
+        };
+        let in_flight = in_flight.as_ref().map(|written| self.value(written, |n| positive(*n, "in_flight", 10_000))).transpose()?;
+        Ok(Limit::new(rate, in_flight))
+    }
+
+    fn retry(&self, syntax: RetrySyntax) -> Result<Retry, JobError> {
+        Ok(Retry {
+            attempts: self.optional(syntax.attempts.as_ref(), DEFAULT_ATTEMPTS, |n| positive(*n, "attempts", 100))?,
+            max_wait: self.optional(syntax.max_wait.as_ref(), DEFAULT_MAX_WAIT, |text| parse_duration(text))?,
+        })
+    }
+}
+
+fn positive(n: i64, what: &str, most: u32) -> Result<u32, String> {
+    match u32::try_from(n) {
+        Ok(n) if (1..=most).contains(&n) => Ok(n),
+        _ => Err(format!("{what} = {n} must be from 1 to {most}")),
+    }
+}
+
+/// The host of every URL that the template can render, if no placeholder can change it.
+fn fixed_host(source: &str) -> Result<Option<String>, String> {
+    let start = ["{{", "{%", "{#"].iter().filter_map(|mark| source.find(mark)).min();
+    let literal = &source[..start.unwrap_or(source.len())];
+    if literal.is_empty() && start.is_some() {
+        return Ok(None);
+    }
+    let Some((scheme, rest)) = literal.split_once("://") else {
+        return Err(format!("the URL {source:?} must begin with http://, https:// or a placeholder"));
+    };
+    if !matches!(scheme.to_ascii_lowercase().as_str(), "http" | "https") {
+        return Err(format!("{scheme:?} is not a scheme that can be requested: write http or https"));
+    }
+    let authority = match rest.find(['/', '?', '#', '\\']) {
+        Some(end) => &rest[..end],
+        None if start.is_none() => rest,
+        None => return Ok(None),
+    };
+    let url = Url::parse(&format!("{scheme}://{authority}/")).map_err(|error| format!("bad URL {source:?}: {error}"))?;
+    Ok(Some(limit_key(&url)))
+}
+
+/// Where a name stands as a whole word.
+fn find_word(text: &str, word: &str) -> usize {
+    let boundary = |c: Option<char>| !c.is_some_and(|c| c.is_alphanumeric() || c == '_');
+    let found = text
+        .match_indices(word)
+        .find(|(at, _)| boundary(text[..*at].chars().next_back()) && boundary(text[at + word.len()..].chars().next()));
+    found.map_or(0, |(at, _)| at)
+}

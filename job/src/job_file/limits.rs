@@ -1,0 +1,160 @@
+//! `[limits]`: who may be asked how often.
+
+use crate::template::Template;
+
+/// `[limits]`
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// `by`: what a limit counts; default the host of the rendered URL.
+    pub by: Option<Template>,
+    /// The named providers, in the file's order.
+    pub providers: Vec<Provider>,
+    /// `[limits.default]`: every other host, each on its own.
+    pub default: Limit,
+}
+
+/// A named provider: one limit for all its lines.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Provider {
+    /// Host, `host:port`, `*.domain`, or a value of `by`. Hosts are in lower case.
+    pub name: String,
+    /// Its limit.
+    pub limit: Limit,
+}
+
+/// How often, and how many at once.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Limit {
+    /// Attempts; retries count too.
+    pub rate: Rate,
+    /// Requests under way at once, of the whole provider.
+    pub in_flight: u32,
+}
+
+/// Attempts a second.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Rate {
+    /// As many as the requests in flight allow.
+    Unlimited,
+    /// Above zero.
+    PerSecond(f64),
+}
+
+impl Rate {
+    /// Attempts a second, if limited.
+    pub fn per_second(self) -> Option<f64> {
+        match self {
+            Self::Unlimited => None,
+            Self::PerSecond(rate) => Some(rate),
+        }
+    }
+}
+
+impl Limit {
+    /// The default for `in_flight`: twice the rate per second, at least 1 and at most 100.
+    pub fn new(rate: Rate, in_flight: Option<u32>) -> Self {
+        let by_rate = || match rate {
+            Rate::Unlimited => 100,
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to 1..=100")]
+            Rate::PerSecond(rate) => (rate * 2.0).ceil().clamp(1.0, 100.0) as u32,
+        };
+        Self { rate, in_flight: in_flight.unwrap_or_else(by_rate) }
+    }
+
+    /// Workers at a time: one for every hundred requests in flight, and one below one request a second.
+    pub fn workers(&self) -> u32 {
+        match self.rate {
+            Rate::PerSecond(rate) if rate < 1.0 => 1,
+            _ => self.in_flight.div_ceil(100).max(1),
+        }
+    }
+
+    /// One worker's share: the sum over all workers stays within the limit.
+    pub fn share(&self) -> Self {
+        let workers = self.workers();
+        let rate = match self.rate {
+            Rate::Unlimited => Rate::Unlimited,
+            Rate::PerSecond(rate) => Rate::PerSecond(rate / f64::from(workers)),
+        };
+        Self { rate, in_flight: (self.in_flight / workers).max(1) }
+    }
+}
+
+impl Limits {
+    /// The named provider that a limit key belongs to. The key is a value of `by`, or the URL's `host` (`host:port`
+    /// where the port is not the scheme's own): the exact name wins, then the host without port, then the longest `*.domain`.
+    pub fn provider(&self, key: &str) -> Option<&Provider> {
+        let exact = |name: &str| self.providers.iter().find(|provider| provider.name == name);
+        if let Some(provider) = exact(key) {
+            return Some(provider);
+        }
+        if self.by.is_some() {
+            return None;
+        }
+        let host = host_of(key);
+        exact(host).or_else(|| {
+            let wild = self.providers.iter().filter(|provider| matches_domain(&provider.name, host));
+            wild.max_by_key(|provider| provider.name.len())
+        })
+    }
+}
+
+/// What a limit counts by where the job does not say: the URL's host in lower case, with the port where it is not the scheme's own.
+pub fn limit_key(url: &url::Url) -> String {
+    let host = url.host_str().unwrap_or_default().trim_end_matches('.');
+    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
+
+/// `host` of `host:port`; an IPv6 address keeps its brackets.
+pub(crate) fn host_of(key: &str) -> &str {
+    match key.rsplit_once(':') {
+        Some((host, port))
+            if !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) && (!host.contains(':') || host.ends_with(']')) =>
+        {
+            host
+        }
+        _ => key,
+    }
+}
+
+/// Whether a host lies below `*.domain`.
+fn matches_domain(pattern: &str, host: &str) -> bool {
+    pattern.strip_prefix('*').is_some_and(|domain| domain.starts_with('.') && host.len() > domain.len() && host.ends_with(domain))
+}
+
+/// Whether a host (with or without port) is in a list of `host`, `host:port` and `*.domain`.
+pub fn host_listed(list: &[String], key: &str) -> bool {
+    let host = host_of(key);
+    list.iter().any(|entry| entry == key || entry == host || matches_domain(entry, host))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limits(names: &[&str]) -> Limits {
+        let limit = Limit::new(Rate::PerSecond(1.0), None);
+        Limits { by: None, providers: names.iter().map(|name| Provider { name: (*name).to_owned(), limit }).collect(), default: limit }
+    }
+
+    #[test]
+    fn the_most_exact_name_wins() {
+        let limits = limits(&["*.com", "*.b.com", "a.b.com", "a.b.com:8080", "[::1]"]);
+        for (key, name) in
+            [("a.b.com:8080", "a.b.com:8080"), ("a.b.com:1", "a.b.com"), ("x.b.com", "*.b.com"), ("b.com", "*.com"), ("[::1]:80", "[::1]")]
+        {
+            assert_eq!(limits.provider(key).map(|provider| provider.name.as_str()), Some(name), "{key}");
+        }
+        assert!(limits.provider("com").is_none());
+    }
+
+    #[test]
+    fn workers_share_a_limit() {
+        let limit = Limit::new(Rate::PerSecond(1000.0), Some(250));
+        assert_eq!(limit.workers(), 3);
+        assert!(f64::from(limit.workers()) * limit.share().rate.per_second().expect("limited") <= 1000.0);
+        assert!(limit.workers() * limit.share().in_flight <= 250);
+        assert_eq!(Limit::new(Rate::PerSecond(0.5), Some(300)).workers(), 1);
+        assert_eq!(Limit::new(Rate::PerSecond(10.0), None).in_flight, 20);
+    }
+}

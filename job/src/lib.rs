@@ -1,0 +1,26 @@
+//! What the three steps must agree on, and no more: the job file, where objects lie,
+//! the messages of the state machine, the shapes of an item and of a result, and the
+//! stable error names.
+//!
+//! A step never looks into another step: everything they share is here.
+
+pub mod codes;
+pub mod item;
+pub mod job_file;
+pub mod keys;
+pub mod messages;
+pub mod objects;
+pub mod plan;
+pub mod record;
+pub mod row;
+pub mod secrets;
+pub mod template;
+
+pub use codes::{Code, ErrorName, StepError};
+pub use item::Item;
+pub use job_file::{Job, JobError};
+pub use keys::{FlushKey, Invocation, RunKeys};
+pub use objects::{Objects, StorageError, Upload};
+pub use plan::{Batch, LaneKind, Plan, PlannedLane};
+pub use record::Record;
+pub use row::Row;

@@ -1,0 +1,293 @@
+//! The few things the steps do with S3, with errors that say what, where and what to do.
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart, Delete, ObjectIdentifier};
+use bytes::{Bytes, BytesMut};
+
+use crate::codes::{ErrorName, StepError};
+
+/// Bytes of the first parts of an upload. S3 allows 10,000 parts of at least 5 MiB: parts grow by this much
+/// after every thousand, which is room for 440 GB.
+pub const PART_BYTES: usize = 8 << 20;
+
+/// A bucket, as the steps use it.
+#[derive(Debug, Clone)]
+pub struct Objects {
+    client: Client,
+    bucket: String,
+}
+
+/// One entry of a listing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The whole key.
+    pub key: String,
+    /// Bytes.
+    pub size: u64,
+}
+
+/// What a `HEAD` or `GET` tells about an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Facts {
+    /// Bytes.
+    pub size: u64,
+    /// The entity tag as sent, with quotes.
+    pub etag: String,
+}
+
+impl Objects {
+    /// The objects of one bucket.
+    pub fn new(client: Client, bucket: impl Into<String>) -> Self {
+        Self { client, bucket: bucket.into() }
+    }
+
+    /// Size and tag of an object, of one version if given.
+    ///
+    /// # Errors
+    /// As all of these: [`StorageError`].
+    pub async fn head(&self, key: &str) -> Result<Facts, StorageError> {
+        let output = self.client.head_object().bucket(&self.bucket).key(key).send().await.map_err(|e| self.error("read", key, e))?;
+        Ok(Facts { size: output.content_length().unwrap_or(0).max(0).cast_unsigned(), etag: output.e_tag().unwrap_or_default().to_owned() })
+    }
+
+    /// A whole object in memory.
+    pub async fn get(&self, key: &str) -> Result<Bytes, StorageError> {
+        collect(self.get_stream(key, None, None).await?).await.map_err(|e| self.body_error(key, e))
+    }
+
+    /// A whole object in memory, or `None` where there is none.
+    pub async fn find(&self, key: &str) -> Result<Option<Bytes>, StorageError> {
+        match self.get(key).await {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind == StorageErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Bytes `from..to` of an object in memory; empty for an empty range.
+    pub async fn get_range(&self, key: &str, from: u64, to: u64) -> Result<Bytes, StorageError> {
+        if from >= to {
+            return Ok(Bytes::new());
+        }
+        collect(self.get_stream(key, Some((from, to)), None).await?).await.map_err(|e| self.body_error(key, e))
+    }
+
+    /// A stream of an object: bytes `range.0..range.1` if given, of the version with this tag if given.
+    pub async fn get_stream(&self, key: &str, range: Option<(u64, u64)>, if_match: Option<&str>) -> Result<ByteStream, StorageError> {
+        let range = range.map(|(from, to)| format!("bytes={from}-{}", to.saturating_sub(1)));
+        let request = self.client.get_object().bucket(&self.bucket).key(key).set_range(range).set_if_match(if_match.map(str::to_owned));
+        Ok(request.send().await.map_err(|e| self.error("read", key, e))?.body)
+    }
+
+    /// Writes an object, replacing what was there.
+    pub async fn put(&self, key: &str, body: impl Into<Bytes>) -> Result<(), StorageError> {
+        let request = self.client.put_object().bucket(&self.bucket).key(key).body(ByteStream::from(body.into()));
+        request.send().await.map_err(|e| self.error("write", key, e))?;
+        Ok(())
+    }
+
+    /// Writes an object unless one is there: whether it was written.
+    pub async fn put_if_absent(&self, key: &str, body: impl Into<Bytes>) -> Result<bool, StorageError> {
+        let request = self.client.put_object().bucket(&self.bucket).key(key).if_none_match("*").body(ByteStream::from(body.into()));
+        match request.send().await.map_err(|e| self.error("write", key, e)) {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind == StorageErrorKind::Precondition => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Everything below a prefix, in key order.
+    pub async fn list(&self, prefix: &str) -> Result<Vec<Entry>, StorageError> {
+        let mut entries = Vec::new();
+        let mut token = None;
+        loop {
+            let request = self.client.list_objects_v2().bucket(&self.bucket).prefix(prefix).set_continuation_token(token);
+            let page = request.send().await.map_err(|e| self.error("list", prefix, e))?;
+            entries.extend(page.contents().iter().filter_map(|object| {
+                Some(Entry { key: object.key()?.to_owned(), size: object.size().unwrap_or(0).max(0).cast_unsigned() })
+            }));
+            token = page.next_continuation_token().map(str::to_owned);
+            if token.is_none() {
+                return Ok(entries);
+            }
+        }
+    }
+
+    /// Removes one object; one that is not there is no error.
+    pub async fn delete(&self, key: &str) -> Result<(), StorageError> {
+        self.client.delete_object().bucket(&self.bucket).key(key).send().await.map_err(|e| self.error("delete", key, e))?;
+        Ok(())
+    }
+
+    /// Removes everything below a prefix, 1,000 keys a request.
+    pub async fn delete_prefix(&self, prefix: &str) -> Result<(), StorageError> {
+        for entries in self.list(prefix).await?.chunks(1000) {
+            let objects: Result<Vec<_>, _> = entries.iter().map(|entry| ObjectIdentifier::builder().key(&entry.key).build()).collect();
+            let delete = objects.and_then(|objects| Delete::builder().set_objects(Some(objects)).quiet(true).build());
+            let delete = delete.expect("every identifier has a key");
+            let request = self.client.delete_objects().bucket(&self.bucket).delete(delete);
+            request.send().await.map_err(|e| self.error("delete", prefix, e))?;
+        }
+        Ok(())
+    }
+
+    /// Begins an upload that is written piece by piece. Nothing is sent for less than one part until it is finished.
+    pub fn upload(&self, key: impl Into<String>) -> Upload {
+        Upload { objects: self.clone(), key: key.into(), id: None, parts: Vec::new(), buffer: BytesMut::new(), written: 0 }
+    }
+
+    fn error<E>(&self, action: &'static str, key: &str, error: SdkError<E>) -> StorageError
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        let status = error.raw_response().map_or(0, |response| response.status().as_u16());
+        let kind = match (error.code().unwrap_or_default(), status) {
+            ("NoSuchKey" | "NotFound" | "NoSuchBucket", _) | (_, 404) => StorageErrorKind::NotFound,
+            ("PreconditionFailed" | "ConditionalRequestConflict", _) | (_, 412 | 409) => StorageErrorKind::Precondition,
+            ("AccessDenied", _) | (_, 401 | 403) => StorageErrorKind::Denied,
+            _ => StorageErrorKind::Unavailable,
+        };
+        let message = match error.message() {
+            Some(message) => format!("{} ({})", message, error.code().unwrap_or("no code")),
+            None => DisplayErrorContext(&error).to_string(),
+        };
+        StorageError { action, bucket: self.bucket.clone(), key: key.to_owned(), message, kind }
+    }
+
+    fn body_error(&self, key: &str, error: impl std::fmt::Display) -> StorageError {
+        let message = format!("the answer's body was cut: {error}");
+        StorageError { action: "read", bucket: self.bucket.clone(), key: key.to_owned(), message, kind: StorageErrorKind::Unavailable }
+    }
+}
+
+/// An object that is being written in parts. Dropped unfinished, its parts are left to a lifecycle rule
+/// (or to the sweep of the local store); [`Upload::abort`] removes them.
+#[derive(Debug)]
+pub struct Upload {
+    objects: Objects,
+    key: String,
+    id: Option<String>,
+    parts: Vec<CompletedPart>,
+    buffer: BytesMut,
+    written: u64,
+}
+
+impl Upload {
+    /// Bytes written so far.
+    pub fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// Appends; sends a part whenever one is full.
+    ///
+    /// # Errors
+    /// [`StorageError`]; the upload is then of no use.
+    pub async fn write(&mut self, data: &[u8]) -> Result<(), StorageError> {
+        self.written += data.len() as u64;
+        self.buffer.extend_from_slice(data);
+        while self.buffer.len() >= self.part_bytes() {
+            let part = self.buffer.split_to(self.part_bytes()).freeze();
+            self.send(part).await?;
+        }
+        Ok(())
+    }
+
+    /// Sends the rest and makes the object visible. One that fits into a part is a plain `PUT`.
+    pub async fn finish(mut self) -> Result<u64, StorageError> {
+        let rest = std::mem::take(&mut self.buffer).freeze();
+        if self.id.is_none() {
+            self.objects.put(&self.key, rest).await?;
+            return Ok(self.written);
+        }
+        if !rest.is_empty() {
+            self.send(rest).await?;
+        }
+        let parts = CompletedMultipartUpload::builder().set_parts(Some(self.parts)).build();
+        let Objects { client, bucket } = &self.objects;
+        let request = client.complete_multipart_upload().bucket(bucket).key(&self.key).set_upload_id(self.id).multipart_upload(parts);
+        request.send().await.map_err(|e| self.objects.error("write", &self.key, e))?;
+        Ok(self.written)
+    }
+
+    /// Gives the upload up and removes its parts.
+    pub async fn abort(self) -> Result<(), StorageError> {
+        let Objects { client, bucket } = &self.objects;
+        if self.id.is_some() {
+            let request = client.abort_multipart_upload().bucket(bucket).key(&self.key).set_upload_id(self.id);
+            request.send().await.map_err(|e| self.objects.error("write", &self.key, e))?;
+        }
+        Ok(())
+    }
+
+    fn part_bytes(&self) -> usize {
+        PART_BYTES * (1 + self.parts.len() / 1000)
+    }
+
+    async fn send(&mut self, part: Bytes) -> Result<(), StorageError> {
+        let Objects { client, bucket } = &self.objects;
+        let error = |e| self.objects.error("write", &self.key, e);
+        if self.id.is_none() {
+            let request = client.create_multipart_upload().bucket(bucket).key(&self.key);
+            let created = request.send().await.map_err(|e| self.objects.error("write", &self.key, e))?;
+            self.id = created.upload_id().map(str::to_owned);
+        }
+        let number = i32::try_from(self.parts.len() + 1).expect("at most 10,000 parts");
+        let request = client.upload_part().bucket(bucket).key(&self.key).set_upload_id(self.id.clone()).part_number(number);
+        let sent = request.body(ByteStream::from(part)).send().await.map_err(error)?;
+        self.parts.push(CompletedPart::builder().part_number(number).set_e_tag(sent.e_tag).build());
+        Ok(())
+    }
+}
+
+/// What went wrong in the store.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("cannot {action} s3://{bucket}/{key}: {message}")]
+pub struct StorageError {
+    /// `read`, `write`, `list` or `delete`.
+    pub action: &'static str,
+    /// The bucket.
+    pub bucket: String,
+    /// The key or prefix.
+    pub key: String,
+    /// What the store said.
+    pub message: String,
+    /// What to make of it.
+    pub kind: StorageErrorKind,
+}
+
+/// What to make of a [`StorageError`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StorageErrorKind {
+    /// There is no such object.
+    NotFound,
+    /// A condition of the request did not hold.
+    Precondition,
+    /// Access was refused.
+    Denied,
+    /// Anything else; worth another try.
+    Unavailable,
+}
+
+impl From<StorageError> for StepError {
+    fn from(error: StorageError) -> Self {
+        let name = match error.kind {
+            StorageErrorKind::NotFound | StorageErrorKind::Precondition => ErrorName::RunDamaged,
+            StorageErrorKind::Denied => ErrorName::StorageDenied,
+            StorageErrorKind::Unavailable => ErrorName::StorageUnavailable,
+        };
+        Self::new(name, error.to_string())
+    }
+}
+
+async fn collect(mut stream: ByteStream) -> Result<Bytes, aws_sdk_s3::primitives::ByteStreamError> {
+    let Some(first) = stream.next().await.transpose()? else { return Ok(Bytes::new()) };
+    let Some(second) = stream.next().await.transpose()? else { return Ok(first) };
+    let mut all = BytesMut::from(first);
+    all.extend_from_slice(&second);
+    while let Some(chunk) = stream.next().await.transpose()? {
+        all.extend_from_slice(&chunk);
+    }
+    Ok(all.freeze())
+}

@@ -1,0 +1,194 @@
+//! Job files, templates and extraction, as a user writes them.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use std::sync::Arc;
+
+use job::job_file::{Answer, OutputFormat, Rate};
+use job::secrets::{Secret, SecretRef, Secrets};
+use job::template::{Place, Template};
+use job::{Job, Row};
+use proptest::prelude::*;
+
+fn row(pairs: &[(&str, &str)]) -> Arc<Row> {
+    Arc::new(Row::Fields {
+        columns: pairs.iter().map(|(name, _)| (*name).to_owned()).collect(),
+        values: pairs.iter().map(|(_, value)| (*value).to_owned()).collect(),
+    })
+}
+
+fn render(source: &str, place: Place, pairs: &[(&str, &str)]) -> Result<String, String> {
+    Template::new(source, place).unwrap().render(&row(pairs), &Arc::new(Secrets::default()))
+}
+
+fn error(text: &str) -> (usize, usize, String) {
+    let error = Job::parse(text, "job.toml").unwrap_err();
+    (error.line, error.column, error.message)
+}
+
+#[test]
+fn the_designs_example_is_a_job() {
+    let job = Job::parse(
+        r#"
+[input]
+format = "csv"
+[request]
+method  = "GET"
+url     = "https://api.example.com/v1/places?q={{ address }}"
+headers = { authorization = "Bearer {{ secret.PLACES_KEY }}" }
+timeout = "10s"
+allow   = ["127.0.0.1"]
+[output]
+format  = "csv"
+columns = { lat = "$.results[0].lat", lon = "$.results[0].lon" }
+[limits]
+by = "{{ provider }}"
+[limits."api.example.com"]
+rate = "200/s"
+in_flight = 50
+[limits.default]
+rate = "5/s"
+[retry]
+attempts = 5
+max_wait = "10m"
+[failure]
+tolerated = "5%"
+"#,
+        "job.toml",
+    )
+    .unwrap();
+    assert_eq!(job.request.fixed_host.as_deref(), Some("api.example.com"));
+    assert_eq!(job.output.columns.names().collect::<Vec<_>>(), ["lat", "lon"]);
+    assert_eq!(job.limits.providers[0].limit.rate, Rate::PerSecond(200.0));
+    assert_eq!(job.secrets["PLACES_KEY"], SecretRef::Env("PLACES_KEY".into()));
+    assert!((job.batch_tolerance() - 0.05_f64.sqrt()).abs() < 1e-12);
+}
+
+#[test]
+fn errors_have_their_place() {
+    for (text, line, column, part) in [
+        ("[request]\nurl = \"http://a/\"\nmethdo = \"GET\"\n", 3, 1, "methdo"),
+        ("[request]\nurl = \"http://a/\"\n[limits.default]\nrate = \"0/s\"\n", 4, 8, "never send"),
+        ("[request]\nurl = \"http://a/\"\n[limits.default]\nrate = \"fast\"\n", 4, 8, "no rate"),
+        ("[request]\nurl = \"http://a/\"\n[limits.x]\nrate = \"1/s\"\nin_flight = 0\n", 5, 13, "from 1"),
+        ("[request]\nurl = \"http://a/\"\n[output]\ncolumns = { x = \"$.[\" }\n", 4, 17, "JSONPath"),
+        ("[request]\nurl = \"http://a/{{ x\"\n", 2, 7, "template"),
+        ("[request]\nurl = \"ftp://a/\"\n", 2, 7, "scheme"),
+        ("[request]\nurl = \"/a\"\n", 2, 7, "http://"),
+        ("[request]\nurl = \"http://a/\"\nheaders = { a = \"x\\ny\" }\n", 3, 17, "line break"),
+        ("[request]\nurl = \"http://a/\"\n[secrets]\nK = \"hunter2\"\n", 4, 5, "reference"),
+        ("[request]\nurl = \"{{ url }}\"\nheaders = { a = \"{{ secret.K }}\" }\n", 2, 1, "secret_hosts"),
+        ("[request]\nurl = \"http://a/\"\n[failure]\ntolerated = \"120%\"\n", 4, 13, "share"),
+        ("nonsense", 1, 9, ""),
+    ] {
+        let (at_line, at_column, message) = error(text);
+        assert!(message.contains(part), "{text}\n{message}");
+        assert_eq!((at_line, at_column), (line, column), "{text}\n{message}");
+    }
+}
+
+#[test]
+fn an_unknown_column_has_its_place() {
+    let job = Job::parse("[request]\nurl = \"http://a/?q={{ adress }}\"\n", "job.toml").unwrap();
+    let error = job.check_columns(&["address".to_owned()]).unwrap_err();
+    assert_eq!((error.line, error.column), (2, 23));
+    assert!(error.to_string().contains("it has: address"), "{error}");
+    assert!(job.check_columns(&["adress".to_owned()]).is_ok());
+}
+
+#[test]
+fn values_are_encoded_for_their_place() {
+    let columns = [("a", "x y&b=\"1\"/é"), ("url", "http://h/p?q=1")];
+    for (source, place, expected) in [
+        ("http://h/?q={{ a }}", Place::Url, "http://h/?q=x%20y%26b%3D%221%22%2F%C3%A9"),
+        ("http://h/?q={{ a | safe }}", Place::Url, "http://h/?q=x y&b=\"1\"/é"),
+        ("{{ url }}", Place::Url, "http://h/p?q=1"),
+        ("{{- url -}}/{{ a }}", Place::Url, "http://h/p?q=1/x%20y%26b%3D%221%22%2F%C3%A9"),
+        ("{\"q\": {{ a }}}", Place::Json, "{\"q\": \"x y&b=\\\"1\\\"/é\"}"),
+        ("{\"q\": \"say {{ a }}!\"}", Place::Json, "{\"q\": \"say x y&b=\\\"1\\\"/é!\"}"),
+        ("{\"q\": \"\\\"{{ a }}\\\"\", \"r\": {{ a | length }}}", Place::Json, "{\"q\": \"\\\"x y&b=\\\"1\\\"/é\\\"\", \"r\": 11}"),
+        ("k {{ a }}", Place::Header, "k x y&b=\"1\"/é"),
+        ("{{ row['a'] | length }}\n", Place::Text, "12\n"),
+    ] {
+        let expected = expected.to_owned();
+        assert_eq!(render(source, place, &columns).unwrap(), expected, "{source}");
+    }
+}
+
+#[test]
+fn json_values_print_as_json() {
+    let object = serde_json::from_str(r#"{"t": true, "n": null, "i": 1, "o": {"a": [1, "x"]}, "s": "q\"q"}"#).unwrap();
+    let row = Arc::new(Row::Object(object));
+    let show = |source: &str, place| Template::new(source, place).unwrap().render(&row, &Arc::default()).unwrap();
+    assert_eq!(show("[{{ t }}, {{ n }}, {{ i }}, {{ o }}, {{ s }}]", Place::Json), r#"[true, null, 1, {"a":[1,"x"]}, "q\"q"]"#);
+    assert_eq!(show("http://h/{{ t }}/{{ n }}/{{ i }}", Place::Url), "http://h/true//1");
+    assert_eq!(show("{{ o.a[1] }}", Place::Text), "x");
+}
+
+#[test]
+fn a_missing_column_and_endless_work_are_errors_of_the_line() {
+    assert!(render("{{ nope }}", Place::Text, &[("a", "1")]).unwrap_err().contains("missing"));
+    assert!(
+        render("{% for i in range(9999) %}{% for j in range(9999) %}x{% endfor %}{% endfor %}", Place::Text, &[])
+            .unwrap_err()
+            .contains("too much work")
+    );
+}
+
+#[test]
+fn secrets_are_rendered_only_from_the_table() {
+    let template = Template::new("Bearer {{ secret.K }}", Place::Header).unwrap();
+    assert_eq!(template.secrets(), ["K"]);
+    let secrets: Secrets = [("K".to_owned(), Secret::new("v"))].into_iter().collect();
+    assert_eq!(template.render(&row(&[("secret", "stolen")]), &Arc::new(secrets)).unwrap(), "Bearer v");
+    assert!(template.render(&row(&[]), &Arc::default()).is_err());
+    assert!(Template::new("{{ secret }}", Place::Header).is_err());
+}
+
+#[test]
+fn extraction() {
+    let job = Job::parse(
+        "[request]\nurl = \"http://a/\"\n[output]\ncolumns = { one = \"$.a\", all = \"$.b[*]\", none = \"$.x\", code = \"status\", type = \"header.Content-Type\" }\n",
+        "job.toml",
+    )
+    .unwrap();
+    let header = |name: &str| (name == "content-type").then(|| "x/y".to_owned());
+    let answer = |body| Answer { status: 200, url: "http://a/", millis: 3, body, header: &header };
+    let columns = &job.output.columns;
+    let values = columns.extract(&answer(br#"{"a": 1, "b": [2, 3]}"#), OutputFormat::Csv).unwrap();
+    assert_eq!(serde_json::to_string(&values).unwrap(), r#"[1,[2,3],null,200,"x/y"]"#);
+    assert_eq!(columns.extract(&answer(b""), OutputFormat::Csv).unwrap()[0], serde_json::Value::Null);
+    assert!(columns.extract(&answer(b"<html>"), OutputFormat::Csv).unwrap_err().contains("not JSON"));
+}
+
+#[test]
+fn output_columns_may_not_collide() {
+    let job = Job::parse("[request]\nurl = \"http://a/\"\n", "job.toml").unwrap();
+    assert!(job.check_output(&["a".into()]).is_ok());
+    for columns in [vec!["response"], vec!["a", "a"], vec!["error"]] {
+        let columns: Vec<String> = columns.into_iter().map(str::to_owned).collect();
+        assert!(job.check_output(&columns).is_err(), "{columns:?}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_value_stays_one_url_component(value in ".*") {
+        let rendered = render("http://h/a?q={{ v }}&z=1", Place::Url, &[("v", &value)]).unwrap();
+        let url = url::Url::parse(&rendered).unwrap();
+        prop_assert_eq!(url.query_pairs().collect::<Vec<_>>(), vec![("q".into(), value.as_str().into()), ("z".into(), "1".into())]);
+    }
+
+    #[test]
+    fn any_value_keeps_a_json_body_json(value in ".*") {
+        let rendered = render(r#"{"bare": {{ v }}, "quoted": "<{{ v }}>"}"#, Place::Json, &[("v", &value)]).unwrap();
+        let body: serde_json::Value = serde_json::from_str(&rendered).unwrap();
+        prop_assert_eq!(body["bare"].as_str(), Some(value.as_str()));
+        let quoted = format!("<{value}>");
+        prop_assert_eq!(body["quoted"].as_str(), Some(quoted.as_str()));
+    }
+
+    #[test]
+    fn any_text_is_a_job_or_an_error(text in ".*") {
+        let _ = Job::parse(&text, "job.toml");
+    }
+}

@@ -1,0 +1,1 @@
+//! Merges the results of all batches into one output file in input order.

@@ -1,0 +1,1 @@
+//! Splits one input object into lanes of batches.
