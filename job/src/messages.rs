@@ -134,6 +134,27 @@ impl RunRef {
     }
 }
 
+/// `claim.json`: which execution owns a run, or one redrive of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claim {
+    /// The execution.
+    pub execution: String,
+    /// When it claimed the run, milliseconds since 1970.
+    pub started: u64,
+    /// In a redrive: lines whose outcome is unknown are sent again too.
+    #[serde(default)]
+    pub include_unknown: bool,
+}
+
+/// `turn.json`: which run of a job may send requests now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TurnHolder {
+    /// The run.
+    pub run: String,
+    /// Its execution.
+    pub execution: String,
+}
+
 /// What `Preprocess` gets.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PreprocessRequest {
@@ -159,6 +180,8 @@ pub enum PreprocessResponse {
     },
     /// Another run of this job has its turn: ask again.
     Turn {
+        /// The run that waits.
+        run: RunRef,
         /// Whole seconds, at least 1.
         wait_seconds: u64,
         /// The execution whose turn it is.
@@ -166,6 +189,8 @@ pub enum PreprocessResponse {
     },
     /// The call's own deadline was near: call again.
     Paused {
+        /// The run.
+        run: RunRef,
         /// Whole seconds, at least 1.
         wait_seconds: u64,
         /// What the next call needs to go on.
@@ -210,6 +235,7 @@ pub struct WorkRequest {
 /// What `Work` returns.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "status", rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "one value a batch")]
 pub enum WorkResponse {
     /// Not finished: wait, then call again with exactly this.
     Paused {

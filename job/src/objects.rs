@@ -9,8 +9,8 @@ use bytes::{Bytes, BytesMut};
 use crate::codes::{ErrorName, StepError};
 
 /// Bytes of the first parts of an upload. S3 allows 10,000 parts of at least 5 MiB: parts grow by this much
-/// after every thousand, which is room for 440 GB.
-pub const PART_BYTES: usize = 8 << 20;
+/// after every thousand, which is room for 275 GB.
+pub const PART_BYTES: usize = 5 << 20;
 
 /// A bucket, as the steps use it.
 #[derive(Debug, Clone)]
@@ -98,21 +98,38 @@ impl Objects {
         }
     }
 
+    /// Replaces the version of an object that has this tag: whether it was still that version.
+    pub async fn put_if_match(&self, key: &str, body: impl Into<Bytes>, etag: &str) -> Result<bool, StorageError> {
+        let request = self.client.put_object().bucket(&self.bucket).key(key).if_match(etag).body(ByteStream::from(body.into()));
+        match request.send().await.map_err(|e| self.error("write", key, e)) {
+            Ok(_) => Ok(true),
+            Err(error) if matches!(error.kind, StorageErrorKind::Precondition | StorageErrorKind::NotFound) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Everything below a prefix, in key order.
     pub async fn list(&self, prefix: &str) -> Result<Vec<Entry>, StorageError> {
         let mut entries = Vec::new();
         let mut token = None;
         loop {
-            let request = self.client.list_objects_v2().bucket(&self.bucket).prefix(prefix).set_continuation_token(token);
-            let page = request.send().await.map_err(|e| self.error("list", prefix, e))?;
-            entries.extend(page.contents().iter().filter_map(|object| {
-                Some(Entry { key: object.key()?.to_owned(), size: object.size().unwrap_or(0).max(0).cast_unsigned() })
-            }));
-            token = page.next_continuation_token().map(str::to_owned);
+            let (page, next) = self.list_page(prefix, token).await?;
+            entries.extend(page);
+            token = next;
             if token.is_none() {
                 return Ok(entries);
             }
         }
+    }
+
+    /// One page of [`Objects::list`], and the token of the next one.
+    pub async fn list_page(&self, prefix: &str, token: Option<String>) -> Result<(Vec<Entry>, Option<String>), StorageError> {
+        let request = self.client.list_objects_v2().bucket(&self.bucket).prefix(prefix).set_continuation_token(token);
+        let page = request.send().await.map_err(|e| self.error("list", prefix, e))?;
+        let entry = |object: &aws_sdk_s3::types::Object| {
+            Some(Entry { key: object.key()?.to_owned(), size: object.size().unwrap_or(0).max(0).cast_unsigned() })
+        };
+        Ok((page.contents().iter().filter_map(entry).collect(), page.next_continuation_token().map(str::to_owned)))
     }
 
     /// Removes one object; one that is not there is no error.

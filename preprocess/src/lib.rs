@@ -1,1 +1,164 @@
-//! Splits one input object into lanes of batches.
+//! The pre-process step: claims a run, and splits its input into lanes of batches.
+//!
+//! [`preprocess`] is the step; [`split`] is its work without any S3, for a look at what a run would do.
+
+mod batches;
+mod claim;
+mod facts;
+mod normalise;
+mod records;
+mod redrive;
+mod route;
+mod source;
+mod split;
+mod store;
+mod window;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_sdk_s3::Client;
+use job::messages::{Claim, Lane, PreprocessRequest, PreprocessResponse, RunRef};
+use job::objects::StorageErrorKind;
+use job::{ErrorName, Job, Objects, Plan, StepError, keys};
+use tokio_util::sync::CancellationToken;
+
+pub use claim::Executions;
+pub use split::{Sink, split};
+
+/// What the step works with; made once per process.
+#[derive(Clone)]
+pub struct Context {
+    /// The client of the store.
+    pub s3: Client,
+    /// Tells whether an execution has ended.
+    pub executions: Arc<dyn Executions>,
+    /// Told how far the split is: lines and bytes.
+    pub progress: Arc<dyn Fn(u64, u64) + Send + Sync>,
+    /// Milliseconds since 1970.
+    pub now: fn() -> u64,
+    /// How long to wait before asking for the turn again.
+    pub turn_wait: Duration,
+    /// How long a worker may still send after its execution was aborted.
+    pub settle: Duration,
+    /// Ends the step early.
+    pub stop: CancellationToken,
+}
+
+/// Claims the run of an event, takes the job's turn, splits the input, and plans the lanes.
+///
+/// # Errors
+/// By the stable names of [`ErrorName`]. What is wrong with the job or the input also stands, in words, in
+/// `jobs/<job>/report/<file>.json`, since the person who uploads sees the bucket and not the console.
+pub async fn preprocess(context: &Context, request: PreprocessRequest) -> Result<PreprocessResponse, StepError> {
+    let objects = Objects::new(context.s3.clone(), &request.event.detail.bucket.name);
+    let started = start(context, &objects, &request).await;
+    if let Err(error) = &started {
+        report(&objects, &request, error).await;
+    }
+    started
+}
+
+async fn start(context: &Context, objects: &Objects, request: &PreprocessRequest) -> Result<PreprocessResponse, StepError> {
+    let (run, job_text) = find_run(objects, request).await?;
+    let ours = Claim {
+        execution: request.execution.clone(),
+        started: (context.now)(),
+        include_unknown: request.event.redrive.as_ref().is_some_and(|redrive| redrive.include_unknown),
+    };
+    if let claim::Owner::Other(execution) = claim::claim(objects, &run, ours).await? {
+        return Ok(PreprocessResponse::Elsewhere { execution });
+    }
+    let job = parse_job(&job_text, &keys::job_file(&run.job))?;
+    objects.put(&run.keys().job_file(), job_text).await?;
+    if let Some(holder) = claim::take_turn(objects, context.executions.as_ref(), &run, &request.execution).await? {
+        return Ok(PreprocessResponse::Turn { run, wait_seconds: context.turn_wait.as_secs().max(1), holder });
+    }
+    let plan = match objects.find(&run.keys().plan()).await? {
+        Some(plan) => read_plan(&run, &plan)?,
+        None if run.generation > 0 => {
+            let message = format!("the run {} was never split: start it again instead of redriving it", run.id);
+            return Err(StepError::new(ErrorName::RunDamaged, message));
+        }
+        None => store::split_object(context, objects, &run, &request.event.detail.object, &job).await?,
+    };
+    let lanes = lanes(context, objects, &run, &job, &plan).await?;
+    Ok(PreprocessResponse::Ready { run, lanes })
+}
+
+/// The event's run and its job file: the run folder's copy once there is one.
+async fn find_run(objects: &Objects, request: &PreprocessRequest) -> Result<(RunRef, bytes::Bytes), StepError> {
+    let event = &request.event;
+    let known = request.previous.get("run").and_then(|run| serde_json::from_value::<RunRef>(run.clone()).ok());
+    let known = match (known, &event.redrive) {
+        (None, Some(_)) => Some(event.run(&[])?),
+        (known, _) => known,
+    };
+    if let Some(run) = known
+        && let Some(text) = objects.find(&run.keys().job_file()).await?
+    {
+        return Ok((run, text));
+    }
+    let key = &event.detail.object.key;
+    let (job, _) = keys::parse_input(key).ok_or_else(|| {
+        StepError::new(ErrorName::EventInvalid, format!("the key {key:?} is not an input: expected jobs/<job>/input/<file>"))
+    })?;
+    let text = objects.get(&keys::job_file(job)).await.map_err(|error| match error.kind {
+        StorageErrorKind::NotFound => {
+            let message = format!("there is no job file: upload {} before the input", keys::job_file(job));
+            StepError::new(ErrorName::JobNotFound, message)
+        }
+        _ => error.into(),
+    })?;
+    Ok((event.run(&text)?, text))
+}
+
+fn parse_job(text: &[u8], file: &str) -> Result<Arc<Job>, StepError> {
+    let text = std::str::from_utf8(text).map_err(|error| StepError::new(ErrorName::JobInvalid, format!("{file} is not UTF-8: {error}")))?;
+    Ok(Arc::new(Job::parse(text, file)?))
+}
+
+fn read_plan(run: &RunRef, plan: &[u8]) -> Result<Plan, StepError> {
+    serde_json::from_slice(plan).map_err(|error| {
+        let message = format!("{} is not what this version writes: {error}", run.keys().plan());
+        StepError::new(ErrorName::RunDamaged, message)
+    })
+}
+
+/// The lanes as the state machine needs them; a redrive's hold only unfinished batches.
+async fn lanes(context: &Context, objects: &Objects, run: &RunRef, job: &Job, plan: &Plan) -> Result<Vec<Lane>, StepError> {
+    let mut lanes = Vec::new();
+    for lane in &plan.lanes {
+        let manifest = run.keys().manifest(run.generation, &lane.name);
+        let batches = if run.generation == 0 { lane.batches.clone() } else { redrive::unfinished(objects, run, lane).await? };
+        if batches.is_empty() {
+            continue;
+        }
+        objects.put(&manifest, serde_json::to_vec(&batches).expect("batches are always JSON")).await?;
+        lanes.push(Lane {
+            name: lane.name.clone(),
+            manifest,
+            workers: lane.workers,
+            tolerated_failure_percentage: job.batch_tolerance() * 100.0,
+            settle_seconds: context.settle.as_secs().max(1),
+        });
+    }
+    Ok(lanes)
+}
+
+/// Says in words, beside where the output would be, why the run could not start.
+async fn report(objects: &Objects, request: &PreprocessRequest, error: &StepError) {
+    let passing = matches!(error.name, ErrorName::StorageUnavailable | ErrorName::Interrupted);
+    let Some((job, file)) = keys::parse_input(&request.event.detail.object.key).filter(|_| !passing) else { return };
+    let report = serde_json::json!({
+        "verdict": "not_started",
+        "job": job,
+        "file": file,
+        "error": error.name.as_str(),
+        "message": error.message,
+        "execution": request.execution,
+    });
+    if let Err(unwritten) = objects.put(&keys::report(job, file), format!("{report:#}\n")).await {
+        tracing::warn!(job, file, %unwritten, "the report could not be written");
+    }
+}

@@ -86,7 +86,7 @@ fn find_close(tag: &str, close: &str) -> Option<usize> {
             (Some(_), b'\\') => at += 1,
             (Some(open), byte) if byte == open => quote = None,
             (None, byte @ (b'"' | b'\'')) if close != "#}" => quote = Some(byte),
-            (None, _) if tag[at..].as_bytes().starts_with(close.as_bytes()) => return Some(at + 2),
+            (None, _) if bytes[at..].starts_with(close.as_bytes()) => return Some(at + 2),
             _ => {}
         }
         at += 1;

@@ -1,0 +1,206 @@
+//! Cuts a lane into batches of about a minute, nearly equal, and never fewer than the lane has workers.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use job::Batch;
+use job::job_file::Limit;
+use job::plan::LaneKind;
+
+/// How long a batch lasts at its worker's rate, so that the gap between two costs a per cent or two.
+const BATCH_SECONDS: f64 = 60.0;
+/// Lines of a batch at most, and at least (so that a slow limit does not make an execution of every line).
+const MAX_LINES: u64 = 50_000;
+const MIN_LINES: u64 = 10;
+/// Bytes of a batch at most: a worker holds it in memory.
+const MAX_BYTES: u64 = 8 << 20;
+/// A batch can be cut at so many places.
+const MARKS: u64 = 32;
+
+/// Collects a lane's lines in order and cuts them.
+pub(crate) struct Cutter {
+    limit: Limit,
+    hashed: bool,
+    lines: u64,
+    bytes: u64,
+    open: Batch,
+    closed: Vec<Batch>,
+    /// Lines of each key in the open batch of a hashed lane.
+    keys: HashMap<Arc<str>, u64>,
+    busiest: u64,
+    seconds: f64,
+}
+
+/// A finished lane.
+pub(crate) struct Cut {
+    pub(crate) lines: u64,
+    pub(crate) bytes: u64,
+    pub(crate) batches: Vec<Batch>,
+    pub(crate) seconds: f64,
+}
+
+impl Cutter {
+    pub(crate) fn new(kind: &LaneKind, limit: Limit) -> Self {
+        let open = Batch { first: 0, lines: 0, from: 0, to: 0 };
+        let hashed = *kind == LaneKind::Hashed;
+        Self { limit, hashed, lines: 0, bytes: 0, open, closed: Vec::new(), keys: HashMap::new(), busiest: 0, seconds: 0.0 }
+    }
+
+    /// Adds a line of `bytes` bytes.
+    pub(crate) fn add(&mut self, n: u64, bytes: u64, key: Option<&Arc<str>>) {
+        if self.open.lines > 0 && self.full(bytes) {
+            self.close();
+        }
+        if self.open.lines == 0 {
+            self.open = Batch { first: n, lines: 0, from: self.bytes, to: self.bytes };
+        }
+        self.open.lines += 1;
+        self.lines += 1;
+        self.bytes += bytes;
+        self.open.to = self.bytes;
+        if let Some(key) = key {
+            let count = match self.keys.get_mut(key) {
+                Some(count) => count,
+                None => self.keys.entry(key.clone()).or_default(),
+            };
+            *count += 1;
+            self.busiest = self.busiest.max(*count);
+        }
+    }
+
+    /// Cuts. A hashed lane was cut as its lines came, since its busiest host decides; a named one has only fine
+    /// pieces so far, which are joined into equal batches now that the total is known.
+    pub(crate) fn finish(mut self) -> Cut {
+        self.close();
+        let rate = self.limit.rate.per_second();
+        if self.hashed {
+            return Cut { lines: self.lines, bytes: self.bytes, batches: self.closed, seconds: self.seconds };
+        }
+        let workers = u64::from(self.limit.workers());
+        let by_lines = self.lines.div_ceil(self.target());
+        let by_bytes = self.bytes.div_ceil(MAX_BYTES);
+        let wanted = by_lines.max(by_bytes).max(1).next_multiple_of(workers);
+        #[expect(clippy::cast_precision_loss, reason = "an estimate of seconds")]
+        let seconds = rate.map_or(0.0, |rate| self.lines as f64 / rate);
+        Cut { lines: self.lines, bytes: self.bytes, batches: join(&self.closed, self.lines, wanted), seconds }
+    }
+
+    fn full(&self, more: u64) -> bool {
+        let too_many_bytes = self.open.to - self.open.from + more > MAX_BYTES;
+        if self.hashed {
+            too_many_bytes || self.open.lines >= MAX_LINES || self.busiest >= self.target()
+        } else {
+            too_many_bytes || self.open.lines >= self.piece()
+        }
+    }
+
+    fn close(&mut self) {
+        if self.open.lines == 0 {
+            return;
+        }
+        self.closed.push(self.open);
+        self.open.lines = 0;
+        if let Some(rate) = self.limit.rate.per_second() {
+            #[expect(clippy::cast_precision_loss, reason = "an estimate of seconds")]
+            let seconds = self.busiest as f64 / rate;
+            self.seconds += seconds;
+        }
+        self.keys.clear();
+        self.busiest = 0;
+    }
+
+    /// Lines that take one worker, or one host, a minute.
+    fn target(&self) -> u64 {
+        let limit = if self.hashed { self.limit } else { self.limit.share() };
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
+        limit.rate.per_second().map_or(MAX_LINES, |rate| (rate * BATCH_SECONDS).clamp(MIN_LINES as f64, MAX_LINES as f64) as u64)
+    }
+
+    /// Lines of a piece of a named lane.
+    fn piece(&self) -> u64 {
+        (self.target() / MARKS).max(1)
+    }
+}
+
+/// Joins consecutive pieces into about `wanted` batches of nearly equal lines, within the byte limit.
+fn join(pieces: &[Batch], lines: u64, wanted: u64) -> Vec<Batch> {
+    let mut batches: Vec<Batch> = Vec::new();
+    let mut done = 0;
+    // The cut that the next batch begins behind lies at `cuts / wanted` of the lines.
+    let mut cuts = 0;
+    for piece in pieces {
+        let middle = done + piece.lines / 2;
+        done += piece.lines;
+        match batches.last_mut() {
+            Some(batch) if piece.to - batch.from <= MAX_BYTES && middle * wanted < cuts * lines => {
+                batch.lines += piece.lines;
+                batch.to = piece.to;
+            }
+            _ => {
+                batches.push(*piece);
+                cuts = (middle * wanted / lines.max(1) + 1).max(1);
+            }
+        }
+    }
+    batches
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use job::job_file::Rate;
+    use proptest::prelude::*;
+
+    fn named() -> LaneKind {
+        LaneKind::Named { provider: "p".to_owned() }
+    }
+
+    fn cut(kind: &LaneKind, limit: Limit, lines: &[(u64, Option<&str>)]) -> Vec<Batch> {
+        let mut cutter = Cutter::new(kind, limit);
+        for (n, (bytes, key)) in lines.iter().enumerate() {
+            cutter.add(n as u64 + 1, *bytes, key.map(Arc::from).as_ref());
+        }
+        cutter.finish().batches
+    }
+
+    #[test]
+    fn a_minute_each_and_work_for_every_worker() {
+        let limit = Limit::new(Rate::PerSecond(1000.0), Some(300));
+        let batches = cut(&named(), limit, &vec![(100, None); 60_000]);
+        assert_eq!(batches.len(), 3);
+        assert!(batches.iter().all(|batch| batch.lines.abs_diff(20_000) <= 700), "{batches:?}");
+        let batches = cut(&named(), limit, &vec![(100, None); 90_000]);
+        assert_eq!(batches.len(), 6, "{batches:?}");
+    }
+
+    #[test]
+    fn the_busiest_host_ends_a_hashed_batch() {
+        let limit = Limit::new(Rate::PerSecond(1.0), None);
+        let lines: Vec<_> = (0..600).map(|n| (10, Some(if n % 2 == 0 { "busy" } else { ["a", "b", "c"][n % 3] }))).collect();
+        let batches = cut(&LaneKind::Hashed, limit, &lines);
+        assert_eq!(batches.len(), 6, "{batches:?}");
+    }
+
+    proptest! {
+        #[test]
+        fn batches_cover_every_line_once(
+            sizes in prop::collection::vec(1u64..3_000_000, 0..300),
+            rate in prop::sample::select(vec![0.01, 1.0, 50.0, 5000.0]),
+            in_flight in 1u32..500,
+            hashed: bool,
+        ) {
+            let limit = Limit::new(Rate::PerSecond(rate), Some(in_flight));
+            let kind = if hashed { LaneKind::Hashed } else { named() };
+            let lines: Vec<_> = sizes.iter().map(|size| (*size, hashed.then_some("h"))).collect();
+            let batches = cut(&kind, limit, &lines);
+            let (mut line, mut byte) = (0, 0);
+            for batch in &batches {
+                prop_assert_eq!((batch.first, batch.from), (line + 1, byte));
+                prop_assert!(batch.lines > 0 && (batch.to - batch.from <= MAX_BYTES || batch.lines == 1));
+                line += batch.lines;
+                byte = batch.to;
+            }
+            prop_assert_eq!((line, byte), (sizes.len() as u64, sizes.iter().sum()));
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! A window on a byte stream: the bytes read and not yet consumed, and where in the stream they begin.
+
+use std::io::{self, Read};
+
+const CHUNK: usize = 256 << 10;
+
+pub(crate) struct Window<R> {
+    reader: R,
+    buffer: Vec<u8>,
+    from: usize,
+    to: usize,
+    offset: u64,
+    ended: bool,
+}
+
+impl<R: Read> Window<R> {
+    pub(crate) fn new(reader: R) -> Self {
+        Self { reader, buffer: vec![0; CHUNK], from: 0, to: 0, offset: 0, ended: false }
+    }
+
+    /// The bytes at hand.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.buffer[self.from..self.to]
+    }
+
+    /// Offset in the stream of the first byte at hand.
+    pub(crate) fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// Whether the stream has no more bytes than those at hand.
+    pub(crate) fn ended(&self) -> bool {
+        self.ended
+    }
+
+    /// Reads more behind the bytes at hand; nothing comes when the stream has ended.
+    pub(crate) fn fill(&mut self) -> io::Result<()> {
+        if self.to == self.buffer.len() {
+            self.buffer.copy_within(self.from..self.to, 0);
+            self.to -= self.from;
+            self.from = 0;
+            if self.buffer.len() - self.to < CHUNK / 2 {
+                self.buffer.resize(self.buffer.len() * 2, 0);
+            }
+        }
+        let read = loop {
+            match self.reader.read(&mut self.buffer[self.to..]) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                read => break read?,
+            }
+        };
+        self.to += read;
+        self.ended = read == 0;
+        Ok(())
+    }
+
+    /// Passes over bytes at hand.
+    pub(crate) fn consume(&mut self, count: usize) {
+        debug_assert!(count <= self.to - self.from);
+        self.from += count;
+        self.offset += count as u64;
+        if self.from == self.to {
+            self.from = 0;
+            self.to = 0;
+        }
+    }
+}
