@@ -1,0 +1,55 @@
+//! Choice rules.
+
+use super::{Compiler, Names};
+use crate::expr::comparison::Comparator;
+use crate::machine::{Condition, Kind, Operand};
+use crate::syntax::{self, Rule, Text, as_text};
+
+impl Compiler<'_, '_> {
+    pub(super) fn choice(&mut self, rules: Vec<Rule>, default: Option<Text>, names: &Names) -> Kind {
+        let mut compiled = Vec::with_capacity(rules.len());
+        for rule in rules {
+            let next = rule.next.map(|next| self.target(&next, names));
+            if let (Some(condition), Some(next)) = (self.condition(rule.condition), next) {
+                compiled.push((condition, next));
+            }
+        }
+        Kind::Choice { rules: compiled, default: default.map(|name| self.target(&name, names)) }
+    }
+
+    fn condition(&mut self, condition: syntax::Condition) -> Option<Condition> {
+        match condition {
+            syntax::Condition::And(rules) => Some(Condition::And(self.conditions(rules))),
+            syntax::Condition::Or(rules) => Some(Condition::Or(self.conditions(rules))),
+            syntax::Condition::Not(rule) => Some(Condition::Not(Box::new(self.condition(rule.condition)?))),
+            syntax::Condition::Compare { variable, comparator, operand } => {
+                let variable = self.path(&variable);
+                let Some((comparator, by_path)) = Comparator::named(&comparator.value) else {
+                    self.report.add(&comparator.at, format!("there is no comparison {}", comparator.value));
+                    return None;
+                };
+                let operand = match by_path {
+                    true => match as_text(&operand) {
+                        Some(text) => Operand::Path(self.path(&text)?),
+                        None => {
+                            self.report.add(&operand.at, "must be a path");
+                            return None;
+                        }
+                    },
+                    false => {
+                        let value = operand.value();
+                        if !comparator.operand.accepts(&value) {
+                            self.report.add(&operand.at, format!("must be {}", comparator.operand.described()));
+                        }
+                        Operand::Literal(value)
+                    }
+                };
+                Some(Condition::Compare { variable: variable?, comparator, operand })
+            }
+        }
+    }
+
+    fn conditions(&mut self, rules: Vec<Rule>) -> Vec<Condition> {
+        rules.into_iter().filter_map(|rule| self.condition(rule.condition)).collect()
+    }
+}

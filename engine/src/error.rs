@@ -1,0 +1,100 @@
+//! Three ways in which a state can end badly: an error of the user's machine, which `Catch` may
+//! match; an interruption, after which the execution can be continued; and a fault of our own.
+
+use serde::{Deserialize, Serialize};
+
+/// An error as the language knows it: what `Retry` and `Catch` match on, and what a failed
+/// execution ends with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Failure {
+    pub(crate) error: String,
+    pub(crate) cause: String,
+}
+
+impl Failure {
+    pub(crate) fn new(error: impl Into<String>, cause: impl Into<String>) -> Self {
+        Failure { error: error.into(), cause: cause.into() }
+    }
+
+    /// An error that no `Retry` and no `Catch` matches.
+    pub(crate) fn runtime(cause: impl Into<String>) -> Self {
+        Failure::new(RUNTIME, cause)
+    }
+
+    pub(crate) fn too_large(who: &str) -> Self {
+        let cause = format!("The state/task '{who}' returned a result with a size exceeding the maximum number of bytes service limit.");
+        Failure::new(DATA_LIMIT_EXCEEDED, cause)
+    }
+
+    /// Whether `pattern`, an entry of `ErrorEquals`, matches this error.
+    pub(crate) fn matches(&self, pattern: &str) -> bool {
+        match self.error.as_str() {
+            RUNTIME => false,
+            error if error == pattern => true,
+            DATA_LIMIT_EXCEEDED => false,
+            error => match pattern {
+                "States.ALL" => true,
+                "States.TaskFailed" => error != "States.Timeout",
+                // A heartbeat that stays out is a kind of timeout.
+                "States.Timeout" => error == "States.HeartbeatTimeout",
+                _ => false,
+            },
+        }
+    }
+}
+
+pub(crate) const RUNTIME: &str = "States.Runtime";
+pub(crate) const DATA_LIMIT_EXCEEDED: &str = "States.DataLimitExceeded";
+
+/// Why an execution stopped without an outcome.
+#[derive(Debug, thiserror::Error)]
+pub enum Stop {
+    /// It was cancelled, and can be continued from its journal.
+    #[error("interrupted")]
+    Interrupted,
+    /// Something of our own broke; the journal holds what was done before.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+/// Something that is neither an error of the user's machine nor an interruption.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    /// The journal can't be read or written, or belongs to another execution.
+    #[error(transparent)]
+    Journal(#[from] crate::JournalError),
+    /// A mistake in the engine or in its host.
+    #[error("internal error: {0}")]
+    Bug(String),
+}
+
+/// How a state ends when it has no output.
+#[derive(Debug)]
+pub(crate) enum Halt {
+    Failed(Failure),
+    Stopped(Stop),
+}
+
+impl From<Failure> for Halt {
+    fn from(failure: Failure) -> Self {
+        Halt::Failed(failure)
+    }
+}
+
+impl From<crate::JournalError> for Halt {
+    fn from(error: crate::JournalError) -> Self {
+        Halt::Stopped(Stop::Fault(Fault::Journal(error)))
+    }
+}
+
+impl From<Stop> for Halt {
+    fn from(stop: Stop) -> Self {
+        Halt::Stopped(stop)
+    }
+}
+
+impl From<crate::JournalError> for Stop {
+    fn from(error: crate::JournalError) -> Self {
+        Stop::Fault(Fault::Journal(error))
+    }
+}

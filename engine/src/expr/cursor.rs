@@ -1,0 +1,100 @@
+//! Reading an expression character by character.
+
+pub(crate) struct Cursor<'t> {
+    text: &'t str,
+    at: usize,
+}
+
+impl<'t> Cursor<'t> {
+    pub(crate) fn new(text: &'t str) -> Self {
+        Cursor { text, at: 0 }
+    }
+
+    pub(crate) fn rest(&self) -> &'t str {
+        &self.text[self.at..]
+    }
+
+    pub(crate) fn at(&self) -> usize {
+        self.at
+    }
+
+    pub(crate) fn since(&self, start: usize) -> &'t str {
+        &self.text[start..self.at]
+    }
+
+    pub(crate) fn peek(&self) -> Option<char> {
+        self.rest().chars().next()
+    }
+
+    pub(crate) fn next(&mut self) -> Option<char> {
+        let c = self.peek()?;
+        self.at += c.len_utf8();
+        Some(c)
+    }
+
+    pub(crate) fn eat(&mut self, token: &str) -> bool {
+        let found = self.rest().starts_with(token);
+        if found {
+            self.at += token.len();
+        }
+        found
+    }
+
+    pub(crate) fn expect(&mut self, token: &str) -> Result<(), String> {
+        match self.eat(token) {
+            true => Ok(()),
+            false => Err(self.error(&format!("{token:?} expected"))),
+        }
+    }
+
+    pub(crate) fn spaces(&mut self) {
+        self.take_while(char::is_whitespace);
+    }
+
+    pub(crate) fn take_while(&mut self, accept: impl Fn(char) -> bool) -> &'t str {
+        let rest = self.rest();
+        let end = rest.find(|c| !accept(c)).unwrap_or(rest.len());
+        self.at += end;
+        &rest[..end]
+    }
+
+    pub(crate) fn integer(&mut self) -> Option<i64> {
+        let start = self.at;
+        self.eat("-");
+        self.take_while(|c| c.is_ascii_digit());
+        let number = self.since(start).parse().ok();
+        if number.is_none() {
+            self.at = start;
+        }
+        number
+    }
+
+    /// A quoted text. `keep`, given the quote and an escaped character, says whether the backslash stays.
+    pub(crate) fn quoted(&mut self, keep: impl Fn(char, char) -> bool) -> Result<String, String> {
+        let Some(quote @ ('\'' | '"')) = self.next() else { return Err(self.error("a quoted text expected")) };
+        let mut text = String::new();
+        loop {
+            match self.next() {
+                None => return Err(self.error("the quoted text has no end")),
+                Some(c) if c == quote => return Ok(text),
+                Some('\\') => match self.next() {
+                    None => return Err(self.error("the quoted text has no end")),
+                    Some(c) if keep(quote, c) => text.extend(['\\', c]),
+                    Some(c) => text.push(c),
+                },
+                Some(c) => text.push(c),
+            }
+        }
+    }
+
+    pub(crate) fn finish(&self) -> Result<(), String> {
+        match self.rest() {
+            "" => Ok(()),
+            rest => Err(self.error(&format!("{rest:?} not understood"))),
+        }
+    }
+
+    pub(crate) fn error(&self, message: &str) -> String {
+        format!("{message} at character {} of {:?}", self.text[..self.at].chars().count() + 1, self.text)
+    }
+}

@@ -1,0 +1,88 @@
+//! Filters in paths: `[?(@.n > 1 && @.s == 'x')]`.
+
+use std::cmp::Ordering;
+
+use serde_json::Value;
+
+use super::cursor::Cursor;
+use super::path::{Step, read_steps, walk};
+
+/// Alternatives of conditions that must all hold.
+#[derive(Debug, Clone)]
+pub(super) struct Filter(Vec<Vec<Test>>);
+
+#[derive(Debug, Clone)]
+struct Test {
+    steps: Vec<Step>,
+    /// None asks only whether there is something.
+    compare: Option<(&'static str, Value)>,
+}
+
+/// Longer ones first, for the parser.
+const OPERATORS: [&str; 6] = ["==", "!=", "<=", ">=", "<", ">"];
+
+impl Filter {
+    /// What follows the question mark.
+    pub(super) fn read(cursor: &mut Cursor<'_>) -> Result<Filter, String> {
+        cursor.expect("(")?;
+        let mut alternatives = vec![vec![Test::read(cursor)?]];
+        loop {
+            cursor.spaces();
+            if cursor.eat("&&") {
+                let test = Test::read(cursor)?;
+                if let Some(all) = alternatives.last_mut() {
+                    all.push(test);
+                }
+            } else if cursor.eat("||") {
+                alternatives.push(vec![Test::read(cursor)?]);
+            } else {
+                cursor.expect(")")?;
+                return Ok(Filter(alternatives));
+            }
+        }
+    }
+
+    pub(super) fn accepts(&self, item: &Value) -> bool {
+        self.0.iter().any(|all| all.iter().all(|test| test.holds(item)))
+    }
+}
+
+impl Test {
+    fn read(cursor: &mut Cursor<'_>) -> Result<Test, String> {
+        cursor.spaces();
+        cursor.expect("@")?;
+        let steps = read_steps(cursor)?;
+        cursor.spaces();
+        let Some(operator) = OPERATORS.into_iter().find(|operator| cursor.eat(operator)) else {
+            return Ok(Test { steps, compare: None });
+        };
+        cursor.spaces();
+        let operand = match cursor.peek() {
+            Some('\'' | '"') => Value::String(cursor.quoted(|quote, c| c != quote)?),
+            _ => {
+                let word = cursor.take_while(|c| c.is_alphanumeric() || "+-.".contains(c));
+                serde_json::from_str(word).map_err(|_| cursor.error("a number, a text, true, false or null expected"))?
+            }
+        };
+        Ok(Test { steps, compare: Some((operator, operand)) })
+    }
+
+    fn holds(&self, item: &Value) -> bool {
+        let found = walk(item, &self.steps);
+        let Some(value) = found.first() else { return false };
+        let Some((operator, operand)) = &self.compare else { return true };
+        let order = match (value, operand) {
+            (Value::Number(a), Value::Number(b)) => a.as_f64().partial_cmp(&b.as_f64()),
+            (Value::String(a), Value::String(b)) => Some(a.cmp(b)),
+            (a, b) => (**a == *b).then_some(Ordering::Equal),
+        };
+        match *operator {
+            "==" => order == Some(Ordering::Equal),
+            "!=" => order != Some(Ordering::Equal),
+            "<" => order == Some(Ordering::Less),
+            ">" => order == Some(Ordering::Greater),
+            "<=" => matches!(order, Some(Ordering::Less | Ordering::Equal)),
+            _ => matches!(order, Some(Ordering::Greater | Ordering::Equal)),
+        }
+    }
+}

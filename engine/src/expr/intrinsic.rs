@@ -1,0 +1,96 @@
+//! Calls of intrinsic functions: `States.Format('{}-{}', $.a, States.UUID())`.
+
+use serde_json::Value;
+
+use super::cursor::Cursor;
+use super::intrinsics::{INTRINSICS, Intrinsic};
+use super::{Env, Path};
+use crate::error::Failure;
+
+#[derive(Debug, Clone)]
+pub(crate) struct Call {
+    text: String,
+    intrinsic: &'static Intrinsic,
+    arguments: Vec<Argument>,
+}
+
+#[derive(Debug, Clone)]
+enum Argument {
+    Literal(Value),
+    Path(Path),
+    Call(Call),
+}
+
+/// How deep calls may be nested.
+const DEPTH: usize = 10;
+
+impl Call {
+    pub(crate) fn parse(text: &str) -> Result<Call, String> {
+        let mut cursor = Cursor::new(text.trim_end());
+        let call = Call::read(&mut cursor, DEPTH)?;
+        cursor.finish()?;
+        Ok(call)
+    }
+
+    fn read(cursor: &mut Cursor<'_>, depth: usize) -> Result<Call, String> {
+        if depth == 0 {
+            return Err(cursor.error("intrinsic functions are nested too deeply"));
+        }
+        let start = cursor.at();
+        cursor.expect("States.")?;
+        let name = cursor.take_while(|c| c.is_alphanumeric());
+        let Some(intrinsic) = INTRINSICS.iter().find(|intrinsic| intrinsic.name == name) else {
+            return Err(format!("there is no intrinsic function States.{name}"));
+        };
+        cursor.spaces();
+        cursor.expect("(")?;
+        cursor.spaces();
+        let mut arguments = Vec::new();
+        while !cursor.eat(")") {
+            if !arguments.is_empty() {
+                cursor.expect(",")?;
+                cursor.spaces();
+            }
+            // The braces of a format are told from escaped ones when it is filled.
+            let keep_escapes = name == "Format" && arguments.is_empty();
+            arguments.push(Argument::read(cursor, keep_escapes, depth)?);
+            cursor.spaces();
+        }
+        if !intrinsic.arity.contains(&arguments.len()) {
+            return Err(format!("States.{name} can't be called with {} arguments", arguments.len()));
+        }
+        Ok(Call { text: cursor.since(start).to_owned(), intrinsic, arguments })
+    }
+
+    pub(crate) fn run(&self, env: &mut Env<'_, '_>) -> Result<Value, Failure> {
+        let mut values = Vec::with_capacity(self.arguments.len());
+        for argument in &self.arguments {
+            values.push(match argument {
+                Argument::Literal(value) => value.clone(),
+                Argument::Path(path) => path.get_for(&self.text, env)?.into_owned(),
+                Argument::Call(call) => call.run(env)?,
+            });
+        }
+        (self.intrinsic.run)(&values, env.dice).map_err(|reason| {
+            Failure::new("States.IntrinsicFailure", format!("The function '{}' had the following error: {reason}", self.text))
+        })
+    }
+}
+
+impl Argument {
+    fn read(cursor: &mut Cursor<'_>, keep_escapes: bool, depth: usize) -> Result<Argument, String> {
+        match cursor.peek() {
+            Some('\'') => {
+                let text = cursor.quoted(|_, c| keep_escapes && c != '\'')?;
+                Ok(Argument::Literal(Value::String(text)))
+            }
+            Some('$') => Ok(Argument::Path(Path::read(cursor)?)),
+            Some('S') => Ok(Argument::Call(Call::read(cursor, depth - 1)?)),
+            _ => {
+                let word = cursor.take_while(|c| c.is_alphanumeric() || "+-.".contains(c));
+                let literal = serde_json::from_str(word);
+                literal.map(Argument::Literal).map_err(|_| cursor.error("an argument expected"))
+            }
+        }
+    }
+}

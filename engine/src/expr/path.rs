@@ -1,0 +1,349 @@
+//! JSONPath as Step Functions understands it: a definite path gives the value itself and must
+//! find it; an indefinite path gives a list.
+
+use std::borrow::Cow;
+
+use serde_json::{Map, Value};
+
+use super::Env;
+use super::cursor::Cursor;
+use super::filter::Filter;
+use crate::error::Failure;
+
+/// A path into the input (`$`) or the context object (`$$`).
+#[derive(Debug, Clone)]
+pub(crate) struct Path {
+    text: String,
+    context: bool,
+    steps: Vec<Step>,
+    definite: bool,
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum Step {
+    Field(String),
+    Index(i64),
+    Fields(Vec<String>),
+    Indices(Vec<i64>),
+    Slice(Option<i64>, Option<i64>),
+    Every,
+    Filter(Filter),
+    /// The value and all values below it.
+    Descend,
+}
+
+impl Path {
+    pub(crate) fn parse(text: &str) -> Result<Path, String> {
+        let mut cursor = Cursor::new(text);
+        let path = Path::read(&mut cursor)?;
+        cursor.finish()?;
+        Ok(path)
+    }
+
+    /// A path that may be followed by something else.
+    pub(super) fn read(cursor: &mut Cursor<'_>) -> Result<Path, String> {
+        let start = cursor.at();
+        cursor.expect("$")?;
+        let context = cursor.eat("$");
+        if !context && cursor.peek().is_some_and(|c| c.is_alphabetic() || c == '_') {
+            return Err(cursor.error("variables are not supported yet:"));
+        }
+        let steps = read_steps(cursor)?;
+        let definite = steps.iter().all(|step| matches!(step, Step::Field(_) | Step::Index(_)));
+        Ok(Path { text: cursor.since(start).to_owned(), context, steps, definite })
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// What the path leads to; nothing when a definite path leads nowhere.
+    pub(crate) fn find<'a>(&self, env: &Env<'a, '_>) -> Option<Cow<'a, Value>> {
+        let root: &'a Value = if self.context { env.context } else { env.input };
+        self.find_in(root)
+    }
+
+    pub(crate) fn find_in<'a>(&self, root: &'a Value) -> Option<Cow<'a, Value>> {
+        if self.definite {
+            return definite(root, &self.steps).ok().map(Cow::Borrowed);
+        }
+        Some(Cow::Owned(walk(root, &self.steps).into_iter().cloned().collect()))
+    }
+
+    /// As `InputPath` and `OutputPath` need it, with their error.
+    pub(crate) fn get<'a>(&self, env: &Env<'a, '_>) -> Result<Cow<'a, Value>, Failure> {
+        self.find(env).ok_or_else(|| {
+            let root: &Value = if self.context { env.context } else { env.input };
+            let found = definite(root, &self.steps).err().unwrap_or_default();
+            let spelled = spell(&self.steps[..=found.min(self.steps.len() - 1)]);
+            let reason = match found + 1 < self.steps.len() {
+                true => format!("Missing property in path {spelled}"),
+                false => format!("No results for path: {spelled}"),
+            };
+            Failure::runtime(format!("Invalid path '{}' : {reason}", self.text))
+        })
+    }
+
+    /// As templates and `…Path` fields need it: `field` is the field that holds the path.
+    pub(crate) fn get_for<'a>(&self, field: &str, env: &Env<'a, '_>) -> Result<Cow<'a, Value>, Failure> {
+        self.find(env).ok_or_else(|| {
+            let cause =
+                format!("The JSONPath '{}' specified for the field '{field}' could not be found in the input '{}'", self.text, env.input);
+            Failure::runtime(cause)
+        })
+    }
+}
+
+/// The steps after a path's root, or after `@` in a filter.
+pub(super) fn read_steps(cursor: &mut Cursor<'_>) -> Result<Vec<Step>, String> {
+    let mut steps = Vec::new();
+    loop {
+        if cursor.eat("..") {
+            steps.push(Step::Descend);
+            match cursor.peek() {
+                Some('[') => {}
+                _ => steps.push(read_name(cursor)?),
+            }
+        } else if cursor.eat(".") {
+            steps.push(read_name(cursor)?);
+        } else if cursor.eat("[") {
+            steps.push(read_bracket(cursor)?);
+            cursor.spaces();
+            cursor.expect("]")?;
+        } else {
+            return Ok(steps);
+        }
+    }
+}
+
+fn read_name(cursor: &mut Cursor<'_>) -> Result<Step, String> {
+    if cursor.eat("*") {
+        return Ok(Step::Every);
+    }
+    let name = cursor.take_while(|c| !c.is_whitespace() && !".[](),'\"*=!<>&|".contains(c));
+    match name {
+        "" => Err(cursor.error("a name expected")),
+        _ if cursor.peek() == Some('(') => Err(cursor.error("functions in paths are not supported yet:")),
+        name => Ok(Step::Field(name.to_owned())),
+    }
+}
+
+fn read_bracket(cursor: &mut Cursor<'_>) -> Result<Step, String> {
+    cursor.spaces();
+    if cursor.eat("*") {
+        return Ok(Step::Every);
+    }
+    if cursor.eat("?") {
+        return Ok(Step::Filter(Filter::read(cursor)?));
+    }
+    if matches!(cursor.peek(), Some('\'' | '"')) {
+        let mut names = vec![cursor.quoted(|quote, c| c != quote)?];
+        while next_of_list(cursor) {
+            names.push(cursor.quoted(|quote, c| c != quote)?);
+        }
+        return Ok(match names.len() {
+            1 => Step::Field(names.remove(0)),
+            _ => Step::Fields(names),
+        });
+    }
+    let first = cursor.integer();
+    if cursor.eat(":") {
+        let end = cursor.integer();
+        return Ok(Step::Slice(first, end));
+    }
+    let mut indices = vec![first.ok_or_else(|| cursor.error("a name, an index or * expected"))?];
+    while next_of_list(cursor) {
+        indices.push(cursor.integer().ok_or_else(|| cursor.error("an index expected"))?);
+    }
+    Ok(match indices.len() {
+        1 => Step::Index(indices[0]),
+        _ => Step::Indices(indices),
+    })
+}
+
+fn next_of_list(cursor: &mut Cursor<'_>) -> bool {
+    cursor.spaces();
+    let more = cursor.eat(",");
+    cursor.spaces();
+    more
+}
+
+/// The value, or the number of the step that found nothing.
+fn definite<'v>(root: &'v Value, steps: &[Step]) -> Result<&'v Value, usize> {
+    let mut value = root;
+    for (i, step) in steps.iter().enumerate() {
+        value = match step {
+            Step::Field(name) => value.get(name.as_str()),
+            Step::Index(index) => item(value, *index),
+            _ => None,
+        }
+        .ok_or(i)?;
+    }
+    Ok(value)
+}
+
+pub(super) fn walk<'v>(root: &'v Value, steps: &[Step]) -> Vec<&'v Value> {
+    let mut values = vec![root];
+    for step in steps {
+        let mut found = Vec::new();
+        for value in values {
+            take_step(value, step, &mut found);
+        }
+        values = found;
+    }
+    values
+}
+
+fn take_step<'v>(value: &'v Value, step: &Step, found: &mut Vec<&'v Value>) {
+    match step {
+        Step::Field(name) => found.extend(value.get(name.as_str())),
+        Step::Index(index) => found.extend(item(value, *index)),
+        Step::Fields(names) => found.extend(names.iter().filter_map(|name| value.get(name.as_str()))),
+        Step::Indices(indices) => found.extend(indices.iter().filter_map(|index| item(value, *index))),
+        Step::Slice(from, to) => {
+            if let Value::Array(items) = value {
+                let bound = |index: i64| match index {
+                    index if index < 0 => items.len().saturating_sub(index.unsigned_abs() as usize),
+                    index => (index as usize).min(items.len()),
+                };
+                let (from, to) = (from.map_or(0, bound), to.map_or(items.len(), bound));
+                found.extend(items.get(from..to).unwrap_or_default());
+            }
+        }
+        Step::Every => found.extend(members(value)),
+        Step::Filter(filter) => match value {
+            Value::Array(items) => found.extend(items.iter().filter(|item| filter.accepts(item))),
+            value => found.extend(filter.accepts(value).then_some(value)),
+        },
+        Step::Descend => {
+            found.push(value);
+            for member in members(value) {
+                take_step(member, step, found);
+            }
+        }
+    }
+}
+
+fn members(value: &Value) -> Vec<&Value> {
+    match value {
+        Value::Array(items) => items.iter().collect(),
+        Value::Object(fields) => fields.values().collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// A negative index counts from the end.
+fn item(value: &Value, index: i64) -> Option<&Value> {
+    let items = value.as_array()?;
+    match index {
+        index if index < 0 => items.get(items.len().checked_sub(index.unsigned_abs() as usize)?),
+        index => items.get(index as usize),
+    }
+}
+
+fn spell(steps: &[Step]) -> String {
+    let mut text = String::from("$");
+    for step in steps {
+        match step {
+            Step::Field(name) => text.push_str(&format!("['{name}']")),
+            Step::Index(index) => text.push_str(&format!("[{index}]")),
+            _ => text.push_str("[*]"),
+        }
+    }
+    text
+}
+
+/// A path that says where to put a value.
+#[derive(Debug, Clone)]
+pub(crate) struct ReferencePath(Vec<Step>);
+
+impl ReferencePath {
+    pub(crate) fn parse(text: &str) -> Result<ReferencePath, String> {
+        let path = Path::parse(text)?;
+        match path.definite && !path.context {
+            true => Ok(ReferencePath(path.steps)),
+            false => Err(format!("{text:?} is no reference path: only names and indices may follow the $")),
+        }
+    }
+
+    /// Puts `value` into `input`; objects are made on the way where there is nothing.
+    pub(crate) fn put(&self, mut input: Value, value: Value) -> Result<Value, Failure> {
+        let mut place = &mut input;
+        for step in &self.0 {
+            place = match step {
+                Step::Field(name) => {
+                    if place.is_null() {
+                        *place = Value::Object(Map::new());
+                    }
+                    match place {
+                        Value::Object(fields) => fields.entry(name.clone()).or_insert(Value::Null),
+                        _ => return Err(no_match()),
+                    }
+                }
+                Step::Index(index) => match place {
+                    Value::Array(items) => match usize::try_from(*index).ok().and_then(|i| items.get_mut(i)) {
+                        Some(item) => item,
+                        None => return Err(no_match()),
+                    },
+                    _ => return Err(no_match()),
+                },
+                _ => return Err(no_match()),
+            };
+        }
+        *place = value;
+        Ok(input)
+    }
+}
+
+fn no_match() -> Failure {
+    Failure::new("States.ResultPathMatchFailure", "Unable to apply ReferencePath to input")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn paths() {
+        let value = json!({"a": {"b": [1, 2, {"c": 3}]}, "x y": 4, "l": [{"n": 1, "s": "p"}, {"n": 2, "s": "q"}]});
+        let cases = [
+            ("$", Some(value.clone())),
+            ("$.a.b[0]", Some(json!(1))),
+            ("$.a.b[-1].c", Some(json!(3))),
+            ("$['a']['b'][1]", Some(json!(2))),
+            ("$[\"x y\"]", Some(json!(4))),
+            ("$.a.b[*]", Some(json!([1, 2, {"c": 3}]))),
+            ("$.a.b[:2]", Some(json!([1, 2]))),
+            ("$.a.b[1:]", Some(json!([2, {"c": 3}]))),
+            ("$.a.b[0,1]", Some(json!([1, 2]))),
+            ("$..c", Some(json!([3]))),
+            ("$.l[*].n", Some(json!([1, 2]))),
+            ("$.l[?(@.n == 2)].s", Some(json!(["q"]))),
+            ("$.l[?(@.n > 0 && @.s == 'p')].n", Some(json!([1]))),
+            ("$.l[?(@.none)]", Some(json!([]))),
+            ("$.no", None),
+            ("$.a.b[9]", None),
+        ];
+        for (path, expected) in cases {
+            let found = Path::parse(path).expect(path).find_in(&value).map(Cow::into_owned);
+            assert_eq!(found, expected, "{path}");
+        }
+        for wrong in ["", "a", "$.", "$[", "$.a[", "$.a.b[x]", "$.a b", "$name", "$.a.length()"] {
+            assert!(Path::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn reference_paths() {
+        let put = |path: &str, input: Value| ReferencePath::parse(path).expect(path).put(input, json!(1)).ok();
+        assert_eq!(put("$", json!({"a": 2})), Some(json!(1)));
+        assert_eq!(put("$.a", json!({"a": 2, "b": 3})), Some(json!({"a": 1, "b": 3})));
+        assert_eq!(put("$.x.y", json!({})), Some(json!({"x": {"y": 1}})));
+        assert_eq!(put("$.a[1]", json!({"a": [0, 0]})), Some(json!({"a": [0, 1]})));
+        assert_eq!(put("$.a.b", json!({"a": 2})), None);
+        assert!(ReferencePath::parse("$.a[*]").is_err());
+        assert!(ReferencePath::parse("$$.a").is_err());
+    }
+}

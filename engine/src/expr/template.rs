@@ -1,0 +1,42 @@
+//! Payload templates: JSON in which a field whose name ends in `.$` holds an expression.
+
+use serde_json::Value;
+
+use super::intrinsic::Call;
+use super::{Env, Path};
+use crate::error::Failure;
+
+#[derive(Debug, Clone)]
+pub(crate) enum Template {
+    Literal(Value),
+    Object(Vec<(String, Template)>),
+    Array(Vec<Template>),
+    Path { field: String, path: Path },
+    Call(Call),
+}
+
+impl Template {
+    /// The expression that stands in the field `field` (its name with `.$`).
+    pub(crate) fn expression(field: &str, text: &str) -> Result<Template, String> {
+        match text.starts_with("States.") {
+            true => Ok(Template::Call(Call::parse(text)?)),
+            false => Ok(Template::Path { field: field.to_owned(), path: Path::parse(text)? }),
+        }
+    }
+
+    pub(crate) fn fill(&self, env: &mut Env<'_, '_>) -> Result<Value, Failure> {
+        match self {
+            Template::Literal(value) => Ok(value.clone()),
+            Template::Object(fields) => {
+                let mut filled = serde_json::Map::with_capacity(fields.len());
+                for (name, template) in fields {
+                    filled.insert(name.clone(), template.fill(env)?);
+                }
+                Ok(Value::Object(filled))
+            }
+            Template::Array(items) => items.iter().map(|item| item.fill(env)).collect(),
+            Template::Path { field, path } => Ok(path.get_for(field, env)?.into_owned()),
+            Template::Call(call) => call.run(env),
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! The thread that writes: everything that waits goes into one transaction, with one fsync.
+
+use std::collections::VecDeque;
+
+use redb::{Database, ReadableTable, Table, WriteTransaction};
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::oneshot;
+
+use super::{BELOW, Change, JournalError, Key, TABLE, broken};
+
+pub(super) enum Work {
+    Commit { changes: Vec<Change>, done: oneshot::Sender<Result<(), JournalError>> },
+    Sweep(Key),
+}
+
+/// Commits in one transaction at most.
+const GROUP: usize = 1_024;
+/// Entries that one transaction of a sweep removes at most.
+const SWEEP: usize = 10_000;
+
+pub(super) fn run(db: &Database, mut incoming: UnboundedReceiver<Work>) {
+    let mut sweeps = VecDeque::new();
+    loop {
+        let mut group = Vec::new();
+        // With something to sweep, the thread does not wait for work.
+        let first = match sweeps.is_empty() {
+            true => match incoming.blocking_recv() {
+                Some(work) => Some(work),
+                None => return,
+            },
+            false => incoming.try_recv().ok(),
+        };
+        let mut next = first;
+        while let Some(work) = next {
+            match work {
+                Work::Commit { changes, done } => group.push((changes, done)),
+                Work::Sweep(key) => sweeps.push_back(key),
+            }
+            next = if group.len() < GROUP { incoming.try_recv().ok() } else { None };
+        }
+        if !group.is_empty() {
+            let (changes, waiting): (Vec<_>, Vec<_>) = group.into_iter().unzip();
+            let result = commit(db, changes.into_iter().flatten());
+            for done in waiting {
+                // Whoever waited may have been dropped.
+                let _ = done.send(result.clone());
+            }
+        }
+        if let Some(key) = sweeps.front() {
+            match sweep(db, key) {
+                Ok(true) => {}
+                Ok(false) => {
+                    sweeps.pop_front();
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "finished entries stay in the journal");
+                    sweeps.pop_front();
+                }
+            }
+        }
+    }
+}
+
+fn commit(db: &Database, changes: impl Iterator<Item = Change>) -> Result<(), JournalError> {
+    write(db, |table| {
+        for change in changes {
+            match change {
+                Change::Put(key, value) => {
+                    table.insert(key.as_slice(), value.as_slice()).map_err(broken)?;
+                }
+                Change::Clear(key) => {
+                    remove_below(table, &key, usize::MAX)?;
+                }
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Whether there is more.
+fn sweep(db: &Database, key: &Key) -> Result<bool, JournalError> {
+    write(db, |table| Ok(remove_below(table, key, SWEEP)? == SWEEP))
+}
+
+fn remove_below(table: &mut Table<'_, &[u8], &[u8]>, key: &Key, limit: usize) -> Result<usize, JournalError> {
+    let mut removed = 0;
+    for kind in BELOW {
+        let (first, last) = key.range(kind);
+        let mut found = Vec::new();
+        for entry in table.range(first.as_slice()..=last.as_slice()).map_err(broken)?.take(limit - removed) {
+            found.push(entry.map_err(broken)?.0.value().to_vec());
+        }
+        for entry in &found {
+            table.remove(entry.as_slice()).map_err(broken)?;
+        }
+        removed += found.len();
+    }
+    Ok(removed)
+}
+
+fn write<T>(db: &Database, body: impl FnOnce(&mut Table<'_, &[u8], &[u8]>) -> Result<T, JournalError>) -> Result<T, JournalError> {
+    let transaction: WriteTransaction = db.begin_write().map_err(broken)?;
+    let result = {
+        let mut table = transaction.open_table(TABLE).map_err(broken)?;
+        body(&mut table)?
+    };
+    transaction.commit().map_err(broken)?;
+    Ok(result)
+}

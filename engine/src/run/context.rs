@@ -1,0 +1,89 @@
+//! The context object.
+
+use serde_json::{Map, Value, json};
+use time::OffsetDateTime;
+use time::macros::format_description;
+
+use super::Start;
+
+/// Who runs: the execution, or a child of a Distributed Map, which is an execution of its own.
+#[derive(Debug)]
+pub(super) struct Identity {
+    pub(super) id: String,
+    pub(super) name: String,
+    pub(super) state_machine_id: String,
+    pub(super) state_machine_name: String,
+    pub(super) role_arn: String,
+    pub(super) started: OffsetDateTime,
+    pub(super) input: Value,
+}
+
+impl Identity {
+    pub(super) fn of_execution(start: Start, started: OffsetDateTime) -> Identity {
+        Identity {
+            id: start.id,
+            name: start.name,
+            state_machine_id: start.state_machine_id,
+            state_machine_name: start.state_machine_name,
+            role_arn: start.role_arn,
+            started,
+            input: start.input,
+        }
+    }
+
+    /// A child of the map run `label`. Its state machine is `<machine>/<label>`.
+    pub(super) fn of_child(&self, label: &str, name: String, started: OffsetDateTime, input: Value) -> Identity {
+        Identity {
+            id: format!("{}:{name}", self.arn("execution", label)),
+            name,
+            state_machine_id: self.arn("stateMachine", label),
+            state_machine_name: format!("{}/{label}", self.machine()),
+            role_arn: self.role_arn.clone(),
+            started,
+            input,
+        }
+    }
+
+    pub(super) fn map_run(&self, label: &str, id: &str) -> String {
+        format!("{}:{id}", self.arn("mapRun", label))
+    }
+
+    pub(super) fn arn(&self, kind: &str, label: &str) -> String {
+        let before = self.id.split(":execution:").next().unwrap_or_default();
+        format!("{before}:{kind}:{}/{label}", self.machine())
+    }
+
+    /// The machine's name; a child of a child still belongs to the one machine.
+    fn machine(&self) -> &str {
+        self.state_machine_name.split('/').next().unwrap_or_default()
+    }
+
+    pub(super) fn context(&self, state: &str, entered: OffsetDateTime, retries: u32, item: Option<&Value>) -> Value {
+        let mut context = Map::new();
+        let execution = json!({
+            "Id": self.id,
+            "Input": self.input,
+            "Name": self.name,
+            "RoleArn": self.role_arn,
+            "StartTime": iso(self.started),
+            "RedriveCount": 0,
+        });
+        context.insert("Execution".into(), execution);
+        context.insert("StateMachine".into(), json!({"Id": self.state_machine_id, "Name": self.state_machine_name}));
+        let mut at = json!({"Name": state, "EnteredTime": iso(entered)});
+        if retries > 0 {
+            at["RetryCount"] = retries.into();
+        }
+        context.insert("State".into(), at);
+        if let Some(item) = item {
+            context.insert("Map".into(), json!({"Item": item}));
+        }
+        Value::Object(context)
+    }
+}
+
+/// A time as Step Functions writes it, with milliseconds.
+pub(super) fn iso(moment: OffsetDateTime) -> String {
+    let format = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
+    moment.to_offset(time::UtcOffset::UTC).format(format).unwrap_or_default()
+}

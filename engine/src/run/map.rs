@@ -1,0 +1,94 @@
+//! The Map state: what both modes share.
+
+use std::borrow::Cow;
+
+use serde_json::Value;
+
+use super::frame::Running;
+use crate::error::{Failure, Halt};
+use crate::machine::{Map, Number, State};
+
+impl Running {
+    pub(super) async fn map(&mut self, state: &State, map: &Map) -> Result<Value, Halt> {
+        let input = self.input(state)?;
+        let result = match &map.distributed {
+            None => self.inline(state, map, &input).await?,
+            Some(distributed) => self.distributed(state, map, distributed, &input).await?,
+        };
+        let result = match &map.result_selector {
+            Some(template) => self.evaluate(state, &result, |env| template.fill(env))?,
+            None => result,
+        };
+        let output = self.place_result(&map.result_path, result)?;
+        Ok(self.output(state, output)?)
+    }
+
+    /// The items that the state's input holds.
+    pub(super) fn items(&mut self, state: &State, map: &Map, input: &Value) -> Result<Vec<Value>, Failure> {
+        let items = match &map.items_path {
+            None => input.clone(),
+            Some(path) => self.evaluate(state, input, |env| path.get(env).map(Cow::into_owned))?,
+        };
+        match items {
+            Value::Array(items) => Ok(items),
+            _ => {
+                let path = map.items_path.as_ref().map_or("$", |path| path.text());
+                Err(Failure::runtime(format!("Reference path \"{path}\" must point to array.")))
+            }
+        }
+    }
+
+    /// What an iteration or child gets; `item` is its `$$.Map.Item`. Also whether chance had a
+    /// part in it.
+    pub(super) fn select(&mut self, state: &State, map: &Map, input: &Value, item: &Value) -> Result<(Value, bool), Failure> {
+        let Some(template) = &map.item_selector else { return Ok((item["Value"].clone(), false)) };
+        let drawn = self.draws.all.len();
+        let selected = self.evaluate_item(state, input, Some(item), |env| template.fill(env))?;
+        // The draws of items are recorded with the items, not with the Map.
+        let by_chance = self.draws.all.len() > drawn;
+        self.draws.all.truncate(drawn);
+        self.draws.used = self.draws.used.min(drawn);
+        Ok((selected, by_chance))
+    }
+
+    /// A whole number, not negative, given as such or by a path; `name` is the field without `Path`.
+    pub(super) fn whole(&mut self, state: &State, name: &str, number: &Option<Number>, input: &Value) -> Result<Option<u64>, Failure> {
+        let value = match number {
+            None => return Ok(None),
+            // Checked when the machine was compiled.
+            Some(Number::Literal(number)) => return Ok(Some(*number as u64)),
+            Some(Number::Path(path)) => {
+                let field = format!("{name}Path");
+                let value = self.evaluate(state, input, |env| path.get_for(&field, env).map(Cow::into_owned))?;
+                match value.as_i64() {
+                    Some(number) => number,
+                    None => return Err(no_number(name, "integer", &value, path.text())),
+                }
+            }
+        };
+        let number = u64::try_from(value);
+        number.map(Some).map_err(|_| Failure::runtime(format!("{name} cannot be negative.")))
+    }
+
+    pub(super) fn percentage(&mut self, state: &State, number: &Option<Number>, input: &Value) -> Result<Option<f64>, Failure> {
+        const NAME: &str = "ToleratedFailurePercentage";
+        let number = match number {
+            None => return Ok(None),
+            Some(Number::Literal(number)) => *number,
+            Some(Number::Path(path)) => {
+                let field = format!("{NAME}Path");
+                let value = self.evaluate(state, input, |env| path.get_for(&field, env).map(Cow::into_owned))?;
+                value.as_f64().ok_or_else(|| no_number(NAME, "float", &value, path.text()))?
+            }
+        };
+        match (0.0..=100.0).contains(&number) {
+            true => Ok(Some(number)),
+            false => Err(Failure::runtime(format!("{NAME} must be between 0 and 100."))),
+        }
+    }
+}
+
+fn no_number(name: &str, kind: &str, value: &Value, path: &str) -> Failure {
+    let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    Failure::runtime(format!("The {name}Path field refers to value \"{value}\" which is not a valid {kind}: {path}"))
+}

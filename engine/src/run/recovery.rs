@@ -1,0 +1,99 @@
+//! Retry and Catch.
+
+use serde_json::{Value, json};
+
+use super::frame::Running;
+use crate::error::{Failure, Halt};
+use crate::journal::micros;
+use crate::machine::{Kind, Next, Recovery, Retrier, State};
+
+impl Running {
+    /// Attempts a Task or a Map until it has an output or an error that nobody wants to retry.
+    pub(super) async fn recover(&mut self, state: &State, recovery: &Recovery, next: Next) -> Result<(Value, Next), Halt> {
+        loop {
+            if let Some(wake) = self.at.wake {
+                self.sleep(wake).await?;
+            }
+            self.draws.used = 0;
+            let attempt = match &state.kind {
+                Kind::Task(task) => self.task(state, task).await,
+                Kind::Map(map) => self.map(state, map).await,
+                _ => Ok(self.at.input.clone()),
+            };
+            let failure = match attempt {
+                Ok(output) => return Ok((output, next)),
+                Err(Halt::Failed(failure)) => self.place_failure(state, failure),
+                Err(stopped) => return Err(stopped),
+            };
+            match self.next_attempt(&failure, &recovery.retry) {
+                Some(wake) => self.retry(state, wake).await?,
+                None => return self.catch(failure, recovery),
+            }
+        }
+    }
+
+    /// When the next attempt begins, if there is one; counts it.
+    fn next_attempt(&mut self, failure: &Failure, retriers: &[Retrier]) -> Option<i64> {
+        let matching = |retrier: &Retrier| retrier.errors.iter().any(|pattern| failure.matches(pattern));
+        let which = retriers.iter().position(matching)?;
+        self.at.tries.resize(retriers.len().max(self.at.tries.len()), 0);
+        let tries = self.at.tries[which];
+        if tries >= retriers[which].max_attempts {
+            return None;
+        }
+        self.at.tries[which] += 1;
+        let mut seconds = delay_seconds(&retriers[which], tries);
+        if retriers[which].full_jitter {
+            seconds *= self.world.host.random();
+        }
+        Some(micros(self.world.host.now()) + (seconds * 1e6) as i64)
+    }
+
+    async fn retry(&mut self, state: &State, wake: i64) -> Result<(), Halt> {
+        let left = self.frame.key.visit(self.at.step);
+        self.at.wake = Some(wake);
+        self.at.step += 1;
+        self.draws = Default::default();
+        self.save().await?;
+        if matches!(state.kind, Kind::Map(_)) {
+            self.world.journal.sweep(left)?;
+        }
+        Ok(())
+    }
+
+    fn catch(&mut self, failure: Failure, recovery: &Recovery) -> Result<(Value, Next), Halt> {
+        let catcher = recovery.catch.iter().find(|catcher| catcher.errors.iter().any(|pattern| failure.matches(pattern)));
+        let Some(catcher) = catcher else { return Err(failure.into()) };
+        let caught = json!({"Error": failure.error, "Cause": failure.cause});
+        Ok((self.place_result(&catcher.result_path, caught)?, Next::State(catcher.next)))
+    }
+}
+
+/// The delay before the retry after `tries` earlier ones, without jitter.
+fn delay_seconds(retrier: &Retrier, tries: u32) -> f64 {
+    /// AWS's longest delay, about a year.
+    const LONGEST: u32 = 31_622_400;
+    let longest = retrier.max_delay_seconds.unwrap_or(LONGEST);
+    let exponent = i32::try_from(tries).unwrap_or(i32::MAX);
+    (f64::from(retrier.interval_seconds) * retrier.backoff_rate.powi(exponent)).min(longest.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn delays_grow_up_to_the_longest() {
+        let retrier = Retrier {
+            errors: Vec::new(),
+            interval_seconds: 2,
+            max_attempts: 9,
+            backoff_rate: 3.0,
+            max_delay_seconds: Some(50),
+            full_jitter: false,
+        };
+        let delays: Vec<f64> = (0..5).map(|tries| delay_seconds(&retrier, tries)).collect();
+        assert_eq!(delays, [2.0, 6.0, 18.0, 50.0, 50.0]);
+        assert_eq!(delay_seconds(&retrier, 100_000), 50.0);
+    }
+}

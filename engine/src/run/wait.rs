@@ -1,0 +1,71 @@
+//! The Wait state.
+
+use std::borrow::Cow;
+
+use serde_json::Value;
+
+use super::frame::Running;
+use crate::error::{Failure, Halt};
+use crate::expr::Path;
+use crate::expr::comparison::parse_timestamp;
+use crate::journal::micros;
+use crate::machine::{State, Until};
+
+const SECOND: i64 = 1_000_000;
+/// The longest wait.
+const SECONDS: i64 = 99_999_999;
+
+impl Running {
+    /// Waits until a time that is settled and recorded when the wait begins.
+    pub(super) async fn wait(&mut self, state: &State, until: &Until, input: &Value) -> Result<(), Halt> {
+        let wake = match self.at.wake {
+            Some(wake) => wake,
+            None => {
+                let wake = self.wake(state, until, input)?;
+                self.at.wake = Some(wake);
+                self.save().await?;
+                wake
+            }
+        };
+        self.sleep(wake).await
+    }
+
+    fn wake(&mut self, state: &State, until: &Until, input: &Value) -> Result<i64, Failure> {
+        let now = micros(self.world.host.now());
+        match until {
+            Until::Seconds(seconds) => Ok(now + i64::from(*seconds) * SECOND),
+            Until::Timestamp(moment) => Ok(micros(*moment)),
+            Until::SecondsPath(path) => {
+                let value = self.referenced(state, path, input, "SecondsPath")?;
+                Ok(now + seconds(path, &value)? * SECOND)
+            }
+            Until::TimestampPath(path) => {
+                let value = self.referenced(state, path, input, "TimestampPath")?;
+                let moment = value.as_str().and_then(parse_timestamp);
+                moment.map(micros).ok_or_else(|| {
+                    let what = "does not reference a valid ISO-8601 extended offset date-time format string";
+                    refused("TimestampPath", what, path, &value)
+                })
+            }
+        }
+    }
+
+    fn referenced(&mut self, state: &State, path: &Path, input: &Value, field: &str) -> Result<Value, Failure> {
+        let value = self.evaluate(state, input, |env| Ok(path.find(env).map(Cow::into_owned)))?;
+        value.ok_or_else(|| Failure::runtime(format!("The {field} parameter does not reference an input value: {}", path.text())))
+    }
+}
+
+fn seconds(path: &Path, value: &Value) -> Result<i64, Failure> {
+    match value.as_i64() {
+        Some(seconds @ 0..=SECONDS) => Ok(seconds),
+        Some(seconds) if seconds < 0 => Err(refused("SecondsPath", "references a negative value", path, value)),
+        Some(_) => Err(refused("SecondsPath", "references a value that is too large", path, value)),
+        None => Err(refused("SecondsPath", "cannot be parsed as a long value", path, value)),
+    }
+}
+
+fn refused(field: &str, what: &str, path: &Path, value: &Value) -> Failure {
+    let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    Failure::runtime(format!("The {field} parameter {what}: {} == {value}", path.text()))
+}

@@ -1,0 +1,93 @@
+//! The rules of a Choice.
+
+use super::fields::{Fields, Text};
+use super::json::{Kind as Json, Node};
+use super::state::Kind;
+use crate::problem::Report;
+
+/// A condition; the rules of `Choices` have a `next`, those inside others none.
+#[derive(Debug)]
+pub(crate) struct Rule {
+    pub(crate) condition: Condition,
+    pub(crate) next: Option<Text>,
+}
+
+#[derive(Debug)]
+pub(crate) enum Condition {
+    And(Vec<Rule>),
+    Or(Vec<Rule>),
+    Not(Box<Rule>),
+    Compare { variable: Text, comparator: Text, operand: Node },
+}
+
+impl Rule {
+    pub(crate) fn read_choice(fields: &mut Fields, report: &mut Report<'_>) -> Option<Kind> {
+        let default = fields.text("Default", report);
+        let Some((at, nodes)) = fields.list("Choices", report) else {
+            report.add(&fields.at, "Choices must be given");
+            return None;
+        };
+        if nodes.is_empty() {
+            report.add(&at, "there must be a choice");
+        }
+        let rules = nodes.into_iter().filter_map(|node| Rule::read(node, true, report)).collect();
+        Some(Kind::Choice { rules, default })
+    }
+
+    fn read(node: Node, top: bool, report: &mut Report<'_>) -> Option<Rule> {
+        let mut fields = Fields::of(node, report)?;
+        fields.ignore("Comment");
+        fields.not_yet(report, &["Assign", "Output"]);
+        let next = match top {
+            true => Some(fields.required_text("Next", report)),
+            false => None,
+        };
+        if let Some(node) = fields.take("Condition") {
+            report.not_yet(&node.at, "the query language JSONata (Condition)");
+            return None;
+        }
+        let condition = Condition::read(fields, report)?;
+        match next {
+            Some(next) => Some(Rule { condition, next: Some(next?) }),
+            None => Some(Rule { condition, next: None }),
+        }
+    }
+}
+
+impl Condition {
+    fn read(mut fields: Fields, report: &mut Report<'_>) -> Option<Condition> {
+        let at = fields.at.clone();
+        let condition = if let Some((_, nodes)) = fields.list("And", report) {
+            Condition::And(nodes.into_iter().filter_map(|node| Rule::read(node, false, report)).collect())
+        } else if let Some((_, nodes)) = fields.list("Or", report) {
+            Condition::Or(nodes.into_iter().filter_map(|node| Rule::read(node, false, report)).collect())
+        } else if let Some(node) = fields.take("Not") {
+            Condition::Not(Box::new(Rule::read(node, false, report)?))
+        } else {
+            let variable = fields.required_text("Variable", report);
+            let Some((name, operand)) = fields.take_any() else {
+                report.add(&at, "a comparison must be given");
+                return None;
+            };
+            let comparator = Text { value: name, at: operand.at.clone() };
+            let condition = Condition::Compare { variable: variable?, comparator, operand };
+            fields.finish(report);
+            return Some(condition);
+        };
+        fields.finish(report);
+        if let Condition::And(rules) | Condition::Or(rules) = &condition
+            && rules.is_empty()
+        {
+            report.add(&at, "there must be a condition");
+        }
+        Some(condition)
+    }
+}
+
+/// The operand's string, for comparators that need one.
+pub(crate) fn as_text(node: &Node) -> Option<Text> {
+    match &node.kind {
+        Json::String(value) => Some(Text { value: value.clone(), at: node.at.clone() }),
+        _ => None,
+    }
+}

@@ -1,0 +1,106 @@
+//! JSON in which every value knows its place.
+
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::problem::Place;
+
+/// A value and its place.
+#[derive(Debug, Clone)]
+pub(crate) struct Node {
+    pub(crate) at: Place,
+    pub(crate) kind: Kind,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum Kind {
+    /// Null, a boolean or a number.
+    Plain(Value),
+    String(String),
+    Array(Vec<Node>),
+    Object(Vec<(String, Node)>),
+}
+
+impl Node {
+    /// The value without its places.
+    pub(crate) fn value(&self) -> Value {
+        match &self.kind {
+            Kind::Plain(value) => value.clone(),
+            Kind::String(text) => Value::String(text.clone()),
+            Kind::Array(items) => items.iter().map(Node::value).collect(),
+            Kind::Object(fields) => fields.iter().map(|(name, node)| (name.clone(), node.value())).collect(),
+        }
+    }
+}
+
+/// The text as a tree, or the byte offset and the reason why it is none.
+pub(crate) fn parse(text: &str) -> Result<Node, (usize, String)> {
+    let raw: &RawValue = serde_json::from_str(text).map_err(|e| (offset_of(text, &e), format!("not JSON: {e}")))?;
+    read(text, raw, String::new())
+}
+
+fn read(text: &str, raw: &RawValue, path: String) -> Result<Node, (usize, String)> {
+    let json = raw.get();
+    // Both slices lie in the same text.
+    let offset = json.as_ptr() as usize - text.as_ptr() as usize;
+    let fail = |e: serde_json::Error| (offset, format!("not JSON: {e}"));
+    let kind = match json.as_bytes().first() {
+        Some(b'{') => {
+            let members: Members<'_> = serde_json::from_str(json).map_err(fail)?;
+            let mut fields: Vec<(String, Node)> = Vec::with_capacity(members.0.len());
+            let mut seen = std::collections::HashSet::new();
+            for (name, value) in members.0 {
+                let node = read(text, value, format!("{path}/{}", name.replace('~', "~0").replace('/', "~1")))?;
+                if !seen.insert(name.clone()) {
+                    return Err((node.at.offset, format!("the field {name:?} is given twice")));
+                }
+                fields.push((name, node));
+            }
+            Kind::Object(fields)
+        }
+        Some(b'[') => {
+            let items: Vec<&RawValue> = serde_json::from_str(json).map_err(fail)?;
+            let items = items.into_iter().enumerate().map(|(i, item)| read(text, item, format!("{path}/{i}")));
+            Kind::Array(items.collect::<Result<_, _>>()?)
+        }
+        Some(b'"') => Kind::String(serde_json::from_str(json).map_err(fail)?),
+        _ => Kind::Plain(serde_json::from_str(json).map_err(fail)?),
+    };
+    Ok(Node { at: Place { path, offset }, kind })
+}
+
+fn offset_of(text: &str, error: &serde_json::Error) -> usize {
+    let line_start: usize = text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum();
+    let mut offset = (line_start + error.column().saturating_sub(1)).min(text.len());
+    while !text.is_char_boundary(offset) {
+        offset -= 1;
+    }
+    offset
+}
+
+/// The members of an object in their order, doubles included.
+struct Members<'t>(Vec<(String, &'t RawValue)>);
+
+impl<'de> Deserialize<'de> for Members<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Collect;
+        impl<'de> Visitor<'de> for Collect {
+            type Value = Members<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
+        }
+        deserializer.deserialize_map(Collect)
+    }
+}

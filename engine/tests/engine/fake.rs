@@ -1,0 +1,141 @@
+//! A host whose tasks are scripted, whose objects lie in memory and whose clock moves when somebody sleeps.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use engine::{Host, Journal, ObjectError, Outcome, Start, Stop, TaskCall, TaskError};
+use futures_util::StreamExt;
+use futures_util::stream::{self, BoxStream};
+use serde_json::Value;
+use time::OffsetDateTime;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+pub(crate) type Script = Box<dyn Fn(&TaskCall) -> Result<Value, TaskError> + Send + Sync>;
+
+pub(crate) struct Fake {
+    script: Script,
+    pub(crate) objects: Mutex<BTreeMap<String, Bytes>>,
+    pub(crate) calls: Mutex<Vec<TaskCall>>,
+    pub(crate) sleeps: Mutex<Vec<OffsetDateTime>>,
+    now: Mutex<OffsetDateTime>,
+    uuids: AtomicU64,
+    /// Events (calls and sleeps) so far, and the one at which the host hangs.
+    events: AtomicU64,
+    pub(crate) hangs_at: AtomicU64,
+    pub(crate) hung: Notify,
+    pub(crate) running: AtomicU64,
+    pub(crate) most_running: AtomicU64,
+}
+
+impl Fake {
+    pub(crate) fn new(script: impl Fn(&TaskCall) -> Result<Value, TaskError> + Send + Sync + 'static) -> Arc<Fake> {
+        Arc::new(Fake {
+            script: Box::new(script),
+            objects: Mutex::default(),
+            calls: Mutex::default(),
+            sleeps: Mutex::default(),
+            now: Mutex::new(OffsetDateTime::from_unix_timestamp(1_700_000_000).unwrap()),
+            uuids: AtomicU64::new(0),
+            events: AtomicU64::new(0),
+            hangs_at: AtomicU64::new(u64::MAX),
+            hung: Notify::new(),
+            running: AtomicU64::new(0),
+            most_running: AtomicU64::new(0),
+        })
+    }
+
+    /// A host whose only function gives its payload back.
+    pub(crate) fn echo() -> Arc<Fake> {
+        Fake::new(|call| Ok(call.payload.clone()))
+    }
+
+    pub(crate) fn put(&self, bucket: &str, key: &str, body: impl Into<Bytes>) {
+        self.objects.lock().unwrap().insert(format!("{bucket}/{key}"), body.into());
+    }
+
+    pub(crate) fn json(&self, place: &str) -> Value {
+        serde_json::from_slice(&self.objects.lock().unwrap()[place]).unwrap()
+    }
+
+    pub(crate) fn events(&self) -> u64 {
+        self.events.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn advance(&self, seconds: i64) {
+        *self.now.lock().unwrap() += time::Duration::seconds(seconds);
+    }
+
+    async fn event(&self) {
+        if self.events.fetch_add(1, Ordering::SeqCst) + 1 >= self.hangs_at.load(Ordering::SeqCst) {
+            self.hung.notify_one();
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+#[async_trait]
+impl Host for Fake {
+    async fn task(&self, call: TaskCall) -> Result<Value, TaskError> {
+        let running = self.running.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most_running.fetch_max(running, Ordering::SeqCst);
+        self.event().await;
+        tokio::task::yield_now().await;
+        self.calls.lock().unwrap().push(call.clone());
+        self.running.fetch_sub(1, Ordering::SeqCst);
+        (self.script)(&call)
+    }
+
+    async fn read_object(&self, bucket: &str, key: &str) -> Result<BoxStream<'static, io::Result<Bytes>>, ObjectError> {
+        let body = self.objects.lock().unwrap().get(&format!("{bucket}/{key}")).cloned();
+        let body = body.ok_or_else(|| ObjectError(format!("no object {key}")))?;
+        let chunks: Vec<_> = body.chunks(7).map(|chunk| Ok(Bytes::copy_from_slice(chunk))).collect();
+        Ok(stream::iter(chunks).boxed())
+    }
+
+    async fn write_object(&self, bucket: &str, key: &str, body: Bytes) -> Result<(), ObjectError> {
+        self.put(bucket, key, body);
+        Ok(())
+    }
+
+    fn now(&self) -> OffsetDateTime {
+        *self.now.lock().unwrap()
+    }
+
+    async fn sleep_until(&self, moment: OffsetDateTime) {
+        self.event().await;
+        self.sleeps.lock().unwrap().push(moment);
+        let mut now = self.now.lock().unwrap();
+        *now = moment.max(*now);
+    }
+
+    fn random(&self) -> f64 {
+        0.5
+    }
+
+    fn uuid(&self) -> String {
+        format!("00000000-0000-4000-8000-{:012}", self.uuids.fetch_add(1, Ordering::SeqCst))
+    }
+}
+
+pub(crate) fn start(input: Value) -> Start {
+    Start::new("arn:aws:states:eu-west-1:000000000000:execution:machine:one", input)
+}
+
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+}
+
+/// Runs a definition from its beginning to its end.
+pub(crate) fn run(definition: &str, input: Value, host: &Arc<Fake>) -> Result<Outcome, Stop> {
+    run_on(definition, input, host, &Journal::in_memory().unwrap())
+}
+
+pub(crate) fn run_on(definition: &str, input: Value, host: &Arc<Fake>, journal: &Journal) -> Result<Outcome, Stop> {
+    let machine = engine::compile(definition).unwrap_or_else(|problems| panic!("{problems}\n{definition}"));
+    block_on(engine::run(Arc::new(machine), start(input), host.clone(), journal.clone(), CancellationToken::new()))
+}

@@ -1,0 +1,10 @@
+//! The engine from outside: a definition and an input in, an outcome out.
+#![allow(clippy::unwrap_used)]
+
+mod conformance;
+mod crash;
+mod definition;
+mod fake;
+mod refused;
+mod rules;
+mod streaming;

@@ -1,0 +1,96 @@
+//! Definitions that are refused, and where.
+
+fn problems(definition: &str) -> Vec<String> {
+    match engine::compile(definition) {
+        Ok(_) => panic!("not refused: {definition}"),
+        Err(problems) => problems.list().iter().map(|problem| problem.to_string()).collect(),
+    }
+}
+
+fn state(body: &str) -> String {
+    format!("{{\"StartAt\": \"A\", \"States\": {{\n\"A\": {{{body}}}}}}}")
+}
+
+/// Each body of a state with what its only problem must say.
+#[test]
+fn each_problem_with_its_place() {
+    for (body, expected) in [
+        (
+            r#""Type": "Parallel", "Branches": [], "End": true"#,
+            "line 2, column 15: /States/A/Type: a state of type Parallel is not supported yet",
+        ),
+        (r#""Type": "Pass", "Assign": {}, "End": true"#, "/States/A/Assign: the field Assign is not supported yet"),
+        (r#""Type": "Pass", "QueryLanguage": "JSONata", "End": true"#, "the query language JSONata is not supported yet"),
+        (r#""Type": "Pass", "Next": "B""#, "/States/A/Next: there is no state \"B\" here"),
+        (r#""Type": "Pass""#, "either Next or End must be given"),
+        (r#""Type": "Pass", "End": true, "Nxt": 1"#, "/States/A/Nxt: there is no field Nxt here"),
+        (r#""Type": "Pass", "End": true, "InputPath": "$.a b""#, "/States/A/InputPath"),
+        (r#""Type": "Pass", "End": true, "ResultPath": "$.a[*]""#, "is no reference path"),
+        (r#""Type": "Pass", "End": true, "Parameters": {"x.$": "States.Nothing()"}"#, "there is no intrinsic function States.Nothing"),
+        (r#""Type": "Pass", "End": true, "Parameters": {"x.$": "States.UUID(1)"}"#, "can't be called with 1 arguments"),
+        (r#""Type": "Pass", "End": true, "Parameters": {"x.$": "$v"}"#, "variables are not supported yet"),
+        (r#""Type": "Wait", "End": true"#, "exactly one of Seconds"),
+        (r#""Type": "Wait", "Timestamp": "tomorrow", "End": true"#, "must be a timestamp"),
+        (r#""Type": "Choice", "Choices": [{"Variable": "$", "StringEqual": "", "Next": "A"}]"#, "there is no comparison StringEqual"),
+        (r#""Type": "Choice", "Choices": [{"Variable": "$", "StringEquals": 1, "Next": "A"}]"#, "must be a string"),
+        (
+            r#""Type": "Task", "Resource": "arn:aws:states:::sns:publish", "End": true"#,
+            "the resource \"arn:aws:states:::sns:publish\" is not supported yet",
+        ),
+        (
+            r#""Type": "Task", "Resource": "arn:aws:lambda:x:1:function:f", "TimeoutSeconds": 1, "End": true"#,
+            "the field TimeoutSeconds is not supported yet",
+        ),
+        (
+            r#""Type": "Task", "Resource": "arn:aws:lambda:x:1:function:f", "End": true, "Retry": [{"ErrorEquals": ["States.ALL", "X"]}]"#,
+            "/States/A/Retry/0/ErrorEquals: States.ALL must stand alone",
+        ),
+        (
+            r#""Type": "Map", "End": true, "ItemBatcher": {}, "ItemProcessor": {"StartAt": "B", "States": {"B": {"Type": "Succeed"}}}"#,
+            "the field ItemBatcher is not supported yet",
+        ),
+        (
+            r#""Type": "Map", "End": true, "ItemProcessor": {"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "EXPRESS"}, "StartAt": "B", "States": {"B": {"Type": "Succeed"}}}"#,
+            "the execution type EXPRESS is not supported yet",
+        ),
+        (
+            r#""Type": "Map", "End": true, "ItemReader": {"Resource": "arn:aws:states:::s3:getObject", "ReaderConfig": {"InputType": "CSV"}, "Parameters": {"Bucket": "b", "Key": "k"}}, "ItemProcessor": {"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}, "StartAt": "B", "States": {"B": {"Type": "Succeed"}}}"#,
+            "/States/A/ItemReader/ReaderConfig/InputType: the InputType CSV is not supported yet",
+        ),
+    ] {
+        let found = problems(&state(body));
+        assert!(found.len() == 1 && found[0].contains(expected), "{body}\n{found:#?}\n{expected}");
+    }
+}
+
+#[test]
+fn all_problems_together_in_the_order_of_the_text() {
+    let found = problems(
+        r#"{
+  "StartAt": "Nowhere",
+  "States": {
+    "A": {"Type": "Pass", "Next": "B"},
+    "C": {"Type": "Parallel"},
+    "D": {"Type": "Wait", "Seconds": -1, "End": true}
+  },
+  "Extra": 1
+}"#,
+    );
+    let places: Vec<&str> = found.iter().map(|problem| problem.split(": ").nth(1).unwrap()).collect();
+    let expected = ["/StartAt", "/States/A/Next", "/States/C/Type", "/States/D", "/States/D/Seconds", "/Extra"];
+    assert_eq!(places, expected, "{found:#?}");
+}
+
+#[test]
+fn text_that_is_no_json() {
+    let found = problems("{\n  \"StartAt\": }");
+    assert!(found[0].starts_with("line 2, column 14"), "{found:?}");
+    let found = problems("{\"StartAt\": \"A\", \"StartAt\": \"B\", \"States\": {}}");
+    assert!(found[0].contains("twice"), "{found:?}");
+}
+
+#[test]
+fn a_state_that_nothing_leads_to() {
+    let found = problems(r#"{"StartAt": "A", "States": {"A": {"Type": "Succeed"}, "B": {"Type": "Succeed"}}}"#);
+    assert!(found.len() == 1 && found[0].contains("/States/B: no state leads here"), "{found:?}");
+}

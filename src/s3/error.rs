@@ -1,0 +1,26 @@
+//! I/O errors that say which file, and the S3 errors they become.
+
+use std::io;
+use std::path::Path;
+
+use s3s::{S3Error, S3ErrorCode};
+
+pub(super) trait At<T> {
+    /// Puts the path in front of the error's text.
+    fn at(self, path: &Path) -> io::Result<T>;
+}
+
+impl<T> At<T> for io::Result<T> {
+    fn at(self, path: &Path) -> io::Result<T> {
+        self.map_err(|err| io::Error::new(err.kind(), format!("{}: {err}", path.display())))
+    }
+}
+
+/// The S3 error of an I/O error that has no meaning of its own in S3.
+pub(super) fn io_error(err: io::Error) -> S3Error {
+    let code = match err.kind() {
+        io::ErrorKind::InvalidFilename => S3ErrorCode::KeyTooLongError,
+        _ => S3ErrorCode::InternalError,
+    };
+    S3Error::with_message(code, err.to_string())
+}

@@ -1,0 +1,47 @@
+//! The embedded S3: objects are files of a folder, and `aws-sdk-s3` talks to them in the same process.
+//!
+//! [`client`] returns an ordinary [`aws_sdk_s3::Client`] whose connector calls the service directly, without a
+//! socket. The bucket [`BUCKET`] is the folder itself, so that the object `jobs/places/output/addresses.csv` is
+//! the file of that name; everything the service needs besides lies in `.s3/` in it:
+//!
+//! ```text
+//! <root>/jobs/places/output/addresses.csv    an object of the bucket `throughline`
+//! <root>/.s3/buckets/<bucket>/…              the objects of any other bucket
+//! <root>/.s3/uploads/<upload id>/…           multipart uploads, and the records of completed ones
+//! <root>/.s3/tmp/<process>/…                 files being written; swept when their process has died
+//! ```
+//!
+//! Names that begin with a dot are never objects, so others may keep files under such names in the folder.
+//!
+//! What it promises, like S3: a write is whole or not there, and on disk when it is answered; conditional writes
+//! have one winner; a repeated `CompleteMultipartUpload` answers as the first did; listings are in byte order of
+//! the keys. What it leaves out: versions, metadata and content types, ACLs, tags, encryption (accepted and not
+//! kept), trailing checksums (refused), and signatures (whoever can call it can read the folder anyway).
+//! It needs a Unix file system that tells upper from lower case.
+
+mod blocking;
+mod checksum;
+mod client;
+mod condition;
+mod copy;
+mod error;
+mod file;
+mod incoming;
+mod key;
+mod link;
+mod list;
+mod lock;
+mod multipart;
+mod object;
+mod outgoing;
+mod publish;
+mod service;
+mod store;
+mod walk;
+
+pub use self::client::{client, config};
+pub use self::link::link_object;
+pub use self::service::Service;
+
+/// The bucket that lies in the root folder itself; it always exists.
+pub const BUCKET: &str = "throughline";

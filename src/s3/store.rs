@@ -1,0 +1,138 @@
+//! The folder, what is in it besides objects, and who may clean it up.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use s3s::{S3Result, s3_error};
+
+use super::error::{At, io_error};
+use super::file::make_folder;
+use super::lock::Locks;
+use super::walk::Folders;
+use super::{BUCKET, key};
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+/// Uploads that nobody has touched for so long are removed, as a lifecycle rule does on AWS.
+const ABANDONED: Duration = Duration::from_secs(7 * DAY.as_secs());
+/// How long a completed upload answers a repeated completion.
+const REMEMBERED: Duration = Duration::from_secs(30 * DAY.as_secs());
+
+pub(super) struct Store {
+    root: PathBuf,
+    /// This process's own folder for files being written.
+    pub(super) tmp: PathBuf,
+    /// Locked as long as `tmp` is in use.
+    _tmp_lock: File,
+    /// One per object that is being replaced, by bucket and key.
+    pub(super) objects: Locks,
+    /// One per multipart upload.
+    pub(super) uploads: Locks,
+    /// Folders lately listed.
+    pub(super) folders: Folders,
+}
+
+impl Store {
+    pub(super) fn open(root: &Path) -> io::Result<Store> {
+        make_folder(root)?;
+        let root = root.canonicalize().at(root)?;
+        let _held = hold(&root)?;
+        make_folder(&root.join(".s3/uploads"))?;
+        make_folder(&root.join(".s3/buckets"))?;
+        sweep_tmp(&root.join(".s3/tmp"))?;
+        sweep_uploads(&root.join(".s3/uploads"))?;
+        let tmp = root.join(".s3/tmp").join(uuid::Uuid::new_v4().simple().to_string());
+        make_folder(&tmp)?;
+        let lock = lock_file(&tmp.with_extension("lock"))?;
+        lock.lock().at(&tmp)?;
+        Ok(Store { root, tmp, _tmp_lock: lock, objects: Locks::default(), uploads: Locks::default(), folders: Folders::default() })
+    }
+
+    /// The folder of an existing bucket.
+    pub(super) fn bucket(&self, bucket: &str) -> S3Result<PathBuf> {
+        let folder = bucket_folder(&self.root, bucket);
+        if folder.is_dir() { Ok(folder) } else { Err(s3_error!(NoSuchBucket, "there is no bucket {bucket}")) }
+    }
+
+    /// Does nothing when it exists.
+    pub(super) fn create_bucket(&self, bucket: &str) -> S3Result {
+        make_folder(&bucket_folder(&self.root, bucket)).map_err(io_error)
+    }
+
+    /// Where an object of an existing bucket lies, whether it exists or not.
+    pub(super) fn object(&self, bucket: &str, key: &str) -> S3Result<PathBuf> {
+        Ok(self.bucket(bucket)?.join(key::path(key)))
+    }
+
+    pub(super) fn uploads_folder(&self) -> PathBuf {
+        self.root.join(".s3/uploads")
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        // Whatever fails here is swept at the next start.
+        let _ = fs::remove_dir_all(&self.tmp);
+        let _ = fs::remove_file(self.tmp.with_extension("lock"));
+    }
+}
+
+/// Names of buckets are letters, digits, `.` and `-`, and neither `.` nor `..`: s3s refuses others.
+pub(super) fn bucket_folder(root: &Path, bucket: &str) -> PathBuf {
+    if bucket == BUCKET { root.to_owned() } else { root.join(".s3/buckets").join(bucket) }
+}
+
+/// Waits until no other process is opening or sweeping `root`; keeps them away until dropped.
+pub(super) fn hold(root: &Path) -> io::Result<File> {
+    make_folder(&root.join(".s3/tmp"))?;
+    let path = root.join(".s3/lock");
+    let file = lock_file(&path)?;
+    file.lock().at(&path)?;
+    Ok(file)
+}
+
+fn lock_file(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path).at(path)
+}
+
+/// Removes what processes that have died were writing. The system unlocks a dead process's files.
+fn sweep_tmp(tmp: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(tmp).at(tmp)? {
+        let path = entry.at(tmp)?.path().with_extension("");
+        let lock = path.with_extension("lock");
+        let alive = lock.exists() && lock_file(&lock)?.try_lock().is_err();
+        if !alive {
+            remove(&path)?;
+            remove(&lock)?;
+        }
+    }
+    Ok(())
+}
+
+fn sweep_uploads(uploads: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(uploads).at(uploads)? {
+        let path = entry.at(uploads)?.path();
+        // Another process may be removing it.
+        let Ok(touched) = fs::metadata(&path).and_then(|meta| meta.modified()) else { continue };
+        let age = SystemTime::now().duration_since(touched).unwrap_or_default();
+        let completed = path.join("complete.json").exists() && !path.join("joined").exists();
+        if age > if completed { REMEMBERED } else { ABANDONED } {
+            remove(&path)?;
+        }
+    }
+    Ok(())
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    let removed = match fs::symlink_metadata(path) {
+        Ok(meta) if meta.is_dir() => fs::remove_dir_all(path),
+        Ok(_) => fs::remove_file(path),
+        Err(err) => Err(err),
+    };
+    match removed {
+        Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed.at(path),
+    }
+}
