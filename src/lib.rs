@@ -1,1 +1,9 @@
-//! The command line.
+//! The command line: arguments, commands, exit codes; and the home of a run on one machine, with its embedded S3.
+
+pub mod args;
+pub mod commands;
+pub mod exit;
+pub mod home;
+pub mod progress;
+pub mod s3;
+pub mod text;

@@ -1,2 +1,32 @@
-//! The command line.
-fn main() {}
+//! `throughline`: parse, do, and turn the outcome into an exit code.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use throughline::args::Cli;
+use throughline::{commands, exit::Exit};
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are answers, not errors; clap knows which stream each belongs to.
+            let exit = if error.use_stderr() { Exit::Wrong } else { Exit::Succeeded };
+            let _ = error.print();
+            return exit.into();
+        }
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("throughline: cannot start: {error}");
+            return Exit::Wrong.into();
+        }
+    };
+    let exit = runtime.block_on(commands::run(cli.command)).unwrap_or_else(|wrong| {
+        eprintln!("throughline: {wrong}");
+        Exit::Wrong
+    });
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    exit.into()
+}

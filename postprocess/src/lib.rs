@@ -1,1 +1,46 @@
-//! Merges the results of all batches into one output file in input order.
+//! Merges the results of all batches into one output file in input order, with the failed lines and a report beside it.
+//!
+//! [`postprocess`] reads the run's plan, then walks the items of all lanes in line order ([`merge`]) beside the
+//! results that won ([`input`]), writes a row each ([`output`]), and ends with the report ([`mod@report`]): a run with a
+//! report has everything else. What it holds in memory depends on the number of lanes, not on that of lines.
+
+mod cleanup;
+mod context;
+mod input;
+mod merge;
+mod names;
+mod output;
+mod report;
+mod run;
+
+use job::StepError;
+use job::messages::{PostprocessRequest, PostprocessResponse};
+
+pub use context::{Context, Home, Settings};
+pub use names::{failed_key, output_key, report_key};
+pub use report::{ErrorCount, LaneReport, Latency, Outputs, Report, Verdict};
+
+use run::Run;
+
+/// Merges a run and says how it ended. Called again for the same run, it ends the same.
+///
+/// # Errors
+/// `Run.Damaged`, `Storage.Unavailable`, `Storage.Denied`, `Run.Interrupted`; never because lines failed.
+pub async fn postprocess(context: &Context, request: PostprocessRequest) -> Result<PostprocessResponse, StepError> {
+    let run = Run::open(context, request.run).await?;
+    let report = match run.completed().await? {
+        Some(report) => report,
+        None => {
+            let merged = merge::merge(context, &run).await?;
+            let report = report::build(context, &run, &merged).await?;
+            run.objects.put(&report.outputs.report, report.to_json()).await?;
+            report
+        }
+    };
+    if report.complete() {
+        cleanup::remove_temporary(&run).await?;
+    }
+    cleanup::release_turn(&run).await?;
+    tracing::info!(run = %run.run.id, lines = report.lines, ok = report.ok, "merged: {}", report.message);
+    Ok(report.response(run.run))
+}

@@ -144,7 +144,8 @@ fn text_keeps_blank_lines() {
 
 #[test]
 fn jsonl_keeps_objects_as_they_are() {
-    let (plan, lines) = run(FIXED, "x.jsonl", b"{\"b\":1.0,\"a\":\"x\"}\n\n  \n{\"a\":9007199254740993, \"c\":[]}\n[1]\n{\"a\":\n{\"a\":\"\xff\"}");
+    let (plan, lines) =
+        run(FIXED, "x.jsonl", b"{\"b\":1.0,\"a\":\"x\"}\n\n  \n{\"a\":9007199254740993, \"c\":[]}\n[1]\n{\"a\":\n{\"a\":\"\xff\"}");
     assert_eq!(plan.input.columns, ["b", "a", "c"]);
     assert_eq!(plan.input.blank, 2);
     let errors: Vec<_> = lines.iter().map(|line| line.error.as_deref()).collect();
@@ -153,9 +154,13 @@ fn jsonl_keeps_objects_as_they_are() {
 
 #[test]
 fn empty_files() {
-    for (file, input, columns) in
-        [("x.csv", &b""[..], vec![]), ("x.csv", b"a,b\n", vec!["a", "b"]), ("x.txt", b"", vec![]), ("x.jsonl", b"\n", vec![]), ("x.csv", b"\xef\xbb\xbf", vec![])]
-    {
+    for (file, input, columns) in [
+        ("x.csv", &b""[..], vec![]),
+        ("x.csv", b"a,b\n", vec!["a", "b"]),
+        ("x.txt", b"", vec![]),
+        ("x.jsonl", b"\n", vec![]),
+        ("x.csv", b"\xef\xbb\xbf", vec![]),
+    ] {
         let (plan, lines) = run("[request]\nurl = \"http://h/{{ b }}\"\n", file, input);
         assert_eq!((plan.input.lines, plan.lanes.len(), lines.len()), (0, 0, 0));
         assert_eq!(plan.input.columns, columns);
@@ -186,9 +191,12 @@ fn formats_and_compressions_are_read_off() {
         assert_eq!((plan.input.compression, plan.input.format), (compression, Format::Csv));
         assert_eq!(values(&lines), [["1", "2\n3"], ["4", "5"]]);
     }
-    for (file, input, format) in
-        [("x.tsv", "a\tb\n1\t2\n", Format::Tsv), ("x.ndjson", "{}", Format::Jsonl), ("data", "\n{\"a\":1}\n", Format::Jsonl), ("data", "a,b\n", Format::Text)]
-    {
+    for (file, input, format) in [
+        ("x.tsv", "a\tb\n1\t2\n", Format::Tsv),
+        ("x.ndjson", "{}", Format::Jsonl),
+        ("data", "\n{\"a\":1}\n", Format::Jsonl),
+        ("data", "a,b\n", Format::Text),
+    ] {
         assert_eq!(run(FIXED, file, input.as_bytes()).0.input.format, format, "{file}");
     }
 }

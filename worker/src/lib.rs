@@ -1,1 +1,32 @@
-//! Sends one request per line of a batch, never faster than the limits allow.
+//! The worker: sends one request per line of a batch, never faster than the limits allow, and writes what came of it.
+//!
+//! Read [`work`] first: it loads the run and the batch, lets `drive` send, and answers the state machine.
+//!
+//! What is not here: no decision which lines make a batch (`preprocess`), no order of the output (`postprocess`),
+//! no coordination between workers: a worker paces itself at its share of the limit, and the shares add up.
+
+mod answer;
+mod batch;
+mod budget;
+mod context;
+mod drive;
+mod flush;
+mod gate;
+pub mod guard;
+mod line;
+mod notes;
+mod outcome;
+mod pace;
+pub mod request;
+mod retry;
+mod run;
+mod schedule;
+mod stop;
+mod tally;
+mod work;
+
+pub use context::{Context, Dice, Observer, SecretSource, Settings, Silent, SystemDice};
+pub use work::work;
+
+/// What the worker calls itself in requests, unless the job sets a `user-agent`.
+pub const USER_AGENT: &str = concat!("throughline/", env!("CARGO_PKG_VERSION"));

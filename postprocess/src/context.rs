@@ -1,0 +1,50 @@
+//! What the step needs from outside.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
+
+/// What the step needs from outside.
+#[derive(Clone)]
+pub struct Context {
+    /// The store of everything.
+    pub s3: aws_sdk_s3::Client,
+    /// Sizes, and where the step runs.
+    pub settings: Settings,
+    /// Cancelled when the process is to end; the step then fails with `Run.Interrupted` and can be called again.
+    pub stop: CancellationToken,
+    /// Called with the number of lines merged so far, about once per [`Settings::piece`] of output at most.
+    pub progress: Option<Arc<dyn Fn(u64) + Send + Sync>>,
+    /// Milliseconds since 1970.
+    pub now: Arc<dyn Fn() -> u64 + Send + Sync>,
+}
+
+/// Sizes, and where the step runs. The defaults are meant for everyone but tests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settings {
+    /// Where the step runs.
+    pub home: Home,
+    /// Bytes of items and results in memory, over all lanes; with many lanes exceeded by six [`Settings::piece`] each.
+    pub memory: u64,
+    /// A batch whose flush objects have more bytes is merged by their positions, and so is one that finds no room in memory.
+    pub whole_batch: u64,
+    /// Bytes of the smallest range that is worth a request of its own.
+    pub piece: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { home: Home::Local, memory: 60 << 20, whole_batch: 16 << 20, piece: 128 << 10 }
+    }
+}
+
+/// Where a run takes place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Home {
+    /// One machine.
+    Local,
+    /// Lambda.
+    Aws,
+}

@@ -1,0 +1,21 @@
+//! The items of a lane.
+
+use bytes::Bytes;
+
+use super::Feed;
+use super::lines::Lines;
+use super::records::Source;
+
+pub(super) fn feed(source: &Source) -> Feed<Bytes> {
+    let source = source.clone();
+    Feed::spawn(async move |sender| {
+        let key = source.keys.items(&source.lane().name);
+        let mut lines = Lines { objects: &source.objects, key: &key, from: 0, to: source.lane().bytes, size: source.budget.items };
+        while let Some((_, bytes)) = lines.next().await? {
+            if sender.send(bytes).await.is_err() {
+                break;
+            }
+        }
+        Ok(())
+    })
+}

@@ -1,0 +1,208 @@
+//! The records that won, of one lane, in line order.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::{StreamExt, TryStreamExt, stream};
+use job::objects::Entry;
+use job::{Batch, FlushKey, Objects, Plan, PlannedLane, RunKeys, StepError};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::mpsc::Sender;
+
+use super::budget::Budget;
+use super::feed::Feed;
+use super::index::{Position, choose, scan};
+use super::lines::{Lines, range};
+use super::listing::Listing;
+use super::{notes, window};
+use crate::run::damaged;
+
+/// One lane of a run, as its feeds need it.
+#[derive(Clone)]
+pub(crate) struct Source {
+    pub(crate) objects: Objects,
+    pub(crate) keys: RunKeys,
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) lane: usize,
+    pub(crate) generation: u32,
+    pub(crate) budget: Budget,
+}
+
+/// Outcomes of consecutive lines of a lane.
+#[derive(Default)]
+pub(crate) struct Chunk {
+    /// Sorted by line; lines without any are left out.
+    pub(crate) outcomes: Vec<Outcome>,
+    /// What [`Place`] points into.
+    pub(crate) bodies: Vec<Bytes>,
+    /// For each flush object of the batch, whether it is of this generation.
+    pub(crate) current: Arc<[bool]>,
+    /// Requests of records that did not win.
+    pub(crate) lost: Spent,
+    /// Answers that asked to slow down.
+    pub(crate) throttled: u64,
+    /// Held as long as the chunk is in memory.
+    _room: Option<OwnedSemaphorePermit>,
+}
+
+/// What became of a line.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Outcome {
+    pub(crate) n: u64,
+    /// Its record; without one it may have been sent, and what came of it is unknown.
+    pub(crate) record: Option<Place>,
+}
+
+/// Where a record lies in a chunk.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place {
+    pub(crate) body: u32,
+    pub(crate) start: u32,
+    pub(crate) end: u32,
+    /// Index of the flush object it comes from.
+    pub(crate) object: u32,
+}
+
+/// Requests that were made.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Spent {
+    /// In all generations.
+    pub(crate) requests: u64,
+    /// In this generation.
+    pub(crate) current: u64,
+}
+
+impl Spent {
+    pub(crate) fn add(&mut self, tries: u32, current: bool) {
+        self.requests += u64::from(tries);
+        self.current += if current { u64::from(tries) } else { 0 };
+    }
+}
+
+impl Source {
+    pub(crate) fn lane(&self) -> &PlannedLane {
+        &self.plan.lanes[self.lane]
+    }
+}
+
+pub(super) fn feed(source: &Source) -> Feed<Chunk> {
+    let source = source.clone();
+    Feed::spawn(async move |sender| {
+        let mut listing = Listing::new(&source.objects, source.keys.lane_results(&source.lane().name));
+        for batch in &source.lane().batches {
+            let entries = listing.folder(&source.keys.batch_results(&source.lane().name, batch.first)).await?;
+            if !entries.is_empty() && !send_batch(&source, batch, entries, &sender).await? {
+                break;
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Sends the outcomes of one batch; whether anyone still wants more.
+async fn send_batch(source: &Source, batch: &Batch, entries: Vec<Entry>, sender: &Sender<Chunk>) -> Result<bool, StepError> {
+    let Source { objects, budget, .. } = source;
+    let flushes = Flushes::new(entries, source.generation);
+    let unknown = notes::possibly_sent(objects, flushes.notes, budget.fetches).await?;
+    let first = Chunk { current: flushes.current, throttled: flushes.throttled, ..Chunk::default() };
+    let keys = flushes.keys;
+
+    if let Some(room) = budget.room_for(flushes.sizes.iter().sum()) {
+        let get = |(key, size): (String, u64)| async move { range(objects, &key, 0, size).await };
+        let sized = keys.clone().into_iter().zip(flushes.sizes);
+        let bodies: Vec<Bytes> = stream::iter(sized).map(get).buffered(budget.fetches).try_collect().await?;
+        let mut positions = Vec::with_capacity(usize::try_from(batch.lines).unwrap_or(0).min(1 << 20));
+        for ((object, body), key) in (0..).zip(&bodies).zip(&keys) {
+            scan(&mut positions, body, 0, object, false).map_err(|error| damaged(format!("{key}: {error}")))?;
+        }
+        let lost = choose(&mut positions, &bodies, &first.current)?;
+        let records = positions.iter().map(|position| Outcome { n: position.n, record: Some(in_memory(position)) }).collect();
+        return Ok(sender
+            .send(Chunk { outcomes: with_unknown(records, &unknown), bodies, lost, _room: Some(room), ..first })
+            .await
+            .is_ok());
+    }
+
+    let mut positions = index(source, &keys, &flushes.sizes).await?;
+    let lost = choose(&mut positions, &[], &first.current)?;
+    let (mut rest, mut unknown) = (positions.as_slice(), unknown.as_slice());
+    let current = first.current.clone();
+    if sender.send(Chunk { lost, ..first }).await.is_err() {
+        return Ok(false);
+    }
+    while !rest.is_empty() {
+        let (wanted, later) = rest.split_at(window::length(rest, budget.window));
+        let end = later.first().map_or(u64::MAX, |position| position.n);
+        let (unknown_here, unknown_later) = unknown.split_at(unknown.partition_point(|n| *n < end));
+        let (bodies, places) = window::fetch(objects, &keys, wanted, budget.fetches).await?;
+        let records = wanted.iter().zip(places).map(|(position, place)| Outcome { n: position.n, record: Some(place) }).collect();
+        let chunk = Chunk { outcomes: with_unknown(records, unknown_here), bodies, current: current.clone(), ..Chunk::default() };
+        if sender.send(chunk).await.is_err() {
+            return Ok(false);
+        }
+        (rest, unknown) = (later, unknown_later);
+    }
+    Ok(true)
+}
+
+/// The flush objects of a batch, in key order.
+#[derive(Default)]
+struct Flushes {
+    keys: Vec<String>,
+    sizes: Vec<u64>,
+    current: Arc<[bool]>,
+    notes: Vec<(job::Invocation, String)>,
+    throttled: u64,
+}
+
+impl Flushes {
+    fn new(entries: Vec<Entry>, generation: u32) -> Self {
+        let mut flushes = Self::default();
+        let mut current = Vec::new();
+        for entry in entries {
+            match FlushKey::parse(&entry.key) {
+                Some(FlushKey::Records { invocation, throttled, .. }) => {
+                    flushes.keys.push(entry.key);
+                    flushes.sizes.push(entry.size);
+                    flushes.throttled += throttled;
+                    current.push(invocation.generation() == generation);
+                }
+                Some(FlushKey::Notes { invocation, .. }) => flushes.notes.push((invocation, entry.key)),
+                None => {}
+            }
+        }
+        flushes.current = current.into();
+        flushes
+    }
+}
+
+/// Reads the flush objects once, piece by piece, and keeps where each record lies.
+async fn index(source: &Source, keys: &[String], sizes: &[u64]) -> Result<Vec<Position>, StepError> {
+    let objects = &source.objects;
+    let sized = keys.iter().cloned().zip(sizes.iter().copied());
+    let all = stream::iter((0..).zip(sized)).map(|(object, (key, to))| async move {
+        let mut lines = Lines { objects, key: &key, from: 0, to, size: source.budget.items };
+        let mut positions = Vec::new();
+        while let Some((offset, bytes)) = lines.next().await? {
+            scan(&mut positions, &bytes, offset, object, true).map_err(|error| damaged(format!("{key}: {error}")))?;
+        }
+        Ok::<_, StepError>(positions)
+    });
+    // Two at a time: their pieces are in memory besides what waits for the merge.
+    all.buffered(2).try_concat().await
+}
+
+fn in_memory(position: &Position) -> Place {
+    let start = u32::try_from(position.offset).expect("a batch in memory is small");
+    Place { body: position.object, start, end: start + position.len, object: position.object }
+}
+
+/// Adds the lines that may have been sent and have no record.
+fn with_unknown(mut records: Vec<Outcome>, unknown: &[u64]) -> Vec<Outcome> {
+    if !unknown.is_empty() {
+        records.extend(unknown.iter().map(|n| Outcome { n: *n, record: None }));
+        records.sort_by_key(|outcome| outcome.n);
+        records.dedup_by_key(|outcome| outcome.n);
+    }
+    records
+}

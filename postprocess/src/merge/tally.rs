@@ -1,0 +1,132 @@
+//! Counts.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+use job::{Code, Record};
+
+use super::Histogram;
+use crate::input::Spent;
+
+/// Numbers of example lines that are kept for each code.
+const EXAMPLES: usize = 5;
+/// [`Code::NotProcessed`], for a comparison a line.
+const NOT_PROCESSED: &str = "not_processed";
+
+/// Counts of one lane, or of all.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Tally {
+    pub(crate) ok: u64,
+    pub(crate) failed: u64,
+    pub(crate) not_processed: u64,
+    pub(crate) throttled: u64,
+    pub(crate) spent: Spent,
+    /// When the first of this generation's last attempts began, and the last ended: milliseconds since 1970.
+    span: Option<(u64, u64)>,
+    /// How long the last attempts took.
+    pub(crate) latency: Histogram,
+}
+
+impl Tally {
+    /// Counts the record that a line ended with.
+    pub(crate) fn record(&mut self, record: &Record<'_>, current: bool) {
+        self.spent.add(record.tries, current);
+        if record.tries == 0 {
+            return;
+        }
+        self.latency.add(record.ms);
+        if current {
+            let began = record.t.saturating_sub(u64::from(record.ms));
+            self.span = Some(self.span.map_or((began, record.t), |(first, last)| (first.min(began), last.max(record.t))));
+        }
+    }
+
+    /// Counts the requests of records that lost.
+    pub(crate) fn spend(&mut self, Spent { requests, current }: Spent) {
+        self.spent.requests += requests;
+        self.spent.current += current;
+    }
+
+    pub(crate) fn add(&mut self, other: &Self) {
+        let Self { ok, failed, not_processed, throttled, spent, span, latency } = other;
+        self.ok += ok;
+        self.failed += failed;
+        self.not_processed += not_processed;
+        self.throttled += throttled;
+        self.spend(*spent);
+        self.latency.merge(latency);
+        self.span = match (self.span, *span) {
+            (Some((a, b)), Some((c, d))) => Some((a.min(c), b.max(d))),
+            (one, other) => one.or(other),
+        };
+    }
+
+    pub(crate) fn lines(&self) -> u64 {
+        self.ok + self.failed + self.not_processed
+    }
+
+    /// Requests a second of this generation, from the first to the last; 0 where no time passed.
+    pub(crate) fn rate(&self) -> f64 {
+        match self.span {
+            Some((first, last)) if last > first => self.spent.current as f64 * 1000.0 / (last - first) as f64,
+            _ => 0.0,
+        }
+    }
+}
+
+/// Why lines failed.
+#[derive(Debug, Default)]
+pub(crate) struct Codes {
+    by_code: BTreeMap<String, Failures>,
+}
+
+/// The lines that failed with one code.
+#[derive(Debug, Default)]
+pub(crate) struct Failures {
+    pub(crate) count: u64,
+    /// The first few.
+    pub(crate) lines: Vec<u64>,
+    /// Of the first.
+    pub(crate) detail: String,
+}
+
+impl Codes {
+    /// Counts a failed line; whether anything became of it at all.
+    pub(crate) fn add(&mut self, n: u64, code: &str, detail: &str) -> bool {
+        if !self.by_code.contains_key(code) {
+            self.by_code.insert(code.to_owned(), Failures { detail: detail.to_owned(), ..Failures::default() });
+        }
+        if let Some(failures) = self.by_code.get_mut(code) {
+            failures.count += 1;
+            if failures.lines.len() < EXAMPLES {
+                failures.lines.push(n);
+            }
+        }
+        code != NOT_PROCESSED
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.by_code.is_empty()
+    }
+
+    pub(crate) fn count(&self, code: Code) -> u64 {
+        self.by_code.get(&code.to_string()).map_or(0, |failures| failures.count)
+    }
+
+    /// The most frequent first.
+    pub(crate) fn by_frequency(&self) -> Vec<(&str, &Failures)> {
+        let mut all: Vec<_> = self.by_code.iter().map(|(code, failures)| (code.as_str(), failures)).collect();
+        all.sort_by_key(|(_, failures)| Reverse(failures.count));
+        all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_code_of_a_missing_line() {
+        assert_eq!(NOT_PROCESSED, Code::NotProcessed.to_string());
+    }
+}

@@ -1,0 +1,13 @@
+//! What is written: the rows, the failed lines, and the objects they go to.
+
+mod columns;
+mod csv;
+mod csv_row;
+mod failed;
+mod json;
+mod json_row;
+mod rows;
+mod sink;
+
+pub(crate) use rows::{Ending, Rows};
+pub(crate) use sink::Sink;

@@ -1,0 +1,74 @@
+//! RFC 4180 by hand, into one buffer: quotes only where a cell needs them, and `\n` ends a record.
+
+use memchr::{memchr, memchr3};
+
+use super::json;
+
+/// Appends a cell that holds a text.
+pub(super) fn text(out: &mut Vec<u8>, text: &[u8], delimiter: u8) {
+    if memchr3(delimiter, b'"', b'\n', text).is_none() && memchr(b'\r', text).is_none() {
+        out.extend_from_slice(text);
+        return;
+    }
+    out.push(b'"');
+    quoted(out, text);
+    out.push(b'"');
+}
+
+/// Appends a cell that holds a JSON value: strings as they are, null as nothing, anything else as compact JSON.
+pub(super) fn value(out: &mut Vec<u8>, value: &str, delimiter: u8) {
+    match value.as_bytes() {
+        b"null" => {}
+        [b'"', inner @ .., b'"'] => string(out, inner, delimiter),
+        [b'{' | b'[', ..] => {
+            let mut compact = Vec::with_capacity(value.len());
+            json::compact(&mut compact, value);
+            text(out, &compact, delimiter);
+        }
+        other => text(out, other, delimiter),
+    }
+}
+
+/// Appends a cell that holds what a JSON string stands for, given the bytes between its quotes.
+fn string(out: &mut Vec<u8>, inner: &[u8], delimiter: u8) {
+    let has_delimiter = memchr(delimiter, inner).is_some();
+    if memchr(b'\\', inner).is_none() {
+        // Without an escape there is neither a quote nor a line break in a JSON string.
+        if has_delimiter {
+            out.push(b'"');
+            out.extend_from_slice(inner);
+            out.push(b'"');
+        } else {
+            out.extend_from_slice(inner);
+        }
+        return;
+    }
+    let start = out.len();
+    let mut needs_quotes = has_delimiter;
+    out.push(b'"');
+    json::unescape(inner, |part| {
+        // An escape is handed out alone, and only an escape can be a quote or a line break.
+        if let [byte] = part {
+            needs_quotes |= matches!(byte, b'"' | b'\n' | b'\r') || *byte == delimiter;
+            if *byte == b'"' {
+                out.push(b'"');
+            }
+        }
+        out.extend_from_slice(part);
+    });
+    if needs_quotes {
+        out.push(b'"');
+    } else {
+        out.remove(start);
+    }
+}
+
+fn quoted(out: &mut Vec<u8>, text: &[u8]) {
+    let mut rest = text;
+    while let Some(at) = memchr(b'"', rest) {
+        out.extend_from_slice(&rest[..=at]);
+        out.push(b'"');
+        rest = &rest[at + 1..];
+    }
+    out.extend_from_slice(rest);
+}

@@ -1,0 +1,82 @@
+//! A row of a CSV output.
+
+use job::Plan;
+
+use super::columns::Columns;
+use super::rows::{Ending, Row};
+use super::{csv, json};
+
+const COMMA: u8 = b',';
+
+pub(super) struct CsvRows {
+    columns: Columns,
+    /// Where the values of a JSONL line stand, by column.
+    cells: Vec<(usize, usize)>,
+}
+
+impl CsvRows {
+    pub(super) fn new(plan: &Plan) -> Self {
+        Self { columns: Columns::new(plan), cells: Vec::new() }
+    }
+
+    pub(super) fn header(&self, out: &mut Vec<u8>) {
+        for (index, name) in self.columns.names().enumerate() {
+            if index > 0 {
+                out.push(COMMA);
+            }
+            csv::text(out, name.as_bytes(), COMMA);
+        }
+        out.push(b'\n');
+    }
+
+    pub(super) fn row(&mut self, out: &mut Vec<u8>, row: &Row<'_>) {
+        match row.input {
+            Some(object) if object.starts_with('{') => self.object(out, object),
+            Some(array) => self.array(out, array),
+            None => self.array(out, "[]"),
+        }
+        let values = if let Ending::Values(values) = row.ending { values } else { &[] };
+        for index in 0..self.columns.extracted.len() {
+            if let Some(value) = values.get(index) {
+                csv::value(out, value.get(), COMMA);
+            }
+            out.push(COMMA);
+        }
+        if let Ending::Failed { code, detail } = row.ending {
+            csv::text(out, code.as_bytes(), COMMA);
+            out.push(COMMA);
+            csv::text(out, detail.as_bytes(), COMMA);
+        } else {
+            out.push(COMMA);
+        }
+        out.push(b'\n');
+    }
+
+    fn array(&self, out: &mut Vec<u8>, array: &str) {
+        let mut values = json::elements(array);
+        for column in &self.columns.input {
+            let value = values.next();
+            if column.is_some() {
+                csv::value(out, value.unwrap_or("null"), COMMA);
+                out.push(COMMA);
+            }
+        }
+    }
+
+    fn object(&mut self, out: &mut Vec<u8>, object: &str) {
+        self.cells.clear();
+        self.cells.resize(self.columns.input.len(), (0, 0));
+        for (guess, (key, place)) in json::members(object).enumerate() {
+            // Of two members with one key the last counts, as everywhere.
+            if let Some(index) = self.columns.index_of(key, guess) {
+                self.cells[index] = place;
+            }
+        }
+        for (column, (start, end)) in self.columns.input.iter().zip(&self.cells) {
+            if column.is_some() {
+                csv::value(out, &object[*start..*end], COMMA);
+                out.push(COMMA);
+            }
+        }
+    }
+}

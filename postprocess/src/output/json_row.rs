@@ -1,0 +1,100 @@
+//! A row of a JSONL output.
+
+use std::collections::HashMap;
+
+use job::Plan;
+
+use super::columns::{Columns, OWN};
+use super::json;
+use super::rows::{Ending, Row};
+
+/// Members of an object up to which each is compared with each.
+const FEW: usize = 16;
+
+pub(super) struct JsonRows {
+    columns: Columns,
+    /// `"name":` of each column.
+    input: Vec<Option<Vec<u8>>>,
+    extracted: Vec<Vec<u8>>,
+    own: [Vec<u8>; 2],
+}
+
+impl JsonRows {
+    pub(super) fn new(plan: &Plan) -> Self {
+        let columns = Columns::new(plan);
+        let input = columns.input.iter().map(|name| name.as_deref().map(key)).collect();
+        let extracted = columns.extracted.iter().map(|name| key(name)).collect();
+        Self { columns, input, extracted, own: OWN.map(key) }
+    }
+
+    pub(super) fn row(&self, out: &mut Vec<u8>, row: &Row<'_>) {
+        out.push(b'{');
+        match row.input {
+            Some(object) if object.starts_with('{') => self.object(out, object),
+            Some(array) => self.array(out, array),
+            // The keys of a line that is no JSON are not known.
+            None if row.keyed => {}
+            None => self.array(out, "[]"),
+        }
+        let values = if let Ending::Values(values) = row.ending { values } else { &[] };
+        for (index, key) in self.extracted.iter().enumerate() {
+            member(out, key, values.get(index).map_or("null", |value| value.get()));
+        }
+        let [error, error_detail] = &self.own;
+        if let Ending::Failed { code, detail } = row.ending {
+            out.extend_from_slice(error);
+            json::string(out, code);
+            out.push(b',');
+            out.extend_from_slice(error_detail);
+            json::string(out, detail);
+        } else {
+            member(out, error, "null");
+            out.extend_from_slice(error_detail);
+            out.extend_from_slice(b"null");
+        }
+        out.extend_from_slice(b"}\n");
+    }
+
+    fn array(&self, out: &mut Vec<u8>, array: &str) {
+        let mut values = json::elements(array);
+        for key in &self.input {
+            let value = values.next().unwrap_or("null");
+            if let Some(key) = key {
+                member(out, key, value);
+            }
+        }
+    }
+
+    /// The object's own members as they are, without those that the output has itself; of two with one key the last.
+    fn object(&self, out: &mut Vec<u8>, object: &str) {
+        let members: Vec<_> = json::members(object).map(|(key, place)| (json::text(key), key, place)).collect();
+        let last_of_many: Option<HashMap<&str, usize>> =
+            (members.len() > FEW).then(|| members.iter().enumerate().map(|(index, (name, ..))| (name.as_ref(), index)).collect());
+        for (index, (name, key, (start, end))) in members.iter().enumerate() {
+            let repeated = match &last_of_many {
+                Some(last) => last.get(name.as_ref()).is_some_and(|last| *last != index),
+                None => members[index + 1..].iter().any(|(later, ..)| later == name),
+            };
+            if !repeated && !self.columns.is_taken(name) {
+                out.push(b'"');
+                out.extend_from_slice(key.as_bytes());
+                out.extend_from_slice(b"\":");
+                out.extend_from_slice(&object.as_bytes()[*start..*end]);
+                out.push(b',');
+            }
+        }
+    }
+}
+
+fn key(name: &str) -> Vec<u8> {
+    let mut key = Vec::new();
+    json::string(&mut key, name);
+    key.push(b':');
+    key
+}
+
+fn member(out: &mut Vec<u8>, key: &[u8], value: &str) {
+    out.extend_from_slice(key);
+    out.extend_from_slice(value.as_bytes());
+    out.push(b',');
+}

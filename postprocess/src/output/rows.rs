@@ -1,0 +1,117 @@
+//! The rows of the output, and of the file of failed lines, of one line after the other.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use job::job_file::{Format, OutputFormat};
+use job::{Item, Plan, StepError};
+use serde_json::value::RawValue;
+
+use super::csv_row::CsvRows;
+use super::failed::FailedRows;
+use super::json;
+use super::json_row::JsonRows;
+use crate::run::damaged;
+
+/// Bytes of rows that are handed on together.
+const FULL: usize = 256 << 10;
+
+/// One line of the output, before it is written.
+pub(super) struct Row<'a> {
+    /// The line's fields: a JSON array beside the columns, or its own object.
+    pub(super) input: Option<&'a str>,
+    /// Lines of the input bring their own keys.
+    pub(super) keyed: bool,
+    pub(super) ending: Ending<'a>,
+}
+
+/// How a line ended.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Ending<'a> {
+    /// With the extracted values.
+    Values(&'a [&'a RawValue]),
+    /// Not well.
+    Failed { code: &'a str, detail: &'a str },
+}
+
+/// Writes each line to both files, into memory.
+pub(crate) struct Rows {
+    /// Rows of the output.
+    pub(crate) output: Vec<u8>,
+    /// Lines of the file of failed lines.
+    pub(crate) failed: Vec<u8>,
+    /// Lines so far.
+    pub(crate) lines: u64,
+    last: u64,
+    format: Format,
+    rows: OutputRows,
+    failed_rows: FailedRows,
+}
+
+enum OutputRows {
+    Csv(CsvRows),
+    Jsonl(JsonRows),
+}
+
+impl Rows {
+    pub(crate) fn new(plan: &Plan) -> Self {
+        let mut output = Vec::with_capacity(FULL + FULL / 4);
+        let rows = match plan.output {
+            OutputFormat::Csv => {
+                let rows = CsvRows::new(plan);
+                // An empty input has an empty output; one that is only a header has one that is only a header.
+                if plan.input.lines > 0 || (plan.input.header && !plan.input.columns.is_empty()) {
+                    rows.header(&mut output);
+                }
+                OutputRows::Csv(rows)
+            }
+            OutputFormat::Jsonl => OutputRows::Jsonl(JsonRows::new(plan)),
+        };
+        let (format, failed_rows) = (plan.input.format, FailedRows::new(plan));
+        Self { output, failed: Vec::new(), lines: 0, last: 0, format, rows, failed_rows }
+    }
+
+    /// Whether it is time to hand the bytes on.
+    pub(crate) fn is_full(&self) -> bool {
+        self.output.len() >= FULL || self.failed.len() >= FULL
+    }
+
+    /// The rows so far; they are then no longer here.
+    pub(crate) fn take(&mut self) -> (Vec<u8>, Vec<u8>) {
+        let next = Vec::with_capacity(FULL + FULL / 4);
+        (std::mem::replace(&mut self.output, next), std::mem::take(&mut self.failed))
+    }
+
+    pub(crate) fn line(&mut self, item: &Item<'_>, ending: Ending<'_>) -> Result<(), StepError> {
+        if item.n <= self.last {
+            return Err(damaged(format!("line {} comes after line {}: the items of this run overlap", item.n, self.last)));
+        }
+        self.last = item.n;
+        self.lines += 1;
+
+        let raw = match &item.raw {
+            Some(raw) => Some(STANDARD.decode(raw.as_ref()).map_err(|error| damaged(format!("the bytes of line {}: {error}", item.n)))?),
+            None => None,
+        };
+        let input = item.v.map(RawValue::get);
+        let lossy = match (&raw, input) {
+            (Some(raw), None) if self.format == Format::Text => Some(array_of_one(&String::from_utf8_lossy(raw))),
+            _ => None,
+        };
+        let row = Row { input: input.or(lossy.as_deref()), keyed: self.format == Format::Jsonl, ending };
+        match &mut self.rows {
+            OutputRows::Csv(rows) => rows.row(&mut self.output, &row),
+            OutputRows::Jsonl(rows) => rows.row(&mut self.output, &row),
+        }
+        if let Ending::Failed { .. } = ending {
+            self.failed_rows.row(&mut self.failed, input, raw.as_deref());
+        }
+        Ok(())
+    }
+}
+
+fn array_of_one(text: &str) -> String {
+    let mut array = vec![b'['];
+    json::string(&mut array, text);
+    array.push(b']');
+    String::from_utf8(array).expect("JSON is UTF-8")
+}

@@ -1,0 +1,75 @@
+//! An object that is written while the next rows are made.
+
+use job::{Objects, StepError, StorageError};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+/// Pieces that wait to be written.
+const WAITING: usize = 4;
+
+/// An upload in a task of its own. Unless [`Sink::finish`] is called, nothing is left of it.
+pub(crate) struct Sink {
+    sender: mpsc::Sender<Piece>,
+    task: JoinHandle<Result<(), StorageError>>,
+}
+
+enum Piece {
+    Bytes(Vec<u8>),
+    End,
+}
+
+impl Sink {
+    pub(crate) fn new(objects: &Objects, key: String) -> Self {
+        let mut upload = objects.upload(key);
+        let (sender, mut receiver) = mpsc::channel(WAITING);
+        let task = tokio::spawn(async move {
+            let mut failure = None;
+            while let Some(piece) = receiver.recv().await {
+                match piece {
+                    Piece::End => return upload.finish().await.map(|_| ()),
+                    Piece::Bytes(bytes) => {
+                        if let Err(error) = upload.write(&bytes).await {
+                            failure = Some(error);
+                            break;
+                        }
+                    }
+                }
+            }
+            // Parts that cannot be removed now are left to the bucket's lifecycle rule.
+            let aborted = upload.abort().await;
+            failure.map_or(aborted, Err)
+        });
+        Self { sender, task }
+    }
+
+    pub(crate) async fn write(&mut self, bytes: Vec<u8>) -> Result<(), StepError> {
+        if !bytes.is_empty() && self.sender.send(Piece::Bytes(bytes)).await.is_err() {
+            return ended(&mut self.task).await;
+        }
+        Ok(())
+    }
+
+    /// Makes the object visible.
+    pub(crate) async fn finish(mut self) -> Result<(), StepError> {
+        // When it cannot be sent, the task has ended with the error that is returned here.
+        let _ = self.sender.send(Piece::End).await;
+        ended(&mut self.task).await
+    }
+
+    /// Gives the upload up, and waits until its parts are gone.
+    pub(crate) async fn abort(self) {
+        let Self { sender, mut task } = self;
+        drop(sender);
+        if let Err(error) = ended(&mut task).await {
+            tracing::warn!("an upload was given up: {error}");
+        }
+    }
+}
+
+async fn ended(task: &mut JoinHandle<Result<(), StorageError>>) -> Result<(), StepError> {
+    match task.await {
+        Ok(ended) => Ok(ended?),
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        Err(_) => Err(StepError::new(job::ErrorName::Interrupted, "the process is shutting down")),
+    }
+}

@@ -1,0 +1,163 @@
+//! The report of a run: what the command line prints, and what marks the run as finished.
+
+mod build;
+mod message;
+
+use job::ErrorName;
+use job::messages::{PostprocessResponse, RunRef};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::context::Home;
+
+pub(crate) use build::build;
+
+/// `jobs/<job>/report/<file>.json`. The names of its fields are stable.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// How the run ended.
+    pub verdict: Verdict,
+    /// In a sentence or two: how many lines failed, the most frequent reason, and why lanes were stopped.
+    pub message: String,
+    /// The run's id.
+    pub run: String,
+    /// The job's name.
+    pub job: String,
+    /// The input's file name.
+    pub file: String,
+    /// 0, or the number of the redrive.
+    pub generation: u32,
+    /// Where it ran.
+    pub home: Home,
+    /// When this generation was claimed, RFC 3339 in UTC.
+    pub started: Option<String>,
+    /// When the output was complete, RFC 3339 in UTC.
+    pub finished: String,
+    /// From `started` to `finished`.
+    pub duration_seconds: Option<f64>,
+    /// Lines of the input: `ok`, `failed` and `not_processed` together.
+    pub lines: u64,
+    /// Lines that succeeded.
+    pub ok: u64,
+    /// Lines that failed.
+    pub failed: u64,
+    /// Lines without a result.
+    pub not_processed: u64,
+    /// Blank lines of the input that were skipped; they are not among `lines`.
+    pub blank: u64,
+    /// Requests sent, in all generations, retries too.
+    pub requests: u64,
+    /// Answers that asked to slow down, in all generations.
+    pub throttled: u64,
+    /// Requests of this generation, by the time from the first to the last.
+    pub requests_per_second: f64,
+    /// How long requests took; null without any.
+    pub latency_ms: Option<Latency>,
+    /// Why lines failed, the most frequent first.
+    pub errors: Vec<ErrorCount>,
+    /// The lanes, as planned.
+    pub lanes: Vec<LaneReport>,
+    /// Where the results lie.
+    pub outputs: Outputs,
+    /// What the run cost on AWS; not estimated yet.
+    pub cost: Option<Value>,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Every line was processed, and no more failed than the job tolerates.
+    Succeeded,
+    /// More lines failed than the job tolerates, or lines were stopped or not processed.
+    Failed,
+}
+
+/// Milliseconds that the last attempts of lines took, within 1/32.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Latency {
+    /// Half of them took no longer.
+    pub p50: u32,
+    /// Nine in ten took no longer.
+    pub p90: u32,
+    /// 99 in a hundred took no longer.
+    pub p99: u32,
+    /// The longest, exactly.
+    pub max: u32,
+}
+
+/// The lines that failed with one code.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorCount {
+    /// The code, as in the output's column `error`.
+    pub code: String,
+    /// How many lines.
+    pub count: u64,
+    /// The numbers of the first five.
+    pub lines: Vec<u64>,
+    /// What was wrong with the first.
+    pub detail: String,
+}
+
+/// One lane of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LaneReport {
+    /// Its name.
+    pub name: String,
+    /// The provider whose lines it held; null where it was a share of all other hosts.
+    pub provider: Option<String>,
+    /// Its lines.
+    pub lines: u64,
+    /// Lines that succeeded.
+    pub ok: u64,
+    /// Lines that failed.
+    pub failed: u64,
+    /// Lines without a result.
+    pub not_processed: u64,
+    /// Requests sent, in all generations.
+    pub requests: u64,
+    /// Answers that asked to slow down, in all generations.
+    pub throttled: u64,
+    /// Requests of this generation, by the time from the first to the last.
+    pub requests_per_second: f64,
+    /// How long requests took; null without any.
+    pub latency_ms: Option<Latency>,
+    /// Why it was stopped, if it was.
+    pub stopped: Option<String>,
+}
+
+/// Where the results lie.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outputs {
+    /// Key of the output.
+    pub output: String,
+    /// Key of the failed lines; null without any.
+    pub failed: Option<String>,
+    /// Key of this report.
+    pub report: String,
+}
+
+impl Report {
+    /// Whether every line succeeded.
+    pub fn complete(&self) -> bool {
+        self.ok == self.lines
+    }
+
+    pub(crate) fn to_json(&self) -> Vec<u8> {
+        let mut json = serde_json::to_vec_pretty(self).expect("a report is always JSON");
+        json.push(b'\n');
+        json
+    }
+
+    /// What the state machine is told.
+    pub(crate) fn response(self, run: RunRef) -> PostprocessResponse {
+        let Self { lines, ok, .. } = self;
+        let failed = self.failed + self.not_processed;
+        match self.verdict {
+            Verdict::Succeeded => PostprocessResponse::Succeeded { run, lines, ok, failed },
+            Verdict::Failed => {
+                PostprocessResponse::Failed { run, error: ErrorName::RunFailed.to_string(), cause: self.message, lines, ok, failed }
+            }
+        }
+    }
+}

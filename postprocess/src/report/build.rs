@@ -1,0 +1,117 @@
+//! From counts to the report.
+
+use job::messages::RunRef;
+use job::{Code, LaneKind, StepError};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use super::message::message;
+use super::{ErrorCount, LaneReport, Latency, Outputs, Report, Verdict};
+use crate::context::Context;
+use crate::merge::{Histogram, Merged, Tally};
+use crate::names::{failed_key, output_key, report_key};
+use crate::run::Run;
+
+/// The report of what was merged.
+pub(crate) async fn build(context: &Context, run: &Run, merged: &Merged) -> Result<Report, StepError> {
+    let mut total = Tally::default();
+    merged.lanes.iter().for_each(|lane| total.add(lane));
+    let complete = merged.codes.is_empty();
+    let stopped = if complete { Vec::new() } else { stop_reasons(run).await? };
+    let finished = (context.now)();
+    let RunRef { job, file, id, generation, .. } = run.run.clone();
+    let mut report = Report {
+        verdict: verdict(&total, merged.codes.count(Code::Stopped), run.failure.tolerated),
+        message: String::new(),
+        run: id,
+        job,
+        file,
+        generation,
+        home: context.settings.home,
+        started: run.started.map(rfc3339),
+        finished: rfc3339(finished),
+        duration_seconds: run.started.map(|started| finished.saturating_sub(started) as f64 / 1000.0),
+        lines: total.lines(),
+        ok: total.ok,
+        failed: total.failed,
+        not_processed: total.not_processed,
+        blank: run.plan.input.blank,
+        requests: total.spent.requests,
+        throttled: total.throttled,
+        requests_per_second: hundredths(total.rate()),
+        latency_ms: latency(&total.latency),
+        errors: errors(merged),
+        lanes: lanes(run, merged, stopped),
+        outputs: Outputs {
+            output: output_key(&run.run, &run.plan),
+            failed: (!complete).then(|| failed_key(&run.run, &run.plan)),
+            report: report_key(&run.run),
+        },
+        cost: None,
+    };
+    report.message = message(&report, run.failure.tolerated);
+    Ok(report)
+}
+
+fn verdict(total: &Tally, stopped: u64, tolerated: f64) -> Verdict {
+    // A share like 0.29 has no exact double: 29 of 100 lines are not more than 29%.
+    let most = total.lines() as f64 * (tolerated + 1e-12);
+    if total.not_processed > 0 || stopped > 0 || total.failed as f64 > most { Verdict::Failed } else { Verdict::Succeeded }
+}
+
+/// Why each lane was stopped, beside the plan's lanes.
+async fn stop_reasons(run: &Run) -> Result<Vec<Option<String>>, StepError> {
+    let generation = run.run.generation;
+    let all = run.stop_reason(&run.keys.stop_run(generation)).await?;
+    let mut reasons = Vec::new();
+    for lane in &run.plan.lanes {
+        let own = run.stop_reason(&run.keys.stop_lane(generation, &lane.name)).await?;
+        reasons.push(own.or_else(|| all.clone()));
+    }
+    Ok(reasons)
+}
+
+fn lanes(run: &Run, merged: &Merged, stopped: Vec<Option<String>>) -> Vec<LaneReport> {
+    let stopped = stopped.into_iter().chain(std::iter::repeat(None));
+    let lane = |((lane, tally), stopped): ((&job::PlannedLane, &Tally), Option<String>)| LaneReport {
+        name: lane.name.clone(),
+        provider: match &lane.kind {
+            LaneKind::Named { provider } => Some(provider.clone()),
+            LaneKind::Hashed => None,
+        },
+        lines: tally.lines(),
+        ok: tally.ok,
+        failed: tally.failed,
+        not_processed: tally.not_processed,
+        requests: tally.spent.requests,
+        throttled: tally.throttled,
+        requests_per_second: hundredths(tally.rate()),
+        latency_ms: latency(&tally.latency),
+        stopped,
+    };
+    run.plan.lanes.iter().zip(&merged.lanes).zip(stopped).map(lane).collect()
+}
+
+fn errors(merged: &Merged) -> Vec<ErrorCount> {
+    let count = |(code, failures): (&str, &crate::merge::Failures)| ErrorCount {
+        code: code.to_owned(),
+        count: failures.count,
+        lines: failures.lines.clone(),
+        detail: failures.detail.clone(),
+    };
+    merged.codes.by_frequency().into_iter().map(count).collect()
+}
+
+fn latency(all: &Histogram) -> Option<Latency> {
+    let max = all.max();
+    (!all.is_empty()).then(|| Latency { p50: all.percentile(50), p90: all.percentile(90), p99: all.percentile(99), max })
+}
+
+fn hundredths(rate: f64) -> f64 {
+    (rate * 100.0).round() / 100.0
+}
+
+fn rfc3339(millis: u64) -> String {
+    let time = OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    time.format(&Rfc3339).expect("a time in UTC can be written")
+}

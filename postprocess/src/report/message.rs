@@ -1,0 +1,77 @@
+//! The report in words.
+
+use super::{ErrorCount, Report, Verdict};
+
+/// Characters of an example's detail.
+const DETAIL: usize = 200;
+
+/// How the run ended, the most frequent reason, and why lanes were stopped.
+pub(super) fn message(report: &Report, tolerated: f64) -> String {
+    let lines = report.lines;
+    if lines == 0 {
+        return "the input has no lines".to_owned();
+    }
+    if report.complete() {
+        return format!("all {} succeeded", count(lines, "line"));
+    }
+    let mut text = match (report.failed, report.not_processed) {
+        (failed, 0) => format!("{} of {} failed", grouped(failed), count(lines, "line")),
+        (0, missing) => format!("{} of {} not processed", grouped(missing), count(lines, "line")),
+        (failed, missing) => format!("{} of {} failed, {} not processed", grouped(failed), count(lines, "line"), grouped(missing)),
+    };
+    if report.verdict == Verdict::Succeeded && tolerated < 1.0 {
+        text += &format!(", within the tolerated {}%", percent(tolerated));
+    } else if report.failed as f64 > tolerated * lines as f64 {
+        text += &format!(", more than the tolerated {}%", percent(tolerated));
+    }
+    // That a line was not processed has another reason, which is more of use.
+    let told = report.errors.iter().find(|error| error.code != "not_processed");
+    if let Some(ErrorCount { code, count, lines, detail }) = told {
+        let line = lines.first().map_or(0, |line| *line);
+        text += &format!("; most often {code} ({}), for example line {}: {}", grouped(*count), grouped(line), shortened(detail));
+    }
+    let mut stopped: Vec<(&str, Vec<&str>)> = Vec::new();
+    for lane in &report.lanes {
+        let Some(reason) = lane.stopped.as_deref() else { continue };
+        match stopped.iter_mut().find(|(known, _)| *known == reason) {
+            Some((_, lanes)) => lanes.push(&lane.name),
+            None => stopped.push((reason, vec![&lane.name])),
+        }
+    }
+    for (reason, lanes) in stopped {
+        text += &if lanes.len() == report.lanes.len() {
+            format!("; the run was stopped: {reason}")
+        } else {
+            format!("; {} {} stopped: {reason}", lanes.join(", "), if lanes.len() == 1 { "was" } else { "were" })
+        };
+    }
+    text
+}
+
+fn count(n: u64, noun: &str) -> String {
+    format!("{} {noun}{}", grouped(n), if n == 1 { "" } else { "s" })
+}
+
+/// 1234567 as 1,234,567.
+fn grouped(n: u64) -> String {
+    let digits = n.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+fn percent(share: f64) -> f64 {
+    (share * 1e6).round() / 1e4
+}
+
+fn shortened(detail: &str) -> String {
+    match detail.char_indices().nth(DETAIL) {
+        Some((end, _)) => format!("{}…", &detail[..end]),
+        None => detail.to_owned(),
+    }
+}

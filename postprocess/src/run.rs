@@ -1,0 +1,61 @@
+//! A run as the step finds it.
+
+use std::sync::Arc;
+
+use job::job_file::Failure;
+use job::messages::{Claim, RunRef};
+use job::{ErrorName, Job, Objects, Plan, RunKeys, StepError};
+use serde::Deserialize;
+
+use crate::context::Context;
+use crate::names::report_key;
+use crate::report::Report;
+
+/// A run as the step finds it.
+pub(crate) struct Run {
+    pub(crate) run: RunRef,
+    pub(crate) keys: RunKeys,
+    pub(crate) objects: Objects,
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) failure: Failure,
+    /// When its execution claimed it, milliseconds since 1970.
+    pub(crate) started: Option<u64>,
+}
+
+impl Run {
+    pub(crate) async fn open(context: &Context, run: RunRef) -> Result<Self, StepError> {
+        let objects = Objects::new(context.s3.clone(), &run.bucket);
+        let keys = run.keys();
+        let plan = objects.get(&keys.plan()).await?;
+        let plan: Plan = serde_json::from_slice(&plan).map_err(|error| damaged(format!("{} is not a plan: {error}", keys.plan())))?;
+        let job = objects.get(&keys.job_file()).await?;
+        let job = Job::parse(&String::from_utf8_lossy(&job), &keys.job_file())?;
+        let claim = objects.find(&keys.claim(run.generation)).await?;
+        let started = claim.and_then(|claim| serde_json::from_slice::<Claim>(&claim).ok()).map(|claim| claim.started);
+        Ok(Self { run, keys, objects, plan: Arc::new(plan), failure: job.failure, started })
+    }
+
+    /// The report of an earlier call that found every line succeeded: from then on the run's folder may be gone in parts,
+    /// and there is nothing left to do better. Any other run is merged again, since results may have come in.
+    pub(crate) async fn completed(&self) -> Result<Option<Report>, StepError> {
+        let found = self.objects.find(&report_key(&self.run)).await?;
+        let report = found.and_then(|bytes| serde_json::from_slice::<Report>(&bytes).ok());
+        Ok(report.filter(|report| report.run == self.run.id && report.complete()))
+    }
+
+    /// Why a lane was stopped in this generation, if it was.
+    pub(crate) async fn stop_reason(&self, key: &str) -> Result<Option<String>, StepError> {
+        let Some(marker) = self.objects.find(key).await? else { return Ok(None) };
+        Ok(Some(serde_json::from_slice::<Marker>(&marker).map_or_else(|_| "no reason was given".to_owned(), |marker| marker.reason)))
+    }
+}
+
+/// A file of the run folder is not what it must be.
+pub(crate) fn damaged(message: impl Into<String>) -> StepError {
+    StepError::new(ErrorName::RunDamaged, message)
+}
+
+#[derive(Deserialize)]
+struct Marker {
+    reason: String,
+}

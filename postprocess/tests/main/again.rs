@@ -1,0 +1,156 @@
+//! Called again, interrupted, cleaned up, damaged.
+
+use std::sync::atomic::Ordering;
+
+use job::ErrorName;
+use job::Invocation;
+use job::job_file::Format;
+use job::messages::TurnHolder;
+use serde_json::json;
+
+use crate::world::{Fixture, STARTED, World, bad, ok};
+
+fn good() -> Fixture {
+    Fixture::new(Format::Csv, &["a"], &[(json!({ "v": ["1"] }), ok(json!([1]))), (json!({ "v": ["2"] }), ok(json!([2])))])
+}
+
+fn half() -> Fixture {
+    Fixture::new(Format::Csv, &["a"], &[(json!({ "v": ["1"] }), ok(json!([1]))), (json!({ "v": ["2"] }), bad("timeout", "slow"))])
+}
+
+async fn run_folder(world: &World, fixture: &Fixture) -> Vec<String> {
+    let prefix = fixture.run.keys().prefix().to_owned();
+    let entries = world.objects.list(&prefix).await.unwrap();
+    entries.into_iter().map(|entry| entry.key[prefix.len()..].to_owned()).collect()
+}
+
+async fn hold_turn(world: &World, run: &str) {
+    let turn = TurnHolder { run: run.to_owned(), execution: "execution".to_owned() };
+    world.objects.put("runs/places/turn.json", serde_json::to_vec(&turn).unwrap()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_run_that_succeeded_is_cleaned_and_answers_again() {
+    let (world, mut fixture) = (World::new(), good());
+    hold_turn(&world, &fixture.run.id).await;
+    let first = world.merge(&mut fixture).await;
+    assert_eq!(run_folder(&world, &fixture).await, ["claim.json", "job.toml", "plan.json"]);
+    assert_eq!(world.text("runs/places/turn.json").await, None);
+    assert_eq!(world.merged.load(Ordering::Relaxed), 2);
+
+    let response = world.call(&fixture).await.unwrap();
+    assert_eq!(world.left(&fixture, response).await, first);
+}
+
+#[tokio::test]
+async fn a_crash_during_the_clean_up_is_made_good() {
+    let (world, mut fixture) = (World::new(), good());
+    let first = world.merge(&mut fixture).await;
+    // The items are gone, the results are still there, and so is the turn.
+    world.write(&mut fixture).await;
+    world.objects.delete(&fixture.run.keys().items("lane")).await.unwrap();
+    hold_turn(&world, &fixture.run.id).await;
+    let response = world.call(&fixture).await.unwrap();
+    assert_eq!(world.left(&fixture, response).await, first);
+    assert_eq!(run_folder(&world, &fixture).await, ["claim.json", "job.toml", "plan.json"]);
+    assert_eq!(world.text("runs/places/turn.json").await, None);
+}
+
+#[tokio::test]
+async fn a_crash_before_the_report_is_made_good() {
+    let (world, mut fixture) = (World::new(), half());
+    let first = world.merge(&mut fixture).await;
+    world.objects.delete(&first.report.outputs.report).await.unwrap();
+    world.objects.put("jobs/places/output/names.csv", "cut off").await.unwrap();
+    let response = world.call(&fixture).await.unwrap();
+    assert_eq!(world.left(&fixture, response).await, first);
+}
+
+#[tokio::test]
+async fn a_run_with_failures_keeps_its_folder_and_takes_what_comes_in() {
+    let (world, mut fixture) = (World::new(), half());
+    let first = world.merge(&mut fixture).await;
+    assert_eq!(first.failed.as_deref(), Some("a\n2\n"));
+    assert_eq!(run_folder(&world, &fixture).await.len(), 6);
+    let response = world.call(&fixture).await.unwrap();
+    assert_eq!(world.left(&fixture, response).await, first);
+
+    // A redrive succeeds: its record wins, the stale file of failed lines goes, and both requests are counted.
+    let mut fixture = half();
+    fixture.run.generation = 1;
+    fixture.flush("lane", 1, &Invocation::new(1, STARTED, 1), 0, &[(2, ok(json!([22])).unwrap())]);
+    let second = world.merge(&mut fixture).await;
+    assert_eq!(second.output.as_deref(), Some("a,x,error,error_detail\n1,1,,\n2,22,,\n"));
+    assert_eq!((second.failed, second.report.outputs.failed, second.report.generation), (None, None, 1));
+    assert_eq!((second.report.requests, second.report.throttled, second.report.requests_per_second), (4, 2, 100.0));
+    assert_eq!(run_folder(&world, &fixture).await, ["claim-0001.json", "claim.json", "job.toml", "plan.json"]);
+}
+
+#[tokio::test]
+async fn the_report_of_another_run_is_no_answer() {
+    let (world, mut fixture) = (World::new(), good());
+    world.merge(&mut fixture).await;
+    let mut other = half();
+    other.run.id = "another".to_owned();
+    let left = world.merge(&mut other).await;
+    assert_eq!((left.report.run.as_str(), left.report.failed), ("another", 1));
+}
+
+#[tokio::test]
+async fn the_turn_of_another_run_is_left_alone() {
+    let (world, mut fixture) = (World::new(), good());
+    hold_turn(&world, "another").await;
+    world.merge(&mut fixture).await;
+    assert!(world.text("runs/places/turn.json").await.is_some());
+}
+
+#[tokio::test]
+async fn the_turn_is_released_when_lines_failed_too() {
+    let (world, mut fixture) = (World::new(), half());
+    hold_turn(&world, &fixture.run.id).await;
+    world.merge(&mut fixture).await;
+    assert_eq!(world.text("runs/places/turn.json").await, None);
+}
+
+#[tokio::test]
+async fn when_it_is_to_stop_it_leaves_nothing() {
+    let (world, mut fixture) = (World::new(), good());
+    world.write(&mut fixture).await;
+    world.context.stop.cancel();
+    let error = world.call(&fixture).await.unwrap_err();
+    assert_eq!(error.name, ErrorName::Interrupted);
+    assert_eq!(world.objects.list("jobs/").await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn damage_is_an_error_and_not_an_output() {
+    let keys = good().run.keys();
+    let flush = format!("{}{}", keys.prefix(), good().objects[0].0);
+    let damages: [(&str, String, &str, &str); 8] = [
+        ("no items", keys.items("lane"), "", "cannot read"),
+        ("fewer items than planned", keys.items("lane"), "{\"n\":1,\"at\":0,\"v\":[\"1\"]}\n", "lines, the plan says 2"),
+        ("a line twice", keys.items("lane"), "{\"n\":1,\"at\":0,\"v\":[\"1\"]}\n{\"n\":1,\"at\":0,\"v\":[\"1\"]}\n", "overlap"),
+        ("an item that is no JSON", keys.items("lane"), "{\"n\":1,\"v\":[\"1\"\n\n", "an item is damaged"),
+        ("an empty line of items", keys.items("lane"), "\n\n", "an item is damaged"),
+        ("a record that is no JSON", flush.clone(), "{\"n\":1,\"v\":[1]\n", "the record of line 1 is damaged"),
+        ("a record without number", flush, "{\"v\":[1]}\n", "the record at byte 0 is damaged"),
+        ("a plan that is no JSON", keys.plan(), "{", "is not a plan"),
+    ];
+    for (what, key, body, message) in damages {
+        let (world, mut fixture) = (World::new(), good());
+        world.write(&mut fixture).await;
+        if body.is_empty() {
+            world.objects.delete(&key).await.unwrap();
+        } else {
+            world.objects.put(&key, body).await.unwrap();
+        }
+        if key == keys.items("lane") {
+            fixture.plan.lanes[0].bytes = body.len().max(1) as u64;
+            world.objects.put(&keys.plan(), serde_json::to_vec(&fixture.plan).unwrap()).await.unwrap();
+        }
+        let error = world.call(&fixture).await.unwrap_err();
+        assert_eq!(error.name, ErrorName::RunDamaged, "{what}: {error}");
+        assert!(error.message.contains(message), "{what}: {error}");
+        assert_eq!(world.objects.list("jobs/").await.unwrap(), [], "{what}");
+    }
+}

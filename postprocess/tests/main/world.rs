@@ -1,0 +1,234 @@
+//! An S3 in a temporary folder, and run folders in it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
+use job::job_file::{Compression, Format, OutputFormat};
+use job::messages::{Claim, PostprocessRequest, PostprocessResponse, RunRef};
+use job::plan::InputFacts;
+use job::{Batch, FlushKey, Invocation, LaneKind, Objects, Plan, PlannedLane, StepError};
+use postprocess::{Context, Report, Settings, failed_key, output_key, postprocess, report_key};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+pub(crate) const BUCKET: &str = "bucket";
+/// When runs are claimed, and when they are merged.
+pub(crate) const STARTED: u64 = 1_763_700_000_000;
+pub(crate) const FINISHED: u64 = STARTED + 60_000;
+
+pub(crate) struct World {
+    pub(crate) objects: Objects,
+    pub(crate) context: Context,
+    pub(crate) merged: Arc<AtomicU64>,
+    _folder: TempDir,
+}
+
+/// A run before it is written to the store.
+#[derive(Clone)]
+pub(crate) struct Fixture {
+    pub(crate) run: RunRef,
+    pub(crate) plan: Plan,
+    pub(crate) job: String,
+    /// Beside the plan's lanes: each item without its number, which comes with it.
+    pub(crate) items: Vec<Vec<(u64, Value)>>,
+    /// Keys and contents below the run's folder.
+    pub(crate) objects: Vec<(String, String)>,
+}
+
+/// What a call left behind.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Left {
+    pub(crate) output: Option<String>,
+    pub(crate) failed: Option<String>,
+    pub(crate) report: Report,
+    pub(crate) response: PostprocessResponse,
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join(BUCKET)).unwrap();
+        let mut builder = s3s::service::S3ServiceBuilder::new(s3s_fs::FileSystem::new(folder.path()).unwrap());
+        builder.set_auth(s3s::auth::SimpleAuth::from_single("key", "secret"));
+        let config = aws_sdk_s3::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::from_static("us-east-1"))
+            .endpoint_url("http://localhost")
+            .force_path_style(true)
+            .credentials_provider(Credentials::new("key", "secret", None, None, "test"))
+            .http_client(s3s_aws::Client::from(builder.build()))
+            .build();
+        let s3 = aws_sdk_s3::Client::from_conf(config);
+        let merged = Arc::new(AtomicU64::new(0));
+        let seen = merged.clone();
+        let context = Context {
+            s3: s3.clone(),
+            settings: Settings::default(),
+            stop: tokio_util::sync::CancellationToken::new(),
+            progress: Some(Arc::new(move |lines| seen.store(lines, Ordering::Relaxed))),
+            now: Arc::new(|| FINISHED),
+        };
+        Self { objects: Objects::new(s3, BUCKET), context, merged, _folder: folder }
+    }
+
+    pub(crate) async fn text(&self, key: &str) -> Option<String> {
+        self.objects.find(key).await.unwrap().map(|bytes| String::from_utf8(bytes.to_vec()).unwrap())
+    }
+
+    pub(crate) async fn write(&self, fixture: &mut Fixture) {
+        let keys = fixture.run.keys();
+        for (lane, items) in fixture.plan.lanes.iter_mut().zip(&fixture.items) {
+            let (body, ends) = items_file(items);
+            lane.lines = items.len() as u64;
+            lane.bytes = body.len() as u64;
+            let mut before = 0;
+            for batch in &mut lane.batches {
+                let after = before + usize::try_from(batch.lines).unwrap();
+                (batch.first, batch.from, batch.to) = (items[before].0, ends[before], ends[after]);
+                before = after;
+            }
+            self.objects.put(&keys.items(&lane.name), body).await.unwrap();
+            self.objects.put(&keys.manifest(0, &lane.name), serde_json::to_vec(&lane.batches).unwrap()).await.unwrap();
+        }
+        fixture.plan.input.lines = fixture.items.iter().map(|items| items.len() as u64).sum();
+        self.objects.put(&keys.plan(), serde_json::to_vec(&fixture.plan).unwrap()).await.unwrap();
+        self.objects.put(&keys.job_file(), fixture.job.clone()).await.unwrap();
+        let claim = Claim { execution: "execution".to_owned(), started: STARTED, include_unknown: false };
+        self.objects.put(&keys.claim(fixture.run.generation), serde_json::to_vec(&claim).unwrap()).await.unwrap();
+        for (key, body) in &fixture.objects {
+            self.objects.put(&format!("{}{key}", keys.prefix()), body.clone()).await.unwrap();
+        }
+    }
+
+    pub(crate) async fn call(&self, fixture: &Fixture) -> Result<PostprocessResponse, StepError> {
+        let request = PostprocessRequest { run: fixture.run.clone(), execution: "execution".to_owned(), previous: json!({}) };
+        // Lambda and the engine both need a future that can move between threads.
+        fn movable<F: Future + Send>(future: F) -> F {
+            future
+        }
+        movable(postprocess(&self.context, request)).await
+    }
+
+    /// Writes the run, merges it and reads what that left.
+    pub(crate) async fn merge(&self, fixture: &mut Fixture) -> Left {
+        self.write(fixture).await;
+        let response = self.call(fixture).await.unwrap();
+        self.left(fixture, response).await
+    }
+
+    pub(crate) async fn left(&self, fixture: &Fixture, response: PostprocessResponse) -> Left {
+        let Fixture { run, plan, .. } = fixture;
+        let report = self.objects.get(&report_key(run)).await.unwrap();
+        Left {
+            output: self.text(&output_key(run, plan)).await,
+            failed: self.objects.find(&failed_key(run, plan)).await.unwrap().map(|bytes| utf8_or_latin1(&bytes)),
+            report: serde_json::from_slice(&report).unwrap(),
+            response,
+        }
+    }
+}
+
+impl Fixture {
+    /// A run with one lane of one batch; `lines` are items without number and, where there is one, the record without number.
+    pub(crate) fn new(format: Format, columns: &[&str], lines: &[(Value, Option<Value>)]) -> Self {
+        let items = (1..).zip(lines).map(|(n, (item, _))| (n, item.clone())).collect::<Vec<_>>();
+        let records: Vec<_> = (1..).zip(lines).filter_map(|(n, (_, record))| Some((n, record.clone()?))).collect();
+        let batch = Batch { first: 1, lines: items.len() as u64, from: 0, to: 0 };
+        let lane = PlannedLane {
+            name: "lane".to_owned(),
+            kind: LaneKind::Named { provider: "api.example.com".to_owned() },
+            workers: 1,
+            lines: 0,
+            bytes: 0,
+            batches: if items.is_empty() { Vec::new() } else { vec![batch] },
+            seconds: 0.0,
+        };
+        let (ending, delimiter) = match format {
+            Format::Text => ("txt", b','),
+            Format::Csv => ("csv", b','),
+            Format::Tsv => ("tsv", b'\t'),
+            Format::Jsonl => ("jsonl", b','),
+        };
+        let file = format!("names.{ending}");
+        let input = InputFacts {
+            file: file.clone(),
+            format,
+            compression: Compression::None,
+            delimiter,
+            header: matches!(format, Format::Csv | Format::Tsv),
+            columns: columns.iter().map(|name| (*name).to_owned()).collect(),
+            lines: 0,
+            blank: 0,
+            bytes: 0,
+        };
+        let output = if format == Format::Jsonl { OutputFormat::Jsonl } else { OutputFormat::Csv };
+        let mut fixture = Self {
+            run: RunRef { bucket: BUCKET.to_owned(), job: "places".to_owned(), file, id: "0123456789abcdef0123".to_owned(), generation: 0 },
+            plan: Plan { input, output, extracted: vec!["x".to_owned()], lanes: vec![lane] },
+            job: "[request]\nurl = \"https://api.example.com/\"\n".to_owned(),
+            items: vec![items],
+            objects: Vec::new(),
+        };
+        fixture.flush("lane", 1, &Invocation::new(0, STARTED, 1), 0, &records);
+        fixture
+    }
+
+    pub(crate) fn output(mut self, format: OutputFormat) -> Self {
+        self.plan.output = format;
+        self
+    }
+
+    pub(crate) fn tolerated(mut self, share: &str) -> Self {
+        self.job += &format!("[failure]\ntolerated = {share:?}\n");
+        self
+    }
+
+    /// Adds a flush object.
+    pub(crate) fn flush(&mut self, lane: &str, first: u64, invocation: &Invocation, k: u32, records: &[(u64, Value)]) {
+        if records.is_empty() {
+            return;
+        }
+        let failed = records.iter().filter(|(_, record)| record.get("error").is_some()).count() as u64;
+        let name = FlushKey::Records { invocation: invocation.clone(), k, ok: records.len() as u64 - failed, failed, throttled: 1 }.name();
+        let body: String = records.iter().map(|(n, record)| numbered(*n, record)).collect();
+        self.objects.push((format!("results/{lane}/{first:012}/{name}"), body));
+    }
+
+    /// Adds a note of lines about to be sent.
+    pub(crate) fn note(&mut self, lane: &str, first: u64, invocation: &Invocation, k: u32, sending: &[u64], unsent: &[u64]) {
+        let name = FlushKey::Notes { invocation: invocation.clone(), k }.name();
+        let body = json!({ "sending": sending, "unsent": unsent }).to_string();
+        self.objects.push((format!("results/{lane}/{first:012}/{name}"), body));
+    }
+}
+
+fn utf8_or_latin1(bytes: &[u8]) -> String {
+    std::str::from_utf8(bytes).map_or_else(|_| bytes.iter().map(|byte| char::from(*byte)).collect(), str::to_owned)
+}
+
+/// A record that succeeded.
+pub(crate) fn ok(values: Value) -> Option<Value> {
+    Some(json!({ "t": STARTED + 1000, "ms": 10, "tries": 1, "status": 200, "v": values }))
+}
+
+/// A record that failed.
+pub(crate) fn bad(code: &str, detail: &str) -> Option<Value> {
+    Some(json!({ "t": STARTED + 1000, "ms": 10, "tries": 2, "error": code, "detail": detail }))
+}
+
+/// The items as they stand in their file, and the offset of each, and of the end.
+fn items_file(items: &[(u64, Value)]) -> (String, Vec<u64>) {
+    let (mut body, mut ends) = (String::new(), vec![0]);
+    for (n, item) in items {
+        body += &numbered(*n, item);
+        ends.push(body.len() as u64);
+    }
+    (body, ends)
+}
+
+fn numbered(n: u64, object: &Value) -> String {
+    let mut numbered = serde_json::Map::from_iter([("n".to_owned(), n.into()), ("at".to_owned(), 0.into())]);
+    numbered.extend(object.as_object().unwrap().clone());
+    format!("{}\n", Value::Object(numbered))
+}

@@ -1,0 +1,44 @@
+//! `throughline demo`: a sample API on this machine, and a real run against it.
+
+mod api;
+mod files;
+
+use std::fs;
+
+use crate::args::{self, Places, Target};
+use crate::exit::{Exit, Wrong};
+
+pub(super) async fn demo(args: &args::Demo) -> Result<Exit, Wrong> {
+    let folder = &args.folder;
+    fs::create_dir_all(folder).map_err(|error| Wrong::at(folder, error))?;
+    let quick = api::start(api::QUICK).await.map_err(|error| Wrong::new(format!("cannot start the sample API: {error}")))?;
+    let slow = api::start(api::SLOW).await.map_err(|error| Wrong::new(format!("cannot start the sample API: {error}")))?;
+    let (job, input, output) = (folder.join("places.toml"), folder.join("places.csv"), folder.join("places.out.csv"));
+    fs::write(&job, files::job(&quick.host(), &slow.host())).map_err(|error| Wrong::at(&job, error))?;
+    fs::write(&input, files::input(&quick.host(), &slow.host())).map_err(|error| Wrong::at(&input, error))?;
+    println!("A sample API answers on this machine:");
+    println!("  {}  allows 300 requests/s and answers 429 with Retry-After beyond that", quick.host());
+    println!("  {}  is slow and allows 20/s", slow.host());
+    println!("Two in a hundred requests fail in passing, and a few lines must fail.\n");
+    println!("$ throughline run {} {} -o {}\n", job.display(), input.display(), output.display());
+    let exit = super::run::run(args::Run {
+        target: Target { job: job.clone(), input: input.clone() },
+        places: Places { output: Some(output.clone()), state: folder.join(".throughline"), json: false },
+        fresh: true,
+    })
+    .await?;
+    if exit == Exit::Interrupted {
+        return Ok(exit);
+    }
+    println!("\nThe first lines of {}:", output.display());
+    let text = fs::read_to_string(&output).map_err(|error| Wrong::at(&output, error))?;
+    for line in text.lines().take(4) {
+        println!("  {line}");
+    }
+    println!("\nYour own job:");
+    println!("  throughline init places        # writes places.toml, with comments");
+    println!("  throughline check places.toml YOUR.csv");
+    println!("  throughline run places.toml YOUR.csv -o output.csv");
+    // Some lines of the demo fail on purpose: that is its success.
+    Ok(if exit == Exit::SomeFailed { Exit::Succeeded } else { exit })
+}

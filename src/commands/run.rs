@@ -1,0 +1,93 @@
+//! `throughline run`: a file end to end on this machine.
+
+use std::sync::Arc;
+
+use job::messages::RunRef;
+use postprocess::Report;
+use tokio_util::sync::CancellationToken;
+
+use super::summary;
+use crate::args;
+use crate::exit::{Exit, Wrong, is_wrong};
+use crate::home::{Ended, Home, LocalSecrets, Outputs, Target, execute};
+use crate::progress::{Progress, Style, show};
+
+pub(super) async fn run(args: args::Run) -> Result<Exit, Wrong> {
+    let (home, mut target) = open(&args.target, &args.places, "run").await?;
+    if args.fresh {
+        home.start_over(&mut target).await?;
+    } else if let Some(report) = finished(&home, &target.run).await? {
+        // A redrive may have ended this run.
+        target.run.generation = report.generation;
+        return summary::finished(&home, &target, &report, &args.places, true).await;
+    }
+    go(&home, &target, &args.places).await
+}
+
+/// Reads and checks everything that can be wrong before any request.
+pub(super) async fn open(target: &args::Target, places: &args::Places, command: &str) -> Result<(Home, Target), Wrong> {
+    let (_, job) = crate::home::read_job(&target.job)?;
+    if let Some(output) = &places.output {
+        Outputs::check(output, &target.input)?;
+    }
+    let name = crate::home::job_name(&target.job)?;
+    LocalSecrets::check(&name, &job).await?;
+    let home = Home::open(&places.state, &format!("{command} {}", target.input.display()))?;
+    let target = Target::install(&home, target).await?;
+    Ok((home, target))
+}
+
+/// Executes, shows progress, and ends with the summary.
+pub(super) async fn go(home: &Home, target: &Target, places: &args::Places) -> Result<Exit, Wrong> {
+    let progress = Arc::new(Progress::default());
+    let style = if places.json { Style::Json } else { Style::Person };
+    let (stop, shown) = (CancellationToken::new(), CancellationToken::new());
+    let showing = tokio::spawn(show(progress.clone(), style, shown.clone()));
+    let listening = tokio::spawn(interrupted(stop.clone()));
+    let ended = execute(home, target, &progress, stop).await;
+    shown.cancel();
+    let _ = showing.await;
+    listening.abort();
+    match ended? {
+        Ended::Finished => match finished(home, &target.run).await? {
+            Some(report) => summary::finished(home, target, &report, places, false).await,
+            None => Err(Wrong::new("the run ended without a report")),
+        },
+        Ended::Failed { error, message } => {
+            summary::failed(&error, &message, places.json);
+            Ok(if is_wrong(&error) { Exit::Wrong } else { Exit::Failed })
+        }
+        Ended::Interrupted => {
+            summary::interrupted(&progress.now(), places.json);
+            Ok(Exit::Interrupted)
+        }
+    }
+}
+
+/// The report of this run, if it is the one that ended last for this input's name.
+pub(super) async fn finished(home: &Home, run: &RunRef) -> Result<Option<Report>, Wrong> {
+    let key = postprocess::report_key(run);
+    let Some(report) = home.objects().find(&key).await? else { return Ok(None) };
+    let report: Option<Report> = serde_json::from_slice(&report).ok();
+    Ok(report.filter(|report| report.run == run.id && report.generation >= run.generation))
+}
+
+/// The first Ctrl-C or SIGTERM stops cleanly, the second at once.
+async fn interrupted(stop: CancellationToken) {
+    signal().await;
+    eprintln!("stopping: requests under way may end; press Ctrl-C again to stop at once");
+    stop.cancel();
+    signal().await;
+    std::process::exit(Exit::Interrupted.code().into());
+}
+
+async fn signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = terminate.recv() => {}
+        },
+        Err(_) => _ = tokio::signal::ctrl_c().await,
+    }
+}

@@ -1,0 +1,136 @@
+//! How a run ended, for people and as JSON.
+
+use std::time::Duration;
+
+use postprocess::{Report, Verdict};
+use serde::Serialize;
+
+use crate::args::Places;
+use crate::exit::{Exit, Wrong};
+use crate::home::{Home, Outputs, Target};
+use crate::progress::Now;
+use crate::text;
+
+/// Writes the outputs where they are wanted and prints the summary. `before`: the run had ended before this command.
+pub(super) async fn finished(home: &Home, target: &Target, report: &Report, places: &Places, before: bool) -> Result<Exit, Wrong> {
+    let outputs = Outputs::write(home, &target.run, places.output.as_deref()).await?;
+    if places.json {
+        print_json(report, &outputs);
+    } else {
+        print_text(target, report, &outputs, before);
+    }
+    Ok(match report.verdict {
+        Verdict::Failed => Exit::Failed,
+        Verdict::Succeeded if report.complete() => Exit::Succeeded,
+        Verdict::Succeeded => Exit::SomeFailed,
+    })
+}
+
+/// The execution failed before there was anything to report.
+pub(super) fn failed(error: &str, message: &str, json: bool) {
+    if json {
+        println!("{}", serde_json::json!({ "event": "summary", "verdict": "not_started", "error": error, "message": message }));
+    } else {
+        eprintln!("throughline: {message} ({error})");
+    }
+}
+
+/// The run was interrupted.
+pub(super) fn interrupted(now: &Now, json: bool) {
+    let (done, lines) = now.lanes.iter().fold((0, 0), |(done, lines), lane| (done + lane.done, lines + lane.lines));
+    if json {
+        println!("{}", serde_json::json!({ "event": "summary", "verdict": "interrupted", "done": done, "lines": lines }));
+    } else if lines == 0 {
+        eprintln!("interrupted; the same command starts again");
+    } else {
+        eprintln!("interrupted after {} of {}; the same command continues", text::count(done), text::lines(lines));
+    }
+}
+
+fn print_json(report: &Report, outputs: &Outputs) {
+    #[derive(Serialize)]
+    struct Event<'a> {
+        event: &'static str,
+        #[serde(flatten)]
+        report: &'a Report,
+        files: Files,
+    }
+    #[derive(Serialize)]
+    struct Files {
+        output: String,
+        failed: Option<String>,
+        report: String,
+    }
+    let files = Files {
+        output: outputs.output.display().to_string(),
+        failed: outputs.failed.as_ref().map(|path| path.display().to_string()),
+        report: outputs.report.display().to_string(),
+    };
+    let event = Event { event: "summary", report, files };
+    println!("{}", serde_json::to_string(&event).expect("a report is always JSON"));
+}
+
+fn print_text(target: &Target, report: &Report, outputs: &Outputs, before: bool) {
+    let time = report.duration_seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()).map(text::duration);
+    let verdict = match (report.verdict, report.complete()) {
+        (Verdict::Failed, _) => "failed",
+        (Verdict::Succeeded, true) => "every line succeeded",
+        (Verdict::Succeeded, false) => "finished, some lines failed",
+    };
+    let when = if before { " before; no request was made now" } else { "" };
+    println!("{}: {verdict}{}{when}", target.input.display(), time.map_or_else(String::new, |time| format!(" in {time}")));
+    println!();
+    let lines = [
+        ("lines", report.lines, true),
+        ("succeeded", report.ok, true),
+        ("failed", report.failed, true),
+        ("not processed", report.not_processed, report.not_processed > 0),
+    ];
+    for (name, count, shown) in lines {
+        if shown {
+            let share =
+                if name == "lines" || report.lines == 0 { String::new() } else { format!("  {}", text::percent(count, report.lines)) };
+            println!("  {name:13} {:>12}{share}", text::count(count));
+        }
+    }
+    for error in report.errors.iter().take(6) {
+        let numbers: Vec<String> = error.lines.iter().map(u64::to_string).collect();
+        let more = if error.count > error.lines.len() as u64 { ", …" } else { "" };
+        println!(
+            "    {:20} {:>5}  line{} {}{more}: {}",
+            error.code,
+            text::count(error.count),
+            if numbers.len() == 1 { "" } else { "s" },
+            numbers.join(", "),
+            excerpt(&error.detail)
+        );
+    }
+    println!();
+    for lane in &report.lanes {
+        let name = lane.provider.as_deref().unwrap_or(&lane.name);
+        let latency = lane.latency_ms.map_or_else(String::new, |latency| format!("  p50 {} ms, p99 {} ms", latency.p50, latency.p99));
+        println!(
+            "  {name}  {} requests, {}, {} throttled{latency}",
+            text::count(lane.requests),
+            text::rate(lane.requests_per_second),
+            text::count(lane.throttled)
+        );
+        if let Some(reason) = &lane.stopped {
+            println!("    stopped: {}", excerpt(reason));
+        }
+    }
+    if report.verdict == Verdict::Failed {
+        println!("\n  {}", report.message);
+    }
+    println!("\n  output  {}", outputs.output.display());
+    if let Some(failed) = &outputs.failed {
+        println!("  failed  {}   (send them again: throughline redrive, with the same arguments)", failed.display());
+    }
+    println!("  report  {}", outputs.report.display());
+}
+
+fn excerpt(text: &str) -> String {
+    const MOST: usize = 120;
+    let line = text.lines().next().unwrap_or_default();
+    if line.chars().count() > MOST { format!("{}…", line.chars().take(MOST).collect::<String>()) } else { line.to_owned() }
+}

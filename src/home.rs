@@ -1,0 +1,64 @@
+//! The home of a run on one machine: a state folder with the embedded S3 in it, and the engine that runs the
+//! same definition as AWS does.
+
+mod execute;
+mod host;
+mod lock;
+mod outputs;
+mod secrets;
+mod target;
+
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use job::Objects;
+
+use crate::exit::Wrong;
+use crate::s3;
+
+pub use execute::{Ended, execute};
+pub use host::bind;
+pub use outputs::Outputs;
+pub use secrets::LocalSecrets;
+pub use target::{Target, job_name, read_job};
+
+/// An open state folder. Only one process has it at a time.
+#[derive(Debug)]
+pub struct Home {
+    folder: PathBuf,
+    s3: aws_sdk_s3::Client,
+    _lock: lock::Lock,
+}
+
+impl Home {
+    /// Opens a state folder, making it if need be.
+    ///
+    /// # Errors
+    /// When another process has it, or it cannot be made.
+    pub fn open(folder: &Path, command: &str) -> Result<Self, Wrong> {
+        let at = |error| Wrong::at(folder, error);
+        let s3 = s3::client(folder).map_err(at)?;
+        let lock = lock::Lock::take(folder, command)?;
+        Ok(Self { folder: folder.to_owned(), s3, _lock: lock })
+    }
+
+    /// The folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Everything in the embedded S3.
+    pub fn objects(&self) -> Objects {
+        Objects::new(self.s3.clone(), s3::BUCKET)
+    }
+
+    fn journal(&self, run: &str, generation: u32) -> PathBuf {
+        self.folder.join(".journal").join(format!("{run}-{generation:04}.redb"))
+    }
+}
+
+/// Milliseconds since 1970.
+pub fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}

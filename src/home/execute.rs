@@ -1,0 +1,139 @@
+//! One execution of the definition, from its journal if it was cut off.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use engine::{Journal, Outcome, Start, Stop};
+use job::messages::Event;
+use tokio_util::sync::CancellationToken;
+
+use super::host::{self, Host};
+use super::{Home, LocalSecrets, Target, now};
+use crate::exit::Wrong;
+use crate::progress::Progress;
+
+const DEFINITION: &str = include_str!("../../definition.asl.json");
+/// A worker writes what it has so often.
+const FLUSH_EVERY: Duration = Duration::from_secs(1);
+
+/// How an execution ended.
+#[derive(Debug)]
+pub enum Ended {
+    /// It ran to its end, well or badly: the report says how.
+    Finished,
+    /// It failed before there was anything to report.
+    Failed {
+        /// Its error's stable name.
+        error: String,
+        /// In words.
+        message: String,
+    },
+    /// It was interrupted and can be continued.
+    Interrupted,
+}
+
+/// Runs a target's execution, or continues it.
+///
+/// # Errors
+/// When the journal cannot be used.
+pub async fn execute(home: &Home, target: &Target, progress: &Arc<Progress>, stop: CancellationToken) -> Result<Ended, Wrong> {
+    let machine =
+        engine::compile(&host::bind(DEFINITION)).map_err(|problems| Wrong::new(format!("the definition is wrong:\n{problems}")))?;
+    let run = &target.run;
+    let path = home.journal(&run.id, run.generation);
+    let event = starting_event(&path, &target.event)?;
+    let journal = Journal::open(&path).map_err(|error| Wrong::at(&path, error))?;
+    let name = if run.generation == 0 { run.id.clone() } else { format!("{}-redrive-{}", run.id, run.generation) };
+    let start = Start::new(
+        format!("arn:aws:states:local:000000000000:execution:throughline:{name}"),
+        serde_json::to_value(event).expect("an event is always JSON"),
+    );
+    let host = Arc::new(host(home, progress, &stop));
+    let outcome = match engine::run(Arc::new(machine), start, host, journal, stop).await {
+        Ok(outcome) => outcome,
+        Err(Stop::Interrupted) => return Ok(Ended::Interrupted),
+        Err(Stop::Fault(fault)) => return Err(Wrong::at(&path, fault)),
+    };
+    remove_journal(&path)?;
+    Ok(match outcome {
+        Outcome::Succeeded(_) => Ended::Finished,
+        Outcome::Failed { error, .. } if error == job::ErrorName::RunFailed.as_str() => Ended::Finished,
+        Outcome::Failed { error, cause } => Ended::Failed { message: message_of(&cause), error },
+    })
+}
+
+fn host(home: &Home, progress: &Arc<Progress>, stop: &CancellationToken) -> Host {
+    let s3 = home.s3.clone();
+    let (splitting, merging) = (progress.clone(), progress.clone());
+    Host {
+        preprocess: preprocess::Context {
+            s3: s3.clone(),
+            executions: Arc::new(NoOthers),
+            progress: Arc::new(move |lines, bytes| splitting.split(lines, bytes)),
+            now,
+            turn_wait: Duration::from_secs(1),
+            // An aborted worker of this process has ended when it is aborted.
+            settle: Duration::from_secs(1),
+            stop: stop.clone(),
+        },
+        worker: worker::Context::new(
+            s3.clone(),
+            Arc::new(LocalSecrets),
+            progress.clone(),
+            worker::Settings { flush_every: FLUSH_EVERY, ..worker::Settings::default() },
+            stop.clone(),
+        ),
+        postprocess: postprocess::Context {
+            s3: s3.clone(),
+            settings: postprocess::Settings::default(),
+            stop: stop.clone(),
+            progress: Some(Arc::new(move |lines| merging.merged(lines))),
+            now: Arc::new(now),
+        },
+        progress: progress.clone(),
+        s3,
+    }
+}
+
+/// The event that an execution began with stays its input, although the file's tag may have changed since.
+fn starting_event(journal: &Path, event: &Event) -> Result<Event, Wrong> {
+    let path = event_file(journal);
+    let at = |error: std::io::Error| Wrong::at(&path, error);
+    if journal.exists() && path.exists() {
+        let text = fs::read(&path).map_err(at)?;
+        return serde_json::from_slice(&text).map_err(|error| Wrong::at(&path, error));
+    }
+    let folder = journal.parent().expect("it lies in the state folder");
+    let text = serde_json::to_vec(event).expect("an event is always JSON");
+    fs::create_dir_all(folder).and_then(|()| fs::write(&path, text)).map_err(at)?;
+    Ok(event.clone())
+}
+
+fn remove_journal(path: &Path) -> Result<(), Wrong> {
+    for path in [path, &event_file(path)] {
+        fs::remove_file(path).map_err(|error| Wrong::at(path, error))?;
+    }
+    Ok(())
+}
+
+fn event_file(journal: &Path) -> std::path::PathBuf {
+    journal.with_extension("event.json")
+}
+
+/// The `errorMessage` of a function's error, or the cause itself.
+fn message_of(cause: &str) -> String {
+    let parsed: Option<serde_json::Value> = serde_json::from_str(cause).ok();
+    parsed.as_ref().and_then(|value| value["errorMessage"].as_str()).unwrap_or(cause).to_owned()
+}
+
+/// This process holds the state folder's lock: every other execution has ended.
+struct NoOthers;
+
+#[async_trait::async_trait]
+impl preprocess::Executions for NoOthers {
+    async fn ended(&self, _execution: &str) -> Result<bool, job::StepError> {
+        Ok(true)
+    }
+}

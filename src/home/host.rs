@@ -1,0 +1,130 @@
+//! The engine's host on one machine: tasks are the steps' handlers in this process, objects are in the embedded S3.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use engine::{ObjectError, TaskCall, TaskError};
+use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
+use job::messages::PreprocessResponse;
+use job::{ErrorName, Objects, StepError};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+
+use crate::progress::Progress;
+
+/// Binds the definition's functions to the handlers of this process.
+pub(super) struct Host {
+    pub(super) s3: aws_sdk_s3::Client,
+    pub(super) preprocess: preprocess::Context,
+    pub(super) worker: worker::Context,
+    pub(super) postprocess: postprocess::Context,
+    pub(super) progress: Arc<Progress>,
+}
+
+/// The placeholders of the definition, and the functions they stand for.
+const FUNCTIONS: [(&str, &str); 3] =
+    [("PreprocessFunctionArn", "preprocess"), ("WorkerFunctionArn", "worker"), ("PostprocessFunctionArn", "postprocess")];
+
+const FUNCTION_ARN: &str = "arn:aws:lambda:local:000000000000:function:";
+
+/// Puts this machine's functions into the definition.
+pub fn bind(definition: &str) -> String {
+    FUNCTIONS.iter().fold(definition.to_owned(), |text, (placeholder, function)| {
+        text.replace(&format!("${{{placeholder}}}"), &format!("{FUNCTION_ARN}{function}"))
+    })
+}
+
+#[async_trait]
+impl engine::Host for Host {
+    async fn task(&self, call: TaskCall) -> Result<Value, TaskError> {
+        match call.function.strip_prefix(FUNCTION_ARN) {
+            Some("preprocess") => {
+                self.progress.splitting();
+                let response = preprocess::preprocess(&self.preprocess, request(call.payload)?).await;
+                if let Ok(PreprocessResponse::Ready { run, .. }) = &response {
+                    self.progress.start_lanes(&self.objects(&run.bucket), run).await.map_err(failed)?;
+                }
+                answer(response)
+            }
+            Some("worker") => answer(worker::work(&self.worker, request(call.payload)?).await),
+            Some("postprocess") => {
+                self.progress.merging();
+                answer(postprocess::postprocess(&self.postprocess, request(call.payload)?).await)
+            }
+            _ => Err(TaskError::Error {
+                error: "Lambda.ResourceNotFoundException".to_owned(),
+                cause: format!("there is no function {} on this machine", call.function),
+            }),
+        }
+    }
+
+    async fn read_object(&self, bucket: &str, key: &str) -> Result<BoxStream<'static, io::Result<Bytes>>, ObjectError> {
+        let stream = self.objects(bucket).get_stream(key, None, None).await.map_err(|error| ObjectError(error.to_string()))?;
+        let chunks = futures_util::stream::unfold(stream, async |mut stream| {
+            let chunk = stream.next().await?;
+            Some((chunk.map_err(io::Error::other), stream))
+        });
+        Ok(chunks.boxed())
+    }
+
+    async fn write_object(&self, bucket: &str, key: &str, body: Bytes) -> Result<(), ObjectError> {
+        self.objects(bucket).put(key, body).await.map_err(|error| ObjectError(error.to_string()))
+    }
+
+    fn now(&self) -> OffsetDateTime {
+        OffsetDateTime::now_utc()
+    }
+
+    async fn sleep_until(&self, moment: OffsetDateTime) {
+        // The wall clock may be set while we wait; look at it again now and then.
+        loop {
+            let left = moment - OffsetDateTime::now_utc();
+            let Ok(left) = Duration::try_from(left) else { return };
+            if left.is_zero() {
+                return;
+            }
+            tokio::time::sleep(left.min(Duration::from_secs(60))).await;
+        }
+    }
+
+    fn random(&self) -> f64 {
+        rand::random()
+    }
+
+    fn uuid(&self) -> String {
+        uuid::Uuid::new_v4().to_string()
+    }
+}
+
+impl Host {
+    fn objects(&self, bucket: &str) -> Objects {
+        Objects::new(self.s3.clone(), bucket)
+    }
+}
+
+fn request<T: DeserializeOwned>(payload: Value) -> Result<T, TaskError> {
+    serde_json::from_value(payload)
+        .map_err(|error| failed(StepError::new(ErrorName::EventInvalid, format!("the step's input is not what it takes: {error}"))))
+}
+
+fn answer<T: Serialize>(response: Result<T, StepError>) -> Result<Value, TaskError> {
+    let response = response.map_err(failed)?;
+    Ok(serde_json::to_value(response).expect("a response is always JSON"))
+}
+
+/// What Lambda makes of a handler's error: `errorType` is what `Retry` and `Catch` match on.
+fn failed(error: StepError) -> TaskError {
+    match error.name {
+        ErrorName::Interrupted => TaskError::Interrupted,
+        name => TaskError::Error {
+            error: name.to_string(),
+            cause: json!({ "errorType": name.as_str(), "errorMessage": error.message }).to_string(),
+        },
+    }
+}

@@ -1,0 +1,48 @@
+//! Secrets on one machine: the environment, and files.
+
+use async_trait::async_trait;
+use job::Job;
+use job::secrets::{Secret, SecretRef};
+use worker::SecretSource;
+
+use crate::exit::Wrong;
+
+/// Reads `env:` and `file:` references.
+#[derive(Debug, Clone, Copy)]
+pub struct LocalSecrets;
+
+impl LocalSecrets {
+    /// Makes sure that every secret of a job is set, before any request.
+    ///
+    /// # Errors
+    /// The first that is not, with the place in the job file that names it.
+    pub async fn check(job_name: &str, job: &Job) -> Result<(), Wrong> {
+        for (name, reference) in &job.secrets {
+            if let Err(message) = Self.resolve(job_name, name, reference).await {
+                return Err(job.error_at(&format!("secret.{name}"), message).into());
+            }
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl SecretSource for LocalSecrets {
+    async fn resolve(&self, _job: &str, name: &str, reference: &SecretRef) -> Result<Secret, String> {
+        match reference {
+            SecretRef::Env(variable) => match std::env::var(variable) {
+                Ok(value) if !value.is_empty() => Ok(Secret::new(value)),
+                _ => Err(format!(
+                    "the secret {name} is not set: set the environment variable {variable}, or name another source in [secrets]"
+                )),
+            },
+            SecretRef::File(path) => match std::fs::read_to_string(path) {
+                Ok(text) => Ok(Secret::new(text.trim_end_matches(['\r', '\n']))),
+                Err(error) => Err(format!("the secret {name} cannot be read from {}: {error}", path.display())),
+            },
+            SecretRef::Ssm(_) | SecretRef::SecretsManager(_) => Err(format!(
+                "the secret {name} is at {reference}, which only a run on AWS can read: on one machine use env:NAME or file:PATH"
+            )),
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! A job and an input, as the state machine will see them.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use job::messages::{Event, Redrive, RunRef};
+use job::{Job, keys};
+
+use super::Home;
+use crate::exit::Wrong;
+use crate::s3;
+
+/// A job and an input, installed in the embedded S3.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// The job.
+    pub job: Job,
+    /// The input file as it was named.
+    pub input: PathBuf,
+    /// The event that starts the run.
+    pub event: Event,
+    /// The run.
+    pub run: RunRef,
+}
+
+/// Reads and validates a job file: its text, and the job.
+///
+/// # Errors
+/// When it cannot be read, or what is wrong with it.
+pub fn read_job(path: &Path) -> Result<(String, Job), Wrong> {
+    let text =
+        std::fs::read_to_string(path).map_err(|error| Wrong::new(format!("cannot read the job file {}: {error}", path.display())))?;
+    let job = Job::parse(&text, &path.display().to_string())?;
+    Ok((text, job))
+}
+
+/// The name of a job: `places` of `places.toml`, and of `places/job.toml`.
+///
+/// # Errors
+/// When the file's name has none.
+pub fn job_name(path: &Path) -> Result<String, Wrong> {
+    let stem = path.file_stem().unwrap_or_default();
+    let full = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let name = if stem == "job" { full.parent().and_then(Path::file_name).unwrap_or(stem) } else { stem };
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let name: String = name.to_string_lossy().chars().map(|c| if plain(c) { c } else { '_' }).collect();
+    let name = name.trim_start_matches('.');
+    if name.is_empty() {
+        Err(Wrong::new(format!("{} gives the job no name: call it NAME.toml", path.display())))
+    } else {
+        Ok(name.to_owned())
+    }
+}
+
+impl Target {
+    /// Puts the job file and a link to the input where an upload would put them. The input's version is a hash of its content.
+    ///
+    /// # Errors
+    /// When the job is wrong, or the input cannot be read.
+    pub async fn install(home: &Home, args: &crate::args::Target) -> Result<Self, Wrong> {
+        let (text, job) = read_job(&args.job)?;
+        let name = job_name(&args.job)?;
+        let file = check_input(&args.input)?;
+        let objects = home.objects();
+        objects.put(&keys::job_file(&name), text.clone()).await?;
+        let key = keys::input(&name, &file);
+        s3::link_object(home.folder(), s3::BUCKET, &key, &args.input).map_err(|error| Wrong::at(&args.input, error))?;
+        let facts = objects.head(&key).await?;
+        let path = args.input.clone();
+        let hashing = tokio::task::spawn_blocking(move || hash(&path)).await.expect("hashing does not panic");
+        let version = hashing.map_err(|error| Wrong::new(format!("cannot read the input {}: {error}", args.input.display())))?;
+        let etag = facts.etag.trim_matches('"').to_owned();
+        let event = Event::object_created(s3::BUCKET, &key, facts.size, Some(etag), &version);
+        let run = event.run(text.as_bytes())?;
+        let mut target = Self { job, input: args.input.clone(), event, run };
+        target.restart(text.as_bytes(), home.nonce(&target.run)?)?;
+        Ok(target)
+    }
+
+    /// Makes this a run of its own, by a nonce.
+    pub(super) fn restart(&mut self, job_text: &[u8], nonce: Option<String>) -> Result<(), Wrong> {
+        self.event.nonce = nonce;
+        self.run = self.event.run(job_text)?;
+        Ok(())
+    }
+
+    /// Makes this a redrive.
+    pub fn redrive(&mut self, generation: u32, include_unknown: bool) {
+        self.event.redrive = Some(Redrive { run: self.run.id.clone(), generation, include_unknown });
+        self.run.generation = generation;
+    }
+}
+
+impl Home {
+    /// The nonce that `--fresh` gave the latest run of this job and input.
+    fn nonce(&self, base: &RunRef) -> Result<Option<String>, Wrong> {
+        let path = self.nonce_file(base);
+        match std::fs::read_to_string(&path) {
+            Ok(nonce) => Ok(Some(nonce)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Wrong::at(&path, error)),
+        }
+    }
+
+    /// Starts over: the job and input of this target are from now on a new run, also when continued.
+    ///
+    /// # Errors
+    /// When the state folder cannot be written.
+    pub async fn start_over(&self, target: &mut Target) -> Result<(), Wrong> {
+        let text = self.objects().get(&keys::job_file(&target.run.job)).await?;
+        target.restart(&text, None)?;
+        let path = self.nonce_file(&target.run);
+        let nonce = uuid::Uuid::new_v4().simple().to_string();
+        let folder = path.parent().expect("it lies in the state folder");
+        std::fs::create_dir_all(folder).and_then(|()| std::fs::write(&path, &nonce)).map_err(|error| Wrong::at(&path, error))?;
+        target.restart(&text, Some(nonce))
+    }
+
+    fn nonce_file(&self, base: &RunRef) -> PathBuf {
+        self.folder.join(".fresh").join(&base.id)
+    }
+}
+
+/// The input's file name, after a look whether it is one.
+fn check_input(path: &Path) -> Result<String, Wrong> {
+    let wrong = |reason: &dyn std::fmt::Display| Wrong::new(format!("cannot read the input {}: {reason}", path.display()));
+    let file = File::open(path).map_err(|error| wrong(&error))?;
+    if !file.metadata().map_err(|error| wrong(&error))?.is_file() {
+        return Err(wrong(&"it is not a file"));
+    }
+    let name = path.file_name().and_then(|name| name.to_str()).ok_or_else(|| wrong(&"its name is not UTF-8"))?;
+    Ok(name.to_owned())
+}
+
+fn hash(path: &Path) -> std::io::Result<String> {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update_reader(File::open(path)?)?;
+    Ok(hasher.finalize().to_hex()[..32].to_owned())
+}

@@ -1,0 +1,213 @@
+//! How far a run is: counted by the steps, shown by [`show`].
+
+mod bars;
+mod json;
+mod plain;
+mod show;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Instant;
+
+use job::messages::RunRef;
+use job::{FlushKey, LaneKind, Objects, Plan, StepError};
+use serde::Serialize;
+
+pub use show::{Style, show};
+
+/// What the steps have counted so far.
+#[derive(Debug, Default)]
+pub struct Progress {
+    phase: Mutex<Phase>,
+    lanes: RwLock<Vec<Arc<Lane>>>,
+    by_name: RwLock<HashMap<String, Arc<Lane>>>,
+    split_lines: AtomicU64,
+    split_bytes: AtomicU64,
+    merged_lines: AtomicU64,
+}
+
+/// What a run is doing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Not yet begun.
+    #[default]
+    Starting,
+    /// The input is split into lanes.
+    Splitting,
+    /// Requests are made.
+    Sending,
+    /// The output is merged.
+    Merging,
+}
+
+#[derive(Debug)]
+struct Lane {
+    name: String,
+    lines: u64,
+    ok: AtomicU64,
+    failed: AtomicU64,
+    throttled: AtomicU64,
+    sent: AtomicU64,
+    held: Mutex<Option<Instant>>,
+}
+
+/// One lane at one moment.
+#[derive(Debug, Clone, Serialize)]
+pub struct LaneNow {
+    /// The provider, or the lane's name where it is a share of all other hosts.
+    pub name: String,
+    /// Its lines.
+    pub lines: u64,
+    /// Lines with an outcome.
+    pub done: u64,
+    /// Of these, failed.
+    pub failed: u64,
+    /// Answers that asked to slow down.
+    pub throttled: u64,
+    /// Requests sent by this process.
+    #[serde(skip)]
+    pub sent: u64,
+    /// Seconds until the provider may be asked again, when it asked to wait.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held_seconds: Option<u64>,
+}
+
+/// A run at one moment.
+#[derive(Debug, Clone)]
+pub struct Now {
+    /// What it is doing.
+    pub phase: Phase,
+    /// Lines split so far.
+    pub split_lines: u64,
+    /// Bytes split so far, decompressed.
+    pub split_bytes: u64,
+    /// Lines merged so far.
+    pub merged_lines: u64,
+    /// The lanes, once they are known.
+    pub lanes: Vec<LaneNow>,
+}
+
+impl Progress {
+    /// The pre-process step begins.
+    pub fn splitting(&self) {
+        self.enter(Phase::Splitting);
+    }
+
+    /// The post-process step begins.
+    pub fn merging(&self) {
+        self.enter(Phase::Merging);
+    }
+
+    /// The split is so far.
+    pub fn split(&self, lines: u64, bytes: u64) {
+        self.split_lines.store(lines, Ordering::Relaxed);
+        self.split_bytes.store(bytes, Ordering::Relaxed);
+    }
+
+    /// The merge is so far.
+    pub fn merged(&self, lines: u64) {
+        self.merged_lines.store(lines, Ordering::Relaxed);
+    }
+
+    /// The lanes are planned: takes their sizes from the plan, and what earlier processes did from the names of the
+    /// flush objects.
+    ///
+    /// # Errors
+    /// When the run's folder cannot be read.
+    pub async fn start_lanes(&self, objects: &Objects, run: &RunRef) -> Result<(), StepError> {
+        let plan = objects.get(&run.keys().plan()).await?;
+        let plan: Plan = serde_json::from_slice(&plan).map_err(|error| StepError::new(job::ErrorName::RunDamaged, error.to_string()))?;
+        let mut lanes = Vec::new();
+        for planned in &plan.lanes {
+            let shown = match &planned.kind {
+                LaneKind::Named { provider } => provider.clone(),
+                LaneKind::Hashed => planned.name.clone(),
+            };
+            let lane = Lane::new(shown, planned.lines);
+            for entry in objects.list(&run.keys().lane_results(&planned.name)).await? {
+                if let Some(FlushKey::Records { invocation, ok, failed, throttled, .. }) = FlushKey::parse(&entry.key) {
+                    lane.ok.fetch_add(ok, Ordering::Relaxed);
+                    if invocation.generation() == run.generation {
+                        lane.failed.fetch_add(failed, Ordering::Relaxed);
+                        lane.throttled.fetch_add(throttled, Ordering::Relaxed);
+                    }
+                }
+            }
+            lanes.push(Arc::new(lane));
+        }
+        let by_name = plan.lanes.iter().map(|planned| planned.name.clone()).zip(lanes.iter().cloned()).collect();
+        *self.by_name.write().unwrap_or_else(PoisonError::into_inner) = by_name;
+        *self.lanes.write().unwrap_or_else(PoisonError::into_inner) = lanes;
+        self.enter(Phase::Sending);
+        Ok(())
+    }
+
+    /// The run at this moment.
+    pub fn now(&self) -> Now {
+        let lanes = self.lanes.read().unwrap_or_else(PoisonError::into_inner);
+        Now {
+            phase: *self.phase.lock().unwrap_or_else(PoisonError::into_inner),
+            split_lines: self.split_lines.load(Ordering::Relaxed),
+            split_bytes: self.split_bytes.load(Ordering::Relaxed),
+            merged_lines: self.merged_lines.load(Ordering::Relaxed),
+            lanes: lanes.iter().map(|lane| lane.now()).collect(),
+        }
+    }
+
+    fn enter(&self, phase: Phase) {
+        *self.phase.lock().unwrap_or_else(PoisonError::into_inner) = phase;
+    }
+
+    fn with(&self, lane: &str, count: impl FnOnce(&Lane)) {
+        if let Some(lane) = self.by_name.read().unwrap_or_else(PoisonError::into_inner).get(lane) {
+            count(lane);
+        }
+    }
+}
+
+impl worker::Observer for Progress {
+    fn sent(&self, lane: &str) {
+        self.with(lane, |lane| _ = lane.sent.fetch_add(1, Ordering::Relaxed));
+    }
+
+    fn throttled(&self, lane: &str) {
+        self.with(lane, |lane| _ = lane.throttled.fetch_add(1, Ordering::Relaxed));
+    }
+
+    fn finished(&self, lane: &str, ok: bool) {
+        self.with(lane, |lane| {
+            let count = if ok { &lane.ok } else { &lane.failed };
+            count.fetch_add(1, Ordering::Relaxed);
+        });
+    }
+
+    fn held(&self, lane: &str, _key: &str, wait: std::time::Duration) {
+        self.with(lane, |lane| {
+            *lane.held.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now().checked_add(wait);
+        });
+    }
+}
+
+impl Lane {
+    fn new(name: String, lines: u64) -> Self {
+        let zero = AtomicU64::default;
+        Self { name, lines, ok: zero(), failed: zero(), throttled: zero(), sent: zero(), held: Mutex::default() }
+    }
+
+    fn now(&self) -> LaneNow {
+        let get = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        let held = *self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = held.map(|until| until.saturating_duration_since(Instant::now()).as_secs()).filter(|seconds| *seconds > 0);
+        LaneNow {
+            name: self.name.clone(),
+            lines: self.lines,
+            done: (get(&self.ok) + get(&self.failed)).min(self.lines),
+            failed: get(&self.failed),
+            throttled: get(&self.throttled),
+            sent: get(&self.sent),
+            held_seconds: held,
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! Shows a run's progress until it ends: bars on a terminal, a line now and then elsewhere, or JSON.
+
+use std::collections::{HashMap, VecDeque};
+use std::io::IsTerminal;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio_util::sync::CancellationToken;
+
+use super::{Now, Progress, bars::Bars, json, plain};
+
+/// How progress is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Style {
+    /// Bars on standard error when it is a terminal, otherwise lines.
+    Person,
+    /// JSON on standard output.
+    Json,
+}
+
+/// Shows progress until `done` is cancelled.
+pub async fn show(progress: Arc<Progress>, style: Style, done: CancellationToken) {
+    let terminal = std::io::stderr().is_terminal();
+    let mut bars = (style == Style::Person && terminal).then(Bars::new);
+    let every = match (style, terminal) {
+        (Style::Json, _) => Duration::from_secs(1),
+        (Style::Person, true) => Duration::from_millis(200),
+        (Style::Person, false) => Duration::from_secs(10),
+    };
+    let mut rates = Rates::default();
+    let mut ticks = tokio::time::interval(SAMPLE);
+    let mut shown = Instant::now();
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            () = done.cancelled() => break,
+        }
+        let now = progress.now();
+        rates.add(&now, Instant::now());
+        if shown.elapsed() < every {
+            continue;
+        }
+        shown = Instant::now();
+        match (&mut bars, style) {
+            (Some(bars), _) => bars.draw(&now, &rates),
+            (None, Style::Json) => println!("{}", json::progress(&now, &rates)),
+            (None, Style::Person) => eprint!("{}", plain::progress(&now, &rates)),
+        }
+    }
+    if let Some(bars) = bars {
+        bars.clear();
+    }
+}
+
+/// Requests a second of each lane, over the last seconds.
+#[derive(Debug, Default)]
+pub(super) struct Rates(HashMap<String, VecDeque<Sample>>);
+
+/// Counts are read so often.
+const SAMPLE: Duration = Duration::from_millis(200);
+
+/// When, requests sent, lines done.
+type Sample = (Instant, u64, u64);
+
+const WINDOW: Duration = Duration::from_secs(10);
+
+impl Rates {
+    fn add(&mut self, now: &Now, at: Instant) {
+        for lane in &now.lanes {
+            let samples = self.0.entry(lane.name.clone()).or_default();
+            samples.push_back((at, lane.sent, lane.done));
+            while samples.len() > 2 && samples.front().is_some_and(|(first, ..)| at - *first > WINDOW) {
+                samples.pop_front();
+            }
+        }
+    }
+
+    /// Requests a second.
+    pub(super) fn requests(&self, lane: &str) -> f64 {
+        self.per_second(lane, |(_, sent, _)| *sent)
+    }
+
+    /// Time left at the present pace, once there is one.
+    pub(super) fn left(&self, lane: &super::LaneNow) -> Option<Duration> {
+        let done = self.per_second(&lane.name, |(.., done)| *done);
+        #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+        let seconds = (lane.lines - lane.done) as f64 / done;
+        Duration::try_from_secs_f64(seconds).ok().filter(|_| done > 0.0)
+    }
+
+    fn per_second(&self, lane: &str, count: impl Fn(&Sample) -> u64) -> f64 {
+        let Some((first, last)) = self.0.get(lane).and_then(|samples| Some((samples.front()?, samples.back()?))) else { return 0.0 };
+        let seconds = (last.0 - first.0).as_secs_f64();
+        #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+        let more = (count(last) - count(first)) as f64;
+        if seconds > 0.0 { more / seconds } else { 0.0 }
+    }
+}

@@ -1,0 +1,76 @@
+//! Numbers and times for people.
+
+use std::time::Duration;
+
+/// `1234567` as `1,234,567`.
+pub fn count(n: u64) -> String {
+    let digits = n.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// `one line`, `2 lines`.
+pub fn lines(n: u64) -> String {
+    if n == 1 { "1 line".to_owned() } else { format!("{} lines", count(n)) }
+}
+
+/// A duration in its two largest units.
+pub fn duration(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match seconds {
+        0..10 => format!("{:.1} s", duration.as_secs_f64()),
+        10..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        3600..86400 => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
+        _ => format!("{} d {} h", seconds / 86400, seconds % 86400 / 3600),
+    }
+}
+
+/// Requests a second.
+pub fn rate(per_second: f64) -> String {
+    if per_second >= 10.0 || per_second == 0.0 {
+        format!("{per_second:.0}/s")
+    } else if per_second >= 1.0 {
+        format!("{per_second:.1}/s")
+    } else {
+        format!("{per_second:.2}/s")
+    }
+}
+
+/// A share as a percentage with as many digits as it needs.
+pub fn percent(part: u64, whole: u64) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "for people")]
+    let share = if whole == 0 { 0.0 } else { part as f64 * 100.0 / whole as f64 };
+    // Nearly all is not all.
+    let digits = if part == whole || part == 0 {
+        0
+    } else if (0.1..10.0).contains(&share) || share > 99.0 {
+        1
+    } else if share < 0.1 {
+        3
+    } else {
+        0
+    };
+    if part < whole && share > 99.9 { "99.9%".to_owned() } else { format!("{share:.digits$}%") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers() {
+        assert_eq!((count(0), count(999), count(1_000), count(1_234_567)), ("0".into(), "999".into(), "1,000".into(), "1,234,567".into()));
+        assert_eq!(lines(1), "1 line");
+        assert_eq!(duration(Duration::from_secs(3661)), "1 h 1 min");
+        assert_eq!(duration(Duration::from_millis(1500)), "1.5 s");
+        assert_eq!((rate(200.2), rate(0.5)), ("200/s".into(), "0.50/s".into()));
+        assert_eq!((percent(1, 200), percent(0, 0), percent(1, 2), percent(9_999, 10_000)), ("0.5%".into(), "0%".into(), "50%".into(), "99.9%".into()));
+    }
+}

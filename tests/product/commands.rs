@@ -1,0 +1,71 @@
+//! What the commands print.
+
+use crate::api::Api;
+use crate::support::Scene;
+
+#[test]
+fn init_writes_a_job_that_check_takes() {
+    let scene = Scene::new("", "in.csv", "address\nBaker Street 221b\nUnter den Linden\n");
+    scene.run(&["init", "places"]).expect(0);
+    let checked = scene.run(&["check", "places.toml", "in.csv", "--lines", "1"]).expect(0);
+    for part in ["is valid", "2 lines of csv", "GET https://api.example.com/v1/places?q=Baker%20Street%20221b", "api.example.com", "10/s", "0.2 s"] {
+        assert!(checked.stdout.contains(part), "{part}\n{}", checked.stdout);
+    }
+    assert!(!checked.stdout.contains("Unter"), "one request was asked for");
+    let again = scene.run(&["init", "places"]).expect(1);
+    assert!(again.stderr.contains("exists"), "{}", again.stderr);
+    scene.run(&["init", "../x"]).expect(1);
+}
+
+#[test]
+fn check_sends_nothing_and_shows_lines_that_will_fail() {
+    let api = Api::start();
+    let job = format!(
+        "[request]\nmethod = \"POST\"\nurl = \"http://{host}/ok/{{{{ id }}}}\"\nbody = '{{\"id\": {{{{ id }}}}}}'\nallow = [\"127.0.0.1\"]\n[limits.\"{host}\"]\nrate = \"2/h\"\n",
+        host = api.host()
+    );
+    let scene = Scene::new(&job, "in.csv", "id\n1\n2,3\n");
+    let checked = scene.run(&["check", "job.toml", "in.csv"]).expect(0);
+    for part in ["POST http://", r#"{"id": "1"}"#, "line 2  fails without a request: parse", "1 h 0 min"] {
+        assert!(checked.stdout.contains(part), "{part}\n{}", checked.stdout);
+    }
+    assert_eq!(api.total(), 0);
+    assert!(!scene.exists(".throughline"), "check leaves nothing behind");
+}
+
+#[test]
+fn json_is_one_object_a_line() {
+    let api = Api::start();
+    let job = format!("[request]\nurl = \"http://{}/{{{{ kind }}}}/1\"\nallow = [\"127.0.0.1\"]\n", api.host());
+    let scene = Scene::new(&job, "in.csv", "kind\nok\nnone\n");
+    let ran = scene.run(&["run", "job.toml", "in.csv", "--json"]).expect(2);
+    let events: Vec<serde_json::Value> = ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let summary = events.last().unwrap();
+    assert_eq!(summary["event"], "summary");
+    assert_eq!((&summary["lines"], &summary["ok"], &summary["failed"]), (&2.into(), &1.into(), &1.into()));
+    assert_eq!(summary["errors"][0]["code"], "http_404");
+    assert!(events[..events.len() - 1].iter().all(|event| event["event"] == "progress"));
+    // Without -o everything is in the state folder, where the design says.
+    assert_eq!(summary["files"]["output"], ".throughline/jobs/job/output/in.csv".replace("jobs/job", &format!("jobs/{}", job_name(&scene))));
+    let output = scene.read(summary["files"]["output"].as_str().unwrap());
+    assert_eq!(output.lines().count(), 3);
+    let report: serde_json::Value = serde_json::from_str(&scene.read(summary["files"]["report"].as_str().unwrap())).unwrap();
+    assert_eq!(report["ok"], summary["ok"]);
+}
+
+/// A job in `job.toml` has its folder's name.
+fn job_name(scene: &Scene) -> String {
+    let folder = scene.path("job.toml").canonicalize().unwrap();
+    folder.parent().unwrap().file_name().unwrap().to_string_lossy().trim_start_matches('.').to_owned()
+}
+
+#[test]
+fn a_text_summary_names_reasons_and_files() {
+    let api = Api::start();
+    let job = format!("[request]\nurl = \"http://{}/{{{{ kind }}}}/1\"\nallow = [\"127.0.0.1\"]\n", api.host());
+    let scene = Scene::new(&job, "in.csv", "kind\nok\nnone\n");
+    let ran = scene.run(&["run", "job.toml", "in.csv", "-o", "out.csv"]).expect(2);
+    for part in ["in.csv: finished, some lines failed", "http_404", "line 2", "out.csv", "out.failed.csv", "out.report.json", "redrive"] {
+        assert!(ran.stdout.contains(part), "{part}\n{}", ran.stdout);
+    }
+}

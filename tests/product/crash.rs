@@ -1,0 +1,157 @@
+//! Runs that are cut off and continued: nothing lost, nothing paid twice.
+
+use std::collections::{BTreeSet, HashMap};
+
+use crate::api::Api;
+use crate::support::{Scene, column, wait_until};
+
+const LINES: usize = 1_500;
+
+fn job(api: &Api, method: &str) -> String {
+    format!(
+        "[request]\nmethod = \"{method}\"\nurl = \"http://{host}/ok/{{{{ id }}}}\"\nallow = [\"127.0.0.1\"]\n[limits.\"{host}\"]\nrate = \"unlimited\"\nin_flight = 20\n[output]\ncolumns = {{ twice = \"$.twice\" }}\n",
+        host = api.host()
+    )
+}
+
+fn input() -> String {
+    std::iter::once("id\n".to_owned()).chain((0..LINES).map(|n| format!("{n}\n"))).collect()
+}
+
+const RUN: [&str; 5] = ["run", "job.toml", "in.csv", "-o", "out.csv"];
+
+/// The ids of the lines whose answers are stored.
+fn stored(scene: &Scene) -> BTreeSet<String> {
+    let mut ids = BTreeSet::new();
+    for file in scene.files() {
+        let name = file.to_string_lossy().into_owned();
+        if !name.contains("/results/") || !name.ends_with(".jsonl") {
+            continue;
+        }
+        for line in std::fs::read_to_string(&file).unwrap().lines() {
+            let record: serde_json::Value = serde_json::from_str(line).unwrap();
+            ids.insert((record["n"].as_u64().unwrap() - 1).to_string());
+        }
+    }
+    ids
+}
+
+fn hits_of(hits: &HashMap<String, usize>, id: &str) -> usize {
+    hits.get(&format!("/ok/{id}")).copied().unwrap_or(0)
+}
+
+#[test]
+fn a_killed_run_goes_on_where_it_was() {
+    let api = Api::start();
+    let whole = Scene::new(&job(&api, "GET"), "in.csv", input());
+    whole.run(&RUN).expect(0);
+    let expected = whole.read("out.csv");
+
+    let scene = Scene::new(&job(&api, "GET"), "in.csv", input());
+    for answered in [0, 1, 300, 700] {
+        let before = api.total();
+        let had = stored(&scene);
+        api.answer_only(answered);
+        let running = scene.start(&RUN);
+        // With a gate of n, n answers come and others hang: wait for both, and once for a flush of the answers.
+        wait_until("requests under way", || api.total() > before + answered);
+        if answered > 1 {
+            wait_until("a flush", || stored(&scene).len() > had.len());
+        }
+        running.kill();
+        api.answer_all();
+    }
+    let (had, before) = (stored(&scene), api.hits());
+    assert!(had.len() >= 2, "{}", had.len());
+    scene.run(&RUN).expect(0);
+    assert_eq!(scene.read("out.csv"), expected);
+    let after = api.hits();
+    for id in &had {
+        assert_eq!(hits_of(&before, id), hits_of(&after, id), "line {id} had a stored answer and was asked again");
+    }
+    // Once finished, the same command makes no request and writes its output again.
+    let total = api.total();
+    std::fs::remove_file(scene.path("out.csv")).unwrap();
+    let ran = scene.run(&RUN).expect(0);
+    assert!(ran.stdout.contains("no request was made"), "{}", ran.stdout);
+    assert_eq!((scene.read("out.csv"), api.total()), (expected, total));
+}
+
+#[test]
+fn a_post_is_never_sent_twice() {
+    let api = Api::start();
+    let scene = Scene::new(&job(&api, "POST"), "in.csv", input());
+    for answered in [0, 40, 400] {
+        let before = api.total();
+        api.answer_only(answered);
+        let running = scene.start(&RUN);
+        wait_until("requests under way", || api.total() > before + answered);
+        running.kill();
+        api.answer_all();
+    }
+    scene.run(&RUN).expect(2);
+    assert!(api.hits().values().all(|hits| *hits == 1), "a POST was sent twice");
+    let output = scene.read("out.csv");
+    let (ids, errors) = (column(&output, "id"), column(&output, "error"));
+    assert_eq!(ids, (0..LINES).map(|n| n.to_string()).collect::<Vec<_>>());
+    let hits = api.hits();
+    for (id, error) in ids.iter().zip(&errors) {
+        match error.as_str() {
+            "" => assert_eq!(hits_of(&hits, id), 1, "line {id} succeeded without a request"),
+            "outcome_unknown" => {}
+            other => panic!("line {id}: {other}"),
+        }
+    }
+    assert!(errors.iter().any(|error| error == "outcome_unknown"));
+}
+
+#[test]
+fn ctrl_c_stops_cleanly_and_the_same_command_continues() {
+    let api = Api::start();
+    let scene = Scene::new(&job(&api, "POST"), "in.csv", input());
+    api.answer_only(500);
+    let running = scene.start(&RUN);
+    wait_until("requests under way", || api.total() > 500);
+    api.answer_only(100_000);
+    let ran = running.interrupt();
+    api.answer_all();
+    assert_eq!(ran.code, 130, "{}", ran.stderr);
+    assert!(ran.stderr.contains("the same command continues"), "{}", ran.stderr);
+    assert!(!scene.exists("out.csv"));
+    // Some requests hung on the first gate when the run was stopped: their outcome is unknown.
+    let ran = scene.run(&RUN);
+    assert!(matches!(ran.code, 0 | 2), "{}", ran.stderr);
+    assert!(api.hits().values().all(|hits| *hits == 1), "a POST was sent twice");
+    assert_eq!(column(&scene.read("out.csv"), "id").len(), LINES);
+}
+
+#[test]
+fn two_runs_on_one_state_folder_do_not_meet() {
+    let api = Api::start();
+    let scene = Scene::new(&job(&api, "GET"), "in.csv", input());
+    api.answer_only(10);
+    let running = scene.start(&RUN);
+    wait_until("requests under way", || api.total() > 10);
+    let second = scene.run(&RUN).expect(1);
+    assert!(second.stderr.contains("in use by process"), "{}", second.stderr);
+    api.answer_all();
+    let first = running.wait();
+    assert_eq!(first.code, 0, "{}", first.stderr);
+}
+
+#[test]
+fn fresh_starts_over() {
+    let api = Api::start();
+    let scene = Scene::new(&job(&api, "GET"), "in.csv", "id\n1\n2\n");
+    scene.run(&RUN).expect(0);
+    scene.run(&RUN).expect(0);
+    assert_eq!(api.total(), 2);
+    scene.run(&[&RUN[..], &["--fresh"]].concat()).expect(0);
+    assert_eq!(api.total(), 4);
+    scene.run(&RUN).expect(0);
+    assert_eq!(api.total(), 4, "the fresh run is the one that is remembered");
+    scene.write("in.csv", "id\n1\n3\n");
+    scene.run(&RUN).expect(0);
+    assert_eq!(api.total(), 6, "a changed input is a new run");
+    assert_eq!(column(&scene.read("out.csv"), "id"), ["1", "3"]);
+}

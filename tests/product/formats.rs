@@ -1,0 +1,130 @@
+//! Order and completeness, over every format.
+
+use std::io::Write;
+
+use crate::api::Api;
+use crate::support::{Scene, column, csv};
+
+fn job(api: &Api, more: &str) -> String {
+    format!(
+        "[request]\nurl = \"http://{host}/ok/{{{{ id }}}}\"\nallow = [\"127.0.0.1\"]\n[limits.\"{host}\"]\nrate = \"unlimited\"\n[output]\ncolumns = {{ twice = \"$.twice\", list = \"$.list[*]\", none = \"$.none\" }}\n{more}",
+        host = api.host()
+    )
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn bzip2(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[test]
+fn csv_in_every_compression_comes_out_in_order() {
+    let api = Api::start();
+    let ids: Vec<String> = (0..2_000).map(|n| n.to_string()).collect();
+    let (first, second) = ids.split_at(700);
+    let text = |ids: &[String]| ids.iter().map(|id| format!("{id},\"a \"\"note\"\",\r\n{id}\"\r\n")).collect::<String>();
+    let (first, second) = (format!("\u{feff}id,note\r\n{}", text(first)), text(second));
+    for (file, input) in [
+        ("in.csv", format!("{first}{second}").into_bytes()),
+        ("in.csv.gz", [gzip(first.as_bytes()), gzip(second.as_bytes())].concat()),
+        ("in.csv.zst", [zstd::encode_all(first.as_bytes(), 1).unwrap(), zstd::encode_all(second.as_bytes(), 1).unwrap()].concat()),
+        ("in.csv.bz2", [bzip2(first.as_bytes()), bzip2(second.as_bytes())].concat()),
+    ] {
+        let scene = Scene::new(&job(&api, ""), file, input);
+        scene.run(&["run", "job.toml", file, "-o", "out.csv"]).expect(0);
+        let output = scene.read("out.csv");
+        assert_eq!(csv(&output)[0], ["id", "note", "twice", "list", "none", "error", "error_detail"]);
+        assert_eq!(column(&output, "id"), ids, "{file}");
+        assert!(column(&output, "twice").iter().zip(&ids).all(|(twice, id)| *twice == format!("{id}{id}")));
+        assert_eq!(csv(&output)[8], ["7", "a \"note\",\r\n7", "77", "[1,2]", "", "", ""]);
+        assert!(!scene.exists("out.failed.csv"));
+    }
+}
+
+#[test]
+fn text_tsv_and_jsonl() {
+    let api = Api::start();
+    let text = job(&api, "").replace("{{ id }}", "{{ line }}");
+    let scene = Scene::new(&text, "ids.txt", "one\n\ntwo words\nlast");
+    scene.run(&["run", "job.toml", "ids.txt", "-o", "out.csv"]).expect(2);
+    let output = scene.read("out.csv");
+    assert_eq!(column(&output, "line"), ["one", "", "two words", "last"]);
+    assert_eq!(column(&output, "twice")[2], "two wordstwo words");
+    assert_eq!(scene.read("out.failed.txt"), "\n");
+
+    let scene = Scene::new(&job(&api, ""), "in.tsv", "id\tname\n1\tx, y\n2\t\n");
+    scene.run(&["run", "job.toml", "in.tsv", "-o", "out.csv"]).expect(0);
+    assert_eq!(csv(&scene.read("out.csv"))[1], ["1", "x, y", "11", "[1,2]", "", "", ""]);
+
+    let scene = Scene::new(&job(&api, ""), "in.jsonl", "{\"id\": 1, \"o\": {\"b\": 1.0}}\n\n{\"o\":null,\"id\":\"2\"}");
+    scene.run(&["run", "job.toml", "in.jsonl", "-o", "out.jsonl"]).expect(0);
+    let lines: Vec<serde_json::Value> = scene.read("out.jsonl").lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines[0], serde_json::json!({"id": 1, "o": {"b": 1.0}, "twice": "11", "list": [1, 2], "none": null, "error": null, "error_detail": null}));
+    assert_eq!(lines[1]["twice"], "22");
+}
+
+#[test]
+fn outputs_of_another_format() {
+    let api = Api::start();
+    let scene = Scene::new(&job(&api, "format = \"jsonl\"\n"), "in.csv", "id\n1\n");
+    scene.run(&["run", "job.toml", "in.csv", "-o", "out.jsonl"]).expect(0);
+    assert!(scene.read("out.jsonl").starts_with(r#"{"id":"1","#));
+    let scene = Scene::new(&job(&api, "format = \"csv\"\n"), "in.jsonl", "{\"id\": 1, \"tags\": [\"a\", \"b\"]}\n{\"id\": 2, \"more\": true}\n");
+    scene.run(&["run", "job.toml", "in.jsonl", "-o", "out.csv"]).expect(0);
+    let output = csv(&scene.read("out.csv"));
+    assert_eq!(output[0][..3], ["id", "tags", "more"]);
+    assert_eq!(output[2][..3], ["2", "", "true"]);
+}
+
+#[test]
+fn empty_files_succeed() {
+    let api = Api::start();
+    for (file, input, output) in [("in.csv", "", ""), ("in.csv", "id\n", "id,twice,list,none,error,error_detail\n"), ("in.jsonl", "", "")] {
+        let scene = Scene::new(&job(&api, ""), file, input);
+        scene.run(&["run", "job.toml", file, "-o", "out"]).expect(0);
+        assert_eq!(scene.read("out"), output);
+    }
+    assert_eq!(api.total(), 0);
+}
+
+#[test]
+fn requests_are_what_the_job_says() {
+    let api = Api::start();
+    let job = format!(
+        "[request]\nmethod = \"POST\"\nidempotent = true\nurl = \"http://{}/ok/{{{{ id }}}}?q={{{{ q }}}}\"\nheaders = {{ x-key = \"k {{{{ q }}}}\", content-type = \"application/json\" }}\nbody = '{{\"q\": {{{{ q }}}}, \"t\": \"<{{{{ q }}}}>\"}}'\nallow = [\"127.0.0.1\"]\n",
+        api.host()
+    );
+    let scene = Scene::new(&job, "in.csv", "id,q\n1,\"a \"\"b\"\" & ü\"\n");
+    scene.run(&["run", "job.toml", "in.csv", "-o", "out.csv"]).expect(0);
+    let seen = &api.seen()[0];
+    assert_eq!((seen.method.as_str(), seen.uri.as_str()), ("POST", "/ok/1?q=a%20%22b%22%20%26%20%C3%BC"));
+    assert_eq!(seen.headers["x-key"].as_bytes(), "k a \"b\" & ü".as_bytes());
+    assert_eq!(seen.body, r#"{"q": "a \"b\" & ü", "t": "<a \"b\" & ü>"}"#);
+    assert!(seen.headers.contains_key("idempotency-key"));
+    assert!(seen.headers["user-agent"].to_str().unwrap().starts_with("throughline/"));
+}
+
+#[test]
+fn lines_of_two_providers_and_of_others_come_out_in_order() {
+    let apis = [Api::start(), Api::start(), Api::start()];
+    let job = format!(
+        "[request]\nurl = \"{{{{ url }}}}\"\nallow = [\"127.0.0.1\"]\n[limits.\"{}\"]\nrate = \"unlimited\"\nin_flight = 250\n[limits.\"{}\"]\nrate = \"500/s\"\n[limits.default]\nrate = \"1000/s\"\n[output]\ncolumns = {{ twice = \"$.twice\" }}\n",
+        apis[0].host(),
+        apis[1].host()
+    );
+    let urls: Vec<String> = (0..600).map(|n| apis[n * 7 % 3].url(&format!("/ok/{n}"))).collect();
+    let input: String = std::iter::once("url\n".to_owned()).chain(urls.iter().map(|url| format!("{url}\n"))).collect();
+    let scene = Scene::new(&job, "in.csv", input);
+    scene.run(&["run", "job.toml", "in.csv", "-o", "out.csv"]).expect(0);
+    let output = scene.read("out.csv");
+    assert_eq!(column(&output, "url"), urls);
+    assert_eq!(column(&output, "twice"), (0..600).map(|n| format!("{n}{n}")).collect::<Vec<_>>());
+    assert_eq!(apis.iter().map(Api::total).sum::<usize>(), 600);
+}

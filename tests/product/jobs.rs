@@ -1,0 +1,104 @@
+//! Job files that are wrong, and runs that cannot start: a clear error with its place, and no request.
+
+use crate::api::Api;
+use crate::support::Scene;
+
+#[test]
+fn what_is_wrong_with_a_job_is_said_with_its_place() {
+    for (job, place, part) in [
+        ("[request]\nurl = \"http://h/\"\nretries = 3\n", "job.toml:3:1", "retries"),
+        ("[request]\nurl = \"http://h/{{ nope }}\"\n", "job.toml:2:20", "it has: id"),
+        ("[request]\nurl = \"http://h/\"\n[limits.\"h\"]\nrate = \"quick\"\n", "job.toml:4:8", "no rate"),
+        ("[request]\nurl = \"http://h/\"\n[limits.\"h\"]\nrate = \"0/s\"\n", "job.toml:4:8", "never send"),
+        ("[request]\nurl = \"http://h/\"\n[limits.\"h\"]\nrate = \"1/s\"\nin_flight = 0\n", "job.toml:5:13", "from 1"),
+        ("[request]\nurl = \"http://h/\"\n[output]\ncolumns = { x = \"$..[\" }\n", "job.toml:4:17", "JSONPath"),
+        ("[request]\nurl = \"http://h/\"\nheaders = { a = \"{{ secret.NOT_SET_ANYWHERE }}\" }\n", "job.toml:3:20", "NOT_SET_ANYWHERE"),
+        ("[request]\nurl = \"http://h/\"\n[output]\ncolumns = { id = \"$.id\" }\n", "job.toml:4:13", "also a column of the input"),
+    ] {
+        let scene = Scene::new(job, "in.csv", "id\n1\n");
+        let ran = scene.run(&["run", "job.toml", "in.csv", "-o", "out.csv"]).expect(1);
+        assert!(ran.stderr.contains(place) && ran.stderr.contains(part), "{job}\n{}", ran.stderr);
+        assert!(!scene.exists("out.csv"));
+    }
+}
+
+#[test]
+fn a_run_that_cannot_start_says_why() {
+    let job = "[request]\nurl = \"http://h/\"\n";
+    let scene = Scene::new(job, "in.csv", "id\n1\n");
+    scene.write("bad.csv.gz", b"\x1f\x8b\x08nonsense");
+    std::fs::create_dir(scene.path("folder")).unwrap();
+    for (args, part) in [
+        (&["run", "job.toml", "none.csv"][..], "none.csv"),
+        (&["run", "none.toml", "in.csv"], "none.toml"),
+        (&["run", "job.toml", "folder"], "not a file"),
+        (&["run", "job.toml", "in.csv", "-o", "nowhere/out.csv"], "no folder"),
+        (&["run", "job.toml", "in.csv", "-o", "in.csv"], "is the input"),
+        (&["run", "job.toml", "bad.csv.gz"], "cannot be read"),
+        (&["run", "job.toml"], "INPUT"),
+        (&["run", "job.toml", "in.csv", "--color"], "--color"),
+        (&["redrive", "job.toml", "in.csv"], "not been run"),
+    ] {
+        let ran = scene.run(args).expect(1);
+        assert!(ran.stderr.contains(part), "{args:?}\n{}", ran.stderr);
+    }
+}
+
+#[test]
+fn a_wrong_key_costs_about_a_hundred_requests() {
+    let api = Api::start();
+    let job = format!("[request]\nurl = \"{}\"\nallow = [\"127.0.0.1\"]\n[limits.\"{}\"]\nrate = \"unlimited\"\n", api.url("/status/401"), api.host());
+    let input: String = std::iter::once("id\n".to_owned()).chain((0..5_000).map(|n| format!("{n}\n"))).collect();
+    let scene = Scene::new(&job, "in.csv", input);
+    let ran = scene.run(&["run", "job.toml", "in.csv", "-o", "out.csv"]).expect(3);
+    assert!(api.total() <= 200, "{} requests", api.total());
+    assert!(ran.stdout.contains("http_401"), "{}", ran.stdout);
+    let output = scene.read("out.csv");
+    assert_eq!(crate::support::column(&output, "id"), (0..5_000).map(|n| n.to_string()).collect::<Vec<_>>());
+    assert!(crate::support::column(&output, "error").iter().all(|error| matches!(error.as_str(), "http_401" | "not_processed" | "stopped")));
+}
+
+#[test]
+fn more_failures_than_tolerated_stop_the_run_and_keep_what_was_paid_for() {
+    let api = Api::start();
+    let job = format!(
+        "[request]\nurl = \"http://{host}/{{{{ kind }}}}/{{{{ id }}}}\"\nallow = [\"127.0.0.1\"]\n[limits.\"{host}\"]\nrate = \"unlimited\"\n[failure]\ntolerated = \"5%\"\n",
+        host = api.host()
+    );
+    let kinds = |n: u32| if n.is_multiple_of(3) { ("status", 404) } else { ("ok", n) };
+    let input: String = std::iter::once("kind,id\n".to_owned())
+        .chain((0..300).map(|n| {
+            let (kind, id) = kinds(n);
+            format!("{kind},{id}\n")
+        }))
+        .collect();
+    let scene = Scene::new(&job, "in.csv", input);
+    let ran = scene.run(&["run", "job.toml", "in.csv", "-o", "out.csv"]).expect(3);
+    assert!(ran.stdout.contains("http_404"), "{}", ran.stdout);
+    let errors = crate::support::column(&scene.read("out.csv"), "error");
+    assert_eq!(errors.iter().filter(|error| *error == "http_404").count(), 100);
+    assert_eq!(errors.iter().filter(|error| error.is_empty()).count(), 200);
+}
+
+#[test]
+fn secrets_appear_nowhere() {
+    let api = Api::start();
+    let secret = "s3cr3t-of-the-test-0123456789";
+    let job = format!(
+        "[request]\nurl = \"http://{}/{{{{ kind }}}}/{{{{ id }}}}?key={{{{ secret.K }}}}\"\nheaders = {{ authorization = \"Bearer {{{{ secret.K }}}}\" }}\nallow = [\"127.0.0.1\"]\ntimeout = \"2s\"\n[retry]\nattempts = 1\n[secrets]\nK = \"file:key.txt\"\n",
+        api.host()
+    );
+    let scene = Scene::new(&job, "in.csv", "kind,id\nok,1\nstatus,500\nloop,1\ncut,1\nto,https:~~example.com~\n");
+    scene.write("key.txt", format!("{secret}\n"));
+    let ran = scene.run(&["run", "job.toml", "in.csv", "-o", "out.csv", "--json"]).expect(2);
+    let checked = scene.run(&["check", "job.toml", "in.csv"]).expect(0);
+    assert!(checked.stdout.contains("Bearer ***"), "{}", checked.stdout);
+    assert!(api.seen().iter().any(|seen| seen.headers["authorization"].to_str().unwrap().contains(secret)), "it was sent");
+    for text in [&ran.stdout, &ran.stderr, &checked.stdout, &checked.stderr] {
+        assert!(!text.contains(secret), "{text}");
+    }
+    for file in scene.files().into_iter().filter(|file| !file.ends_with("key.txt")) {
+        let bytes = std::fs::read(&file).unwrap();
+        assert!(!bytes.windows(secret.len()).any(|window| window == secret.as_bytes()), "{}", file.display());
+    }
+}

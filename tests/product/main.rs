@@ -1,0 +1,12 @@
+//! The whole product from outside: the real binary, a real HTTP server on loopback, real files.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod api;
+mod commands;
+mod crash;
+mod failures;
+mod formats;
+mod jobs;
+mod redrive;
+mod support;
+mod workspace;

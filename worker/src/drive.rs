@@ -1,0 +1,256 @@
+//! Keeps requests going: one loop that owns the queues and waits for whatever happens next.
+
+mod close;
+mod set_up;
+mod settle;
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use job::messages::Pace;
+use job::{Code, Invocation, StepError};
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::{Instant, MissedTickBehavior};
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::answer::Sender;
+use crate::batch::Items;
+use crate::context::Context;
+use crate::flush::{self, Outbox};
+use crate::gate::Gate;
+use crate::line::LineState;
+use crate::notes::NoteBook;
+use crate::outcome::{Nature, Outcome, Reply};
+use crate::pace::Wall;
+use crate::request::Failure;
+use crate::run::Run;
+use crate::schedule::{Line, Next, Schedule};
+use crate::stop;
+use crate::tally::Tally;
+
+/// One call for one batch.
+pub(crate) struct Drive<'a> {
+    context: &'a Context,
+    run: Arc<Run>,
+    lane: &'a str,
+    invocation: Invocation,
+    /// The batch's folder.
+    prefix: String,
+    wall: Wall,
+    /// Nothing is sent after this, so that all is over by the deadline.
+    last_call: Option<Instant>,
+    items: Items,
+    lines: Vec<LineState>,
+    schedule: Schedule,
+    gate: Gate,
+    sender: Arc<Sender>,
+    in_flight: JoinSet<(Line, Outcome)>,
+    outbox: Outbox,
+    tally: Tally,
+    notes: Option<NoteBook>,
+    /// The flush under way; its result is the reason of a stop marker, if there is one.
+    flushing: Option<AbortOnDropHandle<Result<Option<String>, StepError>>>,
+    noting: Option<AbortOnDropHandle<Result<(), StepError>>>,
+    halt: Option<Halt>,
+    /// Requests under way are given up at this instant.
+    give_up: Option<Instant>,
+}
+
+/// Why nothing is sent any more although lines are left.
+enum Halt {
+    Pause,
+    Interrupt,
+    /// A stop marker was found.
+    Stop(String),
+    /// Nine in ten of the first answers were 401 or 403.
+    Denied(String),
+}
+
+/// How a call ended.
+pub(crate) enum End {
+    Done,
+    Paused { wait_seconds: u64, pace: Pace },
+    Interrupted,
+    Stopped { reason: String },
+}
+
+impl Drive<'_> {
+    /// Until every line has its record, or there is a reason to stop; then writes what it has.
+    pub(crate) async fn run(mut self) -> Result<(End, Tally), StepError> {
+        let every = self.context.settings.flush_every;
+        let mut ticks = tokio::time::interval_at(Instant::now() + every, every);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let due = if self.halt.is_none() { self.send_due() } else { None };
+            if self.outbox.is_full() {
+                self.flush();
+            }
+            self.note_ahead(due.is_none());
+            if self.is_over(due) {
+                return self.close().await;
+            }
+            let wake = [due, self.last_call.filter(|_| self.halt.is_none()), self.give_up].into_iter().flatten().min();
+            tokio::select! {
+                biased;
+                () = self.context.stop.cancelled(), if !matches!(self.halt, Some(Halt::Interrupt)) => self.interrupt(),
+                result = ended(&mut self.flushing) => self.flushed(result?),
+                result = ended(&mut self.noting) => result.map(|()| self.noted())?,
+                _ = ticks.tick() => self.flush(),
+                () = sleep_until(wake) => self.woke(),
+                Some(joined) = self.in_flight.join_next() => {
+                    self.joined(joined);
+                    while let Some(joined) = self.in_flight.try_join_next() {
+                        self.joined(joined);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Sends everything that is due. Says when the next line is.
+    fn send_due(&mut self) -> Option<Instant> {
+        while self.in_flight.len() < self.context.settings.in_flight && !self.outbox.is_choked() {
+            let now = self.wall.now();
+            match self.next(now) {
+                Next::Send(line) => self.send(line),
+                Next::At(at) => return Some(at),
+                Next::Idle => return None,
+            }
+        }
+        None
+    }
+
+    fn send(&mut self, line: Line) {
+        let state = &mut self.lines[line as usize];
+        let prepared = state.prepared.take().expect("a line is prepared before its turn");
+        if prepared.hops == 0 {
+            state.tries += 1;
+            if state.tries == 1 {
+                self.gate.started();
+            }
+        }
+        self.context.observer.sent(self.lane);
+        let (sender, n, tries) = (self.sender.clone(), state.n, state.tries);
+        self.in_flight.spawn(async move {
+            let sent = Instant::now();
+            let attempt = AssertUnwindSafe(sender.attempt(prepared, n, tries)).catch_unwind();
+            (line, attempt.await.unwrap_or_else(|_| bug(sent)))
+        });
+    }
+
+    /// Whether there is nothing to wait for. May set the reason to halt.
+    fn is_over(&mut self, due: Option<Instant>) -> bool {
+        if !self.in_flight.is_empty() {
+            return false;
+        }
+        if self.halt.is_some() || self.schedule.waiting() == 0 {
+            return true;
+        }
+        let now = Instant::now();
+        match due {
+            Some(at) if at > now + self.context.settings.pause_after => {
+                self.halt = Some(Halt::Pause);
+                true
+            }
+            None if self.noting.is_none() && !self.outbox.is_choked() => {
+                // The first hundred have gone and left no verdict, for example because their hosts were given up.
+                self.gate.open();
+                self.schedule.wake(now);
+                false
+            }
+            _ => false,
+        }
+    }
+
+    fn interrupt(&mut self) {
+        self.halt = Some(Halt::Interrupt);
+        self.give_up = Some(Instant::now() + self.context.settings.grace);
+    }
+
+    fn woke(&mut self) {
+        let now = Instant::now();
+        if self.halt.is_none() && self.last_call.is_some_and(|last_call| last_call <= now) {
+            self.halt = Some(Halt::Pause);
+        }
+        if self.give_up.is_some_and(|give_up| give_up <= now) {
+            self.give_up = None;
+            self.in_flight.abort_all();
+        }
+    }
+
+    fn joined(&mut self, joined: Result<(Line, Outcome), JoinError>) {
+        // A task that was aborted leaves its line without a record.
+        if let Ok((line, outcome)) = joined {
+            self.settle(line, outcome);
+        }
+    }
+
+    /// Writes what waits, and looks for stop markers, while sending goes on.
+    fn flush(&mut self) {
+        if self.flushing.is_some() {
+            return;
+        }
+        let object = self.outbox.take(&self.invocation).map(|(name, body)| (self.prefix.clone() + &name, body));
+        let (run, lane) = (self.run.clone(), self.lane.to_owned());
+        self.flushing = Some(AbortOnDropHandle::new(tokio::spawn(async move {
+            if let Some((key, body)) = object {
+                flush::put(&run.objects, &key, body).await?;
+            }
+            stop::look(&run, &lane).await
+        })));
+    }
+
+    fn flushed(&mut self, stop: Option<String>) {
+        if let Some(reason) = stop
+            && self.halt.is_none()
+        {
+            tracing::warn!(reason, "a stop marker was found");
+            self.halt = Some(Halt::Stop(reason));
+        }
+    }
+
+    /// Notes the lines that may be sent soon, where that is needed.
+    fn note_ahead(&mut self, idle: bool) {
+        if self.noting.is_some() || self.halt.is_some() {
+            return;
+        }
+        let Some(notes) = &mut self.notes else { return };
+        let Some((name, body)) = notes.next(&mut self.schedule, &self.lines, idle) else { return };
+        let (run, key) = (self.run.clone(), self.prefix.clone() + &name);
+        self.noting = Some(AbortOnDropHandle::new(tokio::spawn(async move { flush::put(&run.objects, &key, Bytes::from(body)).await })));
+    }
+
+    fn noted(&mut self) {
+        let now = Instant::now();
+        for key in self.notes.as_mut().map(NoteBook::written).unwrap_or_default() {
+            self.schedule.change(key, now, |key| key.noted());
+        }
+    }
+}
+
+/// Waits for a task in the background, for ever if there is none.
+async fn ended<T>(task: &mut Option<AbortOnDropHandle<Result<T, StepError>>>) -> Result<T, StepError> {
+    match task {
+        None => std::future::pending().await,
+        Some(handle) => {
+            let result = handle.await;
+            *task = None;
+            result.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+        }
+    }
+}
+
+async fn sleep_until(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => tokio::time::sleep_until(instant).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The outcome of an attempt that panicked: a bug of ours costs its line, not the batch.
+fn bug(sent: Instant) -> Outcome {
+    let failure = Failure::new(Code::Extract, "a bug in throughline: the line could not be processed");
+    Outcome { sent, millis: 0, reply: Reply::Failure { failure, nature: Nature::Final, retry_after: None, prepared: None } }
+}

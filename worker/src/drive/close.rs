@@ -1,0 +1,88 @@
+//! The end of a call: everything answered is written, and what was noted but not sent is taken back.
+
+use bytes::Bytes;
+use job::messages::Pace;
+use job::{Code, StepError};
+use tokio::time::Instant;
+
+use super::settle::denied_reason;
+use super::{Drive, End, Halt, ended};
+use crate::flush;
+use crate::gate::Verdict;
+use crate::request::Failure;
+use crate::stop;
+use crate::tally::Tally;
+
+/// A message of the state machine holds 256 KiB; lines beyond this begin to count their attempts anew.
+const MOST_TRIES: usize = 4000;
+
+impl Drive<'_> {
+    pub(super) async fn close(mut self) -> Result<(End, Tally), StepError> {
+        if self.noting.is_some() {
+            ended(&mut self.noting).await?;
+            self.noted();
+        }
+        self.fail_mid_redirect();
+        if let Some(notes) = &mut self.notes
+            && let Some((name, body)) = notes.unsent(&self.schedule, &self.lines)
+        {
+            flush::put(&self.run.objects, &(self.prefix.clone() + &name), Bytes::from(body)).await?;
+        }
+        if self.flushing.is_some() {
+            let stop = ended(&mut self.flushing).await?;
+            self.flushed(stop);
+        }
+        if let Some((name, body)) = self.outbox.take(&self.invocation) {
+            flush::put(&self.run.objects, &(self.prefix.clone() + &name), body).await?;
+        }
+        let end = self.end().await?;
+        Ok((end, self.tally))
+    }
+
+    async fn end(&mut self) -> Result<End, StepError> {
+        let left = self.schedule.waiting() > 0;
+        match (self.halt.take(), self.gate.at_end()) {
+            (Some(Halt::Denied(reason)), _) => self.stop_lane(reason).await,
+            (Some(Halt::Interrupt), _) => Ok(End::Interrupted),
+            (Some(Halt::Stop(reason)), _) if left => Ok(End::Stopped { reason }),
+            (Some(Halt::Pause), _) if left => Ok(self.pause()),
+            (_, Verdict::Denied { answers, denied }) => self.stop_lane(denied_reason(answers, denied)).await,
+            _ => Ok(End::Done),
+        }
+    }
+
+    async fn stop_lane(&self, reason: String) -> Result<End, StepError> {
+        stop::place(&self.run, self.lane, &reason).await?;
+        Ok(End::Stopped { reason })
+    }
+
+    fn pause(&mut self) -> End {
+        let now = self.wall.now();
+        let (keys, earliest) = self.schedule.pace(now);
+        let wait = earliest.map(|at| at.saturating_duration_since(now.instant)).unwrap_or_default();
+        let wait_seconds = u64::try_from(wait.as_nanos().div_ceil(1_000_000_000)).unwrap_or(u64::MAX).max(1);
+        let left = self.schedule.drain_all();
+        let tries = left.iter().map(|line| &self.lines[*line as usize]).filter(|line| line.past.burnt > 0);
+        let tries = tries.map(|line| (line.n, line.past.burnt)).take(MOST_TRIES).collect();
+        End::Paused { wait_seconds, pace: Pace { keys, tries } }
+    }
+
+    /// A line that stands in the middle of a redirect was sent. Where it must not be sent twice it cannot begin anew.
+    fn fail_mid_redirect(&mut self) {
+        if self.run.job.repeatable() {
+            return;
+        }
+        let now = self.wall.at(Instant::now());
+        let keys = u32::try_from(self.schedule.keys().len()).expect("as added");
+        for key in 0..keys {
+            let lines = &self.lines;
+            let gone = self.schedule.take_out(key, |line| lines[line as usize].prepared.as_ref().is_some_and(|p| p.hops > 0));
+            for line in gone {
+                let detail = "the call ended in the middle of a redirect, and the request must not be sent twice";
+                let last = self.lines[line as usize].last.take();
+                let failure = last.map_or_else(|| Failure::new(Code::OutcomeUnknown, detail), |last| *last);
+                self.fail(line, failure, 0, now);
+            }
+        }
+    }
+}

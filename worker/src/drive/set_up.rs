@@ -1,0 +1,124 @@
+//! From a batch's items to queues.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use job::job_file::Limit;
+use job::messages::{KeyPace, WorkRequest};
+use job::{Code, Invocation, StepError};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::Drive;
+use crate::answer::Sender;
+use crate::batch::{Before, Items, Parsed, Seen, View};
+use crate::context::Context;
+use crate::flush::Outbox;
+use crate::gate::Gate;
+use crate::line::LineState;
+use crate::notes::NoteBook;
+use crate::outcome::{self, Figures};
+use crate::pace::{Now, Wall};
+use crate::retry::Past;
+use crate::run::Run;
+use crate::schedule::{Key, KeyLimit, Schedule};
+use crate::tally::Tally;
+
+impl<'a> Drive<'a> {
+    /// Sorts the batch's lines: those with an outcome are counted, those that cannot be sent fail, the rest is queued.
+    pub(crate) fn new(context: &'a Context, run: Arc<Run>, request: &'a WorkRequest, items: Items, seen: &Seen) -> Result<Self, StepError> {
+        let wall = Wall::start();
+        let now = wall.now();
+        let lane = request.lane.name.as_str();
+        let lane_limit = run.lane_limit(lane)?;
+        let limit = lane_limit.limit;
+        let repeatable = run.job.repeatable();
+        #[expect(clippy::cast_possible_truncation, reason = "a random number")]
+        let random = context.dice.roll() as u32;
+        let invocation = Invocation::new(run.generation, now.millis, random);
+        let notes = (!repeatable).then(|| NoteBook::new(invocation.clone(), &limit, context.settings.flush_every));
+        let mut keys = Keys { limit, pace: &request.pace.keys, notes: notes.is_some(), by_name: HashMap::new() };
+        let view = View { generation: run.generation, include_unknown: run.include_unknown, repeatable };
+        let tries: HashMap<u64, u32> = request.pace.tries.iter().copied().collect();
+        let (mut schedule, mut lines, mut outbox, mut tally) = (Schedule::default(), Vec::new(), Outbox::default(), Tally::default());
+        let mut new_failures = 0;
+        for parsed in items.parse() {
+            let Parsed { item, fields } = parsed?;
+            let figures = Figures { n: item.n, at: now.millis, ..Figures::default() };
+            match (seen.before(item.n, view), &item.error) {
+                (Before::Ok, _) => tally.ok(),
+                (Before::Failed(code), _) => tally.failed(code),
+                (Before::Nothing, None) => {
+                    let key = keys.index(lane_limit.provider.or(item.key.as_deref()).unwrap_or_default(), &mut schedule, now);
+                    let past = Past { burnt: tries.get(&item.n).copied().unwrap_or(0), ..Past::default() };
+                    let index = u32::try_from(lines.len()).expect("a batch is smaller than 4 GiB");
+                    lines.push(LineState { n: item.n, fields, key, tries: 0, past, prepared: None, last: None });
+                    schedule.push(key, index, now.instant);
+                }
+                (_, Some(error)) => {
+                    outbox.push(item.n, outcome::refused(figures, error, item.detail.as_deref()), false);
+                    tally.failed(error);
+                    new_failures += 1;
+                }
+                (Before::Unknown, None) => {
+                    let detail = "it may have been sent before an interruption, and must not be sent twice";
+                    outbox.push(item.n, outcome::failure(figures, Code::OutcomeUnknown, detail), false);
+                    tally.code(Code::OutcomeUnknown);
+                    new_failures += 1;
+                }
+            }
+        }
+        context.observer.found(lane, tally.ok, tally.failed - new_failures);
+        (0..new_failures).for_each(|_| context.observer.finished(lane, false));
+        Ok(Self {
+            last_call: last_call(context, &run, now.instant),
+            sender: Arc::new(Sender { run: run.clone(), budget: context.budget.clone(), wall }),
+            prefix: run.keys.batch_results(lane, request.batch.first),
+            context,
+            run,
+            lane,
+            invocation,
+            wall,
+            items,
+            lines,
+            schedule,
+            gate: Gate::default(),
+            in_flight: JoinSet::new(),
+            outbox,
+            tally,
+            notes,
+            flushing: None,
+            noting: None,
+            halt: None,
+            give_up: None,
+        })
+    }
+}
+
+/// The limit keys as they turn up.
+struct Keys<'a> {
+    limit: Limit,
+    pace: &'a BTreeMap<String, KeyPace>,
+    notes: bool,
+    by_name: HashMap<String, u32>,
+}
+
+impl Keys<'_> {
+    fn index(&mut self, name: &str, schedule: &mut Schedule, now: Now) -> u32 {
+        if let Some(index) = self.by_name.get(name) {
+            return *index;
+        }
+        let limit = KeyLimit::new(&self.limit, self.pace, name, now);
+        let index = schedule.add(Key::new(name.to_owned(), limit, self.notes, now));
+        self.by_name.insert(name.to_owned(), index);
+        index
+    }
+}
+
+/// When to stop sending so that requests under way and the last flush are over by the deadline; with a job whose
+/// timeout is longer than the call, half way.
+fn last_call(context: &Context, run: &Run, now: Instant) -> Option<Instant> {
+    let deadline = context.settings.deadline?;
+    let margin = run.job.request.timeout + context.settings.flush_every;
+    Some(now + deadline.saturating_sub(margin).max(deadline / 2))
+}

@@ -1,0 +1,76 @@
+//! Finished lines on their way into the store.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use job::objects::StorageErrorKind;
+use job::{FlushKey, Invocation, Objects, StepError};
+
+/// Records of this size are written without waiting for the next interval.
+const FULL: usize = 4 << 20;
+/// Nothing is sent while more than this waits for the store.
+const CHOKED: usize = 16 << 20;
+/// Waits between the attempts to write one object, after the client's own retries.
+const WAITS: [Duration; 3] = [Duration::from_millis(200), Duration::from_secs(1), Duration::from_secs(3)];
+
+/// Records that wait for the next flush.
+#[derive(Debug, Default)]
+pub(crate) struct Outbox {
+    records: Vec<(u64, Vec<u8>)>,
+    bytes: usize,
+    ok: u64,
+    failed: u64,
+    throttled: u64,
+    k: u32,
+}
+
+impl Outbox {
+    pub(crate) fn push(&mut self, n: u64, record: Vec<u8>, ok: bool) {
+        self.bytes += record.len();
+        self.records.push((n, record));
+        *if ok { &mut self.ok } else { &mut self.failed } += 1;
+    }
+
+    pub(crate) fn throttled(&mut self) {
+        self.throttled += 1;
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.bytes >= FULL
+    }
+
+    pub(crate) fn is_choked(&self) -> bool {
+        self.bytes >= CHOKED
+    }
+
+    /// Everything that waits as one object, sorted by line.
+    pub(crate) fn take(&mut self, invocation: &Invocation) -> Option<(String, Bytes)> {
+        if self.records.is_empty() {
+            return None;
+        }
+        let Self { mut records, bytes, ok, failed, throttled, k } = std::mem::take(self);
+        self.k = k + 1;
+        records.sort_unstable_by_key(|(n, _)| *n);
+        let mut body = Vec::with_capacity(bytes);
+        for (_, record) in records {
+            body.extend_from_slice(&record);
+        }
+        let flush = FlushKey::Records { invocation: invocation.clone(), k, ok, failed, throttled };
+        Some((flush.name(), body.into()))
+    }
+}
+
+/// Writes an object, and tries again where that can help. The same key has the same content, so twice is no harm.
+pub(crate) async fn put(objects: &Objects, key: &str, body: Bytes) -> Result<(), StepError> {
+    for wait in WAITS {
+        match objects.put(key, body.clone()).await {
+            Ok(()) => return Ok(()),
+            Err(error) if error.kind == StorageErrorKind::Unavailable => {
+                tracing::warn!(%error, "writing failed; trying again");
+                tokio::time::sleep(wait).await;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(objects.put(key, body).await?)
+}

@@ -1,0 +1,169 @@
+//! The address guard: a line may not make the worker reach loopback, private, link-local or metadata addresses
+//! unless the job allows it. Names are checked on the addresses that are connected to, so a name that changes
+//! between two look-ups gains nothing; addresses written into a URL are checked before the request.
+
+mod net;
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use job::job_file::host_listed;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use url::{Host, Url};
+
+pub use net::{Net, is_public};
+
+/// What one job may reach.
+#[derive(Debug, Clone, Default)]
+pub struct Guard {
+    names: Arc<[String]>,
+    nets: Arc<[Net]>,
+}
+
+/// The address is one that the job may not reach.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AddressDenied {
+    host: String,
+}
+
+impl Guard {
+    /// From `[request] allow`: host names (also `*.domain`), addresses, and networks as `address/bits`.
+    pub fn new(allow: &[String]) -> Self {
+        let nets = allow.iter().filter_map(|entry| Net::parse(entry)).collect();
+        let names = allow.iter().filter(|entry| Net::parse(entry).is_none()).cloned().collect();
+        Self { names, nets }
+    }
+
+    /// Refuses a URL whose host is an address that may not be reached. A name is checked when it is looked up.
+    ///
+    /// # Errors
+    /// Says so.
+    pub fn check(&self, url: &Url) -> Result<(), AddressDenied> {
+        let address = match url.host() {
+            Some(Host::Ipv4(address)) => IpAddr::V4(address),
+            Some(Host::Ipv6(address)) => IpAddr::V6(address),
+            _ => return Ok(()),
+        };
+        if self.allows(address) { Ok(()) } else { Err(AddressDenied { host: address.to_string() }) }
+    }
+
+    /// Whether an address may be connected to.
+    pub fn allows(&self, address: IpAddr) -> bool {
+        is_public(address) || self.nets.iter().any(|net| net.contains(address))
+    }
+
+    /// Of the addresses that a name has, those that may be connected to.
+    fn filter(&self, host: &str, found: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, AddressDenied> {
+        if host_listed(&self.names, &host.to_ascii_lowercase()) {
+            return Ok(found);
+        }
+        let allowed: Vec<_> = found.iter().copied().filter(|address| self.allows(address.ip())).collect();
+        if allowed.is_empty() && !found.is_empty() { Err(AddressDenied { host: host.to_owned() }) } else { Ok(allowed) }
+    }
+}
+
+impl Resolve for Guard {
+    fn resolve(&self, name: Name) -> Resolving {
+        let guard = self.clone();
+        Box::pin(async move {
+            let host = name.as_str().trim_end_matches('.');
+            let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            if found.is_empty() {
+                return Err(io::Error::new(io::ErrorKind::NotFound, "the name has no address").into());
+            }
+            let allowed = guard.filter(host, found)?;
+            Ok(Box::new(allowed.into_iter()) as Addrs)
+        })
+    }
+}
+
+impl fmt::Display for AddressDenied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} is a private, local or reserved address; [request] allow lists the exceptions", self.host)
+    }
+}
+
+impl std::error::Error for AddressDenied {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn guard(allow: &[&str]) -> Guard {
+        Guard::new(&allow.iter().map(|entry| (*entry).to_owned()).collect::<Vec<_>>())
+    }
+
+    fn check(guard: &Guard, url: &str) -> bool {
+        guard.check(&Url::parse(url).expect("a URL")).is_ok()
+    }
+
+    #[test]
+    fn every_way_to_write_an_address() {
+        for url in [
+            "http://127.0.0.1/",
+            "http://2130706433/",
+            "http://0x7f000001/",
+            "http://0177.0.0.1/",
+            "http://127.1/",
+            "http://0/",
+            "http://0.0.0.0/",
+            "http://10.1.2.3/",
+            "http://172.16.0.1/",
+            "http://172.31.255.255/",
+            "http://192.168.0.1/",
+            "http://169.254.169.254/latest/meta-data",
+            "http://168.63.129.16/",
+            "http://100.64.0.1/",
+            "http://192.0.0.1/",
+            "http://198.18.0.1/",
+            "http://224.0.0.1/",
+            "http://255.255.255.255/",
+            "http://240.0.0.1/",
+            "http://[::]/",
+            "http://[::1]/",
+            "http://[::ffff:127.0.0.1]/",
+            "http://[::ffff:a00:1]/",
+            "http://[::127.0.0.1]/",
+            "http://[2002:7f00:1::]/",
+            "http://[64:ff9b::7f00:1]/",
+            "http://[64:ff9b:1::1]/",
+            "http://[2001:0:1::1]/",
+            "http://[fc00::1]/",
+            "http://[fd00:ec2::254]/",
+            "http://[fe80::1]/",
+            "http://[fec0::1]/",
+            "http://[ff02::1]/",
+        ] {
+            assert!(!check(&guard(&[]), url), "{url}");
+        }
+        for url in [
+            "http://8.8.8.8/",
+            "http://172.32.0.1/",
+            "http://[2606:4700::1111]/",
+            "http://[64:ff9b::808:808]/",
+            "http://[2002:808:808::]/",
+            "http://example.com/",
+        ] {
+            assert!(check(&guard(&[]), url), "{url}");
+        }
+    }
+
+    #[test]
+    fn exceptions() {
+        let guard = guard(&["127.0.0.1", "10.0.0.0/8", "fd00::/16", "localhost", "*.internal"]);
+        for url in ["http://127.0.0.1/", "http://2130706433/", "http://[::ffff:127.0.0.1]/", "http://10.9.9.9/", "http://[fd00::7]/"] {
+            assert!(check(&guard, url), "{url}");
+        }
+        assert!(!check(&guard, "http://127.0.0.2/"));
+        assert!(!check(&guard, "http://[fd01::7]/"));
+        let loopback: SocketAddr = "127.0.0.9:0".parse().expect("an address");
+        let public: SocketAddr = "8.8.8.8:0".parse().expect("an address");
+        assert_eq!(guard.filter("localhost", vec![loopback]), Ok(vec![loopback]));
+        assert_eq!(guard.filter("a.internal", vec![loopback]), Ok(vec![loopback]));
+        assert_eq!(guard.filter("example.com", vec![loopback, public]), Ok(vec![public]));
+        assert!(guard.filter("example.com", vec![loopback]).is_err());
+        assert_eq!(guard.filter("example.com", vec![]), Ok(vec![]));
+    }
+}

@@ -1,0 +1,73 @@
+//! Notes of lines that may be sent, for requests that must not be repeated: a line is only sent after a durable note
+//! names it, so that after a crash it is known which lines may have arrived.
+
+use std::time::Duration;
+
+use job::job_file::{Limit, Rate};
+use job::record::Notes;
+use job::{FlushKey, Invocation};
+
+use crate::line::LineState;
+use crate::schedule::{Line, Schedule};
+
+/// Keys looked at after every event; of more, only when there is time.
+const FEW_KEYS: usize = 64;
+
+/// The notes of one call.
+pub(crate) struct NoteBook {
+    invocation: Invocation,
+    /// Lines to note ahead, for each key.
+    ahead: usize,
+    k: u32,
+    /// Keys whose lines the note under way names.
+    keys: Vec<u32>,
+}
+
+impl NoteBook {
+    pub(crate) fn new(invocation: Invocation, limit: &Limit, flush_every: Duration) -> Self {
+        let in_flight = limit.in_flight as usize;
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a line count; saturates")]
+        let ahead = match limit.rate {
+            Rate::PerSecond(rate) => (2.0 * rate * flush_every.as_secs_f64()).ceil() as usize,
+            Rate::Unlimited => 20 * in_flight,
+        };
+        Self { invocation, ahead: ahead.clamp(2 * in_flight, 50_000), k: 0, keys: Vec::new() }
+    }
+
+    /// The next note, if lines are to be noted. With many keys it is only worth looking when `idle`.
+    pub(crate) fn next(&mut self, schedule: &mut Schedule, lines: &[LineState], idle: bool) -> Option<(String, Vec<u8>)> {
+        if !idle && schedule.keys().len() > FEW_KEYS {
+            return None;
+        }
+        let mut sending = Vec::new();
+        for index in 0..schedule.keys().len() {
+            let index = u32::try_from(index).expect("as added");
+            let noted = schedule.key_mut(index).to_note(self.ahead);
+            if !noted.is_empty() {
+                self.keys.push(index);
+                sending.extend(noted.iter().map(|line| lines[*line as usize].n));
+            }
+        }
+        (!sending.is_empty()).then(|| self.object(&Notes { sending, unsent: Vec::new() }))
+    }
+
+    /// The note under way is durable: its lines may be sent.
+    pub(crate) fn written(&mut self) -> Vec<u32> {
+        std::mem::take(&mut self.keys)
+    }
+
+    /// The note that takes back what was noted and not sent.
+    pub(crate) fn unsent(&mut self, schedule: &Schedule, lines: &[LineState]) -> Option<(String, Vec<u8>)> {
+        let number = |line: Line| lines[line as usize].n;
+        let keys = schedule.keys().iter();
+        let mut unsent: Vec<_> = keys.flat_map(|key| key.noted_unsent().chain(key.waiting_again())).map(number).collect();
+        unsent.sort_unstable();
+        (!unsent.is_empty()).then(|| self.object(&Notes { sending: Vec::new(), unsent }))
+    }
+
+    fn object(&mut self, notes: &Notes) -> (String, Vec<u8>) {
+        let name = FlushKey::Notes { invocation: self.invocation.clone(), k: self.k }.name();
+        self.k += 1;
+        (name, serde_json::to_vec(notes).expect("notes are plain JSON"))
+    }
+}

@@ -1,0 +1,184 @@
+//! The circuit breaker of one limit key: a provider that is down is asked once in a while, not once per line.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Now;
+use crate::outcome::Nature;
+
+/// Failures in a row that open it, at the least.
+const LEAST: u32 = 10;
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// Closed while answers come; open after many failures in a row, and then one probe at a time.
+#[derive(Debug)]
+pub(crate) struct Breaker {
+    /// Failures in a row that open it.
+    threshold: u32,
+    streak: u32,
+    state: State,
+    pause: Duration,
+    /// Milliseconds since 1970 when it opened; 0 while the provider is up.
+    down_since: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Closed,
+    Open {
+        until: Instant,
+    },
+    /// This line is on its way to find out.
+    Probing(u32),
+}
+
+/// What an attempt says about the provider.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Health {
+    /// It answered, whatever the answer.
+    Up,
+    /// There was no connection.
+    Unreached,
+    /// A timeout, a reset, a 5xx. From a line that has failed before this is no news: the line may be to blame.
+    Ailing { news: bool },
+}
+
+/// Whether a request may go out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Leave {
+    Free,
+    /// One, to find out.
+    Probe,
+    /// Not before this.
+    Later(Instant),
+    /// Not before the probe is back.
+    Probing,
+}
+
+impl Breaker {
+    /// `in_flight`: a full house of failures says no more than one.
+    pub(crate) fn new(in_flight: u32) -> Self {
+        Self { threshold: in_flight.max(LEAST), streak: 0, state: State::Closed, pause: FIRST_PAUSE, down_since: 0 }
+    }
+
+    /// Of a provider that an earlier call found down.
+    pub(crate) fn down(in_flight: u32, down_since: u64, until: Instant, now: Now) -> Self {
+        let pause = Duration::from_millis(now.millis.saturating_sub(down_since) / 2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
+        Self { state: State::Open { until }, pause, down_since, ..Self::new(in_flight) }
+    }
+
+    pub(crate) fn leave(&self, now: Instant) -> Leave {
+        match self.state {
+            State::Closed => Leave::Free,
+            State::Open { until } if until <= now => Leave::Probe,
+            State::Open { until } => Leave::Later(until),
+            State::Probing(_) => Leave::Probing,
+        }
+    }
+
+    /// This line goes out.
+    pub(crate) fn sent(&mut self, line: u32) {
+        if let State::Open { .. } = self.state {
+            self.state = State::Probing(line);
+        }
+    }
+
+    /// An attempt ended. Says for how long the provider is left alone, when that begins.
+    pub(crate) fn ended(&mut self, line: u32, health: Health, now: Now) -> Option<Duration> {
+        match (health, self.state) {
+            (Health::Up, _) => {
+                *self = Self { threshold: self.threshold, ..Self::new(0) };
+                None
+            }
+            (_, State::Closed) => {
+                self.streak += u32::from(health != Health::Ailing { news: false });
+                (self.streak >= self.threshold).then(|| {
+                    self.down_since = now.millis;
+                    self.open(now.instant)
+                })
+            }
+            (_, State::Probing(probe)) if probe == line => {
+                self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+                Some(self.open(now.instant))
+            }
+            _ => None,
+        }
+    }
+
+    /// Milliseconds since 1970 when the provider was found down; 0 while it is up.
+    pub(crate) fn down_since(&self) -> u64 {
+        self.down_since
+    }
+
+    fn open(&mut self, now: Instant) -> Duration {
+        self.state = State::Open { until: now + self.pause };
+        self.pause
+    }
+}
+
+impl Health {
+    /// What an attempt that failed this way says; `news`: the line has not failed before.
+    pub(crate) fn of(nature: Nature, code: job::Code, news: bool) -> Self {
+        match (nature, code) {
+            (Nature::Unreached, _) => Self::Unreached,
+            // 408 and 425 come from a server that is up.
+            (Nature::Doubtful, job::Code::Http(status)) if status < 500 => Self::Up,
+            (Nature::Doubtful, _) => Self::Ailing { news },
+            (Nature::Final | Nature::Throttled, _) => Self::Up,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(start: Instant, millis: u64) -> Now {
+        Now { instant: start + Duration::from_millis(millis), millis: 1_000_000 + millis }
+    }
+
+    #[test]
+    fn opens_probes_and_closes() {
+        let start = Instant::now();
+        let mut breaker = Breaker::new(4);
+        for n in 0..9 {
+            assert_eq!(breaker.ended(n, Health::Unreached, at(start, 0)), None);
+        }
+        assert_eq!(breaker.ended(9, Health::Ailing { news: true }, at(start, 0)), Some(FIRST_PAUSE));
+        assert_eq!(breaker.down_since(), 1_000_000);
+        assert_eq!(breaker.ended(10, Health::Unreached, at(start, 5)), None, "it was under way");
+        assert_eq!(breaker.leave(at(start, 999).instant), Leave::Later(at(start, 1000).instant));
+        assert_eq!(breaker.leave(at(start, 1000).instant), Leave::Probe);
+        breaker.sent(11);
+        assert_eq!(breaker.leave(at(start, 1001).instant), Leave::Probing);
+        assert_eq!(breaker.ended(11, Health::Unreached, at(start, 1010)), Some(FIRST_PAUSE * 2));
+        assert_eq!(breaker.leave(at(start, 3009).instant), Leave::Later(at(start, 3010).instant));
+        breaker.sent(12);
+        assert_eq!(breaker.ended(12, Health::Up, at(start, 3020)), None);
+        assert_eq!((breaker.leave(start), breaker.down_since()), (Leave::Free, 0));
+    }
+
+    #[test]
+    fn the_pause_has_an_end() {
+        let start = Instant::now();
+        let mut breaker = Breaker::new(1);
+        let mut longest = Duration::ZERO;
+        for n in 0..40 {
+            breaker.sent(n);
+            longest = longest.max(breaker.ended(n, Health::Unreached, at(start, 0)).unwrap_or_default());
+        }
+        assert_eq!(longest, LONGEST_PAUSE);
+    }
+
+    #[test]
+    fn lines_that_always_fail_do_not_open_it() {
+        let start = Instant::now();
+        let mut breaker = Breaker::new(1);
+        for n in 0..1000 {
+            assert_eq!(breaker.ended(n, Health::Ailing { news: false }, at(start, 0)), None);
+        }
+        assert_eq!(breaker.leave(start), Leave::Free);
+    }
+}

@@ -1,0 +1,182 @@
+//! The limiter of one limit key: governor's GCRA on tokio's clock, slowed down by what the provider says.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use governor::clock::Clock;
+use governor::middleware::NoOpMiddleware;
+use governor::state::{InMemoryState, NotKeyed};
+use governor::{Quota, RateLimiter};
+use job::job_file::Rate;
+use tokio::time::Instant;
+
+/// The cells of ten milliseconds may go at once: tokio's timer is no finer than one.
+const BURST_SECONDS: f64 = 0.01;
+/// What a request to slow down leaves of the rate.
+const DECREASE: f64 = 0.5;
+/// What a second without one gives back.
+const INCREASE: f64 = 0.05;
+const LEAST: f64 = 0.01;
+const STEP: Duration = Duration::from_secs(1);
+/// Governor reckons in 64 bits of nanoseconds.
+const LONGEST: Duration = Duration::from_secs(1_000_000_000);
+
+type Limiter = RateLimiter<NotKeyed, InMemoryState, TokioClock, NoOpMiddleware<Duration>>;
+
+/// How a limiter begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Start {
+    /// The first slot lies one interval ahead: whoever sent before us may just have used one.
+    Empty,
+    /// One slot is free: an earlier call has waited for it.
+    Waited,
+}
+
+/// Hands out the slots of one key.
+pub(crate) struct Pacer {
+    /// Requests a second; while an unlimited key is slowed down, what it reached before.
+    rate: Option<f64>,
+    unlimited: bool,
+    /// Share of the rate in use.
+    factor: f64,
+    limiter: Option<Box<Limiter>>,
+    changed: Instant,
+    slowed: Option<Instant>,
+    free_by: Instant,
+    recent: Recent,
+}
+
+impl Pacer {
+    /// `reach` is what an unlimited key is taken to reach when it begins slowed down, requests a second.
+    pub(crate) fn new(rate: Rate, factor: f64, start: Start, reach: u32, now: Instant) -> Self {
+        let factor = if factor.is_finite() { factor.clamp(LEAST, 1.0) } else { 1.0 };
+        let unlimited = rate.per_second().is_none();
+        let reach = || (factor < 1.0).then_some(f64::from(reach));
+        let rate = rate.per_second().or_else(reach);
+        let mut pacer = Self { rate, unlimited, factor, limiter: None, changed: now, slowed: None, free_by: now, recent: Recent::new(now) };
+        pacer.rebuild(start, now);
+        pacer
+    }
+
+    /// Takes a slot, or says when there will be one.
+    pub(crate) fn take(&mut self, now: Instant) -> Result<(), Instant> {
+        if let Some(limiter) = &self.limiter {
+            limiter.check().map_err(|not_until| limiter.clock().start + not_until.earliest_possible())?;
+            self.free_by = now + self.interval();
+            self.recover(now);
+        } else {
+            self.recent.count(now);
+        }
+        Ok(())
+    }
+
+    /// When a slot is free at the latest.
+    pub(crate) fn free_by(&self) -> Instant {
+        self.free_by
+    }
+
+    /// The provider asked to slow down, in answer to a request sent at `sent`. Requests that were sent before the
+    /// last slow-down say nothing about the new pace.
+    pub(crate) fn slow(&mut self, sent: Instant, now: Instant) {
+        let soon = |slowed: Instant| sent <= slowed || now < slowed + STEP;
+        if self.slowed.is_some_and(soon) {
+            return;
+        }
+        self.rate.get_or_insert_with(|| self.recent.per_second());
+        self.slowed = Some(now);
+        self.changed = now;
+        self.factor = (self.factor * DECREASE).max(LEAST);
+        self.rebuild(Start::Empty, now);
+    }
+
+    /// Share of the rate in use, at most 1.
+    pub(crate) fn factor(&self) -> f64 {
+        self.factor
+    }
+
+    /// Steps up at most once a second, and only when a request goes out: a pause is no sign of health.
+    fn recover(&mut self, now: Instant) {
+        if self.factor >= 1.0 || now < self.changed + STEP {
+            return;
+        }
+        self.changed = now;
+        self.factor = (self.factor + INCREASE).min(1.0);
+        if self.unlimited && self.factor >= 1.0 {
+            self.rate = None;
+            self.limiter = None;
+            self.recent = Recent::new(now);
+        } else {
+            self.rebuild(Start::Empty, now);
+        }
+    }
+
+    /// Governor cannot change a quota: a new limiter, which begins empty.
+    fn rebuild(&mut self, start: Start, now: Instant) {
+        self.limiter = self.rate.map(|rate| limiter(rate * self.factor, start, now));
+        self.free_by = if start == Start::Empty { now + self.interval() } else { now };
+    }
+
+    fn interval(&self) -> Duration {
+        self.rate.map_or(Duration::ZERO, |rate| period(rate * self.factor))
+    }
+}
+
+/// Rounded up to the next nanosecond, so that the rate is never above what was asked for.
+fn period(rate: f64) -> Duration {
+    Duration::try_from_secs_f64(1.0 / rate).unwrap_or(LONGEST).min(LONGEST) + Duration::from_nanos(1)
+}
+
+fn limiter(rate: f64, start: Start, now: Instant) -> Box<Limiter> {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to 1..=1000")]
+    let burst = NonZeroU32::MIN.saturating_add((rate * BURST_SECONDS).floor().clamp(1.0, 1000.0) as u32 - 1);
+    let quota = Quota::with_period(period(rate)).expect("a period above zero").allow_burst(burst);
+    let limiter = RateLimiter::direct_with_clock(quota, TokioClock { start: now });
+    // A new limiter is full.
+    let spent = match start {
+        Start::Empty => Some(burst),
+        Start::Waited => NonZeroU32::new(burst.get() - 1),
+    };
+    if let Some(spent) = spent {
+        let taken = limiter.check_n(spent);
+        debug_assert!(matches!(taken, Ok(Ok(()))), "a new limiter holds its burst");
+    }
+    Box::new(limiter)
+}
+
+/// Requests of the last full second, for the pace of a key that had no limit.
+struct Recent {
+    since: Instant,
+    count: u32,
+    before: u32,
+}
+
+impl Recent {
+    fn new(now: Instant) -> Self {
+        Self { since: now, count: 0, before: 0 }
+    }
+
+    fn count(&mut self, now: Instant) {
+        if now >= self.since + STEP {
+            *self = Self { since: now, count: 0, before: self.count };
+        }
+        self.count += 1;
+    }
+
+    fn per_second(&self) -> f64 {
+        f64::from(self.before.max(self.count).max(1))
+    }
+}
+
+/// tokio's clock, which a test can pause and move.
+#[derive(Debug, Clone)]
+struct TokioClock {
+    start: Instant,
+}
+
+impl Clock for TokioClock {
+    type Instant = Duration;
+
+    fn now(&self) -> Duration {
+        Instant::now().saturating_duration_since(self.start)
+    }
+}

@@ -1,0 +1,108 @@
+//! One line as a request: rendered and checked, not sent. `throughline check` shows these.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use job::job_file::{Job, host_listed, limit_key};
+use job::secrets::Secrets;
+use job::{Code, Row};
+use url::Url;
+
+/// The longest URL that the HTTP client can send.
+const MAX_URL: usize = 65_000;
+
+/// A rendered request.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    /// Method.
+    pub method: http::Method,
+    /// Absolute, http or https, with a host.
+    pub url: Url,
+    /// The job's headers.
+    pub headers: HeaderMap,
+    /// The body, if the job has one.
+    pub body: Option<Bytes>,
+    /// Redirects followed to come here.
+    pub hops: u8,
+}
+
+/// Why a line fails.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// Stable code.
+    pub code: Code,
+    /// In words, on one line.
+    pub detail: String,
+    /// Status of the answer, 0 without one.
+    pub status: u16,
+}
+
+impl Failure {
+    /// A failure without an answer.
+    pub fn new(code: Code, detail: impl Into<String>) -> Self {
+        Self { code, detail: detail.into(), status: 0 }
+    }
+}
+
+/// Renders a line's request. With [`Secrets::masked`] it can be shown to a person. `idempotency_key` is sent where
+/// the job asks for one, see [`idempotency_key`].
+///
+/// # Errors
+/// `render`, `url`, `header` or `secret_denied`.
+pub fn render(job: &Job, row: &Arc<Row>, secrets: &Arc<Secrets>, idempotency_key: Option<&str>) -> Result<Prepared, Failure> {
+    let unrendered = |message: String| Failure::new(Code::Render, message);
+    let request = &job.request;
+    let text = request.url.render(row, secrets).map_err(unrendered)?;
+    let url = parse_url(&text)?;
+    let named = request.fixed_host.as_deref() == Some(limit_key(&url).as_str());
+    if !secrets.is_empty() && !named && !host_listed(&request.secret_hosts, &limit_key(&url)) {
+        let host = url.host_str().unwrap_or_default();
+        return Err(Failure::new(Code::SecretDenied, format!("{host} is not among [request] secret_hosts")));
+    }
+    let body = request.body.as_ref().map(|body| body.render(row, secrets)).transpose().map_err(unrendered)?;
+    let mut headers = HeaderMap::with_capacity(request.headers.len() + 1);
+    for (name, template) in &request.headers {
+        let mut value = header_value(name, &template.render(row, secrets).map_err(unrendered)?)?;
+        value.set_sensitive(!template.secrets().is_empty());
+        headers.insert(header_name(name)?, value);
+    }
+    if request.json_body && !headers.contains_key(CONTENT_TYPE) {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    }
+    if let Some(key) = idempotency_key {
+        headers.entry("idempotency-key").or_insert(header_value("idempotency-key", key)?);
+    }
+    let method = request.method.as_str().parse().map_err(|_| Failure::new(Code::Render, "no such method"))?;
+    Ok(Prepared { method, url, headers, body: body.map(Bytes::from), hops: 0 })
+}
+
+/// The key that makes a POST or PATCH of an idempotent job repeatable: the same in every call, redrive and home.
+pub fn idempotency_key(job: &Job, run: &str, n: u64) -> Option<String> {
+    let asked = job.request.idempotent && matches!(job.request.method, job::job_file::Method::Post | job::job_file::Method::Patch);
+    asked.then(|| blake3::hash(format!("{run}/{n}").as_bytes()).to_hex()[..32].to_owned())
+}
+
+fn parse_url(text: &str) -> Result<Url, Failure> {
+    let wrong = |reason: &str| Failure::new(Code::Url, reason);
+    let url = Url::parse(text).map_err(|error| wrong(&format!("not an absolute URL: {error}")))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(wrong(&format!("the scheme {:?} is neither http nor https", url.scheme())));
+    }
+    if url.host_str().is_none_or(str::is_empty) {
+        return Err(wrong("the URL has no host"));
+    }
+    if url.as_str().len() > MAX_URL {
+        return Err(wrong("the URL is longer than 65,000 bytes"));
+    }
+    Ok(url)
+}
+
+fn header_name(name: &str) -> Result<HeaderName, Failure> {
+    HeaderName::from_bytes(name.as_bytes()).map_err(|_| Failure::new(Code::Header, format!("{name:?} is no header name")))
+}
+
+fn header_value(name: &str, value: &str) -> Result<HeaderValue, Failure> {
+    HeaderValue::from_bytes(value.as_bytes())
+        .map_err(|_| Failure::new(Code::Header, format!("the value of {name:?} has a line break or another control character")))
+}

@@ -1,0 +1,115 @@
+//! Whether a line is sent again, and when: policy and arithmetic, no waiting.
+
+use std::time::Duration;
+
+use job::job_file;
+
+use crate::context::Dice;
+use crate::outcome::Nature;
+
+/// The first backoff lies between nothing and this.
+const BASE: Duration = Duration::from_millis(500);
+/// No backoff is longer.
+const CAP: Duration = Duration::from_secs(30);
+
+/// What a line has behind it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Past {
+    /// Attempts that count against the job's `attempts`.
+    pub(crate) burnt: u32,
+    /// Times the provider asked to slow down.
+    pub(crate) throttles: u32,
+    /// Milliseconds spent waiting because of that.
+    pub(crate) waited: u64,
+}
+
+impl Past {
+    /// Books one failed attempt. `spared`: the provider was found down, the line is not to blame.
+    pub(crate) fn book(&mut self, nature: Nature, spared: bool) {
+        match nature {
+            Nature::Throttled => self.throttles += 1,
+            _ if spared => {}
+            _ => self.burnt += 1,
+        }
+    }
+}
+
+/// Whether a line with this past, the last attempt included, may be sent again.
+pub(crate) fn again(nature: Nature, past: Past, repeatable: bool, retry: &job_file::Retry) -> bool {
+    match nature {
+        Nature::Final => false,
+        Nature::Doubtful if !repeatable => false,
+        Nature::Doubtful | Nature::Unreached => past.burnt < retry.attempts,
+        Nature::Throttled => past.throttles < throttles(retry.attempts) && u128::from(past.waited) <= retry.max_wait.as_millis(),
+    }
+}
+
+/// Times a line may be asked to slow down. That is the provider's pacing and no failure, so more than `attempts`;
+/// but a job that wants one attempt gets one.
+fn throttles(attempts: u32) -> u32 {
+    if attempts == 1 { 1 } else { attempts * 4 }
+}
+
+/// Full jitter: anything from nothing to `BASE`, doubled with each earlier failure.
+/// Source: AWS Architecture Blog, "Exponential Backoff And Jitter".
+pub(crate) fn backoff(past: Past, dice: &dyn Dice) -> Duration {
+    let doublings = (past.burnt + past.throttles).saturating_sub(1).min(16);
+    let most = (BASE * 2_u32.pow(doublings)).min(CAP);
+    let nanos = u64::try_from(most.as_nanos()).unwrap_or(u64::MAX);
+    Duration::from_nanos(dice.roll() % (nanos + 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Fixed(u64);
+
+    impl Dice for Fixed {
+        fn roll(&self) -> u64 {
+            self.0
+        }
+    }
+
+    fn policy(attempts: u32) -> job_file::Retry {
+        job_file::Retry { attempts, max_wait: Duration::from_secs(600) }
+    }
+
+    #[test]
+    fn what_is_sent_again() {
+        let past = Past { burnt: 1, throttles: 1, waited: 0 };
+        for (nature, repeatable, expected) in [
+            (Nature::Final, true, false),
+            (Nature::Doubtful, true, true),
+            (Nature::Doubtful, false, false),
+            (Nature::Unreached, false, true),
+            (Nature::Throttled, false, true),
+        ] {
+            assert_eq!(again(nature, past, repeatable, &policy(5)), expected, "{nature:?} {repeatable}");
+        }
+        assert!(!again(Nature::Doubtful, Past { burnt: 5, ..past }, true, &policy(5)));
+        assert!(again(Nature::Throttled, Past { throttles: 19, ..past }, true, &policy(5)));
+        assert!(!again(Nature::Throttled, Past { throttles: 20, ..past }, true, &policy(5)));
+        assert!(!again(Nature::Throttled, Past { waited: 600_001, ..past }, true, &policy(5)));
+        assert!(!again(Nature::Throttled, Past { throttles: 1, ..past }, true, &policy(1)), "one attempt is one");
+    }
+
+    #[test]
+    fn backoff_doubles_to_a_cap() {
+        let most = |burnt| (0..64).map(|roll| backoff(Past { burnt, ..Past::default() }, &Fixed(u64::MAX << roll))).max();
+        assert!(most(1) <= Some(BASE));
+        assert!(most(3) <= Some(BASE * 4));
+        assert!(most(3) > Some(BASE * 2));
+        assert!(most(90) <= Some(CAP));
+        assert_eq!(backoff(Past { burnt: 3, ..Past::default() }, &Fixed(7)), Duration::from_nanos(7));
+    }
+
+    #[test]
+    fn a_spared_attempt_is_not_counted() {
+        let mut past = Past::default();
+        past.book(Nature::Unreached, true);
+        past.book(Nature::Throttled, false);
+        past.book(Nature::Doubtful, false);
+        assert_eq!((past.burnt, past.throttles), (1, 1));
+    }
+}

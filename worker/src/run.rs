@@ -1,0 +1,137 @@
+//! What all batches of a run share, read once: job, plan, secrets, connections.
+
+mod cache;
+mod mask;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use job::job_file::{Limit, OutputFormat};
+use job::messages::RunRef;
+use job::plan::{LaneKind, Plan};
+use job::secrets::Secrets;
+use job::{ErrorName, Job, Objects, RunKeys, StepError};
+use serde::Deserialize;
+
+pub(crate) use cache::RunCache;
+pub(crate) use mask::Mask;
+
+use crate::context::Context;
+use crate::guard::Guard;
+
+/// A run, as a worker needs it.
+pub(crate) struct Run {
+    pub(crate) id: String,
+    pub(crate) job: Job,
+    pub(crate) keys: RunKeys,
+    pub(crate) generation: u32,
+    pub(crate) objects: Objects,
+    pub(crate) columns: Arc<[String]>,
+    pub(crate) output: OutputFormat,
+    pub(crate) secrets: Arc<Secrets>,
+    pub(crate) mask: Mask,
+    pub(crate) guard: Guard,
+    pub(crate) client: reqwest::Client,
+    /// Lines whose outcome is unknown since an earlier generation are sent again.
+    pub(crate) include_unknown: bool,
+    lanes: Vec<(String, LaneKind)>,
+}
+
+/// The limit of a lane's keys.
+pub(crate) struct LaneLimit<'a> {
+    /// The one key of a named lane; the items name the keys of all others.
+    pub(crate) provider: Option<&'a str>,
+    pub(crate) limit: Limit,
+}
+
+impl Run {
+    async fn read(context: &Context, run: &RunRef) -> Result<Self, StepError> {
+        let keys = run.keys();
+        let objects = Objects::new(context.s3.clone(), &run.bucket);
+        let (text, plan, claim) = futures_util::future::try_join3(
+            objects.get(&keys.job_file()),
+            objects.get(&keys.plan()),
+            objects.find(&keys.claim(run.generation)),
+        )
+        .await?;
+        let job = Job::parse(&String::from_utf8_lossy(&text), &keys.job_file())
+            .map_err(|error| StepError::new(ErrorName::JobInvalid, error.to_string()))?;
+        let plan: Plan = serde_json::from_slice(&plan).map_err(|error| damaged(&keys.plan(), &error))?;
+        let claim: Claim =
+            claim.map_or(Ok(Claim::default()), |claim| serde_json::from_slice(&claim)).map_err(|error| damaged("the claim", &error))?;
+        let secrets = resolve(context, &run.job, &job).await?;
+        let guard = Guard::new(&job.request.allow);
+        Ok(Self {
+            id: run.id.clone(),
+            client: client(&job, &guard)?,
+            guard,
+            mask: Mask::new(&secrets, job.secrets.keys()),
+            secrets: Arc::new(secrets),
+            columns: plan.input.columns.into(),
+            output: plan.output,
+            lanes: plan.lanes.into_iter().map(|lane| (lane.name, lane.kind)).collect(),
+            include_unknown: claim.include_unknown,
+            generation: run.generation,
+            keys,
+            objects,
+            job,
+        })
+    }
+
+    /// The limit of one worker of a lane.
+    pub(crate) fn lane_limit(&self, lane: &str) -> Result<LaneLimit<'_>, StepError> {
+        let missing = |what: &str| StepError::new(ErrorName::RunDamaged, format!("{} has no {what}", self.keys.plan()));
+        let (_, kind) = self.lanes.iter().find(|(name, _)| name == lane).ok_or_else(|| missing(&format!("lane {lane:?}")))?;
+        match kind {
+            LaneKind::Hashed => Ok(LaneLimit { provider: None, limit: self.job.limits.default }),
+            LaneKind::Named { provider } => {
+                let named = self.job.limits.providers.iter().find(|named| named.name == *provider);
+                let named = named.ok_or_else(|| missing(&format!("provider {provider:?} of the job")))?;
+                Ok(LaneLimit { provider: Some(&named.name), limit: named.limit.share() })
+            }
+        }
+    }
+}
+
+/// The part of a claim that a worker reads.
+#[derive(Default, Deserialize)]
+struct Claim {
+    #[serde(default)]
+    include_unknown: bool,
+}
+
+async fn resolve(context: &Context, name: &str, job: &Job) -> Result<Secrets, StepError> {
+    let mut values = Vec::with_capacity(job.secrets.len());
+    for (secret, reference) in &job.secrets {
+        let value = context.secrets.resolve(name, secret, reference).await.map_err(|reason| {
+            StepError::new(ErrorName::JobInvalid, format!("the secret {secret} ({reference}) cannot be read: {reason}"))
+        })?;
+        values.push((secret.clone(), value));
+    }
+    Ok(values.into_iter().collect())
+}
+
+/// Retries and redirects are ours, since each counts against the limit.
+fn client(job: &Job, guard: &Guard) -> Result<reqwest::Client, StepError> {
+    let idle = match () {
+        // A connection that the server closes just as a request goes out leaves that request's outcome in doubt:
+        // servers keep idle connections for five seconds or more.
+        () if !job.repeatable() => Duration::from_secs(4),
+        // Thousands of hosts, few requests each: do not hold a socket for each.
+        () if job.request.fixed_host.is_none() => Duration::from_secs(5),
+        () => Duration::from_secs(30),
+    };
+    reqwest::Client::builder()
+        .user_agent(crate::USER_AGENT)
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .pool_idle_timeout(idle)
+        .dns_resolver(guard.clone())
+        .build()
+        .map_err(|error| StepError::new(ErrorName::JobInvalid, format!("no HTTP client: {error}")))
+}
+
+fn damaged(key: &str, error: &serde_json::Error) -> StepError {
+    StepError::new(ErrorName::RunDamaged, format!("{key} is damaged: {error}"))
+}

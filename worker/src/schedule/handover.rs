@@ -1,0 +1,46 @@
+//! What a call that pauses hands to the next: the pace of the keys that still have lines.
+
+use std::collections::BTreeMap;
+
+use job::job_file::Limit;
+use job::messages::KeyPace;
+use tokio::time::Instant;
+
+use super::{Key, KeyLimit, Schedule};
+use crate::pace::{Now, Start};
+
+/// Stands for all keys that are not listed. No host and no value of a limit is called so by accident.
+const OTHERS: &str = "*";
+/// A message holds 256 KiB, and a key is about a hundred bytes.
+const MOST: usize = 1500;
+
+impl Schedule {
+    /// The pace of all keys with lines, and the earliest instant when one may send. Of more keys than a message
+    /// holds, the last to be ready share one entry with the latest of their times.
+    pub(crate) fn pace(&self, now: Now) -> (BTreeMap<String, KeyPace>, Option<Instant>) {
+        let mut paces: Vec<_> = self.keys.iter().filter(|key| key.waiting() > 0).map(|key| (pace(key, now), key)).collect();
+        paces.sort_by_key(|(pace, _)| pace.not_before);
+        let earliest = paces.first().map(|(pace, _)| now.instant_of(pace.not_before));
+        let rest = paces.split_off(paces.len().min(MOST));
+        let mut keys: BTreeMap<_, _> = paces.into_iter().map(|(pace, key)| (key.name.clone(), pace)).collect();
+        if let Some((last, _)) = rest.last() {
+            keys.insert(OTHERS.to_owned(), KeyPace { factor: 1.0, down_since: 0, ..last.clone() });
+        }
+        (keys, earliest)
+    }
+}
+
+fn pace(key: &Key, now: Now) -> KeyPace {
+    let at = key.next_at(now.instant);
+    KeyPace { factor: key.factor(), not_before: now.millis_of(at), down_since: key.down_since() }
+}
+
+impl KeyLimit {
+    /// A key's limit in a call that may go on with the pace of an earlier one.
+    pub(crate) fn new(limit: &Limit, pace: &BTreeMap<String, KeyPace>, name: &str, now: Now) -> Self {
+        let fresh = Self { rate: limit.rate, in_flight: limit.in_flight, factor: 1.0, start: Start::Empty, hold: None, down_since: 0 };
+        let Some(pace) = pace.get(name).or_else(|| pace.get(OTHERS)) else { return fresh };
+        let hold = now.instant_of(pace.not_before);
+        Self { factor: pace.factor, start: Start::Waited, hold: Some(hold), down_since: pace.down_since, ..fresh }
+    }
+}

@@ -1,0 +1,292 @@
+//! One limit key: its lines, its pace, its health.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+use std::time::Duration;
+
+use job::Code;
+use job::job_file::Rate;
+use tokio::time::Instant;
+
+use crate::pace::{Breaker, Health, Leave, Now, Pacer, Start};
+
+/// Index of a line in its batch.
+pub(crate) type Line = u32;
+
+/// The limit of one key, and when it may begin.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct KeyLimit {
+    pub(crate) rate: Rate,
+    pub(crate) in_flight: u32,
+    pub(crate) factor: f64,
+    pub(crate) start: Start,
+    /// Nothing is sent before.
+    pub(crate) hold: Option<Instant>,
+    /// Milliseconds since 1970 when it was found down, or 0.
+    pub(crate) down_since: u64,
+}
+
+/// All lines with one limit.
+pub(crate) struct Key {
+    pub(crate) name: String,
+    /// When it stands in the schedule's heap.
+    pub(super) due: Option<Instant>,
+    pacer: Pacer,
+    breaker: Breaker,
+    hold: Option<Instant>,
+    in_flight: u32,
+    most: u32,
+    hops: VecDeque<Line>,
+    retries: BinaryHeap<Reverse<(Instant, Line)>>,
+    fresh: VecDeque<Line>,
+    /// Lines at the front of `fresh` that a durable note names; `None` where no notes are needed.
+    noted: Option<usize>,
+    /// Lines after those that a note under way names.
+    noting: usize,
+    dead: Option<Death>,
+    /// The last failure that spoke of the provider's health.
+    ill: Option<(Code, String)>,
+}
+
+/// Why no more is sent to a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Death {
+    pub(crate) code: Code,
+    pub(crate) detail: String,
+}
+
+/// A key's turn.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    Send(Line),
+    Later(Instant),
+    /// Not before something changes.
+    Never,
+}
+
+enum Candidate {
+    Hop,
+    Retry,
+    Fresh,
+}
+
+impl Key {
+    pub(crate) fn new(name: String, limit: KeyLimit, notes: bool, now: Now) -> Self {
+        let KeyLimit { rate, in_flight, factor, start, hold, down_since } = limit;
+        let breaker = match down_since {
+            0 => Breaker::new(in_flight),
+            since => Breaker::down(in_flight, since, hold.unwrap_or(now.instant), now),
+        };
+        Self {
+            name,
+            due: None,
+            pacer: Pacer::new(rate, factor, start, in_flight, now.instant),
+            breaker,
+            hold,
+            in_flight: 0,
+            most: in_flight.max(1),
+            hops: VecDeque::new(),
+            retries: BinaryHeap::new(),
+            fresh: VecDeque::new(),
+            noted: notes.then_some(0),
+            noting: 0,
+            dead: None,
+            ill: None,
+        }
+    }
+
+    /// Lines in its queues.
+    pub(crate) fn waiting(&self) -> usize {
+        self.hops.len() + self.retries.len() + self.fresh.len()
+    }
+
+    pub(super) fn push(&mut self, line: Line) {
+        self.fresh.push_back(line);
+    }
+
+    pub(super) fn push_retry(&mut self, line: Line, at: Instant) {
+        self.retries.push(Reverse((at, line)));
+    }
+
+    pub(super) fn push_hop(&mut self, line: Line) {
+        self.hops.push_back(line);
+    }
+
+    /// Takes the next line and its slot, if there are both.
+    pub(super) fn turn(&mut self, now: Now, fresh: bool, ready: &mut dyn FnMut(Line) -> bool) -> Turn {
+        if self.in_flight >= self.most {
+            return Turn::Never;
+        }
+        let probe = match self.breaker.leave(now.instant) {
+            Leave::Free => false,
+            Leave::Probe => true,
+            Leave::Later(at) => return Turn::Later(at),
+            Leave::Probing => return Turn::Never,
+        };
+        if let Some(hold) = self.hold {
+            if hold > now.instant {
+                return Turn::Later(hold);
+            }
+            self.hold = None;
+        }
+        let candidate = loop {
+            match self.candidate(now.instant, fresh, probe) {
+                Ok(Candidate::Fresh) if !ready(self.fresh[0]) => self.drop_front(),
+                Ok(candidate) => break candidate,
+                Err(turn) => return turn,
+            }
+        };
+        if let Err(at) = self.pacer.take(now.instant) {
+            return Turn::Later(at);
+        }
+        let line = match candidate {
+            Candidate::Hop => self.hops.pop_front(),
+            Candidate::Retry => self.retries.pop().map(|Reverse((_, line))| line),
+            Candidate::Fresh => {
+                let line = self.fresh.front().copied();
+                self.drop_front();
+                line
+            }
+        };
+        let line = line.expect("it was seen above");
+        self.in_flight += 1;
+        self.breaker.sent(line);
+        Turn::Send(line)
+    }
+
+    /// Lines in the middle first, then those that have waited, then new ones; a probe is rather a new line, since one
+    /// that has failed may be to blame itself.
+    fn candidate(&self, now: Instant, fresh: bool, probe: bool) -> Result<Candidate, Turn> {
+        let has_fresh = fresh && !self.fresh.is_empty() && self.noted != Some(0);
+        let retry_at = self.retries.peek().map(|Reverse((at, _))| *at);
+        match retry_at {
+            _ if !self.hops.is_empty() => Ok(Candidate::Hop),
+            _ if probe && has_fresh => Ok(Candidate::Fresh),
+            Some(at) if at <= now => Ok(Candidate::Retry),
+            _ if has_fresh => Ok(Candidate::Fresh),
+            Some(at) => Err(Turn::Later(at)),
+            None => Err(Turn::Never),
+        }
+    }
+
+    fn drop_front(&mut self) {
+        self.fresh.pop_front();
+        if let Some(noted) = &mut self.noted {
+            *noted = noted.saturating_sub(1);
+        }
+    }
+
+    /// A request is back.
+    pub(crate) fn returned(&mut self) {
+        self.in_flight -= 1;
+    }
+
+    /// What an attempt said about the provider. `Some`: it is down and left alone for so long.
+    pub(crate) fn ended(&mut self, line: Line, health: Health, failure: Option<(Code, &str)>, now: Now) -> Option<Duration> {
+        if let (Health::Unreached | Health::Ailing { .. }, Some((code, detail))) = (health, failure) {
+            self.ill = Some((code, detail.to_owned()));
+        }
+        self.breaker.ended(line, health, now)
+    }
+
+    /// Whether the provider was found down and has not been seen up since.
+    pub(crate) fn is_down(&self) -> bool {
+        self.breaker.down_since() > 0
+    }
+
+    /// How long it has been down.
+    pub(crate) fn down_for(&self, now: Now) -> Duration {
+        match self.breaker.down_since() {
+            0 => Duration::ZERO,
+            since => Duration::from_millis(now.millis.saturating_sub(since)),
+        }
+    }
+
+    /// The failure that lines get which are given up because the provider stays down.
+    pub(crate) fn illness(&self) -> Death {
+        let (code, detail) = self.ill.clone().unwrap_or((Code::Connect, String::new()));
+        Death { code, detail: format!("{} stayed down; last: {detail}", self.name) }
+    }
+
+    /// The provider asked to slow down, in answer to a request sent at `sent`.
+    pub(crate) fn slow(&mut self, sent: Instant, now: Instant) {
+        self.pacer.slow(sent, now);
+    }
+
+    /// Nothing is sent before `until`.
+    pub(crate) fn hold(&mut self, until: Instant) {
+        self.hold = Some(self.hold.map_or(until, |hold| hold.max(until)));
+    }
+
+    /// Nothing is sent any more.
+    pub(crate) fn die(&mut self, death: Death) {
+        self.dead = Some(death);
+    }
+
+    pub(crate) fn dead(&self) -> Option<&Death> {
+        self.dead.as_ref()
+    }
+
+    pub(crate) fn factor(&self) -> f64 {
+        self.pacer.factor()
+    }
+
+    pub(crate) fn down_since(&self) -> u64 {
+        self.breaker.down_since()
+    }
+
+    /// When it may send next; what it waits for now may lie before its next slot.
+    pub(super) fn next_at(&self, now: Instant) -> Instant {
+        let held = self.hold.unwrap_or(now).max(self.pacer.free_by());
+        self.due.unwrap_or(now).max(held)
+    }
+
+    /// Lines that a note should name now so that `ahead` are noted; none while enough are.
+    pub(crate) fn to_note(&mut self, ahead: usize) -> Vec<Line> {
+        let Some(noted) = self.noted else { return Vec::new() };
+        let named = noted + self.noting;
+        if self.noting > 0 || noted * 2 > ahead || named >= self.fresh.len() {
+            return Vec::new();
+        }
+        let lines: Vec<_> = self.fresh.range(named..self.fresh.len().min(ahead.max(named + 1))).copied().collect();
+        self.noting = lines.len();
+        lines
+    }
+
+    /// The note under way is durable.
+    pub(crate) fn noted(&mut self) {
+        if let Some(noted) = &mut self.noted {
+            *noted += std::mem::take(&mut self.noting);
+        }
+    }
+
+    /// Lines that a durable note, or one under way, names although they were never sent.
+    pub(crate) fn noted_unsent(&self) -> impl Iterator<Item = Line> {
+        let named = self.noted.unwrap_or(0) + self.noting;
+        self.fresh.iter().copied().take(named)
+    }
+
+    /// Lines that were sent and wait to be sent again.
+    pub(crate) fn waiting_again(&self) -> impl Iterator<Item = Line> {
+        self.retries.iter().map(|Reverse((_, line))| *line)
+    }
+
+    pub(super) fn take_out(&mut self, condition: impl Fn(Line) -> bool) -> Vec<Line> {
+        let mut out = Vec::new();
+        let mut stays = |line: Line| {
+            let goes = condition(line);
+            out.extend(goes.then_some(line));
+            !goes
+        };
+        self.hops.retain(|line| stays(*line));
+        self.retries.retain(|Reverse((_, line))| stays(*line));
+        out
+    }
+
+    pub(super) fn drain(&mut self) -> Vec<Line> {
+        self.noted = self.noted.map(|_| 0);
+        self.noting = 0;
+        let retries = std::mem::take(&mut self.retries).into_iter().map(|Reverse((_, line))| line);
+        self.hops.drain(..).chain(retries).chain(self.fresh.drain(..)).collect()
+    }
+}

@@ -1,0 +1,77 @@
+//! One call of the worker: from the state machine's request to its response.
+
+use job::job_file::Job;
+use job::messages::{Pace, RunRef, WorkRequest, WorkResponse};
+use job::{ErrorName, StepError};
+use tracing::Instrument;
+
+use crate::batch::{Items, Seen};
+use crate::context::Context;
+use crate::drive::{Drive, End};
+use crate::stop;
+use crate::tally::Tally;
+
+/// Works on one batch until every line has a record, or until there is a reason to pause.
+///
+/// # Errors
+/// Never for a line. `Lane.Stopped` when a stop marker stands or nine in ten of the first hundred answers were 401 or
+/// 403, `Batch.TooManyFailures` when more failed than the job tolerates, `Run.Interrupted` after `context.stop`, and what
+/// went wrong with the store or the run folder. Whatever was answered by then has been written, unless the store failed.
+pub async fn work(context: &Context, request: WorkRequest) -> Result<WorkResponse, StepError> {
+    let RunRef { id, job, .. } = &request.run;
+    let span = tracing::info_span!("work", %job, run = %id, lane = %request.lane.name, batch = request.batch.first);
+    call(context, request).instrument(span).await
+}
+
+async fn call(context: &Context, request: WorkRequest) -> Result<WorkResponse, StepError> {
+    let run = context.runs.get(context, &request.run).await?;
+    let lane = request.lane.name.as_str();
+    if let Some(reason) = stop::look(&run, lane).await? {
+        return Err(stopped(lane, &reason));
+    }
+    let batch = request.batch;
+    let results = run.keys.batch_results(lane, batch.first);
+    let (items, seen) = tokio::try_join!(Items::read(&run.objects, run.keys.items(lane), batch), Seen::read(&run.objects, &results))?;
+    let drive = Drive::new(context, run.clone(), &request, items, &seen)?;
+    drop(seen);
+    let (end, tally) = drive.run().await?;
+    let Tally { ok, failed, .. } = tally;
+    match end {
+        End::Done => {
+            tolerated(&run.job, batch.lines, &tally, lane)?;
+            Ok(WorkResponse::Done { first: batch.first, lines: batch.lines, ok, failed })
+        }
+        End::Paused { wait_seconds, pace } => {
+            tracing::info!(wait_seconds, ok, failed, "paused");
+            Ok(paused(wait_seconds, request, pace))
+        }
+        End::Interrupted => Err(StepError::new(
+            ErrorName::Interrupted,
+            format!("interrupted; {ok} lines of the batch have succeeded and {failed} have failed, the rest can be continued"),
+        )),
+        End::Stopped { reason } => Err(stopped(lane, &reason)),
+    }
+}
+
+fn paused(wait_seconds: u64, request: WorkRequest, pace: Pace) -> WorkResponse {
+    WorkResponse::Paused { wait_seconds, request: WorkRequest { pace, ..request } }
+}
+
+fn stopped(lane: &str, reason: &str) -> StepError {
+    StepError::new(ErrorName::LaneStopped, format!("the lane {lane} was stopped: {reason}"))
+}
+
+#[expect(clippy::cast_precision_loss, reason = "lines of a batch")]
+fn tolerated(job: &Job, lines: u64, tally: &Tally, lane: &str) -> Result<(), StepError> {
+    let tolerance = job.batch_tolerance();
+    if tally.failed as f64 <= tolerance * lines as f64 {
+        return Ok(());
+    }
+    let reason = tally.most_frequent().map(|(code, count)| format!("; most often {code} ({count} times)")).unwrap_or_default();
+    let message = format!(
+        "{} of {lines} lines of a batch of the lane {lane} failed, more than the {:.1}% that are tolerated in a batch{reason}",
+        tally.failed,
+        tolerance * 100.0
+    );
+    Err(StepError::new(ErrorName::TooManyFailures, message))
+}

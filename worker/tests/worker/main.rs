@@ -1,0 +1,15 @@
+//! The worker as a whole: a batch in a store, real servers on loopback, and what it leaves behind.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod answers;
+mod failures;
+mod notes;
+mod pauses;
+mod redirects;
+mod retries;
+mod secrets;
+mod server;
+mod stops;
+mod storage;
+mod store;
+mod world;

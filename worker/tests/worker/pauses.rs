@@ -1,0 +1,161 @@
+//! Waits that are handed to the state machine, providers that ask for time, and providers that are down.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use job::messages::KeyPace;
+use job::{ErrorName, plan::LaneKind};
+
+use crate::server::{Server, answer, nobody, with};
+use crate::world::{Setup, codes};
+
+fn job(url: &str, limits: &str) -> String {
+    format!("[request]\nurl = \"{url}\"\nallow = [\"127.0.0.1\"]\n[limits.default]\n{limits}")
+}
+
+fn millis() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis().try_into().unwrap()
+}
+
+#[tokio::test]
+async fn two_an_hour() {
+    let server = Server::start(|_, _| answer(200, "")).await;
+    let mut world = Setup::numbered(&job(&server.url("/"), "rate = \"2/h\""), 2).build().await;
+    let (wait, next) = world.paused().await;
+    assert!((1790..=1801).contains(&wait), "{wait}");
+    assert_eq!(server.count(), 0, "a limiter starts empty");
+    let pace = next.pace.keys["h"].clone();
+    assert!(pace.not_before > millis() + 1_700_000);
+
+    // Half an hour later: one slot, and not two.
+    world.request = next;
+    world.request.pace.keys.insert("h".into(), KeyPace { not_before: millis() - 1, ..pace });
+    let (wait, next) = world.paused().await;
+    assert!((1790..=1801).contains(&wait), "{wait}");
+    assert_eq!((server.count(), next.pace.keys.len()), (1, 1));
+    assert_eq!(world.records().await.len(), 1, "flushed before the pause");
+}
+
+#[tokio::test]
+async fn a_named_provider_has_one_key() {
+    let server = Server::start(|_, _| answer(200, "")).await;
+    let limits = "rate = \"1/s\"\n[limits.api]\nrate = \"2/h\"";
+    let mut setup = Setup::numbered(&job(&server.url("/"), limits), 2);
+    setup.kind = LaneKind::Named { provider: "api".into() };
+    let (_, next) = setup.build().await.paused().await;
+    assert_eq!(next.pace.keys.keys().collect::<Vec<_>>(), ["api"]);
+}
+
+#[tokio::test]
+async fn retry_after_is_honoured_in_both_forms() {
+    let date = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(300));
+    for retry_after in ["300".to_owned(), date] {
+        let server = Server::start(move |_, _| with(429, &[("retry-after", &retry_after)], "")).await;
+        let world = Setup::numbered(&job(&server.url("/"), "rate = \"unlimited\"\nin_flight = 1"), 3).build().await;
+        let (wait, next) = world.paused().await;
+        assert!((290..=301).contains(&wait), "{wait}");
+        assert_eq!(server.count(), 1, "the key is held back");
+        assert!(next.pace.keys["h"].factor < 1.0);
+        assert!(world.records().await.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_pause_keeps_the_attempts() {
+    let server = Server::start(|_, _| with(500, &[("retry-after", "300")], "")).await;
+    let job = job(&server.url("/"), "rate = \"unlimited\"\n[retry]\nattempts = 2");
+    let mut world = Setup::numbered(&job, 1).build().await;
+    let (_, next) = world.paused().await;
+    assert_eq!(next.pace.tries, [(1, 1)]);
+    world.request = next;
+    world.request.pace.keys.clear();
+    assert_eq!(codes(&world.done().await), ["http_500"]);
+    assert_eq!(server.count(), 2);
+}
+
+#[tokio::test]
+async fn one_hosts_pause_stops_no_other() {
+    let server =
+        Server::start(|_, seen| if seen.uri == "/busy" { with(429, &[("retry-after", "300")], "") } else { answer(200, "") }).await;
+    let items = (0..60).map(|n| {
+        let host = if n % 2 == 0 { "busy" } else { "free" };
+        format!(r#""key":"{host}","v":["{host}"]"#)
+    });
+    let job = format!(
+        "[request]\nurl = \"{}{{{{ line }}}}\"\nallow = [\"127.0.0.1\"]\n[limits.default]\nrate = \"unlimited\"\nin_flight = 2",
+        server.url("/")
+    );
+    let world = Setup::items(&job, items.collect()).build().await;
+    let (_, next) = world.paused().await;
+    assert_eq!(next.pace.keys.keys().collect::<Vec<_>>(), ["busy"]);
+    assert_eq!(world.records().await.len(), 30);
+}
+
+#[tokio::test]
+async fn longer_than_max_wait_fails_at_once() {
+    let server = Server::start(|_, _| with(429, &[("retry-after", "3600")], "")).await;
+    let world = Setup::numbered(&job(&server.url("/"), "rate = \"unlimited\"\nin_flight = 1"), 50).build().await;
+    let lines = world.done().await;
+    assert_eq!(codes(&lines), ["rate_limited"; 50]);
+    assert_eq!(server.count(), 1);
+    assert!(lines[7].detail.contains("max_wait"), "{}", lines[7].detail);
+}
+
+#[tokio::test]
+async fn a_provider_that_is_down_is_left_alone() {
+    let address = nobody().await;
+    let mut setup = Setup::numbered(&job(&format!("http://{address}/"), "rate = \"unlimited\"\nin_flight = 5"), 1000);
+    setup.settings.pause_after = Duration::ZERO;
+    let mut world = setup.build().await;
+    let (_, next) = world.paused().await;
+    let pace = next.pace.keys["h"].clone();
+    assert!(pace.down_since > 0 && pace.down_since <= millis());
+    let burnt: u32 = next.pace.tries.iter().map(|(_, tries)| tries).sum();
+    assert!(burnt <= 15, "{burnt} attempts were burnt");
+    assert!(world.records().await.is_empty());
+
+    // It stays down: longer than max_wait, and the rest fails fast.
+    world.request = next;
+    world.request.pace.keys.insert("h".into(), KeyPace { down_since: millis() - 700_000, not_before: 0, factor: 1.0 });
+    let lines = world.done().await;
+    assert_eq!(codes(&lines), ["connect"; 1000]);
+    assert_eq!(lines.iter().filter(|line| line.tries > 0).count(), 1, "one probe");
+}
+
+#[tokio::test]
+async fn it_resumes_by_itself() {
+    let server = Server::start(|n, _| answer(if n < 10 { 503 } else { 200 }, "")).await;
+    let world = Setup::numbered(&job(&server.url("/"), "rate = \"unlimited\"\nin_flight = 4"), 40).build().await;
+    assert_eq!(codes(&world.done().await), ["ok"; 40]);
+}
+
+#[tokio::test]
+async fn the_calls_own_deadline() {
+    let server = Server::start(|_, _| answer(200, "")).await;
+    let mut setup = Setup::numbered(&job(&server.url("/"), "rate = \"100/s\""), 100_000);
+    setup.settings.deadline = Some(Duration::from_millis(600));
+    let mut world = setup.build().await;
+    let (wait, next) = world.paused().await;
+    assert_eq!(wait, 1);
+    let first = world.records().await.len();
+    assert_eq!(first, server.count());
+    assert!(first > 0);
+    world.request = next;
+    world.paused().await;
+    assert_eq!(world.records().await.len(), server.count());
+    assert!(server.count() > first);
+}
+
+#[tokio::test]
+async fn an_interruption_keeps_what_was_answered() {
+    let server = Server::start(|_, _| answer(200, "")).await;
+    let world = Setup::numbered(&job(&server.url("/"), "rate = \"500/s\""), 2000).build().await;
+    let interrupt = async {
+        while server.count() < 20 {
+            tokio::task::yield_now().await;
+        }
+        world.context.stop.cancel();
+    };
+    let (result, ()) = tokio::join!(world.work(), interrupt);
+    assert_eq!(result.unwrap_err().name, ErrorName::Interrupted);
+    assert_eq!(world.records().await.len(), server.count());
+}

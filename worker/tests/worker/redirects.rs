@@ -1,0 +1,73 @@
+//! Redirects are followed by hand: paced, guarded, and without secrets to others.
+
+use serde_json::json;
+
+use crate::server::{Server, answer, with};
+use crate::world::{Setup, codes};
+
+fn job(url: &str, more: &str) -> String {
+    format!("[request]\nurl = \"{url}/{{{{ line }}}}\"\nallow = [\"127.0.0.1\"]\n{more}\n[limits.default]\nrate = \"unlimited\"")
+}
+
+#[tokio::test]
+async fn followed_to_the_end() {
+    let server = Server::start(|_, seen| match seen.uri.as_str() {
+        "/a" => with(301, &[("location", "/b")], ""),
+        "/b" => with(307, &[("location", "c?x=1")], ""),
+        "/loop" => with(302, &[("location", "/loop")], ""),
+        "/bad" => with(302, &[("location", "gopher://x/")], ""),
+        "/nowhere" => with(302, &[], "no location"),
+        other => answer(200, other),
+    })
+    .await;
+    let world = Setup::lines(&job(&server.url(""), ""), &["a", "loop", "bad", "nowhere"]).build().await;
+    let lines = world.done().await;
+    assert_eq!(codes(&lines), ["ok", "redirect_loop", "url", "http_302"]);
+    assert_eq!((&lines[0].values[0], lines[0].tries), (&json!("/c?x=1"), 1), "hops are no tries");
+    assert_eq!(server.seen().iter().filter(|seen| seen.uri == "/loop").count(), 6);
+}
+
+#[tokio::test]
+async fn to_a_private_address() {
+    let inside = Server::start(|_, _| answer(200, "metadata")).await;
+    let port = inside.address.port();
+    let server = Server::start(move |_, seen| with(302, &[("location", &format!("http://{}:{port}/", &seen.uri[1..]))], "")).await;
+    let world = Setup::lines(&job(&server.url(""), ""), &["[::1]", "localhost", "2130706434", "169.254.169.254"]).build().await;
+    assert_eq!(codes(&world.done().await), ["address_denied"; 4]);
+    assert_eq!(inside.count(), 0);
+}
+
+#[tokio::test]
+async fn to_another_origin_with_a_secret() {
+    let other = Server::start(|_, _| answer(200, "")).await;
+    let target = other.url("/");
+    let server = Server::start(move |_, seen| {
+        let location = if seen.uri == "/other" { target.clone() } else { "/stay".to_owned() };
+        if seen.uri == "/stay" { answer(200, "") } else { with(307, &[("location", &location)], "") }
+    })
+    .await;
+    let with_secret = job(&server.url(""), "headers = { authorization = \"Bearer {{ secret.KEY }}\" }");
+    let lines = Setup::lines(&with_secret, &["other", "same"]).build().await.done().await;
+    assert_eq!(codes(&lines), ["redirect_with_secret", "ok"]);
+    assert_eq!(other.count(), 0);
+    assert!(server.seen().iter().all(|seen| seen.header("authorization").is_some()));
+
+    let plain = job(&server.url(""), "headers = { authorization = \"Basic dXNlcg==\" }");
+    assert_eq!(codes(&Setup::lines(&plain, &["other"]).build().await.done().await), ["ok"]);
+    assert_eq!(other.seen()[0].header("authorization"), None);
+}
+
+#[tokio::test]
+async fn a_post_that_becomes_a_get() {
+    let server = Server::start(|n, seen| match (seen.uri.as_str(), n) {
+        ("/1", _) => with(303, &[("location", "/result")], ""),
+        (_, 1) => answer(503, "later"),
+        _ => answer(200, &seen.method),
+    })
+    .await;
+    let world = Setup::lines(&job(&server.url(""), "method = \"POST\"\nbody = \"x\""), &["1"]).build().await;
+    let lines = world.done().await;
+    assert_eq!((codes(&lines), &lines[0].values[0]), (vec!["ok"], &json!("GET")));
+    let posts = server.seen().iter().filter(|seen| seen.method == "POST").count();
+    assert_eq!((posts, server.count()), (1, 3), "only the GET is repeated");
+}

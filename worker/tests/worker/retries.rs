@@ -1,0 +1,77 @@
+//! What is sent again, and how often.
+
+use crate::server::{Raw, Server, answer, nobody, raw, with};
+use crate::world::{Setup, codes};
+
+fn job(method: &str, url: &str, more: &str) -> String {
+    let body = if method == "GET" { "" } else { "body = \"x\"" };
+    format!(
+        "[request]\nmethod = \"{method}\"\nurl = \"{url}\"\n{body}\ntimeout = \"500ms\"\nallow = [\"127.0.0.1\"]\n{more}\n[retry]\nattempts = 3\n[limits.default]\nrate = \"unlimited\""
+    )
+}
+
+/// Requests that arrive when every answer has this status.
+async fn requests(method: &str, more: &str, status: u16, headers: &'static [(&str, &str)]) -> usize {
+    let server = Server::start(move |_, _| with(status, headers, "")).await;
+    let world = Setup::numbered(&job(method, &server.url("/"), more), 1).build().await;
+    let lines = world.done().await;
+    assert_eq!(codes(&lines), [format!("http_{status}")]);
+    assert_eq!(lines[0].tries as usize, server.count());
+    server.count()
+}
+
+#[tokio::test]
+async fn by_status_and_method() {
+    for status in [408, 425, 500, 502, 503, 504, 599] {
+        assert_eq!(requests("GET", "", status, &[]).await, 3, "{status}");
+        assert_eq!(requests("PUT", "", status, &[]).await, 3, "{status}");
+        assert_eq!(requests("DELETE", "", status, &[]).await, 3, "{status}");
+        assert_eq!(requests("POST", "", status, &[]).await, 1, "{status}");
+        assert_eq!(requests("PATCH", "", status, &[]).await, 1, "{status}");
+        assert_eq!(requests("POST", "idempotent = true", status, &[]).await, 3, "{status}");
+    }
+    for status in [400, 401, 403, 404, 409, 422] {
+        assert_eq!(requests("GET", "", status, &[]).await, 1, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn throttles_are_pacing_and_not_failures() {
+    let server = Server::start(|n, _| if n < 4 { with(503, &[("retry-after", "0")], "") } else { answer(200, "") }).await;
+    for method in ["GET", "POST"] {
+        let world = Setup::numbered(&job(method, &server.url("/"), ""), 1).build().await;
+        assert_eq!(codes(&world.done().await), ["ok"]);
+    }
+    assert_eq!(server.count(), 6);
+}
+
+#[tokio::test]
+async fn faults_by_method() {
+    for (what, get, post) in [(Raw::Reset, 3, 1), (Raw::Stall(b"HTTP".to_vec()), 3, 1)] {
+        let address = raw(what.clone()).await;
+        for (method, tries) in [("GET", get), ("POST", post)] {
+            let world = Setup::numbered(&job(method, &format!("http://{address}/"), ""), 1).build().await;
+            assert_eq!(world.done().await[0].tries, tries, "{what:?} {method}");
+        }
+    }
+    let address = nobody().await;
+    let world = Setup::numbered(&job("POST", &format!("http://{address}/"), ""), 1).build().await;
+    assert_eq!(world.done().await[0].tries, 3, "refused: nothing can have happened");
+}
+
+#[tokio::test]
+async fn a_passing_fault_is_passed_over() {
+    let server = Server::start(|n, _| answer(if n % 2 == 0 { 502 } else { 200 }, "")).await;
+    let world = Setup::numbered(&job("GET", &server.url("/"), ""), 3).build().await;
+    assert!(codes(&world.done().await).iter().all(|code| *code == "ok" || *code == "http_502"));
+}
+
+#[tokio::test]
+async fn the_same_idempotency_key_every_time() {
+    let server = Server::start(|n, _| answer(if n == 0 { 500 } else { 200 }, "")).await;
+    let world = Setup::numbered(&job("POST", &server.url("/"), "idempotent = true"), 1).build().await;
+    world.done().await;
+    let seen = server.seen();
+    assert_eq!(seen[0].header("idempotency-key").unwrap().len(), 32);
+    assert_eq!(seen[0].header("idempotency-key"), seen[1].header("idempotency-key"));
+}

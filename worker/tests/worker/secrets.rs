@@ -1,0 +1,53 @@
+//! Where secrets go, and where they never are.
+
+use job::ErrorName;
+
+use crate::server::{Server, answer};
+use crate::world::{SECRET, Setup, codes};
+
+const LIMIT: &str = "[limits.default]\nrate = \"unlimited\"";
+
+#[tokio::test]
+async fn never_in_the_store() {
+    // A server that gives everything it gets back, in success and in failure.
+    let server = Server::start(|_, seen| {
+        let echo = format!("{} {:?} {}", seen.uri, seen.header("x-key"), seen.body);
+        answer(if seen.uri.contains("fail") { 400 } else { 200 }, &echo)
+    })
+    .await;
+    let job = format!(
+        "[request]\nmethod = \"POST\"\nidempotent = true\nurl = \"{}?l={{{{ line }}}}&k={{{{ secret.KEY }}}}\"\nheaders = {{ x-key = \"{{{{ secret.KEY }}}}\" }}\nbody = '{{\"k\": {{{{ secret.KEY }}}}}}'\nallow = [\"127.0.0.1\"]\n[output]\ncolumns = {{ body = \"body\", url = \"url\" }}\n{LIMIT}",
+        server.url("/")
+    );
+    let world = Setup::lines(&job, &["ok", "fail"]).build().await;
+    let lines = world.done().await;
+    assert_eq!(codes(&lines), ["ok", "http_400"]);
+    assert!(server.seen().iter().all(|seen| seen.header("x-key") == Some(SECRET)));
+    assert!(lines[1].detail.contains("***"), "{}", lines[1].detail);
+    let all = world.everything();
+    for form in [SECRET, "s3cr3t"] {
+        assert!(!all.contains(form), "{form} in {all}");
+    }
+}
+
+#[tokio::test]
+async fn only_to_hosts_that_may_have_them() {
+    let server = Server::start(|_, _| answer(200, "")).await;
+    let job = format!(
+        "[request]\nurl = \"{{{{ line }}}}\"\nheaders = {{ x-key = \"{{{{ secret.KEY }}}}\" }}\nsecret_hosts = [\"127.0.0.1:{}\"]\nallow = [\"127.0.0.0/8\"]\n{LIMIT}",
+        server.address.port()
+    );
+    let other = Server::start(|_, _| answer(200, "")).await;
+    let lines = [server.url("/"), other.url("/"), format!("http://127.0.0.1:{}@127.0.0.2/", server.address.port())];
+    let world = Setup::lines(&job, &lines.each_ref().map(String::as_str)).build().await;
+    assert_eq!(codes(&world.done().await), ["ok", "secret_denied", "secret_denied"]);
+    assert_eq!(other.count(), 0);
+}
+
+#[tokio::test]
+async fn one_that_is_not_set_ends_the_step() {
+    let job = format!("[request]\nurl = \"http://a.example/\"\nheaders = {{ x = \"{{{{ secret.MISSING }}}}\" }}\n{LIMIT}");
+    let error = Setup::numbered(&job, 1).build().await.work().await.unwrap_err();
+    assert_eq!(error.name, ErrorName::JobInvalid);
+    assert!(error.message.contains("MISSING") && error.message.contains("not set"), "{error}");
+}

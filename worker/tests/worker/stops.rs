@@ -1,0 +1,125 @@
+//! Reasons to stop a lane, and redrives.
+
+use job::messages::{RunRef, WorkResponse};
+use job::{ErrorName, FlushKey, Invocation};
+
+use crate::server::{Server, answer};
+use crate::world::{Setup, World, codes};
+
+fn job(server: &Server, more: &str) -> String {
+    format!(
+        "[request]\nurl = \"{}{{{{ line }}}}\"\nallow = [\"127.0.0.1\"]\n[limits.default]\nrate = \"unlimited\"\nin_flight = 100\n{more}",
+        server.url("/")
+    )
+}
+
+async fn stop(world: &World, key: &str) {
+    world.objects.put(key, r#"{"reason":"the user said so"}"#).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_marker_stops_before_the_first_request() {
+    let server = Server::start(|_, _| answer(200, "")).await;
+    let keys = RunRef { bucket: String::new(), job: "j".into(), file: String::new(), id: "r".into(), generation: 0 }.keys();
+    for key in [keys.stop_run(0), keys.stop_lane(0, "lane")] {
+        let world = Setup::numbered(&job(&server, ""), 5).build().await;
+        stop(&world, &key).await;
+        let error = world.work().await.unwrap_err();
+        assert_eq!(error.name, ErrorName::LaneStopped);
+        assert!(error.message.contains("the user said so"), "{error}");
+    }
+    let world = Setup::numbered(&job(&server, ""), 5).build().await;
+    stop(&world, &keys.stop_lane(0, "other")).await;
+    stop(&world, &keys.stop_run(1)).await;
+    assert_eq!(world.done().await.len(), 5, "other lanes and generations do not matter");
+}
+
+#[tokio::test]
+async fn a_marker_is_found_while_sending() {
+    let server = Server::start(|_, _| answer(200, "")).await;
+    let slow = format!("[request]\nurl = \"{}\"\nallow = [\"127.0.0.1\"]\n[limits.default]\nrate = \"50/s\"", server.url("/"));
+    let world = Setup::numbered(&slow, 100_000).build().await;
+    let marker = async {
+        while server.count() < 3 {
+            tokio::task::yield_now().await;
+        }
+        stop(&world, &world.request.run.keys().stop_run(0)).await;
+    };
+    let (result, ()) = tokio::join!(world.work(), marker);
+    assert_eq!(result.unwrap_err().name, ErrorName::LaneStopped);
+    assert_eq!(world.records().await.len(), server.count(), "what was answered is kept");
+}
+
+#[tokio::test]
+async fn a_wrong_key_costs_a_hundred_requests() {
+    let server = Server::start(|n, _| answer(if n % 12 == 0 { 404 } else { 401 }, "")).await;
+    let world = Setup::numbered(&job(&server, ""), 5000).build().await;
+    let error = world.work().await.unwrap_err();
+    assert_eq!(error.name, ErrorName::LaneStopped);
+    assert!(error.message.contains("91 of the first 100"), "{error}");
+    assert_eq!((server.count(), world.records().await.len()), (100, 100));
+    // The lane's other batches fail without a request.
+    assert_eq!(world.work().await.unwrap_err().name, ErrorName::LaneStopped);
+    assert_eq!(server.count(), 100);
+}
+
+#[tokio::test]
+async fn some_refusals_are_results() {
+    let server = Server::start(|n, _| answer(if n % 5 == 0 { 200 } else { 403 }, "")).await;
+    let world = Setup::numbered(&job(&server, ""), 500).build().await;
+    assert_eq!(world.done().await.len(), 500);
+}
+
+#[tokio::test]
+async fn a_small_batch_is_judged_at_its_end() {
+    let server = Server::start(|_, _| answer(403, "")).await;
+    let world = Setup::numbered(&job(&server, ""), 20).build().await;
+    assert_eq!(world.work().await.unwrap_err().name, ErrorName::LaneStopped);
+    let world = Setup::numbered(&job(&server, ""), 19).build().await;
+    assert_eq!(world.done().await.len(), 19);
+}
+
+#[tokio::test]
+async fn too_many_failures() {
+    let server = Server::start(|_, seen| answer(if seen.uri[1..].parse::<u32>().unwrap() <= 5 { 404 } else { 200 }, "")).await;
+    // A tolerance of 25% lets half of a batch fail.
+    let tolerated = job(&server, "[failure]\ntolerated = \"25%\"");
+    assert_eq!(Setup::numbered(&tolerated, 10).build().await.done().await.len(), 10);
+    let world = Setup::numbered(&tolerated, 9).build().await;
+    let error = world.work().await.unwrap_err();
+    assert_eq!(error.name, ErrorName::TooManyFailures);
+    assert!(error.message.contains("5 of 9") && error.message.contains("http_404 (5 times)"), "{error}");
+    assert_eq!(world.records().await.len(), 9, "after all its lines are done");
+}
+
+#[tokio::test]
+async fn a_redrive_sends_what_failed() {
+    let server = Server::start(|n, seen| answer(if n < 4 && seen.uri != "/1" { 404 } else { 200 }, "")).await;
+    let mut world = Setup::numbered(&job(&server, ""), 4).build().await;
+    assert_eq!(codes(&world.done().await), ["ok", "http_404", "http_404", "http_404"]);
+    // A failure of this generation is done; one of an earlier generation is absent.
+    world.done().await;
+    assert_eq!(server.count(), 4);
+    world.request.run.generation = 1;
+    let done = world.work().await.unwrap();
+    assert!(matches!(done, WorkResponse::Done { ok: 4, failed: 0, .. }), "{done:?}");
+    assert_eq!(server.count(), 7);
+    let mut generations: Vec<_> = world.flushes().await.iter().map(|(flush, _)| flush.invocation().generation()).collect();
+    generations.dedup();
+    assert_eq!(generations, [0, 1]);
+}
+
+#[tokio::test]
+async fn an_unknown_outcome_is_sent_again_only_when_asked() {
+    let server = Server::start(|_, _| answer(200, "")).await;
+    let mut world = Setup::numbered(&job(&server, ""), 1).build().await;
+    let earlier = FlushKey::Records { invocation: Invocation::new(0, 1, 1), k: 0, ok: 0, failed: 1, throttled: 0 };
+    world.objects.put(&(world.prefix() + &earlier.name()), "{\"n\":1,\"error\":\"outcome_unknown\"}\n").await.unwrap();
+    world.request.run.generation = 1;
+    assert!(matches!(world.work().await.unwrap(), WorkResponse::Done { failed: 1, .. }));
+    world.request.run.generation = 2;
+    let claim = world.request.run.keys().claim(2);
+    world.objects.put(&claim, r#"{"execution":"e","include_unknown":true}"#).await.unwrap();
+    assert!(matches!(world.work().await.unwrap(), WorkResponse::Done { ok: 1, .. }));
+    assert_eq!(server.count(), 1);
+}

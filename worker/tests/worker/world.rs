@@ -1,0 +1,236 @@
+//! One batch of one run in a store, and a worker for it.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use job::job_file::{Compression, Format, OutputFormat};
+use job::messages::{Lane, Pace, RunRef, WorkRequest, WorkResponse};
+use job::plan::{Batch, InputFacts, LaneKind, Plan, PlannedLane};
+use job::record::Record;
+use job::secrets::{Secret, SecretRef};
+use job::{FlushKey, Job, Objects, StepError};
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+use worker::{Context, Dice, SecretSource, Settings, Silent};
+
+use crate::store::{self, BUCKET, Faults};
+
+pub const SECRET: &str = "pl4nted/s3cr3t value";
+
+/// A record, without what differs from run to run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    pub n: u64,
+    pub values: Vec<serde_json::Value>,
+    pub error: Option<String>,
+    pub detail: String,
+    pub tries: u32,
+    pub status: u16,
+}
+
+impl Line {
+    pub fn error(&self) -> &str {
+        self.error.as_deref().unwrap_or("ok")
+    }
+}
+
+pub struct World {
+    pub root: TempDir,
+    pub objects: Objects,
+    pub context: Context,
+    pub request: WorkRequest,
+    pub faults: Faults,
+}
+
+/// How a batch is set up. `job` is the job file; `items` the lines' own JSON without number and offset.
+pub struct Setup {
+    job: String,
+    columns: Vec<String>,
+    items: Vec<String>,
+    pub kind: LaneKind,
+    pub settings: Settings,
+}
+
+impl Setup {
+    /// A text file: the column `line`. All lines go to the default limit, by host `h`.
+    pub fn lines(job: &str, lines: &[&str]) -> Self {
+        let item = |line: &&str| format!(r#""key":"h","v":[{}]"#, serde_json::to_string(line).unwrap());
+        Self::items(job, lines.iter().map(item).collect())
+    }
+
+    pub fn items(job: &str, items: Vec<String>) -> Self {
+        Self {
+            job: format!("{job}\n"),
+            columns: vec!["line".to_owned()],
+            items,
+            kind: LaneKind::Hashed,
+            settings: Settings { flush_every: Duration::from_millis(50), ..Settings::default() },
+        }
+    }
+
+    pub fn numbered(job: &str, lines: usize) -> Self {
+        let lines: Vec<_> = (1..=lines).map(|n| n.to_string()).collect();
+        Self::lines(job, &lines.iter().map(String::as_str).collect::<Vec<_>>())
+    }
+
+    pub async fn build(self) -> World {
+        let Self { job, columns, items, kind, settings } = self;
+        let parsed = Job::parse(&job, "job.toml").unwrap();
+        let root = tempfile::tempdir().unwrap();
+        let faults = Faults::default();
+        let client = store::client(root.path(), faults.clone());
+        let objects = Objects::new(client.clone(), BUCKET);
+        let run = RunRef { bucket: BUCKET.into(), job: "j".into(), file: "in.txt".into(), id: "r".into(), generation: 0 };
+        let keys = run.keys();
+        let mut text = String::new();
+        for (n, item) in items.iter().enumerate() {
+            writeln!(text, "{{\"n\":{},\"at\":0,{item}}}", n + 1).unwrap();
+        }
+        let batch = Batch { first: 1, lines: items.len() as u64, from: 0, to: text.len() as u64 };
+        let plan = Plan {
+            input: InputFacts {
+                file: "in.txt".into(),
+                format: Format::Text,
+                compression: Compression::None,
+                delimiter: b',',
+                header: false,
+                columns,
+                lines: batch.lines,
+                blank: 0,
+                bytes: batch.to,
+            },
+            output: OutputFormat::Csv,
+            extracted: parsed.output.columns.names().map(str::to_owned).collect(),
+            lanes: vec![PlannedLane {
+                name: "lane".into(),
+                kind,
+                workers: 1,
+                lines: batch.lines,
+                bytes: batch.to,
+                batches: vec![batch],
+                seconds: 0.0,
+            }],
+        };
+        objects.put(&keys.job_file(), job).await.unwrap();
+        objects.put(&keys.plan(), serde_json::to_vec(&plan).unwrap()).await.unwrap();
+        objects.put(&keys.items("lane"), text).await.unwrap();
+        let mut context = Context::new(client, Arc::new(Vault), Arc::new(Silent), settings, CancellationToken::new());
+        context.dice = Arc::new(Small::default());
+        let lane = Lane {
+            name: "lane".into(),
+            manifest: keys.manifest(0, "lane"),
+            workers: 1,
+            tolerated_failure_percentage: 100.0,
+            settle_seconds: 1,
+        };
+        World { root, objects, context, request: WorkRequest { run, lane, batch, pace: Pace::default() }, faults }
+    }
+}
+
+impl World {
+    pub async fn work(&self) -> Result<WorkResponse, StepError> {
+        worker::work(&self.context, self.request.clone()).await
+    }
+
+    /// Works to the end; returns the counts and the lines' records.
+    pub async fn done(&self) -> Vec<Line> {
+        match self.work().await.unwrap() {
+            WorkResponse::Done { lines, ok, failed, .. } => assert_eq!(ok + failed, lines),
+            paused @ WorkResponse::Paused { .. } => panic!("{paused:?}"),
+        }
+        self.records().await
+    }
+
+    pub async fn paused(&self) -> (u64, WorkRequest) {
+        match self.work().await.unwrap() {
+            WorkResponse::Paused { wait_seconds, request } => (wait_seconds, request),
+            done @ WorkResponse::Done { .. } => panic!("{done:?}"),
+        }
+    }
+
+    pub fn prefix(&self) -> String {
+        self.request.run.keys().batch_results("lane", 1)
+    }
+
+    pub async fn flushes(&self) -> Vec<(FlushKey, Vec<u8>)> {
+        let mut flushes = Vec::new();
+        for entry in self.objects.list(&self.prefix()).await.unwrap() {
+            let body = self.objects.get(&entry.key).await.unwrap();
+            flushes.push((FlushKey::parse(&entry.key).unwrap(), body.to_vec()));
+        }
+        flushes
+    }
+
+    /// All records, one per line, in order; fails when a line has two, or a flush is not sorted.
+    pub async fn records(&self) -> Vec<Line> {
+        let mut lines = BTreeMap::new();
+        for (flush, body) in self.flushes().await {
+            let FlushKey::Records { ok, failed, .. } = flush else { continue };
+            let mut last = 0;
+            let (mut good, mut bad) = (0, 0);
+            for record in body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+                let record = Record::parse(record).unwrap();
+                assert!(record.n > last, "sorted");
+                last = record.n;
+                *if record.ok() { &mut good } else { &mut bad } += 1;
+                let values = record.v.iter().flatten().map(|value| serde_json::from_str(value.get()).unwrap()).collect();
+                let line = Line {
+                    n: record.n,
+                    values,
+                    error: record.error.as_deref().map(str::to_owned),
+                    detail: record.detail.as_deref().unwrap_or_default().to_owned(),
+                    tries: record.tries,
+                    status: record.status,
+                };
+                assert!(lines.insert(record.n, line).is_none(), "line {} has two records", record.n);
+            }
+            assert_eq!((good, bad), (ok, failed), "the key carries the counts");
+        }
+        lines.into_values().collect()
+    }
+
+    /// Everything in the store, as text.
+    pub fn everything(&self) -> String {
+        let mut all = String::new();
+        let mut folders = vec![self.root.path().to_owned()];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else {
+                    all += &String::from_utf8_lossy(&std::fs::read(path).unwrap());
+                }
+            }
+        }
+        all
+    }
+}
+
+/// The codes of all lines, in order.
+pub fn codes(lines: &[Line]) -> Vec<&str> {
+    lines.iter().map(Line::error).collect()
+}
+
+struct Vault;
+
+#[async_trait]
+impl SecretSource for Vault {
+    async fn resolve(&self, _job: &str, name: &str, _reference: &SecretRef) -> Result<Secret, String> {
+        if name == "MISSING" { Err("not set".into()) } else { Ok(Secret::new(SECRET)) }
+    }
+}
+
+/// Dice that make every backoff a few nanoseconds, and every number another.
+#[derive(Default)]
+struct Small(AtomicU64);
+
+impl Dice for Small {
+    fn roll(&self) -> u64 {
+        self.0.fetch_add(1, Ordering::Relaxed)
+    }
+}
