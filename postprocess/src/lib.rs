@@ -7,6 +7,7 @@
 mod cleanup;
 mod context;
 mod input;
+mod json;
 mod merge;
 mod names;
 mod output;

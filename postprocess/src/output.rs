@@ -4,7 +4,6 @@ mod columns;
 mod csv;
 mod csv_row;
 mod failed;
-mod json;
 mod json_row;
 mod rows;
 mod sink;

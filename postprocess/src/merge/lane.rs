@@ -1,10 +1,10 @@
 //! The items of one lane beside what became of them.
 
 use bytes::Bytes;
-use job::{Code, Item, Record, StepError};
+use job::{Code, Item, StepError};
 
 use super::tally::{Codes, Tally};
-use crate::input::{self, Chunk, Feed, Outcome, Place, Source, line_at, number};
+use crate::input::{self, Chunk, Feed, Outcome, Place, RecordView, Source, line_at, number};
 use crate::output::{Ending, Rows};
 use crate::run::damaged;
 
@@ -85,7 +85,7 @@ impl Lane {
                 return Ok(Needs::Turn(n));
             }
             let Some(outcome) = self.records.outcome_of(n) else { return Ok(Needs::Records) };
-            write(line, outcome, &self.records.chunk, rows, codes, &mut self.tally)
+            write(line, n, outcome, &self.records.chunk, rows, codes, &mut self.tally)
                 .map_err(|error| StepError::new(error.name, format!("lane {}: {}", self.name, error.message)))?;
             self.lines.1 = next;
         }
@@ -120,17 +120,18 @@ impl Records {
 
 fn write(
     line: &[u8],
+    n: u64,
     outcome: Option<Outcome>,
     chunk: &Chunk,
     rows: &mut Rows,
     codes: &mut Codes,
     tally: &mut Tally,
 ) -> Result<(), StepError> {
-    let item = Item::parse(line).map_err(|error| damaged(format!("an item is damaged: {error}")))?;
+    let item = input::item(line, n).map_err(|error| damaged(format!("an item is damaged: {error}")))?;
     let record = match outcome.and_then(|outcome| outcome.record) {
         Some(Place { body, start, end, object }) => {
             let bytes = &chunk.bodies[body as usize][start as usize..end as usize];
-            let record = Record::parse(bytes).map_err(|error| damaged(format!("the record of line {} is damaged: {error}", item.n)))?;
+            let record = input::record(bytes).map_err(|error| damaged(format!("the record of line {} is damaged: {error}", item.n)))?;
             tally.record(&record, chunk.current[object as usize]);
             Some(record)
         }
@@ -140,10 +141,10 @@ fn write(
     let ending = match (&item.error, &record) {
         // Known before any request, whatever the worker made of it.
         (Some(error), _) => Ending::Failed { code: error, detail: item.detail.as_deref().unwrap_or_default() },
-        (None, Some(Record { error: Some(error), detail, .. })) => {
+        (None, Some(RecordView { error: Some(error), detail, .. })) => {
             Ending::Failed { code: error, detail: detail.as_deref().unwrap_or_default() }
         }
-        (None, Some(Record { v, .. })) => Ending::Values(v.as_deref().unwrap_or_default()),
+        (None, Some(RecordView { v, .. })) => Ending::Values(v.unwrap_or("[]")),
         (None, None) => {
             let (which, detail) = if outcome.is_some() { (Code::OutcomeUnknown, UNKNOWN) } else { (Code::NotProcessed, MISSING) };
             code = which.to_string();

@@ -3,10 +3,10 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use job::{Code, Record};
+use job::Code;
 
 use super::Histogram;
-use crate::input::Spent;
+use crate::input::{RecordView, Spent};
 
 /// Numbers of example lines that are kept for each code.
 const EXAMPLES: usize = 5;
@@ -29,7 +29,7 @@ pub(crate) struct Tally {
 
 impl Tally {
     /// Counts the record that a line ended with.
-    pub(crate) fn record(&mut self, record: &Record<'_>, current: bool) {
+    pub(crate) fn record(&mut self, record: &RecordView<'_>, current: bool) {
         self.spent.add(record.tries, current);
         if record.tries == 0 {
             return;

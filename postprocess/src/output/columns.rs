@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use job::Plan;
 
-use super::json;
+use crate::json;
 
 /// The columns of every output, last.
 pub(super) const OWN: [&str; 2] = ["error", "error_detail"];

@@ -2,7 +2,7 @@
 
 use memchr::{memchr, memchr3};
 
-use super::json;
+use crate::json;
 
 /// Appends a cell that holds a text.
 pub(super) fn text(out: &mut Vec<u8>, text: &[u8], delimiter: u8) {

@@ -3,8 +3,9 @@
 use job::Plan;
 
 use super::columns::Columns;
+use super::csv;
 use super::rows::{Ending, Row};
-use super::{csv, json};
+use crate::json;
 
 const COMMA: u8 = b',';
 
@@ -35,11 +36,9 @@ impl CsvRows {
             Some(array) => self.array(out, array),
             None => self.array(out, "[]"),
         }
-        let values = if let Ending::Values(values) = row.ending { values } else { &[] };
-        for index in 0..self.columns.extracted.len() {
-            if let Some(value) = values.get(index) {
-                csv::value(out, value.get(), COMMA);
-            }
+        let mut values = json::elements(if let Ending::Values(values) = row.ending { values } else { "[]" });
+        for _ in &self.columns.extracted {
+            csv::value(out, values.next().unwrap_or("null"), COMMA);
             out.push(COMMA);
         }
         if let Ending::Failed { code, detail } = row.ending {

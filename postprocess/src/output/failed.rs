@@ -3,7 +3,8 @@
 use job::Plan;
 use job::job_file::Format;
 
-use super::{csv, json};
+use super::csv;
+use crate::json;
 
 pub(super) struct FailedRows {
     format: Format,

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use job::Plan;
 
 use super::columns::{Columns, OWN};
-use super::json;
 use super::rows::{Ending, Row};
+use crate::json;
 
 /// Members of an object up to which each is compared with each.
 const FEW: usize = 16;
@@ -36,9 +36,9 @@ impl JsonRows {
             None if row.keyed => {}
             None => self.array(out, "[]"),
         }
-        let values = if let Ending::Values(values) = row.ending { values } else { &[] };
-        for (index, key) in self.extracted.iter().enumerate() {
-            member(out, key, values.get(index).map_or("null", |value| value.get()));
+        let mut values = json::elements(if let Ending::Values(values) = row.ending { values } else { "[]" });
+        for key in &self.extracted {
+            member(out, key, values.next().unwrap_or("null"));
         }
         let [error, error_detail] = &self.own;
         if let Ending::Failed { code, detail } = row.ending {

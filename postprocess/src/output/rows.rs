@@ -3,13 +3,13 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use job::job_file::{Format, OutputFormat};
-use job::{Item, Plan, StepError};
-use serde_json::value::RawValue;
+use job::{Plan, StepError};
 
 use super::csv_row::CsvRows;
 use super::failed::FailedRows;
-use super::json;
 use super::json_row::JsonRows;
+use crate::input::ItemView;
+use crate::json;
 use crate::run::damaged;
 
 /// Bytes of rows that are handed on together.
@@ -27,8 +27,8 @@ pub(super) struct Row<'a> {
 /// How a line ended.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Ending<'a> {
-    /// With the extracted values.
-    Values(&'a [&'a RawValue]),
+    /// With the extracted values, a JSON array.
+    Values(&'a str),
     /// Not well.
     Failed { code: &'a str, detail: &'a str },
 }
@@ -81,7 +81,7 @@ impl Rows {
         (std::mem::replace(&mut self.output, next), std::mem::take(&mut self.failed))
     }
 
-    pub(crate) fn line(&mut self, item: &Item<'_>, ending: Ending<'_>) -> Result<(), StepError> {
+    pub(crate) fn line(&mut self, item: &ItemView<'_>, ending: Ending<'_>) -> Result<(), StepError> {
         if item.n <= self.last {
             return Err(damaged(format!("line {} comes after line {}: the items of this run overlap", item.n, self.last)));
         }
@@ -92,7 +92,7 @@ impl Rows {
             Some(raw) => Some(STANDARD.decode(raw.as_ref()).map_err(|error| damaged(format!("the bytes of line {}: {error}", item.n)))?),
             None => None,
         };
-        let input = item.v.map(RawValue::get);
+        let input = item.v;
         let lossy = match (&raw, input) {
             (Some(raw), None) if self.format == Format::Text => Some(array_of_one(&String::from_utf8_lossy(raw))),
             _ => None,

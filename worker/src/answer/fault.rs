@@ -31,13 +31,10 @@ pub(super) fn of_request(error: reqwest::Error) -> Trouble {
 /// The answer began and did not end.
 pub(super) fn of_body(error: reqwest::Error) -> Trouble {
     let error = error.without_url();
-    let cut = chain(&error).any(|cause| {
-        let io = cause.downcast_ref::<io::Error>();
-        let http = cause.downcast_ref::<reqwest::Error>();
-        io.is_some_and(|io| io.kind() == io::ErrorKind::UnexpectedEof || io.kind() == io::ErrorKind::ConnectionReset)
-            || http.is_some_and(reqwest::Error::is_body)
-    });
-    if error.is_decode() && !cut {
+    // What a decompressor says stands right below; what happened to the connection, below the protocol's own error.
+    let decompressor = error.source().and_then(|cause| cause.downcast_ref::<io::Error>());
+    let broken = decompressor.is_some_and(|io| io.kind() != io::ErrorKind::UnexpectedEof);
+    if error.is_decode() && broken {
         return Trouble::last(Code::Extract, format!("the body's content encoding is broken: {}", reason(&error)));
     }
     Trouble { nature: Nature::Doubtful, ..Trouble::last(Code::BodyCut, reason(&error)) }

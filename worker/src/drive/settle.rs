@@ -109,7 +109,7 @@ impl Drive<'_> {
         let state = &mut self.lines[line as usize];
         let again = again(nature, past, repeatable, &self.run.job.retry);
         match self.schedule.key(key).dead().cloned() {
-            Some(death) if again => {
+            Some(death) if again || nature == Nature::Throttled => {
                 state.last = Some(Box::new(failure));
                 self.give_up(line, &death, millis, now);
             }
@@ -170,8 +170,10 @@ impl Drive<'_> {
 
     /// Fails a line whose key was given up: with its own last failure, where it has one that says why.
     fn give_up(&mut self, line: Line, death: &Death, millis: u32, now: Now) {
-        let last = self.lines[line as usize].last.take().filter(|_| death.code != Code::RateLimited);
-        let failure = last.map_or_else(|| Failure::new(death.code, &*death.detail), |last| *last);
+        let failure = match self.lines[line as usize].last.take() {
+            Some(last) if death.code != Code::RateLimited => *last,
+            last => Failure { status: last.map_or(0, |last| last.status), ..Failure::new(death.code, &*death.detail) },
+        };
         self.fail(line, failure, millis, now);
     }
 

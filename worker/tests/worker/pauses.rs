@@ -131,7 +131,7 @@ async fn it_resumes_by_itself() {
 #[tokio::test]
 async fn the_calls_own_deadline() {
     let server = Server::start(|_, _| answer(200, "")).await;
-    let mut setup = Setup::numbered(&job(&server.url("/"), "rate = \"100/s\""), 100_000);
+    let mut setup = Setup::numbered(&job(&server.url("/"), "rate = \"100/s\""), 5_000);
     setup.settings.deadline = Some(Duration::from_millis(600));
     let mut world = setup.build().await;
     let (wait, next) = world.paused().await;

@@ -31,8 +31,13 @@ async fn followed_to_the_end() {
 async fn to_a_private_address() {
     let inside = Server::start(|_, _| answer(200, "metadata")).await;
     let port = inside.address.port();
-    let server = Server::start(move |_, seen| with(302, &[("location", &format!("http://{}:{port}/", &seen.uri[1..]))], "")).await;
-    let world = Setup::lines(&job(&server.url(""), ""), &["[::1]", "localhost", "2130706434", "169.254.169.254"]).build().await;
+    let hosts = ["[::1]", "[::ffff:127.0.0.2]", "2130706434", "169.254.169.254"];
+    let server = Server::start(move |_, seen| {
+        let host = hosts[seen.uri[1..].parse::<usize>().unwrap() - 1];
+        with(302, &[("location", &format!("http://{host}:{port}/"))], "")
+    })
+    .await;
+    let world = Setup::numbered(&job(&server.url(""), ""), 4).build().await;
     assert_eq!(codes(&world.done().await), ["address_denied"; 4]);
     assert_eq!(inside.count(), 0);
 }

@@ -38,7 +38,7 @@ async fn a_marker_stops_before_the_first_request() {
 async fn a_marker_is_found_while_sending() {
     let server = Server::start(|_, _| answer(200, "")).await;
     let slow = format!("[request]\nurl = \"{}\"\nallow = [\"127.0.0.1\"]\n[limits.default]\nrate = \"50/s\"", server.url("/"));
-    let world = Setup::numbered(&slow, 100_000).build().await;
+    let world = Setup::numbered(&slow, 5_000).build().await;
     let marker = async {
         while server.count() < 3 {
             tokio::task::yield_now().await;

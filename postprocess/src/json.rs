@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use memchr::{memchr, memchr2};
 
 /// The values of an array, as they stand there.
-pub(super) fn elements(array: &str) -> impl Iterator<Item = &str> {
+pub(crate) fn elements(array: &str) -> impl Iterator<Item = &str> {
     let mut at = 1;
     std::iter::from_fn(move || {
         let start = skip_space(array, at);
@@ -19,23 +19,43 @@ pub(super) fn elements(array: &str) -> impl Iterator<Item = &str> {
 }
 
 /// The members of an object: the key without its quotes but with its escapes, and where the value stands.
-pub(super) fn members(object: &str) -> impl Iterator<Item = (&str, (usize, usize))> {
-    let mut at = 1;
-    std::iter::from_fn(move || {
-        let start = skip_space(object, at);
-        if object.as_bytes().get(start) != Some(&b'"') {
+pub(crate) fn members(object: &str) -> Members<'_> {
+    Members { object, at: 1 }
+}
+
+/// See [`members`].
+pub(crate) struct Members<'a> {
+    object: &'a str,
+    at: usize,
+}
+
+impl<'a> Iterator for Members<'a> {
+    type Item = (&'a str, (usize, usize));
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let bytes = self.object.as_bytes();
+        let start = skip_space(self.object, self.at);
+        if bytes.get(start) != Some(&b'"') {
             return None;
         }
-        let key_end = value_end(object.as_bytes(), start);
-        let value = skip_space(object, skip_space(object, key_end) + 1);
-        let end = value_end(object.as_bytes(), value);
-        at = skip_space(object, end) + 1;
-        Some((&object[start + 1..key_end - 1], (value, end)))
-    })
+        let key_end = string_end(bytes, start);
+        let value = skip_space(self.object, skip_space(self.object, key_end) + 1);
+        let end = value_end(bytes, value);
+        self.at = skip_space(self.object, end) + 1;
+        Some((self.object.get(start + 1..key_end - 1)?, (value, end)))
+    }
+}
+
+impl Members<'_> {
+    /// After the last member: whether the text was one object and nothing more. The values may still be anything.
+    pub(crate) fn ended_well(&self) -> bool {
+        let bytes = self.object.as_bytes();
+        bytes.first() == Some(&b'{') && self.at >= 2 && self.at == bytes.len() && bytes.last() == Some(&b'}')
+    }
 }
 
 /// The text between a string's quotes, without escapes.
-pub(super) fn text(inner: &str) -> Cow<'_, str> {
+pub(crate) fn text(inner: &str) -> Cow<'_, str> {
     if memchr(b'\\', inner.as_bytes()).is_none() {
         return Cow::Borrowed(inner);
     }
@@ -46,7 +66,7 @@ pub(super) fn text(inner: &str) -> Cow<'_, str> {
 
 /// Hands out the parts of the text between a string's quotes: runs without an escape, and the characters that escapes
 /// stand for. Half of a surrogate pair, which JSON's grammar allows, is U+FFFD.
-pub(super) fn unescape(inner: &[u8], mut part: impl FnMut(&[u8])) {
+pub(crate) fn unescape(inner: &[u8], mut part: impl FnMut(&[u8])) {
     let mut at = 0;
     while let Some(length) = memchr(b'\\', &inner[at..]) {
         if length > 0 {
@@ -75,7 +95,7 @@ pub(super) fn unescape(inner: &[u8], mut part: impl FnMut(&[u8])) {
 }
 
 /// Appends a value without the white space between its tokens.
-pub(super) fn compact(out: &mut Vec<u8>, value: &str) {
+pub(crate) fn compact(out: &mut Vec<u8>, value: &str) {
     let bytes = value.as_bytes();
     let mut at = 0;
     while at < bytes.len() {
@@ -88,7 +108,7 @@ pub(super) fn compact(out: &mut Vec<u8>, value: &str) {
 }
 
 /// Appends a text as a JSON string.
-pub(super) fn string(out: &mut Vec<u8>, text: &str) {
+pub(crate) fn string(out: &mut Vec<u8>, text: &str) {
     serde_json::to_writer(out, text).expect("writing to memory does not fail");
 }
 
@@ -113,7 +133,9 @@ fn value_end(bytes: &[u8], start: usize) -> usize {
     match bytes.get(start) {
         Some(b'"') => string_end(bytes, start),
         Some(b'{' | b'[') => nested_end(bytes, start),
-        _ => bytes[start..]
+        _ => bytes
+            .get(start..)
+            .unwrap_or_default()
             .iter()
             .position(|byte| is_space(*byte) || matches!(byte, b',' | b']' | b'}'))
             .map_or(bytes.len(), |at| start + at),

@@ -1,0 +1,139 @@
+//! Items and records as slices of their lines: what [`Item`] and [`Record`] say, at a fraction of the cost. A line is
+//! only checked as far as its structure; one that looks wrong is left to those two, which say what is wrong with it.
+
+use std::borrow::Cow;
+
+use job::{Item, Record};
+
+use crate::json::{members, text};
+
+/// An item, as far as rows need it.
+#[derive(Debug, PartialEq)]
+pub(crate) struct ItemView<'a> {
+    pub(crate) n: u64,
+    pub(crate) v: Option<&'a str>,
+    pub(crate) error: Option<Cow<'a, str>>,
+    pub(crate) detail: Option<Cow<'a, str>>,
+    pub(crate) raw: Option<Cow<'a, str>>,
+}
+
+/// A record, as far as rows and counts need it.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct RecordView<'a> {
+    pub(crate) t: u64,
+    pub(crate) ms: u32,
+    pub(crate) tries: u32,
+    /// A JSON array.
+    pub(crate) v: Option<&'a str>,
+    pub(crate) error: Option<Cow<'a, str>>,
+    pub(crate) detail: Option<Cow<'a, str>>,
+}
+
+/// Reads an item whose number is known.
+pub(crate) fn item(line: &[u8], n: u64) -> Result<ItemView<'_>, serde_json::Error> {
+    if let Some(view) = std::str::from_utf8(line).ok().and_then(|line| item_of(line, n)) {
+        return Ok(view);
+    }
+    let Item { n, v, error, detail, raw, .. } = Item::parse(line)?;
+    Ok(ItemView { n, v: v.map(|v| v.get()), error, detail, raw })
+}
+
+/// Reads a record.
+pub(crate) fn record(line: &[u8]) -> Result<RecordView<'_>, serde_json::Error> {
+    if let Some(view) = std::str::from_utf8(line).ok().and_then(record_of) {
+        return Ok(view);
+    }
+    Record::parse(line)?;
+    Err(serde::de::Error::custom("it has members of another type"))
+}
+
+fn item_of(line: &str, n: u64) -> Option<ItemView<'_>> {
+    let mut view = ItemView { n, v: None, error: None, detail: None, raw: None };
+    let mut members = members(line);
+    for (key, (start, end)) in members.by_ref() {
+        let value = &line[start..end];
+        match key {
+            "v" => view.v = Some(value).filter(|value| value.starts_with(['{', '['])),
+            "error" => view.error = string(value)?,
+            "detail" => view.detail = string(value)?,
+            "raw" => view.raw = string(value)?,
+            _ => {}
+        }
+    }
+    members.ended_well().then_some(view)
+}
+
+fn record_of(line: &str) -> Option<RecordView<'_>> {
+    let mut view = RecordView::default();
+    let mut members = members(line);
+    for (key, (start, end)) in members.by_ref() {
+        let value = &line[start..end];
+        match key {
+            "t" => view.t = value.parse().ok()?,
+            "ms" => view.ms = value.parse().ok()?,
+            "tries" => view.tries = value.parse().ok()?,
+            "v" if value.starts_with('[') => view.v = Some(value),
+            "error" => view.error = string(value)?,
+            "detail" => view.detail = string(value)?,
+            _ => {}
+        }
+    }
+    members.ended_well().then_some(view)
+}
+
+/// A string, or `Some(None)` for null.
+fn string(value: &str) -> Option<Option<Cow<'_, str>>> {
+    if value == "null" {
+        return Some(None);
+    }
+    value.strip_prefix('"')?.strip_suffix('"').map(|inner| Some(text(inner)))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use proptest::prelude::*;
+    use serde_json::value::{RawValue, to_raw_value};
+
+    use super::*;
+
+    type Texts = (Option<String>, Option<String>, Option<String>);
+
+    proptest! {
+        #[test]
+        fn an_item_says_what_it_says_to_serde(n: u64, at: u64, fields: Option<Vec<String>>, (error, detail, raw): Texts) {
+            let fields = fields.map(|fields| to_raw_value(&fields).unwrap());
+            let cow = |text: &Option<String>| text.clone().map(Cow::Owned);
+            let (key, error, detail, raw) = (cow(&detail), cow(&error), cow(&detail), cow(&raw));
+            let whole = Item { n, at, key, v: fields.as_deref(), error, detail, raw };
+            let line = serde_json::to_vec(&whole).unwrap();
+            let Item { v, error, detail, raw, .. } = whole;
+            prop_assert_eq!(item_of(std::str::from_utf8(&line).unwrap(), n), Some(ItemView { n, v: v.map(RawValue::get), error, detail, raw }));
+        }
+
+        #[test]
+        fn a_record_says_what_it_says_to_serde(
+            (n, t, ms, tries, status): (u64, u64, u32, u32, u16),
+            values in prop::option::of(prop::collection::vec(any::<(String, i32)>(), 0..4)),
+            (error, detail, _): Texts,
+        ) {
+            let raws: Option<Vec<Box<RawValue>>> = values.map(|values| values.iter().map(|value| to_raw_value(value).unwrap()).collect());
+            let cow = |text: &Option<String>| text.clone().map(Cow::Owned);
+            let v = raws.as_ref().map(|raws| raws.iter().map(AsRef::as_ref).collect());
+            let whole = Record { n, t, ms, tries, status, v, error: cow(&error), detail: cow(&detail) };
+            let line = serde_json::to_string(&whole).unwrap();
+            let array = whole.v.as_ref().map(|values| serde_json::to_string(values).unwrap());
+            let (error, detail) = (whole.error, whole.detail);
+            prop_assert_eq!(record_of(&line), Some(RecordView { t, ms, tries, v: array.as_deref(), error, detail }));
+        }
+
+        #[test]
+        fn a_line_that_was_cut_is_no_line(n: u64, text: String, cut in 1_usize..40) {
+            let v = to_raw_value(&[text]).unwrap();
+            let whole = Item { n, at: 0, key: None, v: Some(&v), error: None, detail: None, raw: None };
+            let line = serde_json::to_vec(&whole).unwrap();
+            let line = &line[..line.len().saturating_sub(cut)];
+            prop_assert!(item(line, n).is_err());
+        }
+    }
+}
