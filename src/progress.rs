@@ -6,7 +6,7 @@ mod plain;
 mod show;
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Instant;
 
@@ -20,6 +20,7 @@ pub use show::{Style, show};
 #[derive(Debug, Default)]
 pub struct Progress {
     phase: Mutex<Phase>,
+    stopping: AtomicBool,
     lanes: RwLock<Vec<Arc<Lane>>>,
     by_name: RwLock<HashMap<String, Arc<Lane>>>,
     split_lines: AtomicU64,
@@ -79,6 +80,8 @@ pub struct LaneNow {
 pub struct Now {
     /// What it is doing.
     pub phase: Phase,
+    /// It was asked to stop, and only waits for what is under way.
+    pub stopping: bool,
     /// Lines split so far.
     pub split_lines: u64,
     /// Bytes split so far, decompressed.
@@ -144,11 +147,17 @@ impl Progress {
         Ok(())
     }
 
+    /// The run was asked to stop.
+    pub fn stopping(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
     /// The run at this moment.
     pub fn now(&self) -> Now {
         let lanes = self.lanes.read().unwrap_or_else(PoisonError::into_inner);
         Now {
             phase: *self.phase.lock().unwrap_or_else(PoisonError::into_inner),
+            stopping: self.stopping.load(Ordering::Relaxed),
             split_lines: self.split_lines.load(Ordering::Relaxed),
             split_bytes: self.split_bytes.load(Ordering::Relaxed),
             merged_lines: self.merged_lines.load(Ordering::Relaxed),

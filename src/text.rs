@@ -71,6 +71,9 @@ mod tests {
         assert_eq!(duration(Duration::from_secs(3661)), "1 h 1 min");
         assert_eq!(duration(Duration::from_millis(1500)), "1.5 s");
         assert_eq!((rate(200.2), rate(0.5)), ("200/s".into(), "0.50/s".into()));
-        assert_eq!((percent(1, 200), percent(0, 0), percent(1, 2), percent(9_999, 10_000)), ("0.5%".into(), "0%".into(), "50%".into(), "99.9%".into()));
+        assert_eq!(
+            (percent(1, 200), percent(0, 0), percent(1, 2), percent(9_999, 10_000)),
+            ("0.5%".into(), "0%".into(), "50%".into(), "99.9%".into())
+        );
     }
 }

@@ -7,7 +7,7 @@ use csv::{StringRecord, Writer};
 use futures_util::{StreamExt, stream};
 use serde_json::Value;
 
-use crate::{Bench, Measured, files, job, process, server};
+use crate::{Bench, Measured, files, process, product, server};
 
 /// Makes this program the loop.
 pub(crate) const ARGUMENT: &str = "--as-bare-loop";
@@ -44,7 +44,7 @@ async fn copy(host: &str, input: &Path, output: &Path) -> Measured<()> {
 
 async fn row(client: &reqwest::Client, host: &str, record: csv::Result<StringRecord>) -> Measured<StringRecord> {
     let mut record = record?;
-    let answer = client.get(job::url(host, &record[0], &record[files::CITY])).send().await?.error_for_status()?;
+    let answer = client.get(product::url(host, &record[0], &record[files::CITY])).send().await?.error_for_status()?;
     let body: Value = serde_json::from_slice(&answer.bytes().await?)?;
     let found = body.pointer(server::JSON_POINTER).and_then(Value::as_str).unwrap_or_default();
     [found, "", ""].iter().for_each(|value| record.push_field(value));

@@ -66,12 +66,12 @@ pub(crate) fn gzip(from: &Path, to: &Path) -> io::Result<()> {
 
 /// Whether two files have the same content.
 pub(crate) fn same(a: &Path, b: &Path) -> io::Result<bool> {
-    let (mut a, mut b) = (File::open(a)?, File::open(b)?);
+    let (a, b) = (File::open(a)?, File::open(b)?);
     let (mut left, mut right) = (Vec::new(), Vec::new());
     loop {
         (left.clear(), right.clear());
-        a.by_ref().take(1 << 20).read_to_end(&mut left)?;
-        b.by_ref().take(1 << 20).read_to_end(&mut right)?;
+        (&a).take(1 << 20).read_to_end(&mut left)?;
+        (&b).take(1 << 20).read_to_end(&mut right)?;
         if left != right || left.is_empty() {
             return Ok(left == right);
         }

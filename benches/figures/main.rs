@@ -7,13 +7,13 @@
 
 mod bare;
 mod files;
-mod job;
 mod memory;
-mod postprocess;
-mod preprocess;
+mod merge;
 mod process;
+mod product;
 mod rate;
 mod server;
+mod split;
 mod step;
 mod table;
 mod throughput;
@@ -39,8 +39,8 @@ const FIGURES: [Figure; 5] = [
     ("throughput", throughput::measure),
     ("rate", rate::measure),
     ("memory", memory::measure),
-    ("preprocess", preprocess::measure),
-    ("postprocess", postprocess::measure),
+    ("preprocess", split::measure),
+    ("postprocess", merge::measure),
 ];
 
 fn main() -> ExitCode {

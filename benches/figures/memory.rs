@@ -3,7 +3,7 @@
 use crate::bare::IN_FLIGHT;
 use crate::server::Server;
 use crate::table::Row;
-use crate::{Bench, Measured, files, job};
+use crate::{Bench, Measured, files, product};
 
 pub(crate) fn measure(bench: &Bench) -> Measured<Vec<Row>> {
     let (few, many) = if bench.quick { (20_000, 200_000) } else { (100_000, 1_000_000) };
@@ -20,6 +20,6 @@ fn peak(bench: &Bench, lines: u64) -> Measured<f64> {
     let input = bench.folder.join("people.csv");
     files::csv(&input, lines)?;
     let server = Server::start()?;
-    let run = job::run(&bench.folder, &server.host, &format!("rate = \"unlimited\"\nin_flight = {IN_FLIGHT}"), &input, lines)?;
+    let run = product::run(&bench.folder, &server.host, &format!("rate = \"unlimited\"\nin_flight = {IN_FLIGHT}"), &input, lines)?;
     Ok(run.ended.peak as f64 / 1e6)
 }

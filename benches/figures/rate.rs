@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::server::Server;
 use crate::table::Row;
-use crate::{Bench, Measured, files, job};
+use crate::{Bench, Measured, files, product};
 
 /// More than 200, so that the rate is shared by three workers.
 const IN_FLIGHT: u32 = 250;
@@ -27,7 +27,7 @@ fn run(bench: &Bench, rate: u32, lines: u64) -> Measured<Vec<Duration>> {
     let input = bench.folder.join("people.csv");
     files::csv(&input, lines)?;
     let server = Server::start()?;
-    job::run(&bench.folder, &server.host, &format!("rate = \"{rate}/s\"\nin_flight = {IN_FLIGHT}"), &input, lines)?;
+    product::run(&bench.folder, &server.host, &format!("rate = \"{rate}/s\"\nin_flight = {IN_FLIGHT}"), &input, lines)?;
     let arrivals = server.arrivals()?;
     if arrivals.len() as u64 == lines { Ok(arrivals) } else { Err(format!("{} requests for {lines} lines", arrivals.len()).into()) }
 }

@@ -3,7 +3,7 @@
 use crate::bare::{self, IN_FLIGHT};
 use crate::server::Server;
 use crate::table::{Row, median};
-use crate::{Bench, Measured, files, job};
+use crate::{Bench, Measured, files, product};
 
 pub(crate) fn measure(bench: &Bench) -> Measured<Vec<Row>> {
     let (lines, rounds) = if bench.quick { (50_000, 1) } else { (200_000, 3) };
@@ -13,7 +13,7 @@ pub(crate) fn measure(bench: &Bench) -> Measured<Vec<Row>> {
     let (mut ours, mut theirs) = (Samples::default(), Samples::default());
     let mut sending = Vec::new();
     for _ in 0..rounds {
-        let run = job::run(&bench.folder, &server.host, &format!("rate = \"unlimited\"\nin_flight = {IN_FLIGHT}"), &input, lines)?;
+        let run = product::run(&bench.folder, &server.host, &format!("rate = \"unlimited\"\nin_flight = {IN_FLIGHT}"), &input, lines)?;
         ours.add(&run.ended, lines);
         sending.push(run.summary["lanes"][0]["requests_per_second"].as_f64().ok_or("the report has no requests per second")?);
         let bare = bare::start(bench, &server.host, &input, &expected)?;

@@ -41,8 +41,10 @@ impl<'a> Iterator for Members<'a> {
         let key_end = string_end(bytes, start);
         let value = skip_space(self.object, skip_space(self.object, key_end) + 1);
         let end = value_end(bytes, value);
+        let key = self.object.get(start + 1..key_end - 1)?;
+        self.object.get(value..end)?;
         self.at = skip_space(self.object, end) + 1;
-        Some((self.object.get(start + 1..key_end - 1)?, (value, end)))
+        Some((key, (value, end)))
     }
 }
 
@@ -235,10 +237,10 @@ mod tests {
 
         #[test]
         fn anything_is_taken_apart_without_panic(junk in "[\\[{\"\\\\u,:}\\] 0d8]{0,12}") {
-            elements(&junk).take(20).for_each(drop);
-            if !junk.ends_with('"') || junk.matches('"').count() > 1 {
-                text(&junk);
-            }
+            elements(&junk).for_each(drop);
+            members(&junk).for_each(drop);
+            members(&format!("{{{junk}")).for_each(drop);
+            text(&junk);
         }
     }
 

@@ -28,6 +28,7 @@ pub(super) async fn demo(args: &args::Demo) -> Result<Exit, Wrong> {
     })
     .await?;
     if exit == Exit::Interrupted {
+        println!("(The demo itself starts over: its sample API is gone.)");
         return Ok(exit);
     }
     println!("\nThe first lines of {}:", output.display());

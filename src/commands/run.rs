@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use job::Plan;
 use job::messages::RunRef;
 use postprocess::Report;
 use tokio_util::sync::CancellationToken;
@@ -14,7 +15,7 @@ use crate::progress::{Progress, Style, show};
 
 pub(super) async fn run(args: args::Run) -> Result<Exit, Wrong> {
     let (home, mut target) = open(&args.target, &args.places, "run").await?;
-    if args.fresh {
+    if args.fresh || is_gone(&home, &target.run).await? {
         home.start_over(&mut target).await?;
     } else if let Some(report) = finished(&home, &target.run).await? {
         // A redrive may have ended this run.
@@ -43,7 +44,7 @@ pub(super) async fn go(home: &Home, target: &Target, places: &args::Places) -> R
     let style = if places.json { Style::Json } else { Style::Person };
     let (stop, shown) = (CancellationToken::new(), CancellationToken::new());
     let showing = tokio::spawn(show(progress.clone(), style, shown.clone()));
-    let listening = tokio::spawn(interrupted(stop.clone()));
+    let listening = tokio::spawn(interrupted(stop.clone(), progress.clone()));
     let ended = execute(home, target, &progress, stop).await;
     shown.cancel();
     let _ = showing.await;
@@ -72,10 +73,22 @@ pub(super) async fn finished(home: &Home, run: &RunRef) -> Result<Option<Report>
     Ok(report.filter(|report| report.run == run.id && report.generation >= run.generation))
 }
 
+/// Whether the run succeeded once, was tidied away, and its outputs have since been replaced by another run's.
+async fn is_gone(home: &Home, run: &RunRef) -> Result<bool, Wrong> {
+    if finished(home, run).await?.is_some() {
+        return Ok(false);
+    }
+    let objects = home.objects();
+    let Some(plan) = objects.find(&run.keys().plan()).await? else { return Ok(false) };
+    let plan: Option<Plan> = serde_json::from_slice(&plan).ok();
+    let Some(first) = plan.as_ref().and_then(|plan| plan.lanes.first()) else { return Ok(false) };
+    Ok(objects.list(&run.keys().items(&first.name)).await?.is_empty())
+}
+
 /// The first Ctrl-C or SIGTERM stops cleanly, the second at once.
-async fn interrupted(stop: CancellationToken) {
+async fn interrupted(stop: CancellationToken, progress: Arc<Progress>) {
     signal().await;
-    eprintln!("stopping: requests under way may end; press Ctrl-C again to stop at once");
+    progress.stopping();
     stop.cancel();
     signal().await;
     std::process::exit(Exit::Interrupted.code().into());

@@ -75,6 +75,7 @@ fn print_text(target: &Target, report: &Report, outputs: &Outputs, before: bool)
     let verdict = match (report.verdict, report.complete()) {
         (Verdict::Failed, _) => "failed",
         (Verdict::Succeeded, true) => "every line succeeded",
+        (Verdict::Succeeded, false) if report.ok == 0 => "finished, every line failed",
         (Verdict::Succeeded, false) => "finished, some lines failed",
     };
     let when = if before { " before; no request was made now" } else { "" };

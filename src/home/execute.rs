@@ -8,6 +8,7 @@ use std::time::Duration;
 use engine::{Journal, Outcome, Start, Stop};
 use job::messages::Event;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::host::{self, Host};
 use super::{Home, LocalSecrets, Target, now};
@@ -74,17 +75,18 @@ fn host(home: &Home, progress: &Arc<Progress>, stop: &CancellationToken) -> Host
             progress: Arc::new(move |lines, bytes| splitting.split(lines, bytes)),
             now,
             turn_wait: Duration::from_secs(1),
-            // An aborted worker of this process has ended when it is aborted.
+            // The post-process step waits for workers that were given up: see `Host::work`.
             settle: Duration::from_secs(1),
             stop: stop.clone(),
         },
-        worker: worker::Context::new(
+        worker: Arc::new(worker::Context::new(
             s3.clone(),
             Arc::new(LocalSecrets),
             progress.clone(),
             worker::Settings { flush_every: FLUSH_EVERY, ..worker::Settings::default() },
             stop.clone(),
-        ),
+        )),
+        working: TaskTracker::new(),
         postprocess: postprocess::Context {
             s3: s3.clone(),
             settings: postprocess::Settings::default(),

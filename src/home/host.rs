@@ -9,12 +9,13 @@ use bytes::Bytes;
 use engine::{ObjectError, TaskCall, TaskError};
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
-use job::messages::PreprocessResponse;
+use job::messages::{PreprocessResponse, WorkRequest, WorkResponse};
 use job::{ErrorName, Objects, StepError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
+use tokio_util::task::TaskTracker;
 
 use crate::progress::Progress;
 
@@ -22,7 +23,9 @@ use crate::progress::Progress;
 pub(super) struct Host {
     pub(super) s3: aws_sdk_s3::Client,
     pub(super) preprocess: preprocess::Context,
-    pub(super) worker: worker::Context,
+    pub(super) worker: Arc<worker::Context>,
+    /// Calls of the worker under way, those included that the execution no longer waits for.
+    pub(super) working: TaskTracker,
     pub(super) postprocess: postprocess::Context,
     pub(super) progress: Arc<Progress>,
 }
@@ -52,8 +55,11 @@ impl engine::Host for Host {
                 }
                 answer(response)
             }
-            Some("worker") => answer(worker::work(&self.worker, request(call.payload)?).await),
+            Some("worker") => answer(self.work(request(call.payload)?).await),
             Some("postprocess") => {
+                // A worker that was given up still writes what it has.
+                self.working.close();
+                self.working.wait().await;
                 self.progress.merging();
                 answer(postprocess::postprocess(&self.postprocess, request(call.payload)?).await)
             }
@@ -103,6 +109,15 @@ impl engine::Host for Host {
 }
 
 impl Host {
+    /// As on AWS, a call outlives an execution that gives it up; but here it is told, and ends soon.
+    async fn work(&self, request: WorkRequest) -> Result<WorkResponse, StepError> {
+        let stop = self.worker.stop.child_token();
+        let _given_up = stop.clone().drop_guard();
+        let context = self.worker.clone();
+        let call = self.working.spawn(async move { worker::work_until(&context, request, stop).await });
+        call.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+    }
+
     fn objects(&self, bucket: &str) -> Objects {
         Objects::new(self.s3.clone(), bucket)
     }

@@ -35,6 +35,7 @@ impl Bars {
             bar.set_position(lane.done);
         }
         self.status.set_message(match now.phase {
+            _ if now.stopping => "stopping: requests under way may end; Ctrl-C again stops at once".to_owned(),
             Phase::Starting => "starting".to_owned(),
             Phase::Splitting => format!("splitting the input: {}", text::lines(now.split_lines)),
             Phase::Sending => "sending; Ctrl-C stops, the same command continues".to_owned(),

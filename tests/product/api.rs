@@ -104,7 +104,8 @@ async fn answer(State(shared): State<Arc<Shared>>, Path((kind, id)): Path<(Strin
     if let (Some(gate), "ok" | "flaky") = (gate, kind.as_str()) {
         gate.acquire().await.unwrap().forget();
     }
-    let json = |id: &str| ([(header::CONTENT_TYPE, "application/json")], format!(r#"{{"id": "{id}", "twice": "{id}{id}", "list": [1, 2]}}"#));
+    let json =
+        |id: &str| ([(header::CONTENT_TYPE, "application/json")], format!(r#"{{"id": "{id}", "twice": "{id}{id}", "list": [1, 2]}}"#));
     match kind.as_str() {
         "ok" => json(&id).into_response(),
         "flaky" if shared.broken.load(Ordering::SeqCst) => StatusCode::NOT_FOUND.into_response(),

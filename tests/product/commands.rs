@@ -8,7 +8,9 @@ fn init_writes_a_job_that_check_takes() {
     let scene = Scene::new("", "in.csv", "address\nBaker Street 221b\nUnter den Linden\n");
     scene.run(&["init", "places"]).expect(0);
     let checked = scene.run(&["check", "places.toml", "in.csv", "--lines", "1"]).expect(0);
-    for part in ["is valid", "2 lines of csv", "GET https://api.example.com/v1/places?q=Baker%20Street%20221b", "api.example.com", "10/s", "0.2 s"] {
+    for part in
+        ["is valid", "2 lines of csv", "GET https://api.example.com/v1/places?q=Baker%20Street%20221b", "api.example.com", "10/s", "0.2 s"]
+    {
         assert!(checked.stdout.contains(part), "{part}\n{}", checked.stdout);
     }
     assert!(!checked.stdout.contains("Unter"), "one request was asked for");
@@ -46,7 +48,10 @@ fn json_is_one_object_a_line() {
     assert_eq!(summary["errors"][0]["code"], "http_404");
     assert!(events[..events.len() - 1].iter().all(|event| event["event"] == "progress"));
     // Without -o everything is in the state folder, where the design says.
-    assert_eq!(summary["files"]["output"], ".throughline/jobs/job/output/in.csv".replace("jobs/job", &format!("jobs/{}", job_name(&scene))));
+    assert_eq!(
+        summary["files"]["output"],
+        ".throughline/jobs/job/output/in.csv".replace("jobs/job", &format!("jobs/{}", job_name(&scene)))
+    );
     let output = scene.read(summary["files"]["output"].as_str().unwrap());
     assert_eq!(output.lines().count(), 3);
     let report: serde_json::Value = serde_json::from_str(&scene.read(summary["files"]["report"].as_str().unwrap())).unwrap();

@@ -154,4 +154,7 @@ fn fresh_starts_over() {
     scene.run(&RUN).expect(0);
     assert_eq!(api.total(), 6, "a changed input is a new run");
     assert_eq!(column(&scene.read("out.csv"), "id"), ["1", "3"]);
+    scene.write("in.csv", "id\n1\n2\n");
+    scene.run(&RUN).expect(0);
+    assert_eq!(column(&scene.read("out.csv"), "id"), ["1", "2"], "its outputs were replaced: it is run again");
 }

@@ -18,7 +18,8 @@ fn every_failure_has_its_code() {
         (r#"{"url": "http://[::1]:1/", "note": ""}"#.into(), "address_denied".into()),
         (r#"{"url": "http://169.254.169.254/latest/meta-data/", "note": ""}"#.into(), "address_denied".into()),
         (r#"{"url": "http://0x7f.1.0.2/", "note": ""}"#.into(), "address_denied".into()),
-        (r#"{"url": "http://localhost:1/", "note": ""}"#.into(), "address_denied".into()),
+        // localhost is 127.0.0.1, which is allowed.
+        (r#"{"url": "http://localhost:1/", "note": ""}"#.into(), "connect".into()),
         (format!(r#"{{"url": "http://{}/", "note": ""}}"#, closed_port()), "connect".into()),
         (format!(r#"{{"url": "http://{}/", "note": ""}}"#, hang_up.address), "connect".into()),
         (format!(r#"{{"url": "https://{}/", "note": ""}}"#, api.host()), "tls".into()),

@@ -66,7 +66,10 @@ fn text_tsv_and_jsonl() {
     let scene = Scene::new(&job(&api, ""), "in.jsonl", "{\"id\": 1, \"o\": {\"b\": 1.0}}\n\n{\"o\":null,\"id\":\"2\"}");
     scene.run(&["run", "job.toml", "in.jsonl", "-o", "out.jsonl"]).expect(0);
     let lines: Vec<serde_json::Value> = scene.read("out.jsonl").lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert_eq!(lines[0], serde_json::json!({"id": 1, "o": {"b": 1.0}, "twice": "11", "list": [1, 2], "none": null, "error": null, "error_detail": null}));
+    assert_eq!(
+        lines[0],
+        serde_json::json!({"id": 1, "o": {"b": 1.0}, "twice": "11", "list": [1, 2], "none": null, "error": null, "error_detail": null})
+    );
     assert_eq!(lines[1]["twice"], "22");
 }
 
@@ -76,7 +79,8 @@ fn outputs_of_another_format() {
     let scene = Scene::new(&job(&api, "format = \"jsonl\"\n"), "in.csv", "id\n1\n");
     scene.run(&["run", "job.toml", "in.csv", "-o", "out.jsonl"]).expect(0);
     assert!(scene.read("out.jsonl").starts_with(r#"{"id":"1","#));
-    let scene = Scene::new(&job(&api, "format = \"csv\"\n"), "in.jsonl", "{\"id\": 1, \"tags\": [\"a\", \"b\"]}\n{\"id\": 2, \"more\": true}\n");
+    let scene =
+        Scene::new(&job(&api, "format = \"csv\"\n"), "in.jsonl", "{\"id\": 1, \"tags\": [\"a\", \"b\"]}\n{\"id\": 2, \"more\": true}\n");
     scene.run(&["run", "job.toml", "in.jsonl", "-o", "out.csv"]).expect(0);
     let output = csv(&scene.read("out.csv"));
     assert_eq!(output[0][..3], ["id", "tags", "more"]);

@@ -12,7 +12,7 @@ fn what_is_wrong_with_a_job_is_said_with_its_place() {
         ("[request]\nurl = \"http://h/\"\n[limits.\"h\"]\nrate = \"0/s\"\n", "job.toml:4:8", "never send"),
         ("[request]\nurl = \"http://h/\"\n[limits.\"h\"]\nrate = \"1/s\"\nin_flight = 0\n", "job.toml:5:13", "from 1"),
         ("[request]\nurl = \"http://h/\"\n[output]\ncolumns = { x = \"$..[\" }\n", "job.toml:4:17", "JSONPath"),
-        ("[request]\nurl = \"http://h/\"\nheaders = { a = \"{{ secret.NOT_SET_ANYWHERE }}\" }\n", "job.toml:3:20", "NOT_SET_ANYWHERE"),
+        ("[request]\nurl = \"http://h/\"\nheaders = { a = \"{{ secret.NOT_SET_ANYWHERE }}\" }\n", "job.toml:3:21", "NOT_SET_ANYWHERE"),
         ("[request]\nurl = \"http://h/\"\n[output]\ncolumns = { id = \"$.id\" }\n", "job.toml:4:13", "also a column of the input"),
     ] {
         let scene = Scene::new(job, "in.csv", "id\n1\n");
@@ -47,7 +47,11 @@ fn a_run_that_cannot_start_says_why() {
 #[test]
 fn a_wrong_key_costs_about_a_hundred_requests() {
     let api = Api::start();
-    let job = format!("[request]\nurl = \"{}\"\nallow = [\"127.0.0.1\"]\n[limits.\"{}\"]\nrate = \"unlimited\"\n", api.url("/status/401"), api.host());
+    let job = format!(
+        "[request]\nurl = \"{}\"\nallow = [\"127.0.0.1\"]\n[limits.\"{}\"]\nrate = \"unlimited\"\n",
+        api.url("/status/401"),
+        api.host()
+    );
     let input: String = std::iter::once("id\n".to_owned()).chain((0..5_000).map(|n| format!("{n}\n"))).collect();
     let scene = Scene::new(&job, "in.csv", input);
     let ran = scene.run(&["run", "job.toml", "in.csv", "-o", "out.csv"]).expect(3);
@@ -55,7 +59,9 @@ fn a_wrong_key_costs_about_a_hundred_requests() {
     assert!(ran.stdout.contains("http_401"), "{}", ran.stdout);
     let output = scene.read("out.csv");
     assert_eq!(crate::support::column(&output, "id"), (0..5_000).map(|n| n.to_string()).collect::<Vec<_>>());
-    assert!(crate::support::column(&output, "error").iter().all(|error| matches!(error.as_str(), "http_401" | "not_processed" | "stopped")));
+    assert!(
+        crate::support::column(&output, "error").iter().all(|error| matches!(error.as_str(), "http_401" | "not_processed" | "stopped"))
+    );
 }
 
 #[test]

@@ -110,10 +110,6 @@ impl Running {
     pub fn wait(mut self) -> Ran {
         Ran::of(self.0.take().unwrap().wait_with_output().unwrap())
     }
-
-    pub fn ended(&mut self) -> bool {
-        self.0.as_mut().unwrap().try_wait().unwrap().is_some()
-    }
 }
 
 impl Drop for Running {

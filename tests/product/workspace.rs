@@ -82,5 +82,8 @@ fn dependencies_run_one_way() {
     assert_eq!(ours["throughline"], BTreeSet::from(["engine", "job", "preprocess", "worker", "postprocess"]));
     let engine = packages.iter().find(|package| package["name"] == "engine").unwrap();
     let foreign = engine["dependencies"].as_array().unwrap().iter().map(|dependency| dependency["name"].as_str().unwrap().to_owned());
-    assert!(foreign.into_iter().all(|name| !name.starts_with("aws") && !name.starts_with("lambda") && name != "reqwest"), "the engine asks its host");
+    assert!(
+        foreign.into_iter().all(|name| !name.starts_with("aws") && !name.starts_with("lambda") && name != "reqwest"),
+        "the engine asks its host"
+    );
 }

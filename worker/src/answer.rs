@@ -64,7 +64,8 @@ impl Sender {
         let run = &*self.run;
         let mut deadline = sent + run.job.request.timeout;
         run.guard.check(&prepared.url).map_err(|denied| Trouble::last(Code::AddressDenied, denied.to_string()))?;
-        let answer = timeout_at(deadline, run.client.execute(request(prepared))).await;
+        let request = request(&run.client, prepared).map_err(fault::of_request)?;
+        let answer = timeout_at(deadline, run.client.execute(request)).await;
         let response = answer.map_err(|_| self.timeout("no answer"))?.map_err(fault::of_request)?;
         let status = response.status();
         if redirect::is_redirect(status) && response.headers().contains_key(LOCATION) {
@@ -152,11 +153,13 @@ impl Trouble {
     }
 }
 
-fn request(prepared: &Prepared) -> reqwest::Request {
-    let mut request = reqwest::Request::new(prepared.method.clone(), prepared.url.clone());
-    request.headers_mut().clone_from(&prepared.headers);
-    *request.body_mut() = prepared.body.clone().map(reqwest::Body::from);
-    request
+fn request(client: &reqwest::Client, prepared: &Prepared) -> Result<reqwest::Request, reqwest::Error> {
+    // The builder turns `user:password@` of the URL into a header; the job's own headers come after it.
+    let request = client.request(prepared.method.clone(), prepared.url.clone()).headers(prepared.headers.clone());
+    match &prepared.body {
+        Some(body) => request.body(body.clone()).build(),
+        None => request.build(),
+    }
 }
 
 /// On one line, and short.

@@ -13,6 +13,7 @@ use job::messages::Pace;
 use job::{Code, Invocation, StepError};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::answer::Sender;
@@ -33,6 +34,7 @@ use crate::tally::Tally;
 /// One call for one batch.
 pub(crate) struct Drive<'a> {
     context: &'a Context,
+    stop: CancellationToken,
     run: Arc<Run>,
     lane: &'a str,
     invocation: Invocation,
@@ -87,14 +89,14 @@ impl Drive<'_> {
             if self.outbox.is_full() {
                 self.flush();
             }
-            self.note_ahead(due.is_none());
+            self.note_ahead();
             if self.is_over(due) {
                 return self.close().await;
             }
             let wake = [due, self.last_call.filter(|_| self.halt.is_none()), self.give_up].into_iter().flatten().min();
             tokio::select! {
                 biased;
-                () = self.context.stop.cancelled(), if !matches!(self.halt, Some(Halt::Interrupt)) => self.interrupt(),
+                () = self.stop.cancelled(), if !matches!(self.halt, Some(Halt::Interrupt)) => self.interrupt(),
                 result = ended(&mut self.flushing) => self.flushed(result?),
                 result = ended(&mut self.noting) => result.map(|()| self.noted())?,
                 _ = ticks.tick() => self.flush(),
@@ -111,7 +113,7 @@ impl Drive<'_> {
 
     /// Sends everything that is due. Says when the next line is.
     fn send_due(&mut self) -> Option<Instant> {
-        while self.in_flight.len() < self.context.settings.in_flight && !self.outbox.is_choked() {
+        while self.in_flight.len() < self.context.settings.in_flight.max(1) && !self.outbox.is_choked() {
             let now = self.wall.now();
             match self.next(now) {
                 Next::Send(line) => self.send(line),
@@ -125,7 +127,7 @@ impl Drive<'_> {
     fn send(&mut self, line: Line) {
         let state = &mut self.lines[line as usize];
         let prepared = state.prepared.take().expect("a line is prepared before its turn");
-        if prepared.hops == 0 {
+        if !std::mem::take(&mut state.mid_redirect) {
             state.tries += 1;
             if state.tries == 1 {
                 self.gate.started();
@@ -150,7 +152,7 @@ impl Drive<'_> {
         }
         let now = Instant::now();
         match due {
-            Some(at) if at > now + self.context.settings.pause_after => {
+            Some(at) if at > now + self.context.settings.pause_after && self.noting.is_none() => {
                 self.halt = Some(Halt::Pause);
                 true
             }
@@ -212,12 +214,12 @@ impl Drive<'_> {
     }
 
     /// Notes the lines that may be sent soon, where that is needed.
-    fn note_ahead(&mut self, idle: bool) {
+    fn note_ahead(&mut self) {
         if self.noting.is_some() || self.halt.is_some() {
             return;
         }
         let Some(notes) = &mut self.notes else { return };
-        let Some((name, body)) = notes.next(&mut self.schedule, &self.lines, idle) else { return };
+        let Some((name, body)) = notes.next(&mut self.schedule, &self.lines) else { return };
         let (run, key) = (self.run.clone(), self.prefix.clone() + &name);
         self.noting = Some(AbortOnDropHandle::new(tokio::spawn(async move { flush::put(&run.objects, &key, Bytes::from(body)).await })));
     }

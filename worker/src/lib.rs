@@ -26,7 +26,7 @@ mod tally;
 mod work;
 
 pub use context::{Context, Dice, Observer, SecretSource, Settings, Silent, SystemDice};
-pub use work::work;
+pub use work::{work, work_until};
 
 /// What the worker calls itself in requests, unless the job sets a `user-agent`.
 pub const USER_AGENT: &str = concat!("throughline/", env!("CARGO_PKG_VERSION"));

@@ -16,6 +16,8 @@ pub(crate) struct LineState {
     pub(crate) key: u32,
     /// Requests sent for it by this call, redirects not counted.
     pub(crate) tries: u32,
+    /// Its next request follows a redirect, and is no new try.
+    pub(crate) mid_redirect: bool,
     pub(crate) past: Past,
     /// Rendered when its turn comes, and kept while it may be sent again.
     pub(crate) prepared: Option<Box<Prepared>>,

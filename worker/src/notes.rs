@@ -10,7 +10,7 @@ use job::{FlushKey, Invocation};
 use crate::line::LineState;
 use crate::schedule::{Line, Schedule};
 
-/// Keys looked at after every event; of more, only when there is time.
+/// Keys looked at after every event; more only when one waits.
 const FEW_KEYS: usize = 64;
 
 /// The notes of one call.
@@ -34,15 +34,15 @@ impl NoteBook {
         Self { invocation, ahead: ahead.clamp(2 * in_flight, 50_000), k: 0, keys: Vec::new() }
     }
 
-    /// The next note, if lines are to be noted. With many keys it is only worth looking when `idle`.
-    pub(crate) fn next(&mut self, schedule: &mut Schedule, lines: &[LineState], idle: bool) -> Option<(String, Vec<u8>)> {
-        if !idle && schedule.keys().len() > FEW_KEYS {
+    /// The next note, if lines are to be noted.
+    pub(crate) fn next(&mut self, schedule: &mut Schedule, lines: &[LineState]) -> Option<(String, Vec<u8>)> {
+        if !schedule.was_hungry() && schedule.keys().len() > FEW_KEYS {
             return None;
         }
         let mut sending = Vec::new();
         for index in 0..schedule.keys().len() {
             let index = u32::try_from(index).expect("as added");
-            let noted = schedule.key_mut(index).to_note(self.ahead);
+            let noted = schedule.key_mut(index).name_ahead(self.ahead);
             if !noted.is_empty() {
                 self.keys.push(index);
                 sending.extend(noted.iter().map(|line| lines[*line as usize].n));

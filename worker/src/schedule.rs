@@ -20,6 +20,8 @@ pub(crate) struct Schedule {
     due: BinaryHeap<Reverse<(Instant, u32)>>,
     /// Lines in the queues.
     waiting: usize,
+    /// A key could send, if its lines were noted.
+    hungry: bool,
 }
 
 /// What to do now.
@@ -97,11 +99,19 @@ impl Schedule {
                     self.put(index, now.instant);
                     return Next::Send(line);
                 }
-                Turn::Later(at) => self.put(index, at),
-                Turn::Never => {}
+                Turn::Later(at) => {
+                    self.hungry |= key.is_hungry();
+                    self.put(index, at);
+                }
+                Turn::Never => self.hungry |= key.is_hungry(),
             }
         }
         Next::Idle
+    }
+
+    /// Whether a key waited for a note since this was last asked.
+    pub(crate) fn was_hungry(&mut self) -> bool {
+        std::mem::take(&mut self.hungry)
     }
 
     /// Changes a key, and looks at it again at once.

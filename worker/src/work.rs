@@ -3,6 +3,7 @@
 use job::job_file::Job;
 use job::messages::{Pace, RunRef, WorkRequest, WorkResponse};
 use job::{ErrorName, StepError};
+use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use crate::batch::{Items, Seen};
@@ -18,12 +19,23 @@ use crate::tally::Tally;
 /// 403, `Batch.TooManyFailures` when more failed than the job tolerates, `Run.Interrupted` after `context.stop`, and what
 /// went wrong with the store or the run folder. Whatever was answered by then has been written, unless the store failed.
 pub async fn work(context: &Context, request: WorkRequest) -> Result<WorkResponse, StepError> {
-    let RunRef { id, job, .. } = &request.run;
-    let span = tracing::info_span!("work", %job, run = %id, lane = %request.lane.name, batch = request.batch.first);
-    call(context, request).instrument(span).await
+    work_until(context, request, context.stop.clone()).await
 }
 
-async fn call(context: &Context, request: WorkRequest) -> Result<WorkResponse, StepError> {
+/// [`work`], for a caller that may want this one call to stop: what was answered is written, as after `context.stop`.
+///
+/// # Errors
+/// As [`work`].
+pub async fn work_until(context: &Context, request: WorkRequest, stop: CancellationToken) -> Result<WorkResponse, StepError> {
+    let RunRef { id, job, .. } = &request.run;
+    let span = tracing::info_span!("work", %job, run = %id, lane = %request.lane.name, batch = request.batch.first);
+    call(context, request, stop).instrument(span).await
+}
+
+async fn call(context: &Context, request: WorkRequest, token: CancellationToken) -> Result<WorkResponse, StepError> {
+    if token.is_cancelled() {
+        return Err(StepError::new(ErrorName::Interrupted, "interrupted before the batch began"));
+    }
     let run = context.runs.get(context, &request.run).await?;
     let lane = request.lane.name.as_str();
     if let Some(reason) = stop::look(&run, lane).await? {
@@ -32,7 +44,7 @@ async fn call(context: &Context, request: WorkRequest) -> Result<WorkResponse, S
     let batch = request.batch;
     let results = run.keys.batch_results(lane, batch.first);
     let (items, seen) = tokio::try_join!(Items::read(&run.objects, run.keys.items(lane), batch), Seen::read(&run.objects, &results))?;
-    let drive = Drive::new(context, run.clone(), &request, items, &seen)?;
+    let drive = Drive::new(context, run.clone(), &request, items, &seen, token)?;
     drop(seen);
     let (end, tally) = drive.run().await?;
     let Tally { ok, failed, .. } = tally;

@@ -2,11 +2,10 @@
 
 use bytes::Bytes;
 use job::StepError;
-use serde::Deserialize;
-use serde::de::IgnoredAny;
 
 use super::lines::{line_at, number};
 use super::records::Spent;
+use super::view::record;
 use crate::run::damaged;
 
 /// Where a record lies. Kept small: a batch of any size is merged by these.
@@ -21,16 +20,6 @@ pub(super) struct Position {
     pub(super) ok: bool,
 }
 
-/// As much of a record as decides whether it wins.
-#[derive(Debug, Clone, Copy, Deserialize)]
-pub(super) struct Head {
-    n: u64,
-    #[serde(default)]
-    pub(super) tries: u32,
-    #[serde(default)]
-    error: Option<IgnoredAny>,
-}
-
 /// Adds the positions of the records in `bytes`, which begin at `offset` of the object; `deep` also reads what decides
 /// between two records of a line, for bytes that will be gone by then.
 pub(super) fn scan(positions: &mut Vec<Position>, bytes: &[u8], offset: u64, object: u32, deep: bool) -> Result<(), StepError> {
@@ -43,17 +32,22 @@ pub(super) fn scan(positions: &mut Vec<Position>, bytes: &[u8], offset: u64, obj
         }
         let bad = || damaged(format!("the record at byte {offset} is damaged"));
         let len = u32::try_from(line.len()).map_err(|_| bad())?;
-        let head = match number(line) {
-            Some(n) if !deep => Head { n, tries: 0, error: None },
-            _ => head(line).ok_or_else(bad)?,
-        };
-        positions.push(Position { n: head.n, offset, len, object, tries: head.tries, ok: head.error.is_none() });
+        let mut position = Position { n: 0, offset, len, object, tries: 0, ok: false };
+        match number(line) {
+            Some(n) if !deep => position.n = n,
+            _ => position.read(line).map_err(|_| bad())?,
+        }
+        positions.push(position);
     }
     Ok(())
 }
 
-fn head(line: &[u8]) -> Option<Head> {
-    serde_json::from_slice(line).ok()
+impl Position {
+    fn read(&mut self, line: &[u8]) -> Result<(), serde_json::Error> {
+        let record = record(line)?;
+        (self.n, self.tries, self.ok) = (record.n, record.tries, record.error.is_none());
+        Ok(())
+    }
 }
 
 /// Leaves one position a line, sorted: the first success in key order, or else the last failure. Positions must come in
@@ -89,8 +83,6 @@ pub(super) fn choose(positions: &mut Vec<Position>, bodies: &[Bytes], current: &
 fn complete(position: &mut Position, bodies: &[Bytes]) -> Result<(), StepError> {
     let Some(body) = bodies.get(position.object as usize) else { return Ok(()) };
     let start = usize::try_from(position.offset).expect("it lies in memory");
-    let head = head(&body[start..start + position.len as usize])
-        .ok_or_else(|| damaged(format!("the record of line {} at byte {start} is damaged", position.n)))?;
-    (position.tries, position.ok) = (head.tries, head.error.is_none());
-    Ok(())
+    let line = &body[start..start + position.len as usize];
+    position.read(line).map_err(|error| damaged(format!("the record of line {} is damaged: {error}", position.n)))
 }

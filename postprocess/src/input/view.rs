@@ -20,6 +20,7 @@ pub(crate) struct ItemView<'a> {
 /// A record, as far as rows and counts need it.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct RecordView<'a> {
+    pub(crate) n: u64,
     pub(crate) t: u64,
     pub(crate) ms: u32,
     pub(crate) tries: u32,
@@ -44,7 +45,7 @@ pub(crate) fn record(line: &[u8]) -> Result<RecordView<'_>, serde_json::Error> {
         return Ok(view);
     }
     Record::parse(line)?;
-    Err(serde::de::Error::custom("it has members of another type"))
+    Err(serde::de::Error::custom("it is not as a worker writes it"))
 }
 
 fn item_of(line: &str, n: u64) -> Option<ItemView<'_>> {
@@ -64,11 +65,12 @@ fn item_of(line: &str, n: u64) -> Option<ItemView<'_>> {
 }
 
 fn record_of(line: &str) -> Option<RecordView<'_>> {
-    let mut view = RecordView::default();
+    let (mut view, mut n) = (RecordView::default(), None);
     let mut members = members(line);
     for (key, (start, end)) in members.by_ref() {
         let value = &line[start..end];
         match key {
+            "n" => n = Some(value.parse().ok()?),
             "t" => view.t = value.parse().ok()?,
             "ms" => view.ms = value.parse().ok()?,
             "tries" => view.tries = value.parse().ok()?,
@@ -78,6 +80,7 @@ fn record_of(line: &str) -> Option<RecordView<'_>> {
             _ => {}
         }
     }
+    view.n = n?;
     members.ended_well().then_some(view)
 }
 
@@ -101,7 +104,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn an_item_says_what_it_says_to_serde(n: u64, at: u64, fields: Option<Vec<String>>, (error, detail, raw): Texts) {
+        fn an_item_says_what_it_says_to_serde(n: u64, at: u64, fields: Option<Vec<String>>, texts: Texts) {
+            let (error, detail, raw) = texts;
             let fields = fields.map(|fields| to_raw_value(&fields).unwrap());
             let cow = |text: &Option<String>| text.clone().map(Cow::Owned);
             let (key, error, detail, raw) = (cow(&detail), cow(&error), cow(&detail), cow(&raw));
@@ -113,9 +117,9 @@ mod tests {
 
         #[test]
         fn a_record_says_what_it_says_to_serde(
-            (n, t, ms, tries, status): (u64, u64, u32, u32, u16),
+            (n, t, ms, tries, status) in any::<(u64, u64, u32, u32, u16)>(),
             values in prop::option::of(prop::collection::vec(any::<(String, i32)>(), 0..4)),
-            (error, detail, _): Texts,
+            (error, detail, _) in any::<Texts>(),
         ) {
             let raws: Option<Vec<Box<RawValue>>> = values.map(|values| values.iter().map(|value| to_raw_value(value).unwrap()).collect());
             let cow = |text: &Option<String>| text.clone().map(Cow::Owned);
@@ -124,7 +128,7 @@ mod tests {
             let line = serde_json::to_string(&whole).unwrap();
             let array = whole.v.as_ref().map(|values| serde_json::to_string(values).unwrap());
             let (error, detail) = (whole.error, whole.detail);
-            prop_assert_eq!(record_of(&line), Some(RecordView { t, ms, tries, v: array.as_deref(), error, detail }));
+            prop_assert_eq!(record_of(&line), Some(RecordView { n, t, ms, tries, v: array.as_deref(), error, detail }));
         }
 
         #[test]

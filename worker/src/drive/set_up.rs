@@ -8,6 +8,7 @@ use job::messages::{KeyPace, WorkRequest};
 use job::{Code, Invocation, StepError};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::Drive;
 use crate::answer::Sender;
@@ -26,7 +27,14 @@ use crate::tally::Tally;
 
 impl<'a> Drive<'a> {
     /// Sorts the batch's lines: those with an outcome are counted, those that cannot be sent fail, the rest is queued.
-    pub(crate) fn new(context: &'a Context, run: Arc<Run>, request: &'a WorkRequest, items: Items, seen: &Seen) -> Result<Self, StepError> {
+    pub(crate) fn new(
+        context: &'a Context,
+        run: Arc<Run>,
+        request: &'a WorkRequest,
+        items: Items,
+        seen: &Seen,
+        stop: CancellationToken,
+    ) -> Result<Self, StepError> {
         let wall = Wall::start();
         let now = wall.now();
         let lane = request.lane.name.as_str();
@@ -52,7 +60,7 @@ impl<'a> Drive<'a> {
                     let key = keys.index(lane_limit.provider.or(item.key.as_deref()).unwrap_or_default(), &mut schedule, now);
                     let past = Past { burnt: tries.get(&item.n).copied().unwrap_or(0), ..Past::default() };
                     let index = u32::try_from(lines.len()).expect("a batch is smaller than 4 GiB");
-                    lines.push(LineState { n: item.n, fields, key, tries: 0, past, prepared: None, last: None });
+                    lines.push(LineState { n: item.n, fields, key, tries: 0, mid_redirect: false, past, prepared: None, last: None });
                     schedule.push(key, index, now.instant);
                 }
                 (_, Some(error)) => {
@@ -75,6 +83,7 @@ impl<'a> Drive<'a> {
             sender: Arc::new(Sender { run: run.clone(), budget: context.budget.clone(), wall }),
             prefix: run.keys.batch_results(lane, request.batch.first),
             context,
+            stop,
             run,
             lane,
             invocation,

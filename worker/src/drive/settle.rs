@@ -66,7 +66,9 @@ impl Drive<'_> {
             }
             Reply::Hop(next) => {
                 self.back(line, Health::Up, None, now);
-                self.lines[line as usize].prepared = Some(next);
+                let state = &mut self.lines[line as usize];
+                state.prepared = Some(next);
+                state.mid_redirect = true;
                 match self.schedule.key(key).dead().cloned() {
                     Some(death) => self.give_up(line, &death, 0, now),
                     None => self.schedule.push_hop(key, line, now.instant),
@@ -106,15 +108,16 @@ impl Drive<'_> {
             // The key itself is held back for those that slow it down.
             delay = if nature == Nature::Throttled { Duration::ZERO } else { delay.max(wait.min(max_wait)) };
         }
-        let state = &mut self.lines[line as usize];
         let again = again(nature, past, repeatable, &self.run.job.retry);
-        match self.schedule.key(key).dead().cloned() {
-            Some(death) if again || nature == Nature::Throttled => {
+        let death = self.schedule.key(key).dead().cloned();
+        let state = &mut self.lines[line as usize];
+        match (death, prepared) {
+            (Some(death), _) if again || nature == Nature::Throttled => {
                 state.last = Some(Box::new(failure));
                 self.give_up(line, &death, millis, now);
             }
-            None if again && prepared.is_some() => {
-                state.prepared = prepared;
+            (None, Some(prepared)) if again => {
+                state.prepared = Some(prepared);
                 state.last = Some(Box::new(failure));
                 self.schedule.push_retry(key, line, now.instant + delay, now.instant);
             }
@@ -161,6 +164,9 @@ impl Drive<'_> {
 
     /// Fails all lines of a key that were not answered, without a request.
     fn kill(&mut self, key: u32, death: Death, now: Now) {
+        if self.schedule.key(key).dead().is_some() {
+            return;
+        }
         tracing::warn!(key = self.schedule.key(key).name, code = %death.code, "given up: {}", self.run.mask.text(&death.detail));
         for line in self.schedule.drain(key) {
             self.give_up(line, &death, 0, now);

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::Now;
 use crate::outcome::Nature;
 
-/// Failures in a row that open it, at the least.
+/// Lines that failed in a row before it opens, at the least: the few lines of a small host fail by their own attempts.
 const LEAST: u32 = 10;
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
@@ -15,7 +15,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// Closed while answers come; open after many failures in a row, and then one probe at a time.
 #[derive(Debug)]
 pub(crate) struct Breaker {
-    /// Failures in a row that open it.
+    /// Lines that failed in a row before it opens.
     threshold: u32,
     streak: u32,
     state: State,
@@ -39,10 +39,10 @@ enum State {
 pub(crate) enum Health {
     /// It answered, whatever the answer.
     Up,
-    /// There was no connection.
-    Unreached,
-    /// A timeout, a reset, a 5xx. From a line that has failed before this is no news: the line may be to blame.
+    /// No connection, a timeout, a reset, a 5xx. From a line that has failed before this is no news: it may be to blame.
     Ailing { news: bool },
+    /// Nothing: it was not asked.
+    Unknown,
 }
 
 /// Whether a request may go out.
@@ -93,11 +93,15 @@ impl Breaker {
                 None
             }
             (_, State::Closed) => {
-                self.streak += u32::from(health != Health::Ailing { news: false });
+                self.streak += u32::from(health == Health::Ailing { news: true });
                 (self.streak >= self.threshold).then(|| {
                     self.down_since = now.millis;
                     self.open(now.instant)
                 })
+            }
+            (Health::Unknown, State::Probing(probe)) if probe == line => {
+                self.state = State::Open { until: now.instant };
+                None
             }
             (_, State::Probing(probe)) if probe == line => {
                 self.pause = (self.pause * 2).min(LONGEST_PAUSE);
@@ -122,10 +126,10 @@ impl Health {
     /// What an attempt that failed this way says; `news`: the line has not failed before.
     pub(crate) fn of(nature: Nature, code: job::Code, news: bool) -> Self {
         match (nature, code) {
-            (Nature::Unreached, _) => Self::Unreached,
+            (_, job::Code::AddressDenied | job::Code::Url) => Self::Unknown,
             // 408 and 425 come from a server that is up.
             (Nature::Doubtful, job::Code::Http(status)) if status < 500 => Self::Up,
-            (Nature::Doubtful, _) => Self::Ailing { news },
+            (Nature::Doubtful | Nature::Unreached, _) => Self::Ailing { news },
             (Nature::Final | Nature::Throttled, _) => Self::Up,
         }
     }
@@ -134,6 +138,8 @@ impl Health {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const DOWN: Health = Health::Ailing { news: true };
 
     fn at(start: Instant, millis: u64) -> Now {
         Now { instant: start + Duration::from_millis(millis), millis: 1_000_000 + millis }
@@ -144,16 +150,16 @@ mod tests {
         let start = Instant::now();
         let mut breaker = Breaker::new(4);
         for n in 0..9 {
-            assert_eq!(breaker.ended(n, Health::Unreached, at(start, 0)), None);
+            assert_eq!(breaker.ended(n, DOWN, at(start, 0)), None);
         }
-        assert_eq!(breaker.ended(9, Health::Ailing { news: true }, at(start, 0)), Some(FIRST_PAUSE));
+        assert_eq!(breaker.ended(9, DOWN, at(start, 0)), Some(FIRST_PAUSE));
         assert_eq!(breaker.down_since(), 1_000_000);
-        assert_eq!(breaker.ended(10, Health::Unreached, at(start, 5)), None, "it was under way");
+        assert_eq!(breaker.ended(10, DOWN, at(start, 5)), None, "it was under way");
         assert_eq!(breaker.leave(at(start, 999).instant), Leave::Later(at(start, 1000).instant));
         assert_eq!(breaker.leave(at(start, 1000).instant), Leave::Probe);
         breaker.sent(11);
         assert_eq!(breaker.leave(at(start, 1001).instant), Leave::Probing);
-        assert_eq!(breaker.ended(11, Health::Unreached, at(start, 1010)), Some(FIRST_PAUSE * 2));
+        assert_eq!(breaker.ended(11, DOWN, at(start, 1010)), Some(FIRST_PAUSE * 2));
         assert_eq!(breaker.leave(at(start, 3009).instant), Leave::Later(at(start, 3010).instant));
         breaker.sent(12);
         assert_eq!(breaker.ended(12, Health::Up, at(start, 3020)), None);
@@ -167,7 +173,7 @@ mod tests {
         let mut longest = Duration::ZERO;
         for n in 0..40 {
             breaker.sent(n);
-            longest = longest.max(breaker.ended(n, Health::Unreached, at(start, 0)).unwrap_or_default());
+            longest = longest.max(breaker.ended(n, DOWN, at(start, 0)).unwrap_or_default());
         }
         assert_eq!(longest, LONGEST_PAUSE);
     }

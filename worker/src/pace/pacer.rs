@@ -10,8 +10,10 @@ use governor::{Quota, RateLimiter};
 use job::job_file::Rate;
 use tokio::time::Instant;
 
-/// The cells of ten milliseconds may go at once: tokio's timer is no finer than one.
+/// The cells of ten milliseconds may go at once: tokio's timer is no finer than one, and late by up to two.
 const BURST_SECONDS: f64 = 0.01;
+/// From here on two cells may go at once: that is no more than two per cent of a second's.
+const PAIRS: f64 = 50.0;
 /// What a request to slow down leaves of the rate.
 const DECREASE: f64 = 0.5;
 /// What a second without one gives back.
@@ -36,7 +38,8 @@ pub(crate) enum Start {
 pub(crate) struct Pacer {
     /// Requests a second; while an unlimited key is slowed down, what it reached before.
     rate: Option<f64>,
-    unlimited: bool,
+    /// What an unlimited key is taken to reach at the least.
+    reach: Option<f64>,
     /// Share of the rate in use.
     factor: f64,
     limiter: Option<Box<Limiter>>,
@@ -47,13 +50,13 @@ pub(crate) struct Pacer {
 }
 
 impl Pacer {
-    /// `reach` is what an unlimited key is taken to reach when it begins slowed down, requests a second.
-    pub(crate) fn new(rate: Rate, factor: f64, start: Start, reach: u32, now: Instant) -> Self {
+    /// `in_flight`: what an unlimited key is taken to reach at the least, requests a second.
+    pub(crate) fn new(rate: Rate, factor: f64, start: Start, in_flight: u32, now: Instant) -> Self {
         let factor = if factor.is_finite() { factor.clamp(LEAST, 1.0) } else { 1.0 };
-        let unlimited = rate.per_second().is_none();
-        let reach = || (factor < 1.0).then_some(f64::from(reach));
-        let rate = rate.per_second().or_else(reach);
-        let mut pacer = Self { rate, unlimited, factor, limiter: None, changed: now, slowed: None, free_by: now, recent: Recent::new(now) };
+        let reach = rate.per_second().is_none().then_some(f64::from(in_flight));
+        let rate = rate.per_second().or(reach.filter(|_| factor < 1.0));
+        let recent = Recent::new(now);
+        let mut pacer = Self { rate, reach, factor, limiter: None, changed: now, slowed: None, free_by: now, recent };
         pacer.rebuild(start, now);
         pacer
     }
@@ -82,7 +85,7 @@ impl Pacer {
         if self.slowed.is_some_and(soon) {
             return;
         }
-        self.rate.get_or_insert_with(|| self.recent.per_second());
+        self.rate.get_or_insert_with(|| self.recent.per_second().max(self.reach.unwrap_or(0.0)));
         self.slowed = Some(now);
         self.changed = now;
         self.factor = (self.factor * DECREASE).max(LEAST);
@@ -101,7 +104,7 @@ impl Pacer {
         }
         self.changed = now;
         self.factor = (self.factor + INCREASE).min(1.0);
-        if self.unlimited && self.factor >= 1.0 {
+        if self.reach.is_some() && self.factor >= 1.0 {
             self.rate = None;
             self.limiter = None;
             self.recent = Recent::new(now);
@@ -121,14 +124,15 @@ impl Pacer {
     }
 }
 
-/// Rounded up to the next nanosecond, so that the rate is never above what was asked for.
+/// In whole nanoseconds, rounded up: the rate is never above what was asked for.
 fn period(rate: f64) -> Duration {
-    Duration::try_from_secs_f64(1.0 / rate).unwrap_or(LONGEST).min(LONGEST) + Duration::from_nanos(1)
+    Duration::try_from_secs_f64((1e9 / rate).ceil() / 1e9).unwrap_or(LONGEST).clamp(Duration::from_nanos(1), LONGEST)
 }
 
 fn limiter(rate: f64, start: Start, now: Instant) -> Box<Limiter> {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to 1..=1000")]
-    let burst = NonZeroU32::MIN.saturating_add((rate * BURST_SECONDS).floor().clamp(1.0, 1000.0) as u32 - 1);
+    let burst = (rate * BURST_SECONDS).floor().clamp(if rate >= PAIRS { 2.0 } else { 1.0 }, 1000.0) as u32;
+    let burst = NonZeroU32::new(burst).expect("at least 1");
     let quota = Quota::with_period(period(rate)).expect("a period above zero").allow_burst(burst);
     let limiter = RateLimiter::direct_with_clock(quota, TokioClock { start: now });
     // A new limiter is full.

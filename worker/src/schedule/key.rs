@@ -181,9 +181,14 @@ impl Key {
         self.in_flight -= 1;
     }
 
+    #[cfg(test)]
+    pub(super) fn is_busy(&self) -> bool {
+        self.in_flight > 0
+    }
+
     /// What an attempt said about the provider. `Some`: it is down and left alone for so long.
     pub(crate) fn ended(&mut self, line: Line, health: Health, failure: Option<(Code, &str)>, now: Now) -> Option<Duration> {
-        if let (Health::Unreached | Health::Ailing { .. }, Some((code, detail))) = (health, failure) {
+        if let (Health::Ailing { .. }, Some((code, detail))) = (health, failure) {
             self.ill = Some((code, detail.to_owned()));
         }
         self.breaker.ended(line, health, now)
@@ -241,8 +246,13 @@ impl Key {
         self.due.unwrap_or(now).max(held)
     }
 
+    /// Whether it has lines that no note names.
+    pub(super) fn is_hungry(&self) -> bool {
+        self.noted == Some(0) && self.noting == 0 && !self.fresh.is_empty()
+    }
+
     /// Lines that a note should name now so that `ahead` are noted; none while enough are.
-    pub(crate) fn to_note(&mut self, ahead: usize) -> Vec<Line> {
+    pub(crate) fn name_ahead(&mut self, ahead: usize) -> Vec<Line> {
         let Some(noted) = self.noted else { return Vec::new() };
         let named = noted + self.noting;
         if self.noting > 0 || noted * 2 > ahead || named >= self.fresh.len() {

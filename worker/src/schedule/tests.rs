@@ -1,1 +1,231 @@
+//! Pacing on a clock that only moves when nothing is left to do: hours pass in moments.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use job::job_file::{Limit, Rate};
+use job::messages::KeyPace;
+use tokio::time::{Instant, sleep_until};
+
+use super::*;
+use crate::outcome::Nature;
+use crate::pace::{Health, Start, Wall};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn limit(rate: f64, in_flight: u32) -> KeyLimit {
+    KeyLimit { rate: Rate::PerSecond(rate), in_flight, factor: 1.0, start: Start::Empty, hold: None, down_since: 0 }
+}
+
+/// A schedule whose requests are answered at once.
+struct Bench {
+    wall: Wall,
+    schedule: Schedule,
+    sent: Vec<(Instant, u32, Line)>,
+}
+
+impl Bench {
+    fn new(keys: &[(KeyLimit, u32)]) -> Self {
+        let wall = Wall::start();
+        let now = wall.now();
+        let mut schedule = Schedule::default();
+        let mut line = 0;
+        for (n, (limit, lines)) in keys.iter().enumerate() {
+            let index = schedule.add(Key::new(format!("k{n}"), *limit, false, now));
+            for _ in 0..*lines {
+                schedule.push(index, line, now.instant);
+                line += 1;
+            }
+        }
+        Self { wall, schedule, sent: Vec::new() }
+    }
+
+    /// Sends for so long; `answer` says what becomes of each request.
+    async fn run(&mut self, length: Duration, mut answer: impl FnMut(&mut Schedule, u32, Line, Now)) {
+        let end = Instant::now() + length;
+        loop {
+            let now = self.wall.now();
+            match self.schedule.next(now, true, &mut |_| true) {
+                Next::Send(line) => {
+                    let keys = self.schedule.keys();
+                    let key = (0..keys.len()).find(|key| keys[*key].is_busy()).expect("one is");
+                    let key = u32::try_from(key).expect("few keys");
+                    self.sent.push((now.instant, key, line));
+                    self.schedule.change(key, now.instant, |key| key.returned());
+                    answer(&mut self.schedule, key, line, now);
+                }
+                Next::At(at) if at < end => sleep_until(at).await,
+                Next::At(_) | Next::Idle => return,
+            }
+        }
+    }
+
+    fn of(&self, key: u32) -> Vec<Instant> {
+        self.sent.iter().filter(|(_, other, _)| *other == key).map(|(at, _, _)| *at).collect()
+    }
+}
+
+fn ignore(_: &mut Schedule, _: u32, _: Line, _: Now) {}
+
+/// The most requests in any window of this length.
+fn busiest(sent: &[Instant], window: Duration) -> usize {
+    let mut first = 0;
+    let count = |(last, at): (usize, &Instant)| {
+        while sent[first] + window <= *at {
+            first += 1;
+        }
+        last + 1 - first
+    };
+    sent.iter().enumerate().map(count).max().unwrap_or(0)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rate_is_used_and_kept() {
+    for (rate, minutes) in [(2.0, 60), (10.0, 30), (37.5, 10), (50.0, 10), (100.0, 5), (200.0, 5), (1000.0, 2)] {
+        let seconds = minutes * 60;
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small")]
+        let lines = (rate * f64::from(seconds)) as u32 * 2;
+        let mut bench = Bench::new(&[(limit(rate, 100), lines)]);
+        bench.run(SECOND * seconds, ignore).await;
+        let sent = bench.of(0);
+        #[expect(clippy::cast_precision_loss, reason = "small")]
+        let (used, most) = (sent.len() as f64 / f64::from(seconds) / rate, busiest(&sent, SECOND) as f64);
+        assert!((0.97..=1.0).contains(&used), "{used} of {rate}/s");
+        assert!(most <= (rate * 1.02).max(rate.ceil()), "{most} in one second at {rate}/s");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_an_hour_for_days() {
+    let mut bench = Bench::new(&[(limit(2.0 / 3600.0, 1), 1000)]);
+    bench.run(SECOND * 3600 * 72, ignore).await;
+    let sent = bench.of(0);
+    assert!((142..=144).contains(&sent.len()), "{}", sent.len());
+    assert_eq!(busiest(&sent, SECOND * 3600), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn retries_count() {
+    let mut bench = Bench::new(&[(limit(100.0, 10), 1000)]);
+    bench
+        .run(SECOND * 60, |schedule, key, line, now| {
+            schedule.push_retry(key, line, now.instant + Duration::from_millis(u64::from(line) % 700), now.instant);
+        })
+        .await;
+    assert!(busiest(&bench.of(0), SECOND) <= 102);
+    assert!(bench.sent.len() > 5800);
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_wait_only_for_themselves() {
+    let held = KeyLimit { hold: Some(Instant::now() + SECOND * 500), start: Start::Waited, ..limit(10.0, 4) };
+    let mut bench = Bench::new(&[(held, 100), (limit(10.0, 4), 100), (limit(50.0, 4), 100)]);
+    let start = Instant::now();
+    bench.run(SECOND * 600, ignore).await;
+    assert!(bench.of(0)[0] >= start + SECOND * 500);
+    assert!(*bench.of(1).last().expect("sent") < start + SECOND * 11);
+    assert!(*bench.of(2).last().expect("sent") < start + SECOND * 3);
+    assert_eq!(bench.sent.len(), 300);
+    assert!(busiest(&bench.of(0), SECOND) <= 10, "no burst after the wait");
+}
+
+#[tokio::test(start_paused = true)]
+async fn throttles_slow_down_and_never_speed_up() {
+    let mut bench = Bench::new(&[(limit(100.0, 10), 100_000)]);
+    let start = Instant::now();
+    let mut throttle = |schedule: &mut Schedule, key: u32, _: Line, now: Now| {
+        let early = now.instant < start + SECOND * 5;
+        if early {
+            schedule.change(key, now.instant, |key| key.slow(now.instant, now.instant));
+        }
+    };
+    bench.run(SECOND * 60, &mut throttle).await;
+    let sent = bench.of(0);
+    let within = |from: u32, to: u32| sent.iter().filter(|at| (start + SECOND * from..start + SECOND * to).contains(at)).count();
+    assert!(within(0, 5) < 150, "{}", within(0, 5));
+    assert!(within(6, 7) < 30, "slow at first: {}", within(6, 7));
+    assert!((95..=100).contains(&within(50, 51)), "{}", within(50, 51));
+    assert!(busiest(&sent, SECOND) <= 101);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unlimited_key_finds_a_pace() {
+    let unlimited = KeyLimit { rate: Rate::Unlimited, ..limit(1.0, 20) };
+    let mut bench = Bench::new(&[(unlimited, 3000)]);
+    let start = Instant::now();
+    let mut slowed = false;
+    bench
+        .run(SECOND * 2, |schedule, key, _, now| {
+            if !std::mem::replace(&mut slowed, true) {
+                schedule.change(key, now.instant, |key| key.slow(now.instant, now.instant));
+            }
+        })
+        .await;
+    let first_second = bench.of(0).iter().filter(|at| **at < start + SECOND).count();
+    assert!((5..=20).contains(&first_second), "{first_second}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_pace_is_handed_over() {
+    let wall = Wall::start();
+    let now = wall.now();
+    let mut schedule = Schedule::default();
+    for n in 0..2000_u32 {
+        let hold = Some(now.instant + SECOND * (n + 100));
+        let index = schedule.add(Key::new(format!("k{n}"), KeyLimit { hold, ..limit(5.0, 4) }, false, now));
+        schedule.push(index, n, now.instant);
+    }
+    let Next::At(at) = schedule.next(now, true, &mut |_| true) else { panic!("all wait") };
+    assert_eq!(at, now.instant + SECOND * 100);
+    let (pace, earliest) = schedule.pace(now);
+    assert_eq!(earliest, Some(now.instant + SECOND * 100));
+    assert_eq!(pace.len(), 1501);
+    assert_eq!(pace["k7"].not_before, now.millis + 107_000);
+    assert_eq!(pace["*"].not_before, now.millis + 2_099_000, "the others wait for the last");
+    assert!(serde_json::to_string(&pace).expect("plain").len() < 200_000);
+    let limit = Limit::new(Rate::PerSecond(5.0), None);
+    let restored = KeyLimit::new(&limit, &pace, "k1999", now);
+    assert_eq!((restored.hold, restored.start), (Some(now.instant + SECOND * 2099), Start::Waited));
+    let fresh = KeyLimit::new(&limit, &BTreeMap::new(), "k1999", now);
+    assert_eq!((fresh.hold, fresh.start), (None, Start::Empty));
+}
+
+#[tokio::test(start_paused = true)]
+async fn pauses_do_not_add_up_to_more_than_the_rate() {
+    // A slow key, sent one line a call, paused and resumed as the state machine does.
+    let (rate, mut sent, mut pace) = (1.0 / 30.0, Vec::new(), BTreeMap::new());
+    let start = Instant::now();
+    for _ in 0..200 {
+        let now = Wall::start().now();
+        let limit = KeyLimit::new(&Limit::new(Rate::PerSecond(rate), None), &pace, "k0", now);
+        let mut bench = Bench::new(&[(limit, 10)]);
+        bench.run(SECOND, ignore).await;
+        sent.extend(bench.of(0));
+        // The wall clock does not move with the test's: hand over in terms of this call.
+        let (next, earliest) = bench.schedule.pace(bench.wall.now());
+        sleep_until(earliest.expect("lines are left")).await;
+        let resumed = Wall::start().now().millis;
+        pace = next.into_iter().map(|(key, pace)| (key, KeyPace { not_before: resumed, ..pace })).collect();
+    }
+    assert!(sent.len() > 195, "{}", sent.len());
+    let fair = (Instant::now() - start).as_secs_f64() * rate;
+    #[expect(clippy::cast_precision_loss, reason = "small")]
+    let used = sent.len() as f64 / fair;
+    assert!((0.97..=1.001).contains(&used), "{used}");
+    assert_eq!(busiest(&sent, SECOND * 30), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_is_rather_a_new_line() {
+    let mut bench = Bench::new(&[(KeyLimit { rate: Rate::Unlimited, ..limit(1.0, 1) }, 12)]);
+    bench
+        .run(SECOND * 4, |schedule, key, line, now| {
+            let health = Health::of(Nature::Unreached, job::Code::Connect, true);
+            schedule.change(key, now.instant, |key| key.ended(line, health, None, now));
+            schedule.push_retry(key, line, now.instant, now.instant);
+        })
+        .await;
+    let lines: Vec<_> = bench.sent.iter().map(|(_, _, line)| *line).collect();
+    assert_eq!(lines.len(), 12, "ten to find out, then one after a second, one after two more: {lines:?}");
+    assert_eq!(&lines[10..], [1, 2], "{lines:?}");
+}

@@ -1,5 +1,7 @@
 //! Lines that succeed: every line once, with what the columns ask for.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use serde_json::json;
 
 use crate::server::{Server, answer, with};
@@ -94,4 +96,51 @@ async fn large_answers_share_a_small_budget() {
     let mut setup = Setup::numbered(&job(&server.url("/"), "[output]\ncolumns = { s = \"status\" }"), 60);
     setup.settings.response_budget = 64 << 10;
     assert!(setup.build().await.done().await.iter().all(|line| line.error() == "ok"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_more_in_flight_than_the_limit() {
+    let gate = std::sync::Arc::new(tokio::sync::Semaphore::new(0));
+    let held = gate.clone();
+    let (most, now) = (std::sync::Arc::<AtomicUsize>::default(), std::sync::Arc::<AtomicUsize>::default());
+    let (peak, current) = (most.clone(), now.clone());
+    let app = axum::Router::new().fallback(move || {
+        let (held, peak, current) = (held.clone(), peak.clone(), current.clone());
+        async move {
+            peak.fetch_max(current.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            held.acquire().await.unwrap().forget();
+            current.fetch_sub(1, Ordering::SeqCst);
+            "done"
+        }
+    });
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+    let world = Setup::numbered(&job(&url, ""), 200).build().await;
+    let release = async {
+        // All sixteen are there before the first is answered; no more come until one is.
+        while now.load(Ordering::SeqCst) < 16 {
+            tokio::task::yield_now().await;
+        }
+        gate.add_permits(200);
+    };
+    let (lines, ()) = tokio::join!(world.done(), release);
+    assert_eq!((lines.len(), most.load(Ordering::SeqCst)), (200, 16));
+}
+
+#[tokio::test]
+async fn credentials_in_the_url_are_a_header() {
+    let server = Server::start(|_, _| answer(200, "")).await;
+    let job = "[request]\nurl = \"{{ line }}\"\nallow = [\"127.0.0.1\"]";
+    let world = Setup::lines(job, &[&format!("http://me:p%40ss@{}/x", server.address)]).build().await;
+    world.done().await;
+    assert_eq!(server.seen()[0].header("authorization"), Some("Basic bWU6cEBzcw=="));
+    assert_eq!(server.seen()[0].uri, "/x");
+}
+
+#[tokio::test]
+async fn bytes_that_are_no_text_do_no_harm() {
+    let server = Server::start(|_, _| axum::response::Response::new(axum::body::Body::from(&b"a\xffb\0"[..]))).await;
+    let world = Setup::lines(&job(&server.url("/"), ""), &["x"]).build().await;
+    assert_eq!(world.done().await[0].values, [json!("a\u{fffd}b\0")]);
 }

@@ -1,12 +1,14 @@
 //! Requests that must not be repeated are noted before they are sent.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use job::messages::WorkResponse;
 use job::record::Notes;
 use job::{ErrorName, FlushKey, Invocation};
 
-use crate::server::{Server, answer, with};
+use crate::server::{Raw, Server, answer, raw, with};
 use crate::world::{Setup, World, codes};
 
 fn job(server: &Server, more: &str) -> String {
@@ -41,7 +43,7 @@ async fn every_line_is_noted_before_it_is_sent() {
 async fn nothing_is_sent_without_a_durable_note() {
     let server = Server::start(|_, _| answer(200, "")).await;
     let world = Setup::numbered(&job(&server, ""), 10).build().await;
-    world.faults.0.store(1000, std::sync::atomic::Ordering::SeqCst);
+    world.faults.0.store(1000, Ordering::SeqCst);
     assert_eq!(world.work().await.unwrap_err().name, ErrorName::StorageUnavailable);
     assert_eq!(server.count(), 0);
 }
@@ -87,4 +89,64 @@ async fn a_pause_takes_back_what_was_not_sent() {
     world.request.pace.keys.clear();
     world.paused().await;
     assert_eq!(world.records().await.len(), 3);
+}
+
+#[tokio::test]
+async fn many_hosts_are_noted_too() {
+    let server = Server::start(|_, _| answer(200, "")).await;
+    let items = (0..600).map(|n| format!(r#""key":"host{}","v":["{n}"]"#, n % 200)).collect();
+    let world = Setup::items(&job(&server, ""), items).build().await;
+    assert_eq!(world.done().await.len(), 600);
+    assert_eq!(notes(&world).await, ((1..=600).collect(), BTreeSet::new()));
+}
+
+#[tokio::test]
+async fn a_request_that_was_given_up_is_not_sent_again() {
+    let address = raw(Raw::Stall(b"HTTP/1.1 ".to_vec())).await;
+    let job = format!(
+        "[request]\nmethod = \"POST\"\nurl = \"http://{address}/\"\nallow = [\"127.0.0.1\"]\n[limits.default]\nrate = \"unlimited\"\nin_flight = 2"
+    );
+    let mut setup = Setup::numbered(&job, 5);
+    setup.settings.grace = std::time::Duration::ZERO;
+    let mut world = setup.build().await;
+    let (sent, watcher) = watch();
+    world.context.observer = Arc::new(watcher);
+    let interrupt = async {
+        while sent.load(Ordering::SeqCst) < 2 {
+            tokio::task::yield_now().await;
+        }
+        world.context.stop.cancel();
+    };
+    let (result, ()) = tokio::join!(world.work(), interrupt);
+    assert_eq!(result.unwrap_err().name, ErrorName::Interrupted);
+    assert_eq!(notes(&world).await.1, BTreeSet::from([3, 4, 5]));
+
+    world.context.stop = tokio_util::sync::CancellationToken::new();
+    let (request, run) = (world.request.clone(), world.context.stop.clone());
+    let stop = async {
+        // The two are failures at once; the rest goes out and hangs again.
+        while sent.load(Ordering::SeqCst) < 4 {
+            tokio::task::yield_now().await;
+        }
+        run.cancel();
+    };
+    let (result, ()) = tokio::join!(worker::work(&world.context, request), stop);
+    assert_eq!(result.unwrap_err().name, ErrorName::Interrupted);
+    let lines = world.records().await;
+    assert_eq!(codes(&lines), ["outcome_unknown"; 2]);
+    assert_eq!((lines[0].n, lines[1].n), (1, 2));
+}
+
+fn watch() -> (Arc<AtomicUsize>, Watcher) {
+    let sent = Arc::<AtomicUsize>::default();
+    (sent.clone(), Watcher(sent))
+}
+
+struct Watcher(Arc<AtomicUsize>);
+
+impl worker::Observer for Watcher {
+    fn sent(&self, lane: &str) {
+        assert_eq!(lane, "lane");
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
 }

@@ -12,6 +12,15 @@ fn job(url: &str, limits: &str) -> String {
     format!("[request]\nurl = \"{url}\"\nallow = [\"127.0.0.1\"]\n[limits.default]\n{limits}")
 }
 
+/// Every backoff is as long as the last.
+struct Same(u64);
+
+impl worker::Dice for Same {
+    fn roll(&self) -> u64 {
+        self.0
+    }
+}
+
 fn millis() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis().try_into().unwrap()
 }
@@ -106,6 +115,7 @@ async fn a_provider_that_is_down_is_left_alone() {
     let mut setup = Setup::numbered(&job(&format!("http://{address}/"), "rate = \"unlimited\"\nin_flight = 5"), 1000);
     setup.settings.pause_after = Duration::ZERO;
     let mut world = setup.build().await;
+    world.context.dice = std::sync::Arc::new(Same(400_000_000));
     let (_, next) = world.paused().await;
     let pace = next.pace.keys["h"].clone();
     assert!(pace.down_since > 0 && pace.down_since <= millis());

@@ -1,0 +1,112 @@
+//! A step's handler over an embedded S3 of its own.
+
+use std::future::Future;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use job::messages::{Event, PostprocessRequest, PostprocessResponse, PreprocessRequest, PreprocessResponse, RunRef};
+use job::{Objects, StepError, keys};
+use serde_json::Value;
+use tempfile::TempDir;
+use throughline::{home, s3};
+use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
+
+use crate::process::Spent;
+use crate::table::median;
+use crate::{Bench, Measured};
+
+const JOB: &str = "figures";
+const EXECUTION: &str = "figures";
+
+/// An embedded S3 with a job and an input, and a runtime like that of the command line.
+pub(crate) struct Store {
+    client: aws_sdk_s3::Client,
+    pub(crate) objects: Objects,
+    event: Event,
+    runtime: Runtime,
+    _folder: TempDir,
+}
+
+impl Store {
+    /// `job` is the text of the job file.
+    pub(crate) fn new(bench: &Bench, job: &str, input: &Path) -> Measured<Self> {
+        let folder = tempfile::tempdir_in(&bench.folder)?;
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let client = s3::client(folder.path())?;
+        let objects = Objects::new(client.clone(), s3::BUCKET);
+        let key = keys::input(JOB, input.file_name().and_then(|name| name.to_str()).ok_or("the input has no name")?);
+        s3::link_object(folder.path(), s3::BUCKET, &key, input)?;
+        runtime.block_on(objects.put(&keys::job_file(JOB), job.to_owned()))?;
+        let facts = runtime.block_on(objects.head(&key))?;
+        let event = Event::object_created(s3::BUCKET, &key, facts.size, Some(facts.etag.trim_matches('"').to_owned()), "1");
+        Ok(Self { client, objects, event, runtime, _folder: folder })
+    }
+
+    pub(crate) fn wait<T>(&self, future: impl Future<Output = T>) -> T {
+        self.runtime.block_on(future)
+    }
+
+    pub(crate) fn preprocess(&self) -> Measured<RunRef> {
+        let context = preprocess::Context {
+            s3: self.client.clone(),
+            executions: Arc::new(NoOthers),
+            progress: Arc::new(|_, _| {}),
+            now: home::now,
+            turn_wait: Duration::from_secs(1),
+            settle: Duration::from_secs(1),
+            stop: CancellationToken::new(),
+        };
+        let request = PreprocessRequest { event: self.event.clone(), execution: EXECUTION.to_owned(), previous: Value::Null };
+        match self.wait(preprocess::preprocess(&context, request))? {
+            PreprocessResponse::Ready { run, .. } => Ok(run),
+            other => Err(format!("not split: {other:?}").into()),
+        }
+    }
+
+    /// Says how many lines succeeded.
+    pub(crate) fn postprocess(&self, run: &RunRef) -> Measured<u64> {
+        let context = postprocess::Context {
+            s3: self.client.clone(),
+            settings: postprocess::Settings::default(),
+            stop: CancellationToken::new(),
+            progress: None,
+            now: Arc::new(home::now),
+        };
+        let request = PostprocessRequest { run: run.clone(), execution: EXECUTION.to_owned(), previous: Value::Null };
+        match self.wait(postprocess::postprocess(&context, request))? {
+            PostprocessResponse::Succeeded { ok, .. } => Ok(ok),
+            other => Err(format!("not merged: {other:?}").into()),
+        }
+    }
+}
+
+struct NoOthers;
+
+#[async_trait]
+impl preprocess::Executions for NoOthers {
+    async fn ended(&self, _execution: &str) -> Result<bool, StepError> {
+        Ok(true)
+    }
+}
+
+/// Megabytes a second, of a core's time and of the clock's.
+#[derive(Default)]
+pub(crate) struct Speed {
+    core: Vec<f64>,
+    clock: Vec<f64>,
+}
+
+impl Speed {
+    #[expect(clippy::cast_precision_loss, reason = "bytes of a file")]
+    pub(crate) fn add(&mut self, bytes: u64, spent: Spent) {
+        self.core.push(bytes as f64 / 1e6 / spent.cpu);
+        self.clock.push(bytes as f64 / 1e6 / spent.wall);
+    }
+
+    pub(crate) fn medians(self) -> (f64, f64) {
+        (median(self.core), median(self.clock))
+    }
+}
