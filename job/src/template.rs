@@ -178,7 +178,7 @@ fn format(place: Place, out: &mut Output, _state: &mut State, value: &Value) -> 
         plain(value)
     } else {
         match place {
-            Place::Url => place::percent_encode(&plain(value)),
+            Place::Url | Place::Form => place::percent_encode(&plain(value)),
             Place::Json => serde_json::to_string(value).map_err(|e| minijinja::Error::new(ErrorKind::BadSerialization, e.to_string()))?,
             Place::Header | Place::Text => plain(value),
         }

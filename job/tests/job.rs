@@ -73,6 +73,7 @@ fn errors_have_their_place() {
         ("[request]\nurl = \"http://a/\"\n[output]\ncolumns = { x = \"$.[\" }\n", 4, 17, "JSONPath"),
         ("[request]\nurl = \"http://a/{{ x\"\n", 2, 7, "template"),
         ("[request]\nurl = \"ftp://a/\"\n", 2, 7, "scheme"),
+        ("[request]\nurl = \"http://a/\"\nallow = [\"127.0.0.1:80\"]\n", 3, 10, "port"),
         ("[request]\nurl = \"/a\"\n", 2, 7, "http://"),
         ("[request]\nurl = \"http://a/\"\nheaders = { a = \"x\\ny\" }\n", 3, 17, "line break"),
         ("[request]\nurl = \"http://a/\"\n[secrets]\nK = \"hunter2\"\n", 4, 5, "reference"),
@@ -106,6 +107,7 @@ fn values_are_encoded_for_their_place() {
         ("{\"q\": {{ a }}}", Place::Json, "{\"q\": \"x y&b=\\\"1\\\"/é\"}"),
         ("{\"q\": \"say {{ a }}!\"}", Place::Json, "{\"q\": \"say x y&b=\\\"1\\\"/é!\"}"),
         ("{\"q\": \"\\\"{{ a }}\\\"\", \"r\": {{ a | length }}}", Place::Json, "{\"q\": \"\\\"x y&b=\\\"1\\\"/é\\\"\", \"r\": 11}"),
+        ("q={{ a }}", Place::Form, "q=x%20y%26b%3D%221%22%2F%C3%A9"),
         ("k {{ a }}", Place::Header, "k x y&b=\"1\"/é"),
         ("{{ row['a'] | length }}\n", Place::Text, "11\n"),
     ] {

@@ -8,7 +8,7 @@ use toml::Spanned;
 use url::Url;
 
 use super::extract::{Column, Extractor};
-use super::limits::{Limit, Limits, Provider, Rate};
+use super::limits::{Limit, Limits, Provider, Rate, host_of};
 use super::syntax::{InputSyntax, JobSyntax, LimitSyntax, LimitsSyntax, OutputSyntax, RequestSyntax, RetrySyntax};
 use super::units::{parse_bytes, parse_duration, parse_rate, parse_share};
 use super::{Compression, Failure, Format, Input, Job, JobError, Method, Output, OutputFormat, Request, Retry, limit_key};
@@ -175,7 +175,12 @@ impl File<'_> {
                 }
             }
         });
-        let body_place = if json_body { Place::Json } else { Place::Text };
+        let form_body = headers.iter().any(|(name, value)| name == "content-type" && value.source().contains("x-www-form-urlencoded"));
+        let body_place = match (json_body, form_body) {
+            (true, _) => Place::Json,
+            (_, true) => Place::Form,
+            _ => Place::Text,
+        };
         Ok(Request {
             method: self.optional(syntax.method.as_ref(), Method::Get, method)?,
             url: self.template(&syntax.url, Place::Url)?,
@@ -184,7 +189,7 @@ impl File<'_> {
             body: syntax.body.as_ref().map(|body| self.template(body, body_place)).transpose()?,
             json_body,
             timeout: self.optional(syntax.timeout.as_ref(), DEFAULT_TIMEOUT, |text| parse_duration(text))?,
-            allow: self.hosts(&syntax.allow)?,
+            allow: self.addresses(&syntax.allow)?,
             secret_hosts: self.hosts(&syntax.secret_hosts)?,
             idempotent: syntax.idempotent,
             max_response: self.optional(syntax.max_response.as_ref(), DEFAULT_MAX_RESPONSE, |text| parse_bytes(text))?,
@@ -204,6 +209,17 @@ impl File<'_> {
             }
         };
         list.iter().map(|host| self.value(host, read)).collect()
+    }
+
+    /// Hosts and addresses are allowed whatever the port.
+    fn addresses(&self, list: &[Spanned<String>]) -> Result<Vec<String>, JobError> {
+        let hosts = self.hosts(list)?;
+        match list.iter().find(|entry| host_of(entry.get_ref()) != entry.get_ref()) {
+            Some(entry) => {
+                Err(self.error(&entry.span(), format!("{:?} has a port: an address is allowed whatever the port", entry.get_ref())))
+            }
+            None => Ok(hosts),
+        }
     }
 
     fn output(&self, syntax: OutputSyntax) -> Result<Output, JobError> {

@@ -92,7 +92,8 @@ impl Limits {
             return None;
         }
         let host = host_of(key);
-        exact(host).or_else(|| {
+        let with_default_port = || [443, 80].iter().filter(|_| host == key).find_map(|port| exact(&format!("{host}:{port}")));
+        exact(host).or_else(with_default_port).or_else(|| {
             let wild = self.providers.iter().filter(|provider| matches_domain(&provider.name, host));
             wild.max_by_key(|provider| provider.name.len())
         })
@@ -125,7 +126,9 @@ fn matches_domain(pattern: &str, host: &str) -> bool {
 /// Whether a host (with or without port) is in a list of `host`, `host:port` and `*.domain`.
 pub fn host_listed(list: &[String], key: &str) -> bool {
     let host = host_of(key);
-    list.iter().any(|entry| entry == key || entry == host || matches_domain(entry, host))
+    let same = |entry: &str| entry == host || matches_domain(entry, host);
+    let default_port = |entry: &str| host == key && matches!(entry.strip_prefix(host), Some(":443" | ":80"));
+    list.iter().any(|entry| entry == key || same(entry) || default_port(entry))
 }
 
 #[cfg(test)]
@@ -146,6 +149,11 @@ mod tests {
             assert_eq!(limits.provider(key).map(|provider| provider.name.as_str()), Some(name), "{key}");
         }
         assert!(limits.provider("com").is_none());
+        assert_eq!(
+            self::tests::limits(&["a.com:443"]).provider("a.com").map(|provider| provider.name.clone()).as_deref(),
+            Some("a.com:443")
+        );
+        assert!(host_listed(&["a.com:443".to_owned()], "a.com") && !host_listed(&["a.com:443".to_owned()], "a.com:8443"));
     }
 
     #[test]

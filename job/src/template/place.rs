@@ -9,6 +9,8 @@ pub enum Place {
     Header,
     /// A JSON body: values print as JSON, and inside quotes as escaped text.
     Json,
+    /// A form body (`application/x-www-form-urlencoded`): values are percent-encoded.
+    Form,
     /// Any other text: as it is.
     Text,
 }

@@ -123,7 +123,7 @@ fn rows(expected: &[Expected]) -> (String, String) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
     #[test]
     fn every_line_exactly_once_in_order_with_the_right_result(split in split()) {
         let (mut fixture, expected) = build(&split);
