@@ -44,7 +44,7 @@ pub struct Target {
 #[derive(Debug, Clone, Args)]
 pub struct Places {
     /// The output file; failed lines and report go beside it, as OUTPUT.failed.… and OUTPUT.report.json.
-    /// Default: jobs/<job>/output/ in the state folder.
+    /// Default: jobs/JOB/output/ in the state folder.
     #[arg(short, long)]
     pub output: Option<PathBuf>,
     /// The folder that remembers runs.

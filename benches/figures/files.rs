@@ -69,7 +69,8 @@ pub(crate) fn same(a: &Path, b: &Path) -> io::Result<bool> {
     let (a, b) = (File::open(a)?, File::open(b)?);
     let (mut left, mut right) = (Vec::new(), Vec::new());
     loop {
-        (left.clear(), right.clear());
+        left.clear();
+        right.clear();
         (&a).take(1 << 20).read_to_end(&mut left)?;
         (&b).take(1 << 20).read_to_end(&mut right)?;
         if left != right || left.is_empty() {

@@ -1,7 +1,7 @@
 //! Merges the results of all batches into one output file in input order, with the failed lines and a report beside it.
 //!
-//! [`postprocess`] reads the run's plan, then walks the items of all lanes in line order ([`merge`]) beside the
-//! results that won ([`input`]), writes a row each ([`output`]), and ends with the report ([`mod@report`]): a run with a
+//! [`postprocess`] reads the run's plan, then walks the items of all lanes in line order (`merge`) beside the
+//! results that won (`input`), writes a row each (`output`), and ends with the report (`report`): a run with a
 //! report has everything else. What it holds in memory depends on the number of lanes, not on that of lines.
 
 mod cleanup;

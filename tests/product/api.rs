@@ -7,7 +7,6 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -118,10 +117,6 @@ async fn answer(State(shared): State<Arc<Shared>>, Path((kind, id)): Path<(Strin
             tokio::time::sleep(Duration::from_secs(120)).await;
             StatusCode::OK.into_response()
         }
-        "cut" => {
-            let pieces = futures_util::stream::iter([Ok("partial"), Err(std::io::Error::other("cut"))]);
-            Body::from_stream(pieces).into_response()
-        }
         "loop" => (StatusCode::FOUND, [(header::LOCATION, "/loop/1")]).into_response(),
         "to" => (StatusCode::FOUND, [(header::LOCATION, id.replace('~', "/"))]).into_response(),
         _ => StatusCode::NOT_FOUND.into_response(),
@@ -133,14 +128,14 @@ pub fn closed_port() -> SocketAddr {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
-/// A server that hangs up on everyone after reading something.
+/// A server that reads a request, writes some bytes, and hangs up.
 pub struct HangUp {
     pub address: SocketAddr,
     _runtime: Runtime,
 }
 
 impl HangUp {
-    pub fn start() -> Self {
+    pub fn after(reply: &'static str) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
@@ -148,6 +143,7 @@ impl HangUp {
             while let Ok((mut stream, _)) = listener.accept().await {
                 let mut bytes = [0; 1024];
                 let _ = stream.read(&mut bytes).await;
+                let _ = stream.write_all(reply.as_bytes()).await;
                 let _ = stream.shutdown().await;
             }
         });

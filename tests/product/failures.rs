@@ -6,7 +6,8 @@ use crate::support::{Scene, column};
 #[test]
 fn every_failure_has_its_code() {
     let api = Api::start();
-    let hang_up = HangUp::start();
+    let hang_up = HangUp::after("");
+    let cut = HangUp::after("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{");
     let job = "[request]\nurl = \"{{ url }}\"\nheaders = { x-note = \"{{ note }}\" }\nallow = [\"127.0.0.1\"]\ntimeout = \"2s\"\nmax_response = \"1KiB\"\n[retry]\nattempts = 2\n[limits.default]\nrate = \"unlimited\"\n[output]\ncolumns = { id = \"$.id\" }\n";
     let cases: Vec<(String, String)> = vec![
         (format!(r#"{{"url": "{}", "note": "n"}}"#, api.url("/ok/1")), "".into()),
@@ -24,7 +25,7 @@ fn every_failure_has_its_code() {
         (format!(r#"{{"url": "http://{}/", "note": ""}}"#, hang_up.address), "connect".into()),
         (format!(r#"{{"url": "https://{}/", "note": ""}}"#, api.host()), "tls".into()),
         (format!(r#"{{"url": "{}", "note": ""}}"#, api.url("/stall/1")), "timeout".into()),
-        (format!(r#"{{"url": "{}", "note": ""}}"#, api.url("/cut/1")), "body_cut".into()),
+        (format!(r#"{{"url": "http://{}/", "note": ""}}"#, cut.address), "body_cut".into()),
         (format!(r#"{{"url": "{}", "note": ""}}"#, api.url("/large/5000")), "too_large".into()),
         (format!(r#"{{"url": "{}", "note": ""}}"#, api.url("/status/404")), "http_404".into()),
         (format!(r#"{{"url": "{}", "note": ""}}"#, api.url("/status/500")), "http_500".into()),
@@ -86,4 +87,14 @@ fn a_secret_goes_only_to_its_hosts() {
     scene.run(&["run", "job.toml", "in.csv", "-o", "out.csv"]).expect(2);
     assert_eq!(column(&scene.read("out.csv"), "error"), ["", "secret_denied"]);
     assert_eq!((api.total(), other.total()), (1, 0));
+}
+
+#[test]
+fn hosts_that_refuse_do_not_stop_a_check_of_urls() {
+    let api = Api::start();
+    let job = "[request]\nurl = \"{{ line }}\"\nallow = [\"127.0.0.1\"]\n[limits.default]\nrate = \"unlimited\"\n[output]\ncolumns = { status = \"status\" }\n";
+    let input: String = (0..300).map(|n| format!("{}?{n}\n", api.url("/status/403"))).collect();
+    let scene = Scene::new(job, "urls.txt", input);
+    scene.run(&["run", "job.toml", "urls.txt", "-o", "out.csv"]).expect(2);
+    assert!(column(&scene.read("out.csv"), "error").iter().all(|error| error == "http_403"));
 }

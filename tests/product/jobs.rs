@@ -94,7 +94,7 @@ fn secrets_appear_nowhere() {
         "[request]\nurl = \"http://{}/{{{{ kind }}}}/{{{{ id }}}}?key={{{{ secret.K }}}}\"\nheaders = {{ authorization = \"Bearer {{{{ secret.K }}}}\" }}\nallow = [\"127.0.0.1\"]\ntimeout = \"2s\"\n[retry]\nattempts = 1\n[secrets]\nK = \"file:key.txt\"\n",
         api.host()
     );
-    let scene = Scene::new(&job, "in.csv", "kind,id\nok,1\nstatus,500\nloop,1\ncut,1\nto,https:~~example.com~\n");
+    let scene = Scene::new(&job, "in.csv", "kind,id\nok,1\nstatus,500\nloop,1\nto,https:~~example.com~\n");
     scene.write("key.txt", format!("{secret}\n"));
     let ran = scene.run(&["run", "job.toml", "in.csv", "-o", "out.csv", "--json"]).expect(2);
     let checked = scene.run(&["check", "job.toml", "in.csv"]).expect(0);

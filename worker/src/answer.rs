@@ -114,7 +114,11 @@ impl Sender {
         let retry_after = retry_after::read(response.headers(), now);
         let said = timeout_at(deadline, body::prefix(response, REFUSAL)).await.unwrap_or_default();
         let text = self.run.mask.text(&String::from_utf8_lossy(&said));
-        let failure = Failure { code: Code::Http(status.as_u16()), detail: excerpt(&text), status: status.as_u16() };
+        let mut detail = excerpt(&text);
+        if detail.is_empty() {
+            detail = format!("the answer was {status}, without a body");
+        }
+        let failure = Failure { code: Code::Http(status.as_u16()), detail, status: status.as_u16() };
         let nature = match status {
             StatusCode::TOO_MANY_REQUESTS => Nature::Throttled,
             StatusCode::SERVICE_UNAVAILABLE if retry_after.is_some() => Nature::Throttled,
