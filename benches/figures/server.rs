@@ -22,9 +22,10 @@ pub(crate) const JSON_POINTER: &str = "/place/city";
 /// A server that runs until this is dropped.
 pub(crate) struct Server {
     pub(crate) host: String,
+    // Dropped first: without its input the server would begin to report.
+    _running: Running,
     stdin: ChildStdin,
     stdout: BufReader<ChildStdout>,
-    _running: Running,
 }
 
 impl Server {
@@ -36,7 +37,7 @@ impl Server {
         let mut stdout = BufReader::new(stdout);
         let mut host = String::new();
         stdout.read_line(&mut host)?;
-        Ok(Self { host: host.trim().to_owned(), stdin, stdout, _running: running })
+        Ok(Self { host: host.trim().to_owned(), _running: running, stdin, stdout })
     }
 
     /// Ends it. When each request arrived, in order, reckoned from its start.

@@ -14,8 +14,8 @@ const MAX_LINES: u64 = 50_000;
 const MIN_LINES: u64 = 10;
 /// Bytes of a batch at most: a worker holds it in memory.
 const MAX_BYTES: u64 = 8 << 20;
-/// A batch can be cut at so many places.
-const MARKS: u64 = 32;
+/// A minute's work can be cut at so many places: what one worker has more than another is lost time.
+const MARKS: u64 = 512;
 
 /// Collects a lane's lines in order and cuts them.
 pub(crate) struct Cutter {
@@ -171,6 +171,8 @@ mod tests {
         assert!(batches.iter().all(|batch| batch.lines.abs_diff(20_000) <= 700), "{batches:?}");
         let batches = cut(&named(), limit, &vec![(100, None); 90_000]);
         assert_eq!(batches.len(), 6, "{batches:?}");
+        let short = cut(&named(), limit, &vec![(100, None); 10_000]);
+        assert!(short.len() == 3 && short.iter().all(|batch| batch.lines.abs_diff(3_333) <= 40), "{short:?}");
     }
 
     #[test]
