@@ -15,26 +15,28 @@ use crate::progress::{Progress, Style, show};
 
 pub(super) async fn run(args: args::Run) -> Result<Exit, Wrong> {
     let (home, mut target) = open(&args.target, &args.places, "run").await?;
-    if args.fresh || is_gone(&home, &target.run).await? {
-        home.start_over(&mut target).await?;
-    } else if let Some(report) = finished(&home, &target.run).await? {
+    let before = if args.fresh { None } else { finished(&home, &target.run).await? };
+    if let Some(report) = before {
         // A redrive may have ended this run.
         target.run.generation = report.generation;
         return summary::finished(&home, &target, &report, &args.places, true).await;
+    }
+    if args.fresh || is_gone(&home, &target.run).await? {
+        home.start_over(&mut target).await?;
     }
     go(&home, &target, &args.places).await
 }
 
 /// Reads and checks everything that can be wrong before any request.
 pub(super) async fn open(target: &args::Target, places: &args::Places, command: &str) -> Result<(Home, Target), Wrong> {
-    let (_, job) = crate::home::read_job(&target.job)?;
+    let (text, job) = crate::home::read_job(&target.job)?;
     if let Some(output) = &places.output {
         Outputs::check(output, &target.input)?;
     }
     let name = crate::home::job_name(&target.job)?;
     LocalSecrets::check(&name, &job).await?;
     let home = Home::open(&places.state, &format!("{command} {}", target.input.display()))?;
-    let target = Target::install(&home, target).await?;
+    let target = Target::install(&home, &name, text, job, &target.input).await?;
     Ok((home, target))
 }
 
@@ -73,11 +75,8 @@ pub(super) async fn finished(home: &Home, run: &RunRef) -> Result<Option<Report>
     Ok(report.filter(|report| report.run == run.id && report.generation >= run.generation))
 }
 
-/// Whether the run succeeded once, was tidied away, and its outputs have since been replaced by another run's.
+/// Whether a run without a report succeeded once and was tidied away: its outputs have since been replaced by another run's.
 async fn is_gone(home: &Home, run: &RunRef) -> Result<bool, Wrong> {
-    if finished(home, run).await?.is_some() {
-        return Ok(false);
-    }
     let objects = home.objects();
     let Some(plan) = objects.find(&run.keys().plan()).await? else { return Ok(false) };
     let plan: Option<Plan> = serde_json::from_slice(&plan).ok();

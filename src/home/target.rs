@@ -56,23 +56,21 @@ impl Target {
     /// Puts the job file and a link to the input where an upload would put them. The input's version is a hash of its content.
     ///
     /// # Errors
-    /// When the job is wrong, or the input cannot be read.
-    pub async fn install(home: &Home, args: &crate::args::Target) -> Result<Self, Wrong> {
-        let (text, job) = read_job(&args.job)?;
-        let name = job_name(&args.job)?;
-        let file = check_input(&args.input)?;
+    /// When the input cannot be read, or the state folder not be written.
+    pub async fn install(home: &Home, name: &str, text: String, job: Job, input: &Path) -> Result<Self, Wrong> {
+        let file = check_input(input)?;
         let objects = home.objects();
-        objects.put(&keys::job_file(&name), text.clone()).await?;
-        let key = keys::input(&name, &file);
-        s3::link_object(home.folder(), s3::BUCKET, &key, &args.input).map_err(|error| Wrong::at(&args.input, error))?;
+        objects.put(&keys::job_file(name), text.clone()).await?;
+        let key = keys::input(name, &file);
+        s3::link_object(home.folder(), s3::BUCKET, &key, input).map_err(|error| Wrong::at(input, error))?;
         let facts = objects.head(&key).await?;
-        let path = args.input.clone();
+        let path = input.to_owned();
         let hashing = tokio::task::spawn_blocking(move || hash(&path)).await.expect("hashing does not panic");
-        let version = hashing.map_err(|error| Wrong::new(format!("cannot read the input {}: {error}", args.input.display())))?;
+        let version = hashing.map_err(|error| Wrong::new(format!("cannot read the input {}: {error}", input.display())))?;
         let etag = facts.etag.trim_matches('"').to_owned();
         let event = Event::object_created(s3::BUCKET, &key, facts.size, Some(etag), &version);
         let run = event.run(text.as_bytes())?;
-        let mut target = Self { job, input: args.input.clone(), event, run };
+        let mut target = Self { job, input: input.to_owned(), event, run };
         target.restart(text.as_bytes(), home.nonce(&target.run)?)?;
         Ok(target)
     }
