@@ -1,0 +1,106 @@
+import { ArnFormat, RemovalPolicy, Stack, Validations } from 'aws-cdk-lib';
+import * as iam from 'aws-cdk-lib/aws-iam';
+import * as logs from 'aws-cdk-lib/aws-logs';
+import * as s3 from 'aws-cdk-lib/aws-s3';
+import * as sfn from 'aws-cdk-lib/aws-stepfunctions';
+import { Construct } from 'constructs';
+import { resolve } from 'node:path';
+
+import { Functions } from './functions';
+import { acknowledgeWildcard, allow } from './permissions';
+
+/** What {@link Machine} is made from. */
+export interface MachineProps {
+  readonly bucket: s3.Bucket;
+  readonly functions: Functions;
+}
+
+/** The one definition, which the local engine runs too. */
+export const DEFINITION = resolve(__dirname, '../../definition.asl.json');
+
+/** The `Label` of the definition's Distributed Map: its children are executions of `<machine>/<label>`. */
+export const MAP_LABEL = 'Lines';
+
+/** The state machine, and who may ask it what. */
+export class Machine extends Construct {
+  readonly stateMachine: sfn.StateMachine;
+  /** Must be there before an execution starts. */
+  readonly policies: readonly iam.Policy[];
+
+  constructor(scope: Construct, id: string, { bucket, functions }: MachineProps) {
+    super(scope, id);
+    const role = new iam.Role(this, 'Role', { assumedBy: new iam.ServicePrincipal('states.amazonaws.com') });
+    allow(role, { actions: ['lambda:InvokeFunction'], resources: functions.all.map((step) => step.functionArn) });
+
+    const logGroup = new logs.LogGroup(this, 'Logs', {
+      // Step Functions writes to groups with this prefix without adding each to a policy of limited length.
+      logGroupName: `/aws/vendedlogs/states/${Stack.of(this).stackName}`,
+      retention: logs.RetentionDays.ONE_MONTH,
+      removalPolicy: RemovalPolicy.DESTROY,
+    });
+    this.stateMachine = new sfn.StateMachine(this, 'StateMachine', {
+      stateMachineType: sfn.StateMachineType.STANDARD,
+      definitionBody: sfn.DefinitionBody.fromFile(DEFINITION),
+      definitionSubstitutions: {
+        PreprocessFunctionArn: functions.preprocess.functionArn,
+        WorkerFunctionArn: functions.worker.functionArn,
+        PostprocessFunctionArn: functions.postprocess.functionArn,
+      },
+      role,
+      tracingEnabled: true,
+      // Inputs and outputs of states quote what users upload.
+      logs: { destination: logGroup, level: sfn.LogLevel.ERROR, includeExecutionData: false },
+    });
+    acknowledgeWildcard(role, '*', 'X-Ray segments and log deliveries belong to no resource that a policy could name.');
+    Validations.of(this.stateMachine).acknowledge({
+      id: 'AwsSolutions-SF1',
+      reason: 'Every event of every batch would cost more than the run; Step Functions keeps the history for 90 days.',
+    });
+
+    this.policies = [this.mapPolicy(role, bucket), this.turnPolicy(functions.preprocess.role as iam.Role)];
+  }
+
+  /**
+   * What the Distributed Map does. A policy of its own: it names the state machine, which itself waits for the role's
+   * default policy.
+   */
+  private mapPolicy(role: iam.Role, bucket: s3.Bucket): iam.Policy {
+    const policy = new iam.Policy(this, 'MapPolicy', { roles: [role] });
+    allow(policy, { actions: ['states:StartExecution'], resources: [this.stateMachine.stateMachineArn] });
+    allow(policy, {
+      actions: ['states:DescribeExecution', 'states:StopExecution'],
+      resources: [this.executions(), this.executions(MAP_LABEL)],
+      reason: 'Step Functions makes the names of executions.',
+    });
+    const reason = 'The names of jobs and runs are not known before.';
+    allow(policy, { actions: ['s3:GetObject'], resources: [bucket.arnForObjects('runs/*/manifest/*')], reason });
+    allow(policy, {
+      actions: ['s3:PutObject', 's3:GetObject', 's3:ListMultipartUploadParts', 's3:AbortMultipartUpload'],
+      resources: [bucket.arnForObjects('runs/map/*')],
+      reason,
+    });
+    return policy;
+  }
+
+  /** The pre-process step takes over the turn of an execution that has ended. A policy of its own, for the same reason. */
+  private turnPolicy(role: iam.Role): iam.Policy {
+    const policy = new iam.Policy(this, 'TurnPolicy', { roles: [role] });
+    allow(policy, {
+      actions: ['states:DescribeExecution'],
+      resources: [this.executions()],
+      reason: 'Step Functions makes the names of executions.',
+    });
+    return policy;
+  }
+
+  /** The ARN pattern of the machine's executions, or of the children with this label. */
+  private executions(label?: string): string {
+    const name = this.stateMachine.stateMachineName;
+    return Stack.of(this).formatArn({
+      service: 'states',
+      resource: 'execution',
+      resourceName: `${label === undefined ? name : `${name}/${label}`}:*`,
+      arnFormat: ArnFormat.COLON_RESOURCE_NAME,
+    });
+  }
+}
