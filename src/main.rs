@@ -6,6 +6,9 @@ use clap::Parser;
 use throughline::args::Cli;
 use throughline::{commands, exit::Exit};
 
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,

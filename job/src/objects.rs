@@ -5,6 +5,7 @@ use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart, Delete, ObjectIdentifier};
 use bytes::{Bytes, BytesMut};
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::codes::{ErrorName, StepError};
 
@@ -54,7 +55,7 @@ impl Objects {
 
     /// A whole object in memory.
     pub async fn get(&self, key: &str) -> Result<Bytes, StorageError> {
-        collect(self.get_stream(key, None, None).await?).await.map_err(|e| self.body_error(key, e))
+        collect(self.get_stream(key, None, None).await?, 0).await.map_err(|e| self.body_error(key, e))
     }
 
     /// A whole object in memory, or `None` where there is none.
@@ -71,7 +72,8 @@ impl Objects {
         if from >= to {
             return Ok(Bytes::new());
         }
-        collect(self.get_stream(key, Some((from, to)), None).await?).await.map_err(|e| self.body_error(key, e))
+        let length = usize::try_from(to - from).unwrap_or(0);
+        collect(self.get_stream(key, Some((from, to)), None).await?, length).await.map_err(|e| self.body_error(key, e))
     }
 
     /// A stream of an object: bytes `range.0..range.1` if given, of the version with this tag if given.
@@ -152,7 +154,7 @@ impl Objects {
 
     /// Begins an upload that is written piece by piece. Nothing is sent for less than one part until it is finished.
     pub fn upload(&self, key: impl Into<String>) -> Upload {
-        Upload { objects: self.clone(), key: key.into(), id: None, parts: Vec::new(), buffer: BytesMut::new(), written: 0 }
+        Upload { objects: self.clone(), key: key.into(), id: None, parts: Vec::new(), under_way: None, buffer: BytesMut::new(), written: 0 }
     }
 
     fn error<E>(&self, action: &'static str, key: &str, error: SdkError<E>) -> StorageError
@@ -179,7 +181,7 @@ impl Objects {
     }
 }
 
-/// An object that is being written in parts. Dropped unfinished, its parts are left to a lifecycle rule
+/// An object that is being written in parts, one of them under way while the next is collected. Dropped unfinished, its parts are left to a lifecycle rule
 /// (or to the sweep of the local store); [`Upload::abort`] removes them.
 #[derive(Debug)]
 pub struct Upload {
@@ -187,6 +189,7 @@ pub struct Upload {
     key: String,
     id: Option<String>,
     parts: Vec<CompletedPart>,
+    under_way: Option<AbortOnDropHandle<Result<CompletedPart, StorageError>>>,
     buffer: BytesMut,
     written: u64,
 }
@@ -201,14 +204,22 @@ impl Upload {
     ///
     /// # Errors
     /// [`StorageError`]; the upload is then of no use.
-    pub async fn write(&mut self, data: &[u8]) -> Result<(), StorageError> {
+    pub async fn write(&mut self, mut data: &[u8]) -> Result<(), StorageError> {
         self.written += data.len() as u64;
-        self.buffer.extend_from_slice(data);
-        while self.buffer.len() >= self.part_bytes() {
-            let part = self.buffer.split_to(self.part_bytes()).freeze();
+        loop {
+            let room = self.part_bytes() - self.buffer.len();
+            if data.len() < room {
+                self.buffer.extend_from_slice(data);
+                return Ok(());
+            }
+            let (fits, rest) = data.split_at(room);
+            self.buffer.extend_from_slice(fits);
+            let part = std::mem::take(&mut self.buffer).freeze();
             self.send(part).await?;
+            // Whoever filled one part will fill another: no more than that is held, and nothing moves.
+            self.buffer.reserve(self.part_bytes());
+            data = rest;
         }
-        Ok(())
     }
 
     /// Sends the rest and makes the object visible. One that fits into a part is a plain `PUT`.
@@ -221,6 +232,7 @@ impl Upload {
         if !rest.is_empty() {
             self.send(rest).await?;
         }
+        self.sent().await?;
         let parts = CompletedMultipartUpload::builder().set_parts(Some(self.parts)).build();
         let Objects { client, bucket } = &self.objects;
         let request = client.complete_multipart_upload().bucket(bucket).key(&self.key).set_upload_id(self.id).multipart_upload(parts);
@@ -229,7 +241,9 @@ impl Upload {
     }
 
     /// Gives the upload up and removes its parts.
-    pub async fn abort(self) -> Result<(), StorageError> {
+    pub async fn abort(mut self) -> Result<(), StorageError> {
+        // Otherwise it might arrive after the upload is gone.
+        let _ = self.sent().await;
         let Objects { client, bucket } = &self.objects;
         if self.id.is_some() {
             let request = client.abort_multipart_upload().bucket(bucket).key(&self.key).set_upload_id(self.id);
@@ -242,9 +256,10 @@ impl Upload {
         PART_BYTES * (1 + self.parts.len() / 1000)
     }
 
+    /// Begins to send a part, when the one before has arrived.
     async fn send(&mut self, part: Bytes) -> Result<(), StorageError> {
+        self.sent().await?;
         let Objects { client, bucket } = &self.objects;
-        let error = |e| self.objects.error("write", &self.key, e);
         if self.id.is_none() {
             let request = client.create_multipart_upload().bucket(bucket).key(&self.key);
             let created = request.send().await.map_err(|e| self.objects.error("write", &self.key, e))?;
@@ -252,8 +267,19 @@ impl Upload {
         }
         let number = i32::try_from(self.parts.len() + 1).expect("at most 10,000 parts");
         let request = client.upload_part().bucket(bucket).key(&self.key).set_upload_id(self.id.clone()).part_number(number);
-        let sent = request.body(ByteStream::from(part)).send().await.map_err(error)?;
-        self.parts.push(CompletedPart::builder().part_number(number).set_e_tag(sent.e_tag).build());
+        let (objects, key) = (self.objects.clone(), self.key.clone());
+        self.under_way = Some(AbortOnDropHandle::new(tokio::spawn(async move {
+            let sent = request.body(ByteStream::from(part)).send().await.map_err(|e| objects.error("write", &key, e))?;
+            Ok(CompletedPart::builder().part_number(number).set_e_tag(sent.e_tag).build())
+        })));
+        Ok(())
+    }
+
+    /// Waits for the part under way.
+    async fn sent(&mut self) -> Result<(), StorageError> {
+        let Some(part) = self.under_way.take() else { return Ok(()) };
+        let part = part.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?;
+        self.parts.push(part);
         Ok(())
     }
 }
@@ -298,10 +324,12 @@ impl From<StorageError> for StepError {
     }
 }
 
-async fn collect(mut stream: ByteStream) -> Result<Bytes, aws_sdk_s3::primitives::ByteStreamError> {
+/// `length` is what is expected, at most.
+async fn collect(mut stream: ByteStream, length: usize) -> Result<Bytes, aws_sdk_s3::primitives::ByteStreamError> {
     let Some(first) = stream.next().await.transpose()? else { return Ok(Bytes::new()) };
     let Some(second) = stream.next().await.transpose()? else { return Ok(first) };
-    let mut all = BytesMut::from(first);
+    let mut all = BytesMut::with_capacity(length.min(PART_BYTES).max(first.len() + second.len()));
+    all.extend_from_slice(&first);
     all.extend_from_slice(&second);
     while let Some(chunk) = stream.next().await.transpose()? {
         all.extend_from_slice(&chunk);

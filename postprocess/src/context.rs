@@ -35,7 +35,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { home: Home::Local, memory: 48 << 20, whole_batch: 16 << 20, piece: 128 << 10 }
+        Self { home: Home::Local, memory: 24 << 20, whole_batch: 16 << 20, piece: 128 << 10 }
     }
 }
 

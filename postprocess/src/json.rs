@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use memchr::{memchr, memchr2};
+use memchr::memchr;
 
 /// The values of an array, as they stand there.
 pub(crate) fn elements(array: &str) -> impl Iterator<Item = &str> {
@@ -144,13 +144,15 @@ fn value_end(bytes: &[u8], start: usize) -> usize {
     }
 }
 
+/// Most strings are shorter than what a vectorised search costs to begin.
 fn string_end(bytes: &[u8], start: usize) -> usize {
     let mut at = start + 1;
-    while let Some(found) = bytes.get(at..).and_then(|rest| memchr2(b'"', b'\\', rest)) {
-        if bytes[at + found] == b'"' {
-            return at + found + 1;
+    while let Some(byte) = bytes.get(at) {
+        match byte {
+            b'"' => return at + 1,
+            b'\\' => at += 2,
+            _ => at += 1,
         }
-        at += found + 2;
     }
     bytes.len()
 }

@@ -32,6 +32,8 @@ pub(crate) struct Record<'a> {
 pub(crate) struct Fields<'a> {
     pub(crate) bytes: &'a [u8],
     pub(crate) ends: &'a [usize],
+    /// Bytes between two fields: 1 where the delimiters are still there.
+    pub(crate) gap: usize,
 }
 
 impl<'a> Fields<'a> {
@@ -41,12 +43,18 @@ impl<'a> Fields<'a> {
 
     pub(crate) fn get(&self, index: usize) -> Option<&'a [u8]> {
         let end = *self.ends.get(index)?;
-        let start = if index == 0 { 0 } else { self.ends[index - 1] };
+        let start = if index == 0 { 0 } else { self.ends[index - 1] + self.gap };
         Some(&self.bytes[start..end])
     }
 
+    /// Where each field begins and ends.
+    pub(crate) fn places(self) -> impl Iterator<Item = (usize, usize)> {
+        let starts = std::iter::once(0).chain(self.ends.iter().map(move |end| end + self.gap));
+        starts.zip(self.ends.iter().copied())
+    }
+
     pub(crate) fn iter(self) -> impl Iterator<Item = &'a [u8]> {
-        (0..self.len()).filter_map(move |index| self.get(index))
+        self.places().map(move |(from, to)| &self.bytes[from..to])
     }
 }
 

@@ -23,6 +23,7 @@ pub(crate) struct LaneSpec {
 }
 
 /// Where a line goes: the lane's index, and in a hashed lane the key that it is paced by.
+#[derive(Clone)]
 pub(crate) struct Routed {
     pub(crate) lane: usize,
     pub(crate) key: Option<Arc<str>>,
@@ -33,6 +34,8 @@ pub(crate) struct Router {
     job: Arc<Job>,
     route: Route,
     known: HashMap<Arc<str>, usize>,
+    /// Where URLs go that begin like this, see [`authority`].
+    authorities: HashMap<Box<str>, Routed>,
     secrets: Arc<Secrets>,
 }
 
@@ -58,8 +61,14 @@ impl Router {
         // Secrets never decide the lane; the mask stands in where a URL carries one.
         let secrets = Secrets::masked(job.secrets.keys().cloned());
         let lanes = named.chain(hashed).collect();
-        let mut router =
-            Self { lanes, route: Route::Fixed { lane: 0, key: None }, known: HashMap::new(), secrets: Arc::new(secrets), job: job.clone() };
+        let mut router = Self {
+            lanes,
+            route: Route::Fixed { lane: 0, key: None },
+            known: HashMap::new(),
+            authorities: HashMap::new(),
+            secrets: Arc::new(secrets),
+            job: job.clone(),
+        };
         router.route = match (&job.limits.by, &job.request.fixed_host) {
             (Some(by), _) if by.is_literal() => router.fixed(by.source()),
             (Some(by), _) => Route::of(by, false),
@@ -113,19 +122,32 @@ impl Router {
     }
 
     fn by_text(&mut self, text: &str, url: bool) -> Result<Routed, (Code, String)> {
-        if url { self.by_key(&host_key(text)?) } else { self.by_key(text) }
+        if !url {
+            return Ok(self.by_key(text));
+        }
+        let authority = authority(text);
+        if let Some(routed) = authority.and_then(|authority| self.authorities.get(authority)) {
+            return Ok(routed.clone());
+        }
+        let routed = self.by_key(&host_key(text)?);
+        if let Some(authority) = authority
+            && self.authorities.len() < REMEMBERED
+        {
+            self.authorities.insert(authority.into(), routed.clone());
+        }
+        Ok(routed)
     }
 
-    fn by_key(&mut self, key: &str) -> Result<Routed, (Code, String)> {
+    fn by_key(&mut self, key: &str) -> Routed {
         if let Some((key, lane)) = self.known.get_key_value(key) {
-            return Ok(Routed { lane: *lane, key: self.paced_by(*lane, key.clone()) });
+            return Routed { lane: *lane, key: self.paced_by(*lane, key.clone()) };
         }
         let lane = self.lane_of(key);
         let key: Arc<str> = key.into();
         if self.known.len() < REMEMBERED {
             self.known.insert(key.clone(), lane);
         }
-        Ok(Routed { lane, key: self.paced_by(lane, key) })
+        Routed { lane, key: self.paced_by(lane, key) }
     }
 
     fn fixed(&self, key: &str) -> Route {
@@ -155,6 +177,16 @@ impl Route {
     }
 }
 
+/// Scheme, host and port of a URL as they are written. Whether such a URL is valid, and its key, depend on nothing that
+/// comes after them (WHATWG URL Standard: behind an authority every path, query and fragment can be parsed).
+fn authority(text: &str) -> Option<&str> {
+    let start = ["https://", "http://"].into_iter().find(|scheme| text.starts_with(scheme))?.len();
+    let length = text[start..].find(['/', '?', '#', '\\']).unwrap_or(text.len() - start);
+    let authority = &text[..start + length];
+    // Spaces at the end of a URL are passed over, within it they are not.
+    (length > 0 && authority.bytes().all(|byte| byte.is_ascii_graphic())).then_some(authority)
+}
+
 fn host_key(text: &str) -> Result<String, (Code, String)> {
     let url = url::Url::parse(text).map_err(|error| (Code::Url, format!("{error}: {}", excerpt(text))))?;
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(str::is_empty) {
@@ -173,4 +205,35 @@ fn lane_name(provider: &str) -> String {
     let name: String = provider.chars().map(|c| if plain(c) { c } else { '_' }).take(60).collect();
     let unchanged = name == provider && !name.starts_with("other-") && !name.starts_with('.');
     if unchanged { name } else { format!("{name}-{}", &blake3::hash(provider.as_bytes()).to_hex()[..8]) }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn the_authority_tells_the_key(
+            authority in "https?://[ -~\t\u{e9}]{0,12}",
+            a in "([/?#\\\\][ -~\t]{0,8})?",
+            b in "([/?#\\\\][ -~\t]{0,8})?",
+        ) {
+            let (a, b) = (authority.clone() + &a, authority + &b);
+            if super::authority(&a).is_some() && super::authority(&a) == super::authority(&b) {
+                prop_assert_eq!(host_key(&a).ok(), host_key(&b).ok());
+            }
+        }
+    }
+
+    #[test]
+    fn an_authority_ends_where_the_path_begins() {
+        assert_eq!(authority("https://a.example:8443/x?y#z"), Some("https://a.example:8443"));
+        assert_eq!(authority("http://a.example"), Some("http://a.example"));
+        assert_eq!(authority("HTTP://a.example/x"), None);
+        assert_eq!(authority("http:///a.example"), None);
+        assert_eq!(authority("http://a.example "), None);
+    }
 }

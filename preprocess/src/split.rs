@@ -232,7 +232,7 @@ impl Shape<'_> {
 
     fn failed(&self, n: u64, record: &Record<'_>, code: Code, detail: &str) -> Vec<u8> {
         let columns = match self.format {
-            Format::Text => Some((Fields { bytes: record.raw, ends: &[record.raw.len()] }, 1)),
+            Format::Text => Some((Fields { bytes: record.raw, ends: &[record.raw.len()], gap: 0 }, 1)),
             Format::Csv | Format::Tsv => Some((record.fields, self.columns().len())),
             Format::Jsonl => None,
         };
@@ -272,11 +272,10 @@ impl Lanes {
 
 /// The shape of [`job::Item`], written by hand because this is the step's inner loop.
 fn write_item(out: &mut Vec<u8>, n: u64, at: u64, key: Option<&str>, value: &[u8]) {
-    use io::Write;
     out.extend_from_slice(b"{\"n\":");
-    write!(out, "{n}").expect("writing to memory does not fail");
+    normalise::number(out, n);
     out.extend_from_slice(b",\"at\":");
-    write!(out, "{at}").expect("writing to memory does not fail");
+    normalise::number(out, at);
     if let Some(key) = key {
         out.extend_from_slice(b",\"key\":");
         normalise::string(out, key);

@@ -12,7 +12,7 @@ const PERMIT: u64 = 1 << 10;
 /// How much may be fetched ahead: all lanes together stay near [`Settings::memory`].
 #[derive(Debug, Clone)]
 pub(crate) struct Budget {
-    /// Bytes of items of one request; up to three are in memory for each lane.
+    /// Bytes of items of one request; up to two are in memory for each lane.
     pub(super) items: u64,
     /// Bytes of records in one chunk of a batch that is not in memory as a whole; up to three are for each lane.
     pub(super) window: u64,

@@ -6,7 +6,7 @@ use job::{ErrorName, StepError};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-/// Values that a task of its own makes ahead of their use: one waits while the next is being made.
+/// Values that a task of its own makes ahead of their use: one is made, or waits, while another is used.
 /// The task ends with the feed.
 pub(crate) struct Feed<T> {
     receiver: mpsc::Receiver<T>,

@@ -11,10 +11,9 @@ pub(super) fn feed(source: &Source) -> Feed<Bytes> {
     Feed::spawn(async move |sender| {
         let key = source.keys.items(&source.lane().name);
         let mut lines = Lines { objects: &source.objects, key: &key, from: 0, to: source.lane().bytes, size: source.budget.items };
-        while let Some((_, bytes)) = lines.next().await? {
-            if sender.send(bytes).await.is_err() {
-                break;
-            }
+        while let Ok(room) = sender.reserve().await {
+            let Some((_, bytes)) = lines.next().await? else { break };
+            room.send(bytes);
         }
         Ok(())
     })

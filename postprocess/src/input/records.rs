@@ -91,7 +91,13 @@ pub(super) fn feed(source: &Source) -> Feed<Chunk> {
         let mut listing = Listing::new(&source.objects, source.keys.lane_results(&source.lane().name));
         for batch in &source.lane().batches {
             let entries = listing.folder(&source.keys.batch_results(&source.lane().name, batch.first)).await?;
-            if !entries.is_empty() && !send_batch(&source, batch, entries, &sender).await? {
+            if entries.is_empty() {
+                continue;
+            }
+            // Not before there is room for it: a batch is large.
+            let Ok(room) = sender.reserve().await else { break };
+            drop(room);
+            if !send_batch(&source, batch, entries, &sender).await? {
                 break;
             }
         }

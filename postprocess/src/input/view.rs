@@ -2,10 +2,15 @@
 //! only checked as far as its structure; one that looks wrong is left to those two, which say what is wrong with it.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
 use job::{Item, Record};
+use memchr::memmem::Finder;
 
 use crate::json::{members, text};
+
+static VALUE: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new(b",\"v\":"));
+static ERROR: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new(b",\"error\":"));
 
 /// An item, as far as rows need it.
 #[derive(Debug, PartialEq)]
@@ -32,7 +37,7 @@ pub(crate) struct RecordView<'a> {
 
 /// Reads an item whose number is known.
 pub(crate) fn item(line: &[u8], n: u64) -> Result<ItemView<'_>, serde_json::Error> {
-    if let Some(view) = std::str::from_utf8(line).ok().and_then(|line| item_of(line, n)) {
+    if let Some(view) = std::str::from_utf8(line).ok().and_then(|line| sound_item(line, n).or_else(|| item_of(line, n))) {
         return Ok(view);
     }
     let Item { n, v, error, detail, raw, .. } = Item::parse(line)?;
@@ -41,11 +46,41 @@ pub(crate) fn item(line: &[u8], n: u64) -> Result<ItemView<'_>, serde_json::Erro
 
 /// Reads a record.
 pub(crate) fn record(line: &[u8]) -> Result<RecordView<'_>, serde_json::Error> {
-    if let Some(view) = std::str::from_utf8(line).ok().and_then(record_of) {
+    if let Some(view) = std::str::from_utf8(line).ok().and_then(|line| success(line).or_else(|| record_of(line))) {
         return Ok(view);
     }
     Record::parse(line)?;
     Err(serde::de::Error::custom("it is not as a worker writes it"))
+}
+
+/// An item as the pre-processing writes it for a line that it could read: `v` comes last.
+fn sound_item(line: &str, n: u64) -> Option<ItemView<'_>> {
+    let at = VALUE.find(line.as_bytes())?;
+    let v = last_value(line, at + VALUE.needle().len())?;
+    Some(ItemView { n, v: Some(v), error: None, detail: None, raw: None })
+}
+
+/// A record as the worker writes it for a success: five numbers, then `v`.
+fn success(line: &str) -> Option<RecordView<'_>> {
+    let mut rest = line;
+    let mut next = |name: &str| {
+        rest = rest.strip_prefix(name)?;
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        let (number, behind) = rest.split_at(digits);
+        rest = behind;
+        number.parse::<u64>().ok()
+    };
+    let (n, t, ms, tries, _status) = (next("{\"n\":")?, next(",\"t\":")?, next(",\"ms\":")?, next(",\"tries\":")?, next(",\"status\":")?);
+    let at = line.len() - rest.strip_prefix(",\"v\":")?.len();
+    let v = last_value(line, at).filter(|v| v.starts_with('['))?;
+    Some(RecordView { n, t, ms: ms.try_into().ok()?, tries: tries.try_into().ok()?, v: Some(v), error: None, detail: None })
+}
+
+/// The array or object that begins at `at` and is all of the line but its last brace, if no error follows it.
+fn last_value(line: &str, at: usize) -> Option<&str> {
+    let value = line.get(at..)?.strip_suffix('}')?;
+    let whole = matches!((value.as_bytes().first()?, value.as_bytes().last()?), (b'[', b']') | (b'{', b'}'));
+    (whole && value.len() > 1 && ERROR.find(value.as_bytes()).is_none()).then_some(value)
 }
 
 fn item_of(line: &str, n: u64) -> Option<ItemView<'_>> {
@@ -112,7 +147,7 @@ mod tests {
             let whole = Item { n, at, key, v: fields.as_deref(), error, detail, raw };
             let line = serde_json::to_vec(&whole).unwrap();
             let Item { v, error, detail, raw, .. } = whole;
-            prop_assert_eq!(item_of(std::str::from_utf8(&line).unwrap(), n), Some(ItemView { n, v: v.map(RawValue::get), error, detail, raw }));
+            prop_assert_eq!(super::item(&line, n).unwrap(), ItemView { n, v: v.map(RawValue::get), error, detail, raw });
         }
 
         #[test]
@@ -128,7 +163,7 @@ mod tests {
             let line = serde_json::to_string(&whole).unwrap();
             let array = whole.v.as_ref().map(|values| serde_json::to_string(values).unwrap());
             let (error, detail) = (whole.error, whole.detail);
-            prop_assert_eq!(record_of(&line), Some(RecordView { n, t, ms, tries, v: array.as_deref(), error, detail }));
+            prop_assert_eq!(super::record(line.as_bytes()).unwrap(), RecordView { n, t, ms, tries, v: array.as_deref(), error, detail });
         }
 
         #[test]

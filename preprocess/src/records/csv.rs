@@ -26,6 +26,8 @@ pub(crate) struct CsvReader<R> {
 }
 
 enum Scan {
+    /// A record without quotes: its bytes with the line end, and without.
+    Plain(usize, usize),
     /// A record: its bytes with the line end, bytes of output, number of fields.
     Record(usize, usize, usize),
     /// Inside quotes at the end of the stream, or at the size limit.
@@ -60,10 +62,18 @@ impl<R: Read> CsvReader<R> {
         self.skip_blank_lines()?;
         match self.scan()? {
             Scan::End => Ok(None),
+            Scan::Plain(taken, length) => {
+                self.taken = taken;
+                let raw = &self.window.bytes()[..length];
+                self.ends.clear();
+                self.ends.extend(memchr::memchr_iter(self.delimiter, raw).chain([length]));
+                let fields = Fields { bytes: raw, ends: &self.ends, gap: 1 };
+                Ok(Some(Record { at: self.window.offset(), raw, fields, fault: None }))
+            }
             Scan::Record(taken, output, fields) => {
                 self.taken = taken;
                 let raw = trim_line_end(&self.window.bytes()[..taken]);
-                let fields = Fields { bytes: &self.output[..output], ends: &self.ends[..fields] };
+                let fields = Fields { bytes: &self.output[..output], ends: &self.ends[..fields], gap: 0 };
                 Ok(Some(Record { at: self.window.offset(), raw, fields, fault: None }))
             }
             Scan::Open => Ok(Some(self.first_line_only())),
@@ -101,6 +111,10 @@ impl<R: Read> CsvReader<R> {
     }
 
     fn scan(&mut self) -> io::Result<Scan> {
+        if let Some((taken, length)) = plain(self.window.bytes()) {
+            return Ok(Scan::Plain(taken, length));
+        }
+        self.ends.resize(self.ends.capacity().max(64), 0);
         let (mut read, mut written, mut fields) = (0, 0, 0);
         loop {
             let input = &self.window.bytes()[read..];
@@ -168,8 +182,22 @@ impl<R: Read> CsvReader<R> {
     }
 }
 
+/// The bytes of the first record with its line end and without, where that is one line that has no quotes.
+fn plain(bytes: &[u8]) -> Option<(usize, usize)> {
+    let end = memchr::memchr(b'\n', bytes).filter(|end| *end < MAX_RECORD)?;
+    let line = &bytes[..end];
+    match memchr::memchr2(b'"', b'\r', line) {
+        None => Some((end + 1, end)),
+        Some(at) if at + 1 == end && line[at] == b'\r' => Some((end + 1, at)),
+        Some(_) => None,
+    }
+}
+
 fn core(delimiter: u8) -> Reader {
-    ReaderBuilder::new().delimiter(delimiter).build()
+    let mut core = ReaderBuilder::new().delimiter(delimiter).build();
+    // It takes a byte order mark off what it reads first, which need not be the beginning of the input.
+    core.read_record(b"\n", &mut [], &mut []);
+    core
 }
 
 fn trim_line_end(record: &[u8]) -> &[u8] {

@@ -124,14 +124,14 @@ impl Keys<'_> {
     }
 }
 
-/// When to stop sending so that requests under way and the last flush are over by the deadline; with a job whose
-/// timeout is longer than the call, half way.
 /// A wrong key shows in the first answers. Where the lines choose their hosts and the job sends no key, hosts that
 /// refuse say nothing about the others.
 fn gate(job: &Job) -> Gate {
     if job.request.fixed_host.is_none() && job.secrets.is_empty() { Gate::opened() } else { Gate::default() }
 }
 
+/// When to stop sending so that requests under way and the last flush are over by the deadline; with a job whose
+/// timeout is longer than the call, half way.
 fn last_call(context: &Context, run: &Run, now: Instant) -> Option<Instant> {
     let deadline = context.settings.deadline?;
     let margin = run.job.request.timeout + context.settings.flush_every;
