@@ -25,6 +25,12 @@ pub enum Command {
     Check(Check),
     /// Send again only the lines that failed or were not processed, and write the complete output.
     Redrive(Redrive),
+    /// Upload a job and a file to a stack on AWS; the upload starts the run.
+    Submit(Submit),
+    /// Show a run on AWS until it ends.
+    Watch(Watch),
+    /// End a run on AWS early: what was answered by then is merged into its output.
+    Stop(Stop),
     /// Write a commented job file to start from.
     Init(Init),
     /// See it work: a sample API with limits on this machine, some thousand lines, under a minute.
@@ -67,6 +73,13 @@ pub struct Run {
     /// Start over, even if this file was run before: every request is made again.
     #[arg(long)]
     pub fresh: bool,
+    /// Call the functions preprocess, worker and postprocess there, over Lambda's Invoke API, and not in this process; for
+    /// example at http://127.0.0.1:9000, where `cargo lambda watch` has them.
+    #[arg(long, value_name = "URL")]
+    pub functions: Option<String>,
+    /// With --functions: the port of 127.0.0.1 where they find the store.
+    #[arg(long, value_name = "PORT", default_value_t = 9001)]
+    pub s3_port: u16,
 }
 
 /// `throughline check`
@@ -78,20 +91,110 @@ pub struct Check {
     /// How many requests to show.
     #[arg(long, value_name = "N", default_value_t = 3)]
     pub lines: usize,
+    /// Also show what the run would cost on AWS, line by line of the bill.
+    #[arg(long)]
+    pub cost: bool,
+    /// With --cost: how many Lambda functions the account may run at a time; a new account has 10.
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    pub concurrency: u32,
 }
 
 /// `throughline redrive`
 #[derive(Debug, Args)]
 pub struct Redrive {
+    /// The job file; or, without INPUT, a run on AWS, as `throughline submit` prints it.
+    #[arg(value_name = "JOB|RUN")]
+    pub job: PathBuf,
+    /// The input file of the run on this machine.
+    pub input: Option<PathBuf>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented by its type")]
+    pub places: Places,
+    /// The bucket of the stack, for a run on AWS.
+    #[arg(long, value_name = "NAME", env = "THROUGHLINE_BUCKET")]
+    pub bucket: Option<String>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented by its type")]
+    pub account: Account,
+    /// Also send the lines whose outcome is unknown because a crash cut their request off. They may then be sent twice.
+    #[arg(long)]
+    pub include_unknown: bool,
+}
+
+/// How AWS is reached; by default as the AWS command line reaches it.
+#[derive(Debug, Clone, Args)]
+pub struct Account {
+    /// A profile of the AWS configuration.
+    #[arg(long, value_name = "NAME")]
+    pub profile: Option<String>,
+    /// The stack's Region.
+    #[arg(long, value_name = "NAME")]
+    pub region: Option<String>,
+    /// Another endpoint for every service, for example a LocalStack's.
+    #[arg(long, value_name = "URL")]
+    pub endpoint_url: Option<String>,
+}
+
+/// A stack on AWS.
+#[derive(Debug, Clone, Args)]
+pub struct Stack {
+    /// The stack's bucket.
+    #[arg(long, value_name = "NAME", env = "THROUGHLINE_BUCKET")]
+    pub bucket: String,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented by its type")]
+    pub account: Account,
+}
+
+/// How a run on AWS is shown.
+#[derive(Debug, Clone, Args)]
+pub struct Shown {
+    /// Where to save the output when the run has ended; failed lines and report go beside it. Default: they stay in the bucket.
+    #[arg(short, long)]
+    pub output: Option<PathBuf>,
+    /// Print progress and summary as JSON, one object a line.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `throughline submit`
+#[derive(Debug, Args)]
+pub struct Submit {
     #[command(flatten)]
     #[expect(missing_docs, reason = "documented by its type")]
     pub target: Target,
     #[command(flatten)]
     #[expect(missing_docs, reason = "documented by its type")]
-    pub places: Places,
-    /// Also send the lines whose outcome is unknown because a crash cut their request off. They may then be sent twice.
+    pub stack: Stack,
+    /// Show the run until it ends, and exit as it ends.
     #[arg(long)]
-    pub include_unknown: bool,
+    pub watch: bool,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented by its type")]
+    pub shown: Shown,
+}
+
+/// `throughline watch`
+#[derive(Debug, Args)]
+pub struct Watch {
+    /// The run, JOB/ID, as `throughline submit` prints it.
+    pub run: String,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented by its type")]
+    pub stack: Stack,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented by its type")]
+    pub shown: Shown,
+}
+
+/// `throughline stop`
+#[derive(Debug, Args)]
+pub struct Stop {
+    /// The run, JOB/ID, as `throughline submit` prints it.
+    pub run: String,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented by its type")]
+    pub stack: Stack,
 }
 
 /// `throughline init`

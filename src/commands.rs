@@ -5,7 +5,10 @@ mod demo;
 mod init;
 mod redrive;
 mod run;
+mod stop;
+mod submit;
 mod summary;
+mod watch;
 
 use crate::args::Command;
 use crate::exit::{Exit, Wrong};
@@ -19,6 +22,9 @@ pub async fn run(command: Command) -> Result<Exit, Wrong> {
         Command::Run(args) => run::run(args).await,
         Command::Check(args) => check::check(&args).await,
         Command::Redrive(args) => redrive::redrive(args).await,
+        Command::Submit(args) => submit::submit(args).await,
+        Command::Watch(args) => watch::watch(args).await,
+        Command::Stop(args) => stop::stop(args).await,
         Command::Init(args) => init::init(&args),
         Command::Demo(args) => demo::demo(&args).await,
     }

@@ -2,10 +2,12 @@
 //! same definition as AWS does.
 
 mod execute;
+mod functions;
 mod host;
 mod lock;
 mod outputs;
 mod secrets;
+mod serve;
 mod target;
 
 use std::path::{Path, PathBuf};
@@ -16,16 +18,19 @@ use job::Objects;
 use crate::exit::Wrong;
 use crate::s3;
 
-pub use execute::{Ended, execute};
+pub use execute::{Ended, execute, message_of};
+pub use functions::Functions;
 pub use host::bind;
 pub use outputs::Outputs;
 pub use secrets::LocalSecrets;
+pub use serve::serve;
 pub use target::{Target, job_name, read_job};
 
 /// An open state folder. Only one process has it at a time.
 #[derive(Debug)]
 pub struct Home {
     folder: PathBuf,
+    service: s3::Service,
     s3: aws_sdk_s3::Client,
     _lock: lock::Lock,
 }
@@ -37,9 +42,9 @@ impl Home {
     /// When another process has it, or it cannot be made.
     pub fn open(folder: &Path, command: &str) -> Result<Self, Wrong> {
         let at = |error| Wrong::at(folder, error);
-        let s3 = s3::client(folder).map_err(at)?;
+        let service = s3::Service::open(folder).map_err(at)?;
         let lock = lock::Lock::take(folder, command)?;
-        Ok(Self { folder: folder.to_owned(), s3, _lock: lock })
+        Ok(Self { folder: folder.to_owned(), s3: s3::client_of(service.clone()), service, _lock: lock })
     }
 
     /// The folder.

@@ -1,7 +1,9 @@
 //! The command line: arguments, commands, exit codes; and the home of a run on one machine, with its embedded S3.
 
 pub mod args;
+pub mod cloud;
 pub mod commands;
+pub mod cost;
 pub mod exit;
 pub mod home;
 pub mod progress;

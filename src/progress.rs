@@ -20,6 +20,7 @@ pub use show::{Style, show};
 #[derive(Debug, Default)]
 pub struct Progress {
     phase: Mutex<Phase>,
+    elsewhere: bool,
     stopping: AtomicBool,
     lanes: RwLock<Vec<Arc<Lane>>>,
     by_name: RwLock<HashMap<String, Arc<Lane>>>,
@@ -35,6 +36,8 @@ pub enum Phase {
     /// Not yet begun.
     #[default]
     Starting,
+    /// Another run of the job has its turn.
+    Queued,
     /// The input is split into lanes.
     Splitting,
     /// Requests are made.
@@ -80,6 +83,8 @@ pub struct LaneNow {
 pub struct Now {
     /// What it is doing.
     pub phase: Phase,
+    /// It runs elsewhere and is only looked at.
+    pub elsewhere: bool,
     /// It was asked to stop, and only waits for what is under way.
     pub stopping: bool,
     /// Lines split so far.
@@ -93,6 +98,16 @@ pub struct Now {
 }
 
 impl Progress {
+    /// Of a run in another place: nobody here can stop it, and the steps' own counts are not known.
+    pub fn elsewhere() -> Self {
+        Self { elsewhere: true, ..Self::default() }
+    }
+
+    /// The run waits for its turn.
+    pub fn queued(&self) {
+        self.enter(Phase::Queued);
+    }
+
     /// The pre-process step begins.
     pub fn splitting(&self) {
         self.enter(Phase::Splitting);
@@ -122,6 +137,14 @@ impl Progress {
     pub async fn start_lanes(&self, objects: &Objects, run: &RunRef) -> Result<(), StepError> {
         let plan = objects.get(&run.keys().plan()).await?;
         let plan: Plan = serde_json::from_slice(&plan).map_err(|error| StepError::new(job::ErrorName::RunDamaged, error.to_string()))?;
+        self.count_lanes(objects, run, &plan).await
+    }
+
+    /// [`Progress::start_lanes`] with a plan at hand; called again, it counts anew.
+    ///
+    /// # Errors
+    /// When the run's folder cannot be read.
+    pub async fn count_lanes(&self, objects: &Objects, run: &RunRef, plan: &Plan) -> Result<(), StepError> {
         let mut lanes = Vec::new();
         for planned in &plan.lanes {
             let shown = match &planned.kind {
@@ -138,12 +161,15 @@ impl Progress {
                     }
                 }
             }
+            // Of requests that were sent elsewhere only the answers are known.
+            lane.sent.store(lane.answers(), Ordering::Relaxed);
             lanes.push(Arc::new(lane));
         }
+        let all_done = lanes.iter().all(|lane| lane.now().done >= lane.lines);
         let by_name = plan.lanes.iter().map(|planned| planned.name.clone()).zip(lanes.iter().cloned()).collect();
         *self.by_name.write().unwrap_or_else(PoisonError::into_inner) = by_name;
         *self.lanes.write().unwrap_or_else(PoisonError::into_inner) = lanes;
-        self.enter(Phase::Sending);
+        self.enter(if self.elsewhere && all_done { Phase::Merging } else { Phase::Sending });
         Ok(())
     }
 
@@ -157,6 +183,7 @@ impl Progress {
         let lanes = self.lanes.read().unwrap_or_else(PoisonError::into_inner);
         Now {
             phase: *self.phase.lock().unwrap_or_else(PoisonError::into_inner),
+            elsewhere: self.elsewhere,
             stopping: self.stopping.load(Ordering::Relaxed),
             split_lines: self.split_lines.load(Ordering::Relaxed),
             split_bytes: self.split_bytes.load(Ordering::Relaxed),
@@ -203,6 +230,10 @@ impl Lane {
     fn new(name: String, lines: u64) -> Self {
         let zero = AtomicU64::default;
         Self { name, lines, ok: zero(), failed: zero(), throttled: zero(), sent: zero(), held: Mutex::default() }
+    }
+
+    fn answers(&self) -> u64 {
+        [&self.ok, &self.failed, &self.throttled].into_iter().map(|count| count.load(Ordering::Relaxed)).sum()
     }
 
     fn now(&self) -> LaneNow {

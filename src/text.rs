@@ -20,6 +20,12 @@ pub fn lines(n: u64) -> String {
     if n == 1 { "1 line".to_owned() } else { format!("{} lines", count(n)) }
 }
 
+/// An amount with as many decimals as say something.
+pub fn amount(amount: f64) -> String {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "not negative, and far below 2^64")]
+    if amount >= 100.0 { count(amount.round() as u64) } else { format!("{amount:.2}") }
+}
+
 /// A duration in its two largest units.
 pub fn duration(duration: Duration) -> String {
     let seconds = duration.as_secs();

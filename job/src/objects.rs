@@ -29,6 +29,21 @@ pub struct Entry {
     pub size: u64,
 }
 
+/// What a write left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// The entity tag, without quotes, as events have it.
+    pub etag: String,
+    /// The version, in a bucket that has versions.
+    pub version: Option<String>,
+}
+
+impl Stored {
+    fn new(etag: Option<&str>, version: Option<&str>) -> Self {
+        Self { etag: etag.unwrap_or_default().trim_matches('"').to_owned(), version: version.map(str::to_owned) }
+    }
+}
+
 /// What a `HEAD` or `GET` tells about an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Facts {
@@ -84,10 +99,10 @@ impl Objects {
     }
 
     /// Writes an object, replacing what was there.
-    pub async fn put(&self, key: &str, body: impl Into<Bytes>) -> Result<(), StorageError> {
+    pub async fn put(&self, key: &str, body: impl Into<Bytes>) -> Result<Stored, StorageError> {
         let request = self.client.put_object().bucket(&self.bucket).key(key).body(ByteStream::from(body.into()));
-        request.send().await.map_err(|e| self.error("write", key, e))?;
-        Ok(())
+        let output = request.send().await.map_err(|e| self.error("write", key, e))?;
+        Ok(Stored::new(output.e_tag(), output.version_id()))
     }
 
     /// Writes an object unless one is there: whether it was written.
@@ -223,11 +238,10 @@ impl Upload {
     }
 
     /// Sends the rest and makes the object visible. One that fits into a part is a plain `PUT`.
-    pub async fn finish(mut self) -> Result<u64, StorageError> {
+    pub async fn finish(mut self) -> Result<Stored, StorageError> {
         let rest = std::mem::take(&mut self.buffer).freeze();
         if self.id.is_none() {
-            self.objects.put(&self.key, rest).await?;
-            return Ok(self.written);
+            return self.objects.put(&self.key, rest).await;
         }
         if !rest.is_empty() {
             self.send(rest).await?;
@@ -236,8 +250,8 @@ impl Upload {
         let parts = CompletedMultipartUpload::builder().set_parts(Some(self.parts)).build();
         let Objects { client, bucket } = &self.objects;
         let request = client.complete_multipart_upload().bucket(bucket).key(&self.key).set_upload_id(self.id).multipart_upload(parts);
-        request.send().await.map_err(|e| self.objects.error("write", &self.key, e))?;
-        Ok(self.written)
+        let output = request.send().await.map_err(|e| self.objects.error("write", &self.key, e))?;
+        Ok(Stored::new(output.e_tag(), output.version_id()))
     }
 
     /// Gives the upload up and removes its parts.

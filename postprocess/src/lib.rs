@@ -22,12 +22,18 @@ pub use names::{failed_key, output_key, report_key};
 pub use report::{ErrorCount, LaneReport, Latency, Outputs, Report, Verdict};
 
 use run::Run;
+use tracing::Instrument;
 
 /// Merges a run and says how it ended. Called again for the same run, it ends the same.
 ///
 /// # Errors
 /// `Run.Damaged`, `Storage.Unavailable`, `Storage.Denied`, `Run.Interrupted`; never because lines failed.
 pub async fn postprocess(context: &Context, request: PostprocessRequest) -> Result<PostprocessResponse, StepError> {
+    let span = tracing::info_span!("postprocess", job = %request.run.job, run = %request.run.id);
+    complete(context, request).instrument(span).await
+}
+
+async fn complete(context: &Context, request: PostprocessRequest) -> Result<PostprocessResponse, StepError> {
     let run = Run::open(context, request.run).await?;
     let report = match run.completed().await? {
         Some(report) => report,
@@ -42,6 +48,6 @@ pub async fn postprocess(context: &Context, request: PostprocessRequest) -> Resu
         cleanup::remove_temporary(&run).await?;
     }
     cleanup::release_turn(&run).await?;
-    tracing::info!(run = %run.run.id, lines = report.lines, ok = report.ok, "merged: {}", report.message);
+    tracing::info!(lines = report.lines, ok = report.ok, "merged: {}", report.message);
     Ok(report.response(run.run))
 }

@@ -11,6 +11,8 @@ mod redrive;
 mod route;
 mod source;
 mod split;
+#[cfg(feature = "lambda")]
+mod step_functions;
 mod store;
 mod window;
 
@@ -22,9 +24,13 @@ use job::messages::{Claim, Lane, PreprocessRequest, PreprocessResponse, RunRef};
 use job::objects::StorageErrorKind;
 use job::{ErrorName, Job, Objects, Plan, StepError, keys};
 use tokio_util::sync::CancellationToken;
+use tracing::field::Empty;
+use tracing::{Instrument, Span};
 
 pub use claim::Executions;
 pub use split::{Sink, split};
+#[cfg(feature = "lambda")]
+pub use step_functions::StepFunctions;
 
 /// What the step works with; made once per process.
 #[derive(Clone)]
@@ -52,21 +58,28 @@ pub struct Context {
 /// `jobs/<job>/report/<file>.json`, since the person who uploads sees the bucket and not the console.
 pub async fn preprocess(context: &Context, request: PreprocessRequest) -> Result<PreprocessResponse, StepError> {
     let objects = Objects::new(context.s3.clone(), &request.event.detail.bucket.name);
-    let started = start(context, &objects, &request).await;
-    if let Err(error) = &started {
-        report(&objects, &request, error).await;
+    let span = tracing::info_span!("preprocess", key = %request.event.detail.object.key, job = Empty, run = Empty);
+    async {
+        let started = start(context, &objects, &request).await;
+        if let Err(error) = &started {
+            report(&objects, &request, error).await;
+        }
+        started
     }
-    started
+    .instrument(span)
+    .await
 }
 
 async fn start(context: &Context, objects: &Objects, request: &PreprocessRequest) -> Result<PreprocessResponse, StepError> {
     let (run, job_text) = find_run(objects, request).await?;
+    Span::current().record("job", &run.job).record("run", &run.id);
     let ours = Claim {
         execution: request.execution.clone(),
         started: (context.now)(),
         include_unknown: request.event.redrive.as_ref().is_some_and(|redrive| redrive.include_unknown),
     };
     if let claim::Owner::Other(execution) = claim::claim(objects, &run, ours).await? {
+        tracing::info!(%execution, "another execution owns the run");
         return Ok(PreprocessResponse::Elsewhere { execution });
     }
     let job = parse_job(&job_text, &keys::job_file(&run.job))?;
@@ -82,6 +95,7 @@ async fn start(context: &Context, objects: &Objects, request: &PreprocessRequest
         }
         None => store::split_object(context, objects, &run, &request.event.detail.object, &job).await?,
     };
+    tracing::info!(lines = plan.input.lines, bytes = plan.input.bytes, lanes = plan.lanes.len(), "split");
     let lanes = lanes(context, objects, &run, &job, &plan).await?;
     Ok(PreprocessResponse::Ready { run, lanes })
 }

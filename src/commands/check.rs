@@ -5,11 +5,13 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use job::job_file::Limit;
 use job::secrets::Secrets;
 use job::{Item, Job, LaneKind, Plan, PlannedLane, Row};
 use worker::request;
 
 use crate::args;
+use crate::cost::{self, Charge, Usage};
 use crate::exit::{Exit, Wrong};
 use crate::home::{LocalSecrets, job_name, read_job};
 use crate::text;
@@ -37,6 +39,9 @@ pub(super) async fn check(args: &args::Check) -> Result<Exit, Wrong> {
     println!();
     requests(&job, &plan, &first, args.lines);
     lanes(&job, &plan);
+    if args.cost {
+        cost(&job, &plan, args.concurrency);
+    }
     Ok(Exit::Succeeded)
 }
 
@@ -92,12 +97,7 @@ fn lanes(job: &Job, plan: &Plan) {
     }
     println!("{:width$}  {:>12}  {:>12}  {:>9}  at its limit", "lane", "lines", "rate", "in flight");
     for lane in &plan.lanes {
-        let limit = match &lane.kind {
-            LaneKind::Named { provider } => {
-                job.limits.providers.iter().find(|known| known.name == *provider).map_or(job.limits.default, |known| known.limit)
-            }
-            LaneKind::Hashed => job.limits.default,
-        };
+        let limit = limit(job, &lane.kind);
         let rate = limit.rate.per_second().map_or("unlimited".to_owned(), text::rate);
         let each = if lane.kind == LaneKind::Hashed { " each" } else { "" };
         let time = if limit.rate.per_second().is_some() { text::duration(seconds(lane)) } else { "-".to_owned() };
@@ -115,6 +115,40 @@ fn lanes(job: &Job, plan: &Plan) {
         println!("time     as fast as the providers answer: no lane is limited");
     } else {
         println!("time     at least {}, when nothing is slower than its limit and nothing is sent twice", text::duration(longest));
+    }
+}
+
+/// What the run would cost on AWS.
+fn cost(job: &Job, plan: &Plan, concurrency: u32) {
+    let usage = Usage::of(plan, |kind| limit(job, kind).in_flight);
+    let charges = usage.charges();
+    println!("\n{:36} {:>14}  {:>10}", "cost on AWS", "amount", "dollars");
+    for Charge { what, amount, dollars } in &charges {
+        println!("{what:36} {:>14}  {dollars:>10.4}", text::amount(*amount));
+    }
+    let total: f64 = charges.iter().map(|charge| charge.dollars).sum();
+    println!("{:36} {:>14}  {total:>10.4}", "in all", "");
+    println!(
+        "prices of {}, {}, without the free tier and what leaves AWS; an answer is taken to last {} ms where no limit says how long a lane lasts",
+        cost::REGION,
+        cost::AS_OF,
+        cost::ANSWER_SECONDS * 1000.0
+    );
+    let workers: u32 = plan.lanes.iter().map(|lane| lane.workers).sum();
+    if workers > concurrency {
+        println!(
+            "\nwarning: the lanes have {workers} workers, the account runs {concurrency} functions at a time: the run will be slower than its limits. \
+             Ask AWS for a higher quota, or give the limits a smaller in_flight."
+        );
+    }
+}
+
+fn limit(job: &Job, kind: &LaneKind) -> Limit {
+    match kind {
+        LaneKind::Named { provider } => {
+            job.limits.providers.iter().find(|known| known.name == *provider).map_or(job.limits.default, |known| known.limit)
+        }
+        LaneKind::Hashed => job.limits.default,
     }
 }
 

@@ -25,6 +25,8 @@ pub(super) async fn demo(args: &args::Demo) -> Result<Exit, Wrong> {
         target: Target { job: job.clone(), input: input.clone() },
         places: Places { output: Some(output.clone()), state: folder.join(".throughline"), json: false },
         fresh: true,
+        functions: None,
+        s3_port: 0,
     })
     .await?;
     if exit == Exit::Interrupted {

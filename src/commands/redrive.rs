@@ -1,17 +1,30 @@
 //! `throughline redrive`: only the lines that failed or were not processed, and then the complete output.
 
-use job::messages::RunRef;
 use postprocess::Report;
 
-use super::{run, summary};
+use super::{run, summary, watch};
 use crate::args;
+use crate::cloud::{Cloud, Status, latest_generation};
 use crate::exit::{Exit, Wrong};
-use crate::home::Home;
 
 pub(super) async fn redrive(args: args::Redrive) -> Result<Exit, Wrong> {
-    let (home, mut target) = run::open(&args.target, &args.places, "redrive").await?;
-    let Some(latest) = latest_generation(&home, &target.run).await? else {
-        let command = format!("throughline run {} {}", args.target.job.display(), args.target.input.display());
+    match (&args.input, &args.bucket) {
+        (Some(input), _) => {
+            let target = args::Target { job: args.job.clone(), input: input.clone() };
+            here(&target, &args).await
+        }
+        (None, Some(bucket)) => on_aws(&args::Stack { bucket: bucket.clone(), account: args.account.clone() }, &args).await,
+        (None, None) => Err(Wrong::new(
+            "give the job file and the input of a run on this machine, or a run on AWS with the bucket of its stack (--bucket)",
+        )),
+    }
+}
+
+/// A run on this machine.
+async fn here(target: &args::Target, args: &args::Redrive) -> Result<Exit, Wrong> {
+    let (home, mut target) = run::open(target, &args.places, "redrive").await?;
+    let Some(latest) = latest_generation(&home.objects(), &target.run).await? else {
+        let command = format!("throughline run {} {}", args.job.display(), target.input.display());
         return Err(Wrong::new(format!("this job and input have not been run yet: start with `{command}`")));
     };
     target.run.generation = latest;
@@ -19,16 +32,36 @@ pub(super) async fn redrive(args: args::Redrive) -> Result<Exit, Wrong> {
         Some(report) if nothing_left(&report, args.include_unknown) => summary::finished(&home, &target, &report, &args.places, true).await,
         Some(_) => {
             target.redrive(latest + 1, args.include_unknown);
-            run::go(&home, &target, &args.places).await
+            run::go(&home, &target, &args.places, None).await
         }
         // Cut off: it is continued, as the redrive it was or as the run itself.
         None => {
             if latest > 0 {
                 target.redrive(latest, args.include_unknown);
             }
-            run::go(&home, &target, &args.places).await
+            run::go(&home, &target, &args.places, None).await
         }
     }
+}
+
+/// A run on AWS: a new execution on the same run folder.
+async fn on_aws(stack: &args::Stack, args: &args::Redrive) -> Result<Exit, Wrong> {
+    let cloud = Cloud::connect(stack).await?;
+    let (run, execution) = cloud.find(&args.job.display().to_string()).await?;
+    let shown = args::Shown { output: args.places.output.clone(), json: args.places.json };
+    let name = watch::name(&run);
+    if execution.status == Status::Running {
+        return Err(Wrong::new(format!("the run {name} is still going: throughline watch {name} --bucket {}", cloud.bucket())));
+    }
+    let report = watch::report(&cloud, &run).await?;
+    if report.is_some_and(|report| nothing_left(&report, args.include_unknown)) {
+        return watch::ended(&cloud, &run, &execution, &shown).await;
+    }
+    if cloud.objects().find(&run.keys().plan()).await?.is_none() {
+        return Err(Wrong::new(format!("the run {name} never came to its first line: upload its input again, with `throughline submit`")));
+    }
+    let run = cloud.redrive(&run, &execution, args.include_unknown).await?;
+    watch::follow(&cloud, &run, &shown).await
 }
 
 fn nothing_left(report: &Report, include_unknown: bool) -> bool {
@@ -38,12 +71,4 @@ fn nothing_left(report: &Report, include_unknown: bool) -> bool {
         report.errors.iter().filter(|error| error.code == "outcome_unknown").map(|error| error.count).sum()
     };
     report.ok + unknown >= report.lines
-}
-
-/// The number of the run's last redrive, 0 without one; `None` when there is no such run.
-async fn latest_generation(home: &Home, run: &RunRef) -> Result<Option<u32>, Wrong> {
-    let keys = run.keys();
-    let claims = home.objects().list(&format!("{}claim", keys.prefix())).await?;
-    let generation = |key: &str| (0..=9999).find(|generation| keys.claim(*generation) == key);
-    Ok(claims.iter().filter_map(|entry| generation(&entry.key)).max())
 }

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::summary;
 use crate::args;
 use crate::exit::{Exit, Wrong, is_wrong};
-use crate::home::{Ended, Home, LocalSecrets, Outputs, Target, execute};
+use crate::home::{Ended, Functions, Home, LocalSecrets, Outputs, Target, execute, serve};
 use crate::progress::{Progress, Style, show};
 
 pub(super) async fn run(args: args::Run) -> Result<Exit, Wrong> {
@@ -24,7 +24,14 @@ pub(super) async fn run(args: args::Run) -> Result<Exit, Wrong> {
     if args.fresh || is_gone(&home, &target.run).await? {
         home.start_over(&mut target).await?;
     }
-    go(&home, &target, &args.places).await
+    match &args.functions {
+        None => go(&home, &target, &args.places, None).await,
+        Some(url) => {
+            let functions = Functions::at(url)?;
+            let _served = serve(&home, args.s3_port).await?;
+            go(&home, &target, &args.places, Some(functions)).await
+        }
+    }
 }
 
 /// Reads and checks everything that can be wrong before any request.
@@ -40,14 +47,14 @@ pub(super) async fn open(target: &args::Target, places: &args::Places, command: 
     Ok((home, target))
 }
 
-/// Executes, shows progress, and ends with the summary.
-pub(super) async fn go(home: &Home, target: &Target, places: &args::Places) -> Result<Exit, Wrong> {
+/// Executes, in this process or by functions elsewhere, shows progress, and ends with the summary.
+pub(super) async fn go(home: &Home, target: &Target, places: &args::Places, functions: Option<Functions>) -> Result<Exit, Wrong> {
     let progress = Arc::new(Progress::default());
     let style = if places.json { Style::Json } else { Style::Person };
     let (stop, shown) = (CancellationToken::new(), CancellationToken::new());
     let showing = tokio::spawn(show(progress.clone(), style, shown.clone()));
     let listening = tokio::spawn(interrupted(stop.clone(), progress.clone()));
-    let ended = execute(home, target, &progress, stop).await;
+    let ended = execute(home, target, functions, &progress, stop).await;
     shown.cancel();
     let _ = showing.await;
     listening.abort();

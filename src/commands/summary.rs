@@ -1,7 +1,10 @@
 //! How a run ended, for people and as JSON.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use job::Objects;
+use job::messages::RunRef;
 use postprocess::{Report, Verdict};
 use serde::Serialize;
 
@@ -11,19 +14,51 @@ use crate::home::{Home, Outputs, Target};
 use crate::progress::Now;
 use crate::text;
 
-/// Writes the outputs where they are wanted and prints the summary. `before`: the run had ended before this command.
-pub(super) async fn finished(home: &Home, target: &Target, report: &Report, places: &Places, before: bool) -> Result<Exit, Wrong> {
-    let outputs = Outputs::write(home, &target.run, places.output.as_deref()).await?;
-    if places.json {
-        print_json(report, &outputs);
-    } else {
-        print_text(target, report, &outputs, before);
+/// What a summary needs besides the report.
+pub(super) struct Summary {
+    /// Where the outputs lie.
+    pub(super) objects: Objects,
+    /// What a person calls an object.
+    pub(super) place: Box<dyn Fn(&str) -> PathBuf + Send + Sync>,
+    pub(super) run: RunRef,
+    /// The input, as the person named it.
+    pub(super) input: String,
+    /// The command that sends failed lines again.
+    pub(super) again: String,
+}
+
+impl Summary {
+    /// Of a run on this machine.
+    pub(super) fn local(home: &Home, target: &Target) -> Self {
+        let folder = home.folder().to_owned();
+        Self {
+            objects: home.objects(),
+            place: Box::new(move |key| folder.join(key)),
+            run: target.run.clone(),
+            input: target.input.display().to_string(),
+            again: "throughline redrive, with the same arguments".to_owned(),
+        }
     }
-    Ok(match report.verdict {
-        Verdict::Failed => Exit::Failed,
-        Verdict::Succeeded if report.complete() => Exit::Succeeded,
-        Verdict::Succeeded => Exit::SomeFailed,
-    })
+
+    /// Writes the outputs where they are wanted and prints the summary. `before`: the run had ended before this command.
+    pub(super) async fn print(&self, report: &Report, output: Option<&Path>, json: bool, before: bool) -> Result<Exit, Wrong> {
+        let outputs = Outputs::write(&self.objects, &self.place, &self.run, output).await?;
+        if json {
+            print_json(report, &outputs);
+        } else {
+            self.print_text(report, &outputs, before);
+        }
+        Ok(match report.verdict {
+            Verdict::Failed => Exit::Failed,
+            Verdict::Succeeded if report.complete() => Exit::Succeeded,
+            Verdict::Succeeded => Exit::SomeFailed,
+        })
+    }
+}
+
+/// [`Summary::print`] of a run on this machine.
+pub(super) async fn finished(home: &Home, target: &Target, report: &Report, places: &Places, before: bool) -> Result<Exit, Wrong> {
+    Summary::local(home, target).print(report, places.output.as_deref(), places.json, before).await
 }
 
 /// The execution failed before there was anything to report.
@@ -70,64 +105,66 @@ fn print_json(report: &Report, outputs: &Outputs) {
     println!("{}", serde_json::to_string(&event).expect("a report is always JSON"));
 }
 
-fn print_text(target: &Target, report: &Report, outputs: &Outputs, before: bool) {
-    let time = report.duration_seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()).map(text::duration);
-    let verdict = match (report.verdict, report.complete()) {
-        (Verdict::Failed, _) => "failed",
-        (Verdict::Succeeded, true) => "every line succeeded",
-        (Verdict::Succeeded, false) if report.ok == 0 => "finished, every line failed",
-        (Verdict::Succeeded, false) => "finished, some lines failed",
-    };
-    let when = if before { " before; no request was made now" } else { "" };
-    println!("{}: {verdict}{}{when}", target.input.display(), time.map_or_else(String::new, |time| format!(" in {time}")));
-    println!();
-    let lines = [
-        ("lines", report.lines, true),
-        ("succeeded", report.ok, true),
-        ("failed", report.failed, true),
-        ("not processed", report.not_processed, report.not_processed > 0),
-    ];
-    for (name, count, shown) in lines {
-        if shown {
-            let share =
-                if name == "lines" || report.lines == 0 { String::new() } else { format!("  {}", text::percent(count, report.lines)) };
-            println!("  {name:13} {:>12}{share}", text::count(count));
+impl Summary {
+    fn print_text(&self, report: &Report, outputs: &Outputs, before: bool) {
+        let time = report.duration_seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()).map(text::duration);
+        let verdict = match (report.verdict, report.complete()) {
+            (Verdict::Failed, _) => "failed",
+            (Verdict::Succeeded, true) => "every line succeeded",
+            (Verdict::Succeeded, false) if report.ok == 0 => "finished, every line failed",
+            (Verdict::Succeeded, false) => "finished, some lines failed",
+        };
+        let when = if before { " before; no request was made now" } else { "" };
+        println!("{}: {verdict}{}{when}", self.input, time.map_or_else(String::new, |time| format!(" in {time}")));
+        println!();
+        let lines = [
+            ("lines", report.lines, true),
+            ("succeeded", report.ok, true),
+            ("failed", report.failed, true),
+            ("not processed", report.not_processed, report.not_processed > 0),
+        ];
+        for (name, count, shown) in lines {
+            if shown {
+                let share =
+                    if name == "lines" || report.lines == 0 { String::new() } else { format!("  {}", text::percent(count, report.lines)) };
+                println!("  {name:13} {:>12}{share}", text::count(count));
+            }
         }
-    }
-    for error in report.errors.iter().take(6) {
-        let numbers: Vec<String> = error.lines.iter().map(u64::to_string).collect();
-        let more = if error.count > error.lines.len() as u64 { ", …" } else { "" };
-        println!(
-            "    {:20} {:>5}  line{} {}{more}: {}",
-            error.code,
-            text::count(error.count),
-            if numbers.len() == 1 { "" } else { "s" },
-            numbers.join(", "),
-            excerpt(&error.detail)
-        );
-    }
-    println!();
-    for lane in &report.lanes {
-        let name = lane.provider.as_deref().unwrap_or(&lane.name);
-        let latency = lane.latency_ms.map_or_else(String::new, |latency| format!("  p50 {} ms, p99 {} ms", latency.p50, latency.p99));
-        println!(
-            "  {name}  {} requests, {}, {} throttled{latency}",
-            text::count(lane.requests),
-            text::rate(lane.requests_per_second),
-            text::count(lane.throttled)
-        );
-        if let Some(reason) = &lane.stopped {
-            println!("    stopped: {}", excerpt(reason));
+        for error in report.errors.iter().take(6) {
+            let numbers: Vec<String> = error.lines.iter().map(u64::to_string).collect();
+            let more = if error.count > error.lines.len() as u64 { ", …" } else { "" };
+            println!(
+                "    {:20} {:>5}  line{} {}{more}: {}",
+                error.code,
+                text::count(error.count),
+                if numbers.len() == 1 { "" } else { "s" },
+                numbers.join(", "),
+                excerpt(&error.detail)
+            );
         }
+        println!();
+        for lane in &report.lanes {
+            let name = lane.provider.as_deref().unwrap_or(&lane.name);
+            let latency = lane.latency_ms.map_or_else(String::new, |latency| format!("  p50 {} ms, p99 {} ms", latency.p50, latency.p99));
+            println!(
+                "  {name}  {} requests, {}, {} throttled{latency}",
+                text::count(lane.requests),
+                text::rate(lane.requests_per_second),
+                text::count(lane.throttled)
+            );
+            if let Some(reason) = &lane.stopped {
+                println!("    stopped: {}", excerpt(reason));
+            }
+        }
+        if report.verdict == Verdict::Failed {
+            println!("\n  {}", report.message);
+        }
+        println!("\n  output  {}", outputs.output.display());
+        if let Some(failed) = &outputs.failed {
+            println!("  failed  {}   (send them again: {})", failed.display(), self.again);
+        }
+        println!("  report  {}", outputs.report.display());
     }
-    if report.verdict == Verdict::Failed {
-        println!("\n  {}", report.message);
-    }
-    println!("\n  output  {}", outputs.output.display());
-    if let Some(failed) = &outputs.failed {
-        println!("  failed  {}   (send them again: throughline redrive, with the same arguments)", failed.display());
-    }
-    println!("  report  {}", outputs.report.display());
 }
 
 fn excerpt(text: &str) -> String {

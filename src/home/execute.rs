@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use engine::{Journal, Outcome, Start, Stop};
@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::host::{self, Host};
-use super::{Home, LocalSecrets, Target, now};
+use super::{Functions, Home, LocalSecrets, Target, now};
 use crate::exit::Wrong;
 use crate::progress::Progress;
 
@@ -35,11 +35,17 @@ pub enum Ended {
     Interrupted,
 }
 
-/// Runs a target's execution, or continues it.
+/// Runs a target's execution, or continues it; the steps are this process's own, or `functions` elsewhere.
 ///
 /// # Errors
 /// When the journal cannot be used.
-pub async fn execute(home: &Home, target: &Target, progress: &Arc<Progress>, stop: CancellationToken) -> Result<Ended, Wrong> {
+pub async fn execute(
+    home: &Home,
+    target: &Target,
+    functions: Option<Functions>,
+    progress: &Arc<Progress>,
+    stop: CancellationToken,
+) -> Result<Ended, Wrong> {
     let machine =
         engine::compile(&host::bind(DEFINITION)).map_err(|problems| Wrong::new(format!("the definition is wrong:\n{problems}")))?;
     let run = &target.run;
@@ -51,7 +57,7 @@ pub async fn execute(home: &Home, target: &Target, progress: &Arc<Progress>, sto
         format!("arn:aws:states:local:000000000000:execution:throughline:{name}"),
         serde_json::to_value(event).expect("an event is always JSON"),
     );
-    let host = Arc::new(host(home, progress, &stop));
+    let host = Arc::new(host(home, functions, progress, &stop));
     let outcome = match engine::run(Arc::new(machine), start, host, journal, stop).await {
         Ok(outcome) => outcome,
         Err(Stop::Interrupted) => return Ok(Ended::Interrupted),
@@ -65,7 +71,7 @@ pub async fn execute(home: &Home, target: &Target, progress: &Arc<Progress>, sto
     })
 }
 
-fn host(home: &Home, progress: &Arc<Progress>, stop: &CancellationToken) -> Host {
+fn host(home: &Home, functions: Option<Functions>, progress: &Arc<Progress>, stop: &CancellationToken) -> Host {
     let s3 = home.s3.clone();
     let (splitting, merging) = (progress.clone(), progress.clone());
     Host {
@@ -94,6 +100,8 @@ fn host(home: &Home, progress: &Arc<Progress>, stop: &CancellationToken) -> Host
             progress: Some(Arc::new(move |lines| merging.merged(lines))),
             now: Arc::new(now),
         },
+        functions,
+        counting: Mutex::default(),
         progress: progress.clone(),
         s3,
     }
@@ -125,7 +133,7 @@ fn event_file(journal: &Path) -> std::path::PathBuf {
 }
 
 /// The `errorMessage` of a function's error, or the cause itself.
-fn message_of(cause: &str) -> String {
+pub fn message_of(cause: &str) -> String {
     let parsed: Option<serde_json::Value> = serde_json::from_str(cause).ok();
     parsed.as_ref().and_then(|value| value["errorMessage"].as_str()).unwrap_or(cause).to_owned()
 }

@@ -1,7 +1,7 @@
 //! The engine's host on one machine: tasks are the steps' handlers in this process, objects are in the embedded S3.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -15,8 +15,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
-use tokio_util::task::TaskTracker;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
+use super::Functions;
 use crate::progress::Progress;
 
 /// Binds the definition's functions to the handlers of this process.
@@ -27,12 +28,19 @@ pub(super) struct Host {
     /// Calls of the worker under way, those included that the execution no longer waits for.
     pub(super) working: TaskTracker,
     pub(super) postprocess: postprocess::Context,
+    /// Where the functions are, if not in this process.
+    pub(super) functions: Option<Functions>,
+    /// Counts what workers elsewhere write.
+    pub(super) counting: Mutex<Option<AbortOnDropHandle<()>>>,
     pub(super) progress: Arc<Progress>,
 }
 
 /// The placeholders of the definition, and the functions they stand for.
 const FUNCTIONS: [(&str, &str); 3] =
     [("PreprocessFunctionArn", "preprocess"), ("WorkerFunctionArn", "worker"), ("PostprocessFunctionArn", "postprocess")];
+
+/// How often the progress of functions elsewhere is counted.
+const COUNT_EVERY: Duration = Duration::from_secs(1);
 
 const FUNCTION_ARN: &str = "arn:aws:lambda:local:000000000000:function:";
 
@@ -46,8 +54,10 @@ pub fn bind(definition: &str) -> String {
 #[async_trait]
 impl engine::Host for Host {
     async fn task(&self, call: TaskCall) -> Result<Value, TaskError> {
-        match call.function.strip_prefix(FUNCTION_ARN) {
-            Some("preprocess") => {
+        let name = call.function.strip_prefix(FUNCTION_ARN).unwrap_or_default();
+        match (name, &self.functions) {
+            ("preprocess" | "worker" | "postprocess", Some(functions)) => self.elsewhere(functions, name, &call.payload).await,
+            ("preprocess", None) => {
                 self.progress.splitting();
                 let response = preprocess::preprocess(&self.preprocess, request(call.payload)?).await;
                 if let Ok(PreprocessResponse::Ready { run, .. }) = &response {
@@ -55,8 +65,8 @@ impl engine::Host for Host {
                 }
                 answer(response)
             }
-            Some("worker") => answer(self.work(request(call.payload)?).await),
-            Some("postprocess") => {
+            ("worker", None) => answer(self.work(request(call.payload)?).await),
+            ("postprocess", None) => {
                 // A worker that was given up still writes what it has.
                 self.working.close();
                 self.working.wait().await;
@@ -80,7 +90,7 @@ impl engine::Host for Host {
     }
 
     async fn write_object(&self, bucket: &str, key: &str, body: Bytes) -> Result<(), ObjectError> {
-        self.objects(bucket).put(key, body).await.map_err(|error| ObjectError(error.to_string()))
+        self.objects(bucket).put(key, body).await.map(drop).map_err(|error| ObjectError(error.to_string()))
     }
 
     fn now(&self) -> OffsetDateTime {
@@ -116,6 +126,35 @@ impl Host {
         let context = self.worker.clone();
         let call = self.working.spawn(async move { worker::work_until(&context, request, stop).await });
         call.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+    }
+
+    /// Calls a function in another process; its progress is what it writes.
+    async fn elsewhere(&self, functions: &Functions, name: &str, payload: &Value) -> Result<Value, TaskError> {
+        match name {
+            "preprocess" => self.progress.splitting(),
+            "postprocess" => {
+                self.count(None);
+                self.progress.merging();
+            }
+            _ => {}
+        }
+        let answer = functions.invoke(name, payload).await?;
+        if name == "preprocess"
+            && let Ok(PreprocessResponse::Ready { run, .. }) = serde_json::from_value(answer.clone())
+        {
+            let (objects, progress) = (self.objects(&run.bucket), self.progress.clone());
+            self.count(Some(AbortOnDropHandle::new(tokio::spawn(async move {
+                // What cannot be counted is not shown.
+                while progress.start_lanes(&objects, &run).await.is_ok() {
+                    tokio::time::sleep(COUNT_EVERY).await;
+                }
+            }))));
+        }
+        Ok(answer)
+    }
+
+    fn count(&self, counting: Option<AbortOnDropHandle<()>>) {
+        *self.counting.lock().unwrap_or_else(PoisonError::into_inner) = counting;
     }
 
     fn objects(&self, bucket: &str) -> Objects {

@@ -7,7 +7,6 @@ use job::messages::RunRef;
 use job::{Objects, Plan};
 use tokio::io::AsyncWriteExt;
 
-use super::Home;
 use crate::exit::Wrong;
 
 /// Where a person finds the outputs.
@@ -42,20 +41,18 @@ impl Outputs {
         Ok(())
     }
 
-    /// Writes the outputs of a finished run where they are wanted.
+    /// Writes the outputs of a finished run where they are wanted; without a wish they stay where `place` says.
     ///
     /// # Errors
     /// When they cannot be read or written.
-    pub async fn write(home: &Home, run: &RunRef, wanted: Option<&Path>) -> Result<Self, Wrong> {
-        let objects = home.objects();
+    pub async fn write(objects: &Objects, place: impl Fn(&str) -> PathBuf, run: &RunRef, wanted: Option<&Path>) -> Result<Self, Wrong> {
         let plan = objects.get(&run.keys().plan()).await?;
         let plan: Plan = serde_json::from_slice(&plan).map_err(|error| Wrong::new(format!("{}: {error}", run.keys().plan())))?;
         let (output, failed, report) =
             (postprocess::output_key(run, &plan), postprocess::failed_key(run, &plan), postprocess::report_key(run));
         let some_failed = !objects.list(&failed).await?.iter().all(|entry| entry.key != failed);
         let Some(wanted) = wanted else {
-            let at = |key: &str| home.folder().join(key);
-            return Ok(Self { output: at(&output), failed: some_failed.then(|| at(&failed)), report: at(&report) });
+            return Ok(Self { output: place(&output), failed: some_failed.then(|| place(&failed)), report: place(&report) });
         };
         let ending = |key: &str| Path::new(key).extension().map_or_else(String::new, |ending| format!(".{}", ending.to_string_lossy()));
         let stem = wanted.file_stem().unwrap_or_default().to_string_lossy().into_owned();
@@ -65,10 +62,10 @@ impl Outputs {
             failed: some_failed.then(|| beside(format!("{stem}.failed{}", ending(&failed)))),
             report: beside(format!("{stem}.report.json")),
         };
-        copy(&objects, &output, &places.output).await?;
-        copy(&objects, &report, &places.report).await?;
+        copy(objects, &output, &places.output).await?;
+        copy(objects, &report, &places.report).await?;
         match &places.failed {
-            Some(path) => copy(&objects, &failed, path).await?,
+            Some(path) => copy(objects, &failed, path).await?,
             None => remove_stale(&beside(format!("{stem}.failed{}", ending(&failed))))?,
         }
         Ok(places)

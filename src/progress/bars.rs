@@ -37,6 +37,10 @@ impl Bars {
         self.status.set_message(match now.phase {
             _ if now.stopping => "stopping: requests under way may end; Ctrl-C again stops at once".to_owned(),
             Phase::Starting => "starting".to_owned(),
+            Phase::Queued => "waiting: another run of this job has its turn".to_owned(),
+            Phase::Splitting if now.elsewhere => "splitting the input".to_owned(),
+            Phase::Merging if now.elsewhere => "merging the output".to_owned(),
+            Phase::Sending if now.elsewhere => "sending; Ctrl-C leaves the run alone".to_owned(),
             Phase::Splitting => format!("splitting the input: {}", text::lines(now.split_lines)),
             Phase::Sending => "sending; Ctrl-C stops, the same command continues".to_owned(),
             Phase::Merging => format!("merging the output: {}", text::lines(now.merged_lines)),

@@ -11,6 +11,9 @@ pub(super) fn progress(now: &Now, rates: &Rates) -> String {
     let mut out = String::new();
     match now.phase {
         Phase::Starting => {}
+        Phase::Queued => _ = writeln!(out, "waiting: another run of this job has its turn"),
+        Phase::Splitting if now.elsewhere => _ = writeln!(out, "splitting"),
+        Phase::Merging if now.elsewhere => _ = writeln!(out, "merging"),
         Phase::Splitting => {
             _ = writeln!(out, "splitting: {}, {} MB", text::lines(now.split_lines), text::count(now.split_bytes / 1_000_000))
         }

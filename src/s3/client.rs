@@ -18,7 +18,12 @@ use super::Service;
 /// # Errors
 /// When the folder or its `.s3/` cannot be created, read or locked.
 pub fn client(root: &Path) -> io::Result<aws_sdk_s3::Client> {
-    Ok(aws_sdk_s3::Client::from_conf(config(root)?.build()))
+    Ok(client_of(Service::open(root)?))
+}
+
+/// A client of a service that others use too.
+pub fn client_of(service: Service) -> aws_sdk_s3::Client {
+    aws_sdk_s3::Client::from_conf(config_of(service).build())
 }
 
 /// What [`client`] is made of, for callers that want to add to it (an interceptor, another retry policy).
@@ -26,8 +31,11 @@ pub fn client(root: &Path) -> io::Result<aws_sdk_s3::Client> {
 /// # Errors
 /// As [`client`].
 pub fn config(root: &Path) -> io::Result<Builder> {
-    let service = S3ServiceBuilder::new(Service::open(root)?).build();
-    Ok(aws_sdk_s3::Config::builder()
+    Ok(config_of(Service::open(root)?))
+}
+
+fn config_of(service: Service) -> Builder {
+    aws_sdk_s3::Config::builder()
         .behavior_version(BehaviorVersion::v2026_01_12())
         .region(Region::from_static("us-east-1"))
         .endpoint_url("http://localhost")
@@ -38,5 +46,5 @@ pub fn config(root: &Path) -> io::Result<Builder> {
         .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
         // A slow disk is no reason to give up.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-        .http_client(s3s_aws::Client::from(service)))
+        .http_client(s3s_aws::Client::from(S3ServiceBuilder::new(service).build()))
 }

@@ -16,7 +16,8 @@
 //! What it promises, like S3: a write is whole or not there, and on disk when it is answered; conditional writes
 //! have one winner; a repeated `CompleteMultipartUpload` answers as the first did; listings are in byte order of
 //! the keys. What it leaves out: versions, metadata and content types, ACLs, tags, encryption (accepted and not
-//! kept), trailing checksums (refused), and signatures (whoever can call it can read the folder anyway).
+//! kept), trailing checksums (refused), and, in this process, signatures (whoever can call it can read the folder
+//! anyway). [`router`] lets other processes in, by a key.
 //! It needs a Unix file system that tells upper from lower case.
 
 mod blocking;
@@ -35,12 +36,14 @@ mod multipart;
 mod object;
 mod outgoing;
 mod publish;
+mod serve;
 mod service;
 mod store;
 mod walk;
 
-pub use self::client::{client, config};
+pub use self::client::{client, client_of, config};
 pub use self::link::link_object;
+pub use self::serve::{AccessKey, router};
 pub use self::service::Service;
 
 /// The bucket that lies in the root folder itself; it always exists.

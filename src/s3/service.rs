@@ -21,6 +21,12 @@ use super::store::Store;
 #[derive(Clone)]
 pub struct Service(Arc<Store>);
 
+impl std::fmt::Debug for Service {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Service").finish_non_exhaustive()
+    }
+}
+
 impl Service {
     /// Opens the folder `root`, makes it when it is missing, and sweeps up what dead processes left half written.
     ///

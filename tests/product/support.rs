@@ -56,7 +56,13 @@ impl Scene {
     }
 
     pub fn start(&self, args: &[&str]) -> Running {
-        Running(Some(self.command(args).spawn().unwrap()))
+        self.start_with(args, |_| ())
+    }
+
+    pub fn start_with(&self, args: &[&str], change: impl FnOnce(&mut Command)) -> Running {
+        let mut command = self.command(args);
+        change(&mut command);
+        Running(Some(command.spawn().unwrap()))
     }
 
     /// Every file below the folder, for a search through all of them.

@@ -76,8 +76,9 @@ fn dependencies_run_one_way() {
     let steps = ["preprocess", "worker", "postprocess"];
     assert_eq!(ours["engine"], BTreeSet::new());
     assert_eq!(ours["job"], BTreeSet::new());
+    assert_eq!(ours["lambda"], BTreeSet::from(["job"]));
     for step in steps {
-        assert_eq!(ours[step], BTreeSet::from(["job"]), "{step}");
+        assert_eq!(ours[step], BTreeSet::from(["job", "lambda"]), "{step}");
     }
     assert_eq!(ours["throughline"], BTreeSet::from(["engine", "job", "preprocess", "worker", "postprocess"]));
     let engine = packages.iter().find(|package| package["name"] == "engine").unwrap();

@@ -12,6 +12,7 @@ use crate::budget::Budget;
 use crate::run::RunCache;
 
 /// Built once per process and shared by all calls: runs, connections and the budget of response bytes live here.
+#[derive(Clone)]
 pub struct Context {
     /// The store.
     pub s3: Client,
@@ -26,7 +27,7 @@ pub struct Context {
     /// Chance, for jitter and names.
     pub dice: Arc<dyn Dice>,
     pub(crate) budget: Arc<Budget>,
-    pub(crate) runs: RunCache,
+    pub(crate) runs: Arc<RunCache>,
 }
 
 impl Context {
@@ -39,7 +40,13 @@ impl Context {
         stop: CancellationToken,
     ) -> Self {
         let budget = Arc::new(Budget::new(settings.response_budget));
-        Self { s3, secrets, observer, settings, stop, dice: Arc::new(SystemDice), budget, runs: RunCache::default() }
+        Self { s3, secrets, observer, settings, stop, dice: Arc::new(SystemDice), budget, runs: Arc::default() }
+    }
+
+    /// The same, for one call that has so much time.
+    #[must_use]
+    pub fn with_deadline(&self, left: Duration) -> Self {
+        Self { settings: Settings { deadline: Some(left), ..self.settings.clone() }, ..self.clone() }
     }
 }
 
@@ -91,6 +98,8 @@ pub trait Observer: Send + Sync {
     fn sent(&self, _lane: &str) {}
     /// An answer asked to slow down.
     fn throttled(&self, _lane: &str) {}
+    /// An attempt is over, after so many milliseconds.
+    fn attempted(&self, _lane: &str, _millis: u32) {}
     /// A line has its outcome.
     fn finished(&self, _lane: &str, _ok: bool) {}
     /// A limit key is held back: by the provider's wish, or because it is down.

@@ -64,7 +64,7 @@ impl Outbox {
 pub(crate) async fn put(objects: &Objects, key: &str, body: Bytes) -> Result<(), StepError> {
     for wait in WAITS {
         match objects.put(key, body.clone()).await {
-            Ok(()) => return Ok(()),
+            Ok(_) => return Ok(()),
             Err(error) if error.kind == StorageErrorKind::Unavailable => {
                 tracing::warn!(%error, "writing failed; trying again");
                 tokio::time::sleep(wait).await;
@@ -72,5 +72,6 @@ pub(crate) async fn put(objects: &Objects, key: &str, body: Bytes) -> Result<(),
             Err(error) => return Err(error.into()),
         }
     }
-    Ok(objects.put(key, body).await?)
+    objects.put(key, body).await?;
+    Ok(())
 }

@@ -6,6 +6,8 @@
 //! no coordination between workers: a worker paces itself at its share of the limit, and the shares add up.
 
 mod answer;
+#[cfg(feature = "lambda")]
+mod aws;
 mod batch;
 mod budget;
 mod context;
@@ -25,6 +27,8 @@ mod stop;
 mod tally;
 mod work;
 
+#[cfg(feature = "lambda")]
+pub use aws::{AwsSecrets, CallMetrics};
 pub use context::{Context, Dice, Observer, SecretSource, Settings, Silent, SystemDice};
 pub use work::{work, work_until};
 

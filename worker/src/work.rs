@@ -50,6 +50,7 @@ async fn call(context: &Context, request: WorkRequest, token: CancellationToken)
     let Tally { ok, failed, .. } = tally;
     match end {
         End::Done => {
+            tracing::info!(lines = batch.lines, ok, failed, "done");
             tolerated(&run.job, batch.lines, &tally, lane)?;
             Ok(WorkResponse::Done { first: batch.first, lines: batch.lines, ok, failed })
         }

@@ -56,6 +56,7 @@ impl Drive<'_> {
         let now = self.wall.now();
         let key = self.lines[line as usize].key;
         let Outcome { sent, millis, reply } = outcome;
+        self.context.observer.attempted(self.lane, millis);
         match reply {
             Reply::Success(record) => {
                 self.back(line, Health::Up, None, now);

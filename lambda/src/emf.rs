@@ -1,0 +1,117 @@
+//! CloudWatch's embedded metric format: a log line that is also metrics.
+//! Source: CloudWatch User Guide, "Specification: Embedded metric format".
+
+use std::io::Write;
+
+use serde_json::{Value, json};
+
+use crate::now;
+
+/// The namespace of every metric.
+const NAMESPACE: &str = "throughline";
+/// Values of one metric in one line at most.
+const MOST: usize = 100;
+
+/// The metrics of one call, for one lane of a job. The run is a field of the log line and no dimension: each value of
+/// a dimension is a metric that is paid for.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Metrics {
+    /// Lines that got their outcome.
+    pub lines: u64,
+    /// Of these, failed.
+    pub failed: u64,
+    /// Answers that asked to slow down.
+    pub throttled: u64,
+    /// Milliseconds of attempts, see [`Metrics::latency`].
+    latencies: Vec<u32>,
+    /// Each so-many-th attempt is kept.
+    stride: u64,
+    attempts: u64,
+}
+
+impl Metrics {
+    /// Adds an attempt's milliseconds. Of very many an even sample is kept.
+    pub fn latency(&mut self, millis: u32) {
+        self.stride = self.stride.max(1);
+        if self.attempts.is_multiple_of(self.stride) {
+            if self.latencies.len() == MOST {
+                let mut index = 0;
+                self.latencies.retain(|_| {
+                    index += 1;
+                    index % 2 == 1
+                });
+                self.stride *= 2;
+            }
+            if self.attempts.is_multiple_of(self.stride) {
+                self.latencies.push(millis);
+            }
+        }
+        self.attempts += 1;
+    }
+
+    /// Writes them to the log, where CloudWatch finds them.
+    pub fn emit(&self, job: &str, lane: &str, run: &str) {
+        let line = self.line(job, lane, run, now());
+        // A metric that cannot be written is no reason to fail.
+        let _ = writeln!(std::io::stdout().lock(), "{line}");
+    }
+
+    fn line(&self, job: &str, lane: &str, run: &str, now: u64) -> Value {
+        let mut metrics = vec![
+            json!({ "Name": "Lines", "Unit": "Count" }),
+            json!({ "Name": "Failed", "Unit": "Count" }),
+            json!({ "Name": "Throttled", "Unit": "Count" }),
+        ];
+        let mut line = json!({
+            "Job": job,
+            "Lane": lane,
+            "Run": run,
+            "Lines": self.lines,
+            "Failed": self.failed,
+            "Throttled": self.throttled,
+        });
+        if !self.latencies.is_empty() {
+            metrics.push(json!({ "Name": "Latency", "Unit": "Milliseconds" }));
+            line["Latency"] = json!(self.latencies);
+        }
+        line["_aws"] = json!({
+            "Timestamp": now,
+            "CloudWatchMetrics": [{ "Namespace": NAMESPACE, "Dimensions": [["Job", "Lane"]], "Metrics": metrics }],
+        });
+        line
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_names_its_metrics_and_dimensions() {
+        let mut metrics = Metrics { lines: 3, failed: 1, throttled: 2, ..Metrics::default() };
+        metrics.latency(40);
+        let line = metrics.line("places", "api.example.com", "r1", 1000);
+        let directive = &line["_aws"]["CloudWatchMetrics"][0];
+        assert_eq!(directive["Dimensions"], json!([["Job", "Lane"]]));
+        for metric in directive["Metrics"].as_array().expect("a list") {
+            assert!(line[metric["Name"].as_str().expect("a name")] != Value::Null, "{metric}");
+        }
+        assert_eq!((&line["Lines"], &line["Latency"], &line["Run"]), (&json!(3), &json!([40]), &json!("r1")));
+    }
+
+    #[test]
+    fn without_an_attempt_there_is_no_latency() {
+        let line = Metrics::default().line("places", "other-0", "r1", 1000);
+        assert_eq!(line.get("Latency"), None);
+        assert_eq!(line["_aws"]["CloudWatchMetrics"][0]["Metrics"].as_array().map(Vec::len), Some(3));
+    }
+
+    #[test]
+    fn many_attempts_leave_an_even_sample() {
+        let mut metrics = Metrics::default();
+        (0..100_000).for_each(|millis| metrics.latency(millis));
+        assert!((MOST / 2..=MOST).contains(&metrics.latencies.len()), "{}", metrics.latencies.len());
+        let steps: Vec<u32> = metrics.latencies.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        assert!(steps.iter().all(|step| *step == steps[0]), "{steps:?}");
+    }
+}

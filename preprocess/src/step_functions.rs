@@ -1,0 +1,36 @@
+//! Executions on AWS.
+
+use async_trait::async_trait;
+use aws_sdk_sfn::Client;
+use aws_sdk_sfn::error::DisplayErrorContext;
+use aws_sdk_sfn::operation::describe_execution::DescribeExecutionError;
+use aws_sdk_sfn::types::ExecutionStatus;
+use job::{ErrorName, StepError};
+
+use crate::claim::Executions;
+
+/// Asks Step Functions.
+#[derive(Debug, Clone)]
+pub struct StepFunctions(Client);
+
+impl StepFunctions {
+    /// By the environment's credentials, Region and endpoint.
+    pub fn new(aws: &lambda::SdkConfig) -> Self {
+        Self(Client::new(aws))
+    }
+}
+
+#[async_trait]
+impl Executions for StepFunctions {
+    async fn ended(&self, execution: &str) -> Result<bool, StepError> {
+        match self.0.describe_execution().execution_arn(execution).send().await {
+            Ok(found) => Ok(!matches!(found.status(), ExecutionStatus::Running | ExecutionStatus::PendingRedrive)),
+            // Step Functions forgets an execution 90 days after its end.
+            Err(error) if error.as_service_error().is_some_and(DescribeExecutionError::is_execution_does_not_exist) => Ok(true),
+            Err(error) => {
+                let message = format!("cannot tell whether {execution} has ended: {}", DisplayErrorContext(&error));
+                Err(StepError::new(ErrorName::StorageUnavailable, message))
+            }
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! A stack on AWS as the command line sees it: a bucket, and the executions that work in it.
+
+mod execution;
+mod follow;
+mod upload;
+
+use aws_config::{BehaviorVersion, Region};
+use job::Objects;
+use job::messages::RunRef;
+
+use crate::args;
+use crate::exit::Wrong;
+
+pub use execution::{Execution, Status, latest_generation};
+pub use follow::{Followed, follow};
+pub use upload::upload;
+
+/// A stack's bucket, and Step Functions in its Region.
+#[derive(Debug, Clone)]
+pub struct Cloud {
+    bucket: String,
+    s3: aws_sdk_s3::Client,
+    states: aws_sdk_sfn::Client,
+}
+
+impl Cloud {
+    /// By the usual AWS profile, Region, credentials and endpoints.
+    ///
+    /// # Errors
+    /// When no Region is known.
+    pub async fn connect(args: &args::Stack) -> Result<Self, Wrong> {
+        let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12());
+        if let Some(profile) = &args.account.profile {
+            loader = loader.profile_name(profile);
+        }
+        if let Some(region) = &args.account.region {
+            loader = loader.region(Region::new(region.clone()));
+        }
+        if let Some(endpoint) = &args.account.endpoint_url {
+            loader = loader.endpoint_url(endpoint);
+        }
+        let aws = loader.load().await;
+        if aws.region().is_none() {
+            return Err(Wrong::new("no AWS Region: give --region, set AWS_REGION, or set it in the profile"));
+        }
+        // An endpoint of one's own (LocalStack) has no subdomains for buckets.
+        let paths = aws.endpoint_url().is_some();
+        let s3 = aws_sdk_s3::Client::from_conf(aws_sdk_s3::config::Builder::from(&aws).force_path_style(paths).build());
+        Ok(Self { bucket: args.bucket.clone(), s3, states: aws_sdk_sfn::Client::new(&aws) })
+    }
+
+    /// The bucket's name.
+    pub fn bucket(&self) -> &str {
+        &self.bucket
+    }
+
+    /// Everything in the bucket.
+    pub fn objects(&self) -> Objects {
+        Objects::new(self.s3.clone(), &self.bucket)
+    }
+
+    /// Finds a run by its name, `<job>/<id>`, in its latest generation, with the execution that owns it.
+    ///
+    /// # Errors
+    /// When there is no such run in the bucket.
+    pub async fn find(&self, name: &str) -> Result<(RunRef, Execution), Wrong> {
+        let Some((job, id)) = name.split_once('/').filter(|(job, id)| !job.is_empty() && !id.is_empty() && !id.contains('/')) else {
+            return Err(Wrong::new(format!("{name:?} is no run: a run is JOB/ID, as `throughline submit` prints it")));
+        };
+        let mut run = RunRef { bucket: self.bucket.clone(), job: job.to_owned(), file: String::new(), id: id.to_owned(), generation: 0 };
+        let Some(generation) = latest_generation(&self.objects(), &run).await? else {
+            return Err(Wrong::new(format!("there is no run {name} in the bucket {}", self.bucket)));
+        };
+        run.generation = generation;
+        let execution = self.execution(&run).await?.ok_or_else(|| Wrong::new(format!("the claim of the run {name} is gone")))?;
+        run.file = execution.file.clone();
+        Ok((run, execution))
+    }
+}

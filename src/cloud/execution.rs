@@ -1,0 +1,112 @@
+//! The execution that owns a run.
+
+use aws_sdk_sfn::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_sfn::types::ExecutionStatus;
+use job::Objects;
+use job::messages::{Claim, Redrive, RunRef};
+use serde_json::Value;
+
+use super::Cloud;
+use crate::exit::Wrong;
+
+/// An execution as `DescribeExecution` tells it.
+#[derive(Debug, Clone)]
+pub struct Execution {
+    /// Its ARN.
+    pub arn: String,
+    /// How far it is.
+    pub status: Status,
+    /// The input's file name.
+    pub file: String,
+    machine: String,
+    /// The event that started it.
+    event: Value,
+}
+
+/// How far an execution is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Status {
+    /// Not at its end.
+    Running,
+    /// It did what it was to do.
+    Succeeded,
+    /// It failed, with this error and cause.
+    Failed {
+        /// The error's name.
+        error: String,
+        /// In words, or as a function reported it.
+        cause: String,
+    },
+    /// It was stopped from outside (StopExecution), or ran into a time limit: the run has no output.
+    Aborted,
+}
+
+impl Cloud {
+    /// The execution that has claimed this generation of a run; `None` while none has.
+    ///
+    /// # Errors
+    /// When the bucket or Step Functions cannot be read.
+    pub async fn execution(&self, run: &RunRef) -> Result<Option<Execution>, Wrong> {
+        let key = run.keys().claim(run.generation);
+        let Some(claim) = self.objects().find(&key).await? else { return Ok(None) };
+        let claim: Claim = serde_json::from_slice(&claim).map_err(|error| Wrong::new(format!("{key} is no claim: {error}")))?;
+        self.describe(&claim.execution).await.map(Some)
+    }
+
+    /// Asks Step Functions for an execution.
+    ///
+    /// # Errors
+    /// When it does not know the execution, or may not be asked.
+    pub async fn describe(&self, arn: &str) -> Result<Execution, Wrong> {
+        let found = self.states.describe_execution().execution_arn(arn).send().await;
+        let found = found.map_err(|error| wrong(&format!("cannot look up the execution {arn}"), &error))?;
+        let event: Value = serde_json::from_str(found.input().unwrap_or_default()).unwrap_or_default();
+        let key = event["detail"]["object"]["key"].as_str().unwrap_or_default();
+        let file = job::keys::parse_input(key).map(|(_, file)| file.to_owned()).unwrap_or_default();
+        let status = match found.status() {
+            ExecutionStatus::Succeeded => Status::Succeeded,
+            ExecutionStatus::Failed => {
+                Status::Failed { error: found.error().unwrap_or_default().to_owned(), cause: found.cause().unwrap_or_default().to_owned() }
+            }
+            ExecutionStatus::Aborted | ExecutionStatus::TimedOut => Status::Aborted,
+            _ => Status::Running,
+        };
+        Ok(Execution { arn: arn.to_owned(), status, file, machine: found.state_machine_arn().to_owned(), event })
+    }
+
+    /// Starts the next generation of a run on its state machine: the same event, and what to complete.
+    ///
+    /// # Errors
+    /// When Step Functions refuses.
+    pub async fn redrive(&self, run: &RunRef, execution: &Execution, include_unknown: bool) -> Result<RunRef, Wrong> {
+        let redrive = Redrive { run: run.id.clone(), generation: run.generation + 1, include_unknown };
+        let mut event = execution.event.clone();
+        let fields =
+            event.as_object_mut().ok_or_else(|| Wrong::new(format!("the input of the execution {} is not an event", execution.arn)))?;
+        fields.insert("redrive".to_owned(), serde_json::to_value(&redrive).expect("it is plain data"));
+        let name = format!("{}-redrive-{}", run.id, redrive.generation);
+        let started = self.states.start_execution().state_machine_arn(&execution.machine).name(&name).input(event.to_string()).send().await;
+        started.map_err(|error| wrong(&format!("cannot start the execution {name}"), &error))?;
+        Ok(RunRef { generation: redrive.generation, ..run.clone() })
+    }
+}
+
+/// The number of a run's last redrive, 0 without one; `None` when there is no such run.
+///
+/// # Errors
+/// When the run's folder cannot be listed.
+pub async fn latest_generation(objects: &Objects, run: &RunRef) -> Result<Option<u32>, Wrong> {
+    let keys = run.keys();
+    let claims = objects.list(&format!("{}claim", keys.prefix())).await?;
+    let generation = |key: &str| (0..=9999).find(|generation| keys.claim(*generation) == key);
+    Ok(claims.iter().filter_map(|entry| generation(&entry.key)).max())
+}
+
+fn wrong<E: ProvideErrorMetadata + std::error::Error + 'static>(what: &str, error: &SdkError<E>) -> Wrong {
+    let why = match (error.code(), error.message()) {
+        (Some(code), Some(message)) => format!("{message} ({code})"),
+        (Some(code), None) => code.to_owned(),
+        _ => DisplayErrorContext(error).to_string(),
+    };
+    Wrong::new(format!("{what}: {why}"))
+}

@@ -1,0 +1,21 @@
+//! `throughline stop`: ends a run on AWS early, with everything that was paid for.
+
+use serde_json::json;
+
+use super::watch;
+use crate::args;
+use crate::cloud::{Cloud, Status};
+use crate::exit::{Exit, Wrong};
+
+pub(super) async fn stop(args: args::Stop) -> Result<Exit, Wrong> {
+    let cloud = Cloud::connect(&args.stack).await?;
+    let (run, execution) = cloud.find(&args.run).await?;
+    if execution.status != Status::Running {
+        return Err(Wrong::new(format!("the run {} has already ended", watch::name(&run))));
+    }
+    let marker = json!({ "reason": "stopped by `throughline stop`" }).to_string();
+    cloud.objects().put_if_absent(&run.keys().stop_run(run.generation), marker).await?;
+    println!("{} is stopping: workers see it within seconds, then what was answered is merged", watch::name(&run));
+    println!("\n  throughline watch {} --bucket {}", watch::name(&run), cloud.bucket());
+    Ok(Exit::Succeeded)
+}

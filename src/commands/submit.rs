@@ -1,0 +1,36 @@
+//! `throughline submit`: a job and a file to a stack on AWS.
+
+use job::secrets::SecretRef;
+
+use super::watch;
+use crate::args;
+use crate::cloud::{self, Cloud};
+use crate::exit::{Exit, Wrong};
+use crate::home::{Outputs, job_name, read_job};
+
+pub(super) async fn submit(args: args::Submit) -> Result<Exit, Wrong> {
+    let args::Target { job: job_path, input } = &args.target;
+    let (text, job) = read_job(job_path)?;
+    let name = job_name(job_path)?;
+    for (secret, reference) in &job.secrets {
+        if let SecretRef::File(_) = reference {
+            let message = format!("{reference} cannot be read on AWS: use the SSM parameter /throughline/{name}/{secret}");
+            return Err(job.error_at(&format!("secret.{secret}"), message).into());
+        }
+    }
+    if let Some(output) = &args.shown.output {
+        Outputs::check(output, input)?;
+    }
+    let cloud = Cloud::connect(&args.stack).await?;
+    let run = cloud::upload(&cloud, &name, &text, input).await?;
+    if args.watch {
+        return watch::follow(&cloud, &run, &args.shown).await;
+    }
+    if args.shown.json {
+        println!("{}", serde_json::json!({ "event": "submitted", "run": watch::name(&run), "bucket": cloud.bucket() }));
+    } else {
+        println!("uploaded to s3://{}/{}; it starts the run {}", cloud.bucket(), job::keys::input(&run.job, &run.file), watch::name(&run));
+        println!("\n  throughline watch {} --bucket {}", watch::name(&run), cloud.bucket());
+    }
+    Ok(Exit::Succeeded)
+}

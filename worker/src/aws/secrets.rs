@@ -1,0 +1,104 @@
+//! Secrets on AWS: SSM parameters below `/throughline/<job>/` and Secrets Manager's below `throughline/<job>/`.
+
+use async_trait::async_trait;
+use aws_sdk_ssm::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use job::secrets::{Secret, SecretRef};
+
+use crate::context::SecretSource;
+
+/// Reads a job's own secrets, and no other's: whoever can write a job must not read what is another's.
+#[derive(Debug, Clone)]
+pub struct AwsSecrets {
+    parameters: aws_sdk_ssm::Client,
+    secrets: aws_sdk_secretsmanager::Client,
+}
+
+/// Where a job's secret stands.
+#[derive(Debug, PartialEq, Eq)]
+enum Place {
+    Parameter(String),
+    Secret(String),
+}
+
+impl AwsSecrets {
+    /// By the environment's credentials, Region and endpoint.
+    pub fn new(aws: &lambda::SdkConfig) -> Self {
+        Self { parameters: aws_sdk_ssm::Client::new(aws), secrets: aws_sdk_secretsmanager::Client::new(aws) }
+    }
+}
+
+#[async_trait]
+impl SecretSource for AwsSecrets {
+    async fn resolve(&self, job: &str, name: &str, reference: &SecretRef) -> Result<Secret, String> {
+        let value = match place(job, name, reference)? {
+            Place::Parameter(path) => {
+                let found = self.parameters.get_parameter().name(&path).with_decryption(true).send().await;
+                let found = found.map_err(|error| unread(name, &format!("the SSM parameter {path}"), &error))?;
+                found.parameter.and_then(|parameter| parameter.value)
+            }
+            Place::Secret(id) => {
+                let found = self.secrets.get_secret_value().secret_id(&id).send().await;
+                found.map_err(|error| unread(name, &format!("{id} in Secrets Manager"), &error))?.secret_string
+            }
+        };
+        value.map(Secret::new).ok_or_else(|| format!("the secret {name} at {reference} is no text"))
+    }
+}
+
+/// A reference that holds on one machine holds here too: `env:NAME` is the job's parameter NAME, since a function's
+/// environment is its own and not the job's.
+fn place(job: &str, name: &str, reference: &SecretRef) -> Result<Place, String> {
+    let (parameters, secrets) = (format!("/throughline/{job}/"), format!("throughline/{job}/"));
+    let below = |path: &str, folder: &str| {
+        path.strip_prefix(folder).is_some_and(|rest| !rest.is_empty() && !rest.split('/').any(|part| part == ".."))
+    };
+    match reference {
+        SecretRef::Env(variable) => Ok(Place::Parameter(format!("{parameters}{variable}"))),
+        SecretRef::Ssm(path) if below(path, &parameters) => Ok(Place::Parameter(path.clone())),
+        SecretRef::SecretsManager(id) if below(id, &secrets) => Ok(Place::Secret(id.clone())),
+        SecretRef::Ssm(_) => Err(format!("the secret {name} at {reference} is not this job's: its parameters are below {parameters}")),
+        SecretRef::SecretsManager(_) => Err(format!("the secret {name} at {reference} is not this job's: its secrets are below {secrets}")),
+        SecretRef::File(_) => {
+            Err(format!("the secret {name} at {reference} cannot be read on AWS: put it into the SSM parameter {parameters}{name}"))
+        }
+    }
+}
+
+fn unread<E: ProvideErrorMetadata + std::error::Error + 'static>(name: &str, place: &str, error: &SdkError<E>) -> String {
+    let why = error.code().map_or_else(|| DisplayErrorContext(error).to_string(), str::to_owned);
+    format!("the secret {name} cannot be read from {place}: {why}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(text: &str) -> Result<Place, String> {
+        place("places", "KEY", &SecretRef::parse(text).expect("a reference"))
+    }
+
+    #[test]
+    fn a_job_reads_its_own_secrets() {
+        assert_eq!(of("env:KEY"), Ok(Place::Parameter("/throughline/places/KEY".into())));
+        assert_eq!(of("ssm:/throughline/places/a/b"), Ok(Place::Parameter("/throughline/places/a/b".into())));
+        assert_eq!(of("secretsmanager:throughline/places/KEY"), Ok(Place::Secret("throughline/places/KEY".into())));
+    }
+
+    #[test]
+    fn and_no_other() {
+        let others = [
+            "ssm:/throughline/placesx/KEY",
+            "ssm:/throughline/places/",
+            "ssm:/throughline/places/../other/KEY",
+            "ssm:throughline/places/KEY",
+            "ssm:/other/KEY",
+            "secretsmanager:throughline/other/KEY",
+            "secretsmanager:/throughline/places/KEY",
+            "secretsmanager:arn:aws:secretsmanager:eu-west-1:1:secret:throughline/places/KEY",
+            "file:/etc/passwd",
+        ];
+        for other in others {
+            assert!(of(other).is_err(), "{other}");
+        }
+    }
+}
