@@ -6,6 +6,7 @@ mod commands;
 mod crash;
 mod failures;
 mod formats;
+mod functions;
 mod jobs;
 mod redrive;
 mod support;

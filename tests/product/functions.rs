@@ -1,0 +1,174 @@
+//! `run --functions`: the steps in another process, here in the test's, with the store over a real socket.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::routing::post;
+use axum::{Json, Router};
+use job::StepError;
+use serde::Serialize;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
+use worker::Silent;
+
+use crate::api::{Api, closed_port};
+use crate::support::{Ran, Scene, column};
+
+const KEY: &str = "local";
+const SECRET: &str = "any-secret";
+
+/// Lambda's Invoke API as `cargo lambda watch` has it: an error is an answer of 500.
+struct Functions {
+    address: SocketAddr,
+    calls: Arc<AtomicUsize>,
+    _runtime: Runtime,
+}
+
+#[derive(Clone)]
+struct Steps {
+    preprocess: preprocess::Context,
+    worker: Arc<worker::Context>,
+    postprocess: postprocess::Context,
+    calls: Arc<AtomicUsize>,
+}
+
+struct Ended;
+
+#[async_trait::async_trait]
+impl preprocess::Executions for Ended {
+    async fn ended(&self, _execution: &str) -> Result<bool, StepError> {
+        Ok(true)
+    }
+}
+
+struct NoSecrets;
+
+#[async_trait::async_trait]
+impl worker::SecretSource for NoSecrets {
+    async fn resolve(&self, _: &str, name: &str, _: &job::secrets::SecretRef) -> Result<job::secrets::Secret, String> {
+        Err(format!("there is no secret {name}"))
+    }
+}
+
+impl Functions {
+    /// With the store at a port of loopback, signed with `secret`.
+    fn start(s3_port: u16, secret: &str) -> Self {
+        let s3 = aws_sdk_s3::Config::builder()
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .region(Region::from_static("us-east-1"))
+            .endpoint_url(format!("http://127.0.0.1:{s3_port}"))
+            .credentials_provider(Credentials::new(KEY, secret, None, None, "tests"));
+        let s3 = aws_sdk_s3::Client::from_conf(s3.build());
+        let stop = CancellationToken::new();
+        let preprocess = preprocess::Context {
+            s3: s3.clone(),
+            executions: Arc::new(Ended),
+            progress: Arc::new(|_, _| {}),
+            now: throughline::home::now,
+            turn_wait: Duration::from_secs(1),
+            settle: Duration::from_secs(1),
+            stop: stop.clone(),
+        };
+        let settings = worker::Settings::default();
+        let worker = Arc::new(worker::Context::new(s3.clone(), Arc::new(NoSecrets), Arc::new(Silent), settings, stop.clone()));
+        let postprocess = postprocess::Context {
+            s3,
+            settings: postprocess::Settings::default(),
+            stop,
+            progress: None,
+            now: Arc::new(throughline::home::now),
+        };
+        let calls = Arc::new(AtomicUsize::new(0));
+        let steps = Steps { preprocess, worker, postprocess, calls: calls.clone() };
+        let runtime = Runtime::new().unwrap();
+        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+        let address = listener.local_addr().unwrap();
+        let router = Router::new().route("/2015-03-31/functions/{name}/invocations", post(invoke)).with_state(steps);
+        runtime.spawn(async move { axum::serve(listener, router).await.unwrap() });
+        Self { address, calls, _runtime: runtime }
+    }
+}
+
+async fn invoke(State(steps): State<Steps>, Path(name): Path<String>, payload: String) -> (StatusCode, Json<Value>) {
+    steps.calls.fetch_add(1, Ordering::SeqCst);
+    let payload: Value = serde_json::from_str(&payload).unwrap();
+    match name.as_str() {
+        "preprocess" => answer(preprocess::preprocess(&steps.preprocess, serde_json::from_value(payload).unwrap()).await),
+        "worker" => answer(worker::work(&steps.worker, serde_json::from_value(payload).unwrap()).await),
+        "postprocess" => answer(postprocess::postprocess(&steps.postprocess, serde_json::from_value(payload).unwrap()).await),
+        _ => (StatusCode::NOT_FOUND, Json(json!({}))),
+    }
+}
+
+fn answer(response: Result<impl Serialize, StepError>) -> (StatusCode, Json<Value>) {
+    match response {
+        Ok(response) => (StatusCode::OK, Json(serde_json::to_value(response).unwrap())),
+        Err(error) => {
+            let body = json!({ "errorType": error.name.as_str(), "errorMessage": error.message });
+            (StatusCode::INTERNAL_SERVER_ERROR, Json(body))
+        }
+    }
+}
+
+fn scene(api: &Api) -> Scene {
+    let job = "[request]\nurl = \"{{ url }}\"\nallow = [\"127.0.0.1\"]\n[output]\ncolumns = { twice = \"$.twice\" }\n[limits.default]\nrate = \"unlimited\"\n";
+    let input = (1..=200).fold("url\n".to_owned(), |text, n| {
+        let path = if n % 9 == 0 { "/status/404".to_owned() } else { format!("/ok/{n}") };
+        text + &api.url(&path) + "\n"
+    });
+    Scene::new(job, "in.csv", input)
+}
+
+fn run(scene: &Scene, args: &[&str]) -> Ran {
+    scene.start_with(args, |command| _ = command.env("AWS_ACCESS_KEY_ID", KEY).env("AWS_SECRET_ACCESS_KEY", SECRET)).wait()
+}
+
+#[test]
+fn functions_elsewhere_make_the_same_output() {
+    let api = Api::start();
+    let scene = scene(&api);
+    scene.run(&["run", "job.toml", "in.csv", "-o", "here.csv"]).expect(2);
+    let port = closed_port().port().to_string();
+    let functions = Functions::start(port.parse().unwrap(), SECRET);
+    let url = format!("http://{}", functions.address);
+    let args = ["run", "job.toml", "in.csv", "-o", "there.csv", "--state", "there", "--functions", &url, "--s3-port", &port];
+    run(&scene, &args).expect(2);
+    assert_eq!(scene.read("there.csv"), scene.read("here.csv"));
+    assert_eq!(scene.read("there.failed.csv"), scene.read("here.failed.csv"));
+    assert_eq!(column(&scene.read("there.csv"), "error").iter().filter(|error| *error == "http_404").count(), 22);
+    assert!(functions.calls.load(Ordering::SeqCst) >= 3);
+}
+
+#[test]
+fn an_error_of_a_function_ends_the_run_by_its_name() {
+    let scene = Scene::new("[request]\nurl = \"http://127.0.0.1/{{ nothing }}\"\n", "in.csv", "url\nx\n");
+    let port = closed_port().port().to_string();
+    let functions = Functions::start(port.parse().unwrap(), SECRET);
+    let url = format!("http://{}", functions.address);
+    let ended = run(&scene, &["run", "job.toml", "in.csv", "--functions", &url, "--s3-port", &port]).expect(1);
+    assert!(ended.stderr.contains("Job.Invalid") && ended.stderr.contains("nothing"), "{}", ended.stderr);
+}
+
+#[test]
+fn the_store_is_for_those_who_know_the_secret() {
+    let api = Api::start();
+    let scene = scene(&api);
+    let port = closed_port().port().to_string();
+    let functions = Functions::start(port.parse().unwrap(), "another-secret");
+    let url = format!("http://{}", functions.address);
+    let ended = run(&scene, &["run", "job.toml", "in.csv", "--functions", &url, "--s3-port", &port]);
+    assert!(ended.code != 0 && ended.stderr.contains("SignatureDoesNotMatch"), "{} {}", ended.code, ended.stderr);
+    assert_eq!(api.total(), 0);
+    // And without one nobody is let in.
+    let refused =
+        scene.start_with(&["run", "job.toml", "in.csv", "--functions", &url], |command| _ = command.env_remove("AWS_ACCESS_KEY_ID"));
+    let refused = refused.wait().expect(1);
+    assert!(refused.stderr.contains("AWS_ACCESS_KEY_ID"), "{}", refused.stderr);
+}
