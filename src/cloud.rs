@@ -59,21 +59,28 @@ impl Cloud {
         Objects::new(self.s3.clone(), &self.bucket)
     }
 
-    /// Finds a run by its name, `<job>/<id>`, in its latest generation, with the execution that owns it.
+    /// The run of this name, `<job>/<id>`, in its latest generation. Its file is only known to its execution.
     ///
     /// # Errors
-    /// When there is no such run in the bucket.
-    pub async fn find(&self, name: &str) -> Result<(RunRef, Execution), Wrong> {
+    /// When it is no name of a run, or the bucket cannot be listed.
+    pub async fn run(&self, name: &str) -> Result<RunRef, Wrong> {
         let Some((job, id)) = name.split_once('/').filter(|(job, id)| !job.is_empty() && !id.is_empty() && !id.contains('/')) else {
             return Err(Wrong::new(format!("{name:?} is no run: a run is JOB/ID, as `throughline submit` prints it")));
         };
         let mut run = RunRef { bucket: self.bucket.clone(), job: job.to_owned(), file: String::new(), id: id.to_owned(), generation: 0 };
-        let Some(generation) = latest_generation(&self.objects(), &run).await? else {
-            return Err(Wrong::new(format!("there is no run {name} in the bucket {}", self.bucket)));
-        };
-        run.generation = generation;
-        let execution = self.execution(&run).await?.ok_or_else(|| Wrong::new(format!("the claim of the run {name} is gone")))?;
-        run.file = execution.file.clone();
+        run.generation = latest_generation(&self.objects(), &run).await?.unwrap_or(0);
+        Ok(run)
+    }
+
+    /// The run of this name with the execution that owns it.
+    ///
+    /// # Errors
+    /// As [`Cloud::run`], and when no execution has claimed such a run.
+    pub async fn find(&self, name: &str) -> Result<(RunRef, Execution), Wrong> {
+        let mut run = self.run(name).await?;
+        let execution = self.execution(&run).await?;
+        let execution = execution.ok_or_else(|| Wrong::new(format!("there is no run {name} in the bucket {}", self.bucket)))?;
+        run.file.clone_from(&execution.file);
         Ok((run, execution))
     }
 }

@@ -16,7 +16,7 @@ const EVERY: Duration = Duration::from_secs(1);
 /// Looking takes this share of the time at most: a long run has very many objects.
 const SHARE: u32 = 10;
 /// An upload starts an execution within seconds, when it starts one.
-const CLAIMED_WITHIN: Duration = Duration::from_secs(120);
+const CLAIMED_WITHIN: Duration = Duration::from_secs(60);
 
 /// How a run that was followed ended.
 #[derive(Debug)]

@@ -16,7 +16,8 @@ use crate::progress::{Progress, Style, show};
 
 pub(super) async fn watch(args: args::Watch) -> Result<Exit, Wrong> {
     let cloud = Cloud::connect(&args.stack).await?;
-    let (run, _) = cloud.find(&args.run).await?;
+    // Just after an upload nothing has claimed it.
+    let run = cloud.run(&args.run).await?;
     follow(&cloud, &run, &args.shown).await
 }
 
@@ -38,7 +39,7 @@ pub(super) async fn follow(cloud: &Cloud, run: &RunRef, shown: &args::Shown) -> 
             Ok(Exit::Interrupted)
         }
         Some(Followed::Unclaimed) => Err(Wrong::new(format!(
-            "nothing has started the run {}: is a stack deployed with the bucket {}, and does its rule send uploads to the state machine?",
+            "no execution has claimed the run {}: is that its name, and does a stack with the bucket {} start runs for uploads?",
             name(run),
             cloud.bucket()
         ))),
@@ -53,6 +54,7 @@ pub(super) fn name(run: &RunRef) -> String {
 
 /// The summary of a run that has ended.
 pub(super) async fn ended(cloud: &Cloud, run: &RunRef, execution: &Execution, shown: &args::Shown) -> Result<Exit, Wrong> {
+    let run = &RunRef { file: execution.file.clone(), ..run.clone() };
     match (&execution.status, report(cloud, run).await?) {
         (Status::Failed { error, cause }, _) if error != ErrorName::RunFailed.as_str() => {
             summary::failed(error, &crate::home::message_of(cause), shown.json);

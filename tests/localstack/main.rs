@@ -1,0 +1,18 @@
+//! The unchanged definition on a LocalStack, with the functions as they are deployed: `cargo lambda build --release`
+//! first, then `cargo test --test localstack -- --ignored`.
+//!
+//! Uses the LocalStack at `LOCALSTACK_ENDPOINT`, or starts one in host mode, see README.md beside this file.
+//!
+//! What stock LocalStack cannot show: it does not enforce a Map Run's tolerance (a batch that failed counts as done), and
+//! writes no result files. Both are tested on the embedded engine.
+#![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
+
+#[path = "../product/api.rs"]
+#[expect(dead_code, reason = "shared with the tests of the command line")]
+mod api;
+mod runs;
+mod stack;
+#[path = "../product/support.rs"]
+#[expect(dead_code, reason = "shared with the tests of the command line")]
+mod support;
+mod wrong;

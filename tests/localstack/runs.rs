@@ -1,0 +1,170 @@
+//! Runs that end well, whatever happens on the way.
+
+use aws_sdk_sfn::types::ExecutionStatus;
+use serde_json::Value;
+
+use crate::api::Api;
+use crate::stack::stack;
+use crate::support::{Scene, column, wait_until};
+
+const COLUMNS: &str = "[output]\ncolumns = { twice = \"$.twice\" }\n";
+
+/// A job of its own name, so that tests do not wait for each other's turn.
+fn scene(name: &str, job: &str, input: &str) -> Scene {
+    let scene = Scene::new("", "in.csv", input);
+    scene.write(&format!("{name}.toml"), job);
+    scene
+}
+
+fn paths(api: &Api, count: usize, path: impl Fn(usize) -> String) -> String {
+    (1..=count).fold("url\n".to_owned(), |text, n| text + &api.url(&path(n)) + "\n")
+}
+
+fn any_url(extra: &str) -> String {
+    format!("[request]\nurl = \"{{{{ url }}}}\"\nallow = [\"127.0.0.1\"]\n{COLUMNS}{extra}")
+}
+
+#[test]
+#[ignore = "needs LocalStack, see README.md here"]
+fn the_output_is_byte_for_byte_that_of_one_machine() {
+    let (one, two) = (Api::start(), Api::start());
+    let input = (1..=300).fold("name,url\n".to_owned(), |text, n| {
+        let url = match n % 10 {
+            3 => one.url("/status/404"),
+            5 => "not a url".to_owned(),
+            n if n % 2 == 0 => two.url(&format!("/ok/{n}")),
+            n => one.url(&format!("/ok/{n}")),
+        };
+        text + &format!("\"line {n}, so\",{url}\n")
+    });
+    let job = any_url(&format!("[limits.\"{}\"]\nrate = \"200/s\"\n[limits.default]\nrate = \"100/s\"\n", one.host()));
+    let scene = scene("same", &job, &input);
+    let local = scene.run(&["run", "same.toml", "in.csv", "-o", "local.csv"]).expect(2);
+    let cloud = stack().run(&scene, &["submit", "same.toml", "in.csv", "--watch", "-o", "cloud.csv"]).expect(2);
+    assert_eq!(scene.read("cloud.csv"), scene.read("local.csv"), "{}", cloud.stdout);
+    assert_eq!(scene.read("cloud.failed.csv"), scene.read("local.failed.csv"), "{}", local.stdout);
+    let report: Value = serde_json::from_str(&scene.read("cloud.report.json")).unwrap();
+    assert_eq!((&report["home"], &report["lines"], &report["failed"]), (&"aws".into(), &300.into(), &60.into()));
+    assert!(column(&scene.read("cloud.csv"), "twice").iter().any(|value| !value.is_empty()));
+}
+
+#[test]
+#[ignore = "needs LocalStack, see README.md here"]
+fn the_same_event_twice_is_one_run() {
+    let api = Api::start();
+    let scene = scene("twice", &any_url(""), &paths(&api, 20, |n| format!("/ok/{n}")));
+    let run = stack().submit(&scene, "twice.toml", "in.csv");
+    stack().run(&scene, &["watch", &run]).expect(0);
+    let first = stack().describe(&stack().execution(&run).unwrap());
+    let again = stack().states.start_execution().state_machine_arn(&stack().machine).input(first.input().unwrap());
+    let again = stack().runtime.block_on(again.send()).unwrap();
+    wait_until("the second execution ends", || *stack().describe(again.execution_arn()).status() != ExecutionStatus::Running);
+    let second = stack().describe(again.execution_arn());
+    assert_eq!(*second.status(), ExecutionStatus::Succeeded);
+    let output: Value = serde_json::from_str(second.output().unwrap()).unwrap();
+    assert_eq!((&output["status"], &output["execution"]), (&"elsewhere".into(), &first.execution_arn().into()));
+    assert_eq!(api.total(), 20);
+}
+
+#[test]
+#[ignore = "needs LocalStack, see README.md here"]
+fn two_files_of_a_job_take_turns() {
+    let api = Api::start();
+    let scene = scene("turns", &any_url(""), &paths(&api, 10, |n| format!("/ok/a{n}")));
+    scene.write("later.csv", paths(&api, 10, |n| format!("/ok/b{n}")));
+    api.answer_only(0);
+    let first = stack().submit(&scene, "turns.toml", "in.csv");
+    wait_until("the first run sends", || api.total() > 0);
+    let second = stack().submit(&scene, "turns.toml", "later.csv");
+    wait_until("the second run is claimed", || stack().execution(&second).is_some());
+    assert!(api.hits().keys().all(|path| path.starts_with("/ok/a")), "{:?}", api.hits());
+    assert_eq!(stack().find(&format!("runs/{second}/plan.json")), None, "it has not been split");
+    api.answer_all();
+    stack().run(&scene, &["watch", &first]).expect(0);
+    stack().run(&scene, &["watch", &second, "-o", "b.csv"]).expect(0);
+    assert_eq!(column(&scene.read("b.csv"), "twice")[9], "b10b10");
+}
+
+#[test]
+#[ignore = "needs LocalStack, see README.md here"]
+fn failed_lines_are_sent_again_and_no_others() {
+    let api = Api::start();
+    let kind = |n: usize| if n.is_multiple_of(4) { format!("/flaky/{n}") } else { format!("/ok/{n}") };
+    let scene = scene("again", &any_url(""), &paths(&api, 40, kind));
+    api.set_broken(true);
+    let run = stack().submit(&scene, "again.toml", "in.csv");
+    stack().run(&scene, &["watch", &run]).expect(2);
+    api.set_broken(false);
+    let before = api.hits();
+    stack().run(&scene, &["redrive", &run, "-o", "out.csv"]).expect(0);
+    let hits = api.hits();
+    assert!(hits.iter().all(|(path, count)| *count == before[path] + usize::from(path.starts_with("/flaky"))), "{hits:?}");
+    let twice = column(&scene.read("out.csv"), "twice");
+    assert!((1..=40).all(|n| twice[n - 1] == format!("{n}{n}")), "{twice:?}");
+    // Nothing is left to do: no execution, no request.
+    stack().run(&scene, &["redrive", &run]).expect(0);
+    assert_eq!(api.hits(), hits);
+}
+
+#[test]
+#[ignore = "needs LocalStack, see README.md here"]
+fn a_worker_that_is_killed_costs_no_line() {
+    let api = Api::start();
+    let scene = scene("killed", &any_url("[limits.default]\nrate = \"100/s\"\nin_flight = 5\n"), &paths(&api, 60, |n| format!("/ok/{n}")));
+    api.answer_only(20);
+    let run = stack().submit(&scene, "killed.toml", "in.csv");
+    wait_until("some lines were answered", || api.total() > 20);
+    // Its connections tell which process it is: this test's server talks to no other worker.
+    let worker = worker_of(&api);
+    assert!(std::process::Command::new("kill").args(["-KILL", &worker.to_string()]).status().unwrap().success());
+    api.answer_all();
+    stack().run(&scene, &["watch", &run, "-o", "out.csv"]).expect(0);
+    let twice = column(&scene.read("out.csv"), "twice");
+    assert!((1..=60).all(|n| twice[n - 1] == format!("{n}{n}")), "{twice:?}");
+}
+
+#[test]
+#[ignore = "needs LocalStack, see README.md here"]
+fn stop_keeps_what_was_answered() {
+    let api = Api::start();
+    let scene = scene("stopped", &any_url("[limits.default]\nrate = \"100/s\"\nin_flight = 5\n"), &paths(&api, 60, |n| format!("/ok/{n}")));
+    api.answer_only(20);
+    let run = stack().submit(&scene, "stopped.toml", "in.csv");
+    wait_until("some lines were answered", || api.total() > 20);
+    stack().run(&scene, &["stop", &run]).expect(0);
+    let watching = stack().spawn(&scene, &["watch", &run, "-o", "out.csv"]);
+    wait_until("the worker has written what it had", || {
+        let list = stack().s3.list_objects_v2().bucket(&stack().bucket).prefix(format!("runs/{run}/results/"));
+        stack().runtime.block_on(list.send()).unwrap().key_count().unwrap() > 0
+    });
+    api.answer_all();
+    let ended = watching.wait().expect(3);
+    assert!(ended.stdout.contains("stopped by `throughline stop`"), "{}", ended.stdout);
+    let errors = column(&scene.read("out.csv"), "error");
+    let answered = errors.iter().filter(|error| error.is_empty()).count();
+    assert!((20..60).contains(&answered), "{errors:?}");
+    assert!(errors.iter().all(|error| error.is_empty() || error == "not_processed"), "{errors:?}");
+    // What is left can still be done.
+    stack().run(&scene, &["redrive", &run, "-o", "out.csv"]).expect(0);
+}
+
+/// The process at the other end of a connection to this server (proc_net_tcp(5)).
+fn worker_of(api: &Api) -> u32 {
+    let port = format!(":{:04X}", api.address.port());
+    let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    let inodes: Vec<String> = table
+        .lines()
+        .map(|line| line.split_whitespace().collect::<Vec<_>>())
+        .filter(|fields| fields[2].ends_with(&port) && fields[3] == "01")
+        .map(|fields| format!("socket:[{}]", fields[9]))
+        .collect();
+    let us = std::process::id();
+    let processes = std::fs::read_dir("/proc").unwrap().filter_map(|entry| entry.unwrap().file_name().to_str()?.parse::<u32>().ok());
+    let holds = |process: &u32| {
+        let Ok(files) = std::fs::read_dir(format!("/proc/{process}/fd")) else { return false };
+        files
+            .flatten()
+            .any(|file| std::fs::read_link(file.path()).is_ok_and(|target| inodes.iter().any(|inode| target.to_string_lossy() == *inode)))
+    };
+    processes.filter(|process| *process != us).find(holds).expect("a worker is connected")
+}

@@ -1,0 +1,119 @@
+//! One LocalStack for all tests of this process, with a stack in it.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+
+use aws_config::{BehaviorVersion, Region};
+use aws_sdk_sfn::config::Credentials;
+use serde_json::Value;
+use tokio::runtime::Runtime;
+
+use crate::support::{Ran, Running, Scene};
+
+pub struct Stack {
+    pub endpoint: String,
+    pub bucket: String,
+    pub machine: String,
+    pub runtime: Runtime,
+    pub s3: aws_sdk_s3::Client,
+    pub states: aws_sdk_sfn::Client,
+    /// Ends when its standard input is closed, which is when this process ends.
+    _localstack: Option<Child>,
+}
+
+pub fn stack() -> &'static Stack {
+    static STACK: OnceLock<Stack> = OnceLock::new();
+    STACK.get_or_init(Stack::start)
+}
+
+impl Stack {
+    fn start() -> Self {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/localstack");
+        let prepared = Command::new(folder.join("start")).arg("--prepare").stderr(Stdio::inherit()).output().unwrap();
+        assert!(prepared.status.success(), "LocalStack could not be installed");
+        let python = PathBuf::from(String::from_utf8(prepared.stdout).unwrap().trim());
+        let (endpoint, localstack) = match std::env::var("LOCALSTACK_ENDPOINT") {
+            Ok(endpoint) => (endpoint, None),
+            Err(_) => {
+                let mut child = Command::new(folder.join("start")).arg("0").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+                let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+                let ready = lines.find_map(|line| line.unwrap().strip_prefix("ready ").map(str::to_owned));
+                // The pipe stays open for whatever it says later.
+                std::thread::spawn(move || lines.for_each(drop));
+                (ready.expect("LocalStack starts"), Some(child))
+            }
+        };
+        let name = format!("throughline-{}", &uuid::Uuid::new_v4().simple().to_string()[..8]);
+        let deployed = Command::new(python).arg(folder.join("deploy")).args([&endpoint, "--name", &name]).stderr(Stdio::inherit()).output();
+        let deployed = deployed.unwrap();
+        assert!(deployed.status.success(), "the stack could not be deployed: run `cargo lambda build --release` first");
+        let deployed: Value = serde_json::from_slice(&deployed.stdout).unwrap();
+        let runtime = Runtime::new().unwrap();
+        let loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
+            .region(Region::new(deployed["region"].as_str().unwrap().to_owned()))
+            .credentials_provider(Credentials::new("test", "test", None, None, "tests"))
+            .endpoint_url(&endpoint);
+        let aws = runtime.block_on(loader.load());
+        let s3 = aws_sdk_s3::config::Builder::from(&aws).force_path_style(true).build();
+        Self {
+            bucket: deployed["bucket"].as_str().unwrap().to_owned(),
+            machine: deployed["machine"].as_str().unwrap().to_owned(),
+            s3: aws_sdk_s3::Client::from_conf(s3),
+            states: aws_sdk_sfn::Client::new(&aws),
+            endpoint,
+            runtime,
+            _localstack: localstack,
+        }
+    }
+
+    /// The real binary, pointed at this stack.
+    pub fn run(&self, scene: &Scene, args: &[&str]) -> Ran {
+        self.spawn(scene, args).wait()
+    }
+
+    pub fn spawn(&self, scene: &Scene, args: &[&str]) -> Running {
+        scene.start_with(args, |command| {
+            command.args(["--bucket", &self.bucket, "--endpoint-url", &self.endpoint, "--region", "us-east-1"]);
+            command.env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test");
+        })
+    }
+
+    /// Submits, and says which run that is.
+    pub fn submit(&self, scene: &Scene, job: &str, input: &str) -> String {
+        let submitted = self.run(scene, &["submit", job, input, "--json"]).expect(0);
+        let submitted: Value = serde_json::from_str(&submitted.stdout).unwrap();
+        submitted["run"].as_str().unwrap().to_owned()
+    }
+
+    pub fn put(&self, key: &str, body: &str) {
+        let put = self.s3.put_object().bucket(&self.bucket).key(key).body(body.as_bytes().to_vec().into());
+        self.runtime.block_on(put.send()).unwrap();
+    }
+
+    pub fn find(&self, key: &str) -> Option<String> {
+        let get = self.s3.get_object().bucket(&self.bucket).key(key);
+        let found = self.runtime.block_on(get.send()).ok()?;
+        let body = self.runtime.block_on(found.body.collect()).unwrap();
+        Some(String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    /// The execution that has claimed a run, once one has.
+    pub fn execution(&self, run: &str) -> Option<String> {
+        let claim: Value = serde_json::from_str(&self.find(&format!("runs/{run}/claim.json"))?).unwrap();
+        Some(claim["execution"].as_str().unwrap().to_owned())
+    }
+
+    pub fn describe(&self, execution: &str) -> aws_sdk_sfn::operation::describe_execution::DescribeExecutionOutput {
+        self.runtime.block_on(self.states.describe_execution().execution_arn(execution).send()).unwrap()
+    }
+
+    /// The executions of the state machine whose input names this key.
+    pub fn executions_of(&self, key: &str) -> Vec<aws_sdk_sfn::operation::describe_execution::DescribeExecutionOutput> {
+        let list = self.states.list_executions().state_machine_arn(&self.machine).max_results(1000);
+        let all = self.runtime.block_on(list.send()).unwrap();
+        let described = all.executions().iter().map(|execution| self.describe(execution.execution_arn()));
+        described.filter(|execution| execution.input().is_some_and(|input| input.contains(key))).collect()
+    }
+}
