@@ -1,6 +1,8 @@
 //! `run --functions`: the steps in another process, here in the test's, with the store over a real socket.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -19,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use worker::Silent;
 
 use crate::api::{Api, closed_port};
-use crate::support::{Ran, Scene, column};
+use crate::support::{Ran, Scene, column, wait_until};
 
 const KEY: &str = "local";
 const SECRET: &str = "any-secret";
@@ -171,4 +173,36 @@ fn the_store_is_for_those_who_know_the_secret() {
         scene.start_with(&["run", "job.toml", "in.csv", "--functions", &url], |command| _ = command.env_remove("AWS_ACCESS_KEY_ID"));
     let refused = refused.wait().expect(1);
     assert!(refused.stderr.contains("AWS_ACCESS_KEY_ID"), "{}", refused.stderr);
+}
+
+#[test]
+#[ignore = "needs cargo-lambda on the PATH (pip install cargo-lambda), and builds the functions"]
+fn cargo_lambda_watch_has_the_functions() {
+    let api = Api::start();
+    let scene = scene(&api);
+    scene.run(&["run", "job.toml", "in.csv", "-o", "here.csv"]).expect(2);
+    let (port, functions) = (closed_port().port().to_string(), closed_port());
+    let built = Command::new(env!("CARGO"))
+        .args(["build", "--locked", "--features", "preprocess/lambda,worker/lambda,postprocess/lambda"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .status();
+    assert!(built.unwrap().success(), "the functions build");
+    let mut watch = Command::new(env!("CARGO"))
+        .args(["lambda", "watch", "--concurrency", "4", "--ignore-changes", "--invoke-address", "127.0.0.1"])
+        .args(["--invoke-port", &functions.port().to_string()])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .env("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{port}"))
+        .envs([("AWS_ACCESS_KEY_ID", KEY), ("AWS_SECRET_ACCESS_KEY", SECRET), ("AWS_REGION", "us-east-1")])
+        .process_group(0)
+        .spawn()
+        .unwrap();
+    wait_until("cargo lambda watch listens", || TcpStream::connect(functions).is_ok());
+    let url = format!("http://{functions}");
+    let args = ["run", "job.toml", "in.csv", "-o", "there.csv", "--state", "there", "--functions", &url, "--s3-port", &port];
+    let ended = run(&scene, &args);
+    // It and all that it started.
+    Command::new("kill").args(["-TERM", "--", &format!("-{}", watch.id())]).status().unwrap();
+    watch.wait().unwrap();
+    ended.expect(2);
+    assert_eq!(scene.read("there.csv"), scene.read("here.csv"));
 }
