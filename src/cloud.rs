@@ -5,6 +5,7 @@ mod follow;
 mod upload;
 
 use aws_config::{BehaviorVersion, Region};
+use aws_sdk_s3::config::ProvideCredentials;
 use job::Objects;
 use job::messages::RunRef;
 
@@ -27,7 +28,7 @@ impl Cloud {
     /// By the usual AWS profile, Region, credentials and endpoints.
     ///
     /// # Errors
-    /// When no Region is known.
+    /// When no Region or no credentials are known.
     pub async fn connect(args: &args::Stack) -> Result<Self, Wrong> {
         let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12());
         if let Some(profile) = &args.account.profile {
@@ -43,6 +44,13 @@ impl Cloud {
         if aws.region().is_none() {
             return Err(Wrong::new("no AWS Region: give --region, set AWS_REGION, or set it in the profile"));
         }
+        let credentials = match aws.credentials_provider() {
+            Some(provider) => provider.provide_credentials().await.map(drop).map_err(|error| job::in_words(&error)),
+            None => Err("there is no source for them".to_owned()),
+        };
+        credentials.map_err(|why| {
+            Wrong::new(format!("no AWS credentials: {why}. Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or sign in with the AWS command line"))
+        })?;
         // An endpoint of one's own (LocalStack) has no subdomains for buckets.
         let paths = aws.endpoint_url().is_some();
         let s3 = aws_sdk_s3::Client::from_conf(aws_sdk_s3::config::Builder::from(&aws).force_path_style(paths).build());

@@ -20,7 +20,7 @@ pub use codes::{Code, ErrorName, StepError};
 pub use item::Item;
 pub use job_file::{Job, JobError};
 pub use keys::{FlushKey, Invocation, RunKeys};
-pub use objects::{Objects, StorageError, Upload};
+pub use objects::{Objects, StorageError, Upload, in_words};
 pub use plan::{Batch, LaneKind, Plan, PlannedLane};
 pub use record::Record;
 pub use row::Row;

@@ -1,7 +1,7 @@
 //! The few things the steps do with S3, with errors that say what, where and what to do.
 
 use aws_sdk_s3::Client;
-use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart, Delete, ObjectIdentifier};
 use bytes::{Bytes, BytesMut};
@@ -185,7 +185,7 @@ impl Objects {
         };
         let message = match error.message() {
             Some(message) => format!("{} ({})", message, error.code().unwrap_or("no code")),
-            None => DisplayErrorContext(&error).to_string(),
+            None => in_words(&error),
         };
         StorageError { action, bucket: self.bucket.clone(), key: key.to_owned(), message, kind }
     }
@@ -296,6 +296,20 @@ impl Upload {
         self.parts.push(part);
         Ok(())
     }
+}
+
+/// An error with what caused it, each once, for a person: the services' errors say little themselves.
+pub fn in_words(error: &dyn std::error::Error) -> String {
+    let mut words = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !words.contains(&more) {
+            words = format!("{words}: {more}");
+        }
+        cause = error.source();
+    }
+    words
 }
 
 /// What went wrong in the store.

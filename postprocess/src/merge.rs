@@ -73,7 +73,7 @@ async fn merge_into(files: &mut Files, context: &Context, run: &Run) -> Result<M
     let progress = |rows: &Rows| context.progress.iter().for_each(|hook| hook(rows.lines));
     let mut rows = Rows::new(&run.plan);
     let mut codes = Codes::default();
-    let mut lanes = open_lanes(context, run);
+    let mut lanes = open_lanes(context, run, run.stop_reasons().await?);
     let mut order = BinaryHeap::new();
     for (index, lane) in lanes.iter_mut().enumerate() {
         if let Some(first) = lane.next_items().await? {
@@ -116,7 +116,7 @@ async fn merge_into(files: &mut Files, context: &Context, run: &Run) -> Result<M
     Ok(Merged { lanes: tallies, codes })
 }
 
-fn open_lanes(context: &Context, run: &Run) -> Vec<Lane> {
+fn open_lanes(context: &Context, run: &Run, stopped: Vec<Option<String>>) -> Vec<Lane> {
     let budget = Budget::new(&context.settings, run.plan.lanes.len());
     let source = |lane| Source {
         objects: run.objects.clone(),
@@ -126,5 +126,5 @@ fn open_lanes(context: &Context, run: &Run) -> Vec<Lane> {
         generation: run.run.generation,
         budget: budget.clone(),
     };
-    (0..run.plan.lanes.len()).map(|lane| Lane::new(&source(lane))).collect()
+    stopped.into_iter().enumerate().map(|(lane, stopped)| Lane::new(&source(lane), stopped)).collect()
 }

@@ -43,8 +43,19 @@ impl Run {
         Ok(report.filter(|report| report.run == self.run.id && report.complete()))
     }
 
-    /// Why a lane was stopped in this generation, if it was.
-    pub(crate) async fn stop_reason(&self, key: &str) -> Result<Option<String>, StepError> {
+    /// Why each lane was stopped in this generation, beside the plan's lanes.
+    pub(crate) async fn stop_reasons(&self) -> Result<Vec<Option<String>>, StepError> {
+        let generation = self.run.generation;
+        let all = self.stop_reason(&self.keys.stop_run(generation)).await?;
+        let mut reasons = Vec::new();
+        for lane in &self.plan.lanes {
+            let own = self.stop_reason(&self.keys.stop_lane(generation, &lane.name)).await?;
+            reasons.push(own.or_else(|| all.clone()));
+        }
+        Ok(reasons)
+    }
+
+    async fn stop_reason(&self, key: &str) -> Result<Option<String>, StepError> {
         let Some(marker) = self.objects.find(key).await? else { return Ok(None) };
         Ok(Some(serde_json::from_slice::<Marker>(&marker).map_or_else(|_| "no reason was given".to_owned(), |marker| marker.reason)))
     }

@@ -2,7 +2,6 @@
 
 use async_trait::async_trait;
 use aws_sdk_sfn::Client;
-use aws_sdk_sfn::error::DisplayErrorContext;
 use aws_sdk_sfn::operation::describe_execution::DescribeExecutionError;
 use aws_sdk_sfn::types::ExecutionStatus;
 use job::{ErrorName, StepError};
@@ -28,7 +27,7 @@ impl Executions for StepFunctions {
             // Step Functions forgets an execution 90 days after its end.
             Err(error) if error.as_service_error().is_some_and(DescribeExecutionError::is_execution_does_not_exist) => Ok(true),
             Err(error) => {
-                let message = format!("cannot tell whether {execution} has ended: {}", DisplayErrorContext(&error));
+                let message = format!("cannot tell whether {execution} has ended: {}", job::in_words(&error));
                 Err(StepError::new(ErrorName::StorageUnavailable, message))
             }
         }

@@ -1,6 +1,6 @@
 //! The execution that owns a run.
 
-use aws_sdk_sfn::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_sfn::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sfn::types::ExecutionStatus;
 use job::Objects;
 use job::messages::{Claim, Redrive, RunRef};
@@ -106,7 +106,7 @@ fn wrong<E: ProvideErrorMetadata + std::error::Error + 'static>(what: &str, erro
     let why = match (error.code(), error.message()) {
         (Some(code), Some(message)) => format!("{message} ({code})"),
         (Some(code), None) => code.to_owned(),
-        _ => DisplayErrorContext(error).to_string(),
+        _ => job::in_words(error),
     };
     Wrong::new(format!("{what}: {why}"))
 }

@@ -143,7 +143,7 @@ fn stop_keeps_what_was_answered() {
     let errors = column(&scene.read("out.csv"), "error");
     let answered = errors.iter().filter(|error| error.is_empty()).count();
     assert!((20..60).contains(&answered), "{errors:?}");
-    assert!(errors.iter().all(|error| error.is_empty() || error == "not_processed"), "{errors:?}");
+    assert!(errors.iter().all(|error| error.is_empty() || error == "stopped"), "{errors:?}");
     // What is left can still be done.
     stack().run(&scene, &["redrive", &run, "-o", "out.csv"]).expect(0);
 }

@@ -74,3 +74,41 @@ fn a_text_summary_names_reasons_and_files() {
         assert!(ran.stdout.contains(part), "{part}\n{}", ran.stdout);
     }
 }
+
+#[test]
+fn check_tells_what_a_run_would_cost_on_aws() {
+    let job = "[request]\nurl = \"https://api.example.com/{{ line }}\"\n[limits.\"api.example.com\"]\nrate = \"100/s\"\nin_flight = 250\n";
+    let scene = Scene::new(job, "in.txt", "a\nb\n");
+    let without = scene.run(&["check", "job.toml", "in.txt"]).expect(0);
+    assert!(!without.stdout.contains("dollars"));
+    let with = scene.run(&["check", "job.toml", "in.txt", "--cost"]).expect(0);
+    for part in ["Step Functions, state transitions", "Lambda, GB-seconds", "S3, PUT and LIST", "in all", "us-east-1"] {
+        assert!(with.stdout.contains(part), "{part}\n{}", with.stdout);
+    }
+    assert!(!with.stdout.contains("warning"), "{}", with.stdout);
+    let small = scene.run(&["check", "job.toml", "in.txt", "--cost", "--concurrency", "2"]).expect(0);
+    assert!(small.stdout.contains("3 workers"), "{}", small.stdout);
+}
+
+#[test]
+fn commands_for_aws_say_what_is_missing() {
+    let scene = Scene::new("[request]\nurl = \"https://api.example.com/{{ line }}\"\n", "in.txt", "a\n");
+    let run = |args: &[&str], environment: &[(&str, &str)]| {
+        let alone = |command: &mut std::process::Command| {
+            let home = scene.path("");
+            command.env_clear().env("HOME", home).env("AWS_EC2_METADATA_DISABLED", "true").envs(environment.iter().copied());
+        };
+        scene.start_with(args, alone).wait().expect(1).stderr
+    };
+    let key = [("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test")];
+    assert!(run(&["watch", "a/b"], &key).contains("--bucket"));
+    assert!(run(&["redrive", "a/b"], &key).contains("--bucket"));
+    assert!(run(&["watch", "a/b", "--bucket", "b"], &key).contains("--region"));
+    assert!(run(&["submit", "job.toml", "in.txt", "--bucket", "b", "--region", "eu-west-1"], &[]).contains("no AWS credentials"));
+    let here = ["--bucket", "b", "--region", "eu-west-1", "--endpoint-url", "http://127.0.0.1:1"];
+    assert!(run(&[&["stop", "nonsense"], &here[..]].concat(), &key).contains("JOB/ID"));
+    let unreachable = run(&[&["submit", "job.toml", "in.txt"], &here[..]].concat(), &key);
+    assert!(unreachable.contains("s3://b/jobs/"), "{unreachable}");
+    scene.write("job.toml", "[request]\nurl = \"https://api.example.com/{{ secret.K }}\"\n[secrets]\nK = \"file:k\"\n");
+    assert!(run(&[&["submit", "job.toml", "in.txt"], &here[..]].concat(), &key).contains("/throughline/"));
+}

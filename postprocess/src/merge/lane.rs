@@ -18,7 +18,14 @@ pub(super) struct Lane {
     /// Whole lines of the items, and where the next begins.
     lines: (Bytes, usize),
     records: Records,
+    missing: Missing,
     tally: Tally,
+}
+
+/// What lines get that have no result.
+struct Missing {
+    code: Code,
+    detail: String,
 }
 
 /// Why a lane does not go on by itself.
@@ -42,8 +49,14 @@ struct Records {
 }
 
 impl Lane {
-    pub(super) fn new(source: &Source) -> Self {
+    /// `stopped`: why, if the lane was stopped.
+    pub(super) fn new(source: &Source, stopped: Option<String>) -> Self {
+        let missing = match stopped {
+            Some(reason) => Missing { code: Code::Stopped, detail: reason },
+            None => Missing { code: Code::NotProcessed, detail: MISSING.to_owned() },
+        };
         Self {
+            missing,
             name: source.lane().name.clone(),
             items: input::items(source),
             lines: (Bytes::new(), 0),
@@ -85,7 +98,7 @@ impl Lane {
                 return Ok(Needs::Turn(n));
             }
             let Some(outcome) = self.records.outcome_of(n) else { return Ok(Needs::Records) };
-            write(line, n, outcome, &self.records.chunk, rows, codes, &mut self.tally)
+            write((line, n), outcome, &self.records.chunk, &self.missing, rows, codes, &mut self.tally)
                 .map_err(|error| StepError::new(error.name, format!("lane {}: {}", self.name, error.message)))?;
             self.lines.1 = next;
         }
@@ -119,10 +132,10 @@ impl Records {
 }
 
 fn write(
-    line: &[u8],
-    n: u64,
+    (line, n): (&[u8], u64),
     outcome: Option<Outcome>,
     chunk: &Chunk,
+    missing: &Missing,
     rows: &mut Rows,
     codes: &mut Codes,
     tally: &mut Tally,
@@ -146,7 +159,7 @@ fn write(
         }
         (None, Some(RecordView { v, .. })) => Ending::Values(v.unwrap_or("[]")),
         (None, None) => {
-            let (which, detail) = if outcome.is_some() { (Code::OutcomeUnknown, UNKNOWN) } else { (Code::NotProcessed, MISSING) };
+            let (which, detail) = if outcome.is_some() { (Code::OutcomeUnknown, UNKNOWN) } else { (missing.code, missing.detail.as_str()) };
             code = which.to_string();
             Ending::Failed { code: &code, detail }
         }

@@ -10,8 +10,8 @@ use crate::input::{RecordView, Spent};
 
 /// Numbers of example lines that are kept for each code.
 const EXAMPLES: usize = 5;
-/// [`Code::NotProcessed`], for a comparison a line.
-const NOT_PROCESSED: &str = "not_processed";
+/// [`Code::NotProcessed`] and [`Code::Stopped`], for a comparison a line.
+const WITHOUT_RESULT: [&str; 2] = ["not_processed", "stopped"];
 
 /// Counts of one lane, or of all.
 #[derive(Debug, Default, Clone)]
@@ -102,7 +102,7 @@ impl Codes {
                 failures.lines.push(n);
             }
         }
-        code != NOT_PROCESSED
+        !WITHOUT_RESULT.contains(&code)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -127,6 +127,6 @@ mod tests {
 
     #[test]
     fn the_code_of_a_missing_line() {
-        assert_eq!(NOT_PROCESSED, Code::NotProcessed.to_string());
+        assert_eq!(WITHOUT_RESULT, [Code::NotProcessed.to_string(), Code::Stopped.to_string()]);
     }
 }

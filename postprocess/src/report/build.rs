@@ -17,7 +17,7 @@ pub(crate) async fn build(context: &Context, run: &Run, merged: &Merged) -> Resu
     let mut total = Tally::default();
     merged.lanes.iter().for_each(|lane| total.add(lane));
     let complete = merged.codes.is_empty();
-    let stopped = if complete { Vec::new() } else { stop_reasons(run).await? };
+    let stopped = if complete { Vec::new() } else { run.stop_reasons().await? };
     let finished = (context.now)();
     let RunRef { job, file, id, generation, .. } = run.run.clone();
     let mut report = Report {
@@ -57,18 +57,6 @@ fn verdict(total: &Tally, stopped: u64, tolerated: f64) -> Verdict {
     // A share like 0.29 has no exact double: 29 of 100 lines are not more than 29%.
     let most = total.lines() as f64 * (tolerated + 1e-12);
     if total.not_processed > 0 || stopped > 0 || total.failed as f64 > most { Verdict::Failed } else { Verdict::Succeeded }
-}
-
-/// Why each lane was stopped, beside the plan's lanes.
-async fn stop_reasons(run: &Run) -> Result<Vec<Option<String>>, StepError> {
-    let generation = run.run.generation;
-    let all = run.stop_reason(&run.keys.stop_run(generation)).await?;
-    let mut reasons = Vec::new();
-    for lane in &run.plan.lanes {
-        let own = run.stop_reason(&run.keys.stop_lane(generation, &lane.name)).await?;
-        reasons.push(own.or_else(|| all.clone()));
-    }
-    Ok(reasons)
 }
 
 fn lanes(run: &Run, merged: &Merged, stopped: Vec<Option<String>>) -> Vec<LaneReport> {

@@ -25,7 +25,7 @@ pub(super) fn message(report: &Report, tolerated: f64) -> String {
         text += &format!(", more than the tolerated {}%", percent(tolerated));
     }
     // That a line was not processed has another reason, which is more of use.
-    let told = report.errors.iter().find(|error| error.code != "not_processed");
+    let told = report.errors.iter().find(|error| !matches!(error.code.as_str(), "not_processed" | "stopped"));
     if let Some(ErrorCount { code, count, lines, detail }) = told {
         let line = lines.first().map_or(0, |line| *line);
         text += &format!("; most often {code} ({}), for example line {}: {}", grouped(*count), grouped(line), shortened(detail));

@@ -91,13 +91,16 @@ async fn a_line_that_was_not_processed_fails_the_run() {
 
 #[tokio::test]
 async fn a_stopped_line_fails_the_run_and_the_markers_say_why() {
-    let mut fixture = csv(vec![ok(json!([1])), bad("stopped", "the lane was stopped"), None]);
+    let mut fixture = csv(vec![ok(json!([1])), bad("http_401", "no"), None]);
     fixture.objects.push(("stop/0000/lane.json".to_owned(), json!({ "reason": "nine in ten answers were 401" }).to_string()));
     fixture.objects.push(("stop/0001.json".to_owned(), json!({ "reason": "another generation" }).to_string()));
     let left = merge(fixture.clone()).await;
     assert_eq!(left.report.verdict, Verdict::Failed);
     assert!(left.report.message.ends_with("; the run was stopped: nine in ten answers were 401"), "{}", left.report.message);
     assert_eq!(left.report.lanes[0].stopped.as_deref(), Some("nine in ten answers were 401"));
+    assert_eq!((left.report.ok, left.report.failed, left.report.not_processed), (1, 1, 1));
+    let last = left.output.as_deref().unwrap().lines().last().unwrap();
+    assert!(last.ends_with(",stopped,nine in ten answers were 401"), "{last}");
 
     // One of two lanes, and a marker that cannot be read.
     let second = PlannedLane { name: "other-0".to_owned(), kind: LaneKind::Hashed, ..fixture.plan.lanes[0].clone() };

@@ -1,7 +1,7 @@
 //! Secrets on AWS: SSM parameters below `/throughline/<job>/` and Secrets Manager's below `throughline/<job>/`.
 
 use async_trait::async_trait;
-use aws_sdk_ssm::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_ssm::error::{ProvideErrorMetadata, SdkError};
 use job::secrets::{Secret, SecretRef};
 
 use crate::context::SecretSource;
@@ -65,7 +65,7 @@ fn place(job: &str, name: &str, reference: &SecretRef) -> Result<Place, String> 
 }
 
 fn unread<E: ProvideErrorMetadata + std::error::Error + 'static>(name: &str, place: &str, error: &SdkError<E>) -> String {
-    let why = error.code().map_or_else(|| DisplayErrorContext(error).to_string(), str::to_owned);
+    let why = error.code().map_or_else(|| job::in_words(error), str::to_owned);
     format!("the secret {name} cannot be read from {place}: {why}")
 }
 
