@@ -13,7 +13,7 @@ use crate::args;
 use crate::exit::Wrong;
 
 pub use execution::{Execution, Status, latest_generation};
-pub use follow::{Followed, follow};
+pub use follow::follow;
 pub use upload::upload;
 
 /// A stack's bucket, and Step Functions in its Region.

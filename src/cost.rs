@@ -35,6 +35,10 @@ const RUN_STATES: f64 = 6.0;
 const LANE_STATES: f64 = 2.0;
 /// Work, Finished?, Done.
 const BATCH_STATES: f64 = 3.0;
+/// Work, Finished?, Pause.
+const PAUSE_STATES: f64 = 3.0;
+/// A worker hands longer waits to the state machine.
+const PAUSE_SECONDS: f64 = 20.0;
 /// Metrics of a lane.
 const LANE_METRICS: f64 = 4.0;
 /// Log of one call: start, end, report, a line of its own, and its metrics.
@@ -76,7 +80,7 @@ impl Usage {
     pub fn of(plan: &Plan, in_flight: impl Fn(&LaneKind) -> u32) -> Self {
         let step_seconds = plan.input.bytes as f64 / STEP_SPEED + 1.0;
         let parts = plan.input.bytes as f64 / PART;
-        let lines = (plan.input.lines as f64).max(1.0);
+        let all_lines = (plan.input.lines as f64).max(1.0);
         let mut usage = Self {
             transitions: RUN_STATES,
             calls: 2.0,
@@ -90,15 +94,18 @@ impl Usage {
             let batches = lane.batches.len() as f64;
             let unlimited = lane.lines as f64 * ANSWER_SECONDS / f64::from(in_flight(&lane.kind).max(1));
             let seconds = lane.seconds.max(unlimited);
-            let worker_seconds = seconds * f64::from(lane.workers);
+            let lines = lane.lines as f64;
+            // A wait that is longer is Step Functions', and costs the way there and back.
+            let pauses = if seconds / lines.max(1.0) * f64::from(lane.workers) > PAUSE_SECONDS { lines } else { 0.0 };
+            let worker_seconds = if pauses > 0.0 { lines * (ANSWER_SECONDS + 1.0) } else { seconds * f64::from(lane.workers) };
             // The last flush of a batch comes whenever it ends.
-            let flushes = worker_seconds / FLUSH_SECONDS + batches;
-            usage.transitions += LANE_STATES + batches * BATCH_STATES;
-            usage.calls += batches;
+            let flushes = worker_seconds / FLUSH_SECONDS + batches + pauses;
+            usage.transitions += LANE_STATES + batches * BATCH_STATES + pauses * PAUSE_STATES;
+            usage.calls += batches + pauses;
             usage.gb_seconds += worker_seconds * WORKER_GB;
             // A flush looks for a stop marker; a batch looks for earlier results, and its manifest and result are objects.
             usage.writes += 2.0 * flushes + 2.0 * batches + 2.0;
-            usage.reads += flushes + 2.0 * batches + parts * lane.lines as f64 / lines;
+            usage.reads += flushes + 2.0 * batches + parts * lines / all_lines;
             usage.metric_hours += LANE_METRICS * (seconds / 3600.0).ceil().max(1.0);
         }
         usage.log_gb = usage.calls * LOG_BYTES / 1e9;

@@ -30,6 +30,8 @@ export const STEPS = {
       'runs/*/job.toml',
       'runs/*/plan.json',
       'runs/*/results/*',
+      'runs/*/stop/*',
+      'jobs/*/report/*',
     ],
     write: [
       'jobs/*/report/*',

@@ -17,7 +17,8 @@ pub trait Executions: Send + Sync {
 
 /// Who owns the run.
 pub(crate) enum Owner {
-    Us,
+    /// Since then, milliseconds since 1970.
+    Us(u64),
     Other(String),
 }
 
@@ -26,11 +27,11 @@ pub(crate) async fn claim(objects: &Objects, run: &RunRef, ours: Claim) -> Resul
     let key = run.keys().claim(run.generation);
     let body = serde_json::to_vec(&ours).expect("a claim is always JSON");
     if objects.put_if_absent(&key, body).await? {
-        return Ok(Owner::Us);
+        return Ok(Owner::Us(ours.started));
     }
     let found = objects.get(&key).await?;
     let found: Claim = serde_json::from_slice(&found).map_err(|error| damaged(&key, &error))?;
-    Ok(if found.execution == ours.execution { Owner::Us } else { Owner::Other(found.execution) })
+    Ok(if found.execution == ours.execution { Owner::Us(found.started) } else { Owner::Other(found.execution) })
 }
 
 /// Takes the job's turn for this run: `None` when it is ours now, or else the execution whose turn it is.

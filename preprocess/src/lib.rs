@@ -32,6 +32,9 @@ pub use split::{Sink, split};
 #[cfg(feature = "lambda")]
 pub use step_functions::StepFunctions;
 
+/// A run that has waited for hours asks this seldom for its turn.
+const LONGEST_TURN_WAIT: Duration = Duration::from_secs(15 * 60);
+
 /// What the step works with; made once per process.
 #[derive(Clone)]
 pub struct Context {
@@ -43,7 +46,7 @@ pub struct Context {
     pub progress: Arc<dyn Fn(u64, u64) + Send + Sync>,
     /// Milliseconds since 1970.
     pub now: fn() -> u64,
-    /// How long to wait before asking for the turn again.
+    /// How long to wait at the least before asking for the turn again.
     pub turn_wait: Duration,
     /// How long a worker may still send after its execution was aborted.
     pub settle: Duration,
@@ -78,14 +81,21 @@ async fn start(context: &Context, objects: &Objects, request: &PreprocessRequest
         started: (context.now)(),
         include_unknown: request.event.redrive.as_ref().is_some_and(|redrive| redrive.include_unknown),
     };
-    if let claim::Owner::Other(execution) = claim::claim(objects, &run, ours).await? {
-        tracing::info!(%execution, "another execution owns the run");
-        return Ok(PreprocessResponse::Elsewhere { execution });
+    let since = match claim::claim(objects, &run, ours).await? {
+        claim::Owner::Us(since) => since,
+        claim::Owner::Other(execution) => {
+            tracing::info!(%execution, "another execution owns the run");
+            return Ok(PreprocessResponse::Elsewhere { execution });
+        }
+    };
+    if objects.find(&run.keys().stop_run(run.generation)).await?.is_some() {
+        return Err(StepError::new(ErrorName::LaneStopped, "the run was stopped before its first line"));
     }
     let job = parse_job(&job_text, &keys::job_file(&run.job))?;
     objects.put(&run.keys().job_file(), job_text).await?;
     if let Some(holder) = claim::take_turn(objects, context.executions.as_ref(), &run, &request.execution).await? {
-        return Ok(PreprocessResponse::Turn { run, wait_seconds: context.turn_wait.as_secs().max(1), holder });
+        let waited = Duration::from_millis((context.now)().saturating_sub(since));
+        return Ok(PreprocessResponse::Turn { run, wait_seconds: turn_wait(context.turn_wait, waited), holder });
     }
     let plan = match objects.find(&run.keys().plan()).await? {
         Some(plan) => read_plan(&run, &plan)?,
@@ -98,6 +108,12 @@ async fn start(context: &Context, objects: &Objects, request: &PreprocessRequest
     tracing::info!(lines = plan.input.lines, bytes = plan.input.bytes, lanes = plan.lanes.len(), "split");
     let lanes = lanes(context, objects, &run, &job, &plan).await?;
     Ok(PreprocessResponse::Ready { run, lanes })
+}
+
+/// The longer a run has waited, the longer until it asks again: an execution has at most 25,000 events, nine for each time
+/// (Step Functions Developer Guide, "Quotas").
+fn turn_wait(least: Duration, waited: Duration) -> u64 {
+    (waited / 10).clamp(least, LONGEST_TURN_WAIT.max(least)).as_secs().max(1)
 }
 
 /// The event's run and its job file: the run folder's copy once there is one.
@@ -164,6 +180,11 @@ async fn lanes(context: &Context, objects: &Objects, run: &RunRef, job: &Job, pl
 async fn report(objects: &Objects, request: &PreprocessRequest, error: &StepError) {
     let passing = matches!(error.name, ErrorName::StorageUnavailable | ErrorName::Interrupted);
     let Some((job, file)) = keys::parse_input(&request.event.detail.object.key).filter(|_| !passing) else { return };
+    // A redrive, and an upload that a newer one has replaced, leave the report of what is there.
+    let older = request.event.redrive.is_some() || error.name == ErrorName::InputChanged;
+    if older && !matches!(objects.find(&keys::report(job, file)).await, Ok(None)) {
+        return;
+    }
     let report = serde_json::json!({
         "verdict": "not_started",
         "job": job,
@@ -174,5 +195,23 @@ async fn report(objects: &Objects, request: &PreprocessRequest, error: &StepErro
     });
     if let Err(unwritten) = objects.put(&keys::report(job, file), format!("{report:#}\n")).await {
         tracing::warn!(job, file, %unwritten, "the report could not be written");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_may_wait_for_its_turn_for_weeks() {
+        let least = Duration::from_secs(15);
+        let (mut waited, mut events) = (Duration::ZERO, 0);
+        while waited < Duration::from_secs(14 * 24 * 3600) {
+            waited += Duration::from_secs(turn_wait(least, waited));
+            events += 9;
+        }
+        assert!(events < 20_000, "{events} of 25,000 events");
+        assert_eq!(turn_wait(least, Duration::ZERO), 15);
+        assert_eq!(turn_wait(Duration::ZERO, Duration::ZERO), 1);
     }
 }

@@ -18,6 +18,8 @@ pub struct Execution {
     pub status: Status,
     /// The input's file name.
     pub file: String,
+    /// What it returned.
+    pub output: Value,
     machine: String,
     /// The event that started it.
     event: Value,
@@ -71,7 +73,8 @@ impl Cloud {
             ExecutionStatus::Aborted | ExecutionStatus::TimedOut => Status::Aborted,
             _ => Status::Running,
         };
-        Ok(Execution { arn: arn.to_owned(), status, file, machine: found.state_machine_arn().to_owned(), event })
+        let output = found.output().and_then(|output| serde_json::from_str(output).ok()).unwrap_or_default();
+        Ok(Execution { arn: arn.to_owned(), status, file, output, machine: found.state_machine_arn().to_owned(), event })
     }
 
     /// Starts the next generation of a run on its state machine: the same event, and what to complete.
@@ -84,7 +87,8 @@ impl Cloud {
         let fields =
             event.as_object_mut().ok_or_else(|| Wrong::new(format!("the input of the execution {} is not an event", execution.arn)))?;
         fields.insert("redrive".to_owned(), serde_json::to_value(&redrive).expect("it is plain data"));
-        let name = format!("{}-redrive-{}", run.id, redrive.generation);
+        // Only a claim says that a generation is taken: an execution that ended before its claim blocks no name.
+        let name = format!("{}-redrive-{}-{:x}", run.id, redrive.generation, crate::home::now());
         let started = self.states.start_execution().state_machine_arn(&execution.machine).name(&name).input(event.to_string()).send().await;
         started.map_err(|error| wrong(&format!("cannot start the execution {name}"), &error))?;
         Ok(RunRef { generation: redrive.generation, ..run.clone() })

@@ -9,51 +9,54 @@ use job::{Plan, keys};
 
 use super::{Cloud, Execution, Status};
 use crate::exit::Wrong;
-use crate::progress::Progress;
+use crate::progress::{Phase, Progress};
 
 /// How often to look, at the least.
 const EVERY: Duration = Duration::from_secs(1);
 /// Looking takes this share of the time at most: a long run has very many objects.
 const SHARE: u32 = 10;
+/// How long to go on without an answer.
+const BLIND_FOR: Duration = Duration::from_secs(300);
 /// An upload starts an execution within seconds, when it starts one.
 const CLAIMED_WITHIN: Duration = Duration::from_secs(60);
 
-/// How a run that was followed ended.
-#[derive(Debug)]
-pub enum Followed {
-    /// With this execution.
-    Ended(Execution),
-    /// No execution has claimed it.
-    Unclaimed,
-}
-
-/// Counts a run's progress until its execution has ended.
+/// Counts a run's progress until its execution has ended: that execution, or `None` when none has claimed the run. A run of hours outlives many a failed request.
 ///
 /// # Errors
-/// When the bucket or Step Functions cannot be read.
-pub async fn follow(cloud: &Cloud, run: &RunRef, progress: &Arc<Progress>) -> Result<Followed, Wrong> {
-    let objects = cloud.objects();
+/// When the bucket or Step Functions cannot be read for some minutes.
+pub async fn follow(cloud: &Cloud, run: &RunRef, progress: &Arc<Progress>) -> Result<Option<Execution>, Wrong> {
     let begun = Instant::now();
-    let mut plan: Option<Plan> = None;
+    let (mut plan, mut well) = (None, begun);
     loop {
         let looked = Instant::now();
-        match cloud.execution(run).await? {
-            None if begun.elapsed() > CLAIMED_WITHIN => return Ok(Followed::Unclaimed),
-            None => {}
-            Some(execution) if execution.status != Status::Running => return Ok(Followed::Ended(execution)),
-            Some(_) => {
-                if plan.is_none() {
-                    plan = objects.find(&run.keys().plan()).await?.and_then(|plan| serde_json::from_slice(&plan).ok());
-                }
-                match &plan {
-                    Some(plan) => progress.count_lanes(&objects, run, plan).await?,
-                    None if has_turn(cloud, run).await? => progress.splitting(),
-                    None => progress.queued(),
-                }
-            }
+        match look(cloud, run, progress, &mut plan).await {
+            Ok(Some(execution)) if execution.status != Status::Running => return Ok(Some(execution)),
+            Ok(None) if begun.elapsed() > CLAIMED_WITHIN => return Ok(None),
+            Ok(_) => well = Instant::now(),
+            Err(error) if well == begun || well.elapsed() > BLIND_FOR => return Err(error),
+            Err(error) => tracing::warn!(%error, "looking again"),
         }
         tokio::time::sleep(EVERY.max(looked.elapsed() * (SHARE - 1))).await;
     }
+}
+
+/// The execution, once there is one; counts what it has done.
+async fn look(cloud: &Cloud, run: &RunRef, progress: &Arc<Progress>, plan: &mut Option<Plan>) -> Result<Option<Execution>, Wrong> {
+    let objects = cloud.objects();
+    let execution = cloud.execution(run).await?;
+    if execution.as_ref().is_some_and(|execution| execution.status == Status::Running) {
+        if plan.is_none() {
+            *plan = objects.find(&run.keys().plan()).await?.and_then(|plan| serde_json::from_slice(&plan).ok());
+        }
+        match plan {
+            // From here on the results are merged, and then removed.
+            Some(_) if progress.now().phase == Phase::Merging => {}
+            Some(plan) => progress.count_lanes(&objects, run, plan).await?,
+            None if has_turn(cloud, run).await? => progress.splitting(),
+            None => progress.queued(),
+        }
+    }
+    Ok(execution)
 }
 
 /// Runs of one job take turns.

@@ -57,8 +57,20 @@ async fn on_aws(stack: &args::Stack, args: &args::Redrive) -> Result<Exit, Wrong
     if report.is_some_and(|report| nothing_left(&report, args.include_unknown)) {
         return watch::ended(&cloud, &run, &execution, &shown).await;
     }
-    if cloud.objects().find(&run.keys().plan()).await?.is_none() {
+    let objects = cloud.objects();
+    let Some(plan) = objects.find(&run.keys().plan()).await? else {
         return Err(Wrong::new(format!("the run {name} never came to its first line: upload its input again, with `throughline submit`")));
+    };
+    if run::is_tidied(&objects, &run, &plan).await? {
+        return Err(Wrong::new(format!(
+            "every line of the run {name} has succeeded; a later upload of {} has replaced its output",
+            execution.file
+        )));
+    }
+    if execution.status == Status::Aborted {
+        // Functions outlive an execution that was stopped from outside; they look for this.
+        let marker = serde_json::json!({ "reason": "its execution was stopped" }).to_string();
+        objects.put_if_absent(&run.keys().stop_run(run.generation), marker).await?;
     }
     let run = cloud.redrive(&run, &execution, args.include_unknown).await?;
     watch::follow(&cloud, &run, &shown).await

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use job::Plan;
 use job::messages::RunRef;
+use job::{Objects, Plan};
 use postprocess::Report;
 use tokio_util::sync::CancellationToken;
 
@@ -64,7 +64,7 @@ pub(super) async fn go(home: &Home, target: &Target, places: &args::Places, func
             None => Err(Wrong::new("the run ended without a report")),
         },
         Ended::Failed { error, message } => {
-            summary::failed(&error, &message, places.json);
+            summary::failed("not_started", &error, &message, places.json);
             Ok(if is_wrong(&error) { Exit::Wrong } else { Exit::Failed })
         }
         Ended::Interrupted => {
@@ -85,8 +85,15 @@ pub(super) async fn finished(home: &Home, run: &RunRef) -> Result<Option<Report>
 /// Whether a run without a report succeeded once and was tidied away: its outputs have since been replaced by another run's.
 async fn is_gone(home: &Home, run: &RunRef) -> Result<bool, Wrong> {
     let objects = home.objects();
-    let Some(plan) = objects.find(&run.keys().plan()).await? else { return Ok(false) };
-    let plan: Option<Plan> = serde_json::from_slice(&plan).ok();
+    match objects.find(&run.keys().plan()).await? {
+        Some(plan) => is_tidied(&objects, run, &plan).await,
+        None => Ok(false),
+    }
+}
+
+/// Whether a run that has this plan has no lines any more: they are removed when every one has succeeded.
+pub(super) async fn is_tidied(objects: &Objects, run: &RunRef, plan: &[u8]) -> Result<bool, Wrong> {
+    let plan: Option<Plan> = serde_json::from_slice(plan).ok();
     let Some(first) = plan.as_ref().and_then(|plan| plan.lanes.first()) else { return Ok(false) };
     Ok(objects.list(&run.keys().items(&first.name)).await?.is_empty())
 }

@@ -15,7 +15,7 @@ pub(super) async fn stop(args: args::Stop) -> Result<Exit, Wrong> {
     }
     let marker = json!({ "reason": "stopped by `throughline stop`" }).to_string();
     cloud.objects().put_if_absent(&run.keys().stop_run(run.generation), marker).await?;
-    println!("{} is stopping: workers see it within seconds, then what was answered is merged", watch::name(&run));
+    println!("{} is stopping: workers see it within ten seconds, then what was answered is merged", watch::name(&run));
     println!("\n  throughline watch {} --bucket {}", watch::name(&run), cloud.bucket());
     Ok(Exit::Succeeded)
 }

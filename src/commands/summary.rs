@@ -61,10 +61,10 @@ pub(super) async fn finished(home: &Home, target: &Target, report: &Report, plac
     Summary::local(home, target).print(report, places.output.as_deref(), places.json, before).await
 }
 
-/// The execution failed before there was anything to report.
-pub(super) fn failed(error: &str, message: &str, json: bool) {
+/// The execution ended without a report.
+pub(super) fn failed(verdict: &str, error: &str, message: &str, json: bool) {
     if json {
-        println!("{}", serde_json::json!({ "event": "summary", "verdict": "not_started", "error": error, "message": message }));
+        println!("{}", serde_json::json!({ "event": "summary", "verdict": verdict, "error": error, "message": message }));
     } else {
         eprintln!("throughline: {message} ({error})");
     }

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::summary::{self, Summary};
 use crate::args;
-use crate::cloud::{self, Cloud, Execution, Followed, Status};
+use crate::cloud::{self, Cloud, Execution, Status};
 use crate::exit::{Exit, Wrong, is_wrong};
 use crate::progress::{Progress, Style, show};
 
@@ -38,13 +38,26 @@ pub(super) async fn follow(cloud: &Cloud, run: &RunRef, shown: &args::Shown) -> 
             eprintln!("the run goes on; watch it again: throughline watch {} --bucket {}", name(run), cloud.bucket());
             Ok(Exit::Interrupted)
         }
-        Some(Followed::Unclaimed) => Err(Wrong::new(format!(
-            "no execution has claimed the run {}: is that its name, and does a stack with the bucket {} start runs for uploads?",
-            name(run),
-            cloud.bucket()
-        ))),
-        Some(Followed::Ended(execution)) => ended(cloud, run, &execution, shown).await,
+        Some(None) => Err(match not_started(cloud, run).await? {
+            Some(why) => Wrong::new(format!("the run {} has not started: {why}", name(run))),
+            None => Wrong::new(format!(
+                "no execution has claimed the run {}: is that its name, and does a stack with the bucket {} start runs for uploads?",
+                name(run),
+                cloud.bucket()
+            )),
+        }),
+        Some(Some(execution)) => ended(cloud, run, &execution, shown).await,
     }
+}
+
+/// Why an execution could not even claim the run, as far as its report says.
+async fn not_started(cloud: &Cloud, run: &RunRef) -> Result<Option<String>, Wrong> {
+    if run.file.is_empty() {
+        return Ok(None);
+    }
+    let report = cloud.objects().find(&keys::report(&run.job, &run.file)).await?;
+    let report = report.and_then(|report| serde_json::from_slice::<serde_json::Value>(&report).ok()).unwrap_or_default();
+    Ok(report["message"].as_str().filter(|_| report["verdict"] == "not_started").map(str::to_owned))
 }
 
 /// `JOB/ID`, as it is typed.
@@ -57,8 +70,10 @@ pub(super) async fn ended(cloud: &Cloud, run: &RunRef, execution: &Execution, sh
     let run = &RunRef { file: execution.file.clone(), ..run.clone() };
     match (&execution.status, report(cloud, run).await?) {
         (Status::Failed { error, cause }, _) if error != ErrorName::RunFailed.as_str() => {
-            summary::failed(error, &crate::home::message_of(cause), shown.json);
-            Ok(if is_wrong(error) { Exit::Wrong } else { Exit::Failed })
+            // With a plan, lines may have been sent.
+            let begun = cloud.objects().find(&run.keys().plan()).await?.is_some();
+            summary::failed(if begun { "failed" } else { "not_started" }, error, &crate::home::message_of(cause), shown.json);
+            Ok(if is_wrong(error) && !begun { Exit::Wrong } else { Exit::Failed })
         }
         (Status::Aborted, None) => {
             let message = format!(
@@ -66,7 +81,7 @@ pub(super) async fn ended(cloud: &Cloud, run: &RunRef, execution: &Execution, sh
                 name(run),
                 cloud.bucket()
             );
-            summary::failed("Execution.Aborted", &message, shown.json);
+            summary::failed("aborted", "Execution.Aborted", &message, shown.json);
             Ok(Exit::Failed)
         }
         (_, Some(report)) => {
@@ -80,11 +95,16 @@ pub(super) async fn ended(cloud: &Cloud, run: &RunRef, execution: &Execution, sh
             };
             summary.print(&report, shown.output.as_deref(), shown.json, false).await
         }
-        (_, None) => Err(Wrong::new(format!(
-            "the report of the run {} is no longer there: a later upload of {} has replaced it",
-            name(run),
-            run.file
-        ))),
+        (status, None) => {
+            let message = format!("the report and the output of the run {} were replaced by a later upload of {}", name(run), run.file);
+            let verdict = if *status == Status::Succeeded { "succeeded" } else { "failed" };
+            summary::failed(verdict, "Output.Replaced", &message, shown.json);
+            Ok(match (status, execution.output["failed"].as_u64()) {
+                (Status::Succeeded, Some(0)) => Exit::Succeeded,
+                (Status::Succeeded, _) => Exit::SomeFailed,
+                _ => Exit::Failed,
+            })
+        }
     }
 }
 

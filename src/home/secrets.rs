@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use job::Job;
 use job::secrets::{Secret, SecretRef};
-use worker::SecretSource;
+use worker::{SecretSource, Unresolved};
 
 use crate::exit::Wrong;
 
@@ -18,8 +18,8 @@ impl LocalSecrets {
     /// The first that is not, with the place in the job file that names it.
     pub async fn check(job_name: &str, job: &Job) -> Result<(), Wrong> {
         for (name, reference) in &job.secrets {
-            if let Err(message) = Self.resolve(job_name, name, reference).await {
-                return Err(job.error_at(&format!("secret.{name}"), message).into());
+            if let Err(error) = Self.resolve(job_name, name, reference).await {
+                return Err(job.error_at(&format!("secret.{name}"), error.reason).into());
             }
         }
         Ok(())
@@ -28,8 +28,8 @@ impl LocalSecrets {
 
 #[async_trait]
 impl SecretSource for LocalSecrets {
-    async fn resolve(&self, _job: &str, name: &str, reference: &SecretRef) -> Result<Secret, String> {
-        match reference {
+    async fn resolve(&self, _job: &str, name: &str, reference: &SecretRef) -> Result<Secret, Unresolved> {
+        let found = match reference {
             SecretRef::Env(variable) => match std::env::var(variable) {
                 Ok(value) if !value.is_empty() => Ok(Secret::new(value)),
                 _ => Err(format!(
@@ -43,6 +43,7 @@ impl SecretSource for LocalSecrets {
             SecretRef::Ssm(_) | SecretRef::SecretsManager(_) => Err(format!(
                 "the secret {name} is at {reference}, which only a run on AWS can read: on one machine use env:NAME or file:PATH"
             )),
-        }
+        };
+        found.map_err(Unresolved::from)
     }
 }

@@ -92,7 +92,7 @@ impl Rates {
         let Some((first, last)) = self.0.get(lane).and_then(|samples| Some((samples.front()?, samples.back()?))) else { return 0.0 };
         let seconds = (last.0 - first.0).as_secs_f64();
         #[expect(clippy::cast_precision_loss, reason = "an estimate")]
-        let more = (count(last) - count(first)) as f64;
+        let more = count(last).saturating_sub(count(first)) as f64;
         if seconds > 0.0 { more / seconds } else { 0.0 }
     }
 }

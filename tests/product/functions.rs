@@ -54,8 +54,8 @@ struct NoSecrets;
 
 #[async_trait::async_trait]
 impl worker::SecretSource for NoSecrets {
-    async fn resolve(&self, _: &str, name: &str, _: &job::secrets::SecretRef) -> Result<job::secrets::Secret, String> {
-        Err(format!("there is no secret {name}"))
+    async fn resolve(&self, _: &str, name: &str, _: &job::secrets::SecretRef) -> Result<job::secrets::Secret, worker::Unresolved> {
+        Err(format!("there is no secret {name}").into())
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use aws_sdk_s3::Client;
 use job::secrets::{Secret, SecretRef};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::budget::Budget;
@@ -26,6 +27,8 @@ pub struct Context {
     pub stop: CancellationToken,
     /// Chance, for jitter and names.
     pub dice: Arc<dyn Dice>,
+    /// When this call is over, whatever [`Settings::deadline`] says.
+    pub(crate) ends: Option<Instant>,
     pub(crate) budget: Arc<Budget>,
     pub(crate) runs: Arc<RunCache>,
 }
@@ -40,13 +43,13 @@ impl Context {
         stop: CancellationToken,
     ) -> Self {
         let budget = Arc::new(Budget::new(settings.response_budget));
-        Self { s3, secrets, observer, settings, stop, dice: Arc::new(SystemDice), budget, runs: Arc::default() }
+        Self { s3, secrets, observer, settings, stop, dice: Arc::new(SystemDice), ends: None, budget, runs: Arc::default() }
     }
 
-    /// The same, for one call that has so much time.
+    /// The same, for one call that has so much time from now.
     #[must_use]
     pub fn with_deadline(&self, left: Duration) -> Self {
-        Self { settings: Settings { deadline: Some(left), ..self.settings.clone() }, ..self.clone() }
+        Self { ends: Some(Instant::now() + left), ..self.clone() }
     }
 }
 
@@ -86,8 +89,24 @@ pub trait SecretSource: Send + Sync {
     /// The value of one of a job's secrets.
     ///
     /// # Errors
-    /// In words, why there is none; never the value.
-    async fn resolve(&self, job: &str, name: &str, reference: &SecretRef) -> Result<Secret, String>;
+    /// Why there is none; never the value.
+    async fn resolve(&self, job: &str, name: &str, reference: &SecretRef) -> Result<Secret, Unresolved>;
+}
+
+/// Why a secret has no value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unresolved {
+    /// In words.
+    pub reason: String,
+    /// Another try may find one.
+    pub passing: bool,
+}
+
+impl From<String> for Unresolved {
+    /// There is none, and there will be none.
+    fn from(reason: String) -> Self {
+        Self { reason, passing: false }
+    }
 }
 
 /// Told of what happens, at once and often: implementations only count.

@@ -29,7 +29,7 @@ mod work;
 
 #[cfg(feature = "lambda")]
 pub use aws::{AwsSecrets, CallMetrics};
-pub use context::{Context, Dice, Observer, SecretSource, Settings, Silent, SystemDice};
+pub use context::{Context, Dice, Observer, SecretSource, Settings, Silent, SystemDice, Unresolved};
 pub use work::{work, work_until};
 
 /// What the worker calls itself in requests, unless the job sets a `user-agent`.

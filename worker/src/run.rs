@@ -103,8 +103,10 @@ struct Claim {
 async fn resolve(context: &Context, name: &str, job: &Job) -> Result<Secrets, StepError> {
     let mut values = Vec::with_capacity(job.secrets.len());
     for (secret, reference) in &job.secrets {
-        let value = context.secrets.resolve(name, secret, reference).await.map_err(|reason| {
-            StepError::new(ErrorName::JobInvalid, format!("the secret {secret} ({reference}) cannot be read: {reason}"))
+        let value = context.secrets.resolve(name, secret, reference).await.map_err(|error| {
+            // What passes by itself is tried again by the state machine.
+            let kind = if error.passing { ErrorName::StorageUnavailable } else { ErrorName::JobInvalid };
+            StepError::new(kind, format!("the secret {secret} ({reference}) cannot be read: {}", error.reason))
         })?;
         values.push((secret.clone(), value));
     }

@@ -1,8 +1,10 @@
 //! Stop markers: one object that ends a lane, or a whole run, in one generation.
 
-use job::StepError;
+use job::messages::RunRef;
+use job::{Objects, StepError};
 use serde::{Deserialize, Serialize};
 
+use crate::context::Context;
 use crate::run::Run;
 
 /// What a marker says.
@@ -25,7 +27,16 @@ pub(crate) async fn look(run: &Run, lane: &str) -> Result<Option<String>, StepEr
 
 /// Stops a lane; the first reason stands.
 pub(crate) async fn place(run: &Run, lane: &str, reason: &str) -> Result<(), StepError> {
+    put(&run.objects, &run.keys.stop_lane(run.generation, lane), reason).await
+}
+
+/// [`place`], of a run that cannot be read.
+pub(crate) async fn place_unread(context: &Context, run: &RunRef, lane: &str, reason: &str) -> Result<(), StepError> {
+    put(&Objects::new(context.s3.clone(), &run.bucket), &run.keys().stop_lane(run.generation, lane), reason).await
+}
+
+async fn put(objects: &Objects, key: &str, reason: &str) -> Result<(), StepError> {
     let marker = serde_json::to_vec(&Marker { reason: reason.to_owned() }).expect("a marker is plain JSON");
-    run.objects.put_if_absent(&run.keys.stop_lane(run.generation, lane), marker).await?;
+    objects.put_if_absent(key, marker).await?;
     Ok(())
 }

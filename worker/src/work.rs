@@ -36,8 +36,17 @@ async fn call(context: &Context, request: WorkRequest, token: CancellationToken)
     if token.is_cancelled() {
         return Err(StepError::new(ErrorName::Interrupted, "interrupted before the batch began"));
     }
-    let run = context.runs.get(context, &request.run).await?;
     let lane = request.lane.name.as_str();
+    let run = match context.runs.get(context, &request.run).await {
+        Ok(run) => run,
+        Err(error) => {
+            // No other batch would fare better, and the report says why.
+            if error.name == ErrorName::JobInvalid {
+                stop::place_unread(context, &request.run, lane, &error.message).await?;
+            }
+            return Err(error);
+        }
+    };
     if let Some(reason) = stop::look(&run, lane).await? {
         return Err(stopped(lane, &reason));
     }

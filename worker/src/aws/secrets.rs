@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use aws_sdk_ssm::error::{ProvideErrorMetadata, SdkError};
 use job::secrets::{Secret, SecretRef};
 
-use crate::context::SecretSource;
+use crate::context::{SecretSource, Unresolved};
 
 /// Reads a job's own secrets, and no other's: whoever can write a job must not read what is another's.
 #[derive(Debug, Clone)]
@@ -29,7 +29,7 @@ impl AwsSecrets {
 
 #[async_trait]
 impl SecretSource for AwsSecrets {
-    async fn resolve(&self, job: &str, name: &str, reference: &SecretRef) -> Result<Secret, String> {
+    async fn resolve(&self, job: &str, name: &str, reference: &SecretRef) -> Result<Secret, Unresolved> {
         let value = match place(job, name, reference)? {
             Place::Parameter(path) => {
                 let found = self.parameters.get_parameter().name(&path).with_decryption(true).send().await;
@@ -41,7 +41,7 @@ impl SecretSource for AwsSecrets {
                 found.map_err(|error| unread(name, &format!("{id} in Secrets Manager"), &error))?.secret_string
             }
         };
-        value.map(Secret::new).ok_or_else(|| format!("the secret {name} at {reference} is no text"))
+        value.map(Secret::new).ok_or_else(|| format!("the secret {name} at {reference} is no text").into())
     }
 }
 
@@ -64,9 +64,11 @@ fn place(job: &str, name: &str, reference: &SecretRef) -> Result<Place, String> 
     }
 }
 
-fn unread<E: ProvideErrorMetadata + std::error::Error + 'static>(name: &str, place: &str, error: &SdkError<E>) -> String {
+fn unread<E: ProvideErrorMetadata + std::error::Error + 'static>(name: &str, place: &str, error: &SdkError<E>) -> Unresolved {
+    let final_codes = ["ParameterNotFound", "ResourceNotFoundException", "AccessDeniedException", "DecryptionFailure", "InvalidKeyId"];
+    let passing = !error.code().is_some_and(|code| final_codes.contains(&code));
     let why = error.code().map_or_else(|| job::in_words(error), str::to_owned);
-    format!("the secret {name} cannot be read from {place}: {why}")
+    Unresolved { reason: format!("the secret {name} cannot be read from {place}: {why}"), passing }
 }
 
 #[cfg(test)]

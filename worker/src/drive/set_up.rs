@@ -133,7 +133,10 @@ fn gate(job: &Job) -> Gate {
 /// When to stop sending so that requests under way and the last flush are over by the deadline; with a job whose
 /// timeout is longer than the call, half way.
 fn last_call(context: &Context, run: &Run, now: Instant) -> Option<Instant> {
-    let deadline = context.settings.deadline?;
+    let deadline = match context.ends {
+        Some(ends) => ends.saturating_duration_since(now),
+        None => context.settings.deadline?,
+    };
     let margin = run.job.request.timeout + context.settings.flush_every;
     Some(now + deadline.saturating_sub(margin).max(deadline / 2))
 }

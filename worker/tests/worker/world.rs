@@ -220,8 +220,8 @@ struct Vault;
 
 #[async_trait]
 impl SecretSource for Vault {
-    async fn resolve(&self, _job: &str, name: &str, _reference: &SecretRef) -> Result<Secret, String> {
-        if name == "MISSING" { Err("not set".into()) } else { Ok(Secret::new(SECRET)) }
+    async fn resolve(&self, _job: &str, name: &str, _reference: &SecretRef) -> Result<Secret, worker::Unresolved> {
+        if name == "MISSING" { Err("not set".to_owned().into()) } else { Ok(Secret::new(SECRET)) }
     }
 }
 
