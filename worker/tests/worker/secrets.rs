@@ -47,7 +47,12 @@ async fn only_to_hosts_that_may_have_them() {
 #[tokio::test]
 async fn one_that_is_not_set_ends_the_step() {
     let job = format!("[request]\nurl = \"http://a.example/\"\nheaders = {{ x = \"{{{{ secret.MISSING }}}}\" }}\n{LIMIT}");
-    let error = Setup::numbered(&job, 1).build().await.work().await.unwrap_err();
+    let world = Setup::numbered(&job, 1).build().await;
+    let error = world.work().await.unwrap_err();
     assert_eq!(error.name, ErrorName::JobInvalid);
     assert!(error.message.contains("MISSING") && error.message.contains("not set"), "{error}");
+    // No other batch of the lane tries, and the report can say why.
+    let again = world.work().await.unwrap_err();
+    assert!(matches!(again.name, ErrorName::JobInvalid | ErrorName::LaneStopped), "{again}");
+    assert!(world.everything().contains("cannot be read: not set"), "{}", world.everything());
 }
