@@ -24,7 +24,7 @@ pub use host::bind;
 pub use outputs::Outputs;
 pub use secrets::LocalSecrets;
 pub use serve::serve;
-pub use target::{Target, job_name, read_job};
+pub use target::{Target, check_input, job_name, read_job};
 
 /// An open state folder. Only one process has it at a time.
 #[derive(Debug)]

@@ -19,6 +19,16 @@ export interface ObjectAccess {
   readonly list?: readonly string[];
 }
 
+/** What is read of a run that has been split. */
+const RUN_FOLDER = [
+  'runs/*/claim*.json',
+  'runs/*/job.toml',
+  'runs/*/plan.json',
+  'runs/*/items/*',
+  'runs/*/results/*',
+  'runs/*/stop/*',
+];
+
 /** What each step does with objects; where they lie is decided in `job/src/keys.rs`. */
 export const STEPS = {
   preprocess: {
@@ -45,14 +55,7 @@ export const STEPS = {
     list: ['jobs/*', 'runs/*'],
   },
   worker: {
-    read: [
-      'runs/*/claim*.json',
-      'runs/*/job.toml',
-      'runs/*/plan.json',
-      'runs/*/items/*',
-      'runs/*/results/*',
-      'runs/*/stop/*',
-    ],
+    read: RUN_FOLDER,
     write: ['runs/*/results/*', 'runs/*/stop/*'],
     list: ['runs/*'],
   },
@@ -60,12 +63,7 @@ export const STEPS = {
     read: [
       'jobs/*/report/*',
       'runs/*/turn.json',
-      'runs/*/claim*.json',
-      'runs/*/job.toml',
-      'runs/*/plan.json',
-      'runs/*/items/*',
-      'runs/*/results/*',
-      'runs/*/stop/*',
+      ...RUN_FOLDER,
     ],
     write: ['jobs/*/report/*'],
     upload: ['jobs/*/output/*', 'jobs/*/failed/*'],

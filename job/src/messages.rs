@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::codes::{ErrorName, StepError};
 use crate::keys::{self, RunKeys};
+use crate::objects::{Objects, StorageError};
 use crate::plan::Batch;
 
 /// EventBridge's `Object Created` of S3, as far as it is read.
@@ -153,6 +155,34 @@ pub struct TurnHolder {
     pub run: String,
     /// Its execution.
     pub execution: String,
+}
+
+/// A stop marker: workers that find one send nothing more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StopMarker {
+    /// Why, in words.
+    pub reason: String,
+}
+
+impl StopMarker {
+    /// Writes one; where one stands already, the first reason stays.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn place(objects: &Objects, key: &str, reason: &str) -> Result<(), StorageError> {
+        let marker = Self { reason: reason.to_owned() };
+        objects.put_if_absent(key, serde_json::to_vec(&marker).expect("a marker is plain JSON")).await?;
+        Ok(())
+    }
+}
+
+/// A step's request from a function's payload.
+///
+/// # Errors
+/// `Event.Invalid` when it is none.
+pub fn request<T: DeserializeOwned>(payload: Value) -> Result<T, StepError> {
+    serde_json::from_value(payload)
+        .map_err(|error| StepError::new(ErrorName::EventInvalid, format!("the step's input is not what it takes: {error}")))
 }
 
 /// What `Preprocess` gets.

@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::time::{Duration, SystemTime};
 
-use job::{ErrorName, StepError};
+use job::{StepError, messages};
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -31,11 +31,11 @@ where
     let step = &step;
     let handle = service_fn(async move |event: LambdaEvent<Value>| {
         let call = Call { left: left(event.context.deadline, SystemTime::now()) };
-        let answer = match request(event.payload) {
+        let answer = match messages::request(event.payload) {
             Ok(request) => boxed(step(request, call)).await,
             Err(error) => Err(error),
         };
-        answer.and_then(|response| response_of(&response)).map_err(|error| {
+        answer.map(|response| serde_json::to_value(response).expect("a response is always JSON")).map_err(|error| {
             tracing::error!(error = error.name.as_str(), "{}", error.message);
             Failure(error)
         })
@@ -53,15 +53,6 @@ fn left(deadline: u64, now: SystemTime) -> Duration {
     (SystemTime::UNIX_EPOCH + Duration::from_millis(deadline)).duration_since(now).unwrap_or_default()
 }
 
-fn request<T: DeserializeOwned>(payload: Value) -> Result<T, StepError> {
-    serde_json::from_value(payload)
-        .map_err(|error| StepError::new(ErrorName::EventInvalid, format!("the step's input is not what it takes: {error}")))
-}
-
-fn response_of(response: &impl Serialize) -> Result<Value, StepError> {
-    Ok(serde_json::to_value(response).expect("a response is always JSON"))
-}
-
 /// A step's error on its way to Lambda: `errorType` is what `Retry` and `Catch` match on. By itself the runtime would
 /// put the name of a Rust type there.
 #[derive(Debug)]
@@ -75,6 +66,8 @@ impl From<Failure> for Diagnostic {
 
 #[cfg(test)]
 mod tests {
+    use job::ErrorName;
+
     use super::*;
 
     #[test]
@@ -93,7 +86,7 @@ mod tests {
 
     #[test]
     fn what_is_no_request_is_an_event_that_is_invalid() {
-        let error = request::<job::messages::WorkRequest>(serde_json::json!({ "run": 1 })).expect_err("no request");
+        let error = messages::request::<messages::WorkRequest>(serde_json::json!({ "run": 1 })).expect_err("no request");
         assert_eq!(error.name, ErrorName::EventInvalid);
     }
 }

@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use job::job_file::Failure;
-use job::messages::{Claim, RunRef};
+use job::messages::{Claim, RunRef, StopMarker};
 use job::{ErrorName, Job, Objects, Plan, RunKeys, StepError};
-use serde::Deserialize;
 
 use crate::context::Context;
 use crate::names::report_key;
@@ -57,16 +56,11 @@ impl Run {
 
     async fn stop_reason(&self, key: &str) -> Result<Option<String>, StepError> {
         let Some(marker) = self.objects.find(key).await? else { return Ok(None) };
-        Ok(Some(serde_json::from_slice::<Marker>(&marker).map_or_else(|_| "no reason was given".to_owned(), |marker| marker.reason)))
+        Ok(Some(serde_json::from_slice::<StopMarker>(&marker).map_or_else(|_| "no reason was given".to_owned(), |marker| marker.reason)))
     }
 }
 
 /// A file of the run folder is not what it must be.
 pub(crate) fn damaged(message: impl Into<String>) -> StepError {
     StepError::new(ErrorName::RunDamaged, message)
-}
-
-#[derive(Deserialize)]
-struct Marker {
-    reason: String,
 }

@@ -3,7 +3,7 @@
 use aws_sdk_sfn::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sfn::types::ExecutionStatus;
 use job::Objects;
-use job::messages::{Claim, Redrive, RunRef};
+use job::messages::{Claim, Redrive, RunRef, StopMarker};
 use serde_json::Value;
 
 use super::Cloud;
@@ -55,11 +55,7 @@ impl Cloud {
         self.describe(&claim.execution).await.map(Some)
     }
 
-    /// Asks Step Functions for an execution.
-    ///
-    /// # Errors
-    /// When it does not know the execution, or may not be asked.
-    pub async fn describe(&self, arn: &str) -> Result<Execution, Wrong> {
+    async fn describe(&self, arn: &str) -> Result<Execution, Wrong> {
         let found = self.states.describe_execution().execution_arn(arn).send().await;
         let found = found.map_err(|error| wrong(&format!("cannot look up the execution {arn}"), &error))?;
         let event: Value = serde_json::from_str(found.input().unwrap_or_default()).unwrap_or_default();
@@ -75,6 +71,14 @@ impl Cloud {
         };
         let output = found.output().and_then(|output| serde_json::from_str(output).ok()).unwrap_or_default();
         Ok(Execution { arn: arn.to_owned(), status, file, output, machine: found.state_machine_arn().to_owned(), event })
+    }
+
+    /// Tells the workers of a run to end.
+    ///
+    /// # Errors
+    /// When the bucket cannot be written.
+    pub async fn stop(&self, run: &RunRef, reason: &str) -> Result<(), Wrong> {
+        Ok(StopMarker::place(&self.objects(), &run.keys().stop_run(run.generation), reason).await?)
     }
 
     /// Starts the next generation of a run on its state machine: the same event, and what to complete.

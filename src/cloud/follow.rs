@@ -20,7 +20,8 @@ const BLIND_FOR: Duration = Duration::from_secs(300);
 /// An upload starts an execution within seconds, when it starts one.
 const CLAIMED_WITHIN: Duration = Duration::from_secs(60);
 
-/// Counts a run's progress until its execution has ended: that execution, or `None` when none has claimed the run. A run of hours outlives many a failed request.
+/// Counts a run's progress until its execution has ended: that execution, or `None` when none has claimed the run. A run
+/// of hours outlives many a failed request.
 ///
 /// # Errors
 /// When the bucket or Step Functions cannot be read for some minutes.

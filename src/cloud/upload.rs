@@ -8,6 +8,7 @@ use tokio::io::AsyncReadExt;
 
 use super::Cloud;
 use crate::exit::Wrong;
+use crate::home::check_input;
 
 /// Bytes read at a time.
 const CHUNK: usize = 1 << 20;
@@ -18,17 +19,11 @@ const CHUNK: usize = 1 << 20;
 /// When the input cannot be read, or the bucket not be written.
 pub async fn upload(cloud: &Cloud, job: &str, job_text: &str, input: &Path) -> Result<RunRef, Wrong> {
     let unreadable = |error: std::io::Error| Wrong::new(format!("cannot read the input {}: {error}", input.display()));
-    let file = input.file_name().and_then(|name| name.to_str());
-    let file = file.ok_or_else(|| Wrong::new(format!("cannot read the input {}: its name is not UTF-8", input.display())))?;
+    let file = check_input(input)?;
     let mut content = tokio::fs::File::open(input).await.map_err(unreadable)?;
-    let facts = content.metadata().await.map_err(unreadable)?;
-    if !facts.is_file() {
-        return Err(Wrong::new(format!("cannot read the input {}: it is not a file", input.display())));
-    }
-
     let objects = cloud.objects();
     objects.put(&keys::job_file(job), job_text.to_owned()).await?;
-    let key = keys::input(job, file);
+    let key = keys::input(job, &file);
     let mut upload = objects.upload(&key);
     let mut chunk = Vec::with_capacity(CHUNK);
     while (&mut content).take(CHUNK as u64).read_to_end(&mut chunk).await.map_err(unreadable)? > 0 {

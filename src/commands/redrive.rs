@@ -28,7 +28,7 @@ async fn here(target: &args::Target, args: &args::Redrive) -> Result<Exit, Wrong
         return Err(Wrong::new(format!("this job and input have not been run yet: start with `{command}`")));
     };
     target.run.generation = latest;
-    match run::finished(&home, &target.run).await? {
+    match run::finished(&home.objects(), &target.run).await? {
         Some(report) if nothing_left(&report, args.include_unknown) => summary::finished(&home, &target, &report, &args.places, true).await,
         Some(_) => {
             target.redrive(latest + 1, args.include_unknown);
@@ -51,9 +51,9 @@ async fn on_aws(stack: &args::Stack, args: &args::Redrive) -> Result<Exit, Wrong
     let shown = args::Shown { output: args.places.output.clone(), json: args.places.json };
     let name = watch::name(&run);
     if execution.status == Status::Running {
-        return Err(Wrong::new(format!("the run {name} is still going: throughline watch {name} --bucket {}", cloud.bucket())));
+        return Err(Wrong::new(format!("the run {name} is still going: {}", watch::command("watch", &cloud, &run))));
     }
-    let report = watch::report(&cloud, &run).await?;
+    let report = run::finished(&cloud.objects(), &run).await?;
     if report.is_some_and(|report| nothing_left(&report, args.include_unknown)) {
         return watch::ended(&cloud, &run, &execution, &shown).await;
     }
@@ -69,8 +69,7 @@ async fn on_aws(stack: &args::Stack, args: &args::Redrive) -> Result<Exit, Wrong
     }
     if execution.status == Status::Aborted {
         // Functions outlive an execution that was stopped from outside; they look for this.
-        let marker = serde_json::json!({ "reason": "its execution was stopped" }).to_string();
-        objects.put_if_absent(&run.keys().stop_run(run.generation), marker).await?;
+        cloud.stop(&run, "its execution was stopped").await?;
     }
     let run = cloud.redrive(&run, &execution, args.include_unknown).await?;
     watch::follow(&cloud, &run, &shown).await

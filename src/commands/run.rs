@@ -15,7 +15,7 @@ use crate::progress::{Progress, Style, show};
 
 pub(super) async fn run(args: args::Run) -> Result<Exit, Wrong> {
     let (home, mut target) = open(&args.target, &args.places, "run").await?;
-    let before = if args.fresh { None } else { finished(&home, &target.run).await? };
+    let before = if args.fresh { None } else { finished(&home.objects(), &target.run).await? };
     if let Some(report) = before {
         // A redrive may have ended this run.
         target.run.generation = report.generation;
@@ -59,7 +59,7 @@ pub(super) async fn go(home: &Home, target: &Target, places: &args::Places, func
     let _ = showing.await;
     listening.abort();
     match ended? {
-        Ended::Finished => match finished(home, &target.run).await? {
+        Ended::Finished => match finished(&home.objects(), &target.run).await? {
             Some(report) => summary::finished(home, target, &report, places, false).await,
             None => Err(Wrong::new("the run ended without a report")),
         },
@@ -75,9 +75,8 @@ pub(super) async fn go(home: &Home, target: &Target, places: &args::Places, func
 }
 
 /// The report of this run, if it is the one that ended last for this input's name.
-pub(super) async fn finished(home: &Home, run: &RunRef) -> Result<Option<Report>, Wrong> {
-    let key = postprocess::report_key(run);
-    let Some(report) = home.objects().find(&key).await? else { return Ok(None) };
+pub(super) async fn finished(objects: &Objects, run: &RunRef) -> Result<Option<Report>, Wrong> {
+    let Some(report) = objects.find(&postprocess::report_key(run)).await? else { return Ok(None) };
     let report: Option<Report> = serde_json::from_slice(&report).ok();
     Ok(report.filter(|report| report.run == run.id && report.generation >= run.generation))
 }

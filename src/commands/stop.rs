@@ -1,7 +1,5 @@
 //! `throughline stop`: ends a run on AWS early, with everything that was paid for.
 
-use serde_json::json;
-
 use super::watch;
 use crate::args;
 use crate::cloud::{Cloud, Status};
@@ -13,9 +11,8 @@ pub(super) async fn stop(args: args::Stop) -> Result<Exit, Wrong> {
     if execution.status != Status::Running {
         return Err(Wrong::new(format!("the run {} has already ended", watch::name(&run))));
     }
-    let marker = json!({ "reason": "stopped by `throughline stop`" }).to_string();
-    cloud.objects().put_if_absent(&run.keys().stop_run(run.generation), marker).await?;
+    cloud.stop(&run, "stopped by `throughline stop`").await?;
     println!("{} is stopping: workers see it within ten seconds, then what was answered is merged", watch::name(&run));
-    println!("\n  throughline watch {} --bucket {}", watch::name(&run), cloud.bucket());
+    println!("\n  {}", watch::command("watch", &cloud, &run));
     Ok(Exit::Succeeded)
 }

@@ -42,7 +42,7 @@ pub(super) async fn submit(args: args::Submit) -> Result<Exit, Wrong> {
     }
     if !args.shown.json {
         println!("uploaded to s3://{}/{}; it starts the run {}", cloud.bucket(), job::keys::input(&run.job, &run.file), watch::name(&run));
-        println!("\n  throughline watch {} --bucket {}", watch::name(&run), cloud.bucket());
+        println!("\n  {}", watch::command("watch", &cloud, &run));
     }
     Ok(Exit::Succeeded)
 }

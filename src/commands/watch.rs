@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use job::ErrorName;
 use job::messages::RunRef;
-use job::{ErrorName, keys};
-use postprocess::Report;
 use tokio_util::sync::CancellationToken;
 
+use super::run;
 use super::summary::{self, Summary};
 use crate::args;
 use crate::cloud::{self, Cloud, Execution, Status};
@@ -35,7 +35,7 @@ pub(super) async fn follow(cloud: &Cloud, run: &RunRef, shown: &args::Shown) -> 
     let _ = showing.await;
     match followed.transpose()? {
         None => {
-            eprintln!("the run goes on; watch it again: throughline watch {} --bucket {}", name(run), cloud.bucket());
+            eprintln!("the run goes on; watch it again: {}", command("watch", cloud, run));
             Ok(Exit::Interrupted)
         }
         Some(None) => Err(match not_started(cloud, run).await? {
@@ -55,7 +55,7 @@ async fn not_started(cloud: &Cloud, run: &RunRef) -> Result<Option<String>, Wron
     if run.file.is_empty() {
         return Ok(None);
     }
-    let report = cloud.objects().find(&keys::report(&run.job, &run.file)).await?;
+    let report = cloud.objects().find(&postprocess::report_key(run)).await?;
     let report = report.and_then(|report| serde_json::from_slice::<serde_json::Value>(&report).ok()).unwrap_or_default();
     Ok(report["message"].as_str().filter(|_| report["verdict"] == "not_started").map(str::to_owned))
 }
@@ -65,10 +65,15 @@ pub(super) fn name(run: &RunRef) -> String {
     format!("{}/{}", run.job, run.id)
 }
 
+/// What to type about a run.
+pub(super) fn command(verb: &str, cloud: &Cloud, run: &RunRef) -> String {
+    format!("throughline {verb} {} --bucket {}", name(run), cloud.bucket())
+}
+
 /// The summary of a run that has ended.
 pub(super) async fn ended(cloud: &Cloud, run: &RunRef, execution: &Execution, shown: &args::Shown) -> Result<Exit, Wrong> {
     let run = &RunRef { file: execution.file.clone(), ..run.clone() };
-    match (&execution.status, report(cloud, run).await?) {
+    match (&execution.status, run::finished(&cloud.objects(), run).await?) {
         (Status::Failed { error, cause }, _) if error != ErrorName::RunFailed.as_str() => {
             // With a plan, lines may have been sent.
             let begun = cloud.objects().find(&run.keys().plan()).await?.is_some();
@@ -76,11 +81,8 @@ pub(super) async fn ended(cloud: &Cloud, run: &RunRef, execution: &Execution, sh
             Ok(if is_wrong(error) && !begun { Exit::Wrong } else { Exit::Failed })
         }
         (Status::Aborted, None) => {
-            let message = format!(
-                "the execution was stopped from outside and left no output; `throughline redrive {} --bucket {}` finishes the run",
-                name(run),
-                cloud.bucket()
-            );
+            let message =
+                format!("the execution was stopped from outside and left no output; `{}` finishes the run", command("redrive", cloud, run));
             summary::failed("aborted", "Execution.Aborted", &message, shown.json);
             Ok(Exit::Failed)
         }
@@ -91,7 +93,7 @@ pub(super) async fn ended(cloud: &Cloud, run: &RunRef, execution: &Execution, sh
                 place: Box::new(move |key| PathBuf::from(format!("s3://{bucket}/{key}"))),
                 run: run.clone(),
                 input: run.file.clone(),
-                again: format!("throughline redrive {} --bucket {}", name(run), cloud.bucket()),
+                again: command("redrive", cloud, run),
             };
             summary.print(&report, shown.output.as_deref(), shown.json, false).await
         }
@@ -106,11 +108,4 @@ pub(super) async fn ended(cloud: &Cloud, run: &RunRef, execution: &Execution, sh
             })
         }
     }
-}
-
-/// The report of this generation of a run, when it is written and still there.
-pub(super) async fn report(cloud: &Cloud, run: &RunRef) -> Result<Option<Report>, Wrong> {
-    let report = cloud.objects().find(&keys::report(&run.job, &run.file)).await?;
-    let report = report.and_then(|report| serde_json::from_slice::<Report>(&report).ok());
-    Ok(report.filter(|report| report.run == run.id && report.generation >= run.generation))
 }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use engine::{ObjectError, TaskCall, TaskError};
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
-use job::messages::{PreprocessResponse, WorkRequest, WorkResponse};
+use job::messages::{self, PreprocessResponse, WorkRequest, WorkResponse};
 use job::{ErrorName, Objects, StepError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -163,8 +163,7 @@ impl Host {
 }
 
 fn request<T: DeserializeOwned>(payload: Value) -> Result<T, TaskError> {
-    serde_json::from_value(payload)
-        .map_err(|error| failed(StepError::new(ErrorName::EventInvalid, format!("the step's input is not what it takes: {error}"))))
+    messages::request(payload).map_err(failed)
 }
 
 fn answer<T: Serialize>(response: Result<T, StepError>) -> Result<Value, TaskError> {

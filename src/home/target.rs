@@ -120,7 +120,10 @@ impl Home {
 }
 
 /// The input's file name, after a look whether it is one.
-fn check_input(path: &Path) -> Result<String, Wrong> {
+///
+/// # Errors
+/// When it cannot be read, is no file, or has no name in UTF-8.
+pub fn check_input(path: &Path) -> Result<String, Wrong> {
     let wrong = |reason: &dyn std::fmt::Display| Wrong::new(format!("cannot read the input {}: {reason}", path.display()));
     let file = File::open(path).map_err(|error| wrong(&error))?;
     if !file.metadata().map_err(|error| wrong(&error))?.is_file() {

@@ -1,8 +1,8 @@
 //! One call of the worker: from the state machine's request to its response.
 
 use job::job_file::Job;
-use job::messages::{Pace, RunRef, WorkRequest, WorkResponse};
-use job::{ErrorName, StepError};
+use job::messages::{Pace, RunRef, StopMarker, WorkRequest, WorkResponse};
+use job::{ErrorName, Objects, StepError};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
@@ -42,7 +42,9 @@ async fn call(context: &Context, request: WorkRequest, token: CancellationToken)
         Err(error) => {
             // No other batch would fare better, and the report says why.
             if error.name == ErrorName::JobInvalid {
-                stop::place_unread(context, &request.run, lane, &error.message).await?;
+                let objects = Objects::new(context.s3.clone(), &request.run.bucket);
+                let key = request.run.keys().stop_lane(request.run.generation, lane);
+                StopMarker::place(&objects, &key, &error.message).await?;
             }
             return Err(error);
         }

@@ -11,7 +11,7 @@ use crate::input::{RecordView, Spent};
 /// Numbers of example lines that are kept for each code.
 const EXAMPLES: usize = 5;
 /// [`Code::NotProcessed`] and [`Code::Stopped`], for a comparison a line.
-const WITHOUT_RESULT: [&str; 2] = ["not_processed", "stopped"];
+pub(crate) const WITHOUT_RESULT: [&str; 2] = ["not_processed", "stopped"];
 
 /// Counts of one lane, or of all.
 #[derive(Debug, Default, Clone)]

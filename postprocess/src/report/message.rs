@@ -1,6 +1,7 @@
 //! The report in words.
 
 use super::{ErrorCount, Report, Verdict};
+use crate::merge::WITHOUT_RESULT;
 
 /// Characters of an example's detail.
 const DETAIL: usize = 200;
@@ -25,7 +26,7 @@ pub(super) fn message(report: &Report, tolerated: f64) -> String {
         text += &format!(", more than the tolerated {}%", percent(tolerated));
     }
     // That a line was not processed has another reason, which is more of use.
-    let told = report.errors.iter().find(|error| !matches!(error.code.as_str(), "not_processed" | "stopped"));
+    let told = report.errors.iter().find(|error| !WITHOUT_RESULT.contains(&error.code.as_str()));
     if let Some(ErrorCount { code, count, lines, detail }) = told {
         let line = lines.first().map_or(0, |line| *line);
         text += &format!("; most often {code} ({}), for example line {}: {}", grouped(*count), grouped(line), shortened(detail));

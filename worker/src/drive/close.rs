@@ -1,7 +1,7 @@
 //! The end of a call: everything answered is written, and what was noted but not sent is taken back.
 
 use bytes::Bytes;
-use job::messages::Pace;
+use job::messages::{Pace, StopMarker};
 use job::{Code, StepError};
 use tokio::time::Instant;
 
@@ -10,7 +10,6 @@ use super::{Drive, End, Halt, ended};
 use crate::flush;
 use crate::gate::Verdict;
 use crate::request::Failure;
-use crate::stop;
 use crate::tally::Tally;
 
 /// A message of the state machine holds 256 KiB; lines beyond this begin to count their attempts anew.
@@ -52,7 +51,7 @@ impl Drive<'_> {
     }
 
     async fn stop_lane(&self, reason: String) -> Result<End, StepError> {
-        stop::place(&self.run, self.lane, &reason).await?;
+        StopMarker::place(&self.run.objects, &self.run.keys.stop_lane(self.run.generation, self.lane), &reason).await?;
         Ok(End::Stopped { reason })
     }
 
