@@ -2,22 +2,25 @@
 
 use std::sync::Arc;
 
-use super::{Compiler, Names};
-use crate::machine::{Distributed, Map, Reader};
+use super::Compiler;
+use crate::machine::{Distributed, Map, MapItems, Reader};
 use crate::syntax;
 
 impl Compiler<'_, '_> {
-    pub(super) fn map(&mut self, map: syntax::Map, names: &Names) -> Map {
+    pub(super) fn map(&mut self, map: syntax::Map) -> Map {
+        let distributes = map.distributed.is_some();
+        let items = match (map.items, map.items_path) {
+            (Some(node), _) => MapItems::Template(self.template(&node)),
+            (None, Some(text)) => self.path(&text).map_or(MapItems::Input, MapItems::Path),
+            (None, None) => MapItems::Input,
+        };
         Map {
-            items_path: map.items_path.and_then(|text| self.path(&text)),
+            items,
             item_selector: map.item_selector.map(|node| self.template(&node)),
             max_concurrency: self.number(map.max_concurrency),
-            processor: Arc::new(self.scope(map.processor)),
+            // The children of a Distributed Map are executions of their own: no variables around them.
             distributed: map.distributed.map(|distributed| self.distributed(distributed)),
-            result_selector: map.result_selector.map(|node| self.template(&node)),
-            result_path: self.result_path(map.result_path),
-            recovery: self.recovery(map.retry, map.catch, names),
-            next: self.next(&map.next, names),
+            processor: Arc::new(self.inner(map.processor, !distributes)),
         }
     }
 

@@ -6,7 +6,8 @@ use redb::{Database, ReadableTable, Table, WriteTransaction};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
 
-use super::{BELOW, Change, JournalError, Key, TABLE, broken};
+use super::file::TABLE;
+use super::{BELOW, Change, JournalError, Key, broken};
 
 pub(super) enum Work {
     Commit { changes: Vec<Change>, done: oneshot::Sender<Result<(), JournalError>> },

@@ -8,9 +8,11 @@ use sha2::{Digest, Sha256};
 
 use super::World;
 use super::child::Crew;
+use super::events;
 use super::frame::{self, Frame, Running};
 use super::items::Items;
 use super::limits;
+use super::results::Target;
 use crate::error::{Failure, Halt, Stop};
 use crate::journal::{
     Change, Checkpoint, ChildRecord, Frame as FrameEntry, JournalError, Key, Kind as Entry, MapRun, Status, micros, moment,
@@ -69,21 +71,41 @@ impl Running {
         let source = self.source(state, map, distributed, input)?;
         let target = self.target(state, distributed, input)?;
         self.save_moved().await?;
+        self.map_started(match &source {
+            Source::State(items) => items.len(),
+            Source::Object { .. } => 0,
+        });
         let visit = self.frame.key.visit(self.at.step);
         let run = match self.world.journal.get(Entry::MapRun, &visit)? {
             Some(run) => run,
             None => self.begin_run(&visit, &source, &tolerance).await?,
         };
-        let mut plan = Plan { state, map, distributed, input, source, visit, run };
+        let arn = self.frame.identity.map_run(&distributed.label, &run.id);
+        let started = self.event(|| "MapRunStarted".into(), || Some(("mapRunStartedEventDetails", json!({"mapRunArn": arn}))));
+        let result = self.map_run(Plan { state, map, distributed, input, source, visit, run }, &tolerance, limit as usize, target).await;
+        match &result {
+            Ok(_) => {
+                self.event(|| "MapRunSucceeded".into(), || None);
+                self.event(|| "MapStateSucceeded".into(), || None);
+                self.at.previous = started;
+            }
+            Err(Halt::Failed(failure)) => {
+                let details = events::failure(failure, Value::Null);
+                self.event(|| "MapRunFailed".into(), || Some(("mapRunFailedEventDetails", details)));
+            }
+            Err(Halt::Stopped(_)) => {}
+        }
+        result
+    }
+
+    async fn map_run(&mut self, mut plan: Plan<'_>, tolerance: &Tolerance, limit: usize, target: Option<Target>) -> Result<Value, Halt> {
         if plan.run.exceeded_at.is_none() {
-            self.children(&mut plan, &tolerance, limit as usize).await?;
+            self.children(&mut plan, tolerance, limit).await?;
         }
         let result = match &target {
             Some(target) => Some(self.write_results(&plan, target).await?),
             None => None,
         };
-        // The Map has started, its run has started and ended, the Map has ended.
-        self.at.events += 4;
         match (plan.run.exceeded_at, result) {
             (Some(_), _) => {
                 let cause = "The specified tolerated failure threshold was exceeded";

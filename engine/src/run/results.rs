@@ -121,7 +121,7 @@ impl Running {
                 record["RedriveStatusReason"] = "Execution is SUCCEEDED and cannot be redriven".into();
                 record["Status"] = "SUCCEEDED".into();
             }
-            Err(Failure { error, cause }) => {
+            Err(Failure { error, cause, .. }) => {
                 record["Error"] = error.into();
                 record["Cause"] = cause.into();
                 record["RedriveStatus"] = "REDRIVABLE_BY_MAP_RUN".into();
