@@ -247,14 +247,15 @@ fn read_csv(config: &mut Fields, report: &mut Report<'_>) -> Option<Csv> {
 impl Batcher {
     fn read(node: Node, report: &mut Report<'_>) -> Option<Batcher> {
         let mut fields = Fields::of(node, report)?;
+        let names = ["MaxItemsPerBatch", "MaxItemsPerBatchPath", "MaxInputBytesPerBatch", "MaxInputBytesPerBatchPath"];
+        if !names.iter().any(|name| fields.has(name)) {
+            report.add(&fields.at, "an ItemBatcher needs MaxItemsPerBatch or MaxInputBytesPerBatch");
+        }
         let batcher = Batcher {
             items: fields.number_or_path("MaxItemsPerBatch", MAX_ITEMS, true, report),
             bytes: fields.number_or_path("MaxInputBytesPerBatch", MAX_BYTES, true, report),
             input: fields.take("BatchInput"),
         };
-        if batcher.items.is_none() && batcher.bytes.is_none() {
-            report.add(&fields.at, "an ItemBatcher needs MaxItemsPerBatch or MaxInputBytesPerBatch");
-        }
         for (name, number) in [("MaxItemsPerBatch", &batcher.items), ("MaxInputBytesPerBatch", &batcher.bytes)] {
             if matches!(number, Some(Number::Literal(0.0))) {
                 report.add(&fields.at, format!("{name} must be at least 1"));

@@ -41,7 +41,8 @@ impl Lines {
 
     /// The last line, where it has no end.
     pub(super) fn finish(&mut self) -> Option<Raw> {
-        raw(&std::mem::take(&mut self.buffer).split_off(std::mem::take(&mut self.start)))
+        let last = std::mem::take(self);
+        raw(&last.buffer[last.start..])
     }
 }
 
