@@ -35,6 +35,7 @@
 //! - An evaluation is stopped after a second of the machine's time, not of AWS's.
 
 mod compile;
+mod dataset;
 mod error;
 mod expr;
 mod history;
@@ -50,10 +51,10 @@ mod tokens;
 pub use compile::compile;
 pub use error::{Fault, Stop};
 pub use history::{Event, History};
-pub use host::{Host, NoHost, ObjectError, TaskCall, TaskError};
+pub use host::{Host, NoHost, ObjectError, ObjectInfo, Part, TaskCall, TaskError};
 pub use journal::{Journal, JournalError};
 pub use machine::Machine;
 pub use problem::{Problem, Problems};
 pub use resource::{Pattern, Resource};
-pub use run::{ExecutionType, Outcome, Start, run};
+pub use run::{Counts, ExecutionType, MapRunStatus, Outcome, Phase, Start, run};
 pub use tokens::{TaskTokens, UnknownToken};

@@ -1,4 +1,4 @@
-//! A journal in a file, with a thread that writes.
+//! A journal in a file: one table of an embedded store, which one thread writes.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -7,24 +7,26 @@ use std::thread::JoinHandle;
 use redb::{Database, ReadableDatabase, ReadableTableMetadata, TableDefinition, TableError};
 use tokio::sync::{mpsc, oneshot};
 
-use super::memory::Pair;
 use super::writer::{self, Work};
-use super::{Change, JournalError, Key, broken};
+use super::{Change, Entry, JournalError, Key, broken};
 
 pub(super) const TABLE: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("journal");
 
 type Table = redb::ReadOnlyTable<&'static [u8], &'static [u8]>;
 
+/// What of the file is kept in memory, in bytes.
+const CACHE: usize = 32 * 1024 * 1024;
+
 pub(super) struct File {
     db: Arc<Database>,
-    /// None once the file is closing.
+    /// None once the store is closing.
     work: Option<mpsc::UnboundedSender<Work>>,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl File {
     pub(super) fn open(path: &Path) -> Result<File, JournalError> {
-        let db = Arc::new(Database::create(path).map_err(broken)?);
+        let db = Arc::new(Database::builder().set_cache_size(CACHE).create(path).map_err(broken)?);
         let (work, incoming) = mpsc::unbounded_channel();
         let writer = std::thread::Builder::new().name("journal".into()).spawn({
             let db = db.clone();
@@ -54,11 +56,11 @@ impl File {
 
     pub(super) fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, JournalError> {
         let Some(table) = self.table()? else { return Ok(None) };
-        Ok(table.get(key).map_err(broken)?.map(|value| value.value().to_vec()))
+        let found = table.get(key).map_err(broken)?;
+        Ok(found.map(|value| value.value().to_vec()))
     }
 
-    /// Both ends included.
-    pub(super) fn range(&self, first: &[u8], last: &[u8], limit: usize) -> Result<Vec<Pair>, JournalError> {
+    pub(super) fn range(&self, first: &[u8], last: &[u8], limit: usize) -> Result<Vec<Entry>, JournalError> {
         let mut found = Vec::new();
         let Some(table) = self.table()? else { return Ok(found) };
         for entry in table.range(first..=last).map_err(broken)?.take(limit) {

@@ -1,28 +1,34 @@
 //! A journal in memory.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{PoisonError, RwLock};
 
-use super::{BELOW, Change};
-
-pub(super) type Pair = (Vec<u8>, Vec<u8>);
+use super::{BELOW, Change, Entry};
 
 #[derive(Default)]
-pub(super) struct Memory(Mutex<BTreeMap<Vec<u8>, Vec<u8>>>);
+pub(super) struct Memory(RwLock<Entries>);
+
+type Entries = BTreeMap<Vec<u8>, Vec<u8>>;
 
 impl Memory {
     pub(super) fn commit(&self, changes: Vec<Change>) {
-        let mut table = self.table();
+        // Nothing below panics, so a poisoned map is whole.
+        let mut entries = self.0.write().unwrap_or_else(PoisonError::into_inner);
         for change in changes {
             match change {
                 Change::Put(key, value) => {
-                    table.insert(key, value);
+                    entries.insert(key, value);
+                }
+                Change::Remove(key) => {
+                    entries.remove(&key);
                 }
                 Change::Clear(key) => {
                     for kind in BELOW {
                         let (first, last) = key.range(kind);
-                        let found: Vec<_> = table.range(first..=last).map(|(key, _)| key.clone()).collect();
-                        found.iter().for_each(|key| drop(table.remove(key)));
+                        while let Some((found, _)) = entries.range(first.clone()..=last.clone()).next() {
+                            let found = found.clone();
+                            entries.remove(&found);
+                        }
                     }
                 }
             }
@@ -30,19 +36,21 @@ impl Memory {
     }
 
     pub(super) fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
-        self.table().get(key).cloned()
+        self.read(|entries| entries.get(key).cloned())
     }
 
-    /// Both ends included.
-    pub(super) fn range(&self, first: Vec<u8>, last: Vec<u8>, limit: usize) -> Vec<Pair> {
-        self.table().range(first..=last).take(limit).map(|(key, value)| (key.clone(), value.clone())).collect()
+    pub(super) fn range(&self, first: &[u8], last: &[u8], limit: usize) -> Vec<Entry> {
+        self.read(|entries| {
+            let found = entries.range(first.to_vec()..=last.to_vec()).take(limit);
+            found.map(|(key, value)| (key.clone(), value.clone())).collect()
+        })
     }
 
     pub(super) fn entries(&self) -> usize {
-        self.table().len()
+        self.read(Entries::len)
     }
 
-    fn table(&self) -> MutexGuard<'_, BTreeMap<Vec<u8>, Vec<u8>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn read<T>(&self, look: impl FnOnce(&Entries) -> T) -> T {
+        look(&self.0.read().unwrap_or_else(PoisonError::into_inner))
     }
 }

@@ -1,8 +1,8 @@
 //! The journal: what an execution has achieved, kept so that it can go on after a crash.
 //!
-//! One table, in a file or in memory. A key is a letter for the kind of entry and the [`Key`] of what it belongs to; the
-//! keys below a state are removed when the state is left, so the journal holds what is unfinished
-//! and, for a Distributed Map under way, one record for each finished child.
+//! A key is a letter for the kind of entry and the [`Key`] of what it belongs to; the keys below a
+//! state are removed when the state is left, so the journal holds what is unfinished and, for a
+//! Distributed Map under way, the records of finished children that no result file holds yet.
 
 mod entry;
 mod file;
@@ -16,7 +16,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-pub(crate) use entry::{Checkpoint, ChildRecord, Ending, Finished, Frame, MapRun, Owner, Status, micros, moment};
+pub(crate) use entry::{Checkpoint, ChildRecord, Ending, Finished, Frame, MapRun, Owner, ResultFile, Span, Status, Tally, micros, moment};
 use file::File;
 pub(crate) use key::Key;
 use memory::Memory;
@@ -41,6 +41,9 @@ pub enum JournalError {
     Foreign(&'static str),
 }
 
+/// A key and its value.
+type Entry = (Vec<u8>, Vec<u8>);
+
 /// What an entry is.
 #[derive(Debug, Clone, Copy)]
 #[repr(u8)]
@@ -48,17 +51,19 @@ pub(crate) enum Kind {
     Owner = b'o',
     Frame = b'f',
     MapRun = b'm',
-    /// One byte for each finished child, small enough to be read for all of them.
-    Status = b's',
+    /// The input of a batch that came about by chance.
+    Batch = b'b',
+    /// A finished child.
     Record = b'r',
 }
 
 /// Kinds of entries that lie below a state.
-const BELOW: [Kind; 4] = [Kind::Frame, Kind::MapRun, Kind::Status, Kind::Record];
+const BELOW: [Kind; 4] = [Kind::Frame, Kind::MapRun, Kind::Batch, Kind::Record];
 
 /// A change; those given to [`Journal::commit`] together become durable together.
 pub(crate) enum Change {
     Put(Vec<u8>, Vec<u8>),
+    Remove(Vec<u8>),
     /// Everything at and below a key.
     Clear(Key),
 }
@@ -69,8 +74,8 @@ impl Change {
         Ok(Change::Put(key.entry(kind), value))
     }
 
-    pub(crate) fn status(key: &Key, status: Status) -> Change {
-        Change::Put(key.entry(Kind::Status), vec![status as u8])
+    pub(crate) fn remove(kind: Kind, key: &Key) -> Change {
+        Change::Remove(key.entry(kind))
     }
 }
 
@@ -117,23 +122,15 @@ impl Journal {
         found.map(|value| serde_json::from_slice(&value).map_err(broken)).transpose()
     }
 
-    /// The finished children of a map from index `from` on, at most `limit`.
-    pub(crate) fn finished(&self, map: &Key, from: u64, limit: usize) -> Result<Vec<(u64, Status)>, JournalError> {
-        let (first, last) = map.children(Kind::Status, from);
-        let entries = match &*self.0 {
+    /// The records of finished children of a map from index `from` on, at most `limit`.
+    pub(crate) fn records(&self, map: &Key, from: u64, limit: usize) -> Result<Vec<(u64, ChildRecord)>, JournalError> {
+        let (first, last) = map.children(Kind::Record, from);
+        let found = match &*self.0 {
             Store::File(file) => file.range(&first, &last, limit)?,
-            Store::Memory(memory) => memory.range(first, last, limit),
+            Store::Memory(memory) => memory.range(&first, &last, limit),
         };
-        let entries = entries.into_iter().map(|(key, value)| {
-            let status = value.first().copied().and_then(Status::from_byte);
-            status.map(|status| (Key::index(&key), status)).ok_or_else(|| JournalError::Broken("an unknown status".into()))
-        });
-        entries.collect()
-    }
-
-    pub(crate) fn record(&self, map: &Key, index: u64) -> Result<ChildRecord, JournalError> {
-        let record = self.get(Kind::Record, &map.child(index))?;
-        record.ok_or_else(|| JournalError::Broken(format!("the record of child {index} is missing")))
+        let records = found.into_iter().map(|(key, value)| Ok((Key::index(&key), serde_json::from_slice(&value).map_err(broken)?)));
+        records.collect()
     }
 
     /// How many entries there are; for tests and diagnosis.

@@ -69,6 +69,9 @@ fn commit(db: &Database, changes: impl Iterator<Item = Change>) -> Result<(), Jo
                 Change::Put(key, value) => {
                     table.insert(key.as_slice(), value.as_slice()).map_err(broken)?;
                 }
+                Change::Remove(key) => {
+                    table.remove(key.as_slice()).map_err(broken)?;
+                }
                 Change::Clear(key) => {
                     remove_below(table, &key, usize::MAX)?;
                 }

@@ -70,7 +70,7 @@ impl Running {
             Some(Number::Path(path)) => {
                 let field = format!("{name}Path");
                 let value = self.evaluate(state, input, |env| path.get_for(&field, env).map(Cow::into_owned))?;
-                // A text that spells a number is one.
+                // A text that is a number will do.
                 match value.as_i64().or_else(|| value.as_str()?.parse().ok()) {
                     Some(number) => number,
                     None => return Err(no_number(name, "integer", &value, path.text())),

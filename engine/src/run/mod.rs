@@ -8,12 +8,10 @@ mod distributed;
 mod events;
 mod frame;
 mod inline;
-mod items;
 mod limits;
 mod map;
 mod parallel;
 mod recovery;
-mod results;
 mod task;
 mod wait;
 
@@ -31,6 +29,7 @@ use crate::journal::{Change, Ending, Journal, JournalError, Key, Kind, Owner, mi
 use crate::machine::Machine;
 use crate::tokens::TaskTokens;
 use context::Identity;
+pub use distributed::{Counts, MapRunStatus, Phase};
 
 /// What an execution begins with.
 #[derive(Debug, Clone)]
@@ -193,4 +192,10 @@ impl From<Ending> for Outcome {
             Ending::TimedOut => Outcome::TimedOut,
         }
     }
+}
+
+/// A UUID made of a digest.
+pub(crate) fn uuid_of(digest: &[u8; 32]) -> String {
+    let hex: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    format!("{}-{}-4{}-8{}-{}", &hex[..8], &hex[8..12], &hex[13..16], &hex[17..20], &hex[20..])
 }

@@ -69,6 +69,10 @@ impl Fields {
         (!self.left.is_empty()).then(|| self.left.remove(0))
     }
 
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.left.iter().any(|(field, _)| field == name)
+    }
+
     pub(crate) fn ignore(&mut self, name: &str) {
         self.take(name);
     }
@@ -182,15 +186,6 @@ impl Fields {
             other => {
                 report.add(&language.at, format!("{other:?} is no query language"));
                 inherited
-            }
-        }
-    }
-
-    /// Fields of the language that this version lacks.
-    pub(crate) fn not_yet(&mut self, report: &mut Report<'_>, names: &[&str]) {
-        for name in names {
-            if let Some(node) = self.take(name) {
-                report.not_yet(&node.at, &format!("the field {name}"));
             }
         }
     }

@@ -2,6 +2,7 @@
 //! place. Names are not resolved here and expressions not parsed; see `compile`.
 
 mod choice;
+mod distributed;
 mod fields;
 mod io;
 mod json;
@@ -10,10 +11,11 @@ mod recovery;
 mod state;
 
 pub(crate) use choice::{Condition, Rule, as_text};
+pub(crate) use distributed::{Batcher, Distributed};
 pub(crate) use fields::{Field, Language, Number, Text, is_expression};
 pub(crate) use io::{Io, Leaving};
 pub(crate) use json::{Kind as Json, Node};
-pub(crate) use map::{Distributed, Map};
+pub(crate) use map::Map;
 pub(crate) use recovery::Recovery;
 pub(crate) use state::{Kind, Next, Scope, State, Task, WaitFor, Words};
 

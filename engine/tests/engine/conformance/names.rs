@@ -46,7 +46,7 @@ impl Names {
                 Value::Object(fields.collect())
             }
             Value::Array(items) => items.iter().map(|item| self.walk(item, path)).collect(),
-            Value::String(text) => match json_text(text) {
+            Value::String(text) => match json_text(key, text) {
                 Some(value) => self.walk(&value, path),
                 None => Value::String(name(text)),
             },
@@ -66,8 +66,9 @@ fn ends_with(path: &[String], keys: &[String]) -> bool {
     }
 }
 
-fn json_text(text: &str) -> Option<Value> {
-    let begins = text.starts_with('{') || text.starts_with('[') || text.starts_with('"');
+/// Texts of objects were parsed in the recording, others of JSON not.
+fn json_text(key: &str, text: &str) -> Option<Value> {
+    let begins = text.starts_with(['{', '[', '"']) || matches!(key, "input" | "output" | "parameters");
     begins.then(|| serde_json::from_str(text).ok()).flatten()
 }
 
