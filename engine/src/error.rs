@@ -2,7 +2,7 @@
 //! match; an interruption, after which the execution can be continued; and a fault of our own.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// An error as the language knows it: what `Retry` and `Catch` match on, and what a failed
 /// execution ends with. An empty text stands for one that there is not.
@@ -17,7 +17,7 @@ pub(crate) struct Failure {
 /// What the history says of an error, and `Catch` must know, beside its name and cause.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Trace {
-    /// The field whose expression failed.
+    /// The field whose expression failed; empty where it is not one field.
     pub(crate) location: Option<String>,
     /// It failed while it was evaluated, not because of what it gave.
     pub(crate) evaluating: bool,
@@ -61,10 +61,10 @@ impl Failure {
 
     /// As a catcher hands it on.
     pub(crate) fn output(&self) -> Value {
-        let mut output = serde_json::Map::new();
-        output.insert("Error".into(), self.error.as_str().into());
-        output.insert("Cause".into(), self.cause.as_str().into());
-        Value::Object(output)
+        match self.error.is_empty() && self.cause.is_empty() {
+            true => json!({"Error": null, "Cause": null}),
+            false => json!({"Error": self.error, "Cause": self.cause}),
+        }
     }
 
     pub(crate) fn too_large(who: &str) -> Self {
@@ -77,7 +77,8 @@ impl Failure {
         match self.error.as_str() {
             RUNTIME => false,
             error if error == pattern => true,
-            DATA_LIMIT_EXCEEDED => false,
+            // As recorded on AWS; its documentation says that States.ALL does not match this one.
+            DATA_LIMIT_EXCEEDED => pattern == "States.ALL",
             error => match pattern {
                 "States.ALL" => true,
                 "States.TaskFailed" => error != "States.Timeout",

@@ -132,7 +132,8 @@ pub struct TaskCall {
     pub parameters: Value,
     /// The state's `Credentials`, evaluated: `{"RoleArn": …}`.
     pub credentials: Option<Value>,
-    /// By which the outcome is sent, see [`crate::TaskTokens`]; where the resource waits for one.
+    /// By which the outcome is sent, see [`crate::TaskTokens`]. A job (`.sync`) has one, too, and may
+    /// end by it.
     pub token: Option<String>,
     /// `TimeoutSeconds`, which the engine sees to itself.
     pub timeout: Option<Duration>,

@@ -6,6 +6,7 @@ use crate::dataset::{Dataset, OutputType, Transformation};
 use crate::expr::comparison::Comparator;
 use crate::expr::{Expression, Path, ReferencePath, Template};
 use crate::resource::Resource;
+use crate::syntax::Language;
 
 /// A state machine that is ready to run; see [`crate::compile`].
 #[derive(Debug)]
@@ -106,7 +107,7 @@ pub(crate) struct Leaving {
 
 #[derive(Debug)]
 pub(crate) enum Kind {
-    Task(Task),
+    Task(Box<Task>),
     Choice {
         rules: Vec<Rule>,
         default: Option<usize>,
@@ -255,7 +256,7 @@ pub(crate) struct Map {
 /// The items that the state's input holds.
 #[derive(Debug)]
 pub(crate) enum MapItems {
-    Input,
+    Input(Language),
     /// `ItemsPath`.
     Path(Path),
     /// JSONata's `Items`.

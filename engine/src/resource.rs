@@ -70,6 +70,11 @@ impl Resource {
         matches!(self, Resource::Service { service, action, .. } if service == wanted_service && action == wanted_action)
     }
 
+    /// Whether there is a token by which the outcome can be sent, even if it also comes otherwise.
+    pub(crate) fn has_token(&self) -> bool {
+        !matches!(self, Resource::Function(_) | Resource::Service { pattern: Pattern::RequestResponse, .. })
+    }
+
     /// Whether the outcome is sent with a token.
     pub fn waits_for_token(&self) -> bool {
         matches!(self, Resource::Activity(_) | Resource::Service { pattern: Pattern::WaitForTaskToken, .. })

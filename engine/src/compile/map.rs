@@ -18,8 +18,8 @@ impl Compiler<'_, '_> {
         let sees_variables = map.distributed.is_none();
         let items = match (map.items, map.items_path) {
             (Some(node), _) => MapItems::Template(self.template(&node)),
-            (None, Some(text)) => self.path(&text).map_or(MapItems::Input, MapItems::Path),
-            (None, None) => MapItems::Input,
+            (None, Some(text)) => self.path(&text).map_or(MapItems::Input(self.language), MapItems::Path),
+            (None, None) => MapItems::Input(self.language),
         };
         Map {
             items,

@@ -135,12 +135,12 @@ impl Compiler<'_, '_> {
             self.report.add(&task.resource.at, message);
             Resource::Function(String::new())
         });
-        Kind::Task(Task {
+        Kind::Task(Box::new(Task {
             resource,
             timeout_seconds: self.number(task.timeout_seconds),
             heartbeat_seconds: self.number(task.heartbeat_seconds),
             credentials: task.credentials.map(|node| self.template(&node)),
-        })
+        }))
     }
 
     fn recovery(&mut self, recovery: syntax::Recovery, names: &Names) -> Recovery {

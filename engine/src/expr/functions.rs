@@ -45,7 +45,10 @@ const FUNCTIONS: &[(&str, Function)] = &[
     ("range", |args, _| {
         let all = (argument(args, 0), argument(args, 1), argument(args, 2));
         let (Some(first), Some(last), Some(step)) = all else { return Ok(JValue::Undefined) };
-        intrinsic(Some(intrinsics::array_range(&first, &last, &step)))
+        let mut range = intrinsic(Some(intrinsics::array_range(&first, &last, &step)))?;
+        // A range of one number is that number.
+        range.mark_sequence();
+        Ok(range)
     }),
     ("hash", |args, _| {
         let (data, algorithm) = (argument(args, 0), argument(args, 1));

@@ -106,10 +106,7 @@ fn format(template: &str, values: &[Value]) -> Result {
             '\\' => filled.push(chars.next().unwrap_or('\\')),
             '{' if chars.peek() == Some(&'}') => {
                 chars.next();
-                match values.next().ok_or("there are fewer arguments than {}")? {
-                    Value::String(text) => filled.push_str(text),
-                    other => filled.push_str(&other.to_string()),
-                }
+                print(values.next().ok_or("there are fewer arguments than {}")?, &mut filled);
             }
             c => filled.push(c),
         }
@@ -117,6 +114,24 @@ fn format(template: &str, values: &[Value]) -> Result {
     match values.next() {
         Some(_) => Err("there are more arguments than {}".into()),
         None => Ok(filled.into()),
+    }
+}
+
+/// As AWS prints a value into a text: objects as `{name=value}`.
+fn print(value: &Value, text: &mut String) {
+    match value {
+        Value::String(value) => text.push_str(value),
+        Value::Object(fields) => {
+            text.push('{');
+            for (i, (name, value)) in fields.iter().enumerate() {
+                text.push_str(if i > 0 { ", " } else { "" });
+                text.push_str(name);
+                text.push('=');
+                print(value, text);
+            }
+            text.push('}');
+        }
+        other => text.push_str(&other.to_string()),
     }
 }
 

@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use jsonata_core::ast::AstNode;
-use jsonata_core::evaluator::{Context, Evaluator, EvaluatorOptions};
+use jsonata_core::evaluator::{Context, Evaluator, EvaluatorError, EvaluatorOptions};
 use jsonata_core::parser;
 use jsonata_core::value::JValue;
 use serde_json::{Map, Number, Value};
@@ -58,8 +58,8 @@ impl Expression {
         drawing.borrow_mut().end(env.dice);
         match found {
             Ok(JValue::Undefined) => Err(self.undefined()),
-            Ok(value) => to_json(&value).ok_or_else(|| self.failed("returned a value that is not JSON.")),
-            Err(error) => Err(self.failed(&format!("threw an error during evaluation. {}", error.message()))),
+            Ok(value) => to_json(&value).ok_or_else(|| self.failed("returned an unsupported result type.")),
+            Err(error) => Err(self.failed(&format!("threw an error during evaluation. {}", message(&error)))),
         }
     }
 
@@ -167,7 +167,15 @@ fn refuse_later_operators(ast: &AstNode) -> Result<(), String> {
     }
 }
 
-pub(crate) fn type_of(value: &Value) -> &'static str {
+/// Without the function's name, which JSONata does not give.
+fn message(error: &EvaluatorError) -> &str {
+    match error.code() {
+        Some("T1006") => "T1006: Attempted to invoke a non-function",
+        _ => error.message(),
+    }
+}
+
+fn type_of(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "boolean",

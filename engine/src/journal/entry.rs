@@ -28,7 +28,7 @@ pub(crate) enum Ending {
 /// A run of states: the execution, an iteration or a child.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Frame {
-    At(Checkpoint),
+    At(Box<Checkpoint>),
     /// An iteration of an inline Map, or a branch, that has finished.
     Done(Finished),
 }

@@ -87,7 +87,7 @@ impl Running {
     fn begin(world: Arc<World>, scope: &Scope, frame: Frame, input: Value) -> Result<Running, Halt> {
         let found = world.journal.get(Entry::Frame, &frame.key)?;
         let (mut at, is_new) = match found {
-            Some(journal::Frame::At(at)) if at.state < scope.states.len() => (at, false),
+            Some(journal::Frame::At(at)) if at.state < scope.states.len() => (*at, false),
             Some(_) => return Err(Stop::Fault(crate::Fault::Bug("a frame's entry is not a checkpoint of it".into())).into()),
             None => {
                 let now = micros(world.host.now());
@@ -221,7 +221,7 @@ impl Running {
         self.at.draws.clone_from(&self.draws.all);
         self.at.variables.clone_from(&self.variables.own);
         self.at.events = self.frame.identity.events.count();
-        let frame = journal::Frame::At(self.at.clone());
+        let frame = journal::Frame::At(Box::new(self.at.clone()));
         self.world.journal.commit(vec![Change::put(Entry::Frame, &self.frame.key, &frame)?]).await?;
         self.moved = false;
         self.by_chance = false;
@@ -424,7 +424,11 @@ impl Running {
             if failure.trace.evaluating && self.at.previous == self.at.entered_event {
                 self.at.previous = self.at.entered_previous;
             }
-            let details = events::failure(&failure, json!({"location": location, "state": state.name}));
+            let mut more = json!({"state": state.name});
+            if !location.is_empty() {
+                more["location"] = location.into();
+            }
+            let details = events::failure(&failure, more);
             self.event(|| "EvaluationFailed".into(), || Some(("evaluationFailedEventDetails", details)));
         }
         failure

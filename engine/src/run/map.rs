@@ -7,7 +7,8 @@ use serde_json::Value;
 use super::frame::{Running, Seen};
 use crate::error::{Failure, Halt};
 use crate::expr::Template;
-use crate::machine::{Map, MapItems, Number, State};
+use crate::machine::{Kind, Map, MapItems, Number, State};
+use crate::syntax::Language;
 
 impl Running {
     pub(super) async fn map(&mut self, state: &State, map: &Map) -> Result<Value, Halt> {
@@ -23,18 +24,18 @@ impl Running {
     /// The items that the state's input holds.
     pub(super) fn items(&mut self, state: &State, map: &Map, input: &Value) -> Result<Vec<Value>, Failure> {
         let items = match &map.items {
-            MapItems::Input => input.clone(),
+            MapItems::Input(_) => input.clone(),
             MapItems::Path(path) => self.evaluate(state, input, |env| path.get(env).map(Cow::into_owned))?,
             MapItems::Template(Template::Expression(expression)) => self.evaluate(state, input, |env| expression.run_as("array", env))?,
             MapItems::Template(template) => self.evaluate(state, input, |env| template.fill(env))?,
         };
         match (items, &map.items) {
             (Value::Array(items), _) => Ok(items),
-            (_, MapItems::Path(path)) => Err(Failure::runtime(format!("Reference path \"{}\" must point to array.", path.text()))),
-            (other, MapItems::Template(_)) => {
-                Err(Failure::query_result("Items", format!("Map state input must be an array but was: {other}")))
+            (_, MapItems::Path(path)) => Err(no_array(path.text())),
+            (_, MapItems::Input(Language::JsonPath)) => Err(no_array("$")),
+            (other, MapItems::Input(Language::Jsonata) | MapItems::Template(_)) => {
+                Err(Failure::query("", format!("Map state input must be an array but was: {other}")))
             }
-            (_, MapItems::Input) => Err(Failure::runtime("Reference path \"$\" must point to array.")),
         }
     }
 
@@ -69,7 +70,10 @@ impl Running {
             }
             Some(Number::Path(path)) => {
                 let field = format!("{name}Path");
-                let value = self.evaluate(state, input, |env| path.get_for(&field, env).map(Cow::into_owned))?;
+                let value = self.evaluate(state, input, |env| match &state.kind {
+                    Kind::Task(_) => path.get(env).map(Cow::into_owned),
+                    _ => path.get_for(&field, env).map(Cow::into_owned),
+                })?;
                 // A text that is a number will do.
                 match value.as_i64().or_else(|| value.as_str()?.parse().ok()) {
                     Some(number) => number,
@@ -101,6 +105,10 @@ impl Running {
             false => Err(Failure::runtime(format!("{NAME} must be between 0 and 100."))),
         }
     }
+}
+
+fn no_array(path: &str) -> Failure {
+    Failure::runtime(format!("Reference path \"{path}\" must point to array."))
 }
 
 fn no_number(name: &str, kind: &str, value: &Value, path: &str) -> Failure {

@@ -1,7 +1,7 @@
 //! Retry and Catch.
 
 use super::frame::{Running, Seen};
-use crate::error::{Failure, Halt};
+use crate::error::{Failure, Halt, RUNTIME};
 use crate::journal::micros;
 use crate::machine::{Kind, Next, Recovery, Retrier, State};
 
@@ -27,7 +27,7 @@ impl Running {
             match self.next_attempt(&failure, &state.recovery.retry) {
                 Some(wake) => self.retry(state, wake).await?,
                 None => {
-                    if matches!(state.kind, Kind::Map(_) | Kind::Parallel(_)) {
+                    if matches!(state.kind, Kind::Map(_) | Kind::Parallel(_)) && failure.error != RUNTIME {
                         self.event(|| format!("{}StateFailed", state.kind.name()), || None);
                     }
                     return Ok(self.catch(state, failure, &state.recovery)?);

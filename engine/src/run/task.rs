@@ -28,7 +28,7 @@ impl Running {
     }
 
     fn prepare(&mut self, state: &State, task: &Task, input: &Value) -> Result<TaskCall, Failure> {
-        if task.resource.waits_for_token() {
+        if task.resource.has_token() {
             // Drawn as chance is, so that it is the same after a crash.
             self.token = Some(self.draw_uuid());
         }
@@ -59,16 +59,17 @@ impl Running {
 
     async fn call(&mut self, state: &State, call: TaskCall) -> Result<Value, Halt> {
         let who = Who::of(&call.resource);
-        let inbox = call.token.as_ref().map(|token| self.world.tokens.open(token));
-        let handed_over = match (self.at.submitted, inbox.is_some()) {
-            (Some(_), true) => Ok(Value::Null),
+        let waits = call.resource.waits_for_token();
+        let mut inbox = call.token.as_ref().map(|token| self.world.tokens.open(token));
+        let handed_over = match self.at.submitted {
+            Some(_) if waits => Ok(Value::Null),
             _ => {
                 self.scheduled(&who, &call);
-                self.hand_over(&call).await?
+                self.hand_over(&call, inbox.as_mut().filter(|_| !waits)).await?
             }
         };
         let outcome = match (handed_over, inbox) {
-            (Ok(answer), Some(inbox)) => self.outcome(&who, &call, answer, inbox).await?,
+            (Ok(answer), Some(inbox)) if waits => self.outcome(&who, &call, answer, inbox).await?,
             (outcome, _) => {
                 if let Some(answer) = call.submission.get() {
                     self.event(|| "TaskSubmitted".into(), || who.details("Submitted", events::data("output", answer, who.names())));
@@ -93,12 +94,13 @@ impl Running {
         }
     }
 
-    /// The host's answer, unless it takes too long.
-    async fn hand_over(&mut self, call: &TaskCall) -> Result<Result<Value, Failure>, Halt> {
+    /// The host's answer, unless it takes too long, or the outcome of a job comes by its token.
+    async fn hand_over(&mut self, call: &TaskCall, inbox: Option<&mut Inbox>) -> Result<Result<Value, Failure>, Halt> {
         let deadline = call.timeout.map(|timeout| self.world.host.now() + timeout);
         let answer = tokio::select! {
             biased;
             answer = self.world.host.task(call.clone()) => answer,
+            outcome = sent(inbox) => return Ok(outcome),
             () = self.world.sleep_until(deadline) => return Ok(Err(Failure::timeout(false))),
         };
         match answer {
@@ -113,7 +115,8 @@ impl Running {
         if self.at.submitted.is_none() {
             match who {
                 Who::Activity(_) => {
-                    self.event(|| "ActivityStarted".into(), || Some(("activityStartedEventDetails", json!({"workerName": answer}))));
+                    let details = if answer.is_null() { json!({}) } else { json!({"workerName": answer}) };
+                    self.event(|| "ActivityStarted".into(), || Some(("activityStartedEventDetails", details)));
                 }
                 _ => {
                     self.event(|| "TaskSubmitted".into(), || who.details("Submitted", events::data("output", &answer, who.names())));
@@ -137,8 +140,7 @@ impl Running {
             };
             match signal {
                 Signal::Heartbeat => heard = self.world.host.now(),
-                Signal::Outcome(Ok(output)) => return Ok(Ok(output)),
-                Signal::Outcome(Err((error, cause))) => return Ok(Err(Failure::new(error, cause))),
+                Signal::Outcome(outcome) => return Ok(outcome.map_err(|(error, cause)| Failure::new(error, cause))),
             }
         }
     }
@@ -175,6 +177,16 @@ impl Running {
             Who::Service { .. } => {
                 self.event(|| who.event("Started"), || who.details("Started", who.names()));
             }
+        }
+    }
+}
+
+/// What is sent with a token; nothing ever, where there is none.
+async fn sent(inbox: Option<&mut Inbox>) -> Result<Value, Failure> {
+    let Some(inbox) = inbox else { return std::future::pending().await };
+    loop {
+        if let Signal::Outcome(outcome) = inbox.next().await {
+            return outcome.map_err(|(error, cause)| Failure::new(error, cause));
         }
     }
 }

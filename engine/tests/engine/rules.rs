@@ -264,7 +264,12 @@ fn catchers() {
         ("E", json!([{"ErrorEquals": ["E"], "ResultPath": "$.e", "Next": "B"}]), json!({"in": 1, "e": {"Error": "E", "Cause": "why"}})),
         ("E", json!([{"ErrorEquals": ["E"], "ResultPath": null, "Next": "B"}]), json!({"in": 1})),
         ("States.Timeout", json!([{"ErrorEquals": ["States.TaskFailed"], "Next": "B"}]), json!(["States.Timeout", "why"])),
-        ("States.DataLimitExceeded", json!([{"ErrorEquals": ["States.ALL"], "Next": "B"}]), json!(["States.DataLimitExceeded", "why"])),
+        (
+            "States.DataLimitExceeded",
+            json!([{"ErrorEquals": ["States.TaskFailed"], "Next": "B"}]),
+            json!(["States.DataLimitExceeded", "why"]),
+        ),
+        ("States.DataLimitExceeded", json!([{"ErrorEquals": ["States.ALL"], "ResultPath": null, "Next": "B"}]), json!({"in": 1})),
         (
             "States.DataLimitExceeded",
             json!([{"ErrorEquals": ["States.DataLimitExceeded"], "ResultPath": null, "Next": "B"}]),
@@ -285,7 +290,7 @@ fn catchers() {
 fn data_over_256_kib() {
     let host = Fake::new(|_| Ok(json!("x".repeat(262_143))));
     let state = |catch: Value| one(json!({"Type": "Task", "Resource": FUNCTION, "Catch": catch, "End": true}));
-    let outcome = run(&state(json!([{"ErrorEquals": ["States.ALL"], "Next": "B"}])), json!({}), &host).unwrap();
+    let outcome = run(&state(json!([{"ErrorEquals": ["States.TaskFailed"], "Next": "B"}])), json!({}), &host).unwrap();
     let cause = format!("The state/task '{FUNCTION}' returned a result with a size exceeding the maximum number of bytes service limit.");
     assert_eq!(outcome, Outcome::Failed { error: "States.DataLimitExceeded".into(), cause });
 }

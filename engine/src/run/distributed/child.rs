@@ -10,7 +10,7 @@ use super::super::World;
 use super::super::context::Identity;
 use super::super::frame::{self, Frame};
 use crate::error::{Failure, Halt, Stop};
-use crate::journal::{Change, Checkpoint, ChildRecord, Frame as FrameEntry, Key, Kind as Entry, Status, micros, moment};
+use crate::journal::{Change, ChildRecord, Frame as FrameEntry, Key, Kind as Entry, Status, micros, moment};
 use crate::machine::Scope;
 use crate::run::uuid_of;
 
@@ -48,7 +48,7 @@ impl Child {
         // What a child has begun with, it goes on with.
         let found = world.journal.get(Entry::Frame, key)?;
         let (started, input) = match found {
-            Some(FrameEntry::At(Checkpoint { started, origin, .. })) => (started, origin.unwrap_or(input)),
+            Some(FrameEntry::At(at)) => (at.started, at.origin.unwrap_or(input)),
             _ => (micros(world.host.now()), input),
         };
         let text = self.with_input.then(|| input.to_string());

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::names::Names;
+use super::names::{Names, same_text};
 
 pub(super) fn results(names: &Names, expected: &Value, found: &Value) -> Option<String> {
     for name in ["status", "output", "error", "cause"] {
@@ -13,11 +13,25 @@ pub(super) fn results(names: &Names, expected: &Value, found: &Value) -> Option<
             _ => parsed(&found[name]),
         };
         let found = names.normalised(&json!({"output": found}));
-        if expected != found && !(blank(&expected["output"]) && blank(&found["output"])) {
+        let equal = same(&expected, &found) || (blank(&expected["output"]) && blank(&found["output"]));
+        if !equal {
             return Some(format!("{name}\n  expected {}\n  found    {}", expected["output"], found["output"]));
         }
     }
     None
+}
+
+fn same(expected: &Value, found: &Value) -> bool {
+    match (expected, found) {
+        (Value::String(expected), Value::String(found)) => same_text(expected, found),
+        (Value::Array(expected), Value::Array(found)) => {
+            expected.len() == found.len() && expected.iter().zip(found).all(|(expected, found)| same(expected, found))
+        }
+        (Value::Object(expected), Value::Object(found)) => {
+            expected.len() == found.len() && expected.iter().all(|(name, value)| found.get(name).is_some_and(|found| same(value, found)))
+        }
+        _ => expected == found,
+    }
 }
 
 fn blank(value: &Value) -> bool {
@@ -25,7 +39,7 @@ fn blank(value: &Value) -> bool {
 }
 
 pub(super) fn histories(names: &Names, case: &Value, found: &[Value]) -> Option<String> {
-    let recorded = case["expected_history"].as_array().unwrap();
+    let recorded = &as_today(case);
     // Where branches ran side by side, their events have no order among them.
     let side_by_side = case["history_normalised"] == true || starts_together(recorded);
     let normal = |event: &Value| {
@@ -50,7 +64,7 @@ pub(super) fn histories(names: &Names, case: &Value, found: &[Value]) -> Option<
         found.retain(|event| !lost.contains(&event["type"].as_str().unwrap()));
         expected.retain(|event| !lost.contains(&event["type"].as_str().unwrap()));
     }
-    let differs = expected.iter().zip(&found).find(|(expected, found)| expected != found);
+    let differs = expected.iter().zip(&found).find(|(expected, found)| !same(expected, found));
     match differs {
         Some((expected, found)) => Some(format!("\n  expected {expected}\n  found    {found}")),
         None if expected.len() != found.len() => {
@@ -65,6 +79,18 @@ pub(super) fn histories(names: &Names, case: &Value, found: &[Value]) -> Option<
         }
         None => None,
     }
+}
+
+/// Until November 2024 the exit of a Distributed Map followed the end of its run, since then it follows its start.
+fn as_today(case: &Value) -> Vec<Value> {
+    let mut events = case["expected_history"].as_array().unwrap().clone();
+    for i in 2..events.len() {
+        let types = [&events[i - 2]["type"], &events[i]["type"]];
+        if types == ["MapRunSucceeded", "MapStateExited"] && events[i]["previousEventId"] == events[i - 2]["id"] {
+            events[i]["previousEventId"] = events[i - 3]["id"].clone();
+        }
+    }
+    events
 }
 
 fn starts_together(events: &[Value]) -> bool {

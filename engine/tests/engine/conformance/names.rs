@@ -1,11 +1,13 @@
 //! Names that the recordings replaced.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 /// Brings recorded and found values to the same names; see the README of the cases.
 pub(super) struct Names {
     /// Keys whose values were replaced, with what.
-    replaced: Vec<(Vec<String>, String)>,
+    replaced: Vec<(String, String)>,
 }
 
 /// Times by the key they stand under.
@@ -17,8 +19,7 @@ impl Names {
         let transformers = case["snapshot_jsonpath_transformers"].as_array().into_iter().flatten();
         let replaced = transformers.filter_map(|transformer| {
             let path = transformer["jsonpath"].as_str()?.strip_prefix("$..")?;
-            let keys = path.split('.').filter(|key| !key.is_empty()).map(str::to_owned).collect();
-            Some((keys, transformer["replacement"].as_str()?.to_owned()))
+            Some((path.rsplit('.').next()?.to_owned(), transformer["replacement"].as_str()?.to_owned()))
         });
         Names { replaced: replaced.collect() }
     }
@@ -29,13 +30,14 @@ impl Names {
 
     fn walk(&self, value: &Value, path: &mut Vec<String>) -> Value {
         let key = path.last().map(String::as_str).unwrap_or_default();
-        if let Some((_, replacement)) = self.replaced.iter().find(|(keys, _)| ends_with(path, keys)) {
-            return Value::String(replacement.trim_matches(['<', '>']).to_owned());
+        if let Some((_, replacement)) = self.replaced.iter().find(|(replaced, _)| replaced == key) {
+            return Value::String(replacement.clone());
         }
         if TIMES.contains(&key) {
             return "date".into();
         }
         match value {
+            Value::String(text) if key.to_lowercase().contains("timestamp") && !is_instant(text) => "timestamp".into(),
             Value::Object(fields) => {
                 let fields = fields.iter().map(|(name, value)| {
                     path.push(name.clone());
@@ -43,7 +45,8 @@ impl Names {
                     path.pop();
                     (name.clone(), value)
                 });
-                Value::Object(fields.collect())
+                // In one order, so that texts can be compared.
+                Value::Object(fields.collect::<BTreeMap<_, _>>().into_iter().collect())
             }
             Value::Array(items) => items.iter().map(|item| self.walk(item, path)).collect(),
             Value::String(text) => match json_text(key, text) {
@@ -54,15 +57,6 @@ impl Names {
             Value::Number(number) => number.as_f64().map_or(value.clone(), Value::from),
             other => other.clone(),
         }
-    }
-}
-
-fn ends_with(path: &[String], keys: &[String]) -> bool {
-    let mut at = path.iter().rev();
-    let mut keys = keys.iter().rev();
-    match (keys.next(), at.next()) {
-        (Some(key), Some(last)) if key == last => keys.all(|key| at.any(|part| part == key)),
-        _ => false,
     }
 }
 
@@ -79,15 +73,30 @@ fn name(text: &str) -> String {
     if is_uuid(text) || (text.starts_with("<uuid:") && text.ends_with('>')) || (text.starts_with("<task_token:") && text.ends_with('>')) {
         return "uuid".into();
     }
+    let text = text
+        .replace("arn:<partition>:states:<region>:111111111111:activity:", "")
+        .replace("arn:aws:states:us-east-1:111111111111:activity:", "");
     let text = text.replace("arn:aws:", "arn:<partition>:").replace("us-east-1", "<region>");
     if let Some((before, _)) = text.split_once(":mapRun:") {
         return format!("{before}:mapRun");
     }
-    text.trim_matches(['<', '>']).to_owned()
+    text
+}
+
+/// Whether the texts are the same, but for names that the recording replaced: `<resource:1>`.
+pub(super) fn same_text(expected: &str, found: &str) -> bool {
+    let Some((before, rest)) = expected.split_once('<') else { return expected == found };
+    let Some((placeholder, after)) = rest.split_once('>') else { return expected == found };
+    let Some(found) = found.strip_prefix(before) else { return false };
+    if let Some(found) = found.strip_prefix(&format!("<{placeholder}>")) {
+        return same_text(after, found);
+    }
+    // Any text may stand there.
+    (0..=found.len()).filter(|at| found.is_char_boundary(*at)).any(|at| same_text(after, &found[at..]))
 }
 
 fn is_instant(text: &str) -> bool {
-    time::OffsetDateTime::parse(text, &time::format_description::well_known::Rfc3339).is_ok()
+    text.as_bytes().get(10) == Some(&b'T') && time::OffsetDateTime::parse(text, &time::format_description::well_known::Rfc3339).is_ok()
 }
 
 fn is_uuid(text: &str) -> bool {

@@ -73,13 +73,17 @@ impl Replay {
     }
 }
 
-/// The answer that came before the outcome.
+/// What was said before the outcome: the service's answer, or the worker's name.
 fn submission(case: &Value, scheduled: &Value) -> Value {
     let events = case["expected_history"].as_array().map(Vec::as_slice).unwrap_or_default();
     let after = events.iter().filter(|event| event["id"].as_u64() > scheduled.as_u64());
-    let until_next = after.take_while(|event| event["type"] != "TaskScheduled");
-    let submitted = until_next.filter(|event| event["type"] == "TaskSubmitted").next();
-    submitted.map_or(Value::Null, |event| value(&event["taskSubmittedEventDetails"]["output"]))
+    let mut until_next = after.take_while(|event| event["type"] != "TaskScheduled");
+    let said = until_next.find_map(|event| match event["type"].as_str() {
+        Some("TaskSubmitted") => Some(value(&event["taskSubmittedEventDetails"]["output"])),
+        Some("ActivityStarted") => Some(event["activityStartedEventDetails"]["workerName"].clone()),
+        _ => None,
+    });
+    said.unwrap_or_default()
 }
 
 fn value(text: &Value) -> Value {
@@ -103,12 +107,12 @@ impl Host for Replay {
         tokio::task::yield_now().await;
         let Some(task) = self.recorded(&call) else { return self.behave(&call) };
         let outcome = &task["outcome"];
-        let kind = outcome["type"].as_str().unwrap_or_default();
-        if kind.ends_with("TimedOut") || kind.is_empty() {
-            if call.token.is_none() {
+        let Some(kind) = outcome["type"].as_str() else { return self.behave(&call) };
+        if kind.ends_with("TimedOut") {
+            if !call.resource.waits_for_token() {
                 std::future::pending::<()>().await;
             }
-        } else if let Some(token) = &call.token {
+        } else if let Some(token) = call.token.as_ref().filter(|_| call.resource.waits_for_token()) {
             let failed = kind.ends_with("Failed");
             match failed && task["submitted"].is_null() && !matches!(call.resource, Resource::Activity(_)) {
                 true => return Err(error(&text(&outcome["error"]), &text(&outcome["cause"]))),
@@ -117,8 +121,7 @@ impl Host for Replay {
             }
         }
         match &call.resource {
-            Resource::Activity(_) => return Ok("BASE_ID_ACTIVITY_CONSUMER".into()),
-            _ if call.token.is_some() => return Ok(task["submitted"].clone()),
+            resource if resource.waits_for_token() => return Ok(task["submitted"].clone()),
             _ => {}
         }
         if !task["submitted"].is_null() {
