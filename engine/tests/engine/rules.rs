@@ -7,41 +7,7 @@ use serde_json::{Value, json};
 use time::Duration;
 
 use crate::fake::{Fake, run};
-
-const FUNCTION: &str = "arn:aws:lambda:eu-west-1:000000000000:function:f";
-
-/// A machine of one state.
-fn one(state: Value) -> String {
-    json!({"StartAt": "A", "States": {"A": state, "B": {"Type": "Pass", "End": true}}}).to_string().replacen(
-        ",\"B\":{\"Type\":\"Pass\",\"End\":true}",
-        if leads_to_b(&state) { ",\"B\":{\"Type\":\"Pass\",\"End\":true}" } else { "" },
-        1,
-    )
-}
-
-fn leads_to_b(state: &Value) -> bool {
-    state.to_string().contains(r#""Next":"B""#) || state["Default"] == "B"
-}
-
-fn output(state: Value, input: Value) -> Value {
-    match run(&one(state.clone()), input, &Fake::echo()).unwrap() {
-        Outcome::Succeeded(output) => output,
-        Outcome::Failed { error, cause } => json!([error, cause]),
-        Outcome::TimedOut => json!("timed out"),
-    }
-}
-
-fn check(cases: impl IntoIterator<Item = (Value, Value, Value)>) {
-    for (state, input, expected) in cases {
-        assert_eq!(output(state.clone(), input), expected, "{state}");
-    }
-}
-
-fn pass(fields: Value) -> Value {
-    let mut state = json!({"Type": "Pass", "End": true});
-    state.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
-    state
-}
+use crate::machines::{FUNCTION, check, one, output, pass};
 
 #[test]
 fn pass_states() {

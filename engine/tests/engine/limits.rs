@@ -1,0 +1,50 @@
+//! AWS's limits.
+
+use engine::{ExecutionType, Journal, Outcome};
+use serde_json::json;
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+use crate::fake::{Fake, block_on, start};
+
+fn run_as(execution_type: ExecutionType, definition: &serde_json::Value) -> Outcome {
+    let machine = Arc::new(engine::compile(&definition.to_string()).unwrap());
+    let mut start = start(json!({"n": 0}));
+    start.execution_type = execution_type;
+    block_on(engine::run(machine, start, Fake::echo(), Journal::in_memory().unwrap(), CancellationToken::new())).unwrap()
+}
+
+/// So many rounds of two states, four events each.
+fn rounds(count: u32) -> serde_json::Value {
+    json!({"StartAt": "P", "States": {
+        "P": {"Type": "Pass", "Parameters": {"n.$": "States.MathAdd($.n, 1)"}, "Next": "C"},
+        "C": {"Type": "Choice", "Choices": [{"Variable": "$.n", "NumericLessThan": count, "Next": "P"}], "Default": "S"},
+        "S": {"Type": "Succeed"}
+    }})
+}
+
+#[test]
+fn a_standard_execution_has_at_most_25_000_events() {
+    assert_eq!(run_as(ExecutionType::Standard, &rounds(6_200)), Outcome::Succeeded(json!({"n": 6_200})));
+    let cause = String::from("The execution reached the maximum number of history events (25000).");
+    let failed = Outcome::Failed { error: "States.Runtime".into(), cause };
+    assert_eq!(run_as(ExecutionType::Standard, &rounds(6_300)), failed);
+    assert_eq!(run_as(ExecutionType::Express, &rounds(6_300)), Outcome::Succeeded(json!({"n": 6_300})));
+}
+
+#[test]
+fn an_execution_has_a_time_limit() {
+    let wait = |seconds: u32, limit: Option<u32>| {
+        let mut definition = json!({"StartAt": "W", "States": {"W": {"Type": "Wait", "Seconds": seconds, "End": true}}});
+        if let Some(limit) = limit {
+            definition["TimeoutSeconds"] = limit.into();
+        }
+        definition
+    };
+    let done = Outcome::Succeeded(json!({"n": 0}));
+    assert_eq!(run_as(ExecutionType::Standard, &wait(400, None)), done);
+    assert_eq!(run_as(ExecutionType::Standard, &wait(4, Some(5))), done);
+    assert_eq!(run_as(ExecutionType::Standard, &wait(6, Some(5))), Outcome::TimedOut);
+    assert_eq!(run_as(ExecutionType::Express, &wait(299, None)), done);
+    assert_eq!(run_as(ExecutionType::Express, &wait(301, Some(400))), Outcome::TimedOut);
+}

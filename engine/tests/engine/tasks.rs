@@ -1,0 +1,180 @@
+//! Tasks of every resource, with tokens and time limits.
+
+use std::sync::{Arc, OnceLock};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use engine::{Host, Journal, ObjectError, Outcome, Pattern, Resource, TaskCall, TaskError, TaskTokens};
+use futures_util::stream::BoxStream;
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::fake::{Fake, block_on, run, start};
+use crate::machines::{FUNCTION, ended, one};
+
+const TOKEN: &str = "arn:aws:states:::sqs:sendMessage.waitForTaskToken";
+
+fn task(resource: &str, more: Value) -> String {
+    let mut state = json!({"Type": "Task", "Resource": resource, "End": true});
+    state.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    one(state)
+}
+
+#[test]
+fn any_resource_reaches_the_host_with_its_parameters() {
+    let host = Fake::new(|_| Ok(json!({"Item": {}})));
+    let fields = json!({
+        "Parameters": {"TableName": "t", "Key.$": "$.key"}, "Credentials": {"RoleArn.$": "$.role"},
+        "TimeoutSeconds": 9, "HeartbeatSecondsPath": "$.beat"
+    });
+    let definition = task("arn:aws:states:::aws-sdk:dynamodb:getItem", fields);
+    let outcome = run(&definition, json!({"key": 1, "role": "r", "beat": 3}), &host).unwrap();
+    assert_eq!(outcome, Outcome::Succeeded(json!({"Item": {}})));
+    let calls = host.calls.lock().unwrap();
+    let call = &calls[0];
+    assert!(call.resource.is("aws-sdk:dynamodb", "getItem"));
+    assert_eq!(call.parameters, json!({"TableName": "t", "Key": 1}));
+    assert_eq!(call.credentials, Some(json!({"RoleArn": "r"})));
+    assert_eq!((call.timeout.unwrap().as_secs(), call.heartbeat.unwrap().as_secs(), &call.token), (9, 3, &None));
+    assert_eq!(engine::compile(&definition).unwrap().resources(), [call.resource.clone()]);
+}
+
+/// A host that does with a task's token what a script says. Its clock is the runtime's, which is
+/// paused, so that others can act at a time of theirs.
+struct ByToken<F> {
+    fake: Arc<Fake>,
+    tokens: TaskTokens,
+    script: F,
+    began: OnceLock<Instant>,
+}
+
+#[async_trait]
+impl<F: Fn(TaskTokens, TaskCall) -> Option<Value> + Send + Sync + 'static> Host for ByToken<F> {
+    async fn task(&self, call: TaskCall) -> Result<Value, TaskError> {
+        match (self.script)(self.tokens.clone(), call) {
+            Some(answer) => Ok(answer),
+            None => std::future::pending().await,
+        }
+    }
+
+    async fn read_object(&self, bucket: &str, key: &str) -> Result<BoxStream<'static, std::io::Result<Bytes>>, ObjectError> {
+        self.fake.read_object(bucket, key).await
+    }
+
+    async fn write_object(&self, bucket: &str, key: &str, body: Bytes) -> Result<(), ObjectError> {
+        self.fake.write_object(bucket, key, body).await
+    }
+
+    fn now(&self) -> OffsetDateTime {
+        self.fake.now() + self.began.get_or_init(Instant::now).elapsed()
+    }
+
+    async fn sleep_until(&self, moment: OffsetDateTime) {
+        tokio::time::sleep((moment - self.now()).try_into().unwrap_or_default()).await;
+    }
+
+    fn random(&self) -> f64 {
+        self.fake.random()
+    }
+
+    fn uuid(&self) -> String {
+        self.fake.uuid()
+    }
+}
+
+/// The outcome and the seconds it took.
+fn by_token(definition: &str, script: impl Fn(TaskTokens, TaskCall) -> Option<Value> + Send + Sync + 'static) -> (Value, u64) {
+    let tokens = TaskTokens::default();
+    let mut start = start(json!({}));
+    start.tokens = tokens.clone();
+    let host = Arc::new(ByToken { fake: Fake::echo(), tokens, script, began: OnceLock::new() });
+    let machine = Arc::new(engine::compile(definition).unwrap_or_else(|problems| panic!("{problems}")));
+    block_on(async {
+        let begun = Instant::now();
+        let outcome = engine::run(machine, start, host, Journal::in_memory().unwrap(), CancellationToken::new()).await;
+        (ended(outcome.unwrap()), begun.elapsed().as_secs())
+    })
+}
+
+/// After so many seconds of the host's time.
+fn later(seconds: u64, body: impl FnOnce() + Send + 'static) {
+    tokio::spawn(async move {
+        tokio::time::sleep(std::time::Duration::from_secs(seconds)).await;
+        body();
+    });
+}
+
+#[test]
+fn an_outcome_by_token() {
+    let parameters = json!({"Parameters": {"Token.$": "$$.Task.Token"}, "Catch": [{"ErrorEquals": ["E"], "Next": "B"}]});
+    let definition = task(TOKEN, parameters);
+    let succeeded = by_token(&definition, |tokens, call| {
+        assert_eq!(call.parameters["Token"].as_str(), call.token.as_deref());
+        let token = call.token.unwrap();
+        assert!(tokens.succeed("another", json!(0)).is_err());
+        later(5, move || {
+            tokens.succeed(&token, json!({"done": true})).unwrap();
+            assert!(tokens.succeed(&token, json!(2)).is_err());
+        });
+        Some(json!({"MessageId": "m"}))
+    });
+    assert_eq!(succeeded.0, json!({"done": true}));
+    let failed = by_token(&definition, |tokens, call| {
+        tokens.fail(&call.token.unwrap(), "E", "why").unwrap();
+        Some(json!({}))
+    });
+    assert_eq!(failed.0, json!({"Error": "E", "Cause": "why"}));
+}
+
+#[test]
+fn an_activity_waits_for_its_worker() {
+    let definition = task("arn:aws:states:x:1:activity:a", json!({"TimeoutSeconds": 60}));
+    let (outcome, _) = by_token(&definition, |tokens, call| {
+        assert_eq!(call.resource, Resource::Activity("arn:aws:states:x:1:activity:a".into()));
+        tokens.succeed(&call.token.unwrap(), json!(1)).unwrap();
+        Some(json!("worker"))
+    });
+    assert_eq!(outcome, json!(1));
+}
+
+#[test]
+fn a_job_may_end_by_its_token() {
+    let definition = task("arn:aws:states:::states:startExecution.sync", json!({}));
+    let (outcome, _) = by_token(&definition, |tokens, call| {
+        assert!(matches!(call.resource, Resource::Service { pattern: Pattern::Sync, .. }));
+        tokens.succeed(&call.token.unwrap(), json!("early")).unwrap();
+        None
+    });
+    assert_eq!(outcome, json!("early"));
+}
+
+#[test]
+fn a_task_that_takes_too_long_is_given_up() {
+    for resource in [FUNCTION, "arn:aws:states:::lambda:invoke", "arn:aws:states:::glue:startJobRun.sync"] {
+        let definition = task(resource, json!({"TimeoutSeconds": 7}));
+        assert_eq!(by_token(&definition, |_, _| None), (json!(["States.Timeout", ""]), 7), "{resource}");
+    }
+    let definition = task(TOKEN, json!({"TimeoutSeconds": 7}));
+    assert_eq!(by_token(&definition, |_, _| Some(json!({}))), (json!(["States.Timeout", ""]), 7));
+}
+
+#[test]
+fn a_heartbeat_puts_the_deadline_off() {
+    let caught = |name: &str| {
+        let catch = json!([{"ErrorEquals": [name], "ResultPath": null, "Next": "B"}]);
+        task(TOKEN, json!({"HeartbeatSeconds": 10, "TimeoutSeconds": 100, "Catch": catch}))
+    };
+    let beats = |tokens: TaskTokens, call: TaskCall| {
+        let token = call.token.unwrap();
+        for seconds in [8, 16] {
+            let (tokens, token) = (tokens.clone(), token.clone());
+            later(seconds, move || tokens.heartbeat(&token).unwrap());
+        }
+        Some(json!({}))
+    };
+    assert_eq!(by_token(&caught("States.HeartbeatTimeout"), beats), (json!({}), 26));
+    assert_eq!(by_token(&caught("States.Timeout"), beats), (json!({}), 26));
+    assert_eq!(by_token(&caught("States.TaskFailed"), beats).0, json!(["States.Timeout", ""]));
+}
