@@ -28,7 +28,7 @@ pub(crate) struct Expression {
 
 /// What an evaluation may take. AWS stops one after a second, and limits its memory and stack.
 const LIMITS: EvaluatorOptions =
-    EvaluatorOptions { timeout_ms: Some(1_000), cancel: None, max_stack_depth: Some(5_000), max_sequence_length: Some(10_000_000) };
+    EvaluatorOptions { timeout_ms: Some(1_000), cancel: None, max_stack_depth: Some(5_000), max_sequence_length: Some(1_000_000) };
 
 impl Expression {
     /// `text` is the string with its `{%` and `%}`.
@@ -105,9 +105,10 @@ impl Expression {
 
     /// `$states`, with what the expression may ask of it.
     fn states(&self, env: &Env<'_, '_>) -> JValue {
-        let named = |part: &str| self.source.contains(part);
-        let whole = self.source.matches("$states").count() != self.source.matches("$states.").count();
-        let parts = ["input", "result", "errorOutput", "context"].into_iter().filter(|part| whole || named(part));
+        const PARTS: [&str; 4] = ["input", "result", "errorOutput", "context"];
+        let named = |rest: &str| PARTS.iter().any(|part| rest.strip_prefix('.').is_some_and(|rest| rest.starts_with(part)));
+        let all = !self.source.split("$states").skip(1).all(named);
+        let parts = PARTS.into_iter().filter(|part| all || self.source.contains(part));
         let parts = parts.filter_map(|part| Some((part.to_owned(), from_json(env.sight.part(part)?))));
         JValue::object(parts.collect())
     }

@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::frame::{Running, Seen};
+use super::evaluate::Seen;
+use super::frame::Running;
 use crate::error::Failure;
 use crate::expr::comparison::IS_PRESENT;
 use crate::expr::{Env, Path};
@@ -11,7 +12,7 @@ use crate::machine::{Condition, Next, Operand, Rule, State};
 impl Running {
     /// Leaves by the first rule that holds.
     pub(super) fn choose(&mut self, state: &State, rules: &[Rule], default: Option<usize>) -> Result<(Value, Next), Failure> {
-        let input = self.input(state)?;
+        let input = self.take_input(state)?;
         let chosen = self.evaluate(state, &input, |env| {
             for rule in rules {
                 if holds(&rule.condition, env)? {

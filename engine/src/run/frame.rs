@@ -1,6 +1,5 @@
 //! A frame: a run of states one after the other, with its checkpoint.
 
-use std::cell::LazyCell;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
@@ -10,11 +9,10 @@ use serde_json::{Map, Value, json};
 use super::World;
 use super::context::Identity;
 use super::events::{self, Details};
-use super::limits;
 use crate::error::{Failure, Halt, QUERY, RUNTIME, Stop};
-use crate::expr::{Dice, Draws, Env, Sight, Variables};
+use crate::expr::{Draws, Variables};
 use crate::journal::{self, Change, Checkpoint, Finished, Key, Kind as Entry, micros, moment};
-use crate::machine::{Kind, Leaving, Next, ResultPath, Scope, Selection, State, Words};
+use crate::machine::{Kind, Next, Scope, State};
 
 /// Which run of states this is.
 pub(super) struct Frame {
@@ -58,26 +56,11 @@ pub(super) struct Running {
     /// The token of the task that is being prepared or waited for.
     pub(super) token: Option<String>,
     /// The checkpoint in the journal is an older one.
-    moved: bool,
+    pub(super) moved: bool,
     /// What was evaluated since that checkpoint would come out otherwise another time.
-    by_chance: bool,
+    pub(super) by_chance: bool,
     /// A task is under way: dropped now, it is aborted.
-    in_task: bool,
-}
-
-/// What expressions see beside context and variables.
-#[derive(Clone, Copy)]
-pub(super) struct Seen<'a> {
-    pub(super) input: &'a Value,
-    pub(super) result: Option<&'a Value>,
-    pub(super) error: Option<&'a Value>,
-    pub(super) item: Option<&'a Value>,
-}
-
-impl<'a> Seen<'a> {
-    pub(super) fn input(input: &'a Value) -> Seen<'a> {
-        Seen { input, result: None, error: None, item: None }
-    }
+    pub(super) in_task: bool,
 }
 
 /// Transitions after which other frames get their turn.
@@ -148,11 +131,11 @@ impl Running {
             Kind::Choice { rules, default } => Ok(self.choose(state, rules, *default)?),
             Kind::Wait(until) => {
                 self.wait(state, until).await?;
-                let input = self.input(state)?;
+                let input = self.take_input(state)?;
                 Ok((self.leave(state, input, None)?, state.next))
             }
             Kind::Pass(result) => {
-                let input = self.input(state)?;
+                let input = self.take_input(state)?;
                 let result = match (result, &state.io.arguments) {
                     (Some(result), _) => Some(result.clone()),
                     (None, Some(template)) => Some(self.evaluate(state, &input, |env| template.fill(env))?),
@@ -161,7 +144,7 @@ impl Running {
                 Ok((self.leave(state, input, result)?, state.next))
             }
             Kind::Succeed => {
-                let input = self.input(state)?;
+                let input = self.take_input(state)?;
                 Ok((self.leave(state, input, None)?, Next::End))
             }
             Kind::Fail { error, cause } => {
@@ -244,153 +227,6 @@ impl Running {
             biased;
             () = self.world.cancel.cancelled() => Err(Stop::Interrupted.into()),
             () = self.world.host.sleep_until(moment(until)) => Ok(()),
-        }
-    }
-
-    /// The state's input after InputPath.
-    pub(super) fn input(&mut self, state: &State) -> Result<Value, Failure> {
-        match &state.io.input_path {
-            Selection::Whole => Ok(self.at.input.clone()),
-            Selection::Nothing => Ok(Value::Object(Map::new())),
-            Selection::Path(path) => {
-                self.with_raw_input(|running, raw| running.evaluate(state, raw, |env| path.get(env).map(std::borrow::Cow::into_owned)))
-            }
-        }
-    }
-
-    /// Lends the state's raw input.
-    pub(super) fn with_raw_input<T>(&mut self, body: impl FnOnce(&mut Self, &Value) -> T) -> T {
-        let raw = std::mem::take(&mut self.at.input);
-        let result = body(self, &raw);
-        self.at.input = raw;
-        result
-    }
-
-    /// The output of a state that has come to its end with a result, or has none of its own.
-    pub(super) fn leave(&mut self, state: &State, input: Value, result: Option<Value>) -> Result<Value, Failure> {
-        let selected = match (&state.io.result_selector, result) {
-            (Some(template), Some(result)) => {
-                let seen = Seen { result: Some(&result), ..Seen::input(&input) };
-                Some(self.evaluate_seen(state, seen, |env| template.fill(env))?)
-            }
-            (_, result) => result,
-        };
-        let seen = Seen { result: selected.as_ref(), ..Seen::input(&input) };
-        let assigned = self.assigned(state, seen, &state.io.leaving)?;
-        let output = match &state.io.leaving.output {
-            Some(template) => self.evaluate_seen(state, seen, |env| template.fill(env))?,
-            None => {
-                let placed = match selected {
-                    Some(result) => self.place_result(&state.io.result_path, result)?,
-                    // A Pass without a result puts its input there.
-                    None if matches!(state.kind, Kind::Pass(_)) => self.place_result(&state.io.result_path, input)?,
-                    None => input,
-                };
-                self.select_output(state, placed)?
-            }
-        };
-        self.exited(state, output, assigned)
-    }
-
-    /// After OutputPath.
-    pub(super) fn select_output(&mut self, state: &State, output: Value) -> Result<Value, Failure> {
-        match &state.io.output_path {
-            Selection::Whole => Ok(output),
-            Selection::Nothing => Ok(Value::Object(Map::new())),
-            Selection::Path(path) => self.evaluate(state, &output, |env| path.get(env).map(std::borrow::Cow::into_owned)),
-        }
-    }
-
-    /// The last of a state, by whichever way it is left.
-    pub(super) fn exited(&mut self, state: &State, output: Value, assigned: Map<String, Value>) -> Result<Value, Failure> {
-        limits::check(&state.name, &output)?;
-        self.in_task = false;
-        self.event(
-            || format!("{}StateExited", state.kind.name()),
-            || {
-                let mut more = json!({"name": state.name});
-                if !assigned.is_empty() {
-                    let texts: Map<String, Value> = assigned.iter().map(|(name, value)| (name.clone(), value.to_string().into())).collect();
-                    more["assignedVariables"] = texts.into();
-                    more["assignedVariablesDetails"] = json!({"truncated": false});
-                }
-                Some(("stateExitedEventDetails", events::data("output", &output, more)))
-            },
-        );
-        self.variables.own.extend(assigned);
-        Ok(output)
-    }
-
-    /// What `Assign` gives, all from the variables as they were.
-    pub(super) fn assigned(&mut self, state: &State, seen: Seen<'_>, leaving: &Leaving) -> Result<Map<String, Value>, Failure> {
-        if leaving.assign.is_empty() {
-            return Ok(Map::new());
-        }
-        let assigned = self.evaluate_seen(state, seen, |env| {
-            let values = leaving.assign.iter().map(|(name, template)| Ok((name.clone(), template.fill(env)?)));
-            values.collect::<Result<Map<String, Value>, Failure>>()
-        })?;
-        limits::check_variables(&state.name, &assigned, &self.variables)?;
-        Ok(assigned)
-    }
-
-    /// The result in its place in the state's raw input.
-    pub(super) fn place_result(&self, path: &ResultPath, result: Value) -> Result<Value, Failure> {
-        match path {
-            None => Ok(self.at.input.clone()),
-            Some(path) if path.is_whole() => Ok(result),
-            Some(path) => path.put(self.at.input.clone(), result),
-        }
-    }
-
-    pub(super) fn evaluate<T>(
-        &mut self,
-        state: &State,
-        input: &Value,
-        expression: impl FnOnce(&mut Env<'_, '_>) -> Result<T, Failure>,
-    ) -> Result<T, Failure> {
-        self.evaluate_seen(state, Seen::input(input), expression)
-    }
-
-    pub(super) fn evaluate_seen<T>(
-        &mut self,
-        state: &State,
-        seen: Seen<'_>,
-        expression: impl FnOnce(&mut Env<'_, '_>) -> Result<T, Failure>,
-    ) -> Result<T, Failure> {
-        let (identity, at) = (&self.frame.identity, &self.at);
-        let item = seen.item.or(self.frame.item.as_ref());
-        let asked = std::cell::Cell::new(false);
-        let context = LazyCell::new(|| {
-            asked.set(true);
-            identity.context(&state.name, moment(at.entered), at.tries.iter().sum(), item, self.token.as_deref())
-        });
-        let drawn = self.draws.all.len();
-        let mut dice = Dice { host: &self.world.host, draws: &mut self.draws };
-        let sight = Sight { input: seen.input, result: seen.result, error: seen.error, context: &context, variables: &self.variables };
-        let result = expression(&mut Env { sight, dice: &mut dice });
-        // The context object holds the time at which the state was entered.
-        self.by_chance |= self.draws.all.len() > drawn || (asked.get() && self.moved);
-        result
-    }
-
-    pub(super) fn draw_uuid(&mut self) -> String {
-        self.by_chance = true;
-        let drawn = Dice { host: &self.world.host, draws: &mut self.draws }.uuid();
-        drawn.as_str().unwrap_or_default().to_owned()
-    }
-
-    /// A text of a Fail state; `field` is `Error` or `Cause`.
-    fn words(&mut self, state: &State, words: Option<&Words>, field: &str) -> Result<String, Failure> {
-        match words {
-            None => Ok(String::new()),
-            Some(Words::Literal(text)) => Ok(text.clone()),
-            Some(Words::Template(template)) => {
-                match self.with_raw_input(|running, raw| running.evaluate(state, raw, |env| template.fill(env)))? {
-                    Value::String(text) => Ok(text),
-                    other => Err(Failure::runtime(format!("The field '{field}Path' refers to {other}, which is not a string."))),
-                }
-            }
         }
     }
 

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use super::frame::{Running, Seen};
+use super::evaluate::Seen;
+use super::frame::Running;
 use crate::error::{Failure, Halt};
 use crate::expr::Template;
 use crate::machine::{Kind, Map, MapItems, Number, State};

@@ -1,6 +1,7 @@
 //! Retry and Catch.
 
-use super::frame::{Running, Seen};
+use super::evaluate::Seen;
+use super::frame::Running;
 use crate::error::{Failure, Halt, RUNTIME};
 use crate::journal::micros;
 use crate::machine::{Kind, Next, Recovery, Retrier, State};

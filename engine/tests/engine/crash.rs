@@ -105,6 +105,59 @@ fn chance_falls_the_same_way_again() {
 }
 
 #[test]
+fn branches_cut_off_at_every_event_go_on_each_where_it_was() {
+    let task = |n: u64, next: serde_json::Value| {
+        let arguments = json!({"n": n, "id": "{% $uuid() %}", "run": "{% $run %}"});
+        let mut state = json!({"Type": "Task", "Resource": "arn:aws:lambda:x:1:function:f", "Arguments": arguments});
+        state.as_object_mut().unwrap().extend(next.as_object().unwrap().clone());
+        state
+    };
+    let branch = |n: u64| {
+        json!({"StartAt": "T", "States": {
+            "T": task(n, json!({"Assign": {"first": "{% $states.result.id %}"}, "Next": "W"})),
+            "W": {"Type": "Wait", "Seconds": n, "Next": "U"},
+            "U": task(n + 10, json!({"Output": ["{% $first %}", "{% $states.result.id %}"], "End": true}))
+        }})
+    };
+    let definition = json!({"QueryLanguage": "JSONata", "StartAt": "A", "States": {
+        "A": {"Type": "Pass", "Assign": {"run": "{% $uuid() %}"}, "Next": "P"},
+        "P": {"Type": "Parallel", "Branches": [branch(1), branch(2), branch(3)], "Output": {"run": "{% $run %}", "ids": "{% $states.result %}"}, "End": true}
+    }});
+    let folder = tempfile::tempdir().unwrap();
+    let mut crashes = 0;
+    for every in [1, 2, 3, 5] {
+        let path = folder.path().join(format!("{every}.journal"));
+        let calls = Arc::new(Mutex::new(Vec::new()));
+        let seen = calls.clone();
+        let host = Fake::new(move |call| {
+            seen.lock().unwrap().push(call.payload().clone());
+            Ok(call.payload().clone())
+        });
+        let mut after = every;
+        let outcome = loop {
+            after += 1;
+            host.hangs_at.store(host.events() + after, Ordering::SeqCst);
+            match run_until_hung(&path, &definition.to_string(), json!({}), &host) {
+                Some(Outcome::Succeeded(output)) => break output,
+                Some(other) => panic!("{other:?}"),
+                None => crashes += 1,
+            }
+            assert!(after < 1_000, "no end");
+        };
+        // What a call was made with once, it is made with again; and what it gave is what comes out.
+        let calls = calls.lock().unwrap();
+        let ids = |n: u64| calls.iter().filter(|call| call["n"] == n).map(|call| call["id"].clone()).collect::<Vec<_>>();
+        for n in 1..=3_u64 {
+            let (first, second) = (ids(n), ids(n + 10));
+            assert!(first.iter().all(|id| *id == first[0]) && second.iter().all(|id| *id == second[0]), "{first:?} {second:?}");
+            assert_eq!(outcome["ids"][n as usize - 1], json!([first[0], second[0]]));
+        }
+        assert!(calls.iter().all(|call| call["run"] == outcome["run"]));
+    }
+    assert!(crashes > 8, "{crashes}");
+}
+
+#[test]
 fn a_loop_does_not_grow_the_journal() {
     let definition = r#"{"StartAt": "T", "States": {
         "T": {"Type": "Task", "Resource": "arn:aws:lambda:x:1:function:f", "Next": "C"},

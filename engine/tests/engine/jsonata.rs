@@ -27,6 +27,7 @@ fn what_an_expression_sees() {
         ("$states.context.State.Name", json!("A")),
         ("$states.context.Execution.Input.a.b[1]", json!(2)),
         ("$keys($states)", json!(["input", "context"])),
+        ("$count($states.*)", json!(2)),
     ] {
         assert_eq!(output(expression, input.clone()), expected, "{expression}");
     }
@@ -48,7 +49,7 @@ fn errors_of_an_evaluation() {
     ] {
         assert_eq!(output(expression, json!({})), failed(expression, what), "{expression}");
     }
-    let endless = output("($f := function($n){$f($n + 1)}; $f(0))", json!({}));
+    let endless = output("($f := function($n){1 + $f($n + 1)}; $f(0))", json!({}));
     assert_eq!(endless[0], "States.QueryEvaluationError");
 }
 

@@ -1,6 +1,6 @@
 //! Tasks of every resource, with tokens and time limits.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -38,7 +38,7 @@ fn any_resource_reaches_the_host_with_its_parameters() {
     assert_eq!(call.parameters, json!({"TableName": "t", "Key": 1}));
     assert_eq!(call.credentials, Some(json!({"RoleArn": "r"})));
     assert_eq!((call.timeout.unwrap().as_secs(), call.heartbeat.unwrap().as_secs(), &call.token), (9, 3, &None));
-    assert_eq!(engine::compile(&definition).unwrap().resources(), [call.resource.clone()]);
+    assert_eq!(engine::compile(&definition).unwrap().resources(), std::slice::from_ref(&call.resource));
 }
 
 /// A host that does with a task's token what a script says. Its clock is the runtime's, which is
@@ -126,6 +126,35 @@ fn an_outcome_by_token() {
         Some(json!({}))
     });
     assert_eq!(failed.0, json!({"Error": "E", "Cause": "why"}));
+}
+
+#[test]
+fn a_task_that_waits_for_its_token_is_handed_over_once() {
+    let definition = task(TOKEN, json!({"Parameters": {"Token.$": "$$.Task.Token"}, "TimeoutSeconds": 100}));
+    let machine = Arc::new(engine::compile(&definition).unwrap());
+    let (tokens, journal) = (TaskTokens::default(), Journal::in_memory().unwrap());
+    let calls = Arc::new(Mutex::new(Vec::new()));
+    let seen = calls.clone();
+    let script = move |_: TaskTokens, call: TaskCall| {
+        seen.lock().unwrap().push(call.token.unwrap());
+        Some(json!({}))
+    };
+    let host = Arc::new(ByToken { fake: Fake::echo(), tokens: tokens.clone(), script, began: OnceLock::new() });
+    let run = || {
+        let mut start = start(json!({}));
+        start.tokens = tokens.clone();
+        engine::run(machine.clone(), start, host.clone(), journal.clone(), CancellationToken::new())
+    };
+    block_on(async {
+        // Dropped after 60 seconds, as a crash would.
+        assert!(tokio::time::timeout(std::time::Duration::from_secs(60), run()).await.is_err());
+        let token = calls.lock().unwrap()[0].clone();
+        assert_eq!(tokens.succeed(&token, json!(1)), Err(engine::UnknownToken));
+        let again = tokens.clone();
+        later(30, move || again.succeed(&token, json!("done")).unwrap());
+        assert_eq!(run().await.unwrap(), Outcome::Succeeded(json!("done")));
+    });
+    assert_eq!(calls.lock().unwrap().len(), 1);
 }
 
 #[test]
