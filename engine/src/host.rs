@@ -1,13 +1,18 @@
 //! What an execution asks of the outside: tasks, objects, time and chance.
 
 use std::io;
+use std::ops::Range;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures_util::TryStreamExt;
 use futures_util::stream::BoxStream;
 use serde_json::Value;
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
+
+use crate::MapRunStatus;
 
 /// The world outside an execution.
 #[async_trait]
@@ -20,8 +25,29 @@ pub trait Host: Send + Sync + 'static {
     /// The contents of an object, for an ItemReader.
     async fn read_object(&self, bucket: &str, key: &str) -> Result<BoxStream<'static, io::Result<Bytes>>, ObjectError>;
 
+    /// One version of an object; a host without versions need not have it.
+    async fn read_version(&self, bucket: &str, key: &str, version: &str) -> Result<BoxStream<'static, io::Result<Bytes>>, ObjectError> {
+        Err(ObjectError(format!("this host keeps no versions: {version} of {key} in {bucket}")))
+    }
+
+    /// A part of an object, and the length of the whole. Without an implementation of the host's
+    /// own, the object is read from its beginning.
+    async fn read_part(&self, bucket: &str, key: &str, part: Part) -> Result<(Bytes, u64), ObjectError> {
+        part.of(self.read_object(bucket, key).await?).await.map_err(|error| ObjectError(error.to_string()))
+    }
+
+    /// Objects whose keys begin with `prefix` and come after `after`, in the order of their keys;
+    /// as many as a page has. No object is left when the page is empty.
+    async fn list_objects(&self, bucket: &str, prefix: &str, after: Option<&str>) -> Result<Vec<ObjectInfo>, ObjectError> {
+        let from = after.unwrap_or(prefix);
+        Err(ObjectError(format!("this host lists no objects: from {from} in {bucket}")))
+    }
+
     /// Writes an object whole, for a ResultWriter; an object of that name is replaced.
     async fn write_object(&self, bucket: &str, key: &str, body: Bytes) -> Result<(), ObjectError>;
+
+    /// A Map Run begins, or goes on; what is given may be kept and looked at while it runs.
+    fn map_run(&self, _: &Arc<MapRunStatus>) {}
 
     /// The time.
     fn now(&self) -> OffsetDateTime;
@@ -34,6 +60,60 @@ pub trait Host: Send + Sync + 'static {
 
     /// A new UUID in its usual spelling.
     fn uuid(&self) -> String;
+}
+
+/// An object of a listing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObjectInfo {
+    /// Its name in the bucket.
+    pub key: String,
+    /// In bytes.
+    pub size: u64,
+    /// As S3 gives it, with its quotation marks.
+    pub etag: String,
+    /// When it was written.
+    pub last_modified: OffsetDateTime,
+    /// Such as `STANDARD`.
+    pub storage_class: String,
+}
+
+/// Which bytes of an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Part {
+    /// From one position up to, not including, another.
+    Range(Range<u64>),
+    /// So many at the end, or all where the object is shorter.
+    Last(u64),
+}
+
+impl Part {
+    async fn of(self, mut chunks: BoxStream<'static, io::Result<Bytes>>) -> io::Result<(Bytes, u64)> {
+        let (mut kept, mut length) = (Vec::new(), 0_u64);
+        while let Some(chunk) = chunks.try_next().await? {
+            let end = length + chunk.len() as u64;
+            match &self {
+                Part::Range(range) => {
+                    // Within the chunk, whose length fits.
+                    let within = |position: u64| (position.clamp(length, end) - length) as usize;
+                    kept.extend_from_slice(&chunk[within(range.start)..within(range.end.max(range.start))]);
+                }
+                Part::Last(most) => {
+                    kept.extend_from_slice(&chunk);
+                    let beyond = kept.len().saturating_sub(usize::try_from(*most).unwrap_or(usize::MAX));
+                    // Moves what is kept only now and then.
+                    if beyond > kept.len() / 2 {
+                        kept.drain(..beyond);
+                    }
+                }
+            }
+            length = end;
+        }
+        if let Part::Last(most) = self {
+            let beyond = kept.len().saturating_sub(usize::try_from(most).unwrap_or(usize::MAX));
+            kept.drain(..beyond);
+        }
+        Ok((kept.into(), length))
+    }
 }
 
 /// One call of a task.

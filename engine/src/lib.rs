@@ -32,6 +32,7 @@
 //! with the place.
 
 mod compile;
+mod dataset;
 mod error;
 mod expr;
 mod host;
@@ -43,8 +44,8 @@ mod syntax;
 
 pub use compile::compile;
 pub use error::{Fault, Stop};
-pub use host::{Host, NoHost, ObjectError, TaskCall, TaskError};
+pub use host::{Host, NoHost, ObjectError, ObjectInfo, Part, TaskCall, TaskError};
 pub use journal::{Journal, JournalError};
 pub use machine::Machine;
 pub use problem::{Problem, Problems};
-pub use run::{Outcome, Start, run};
+pub use run::{Counts, MapRunStatus, Outcome, Phase, Start, run};

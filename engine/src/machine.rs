@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::dataset::{Dataset, OutputType, Transformation};
 use crate::expr::comparison::Comparator;
 use crate::expr::{Path, ReferencePath, Template};
 
@@ -174,8 +175,11 @@ pub(crate) struct Map {
 #[derive(Debug)]
 pub(crate) struct Distributed {
     pub(crate) label: String,
+    /// Its children are Express executions.
+    pub(crate) express: bool,
     pub(crate) reader: Option<Reader>,
-    pub(crate) writer: Option<Template>,
+    pub(crate) batcher: Option<Batcher>,
+    pub(crate) writer: Writer,
     pub(crate) tolerated_percentage: Option<Number>,
     pub(crate) tolerated_count: Option<Number>,
 }
@@ -183,7 +187,23 @@ pub(crate) struct Distributed {
 #[derive(Debug)]
 pub(crate) struct Reader {
     pub(crate) parameters: Template,
+    pub(crate) dataset: Dataset,
     pub(crate) max_items: Option<Number>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Batcher {
+    pub(crate) items: Option<Number>,
+    pub(crate) bytes: Option<Number>,
+    pub(crate) input: Option<Template>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Writer {
+    /// Bucket and prefix; without, the results become the state's output.
+    pub(crate) target: Option<Template>,
+    pub(crate) transformation: Transformation,
+    pub(crate) output_type: OutputType,
 }
 
 #[derive(Debug)]

@@ -2,18 +2,24 @@
 
 use std::sync::Arc;
 
+use sha2::{Digest, Sha256};
+
 use super::{Compiler, Names};
-use crate::machine::{Distributed, Map, Reader};
-use crate::syntax;
+use crate::dataset::{OutputType, Transformation};
+use crate::machine::{Batcher, Distributed, Map, Reader, Writer};
+use crate::syntax::{self, Kind};
 
 impl Compiler<'_, '_> {
     pub(super) fn map(&mut self, map: syntax::Map, names: &Names) -> Map {
+        if map.distributed.as_ref().is_some_and(|distributed| distributed.express) {
+            self.refuse_in_express(&map.processor);
+        }
         Map {
             items_path: map.items_path.and_then(|text| self.path(&text)),
             item_selector: map.item_selector.map(|node| self.template(&node)),
             max_concurrency: self.number(map.max_concurrency),
-            processor: Arc::new(self.scope(map.processor)),
             distributed: map.distributed.map(|distributed| self.distributed(distributed)),
+            processor: Arc::new(self.scope(map.processor)),
             result_selector: map.result_selector.map(|node| self.template(&node)),
             result_path: self.result_path(map.result_path),
             recovery: self.recovery(map.retry, map.catch, names),
@@ -29,17 +35,67 @@ impl Compiler<'_, '_> {
                 }
                 label.value
             }
-            None => format!("Map{}", self.labels.len()),
+            None => generated_label(self.labels.len()),
         };
         self.labels.push(label.clone());
+        let writer = match distributed.writer {
+            None => Writer { target: None, transformation: Transformation::Compact, output_type: OutputType::Json },
+            Some(writer) => {
+                let usual = if writer.parameters.is_some() { Transformation::None } else { Transformation::Compact };
+                Writer {
+                    target: writer.parameters.map(|node| self.template(&node)),
+                    transformation: writer.transformation.unwrap_or(usual),
+                    output_type: writer.output_type,
+                }
+            }
+        };
         Distributed {
             label,
-            reader: distributed
-                .reader
-                .map(|reader| Reader { parameters: self.template(&reader.parameters), max_items: self.number(reader.max_items) }),
-            writer: distributed.writer.map(|writer| self.template(&writer.parameters)),
+            express: distributed.express,
+            reader: distributed.reader.map(|reader| Reader {
+                parameters: self.template(&reader.parameters),
+                dataset: reader.dataset,
+                max_items: self.number(reader.max_items),
+            }),
+            batcher: distributed.batcher.map(|batcher| self.batcher(batcher)),
+            writer,
             tolerated_percentage: self.number(distributed.tolerated_percentage),
             tolerated_count: self.number(distributed.tolerated_count),
         }
     }
+
+    fn batcher(&mut self, batcher: syntax::Batcher) -> Batcher {
+        Batcher {
+            items: self.number(batcher.items),
+            bytes: self.number(batcher.bytes),
+            input: batcher.input.map(|node| self.template(&node)),
+        }
+    }
+
+    /// An Express execution waits for nobody and starts no Map Run ("Choosing workflow type" in
+    /// the developer guide).
+    fn refuse_in_express(&mut self, scope: &syntax::Scope) {
+        for state in &scope.states {
+            match &state.kind {
+                Kind::Task(task) => {
+                    let resource = &task.resource.value;
+                    let waits = [".sync", ".sync:2", ".waitForTaskToken"].iter().any(|pattern| resource.ends_with(pattern));
+                    if waits || resource.contains(":activity:") {
+                        self.report.add(&task.resource.at, "an Express child can't wait for a job, a task token or an activity");
+                    }
+                }
+                Kind::Map(map) if map.distributed.is_some() => {
+                    self.report.add(&state.name.at, "an Express child can't have a Distributed Map");
+                }
+                Kind::Map(map) => self.refuse_in_express(&map.processor),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// AWS makes up a UUID; ours is the same each time the definition is compiled, for an execution
+/// goes on with another compilation.
+fn generated_label(index: usize) -> String {
+    crate::run::uuid_of(&Sha256::digest(format!("label {index}")).into())
 }

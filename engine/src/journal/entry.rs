@@ -49,34 +49,107 @@ pub(crate) struct Checkpoint {
 }
 
 /// The run of a Distributed Map.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct MapRun {
     pub(crate) id: String,
     /// The number of items, where it had to be known.
     pub(crate) total: Option<u64>,
-    /// The index of the first item that was never started, once too many children have failed.
+    /// The index of the first child that was never started, once too many items have failed.
     pub(crate) exceeded_at: Option<u64>,
+    /// Children whose records are in result files, or that nobody will ask for; in rising order.
+    pub(crate) settled: Vec<Span>,
+    /// Of the settled children.
+    pub(crate) tally: Tally,
+    /// The result files so far, of the children that succeeded and of the others.
+    pub(crate) succeeded: Vec<ResultFile>,
+    pub(crate) failed: Vec<ResultFile>,
+    /// The outputs together are longer than an output may be.
+    pub(crate) oversized: bool,
 }
 
-/// How a child has ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub(crate) enum Status {
-    Succeeded = b'S',
-    Failed = b'F',
+/// Children side by side, and their items.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Span {
+    pub(crate) first: u64,
+    pub(crate) children: u64,
+    pub(crate) items: u64,
 }
 
-impl Status {
-    pub(super) fn from_byte(byte: u8) -> Option<Status> {
-        [Status::Succeeded, Status::Failed].into_iter().find(|status| *status as u8 == byte)
+/// Children and items by what became of them.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Tally {
+    pub(crate) children: ByStatus,
+    pub(crate) items: ByStatus,
+}
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ByStatus {
+    pub(crate) succeeded: u64,
+    pub(crate) failed: u64,
+    pub(crate) timed_out: u64,
+}
+
+impl Tally {
+    pub(crate) fn add(&mut self, status: Status, items: u64) {
+        self.children.add(status, 1);
+        self.items.add(status, items);
     }
 }
 
-/// A finished child.
+impl ByStatus {
+    fn add(&mut self, status: Status, count: u64) {
+        *match status {
+            Status::Succeeded => &mut self.succeeded,
+            Status::Failed => &mut self.failed,
+            Status::TimedOut => &mut self.timed_out,
+        } += count;
+    }
+
+    pub(crate) fn not_succeeded(&self) -> u64 {
+        self.failed + self.timed_out
+    }
+}
+
+impl MapRun {
+    /// Takes finished children, given in rising order with their items, into those settled.
+    pub(crate) fn settle(&mut self, children: impl Iterator<Item = (u64, u64)>) {
+        self.settled.extend(children.map(|(first, items)| Span { first, children: 1, items }));
+        self.settled.sort_by_key(|span| span.first);
+        self.settled.dedup_by(|next, span| {
+            let follows = span.first + span.children == next.first;
+            if follows {
+                span.children += next.children;
+                span.items += next.items;
+            }
+            follows
+        });
+    }
+}
+
+/// A file of a ResultWriter, as its manifest names it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct ResultFile {
+    pub(crate) key: String,
+    pub(crate) size: u64,
+}
+
+/// How a child has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Status {
+    Succeeded,
+    Failed,
+    TimedOut,
+}
+
+/// A finished child. Input and output are JSON texts.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct ChildRecord {
-    pub(crate) input: Value,
-    pub(crate) outcome: Result<Value, Failure>,
+    pub(crate) status: Status,
+    pub(crate) items: u64,
+    /// None where nothing will ask for it.
+    pub(crate) input: Option<String>,
+    pub(crate) outcome: Result<String, Failure>,
     pub(crate) started: i64,
     pub(crate) stopped: i64,
 }
@@ -88,4 +161,20 @@ pub(crate) fn micros(moment: OffsetDateTime) -> i64 {
 
 pub(crate) fn moment(micros: i64) -> OffsetDateTime {
     OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1_000).unwrap_or(OffsetDateTime::UNIX_EPOCH)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settled_children_side_by_side_are_one_span() {
+        let mut run = MapRun::default();
+        run.settle([(0, 2), (1, 2), (3, 1)].into_iter());
+        run.settle([(7, 1)].into_iter());
+        let span = |first, children, items| Span { first, children, items };
+        assert_eq!(run.settled, [span(0, 2, 4), span(3, 1, 1), span(7, 1, 1)]);
+        run.settle([(2, 5), (4, 1)].into_iter());
+        assert_eq!(run.settled, [span(0, 5, 11), span(7, 1, 1)]);
+    }
 }

@@ -6,7 +6,8 @@ use redb::{Database, ReadableTable, Table, WriteTransaction};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
 
-use super::{BELOW, Change, JournalError, Key, TABLE, broken};
+use super::file::TABLE;
+use super::{BELOW, Change, JournalError, Key, broken};
 
 pub(super) enum Work {
     Commit { changes: Vec<Change>, done: oneshot::Sender<Result<(), JournalError>> },
@@ -67,6 +68,9 @@ fn commit(db: &Database, changes: impl Iterator<Item = Change>) -> Result<(), Jo
             match change {
                 Change::Put(key, value) => {
                     table.insert(key.as_slice(), value.as_slice()).map_err(broken)?;
+                }
+                Change::Remove(key) => {
+                    table.remove(key.as_slice()).map_err(broken)?;
                 }
                 Change::Clear(key) => {
                     remove_below(table, &key, usize::MAX)?;

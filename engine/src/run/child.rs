@@ -28,6 +28,11 @@ impl<T: Send + 'static> Crew<T> {
         self.0.join_next().await.transpose().map_err(|error| fault(&error))
     }
 
+    /// One that has ended already.
+    pub(super) fn try_next(&mut self) -> Result<Option<T>, Stop> {
+        self.0.try_join_next().transpose().map_err(|error| fault(&error))
+    }
+
     /// Gives up all that are under way, and returns when none runs any more.
     pub(super) async fn abort(&mut self) {
         self.0.shutdown().await;

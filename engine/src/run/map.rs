@@ -60,7 +60,8 @@ impl Running {
             Some(Number::Path(path)) => {
                 let field = format!("{name}Path");
                 let value = self.evaluate(state, input, |env| path.get_for(&field, env).map(Cow::into_owned))?;
-                match value.as_i64() {
+                // A text that is a number will do.
+                match value.as_i64().or_else(|| value.as_str()?.parse().ok()) {
                     Some(number) => number,
                     None => return Err(no_number(name, "integer", &value, path.text())),
                 }
@@ -78,7 +79,7 @@ impl Running {
             Some(Number::Path(path)) => {
                 let field = format!("{NAME}Path");
                 let value = self.evaluate(state, input, |env| path.get_for(&field, env).map(Cow::into_owned))?;
-                value.as_f64().ok_or_else(|| no_number(NAME, "float", &value, path.text()))?
+                value.as_f64().or_else(|| value.as_str()?.parse().ok()).ok_or_else(|| no_number(NAME, "float", &value, path.text()))?
             }
         };
         match (0.0..=100.0).contains(&number) {

@@ -6,11 +6,9 @@ mod context;
 mod distributed;
 mod frame;
 mod inline;
-mod items;
 mod limits;
 mod map;
 mod recovery;
-mod results;
 mod task;
 mod wait;
 
@@ -25,6 +23,7 @@ use crate::host::Host;
 use crate::journal::{Change, Journal, JournalError, Key, Kind, Owner, micros, moment};
 use crate::machine::Machine;
 use context::Identity;
+pub use distributed::{Counts, MapRunStatus, Phase};
 
 /// What an execution begins with.
 #[derive(Debug, Clone)]
@@ -141,4 +140,10 @@ impl From<Result<Value, Failure>> for Outcome {
             Err(Failure { error, cause }) => Outcome::Failed { error, cause },
         }
     }
+}
+
+/// A UUID made of a digest.
+pub(crate) fn uuid_of(digest: &[u8; 32]) -> String {
+    let hex: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    format!("{}-{}-4{}-8{}-{}", &hex[..8], &hex[8..12], &hex[13..16], &hex[17..20], &hex[20..])
 }

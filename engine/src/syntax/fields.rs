@@ -54,6 +54,10 @@ impl Fields {
         (!self.left.is_empty()).then(|| self.left.remove(0))
     }
 
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.left.iter().any(|(field, _)| field == name)
+    }
+
     pub(crate) fn ignore(&mut self, name: &str) {
         self.take(name);
     }

@@ -2,15 +2,17 @@
 //! place. Names are not resolved here and expressions not parsed; see `compile`.
 
 mod choice;
+mod distributed;
 mod fields;
 mod json;
 mod map;
 mod state;
 
 pub(crate) use choice::{Condition, Rule, as_text};
+pub(crate) use distributed::{Batcher, Distributed};
 pub(crate) use fields::{Field, Number, Text};
 pub(crate) use json::{Kind as Json, Node};
-pub(crate) use map::{Distributed, Map};
+pub(crate) use map::Map;
 pub(crate) use state::{Catcher, Kind, Next, Retrier, Scope, State, Task, WaitFor};
 
 use crate::problem::{Place, Report};

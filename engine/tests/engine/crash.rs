@@ -13,7 +13,7 @@ use crate::definition::{definition, event, host, script};
 use crate::fake::{Fake, block_on, run_on, start};
 
 /// Runs until the host hangs, and drops everything there; none is a crash, some an end.
-fn run_until_hung(path: &Path, definition: &str, input: Value, host: &Arc<Fake>) -> Option<Outcome> {
+pub(crate) fn run_until_hung(path: &Path, definition: &str, input: Value, host: &Arc<Fake>) -> Option<Outcome> {
     let machine = Arc::new(engine::compile(definition).unwrap());
     let journal = Journal::open(path).unwrap();
     let run = engine::run(machine, start(input), host.clone(), journal, CancellationToken::new());

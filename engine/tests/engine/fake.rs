@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use engine::{Host, Journal, ObjectError, Outcome, Start, Stop, TaskCall, TaskError};
+use engine::{Host, Journal, MapRunStatus, ObjectError, ObjectInfo, Outcome, Start, Stop, TaskCall, TaskError};
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
 use serde_json::Value;
@@ -30,6 +30,9 @@ pub(crate) struct Fake {
     pub(crate) hung: Notify,
     pub(crate) running: AtomicU64,
     pub(crate) most_running: AtomicU64,
+    pub(crate) map_runs: Mutex<Vec<Arc<MapRunStatus>>>,
+    /// Buckets that can't be written to.
+    pub(crate) closed: Mutex<Vec<String>>,
 }
 
 impl Fake {
@@ -46,6 +49,8 @@ impl Fake {
             hung: Notify::new(),
             running: AtomicU64::new(0),
             most_running: AtomicU64::new(0),
+            map_runs: Mutex::default(),
+            closed: Mutex::default(),
         })
     }
 
@@ -98,15 +103,48 @@ impl Host for Fake {
     }
 
     async fn write_object(&self, bucket: &str, key: &str, body: Bytes) -> Result<(), ObjectError> {
+        if self.closed.lock().unwrap().iter().any(|closed| closed == bucket) {
+            return Err(ObjectError(format!("no access to {bucket}")));
+        }
+        self.event().await;
         self.put(bucket, key, body);
         Ok(())
+    }
+
+    async fn read_version(&self, bucket: &str, key: &str, version: &str) -> Result<BoxStream<'static, io::Result<Bytes>>, ObjectError> {
+        self.read_object(bucket, &format!("{key}?versionId={version}")).await
+    }
+
+    /// Two to a page.
+    async fn list_objects(&self, bucket: &str, prefix: &str, after: Option<&str>) -> Result<Vec<ObjectInfo>, ObjectError> {
+        let objects = self.objects.lock().unwrap();
+        let listed = objects.iter().filter_map(|(place, body)| {
+            let key = place.strip_prefix(bucket)?.strip_prefix('/')?;
+            let wanted = key.starts_with(prefix) && after.is_none_or(|after| key > after);
+            wanted.then(|| ObjectInfo {
+                key: key.into(),
+                size: body.len() as u64,
+                etag: format!("\"{:x}\"", body.len()),
+                last_modified: OffsetDateTime::from_unix_timestamp(1_668_699_881).unwrap(),
+                storage_class: "STANDARD".into(),
+            })
+        });
+        Ok(listed.take(2).collect())
+    }
+
+    fn map_run(&self, run: &Arc<MapRunStatus>) {
+        self.map_runs.lock().unwrap().push(run.clone());
     }
 
     fn now(&self) -> OffsetDateTime {
         *self.now.lock().unwrap()
     }
 
+    /// The runtime's clock stands still while anybody has something to do: what is to happen
+    /// sooner happens first.
     async fn sleep_until(&self, moment: OffsetDateTime) {
+        let left = moment - self.now();
+        tokio::time::sleep(left.try_into().unwrap_or_default()).await;
         self.event().await;
         self.sleeps.lock().unwrap().push(moment);
         let mut now = self.now.lock().unwrap();
@@ -127,7 +165,7 @@ pub(crate) fn start(input: Value) -> Start {
 }
 
 pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+    tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(future)
 }
 
 /// Runs a definition from its beginning to its end.

@@ -5,6 +5,7 @@ mod conformance;
 mod crash;
 mod definition;
 mod fake;
+mod map;
 mod refused;
 mod rules;
 mod streaming;

@@ -1,0 +1,103 @@
+//! What a Distributed Map reads and writes, as the definition says it.
+//!
+//! The rules are those of the pages "ItemReader (Map)" and "ResultWriter (Map)" of the Step
+//! Functions developer guide.
+
+/// Where items come from and how they are written there.
+#[derive(Debug, Clone)]
+pub(crate) enum Dataset {
+    /// The contents of one object.
+    Object(Format),
+    /// The objects of a bucket, each of them an item.
+    Listing,
+    /// The contents of the objects of a bucket (`LOAD_AND_FLATTEN`).
+    Listed(Format),
+    /// The rows of an S3 inventory, whose `manifest.json` is given.
+    Inventory,
+    /// The contents of the objects that an Athena manifest names, one address a line.
+    Athena(Format),
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum Format {
+    /// An array, or what a JSON pointer leads to: an array or an object.
+    Json {
+        pointer: Vec<String>,
+    },
+    JsonLines,
+    Csv(Csv),
+    Parquet,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Csv {
+    pub(crate) delimiter: u8,
+    /// None: the first row.
+    pub(crate) headers: Option<Vec<String>>,
+}
+
+impl Csv {
+    pub(crate) fn delimiter(name: &str) -> Option<u8> {
+        Some(match name {
+            "COMMA" => b',',
+            "PIPE" => b'|',
+            "SEMICOLON" => b';',
+            "SPACE" => b' ',
+            "TAB" => b'\t',
+            _ => return None,
+        })
+    }
+}
+
+/// How a ResultWriter shows a child that succeeded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Transformation {
+    /// As a record of the execution.
+    None,
+    /// As its output.
+    Compact,
+    /// As its output; an array is spliced in.
+    Flatten,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OutputType {
+    Json,
+    JsonLines,
+}
+
+/// The names of a JSON pointer (RFC 6901), or what is wrong with it.
+pub(crate) fn pointer(text: &str) -> Result<Vec<String>, &'static str> {
+    let Some(names) = text.strip_prefix('/') else {
+        return if text.is_empty() { Ok(Vec::new()) } else { Err("a JSON pointer begins with /") };
+    };
+    names.split('/').map(unescape).collect()
+}
+
+fn unescape(name: &str) -> Result<String, &'static str> {
+    let mut parts = name.split('~');
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        match part.as_bytes().first() {
+            Some(b'0') => plain.push('~'),
+            Some(b'1') => plain.push('/'),
+            _ => return Err("in a JSON pointer, ~ is followed by 0 or 1"),
+        }
+        plain.push_str(&part[1..]);
+    }
+    Ok(plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::pointer;
+
+    #[test]
+    fn pointers() {
+        let names = |text: &str| pointer(text).map(|names| names.join(" "));
+        assert_eq!(names(""), Ok(String::new()));
+        assert_eq!(names("/a/b~1c/~01"), Ok("a b/c ~1".into()));
+        assert_eq!(pointer("/"), Ok(vec![String::new()]));
+        assert!(names("a").is_err() && names("/~2").is_err() && names("/a~").is_err());
+    }
+}

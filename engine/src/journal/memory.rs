@@ -1,0 +1,56 @@
+//! A journal in memory.
+
+use std::collections::BTreeMap;
+use std::sync::{PoisonError, RwLock};
+
+use super::{BELOW, Change, Entry};
+
+#[derive(Default)]
+pub(super) struct Memory(RwLock<Entries>);
+
+type Entries = BTreeMap<Vec<u8>, Vec<u8>>;
+
+impl Memory {
+    pub(super) fn commit(&self, changes: Vec<Change>) {
+        // Nothing below panics, so a poisoned map is whole.
+        let mut entries = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        for change in changes {
+            match change {
+                Change::Put(key, value) => {
+                    entries.insert(key, value);
+                }
+                Change::Remove(key) => {
+                    entries.remove(&key);
+                }
+                Change::Clear(key) => {
+                    for kind in BELOW {
+                        let (first, last) = key.range(kind);
+                        while let Some((found, _)) = entries.range(first.clone()..=last.clone()).next() {
+                            let found = found.clone();
+                            entries.remove(&found);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    pub(super) fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
+        self.read(|entries| entries.get(key).cloned())
+    }
+
+    pub(super) fn range(&self, first: &[u8], last: &[u8], limit: usize) -> Vec<Entry> {
+        self.read(|entries| {
+            let found = entries.range(first.to_vec()..=last.to_vec()).take(limit);
+            found.map(|(key, value)| (key.clone(), value.clone())).collect()
+        })
+    }
+
+    pub(super) fn entries(&self) -> usize {
+        self.read(Entries::len)
+    }
+
+    fn read<T>(&self, look: impl FnOnce(&Entries) -> T) -> T {
+        look(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}

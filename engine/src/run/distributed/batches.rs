@@ -1,0 +1,163 @@
+//! From items to the inputs of children: ItemSelector, then ItemBatcher.
+
+use serde_json::{Map, Value};
+
+use super::{Item, Items, Plan};
+use crate::error::{DATA_LIMIT_EXCEEDED, Failure};
+use crate::machine::{Batcher, State};
+use crate::run::World;
+use crate::run::frame::Running;
+use crate::run::limits;
+use std::sync::Arc;
+
+/// An ItemBatcher whose fields are evaluated.
+pub(super) struct Batching {
+    items: Option<u64>,
+    /// Of a child's whole input, in bytes of JSON.
+    bytes: usize,
+    input: Option<Value>,
+    /// The bytes of an input without items.
+    envelope: usize,
+}
+
+/// What a child gets.
+pub(super) struct Batch {
+    pub(super) input: Value,
+    pub(super) items: u64,
+    /// It would come out otherwise another time.
+    pub(super) by_chance: bool,
+}
+
+/// The inputs of children, one after the other.
+pub(super) struct Batches {
+    items: Items,
+    /// The index of the next item, the held one included.
+    at: u64,
+    /// The item that did not fit into the last batch, with its bytes.
+    held: Option<(Value, usize, bool)>,
+}
+
+impl Running {
+    pub(super) fn batching(&mut self, state: &State, batcher: &Batcher, input: &Value) -> Result<Batching, Failure> {
+        let items = self.at_least_one(state, "MaxItemsPerBatch", &batcher.items, input)?;
+        let bytes = self.at_least_one(state, "MaxInputBytesPerBatch", &batcher.bytes, input)?;
+        let bytes = bytes.map_or(limits::DATA, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX)).min(limits::DATA);
+        let batch_input = match &batcher.input {
+            None => None,
+            Some(template) => Some(self.evaluate(state, input, |env| template.fill(env))?),
+        };
+        let envelope = limits::size(&whole(&batch_input, Vec::new()));
+        Ok(Batching { items, bytes, input: batch_input, envelope })
+    }
+
+    fn at_least_one(
+        &mut self,
+        state: &State,
+        name: &str,
+        number: &Option<crate::machine::Number>,
+        input: &Value,
+    ) -> Result<Option<u64>, Failure> {
+        match self.whole(state, name, number, input) {
+            Ok(Some(0)) => Err(Failure::runtime(format!("field {name} must be positive"))),
+            Err(failure) if failure.cause == format!("{name} cannot be negative.") => {
+                Err(Failure::runtime(format!("field {name} must be positive")))
+            }
+            other => other,
+        }
+    }
+
+    /// What a child gets for an item.
+    fn selected(&mut self, plan: &Plan<'_>, index: u64, item: Item, source: &str) -> Result<(Value, bool), Failure> {
+        if plan.map.item_selector.is_none() {
+            return Ok((item.whole(), false));
+        }
+        let mut context = Map::new();
+        context.insert("Index".into(), index.into());
+        if let Some(key) = item.key {
+            context.insert("Key".into(), key.into());
+        }
+        context.insert("Value".into(), item.value);
+        context.insert("Source".into(), source.into());
+        self.select(plan.state, plan.map, plan.input, &Value::Object(context))
+    }
+}
+
+impl Batches {
+    pub(super) async fn open(plan: &Plan<'_>, world: &Arc<World>) -> Result<Batches, Failure> {
+        Ok(Batches { items: Items::open(&plan.source, world).await?, at: 0, held: None })
+    }
+
+    /// Passes over items.
+    pub(super) async fn skip(&mut self, items: u64) -> Result<(), Failure> {
+        for _ in 0..items {
+            if self.held.take().is_none() {
+                self.items.skip().await?;
+            }
+            self.at += 1;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn next(&mut self, running: &mut Running, plan: &Plan<'_>) -> Result<Option<Batch>, Failure> {
+        match &plan.batching {
+            None => {
+                let Some((input, bytes, by_chance)) = self.item(running, plan, self.at).await? else { return Ok(None) };
+                if bytes > limits::DATA {
+                    return Err(too_large(self.at));
+                }
+                self.at += 1;
+                Ok(Some(Batch { input, items: 1, by_chance }))
+            }
+            Some(batching) => self.batch(running, plan, batching).await,
+        }
+    }
+
+    async fn batch(&mut self, running: &mut Running, plan: &Plan<'_>, batching: &Batching) -> Result<Option<Batch>, Failure> {
+        let (mut items, mut size, mut by_chance) = (Vec::new(), batching.envelope, false);
+        while batching.items.is_none_or(|most| (items.len() as u64) < most) {
+            let held = match self.held.take() {
+                Some(held) => Some(held),
+                None => self.item(running, plan, self.at + items.len() as u64).await?,
+            };
+            let Some((value, bytes, drawn)) = held else { break };
+            // With the comma before it.
+            let longer = size + bytes + usize::from(!items.is_empty());
+            if longer > batching.bytes {
+                if items.is_empty() {
+                    return Err(too_large(self.at));
+                }
+                self.held = Some((value, bytes, drawn));
+                break;
+            }
+            size = longer;
+            by_chance |= drawn;
+            items.push(value);
+        }
+        let count = items.len() as u64;
+        self.at += count;
+        let batch = || Batch { input: whole(&batching.input, items), items: count, by_chance };
+        Ok((count > 0).then(batch))
+    }
+
+    /// The next item as its child or batch gets it, and its bytes.
+    async fn item(&mut self, running: &mut Running, plan: &Plan<'_>, index: u64) -> Result<Option<(Value, usize, bool)>, Failure> {
+        let Some(item) = self.items.next().await? else { return Ok(None) };
+        let (value, by_chance) = running.selected(plan, index, item, self.items.source())?;
+        let bytes = limits::size(&value);
+        Ok(Some((value, bytes, by_chance)))
+    }
+}
+
+fn whole(input: &Option<Value>, items: Vec<Value>) -> Value {
+    let mut whole = Map::new();
+    if let Some(input) = input {
+        whole.insert("BatchInput".into(), input.clone());
+    }
+    whole.insert("Items".into(), items.into());
+    Value::Object(whole)
+}
+
+fn too_large(item: u64) -> Failure {
+    let cause = format!("The input that item {item} makes for its child exceeds the maximum number of bytes service limit.");
+    Failure::new(DATA_LIMIT_EXCEEDED, cause)
+}

@@ -1,0 +1,163 @@
+//! The items of a Distributed Map, one after the other; no file is ever held whole.
+
+mod csv;
+mod file;
+mod json;
+mod lines;
+mod objects;
+#[cfg(feature = "parquet")]
+mod parquet;
+mod unpack;
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use crate::dataset::{Dataset, Format};
+use crate::error::Failure;
+use crate::run::World;
+use file::File;
+use objects::{Files, Listing};
+
+/// Where the items come from.
+#[derive(Debug, Clone)]
+pub(super) enum Source {
+    State(Vec<Item>),
+    Store { location: Location, dataset: Dataset, max_items: Option<u64> },
+}
+
+/// Where in the object store.
+#[derive(Debug, Clone)]
+pub(super) struct Location {
+    pub(super) bucket: String,
+    /// Of an object, or what the names of the listed objects begin with.
+    pub(super) key: String,
+    pub(super) version: Option<String>,
+}
+
+/// An item, and the name that an object has for it.
+#[derive(Debug, Clone)]
+pub(super) struct Item {
+    pub(super) key: Option<String>,
+    pub(super) value: Value,
+}
+
+impl Item {
+    /// What a child gets where no ItemSelector says otherwise.
+    pub(super) fn whole(self) -> Value {
+        match self.key {
+            None => self.value,
+            Some(key) => Value::Object(Map::from_iter([("Key".into(), key.into()), ("Value".into(), self.value)])),
+        }
+    }
+}
+
+/// An item as it was read, before anybody asked for its value.
+pub(super) enum Raw {
+    Ready(Item),
+    Json(Vec<u8>),
+    /// A name, a colon and a value.
+    Member(Vec<u8>),
+    /// Headers and fields.
+    Row(Arc<Vec<String>>, Vec<String>),
+}
+
+impl Raw {
+    fn item(self) -> Result<Item, Failure> {
+        let wrong = |error| failed(format!("an item of the file is not JSON: {error}"));
+        match self {
+            Raw::Ready(item) => Ok(item),
+            Raw::Json(text) => Ok(Item { key: None, value: serde_json::from_slice(&text).map_err(wrong)? }),
+            Raw::Member(text) => {
+                let object = [b"{", text.as_slice(), b"}"].concat();
+                let object: Map<String, Value> = serde_json::from_slice(&object).map_err(wrong)?;
+                let (key, value) = object.into_iter().next().ok_or_else(|| failed("an object of the file has an empty member"))?;
+                Ok(Item { key: Some(key), value })
+            }
+            Raw::Row(headers, row) => {
+                let fields = row.into_iter().chain(std::iter::repeat_with(String::new));
+                let value = headers.iter().cloned().zip(fields.map(Value::String)).collect();
+                Ok(Item { key: None, value: Value::Object(value) })
+            }
+        }
+    }
+}
+
+/// What a reader of a text finds in what it has.
+enum Step {
+    Item(Raw),
+    /// Nothing whole: it needs the next chunk.
+    More,
+    /// There are no more items, whatever follows.
+    End,
+}
+
+/// AWS's limit of what an item may be before the ItemSelector, in bytes.
+const LONGEST: usize = 8 * 1024 * 1024;
+const TOO_LONG: &str = "is longer than 8 MiB";
+
+pub(super) struct Items {
+    feed: Feed,
+    left: Option<u64>,
+}
+
+enum Feed {
+    State(std::vec::IntoIter<Item>),
+    File(File, Arc<str>),
+    Listing(Listing, Arc<str>),
+    Files(Files),
+}
+
+impl Items {
+    pub(super) async fn open(source: &Source, world: &Arc<World>) -> Result<Items, Failure> {
+        let (location, dataset, max_items) = match source {
+            Source::State(items) => return Ok(Items { feed: Feed::State(items.clone().into_iter()), left: None }),
+            Source::Store { location, dataset, max_items } => (location, dataset, max_items),
+        };
+        let address = |location: &Location| Arc::from(format!("S3://{}/{}", location.bucket, location.key));
+        let feed = match dataset {
+            Dataset::Object(format) => Feed::File(File::open(world, location, format).await?, address(location)),
+            Dataset::Listing => Feed::Listing(Listing::new(world, location), Arc::from(format!("S3://{}", location.bucket))),
+            Dataset::Listed(format) => Feed::Files(Files::listed(Listing::new(world, location), format.clone())),
+            Dataset::Inventory => Feed::Files(Files::inventory(world, location).await?),
+            Dataset::Athena(format) => Feed::Files(Files::athena(world, location, format.clone()).await?),
+        };
+        Ok(Items { feed, left: *max_items })
+    }
+
+    pub(super) async fn next(&mut self) -> Result<Option<Item>, Failure> {
+        self.raw().await?.map(Raw::item).transpose()
+    }
+
+    /// Passes over an item; false when there is none.
+    pub(super) async fn skip(&mut self) -> Result<bool, Failure> {
+        Ok(self.raw().await?.is_some())
+    }
+
+    /// `$$.Map.Item.Source` of the item that was read last.
+    pub(super) fn source(&self) -> &str {
+        match &self.feed {
+            Feed::State(_) => "STATE_DATA",
+            Feed::File(_, address) | Feed::Listing(_, address) => address,
+            Feed::Files(files) => files.source(),
+        }
+    }
+
+    async fn raw(&mut self) -> Result<Option<Raw>, Failure> {
+        match &mut self.left {
+            Some(0) => return Ok(None),
+            Some(left) => *left -= 1,
+            None => {}
+        }
+        match &mut self.feed {
+            Feed::State(items) => Ok(items.next().map(Raw::Ready)),
+            Feed::File(file, _) => file.next().await,
+            Feed::Listing(listing, _) => Ok(listing.next().await?.map(|object| Raw::Ready(objects::item(object)))),
+            Feed::Files(files) => files.next().await,
+        }
+    }
+}
+
+fn failed(reason: impl std::fmt::Display) -> Failure {
+    Failure::new("States.ItemReaderFailed", reason.to_string())
+}

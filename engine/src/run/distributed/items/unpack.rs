@@ -1,0 +1,112 @@
+//! The bytes of an object, unpacked where its name says that it is packed.
+
+use std::io::{self, Write};
+
+use bytes::Bytes;
+use flate2::write::MultiGzDecoder;
+use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
+
+use super::{Location, failed};
+use crate::error::Failure;
+use crate::run::World;
+
+/// AWS's limit of an object, in bytes.
+const LARGEST: u64 = 10 * 1024 * 1024 * 1024;
+/// So much is unpacked at once, so that a chunk of a well packed file can't fill the memory.
+const BITE: usize = 16 * 1024;
+
+pub(super) struct Chunks {
+    stream: BoxStream<'static, io::Result<Bytes>>,
+    packing: Packing,
+    /// What was read and not yet unpacked.
+    rest: Bytes,
+    read: u64,
+    ended: bool,
+}
+
+enum Packing {
+    None,
+    Gzip(Box<MultiGzDecoder<Vec<u8>>>),
+    Zstd(Box<zstd::stream::write::Decoder<'static, Vec<u8>>>),
+}
+
+impl Chunks {
+    pub(super) async fn open(world: &World, location: &Location) -> Result<Chunks, Failure> {
+        let Location { bucket, key, version } = location;
+        let stream = match version {
+            None => world.host.read_object(bucket, key).await,
+            Some(version) => world.host.read_version(bucket, key, version).await,
+        };
+        let packing = match key.rsplit_once('.').map(|(_, ending)| ending) {
+            Some("gz") => Packing::Gzip(Box::new(MultiGzDecoder::new(Vec::new()))),
+            Some("zst" | "zstd") => Packing::Zstd(Box::new(zstd::stream::write::Decoder::new(Vec::new()).map_err(failed)?)),
+            _ => Packing::None,
+        };
+        Ok(Chunks { stream: stream.map_err(failed)?, packing, rest: Bytes::new(), read: 0, ended: false })
+    }
+
+    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
+        loop {
+            if self.rest.is_empty() {
+                if self.ended {
+                    return Ok(None);
+                }
+                match self.stream.next().await.transpose().map_err(failed)? {
+                    Some(chunk) => self.rest = chunk,
+                    None => {
+                        self.ended = true;
+                        let last = self.packing.finish().map_err(failed)?;
+                        return Ok(Some(last).filter(|last| !last.is_empty()));
+                    }
+                }
+                self.read += self.rest.len() as u64;
+                if self.read > LARGEST {
+                    return Err(failed("the object is larger than 10 GB"));
+                }
+            }
+            let plain = match &self.packing {
+                Packing::None => std::mem::take(&mut self.rest),
+                _ => {
+                    let bite = self.rest.split_to(self.rest.len().min(BITE));
+                    self.packing.unpack(&bite).map_err(failed)?
+                }
+            };
+            if !plain.is_empty() {
+                return Ok(Some(plain));
+            }
+        }
+    }
+}
+
+impl Packing {
+    fn unpack(&mut self, packed: &[u8]) -> io::Result<Bytes> {
+        let plain = match self {
+            Packing::None => packed.to_vec(),
+            Packing::Gzip(decoder) => {
+                decoder.write_all(packed)?;
+                std::mem::take(decoder.get_mut())
+            }
+            Packing::Zstd(decoder) => {
+                decoder.write_all(packed)?;
+                std::mem::take(decoder.get_mut())
+            }
+        };
+        Ok(plain.into())
+    }
+
+    fn finish(&mut self) -> io::Result<Bytes> {
+        let plain = match self {
+            Packing::None => Vec::new(),
+            Packing::Gzip(decoder) => {
+                decoder.try_finish()?;
+                std::mem::take(decoder.get_mut())
+            }
+            Packing::Zstd(decoder) => {
+                decoder.flush()?;
+                std::mem::take(decoder.get_mut())
+            }
+        };
+        Ok(plain.into())
+    }
+}

@@ -1,0 +1,303 @@
+//! The ResultWriter: what became of each child, in files beside a manifest, or as the output.
+
+use bytes::Bytes;
+use serde_json::{Map, Value, json};
+
+use super::Plan;
+use super::batches::Batches;
+use super::child::child_name;
+use super::finished::Finished;
+use crate::dataset::{OutputType, Transformation};
+use crate::error::{Failure, Halt};
+use crate::host::ObjectError;
+use crate::journal::{Change, ChildRecord, Kind as Entry, MapRun, ResultFile, Status, moment};
+use crate::machine::{Distributed, State};
+use crate::run::context::iso;
+use crate::run::frame::Running;
+use crate::run::limits;
+
+pub(super) struct Target {
+    bucket: String,
+    prefix: String,
+}
+
+/// A file is begun anew after so many bytes. AWS's files grow to 5 GB; ours are held in memory
+/// until they are written, and readers find all of them in the manifest.
+const FILE: usize = 8 * 1024 * 1024;
+/// Records are written into files when there are so many bytes of them.
+pub(super) const SETTLE: usize = FILE;
+const CHUNK: usize = 256;
+
+impl Running {
+    pub(super) fn target(&mut self, state: &State, distributed: &Distributed, input: &Value) -> Result<Option<Target>, Failure> {
+        let Some(template) = &distributed.writer.target else { return Ok(None) };
+        let parameters = self.evaluate(state, input, |env| template.fill(env))?;
+        let prefix = match &parameters["Prefix"] {
+            Value::Null => Some(""),
+            prefix => prefix.as_str(),
+        };
+        match (parameters["Bucket"].as_str(), prefix) {
+            (Some(bucket), Some(prefix)) => Ok(Some(Target { bucket: bucket.into(), prefix: prefix.trim_end_matches('/').into() })),
+            _ => Err(Failure::new("States.ResultWriterFailed", "Bucket and Prefix of the ResultWriter must be strings")),
+        }
+    }
+
+    /// Writes the records of finished children into files; without a target they are given up,
+    /// since together they can't become an output. Then they leave the journal.
+    pub(super) async fn settle(&mut self, plan: &mut Plan<'_>) -> Result<(), Halt> {
+        let (mut from, mut settled, mut changes) = (0, Vec::new(), Vec::new());
+        let mut tally = plan.run.tally;
+        let mut succeeded = Files::new(plan, "SUCCEEDED", plan.run.succeeded.len());
+        let mut failed = Files::new(plan, "FAILED", plan.run.failed.len());
+        loop {
+            let records = self.world.journal.records(&plan.visit, from, CHUNK)?;
+            let Some((last, _)) = records.last() else { break };
+            from = last + 1;
+            for (index, record) in records {
+                tally.add(record.status, record.items);
+                settled.push((index, record.items));
+                changes.push(Change::remove(Entry::Record, &plan.visit.child(index)));
+                if plan.target.is_some() {
+                    let files = if record.status == Status::Succeeded { &mut succeeded } else { &mut failed };
+                    self.shown(plan, index, record, |value| files.add(value))?;
+                    self.write_full(plan, files).await?;
+                }
+            }
+        }
+        if settled.is_empty() {
+            return Ok(());
+        }
+        plan.status.written(settled.len() as u64, settled.iter().map(|(_, items)| items).sum());
+        plan.run.succeeded.extend(self.write_last(plan, succeeded).await?);
+        plan.run.failed.extend(self.write_last(plan, failed).await?);
+        plan.run.oversized |= plan.target.is_none();
+        plan.run.tally = tally;
+        plan.run.settle(settled.into_iter());
+        changes.push(Change::put(Entry::MapRun, &plan.visit, &plan.run)?);
+        Ok(self.world.journal.commit(changes).await?)
+    }
+
+    /// Writes all files of a run that has ended, and gives the state's result.
+    pub(super) async fn write_results(&mut self, plan: &mut Plan<'_>) -> Result<Value, Halt> {
+        self.settle(plan).await?;
+        let mut failed = plan.run.failed.clone();
+        let mut pending = Vec::new();
+        if let Some(first_pending) = plan.run.exceeded_at {
+            (failed, pending) = self.write_unfinished(plan, first_pending).await?;
+        }
+        let target = plan.target.as_ref().ok_or_else(|| Failure::new("States.ResultWriterFailed", "no bucket was named"))?;
+        let run = MapRun { failed, succeeded: plan.run.succeeded.clone(), id: plan.run.id.clone(), ..MapRun::default() };
+        self.write_manifest(target, plan.distributed, &run, &pending).await
+    }
+
+    pub(super) async fn write_manifest(
+        &self,
+        target: &Target,
+        distributed: &Distributed,
+        run: &MapRun,
+        pending: &[ResultFile],
+    ) -> Result<Value, Halt> {
+        let arn = self.frame.identity.map_run(&distributed.label, &run.id);
+        let key = format!("{}/manifest.json", target.folder(&run.id));
+        let manifest = json!({
+            "DestinationBucket": target.bucket,
+            "MapRunArn": arn,
+            "ResultFiles": {"FAILED": run.failed, "PENDING": pending, "SUCCEEDED": run.succeeded},
+        });
+        let written = self.world.host.write_object(&target.bucket, &key, manifest.to_string().into()).await;
+        written.map_err(|error| writer_failed(&error))?;
+        Ok(json!({"MapRunArn": arn, "ResultWriterDetails": {"Bucket": target.bucket, "Key": key}}))
+    }
+
+    /// The children that were given up, and those that never began.
+    async fn write_unfinished(&mut self, plan: &Plan<'_>, first_pending: u64) -> Result<(Vec<ResultFile>, Vec<ResultFile>), Halt> {
+        let mut aborted = Files::new(plan, "FAILED", plan.run.failed.len());
+        let mut pending = Files::new(plan, "PENDING", 0);
+        let mut batches = Batches::open(plan, &self.world).await?;
+        let mut finished = Finished::new(&plan.visit, &plan.run);
+        let mut index = 0;
+        loop {
+            if let Some(span) = finished.at(&self.world, index)? {
+                batches.skip(span.items).await?;
+                index += span.children;
+                continue;
+            }
+            let Some(batch) = self.batch(plan, index, &mut batches).await? else { break };
+            let mut record = self.record(plan, index, batch.input.to_string());
+            let files = if index < first_pending { &mut aborted } else { &mut pending };
+            if index < first_pending {
+                let now = iso(self.world.host.now());
+                record.insert("RedriveCount".into(), 0.into());
+                record.insert("RedriveStatus".into(), "REDRIVABLE_BY_MAP_RUN".into());
+                record.insert("StartDate".into(), now.clone().into());
+                record.insert("Status".into(), "ABORTED".into());
+                record.insert("StopDate".into(), now.into());
+            } else {
+                record.insert("Status".into(), "PENDING".into());
+            }
+            files.add(&sorted(record));
+            self.write_full(plan, files).await?;
+            index += 1;
+        }
+        let mut failed = plan.run.failed.clone();
+        failed.extend(self.write_last(plan, aborted).await?);
+        Ok((failed, self.write_last(plan, pending).await?))
+    }
+
+    /// The results of all children in their order, where no bucket takes them.
+    pub(super) async fn outputs(&mut self, plan: &mut Plan<'_>) -> Result<Value, Halt> {
+        let (mut outputs, mut size, mut from) = (Vec::new(), 2, 0);
+        let mut oversized = plan.run.oversized;
+        while !oversized {
+            let records = self.world.journal.records(&plan.visit, from, CHUNK)?;
+            let Some((last, _)) = records.last() else { return Ok(Value::Array(outputs)) };
+            from = last + 1;
+            for (index, record) in records {
+                plan.status.written(1, record.items);
+                // Failed children are left out of the bare outputs.
+                if record.status == Status::Succeeded || plan.distributed.writer.transformation == Transformation::None {
+                    self.shown(plan, index, record, |value| {
+                        size += limits::size(value) + 1;
+                        outputs.push(value.clone());
+                    })?;
+                }
+            }
+            oversized = size > limits::DATA + 1;
+            tokio::task::yield_now().await;
+        }
+        Err(Failure::too_large(&plan.state.name).into())
+    }
+
+    /// A child as the ResultWriter shows it: nothing, one value or, flattened, several.
+    fn shown(&self, plan: &Plan<'_>, index: u64, record: ChildRecord, mut show: impl FnMut(&Value)) -> Result<(), Halt> {
+        let output = match (&record.outcome, plan.distributed.writer.transformation) {
+            (Ok(output), Transformation::Compact | Transformation::Flatten) => output,
+            _ => {
+                show(&sorted(self.finished_record(plan, index, record)));
+                return Ok(());
+            }
+        };
+        let output = serde_json::from_str(output).map_err(|error| crate::JournalError::Broken(error.to_string()))?;
+        match output {
+            Value::Array(items) if plan.distributed.writer.transformation == Transformation::Flatten => items.iter().for_each(show),
+            output => show(&output),
+        }
+        Ok(())
+    }
+
+    fn finished_record(&self, plan: &Plan<'_>, index: u64, finished: ChildRecord) -> Map<String, Value> {
+        let mut record = self.record(plan, index, finished.input.unwrap_or_default());
+        match finished.outcome {
+            Ok(output) => {
+                record.insert("Output".into(), output.into());
+                record.insert("OutputDetails".into(), json!({"Included": true}));
+                record.insert("RedriveStatus".into(), "NOT_REDRIVABLE".into());
+                record.insert("RedriveStatusReason".into(), "Execution is SUCCEEDED and cannot be redriven".into());
+            }
+            Err(Failure { error, cause }) => {
+                record.insert("Error".into(), error.into());
+                record.insert("Cause".into(), cause.into());
+                record.insert("RedriveStatus".into(), "REDRIVABLE_BY_MAP_RUN".into());
+            }
+        }
+        let status = match finished.status {
+            Status::Succeeded => "SUCCEEDED",
+            Status::Failed => "FAILED",
+            Status::TimedOut => "TIMED_OUT",
+        };
+        record.insert("RedriveCount".into(), 0.into());
+        record.insert("StartDate".into(), iso(moment(finished.started)).into());
+        record.insert("Status".into(), status.into());
+        record.insert("StopDate".into(), iso(moment(finished.stopped)).into());
+        record
+    }
+
+    fn record(&self, plan: &Plan<'_>, index: u64, input: String) -> Map<String, Value> {
+        let (identity, label) = (&self.frame.identity, &plan.distributed.label);
+        let name = child_name(&plan.run.id, index);
+        let fields = [
+            ("ExecutionArn", super::child::arn(identity, label, &name, plan.distributed.express).into()),
+            ("Input", input.into()),
+            ("InputDetails", json!({"Included": true})),
+            ("Name", name.into()),
+            ("StateMachineArn", identity.arn("stateMachine", label).into()),
+        ];
+        fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+
+    /// Writes a file that has grown to its size.
+    async fn write_full(&self, plan: &Plan<'_>, files: &mut Files) -> Result<(), Failure> {
+        if files.body.len() > FILE { self.write(plan, files).await } else { Ok(()) }
+    }
+
+    /// Writes what is left, and names all files written.
+    async fn write_last(&self, plan: &Plan<'_>, mut files: Files) -> Result<Vec<ResultFile>, Failure> {
+        if !files.body.is_empty() {
+            self.write(plan, &mut files).await?;
+        }
+        Ok(files.written)
+    }
+
+    async fn write(&self, plan: &Plan<'_>, files: &mut Files) -> Result<(), Failure> {
+        let Some(target) = &plan.target else { return Ok(()) };
+        let body = files.take();
+        let key = format!("{}/{}_{}.json", target.folder(&plan.run.id), files.name, files.before + files.written.len());
+        files.written.push(ResultFile { key: key.clone(), size: body.len() as u64 });
+        let written = self.world.host.write_object(&target.bucket, &key, Bytes::from(body)).await;
+        written.map_err(|error| writer_failed(&error))
+    }
+}
+
+impl Target {
+    fn folder(&self, run: &str) -> String {
+        match self.prefix.as_str() {
+            "" => run.to_owned(),
+            prefix => format!("{prefix}/{run}"),
+        }
+    }
+}
+
+/// The files of one kind, of which only the last is held.
+struct Files {
+    name: &'static str,
+    output_type: OutputType,
+    /// Files of the kind that were written in earlier turns.
+    before: usize,
+    written: Vec<ResultFile>,
+    body: Vec<u8>,
+}
+
+impl Files {
+    fn new(plan: &Plan<'_>, name: &'static str, before: usize) -> Files {
+        Files { name, output_type: plan.distributed.writer.output_type, before, written: Vec::new(), body: Vec::new() }
+    }
+
+    fn add(&mut self, value: &Value) {
+        if self.output_type == OutputType::Json {
+            self.body.push(if self.body.is_empty() { b'[' } else { b',' });
+        }
+        // Writing to memory does not fail.
+        let _ = serde_json::to_writer(&mut self.body, value);
+        if self.output_type == OutputType::JsonLines {
+            self.body.push(b'\n');
+        }
+    }
+
+    fn take(&mut self) -> Vec<u8> {
+        let mut body = std::mem::take(&mut self.body);
+        if self.output_type == OutputType::Json {
+            body.push(b']');
+        }
+        body
+    }
+}
+
+/// Records have their keys in alphabetical order.
+fn sorted(mut record: Map<String, Value>) -> Value {
+    record.sort_keys();
+    Value::Object(record)
+}
+
+fn writer_failed(error: &ObjectError) -> Failure {
+    Failure::new("States.ResultWriterFailed", error.to_string())
+}

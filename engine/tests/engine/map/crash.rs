@@ -1,0 +1,127 @@
+//! Map Runs that are cut off and go on.
+
+use std::collections::HashSet;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
+
+use engine::{Outcome, TaskError};
+use serde_json::{Value, json};
+
+use super::{merged, reader, with_child, writer};
+use crate::crash::run_until_hung;
+use crate::fake::{Fake, run};
+
+/// Items of a file, in its format.
+fn fill(host: &Fake) {
+    host.put("b", "file", "a,b\n".to_owned() + &(0..23).map(|n| format!("{n},\"x,{n}\"\n")).collect::<String>());
+    for n in 0..5 {
+        host.put("b", &format!("many/{n}.jsonl"), (0..4).map(|m| format!("{{\"a\": \"{}\"}}\n", n * 4 + m)).collect::<String>());
+    }
+}
+
+fn host(seen: Arc<Mutex<HashSet<String>>>) -> Arc<Fake> {
+    let host = Fake::new(move |call| {
+        if call.payload.to_string().contains("\"a\":\"7\"") {
+            return Err(TaskError::Error { error: "Bad".into(), cause: String::new() });
+        }
+        assert!(seen.lock().unwrap().insert(call.payload.to_string()), "called again with {}", call.payload);
+        Ok(call.payload.clone())
+    });
+    fill(&host);
+    host
+}
+
+/// The outcome and all that was written, without dates.
+fn result(outcome: Outcome, host: &Fake) -> (Outcome, Vec<(String, String)>) {
+    let objects = host.objects.lock().unwrap();
+    let written = objects.iter().filter(|(place, _)| place.starts_with("out/"));
+    let written = written.map(|(place, body)| (place.clone(), String::from_utf8(body.to_vec()).unwrap()));
+    (outcome, written.collect())
+}
+
+/// Runs the definition uncut, and cut off again and again; both must come to the same, and no
+/// child that has ended may run again.
+fn cut_off(fields: Value) {
+    let task = json!({"Type": "Task", "Resource": "arn:aws:lambda:x:1:function:f", "End": true});
+    let definition = with_child(merged(json!({"MaxConcurrency": 3, "Label": "L"}), fields), task);
+    let uncut = host(Arc::default());
+    let expected = result(run(&definition, json!({}), &uncut).unwrap(), &uncut);
+    let folder = tempfile::tempdir().unwrap();
+    let mut crashes = 0;
+    for every in [1, 2, 3, 5, 8] {
+        let path = folder.path().join(every.to_string());
+        let host = host(Arc::default());
+        let mut after = every;
+        let outcome = loop {
+            after += 1;
+            host.hangs_at.store(host.events() + after, Ordering::SeqCst);
+            match run_until_hung(&path, &definition, json!({}), &host) {
+                Some(outcome) => break outcome,
+                None => crashes += 1,
+            }
+            assert!(after < 100, "no end");
+        };
+        assert_eq!(result(outcome, &host), expected, "every {every}");
+    }
+    assert!(crashes > 5, "{crashes}");
+}
+
+fn csv() -> Value {
+    reader(json!({"InputType": "CSV", "CSVHeaderLocation": "FIRST_ROW"}))
+}
+
+#[test]
+fn rows_of_a_file() {
+    cut_off(merged(csv(), json!({"ToleratedFailurePercentage": 10})));
+}
+
+#[test]
+fn files_of_a_listing() {
+    let reader = json!({"ItemReader": {
+        "Resource": "arn:aws:states:::s3:listObjectsV2", "Parameters": {"Bucket": "b", "Prefix": "many/"},
+        "ReaderConfig": {"Transformation": "LOAD_AND_FLATTEN", "InputType": "JSONL"}
+    }});
+    cut_off(merged(reader, json!({"ToleratedFailureCount": 1})));
+}
+
+#[test]
+fn batches_by_number_and_by_bytes() {
+    cut_off(merged(csv(), json!({"ToleratedFailureCount": 4, "ItemBatcher": {"MaxItemsPerBatch": 4}})));
+    cut_off(merged(csv(), json!({"ToleratedFailureCount": 4, "ItemBatcher": {"MaxInputBytesPerBatch": 80}})));
+}
+
+#[test]
+fn results_in_a_bucket() {
+    let fields = merged(csv(), writer(json!({"Transformation": "COMPACT"})));
+    cut_off(merged(fields, json!({"ToleratedFailureCount": 1})));
+}
+
+#[test]
+fn batches_that_came_about_by_chance_keep_their_items() {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let calls = seen.clone();
+    let host = Fake::new(move |call| {
+        calls.lock().unwrap().extend(call.payload["Items"].as_array().unwrap().clone());
+        Ok(json!(1))
+    });
+    fill(&host);
+    // The numbers of UUIDs of the host rise, so every run would make others.
+    let selector = json!({"ItemSelector": {"id.$": "States.UUID()", "row.$": "$$.Map.Item.Value.a"}});
+    let fields = merged(merged(csv(), selector), json!({"MaxConcurrency": 3, "ItemBatcher": {"MaxInputBytesPerBatch": 200}}));
+    let task = json!({"Type": "Task", "Resource": "arn:aws:lambda:x:1:function:f", "End": true});
+    let definition = with_child(fields, task);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal");
+    let mut crashes = 0;
+    loop {
+        host.hangs_at.store(host.events() + 4, Ordering::SeqCst);
+        match run_until_hung(&path, &definition, json!({}), &host) {
+            Some(outcome) => break assert!(matches!(outcome, Outcome::Succeeded(_))),
+            None => crashes += 1,
+        }
+    }
+    assert!(crashes > 1, "{crashes}");
+    let mut rows: Vec<u32> = seen.lock().unwrap().iter().map(|item| item["row"].as_str().unwrap().parse().unwrap()).collect();
+    rows.sort();
+    assert_eq!(rows, (0..23).collect::<Vec<_>>());
+}

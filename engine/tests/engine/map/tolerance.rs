@@ -1,0 +1,86 @@
+//! ToleratedFailureCount and ToleratedFailurePercentage.
+
+use engine::TaskError;
+use serde_json::{Value, json};
+
+use super::{merged, output, with_child};
+use crate::fake::Fake;
+
+/// Maps over so many items, of which the first `failing` fail, one child after the other.
+fn run(fields: Value, items: usize, failing: usize) -> Value {
+    let task = json!({"Type": "Task", "Resource": "arn:aws:lambda:x:1:function:f", "End": true});
+    let host = Fake::new(move |call| {
+        let item = call.payload.get("Items").map_or(&call.payload, |items| &items[0]);
+        match item.as_u64().unwrap() < failing as u64 {
+            true => Err(TaskError::Error { error: "Bad".into(), cause: "very".into() }),
+            false => Ok(call.payload.clone()),
+        }
+    });
+    let fields = merged(json!({"MaxConcurrency": 1, "ItemsPath": "$.items"}), fields);
+    let input = json!({"items": (0..items).collect::<Vec<_>>(), "n": 2, "p": 50.0});
+    output(&with_child(fields, task), input, &host)
+}
+
+fn exceeded() -> Value {
+    json!(["States.ExceedToleratedFailureThreshold", "The specified tolerated failure threshold was exceeded"])
+}
+
+#[test]
+fn no_failure_is_tolerated_by_itself() {
+    assert_eq!(run(json!({}), 2, 1), exceeded());
+    assert_eq!(run(json!({"ToleratedFailureCount": 0}), 2, 1), exceeded());
+}
+
+#[test]
+fn a_count_is_tolerated_and_one_more_is_not() {
+    for fields in [json!({"ToleratedFailureCount": 2}), json!({"ToleratedFailureCountPath": "$.n"})] {
+        assert_eq!(run(fields.clone(), 5, 2), json!([2, 3, 4]));
+        assert_eq!(run(fields, 5, 3), exceeded());
+    }
+}
+
+#[test]
+fn a_percentage_is_of_all_items() {
+    for fields in [json!({"ToleratedFailurePercentage": 50}), json!({"ToleratedFailurePercentagePath": "$.p"})] {
+        assert_eq!(run(fields.clone(), 4, 2), json!([2, 3]));
+        assert_eq!(run(fields, 4, 3), exceeded());
+    }
+    assert_eq!(run(json!({"ToleratedFailurePercentage": 33.4}), 3, 1), json!([1, 2]));
+    assert_eq!(run(json!({"ToleratedFailurePercentage": 33.3}), 3, 1), exceeded());
+    assert_eq!(run(json!({"ToleratedFailurePercentage": 100}), 3, 3), json!([]));
+}
+
+#[test]
+fn of_two_thresholds_either_is_enough() {
+    assert_eq!(run(json!({"ToleratedFailureCount": 1, "ToleratedFailurePercentage": 90}), 9, 2), exceeded());
+    assert_eq!(run(json!({"ToleratedFailureCount": 9, "ToleratedFailurePercentage": 10}), 9, 2), exceeded());
+    assert_eq!(run(json!({"ToleratedFailureCount": 2, "ToleratedFailurePercentage": 90}), 4, 2), json!([2, 3]));
+}
+
+#[test]
+fn all_items_of_a_failed_batch_have_failed() {
+    let batches = |fields| run(merged(fields, json!({"ItemBatcher": {"MaxItemsPerBatch": 3}})), 6, 1);
+    assert_eq!(batches(json!({"ToleratedFailureCount": 3})), json!([{"Items": [3, 4, 5]}]));
+    assert_eq!(batches(json!({"ToleratedFailureCount": 2})), exceeded());
+    assert_eq!(batches(json!({"ToleratedFailurePercentage": 50})), json!([{"Items": [3, 4, 5]}]));
+    assert_eq!(batches(json!({"ToleratedFailurePercentage": 49})), exceeded());
+}
+
+#[test]
+fn values_that_are_no_thresholds() {
+    let prefix = "An error occurred while executing the state 'M' (entered at the event id #2). ";
+    for (name, value, cause) in [
+        ("Count", json!(-1), "ToleratedFailureCount cannot be negative."),
+        ("Count", json!({}), "The ToleratedFailureCountPath field refers to value \"{}\" which is not a valid integer: $.v"),
+        ("Percentage", json!(100.1), "ToleratedFailurePercentage must be between 0 and 100."),
+        (
+            "Percentage",
+            json!("NoNumber"),
+            "The ToleratedFailurePercentagePath field refers to value \"NoNumber\" which is not a valid float: $.v",
+        ),
+    ] {
+        let fields = json!({"ItemsPath": "$.items", format!("ToleratedFailure{name}Path"): "$.v"});
+        let failed = output(&super::machine(fields), json!({"items": [0], "v": value}), &Fake::echo());
+        assert_eq!(failed, json!(["States.Runtime", format!("{prefix}{cause}")]));
+    }
+}
