@@ -2,23 +2,69 @@
 //! match; an interruption, after which the execution can be continued; and a fault of our own.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// An error as the language knows it: what `Retry` and `Catch` match on, and what a failed
-/// execution ends with.
+/// execution ends with. An empty text stands for one that there is not.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Failure {
     pub(crate) error: String,
     pub(crate) cause: String,
+    #[serde(skip)]
+    pub(crate) trace: Trace,
+}
+
+/// What the history says of an error, and `Catch` must know, beside its name and cause.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Trace {
+    /// The field whose expression failed.
+    pub(crate) location: Option<String>,
+    /// It failed while it was evaluated, not because of what it gave.
+    pub(crate) evaluating: bool,
+    /// A `States.Timeout` that was a heartbeat which stayed out.
+    pub(crate) heartbeat: bool,
+    /// The history event before it, and the type of the state it ended.
+    pub(crate) event: u64,
+    pub(crate) state: &'static str,
 }
 
 impl Failure {
     pub(crate) fn new(error: impl Into<String>, cause: impl Into<String>) -> Self {
-        Failure { error: error.into(), cause: cause.into() }
+        Failure { error: error.into(), cause: cause.into(), trace: Trace::default() }
     }
 
     /// An error that no `Retry` and no `Catch` matches.
     pub(crate) fn runtime(cause: impl Into<String>) -> Self {
         Failure::new(RUNTIME, cause)
+    }
+
+    /// An expression that could not be evaluated.
+    pub(crate) fn query(field: &str, cause: impl Into<String>) -> Self {
+        let mut failure = Failure::new(QUERY, cause);
+        failure.trace.location = Some(field.to_owned());
+        failure.trace.evaluating = true;
+        failure
+    }
+
+    /// A value that an expression gave and the field can't have.
+    pub(crate) fn query_result(field: &str, cause: impl Into<String>) -> Self {
+        let mut failure = Failure::query(field, cause);
+        failure.trace.evaluating = false;
+        failure
+    }
+
+    pub(crate) fn timeout(heartbeat: bool) -> Self {
+        let mut failure = Failure::new("States.Timeout", "");
+        failure.trace.heartbeat = heartbeat;
+        failure
+    }
+
+    /// As a catcher hands it on.
+    pub(crate) fn output(&self) -> Value {
+        let mut output = serde_json::Map::new();
+        output.insert("Error".into(), self.error.as_str().into());
+        output.insert("Cause".into(), self.cause.as_str().into());
+        Value::Object(output)
     }
 
     pub(crate) fn too_large(who: &str) -> Self {
@@ -35,8 +81,7 @@ impl Failure {
             error => match pattern {
                 "States.ALL" => true,
                 "States.TaskFailed" => error != "States.Timeout",
-                // A heartbeat that stays out is a kind of timeout.
-                "States.Timeout" => error == "States.HeartbeatTimeout",
+                "States.HeartbeatTimeout" => self.trace.heartbeat,
                 _ => false,
             },
         }
@@ -44,6 +89,7 @@ impl Failure {
 }
 
 pub(crate) const RUNTIME: &str = "States.Runtime";
+pub(crate) const QUERY: &str = "States.QueryEvaluationError";
 pub(crate) const DATA_LIMIT_EXCEEDED: &str = "States.DataLimitExceeded";
 
 /// Why an execution stopped without an outcome.

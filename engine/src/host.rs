@@ -2,24 +2,31 @@
 
 use std::io;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock, OnceLock};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::TryStreamExt;
 use futures_util::stream::BoxStream;
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 
 use crate::MapRunStatus;
+use crate::resource::Resource;
 
 /// The world outside an execution.
 #[async_trait]
 pub trait Host: Send + Sync + 'static {
-    /// Does the work of a Task state and gives back its payload. The future is dropped when the
-    /// execution gives the task up (a Map Run over its tolerance); on cancellation it is not
-    /// dropped, so that the task may save what it has: see [`TaskCall::cancel`].
+    /// Does the work of a Task state and gives back its result, in the shape that the service has
+    /// on AWS ([`TaskCall::function_result`] makes that of `lambda:invoke`). A task whose outcome
+    /// comes by token ([`Resource::waits_for_token`]) is only handed over here; what is given back
+    /// then is the service's answer, or the name of the worker that took an activity.
+    ///
+    /// The future is dropped when the execution gives the task up (it timed out, or a Map Run is
+    /// over its tolerance); on cancellation it is not dropped, so that the task may save what it
+    /// has: see [`TaskCall::cancel`].
     async fn task(&self, call: TaskCall) -> Result<Value, TaskError>;
 
     /// The contents of an object, for an ItemReader.
@@ -119,12 +126,18 @@ impl Part {
 /// One call of a task.
 #[derive(Debug, Clone)]
 pub struct TaskCall {
-    /// The state's `Resource`: `arn:aws:states:::lambda:invoke` or a function's ARN.
-    pub resource: String,
-    /// Name or ARN of the function.
-    pub function: String,
-    /// What the function gets.
-    pub payload: Value,
+    /// What is called.
+    pub resource: Resource,
+    /// The state's `Parameters` or `Arguments`, evaluated; without such a field, its input.
+    pub parameters: Value,
+    /// The state's `Credentials`, evaluated: `{"RoleArn": …}`.
+    pub credentials: Option<Value>,
+    /// By which the outcome is sent, see [`crate::TaskTokens`]; where the resource waits for one.
+    pub token: Option<String>,
+    /// `TimeoutSeconds`, which the engine sees to itself.
+    pub timeout: Option<Duration>,
+    /// `HeartbeatSeconds`, likewise.
+    pub heartbeat: Option<Duration>,
     /// The state that calls.
     pub state: String,
     /// The execution that calls; a child of a Distributed Map has its own.
@@ -132,6 +145,61 @@ pub struct TaskCall {
     /// Cancelled when the execution shall stop: the task should then soon end, with its result or
     /// with [`TaskError::Interrupted`].
     pub cancel: CancellationToken,
+    pub(crate) submission: Arc<OnceLock<Value>>,
+}
+
+impl TaskCall {
+    /// Name or ARN of the function, if it is one that is called.
+    pub fn function(&self) -> &str {
+        match &self.resource {
+            Resource::Function(arn) => arn,
+            resource if resource.is("lambda", "invoke") => self.parameters["FunctionName"].as_str().unwrap_or_default(),
+            _ => "",
+        }
+    }
+
+    /// What the function gets.
+    pub fn payload(&self) -> &Value {
+        static NOTHING: LazyLock<Value> = LazyLock::new(|| Value::Object(Map::new()));
+        match &self.resource {
+            resource if resource.is("lambda", "invoke") => self.parameters.get("Payload").unwrap_or(&NOTHING),
+            _ => &self.parameters,
+        }
+    }
+
+    /// The result of a function that gave `payload`: for `lambda:invoke` the answer of Lambda's API
+    /// around it ([Invoke](https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html)).
+    pub fn function_result(&self, payload: Value, request_id: &str) -> Value {
+        if !self.resource.is("lambda", "invoke") {
+            return payload;
+        }
+        let version = "$LATEST";
+        json!({
+            "ExecutedVersion": version,
+            "Payload": payload,
+            "SdkHttpMetadata": {
+                "AllHttpHeaders": {
+                    "X-Amz-Executed-Version": [version],
+                    "x-amzn-RequestId": [request_id],
+                    "Content-Type": ["application/json"],
+                },
+                "HttpHeaders": {
+                    "Content-Type": "application/json",
+                    "X-Amz-Executed-Version": version,
+                    "x-amzn-RequestId": request_id,
+                },
+                "HttpStatusCode": 200,
+            },
+            "SdkResponseMetadata": {"RequestId": request_id},
+            "StatusCode": 200,
+        })
+    }
+
+    /// For the history of a job that is waited for (`.sync`): what the service said when it took it.
+    pub fn submitted(&self, answer: Value) {
+        // Said once; a second answer says nothing new.
+        let _ = self.submission.set(answer);
+    }
 }
 
 /// Why a task has no result.
@@ -161,8 +229,7 @@ pub struct NoHost;
 #[async_trait]
 impl Host for NoHost {
     async fn task(&self, call: TaskCall) -> Result<Value, TaskError> {
-        let cause = format!("there is no function {}", call.function);
-        Err(TaskError::Error { error: "Lambda.ResourceNotFoundException".into(), cause })
+        Err(TaskError::Error { error: "States.TaskFailed".into(), cause: format!("nothing does {}", call.resource) })
     }
 
     async fn read_object(&self, bucket: &str, key: &str) -> Result<BoxStream<'static, io::Result<Bytes>>, ObjectError> {

@@ -27,25 +27,34 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Of the language, this version knows the query language JSONPath and the states Task (Lambda),
-//! Choice, Wait, Pass, Succeed, Fail, and Map in both modes; a definition that uses more is refused
-//! with the place.
+//! Where this differs from AWS:
+//!
+//! - JSONata computes in 64-bit floating point, and so do we, but a number that only passes through
+//!   an evaluation is changed as well: `1.0` becomes `1`, and 9007199254740993 loses its last digit.
+//!   Names after a variable alone (`{% $states.input.total %}`) leave numbers as they are written.
+//! - An evaluation is stopped after a second of the machine's time, not of AWS's.
 
 mod compile;
 mod dataset;
 mod error;
 mod expr;
+mod history;
 mod host;
 mod journal;
 mod machine;
 mod problem;
+mod resource;
 mod run;
 mod syntax;
+mod tokens;
 
 pub use compile::compile;
 pub use error::{Fault, Stop};
+pub use history::{Event, History};
 pub use host::{Host, NoHost, ObjectError, ObjectInfo, Part, TaskCall, TaskError};
 pub use journal::{Journal, JournalError};
 pub use machine::Machine;
 pub use problem::{Problem, Problems};
-pub use run::{Counts, MapRunStatus, Outcome, Phase, Start, run};
+pub use resource::{Pattern, Resource};
+pub use run::{Counts, ExecutionType, MapRunStatus, Outcome, Phase, Start, run};
+pub use tokens::{TaskTokens, UnknownToken};

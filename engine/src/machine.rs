@@ -4,22 +4,43 @@ use std::sync::Arc;
 
 use crate::dataset::{Dataset, OutputType, Transformation};
 use crate::expr::comparison::Comparator;
-use crate::expr::{Path, ReferencePath, Template};
+use crate::expr::{Expression, Path, ReferencePath, Template};
+use crate::resource::Resource;
 
 /// A state machine that is ready to run; see [`crate::compile`].
 #[derive(Debug)]
 pub struct Machine {
     pub(crate) scope: Arc<Scope>,
+    pub(crate) timeout_seconds: Option<u32>,
     /// Of the definition's text.
     pub(crate) hash: String,
 }
 
 impl Machine {
+    /// What the machine's tasks call, each once, in the order of the states.
+    pub fn resources(&self) -> Vec<Resource> {
+        let mut found: Vec<Resource> = Vec::new();
+        self.scope.visit(&mut |state| {
+            if let Kind::Task(task) = &state.kind
+                && !found.contains(&task.resource)
+            {
+                found.push(task.resource.clone());
+            }
+        });
+        found
+    }
+
     /// Names or ARNs of the functions that the machine calls, as far as they are written in the
     /// definition; each once, in the order of the states.
     pub fn functions(&self) -> Vec<String> {
         let mut functions = Vec::new();
-        self.scope.functions(&mut functions);
+        self.scope.visit(&mut |state| {
+            if let Some(function) = state.function()
+                && !functions.contains(&function)
+            {
+                functions.push(function);
+            }
+        });
         functions
     }
 }
@@ -31,11 +52,13 @@ pub(crate) struct Scope {
 }
 
 impl Scope {
-    fn functions(&self, found: &mut Vec<String>) {
+    /// All states, those inside others after them.
+    fn visit(&self, visitor: &mut dyn FnMut(&State)) {
         for state in &self.states {
+            visitor(state);
             match &state.kind {
-                Kind::Task(task) => found.extend(task.function().filter(|function| !found.contains(function))),
-                Kind::Map(map) => map.processor.functions(found),
+                Kind::Map(map) => map.processor.visit(visitor),
+                Kind::Parallel(branches) => branches.iter().for_each(|branch| branch.visit(visitor)),
                 _ => {}
             }
         }
@@ -45,22 +68,80 @@ impl Scope {
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) name: String,
-    /// None is `null`: the state gets `{}`.
-    pub(crate) input_path: Option<Path>,
-    /// None is `null`: the state's output is `{}`.
-    pub(crate) output_path: Option<Path>,
+    pub(crate) io: Io,
+    pub(crate) recovery: Recovery,
+    /// Choice, Succeed and Fail lead on otherwise, or not at all.
+    pub(crate) next: Next,
     pub(crate) kind: Kind,
+}
+
+/// How a state takes its input and gives its output. In JSONata the paths and the selector are
+/// such that they change nothing.
+#[derive(Debug)]
+pub(crate) struct Io {
+    pub(crate) input_path: Selection,
+    /// `Parameters` or `Arguments`.
+    pub(crate) arguments: Option<Template>,
+    pub(crate) result_selector: Option<Template>,
+    pub(crate) result_path: ResultPath,
+    pub(crate) output_path: Selection,
+    pub(crate) leaving: Leaving,
+}
+
+/// `InputPath` and `OutputPath`.
+#[derive(Debug)]
+pub(crate) enum Selection {
+    Whole,
+    /// `null`: `{}` takes its place.
+    Nothing,
+    Path(Path),
+}
+
+/// What is evaluated when a state is left by a way of its own.
+#[derive(Debug, Default)]
+pub(crate) struct Leaving {
+    pub(crate) output: Option<Template>,
+    pub(crate) assign: Vec<(String, Template)>,
 }
 
 #[derive(Debug)]
 pub(crate) enum Kind {
     Task(Task),
-    Choice { rules: Vec<(Condition, usize)>, default: Option<usize> },
-    Wait { until: Until, next: Next },
-    Pass { result: Option<Template>, result_path: ResultPath, next: Next },
+    Choice {
+        rules: Vec<Rule>,
+        default: Option<usize>,
+    },
+    Wait(Until),
+    /// With `Result`.
+    Pass(Option<serde_json::Value>),
     Succeed,
-    Fail { error: Option<Words>, cause: Option<Words> },
+    Fail {
+        error: Option<Words>,
+        cause: Option<Words>,
+    },
     Map(Box<Map>),
+    Parallel(Vec<Arc<Scope>>),
+}
+
+impl Kind {
+    /// As it stands in the definition, and in the names of history events.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Kind::Task(_) => "Task",
+            Kind::Choice { .. } => "Choice",
+            Kind::Wait(_) => "Wait",
+            Kind::Pass(_) => "Pass",
+            Kind::Succeed => "Succeed",
+            Kind::Fail { .. } => "Fail",
+            Kind::Map(_) => "Map",
+            Kind::Parallel(_) => "Parallel",
+        }
+    }
+
+    /// Whether something outside, or a journal of its own, has a part in what it brings.
+    pub(crate) fn works(&self) -> bool {
+        matches!(self, Kind::Task(_) | Kind::Map(_) | Kind::Parallel(_))
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,29 +156,21 @@ pub(crate) type ResultPath = Option<ReferencePath>;
 #[derive(Debug)]
 pub(crate) struct Task {
     pub(crate) resource: Resource,
-    pub(crate) parameters: Option<Template>,
-    pub(crate) result_selector: Option<Template>,
-    pub(crate) result_path: ResultPath,
-    pub(crate) recovery: Recovery,
-    pub(crate) next: Next,
+    pub(crate) timeout_seconds: Option<Number>,
+    pub(crate) heartbeat_seconds: Option<Number>,
+    pub(crate) credentials: Option<Template>,
 }
 
-#[derive(Debug)]
-pub(crate) enum Resource {
-    /// `arn:aws:states:::lambda:invoke`, whose parameters name the function.
-    LambdaInvoke,
-    /// The ARN of a function.
-    Function(String),
-}
-
-impl Task {
+impl State {
+    /// The function that a Task calls, where it is written in the definition.
     fn function(&self) -> Option<String> {
-        match (&self.resource, &self.parameters) {
+        let Kind::Task(task) = &self.kind else { return None };
+        match (&task.resource, &self.io.arguments) {
             (Resource::Function(arn), _) => Some(arn.clone()),
-            (Resource::LambdaInvoke, Some(Template::Object(fields))) => {
-                let name = fields.iter().find(|(field, _)| field == "FunctionName");
+            (resource, Some(Template::Object(fields))) if resource.is("lambda", "invoke") => {
+                let (_, name) = fields.iter().find(|(field, _)| field == "FunctionName")?;
                 match name {
-                    Some((_, Template::Literal(name))) => name.as_str().map(str::to_owned),
+                    Template::Literal(name) => name.as_str().map(str::to_owned),
                     _ => None,
                 }
             }
@@ -127,6 +200,15 @@ pub(crate) struct Retrier {
 pub(crate) struct Catcher {
     pub(crate) errors: Vec<String>,
     pub(crate) result_path: ResultPath,
+    pub(crate) leaving: Leaving,
+    pub(crate) next: usize,
+}
+
+/// One of a Choice's `Choices`.
+#[derive(Debug)]
+pub(crate) struct Rule {
+    pub(crate) condition: Condition,
+    pub(crate) leaving: Leaving,
     pub(crate) next: usize,
 }
 
@@ -136,6 +218,8 @@ pub(crate) enum Condition {
     Or(Vec<Condition>),
     Not(Box<Condition>),
     Compare { variable: Path, comparator: Comparator, operand: Operand },
+    Literal(bool),
+    Expression(Expression),
 }
 
 #[derive(Debug)]
@@ -146,30 +230,36 @@ pub(crate) enum Operand {
 
 #[derive(Debug)]
 pub(crate) enum Until {
-    Seconds(u32),
-    SecondsPath(Path),
+    Seconds(Number),
     Timestamp(time::OffsetDateTime),
     TimestampPath(Path),
+    TimestampExpression(Expression),
 }
 
 /// A text of a Fail state: as written, or an expression.
 #[derive(Debug)]
 pub(crate) enum Words {
     Literal(String),
-    Expression(Template),
+    Template(Template),
 }
 
 #[derive(Debug)]
 pub(crate) struct Map {
-    pub(crate) items_path: Option<Path>,
+    pub(crate) items: MapItems,
     pub(crate) item_selector: Option<Template>,
     pub(crate) max_concurrency: Option<Number>,
     pub(crate) processor: Arc<Scope>,
     pub(crate) distributed: Option<Distributed>,
-    pub(crate) result_selector: Option<Template>,
-    pub(crate) result_path: ResultPath,
-    pub(crate) recovery: Recovery,
-    pub(crate) next: Next,
+}
+
+/// The items that the state's input holds.
+#[derive(Debug)]
+pub(crate) enum MapItems {
+    Input,
+    /// `ItemsPath`.
+    Path(Path),
+    /// JSONata's `Items`.
+    Template(Template),
 }
 
 #[derive(Debug)]
@@ -210,4 +300,5 @@ pub(crate) struct Writer {
 pub(crate) enum Number {
     Literal(f64),
     Path(Path),
+    Expression(Expression),
 }

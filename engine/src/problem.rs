@@ -76,11 +76,6 @@ impl<'t> Report<'t> {
         self.found.push((at.offset, problem));
     }
 
-    /// A part of the language that comes later.
-    pub(crate) fn not_yet(&mut self, at: &Place, what: &str) {
-        self.add(at, format!("{what} is not supported yet"));
-    }
-
     pub(crate) fn is_empty(&self) -> bool {
         self.found.is_empty()
     }

@@ -23,7 +23,7 @@ pub(crate) fn line(n: u64) -> String {
 #[async_trait]
 impl Host for Lines {
     async fn task(&self, call: TaskCall) -> Result<Value, TaskError> {
-        Ok(call.payload)
+        Ok(call.function_result(call.payload().clone(), "request"))
     }
 
     async fn read_object(&self, _: &str, _: &str) -> Result<BoxStream<'static, io::Result<Bytes>>, ObjectError> {

@@ -81,6 +81,7 @@ async fn execute(machine: &Arc<Machine>, input: Value, lines: u64, journal: Jour
     match engine::run(machine.clone(), start, Arc::new(Lines(lines)), journal, CancellationToken::new()).await? {
         Outcome::Succeeded(output) => Ok(output),
         Outcome::Failed { error, cause } => Err(format!("{error}: {cause}").into()),
+        Outcome::TimedOut => Err("timed out".into()),
     }
 }
 

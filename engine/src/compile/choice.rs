@@ -2,16 +2,17 @@
 
 use super::{Compiler, Names};
 use crate::expr::comparison::Comparator;
-use crate::machine::{Condition, Kind, Operand};
-use crate::syntax::{self, Rule, Text, as_text};
+use crate::machine::{Condition, Kind, Operand, Rule};
+use crate::syntax::{self, Json, Text, as_text, is_expression};
 
 impl Compiler<'_, '_> {
-    pub(super) fn choice(&mut self, rules: Vec<Rule>, default: Option<Text>, names: &Names) -> Kind {
+    pub(super) fn choice(&mut self, rules: Vec<syntax::Rule>, default: Option<Text>, names: &Names) -> Kind {
         let mut compiled = Vec::with_capacity(rules.len());
         for rule in rules {
             let next = rule.next.map(|next| self.target(&next, names));
+            let leaving = self.leaving(&rule.leaving);
             if let (Some(condition), Some(next)) = (self.condition(rule.condition), next) {
-                compiled.push((condition, next));
+                compiled.push(Rule { condition, leaving, next });
             }
         }
         Kind::Choice { rules: compiled, default: default.map(|name| self.target(&name, names)) }
@@ -22,6 +23,14 @@ impl Compiler<'_, '_> {
             syntax::Condition::And(rules) => Some(Condition::And(self.conditions(rules))),
             syntax::Condition::Or(rules) => Some(Condition::Or(self.conditions(rules))),
             syntax::Condition::Not(rule) => Some(Condition::Not(Box::new(self.condition(rule.condition)?))),
+            syntax::Condition::Expression(node) => match (&node.kind, as_text(&node)) {
+                (Json::Plain(serde_json::Value::Bool(value)), _) => Some(Condition::Literal(*value)),
+                (_, Some(text)) if is_expression(&text.value) => self.jsonata(&text).map(Condition::Expression),
+                _ => {
+                    self.report.add(&node.at, "must be true, false or a JSONata expression");
+                    None
+                }
+            },
             syntax::Condition::Compare { variable, comparator, operand } => {
                 let variable = self.path(&variable);
                 let Some((comparator, by_path)) = Comparator::named(&comparator.value) else {
@@ -49,7 +58,7 @@ impl Compiler<'_, '_> {
         }
     }
 
-    fn conditions(&mut self, rules: Vec<Rule>) -> Vec<Condition> {
+    fn conditions(&mut self, rules: Vec<syntax::Rule>) -> Vec<Condition> {
         rules.into_iter().filter_map(|rule| self.condition(rule.condition)).collect()
     }
 }

@@ -4,26 +4,29 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use super::{Compiler, Names};
+use super::Compiler;
 use crate::dataset::{OutputType, Transformation};
-use crate::machine::{Batcher, Distributed, Map, Reader, Writer};
+use crate::machine::{Batcher, Distributed, Map, MapItems, Reader, Writer};
 use crate::syntax::{self, Kind};
 
 impl Compiler<'_, '_> {
-    pub(super) fn map(&mut self, map: syntax::Map, names: &Names) -> Map {
+    pub(super) fn map(&mut self, map: syntax::Map) -> Map {
         if map.distributed.as_ref().is_some_and(|distributed| distributed.express) {
             self.refuse_in_express(&map.processor);
         }
+        // The children of a Distributed Map are executions of their own: no variables around them.
+        let sees_variables = map.distributed.is_none();
+        let items = match (map.items, map.items_path) {
+            (Some(node), _) => MapItems::Template(self.template(&node)),
+            (None, Some(text)) => self.path(&text).map_or(MapItems::Input, MapItems::Path),
+            (None, None) => MapItems::Input,
+        };
         Map {
-            items_path: map.items_path.and_then(|text| self.path(&text)),
+            items,
             item_selector: map.item_selector.map(|node| self.template(&node)),
             max_concurrency: self.number(map.max_concurrency),
             distributed: map.distributed.map(|distributed| self.distributed(distributed)),
-            processor: Arc::new(self.scope(map.processor)),
-            result_selector: map.result_selector.map(|node| self.template(&node)),
-            result_path: self.result_path(map.result_path),
-            recovery: self.recovery(map.retry, map.catch, names),
-            next: self.next(&map.next, names),
+            processor: Arc::new(self.inner(map.processor, sees_variables)),
         }
     }
 
@@ -88,6 +91,7 @@ impl Compiler<'_, '_> {
                     self.report.add(&state.name.at, "an Express child can't have a Distributed Map");
                 }
                 Kind::Map(map) => self.refuse_in_express(&map.processor),
+                Kind::Parallel { branches } => branches.iter().for_each(|branch| self.refuse_in_express(branch)),
                 _ => {}
             }
         }

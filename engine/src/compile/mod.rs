@@ -10,21 +10,28 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use crate::expr::comparison::parse_timestamp;
-use crate::expr::{Path, ReferencePath, Template};
-use crate::machine::{Catcher, Kind, Machine, Next, Number, Recovery, Resource, ResultPath, Retrier, Scope, State, Task, Until, Words};
+use crate::expr::{Path, ReferencePath};
+use crate::machine::{Catcher, Io, Kind, Machine, Next, Number, Recovery, ResultPath, Retrier, Scope, Selection, State, Task, Until};
 use crate::problem::{Problems, Report};
-use crate::syntax::{self, Field, Text, WaitFor};
+use crate::resource::Resource;
+use crate::syntax::{self, Field, Language, Text, WaitFor};
 
 /// Compiles a definition, or says everything that is wrong with it.
 pub fn compile(text: &str) -> Result<Machine, Problems> {
     let mut report = Report::new(text);
-    let scope = syntax::parse(text, &mut report);
-    let mut compiler = Compiler { report: &mut report, labels: Vec::new() };
-    let scope = scope.map(|scope| compiler.scope(scope));
-    match scope {
-        Some(scope) if report.is_empty() => {
+    let definition = syntax::parse(text, &mut report);
+    let mut compiler = Compiler {
+        report: &mut report,
+        labels: Vec::new(),
+        language: Language::JsonPath,
+        state_path: String::new(),
+        variables_outside: Vec::new(),
+    };
+    let compiled = definition.map(|definition| (compiler.scope(definition.scope), definition.timeout_seconds));
+    match compiled {
+        Some((scope, timeout_seconds)) if report.is_empty() => {
             let hash = Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect();
-            Ok(Machine { scope: Arc::new(scope), hash })
+            Ok(Machine { scope: Arc::new(scope), timeout_seconds, hash })
         }
         _ => Err(report.into_problems()),
     }
@@ -33,6 +40,11 @@ pub fn compile(text: &str) -> Result<Machine, Problems> {
 struct Compiler<'r, 't> {
     report: &'r mut Report<'t>,
     labels: Vec<String>,
+    /// Of the state that is being compiled, as the following.
+    language: Language,
+    state_path: String,
+    /// Variables that the scopes around it set.
+    variables_outside: Vec<String>,
 }
 
 /// The states of a scope by their names.
@@ -43,8 +55,12 @@ impl Compiler<'_, '_> {
         // Where a state could not be read the numbers are wrong, and the machine is refused.
         let names: Names = scope.names.into_iter().enumerate().map(|(i, name)| (name, i)).collect();
         let start = self.target(&scope.start_at, &names);
+        let assigned: Vec<String> = scope.states.iter().flat_map(syntax::State::assigned).collect();
         let places: Vec<_> = scope.states.iter().map(|state| state.name.clone()).collect();
-        let states: Vec<State> = scope.states.into_iter().map(|state| self.state(state, &names)).collect();
+        let mut states = Vec::with_capacity(scope.states.len());
+        for state in scope.states {
+            states.push(self.state(state, &names, &assigned));
+        }
         // A state that could not be read may be the one that leads on.
         if self.report.is_empty() {
             let reached = reachable(start, &states);
@@ -55,83 +71,80 @@ impl Compiler<'_, '_> {
         Scope { start, states }
     }
 
-    fn state(&mut self, state: syntax::State, names: &Names) -> State {
-        State {
-            input_path: self.path_field(state.input_path),
-            output_path: self.path_field(state.output_path),
-            kind: self.kind(state.kind, names),
-            name: state.name.value,
+    fn state(&mut self, state: syntax::State, names: &Names, assigned: &[String]) -> State {
+        self.language = state.language;
+        self.state_path.clone_from(&state.name.at.path);
+        // The scopes inside a state are compiled last: they change what is being compiled.
+        let io = self.io(state.io);
+        let recovery = self.recovery(state.recovery, names);
+        let next = match &state.next {
+            syntax::Next::State(name) => Next::State(self.target(name, names)),
+            syntax::Next::End => Next::End,
+        };
+        let outside = self.variables_outside.len();
+        if matches!(state.kind, syntax::Kind::Map(_) | syntax::Kind::Parallel { .. }) {
+            self.variables_outside.extend(assigned.iter().cloned());
+        }
+        let kind = self.kind(state.kind, names);
+        self.variables_outside.truncate(outside);
+        State { io, recovery, next, kind, name: state.name.value }
+    }
+
+    fn io(&mut self, io: syntax::Io) -> Io {
+        Io {
+            input_path: self.selection(io.input_path),
+            arguments: io.arguments.map(|node| self.template(&node)),
+            result_selector: io.result_selector.map(|node| self.template(&node)),
+            result_path: self.result_path(io.result_path),
+            output_path: self.selection(io.output_path),
+            leaving: self.leaving(&io.leaving),
         }
     }
 
     fn kind(&mut self, kind: syntax::Kind, names: &Names) -> Kind {
         match kind {
-            syntax::Kind::Task(task) => Kind::Task(self.task(*task, names)),
+            syntax::Kind::Task(task) => self.task(*task),
             syntax::Kind::Choice { rules, default } => self.choice(rules, default, names),
-            syntax::Kind::Wait(wait) => Kind::Wait { until: self.until(wait.until), next: self.next(&wait.next, names) },
-            syntax::Kind::Pass { result, parameters, result_path, next } => Kind::Pass {
-                result: match (result, parameters) {
-                    (Some(result), _) => Some(Template::Literal(result.value())),
-                    (None, parameters) => parameters.map(|node| self.template(&node)),
-                },
-                result_path: self.result_path(result_path),
-                next: self.next(&next, names),
-            },
+            syntax::Kind::Wait(until) => Kind::Wait(self.until(until)),
+            syntax::Kind::Pass { result } => Kind::Pass(result.map(|node| node.value())),
             syntax::Kind::Succeed => Kind::Succeed,
-            syntax::Kind::Fail { error, error_path, cause, cause_path } => {
-                Kind::Fail { error: self.words("ErrorPath", error, error_path), cause: self.words("CausePath", cause, cause_path) }
+            syntax::Kind::Fail { error, cause } => {
+                Kind::Fail { error: self.words("ErrorPath", error), cause: self.words("CausePath", cause) }
             }
-            syntax::Kind::Map(map) => Kind::Map(Box::new(self.map(*map, names))),
+            syntax::Kind::Map(map) => Kind::Map(Box::new(self.map(*map))),
+            syntax::Kind::Parallel { branches } => {
+                Kind::Parallel(branches.into_iter().map(|branch| Arc::new(self.inner(branch, true))).collect())
+            }
         }
     }
 
-    fn task(&mut self, task: syntax::Task, names: &Names) -> Task {
-        let resource = match task.resource.value.as_str() {
-            "arn:aws:states:::lambda:invoke" => {
-                self.invoke_parameters(&task);
-                Resource::LambdaInvoke
-            }
-            arn if is_function(arn) => Resource::Function(arn.to_owned()),
-            other => {
-                self.report.not_yet(&task.resource.at, &format!("the resource {other:?}"));
-                Resource::LambdaInvoke
-            }
-        };
-        Task {
+    /// A scope inside a state; `sees` says whether it sees the variables around it.
+    fn inner(&mut self, scope: syntax::Scope, sees: bool) -> Scope {
+        let outside = self.variables_outside.clone();
+        if !sees {
+            self.variables_outside.clear();
+        }
+        let scope = self.scope(scope);
+        self.variables_outside = outside;
+        scope
+    }
+
+    fn task(&mut self, task: syntax::Task) -> Kind {
+        let resource = Resource::parse(&task.resource.value).unwrap_or_else(|| {
+            let message = format!("{:?} is no ARN of a function, an activity or an action of a service", task.resource.value);
+            self.report.add(&task.resource.at, message);
+            Resource::Function(String::new())
+        });
+        Kind::Task(Task {
             resource,
-            parameters: task.parameters.map(|node| self.template(&node)),
-            result_selector: task.result_selector.map(|node| self.template(&node)),
-            result_path: self.result_path(task.result_path),
-            recovery: self.recovery(task.retry, task.catch, names),
-            next: self.next(&task.next, names),
-        }
+            timeout_seconds: self.number(task.timeout_seconds),
+            heartbeat_seconds: self.number(task.heartbeat_seconds),
+            credentials: task.credentials.map(|node| self.template(&node)),
+        })
     }
 
-    fn invoke_parameters(&mut self, task: &syntax::Task) {
-        let Some(parameters) = &task.parameters else {
-            self.report.add(&task.resource.at, "lambda:invoke needs Parameters with a FunctionName");
-            return;
-        };
-        let syntax::Json::Object(fields) = &parameters.kind else { return };
-        let mut named = false;
-        for (name, node) in fields {
-            match name.strip_suffix(".$").unwrap_or(name) {
-                "FunctionName" => named = true,
-                "Payload" | "Qualifier" => {}
-                "InvocationType" if matches!(&node.kind, syntax::Json::String(kind) if kind == "RequestResponse") => {}
-                "InvocationType" | "ClientContext" | "LogType" => {
-                    self.report.not_yet(&node.at, &format!("the parameter {name}"));
-                }
-                _ => self.report.add(&node.at, format!("lambda:invoke has no parameter {name}")),
-            }
-        }
-        if !named {
-            self.report.add(&parameters.at, "the parameter FunctionName is missing");
-        }
-    }
-
-    fn recovery(&mut self, retry: Vec<syntax::Retrier>, catch: Vec<syntax::Catcher>, names: &Names) -> Recovery {
-        let retry = retry.into_iter().map(|retrier| Retrier {
+    fn recovery(&mut self, recovery: syntax::Recovery, names: &Names) -> Recovery {
+        let retry = recovery.retry.into_iter().map(|retrier| Retrier {
             errors: retrier.errors,
             interval_seconds: retrier.interval_seconds,
             max_attempts: retrier.max_attempts,
@@ -140,42 +153,31 @@ impl Compiler<'_, '_> {
             full_jitter: retrier.full_jitter,
         });
         let retry = retry.collect();
-        let catch = catch.into_iter().map(|catcher| Catcher {
+        let catch = recovery.catch.into_iter().map(|catcher| Catcher {
             errors: catcher.errors,
             result_path: self.result_path(catcher.result_path),
+            leaving: self.leaving(&catcher.leaving),
             next: self.target(&catcher.next, names),
         });
         Recovery { retry, catch: catch.collect() }
     }
 
     fn until(&mut self, until: WaitFor) -> Until {
-        match until {
-            WaitFor::Seconds(seconds) => Until::Seconds(seconds),
-            WaitFor::SecondsPath(text) => self.path(&text).map_or(Until::Seconds(0), Until::SecondsPath),
-            WaitFor::TimestampPath(text) => self.path(&text).map_or(Until::Seconds(0), Until::TimestampPath),
-            WaitFor::Timestamp(text) => match parse_timestamp(&text.value) {
-                Some(moment) => Until::Timestamp(moment),
-                None => {
+        let until = match until {
+            WaitFor::Seconds(seconds) => self.number(Some(seconds)).map(Until::Seconds),
+            WaitFor::TimestampPath(text) => self.path(&text).map(Until::TimestampPath),
+            WaitFor::Timestamp(text) if self.language == Language::Jsonata && text.value.starts_with("{%") => {
+                self.jsonata(&text).map(Until::TimestampExpression)
+            }
+            WaitFor::Timestamp(text) => {
+                let moment = parse_timestamp(&text.value);
+                if moment.is_none() {
                     self.report.add(&text.at, "must be a timestamp such as 2026-01-31T12:00:00Z");
-                    Until::Seconds(0)
                 }
-            },
-        }
-    }
-
-    fn words(&mut self, field: &str, literal: Option<Text>, path: Option<Text>) -> Option<Words> {
-        match (literal, path) {
-            (Some(text), _) => Some(Words::Literal(text.value)),
-            (None, Some(text)) => Some(Words::Expression(self.expression(field, &text)?)),
-            (None, None) => None,
-        }
-    }
-
-    fn next(&mut self, next: &syntax::Next, names: &Names) -> Next {
-        match next {
-            syntax::Next::State(name) => Next::State(self.target(name, names)),
-            syntax::Next::End => Next::End,
-        }
+                moment.map(Until::Timestamp)
+            }
+        };
+        until.unwrap_or(Until::Seconds(Number::Literal(0.0)))
     }
 
     /// The state of that name; 0 stands in for one that does not exist, which is reported.
@@ -186,12 +188,14 @@ impl Compiler<'_, '_> {
         })
     }
 
-    /// `InputPath` and `OutputPath`: without one, the whole.
-    fn path_field(&mut self, field: Field) -> Option<Path> {
+    fn selection(&mut self, field: Field) -> Selection {
         match field {
-            Field::Null => None,
-            Field::Absent => Path::parse("$").ok(),
-            Field::Given(text) => self.path(&text),
+            Field::Null => Selection::Nothing,
+            Field::Absent => Selection::Whole,
+            Field::Given(text) => match self.path(&text) {
+                Some(path) if !path.is_input() => Selection::Path(path),
+                _ => Selection::Whole,
+            },
         }
     }
 
@@ -207,18 +211,6 @@ impl Compiler<'_, '_> {
     fn path(&mut self, text: &Text) -> Option<Path> {
         Path::parse(&text.value).map_err(|reason| self.report.add(&text.at, reason)).ok()
     }
-
-    fn number(&mut self, number: Option<syntax::Number>) -> Option<Number> {
-        match number? {
-            syntax::Number::Literal(number) => Some(Number::Literal(number)),
-            syntax::Number::Path(text) => self.path(&text).map(Number::Path),
-        }
-    }
-}
-
-fn is_function(arn: &str) -> bool {
-    let parts: Vec<&str> = arn.split(':').collect();
-    matches!(parts.as_slice(), ["arn", _, "lambda", _, _, "function", ..])
 }
 
 fn reachable(start: usize, states: &[State]) -> std::collections::HashSet<usize> {
@@ -226,27 +218,14 @@ fn reachable(start: usize, states: &[State]) -> std::collections::HashSet<usize>
     let mut open = vec![start];
     while let Some(at) = open.pop() {
         let Some(state) = states.get(at).filter(|_| found.insert(at)) else { continue };
-        match &state.kind {
-            Kind::Task(task) => open.extend(leads(&task.next, &task.recovery)),
-            Kind::Map(map) => open.extend(leads(&map.next, &map.recovery)),
-            Kind::Choice { rules, default } => {
-                open.extend(rules.iter().map(|(_, next)| *next));
-                open.extend(default);
-            }
-            Kind::Wait { next, .. } | Kind::Pass { next, .. } => open.extend(follow(next)),
-            Kind::Succeed | Kind::Fail { .. } => {}
+        open.extend(state.recovery.catch.iter().map(|catcher| catcher.next));
+        if let Next::State(next) = state.next {
+            open.push(next);
+        }
+        if let Kind::Choice { rules, default } = &state.kind {
+            open.extend(rules.iter().map(|rule| rule.next));
+            open.extend(default);
         }
     }
     found
-}
-
-fn follow(next: &Next) -> Option<usize> {
-    match next {
-        Next::State(state) => Some(*state),
-        Next::End => None,
-    }
-}
-
-fn leads(next: &Next, recovery: &Recovery) -> Vec<usize> {
-    follow(next).into_iter().chain(recovery.catch.iter().map(|catcher| catcher.next)).collect()
 }

@@ -1,13 +1,20 @@
-//! Payload templates.
+//! Payload templates and the fields around them, in either query language.
 
 use super::Compiler;
-use crate::expr::Template;
-use crate::syntax::{Json, Node, Text};
+use crate::expr::{Expression, Template};
+use crate::machine::{Leaving, Number, Words};
+use crate::problem::Place;
+use crate::syntax::{self, Json, Language, Node, Text, is_expression};
 
 impl Compiler<'_, '_> {
+    /// A template in the language of the state.
     pub(super) fn template(&mut self, node: &Node) -> Template {
         match &node.kind {
             Json::Plain(value) => Template::Literal(value.clone()),
+            Json::String(text) if self.language == Language::Jsonata && text.starts_with("{%") => {
+                let text = Text { value: text.clone(), at: node.at.clone() };
+                self.jsonata(&text).map_or(Template::Literal(serde_json::Value::Null), Template::Expression)
+            }
             Json::String(text) => Template::Literal(text.clone().into()),
             Json::Array(items) => {
                 let items: Vec<_> = items.iter().map(|item| self.template(item)).collect();
@@ -24,7 +31,7 @@ impl Compiler<'_, '_> {
     }
 
     fn field(&mut self, name: &str, value: &Node) -> (String, Template) {
-        let Some(plain) = name.strip_suffix(".$") else {
+        let Some(plain) = name.strip_suffix(".$").filter(|_| self.language == Language::JsonPath) else {
             return (name.to_owned(), self.template(value));
         };
         let expression = match &value.kind {
@@ -37,8 +44,91 @@ impl Compiler<'_, '_> {
         (plain.to_owned(), expression.unwrap_or(Template::Literal(serde_json::Value::Null)))
     }
 
+    /// A path or an intrinsic function.
     pub(super) fn expression(&mut self, field: &str, text: &Text) -> Option<Template> {
         let expression = Template::expression(field, &text.value);
         expression.map_err(|reason| self.report.add(&text.at, reason)).ok()
+    }
+
+    pub(super) fn jsonata(&mut self, text: &Text) -> Option<Expression> {
+        if !is_expression(&text.value) {
+            self.report.add(&text.at, "a JSONata expression begins with {% and ends with %}");
+            return None;
+        }
+        let expression = Expression::parse(&self.location(&text.at), &text.value);
+        expression.map_err(|reason| self.report.add(&text.at, reason)).ok()
+    }
+
+    /// A place within its state, as errors name it: `Choices[0]/Condition`.
+    fn location(&self, at: &Place) -> String {
+        let mut location = String::new();
+        for part in at.path.get(self.state_path.len() + 1..).unwrap_or_default().split('/') {
+            match part.parse::<usize>() {
+                Ok(index) => location.push_str(&format!("[{index}]")),
+                Err(_) if location.is_empty() => location.push_str(part),
+                Err(_) => location.push_str(&format!("/{part}")),
+            }
+        }
+        location
+    }
+
+    pub(super) fn leaving(&mut self, leaving: &syntax::Leaving) -> Leaving {
+        let mut assign = Vec::new();
+        if let Some(node) = &leaving.assign {
+            match self.template(node) {
+                Template::Object(fields) => assign = fields,
+                _ => self.report.add(&node.at, "must be an object"),
+            }
+            for (name, _) in &assign {
+                self.variable_name(name, &node.at);
+            }
+        }
+        Leaving { output: leaving.output.as_ref().map(|node| self.template(node)), assign }
+    }
+
+    /// A name is an identifier of at most 80 characters.
+    fn variable_name(&mut self, name: &str, at: &Place) {
+        let mut chars = name.chars();
+        let starts = chars.next().is_some_and(|c| c.is_alphabetic() || c == '_');
+        if !starts || !chars.all(|c| c.is_alphanumeric() || c == '_') || name.chars().count() > 80 {
+            self.report.add(at, format!("{name:?} is no name for a variable: 1 to 80 letters, digits and _ , not a digit first"));
+        }
+        if name == "states" {
+            self.report.add(at, "the variable $states can't be set");
+        }
+        if let Some(outer) = self.variables_outside.iter().find(|outer| *outer == name) {
+            self.report.add(at, format!("the variable ${outer} belongs to an outer scope, and can't be set here"));
+        }
+    }
+
+    pub(super) fn number(&mut self, number: Option<syntax::Number>) -> Option<Number> {
+        match (number?, self.language) {
+            (syntax::Number::Literal(number), _) => Some(Number::Literal(number)),
+            (syntax::Number::Path(text), Language::JsonPath) => self.path(&text).map(Number::Path),
+            (syntax::Number::Expression(text), Language::Jsonata) => self.jsonata(&text).map(Number::Expression),
+            (syntax::Number::Path(text), Language::Jsonata) => {
+                self.report.add(&text.at, "a state in JSONata has no field for a path");
+                None
+            }
+            (syntax::Number::Expression(text), Language::JsonPath) => {
+                self.report.add(&text.at, "must be a number: the state's query language is not JSONata");
+                None
+            }
+        }
+    }
+
+    pub(super) fn words(&mut self, field: &str, words: syntax::Words) -> Option<Words> {
+        match (words.text, words.path) {
+            (Some(text), _) if self.language == Language::Jsonata && text.value.starts_with("{%") => {
+                Some(Words::Template(Template::Expression(self.jsonata(&text)?)))
+            }
+            (Some(text), _) => Some(Words::Literal(text.value)),
+            (None, Some(text)) if self.language == Language::Jsonata => {
+                self.report.add(&text.at, "a state in JSONata has no field for a path");
+                None
+            }
+            (None, Some(text)) => Some(Words::Template(self.expression(field, &text)?)),
+            (None, None) => None,
+        }
     }
 }

@@ -33,12 +33,12 @@ pub(super) const INTRINSICS: &[Intrinsic] = &[
     row("ArrayGetItem", 2..=2, |args, _| array_get_item(&args[0], &args[1])),
     row("ArrayLength", 1..=1, |args, _| Ok(array(&args[0])?.len().into())),
     row("ArrayPartition", 2..=2, |args, _| array_partition(&args[0], &args[1])),
-    row("ArrayRange", 3..=3, |args, _| array_range(integer(&args[0])?, integer(&args[1])?, integer(&args[2])?)),
+    row("ArrayRange", 3..=3, |args, _| array_range(&args[0], &args[1], &args[2])),
     row("ArrayUnique", 1..=1, |args, _| array_unique(&args[0])),
     row("Base64Decode", 1..=1, |args, _| base64_decode(&args[0])),
     row("Base64Encode", 1..=1, |args, _| Ok(STANDARD.encode(short_text(&args[0])?).into())),
     row("Format", 1..=usize::MAX, |args, _| format(text(&args[0])?, &args[1..])),
-    row("Hash", 2..=2, |args, _| hash(&args[0], text(&args[1])?)),
+    row("Hash", 2..=2, |args, _| hash(&args[0], &args[1])),
     row("JsonMerge", 3..=3, |args, _| json_merge(&args[0], &args[1], &args[2])),
     row("JsonToString", 1..=1, |args, _| Ok(args[0].to_string().into())),
     row("MathAdd", 2..=2, |args, _| math_add(&args[0], &args[1])),
@@ -53,15 +53,16 @@ fn array_get_item(list: &Value, index: &Value) -> Result {
     array(list)?.get(index).cloned().ok_or_else(|| format!("there is no item {index}"))
 }
 
-fn array_partition(list: &Value, size: &Value) -> Result {
+pub(super) fn array_partition(list: &Value, size: &Value) -> Result {
     match usize::try_from(integer(size)?) {
         Ok(size) if size > 0 => Ok(array(list)?.chunks(size).map(|chunk| Value::from(chunk.to_vec())).collect()),
         _ => Err("the size must be positive".into()),
     }
 }
 
-fn array_range(first: i64, last: i64, step: i64) -> Result {
+pub(super) fn array_range(first: &Value, last: &Value, step: &Value) -> Result {
     const ITEMS: usize = 1_000;
+    let (first, last, step) = (integer(first)?, integer(last)?, integer(step)?);
     if step == 0 {
         return Err("the step can't be 0".into());
     }
@@ -119,12 +120,12 @@ fn format(template: &str, values: &[Value]) -> Result {
     }
 }
 
-fn hash(data: &Value, algorithm: &str) -> Result {
+pub(super) fn hash(data: &Value, algorithm: &Value) -> Result {
     let data = match data {
         Value::String(_) => short_text(data)?.to_owned(),
         other => other.to_string(),
     };
-    let bytes = match algorithm {
+    let bytes = match text(algorithm)? {
         "MD5" => hex(&md5::Md5::digest(&data)),
         "SHA-1" => hex(&sha1::Sha1::digest(&data)),
         "SHA-256" => hex(&sha2::Sha256::digest(&data)),
@@ -159,14 +160,17 @@ fn math_random(args: &[Value], dice: &mut Dice<'_>) -> Result {
     }
     let chance = match args.get(2) {
         None => dice.random(),
-        Some(seed) => {
-            let digest = sha2::Sha256::digest(integer(seed)?.to_be_bytes());
-            let first = digest.iter().take(6).fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
-            first as f64 / (1_u64 << 48) as f64
-        }
+        Some(seed) => seeded(seed)?,
     };
     let drawn = start + (chance * (end - start) as f64) as i64;
     Ok(json!(drawn.min(end - 1)))
+}
+
+/// From 0 up to, not including, 1; always the same for the same seed.
+pub(super) fn seeded(seed: &Value) -> std::result::Result<f64, String> {
+    let digest = sha2::Sha256::digest(integer(seed)?.to_be_bytes());
+    let first = digest.iter().take(6).fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+    Ok(first as f64 / (1_u64 << 48) as f64)
 }
 
 fn string_to_json(text: &str) -> Result {

@@ -1,34 +1,58 @@
-//! Expressions: pure functions of a state's input, the context object and recorded chance.
+//! Expressions: pure functions of what a state may see and of recorded chance.
 
 pub(crate) mod comparison;
 mod cursor;
 mod filter;
+mod functions;
 mod intrinsic;
 mod intrinsics;
+pub(crate) mod jsonata;
 mod path;
 mod template;
+mod variables;
 
 use std::ops::Deref;
+use std::sync::Arc;
 
 use serde_json::Value;
 
+pub(crate) use jsonata::Expression;
 pub(crate) use path::{Path, ReferencePath};
 pub(crate) use template::Template;
+pub(crate) use variables::Variables;
 
 use crate::host::Host;
 
-/// What an expression may see.
+/// What an expression is evaluated with.
 pub(crate) struct Env<'a, 'd> {
+    pub(crate) sight: Sight<'a>,
+    pub(crate) dice: &'a mut Dice<'d>,
+}
+
+/// What an expression may see.
+#[derive(Clone, Copy)]
+pub(crate) struct Sight<'a> {
     pub(crate) input: &'a Value,
+    /// Of the state, once it has one.
+    pub(crate) result: Option<&'a Value>,
+    /// What a catcher has caught.
+    pub(crate) error: Option<&'a Value>,
     /// Made only when an expression asks for it.
     pub(crate) context: &'a dyn Deref<Target = Value>,
-    pub(crate) dice: &'a mut Dice<'d>,
+    pub(crate) variables: &'a Variables,
+}
+
+impl<'a> Sight<'a> {
+    /// JSONPath's `$`: the latest of these.
+    pub(crate) fn current(&self) -> &'a Value {
+        self.error.or(self.result).unwrap_or(self.input)
+    }
 }
 
 /// Chance that falls the same way when a state is evaluated again after a crash: draws are
 /// recorded, and recorded draws are used first.
 pub(crate) struct Dice<'d> {
-    pub(crate) host: &'d dyn Host,
+    pub(crate) host: &'d Arc<dyn Host>,
     pub(crate) draws: &'d mut Draws,
 }
 
@@ -50,7 +74,7 @@ impl Dice<'_> {
 
     fn draw(&mut self, from: impl FnOnce(&dyn Host) -> Value) -> Value {
         if self.draws.used == self.draws.all.len() {
-            self.draws.all.push(from(self.host));
+            self.draws.all.push(from(&**self.host));
         }
         self.draws.used += 1;
         self.draws.all[self.draws.used - 1].clone()

@@ -10,13 +10,20 @@ use super::cursor::Cursor;
 use super::filter::Filter;
 use crate::error::Failure;
 
-/// A path into the input (`$`) or the context object (`$$`).
+/// A path into the input (`$`), the context object (`$$`) or a variable (`$name`).
 #[derive(Debug, Clone)]
 pub(crate) struct Path {
     text: String,
-    context: bool,
+    root: Root,
     steps: Vec<Step>,
     definite: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Root {
+    Input,
+    Context,
+    Variable(String),
 }
 
 #[derive(Debug, Clone)]
@@ -44,23 +51,38 @@ impl Path {
     pub(super) fn read(cursor: &mut Cursor<'_>) -> Result<Path, String> {
         let start = cursor.at();
         cursor.expect("$")?;
-        let context = cursor.eat("$");
-        if !context && cursor.peek().is_some_and(|c| c.is_alphabetic() || c == '_') {
-            return Err(cursor.error("variables are not supported yet:"));
-        }
+        let root = match cursor.eat("$") {
+            true => Root::Context,
+            false => match cursor.take_while(|c| c.is_alphanumeric() || c == '_') {
+                "" => Root::Input,
+                name => Root::Variable(name.to_owned()),
+            },
+        };
         let steps = read_steps(cursor)?;
         let definite = steps.iter().all(|step| matches!(step, Step::Field(_) | Step::Index(_)));
-        Ok(Path { text: cursor.since(start).to_owned(), context, steps, definite })
+        Ok(Path { text: cursor.since(start).to_owned(), root, steps, definite })
     }
 
     pub(crate) fn text(&self) -> &str {
         &self.text
     }
 
+    /// Whether it is `$`.
+    pub(crate) fn is_input(&self) -> bool {
+        self.root == Root::Input && self.steps.is_empty()
+    }
+
     /// What the path leads to; nothing when a definite path leads nowhere.
     pub(crate) fn find<'a>(&self, env: &Env<'a, '_>) -> Option<Cow<'a, Value>> {
-        let root: &'a Value = if self.context { env.context } else { env.input };
-        self.find_in(root)
+        self.find_in(self.root(env)?)
+    }
+
+    fn root<'a>(&self, env: &Env<'a, '_>) -> Option<&'a Value> {
+        match &self.root {
+            Root::Input => Some(env.sight.current()),
+            Root::Context => Some(env.sight.context),
+            Root::Variable(name) => env.sight.variables.get(name),
+        }
     }
 
     pub(crate) fn find_in<'a>(&self, root: &'a Value) -> Option<Cow<'a, Value>> {
@@ -73,9 +95,8 @@ impl Path {
     /// As `InputPath` and `OutputPath` need it, with their error.
     pub(crate) fn get<'a>(&self, env: &Env<'a, '_>) -> Result<Cow<'a, Value>, Failure> {
         self.find(env).ok_or_else(|| {
-            let root: &Value = if self.context { env.context } else { env.input };
-            let found = definite(root, &self.steps).err().unwrap_or_default();
-            let spelled = spell(&self.steps[..=found.min(self.steps.len() - 1)]);
+            let found = self.root(env).and_then(|root| definite(root, &self.steps).err()).unwrap_or_default();
+            let spelled = spell(self.steps.get(..=found).unwrap_or_default());
             let reason = match found + 1 < self.steps.len() {
                 true => format!("Missing property in path {spelled}"),
                 false => format!("No results for path: {spelled}"),
@@ -87,8 +108,11 @@ impl Path {
     /// As templates and `…Path` fields need it: `field` is the field that holds the path.
     pub(crate) fn get_for<'a>(&self, field: &str, env: &Env<'a, '_>) -> Result<Cow<'a, Value>, Failure> {
         self.find(env).ok_or_else(|| {
-            let cause =
-                format!("The JSONPath '{}' specified for the field '{field}' could not be found in the input '{}'", self.text, env.input);
+            let cause = format!(
+                "The JSONPath '{}' specified for the field '{field}' could not be found in the input '{}'",
+                self.text,
+                env.sight.current()
+            );
             Failure::runtime(cause)
         })
     }
@@ -260,10 +284,15 @@ pub(crate) struct ReferencePath(Vec<Step>);
 impl ReferencePath {
     pub(crate) fn parse(text: &str) -> Result<ReferencePath, String> {
         let path = Path::parse(text)?;
-        match path.definite && !path.context {
+        match path.definite && path.root == Root::Input {
             true => Ok(ReferencePath(path.steps)),
             false => Err(format!("{text:?} is no reference path: only names and indices may follow the $")),
         }
+    }
+
+    /// Whether it is `$`.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// Puts `value` into `input`; objects are made on the way where there is nothing.
@@ -330,7 +359,7 @@ mod tests {
             let found = Path::parse(path).expect(path).find_in(&value).map(Cow::into_owned);
             assert_eq!(found, expected, "{path}");
         }
-        for wrong in ["", "a", "$.", "$[", "$.a[", "$.a.b[x]", "$.a b", "$name", "$.a.length()"] {
+        for wrong in ["", "a", "$.", "$[", "$.a[", "$.a.b[x]", "$.a b", "$.a.length()"] {
             assert!(Path::parse(wrong).is_err(), "{wrong}");
         }
     }

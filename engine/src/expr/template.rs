@@ -1,9 +1,10 @@
-//! Payload templates: JSON in which a field whose name ends in `.$` holds an expression.
+//! Payload templates: JSON in which a field whose name ends in `.$` holds an expression, or in
+//! JSONata a string `{% … %}`.
 
 use serde_json::Value;
 
 use super::intrinsic::Call;
-use super::{Env, Path};
+use super::{Env, Expression, Path};
 use crate::error::Failure;
 
 #[derive(Debug, Clone)]
@@ -13,6 +14,7 @@ pub(crate) enum Template {
     Array(Vec<Template>),
     Path { field: String, path: Path },
     Call(Call),
+    Expression(Expression),
 }
 
 impl Template {
@@ -37,6 +39,7 @@ impl Template {
             Template::Array(items) => items.iter().map(|item| item.fill(env)).collect(),
             Template::Path { field, path } => Ok(path.get_for(field, env)?.into_owned()),
             Template::Call(call) => call.run(env),
+            Template::Expression(expression) => expression.run(env),
         }
     }
 }

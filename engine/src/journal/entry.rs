@@ -1,7 +1,7 @@
 //! What entries hold.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use time::OffsetDateTime;
 
 use crate::error::Failure;
@@ -14,15 +14,32 @@ pub(crate) struct Owner {
     pub(crate) execution: String,
     /// In microseconds since 1970, as all times here.
     pub(crate) started: i64,
-    pub(crate) outcome: Option<Result<Value, Failure>>,
+    pub(crate) outcome: Option<Ending>,
+}
+
+/// How an execution ended.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) enum Ending {
+    Succeeded(Value),
+    Failed(Failure),
+    TimedOut,
 }
 
 /// A run of states: the execution, an iteration or a child.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Frame {
     At(Checkpoint),
-    /// The iteration of an inline Map that has finished, with the events it had.
-    Done(Value, u64),
+    /// An iteration of an inline Map, or a branch, that has finished.
+    Done(Finished),
+}
+
+/// How an iteration or branch ended.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Finished {
+    pub(crate) output: Value,
+    /// Its last history event, and how many the execution had then.
+    pub(crate) previous: u64,
+    pub(crate) events: u64,
 }
 
 /// Where a frame stands. Between two checkpoints nothing happens that could not happen again.
@@ -33,13 +50,20 @@ pub(crate) struct Checkpoint {
     pub(crate) origin: Option<Value>,
     /// Counts checkpoints at which the frame moved on; entries below carry it in their keys.
     pub(crate) step: u64,
-    /// History events so far.
+    /// History events of the execution so far.
     pub(crate) events: u64,
+    /// The frame's latest event, which its next one follows.
+    pub(crate) previous: u64,
     pub(crate) state: usize,
     pub(crate) input: Value,
     pub(crate) entered: i64,
-    /// The history event by which the state was entered.
+    /// The history event by which the state was entered, and the one before.
     pub(crate) entered_event: u64,
+    pub(crate) entered_previous: u64,
+    /// What `Assign` has set in this frame.
+    pub(crate) variables: Map<String, Value>,
+    /// When the task was handed over whose outcome comes by token.
+    pub(crate) submitted: Option<i64>,
     /// Retries of this visit, by retrier.
     pub(crate) tries: Vec<u32>,
     /// A Wait's end, or when the next attempt begins.

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-pub(crate) use entry::{Checkpoint, ChildRecord, Frame, MapRun, Owner, ResultFile, Span, Status, Tally, micros, moment};
+pub(crate) use entry::{Checkpoint, ChildRecord, Ending, Finished, Frame, MapRun, Owner, ResultFile, Span, Status, Tally, micros, moment};
 use file::File;
 pub(crate) use key::Key;
 use memory::Memory;

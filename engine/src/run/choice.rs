@@ -2,34 +2,39 @@
 
 use serde_json::Value;
 
-use super::frame::Running;
+use super::frame::{Running, Seen};
 use crate::error::Failure;
 use crate::expr::comparison::IS_PRESENT;
 use crate::expr::{Env, Path};
-use crate::machine::{Condition, Operand, State};
+use crate::machine::{Condition, Next, Operand, Rule, State};
 
 impl Running {
-    /// The state that the first rule which holds leads to.
-    pub(super) fn choose(
-        &mut self,
-        state: &State,
-        rules: &[(Condition, usize)],
-        default: Option<usize>,
-        input: &Value,
-    ) -> Result<usize, Failure> {
-        let chosen = self.evaluate(state, input, |env| {
-            for (condition, next) in rules {
-                if holds(condition, env)? {
-                    return Ok(Some(*next));
+    /// Leaves by the first rule that holds.
+    pub(super) fn choose(&mut self, state: &State, rules: &[Rule], default: Option<usize>) -> Result<(Value, Next), Failure> {
+        let input = self.input(state)?;
+        let chosen = self.evaluate(state, &input, |env| {
+            for rule in rules {
+                if holds(&rule.condition, env)? {
+                    return Ok(Some(rule));
                 }
             }
-            Ok(default)
+            Ok(None)
         })?;
-        chosen.ok_or_else(|| Failure::new("States.NoChoiceMatched", "No rule holds, and there is no Default."))
+        let Some(rule) = chosen else {
+            let default = default.ok_or_else(|| Failure::new("States.NoChoiceMatched", "No rule holds, and there is no Default."))?;
+            return Ok((self.leave(state, input, None)?, Next::State(default)));
+        };
+        let seen = Seen::input(&input);
+        let assigned = self.assigned(state, seen, &rule.leaving)?;
+        let output = match &rule.leaving.output {
+            Some(template) => self.evaluate_seen(state, seen, |env| template.fill(env))?,
+            None => self.select_output(state, input)?,
+        };
+        Ok((self.exited(state, output, assigned)?, Next::State(rule.next)))
     }
 }
 
-fn holds(condition: &Condition, env: &Env<'_, '_>) -> Result<bool, Failure> {
+fn holds(condition: &Condition, env: &mut Env<'_, '_>) -> Result<bool, Failure> {
     match condition {
         Condition::And(all) => {
             for condition in all {
@@ -48,6 +53,8 @@ fn holds(condition: &Condition, env: &Env<'_, '_>) -> Result<bool, Failure> {
             Ok(false)
         }
         Condition::Not(condition) => Ok(!holds(condition, env)?),
+        Condition::Literal(value) => Ok(*value),
+        Condition::Expression(expression) => Ok(expression.run_as("boolean", env)? == true),
         Condition::Compare { variable, comparator, operand } => {
             let value = variable.find(env);
             if comparator.name == IS_PRESENT {

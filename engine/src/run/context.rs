@@ -4,7 +4,11 @@ use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 use time::macros::format_description;
 
-use super::Start;
+use super::events::{self, Events};
+use super::{ExecutionType, Start};
+use crate::error::Failure;
+use crate::host::Host;
+use crate::journal::Finished;
 
 /// Who runs: the execution, or a child of a Distributed Map, which is an execution of its own.
 #[derive(Debug)]
@@ -16,11 +20,13 @@ pub(super) struct Identity {
     pub(super) role_arn: String,
     pub(super) started: OffsetDateTime,
     pub(super) input: Value,
+    pub(super) events: Events,
 }
 
 impl Identity {
     pub(super) fn of_execution(start: Start, started: OffsetDateTime) -> Identity {
         Identity {
+            events: Events::new(start.history, start.execution_type == ExecutionType::Express),
             id: start.id,
             name: start.name,
             state_machine_id: start.state_machine_id,
@@ -41,7 +47,33 @@ impl Identity {
             role_arn: self.role_arn.clone(),
             started,
             input,
+            events: Events::default(),
         }
+    }
+
+    /// The execution's first event.
+    pub(super) fn begun(&self) {
+        let details = || events::data("input", &self.input, json!({"roleArn": self.role_arn}));
+        self.events.add(0, || self.started, || "ExecutionStarted".into(), || Some(("executionStartedEventDetails", details())));
+    }
+
+    /// Its last one; without a failure it has timed out.
+    pub(super) fn ended(&self, host: &dyn Host, result: &Result<Finished, Option<Failure>>) {
+        let (previous, kind) = match result {
+            Ok(done) => (done.previous, "ExecutionSucceeded"),
+            Err(Some(failure)) => (failure.trace.event, "ExecutionFailed"),
+            Err(None) => (self.events.count(), "ExecutionTimedOut"),
+        };
+        let details = || match result {
+            Ok(done) => Some(("executionSucceededEventDetails", events::data("output", &done.output, Value::Null))),
+            Err(Some(failure)) => Some(("executionFailedEventDetails", events::failure(failure, Value::Null))),
+            Err(None) => None,
+        };
+        self.events.add(previous, || host.now(), || kind.into(), details);
+    }
+
+    pub(super) fn region(&self) -> &str {
+        self.id.split(':').nth(3).unwrap_or_default()
     }
 
     pub(super) fn map_run(&self, label: &str, id: &str) -> String {
@@ -58,7 +90,7 @@ impl Identity {
         self.state_machine_name.split('/').next().unwrap_or_default()
     }
 
-    pub(super) fn context(&self, state: &str, entered: OffsetDateTime, retries: u32, item: Option<&Value>) -> Value {
+    pub(super) fn context(&self, state: &str, entered: OffsetDateTime, retries: u32, item: Option<&Value>, token: Option<&str>) -> Value {
         let mut context = Map::new();
         let execution = json!({
             "Id": self.id,
@@ -77,6 +109,9 @@ impl Identity {
         context.insert("State".into(), at);
         if let Some(item) = item {
             context.insert("Map".into(), json!({"Item": item}));
+        }
+        if let Some(token) = token {
+            context.insert("Task".into(), json!({"Token": token}));
         }
         Value::Object(context)
     }

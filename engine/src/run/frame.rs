@@ -5,15 +5,16 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::World;
 use super::context::Identity;
+use super::events::{self, Details};
 use super::limits;
-use crate::error::{Failure, Halt, Stop};
-use crate::expr::{Dice, Draws, Env};
-use crate::journal::{self, Change, Checkpoint, Key, Kind as Entry, micros, moment};
-use crate::machine::{Kind, Next, ResultPath, Scope, State, Words};
+use crate::error::{Failure, Halt, QUERY, RUNTIME, Stop};
+use crate::expr::{Dice, Draws, Env, Sight, Variables};
+use crate::journal::{self, Change, Checkpoint, Finished, Key, Kind as Entry, micros, moment};
+use crate::machine::{Kind, Leaving, Next, ResultPath, Scope, Selection, State, Words};
 
 /// Which run of states this is.
 pub(super) struct Frame {
@@ -21,24 +22,23 @@ pub(super) struct Frame {
     pub(super) identity: Arc<Identity>,
     /// The iteration's `$$.Map.Item`.
     pub(super) item: Option<Value>,
-    /// History events before its first state.
-    pub(super) events: u64,
+    /// The variables around it.
+    pub(super) outer: Option<Arc<Variables>>,
+    /// The history event that its first one follows.
+    pub(super) previous: u64,
     /// Its input came about by chance: it is recorded before anything is done with it.
     pub(super) by_chance: bool,
 }
 
 impl Frame {
+    /// Of an execution.
     pub(super) fn new(key: Key, identity: Arc<Identity>) -> Frame {
-        // The execution's first event says that it has started.
-        Frame { key, identity, item: None, events: 1, by_chance: false }
+        Frame { key, identity, item: None, outer: None, previous: 0, by_chance: false }
     }
 }
 
 /// A frame that has come to its end.
-pub(super) struct Done {
-    pub(super) output: Value,
-    pub(super) events: u64,
-}
+pub(super) type Done = Finished;
 
 /// Runs the states of `scope` on `input`, or goes on from the frame's checkpoint.
 pub(super) fn run(world: Arc<World>, scope: Arc<Scope>, frame: Frame, input: Value) -> BoxFuture<'static, Result<Done, Halt>> {
@@ -53,11 +53,31 @@ pub(super) struct Running {
     pub(super) world: Arc<World>,
     pub(super) frame: Frame,
     pub(super) at: Checkpoint,
+    pub(super) variables: Variables,
     pub(super) draws: Draws,
+    /// The token of the task that is being prepared or waited for.
+    pub(super) token: Option<String>,
     /// The checkpoint in the journal is an older one.
     moved: bool,
     /// What was evaluated since that checkpoint would come out otherwise another time.
     by_chance: bool,
+    /// A task is under way: dropped now, it is aborted.
+    in_task: bool,
+}
+
+/// What expressions see beside context and variables.
+#[derive(Clone, Copy)]
+pub(super) struct Seen<'a> {
+    pub(super) input: &'a Value,
+    pub(super) result: Option<&'a Value>,
+    pub(super) error: Option<&'a Value>,
+    pub(super) item: Option<&'a Value>,
+}
+
+impl<'a> Seen<'a> {
+    pub(super) fn input(input: &'a Value) -> Seen<'a> {
+        Seen { input, result: None, error: None, item: None }
+    }
 }
 
 /// Transitions after which other frames get their turn.
@@ -66,20 +86,24 @@ const TURN: u64 = 64;
 impl Running {
     fn begin(world: Arc<World>, scope: &Scope, frame: Frame, input: Value) -> Result<Running, Halt> {
         let found = world.journal.get(Entry::Frame, &frame.key)?;
-        let now = micros(world.host.now());
-        let (at, moved) = match found {
+        let (mut at, is_new) = match found {
             Some(journal::Frame::At(at)) if at.state < scope.states.len() => (at, false),
             Some(_) => return Err(Stop::Fault(crate::Fault::Bug("a frame's entry is not a checkpoint of it".into())).into()),
             None => {
+                let now = micros(world.host.now());
                 let at = Checkpoint {
                     started: now,
                     origin: frame.by_chance.then(|| input.clone()),
                     step: 0,
-                    events: frame.events + 1,
+                    events: 0,
+                    previous: frame.previous,
                     state: scope.start,
                     input,
                     entered: now,
-                    entered_event: frame.events + 1,
+                    entered_event: 0,
+                    entered_previous: 0,
+                    variables: Map::new(),
+                    submitted: None,
                     tries: Vec::new(),
                     wake: None,
                     draws: Vec::new(),
@@ -87,8 +111,15 @@ impl Running {
                 (at, true)
             }
         };
+        frame.identity.events.at_least(at.events);
         let draws = Draws { all: at.draws.clone(), used: 0 };
-        Ok(Running { world, by_chance: moved && frame.by_chance, frame, at, draws, moved })
+        let variables = Variables { own: std::mem::take(&mut at.variables), outer: frame.outer.clone() };
+        let by_chance = is_new && frame.by_chance;
+        let mut running = Running { world, frame, at, variables, draws, token: None, moved: is_new, by_chance, in_task: false };
+        if is_new {
+            running.entered(&scope.states[scope.start]);
+        }
+        Ok(running)
     }
 
     async fn states(&mut self, scope: &Scope) -> Result<Done, Halt> {
@@ -99,10 +130,9 @@ impl Running {
             let state = &scope.states[self.at.state];
             let visited = self.visit(state).await;
             let (output, next) = visited.map_err(|halt| self.placed(state, halt))?;
-            self.at.events += 1;
             match next {
-                Next::End => return Ok(Done { output, events: self.at.events }),
-                Next::State(next) => self.enter(next, output, state).await?,
+                Next::End => return Ok(Done { output, previous: self.at.previous, events: self.frame.identity.events.count() }),
+                Next::State(next) => self.enter(next, output, state, scope).await?,
             }
             if self.at.step.is_multiple_of(TURN) {
                 tokio::task::yield_now().await;
@@ -112,66 +142,85 @@ impl Running {
 
     /// The state's output and where it leads.
     async fn visit(&mut self, state: &State) -> Result<(Value, Next), Halt> {
+        self.frame.identity.events.check()?;
         match &state.kind {
-            Kind::Task(task) => self.recover(state, &task.recovery, task.next).await,
-            Kind::Map(map) => self.recover(state, &map.recovery, map.next).await,
-            Kind::Choice { rules, default } => {
+            Kind::Task(_) | Kind::Map(_) | Kind::Parallel(_) => self.recover(state).await,
+            Kind::Choice { rules, default } => Ok(self.choose(state, rules, *default)?),
+            Kind::Wait(until) => {
+                self.wait(state, until).await?;
                 let input = self.input(state)?;
-                let next = self.choose(state, rules, *default, &input)?;
-                Ok((self.output(state, input)?, Next::State(next)))
+                Ok((self.leave(state, input, None)?, state.next))
             }
-            Kind::Wait { until, next } => {
+            Kind::Pass(result) => {
                 let input = self.input(state)?;
-                self.wait(state, until, &input).await?;
-                Ok((self.output(state, input)?, *next))
-            }
-            Kind::Pass { result, result_path, next } => {
-                let input = self.input(state)?;
-                let result = match result {
-                    Some(template) => self.evaluate(state, &input, |env| template.fill(env))?,
-                    None => input,
+                let result = match (result, &state.io.arguments) {
+                    (Some(result), _) => Some(result.clone()),
+                    (None, Some(template)) => Some(self.evaluate(state, &input, |env| template.fill(env))?),
+                    (None, None) => None,
                 };
-                let output = self.place_result(result_path, result)?;
-                Ok((self.output(state, output)?, *next))
+                Ok((self.leave(state, input, result)?, state.next))
             }
             Kind::Succeed => {
                 let input = self.input(state)?;
-                Ok((self.output(state, input)?, Next::End))
+                Ok((self.leave(state, input, None)?, Next::End))
             }
             Kind::Fail { error, cause } => {
-                let error = self.words(state, error.as_ref(), "ErrorPath")?;
-                let cause = self.words(state, cause.as_ref(), "CausePath")?;
+                let error = self.words(state, error.as_ref(), "Error")?;
+                let cause = self.words(state, cause.as_ref(), "Cause")?;
                 Err(Failure::new(error, cause).into())
             }
         }
     }
 
-    /// Goes over to the next state; what a Task, Wait or Map has brought is made durable first.
-    async fn enter(&mut self, next: usize, input: Value, from: &State) -> Result<(), Halt> {
+    /// Goes over to the next state; what a Task, Wait, Map or Parallel has brought is made durable first.
+    async fn enter(&mut self, next: usize, input: Value, from: &State, scope: &Scope) -> Result<(), Halt> {
         let left = self.frame.key.visit(self.at.step);
         self.at.step += 1;
-        self.at.events += 1;
         self.at.state = next;
         self.at.input = input;
         self.at.entered = micros(self.world.host.now());
-        self.at.entered_event = self.at.events;
         self.at.tries.clear();
         self.at.wake = None;
+        self.at.submitted = None;
         self.at.draws.clear();
         self.draws = Draws::default();
         self.moved = true;
-        if matches!(from.kind, Kind::Task(_) | Kind::Map(_)) {
+        self.entered(&scope.states[next]);
+        if from.kind.works() {
             self.save().await?;
         }
-        if matches!(from.kind, Kind::Map(_)) {
+        if matches!(from.kind, Kind::Map(_) | Kind::Parallel(_)) {
             self.world.journal.sweep(left)?;
         }
         Ok(())
     }
 
+    fn entered(&mut self, state: &State) {
+        self.at.entered_previous = self.at.previous;
+        let input = self.frame.identity.events.recording().then(|| self.at.input.clone());
+        self.at.entered_event = self.event(
+            || format!("{}StateEntered", state.kind.name()),
+            || Some(("stateEnteredEventDetails", events::data("input", &input.unwrap_or_default(), json!({"name": state.name})))),
+        );
+        self.in_task = matches!(state.kind, Kind::Task(_));
+    }
+
+    /// Adds an event that follows the frame's latest one.
+    pub(super) fn event(&mut self, kind: impl FnOnce() -> String, details: impl FnOnce() -> Details) -> u64 {
+        self.at.previous = self.event_after(self.at.previous, kind, details);
+        self.at.previous
+    }
+
+    /// Adds an event that follows another one, and that the frame's next one does not follow.
+    pub(super) fn event_after(&self, previous: u64, kind: impl FnOnce() -> String, details: impl FnOnce() -> Details) -> u64 {
+        self.frame.identity.events.add(previous, || self.world.host.now(), kind, details)
+    }
+
     /// Makes the checkpoint durable.
     pub(super) async fn save(&mut self) -> Result<(), Halt> {
         self.at.draws.clone_from(&self.draws.all);
+        self.at.variables.clone_from(&self.variables.own);
+        self.at.events = self.frame.identity.events.count();
         let frame = journal::Frame::At(self.at.clone());
         self.world.journal.commit(vec![Change::put(Entry::Frame, &self.frame.key, &frame)?]).await?;
         self.moved = false;
@@ -200,27 +249,96 @@ impl Running {
 
     /// The state's input after InputPath.
     pub(super) fn input(&mut self, state: &State) -> Result<Value, Failure> {
-        let Some(path) = &state.input_path else { return Ok(Value::Object(Map::new())) };
-        let input = std::mem::take(&mut self.at.input);
-        let selected = self.evaluate(state, &input, |env| path.get(env).map(std::borrow::Cow::into_owned));
-        self.at.input = input;
-        selected
+        match &state.io.input_path {
+            Selection::Whole => Ok(self.at.input.clone()),
+            Selection::Nothing => Ok(Value::Object(Map::new())),
+            Selection::Path(path) => {
+                self.with_raw_input(|running, raw| running.evaluate(state, raw, |env| path.get(env).map(std::borrow::Cow::into_owned)))
+            }
+        }
     }
 
-    /// The state's output after OutputPath, within the limit.
-    pub(super) fn output(&mut self, state: &State, output: Value) -> Result<Value, Failure> {
-        let output = match &state.output_path {
-            None => Value::Object(Map::new()),
-            Some(path) => self.evaluate(state, &output, |env| path.get(env).map(std::borrow::Cow::into_owned))?,
+    /// Lends the state's raw input.
+    pub(super) fn with_raw_input<T>(&mut self, body: impl FnOnce(&mut Self, &Value) -> T) -> T {
+        let raw = std::mem::take(&mut self.at.input);
+        let result = body(self, &raw);
+        self.at.input = raw;
+        result
+    }
+
+    /// The output of a state that has come to its end with a result, or has none of its own.
+    pub(super) fn leave(&mut self, state: &State, input: Value, result: Option<Value>) -> Result<Value, Failure> {
+        let selected = match (&state.io.result_selector, result) {
+            (Some(template), Some(result)) => {
+                let seen = Seen { result: Some(&result), ..Seen::input(&input) };
+                Some(self.evaluate_seen(state, seen, |env| template.fill(env))?)
+            }
+            (_, result) => result,
         };
+        let seen = Seen { result: selected.as_ref(), ..Seen::input(&input) };
+        let assigned = self.assigned(state, seen, &state.io.leaving)?;
+        let output = match &state.io.leaving.output {
+            Some(template) => self.evaluate_seen(state, seen, |env| template.fill(env))?,
+            None => {
+                let placed = match selected {
+                    Some(result) => self.place_result(&state.io.result_path, result)?,
+                    // A Pass without a result puts its input there.
+                    None if matches!(state.kind, Kind::Pass(_)) => self.place_result(&state.io.result_path, input)?,
+                    None => input,
+                };
+                self.select_output(state, placed)?
+            }
+        };
+        self.exited(state, output, assigned)
+    }
+
+    /// After OutputPath.
+    pub(super) fn select_output(&mut self, state: &State, output: Value) -> Result<Value, Failure> {
+        match &state.io.output_path {
+            Selection::Whole => Ok(output),
+            Selection::Nothing => Ok(Value::Object(Map::new())),
+            Selection::Path(path) => self.evaluate(state, &output, |env| path.get(env).map(std::borrow::Cow::into_owned)),
+        }
+    }
+
+    /// The last of a state, by whichever way it is left.
+    pub(super) fn exited(&mut self, state: &State, output: Value, assigned: Map<String, Value>) -> Result<Value, Failure> {
         limits::check(&state.name, &output)?;
+        self.in_task = false;
+        self.event(
+            || format!("{}StateExited", state.kind.name()),
+            || {
+                let mut more = json!({"name": state.name});
+                if !assigned.is_empty() {
+                    let texts: Map<String, Value> = assigned.iter().map(|(name, value)| (name.clone(), value.to_string().into())).collect();
+                    more["assignedVariables"] = texts.into();
+                    more["assignedVariablesDetails"] = json!({"truncated": false});
+                }
+                Some(("stateExitedEventDetails", events::data("output", &output, more)))
+            },
+        );
+        self.variables.own.extend(assigned);
         Ok(output)
+    }
+
+    /// What `Assign` gives, all from the variables as they were.
+    pub(super) fn assigned(&mut self, state: &State, seen: Seen<'_>, leaving: &Leaving) -> Result<Map<String, Value>, Failure> {
+        if leaving.assign.is_empty() {
+            return Ok(Map::new());
+        }
+        let assigned = self.evaluate_seen(state, seen, |env| {
+            let values = leaving.assign.iter().map(|(name, template)| Ok((name.clone(), template.fill(env)?)));
+            values.collect::<Result<Map<String, Value>, Failure>>()
+        })?;
+        limits::check_variables(&state.name, &assigned, &self.variables)?;
+        Ok(assigned)
     }
 
     /// The result in its place in the state's raw input.
     pub(super) fn place_result(&self, path: &ResultPath, result: Value) -> Result<Value, Failure> {
         match path {
             None => Ok(self.at.input.clone()),
+            Some(path) if path.is_whole() => Ok(result),
             Some(path) => path.put(self.at.input.clone(), result),
         }
     }
@@ -231,66 +349,92 @@ impl Running {
         input: &Value,
         expression: impl FnOnce(&mut Env<'_, '_>) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let item = self.frame.item.clone();
-        self.evaluate_item(state, input, item.as_ref(), expression)
+        self.evaluate_seen(state, Seen::input(input), expression)
     }
 
-    /// With an item of a Map.
-    pub(super) fn evaluate_item<T>(
+    pub(super) fn evaluate_seen<T>(
         &mut self,
         state: &State,
-        input: &Value,
-        item: Option<&Value>,
+        seen: Seen<'_>,
         expression: impl FnOnce(&mut Env<'_, '_>) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         let (identity, at) = (&self.frame.identity, &self.at);
-        let seen = std::cell::Cell::new(false);
+        let item = seen.item.or(self.frame.item.as_ref());
+        let asked = std::cell::Cell::new(false);
         let context = LazyCell::new(|| {
-            seen.set(true);
-            identity.context(&state.name, moment(at.entered), at.tries.iter().sum(), item)
+            asked.set(true);
+            identity.context(&state.name, moment(at.entered), at.tries.iter().sum(), item, self.token.as_deref())
         });
         let drawn = self.draws.all.len();
-        let mut dice = Dice { host: &*self.world.host, draws: &mut self.draws };
-        let result = expression(&mut Env { input, context: &context, dice: &mut dice });
+        let mut dice = Dice { host: &self.world.host, draws: &mut self.draws };
+        let sight = Sight { input: seen.input, result: seen.result, error: seen.error, context: &context, variables: &self.variables };
+        let result = expression(&mut Env { sight, dice: &mut dice });
         // The context object holds the time at which the state was entered.
-        self.by_chance |= self.draws.all.len() > drawn || (seen.get() && self.moved);
+        self.by_chance |= self.draws.all.len() > drawn || (asked.get() && self.moved);
         result
     }
 
+    pub(super) fn draw_uuid(&mut self) -> String {
+        self.by_chance = true;
+        let drawn = Dice { host: &self.world.host, draws: &mut self.draws }.uuid();
+        drawn.as_str().unwrap_or_default().to_owned()
+    }
+
+    /// A text of a Fail state; `field` is `Error` or `Cause`.
     fn words(&mut self, state: &State, words: Option<&Words>, field: &str) -> Result<String, Failure> {
         match words {
             None => Ok(String::new()),
             Some(Words::Literal(text)) => Ok(text.clone()),
-            Some(Words::Expression(template)) => {
-                let input = self.at.input.clone();
-                match self.evaluate(state, &input, |env| template.fill(env))? {
+            Some(Words::Template(template)) => {
+                match self.with_raw_input(|running, raw| running.evaluate(state, raw, |env| template.fill(env)))? {
                     Value::String(text) => Ok(text),
-                    other => Err(Failure::runtime(format!("The field '{field}' refers to {other}, which is not a string."))),
+                    other => Err(Failure::runtime(format!("The field '{field}Path' refers to {other}, which is not a string."))),
                 }
             }
         }
     }
 
     /// Errors that come of a state's own expressions say which state it was.
-    pub(super) fn placed(&self, state: &State, halt: Halt) -> Halt {
+    fn placed(&mut self, state: &State, halt: Halt) -> Halt {
+        let in_task = std::mem::take(&mut self.in_task);
         match halt {
-            Halt::Failed(failure) => Halt::Failed(self.place_failure(state, failure)),
+            Halt::Failed(failure) => {
+                let mut failure = self.place_failure(state, failure);
+                failure.trace.event = self.at.previous;
+                failure.trace.state = if in_task { state.kind.name() } else { "" };
+                Halt::Failed(failure)
+            }
             stopped => stopped,
         }
     }
 
-    pub(super) fn place_failure(&self, state: &State, mut failure: Failure) -> Failure {
+    pub(super) fn place_failure(&mut self, state: &State, mut failure: Failure) -> Failure {
         const PREFIX: &str = "An error occurred while executing the state";
-        let of_expressions = matches!(
-            failure.error.as_str(),
-            "States.Runtime" | "States.IntrinsicFailure" | "States.ResultPathMatchFailure" | "States.NoChoiceMatched"
-        );
+        let of_expressions = [RUNTIME, QUERY, "States.IntrinsicFailure", "States.ResultPathMatchFailure", "States.NoChoiceMatched"]
+            .contains(&failure.error.as_str());
         if of_expressions
             && !failure.cause.starts_with(PREFIX)
-            && !matches!(state.kind, Kind::Fail { .. } if failure.error != "States.Runtime")
+            && !failure.cause.starts_with("The execution reached")
+            && !matches!(state.kind, Kind::Fail { .. } if failure.error != RUNTIME && failure.error != QUERY)
         {
             failure.cause = format!("{PREFIX} '{}' (entered at the event id #{}). {}", state.name, self.at.entered_event, failure.cause);
         }
+        if let Some(location) = failure.trace.location.take() {
+            // An expression fails before the state has properly begun.
+            if failure.trace.evaluating && self.at.previous == self.at.entered_event {
+                self.at.previous = self.at.entered_previous;
+            }
+            let details = events::failure(&failure, json!({"location": location, "state": state.name}));
+            self.event(|| "EvaluationFailed".into(), || Some(("evaluationFailedEventDetails", details)));
+        }
         failure
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if self.in_task {
+            self.event(|| "TaskStateAborted".into(), || None);
+        }
     }
 }

@@ -1,15 +1,11 @@
 //! The inline Map: its iterations belong to the execution.
 
-use std::sync::Arc;
-
 use serde_json::{Value, json};
 
-use super::World;
-use super::child::Crew;
-use super::frame::{self, Done, Frame, Running};
+use super::branch::Branches;
+use super::frame::Running;
 use crate::error::{Failure, Halt};
-use crate::journal::{self, Change, Kind as Entry};
-use crate::machine::{Map, Scope, State};
+use crate::machine::{Map, State};
 
 impl Running {
     pub(super) async fn inline(&mut self, state: &State, map: &Map, input: &Value) -> Result<Value, Halt> {
@@ -19,56 +15,62 @@ impl Running {
             Some(limit) => usize::try_from(limit).unwrap_or(usize::MAX),
         };
         self.save_moved().await?;
-        let visit = self.frame.key.visit(self.at.step);
-        // The Map has started, and so has the iteration.
-        let events = self.at.events + 2;
-        let mut outputs = vec![Value::Null; items.len()];
-        let mut crew = Crew::new();
+        self.map_started(items.len());
+        let mut running = Branches::new(self, items.len());
         let mut waiting = items.into_iter().enumerate();
-        let mut failed: Option<Failure> = None;
+        // An iteration follows the start of the Map, or the end of the one whose place it takes.
+        let mut previous = self.at.previous;
         loop {
-            while failed.is_none() && crew.len() < limit {
+            while running.under_way.len() < limit {
                 let Some((index, value)) = waiting.next() else { break };
                 let item = json!({"Index": index, "Value": value});
                 let (input, by_chance) = match self.select(state, map, input, &item) {
                     Ok(selected) => selected,
                     Err(failure) => {
-                        failed = Some(failure);
-                        break;
+                        running.abort().await;
+                        return Err(failure.into());
                     }
                 };
-                let frame =
-                    Frame { key: visit.child(index as u64), identity: self.frame.identity.clone(), item: Some(item), events, by_chance };
-                let done = iteration(self.world.clone(), map.processor.clone(), frame, input);
-                crew.spawn(async move { (index, done.await) });
+                let started = self.iteration(state, "Started", previous, index);
+                running.start(self, index, &map.processor, Some(item), input, started, by_chance);
             }
-            if let Some(failure) = failed {
-                crew.abort().await;
-                return Err(failure.into());
-            }
-            match crew.next().await? {
+            match running.next(self).await? {
                 None => break,
-                Some((index, Ok(done))) => {
-                    self.at.events += done.events - events + 2;
-                    outputs[index] = done.output;
+                Some(Ok(())) => {
+                    previous = self.at.previous;
+                    self.at.previous = self.iteration(state, "Succeeded", previous, running.latest);
                 }
-                Some((_, Err(Halt::Failed(failure)))) => failed = Some(failure),
-                Some((_, Err(Halt::Stopped(stop)))) => return Err(crew.wind_down(&self.world, stop).await),
+                Some(Err(failure)) => {
+                    self.abort_iterations(state, &failure, &mut running).await;
+                    return Err(failure.into());
+                }
             }
         }
-        self.at.events += 2;
-        Ok(Value::Array(outputs))
+        self.event_after(self.at.previous, || "MapStateSucceeded".into(), || None);
+        Ok(Value::Array(running.outputs))
     }
-}
 
-/// Runs one iteration and records its output in place of everything it has recorded itself.
-async fn iteration(world: Arc<World>, scope: Arc<Scope>, frame: Frame, input: Value) -> Result<Done, Halt> {
-    let key = frame.key.clone();
-    if let Some(journal::Frame::Done(output, events)) = world.journal.get(Entry::Frame, &key)? {
-        return Ok(Done { output, events });
+    async fn abort_iterations(&mut self, state: &State, failure: &Failure, running: &mut Branches) {
+        let last = failure.trace.event;
+        self.iteration(state, "Failed", last, running.latest);
+        if failure.trace.state == "Task" {
+            self.event_after(last, || "TaskStateAborted".into(), || None);
+        }
+        for index in &running.under_way {
+            self.iteration(state, "Aborted", last, *index);
+        }
+        running.abort().await;
+        self.at.previous = last;
     }
-    let done = frame::run(world.clone(), scope, frame, input).await?;
-    let entry = journal::Frame::Done(done.output.clone(), done.events);
-    world.journal.commit(vec![Change::Clear(key.clone()), Change::put(Entry::Frame, &key, &entry)?]).await?;
-    Ok(done)
+
+    /// An event of an iteration.
+    fn iteration(&self, state: &State, what: &str, previous: u64, index: usize) -> u64 {
+        let name = match what {
+            "Started" => "mapIterationStartedEventDetails",
+            "Succeeded" => "mapIterationSucceededEventDetails",
+            "Failed" => "mapIterationFailedEventDetails",
+            _ => "mapIterationAbortedEventDetails",
+        };
+        self.event_after(previous, || format!("MapIteration{what}"), || Some((name, json!({"index": index, "name": state.name}))))
+    }
 }

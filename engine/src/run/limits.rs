@@ -1,10 +1,14 @@
 //! AWS's limits.
 
 use std::io;
+use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use crate::error::Failure;
+use super::ExecutionType;
+use crate::error::{DATA_LIMIT_EXCEEDED, Failure};
+use crate::expr::Variables;
+use crate::machine::Machine;
 
 /// Of inputs and outputs, in bytes of JSON.
 pub(super) const DATA: usize = 256 * 1024;
@@ -13,6 +17,39 @@ pub(super) const DATA: usize = 256 * 1024;
 pub(super) fn check(who: &str, value: &Value) -> Result<(), Failure> {
     match size(value) > DATA {
         true => Err(Failure::too_large(who)),
+        false => Ok(()),
+    }
+}
+
+/// How long an execution may take. A Standard one's year is not watched for.
+pub(super) fn duration(machine: &Machine, execution_type: ExecutionType) -> Option<Duration> {
+    const EXPRESS: u32 = 5 * 60;
+    let seconds = match execution_type {
+        ExecutionType::Standard => machine.timeout_seconds,
+        ExecutionType::Express => Some(machine.timeout_seconds.map_or(EXPRESS, |seconds| seconds.min(EXPRESS))),
+    };
+    seconds.map(|seconds| Duration::from_secs(seconds.into()))
+}
+
+/// Of all variables of an execution, in bytes.
+const VARIABLES: usize = 10 * 1024 * 1024;
+
+/// What one `Assign` sets, and all variables with it (AWS developer guide, "Passing data between
+/// states with variables").
+pub(super) fn check_variables(state: &str, assigned: &Map<String, Value>, known: &Variables) -> Result<(), Failure> {
+    let new: usize = assigned.values().map(size).sum();
+    if new > DATA {
+        let cause = format!("The variables that the state '{state}' assigns exceed the maximum number of bytes service limit.");
+        return Err(Failure::new(DATA_LIMIT_EXCEEDED, cause));
+    }
+    let mut all = new;
+    known.visit(&mut |name, value| {
+        if !assigned.contains_key(name) {
+            all += size(value);
+        }
+    });
+    match all > VARIABLES {
+        true => Err(Failure::new(DATA_LIMIT_EXCEEDED, "The variables of the execution exceed the maximum number of bytes service limit.")),
         false => Ok(()),
     }
 }

@@ -4,9 +4,10 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use super::frame::Running;
+use super::frame::{Running, Seen};
 use crate::error::{Failure, Halt};
-use crate::machine::{Map, Number, State};
+use crate::expr::Template;
+use crate::machine::{Map, MapItems, Number, State};
 
 impl Running {
     pub(super) async fn map(&mut self, state: &State, map: &Map) -> Result<Value, Halt> {
@@ -15,27 +16,30 @@ impl Running {
             None => self.inline(state, map, &input).await?,
             Some(distributed) => self.distributed(state, map, distributed, &input).await?,
         };
-        let result = match &map.result_selector {
-            Some(template) => self.evaluate(state, &result, |env| template.fill(env))?,
-            None => result,
-        };
-        let output = self.place_result(&map.result_path, result)?;
-        Ok(self.output(state, output)?)
+        let output = self.leave(state, input, Some(result))?;
+        Ok(output)
     }
 
     /// The items that the state's input holds.
     pub(super) fn items(&mut self, state: &State, map: &Map, input: &Value) -> Result<Vec<Value>, Failure> {
-        let items = match &map.items_path {
-            None => input.clone(),
-            Some(path) => self.evaluate(state, input, |env| path.get(env).map(Cow::into_owned))?,
+        let items = match &map.items {
+            MapItems::Input => input.clone(),
+            MapItems::Path(path) => self.evaluate(state, input, |env| path.get(env).map(Cow::into_owned))?,
+            MapItems::Template(Template::Expression(expression)) => self.evaluate(state, input, |env| expression.run_as("array", env))?,
+            MapItems::Template(template) => self.evaluate(state, input, |env| template.fill(env))?,
         };
-        match items {
-            Value::Array(items) => Ok(items),
-            _ => {
-                let path = map.items_path.as_ref().map_or("$", |path| path.text());
-                Err(Failure::runtime(format!("Reference path \"{path}\" must point to array.")))
+        match (items, &map.items) {
+            (Value::Array(items), _) => Ok(items),
+            (_, MapItems::Path(path)) => Err(Failure::runtime(format!("Reference path \"{}\" must point to array.", path.text()))),
+            (other, MapItems::Template(_)) => {
+                Err(Failure::query_result("Items", format!("Map state input must be an array but was: {other}")))
             }
+            (_, MapItems::Input) => Err(Failure::runtime("Reference path \"$\" must point to array.")),
         }
+    }
+
+    pub(super) fn map_started(&mut self, length: usize) {
+        self.event(|| "MapStateStarted".into(), || Some(("mapStateStartedEventDetails", serde_json::json!({"length": length}))));
     }
 
     /// What an iteration or child gets; `item` is its `$$.Map.Item`. Also whether chance had a
@@ -43,7 +47,8 @@ impl Running {
     pub(super) fn select(&mut self, state: &State, map: &Map, input: &Value, item: &Value) -> Result<(Value, bool), Failure> {
         let Some(template) = &map.item_selector else { return Ok((item["Value"].clone(), false)) };
         let drawn = self.draws.all.len();
-        let selected = self.evaluate_item(state, input, Some(item), |env| template.fill(env))?;
+        let seen = Seen { item: Some(item), ..Seen::input(input) };
+        let selected = self.evaluate_seen(state, seen, |env| template.fill(env))?;
         // The draws of items are recorded with the items, not with the Map.
         let by_chance = self.draws.all.len() > drawn;
         self.draws.all.truncate(drawn);
@@ -57,6 +62,11 @@ impl Running {
             None => return Ok(None),
             // Checked when the machine was compiled.
             Some(Number::Literal(number)) => return Ok(Some(*number as u64)),
+            Some(Number::Expression(expression)) => {
+                let value = self.evaluate(state, input, |env| expression.run_as("number", env))?;
+                let whole = value.as_i64();
+                whole.ok_or_else(|| Failure::query_result(name, format!("The {name} field must be a whole number but was: {value}")))?
+            }
             Some(Number::Path(path)) => {
                 let field = format!("{name}Path");
                 let value = self.evaluate(state, input, |env| path.get_for(&field, env).map(Cow::into_owned))?;
@@ -76,6 +86,10 @@ impl Running {
         let number = match number {
             None => return Ok(None),
             Some(Number::Literal(number)) => *number,
+            Some(Number::Expression(expression)) => {
+                let value = self.evaluate(state, input, |env| expression.run_as("number", env))?;
+                value.as_f64().unwrap_or_default()
+            }
             Some(Number::Path(path)) => {
                 let field = format!("{NAME}Path");
                 let value = self.evaluate(state, input, |env| path.get_for(&field, env).map(Cow::into_owned))?;

@@ -1,13 +1,16 @@
 //! Running a machine: one frame for the execution, one for each iteration and child.
 
+mod branch;
 mod child;
 mod choice;
 mod context;
 mod distributed;
+mod events;
 mod frame;
 mod inline;
 mod limits;
 mod map;
+mod parallel;
 mod recovery;
 mod task;
 mod wait;
@@ -16,12 +19,15 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::{Failure, Halt, Stop};
+use crate::history::History;
 use crate::host::Host;
-use crate::journal::{Change, Journal, JournalError, Key, Kind, Owner, micros, moment};
+use crate::journal::{Change, Ending, Journal, JournalError, Key, Kind, Owner, micros, moment};
 use crate::machine::Machine;
+use crate::tokens::TaskTokens;
 use context::Identity;
 pub use distributed::{Counts, MapRunStatus, Phase};
 
@@ -40,6 +46,22 @@ pub struct Start {
     pub role_arn: String,
     /// The input.
     pub input: Value,
+    /// The state machine's type.
+    pub execution_type: ExecutionType,
+    /// Where outcomes of its tasks arrive that are sent by token.
+    pub tokens: TaskTokens,
+    /// Records the history.
+    pub history: Option<History>,
+}
+
+/// Standard or Express.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ExecutionType {
+    /// At most a year and 25,000 history events.
+    #[default]
+    Standard,
+    /// At most five minutes, with as many events as there are.
+    Express,
 }
 
 impl Start {
@@ -57,6 +79,9 @@ impl Start {
             state_machine_name: machine,
             role_arn: "arn:aws:iam::000000000000:role/engine".into(),
             input,
+            execution_type: ExecutionType::default(),
+            tokens: TaskTokens::default(),
+            history: None,
             id,
         }
     }
@@ -74,12 +99,15 @@ pub enum Outcome {
         /// Its cause.
         cause: String,
     },
+    /// It took longer than the machine's `TimeoutSeconds`, or than its type allows.
+    TimedOut,
 }
 
 /// What the frames of one execution share.
 struct World {
     host: Arc<dyn Host>,
     journal: Journal,
+    tokens: TaskTokens,
     /// Cancelled with the caller's token, and when one frame can't go on.
     cancel: CancellationToken,
 }
@@ -101,20 +129,43 @@ pub async fn run(
     if let Some(outcome) = owner.outcome {
         return Ok(outcome.into());
     }
-    let identity = Identity::of_execution(start, moment(owner.started));
-    let world = Arc::new(World { host, journal, cancel: cancel.child_token() });
-    let input = identity.input.clone();
-    let frame = frame::Frame::new(Key::root(), Arc::new(identity));
-    let result = match frame::run(world.clone(), machine.scope.clone(), frame, input).await {
-        Ok(done) => Ok(done.output),
-        Err(Halt::Failed(failure)) => Err(failure),
-        Err(Halt::Stopped(stop)) => return Err(stop),
+    let started = moment(owner.started);
+    let deadline = limits::duration(&machine, start.execution_type).map(|longest| started + longest);
+    let world = Arc::new(World { host, journal, tokens: start.tokens.clone(), cancel: cancel.child_token() });
+    let identity = Arc::new(Identity::of_execution(start, started));
+    identity.begun();
+    let frame = frame::Frame::new(Key::root(), identity.clone());
+    let running = frame::run(world.clone(), machine.scope.clone(), frame, identity.input.clone());
+    let result = tokio::select! {
+        biased;
+        ended = running => match ended {
+            Ok(done) => Ok(done),
+            Err(Halt::Failed(failure)) => Err(Some(failure)),
+            Err(Halt::Stopped(stop)) => return Err(stop),
+        },
+        () = world.sleep_until(deadline) => Err(None),
     };
-    owner.outcome = Some(result.clone());
+    identity.ended(&*world.host, &result);
+    let outcome = match result {
+        Ok(done) => Ending::Succeeded(done.output),
+        Err(Some(failure)) => Ending::Failed(failure),
+        Err(None) => Ending::TimedOut,
+    };
+    owner.outcome = Some(outcome.clone());
     let ended = Change::put(Kind::Owner, &Key::root(), &owner)?;
     world.journal.commit(vec![ended]).await?;
     world.journal.sweep(Key::root())?;
-    Ok(result.into())
+    Ok(outcome.into())
+}
+
+impl World {
+    /// Never returns without a time.
+    async fn sleep_until(&self, moment: Option<OffsetDateTime>) {
+        match moment {
+            Some(moment) => self.host.sleep_until(moment).await,
+            None => std::future::pending().await,
+        }
+    }
 }
 
 /// Makes the journal this execution's, or makes sure that it is.
@@ -133,11 +184,12 @@ async fn claim(machine: &Machine, start: &Start, host: &dyn Host, journal: &Jour
     Ok(owner)
 }
 
-impl From<Result<Value, Failure>> for Outcome {
-    fn from(result: Result<Value, Failure>) -> Self {
-        match result {
-            Ok(output) => Outcome::Succeeded(output),
-            Err(Failure { error, cause }) => Outcome::Failed { error, cause },
+impl From<Ending> for Outcome {
+    fn from(ending: Ending) -> Self {
+        match ending {
+            Ending::Succeeded(output) => Outcome::Succeeded(output),
+            Ending::Failed(Failure { error, cause, .. }) => Outcome::Failed { error, cause },
+            Ending::TimedOut => Outcome::TimedOut,
         }
     }
 }

@@ -1,15 +1,13 @@
 //! Retry and Catch.
 
-use serde_json::{Value, json};
-
-use super::frame::Running;
+use super::frame::{Running, Seen};
 use crate::error::{Failure, Halt};
 use crate::journal::micros;
 use crate::machine::{Kind, Next, Recovery, Retrier, State};
 
 impl Running {
-    /// Attempts a Task or a Map until it has an output or an error that nobody wants to retry.
-    pub(super) async fn recover(&mut self, state: &State, recovery: &Recovery, next: Next) -> Result<(Value, Next), Halt> {
+    /// Attempts a Task, Map or Parallel until it has an output or an error that nobody wants to retry.
+    pub(super) async fn recover(&mut self, state: &State) -> Result<(serde_json::Value, Next), Halt> {
         loop {
             if let Some(wake) = self.at.wake {
                 self.sleep(wake).await?;
@@ -18,16 +16,22 @@ impl Running {
             let attempt = match &state.kind {
                 Kind::Task(task) => self.task(state, task).await,
                 Kind::Map(map) => self.map(state, map).await,
+                Kind::Parallel(branches) => self.parallel(state, branches).await,
                 _ => Ok(self.at.input.clone()),
             };
             let failure = match attempt {
-                Ok(output) => return Ok((output, next)),
+                Ok(output) => return Ok((output, state.next)),
                 Err(Halt::Failed(failure)) => self.place_failure(state, failure),
                 Err(stopped) => return Err(stopped),
             };
-            match self.next_attempt(&failure, &recovery.retry) {
+            match self.next_attempt(&failure, &state.recovery.retry) {
                 Some(wake) => self.retry(state, wake).await?,
-                None => return self.catch(failure, recovery),
+                None => {
+                    if matches!(state.kind, Kind::Map(_) | Kind::Parallel(_)) {
+                        self.event(|| format!("{}StateFailed", state.kind.name()), || None);
+                    }
+                    return Ok(self.catch(state, failure, &state.recovery)?);
+                }
             }
         }
     }
@@ -50,22 +54,37 @@ impl Running {
     }
 
     async fn retry(&mut self, state: &State, wake: i64) -> Result<(), Halt> {
+        self.frame.identity.events.check()?;
         let left = self.frame.key.visit(self.at.step);
         self.at.wake = Some(wake);
+        self.at.submitted = None;
         self.at.step += 1;
         self.draws = Default::default();
         self.save().await?;
-        if matches!(state.kind, Kind::Map(_)) {
+        if !matches!(state.kind, Kind::Task(_)) {
             self.world.journal.sweep(left)?;
         }
         Ok(())
     }
 
-    fn catch(&mut self, failure: Failure, recovery: &Recovery) -> Result<(Value, Next), Halt> {
+    fn catch(&mut self, state: &State, failure: Failure, recovery: &Recovery) -> Result<(serde_json::Value, Next), Failure> {
         let catcher = recovery.catch.iter().find(|catcher| catcher.errors.iter().any(|pattern| failure.matches(pattern)));
-        let Some(catcher) = catcher else { return Err(failure.into()) };
-        let caught = json!({"Error": failure.error, "Cause": failure.cause});
-        Ok((self.place_result(&catcher.result_path, caught)?, Next::State(catcher.next)))
+        let Some(catcher) = catcher else { return Err(failure) };
+        let caught = failure.output();
+        let (output, assigned) = self.with_raw_input(|running, raw| {
+            let seen = Seen { error: Some(&caught), ..Seen::input(raw) };
+            let assigned = running.assigned(state, seen, &catcher.leaving)?;
+            let output = match &catcher.leaving.output {
+                Some(template) => Some(running.evaluate_seen(state, seen, |env| template.fill(env))?),
+                None => None,
+            };
+            Ok((output, assigned))
+        })?;
+        let output = match output {
+            Some(output) => output,
+            None => self.place_result(&catcher.result_path, caught)?,
+        };
+        Ok((self.exited(state, output, assigned)?, Next::State(catcher.next)))
     }
 }
 

@@ -1,99 +1,248 @@
 //! The Task state.
 
-use serde_json::{Map, Value, json};
+use std::sync::Arc;
+use std::time::Duration;
 
+use serde_json::{Value, json};
+
+use super::events::{self, Details};
 use super::frame::Running;
 use super::limits;
 use crate::error::{Failure, Halt, Stop};
 use crate::host::{TaskCall, TaskError};
-use crate::machine::{Resource, State, Task};
+use crate::journal::{micros, moment};
+use crate::machine::{State, Task};
+use crate::resource::Resource;
+use crate::tokens::{Inbox, Signal};
 
 impl Running {
     pub(super) async fn task(&mut self, state: &State, task: &Task) -> Result<Value, Halt> {
         let input = self.input(state)?;
-        let arguments = match &task.parameters {
-            Some(template) => self.evaluate(state, &input, |env| template.fill(env))?,
-            None => input,
-        };
-        limits::check(&state.name, &arguments)?;
+        let call = self.prepare(state, task, &input)?;
         self.save_chance().await?;
         if self.world.cancel.is_cancelled() {
             return Err(Stop::Interrupted.into());
         }
-        let result = self.call(state, &task.resource, arguments).await?;
-        let result = match &task.result_selector {
-            Some(template) => self.evaluate(state, &result, |env| template.fill(env))?,
-            None => result,
-        };
-        let output = self.place_result(&task.result_path, result)?;
-        Ok(self.output(state, output)?)
+        let result = self.call(state, call).await?;
+        Ok(self.leave(state, input, Some(result))?)
     }
 
-    async fn call(&mut self, state: &State, resource: &Resource, arguments: Value) -> Result<Value, Halt> {
-        let (resource, function, payload) = match resource {
-            Resource::Function(arn) => (arn.clone(), arn.clone(), arguments),
-            Resource::LambdaInvoke => {
-                let (function, payload) = invocation(arguments)?;
-                ("arn:aws:states:::lambda:invoke".to_owned(), function, payload)
-            }
+    fn prepare(&mut self, state: &State, task: &Task, input: &Value) -> Result<TaskCall, Failure> {
+        if task.resource.waits_for_token() {
+            // Drawn as chance is, so that it is the same after a crash.
+            self.token = Some(self.draw_uuid());
+        }
+        let parameters = match &state.io.arguments {
+            Some(template) => self.evaluate(state, input, |env| template.fill(env))?,
+            None => input.clone(),
         };
-        let invoked = resource != function;
-        let who = if invoked { "lambda".to_owned() } else { function.clone() };
-        let call = TaskCall {
-            resource,
-            function,
-            payload,
+        limits::check(&state.name, &parameters)?;
+        let credentials = match &task.credentials {
+            Some(template) => Some(self.evaluate(state, input, |env| template.fill(env))?),
+            None => None,
+        };
+        let timeout = self.whole(state, "TimeoutSeconds", &task.timeout_seconds, input)?;
+        let heartbeat = self.whole(state, "HeartbeatSeconds", &task.heartbeat_seconds, input)?;
+        Ok(TaskCall {
+            resource: task.resource.clone(),
+            parameters,
+            credentials,
+            token: self.token.clone(),
+            timeout: timeout.map(Duration::from_secs),
+            heartbeat: heartbeat.map(Duration::from_secs),
             state: state.name.clone(),
             execution: self.frame.identity.id.clone(),
             cancel: self.world.cancel.clone(),
-        };
-        // Scheduled, started, ended.
-        self.at.events += 3;
-        let payload = match self.world.host.task(call).await {
-            Ok(payload) => payload,
-            Err(TaskError::Error { error, cause }) => return Err(Failure::new(error, cause).into()),
-            Err(TaskError::Interrupted) => return Err(Stop::Interrupted.into()),
-        };
-        if limits::size(&payload) > limits::DATA {
-            return Err(Failure::too_large(&who).into());
-        }
-        Ok(if invoked { self.response(payload) } else { payload })
-    }
-
-    /// What `lambda:invoke` gives: the answer of Lambda's API around the payload.
-    fn response(&self, payload: Value) -> Value {
-        let request = self.world.host.uuid();
-        let version = "$LATEST";
-        json!({
-            "ExecutedVersion": version,
-            "Payload": payload,
-            "SdkHttpMetadata": {
-                "AllHttpHeaders": {
-                    "X-Amz-Executed-Version": [version],
-                    "x-amzn-RequestId": [request],
-                    "Content-Type": ["application/json"],
-                },
-                "HttpHeaders": {
-                    "Content-Type": "application/json",
-                    "X-Amz-Executed-Version": version,
-                    "x-amzn-RequestId": request,
-                },
-                "HttpStatusCode": 200,
-            },
-            "SdkResponseMetadata": {"RequestId": request},
-            "StatusCode": 200,
+            submission: Arc::default(),
         })
     }
-}
 
-/// The function and its payload.
-fn invocation(arguments: Value) -> Result<(String, Value), Failure> {
-    let Value::Object(mut arguments) = arguments else {
-        return Err(Failure::runtime("The Parameters of lambda:invoke must be an object."));
-    };
-    let payload = arguments.remove("Payload").unwrap_or_else(|| Value::Object(Map::new()));
-    match arguments.remove("FunctionName") {
-        Some(Value::String(function)) => Ok((function, payload)),
-        _ => Err(Failure::runtime("The parameter FunctionName of lambda:invoke must be a string.")),
+    async fn call(&mut self, state: &State, call: TaskCall) -> Result<Value, Halt> {
+        let who = Who::of(&call.resource);
+        let inbox = call.token.as_ref().map(|token| self.world.tokens.open(token));
+        let handed_over = match (self.at.submitted, inbox.is_some()) {
+            (Some(_), true) => Ok(Value::Null),
+            _ => {
+                self.scheduled(&who, &call);
+                self.hand_over(&call).await?
+            }
+        };
+        let outcome = match (handed_over, inbox) {
+            (Ok(answer), Some(inbox)) => self.outcome(&who, &call, answer, inbox).await?,
+            (outcome, _) => {
+                if let Some(answer) = call.submission.get() {
+                    self.event(|| "TaskSubmitted".into(), || who.details("Submitted", events::data("output", answer, who.names())));
+                }
+                outcome
+            }
+        };
+        let outcome = outcome.and_then(|result| match limits::size(&result) > limits::DATA {
+            true => Err(Failure::too_large(&who.name(state))),
+            false => Ok(result),
+        });
+        match outcome {
+            Ok(result) => {
+                self.event(|| who.event("Succeeded"), || who.details("Succeeded", events::data("output", &result, who.names())));
+                Ok(result)
+            }
+            Err(failure) => {
+                let how = if failure.error == "States.Timeout" { "TimedOut" } else { "Failed" };
+                self.event(|| who.event(how), || who.details(how, events::failure(&failure, who.names())));
+                Err(failure.into())
+            }
+        }
+    }
+
+    /// The host's answer, unless it takes too long.
+    async fn hand_over(&mut self, call: &TaskCall) -> Result<Result<Value, Failure>, Halt> {
+        let deadline = call.timeout.map(|timeout| self.world.host.now() + timeout);
+        let answer = tokio::select! {
+            biased;
+            answer = self.world.host.task(call.clone()) => answer,
+            () = self.world.sleep_until(deadline) => return Ok(Err(Failure::timeout(false))),
+        };
+        match answer {
+            Ok(answer) => Ok(Ok(answer)),
+            Err(TaskError::Error { error, cause }) => Ok(Err(Failure::new(error, cause))),
+            Err(TaskError::Interrupted) => Err(Stop::Interrupted.into()),
+        }
+    }
+
+    /// What is sent with the token, unless it or a heartbeat stays out too long.
+    async fn outcome(&mut self, who: &Who, call: &TaskCall, answer: Value, mut inbox: Inbox) -> Result<Result<Value, Failure>, Halt> {
+        if self.at.submitted.is_none() {
+            match who {
+                Who::Activity(_) => {
+                    self.event(|| "ActivityStarted".into(), || Some(("activityStartedEventDetails", json!({"workerName": answer}))));
+                }
+                _ => {
+                    self.event(|| "TaskSubmitted".into(), || who.details("Submitted", events::data("output", &answer, who.names())));
+                }
+            }
+            self.at.submitted = Some(micros(self.world.host.now()));
+            self.save().await?;
+        }
+        let submitted = self.at.submitted.map_or_else(|| self.world.host.now(), moment);
+        let deadline = call.timeout.map(|timeout| submitted + timeout);
+        let mut heard = submitted;
+        let cancel = self.world.cancel.clone();
+        loop {
+            let silence = call.heartbeat.map(|heartbeat| heard + heartbeat);
+            let wake = [deadline, silence].into_iter().flatten().min();
+            let signal = tokio::select! {
+                biased;
+                () = cancel.cancelled() => return Err(Stop::Interrupted.into()),
+                signal = inbox.next() => signal,
+                () = self.world.sleep_until(wake) => return Ok(Err(Failure::timeout(wake != deadline))),
+            };
+            match signal {
+                Signal::Heartbeat => heard = self.world.host.now(),
+                Signal::Outcome(Ok(output)) => return Ok(Ok(output)),
+                Signal::Outcome(Err((error, cause))) => return Ok(Err(Failure::new(error, cause))),
+            }
+        }
+    }
+
+    fn scheduled(&mut self, who: &Who, call: &TaskCall) {
+        let region = self.frame.identity.region().to_owned();
+        self.event(
+            || who.event("Scheduled"),
+            || {
+                let mut details = match who {
+                    Who::Service { .. } => json!({"parameters": call.parameters.to_string(), "region": region}),
+                    Who::Function(arn) | Who::Activity(arn) => events::data("input", &call.parameters, json!({"resource": arn})),
+                };
+                if let (Value::Object(details), Value::Object(names)) = (&mut details, who.names()) {
+                    details.extend(names);
+                }
+                if let Some(timeout) = call.timeout {
+                    details["timeoutInSeconds"] = timeout.as_secs().into();
+                }
+                if let Some(heartbeat) = call.heartbeat {
+                    details["heartbeatInSeconds"] = heartbeat.as_secs().into();
+                }
+                if let Some(role) = call.credentials.as_ref().and_then(|credentials| credentials.get("RoleArn")) {
+                    details["taskCredentials"] = json!({"roleArn": role});
+                }
+                who.details("Scheduled", details)
+            },
+        );
+        match who {
+            Who::Activity(_) => {}
+            Who::Function(_) => {
+                self.event(|| who.event("Started"), || None);
+            }
+            Who::Service { .. } => {
+                self.event(|| who.event("Started"), || who.details("Started", who.names()));
+            }
+        }
     }
 }
+
+/// By which names the history and errors call what is called.
+enum Who {
+    Function(String),
+    Activity(String),
+    Service { service: String, action: String },
+}
+
+impl Who {
+    fn of(resource: &Resource) -> Who {
+        match resource {
+            Resource::Function(arn) => Who::Function(arn.clone()),
+            Resource::Activity(arn) => Who::Activity(arn.clone()),
+            Resource::Service { service, .. } => Who::Service { service: service.clone(), action: resource.action() },
+        }
+    }
+
+    /// Who returned a result that is too large.
+    fn name(&self, state: &State) -> String {
+        match self {
+            Who::Function(arn) => arn.clone(),
+            Who::Activity(_) => state.name.clone(),
+            Who::Service { service, .. } => service.clone(),
+        }
+    }
+
+    fn event(&self, what: &str) -> String {
+        format!("{}{what}", self.prefix())
+    }
+
+    fn prefix(&self) -> &'static str {
+        match self {
+            Who::Function(_) => "LambdaFunction",
+            Who::Activity(_) => "Activity",
+            Who::Service { .. } => "Task",
+        }
+    }
+
+    fn details(&self, what: &str, details: Value) -> Details {
+        let name = DETAILS.iter().find(|(prefix, event, _)| *prefix == self.prefix() && *event == what);
+        name.map(|(_, _, name)| (*name, details))
+    }
+
+    /// The fields that say so in each event of a service's task.
+    fn names(&self) -> Value {
+        match self {
+            Who::Service { service, action } => json!({"resource": action, "resourceType": service}),
+            _ => Value::Null,
+        }
+    }
+}
+
+const DETAILS: &[(&str, &str, &str)] = &[
+    ("LambdaFunction", "Scheduled", "lambdaFunctionScheduledEventDetails"),
+    ("LambdaFunction", "Succeeded", "lambdaFunctionSucceededEventDetails"),
+    ("LambdaFunction", "Failed", "lambdaFunctionFailedEventDetails"),
+    ("LambdaFunction", "TimedOut", "lambdaFunctionTimedOutEventDetails"),
+    ("Activity", "Scheduled", "activityScheduledEventDetails"),
+    ("Activity", "Succeeded", "activitySucceededEventDetails"),
+    ("Activity", "Failed", "activityFailedEventDetails"),
+    ("Activity", "TimedOut", "activityTimedOutEventDetails"),
+    ("Task", "Scheduled", "taskScheduledEventDetails"),
+    ("Task", "Started", "taskStartedEventDetails"),
+    ("Task", "Submitted", "taskSubmittedEventDetails"),
+    ("Task", "Succeeded", "taskSucceededEventDetails"),
+    ("Task", "Failed", "taskFailedEventDetails"),
+    ("Task", "TimedOut", "taskTimedOutEventDetails"),
+];

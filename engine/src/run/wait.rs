@@ -9,7 +9,7 @@ use crate::error::{Failure, Halt};
 use crate::expr::Path;
 use crate::expr::comparison::parse_timestamp;
 use crate::journal::micros;
-use crate::machine::{State, Until};
+use crate::machine::{Number, State, Until};
 
 const SECOND: i64 = 1_000_000;
 /// The longest wait.
@@ -17,11 +17,12 @@ const SECONDS: i64 = 99_999_999;
 
 impl Running {
     /// Waits until a time that is settled and recorded when the wait begins.
-    pub(super) async fn wait(&mut self, state: &State, until: &Until, input: &Value) -> Result<(), Halt> {
+    pub(super) async fn wait(&mut self, state: &State, until: &Until) -> Result<(), Halt> {
         let wake = match self.at.wake {
             Some(wake) => wake,
             None => {
-                let wake = self.wake(state, until, input)?;
+                let input = self.input(state)?;
+                let wake = self.wake(state, until, &input)?;
                 self.at.wake = Some(wake);
                 self.save().await?;
                 wake
@@ -33,18 +34,37 @@ impl Running {
     fn wake(&mut self, state: &State, until: &Until, input: &Value) -> Result<i64, Failure> {
         let now = micros(self.world.host.now());
         match until {
-            Until::Seconds(seconds) => Ok(now + i64::from(*seconds) * SECOND),
-            Until::Timestamp(moment) => Ok(micros(*moment)),
-            Until::SecondsPath(path) => {
+            Until::Seconds(Number::Literal(seconds)) => Ok(now + *seconds as i64 * SECOND),
+            Until::Seconds(Number::Path(path)) => {
                 let value = self.referenced(state, path, input, "SecondsPath")?;
                 Ok(now + seconds(path, &value)? * SECOND)
             }
+            Until::Seconds(Number::Expression(expression)) => {
+                let value = self.evaluate(state, input, |env| expression.run_as("number", env))?;
+                match value.as_i64() {
+                    Some(seconds @ 0..=SECONDS) => Ok(now + seconds * SECOND),
+                    _ => Err(Failure::query_result(
+                        "Seconds",
+                        format!("The Seconds field must be a whole number from 0 to {SECONDS} but was: {value}"),
+                    )),
+                }
+            }
+            Until::Timestamp(moment) => Ok(micros(*moment)),
             Until::TimestampPath(path) => {
                 let value = self.referenced(state, path, input, "TimestampPath")?;
                 let moment = value.as_str().and_then(parse_timestamp);
                 moment.map(micros).ok_or_else(|| {
                     let what = "does not reference a valid ISO-8601 extended offset date-time format string";
                     refused("TimestampPath", what, path, &value)
+                })
+            }
+            Until::TimestampExpression(expression) => {
+                let value = self.evaluate(state, input, |env| expression.run_as("string", env))?;
+                let text = value.as_str().unwrap_or_default();
+                parse_timestamp(text).map(micros).ok_or_else(|| {
+                    let cause =
+                        format!("The Timestamp field cannot be parsed as an ISO-8601 extended offset date-time format string: {text}");
+                    Failure::query_result("Timestamp", cause)
                 })
             }
         }

@@ -1,6 +1,7 @@
 //! The rules of a Choice.
 
-use super::fields::{Fields, Text};
+use super::fields::{Fields, Language, Text};
+use super::io::Leaving;
 use super::json::{Kind as Json, Node};
 use super::state::Kind;
 use crate::problem::Report;
@@ -10,6 +11,7 @@ use crate::problem::Report;
 pub(crate) struct Rule {
     pub(crate) condition: Condition,
     pub(crate) next: Option<Text>,
+    pub(crate) leaving: Leaving,
 }
 
 #[derive(Debug)]
@@ -17,11 +19,17 @@ pub(crate) enum Condition {
     And(Vec<Rule>),
     Or(Vec<Rule>),
     Not(Box<Rule>),
-    Compare { variable: Text, comparator: Text, operand: Node },
+    Compare {
+        variable: Text,
+        comparator: Text,
+        operand: Node,
+    },
+    /// JSONata's `Condition`: an expression, true or false.
+    Expression(Node),
 }
 
 impl Rule {
-    pub(crate) fn read_choice(fields: &mut Fields, report: &mut Report<'_>) -> Option<Kind> {
+    pub(crate) fn read_choice(language: Language, fields: &mut Fields, report: &mut Report<'_>) -> Option<Kind> {
         let default = fields.text("Default", report);
         let Some((at, nodes)) = fields.list("Choices", report) else {
             report.add(&fields.at, "Choices must be given");
@@ -30,26 +38,27 @@ impl Rule {
         if nodes.is_empty() {
             report.add(&at, "there must be a choice");
         }
-        let rules = nodes.into_iter().filter_map(|node| Rule::read(node, true, report)).collect();
+        let rules = nodes.into_iter().filter_map(|node| Rule::read(node, Some(language), report)).collect();
         Some(Kind::Choice { rules, default })
     }
 
-    fn read(node: Node, top: bool, report: &mut Report<'_>) -> Option<Rule> {
+    /// `top` is the language of a rule that stands in `Choices`.
+    fn read(node: Node, top: Option<Language>, report: &mut Report<'_>) -> Option<Rule> {
         let mut fields = Fields::of(node, report)?;
         fields.ignore("Comment");
-        fields.not_yet(report, &["Assign", "Output"]);
-        let next = match top {
-            true => Some(fields.required_text("Next", report)),
-            false => None,
+        let next = top.map(|_| fields.required_text("Next", report));
+        let leaving = top.map(|language| Leaving::read(true, language, &mut fields)).unwrap_or_default();
+        let condition = match top {
+            Some(Language::Jsonata) => {
+                let condition = fields.required("Condition", report);
+                fields.finish(report);
+                Condition::Expression(condition?)
+            }
+            _ => Condition::read(fields, report)?,
         };
-        if let Some(node) = fields.take("Condition") {
-            report.not_yet(&node.at, "the query language JSONata (Condition)");
-            return None;
-        }
-        let condition = Condition::read(fields, report)?;
         match next {
-            Some(next) => Some(Rule { condition, next: Some(next?) }),
-            None => Some(Rule { condition, next: None }),
+            Some(next) => Some(Rule { condition, next: Some(next?), leaving }),
+            None => Some(Rule { condition, next: None, leaving }),
         }
     }
 }
@@ -58,11 +67,11 @@ impl Condition {
     fn read(mut fields: Fields, report: &mut Report<'_>) -> Option<Condition> {
         let at = fields.at.clone();
         let condition = if let Some((_, nodes)) = fields.list("And", report) {
-            Condition::And(nodes.into_iter().filter_map(|node| Rule::read(node, false, report)).collect())
+            Condition::And(nodes.into_iter().filter_map(|node| Rule::read(node, None, report)).collect())
         } else if let Some((_, nodes)) = fields.list("Or", report) {
-            Condition::Or(nodes.into_iter().filter_map(|node| Rule::read(node, false, report)).collect())
+            Condition::Or(nodes.into_iter().filter_map(|node| Rule::read(node, None, report)).collect())
         } else if let Some(node) = fields.take("Not") {
-            Condition::Not(Box::new(Rule::read(node, false, report)?))
+            Condition::Not(Box::new(Rule::read(node, None, report)?))
         } else {
             let variable = fields.required_text("Variable", report);
             let Some((name, operand)) = fields.take_any() else {

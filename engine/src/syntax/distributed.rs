@@ -1,6 +1,6 @@
 //! The fields that only a Distributed Map has.
 
-use super::fields::{Fields, Number, Text};
+use super::fields::{Fields, Number, Text, is_expression};
 use super::json::{Kind as Json, Node};
 use crate::dataset::{self, Csv, Dataset, Format, OutputType, Transformation};
 use crate::problem::Report;
@@ -80,7 +80,7 @@ impl Reader {
                 false
             }
         };
-        let parameters = arguments(&mut fields, report);
+        let parameters = arguments(&mut fields);
         if let Some(node) = &parameters {
             match listing {
                 true => object_names(node, &["Bucket"], &["Prefix", "ExpectedBucketOwner"], report),
@@ -273,7 +273,7 @@ impl Writer {
         if let Some(resource) = resource.as_ref().filter(|resource| integration(&resource.value) != Some("s3:putObject")) {
             report.add(&resource.at, "a ResultWriter writes by arn:aws:states:::s3:putObject");
         }
-        let parameters = arguments(&mut fields, report);
+        let parameters = arguments(&mut fields);
         if let Some(node) = &parameters {
             object_names(node, &["Bucket"], &["Prefix", "ExpectedBucketOwner"], report);
         }
@@ -324,9 +324,9 @@ fn integration(arn: &str) -> Option<&str> {
     partition.starts_with("aws").then_some(name)
 }
 
-fn arguments(fields: &mut Fields, report: &mut Report<'_>) -> Option<Node> {
-    fields.not_yet(report, &["Arguments"]);
-    fields.take("Parameters")
+/// `Parameters`, which JSONata calls `Arguments`.
+fn arguments(fields: &mut Fields) -> Option<Node> {
+    fields.take("Parameters").or_else(|| fields.take("Arguments"))
 }
 
 fn missing(fields: &Fields, report: &mut Report<'_>) {
@@ -335,9 +335,13 @@ fn missing(fields: &Fields, report: &mut Report<'_>) {
 
 /// The parameters are these, each plain or with `.$`.
 fn object_names(node: &Node, required: &[&str], optional: &[&str], report: &mut Report<'_>) {
-    let Json::Object(fields) = &node.kind else {
-        report.add(&node.at, "must be an object");
-        return;
+    let fields = match &node.kind {
+        Json::Object(fields) => fields,
+        Json::String(text) if is_expression(text) => return,
+        _ => {
+            report.add(&node.at, "must be an object");
+            return;
+        }
     };
     let plain = |name: &str| name.strip_suffix(".$").unwrap_or(name).to_owned();
     for (name, value) in fields {

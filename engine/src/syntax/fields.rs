@@ -13,18 +13,33 @@ pub(crate) struct Text {
 }
 
 /// A path field: not given, null, or a text.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) enum Field {
+    #[default]
     Absent,
     Null,
     Given(Text),
 }
 
-/// A number given as such (`MaxConcurrency`) or by a path (`MaxConcurrencyPath`).
+/// A number given as such (`MaxConcurrency`), by a path (`MaxConcurrencyPath`), or in JSONata by an
+/// expression (`"MaxConcurrency": "{% … %}"`).
 #[derive(Debug, Clone)]
 pub(crate) enum Number {
     Literal(f64),
     Path(Text),
+    Expression(Text),
+}
+
+/// `QueryLanguage`: of the machine, or of a state that has its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Language {
+    JsonPath,
+    Jsonata,
+}
+
+/// Whether a string is a JSONata expression.
+pub(crate) fn is_expression(text: &str) -> bool {
+    text.starts_with("{%") && text.ends_with("%}") && text.len() >= 4
 }
 
 /// The fields of an object that were not read yet.
@@ -126,25 +141,28 @@ impl Fields {
         Some(number as u32)
     }
 
-    /// `Name` or `NamePath`, not both.
+    /// `Name` (a number or an expression) or `NamePath`, not both.
     pub(crate) fn number_or_path(&mut self, name: &str, high: f64, whole: bool, report: &mut Report<'_>) -> Option<Number> {
         let path_name = format!("{name}Path");
-        let at = self.left.iter().find(|(field, _)| field == name).map(|(_, node)| node.at.clone());
-        let literal = self.number(name, 0.0, high, report);
+        let given = self.left.iter().find(|(field, _)| field == name).map(|(_, node)| node);
+        let at = given.map(|node| node.at.clone());
+        let expression = matches!(given, Some(Node { kind: Kind::String(text), .. }) if is_expression(text));
+        let given = match expression {
+            true => self.text(name, report).map(Number::Expression),
+            false => self.number(name, 0.0, high, report).map(Number::Literal),
+        };
         let path = self.text(&path_name, report);
-        match (literal, path) {
+        match (given, path) {
             (Some(_), Some(path)) => {
                 report.add(&path.at, format!("{name} and {path_name} can't both be given"));
                 None
             }
-            (Some(number), None) => {
-                if whole && number.fract() != 0.0 {
-                    report.add(&at.unwrap_or_default(), "must be a whole number");
-                }
-                Some(Number::Literal(number))
+            (Some(Number::Literal(number)), None) if whole && number.fract() != 0.0 => {
+                report.add(&at.unwrap_or_default(), "must be a whole number");
+                None
             }
+            (given, None) => given,
             (None, Some(path)) => Some(Number::Path(path)),
-            (None, None) => None,
         }
     }
 
@@ -159,21 +177,15 @@ impl Fields {
         }
     }
 
-    pub(crate) fn query_language(&mut self, report: &mut Report<'_>) {
-        if let Some(language) = self.text("QueryLanguage", report) {
-            match language.value.as_str() {
-                "JSONPath" => {}
-                "JSONata" => report.not_yet(&language.at, "the query language JSONata"),
-                other => report.add(&language.at, format!("{other:?} is no query language")),
-            }
-        }
-    }
-
-    /// Fields of the language that this version lacks.
-    pub(crate) fn not_yet(&mut self, report: &mut Report<'_>, names: &[&str]) {
-        for name in names {
-            if let Some(node) = self.take(name) {
-                report.not_yet(&node.at, &format!("the field {name}"));
+    /// The object's own query language, or `inherited`.
+    pub(crate) fn query_language(&mut self, inherited: Language, report: &mut Report<'_>) -> Language {
+        let Some(language) = self.text("QueryLanguage", report) else { return inherited };
+        match language.value.as_str() {
+            "JSONPath" => Language::JsonPath,
+            "JSONata" => Language::Jsonata,
+            other => {
+                report.add(&language.at, format!("{other:?} is no query language"));
+                inherited
             }
         }
     }

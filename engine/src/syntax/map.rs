@@ -1,51 +1,53 @@
 //! The Map state in both its modes.
 
 use super::distributed::Distributed;
-use super::fields::{Field, Fields, Number, Text};
+use super::fields::{Fields, Language, Number, Text};
 use super::json::Node;
-use super::state::{Catcher, Next, Retrier, Scope};
+use super::state::Scope;
 use crate::problem::Report;
 
 #[derive(Debug)]
 pub(crate) struct Map {
     pub(crate) items_path: Option<Text>,
+    /// JSONata's `Items`.
+    pub(crate) items: Option<Node>,
     pub(crate) item_selector: Option<Node>,
     pub(crate) max_concurrency: Option<Number>,
     pub(crate) processor: Scope,
     pub(crate) distributed: Option<Distributed>,
-    pub(crate) result_selector: Option<Node>,
-    pub(crate) result_path: Field,
-    pub(crate) retry: Vec<Retrier>,
-    pub(crate) catch: Vec<Catcher>,
-    pub(crate) next: Next,
 }
 
 const CHILD_LIMIT: f64 = u32::MAX as f64;
 
 impl Map {
-    pub(crate) fn read(fields: &mut Fields, report: &mut Report<'_>) -> Option<Map> {
-        fields.not_yet(report, &["Items"]);
+    /// `inherited` is the language of the processor, `language` that of the Map.
+    pub(crate) fn read(inherited: Language, language: Language, fields: &mut Fields, report: &mut Report<'_>) -> Option<Map> {
         let processor = match fields.take("Iterator") {
             Some(node) => Some(node),
             None => fields.required("ItemProcessor", report),
         };
         let selector = fields.take("ItemSelector");
-        let (processor, mode) = read_processor(processor?, report)?;
+        let (items, items_path, parameters) = match language {
+            Language::Jsonata => (fields.take("Items"), None, None),
+            Language::JsonPath => (None, fields.text("ItemsPath", report), fields.take("Parameters")),
+        };
+        let (processor, mode) = read_processor(inherited, processor?, report)?;
         let distributed = match mode {
-            Mode::Inline => None,
             Mode::Distributed { express } => Some(Distributed::read(express, fields, report)),
+            Mode::Inline => {
+                // Accepted, as AWS does, and without a meaning.
+                fields.number_or_path("ToleratedFailurePercentage", 100.0, false, report);
+                fields.number_or_path("ToleratedFailureCount", CHILD_LIMIT, true, report);
+                None
+            }
         };
         Some(Map {
-            items_path: fields.text("ItemsPath", report),
-            item_selector: selector.or_else(|| fields.take("Parameters")),
+            items_path,
+            items,
+            item_selector: selector.or(parameters),
             max_concurrency: fields.number_or_path("MaxConcurrency", CHILD_LIMIT, true, report),
             processor,
             distributed,
-            result_selector: fields.take("ResultSelector"),
-            result_path: fields.path("ResultPath", report),
-            retry: Retrier::read_list(fields, report),
-            catch: Catcher::read_list(fields, report),
-            next: Next::read(fields, report)?,
         })
     }
 }
@@ -56,14 +58,14 @@ enum Mode {
     Distributed { express: bool },
 }
 
-fn read_processor(node: Node, report: &mut Report<'_>) -> Option<(Scope, Mode)> {
+fn read_processor(language: Language, node: Node, report: &mut Report<'_>) -> Option<(Scope, Mode)> {
     let mut fields = Fields::of(node, report)?;
     fields.ignore("Comment");
     let mode = match fields.take("ProcessorConfig") {
         Some(node) => read_config(node, report),
         None => Mode::Inline,
     };
-    let scope = Scope::read(&mut fields, report);
+    let scope = Scope::read(language, &mut fields, report);
     fields.finish(report);
     Some((scope?, mode))
 }

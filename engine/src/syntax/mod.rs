@@ -4,22 +4,32 @@
 mod choice;
 mod distributed;
 mod fields;
+mod io;
 mod json;
 mod map;
+mod recovery;
 mod state;
 
 pub(crate) use choice::{Condition, Rule, as_text};
 pub(crate) use distributed::{Batcher, Distributed};
-pub(crate) use fields::{Field, Number, Text};
+pub(crate) use fields::{Field, Language, Number, Text, is_expression};
+pub(crate) use io::{Io, Leaving};
 pub(crate) use json::{Kind as Json, Node};
 pub(crate) use map::Map;
-pub(crate) use state::{Catcher, Kind, Next, Retrier, Scope, State, Task, WaitFor};
+pub(crate) use recovery::Recovery;
+pub(crate) use state::{Kind, Next, Scope, State, Task, WaitFor, Words};
 
 use crate::problem::{Place, Report};
 use fields::Fields;
 
 /// A state machine as written.
-pub(crate) fn parse(text: &str, report: &mut Report<'_>) -> Option<Scope> {
+#[derive(Debug)]
+pub(crate) struct Definition {
+    pub(crate) scope: Scope,
+    pub(crate) timeout_seconds: Option<u32>,
+}
+
+pub(crate) fn parse(text: &str, report: &mut Report<'_>) -> Option<Definition> {
     let node = match json::parse(text) {
         Ok(node) => node,
         Err((offset, message)) => {
@@ -30,9 +40,9 @@ pub(crate) fn parse(text: &str, report: &mut Report<'_>) -> Option<Scope> {
     let mut fields = Fields::of(node, report)?;
     fields.ignore("Comment");
     fields.ignore("Version");
-    fields.query_language(report);
-    fields.not_yet(report, &["TimeoutSeconds"]);
-    let scope = Scope::read(&mut fields, report);
+    let language = fields.query_language(Language::JsonPath, report);
+    let timeout_seconds = fields.integer("TimeoutSeconds", 1, 99_999_999, report);
+    let scope = Scope::read(language, &mut fields, report);
     fields.finish(report);
-    scope
+    Some(Definition { scope: scope?, timeout_seconds })
 }

@@ -1,12 +1,14 @@
 //! The states.
 
 use super::choice::Rule;
-use super::fields::{Field, Fields, Text};
+use super::fields::{Fields, Language, Number, Text};
+use super::io::Io;
 use super::json::{Kind as Json, Node};
 use super::map::Map;
-use crate::problem::{Place, Report};
+use super::recovery::Recovery;
+use crate::problem::Report;
 
-/// A state machine, or the processor of a Map.
+/// A state machine, the processor of a Map or a branch of a Parallel.
 #[derive(Debug)]
 pub(crate) struct Scope {
     pub(crate) start_at: Text,
@@ -18,8 +20,10 @@ pub(crate) struct Scope {
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) name: Text,
-    pub(crate) input_path: Field,
-    pub(crate) output_path: Field,
+    pub(crate) language: Language,
+    pub(crate) io: Io,
+    pub(crate) recovery: Recovery,
+    pub(crate) next: Next,
     pub(crate) kind: Kind,
 }
 
@@ -27,13 +31,15 @@ pub(crate) struct State {
 pub(crate) enum Kind {
     Task(Box<Task>),
     Choice { rules: Vec<Rule>, default: Option<Text> },
-    Wait(Wait),
-    Pass { result: Option<Node>, parameters: Option<Node>, result_path: Field, next: Next },
+    Wait(WaitFor),
+    Pass { result: Option<Node> },
     Succeed,
-    Fail { error: Option<Text>, error_path: Option<Text>, cause: Option<Text>, cause_path: Option<Text> },
+    Fail { error: Words, cause: Words },
     Map(Box<Map>),
+    Parallel { branches: Vec<Scope> },
 }
 
+/// Choice, Succeed and Fail have none of their own.
 #[derive(Debug)]
 pub(crate) enum Next {
     State(Text),
@@ -43,48 +49,31 @@ pub(crate) enum Next {
 #[derive(Debug)]
 pub(crate) struct Task {
     pub(crate) resource: Text,
-    pub(crate) parameters: Option<Node>,
-    pub(crate) result_selector: Option<Node>,
-    pub(crate) result_path: Field,
-    pub(crate) retry: Vec<Retrier>,
-    pub(crate) catch: Vec<Catcher>,
-    pub(crate) next: Next,
-}
-
-#[derive(Debug)]
-pub(crate) struct Wait {
-    pub(crate) until: WaitFor,
-    pub(crate) next: Next,
+    pub(crate) timeout_seconds: Option<Number>,
+    pub(crate) heartbeat_seconds: Option<Number>,
+    pub(crate) credentials: Option<Node>,
 }
 
 #[derive(Debug)]
 pub(crate) enum WaitFor {
-    Seconds(u32),
-    SecondsPath(Text),
+    Seconds(Number),
     Timestamp(Text),
     TimestampPath(Text),
 }
 
+/// A text of a Fail state: `Error` or `ErrorPath`, or neither.
 #[derive(Debug)]
-pub(crate) struct Retrier {
-    pub(crate) errors: Vec<String>,
-    pub(crate) interval_seconds: u32,
-    pub(crate) max_attempts: u32,
-    pub(crate) backoff_rate: f64,
-    pub(crate) max_delay_seconds: Option<u32>,
-    pub(crate) full_jitter: bool,
+pub(crate) struct Words {
+    pub(crate) text: Option<Text>,
+    pub(crate) path: Option<Text>,
 }
 
-#[derive(Debug)]
-pub(crate) struct Catcher {
-    pub(crate) errors: Vec<String>,
-    pub(crate) result_path: Field,
-    pub(crate) next: Text,
-}
+/// The longest time that a state may be given, in seconds.
+pub(super) const SECONDS: f64 = 99_999_999.0;
 
 impl Scope {
     /// Reads `StartAt` and `States`; the other fields are the caller's.
-    pub(crate) fn read(fields: &mut Fields, report: &mut Report<'_>) -> Option<Scope> {
+    pub(crate) fn read(language: Language, fields: &mut Fields, report: &mut Report<'_>) -> Option<Scope> {
         let start_at = fields.required_text("StartAt", report);
         let states = fields.required("States", report)?;
         let Json::Object(states) = states.kind else {
@@ -95,13 +84,13 @@ impl Scope {
             report.add(&fields.at, "there must be a state");
         }
         let names = states.iter().map(|(name, _)| name.clone()).collect();
-        let states = states.into_iter().filter_map(|(name, node)| State::read(name, node, report)).collect();
+        let states = states.into_iter().filter_map(|(name, node)| State::read(name, language, node, report)).collect();
         Some(Scope { start_at: start_at?, names, states })
     }
 }
 
 impl State {
-    fn read(name: String, node: Node, report: &mut Report<'_>) -> Option<State> {
+    fn read(name: String, inherited: Language, node: Node, report: &mut Report<'_>) -> Option<State> {
         let at = node.at.clone();
         if name.is_empty() || name.chars().count() > 80 {
             report.add(&at, "a state's name has 1 to 80 characters");
@@ -109,56 +98,59 @@ impl State {
         let mut fields = Fields::of(node, report)?;
         let kind = fields.required_text("Type", report)?;
         fields.ignore("Comment");
-        fields.query_language(report);
-        fields.not_yet(report, &["Assign", "Output", "Arguments"]);
-        let has_paths = kind.value != "Fail";
-        let (input_path, output_path) = match has_paths {
-            true => (fields.path("InputPath", report), fields.path("OutputPath", report)),
-            false => (Field::Absent, Field::Absent),
+        let language = fields.query_language(inherited, report);
+        let io = Io::read(&kind.value, language, &mut fields, report);
+        let recovery = match kind.value.as_str() {
+            "Task" | "Map" | "Parallel" => Recovery::read(language, &mut fields, report),
+            _ => Recovery::default(),
+        };
+        let next = match kind.value.as_str() {
+            "Choice" | "Succeed" | "Fail" => Some(Next::End),
+            _ => Next::read(&mut fields, report),
         };
         let kind = match kind.value.as_str() {
-            "Task" => Kind::Task(Box::new(Task::read(&mut fields, report)?)),
-            "Choice" => Rule::read_choice(&mut fields, report)?,
-            "Wait" => Kind::Wait(Wait::read(&mut fields, report)?),
-            "Pass" => Kind::Pass {
-                result: fields.take("Result"),
-                parameters: fields.take("Parameters"),
-                result_path: fields.path("ResultPath", report),
-                next: Next::read(&mut fields, report)?,
-            },
-            "Succeed" => Kind::Succeed,
+            "Task" => Task::read(&mut fields, report).map(|task| Kind::Task(Box::new(task))),
+            "Choice" => Rule::read_choice(language, &mut fields, report),
+            "Wait" => WaitFor::read(language, &mut fields, report).map(Kind::Wait),
+            "Pass" if language == Language::JsonPath => Some(Kind::Pass { result: fields.take("Result") }),
+            "Pass" => Some(Kind::Pass { result: None }),
+            "Succeed" => Some(Kind::Succeed),
             "Fail" => {
-                let kind = Kind::Fail {
-                    error: fields.text("Error", report),
-                    error_path: fields.text("ErrorPath", report),
-                    cause: fields.text("Cause", report),
-                    cause_path: fields.text("CausePath", report),
-                };
-                if let Kind::Fail { error: Some(_), error_path: Some(path), .. } = &kind {
-                    report.add(&path.at, "Error and ErrorPath can't both be given");
-                }
-                if let Kind::Fail { cause: Some(_), cause_path: Some(path), .. } = &kind {
-                    report.add(&path.at, "Cause and CausePath can't both be given");
-                }
-                kind
+                let (error, cause) = (Words::read("Error", &mut fields, report), Words::read("Cause", &mut fields, report));
+                Some(Kind::Fail { error, cause })
             }
-            "Map" => Kind::Map(Box::new(Map::read(&mut fields, report)?)),
-            "Parallel" => {
-                report.not_yet(&kind.at, "a state of type Parallel");
-                return None;
-            }
+            // The processor is in the language of the machine, whatever that of the state is.
+            "Map" => Map::read(inherited, language, &mut fields, report).map(|map| Kind::Map(Box::new(map))),
+            "Parallel" => read_branches(inherited, &mut fields, report),
             other => {
                 report.add(&kind.at, format!("{other:?} is no type of state"));
                 return None;
             }
         };
         fields.finish(report);
-        Some(State { name: Text { value: name, at }, input_path, output_path, kind })
+        Some(State { name: Text { value: name, at }, language, io, recovery, next: next?, kind: kind? })
+    }
+}
+
+impl State {
+    /// The names of the variables that it sets, however it is left.
+    pub(crate) fn assigned(&self) -> Vec<String> {
+        let rules: &[Rule] = match &self.kind {
+            Kind::Choice { rules, .. } => rules,
+            _ => &[],
+        };
+        let ways = rules.iter().map(|rule| &rule.leaving).chain(self.recovery.catch.iter().map(|catcher| &catcher.leaving));
+        let nodes = ways.chain([&self.io.leaving]).filter_map(|leaving| leaving.assign.as_ref());
+        let names = nodes.filter_map(|node| match &node.kind {
+            Json::Object(fields) => Some(fields.iter().map(|(name, _)| name.strip_suffix(".$").unwrap_or(name).to_owned())),
+            _ => None,
+        });
+        names.flatten().collect()
     }
 }
 
 impl Next {
-    pub(crate) fn read(fields: &mut Fields, report: &mut Report<'_>) -> Option<Next> {
+    fn read(fields: &mut Fields, report: &mut Report<'_>) -> Option<Next> {
         let next = fields.text("Next", report);
         let end = match fields.take("End") {
             Some(Node { kind: Json::Plain(value), .. }) if value.is_boolean() => value == true,
@@ -185,105 +177,63 @@ impl Next {
 
 impl Task {
     fn read(fields: &mut Fields, report: &mut Report<'_>) -> Option<Task> {
-        let later = ["TimeoutSeconds", "TimeoutSecondsPath", "HeartbeatSeconds", "HeartbeatSecondsPath", "Credentials"];
-        fields.not_yet(report, &later);
         let resource = fields.required_text("Resource", report);
         let task = Task {
-            parameters: fields.take("Parameters"),
-            result_selector: fields.take("ResultSelector"),
-            result_path: fields.path("ResultPath", report),
-            retry: Retrier::read_list(fields, report),
-            catch: Catcher::read_list(fields, report),
-            next: Next::read(fields, report)?,
+            timeout_seconds: fields.number_or_path("TimeoutSeconds", SECONDS, true, report),
+            heartbeat_seconds: fields.number_or_path("HeartbeatSeconds", SECONDS, true, report),
+            credentials: fields.take("Credentials"),
             resource: resource?,
         };
+        if let (Some(Number::Literal(timeout)), Some(Number::Literal(heartbeat))) = (&task.timeout_seconds, &task.heartbeat_seconds)
+            && heartbeat >= timeout
+        {
+            report.add(&fields.at, "HeartbeatSeconds must be less than TimeoutSeconds");
+        }
         Some(task)
     }
 }
 
-impl Wait {
-    fn read(fields: &mut Fields, report: &mut Report<'_>) -> Option<Wait> {
+impl WaitFor {
+    fn read(language: Language, fields: &mut Fields, report: &mut Report<'_>) -> Option<WaitFor> {
         let mut given = Vec::new();
-        given.extend(fields.integer("Seconds", 0, 99_999_999, report).map(WaitFor::Seconds));
-        given.extend(fields.text("SecondsPath", report).map(WaitFor::SecondsPath));
+        given.extend(fields.number_or_path("Seconds", SECONDS, true, report).map(WaitFor::Seconds));
         given.extend(fields.text("Timestamp", report).map(WaitFor::Timestamp));
-        given.extend(fields.text("TimestampPath", report).map(WaitFor::TimestampPath));
+        if language == Language::JsonPath {
+            given.extend(fields.text("TimestampPath", report).map(WaitFor::TimestampPath));
+        }
         if given.len() != 1 {
             report.add(&fields.at, "exactly one of Seconds, SecondsPath, Timestamp and TimestampPath must be given");
         }
-        let next = Next::read(fields, report)?;
-        Some(Wait { until: given.pop()?, next })
+        given.pop()
     }
 }
 
-impl Retrier {
-    pub(crate) fn read_list(fields: &mut Fields, report: &mut Report<'_>) -> Vec<Retrier> {
-        let Some((_, nodes)) = fields.list("Retry", report) else { return Vec::new() };
-        let last = nodes.len().saturating_sub(1);
-        nodes.into_iter().enumerate().filter_map(|(i, node)| Retrier::read(node, i == last, report)).collect()
-    }
-
-    fn read(node: Node, last: bool, report: &mut Report<'_>) -> Option<Retrier> {
-        let mut fields = Fields::of(node, report)?;
-        fields.ignore("Comment");
-        let jitter = fields.text("JitterStrategy", report);
-        if let Some(jitter) = jitter.as_ref().filter(|j| !matches!(j.value.as_str(), "FULL" | "NONE")) {
-            report.add(&jitter.at, "must be FULL or NONE");
+impl Words {
+    fn read(name: &str, fields: &mut Fields, report: &mut Report<'_>) -> Words {
+        let path_name = format!("{name}Path");
+        let words = Words { text: fields.text(name, report), path: fields.text(&path_name, report) };
+        if let Words { text: Some(_), path: Some(path) } = &words {
+            report.add(&path.at, format!("{name} and {path_name} can't both be given"));
         }
-        let retrier = Retrier {
-            errors: error_names(&mut fields, last, report),
-            interval_seconds: fields.integer("IntervalSeconds", 1, 99_999_999, report).unwrap_or(1),
-            max_attempts: fields.integer("MaxAttempts", 0, 99_999_999, report).unwrap_or(3),
-            backoff_rate: fields.number("BackoffRate", 1.0, f64::MAX, report).unwrap_or(2.0),
-            max_delay_seconds: fields.integer("MaxDelaySeconds", 1, 31_622_400, report),
-            full_jitter: jitter.is_some_and(|j| j.value == "FULL"),
-        };
-        fields.finish(report);
-        Some(retrier)
+        words
     }
 }
 
-impl Catcher {
-    pub(crate) fn read_list(fields: &mut Fields, report: &mut Report<'_>) -> Vec<Catcher> {
-        let Some((_, nodes)) = fields.list("Catch", report) else { return Vec::new() };
-        let last = nodes.len().saturating_sub(1);
-        nodes.into_iter().enumerate().filter_map(|(i, node)| Catcher::read(node, i == last, report)).collect()
-    }
-
-    fn read(node: Node, last: bool, report: &mut Report<'_>) -> Option<Catcher> {
-        let mut fields = Fields::of(node, report)?;
-        fields.ignore("Comment");
-        fields.not_yet(report, &["Assign", "Output"]);
-        let errors = error_names(&mut fields, last, report);
-        let result_path = fields.path("ResultPath", report);
-        let next = fields.required_text("Next", report);
-        fields.finish(report);
-        Some(Catcher { errors, result_path, next: next? })
-    }
-}
-
-/// `ErrorEquals`; `States.ALL` stands alone and in the last retrier or catcher.
-fn error_names(fields: &mut Fields, last: bool, report: &mut Report<'_>) -> Vec<String> {
-    let Some((at, nodes)) = fields.list("ErrorEquals", report) else {
-        report.add(&fields.at, "ErrorEquals must be given");
-        return Vec::new();
+fn read_branches(language: Language, fields: &mut Fields, report: &mut Report<'_>) -> Option<Kind> {
+    let Some((at, nodes)) = fields.list("Branches", report) else {
+        report.add(&fields.at, "the field Branches is missing");
+        return None;
     };
-    let mut names = Vec::new();
+    if nodes.is_empty() {
+        report.add(&at, "there must be a branch");
+    }
+    let mut branches = Vec::with_capacity(nodes.len());
     for node in nodes {
-        match node.kind {
-            Json::String(name) => names.push(name),
-            _ => report.add(&node.at, "must be a string"),
-        }
+        let mut fields = Fields::of(node, report)?;
+        fields.ignore("Comment");
+        let branch = Scope::read(language, &mut fields, report);
+        fields.finish(report);
+        branches.extend(branch);
     }
-    check_names(&at, &names, last, report);
-    names
-}
-
-fn check_names(at: &Place, names: &[String], last: bool, report: &mut Report<'_>) {
-    if names.is_empty() {
-        report.add(at, "at least one error must be named");
-    }
-    if names.iter().any(|name| name == "States.ALL") && (names.len() > 1 || !last) {
-        report.add(at, "States.ALL must stand alone, and last");
-    }
+    Some(Kind::Parallel { branches })
 }

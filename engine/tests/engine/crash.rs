@@ -27,8 +27,8 @@ pub(crate) fn run_until_hung(path: &Path, definition: &str, input: Value, host: 
 
 /// Refuses a call whose answer was given before; a call that fails may be made again.
 fn once(call: &TaskCall, answered: &Mutex<HashSet<String>>) {
-    let name = json!([call.function, call.execution, call.payload]).to_string();
-    assert!(answered.lock().unwrap().insert(name), "called again: {} {}", call.function, call.payload);
+    let name = json!([call.function(), call.execution, call.payload()]).to_string();
+    assert!(answered.lock().unwrap().insert(name), "called again: {} {}", call.function(), call.payload());
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn chance_falls_the_same_way_again() {
     let ids = Arc::new(Mutex::new(Vec::new()));
     let seen = ids.clone();
     let host = Fake::new(move |call| {
-        seen.lock().unwrap().push(call.payload.clone());
+        seen.lock().unwrap().push(call.payload().clone());
         Ok(json!(1))
     });
     host.hangs_at.store(1, Ordering::SeqCst);
@@ -117,7 +117,7 @@ fn a_loop_does_not_grow_the_journal() {
     let host = Fake::new(move |call| {
         let mut most = seen.lock().unwrap();
         *most = watched.entries().max(*most);
-        Ok(json!({"n": call.payload["n"].as_u64().unwrap() + 1}))
+        Ok(json!({"n": call.payload()["n"].as_u64().unwrap() + 1}))
     });
     let outcome = run_on(definition, json!({"n": 0}), &host, &journal).unwrap();
     assert_eq!(outcome, Outcome::Succeeded(json!({"n": 2000})));

@@ -28,8 +28,8 @@ fn lane(name: &str, workers: u64, tolerated: f64) -> Value {
 
 /// A worker whose batches need three calls; those of the lane `bad` fail as `batch.fails` says.
 pub(crate) fn script(call: &TaskCall) -> Result<Value, TaskError> {
-    let payload = &call.payload;
-    match call.function.as_str() {
+    let payload = call.payload();
+    match call.function() {
         "preprocess" => {
             assert_eq!(payload["event"], event());
             // The first call gets the event, the next ones what the last one returned.
@@ -84,10 +84,10 @@ fn a_run_with_paused_loops_a_stopped_lane_and_a_tolerated_one() {
     let outcome = run(&definition(), event(), &host).unwrap();
     assert_eq!(outcome, Outcome::Succeeded(json!({"status": "succeeded", "lines": 12})));
     let calls = host.calls.lock().unwrap();
-    let count = |function: &str| calls.iter().filter(|call| call.function == function).count();
+    let count = |function: &str| calls.iter().filter(|call| call.function() == function).count();
     assert_eq!((count("preprocess"), count("postprocess")), (3, 2));
     let worked = |lane: &str, n: usize| {
-        let of_lane = |call: &&TaskCall| call.payload["lane"]["name"] == lane && call.payload["batch"]["first"] == n * 100;
+        let of_lane = |call: &&TaskCall| call.payload()["lane"]["name"] == lane && call.payload()["batch"]["first"] == n * 100;
         calls.iter().filter(of_lane).count()
     };
     // Three calls for a good batch, one for a failing one.
@@ -115,7 +115,7 @@ fn a_failed_preprocess_fails_the_execution() {
 
 #[test]
 fn a_verdict_of_failure_fails_with_its_cause() {
-    let host = host(|call| match call.function.as_str() {
+    let host = host(|call| match call.function() {
         "postprocess" => Ok(json!({"status": "failed", "error": "Run.TooManyFailures", "cause": "12 of 20"})),
         _ => script(call),
     });

@@ -56,7 +56,7 @@ impl Fake {
 
     /// A host whose only function gives its payload back.
     pub(crate) fn echo() -> Arc<Fake> {
-        Fake::new(|call| Ok(call.payload.clone()))
+        Fake::new(|call| Ok(call.payload().clone()))
     }
 
     pub(crate) fn put(&self, bucket: &str, key: &str, body: impl Into<Bytes>) {
@@ -92,7 +92,7 @@ impl Host for Fake {
         tokio::task::yield_now().await;
         self.calls.lock().unwrap().push(call.clone());
         self.running.fetch_sub(1, Ordering::SeqCst);
-        (self.script)(&call)
+        (self.script)(&call).map(|payload| call.function_result(payload, "request"))
     }
 
     async fn read_object(&self, bucket: &str, key: &str) -> Result<BoxStream<'static, io::Result<Bytes>>, ObjectError> {

@@ -15,12 +15,23 @@ fn state(body: &str) -> String {
 #[test]
 fn each_problem_with_its_place() {
     for (body, expected) in [
+        (r#""Type": "Parallel", "Branches": [], "End": true"#, "line 2, column 39: /States/A/Branches: there must be a branch"),
+        (r#""Type": "Pass", "Assign": {"states": 1}, "End": true"#, "/States/A/Assign: the variable $states can't be set"),
+        (r#""Type": "Pass", "Assign": {"1st": 1}, "End": true"#, "\"1st\" is no name for a variable"),
+        (r#""Type": "Pass", "Output": 1, "End": true"#, "/States/A/Output: there is no field Output here"),
+        (r#""Type": "Pass", "QueryLanguage": "JSONata", "InputPath": "$", "End": true"#, "there is no field InputPath here"),
+        (r#""Type": "Pass", "QueryLanguage": "XPath", "End": true"#, "\"XPath\" is no query language"),
         (
-            r#""Type": "Parallel", "Branches": [], "End": true"#,
-            "line 2, column 15: /States/A/Type: a state of type Parallel is not supported yet",
+            r#""Type": "Pass", "QueryLanguage": "JSONata", "Output": "{% ( %}", "End": true"#,
+            "/States/A/Output: the JSONata expression \"(\" can't be parsed",
         ),
-        (r#""Type": "Pass", "Assign": {}, "End": true"#, "/States/A/Assign: the field Assign is not supported yet"),
-        (r#""Type": "Pass", "QueryLanguage": "JSONata", "End": true"#, "the query language JSONata is not supported yet"),
+        (
+            r#""Type": "Pass", "QueryLanguage": "JSONata", "Output": {"x": "{% $a ?? 1 %}"}, "End": true"#,
+            "JSONata 2.0.6 has no operator ??",
+        ),
+        (r#""Type": "Pass", "QueryLanguage": "JSONata", "Output": "{% $a ?: 1 %}", "End": true"#, "JSONata 2.0.6 has no operator ?:"),
+        (r#""Type": "Pass", "QueryLanguage": "JSONata", "Output": "{% 1", "End": true"#, "begins with {% and ends with %}"),
+        (r#""Type": "Wait", "Seconds": "{% 1 %}", "End": true"#, "query language is not JSONata"),
         (r#""Type": "Pass", "Next": "B""#, "/States/A/Next: there is no state \"B\" here"),
         (r#""Type": "Pass""#, "either Next or End must be given"),
         (r#""Type": "Pass", "End": true, "Nxt": 1"#, "/States/A/Nxt: there is no field Nxt here"),
@@ -28,18 +39,14 @@ fn each_problem_with_its_place() {
         (r#""Type": "Pass", "End": true, "ResultPath": "$.a[*]""#, "is no reference path"),
         (r#""Type": "Pass", "End": true, "Parameters": {"x.$": "States.Nothing()"}"#, "there is no intrinsic function States.Nothing"),
         (r#""Type": "Pass", "End": true, "Parameters": {"x.$": "States.UUID(1)"}"#, "can't be called with 1 arguments"),
-        (r#""Type": "Pass", "End": true, "Parameters": {"x.$": "$v"}"#, "variables are not supported yet"),
         (r#""Type": "Wait", "End": true"#, "exactly one of Seconds"),
         (r#""Type": "Wait", "Timestamp": "tomorrow", "End": true"#, "must be a timestamp"),
         (r#""Type": "Choice", "Choices": [{"Variable": "$", "StringEqual": "", "Next": "A"}]"#, "there is no comparison StringEqual"),
         (r#""Type": "Choice", "Choices": [{"Variable": "$", "StringEquals": 1, "Next": "A"}]"#, "must be a string"),
+        (r#""Type": "Task", "Resource": "sns:publish", "End": true"#, "is no ARN of a function, an activity or an action of a service"),
         (
-            r#""Type": "Task", "Resource": "arn:aws:states:::sns:publish", "End": true"#,
-            "the resource \"arn:aws:states:::sns:publish\" is not supported yet",
-        ),
-        (
-            r#""Type": "Task", "Resource": "arn:aws:lambda:x:1:function:f", "TimeoutSeconds": 1, "End": true"#,
-            "the field TimeoutSeconds is not supported yet",
+            r#""Type": "Task", "Resource": "arn:aws:lambda:x:1:function:f", "TimeoutSeconds": 5, "HeartbeatSeconds": 5, "End": true"#,
+            "HeartbeatSeconds must be less than TimeoutSeconds",
         ),
         (
             r#""Type": "Task", "Resource": "arn:aws:lambda:x:1:function:f", "End": true, "Retry": [{"ErrorEquals": ["States.ALL", "X"]}]"#,
@@ -69,7 +76,7 @@ fn all_problems_together_in_the_order_of_the_text() {
 }"#,
     );
     let places: Vec<&str> = found.iter().map(|problem| problem.split(": ").nth(1).unwrap()).collect();
-    let expected = ["/StartAt", "/States/A/Next", "/States/C/Type", "/States/D", "/States/D/Seconds", "/Extra"];
+    let expected = ["/StartAt", "/States/A/Next", "/States/C", "/States/C", "/States/D", "/States/D/Seconds", "/Extra"];
     assert_eq!(places, expected, "{found:#?}");
 }
 

@@ -27,6 +27,7 @@ fn output(state: Value, input: Value) -> Value {
     match run(&one(state.clone()), input, &Fake::echo()).unwrap() {
         Outcome::Succeeded(output) => output,
         Outcome::Failed { error, cause } => json!([error, cause]),
+        Outcome::TimedOut => json!("timed out"),
     }
 }
 
@@ -208,7 +209,7 @@ fn a_task_of_lambda_invoke_has_the_answer_of_the_api() {
     let Outcome::Succeeded(output) = run(&one(state), json!({"n": 1}), &host).unwrap() else { panic!("failed") };
     assert_eq!((&output["Payload"], &output["StatusCode"], &output["ExecutedVersion"]), (&json!({"n": 1}), &json!(200), &json!("$LATEST")));
     assert_eq!(output["SdkHttpMetadata"]["HttpStatusCode"], 200);
-    assert_eq!(host.calls.lock().unwrap()[0].function, FUNCTION);
+    assert_eq!(host.calls.lock().unwrap()[0].function(), FUNCTION);
 }
 
 fn failing(times: usize, error: &'static str) -> std::sync::Arc<Fake> {
@@ -217,7 +218,7 @@ fn failing(times: usize, error: &'static str) -> std::sync::Arc<Fake> {
         let failed = left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
         match failed {
             true => Err(TaskError::Error { error: error.into(), cause: "why".into() }),
-            false => Ok(call.payload.clone()),
+            false => Ok(call.payload().clone()),
         }
     })
 }
@@ -274,6 +275,7 @@ fn catchers() {
         let outcome = match run(&state, json!({"in": 1}), &failing(1, error)).unwrap() {
             Outcome::Succeeded(output) => output,
             Outcome::Failed { error, cause } => json!([error, cause]),
+            Outcome::TimedOut => json!("timed out"),
         };
         assert_eq!(outcome, expected, "{error} {catch}");
     }
@@ -328,9 +330,9 @@ fn maps_select_their_items_in_both_modes() {
 
 #[test]
 fn a_failed_iteration_fails_an_inline_map() {
-    let host = Fake::new(|call| match call.payload == json!(2) {
+    let host = Fake::new(|call| match *call.payload() == json!(2) {
         true => Err(TaskError::Error { error: "E".into(), cause: "two".into() }),
-        false => Ok(call.payload.clone()),
+        false => Ok(call.payload().clone()),
     });
     let outcome = run(&map(json!({}), inline(), task()), json!([1, 2, 3]), &host).unwrap();
     assert_eq!(outcome, Outcome::Failed { error: "E".into(), cause: "two".into() });
@@ -350,9 +352,9 @@ fn tolerance_of_a_distributed_map() {
         (json!({"ToleratedFailurePercentagePath": "$[9]"}), 1, false),
         (json!({"ToleratedFailurePercentage": 100, "ToleratedFailureCount": 1}), 2, false),
     ] {
-        let host = Fake::new(move |call| match call.payload.as_i64().unwrap() < failing {
+        let host = Fake::new(move |call| match call.payload().as_i64().unwrap() < failing {
             true => Err(TaskError::Error { error: "E".into(), cause: String::new() }),
-            false => Ok(call.payload.clone()),
+            false => Ok(call.payload().clone()),
         });
         let input: Value = (0..10).map(Value::from).collect();
         let outcome = run(&map(fields.clone(), distributed(), task()), input, &host).unwrap();
@@ -366,6 +368,7 @@ fn tolerance_of_a_distributed_map() {
                 assert_eq!(error, "States.ExceedToleratedFailureThreshold");
                 assert_eq!(cause, "The specified tolerated failure threshold was exceeded");
             }
+            Outcome::TimedOut => panic!("timed out"),
         }
     }
 }
@@ -385,9 +388,9 @@ fn reading(fields: Value) -> Value {
 
 #[test]
 fn results_are_written_with_a_manifest() {
-    let host = Fake::new(|call| match call.payload["n"] == 2 {
+    let host = Fake::new(|call| match call.payload()["n"] == 2 {
         true => Err(TaskError::Error { error: "E".into(), cause: "two".into() }),
-        false => Ok(json!({"was": call.payload["n"]})),
+        false => Ok(json!({"was": call.payload()["n"]})),
     });
     host.put("b", "items", r#"[{"n": 1}, {"n": 2}, {"n": 3}]"#);
     let definition = map(reading(json!({"ToleratedFailureCount": 1})), distributed(), task());

@@ -27,7 +27,7 @@ fn a_map_of_many_items_leaves_nothing_in_the_journal() {
     let counted = done.clone();
     let host = Fake::new(move |call| {
         counted.fetch_add(1, Ordering::SeqCst);
-        Ok(call.payload.clone())
+        Ok(call.payload().clone())
     });
     host.put("b", "items", json!((0..ITEMS).collect::<Vec<_>>()).to_string());
     let folder = tempfile::tempdir().unwrap();

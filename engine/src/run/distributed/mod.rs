@@ -11,8 +11,9 @@ mod status;
 
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use super::events;
 use super::frame::Running;
 use crate::error::{Failure, Halt};
 use crate::journal::{Change, Key, Kind as Entry, MapRun};
@@ -56,13 +57,18 @@ impl Running {
             None | Some(0) => CHILDREN,
             Some(limit) => limit.min(CHILDREN),
         };
+        let items = match &distributed.reader {
+            None => Some(self.state_items(state, map, input)?),
+            Some(_) => None,
+        };
+        self.map_started(items.as_ref().map_or(0, Vec::len));
         let tolerance = Tolerance {
             count: self.whole(state, "ToleratedFailureCount", &distributed.tolerated_count, input)?,
             percentage: self.percentage(state, &distributed.tolerated_percentage, input)?,
         };
-        let source = match &distributed.reader {
-            None => Source::State(self.state_items(state, map, input)?),
-            Some(reader) => self.source(state, reader, input)?,
+        let source = match (&distributed.reader, items) {
+            (Some(reader), _) => self.source(state, reader, input),
+            (None, items) => Ok(Source::State(items.unwrap_or_default())),
         };
         let batching = match &distributed.batcher {
             None => None,
@@ -71,19 +77,43 @@ impl Running {
         let target = self.target(state, distributed, input)?;
         self.save_moved().await?;
         let visit = self.frame.key.visit(self.at.step);
-        let run = match self.world.journal.get(Entry::MapRun, &visit)? {
-            Some(run) => run,
-            None => self.begin_run(&visit, distributed, &source, tolerance, target.as_ref()).await?,
+        let known = self.world.journal.get(Entry::MapRun, &visit)?;
+        let id = known.as_ref().map_or_else(|| self.world.host.uuid(), |run: &MapRun| run.id.clone());
+        let arn = self.frame.identity.map_run(&distributed.label, &id);
+        let started = self.event(|| "MapRunStarted".into(), || Some(("mapRunStartedEventDetails", json!({"mapRunArn": arn}))));
+        let result = async {
+            let source = source?;
+            let run = match known {
+                Some(run) => run,
+                None => self.begin_run(&visit, id, distributed, &source, tolerance, target.as_ref()).await?,
+            };
+            let status = MapRunStatus::new(arn, self.frame.identity.id.clone(), limit, tolerance.count, tolerance.percentage);
+            self.world.host.map_run(&status);
+            let watch = Watch::new(status.clone());
+            let limit = limit as usize;
+            let mut plan = Plan { state, map, distributed, input, source, batching, target, tolerance, limit, visit, run, status };
+            let result = self.map_run(&mut plan).await;
+            watch.ended(&result);
+            result
         };
-        let arn = self.frame.identity.map_run(&distributed.label, &run.id);
-        let status = MapRunStatus::new(arn, self.frame.identity.id.clone(), limit, tolerance.count, tolerance.percentage);
-        self.world.host.map_run(&status);
-        let watch = Watch::new(status.clone());
-        let limit = limit as usize;
-        let mut plan = Plan { state, map, distributed, input, source, batching, target, tolerance, limit, visit, run, status };
-        let result = self.map_run(&mut plan).await;
-        watch.ended(&result);
+        let result = result.await;
+        self.map_run_ended(started, &result);
         result
+    }
+
+    fn map_run_ended(&mut self, started: u64, result: &Result<Value, Halt>) {
+        match result {
+            Ok(_) => {
+                self.event(|| "MapRunSucceeded".into(), || None);
+                self.event(|| "MapStateSucceeded".into(), || None);
+                self.at.previous = started;
+            }
+            Err(Halt::Failed(failure)) => {
+                let details = events::failure(failure, Value::Null);
+                self.event(|| "MapRunFailed".into(), || Some(("mapRunFailedEventDetails", details)));
+            }
+            Err(Halt::Stopped(_)) => {}
+        }
     }
 
     async fn map_run(&mut self, plan: &mut Plan<'_>) -> Result<Value, Halt> {
@@ -94,8 +124,6 @@ impl Running {
             Some(_) => Some(self.write_results(plan).await?),
             None => None,
         };
-        // The Map has started, its run has started and ended, the Map has ended.
-        self.at.events += 4;
         match (plan.run.exceeded_at, result) {
             (Some(_), _) => {
                 let cause = "The specified tolerated failure threshold was exceeded";
@@ -136,6 +164,7 @@ impl Running {
     async fn begin_run(
         &mut self,
         visit: &Key,
+        id: String,
         distributed: &Distributed,
         source: &Source,
         tolerance: Tolerance,
@@ -145,7 +174,7 @@ impl Running {
             true => Some(self.count(source).await?),
             false => None,
         };
-        let run = MapRun { id: self.world.host.uuid(), total, ..MapRun::default() };
+        let run = MapRun { id, total, ..MapRun::default() };
         if let Some(target) = target {
             // A bucket that can't be written to is noticed before anything is done.
             self.write_manifest(target, distributed, &run, &[]).await?;

@@ -194,7 +194,7 @@ impl Running {
                 record.insert("RedriveStatus".into(), "NOT_REDRIVABLE".into());
                 record.insert("RedriveStatusReason".into(), "Execution is SUCCEEDED and cannot be redriven".into());
             }
-            Err(Failure { error, cause }) => {
+            Err(Failure { error, cause, .. }) => {
                 record.insert("Error".into(), error.into());
                 record.insert("Cause".into(), cause.into());
                 record.insert("RedriveStatus".into(), "REDRIVABLE_BY_MAP_RUN".into());

@@ -21,11 +21,11 @@ fn fill(host: &Fake) {
 
 fn host(seen: Arc<Mutex<HashSet<String>>>) -> Arc<Fake> {
     let host = Fake::new(move |call| {
-        if call.payload.to_string().contains("\"a\":\"7\"") {
+        if call.payload().to_string().contains("\"a\":\"7\"") {
             return Err(TaskError::Error { error: "Bad".into(), cause: String::new() });
         }
-        assert!(seen.lock().unwrap().insert(call.payload.to_string()), "called again with {}", call.payload);
-        Ok(call.payload.clone())
+        assert!(seen.lock().unwrap().insert(call.payload().to_string()), "called again with {}", call.payload());
+        Ok(call.payload().clone())
     });
     fill(&host);
     host
@@ -101,7 +101,7 @@ fn batches_that_came_about_by_chance_keep_their_items() {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let calls = seen.clone();
     let host = Fake::new(move |call| {
-        calls.lock().unwrap().extend(call.payload["Items"].as_array().unwrap().clone());
+        calls.lock().unwrap().extend(call.payload()["Items"].as_array().unwrap().clone());
         Ok(json!(1))
     });
     fill(&host);

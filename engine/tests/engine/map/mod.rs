@@ -41,6 +41,7 @@ fn output(definition: &str, input: Value, host: &Arc<Fake>) -> Value {
     match run(definition, input, host).unwrap() {
         Outcome::Succeeded(output) => output,
         Outcome::Failed { error, cause } => json!([error, cause]),
+        Outcome::TimedOut => json!("timed out"),
     }
 }
 

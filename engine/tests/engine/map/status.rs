@@ -17,7 +17,7 @@ fn counts_while_it_runs_and_afterwards() {
         let status: Arc<MapRunStatus> = from.get().unwrap().map_runs.lock().unwrap()[0].clone();
         assert_eq!(status.phase(), Phase::Running);
         looks.lock().unwrap().push((status.items(), status.executions()));
-        match call.payload["Items"][0] == 0 {
+        match call.payload()["Items"][0] == 0 {
             true => Err(TaskError::Error { error: "Bad".into(), cause: String::new() }),
             false => Ok(json!(1)),
         }
@@ -50,7 +50,7 @@ fn results_of_a_run_without_a_bucket_count_as_written() {
 
 #[test]
 fn a_run_over_its_tolerance_has_failed_and_its_children_are_aborted() {
-    let host = Fake::new(|call| match call.payload == 0 {
+    let host = Fake::new(|call| match *call.payload() == 0 {
         true => Err(TaskError::Error { error: "Bad".into(), cause: String::new() }),
         false => Err(TaskError::Interrupted),
     });

@@ -10,10 +10,10 @@ use crate::fake::Fake;
 fn run(fields: Value, items: usize, failing: usize) -> Value {
     let task = json!({"Type": "Task", "Resource": "arn:aws:lambda:x:1:function:f", "End": true});
     let host = Fake::new(move |call| {
-        let item = call.payload.get("Items").map_or(&call.payload, |items| &items[0]);
+        let item = call.payload().get("Items").map_or(call.payload(), |items| &items[0]);
         match item.as_u64().unwrap() < failing as u64 {
             true => Err(TaskError::Error { error: "Bad".into(), cause: "very".into() }),
-            false => Ok(call.payload.clone()),
+            false => Ok(call.payload().clone()),
         }
     });
     let fields = merged(json!({"MaxConcurrency": 1, "ItemsPath": "$.items"}), fields);

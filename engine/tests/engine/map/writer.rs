@@ -16,9 +16,9 @@ fn task() -> Value {
 
 /// Fails for `"bad"`.
 fn host() -> Arc<Fake> {
-    Fake::new(|call| match call.payload == "bad" {
+    Fake::new(|call| match *call.payload() == "bad" {
         true => Err(TaskError::Error { error: "Bad".into(), cause: "very".into() }),
-        false => Ok(call.payload.clone()),
+        false => Ok(call.payload().clone()),
     })
 }
 

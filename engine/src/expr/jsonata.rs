@@ -1,0 +1,214 @@
+//! JSONata expressions, `{% … %}`, as Step Functions evaluates them: JSONata 2.0.6 with functions
+//! of its own and without `$eval` (AWS developer guide, "Transforming data with JSONata").
+
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use jsonata_core::ast::AstNode;
+use jsonata_core::evaluator::{Context, Evaluator, EvaluatorOptions};
+use jsonata_core::parser;
+use jsonata_core::value::JValue;
+use serde_json::{Map, Number, Value};
+
+use super::functions::{self, Drawing};
+use super::{Env, Sight};
+use crate::error::Failure;
+
+/// A parsed expression and the field in which it stands.
+#[derive(Debug, Clone)]
+pub(crate) struct Expression {
+    source: String,
+    /// Such as `Output/total`.
+    field: String,
+    ast: AstNode,
+    /// The names after a variable, where the expression is no more than that.
+    plain: Option<(String, Vec<String>)>,
+}
+
+/// What an evaluation may take. AWS stops one after a second, and limits its memory and stack.
+const LIMITS: EvaluatorOptions =
+    EvaluatorOptions { timeout_ms: Some(1_000), cancel: None, max_stack_depth: Some(5_000), max_sequence_length: Some(10_000_000) };
+
+impl Expression {
+    /// `text` is the string with its `{%` and `%}`.
+    pub(crate) fn parse(field: &str, text: &str) -> Result<Expression, String> {
+        let source = text.strip_prefix("{%").and_then(|text| text.strip_suffix("%}")).unwrap_or(text).trim();
+        let ast = parser::parse(source).map_err(|error| format!("the JSONata expression {source:?} can't be parsed: {error}"))?;
+        refuse_later_operators(&ast)?;
+        let plain = plain(&ast);
+        Ok(Expression { source: source.to_owned(), field: field.to_owned(), ast, plain })
+    }
+
+    pub(crate) fn run(&self, env: &mut Env<'_, '_>) -> Result<Value, Failure> {
+        if let Some(found) = self.find_plain(env) {
+            return found.map(Cow::into_owned).ok_or_else(|| self.undefined());
+        }
+        let mut context = Context::new();
+        context.bind("states".into(), self.states(env));
+        env.sight.variables.visit(&mut |name, value| {
+            if self.source.contains(name) {
+                context.bind(name.to_owned(), from_json(value));
+            }
+        });
+        let mut evaluator = Evaluator::with_options(context, LIMITS);
+        let drawing = Rc::new(RefCell::new(Drawing::begin(env.dice)));
+        functions::register(&mut evaluator, &self.source, &drawing);
+        let found = evaluator.evaluate(&self.ast, &JValue::Undefined);
+        drawing.borrow_mut().end(env.dice);
+        match found {
+            Ok(JValue::Undefined) => Err(self.undefined()),
+            Ok(value) => to_json(&value).ok_or_else(|| self.failed("returned a value that is not JSON.")),
+            Err(error) => Err(self.failed(&format!("threw an error during evaluation. {}", error.message()))),
+        }
+    }
+
+    /// The value, which must be of this type: `array`, `boolean`, `number`, `string`.
+    pub(crate) fn run_as(&self, kind: &str, env: &mut Env<'_, '_>) -> Result<Value, Failure> {
+        let value = self.run(env)?;
+        let found = type_of(&value);
+        match found == kind {
+            true => Ok(value),
+            false => {
+                Err(self.failed(&format!("returned an unexpected result type. Expected '{kind}', but was '{found}' for value: {value}")))
+            }
+        }
+    }
+
+    fn undefined(&self) -> Failure {
+        self.failed("returned nothing (undefined).")
+    }
+
+    fn failed(&self, what: &str) -> Failure {
+        Failure::query(&self.field, format!("The JSONata expression '{}' specified for the field '{}' {what}", self.source, self.field))
+    }
+
+    /// Names after a variable need no evaluator, and leave numbers as they are written; unless
+    /// there is an array on the way, over which JSONata maps.
+    fn find_plain<'v>(&self, env: &Env<'v, '_>) -> Option<Option<Cow<'v, Value>>> {
+        let (variable, names) = self.plain.as_ref()?;
+        let (mut value, names) = match variable.as_str() {
+            "states" => {
+                let (first, rest) = names.split_first()?;
+                (env.sight.part(first), rest)
+            }
+            name => (env.sight.variables.get(name), names.as_slice()),
+        };
+        for name in names {
+            value = match value {
+                Some(Value::Array(_)) => return None,
+                value => value.and_then(|value| value.get(name.as_str())),
+            };
+        }
+        Some(value.map(Cow::Borrowed))
+    }
+
+    /// `$states`, with what the expression may ask of it.
+    fn states(&self, env: &Env<'_, '_>) -> JValue {
+        let named = |part: &str| self.source.contains(part);
+        let whole = self.source.matches("$states").count() != self.source.matches("$states.").count();
+        let parts = ["input", "result", "errorOutput", "context"].into_iter().filter(|part| whole || named(part));
+        let parts = parts.filter_map(|part| Some((part.to_owned(), from_json(env.sight.part(part)?))));
+        JValue::object(parts.collect())
+    }
+}
+
+impl<'a> Sight<'a> {
+    /// A member of `$states`.
+    fn part(&self, name: &str) -> Option<&'a Value> {
+        match name {
+            "input" => Some(self.input),
+            "result" => self.result,
+            "errorOutput" => self.error,
+            "context" => Some(self.context),
+            _ => None,
+        }
+    }
+}
+
+/// `$states.input.a.b` and `$variable.a.b`.
+fn plain(ast: &AstNode) -> Option<(String, Vec<String>)> {
+    match ast {
+        AstNode::Variable(name) if !name.is_empty() => Some((name.clone(), Vec::new())),
+        AstNode::Path { steps } => {
+            let mut names = Vec::with_capacity(steps.len());
+            for step in steps {
+                let simple = step.stages.is_empty() && step.focus.is_none() && step.index_var.is_none();
+                match &step.node {
+                    AstNode::Variable(name) if simple && names.is_empty() && !name.is_empty() => names.push(name.clone()),
+                    AstNode::Name(name) if simple && !names.is_empty() => names.push(name.clone()),
+                    _ => return None,
+                }
+            }
+            let variable = names.remove(0);
+            Some((variable, names))
+        }
+        _ => None,
+    }
+}
+
+/// JSONata has `?:` and `??` only since 2.1.
+fn refuse_later_operators(ast: &AstNode) -> Result<(), String> {
+    fn find(node: &Value) -> Option<&str> {
+        match node {
+            Value::Object(fields) => match fields.get("op").and_then(Value::as_str) {
+                Some("Coalesce") => Some("??"),
+                Some("Default") => Some("?:"),
+                _ => fields.values().find_map(find),
+            },
+            Value::Array(items) => items.iter().find_map(find),
+            _ => None,
+        }
+    }
+    let tree = serde_json::to_value(ast).map_err(|error| error.to_string())?;
+    match find(&tree) {
+        Some(operator) => Err(format!("JSONata 2.0.6 has no operator {operator}")),
+        None => Ok(()),
+    }
+}
+
+pub(crate) fn type_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    }
+}
+
+pub(super) fn from_json(value: &Value) -> JValue {
+    match value {
+        Value::Null => JValue::Null,
+        Value::Bool(value) => JValue::Bool(*value),
+        Value::Number(number) => JValue::Number(number.as_f64().unwrap_or_default()),
+        Value::String(text) => JValue::string(text.as_str()),
+        Value::Array(items) => JValue::array(items.iter().map(from_json).collect()),
+        Value::Object(fields) => JValue::object(fields.iter().map(|(name, value)| (name.clone(), from_json(value))).collect()),
+    }
+}
+
+/// Whole numbers have no fraction, whatever they came from. None for functions.
+pub(super) fn to_json(value: &JValue) -> Option<Value> {
+    /// Beyond it, f64 has no fractions, and an i64 would pretend to digits that are not there.
+    const WHOLE: f64 = 9_007_199_254_740_992.0;
+    Some(match value {
+        JValue::Null => Value::Null,
+        JValue::Bool(value) => Value::Bool(*value),
+        JValue::Number(number) if number.fract() == 0.0 && number.abs() <= WHOLE => Value::from(*number as i64),
+        JValue::Number(number) => Number::from_f64(*number).map_or(Value::Null, Value::Number),
+        JValue::String(text) => Value::String(text.to_string()),
+        JValue::Array(items) => Value::Array(items.iter().map(to_json).collect::<Option<_>>()?),
+        JValue::Object(fields) => {
+            let mut found = Map::with_capacity(fields.len());
+            for (name, value) in fields.iter() {
+                if !matches!(value, JValue::Undefined) {
+                    found.insert(name.clone(), to_json(value)?);
+                }
+            }
+            Value::Object(found)
+        }
+        _ => return None,
+    })
+}

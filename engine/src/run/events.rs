@@ -1,0 +1,91 @@
+//! The events of an execution: they are numbered always, and recorded when somebody wants them.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde_json::{Map, Value, json};
+use time::OffsetDateTime;
+
+use crate::error::Failure;
+use crate::history::{Event, History};
+
+/// AWS's limit for a Standard execution.
+const MOST: u64 = 25_000;
+
+#[derive(Debug, Default)]
+pub(super) struct Events {
+    /// How many there are.
+    count: AtomicU64,
+    history: Option<History>,
+    unlimited: bool,
+}
+
+/// A name such as `stateEnteredEventDetails`, and what it holds.
+pub(super) type Details = Option<(&'static str, Value)>;
+
+impl Events {
+    pub(super) fn new(history: Option<History>, unlimited: bool) -> Events {
+        Events { count: AtomicU64::new(0), history, unlimited }
+    }
+
+    pub(super) fn count(&self) -> u64 {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    /// There were as many before a crash.
+    pub(super) fn at_least(&self, count: u64) {
+        self.count.fetch_max(count, Ordering::Relaxed);
+    }
+
+    pub(super) fn recording(&self) -> bool {
+        self.history.is_some()
+    }
+
+    /// The new event's id.
+    pub(super) fn add(
+        &self,
+        previous: u64,
+        now: impl FnOnce() -> OffsetDateTime,
+        kind: impl FnOnce() -> String,
+        details: impl FnOnce() -> Details,
+    ) -> u64 {
+        let id = self.count.fetch_add(1, Ordering::Relaxed) + 1;
+        if let Some(history) = &self.history {
+            history.record(Event { id, previous, timestamp: now(), kind: kind(), details: details() });
+        }
+        id
+    }
+
+    /// Fails when only the event is left that says so.
+    pub(super) fn check(&self) -> Result<(), Failure> {
+        match self.count() + 1 >= MOST && !self.unlimited {
+            true => Err(Failure::runtime(format!("The execution reached the maximum number of history events ({MOST})."))),
+            false => Ok(()),
+        }
+    }
+}
+
+/// `{input, inputDetails}` and the like, with `more`.
+pub(super) fn data(name: &str, value: &Value, more: Value) -> Value {
+    let mut details = Map::new();
+    details.insert(name.to_owned(), value.to_string().into());
+    details.insert(format!("{name}Details"), json!({"truncated": false}));
+    merge(details, more)
+}
+
+/// `{error, cause}`, as far as there are such, with `more`.
+pub(super) fn failure(failure: &Failure, more: Value) -> Value {
+    let mut details = Map::new();
+    for (name, text) in [("error", &failure.error), ("cause", &failure.cause)] {
+        if !text.is_empty() {
+            details.insert(name.to_owned(), text.as_str().into());
+        }
+    }
+    merge(details, more)
+}
+
+fn merge(mut details: Map<String, Value>, more: Value) -> Value {
+    if let Value::Object(more) = more {
+        details.extend(more);
+    }
+    Value::Object(details)
+}

@@ -1,0 +1,40 @@
+//! The Parallel state: its branches belong to the execution.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::branch::Branches;
+use super::frame::Running;
+use crate::error::Halt;
+use crate::machine::{Scope, State};
+
+impl Running {
+    pub(super) async fn parallel(&mut self, state: &State, branches: &[Arc<Scope>]) -> Result<Value, Halt> {
+        let input = self.input(state)?;
+        let arguments = match &state.io.arguments {
+            Some(template) => self.evaluate(state, &input, |env| template.fill(env))?,
+            None => input.clone(),
+        };
+        self.save_moved().await?;
+        self.event(|| "ParallelStateStarted".into(), || None);
+        let started = self.at.previous;
+        let mut running = Branches::new(self, branches.len());
+        for (index, branch) in branches.iter().enumerate() {
+            running.start(self, index, branch, None, arguments.clone(), started, false);
+        }
+        while let Some(ended) = running.next(self).await? {
+            if let Err(failure) = ended {
+                running.abort().await;
+                self.at.previous = failure.trace.event;
+                if failure.trace.state == "Task" {
+                    self.event_after(failure.trace.event, || "TaskStateAborted".into(), || None);
+                }
+                return Err(failure.into());
+            }
+        }
+        let result = Value::Array(running.outputs);
+        self.event_after(self.at.previous, || "ParallelStateSucceeded".into(), || None);
+        Ok(self.leave(state, input, Some(result))?)
+    }
+}

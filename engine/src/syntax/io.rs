@@ -1,0 +1,63 @@
+//! How a state takes its input and gives its output: the fields that states share, in both query
+//! languages.
+
+use super::fields::{Field, Fields, Language};
+use super::json::Node;
+use crate::problem::Report;
+
+/// Those of the shared fields that a state has.
+#[derive(Debug, Default)]
+pub(crate) struct Io {
+    pub(crate) input_path: Field,
+    /// `Parameters`, or `Arguments` in JSONata.
+    pub(crate) arguments: Option<Node>,
+    pub(crate) result_selector: Option<Node>,
+    pub(crate) result_path: Field,
+    pub(crate) output_path: Field,
+    pub(crate) leaving: Leaving,
+}
+
+/// What is evaluated when a state is left by a way of its own (the state, a choice, a catcher).
+#[derive(Debug, Default)]
+pub(crate) struct Leaving {
+    /// JSONata only.
+    pub(crate) output: Option<Node>,
+    pub(crate) assign: Option<Node>,
+}
+
+impl Io {
+    /// Reads the fields that a state of this type has.
+    pub(crate) fn read(kind: &str, language: Language, fields: &mut Fields, report: &mut Report<'_>) -> Io {
+        let works = matches!(kind, "Task" | "Parallel" | "Map");
+        let mut io = Io::default();
+        match language {
+            _ if kind == "Fail" => return io,
+            Language::JsonPath => {
+                io.input_path = fields.path("InputPath", report);
+                io.output_path = fields.path("OutputPath", report);
+                if works || kind == "Pass" {
+                    io.result_path = fields.path("ResultPath", report);
+                }
+                if works {
+                    io.result_selector = fields.take("ResultSelector");
+                }
+                if matches!(kind, "Task" | "Parallel" | "Pass") {
+                    io.arguments = fields.take("Parameters");
+                }
+            }
+            Language::Jsonata if matches!(kind, "Task" | "Parallel") => io.arguments = fields.take("Arguments"),
+            Language::Jsonata => {}
+        }
+        io.leaving = Leaving::read(kind != "Succeed", language, fields);
+        io
+    }
+}
+
+impl Leaving {
+    pub(crate) fn read(assigns: bool, language: Language, fields: &mut Fields) -> Leaving {
+        Leaving {
+            output: (language == Language::Jsonata).then(|| fields.take("Output")).flatten(),
+            assign: assigns.then(|| fields.take("Assign")).flatten(),
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! Names that the recordings replaced.
+
+use serde_json::Value;
+
+/// Brings recorded and found values to the same names; see the README of the cases.
+pub(super) struct Names {
+    /// Keys whose values were replaced, with what.
+    replaced: Vec<(Vec<String>, String)>,
+}
+
+/// Times by the key they stand under.
+const TIMES: &[&str] =
+    &["StartTime", "EnteredTime", "StartDate", "StopDate", "startDate", "stopDate", "execution_starttime", "state_enteredtime"];
+
+impl Names {
+    pub(super) fn of(case: &Value) -> Names {
+        let transformers = case["snapshot_jsonpath_transformers"].as_array().into_iter().flatten();
+        let replaced = transformers.filter_map(|transformer| {
+            let path = transformer["jsonpath"].as_str()?.strip_prefix("$..")?;
+            let keys = path.split('.').filter(|key| !key.is_empty()).map(str::to_owned).collect();
+            Some((keys, transformer["replacement"].as_str()?.to_owned()))
+        });
+        Names { replaced: replaced.collect() }
+    }
+
+    pub(super) fn normalised(&self, value: &Value) -> Value {
+        self.walk(value, &mut Vec::new())
+    }
+
+    fn walk(&self, value: &Value, path: &mut Vec<String>) -> Value {
+        let key = path.last().map(String::as_str).unwrap_or_default();
+        if let Some((_, replacement)) = self.replaced.iter().find(|(keys, _)| ends_with(path, keys)) {
+            return Value::String(replacement.trim_matches(['<', '>']).to_owned());
+        }
+        if TIMES.contains(&key) {
+            return "date".into();
+        }
+        match value {
+            Value::Object(fields) => {
+                let fields = fields.iter().map(|(name, value)| {
+                    path.push(name.clone());
+                    let value = self.walk(value, path);
+                    path.pop();
+                    (name.clone(), value)
+                });
+                Value::Object(fields.collect())
+            }
+            Value::Array(items) => items.iter().map(|item| self.walk(item, path)).collect(),
+            Value::String(text) => match json_text(key, text) {
+                Some(value) => self.walk(&value, path),
+                None => Value::String(name(text)),
+            },
+            // Number spelling was lost.
+            Value::Number(number) => number.as_f64().map_or(value.clone(), Value::from),
+            other => other.clone(),
+        }
+    }
+}
+
+fn ends_with(path: &[String], keys: &[String]) -> bool {
+    let mut at = path.iter().rev();
+    let mut keys = keys.iter().rev();
+    match (keys.next(), at.next()) {
+        (Some(key), Some(last)) if key == last => keys.all(|key| at.any(|part| part == key)),
+        _ => false,
+    }
+}
+
+/// Texts of objects were parsed in the recording, others of JSON not.
+fn json_text(key: &str, text: &str) -> Option<Value> {
+    let begins = text.starts_with(['{', '[', '"']) || matches!(key, "input" | "output" | "parameters");
+    begins.then(|| serde_json::from_str(text).ok()).flatten()
+}
+
+fn name(text: &str) -> String {
+    if is_instant(text) {
+        return "date".into();
+    }
+    if is_uuid(text) || (text.starts_with("<uuid:") && text.ends_with('>')) || (text.starts_with("<task_token:") && text.ends_with('>')) {
+        return "uuid".into();
+    }
+    let text = text.replace("arn:aws:", "arn:<partition>:").replace("us-east-1", "<region>");
+    if let Some((before, _)) = text.split_once(":mapRun:") {
+        return format!("{before}:mapRun");
+    }
+    text.trim_matches(['<', '>']).to_owned()
+}
+
+fn is_instant(text: &str) -> bool {
+    time::OffsetDateTime::parse(text, &time::format_description::well_known::Rfc3339).is_ok()
+}
+
+fn is_uuid(text: &str) -> bool {
+    text.len() == 36 && text.chars().all(|c| c.is_ascii_hexdigit() || c == '-') && text.matches('-').count() == 4
+}
+
+/// The execution's ARN, by the name that the recording gave it.
+pub(super) fn execution(case: &Value) -> String {
+    let text = format!("{}{}", case["expected"], case["expected_history"]);
+    let numbered = |name: &str| text.split(name).nth(1).and_then(|rest| rest.split('>').next()).map(str::to_owned);
+    if case["type"] == "EXPRESS" {
+        let kind = if text.contains("<SyncExecArn_") { "SyncExecArn" } else { "ExpressExecArn" };
+        return format!("arn:<partition>:states:<region>:111111111111:express:<ArnPart_0idx>:<{kind}_Part1_0idx>:<{kind}_Part2_0idx>");
+    }
+    let index = numbered("<ExecArnPart_").unwrap_or("0idx".into());
+    format!("arn:<partition>:states:<region>:111111111111:execution:<ArnPart_0idx>:<ExecArnPart_{index}>")
+}
+
+/// The role, as the first event names it.
+pub(super) fn role(case: &Value) -> String {
+    let recorded = case["expected_history"][0]["executionStartedEventDetails"]["roleArn"].as_str();
+    recorded.unwrap_or(if case["type"] == "EXPRESS" { "sfn_role_arn" } else { "snf_role_arn" }).to_owned()
+}
