@@ -68,6 +68,10 @@ pub async fn execute(
         Outcome::Succeeded(_) => Ended::Finished,
         Outcome::Failed { error, .. } if error == job::ErrorName::RunFailed.as_str() => Ended::Finished,
         Outcome::Failed { error, cause } => Ended::Failed { message: message_of(&cause), error },
+        Outcome::TimedOut => Ended::Failed {
+            error: "States.Timeout".to_owned(),
+            message: "the run took longer than the year that an execution may take".to_owned(),
+        },
     })
 }
 

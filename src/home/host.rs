@@ -54,30 +54,8 @@ pub fn bind(definition: &str) -> String {
 #[async_trait]
 impl engine::Host for Host {
     async fn task(&self, call: TaskCall) -> Result<Value, TaskError> {
-        let name = call.function.strip_prefix(FUNCTION_ARN).unwrap_or_default();
-        match (name, &self.functions) {
-            ("preprocess" | "worker" | "postprocess", Some(functions)) => self.elsewhere(functions, name, &call.payload).await,
-            ("preprocess", None) => {
-                self.progress.splitting();
-                let response = preprocess::preprocess(&self.preprocess, request(call.payload)?).await;
-                if let Ok(PreprocessResponse::Ready { run, .. }) = &response {
-                    self.progress.start_lanes(&self.objects(&run.bucket), run).await.map_err(failed)?;
-                }
-                answer(response)
-            }
-            ("worker", None) => answer(self.work(request(call.payload)?).await),
-            ("postprocess", None) => {
-                // A worker that was given up still writes what it has.
-                self.working.close();
-                self.working.wait().await;
-                self.progress.merging();
-                answer(postprocess::postprocess(&self.postprocess, request(call.payload)?).await)
-            }
-            _ => Err(TaskError::Error {
-                error: "Lambda.ResourceNotFoundException".to_owned(),
-                cause: format!("there is no function {} on this machine", call.function),
-            }),
-        }
+        let result = self.function(call.function(), call.payload()).await?;
+        Ok(call.function_result(result, &self.uuid()))
     }
 
     async fn read_object(&self, bucket: &str, key: &str) -> Result<BoxStream<'static, io::Result<Bytes>>, ObjectError> {
@@ -119,6 +97,33 @@ impl engine::Host for Host {
 }
 
 impl Host {
+    async fn function(&self, arn: &str, payload: &Value) -> Result<Value, TaskError> {
+        let name = arn.strip_prefix(FUNCTION_ARN).unwrap_or_default();
+        match (name, &self.functions) {
+            ("preprocess" | "worker" | "postprocess", Some(functions)) => self.elsewhere(functions, name, payload).await,
+            ("preprocess", None) => {
+                self.progress.splitting();
+                let response = preprocess::preprocess(&self.preprocess, request(payload)?).await;
+                if let Ok(PreprocessResponse::Ready { run, .. }) = &response {
+                    self.progress.start_lanes(&self.objects(&run.bucket), run).await.map_err(failed)?;
+                }
+                answer(response)
+            }
+            ("worker", None) => answer(self.work(request(payload)?).await),
+            ("postprocess", None) => {
+                // A worker that was given up still writes what it has.
+                self.working.close();
+                self.working.wait().await;
+                self.progress.merging();
+                answer(postprocess::postprocess(&self.postprocess, request(payload)?).await)
+            }
+            _ => Err(TaskError::Error {
+                error: "Lambda.ResourceNotFoundException".to_owned(),
+                cause: format!("there is no function {arn} on this machine"),
+            }),
+        }
+    }
+
     /// As on AWS, a call outlives an execution that gives it up; but here it is told, and ends soon.
     async fn work(&self, request: WorkRequest) -> Result<WorkResponse, StepError> {
         let stop = self.worker.stop.child_token();
@@ -162,8 +167,8 @@ impl Host {
     }
 }
 
-fn request<T: DeserializeOwned>(payload: Value) -> Result<T, TaskError> {
-    messages::request(payload).map_err(failed)
+fn request<T: DeserializeOwned>(payload: &Value) -> Result<T, TaskError> {
+    messages::request(payload.clone()).map_err(failed)
 }
 
 fn answer<T: Serialize>(response: Result<T, StepError>) -> Result<Value, TaskError> {
