@@ -56,8 +56,9 @@ impl Store {
             progress: Arc::new(|_, _| {}),
             now: home::now,
             turn_wait: Duration::from_secs(1),
-            settle: Duration::from_secs(1),
+            home: preprocess::Home::Local,
             stop: CancellationToken::new(),
+            pause: CancellationToken::new(),
         };
         let request = PreprocessRequest { event: self.event.clone(), execution: EXECUTION.to_owned(), previous: Value::Null };
         match self.wait(preprocess::preprocess(&context, request))? {
@@ -72,6 +73,7 @@ impl Store {
             s3: self.client.clone(),
             settings: postprocess::Settings::default(),
             stop: CancellationToken::new(),
+            pause: CancellationToken::new(),
             progress: None,
             now: Arc::new(home::now),
         };

@@ -29,6 +29,9 @@ const RUN_FOLDER = [
   'runs/*/stop/*',
 ];
 
+/** What a step that needs more than one call lays aside for the next. */
+const CHECKPOINTS = 'runs/*/checkpoint/*';
+
 /** What each step does with objects; where they lie is decided in `job/src/keys.rs`. */
 export const STEPS = {
   preprocess: {
@@ -42,6 +45,7 @@ export const STEPS = {
       'runs/*/results/*',
       'runs/*/stop/*',
       'jobs/*/report/*',
+      CHECKPOINTS,
     ],
     write: [
       'jobs/*/report/*',
@@ -50,6 +54,8 @@ export const STEPS = {
       'runs/*/job.toml',
       'runs/*/plan.json',
       'runs/*/manifest/*',
+      'runs/*/stop/*',
+      CHECKPOINTS,
     ],
     upload: ['runs/*/items/*'],
     list: ['jobs/*', 'runs/*'],
@@ -64,8 +70,9 @@ export const STEPS = {
       'jobs/*/report/*',
       'runs/*/turn.json',
       ...RUN_FOLDER,
+      CHECKPOINTS,
     ],
-    write: ['jobs/*/report/*'],
+    write: ['jobs/*/report/*', CHECKPOINTS],
     upload: ['jobs/*/output/*', 'jobs/*/failed/*'],
     remove: [
       'jobs/*/failed/*',
@@ -74,6 +81,7 @@ export const STEPS = {
       'runs/*/manifest/*',
       'runs/*/results/*',
       'runs/*/stop/*',
+      CHECKPOINTS,
     ],
     list: ['jobs/*', 'runs/*'],
   },

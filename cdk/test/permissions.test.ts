@@ -41,6 +41,8 @@ test('preprocess reads inputs and writes what the run is made of', () => {
     'plan.json',
     'items/a.jsonl',
     'manifest/0000/a.json',
+    'stop/0000.json',
+    'checkpoint/split/1/state.json',
   ]) {
     assert.ok(may(allowed, write, `runs/places/0f3a/${key}`), key);
   }
@@ -72,7 +74,7 @@ test('postprocess writes the outputs and clears the run away', () => {
   for (const key of ['output/all.csv', 'failed/all.csv', 'report/all.csv.json']) {
     assert.ok(may(allowed, write, `jobs/places/${key}`), key);
   }
-  for (const key of ['items/a.jsonl', 'results/a/000000000001/x', 'manifest/0000/a.json', 'stop/0000.json']) {
+  for (const key of ['items/a.jsonl', 'results/a/000000000001/x', 'manifest/0000/a.json', 'stop/0000.json', 'checkpoint/x']) {
     assert.ok(may(allowed, remove, `runs/places/0f3a/${key}`), key);
   }
   assert.ok(may(allowed, remove, 'runs/places/turn.json'));

@@ -92,6 +92,11 @@ impl StepError {
     pub fn new(name: ErrorName, message: impl Into<String>) -> Self {
         Self { name, message: message.into() }
     }
+
+    /// Logs it, in the span that says which run and lane.
+    pub fn log(&self) {
+        tracing::error!(error = self.name.as_str(), "{}", self.message);
+    }
 }
 
 /// Why a line failed: the `error` column of the output.

@@ -20,6 +20,9 @@ pub use units::{parse_bytes, parse_duration, parse_rate, parse_share};
 use crate::secrets::SecretRef;
 use crate::template::Template;
 
+/// A worker must see a request to its end within the 15 minutes of a call, and has a minute for what it writes.
+const LONGEST_ON_AWS: Duration = Duration::from_secs(7 * 60);
+
 /// A job file, validated.
 #[derive(Debug, Clone)]
 pub struct Job {
@@ -188,6 +191,24 @@ impl Job {
     /// The place in the job file where a text stands first, for an error that has no better place.
     pub fn error_at(&self, needle: &str, message: impl Into<String>) -> JobError {
         JobError::at_text(&self.text, &self.file, needle, message)
+    }
+
+    /// Whether the functions on AWS can do this job, called `name` there.
+    ///
+    /// # Errors
+    /// What they cannot do.
+    pub fn check_aws(&self, name: &str) -> Result<(), JobError> {
+        for (secret, reference) in &self.secrets {
+            if let SecretRef::File(_) = reference {
+                let message = format!("{reference} cannot be read on AWS: use the SSM parameter /throughline/{name}/{secret}");
+                return Err(self.error_at(&format!("secret.{secret}"), message));
+            }
+        }
+        if self.request.timeout > LONGEST_ON_AWS {
+            let message = "a function on AWS has 15 minutes, and must have time for what it writes: at most 7m";
+            return Err(self.error_at("timeout", message));
+        }
+        Ok(())
     }
 
     /// All templates of the request.

@@ -76,6 +76,11 @@ impl RunKeys {
         format!("{}plan.json", self.prefix)
     }
 
+    /// What a step lays aside for its next call, when one call is too short for it: `at` tells the calls apart.
+    pub fn checkpoint(&self, step: &str, at: &str, part: &str) -> String {
+        format!("{}checkpoint/{step}/{at}/{part}", self.prefix)
+    }
+
     /// The lines of a lane.
     pub fn items(&self, lane: &str) -> String {
         format!("{}items/{lane}.jsonl", self.prefix)

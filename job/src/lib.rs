@@ -15,12 +15,14 @@ pub mod record;
 pub mod row;
 pub mod secrets;
 pub mod template;
+pub mod upload;
 
 pub use codes::{Code, ErrorName, StepError};
 pub use item::Item;
 pub use job_file::{Job, JobError};
 pub use keys::{FlushKey, Invocation, RunKeys};
-pub use objects::{Objects, StorageError, Upload, in_words};
+pub use objects::{Objects, StorageError, in_words};
 pub use plan::{Batch, LaneKind, Plan, PlannedLane};
 pub use record::Record;
 pub use row::Row;
+pub use upload::{PausedUpload, Upload};

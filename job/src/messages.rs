@@ -153,8 +153,14 @@ pub struct Claim {
 pub struct TurnHolder {
     /// The run.
     pub run: String,
+    /// 0, or the number of the redrive.
+    #[serde(default)]
+    pub generation: u32,
     /// Its execution.
     pub execution: String,
+    /// Milliseconds since 1970 until when workers of a holder that was aborted may still send; 0 after one that ended well.
+    #[serde(default)]
+    pub not_before: u64,
 }
 
 /// A stop marker: workers that find one send nothing more.
@@ -223,8 +229,8 @@ pub enum PreprocessResponse {
         run: RunRef,
         /// Whole seconds, at least 1.
         wait_seconds: u64,
-        /// What the next call needs to go on.
-        checkpoint: Value,
+        /// Key of what the next call needs to go on.
+        checkpoint: String,
     },
     /// Another execution owns this run: nothing to do.
     Elsewhere {
@@ -359,7 +365,12 @@ pub enum PostprocessResponse {
         wait_seconds: u64,
         /// The run.
         run: RunRef,
-        /// What the next call needs to go on.
-        checkpoint: Value,
+        /// Key of what the next call needs to go on, if it needs anything.
+        checkpoint: Option<String>,
     },
+}
+
+/// The checkpoint that a step's last call left, found in the state machine's `previous`.
+pub fn checkpoint(previous: &Value) -> Option<&str> {
+    previous.get("checkpoint")?.as_str()
 }

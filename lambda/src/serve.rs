@@ -8,15 +8,22 @@ use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::logs;
 
 /// One call of a function.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Call {
     /// How long it may still take before Lambda kills it.
     pub left: Duration,
+    /// Cancelled when there is just time left to lay aside what was done.
+    pub pause: CancellationToken,
 }
+
+/// Time to write a checkpoint: a few hundred megabytes, when many lanes are open.
+const MARGIN: Duration = Duration::from_secs(60);
 
 /// Answers calls with `step` until the environment is shut down.
 ///
@@ -30,15 +37,21 @@ where
     logs::start();
     let step = &step;
     let handle = service_fn(async move |event: LambdaEvent<Value>| {
-        let call = Call { left: left(event.context.deadline, SystemTime::now()) };
+        let left = left(event.context.deadline, SystemTime::now());
+        let call = Call { left, pause: CancellationToken::new() };
+        let pause = call.pause.clone();
+        let _timer = AbortOnDropHandle::new(tokio::spawn(async move {
+            tokio::time::sleep(working_time(left)).await;
+            pause.cancel();
+        }));
         let answer = match messages::request(event.payload) {
             Ok(request) => boxed(step(request, call)).await,
-            Err(error) => Err(error),
+            Err(error) => {
+                error.log();
+                Err(error)
+            }
         };
-        answer.map(|response| serde_json::to_value(response).expect("a response is always JSON")).map_err(|error| {
-            tracing::error!(error = error.name.as_str(), "{}", error.message);
-            Failure(error)
-        })
+        answer.map(|response| serde_json::to_value(response).expect("a response is always JSON")).map_err(Failure)
     });
     lambda_runtime::run(handle).await
 }
@@ -51,6 +64,11 @@ fn boxed<'a, T>(future: impl Future<Output = T> + 'a) -> Pin<Box<dyn Future<Outp
 /// `deadline` in milliseconds since 1970.
 fn left(deadline: u64, now: SystemTime) -> Duration {
     (SystemTime::UNIX_EPOCH + Duration::from_millis(deadline)).duration_since(now).unwrap_or_default()
+}
+
+/// What is left, without the time that a checkpoint takes.
+fn working_time(left: Duration) -> Duration {
+    left - MARGIN.min(left / 4)
 }
 
 /// A step's error on its way to Lambda: `errorType` is what `Retry` and `Catch` match on. By itself the runtime would
@@ -82,6 +100,12 @@ mod tests {
         let now = SystemTime::UNIX_EPOCH + Duration::from_millis(10_000);
         assert_eq!(left(12_500, now), Duration::from_millis(2500));
         assert_eq!(left(9_000, now), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_checkpoint_has_its_time() {
+        assert_eq!(working_time(Duration::from_secs(900)), Duration::from_secs(840));
+        assert_eq!(working_time(Duration::from_secs(8)), Duration::from_secs(6));
     }
 
     #[test]

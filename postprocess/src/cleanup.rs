@@ -7,7 +7,7 @@ use crate::run::Run;
 
 /// Removes what only a redrive would need. The claim, the job file and the plan stay: the same event finds a finished run.
 pub(crate) async fn remove_temporary(run: &Run) -> Result<(), StepError> {
-    for folder in ["items/", "results/", "manifest/", "stop/"] {
+    for folder in ["items/", "results/", "manifest/", "stop/", "checkpoint/"] {
         run.objects.delete_prefix(&format!("{}{folder}", run.keys.prefix())).await?;
     }
     Ok(())

@@ -14,6 +14,8 @@ pub struct Context {
     pub settings: Settings,
     /// Cancelled when the process is to end; the step then fails with `Run.Interrupted` and can be called again.
     pub stop: CancellationToken,
+    /// Cancelled when the call's time is nearly over: what is left is then left to the next call.
+    pub pause: CancellationToken,
     /// Called with the number of lines merged so far, about once per [`Settings::piece`] of output at most.
     pub progress: Option<Arc<dyn Fn(u64) + Send + Sync>>,
     /// Milliseconds since 1970.
@@ -31,6 +33,13 @@ pub struct Settings {
     pub whole_batch: u64,
     /// Bytes of the smallest range that is worth a request of its own.
     pub piece: u64,
+}
+
+impl Settings {
+    /// Bytes of rows that are handed on together.
+    pub(crate) fn rows(&self) -> usize {
+        usize::try_from(self.piece.saturating_mul(2)).unwrap_or(usize::MAX)
+    }
 }
 
 impl Default for Settings {

@@ -15,12 +15,13 @@ mod report;
 mod run;
 
 use job::StepError;
-use job::messages::{PostprocessRequest, PostprocessResponse};
+use job::messages::{self, PostprocessRequest, PostprocessResponse};
 
 pub use context::{Context, Home, Settings};
 pub use names::{failed_key, output_key, report_key};
 pub use report::{ErrorCount, LaneReport, Latency, Outputs, Report, Verdict};
 
+use merge::Merge;
 use run::Run;
 use tracing::Instrument;
 
@@ -30,24 +31,34 @@ use tracing::Instrument;
 /// `Run.Damaged`, `Storage.Unavailable`, `Storage.Denied`, `Run.Interrupted`; never because lines failed.
 pub async fn postprocess(context: &Context, request: PostprocessRequest) -> Result<PostprocessResponse, StepError> {
     let span = tracing::info_span!("postprocess", job = %request.run.job, run = %request.run.id);
-    complete(context, request).instrument(span).await
+    async { complete(context, request).await.inspect_err(StepError::log) }.instrument(span).await
 }
 
 async fn complete(context: &Context, request: PostprocessRequest) -> Result<PostprocessResponse, StepError> {
     let run = Run::open(context, request.run).await?;
     let report = match run.completed().await? {
         Some(report) => report,
-        None => {
-            let merged = merge::merge(context, &run).await?;
-            let report = report::build(context, &run, &merged).await?;
-            run.objects.put(&report.outputs.report, report.to_json()).await?;
-            report
-        }
+        None => match merge::merge(context, &run, messages::checkpoint(&request.previous)).await? {
+            Merge::Paused(checkpoint) => return Ok(paused(run, Some(checkpoint))),
+            Merge::Done(merged) => {
+                let report = report::build(context, &run, &merged).await?;
+                run.objects.put(&report.outputs.report, report.to_json()).await?;
+                report
+            }
+        },
     };
     if report.complete() {
-        cleanup::remove_temporary(&run).await?;
+        tokio::select! {
+            removed = cleanup::remove_temporary(&run) => removed?,
+            // The next call finds the report, and removes the rest.
+            () = context.pause.cancelled() => return Ok(paused(run, None)),
+        }
     }
     cleanup::release_turn(&run).await?;
     tracing::info!(lines = report.lines, ok = report.ok, "merged: {}", report.message);
     Ok(report.response(run.run))
+}
+
+fn paused(run: Run, checkpoint: Option<String>) -> PostprocessResponse {
+    PostprocessResponse::Paused { wait_seconds: 1, run: run.run, checkpoint }
 }

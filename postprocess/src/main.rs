@@ -13,8 +13,9 @@ async fn main() -> Result<(), lambda::Error> {
         // Of the function's 1,769 MB. A request to S3 takes tens of milliseconds, however little it reads.
         settings: Settings { home: Home::Aws, memory: 512 << 20, whole_batch: 64 << 20, piece: 1 << 20 },
         stop: CancellationToken::new(),
+        pause: CancellationToken::new(),
         progress: None,
         now: Arc::new(lambda::now),
     };
-    lambda::serve(async |request, _| postprocess(&context, request).await).await
+    lambda::serve(async |request, call| postprocess(&Context { pause: call.pause, ..context.clone() }, request).await).await
 }

@@ -1,5 +1,6 @@
 //! Walks the lanes in line order and writes each line once.
 
+mod checkpoint;
 mod histogram;
 mod lane;
 mod tally;
@@ -7,7 +8,7 @@ mod tally;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use job::{ErrorName, StepError};
+use job::{ErrorName, PlannedLane, StepError};
 
 use crate::context::Context;
 use crate::input::{Budget, Source};
@@ -27,33 +28,50 @@ pub(crate) struct Merged {
     pub(crate) codes: Codes,
 }
 
-/// Writes the output, and the file of failed lines if there are any.
-pub(crate) async fn merge(context: &Context, run: &Run) -> Result<Merged, StepError> {
-    let mut files = Files {
-        output: Sink::new(&run.objects, output_key(&run.run, &run.plan)),
-        failed: Sink::new(&run.objects, failed_key(&run.run, &run.plan)),
-    };
+/// How a call of the merge ended.
+pub(crate) enum Merge {
+    /// With both files.
+    Done(Merged),
+    /// Its time is nearly over; the next call needs the checkpoint of this key.
+    Paused(String),
+}
+
+/// Writes the output, and the file of failed lines if there are any, from a checkpoint if there is one.
+pub(crate) async fn merge(context: &Context, run: &Run, checkpoint: Option<&str>) -> Result<Merge, StepError> {
+    if let Some(key) = checkpoint {
+        let resumed = match checkpoint::read(run, key).await {
+            Ok((files, counts)) => merge_from(context, run, files, counts).await,
+            Err(error) => Err(error),
+        };
+        match resumed {
+            // Its uploads are gone: completed by a call that died behind it, or swept. The results are all still there.
+            Err(error) if error.name == ErrorName::RunDamaged => tracing::warn!(%error, "the merge begins again"),
+            other => return other,
+        }
+    }
+    let sink = |key| Sink::new(run.objects.upload(key));
+    let files = Files { output: sink(output_key(&run.run, &run.plan)), failed: sink(failed_key(&run.run, &run.plan)) };
+    merge_from(context, run, files, Counts::default()).await
+}
+
+async fn merge_from(context: &Context, run: &Run, mut files: Files, counts: Counts) -> Result<Merge, StepError> {
     let merged = tokio::select! {
         biased;
         () = context.stop.cancelled() => Err(StepError::new(ErrorName::Interrupted, "stopped while the output was written; run it again to continue")),
-        merged = merge_into(&mut files, context, run) => merged,
+        merged = merge_into(&mut files, context, run, counts) => merged,
     };
-    let merged = match merged {
-        Ok(merged) => merged,
+    match merged {
+        Ok(Walk::Ended(merged)) => {
+            files.finish(run, &merged).await?;
+            Ok(Merge::Done(merged))
+        }
+        Ok(Walk::Paused(counts)) => checkpoint::write(context, run, files, counts).await.map(Merge::Paused),
         Err(error) => {
             files.output.abort().await;
             files.failed.abort().await;
-            return Err(error);
+            Err(error)
         }
-    };
-    files.output.finish().await?;
-    if merged.codes.is_empty() {
-        files.failed.abort().await;
-        run.objects.delete(&failed_key(&run.run, &run.plan)).await?;
-    } else {
-        files.failed.finish().await?;
     }
-    Ok(merged)
 }
 
 struct Files {
@@ -67,16 +85,41 @@ impl Files {
         self.output.write(output).await?;
         self.failed.write(failed).await
     }
+
+    async fn finish(self, run: &Run, merged: &Merged) -> Result<(), StepError> {
+        self.output.finish().await?;
+        if merged.codes.is_empty() {
+            self.failed.abort().await;
+            run.objects.delete(&failed_key(&run.run, &run.plan)).await?;
+            return Ok(());
+        }
+        self.failed.finish().await
+    }
 }
 
-async fn merge_into(files: &mut Files, context: &Context, run: &Run) -> Result<Merged, StepError> {
-    let progress = |rows: &Rows| context.progress.iter().for_each(|hook| hook(rows.lines));
-    let mut rows = Rows::new(&run.plan);
-    let mut codes = Codes::default();
-    let mut lanes = open_lanes(context, run, run.stop_reasons().await?);
+/// What was counted up to a line.
+#[derive(Default)]
+struct Counts {
+    /// Number of the line; all up to it are written.
+    line: u64,
+    /// Beside the plan's lanes; fewer at the beginning.
+    lanes: Vec<Tally>,
+    codes: Codes,
+}
+
+enum Walk {
+    Ended(Merged),
+    Paused(Counts),
+}
+
+async fn merge_into(files: &mut Files, context: &Context, run: &Run, counts: Counts) -> Result<Walk, StepError> {
+    let progress = |rows: &Rows| context.progress.iter().for_each(|hook| hook(rows.last));
+    let Counts { line, lanes, mut codes } = counts;
+    let mut rows = Rows::new(&run.plan, line, !codes.is_empty(), context.settings.rows());
+    let mut lanes = open_lanes(context, run, run.stop_reasons().await?, line, lanes);
     let mut order = BinaryHeap::new();
     for (index, lane) in lanes.iter_mut().enumerate() {
-        if let Some(first) = lane.next_items().await? {
+        if let Some(first) = lane.begin(line).await? {
             order.push(Reverse((first, index)));
         }
     }
@@ -98,14 +141,20 @@ async fn merge_into(files: &mut Files, context: &Context, run: &Run) -> Result<M
                 Needs::Room => {
                     files.write(&mut rows).await?;
                     progress(&rows);
+                    // Every call gets on, or the run would never end.
+                    if context.pause.is_cancelled() && rows.last > line {
+                        let line = rows.last;
+                        let lanes = lanes.into_iter().zip(&run.plan.lanes).map(|(lane, plan)| lane.pause(batch_of(plan, line)));
+                        return Ok(Walk::Paused(Counts { line, lanes: lanes.collect(), codes }));
+                    }
                     // Let others run: a full buffer is about a millisecond of work.
                     tokio::task::yield_now().await;
                 }
             }
         }
     }
-    if rows.lines != run.plan.input.lines {
-        return Err(damaged(format!("the items have {} lines, the plan says {}: start the run afresh", rows.lines, run.plan.input.lines)));
+    if rows.last != run.plan.input.lines {
+        return Err(damaged(format!("the items have {} lines, the plan says {}: start the run afresh", rows.last, run.plan.input.lines)));
     }
     files.write(&mut rows).await?;
     progress(&rows);
@@ -113,18 +162,26 @@ async fn merge_into(files: &mut Files, context: &Context, run: &Run) -> Result<M
     for lane in lanes {
         tallies.push(lane.finish().await?);
     }
-    Ok(Merged { lanes: tallies, codes })
+    Ok(Walk::Ended(Merged { lanes: tallies, codes }))
 }
 
-fn open_lanes(context: &Context, run: &Run, stopped: Vec<Option<String>>) -> Vec<Lane> {
+/// The lanes behind line `after`, with what was counted up to there.
+fn open_lanes(context: &Context, run: &Run, stopped: Vec<Option<String>>, after: u64, counted: Vec<Tally>) -> Vec<Lane> {
     let budget = Budget::new(&context.settings, run.plan.lanes.len());
-    let source = |lane| Source {
+    let source = |lane: usize| Source {
         objects: run.objects.clone(),
         keys: run.keys.clone(),
         plan: run.plan.clone(),
         lane,
+        from: batch_of(&run.plan.lanes[lane], after),
         generation: run.run.generation,
         budget: budget.clone(),
     };
-    stopped.into_iter().enumerate().map(|(lane, stopped)| Lane::new(&source(lane), stopped)).collect()
+    let counted = counted.into_iter().chain(std::iter::repeat_with(Tally::default));
+    stopped.into_iter().zip(counted).enumerate().map(|(lane, (stopped, tally))| Lane::new(&source(lane), stopped, tally)).collect()
+}
+
+/// Index of the batch that has the lane's lines from about `after` on: those before it have none behind it.
+fn batch_of(lane: &PlannedLane, after: u64) -> usize {
+    lane.batches.partition_point(|batch| batch.first <= after).saturating_sub(1)
 }

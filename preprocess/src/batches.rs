@@ -6,6 +6,7 @@ use std::sync::Arc;
 use job::Batch;
 use job::job_file::Limit;
 use job::plan::LaneKind;
+use serde::{Deserialize, Serialize};
 
 /// How long a batch lasts at its worker's rate, so that the gap between two costs a per cent or two.
 const BATCH_SECONDS: f64 = 60.0;
@@ -16,18 +17,28 @@ const MIN_LINES: u64 = 10;
 const MAX_BYTES: u64 = 8 << 20;
 /// A minute's work can be cut at so many places: what one worker has more than another is lost time.
 const MARKS: u64 = 512;
+/// Pieces of a lane at most: of more, each two are joined. A lane that has so many has batches enough to even out.
+const MAX_PIECES: usize = 1 << 17;
 
 /// Collects a lane's lines in order and cuts them.
 pub(crate) struct Cutter {
     limit: Limit,
     hashed: bool,
-    lines: u64,
-    bytes: u64,
+    done: Pieces,
     open: Batch,
-    closed: Vec<Batch>,
+    /// Lines of a piece of a named lane.
+    piece: u64,
     /// Lines of each key in the open batch of a hashed lane.
     keys: HashMap<Arc<str>, u64>,
     busiest: u64,
+}
+
+/// A lane's lines so far: batches of a hashed lane, pieces of batches of a named one.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Pieces {
+    lines: u64,
+    bytes: u64,
+    closed: Vec<Batch>,
     seconds: f64,
 }
 
@@ -40,10 +51,12 @@ pub(crate) struct Cut {
 }
 
 impl Cutter {
-    pub(crate) fn new(kind: &LaneKind, limit: Limit) -> Self {
+    /// Goes on behind `done`.
+    pub(crate) fn new(kind: &LaneKind, limit: Limit, done: Pieces) -> Self {
         let open = Batch { first: 0, lines: 0, from: 0, to: 0 };
         let hashed = *kind == LaneKind::Hashed;
-        Self { limit, hashed, lines: 0, bytes: 0, open, closed: Vec::new(), keys: HashMap::new(), busiest: 0, seconds: 0.0 }
+        let piece = (target(limit, hashed) / MARKS).max(1);
+        Self { limit, hashed, done, open, piece, keys: HashMap::new(), busiest: 0 }
     }
 
     /// Adds a line of `bytes` bytes.
@@ -52,12 +65,12 @@ impl Cutter {
             self.close();
         }
         if self.open.lines == 0 {
-            self.open = Batch { first: n, lines: 0, from: self.bytes, to: self.bytes };
+            self.open = Batch { first: n, lines: 0, from: self.done.bytes, to: self.done.bytes };
         }
         self.open.lines += 1;
-        self.lines += 1;
-        self.bytes += bytes;
-        self.open.to = self.bytes;
+        self.done.lines += 1;
+        self.done.bytes += bytes;
+        self.open.to = self.done.bytes;
         if let Some(key) = key {
             let count = match self.keys.get_mut(key) {
                 Some(count) => count,
@@ -68,29 +81,35 @@ impl Cutter {
         }
     }
 
+    /// Closes the open piece, so that another cutter can go on.
+    pub(crate) fn pause(mut self) -> Pieces {
+        self.close();
+        self.done
+    }
+
     /// Cuts. A hashed lane was cut as its lines came, since its busiest host decides; a named one has only fine
     /// pieces so far, which are joined into equal batches now that the total is known.
     pub(crate) fn finish(mut self) -> Cut {
         self.close();
-        let rate = self.limit.rate.per_second();
+        let Pieces { lines, bytes, closed, seconds } = self.done;
         if self.hashed {
-            return Cut { lines: self.lines, bytes: self.bytes, batches: self.closed, seconds: self.seconds };
+            return Cut { lines, bytes, batches: closed, seconds };
         }
         let workers = u64::from(self.limit.workers());
-        let by_lines = self.lines.div_ceil(self.target());
-        let by_bytes = self.bytes.div_ceil(MAX_BYTES);
+        let by_lines = lines.div_ceil(target(self.limit, false));
+        let by_bytes = bytes.div_ceil(MAX_BYTES);
         let wanted = by_lines.max(by_bytes).max(1).next_multiple_of(workers);
         #[expect(clippy::cast_precision_loss, reason = "an estimate of seconds")]
-        let seconds = rate.map_or(0.0, |rate| self.lines as f64 / rate);
-        Cut { lines: self.lines, bytes: self.bytes, batches: join(&self.closed, self.lines, wanted), seconds }
+        let seconds = self.limit.rate.per_second().map_or(0.0, |rate| lines as f64 / rate);
+        Cut { lines, bytes, batches: join(&closed, lines, wanted), seconds }
     }
 
     fn full(&self, more: u64) -> bool {
         let too_many_bytes = self.open.to - self.open.from + more > MAX_BYTES;
         if self.hashed {
-            too_many_bytes || self.open.lines >= MAX_LINES || self.busiest >= self.target()
+            too_many_bytes || self.open.lines >= MAX_LINES || self.busiest >= target(self.limit, true)
         } else {
-            too_many_bytes || self.open.lines >= self.piece()
+            too_many_bytes || self.open.lines >= self.piece
         }
     }
 
@@ -98,28 +117,40 @@ impl Cutter {
         if self.open.lines == 0 {
             return;
         }
-        self.closed.push(self.open);
+        self.done.closed.push(self.open);
         self.open.lines = 0;
         if let Some(rate) = self.limit.rate.per_second() {
             #[expect(clippy::cast_precision_loss, reason = "an estimate of seconds")]
             let seconds = self.busiest as f64 / rate;
-            self.seconds += seconds;
+            self.done.seconds += seconds;
         }
         self.keys.clear();
         self.busiest = 0;
+        if !self.hashed && self.done.closed.len() >= MAX_PIECES {
+            self.done.closed = join_pairs(&self.done.closed);
+            self.piece *= 2;
+        }
     }
+}
 
-    /// Lines that take one worker, or one host, a minute.
-    fn target(&self) -> u64 {
-        let limit = if self.hashed { self.limit } else { self.limit.share() };
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
-        limit.rate.per_second().map_or(MAX_LINES, |rate| (rate * BATCH_SECONDS).clamp(MIN_LINES as f64, MAX_LINES as f64) as u64)
-    }
+/// Lines that take one worker, or one host, a minute.
+fn target(limit: Limit, hashed: bool) -> u64 {
+    let limit = if hashed { limit } else { limit.share() };
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
+    limit.rate.per_second().map_or(MAX_LINES, |rate| (rate * BATCH_SECONDS).clamp(MIN_LINES as f64, MAX_LINES as f64) as u64)
+}
 
-    /// Lines of a piece of a named lane.
-    fn piece(&self) -> u64 {
-        (self.target() / MARKS).max(1)
+fn join_pairs(pieces: &[Batch]) -> Vec<Batch> {
+    let mut joined: Vec<Batch> = Vec::with_capacity(pieces.len());
+    for pair in pieces.chunks(2) {
+        match pair {
+            [one, other] if other.to - one.from <= MAX_BYTES => {
+                joined.push(Batch { lines: one.lines + other.lines, to: other.to, ..*one });
+            }
+            _ => joined.extend_from_slice(pair),
+        }
     }
+    joined
 }
 
 /// Joins consecutive pieces into about `wanted` batches of nearly equal lines, within the byte limit.
@@ -156,7 +187,7 @@ mod tests {
     }
 
     fn cut(kind: &LaneKind, limit: Limit, lines: &[(u64, Option<&str>)]) -> Vec<Batch> {
-        let mut cutter = Cutter::new(kind, limit);
+        let mut cutter = Cutter::new(kind, limit, Pieces::default());
         for (n, (bytes, key)) in lines.iter().enumerate() {
             cutter.add(n as u64 + 1, *bytes, key.map(Arc::from).as_ref());
         }
@@ -181,6 +212,17 @@ mod tests {
         let lines: Vec<_> = (0..600).map(|n| (10, Some(if n % 2 == 0 { "busy" } else { ["a", "b", "c"][n % 3] }))).collect();
         let batches = cut(&LaneKind::Hashed, limit, &lines);
         assert_eq!(batches.len(), 6, "{batches:?}");
+    }
+
+    #[test]
+    fn a_long_lane_has_no_more_pieces_than_fit() {
+        let limit = Limit::new(Rate::PerSecond(1000.0), Some(300));
+        let mut cutter = Cutter::new(&named(), limit, Pieces::default());
+        (1..=10_000_000).for_each(|n| cutter.add(n, 100, None));
+        assert!(cutter.done.closed.len() < MAX_PIECES && cutter.done.closed.capacity() <= 2 * MAX_PIECES);
+        let batches = cutter.finish().batches;
+        assert_eq!(batches.len(), 501);
+        assert!(batches.iter().all(|batch| batch.lines.abs_diff(19_960) <= 200), "{batches:?}");
     }
 
     proptest! {

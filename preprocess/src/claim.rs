@@ -1,8 +1,12 @@
 //! Who owns a run, and whose turn it is among the runs of a job.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
-use job::messages::{Claim, RunRef, TurnHolder};
-use job::{ErrorName, Objects, StepError, keys};
+use job::messages::{Claim, RunRef, StopMarker, TurnHolder};
+use job::{ErrorName, Objects, RunKeys, StepError, keys};
+
+use crate::{Context, Home};
 
 /// Tells whether an execution has ended. On AWS that is `DescribeExecution`; on one machine every execution
 /// but the caller's own has ended, since the caller holds the state folder's lock.
@@ -34,31 +38,50 @@ pub(crate) async fn claim(objects: &Objects, run: &RunRef, ours: Claim) -> Resul
     Ok(if found.execution == ours.execution { Owner::Us(found.started) } else { Owner::Other(found.execution) })
 }
 
-/// Takes the job's turn for this run: `None` when it is ours now, or else the execution whose turn it is.
+/// Whose turn it is.
+pub(crate) enum Turn {
+    Ours,
+    /// Another execution's.
+    Of(String),
+    /// Ours, as soon as the workers of this execution, which was aborted, must have ended.
+    Settling(String, Duration),
+}
+
+/// Takes the job's turn for this run. An execution that ended without giving its turn back was aborted, and Step Functions
+/// does not stop the functions that it had called: they are told to end, and for `settle` have time to.
 pub(crate) async fn take_turn(
+    context: &Context,
     objects: &Objects,
-    executions: &dyn Executions,
     run: &RunRef,
     execution: &str,
-) -> Result<Option<String>, StepError> {
+    settle: Duration,
+) -> Result<Turn, StepError> {
     let key = keys::turn(&run.job);
-    let ours = TurnHolder { run: run.id.clone(), execution: execution.to_owned() };
-    let body = serde_json::to_vec(&ours).expect("a turn is always JSON");
+    let ours = |not_before| TurnHolder { run: run.id.clone(), generation: run.generation, execution: execution.to_owned(), not_before };
+    let body = |ours: &TurnHolder| serde_json::to_vec(ours).expect("a turn is always JSON");
     loop {
-        if objects.put_if_absent(&key, body.clone()).await? {
-            return Ok(None);
+        if objects.put_if_absent(&key, body(&ours(0))).await? {
+            return Ok(Turn::Ours);
         }
         let Some(facts) = find_head(objects, &key).await? else { continue };
         let Some(found) = objects.find(&key).await? else { continue };
         let holder: TurnHolder = serde_json::from_slice(&found).map_err(|error| damaged(&key, &error))?;
-        if holder == ours {
-            return Ok(None);
+        if holder.execution == execution {
+            let left = Duration::from_millis(holder.not_before.saturating_sub((context.now)()));
+            return Ok(if left.is_zero() { Turn::Ours } else { Turn::Settling(holder.execution, left) });
         }
-        if !executions.ended(&holder.execution).await? {
-            return Ok(Some(holder.execution));
+        if !context.executions.ended(&holder.execution).await? {
+            return Ok(Turn::Of(holder.execution));
         }
-        if objects.put_if_match(&key, body.clone(), &facts).await? {
-            return Ok(None);
+        // On one machine workers end with their process, and the run that they belong to may be continued.
+        if context.home == Home::Aws {
+            let stop = RunKeys::new(&run.job, &holder.run).stop_run(holder.generation);
+            StopMarker::place(objects, &stop, "its execution was aborted").await?;
+        }
+        let left = if context.home == Home::Aws { settle } else { Duration::ZERO };
+        let until = if left.is_zero() { 0 } else { (context.now)() + u64::try_from(left.as_millis()).unwrap_or(u64::MAX) };
+        if objects.put_if_match(&key, body(&ours(until)), &facts).await? {
+            return Ok(if left.is_zero() { Turn::Ours } else { Turn::Settling(holder.execution, left) });
         }
     }
 }

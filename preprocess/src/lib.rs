@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_s3::Client;
-use job::messages::{Claim, Lane, PreprocessRequest, PreprocessResponse, RunRef};
+use job::messages::{self, Claim, Lane, PreprocessRequest, PreprocessResponse, RunRef};
 use job::objects::StorageErrorKind;
 use job::{ErrorName, Job, Objects, Plan, StepError, keys};
 use tokio_util::sync::CancellationToken;
@@ -28,10 +28,13 @@ use tracing::field::Empty;
 use tracing::{Instrument, Span};
 
 pub use claim::Executions;
+use claim::Turn;
 pub use split::{Sink, split};
 #[cfg(feature = "lambda")]
 pub use step_functions::StepFunctions;
 
+/// A batch takes about a minute, a flush ten seconds.
+const SETTLE: Duration = Duration::from_secs(90);
 /// A run that has waited for hours asks this seldom for its turn.
 const LONGEST_TURN_WAIT: Duration = Duration::from_secs(15 * 60);
 
@@ -48,10 +51,21 @@ pub struct Context {
     pub now: fn() -> u64,
     /// How long to wait at the least before asking for the turn again.
     pub turn_wait: Duration,
-    /// How long a worker may still send after its execution was aborted.
-    pub settle: Duration,
+    /// Where the step runs.
+    pub home: Home,
     /// Ends the step early.
     pub stop: CancellationToken,
+    /// Cancelled when the call's time is nearly over: a split that is under way is left to the next call.
+    pub pause: CancellationToken,
+}
+
+/// Where the step runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Home {
+    /// One machine: the workers end with the process.
+    Local,
+    /// AWS: the workers outlive an execution that is aborted.
+    Aws,
 }
 
 /// Claims the run of an event, takes the job's turn, splits the input, and plans the lanes.
@@ -65,6 +79,7 @@ pub async fn preprocess(context: &Context, request: PreprocessRequest) -> Result
     async {
         let started = start(context, &objects, &request).await;
         if let Err(error) = &started {
+            error.log();
             report(&objects, &request, error).await;
         }
         started
@@ -92,10 +107,19 @@ async fn start(context: &Context, objects: &Objects, request: &PreprocessRequest
         return Err(StepError::new(ErrorName::LaneStopped, "the run was stopped before its first line"));
     }
     let job = parse_job(&job_text, &keys::job_file(&run.job))?;
+    if context.home == Home::Aws {
+        job.check_aws(&run.job)?;
+    }
     objects.put(&run.keys().job_file(), job_text).await?;
-    if let Some(holder) = claim::take_turn(objects, context.executions.as_ref(), &run, &request.execution).await? {
-        let waited = Duration::from_millis((context.now)().saturating_sub(since));
-        return Ok(PreprocessResponse::Turn { run, wait_seconds: turn_wait(context.turn_wait, waited), holder });
+    match claim::take_turn(context, objects, &run, &request.execution, settle(&job)).await? {
+        Turn::Ours => {}
+        Turn::Of(holder) => {
+            let waited = Duration::from_millis((context.now)().saturating_sub(since));
+            return Ok(PreprocessResponse::Turn { run, wait_seconds: turn_wait(context.turn_wait, waited), holder });
+        }
+        Turn::Settling(holder, left) => {
+            return Ok(PreprocessResponse::Turn { run, wait_seconds: left.as_millis().div_ceil(1000).max(1) as u64, holder });
+        }
     }
     let plan = match objects.find(&run.keys().plan()).await? {
         Some(plan) => read_plan(&run, &plan)?,
@@ -103,7 +127,13 @@ async fn start(context: &Context, objects: &Objects, request: &PreprocessRequest
             let message = format!("the run {} was never split: start it again instead of redriving it", run.id);
             return Err(StepError::new(ErrorName::RunDamaged, message));
         }
-        None => store::split_object(context, objects, &run, &request.event.detail.object, &job).await?,
+        None => {
+            let checkpoint = messages::checkpoint(&request.previous);
+            match store::split_object(context, objects, &run, &request.event.detail.object, &job, checkpoint).await? {
+                store::Outcome::Done(plan) => plan,
+                store::Outcome::Paused(checkpoint) => return Ok(PreprocessResponse::Paused { run, wait_seconds: 1, checkpoint }),
+            }
+        }
     };
     tracing::info!(lines = plan.input.lines, bytes = plan.input.bytes, lanes = plan.lanes.len(), "split");
     let lanes = lanes(context, objects, &run, &job, &plan).await?;
@@ -155,6 +185,12 @@ fn read_plan(run: &RunRef, plan: &[u8]) -> Result<Plan, StepError> {
     })
 }
 
+/// How long a worker on AWS may still send after its execution was aborted: it looks for the stop marker with each flush, then
+/// waits for the requests under way.
+fn settle(job: &Job) -> Duration {
+    SETTLE + job.request.timeout
+}
+
 /// The lanes as the state machine needs them; a redrive's hold only unfinished batches.
 async fn lanes(context: &Context, objects: &Objects, run: &RunRef, job: &Job, plan: &Plan) -> Result<Vec<Lane>, StepError> {
     let mut lanes = Vec::new();
@@ -170,7 +206,7 @@ async fn lanes(context: &Context, objects: &Objects, run: &RunRef, job: &Job, pl
             manifest,
             workers: lane.workers,
             tolerated_failure_percentage: job.batch_tolerance() * 100.0,
-            settle_seconds: context.settle.as_secs().max(1),
+            settle_seconds: if context.home == Home::Aws { settle(job).as_secs() } else { 1 },
         });
     }
     Ok(lanes)

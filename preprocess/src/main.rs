@@ -3,11 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use preprocess::{Context, StepFunctions, preprocess};
+use preprocess::{Context, Home, StepFunctions, preprocess};
 use tokio_util::sync::CancellationToken;
 
-/// A worker that nobody waits for any more ends its batch of about a minute, and writes what it has.
-const SETTLE: Duration = Duration::from_secs(120);
 const TURN_WAIT: Duration = Duration::from_secs(15);
 
 #[tokio::main]
@@ -19,8 +17,9 @@ async fn main() -> Result<(), lambda::Error> {
         progress: Arc::new(|_, _| {}),
         now: lambda::now,
         turn_wait: TURN_WAIT,
-        settle: SETTLE,
+        home: Home::Aws,
         stop: CancellationToken::new(),
+        pause: CancellationToken::new(),
     };
-    lambda::serve(async |request, _| preprocess(&context, request).await).await
+    lambda::serve(async |request, call| preprocess(&Context { pause: call.pause, ..context.clone() }, request).await).await
 }

@@ -140,6 +140,12 @@ pub(crate) struct Keys {
 }
 
 impl Keys {
+    /// Goes on behind these.
+    pub(crate) fn new(names: Vec<String>) -> Self {
+        let known = names.iter().map(|name| (name.clone(), ())).collect();
+        Self { names, known }
+    }
+
     fn add(&mut self, name: Cow<'_, str>, position: usize) {
         // Most objects have the same keys in the same order.
         if self.names.get(position).is_some_and(|known| *known == name)

@@ -7,6 +7,7 @@ use std::io::{self, Read};
 
 use job::Code;
 use job::job_file::Format;
+use serde::{Deserialize, Serialize};
 
 use crate::window::Window;
 
@@ -74,6 +75,22 @@ impl<R: Read> Records<R> {
         })
     }
 
+    /// Goes on where [`Records::pause`] ended; `reader` begins at that offset.
+    pub(crate) fn resume(reader: Window<R>, format: Format, delimiter: u8, position: Position) -> Self {
+        match format {
+            Format::Text | Format::Jsonl => Self::Lines(lines::LineReader::resume(reader, format == Format::Jsonl, position)),
+            Format::Csv | Format::Tsv => Self::Csv(Box::new(csv::CsvReader::resume(reader, delimiter, position))),
+        }
+    }
+
+    /// Where another reader can go on, behind the record handed out last.
+    pub(crate) fn pause(&mut self) -> Position {
+        match self {
+            Self::Lines(lines) => lines.pause(),
+            Self::Csv(csv) => csv.pause(),
+        }
+    }
+
     /// The next record; `None` at the end.
     pub(crate) fn next(&mut self) -> io::Result<Option<Record<'_>>> {
         match self {
@@ -97,6 +114,19 @@ impl<R: Read> Records<R> {
             Self::Csv(csv) => csv.offset(),
         }
     }
+}
+
+/// A place between two records.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Position {
+    /// In the decompressed input.
+    pub(crate) offset: u64,
+    /// Blank lines before it that were passed over.
+    blank: u64,
+    /// A CR lies before it: an LF behind it belongs to the same line end.
+    after_cr: bool,
+    /// It lies within a line that was too large: the rest is passed over.
+    skipping: bool,
 }
 
 fn skip_byte_order_mark<R: Read>(window: &mut Window<R>) -> io::Result<()> {

@@ -4,10 +4,13 @@ use std::io::{self, BufRead, BufReader, Cursor, Read};
 
 use bytes::Bytes;
 use job::job_file::Compression;
+use job::{ErrorName, StepError};
 use tokio::sync::mpsc;
 
 /// Bytes looked at before anything else is decided.
 const HEAD: u64 = 64 << 10;
+/// Bytes that are skipped between two looks at the clock.
+const SKIPPED: u64 = 4 << 20;
 
 /// Chunks from the asynchronous side, read on a blocking thread.
 pub(crate) struct ChannelReader {
@@ -61,6 +64,25 @@ pub(crate) fn decompress<'a>(stream: impl Read + 'a, compression: Compression) -
         Compression::Zstd => Box::new(zstd::stream::read::Decoder::with_buffer(buffered(stream))?),
         Compression::Bzip2 => Box::new(bzip2::bufread::MultiBzDecoder::new(buffered(stream))),
     })
+}
+
+/// Reads over the first `count` bytes of a decompressed stream.
+pub(crate) fn skip(stream: &mut impl Read, count: u64, mut pause: impl FnMut() -> bool) -> io::Result<()> {
+    let mut skipped = 0;
+    while skipped < count {
+        if pause() {
+            let message = format!(
+                "its first {count} bytes take as long to decompress as one call of a function may take: upload it without \
+                 compression, or in several files"
+            );
+            return Err(io::Error::other(StepError::new(ErrorName::InputUnreadable, message)));
+        }
+        match io::copy(&mut stream.by_ref().take((count - skipped).min(SKIPPED)), &mut io::sink())? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            more => skipped += more,
+        }
+    }
+    Ok(())
 }
 
 fn buffered(stream: impl Read) -> impl BufRead {

@@ -1,22 +1,23 @@
 //! Splits one input into lanes of items: the whole work of the step, without any S3.
 
+mod lanes;
+mod shape;
+
 use std::io::{self, Read};
 use std::sync::Arc;
 
 use job::job_file::{Compression, Format, OutputFormat};
 use job::plan::InputFacts;
-use job::{Code, ErrorName, Job, Plan, PlannedLane, Row, StepError};
-use serde_json::value::RawValue;
+use job::{ErrorName, Job, Plan, StepError};
+use serde::{Deserialize, Serialize};
 
-use crate::batches::Cutter;
-use crate::normalise::{self, Keys};
-use crate::records::{Fields, Record, Records};
-use crate::route::{Routed, Router};
+use crate::batches::Pieces;
+use crate::normalise::Keys;
+use crate::records::{Position, Records};
 use crate::window::Window;
 use crate::{facts, source};
-
-/// Items of a lane are handed on in pieces of about this many bytes.
-const PIECE: usize = 256 << 10;
+use lanes::Lanes;
+use shape::Shape;
 
 /// Takes the items of all lanes.
 pub trait Sink {
@@ -30,12 +31,57 @@ pub trait Sink {
     fn progress(&mut self, _lines: u64, _bytes: u64) {}
 }
 
+/// How a split ended.
+#[derive(Debug)]
+pub(crate) enum Split {
+    /// At the end of the input.
+    Done(Plan),
+    /// Where a pause was asked for; all items up to there were handed on.
+    Paused(Checkpoint),
+}
+
+/// Where a split goes on: see [`resume`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Checkpoint {
+    pub(crate) compression: Compression,
+    format: Format,
+    delimiter: u8,
+    position: Position,
+    lines: u64,
+    columns: Vec<String>,
+    /// Keys of JSONL objects so far.
+    keys: Vec<String>,
+    /// Beside the job's lanes.
+    lanes: Vec<Pieces>,
+}
+
+impl Checkpoint {
+    /// In the decompressed input.
+    pub(crate) fn offset(&self) -> u64 {
+        self.position.offset
+    }
+}
+
 /// Splits a stream into items and plans the lanes. `file` is the input's name.
 ///
 /// # Errors
 /// `Job.Invalid` when the job does not fit the input, `Input.Unreadable` when the stream breaks off, cannot be
 /// decompressed or is no text; errors of the sink and the stream that carry a [`StepError`] come back as they are.
 pub fn split(stream: impl Read, job: &Arc<Job>, file: &str, sink: &mut impl Sink) -> Result<Plan, StepError> {
+    match start(stream, job, file, sink, || false)? {
+        Split::Done(plan) => Ok(plan),
+        Split::Paused(_) => unreachable!("no pause is asked for"),
+    }
+}
+
+/// As [`split`]; `pause` is asked behind each record whether to leave the rest to another call.
+pub(crate) fn start(
+    stream: impl Read,
+    job: &Arc<Job>,
+    file: &str,
+    sink: &mut impl Sink,
+    pause: impl FnMut() -> bool,
+) -> Result<Split, StepError> {
     let unreadable = |error: io::Error| input_error(file, 0, error);
     let (head, stream) = source::peek(stream).map_err(unreadable)?;
     let compression = job.input.compression.unwrap_or_else(|| source::compression_of(&head));
@@ -45,9 +91,31 @@ pub fn split(stream: impl Read, job: &Arc<Job>, file: &str, sink: &mut impl Sink
     let format = job.input.format.unwrap_or_else(|| facts::format_of(file, &head));
     let delimiter = job.input.delimiter.unwrap_or_else(|| facts::delimiter_of(format));
     let records = Records::new(Window::new(stream), format, delimiter).map_err(unreadable)?;
-    let mut splitter = Splitter::new(records, job, format);
-    splitter.run(file, sink)?;
-    splitter.plan(file, compression, delimiter, sink)
+    let shape = Shape::new(job, format, Keys::default());
+    Splitter { records, shape, lanes: Lanes::new(job), n: 0, file, compression, delimiter }.run(sink, pause)
+}
+
+/// Goes on with a split: `stream` begins at the checkpoint's offset where the input is not compressed, and otherwise at its
+/// beginning. It is `Input.Unreadable` to pause again before the checkpoint is reached.
+pub(crate) fn resume(
+    stream: impl Read,
+    checkpoint: Checkpoint,
+    job: &Arc<Job>,
+    file: &str,
+    sink: &mut impl Sink,
+    mut pause: impl FnMut() -> bool,
+) -> Result<Split, StepError> {
+    let Checkpoint { compression, format, delimiter, position, lines, columns, keys, lanes } = checkpoint;
+    let offset = position.offset;
+    let mut stream = source::decompress(stream, compression).map_err(|error| input_error(file, 0, error))?;
+    if compression != Compression::None {
+        source::skip(&mut stream, offset, &mut pause).map_err(|error| input_error(file, offset, error))?;
+    }
+    let records = Records::resume(Window::at(stream, offset), format, delimiter, position);
+    let lanes = Lanes::with(job, lanes);
+    let mut shape = Shape::new(job, format, Keys::new(keys));
+    shape.know_columns(columns, &lanes.router);
+    Splitter { records, shape, lanes, n: lines, file, compression, delimiter }.run(sink, pause)
 }
 
 fn refuse(file: &str, head: &[u8], compression: Compression) -> Result<(), StepError> {
@@ -61,100 +129,76 @@ struct Splitter<'a, R> {
     records: Records<R>,
     shape: Shape<'a>,
     lanes: Lanes,
+    /// Records so far.
     n: u64,
+    file: &'a str,
+    compression: Compression,
+    delimiter: u8,
 }
 
-/// What a record of this input looks like.
-struct Shape<'a> {
-    job: &'a Arc<Job>,
-    format: Format,
-    columns: Option<Arc<[String]>>,
-    keys: Keys,
-    /// Index of the column that decides the lane.
-    routing_column: Option<usize>,
-}
-
-struct Lanes {
-    router: Router,
-    open: Vec<OpenLane>,
-    scratch: Vec<u8>,
-}
-
-struct OpenLane {
-    cutter: Cutter,
-    items: Vec<u8>,
-}
-
-impl<'a, R: Read> Splitter<'a, R> {
-    fn new(records: Records<R>, job: &'a Arc<Job>, format: Format) -> Self {
-        let router = Router::new(job.clone());
-        let open = router.lanes.iter().map(|lane| OpenLane { cutter: Cutter::new(&lane.kind, lane.limit), items: Vec::new() }).collect();
-        let lanes = Lanes { router, open, scratch: Vec::new() };
-        let shape = Shape { job, format, columns: None, keys: Keys::default(), routing_column: None };
-        Self { records, shape, lanes, n: 0 }
-    }
-
-    fn run(&mut self, file: &str, sink: &mut impl Sink) -> Result<(), StepError> {
-        if matches!(self.shape.format, Format::Csv | Format::Tsv) && self.shape.job.input.header {
+impl<R: Read> Splitter<'_, R> {
+    fn run(mut self, sink: &mut impl Sink, mut pause: impl FnMut() -> bool) -> Result<Split, StepError> {
+        let file = self.file;
+        if self.n == 0 && self.has_header() {
             match self.records.next().map_err(|error| input_error(file, 0, error))? {
-                None => return Ok(()),
+                None => return self.plan(sink),
                 Some(record) => self.shape.read_header(file, &record, &self.lanes.router)?,
             }
         }
         loop {
             let offset = self.records.offset();
-            let Some(record) = self.records.next().map_err(|error| input_error(file, offset, error))? else { return Ok(()) };
+            let located = |error| input_error(file, offset, error);
+            let Some(record) = self.records.next().map_err(located)? else { return self.plan(sink) };
             self.n += 1;
             if self.shape.columns.is_none() {
                 self.shape.first_record(&record, &self.lanes.router)?;
             }
-            let lane = self.lanes.take(self.n, &record, &mut self.shape);
-            if self.lanes.open[lane].items.len() >= PIECE {
-                let piece = std::mem::take(&mut self.lanes.open[lane].items);
-                sink.items(&self.lanes.router.lanes[lane].name, piece).map_err(|error| input_error(file, offset, error))?;
+            if self.lanes.take(self.n, &record, &mut self.shape, sink).map_err(located)? {
                 sink.progress(self.n, offset);
+            }
+            if pause() {
+                return self.pause(sink);
             }
         }
     }
 
-    fn plan(self, file: &str, compression: Compression, delimiter: u8, sink: &mut impl Sink) -> Result<Plan, StepError> {
-        let Self { records, shape, lanes, n } = self;
-        let bytes = records.offset();
-        let mut planned = Vec::new();
-        for (spec, open) in lanes.router.lanes.into_iter().zip(lanes.open) {
-            let cut = open.cutter.finish();
-            if !open.items.is_empty() {
-                sink.items(&spec.name, open.items).map_err(|error| input_error(file, bytes, error))?;
-            }
-            if cut.lines > 0 {
-                let workers = match spec.kind {
-                    job::LaneKind::Named { .. } => spec.limit.workers(),
-                    job::LaneKind::Hashed => 1,
-                };
-                planned.push(PlannedLane {
-                    name: spec.name,
-                    kind: spec.kind,
-                    workers,
-                    lines: cut.lines,
-                    bytes: cut.bytes,
-                    batches: cut.batches,
-                    seconds: cut.seconds,
-                });
-            }
-        }
+    fn has_header(&self) -> bool {
+        matches!(self.shape.format, Format::Csv | Format::Tsv) && self.shape.job.input.header
+    }
+
+    fn pause(mut self, sink: &mut impl Sink) -> Result<Split, StepError> {
+        let position = self.records.pause();
+        let lanes = self.lanes.pause(sink).map_err(|error| input_error(self.file, position.offset, error))?;
+        let Self { shape, n, compression, delimiter, .. } = self;
+        Ok(Split::Paused(Checkpoint {
+            compression,
+            format: shape.format,
+            delimiter,
+            position,
+            lines: n,
+            columns: shape.columns().to_vec(),
+            keys: shape.keys.names,
+            lanes,
+        }))
+    }
+
+    fn plan(self, sink: &mut impl Sink) -> Result<Split, StepError> {
+        let (header, bytes) = (self.has_header(), self.records.offset());
+        let Self { records, shape, lanes, n, file, compression, delimiter } = self;
+        let lanes = lanes.plan(sink).map_err(|error| input_error(file, bytes, error))?;
         sink.progress(n, bytes);
         let output = shape.job.output.format.unwrap_or(if shape.format == Format::Jsonl { OutputFormat::Jsonl } else { OutputFormat::Csv });
         let columns = match shape.format {
             Format::Jsonl => shape.keys.names,
             _ => shape.columns.map(|columns| columns.to_vec()).unwrap_or_default(),
         };
-        Ok(Plan {
+        Ok(Split::Done(Plan {
             input: InputFacts {
                 file: file.to_owned(),
                 format: shape.format,
                 compression,
                 delimiter,
-                header: matches!(shape.format, Format::Csv | Format::Tsv) && shape.job.input.header,
+                header,
                 columns,
                 lines: n,
                 blank: records.blank(),
@@ -162,127 +206,9 @@ impl<'a, R: Read> Splitter<'a, R> {
             },
             output,
             extracted: shape.job.output.columns.names().map(str::to_owned).collect(),
-            lanes: planned,
-        })
+            lanes,
+        }))
     }
-}
-
-impl Shape<'_> {
-    fn read_header(&mut self, file: &str, record: &Record<'_>, router: &Router) -> Result<(), StepError> {
-        let fault = |detail: &str| StepError::new(ErrorName::InputUnreadable, format!("the header of {file} cannot be read: {detail}"));
-        if let Some((_, detail)) = &record.fault {
-            return Err(fault(detail));
-        }
-        let names: Result<Vec<String>, _> = record.fields.iter().map(|field| std::str::from_utf8(field).map(str::to_owned)).collect();
-        self.set_columns(names.map_err(|error| fault(&error.to_string()))?, router)
-    }
-
-    /// Without a header the first record tells how many columns there are.
-    fn first_record(&mut self, record: &Record<'_>, router: &Router) -> Result<(), StepError> {
-        match self.format {
-            Format::Text => self.set_columns(vec!["line".to_owned()], router),
-            Format::Csv | Format::Tsv => self.set_columns((1..=record.fields.len()).map(|index| format!("c{index}")).collect(), router),
-            Format::Jsonl => {
-                self.columns = Some(Arc::from([]));
-                Ok(())
-            }
-        }
-    }
-
-    fn set_columns(&mut self, columns: Vec<String>, router: &Router) -> Result<(), StepError> {
-        self.job.check_columns(&columns)?;
-        self.job.check_output(&columns)?;
-        self.routing_column = router.column().and_then(|name| columns.iter().position(|column| column == name));
-        self.columns = Some(columns.into());
-        Ok(())
-    }
-
-    fn columns(&self) -> &Arc<[String]> {
-        self.columns.as_ref().expect("set before the first record")
-    }
-
-    /// Writes the record's `v`.
-    fn value(&mut self, out: &mut Vec<u8>, record: &Record<'_>) -> Option<(Code, String)> {
-        if let Some(fault) = &record.fault {
-            return Some(fault.clone());
-        }
-        match self.format {
-            Format::Text => normalise::line(out, record.raw),
-            Format::Csv | Format::Tsv => normalise::fields(out, record.fields, self.columns().len()),
-            Format::Jsonl => normalise::object(out, record.raw, &mut self.keys),
-        }
-    }
-
-    fn route(&self, router: &mut Router, record: &Record<'_>, value: &[u8]) -> Result<Routed, (Code, String)> {
-        if let Some((lane, key)) = router.fixed_lane() {
-            return Ok(Routed { lane, key });
-        }
-        let text = match (self.format, self.routing_column) {
-            (Format::Text, Some(_)) => Some(record.raw),
-            (Format::Csv | Format::Tsv, Some(column)) => record.fields.get(column),
-            _ => None,
-        };
-        if let Some(text) = text.and_then(|text| std::str::from_utf8(text).ok()) {
-            return router.by_value(text);
-        }
-        let raw: &RawValue = serde_json::from_slice(value).map_err(|error| (Code::Parse, error.to_string()))?;
-        let row = Row::parse(self.columns(), raw).map_err(|error| (Code::Parse, error.to_string()))?;
-        router.by_row(row)
-    }
-
-    fn failed(&self, n: u64, record: &Record<'_>, code: Code, detail: &str) -> Vec<u8> {
-        let columns = match self.format {
-            Format::Text => Some((Fields { bytes: record.raw, ends: &[record.raw.len()], gap: 0 }, 1)),
-            Format::Csv | Format::Tsv => Some((record.fields, self.columns().len())),
-            Format::Jsonl => None,
-        };
-        normalise::failed(n, record.at, record.raw, columns, code, detail)
-    }
-}
-
-impl Lanes {
-    /// Adds a record to its lane: the lane's index.
-    fn take(&mut self, n: u64, record: &Record<'_>, shape: &mut Shape<'_>) -> usize {
-        self.scratch.clear();
-        let fault = shape.value(&mut self.scratch, record);
-        let routed = match fault {
-            Some(fault) => Err(fault),
-            None => shape.route(&mut self.router, record, &self.scratch),
-        };
-        match routed {
-            Ok(Routed { lane, key }) => {
-                let open = &mut self.open[lane];
-                let before = open.items.len();
-                write_item(&mut open.items, n, record.at, key.as_deref(), &self.scratch);
-                let length = open.items.len() - before;
-                open.cutter.add(n, length as u64, key.as_ref());
-                lane
-            }
-            Err((code, detail)) => {
-                let lane = self.router.fallback();
-                let mut item = shape.failed(n, record, code, &detail);
-                item.push(b'\n');
-                self.open[lane].cutter.add(n, item.len() as u64, None);
-                self.open[lane].items.extend_from_slice(&item);
-                lane
-            }
-        }
-    }
-}
-
-/// The shape of [`job::Item`], written by hand because this is the step's inner loop.
-fn write_item(out: &mut Vec<u8>, n: u64, at: u64, key: Option<&str>, value: &[u8]) {
-    out.extend_from_slice(b"{\"n\":");
-    normalise::number(out, n);
-    out.extend_from_slice(b",\"at\":");
-    normalise::number(out, at);
-    if let Some(key) = key {
-        out.extend_from_slice(b",\"key\":");
-        normalise::string(out, key);
-    }
-    out.extend_from_slice(b",\"v\":");
-    out.extend_from_slice(value);
-    out.extend_from_slice(b"}\n");
 }
 
 fn input_error(file: &str, offset: u64, error: io::Error) -> StepError {
@@ -292,5 +218,113 @@ fn input_error(file: &str, offset: u64, error: io::Error) -> StepError {
             ErrorName::InputUnreadable,
             format!("{file} cannot be read on after byte {offset} of its decompressed content: {error}. Is the file complete?"),
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[derive(Default, Debug, PartialEq)]
+    struct Items(BTreeMap<String, Vec<u8>>);
+
+    impl Sink for Items {
+        fn items(&mut self, lane: &str, items: Vec<u8>) -> io::Result<()> {
+            self.0.entry(lane.to_owned()).or_default().extend(items);
+            Ok(())
+        }
+    }
+
+    const JOB: &str = r#"
+        [request]
+        url = "https://{{ KEY }}.example.com/"
+        [limits."a.example.com"]
+        rate = "1000/s"
+    "#;
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        io::Write::write_all(&mut encoder, bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    /// Splits with a pause behind every so many records.
+    fn in_calls(input: &[u8], job: &Arc<Job>, file: &str, records: &[usize]) -> Result<(Plan, Items, usize), StepError> {
+        let (mut items, mut calls, mut from) = (Items::default(), 0, None::<Checkpoint>);
+        loop {
+            let mut left = records.get(calls).copied().unwrap_or(1 << 20);
+            let count = |mut left: usize| {
+                move || {
+                    left = left.saturating_sub(1);
+                    left == 0
+                }
+            };
+            calls += 1;
+            let ended = match from.take() {
+                None => start(input, job, file, &mut items, count(left))?,
+                Some(from) => {
+                    let from: Checkpoint = serde_json::from_slice(&serde_json::to_vec(&from).unwrap()).unwrap();
+                    let begin = if from.compression == Compression::None { usize::try_from(from.offset()).unwrap() } else { 0 };
+                    // A look at the clock while the beginning is skipped.
+                    left += usize::from(begin == 0);
+                    resume(&input[begin..], from, job, file, &mut items, count(left))?
+                }
+            };
+            match ended {
+                Split::Done(plan) => return Ok((plan, items, calls)),
+                Split::Paused(checkpoint) => from = Some(checkpoint),
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_split_in_several_calls_is_the_split_in_one(
+            format in prop::sample::select(vec!["csv", "tsv", "jsonl", "txt"]),
+            compressed: bool,
+            parts in prop::collection::vec(prop::sample::select(vec![
+                "a", "b,1", "\"q\nr\",2", "\r\n", "\n", "\r", "\n\n", "{\"KEY\":\"a\"}", "{\"KEY\":1,\"x\":[]}", "\"", "a\n", "b\r\n", "a\t7\n",
+            ]), 0..40),
+            records in prop::collection::vec(1_usize..6, 1..6),
+        ) {
+            let key = if format == "txt" { "line" } else { "key" };
+            let job = Arc::new(Job::parse(&JOB.replace("KEY", key), "job.toml").unwrap());
+            let header = if matches!(format, "csv" | "tsv") { "key\n" } else { "" };
+            let text = format!("{header}{}", parts.concat().replace("KEY", "key"));
+            let input = if compressed { gzip(text.as_bytes()) } else { text.into_bytes() };
+            let file = format!("f.{format}");
+            let mut whole = Items::default();
+            let plan = split(input.as_slice(), &job, &file, &mut whole).unwrap();
+            let (paused, items, calls) = in_calls(&input, &job, &file, &records).unwrap();
+            prop_assert_eq!(&items, &whole);
+            prop_assert_eq!(&paused.input, &plan.input);
+            prop_assert!(calls > 1 || plan.input.lines < records[0] as u64);
+            for (paused, lane) in paused.lanes.iter().zip(&plan.lanes) {
+                prop_assert_eq!((&paused.name, paused.lines, paused.bytes), (&lane.name, lane.lines, lane.bytes));
+                let (mut lines, mut at) = (0, 0);
+                for batch in &paused.batches {
+                    prop_assert_eq!(batch.from, at);
+                    (lines, at) = (lines + batch.lines, batch.to);
+                }
+                prop_assert_eq!((lines, at), (lane.lines, lane.bytes));
+            }
+        }
+    }
+
+    #[test]
+    fn an_input_whose_beginning_takes_a_whole_call_is_refused() {
+        let job = Arc::new(Job::parse("[request]\nurl = \"https://example.com/{{ line }}\"", "job.toml").unwrap());
+        let input = gzip(b"one\ntwo\n");
+        let Split::Paused(checkpoint) = start(input.as_slice(), &job, "f.txt", &mut Items::default(), || true).unwrap() else {
+            panic!("it was asked to pause")
+        };
+        let error = resume(input.as_slice(), checkpoint, &job, "f.txt", &mut Items::default(), || true).unwrap_err();
+        assert_eq!(error.name, ErrorName::InputUnreadable);
+        assert!(error.message.contains("without compression"), "{}", error.message);
     }
 }

@@ -15,7 +15,12 @@ pub(crate) struct Window<R> {
 
 impl<R: Read> Window<R> {
     pub(crate) fn new(reader: R) -> Self {
-        Self { reader, buffer: vec![0; CHUNK], from: 0, to: 0, offset: 0, ended: false }
+        Self::at(reader, 0)
+    }
+
+    /// A window on a stream that begins at this offset.
+    pub(crate) fn at(reader: R, offset: u64) -> Self {
+        Self { reader, buffer: vec![0; CHUNK], from: 0, to: 0, offset, ended: false }
     }
 
     /// The bytes at hand.

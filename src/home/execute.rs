@@ -69,8 +69,8 @@ pub async fn execute(
         Outcome::Failed { error, .. } if error == job::ErrorName::RunFailed.as_str() => Ended::Finished,
         Outcome::Failed { error, cause } => Ended::Failed { message: message_of(&cause), error },
         Outcome::TimedOut => Ended::Failed {
-            message: "the run took longer than the definition allows".to_owned(),
             error: "States.Timeout".to_owned(),
+            message: "the run took longer than the year that an execution may take".to_owned(),
         },
     })
 }
@@ -85,9 +85,9 @@ fn host(home: &Home, functions: Option<Functions>, progress: &Arc<Progress>, sto
             progress: Arc::new(move |lines, bytes| splitting.split(lines, bytes)),
             now,
             turn_wait: Duration::from_secs(1),
-            // The post-process step waits for workers that were given up: see `Host::work`.
-            settle: Duration::from_secs(1),
+            home: preprocess::Home::Local,
             stop: stop.clone(),
+            pause: CancellationToken::new(),
         },
         worker: Arc::new(worker::Context::new(
             s3.clone(),
@@ -101,6 +101,7 @@ fn host(home: &Home, functions: Option<Functions>, progress: &Arc<Progress>, sto
             s3: s3.clone(),
             settings: postprocess::Settings::default(),
             stop: stop.clone(),
+            pause: CancellationToken::new(),
             progress: Some(Arc::new(move |lines| merging.merged(lines))),
             now: Arc::new(now),
         },

@@ -54,8 +54,8 @@ pub fn bind(definition: &str) -> String {
 #[async_trait]
 impl engine::Host for Host {
     async fn task(&self, call: TaskCall) -> Result<Value, TaskError> {
-        let payload = self.step(call.function(), call.payload()).await?;
-        Ok(call.function_result(payload, &engine::Host::uuid(self)))
+        let result = self.function(call.function(), call.payload()).await?;
+        Ok(call.function_result(result, &self.uuid()))
     }
 
     async fn read_object(&self, bucket: &str, key: &str) -> Result<BoxStream<'static, io::Result<Bytes>>, ObjectError> {
@@ -97,9 +97,8 @@ impl engine::Host for Host {
 }
 
 impl Host {
-    /// Calls a step, and gives back what it answers.
-    async fn step(&self, function: &str, payload: &Value) -> Result<Value, TaskError> {
-        let name = function.strip_prefix(FUNCTION_ARN).unwrap_or_default();
+    async fn function(&self, arn: &str, payload: &Value) -> Result<Value, TaskError> {
+        let name = arn.strip_prefix(FUNCTION_ARN).unwrap_or_default();
         match (name, &self.functions) {
             ("preprocess" | "worker" | "postprocess", Some(functions)) => self.elsewhere(functions, name, payload).await,
             ("preprocess", None) => {
@@ -120,7 +119,7 @@ impl Host {
             }
             _ => Err(TaskError::Error {
                 error: "Lambda.ResourceNotFoundException".to_owned(),
-                cause: format!("there is no function {function} on this machine"),
+                cause: format!("there is no function {arn} on this machine"),
             }),
         }
     }

@@ -39,6 +39,19 @@ struct Steps {
     worker: Arc<worker::Context>,
     postprocess: postprocess::Context,
     calls: Arc<AtomicUsize>,
+    /// So many of the first calls of each have next to no time.
+    hurried: [Arc<AtomicUsize>; 2],
+}
+
+impl Steps {
+    /// The token that ends a call of `preprocess` or `postprocess`.
+    fn pause(&self, step: usize) -> CancellationToken {
+        let pause = CancellationToken::new();
+        if self.hurried[step].fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok() {
+            pause.cancel();
+        }
+        pause
+    }
 }
 
 struct Ended;
@@ -62,6 +75,11 @@ impl worker::SecretSource for NoSecrets {
 impl Functions {
     /// With the store at a port of loopback, signed with `secret`.
     fn start(s3_port: u16, secret: &str) -> Self {
+        Self::hurried(s3_port, secret, 0)
+    }
+
+    fn hurried(s3_port: u16, secret: &str, calls: usize) -> Self {
+        let hurried = [(); 2].map(|()| Arc::new(AtomicUsize::new(calls)));
         let s3 = aws_sdk_s3::Config::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
             .region(Region::from_static("us-east-1"))
@@ -75,20 +93,22 @@ impl Functions {
             progress: Arc::new(|_, _| {}),
             now: throughline::home::now,
             turn_wait: Duration::from_secs(1),
-            settle: Duration::from_secs(1),
+            home: preprocess::Home::Local,
             stop: stop.clone(),
+            pause: CancellationToken::new(),
         };
         let settings = worker::Settings::default();
         let worker = Arc::new(worker::Context::new(s3.clone(), Arc::new(NoSecrets), Arc::new(Silent), settings, stop.clone()));
         let postprocess = postprocess::Context {
             s3,
-            settings: postprocess::Settings::default(),
+            settings: postprocess::Settings { piece: 64, ..postprocess::Settings::default() },
             stop,
+            pause: CancellationToken::new(),
             progress: None,
             now: Arc::new(throughline::home::now),
         };
         let calls = Arc::new(AtomicUsize::new(0));
-        let steps = Steps { preprocess, worker, postprocess, calls: calls.clone() };
+        let steps = Steps { preprocess, worker, postprocess, calls: calls.clone(), hurried };
         let runtime = Runtime::new().unwrap();
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
@@ -102,9 +122,15 @@ async fn invoke(State(steps): State<Steps>, Path(name): Path<String>, payload: S
     steps.calls.fetch_add(1, Ordering::SeqCst);
     let payload: Value = serde_json::from_str(&payload).unwrap();
     match name.as_str() {
-        "preprocess" => answer(preprocess::preprocess(&steps.preprocess, serde_json::from_value(payload).unwrap()).await),
+        "preprocess" => {
+            let context = preprocess::Context { pause: steps.pause(0), ..steps.preprocess.clone() };
+            answer(preprocess::preprocess(&context, serde_json::from_value(payload).unwrap()).await)
+        }
         "worker" => answer(worker::work(&steps.worker, serde_json::from_value(payload).unwrap()).await),
-        "postprocess" => answer(postprocess::postprocess(&steps.postprocess, serde_json::from_value(payload).unwrap()).await),
+        "postprocess" => {
+            let context = postprocess::Context { pause: steps.pause(1), ..steps.postprocess.clone() };
+            answer(postprocess::postprocess(&context, serde_json::from_value(payload).unwrap()).await)
+        }
         _ => (StatusCode::NOT_FOUND, Json(json!({}))),
     }
 }
@@ -146,6 +172,21 @@ fn functions_elsewhere_make_the_same_output() {
     assert_eq!(scene.read("there.failed.csv"), scene.read("here.failed.csv"));
     assert_eq!(column(&scene.read("there.csv"), "error").iter().filter(|error| *error == "http_404").count(), 22);
     assert!(functions.calls.load(Ordering::SeqCst) >= 3);
+}
+
+#[test]
+fn functions_that_run_out_of_time_go_on_in_the_next_call() {
+    let api = Api::start();
+    let scene = scene(&api);
+    scene.run(&["run", "job.toml", "in.csv", "-o", "here.csv"]).expect(2);
+    let port = closed_port().port().to_string();
+    let functions = Functions::hurried(port.parse().unwrap(), SECRET, 2);
+    let url = format!("http://{}", functions.address);
+    let args = ["run", "job.toml", "in.csv", "-o", "there.csv", "--state", "there", "--functions", &url, "--s3-port", &port];
+    run(&scene, &args).expect(2);
+    assert_eq!(scene.read("there.csv"), scene.read("here.csv"));
+    assert_eq!(scene.read("there.failed.csv"), scene.read("here.failed.csv"));
+    assert!(functions.calls.load(Ordering::SeqCst) >= 7);
 }
 
 #[test]

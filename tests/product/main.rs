@@ -10,4 +10,5 @@ mod functions;
 mod jobs;
 mod redrive;
 mod support;
+mod turns;
 mod workspace;

@@ -15,6 +15,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument;
 
 use crate::answer::Sender;
 use crate::batch::Items;
@@ -196,12 +197,12 @@ impl Drive<'_> {
         }
         let object = self.outbox.take(&self.invocation).map(|(name, body)| (self.prefix.clone() + &name, body));
         let (run, lane) = (self.run.clone(), self.lane.to_owned());
-        self.flushing = Some(AbortOnDropHandle::new(tokio::spawn(async move {
+        self.flushing = Some(in_this_span(async move {
             if let Some((key, body)) = object {
                 flush::put(&run.objects, &key, body).await?;
             }
             stop::look(&run, &lane).await
-        })));
+        }));
     }
 
     fn flushed(&mut self, stop: Option<String>) {
@@ -221,7 +222,7 @@ impl Drive<'_> {
         let Some(notes) = &mut self.notes else { return };
         let Some((name, body)) = notes.next(&mut self.schedule, &self.lines) else { return };
         let (run, key) = (self.run.clone(), self.prefix.clone() + &name);
-        self.noting = Some(AbortOnDropHandle::new(tokio::spawn(async move { flush::put(&run.objects, &key, Bytes::from(body)).await })));
+        self.noting = Some(in_this_span(async move { flush::put(&run.objects, &key, Bytes::from(body)).await }));
     }
 
     fn noted(&mut self) {
@@ -255,4 +256,9 @@ async fn sleep_until(instant: Option<Instant>) {
 fn bug(sent: Instant) -> Outcome {
     let failure = Failure::new(Code::Extract, "a bug in throughline: the line could not be processed");
     Outcome { sent, millis: 0, reply: Reply::Failure { failure, nature: Nature::Final, retry_after: None, prepared: None } }
+}
+
+/// A task whose log lines say the run and the lane, as the caller's do.
+fn in_this_span<T: Send + 'static>(task: impl Future<Output = T> + Send + 'static) -> AbortOnDropHandle<T> {
+    AbortOnDropHandle::new(tokio::spawn(task.in_current_span()))
 }

@@ -29,7 +29,7 @@ pub async fn work(context: &Context, request: WorkRequest) -> Result<WorkRespons
 pub async fn work_until(context: &Context, request: WorkRequest, stop: CancellationToken) -> Result<WorkResponse, StepError> {
     let RunRef { id, job, .. } = &request.run;
     let span = tracing::info_span!("work", %job, run = %id, lane = %request.lane.name, batch = request.batch.first);
-    call(context, request, stop).instrument(span).await
+    async { call(context, request, stop).await.inspect_err(StepError::log) }.instrument(span).await
 }
 
 async fn call(context: &Context, request: WorkRequest, token: CancellationToken) -> Result<WorkResponse, StepError> {

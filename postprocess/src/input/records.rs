@@ -5,7 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use job::objects::Entry;
-use job::{Batch, FlushKey, Objects, Plan, PlannedLane, RunKeys, StepError};
+use job::{FlushKey, Objects, Plan, PlannedLane, RunKeys, StepError};
+use serde::{Deserialize, Serialize};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::mpsc::Sender;
 
@@ -24,6 +25,8 @@ pub(crate) struct Source {
     pub(crate) keys: RunKeys,
     pub(crate) plan: Arc<Plan>,
     pub(crate) lane: usize,
+    /// Index of the batch to begin with.
+    pub(crate) from: usize,
     pub(crate) generation: u32,
     pub(crate) budget: Budget,
 }
@@ -31,6 +34,8 @@ pub(crate) struct Source {
 /// Outcomes of consecutive lines of a lane.
 #[derive(Default)]
 pub(crate) struct Chunk {
+    /// Index of their batch.
+    pub(crate) batch: usize,
     /// Sorted by line; lines without any are left out.
     pub(crate) outcomes: Vec<Outcome>,
     /// What [`Place`] points into.
@@ -64,7 +69,7 @@ pub(crate) struct Place {
 }
 
 /// Requests that were made.
-#[derive(Debug, Default, Clone, Copy)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Spent {
     /// In all generations.
     pub(crate) requests: u64,
@@ -89,7 +94,7 @@ pub(super) fn feed(source: &Source) -> Feed<Chunk> {
     let source = source.clone();
     Feed::spawn(async move |sender| {
         let mut listing = Listing::new(&source.objects, source.keys.lane_results(&source.lane().name));
-        for batch in &source.lane().batches {
+        for (index, batch) in source.lane().batches.iter().enumerate().skip(source.from) {
             let entries = listing.folder(&source.keys.batch_results(&source.lane().name, batch.first)).await?;
             if entries.is_empty() {
                 continue;
@@ -97,7 +102,7 @@ pub(super) fn feed(source: &Source) -> Feed<Chunk> {
             // Not before there is room for it: a batch is large.
             let Ok(room) = sender.reserve().await else { break };
             drop(room);
-            if !send_batch(&source, batch, entries, &sender).await? {
+            if !send_batch(&source, index, entries, &sender).await? {
                 break;
             }
         }
@@ -106,18 +111,19 @@ pub(super) fn feed(source: &Source) -> Feed<Chunk> {
 }
 
 /// Sends the outcomes of one batch; whether anyone still wants more.
-async fn send_batch(source: &Source, batch: &Batch, entries: Vec<Entry>, sender: &Sender<Chunk>) -> Result<bool, StepError> {
+async fn send_batch(source: &Source, index: usize, entries: Vec<Entry>, sender: &Sender<Chunk>) -> Result<bool, StepError> {
     let Source { objects, budget, .. } = source;
     let flushes = Flushes::new(entries, source.generation);
     let unknown = notes::possibly_sent(objects, flushes.notes, budget.fetches).await?;
-    let first = Chunk { current: flushes.current, throttled: flushes.throttled, ..Chunk::default() };
+    let first = Chunk { batch: index, current: flushes.current, throttled: flushes.throttled, ..Chunk::default() };
     let keys = flushes.keys;
 
     if let Some(room) = budget.room_for(flushes.sizes.iter().sum()) {
         let get = |(key, size): (String, u64)| async move { range(objects, &key, 0, size).await };
         let sized = keys.clone().into_iter().zip(flushes.sizes);
         let bodies: Vec<Bytes> = stream::iter(sized).map(get).buffered(budget.fetches).try_collect().await?;
-        let mut positions = Vec::with_capacity(usize::try_from(batch.lines).unwrap_or(0).min(1 << 20));
+        let lines = source.lane().batches[index].lines;
+        let mut positions = Vec::with_capacity(usize::try_from(lines).unwrap_or(0).min(1 << 20));
         for ((object, body), key) in (0..).zip(&bodies).zip(&keys) {
             scan(&mut positions, body, 0, object, false).map_err(|error| damaged(format!("{key}: {error}")))?;
         }
@@ -129,7 +135,7 @@ async fn send_batch(source: &Source, batch: &Batch, entries: Vec<Entry>, sender:
             .is_ok());
     }
 
-    let mut positions = index(source, &keys, &flushes.sizes).await?;
+    let mut positions = index_of(source, &keys, &flushes.sizes).await?;
     let lost = choose(&mut positions, &[], &first.current)?;
     let (mut rest, mut unknown) = (positions.as_slice(), unknown.as_slice());
     let current = first.current.clone();
@@ -142,7 +148,8 @@ async fn send_batch(source: &Source, batch: &Batch, entries: Vec<Entry>, sender:
         let (unknown_here, unknown_later) = unknown.split_at(unknown.partition_point(|n| *n < end));
         let (bodies, places) = window::fetch(objects, &keys, wanted, budget.fetches).await?;
         let records = wanted.iter().zip(places).map(|(position, place)| Outcome { n: position.n, record: Some(place) }).collect();
-        let chunk = Chunk { outcomes: with_unknown(records, unknown_here), bodies, current: current.clone(), ..Chunk::default() };
+        let chunk =
+            Chunk { batch: index, outcomes: with_unknown(records, unknown_here), bodies, current: current.clone(), ..Chunk::default() };
         if sender.send(chunk).await.is_err() {
             return Ok(false);
         }
@@ -183,7 +190,7 @@ impl Flushes {
 }
 
 /// Reads the flush objects once, piece by piece, and keeps where each record lies.
-async fn index(source: &Source, keys: &[String], sizes: &[u64]) -> Result<Vec<Position>, StepError> {
+async fn index_of(source: &Source, keys: &[String], sizes: &[u64]) -> Result<Vec<Position>, StepError> {
     let objects = &source.objects;
     let sized = keys.iter().cloned().zip(sizes.iter().copied());
     let all = stream::iter((0..).zip(sized)).map(|(object, (key, to))| async move {

@@ -1,11 +1,13 @@
 //! Latencies, counted in buckets of a fixed number.
 
+use serde::{Deserialize, Serialize};
+
 /// Buckets of each power of two: a percentile is right within 1/32, and exact below twice this.
 const FINE: u32 = 32;
 const BUCKETS: usize = FINE as usize * 28;
 
 /// Latencies in milliseconds.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Histogram {
     buckets: Box<[u64]>,
     count: u64,

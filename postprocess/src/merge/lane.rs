@@ -1,10 +1,12 @@
 //! The items of one lane beside what became of them.
 
+use std::collections::VecDeque;
+
 use bytes::Bytes;
 use job::{Code, Item, StepError};
 
 use super::tally::{Codes, Tally};
-use crate::input::{self, Chunk, Feed, Outcome, Place, RecordView, Source, line_at, number};
+use crate::input::{self, Chunk, Feed, Outcome, Place, RecordView, Source, Spent, line_at, number};
 use crate::output::{Ending, Rows};
 use crate::run::damaged;
 
@@ -20,6 +22,8 @@ pub(super) struct Lane {
     records: Records,
     missing: Missing,
     tally: Tally,
+    /// What chunks counted beside their lines, by batch: a batch that is read again counts it again.
+    beside: VecDeque<(usize, u64, Spent)>,
 }
 
 /// What lines get that have no result.
@@ -49,8 +53,8 @@ struct Records {
 }
 
 impl Lane {
-    /// `stopped`: why, if the lane was stopped.
-    pub(super) fn new(source: &Source, stopped: Option<String>) -> Self {
+    /// `stopped`: why, if the lane was stopped. `tally`: the counts of the lines before the source's first.
+    pub(super) fn new(source: &Source, stopped: Option<String>, tally: Tally) -> Self {
         let missing = match stopped {
             Some(reason) => Missing { code: Code::Stopped, detail: reason },
             None => Missing { code: Code::NotProcessed, detail: MISSING.to_owned() },
@@ -61,7 +65,35 @@ impl Lane {
             items: input::items(source),
             lines: (Bytes::new(), 0),
             records: Records { feed: input::records(source), ended: false, chunk: Chunk::default(), at: 0 },
-            tally: Tally::default(),
+            tally,
+            beside: VecDeque::new(),
+        }
+    }
+
+    /// Passes over the lines up to number `after`, which an earlier call has written: the number of the next one.
+    pub(super) async fn begin(&mut self, after: u64) -> Result<Option<u64>, StepError> {
+        while self.next_items().await?.is_some() {
+            while let Some((line, end)) = line_at(&self.lines.0, self.lines.1) {
+                let n = number_of(line).map_err(|what| self.damaged(&what))?;
+                if n > after {
+                    return Ok(Some(n));
+                }
+                self.lines.1 = end;
+            }
+        }
+        Ok(None)
+    }
+
+    /// The counts of all lines so far, for a call that begins with the batch `from` again.
+    pub(super) fn pause(mut self, from: usize) -> Tally {
+        self.settle(from);
+        self.tally
+    }
+
+    fn settle(&mut self, before: usize) {
+        while let Some((_, throttled, lost)) = self.beside.pop_front_if(|(batch, ..)| *batch < before) {
+            self.tally.throttled += throttled;
+            self.tally.spend(lost);
         }
     }
 
@@ -77,8 +109,7 @@ impl Lane {
     pub(super) async fn next_records(&mut self) -> Result<(), StepError> {
         match self.records.feed.next().await? {
             Some(chunk) => {
-                self.tally.throttled += chunk.throttled;
-                self.tally.spend(chunk.lost);
+                self.beside.push_back((chunk.batch, chunk.throttled, chunk.lost));
                 (self.records.chunk, self.records.at) = (chunk, 0);
             }
             None => self.records.ended = true,
@@ -109,6 +140,7 @@ impl Lane {
         while !self.records.ended {
             self.next_records().await?;
         }
+        self.settle(usize::MAX);
         Ok(self.tally)
     }
 

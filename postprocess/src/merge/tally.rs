@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use job::Code;
+use serde::{Deserialize, Serialize};
 
 use super::Histogram;
 use crate::input::{RecordView, Spent};
@@ -14,7 +15,7 @@ const EXAMPLES: usize = 5;
 pub(crate) const WITHOUT_RESULT: [&str; 2] = ["not_processed", "stopped"];
 
 /// Counts of one lane, or of all.
-#[derive(Debug, Default, Clone)]
+#[derive(Debug, Default, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Tally {
     pub(crate) ok: u64,
     pub(crate) failed: u64,
@@ -75,13 +76,13 @@ impl Tally {
 }
 
 /// Why lines failed.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Codes {
     by_code: BTreeMap<String, Failures>,
 }
 
 /// The lines that failed with one code.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Failures {
     pub(crate) count: u64,
     /// The first few.

@@ -14,11 +14,12 @@ pub(super) struct FailedRows {
 }
 
 impl FailedRows {
-    pub(super) fn new(plan: &Plan) -> Self {
+    /// `begun`: the first line was written before.
+    pub(super) fn new(plan: &Plan, begun: bool) -> Self {
         let (format, delimiter) = (plan.input.format, plan.input.delimiter);
         let mut header = Vec::new();
         record(&mut header, delimiter, &plan.input.columns, |out, name| csv::text(out, name.as_bytes(), delimiter));
-        let has_header = plan.input.header && matches!(format, Format::Csv | Format::Tsv);
+        let has_header = !begun && plan.input.header && matches!(format, Format::Csv | Format::Tsv);
         Self { format, delimiter, header: has_header.then_some(header) }
     }
 

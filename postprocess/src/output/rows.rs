@@ -12,9 +12,6 @@ use crate::input::ItemView;
 use crate::json;
 use crate::run::damaged;
 
-/// Bytes of rows that are handed on together.
-const FULL: usize = 256 << 10;
-
 /// One line of the output, before it is written.
 pub(super) struct Row<'a> {
     /// The line's fields: a JSON array beside the columns, or its own object.
@@ -39,9 +36,9 @@ pub(crate) struct Rows {
     pub(crate) output: Vec<u8>,
     /// Lines of the file of failed lines.
     pub(crate) failed: Vec<u8>,
-    /// Lines so far.
-    pub(crate) lines: u64,
-    last: u64,
+    /// Number of the last line.
+    pub(crate) last: u64,
+    full: usize,
     format: Format,
     rows: OutputRows,
     failed_rows: FailedRows,
@@ -53,40 +50,41 @@ enum OutputRows {
 }
 
 impl Rows {
-    pub(crate) fn new(plan: &Plan) -> Self {
-        let mut output = Vec::with_capacity(FULL + FULL / 4);
+    /// Rows behind line `after`, of which some had `failed`, or from the beginning on; about `full` bytes are handed on
+    /// together.
+    pub(crate) fn new(plan: &Plan, after: u64, failed: bool, full: usize) -> Self {
+        let mut output = Vec::with_capacity(full + full / 4);
         let rows = match plan.output {
             OutputFormat::Csv => {
                 let rows = CsvRows::new(plan);
                 // An empty input has an empty output; one that is only a header has one that is only a header.
-                if plan.input.lines > 0 || (plan.input.header && !plan.input.columns.is_empty()) {
+                if after == 0 && (plan.input.lines > 0 || (plan.input.header && !plan.input.columns.is_empty())) {
                     rows.header(&mut output);
                 }
                 OutputRows::Csv(rows)
             }
             OutputFormat::Jsonl => OutputRows::Jsonl(JsonRows::new(plan)),
         };
-        let (format, failed_rows) = (plan.input.format, FailedRows::new(plan));
-        Self { output, failed: Vec::new(), lines: 0, last: 0, format, rows, failed_rows }
+        let (format, failed_rows) = (plan.input.format, FailedRows::new(plan, failed));
+        Self { output, failed: Vec::new(), last: after, full, format, rows, failed_rows }
     }
 
     /// Whether it is time to hand the bytes on.
     pub(crate) fn is_full(&self) -> bool {
-        self.output.len() >= FULL || self.failed.len() >= FULL
+        self.output.len() >= self.full || self.failed.len() >= self.full
     }
 
     /// The rows so far; they are then no longer here.
     pub(crate) fn take(&mut self) -> (Vec<u8>, Vec<u8>) {
-        let next = Vec::with_capacity(FULL + FULL / 4);
+        let next = Vec::with_capacity(self.full + self.full / 4);
         (std::mem::replace(&mut self.output, next), std::mem::take(&mut self.failed))
     }
 
     pub(crate) fn line(&mut self, item: &ItemView<'_>, ending: Ending<'_>) -> Result<(), StepError> {
-        if item.n <= self.last {
-            return Err(damaged(format!("line {} comes after line {}: the items of this run overlap", item.n, self.last)));
+        if item.n != self.last + 1 {
+            return Err(damaged(format!("line {} comes after line {}: items of this run overlap or are missing", item.n, self.last)));
         }
         self.last = item.n;
-        self.lines += 1;
 
         let raw = match &item.raw {
             Some(raw) => Some(STANDARD.decode(raw.as_ref()).map_err(|error| damaged(format!("the bytes of line {}: {error}", item.n)))?),

@@ -5,8 +5,9 @@ use std::sync::atomic::Ordering;
 use job::ErrorName;
 use job::Invocation;
 use job::job_file::Format;
-use job::messages::TurnHolder;
+use job::messages::{PostprocessResponse, TurnHolder};
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
 
 use crate::world::{Fixture, STARTED, World, bad, ok};
 
@@ -25,7 +26,7 @@ async fn run_folder(world: &World, fixture: &Fixture) -> Vec<String> {
 }
 
 async fn hold_turn(world: &World, run: &str) {
-    let turn = TurnHolder { run: run.to_owned(), execution: "execution".to_owned() };
+    let turn = TurnHolder { run: run.to_owned(), execution: "execution".to_owned(), generation: 0, not_before: 0 };
     world.objects.put("runs/places/turn.json", serde_json::to_vec(&turn).unwrap()).await.unwrap();
 }
 
@@ -63,6 +64,42 @@ async fn a_crash_before_the_report_is_made_good() {
     world.objects.delete(&first.report.outputs.report).await.unwrap();
     world.objects.put("jobs/places/output/names.csv", "cut off").await.unwrap();
     let response = world.call(&fixture).await.unwrap();
+    assert_eq!(world.left(&fixture, response).await, first);
+}
+
+/// A merge that was paused behind its first line: the world, the run, and the response.
+async fn paused() -> (World, Fixture, PostprocessResponse) {
+    let (mut world, mut fixture) = (World::new(), half());
+    world.context.settings.piece = 1;
+    world.write(&mut fixture).await;
+    world.context.pause.cancel();
+    let response = world.call(&fixture).await.unwrap();
+    world.context.pause = CancellationToken::new();
+    assert!(matches!(&response, PostprocessResponse::Paused { checkpoint: Some(_), .. }), "{response:?}");
+    (world, fixture, response)
+}
+
+#[tokio::test]
+async fn a_paused_call_may_be_repeated() {
+    let first = World::new().merge(&mut half()).await;
+    let (mut world, fixture, before) = paused().await;
+    let previous = || serde_json::to_value(&before).unwrap();
+    world.context.pause.cancel();
+    world.call_again(&fixture, previous()).await.unwrap();
+    world.context.pause = CancellationToken::new();
+    // Its answer was lost, and the same call comes again; then even behind the end.
+    for _ in 0..2 {
+        let response = world.call_again(&fixture, previous()).await.unwrap();
+        assert_eq!(world.left(&fixture, response).await, first);
+    }
+}
+
+#[tokio::test]
+async fn a_merge_whose_checkpoint_is_gone_begins_again() {
+    let first = World::new().merge(&mut half()).await;
+    let (world, fixture, response) = paused().await;
+    world.objects.delete_prefix(&format!("{}checkpoint/", fixture.run.keys().prefix())).await.unwrap();
+    let response = world.call_again(&fixture, serde_json::to_value(&response).unwrap()).await.unwrap();
     assert_eq!(world.left(&fixture, response).await, first);
 }
 

@@ -47,6 +47,23 @@ async fn an_output_of_many_parts() {
 }
 
 #[tokio::test]
+async fn an_output_of_many_parts_in_many_calls() {
+    let text = "0123456789abcdef".repeat(4096);
+    let lines: Vec<_> =
+        (0..300).map(|n| (json!({ "v": [n.to_string()] }), if n % 2 == 0 { ok(json!([text])) } else { bad("http_500", &text) })).collect();
+    let mut fixture = Fixture::new(Format::Csv, &["a"], &lines);
+    let at_once = World::new().merge(&mut fixture.clone()).await;
+    let mut world = World::new();
+    world.context.settings.piece = 1 << 20;
+    world.write(&mut fixture).await;
+    let (response, calls) = world.calls(&fixture, 6).await;
+    assert_eq!(calls, 7);
+    let left = world.left(&fixture, response).await;
+    assert_eq!(left.report, at_once.report);
+    assert!(left.output == at_once.output && left.failed == at_once.failed);
+}
+
+#[tokio::test]
 async fn more_objects_than_a_page_of_a_listing() {
     let mut fixture = Fixture::new(Format::Csv, &["a"], &(0..1100).map(|n| (json!({ "v": [n.to_string()] }), None)).collect::<Vec<_>>());
     let batch = fixture.plan.lanes[0].batches[0];

@@ -125,13 +125,15 @@ fn rows(expected: &[Expected]) -> (String, String) {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
     #[test]
-    fn every_line_exactly_once_in_order_with_the_right_result(split in split()) {
+    fn every_line_exactly_once_in_order_with_the_right_result(split in split(), short in 0_usize..3) {
         let (mut fixture, expected) = build(&split);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let left = runtime.block_on(async {
             let mut world = World::new();
             world.context.settings = split.settings;
-            world.merge(&mut fixture).await
+            world.write(&mut fixture).await;
+            let (response, _) = world.calls(&fixture, short).await;
+            world.left(&fixture, response).await
         });
         let (output, failed) = rows(&expected);
         prop_assert_eq!(left.output.as_deref(), Some(output.as_str()));

@@ -11,6 +11,7 @@ use job::{Batch, FlushKey, Invocation, LaneKind, Objects, Plan, PlannedLane, Ste
 use postprocess::{Context, Report, Settings, failed_key, output_key, postprocess, report_key};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
 
 pub(crate) const BUCKET: &str = "bucket";
 /// When runs are claimed, and when they are merged.
@@ -65,7 +66,8 @@ impl World {
         let context = Context {
             s3: s3.clone(),
             settings: Settings::default(),
-            stop: tokio_util::sync::CancellationToken::new(),
+            stop: CancellationToken::new(),
+            pause: CancellationToken::new(),
             progress: Some(Arc::new(move |lines| seen.store(lines, Ordering::Relaxed))),
             now: Arc::new(|| FINISHED),
         };
@@ -102,7 +104,28 @@ impl World {
     }
 
     pub(crate) async fn call(&self, fixture: &Fixture) -> Result<PostprocessResponse, StepError> {
-        let request = PostprocessRequest { run: fixture.run.clone(), execution: "execution".to_owned(), previous: json!({}) };
+        self.call_again(fixture, json!({})).await
+    }
+
+    /// Merges in calls of which the first few have next to no time: the last response, and how many calls it took.
+    pub(crate) async fn calls(&mut self, fixture: &Fixture, short: usize) -> (PostprocessResponse, usize) {
+        let (mut previous, mut calls) = (json!({}), 0);
+        loop {
+            self.context.pause = CancellationToken::new();
+            if calls < short {
+                self.context.pause.cancel();
+            }
+            calls += 1;
+            let response = self.call_again(fixture, previous).await.unwrap();
+            if !matches!(response, PostprocessResponse::Paused { .. }) {
+                return (response, calls);
+            }
+            previous = serde_json::to_value(&response).unwrap();
+        }
+    }
+
+    pub(crate) async fn call_again(&self, fixture: &Fixture, previous: Value) -> Result<PostprocessResponse, StepError> {
+        let request = PostprocessRequest { run: fixture.run.clone(), execution: "execution".to_owned(), previous };
         // Lambda and the engine both need a future that can move between threads.
         fn movable<F: Future + Send>(future: F) -> F {
             future

@@ -8,7 +8,7 @@ use std::io::{self, Read};
 use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 use job::Code;
 
-use super::{Fields, MAX_RECORD, Record, too_large};
+use super::{Fields, MAX_RECORD, Position, Record, too_large};
 use crate::window::Window;
 
 pub(crate) struct CsvReader<R> {
@@ -48,6 +48,16 @@ impl<R: Read> CsvReader<R> {
             skipping: false,
             blank: 0,
         }
+    }
+
+    pub(crate) fn resume(window: Window<R>, delimiter: u8, position: Position) -> Self {
+        let Position { blank, after_cr, skipping, .. } = position;
+        Self { blank, after_cr, skipping, ..Self::new(window, delimiter) }
+    }
+
+    pub(crate) fn pause(&mut self) -> Position {
+        self.consume_taken();
+        Position { offset: self.window.offset(), blank: self.blank, after_cr: self.after_cr, skipping: self.skipping }
     }
 
     pub(crate) fn offset(&self) -> u64 {

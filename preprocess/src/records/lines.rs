@@ -2,7 +2,7 @@
 
 use std::io::{self, Read};
 
-use super::{Fields, MAX_RECORD, Record, too_large};
+use super::{Fields, MAX_RECORD, Position, Record, too_large};
 use crate::window::Window;
 
 pub(crate) struct LineReader<R> {
@@ -25,6 +25,15 @@ enum LineEnd {
 impl<R: Read> LineReader<R> {
     pub(crate) fn new(window: Window<R>, skip_blank: bool) -> Self {
         Self { window, skip_blank, taken: 0, skipping: false, blank: 0 }
+    }
+
+    pub(crate) fn resume(window: Window<R>, skip_blank: bool, position: Position) -> Self {
+        Self { skipping: position.skipping, blank: position.blank, ..Self::new(window, skip_blank) }
+    }
+
+    pub(crate) fn pause(&mut self) -> Position {
+        self.window.consume(std::mem::take(&mut self.taken));
+        Position { offset: self.window.offset(), blank: self.blank, after_cr: false, skipping: self.skipping }
     }
 
     pub(crate) fn offset(&self) -> u64 {

@@ -1,0 +1,112 @@
+//! Runs of one job on AWS take turns; one that was aborted leaves workers behind.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use job::messages::{Event, PreprocessRequest, PreprocessResponse, RunRef, StopMarker};
+use job::{Objects, StepError};
+use preprocess::{Context, Home, preprocess};
+use serde_json::json;
+use throughline::s3;
+use tokio_util::sync::CancellationToken;
+
+/// Milliseconds since 1970.
+static NOW: AtomicU64 = AtomicU64::new(1_763_700_000_000);
+
+/// Executions whose name says that they have ended.
+struct ByName;
+
+#[async_trait::async_trait]
+impl preprocess::Executions for ByName {
+    async fn ended(&self, execution: &str) -> Result<bool, StepError> {
+        Ok(execution.starts_with("aborted"))
+    }
+}
+
+async fn call(objects: &Objects, context: &Context, file: &str, execution: &str) -> Result<PreprocessResponse, StepError> {
+    let key = format!("jobs/places/input/{file}");
+    let stored = objects.put(&key, "https://a.example.com/\n").await.unwrap();
+    let event = Event::object_created(s3::BUCKET, &key, 23, Some(stored.etag), "1");
+    preprocess(context, PreprocessRequest { event, execution: execution.to_owned(), previous: json!({}) }).await
+}
+
+fn run_of(response: PreprocessResponse) -> RunRef {
+    match response {
+        PreprocessResponse::Ready { run, lanes } => {
+            assert!(lanes.iter().all(|lane| lane.settle_seconds == 100));
+            run
+        }
+        other => panic!("not ready: {other:?}"),
+    }
+}
+
+fn waiting(response: PreprocessResponse) -> (u64, String) {
+    match response {
+        PreprocessResponse::Turn { wait_seconds, holder, .. } => (wait_seconds, holder),
+        other => panic!("no turn: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn workers_of_an_aborted_execution_have_time_to_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let client = s3::client(folder.path()).unwrap();
+    let objects = Objects::new(client.clone(), s3::BUCKET);
+    let job = "[request]\nurl = \"{{ line }}\"\ntimeout = \"10s\"\n";
+    objects.put("jobs/places/job.toml", job).await.unwrap();
+    let context = Context {
+        s3: client,
+        executions: Arc::new(ByName),
+        progress: Arc::new(|_, _| {}),
+        now: || NOW.load(Ordering::SeqCst),
+        turn_wait: Duration::from_secs(15),
+        home: Home::Aws,
+        stop: CancellationToken::new(),
+        pause: CancellationToken::new(),
+    };
+    let aborted = run_of(call(&objects, &context, "one.txt", "aborted-1").await.unwrap());
+
+    // The next one waits: its wait does not begin again with every call.
+    assert_eq!(waiting(call(&objects, &context, "two.txt", "running-2").await.unwrap()), (100, "aborted-1".to_owned()));
+    let marker = objects.get(&aborted.keys().stop_run(0)).await.unwrap();
+    assert!(serde_json::from_slice::<StopMarker>(&marker).unwrap().reason.contains("aborted"));
+    NOW.fetch_add(60_500, Ordering::SeqCst);
+    assert_eq!(waiting(call(&objects, &context, "two.txt", "running-2").await.unwrap()).0, 40);
+    // A third one asks meanwhile.
+    assert_eq!(waiting(call(&objects, &context, "three.txt", "running-3").await.unwrap()).1, "running-2");
+    NOW.fetch_add(39_500, Ordering::SeqCst);
+    run_of(call(&objects, &context, "two.txt", "running-2").await.unwrap());
+
+    // On one machine the workers have ended with their process, and the run may be continued.
+    let local = Context { home: Home::Local, ..context };
+    let one_machine = call(&objects, &local, "four.txt", "aborted-4").await.unwrap();
+    assert_eq!(waiting(one_machine).1, "running-2");
+    objects.delete("runs/places/turn.json").await.unwrap();
+    let PreprocessResponse::Ready { run, .. } = call(&objects, &local, "four.txt", "aborted-4").await.unwrap() else { panic!() };
+    assert!(matches!(call(&objects, &local, "five.txt", "running-5").await.unwrap(), PreprocessResponse::Ready { .. }));
+    assert_eq!(objects.find(&run.keys().stop_run(0)).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_job_that_the_functions_cannot_do_is_refused_in_words() {
+    let folder = tempfile::tempdir().unwrap();
+    let client = s3::client(folder.path()).unwrap();
+    let objects = Objects::new(client.clone(), s3::BUCKET);
+    objects.put("jobs/places/job.toml", "[request]\nurl = \"{{ line }}\"\ntimeout = \"10m\"\n").await.unwrap();
+    let context = Context {
+        s3: client,
+        executions: Arc::new(ByName),
+        progress: Arc::new(|_, _| {}),
+        now: || 0,
+        turn_wait: Duration::from_secs(15),
+        home: Home::Aws,
+        stop: CancellationToken::new(),
+        pause: CancellationToken::new(),
+    };
+    let error = call(&objects, &context, "one.txt", "running-1").await.unwrap_err();
+    assert_eq!(error.name, job::ErrorName::JobInvalid);
+    let report = objects.get("jobs/places/report/one.txt.json").await.unwrap();
+    let report = String::from_utf8(report.to_vec()).unwrap();
+    assert!(report.contains("at most 7m") && report.contains("job.toml:3"), "{report}");
+}
