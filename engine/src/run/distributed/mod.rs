@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 
 use super::events;
 use super::frame::Running;
+use super::map::array;
 use crate::dataset::{Dataset, OutputType, Transformation};
 use crate::error::{Failure, Halt};
 use crate::journal::{Change, Key, Kind as Entry, MapRun};
@@ -160,8 +161,10 @@ impl Running {
     }
 
     fn state_items(&mut self, state: &State, map: &Map, input: &Value) -> Result<Vec<Item>, Failure> {
-        let items = self.items(state, map, input)?;
-        Ok(items.into_iter().map(|value| Item { key: None, value }).collect())
+        match self.items_value(state, map, input)? {
+            Value::Object(pairs) => Ok(pairs.into_iter().map(|(key, value)| Item { key: Some(key), value }).collect()),
+            items => Ok(array(items, &map.items)?.into_iter().map(|value| Item { key: None, value }).collect()),
+        }
     }
 
     fn source(&mut self, state: &State, reader: &Reader, input: &Value) -> Result<Source, Failure> {
