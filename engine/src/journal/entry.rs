@@ -159,23 +159,39 @@ pub(crate) struct ResultFile {
 }
 
 /// How a child has ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
 pub(crate) enum Status {
-    Succeeded,
-    Failed,
-    TimedOut,
+    Succeeded = b'S',
+    Failed = b'F',
+    TimedOut = b'T',
 }
 
-/// A finished child. Input and output are JSON texts.
-#[derive(Debug, Serialize, Deserialize)]
+/// A finished child.
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct ChildRecord {
     pub(crate) status: Status,
     pub(crate) items: u64,
-    /// None where nothing will ask for it.
-    pub(crate) input: Option<String>,
-    pub(crate) outcome: Result<String, Failure>,
-    pub(crate) started: i64,
-    pub(crate) stopped: i64,
+    /// What a result shows of it, as JSON; nothing where it is left out.
+    pub(crate) shown: String,
+}
+
+impl ChildRecord {
+    /// The status, the number of items, and the text as it is: there are many of these.
+    pub(super) fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(1 + size_of::<u64>() + self.shown.len());
+        bytes.push(self.status as u8);
+        bytes.extend(self.items.to_be_bytes());
+        bytes.extend(self.shown.as_bytes());
+        bytes
+    }
+
+    pub(super) fn from_bytes(bytes: &[u8]) -> Option<ChildRecord> {
+        let (status, rest) = bytes.split_first()?;
+        let status = [Status::Succeeded, Status::Failed, Status::TimedOut].into_iter().find(|known| *known as u8 == *status)?;
+        let (items, shown) = rest.split_first_chunk()?;
+        Some(ChildRecord { status, items: u64::from_be_bytes(*items), shown: str::from_utf8(shown).ok()?.to_owned() })
+    }
 }
 
 pub(crate) fn micros(moment: OffsetDateTime) -> i64 {
@@ -190,6 +206,13 @@ pub(crate) fn moment(micros: i64) -> OffsetDateTime {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn records_come_back_as_they_were() {
+        let record = ChildRecord { status: Status::TimedOut, items: 7, shown: "\"é\"".into() };
+        assert_eq!(ChildRecord::from_bytes(&record.to_bytes()), Some(record));
+        assert_eq!(ChildRecord::from_bytes(b"S1234567"), None);
+    }
 
     #[test]
     fn settled_children_side_by_side_are_one_span() {

@@ -54,6 +54,11 @@ impl File {
         }
     }
 
+    pub(super) fn contains(&self, key: &[u8]) -> Result<bool, JournalError> {
+        let Some(table) = self.table()? else { return Ok(false) };
+        Ok(table.get(key).map_err(broken)?.is_some())
+    }
+
     pub(super) fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, JournalError> {
         let Some(table) = self.table()? else { return Ok(None) };
         let found = table.get(key).map_err(broken)?;

@@ -1,6 +1,7 @@
 //! A journal in memory.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::{PoisonError, RwLock};
 
 use super::{BELOW, Change, Entry};
@@ -24,8 +25,9 @@ impl Memory {
                 }
                 Change::Clear(key) => {
                     for kind in BELOW {
-                        let (first, last) = key.range(kind);
-                        while let Some((found, _)) = entries.range(first.clone()..=last.clone()).next() {
+                        let prefix = key.entry(kind);
+                        let from = (Bound::Included(prefix.as_slice()), Bound::Unbounded);
+                        while let Some((found, _)) = entries.range::<[u8], _>(from).next().filter(|(found, _)| found.starts_with(&prefix)) {
                             let found = found.clone();
                             entries.remove(&found);
                         }
@@ -33,6 +35,10 @@ impl Memory {
                 }
             }
         }
+    }
+
+    pub(super) fn contains(&self, key: &[u8]) -> bool {
+        self.read(|entries| entries.contains_key(key))
     }
 
     pub(super) fn get(&self, key: &[u8]) -> Option<Vec<u8>> {

@@ -74,6 +74,10 @@ impl Change {
         Ok(Change::Put(key.entry(kind), value))
     }
 
+    pub(crate) fn record(key: &Key, record: &ChildRecord) -> Change {
+        Change::Put(key.entry(Kind::Record), record.to_bytes())
+    }
+
     pub(crate) fn remove(kind: Kind, key: &Key) -> Change {
         Change::Remove(key.entry(kind))
     }
@@ -113,6 +117,14 @@ impl Journal {
         }
     }
 
+    pub(crate) fn contains(&self, kind: Kind, key: &Key) -> Result<bool, JournalError> {
+        let key = key.entry(kind);
+        match &*self.0 {
+            Store::File(file) => file.contains(&key),
+            Store::Memory(memory) => Ok(memory.contains(&key)),
+        }
+    }
+
     pub(crate) fn get<T: DeserializeOwned>(&self, kind: Kind, key: &Key) -> Result<Option<T>, JournalError> {
         let key = key.entry(kind);
         let found = match &*self.0 {
@@ -129,8 +141,11 @@ impl Journal {
             Store::File(file) => file.range(&first, &last, limit)?,
             Store::Memory(memory) => memory.range(&first, &last, limit),
         };
-        let records = found.into_iter().map(|(key, value)| Ok((Key::index(&key), serde_json::from_slice(&value).map_err(broken)?)));
-        records.collect()
+        let record = |(key, value): Entry| {
+            let record = ChildRecord::from_bytes(&value).ok_or_else(|| broken("a record is not whole"))?;
+            Ok((Key::index(&key), record))
+        };
+        found.into_iter().map(record).collect()
     }
 
     /// How many entries there are; for tests and diagnosis.

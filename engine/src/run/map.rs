@@ -24,19 +24,16 @@ impl Running {
 
     /// The items that the state's input holds.
     pub(super) fn items(&mut self, state: &State, map: &Map, input: &Value) -> Result<Vec<Value>, Failure> {
-        let items = match &map.items {
-            MapItems::Input(_) => input.clone(),
-            MapItems::Path(path) => self.evaluate(state, input, |env| path.get(env).map(Cow::into_owned))?,
-            MapItems::Template(Template::Expression(expression)) => self.evaluate(state, input, |env| expression.run_as("array", env))?,
-            MapItems::Template(template) => self.evaluate(state, input, |env| template.fill(env))?,
-        };
-        match (items, &map.items) {
-            (Value::Array(items), _) => Ok(items),
-            (_, MapItems::Path(path)) => Err(no_array(path.text())),
-            (_, MapItems::Input(Language::JsonPath)) => Err(no_array("$")),
-            (other, MapItems::Input(Language::Jsonata) | MapItems::Template(_)) => {
-                Err(Failure::query("", format!("Map state input must be an array but was: {other}")))
-            }
+        let items = self.items_value(state, map, input)?;
+        array(items, &map.items)
+    }
+
+    pub(super) fn items_value(&mut self, state: &State, map: &Map, input: &Value) -> Result<Value, Failure> {
+        match &map.items {
+            MapItems::Input(_) => Ok(input.clone()),
+            MapItems::Path(path) => self.evaluate(state, input, |env| path.get(env).map(Cow::into_owned)),
+            MapItems::Template(Template::Expression(expression)) => self.evaluate(state, input, |env| expression.run_as("array", env)),
+            MapItems::Template(template) => self.evaluate(state, input, |env| template.fill(env)),
         }
     }
 
@@ -104,6 +101,18 @@ impl Running {
         match (0.0..=100.0).contains(&number) {
             true => Ok(Some(number)),
             false => Err(Failure::runtime(format!("{NAME} must be between 0 and 100."))),
+        }
+    }
+}
+
+/// The items, where they are an array.
+pub(super) fn array(items: Value, from: &MapItems) -> Result<Vec<Value>, Failure> {
+    match (items, from) {
+        (Value::Array(items), _) => Ok(items),
+        (_, MapItems::Path(path)) => Err(no_array(path.text())),
+        (_, MapItems::Input(Language::JsonPath)) => Err(no_array("$")),
+        (other, MapItems::Input(Language::Jsonata) | MapItems::Template(_)) => {
+            Err(Failure::query("", format!("Map state input must be an array but was: {other}")))
         }
     }
 }

@@ -198,6 +198,20 @@ impl From<Ending> for Outcome {
 
 /// A UUID made of a digest.
 pub(crate) fn uuid_of(digest: &[u8; 32]) -> String {
-    let hex: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-    format!("{}-{}-4{}-8{}-{}", &hex[..8], &hex[8..12], &hex[13..16], &hex[17..20], &hex[20..])
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut uuid = String::with_capacity(36);
+    for (i, byte) in digest[..16].iter().enumerate() {
+        if matches!(i, 4 | 6 | 8 | 10) {
+            uuid.push('-');
+        }
+        // The version and the variant have places of their own.
+        let high = match i {
+            6 => 4,
+            8 => 8,
+            _ => byte >> 4,
+        };
+        uuid.push(char::from(DIGITS[usize::from(high)]));
+        uuid.push(char::from(DIGITS[usize::from(byte & 15)]));
+    }
+    uuid
 }

@@ -6,35 +6,48 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use time::Duration;
 
-use super::super::World;
-use super::super::context::Identity;
-use super::super::frame::{self, Frame};
+use super::record;
+use crate::dataset::{OutputType, Transformation};
 use crate::error::{Failure, Halt, Stop};
 use crate::journal::{Change, ChildRecord, Frame as FrameEntry, Key, Kind as Entry, Status, micros, moment};
 use crate::machine::Scope;
+use crate::run::World;
+use crate::run::context::Identity;
+use crate::run::frame::{self, Frame};
 use crate::run::uuid_of;
 
-pub(super) struct Child {
+/// What all children of a run have in common.
+pub(super) struct Shared {
     pub(super) world: Arc<World>,
     pub(super) scope: Arc<Scope>,
     pub(super) parent: Arc<Identity>,
     pub(super) label: String,
-    pub(super) name: String,
-    pub(super) key: Key,
-    pub(super) items: u64,
-    pub(super) by_chance: bool,
+    /// The Map Run's id.
+    pub(super) run: String,
+    /// Where the run's entries are.
+    pub(super) visit: Key,
     pub(super) express: bool,
-    /// Its record is to have its input.
-    pub(super) with_input: bool,
+    pub(super) transformation: Transformation,
+    pub(super) output_type: OutputType,
+    /// A failed child is shown.
+    pub(super) shows_failures: bool,
+    /// What the ARNs of the children begin with.
+    pub(super) execution_arn: String,
+    pub(super) state_machine_arn: String,
 }
 
-/// What the Map Run must know of a child that has ended; the rest is in its record.
+pub(super) struct Child {
+    pub(super) shared: Arc<Shared>,
+    pub(super) index: u64,
+    pub(super) items: u64,
+    pub(super) by_chance: bool,
+}
+
+/// What the Map Run must know of a child that has ended.
 pub(super) struct Ended {
     pub(super) status: Status,
     pub(super) items: u64,
-    /// Of its output.
-    pub(super) output: usize,
-    /// Of its record, about.
+    /// Of what is shown of it.
     pub(super) bytes: usize,
 }
 
@@ -44,32 +57,48 @@ const EXPRESS: Duration = Duration::minutes(5);
 impl Child {
     /// Runs the child and leaves one record in place of all that it has recorded itself.
     pub(super) async fn run(self, input: Value) -> Result<Ended, Stop> {
-        let Child { world, key, items, .. } = &self;
+        let (shared, world) = (&*self.shared, &self.shared.world);
+        let key = shared.visit.child(self.index);
         // What a child has begun with, it goes on with.
-        let found = world.journal.get(Entry::Frame, key)?;
+        let found = world.journal.get(Entry::Frame, &key)?;
         let (started, input) = match found {
             Some(FrameEntry::At(at)) => (at.started, at.origin.unwrap_or(input)),
             _ => (micros(world.host.now()), input),
         };
-        let text = self.with_input.then(|| input.to_string());
-        let (status, outcome) = self.outcome(started, input).await?;
-        let outcome = outcome.map(|output| output.to_string());
-        let record = ChildRecord { status, items: *items, input: text, outcome, started, stopped: micros(world.host.now()) };
-        let changes = vec![Change::Clear(key.clone()), Change::put(Entry::Record, key, &record)?];
+        let name = child_name(&shared.run, self.index);
+        let shows_input = shared.shows_failures || shared.transformation == Transformation::None;
+        let text = if shows_input { input.to_string() } else { String::new() };
+        let (status, outcome) = self.outcome(&key, name.clone(), started, input).await?;
+        let shown = match status == Status::Succeeded || shared.shows_failures {
+            false => String::new(),
+            true => {
+                let (started, stopped) = (moment(started), world.host.now());
+                record::ended(shared, &record::Ended { name: &name, input: &text, status, outcome: &outcome, started, stopped })
+            }
+        };
+        let ended = Ended { status, items: self.items, bytes: shown.len() };
+        let record = ChildRecord { status, items: self.items, shown };
+        let mut changes = Vec::with_capacity(2);
+        // Without a checkpoint, nothing lies below it.
+        if world.journal.contains(Entry::Frame, &key)? {
+            changes.push(Change::Clear(key.clone()));
+        }
+        changes.push(Change::record(&key, &record));
         world.journal.commit(changes).await?;
-        Ok(Ended::of(&record))
+        Ok(ended)
     }
 
-    async fn outcome(&self, started: i64, input: Value) -> Result<(Status, Result<Value, Failure>), Stop> {
-        let world = &self.world;
-        let mut identity = self.parent.of_child(&self.label, self.name.clone(), moment(started), input.clone());
-        if self.express {
-            identity.id = arn(&self.parent, &self.label, &self.name, true);
+    async fn outcome(&self, key: &Key, name: String, started: i64, input: Value) -> Result<(Status, Result<Value, Failure>), Stop> {
+        let (shared, world) = (&*self.shared, &self.shared.world);
+        let arn = shared.express.then(|| child_arn(shared, &name));
+        let mut identity = shared.parent.of_child(&shared.label, name, moment(started), input.clone());
+        if let Some(arn) = arn {
+            identity.id = arn;
         }
-        let mut frame = Frame::new(self.key.clone(), Arc::new(identity));
+        let mut frame = Frame::new(key.clone(), Arc::new(identity));
         frame.by_chance = self.by_chance;
-        let run = frame::run(world.clone(), self.scope.clone(), frame, input);
-        let ended = match self.express {
+        let run = frame::run(world.clone(), shared.scope.clone(), frame, input);
+        let ended = match shared.express {
             false => run.await,
             true => tokio::select! {
                 biased;
@@ -87,29 +116,15 @@ impl Child {
     }
 }
 
-impl Ended {
-    pub(super) fn of(record: &ChildRecord) -> Ended {
-        /// What a record has beside input and output, about.
-        const OTHER: usize = 300;
-        let output = record.outcome.as_ref().map_or(0, String::len);
-        let bytes = OTHER + output + record.input.as_ref().map_or(0, String::len);
-        Ended { status: record.status, items: record.items, output, bytes }
-    }
-}
-
 /// A UUID that is the same whenever the run goes on.
 pub(super) fn child_name(run: &str, index: u64) -> String {
-    uuid_of(&digest(&format!("{run}/{index}")))
+    uuid_of(&Sha256::digest(format!("{run}/{index}")).into())
 }
 
-pub(super) fn arn(parent: &Identity, label: &str, name: &str, express: bool) -> String {
-    match express {
-        false => format!("{}:{name}", parent.arn("execution", label)),
+pub(super) fn child_arn(shared: &Shared, name: &str) -> String {
+    match shared.express {
+        false => format!("{}:{name}", shared.execution_arn),
         // An Express execution has a second name, of its start.
-        true => format!("{}:{name}:{}", parent.arn("express", label), uuid_of(&digest(name))),
+        true => format!("{}:{name}:{}", shared.execution_arn, uuid_of(&Sha256::digest(name).into())),
     }
-}
-
-fn digest(text: &str) -> [u8; 32] {
-    Sha256::digest(text).into()
 }

@@ -2,10 +2,9 @@
 
 use super::Plan;
 use super::batches::{Batch, Batches};
-use super::child::{Child, Ended, child_name};
+use super::child::{Child, Ended};
 use super::finished::Finished;
 use super::results::SETTLE;
-use crate::dataset::Transformation;
 use crate::error::{Halt, Stop};
 use crate::journal::{Change, JournalError, Kind as Entry, Tally};
 use crate::run::World;
@@ -94,18 +93,7 @@ impl Running {
             return Ok(false);
         };
         plan.status.started(batch.items);
-        let child = Child {
-            world: self.world.clone(),
-            scope: plan.map.processor.clone(),
-            parent: self.frame.identity.clone(),
-            label: plan.distributed.label.clone(),
-            name: child_name(&plan.run.id, *index),
-            key: plan.visit.child(*index),
-            items: batch.items,
-            by_chance: batch.by_chance,
-            express: plan.distributed.express,
-            with_input: plan.target.is_some() || plan.distributed.writer.transformation == Transformation::None,
-        };
+        let child = Child { shared: plan.shared.clone(), index: *index, items: batch.items, by_chance: batch.by_chance };
         *index += 1;
         crew.spawn(child.run(batch.input));
         Ok(true)
@@ -141,7 +129,9 @@ impl Ledger {
             let records = world.journal.records(&plan.visit, from, CHUNK)?;
             let Some((last, _)) = records.last() else { return Ok(ledger) };
             from = last + 1;
-            records.iter().for_each(|(_, record)| ledger.add(&Ended::of(record)));
+            for (_, record) in &records {
+                ledger.add(&Ended { status: record.status, items: record.items, bytes: record.shown.len() });
+            }
         }
     }
 
@@ -151,10 +141,11 @@ impl Ledger {
     }
 
     fn add(&mut self, ended: &Ended) {
+        /// What a record has beside the text, about.
+        const OTHER: usize = 50;
         self.tally.add(ended.status, ended.items);
-        self.bytes += ended.bytes;
-        // The brackets of an array may be left out of a flattened output.
-        self.outputs += ended.output.saturating_sub(2);
+        self.bytes += ended.bytes + OTHER;
+        self.outputs += ended.bytes;
     }
 
     /// Whether the records are to be settled: as many as a file has, or none of them can become an

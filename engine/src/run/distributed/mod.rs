@@ -6,6 +6,7 @@ mod child;
 mod children;
 mod finished;
 mod items;
+mod record;
 mod results;
 mod status;
 
@@ -15,10 +16,13 @@ use serde_json::{Value, json};
 
 use super::events;
 use super::frame::Running;
+use super::map::array;
+use crate::dataset::{Dataset, OutputType, Transformation};
 use crate::error::{Failure, Halt};
 use crate::journal::{Change, Key, Kind as Entry, MapRun};
 use crate::machine::{Distributed, Map, Reader, State};
 use batches::Batching;
+use child::Shared;
 use items::{Item, Items, Location, Source};
 use results::Target;
 use status::Watch;
@@ -39,6 +43,7 @@ struct Plan<'a> {
     visit: Key,
     run: MapRun,
     status: Arc<MapRunStatus>,
+    shared: Arc<Shared>,
 }
 
 /// How many items may fail.
@@ -90,8 +95,9 @@ impl Running {
             let status = MapRunStatus::new(arn, self.frame.identity.id.clone(), limit, tolerance.count, tolerance.percentage);
             self.world.host.map_run(&status);
             let watch = Watch::new(status.clone());
+            let shared = Arc::new(self.shared(map, distributed, &run, &visit, target.is_some()));
             let limit = limit as usize;
-            let mut plan = Plan { state, map, distributed, input, source, batching, target, tolerance, limit, visit, run, status };
+            let mut plan = Plan { state, map, distributed, input, source, batching, target, tolerance, limit, visit, run, status, shared };
             let result = self.map_run(&mut plan).await;
             watch.ended(&result);
             result
@@ -134,9 +140,31 @@ impl Running {
         }
     }
 
+    fn shared(&self, map: &Map, distributed: &Distributed, run: &MapRun, visit: &Key, has_target: bool) -> Shared {
+        let (parent, writer) = (self.frame.identity.clone(), &distributed.writer);
+        let kind = if distributed.express { "express" } else { "execution" };
+        Shared {
+            world: self.world.clone(),
+            scope: map.processor.clone(),
+            label: distributed.label.clone(),
+            run: run.id.clone(),
+            visit: visit.clone(),
+            express: distributed.express,
+            transformation: writer.transformation,
+            output_type: if has_target { writer.output_type } else { OutputType::Json },
+            // Failed children are left out where the outputs become the state's output.
+            shows_failures: has_target || writer.transformation == Transformation::None,
+            execution_arn: parent.arn(kind, &distributed.label),
+            state_machine_arn: parent.arn("stateMachine", &distributed.label),
+            parent,
+        }
+    }
+
     fn state_items(&mut self, state: &State, map: &Map, input: &Value) -> Result<Vec<Item>, Failure> {
-        let items = self.items(state, map, input)?;
-        Ok(items.into_iter().map(|value| Item { key: None, value }).collect())
+        match self.items_value(state, map, input)? {
+            Value::Object(pairs) => Ok(pairs.into_iter().map(|(key, value)| Item { key: Some(key), value }).collect()),
+            items => Ok(array(items, &map.items)?.into_iter().map(|value| Item { key: None, value }).collect()),
+        }
     }
 
     fn source(&mut self, state: &State, reader: &Reader, input: &Value) -> Result<Source, Failure> {
@@ -153,7 +181,7 @@ impl Running {
         };
         let missing = |name| Failure::new("States.ItemReaderFailed", format!("{name} of the ItemReader must be a string"));
         let key = match &reader.dataset {
-            crate::dataset::Dataset::Listing | crate::dataset::Dataset::Listed(_) => text("Prefix")?.unwrap_or_default(),
+            Dataset::Listing | Dataset::Listed(_) => text("Prefix")?.unwrap_or_default(),
             _ => text("Key")?.ok_or_else(|| missing("Key"))?,
         };
         let location = Location { bucket: text("Bucket")?.ok_or_else(|| missing("Bucket"))?, key, version: text("VersionId")? };

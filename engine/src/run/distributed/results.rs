@@ -1,18 +1,18 @@
 //! The ResultWriter: what became of each child, in files beside a manifest, or as the output.
 
 use bytes::Bytes;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::Plan;
 use super::batches::Batches;
 use super::child::child_name;
 use super::finished::Finished;
-use crate::dataset::{OutputType, Transformation};
+use super::record;
+use crate::dataset::OutputType;
 use crate::error::{Failure, Halt};
 use crate::host::ObjectError;
-use crate::journal::{Change, ChildRecord, Kind as Entry, MapRun, ResultFile, Status, moment};
+use crate::journal::{Change, JournalError, Kind as Entry, MapRun, ResultFile, Status};
 use crate::machine::{Distributed, State};
-use crate::run::context::iso;
 use crate::run::frame::Running;
 use crate::run::limits;
 
@@ -59,8 +59,7 @@ impl Running {
                 changes.push(Change::remove(Entry::Record, &plan.visit.child(index)));
                 if plan.target.is_some() {
                     let files = if record.status == Status::Succeeded { &mut succeeded } else { &mut failed };
-                    self.shown(plan, index, record, |value| files.add(value))?;
-                    self.write_full(plan, files).await?;
+                    self.write(plan, files, &record.shown).await?;
                 }
             }
         }
@@ -83,7 +82,9 @@ impl Running {
         let mut failed = plan.run.failed.clone();
         let mut pending = Vec::new();
         if let Some(first_pending) = plan.run.exceeded_at {
-            (failed, pending) = self.write_unfinished(plan, first_pending).await?;
+            let (aborted, never_began) = self.write_unfinished(plan, first_pending).await?;
+            failed.extend(aborted);
+            pending = never_began;
         }
         let target = plan.target.as_ref().ok_or_else(|| Failure::new("States.ResultWriterFailed", "no bucket was named"))?;
         let run = MapRun { failed, succeeded: plan.run.succeeded.clone(), id: plan.run.id.clone(), ..MapRun::default() };
@@ -109,7 +110,7 @@ impl Running {
         Ok(json!({"MapRunArn": arn, "ResultWriterDetails": {"Bucket": target.bucket, "Key": key}}))
     }
 
-    /// The children that were given up, and those that never began.
+    /// The files of the children that were given up, and of those that never began.
     async fn write_unfinished(&mut self, plan: &Plan<'_>, first_pending: u64) -> Result<(Vec<ResultFile>, Vec<ResultFile>), Halt> {
         let mut aborted = Files::new(plan, "FAILED", plan.run.failed.len());
         let mut pending = Files::new(plan, "PENDING", 0);
@@ -123,122 +124,55 @@ impl Running {
                 continue;
             }
             let Some(batch) = self.batch(plan, index, &mut batches).await? else { break };
-            let mut record = self.record(plan, index, batch.input.to_string());
-            let files = if index < first_pending { &mut aborted } else { &mut pending };
-            if index < first_pending {
-                let now = iso(self.world.host.now());
-                record.insert("RedriveCount".into(), 0.into());
-                record.insert("RedriveStatus".into(), "REDRIVABLE_BY_MAP_RUN".into());
-                record.insert("StartDate".into(), now.clone().into());
-                record.insert("Status".into(), "ABORTED".into());
-                record.insert("StopDate".into(), now.into());
-            } else {
-                record.insert("Status".into(), "PENDING".into());
+            let (name, input) = (child_name(&plan.run.id, index), batch.input.to_string());
+            match index < first_pending {
+                true => {
+                    let record = record::aborted(&plan.shared, &name, &input, self.world.host.now());
+                    self.write(plan, &mut aborted, &record).await?;
+                }
+                false => self.write(plan, &mut pending, &record::pending(&plan.shared, &name, &input)).await?,
             }
-            files.add(&sorted(record));
-            self.write_full(plan, files).await?;
             index += 1;
         }
-        let mut failed = plan.run.failed.clone();
-        failed.extend(self.write_last(plan, aborted).await?);
-        Ok((failed, self.write_last(plan, pending).await?))
+        Ok((self.write_last(plan, aborted).await?, self.write_last(plan, pending).await?))
     }
 
     /// The results of all children in their order, where no bucket takes them.
     pub(super) async fn outputs(&mut self, plan: &mut Plan<'_>) -> Result<Value, Halt> {
-        let (mut outputs, mut size, mut from) = (Vec::new(), 2, 0);
-        let mut oversized = plan.run.oversized;
-        while !oversized {
+        let (mut outputs, mut from) = (String::from("["), 0);
+        while !plan.run.oversized && outputs.len() <= limits::DATA {
             let records = self.world.journal.records(&plan.visit, from, CHUNK)?;
-            let Some((last, _)) = records.last() else { return Ok(Value::Array(outputs)) };
+            let Some((last, _)) = records.last() else {
+                outputs.push(']');
+                return Ok(serde_json::from_str(&outputs).map_err(|error| JournalError::Broken(error.to_string()))?);
+            };
             from = last + 1;
-            for (index, record) in records {
+            for (_, record) in records {
                 plan.status.written(1, record.items);
-                // Failed children are left out of the bare outputs.
-                if record.status == Status::Succeeded || plan.distributed.writer.transformation == Transformation::None {
-                    self.shown(plan, index, record, |value| {
-                        size += limits::size(value) + 1;
-                        outputs.push(value.clone());
-                    })?;
+                if !record.shown.is_empty() {
+                    outputs.push_str(if outputs.len() > 1 { "," } else { "" });
+                    outputs.push_str(&record.shown);
                 }
             }
-            oversized = size > limits::DATA + 1;
             tokio::task::yield_now().await;
         }
         Err(Failure::too_large(&plan.state.name).into())
     }
 
-    /// A child as the ResultWriter shows it: nothing, one value or, flattened, several.
-    fn shown(&self, plan: &Plan<'_>, index: u64, record: ChildRecord, mut show: impl FnMut(&Value)) -> Result<(), Halt> {
-        let output = match (&record.outcome, plan.distributed.writer.transformation) {
-            (Ok(output), Transformation::Compact | Transformation::Flatten) => output,
-            _ => {
-                show(&sorted(self.finished_record(plan, index, record)));
-                return Ok(());
-            }
-        };
-        let output = serde_json::from_str(output).map_err(|error| crate::JournalError::Broken(error.to_string()))?;
-        match output {
-            Value::Array(items) if plan.distributed.writer.transformation == Transformation::Flatten => items.iter().for_each(show),
-            output => show(&output),
-        }
-        Ok(())
-    }
-
-    fn finished_record(&self, plan: &Plan<'_>, index: u64, finished: ChildRecord) -> Map<String, Value> {
-        let mut record = self.record(plan, index, finished.input.unwrap_or_default());
-        match finished.outcome {
-            Ok(output) => {
-                record.insert("Output".into(), output.into());
-                record.insert("OutputDetails".into(), json!({"Included": true}));
-                record.insert("RedriveStatus".into(), "NOT_REDRIVABLE".into());
-                record.insert("RedriveStatusReason".into(), "Execution is SUCCEEDED and cannot be redriven".into());
-            }
-            Err(Failure { error, cause, .. }) => {
-                record.insert("Error".into(), error.into());
-                record.insert("Cause".into(), cause.into());
-                record.insert("RedriveStatus".into(), "REDRIVABLE_BY_MAP_RUN".into());
-            }
-        }
-        let status = match finished.status {
-            Status::Succeeded => "SUCCEEDED",
-            Status::Failed => "FAILED",
-            Status::TimedOut => "TIMED_OUT",
-        };
-        record.insert("RedriveCount".into(), 0.into());
-        record.insert("StartDate".into(), iso(moment(finished.started)).into());
-        record.insert("Status".into(), status.into());
-        record.insert("StopDate".into(), iso(moment(finished.stopped)).into());
-        record
-    }
-
-    fn record(&self, plan: &Plan<'_>, index: u64, input: String) -> Map<String, Value> {
-        let (identity, label) = (&self.frame.identity, &plan.distributed.label);
-        let name = child_name(&plan.run.id, index);
-        let fields = [
-            ("ExecutionArn", super::child::arn(identity, label, &name, plan.distributed.express).into()),
-            ("Input", input.into()),
-            ("InputDetails", json!({"Included": true})),
-            ("Name", name.into()),
-            ("StateMachineArn", identity.arn("stateMachine", label).into()),
-        ];
-        fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
-    }
-
-    /// Writes a file that has grown to its size.
-    async fn write_full(&self, plan: &Plan<'_>, files: &mut Files) -> Result<(), Failure> {
-        if files.body.len() > FILE { self.write(plan, files).await } else { Ok(()) }
+    async fn write(&self, plan: &Plan<'_>, files: &mut Files, shown: &str) -> Result<(), Failure> {
+        files.add(shown);
+        if files.body.len() > FILE { self.write_file(plan, files).await } else { Ok(()) }
     }
 
     /// Writes what is left, and names all files written.
     async fn write_last(&self, plan: &Plan<'_>, mut files: Files) -> Result<Vec<ResultFile>, Failure> {
         if !files.body.is_empty() {
-            self.write(plan, &mut files).await?;
+            self.write_file(plan, &mut files).await?;
         }
         Ok(files.written)
     }
 
-    async fn write(&self, plan: &Plan<'_>, files: &mut Files) -> Result<(), Failure> {
+    async fn write_file(&self, plan: &Plan<'_>, files: &mut Files) -> Result<(), Failure> {
         let Some(target) = &plan.target else { return Ok(()) };
         let body = files.take();
         let key = format!("{}/{}_{}.json", target.folder(&plan.run.id), files.name, files.before + files.written.len());
@@ -272,14 +206,20 @@ impl Files {
         Files { name, output_type: plan.distributed.writer.output_type, before, written: Vec::new(), body: Vec::new() }
     }
 
-    fn add(&mut self, value: &Value) {
-        if self.output_type == OutputType::Json {
-            self.body.push(if self.body.is_empty() { b'[' } else { b',' });
+    /// An array that is flattened may leave nothing to show.
+    fn add(&mut self, shown: &str) {
+        if shown.is_empty() {
+            return;
         }
-        // Writing to memory does not fail.
-        let _ = serde_json::to_writer(&mut self.body, value);
-        if self.output_type == OutputType::JsonLines {
-            self.body.push(b'\n');
+        match self.output_type {
+            OutputType::Json => {
+                self.body.push(if self.body.is_empty() { b'[' } else { b',' });
+                self.body.extend_from_slice(shown.as_bytes());
+            }
+            OutputType::JsonLines => {
+                self.body.extend_from_slice(shown.as_bytes());
+                self.body.push(b'\n');
+            }
         }
     }
 
@@ -290,12 +230,6 @@ impl Files {
         }
         body
     }
-}
-
-/// Records have their keys in alphabetical order.
-fn sorted(mut record: Map<String, Value>) -> Value {
-    record.sort_keys();
-    Value::Object(record)
 }
 
 fn writer_failed(error: &ObjectError) -> Failure {

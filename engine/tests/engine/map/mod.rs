@@ -3,6 +3,8 @@
 mod batcher;
 mod crash;
 mod express;
+mod jsonata;
+mod nested;
 mod reader_csv;
 mod reader_json;
 mod reader_objects;

@@ -47,6 +47,12 @@ fn an_item_selector_sees_index_key_value_and_source() {
 }
 
 #[test]
+fn the_pairs_of_an_object_of_the_input_are_items() {
+    let pairs = json!([{"Key": "k", "Value": 1}, {"Key": "l", "Value": [2]}]);
+    assert_eq!(output(&machine(json!({"ItemsPath": "$.o"})), json!({"o": {"k": 1, "l": [2]}}), &Fake::echo()), pairs);
+}
+
+#[test]
 fn every_line_that_is_not_blank_is_an_item() {
     let body = "\u{feff}{\"a\": 1}\n\n  [2]  \r\n\"three\"";
     assert_eq!(read(json!({"InputType": "JSONL"}), body), json!([{"a": 1}, [2], "three"]));

@@ -69,6 +69,20 @@ fn batchers_and_writers() {
 #[test]
 fn what_an_express_child_can_not_do() {
     let express = |state: Value| with_child(json!({}), state).replace("STANDARD", "EXPRESS");
+    let task = |resource: &str| json!({"Type": "Task", "Resource": resource, "Parameters": {"StateMachineArn": "x"}, "End": true});
+    for resource in [
+        "arn:aws:states:::states:startExecution.sync",
+        "arn:aws:states:::states:startExecution.sync:2",
+        "arn:aws:states:::states:startExecution.waitForTaskToken",
+        "arn:aws:states:eu-west-1:000000000000:activity:a",
+    ] {
+        refused(&express(task(resource)), "/States/C/Resource: an Express child can't wait for a job, a task token or an activity");
+        let branch = json!({"StartAt": "P", "States": {"P": task(resource)}});
+        refused(
+            &express(json!({"Type": "Parallel", "Branches": [branch], "End": true})),
+            "/States/P/Resource: an Express child can't wait",
+        );
+    }
     let map = json!({"Type": "Map", "End": true, "ItemProcessor": {
         "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
         "StartAt": "X", "States": {"X": {"Type": "Succeed"}}

@@ -1,0 +1,138 @@
+//! How a child is shown in a result.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::child::{Shared, child_arn};
+use crate::dataset::{OutputType, Transformation};
+use crate::error::Failure;
+use crate::journal::Status;
+use crate::run::context::iso;
+use time::OffsetDateTime;
+
+/// A child as a result file has it, its keys in alphabetical order; input and output are texts of
+/// JSON.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Record<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cause: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a str>,
+    execution_arn: &'a str,
+    input: &'a str,
+    input_details: Included,
+    name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output_details: Option<Included>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    redrive_count: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    redrive_status: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    redrive_status_reason: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    start_date: Option<String>,
+    state_machine_arn: &'a str,
+    status: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stop_date: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Included {
+    included: bool,
+}
+
+/// A child that has ended.
+pub(super) struct Ended<'a> {
+    pub(super) name: &'a str,
+    /// Empty where nothing shows it.
+    pub(super) input: &'a str,
+    pub(super) status: Status,
+    pub(super) outcome: &'a Result<Value, Failure>,
+    pub(super) started: OffsetDateTime,
+    pub(super) stopped: OffsetDateTime,
+}
+
+/// The text by which an ended child is shown: a record, or its output. Several values, of a
+/// flattened output, are separated as in a file; there may be none.
+pub(super) fn ended(shared: &Shared, child: &Ended<'_>) -> String {
+    let output = match (child.outcome, shared.transformation) {
+        (Ok(output), Transformation::Compact) => return output.to_string(),
+        (Ok(Value::Array(items)), Transformation::Flatten) => {
+            let separator = if shared.output_type == OutputType::JsonLines { "\n" } else { "," };
+            return items.iter().map(Value::to_string).collect::<Vec<_>>().join(separator);
+        }
+        (Ok(output), Transformation::Flatten) => return output.to_string(),
+        (outcome, _) => outcome.as_ref().ok().map(Value::to_string),
+    };
+    let failure = child.outcome.as_ref().err();
+    let arn = child_arn(shared, child.name);
+    let record = Record {
+        cause: failure.map(|failure| failure.cause.as_str()),
+        error: failure.map(|failure| failure.error.as_str()),
+        output: output.as_deref(),
+        output_details: output.as_ref().map(|_| Included { included: true }),
+        redrive_count: Some(0),
+        redrive_status: Some(if output.is_some() { "NOT_REDRIVABLE" } else { "REDRIVABLE_BY_MAP_RUN" }),
+        redrive_status_reason: output.as_ref().map(|_| "Execution is SUCCEEDED and cannot be redriven"),
+        start_date: Some(iso(child.started)),
+        status: match child.status {
+            Status::Succeeded => "SUCCEEDED",
+            Status::Failed => "FAILED",
+            Status::TimedOut => "TIMED_OUT",
+        },
+        stop_date: Some(iso(child.stopped)),
+        ..Record::of(shared, &arn, child.name, child.input)
+    };
+    text(&record)
+}
+
+/// A child that was given up at that time.
+pub(super) fn aborted(shared: &Shared, name: &str, input: &str, at: OffsetDateTime) -> String {
+    let arn = child_arn(shared, name);
+    text(&Record {
+        redrive_count: Some(0),
+        redrive_status: Some("REDRIVABLE_BY_MAP_RUN"),
+        start_date: Some(iso(at)),
+        status: "ABORTED",
+        stop_date: Some(iso(at)),
+        ..Record::of(shared, &arn, name, input)
+    })
+}
+
+/// A child that never began.
+pub(super) fn pending(shared: &Shared, name: &str, input: &str) -> String {
+    text(&Record::of(shared, &child_arn(shared, name), name, input))
+}
+
+impl<'a> Record<'a> {
+    fn of(shared: &'a Shared, execution_arn: &'a str, name: &'a str, input: &'a str) -> Record<'a> {
+        Record {
+            cause: None,
+            error: None,
+            execution_arn,
+            input,
+            input_details: Included { included: true },
+            name,
+            output: None,
+            output_details: None,
+            redrive_count: None,
+            redrive_status: None,
+            redrive_status_reason: None,
+            start_date: None,
+            state_machine_arn: &shared.state_machine_arn,
+            status: "PENDING",
+            stop_date: None,
+        }
+    }
+}
+
+fn text(record: &Record<'_>) -> String {
+    // Its maps have names, and writing to memory does not fail.
+    serde_json::to_string(record).unwrap_or_default()
+}
