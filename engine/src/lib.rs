@@ -34,6 +34,7 @@
 //!   Names after a variable alone (`{% $states.input.total %}`) leave numbers as they are written.
 //! - An evaluation is stopped after a second of the machine's time, not of AWS's.
 
+mod breach;
 mod compile;
 mod dataset;
 mod error;
@@ -47,6 +48,7 @@ mod resource;
 mod run;
 mod syntax;
 mod tokens;
+mod validation;
 
 pub use compile::compile;
 pub use error::{Fault, Stop};
@@ -58,3 +60,4 @@ pub use problem::{Problem, Problems};
 pub use resource::{Pattern, Resource};
 pub use run::{Counts, ExecutionType, MapRunStatus, Outcome, Phase, Start, run};
 pub use tokens::{TaskTokens, UnknownToken};
+pub use validation::{ApiError, Diagnostic, Severity, Validation, Verdict, validate};

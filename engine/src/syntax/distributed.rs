@@ -2,6 +2,7 @@
 
 use super::fields::{Fields, Number, Text, is_expression};
 use super::json::{Kind as Json, Node};
+use crate::breach::Breach;
 use crate::dataset::{self, Csv, Dataset, Format, OutputType, Transformation};
 use crate::problem::Report;
 
@@ -38,7 +39,8 @@ pub(crate) struct Writer {
     pub(crate) output_type: OutputType,
 }
 
-const MOST: f64 = u32::MAX as f64;
+/// AWS takes any number, and no more than it can.
+const MOST: f64 = i64::MAX as f64;
 const MAX_ITEMS: f64 = 100_000_000.0;
 /// The longest input of a child, in bytes.
 const MAX_BYTES: f64 = 262_144.0;
@@ -51,7 +53,11 @@ impl Distributed {
         if let Some(label) = &label {
             let forbidden = |c: char| c.is_whitespace() || c.is_control() || "?*<>{}[]:;,\\|^~$#%&`\"".contains(c);
             if label.value.is_empty() || label.value.chars().count() > 40 || label.value.contains(forbidden) {
-                report.add(&label.at, "a label has 1 to 40 characters, without spaces and ? * < > { } [ ] : ; , \\ | ^ ~ $ # % & ` \"");
+                report.breaks(
+                    &label.at,
+                    Breach::LabelName,
+                    "a label has 1 to 40 characters, without spaces and ? * < > { } [ ] : ; , \\ | ^ ~ $ # % & ` \"",
+                );
             }
         }
         Distributed {
@@ -60,8 +66,8 @@ impl Distributed {
             reader: fields.take("ItemReader").and_then(|node| Reader::read(node, report)),
             batcher: fields.take("ItemBatcher").and_then(|node| Batcher::read(node, report)),
             writer: fields.take("ResultWriter").and_then(|node| Writer::read(node, report)),
-            tolerated_percentage: fields.number_or_path("ToleratedFailurePercentage", 100.0, false, report),
-            tolerated_count: fields.number_or_path("ToleratedFailureCount", MOST, true, report),
+            tolerated_percentage: fields.number_or_path("ToleratedFailurePercentage", 0.0, 100.0, false, report),
+            tolerated_count: fields.number_or_path("ToleratedFailureCount", 0.0, MOST, true, report),
         }
     }
 }
@@ -75,7 +81,11 @@ impl Reader {
             Some("s3:listObjectsV2") => true,
             _ => {
                 if let Some(resource) = &resource {
-                    report.add(&resource.at, "an ItemReader reads by arn:aws:states:::s3:getObject or arn:aws:states:::s3:listObjectsV2");
+                    report.breaks(
+                        &resource.at,
+                        Breach::ReaderResource,
+                        "an ItemReader reads by arn:aws:states:::s3:getObject or arn:aws:states:::s3:listObjectsV2",
+                    );
                 }
                 false
             }
@@ -90,7 +100,7 @@ impl Reader {
         let (dataset, max_items) = match fields.take("ReaderConfig") {
             Some(node) => {
                 let mut config = Fields::of(node, report)?;
-                let max_items = config.number_or_path("MaxItems", MAX_ITEMS, true, report);
+                let max_items = config.number_or_path("MaxItems", 0.0, MAX_ITEMS, true, report);
                 let dataset = read_dataset(&mut config, listing, report);
                 config.finish(report);
                 (dataset?, max_items)
@@ -122,7 +132,7 @@ fn read_dataset(config: &mut Fields, listing: bool, report: &mut Report<'_>) -> 
             true
         }
         Some(text) => {
-            report.add(&text.at, "must be NONE or LOAD_AND_FLATTEN");
+            report.breaks(&text.at, Breach::Values(&["NONE", "LOAD_AND_FLATTEN"]), "must be NONE or LOAD_AND_FLATTEN");
             false
         }
     };
@@ -166,12 +176,12 @@ fn read_dataset(config: &mut Fields, listing: bool, report: &mut Report<'_>) -> 
             None
         }
         (_, Some(manifest)) => {
-            report.add(&manifest.at, "must be ATHENA_DATA or S3_INVENTORY");
+            report.breaks(&manifest.at, Breach::Values(&["ATHENA_DATA", "S3_INVENTORY"]), "must be ATHENA_DATA or S3_INVENTORY");
             None
         }
         (Some(kind), None) => Some(Dataset::Object(read_format(&kind, config, report)?)),
         (None, None) => {
-            report.add(&config.at, "the field InputType is missing");
+            report.lacks(&config.at, "InputType");
             None
         }
     }
@@ -234,11 +244,11 @@ fn read_csv(config: &mut Fields, report: &mut Report<'_>) -> Option<Csv> {
             Some(Csv { delimiter, headers: Some(headers) })
         }
         ("GIVEN", None) => {
-            report.add(&location.at, "GIVEN needs CSVHeaders");
+            report.breaks(&config.at, Breach::Required("CSVHeaders"), "GIVEN needs CSVHeaders");
             None
         }
         _ => {
-            report.add(&location.at, "must be FIRST_ROW or GIVEN");
+            report.breaks(&location.at, Breach::Values(&["FIRST_ROW", "GIVEN"]), "must be FIRST_ROW or GIVEN");
             None
         }
     }
@@ -252,13 +262,13 @@ impl Batcher {
             report.add(&fields.at, "an ItemBatcher needs MaxItemsPerBatch or MaxInputBytesPerBatch");
         }
         let batcher = Batcher {
-            items: fields.number_or_path("MaxItemsPerBatch", MAX_ITEMS, true, report),
-            bytes: fields.number_or_path("MaxInputBytesPerBatch", MAX_BYTES, true, report),
+            items: fields.number_or_path("MaxItemsPerBatch", 0.0, MAX_ITEMS, true, report),
+            bytes: fields.number_or_path("MaxInputBytesPerBatch", 0.0, MAX_BYTES, true, report),
             input: fields.take("BatchInput"),
         };
         for (name, number) in [("MaxItemsPerBatch", &batcher.items), ("MaxInputBytesPerBatch", &batcher.bytes)] {
             if matches!(number, Some(Number::Literal(0.0))) {
-                report.add(&fields.at, format!("{name} must be at least 1"));
+                report.breaks(&fields.at, Breach::Minimum(1.0), format!("{name} must be at least 1"));
             }
         }
         fields.finish(report);
@@ -271,7 +281,7 @@ impl Writer {
         let mut fields = Fields::of(node, report)?;
         let resource = fields.text("Resource", report);
         if let Some(resource) = resource.as_ref().filter(|resource| integration(&resource.value) != Some("s3:putObject")) {
-            report.add(&resource.at, "a ResultWriter writes by arn:aws:states:::s3:putObject");
+            report.breaks(&resource.at, Breach::ReaderResource, "a ResultWriter writes by arn:aws:states:::s3:putObject");
         }
         let parameters = arguments(&mut fields);
         if let Some(node) = &parameters {
@@ -281,7 +291,7 @@ impl Writer {
         match (&resource, &parameters, &config) {
             (None, None, None) => report.add(&fields.at, "a ResultWriter needs a Resource with Parameters, a WriterConfig, or both"),
             (Some(_), None, _) => missing(&fields, report),
-            (None, Some(_), _) => report.add(&fields.at, "the field Resource is missing"),
+            (None, Some(_), _) => report.lacks(&fields.at, "Resource"),
             _ => {}
         }
         let (transformation, output_type) = match config {
@@ -301,7 +311,7 @@ fn read_writer_config(node: Node, report: &mut Report<'_>) -> Option<(Option<Tra
         "COMPACT" => Some(Transformation::Compact),
         "FLATTEN" => Some(Transformation::Flatten),
         _ => {
-            report.add(&text.at, "must be NONE, COMPACT or FLATTEN");
+            report.breaks(&text.at, Breach::Values(&["NONE", "COMPACT", "FLATTEN"]), "must be NONE, COMPACT or FLATTEN");
             None
         }
     });
@@ -310,7 +320,7 @@ fn read_writer_config(node: Node, report: &mut Report<'_>) -> Option<(Option<Tra
         Some(text) if text.value == "JSON" => OutputType::Json,
         Some(text) if text.value == "JSONL" => OutputType::JsonLines,
         Some(text) => {
-            report.add(&text.at, "must be JSON or JSONL");
+            report.breaks(&text.at, Breach::Values(&["JSON", "JSONL"]), "must be JSON or JSONL");
             OutputType::Json
         }
     };
@@ -330,7 +340,7 @@ fn arguments(fields: &mut Fields) -> Option<Node> {
 }
 
 fn missing(fields: &Fields, report: &mut Report<'_>) {
-    report.add(&fields.at, "the field Parameters is missing");
+    report.lacks(&fields.at, "Parameters");
 }
 
 /// The parameters are these, each plain or with `.$`.
