@@ -13,6 +13,7 @@ use crate::journal::{Change, ChildRecord, Frame as FrameEntry, Key, Kind as Entr
 use crate::machine::Scope;
 use crate::run::World;
 use crate::run::context::Identity;
+use crate::run::events::Events;
 use crate::run::frame::{self, Frame};
 use crate::run::uuid_of;
 
@@ -94,6 +95,7 @@ impl Child {
         let mut identity = shared.parent.of_child(&shared.label, name, moment(started), input.clone());
         if let Some(arn) = arn {
             identity.id = arn;
+            identity.events = Events::new(None, true);
         }
         let mut frame = Frame::new(key.clone(), Arc::new(identity));
         frame.by_chance = self.by_chance;
