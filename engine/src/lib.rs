@@ -33,6 +33,11 @@
 //!   an evaluation is changed as well: `1.0` becomes `1`, and 9007199254740993 loses its last digit.
 //!   Names after a variable alone (`{% $states.input.total %}`) leave numbers as they are written.
 //! - An evaluation is stopped after a second of the machine's time, not of AWS's.
+//! - A Distributed Map starts its items in their order, and writes result files of 8 MiB, not of
+//!   5 GB; a reader finds all of them in the manifest. The fields of an item from a CSV file are in
+//!   the order of the header.
+//! - Datasets in Parquet need the cargo feature `parquet`, which adds about a minute to the first
+//!   build.
 
 mod compile;
 mod dataset;
