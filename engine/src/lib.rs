@@ -52,6 +52,11 @@
 //!   one that AWS gives.
 //! - A retry after a crash counts a task's time limit anew, unless its outcome comes by token.
 //! - A Standard execution may take longer than AWS's year.
+//! - A Distributed Map starts its items in their order, and writes result files of 8 MiB, not of
+//!   5 GB; a reader finds all of them in the manifest. The fields of an item from a CSV file are in
+//!   the order of the header.
+//! - Datasets in Parquet need the cargo feature `parquet`, which adds about a minute to the first
+//!   build.
 
 mod compile;
 mod dataset;
