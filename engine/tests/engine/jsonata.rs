@@ -157,7 +157,9 @@ fn waits_and_failures_by_expression() {
     let failed = outcome(&jsonata(timestamp), json!({}));
     assert!(failed[1].as_str().unwrap().ends_with("cannot be parsed as an ISO-8601 extended offset date-time format string: soon"));
     let fail = json!({"Type": "Fail", "Error": "{% $states.input.e %}", "Cause": "{% 'be' & 'cause' %}"});
-    assert_eq!(outcome(&jsonata(fail), json!({"e": "E"})), json!(["E", "because"]));
+    assert_eq!(outcome(&jsonata(fail.clone()), json!({"e": "E"})), json!(["E", "because"]));
+    let failed = outcome(&jsonata(fail), json!({"e": 1}));
+    assert!(failed[1].as_str().unwrap().ends_with("Expected 'string', but was 'number' for value: 1"), "{failed}");
 }
 
 #[test]
