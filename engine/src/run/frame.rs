@@ -185,6 +185,7 @@ impl Running {
             || format!("{}StateEntered", state.kind.name()),
             || Some(("stateEnteredEventDetails", events::data("input", &input.unwrap_or_default(), json!({"name": state.name})))),
         );
+        self.token = None;
         self.in_task = matches!(state.kind, Kind::Task(_));
     }
 
