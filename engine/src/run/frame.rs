@@ -247,8 +247,7 @@ impl Running {
 
     pub(super) fn place_failure(&mut self, state: &State, mut failure: Failure) -> Failure {
         const PREFIX: &str = "An error occurred while executing the state";
-        let of_expressions = [RUNTIME, QUERY, "States.IntrinsicFailure", "States.ResultPathMatchFailure", "States.NoChoiceMatched"]
-            .contains(&failure.error.as_str());
+        let of_expressions = [RUNTIME, QUERY, "States.ResultPathMatchFailure"].contains(&failure.error.as_str());
         if of_expressions
             && !failure.cause.starts_with(PREFIX)
             && !failure.cause.starts_with("The execution reached")
