@@ -55,6 +55,7 @@
 //! - A Distributed Map starts its items in their order, and writes result files of 8 MiB, not of
 //!   5 GB; a reader finds all of them in the manifest. The fields of an item from a CSV file are in
 //!   the order of the header.
+//! - The LastModified of a listed object is written as 1668699881 and not as 1.668699881E9.
 //! - Datasets in Parquet need the cargo feature `parquet`, which adds about a minute to the first
 //!   build.
 

@@ -65,7 +65,7 @@ fn two_cores() -> Measured<tokio::runtime::Runtime> {
 /// A Distributed Map over JSON lines whose child does nothing, with a ResultWriter.
 fn map() -> Measured<Arc<Machine>> {
     let definition = json!({"StartAt": "M", "States": {"M": {
-        "Type": "Map", "End": true, "MaxConcurrency": 1000,
+        "Type": "Map", "End": true, "MaxConcurrency": 0,
         "ItemReader": {
             "Resource": "arn:aws:states:::s3:getObject", "ReaderConfig": {"InputType": "JSONL"},
             "Parameters": {"Bucket": "b", "Key": "lines"}
@@ -104,11 +104,11 @@ fn children() -> Measured<()> {
     Ok(())
 }
 
-/// What anyone would write: a task for each line, a thousand at once.
+/// What anyone would write: a task for each line, ten thousand at once.
 async fn bare_tasks(items: u64) -> Measured<()> {
     let mut tasks = tokio::task::JoinSet::new();
     for n in 0..items {
-        if tasks.len() == 1000 {
+        if tasks.len() == 10_000 {
             tasks.join_next().await.transpose()?;
         }
         let item: Value = serde_json::from_str(host::line(n).trim())?;

@@ -68,7 +68,7 @@ impl Child {
         };
         let name = child_name(&shared.run, self.index);
         let shows_input = shared.shows_failures || shared.transformation == Transformation::None;
-        let text = if shows_input { input.to_string() } else { String::new() };
+        let text = if shows_input { record::text(&input) } else { String::new() };
         let (status, outcome) = self.outcome(&key, name.clone(), started, input).await?;
         let shown = match status == Status::Succeeded || shared.shows_failures {
             false => String::new(),
