@@ -20,7 +20,7 @@ use crate::s3;
 
 pub use execute::{Ended, execute, message_of};
 pub use functions::Functions;
-pub use host::bind;
+pub use host::{bind, wait_until};
 pub use outputs::Outputs;
 pub use secrets::LocalSecrets;
 pub use serve::serve;
@@ -55,6 +55,11 @@ impl Home {
     /// Everything in the embedded S3.
     pub fn objects(&self) -> Objects {
         Objects::new(self.s3.clone(), s3::BUCKET)
+    }
+
+    /// The client of the embedded S3.
+    pub fn s3(&self) -> &aws_sdk_s3::Client {
+        &self.s3
     }
 
     fn journal(&self, run: &str, generation: u32) -> PathBuf {
