@@ -72,6 +72,12 @@ impl Dice<'_> {
         self.draw(|host| Value::from(host.random())).as_f64().unwrap_or_default()
     }
 
+    /// The time, in milliseconds since 1970.
+    pub(crate) fn millis(&mut self) -> i64 {
+        let drawn = self.draw(|host| Value::from((host.now().unix_timestamp_nanos() / 1_000_000) as i64));
+        drawn.as_i64().unwrap_or_default()
+    }
+
     fn draw(&mut self, from: impl FnOnce(&dyn Host) -> Value) -> Value {
         if self.draws.used == self.draws.all.len() {
             self.draws.all.push(from(&**self.host));

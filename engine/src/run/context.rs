@@ -62,12 +62,12 @@ impl Identity {
         let (previous, kind) = match result {
             Ok(done) => (done.previous, "ExecutionSucceeded"),
             Err(Some(failure)) => (failure.trace.event, "ExecutionFailed"),
-            Err(None) => (self.events.count(), "ExecutionTimedOut"),
+            Err(None) => (0, "ExecutionTimedOut"),
         };
         let details = || match result {
             Ok(done) => Some(("executionSucceededEventDetails", events::data("output", &done.output, Value::Null))),
             Err(Some(failure)) => Some(("executionFailedEventDetails", events::failure(failure, Value::Null))),
-            Err(None) => None,
+            Err(None) => Some(("executionTimedOutEventDetails", json!({}))),
         };
         self.events.add(previous, || host.now(), || kind.into(), details);
     }

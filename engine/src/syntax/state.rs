@@ -184,6 +184,11 @@ impl Task {
             credentials: fields.take("Credentials"),
             resource: resource?,
         };
+        for (name, number) in [("TimeoutSeconds", &task.timeout_seconds), ("HeartbeatSeconds", &task.heartbeat_seconds)] {
+            if matches!(number, Some(Number::Literal(seconds)) if *seconds < 1.0) {
+                report.add(&fields.at, format!("{name} must be at least 1"));
+            }
+        }
         if let (Some(Number::Literal(timeout)), Some(Number::Literal(heartbeat))) = (&task.timeout_seconds, &task.heartbeat_seconds)
             && heartbeat >= timeout
         {

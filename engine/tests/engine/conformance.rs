@@ -9,7 +9,7 @@ mod replay;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use engine::{ExecutionType, History, Journal, Outcome, Start};
+use engine::{History, Journal, Outcome, Start};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -95,12 +95,6 @@ fn run(case: &Value) -> Result<(Value, Vec<Value>), String> {
     let replay = replay::Replay::of(case);
     let input = if case["input_given"] == false { json!({}) } else { case["input"].clone() };
     let mut start = Start::new(names::execution(case), input);
-    if case["type"] == "EXPRESS" {
-        start.execution_type = ExecutionType::Express;
-        start.name = start.id.rsplit(':').nth(1).unwrap().to_owned();
-    }
-    start.state_machine_id = "arn:<partition>:states:<region>:111111111111:stateMachine:<ArnPart_0idx>".into();
-    start.state_machine_name = "<ArnPart_0idx>".into();
     start.role_arn = names::role(case);
     start.tokens = replay.tokens.clone();
     let history = History::default();
