@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use job::Objects;
+use job::messages::RunRef;
 
 use crate::exit::Wrong;
 use crate::s3;
@@ -60,6 +61,11 @@ impl Home {
     /// The client of the embedded S3.
     pub fn s3(&self) -> &aws_sdk_s3::Client {
         &self.s3
+    }
+
+    /// Whether a run's execution was begun and has not come to its end.
+    pub fn is_under_way(&self, run: &RunRef) -> bool {
+        self.journal(&run.id, run.generation).exists()
     }
 
     fn journal(&self, run: &str, generation: u32) -> PathBuf {
