@@ -141,6 +141,8 @@ pub struct TaskCall {
     pub heartbeat: Option<Duration>,
     /// The state that calls.
     pub state: String,
+    /// How often `Retry` has had it called before.
+    pub attempt: u32,
     /// The execution that calls; a child of a Distributed Map has its own.
     pub execution: String,
     /// Cancelled when the execution shall stop: the task should then soon end, with its result or

@@ -31,6 +31,17 @@ impl Machine {
         found
     }
 
+    /// Each Task state's name and what it calls, in the order of the states.
+    pub fn tasks(&self) -> Vec<(String, Resource)> {
+        let mut found = Vec::new();
+        self.scope.visit(&mut |state| {
+            if let Kind::Task(task) = &state.kind {
+                found.push((state.name.clone(), task.resource.clone()));
+            }
+        });
+        found
+    }
+
     /// Names or ARNs of the functions that the machine calls, as far as they are written in the
     /// definition; each once, in the order of the states.
     pub fn functions(&self) -> Vec<String> {

@@ -50,6 +50,7 @@ impl Running {
             timeout: timeout.map(Duration::from_secs),
             heartbeat: heartbeat.map(Duration::from_secs),
             state: state.name.clone(),
+            attempt: self.at.tries.iter().sum(),
             execution: self.frame.identity.id.clone(),
             cancel: self.world.cancel.clone(),
             submission: Arc::default(),
