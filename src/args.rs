@@ -31,6 +31,8 @@ pub enum Command {
     Watch(Watch),
     /// End a run on AWS early: what was answered by then is merged into its output.
     Stop(Stop),
+    /// Run, validate, test and draw any Amazon States Language definition on this machine.
+    States(States),
     /// Write a commented job file to start from.
     Init(Init),
     /// See it work: a sample API with limits on this machine, some thousand lines, under a minute.
@@ -210,4 +212,82 @@ pub struct Demo {
     /// The folder for the demo's job, input, output and state.
     #[arg(long, value_name = "DIR", default_value = "throughline-demo")]
     pub folder: PathBuf,
+}
+
+/// `throughline states`
+#[derive(Debug, Args)]
+pub struct States {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: StatesCommand,
+}
+
+/// The commands of `throughline states`.
+#[derive(Debug, Subcommand)]
+pub enum StatesCommand {
+    /// Say everything that is wrong with a definition.
+    Validate(Definition),
+    /// Run a definition to its end. Exit code 0 when it succeeded, 3 otherwise.
+    #[command(name = "run")]
+    Execute(Box<Execute>),
+    /// Draw a definition as SVG.
+    Graph(Graph),
+}
+
+/// A definition.
+#[derive(Debug, Args)]
+pub struct Definition {
+    /// The file with the definition, in the Amazon States Language.
+    pub definition: PathBuf,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `throughline states run`
+#[derive(Debug, Args)]
+pub struct Execute {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented by its type")]
+    pub definition: Definition,
+    /// The input: JSON, or a file with it, or - for what is typed or piped in.
+    #[arg(short, long, value_name = "JSON_OR_FILE", default_value = "{}")]
+    pub input: String,
+    /// Answers in place of services, in Step Functions Local's MockConfigFile format.
+    #[arg(long, value_name = "FILE")]
+    pub mocks: Option<PathBuf>,
+    /// With --mocks: the test case, where the file has several.
+    #[arg(long, value_name = "MACHINE#CASE", requires = "mocks")]
+    pub case: Option<String>,
+    /// Where Lambda functions are called, over Lambda's Invoke API.
+    #[arg(long, value_name = "URL")]
+    pub functions: Option<String>,
+    /// Where another service is, such as dynamodb=http://127.0.0.1:8000; s3=URL in place of the embedded S3.
+    #[arg(long, value_name = "SERVICE=URL")]
+    pub endpoint: Vec<String>,
+    /// A state machine that states:startExecution can start, by the name that ends its ARN.
+    #[arg(long, value_name = "NAME=FILE")]
+    pub machine: Vec<String>,
+    /// Serve GetActivityTask and SendTask… for workers and task tokens, at this port of 127.0.0.1.
+    #[arg(long, value_name = "PORT")]
+    pub port: Option<u16>,
+    /// An Express execution: five minutes at most, and no limit of events.
+    #[arg(long)]
+    pub express: bool,
+    /// Show the execution's history.
+    #[arg(long)]
+    pub history: bool,
+    /// The folder of the embedded S3: each bucket is a folder in .s3/buckets.
+    #[arg(long, value_name = "DIR", default_value = ".throughline")]
+    pub state: PathBuf,
+}
+
+/// `throughline states graph`
+#[derive(Debug, Args)]
+pub struct Graph {
+    /// The file with the definition.
+    pub definition: PathBuf,
+    /// The picture; without it, it is printed.
+    #[arg(short, long)]
+    pub output: Option<PathBuf>,
 }

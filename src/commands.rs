@@ -5,6 +5,7 @@ mod demo;
 mod init;
 mod redrive;
 mod run;
+mod states;
 mod stop;
 mod submit;
 mod summary;
@@ -26,6 +27,7 @@ pub async fn run(command: Command) -> Result<Exit, Wrong> {
         Command::Watch(args) => watch::watch(args).await,
         Command::Stop(args) => stop::stop(args).await,
         Command::Init(args) => init::init(&args),
+        Command::States(args) => states::states(args).await,
         Command::Demo(args) => demo::demo(&args).await,
     }
 }

@@ -14,13 +14,14 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use job::Objects;
+use job::messages::RunRef;
 
 use crate::exit::Wrong;
 use crate::s3;
 
 pub use execute::{Ended, execute, message_of};
 pub use functions::Functions;
-pub use host::bind;
+pub use host::{bind, wait_until};
 pub use outputs::Outputs;
 pub use secrets::LocalSecrets;
 pub use serve::serve;
@@ -55,6 +56,16 @@ impl Home {
     /// Everything in the embedded S3.
     pub fn objects(&self) -> Objects {
         Objects::new(self.s3.clone(), s3::BUCKET)
+    }
+
+    /// The client of the embedded S3.
+    pub fn s3(&self) -> &aws_sdk_s3::Client {
+        &self.s3
+    }
+
+    /// Whether a run's execution was begun and has not come to its end.
+    pub fn is_under_way(&self, run: &RunRef) -> bool {
+        self.journal(&run.id, run.generation).exists()
     }
 
     fn journal(&self, run: &str, generation: u32) -> PathBuf {

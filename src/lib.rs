@@ -8,4 +8,5 @@ pub mod exit;
 pub mod home;
 pub mod progress;
 pub mod s3;
+pub mod states;
 pub mod text;

@@ -59,7 +59,7 @@ pub trait Host: Send + Sync + 'static {
     /// The time.
     fn now(&self) -> OffsetDateTime;
 
-    /// Returns when the time has come; the future may be dropped before.
+    /// Returns when the time has come, by [`Host::now`]; the future may be dropped before.
     async fn sleep_until(&self, moment: OffsetDateTime);
 
     /// A number from 0 up to, not including, 1.
@@ -141,6 +141,8 @@ pub struct TaskCall {
     pub heartbeat: Option<Duration>,
     /// The state that calls.
     pub state: String,
+    /// How often `Retry` has had it called before.
+    pub attempt: u32,
     /// The execution that calls; a child of a Distributed Map has its own.
     pub execution: String,
     /// Cancelled when the execution shall stop: the task should then soon end, with its result or
@@ -223,7 +225,8 @@ pub enum TaskError {
 #[error("{0}")]
 pub struct ObjectError(pub String);
 
-/// A host for machines without tasks and objects, on a clock that stands still at 1970.
+/// A host for machines without tasks and objects, on the system's clock and with dice that always
+/// fall the same way.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NoHost;
 
@@ -242,10 +245,12 @@ impl Host for NoHost {
     }
 
     fn now(&self) -> OffsetDateTime {
-        OffsetDateTime::UNIX_EPOCH
+        OffsetDateTime::now_utc()
     }
 
-    async fn sleep_until(&self, _: OffsetDateTime) {}
+    async fn sleep_until(&self, moment: OffsetDateTime) {
+        tokio::time::sleep((moment - self.now()).try_into().unwrap_or_default()).await;
+    }
 
     fn random(&self) -> f64 {
         0.0
@@ -253,5 +258,43 @@ impl Host for NoHost {
 
     fn uuid(&self) -> String {
         "00000000-0000-4000-8000-000000000000".into()
+    }
+}
+
+/// [`NoHost`], but for its tasks, which a function does.
+#[derive(Debug, Clone, Copy)]
+pub struct Tasks<F>(
+    /// Gives a task's result.
+    pub F,
+);
+
+#[async_trait]
+impl<F: Fn(TaskCall) -> Result<Value, TaskError> + Send + Sync + 'static> Host for Tasks<F> {
+    async fn task(&self, call: TaskCall) -> Result<Value, TaskError> {
+        self.0(call)
+    }
+
+    async fn read_object(&self, bucket: &str, key: &str) -> Result<BoxStream<'static, io::Result<Bytes>>, ObjectError> {
+        NoHost.read_object(bucket, key).await
+    }
+
+    async fn write_object(&self, bucket: &str, key: &str, body: Bytes) -> Result<(), ObjectError> {
+        NoHost.write_object(bucket, key, body).await
+    }
+
+    fn now(&self) -> OffsetDateTime {
+        NoHost.now()
+    }
+
+    async fn sleep_until(&self, moment: OffsetDateTime) {
+        NoHost.sleep_until(moment).await;
+    }
+
+    fn random(&self) -> f64 {
+        NoHost.random()
+    }
+
+    fn uuid(&self) -> String {
+        NoHost.uuid()
     }
 }

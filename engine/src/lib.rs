@@ -1,4 +1,4 @@
-//! An interpreter of the Amazon States Language.
+//! An interpreter of the Amazon States Language, in both its query languages.
 //!
 //! Text becomes a [`Machine`] by [`compile`], which reports every [`Problem`] of a definition
 //! together; [`run`] takes a machine, an input and a [`Host`] (tasks, objects, clock, dice) to an
@@ -6,33 +6,58 @@
 //! goes on.
 //!
 //! ```
-//! # use std::sync::Arc;
-//! # use serde_json::{Value, json};
+//! use std::sync::Arc;
+//! use engine::{History, Journal, Outcome, Start, TaskCall, Tasks};
+//! use serde_json::json;
+//!
 //! let machine = engine::compile(r#"{
-//!     "StartAt": "Greet",
+//!     "QueryLanguage": "JSONata",
+//!     "StartAt": "Double",
 //!     "States": {
-//!         "Greet": {
-//!             "Type": "Pass",
-//!             "Parameters": { "text.$": "States.Format('Hello, {}', $.name)" },
-//!             "End": true
-//!         }
+//!         "Double": {
+//!             "Type": "Task",
+//!             "Resource": "arn:aws:lambda:eu-west-1:123456789012:function:double",
+//!             "Arguments": { "n": "{% $states.input.number %}" },
+//!             "Assign": { "doubled": "{% $states.result %}" },
+//!             "Next": "Say"
+//!         },
+//!         "Say": { "Type": "Pass", "Output": "{% 'Twice is ' & $doubled %}", "End": true }
 //!     }
 //! }"#)?;
-//! # let host: Arc<dyn engine::Host> = Arc::new(engine::NoHost);
-//! let start = engine::Start::new("arn:aws:states:local:0:execution:greet:1", json!({"name": "you"}));
-//! let done = engine::run(Arc::new(machine), start, host, engine::Journal::in_memory()?, Default::default());
+//! let host = Tasks(|call: TaskCall| Ok(json!(call.payload()["n"].as_i64().unwrap_or(0) * 2)));
+//! let mut start = Start::new("arn:aws:states:local:0:execution:double:1", json!({"number": 21}));
+//! let history = History::default();
+//! start.history = Some(history.clone());
+//! let done = engine::run(Arc::new(machine), start, Arc::new(host), Journal::in_memory()?, Default::default());
 //! # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
 //! let outcome = runtime.block_on(done)?;
-//! assert_eq!(outcome, engine::Outcome::Succeeded(json!({"text": "Hello, you"})));
+//! assert_eq!(outcome, Outcome::Succeeded(json!("Twice is 42")));
+//! assert_eq!(history.events()[2].kind, "LambdaFunctionScheduled");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! A task reaches the host with its [`Resource`] and its evaluated parameters, whatever service it
+//! names; what a machine needs of its host is listed by [`Machine::resources`]. Outcomes that are
+//! sent by token (activities, `.waitForTaskToken`) arrive through [`TaskTokens`]. Time limits and
+//! heartbeats are the engine's own doing, by the host's clock.
 //!
 //! Where this differs from AWS:
 //!
 //! - JSONata computes in 64-bit floating point, and so do we, but a number that only passes through
 //!   an evaluation is changed as well: `1.0` becomes `1`, and 9007199254740993 loses its last digit.
 //!   Names after a variable alone (`{% $states.input.total %}`) leave numbers as they are written.
-//! - An evaluation is stopped after a second of the machine's time, not of AWS's.
+//! - An evaluation is stopped after a second of the machine's time, not of AWS's; after 5,000
+//!   nested calls; and when a sequence has more than a million items.
+//! - `$random(seed)` and `States.MathRandom` with a seed give the same number each time, but not the
+//!   one that AWS gives.
+//! - A retry after a crash counts a task's time limit anew, unless its outcome comes by token.
+//! - A Standard execution may take longer than AWS's year.
+//! - A Distributed Map starts its items in their order, and writes result files of 8 MiB, not of
+//!   5 GB; a reader finds all of them in the manifest. The fields of an item from a CSV file are in
+//!   the order of the header.
+//! - The LastModified of a listed object is written as 1668699881 and not as 1.668699881E9.
+//! - Datasets in Parquet need the cargo feature `parquet`, which adds about a minute to the first
+//!   build.
 
 mod breach;
 mod compile;
@@ -53,7 +78,7 @@ mod validation;
 pub use compile::compile;
 pub use error::{Fault, Stop};
 pub use history::{Event, History};
-pub use host::{Host, NoHost, ObjectError, ObjectInfo, Part, TaskCall, TaskError};
+pub use host::{Host, NoHost, ObjectError, ObjectInfo, Part, TaskCall, TaskError, Tasks};
 pub use journal::{Journal, JournalError};
 pub use machine::Machine;
 pub use problem::{Problem, Problems};

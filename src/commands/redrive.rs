@@ -28,7 +28,8 @@ async fn here(target: &args::Target, args: &args::Redrive) -> Result<Exit, Wrong
         return Err(Wrong::new(format!("this job and input have not been run yet: start with `{command}`")));
     };
     target.run.generation = latest;
-    match run::finished(&home.objects(), &target.run).await? {
+    let before = run::finished(&home.objects(), &target.run).await?;
+    match before.filter(|_| !home.is_under_way(&target.run)) {
         Some(report) if nothing_left(&report, args.include_unknown) => summary::finished(&home, &target, &report, &args.places, true).await,
         Some(_) => {
             target.redrive(latest + 1, args.include_unknown);

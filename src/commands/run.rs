@@ -16,13 +16,20 @@ use crate::progress::{Progress, Style, show};
 pub(super) async fn run(args: args::Run) -> Result<Exit, Wrong> {
     let (home, mut target) = open(&args.target, &args.places, "run").await?;
     let before = if args.fresh { None } else { finished(&home.objects(), &target.run).await? };
-    if let Some(report) = before {
-        // A redrive may have ended this run.
-        target.run.generation = report.generation;
-        return summary::finished(&home, &target, &report, &args.places, true).await;
-    }
-    if args.fresh || is_gone(&home, &target.run).await? {
-        home.start_over(&mut target).await?;
+    match before {
+        Some(report) => {
+            // A redrive may have ended this run.
+            target.run.generation = report.generation;
+            if !home.is_under_way(&target.run) {
+                return summary::finished(&home, &target, &report, &args.places, true).await;
+            }
+            // Cut off between its report and its end: it has to be tidied yet.
+            if report.generation > 0 {
+                target.redrive(report.generation, false);
+            }
+        }
+        None if args.fresh || is_gone(&home, &target.run).await? => home.start_over(&mut target).await?,
+        None => {}
     }
     match &args.functions {
         None => go(&home, &target, &args.places, None).await,

@@ -51,12 +51,14 @@ pub async fn execute(
     let run = &target.run;
     let path = home.journal(&run.id, run.generation);
     let event = starting_event(&path, &target.event)?;
-    let journal = Journal::open(&path).map_err(|error| Wrong::at(&path, error))?;
+    let journal = open_journal(&path)?;
     let name = if run.generation == 0 { run.id.clone() } else { format!("{}-redrive-{}", run.id, run.generation) };
-    let start = Start::new(
+    let mut start = Start::new(
         format!("arn:aws:states:local:000000000000:execution:throughline:{name}"),
         serde_json::to_value(event).expect("an event is always JSON"),
     );
+    // Here a run asks for its turn every second, for as long as it takes.
+    start.max_events = None;
     let host = Arc::new(host(home, functions, progress, &stop));
     let outcome = match engine::run(Arc::new(machine), start, host, journal, stop).await {
         Ok(outcome) => outcome,
@@ -112,6 +114,18 @@ fn host(home: &Home, functions: Option<Functions>, progress: &Arc<Progress>, sto
     }
 }
 
+/// A journal has its name only when it is whole: one that was cut off while it was made could never be opened.
+fn open_journal(path: &Path) -> Result<Journal, Wrong> {
+    let open = |path: &Path| Journal::open(path).map_err(|error| Wrong::at(path, error));
+    if !path.exists() {
+        let new = path.with_extension("new");
+        remove_if_there(&new)?;
+        drop(open(&new)?);
+        fs::rename(&new, path).map_err(|error| Wrong::at(path, error))?;
+    }
+    open(path)
+}
+
 /// The event that an execution began with stays its input, although the file's tag may have changed since.
 fn starting_event(journal: &Path, event: &Event) -> Result<Event, Wrong> {
     let path = event_file(journal);
@@ -127,10 +141,15 @@ fn starting_event(journal: &Path, event: &Event) -> Result<Event, Wrong> {
 }
 
 fn remove_journal(path: &Path) -> Result<(), Wrong> {
-    for path in [path, &event_file(path)] {
-        fs::remove_file(path).map_err(|error| Wrong::at(path, error))?;
+    remove_if_there(path)?;
+    remove_if_there(&event_file(path))
+}
+
+fn remove_if_there(path: &Path) -> Result<(), Wrong> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Wrong::at(path, error)),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 fn event_file(journal: &Path) -> std::path::PathBuf {

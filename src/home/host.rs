@@ -44,6 +44,19 @@ const COUNT_EVERY: Duration = Duration::from_secs(1);
 
 const FUNCTION_ARN: &str = "arn:aws:lambda:local:000000000000:function:";
 
+/// Returns when the wall clock shows this time.
+pub async fn wait_until(moment: OffsetDateTime) {
+    // It may be set while we wait; look at it again now and then.
+    loop {
+        let left = moment - OffsetDateTime::now_utc();
+        let Ok(left) = Duration::try_from(left) else { return };
+        if left.is_zero() {
+            return;
+        }
+        tokio::time::sleep(left.min(Duration::from_secs(60))).await;
+    }
+}
+
 /// Puts this machine's functions into the definition.
 pub fn bind(definition: &str) -> String {
     FUNCTIONS.iter().fold(definition.to_owned(), |text, (placeholder, function)| {
@@ -76,15 +89,7 @@ impl engine::Host for Host {
     }
 
     async fn sleep_until(&self, moment: OffsetDateTime) {
-        // The wall clock may be set while we wait; look at it again now and then.
-        loop {
-            let left = moment - OffsetDateTime::now_utc();
-            let Ok(left) = Duration::try_from(left) else { return };
-            if left.is_zero() {
-                return;
-            }
-            tokio::time::sleep(left.min(Duration::from_secs(60))).await;
-        }
+        wait_until(moment).await;
     }
 
     fn random(&self) -> f64 {

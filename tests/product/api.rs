@@ -1,4 +1,5 @@
 //! A provider on loopback that counts what it is asked, and can be told to misbehave.
+#![allow(dead_code, reason = "several test binaries share it, each in part")]
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -73,9 +74,23 @@ impl Api {
         self.shared.seen.lock().unwrap().clone()
     }
 
+    /// Forgets what it was asked.
+    pub fn forget(&self) {
+        self.shared.hits.lock().unwrap().clear();
+        self.shared.seen.lock().unwrap().clear();
+        self.shared.total.store(0, Ordering::SeqCst);
+    }
+
     /// From now on `/ok` answers so many requests and holds the others, until told again.
     pub fn answer_only(&self, count: usize) {
         *self.shared.gate.lock().unwrap() = Some(Arc::new(Semaphore::new(count)));
+    }
+
+    /// Lets so many more be answered, of those that are held too.
+    pub fn answer_more(&self, count: usize) {
+        if let Some(gate) = &*self.shared.gate.lock().unwrap() {
+            gate.add_permits(count);
+        }
     }
 
     pub fn answer_all(&self) {

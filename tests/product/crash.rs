@@ -140,6 +140,25 @@ fn two_runs_on_one_state_folder_do_not_meet() {
 }
 
 #[test]
+fn a_journal_cut_off_while_it_was_made_is_made_again() {
+    let api = Api::start();
+    let scene = || {
+        let scene = Scene::new("", "in.csv", "id\n1\n");
+        scene.write("places.toml", job(&api, "GET"));
+        scene
+    };
+    let args = ["run", "places.toml", "in.csv"];
+    let (first, second) = (scene(), scene());
+    first.run(&args).expect(0);
+    let run = std::fs::read_dir(first.path(".throughline/runs/places")).unwrap().next().unwrap().unwrap().file_name();
+    std::fs::create_dir_all(second.path(".throughline/.journal")).unwrap();
+    second.write(&format!(".throughline/.journal/{}-0000.new", run.to_str().unwrap()), [0; 4096]);
+    second.run(&args).expect(0);
+    let left: Vec<_> = second.files().into_iter().filter(|file| file.to_string_lossy().contains(".journal")).collect();
+    assert_eq!(left, [] as [std::path::PathBuf; 0]);
+}
+
+#[test]
 fn fresh_starts_over() {
     let api = Api::start();
     let scene = Scene::new(&job(&api, "GET"), "in.csv", "id\n1\n2\n");

@@ -1,4 +1,5 @@
 //! A folder, a job, an input, and the real binary.
+#![allow(dead_code, reason = "several test binaries share it, each in part")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -55,6 +56,10 @@ impl Scene {
         Ran::of(self.command(args).output().unwrap())
     }
 
+    pub fn run_with(&self, args: &[&str], change: impl FnOnce(&mut Command)) -> Ran {
+        self.start_with(args, change).wait()
+    }
+
     pub fn start(&self, args: &[&str]) -> Running {
         self.start_with(args, |_| ())
     }
@@ -104,6 +109,10 @@ impl Running {
         let mut child = self.0.take().unwrap();
         child.kill().unwrap();
         child.wait().unwrap();
+    }
+
+    pub fn has_ended(&mut self) -> bool {
+        self.0.as_mut().unwrap().try_wait().unwrap().is_some()
     }
 
     pub fn interrupt(mut self) -> Ran {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo bench -p engine              # all figures
-//! cargo bench -p engine -- children  # one of children, memory, transitions, workflows
+//! cargo bench -p engine -- children  # one of children, memory, transitions, expressions, workflows
 //! ```
 
 mod host;
@@ -39,6 +39,9 @@ fn main() -> Measured<()> {
     if wanted("transitions") {
         transitions()?;
     }
+    if wanted("expressions") {
+        expressions()?;
+    }
     if wanted("workflows") {
         workflows()?;
     }
@@ -62,7 +65,7 @@ fn two_cores() -> Measured<tokio::runtime::Runtime> {
 /// A Distributed Map over JSON lines whose child does nothing, with a ResultWriter.
 fn map() -> Measured<Arc<Machine>> {
     let definition = json!({"StartAt": "M", "States": {"M": {
-        "Type": "Map", "End": true, "MaxConcurrency": 1000,
+        "Type": "Map", "End": true, "MaxConcurrency": 0,
         "ItemReader": {
             "Resource": "arn:aws:states:::s3:getObject", "ReaderConfig": {"InputType": "JSONL"},
             "Parameters": {"Bucket": "b", "Key": "lines"}
@@ -101,11 +104,11 @@ fn children() -> Measured<()> {
     Ok(())
 }
 
-/// What anyone would write: a task for each line, a thousand at once.
+/// What anyone would write: a task for each line, ten thousand at once.
 async fn bare_tasks(items: u64) -> Measured<()> {
     let mut tasks = tokio::task::JoinSet::new();
     for n in 0..items {
-        if tasks.len() == 1000 {
+        if tasks.len() == 10_000 {
             tasks.join_next().await.transpose()?;
         }
         let item: Value = serde_json::from_str(host::line(n).trim())?;
@@ -175,6 +178,24 @@ fn transitions() -> Measured<()> {
         runtime.block_on(execute(&machine, input.clone(), 0, Journal::in_memory()?))?;
     }
     row("state transitions, Pass and Choice, one core", rate(count, begun), reference);
+    Ok(())
+}
+
+/// So many Pass states, each with an expression.
+fn expressions() -> Measured<()> {
+    const STATES: usize = 5_000;
+    const RUNS: u64 = 4;
+    let state = |n: usize| json!({"Type": "Pass", "Output": {"n": "{% $states.input.n + 1 %}"}, "Next": format!("P{}", n + 1)});
+    let mut states: serde_json::Map<String, Value> = (0..STATES).map(|n| (format!("P{n}"), state(n))).collect();
+    states.insert(format!("P{STATES}"), json!({"Type": "Succeed"}));
+    let definition = json!({"QueryLanguage": "JSONata", "StartAt": "P0", "States": states});
+    let machine = Arc::new(engine::compile(&definition.to_string())?);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    let begun = Instant::now();
+    for _ in 0..RUNS {
+        runtime.block_on(execute(&machine, json!({"n": 1, "name": "a small input"}), 0, Journal::in_memory()?))?;
+    }
+    row("state transitions with a JSONata expression, one core", rate(RUNS * STATES as u64, begun), String::new());
     Ok(())
 }
 

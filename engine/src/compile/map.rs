@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use super::Compiler;
 use crate::breach::Breach;
 use crate::dataset::{OutputType, Transformation};
-use crate::machine::{Batcher, Distributed, Map, MapItems, Reader, Writer};
+use crate::machine::{Batcher, Distributed, Map, MapItems, Number, Reader, Writer};
 use crate::syntax::{self, Kind};
 
 impl Compiler<'_, '_> {
@@ -25,7 +25,7 @@ impl Compiler<'_, '_> {
         Map {
             items,
             item_selector: map.item_selector.map(|node| self.template(&node)),
-            max_concurrency: self.number(map.max_concurrency),
+            max_concurrency: self.map_number(map.max_concurrency),
             distributed: map.distributed.map(|distributed| self.distributed(distributed)),
             processor: Arc::new(self.inner(map.processor, sees_variables)),
         }
@@ -59,21 +59,32 @@ impl Compiler<'_, '_> {
             reader: distributed.reader.map(|reader| Reader {
                 parameters: self.template(&reader.parameters),
                 dataset: reader.dataset,
-                max_items: self.number(reader.max_items),
+                max_items: self.map_number(reader.max_items),
             }),
             batcher: distributed.batcher.map(|batcher| self.batcher(batcher)),
             writer,
-            tolerated_percentage: self.number(distributed.tolerated_percentage),
-            tolerated_count: self.number(distributed.tolerated_count),
+            tolerated_percentage: self.map_number(distributed.tolerated_percentage),
+            tolerated_count: self.map_number(distributed.tolerated_count),
         }
     }
 
     fn batcher(&mut self, batcher: syntax::Batcher) -> Batcher {
         Batcher {
-            items: self.number(batcher.items),
-            bytes: self.number(batcher.bytes),
+            items: self.map_number(batcher.items),
+            bytes: self.map_number(batcher.bytes),
             input: batcher.input.map(|node| self.template(&node)),
         }
+    }
+
+    /// Of a Map's fields only ItemsPath leads into the context object.
+    fn map_number(&mut self, number: Option<syntax::Number>) -> Option<Number> {
+        if let Some(syntax::Number::Path(text)) = &number
+            && text.value.starts_with("$$")
+        {
+            self.report.add(&text.at, "can't lead into the context object");
+            return None;
+        }
+        self.number(number)
     }
 
     /// An Express execution waits for nobody and starts no Map Run ("Choosing workflow type" in

@@ -1,10 +1,12 @@
-//! The functions that Step Functions adds to JSONata, and the one that it takes away.
+//! The functions that Step Functions adds to JSONata, the one that it takes away, and those whose
+//! results must be the same after a crash or must not grow without limit.
 
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use jsonata_core::evaluator::{Evaluator, EvaluatorError};
+use jsonata_core::evaluator::{Context, Evaluator, EvaluatorError};
+use jsonata_core::parser;
 use jsonata_core::value::JValue;
 use serde_json::Value;
 
@@ -19,11 +21,13 @@ type Result = std::result::Result<JValue, EvaluatorError>;
 pub(super) struct Drawing {
     host: Arc<dyn Host>,
     draws: Draws,
+    /// One evaluation happens at one time.
+    millis: Option<i64>,
 }
 
 impl Drawing {
     pub(super) fn begin(dice: &mut Dice<'_>) -> Drawing {
-        Drawing { host: dice.host.clone(), draws: std::mem::take(dice.draws) }
+        Drawing { host: dice.host.clone(), draws: std::mem::take(dice.draws), millis: None }
     }
 
     pub(super) fn end(&mut self, dice: &mut Dice<'_>) {
@@ -33,9 +37,19 @@ impl Drawing {
     fn dice(&mut self) -> Dice<'_> {
         Dice { host: &self.host, draws: &mut self.draws }
     }
+
+    fn millis(&mut self) -> i64 {
+        match self.millis {
+            Some(millis) => millis,
+            None => {
+                let millis = self.dice().millis();
+                *self.millis.insert(millis)
+            }
+        }
+    }
 }
 
-type Function = fn(&[JValue], &mut Dice<'_>) -> Result;
+type Function = fn(&[JValue], &mut Drawing) -> Result;
 
 const FUNCTIONS: &[(&str, Function)] = &[
     ("partition", |args, _| {
@@ -54,13 +68,13 @@ const FUNCTIONS: &[(&str, Function)] = &[
         let (data, algorithm) = (argument(args, 0), argument(args, 1));
         intrinsic(data.and_then(|data| Some(intrinsics::hash(&data, &algorithm?))))
     }),
-    ("random", |args, dice| {
+    ("random", |args, drawing| {
         Ok(JValue::Number(match argument(args, 0) {
             Some(seed) => intrinsics::seeded(&seed).map_err(thrown)?,
-            None => dice.random(),
+            None => drawing.dice().random(),
         }))
     }),
-    ("uuid", |_, dice| Ok(from_json(&dice.uuid()))),
+    ("uuid", |_, drawing| Ok(from_json(&drawing.dice().uuid()))),
     ("parse", |args, _| {
         let Some(text) = argument(args, 0) else { return Ok(JValue::Undefined) };
         let Some(text) = text.as_str() else {
@@ -69,13 +83,38 @@ const FUNCTIONS: &[(&str, Function)] = &[
         serde_json::from_str(text).map(|value: Value| from_json(&value)).map_err(|error| thrown(format!("the text is not JSON: {error}")))
     }),
     ("eval", |_, _| Err(thrown("T1006: Attempted to invoke a non-function"))),
+    ("millis", |_, drawing| Ok(JValue::Number(drawing.millis() as f64))),
+    ("now", |args, drawing| {
+        let mut args = args.to_vec();
+        args.insert(0, JValue::Number(drawing.millis() as f64));
+        builtin("fromMillis", &args)
+    }),
+    ("pad", |args, _| match args.get(1).and_then(JValue::as_f64) {
+        Some(width) if width.abs() > WIDEST => Err(thrown(format!("$pad makes no text of {width} characters"))),
+        _ => builtin("pad", args),
+    }),
 ];
+
+/// Characters that a text may be filled up to: as many as an output may have.
+const WIDEST: f64 = 262_144.0;
+
+/// JSONata's own function of that name.
+fn builtin(name: &str, args: &[JValue]) -> Result {
+    let mut context = Context::new();
+    let names: Vec<String> = (0..args.len()).map(|i| format!("a{i}")).collect();
+    for (name, value) in names.iter().zip(args) {
+        context.bind(name.clone(), value.clone());
+    }
+    let call = format!("${name}({})", names.iter().map(|name| format!("${name}")).collect::<Vec<_>>().join(", "));
+    let call = parser::parse(&call).map_err(|error| thrown(error.to_string()))?;
+    Evaluator::with_context(context).evaluate(&call, &JValue::Undefined)
+}
 
 /// Adds those that the source names.
 pub(super) fn register(evaluator: &mut Evaluator, source: &str, drawing: &Rc<RefCell<Drawing>>) {
     for &(name, function) in FUNCTIONS.iter().filter(|(name, _)| source.contains(name)) {
         let drawing = drawing.clone();
-        let added = evaluator.register_fn_override(name, move |args: &[JValue]| function(args, &mut drawing.borrow_mut().dice()));
+        let added = evaluator.register_fn_override(name, move |args: &[JValue]| function(args, &mut drawing.borrow_mut()));
         added.expect("none of these names is one that can't be replaced");
     }
 }

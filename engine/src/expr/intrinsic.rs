@@ -71,8 +71,11 @@ impl Call {
                 Argument::Call(call) => call.run(env)?,
             });
         }
-        (self.intrinsic.run)(&values, env.dice).map_err(|reason| {
-            Failure::new("States.IntrinsicFailure", format!("The function '{}' had the following error: {reason}", self.text))
+        // AWS does not say which argument was wrong, nor States.IntrinsicFailure.
+        (self.intrinsic.run)(&values, env.dice).map_err(|_| {
+            let cause =
+                format!("The function '{}' had the following error: Invalid arguments in States.{}", self.text, self.intrinsic.name);
+            Failure::runtime(cause)
         })
     }
 }

@@ -29,7 +29,7 @@ const fn row(name: &'static str, arity: RangeInclusive<usize>, run: fn(&[Value],
 
 pub(super) const INTRINSICS: &[Intrinsic] = &[
     row("Array", 0..=usize::MAX, |args, _| Ok(args.iter().cloned().collect())),
-    row("ArrayContains", 2..=2, |args, _| Ok(array(&args[0])?.contains(&args[1]).into())),
+    row("ArrayContains", 2..=2, |args, _| Ok(array(&args[0])?.iter().any(|item| same(item, &args[1])).into())),
     row("ArrayGetItem", 2..=2, |args, _| array_get_item(&args[0], &args[1])),
     row("ArrayLength", 1..=1, |args, _| Ok(array(&args[0])?.len().into())),
     row("ArrayPartition", 2..=2, |args, _| array_partition(&args[0], &args[1])),
@@ -48,12 +48,23 @@ pub(super) const INTRINSICS: &[Intrinsic] = &[
     row("UUID", 0..=0, |_, dice| Ok(dice.uuid())),
 ];
 
+/// Objects are the same only when their fields are in the same order.
+fn same(one: &Value, other: &Value) -> bool {
+    match (one, other) {
+        (Value::Object(one), Value::Object(other)) => one.iter().eq(other),
+        _ => one == other,
+    }
+}
+
 fn array_get_item(list: &Value, index: &Value) -> Result {
     let index = usize::try_from(integer(index)?).map_err(|_| "the index is negative")?;
     array(list)?.get(index).cloned().ok_or_else(|| format!("there is no item {index}"))
 }
 
 pub(super) fn array_partition(list: &Value, size: &Value) -> Result {
+    if size.as_f64().is_some_and(|size| size < 1.0) {
+        return Err("the size must be at least 1".into());
+    }
     match usize::try_from(integer(size)?) {
         Ok(size) if size > 0 => Ok(array(list)?.chunks(size).map(|chunk| Value::from(chunk.to_vec())).collect()),
         _ => Err("the size must be positive".into()),
@@ -170,8 +181,9 @@ fn math_add(one: &Value, other: &Value) -> Result {
 
 fn math_random(args: &[Value], dice: &mut Dice<'_>) -> Result {
     let (start, end) = (integer(&args[0])?, integer(&args[1])?);
-    if start >= end {
-        return Err("the start must be less than the end".into());
+    // A choice of one is refused, too.
+    if start + 1 >= end {
+        return Err("the start must be less than the end, and not by one only".into());
     }
     let chance = match args.get(2) {
         None => dice.random(),

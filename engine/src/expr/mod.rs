@@ -8,6 +8,7 @@ mod intrinsic;
 mod intrinsics;
 pub(crate) mod jsonata;
 mod path;
+mod reference;
 mod template;
 mod variables;
 
@@ -17,7 +18,8 @@ use std::sync::Arc;
 use serde_json::Value;
 
 pub(crate) use jsonata::Expression;
-pub(crate) use path::{Path, ReferencePath};
+pub(crate) use path::Path;
+pub(crate) use reference::ReferencePath;
 pub(crate) use template::Template;
 pub(crate) use variables::Variables;
 
@@ -70,6 +72,12 @@ impl Dice<'_> {
 
     pub(crate) fn random(&mut self) -> f64 {
         self.draw(|host| Value::from(host.random())).as_f64().unwrap_or_default()
+    }
+
+    /// The time, in milliseconds since 1970.
+    pub(crate) fn millis(&mut self) -> i64 {
+        let drawn = self.draw(|host| Value::from((host.now().unix_timestamp_nanos() / 1_000_000) as i64));
+        drawn.as_i64().unwrap_or_default()
     }
 
     fn draw(&mut self, from: impl FnOnce(&dyn Host) -> Value) -> Value {

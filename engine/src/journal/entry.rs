@@ -62,7 +62,7 @@ pub(crate) struct Checkpoint {
     pub(crate) entered_previous: u64,
     /// What `Assign` has set in this frame.
     pub(crate) variables: Map<String, Value>,
-    /// When the task was handed over whose outcome comes by token.
+    /// When the task was scheduled whose outcome comes by token, once it has been handed over.
     pub(crate) submitted: Option<i64>,
     /// Retries of this visit, by retrier.
     pub(crate) tries: Vec<u32>,

@@ -15,7 +15,7 @@ pub(super) enum Work {
 }
 
 /// Commits in one transaction at most.
-const GROUP: usize = 1_024;
+const GROUP: usize = 8_192;
 /// Entries that one transaction of a sweep removes at most.
 const SWEEP: usize = 10_000;
 

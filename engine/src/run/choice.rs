@@ -22,7 +22,8 @@ impl Running {
             Ok(None)
         })?;
         let Some(rule) = chosen else {
-            let default = default.ok_or_else(|| Failure::new("States.NoChoiceMatched", "No rule holds, and there is no Default."))?;
+            let default = default
+                .ok_or_else(|| Failure::runtime("Failed to transition out of the state. The state does not point to a next state."))?;
             return Ok((self.leave(state, input, None)?, Next::State(default)));
         };
         let seen = Seen::input(&input);

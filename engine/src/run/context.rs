@@ -26,7 +26,7 @@ pub(super) struct Identity {
 impl Identity {
     pub(super) fn of_execution(start: Start, started: OffsetDateTime) -> Identity {
         Identity {
-            events: Events::new(start.history, start.execution_type == ExecutionType::Express),
+            events: Events::new(start.history, start.max_events.filter(|_| start.execution_type == ExecutionType::Standard)),
             id: start.id,
             name: start.name,
             state_machine_id: start.state_machine_id,
@@ -47,7 +47,7 @@ impl Identity {
             role_arn: self.role_arn.clone(),
             started,
             input,
-            events: Events::default(),
+            events: self.events.of_child(),
         }
     }
 
@@ -62,12 +62,12 @@ impl Identity {
         let (previous, kind) = match result {
             Ok(done) => (done.previous, "ExecutionSucceeded"),
             Err(Some(failure)) => (failure.trace.event, "ExecutionFailed"),
-            Err(None) => (self.events.count(), "ExecutionTimedOut"),
+            Err(None) => (0, "ExecutionTimedOut"),
         };
         let details = || match result {
             Ok(done) => Some(("executionSucceededEventDetails", events::data("output", &done.output, Value::Null))),
             Err(Some(failure)) => Some(("executionFailedEventDetails", events::failure(failure, Value::Null))),
-            Err(None) => None,
+            Err(None) => Some(("executionTimedOutEventDetails", json!({}))),
         };
         self.events.add(previous, || host.now(), || kind.into(), details);
     }

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::frame::Running;
 use crate::error::Failure;
-use crate::expr::{Dice, Env, Sight};
+use crate::expr::{Dice, Env, Sight, Template};
 use crate::journal::moment;
 use crate::machine::{State, Words};
 
@@ -69,7 +69,13 @@ impl Running {
             None => Ok(String::new()),
             Some(Words::Literal(text)) => Ok(text.clone()),
             Some(Words::Template(template)) => {
-                match self.with_raw_input(|running, raw| running.evaluate(state, raw, |env| template.fill(env)))? {
+                let text = self.with_raw_input(|running, raw| {
+                    running.evaluate(state, raw, |env| match template {
+                        Template::Expression(expression) => expression.run_as("string", env),
+                        template => template.fill(env),
+                    })
+                })?;
+                match text {
                     Value::String(text) => Ok(text),
                     other => Err(Failure::runtime(format!("The field '{field}Path' refers to {other}, which is not a string."))),
                 }

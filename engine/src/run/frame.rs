@@ -185,6 +185,7 @@ impl Running {
             || format!("{}StateEntered", state.kind.name()),
             || Some(("stateEnteredEventDetails", events::data("input", &input.unwrap_or_default(), json!({"name": state.name})))),
         );
+        self.token = None;
         self.in_task = matches!(state.kind, Kind::Task(_));
     }
 
@@ -246,8 +247,7 @@ impl Running {
 
     pub(super) fn place_failure(&mut self, state: &State, mut failure: Failure) -> Failure {
         const PREFIX: &str = "An error occurred while executing the state";
-        let of_expressions = [RUNTIME, QUERY, "States.IntrinsicFailure", "States.ResultPathMatchFailure", "States.NoChoiceMatched"]
-            .contains(&failure.error.as_str());
+        let of_expressions = [RUNTIME, QUERY, "States.ResultPathMatchFailure"].contains(&failure.error.as_str());
         if of_expressions
             && !failure.cause.starts_with(PREFIX)
             && !failure.cause.starts_with("The execution reached")

@@ -2,17 +2,20 @@
 
 use serde_json::{Value, json};
 
-use super::branch::Branches;
+use super::branch::{Begin, Branches};
 use super::frame::Running;
 use crate::error::{Failure, Halt};
 use crate::machine::{Map, State};
+
+/// That run at once, at most (AWS developer guide, "Using Map state in Inline mode").
+const ITERATIONS: usize = 40;
 
 impl Running {
     pub(super) async fn inline(&mut self, state: &State, map: &Map, input: &Value) -> Result<Value, Halt> {
         let items = self.items(state, map, input)?;
         let limit = match self.whole(state, "MaxConcurrency", &map.max_concurrency, input)? {
-            None | Some(0) => usize::MAX,
-            Some(limit) => usize::try_from(limit).unwrap_or(usize::MAX),
+            None | Some(0) => ITERATIONS,
+            Some(limit) => usize::try_from(limit).unwrap_or(ITERATIONS).min(ITERATIONS),
         };
         self.save_moved().await?;
         self.map_started(items.len());
@@ -31,8 +34,8 @@ impl Running {
                         return Err(failure.into());
                     }
                 };
-                let started = self.iteration(state, "Started", previous, index);
-                running.start(self, index, &map.processor, Some(item), input, started, by_chance);
+                let previous = self.iteration(state, "Started", previous, index);
+                running.start(self, index, &map.processor, Begin { input, item: Some(item), previous, by_chance });
             }
             match running.next(self).await? {
                 None => break,

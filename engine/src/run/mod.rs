@@ -54,6 +54,9 @@ pub struct Start {
     pub tokens: TaskTokens,
     /// Records the history.
     pub history: Option<History>,
+    /// The history events that a Standard execution may have, as each of its Distributed Maps'
+    /// children: AWS's 25,000, if nothing else is said. None is no limit.
+    pub max_events: Option<u64>,
 }
 
 /// Standard or Express.
@@ -67,23 +70,27 @@ pub enum ExecutionType {
 }
 
 impl Start {
-    /// A start whose other names are read off the ARN, `…:execution:<machine>:<name>`.
+    /// A start whose other names are read off the ARN: `…:execution:<machine>:<name>`, or of an
+    /// Express execution `…:express:<machine>:<name>:<id>`.
     pub fn new(id: impl Into<String>, input: Value) -> Start {
         let id = id.into();
-        let mut parts = id.rsplitn(3, ':');
-        let name = parts.next().unwrap_or_default().to_owned();
-        let machine = parts.next().unwrap_or_default().to_owned();
-        let before = parts.next().unwrap_or_default();
-        let before = before.strip_suffix(":execution").unwrap_or(before);
+        let (execution_type, (before, names)) = match id.split_once(":express:") {
+            Some(parts) => (ExecutionType::Express, parts),
+            None => (ExecutionType::Standard, id.split_once(":execution:").unwrap_or(("", &id))),
+        };
+        let mut names = names.split(':');
+        let mut next = || names.next().unwrap_or_default().to_owned();
+        let (machine, name) = (next(), next());
         Start {
             name,
             state_machine_id: format!("{before}:stateMachine:{machine}"),
             state_machine_name: machine,
             role_arn: "arn:aws:iam::000000000000:role/engine".into(),
             input,
-            execution_type: ExecutionType::default(),
+            execution_type,
             tokens: TaskTokens::default(),
             history: None,
+            max_events: Some(25_000),
             id,
         }
     }

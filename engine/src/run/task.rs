@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use time::OffsetDateTime;
 
 use super::events::{self, Details};
 use super::frame::Running;
@@ -28,10 +29,8 @@ impl Running {
     }
 
     fn prepare(&mut self, state: &State, task: &Task, input: &Value) -> Result<TaskCall, Failure> {
-        if task.resource.has_token() {
-            // Drawn as chance is, so that it is the same after a crash.
-            self.token = Some(self.draw_uuid());
-        }
+        // Drawn as chance is, so that it is the same after a crash.
+        self.token = task.resource.has_token().then(|| self.draw_uuid());
         let parameters = match &state.io.arguments {
             Some(template) => self.evaluate(state, input, |env| template.fill(env))?,
             None => input.clone(),
@@ -51,6 +50,7 @@ impl Running {
             timeout: timeout.map(Duration::from_secs),
             heartbeat: heartbeat.map(Duration::from_secs),
             state: state.name.clone(),
+            attempt: self.at.tries.iter().sum(),
             execution: self.frame.identity.id.clone(),
             cancel: self.world.cancel.clone(),
             submission: Arc::default(),
@@ -61,17 +61,20 @@ impl Running {
         let who = Who::of(&call.resource);
         let waits = call.resource.waits_for_token();
         let mut inbox = call.token.as_ref().map(|token| self.world.tokens.open(token));
+        let scheduled = self.at.submitted.map_or_else(|| self.world.host.now(), moment);
+        let limits = Limits { scheduled, deadline: call.timeout.map(|timeout| scheduled + timeout), heartbeat: call.heartbeat };
+        let submission = call.submission.clone();
         let handed_over = match self.at.submitted {
             Some(_) if waits => Ok(Value::Null),
             _ => {
                 self.scheduled(&who, &call);
-                self.hand_over(&call, inbox.as_mut().filter(|_| !waits)).await?
+                self.hand_over(call, &limits, inbox.as_mut().filter(|_| !waits)).await?
             }
         };
         let outcome = match (handed_over, inbox) {
-            (Ok(answer), Some(inbox)) if waits => self.outcome(&who, &call, answer, inbox).await?,
+            (Ok(answer), Some(inbox)) if waits => self.outcome(&who, &limits, answer, inbox).await?,
             (outcome, _) => {
-                if let Some(answer) = call.submission.get() {
+                if let Some(answer) = submission.get() {
                     self.event(|| "TaskSubmitted".into(), || who.details("Submitted", events::data("output", answer, who.names())));
                 }
                 outcome
@@ -95,13 +98,12 @@ impl Running {
     }
 
     /// The host's answer, unless it takes too long, or the outcome of a job comes by its token.
-    async fn hand_over(&mut self, call: &TaskCall, inbox: Option<&mut Inbox>) -> Result<Result<Value, Failure>, Halt> {
-        let deadline = call.timeout.map(|timeout| self.world.host.now() + timeout);
+    async fn hand_over(&mut self, call: TaskCall, limits: &Limits, inbox: Option<&mut Inbox>) -> Result<Result<Value, Failure>, Halt> {
         let answer = tokio::select! {
             biased;
-            answer = self.world.host.task(call.clone()) => answer,
+            answer = self.world.host.task(call) => answer,
             outcome = sent(inbox) => return Ok(outcome),
-            () = self.world.sleep_until(deadline) => return Ok(Err(Failure::timeout(false))),
+            () = self.world.sleep_until(limits.deadline) => return Ok(Err(Failure::timeout(false))),
         };
         match answer {
             Ok(answer) => Ok(Ok(answer)),
@@ -111,7 +113,7 @@ impl Running {
     }
 
     /// What is sent with the token, unless it or a heartbeat stays out too long.
-    async fn outcome(&mut self, who: &Who, call: &TaskCall, answer: Value, mut inbox: Inbox) -> Result<Result<Value, Failure>, Halt> {
+    async fn outcome(&mut self, who: &Who, limits: &Limits, answer: Value, mut inbox: Inbox) -> Result<Result<Value, Failure>, Halt> {
         if self.at.submitted.is_none() {
             match who {
                 Who::Activity(_) => {
@@ -122,21 +124,19 @@ impl Running {
                     self.event(|| "TaskSubmitted".into(), || who.details("Submitted", events::data("output", &answer, who.names())));
                 }
             }
-            self.at.submitted = Some(micros(self.world.host.now()));
+            self.at.submitted = Some(micros(limits.scheduled));
             self.save().await?;
         }
-        let submitted = self.at.submitted.map_or_else(|| self.world.host.now(), moment);
-        let deadline = call.timeout.map(|timeout| submitted + timeout);
-        let mut heard = submitted;
+        let mut heard = self.world.host.now();
         let cancel = self.world.cancel.clone();
         loop {
-            let silence = call.heartbeat.map(|heartbeat| heard + heartbeat);
-            let wake = [deadline, silence].into_iter().flatten().min();
+            let silence = limits.heartbeat.map(|heartbeat| heard + heartbeat);
+            let wake = [limits.deadline, silence].into_iter().flatten().min();
             let signal = tokio::select! {
                 biased;
                 () = cancel.cancelled() => return Err(Stop::Interrupted.into()),
                 signal = inbox.next() => signal,
-                () = self.world.sleep_until(wake) => return Ok(Err(Failure::timeout(wake != deadline))),
+                () = self.world.sleep_until(wake) => return Ok(Err(Failure::timeout(wake != limits.deadline))),
             };
             match signal {
                 Signal::Heartbeat => heard = self.world.host.now(),
@@ -146,12 +146,12 @@ impl Running {
     }
 
     fn scheduled(&mut self, who: &Who, call: &TaskCall) {
-        let region = self.frame.identity.region().to_owned();
+        let identity = self.frame.identity.clone();
         self.event(
             || who.event("Scheduled"),
             || {
                 let mut details = match who {
-                    Who::Service { .. } => json!({"parameters": call.parameters.to_string(), "region": region}),
+                    Who::Service { .. } => json!({"parameters": call.parameters.to_string(), "region": identity.region()}),
                     Who::Function(arn) | Who::Activity(arn) => events::data("input", &call.parameters, json!({"resource": arn})),
                 };
                 if let (Value::Object(details), Value::Object(names)) = (&mut details, who.names()) {
@@ -179,6 +179,14 @@ impl Running {
             }
         }
     }
+}
+
+/// How long a task may take.
+struct Limits {
+    scheduled: OffsetDateTime,
+    deadline: Option<OffsetDateTime>,
+    /// Between signs of life, once somebody has taken the task.
+    heartbeat: Option<Duration>,
 }
 
 /// What is sent with a token; nothing ever, where there is none.

@@ -8,6 +8,7 @@ mod fields;
 mod io;
 mod json;
 mod map;
+mod reader;
 mod recovery;
 mod state;
 

@@ -64,11 +64,19 @@ fn functions_of_step_functions() {
         ("$parse('{\"a\": [1]}')", json!({"a": [1]})),
         ("$random()", json!(0.5)),
         ("$random(7) = $random(7)", json!(true)),
+        ("$now()", json!("2023-11-14T22:13:20.000Z")),
+        ("$now('[Y0001]-[M01]-[D01]')", json!("2023-11-14")),
+        ("$millis()", json!(1_700_000_000_000_i64)),
+        ("$pad('x', -3, '#')", json!("##x")),
+        ("$map(['1', '[2]'], $parse)", json!([1, [2]])),
+        ("'[1]' ~> $parse", json!([1])),
         ("$uuid()", json!("00000000-0000-4000-8000-000000000000")),
     ] {
         assert_eq!(output(expression, json!({})), expected, "{expression}");
     }
-    assert_eq!(output("$parse('{')", json!({}))[0], "States.QueryEvaluationError");
+    for expression in ["$parse('{')", "$range(1, 2, 0)", "$partition([1], 0)", "$pad('x', 1e12)", "$count([1..9999999])"] {
+        assert_eq!(output(expression, json!({}))[0], "States.QueryEvaluationError", "{expression}");
+    }
 }
 
 /// JSONata's numbers are those of JavaScript; a plain path leaves them alone.
@@ -149,7 +157,9 @@ fn waits_and_failures_by_expression() {
     let failed = outcome(&jsonata(timestamp), json!({}));
     assert!(failed[1].as_str().unwrap().ends_with("cannot be parsed as an ISO-8601 extended offset date-time format string: soon"));
     let fail = json!({"Type": "Fail", "Error": "{% $states.input.e %}", "Cause": "{% 'be' & 'cause' %}"});
-    assert_eq!(outcome(&jsonata(fail), json!({"e": "E"})), json!(["E", "because"]));
+    assert_eq!(outcome(&jsonata(fail.clone()), json!({"e": "E"})), json!(["E", "because"]));
+    let failed = outcome(&jsonata(fail), json!({"e": 1}));
+    assert!(failed[1].as_str().unwrap().ends_with("Expected 'string', but was 'number' for value: 1"), "{failed}");
 }
 
 #[test]

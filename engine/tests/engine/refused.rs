@@ -49,6 +49,10 @@ fn each_problem_with_its_place() {
             "HeartbeatSeconds must be less than TimeoutSeconds",
         ),
         (
+            r#""Type": "Task", "Resource": "arn:aws:lambda:x:1:function:f", "TimeoutSeconds": 0, "End": true"#,
+            "TimeoutSeconds: must be a number from 1",
+        ),
+        (
             r#""Type": "Task", "Resource": "arn:aws:lambda:x:1:function:f", "End": true, "Retry": [{"ErrorEquals": ["States.ALL", "X"]}]"#,
             "/States/A/Retry/0/ErrorEquals: States.ALL must stand alone",
         ),

@@ -68,7 +68,19 @@ fn intrinsics() {
         assert_eq!(output(pass(json!({"Parameters": {"r.$": expression}})), input.clone()), json!({"r": expected}), "{expression}");
     }
     let failed = output(pass(json!({"Parameters": {"r.$": "States.Format('{}')"}})), json!({}));
-    assert_eq!(failed[0], "States.IntrinsicFailure");
+    assert_eq!(failed[0], "States.Runtime");
+    assert!(
+        failed[1]
+            .as_str()
+            .unwrap()
+            .ends_with("The function 'States.Format('{}')' had the following error: Invalid arguments in States.Format")
+    );
+    for refused in ["States.ArrayPartition($.l, 0.6)", "States.MathRandom(1, 2)", "States.StringToJson('{')", "States.MathAdd(1, 'a')"] {
+        assert_eq!(output(pass(json!({"Parameters": {"r.$": refused}})), json!({"l": [1]}))[0], "States.Runtime", "{refused}");
+    }
+    let reordered = json!({"l": [{"a": 1, "b": 2}], "o": {"b": 2, "a": 1}});
+    let contains = pass(json!({"Parameters": {"r.$": "States.ArrayContains($.l, $.o)"}}));
+    assert_eq!(output(contains, reordered), json!({"r": false}));
 }
 
 /// Comparison, operand, a value for which it holds and one for which it does not.
@@ -133,7 +145,10 @@ fn combined_conditions() {
         let found = output(json!({"Type": "Choice", "Choices": [rule]}), json!(input));
         assert_eq!(found == json!(input), holds, "{found}");
         if !holds {
-            assert_eq!(found[0], "States.NoChoiceMatched");
+            assert_eq!(found[0], "States.Runtime");
+            assert!(
+                found[1].as_str().unwrap().ends_with("Failed to transition out of the state. The state does not point to a next state.")
+            );
         }
     }
 }

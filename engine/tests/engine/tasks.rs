@@ -158,6 +158,24 @@ fn a_task_that_waits_for_its_token_is_handed_over_once() {
 }
 
 #[test]
+fn a_token_belongs_to_one_task() {
+    let definition = json!({"StartAt": "A", "States": {
+        "A": {"Type": "Task", "Resource": TOKEN, "Next": "B"},
+        "B": {"Type": "Task", "Resource": FUNCTION, "Next": "C"},
+        "C": {"Type": "Pass", "Parameters": {"v.$": "$$.Task.Token"}, "End": true}
+    }});
+    let (outcome, _) = by_token(&definition.to_string(), |tokens, call| {
+        match (&call.token, call.resource.waits_for_token()) {
+            (Some(token), true) => tokens.succeed(token, json!(1)).unwrap(),
+            (None, false) => {}
+            other => panic!("{other:?}"),
+        }
+        Some(json!({}))
+    });
+    assert_eq!(outcome[0], "States.Runtime");
+}
+
+#[test]
 fn an_activity_waits_for_its_worker() {
     let definition = task("arn:aws:states:x:1:activity:a", json!({"TimeoutSeconds": 60}));
     let (outcome, _) = by_token(&definition, |tokens, call| {

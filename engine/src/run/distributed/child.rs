@@ -13,6 +13,7 @@ use crate::journal::{Change, ChildRecord, Frame as FrameEntry, Key, Kind as Entr
 use crate::machine::Scope;
 use crate::run::World;
 use crate::run::context::Identity;
+use crate::run::events::Events;
 use crate::run::frame::{self, Frame};
 use crate::run::uuid_of;
 
@@ -67,7 +68,7 @@ impl Child {
         };
         let name = child_name(&shared.run, self.index);
         let shows_input = shared.shows_failures || shared.transformation == Transformation::None;
-        let text = if shows_input { input.to_string() } else { String::new() };
+        let text = if shows_input { record::text(&input) } else { String::new() };
         let (status, outcome) = self.outcome(&key, name.clone(), started, input).await?;
         let shown = match status == Status::Succeeded || shared.shows_failures {
             false => String::new(),
@@ -94,6 +95,7 @@ impl Child {
         let mut identity = shared.parent.of_child(&shared.label, name, moment(started), input.clone());
         if let Some(arn) = arn {
             identity.id = arn;
+            identity.events = Events::default();
         }
         let mut frame = Frame::new(key.clone(), Arc::new(identity));
         frame.by_chance = self.by_chance;

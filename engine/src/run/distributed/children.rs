@@ -16,8 +16,8 @@ use crate::run::limits;
 const CHUNK: usize = 256;
 
 /// What has ended so far.
-struct Ledger {
-    tally: Tally,
+pub(super) struct Ledger {
+    pub(super) tally: Tally,
     /// Of the records that are not settled, about.
     bytes: usize,
     /// Of all outputs, where they become the state's output.
@@ -26,9 +26,7 @@ struct Ledger {
 
 impl Running {
     /// Runs all children that have not finished, until all have or too many items have failed.
-    pub(super) async fn children(&mut self, plan: &mut Plan<'_>) -> Result<(), Halt> {
-        let mut ledger = Ledger::open(&self.world, plan)?;
-        plan.status.resumed(&ledger.tally, plan.run.total);
+    pub(super) async fn children(&mut self, plan: &mut Plan<'_>, mut ledger: Ledger) -> Result<(), Halt> {
         let mut batches = Batches::open(plan, &self.world).await?;
         let mut finished = Finished::new(&plan.visit, &plan.run);
         let mut crew = Crew::new();
@@ -122,7 +120,7 @@ impl Running {
 
 impl Ledger {
     /// With what had ended before this run of the machine.
-    fn open(world: &World, plan: &Plan<'_>) -> Result<Ledger, JournalError> {
+    pub(super) fn open(world: &World, plan: &Plan<'_>) -> Result<Ledger, JournalError> {
         let mut ledger = Ledger { tally: plan.run.tally, bytes: 0, outputs: 0 };
         let mut from = 0;
         loop {

@@ -23,6 +23,7 @@ use crate::journal::{Change, Key, Kind as Entry, MapRun};
 use crate::machine::{Distributed, Map, Reader, State};
 use batches::Batching;
 use child::Shared;
+use children::Ledger;
 use items::{Item, Items, Location, Source};
 use results::Target;
 use status::Watch;
@@ -123,8 +124,10 @@ impl Running {
     }
 
     async fn map_run(&mut self, plan: &mut Plan<'_>) -> Result<Value, Halt> {
+        let ledger = Ledger::open(&self.world, plan)?;
+        plan.status.resumed(&ledger.tally, plan.run.total);
         if plan.run.exceeded_at.is_none() {
-            self.children(plan).await?;
+            self.children(plan, ledger).await?;
         }
         let result = match plan.target {
             Some(_) => Some(self.write_results(plan).await?),

@@ -62,13 +62,13 @@ pub(super) struct Ended<'a> {
 /// flattened output, are separated as in a file; there may be none.
 pub(super) fn ended(shared: &Shared, child: &Ended<'_>) -> String {
     let output = match (child.outcome, shared.transformation) {
-        (Ok(output), Transformation::Compact) => return output.to_string(),
+        (Ok(output), Transformation::Compact) => return text(output),
         (Ok(Value::Array(items)), Transformation::Flatten) => {
             let separator = if shared.output_type == OutputType::JsonLines { "\n" } else { "," };
-            return items.iter().map(Value::to_string).collect::<Vec<_>>().join(separator);
+            return items.iter().map(text).collect::<Vec<_>>().join(separator);
         }
-        (Ok(output), Transformation::Flatten) => return output.to_string(),
-        (outcome, _) => outcome.as_ref().ok().map(Value::to_string),
+        (Ok(output), Transformation::Flatten) => return text(output),
+        (outcome, _) => outcome.as_ref().ok().map(text),
     };
     let failure = child.outcome.as_ref().err();
     let arn = child_arn(shared, child.name);
@@ -132,7 +132,8 @@ impl<'a> Record<'a> {
     }
 }
 
-fn text(record: &Record<'_>) -> String {
-    // Its maps have names, and writing to memory does not fail.
-    serde_json::to_string(record).unwrap_or_default()
+/// As JSON.
+pub(super) fn text(value: &impl Serialize) -> String {
+    // All keys are strings, and writing to memory does not fail.
+    serde_json::to_string(value).unwrap_or_default()
 }

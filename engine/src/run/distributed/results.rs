@@ -124,7 +124,7 @@ impl Running {
                 continue;
             }
             let Some(batch) = self.batch(plan, index, &mut batches).await? else { break };
-            let (name, input) = (child_name(&plan.run.id, index), batch.input.to_string());
+            let (name, input) = (child_name(&plan.run.id, index), record::text(&batch.input));
             match index < first_pending {
                 true => {
                     let record = record::aborted(&plan.shared, &name, &input, self.world.host.now());

@@ -67,6 +67,20 @@ fn batchers_and_writers() {
 }
 
 #[test]
+fn only_items_path_leads_into_the_context_object() {
+    let path = "$$.Execution.Input.n";
+    for fields in [
+        json!({"MaxConcurrencyPath": path}),
+        json!({"ToleratedFailureCountPath": path}),
+        json!({"ItemBatcher": {"MaxItemsPerBatchPath": path}}),
+        reader(json!({"InputType": "JSON", "MaxItemsPath": path})),
+    ] {
+        refused(&machine(fields), "Path: can't lead into the context object");
+    }
+    assert!(engine::compile(&machine(json!({"ItemsPath": path}))).is_ok());
+}
+
+#[test]
 fn what_an_express_child_can_not_do() {
     let express = |state: Value| with_child(json!({}), state).replace("STANDARD", "EXPRESS");
     let task = |resource: &str| json!({"Type": "Task", "Resource": resource, "Parameters": {"StateMachineArn": "x"}, "End": true});

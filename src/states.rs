@@ -1,0 +1,193 @@
+//! Any Amazon States Language machine on this machine: the world that `throughline states` gives it.
+//!
+//! A task is answered by the first of these that knows it: the mocks ([`Mocks`]), then the services here, one file each.
+//! What nobody can answer is said before the execution starts, see [`World::check`].
+
+mod activities;
+mod endpoints;
+mod executions;
+mod graph;
+mod http;
+mod mocks;
+mod s3;
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use aws_sdk_s3::Client;
+use bytes::Bytes;
+use engine::{Machine, ObjectError, ObjectInfo, Resource, TaskCall, TaskError, TaskTokens};
+use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
+use job::Objects;
+use serde_json::Value;
+use time::OffsetDateTime;
+
+pub use activities::Activities;
+pub use endpoints::Endpoints;
+pub use executions::Machines;
+pub use graph::svg;
+pub use mocks::Mocks;
+pub use s3::at as s3_at;
+
+use crate::home::{Functions, wait_until};
+
+/// What an execution finds outside itself. Clones share it.
+#[derive(Clone)]
+pub struct World {
+    /// Where functions are called.
+    pub functions: Option<Functions>,
+    /// Answers instead of services.
+    pub mocks: Option<Mocks>,
+    /// The store of `aws-sdk:s3` and of Distributed Maps.
+    pub s3: Client,
+    /// Other services, at URLs that the user named.
+    pub endpoints: Endpoints,
+    /// State machines that can be started.
+    pub machines: Machines,
+    /// Tasks that wait for a worker.
+    pub activities: Activities,
+    /// Tasks that wait for an outcome.
+    pub tokens: TaskTokens,
+}
+
+impl World {
+    /// What the machine's tasks need and nobody here has, one line each.
+    pub fn check(&self, machine: &Machine) -> Vec<String> {
+        let tasks = machine.tasks().into_iter();
+        let unmocked = tasks.filter(|(state, _)| !self.mocks.as_ref().is_some_and(|mocks| mocks.has(state)));
+        unmocked.filter_map(|(state, resource)| Some(format!("{state}: {resource}: {}", self.lacks(&resource)?))).collect()
+    }
+
+    /// What is missing for this resource.
+    fn lacks(&self, resource: &Resource) -> Option<String> {
+        let Resource::Service { service, action, .. } = resource else {
+            return match resource {
+                Resource::Function(_) if self.functions.is_none() => Some(NO_FUNCTIONS.to_owned()),
+                Resource::Activity(_) if !self.activities.served() => Some(NO_WORKERS.to_owned()),
+                _ => None,
+            };
+        };
+        let waits = resource.waits_for_token() && !self.activities.served();
+        match (service.as_str(), action.as_str()) {
+            ("lambda", "invoke") if self.functions.is_none() => Some(NO_FUNCTIONS.to_owned()),
+            ("lambda", "invoke") | ("http", "invoke") | ("states", "startExecution") => waits.then(|| NO_WORKERS.to_owned()),
+            ("aws-sdk:s3", action) => s3::lacks(action),
+            (service, _) => self.endpoints.lacks(service),
+        }
+    }
+}
+
+const NO_FUNCTIONS: &str = "there are no functions: name where they are with --functions URL, or mock the state (--mocks FILE)";
+const NO_WORKERS: &str =
+    "nobody can send the outcome: serve the API for workers and tokens with --port PORT, or mock the state (--mocks FILE)";
+
+#[async_trait]
+impl engine::Host for World {
+    async fn task(&self, call: TaskCall) -> Result<Value, TaskError> {
+        if let Some(answer) = self.mocks.as_ref().and_then(|mocks| mocks.answer(&call.state, call.attempt)) {
+            return self.mocked(&call, answer);
+        }
+        match &call.resource {
+            Resource::Activity(arn) => Ok(self.activities.offer(arn, &call).await),
+            Resource::Function(_) => self.invoke(&call).await,
+            Resource::Service { service, action, .. } => match (service.as_str(), action.as_str()) {
+                ("lambda", "invoke") => self.invoke(&call).await,
+                ("http", "invoke") => http::invoke(&call.parameters).await,
+                ("states", "startExecution") => self.machines.start(self, &call).await,
+                ("aws-sdk:s3", action) => s3::call(&self.s3, action, &call.parameters).await,
+                (service, action) => self.endpoints.call(service, action, &call.parameters).await,
+            },
+        }
+    }
+
+    async fn read_object(&self, bucket: &str, key: &str) -> Result<BoxStream<'static, io::Result<Bytes>>, ObjectError> {
+        let stream = self.objects(bucket).get_stream(key, None, None).await.map_err(|error| ObjectError(error.to_string()))?;
+        let chunks = futures_util::stream::unfold(stream, async |mut stream| {
+            let chunk = stream.next().await?;
+            Some((chunk.map_err(io::Error::other), stream))
+        });
+        Ok(chunks.boxed())
+    }
+
+    async fn list_objects(&self, bucket: &str, prefix: &str, after: Option<&str>) -> Result<Vec<ObjectInfo>, ObjectError> {
+        s3::page(&self.s3, bucket, prefix, after).await
+    }
+
+    async fn write_object(&self, bucket: &str, key: &str, body: Bytes) -> Result<(), ObjectError> {
+        self.objects(bucket).put(key, body).await.map(drop).map_err(|error| ObjectError(error.to_string()))
+    }
+
+    fn now(&self) -> OffsetDateTime {
+        OffsetDateTime::now_utc()
+    }
+
+    async fn sleep_until(&self, moment: OffsetDateTime) {
+        wait_until(moment).await;
+    }
+
+    fn random(&self) -> f64 {
+        rand::random()
+    }
+
+    fn uuid(&self) -> String {
+        uuid::Uuid::new_v4().to_string()
+    }
+}
+
+impl World {
+    fn objects(&self, bucket: &str) -> Objects {
+        Objects::new(self.s3.clone(), bucket)
+    }
+
+    async fn invoke(&self, call: &TaskCall) -> Result<Value, TaskError> {
+        let Some(functions) = &self.functions else { return Err(error("Lambda.SdkClientException", NO_FUNCTIONS)) };
+        // The last part of an ARN that is not its version, or the plain name.
+        let name = call.function();
+        let name = name.split_once(":function:").map_or(name, |(_, name)| name.split(':').next().unwrap_or_default());
+        let payload = functions.invoke(name, call.payload()).await?;
+        Ok(call.function_result(payload, &uuid::Uuid::new_v4().to_string()))
+    }
+
+    /// A mock stands for the service and for whoever sends the outcome of a token.
+    fn mocked(&self, call: &TaskCall, answer: Result<Value, TaskError>) -> Result<Value, TaskError> {
+        let Some(token) = &call.token else { return answer };
+        let sent = match answer {
+            Ok(output) => self.tokens.succeed(token, output),
+            Err(TaskError::Error { error, cause }) => self.tokens.fail(token, &error, &cause),
+            Err(interrupted) => return Err(interrupted),
+        };
+        sent.map(|()| Value::String("mock".into())).map_err(|gone| error("States.TaskFailed", &gone.to_string()))
+    }
+}
+
+fn error(name: &str, cause: &str) -> TaskError {
+    TaskError::Error { error: name.to_owned(), cause: cause.to_owned() }
+}
+
+/// How long a service may take to answer.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Shared by the services that are called over HTTP.
+fn client() -> reqwest::Client {
+    static CLIENT: std::sync::LazyLock<reqwest::Client> =
+        std::sync::LazyLock::new(|| reqwest::Client::builder().timeout(PATIENCE).no_proxy().build().expect("the settings are sound"));
+    CLIENT.clone()
+}
+
+/// Runs a machine in a world of its own history.
+///
+/// # Errors
+/// [`engine::Stop`]
+pub async fn run(
+    world: &Arc<World>,
+    machine: Machine,
+    mut start: engine::Start,
+    cancel: tokio_util::sync::CancellationToken,
+) -> Result<engine::Outcome, engine::Stop> {
+    start.tokens = world.tokens.clone();
+    let journal = engine::Journal::in_memory().map_err(engine::Fault::from)?;
+    engine::run(Arc::new(machine), start, world.clone(), journal, cancel).await
+}

@@ -1,0 +1,71 @@
+//! `http:invoke` (AWS Step Functions Developer Guide, "Call HTTPS APIs in Step Functions workflows"). A connection's
+//! credentials are in AWS: here the request goes out without them.
+
+use engine::TaskError;
+use serde_json::{Map, Value, json};
+
+const FORM: &str = "application/x-www-form-urlencoded";
+
+/// Makes the request.
+pub(super) async fn invoke(parameters: &Value) -> Result<Value, TaskError> {
+    let wrong = |what: &str| super::error("States.Http.Runtime", what);
+    let text = |name: &str| parameters.get(name).and_then(Value::as_str);
+    let endpoint = text("ApiEndpoint").ok_or_else(|| wrong("ApiEndpoint is missing"))?;
+    let method = text("Method").unwrap_or("GET");
+    let method = method.parse::<reqwest::Method>().map_err(|_| wrong(&format!("{method:?} is no method")))?;
+    let mut url = reqwest::Url::parse(endpoint).map_err(|error| wrong(&format!("{endpoint:?}: {error}")))?;
+    if let Some(Value::Object(query)) = parameters.get("QueryParameters") {
+        for (name, value) in query {
+            for value in several(value) {
+                url.query_pairs_mut().append_pair(name, &plain(value));
+            }
+        }
+    }
+    let mut request = super::client().request(method, url);
+    let mut form = false;
+    if let Some(Value::Object(headers)) = parameters.get("Headers") {
+        for (name, value) in headers {
+            form |= name.eq_ignore_ascii_case("content-type") && plain(value).starts_with(FORM);
+            request = request.header(name, plain(value));
+        }
+    }
+    request = match parameters.get("RequestBody") {
+        None => request,
+        Some(Value::Object(fields)) if form => request.body(encode(fields)),
+        Some(Value::String(text)) => request.body(text.clone()),
+        Some(body) => request.header("content-type", "application/json").body(body.to_string()),
+    };
+    let answer = request.send().await.map_err(|error| super::error("States.Http.Socket", &job::in_words(&error)))?;
+    let status = answer.status();
+    let mut headers = Map::new();
+    for (name, value) in answer.headers() {
+        let values = headers.entry(name.as_str()).or_insert_with(|| json!([]));
+        if let Value::Array(values) = values {
+            values.push(String::from_utf8_lossy(value.as_bytes()).into());
+        }
+    }
+    let body = answer.text().await.map_err(|error| super::error("States.Http.Socket", &job::in_words(&error)))?;
+    if !status.is_success() {
+        return Err(super::error(&format!("States.Http.StatusCode.{}", status.as_u16()), &body));
+    }
+    let body = serde_json::from_str(&body).unwrap_or(Value::String(body));
+    let words = status.canonical_reason().unwrap_or_default();
+    Ok(json!({ "Headers": headers, "ResponseBody": body, "StatusCode": status.as_u16(), "StatusText": words }))
+}
+
+fn several(value: &Value) -> &[Value] {
+    match value {
+        Value::Array(values) => values,
+        value => std::slice::from_ref(value),
+    }
+}
+
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+fn encode(fields: &Map<String, Value>) -> String {
+    let mut url = reqwest::Url::parse("http://form").expect("it is a URL");
+    url.query_pairs_mut().extend_pairs(fields.iter().map(|(name, value)| (name, plain(value))));
+    url.query().unwrap_or_default().to_owned()
+}

@@ -1,0 +1,184 @@
+//! Moments in the life of a run, as they show in its state folder.
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+use crate::api::Api;
+
+/// A moment. Whether it was met is looked up again when the process is dead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Moment {
+    /// The process is there, and nothing else.
+    Started,
+    /// The run is claimed; of its items nothing is written.
+    Claimed,
+    /// Parts of the items are written.
+    Splitting,
+    /// The plan is there, and no request was made.
+    Split,
+    FirstRequest,
+    /// So many flushes are stored, and not all lines.
+    Flushes(usize),
+    /// The journal has changed so often.
+    Commits(u64),
+    /// Parts of the output are written.
+    Merging,
+    /// All parts are there and are being joined.
+    Joining,
+    /// They are joined, and the output is not there yet.
+    Joined,
+    /// The output is there, and no report.
+    Published,
+    /// The report is there, and everything else too.
+    Reported,
+    /// Half removed.
+    Tidying,
+}
+
+impl Moment {
+    pub const ALL: [Self; 14] = [
+        Self::Started,
+        Self::Claimed,
+        Self::Splitting,
+        Self::Split,
+        Self::FirstRequest,
+        Self::Flushes(1),
+        Self::Flushes(2),
+        Self::Commits(6),
+        Self::Merging,
+        Self::Joining,
+        Self::Joined,
+        Self::Published,
+        Self::Reported,
+        Self::Tidying,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Started => "at the start",
+            Self::Claimed => "claimed",
+            Self::Splitting => "inside the split",
+            Self::Split => "split, nothing sent",
+            Self::FirstRequest => "first requests under way",
+            Self::Flushes(_) => "between flushes",
+            Self::Commits(_) => "journal commits",
+            Self::Merging => "during the merge",
+            Self::Joining => "parts being joined",
+            Self::Joined => "output joined, not there",
+            Self::Published => "output there, no report",
+            Self::Reported => "reported, not tidied",
+            Self::Tidying => "during the clean-up",
+        }
+    }
+
+    /// Its place among [`Moment::ALL`].
+    pub fn number(self) -> usize {
+        Self::ALL.iter().position(|moment| *moment == self).unwrap()
+    }
+
+    pub fn is_now(self, state: &State, api: &Api) -> bool {
+        let run = state.run();
+        let has = |name: &str| run.as_ref().is_some_and(|run| run.join(name).exists());
+        let output = state.root.join("jobs/kill/output/in.csv").exists();
+        let report = state.report().exists();
+        match self {
+            Self::Started => true,
+            Self::Claimed => has("claim.json") && !has("items") && !has("plan.json"),
+            Self::Splitting => !state.uploads("/items/").is_empty() && !has("plan.json"),
+            Self::Split => has("plan.json") && state.requests(api) == 0,
+            Self::FirstRequest => has("plan.json") && state.requests(api) > 0,
+            Self::Flushes(count) => state.new_flushes() >= count && !output,
+            Self::Commits(_) => !report,
+            Self::Merging => !state.uploads("/output/").is_empty() && !output,
+            Self::Joining => state.uploads("/output/").iter().any(|upload| upload.join("00002").exists()) && !output,
+            Self::Joined => state.uploads("/output/").iter().any(|upload| upload.join("joined").exists()) && !output,
+            Self::Published => output && !report,
+            Self::Reported => report && has("items") && has("results"),
+            Self::Tidying => report && (4..6).contains(&count(&run.unwrap_or_default())),
+        }
+    }
+}
+
+/// A state folder, looked at from outside.
+pub struct State {
+    root: PathBuf,
+    /// What earlier processes left: unfinished uploads, flushes, and how many requests they had made.
+    old: (HashSet<PathBuf>, usize, usize),
+}
+
+impl State {
+    pub fn new(root: PathBuf, api: &Api) -> Self {
+        let mut state = Self { root, old: (HashSet::new(), 0, api.total()) };
+        state.old.0 = entries(&state.root.join(".s3/uploads")).into_iter().collect();
+        state.old.1 = state.flushes().len();
+        state
+    }
+
+    /// Flushes of this process.
+    pub fn new_flushes(&self) -> usize {
+        self.flushes().len().saturating_sub(self.old.1)
+    }
+
+    fn requests(&self, api: &Api) -> usize {
+        api.total() - self.old.2
+    }
+
+    pub fn report(&self) -> PathBuf {
+        self.root.join("jobs/kill/report/in.csv.json")
+    }
+
+    /// The folder of the one run.
+    pub fn run(&self) -> Option<PathBuf> {
+        entries(&self.root.join("runs/kill")).into_iter().find(|path| path.is_dir())
+    }
+
+    /// The folders of multipart uploads under way whose keys contain `part`.
+    fn uploads(&self, part: &str) -> Vec<PathBuf> {
+        let all = entries(&self.root.join(".s3/uploads")).into_iter();
+        all.filter(|upload| !self.old.0.contains(upload))
+            .filter(|upload| !upload.join("complete.json").exists() || upload.join("joined").exists())
+            .filter(|upload| fs::read_to_string(upload.join("upload.json")).is_ok_and(|text| text.contains(part)))
+            .collect()
+    }
+
+    /// The flush objects.
+    pub fn flushes(&self) -> Vec<PathBuf> {
+        let lanes = self.run().map(|run| entries(&run.join("results"))).unwrap_or_default();
+        lanes.iter().flat_map(|lane| entries(lane)).flat_map(|batch| entries(&batch)).collect()
+    }
+
+    /// The journal, as long as there is one.
+    pub fn journal(&self) -> Option<PathBuf> {
+        entries(&self.root.join(".journal")).into_iter().find(|path| path.extension().is_some_and(|ending| ending == "redb"))
+    }
+
+    /// Something that changes whenever anything has happened: the state of the journal, and of everything else.
+    pub fn changes(&self, api: &Api) -> (u128, Vec<usize>) {
+        let journal = self.journal().and_then(|path| fs::metadata(path).ok()?.modified().ok());
+        let journal = journal.and_then(|at| at.duration_since(UNIX_EPOCH).ok()).map_or(0, |at| at.as_nanos());
+        let run = self.run().unwrap_or_default();
+        let uploads = entries(&self.root.join(".s3/uploads"));
+        let rest = vec![
+            count(&run),
+            self.flushes().len(),
+            uploads.len(),
+            uploads.iter().map(|upload| count(upload)).sum(),
+            entries(&self.root.join(".s3/tmp")).iter().map(|process| count(process)).sum(),
+            count(&self.root.join("jobs/kill/output")),
+            usize::from(self.report().exists()),
+            // A request is an event too, but not each.
+            api.total() / 50,
+        ];
+        (journal, rest)
+    }
+}
+
+fn entries(folder: &Path) -> Vec<PathBuf> {
+    fs::read_dir(folder).map(|all| all.filter_map(|entry| Some(entry.ok()?.path())).collect()).unwrap_or_default()
+}
+
+fn count(folder: &Path) -> usize {
+    entries(folder).len()
+}
