@@ -53,6 +53,11 @@ impl Failure {
         failure
     }
 
+    /// Of a Map Run.
+    pub(crate) fn threshold_exceeded() -> Self {
+        Failure::new("States.ExceedToleratedFailureThreshold", "The specified tolerated failure threshold was exceeded")
+    }
+
     pub(crate) fn timeout(heartbeat: bool) -> Self {
         let mut failure = Failure::new("States.Timeout", "");
         failure.trace.heartbeat = heartbeat;

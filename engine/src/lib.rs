@@ -41,11 +41,17 @@
 //! sent by token (activities, `.waitForTaskToken`) arrive through [`TaskTokens`]. Time limits and
 //! heartbeats are the engine's own doing, by the host's clock.
 //!
+//! [`validate`] says what AWS says of a definition, in its words; [`test_state`] runs one state by
+//! itself and shows every value on its way.
+//!
 //! Where this differs from AWS:
 //!
 //! - JSONata computes in 64-bit floating point, and so do we, but a number that only passes through
 //!   an evaluation is changed as well: `1.0` becomes `1`, and 9007199254740993 loses its last digit.
 //!   Names after a variable alone (`{% $states.input.total %}`) leave numbers as they are written.
+//! - A definition is refused for everything that AWS is known to refuse, and for what could not be
+//!   run; AWS's message stands where it is known. [`test_state`] asks for no role, and shows no raw
+//!   requests of HTTP tasks.
 //! - An evaluation is stopped after a second of the machine's time, not of AWS's; after 5,000
 //!   nested calls; and when a sequence has more than a million items.
 //! - `$random(seed)` and `States.MathRandom` with a seed give the same number each time, but not the
@@ -72,6 +78,7 @@ mod problem;
 mod resource;
 mod run;
 mod syntax;
+mod test_state;
 mod tokens;
 mod validation;
 
@@ -84,5 +91,8 @@ pub use machine::Machine;
 pub use problem::{Problem, Problems};
 pub use resource::{Pattern, Resource};
 pub use run::{Counts, ExecutionType, MapRunStatus, Outcome, Phase, Start, run};
+pub use test_state::{
+    ErrorOutput, FieldValidation, InspectionLevel, Mock, StateConfiguration, TestError, TestRequest, TestResult, TestStatus, test_state,
+};
 pub use tokens::{TaskTokens, UnknownToken};
 pub use validation::{ApiError, Diagnostic, Severity, Validation, Verdict, validate};

@@ -68,12 +68,15 @@ const MOST: usize = 100;
 
 /// Finds everything that is wrong with a definition of a state machine of that type.
 pub fn validate(definition: &str, execution_type: ExecutionType) -> Validation {
-    let diagnostics = examine(definition, execution_type);
-    let failed = diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
-    Validation { result: if failed { Verdict::Fail } else { Verdict::Ok }, diagnostics }
+    Validation::of(examine(definition, execution_type))
 }
 
 impl Validation {
+    pub(crate) fn of(diagnostics: Vec<Diagnostic>) -> Validation {
+        let failed = diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
+        Validation { result: if failed { Verdict::Fail } else { Verdict::Ok }, diagnostics }
+    }
+
     /// The answer of `ValidateStateMachineDefinition`: diagnostics from a severity on, at most 100
     /// or as many as are asked for (0: 100).
     pub fn to_json(&self, least: Severity, most: usize) -> Value {
@@ -88,13 +91,15 @@ impl Validation {
 
     /// With which `CreateStateMachine` and `UpdateStateMachine` refuse the definition.
     pub fn refusal(&self) -> Option<ApiError> {
+        (self.result == Verdict::Fail).then(|| self.refused())
+    }
+
+    pub(crate) fn refused(&self) -> ApiError {
         let errors = self.diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error);
         let texts: Vec<String> = errors
             .map(|Diagnostic { code, message, location, .. }| format!("{code}: {message} at {}", location.as_deref().unwrap_or("null")))
             .collect();
-        let refused =
-            || ApiError { code: "InvalidDefinition", message: format!("Invalid State Machine Definition: '{}'", texts.join(", ")) };
-        (!texts.is_empty()).then(refused)
+        ApiError { code: "InvalidDefinition", message: format!("Invalid State Machine Definition: '{}'", texts.join(", ")) }
     }
 }
 

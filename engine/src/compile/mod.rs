@@ -18,7 +18,7 @@ use crate::problem::{Place, Problems, Report};
 use crate::resource::Resource;
 use crate::run::ExecutionType;
 use crate::syntax::{self, Field, Language, Text, WaitFor};
-use crate::validation::{Diagnostic, too_long};
+use crate::validation::{ApiError, Diagnostic, Validation, too_long};
 
 /// Compiles a definition, or says everything that is wrong with it.
 pub fn compile(text: &str) -> Result<Machine, Problems> {
@@ -31,8 +31,21 @@ pub(crate) fn examine(text: &str, execution_type: ExecutionType) -> Vec<Diagnost
     read(text, execution_type).1.into_diagnostics()
 }
 
+/// A machine of one state `name`, which the text is, and the names of the states that it leads to:
+/// they do not exist, and are counted from 1.
+pub(crate) fn compile_state(text: &str, name: &str) -> Result<(Machine, Vec<String>), ApiError> {
+    let text = format!("{{\"StartAt\":\"{name}\",\"States\":{{\"{name}\":{text}}}}}");
+    let mut beyond = Vec::new();
+    let (machine, report) = read_with(&text, ExecutionType::Standard, Some(&mut beyond));
+    machine.map(|machine| (machine, beyond)).ok_or_else(|| Validation::of(report.into_diagnostics()).refused())
+}
+
 /// The machine, unless there are errors.
 fn read(text: &str, execution_type: ExecutionType) -> (Option<Machine>, Report<'_>) {
+    read_with(text, execution_type, None)
+}
+
+fn read_with<'t>(text: &'t str, execution_type: ExecutionType, beyond: Option<&mut Vec<String>>) -> (Option<Machine>, Report<'t>) {
     let mut report = Report::new(text);
     if let Some(message) = too_long(text) {
         report.add(&Place::default(), message);
@@ -46,6 +59,7 @@ fn read(text: &str, execution_type: ExecutionType) -> (Option<Machine>, Report<'
         language: Language::JsonPath,
         state_path: String::new(),
         variables_outside: Vec::new(),
+        beyond,
     };
     let compiled = definition.map(|definition| {
         if execution_type == ExecutionType::Express {
@@ -63,6 +77,8 @@ fn read(text: &str, execution_type: ExecutionType) -> (Option<Machine>, Report<'
 }
 
 struct Compiler<'r, 't> {
+    /// States that the outermost ones may lead to without their being there.
+    beyond: Option<&'r mut Vec<String>>,
     report: &'r mut Report<'t>,
     labels: Vec<String>,
     /// Of all states that were met.
@@ -84,7 +100,12 @@ impl Compiler<'_, '_> {
     fn scope(&mut self, scope: syntax::Scope, outermost: bool) -> Scope {
         // Where a state could not be read the numbers are wrong, and the machine is refused.
         let whole = scope.names.len() == scope.states.len();
-        let names: Names = scope.names.into_iter().enumerate().map(|(i, name)| (name, i)).collect();
+        let mut names: Names = scope.names.into_iter().enumerate().map(|(i, name)| (name, i)).collect();
+        if let Some(beyond) = self.beyond.as_deref_mut().filter(|_| outermost) {
+            let count = names.len();
+            *beyond = scope.states.iter().flat_map(syntax::State::targets).filter(|name| !names.contains_key(name)).collect();
+            names.extend(beyond.iter().enumerate().map(|(i, name)| (name.clone(), count + i)));
+        }
         let start = self.target(&scope.start_at, &names);
         let assigned: Vec<String> = scope.states.iter().flat_map(syntax::State::assigned).collect();
         let places: Vec<_> = scope.states.iter().map(|state| state.name.clone()).collect();
@@ -98,7 +119,7 @@ impl Compiler<'_, '_> {
         for state in scope.states {
             states.push(self.state(state, &names, &assigned));
         }
-        let ends = !outermost || states.iter().any(State::ends);
+        let ends = !outermost || self.beyond.is_some() || states.iter().any(State::ends);
         if whole && !ends {
             self.report.breaks(&Place { path: String::new(), offset: usize::MAX }, Breach::NoEnd, "no state is the last one");
         }
@@ -128,7 +149,7 @@ impl Compiler<'_, '_> {
         }
         let kind = self.kind(state.kind, names);
         self.variables_outside.truncate(outside);
-        State { io, recovery, next, kind, name: state.name.value }
+        State { language: state.language, io, recovery, next, kind, name: state.name.value }
     }
 
     fn io(&mut self, io: syntax::Io) -> Io {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::expr::comparison::Comparator;
 use crate::expr::{Expression, Path, ReferencePath, Template};
 use crate::resource::Resource;
+use crate::syntax::Language;
 pub(crate) use map::{Batcher, Distributed, Map, MapItems, Reader, Writer};
 
 /// A state machine that is ready to run; see [`crate::compile`].
@@ -81,6 +82,7 @@ impl Scope {
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) name: String,
+    pub(crate) language: Language,
     pub(crate) io: Io,
     pub(crate) recovery: Recovery,
     /// Choice, Succeed and Fail lead on otherwise, or not at all.

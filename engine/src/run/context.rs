@@ -118,7 +118,7 @@ impl Identity {
 }
 
 /// A time as Step Functions writes it, with milliseconds.
-pub(super) fn iso(moment: OffsetDateTime) -> String {
+pub(crate) fn iso(moment: OffsetDateTime) -> String {
     let format = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
     moment.to_offset(time::UtcOffset::UTC).format(format).unwrap_or_default()
 }

@@ -46,6 +46,9 @@ impl Running {
         let asked = Cell::new(false);
         let context = LazyCell::new(|| {
             asked.set(true);
+            if let Some(trial) = &self.world.trial {
+                return trial.context(item);
+            }
             identity.context(&state.name, moment(at.entered), at.tries.iter().sum(), item, self.token.as_deref())
         });
         let drawn = self.draws.all.len();

@@ -13,19 +13,24 @@ use crate::machine::{Kind, Leaving, ResultPath, Selection, State};
 impl Running {
     /// The state's input after InputPath.
     pub(super) fn input(&mut self, state: &State) -> Result<Value, Failure> {
-        match &state.io.input_path {
-            Selection::Whole => Ok(self.at.input.clone()),
-            Selection::Nothing => Ok(Value::Object(Map::new())),
+        let input = match &state.io.input_path {
+            Selection::Whole => self.at.input.clone(),
+            Selection::Nothing => Value::Object(Map::new()),
             Selection::Path(path) => {
-                self.with_raw_input(|running, raw| running.evaluate(state, raw, |env| path.get(env).map(Cow::into_owned)))
+                self.with_raw_input(|running, raw| running.evaluate(state, raw, |env| path.get(env).map(Cow::into_owned)))?
             }
-        }
+        };
+        self.note("afterInputPath", &input);
+        Ok(input)
     }
 
     /// The same, of a state that does not need its raw input any more.
     pub(super) fn take_input(&mut self, state: &State) -> Result<Value, Failure> {
         match (&state.io.input_path, &state.io.result_path) {
-            (Selection::Whole, Some(path)) if path.is_whole() => Ok(std::mem::take(&mut self.at.input)),
+            (Selection::Whole, Some(path)) if path.is_whole() => {
+                self.note("afterInputPath", &self.at.input);
+                Ok(std::mem::take(&mut self.at.input))
+            }
             _ => self.input(state),
         }
     }
@@ -40,6 +45,9 @@ impl Running {
 
     /// The output of a state that has come to its end with a result, or has none of its own.
     pub(super) fn leave(&mut self, state: &State, input: Value, result: Option<Value>) -> Result<Value, Failure> {
+        if let Some(result) = &result {
+            self.note("result", result);
+        }
         let selected = match (&state.io.result_selector, result) {
             (Some(template), Some(result)) => {
                 let seen = Seen { result: Some(&result), ..Seen::input(&input) };
@@ -48,6 +56,7 @@ impl Running {
             (_, result) => result,
         };
         let seen = Seen { result: selected.as_ref(), ..Seen::input(&input) };
+        self.note("afterResultSelector", selected.as_ref().unwrap_or(&input));
         let assigned = self.assigned(state, seen, &state.io.leaving)?;
         let output = match &state.io.leaving.output {
             Some(template) => self.evaluate_seen(state, seen, |env| template.fill(env))?,
@@ -58,6 +67,7 @@ impl Running {
                     None if matches!(state.kind, Kind::Pass(_)) => self.place_result(&state.io.result_path, input)?,
                     None => input,
                 };
+                self.note("afterResultPath", &placed);
                 self.select_output(state, placed)?
             }
         };

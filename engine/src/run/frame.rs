@@ -67,7 +67,7 @@ pub(super) struct Running {
 const TURN: u64 = 64;
 
 impl Running {
-    fn begin(world: Arc<World>, scope: &Scope, frame: Frame, input: Value) -> Result<Running, Halt> {
+    pub(super) fn begin(world: Arc<World>, scope: &Scope, frame: Frame, input: Value) -> Result<Running, Halt> {
         let found = world.journal.get(Entry::Frame, &frame.key)?;
         let (mut at, is_new) = match found {
             Some(journal::Frame::At(at)) if at.state < scope.states.len() => (*at, false),
@@ -124,7 +124,7 @@ impl Running {
     }
 
     /// The state's output and where it leads.
-    async fn visit(&mut self, state: &State) -> Result<(Value, Next), Halt> {
+    pub(super) async fn visit(&mut self, state: &State) -> Result<(Value, Next), Halt> {
         self.frame.identity.events.check()?;
         match &state.kind {
             Kind::Task(_) | Kind::Map(_) | Kind::Parallel(_) => self.recover(state).await,
@@ -141,6 +141,7 @@ impl Running {
                     (None, Some(template)) => Some(self.evaluate(state, &input, |env| template.fill(env))?),
                     (None, None) => None,
                 };
+                self.note("afterParameters", result.as_ref().unwrap_or(&input));
                 Ok((self.leave(state, input, result)?, state.next))
             }
             Kind::Succeed => {

@@ -118,6 +118,8 @@ pub(super) fn array(items: Value, from: &MapItems) -> Result<Vec<Value>, Failure
 }
 
 fn no_array(path: &str) -> Failure {
+    // AWS writes a path into the context object like one into the input.
+    let path = if path.starts_with("$$") { &path[1..] } else { path };
     Failure::runtime(format!("Reference path \"{path}\" must point to array."))
 }
 

@@ -15,6 +15,7 @@ mod map;
 mod parallel;
 mod recovery;
 mod task;
+pub(crate) mod trial;
 mod wait;
 
 use std::sync::Arc;
@@ -31,6 +32,7 @@ use crate::journal::{Change, Ending, Journal, JournalError, Key, Kind, Owner, mi
 use crate::machine::Machine;
 use crate::tokens::TaskTokens;
 use context::Identity;
+pub(crate) use context::iso;
 pub use distributed::{Counts, MapRunStatus, Phase};
 
 /// What an execution begins with.
@@ -119,6 +121,8 @@ struct World {
     tokens: TaskTokens,
     /// Cancelled with the caller's token, and when one frame can't go on.
     cancel: CancellationToken,
+    /// One state is tried by itself.
+    trial: Option<trial::Trying>,
 }
 
 /// Runs the machine, or goes on where the journal says that it stopped. A finished execution
@@ -140,7 +144,7 @@ pub async fn run(
     }
     let started = moment(owner.started);
     let deadline = limits::duration(&machine, start.execution_type).map(|longest| started + longest);
-    let world = Arc::new(World { host, journal, tokens: start.tokens.clone(), cancel: cancel.child_token() });
+    let world = Arc::new(World { host, journal, tokens: start.tokens.clone(), cancel: cancel.child_token(), trial: None });
     let identity = Arc::new(Identity::of_execution(start, started));
     identity.begun();
     let frame = frame::Frame::new(Key::root(), identity.clone());

@@ -68,7 +68,7 @@ impl Running {
         Ok(())
     }
 
-    fn catch(&mut self, state: &State, failure: Failure, recovery: &Recovery) -> Result<(serde_json::Value, Next), Failure> {
+    pub(super) fn catch(&mut self, state: &State, failure: Failure, recovery: &Recovery) -> Result<(serde_json::Value, Next), Failure> {
         let catcher = recovery.catch.iter().find(|catcher| catcher.errors.iter().any(|pattern| failure.matches(pattern)));
         let Some(catcher) = catcher else { return Err(failure) };
         let caught = failure.output();
@@ -90,7 +90,7 @@ impl Running {
 }
 
 /// The delay before the retry after `tries` earlier ones, without jitter.
-fn delay_seconds(retrier: &Retrier, tries: u32) -> f64 {
+pub(super) fn delay_seconds(retrier: &Retrier, tries: u32) -> f64 {
     /// AWS's longest delay, about a year.
     const LONGEST: u32 = 31_622_400;
     let longest = retrier.max_delay_seconds.unwrap_or(LONGEST);

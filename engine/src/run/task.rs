@@ -24,7 +24,10 @@ impl Running {
         if self.world.cancel.is_cancelled() {
             return Err(Stop::Interrupted.into());
         }
-        let result = self.call(state, call).await?;
+        let result = match self.mocked() {
+            Some(mocked) => mocked?,
+            None => self.call(state, call).await?,
+        };
         Ok(self.leave(state, input, Some(result))?)
     }
 
@@ -35,6 +38,7 @@ impl Running {
             Some(template) => self.evaluate(state, input, |env| template.fill(env))?,
             None => input.clone(),
         };
+        self.note("afterParameters", &parameters);
         limits::check(&state.name, &parameters)?;
         let credentials = match &task.credentials {
             Some(template) => Some(self.evaluate(state, input, |env| template.fill(env))?),

@@ -31,7 +31,7 @@ impl Running {
         self.sleep(wake).await
     }
 
-    fn wake(&mut self, state: &State, until: &Until, input: &Value) -> Result<i64, Failure> {
+    pub(super) fn wake(&mut self, state: &State, until: &Until, input: &Value) -> Result<i64, Failure> {
         let now = micros(self.world.host.now());
         match until {
             Until::Seconds(Number::Literal(seconds)) => Ok(now + *seconds as i64 * SECOND),

@@ -138,6 +138,21 @@ impl State {
 }
 
 impl State {
+    /// The names of the states that it leads to.
+    pub(crate) fn targets(&self) -> Vec<String> {
+        let next = match &self.next {
+            Next::State(next) => Some(next),
+            Next::End => None,
+        };
+        let (rules, default): (&[Rule], _) = match &self.kind {
+            Kind::Choice { rules, default } => (rules, default.as_ref()),
+            _ => (&[], None),
+        };
+        let rules = rules.iter().filter_map(|rule| rule.next.as_ref());
+        let catchers = self.recovery.catch.iter().map(|catcher| &catcher.next);
+        rules.chain(catchers).chain(next).chain(default).map(|target| target.value.clone()).collect()
+    }
+
     /// The names of the variables that it sets, however it is left.
     pub(crate) fn assigned(&self) -> Vec<String> {
         let rules: &[Rule] = match &self.kind {

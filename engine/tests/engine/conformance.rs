@@ -5,6 +5,7 @@
 mod compare;
 mod names;
 mod replay;
+mod test_state;
 mod validation;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -45,7 +46,7 @@ fn recorded_cases() {
         let id = case["id"].as_str().unwrap();
         let checked = match case["kind"].as_str().unwrap() {
             "validation" => vec![validation::check(&case)],
-            "test_state" => continue,
+            "test_state" => vec![("test_state", test_state::check(&case))],
             _ => check(&case),
         };
         for (what, miss) in checked {
@@ -74,7 +75,10 @@ fn recorded_cases() {
 fn is_comparable(case: &Value) -> bool {
     let has = |name: &str| !case[name].is_null() && case[name] != false;
     let hinders = ["output_nondeterministic", "snapshot_before_end", "external_calls", "clock_captured"];
-    case["trust"] == "aws" && (case["kind"] != "execution" || !hinders.into_iter().any(has))
+    match case["kind"].as_str().unwrap() {
+        "execution" => case["trust"] == "aws" && !hinders.into_iter().any(has),
+        _ => case["trust"] != "localstack",
+    }
 }
 
 /// Result and, where there is one, history: none, or what differs.

@@ -15,5 +15,6 @@ mod refused;
 mod rules;
 mod streaming;
 mod tasks;
+mod test_state;
 mod validation;
 mod variables;

@@ -134,10 +134,7 @@ impl Running {
             None => None,
         };
         match (plan.run.exceeded_at, result) {
-            (Some(_), _) => {
-                let cause = "The specified tolerated failure threshold was exceeded";
-                Err(Failure::new("States.ExceedToleratedFailureThreshold", cause).into())
-            }
+            (Some(_), _) => Err(Failure::threshold_exceeded().into()),
             (None, Some(result)) => Ok(result),
             (None, None) => self.outputs(plan).await,
         }

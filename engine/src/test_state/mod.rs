@@ -1,0 +1,175 @@
+//! `TestState`: one state of a machine is run by itself, on mocks or a host, and shows its
+//! intermediate values (AWS Step Functions API Reference, "TestState").
+
+mod context;
+mod mock;
+mod outputs;
+mod request;
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+
+use crate::compile::{compile, compile_state};
+use crate::error::Stop;
+use crate::host::Host;
+use crate::machine::{Kind, Scope};
+use crate::run::{ExecutionType, trial};
+use crate::validation::{ApiError, validate};
+pub use request::{ErrorOutput, FieldValidation, Mock, StateConfiguration, TestRequest};
+
+/// What became of the state.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TestResult {
+    /// How it ended.
+    pub status: TestStatus,
+    /// Of a state that succeeded, or whose error was caught.
+    pub output: Option<Value>,
+    /// The error's name.
+    pub error: Option<String>,
+    /// The error's cause.
+    pub cause: Option<String>,
+    /// Where it leads; none at an end.
+    pub next_state: Option<String>,
+    /// The intermediate values by the names of `InspectionData`, `input` first; in JSONPath
+    /// `afterInputPath`, `afterParameters`, `result`, `afterResultSelector`, `afterResultPath`,
+    /// `afterItemsPath`, in JSONata `afterArguments` and `result`; `variables`; of a Map its numbers;
+    /// of an error `errorDetails`.
+    pub inspection: Map<String, Value>,
+}
+
+/// How the state ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TestStatus {
+    /// With an output.
+    Succeeded,
+    /// With an error.
+    Failed,
+    /// With an error that a retrier would retry.
+    Retriable,
+    /// With an error that a catcher caught.
+    CaughtError,
+}
+
+/// How much is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum InspectionLevel {
+    /// The outcome.
+    #[default]
+    Info,
+    /// The intermediate values with it.
+    Debug,
+    /// As Debug; the raw requests of HTTP tasks, which AWS adds, are the host's.
+    Trace,
+}
+
+/// Why a state was not tested.
+#[derive(Debug, thiserror::Error)]
+pub enum TestError {
+    /// The call is refused, as AWS refuses it.
+    #[error(transparent)]
+    Refused(#[from] ApiError),
+    /// The state did not come to its end.
+    #[error(transparent)]
+    Stopped(#[from] Stop),
+}
+
+/// Tests the state `name` of a definition, or, without a name, the state that the definition is.
+/// Nothing is waited for: a Wait ends at once, a retry is not made.
+pub async fn test_state(definition: &str, name: Option<&str>, request: &TestRequest, host: Arc<dyn Host>) -> Result<TestResult, TestError> {
+    request.check_fields()?;
+    let (scope, index, beyond) = find(definition, name)?;
+    let state = &scope.states[index];
+    let mock = request.mocked(state)?;
+    let trial = trial::Trial {
+        context: request.context(state, &*host)?,
+        items: request.items()?,
+        failed_iterations: request.state_configuration.map_iteration_failure_count,
+        retries: request.state_configuration.retrier_retry_count.unwrap_or(0),
+        variables: request.variables()?,
+        mock,
+    };
+    let ended = trial::run(scope.clone(), index, request.input()?, trial, host).await?;
+    let name_of = |at: usize| match scope.states.get(at) {
+        Some(state) => state.name.clone(),
+        // The states outside a state that stands alone are counted on.
+        None => beyond.get(at - scope.states.len()).cloned().unwrap_or_default(),
+    };
+    Ok(TestResult {
+        status: ended.status,
+        output: ended.output,
+        error: ended.failure.as_ref().map(|failure| failure.error.clone()),
+        cause: ended.failure.map(|failure| failure.cause),
+        next_state: ended.next.map(name_of),
+        inspection: ended.inspection,
+    })
+}
+
+/// The state, where it stands, and the names of states that it leads to and that are not there.
+fn find(definition: &str, name: Option<&str>) -> Result<(Arc<Scope>, usize, Vec<String>), ApiError> {
+    let refused = || validate(definition, ExecutionType::Standard).refusal().unwrap_or_else(not_found);
+    let Some(name) = name else {
+        if serde_json::from_str::<serde::de::IgnoredAny>(definition).is_err() {
+            return Err(refused());
+        }
+        let (machine, beyond) = compile_state(definition, ALONE)?;
+        return Ok((machine.scope, 0, beyond));
+    };
+    let machine = compile(definition).map_err(|_| refused())?;
+    let (scope, index) = locate(&machine.scope, name).ok_or_else(not_found)?;
+    Ok((scope, index, Vec::new()))
+}
+
+fn not_found() -> ApiError {
+    ApiError::validation("State not found in definition")
+}
+
+/// The name that AWS gives to a state without one.
+pub(crate) const ALONE: &str = "StateName";
+
+fn locate(scope: &Arc<Scope>, name: &str) -> Option<(Arc<Scope>, usize)> {
+    if let Some(index) = scope.states.iter().position(|state| state.name == name) {
+        return Some((scope.clone(), index));
+    }
+    scope.states.iter().find_map(|state| match &state.kind {
+        Kind::Map(map) => locate(&map.processor, name),
+        Kind::Parallel(branches) => branches.iter().find_map(|branch| locate(branch, name)),
+        _ => None,
+    })
+}
+
+impl TestResult {
+    /// The answer of `TestState`, in which values are JSON texts.
+    pub fn to_json(&self, level: InspectionLevel) -> Value {
+        let mut answer = Map::new();
+        let mut set = |name: &str, value: Option<Value>| value.and_then(|value| answer.insert(name.to_owned(), value));
+        set("status", Some(self.status.name().into()));
+        set("output", self.output.as_ref().map(|output| output.to_string().into()));
+        set("error", self.error.clone().map(Value::String));
+        set("cause", self.cause.clone().map(Value::String));
+        set("nextState", self.next_state.clone().map(Value::String));
+        set("inspectionData", (level > InspectionLevel::Info).then(|| self.inspection_data()));
+        answer.into()
+    }
+
+    fn inspection_data(&self) -> Value {
+        let plain = |name: &str| name == "errorDetails" || name == "maxConcurrency" || name.starts_with("tolerated");
+        let shown = |(name, value): (&String, &Value)| match plain(name) {
+            true => (name.clone(), value.clone()),
+            false => (name.clone(), json!(value.to_string())),
+        };
+        Value::Object(self.inspection.iter().map(shown).collect())
+    }
+}
+
+impl TestStatus {
+    /// As AWS has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            TestStatus::Succeeded => "SUCCEEDED",
+            TestStatus::Failed => "FAILED",
+            TestStatus::Retriable => "RETRIABLE",
+            TestStatus::CaughtError => "CAUGHT_ERROR",
+        }
+    }
+}
