@@ -53,10 +53,12 @@ pub async fn execute(
     let event = starting_event(&path, &target.event)?;
     let journal = open_journal(&path)?;
     let name = if run.generation == 0 { run.id.clone() } else { format!("{}-redrive-{}", run.id, run.generation) };
-    let start = Start::new(
+    let mut start = Start::new(
         format!("arn:aws:states:local:000000000000:execution:throughline:{name}"),
         serde_json::to_value(event).expect("an event is always JSON"),
     );
+    // Here a run asks for its turn every second, for as long as it takes.
+    start.max_events = None;
     let host = Arc::new(host(home, functions, progress, &stop));
     let outcome = match engine::run(Arc::new(machine), start, host, journal, stop).await {
         Ok(outcome) => outcome,

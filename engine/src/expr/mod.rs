@@ -8,6 +8,7 @@ mod intrinsic;
 mod intrinsics;
 pub(crate) mod jsonata;
 mod path;
+mod reference;
 mod template;
 mod variables;
 
@@ -17,7 +18,8 @@ use std::sync::Arc;
 use serde_json::Value;
 
 pub(crate) use jsonata::Expression;
-pub(crate) use path::{Path, ReferencePath};
+pub(crate) use path::Path;
+pub(crate) use reference::ReferencePath;
 pub(crate) use template::Template;
 pub(crate) use variables::Variables;
 

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::Env;
 use super::cursor::Cursor;
@@ -70,6 +70,11 @@ impl Path {
     /// Whether it is `$`.
     pub(crate) fn is_input(&self) -> bool {
         self.root == Root::Input && self.steps.is_empty()
+    }
+
+    /// Its steps, where it leads to one place in the input.
+    pub(super) fn into_reference(self) -> Option<Vec<Step>> {
+        (self.definite && self.root == Root::Input).then_some(self.steps)
     }
 
     /// What the path leads to; nothing when a definite path leads nowhere.
@@ -277,57 +282,6 @@ fn spell(steps: &[Step]) -> String {
     text
 }
 
-/// A path that says where to put a value.
-#[derive(Debug, Clone)]
-pub(crate) struct ReferencePath(Vec<Step>);
-
-impl ReferencePath {
-    pub(crate) fn parse(text: &str) -> Result<ReferencePath, String> {
-        let path = Path::parse(text)?;
-        match path.definite && path.root == Root::Input {
-            true => Ok(ReferencePath(path.steps)),
-            false => Err(format!("{text:?} is no reference path: only names and indices may follow the $")),
-        }
-    }
-
-    /// Whether it is `$`.
-    pub(crate) fn is_whole(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// Puts `value` into `input`; objects are made on the way where there is nothing.
-    pub(crate) fn put(&self, mut input: Value, value: Value) -> Result<Value, Failure> {
-        let mut place = &mut input;
-        for step in &self.0 {
-            place = match step {
-                Step::Field(name) => {
-                    if place.is_null() {
-                        *place = Value::Object(Map::new());
-                    }
-                    match place {
-                        Value::Object(fields) => fields.entry(name.clone()).or_insert(Value::Null),
-                        _ => return Err(no_match()),
-                    }
-                }
-                Step::Index(index) => match place {
-                    Value::Array(items) => match usize::try_from(*index).ok().and_then(|i| items.get_mut(i)) {
-                        Some(item) => item,
-                        None => return Err(no_match()),
-                    },
-                    _ => return Err(no_match()),
-                },
-                _ => return Err(no_match()),
-            };
-        }
-        *place = value;
-        Ok(input)
-    }
-}
-
-fn no_match() -> Failure {
-    Failure::new("States.ResultPathMatchFailure", "Unable to apply ReferencePath to input")
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -362,17 +316,5 @@ mod tests {
         for wrong in ["", "a", "$.", "$[", "$.a[", "$.a.b[x]", "$.a b", "$.a.length()"] {
             assert!(Path::parse(wrong).is_err(), "{wrong}");
         }
-    }
-
-    #[test]
-    fn reference_paths() {
-        let put = |path: &str, input: Value| ReferencePath::parse(path).expect(path).put(input, json!(1)).ok();
-        assert_eq!(put("$", json!({"a": 2})), Some(json!(1)));
-        assert_eq!(put("$.a", json!({"a": 2, "b": 3})), Some(json!({"a": 1, "b": 3})));
-        assert_eq!(put("$.x.y", json!({})), Some(json!({"x": {"y": 1}})));
-        assert_eq!(put("$.a[1]", json!({"a": [0, 0]})), Some(json!({"a": [0, 1]})));
-        assert_eq!(put("$.a.b", json!({"a": 2})), None);
-        assert!(ReferencePath::parse("$.a[*]").is_err());
-        assert!(ReferencePath::parse("$$.a").is_err());
     }
 }

@@ -24,6 +24,17 @@ pub(super) struct Branches {
     pub(super) latest: usize,
 }
 
+/// What one begins with.
+pub(super) struct Begin {
+    pub(super) input: Value,
+    /// The iteration's `$$.Map.Item`.
+    pub(super) item: Option<Value>,
+    /// The history event that its first one follows.
+    pub(super) previous: u64,
+    /// Its input came about by chance.
+    pub(super) by_chance: bool,
+}
+
 impl Branches {
     pub(super) fn new(running: &Running, count: usize) -> Branches {
         let variables = &running.variables;
@@ -37,28 +48,17 @@ impl Branches {
         }
     }
 
-    /// The branch's first event follows `previous`.
-    #[expect(clippy::too_many_arguments, reason = "what one branch differs in from another")]
-    pub(super) fn start(
-        &mut self,
-        running: &Running,
-        index: usize,
-        scope: &Arc<Scope>,
-        item: Option<Value>,
-        input: Value,
-        previous: u64,
-        by_chance: bool,
-    ) {
+    pub(super) fn start(&mut self, running: &Running, index: usize, scope: &Arc<Scope>, begin: Begin) {
         let frame = Frame {
             key: self.visit.child(index as u64),
             identity: running.frame.identity.clone(),
             // An iteration's item is seen in the branches inside it, too.
-            item: item.or_else(|| running.frame.item.clone()),
+            item: begin.item.or_else(|| running.frame.item.clone()),
             outer: self.variables.clone(),
-            previous,
-            by_chance,
+            previous: begin.previous,
+            by_chance: begin.by_chance,
         };
-        let done = branch(running.world.clone(), scope.clone(), frame, input);
+        let done = branch(running.world.clone(), scope.clone(), frame, begin.input);
         self.under_way.insert(index);
         self.crew.spawn(async move { (index, done.await) });
     }

@@ -26,7 +26,7 @@ pub(super) struct Identity {
 impl Identity {
     pub(super) fn of_execution(start: Start, started: OffsetDateTime) -> Identity {
         Identity {
-            events: Events::new(start.history, start.execution_type == ExecutionType::Express),
+            events: Events::new(start.history, start.max_events.filter(|_| start.execution_type == ExecutionType::Standard)),
             id: start.id,
             name: start.name,
             state_machine_id: start.state_machine_id,
@@ -47,7 +47,7 @@ impl Identity {
             role_arn: self.role_arn.clone(),
             started,
             input,
-            events: Events::default(),
+            events: self.events.of_child(),
         }
     }
 

@@ -8,23 +8,25 @@ use time::OffsetDateTime;
 use crate::error::Failure;
 use crate::history::{Event, History};
 
-/// AWS's limit for a Standard execution.
-const MOST: u64 = 25_000;
-
 #[derive(Debug, Default)]
 pub(super) struct Events {
     /// How many there are.
     count: AtomicU64,
     history: Option<History>,
-    unlimited: bool,
+    limit: Option<u64>,
 }
 
 /// A name such as `stateEnteredEventDetails`, and what it holds.
 pub(super) type Details = Option<(&'static str, Value)>;
 
 impl Events {
-    pub(super) fn new(history: Option<History>, unlimited: bool) -> Events {
-        Events { count: AtomicU64::new(0), history, unlimited }
+    pub(super) fn new(history: Option<History>, limit: Option<u64>) -> Events {
+        Events { count: AtomicU64::new(0), history, limit }
+    }
+
+    /// Of a child of a Distributed Map.
+    pub(super) fn of_child(&self) -> Events {
+        Events::new(None, self.limit)
     }
 
     pub(super) fn count(&self) -> u64 {
@@ -57,9 +59,11 @@ impl Events {
 
     /// Fails when only the event is left that says so.
     pub(super) fn check(&self) -> Result<(), Failure> {
-        match self.count() + 1 >= MOST && !self.unlimited {
-            true => Err(Failure::runtime(format!("The execution reached the maximum number of history events ({MOST})."))),
-            false => Ok(()),
+        match self.limit {
+            Some(limit) if self.count() + 1 >= limit => {
+                Err(Failure::runtime(format!("The execution reached the maximum number of history events ({limit}).")))
+            }
+            _ => Ok(()),
         }
     }
 }

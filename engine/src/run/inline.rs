@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::branch::Branches;
+use super::branch::{Begin, Branches};
 use super::frame::Running;
 use crate::error::{Failure, Halt};
 use crate::machine::{Map, State};
@@ -34,8 +34,8 @@ impl Running {
                         return Err(failure.into());
                     }
                 };
-                let started = self.iteration(state, "Started", previous, index);
-                running.start(self, index, &map.processor, Some(item), input, started, by_chance);
+                let previous = self.iteration(state, "Started", previous, index);
+                running.start(self, index, &map.processor, Begin { input, item: Some(item), previous, by_chance });
             }
             match running.next(self).await? {
                 None => break,

@@ -54,6 +54,9 @@ pub struct Start {
     pub tokens: TaskTokens,
     /// Records the history.
     pub history: Option<History>,
+    /// The history events that a Standard execution may have, as each of its Distributed Maps'
+    /// children: AWS's 25,000, if nothing else is said. None is no limit.
+    pub max_events: Option<u64>,
 }
 
 /// Standard or Express.
@@ -87,6 +90,7 @@ impl Start {
             execution_type,
             tokens: TaskTokens::default(),
             history: None,
+            max_events: Some(25_000),
             id,
         }
     }

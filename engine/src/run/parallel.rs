@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::branch::Branches;
+use super::branch::{Begin, Branches};
 use super::frame::Running;
 use crate::error::Halt;
 use crate::machine::{Scope, State};
@@ -21,7 +21,7 @@ impl Running {
         let started = self.at.previous;
         let mut running = Branches::new(self, branches.len());
         for (index, branch) in branches.iter().enumerate() {
-            running.start(self, index, branch, None, arguments.clone(), started, false);
+            running.start(self, index, branch, Begin { input: arguments.clone(), item: None, previous: started, by_chance: false });
         }
         while let Some(ended) = running.next(self).await? {
             if let Err(failure) = ended {

@@ -146,12 +146,12 @@ impl Running {
     }
 
     fn scheduled(&mut self, who: &Who, call: &TaskCall) {
-        let region = self.frame.identity.region().to_owned();
+        let identity = self.frame.identity.clone();
         self.event(
             || who.event("Scheduled"),
             || {
                 let mut details = match who {
-                    Who::Service { .. } => json!({"parameters": call.parameters.to_string(), "region": region}),
+                    Who::Service { .. } => json!({"parameters": call.parameters.to_string(), "region": identity.region()}),
                     Who::Function(arn) | Who::Activity(arn) => events::data("input", &call.parameters, json!({"resource": arn})),
                 };
                 if let (Value::Object(details), Value::Object(names)) = (&mut details, who.names()) {

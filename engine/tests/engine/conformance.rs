@@ -56,6 +56,11 @@ fn recorded_cases() {
     for ((class, what), Count { passed, total }) in &table {
         eprintln!("class {class}  {what:8} {passed:4} of {total:4}");
     }
+    for what in ["result", "history"] {
+        let of_start_set = || table.iter().filter(|((class, kind), _)| matches!(class.as_str(), "a" | "b" | "c") && *kind == what);
+        let sum = |figure: fn(&Count) -> usize| of_start_set().map(|(_, count)| figure(count)).sum::<usize>();
+        eprintln!("start set {what:8} {:4} of {:4}", sum(|count| count.passed), sum(|count| count.total));
+    }
     assert!(!table.is_empty() && surprises.is_empty(), "{}", surprises.join("\n"));
 }
 

@@ -33,6 +33,24 @@ fn a_standard_execution_has_at_most_25_000_events() {
 }
 
 #[test]
+fn the_limit_of_events_can_be_lifted_and_counts_for_each_child() {
+    let mut map = json!({"StartAt": "M", "States": {"M": {
+        "Type": "Map", "ItemsPath": "$.l", "End": true, "ItemProcessor": rounds(10)
+    }}});
+    map["States"]["M"]["ItemProcessor"]["ProcessorConfig"] = json!({"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"});
+    let ended = |definition: &serde_json::Value, input: serde_json::Value, max_events: Option<u64>| {
+        let machine = Arc::new(engine::compile(&definition.to_string()).unwrap());
+        let mut start = start(input);
+        start.max_events = max_events;
+        block_on(engine::run(machine, start, Fake::echo(), Journal::in_memory().unwrap(), CancellationToken::new())).unwrap()
+    };
+    assert_eq!(ended(&rounds(6_300), json!({"n": 0}), None), Outcome::Succeeded(json!({"n": 6_300})));
+    let items = json!({"l": [{"n": 0}, {"n": 0}]});
+    assert_eq!(ended(&map, items.clone(), Some(60)), Outcome::Succeeded(json!([{"n": 10}, {"n": 10}])));
+    assert!(matches!(ended(&map, items, Some(30)), Outcome::Failed { .. }));
+}
+
+#[test]
 fn an_execution_has_a_time_limit() {
     let wait = |seconds: u32, limit: Option<u32>| {
         let mut definition = json!({"StartAt": "W", "States": {"W": {"Type": "Wait", "Seconds": seconds, "End": true}}});

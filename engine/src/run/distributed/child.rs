@@ -95,7 +95,7 @@ impl Child {
         let mut identity = shared.parent.of_child(&shared.label, name, moment(started), input.clone());
         if let Some(arn) = arn {
             identity.id = arn;
-            identity.events = Events::new(None, true);
+            identity.events = Events::default();
         }
         let mut frame = Frame::new(key.clone(), Arc::new(identity));
         frame.by_chance = self.by_chance;
