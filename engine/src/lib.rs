@@ -59,6 +59,7 @@
 //! - Datasets in Parquet need the cargo feature `parquet`, which adds about a minute to the first
 //!   build.
 
+mod breach;
 mod compile;
 mod dataset;
 mod error;
@@ -72,6 +73,7 @@ mod resource;
 mod run;
 mod syntax;
 mod tokens;
+mod validation;
 
 pub use compile::compile;
 pub use error::{Fault, Stop};
@@ -83,3 +85,4 @@ pub use problem::{Problem, Problems};
 pub use resource::{Pattern, Resource};
 pub use run::{Counts, ExecutionType, MapRunStatus, Outcome, Phase, Start, run};
 pub use tokens::{TaskTokens, UnknownToken};
+pub use validation::{ApiError, Diagnostic, Severity, Validation, Verdict, validate};

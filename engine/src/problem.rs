@@ -2,6 +2,11 @@
 
 use std::fmt;
 
+use serde_json::Value;
+
+use crate::breach::{Breach, Spot};
+use crate::validation::{Diagnostic, Severity};
+
 /// One thing that is wrong with a definition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
@@ -53,10 +58,30 @@ pub(crate) struct Place {
     pub(crate) offset: usize,
 }
 
+impl Place {
+    /// The name of the field that stands there.
+    pub(crate) fn name(&self) -> &str {
+        self.path.rsplit('/').next().unwrap_or_default()
+    }
+}
+
 /// Collects problems while a definition is read and compiled.
 pub(crate) struct Report<'t> {
     text: &'t str,
-    found: Vec<(usize, Problem)>,
+    found: Vec<Found>,
+}
+
+struct Found {
+    offset: usize,
+    path: String,
+    severity: Severity,
+    code: &'static str,
+    spot: Spot,
+    /// AWS's, where it is another than ours.
+    aws: Option<String>,
+    message: String,
+    /// Fields of the object there that are missing.
+    missing: Vec<String>,
 }
 
 impl<'t> Report<'t> {
@@ -64,24 +89,98 @@ impl<'t> Report<'t> {
         Report { text, found: Vec::new() }
     }
 
+    /// What is wrong in a way for which AWS's words are not known.
     pub(crate) fn add(&mut self, at: &Place, message: impl Into<String>) {
-        let before = &self.text[..at.offset.min(self.text.len())];
-        let line_start = before.rfind('\n').map_or(0, |i| i + 1);
-        let problem = Problem {
-            path: at.path.clone(),
-            line: before.matches('\n').count() + 1,
-            column: before[line_start..].chars().count() + 1,
-            message: message.into(),
+        self.breaks(at, Breach::Schema, message);
+    }
+
+    /// A broken rule; `message` says so in our words.
+    pub(crate) fn breaks(&mut self, at: &Place, rule: Breach<'_>, message: impl Into<String>) {
+        self.push(at, Severity::Error, rule, message.into());
+    }
+
+    /// The object there lacks a field.
+    pub(crate) fn lacks(&mut self, at: &Place, name: &str) {
+        let same = self.found.iter_mut().find(|found| found.path == at.path && !found.missing.is_empty());
+        let Some(found) = same else {
+            self.breaks(at, Breach::Required(name), format!("the field {name} is missing"));
+            if let Some(found) = self.found.last_mut() {
+                found.missing.push(name.to_owned());
+            }
+            return;
         };
-        self.found.push((at.offset, problem));
+        found.missing.push(name.to_owned());
+        found.aws = Breach::Required(&found.missing.join(", ")).in_aws_words().2;
+        found.message = format!("the fields {} are missing", found.missing.join(" and "));
+    }
+
+    pub(crate) fn warn(&mut self, at: &Place, code: &'static str, message: impl Into<String>) {
+        self.push(at, Severity::Warning, Breach::Schema, message.into());
+        if let Some(found) = self.found.last_mut() {
+            found.code = code;
+        }
+    }
+
+    fn push(&mut self, at: &Place, severity: Severity, rule: Breach<'_>, message: String) {
+        let (code, spot, aws) = rule.in_aws_words();
+        let (offset, path) = (at.offset, at.path.clone());
+        self.found.push(Found { offset, path, severity, code, spot, aws, message, missing: Vec::new() });
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.found.is_empty()
+        self.found.iter().all(|found| found.severity == Severity::Warning)
     }
 
-    pub(crate) fn into_problems(mut self) -> Problems {
-        self.found.sort_by_key(|(offset, _)| *offset);
-        Problems(self.found.into_iter().map(|(_, problem)| problem).collect())
+    /// All of them in the order of the text.
+    pub(crate) fn into_diagnostics(mut self) -> Vec<Diagnostic> {
+        self.found.sort_by_key(|found| found.offset);
+        // Only what is found in JSON has a path.
+        let tree = serde_json::from_str(self.text).unwrap_or_default();
+        self.found.iter().map(|found| self.diagnostic(found, &tree)).collect()
     }
+
+    pub(crate) fn into_problems(self) -> Problems {
+        let errors = self.into_diagnostics().into_iter().filter(|diagnostic| diagnostic.severity == Severity::Error);
+        Problems(errors.map(|diagnostic| diagnostic.problem).collect())
+    }
+
+    fn diagnostic(&self, found: &Found, tree: &Value) -> Diagnostic {
+        let before = &self.text[..found.offset.min(self.text.len())];
+        let line_start = before.rfind('\n').map_or(0, |i| i + 1);
+        let (line, column) = (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1);
+        let place = match &found.spot {
+            Spot::Here => Some(location(tree, &found.path)),
+            Spot::Around => Some(location(tree, found.path.rsplit_once('/').map_or("", |(around, _)| around))),
+            Spot::Nowhere => None,
+            Spot::Source(source) => Some(source.clone()),
+        };
+        Diagnostic {
+            severity: found.severity,
+            code: found.code,
+            message: found.aws.clone().unwrap_or_else(|| found.message.clone()),
+            location: place,
+            problem: Problem { path: found.path.clone(), line, column, message: found.message.clone() },
+        }
+    }
+}
+
+/// A JSON pointer as AWS writes it: `/States/A/Choices[0]/Next`, names as they are.
+fn location(tree: &Value, pointer: &str) -> String {
+    let mut location = String::new();
+    let mut at = Some(tree);
+    for part in pointer.split('/').skip(1) {
+        let name = part.replace("~1", "/").replace("~0", "~");
+        match at {
+            Some(Value::Array(items)) => {
+                location.push_str(&format!("[{name}]"));
+                at = name.parse::<usize>().ok().and_then(|index| items.get(index));
+            }
+            object => {
+                location.push('/');
+                location.push_str(&name);
+                at = object.and_then(|object| object.get(&name));
+            }
+        }
+    }
+    if location.is_empty() { "/".into() } else { location }
 }

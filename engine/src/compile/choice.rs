@@ -1,6 +1,7 @@
 //! Choice rules.
 
 use super::{Compiler, Names};
+use crate::breach::Breach;
 use crate::expr::comparison::Comparator;
 use crate::machine::{Condition, Kind, Operand, Rule};
 use crate::syntax::{self, Json, Text, as_text, is_expression};
@@ -11,7 +12,9 @@ impl Compiler<'_, '_> {
         for rule in rules {
             let next = rule.next.map(|next| self.target(&next, names));
             let leaving = self.leaving(&rule.leaving);
-            if let (Some(condition), Some(next)) = (self.condition(rule.condition), next) {
+            // Without a condition the machine is refused.
+            let condition = rule.condition.and_then(|condition| self.condition(condition)).unwrap_or(Condition::Literal(false));
+            if let Some(next) = next {
                 compiled.push(Rule { condition, leaving, next });
             }
         }
@@ -22,7 +25,7 @@ impl Compiler<'_, '_> {
         match condition {
             syntax::Condition::And(rules) => Some(Condition::And(self.conditions(rules))),
             syntax::Condition::Or(rules) => Some(Condition::Or(self.conditions(rules))),
-            syntax::Condition::Not(rule) => Some(Condition::Not(Box::new(self.condition(rule.condition)?))),
+            syntax::Condition::Not(rule) => Some(Condition::Not(Box::new(self.condition(rule.condition?)?))),
             syntax::Condition::Expression(node) => match (&node.kind, as_text(&node)) {
                 (Json::Plain(serde_json::Value::Bool(value)), _) => Some(Condition::Literal(*value)),
                 (_, Some(text)) if is_expression(&text.value) => self.jsonata(&text).map(Condition::Expression),
@@ -32,14 +35,15 @@ impl Compiler<'_, '_> {
                 }
             },
             syntax::Condition::Compare { variable, comparator, operand } => {
-                let variable = self.path(&variable);
+                let variable = self.reference(&variable);
                 let Some((comparator, by_path)) = Comparator::named(&comparator.value) else {
-                    self.report.add(&comparator.at, format!("there is no comparison {}", comparator.value));
+                    let rule = Breach::Unsupported(&comparator.value);
+                    self.report.breaks(&comparator.at, rule, format!("there is no comparison {}", comparator.value));
                     return None;
                 };
                 let operand = match by_path {
                     true => match as_text(&operand) {
-                        Some(text) => Operand::Path(self.path(&text)?),
+                        Some(text) => Operand::Path(self.reference(&text)?),
                         None => {
                             self.report.add(&operand.at, "must be a path");
                             return None;
@@ -59,6 +63,6 @@ impl Compiler<'_, '_> {
     }
 
     fn conditions(&mut self, rules: Vec<syntax::Rule>) -> Vec<Condition> {
-        rules.into_iter().filter_map(|rule| self.condition(rule.condition)).collect()
+        rules.into_iter().filter_map(|rule| self.condition(rule.condition?)).collect()
     }
 }

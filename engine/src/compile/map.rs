@@ -5,6 +5,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::Compiler;
+use crate::breach::Breach;
 use crate::dataset::{OutputType, Transformation};
 use crate::machine::{Batcher, Distributed, Map, MapItems, Number, Reader, Writer};
 use crate::syntax::{self, Kind};
@@ -12,7 +13,7 @@ use crate::syntax::{self, Kind};
 impl Compiler<'_, '_> {
     pub(super) fn map(&mut self, map: syntax::Map) -> Map {
         if map.distributed.as_ref().is_some_and(|distributed| distributed.express) {
-            self.refuse_in_express(&map.processor);
+            self.refuse_in_express(&map.processor, "an Express child");
         }
         // The children of a Distributed Map are executions of their own: no variables around them.
         let sees_variables = map.distributed.is_none();
@@ -34,7 +35,7 @@ impl Compiler<'_, '_> {
         let label = match distributed.label {
             Some(label) => {
                 if self.labels.contains(&label.value) {
-                    self.report.add(&label.at, format!("the label {:?} is used twice", label.value));
+                    self.report.breaks(&label.at, Breach::DuplicateLabel, format!("the label {:?} is used twice", label.value));
                 }
                 label.value
             }
@@ -88,21 +89,23 @@ impl Compiler<'_, '_> {
 
     /// An Express execution waits for nobody and starts no Map Run ("Choosing workflow type" in
     /// the developer guide).
-    fn refuse_in_express(&mut self, scope: &syntax::Scope) {
+    pub(super) fn refuse_in_express(&mut self, scope: &syntax::Scope, who: &str) {
         for state in &scope.states {
             match &state.kind {
                 Kind::Task(task) => {
-                    let resource = &task.resource.value;
-                    let waits = [".sync", ".sync:2", ".waitForTaskToken"].iter().any(|pattern| resource.ends_with(pattern));
-                    if waits || resource.contains(":activity:") {
-                        self.report.add(&task.resource.at, "an Express child can't wait for a job, a task token or an activity");
-                    }
+                    let resource = &task.resource;
+                    let rule = match [".waitForTaskToken", ".sync:2", ".sync"].iter().find(|pattern| resource.value.ends_with(**pattern)) {
+                        Some(pattern) => Breach::ExpressPattern(pattern.trim_end_matches(":2")),
+                        None if resource.value.contains(":activity:") => Breach::ExpressActivity,
+                        None => continue,
+                    };
+                    self.report.breaks(&resource.at, rule, format!("{who} can't wait for a job, a task token or an activity"));
                 }
                 Kind::Map(map) if map.distributed.is_some() => {
-                    self.report.add(&state.name.at, "an Express child can't have a Distributed Map");
+                    self.report.breaks(&state.name.at, Breach::ExpressDistributed, format!("{who} can't have a Distributed Map"));
                 }
-                Kind::Map(map) => self.refuse_in_express(&map.processor),
-                Kind::Parallel { branches } => branches.iter().for_each(|branch| self.refuse_in_express(branch)),
+                Kind::Map(map) => self.refuse_in_express(&map.processor, who),
+                Kind::Parallel { branches } => branches.iter().for_each(|branch| self.refuse_in_express(branch, who)),
                 _ => {}
             }
         }

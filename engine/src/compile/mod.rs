@@ -1,45 +1,72 @@
 //! From typed syntax to the compiled machine.
 
 mod choice;
+mod integrations;
 mod map;
 mod template;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
+use crate::breach::Breach;
 use crate::expr::comparison::parse_timestamp;
 use crate::expr::{Path, ReferencePath};
 use crate::machine::{Catcher, Io, Kind, Machine, Next, Number, Recovery, ResultPath, Retrier, Scope, Selection, State, Task, Until};
-use crate::problem::{Problems, Report};
+use crate::problem::{Place, Problems, Report};
 use crate::resource::Resource;
+use crate::run::ExecutionType;
 use crate::syntax::{self, Field, Language, Text, WaitFor};
+use crate::validation::{Diagnostic, too_long};
 
 /// Compiles a definition, or says everything that is wrong with it.
 pub fn compile(text: &str) -> Result<Machine, Problems> {
+    let (machine, report) = read(text, ExecutionType::Standard);
+    machine.ok_or_else(|| report.into_problems())
+}
+
+/// All that is to be said about a definition.
+pub(crate) fn examine(text: &str, execution_type: ExecutionType) -> Vec<Diagnostic> {
+    read(text, execution_type).1.into_diagnostics()
+}
+
+/// The machine, unless there are errors.
+fn read(text: &str, execution_type: ExecutionType) -> (Option<Machine>, Report<'_>) {
     let mut report = Report::new(text);
+    if let Some(message) = too_long(text) {
+        report.add(&Place::default(), message);
+        return (None, report);
+    }
     let definition = syntax::parse(text, &mut report);
     let mut compiler = Compiler {
         report: &mut report,
         labels: Vec::new(),
+        state_names: HashSet::new(),
         language: Language::JsonPath,
         state_path: String::new(),
         variables_outside: Vec::new(),
     };
-    let compiled = definition.map(|definition| (compiler.scope(definition.scope), definition.timeout_seconds));
+    let compiled = definition.map(|definition| {
+        if execution_type == ExecutionType::Express {
+            compiler.refuse_in_express(&definition.scope, "an Express execution");
+        }
+        (compiler.scope(definition.scope, true), definition.timeout_seconds)
+    });
     match compiled {
         Some((scope, timeout_seconds)) if report.is_empty() => {
             let hash = Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect();
-            Ok(Machine { scope: Arc::new(scope), timeout_seconds, hash })
+            (Some(Machine { scope: Arc::new(scope), timeout_seconds, hash }), report)
         }
-        _ => Err(report.into_problems()),
+        _ => (None, report),
     }
 }
 
 struct Compiler<'r, 't> {
     report: &'r mut Report<'t>,
     labels: Vec<String>,
+    /// Of all states that were met.
+    state_names: HashSet<String>,
     /// Of the state that is being compiled, as the following.
     language: Language,
     state_path: String,
@@ -47,25 +74,39 @@ struct Compiler<'r, 't> {
     variables_outside: Vec<String>,
 }
 
+/// Stands for a state that does not exist.
+const NOWHERE: usize = usize::MAX;
+
 /// The states of a scope by their names.
 type Names = HashMap<String, usize>;
 
 impl Compiler<'_, '_> {
-    fn scope(&mut self, scope: syntax::Scope) -> Scope {
+    fn scope(&mut self, scope: syntax::Scope, outermost: bool) -> Scope {
         // Where a state could not be read the numbers are wrong, and the machine is refused.
+        let whole = scope.names.len() == scope.states.len();
         let names: Names = scope.names.into_iter().enumerate().map(|(i, name)| (name, i)).collect();
         let start = self.target(&scope.start_at, &names);
         let assigned: Vec<String> = scope.states.iter().flat_map(syntax::State::assigned).collect();
         let places: Vec<_> = scope.states.iter().map(|state| state.name.clone()).collect();
+        for name in &places {
+            if !self.state_names.insert(name.value.clone()) {
+                let message = format!("there is another state {:?}: names are unique in the whole machine", name.value);
+                self.report.breaks(&name.at, Breach::DuplicateState(&name.value), message);
+            }
+        }
         let mut states = Vec::with_capacity(scope.states.len());
         for state in scope.states {
             states.push(self.state(state, &names, &assigned));
         }
+        let ends = !outermost || states.iter().any(State::ends);
+        if whole && !ends {
+            self.report.breaks(&Place { path: String::new(), offset: usize::MAX }, Breach::NoEnd, "no state is the last one");
+        }
         // A state that could not be read may be the one that leads on.
-        if self.report.is_empty() {
+        if whole && ends {
             let reached = reachable(start, &states);
             for (_, name) in places.iter().enumerate().filter(|(i, _)| !reached.contains(i)) {
-                self.report.add(&name.at, "no state leads here");
+                self.report.breaks(&name.at, Breach::Unreachable(&name.value), "no state leads here");
             }
         }
         Scope { start, states }
@@ -106,7 +147,10 @@ impl Compiler<'_, '_> {
             syntax::Kind::Task(task) => self.task(*task),
             syntax::Kind::Choice { rules, default } => self.choice(rules, default, names),
             syntax::Kind::Wait(until) => Kind::Wait(self.until(until)),
-            syntax::Kind::Pass { result } => Kind::Pass(result.map(|node| node.value())),
+            syntax::Kind::Pass { result } => {
+                result.iter().for_each(|node| self.warn_of_static(node));
+                Kind::Pass(result.map(|node| node.value()))
+            }
             syntax::Kind::Succeed => Kind::Succeed,
             syntax::Kind::Fail { error, cause } => {
                 Kind::Fail { error: self.words("ErrorPath", error), cause: self.words("CausePath", cause) }
@@ -124,7 +168,7 @@ impl Compiler<'_, '_> {
         if !sees {
             self.variables_outside.clear();
         }
-        let scope = self.scope(scope);
+        let scope = self.scope(scope, false);
         self.variables_outside = outside;
         scope
     }
@@ -132,9 +176,12 @@ impl Compiler<'_, '_> {
     fn task(&mut self, task: syntax::Task) -> Kind {
         let resource = Resource::parse(&task.resource.value).unwrap_or_else(|| {
             let message = format!("{:?} is no ARN of a function, an activity or an action of a service", task.resource.value);
-            self.report.add(&task.resource.at, message);
+            self.report.breaks(&task.resource.at, Breach::ResourceArn, message);
             Resource::Function(String::new())
         });
+        if let Some(why) = integrations::refused(&resource) {
+            self.report.breaks(&task.resource.at, Breach::Resource(&task.resource.value), why);
+        }
         Kind::Task(Box::new(Task {
             resource,
             timeout_seconds: self.number(task.timeout_seconds),
@@ -172,7 +219,7 @@ impl Compiler<'_, '_> {
             WaitFor::Timestamp(text) => {
                 let moment = parse_timestamp(&text.value);
                 if moment.is_none() {
-                    self.report.add(&text.at, "must be a timestamp such as 2026-01-31T12:00:00Z");
+                    self.report.breaks(&text.at, Breach::Timestamp, "must be a timestamp such as 2026-01-31T12:00:00Z");
                 }
                 moment.map(Until::Timestamp)
             }
@@ -180,11 +227,11 @@ impl Compiler<'_, '_> {
         until.unwrap_or(Until::Seconds(Number::Literal(0.0)))
     }
 
-    /// The state of that name; 0 stands in for one that does not exist, which is reported.
+    /// The state of that name, or none, which is reported.
     fn target(&mut self, name: &Text, names: &Names) -> usize {
         names.get(&name.value).copied().unwrap_or_else(|| {
-            self.report.add(&name.at, format!("there is no state {:?} here", name.value));
-            0
+            self.report.breaks(&name.at, Breach::Target(&name.value), format!("there is no state {:?} here", name.value));
+            NOWHERE
         })
     }
 
@@ -205,16 +252,23 @@ impl Compiler<'_, '_> {
             Field::Absent => return ReferencePath::parse("$").ok(),
             Field::Given(text) => text,
         };
-        ReferencePath::parse(&text.value).map_err(|reason| self.report.add(&text.at, reason)).ok()
+        ReferencePath::parse(&text.value)
+            .map_err(|reason| self.report.breaks(&text.at, Breach::ReferencePath(&reason), reason.clone()))
+            .ok()
     }
 
     fn path(&mut self, text: &Text) -> Option<Path> {
-        Path::parse(&text.value).map_err(|reason| self.report.add(&text.at, reason)).ok()
+        Path::parse(&text.value).map_err(|reason| self.report.breaks(&text.at, Breach::Path, reason)).ok()
+    }
+
+    /// A path where AWS wants a Reference Path, and takes others as well.
+    fn reference(&mut self, text: &Text) -> Option<Path> {
+        Path::parse(&text.value).map_err(|reason| self.report.breaks(&text.at, Breach::ReferencePath(&reason), reason.clone())).ok()
     }
 }
 
-fn reachable(start: usize, states: &[State]) -> std::collections::HashSet<usize> {
-    let mut found = std::collections::HashSet::new();
+fn reachable(start: usize, states: &[State]) -> HashSet<usize> {
+    let mut found = HashSet::new();
     let mut open = vec![start];
     while let Some(at) = open.pop() {
         let Some(state) = states.get(at).filter(|_| found.insert(at)) else { continue };

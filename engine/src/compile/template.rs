@@ -1,6 +1,7 @@
 //! Payload templates and the fields around them, in either query language.
 
 use super::Compiler;
+use crate::breach::Breach;
 use crate::expr::{Expression, Template};
 use crate::machine::{Leaving, Number, Words};
 use crate::problem::Place;
@@ -32,31 +33,58 @@ impl Compiler<'_, '_> {
 
     fn field(&mut self, name: &str, value: &Node) -> (String, Template) {
         let Some(plain) = name.strip_suffix(".$").filter(|_| self.language == Language::JsonPath) else {
+            if self.language == Language::JsonPath {
+                self.warn_of_path(value, "NO_DOLLAR", "looks like a path or a function: then the field's name must end in .$");
+            }
             return (name.to_owned(), self.template(value));
         };
         let expression = match &value.kind {
             Json::String(text) => self.expression(name, &Text { value: text.clone(), at: value.at.clone() }),
             _ => {
-                self.report.add(&value.at, "a field whose name ends in .$ must be a path or an intrinsic function");
+                self.report.breaks(
+                    &value.at,
+                    Breach::Template(name),
+                    "a field whose name ends in .$ must be a path or an intrinsic function",
+                );
                 None
             }
         };
         (plain.to_owned(), expression.unwrap_or(Template::Literal(serde_json::Value::Null)))
     }
 
+    fn warn_of_path(&mut self, node: &Node, code: &'static str, message: &str) {
+        if matches!(&node.kind, Json::String(text) if looks_like_path(text)) {
+            self.report.warn(&node.at, code, message);
+        }
+    }
+
+    /// The result of a Pass, in which nothing is evaluated.
+    pub(super) fn warn_of_static(&mut self, node: &Node) {
+        self.warn_of_path(node, "PASS_RESULT_IS_STATIC", "looks like a path or a function, but Result is taken as it is written");
+        match &node.kind {
+            Json::Object(fields) => fields.iter().for_each(|(_, value)| self.warn_of_static(value)),
+            Json::Array(items) => items.iter().for_each(|item| self.warn_of_static(item)),
+            _ => {}
+        }
+    }
+
     /// A path or an intrinsic function.
     pub(super) fn expression(&mut self, field: &str, text: &Text) -> Option<Template> {
         let expression = Template::expression(field, &text.value);
-        expression.map_err(|reason| self.report.add(&text.at, reason)).ok()
+        expression.map_err(|reason| self.report.breaks(&text.at, Breach::Template(field), reason)).ok()
     }
 
     pub(super) fn jsonata(&mut self, text: &Text) -> Option<Expression> {
         if !is_expression(&text.value) {
-            self.report.add(&text.at, "a JSONata expression begins with {% and ends with %}");
+            self.report.breaks(&text.at, Breach::JsonataForm, "a JSONata expression begins with {% and ends with %}");
             return None;
         }
         let expression = Expression::parse(&self.location(&text.at), &text.value);
-        expression.map_err(|reason| self.report.add(&text.at, reason)).ok()
+        let say = |reason: String| {
+            let message = format!("the JSONata expression {:?} can't be parsed: {reason}", text.value);
+            self.report.breaks(&text.at, Breach::Jsonata(&reason), message);
+        };
+        expression.map_err(say).ok()
     }
 
     /// A place within its state, as errors name it: `Choices[0]/Condition`.
@@ -77,7 +105,7 @@ impl Compiler<'_, '_> {
         if let Some(node) = &leaving.assign {
             match self.template(node) {
                 Template::Object(fields) => assign = fields,
-                _ => self.report.add(&node.at, "must be an object"),
+                _ => self.report.breaks(&node.at, Breach::Type("Object"), "must be an object"),
             }
             for (name, _) in &assign {
                 self.variable_name(name, &node.at);
@@ -91,10 +119,14 @@ impl Compiler<'_, '_> {
         let mut chars = name.chars();
         let starts = chars.next().is_some_and(|c| c.is_alphabetic() || c == '_');
         if !starts || !chars.all(|c| c.is_alphanumeric() || c == '_') || name.chars().count() > 80 {
-            self.report.add(at, format!("{name:?} is no name for a variable: 1 to 80 letters, digits and _ , not a digit first"));
+            self.report.breaks(
+                at,
+                Breach::VariableName(name),
+                format!("{name:?} is no name for a variable: 1 to 80 letters, digits and _ , not a digit first"),
+            );
         }
         if name == "states" {
-            self.report.add(at, "the variable $states can't be set");
+            self.report.breaks(at, Breach::ReservedVariable, "the variable $states can't be set");
         }
         if let Some(outer) = self.variables_outside.iter().find(|outer| *outer == name) {
             self.report.add(at, format!("the variable ${outer} belongs to an outer scope, and can't be set here"));
@@ -107,11 +139,11 @@ impl Compiler<'_, '_> {
             (syntax::Number::Path(text), Language::JsonPath) => self.path(&text).map(Number::Path),
             (syntax::Number::Expression(text), Language::Jsonata) => self.jsonata(&text).map(Number::Expression),
             (syntax::Number::Path(text), Language::Jsonata) => {
-                self.report.add(&text.at, "a state in JSONata has no field for a path");
+                self.report.breaks(&text.at, Breach::OnlyJsonPath(text.at.name()), "a state in JSONata has no field for a path");
                 None
             }
             (syntax::Number::Expression(text), Language::JsonPath) => {
-                self.report.add(&text.at, "must be a number: the state's query language is not JSONata");
+                self.report.breaks(&text.at, Breach::Type("Integer"), "must be a number: the state's query language is not JSONata");
                 None
             }
         }
@@ -122,13 +154,23 @@ impl Compiler<'_, '_> {
             (Some(text), _) if self.language == Language::Jsonata && text.value.starts_with("{%") => {
                 Some(Words::Template(Template::Expression(self.jsonata(&text)?)))
             }
-            (Some(text), _) => Some(Words::Literal(text.value)),
+            (Some(text), _) => {
+                if self.language == Language::JsonPath && looks_like_path(&text.value) {
+                    self.report.warn(&text.at, "NO_PATH", format!("looks like a path: then the field is {field}"));
+                }
+                Some(Words::Literal(text.value))
+            }
             (None, Some(text)) if self.language == Language::Jsonata => {
-                self.report.add(&text.at, "a state in JSONata has no field for a path");
+                self.report.breaks(&text.at, Breach::OnlyJsonPath(text.at.name()), "a state in JSONata has no field for a path");
                 None
             }
             (None, Some(text)) => Some(Words::Template(self.expression(field, &text)?)),
             (None, None) => None,
         }
     }
+}
+
+fn looks_like_path(text: &str) -> bool {
+    let function = text.starts_with("States.") && text.ends_with(')');
+    function || text == "$" || ["$.", "$[", "$$."].iter().any(|start| text.starts_with(start))
 }

@@ -80,11 +80,29 @@ impl Call {
     }
 }
 
+/// The first character after a backslash that may not stand there.
+fn wrongly_escaped(quoted: &str) -> Option<char> {
+    let mut chars = quoted.chars();
+    while let Some(c) = chars.next() {
+        if c == '\\' {
+            let escaped = chars.next()?;
+            if !"'{}\\".contains(escaped) {
+                return Some(escaped);
+            }
+        }
+    }
+    None
+}
+
 impl Argument {
     fn read(cursor: &mut Cursor<'_>, keep_escapes: bool, depth: usize) -> Result<Argument, String> {
         match cursor.peek() {
             Some('\'') => {
+                let start = cursor.at();
                 let text = cursor.quoted(|_, c| keep_escapes && c != '\'')?;
+                if let Some(escaped) = wrongly_escaped(cursor.since(start)) {
+                    return Err(cursor.error(&format!("a backslash stands only before ' {{ }} and \\, not before {escaped}")));
+                }
                 Ok(Argument::Literal(Value::String(text)))
             }
             Some('$') => Ok(Argument::Path(Path::read(cursor)?)),

@@ -31,10 +31,10 @@ const LIMITS: EvaluatorOptions =
     EvaluatorOptions { timeout_ms: Some(1_000), cancel: None, max_stack_depth: Some(5_000), max_sequence_length: Some(1_000_000) };
 
 impl Expression {
-    /// `text` is the string with its `{%` and `%}`.
+    /// `text` is the string with its `{%` and `%}`. An error is JSONata's message.
     pub(crate) fn parse(field: &str, text: &str) -> Result<Expression, String> {
         let source = text.strip_prefix("{%").and_then(|text| text.strip_suffix("%}")).unwrap_or(text).trim();
-        let ast = parser::parse(source).map_err(|error| format!("the JSONata expression {source:?} can't be parsed: {error}"))?;
+        let ast = parser::parse(source).map_err(|error| without_code(&error.to_string()).to_owned())?;
         refuse_later_operators(&ast)?;
         let plain = plain(&ast);
         Ok(Expression { source: source.to_owned(), field: field.to_owned(), ast, plain })
@@ -125,6 +125,12 @@ impl<'a> Sight<'a> {
             _ => None,
         }
     }
+}
+
+/// A message without JSONata's error code before it, as AWS gives it.
+fn without_code(message: &str) -> &str {
+    let is_code = |code: &str| code.len() == 5 && code.bytes().skip(1).all(|byte| byte.is_ascii_digit());
+    message.split_once(": ").filter(|(code, _)| is_code(code)).map_or(message, |(_, message)| message)
 }
 
 /// `$states.input.a.b` and `$variable.a.b`.

@@ -175,6 +175,15 @@ pub(crate) struct Task {
 }
 
 impl State {
+    /// Whether an execution can end with it.
+    pub(crate) fn ends(&self) -> bool {
+        match self.kind {
+            Kind::Succeed | Kind::Fail { .. } => true,
+            Kind::Choice { .. } => false,
+            _ => self.next == Next::End,
+        }
+    }
+
     /// The function that a Task calls, where it is written in the definition.
     fn function(&self) -> Option<String> {
         let Kind::Task(task) = &self.kind else { return None };

@@ -4,12 +4,14 @@ use super::fields::{Fields, Language, Text};
 use super::io::Leaving;
 use super::json::{Kind as Json, Node};
 use super::state::Kind;
+use crate::breach::Breach;
 use crate::problem::Report;
 
 /// A condition; the rules of `Choices` have a `next`, those inside others none.
 #[derive(Debug)]
 pub(crate) struct Rule {
-    pub(crate) condition: Condition,
+    /// None where it could not be read; the rule leads on nevertheless.
+    pub(crate) condition: Option<Condition>,
     pub(crate) next: Option<Text>,
     pub(crate) leaving: Leaving,
 }
@@ -31,12 +33,9 @@ pub(crate) enum Condition {
 impl Rule {
     pub(crate) fn read_choice(language: Language, fields: &mut Fields, report: &mut Report<'_>) -> Option<Kind> {
         let default = fields.text("Default", report);
-        let Some((at, nodes)) = fields.list("Choices", report) else {
-            report.add(&fields.at, "Choices must be given");
-            return None;
-        };
+        let (at, nodes) = fields.required_list("Choices", report)?;
         if nodes.is_empty() {
-            report.add(&at, "there must be a choice");
+            report.breaks(&at, Breach::Empty, "there must be a choice");
         }
         let rules = nodes.into_iter().filter_map(|node| Rule::read(node, Some(language), report)).collect();
         Some(Kind::Choice { rules, default })
@@ -51,10 +50,10 @@ impl Rule {
         let condition = match top {
             Some(Language::Jsonata) => {
                 let condition = fields.required("Condition", report);
-                fields.finish(report);
-                Condition::Expression(condition?)
+                fields.finish_in(Language::Jsonata, report);
+                condition.map(Condition::Expression)
             }
-            _ => Condition::read(fields, report)?,
+            _ => Condition::read(fields, report),
         };
         match next {
             Some(next) => Some(Rule { condition, next: Some(next?), leaving }),
@@ -73,6 +72,11 @@ impl Condition {
         } else if let Some(node) = fields.take("Not") {
             Condition::Not(Box::new(Rule::read(node, None, report)?))
         } else {
+            if !fields.has("Variable") {
+                report.breaks(&at, Breach::ConditionForm, "one of Variable, And, Or and Not must be given");
+                fields.finish_in(Language::JsonPath, report);
+                return None;
+            }
             let variable = fields.required_text("Variable", report);
             let Some((name, operand)) = fields.take_any() else {
                 report.add(&at, "a comparison must be given");
@@ -87,7 +91,7 @@ impl Condition {
         if let Condition::And(rules) | Condition::Or(rules) = &condition
             && rules.is_empty()
         {
-            report.add(&at, "there must be a condition");
+            report.breaks(&at, Breach::Empty, "there must be a condition");
         }
         Some(condition)
     }

@@ -3,6 +3,7 @@
 use super::fields::{Fields, Number, Text, is_expression};
 use super::json::{Kind as Json, Node};
 use super::reader::Reader;
+use crate::breach::Breach;
 use crate::dataset::{OutputType, Transformation};
 use crate::problem::Report;
 
@@ -32,7 +33,8 @@ pub(crate) struct Writer {
     pub(crate) output_type: OutputType,
 }
 
-const MOST: f64 = u32::MAX as f64;
+/// AWS takes any number, and no more than it can.
+const MOST: f64 = i64::MAX as f64;
 pub(super) const MAX_ITEMS: f64 = 100_000_000.0;
 /// The longest input of a child, in bytes.
 const MAX_BYTES: f64 = 262_144.0;
@@ -43,7 +45,11 @@ impl Distributed {
         if let Some(label) = &label {
             let forbidden = |c: char| c.is_whitespace() || c.is_control() || "?*<>{}[]:;,\\|^~$#%&`\"".contains(c);
             if label.value.is_empty() || label.value.chars().count() > 40 || label.value.contains(forbidden) {
-                report.add(&label.at, "a label has 1 to 40 characters, without spaces and ? * < > { } [ ] : ; , \\ | ^ ~ $ # % & ` \"");
+                report.breaks(
+                    &label.at,
+                    Breach::LabelName,
+                    "a label has 1 to 40 characters, without spaces and ? * < > { } [ ] : ; , \\ | ^ ~ $ # % & ` \"",
+                );
             }
         }
         Distributed {
@@ -52,8 +58,8 @@ impl Distributed {
             reader: fields.take("ItemReader").and_then(|node| Reader::read(node, report)),
             batcher: fields.take("ItemBatcher").and_then(|node| Batcher::read(node, report)),
             writer: fields.take("ResultWriter").and_then(|node| Writer::read(node, report)),
-            tolerated_percentage: fields.number_or_path("ToleratedFailurePercentage", 100.0, false, report),
-            tolerated_count: fields.number_or_path("ToleratedFailureCount", MOST, true, report),
+            tolerated_percentage: fields.number_or_path("ToleratedFailurePercentage", 0.0, 100.0, false, report),
+            tolerated_count: fields.number_or_path("ToleratedFailureCount", 0.0, MOST, true, report),
         }
     }
 }
@@ -66,13 +72,13 @@ impl Batcher {
             report.add(&fields.at, "an ItemBatcher needs MaxItemsPerBatch or MaxInputBytesPerBatch");
         }
         let batcher = Batcher {
-            items: fields.number_or_path("MaxItemsPerBatch", MAX_ITEMS, true, report),
-            bytes: fields.number_or_path("MaxInputBytesPerBatch", MAX_BYTES, true, report),
+            items: fields.number_or_path("MaxItemsPerBatch", 0.0, MAX_ITEMS, true, report),
+            bytes: fields.number_or_path("MaxInputBytesPerBatch", 0.0, MAX_BYTES, true, report),
             input: fields.take("BatchInput"),
         };
         for (name, number) in [("MaxItemsPerBatch", &batcher.items), ("MaxInputBytesPerBatch", &batcher.bytes)] {
             if matches!(number, Some(Number::Literal(0.0))) {
-                report.add(&fields.at, format!("{name} must be at least 1"));
+                report.breaks(&fields.at, Breach::Minimum(1.0), format!("{name} must be at least 1"));
             }
         }
         fields.finish(report);
@@ -85,7 +91,7 @@ impl Writer {
         let mut fields = Fields::of(node, report)?;
         let resource = fields.text("Resource", report);
         if let Some(resource) = resource.as_ref().filter(|resource| integration(&resource.value) != Some("s3:putObject")) {
-            report.add(&resource.at, "a ResultWriter writes by arn:aws:states:::s3:putObject");
+            report.breaks(&resource.at, Breach::ReaderResource, "a ResultWriter writes by arn:aws:states:::s3:putObject");
         }
         let parameters = arguments(&mut fields);
         if let Some(node) = &parameters {
@@ -95,7 +101,7 @@ impl Writer {
         match (&resource, &parameters, &config) {
             (None, None, None) => report.add(&fields.at, "a ResultWriter needs a Resource with Parameters, a WriterConfig, or both"),
             (Some(_), None, _) => missing(&fields, report),
-            (None, Some(_), _) => report.add(&fields.at, "the field Resource is missing"),
+            (None, Some(_), _) => report.lacks(&fields.at, "Resource"),
             _ => {}
         }
         let (transformation, output_type) = match config {
@@ -115,7 +121,7 @@ fn read_writer_config(node: Node, report: &mut Report<'_>) -> Option<(Option<Tra
         "COMPACT" => Some(Transformation::Compact),
         "FLATTEN" => Some(Transformation::Flatten),
         _ => {
-            report.add(&text.at, "must be NONE, COMPACT or FLATTEN");
+            report.breaks(&text.at, Breach::Values(&["NONE", "COMPACT", "FLATTEN"]), "must be NONE, COMPACT or FLATTEN");
             None
         }
     });
@@ -124,7 +130,7 @@ fn read_writer_config(node: Node, report: &mut Report<'_>) -> Option<(Option<Tra
         Some(text) if text.value == "JSON" => OutputType::Json,
         Some(text) if text.value == "JSONL" => OutputType::JsonLines,
         Some(text) => {
-            report.add(&text.at, "must be JSON or JSONL");
+            report.breaks(&text.at, Breach::Values(&["JSON", "JSONL"]), "must be JSON or JSONL");
             OutputType::Json
         }
     };
@@ -144,7 +150,7 @@ pub(super) fn arguments(fields: &mut Fields) -> Option<Node> {
 }
 
 pub(super) fn missing(fields: &Fields, report: &mut Report<'_>) {
-    report.add(&fields.at, "the field Parameters is missing");
+    report.lacks(&fields.at, "Parameters");
 }
 
 /// The parameters are these, each plain or with `.$`.

@@ -1,8 +1,11 @@
 //! Reading the fields of an object one by one; what nobody asked for is a problem.
 
+use std::fmt;
+
 use serde_json::Value;
 
 use super::json::{Kind, Node};
+use crate::breach::Breach;
 use crate::problem::{Place, Report};
 
 /// A string and its place.
@@ -37,6 +40,37 @@ pub(crate) enum Language {
     Jsonata,
 }
 
+/// Fields of JSONPath that JSONata has not, and the other way round.
+const JSONPATH_ONLY: &[&str] = &[
+    "InputPath",
+    "OutputPath",
+    "ResultPath",
+    "Parameters",
+    "ResultSelector",
+    "Result",
+    "ItemsPath",
+    "TimeoutSecondsPath",
+    "HeartbeatSecondsPath",
+    "SecondsPath",
+    "TimestampPath",
+    "MaxConcurrencyPath",
+    "ToleratedFailurePercentagePath",
+    "ToleratedFailureCountPath",
+    "ErrorPath",
+    "CausePath",
+    "Variable",
+];
+const JSONATA_ONLY: &[&str] = &["Arguments", "Output", "Items", "Condition"];
+
+impl fmt::Display for Language {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Language::JsonPath => "JSONPath",
+            Language::Jsonata => "JSONata",
+        })
+    }
+}
+
 /// Whether a string is a JSONata expression.
 pub(crate) fn is_expression(text: &str) -> bool {
     text.starts_with("{%") && text.ends_with("%}") && text.len() >= 4
@@ -53,7 +87,7 @@ impl Fields {
         match node.kind {
             Kind::Object(left) => Some(Fields { at: node.at, left }),
             _ => {
-                report.add(&node.at, "must be an object");
+                report.breaks(&node.at, Breach::Type("Object"), "must be an object");
                 None
             }
         }
@@ -80,7 +114,7 @@ impl Fields {
     pub(crate) fn required(&mut self, name: &str, report: &mut Report<'_>) -> Option<Node> {
         let node = self.take(name);
         if node.is_none() {
-            report.add(&self.at, format!("the field {name} is missing"));
+            report.lacks(&self.at, name);
         }
         node
     }
@@ -100,7 +134,7 @@ impl Fields {
         if self.left.iter().any(|(field, _)| field == name) {
             return self.text(name, report);
         }
-        report.add(&self.at, format!("the field {name} is missing"));
+        report.lacks(&self.at, name);
         None
     }
 
@@ -111,7 +145,7 @@ impl Fields {
             Some(Node { kind: Kind::Plain(Value::Null), .. }) => Field::Null,
             Some(Node { kind: Kind::String(value), at }) => Field::Given(Text { value, at }),
             Some(node) => {
-                report.add(&node.at, "must be a string");
+                report.breaks(&node.at, Breach::Type("String"), "must be a string");
                 Field::Absent
             }
         }
@@ -124,41 +158,45 @@ impl Fields {
             Kind::Plain(Value::Number(number)) => number.as_f64(),
             _ => None,
         };
-        let number = number.filter(|n| (low..=high).contains(n));
-        if number.is_none() {
-            report.add(&node.at, format!("must be a number from {low} to {high}"));
-        }
-        number
+        let broken = match number {
+            None => Breach::Type("Integer"),
+            Some(number) if number < low => Breach::Minimum(low),
+            Some(number) if number > high => Breach::Maximum(high),
+            Some(_) => return number,
+        };
+        report.breaks(&node.at, broken, format!("must be a number from {low} to {high}"));
+        None
     }
 
     pub(crate) fn integer(&mut self, name: &str, low: u32, high: u32, report: &mut Report<'_>) -> Option<u32> {
         let at = self.left.iter().find(|(field, _)| field == name).map(|(_, node)| node.at.clone())?;
         let number = self.number(name, low.into(), high.into(), report)?;
         if number.fract() != 0.0 {
-            report.add(&at, "must be a whole number");
+            report.breaks(&at, Breach::Type("Integer"), "must be a whole number");
         }
         // In bounds, see above.
         Some(number as u32)
     }
 
     /// `Name` (a number or an expression) or `NamePath`, not both.
-    pub(crate) fn number_or_path(&mut self, name: &str, high: f64, whole: bool, report: &mut Report<'_>) -> Option<Number> {
+    pub(crate) fn number_or_path(&mut self, name: &str, low: f64, high: f64, whole: bool, report: &mut Report<'_>) -> Option<Number> {
         let path_name = format!("{name}Path");
         let given = self.left.iter().find(|(field, _)| field == name).map(|(_, node)| node);
         let at = given.map(|node| node.at.clone());
         let expression = matches!(given, Some(Node { kind: Kind::String(text), .. }) if is_expression(text));
         let given = match expression {
             true => self.text(name, report).map(Number::Expression),
-            false => self.number(name, 0.0, high, report).map(Number::Literal),
+            false => self.number(name, low, high, report).map(Number::Literal),
         };
         let path = self.text(&path_name, report);
         match (given, path) {
             (Some(_), Some(path)) => {
-                report.add(&path.at, format!("{name} and {path_name} can't both be given"));
+                let both = [name, path_name.as_str()];
+                report.breaks(&path.at, Breach::AtMostOne(&both), format!("{name} and {path_name} can't both be given"));
                 None
             }
             (Some(Number::Literal(number)), None) if whole && number.fract() != 0.0 => {
-                report.add(&at.unwrap_or_default(), "must be a whole number");
+                report.breaks(&at.unwrap_or_default(), Breach::Type("Integer"), "must be a whole number");
                 None
             }
             (given, None) => given,
@@ -171,10 +209,17 @@ impl Fields {
         match node.kind {
             Kind::Array(items) => Some((node.at, items)),
             _ => {
-                report.add(&node.at, "must be an array");
+                report.breaks(&node.at, Breach::Type("Array"), "must be an array");
                 None
             }
         }
+    }
+
+    pub(crate) fn required_list(&mut self, name: &str, report: &mut Report<'_>) -> Option<(Place, Vec<Node>)> {
+        if !self.has(name) {
+            report.lacks(&self.at, name);
+        }
+        self.list(name, report)
     }
 
     /// The object's own query language, or `inherited`.
@@ -184,7 +229,7 @@ impl Fields {
             "JSONPath" => Language::JsonPath,
             "JSONata" => Language::Jsonata,
             other => {
-                report.add(&language.at, format!("{other:?} is no query language"));
+                report.breaks(&language.at, Breach::Values(&["JSONPath", "JSONata"]), format!("{other:?} is no query language"));
                 inherited
             }
         }
@@ -192,7 +237,24 @@ impl Fields {
 
     pub(crate) fn finish(self, report: &mut Report<'_>) {
         for (name, node) in self.left {
-            report.add(&node.at, format!("there is no field {name} here"));
+            report.breaks(&node.at, Breach::Unsupported(&name), format!("there is no field {name} here"));
+        }
+    }
+
+    /// The same for an object of a state in that language: some fields belong to the other one.
+    pub(crate) fn finish_in(self, language: Language, report: &mut Report<'_>) {
+        for (name, node) in self.left {
+            let name = name.as_str();
+            let rule = match language {
+                Language::Jsonata if JSONPATH_ONLY.contains(&name) => Breach::OnlyJsonPath(name),
+                Language::JsonPath if JSONATA_ONLY.contains(&name) => Breach::OnlyJsonata(name),
+                _ => Breach::Unsupported(name),
+            };
+            let message = match rule {
+                Breach::Unsupported(_) => format!("there is no field {name} here"),
+                _ => format!("there is no field {name} in a state in {language}"),
+            };
+            report.breaks(&node.at, rule, message);
         }
     }
 }

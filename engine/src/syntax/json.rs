@@ -37,26 +37,46 @@ impl Node {
     }
 }
 
-/// The text as a tree, or the byte offset and the reason why it is none.
-pub(crate) fn parse(text: &str) -> Result<Node, (usize, String)> {
-    let raw: &RawValue = serde_json::from_str(text).map_err(|e| (offset_of(text, &e), format!("not JSON: {e}")))?;
-    read(text, raw, String::new())
+/// How deep values may lie in one another; a state in a state takes three levels.
+const DEEPEST: usize = 120;
+
+/// Why a text is no tree.
+pub(crate) struct NoTree {
+    pub(crate) offset: usize,
+    pub(crate) message: String,
+    pub(crate) too_deep: bool,
 }
 
-fn read(text: &str, raw: &RawValue, path: String) -> Result<Node, (usize, String)> {
+impl NoTree {
+    fn new(offset: usize, message: String) -> NoTree {
+        NoTree { offset, message, too_deep: false }
+    }
+}
+
+/// The text as a tree.
+pub(crate) fn parse(text: &str) -> Result<Node, NoTree> {
+    let raw: &RawValue = serde_json::from_str(text).map_err(|e| NoTree::new(offset_of(text, &e), format!("not JSON: {e}")))?;
+    read(text, raw, String::new(), 0)
+}
+
+fn read(text: &str, raw: &RawValue, path: String, depth: usize) -> Result<Node, NoTree> {
     let json = raw.get();
     // Both slices lie in the same text.
     let offset = json.as_ptr() as usize - text.as_ptr() as usize;
-    let fail = |e: serde_json::Error| (offset, format!("not JSON: {e}"));
+    let fail = |e: serde_json::Error| NoTree::new(offset, format!("not JSON: {e}"));
+    if depth > DEEPEST {
+        let message = format!("values lie more than {DEEPEST} deep in one another");
+        return Err(NoTree { offset, message, too_deep: true });
+    }
     let kind = match json.as_bytes().first() {
         Some(b'{') => {
             let members: Members<'_> = serde_json::from_str(json).map_err(fail)?;
             let mut fields: Vec<(String, Node)> = Vec::with_capacity(members.0.len());
             let mut seen = std::collections::HashSet::new();
             for (name, value) in members.0 {
-                let node = read(text, value, format!("{path}/{}", name.replace('~', "~0").replace('/', "~1")))?;
+                let node = read(text, value, format!("{path}/{}", name.replace('~', "~0").replace('/', "~1")), depth + 1)?;
                 if !seen.insert(name.clone()) {
-                    return Err((node.at.offset, format!("the field {name:?} is given twice")));
+                    return Err(NoTree::new(node.at.offset, format!("the field {name:?} is given twice")));
                 }
                 fields.push((name, node));
             }
@@ -64,7 +84,7 @@ fn read(text: &str, raw: &RawValue, path: String) -> Result<Node, (usize, String
         }
         Some(b'[') => {
             let items: Vec<&RawValue> = serde_json::from_str(json).map_err(fail)?;
-            let items = items.into_iter().enumerate().map(|(i, item)| read(text, item, format!("{path}/{i}")));
+            let items = items.into_iter().enumerate().map(|(i, item)| read(text, item, format!("{path}/{i}"), depth + 1));
             Kind::Array(items.collect::<Result<_, _>>()?)
         }
         Some(b'"') => Kind::String(serde_json::from_str(json).map_err(fail)?),

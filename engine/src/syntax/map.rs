@@ -4,6 +4,7 @@ use super::distributed::Distributed;
 use super::fields::{Fields, Language, Number, Text};
 use super::json::Node;
 use super::state::Scope;
+use crate::breach::Breach;
 use crate::problem::Report;
 
 #[derive(Debug)]
@@ -17,7 +18,8 @@ pub(crate) struct Map {
     pub(crate) distributed: Option<Distributed>,
 }
 
-const CHILD_LIMIT: f64 = u32::MAX as f64;
+/// AWS takes any number, and no more than it can.
+const CHILD_LIMIT: f64 = i64::MAX as f64;
 
 impl Map {
     /// `inherited` is the language of the processor, `language` that of the Map.
@@ -36,8 +38,8 @@ impl Map {
             Mode::Distributed { express } => Some(Distributed::read(express, fields, report)),
             Mode::Inline => {
                 // Accepted, as AWS does, and without a meaning.
-                fields.number_or_path("ToleratedFailurePercentage", 100.0, false, report);
-                fields.number_or_path("ToleratedFailureCount", CHILD_LIMIT, true, report);
+                fields.number_or_path("ToleratedFailurePercentage", 0.0, 100.0, false, report);
+                fields.number_or_path("ToleratedFailureCount", 0.0, CHILD_LIMIT, true, report);
                 None
             }
         };
@@ -45,7 +47,7 @@ impl Map {
             items_path,
             items,
             item_selector: selector.or(parameters),
-            max_concurrency: fields.number_or_path("MaxConcurrency", CHILD_LIMIT, true, report),
+            max_concurrency: fields.number_or_path("MaxConcurrency", 0.0, CHILD_LIMIT, true, report),
             processor,
             distributed,
         })
@@ -79,16 +81,18 @@ fn read_config(node: Node, report: &mut Report<'_>) -> Mode {
         Some("DISTRIBUTED") => true,
         Some(_) => {
             let at = mode.map(|mode| mode.at).unwrap_or_default();
-            report.add(&at, "must be INLINE or DISTRIBUTED");
+            report.breaks(&at, Breach::Values(&["INLINE", "DISTRIBUTED"]), "must be INLINE or DISTRIBUTED");
             false
         }
     };
     let express = execution_type.as_ref().is_some_and(|kind| kind.value == "EXPRESS");
     match (distributed, execution_type) {
         (true, Some(kind)) if kind.value == "STANDARD" || express => drop(kind),
-        (true, Some(kind)) => report.add(&kind.at, "must be STANDARD or EXPRESS"),
-        (true, None) => report.add(&fields.at, "a Distributed Map needs an ExecutionType"),
-        (false, Some(kind)) => report.add(&kind.at, "only a Distributed Map has an ExecutionType"),
+        (true, Some(kind)) => report.breaks(&kind.at, Breach::Values(&["STANDARD", "EXPRESS"]), "must be STANDARD or EXPRESS"),
+        (true, None) => report.lacks(&fields.at, "ExecutionType"),
+        (false, Some(kind)) => {
+            report.breaks(&kind.at, Breach::Unsupported("ExecutionType"), "only a Distributed Map has an ExecutionType");
+        }
         (false, None) => {}
     }
     fields.finish(report);

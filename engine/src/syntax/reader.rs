@@ -3,6 +3,7 @@
 use super::distributed::{MAX_ITEMS, arguments, integration, missing, object_names};
 use super::fields::{Fields, Number, Text};
 use super::json::{Kind as Json, Node};
+use crate::breach::Breach;
 use crate::dataset::{self, Csv, Dataset, Format};
 use crate::problem::Report;
 
@@ -25,7 +26,11 @@ impl Reader {
             Some("s3:listObjectsV2") => true,
             _ => {
                 if let Some(resource) = &resource {
-                    report.add(&resource.at, "an ItemReader reads by arn:aws:states:::s3:getObject or arn:aws:states:::s3:listObjectsV2");
+                    report.breaks(
+                        &resource.at,
+                        Breach::ReaderResource,
+                        "an ItemReader reads by arn:aws:states:::s3:getObject or arn:aws:states:::s3:listObjectsV2",
+                    );
                 }
                 false
             }
@@ -40,7 +45,7 @@ impl Reader {
         let (dataset, max_items) = match fields.take("ReaderConfig") {
             Some(node) => {
                 let mut config = Fields::of(node, report)?;
-                let max_items = config.number_or_path("MaxItems", MAX_ITEMS, true, report);
+                let max_items = config.number_or_path("MaxItems", 0.0, MAX_ITEMS, true, report);
                 let dataset = read_dataset(&mut config, listing, report);
                 config.finish(report);
                 (dataset?, max_items)
@@ -72,7 +77,7 @@ fn read_dataset(config: &mut Fields, listing: bool, report: &mut Report<'_>) -> 
             true
         }
         Some(text) => {
-            report.add(&text.at, "must be NONE or LOAD_AND_FLATTEN");
+            report.breaks(&text.at, Breach::Values(&["NONE", "LOAD_AND_FLATTEN"]), "must be NONE or LOAD_AND_FLATTEN");
             false
         }
     };
@@ -116,12 +121,12 @@ fn read_dataset(config: &mut Fields, listing: bool, report: &mut Report<'_>) -> 
             None
         }
         (_, Some(manifest)) => {
-            report.add(&manifest.at, "must be ATHENA_DATA or S3_INVENTORY");
+            report.breaks(&manifest.at, Breach::Values(&["ATHENA_DATA", "S3_INVENTORY"]), "must be ATHENA_DATA or S3_INVENTORY");
             None
         }
         (Some(kind), None) => Some(Dataset::Object(read_format(&kind, config, report)?)),
         (None, None) => {
-            report.add(&config.at, "the field InputType is missing");
+            report.lacks(&config.at, "InputType");
             None
         }
     }
@@ -184,11 +189,11 @@ fn read_csv(config: &mut Fields, report: &mut Report<'_>) -> Option<Csv> {
             Some(Csv { delimiter, headers: Some(headers) })
         }
         ("GIVEN", None) => {
-            report.add(&location.at, "GIVEN needs CSVHeaders");
+            report.breaks(&config.at, Breach::Required("CSVHeaders"), "GIVEN needs CSVHeaders");
             None
         }
         _ => {
-            report.add(&location.at, "must be FIRST_ROW or GIVEN");
+            report.breaks(&location.at, Breach::Values(&["FIRST_ROW", "GIVEN"]), "must be FIRST_ROW or GIVEN");
             None
         }
     }

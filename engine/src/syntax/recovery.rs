@@ -3,6 +3,7 @@
 use super::fields::{Field, Fields, Language, Text};
 use super::io::Leaving;
 use super::json::{Kind as Json, Node};
+use crate::breach::Breach;
 use crate::problem::{Place, Report};
 
 /// What a state does about its errors.
@@ -56,11 +57,11 @@ impl Retrier {
         fields.ignore("Comment");
         let jitter = fields.text("JitterStrategy", report);
         if let Some(jitter) = jitter.as_ref().filter(|j| !matches!(j.value.as_str(), "FULL" | "NONE")) {
-            report.add(&jitter.at, "must be FULL or NONE");
+            report.breaks(&jitter.at, Breach::Values(&["NONE", "FULL"]), "must be FULL or NONE");
         }
         let retrier = Retrier {
             errors: error_names(&mut fields, last, report),
-            interval_seconds: fields.integer("IntervalSeconds", 1, 99_999_999, report).unwrap_or(1),
+            interval_seconds: fields.integer("IntervalSeconds", 0, 99_999_999, report).unwrap_or(1),
             max_attempts: fields.integer("MaxAttempts", 0, 99_999_999, report).unwrap_or(3),
             backoff_rate: fields.number("BackoffRate", 1.0, f64::MAX, report).unwrap_or(2.0),
             max_delay_seconds: fields.integer("MaxDelaySeconds", 1, 31_622_400, report),
@@ -89,15 +90,12 @@ impl Catcher {
 
 /// `ErrorEquals`; `States.ALL` stands alone and in the last retrier or catcher.
 fn error_names(fields: &mut Fields, last: bool, report: &mut Report<'_>) -> Vec<String> {
-    let Some((at, nodes)) = fields.list("ErrorEquals", report) else {
-        report.add(&fields.at, "ErrorEquals must be given");
-        return Vec::new();
-    };
+    let Some((at, nodes)) = fields.required_list("ErrorEquals", report) else { return Vec::new() };
     let mut names = Vec::new();
     for node in nodes {
         match node.kind {
             Json::String(name) => names.push(name),
-            _ => report.add(&node.at, "must be a string"),
+            _ => report.breaks(&node.at, Breach::Type("String"), "must be a string"),
         }
     }
     check_names(&at, &names, last, report);
@@ -106,9 +104,9 @@ fn error_names(fields: &mut Fields, last: bool, report: &mut Report<'_>) -> Vec<
 
 fn check_names(at: &Place, names: &[String], last: bool, report: &mut Report<'_>) {
     if names.is_empty() {
-        report.add(at, "at least one error must be named");
+        report.breaks(at, Breach::Empty, "at least one error must be named");
     }
     if names.iter().any(|name| name == "States.ALL") && (names.len() > 1 || !last) {
-        report.add(at, "States.ALL must stand alone, and last");
+        report.breaks(at, Breach::StatesAll, "States.ALL must stand alone, and last");
     }
 }

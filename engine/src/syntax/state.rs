@@ -6,6 +6,7 @@ use super::io::Io;
 use super::json::{Kind as Json, Node};
 use super::map::Map;
 use super::recovery::Recovery;
+use crate::breach::Breach;
 use crate::problem::Report;
 
 /// A state machine, the processor of a Map or a branch of a Parallel.
@@ -74,10 +75,11 @@ pub(super) const SECONDS: f64 = 99_999_999.0;
 impl Scope {
     /// Reads `StartAt` and `States`; the other fields are the caller's.
     pub(crate) fn read(language: Language, fields: &mut Fields, report: &mut Report<'_>) -> Option<Scope> {
+        let states = fields.required("States", report);
         let start_at = fields.required_text("StartAt", report);
-        let states = fields.required("States", report)?;
+        let states = states?;
         let Json::Object(states) = states.kind else {
-            report.add(&states.at, "must be an object");
+            report.breaks(&states.at, Breach::Type("Object"), "must be an object");
             return None;
         };
         if states.is_empty() {
@@ -93,12 +95,15 @@ impl State {
     fn read(name: String, inherited: Language, node: Node, report: &mut Report<'_>) -> Option<State> {
         let at = node.at.clone();
         if name.is_empty() || name.chars().count() > 80 {
-            report.add(&at, "a state's name has 1 to 80 characters");
+            report.breaks(&at, Breach::StateName, "a state's name has 1 to 80 characters");
         }
         let mut fields = Fields::of(node, report)?;
         let kind = fields.required_text("Type", report)?;
         fields.ignore("Comment");
         let language = fields.query_language(inherited, report);
+        if (inherited, language) == (Language::Jsonata, Language::JsonPath) {
+            report.breaks(&at, Breach::LanguageOfMachine, "a state can't be in JSONPath when the machine is in JSONata");
+        }
         let io = Io::read(&kind.value, language, &mut fields, report);
         let recovery = match kind.value.as_str() {
             "Task" | "Map" | "Parallel" => Recovery::read(language, &mut fields, report),
@@ -123,11 +128,11 @@ impl State {
             "Map" => Map::read(inherited, language, &mut fields, report).map(|map| Kind::Map(Box::new(map))),
             "Parallel" => read_branches(inherited, &mut fields, report),
             other => {
-                report.add(&kind.at, format!("{other:?} is no type of state"));
+                report.breaks(&kind.at, Breach::StateType, format!("{other:?} is no type of state"));
                 return None;
             }
         };
-        fields.finish(report);
+        fields.finish_in(language, report);
         Some(State { name: Text { value: name, at }, language, io, recovery, next: next?, kind: kind? })
     }
 }
@@ -155,7 +160,7 @@ impl Next {
         let end = match fields.take("End") {
             Some(Node { kind: Json::Plain(value), .. }) if value.is_boolean() => value == true,
             Some(node) => {
-                report.add(&node.at, "must be true or false");
+                report.breaks(&node.at, Breach::Type("Boolean"), "must be true or false");
                 false
             }
             None => false,
@@ -164,11 +169,11 @@ impl Next {
             (Some(next), false) => Some(Next::State(next)),
             (None, true) => Some(Next::End),
             (Some(next), true) => {
-                report.add(&next.at, "Next and End can't both be given");
+                report.breaks(&next.at, Breach::AtMostOne(&["Next", "End"]), "Next and End can't both be given");
                 None
             }
             (None, false) => {
-                report.add(&fields.at, "either Next or End must be given");
+                report.breaks(&fields.at, Breach::ExactlyOne(&["Next", "End"]), "either Next or End must be given");
                 None
             }
         }
@@ -178,17 +183,18 @@ impl Next {
 impl Task {
     fn read(fields: &mut Fields, report: &mut Report<'_>) -> Option<Task> {
         let resource = fields.required_text("Resource", report);
+        let credentials = fields.take("Credentials");
+        if let Some(Node { kind: Json::Object(given), at }) = &credentials
+            && !given.iter().any(|(name, _)| matches!(name.as_str(), "RoleArn" | "RoleArn.$"))
+        {
+            report.breaks(at, Breach::Needed("RoleArn"), "the field RoleArn is missing");
+        }
         let task = Task {
-            timeout_seconds: fields.number_or_path("TimeoutSeconds", SECONDS, true, report),
-            heartbeat_seconds: fields.number_or_path("HeartbeatSeconds", SECONDS, true, report),
-            credentials: fields.take("Credentials"),
+            timeout_seconds: fields.number_or_path("TimeoutSeconds", 1.0, SECONDS, true, report),
+            heartbeat_seconds: fields.number_or_path("HeartbeatSeconds", 1.0, SECONDS, true, report),
+            credentials,
             resource: resource?,
         };
-        for (name, number) in [("TimeoutSeconds", &task.timeout_seconds), ("HeartbeatSeconds", &task.heartbeat_seconds)] {
-            if matches!(number, Some(Number::Literal(seconds)) if *seconds < 1.0) {
-                report.add(&fields.at, format!("{name} must be at least 1"));
-            }
-        }
         if let (Some(Number::Literal(timeout)), Some(Number::Literal(heartbeat))) = (&task.timeout_seconds, &task.heartbeat_seconds)
             && heartbeat >= timeout
         {
@@ -198,16 +204,20 @@ impl Task {
     }
 }
 
+const WAITS: &[&str] = &["SecondsPath", "Seconds", "TimestampPath", "Timestamp"];
+
 impl WaitFor {
     fn read(language: Language, fields: &mut Fields, report: &mut Report<'_>) -> Option<WaitFor> {
+        let named = WAITS.iter().filter(|name| fields.has(name)).count();
         let mut given = Vec::new();
-        given.extend(fields.number_or_path("Seconds", SECONDS, true, report).map(WaitFor::Seconds));
+        given.extend(fields.number_or_path("Seconds", 0.0, SECONDS, true, report).map(WaitFor::Seconds));
         given.extend(fields.text("Timestamp", report).map(WaitFor::Timestamp));
         if language == Language::JsonPath {
             given.extend(fields.text("TimestampPath", report).map(WaitFor::TimestampPath));
         }
-        if given.len() != 1 {
-            report.add(&fields.at, "exactly one of Seconds, SecondsPath, Timestamp and TimestampPath must be given");
+        if named != 1 {
+            let rule = if named == 0 { Breach::ExactlyOne(WAITS) } else { Breach::OneOf(WAITS) };
+            report.breaks(&fields.at, rule, "exactly one of Seconds, SecondsPath, Timestamp and TimestampPath must be given");
         }
         given.pop()
     }
@@ -218,19 +228,17 @@ impl Words {
         let path_name = format!("{name}Path");
         let words = Words { text: fields.text(name, report), path: fields.text(&path_name, report) };
         if let Words { text: Some(_), path: Some(path) } = &words {
-            report.add(&path.at, format!("{name} and {path_name} can't both be given"));
+            let both = [name, path_name.as_str()];
+            report.breaks(&path.at, Breach::AtMostOne(&both), format!("{name} and {path_name} can't both be given"));
         }
         words
     }
 }
 
 fn read_branches(language: Language, fields: &mut Fields, report: &mut Report<'_>) -> Option<Kind> {
-    let Some((at, nodes)) = fields.list("Branches", report) else {
-        report.add(&fields.at, "the field Branches is missing");
-        return None;
-    };
+    let (at, nodes) = fields.required_list("Branches", report)?;
     if nodes.is_empty() {
-        report.add(&at, "there must be a branch");
+        report.breaks(&at, Breach::Empty, "there must be a branch");
     }
     let mut branches = Vec::with_capacity(nodes.len());
     for node in nodes {

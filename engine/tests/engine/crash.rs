@@ -113,10 +113,11 @@ fn branches_cut_off_at_every_event_go_on_each_where_it_was() {
         state
     };
     let branch = |n: u64| {
-        json!({"StartAt": "T", "States": {
-            "T": task(n, json!({"Assign": {"first": "{% $states.result.id %}"}, "Next": "W"})),
-            "W": {"Type": "Wait", "Seconds": n, "Next": "U"},
-            "U": task(n + 10, json!({"Output": ["{% $first %}", "{% $states.result.id %}"], "End": true}))
+        let [first, wait, last] = ["T", "W", "U"].map(|name| format!("{name}{n}"));
+        json!({"StartAt": first, "States": {
+            &first: task(n, json!({"Assign": {"first": "{% $states.result.id %}"}, "Next": wait})),
+            &wait: {"Type": "Wait", "Seconds": n, "Next": last},
+            &last: task(n + 10, json!({"Output": ["{% $first %}", "{% $states.result.id %}"], "End": true}))
         }})
     };
     let definition = json!({"QueryLanguage": "JSONata", "StartAt": "A", "States": {

@@ -106,10 +106,10 @@ fn of_a_failed_expression() {
 
 #[test]
 fn of_branches_of_which_one_fails() {
-    let branch = |state: Value| json!({"StartAt": "I", "States": {"I": state}});
+    let branch = |name: &str, state: Value| json!({"StartAt": name, "States": {name: state}});
     let failing = json!({"Type": "Fail", "Error": "E"});
     let slow = json!({"Type": "Task", "Resource": FUNCTION, "End": true});
-    let definition = one(json!({"Type": "Parallel", "Branches": [branch(slow), branch(failing)], "End": true}));
+    let definition = one(json!({"Type": "Parallel", "Branches": [branch("I", slow), branch("J", failing)], "End": true}));
     let events = history(&definition, json!({}), &Fake::echo());
     let kinds: Vec<&str> = events.iter().skip(2).map(|event| event.kind.as_str()).collect();
     let expected = [

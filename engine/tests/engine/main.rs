@@ -15,4 +15,5 @@ mod refused;
 mod rules;
 mod streaming;
 mod tasks;
+mod validation;
 mod variables;

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use crate::fake::{Fake, run};
 use crate::machines::{FUNCTION, ended, one, outcome};
 
-fn branch(state: Value) -> Value {
-    json!({"StartAt": "I", "States": {"I": state}})
+fn branch(name: &str, state: Value) -> Value {
+    json!({"StartAt": name, "States": {name: state}})
 }
 
 fn task(name: &str) -> Value {
@@ -19,7 +19,7 @@ fn outputs_are_in_the_order_of_the_branches() {
     let waits = json!({"Type": "Wait", "Seconds": 5, "End": true});
     let passes = json!({"Type": "Pass", "Result": 2, "End": true});
     let state = json!({
-        "Type": "Parallel", "Branches": [branch(waits), branch(passes)],
+        "Type": "Parallel", "Branches": [branch("I", waits), branch("J", passes)],
         "Parameters": {"n.$": "$.n"}, "ResultSelector": {"first.$": "$[0].n", "second.$": "$[1]"}, "ResultPath": "$.r", "End": true
     });
     assert_eq!(outcome(&one(state), json!({"n": 1})), json!({"n": 1, "r": {"first": 1, "second": 2}}));
@@ -33,7 +33,7 @@ fn a_failed_branch_stops_the_others_and_can_be_caught() {
     });
     let late = json!({"StartAt": "W", "States": {"W": {"Type": "Wait", "Seconds": 9, "Next": "T"}, "T": task("late")}});
     let state = |catch: Value| {
-        let branches = [branch(task("bad")), late.clone()];
+        let branches = [branch("I", task("bad")), late.clone()];
         one(json!({"Type": "Parallel", "Branches": branches, "Catch": catch, "End": true}))
     };
     let failed = run(&state(json!([])), json!({}), &host).unwrap();
@@ -51,13 +51,14 @@ fn a_retry_runs_all_branches_again() {
         if fails { Err(TaskError::Error { error: "E".into(), cause: String::new() }) } else { Ok(call.payload()["name"].clone()) }
     });
     let retry = json!([{"ErrorEquals": ["E"], "IntervalSeconds": 3}]);
-    let state = json!({"Type": "Parallel", "Branches": [branch(task("once")), branch(task("other"))], "Retry": retry, "End": true});
+    let state =
+        json!({"Type": "Parallel", "Branches": [branch("I", task("once")), branch("J", task("other"))], "Retry": retry, "End": true});
     assert_eq!(ended(run(&one(state), json!({}), &host).unwrap()), json!(["once", "other"]));
 }
 
 #[test]
 fn branches_in_branches() {
-    let inner = json!({"Type": "Parallel", "Branches": [branch(json!({"Type": "Succeed"}))], "End": true});
-    let state = json!({"Type": "Parallel", "Branches": [branch(inner)], "End": true});
+    let inner = json!({"Type": "Parallel", "Branches": [branch("J", json!({"Type": "Succeed"}))], "End": true});
+    let state = json!({"Type": "Parallel", "Branches": [branch("I", inner)], "End": true});
     assert_eq!(outcome(&one(state), json!(7)), json!([[7]]));
 }

@@ -18,12 +18,15 @@ fn each_problem_with_its_place() {
         (r#""Type": "Parallel", "Branches": [], "End": true"#, "line 2, column 39: /States/A/Branches: there must be a branch"),
         (r#""Type": "Pass", "Assign": {"states": 1}, "End": true"#, "/States/A/Assign: the variable $states can't be set"),
         (r#""Type": "Pass", "Assign": {"1st": 1}, "End": true"#, "\"1st\" is no name for a variable"),
-        (r#""Type": "Pass", "Output": 1, "End": true"#, "/States/A/Output: there is no field Output here"),
-        (r#""Type": "Pass", "QueryLanguage": "JSONata", "InputPath": "$", "End": true"#, "there is no field InputPath here"),
+        (r#""Type": "Pass", "Output": 1, "End": true"#, "/States/A/Output: there is no field Output in a state in JSONPath"),
+        (
+            r#""Type": "Pass", "QueryLanguage": "JSONata", "InputPath": "$", "End": true"#,
+            "there is no field InputPath in a state in JSONata",
+        ),
         (r#""Type": "Pass", "QueryLanguage": "XPath", "End": true"#, "\"XPath\" is no query language"),
         (
             r#""Type": "Pass", "QueryLanguage": "JSONata", "Output": "{% ( %}", "End": true"#,
-            "/States/A/Output: the JSONata expression \"(\" can't be parsed",
+            "/States/A/Output: the JSONata expression \"{% ( %}\" can't be parsed",
         ),
         (
             r#""Type": "Pass", "QueryLanguage": "JSONata", "Output": {"x": "{% $a ?? 1 %}"}, "End": true"#,
@@ -32,7 +35,6 @@ fn each_problem_with_its_place() {
         (r#""Type": "Pass", "QueryLanguage": "JSONata", "Output": "{% $a ?: 1 %}", "End": true"#, "JSONata 2.0.6 has no operator ?:"),
         (r#""Type": "Pass", "QueryLanguage": "JSONata", "Output": "{% 1", "End": true"#, "begins with {% and ends with %}"),
         (r#""Type": "Wait", "Seconds": "{% 1 %}", "End": true"#, "query language is not JSONata"),
-        (r#""Type": "Pass", "Next": "B""#, "/States/A/Next: there is no state \"B\" here"),
         (r#""Type": "Pass""#, "either Next or End must be given"),
         (r#""Type": "Pass", "End": true, "Nxt": 1"#, "/States/A/Nxt: there is no field Nxt here"),
         (r#""Type": "Pass", "End": true, "InputPath": "$.a b""#, "/States/A/InputPath"),
@@ -41,8 +43,6 @@ fn each_problem_with_its_place() {
         (r#""Type": "Pass", "End": true, "Parameters": {"x.$": "States.UUID(1)"}"#, "can't be called with 1 arguments"),
         (r#""Type": "Wait", "End": true"#, "exactly one of Seconds"),
         (r#""Type": "Wait", "Timestamp": "tomorrow", "End": true"#, "must be a timestamp"),
-        (r#""Type": "Choice", "Choices": [{"Variable": "$", "StringEqual": "", "Next": "A"}]"#, "there is no comparison StringEqual"),
-        (r#""Type": "Choice", "Choices": [{"Variable": "$", "StringEquals": 1, "Next": "A"}]"#, "must be a string"),
         (r#""Type": "Task", "Resource": "sns:publish", "End": true"#, "is no ARN of a function, an activity or an action of a service"),
         (
             r#""Type": "Task", "Resource": "arn:aws:lambda:x:1:function:f", "TimeoutSeconds": 5, "HeartbeatSeconds": 5, "End": true"#,
@@ -50,7 +50,7 @@ fn each_problem_with_its_place() {
         ),
         (
             r#""Type": "Task", "Resource": "arn:aws:lambda:x:1:function:f", "TimeoutSeconds": 0, "End": true"#,
-            "TimeoutSeconds must be at least 1",
+            "TimeoutSeconds: must be a number from 1",
         ),
         (
             r#""Type": "Task", "Resource": "arn:aws:lambda:x:1:function:f", "End": true, "Retry": [{"ErrorEquals": ["States.ALL", "X"]}]"#,
@@ -63,6 +63,17 @@ fn each_problem_with_its_place() {
     ] {
         let found = problems(&state(body));
         assert!(found.len() == 1 && found[0].contains(expected), "{body}\n{found:#?}\n{expected}");
+    }
+}
+
+#[test]
+fn comparisons() {
+    for (comparison, expected) in
+        [(r#""StringEqual": """#, "there is no comparison StringEqual"), (r#""StringEquals": 1"#, "must be a string")]
+    {
+        let choice = format!(r#"{{"Type": "Choice", "Choices": [{{"Variable": "$", {comparison}, "Next": "B"}}]}}"#);
+        let found = problems(&format!(r#"{{"StartAt": "A", "States": {{"A": {choice}, "B": {{"Type": "Succeed"}}}}}}"#));
+        assert!(found.len() == 1 && found[0].contains(expected), "{found:#?}");
     }
 }
 
@@ -80,7 +91,7 @@ fn all_problems_together_in_the_order_of_the_text() {
 }"#,
     );
     let places: Vec<&str> = found.iter().map(|problem| problem.split(": ").nth(1).unwrap()).collect();
-    let expected = ["/StartAt", "/States/A/Next", "/States/C", "/States/C", "/States/D", "/States/D/Seconds", "/Extra"];
+    let expected = ["/StartAt", "/States/A/Next", "/States/C", "/States/C", "/States/D/Seconds", "/Extra"];
     assert_eq!(places, expected, "{found:#?}");
 }
 

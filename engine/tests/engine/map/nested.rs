@@ -6,7 +6,8 @@ use super::{output, with_child};
 use crate::fake::Fake;
 
 fn distributed(label: &str, child: Value) -> Value {
-    let definition: Value = serde_json::from_str(&with_child(json!({"Label": label}), child)).unwrap();
+    let definition = with_child(json!({"Label": label}), child).replace("\"C\"", &format!("\"C of {label}\""));
+    let definition: Value = serde_json::from_str(&definition).unwrap();
     definition["States"]["M"].clone()
 }
 
