@@ -8,11 +8,9 @@
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
 
 #[path = "../product/api.rs"]
-#[expect(dead_code, reason = "shared with the tests of the command line")]
 mod api;
 mod runs;
 mod stack;
 #[path = "../product/support.rs"]
-#[expect(dead_code, reason = "shared with the tests of the command line")]
 mod support;
 mod wrong;

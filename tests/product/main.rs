@@ -9,6 +9,7 @@ mod formats;
 mod functions;
 mod jobs;
 mod redrive;
+mod states;
 mod support;
 mod turns;
 mod workspace;

@@ -1,0 +1,299 @@
+//! `throughline states`: any definition, with each kind of service that a task may ask.
+
+use axum::Json;
+use axum::extract::Path;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+
+use crate::api::{Api, closed_port};
+use crate::support::{Scene, wait_until};
+
+/// A folder with `machine.json`.
+fn scene(definition: &Value) -> Scene {
+    Scene::new("", "machine.json", definition.to_string())
+}
+
+/// A machine of one task.
+fn task(resource: &str, parameters: &Value) -> Value {
+    json!({ "StartAt": "Do", "States": { "Do": { "Type": "Task", "Resource": resource, "Parameters": parameters, "End": true } } })
+}
+
+/// Runs it with `--json`.
+fn run(scene: &Scene, args: &[&str], code: i32) -> Value {
+    let ran = scene.run(&[&["states", "run", "machine.json", "--json"], args].concat()).expect(code);
+    serde_json::from_str(&ran.stdout).unwrap()
+}
+
+/// Stands for other services: echoes what a function gets, fails for the function `broken`, and says what was asked of an
+/// AWS JSON service.
+struct Services {
+    url: String,
+    _runtime: Runtime,
+}
+
+impl Services {
+    fn start() -> Self {
+        let runtime = Runtime::new().unwrap();
+        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let router = axum::Router::new().route("/2015-03-31/functions/{name}/invocations", post(invoke)).route("/", post(service));
+        runtime.spawn(async move { axum::serve(listener, router).await.unwrap() });
+        Self { url, _runtime: runtime }
+    }
+}
+
+async fn invoke(Path(name): Path<String>, body: String) -> Response {
+    match name.as_str() {
+        "broken" => (StatusCode::OK, [("x-amz-function-error", "Unhandled")], Json(json!({ "errorType": "Broken", "errorMessage": "so" })))
+            .into_response(),
+        _ => body.into_response(),
+    }
+}
+
+async fn service(headers: HeaderMap, body: String) -> Response {
+    let body: Value = serde_json::from_str(&body).unwrap();
+    let target = headers["x-amz-target"].to_str().unwrap().to_owned();
+    if body["TableName"] == "none" {
+        let error = json!({ "__type": "com.amazonaws.dynamodb.v20120810#ResourceNotFoundException", "message": "no table" });
+        return (StatusCode::BAD_REQUEST, Json(error)).into_response();
+    }
+    Json(json!({ "target": target, "asked": body })).into_response()
+}
+
+#[test]
+fn a_machine_ends_with_its_output_and_an_exit_code() {
+    let definition = json!({ "StartAt": "A", "States": {
+        "A": { "Type": "Choice", "Choices": [{ "Variable": "$.ok", "BooleanEquals": true, "Next": "B" }], "Default": "C" },
+        "B": { "Type": "Pass", "Parameters": { "said.$": "States.Format('{}!', $.word)" }, "End": true },
+        "C": { "Type": "Fail", "Error": "No", "Cause": "not ok" }
+    }});
+    let scene = scene(&definition);
+    let ended = run(&scene, &["--input", r#"{"ok": true, "word": "yes"}"#], 0);
+    assert_eq!(ended, json!({ "status": "SUCCEEDED", "output": { "said": "yes!" }, "error": null, "cause": null }));
+    scene.write("input.json", r#"{"ok": false}"#);
+    let ended = run(&scene, &["-i", "input.json", "--history"], 3);
+    assert_eq!((&ended["status"], &ended["error"], &ended["cause"]), (&json!("FAILED"), &json!("No"), &json!("not ok")));
+    let kinds: Vec<&str> = ended["history"].as_array().unwrap().iter().map(|event| event["type"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["ExecutionStarted", "ChoiceStateEntered", "ChoiceStateExited", "FailStateEntered", "ExecutionFailed"]);
+    let ran = scene.run(&["states", "run", "machine.json", "-i", "{\"ok\": true, \"word\": 1}"]).expect(0);
+    assert_eq!(ran.stdout, "SUCCEEDED\n{\n  \"said\": \"1!\"\n}\n");
+    let wrong = scene.run(&["states", "run", "machine.json", "-i", "missing.json"]).expect(1);
+    assert!(wrong.stderr.contains("missing.json"), "{}", wrong.stderr);
+}
+
+#[test]
+fn all_problems_of_a_definition_are_told_with_their_places() {
+    let scene = Scene::new(
+        "",
+        "machine.json",
+        "{\n  \"StartAt\": \"A\",\n  \"States\": {\n    \"A\": { \"Type\": \"Pass\", \"Next\": \"B\" },\n    \"C\": { \"Type\": \"Nap\" }\n  }\n}\n",
+    );
+    let ran = scene.run(&["states", "validate", "machine.json"]).expect(1);
+    assert!(ran.stdout.contains("machine.json:4:") && ran.stdout.contains("machine.json:5:"), "{}", ran.stdout);
+    let ran = scene.run(&["states", "validate", "machine.json", "--json"]).expect(1);
+    let found: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(found["result"], "FAIL");
+    assert!(found["diagnostics"].as_array().unwrap().len() >= 2);
+    scene.run(&["states", "run", "machine.json"]).expect(1);
+    scene.run(&["states", "graph", "machine.json"]).expect(1);
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/definition.asl.json");
+    assert!(scene.run(&["states", "validate", root]).expect(0).stdout.contains("is valid"));
+}
+
+#[test]
+fn what_nobody_can_do_is_said_before_anything_is_done() {
+    let definition = json!({ "StartAt": "Store", "States": {
+        "Store": { "Type": "Task", "Resource": "arn:aws:states:::aws-sdk:s3:putObject", "Parameters": { "Bucket": "throughline", "Key": "k", "Body": "x" }, "Next": "Call" },
+        "Call": { "Type": "Task", "Resource": "arn:aws:lambda:us-east-1:123456789012:function:f", "Next": "Publish" },
+        "Publish": { "Type": "Task", "Resource": "arn:aws:states:::sns:publish", "Parameters": { "TopicArn": "t", "Message": "m" }, "Next": "Query" },
+        "Query": { "Type": "Task", "Resource": "arn:aws:states:::dynamodb:getItem", "Parameters": {}, "Next": "Wait" },
+        "Wait": { "Type": "Task", "Resource": "arn:aws:states:us-east-1:123456789012:activity:a", "End": true }
+    }});
+    let scene = scene(&definition);
+    let wrong = scene.run(&["states", "run", "machine.json"]).expect(1);
+    for (state, what) in [("Call", "--functions"), ("Publish", "--mocks"), ("Query", "--endpoint dynamodb=URL"), ("Wait", "--port")] {
+        assert!(wrong.stderr.lines().any(|line| line.starts_with(state) && line.contains(what)), "{state}: {}", wrong.stderr);
+    }
+    assert!(!scene.exists(".throughline/k"));
+}
+
+#[test]
+fn mocks_answer_attempt_by_attempt() {
+    let mut definition = task("arn:aws:states:::sqs:sendMessage.waitForTaskToken", &json!({ "MessageBody.$": "$$.Task.Token" }));
+    definition["States"]["Do"]["Retry"] = json!([{ "ErrorEquals": ["Busy"], "IntervalSeconds": 1, "MaxAttempts": 2 }]);
+    let scene = scene(&definition);
+    scene.write(
+        "mocks.json",
+        json!({
+            "StateMachines": { "m": { "TestCases": { "good": { "Do": "Second" }, "bad": { "Do": "Never" } } } },
+            "MockedResponses": {
+                "Second": { "0": { "Throw": { "Error": "Busy", "Cause": "wait" } }, "1-2": { "Return": { "MessageId": "7" } } },
+                "Never": { "0": { "Throw": { "Error": "Gone" } } }
+            }
+        })
+        .to_string(),
+    );
+    let ended = run(&scene, &["--mocks", "mocks.json", "--case", "m#good"], 0);
+    assert_eq!(ended["output"], json!({ "MessageId": "7" }));
+    assert_eq!(run(&scene, &["--mocks", "mocks.json", "--case", "m#bad"], 3)["error"], "Gone");
+    let wrong = scene.run(&["states", "run", "machine.json", "--mocks", "mocks.json"]).expect(1);
+    assert!(wrong.stderr.contains("m#bad, m#good"), "{}", wrong.stderr);
+}
+
+#[test]
+fn functions_are_called_where_they_are() {
+    let services = Services::start();
+    let definition = json!({ "StartAt": "One", "States": {
+        "One": { "Type": "Task", "Resource": "arn:aws:states:::lambda:invoke", "Parameters": { "FunctionName": "arn:aws:lambda:us-east-1:123456789012:function:echo:1", "Payload.$": "$" }, "ResultSelector": { "was.$": "$.Payload", "status.$": "$.StatusCode" }, "Next": "Two" },
+        "Two": { "Type": "Task", "Resource": "arn:aws:lambda:us-east-1:123456789012:function:broken", "Catch": [{ "ErrorEquals": ["Broken"], "ResultPath": "$.caught", "Next": "End" }], "End": true },
+        "End": { "Type": "Succeed" }
+    }});
+    let scene = scene(&definition);
+    let ended = run(&scene, &["--functions", &services.url, "--input", "{\"n\": 1}"], 0);
+    assert_eq!(ended["output"]["was"], json!({ "n": 1 }));
+    assert_eq!(ended["output"]["status"], 200);
+    assert_eq!(ended["output"]["caught"]["Error"], "Broken");
+}
+
+#[test]
+fn the_store_is_for_tasks_and_for_maps() {
+    let sdk = |action: &str| format!("arn:aws:states:::aws-sdk:s3:{action}");
+    let definition = json!({ "StartAt": "Make", "States": {
+        "Make": { "Type": "Task", "Resource": sdk("createBucket"), "Parameters": { "Bucket": "data" }, "ResultPath": null, "Next": "Put" },
+        "Put": { "Type": "Task", "Resource": sdk("putObject"), "Parameters": { "Bucket": "data", "Key": "in/rows.csv", "Body": "id,word\n1,one\n2,two\n" }, "ResultPath": null, "Next": "Copy" },
+        "Copy": { "Type": "Task", "Resource": sdk("copyObject"), "Parameters": { "Bucket": "data", "Key": "in/again.csv", "CopySource": "data/in/rows.csv" }, "ResultPath": null, "Next": "List" },
+        "List": { "Type": "Task", "Resource": sdk("listObjectsV2"), "Parameters": { "Bucket": "data", "Prefix": "in/" }, "ResultSelector": { "keys.$": "$.Contents[*].Key" }, "ResultPath": "$.listed", "Next": "Map" },
+        "Map": {
+            "Type": "Map",
+            "ItemReader": { "Resource": "arn:aws:states:::s3:getObject", "ReaderConfig": { "InputType": "CSV", "CSVHeaderLocation": "FIRST_ROW" }, "Parameters": { "Bucket": "data", "Key": "in/rows.csv" } },
+            "ItemProcessor": { "ProcessorConfig": { "Mode": "DISTRIBUTED", "ExecutionType": "STANDARD" }, "StartAt": "Word", "States": { "Word": { "Type": "Pass", "OutputPath": "$.word", "End": true } } },
+            "ResultPath": "$.words",
+            "Next": "Get"
+        },
+        "Get": { "Type": "Task", "Resource": sdk("getObject"), "Parameters": { "Bucket": "data", "Key": "none" }, "Catch": [{ "ErrorEquals": ["S3.NoSuchKeyException"], "ResultPath": "$.missing", "Next": "Delete" }], "End": true },
+        "Delete": { "Type": "Task", "Resource": sdk("deleteObject"), "Parameters": { "Bucket": "data", "Key": "in/again.csv" }, "ResultPath": null, "End": true }
+    }});
+    let scene = scene(&definition);
+    let output = run(&scene, &["--state", "here"], 0)["output"].clone();
+    assert_eq!(output["listed"]["keys"], json!(["in/again.csv", "in/rows.csv"]));
+    assert_eq!(output["words"], json!(["one", "two"]));
+    assert_eq!(output["missing"]["Error"], "S3.NoSuchKeyException");
+    assert!(scene.exists("here/.s3/buckets/data/in/rows.csv") && !scene.exists("here/.s3/buckets/data/in/again.csv"));
+}
+
+#[test]
+fn an_api_is_asked_over_http() {
+    let api = Api::start();
+    let mut definition = task(
+        "arn:aws:states:::http:invoke",
+        &json!({
+            "ApiEndpoint.$": "$.url",
+            "Method": "POST",
+            "Headers": { "x-one": "1" },
+            "QueryParameters": { "q": ["a b", 2] },
+            "RequestBody": { "n": 1 },
+            "Authentication": { "ConnectionArn": "arn:aws:events:us-east-1:123456789012:connection/c/1" }
+        }),
+    );
+    definition["States"]["Do"]["Catch"] = json!([{ "ErrorEquals": ["States.Http.StatusCode.404"], "Next": "Gone" }]);
+    definition["States"]["Gone"] = json!({ "Type": "Pass", "Result": "gone", "End": true });
+    let scene = scene(&definition);
+    let input = |path: &str| json!({ "url": api.url(path) }).to_string();
+    let output = run(&scene, &["--input", &input("/ok/7")], 0)["output"].clone();
+    assert_eq!((&output["StatusCode"], &output["ResponseBody"]["twice"]), (&json!(200), &json!("77")));
+    let seen = api.seen().pop().unwrap();
+    assert_eq!((seen.method.as_str(), seen.body.as_str(), seen.uri.as_str()), ("POST", "{\"n\":1}", "/ok/7?q=a+b&q=2"));
+    assert_eq!(seen.headers["x-one"], "1");
+    assert_eq!(run(&scene, &["--input", &input("/status/404")], 0)["output"], "gone");
+}
+
+#[test]
+fn a_machine_starts_another_and_waits_for_it() {
+    let start = |pattern: &str, machine: &str| {
+        let arn = format!("arn:aws:states:us-east-1:123456789012:stateMachine:{machine}");
+        task(&format!("arn:aws:states:::states:startExecution{pattern}"), &json!({ "StateMachineArn": arn, "Input": { "n.$": "$.n" } }))
+    };
+    let scene = scene(&start(".sync:2", "child"));
+    scene.write("child.json", r#"{"StartAt": "A", "States": {"A": {"Type": "Pass", "Parameters": {"was.$": "$.n"}, "End": true}}}"#);
+    scene.write("bad.json", r#"{"StartAt": "A", "States": {"A": {"Type": "Fail", "Error": "Bad"}}}"#);
+    let args = ["--input", "{\"n\": 5}", "--machine", "child=child.json", "--machine", "bad=bad.json"];
+    let output = run(&scene, &args, 0)["output"].clone();
+    assert_eq!((&output["Status"], &output["Output"]), (&json!("SUCCEEDED"), &json!({ "was": 5 })));
+    scene.write("machine.json", start(".sync", "child").to_string());
+    assert_eq!(run(&scene, &args, 0)["output"]["Output"], "{\"was\":5}");
+    scene.write("machine.json", start("", "child").to_string());
+    assert!(run(&scene, &args, 0)["output"]["ExecutionArn"].as_str().unwrap().contains(":execution:child:"));
+    scene.write("machine.json", start(".sync", "bad").to_string());
+    let failed = run(&scene, &args, 3);
+    assert_eq!(failed["error"], "States.TaskFailed");
+    assert!(failed["cause"].as_str().unwrap().contains("\"Error\":\"Bad\""), "{failed}");
+    scene.write("machine.json", start("", "other").to_string());
+    assert_eq!(run(&scene, &args, 3)["error"], "StepFunctions.StateMachineDoesNotExistException");
+}
+
+#[test]
+fn a_service_is_asked_at_the_endpoint_that_was_named() {
+    let services = Services::start();
+    let endpoint = format!("dynamodb={}", services.url);
+    let mut definition = task("arn:aws:states:::dynamodb:getItem", &json!({ "TableName.$": "$.table", "Key": { "id": { "S": "7" } } }));
+    let scene = scene(&definition);
+    let output = run(&scene, &["--endpoint", &endpoint, "-i", "{\"table\": \"t\"}"], 0)["output"].clone();
+    assert_eq!(output, json!({ "target": "DynamoDB_20120810.GetItem", "asked": { "TableName": "t", "Key": { "id": { "S": "7" } } } }));
+    let failed = run(&scene, &["--endpoint", &endpoint, "-i", "{\"table\": \"none\"}"], 3);
+    assert_eq!(failed["error"], "DynamoDb.ResourceNotFoundException");
+    // A service whose parameters begin with a small letter.
+    definition = task("arn:aws:states:::aws-sdk:sfn:describeExecution", &json!({ "ExecutionArn": "arn" }));
+    scene.write("machine.json", definition.to_string());
+    let output = run(&scene, &["--endpoint", &format!("sfn={}", services.url)], 0)["output"].clone();
+    assert_eq!(output, json!({ "Target": "AWSStepFunctions.DescribeExecution", "Asked": { "ExecutionArn": "arn" } }));
+    let wrong = scene.run(&["states", "run", "machine.json", "--endpoint", "sns=http://127.0.0.1:1"]).expect(1);
+    assert!(wrong.stderr.contains("sns") && wrong.stderr.contains("dynamodb"), "{}", wrong.stderr);
+}
+
+#[test]
+fn a_worker_takes_an_activitys_task_and_sends_its_outcome() {
+    let arn = "arn:aws:states:us-east-1:123456789012:activity:review";
+    let scene =
+        scene(&json!({ "StartAt": "Do", "States": { "Do": { "Type": "Task", "Resource": arn, "HeartbeatSeconds": 60, "End": true } } }));
+    let port = closed_port();
+    let running =
+        scene.start(&["states", "run", "machine.json", "--json", "--history", "-i", "{\"n\": 1}", "--port", &port.port().to_string()]);
+    let runtime = Runtime::new().unwrap();
+    let call = |action: &str, body: Value| {
+        let target = format!("AWSStepFunctions.{action}");
+        let request = reqwest::Client::new().post(format!("http://{port}/")).header("x-amz-target", target).body(body.to_string());
+        let answer =
+            runtime.block_on(async { Ok::<Value, reqwest::Error>(serde_json::from_str(&request.send().await?.text().await?).unwrap()) });
+        answer.ok()
+    };
+    wait_until("the API is served", || call("Nothing", json!({})).is_some());
+    let task = call("GetActivityTask", json!({ "activityArn": arn, "workerName": "me" })).unwrap();
+    assert_eq!(task["input"], "{\"n\":1}");
+    assert_eq!(call("SendTaskHeartbeat", json!({ "taskToken": task["taskToken"] })).unwrap(), json!({}));
+    assert_eq!(call("SendTaskSuccess", json!({ "taskToken": "other", "output": "1" })).unwrap()["__type"], "TaskTimedOut");
+    assert_eq!(call("SendTaskSuccess", json!({ "taskToken": task["taskToken"], "output": "{\"ok\":true}" })).unwrap(), json!({}));
+    let ran = running.wait().expect(0);
+    let ended: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(ended["output"], json!({ "ok": true }));
+    let started = ended["history"].as_array().unwrap().iter().find(|event| event["type"] == "ActivityStarted").unwrap();
+    assert_eq!(started["activityStartedEventDetails"]["workerName"], "me");
+}
+
+#[test]
+fn a_definition_is_drawn() {
+    let scene = Scene::new("", "none", "");
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/definition.asl.json");
+    scene.run(&["states", "graph", root, "-o", "picture.svg"]).expect(0);
+    let svg = scene.read("picture.svg");
+    for name in ["Preprocess", "Lanes", "Process lines", "Distributed Map", "Merge on", "States.DataLimitExceeded, States.ALL"] {
+        assert!(svg.contains(&format!(">{name}</text>")), "{name}");
+    }
+    // Each of the 17 states once, and the background.
+    assert_eq!(svg.matches("<rect ").count(), 18);
+    let printed = scene.run(&["states", "graph", root]).expect(0).stdout;
+    assert_eq!(printed, svg);
+}
