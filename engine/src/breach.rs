@@ -35,6 +35,7 @@ pub(crate) enum Breach<'a> {
     Template(&'a str),
     JsonataForm,
     Jsonata(&'a str),
+    JsonataName(&'a str),
     ReservedVariable,
     VariableName(&'a str),
     ResourceArn,
@@ -113,6 +114,7 @@ impl Breach<'_> {
                 (SCHEMA, Around, format!("The value for the field '{field}' {forms}"))
             }
             Breach::JsonataForm => (SCHEMA, Here, "JSONata string must start with {% and end with %}".into()),
+            Breach::JsonataName(what) => ("UNSUPPORTED_JSONATA_EXPRESSION", Here, what.into()),
             Breach::Jsonata(reason) => (JSONATA, Here, reason.into()),
             Breach::ReservedVariable => ("RESERVED_VARIABLE_NAME", Here, "Cannot assign to reserved variable '$states'.".into()),
             Breach::VariableName(name) => {

@@ -107,7 +107,7 @@ impl Compiler<'_, '_> {
             names.extend(beyond.iter().enumerate().map(|(i, name)| (name.clone(), count + i)));
         }
         let start = self.target(&scope.start_at, &names);
-        let assigned: Vec<String> = scope.states.iter().flat_map(syntax::State::assigned).collect();
+        let assigned = assigned_before(&scope.states);
         let places: Vec<_> = scope.states.iter().map(|state| state.name.clone()).collect();
         for name in &places {
             if !self.state_names.insert(name.value.clone()) {
@@ -116,8 +116,8 @@ impl Compiler<'_, '_> {
             }
         }
         let mut states = Vec::with_capacity(scope.states.len());
-        for state in scope.states {
-            states.push(self.state(state, &names, &assigned));
+        for (state, assigned) in scope.states.into_iter().zip(assigned) {
+            states.push(self.state(state, &names, assigned));
         }
         let ends = !outermost || self.beyond.is_some() || states.iter().any(State::ends);
         if whole && !ends {
@@ -133,7 +133,7 @@ impl Compiler<'_, '_> {
         Scope { start, states }
     }
 
-    fn state(&mut self, state: syntax::State, names: &Names, assigned: &[String]) -> State {
+    fn state(&mut self, state: syntax::State, names: &Names, assigned: Vec<String>) -> State {
         self.language = state.language;
         self.state_path.clone_from(&state.name.at.path);
         // The scopes inside a state are compiled last: they change what is being compiled.
@@ -144,9 +144,7 @@ impl Compiler<'_, '_> {
             syntax::Next::End => Next::End,
         };
         let outside = self.variables_outside.len();
-        if matches!(state.kind, syntax::Kind::Map(_) | syntax::Kind::Parallel { .. }) {
-            self.variables_outside.extend(assigned.iter().cloned());
-        }
+        self.variables_outside.extend(assigned);
         let kind = self.kind(state.kind, names);
         self.variables_outside.truncate(outside);
         State { language: state.language, io, recovery, next, kind, name: state.name.value }
@@ -286,6 +284,31 @@ impl Compiler<'_, '_> {
     fn reference(&mut self, text: &Text) -> Option<Path> {
         Path::parse(&text.value).map_err(|reason| self.report.breaks(&text.at, Breach::ReferencePath(&reason), reason.clone())).ok()
     }
+}
+
+/// The variables that may be set when a Map or Parallel is entered, those of states that lead to
+/// it; for each state.
+fn assigned_before(states: &[syntax::State]) -> Vec<Vec<String>> {
+    let mut before: HashMap<String, Vec<&syntax::State>> = HashMap::new();
+    for state in states {
+        for target in state.targets() {
+            before.entry(target).or_default().push(state);
+        }
+    }
+    let of = |state: &syntax::State| {
+        let (mut open, mut seen, mut assigned) = (vec![&state.name.value], HashSet::new(), Vec::new());
+        while let Some(at) = open.pop() {
+            for earlier in before.get(at).into_iter().flatten() {
+                if seen.insert(&earlier.name.value) {
+                    assigned.extend(earlier.assigned());
+                    open.push(&earlier.name.value);
+                }
+            }
+        }
+        assigned
+    };
+    let has_inner = |state: &syntax::State| matches!(state.kind, syntax::Kind::Map(_) | syntax::Kind::Parallel { .. });
+    states.iter().map(|state| if has_inner(state) { of(state) } else { Vec::new() }).collect()
 }
 
 fn reachable(start: usize, states: &[State]) -> HashSet<usize> {

@@ -84,7 +84,12 @@ impl Compiler<'_, '_> {
             let message = format!("the JSONata expression {:?} can't be parsed: {reason}", text.value);
             self.report.breaks(&text.at, Breach::Jsonata(&reason), message);
         };
-        expression.map_err(say).ok()
+        let expression = expression.map_err(say).ok()?;
+        let caught = self.location(&text.at).starts_with("Catch[");
+        for what in expression.unsupported(caught) {
+            self.report.breaks(&text.at, Breach::JsonataName(&what), format!("in the JSONata expression {:?}: {what}", text.value));
+        }
+        Some(expression)
     }
 
     /// A place within its state, as errors name it: `Choices[0]/Condition`.

@@ -12,6 +12,7 @@ use jsonata_core::value::JValue;
 use serde_json::{Map, Number, Value};
 
 use super::functions::{self, Drawing};
+use super::references;
 use super::{Env, Sight};
 use crate::error::Failure;
 
@@ -38,6 +39,11 @@ impl Expression {
         refuse_later_operators(&ast)?;
         let plain = plain(&ast);
         Ok(Expression { source: source.to_owned(), field: field.to_owned(), ast, plain })
+    }
+
+    /// What AWS says of references that it refuses; `caught` where there is a caught error.
+    pub(crate) fn unsupported(&self, caught: bool) -> Vec<String> {
+        references::unsupported(&self.ast, caught)
     }
 
     pub(crate) fn run(&self, env: &mut Env<'_, '_>) -> Result<Value, Failure> {

@@ -9,6 +9,7 @@ mod intrinsics;
 pub(crate) mod jsonata;
 mod path;
 mod reference;
+mod references;
 mod template;
 mod variables;
 

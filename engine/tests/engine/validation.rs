@@ -133,6 +133,28 @@ fn jsonata_expressions_with_the_message_of_their_parser() {
     let error = |code: &str, message: &str| json!([code, message, "/States/A/Output/x"]);
     let found = |text: &str| errors(jsonata(json!({"Output": {"x": format!("{{% {text} %}}")}})));
     assert_eq!(found("1 +"), [error("INVALID_JSONATA_EXPRESSION", "Unexpected end of expression")]);
+    let unsupported = |message: &str| [error("UNSUPPORTED_JSONATA_EXPRESSION", message)];
+    assert_eq!(found("phone"), unsupported("Reference to 'phone' at the top level is not supported."));
+    assert_eq!(found("$sum(phone.number) + phone"), unsupported("Reference to 'phone' at the top level is not supported."));
+    assert_eq!(found("$map([1], function($v) { x })"), unsupported("Reference to 'x' at the top level is not supported."));
+    assert_eq!(found("$$"), unsupported("Reference to '$$' is not supported."));
+    assert_eq!(found("$states.errorOutput"), unsupported("Field '$states.errorOutput' does not exist."));
+    for supported in [
+        "$states.input.a.b[c = 1]^(d){e: f}",
+        "$states.input.(a & b)",
+        "$states.input.a.[b, c]",
+        "($x := {'a': 1}; $x.a)",
+        "[1, 2][$ > 1]",
+        "$states.input ~> |a|{'b': c}|",
+        "$states.input.a@$i.b[c = $i.d]",
+        "$filter($states.input.a, function($v) { $v.b })",
+    ] {
+        assert_eq!(found(supported), [] as [Value; 0], "{supported}");
+    }
+    let catch = json!([{"ErrorEquals": ["E"], "Output": "{% $states.errorOutput.Cause %}", "Next": "B"}]);
+    let caught = task(json!({"QueryLanguage": "JSONata", "Catch": catch}));
+    let definition = json!({"StartAt": "A", "States": {"A": caught, "B": {"Type": "Succeed"}}});
+    assert_eq!(answers(&definition), [] as [Value; 0]);
 }
 
 #[test]

@@ -97,6 +97,16 @@ fn an_outer_variable_is_not_set_inside() {
     let problems = engine::compile(&states(json!({"x": 1}), parallel.clone())).unwrap_err();
     assert!(problems.to_string().contains("the variable $x belongs to an outer scope"), "{problems}");
     assert!(engine::compile(&states(json!({"y": 1}), parallel)).is_ok());
+    // Nothing that is set later is outside.
+    let catch = json!([{"ErrorEquals": ["E"], "Assign": {"x": 1}, "Next": "Q"}]);
+    let later = |next: &str| {
+        let first = json!({"Type": "Parallel", "Branches": [inner], "Catch": catch, "Next": "Q"});
+        let second =
+            json!({"Type": "Choice", "Choices": [{"Variable": "$", "IsNull": true, "Assign": {"x": 2}, "Next": next}], "Default": "Z"});
+        machine(json!({"A": first, "Q": second, "Z": {"Type": "Succeed"}}))
+    };
+    assert!(engine::compile(&later("Z")).is_ok());
+    assert!(engine::compile(&later("A")).is_err());
     let mut distributed = json!({"Type": "Map", "ItemProcessor": inner});
     distributed["ItemProcessor"]["ProcessorConfig"] = json!({"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"});
     assert!(engine::compile(&states(json!({"x": 1}), distributed)).is_ok());
