@@ -226,10 +226,14 @@ pub struct States {
 #[derive(Debug, Subcommand)]
 pub enum StatesCommand {
     /// Say everything that is wrong with a definition.
-    Validate(Definition),
+    Validate(Validate),
     /// Run a definition to its end. Exit code 0 when it succeeded, 3 otherwise.
     #[command(name = "run")]
     Execute(Box<Execute>),
+    /// Test one state: its outcome, and every value on the way, as AWS's TestState shows them. Exit code 0 when the state
+    /// succeeded or its error was caught, 3 otherwise.
+    #[command(name = "test")]
+    Try(Box<Try>),
     /// Draw a definition as SVG.
     Graph(Graph),
 }
@@ -244,15 +248,20 @@ pub struct Definition {
     pub json: bool,
 }
 
-/// `throughline states run`
+/// `throughline states validate`
 #[derive(Debug, Args)]
-pub struct Execute {
+pub struct Validate {
     #[command(flatten)]
     #[expect(missing_docs, reason = "documented by its type")]
     pub definition: Definition,
-    /// The input: JSON, or a file with it, or - for what is typed or piped in.
-    #[arg(short, long, value_name = "JSON_OR_FILE", default_value = "{}")]
-    pub input: String,
+    /// For a machine of the type EXPRESS.
+    #[arg(long)]
+    pub express: bool,
+}
+
+/// Who does the tasks.
+#[derive(Debug, Args)]
+pub struct Services {
     /// Answers in place of services, in Step Functions Local's MockConfigFile format.
     #[arg(long, value_name = "FILE")]
     pub mocks: Option<PathBuf>,
@@ -271,15 +280,78 @@ pub struct Execute {
     /// Serve GetActivityTask and SendTask… for workers and task tokens, at this port of 127.0.0.1.
     #[arg(long, value_name = "PORT")]
     pub port: Option<u16>,
+    /// The folder of the embedded S3: each bucket is a folder in .s3/buckets.
+    #[arg(long, value_name = "DIR", default_value = ".throughline")]
+    pub store: PathBuf,
+}
+
+/// `throughline states run`
+#[derive(Debug, Args)]
+pub struct Execute {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented by its type")]
+    pub definition: Definition,
+    /// The input: JSON, or a file with it, or - for what is typed or piped in.
+    #[arg(short, long, value_name = "JSON_OR_FILE", default_value = "{}")]
+    pub input: String,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented by its type")]
+    pub services: Services,
     /// An Express execution: five minutes at most, and no limit of events.
     #[arg(long)]
     pub express: bool,
     /// Show the execution's history.
     #[arg(long)]
     pub history: bool,
-    /// The folder of the embedded S3: each bucket is a folder in .s3/buckets.
-    #[arg(long, value_name = "DIR", default_value = ".throughline")]
-    pub state: PathBuf,
+}
+
+/// `throughline states test`
+#[derive(Debug, Args)]
+pub struct Try {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented by its type")]
+    pub definition: Definition,
+    /// The state, also one inside a Map or Parallel. Without it the definition is that of one state.
+    #[arg(long = "state", value_name = "NAME")]
+    pub name: Option<String>,
+    /// The state's input: JSON, or a file with it, or -.
+    #[arg(short, long, value_name = "JSON_OR_FILE", default_value = "{}")]
+    pub input: String,
+    /// The context object, as far as it matters.
+    #[arg(long, value_name = "JSON_OR_FILE")]
+    pub context: Option<String>,
+    /// The variables.
+    #[arg(long, value_name = "JSON_OR_FILE")]
+    pub variables: Option<String>,
+    /// What a Task, Map or Parallel comes to, in place of its work.
+    #[arg(long, value_name = "JSON_OR_FILE")]
+    pub result: Option<String>,
+    /// The error that it fails with instead.
+    #[arg(long, value_name = "NAME", conflicts_with = "result")]
+    pub error: Option<String>,
+    /// With --error: its cause.
+    #[arg(long, requires = "error", default_value = "")]
+    pub cause: String,
+    /// Retries that were made before.
+    #[arg(long, value_name = "COUNT")]
+    pub retries: Option<u32>,
+    /// How much is shown.
+    #[arg(long, value_enum, default_value = "trace")]
+    pub level: Level,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented by its type")]
+    pub services: Services,
+}
+
+/// How much `throughline states test` shows.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub enum Level {
+    /// The outcome.
+    Info,
+    /// Every intermediate value.
+    Debug,
+    /// The same; kept for AWS's name.
+    Trace,
 }
 
 /// `throughline states graph`

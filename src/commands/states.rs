@@ -4,11 +4,15 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
-use engine::{ExecutionType, History, Machine, Outcome, Start, Stop};
+use engine::{
+    Diagnostic, ErrorOutput, ExecutionType, FieldValidation, History, InspectionLevel, Machine, Mock, Outcome, Severity, Start,
+    StateConfiguration, Stop, TestError, TestRequest, TestStatus, Verdict,
+};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
-use crate::args::{Definition, Execute, Graph, States, StatesCommand};
+use crate::args::{Definition, Execute, Graph, Level, Services, States, StatesCommand, Try, Validate};
 use crate::exit::{Exit, Wrong};
 use crate::home::{Functions, Home};
 use crate::states::{self, Activities, Endpoints, Machines, Mocks, World};
@@ -17,6 +21,7 @@ pub(super) async fn states(args: States) -> Result<Exit, Wrong> {
     match args.command {
         StatesCommand::Validate(args) => validate(&args),
         StatesCommand::Execute(args) => execute(*args).await,
+        StatesCommand::Try(args) => test(*args).await,
         StatesCommand::Graph(args) => graph(&args),
     }
 }
@@ -29,27 +34,77 @@ fn compile(path: &Path) -> Result<Machine, Wrong> {
     engine::compile(&read(path)?).map_err(|problems| Wrong::at(path, format!("the definition is wrong:\n{problems}")))
 }
 
-fn validate(args: &Definition) -> Result<Exit, Wrong> {
-    let text = read(&args.definition)?;
-    let found = engine::compile(&text).err();
-    let problems = found.as_ref().map(engine::Problems::list).unwrap_or_default();
-    if args.json {
-        let problems = problems
-            .iter()
-            .map(|problem| json!({ "location": problem.path, "line": problem.line, "column": problem.column, "message": problem.message }));
-        let problems: Vec<Value> = problems.collect();
-        println!("{}", json!({ "result": if problems.is_empty() { "OK" } else { "FAIL" }, "diagnostics": problems }));
+fn validate(args: &Validate) -> Result<Exit, Wrong> {
+    let Definition { definition: path, json } = &args.definition;
+    let found = engine::validate(&read(path)?, execution_type(args.express));
+    if *json {
+        println!("{}", found.to_json(Severity::Warning, 0));
     } else {
-        for problem in problems {
-            println!("{}:{}:{}: {}: {}", args.definition.display(), problem.line, problem.column, problem.path, problem.message);
+        for Diagnostic { severity, code, problem, .. } in &found.diagnostics {
+            let word = if *severity == Severity::Error { "error" } else { "warning" };
+            let place = if problem.path.is_empty() { "/" } else { &problem.path };
+            println!("{}:{}:{}: {word}: {place}: {} ({code})", path.display(), problem.line, problem.column, problem.message);
         }
-        match problems.len() {
-            0 => println!("{} is valid", args.definition.display()),
-            1 => println!("1 problem"),
-            many => println!("{many} problems"),
+        let errors = found.diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).count();
+        match errors {
+            0 => println!("{} is valid", path.display()),
+            1 => println!("1 error"),
+            many => println!("{many} errors"),
         }
     }
-    Ok(if problems.is_empty() { Exit::Succeeded } else { Exit::Wrong })
+    Ok(if found.result == Verdict::Ok { Exit::Succeeded } else { Exit::Wrong })
+}
+
+fn execution_type(express: bool) -> ExecutionType {
+    if express { ExecutionType::Express } else { ExecutionType::Standard }
+}
+
+async fn test(args: Try) -> Result<Exit, Wrong> {
+    let path = &args.definition.definition;
+    let definition = read(path)?;
+    let text = |flag: &str, given: Option<&String>| given.map(|given| json_of(flag, given).map(|json| json.to_string())).transpose();
+    let error_output = args.error.clone().map(|error| ErrorOutput { error, cause: args.cause.clone() });
+    let result = text("result", args.result.as_ref())?;
+    let mocked = result.is_some() || error_output.is_some();
+    let request = TestRequest {
+        input: text("input", Some(&args.input))?,
+        context: text("context", args.context.as_ref())?,
+        variables: text("variables", args.variables.as_ref())?,
+        // What is given need not be what AWS's service would give.
+        mock: mocked.then_some(Mock { result, error_output, field_validation_mode: FieldValidation::None }),
+        state_configuration: StateConfiguration { retrier_retry_count: args.retries, ..StateConfiguration::default() },
+        ..TestRequest::default()
+    };
+    let (world, _served, _home) = world(&args.services).await?;
+    let tested = match engine::test_state(&definition, args.name.as_deref(), &request, Arc::new(world)).await {
+        Ok(tested) => tested,
+        Err(TestError::Refused(refused)) => return Err(Wrong::at(path, refused)),
+        Err(TestError::Stopped(stop)) => return Err(Wrong::new(stop.to_string())),
+    };
+    let level = match args.level {
+        Level::Info => InspectionLevel::Info,
+        Level::Debug => InspectionLevel::Debug,
+        Level::Trace => InspectionLevel::Trace,
+    };
+    let answer = tested.to_json(level);
+    if args.definition.json {
+        println!("{answer}");
+    } else {
+        show_test(&answer);
+    }
+    let good = matches!(tested.status, TestStatus::Succeeded | TestStatus::CaughtError);
+    Ok(if good { Exit::Succeeded } else { Exit::Failed })
+}
+
+/// One line each, the values on the way first.
+fn show_test(answer: &Value) {
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    for (name, value) in answer["inspectionData"].as_object().into_iter().flatten() {
+        println!("{name:<22} {}", text(value));
+    }
+    for (name, value) in answer.as_object().into_iter().flatten().filter(|(name, _)| *name != "inspectionData") {
+        println!("{name:<22} {}", text(value));
+    }
 }
 
 fn graph(args: &Graph) -> Result<Exit, Wrong> {
@@ -63,9 +118,8 @@ fn graph(args: &Graph) -> Result<Exit, Wrong> {
     Ok(Exit::Succeeded)
 }
 
-async fn execute(args: Execute) -> Result<Exit, Wrong> {
-    let machine = compile(&args.definition.definition)?;
-    let input = input(&args.input)?;
+/// The world, and what must be kept while it is used.
+async fn world(args: &Services) -> Result<(World, Option<AbortOnDropHandle<()>>, Option<Home>), Wrong> {
     let mut endpoints = Endpoints::default();
     args.endpoint.iter().try_for_each(|endpoint| endpoints.add(endpoint))?;
     let mut machines = Machines::default();
@@ -73,37 +127,36 @@ async fn execute(args: Execute) -> Result<Exit, Wrong> {
         let (name, path) = machine.split_once('=').ok_or_else(|| Wrong::new(format!("--machine {machine:?} is not NAME=FILE")))?;
         machines.add(name, path.as_ref())?;
     }
-    let home = match endpoints.s3() {
-        Some(_) => None,
-        None => Some(Home::open(&args.state, "states run")?),
+    let (home, s3) = match endpoints.s3() {
+        Some(url) => (None, states::s3_at(url).await),
+        None => {
+            let home = Home::open(&args.store, "states")?;
+            let s3 = home.s3().clone();
+            (Some(home), s3)
+        }
     };
     let mut activities = Activities::default();
     let tokens = engine::TaskTokens::default();
-    let _served = match args.port {
+    let served = match args.port {
         Some(port) => Some(activities.serve(port, &tokens).await?),
         None => None,
     };
-    let world = World {
-        functions: args.functions.as_deref().map(Functions::at).transpose()?,
-        mocks: args.mocks.as_deref().map(|path| Mocks::read(path, args.case.as_deref())).transpose()?,
-        s3: match (&home, endpoints.s3()) {
-            (Some(home), _) => home.s3().clone(),
-            (None, url) => states::s3_at(url.unwrap_or_default()).await,
-        },
-        endpoints,
-        machines,
-        activities,
-        tokens,
-    };
+    let functions = args.functions.as_deref().map(Functions::at).transpose()?;
+    let mocks = args.mocks.as_deref().map(|path| Mocks::read(path, args.case.as_deref())).transpose()?;
+    Ok((World { functions, mocks, s3, endpoints, machines, activities, tokens }, served, home))
+}
+
+async fn execute(args: Execute) -> Result<Exit, Wrong> {
+    let machine = compile(&args.definition.definition)?;
+    let input = json_of("input", &args.input)?;
+    let (world, _served, _home) = world(&args.services).await?;
     let lacking = world.check(&machine);
     if !lacking.is_empty() {
         return Err(Wrong::at(&args.definition.definition, format!("nobody here does these tasks:\n{}", lacking.join("\n"))));
     }
     let name = args.definition.definition.file_stem().unwrap_or_default().to_string_lossy().replace([':', ' '], "-");
     let mut start = Start::new(format!("arn:aws:states:local:000000000000:execution:{name}:{}", uuid::Uuid::new_v4()), input);
-    if args.express {
-        start.execution_type = ExecutionType::Express;
-    }
+    start.execution_type = execution_type(args.express);
     let history = args.history.then(History::default);
     start.history.clone_from(&history);
     let cancel = CancellationToken::new();
@@ -122,17 +175,18 @@ async fn execute(args: Execute) -> Result<Exit, Wrong> {
     Ok(if matches!(outcome, Outcome::Succeeded(_)) { Exit::Succeeded } else { Exit::Failed })
 }
 
-fn input(given: &str) -> Result<Value, Wrong> {
+/// What a flag gives: JSON, a file with it, or what is piped in.
+fn json_of(flag: &str, given: &str) -> Result<Value, Wrong> {
     if given == "-" {
         let mut text = String::new();
-        std::io::stdin().read_to_string(&mut text).map_err(|error| Wrong::new(format!("the input cannot be read: {error}")))?;
-        return serde_json::from_str(&text).map_err(|error| Wrong::new(format!("the input is no JSON: {error}")));
+        std::io::stdin().read_to_string(&mut text).map_err(|error| Wrong::new(format!("what is piped in cannot be read: {error}")))?;
+        return serde_json::from_str(&text).map_err(|error| Wrong::new(format!("what is piped in is no JSON: {error}")));
     }
     if let Ok(input) = serde_json::from_str(given) {
         return Ok(input);
     }
     let path = Path::new(given);
-    let text = std::fs::read_to_string(path).map_err(|error| Wrong::new(format!("--input {given:?} is no JSON, and no file: {error}")))?;
+    let text = std::fs::read_to_string(path).map_err(|error| Wrong::new(format!("--{flag} {given:?} is no JSON, and no file: {error}")))?;
     serde_json::from_str(&text).map_err(|error| Wrong::at(path, format!("is no JSON: {error}")))
 }
 

@@ -178,7 +178,7 @@ fn the_store_is_for_tasks_and_for_maps() {
         "Delete": { "Type": "Task", "Resource": sdk("deleteObject"), "Parameters": { "Bucket": "data", "Key": "in/again.csv" }, "ResultPath": null, "End": true }
     }});
     let scene = scene(&definition);
-    let output = run(&scene, &["--state", "here"], 0)["output"].clone();
+    let output = run(&scene, &["--store", "here"], 0)["output"].clone();
     assert_eq!(output["listed"]["keys"], json!(["in/again.csv", "in/rows.csv"]));
     assert_eq!(output["words"], json!(["one", "two"]));
     assert_eq!(output["missing"]["Error"], "S3.NoSuchKeyException");
@@ -281,6 +281,44 @@ fn a_worker_takes_an_activitys_task_and_sends_its_outcome() {
     assert_eq!(ended["output"], json!({ "ok": true }));
     let started = ended["history"].as_array().unwrap().iter().find(|event| event["type"] == "ActivityStarted").unwrap();
     assert_eq!(started["activityStartedEventDetails"]["workerName"], "me");
+}
+
+#[test]
+fn one_state_is_tested_with_every_value_on_the_way() {
+    let mut definition = task("arn:aws:states:::lambda:invoke", &json!({ "FunctionName": "f", "Payload.$": "$.order" }));
+    let state = &mut definition["States"]["Do"];
+    state["ResultSelector"] = json!({ "id.$": "$.Payload.id" });
+    state["ResultPath"] = "$.done".into();
+    state["Retry"] = json!([{ "ErrorEquals": ["Busy"], "MaxAttempts": 1 }]);
+    state["Catch"] = json!([{ "ErrorEquals": ["Bad"], "Next": "Sorry" }]);
+    definition["States"]["Sorry"] = json!({ "Type": "Succeed" });
+    let scene = scene(&definition);
+    let test = |args: &[&str], code: i32| -> Value {
+        let input = "{\"order\": {\"n\": 1}}";
+        let ran =
+            scene.run(&[&["states", "test", "machine.json", "--state", "Do", "--input", input, "--json"], args].concat()).expect(code);
+        serde_json::from_str(&ran.stdout).unwrap()
+    };
+    let good = test(&["--result", "{\"Payload\": {\"id\": 7}}"], 0);
+    assert_eq!((&good["status"], &good["output"]), (&json!("SUCCEEDED"), &json!("{\"order\":{\"n\":1},\"done\":{\"id\":7}}")));
+    let seen = &good["inspectionData"];
+    assert_eq!(seen["afterParameters"], "{\"FunctionName\":\"f\",\"Payload\":{\"n\":1}}");
+    assert_eq!(seen["afterResultSelector"], "{\"id\":7}");
+    assert_eq!(test(&["--error", "Busy"], 3)["status"], "RETRIABLE");
+    assert_eq!(test(&["--error", "Busy", "--retries", "1"], 3)["status"], "FAILED");
+    let caught = test(&["--error", "Bad", "--cause", "so", "--level", "info"], 0);
+    assert_eq!((&caught["status"], &caught["nextState"]), (&json!("CAUGHT_ERROR"), &json!("Sorry")));
+    assert!(caught.get("inspectionData").is_none());
+    // Without a mock the function is called.
+    let services = Services::start();
+    scene.write(
+        "one.json",
+        json!({ "Type": "Task", "Resource": "arn:aws:lambda:us-east-1:123456789012:function:echo", "End": true }).to_string(),
+    );
+    let ran = scene.run(&["states", "test", "one.json", "--input", "{\"a\": 1}", "--functions", &services.url]).expect(0);
+    assert!(ran.stdout.contains("SUCCEEDED") && ran.stdout.contains("{\"a\":1}"), "{}", ran.stdout);
+    let wrong = scene.run(&["states", "test", "machine.json", "--state", "None"]).expect(1);
+    assert!(wrong.stderr.contains("State not found"), "{}", wrong.stderr);
 }
 
 #[test]

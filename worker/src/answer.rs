@@ -3,7 +3,7 @@
 mod body;
 mod fault;
 mod redirect;
-mod retry_after;
+pub(crate) mod retry_after;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -27,6 +27,7 @@ mod stop;
 mod tally;
 mod work;
 
+pub use answer::retry_after::read as retry_after;
 #[cfg(feature = "lambda")]
 pub use aws::{AwsSecrets, CallMetrics};
 pub use context::{Context, Dice, Observer, SecretSource, Settings, Silent, SystemDice, Unresolved};

@@ -55,6 +55,10 @@ pub fn render(job: &Job, row: &Arc<Row>, secrets: &Arc<Secrets>, idempotency_key
     let request = &job.request;
     let text = request.url.render(row, secrets).map_err(unrendered)?;
     let url = parse_url(&text)?;
+    if leaves_its_path(request.url.source(), &text) {
+        let reason = "a value is . or .. where the job has a part of the path: it would lead to another path";
+        return Err(Failure::new(Code::Url, reason));
+    }
     let named = request.fixed_host.as_deref() == Some(limit_key(&url).as_str());
     if !secrets.is_empty() && !named && !host_listed(&request.secret_hosts, &limit_key(&url)) {
         let host = url.host_str().unwrap_or_default();
@@ -98,6 +102,18 @@ fn parse_url(text: &str) -> Result<Url, Failure> {
     Ok(url)
 }
 
+const DOTS: [&str; 6] = [".", "..", "%2e", ".%2e", "%2e.", "%2e%2e"];
+
+/// Whether a value makes a part of the path that URLs take for "here" or "up" (WHATWG URL Standard, "dot segments"); no
+/// encoding keeps it from that. A line that brings its URL's beginning may bring any path.
+fn leaves_its_path(template: &str, text: &str) -> bool {
+    let has = |url: &str| {
+        let path = url.split_once("://").map_or(url, |(_, rest)| rest).split(['?', '#']).next().unwrap_or_default();
+        path.split(['/', '\\']).skip(1).any(|part| DOTS.iter().any(|dots| part.eq_ignore_ascii_case(dots)))
+    };
+    !template.trim_start().starts_with("{{") && has(text) && !has(template)
+}
+
 fn header_name(name: &str) -> Result<HeaderName, Failure> {
     HeaderName::from_bytes(name.as_bytes()).map_err(|_| Failure::new(Code::Header, format!("{name:?} is no header name")))
 }
@@ -105,4 +121,25 @@ fn header_name(name: &str) -> Result<HeaderName, Failure> {
 fn header_value(name: &str, value: &str) -> Result<HeaderValue, Failure> {
     HeaderValue::from_bytes(value.as_bytes())
         .map_err(|_| Failure::new(Code::Header, format!("the value of {name:?} has a line break or another control character")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_does_not_lead_up_the_path() {
+        let template = "https://api.example.com/v1/{{ a }}{{ b }}/x?q={{ a }}";
+        let leaves = |path: &str| leaves_its_path(template, &format!("https://api.example.com/v1/{path}/x?q=/../"));
+        for path in [".", "..", "%2e", "%2E.", ".%2e", "%2e%2E", "a/.."] {
+            assert!(leaves(path), "{path}");
+        }
+        for path in ["...", ".a", "a..", "%2e%2e%2e", "%252e", ""] {
+            assert!(!leaves(path), "{path}");
+        }
+        // Where the line brings the whole URL, or the job says so itself, nothing is left.
+        assert!(!leaves_its_path("{{ url }}", "https://example.com/a/../b"));
+        assert!(!leaves_its_path("https://example.com/a/../{{ b }}", "https://example.com/a/../.."));
+        assert!(!leaves_its_path("https://example.com", "https://example.com"));
+    }
 }

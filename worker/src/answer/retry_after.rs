@@ -10,7 +10,7 @@ const MOST: Duration = Duration::from_secs(366 * 24 * 3600);
 
 /// How long the provider asks to wait. A date is taken against the answer's own `Date`, so that clocks may differ;
 /// `now` is in milliseconds since 1970.
-pub(super) fn read(headers: &HeaderMap, now: u64) -> Option<Duration> {
+pub fn read(headers: &HeaderMap, now: u64) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse::<f64>() {
         let wait = Duration::try_from_secs_f64(seconds).ok().or((seconds > 0.0).then_some(MOST))?;
