@@ -1,6 +1,7 @@
 //! From typed syntax to the compiled machine.
 
 mod choice;
+mod graph;
 mod integrations;
 mod map;
 mod template;
@@ -107,7 +108,7 @@ impl Compiler<'_, '_> {
             names.extend(beyond.iter().enumerate().map(|(i, name)| (name.clone(), count + i)));
         }
         let start = self.target(&scope.start_at, &names);
-        let assigned = assigned_before(&scope.states);
+        let assigned = graph::assigned_before(&scope.states);
         let places: Vec<_> = scope.states.iter().map(|state| state.name.clone()).collect();
         for name in &places {
             if !self.state_names.insert(name.value.clone()) {
@@ -125,7 +126,7 @@ impl Compiler<'_, '_> {
         }
         // A state that could not be read may be the one that leads on.
         if whole && ends {
-            let reached = reachable(start, &states);
+            let reached = graph::reachable(start, &states);
             for (_, name) in places.iter().enumerate().filter(|(i, _)| !reached.contains(i)) {
                 self.report.breaks(&name.at, Breach::Unreachable(&name.value), "no state leads here");
             }
@@ -284,46 +285,4 @@ impl Compiler<'_, '_> {
     fn reference(&mut self, text: &Text) -> Option<Path> {
         Path::parse(&text.value).map_err(|reason| self.report.breaks(&text.at, Breach::ReferencePath(&reason), reason.clone())).ok()
     }
-}
-
-/// The variables that may be set when a Map or Parallel is entered, those of states that lead to
-/// it; for each state.
-fn assigned_before(states: &[syntax::State]) -> Vec<Vec<String>> {
-    let mut before: HashMap<String, Vec<&syntax::State>> = HashMap::new();
-    for state in states {
-        for target in state.targets() {
-            before.entry(target).or_default().push(state);
-        }
-    }
-    let of = |state: &syntax::State| {
-        let (mut open, mut seen, mut assigned) = (vec![&state.name.value], HashSet::new(), Vec::new());
-        while let Some(at) = open.pop() {
-            for earlier in before.get(at).into_iter().flatten() {
-                if seen.insert(&earlier.name.value) {
-                    assigned.extend(earlier.assigned());
-                    open.push(&earlier.name.value);
-                }
-            }
-        }
-        assigned
-    };
-    let has_inner = |state: &syntax::State| matches!(state.kind, syntax::Kind::Map(_) | syntax::Kind::Parallel { .. });
-    states.iter().map(|state| if has_inner(state) { of(state) } else { Vec::new() }).collect()
-}
-
-fn reachable(start: usize, states: &[State]) -> HashSet<usize> {
-    let mut found = HashSet::new();
-    let mut open = vec![start];
-    while let Some(at) = open.pop() {
-        let Some(state) = states.get(at).filter(|_| found.insert(at)) else { continue };
-        open.extend(state.recovery.catch.iter().map(|catcher| catcher.next));
-        if let Next::State(next) = state.next {
-            open.push(next);
-        }
-        if let Kind::Choice { rules, default } = &state.kind {
-            open.extend(rules.iter().map(|rule| rule.next));
-            open.extend(default);
-        }
-    }
-    found
 }
