@@ -46,7 +46,7 @@ impl Running {
             }
             if ledger.is_full(plan) {
                 ledger.bytes = 0;
-                if let Err(halt) = self.settle(plan).await {
+                if let Err(halt) = self.settle(plan, index).await {
                     crew.abort().await;
                     return Err(halt);
                 }

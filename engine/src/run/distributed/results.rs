@@ -42,18 +42,19 @@ impl Running {
         }
     }
 
-    /// Writes the records of finished children into files; without a target they are given up,
-    /// since together they can't become an output. Then they leave the journal.
-    pub(super) async fn settle(&mut self, plan: &mut Plan<'_>) -> Result<(), Halt> {
+    /// Writes the records of finished children below index `before` into files; without a target
+    /// they are given up, since together they can't become an output. Then they leave the journal:
+    /// those above, of before a crash, must stay until the run has passed over them.
+    pub(super) async fn settle(&mut self, plan: &mut Plan<'_>, before: u64) -> Result<(), Halt> {
         let (mut from, mut settled, mut changes) = (0, Vec::new(), Vec::new());
         let mut tally = plan.run.tally;
         let mut succeeded = Files::new(plan, "SUCCEEDED", plan.run.succeeded.len());
         let mut failed = Files::new(plan, "FAILED", plan.run.failed.len());
         loop {
             let records = self.world.journal.records(&plan.visit, from, CHUNK)?;
-            let Some((last, _)) = records.last() else { break };
+            let Some((last, _)) = records.last().filter(|_| from < before) else { break };
             from = last + 1;
-            for (index, record) in records {
+            for (index, record) in records.into_iter().filter(|(index, _)| *index < before) {
                 tally.add(record.status, record.items);
                 settled.push((index, record.items));
                 changes.push(Change::remove(Entry::Record, &plan.visit.child(index)));
@@ -78,7 +79,7 @@ impl Running {
 
     /// Writes all files of a run that has ended, and gives the state's result.
     pub(super) async fn write_results(&mut self, plan: &mut Plan<'_>) -> Result<Value, Halt> {
-        self.settle(plan).await?;
+        self.settle(plan, u64::MAX).await?;
         let mut failed = plan.run.failed.clone();
         let mut pending = Vec::new();
         if let Some(first_pending) = plan.run.exceeded_at {

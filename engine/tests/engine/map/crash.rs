@@ -159,3 +159,39 @@ fn results_that_are_written_while_the_run_goes_on() {
     results.sort();
     assert_eq!(results, (0..50).collect::<Vec<_>>());
 }
+
+/// A crash while the first file is written: what the journal then holds is written once, and not done again.
+#[test]
+fn results_that_fill_a_file_when_the_run_goes_on() {
+    let selector = json!({"n.$": "$$.Map.Item.Value", "long.$": "$.long"});
+    let fields = merged(writer(json!({"Transformation": "COMPACT"})), json!({"ItemsPath": "$.items", "ItemSelector": selector}));
+    let task = json!({"Type": "Task", "Resource": "arn:aws:lambda:x:1:function:f", "End": true});
+    let definition = with_child(merged(fields, json!({"MaxConcurrency": 1})), task);
+    let input = json!({"items": (0..50).collect::<Vec<_>>(), "long": "x".repeat(200 * 1024)});
+    // The bucket is tried, then 41 results fill a file, which is the 43rd event.
+    for hangs_at in 42..=44 {
+        let calls = Arc::new(Mutex::new(Vec::new()));
+        let seen = calls.clone();
+        let host = Fake::new(move |call| {
+            seen.lock().unwrap().push(call.payload()["n"].as_u64().unwrap());
+            Ok(call.payload().clone())
+        });
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal");
+        host.hangs_at.store(hangs_at, Ordering::SeqCst);
+        assert!(run_until_hung(&path, &definition, input.clone(), &host).is_none());
+        host.hangs_at.store(u64::MAX, Ordering::SeqCst);
+        let Some(Outcome::Succeeded(output)) = run_until_hung(&path, &definition, input.clone(), &host) else { panic!("no end") };
+        let manifest = host.json(&format!("out/{}", output["ResultWriterDetails"]["Key"].as_str().unwrap()));
+        let files = manifest["ResultFiles"]["SUCCEEDED"].as_array().unwrap().clone();
+        let results =
+            files.iter().flat_map(|file| host.json(&format!("out/{}", file["Key"].as_str().unwrap())).as_array().unwrap().clone());
+        let numbers: Vec<u64> = results.map(|result| result["n"].as_u64().unwrap()).collect();
+        assert_eq!(numbers, (0..50).collect::<Vec<_>>(), "{hangs_at}");
+        // Only what hung itself is done again.
+        let mut calls = calls.lock().unwrap().clone();
+        calls.sort();
+        let again = calls.windows(2).filter(|pair| pair[0] == pair[1]).count();
+        assert!(again <= 1, "{hangs_at}: {calls:?}");
+    }
+}
