@@ -27,6 +27,20 @@ pub struct Progress {
     split_lines: AtomicU64,
     split_bytes: AtomicU64,
     merged_lines: AtomicU64,
+    batches: Mutex<Option<Batches>>,
+}
+
+/// Batches of a run on AWS, as its Map Runs count them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Batches {
+    /// Of the lanes that have begun.
+    pub total: u64,
+    /// Child executions that ended well.
+    pub done: u64,
+    /// Those that did not.
+    pub failed: u64,
+    /// Those under way, paused ones too.
+    pub running: u64,
 }
 
 /// What a run is doing.
@@ -95,6 +109,8 @@ pub struct Now {
     pub merged_lines: u64,
     /// The lanes, once they are known.
     pub lanes: Vec<LaneNow>,
+    /// The batches of a run on AWS, once they are known.
+    pub batches: Option<Batches>,
 }
 
 impl Progress {
@@ -173,6 +189,11 @@ impl Progress {
         Ok(())
     }
 
+    /// The Map Runs have come so far.
+    pub fn batches(&self, batches: Batches) {
+        *self.batches.lock().unwrap_or_else(PoisonError::into_inner) = Some(batches);
+    }
+
     /// The run was asked to stop.
     pub fn stopping(&self) {
         self.stopping.store(true, Ordering::Relaxed);
@@ -189,6 +210,7 @@ impl Progress {
             split_bytes: self.split_bytes.load(Ordering::Relaxed),
             merged_lines: self.merged_lines.load(Ordering::Relaxed),
             lanes: lanes.iter().map(|lane| lane.now()).collect(),
+            batches: *self.batches.lock().unwrap_or_else(PoisonError::into_inner),
         }
     }
 

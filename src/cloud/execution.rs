@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::Cloud;
 use crate::exit::Wrong;
+use crate::progress::Batches;
 
 /// An execution as `DescribeExecution` tells it.
 #[derive(Debug, Clone)]
@@ -71,6 +72,27 @@ impl Cloud {
         };
         let output = found.output().and_then(|output| serde_json::from_str(output).ok()).unwrap_or_default();
         Ok(Execution { arn: arn.to_owned(), status, file, output, machine: found.state_machine_arn().to_owned(), event })
+    }
+
+    /// How far the execution's Map Runs are, together: one for each lane.
+    ///
+    /// # Errors
+    /// When Step Functions cannot be read.
+    pub async fn batches(&self, arn: &str) -> Result<Batches, Wrong> {
+        let failed = |error: SdkError<_>| wrong(&format!("cannot list the Map Runs of {arn}"), &error);
+        let runs = self.states.list_map_runs().execution_arn(arn).send().await.map_err(failed)?;
+        let mut all = Batches::default();
+        for run in runs.map_runs() {
+            let run = self.states.describe_map_run().map_run_arn(run.map_run_arn()).send().await;
+            let run = run.map_err(|error| wrong(&format!("cannot look up a Map Run of {arn}"), &error))?;
+            let Some(counts) = run.execution_counts() else { continue };
+            let count = |count: i64| count.max(0).cast_unsigned();
+            all.total += count(counts.total());
+            all.done += count(counts.succeeded());
+            all.failed += count(counts.failed()) + count(counts.timed_out()) + count(counts.aborted());
+            all.running += count(counts.running());
+        }
+        Ok(all)
     }
 
     /// Tells the workers of a run to end.

@@ -1,5 +1,5 @@
-//! Follows a run from its claim to its end, by what lies in the bucket: claim, plan, and the names of the flush objects,
-//! which carry the counts.
+//! Follows a run from its claim to its end: by what lies in the bucket (claim, plan, and the names of the flush objects,
+//! which carry the counts), by its execution, and by the execution's Map Runs.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,6 +15,8 @@ use crate::progress::{Phase, Progress};
 const EVERY: Duration = Duration::from_secs(1);
 /// Looking takes this share of the time at most: a long run has very many objects.
 const SHARE: u32 = 10;
+/// The Map Runs, a request for each lane, are looked at every so many times.
+const MAP_RUNS_EVERY: u64 = 5;
 /// How long to go on without an answer.
 const BLIND_FOR: Duration = Duration::from_secs(300);
 /// An upload starts an execution within seconds, when it starts one.
@@ -27,22 +29,29 @@ const CLAIMED_WITHIN: Duration = Duration::from_secs(60);
 /// When the bucket or Step Functions cannot be read for some minutes.
 pub async fn follow(cloud: &Cloud, run: &RunRef, progress: &Arc<Progress>) -> Result<Option<Execution>, Wrong> {
     let begun = Instant::now();
-    let (mut plan, mut well) = (None, begun);
+    let (mut plan, mut well, mut looks) = (None, begun, 0_u64);
     loop {
         let looked = Instant::now();
-        match look(cloud, run, progress, &mut plan).await {
+        match look(cloud, run, progress, &mut plan, looks).await {
             Ok(Some(execution)) if execution.status != Status::Running => return Ok(Some(execution)),
             Ok(None) if begun.elapsed() > CLAIMED_WITHIN => return Ok(None),
             Ok(_) => well = Instant::now(),
             Err(error) if well == begun || well.elapsed() > BLIND_FOR => return Err(error),
             Err(error) => tracing::warn!(%error, "looking again"),
         }
+        looks += 1;
         tokio::time::sleep(EVERY.max(looked.elapsed() * (SHARE - 1))).await;
     }
 }
 
 /// The execution, once there is one; counts what it has done.
-async fn look(cloud: &Cloud, run: &RunRef, progress: &Arc<Progress>, plan: &mut Option<Plan>) -> Result<Option<Execution>, Wrong> {
+async fn look(
+    cloud: &Cloud,
+    run: &RunRef,
+    progress: &Arc<Progress>,
+    plan: &mut Option<Plan>,
+    looks: u64,
+) -> Result<Option<Execution>, Wrong> {
     let objects = cloud.objects();
     let execution = cloud.execution(run).await?;
     if execution.as_ref().is_some_and(|execution| execution.status == Status::Running) {
@@ -52,7 +61,14 @@ async fn look(cloud: &Cloud, run: &RunRef, progress: &Arc<Progress>, plan: &mut 
         match plan {
             // From here on the results are merged, and then removed.
             Some(_) if progress.now().phase == Phase::Merging => {}
-            Some(plan) => progress.count_lanes(&objects, run, plan).await?,
+            Some(plan) => {
+                progress.count_lanes(&objects, run, plan).await?;
+                if let Some(execution) = &execution
+                    && looks.is_multiple_of(MAP_RUNS_EVERY)
+                {
+                    progress.batches(cloud.batches(&execution.arn).await?);
+                }
+            }
             None if has_turn(cloud, run).await? => progress.splitting(),
             None => progress.queued(),
         }

@@ -40,7 +40,7 @@ impl Bars {
             Phase::Queued => "waiting: another run of this job has its turn".to_owned(),
             Phase::Splitting if now.elsewhere => "splitting the input".to_owned(),
             Phase::Merging if now.elsewhere => "merging the output".to_owned(),
-            Phase::Sending if now.elsewhere => "sending; Ctrl-C leaves the run alone".to_owned(),
+            Phase::Sending if now.elsewhere => format!("sending{}; Ctrl-C leaves the run alone", plain::batches(now)),
             Phase::Splitting => format!("splitting the input: {}", text::lines(now.split_lines)),
             Phase::Sending => "sending; Ctrl-C stops, the same command continues".to_owned(),
             Phase::Merging => format!("merging the output: {}", text::lines(now.merged_lines)),

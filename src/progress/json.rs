@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::show::Rates;
-use super::{LaneNow, Now, Phase};
+use super::{Batches, LaneNow, Now, Phase};
 
 #[derive(Serialize)]
 struct Event<'a> {
@@ -13,6 +13,8 @@ struct Event<'a> {
     split_bytes: u64,
     merged_lines: u64,
     lanes: Vec<Lane<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    batches: Option<Batches>,
 }
 
 #[derive(Serialize)]
@@ -37,6 +39,7 @@ pub(super) fn progress(now: &Now, rates: &Rates) -> String {
         split_bytes: now.split_bytes,
         merged_lines: now.merged_lines,
         lanes: lanes.collect(),
+        batches: now.batches,
     };
     serde_json::to_string(&event).expect("progress is always JSON")
 }

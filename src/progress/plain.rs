@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::show::Rates;
-use super::{LaneNow, Now, Phase};
+use super::{Batches, LaneNow, Now, Phase};
 use crate::text;
 
 /// A line for each lane that is not finished, or one for what else is going on.
@@ -19,6 +19,9 @@ pub(super) fn progress(now: &Now, rates: &Rates) -> String {
         }
         Phase::Merging => _ = writeln!(out, "merging: {}", text::lines(now.merged_lines)),
         Phase::Sending => {
+            if now.batches.is_some_and(|batches| batches.total > 0) {
+                let _ = writeln!(out, "sending{}", batches(now));
+            }
             for lane in now.lanes.iter().filter(|lane| lane.done < lane.lines) {
                 let _ = writeln!(
                     out,
@@ -32,6 +35,13 @@ pub(super) fn progress(now: &Now, rates: &Rates) -> String {
         }
     }
     out
+}
+
+/// How far the Map Runs are, where they are known.
+pub(super) fn batches(now: &Now) -> String {
+    let Some(Batches { total, done, failed, running }) = now.batches.filter(|batches| batches.total > 0) else { return String::new() };
+    let failed = if failed > 0 { format!(", {} failed", text::count(failed)) } else { String::new() };
+    format!(": {} of {} batches done, {running} running{failed}", text::count(done), text::count(total))
 }
 
 /// Requests a second, failures, throttles, time left.

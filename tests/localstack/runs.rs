@@ -132,7 +132,7 @@ fn stop_keeps_what_was_answered() {
     let run = stack().submit(&scene, "stopped.toml", "in.csv");
     wait_until("some lines were answered", || api.total() > 20);
     stack().run(&scene, &["stop", &run]).expect(0);
-    let watching = stack().spawn(&scene, &["watch", &run, "-o", "out.csv"]);
+    let watching = stack().spawn(&scene, &["watch", &run, "-o", "out.csv", "--json"]);
     wait_until("the worker has written what it had", || {
         let list = stack().s3.list_objects_v2().bucket(&stack().bucket).prefix(format!("runs/{run}/results/"));
         stack().runtime.block_on(list.send()).unwrap().key_count().unwrap() > 0
@@ -140,6 +140,7 @@ fn stop_keeps_what_was_answered() {
     api.answer_all();
     let ended = watching.wait().expect(3);
     assert!(ended.stdout.contains("stopped by `throughline stop`"), "{}", ended.stdout);
+    assert!(ended.stdout.contains("\"batches\":{\"total\":1,"), "{}", ended.stdout);
     let errors = column(&scene.read("out.csv"), "error");
     let answered = errors.iter().filter(|error| error.is_empty()).count();
     assert!((20..60).contains(&answered), "{errors:?}");
