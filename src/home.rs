@@ -1,6 +1,7 @@
 //! The home of a run on one machine: a state folder with the embedded S3 in it, and the engine that runs the
 //! same definition as AWS does.
 
+mod clock;
 mod execute;
 mod functions;
 mod host;
@@ -11,6 +12,7 @@ mod serve;
 mod target;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use job::Objects;
@@ -19,9 +21,10 @@ use job::messages::RunRef;
 use crate::exit::Wrong;
 use crate::s3;
 
+pub use clock::{Clock, WallClock};
 pub use execute::{Ended, execute, message_of};
 pub use functions::Functions;
-pub use host::{bind, wait_until};
+pub use host::{bind, read_object};
 pub use outputs::Outputs;
 pub use secrets::LocalSecrets;
 pub use serve::serve;
@@ -33,6 +36,7 @@ pub struct Home {
     folder: PathBuf,
     service: s3::Service,
     s3: aws_sdk_s3::Client,
+    clock: Arc<dyn Clock>,
     _lock: lock::Lock,
 }
 
@@ -45,7 +49,13 @@ impl Home {
         let at = |error| Wrong::at(folder, error);
         let service = s3::Service::open(folder).map_err(at)?;
         let lock = lock::Lock::take(folder, command)?;
-        Ok(Self { folder: folder.to_owned(), s3: s3::client_of(service.clone()), service, _lock: lock })
+        Ok(Self { folder: folder.to_owned(), s3: s3::client_of(service.clone()), service, clock: Arc::new(WallClock), _lock: lock })
+    }
+
+    /// The same by another client of its store, and with another clock.
+    #[must_use]
+    pub fn with(self, s3: aws_sdk_s3::Client, clock: Arc<dyn Clock>) -> Self {
+        Self { s3, clock, ..self }
     }
 
     /// The folder.

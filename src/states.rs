@@ -19,7 +19,6 @@ use async_trait::async_trait;
 use aws_sdk_s3::Client;
 use bytes::Bytes;
 use engine::{Machine, ObjectError, ObjectInfo, Resource, TaskCall, TaskError, TaskTokens};
-use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use job::Objects;
 use serde_json::Value;
@@ -32,7 +31,7 @@ pub use graph::svg;
 pub use mocks::Mocks;
 pub use s3::at as s3_at;
 
-use crate::home::{Functions, wait_until};
+use crate::home::{Clock, Functions, WallClock, read_object};
 
 /// What an execution finds outside itself. Clones share it.
 #[derive(Clone)]
@@ -104,12 +103,7 @@ impl engine::Host for World {
     }
 
     async fn read_object(&self, bucket: &str, key: &str) -> Result<BoxStream<'static, io::Result<Bytes>>, ObjectError> {
-        let stream = self.objects(bucket).get_stream(key, None, None).await.map_err(|error| ObjectError(error.to_string()))?;
-        let chunks = futures_util::stream::unfold(stream, async |mut stream| {
-            let chunk = stream.next().await?;
-            Some((chunk.map_err(io::Error::other), stream))
-        });
-        Ok(chunks.boxed())
+        read_object(&self.objects(bucket), key).await.map_err(|error| ObjectError(error.to_string()))
     }
 
     async fn list_objects(&self, bucket: &str, prefix: &str, after: Option<&str>) -> Result<Vec<ObjectInfo>, ObjectError> {
@@ -125,7 +119,7 @@ impl engine::Host for World {
     }
 
     async fn sleep_until(&self, moment: OffsetDateTime) {
-        wait_until(moment).await;
+        WallClock.sleep_until(moment).await;
     }
 
     fn random(&self) -> f64 {

@@ -25,6 +25,8 @@ pub enum ErrorName {
     LaneStopped,
     /// The store did not answer, or failed, after the client's own retries.
     StorageUnavailable,
+    /// The store has no room left.
+    StorageFull,
     /// The store refused access.
     StorageDenied,
     /// The process is shutting down; the run can be continued.
@@ -35,7 +37,7 @@ pub enum ErrorName {
 
 impl ErrorName {
     /// Every name, for the test that compares them with the definition.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::EventInvalid,
         Self::JobNotFound,
         Self::JobInvalid,
@@ -46,6 +48,7 @@ impl ErrorName {
         Self::TooManyFailures,
         Self::LaneStopped,
         Self::StorageUnavailable,
+        Self::StorageFull,
         Self::StorageDenied,
         Self::Interrupted,
         Self::RunFailed,
@@ -64,6 +67,7 @@ impl ErrorName {
             Self::TooManyFailures => "Batch.TooManyFailures",
             Self::LaneStopped => "Lane.Stopped",
             Self::StorageUnavailable => "Storage.Unavailable",
+            Self::StorageFull => "Storage.Full",
             Self::StorageDenied => "Storage.Denied",
             Self::Interrupted => "Run.Interrupted",
             Self::RunFailed => "Run.Failed",

@@ -5,6 +5,7 @@
 //! A step never looks into another step: everything they share is here.
 
 pub mod codes;
+pub mod download;
 pub mod item;
 pub mod job_file;
 pub mod keys;
@@ -18,6 +19,7 @@ pub mod template;
 pub mod upload;
 
 pub use codes::{Code, ErrorName, StepError};
+pub use download::Download;
 pub use item::Item;
 pub use job_file::{Job, JobError};
 pub use keys::{FlushKey, Invocation, RunKeys};

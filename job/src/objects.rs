@@ -1,12 +1,19 @@
 //! The few things the steps do with S3, with errors that say what, where and what to do.
 
+use std::time::Duration;
+
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{Delete, ObjectIdentifier};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 use crate::codes::{ErrorName, StepError};
+
+/// How often a conditional write that met another is tried again, and the wait before the first time.
+const CONFLICTS: u32 = 8;
+const CONFLICT_WAIT: Duration = Duration::from_millis(50);
 
 /// A bucket, as the steps use it.
 #[derive(Debug, Clone)]
@@ -65,7 +72,7 @@ impl Objects {
 
     /// A whole object in memory.
     pub async fn get(&self, key: &str) -> Result<Bytes, StorageError> {
-        collect(self.get_stream(key, None, None).await?, 0).await.map_err(|e| self.body_error(key, e))
+        self.read(key, None, None).await?.all().await
     }
 
     /// A whole object in memory, or `None` where there is none.
@@ -79,18 +86,7 @@ impl Objects {
 
     /// Bytes `from..to` of an object in memory; empty for an empty range.
     pub async fn get_range(&self, key: &str, from: u64, to: u64) -> Result<Bytes, StorageError> {
-        if from >= to {
-            return Ok(Bytes::new());
-        }
-        let length = usize::try_from(to - from).unwrap_or(0);
-        collect(self.get_stream(key, Some((from, to)), None).await?, length).await.map_err(|e| self.body_error(key, e))
-    }
-
-    /// A stream of an object: bytes `range.0..range.1` if given, of the version with this tag if given.
-    pub async fn get_stream(&self, key: &str, range: Option<(u64, u64)>, if_match: Option<&str>) -> Result<ByteStream, StorageError> {
-        let range = range.map(|(from, to)| format!("bytes={from}-{}", to.saturating_sub(1)));
-        let request = self.client.get_object().bucket(&self.bucket).key(key).set_range(range).set_if_match(if_match.map(str::to_owned));
-        Ok(request.send().await.map_err(|e| self.error("read", key, e))?.body)
+        self.read(key, Some(from..to), None).await?.all().await
     }
 
     /// Writes an object, replacing what was there.
@@ -100,23 +96,40 @@ impl Objects {
         Ok(Stored::new(output.e_tag(), output.version_id()))
     }
 
-    /// Writes an object unless one is there: whether it was written.
+    /// Writes an object unless one is there: whether it was written. `false` also where an answer was lost to a write that
+    /// took place: whoever needs to know looks what is there.
     pub async fn put_if_absent(&self, key: &str, body: impl Into<Bytes>) -> Result<bool, StorageError> {
-        let request = self.client.put_object().bucket(&self.bucket).key(key).if_none_match("*").body(ByteStream::from(body.into()));
-        match request.send().await.map_err(|e| self.error("write", key, e)) {
-            Ok(_) => Ok(true),
-            Err(error) if error.kind == StorageErrorKind::Precondition => Ok(false),
-            Err(error) => Err(error),
+        self.put_if(key, &body.into(), |request| request.if_none_match("*")).await
+    }
+
+    /// Replaces the version of an object that has this tag: whether it was still that version. `false` as with
+    /// [`Objects::put_if_absent`].
+    pub async fn put_if_match(&self, key: &str, body: impl Into<Bytes>, etag: &str) -> Result<bool, StorageError> {
+        match self.put_if(key, &body.into(), |request| request.if_match(etag)).await {
+            Err(error) if error.kind == StorageErrorKind::NotFound => Ok(false),
+            put => put,
         }
     }
 
-    /// Replaces the version of an object that has this tag: whether it was still that version.
-    pub async fn put_if_match(&self, key: &str, body: impl Into<Bytes>, etag: &str) -> Result<bool, StorageError> {
-        let request = self.client.put_object().bucket(&self.bucket).key(key).if_match(etag).body(ByteStream::from(body.into()));
-        match request.send().await.map_err(|e| self.error("write", key, e)) {
-            Ok(_) => Ok(true),
-            Err(error) if matches!(error.kind, StorageErrorKind::Precondition | StorageErrorKind::NotFound) => Ok(false),
-            Err(error) => Err(error),
+    async fn put_if(
+        &self,
+        key: &str,
+        body: &Bytes,
+        condition: impl Fn(PutObjectFluentBuilder) -> PutObjectFluentBuilder,
+    ) -> Result<bool, StorageError> {
+        let mut conflicts = 0;
+        loop {
+            let request = self.client.put_object().bucket(&self.bucket).key(key).body(ByteStream::from(body.clone()));
+            match condition(request).send().await.map_err(|e| self.error("write", key, e)) {
+                Ok(_) => return Ok(true),
+                Err(error) if error.kind == StorageErrorKind::Precondition => return Ok(false),
+                // Two at the same time: one of them has to ask again (S3 User Guide, "Conditional writes", 409 Conflict).
+                Err(error) if error.kind == StorageErrorKind::Conflict && conflicts < CONFLICTS => {
+                    conflicts += 1;
+                    tokio::time::sleep(CONFLICT_WAIT * conflicts).await;
+                }
+                Err(error) => return Err(error),
+            }
         }
     }
 
@@ -169,7 +182,9 @@ impl Objects {
         let status = error.raw_response().map_or(0, |response| response.status().as_u16());
         let kind = match (error.code().unwrap_or_default(), status) {
             ("NoSuchKey" | "NotFound" | "NoSuchBucket", _) | (_, 404) => StorageErrorKind::NotFound,
-            ("PreconditionFailed" | "ConditionalRequestConflict", _) | (_, 412 | 409) => StorageErrorKind::Precondition,
+            ("PreconditionFailed", _) | (_, 412) => StorageErrorKind::Precondition,
+            ("ConditionalRequestConflict" | "OperationAborted", _) | (_, 409) => StorageErrorKind::Conflict,
+            (_, 507) => StorageErrorKind::Full,
             ("AccessDenied", _) | (_, 401 | 403) => StorageErrorKind::Denied,
             _ => StorageErrorKind::Unavailable,
         };
@@ -178,11 +193,6 @@ impl Objects {
             None => in_words(&error),
         };
         StorageError { action, bucket: self.bucket.clone(), key: key.to_owned(), message, kind }
-    }
-
-    fn body_error(&self, key: &str, error: impl std::fmt::Display) -> StorageError {
-        let message = format!("the answer's body was cut: {error}");
-        StorageError { action: "read", bucket: self.bucket.clone(), key: key.to_owned(), message, kind: StorageErrorKind::Unavailable }
     }
 }
 
@@ -223,8 +233,12 @@ pub enum StorageErrorKind {
     NotFound,
     /// A condition of the request did not hold.
     Precondition,
+    /// Somebody else was writing the same at the same time.
+    Conflict,
     /// Access was refused.
     Denied,
+    /// There is no room left, which only a store on this machine says (HTTP 507).
+    Full,
     /// Anything else; worth another try.
     Unavailable,
 }
@@ -234,21 +248,9 @@ impl From<StorageError> for StepError {
         let name = match error.kind {
             StorageErrorKind::NotFound | StorageErrorKind::Precondition => ErrorName::RunDamaged,
             StorageErrorKind::Denied => ErrorName::StorageDenied,
-            StorageErrorKind::Unavailable => ErrorName::StorageUnavailable,
+            StorageErrorKind::Full => ErrorName::StorageFull,
+            StorageErrorKind::Conflict | StorageErrorKind::Unavailable => ErrorName::StorageUnavailable,
         };
         Self::new(name, error.to_string())
     }
-}
-
-/// `length` is what is expected, at most.
-async fn collect(mut stream: ByteStream, length: usize) -> Result<Bytes, aws_sdk_s3::primitives::ByteStreamError> {
-    let Some(first) = stream.next().await.transpose()? else { return Ok(Bytes::new()) };
-    let Some(second) = stream.next().await.transpose()? else { return Ok(first) };
-    let mut all = BytesMut::with_capacity(length.min(crate::upload::PART_BYTES).max(first.len() + second.len()));
-    all.extend_from_slice(&first);
-    all.extend_from_slice(&second);
-    while let Some(chunk) = stream.next().await.transpose()? {
-        all.extend_from_slice(&chunk);
-    }
-    Ok(all.freeze())
 }

@@ -38,17 +38,25 @@ pub(crate) enum Merge {
 
 /// Writes the output, and the file of failed lines if there are any, from a checkpoint if there is one.
 pub(crate) async fn merge(context: &Context, run: &Run, checkpoint: Option<&str>) -> Result<Merge, StepError> {
-    if let Some(key) = checkpoint {
-        let resumed = match checkpoint::read(run, key).await {
+    let begun = match checkpoint {
+        Some(key) => match checkpoint::read(run, key).await {
             Ok((files, counts)) => merge_from(context, run, files, counts).await,
             Err(error) => Err(error),
-        };
-        match resumed {
-            // Its uploads are gone: completed by a call that died behind it, or swept. The results are all still there.
-            Err(error) if error.name == ErrorName::RunDamaged => tracing::warn!(%error, "the merge begins again"),
-            other => return other,
+        },
+        None => merge_all(context, run).await,
+    };
+    match begun {
+        // Its uploads are gone: completed by a call that died behind it or whose answer was lost, or swept. The results are
+        // all still there.
+        Err(error) if error.name == ErrorName::RunDamaged => {
+            tracing::warn!(%error, "the merge begins again");
+            merge_all(context, run).await
         }
+        begun => begun,
     }
+}
+
+async fn merge_all(context: &Context, run: &Run) -> Result<Merge, StepError> {
     let sink = |key| Sink::new(run.objects.upload(key));
     let files = Files { output: sink(output_key(&run.run, &run.plan)), failed: sink(failed_key(&run.run, &run.plan)) };
     merge_from(context, run, files, Counts::default()).await

@@ -5,11 +5,10 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use aws_sdk_s3::primitives::ByteStream;
 use job::job_file::Compression;
 use job::messages::{Object, RunRef};
 use job::objects::StorageErrorKind;
-use job::{ErrorName, Job, Objects, PausedUpload, Plan, StepError, StorageError, Upload};
+use job::{Download, ErrorName, Job, Objects, PausedUpload, Plan, StepError, StorageError, Upload};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
@@ -45,8 +44,8 @@ pub(crate) async fn split_object(
     checkpoint: Option<&str>,
 ) -> Result<Outcome, StepError> {
     match split_from(context, objects, run, object, job, checkpoint).await {
-        // Its uploads are gone: completed by a call that died behind it, or swept.
-        Err(error) if checkpoint.is_some() && error.name == ErrorName::RunDamaged => {
+        // Its uploads are gone: completed by a call that died behind it or whose answer was lost, or swept.
+        Err(error) if error.name == ErrorName::RunDamaged => {
             tracing::warn!(%error, "the split begins again");
             split_from(context, objects, run, object, job, None).await
         }
@@ -138,7 +137,7 @@ async fn read(objects: &Objects, key: &str) -> Result<Checkpoint, StepError> {
 }
 
 /// The object, from the checkpoint's place on where it can be told.
-async fn open(objects: &Objects, object: &Object, etag: Option<&str>, from: Option<&split::Checkpoint>) -> Result<ByteStream, StepError> {
+async fn open(objects: &Objects, object: &Object, etag: Option<&str>, from: Option<&split::Checkpoint>) -> Result<Download, StepError> {
     let failed = |error: StorageError| match error.kind {
         StorageErrorKind::NotFound => StepError::new(ErrorName::InputNotFound, format!("there is no input {}", object.key)),
         StorageErrorKind::Precondition => changed(&object.key),
@@ -147,13 +146,10 @@ async fn open(objects: &Objects, object: &Object, etag: Option<&str>, from: Opti
     let offset = from.filter(|from| from.compression == Compression::None).map_or(0, split::Checkpoint::offset);
     let range = match offset {
         0 => None,
-        // S3 refuses a range that begins at the end ("GetObject", InvalidRange).
-        offset => match objects.head(&object.key).await.map_err(failed)?.size {
-            size if size <= offset => return Ok(ByteStream::default()),
-            size => Some((offset, size)),
-        },
+        // S3 refuses a range that begins at the end ("GetObject", InvalidRange); one that is empty is not asked for.
+        offset => Some(offset..objects.head(&object.key).await.map_err(failed)?.size),
     };
-    objects.get_stream(&object.key, range, etag).await.map_err(failed)
+    objects.read(&object.key, range, etag).await.map_err(failed)
 }
 
 fn changed(key: &str) -> StepError {
@@ -161,13 +157,16 @@ fn changed(key: &str) -> StepError {
     StepError::new(ErrorName::InputChanged, message)
 }
 
-async fn feed(mut stream: ByteStream, chunks: mpsc::Sender<io::Result<bytes::Bytes>>) {
-    while let Some(chunk) = stream.next().await {
-        let chunk = chunk.map_err(|error| {
-            io::Error::other(StepError::new(ErrorName::StorageUnavailable, format!("reading the input broke off: {error}")))
-        });
+async fn feed(mut input: Download, chunks: mpsc::Sender<io::Result<bytes::Bytes>>) {
+    loop {
+        let chunk = match input.next().await {
+            Ok(None) => return,
+            Ok(Some(chunk)) => Ok(chunk),
+            Err(error) if error.kind == StorageErrorKind::Precondition => Err(changed(&error.key)),
+            Err(error) => Err(error.into()),
+        };
         let last = chunk.is_err();
-        if chunks.send(chunk).await.is_err() || last {
+        if chunks.send(chunk.map_err(io::Error::other)).await.is_err() || last {
             return;
         }
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use job::messages::RunRef;
-use job::{Objects, Plan};
+use job::{ErrorName, Objects, Plan};
 use postprocess::Report;
 use tokio_util::sync::CancellationToken;
 
@@ -73,6 +73,11 @@ pub(super) async fn go(home: &Home, target: &Target, places: &args::Places, func
         Ended::Failed { error, message } => {
             summary::failed("not_started", &error, &message, places.json);
             Ok(if is_wrong(&error) { Exit::Wrong } else { Exit::Failed })
+        }
+        Ended::NoRoom { message } => {
+            let message = format!("{message}. Make room; the same command continues");
+            summary::failed("stopped", ErrorName::StorageFull.as_str(), &message, places.json);
+            Ok(Exit::Failed)
         }
         Ended::Interrupted => {
             summary::interrupted(&progress.now(), places.json);

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use engine::{Journal, Outcome, Start, Stop};
 use job::messages::Event;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -28,6 +29,11 @@ pub enum Ended {
     Failed {
         /// Its error's stable name.
         error: String,
+        /// In words.
+        message: String,
+    },
+    /// The disk is full. With room it can be continued.
+    NoRoom {
         /// In words.
         message: String,
     },
@@ -60,7 +66,18 @@ pub async fn execute(
     // Here a run asks for its turn every second, for as long as it takes.
     start.max_events = None;
     let host = Arc::new(host(home, functions, progress, &stop));
-    let outcome = match engine::run(Arc::new(machine), start, host, journal, stop).await {
+    let (working, mut full) = (host.working.clone(), host.full.subscribe());
+    let outcome = tokio::select! {
+        outcome = engine::run(Arc::new(machine), start, host, journal, stop.clone()) => outcome,
+        Some(message) = no_room(&mut full) => {
+            // What workers have answered they may still find room for.
+            stop.cancel();
+            working.close();
+            working.wait().await;
+            return Ok(Ended::NoRoom { message });
+        }
+    };
+    let outcome = match outcome {
         Ok(outcome) => outcome,
         Err(Stop::Interrupted) => return Ok(Ended::Interrupted),
         Err(Stop::Fault(fault)) => return Err(Wrong::at(&path, fault)),
@@ -75,6 +92,10 @@ pub async fn execute(
             message: "the run took longer than the year that an execution may take".to_owned(),
         },
     })
+}
+
+async fn no_room(full: &mut watch::Receiver<Option<String>>) -> Option<String> {
+    full.wait_for(Option::is_some).await.ok()?.clone()
 }
 
 fn host(home: &Home, functions: Option<Functions>, progress: &Arc<Progress>, stop: &CancellationToken) -> Host {
@@ -108,6 +129,8 @@ fn host(home: &Home, functions: Option<Functions>, progress: &Arc<Progress>, sto
             now: Arc::new(now),
         },
         functions,
+        full: watch::Sender::default(),
+        clock: home.clock.clone(),
         counting: Mutex::default(),
         progress: progress.clone(),
         s3,

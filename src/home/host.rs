@@ -7,17 +7,19 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use engine::{ObjectError, TaskCall, TaskError};
-use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
+use futures_util::{StreamExt, TryStreamExt};
 use job::messages::{self, PreprocessResponse, WorkRequest, WorkResponse};
-use job::{ErrorName, Objects, StepError};
+use job::objects::StorageErrorKind;
+use job::{ErrorName, Objects, StepError, StorageError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
+use tokio::sync::watch;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
-use super::Functions;
+use super::{Clock, Functions, message_of};
 use crate::progress::Progress;
 
 /// Binds the definition's functions to the handlers of this process.
@@ -30,6 +32,9 @@ pub(super) struct Host {
     pub(super) postprocess: postprocess::Context,
     /// Where the functions are, if not in this process.
     pub(super) functions: Option<Functions>,
+    /// What the store said when it had no room left.
+    pub(super) full: watch::Sender<Option<String>>,
+    pub(super) clock: Arc<dyn Clock>,
     /// Counts what workers elsewhere write.
     pub(super) counting: Mutex<Option<AbortOnDropHandle<()>>>,
     pub(super) progress: Arc<Progress>,
@@ -42,20 +47,10 @@ const FUNCTIONS: [(&str, &str); 3] =
 /// How often the progress of functions elsewhere is counted.
 const COUNT_EVERY: Duration = Duration::from_secs(1);
 
-const FUNCTION_ARN: &str = "arn:aws:lambda:local:000000000000:function:";
+/// Waits between the attempts to read or write an object for the engine, after the client's own retries.
+const WAITS: [Duration; 4] = [Duration::from_secs(1), Duration::from_secs(4), Duration::from_secs(16), Duration::from_secs(60)];
 
-/// Returns when the wall clock shows this time.
-pub async fn wait_until(moment: OffsetDateTime) {
-    // It may be set while we wait; look at it again now and then.
-    loop {
-        let left = moment - OffsetDateTime::now_utc();
-        let Ok(left) = Duration::try_from(left) else { return };
-        if left.is_zero() {
-            return;
-        }
-        tokio::time::sleep(left.min(Duration::from_secs(60))).await;
-    }
-}
+const FUNCTION_ARN: &str = "arn:aws:lambda:local:000000000000:function:";
 
 /// Puts this machine's functions into the definition.
 pub fn bind(definition: &str) -> String {
@@ -64,32 +59,52 @@ pub fn bind(definition: &str) -> String {
     })
 }
 
+/// The contents of an object, as the engine reads them.
+///
+/// # Errors
+/// When it cannot be read.
+pub async fn read_object(objects: &Objects, key: &str) -> Result<BoxStream<'static, io::Result<Bytes>>, StorageError> {
+    let object = objects.read(key, None, None).await?;
+    let chunks = futures_util::stream::try_unfold(object, async |mut object| Ok(object.next().await?.map(|chunk| (chunk, object))));
+    Ok(chunks.map_err(|error: StorageError| io::Error::other(error)).boxed())
+}
+
 #[async_trait]
 impl engine::Host for Host {
     async fn task(&self, call: TaskCall) -> Result<Value, TaskError> {
-        let result = self.function(call.function(), call.payload()).await?;
+        let result = match self.function(call.function(), call.payload()).await {
+            Err(TaskError::Error { error, cause }) if error == ErrorName::StorageFull.as_str() => self.no_room(message_of(&cause)).await,
+            result => result?,
+        };
         Ok(call.function_result(result, &self.uuid()))
     }
 
     async fn read_object(&self, bucket: &str, key: &str) -> Result<BoxStream<'static, io::Result<Bytes>>, ObjectError> {
-        let stream = self.objects(bucket).get_stream(key, None, None).await.map_err(|error| ObjectError(error.to_string()))?;
-        let chunks = futures_util::stream::unfold(stream, async |mut stream| {
-            let chunk = stream.next().await?;
-            Some((chunk.map_err(io::Error::other), stream))
-        });
-        Ok(chunks.boxed())
+        let (objects, mut waits) = (self.objects(bucket), WAITS.into_iter());
+        loop {
+            match read_object(&objects, key).await {
+                Ok(chunks) => return Ok(chunks),
+                Err(error) => self.wait_after(error, waits.next()).await?,
+            }
+        }
     }
 
     async fn write_object(&self, bucket: &str, key: &str, body: Bytes) -> Result<(), ObjectError> {
-        self.objects(bucket).put(key, body).await.map(drop).map_err(|error| ObjectError(error.to_string()))
+        let (objects, mut waits) = (self.objects(bucket), WAITS.into_iter());
+        loop {
+            match objects.put(key, body.clone()).await {
+                Ok(_) => return Ok(()),
+                Err(error) => self.wait_after(error, waits.next()).await?,
+            }
+        }
     }
 
     fn now(&self) -> OffsetDateTime {
-        OffsetDateTime::now_utc()
+        self.clock.now()
     }
 
     async fn sleep_until(&self, moment: OffsetDateTime) {
-        wait_until(moment).await;
+        self.clock.sleep_until(moment).await;
     }
 
     fn random(&self) -> f64 {
@@ -102,6 +117,26 @@ impl engine::Host for Host {
 }
 
 impl Host {
+    /// What the engine reads and writes is tried again, where that can help: a lane whose batches cannot be read ends.
+    async fn wait_after(&self, error: StorageError, wait: Option<Duration>) -> Result<(), ObjectError> {
+        match wait {
+            Some(wait) if error.kind == StorageErrorKind::Unavailable => {
+                tracing::warn!(%error, "trying again");
+                self.clock.sleep_until(self.clock.now() + wait).await;
+                Ok(())
+            }
+            _ if error.kind == StorageErrorKind::Full => self.no_room(error.to_string()).await,
+            _ => Err(ObjectError(error.to_string())),
+        }
+    }
+
+    /// Every step would find the disk full, and what is answered meanwhile would be lost: the whole execution is given up as
+    /// it stands.
+    async fn no_room<T>(&self, message: String) -> T {
+        self.full.send_replace(Some(message));
+        std::future::pending().await
+    }
+
     async fn function(&self, arn: &str, payload: &Value) -> Result<Value, TaskError> {
         let name = arn.strip_prefix(FUNCTION_ARN).unwrap_or_default();
         match (name, &self.functions) {

@@ -84,10 +84,9 @@ async fn copy(objects: &Objects, key: &str, path: &Path) -> Result<(), Wrong> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let unfinished = folder_of(path).join(format!(".{name}.unfinished"));
     let at = |error| Wrong::at(path, error);
-    let mut stream = objects.get_stream(key, None, None).await?;
+    let mut object = objects.read(key, None, None).await?;
     let mut file = tokio::fs::File::create(&unfinished).await.map_err(at)?;
-    while let Some(chunk) = stream.next().await {
-        let chunk = chunk.map_err(|error| Wrong::new(format!("{key}: {error}")))?;
+    while let Some(chunk) = object.next().await? {
         file.write_all(&chunk).await.map_err(at)?;
     }
     file.sync_all().await.map_err(at)?;

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::Path;
 
+use http::StatusCode;
 use s3s::{S3Error, S3ErrorCode};
 
 pub(super) trait At<T> {
@@ -20,7 +21,15 @@ impl<T> At<T> for io::Result<T> {
 pub(super) fn io_error(err: io::Error) -> S3Error {
     let code = match err.kind() {
         io::ErrorKind::InvalidFilename => S3ErrorCode::KeyTooLongError,
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => return no_room(&err),
         _ => S3ErrorCode::InternalError,
     };
     S3Error::with_message(code, err.to_string())
+}
+
+/// S3 itself is never full. The status (RFC 4918, "507 Insufficient Storage") is none that clients try again.
+fn no_room(err: &io::Error) -> S3Error {
+    let mut error = S3Error::with_message(S3ErrorCode::Custom("InsufficientStorage".into()), err.to_string());
+    error.set_status_code(StatusCode::INSUFFICIENT_STORAGE);
+    error
 }

@@ -1,6 +1,6 @@
 //! The long forms, and a table of what came of them.
 
-use crate::kill;
+use crate::{kill, store};
 
 /// `KILLS=20` makes it shorter.
 fn from_environment(name: &str, default: usize) -> usize {
@@ -12,5 +12,7 @@ fn from_environment(name: &str, default: usize) -> usize {
 fn the_long_forms() {
     println!("\nkilling");
     let kills = kill::many(from_environment("KILLS", 200));
-    println!("\n{kills}");
+    println!("\nfailing store");
+    let store = store::many(from_environment("SEEDS", 100) as u64);
+    println!("\nkilled processes\n{kills}\nfailing store\n{store}");
 }

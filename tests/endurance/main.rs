@@ -10,7 +10,9 @@
 
 #[path = "../product/api.rs"]
 mod api;
+mod disk;
 mod kill;
 mod long;
+mod store;
 #[path = "../product/support.rs"]
 mod support;

@@ -41,6 +41,13 @@ pub struct Seen {
     pub body: String,
 }
 
+impl Shared {
+    /// Requests so far.
+    pub fn total(&self) -> usize {
+        self.total.load(Ordering::SeqCst)
+    }
+}
+
 impl Api {
     pub fn start() -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
@@ -62,7 +69,7 @@ impl Api {
 
     /// Requests so far.
     pub fn total(&self) -> usize {
-        self.shared.total.load(Ordering::SeqCst)
+        self.shared.total()
     }
 
     /// How often each path was asked.

@@ -46,8 +46,17 @@ impl Scene {
         self.path(name).exists()
     }
 
+    /// Runs another program in the folder.
+    pub fn run_as(&self, program: &str, args: &[&str]) -> Ran {
+        Ran::of(self.program(program, args).output().unwrap())
+    }
+
     pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_throughline"));
+        self.program(env!("CARGO_BIN_EXE_throughline"), args)
+    }
+
+    fn program(&self, program: &str, args: &[&str]) -> Command {
+        let mut command = Command::new(program);
         command.args(args).current_dir(self.folder.path()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }

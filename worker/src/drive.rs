@@ -6,6 +6,7 @@ mod settle;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -51,6 +52,8 @@ pub(crate) struct Drive<'a> {
     sender: Arc<Sender>,
     in_flight: JoinSet<(Line, Outcome)>,
     outbox: Outbox,
+    /// The store fails just now.
+    stuck: Arc<AtomicBool>,
     tally: Tally,
     notes: Option<NoteBook>,
     /// The flush under way; its result is the reason of a stop marker, if there is one.
@@ -114,7 +117,7 @@ impl Drive<'_> {
 
     /// Sends everything that is due. Says when the next line is.
     fn send_due(&mut self) -> Option<Instant> {
-        while self.in_flight.len() < self.context.settings.in_flight.max(1) && !self.outbox.is_choked() {
+        while self.in_flight.len() < self.context.settings.in_flight.max(1) && self.may_send() {
             let now = self.wall.now();
             match self.next(now) {
                 Next::Send(line) => self.send(line),
@@ -123,6 +126,11 @@ impl Drive<'_> {
             }
         }
         None
+    }
+
+    /// Whether an answer would find room and a store that takes it.
+    fn may_send(&self) -> bool {
+        !self.outbox.is_choked() && !self.stuck.load(Ordering::Relaxed)
     }
 
     fn send(&mut self, line: Line) {
@@ -157,7 +165,7 @@ impl Drive<'_> {
                 self.halt = Some(Halt::Pause);
                 true
             }
-            None if self.noting.is_none() && !self.outbox.is_choked() => {
+            None if self.noting.is_none() && self.may_send() => {
                 // The first hundred have gone and left no verdict, for example because their hosts were given up.
                 self.gate.open();
                 self.schedule.wake(now);
@@ -196,10 +204,10 @@ impl Drive<'_> {
             return;
         }
         let object = self.outbox.take(&self.invocation).map(|(name, body)| (self.prefix.clone() + &name, body));
-        let (run, lane) = (self.run.clone(), self.lane.to_owned());
+        let (run, lane, stuck) = (self.run.clone(), self.lane.to_owned(), self.stuck.clone());
         self.flushing = Some(in_this_span(async move {
             if let Some((key, body)) = object {
-                flush::put(&run.objects, &key, body).await?;
+                flush::put(&run.objects, &key, body, &stuck).await?;
             }
             stop::look(&run, &lane).await
         }));
@@ -221,8 +229,8 @@ impl Drive<'_> {
         }
         let Some(notes) = &mut self.notes else { return };
         let Some((name, body)) = notes.next(&mut self.schedule, &self.lines) else { return };
-        let (run, key) = (self.run.clone(), self.prefix.clone() + &name);
-        self.noting = Some(in_this_span(async move { flush::put(&run.objects, &key, Bytes::from(body)).await }));
+        let (run, key, stuck) = (self.run.clone(), self.prefix.clone() + &name, self.stuck.clone());
+        self.noting = Some(in_this_span(async move { flush::put(&run.objects, &key, Bytes::from(body), &stuck).await }));
     }
 
     fn noted(&mut self) {

@@ -1,5 +1,6 @@
 //! Finished lines on their way into the store.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -61,17 +62,23 @@ impl Outbox {
 }
 
 /// Writes an object, and tries again where that can help. The same key has the same content, so twice is no harm.
-pub(crate) async fn put(objects: &Objects, key: &str, body: Bytes) -> Result<(), StepError> {
+/// `stuck` is set as long as the store fails: what is answered meanwhile might be lost.
+pub(crate) async fn put(objects: &Objects, key: &str, body: Bytes, stuck: &AtomicBool) -> Result<(), StepError> {
     for wait in WAITS {
         match objects.put(key, body.clone()).await {
-            Ok(_) => return Ok(()),
+            Ok(_) => {
+                stuck.store(false, Ordering::Relaxed);
+                return Ok(());
+            }
             Err(error) if error.kind == StorageErrorKind::Unavailable => {
                 tracing::warn!(%error, "writing failed; trying again");
+                stuck.store(true, Ordering::Relaxed);
                 tokio::time::sleep(wait).await;
             }
             Err(error) => return Err(error.into()),
         }
     }
     objects.put(key, body).await?;
+    stuck.store(false, Ordering::Relaxed);
     Ok(())
 }

@@ -1,7 +1,6 @@
 //! Lines of an object, by ranges.
 
 use bytes::Bytes;
-use job::objects::StorageErrorKind;
 use job::{Objects, StorageError};
 use memchr::{memchr, memrchr};
 
@@ -21,7 +20,7 @@ impl Lines<'_> {
         let mut size = self.size.max(1);
         while self.from < self.to {
             let to = self.to.min(self.from.saturating_add(size));
-            let bytes = range(self.objects, self.key, self.from, to).await?;
+            let bytes = self.objects.get_range(self.key, self.from, to).await?;
             let whole = if to == self.to { bytes.len() } else { memrchr(b'\n', &bytes).map_or(0, |at| at + 1) };
             if whole > 0 {
                 let at = self.from;
@@ -34,17 +33,6 @@ impl Lines<'_> {
             size = size.saturating_mul(2);
         }
         Ok(None)
-    }
-}
-
-/// Bytes of an object. The client repeats requests but not the reading of an answer: a body that was cut is asked for again.
-pub(super) async fn range(objects: &Objects, key: &str, from: u64, to: u64) -> Result<Bytes, StorageError> {
-    let mut attempt = 1;
-    loop {
-        match objects.get_range(key, from, to).await {
-            Err(error) if error.kind == StorageErrorKind::Unavailable && attempt < 3 => attempt += 1,
-            other => return other,
-        }
     }
 }
 

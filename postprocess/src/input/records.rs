@@ -13,7 +13,7 @@ use tokio::sync::mpsc::Sender;
 use super::budget::Budget;
 use super::feed::Feed;
 use super::index::{Position, choose, scan};
-use super::lines::{Lines, range};
+use super::lines::Lines;
 use super::listing::Listing;
 use super::{notes, window};
 use crate::run::damaged;
@@ -95,7 +95,12 @@ pub(super) fn feed(source: &Source) -> Feed<Chunk> {
     Feed::spawn(async move |sender| {
         let mut listing = Listing::new(&source.objects, source.keys.lane_results(&source.lane().name));
         for (index, batch) in source.lane().batches.iter().enumerate().skip(source.from) {
-            let entries = listing.folder(&source.keys.batch_results(&source.lane().name, batch.first)).await?;
+            let folder = source.keys.batch_results(&source.lane().name, batch.first);
+            let mut entries = listing.folder(&folder).await?;
+            if records_in(&entries) < batch.lines {
+                // Stopped, or written since its page was read, or missing in it: stores other than S3 may list late.
+                entries = source.objects.list(&folder).await?;
+            }
             if entries.is_empty() {
                 continue;
             }
@@ -110,6 +115,15 @@ pub(super) fn feed(source: &Source) -> Feed<Chunk> {
     })
 }
 
+/// Records in the flush objects of a batch, by their names.
+fn records_in(entries: &[Entry]) -> u64 {
+    let records = |entry: &Entry| match FlushKey::parse(&entry.key) {
+        Some(FlushKey::Records { ok, failed, .. }) => ok + failed,
+        _ => 0,
+    };
+    entries.iter().map(records).sum()
+}
+
 /// Sends the outcomes of one batch; whether anyone still wants more.
 async fn send_batch(source: &Source, index: usize, entries: Vec<Entry>, sender: &Sender<Chunk>) -> Result<bool, StepError> {
     let Source { objects, budget, .. } = source;
@@ -119,7 +133,7 @@ async fn send_batch(source: &Source, index: usize, entries: Vec<Entry>, sender: 
     let keys = flushes.keys;
 
     if let Some(room) = budget.room_for(flushes.sizes.iter().sum()) {
-        let get = |(key, size): (String, u64)| async move { range(objects, &key, 0, size).await };
+        let get = |(key, size): (String, u64)| async move { objects.get_range(&key, 0, size).await };
         let sized = keys.clone().into_iter().zip(flushes.sizes);
         let bodies: Vec<Bytes> = stream::iter(sized).map(get).buffered(budget.fetches).try_collect().await?;
         let lines = source.lane().batches[index].lines;

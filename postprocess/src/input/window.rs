@@ -5,7 +5,6 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use job::{Objects, StorageError};
 
 use super::index::Position;
-use super::lines::range;
 use super::records::Place;
 
 /// Bytes between two wanted records that are fetched with them rather than asked around.
@@ -43,6 +42,6 @@ pub(super) async fn fetch(
         let within = |at: u64| u32::try_from(at - from).expect("a range is shorter than 4 GiB");
         places[index] = Place { body: u32::try_from(body).expect("few ranges"), start: within(offset), end: within(end), object };
     }
-    let bodies = stream::iter(ranges).map(|(object, from, to)| range(objects, &keys[object as usize], from, to)).buffered(fetches);
+    let bodies = stream::iter(ranges).map(|(object, from, to)| objects.get_range(&keys[object as usize], from, to)).buffered(fetches);
     Ok((bodies.try_collect().await?, places))
 }

@@ -10,7 +10,8 @@ const WAITING: usize = 4;
 /// An upload in a task of its own. Unless [`Sink::finish`] or [`Sink::pause`] is called, nothing is left of a new one.
 pub(crate) struct Sink {
     sender: mpsc::Sender<Piece>,
-    task: JoinHandle<Result<Option<PausedUpload>, StorageError>>,
+    /// Until it has ended.
+    task: Option<JoinHandle<Result<Option<PausedUpload>, StorageError>>>,
 }
 
 enum Piece {
@@ -50,7 +51,7 @@ impl Sink {
             let aborted = if keep { Ok(()) } else { upload.abort().await };
             failure.map_or(aborted, Err).map(|()| None)
         });
-        Self { sender, task }
+        Self { sender, task: Some(task) }
     }
 
     pub(crate) async fn write(&mut self, bytes: Vec<u8>) -> Result<(), StepError> {
@@ -83,7 +84,8 @@ impl Sink {
     }
 }
 
-async fn ended(task: &mut JoinHandle<Result<Option<PausedUpload>, StorageError>>) -> Result<Option<PausedUpload>, StepError> {
+async fn ended(task: &mut Option<JoinHandle<Result<Option<PausedUpload>, StorageError>>>) -> Result<Option<PausedUpload>, StepError> {
+    let Some(task) = task.take() else { return Ok(None) };
     match task.await {
         Ok(ended) => Ok(ended?),
         Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),

@@ -25,14 +25,14 @@ impl Drive<'_> {
         if let Some(notes) = &mut self.notes
             && let Some((name, body)) = notes.unsent(&self.schedule, &self.lines)
         {
-            flush::put(&self.run.objects, &(self.prefix.clone() + &name), Bytes::from(body)).await?;
+            flush::put(&self.run.objects, &(self.prefix.clone() + &name), Bytes::from(body), &self.stuck).await?;
         }
         if self.flushing.is_some() {
             let stop = ended(&mut self.flushing).await?;
             self.flushed(stop);
         }
         if let Some((name, body)) = self.outbox.take(&self.invocation) {
-            flush::put(&self.run.objects, &(self.prefix.clone() + &name), body).await?;
+            flush::put(&self.run.objects, &(self.prefix.clone() + &name), body, &self.stuck).await?;
         }
         let end = self.end().await?;
         Ok((end, self.tally))

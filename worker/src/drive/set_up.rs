@@ -94,6 +94,7 @@ impl<'a> Drive<'a> {
             schedule,
             in_flight: JoinSet::new(),
             outbox,
+            stuck: Arc::default(),
             tally,
             notes,
             flushing: None,

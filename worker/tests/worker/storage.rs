@@ -1,10 +1,12 @@
 //! A store that fails.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use job::ErrorName;
 
 use crate::server::{Server, answer};
+use crate::store::Faults;
 use crate::world::Setup;
 
 fn job(server: &Server) -> String {
@@ -28,6 +30,24 @@ async fn a_lasting_fault_ends_the_step() {
     assert_eq!(world.work().await.unwrap_err().name, ErrorName::StorageUnavailable);
     world.faults.0.store(0, Ordering::SeqCst);
     assert_eq!(world.done().await.len(), 10);
+}
+
+#[tokio::test]
+async fn nothing_is_sent_while_the_store_fails() {
+    let (failing, late) = (Arc::new(OnceLock::<Faults>::new()), Arc::new(AtomicUsize::new(0)));
+    let (faults, counter) = (failing.clone(), late.clone());
+    let server = Server::start(move |_, _| {
+        let failed = faults.get().is_some_and(|faults| faults.0.load(Ordering::SeqCst) < u32::MAX);
+        counter.fetch_add(usize::from(failed), Ordering::SeqCst);
+        answer(200, "")
+    })
+    .await;
+    let world = Setup::numbered(&format!("{}\nin_flight = 8", job(&server)), 50_000).build().await;
+    world.faults.0.store(u32::MAX, Ordering::SeqCst);
+    failing.set(world.faults.clone()).ok();
+    assert_eq!(world.work().await.unwrap_err().name, ErrorName::StorageUnavailable);
+    let late = late.load(Ordering::SeqCst);
+    assert!(late < 100, "{late} requests after the first failure");
 }
 
 #[tokio::test]

@@ -1,0 +1,160 @@
+//! Runs whose store fails: each ends right, or stops with a clear error and is continued.
+
+mod fault;
+mod layer;
+mod run;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use fault::{Call, Fault};
+use layer::Deed;
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
+use rand::{Rng, SeedableRng};
+use run::{Endured, LINES, Yard};
+
+/// Commands of a run to which something happens.
+const COMMANDS: u64 = 4;
+
+#[test]
+fn each_fault_alone() {
+    let yard = Yard::new();
+    for fault in Fault::ALL {
+        println!("{fault}");
+        // The first call that it can meet, and every third from there.
+        let plan = |_| {
+            let mut met = 0_u64;
+            move |_, call| {
+                met += u64::from(fault.can_meet(call));
+                if fault.can_meet(call) && met % 3 == 1 { Deed::Fault(fault) } else { Deed::Nothing }
+            }
+        };
+        let endured = yard.endures([0].map(plan));
+        assert!(endured.faults.contains_key(&fault), "it was never met");
+        assert_eq!(endured.commands, 1, "{:?}", endured.stops);
+    }
+}
+
+#[test]
+fn faults_at_random() {
+    let yard = Yard::new();
+    for seed in 1..=4 {
+        println!("seed {seed}");
+        endures_seed(&yard, seed);
+    }
+}
+
+#[test]
+fn dying_at_a_call() {
+    let yard = Yard::new();
+    for nth in (1..=yard.calls).step_by(usize::try_from(yard.calls / 6).unwrap()) {
+        dies_at(&yard, nth, true);
+        dies_at(&yard, nth, false);
+    }
+}
+
+#[test]
+fn a_full_disk() {
+    let yard = Yard::new();
+    for (first, count) in [(Call::Create, 1), (Call::Complete, 1), (Call::Put, 8), (Call::Complete, 2)] {
+        println!("full from {first:?} {count}");
+        let (mut met, mut full) = (0, false);
+        let endured = yard.endures([move |_, call| {
+            met += usize::from(call == first);
+            full |= met == count;
+            if full { Deed::Full } else { Deed::Nothing }
+        }]);
+        assert_eq!(endured.commands, 2, "{:?}", endured.stops);
+        assert!(endured.stops[0].contains("No space left on device"), "{:?}", endured.stops);
+    }
+}
+
+fn endures_seed(yard: &Yard, seed: u64) -> Endured {
+    yard.endures((0..COMMANDS).map(|command| random(seed * COMMANDS + command, seed % 4)))
+}
+
+/// Faults at random: seldom, often, or in outages in which every call fails.
+fn random(seed: u64, kind: u64) -> impl FnMut(u64, Call) -> Deed + Send + 'static {
+    let mut dice = StdRng::seed_from_u64(seed);
+    let chance = [0.03, 0.15, 0.05, 0.02][kind as usize];
+    let outages = kind >= 2;
+    let mut outage = 0;
+    move |_, call| {
+        if outage == 0 && outages && dice.random_bool(0.01) {
+            outage = dice.random_range(5..150);
+        }
+        let fails = outage > 0 || dice.random_bool(chance);
+        outage = outage.max(1) - 1;
+        let possible = Fault::ALL.into_iter().filter(|fault| fault.can_meet(call) && (kind == 3 || *fault != Fault::Stale));
+        match possible.collect::<Vec<_>>().choose(&mut dice) {
+            Some(fault) if fails => Deed::Fault(*fault),
+            _ => Deed::Nothing,
+        }
+    }
+}
+
+fn dies_at(yard: &Yard, at: u64, before: bool) -> Endured {
+    println!("dies {} call {at} of {}", if before { "before" } else { "behind" }, yard.calls);
+    let deed = if before { Deed::DieBefore } else { Deed::DieBehind };
+    yard.endures([move |nth, _| if nth == at { deed } else { Deed::Nothing }])
+}
+
+/// What came of many runs.
+#[derive(Debug, Default)]
+pub struct Tally {
+    seeds: u64,
+    deaths: usize,
+    runs: usize,
+    stops: usize,
+    faults: BTreeMap<Fault, usize>,
+    lines_out: usize,
+    lost: usize,
+    duplicated: usize,
+    repeated: usize,
+}
+
+/// So many seeds, and deaths before and behind every call.
+pub fn many(seeds: u64) -> Tally {
+    let yard = Yard::new();
+    let mut tally = Tally { seeds, ..Tally::default() };
+    for seed in 1..=seeds {
+        println!("  seed {seed} of {seeds}");
+        tally.add(&endures_seed(&yard, seed));
+    }
+    for nth in 1..=yard.calls {
+        tally.deaths += 2;
+        tally.add(&dies_at(&yard, nth, true));
+        tally.add(&dies_at(&yard, nth, false));
+    }
+    tally
+}
+
+impl Tally {
+    fn add(&mut self, endured: &Endured) {
+        self.runs += 1;
+        self.stops += endured.stops.len();
+        for (fault, count) in &endured.faults {
+            *self.faults.entry(*fault).or_default() += count;
+        }
+        self.lines_out += endured.lines_out;
+        self.lost += endured.lost;
+        self.duplicated += endured.duplicated;
+        self.repeated += endured.repeated;
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (fault, count) in &self.faults {
+            writeln!(f, "  {fault:32} {count:>5}")?;
+        }
+        writeln!(f, "  {:32} {:>5}", "died at a call", self.deaths)?;
+        writeln!(f, "seeds run              {:>9}   ({} runs, continued {} times)", self.seeds, self.runs, self.stops)?;
+        writeln!(f, "lines in               {:>9}", self.runs * LINES)?;
+        writeln!(f, "lines out              {:>9}", self.lines_out)?;
+        writeln!(f, "lost                   {:>9}", self.lost)?;
+        writeln!(f, "duplicated             {:>9}", self.duplicated)?;
+        writeln!(f, "requests repeated      {:>9}", self.repeated)
+    }
+}

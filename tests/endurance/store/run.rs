@@ -1,0 +1,220 @@
+//! Whole runs in this process (the steps, the engine, the embedded store), with a [`Layer`] before the store.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use job::Record;
+use postprocess::Report;
+use tempfile::TempDir;
+use throughline::exit::Wrong;
+use throughline::home::{Clock, Ended, Home, Target, execute, job_name, read_job};
+use throughline::progress::Progress;
+use time::OffsetDateTime;
+use tokio_util::sync::CancellationToken;
+
+use super::fault::{Call, Fault};
+use super::layer::{Deed, Layer, Shared};
+use crate::api::Api;
+
+pub const LINES: usize = 700;
+/// Bytes that make items and output larger than one part of an upload.
+const PAD: usize = 10_500;
+
+/// A job and an input, and what comes of them.
+pub struct Yard {
+    api: Api,
+    folder: TempDir,
+    expected: String,
+    /// Calls of the store in a run to which nothing happens.
+    pub calls: u64,
+}
+
+/// How a run came to its end.
+#[derive(Debug, Default)]
+pub struct Endured {
+    pub commands: usize,
+    /// What commands ended with that did not end the run.
+    pub stops: Vec<String>,
+    pub faults: BTreeMap<Fault, usize>,
+    pub repeated: usize,
+    pub lines_out: usize,
+    pub lost: usize,
+    pub duplicated: usize,
+}
+
+/// How a command ended.
+enum End {
+    Finished(Box<Report>),
+    /// With an error in words.
+    Stopped(String),
+    Died,
+}
+
+impl Yard {
+    pub fn new() -> Self {
+        let api = Api::start();
+        let (named, other) = (api.host(), format!("localhost:{}", api.address.port()));
+        // Four workers of one lane, one of the other.
+        let job = format!(
+            "[request]\nurl = \"{{{{ url }}}}\"\nallow = [\"127.0.0.1\"]\n[limits.\"{named}\"]\nrate = \"unlimited\"\nin_flight = 400\n\
+             [limits.default]\nrate = \"unlimited\"\nin_flight = 20\n[output]\ncolumns = {{ twice = \"$.twice\" }}\n"
+        );
+        let line = |n: usize| {
+            let host = if n.is_multiple_of(5) { &other } else { &named };
+            format!("http://{host}/ok/{n},{}\n", char::from(b'a' + (n % 26) as u8).to_string().repeat(PAD))
+        };
+        let input: String = std::iter::once("url,pad\n".to_owned()).chain((1..=LINES).map(line)).collect();
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("yard.toml"), job).unwrap();
+        std::fs::write(folder.path().join("in.csv"), input).unwrap();
+        let mut yard = Self { api, folder, expected: String::new(), calls: 0 };
+        let shared = yard.shared(|_, _| Deed::Nothing);
+        let state = tempfile::tempdir().unwrap();
+        let end = yard.command(&state.path().join("state"), &shared, None);
+        assert!(matches!(&end, End::Finished(report) if report.complete()));
+        yard.expected = std::fs::read_to_string(output(&state)).unwrap();
+        yard.calls = shared.calls();
+        yard
+    }
+
+    /// A run whose commands meet what the plans say; when there are no more plans, nothing happens to it any more.
+    pub fn endures<P>(&self, plans: impl IntoIterator<Item = P>) -> Endured
+    where
+        P: FnMut(u64, Call) -> Deed + Send + 'static,
+    {
+        self.api.forget();
+        let state = tempfile::tempdir().unwrap();
+        let (mut endured, mut stored) = (Endured::default(), Vec::new());
+        let mut plans = plans.into_iter();
+        let mut redrive = None;
+        loop {
+            let shared = match plans.next() {
+                Some(plan) => self.shared(plan),
+                None => self.shared(|_, _| Deed::Nothing),
+            };
+            let end = self.command(&state.path().join("state"), &shared, redrive);
+            endured.commands += 1;
+            stored.extend(shared.stored());
+            for (fault, count) in shared.met() {
+                *endured.faults.entry(fault).or_default() += count;
+            }
+            match end {
+                End::Finished(report) if report.complete() => {
+                    assert_eq!((report.lines, report.ok), (LINES as u64, LINES as u64));
+                    break;
+                }
+                End::Finished(report) => {
+                    endured.stops.push(format!("finished: {}", report.message));
+                    redrive = Some(report.generation + 1);
+                }
+                End::Stopped(message) => endured.stops.push(message),
+                End::Died => endured.stops.push("died".to_owned()),
+            }
+            assert!(endured.commands < 30, "it comes to no end: {:#?}", endured.stops);
+        }
+        let out = std::fs::read_to_string(output(&state)).unwrap();
+        assert!(out == self.expected, "the output is another one, after {endured:#?}");
+        self.check(&stored, &mut endured);
+        let rows: Vec<_> = out.lines().skip(1).filter_map(|row| row.split(',').next()).collect();
+        let different: BTreeSet<_> = rows.iter().collect();
+        (endured.lines_out, endured.lost, endured.duplicated) = (rows.len(), LINES - different.len(), rows.len() - different.len());
+        endured
+    }
+
+    /// No line is asked about again when its answer is stored, unless a listing lacked it.
+    fn check(&self, stored: &[(usize, bytes::Bytes)], endured: &mut Endured) {
+        let mut since: BTreeMap<u64, usize> = BTreeMap::new();
+        for (requests, records) in stored {
+            for record in records.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+                let n = Record::parse(record).unwrap().n;
+                since.entry(n).or_insert(*requests);
+            }
+        }
+        let seen = self.api.seen();
+        let line = |uri: &str| uri.rsplit('/').next().unwrap().parse::<u64>().unwrap();
+        let asked: BTreeSet<_> = seen.iter().map(|seen| line(&seen.uri)).collect();
+        assert_eq!(asked.len(), LINES);
+        endured.repeated = seen.len() - LINES;
+        if endured.faults.contains_key(&Fault::Stale) {
+            return;
+        }
+        for (index, seen) in seen.iter().enumerate() {
+            let n = line(&seen.uri);
+            // One that was stored just as the process died is not known here.
+            let stored = since.get(&n).copied().unwrap_or(usize::MAX);
+            assert!(index < stored, "line {n} had a stored answer and was asked again, after {endured:#?}");
+        }
+    }
+
+    fn shared(&self, plan: impl FnMut(u64, Call) -> Deed + Send + 'static) -> Arc<Shared> {
+        let requests = self.api.shared.clone();
+        Shared::new(plan, move || requests.total())
+    }
+
+    /// What `throughline run` does, or `throughline redrive`. A process of its own, as far as it goes: its runtime ends with it.
+    fn command(&self, state: &std::path::Path, shared: &Arc<Shared>, redrive: Option<u32>) -> End {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let end = runtime.block_on(async {
+            tokio::select! {
+                ended = self.run(state, shared.clone(), redrive) => ended.unwrap_or_else(|wrong| End::Stopped(wrong.to_string())),
+                () = shared.died.notified() => End::Died,
+            }
+        });
+        runtime.shutdown_timeout(crate::support::DEADLINE);
+        if let End::Stopped(message) = &end {
+            assert!(["s3://", "store", ".redb"].iter().any(|word| message.contains(word)), "not a clear error: {message}");
+        }
+        end
+    }
+
+    async fn run(&self, state: &std::path::Path, shared: Arc<Shared>, redrive: Option<u32>) -> Result<End, Wrong> {
+        let home = Home::open(state, "endurance")?;
+        let clean = home.objects();
+        let client = Layer::client(home.s3().config(), shared);
+        let home = home.with(client, Arc::new(Fast::default()));
+        let path = |name: &str| self.folder.path().join(name);
+        let (text, job) = read_job(&path("yard.toml"))?;
+        let mut target = Target::install(&home, &job_name(&path("yard.toml"))?, text, job, &path("in.csv")).await?;
+        if let Some(generation) = redrive {
+            target.redrive(generation, false);
+        }
+        let ended = execute(&home, &target, None, &Arc::new(Progress::default()), CancellationToken::new()).await?;
+        Ok(match ended {
+            Ended::Finished => {
+                let report = clean.get(&postprocess::report_key(&target.run)).await?;
+                End::Finished(serde_json::from_slice(&report).unwrap())
+            }
+            Ended::Failed { error, message } => {
+                assert!(error.starts_with("Storage."), "{error}: {message}");
+                End::Stopped(message)
+            }
+            Ended::NoRoom { message } => End::Stopped(message),
+            Ended::Interrupted => End::Stopped("the store was left alone".to_owned()),
+        })
+    }
+}
+
+fn output(state: &TempDir) -> PathBuf {
+    state.path().join("state/jobs/yard/output/in.csv")
+}
+
+/// A clock that needs no waiting: whoever sleeps puts it forward.
+#[derive(Debug, Default)]
+struct Fast(Mutex<time::Duration>);
+
+#[async_trait]
+impl Clock for Fast {
+    fn now(&self) -> OffsetDateTime {
+        OffsetDateTime::now_utc() + *self.0.lock().unwrap()
+    }
+
+    async fn sleep_until(&self, moment: OffsetDateTime) {
+        let left = moment - self.now();
+        if left.is_positive() {
+            *self.0.lock().unwrap() += left;
+        }
+        tokio::task::yield_now().await;
+    }
+}
