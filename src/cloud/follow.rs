@@ -66,7 +66,11 @@ async fn look(
                 if let Some(execution) = &execution
                     && looks.is_multiple_of(MAP_RUNS_EVERY)
                 {
-                    progress.batches(cloud.batches(&execution.arn).await?);
+                    match cloud.batches(&execution.arn).await {
+                        Ok(batches) => progress.batches(batches),
+                        // Who may not look at Map Runs still sees the lines.
+                        Err(error) => tracing::debug!(%error, "without the Map Runs"),
+                    }
                 }
             }
             None if has_turn(cloud, run).await? => progress.splitting(),
