@@ -357,3 +357,28 @@ fn links_lead_somewhere() {
         }
     }
 }
+
+#[test]
+fn every_failure_has_its_test() {
+    let text = read("docs/failures.md");
+    let rows: Vec<&str> = text.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| What")).collect();
+    assert!(rows.len() > 25);
+    for row in rows {
+        let tests = row.trim_end_matches([' ', '|']).rsplit_once(" | ").unwrap().1;
+        for test in tests.split(", ") {
+            let (package, name) = test.split_once(" `").unwrap_or_else(|| panic!("{row}: {test:?} names no test"));
+            let (module, function) = name.trim_end_matches('`').split_once("::").unwrap_or_else(|| panic!("{row}: {test:?}"));
+            let file = match package {
+                "worker" => format!("worker/tests/worker/{module}.rs"),
+                _ => format!("tests/{package}/{module}.rs"),
+            };
+            assert!(read(&file).contains(&format!("fn {function}()")), "{row}: there is no {function} in {file}");
+        }
+        // The codes are those that lines can get.
+        let gets = row.split(" | ").nth(1).unwrap();
+        for code in gets.split('`').skip(1).step_by(2).filter(|code| !code.starts_with("http_") && *code != "Content-Length") {
+            let documented = table("| Code |").into_iter().any(|row| row[0] == code);
+            assert!(documented, "{row}: {code} is no code");
+        }
+    }
+}

@@ -11,5 +11,6 @@ mod jobs;
 mod redrive;
 mod states;
 mod support;
+mod tls;
 mod turns;
 mod workspace;

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::budget::Budget;
+use crate::guard::{LookUp, SystemLookUp};
 use crate::run::RunCache;
 
 /// Built once per process and shared by all calls: runs, connections and the budget of response bytes live here.
@@ -27,6 +28,8 @@ pub struct Context {
     pub stop: CancellationToken,
     /// Chance, for jitter and names.
     pub dice: Arc<dyn Dice>,
+    /// The addresses of names.
+    pub look_up: Arc<dyn LookUp>,
     /// When this call is over, whatever [`Settings::deadline`] says.
     pub(crate) ends: Option<Instant>,
     pub(crate) budget: Arc<Budget>,
@@ -43,7 +46,8 @@ impl Context {
         stop: CancellationToken,
     ) -> Self {
         let budget = Arc::new(Budget::new(settings.response_budget));
-        Self { s3, secrets, observer, settings, stop, dice: Arc::new(SystemDice), ends: None, budget, runs: Arc::default() }
+        let (dice, look_up) = (Arc::new(SystemDice), Arc::new(SystemLookUp));
+        Self { s3, secrets, observer, settings, stop, dice, look_up, ends: None, budget, runs: Arc::default() }
     }
 
     /// The same, for one call that has so much time from now.

@@ -9,6 +9,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use job::job_file::host_listed;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
@@ -16,10 +17,32 @@ use url::{Host, Url};
 pub use net::{Net, is_public};
 
 /// What one job may reach.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone)]
 pub struct Guard {
     names: Arc<[String]>,
     nets: Arc<[Net]>,
+    look_up: Arc<dyn LookUp>,
+}
+
+/// Finds the addresses of a name.
+#[async_trait]
+pub trait LookUp: Send + Sync {
+    /// The addresses, with port 0.
+    ///
+    /// # Errors
+    /// When there are none, or nobody can tell.
+    async fn look_up(&self, name: &str) -> io::Result<Vec<SocketAddr>>;
+}
+
+/// The system's way.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemLookUp;
+
+#[async_trait]
+impl LookUp for SystemLookUp {
+    async fn look_up(&self, name: &str) -> io::Result<Vec<SocketAddr>> {
+        Ok(tokio::net::lookup_host((name, 0)).await?.collect())
+    }
 }
 
 /// The address is one that the job may not reach.
@@ -31,9 +54,14 @@ pub struct AddressDenied {
 impl Guard {
     /// From `[request] allow`: host names (also `*.domain`), addresses, and networks as `address/bits`.
     pub fn new(allow: &[String]) -> Self {
+        Self::looking_up(allow, Arc::new(SystemLookUp))
+    }
+
+    /// [`Guard::new`], with another way to look names up.
+    pub fn looking_up(allow: &[String], look_up: Arc<dyn LookUp>) -> Self {
         let nets = allow.iter().filter_map(|entry| Net::parse(entry)).collect();
         let names = allow.iter().filter(|entry| Net::parse(entry).is_none()).cloned().collect();
-        Self { names, nets }
+        Self { names, nets, look_up }
     }
 
     /// Refuses a URL whose host is an address that may not be reached. A name is checked when it is looked up.
@@ -69,7 +97,7 @@ impl Resolve for Guard {
         let guard = self.clone();
         Box::pin(async move {
             let host = name.as_str().trim_end_matches('.');
-            let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            let found = guard.look_up.look_up(name.as_str()).await?;
             if found.is_empty() {
                 return Err(io::Error::new(io::ErrorKind::NotFound, "the name has no address").into());
             }

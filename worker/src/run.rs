@@ -60,7 +60,7 @@ impl Run {
         let claim: Claim =
             claim.map_or(Ok(Claim::default()), |claim| serde_json::from_slice(&claim)).map_err(|error| damaged("the claim", &error))?;
         let secrets = resolve(context, &run.job, &job).await?;
-        let guard = Guard::new(&job.request.allow);
+        let guard = Guard::looking_up(&job.request.allow, context.look_up.clone());
         Ok(Self {
             id: run.id.clone(),
             client: client(&job, &guard)?,
@@ -113,6 +113,10 @@ async fn resolve(context: &Context, name: &str, job: &Job) -> Result<Secrets, St
     Ok(values.into_iter().collect())
 }
 
+/// A connection that is not made in this time, or in three quarters of the job's timeout, never will be: as nothing was sent,
+/// any request may be sent again.
+const CONNECT: Duration = Duration::from_secs(10);
+
 /// Retries and redirects are ours, since each counts against the limit.
 fn client(job: &Job, guard: &Guard) -> Result<reqwest::Client, StepError> {
     let idle = match () {
@@ -129,6 +133,7 @@ fn client(job: &Job, guard: &Guard) -> Result<reqwest::Client, StepError> {
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         .pool_idle_timeout(idle)
+        .connect_timeout(CONNECT.min(job.request.timeout * 3 / 4))
         .dns_resolver(guard.clone())
         .build()
         .map_err(|error| StepError::new(ErrorName::JobInvalid, format!("no HTTP client: {error}")))

@@ -3,6 +3,7 @@
 
 mod answers;
 mod failures;
+mod faults;
 mod notes;
 mod pauses;
 mod redirects;

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::Request;
@@ -90,8 +91,12 @@ pub enum Raw {
     Write(Vec<u8>),
     /// Writes this and says no more, without closing.
     Stall(Vec<u8>),
+    /// Writes this, and then a byte now and then, for ever.
+    Drip(Vec<u8>),
     /// Closes with a reset.
     Reset,
+    /// Writes this and closes with a reset.
+    ResetBehind(Vec<u8>),
 }
 
 /// A server that does one thing with every connection.
@@ -125,11 +130,36 @@ async fn serve_raw(mut stream: TcpStream, what: Raw) {
             // Until the other side closes.
             stream.read_u8().await.ok();
         }
+        Raw::Drip(bytes) => {
+            stream.write_all(&bytes).await.ok();
+            let mut now_and_then = tokio::time::interval(Duration::from_millis(20));
+            while stream.write_all(b"x").await.is_ok() {
+                now_and_then.tick().await;
+            }
+        }
         Raw::Reset => stream.set_zero_linger().unwrap(),
+        Raw::ResetBehind(bytes) => {
+            stream.write_all(&bytes).await.ok();
+            stream.set_zero_linger().unwrap();
+        }
     }
 }
 
 /// An address on which nobody listens.
 pub async fn nobody() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
+}
+
+/// A server that takes no connection: its queue is full of those that are returned with it.
+pub async fn busy() -> (SocketAddr, impl Sized) {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(1).unwrap();
+    let address = listener.local_addr().unwrap();
+    let waiting: Vec<_> = (0..8).map(|_| tokio_util::task::AbortOnDropHandle::new(tokio::spawn(TcpStream::connect(address)))).collect();
+    // The queue has room for two: they are through, and with them the queue is full.
+    while waiting.iter().filter(|connecting| connecting.is_finished()).count() < 2 {
+        tokio::task::yield_now().await;
+    }
+    (address, (listener, waiting))
 }

@@ -1,0 +1,98 @@
+//! Certificates that are none, for the names they are asked for.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+use crate::support::{Scene, column};
+
+type Issuer = CertifiedIssuer<'static, KeyPair>;
+
+/// A server with a certificate.
+struct Server {
+    address: SocketAddr,
+    _runtime: Runtime,
+}
+
+impl Server {
+    fn start(certificate: CertificateDer<'static>, key: &KeyPair) -> Self {
+        let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+        let provider = Arc::new(tokio_rustls::rustls::crypto::aws_lc_rs::default_provider());
+        let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let config = config.with_no_client_auth().with_single_cert(vec![certificate], key).unwrap();
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+        let address = listener.local_addr().unwrap();
+        runtime.spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                // Whoever does not trust the certificate hangs up.
+                let Ok(mut stream) = acceptor.accept(stream).await else { continue };
+                let mut head = [0; 4096];
+                let _ = stream.read(&mut head).await;
+                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok").await;
+                let _ = stream.shutdown().await;
+            }
+        });
+        Self { address, _runtime: runtime }
+    }
+
+    /// With a certificate for `name`, changed, and issued by `issuer`.
+    fn issued(issuer: &Issuer, name: &str, change: impl FnOnce(&mut CertificateParams)) -> Self {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new([name.to_owned()]).unwrap();
+        change(&mut params);
+        Self::start(params.signed_by(&key, issuer).unwrap().der().clone(), &key)
+    }
+
+    fn self_signed(name: &str) -> Self {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new([name.to_owned()]).unwrap();
+        params.distinguished_name.push(DnType::CommonName, name);
+        let certificate = params.self_signed(&key).unwrap();
+        Self::start(certificate.der().clone(), &key)
+    }
+
+    fn url(&self) -> String {
+        format!("https://localhost:{}/", self.address.port())
+    }
+}
+
+fn authority(name: &str) -> Issuer {
+    let mut params = CertificateParams::new([]).unwrap();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+}
+
+#[test]
+fn only_a_certificate_that_holds_is_talked_to() {
+    let (trusted, unknown) = (authority("trusted"), authority("unknown"));
+    let servers = [
+        Server::issued(&trusted, "localhost", |_| ()),
+        Server::issued(&trusted, "localhost", |params| params.not_after = date_time_ymd(2020, 1, 1)),
+        Server::issued(&trusted, "localhost", |params| params.not_before = date_time_ymd(2999, 1, 1)),
+        Server::issued(&trusted, "elsewhere.example", |_| ()),
+        Server::issued(&unknown, "localhost", |_| ()),
+        Server::self_signed("localhost"),
+    ];
+    let job = "[request]\nurl = \"{{ line }}\"\nallow = [\"localhost\"]\n[retry]\nattempts = 3\n[limits.default]\nrate = \"unlimited\"\n";
+    let scene = Scene::new(job, "urls.txt", servers.iter().map(|server| server.url() + "\n").collect::<String>());
+    scene.write("trusted.pem", trusted.pem());
+    let args = ["run", "job.toml", "urls.txt", "-o", "out.csv"];
+    scene.run_with(&args, |command| _ = command.env("SSL_CERT_FILE", "trusted.pem").env_remove("SSL_CERT_DIR")).expect(2);
+    let output = scene.read("out.csv");
+    assert_eq!(column(&output, "error"), ["", "tls", "tls", "tls", "tls", "tls"]);
+    let details = column(&output, "error_detail");
+    for (detail, words) in details.iter().zip(["", "xpired", "alid", "name", "ssuer", "ssuer"]) {
+        assert!(detail.contains(words), "{words}: {details:#?}");
+    }
+    assert!(scene.read("out.report.json").contains("\"requests\": 6"), "none of them is tried again");
+}
