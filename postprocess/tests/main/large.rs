@@ -56,8 +56,8 @@ async fn an_output_of_many_parts_in_many_calls() {
     let mut world = World::new();
     world.context.settings.piece = 1 << 20;
     world.write(&mut fixture).await;
-    let (response, calls) = world.calls(&fixture, 6).await;
-    assert_eq!(calls, 7);
+    let (response, calls) = world.calls(&fixture, 3).await;
+    assert_eq!(calls, 4);
     let left = world.left(&fixture, response).await;
     assert_eq!(left.report, at_once.report);
     assert!(left.output == at_once.output && left.failed == at_once.failed);
