@@ -65,12 +65,18 @@ impl File {
         Ok(found.map(|value| value.value().to_vec()))
     }
 
+    /// Entries with keys as long as the first.
     pub(super) fn range(&self, first: &[u8], last: &[u8], limit: usize) -> Result<Vec<Entry>, JournalError> {
         let mut found = Vec::new();
         let Some(table) = self.table()? else { return Ok(found) };
-        for entry in table.range(first..=last).map_err(broken)?.take(limit) {
+        for entry in table.range(first..=last).map_err(broken)? {
+            if found.len() == limit {
+                break;
+            }
             let (key, value) = entry.map_err(broken)?;
-            found.push((key.value().to_vec(), value.value().to_vec()));
+            if key.value().len() == first.len() {
+                found.push((key.value().to_vec(), value.value().to_vec()));
+            }
         }
         Ok(found)
     }

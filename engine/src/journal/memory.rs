@@ -45,10 +45,11 @@ impl Memory {
         self.read(|entries| entries.get(key).cloned())
     }
 
+    /// Entries with keys as long as the first.
     pub(super) fn range(&self, first: &[u8], last: &[u8], limit: usize) -> Vec<Entry> {
         self.read(|entries| {
-            let found = entries.range(first.to_vec()..=last.to_vec()).take(limit);
-            found.map(|(key, value)| (key.clone(), value.clone())).collect()
+            let found = entries.range(first.to_vec()..=last.to_vec()).filter(|(key, _)| key.len() == first.len());
+            found.take(limit).map(|(key, value)| (key.clone(), value.clone())).collect()
         })
     }
 

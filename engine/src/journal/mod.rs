@@ -134,7 +134,8 @@ impl Journal {
         found.map(|value| serde_json::from_slice(&value).map_err(broken)).transpose()
     }
 
-    /// The records of finished children of a map from index `from` on, at most `limit`.
+    /// The records of finished children of a map from index `from` on, at most `limit`; not those of
+    /// maps inside of children, which lie between them.
     pub(crate) fn records(&self, map: &Key, from: u64, limit: usize) -> Result<Vec<(u64, ChildRecord)>, JournalError> {
         let (first, last) = map.children(Kind::Record, from);
         let found = match &*self.0 {

@@ -70,6 +70,7 @@ impl Identity {
             Err(None) => Some(("executionTimedOutEventDetails", json!({}))),
         };
         self.events.add(previous, || host.now(), || kind.into(), details);
+        self.events.end();
     }
 
     pub(super) fn region(&self) -> &str {

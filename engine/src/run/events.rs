@@ -1,6 +1,6 @@
 //! The events of an execution: they are numbered always, and recorded when somebody wants them.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
@@ -14,6 +14,8 @@ pub(super) struct Events {
     count: AtomicU64,
     history: Option<History>,
     limit: Option<u64>,
+    /// The execution's last event has been added.
+    ended: AtomicBool,
 }
 
 /// A name such as `stateEnteredEventDetails`, and what it holds.
@@ -21,7 +23,7 @@ pub(super) type Details = Option<(&'static str, Value)>;
 
 impl Events {
     pub(super) fn new(history: Option<History>, limit: Option<u64>) -> Events {
-        Events { count: AtomicU64::new(0), history, limit }
+        Events { count: AtomicU64::new(0), history, limit, ended: AtomicBool::new(false) }
     }
 
     /// Of a child of a Distributed Map.
@@ -31,6 +33,11 @@ impl Events {
 
     pub(super) fn count(&self) -> u64 {
         self.count.load(Ordering::Relaxed)
+    }
+
+    /// What is given up afterwards has no events any more.
+    pub(super) fn end(&self) {
+        self.ended.store(true, Ordering::Relaxed);
     }
 
     /// There were as many before a crash.
@@ -51,7 +58,7 @@ impl Events {
         details: impl FnOnce() -> Details,
     ) -> u64 {
         let id = self.count.fetch_add(1, Ordering::Relaxed) + 1;
-        if let Some(history) = &self.history {
+        if let Some(history) = self.history.as_ref().filter(|_| !self.ended.load(Ordering::Relaxed)) {
             history.record(Event { id, previous, timestamp: now(), kind: kind(), details: details() });
         }
         id

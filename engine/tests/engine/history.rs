@@ -126,3 +126,16 @@ fn of_branches_of_which_one_fails() {
     let last = &events[events.len() - 2..];
     assert_eq!((last[0].previous, last[1].previous), (7, last[0].id));
 }
+
+#[test]
+fn ends_when_the_execution_times_out_with_branches_under_way() {
+    let waits = |name: &str| {
+        let task = json!({"Type": "Task", "Resource": "arn:aws:states:eu-west-1:000000000000:activity:a", "End": true});
+        json!({"StartAt": name, "States": {name: task}})
+    };
+    let parallel = json!({"Type": "Parallel", "Branches": [waits("B"), waits("C")], "End": true});
+    let mut definition: Value = serde_json::from_str(&one(parallel)).unwrap();
+    definition["TimeoutSeconds"] = json!(5);
+    let events = history(&definition.to_string(), json!({}), &Fake::echo());
+    assert_eq!(events.last().map(|event| event.kind.as_str()), Some("ExecutionTimedOut"));
+}

@@ -126,6 +126,26 @@ fn batches_that_came_about_by_chance_keep_their_items() {
     assert_eq!(rows, (0..23).collect::<Vec<_>>());
 }
 
+/// What ended in a map inside of a child is not taken for what ended in the map around it.
+#[test]
+fn a_map_in_a_child() {
+    let task = json!({"Type": "Task", "Resource": "arn:aws:lambda:x:1:function:f", "End": true});
+    let inner = with_child(json!({"Label": "Inner", "MaxConcurrency": 1}), task).replace("\"C\"", "\"D\"");
+    let inner: Value = serde_json::from_str(&inner).unwrap();
+    let definition = with_child(json!({"Label": "Outer"}), inner["States"]["M"].clone());
+    let items = json!([[1, 2, 3], [4, 5, 6]]);
+    // Of six calls, each but the first comes when a map inside has recorded something.
+    for hangs_at in 1..=6 {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal");
+        let host = Fake::echo();
+        host.hangs_at.store(hangs_at, Ordering::SeqCst);
+        assert_eq!(run_until_hung(&path, &definition, items.clone(), &host), None);
+        host.hangs_at.store(u64::MAX, Ordering::SeqCst);
+        assert_eq!(run_until_hung(&path, &definition, items.clone(), &host), Some(Outcome::Succeeded(items.clone())), "{hangs_at}");
+    }
+}
+
 /// Enough results for more than one file, so that some are written before the run ends.
 #[test]
 fn results_that_are_written_while_the_run_goes_on() {

@@ -1,0 +1,210 @@
+//! Deterministic simulation: random workflows on a simulated clock and a seeded host, each run once
+//! without and once with crashes and cancellations. `CONTRIBUTING.md` has the command of the long form.
+
+#![allow(clippy::unwrap_used)]
+
+mod dice;
+mod generator;
+mod host;
+mod invariants;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use engine::{History, Journal, Machine, Outcome, Start, Stop};
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use dice::Dice;
+use generator::Workflow;
+use host::{Cut, Simulated};
+
+#[derive(Debug, Default, PartialEq)]
+struct Tally {
+    seeds: u64,
+    succeeded: u64,
+    failed: u64,
+    timed_out: u64,
+    states: u64,
+    map_runs: u64,
+    crashes: u64,
+    cancellations: u64,
+    calls: u64,
+    repeated: u64,
+}
+
+#[test]
+fn some_hundred_seeds() {
+    let tally = simulate(0, 300);
+    assert!(tally.succeeded > 100 && tally.failed > 10 && tally.timed_out > 1, "{tally:?}");
+    assert!(tally.crashes > 300 && tally.cancellations > 50 && tally.map_runs > 100 && tally.repeated > 50, "{tally:?}");
+}
+
+#[test]
+fn a_seed_reproduces() {
+    assert_eq!(simulate(7, 20), simulate(7, 20));
+}
+
+/// `SIMULATION_SEEDS` seeds from `SIMULATION_FIRST` on; with `SIMULATION_SHOW`, their definitions are printed.
+#[test]
+#[ignore = "the long form"]
+fn ten_thousand_seeds() {
+    let number = |name: &str, otherwise: u64| std::env::var(name).map_or(otherwise, |text| text.parse().unwrap());
+    let tally = simulate(number("SIMULATION_FIRST", 0), number("SIMULATION_SEEDS", 10_000));
+    println!("seeds run            {:>10}", tally.seeds);
+    println!("workflows succeeded  {:>10}", tally.succeeded);
+    println!("          failed     {:>10}", tally.failed);
+    println!("          timed out  {:>10}", tally.timed_out);
+    println!("states run           {:>10}", tally.states);
+    println!("Map Runs ended       {:>10}", tally.map_runs);
+    println!("crashes              {:>10}", tally.crashes);
+    println!("cancellations        {:>10}", tally.cancellations);
+    println!("task calls           {:>10}", tally.calls);
+    println!("calls repeated       {:>10}", tally.repeated);
+}
+
+fn simulate(first: u64, count: u64) -> Tally {
+    let mut tally = Tally::default();
+    let mut failing = Vec::new();
+    for seed in first..first + count {
+        let wrong = match catch_unwind(AssertUnwindSafe(|| one(seed, &mut tally))) {
+            Ok(wrong) => wrong,
+            Err(_) => vec!["it panicked".into()],
+        };
+        if wrong.is_empty() {
+            continue;
+        }
+        println!("seed {seed}:\n  {}", wrong.join("\n  "));
+        println!("  {}", reproduce(seed));
+        failing.push(seed);
+    }
+    assert!(failing.is_empty(), "seeds that fail: {failing:?}; {}", reproduce(failing[0]));
+    tally
+}
+
+fn reproduce(seed: u64) -> String {
+    format!("SIMULATION_FIRST={seed} SIMULATION_SEEDS=1 cargo test -p engine --test simulation -- --ignored --nocapture")
+}
+
+/// What is wrong.
+fn one(seed: u64, tally: &mut Tally) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let workflow = generator::workflow(seed);
+    let text = workflow.definition.to_string();
+    if std::env::var_os("SIMULATION_SHOW").is_some() {
+        println!("seed {seed}: {:#}", workflow.definition);
+    }
+    let machine = match engine::compile(&text) {
+        Ok(machine) => Arc::new(machine),
+        Err(problems) => return vec![format!("the definition is refused: {problems}\n{text}")],
+    };
+    let host = Simulated::new(seed, &workflow.objects);
+    let history = History::default();
+    let uncut = life(&machine, &host, &Journal::in_memory().unwrap(), None, Some(history.clone()));
+    let uncut = match uncut {
+        Some(Ok(outcome)) => outcome,
+        other => return vec![format!("without a crash it came to {other:?}")],
+    };
+    invariants::history(&workflow, &history.events(), &mut wrong);
+    let fates = invariants::map_runs(&workflow, &host, &mut wrong);
+    tally.seeds += 1;
+    match uncut {
+        Outcome::Succeeded(_) => tally.succeeded += 1,
+        Outcome::Failed { .. } => tally.failed += 1,
+        Outcome::TimedOut => tally.timed_out += 1,
+    }
+    tally.states += history.events().iter().filter(|event| event.kind.ends_with("StateEntered")).count() as u64;
+    finish(&host, tally, &mut wrong);
+
+    let (outcome, host) = cut_off(seed, &machine, &workflow, host.events(), tally);
+    match outcome {
+        Ok(outcome) if neutral(&outcome) == neutral(&uncut) => {}
+        other => wrong.push(format!("without a crash it came to {uncut:?}, with crashes to {other:?}")),
+    }
+    let found = invariants::map_runs(&workflow, &host, &mut wrong);
+    invariants::same_fates(&fates, &found, &mut wrong);
+    finish(&host, tally, &mut wrong);
+    wrong
+}
+
+fn finish(host: &Simulated, tally: &mut Tally, wrong: &mut Vec<String>) {
+    let calls = host.calls.lock().unwrap();
+    tally.calls += calls.made;
+    tally.repeated += calls.repeated;
+    tally.map_runs += host.map_runs.lock().unwrap().len() as u64;
+    wrong.extend(calls.wrong.iter().cloned());
+}
+
+/// Runs it with up to six cuts, each after a part of the events it has without any.
+fn cut_off(
+    seed: u64,
+    machine: &Arc<Machine>,
+    workflow: &Workflow,
+    events: u64,
+    tally: &mut Tally,
+) -> (Result<Outcome, Stop>, Arc<Simulated>) {
+    let mut dice = Dice::new(("cuts", seed));
+    let host = Simulated::new(seed, &workflow.objects);
+    let journal = Journal::in_memory().unwrap();
+    for _ in 0..1 + dice.below(6) {
+        let cut = if dice.percent(70) { Cut::Crash } else { Cut::Cancel };
+        let at = host.events() + 1 + dice.below(events.max(1));
+        match life(machine, &host, &journal, Some((at, cut)), None) {
+            None => tally.crashes += 1,
+            Some(Err(Stop::Interrupted)) if cut == Cut::Cancel => tally.cancellations += 1,
+            Some(ended) => return (ended, host),
+        }
+    }
+    let ended = life(machine, &host, &journal, None, None);
+    (ended.expect("nothing hangs without a cut"), host)
+}
+
+/// What one process does before it ends; none for a crash.
+fn life(
+    machine: &Arc<Machine>,
+    host: &Arc<Simulated>,
+    journal: &Journal,
+    cut: Option<(u64, Cut)>,
+    history: Option<History>,
+) -> Option<Result<Outcome, Stop>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    runtime.block_on(async {
+        let cancel = CancellationToken::new();
+        let hung = host.begin(cut, cancel.clone());
+        let mut start = Start::new("arn:aws:states:eu-west-1:000000000000:execution:machine:one", json!({"id": "", "n": 5}));
+        start.history = history;
+        let mut run = std::pin::pin!(engine::run(machine.clone(), start, host.clone(), journal.clone(), cancel));
+        let ended = tokio::select! {
+            biased;
+            ended = &mut run => Some(ended),
+            () = hung.cancelled() => None,
+        };
+        host.end();
+        ended
+    })
+}
+
+/// Without the Map Runs' names, which are drawn anew after a crash.
+fn neutral(outcome: &Outcome) -> Value {
+    fn without_uuids(value: &mut Value) {
+        const BEFORE: &str = "00000000-0000-4000-8000-";
+        match value {
+            Value::String(text) => {
+                if let Some(place) = text.find(BEFORE) {
+                    let number = place + BEFORE.len();
+                    text.replace_range(number..number + 12, "");
+                }
+            }
+            Value::Array(values) => values.iter_mut().for_each(without_uuids),
+            Value::Object(fields) => fields.values_mut().for_each(without_uuids),
+            _ => {}
+        }
+    }
+    let mut value = match outcome {
+        Outcome::Succeeded(output) => json!({"output": output}),
+        Outcome::Failed { error, cause } => json!({"error": error, "cause": cause}),
+        Outcome::TimedOut => json!("timed out"),
+    };
+    without_uuids(&mut value);
+    value
+}
