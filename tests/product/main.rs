@@ -7,6 +7,7 @@ mod crash;
 mod failures;
 mod formats;
 mod functions;
+mod idempotence;
 mod jobs;
 mod redrive;
 mod states;

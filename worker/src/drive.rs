@@ -7,8 +7,8 @@ mod settle;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::FutureExt;
 use job::messages::Pace;
 use job::{Code, Invocation, StepError};
@@ -24,7 +24,7 @@ use crate::context::Context;
 use crate::flush::{self, Outbox};
 use crate::gate::Gate;
 use crate::line::LineState;
-use crate::notes::NoteBook;
+use crate::notes::{self, NoteBook};
 use crate::outcome::{Nature, Outcome, Reply};
 use crate::pace::Wall;
 use crate::request::Failure;
@@ -32,6 +32,9 @@ use crate::run::Run;
 use crate::schedule::{Line, Next, Schedule};
 use crate::stop;
 use crate::tally::Tally;
+
+/// Seconds that two calls that met over one batch stay away from each other, about.
+const APART: u64 = 60;
 
 /// One call for one batch.
 pub(crate) struct Drive<'a> {
@@ -58,7 +61,10 @@ pub(crate) struct Drive<'a> {
     notes: Option<NoteBook>,
     /// The flush under way; its result is the reason of a stop marker, if there is one.
     flushing: Option<AbortOnDropHandle<Result<Option<String>, StepError>>>,
-    noting: Option<AbortOnDropHandle<Result<(), StepError>>>,
+    /// The note under way; its result is whether this call is alone with its batch.
+    noting: Option<AbortOnDropHandle<Result<bool, StepError>>>,
+    /// A pause is to last at least so long.
+    apart: Duration,
     halt: Option<Halt>,
     /// Requests under way are given up at this instant.
     give_up: Option<Instant>,
@@ -102,7 +108,7 @@ impl Drive<'_> {
                 biased;
                 () = self.stop.cancelled(), if !matches!(self.halt, Some(Halt::Interrupt)) => self.interrupt(),
                 result = ended(&mut self.flushing) => self.flushed(result?),
-                result = ended(&mut self.noting) => result.map(|()| self.noted())?,
+                result = ended(&mut self.noting) => self.noted(result?),
                 _ = ticks.tick() => self.flush(),
                 () = sleep_until(wake) => self.woke(),
                 Some(joined) = self.in_flight.join_next() => {
@@ -229,11 +235,17 @@ impl Drive<'_> {
         }
         let Some(notes) = &mut self.notes else { return };
         let Some((name, body)) = notes.next(&mut self.schedule, &self.lines) else { return };
-        let (run, key, stuck) = (self.run.clone(), self.prefix.clone() + &name, self.stuck.clone());
-        self.noting = Some(in_this_span(async move { flush::put(&run.objects, &key, Bytes::from(body), &stuck).await }));
+        let (run, folder, stuck, known) = (self.run.clone(), self.prefix.clone(), self.stuck.clone(), notes.known());
+        self.noting = Some(in_this_span(async move { notes::put(&run.objects, &folder, &name, body, &stuck, known).await }));
     }
 
-    fn noted(&mut self) {
+    fn noted(&mut self, alone: bool) {
+        if !alone && self.halt.is_none() {
+            tracing::warn!("another call works on the same batch: this one makes room");
+            self.halt = Some(Halt::Pause);
+            // Different for the two, or they would meet again.
+            self.apart = Duration::from_secs(5 + self.context.dice.roll() % APART);
+        }
         let now = Instant::now();
         for key in self.notes.as_mut().map(NoteBook::written).unwrap_or_default() {
             self.schedule.change(key, now, |key| key.noted());

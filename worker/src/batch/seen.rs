@@ -1,6 +1,7 @@
 //! What earlier calls left of a batch: records of finished lines, and notes of lines that may have been sent.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -14,6 +15,7 @@ const UNKNOWN: &str = "outcome_unknown";
 /// What earlier calls left of a batch.
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
+    keys: Arc<[String]>,
     /// The calls, oldest first.
     calls: Vec<Invocation>,
     /// By line: the first success, else the newest record.
@@ -52,10 +54,11 @@ pub(crate) struct View {
 impl Seen {
     pub(crate) async fn read(objects: &Objects, prefix: &str) -> Result<Self, StepError> {
         let entries = objects.list(prefix).await?;
+        let keys = entries.iter().map(|entry| entry.key.clone()).collect();
         let flushes = entries.into_iter().filter_map(|entry| FlushKey::parse(&entry.key).map(|flush| (flush, entry.key)));
         let flushes: Vec<_> = flushes.collect();
         let calls: BTreeSet<_> = flushes.iter().map(|(flush, _)| flush.invocation().clone()).collect();
-        let mut seen = Self { calls: calls.into_iter().collect(), ..Self::default() };
+        let mut seen = Self { keys, calls: calls.into_iter().collect(), ..Self::default() };
         let mut bodies =
             stream::iter(flushes).map(|(flush, key)| async move { objects.get(&key).await.map(|body| (flush, key, body)) }).buffered(AHEAD);
         let mut notes: BTreeMap<usize, Notes> = BTreeMap::new();
@@ -76,6 +79,11 @@ impl Seen {
             seen.noted.extend(note.sending.into_iter().filter(|n| !unsent.contains(n)).map(|n| (n, call)));
         }
         Ok(seen)
+    }
+
+    /// The keys of all objects that earlier calls had written when this one began, sorted.
+    pub(crate) fn keys(&self) -> Arc<[String]> {
+        self.keys.clone()
     }
 
     /// What earlier calls left of line `n`.

@@ -18,8 +18,8 @@ const MOST_TRIES: usize = 4000;
 impl Drive<'_> {
     pub(super) async fn close(mut self) -> Result<(End, Tally), StepError> {
         if self.noting.is_some() {
-            ended(&mut self.noting).await?;
-            self.noted();
+            let alone = ended(&mut self.noting).await?;
+            self.noted(alone);
         }
         self.fail_mid_redirect();
         if let Some(notes) = &mut self.notes
@@ -59,6 +59,7 @@ impl Drive<'_> {
         let now = self.wall.now();
         let (keys, earliest) = self.schedule.pace(now);
         let wait = earliest.map(|at| at.saturating_duration_since(now.instant)).unwrap_or_default();
+        let wait = wait.max(self.apart);
         let wait_seconds = u64::try_from(wait.as_nanos().div_ceil(1_000_000_000)).unwrap_or(u64::MAX).max(1);
         let left = self.schedule.drain_all();
         let tries = left.iter().map(|line| &self.lines[*line as usize]).filter(|line| line.past.burnt > 0);

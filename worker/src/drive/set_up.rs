@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use job::job_file::Limit;
 use job::messages::{KeyPace, WorkRequest};
@@ -44,7 +45,7 @@ impl<'a> Drive<'a> {
         #[expect(clippy::cast_possible_truncation, reason = "a random number")]
         let random = context.dice.roll() as u32;
         let invocation = Invocation::new(run.generation, now.millis, random);
-        let notes = (!repeatable).then(|| NoteBook::new(invocation.clone(), &limit, context.settings.flush_every));
+        let notes = (!repeatable).then(|| NoteBook::new(invocation.clone(), seen.keys(), &limit, context.settings.flush_every));
         let mut keys = Keys { limit, pace: &request.pace.keys, notes: notes.is_some(), by_name: HashMap::new() };
         let view = View { generation: run.generation, include_unknown: run.include_unknown, repeatable };
         let tries: HashMap<u64, u32> = request.pace.tries.iter().copied().collect();
@@ -99,6 +100,7 @@ impl<'a> Drive<'a> {
             notes,
             flushing: None,
             noting: None,
+            apart: Duration::ZERO,
             halt: None,
             give_up: None,
         })

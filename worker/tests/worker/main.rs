@@ -13,4 +13,5 @@ mod server;
 mod stops;
 mod storage;
 mod store;
+mod twice;
 mod world;

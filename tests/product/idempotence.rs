@@ -1,0 +1,98 @@
+//! The same thing twice, also at once: it is done once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use job::messages::{Event, PreprocessRequest, PreprocessResponse};
+use job::{Objects, StepError};
+use preprocess::{Context, Home, preprocess};
+use serde_json::json;
+use throughline::s3;
+use tokio_util::sync::CancellationToken;
+
+use crate::api::Api;
+use crate::support::{Scene, column, wait_until};
+
+/// Nobody has ended.
+struct AllRunning;
+
+#[async_trait::async_trait]
+impl preprocess::Executions for AllRunning {
+    async fn ended(&self, _execution: &str) -> Result<bool, StepError> {
+        Ok(false)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_that_comes_eight_times_starts_one_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let client = s3::client(folder.path()).unwrap();
+    let objects = Objects::new(client.clone(), s3::BUCKET);
+    objects.put("jobs/places/job.toml", "[request]\nurl = \"{{ line }}\"\n").await.unwrap();
+    let stored = objects.put("jobs/places/input/in.txt", "https://a.example.com/\n").await.unwrap();
+    let event = Event::object_created(s3::BUCKET, "jobs/places/input/in.txt", 23, Some(stored.etag), "1");
+    let context = Context {
+        s3: client,
+        executions: Arc::new(AllRunning),
+        progress: Arc::new(|_, _| ()),
+        now: || 1_763_700_000_000,
+        turn_wait: Duration::from_secs(1),
+        home: Home::Aws,
+        stop: CancellationToken::new(),
+        pause: CancellationToken::new(),
+    };
+    let call = |n: usize| {
+        let request = PreprocessRequest { event: event.clone(), execution: format!("execution-{n}"), previous: json!({}) };
+        let context = context.clone();
+        tokio::spawn(async move { preprocess(&context, request).await.unwrap() })
+    };
+    let calls: Vec<_> = (0..8).map(call).collect();
+    let (mut owner, mut elsewhere) = (None, Vec::new());
+    for (n, called) in calls.into_iter().enumerate() {
+        match called.await.unwrap() {
+            PreprocessResponse::Ready { lanes, .. } => assert_eq!(owner.replace((n, lanes)).map(|(n, _)| n), None, "two own the run"),
+            PreprocessResponse::Elsewhere { execution } => elsewhere.push(execution),
+            other => panic!("{other:?}"),
+        }
+    }
+    let (owner, lanes) = owner.unwrap();
+    assert_eq!(elsewhere, vec![format!("execution-{owner}"); 7], "the others are told who does");
+
+    // Step Functions calls the owner's step again: it finds what it did.
+    match call(owner).await.unwrap() {
+        PreprocessResponse::Ready { lanes: again, .. } => assert_eq!(json!(again), json!(lanes)),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn of_many_processes_on_one_state_folder_one_runs() {
+    let api = Api::start();
+    let job = format!(
+        "[request]\nmethod = \"POST\"\nurl = \"http://{host}/ok/{{{{ id }}}}\"\nallow = [\"127.0.0.1\"]\n[limits.\"{host}\"]\nrate = \"unlimited\"\n",
+        host = api.host()
+    );
+    let input: String = std::iter::once("id\n".to_owned()).chain((0..100).map(|n| format!("{n}\n"))).collect();
+    let scene = Scene::new(&job, "in.csv", input);
+    let args = |command| [command, "job.toml", "in.csv", "-o", "out.csv"];
+    api.answer_only(0);
+    let mut running: Vec<_> = (0..6).map(|_| scene.start(&args("run"))).collect();
+    let mut told = Vec::new();
+    wait_until("all but one have ended", || {
+        while let Some(ended) = running.iter_mut().position(|running| running.has_ended()) {
+            told.push(running.remove(ended).wait());
+        }
+        running.len() == 1
+    });
+    wait_until("its requests", || api.total() > 0);
+    told.push(scene.run(&args("redrive")));
+    for ran in told {
+        let ran = ran.expect(1);
+        assert!(ran.stderr.contains("in use by process"), "{}", ran.stderr);
+    }
+    api.answer_all();
+    let ran = running.remove(0).wait();
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert_eq!(api.total(), 100);
+    assert_eq!(column(&scene.read("out.csv"), "id"), (0..100).map(|n| n.to_string()).collect::<Vec<_>>());
+}

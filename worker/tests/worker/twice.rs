@@ -1,0 +1,88 @@
+//! A batch that is delivered twice at once: Step Functions promises that a task is called, not that it is called once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use job::messages::{WorkRequest, WorkResponse};
+use job::record::Record;
+use job::{FlushKey, StepError};
+use tokio::sync::Mutex;
+
+use crate::server::{Server, answer};
+use crate::world::{Setup, World};
+
+const LINES: usize = 400;
+
+async fn world(method: &str, server: &Server) -> World {
+    let job = format!(
+        "[request]\nmethod = \"{method}\"\nurl = \"{}{{{{ line }}}}\"\nallow = [\"127.0.0.1\"]\n[limits.default]\nrate = \"unlimited\"\nin_flight = 4",
+        server.url("/")
+    );
+    let mut setup = Setup::numbered(&job, LINES);
+    setup.settings.flush_every = Duration::from_millis(5);
+    setup.build().await
+}
+
+/// Works until it is done, as the state machine would. Calls that met pause for different times: here, one after the other.
+async fn to_the_end(world: &World, apart: &Mutex<()>) -> Result<(), StepError> {
+    let (mut request, mut alone): (WorkRequest, _) = (world.request.clone(), None);
+    loop {
+        match worker::work(&world.context, request).await? {
+            WorkResponse::Done { .. } => return Ok(()),
+            WorkResponse::Paused { request: next, wait_seconds } => {
+                assert!(wait_seconds >= 5 || alone.is_some(), "{wait_seconds}");
+                request = next;
+                if alone.is_none() {
+                    alone = Some(apart.lock().await);
+                }
+            }
+        }
+    }
+}
+
+/// How often each line was sent.
+fn sent(server: &Server) -> BTreeMap<String, usize> {
+    server.seen().into_iter().fold(BTreeMap::new(), |mut sent, seen| {
+        *sent.entry(seen.uri).or_default() += 1;
+        sent
+    })
+}
+
+/// The lines that have a success, or any record.
+async fn lines(world: &World, only_ok: bool) -> BTreeSet<u64> {
+    let mut lines = BTreeSet::new();
+    for (flush, body) in world.flushes().await {
+        if matches!(flush, FlushKey::Records { .. }) {
+            let records = body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(|line| Record::parse(line).unwrap());
+            lines.extend(records.filter(|record| !only_ok || record.ok()).map(|record| record.n));
+        }
+    }
+    lines
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_post_is_sent_once() {
+    for _ in 0..5 {
+        let server = Server::start(|_, _| answer(200, "")).await;
+        let (world, apart) = (world("POST", &server).await, Mutex::default());
+        let (first, second, third) = tokio::join!(to_the_end(&world, &apart), to_the_end(&world, &apart), to_the_end(&world, &apart));
+        (first.unwrap(), second.unwrap(), third.unwrap());
+        let sent = sent(&server);
+        assert!(sent.values().all(|count| *count == 1), "{:?}", sent.iter().filter(|(_, count)| **count > 1).collect::<Vec<_>>());
+        assert_eq!(lines(&world, false).await.len(), LINES, "every line has an outcome");
+        assert_eq!(lines(&world, true).await.len(), sent.len(), "every answer is kept");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_get_is_sent_twice_at_most() {
+    let server = Server::start(|_, _| answer(200, "")).await;
+    let (world, apart) = (world("GET", &server).await, Mutex::default());
+    let (first, second) = tokio::join!(to_the_end(&world, &apart), to_the_end(&world, &apart));
+    (first.unwrap(), second.unwrap());
+    assert!(sent(&server).values().all(|count| *count <= 2));
+    assert_eq!(lines(&world, true).await.len(), LINES);
+    let before = server.count();
+    to_the_end(&world, &apart).await.unwrap();
+    assert_eq!(server.count(), before, "once more, and nothing is sent");
+}
