@@ -132,7 +132,8 @@ fn a_map_in_a_child() {
     let task = json!({"Type": "Task", "Resource": "arn:aws:lambda:x:1:function:f", "End": true});
     let inner = with_child(json!({"Label": "Inner", "MaxConcurrency": 1}), task).replace("\"C\"", "\"D\"");
     let inner: Value = serde_json::from_str(&inner).unwrap();
-    let definition = with_child(json!({"Label": "Outer"}), inner["States"]["M"].clone());
+    // One call at a time, so that one hangs.
+    let definition = with_child(json!({"Label": "Outer", "MaxConcurrency": 1}), inner["States"]["M"].clone());
     let items = json!([[1, 2, 3], [4, 5, 6]]);
     // Of six calls, each but the first comes when a map inside has recorded something.
     for hangs_at in 1..=6 {
