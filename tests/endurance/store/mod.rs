@@ -46,6 +46,18 @@ fn faults_at_random() {
 }
 
 #[test]
+fn a_post_is_never_sent_twice() {
+    let yard = Yard::posting();
+    for seed in [1, 2, 5] {
+        println!("seed {seed}");
+        endures_seed(&yard, seed);
+    }
+    for nth in (1..=yard.calls).step_by(usize::try_from(yard.calls / 3).unwrap()) {
+        dies_at(&yard, nth, nth % 2 == 0);
+    }
+}
+
+#[test]
 fn dying_at_a_call() {
     let yard = Yard::new();
     for nth in (1..=yard.calls).step_by(usize::try_from(yard.calls / 6).unwrap()) {
@@ -112,6 +124,9 @@ pub struct Tally {
     lost: usize,
     duplicated: usize,
     repeated: usize,
+    /// Runs of requests that must not be sent twice, and their lines whose outcome is unknown.
+    posts: usize,
+    unknown: usize,
 }
 
 /// So many seeds, and deaths before and behind every call.
@@ -122,6 +137,12 @@ pub fn many(seeds: u64) -> Tally {
         println!("  seed {seed} of {seeds}");
         tally.add(&endures_seed(&yard, seed));
     }
+    let posting = Yard::posting();
+    for seed in (1..=seeds).filter(|seed| seed % 4 != 3) {
+        println!("  seed {seed} of {seeds}, POST");
+        tally.unknown += tally.add(&endures_seed(&posting, seed));
+        tally.posts += 1;
+    }
     for nth in 1..=yard.calls {
         tally.deaths += 2;
         tally.add(&dies_at(&yard, nth, true));
@@ -131,7 +152,8 @@ pub fn many(seeds: u64) -> Tally {
 }
 
 impl Tally {
-    fn add(&mut self, endured: &Endured) {
+    /// Returns the lines whose outcome is unknown.
+    fn add(&mut self, endured: &Endured) -> usize {
         self.runs += 1;
         self.stops += endured.stops.len();
         for (fault, count) in &endured.faults {
@@ -141,6 +163,7 @@ impl Tally {
         self.lost += endured.lost;
         self.duplicated += endured.duplicated;
         self.repeated += endured.repeated;
+        endured.unknown
     }
 }
 
@@ -155,6 +178,10 @@ impl fmt::Display for Tally {
         writeln!(f, "lines out              {:>9}", self.lines_out)?;
         writeln!(f, "lost                   {:>9}", self.lost)?;
         writeln!(f, "duplicated             {:>9}", self.duplicated)?;
-        writeln!(f, "requests repeated      {:>9}", self.repeated)
+        writeln!(
+            f,
+            "requests repeated      {:>9}   (no POST, in {} runs: {} of their lines are `outcome_unknown`)",
+            self.repeated, self.posts, self.unknown
+        )
     }
 }
