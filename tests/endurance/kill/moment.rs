@@ -62,6 +62,7 @@ impl Moment {
             Self::Splitting => "inside the split",
             Self::Split => "split, nothing sent",
             Self::FirstRequest => "first requests under way",
+            Self::Flushes(1) => "behind the first flush",
             Self::Flushes(_) => "between flushes",
             Self::Commits(_) => "journal commits",
             Self::Merging => "during the merge",
@@ -71,6 +72,11 @@ impl Moment {
             Self::Reported => "reported, not tidied",
             Self::Tidying => "during the clean-up",
         }
+    }
+
+    /// Whether it comes before the first answer.
+    pub fn is_before_answers(self) -> bool {
+        matches!(self, Self::Started | Self::Claimed | Self::Splitting | Self::Split | Self::FirstRequest)
     }
 
     /// Its place among [`Moment::ALL`].
@@ -121,7 +127,8 @@ impl State {
         self.flushes().len().saturating_sub(self.old.1)
     }
 
-    fn requests(&self, api: &Api) -> usize {
+    /// Requests of this process.
+    pub fn requests(&self, api: &Api) -> usize {
         api.total() - self.old.2
     }
 

@@ -170,7 +170,8 @@ impl Matrix {
                 if now > std::mem::replace(&mut flushes, now) && !moment.is_now(state, api) {
                     api.answer_more(GATE);
                 }
-                moment.is_now(state, api)
+                // One that went by unseen does not come again.
+                moment.is_now(state, api) || (moment.is_before_answers() && state.requests(api) > 0)
             }
             When::After(count) => {
                 let changes = state.changes(api);
