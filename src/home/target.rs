@@ -94,7 +94,8 @@ impl Home {
     fn nonce(&self, base: &RunRef) -> Result<Option<String>, Wrong> {
         let path = self.nonce_file(base);
         match std::fs::read_to_string(&path) {
-            Ok(nonce) => Ok(Some(nonce)),
+            // Empty: its writer was killed, and the new run has not begun.
+            Ok(nonce) => Ok(Some(nonce).filter(|nonce| !nonce.is_empty())),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(Wrong::at(&path, error)),
         }
