@@ -12,6 +12,7 @@ mod mocks;
 mod s3;
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,6 +32,7 @@ pub use graph::svg;
 pub use mocks::Mocks;
 pub use s3::at as s3_at;
 
+use crate::exit::Wrong;
 use crate::home::{Clock, Functions, WallClock, read_object};
 
 /// What an execution finds outside itself. Clones share it.
@@ -115,7 +117,7 @@ impl engine::Host for World {
     }
 
     fn now(&self) -> OffsetDateTime {
-        OffsetDateTime::now_utc()
+        WallClock.now()
     }
 
     async fn sleep_until(&self, moment: OffsetDateTime) {
@@ -171,17 +173,34 @@ fn client() -> reqwest::Client {
     CLIENT.clone()
 }
 
+/// A definition's text.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn read(path: &Path) -> Result<String, Wrong> {
+    std::fs::read_to_string(path).map_err(|error| Wrong::at(path, error))
+}
+
+/// The machine of the definition in a file.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn compile(path: &Path, text: &str) -> Result<Arc<Machine>, Wrong> {
+    let machine = engine::compile(text).map_err(|problems| Wrong::at(path, format!("the definition is wrong:\n{problems}")))?;
+    Ok(Arc::new(machine))
+}
+
 /// Runs a machine in a world of its own history.
 ///
 /// # Errors
 /// [`engine::Stop`]
 pub async fn run(
     world: &Arc<World>,
-    machine: Machine,
+    machine: Arc<Machine>,
     mut start: engine::Start,
     cancel: tokio_util::sync::CancellationToken,
 ) -> Result<engine::Outcome, engine::Stop> {
     start.tokens = world.tokens.clone();
     let journal = engine::Journal::in_memory().map_err(engine::Fault::from)?;
-    engine::run(Arc::new(machine), start, world.clone(), journal, cancel).await
+    engine::run(machine, start, world.clone(), journal, cancel).await
 }

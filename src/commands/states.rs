@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use engine::{
-    Diagnostic, ErrorOutput, ExecutionType, FieldValidation, History, InspectionLevel, Machine, Mock, Outcome, Severity, Start,
-    StateConfiguration, Stop, TestError, TestRequest, TestStatus, Verdict,
+    Diagnostic, ErrorOutput, ExecutionType, FieldValidation, History, InspectionLevel, Mock, Outcome, Severity, Start, StateConfiguration,
+    Stop, TestError, TestRequest, TestStatus, Verdict,
 };
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -26,17 +26,9 @@ pub(super) async fn states(args: States) -> Result<Exit, Wrong> {
     }
 }
 
-fn read(path: &Path) -> Result<String, Wrong> {
-    std::fs::read_to_string(path).map_err(|error| Wrong::at(path, error))
-}
-
-fn compile(path: &Path) -> Result<Machine, Wrong> {
-    engine::compile(&read(path)?).map_err(|problems| Wrong::at(path, format!("the definition is wrong:\n{problems}")))
-}
-
 fn validate(args: &Validate) -> Result<Exit, Wrong> {
     let Definition { definition: path, json } = &args.definition;
-    let found = engine::validate(&read(path)?, execution_type(args.express));
+    let found = engine::validate(&states::read(path)?, execution_type(args.express));
     if *json {
         println!("{}", found.to_json(Severity::Warning, 0));
     } else {
@@ -61,7 +53,7 @@ fn execution_type(express: bool) -> ExecutionType {
 
 async fn test(args: Try) -> Result<Exit, Wrong> {
     let path = &args.definition.definition;
-    let definition = read(path)?;
+    let definition = states::read(path)?;
     let text = |flag: &str, given: Option<&String>| given.map(|given| json_of(flag, given).map(|json| json.to_string())).transpose();
     let error_output = args.error.clone().map(|error| ErrorOutput { error, cause: args.cause.clone() });
     let result = text("result", args.result.as_ref())?;
@@ -108,8 +100,9 @@ fn show_test(answer: &Value) {
 }
 
 fn graph(args: &Graph) -> Result<Exit, Wrong> {
-    compile(&args.definition)?;
-    let definition: Value = serde_json::from_str(&read(&args.definition)?).map_err(|error| Wrong::at(&args.definition, error))?;
+    let text = states::read(&args.definition)?;
+    states::compile(&args.definition, &text)?;
+    let definition: Value = serde_json::from_str(&text).map_err(|error| Wrong::at(&args.definition, error))?;
     let svg = states::svg(&definition);
     match &args.output {
         Some(path) => std::fs::write(path, svg).map_err(|error| Wrong::at(path, error))?,
@@ -147,14 +140,15 @@ async fn world(args: &Services) -> Result<(World, Option<AbortOnDropHandle<()>>,
 }
 
 async fn execute(args: Execute) -> Result<Exit, Wrong> {
-    let machine = compile(&args.definition.definition)?;
+    let path = &args.definition.definition;
+    let machine = states::compile(path, &states::read(path)?)?;
     let input = json_of("input", &args.input)?;
     let (world, _served, _home) = world(&args.services).await?;
     let lacking = world.check(&machine);
     if !lacking.is_empty() {
-        return Err(Wrong::at(&args.definition.definition, format!("nobody here does these tasks:\n{}", lacking.join("\n"))));
+        return Err(Wrong::at(path, format!("nobody here does these tasks:\n{}", lacking.join("\n"))));
     }
-    let name = args.definition.definition.file_stem().unwrap_or_default().to_string_lossy().replace([':', ' '], "-");
+    let name = path.file_stem().unwrap_or_default().to_string_lossy().replace([':', ' '], "-");
     let mut start = Start::new(format!("arn:aws:states:local:000000000000:execution:{name}:{}", uuid::Uuid::new_v4()), input);
     start.execution_type = execution_type(args.express);
     let history = args.history.then(History::default);

@@ -13,9 +13,9 @@ use time::format_description::well_known::Rfc3339;
 use super::{World, error};
 use crate::exit::Wrong;
 
-/// State machines by their names, as text.
+/// State machines by their names.
 #[derive(Clone, Default)]
-pub struct Machines(BTreeMap<String, String>);
+pub struct Machines(BTreeMap<String, Arc<Machine>>);
 
 impl Machines {
     /// Adds the definition in a file.
@@ -23,9 +23,8 @@ impl Machines {
     /// # Errors
     /// When it cannot be read, or is none.
     pub fn add(&mut self, name: &str, path: &Path) -> Result<(), Wrong> {
-        let text = std::fs::read_to_string(path).map_err(|error| Wrong::at(path, error))?;
-        engine::compile(&text).map_err(|problems| Wrong::at(path, format!("the definition is wrong:\n{problems}")))?;
-        self.0.insert(name.to_owned(), text);
+        let text = super::read(path)?;
+        self.0.insert(name.to_owned(), super::compile(path, &text)?);
         Ok(())
     }
 
@@ -33,12 +32,11 @@ impl Machines {
     pub(super) async fn start(&self, world: &World, call: &TaskCall) -> Result<Value, TaskError> {
         let arn = call.parameters["StateMachineArn"].as_str().unwrap_or_default();
         let name = arn.rsplit(':').next().unwrap_or_default();
-        let Some(text) = self.0.get(name) else {
+        let Some(machine) = self.0.get(name).cloned() else {
             let known = self.0.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
             let cause = format!("State Machine Does Not Exist: '{arn}' (--machine {name}=FILE names one; there are: {known})");
             return Err(error("StepFunctions.StateMachineDoesNotExistException", &cause));
         };
-        let machine = engine::compile(text).map_err(|problems| error("States.Runtime", &problems.to_string()))?;
         let execution = call.parameters["Name"].as_str().map_or_else(|| uuid::Uuid::new_v4().to_string(), str::to_owned);
         let execution = format!("{}:{execution}", arn.replacen(":stateMachine:", ":execution:", 1));
         let input = match call.parameters.get("Input") {
@@ -68,7 +66,7 @@ impl Machines {
     }
 }
 
-async fn run(world: &World, machine: Machine, start: Start, call: &TaskCall) -> Result<Ended, TaskError> {
+async fn run(world: &World, machine: Arc<Machine>, start: Start, call: &TaskCall) -> Result<Ended, TaskError> {
     match Box::pin(super::run(&Arc::new(world.clone()), machine, start, call.cancel.child_token())).await {
         Ok(outcome) => Ok(Ended(outcome)),
         Err(Stop::Interrupted) => Err(TaskError::Interrupted),

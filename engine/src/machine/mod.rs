@@ -20,19 +20,6 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// What the machine's tasks call, each once, in the order of the states.
-    pub fn resources(&self) -> Vec<Resource> {
-        let mut found: Vec<Resource> = Vec::new();
-        self.scope.visit(&mut |state| {
-            if let Kind::Task(task) = &state.kind
-                && !found.contains(&task.resource)
-            {
-                found.push(task.resource.clone());
-            }
-        });
-        found
-    }
-
     /// Each Task state's name and what it calls, in the order of the states.
     pub fn tasks(&self) -> Vec<(String, Resource)> {
         let mut found = Vec::new();
