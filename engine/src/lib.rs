@@ -37,7 +37,7 @@
 //! ```
 //!
 //! A task reaches the host with its [`Resource`] and its evaluated parameters, whatever service it
-//! names; what a machine needs of its host is listed by [`Machine::resources`]. Outcomes that are
+//! names; what a machine needs of its host is listed by [`Machine::tasks`]. Outcomes that are
 //! sent by token (activities, `.waitForTaskToken`) arrive through [`TaskTokens`]. Time limits and
 //! heartbeats are the engine's own doing, by the host's clock.
 //!
