@@ -350,7 +350,7 @@ pub enum Level {
     Info,
     /// Every intermediate value.
     Debug,
-    /// The same; kept for AWS's name.
+    /// The same, and the raw request and answer of an HTTP task.
     Trace,
 }
 

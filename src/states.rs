@@ -19,7 +19,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use aws_sdk_s3::Client;
 use bytes::Bytes;
-use engine::{Machine, ObjectError, ObjectInfo, Resource, TaskCall, TaskError, TaskTokens};
+use engine::{Machine, ObjectError, ObjectInfo, Part, Resource, TaskCall, TaskError, TaskTokens};
 use futures_util::stream::BoxStream;
 use job::Objects;
 use serde_json::Value;
@@ -29,6 +29,7 @@ pub use activities::Activities;
 pub use endpoints::Endpoints;
 pub use executions::Machines;
 pub use graph::svg;
+pub use http::Wire;
 pub use mocks::Mocks;
 pub use s3::at as s3_at;
 
@@ -44,6 +45,8 @@ pub struct World {
     pub mocks: Option<Mocks>,
     /// The store of `aws-sdk:s3` and of Distributed Maps.
     pub s3: Client,
+    /// What the last `http:invoke` sent and got.
+    pub wire: Wire,
     /// Other services, at URLs that the user named.
     pub endpoints: Endpoints,
     /// State machines that can be started.
@@ -88,24 +91,25 @@ const NO_WORKERS: &str =
 #[async_trait]
 impl engine::Host for World {
     async fn task(&self, call: TaskCall) -> Result<Value, TaskError> {
-        if let Some(answer) = self.mocks.as_ref().and_then(|mocks| mocks.answer(&call.state, call.attempt)) {
-            return self.mocked(&call, answer);
-        }
-        match &call.resource {
-            Resource::Activity(arn) => Ok(self.activities.offer(arn, &call).await),
-            Resource::Function(_) => self.invoke(&call).await,
-            Resource::Service { service, action, .. } => match (service.as_str(), action.as_str()) {
-                ("lambda", "invoke") => self.invoke(&call).await,
-                ("http", "invoke") => http::invoke(&call.parameters).await,
-                ("states", "startExecution") => self.machines.start(self, &call).await,
-                ("aws-sdk:s3", action) => s3::call(&self.s3, action, &call.parameters).await,
-                (service, action) => self.endpoints.call(service, action, &call.parameters).await,
-            },
+        let cancel = call.cancel.clone();
+        tokio::select! {
+            biased;
+            answer = self.answer(call) => answer,
+            // There is nothing to save.
+            () = cancel.cancelled() => Err(TaskError::Interrupted),
         }
     }
 
     async fn read_object(&self, bucket: &str, key: &str) -> Result<BoxStream<'static, io::Result<Bytes>>, ObjectError> {
         read_object(&self.objects(bucket), key).await.map_err(|error| ObjectError(error.to_string()))
+    }
+
+    async fn read_version(&self, bucket: &str, key: &str, version: &str) -> Result<BoxStream<'static, io::Result<Bytes>>, ObjectError> {
+        s3::version(&self.s3, bucket, key, version).await
+    }
+
+    async fn read_part(&self, bucket: &str, key: &str, part: Part) -> Result<(Bytes, u64), ObjectError> {
+        s3::part(&self.s3, bucket, key, part).await
     }
 
     async fn list_objects(&self, bucket: &str, prefix: &str, after: Option<&str>) -> Result<Vec<ObjectInfo>, ObjectError> {
@@ -134,6 +138,23 @@ impl engine::Host for World {
 }
 
 impl World {
+    async fn answer(&self, call: TaskCall) -> Result<Value, TaskError> {
+        if let Some(answer) = self.mocks.as_ref().and_then(|mocks| mocks.answer(&call.state, call.attempt)) {
+            return self.mocked(&call, answer);
+        }
+        match &call.resource {
+            Resource::Activity(arn) => Ok(self.activities.offer(arn, &call).await),
+            Resource::Function(_) => self.invoke(&call).await,
+            Resource::Service { service, action, .. } => match (service.as_str(), action.as_str()) {
+                ("lambda", "invoke") => self.invoke(&call).await,
+                ("http", "invoke") => http::invoke(&call.parameters, &self.wire).await,
+                ("states", "startExecution") => self.machines.start(self, &call).await,
+                ("aws-sdk:s3", action) => s3::call(&self.s3, action, &call.parameters).await,
+                (service, action) => self.endpoints.call(service, action, &call.parameters).await,
+            },
+        }
+    }
+
     fn objects(&self, bucket: &str) -> Objects {
         Objects::new(self.s3.clone(), bucket)
     }

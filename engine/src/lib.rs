@@ -57,13 +57,11 @@
 //! - `$random(seed)` and `States.MathRandom` with a seed give the same number each time, but not the
 //!   one that AWS gives.
 //! - A retry after a crash counts a task's time limit anew, unless its outcome comes by token.
-//! - A Standard execution may take longer than AWS's year.
 //! - A Distributed Map starts its items in their order, and writes result files of 8 MiB, not of
 //!   5 GB; a reader finds all of them in the manifest. The fields of an item from a CSV file are in
 //!   the order of the header.
 //! - The LastModified of a listed object is written as 1668699881 and not as 1.668699881E9.
-//! - Datasets in Parquet need the cargo feature `parquet`, which adds about a minute to the first
-//!   build.
+//! - Datasets in Parquet need the crate's feature `parquet`.
 
 mod breach;
 mod compile;

@@ -9,13 +9,14 @@ use engine::{
     Stop, TestError, TestRequest, TestStatus, Verdict,
 };
 use serde_json::{Value, json};
+use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::args::{Definition, Execute, Graph, Level, Services, States, StatesCommand, Try, Validate};
 use crate::exit::{Exit, Wrong};
 use crate::home::{Functions, Home};
-use crate::states::{self, Activities, Endpoints, Machines, Mocks, World};
+use crate::states::{self, Activities, Endpoints, Machines, Mocks, Wire, World};
 
 pub(super) async fn states(args: States) -> Result<Exit, Wrong> {
     match args.command {
@@ -68,6 +69,7 @@ async fn test(args: Try) -> Result<Exit, Wrong> {
         ..TestRequest::default()
     };
     let (world, _served, _home) = world(&args.services).await?;
+    let wire = world.wire.clone();
     let tested = match engine::test_state(&definition, args.name.as_deref(), &request, Arc::new(world)).await {
         Ok(tested) => tested,
         Err(TestError::Refused(refused)) => return Err(Wrong::at(path, refused)),
@@ -78,7 +80,12 @@ async fn test(args: Try) -> Result<Exit, Wrong> {
         Level::Debug => InspectionLevel::Debug,
         Level::Trace => InspectionLevel::Trace,
     };
-    let answer = tested.to_json(level);
+    let mut answer = tested.to_json(level);
+    if level == InspectionLevel::Trace
+        && let Some(shown) = answer["inspectionData"].as_object_mut()
+    {
+        shown.extend(wire.seen());
+    }
     if args.definition.json {
         println!("{answer}");
     } else {
@@ -136,7 +143,7 @@ async fn world(args: &Services) -> Result<(World, Option<AbortOnDropHandle<()>>,
     };
     let functions = args.functions.as_deref().map(Functions::at).transpose()?;
     let mocks = args.mocks.as_deref().map(|path| Mocks::read(path, args.case.as_deref())).transpose()?;
-    Ok((World { functions, mocks, s3, endpoints, machines, activities, tokens }, served, home))
+    Ok((World { functions, mocks, s3, wire: Wire::default(), endpoints, machines, activities, tokens }, served, home))
 }
 
 async fn execute(args: Execute) -> Result<Exit, Wrong> {
@@ -160,13 +167,17 @@ async fn execute(args: Execute) -> Result<Exit, Wrong> {
             interrupt.cancel();
         }
     });
-    let outcome = match states::run(&Arc::new(world), machine, start, cancel).await {
-        Ok(outcome) => outcome,
-        Err(Stop::Interrupted) => return Ok(Exit::Interrupted),
+    let (outcome, exit) = match states::run(&Arc::new(world), machine, start, cancel).await {
+        Ok(outcome @ Outcome::Succeeded(_)) => (Some(outcome), Exit::Succeeded),
+        Ok(outcome) => (Some(outcome), Exit::Failed),
+        Err(Stop::Interrupted) => (None, Exit::Interrupted),
         Err(Stop::Fault(fault)) => return Err(Wrong::new(fault.to_string())),
     };
-    show(&outcome, history.as_ref(), args.definition.json);
-    Ok(if matches!(outcome, Outcome::Succeeded(_)) { Exit::Succeeded } else { Exit::Failed })
+    if let (None, Some(history)) = (&outcome, &history) {
+        history.abort(OffsetDateTime::now_utc());
+    }
+    show(outcome.as_ref(), history.as_ref(), args.definition.json);
+    Ok(exit)
 }
 
 /// What a flag gives: JSON, a file with it, or what is piped in.
@@ -184,11 +195,13 @@ fn json_of(flag: &str, given: &str) -> Result<Value, Wrong> {
     serde_json::from_str(&text).map_err(|error| Wrong::at(path, format!("is no JSON: {error}")))
 }
 
-fn show(outcome: &Outcome, history: Option<&History>, as_json: bool) {
+/// Without an outcome the execution was aborted.
+fn show(outcome: Option<&Outcome>, history: Option<&History>, as_json: bool) {
     let (status, output, error, cause) = match outcome {
-        Outcome::Succeeded(output) => ("SUCCEEDED", Some(output), None, None),
-        Outcome::Failed { error, cause } => ("FAILED", None, Some(error), Some(cause)),
-        Outcome::TimedOut => ("TIMED_OUT", None, None, None),
+        Some(Outcome::Succeeded(output)) => ("SUCCEEDED", Some(output), None, None),
+        Some(Outcome::Failed { error, cause }) => ("FAILED", None, Some(error), Some(cause)),
+        Some(Outcome::TimedOut) => ("TIMED_OUT", None, None, None),
+        None => ("ABORTED", None, None, None),
     };
     let events = history.map(|history| {
         let mut events = history.events();

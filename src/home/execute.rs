@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use engine::{Journal, Outcome, Start, Stop};
+use engine::{Fault, Journal, JournalError, Outcome, Start, Stop};
 use job::messages::Event;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -56,8 +56,10 @@ pub async fn execute(
         engine::compile(&host::bind(DEFINITION)).map_err(|problems| Wrong::new(format!("the definition is wrong:\n{problems}")))?;
     let run = &target.run;
     let path = home.journal(&run.id, run.generation);
-    let event = starting_event(&path, &target.event)?;
-    let journal = open_journal(&path)?;
+    let (event, journal) = match begin(&path, &target.event) {
+        Err(JournalError::Full(error)) => return Ok(Ended::NoRoom { message: in_journal(&path, &error) }),
+        begun => begun.map_err(|error| Wrong::at(&path, error))?,
+    };
     let name = if run.generation == 0 { run.id.clone() } else { format!("{}-redrive-{}", run.id, run.generation) };
     let mut start = Start::new(
         format!("arn:aws:states:local:000000000000:execution:throughline:{name}"),
@@ -68,19 +70,23 @@ pub async fn execute(
     let host = Arc::new(host(home, functions, progress, &stop));
     let (working, mut full) = (host.working.clone(), host.full.subscribe());
     let outcome = tokio::select! {
-        outcome = engine::run(Arc::new(machine), start, host, journal, stop.clone()) => outcome,
-        Some(message) = no_room(&mut full) => {
+        outcome = engine::run(Arc::new(machine), start, host, journal, stop.clone()) => match outcome {
+            Err(Stop::Fault(Fault::Journal(JournalError::Full(error)))) => Err(in_journal(&path, &error)),
+            outcome => Ok(outcome),
+        },
+        Some(message) = no_room(&mut full) => Err(message),
+    };
+    let outcome = match outcome {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(Stop::Interrupted)) => return Ok(Ended::Interrupted),
+        Ok(Err(Stop::Fault(fault))) => return Err(Wrong::at(&path, fault)),
+        Err(message) => {
             // What workers have answered they may still find room for.
             stop.cancel();
             working.close();
             working.wait().await;
             return Ok(Ended::NoRoom { message });
         }
-    };
-    let outcome = match outcome {
-        Ok(outcome) => outcome,
-        Err(Stop::Interrupted) => return Ok(Ended::Interrupted),
-        Err(Stop::Fault(fault)) => return Err(Wrong::at(&path, fault)),
     };
     remove_journal(&path)?;
     Ok(match outcome {
@@ -92,6 +98,10 @@ pub async fn execute(
             message: "the run took longer than the year that an execution may take".to_owned(),
         },
     })
+}
+
+fn in_journal(path: &Path, error: &str) -> String {
+    format!("cannot write {}: {error}", path.display())
 }
 
 async fn no_room(full: &mut watch::Receiver<Option<String>>) -> Option<String> {
@@ -137,30 +147,17 @@ fn host(home: &Home, functions: Option<Functions>, progress: &Arc<Progress>, sto
     }
 }
 
-/// A journal has its name only when it is whole: one that was cut off while it was made could never be opened.
-fn open_journal(path: &Path) -> Result<Journal, Wrong> {
-    let open = |path: &Path| Journal::open(path).map_err(|error| Wrong::at(path, error));
-    if !path.exists() {
-        let new = path.with_extension("new");
-        remove_if_there(&new)?;
-        drop(open(&new)?);
-        fs::rename(&new, path).map_err(|error| Wrong::at(path, error))?;
-    }
-    open(path)
-}
-
-/// The event that an execution began with stays its input, although the file's tag may have changed since.
-fn starting_event(journal: &Path, event: &Event) -> Result<Event, Wrong> {
+/// The journal, and the event that the execution began with, which stays its input although the file's tag may have
+/// changed since.
+fn begin(journal: &Path, event: &Event) -> Result<(Event, Journal), JournalError> {
     let path = event_file(journal);
-    let at = |error: std::io::Error| Wrong::at(&path, error);
     if journal.exists() && path.exists() {
-        let text = fs::read(&path).map_err(at)?;
-        return serde_json::from_slice(&text).map_err(|error| Wrong::at(&path, error));
+        let begun = serde_json::from_slice(&fs::read(&path)?).map_err(std::io::Error::from)?;
+        return Ok((begun, Journal::open(journal)?));
     }
-    let folder = journal.parent().expect("it lies in the state folder");
-    let text = serde_json::to_vec(event).expect("an event is always JSON");
-    fs::create_dir_all(folder).and_then(|()| fs::write(&path, text)).map_err(at)?;
-    Ok(event.clone())
+    fs::create_dir_all(journal.parent().expect("it lies in the state folder"))?;
+    fs::write(&path, serde_json::to_vec(event).expect("an event is always JSON"))?;
+    Ok((event.clone(), Journal::open(journal)?))
 }
 
 fn remove_journal(path: &Path) -> Result<(), Wrong> {

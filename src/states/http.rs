@@ -1,13 +1,31 @@
 //! `http:invoke` (AWS Step Functions Developer Guide, "Call HTTPS APIs in Step Functions workflows"). A connection's
 //! credentials are in AWS: here the request goes out without them.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use engine::TaskError;
+use reqwest::header::HeaderMap;
 use serde_json::{Map, Value, json};
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
+/// The last request and its answer as they went over the wire, by the names of TestState's `InspectionData`.
+#[derive(Clone, Default)]
+pub struct Wire(Arc<Mutex<Map<String, Value>>>);
+
+impl Wire {
+    /// `request` and `response`, as far as there were such.
+    pub fn seen(&self) -> Map<String, Value> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn saw(&self, what: &str, value: Value) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(what.to_owned(), value);
+    }
+}
+
 /// Makes the request.
-pub(super) async fn invoke(parameters: &Value) -> Result<Value, TaskError> {
+pub(super) async fn invoke(parameters: &Value, wire: &Wire) -> Result<Value, TaskError> {
     let wrong = |what: &str| super::error("States.Http.Runtime", what);
     let text = |name: &str| parameters.get(name).and_then(Value::as_str);
     let endpoint = text("ApiEndpoint").ok_or_else(|| wrong("ApiEndpoint is missing"))?;
@@ -35,8 +53,22 @@ pub(super) async fn invoke(parameters: &Value) -> Result<Value, TaskError> {
         Some(Value::String(text)) => request.body(text.clone()),
         Some(body) => request.header("content-type", "application/json").body(body.to_string()),
     };
-    let answer = request.send().await.map_err(|error| super::error("States.Http.Socket", &job::in_words(&error)))?;
+    let request = request.build().map_err(|error| wrong(&job::in_words(&error)))?;
+    let protocol = request.url().scheme().to_owned();
+    let mut sent = json!({
+        "protocol": protocol,
+        "method": request.method().as_str(),
+        "url": request.url().as_str(),
+        "headers": in_brackets(request.headers()),
+    });
+    if let Some(body) = request.body().and_then(reqwest::Body::as_bytes) {
+        sent["body"] = String::from_utf8_lossy(body).into();
+    }
+    wire.saw("request", sent);
+    let answer = super::client().execute(request).await.map_err(|error| super::error("States.Http.Socket", &job::in_words(&error)))?;
     let status = answer.status();
+    let words = status.canonical_reason().unwrap_or_default();
+    let shown = in_brackets(answer.headers());
     let mut headers = Map::new();
     for (name, value) in answer.headers() {
         let values = headers.entry(name.as_str()).or_insert_with(|| json!([]));
@@ -45,12 +77,20 @@ pub(super) async fn invoke(parameters: &Value) -> Result<Value, TaskError> {
         }
     }
     let body = answer.text().await.map_err(|error| super::error("States.Http.Socket", &job::in_words(&error)))?;
+    wire.saw(
+        "response",
+        json!({ "protocol": protocol, "statusCode": status.as_str(), "statusMessage": words, "headers": shown, "body": body }),
+    );
     if !status.is_success() {
         return Err(super::error(&format!("States.Http.StatusCode.{}", status.as_u16()), &body));
     }
     let body = serde_json::from_str(&body).unwrap_or(Value::String(body));
-    let words = status.canonical_reason().unwrap_or_default();
     Ok(json!({ "Headers": headers, "ResponseBody": body, "StatusCode": status.as_u16(), "StatusText": words }))
+}
+
+fn in_brackets(headers: &HeaderMap) -> String {
+    let shown: Vec<String> = headers.iter().map(|(name, value)| format!("{name}: {}", String::from_utf8_lossy(value.as_bytes()))).collect();
+    format!("[{}]", shown.join(", "))
 }
 
 fn several(value: &Value) -> &[Value] {

@@ -55,12 +55,12 @@ fn files_that_may_not_grow() {
 fn a_file_system_without_room() {
     let api = Api::start();
     let expected = expected(&api);
-    // In megabytes: the split, its completion, the merge.
-    for size in [8, 16, 30] {
+    // The journal, the split, its completion, the merge.
+    for size in ["16k", "8m", "16m", "30m"] {
         api.forget();
         let scene = scene(&api);
         let script = format!(
-            "mkdir state; mount -t tmpfs -o size={size}m none state || exit 77; THROUGHLINE; echo \"first: $?\"; \
+            "mkdir state; mount -t tmpfs -o size={size} none state || exit 77; THROUGHLINE; echo \"first: $?\"; \
              mount -o remount,size=1g state; THROUGHLINE"
         );
         let ran = shell(&scene, &["env", "unshare", "--map-root-user", "--mount"], &script);

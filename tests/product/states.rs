@@ -1,10 +1,15 @@
 //! `throughline states`: any definition, with each kind of service that a task may ask.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::Path;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
+use parquet::data_type::Int64Type;
+use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::parser::parse_message_type;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -209,6 +214,58 @@ fn an_api_is_asked_over_http() {
     assert_eq!((seen.method.as_str(), seen.body.as_str(), seen.uri.as_str()), ("POST", "{\"n\":1}", "/ok/7?q=a+b&q=2"));
     assert_eq!(seen.headers["x-one"], "1");
     assert_eq!(run(&scene, &["--input", &input("/status/404")], 0)["output"], "gone");
+    // As it went over the wire.
+    let wire = input("/ok/7");
+    let ran = scene.run(&["states", "test", "machine.json", "--state", "Do", "--input", &wire, "--json", "--level", "trace"]).expect(0);
+    let seen = &serde_json::from_str::<Value>(&ran.stdout).unwrap()["inspectionData"];
+    let (request, response) = (&seen["request"], &seen["response"]);
+    assert_eq!((&request["method"], &request["body"], &request["protocol"]), (&json!("POST"), &json!("{\"n\":1}"), &json!("http")));
+    assert_eq!(request["url"], api.url("/ok/7?q=a+b&q=2"));
+    assert!(request["headers"].as_str().unwrap().starts_with("[x-one: 1, "), "{request}");
+    assert_eq!((&response["statusCode"], &response["statusMessage"]), (&json!("200"), &json!("OK")));
+    assert!(response["body"].as_str().unwrap().contains("\"77\""), "{response}");
+}
+
+#[test]
+fn an_interrupted_execution_is_aborted() {
+    let api = Api::start();
+    let parameters = json!({ "ApiEndpoint": api.url("/stall/1"), "Method": "GET" });
+    let scene = scene(&task("arn:aws:states:::http:invoke", &parameters));
+    let running = scene.start(&["states", "run", "machine.json", "--json", "--history"]);
+    wait_until("it asks", || api.total() == 1);
+    let ended: Value = serde_json::from_str(&running.interrupt().expect(130).stdout).unwrap();
+    assert_eq!((&ended["status"], &ended["output"]), (&json!("ABORTED"), &Value::Null));
+    let last = ended["history"].as_array().unwrap().last().unwrap();
+    assert_eq!((&last["type"], &last["id"]), (&json!("ExecutionAborted"), &json!(5)));
+}
+
+#[test]
+fn a_map_reads_the_rows_of_a_parquet_file() {
+    let schema = Arc::new(parse_message_type("message m { required int64 n; }").unwrap());
+    let mut writer = SerializedFileWriter::new(Vec::new(), schema, Default::default()).unwrap();
+    for rows in [[1, 2], [3, 4]] {
+        let mut group = writer.next_row_group().unwrap();
+        let mut column = group.next_column().unwrap().unwrap();
+        column.typed::<Int64Type>().write_batch(&rows, None, None).unwrap();
+        column.close().unwrap();
+        group.close().unwrap();
+    }
+    let scene = scene(&json!({ "StartAt": "Each", "States": { "Each": {
+        "Type": "Map",
+        "ItemReader": {
+            "Resource": "arn:aws:states:::s3:getObject",
+            "ReaderConfig": { "InputType": "PARQUET" },
+            "Parameters": { "Bucket": "throughline", "Key": "rows.parquet" }
+        },
+        "ItemProcessor": {
+            "ProcessorConfig": { "Mode": "DISTRIBUTED", "ExecutionType": "EXPRESS" },
+            "StartAt": "N", "States": { "N": { "Type": "Pass", "OutputPath": "$.n", "End": true } }
+        },
+        "End": true
+    } } }));
+    std::fs::create_dir(scene.path("here")).unwrap();
+    scene.write("here/rows.parquet", writer.into_inner().unwrap());
+    assert_eq!(run(&scene, &["--store", "here"], 0)["output"], json!([1, 2, 3, 4]));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod cache;
 mod mask;
+mod sick;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use serde::Deserialize;
 
 pub(crate) use cache::RunCache;
 pub(crate) use mask::Mask;
+use sick::Sick;
 
 use crate::context::Context;
 use crate::guard::Guard;
@@ -34,6 +36,7 @@ pub(crate) struct Run {
     pub(crate) client: reqwest::Client,
     /// Lines whose outcome is unknown since an earlier generation are sent again.
     pub(crate) include_unknown: bool,
+    pub(crate) sick: Sick,
     lanes: Vec<(String, LaneKind)>,
 }
 
@@ -71,6 +74,7 @@ impl Run {
             output: plan.output,
             lanes: plan.lanes.into_iter().map(|lane| (lane.name, lane.kind)).collect(),
             include_unknown: claim.include_unknown,
+            sick: Sick::default(),
             generation: run.generation,
             keys,
             objects,

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::{fs, io};
 
 use redb::{Database, ReadableDatabase, ReadableTableMetadata, TableDefinition, TableError};
 use tokio::sync::{mpsc, oneshot};
@@ -26,7 +27,10 @@ pub(super) struct File {
 
 impl File {
     pub(super) fn open(path: &Path) -> Result<File, JournalError> {
-        let db = Arc::new(Database::builder().set_cache_size(CACHE).create(path).map_err(broken)?);
+        if !path.exists() {
+            create(path)?;
+        }
+        let db = Arc::new(Database::builder().set_cache_size(CACHE).open(path).map_err(unusable)?);
         let (work, incoming) = mpsc::unbounded_channel();
         let writer = std::thread::Builder::new().name("journal".into()).spawn({
             let db = db.clone();
@@ -56,12 +60,12 @@ impl File {
 
     pub(super) fn contains(&self, key: &[u8]) -> Result<bool, JournalError> {
         let Some(table) = self.table()? else { return Ok(false) };
-        Ok(table.get(key).map_err(broken)?.is_some())
+        Ok(table.get(key).map_err(unusable)?.is_some())
     }
 
     pub(super) fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, JournalError> {
         let Some(table) = self.table()? else { return Ok(None) };
-        let found = table.get(key).map_err(broken)?;
+        let found = table.get(key).map_err(unusable)?;
         Ok(found.map(|value| value.value().to_vec()))
     }
 
@@ -69,11 +73,11 @@ impl File {
     pub(super) fn range(&self, first: &[u8], last: &[u8], limit: usize) -> Result<Vec<Entry>, JournalError> {
         let mut found = Vec::new();
         let Some(table) = self.table()? else { return Ok(found) };
-        for entry in table.range(first..=last).map_err(broken)? {
+        for entry in table.range(first..=last).map_err(unusable)? {
             if found.len() == limit {
                 break;
             }
-            let (key, value) = entry.map_err(broken)?;
+            let (key, value) = entry.map_err(unusable)?;
             if key.value().len() == first.len() {
                 found.push((key.value().to_vec(), value.value().to_vec()));
             }
@@ -87,12 +91,29 @@ impl File {
     }
 
     fn table(&self) -> Result<Option<Table>, JournalError> {
-        let transaction = self.db.begin_read().map_err(broken)?;
+        let transaction = self.db.begin_read().map_err(unusable)?;
         match transaction.open_table(TABLE) {
             Ok(table) => Ok(Some(table)),
             Err(TableError::TableDoesNotExist(_)) => Ok(None),
-            Err(error) => Err(broken(error)),
+            Err(error) => Err(unusable(error)),
         }
+    }
+}
+
+/// A journal has its name only when it is whole: one that was cut off while it was made could never be opened.
+fn create(path: &Path) -> Result<(), JournalError> {
+    let new = path.with_extension("new");
+    match fs::remove_file(&new) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+        _ => drop(Database::create(&new).map_err(unusable)?),
+    }
+    Ok(fs::rename(&new, path)?)
+}
+
+pub(super) fn unusable(error: impl Into<redb::Error>) -> JournalError {
+    match error.into() {
+        redb::Error::Io(error) => error.into(),
+        error => broken(error),
     }
 }
 

@@ -10,6 +10,7 @@ mod key;
 mod memory;
 mod writer;
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -36,9 +37,22 @@ pub enum JournalError {
     /// The file can't be opened, read or written.
     #[error("the journal can't be used: {0}")]
     Broken(String),
+    /// The disk has no room for it. With room, the execution goes on.
+    #[error("the journal can't be written: {0}")]
+    Full(String),
     /// The journal was begun by something else; the text says what differs.
     #[error("the journal belongs to another {0}")]
     Foreign(&'static str),
+}
+
+impl From<io::Error> for JournalError {
+    fn from(error: io::Error) -> Self {
+        use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+        match error.kind() {
+            StorageFull | QuotaExceeded | FileTooLarge => JournalError::Full(error.to_string()),
+            _ => broken(error),
+        }
+    }
 }
 
 /// A key and its value.

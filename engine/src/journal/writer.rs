@@ -6,8 +6,8 @@ use redb::{Database, ReadableTable, Table, WriteTransaction};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
 
-use super::file::TABLE;
-use super::{BELOW, Change, JournalError, Key, broken};
+use super::file::{TABLE, unusable};
+use super::{BELOW, Change, JournalError, Key};
 
 pub(super) enum Work {
     Commit { changes: Vec<Change>, done: oneshot::Sender<Result<(), JournalError>> },
@@ -21,6 +21,8 @@ const SWEEP: usize = 10_000;
 
 pub(super) fn run(db: &Database, mut incoming: UnboundedReceiver<Work>) {
     let mut sweeps = VecDeque::new();
+    // After the first failure the store says only that there was one.
+    let mut failed: Option<JournalError> = None;
     loop {
         let mut group = Vec::new();
         // With something to sweep, the thread does not wait for work.
@@ -41,7 +43,11 @@ pub(super) fn run(db: &Database, mut incoming: UnboundedReceiver<Work>) {
         }
         if !group.is_empty() {
             let (changes, waiting): (Vec<_>, Vec<_>) = group.into_iter().unzip();
-            let result = commit(db, changes.into_iter().flatten());
+            let result = match &failed {
+                Some(error) => Err(error.clone()),
+                None => commit(db, changes.into_iter().flatten()),
+            };
+            failed = result.clone().err();
             for done in waiting {
                 // Whoever waited may have been dropped.
                 let _ = done.send(result.clone());
@@ -67,10 +73,10 @@ fn commit(db: &Database, changes: impl Iterator<Item = Change>) -> Result<(), Jo
         for change in changes {
             match change {
                 Change::Put(key, value) => {
-                    table.insert(key.as_slice(), value.as_slice()).map_err(broken)?;
+                    table.insert(key.as_slice(), value.as_slice()).map_err(unusable)?;
                 }
                 Change::Remove(key) => {
-                    table.remove(key.as_slice()).map_err(broken)?;
+                    table.remove(key.as_slice()).map_err(unusable)?;
                 }
                 Change::Clear(key) => {
                     remove_below(table, &key, usize::MAX)?;
@@ -91,11 +97,11 @@ fn remove_below(table: &mut Table<'_, &[u8], &[u8]>, key: &Key, limit: usize) ->
     for kind in BELOW {
         let (first, last) = key.range(kind);
         let mut found = Vec::new();
-        for entry in table.range(first.as_slice()..=last.as_slice()).map_err(broken)?.take(limit - removed) {
-            found.push(entry.map_err(broken)?.0.value().to_vec());
+        for entry in table.range(first.as_slice()..=last.as_slice()).map_err(unusable)?.take(limit - removed) {
+            found.push(entry.map_err(unusable)?.0.value().to_vec());
         }
         for entry in &found {
-            table.remove(entry.as_slice()).map_err(broken)?;
+            table.remove(entry.as_slice()).map_err(unusable)?;
         }
         removed += found.len();
     }
@@ -103,11 +109,11 @@ fn remove_below(table: &mut Table<'_, &[u8], &[u8]>, key: &Key, limit: usize) ->
 }
 
 fn write<T>(db: &Database, body: impl FnOnce(&mut Table<'_, &[u8], &[u8]>) -> Result<T, JournalError>) -> Result<T, JournalError> {
-    let transaction: WriteTransaction = db.begin_write().map_err(broken)?;
+    let transaction: WriteTransaction = db.begin_write().map_err(unusable)?;
     let result = {
-        let mut table = transaction.open_table(TABLE).map_err(broken)?;
+        let mut table = transaction.open_table(TABLE).map_err(unusable)?;
         body(&mut table)?
     };
-    transaction.commit().map_err(broken)?;
+    transaction.commit().map_err(unusable)?;
     Ok(result)
 }

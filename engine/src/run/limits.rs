@@ -21,14 +21,15 @@ pub(super) fn check(who: &str, value: &Value) -> Result<(), Failure> {
     }
 }
 
-/// How long an execution may take. A Standard one's year is not watched for.
-pub(super) fn duration(machine: &Machine, execution_type: ExecutionType) -> Option<Duration> {
+/// How long an execution may take (AWS Step Functions Developer Guide, "Service quotas").
+pub(super) fn duration(machine: &Machine, execution_type: ExecutionType) -> Duration {
+    const YEAR: u32 = 365 * 24 * 60 * 60;
     const EXPRESS: u32 = 5 * 60;
-    let seconds = match execution_type {
-        ExecutionType::Standard => machine.timeout_seconds,
-        ExecutionType::Express => Some(machine.timeout_seconds.map_or(EXPRESS, |seconds| seconds.min(EXPRESS))),
+    let longest = match execution_type {
+        ExecutionType::Standard => YEAR,
+        ExecutionType::Express => EXPRESS,
     };
-    seconds.map(|seconds| Duration::from_secs(seconds.into()))
+    Duration::from_secs(machine.timeout_seconds.map_or(longest, |seconds| seconds.min(longest)).into())
 }
 
 /// Of all variables of an execution, in bytes.

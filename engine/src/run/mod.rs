@@ -143,7 +143,7 @@ pub async fn run(
         return Ok(outcome.into());
     }
     let started = moment(owner.started);
-    let deadline = limits::duration(&machine, start.execution_type).map(|longest| started + longest);
+    let deadline = started + limits::duration(&machine, start.execution_type);
     let world = Arc::new(World { host, journal, tokens: start.tokens.clone(), cancel: cancel.child_token(), trial: None });
     let identity = Arc::new(Identity::of_execution(start, started));
     identity.begun();
@@ -156,7 +156,7 @@ pub async fn run(
             Err(Halt::Failed(failure)) => Err(Some(failure)),
             Err(Halt::Stopped(stop)) => return Err(stop),
         },
-        () = world.sleep_until(deadline) => Err(None),
+        () = world.host.sleep_until(deadline) => Err(None),
     };
     identity.ended(&*world.host, &result);
     let outcome = match result {

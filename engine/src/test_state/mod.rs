@@ -59,7 +59,7 @@ pub enum InspectionLevel {
     Info,
     /// The intermediate values with it.
     Debug,
-    /// As Debug; the raw requests of HTTP tasks, which AWS adds, are the host's.
+    /// As Debug; the raw requests and answers of HTTP tasks, which AWS adds, are the host's to add.
     Trace,
 }
 

@@ -1,9 +1,9 @@
 //! Moments in the life of a run, as they show in its state folder.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::api::Api;
 
@@ -79,6 +79,11 @@ impl Moment {
         matches!(self, Self::Started | Self::Claimed | Self::Splitting | Self::Split | Self::FirstRequest)
     }
 
+    /// Whether a redrive, whose run is split already, has no such moment.
+    pub fn is_of_the_split(self) -> bool {
+        matches!(self, Self::Claimed | Self::Splitting)
+    }
+
     /// Its place among [`Moment::ALL`].
     pub fn number(self) -> usize {
         Self::ALL.iter().position(|moment| *moment == self).unwrap()
@@ -87,8 +92,8 @@ impl Moment {
     pub fn is_now(self, state: &State, api: &Api) -> bool {
         let run = state.run();
         let has = |name: &str| run.as_ref().is_some_and(|run| run.join(name).exists());
-        let output = state.root.join("jobs/kill/output/in.csv").exists();
-        let report = state.report().exists();
+        let output = state.is_new(&state.output());
+        let report = state.is_new(&state.report());
         match self {
             Self::Started => true,
             Self::Claimed => has("claim.json") && !has("items") && !has("plan.json"),
@@ -107,16 +112,25 @@ impl Moment {
     }
 }
 
+/// What a run has left that is redriven.
+#[derive(Clone, Default)]
+pub struct Left {
+    flushes: HashSet<PathBuf>,
+    /// When output and report were written.
+    written: HashMap<PathBuf, SystemTime>,
+}
+
 /// A state folder, looked at from outside.
 pub struct State {
     root: PathBuf,
+    before: Left,
     /// What earlier processes left: unfinished uploads, flushes, and how many requests they had made.
     old: (HashSet<PathBuf>, usize, usize),
 }
 
 impl State {
-    pub fn new(root: PathBuf, api: &Api) -> Self {
-        let mut state = Self { root, old: (HashSet::new(), 0, api.total()) };
+    pub fn new(root: PathBuf, before: &Left, api: &Api) -> Self {
+        let mut state = Self { root, before: before.clone(), old: (HashSet::new(), 0, api.total()) };
         state.old.0 = entries(&state.root.join(".s3/uploads")).into_iter().collect();
         state.old.1 = state.flushes().len();
         state
@@ -130,6 +144,22 @@ impl State {
     /// Requests of this process.
     pub fn requests(&self, api: &Api) -> usize {
         api.total() - self.old.2
+    }
+
+    /// What a redrive finds.
+    pub fn left(&self) -> Left {
+        let written = |path: PathBuf| fs::metadata(&path).ok()?.modified().ok().map(|at| (path, at));
+        let written = [self.output(), self.report()].into_iter().filter_map(written).collect();
+        Left { flushes: self.flushes().into_iter().collect(), written }
+    }
+
+    /// Whether it is there, and was not when the redrive began.
+    fn is_new(&self, path: &Path) -> bool {
+        fs::metadata(path).and_then(|facts| facts.modified()).is_ok_and(|at| self.before.written.get(path) != Some(&at))
+    }
+
+    fn output(&self) -> PathBuf {
+        self.root.join("jobs/kill/output/in.csv")
     }
 
     pub fn report(&self) -> PathBuf {
@@ -150,10 +180,11 @@ impl State {
             .collect()
     }
 
-    /// The flush objects.
+    /// The flush objects; in a redrive its own.
     pub fn flushes(&self) -> Vec<PathBuf> {
         let lanes = self.run().map(|run| entries(&run.join("results"))).unwrap_or_default();
-        lanes.iter().flat_map(|lane| entries(lane)).flat_map(|batch| entries(&batch)).collect()
+        let all = lanes.iter().flat_map(|lane| entries(lane)).flat_map(|batch| entries(&batch));
+        all.filter(|flush| !self.before.flushes.contains(flush)).collect()
     }
 
     /// The journal, as long as there is one.
@@ -174,7 +205,7 @@ impl State {
             uploads.iter().map(|upload| count(upload)).sum(),
             entries(&self.root.join(".s3/tmp")).iter().map(|process| count(process)).sum(),
             count(&self.root.join("jobs/kill/output")),
-            usize::from(self.report().exists()),
+            usize::from(self.is_new(&self.report())),
             // A request is an event too, but not each.
             api.total() / 50,
         ];

@@ -1,25 +1,28 @@
 //! A job, what comes of it when nothing happens, and what comes of it when its process is killed again and again.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::PathBuf;
 use std::time::Instant;
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde_json::Value;
 
-use super::moment::{Moment, State};
+use super::moment::{Left, Moment, State};
+use super::story::Story;
 use super::tally::Tally;
 use crate::api::Api;
 use crate::support::{DEADLINE, Ran, Running, Scene, csv};
 
-const LINES: usize = 1_200;
+pub const LINES: usize = 1_200;
 /// Bytes that make items and output larger than one part of an upload.
 const PAD: usize = 9_000;
 const IN_FLIGHT: usize = 20;
-const RUN: [&str; 5] = ["run", "kill.toml", "in.csv", "-o", "out.csv"];
+const FILES: [&str; 4] = ["kill.toml", "in.csv", "-o", "out.csv"];
 const GATE: usize = 150;
 
 pub struct Matrix {
+    story: Story,
     api: Api,
     job: String,
     input: String,
@@ -29,6 +32,8 @@ pub struct Matrix {
 /// What an uninterrupted run leaves.
 struct Expected {
     outputs: Outputs,
+    /// Files of the run.
+    left_over: BTreeSet<PathBuf>,
     /// How often something had changed when one looked.
     events: u64,
 }
@@ -49,9 +54,8 @@ enum When {
 }
 
 impl Matrix {
-    /// Two lanes: of a named provider, and of all other hosts. `complete`: every line succeeds; else a few fail, and the run's
-    /// folder stays.
-    pub fn new(complete: bool) -> Self {
+    /// Two lanes: of a named provider, and of all other hosts.
+    pub fn new(story: Story) -> Self {
         let api = Api::start();
         let named = api.host();
         let other = format!("localhost:{}", api.address.port());
@@ -62,24 +66,30 @@ impl Matrix {
         );
         let line = |n: usize| {
             let host = if n.is_multiple_of(3) { &other } else { &named };
-            let kind = if !complete && n.is_multiple_of(100) { "missing" } else { "ok" };
+            let kind = story.kind(n);
             format!("http://{host}/{kind}/{n},{}\n", char::from(b'a' + (n % 26) as u8).to_string().repeat(PAD))
         };
         let input = std::iter::once("url,pad\n".to_owned()).chain((1..=LINES).map(line)).collect();
-        let mut matrix = Self { api, job, input, expected: Expected { outputs: Outputs::none(), events: 0 } };
-        let scene = matrix.scene();
+        let mut matrix =
+            Self { story, api, job, input, expected: Expected { outputs: Outputs::none(), left_over: BTreeSet::new(), events: 0 } };
+        let (scene, before) = matrix.scene();
         let mut attempts = Attempts::default();
         let (mut seen, mut events) = (None, 0);
         let running = matrix.start(&scene, &mut attempts);
-        let state = matrix.state(&scene);
+        let state = matrix.state(&scene, &before);
         matrix.watch(running, |_| {
             let changes = state.changes(&matrix.api);
             events += u64::from(seen.replace(changes.clone()) != Some(changes));
             false
         });
-        matrix.expected =
-            Expected { outputs: Outputs::of(&scene, scene.run_with(&RUN, |command| _ = command.env("ATTEMPT", "again"))), events };
+        let outputs = Outputs::of(&scene, matrix.start(&scene, &mut attempts).wait());
+        matrix.expected = Expected { outputs, left_over: matrix.left_over(&scene), events };
         matrix
+    }
+
+    /// Those that can be met.
+    pub fn moments(&self) -> impl Iterator<Item = Moment> {
+        Moment::ALL.into_iter().filter(|moment| self.story != Story::Redriven || !moment.is_of_the_split())
     }
 
     pub fn survives_at(&self, moments: &[Moment]) -> Tally {
@@ -95,11 +105,10 @@ impl Matrix {
     }
 
     fn survives(&self, kills: impl IntoIterator<Item = When>) -> Tally {
-        self.api.forget();
-        let scene = self.scene();
+        let (scene, before) = self.scene();
         let (mut attempts, mut tally) = (Attempts::default(), Tally::default());
         for when in kills {
-            let state = self.state(&scene);
+            let state = self.state(&scene, &before);
             let running = self.start_gated(&scene, &mut attempts, &when);
             let killed = self.kill(running, &state, &when);
             self.api.answer_all();
@@ -113,35 +122,52 @@ impl Matrix {
         let ran = self.start(&scene, &mut attempts).wait();
         let outputs = Outputs::of(&scene, ran);
         assert_eq!(outputs.differs(&self.expected.outputs), None, "after {tally:?}");
-        attempts.check(&self.api, &mut tally);
+        attempts.check(self.story.asked(), &self.api, &mut tally);
 
         let total = self.api.total();
         let again = self.start(&scene, &mut attempts).wait();
         assert!(again.stdout.contains("no request was made"), "{}{}", again.stdout, again.stderr);
         assert_eq!(Outputs::of(&scene, again).differs(&self.expected.outputs), None, "the same command once more, after {tally:?}");
         assert_eq!(self.api.total(), total);
-        let state = self.state(&scene);
-        assert_eq!(state.journal(), None, "the journal is left over");
-        let run = state.run().unwrap();
-        let left: Vec<_> = scene.files().into_iter().filter(|file| file.starts_with(&run)).collect();
-        assert!(self.expected.outputs.code != 0 || left.len() == 3, "{left:?} are left over");
+        assert_eq!(self.state(&scene, &before).journal(), None, "the journal is left over");
+        if self.expected.outputs.code == 0 {
+            assert_eq!(self.left_over(&scene), self.expected.left_over);
+        }
         tally.lines(LINES, &csv(&scene.read("out.csv")));
         tally
     }
 
-    fn scene(&self) -> Scene {
+    /// Where the command begins, and what is there already.
+    fn scene(&self) -> (Scene, Left) {
         let scene = Scene::new("", "in.csv", &self.input);
         scene.write("kill.toml", &self.job);
-        scene
+        let mut before = Left::default();
+        if self.story == Story::Redriven {
+            self.api.set_broken(true);
+            Self::command(&scene, "run", 0).wait().expect(2);
+            self.api.set_broken(false);
+            before = self.state(&scene, &before).left();
+        }
+        self.api.forget();
+        (scene, before)
     }
 
-    fn state(&self, scene: &Scene) -> State {
-        State::new(scene.path(".throughline"), &self.api)
+    fn left_over(&self, scene: &Scene) -> BTreeSet<PathBuf> {
+        let run = self.state(scene, &Left::default()).run().unwrap();
+        scene.files().iter().filter_map(|file| Some(file.strip_prefix(&run).ok()?.to_owned())).collect()
+    }
+
+    fn state(&self, scene: &Scene, before: &Left) -> State {
+        State::new(scene.path(".throughline"), before, &self.api)
     }
 
     fn start(&self, scene: &Scene, attempts: &mut Attempts) -> Running {
         attempts.count += 1;
-        scene.start_with(&RUN, |command| _ = command.env("ATTEMPT", format!("attempt-{}", attempts.count)))
+        Self::command(scene, self.story.command(), attempts.count)
+    }
+
+    fn command(scene: &Scene, command: &str, attempt: usize) -> Running {
+        scene.start_with(&[&[command], &FILES[..]].concat(), |command| _ = command.env("ATTEMPT", format!("attempt-{attempt}")))
     }
 
     fn start_gated(&self, scene: &Scene, attempts: &mut Attempts, when: &When) -> Running {
@@ -209,14 +235,14 @@ struct Attempts {
 impl Attempts {
     /// No line is asked about that had a stored answer when the process began, and none twice by one process: what is
     /// sent again was in flight, or not yet flushed.
-    fn check(&self, api: &Api, tally: &mut Tally) {
+    fn check(&self, lines: usize, api: &Api, tally: &mut Tally) {
         let mut asked: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
         for seen in api.seen() {
             let attempt = seen.headers["x-attempt"].to_str().unwrap().strip_prefix("attempt-").unwrap().parse().unwrap();
             let line = seen.uri.rsplit('/').next().unwrap().parse().unwrap();
             asked.entry(line).or_default().push(attempt);
         }
-        assert_eq!(asked.len(), LINES, "every line was asked about");
+        assert_eq!(asked.len(), lines, "every line was asked about, and in a redrive no other");
         for (line, attempts) in &asked {
             let once: BTreeSet<_> = attempts.iter().collect();
             assert_eq!(once.len(), attempts.len(), "line {line} was sent twice by one process: {attempts:?}");
@@ -228,7 +254,7 @@ impl Attempts {
                 );
             }
         }
-        tally.requests(asked.values().map(Vec::len).sum(), LINES);
+        tally.requests(asked.values().map(Vec::len).sum(), lines);
     }
 }
 

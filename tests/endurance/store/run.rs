@@ -236,7 +236,7 @@ fn output(state: &TempDir) -> PathBuf {
     state.path().join("state/jobs/yard/output/in.csv")
 }
 
-/// A clock that needs no waiting: whoever sleeps puts it forward.
+/// A clock that needs no waiting: whoever sleeps puts it forward, but for the year that an execution has.
 #[derive(Debug, Default)]
 struct Fast(Mutex<time::Duration>);
 
@@ -248,6 +248,9 @@ impl Clock for Fast {
 
     async fn sleep_until(&self, moment: OffsetDateTime) {
         let left = moment - self.now();
+        if left > time::Duration::days(300) {
+            std::future::pending().await
+        }
         if left.is_positive() {
             *self.0.lock().unwrap() += left;
         }

@@ -46,7 +46,7 @@ impl<'a> Drive<'a> {
         let random = context.dice.roll() as u32;
         let invocation = Invocation::new(run.generation, now.millis, random);
         let notes = (!repeatable).then(|| NoteBook::new(invocation.clone(), seen.keys(), &limit, context.settings.flush_every));
-        let mut keys = Keys { limit, pace: &request.pace.keys, notes: notes.is_some(), by_name: HashMap::new() };
+        let mut keys = Keys { run: &run, limit, pace: &request.pace.keys, notes: notes.is_some(), by_name: HashMap::new() };
         let view = View { generation: run.generation, include_unknown: run.include_unknown, repeatable };
         let tries: HashMap<u64, u32> = request.pace.tries.iter().copied().collect();
         let (mut schedule, mut lines, mut outbox, mut tally) = (Schedule::default(), Vec::new(), Outbox::default(), Tally::default());
@@ -109,6 +109,7 @@ impl<'a> Drive<'a> {
 
 /// The limit keys as they turn up.
 struct Keys<'a> {
+    run: &'a Run,
     limit: Limit,
     pace: &'a BTreeMap<String, KeyPace>,
     notes: bool,
@@ -120,7 +121,7 @@ impl Keys<'_> {
         if let Some(index) = self.by_name.get(name) {
             return *index;
         }
-        let limit = KeyLimit::new(&self.limit, self.pace, name, now);
+        let limit = KeyLimit::new(&self.limit, self.pace, name, self.run.sick.has(name), now);
         let index = schedule.add(Key::new(name.to_owned(), limit, self.notes, now));
         self.by_name.insert(name.to_owned(), index);
         index

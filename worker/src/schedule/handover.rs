@@ -36,9 +36,11 @@ fn pace(key: &Key, now: Now) -> KeyPace {
 }
 
 impl KeyLimit {
-    /// A key's limit in a call that may go on with the pace of an earlier one.
-    pub(crate) fn new(limit: &Limit, pace: &BTreeMap<String, KeyPace>, name: &str, now: Now) -> Self {
-        let fresh = Self { rate: limit.rate, in_flight: limit.in_flight, factor: 1.0, start: Start::Empty, hold: None, down_since: 0 };
+    /// A key's limit in a call that may go on with the pace of an earlier one; `sick`: it was down when another batch ended.
+    pub(crate) fn new(limit: &Limit, pace: &BTreeMap<String, KeyPace>, name: &str, sick: bool, now: Now) -> Self {
+        // Each batch waits for it anew.
+        let down_since = if sick { now.millis } else { 0 };
+        let fresh = Self { rate: limit.rate, in_flight: limit.in_flight, factor: 1.0, start: Start::Empty, hold: None, down_since };
         let Some(pace) = pace.get(name).or_else(|| pace.get(OTHERS)) else { return fresh };
         let hold = now.instant_of(pace.not_before);
         Self { factor: pace.factor, start: Start::Waited, hold: Some(hold), down_since: pace.down_since, ..fresh }

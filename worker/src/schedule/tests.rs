@@ -184,9 +184,9 @@ async fn the_pace_is_handed_over() {
     assert_eq!(pace["*"].not_before, now.millis + 2_099_000, "the others wait for the last");
     assert!(serde_json::to_string(&pace).expect("plain").len() < 200_000);
     let limit = Limit::new(Rate::PerSecond(5.0), None);
-    let restored = KeyLimit::new(&limit, &pace, "k1999", now);
+    let restored = KeyLimit::new(&limit, &pace, "k1999", false, now);
     assert_eq!((restored.hold, restored.start), (Some(now.instant + SECOND * 2099), Start::Waited));
-    let fresh = KeyLimit::new(&limit, &BTreeMap::new(), "k1999", now);
+    let fresh = KeyLimit::new(&limit, &BTreeMap::new(), "k1999", false, now);
     assert_eq!((fresh.hold, fresh.start), (None, Start::Empty));
 }
 
@@ -197,7 +197,7 @@ async fn pauses_do_not_add_up_to_more_than_the_rate() {
     let start = Instant::now();
     for _ in 0..200 {
         let now = Wall::start().now();
-        let limit = KeyLimit::new(&Limit::new(Rate::PerSecond(rate), None), &pace, "k0", now);
+        let limit = KeyLimit::new(&Limit::new(Rate::PerSecond(rate), None), &pace, "k0", false, now);
         let mut bench = Bench::new(&[(limit, 10)]);
         bench.run(SECOND, ignore).await;
         sent.extend(bench.of(0));

@@ -2,8 +2,9 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use job::ErrorName;
 use job::messages::KeyPace;
-use job::{ErrorName, plan::LaneKind};
+use job::plan::{Batch, LaneKind};
 
 use crate::server::{Server, answer, nobody, with};
 use crate::world::{Setup, codes};
@@ -129,6 +130,29 @@ async fn a_provider_that_is_down_is_left_alone() {
     let lines = world.done().await;
     assert_eq!(codes(&lines), ["connect"; 1000]);
     assert_eq!(lines.iter().filter(|line| line.tries > 0).count(), 1, "one probe");
+}
+
+#[tokio::test]
+async fn the_next_batch_knows_who_is_down() {
+    let server = Server::start(|n, _| answer(if n < 3 { 503 } else { 200 }, "")).await;
+    let mut setup = Setup::numbered(&job(&server.url("/"), "rate = \"unlimited\"\nin_flight = 20"), 80);
+    setup.settings.pause_after = Duration::ZERO;
+    let mut world = setup.build().await;
+    let whole = world.request.batch;
+    let items = world.objects.get(&world.request.run.keys().items("lane")).await.unwrap();
+    let ends: Vec<u64> = (0..).zip(items.iter()).filter(|(_, byte)| **byte == b'\n').map(|(at, _): (u64, _)| at + 1).collect();
+    let fresh = world.request.pace.clone();
+    // Down for longer than it may be: one probe, and the batch is given up.
+    world.request.batch = Batch { lines: 40, to: ends[39], ..whole };
+    world.request.pace.keys.insert("h".into(), KeyPace { down_since: millis() - 700_000, not_before: 0, factor: 1.0 });
+    world.done().await;
+    assert_eq!(server.count(), 1);
+    // The next sends one, and waits as long as any.
+    world.request.batch = Batch { first: 41, lines: 40, from: ends[39], to: whole.to };
+    world.request.pace = fresh;
+    let (_, next) = world.paused().await;
+    assert_eq!(server.count(), 2);
+    assert!(next.pace.keys["h"].down_since > millis() - 60_000);
 }
 
 #[tokio::test]
