@@ -1,0 +1,55 @@
+//! What happened in all seeds together.
+
+use std::fmt::{Display, Formatter, Result};
+
+use crate::host::Simulated;
+
+/// Counts by their names, in the order in which they are printed.
+macro_rules! tally {
+    ($($name:ident: $text:literal,)*) => {
+        #[derive(Debug, Default, PartialEq)]
+        pub(crate) struct Tally {
+            $(pub(crate) $name: u64,)*
+        }
+
+        impl Display for Tally {
+            fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+                $(writeln!(f, "{:<26}{:>10}", $text, self.$name)?;)*
+                Ok(())
+            }
+        }
+    };
+}
+
+tally! {
+    seeds: "seeds run",
+    succeeded: "workflows succeeded",
+    failed: "          failed",
+    timed_out: "          timed out",
+    states: "states run",
+    map_runs: "Map Runs",
+    crashes: "crashes",
+    cancellations: "cancellations",
+    calls: "task calls",
+    repeated: "calls repeated",
+    refused_reads: "store: reads refused",
+    broken_bodies: "       bodies broken off",
+    refused_pages: "       pages refused",
+    failed_writes: "       writes failed",
+    healed: "       later attempts sound",
+}
+
+impl Tally {
+    pub(crate) fn add(&mut self, host: &Simulated) {
+        let calls = host.calls.lock().unwrap();
+        self.calls += calls.made;
+        self.repeated += calls.repeated;
+        self.map_runs += host.map_runs.lock().unwrap().len() as u64;
+        let store = host.store.lock().unwrap();
+        self.refused_reads += store.refused_reads;
+        self.broken_bodies += store.broken_bodies;
+        self.refused_pages += store.refused_pages;
+        self.failed_writes += store.failed_writes;
+        self.healed += store.healed;
+    }
+}
