@@ -11,6 +11,7 @@ mod tally;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
 use engine::{History, Journal, Machine, Outcome, Start, Stop};
 use serde_json::{Value, json};
@@ -27,7 +28,9 @@ fn some_hundred_seeds() {
     assert!(tally.succeeded > 100 && tally.failed > 10 && tally.timed_out > 1, "{tally:?}");
     assert!(tally.crashes > 300 && tally.cancellations > 50 && tally.map_runs > 100 && tally.repeated > 50, "{tally:?}");
     assert!(tally.refused_reads > 20 && tally.broken_bodies > 20 && tally.refused_pages > 10, "{tally:?}");
-    assert!(tally.failed_writes > 50 && tally.healed > 10, "{tally:?}");
+    assert!(tally.failed_writes > 30 && tally.healed > 10, "{tally:?}");
+    assert!(tally.taken > 100 && tally.early > 50 && tally.again > 50 && tally.after_crash > 1, "{tally:?}");
+    assert!(tally.refused > 50 && tally.heartbeats > 100, "{tally:?}");
 }
 
 #[test]
@@ -87,6 +90,7 @@ fn one(seed: u64, tally: &mut Tally) -> Vec<String> {
         other => return vec![format!("without a crash it came to {other:?}")],
     };
     invariants::history(&workflow, &history.events(), &mut wrong);
+    invariants::tokens(&host, &history.events(), &mut wrong);
     let fates = invariants::map_runs(&workflow, &host, &mut wrong);
     tally.seeds += 1;
     match uncut {
@@ -96,7 +100,7 @@ fn one(seed: u64, tally: &mut Tally) -> Vec<String> {
     }
     tally.states += history.events().iter().filter(|event| event.kind.ends_with("StateEntered")).count() as u64;
     tally.add(&host);
-    wrong.extend(host.calls.lock().unwrap().wrong.iter().cloned());
+    wrong.extend(host.wrong());
 
     let (outcome, host) = cut_off(seed, &machine, &workflow, host.events(), tally);
     match outcome {
@@ -109,7 +113,7 @@ fn one(seed: u64, tally: &mut Tally) -> Vec<String> {
         invariants::same_fates(&fates, &found, &mut wrong);
     }
     tally.add(&host);
-    wrong.extend(host.calls.lock().unwrap().wrong.iter().cloned());
+    wrong.extend(host.wrong());
     wrong
 }
 
@@ -151,16 +155,21 @@ fn life(
         let hung = host.begin(cut, cancel.clone());
         let mut start = Start::new("arn:aws:states:eu-west-1:000000000000:execution:machine:one", json!({"id": "", "n": 5}));
         start.history = history;
+        start.tokens = host.tokens();
         let mut run = std::pin::pin!(engine::run(machine.clone(), start, host.clone(), journal.clone(), cancel));
         let ended = tokio::select! {
             biased;
             ended = &mut run => Some(ended),
             () = hung.cancelled() => None,
+            () = tokio::time::sleep(FOREVER) => panic!("it waits for nothing"),
         };
         host.end();
         ended
     })
 }
+
+/// Longer than anything is waited for.
+const FOREVER: Duration = Duration::from_secs(50_000_000);
 
 /// Without the Map Runs' names, which are drawn anew after a crash.
 fn neutral(outcome: &Outcome) -> Value {

@@ -37,6 +37,12 @@ tally! {
     refused_pages: "       pages refused",
     failed_writes: "       writes failed",
     healed: "       later attempts sound",
+    taken: "tokens: outcomes taken",
+    early: "        before the answer",
+    again: "        refused a 2nd time",
+    after_crash: "        lost and sent again",
+    refused: "        refused, too late",
+    heartbeats: "        heartbeats",
 }
 
 impl Tally {
@@ -51,5 +57,12 @@ impl Tally {
         self.refused_pages += store.refused_pages;
         self.failed_writes += store.failed_writes;
         self.healed += store.healed;
+        let post = host.post.lock().unwrap();
+        self.taken += post.taken;
+        self.early += post.early;
+        self.again += post.again;
+        self.after_crash += post.after_crash;
+        self.refused += post.refused;
+        self.heartbeats += post.heartbeats;
     }
 }

@@ -136,9 +136,10 @@ impl Generator {
 
     fn last(&mut self, around: Around, endless: bool) -> Value {
         if endless {
-            let tasks = [0, 1].map(|_| {
+            let function = json!({"Type": "Task", "Resource": FUNCTION, "End": true});
+            let tasks = [function, states::endless_with_token()].map(|task| {
                 let name = self.name(ENDLESS);
-                json!({"StartAt": name, "States": {&name: {"Type": "Task", "Resource": FUNCTION, "End": true}}})
+                json!({"StartAt": name, "States": {&name: task}})
             });
             return match self.dice.percent(50) {
                 true => json!({"Type": "Wait", "Seconds": 2_000_000, "End": true}),
@@ -168,7 +169,7 @@ impl Generator {
                 json!({"Type": "Choice", "Choices": [rule], "Default": next})
             }
             What::Wait => self.wait(jsonata),
-            What::Task => self.task(jsonata, variable),
+            What::Task => self.task(around, jsonata, variable),
             What::Parallel => self.parallel(around, name, jsonata),
             What::Inline => self.inline(around, name, jsonata),
             What::Distributed => self.distributed(around, name, jsonata),

@@ -12,7 +12,7 @@ impl Generator {
                 What::Distributed => {
                     self.dice.one_of(&["States.ALL", "States.TaskFailed", ERROR, "States.ItemReaderFailed", "States.ResultWriterFailed"])
                 }
-                _ => self.dice.one_of(&["States.ALL", "States.TaskFailed", "States.Timeout", ERROR]),
+                _ => self.dice.one_of(&["States.ALL", "States.TaskFailed", "States.Timeout", "States.HeartbeatTimeout", ERROR]),
             };
             let attempts = if what == What::Task { self.dice.below(4) } else { self.dice.below(3) };
             let mut retrier = json!({"ErrorEquals": [errors], "IntervalSeconds": 1 + self.dice.below(3), "MaxAttempts": attempts});
@@ -21,7 +21,7 @@ impl Generator {
             }
             state["Retry"] = json!([retrier]);
         }
-        let other_errors = what == What::Distributed || state.get("TimeoutSeconds").is_some();
+        let other_errors = what == What::Distributed || state.get("TimeoutSeconds").or(state.get("HeartbeatSeconds")).is_some();
         if (around.concurrent && other_errors) || self.dice.percent(40) {
             let handler = self.name("Caught");
             let errors = match what {

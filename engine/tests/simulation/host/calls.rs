@@ -36,6 +36,10 @@ impl Calls {
         self.under_way.insert(name.to_owned());
     }
 
+    pub(super) fn has_succeeded(&self, name: &str) -> bool {
+        self.succeeded.contains(name)
+    }
+
     pub(super) fn end(&mut self, name: &str, result: &Result<Value, TaskError>) {
         self.under_way.remove(name);
         match result {

@@ -2,6 +2,7 @@
 //! execution cancelled at an event.
 
 mod calls;
+mod post;
 mod store;
 
 use std::collections::BTreeMap;
@@ -12,7 +13,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use engine::{Host, MapRunStatus, ObjectError, ObjectInfo, TaskCall, TaskError};
+use engine::{Host, MapRunStatus, ObjectError, ObjectInfo, TaskCall, TaskError, TaskTokens};
 use futures_util::stream::BoxStream;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -22,6 +23,8 @@ use tokio_util::sync::CancellationToken;
 use crate::dice::Dice;
 use crate::generator::{CAUSE, ENDLESS, ERROR, MapPlan, Workflow};
 use calls::{Calls, GivenUp};
+pub(crate) use post::Fate;
+use post::Post;
 use store::StoreLog;
 pub(crate) use store::place;
 
@@ -39,6 +42,9 @@ struct Life {
     cut: Option<(u64, Cut)>,
     cancel: CancellationToken,
     hung: CancellationToken,
+    tokens: TaskTokens,
+    /// How many there were before.
+    number: u64,
 }
 
 pub(crate) struct Simulated {
@@ -52,6 +58,7 @@ pub(crate) struct Simulated {
     uuids: AtomicU64,
     pub(crate) calls: Mutex<Calls>,
     pub(crate) store: Mutex<StoreLog>,
+    pub(crate) post: Mutex<Post>,
     pub(crate) map_runs: Mutex<Vec<Arc<MapRunStatus>>>,
 }
 
@@ -69,6 +76,7 @@ impl Simulated {
             uuids: AtomicU64::new(0),
             calls: Mutex::default(),
             store: Mutex::default(),
+            post: Mutex::default(),
             map_runs: Mutex::default(),
         })
     }
@@ -83,7 +91,11 @@ impl Simulated {
         let first = OffsetDateTime::from_unix_timestamp(1_700_000_000).unwrap();
         let mut life = self.life.lock().unwrap();
         let begun = life.as_ref().map_or(first, |life| life.begun + Duration::from_secs(7));
-        *life = Some(Life { begun, clock: Instant::now(), cut, cancel, hung: hung.clone() });
+        let number = life.as_ref().map_or(0, |life| life.number + 1);
+        let tokens = TaskTokens::default();
+        *life = Some(Life { begun, clock: Instant::now(), cut, cancel, hung: hung.clone(), tokens, number });
+        drop(life);
+        self.carry_all();
         hung
     }
 
@@ -94,6 +106,16 @@ impl Simulated {
         let mut calls = self.calls.lock().unwrap();
         let cut_off = std::mem::take(&mut calls.under_way);
         calls.repeatable.extend(cut_off);
+    }
+
+    /// What should not have happened.
+    pub(crate) fn wrong(&self) -> Vec<String> {
+        let (calls, post) = (self.calls.lock().unwrap(), self.post.lock().unwrap());
+        calls.wrong.iter().chain(&post.wrong).cloned().collect()
+    }
+
+    fn lives(&self) -> u64 {
+        self.life.lock().unwrap().as_ref().unwrap().number
     }
 
     async fn event(&self) {
@@ -140,7 +162,10 @@ impl Host for Simulated {
         self.calls.lock().unwrap().begin(&name);
         let _given_up = GivenUp { host: self, name: &name };
         self.event().await;
-        let result = self.work(&call, &name).await;
+        let result = match &call.token {
+            Some(token) => self.with_token(&call, &name, token).await,
+            None => self.work(&call, &name).await,
+        };
         self.calls.lock().unwrap().end(&name, &result);
         result.map(|payload| call.function_result(payload, "request"))
     }

@@ -3,6 +3,7 @@
 mod attempts;
 mod files;
 mod history;
+mod tokens;
 
 use std::collections::BTreeMap;
 
@@ -12,6 +13,7 @@ use crate::generator::{MapPlan, StoreFault, Workflow};
 use crate::host::{Simulated, place};
 use files::Files;
 pub(crate) use history::history;
+pub(crate) use tokens::tokens;
 
 /// What became of the items of each Map Run that came to its end, by the id of what it was called with.
 pub(crate) type Fates = BTreeMap<String, BTreeMap<String, &'static str>>;
