@@ -30,6 +30,7 @@ fn some_hundred_seeds() {
     assert!(tally.refused_reads > 20 && tally.broken_bodies > 20 && tally.refused_pages > 10, "{tally:?}");
     assert!(tally.failed_writes > 30 && tally.healed > 10, "{tally:?}");
     assert!(tally.taken > 100 && tally.early > 50 && tally.again > 50 && tally.after_crash > 1, "{tally:?}");
+    assert!(tally.turns > 100 && tally.in_loops > 100, "{tally:?}");
     assert!(tally.refused > 50 && tally.heartbeats > 100, "{tally:?}");
 }
 
@@ -98,6 +99,7 @@ fn one(seed: u64, tally: &mut Tally) -> Vec<String> {
         Outcome::Failed { .. } => tally.failed += 1,
         Outcome::TimedOut => tally.timed_out += 1,
     }
+    tally.turns += invariants::turned(&workflow, &history.events());
     tally.states += history.events().iter().filter(|event| event.kind.ends_with("StateEntered")).count() as u64;
     tally.add(&host);
     wrong.extend(host.wrong());

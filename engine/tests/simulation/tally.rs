@@ -32,6 +32,8 @@ tally! {
     cancellations: "cancellations",
     calls: "task calls",
     repeated: "calls repeated",
+    turns: "loops: turns seen",
+    in_loops: "       calls in later turns",
     refused_reads: "store: reads refused",
     broken_bodies: "       bodies broken off",
     refused_pages: "       pages refused",
@@ -50,6 +52,7 @@ impl Tally {
         let calls = host.calls.lock().unwrap();
         self.calls += calls.made;
         self.repeated += calls.repeated;
+        self.in_loops += calls.in_loops;
         self.map_runs += host.map_runs.lock().unwrap().len() as u64;
         let store = host.store.lock().unwrap();
         self.refused_reads += store.refused_reads;

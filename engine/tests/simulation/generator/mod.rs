@@ -6,6 +6,7 @@
 
 mod containers;
 mod distributed;
+mod loops;
 mod recovery;
 mod states;
 mod store;
@@ -15,6 +16,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use crate::dice::Dice;
+pub(crate) use loops::Loop;
 pub(crate) use store::{Answer, StoreFault, Write};
 
 pub(crate) const BUCKET: &str = "data";
@@ -29,6 +31,8 @@ pub(crate) struct Workflow {
     pub(crate) objects: BTreeMap<String, String>,
     /// By label.
     pub(crate) maps: BTreeMap<String, MapPlan>,
+    /// By the Choice.
+    pub(crate) loops: BTreeMap<String, Loop>,
     /// The store fails as it likes, and not by the plans: what comes out is a matter of when.
     pub(crate) foul_weather: bool,
 }
@@ -46,8 +50,14 @@ pub(crate) struct MapPlan {
 }
 
 pub(crate) fn workflow(seed: u64) -> Workflow {
-    let mut generator =
-        Generator { dice: Dice::new(("workflow", seed)), names: 0, objects: BTreeMap::new(), maps: BTreeMap::new(), lists: Vec::new() };
+    let mut generator = Generator {
+        dice: Dice::new(("workflow", seed)),
+        names: 0,
+        objects: BTreeMap::new(),
+        maps: BTreeMap::new(),
+        loops: BTreeMap::new(),
+        lists: Vec::new(),
+    };
     let times_out = generator.dice.percent(5);
     let around = Around { depth: 0, concurrent: false, express: false };
     let mut definition = generator.scope(around, Value::Null, times_out);
@@ -55,7 +65,7 @@ pub(crate) fn workflow(seed: u64) -> Workflow {
         definition["TimeoutSeconds"] = json!(1_000_000);
     }
     let foul_weather = generator.dice.percent(15);
-    Workflow { definition, objects: generator.objects, maps: generator.maps, foul_weather }
+    Workflow { definition, objects: generator.objects, maps: generator.maps, loops: generator.loops, foul_weather }
 }
 
 struct Generator {
@@ -63,6 +73,7 @@ struct Generator {
     names: u64,
     objects: BTreeMap<String, String>,
     maps: BTreeMap<String, MapPlan>,
+    loops: BTreeMap<String, Loop>,
     /// Variables of the run of states that is being made.
     lists: Vec<(String, Value)>,
 }
@@ -81,6 +92,8 @@ struct Around {
 enum What {
     Pass,
     Choice,
+    /// A Choice that goes back.
+    Again,
     Wait,
     Task,
     Parallel,
@@ -102,6 +115,7 @@ impl Generator {
         if whats.last() == Some(&What::Choice) {
             whats.push(What::Task);
         }
+        self.again(around, &mut whats);
         let names: Vec<String> = whats.iter().map(|_| self.name("S")).collect();
         let last = self.name("Last");
         let variable = format!("v{}", self.names);
@@ -115,7 +129,10 @@ impl Generator {
         for (index, what) in whats.iter().enumerate() {
             let next = names.get(index + 1).unwrap_or(&last).clone();
             let far = names.get(index + 2).unwrap_or(&last).clone();
-            self.state(around, &mut states, &names[index], *what, &next, &far, &variable);
+            match what {
+                What::Again => self.turn(around, &mut states, &mut begin, &names, index, &next),
+                what => self.state(around, &mut states, &names[index], *what, &next, &far, &variable),
+            }
         }
         for (variable, items) in std::mem::replace(&mut self.lists, lists_around) {
             begin["Assign"][variable] = items;
@@ -168,6 +185,7 @@ impl Generator {
                 };
                 json!({"Type": "Choice", "Choices": [rule], "Default": next})
             }
+            What::Again => unreachable!("it is made otherwise"),
             What::Wait => self.wait(jsonata),
             What::Task => self.task(around, jsonata, variable),
             What::Parallel => self.parallel(around, name, jsonata),

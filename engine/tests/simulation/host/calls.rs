@@ -1,17 +1,20 @@
 //! The calls of tasks, and which of them may be made again.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use engine::TaskError;
 use serde_json::Value;
 
 use super::Simulated;
+use crate::generator::Loop;
+use crate::invariants::turns;
 
 /// The calls of tasks, each known by state, id and attempt.
 #[derive(Default)]
 pub(crate) struct Calls {
     pub(crate) made: u64,
     pub(crate) repeated: u64,
+    pub(crate) in_loops: u64,
     begun: BTreeSet<String>,
     pub(super) under_way: BTreeSet<String>,
     /// They gave a result, which nobody may ask for again.
@@ -34,6 +37,18 @@ impl Calls {
             }
         }
         self.under_way.insert(name.to_owned());
+    }
+
+    /// A call in a loop, as its id tells.
+    pub(super) fn turn(&mut self, id: &str, loops: &BTreeMap<String, Loop>) {
+        let own = id.rsplit('/').next().unwrap_or_default();
+        self.in_loops += u64::from(own.contains('~'));
+        for (name, round) in own.split('~').skip(1).filter_map(|name| Some((name, loops.get(name)?))) {
+            let turns = turns(id, name);
+            if turns > round.turns {
+                self.wrong.push(format!("{name} went back {turns} times, and not {}: {id}", round.turns));
+            }
+        }
     }
 
     pub(super) fn has_succeeded(&self, name: &str) -> bool {

@@ -21,7 +21,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::dice::Dice;
-use crate::generator::{CAUSE, ENDLESS, ERROR, MapPlan, Workflow};
+use crate::generator::{CAUSE, ENDLESS, ERROR, Loop, MapPlan, Workflow};
 use calls::{Calls, GivenUp};
 pub(crate) use post::Fate;
 use post::Post;
@@ -51,6 +51,7 @@ pub(crate) struct Simulated {
     me: Weak<Simulated>,
     seed: u64,
     maps: BTreeMap<String, MapPlan>,
+    loops: BTreeMap<String, Loop>,
     foul_weather: bool,
     pub(crate) objects: Mutex<BTreeMap<String, Bytes>>,
     life: Mutex<Option<Life>>,
@@ -69,6 +70,7 @@ impl Simulated {
             me: me.clone(),
             seed,
             maps: workflow.maps.clone(),
+            loops: workflow.loops.clone(),
             foul_weather: workflow.foul_weather,
             objects: Mutex::new(objects),
             life: Mutex::default(),
@@ -160,6 +162,7 @@ impl Host for Simulated {
         let id = call.payload()["id"].as_str().unwrap_or_default();
         let name = format!("{} {id} {}", call.state, call.attempt);
         self.calls.lock().unwrap().begin(&name);
+        self.calls.lock().unwrap().turn(id, &self.loops);
         let _given_up = GivenUp { host: self, name: &name };
         self.event().await;
         let result = match &call.token {

@@ -19,6 +19,8 @@ pub(crate) struct Post {
     posted: u64,
     /// By state, id and attempt: the token, and what must come of it.
     tasks: BTreeMap<String, (String, Fate)>,
+    /// By token.
+    owners: BTreeMap<String, String>,
     pub(crate) taken: u64,
     pub(crate) early: u64,
     pub(crate) again: u64,
@@ -132,6 +134,9 @@ impl Simulated {
         let mut post = self.post.lock().unwrap();
         if let Some((before, _)) = post.tasks.insert(task.to_owned(), (token.to_owned(), fate)).filter(|(before, _)| before != token) {
             post.wrong.push(format!("{task} has another token than {before}: {token}"));
+        }
+        if let Some(other) = post.owners.insert(token.to_owned(), task.to_owned()).filter(|other| other != task) {
+            post.wrong.push(format!("{task} has the token of {other}: {token}"));
         }
         post.letters.retain(|_, letter| letter.token != token);
         let now = self.now();

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use engine::Event;
 use serde_json::Value;
 
-use super::{attempts, exceeded};
+use super::{attempts, exceeded, loops};
 use crate::generator::Workflow;
 
 /// The history of an execution that was not cut off.
@@ -55,6 +55,9 @@ pub(crate) fn history(workflow: &Workflow, events: &[Event], wrong: &mut Vec<Str
             _ => _ = left.insert(at),
         }
         outputs(workflow, event, wrong);
+        if kind == "Choice" {
+            loops::turn(workflow, events, event, wrong);
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 mod attempts;
 mod files;
 mod history;
+mod loops;
 mod tokens;
 
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ use crate::generator::{MapPlan, StoreFault, Workflow};
 use crate::host::{Simulated, place};
 use files::Files;
 pub(crate) use history::history;
+pub(crate) use loops::{turned, turns};
 pub(crate) use tokens::tokens;
 
 /// What became of the items of each Map Run that came to its end, by the id of what it was called with.
