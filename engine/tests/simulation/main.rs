@@ -30,6 +30,8 @@ fn some_hundred_seeds() {
     assert!(tally.refused_reads > 20 && tally.broken_bodies > 20 && tally.refused_pages > 10, "{tally:?}");
     assert!(tally.failed_writes > 30 && tally.healed > 10, "{tally:?}");
     assert!(tally.taken > 100 && tally.early > 50 && tally.again > 50 && tally.after_crash > 1, "{tally:?}");
+    assert!(tally.crashes_before_file > 3 && tally.crashes_after_file > 5 && tally.crashes_at_manifest > 5, "{tally:?}");
+    assert!(tally.crashes_midway > 0, "{tally:?}");
     assert!(tally.turns > 100 && tally.in_loops > 100, "{tally:?}");
     assert!(tally.refused > 50 && tally.heartbeats > 100, "{tally:?}");
 }
@@ -104,7 +106,7 @@ fn one(seed: u64, tally: &mut Tally) -> Vec<String> {
     tally.add(&host);
     wrong.extend(host.wrong());
 
-    let (outcome, host) = cut_off(seed, &machine, &workflow, host.events(), tally);
+    let (outcome, host) = cut_off(seed, &machine, &workflow, &host, tally);
     match outcome {
         Ok(_) if workflow.foul_weather => {}
         Ok(outcome) if neutral(&outcome) == neutral(&uncut) => {}
@@ -119,20 +121,28 @@ fn one(seed: u64, tally: &mut Tally) -> Vec<String> {
     wrong
 }
 
-/// Runs it with up to six cuts, each after a part of the events it has without any.
+/// Runs it with up to six cuts, each after a part of the events it has without any; the first one
+/// often when results are written.
 fn cut_off(
     seed: u64,
     machine: &Arc<Machine>,
     workflow: &Workflow,
-    events: u64,
+    uncut: &Simulated,
     tally: &mut Tally,
 ) -> (Result<Outcome, Stop>, Arc<Simulated>) {
     let mut dice = Dice::new(("cuts", seed));
     let host = Simulated::new(seed, workflow);
     let journal = Journal::in_memory().unwrap();
-    for _ in 0..1 + dice.below(6) {
+    // Up to the first cut, all comes as it came without any.
+    let first = {
+        let store = uncut.store.lock().unwrap();
+        let events = if store.midway.is_empty() { &store.settlement } else { &store.midway };
+        (!events.is_empty() && dice.percent(60)).then(|| (dice.one_of(events), Cut::Crash))
+    };
+    let more = 1 + dice.below(6) as usize - usize::from(first.is_some());
+    for planned in first.map(Some).into_iter().chain(std::iter::repeat_n(None, more)) {
         let cut = if dice.percent(70) { Cut::Crash } else { Cut::Cancel };
-        let at = host.events() + 1 + dice.below(events.max(1));
+        let (at, cut) = planned.unwrap_or_else(|| (host.events() + 1 + dice.below(uncut.events().max(1)), cut));
         match life(machine, &host, &journal, Some((at, cut)), None) {
             None => tally.crashes += 1,
             Some(Err(Stop::Interrupted)) if cut == Cut::Cancel => tally.cancellations += 1,

@@ -14,7 +14,7 @@ macro_rules! tally {
 
         impl Display for Tally {
             fn fmt(&self, f: &mut Formatter<'_>) -> Result {
-                $(writeln!(f, "{:<26}{:>10}", $text, self.$name)?;)*
+                $(writeln!(f, "{:<34}{:>10}", $text, self.$name)?;)*
                 Ok(())
             }
         }
@@ -39,6 +39,10 @@ tally! {
     refused_pages: "       pages refused",
     failed_writes: "       writes failed",
     healed: "       later attempts sound",
+    crashes_before_file: "settlement: crash before a file",
+    crashes_after_file: "            crash behind a file",
+    crashes_at_manifest: "            crash at the manifest",
+    crashes_midway: "            crash while it runs",
     taken: "tokens: outcomes taken",
     early: "        before the answer",
     again: "        refused a 2nd time",
@@ -60,6 +64,10 @@ impl Tally {
         self.refused_pages += store.refused_pages;
         self.failed_writes += store.failed_writes;
         self.healed += store.healed;
+        self.crashes_before_file += store.crashes_before_file;
+        self.crashes_after_file += store.crashes_after_file;
+        self.crashes_at_manifest += store.crashes_at_manifest;
+        self.crashes_midway += store.crashes_midway;
         let post = host.post.lock().unwrap();
         self.taken += post.taken;
         self.early += post.early;

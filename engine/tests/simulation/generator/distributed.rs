@@ -3,20 +3,25 @@
 use serde_json::{Value, json};
 
 use super::store::{ATTEMPTS, StoreFault};
-use super::{Around, BUCKET, Generator, MapPlan};
+use super::{Around, BUCKET, DEEPEST, Generator, MapPlan};
 
 impl Generator {
     pub(super) fn distributed(&mut self, around: Around, name: &str, jsonata: bool) -> Value {
         let express = self.dice.percent(25);
-        let batched = self.dice.percent(35);
-        let inside = Around { depth: around.depth + 1, concurrent: false, express };
+        let batched = self.dice.percent(35) && !self.big;
+        let is_big = std::mem::take(&mut self.big);
+        let depth = if is_big { DEEPEST } else { around.depth + 1 };
+        let inside = Around { depth, concurrent: false, express };
         let begin = if batched { json!({"id.$": "$.Items[0].id", "n.$": "$.Items[0].n"}) } else { Value::Null };
-        let scope = self.scope(inside, begin, false);
+        let mut scope = self.scope(inside, begin, false);
+        if is_big {
+            swell(&mut scope);
+        }
         let execution_type = if express { "EXPRESS" } else { "STANDARD" };
         let mut processor = json!({"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": execution_type}});
         processor.as_object_mut().unwrap().extend(scope.as_object().unwrap().clone());
-        let most = if around.depth == 0 { 20 } else { 6 };
-        let items: Vec<u64> = (0..self.dice.below(most)).map(|_| self.dice.below(100)).collect();
+        let (least, most) = if is_big { (60, 80) } else { (0, if around.depth == 0 { 20 } else { 6 }) };
+        let items: Vec<u64> = (0..least + self.dice.below(most - least)).map(|_| self.dice.below(100)).collect();
         let concurrency = self.dice.one_of(&[0, 1, 3]);
         let mut state = json!({"Type": "Map", "Label": name, "ItemProcessor": processor, "MaxConcurrency": concurrency});
         let kind = self.dice.one_of(&["", "JSON", "JSONL", "CSV", "LIST", "FLATTEN"]);
@@ -31,7 +36,7 @@ impl Generator {
                 false => json!({"MaxInputBytesPerBatch": 300 + self.dice.below(300)}),
             };
         }
-        let writes = self.dice.percent(60);
+        let writes = self.dice.percent(if is_big { 85 } else { 60 });
         if writes {
             self.writer(&mut state, name, jsonata);
         }
@@ -43,7 +48,8 @@ impl Generator {
         }
         let mut tolerated_count = self.dice.percent(40).then(|| self.dice.below(6));
         let mut tolerated_percentage = self.dice.percent(40).then(|| self.dice.one_of(&[0, 10, 30, 50, 100]));
-        if faults.iter().flatten().any(|fault| fault.comes_late()) {
+        // A big one shall come to the end of its first file.
+        if is_big || faults.iter().flatten().any(|fault| fault.comes_late()) {
             (tolerated_count, tolerated_percentage) = (None, Some(100));
         }
         if let Some(count) = tolerated_count {
@@ -52,7 +58,7 @@ impl Generator {
         if let Some(percentage) = tolerated_percentage {
             state["ToleratedFailurePercentage"] = percentage.into();
         }
-        let plan = MapPlan { items: count, tolerated_count, tolerated_percentage, writes, batched, faults };
+        let plan = MapPlan { items: count, tolerated_count, tolerated_percentage, writes, batched, is_big, faults };
         self.maps.insert(name.to_owned(), plan);
         state
     }
@@ -103,6 +109,13 @@ impl Generator {
             state["ResultWriter"]["WriterConfig"] = json!({"Transformation": "NONE", "OutputType": "JSONL"});
         }
     }
+}
+
+/// Its children give so much that some dozens of them fill a file of 8 MiB.
+fn swell(scope: &mut Value) {
+    let states = scope["States"].as_object_mut().unwrap();
+    let (_, last) = states.iter_mut().find(|(name, _)| name.starts_with("Last")).unwrap();
+    *last = json!({"Type": "Pass", "Parameters": {"id.$": "$.id", "n.$": "$.n", "long": "x".repeat(240_000)}, "End": true});
 }
 
 /// As they are in names: the first has no number.

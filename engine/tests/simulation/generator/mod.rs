@@ -22,6 +22,8 @@ pub(crate) use store::{Answer, StoreFault, Write};
 pub(crate) const BUCKET: &str = "data";
 pub(crate) const ERROR: &str = "Bad";
 pub(crate) const CAUSE: &str = "by the dice";
+/// Where no Map and no Parallel is any more.
+const DEEPEST: u64 = 3;
 /// Tasks whose names begin so never come to an end.
 pub(crate) const ENDLESS: &str = "Endless";
 const FUNCTION: &str = "arn:aws:lambda:eu-west-1:000000000000:function:f";
@@ -45,6 +47,8 @@ pub(crate) struct MapPlan {
     pub(crate) tolerated_percentage: Option<u64>,
     pub(crate) writes: bool,
     pub(crate) batched: bool,
+    /// Its results fill more than one file, so that some are settled while it runs.
+    pub(crate) is_big: bool,
     /// By attempt.
     pub(crate) faults: Vec<Option<StoreFault>>,
 }
@@ -56,9 +60,11 @@ pub(crate) fn workflow(seed: u64) -> Workflow {
         objects: BTreeMap::new(),
         maps: BTreeMap::new(),
         loops: BTreeMap::new(),
+        big: false,
         lists: Vec::new(),
     };
     let times_out = generator.dice.percent(5);
+    generator.big = generator.dice.percent(3);
     let around = Around { depth: 0, concurrent: false, express: false };
     let mut definition = generator.scope(around, Value::Null, times_out);
     if times_out {
@@ -74,6 +80,8 @@ struct Generator {
     objects: BTreeMap<String, String>,
     maps: BTreeMap<String, MapPlan>,
     loops: BTreeMap<String, Loop>,
+    /// The next Distributed Map shall have big results.
+    big: bool,
     /// Variables of the run of states that is being made.
     lists: Vec<(String, Value)>,
 }
@@ -145,7 +153,10 @@ impl Generator {
 
     fn what(&mut self, around: Around) -> What {
         use What::*;
-        if around.depth < 3 && !around.express && self.dice.percent(35) {
+        if self.big {
+            return Distributed;
+        }
+        if around.depth < DEEPEST && !around.express && self.dice.percent(35) {
             return self.dice.one_of(&[Parallel, Inline, Distributed, Distributed]);
         }
         self.dice.one_of(&[Pass, Choice, Wait, Task, Task, Task])

@@ -121,10 +121,18 @@ impl Simulated {
     }
 
     async fn event(&self) {
+        self.event_in(|_| {}).await;
+    }
+
+    /// An event that is told of the crash before it comes.
+    async fn event_in(&self, crashes: impl FnOnce(&Simulated)) {
         let event = self.events.fetch_add(1, SeqCst) + 1;
         let cut = self.life.lock().unwrap().as_ref().and_then(|life| Some((life.cut?, life.cancel.clone(), life.hung.clone())));
         match cut {
             Some(((at, Cut::Crash), _, hung)) if event >= at => {
+                if !hung.is_cancelled() {
+                    crashes(self);
+                }
                 hung.cancel();
                 std::future::pending::<()>().await;
             }

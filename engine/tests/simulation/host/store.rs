@@ -24,8 +24,16 @@ pub(crate) struct StoreLog {
     pub(crate) failed_writes: u64,
     /// Objects and manifests of a later attempt than the first.
     pub(crate) healed: u64,
-    /// Map Runs whose ResultWriter was told that it failed, by their UUIDs.
-    pub(crate) unwritten: BTreeSet<String>,
+    /// Map Runs that have begun to write results, by their UUIDs.
+    settling: BTreeSet<String>,
+    /// The events at which they wrote, and those while children were still to come.
+    pub(crate) settlement: Vec<u64>,
+    pub(crate) midway: Vec<u64>,
+    pub(crate) crashes_before_file: u64,
+    pub(crate) crashes_after_file: u64,
+    pub(crate) crashes_at_manifest: u64,
+    /// While children were still to come.
+    pub(crate) crashes_midway: u64,
 }
 
 /// Objects in a page of a listing.
@@ -100,8 +108,7 @@ impl Simulated {
     }
 
     pub(super) async fn write(&self, bucket: &str, key: &str, body: Bytes) -> Result<(), ObjectError> {
-        self.event().await;
-        let uuid = key.split('/').nth(1).unwrap().to_owned();
+        self.settling(key, false).await;
         let object = format!("{bucket}/{key}");
         let what = match key.rsplit('/').next().unwrap() {
             "manifest.json" if self.objects.lock().unwrap().contains_key(&object) => Some(Write::Manifest),
@@ -119,15 +126,46 @@ impl Simulated {
             self.objects.lock().unwrap().insert(object, body);
         }
         // Written, and nobody knows it.
-        self.event().await;
+        self.settling(key, true).await;
         let mut log = self.store.lock().unwrap();
         if fault.is_some() {
             log.failed_writes += 1;
-            log.unwritten.insert(uuid);
             return Err(ObjectError(DOWN.into()));
         }
         log.healed += u64::from(what == Some(Write::Manifest) && place(key).1 > 0);
         Ok(())
+    }
+
+    /// An event before or after an object of the results is written.
+    async fn settling(&self, key: &str, is_written: bool) {
+        let (folder, file) = key.rsplit_once('/').unwrap();
+        let uuid = folder.rsplit('/').next().unwrap();
+        let is_last = file == "manifest.json" && self.store.lock().unwrap().settling.contains(uuid);
+        if file != "manifest.json" {
+            self.store.lock().unwrap().settling.insert(uuid.to_owned());
+        } else if !is_last {
+            return self.event().await;
+        }
+        let runs_on = self.map_runs.lock().unwrap().iter().rev().find(|run| run.arn.ends_with(uuid)).is_some_and(|run| {
+            let (plan, items) = (&self.maps[place(key).0], run.items());
+            plan.is_big && items.succeeded + items.failed + items.timed_out < plan.items
+        });
+        let next = self.events() + 1;
+        match runs_on {
+            true => self.store.lock().unwrap().midway.push(next),
+            false => self.store.lock().unwrap().settlement.push(next),
+        }
+        self.event_in(|host| {
+            let mut log = host.store.lock().unwrap();
+            let crashes = match (is_last, is_written) {
+                (true, _) => &mut log.crashes_at_manifest,
+                (false, false) => &mut log.crashes_before_file,
+                (false, true) => &mut log.crashes_after_file,
+            };
+            *crashes += 1;
+            log.crashes_midway += u64::from(runs_on);
+        })
+        .await;
     }
 
     fn planned(&self, key: &str) -> Option<StoreFault> {

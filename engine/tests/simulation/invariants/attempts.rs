@@ -8,6 +8,8 @@ use crate::generator::{MapPlan, StoreFault, Workflow};
 
 const THRESHOLD: &str = "States.ExceedToleratedFailureThreshold";
 
+const OVERSIZED: &str = "States.DataLimitExceeded";
+
 struct Attempt<'a> {
     state: &'a str,
     plan: &'a MapPlan,
@@ -22,8 +24,10 @@ pub(super) fn ended(workflow: &Workflow, events: &[Event], event: &Event, wrong:
     };
     let (error, fault) = (error(event), attempt.plan.faults.get(attempt.number).copied().flatten());
     let is_legal = match (error, fault) {
-        (None | Some(THRESHOLD | "States.ItemReaderFailed" | "States.ResultWriterFailed"), _) if workflow.foul_weather => true,
+        (None | Some(THRESHOLD | OVERSIZED | "States.ItemReaderFailed" | "States.ResultWriterFailed"), _) if workflow.foul_weather => true,
+        (None, None) => !attempt.plan.is_big || attempt.plan.writes,
         (None | Some(THRESHOLD), fault) => !fault.is_some_and(StoreFault::is_certain),
+        (Some(OVERSIZED), fault) => attempt.plan.is_big && !attempt.plan.writes && !fault.is_some_and(StoreFault::is_certain),
         (Some(error), Some(fault)) => error == fault.error(),
         (Some(_), None) => false,
     };
@@ -86,7 +90,7 @@ fn attempt<'a>(workflow: &'a Workflow, events: &'a [Event], event: &Event) -> Op
 
 fn matches(handler: &Value, error: &str) -> bool {
     let pattern = handler["ErrorEquals"][0].as_str().unwrap_or_default();
-    ["States.ALL", "States.TaskFailed"].contains(&pattern) || pattern == error
+    pattern == "States.ALL" || (pattern == "States.TaskFailed" && error != OVERSIZED) || pattern == error
 }
 
 /// The state of that name, wherever it is.

@@ -13,19 +13,26 @@ pub(super) struct Files {
     /// Bytes that differ from what the manifest says.
     sizes: Vec<String>,
     aborted: u64,
+    /// They lie beside the manifest, which does not name them.
+    unnamed: Vec<String>,
     /// The manifest is the one with which a run ends.
     pub(super) are_all: bool,
 }
 
 impl Files {
-    pub(super) fn read(host: &Simulated, manifest: &str) -> Files {
+    pub(super) fn read(host: &Simulated, manifest_key: &str) -> Files {
         let objects = host.objects.lock().unwrap();
-        let manifest: Value = serde_json::from_slice(&objects[manifest]).unwrap();
-        let mut files = Files { items: BTreeMap::new(), twice: Vec::new(), sizes: Vec::new(), aborted: 0, are_all: false };
+        let manifest: Value = serde_json::from_slice(&objects[manifest_key]).unwrap();
+        let folder = manifest_key.strip_suffix("manifest.json").unwrap();
+        let mut unnamed: BTreeSet<&String> = objects.keys().filter(|key| key.starts_with(folder) && *key != manifest_key).collect();
+        let mut files =
+            Files { items: BTreeMap::new(), twice: Vec::new(), sizes: Vec::new(), aborted: 0, unnamed: Vec::new(), are_all: false };
         for kind in ["SUCCEEDED", "FAILED", "PENDING"] {
             files.are_all |= manifest["ResultFiles"][kind] != json!([]);
             for file in manifest["ResultFiles"][kind].as_array().unwrap() {
-                let Some(body) = objects.get(&format!("out/{}", file["Key"].as_str().unwrap())) else {
+                let key = format!("out/{}", file["Key"].as_str().unwrap());
+                unnamed.remove(&key);
+                let Some(body) = objects.get(&key) else {
                     files.sizes.push(format!("{} is not there", file["Key"]));
                     continue;
                 };
@@ -39,6 +46,7 @@ impl Files {
                 records.iter().for_each(|record| files.add(kind, record));
             }
         }
+        files.unnamed = unnamed.into_iter().cloned().collect();
         files
     }
 
@@ -66,6 +74,9 @@ impl Files {
         }
         if !self.sizes.is_empty() {
             wrong.push(format!("{label}: files are not as long as the manifest says: {:?}", self.sizes));
+        }
+        if !self.unnamed.is_empty() {
+            wrong.push(format!("{label}: the manifest does not name {:?}", self.unnamed));
         }
         // More may have failed while the rest was given up.
         let fails = of("FAILED");
