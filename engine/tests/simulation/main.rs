@@ -29,7 +29,10 @@ fn some_hundred_seeds() {
     assert!(tally.crashes > 300 && tally.cancellations > 50 && tally.map_runs > 100 && tally.repeated > 50, "{tally:?}");
     assert!(tally.refused_reads > 20 && tally.broken_bodies > 20 && tally.refused_pages > 10, "{tally:?}");
     assert!(tally.failed_writes > 30 && tally.healed > 10, "{tally:?}");
-    assert!(tally.taken > 100 && tally.early > 50 && tally.again > 50 && tally.after_crash > 1, "{tally:?}");
+    assert!(
+        tally.taken > 100 && tally.early > 50 && tally.again > 50 && tally.after_crash > 1 && tally.by_another > 5 && tally.silent > 50,
+        "{tally:?}"
+    );
     assert!(tally.crashes_before_file > 3 && tally.crashes_after_file > 5 && tally.crashes_at_manifest > 5, "{tally:?}");
     assert!(tally.crashes_midway > 0, "{tally:?}");
     assert!(tally.turns > 100 && tally.in_loops > 100, "{tally:?}");
@@ -94,6 +97,7 @@ fn one(seed: u64, tally: &mut Tally) -> Vec<String> {
     };
     invariants::history(&workflow, &history.events(), &mut wrong);
     invariants::tokens(&host, &history.events(), &mut wrong);
+    invariants::known(&uncut, &mut wrong);
     let fates = invariants::map_runs(&workflow, &host, &mut wrong);
     tally.seeds += 1;
     match uncut {
@@ -108,7 +112,7 @@ fn one(seed: u64, tally: &mut Tally) -> Vec<String> {
 
     let (outcome, host) = cut_off(seed, &machine, &workflow, &host, tally);
     match outcome {
-        Ok(_) if workflow.foul_weather => {}
+        Ok(outcome) if workflow.foul_weather => invariants::known(&outcome, &mut wrong),
         Ok(outcome) if neutral(&outcome) == neutral(&uncut) => {}
         other => wrong.push(format!("without a crash it came to {uncut:?}, with crashes to {other:?}")),
     }

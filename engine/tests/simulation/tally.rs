@@ -46,6 +46,8 @@ tally! {
     taken: "tokens: outcomes taken",
     early: "        before the answer",
     again: "        refused a 2nd time",
+    by_another: "        by a later process",
+    silent: "        never sent",
     after_crash: "        lost and sent again",
     refused: "        refused, too late",
     heartbeats: "        heartbeats",
@@ -72,6 +74,8 @@ impl Tally {
         self.taken += post.taken;
         self.early += post.early;
         self.again += post.again;
+        self.by_another += post.by_another;
+        self.silent += post.silent;
         self.after_crash += post.after_crash;
         self.refused += post.refused;
         self.heartbeats += post.heartbeats;

@@ -20,7 +20,7 @@ impl Generator {
         let execution_type = if express { "EXPRESS" } else { "STANDARD" };
         let mut processor = json!({"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": execution_type}});
         processor.as_object_mut().unwrap().extend(scope.as_object().unwrap().clone());
-        let (least, most) = if is_big { (60, 80) } else { (0, if around.depth == 0 { 20 } else { 6 }) };
+        let (least, most) = if is_big { (46, 58) } else { (0, if around.depth == 0 { 20 } else { 6 }) };
         let items: Vec<u64> = (0..least + self.dice.below(most - least)).map(|_| self.dice.below(100)).collect();
         let concurrency = self.dice.one_of(&[0, 1, 3]);
         let mut state = json!({"Type": "Map", "Label": name, "ItemProcessor": processor, "MaxConcurrency": concurrency});

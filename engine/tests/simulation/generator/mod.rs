@@ -64,7 +64,7 @@ pub(crate) fn workflow(seed: u64) -> Workflow {
         lists: Vec::new(),
     };
     let times_out = generator.dice.percent(5);
-    generator.big = generator.dice.percent(3);
+    generator.big = generator.dice.percent(2);
     let around = Around { depth: 0, concurrent: false, express: false };
     let mut definition = generator.scope(around, Value::Null, times_out);
     if times_out {

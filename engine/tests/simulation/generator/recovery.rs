@@ -22,7 +22,7 @@ impl Generator {
             state["Retry"] = json!([retrier]);
         }
         let other_errors = what == What::Distributed || state.get("TimeoutSeconds").or(state.get("HeartbeatSeconds")).is_some();
-        if (around.concurrent && other_errors) || self.dice.percent(40) {
+        if (around.concurrent && other_errors) || self.dice.percent(55) {
             let handler = self.name("Caught");
             let errors = match what {
                 _ if around.concurrent => "States.ALL",

@@ -24,7 +24,9 @@ pub(crate) struct Post {
     pub(crate) taken: u64,
     pub(crate) early: u64,
     pub(crate) again: u64,
+    pub(crate) by_another: u64,
     pub(crate) after_crash: u64,
+    pub(crate) silent: u64,
     pub(crate) refused: u64,
     pub(crate) heartbeats: u64,
     pub(crate) wrong: Vec<String>,
@@ -48,7 +50,8 @@ struct Letter {
     token: String,
     due: OffsetDateTime,
     what: What,
-    /// The process that took it.
+    /// The process that handed the task over, and the one that took the outcome.
+    begun_in: u64,
     taken_in: Option<u64>,
 }
 
@@ -139,11 +142,15 @@ impl Simulated {
             post.wrong.push(format!("{task} has the token of {other}: {token}"));
         }
         post.letters.retain(|_, letter| letter.token != token);
-        let now = self.now();
+        post.silent += u64::from(fate == Fate::TimeOut);
+        let (now, begun_in) = (self.now(), self.lives());
         for (after, what) in letters {
             post.posted += 1;
             let number = post.posted;
-            post.letters.insert(number, Letter { task: task.to_owned(), token: token.to_owned(), due: now + after, what, taken_in: None });
+            post.letters.insert(
+                number,
+                Letter { task: task.to_owned(), token: token.to_owned(), due: now + after, what, begun_in, taken_in: None },
+            );
             tokio::spawn(self.me.upgrade().unwrap().carry(number, Duration::ZERO));
         }
     }
@@ -215,6 +222,7 @@ impl Simulated {
             What::Outcome { .. } if taken => {
                 post.taken += 1;
                 post.early += u64::from(!answered);
+                post.by_another += u64::from(life > letter.begun_in);
                 let before = post.letters.get_mut(&number).and_then(|letter| letter.taken_in.replace(life));
                 post.after_crash += u64::from(before.is_some());
             }

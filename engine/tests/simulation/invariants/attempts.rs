@@ -6,9 +6,9 @@ use serde_json::Value;
 
 use crate::generator::{MapPlan, StoreFault, Workflow};
 
-const THRESHOLD: &str = "States.ExceedToleratedFailureThreshold";
+pub(super) const THRESHOLD: &str = "States.ExceedToleratedFailureThreshold";
 
-const OVERSIZED: &str = "States.DataLimitExceeded";
+pub(super) const OVERSIZED: &str = "States.DataLimitExceeded";
 
 struct Attempt<'a> {
     state: &'a str,
@@ -25,7 +25,6 @@ pub(super) fn ended(workflow: &Workflow, events: &[Event], event: &Event, wrong:
     let (error, fault) = (error(event), attempt.plan.faults.get(attempt.number).copied().flatten());
     let is_legal = match (error, fault) {
         (None | Some(THRESHOLD | OVERSIZED | "States.ItemReaderFailed" | "States.ResultWriterFailed"), _) if workflow.foul_weather => true,
-        (None, None) => !attempt.plan.is_big || attempt.plan.writes,
         (None | Some(THRESHOLD), fault) => !fault.is_some_and(StoreFault::is_certain),
         (Some(OVERSIZED), fault) => attempt.plan.is_big && !attempt.plan.writes && !fault.is_some_and(StoreFault::is_certain),
         (Some(error), Some(fault)) => error == fault.error(),

@@ -8,9 +8,9 @@ mod tokens;
 
 use std::collections::BTreeMap;
 
-use engine::Phase;
+use engine::{Outcome, Phase};
 
-use crate::generator::{MapPlan, StoreFault, Workflow};
+use crate::generator::{ERROR, MapPlan, StoreFault, Workflow};
 use crate::host::{Simulated, place};
 use files::Files;
 pub(crate) use history::history;
@@ -37,7 +37,8 @@ pub(crate) fn map_runs(workflow: &Workflow, host: &Simulated, wrong: &mut Vec<St
         let exceeded = exceeded(plan, failed);
         let manifest = manifest(host, uuid);
         let store = Store::of(workflow, plan, manifest.as_deref());
-        let oversized = plan.is_big && !plan.writes;
+        // Two of its outputs are longer than an output may be.
+        let oversized = plan.is_big && !plan.writes && counts.succeeded > 1;
         let fails = exceeded || oversized || store == Store::Fails;
         if fails != (phase == Phase::Failed) && !(store == Store::MayFail && phase == Phase::Failed) {
             wrong.push(format!("{label}: {failed} of {} items failed, the store is {store:?}, and the run is {phase:?}", plan.items));
@@ -97,6 +98,17 @@ fn exceeded(plan: &MapPlan, failed: u64) -> bool {
     match (by_count, by_percentage) {
         (None, None) => failed > 0,
         (count, percentage) => count == Some(true) || percentage == Some(true),
+    }
+}
+
+/// The errors that there are.
+pub(crate) fn known(outcome: &Outcome, wrong: &mut Vec<String>) {
+    const OF_STORE: [&str; 2] = ["States.ItemReaderFailed", "States.ResultWriterFailed"];
+    const OTHERS: [&str; 5] = [ERROR, "Final", "States.Timeout", attempts::THRESHOLD, attempts::OVERSIZED];
+    if let Outcome::Failed { error, cause } = outcome
+        && !OF_STORE.iter().chain(&OTHERS).any(|known| known == error)
+    {
+        wrong.push(format!("it failed with {error}: {cause}"));
     }
 }
 
