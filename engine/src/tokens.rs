@@ -9,6 +9,10 @@ use tokio::sync::mpsc;
 /// The tasks that wait for an outcome by token. Clones share them: one is given to the executions
 /// (see [`crate::Start`]), another kept by whoever takes `SendTaskSuccess`, `SendTaskFailure` and
 /// `SendTaskHeartbeat`.
+///
+/// An outcome that was taken is recorded with the state that it ends. After a crash before that the
+/// task waits for it again, by the same token, so whoever sends outcomes to a process that dies
+/// sends them once more to the next.
 #[derive(Debug, Clone, Default)]
 pub struct TaskTokens(Arc<Mutex<HashMap<String, mpsc::UnboundedSender<Signal>>>>);
 

@@ -7,9 +7,11 @@ mod dice;
 mod generator;
 mod host;
 mod invariants;
+mod tally;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
 use engine::{History, Journal, Machine, Outcome, Start, Stop};
 use serde_json::{Value, json};
@@ -18,26 +20,23 @@ use tokio_util::sync::CancellationToken;
 use dice::Dice;
 use generator::Workflow;
 use host::{Cut, Simulated};
-
-#[derive(Debug, Default, PartialEq)]
-struct Tally {
-    seeds: u64,
-    succeeded: u64,
-    failed: u64,
-    timed_out: u64,
-    states: u64,
-    map_runs: u64,
-    crashes: u64,
-    cancellations: u64,
-    calls: u64,
-    repeated: u64,
-}
+use tally::Tally;
 
 #[test]
 fn some_hundred_seeds() {
     let tally = simulate(0, 300);
     assert!(tally.succeeded > 100 && tally.failed > 10 && tally.timed_out > 1, "{tally:?}");
     assert!(tally.crashes > 300 && tally.cancellations > 50 && tally.map_runs > 100 && tally.repeated > 50, "{tally:?}");
+    assert!(tally.refused_reads > 20 && tally.broken_bodies > 20 && tally.refused_pages > 10, "{tally:?}");
+    assert!(tally.failed_writes > 30 && tally.healed > 10, "{tally:?}");
+    assert!(
+        tally.taken > 100 && tally.early > 50 && tally.again > 50 && tally.after_crash > 1 && tally.by_another > 5 && tally.silent > 50,
+        "{tally:?}"
+    );
+    assert!(tally.crashes_before_file > 3 && tally.crashes_after_file > 5 && tally.crashes_at_manifest > 5, "{tally:?}");
+    assert!(tally.crashes_midway > 0, "{tally:?}");
+    assert!(tally.turns > 100 && tally.in_loops > 100, "{tally:?}");
+    assert!(tally.refused > 50 && tally.heartbeats > 100, "{tally:?}");
 }
 
 #[test]
@@ -51,16 +50,7 @@ fn a_seed_reproduces() {
 fn ten_thousand_seeds() {
     let number = |name: &str, otherwise: u64| std::env::var(name).map_or(otherwise, |text| text.parse().unwrap());
     let tally = simulate(number("SIMULATION_FIRST", 0), number("SIMULATION_SEEDS", 10_000));
-    println!("seeds run            {:>10}", tally.seeds);
-    println!("workflows succeeded  {:>10}", tally.succeeded);
-    println!("          failed     {:>10}", tally.failed);
-    println!("          timed out  {:>10}", tally.timed_out);
-    println!("states run           {:>10}", tally.states);
-    println!("Map Runs ended       {:>10}", tally.map_runs);
-    println!("crashes              {:>10}", tally.crashes);
-    println!("cancellations        {:>10}", tally.cancellations);
-    println!("task calls           {:>10}", tally.calls);
-    println!("calls repeated       {:>10}", tally.repeated);
+    println!("{tally}");
 }
 
 fn simulate(first: u64, count: u64) -> Tally {
@@ -98,7 +88,7 @@ fn one(seed: u64, tally: &mut Tally) -> Vec<String> {
         Ok(machine) => Arc::new(machine),
         Err(problems) => return vec![format!("the definition is refused: {problems}\n{text}")],
     };
-    let host = Simulated::new(seed, &workflow.objects);
+    let host = Simulated::new(seed, &workflow);
     let history = History::default();
     let uncut = life(&machine, &host, &Journal::in_memory().unwrap(), None, Some(history.clone()));
     let uncut = match uncut {
@@ -106,6 +96,8 @@ fn one(seed: u64, tally: &mut Tally) -> Vec<String> {
         other => return vec![format!("without a crash it came to {other:?}")],
     };
     invariants::history(&workflow, &history.events(), &mut wrong);
+    invariants::tokens(&host, &history.events(), &mut wrong);
+    invariants::known(&uncut, &mut wrong);
     let fates = invariants::map_runs(&workflow, &host, &mut wrong);
     tally.seeds += 1;
     match uncut {
@@ -113,42 +105,48 @@ fn one(seed: u64, tally: &mut Tally) -> Vec<String> {
         Outcome::Failed { .. } => tally.failed += 1,
         Outcome::TimedOut => tally.timed_out += 1,
     }
+    tally.turns += invariants::turned(&workflow, &history.events());
     tally.states += history.events().iter().filter(|event| event.kind.ends_with("StateEntered")).count() as u64;
-    finish(&host, tally, &mut wrong);
+    tally.add(&host);
+    wrong.extend(host.wrong());
 
-    let (outcome, host) = cut_off(seed, &machine, &workflow, host.events(), tally);
+    let (outcome, host) = cut_off(seed, &machine, &workflow, &host, tally);
     match outcome {
+        Ok(outcome) if workflow.foul_weather => invariants::known(&outcome, &mut wrong),
         Ok(outcome) if neutral(&outcome) == neutral(&uncut) => {}
         other => wrong.push(format!("without a crash it came to {uncut:?}, with crashes to {other:?}")),
     }
     let found = invariants::map_runs(&workflow, &host, &mut wrong);
-    invariants::same_fates(&fates, &found, &mut wrong);
-    finish(&host, tally, &mut wrong);
+    if !workflow.foul_weather {
+        invariants::same_fates(&fates, &found, &mut wrong);
+    }
+    tally.add(&host);
+    wrong.extend(host.wrong());
     wrong
 }
 
-fn finish(host: &Simulated, tally: &mut Tally, wrong: &mut Vec<String>) {
-    let calls = host.calls.lock().unwrap();
-    tally.calls += calls.made;
-    tally.repeated += calls.repeated;
-    tally.map_runs += host.map_runs.lock().unwrap().len() as u64;
-    wrong.extend(calls.wrong.iter().cloned());
-}
-
-/// Runs it with up to six cuts, each after a part of the events it has without any.
+/// Runs it with up to six cuts, each after a part of the events it has without any; the first one
+/// often when results are written.
 fn cut_off(
     seed: u64,
     machine: &Arc<Machine>,
     workflow: &Workflow,
-    events: u64,
+    uncut: &Simulated,
     tally: &mut Tally,
 ) -> (Result<Outcome, Stop>, Arc<Simulated>) {
     let mut dice = Dice::new(("cuts", seed));
-    let host = Simulated::new(seed, &workflow.objects);
+    let host = Simulated::new(seed, workflow);
     let journal = Journal::in_memory().unwrap();
-    for _ in 0..1 + dice.below(6) {
+    // Up to the first cut, all comes as it came without any.
+    let first = {
+        let store = uncut.store.lock().unwrap();
+        let events = if store.midway.is_empty() { &store.settlement } else { &store.midway };
+        (!events.is_empty() && dice.percent(60)).then(|| (dice.one_of(events), Cut::Crash))
+    };
+    let more = 1 + dice.below(6) as usize - usize::from(first.is_some());
+    for planned in first.map(Some).into_iter().chain(std::iter::repeat_n(None, more)) {
         let cut = if dice.percent(70) { Cut::Crash } else { Cut::Cancel };
-        let at = host.events() + 1 + dice.below(events.max(1));
+        let (at, cut) = planned.unwrap_or_else(|| (host.events() + 1 + dice.below(uncut.events().max(1)), cut));
         match life(machine, &host, &journal, Some((at, cut)), None) {
             None => tally.crashes += 1,
             Some(Err(Stop::Interrupted)) if cut == Cut::Cancel => tally.cancellations += 1,
@@ -173,16 +171,21 @@ fn life(
         let hung = host.begin(cut, cancel.clone());
         let mut start = Start::new("arn:aws:states:eu-west-1:000000000000:execution:machine:one", json!({"id": "", "n": 5}));
         start.history = history;
+        start.tokens = host.tokens();
         let mut run = std::pin::pin!(engine::run(machine.clone(), start, host.clone(), journal.clone(), cancel));
         let ended = tokio::select! {
             biased;
             ended = &mut run => Some(ended),
             () = hung.cancelled() => None,
+            () = tokio::time::sleep(FOREVER) => panic!("it waits for nothing"),
         };
         host.end();
         ended
     })
 }
+
+/// Longer than anything is waited for.
+const FOREVER: Duration = Duration::from_secs(50_000_000);
 
 /// Without the Map Runs' names, which are drawn anew after a crash.
 fn neutral(outcome: &Outcome) -> Value {

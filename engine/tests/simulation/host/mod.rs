@@ -1,24 +1,32 @@
 //! A host whose tasks do what the seed says, on a clock that jumps, and that can hang or have its
 //! execution cancelled at an event.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod calls;
+mod post;
+mod store;
+
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use engine::{Host, MapRunStatus, ObjectError, TaskCall, TaskError};
-use futures_util::StreamExt;
-use futures_util::stream::{self, BoxStream};
+use engine::{Host, MapRunStatus, ObjectError, ObjectInfo, TaskCall, TaskError, TaskTokens};
+use futures_util::stream::BoxStream;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::dice::Dice;
-use crate::generator::{CAUSE, ENDLESS, ERROR};
+use crate::generator::{CAUSE, ENDLESS, ERROR, Loop, MapPlan, Workflow};
+use calls::{Calls, GivenUp};
+pub(crate) use post::Fate;
+use post::Post;
+use store::StoreLog;
+pub(crate) use store::place;
 
 /// What happens at an event.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -34,42 +42,43 @@ struct Life {
     cut: Option<(u64, Cut)>,
     cancel: CancellationToken,
     hung: CancellationToken,
+    tokens: TaskTokens,
+    /// How many there were before.
+    number: u64,
 }
 
 pub(crate) struct Simulated {
+    me: Weak<Simulated>,
     seed: u64,
+    maps: BTreeMap<String, MapPlan>,
+    loops: BTreeMap<String, Loop>,
+    foul_weather: bool,
     pub(crate) objects: Mutex<BTreeMap<String, Bytes>>,
     life: Mutex<Option<Life>>,
     events: AtomicU64,
     uuids: AtomicU64,
     pub(crate) calls: Mutex<Calls>,
+    pub(crate) store: Mutex<StoreLog>,
+    pub(crate) post: Mutex<Post>,
     pub(crate) map_runs: Mutex<Vec<Arc<MapRunStatus>>>,
 }
 
-/// The calls of tasks, each known by state, id and attempt.
-#[derive(Default)]
-pub(crate) struct Calls {
-    pub(crate) made: u64,
-    pub(crate) repeated: u64,
-    begun: BTreeSet<String>,
-    under_way: BTreeSet<String>,
-    /// They gave a result, which nobody may ask for again.
-    succeeded: BTreeSet<String>,
-    /// Cut off, or failed so that it may not be recorded yet what came of it.
-    repeatable: BTreeSet<String>,
-    pub(crate) wrong: Vec<String>,
-}
-
 impl Simulated {
-    pub(crate) fn new(seed: u64, objects: &BTreeMap<String, String>) -> Arc<Simulated> {
-        let objects = objects.iter().map(|(place, body)| (place.clone(), Bytes::from(body.clone()))).collect();
-        Arc::new(Simulated {
+    pub(crate) fn new(seed: u64, workflow: &Workflow) -> Arc<Simulated> {
+        let objects = workflow.objects.iter().map(|(place, body)| (place.clone(), Bytes::from(body.clone()))).collect();
+        Arc::new_cyclic(|me| Simulated {
+            me: me.clone(),
             seed,
+            maps: workflow.maps.clone(),
+            loops: workflow.loops.clone(),
+            foul_weather: workflow.foul_weather,
             objects: Mutex::new(objects),
             life: Mutex::default(),
             events: AtomicU64::new(0),
             uuids: AtomicU64::new(0),
             calls: Mutex::default(),
+            store: Mutex::default(),
+            post: Mutex::default(),
             map_runs: Mutex::default(),
         })
     }
@@ -84,7 +93,11 @@ impl Simulated {
         let first = OffsetDateTime::from_unix_timestamp(1_700_000_000).unwrap();
         let mut life = self.life.lock().unwrap();
         let begun = life.as_ref().map_or(first, |life| life.begun + Duration::from_secs(7));
-        *life = Some(Life { begun, clock: Instant::now(), cut, cancel, hung: hung.clone() });
+        let number = life.as_ref().map_or(0, |life| life.number + 1);
+        let tokens = TaskTokens::default();
+        *life = Some(Life { begun, clock: Instant::now(), cut, cancel, hung: hung.clone(), tokens, number });
+        drop(life);
+        self.carry_all();
         hung
     }
 
@@ -97,11 +110,29 @@ impl Simulated {
         calls.repeatable.extend(cut_off);
     }
 
+    /// What should not have happened.
+    pub(crate) fn wrong(&self) -> Vec<String> {
+        let (calls, post) = (self.calls.lock().unwrap(), self.post.lock().unwrap());
+        calls.wrong.iter().chain(&post.wrong).cloned().collect()
+    }
+
+    fn lives(&self) -> u64 {
+        self.life.lock().unwrap().as_ref().unwrap().number
+    }
+
     async fn event(&self) {
+        self.event_in(|_| {}).await;
+    }
+
+    /// An event that is told of the crash before it comes.
+    async fn event_in(&self, crashes: impl FnOnce(&Simulated)) {
         let event = self.events.fetch_add(1, SeqCst) + 1;
         let cut = self.life.lock().unwrap().as_ref().and_then(|life| Some((life.cut?, life.cancel.clone(), life.hung.clone())));
         match cut {
             Some(((at, Cut::Crash), _, hung)) if event >= at => {
+                if !hung.is_cancelled() {
+                    crashes(self);
+                }
                 hung.cancel();
                 std::future::pending::<()>().await;
             }
@@ -139,27 +170,27 @@ impl Host for Simulated {
         let id = call.payload()["id"].as_str().unwrap_or_default();
         let name = format!("{} {id} {}", call.state, call.attempt);
         self.calls.lock().unwrap().begin(&name);
+        self.calls.lock().unwrap().turn(id, &self.loops);
         let _given_up = GivenUp { host: self, name: &name };
         self.event().await;
-        let result = self.work(&call, &name).await;
+        let result = match &call.token {
+            Some(token) => self.with_token(&call, &name, token).await,
+            None => self.work(&call, &name).await,
+        };
         self.calls.lock().unwrap().end(&name, &result);
         result.map(|payload| call.function_result(payload, "request"))
     }
 
     async fn read_object(&self, bucket: &str, key: &str) -> Result<BoxStream<'static, io::Result<Bytes>>, ObjectError> {
-        self.event().await;
-        let body = self.objects.lock().unwrap().get(&format!("{bucket}/{key}")).cloned();
-        let body = body.ok_or_else(|| ObjectError(format!("no object {key}")))?;
-        let chunks: Vec<_> = body.chunks(11).map(|chunk| Ok(Bytes::copy_from_slice(chunk))).collect();
-        Ok(stream::iter(chunks).boxed())
+        self.read(bucket, key).await
+    }
+
+    async fn list_objects(&self, bucket: &str, prefix: &str, after: Option<&str>) -> Result<Vec<ObjectInfo>, ObjectError> {
+        self.list(bucket, prefix, after).await
     }
 
     async fn write_object(&self, bucket: &str, key: &str, body: Bytes) -> Result<(), ObjectError> {
-        self.event().await;
-        self.objects.lock().unwrap().insert(format!("{bucket}/{key}"), body);
-        // Written, and nobody knows it.
-        self.event().await;
-        Ok(())
+        self.write(bucket, key, body).await
     }
 
     fn map_run(&self, run: &Arc<MapRunStatus>) {
@@ -185,45 +216,5 @@ impl Host for Simulated {
 
     fn uuid(&self) -> String {
         format!("00000000-0000-4000-8000-{:012}", self.uuids.fetch_add(1, SeqCst))
-    }
-}
-
-impl Calls {
-    fn begin(&mut self, name: &str) {
-        self.made += 1;
-        if self.succeeded.contains(name) {
-            self.wrong.push(format!("a task that had given its result was called again: {name}"));
-        }
-        if !self.begun.insert(name.to_owned()) {
-            self.repeated += 1;
-            if !self.repeatable.contains(name) {
-                self.wrong.push(format!("a task that was not under way was called again: {name}"));
-            }
-        }
-        self.under_way.insert(name.to_owned());
-    }
-
-    fn end(&mut self, name: &str, result: &Result<Value, TaskError>) {
-        self.under_way.remove(name);
-        match result {
-            Ok(_) => self.succeeded.insert(name.to_owned()),
-            Err(_) => self.repeatable.insert(name.to_owned()),
-        };
-    }
-}
-
-/// A call whose future is dropped was given up; in a crash, the snapshot was made before.
-struct GivenUp<'a> {
-    host: &'a Simulated,
-    name: &'a str,
-}
-
-impl Drop for GivenUp<'_> {
-    fn drop(&mut self) {
-        let mut calls = self.host.calls.lock().unwrap();
-        // A branch beside it failed, which may not be recorded yet.
-        if calls.under_way.remove(self.name) {
-            calls.repeatable.insert(self.name.to_owned());
-        }
     }
 }

@@ -1,0 +1,223 @@
+//! Random workflows. Data is an object with a number `n` and an `id` that no other run of states
+//! has, so that a call is known by its state, id and attempt.
+//!
+//! What comes out must not depend on who comes first, which a crash changes. So inside of a
+//! Parallel or an inline Map every error that gets out of a state is the same one.
+
+mod containers;
+mod distributed;
+mod loops;
+mod recovery;
+mod states;
+mod store;
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use crate::dice::Dice;
+pub(crate) use loops::Loop;
+pub(crate) use store::{Answer, StoreFault, Write};
+
+pub(crate) const BUCKET: &str = "data";
+pub(crate) const ERROR: &str = "Bad";
+pub(crate) const CAUSE: &str = "by the dice";
+/// Where no Map and no Parallel is any more.
+const DEEPEST: u64 = 3;
+/// Tasks whose names begin so never come to an end.
+pub(crate) const ENDLESS: &str = "Endless";
+const FUNCTION: &str = "arn:aws:lambda:eu-west-1:000000000000:function:f";
+
+pub(crate) struct Workflow {
+    pub(crate) definition: Value,
+    pub(crate) objects: BTreeMap<String, String>,
+    /// By label.
+    pub(crate) maps: BTreeMap<String, MapPlan>,
+    /// By the Choice.
+    pub(crate) loops: BTreeMap<String, Loop>,
+    /// The store fails as it likes, and not by the plans: what comes out is a matter of when.
+    pub(crate) foul_weather: bool,
+}
+
+/// What is asked of a Distributed Map.
+#[derive(Debug, Clone)]
+pub(crate) struct MapPlan {
+    pub(crate) items: u64,
+    pub(crate) tolerated_count: Option<u64>,
+    pub(crate) tolerated_percentage: Option<u64>,
+    pub(crate) writes: bool,
+    pub(crate) batched: bool,
+    /// Its results fill more than one file, so that some are settled while it runs.
+    pub(crate) is_big: bool,
+    /// By attempt.
+    pub(crate) faults: Vec<Option<StoreFault>>,
+}
+
+pub(crate) fn workflow(seed: u64) -> Workflow {
+    let mut generator = Generator {
+        dice: Dice::new(("workflow", seed)),
+        names: 0,
+        objects: BTreeMap::new(),
+        maps: BTreeMap::new(),
+        loops: BTreeMap::new(),
+        big: false,
+        lists: Vec::new(),
+    };
+    let times_out = generator.dice.percent(5);
+    generator.big = generator.dice.percent(2);
+    let around = Around { depth: 0, concurrent: false, express: false };
+    let mut definition = generator.scope(around, Value::Null, times_out);
+    if times_out {
+        definition["TimeoutSeconds"] = json!(1_000_000);
+    }
+    let foul_weather = generator.dice.percent(15);
+    Workflow { definition, objects: generator.objects, maps: generator.maps, loops: generator.loops, foul_weather }
+}
+
+struct Generator {
+    dice: Dice,
+    names: u64,
+    objects: BTreeMap<String, String>,
+    maps: BTreeMap<String, MapPlan>,
+    loops: BTreeMap<String, Loop>,
+    /// The next Distributed Map shall have big results.
+    big: bool,
+    /// Variables of the run of states that is being made.
+    lists: Vec<(String, Value)>,
+}
+
+/// Where a run of states is.
+#[derive(Clone, Copy)]
+struct Around {
+    depth: u64,
+    /// Others beside it belong to the same execution.
+    concurrent: bool,
+    /// It has five minutes.
+    express: bool,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum What {
+    Pass,
+    Choice,
+    /// A Choice that goes back.
+    Again,
+    Wait,
+    Task,
+    Parallel,
+    Inline,
+    Distributed,
+}
+
+type States = Map<String, Value>;
+
+impl Generator {
+    fn name(&mut self, kind: &str) -> String {
+        self.names += 1;
+        format!("{kind}{}", self.names)
+    }
+
+    /// A run of states that begins with a Pass with these parameters, if there are any.
+    fn scope(&mut self, around: Around, begins_with: Value, endless: bool) -> Value {
+        let mut whats: Vec<What> = (0..1 + self.dice.below(4)).map(|_| self.what(around)).collect();
+        if whats.last() == Some(&What::Choice) {
+            whats.push(What::Task);
+        }
+        self.again(around, &mut whats);
+        let names: Vec<String> = whats.iter().map(|_| self.name("S")).collect();
+        let last = self.name("Last");
+        let variable = format!("v{}", self.names);
+        let mut states = States::new();
+        let lists_around = std::mem::take(&mut self.lists);
+        let first = self.name("First");
+        let mut begin = json!({"Type": "Pass", "Assign": {&variable: 0}, "Next": names[0]});
+        if !begins_with.is_null() {
+            begin["Parameters"] = begins_with;
+        }
+        for (index, what) in whats.iter().enumerate() {
+            let next = names.get(index + 1).unwrap_or(&last).clone();
+            let far = names.get(index + 2).unwrap_or(&last).clone();
+            match what {
+                What::Again => self.turn(around, &mut states, &mut begin, &names, index, &next),
+                what => self.state(around, &mut states, &names[index], *what, &next, &far, &variable),
+            }
+        }
+        for (variable, items) in std::mem::replace(&mut self.lists, lists_around) {
+            begin["Assign"][variable] = items;
+        }
+        states.insert(first.clone(), begin);
+        let end = self.last(around, endless);
+        states.insert(last, end);
+        json!({"StartAt": first, "States": states})
+    }
+
+    fn what(&mut self, around: Around) -> What {
+        use What::*;
+        if self.big {
+            return Distributed;
+        }
+        if around.depth < DEEPEST && !around.express && self.dice.percent(35) {
+            return self.dice.one_of(&[Parallel, Inline, Distributed, Distributed]);
+        }
+        self.dice.one_of(&[Pass, Choice, Wait, Task, Task, Task])
+    }
+
+    fn last(&mut self, around: Around, endless: bool) -> Value {
+        if endless {
+            let function = json!({"Type": "Task", "Resource": FUNCTION, "End": true});
+            let tasks = [function, states::endless_with_token()].map(|task| {
+                let name = self.name(ENDLESS);
+                json!({"StartAt": name, "States": {&name: task}})
+            });
+            return match self.dice.percent(50) {
+                true => json!({"Type": "Wait", "Seconds": 2_000_000, "End": true}),
+                false => json!({"Type": "Parallel", "Branches": tasks, "End": true}),
+            };
+        }
+        match self.dice.below(100) {
+            0..8 if around.depth > 0 => json!({"Type": "Fail", "Error": ERROR, "Cause": CAUSE}),
+            0..4 => json!({"Type": "Fail", "Error": "Final", "CausePath": "$.id"}),
+            8..50 => json!({"Type": "Succeed"}),
+            _ => json!({"Type": "Pass", "End": true}),
+        }
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn state(&mut self, around: Around, states: &mut States, name: &str, what: What, next: &str, far: &str, variable: &str) {
+        let is_container = matches!(what, What::Parallel | What::Inline | What::Distributed);
+        let jsonata = self.dice.percent(if is_container { 50 } else { 20 });
+        let mut state = match what {
+            What::Pass => self.pass(jsonata, variable),
+            What::Choice => {
+                let limit = self.dice.below(100);
+                let rule = match jsonata {
+                    true => json!({"Condition": format!("{{% $states.input.n < {limit} %}}"), "Next": far}),
+                    false => json!({"Variable": "$.n", "NumericLessThan": limit, "Next": far}),
+                };
+                json!({"Type": "Choice", "Choices": [rule], "Default": next})
+            }
+            What::Again => unreachable!("it is made otherwise"),
+            What::Wait => self.wait(jsonata),
+            What::Task => self.task(around, jsonata, variable),
+            What::Parallel => self.parallel(around, name, jsonata),
+            What::Inline => self.inline(around, name, jsonata),
+            What::Distributed => self.distributed(around, name, jsonata),
+        };
+        if jsonata {
+            state["QueryLanguage"] = "JSONata".into();
+        }
+        if what != What::Choice {
+            state["Next"] = next.into();
+            // What a JSONPath state assigns is seen from its result.
+            let sees_n = jsonata || what == What::Wait;
+            if sees_n && self.dice.percent(15) && state.get("Assign").is_none() && state.get("Parameters").is_none() {
+                let (field, value) = if jsonata { ("", "{% $states.input.n %}") } else { (".$", "$.n") };
+                state["Assign"] = json!({format!("{variable}{field}"): value});
+            }
+        }
+        if matches!(what, What::Task | What::Parallel | What::Inline | What::Distributed) {
+            self.recovery(around, states, &mut state, what, next, jsonata);
+        }
+        states.insert(name.to_owned(), state);
+    }
+}

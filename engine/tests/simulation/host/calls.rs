@@ -1,0 +1,81 @@
+//! The calls of tasks, and which of them may be made again.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use engine::TaskError;
+use serde_json::Value;
+
+use super::Simulated;
+use crate::generator::Loop;
+use crate::invariants::turns;
+
+/// The calls of tasks, each known by state, id and attempt.
+#[derive(Default)]
+pub(crate) struct Calls {
+    pub(crate) made: u64,
+    pub(crate) repeated: u64,
+    pub(crate) in_loops: u64,
+    begun: BTreeSet<String>,
+    pub(super) under_way: BTreeSet<String>,
+    /// They gave a result, which nobody may ask for again.
+    succeeded: BTreeSet<String>,
+    /// Cut off, or failed so that it may not be recorded yet what came of it.
+    pub(super) repeatable: BTreeSet<String>,
+    pub(crate) wrong: Vec<String>,
+}
+
+impl Calls {
+    pub(super) fn begin(&mut self, name: &str) {
+        self.made += 1;
+        if self.succeeded.contains(name) {
+            self.wrong.push(format!("a task that had given its result was called again: {name}"));
+        }
+        if !self.begun.insert(name.to_owned()) {
+            self.repeated += 1;
+            if !self.repeatable.contains(name) {
+                self.wrong.push(format!("a task that was not under way was called again: {name}"));
+            }
+        }
+        self.under_way.insert(name.to_owned());
+    }
+
+    /// A call in a loop, as its id tells.
+    pub(super) fn turn(&mut self, id: &str, loops: &BTreeMap<String, Loop>) {
+        let own = id.rsplit('/').next().unwrap_or_default();
+        self.in_loops += u64::from(own.contains('~'));
+        for (name, round) in own.split('~').skip(1).filter_map(|name| Some((name, loops.get(name)?))) {
+            let turns = turns(id, name);
+            if turns > round.turns {
+                self.wrong.push(format!("{name} went back {turns} times, and not {}: {id}", round.turns));
+            }
+        }
+    }
+
+    pub(super) fn has_succeeded(&self, name: &str) -> bool {
+        self.succeeded.contains(name)
+    }
+
+    pub(super) fn end(&mut self, name: &str, result: &Result<Value, TaskError>) {
+        self.under_way.remove(name);
+        match result {
+            Ok(_) => self.succeeded.insert(name.to_owned()),
+            Err(_) => self.repeatable.insert(name.to_owned()),
+        };
+    }
+}
+
+/// A call whose future is dropped was given up; in a crash, the snapshot was made before.
+pub(super) struct GivenUp<'a> {
+    pub(super) host: &'a Simulated,
+    pub(super) name: &'a str,
+}
+
+impl Drop for GivenUp<'_> {
+    fn drop(&mut self) {
+        let mut calls = self.host.calls.lock().unwrap();
+        // A branch beside it failed, which may not be recorded yet.
+        if calls.under_way.remove(self.name) {
+            calls.repeatable.insert(self.name.to_owned());
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! Those who do the work of tasks with tokens: they outlive the process, and send outcomes and
+//! heartbeats when it is time, to whatever process there is then.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use engine::{Host, TaskCall, TaskError, TaskTokens, UnknownToken};
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+
+use super::Simulated;
+use crate::dice::Dice;
+use crate::generator::{CAUSE, ENDLESS, ERROR};
+
+#[derive(Default)]
+pub(crate) struct Post {
+    letters: BTreeMap<u64, Letter>,
+    posted: u64,
+    /// By state, id and attempt: the token, and what must come of it.
+    tasks: BTreeMap<String, (String, Fate)>,
+    /// By token.
+    owners: BTreeMap<String, String>,
+    pub(crate) taken: u64,
+    pub(crate) early: u64,
+    pub(crate) again: u64,
+    pub(crate) by_another: u64,
+    pub(crate) after_crash: u64,
+    pub(crate) silent: u64,
+    pub(crate) refused: u64,
+    pub(crate) heartbeats: u64,
+    pub(crate) wrong: Vec<String>,
+}
+
+/// What must come of a task with a token.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Fate {
+    /// What is sent.
+    Success,
+    Failure,
+    /// The answer of the service.
+    Answer,
+    /// Nothing is sent in time.
+    TimeOut,
+}
+
+#[derive(Clone)]
+struct Letter {
+    task: String,
+    token: String,
+    due: OffsetDateTime,
+    what: What,
+    /// The process that handed the task over, and the one that took the outcome.
+    begun_in: u64,
+    taken_in: Option<u64>,
+}
+
+#[derive(Clone, Debug)]
+enum What {
+    Heartbeat,
+    Outcome {
+        outcome: Result<Value, ()>,
+        /// As soon as it was taken it is sent once more.
+        twice: bool,
+    },
+    /// An outcome that comes when the task has ended.
+    TooLate,
+}
+
+/// Times that an outcome is sent which nobody takes, each after twice the time.
+const TRIES: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(250);
+/// In which a process waits again for what it waited for.
+const RESUMED: Duration = Duration::from_millis(100);
+/// Timeouts below are shorter than any work.
+const SHORT: Duration = Duration::from_secs(100);
+
+impl Simulated {
+    /// The service's answer for a task that is handed over, or for a job.
+    pub(super) async fn with_token(&self, call: &TaskCall, name: &str, token: &str) -> Result<Value, TaskError> {
+        let (waits, is_endless) = (call.resource.waits_for_token(), call.state.starts_with(ENDLESS));
+        let mut dice = Dice::new((self.seed, "token", name, call.payload()["n"].to_string()));
+        let answer = Duration::from_millis(dice.below(3_000) + 2);
+        let (refused, gives_up) = (waits && dice.percent(12) && !is_endless, dice.percent(50));
+        let sent = self.letters(call, answer, refused, &mut dice);
+        self.hand_over(name, token, sent.fate, sent.letters);
+        tokio::select! {
+            biased;
+            () = tokio::time::sleep(answer) => {}
+            () = call.cancel.cancelled(), if gives_up => return Err(TaskError::Interrupted),
+        }
+        self.event().await;
+        match refused || (!waits && dice.percent(18)) {
+            true => Err(TaskError::Error { error: ERROR.into(), cause: CAUSE.into() }),
+            false => Ok(json!({"id": call.payload()["id"], "n": dice.below(100)})),
+        }
+    }
+
+    /// What is sent, and when after the call.
+    fn letters(&self, call: &TaskCall, answer: Duration, refused: bool, dice: &mut Dice) -> Sent {
+        let is_short = call.timeout.is_some_and(|timeout| timeout < SHORT);
+        let beats = call.heartbeat.filter(|_| is_short || dice.percent(60));
+        let early = Duration::from_millis(dice.below(answer.as_millis() as u64));
+        let soon = Duration::from_millis(1);
+        let later = answer + soon + beats.unwrap_or_default() + Duration::from_millis(dice.below(8_000));
+        let outcome = if dice.percent(15) { Err(()) } else { Ok(json!({"id": call.payload()["id"], "n": dice.below(100)})) };
+        let fate = if outcome.is_ok() { Fate::Success } else { Fate::Failure };
+        let outcome = What::Outcome { outcome, twice: dice.percent(30) };
+        let heartbeats = |until: Duration| {
+            let every = beats.unwrap_or(until) / 3;
+            (1_u32..).map(move |number| (every * number, What::Heartbeat)).take_while(move |(due, _)| beats.is_some() && *due < until)
+        };
+        let sent = |fate, letters| Sent { fate, letters };
+        if !call.resource.waits_for_token() {
+            return match dice.percent(50) {
+                true => sent(fate, vec![(early, outcome)]),
+                false => sent(Fate::Answer, vec![(answer + soon, What::TooLate)]),
+            };
+        }
+        let comes = !is_short && (call.heartbeat.is_none() || beats.is_some());
+        match () {
+            () if call.state.starts_with(ENDLESS) => sent(Fate::TimeOut, Vec::new()),
+            () if refused => sent(Fate::Answer, vec![(answer + soon, What::TooLate)]),
+            () if !comes => {
+                let end = answer + call.timeout.filter(|_| is_short).or(call.heartbeat).expect("it ends somehow");
+                // A process that goes on waits as long for a heartbeat as one that begins.
+                let late = (is_short && dice.percent(60)).then_some((end + Duration::from_secs(1), What::TooLate));
+                sent(Fate::TimeOut, heartbeats(end).chain(late).collect())
+            }
+            () if dice.percent(25) => sent(fate, vec![(early, outcome)]),
+            () => sent(fate, heartbeats(later).chain([(later, outcome)]).collect()),
+        }
+    }
+
+    /// A task that is handed over once more is begun anew by those who work on it.
+    fn hand_over(&self, task: &str, token: &str, fate: Fate, letters: Vec<(Duration, What)>) {
+        let mut post = self.post.lock().unwrap();
+        if let Some((before, _)) = post.tasks.insert(task.to_owned(), (token.to_owned(), fate)).filter(|(before, _)| before != token) {
+            post.wrong.push(format!("{task} has another token than {before}: {token}"));
+        }
+        if let Some(other) = post.owners.insert(token.to_owned(), task.to_owned()).filter(|other| other != task) {
+            post.wrong.push(format!("{task} has the token of {other}: {token}"));
+        }
+        post.letters.retain(|_, letter| letter.token != token);
+        post.silent += u64::from(fate == Fate::TimeOut);
+        let (now, begun_in) = (self.now(), self.lives());
+        for (after, what) in letters {
+            post.posted += 1;
+            let number = post.posted;
+            post.letters.insert(
+                number,
+                Letter { task: task.to_owned(), token: token.to_owned(), due: now + after, what, begun_in, taken_in: None },
+            );
+            tokio::spawn(self.me.upgrade().unwrap().carry(number, Duration::ZERO));
+        }
+    }
+
+    /// A process has begun: what no process has taken for good is sent to it.
+    pub(super) fn carry_all(&self) {
+        let numbers: Vec<u64> = self.post.lock().unwrap().letters.keys().copied().collect();
+        for number in numbers {
+            tokio::spawn(self.me.upgrade().unwrap().carry(number, RESUMED));
+        }
+    }
+
+    async fn carry(self: Arc<Self>, number: u64, soonest: Duration) {
+        let Some(letter) = self.letter(number) else { return };
+        let left: Duration = (letter.due - self.now()).try_into().unwrap_or_default();
+        tokio::time::sleep(left.max(soonest)).await;
+        self.event().await;
+        for pause in (0..TRIES).map(|tries| PAUSE * 2_u32.pow(tries)) {
+            let Some(letter) = self.letter(number) else { return };
+            let taken = self.send(&letter);
+            self.count(number, &letter, taken);
+            match letter.what {
+                What::Outcome { twice, .. } if taken => {
+                    // Taken, and not recorded.
+                    self.event().await;
+                    if twice && self.send(&letter) {
+                        self.post.lock().unwrap().wrong.push(format!("a second outcome of {} was taken", letter.task));
+                    }
+                    self.post.lock().unwrap().again += u64::from(twice);
+                    return;
+                }
+                What::Outcome { .. } => tokio::time::sleep(pause).await,
+                What::TooLate if taken => {
+                    return self.post.lock().unwrap().wrong.push(format!("an outcome of {} was taken when it had ended", letter.task));
+                }
+                _ => return,
+            }
+        }
+    }
+
+    fn letter(&self, number: u64) -> Option<Letter> {
+        self.post.lock().unwrap().letters.get(&number).cloned()
+    }
+
+    fn send(&self, letter: &Letter) -> bool {
+        let tokens = self.tokens();
+        let sent: Result<(), UnknownToken> = match &letter.what {
+            What::Heartbeat => tokens.heartbeat(&letter.token),
+            What::Outcome { outcome: Ok(output), .. } => tokens.succeed(&letter.token, output.clone()),
+            What::Outcome { outcome: Err(()), .. } => tokens.fail(&letter.token, ERROR, CAUSE),
+            What::TooLate => tokens.succeed(&letter.token, json!("too late")),
+        };
+        sent.is_ok()
+    }
+
+    fn count(&self, number: u64, letter: &Letter, taken: bool) {
+        let life = self.lives();
+        let answered = self.calls.lock().unwrap().has_succeeded(&letter.task);
+        let mut post = self.post.lock().unwrap();
+        match letter.what {
+            What::Heartbeat => {
+                post.heartbeats += u64::from(taken);
+                post.letters.remove(&number);
+            }
+            What::TooLate => {
+                post.refused += u64::from(!taken);
+                post.letters.remove(&number);
+            }
+            What::Outcome { .. } if taken => {
+                post.taken += 1;
+                post.early += u64::from(!answered);
+                post.by_another += u64::from(life > letter.begun_in);
+                let before = post.letters.get_mut(&number).and_then(|letter| letter.taken_in.replace(life));
+                post.after_crash += u64::from(before.is_some());
+            }
+            What::Outcome { .. } => {}
+        }
+    }
+
+    pub(crate) fn tokens(&self) -> TaskTokens {
+        self.life.lock().unwrap().as_ref().unwrap().tokens.clone()
+    }
+}
+
+struct Sent {
+    fate: Fate,
+    letters: Vec<(Duration, What)>,
+}
+
+impl Post {
+    /// What must come of the task, if it has a token.
+    pub(crate) fn fate(&self, task: &str) -> Option<Fate> {
+        self.tasks.get(task).map(|(_, fate)| *fate)
+    }
+}

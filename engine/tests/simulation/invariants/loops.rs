@@ -1,0 +1,37 @@
+//! A Choice goes back as often as it may.
+
+use std::collections::BTreeSet;
+
+use engine::Event;
+use serde_json::Value;
+
+use crate::generator::Workflow;
+
+/// In the history of an execution that was not cut off.
+pub(super) fn turn(workflow: &Workflow, events: &[Event], left: &Event, wrong: &mut Vec<String>) {
+    let Some((_, details)) = &left.details else { return };
+    let name = details["name"].as_str().unwrap_or_default();
+    let Some(round) = workflow.loops.get(name) else { return };
+    let data: Value = serde_json::from_str(details["output"].as_str().unwrap()).unwrap();
+    // What is given up does not go on.
+    let Some(next) = events.iter().find(|next| next.previous == left.id) else { return };
+    let entered = next.details.as_ref().and_then(|(_, details)| details["name"].as_str()).unwrap_or_default();
+    let turns = turns(data["id"].as_str().unwrap(), name);
+    let counts = !round.in_data || data.get(format!("turns{name}")).is_some();
+    if (counts && turns < round.turns) != (entered == round.counter) {
+        wrong.push(format!("history: event {}: {name} went to {entered} after {turns} turns of {}", left.id, round.turns));
+    }
+}
+
+/// That an id tells of; those of the runs of states around it count for themselves.
+pub(crate) fn turns(id: &str, name: &str) -> u64 {
+    let own = id.rsplit('/').next().unwrap_or_default();
+    own.split('~').skip(1).filter(|turn| *turn == name).count() as u64
+}
+
+/// How often a Choice went back, as the history has it.
+pub(crate) fn turned(workflow: &Workflow, events: &[Event]) -> u64 {
+    let counters: BTreeSet<&str> = workflow.loops.values().map(|round| round.counter.as_str()).collect();
+    let entered = events.iter().filter(|event| event.kind == "PassStateEntered").filter_map(|event| event.details.as_ref());
+    entered.filter(|(_, details)| counters.contains(details["name"].as_str().unwrap_or_default())).count() as u64
+}
