@@ -3,6 +3,7 @@
 use engine::{ExecutionType, Journal, Outcome};
 use serde_json::json;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use tokio_util::sync::CancellationToken;
 
 use crate::fake::{Fake, block_on, start};
@@ -11,7 +12,9 @@ fn run_as(execution_type: ExecutionType, definition: &serde_json::Value) -> Outc
     let machine = Arc::new(engine::compile(&definition.to_string()).unwrap());
     let mut start = start(json!({"n": 0}));
     start.execution_type = execution_type;
-    block_on(engine::run(machine, start, Fake::echo(), Journal::in_memory().unwrap(), CancellationToken::new())).unwrap()
+    let host = Fake::echo();
+    host.years.store(true, Ordering::SeqCst);
+    block_on(engine::run(machine, start, host, Journal::in_memory().unwrap(), CancellationToken::new())).unwrap()
 }
 
 /// So many rounds of two states, four events each.
@@ -52,6 +55,7 @@ fn the_limit_of_events_can_be_lifted_and_counts_for_each_child() {
 
 #[test]
 fn an_execution_has_a_time_limit() {
+    const DAY: u32 = 24 * 60 * 60;
     let wait = |seconds: u32, limit: Option<u32>| {
         let mut definition = json!({"StartAt": "W", "States": {"W": {"Type": "Wait", "Seconds": seconds, "End": true}}});
         if let Some(limit) = limit {
@@ -60,7 +64,8 @@ fn an_execution_has_a_time_limit() {
         definition
     };
     let done = Outcome::Succeeded(json!({"n": 0}));
-    assert_eq!(run_as(ExecutionType::Standard, &wait(400, None)), done);
+    assert_eq!(run_as(ExecutionType::Standard, &wait(364 * DAY, None)), done);
+    assert_eq!(run_as(ExecutionType::Standard, &wait(366 * DAY, Some(400 * DAY))), Outcome::TimedOut);
     assert_eq!(run_as(ExecutionType::Standard, &wait(4, Some(5))), done);
     assert_eq!(run_as(ExecutionType::Standard, &wait(6, Some(5))), Outcome::TimedOut);
     assert_eq!(run_as(ExecutionType::Express, &wait(299, None)), done);
