@@ -56,7 +56,7 @@ impl Outputs {
         };
         let ending = |key: &str| Path::new(key).extension().map_or_else(String::new, |ending| format!(".{}", ending.to_string_lossy()));
         let stem = wanted.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let beside = |name: String| folder_of(wanted).join(name);
+        let beside = |name: String| wanted.with_file_name(name);
         let places = Self {
             output: wanted.to_owned(),
             failed: some_failed.then(|| beside(format!("{stem}.failed{}", ending(&failed)))),

@@ -70,7 +70,15 @@ fn a_text_summary_names_reasons_and_files() {
     let job = format!("[request]\nurl = \"http://{}/{{{{ kind }}}}/1\"\nallow = [\"127.0.0.1\"]\n", api.host());
     let scene = Scene::new(&job, "in.csv", "kind\nok\nnone\n");
     let ran = scene.run(&["run", "job.toml", "in.csv", "-o", "out.csv"]).expect(2);
-    for part in ["in.csv: finished, some lines failed", "http_404", "line 2", "out.csv", "out.failed.csv", "out.report.json", "redrive"] {
+    for part in [
+        "in.csv: finished, some lines failed",
+        "http_404",
+        "line 2",
+        "out.csv",
+        "failed  out.failed.csv",
+        "report  out.report.json",
+        "redrive",
+    ] {
         assert!(ran.stdout.contains(part), "{part}\n{}", ran.stdout);
     }
 }
