@@ -24,7 +24,7 @@ use crate::s3;
 pub use clock::{Clock, WallClock};
 pub use execute::{Ended, execute, message_of};
 pub use functions::Functions;
-pub use host::{bind, read_object};
+pub use host::{bind, chunks};
 pub use outputs::Outputs;
 pub use secrets::LocalSecrets;
 pub use serve::serve;

@@ -21,7 +21,7 @@ use aws_sdk_s3::Client;
 use bytes::Bytes;
 use engine::{Machine, ObjectError, ObjectInfo, Part, Resource, TaskCall, TaskError, TaskTokens};
 use futures_util::stream::BoxStream;
-use job::Objects;
+use job::{Download, Objects, StorageError};
 use serde_json::Value;
 use time::OffsetDateTime;
 
@@ -34,7 +34,7 @@ pub use mocks::Mocks;
 pub use s3::at as s3_at;
 
 use crate::exit::Wrong;
-use crate::home::{Clock, Functions, WallClock, read_object};
+use crate::home::{Clock, Functions, WallClock, chunks};
 
 /// What an execution finds outside itself. Clones share it.
 #[derive(Clone)]
@@ -101,15 +101,15 @@ impl engine::Host for World {
     }
 
     async fn read_object(&self, bucket: &str, key: &str) -> Result<BoxStream<'static, io::Result<Bytes>>, ObjectError> {
-        read_object(&self.objects(bucket), key).await.map_err(|error| ObjectError(error.to_string()))
+        chunks_of(self.objects(bucket).read(key, None, None).await)
     }
 
     async fn read_version(&self, bucket: &str, key: &str, version: &str) -> Result<BoxStream<'static, io::Result<Bytes>>, ObjectError> {
-        s3::version(&self.s3, bucket, key, version).await
+        chunks_of(self.objects(bucket).read_version(key, version).await)
     }
 
     async fn read_part(&self, bucket: &str, key: &str, part: Part) -> Result<(Bytes, u64), ObjectError> {
-        s3::part(&self.s3, bucket, key, part).await
+        s3::part(&self.objects(bucket), key, part).await.map_err(|error| ObjectError(error.to_string()))
     }
 
     async fn list_objects(&self, bucket: &str, prefix: &str, after: Option<&str>) -> Result<Vec<ObjectInfo>, ObjectError> {
@@ -178,6 +178,10 @@ impl World {
         };
         sent.map(|()| Value::String("mock".into())).map_err(|gone| error("States.TaskFailed", &gone.to_string()))
     }
+}
+
+fn chunks_of(object: Result<Download, StorageError>) -> Result<BoxStream<'static, io::Result<Bytes>>, ObjectError> {
+    object.map(chunks).map_err(|error| ObjectError(error.to_string()))
 }
 
 fn error(name: &str, cause: &str) -> TaskError {

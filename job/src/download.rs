@@ -17,11 +17,20 @@ impl Objects {
     /// [`StorageError`], as those of [`Download::next`].
     pub async fn read(&self, key: &str, range: Option<Range<u64>>, if_match: Option<&str>) -> Result<Download, StorageError> {
         let (at, end) = range.map_or((0, None), |range| (range.start, Some(range.end)));
-        let (objects, etag, body) = (self.clone(), if_match.map(str::to_owned), ByteStream::default());
-        let mut download = Download { objects, key: key.to_owned(), etag, at, end, body, breaks: 0 };
+        let mut download = Download { etag: if_match.map(str::to_owned), at, end, ..Download::new(self, key) };
         if end.is_none_or(|end| at < end) {
             download.open().await?;
         }
+        Ok(download)
+    }
+
+    /// Reads an older version of an object, by its id.
+    ///
+    /// # Errors
+    /// As [`Objects::read`].
+    pub async fn read_version(&self, key: &str, version: &str) -> Result<Download, StorageError> {
+        let mut download = Download { version: Some(version.to_owned()), ..Download::new(self, key) };
+        download.open().await?;
         Ok(download)
     }
 }
@@ -31,6 +40,8 @@ impl Objects {
 pub struct Download {
     objects: Objects,
     key: String,
+    /// The version's id, where not the latest is read.
+    version: Option<String>,
     /// The version's, once it is known: all bytes are of one version.
     etag: Option<String>,
     /// Of the next byte.
@@ -42,6 +53,11 @@ pub struct Download {
 }
 
 impl Download {
+    fn new(objects: &Objects, key: &str) -> Self {
+        let (objects, key) = (objects.clone(), key.to_owned());
+        Self { objects, key, version: None, etag: None, at: 0, end: None, body: ByteStream::default(), breaks: 0 }
+    }
+
     /// The next bytes; `None` at the end.
     ///
     /// # Errors
@@ -93,6 +109,7 @@ impl Download {
         };
         let Objects { client, bucket } = &self.objects;
         let request = client.get_object().bucket(bucket).key(&self.key).set_range(range).set_if_match(self.etag.clone());
+        let request = request.set_version_id(self.version.clone());
         let answer = request.send().await.map_err(|error| self.objects.error("read", &self.key, error))?;
         let length = answer.content_length.and_then(|length| u64::try_from(length).ok());
         // A range may reach beyond the object's end.

@@ -1,7 +1,7 @@
 //! One execution of the definition, from its journal if it was cut off.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -57,8 +57,9 @@ pub async fn execute(
     let run = &target.run;
     let path = home.journal(&run.id, run.generation);
     let (event, journal) = match begin(&path, &target.event) {
-        Err(JournalError::Full(error)) => return Ok(Ended::NoRoom { message: in_journal(&path, &error) }),
-        begun => begun.map_err(|error| Wrong::at(&path, error))?,
+        Ok(begun) => begun,
+        Err((path, JournalError::Full(error))) => return Ok(Ended::NoRoom { message: no_room_for(&path, &error) }),
+        Err((path, error)) => return Err(Wrong::at(&path, error)),
     };
     let name = if run.generation == 0 { run.id.clone() } else { format!("{}-redrive-{}", run.id, run.generation) };
     let mut start = Start::new(
@@ -71,7 +72,7 @@ pub async fn execute(
     let (working, mut full) = (host.working.clone(), host.full.subscribe());
     let outcome = tokio::select! {
         outcome = engine::run(Arc::new(machine), start, host, journal, stop.clone()) => match outcome {
-            Err(Stop::Fault(Fault::Journal(JournalError::Full(error)))) => Err(in_journal(&path, &error)),
+            Err(Stop::Fault(Fault::Journal(JournalError::Full(error)))) => Err(no_room_for(&path, &error)),
             outcome => Ok(outcome),
         },
         Some(message) = no_room(&mut full) => Err(message),
@@ -100,7 +101,7 @@ pub async fn execute(
     })
 }
 
-fn in_journal(path: &Path, error: &str) -> String {
+fn no_room_for(path: &Path, error: &str) -> String {
     format!("cannot write {}: {error}", path.display())
 }
 
@@ -148,16 +149,21 @@ fn host(home: &Home, functions: Option<Functions>, progress: &Arc<Progress>, sto
 }
 
 /// The journal, and the event that the execution began with, which stays its input although the file's tag may have
-/// changed since.
-fn begin(journal: &Path, event: &Event) -> Result<(Event, Journal), JournalError> {
+/// changed since. An error comes with its file.
+fn begin(journal: &Path, event: &Event) -> Result<(Event, Journal), (PathBuf, JournalError)> {
     let path = event_file(journal);
+    let event = starting_event(journal, &path, event).map_err(|error| (path, error.into()))?;
+    let journal = Journal::open(journal).map_err(|error| (journal.to_owned(), error))?;
+    Ok((event, journal))
+}
+
+fn starting_event(journal: &Path, path: &Path, event: &Event) -> std::io::Result<Event> {
     if journal.exists() && path.exists() {
-        let begun = serde_json::from_slice(&fs::read(&path)?).map_err(std::io::Error::from)?;
-        return Ok((begun, Journal::open(journal)?));
+        return Ok(serde_json::from_slice(&fs::read(path)?)?);
     }
     fs::create_dir_all(journal.parent().expect("it lies in the state folder"))?;
-    fs::write(&path, serde_json::to_vec(event).expect("an event is always JSON"))?;
-    Ok((event.clone(), Journal::open(journal)?))
+    fs::write(path, serde_json::to_vec(event).expect("an event is always JSON"))?;
+    Ok(event.clone())
 }
 
 fn remove_journal(path: &Path) -> Result<(), Wrong> {
@@ -172,7 +178,7 @@ fn remove_if_there(path: &Path) -> Result<(), Wrong> {
     }
 }
 
-fn event_file(journal: &Path) -> std::path::PathBuf {
+fn event_file(journal: &Path) -> PathBuf {
     journal.with_extension("event.json")
 }
 

@@ -11,12 +11,13 @@ use futures_util::stream::BoxStream;
 use futures_util::{StreamExt, TryStreamExt};
 use job::messages::{self, PreprocessResponse, WorkRequest, WorkResponse};
 use job::objects::StorageErrorKind;
-use job::{ErrorName, Objects, StepError, StorageError};
+use job::{Download, ErrorName, Objects, StepError, StorageError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use super::{Clock, Functions, message_of};
@@ -60,19 +61,15 @@ pub fn bind(definition: &str) -> String {
 }
 
 /// The contents of an object, as the engine reads them.
-///
-/// # Errors
-/// When it cannot be read.
-pub async fn read_object(objects: &Objects, key: &str) -> Result<BoxStream<'static, io::Result<Bytes>>, StorageError> {
-    let object = objects.read(key, None, None).await?;
+pub fn chunks(object: Download) -> BoxStream<'static, io::Result<Bytes>> {
     let chunks = futures_util::stream::try_unfold(object, async |mut object| Ok(object.next().await?.map(|chunk| (chunk, object))));
-    Ok(chunks.map_err(|error: StorageError| io::Error::other(error)).boxed())
+    chunks.map_err(|error: StorageError| io::Error::other(error)).boxed()
 }
 
 #[async_trait]
 impl engine::Host for Host {
     async fn task(&self, call: TaskCall) -> Result<Value, TaskError> {
-        let result = match self.function(call.function(), call.payload()).await {
+        let result = match self.function(&call).await {
             Err(TaskError::Error { error, cause }) if error == ErrorName::StorageFull.as_str() => self.no_room(message_of(&cause)).await,
             result => result?,
         };
@@ -82,8 +79,8 @@ impl engine::Host for Host {
     async fn read_object(&self, bucket: &str, key: &str) -> Result<BoxStream<'static, io::Result<Bytes>>, ObjectError> {
         let (objects, mut waits) = (self.objects(bucket), WAITS.into_iter());
         loop {
-            match read_object(&objects, key).await {
-                Ok(chunks) => return Ok(chunks),
+            match objects.read(key, None, None).await {
+                Ok(object) => return Ok(chunks(object)),
                 Err(error) => self.wait_after(error, waits.next()).await?,
             }
         }
@@ -137,7 +134,8 @@ impl Host {
         std::future::pending().await
     }
 
-    async fn function(&self, arn: &str, payload: &Value) -> Result<Value, TaskError> {
+    async fn function(&self, call: &TaskCall) -> Result<Value, TaskError> {
+        let (arn, payload) = (call.function(), call.payload());
         let name = arn.strip_prefix(FUNCTION_ARN).unwrap_or_default();
         match (name, &self.functions) {
             ("preprocess" | "worker" | "postprocess", Some(functions)) => self.elsewhere(functions, name, payload).await,
@@ -149,7 +147,7 @@ impl Host {
                 }
                 answer(response)
             }
-            ("worker", None) => answer(self.work(request(payload)?).await),
+            ("worker", None) => answer(self.work(request(payload)?, &call.cancel).await),
             ("postprocess", None) => {
                 // A worker that was given up still writes what it has.
                 self.working.close();
@@ -165,8 +163,8 @@ impl Host {
     }
 
     /// As on AWS, a call outlives an execution that gives it up; but here it is told, and ends soon.
-    async fn work(&self, request: WorkRequest) -> Result<WorkResponse, StepError> {
-        let stop = self.worker.stop.child_token();
+    async fn work(&self, request: WorkRequest, cancel: &CancellationToken) -> Result<WorkResponse, StepError> {
+        let stop = cancel.child_token();
         let _given_up = stop.clone().drop_guard();
         let context = self.worker.clone();
         let call = self.working.spawn(async move { worker::work_until(&context, request, stop).await });

@@ -96,7 +96,7 @@ impl S3 for Service {
         let length = range.as_ref().map_or(info.size, |range| range.end - range.start);
         answer(GetObjectOutput {
             content_length: Some(i64::try_from(length).expect("files are smaller than 8 EiB")),
-            content_range: range.map(|range| format!("bytes {}-{}/{}", range.start, range.end - 1, info.size)),
+            content_range: range.map(|range| format!("bytes {}-{}/{}", range.start, range.end.saturating_sub(1), info.size)),
             accept_ranges: Some("bytes".to_owned()),
             e_tag: info.e_tag(),
             last_modified: info.last_modified(),

@@ -9,7 +9,8 @@ use serde_json::{Map, Value, json};
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
-/// The last request and its answer as they went over the wire, by the names of TestState's `InspectionData`.
+/// The last request as it was made (what the client adds by itself, such as `host`, is not in it) and its answer, by the
+/// names of TestState's `InspectionData`.
 #[derive(Clone, Default)]
 pub struct Wire(Arc<Mutex<Map<String, Value>>>);
 
@@ -19,8 +20,12 @@ impl Wire {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn saw(&self, what: &str, value: Value) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(what.to_owned(), value);
+    fn sends(&self, request: Value) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Map::from_iter([("request".to_owned(), request)]);
+    }
+
+    fn gets(&self, response: Value) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert("response".to_owned(), response);
     }
 }
 
@@ -64,7 +69,7 @@ pub(super) async fn invoke(parameters: &Value, wire: &Wire) -> Result<Value, Tas
     if let Some(body) = request.body().and_then(reqwest::Body::as_bytes) {
         sent["body"] = String::from_utf8_lossy(body).into();
     }
-    wire.saw("request", sent);
+    wire.sends(sent);
     let answer = super::client().execute(request).await.map_err(|error| super::error("States.Http.Socket", &job::in_words(&error)))?;
     let status = answer.status();
     let words = status.canonical_reason().unwrap_or_default();
@@ -77,10 +82,8 @@ pub(super) async fn invoke(parameters: &Value, wire: &Wire) -> Result<Value, Tas
         }
     }
     let body = answer.text().await.map_err(|error| super::error("States.Http.Socket", &job::in_words(&error)))?;
-    wire.saw(
-        "response",
-        json!({ "protocol": protocol, "statusCode": status.as_str(), "statusMessage": words, "headers": shown, "body": body }),
-    );
+    let answered = json!({ "protocol": protocol, "statusCode": status.as_str(), "statusMessage": words, "headers": shown, "body": body });
+    wire.gets(answered);
     if !status.is_success() {
         return Err(super::error(&format!("States.Http.StatusCode.{}", status.as_u16()), &body));
     }

@@ -1,7 +1,7 @@
 //! `aws-sdk:s3:*`: the operations people use, on whatever the client is bound to. Names and shapes are those of the Amazon
 //! S3 API Reference, as Step Functions has them: keys in PascalCase, a body as text.
 
-use std::io;
+use std::ops::Range;
 
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_s3::Client;
@@ -10,9 +10,7 @@ use aws_sdk_s3::primitives::{ByteStream, DateTime, DateTimeFormat};
 use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 use bytes::Bytes;
 use engine::{ObjectError, ObjectInfo, Part, TaskError};
-use futures_util::StreamExt;
-use futures_util::stream::BoxStream;
-use job::in_words;
+use job::{Objects, StorageError, in_words};
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 
@@ -139,33 +137,13 @@ pub(super) async fn page(client: &Client, bucket: &str, prefix: &str, after: Opt
 }
 
 /// A part of an object, and the length of the whole.
-pub(super) async fn part(client: &Client, bucket: &str, key: &str, part: Part) -> Result<(Bytes, u64), ObjectError> {
-    let range = match part {
-        Part::Range(range) => format!("bytes={}-{}", range.start, range.end.saturating_sub(1)),
-        Part::Last(length) => format!("bytes=-{length}"),
+pub(super) async fn part(objects: &Objects, key: &str, part: Part) -> Result<(Bytes, u64), StorageError> {
+    let whole = objects.head(key).await?.size;
+    let Range { start, end } = match part {
+        Part::Range(range) => range,
+        Part::Last(length) => whole.saturating_sub(length)..whole,
     };
-    let output = client.get_object().bucket(bucket).key(key).range(range).send().await.map_err(|error| ObjectError(in_words(&error)))?;
-    // "bytes 0-9/443", or without a range the whole object.
-    let whole = output.content_range().and_then(|range| range.rsplit('/').next()?.parse().ok());
-    let whole = whole.or_else(|| output.content_length().and_then(|length| length.try_into().ok())).unwrap_or_default();
-    let body = output.body.collect().await.map_err(|error| ObjectError(in_words(&error)))?;
-    Ok((body.into_bytes(), whole))
-}
-
-/// A version of an object.
-pub(super) async fn version(
-    client: &Client,
-    bucket: &str,
-    key: &str,
-    version: &str,
-) -> Result<BoxStream<'static, io::Result<Bytes>>, ObjectError> {
-    let request = client.get_object().bucket(bucket).key(key).version_id(version);
-    let body = request.send().await.map_err(|error| ObjectError(in_words(&error)))?.body;
-    let chunks = futures_util::stream::try_unfold(body, async |mut body| match body.try_next().await {
-        Ok(chunk) => Ok(chunk.map(|chunk| (chunk, body))),
-        Err(error) => Err(io::Error::other(error)),
-    });
-    Ok(chunks.boxed())
+    Ok((objects.get_range(key, start, end).await?, whole))
 }
 
 fn about((length, etag, modified): (Option<i64>, Option<String>, Option<DateTime>)) -> Value {

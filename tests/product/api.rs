@@ -106,7 +106,7 @@ impl Api {
         }
     }
 
-    /// `/flaky` answers 500 while this is set.
+    /// `/flaky` answers 404 while this is set.
     pub fn set_broken(&self, broken: bool) {
         self.shared.broken.store(broken, Ordering::SeqCst);
     }

@@ -4,6 +4,7 @@
 mod api;
 mod commands;
 mod crash;
+mod definitions;
 mod failures;
 mod formats;
 mod functions;

@@ -8,6 +8,7 @@ use std::{fs, io};
 use redb::{Database, ReadableDatabase, ReadableTableMetadata, TableDefinition, TableError};
 use tokio::sync::{mpsc, oneshot};
 
+use super::failed::{Failed, unusable};
 use super::writer::{self, Work};
 use super::{Change, Entry, JournalError, Key, broken};
 
@@ -20,6 +21,7 @@ const CACHE: usize = 32 * 1024 * 1024;
 
 pub(super) struct File {
     db: Arc<Database>,
+    failed: Arc<Failed>,
     /// None once the store is closing.
     work: Option<mpsc::UnboundedSender<Work>>,
     writer: Mutex<Option<JoinHandle<()>>>,
@@ -30,14 +32,18 @@ impl File {
         if !path.exists() {
             create(path)?;
         }
-        let db = Arc::new(Database::builder().set_cache_size(CACHE).open(path).map_err(unusable)?);
+        Self::over(Database::builder().set_cache_size(CACHE).open(path).map_err(unusable)?)
+    }
+
+    fn over(db: Database) -> Result<File, JournalError> {
+        let (db, failed) = (Arc::new(db), Arc::new(Failed::default()));
         let (work, incoming) = mpsc::unbounded_channel();
         let writer = std::thread::Builder::new().name("journal".into()).spawn({
-            let db = db.clone();
-            move || writer::run(&db, incoming)
+            let (db, failed) = (db.clone(), failed.clone());
+            move || writer::run(&db, &failed, incoming)
         });
         let writer = Mutex::new(Some(writer.map_err(broken)?));
-        Ok(File { db, work: Some(work), writer })
+        Ok(File { db, failed, work: Some(work), writer })
     }
 
     pub(super) async fn commit(&self, changes: Vec<Change>) -> Result<(), JournalError> {
@@ -60,12 +66,12 @@ impl File {
 
     pub(super) fn contains(&self, key: &[u8]) -> Result<bool, JournalError> {
         let Some(table) = self.table()? else { return Ok(false) };
-        Ok(table.get(key).map_err(unusable)?.is_some())
+        Ok(table.get(key).map_err(|error| self.failed.or(error))?.is_some())
     }
 
     pub(super) fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, JournalError> {
         let Some(table) = self.table()? else { return Ok(None) };
-        let found = table.get(key).map_err(unusable)?;
+        let found = table.get(key).map_err(|error| self.failed.or(error))?;
         Ok(found.map(|value| value.value().to_vec()))
     }
 
@@ -73,11 +79,11 @@ impl File {
     pub(super) fn range(&self, first: &[u8], last: &[u8], limit: usize) -> Result<Vec<Entry>, JournalError> {
         let mut found = Vec::new();
         let Some(table) = self.table()? else { return Ok(found) };
-        for entry in table.range(first..=last).map_err(unusable)? {
+        for entry in table.range(first..=last).map_err(|error| self.failed.or(error))? {
             if found.len() == limit {
                 break;
             }
-            let (key, value) = entry.map_err(unusable)?;
+            let (key, value) = entry.map_err(|error| self.failed.or(error))?;
             if key.value().len() == first.len() {
                 found.push((key.value().to_vec(), value.value().to_vec()));
             }
@@ -91,11 +97,11 @@ impl File {
     }
 
     fn table(&self) -> Result<Option<Table>, JournalError> {
-        let transaction = self.db.begin_read().map_err(unusable)?;
+        let transaction = self.db.begin_read().map_err(|error| self.failed.or(error))?;
         match transaction.open_table(TABLE) {
             Ok(table) => Ok(Some(table)),
             Err(TableError::TableDoesNotExist(_)) => Ok(None),
-            Err(error) => Err(unusable(error)),
+            Err(error) => Err(self.failed.or(error)),
         }
     }
 }
@@ -103,18 +109,13 @@ impl File {
 /// A journal has its name only when it is whole: one that was cut off while it was made could never be opened.
 fn create(path: &Path) -> Result<(), JournalError> {
     let new = path.with_extension("new");
-    match fs::remove_file(&new) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
-        _ => drop(Database::create(&new).map_err(unusable)?),
+    if let Err(error) = fs::remove_file(&new)
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        return Err(error.into());
     }
+    drop(Database::create(&new).map_err(unusable)?);
     Ok(fs::rename(&new, path)?)
-}
-
-pub(super) fn unusable(error: impl Into<redb::Error>) -> JournalError {
-    match error.into() {
-        redb::Error::Io(error) => error.into(),
-        error => broken(error),
-    }
 }
 
 impl Drop for File {
@@ -125,6 +126,79 @@ impl Drop for File {
         if let Some(writer) = writer {
             // Its panic, if any, was reported to those who waited for it.
             let _ = writer.join();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use redb::StorageBackend;
+    use redb::backends::InMemoryBackend;
+
+    use super::*;
+
+    /// A disk that is full from some moment on.
+    #[derive(Debug)]
+    struct Disk {
+        inner: InMemoryBackend,
+        full: Arc<AtomicBool>,
+    }
+
+    impl Disk {
+        fn room(&self) -> io::Result<()> {
+            match self.full.load(Ordering::SeqCst) {
+                true => Err(io::ErrorKind::StorageFull.into()),
+                false => Ok(()),
+            }
+        }
+    }
+
+    impl StorageBackend for Disk {
+        fn len(&self) -> io::Result<u64> {
+            self.inner.len()
+        }
+
+        fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+            self.inner.read(offset, out)
+        }
+
+        fn set_len(&self, len: u64) -> io::Result<()> {
+            self.room()?;
+            self.inner.set_len(len)
+        }
+
+        fn sync_data(&self) -> io::Result<()> {
+            self.inner.sync_data()
+        }
+
+        fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+            self.room()?;
+            self.inner.write(offset, data)
+        }
+    }
+
+    fn put(name: &[u8]) -> Vec<Change> {
+        vec![Change::Put(name.to_vec(), vec![0; 10_000])]
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_is_told_to_everyone_who_comes_after() {
+        for sweeps in [false, true] {
+            let full = Arc::new(AtomicBool::new(false));
+            let disk = Disk { inner: InMemoryBackend::new(), full: full.clone() };
+            let file = File::over(Database::builder().create_with_backend(disk).unwrap()).unwrap();
+            let key = Key::root();
+            file.commit(put(&key.entry(super::super::Kind::Frame))).await.unwrap();
+            full.store(true, Ordering::SeqCst);
+            if sweeps {
+                file.sweep(key).unwrap();
+            }
+            for _ in 0..3 {
+                let error = file.commit(put(b"more")).await.unwrap_err();
+                assert!(matches!(error, JournalError::Full(_)), "{sweeps}: {error}");
+            }
         }
     }
 }

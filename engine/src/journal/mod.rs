@@ -5,6 +5,7 @@
 //! Distributed Map under way, the records of finished children that no result file holds yet.
 
 mod entry;
+mod failed;
 mod file;
 mod key;
 mod memory;

@@ -6,7 +6,8 @@ use redb::{Database, ReadableTable, Table, WriteTransaction};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
 
-use super::file::{TABLE, unusable};
+use super::failed::{Failed, unusable};
+use super::file::TABLE;
 use super::{BELOW, Change, JournalError, Key};
 
 pub(super) enum Work {
@@ -19,10 +20,8 @@ const GROUP: usize = 8_192;
 /// Entries that one transaction of a sweep removes at most.
 const SWEEP: usize = 10_000;
 
-pub(super) fn run(db: &Database, mut incoming: UnboundedReceiver<Work>) {
+pub(super) fn run(db: &Database, failed: &Failed, mut incoming: UnboundedReceiver<Work>) {
     let mut sweeps = VecDeque::new();
-    // After the first failure the store says only that there was one.
-    let mut failed: Option<JournalError> = None;
     loop {
         let mut group = Vec::new();
         // With something to sweep, the thread does not wait for work.
@@ -43,11 +42,7 @@ pub(super) fn run(db: &Database, mut incoming: UnboundedReceiver<Work>) {
         }
         if !group.is_empty() {
             let (changes, waiting): (Vec<_>, Vec<_>) = group.into_iter().unzip();
-            let result = match &failed {
-                Some(error) => Err(error.clone()),
-                None => commit(db, changes.into_iter().flatten()),
-            };
-            failed = result.clone().err();
+            let result = failed.check().and_then(|()| commit(db, changes.into_iter().flatten())).map_err(|error| failed.is(error));
             for done in waiting {
                 // Whoever waited may have been dropped.
                 let _ = done.send(result.clone());
@@ -60,6 +55,7 @@ pub(super) fn run(db: &Database, mut incoming: UnboundedReceiver<Work>) {
                     sweeps.pop_front();
                 }
                 Err(error) => {
+                    let error = failed.is(error);
                     tracing::warn!(%error, "finished entries stay in the journal");
                     sweeps.pop_front();
                 }

@@ -12,34 +12,30 @@ pub use tally::Tally;
 
 #[test]
 fn inside_the_split() {
-    Matrix::new(Story::AllSucceed).survives_at(&[Moment::Started, Moment::Claimed, Moment::Splitting, Moment::Split]);
+    let moments = [Moment::Started, Moment::Claimed, Moment::Splitting, Moment::Split];
+    Matrix::new(Story::AllSucceed).survives_at(&moments).met(&[Moment::Started]);
 }
 
 #[test]
 fn between_flushes() {
-    Matrix::new(Story::SomeFail).survives_at(&[Moment::FirstRequest, Moment::Flushes(1), Moment::Flushes(2), Moment::Commits(6)]);
+    let moments = [Moment::FirstRequest, Moment::Flushes(1), Moment::Flushes(2), Moment::Commits(6)];
+    Matrix::new(Story::SomeFail).survives_at(&moments).met(&moments[..2]);
 }
 
 #[test]
 fn while_the_output_is_completed() {
-    Matrix::new(Story::AllSucceed).survives_at(&[Moment::Merging, Moment::Joining, Moment::Joined, Moment::Published]);
+    Matrix::new(Story::AllSucceed).survives_at(&[Moment::Merging, Moment::Joining, Moment::Joined, Moment::Published]).met(&[]);
 }
 
 #[test]
 fn during_the_clean_up() {
-    Matrix::new(Story::AllSucceed).survives_at(&[Moment::Reported, Moment::Tidying]);
+    Matrix::new(Story::AllSucceed).survives_at(&[Moment::Reported, Moment::Tidying]).met(&[]);
 }
 
 #[test]
 fn a_redrive() {
-    let tally = Matrix::new(Story::Redriven).survives_at(&[
-        Moment::Started,
-        Moment::FirstRequest,
-        Moment::Flushes(1),
-        Moment::Published,
-        Moment::Tidying,
-    ]);
-    println!("{tally}");
+    let moments = [Moment::Started, Moment::FirstRequest, Moment::Flushes(1), Moment::Published, Moment::Tidying];
+    Matrix::new(Story::Redriven).survives_at(&moments).met(&moments[..3]);
 }
 
 #[test]

@@ -83,7 +83,9 @@ impl Matrix {
             false
         });
         let outputs = Outputs::of(&scene, matrix.start(&scene, &mut attempts).wait());
-        matrix.expected = Expected { outputs, left_over: matrix.left_over(&scene), events };
+        let left_over = matrix.left_over(&scene);
+        assert!(outputs.code != 0 || left_over.iter().all(|file| file.components().count() == 1), "{left_over:?}");
+        matrix.expected = Expected { outputs, left_over, events };
         matrix
     }
 

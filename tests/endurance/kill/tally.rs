@@ -34,6 +34,12 @@ impl Tally {
         }
     }
 
+    /// Fails when no process was killed, or one of these moments, at which it waits, was not met.
+    pub fn met(&self, sure: &[Moment]) {
+        assert!(self.kills > 0, "{self}");
+        assert!(sure.iter().all(|moment| self.moments[moment].0 > 0), "{self}");
+    }
+
     pub fn requests(&mut self, sent: usize, lines: usize) {
         self.repeated += sent - lines;
         self.most_repeated = self.most_repeated.max(sent - lines);

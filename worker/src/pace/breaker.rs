@@ -22,6 +22,8 @@ pub(crate) struct Breaker {
     pause: Duration,
     /// Milliseconds since 1970 when it opened; 0 while the provider is up.
     down_since: u64,
+    /// Only another batch has found it down.
+    hearsay: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,13 +62,18 @@ pub(crate) enum Leave {
 impl Breaker {
     /// `in_flight`: a full house of failures says no more than one.
     pub(crate) fn new(in_flight: u32) -> Self {
-        Self { threshold: in_flight.max(LEAST), streak: 0, state: State::Closed, pause: FIRST_PAUSE, down_since: 0 }
+        Self { threshold: in_flight.max(LEAST), streak: 0, state: State::Closed, pause: FIRST_PAUSE, down_since: 0, hearsay: false }
     }
 
     /// Of a provider that an earlier call found down.
     pub(crate) fn down(in_flight: u32, down_since: u64, until: Instant, now: Now) -> Self {
         let pause = Duration::from_millis(now.millis.saturating_sub(down_since) / 2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
         Self { state: State::Open { until }, pause, down_since, ..Self::new(in_flight) }
+    }
+
+    /// Of a provider that was down when another batch ended: it begins with a probe.
+    pub(crate) fn heard(in_flight: u32, now: Now) -> Self {
+        Self { hearsay: true, ..Self::down(in_flight, now.millis, now.instant, now) }
     }
 
     pub(crate) fn leave(&self, now: Instant) -> Leave {
@@ -104,6 +111,9 @@ impl Breaker {
                 None
             }
             (_, State::Probing(probe)) if probe == line => {
+                if std::mem::take(&mut self.hearsay) {
+                    self.down_since = now.millis;
+                }
                 self.pause = (self.pause * 2).min(LONGEST_PAUSE);
                 Some(self.open(now.instant))
             }
@@ -164,6 +174,19 @@ mod tests {
         breaker.sent(12);
         assert_eq!(breaker.ended(12, Health::Up, at(start, 3020)), None);
         assert_eq!((breaker.leave(start), breaker.down_since()), (Leave::Free, 0));
+    }
+
+    #[test]
+    fn what_was_heard_is_found_out_by_a_probe() {
+        let start = Instant::now();
+        let mut breaker = Breaker::heard(4, at(start, 0));
+        assert_eq!(breaker.leave(start), Leave::Probe);
+        breaker.sent(1);
+        assert_eq!(breaker.ended(1, DOWN, at(start, 30_000)), Some(FIRST_PAUSE * 2));
+        assert_eq!(breaker.down_since(), 1_030_000, "the probe's own time does not count");
+        breaker.sent(2);
+        assert_eq!(breaker.ended(2, DOWN, at(start, 40_000)), Some(FIRST_PAUSE * 4));
+        assert_eq!(breaker.down_since(), 1_030_000);
     }
 
     #[test]

@@ -36,13 +36,12 @@ fn pace(key: &Key, now: Now) -> KeyPace {
 }
 
 impl KeyLimit {
-    /// A key's limit in a call that may go on with the pace of an earlier one; `sick`: it was down when another batch ended.
+    /// A key's limit in a call that may go on with the pace of an earlier one.
     pub(crate) fn new(limit: &Limit, pace: &BTreeMap<String, KeyPace>, name: &str, sick: bool, now: Now) -> Self {
-        // Each batch waits for it anew.
-        let down_since = if sick { now.millis } else { 0 };
-        let fresh = Self { rate: limit.rate, in_flight: limit.in_flight, factor: 1.0, start: Start::Empty, hold: None, down_since };
+        let Limit { rate, in_flight, .. } = *limit;
+        let fresh = Self { rate, in_flight, factor: 1.0, start: Start::Empty, hold: None, down_since: 0, sick };
         let Some(pace) = pace.get(name).or_else(|| pace.get(OTHERS)) else { return fresh };
         let hold = now.instant_of(pace.not_before);
-        Self { factor: pace.factor, start: Start::Waited, hold: Some(hold), down_since: pace.down_since, ..fresh }
+        Self { factor: pace.factor, start: Start::Waited, hold: Some(hold), down_since: pace.down_since, sick: false, ..fresh }
     }
 }

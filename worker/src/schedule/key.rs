@@ -24,6 +24,8 @@ pub(crate) struct KeyLimit {
     pub(crate) hold: Option<Instant>,
     /// Milliseconds since 1970 when it was found down, or 0.
     pub(crate) down_since: u64,
+    /// It was down when another batch ended.
+    pub(crate) sick: bool,
 }
 
 /// All lines with one limit.
@@ -72,8 +74,9 @@ enum Candidate {
 
 impl Key {
     pub(crate) fn new(name: String, limit: KeyLimit, notes: bool, now: Now) -> Self {
-        let KeyLimit { rate, in_flight, factor, start, hold, down_since } = limit;
+        let KeyLimit { rate, in_flight, factor, start, hold, down_since, sick } = limit;
         let breaker = match down_since {
+            0 if sick => Breaker::heard(in_flight, now),
             0 => Breaker::new(in_flight),
             since => Breaker::down(in_flight, since, hold.unwrap_or(now.instant), now),
         };

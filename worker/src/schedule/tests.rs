@@ -14,7 +14,7 @@ use crate::pace::{Health, Start, Wall};
 const SECOND: Duration = Duration::from_secs(1);
 
 fn limit(rate: f64, in_flight: u32) -> KeyLimit {
-    KeyLimit { rate: Rate::PerSecond(rate), in_flight, factor: 1.0, start: Start::Empty, hold: None, down_since: 0 }
+    KeyLimit { rate: Rate::PerSecond(rate), in_flight, factor: 1.0, start: Start::Empty, hold: None, down_since: 0, sick: false }
 }
 
 /// A schedule whose requests are answered at once.

@@ -206,8 +206,7 @@ impl Host for Simulated {
     /// The runtime's clock jumps when everybody waits.
     async fn sleep_until(&self, moment: OffsetDateTime) {
         let left = moment - self.now();
-        // A journal in a file answers from a thread of its own, and the clock must not go to the end of the execution's
-        // year meanwhile.
+        // The end of the execution's year: what hangs must be found out, and not be timed out.
         if left > time::Duration::days(300) {
             std::future::pending().await
         }

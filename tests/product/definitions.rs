@@ -1,0 +1,78 @@
+//! `throughline states` that runs nothing: `validate`, `test` and `graph`.
+
+use serde_json::{Value, json};
+
+use crate::states::{Services, scene, task};
+use crate::support::Scene;
+
+#[test]
+fn all_problems_of_a_definition_are_told_with_their_places() {
+    let scene = Scene::new(
+        "",
+        "machine.json",
+        "{\n  \"StartAt\": \"A\",\n  \"States\": {\n    \"A\": { \"Type\": \"Pass\", \"Next\": \"B\" },\n    \"C\": { \"Type\": \"Nap\" }\n  }\n}\n",
+    );
+    let ran = scene.run(&["states", "validate", "machine.json"]).expect(1);
+    assert!(ran.stdout.contains("machine.json:4:") && ran.stdout.contains("machine.json:5:"), "{}", ran.stdout);
+    let ran = scene.run(&["states", "validate", "machine.json", "--json"]).expect(1);
+    let found: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(found["result"], "FAIL");
+    assert!(found["diagnostics"].as_array().unwrap().len() >= 2);
+    scene.run(&["states", "run", "machine.json"]).expect(1);
+    scene.run(&["states", "graph", "machine.json"]).expect(1);
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/definition.asl.json");
+    assert!(scene.run(&["states", "validate", root]).expect(0).stdout.contains("is valid"));
+}
+
+#[test]
+fn one_state_is_tested_with_every_value_on_the_way() {
+    let mut definition = task("arn:aws:states:::lambda:invoke", &json!({ "FunctionName": "f", "Payload.$": "$.order" }));
+    let state = &mut definition["States"]["Do"];
+    state["ResultSelector"] = json!({ "id.$": "$.Payload.id" });
+    state["ResultPath"] = "$.done".into();
+    state["Retry"] = json!([{ "ErrorEquals": ["Busy"], "MaxAttempts": 1 }]);
+    state["Catch"] = json!([{ "ErrorEquals": ["Bad"], "Next": "Sorry" }]);
+    definition["States"]["Sorry"] = json!({ "Type": "Succeed" });
+    let scene = scene(&definition);
+    let test = |args: &[&str], code: i32| -> Value {
+        let input = "{\"order\": {\"n\": 1}}";
+        let ran =
+            scene.run(&[&["states", "test", "machine.json", "--state", "Do", "--input", input, "--json"], args].concat()).expect(code);
+        serde_json::from_str(&ran.stdout).unwrap()
+    };
+    let good = test(&["--result", "{\"Payload\": {\"id\": 7}}"], 0);
+    assert_eq!((&good["status"], &good["output"]), (&json!("SUCCEEDED"), &json!("{\"order\":{\"n\":1},\"done\":{\"id\":7}}")));
+    let seen = &good["inspectionData"];
+    assert_eq!(seen["afterParameters"], "{\"FunctionName\":\"f\",\"Payload\":{\"n\":1}}");
+    assert_eq!(seen["afterResultSelector"], "{\"id\":7}");
+    assert_eq!(test(&["--error", "Busy"], 3)["status"], "RETRIABLE");
+    assert_eq!(test(&["--error", "Busy", "--retries", "1"], 3)["status"], "FAILED");
+    let caught = test(&["--error", "Bad", "--cause", "so", "--level", "info"], 0);
+    assert_eq!((&caught["status"], &caught["nextState"]), (&json!("CAUGHT_ERROR"), &json!("Sorry")));
+    assert!(caught.get("inspectionData").is_none());
+    // Without a mock the function is called.
+    let services = Services::start();
+    scene.write(
+        "one.json",
+        json!({ "Type": "Task", "Resource": "arn:aws:lambda:us-east-1:123456789012:function:echo", "End": true }).to_string(),
+    );
+    let ran = scene.run(&["states", "test", "one.json", "--input", "{\"a\": 1}", "--functions", &services.url]).expect(0);
+    assert!(ran.stdout.contains("SUCCEEDED") && ran.stdout.contains("{\"a\":1}"), "{}", ran.stdout);
+    let wrong = scene.run(&["states", "test", "machine.json", "--state", "None"]).expect(1);
+    assert!(wrong.stderr.contains("State not found"), "{}", wrong.stderr);
+}
+
+#[test]
+fn a_definition_is_drawn() {
+    let scene = Scene::new("", "none", "");
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/definition.asl.json");
+    scene.run(&["states", "graph", root, "-o", "picture.svg"]).expect(0);
+    let svg = scene.read("picture.svg");
+    for name in ["Preprocess", "Lanes", "Process lines", "Distributed Map", "Merge on", "States.DataLimitExceeded, States.ALL"] {
+        assert!(svg.contains(&format!(">{name}</text>")), "{name}");
+    }
+    // Each of the 17 states once, and the background.
+    assert_eq!(svg.matches("<rect ").count(), 18);
+    let printed = scene.run(&["states", "graph", root]).expect(0).stdout;
+    assert_eq!(printed, svg);
+}
