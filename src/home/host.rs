@@ -77,23 +77,13 @@ impl engine::Host for Host {
     }
 
     async fn read_object(&self, bucket: &str, key: &str) -> Result<BoxStream<'static, io::Result<Bytes>>, ObjectError> {
-        let (objects, mut waits) = (self.objects(bucket), WAITS.into_iter());
-        loop {
-            match objects.read(key, None, None).await {
-                Ok(object) => return Ok(chunks(object)),
-                Err(error) => self.wait_after(error, waits.next()).await?,
-            }
-        }
+        let objects = self.objects(bucket);
+        Ok(chunks(self.insist(|| objects.read(key, None, None)).await?))
     }
 
     async fn write_object(&self, bucket: &str, key: &str, body: Bytes) -> Result<(), ObjectError> {
-        let (objects, mut waits) = (self.objects(bucket), WAITS.into_iter());
-        loop {
-            match objects.put(key, body.clone()).await {
-                Ok(_) => return Ok(()),
-                Err(error) => self.wait_after(error, waits.next()).await?,
-            }
-        }
+        let objects = self.objects(bucket);
+        self.insist(|| objects.put(key, body.clone())).await.map(drop)
     }
 
     fn now(&self) -> OffsetDateTime {
@@ -115,15 +105,24 @@ impl engine::Host for Host {
 
 impl Host {
     /// What the engine reads and writes is tried again, where that can help: a lane whose batches cannot be read ends.
-    async fn wait_after(&self, error: StorageError, wait: Option<Duration>) -> Result<(), ObjectError> {
-        match wait {
-            Some(wait) if error.kind == StorageErrorKind::Unavailable => {
-                tracing::warn!(%error, "trying again");
-                self.clock.sleep_until(self.clock.now() + wait).await;
-                Ok(())
+    async fn insist<T, F>(&self, attempt: impl Fn() -> F) -> Result<T, ObjectError>
+    where
+        F: Future<Output = Result<T, StorageError>>,
+    {
+        let mut waits = WAITS.into_iter();
+        loop {
+            let error = match attempt().await {
+                Ok(done) => return Ok(done),
+                Err(error) => error,
+            };
+            match waits.next() {
+                Some(wait) if error.kind == StorageErrorKind::Unavailable => {
+                    tracing::warn!(%error, "trying again");
+                    self.clock.sleep_until(self.clock.now() + wait).await;
+                }
+                _ if error.kind == StorageErrorKind::Full => return self.no_room(error.to_string()).await,
+                _ => return Err(ObjectError(error.to_string())),
             }
-            _ if error.kind == StorageErrorKind::Full => self.no_room(error.to_string()).await,
-            _ => Err(ObjectError(error.to_string())),
         }
     }
 

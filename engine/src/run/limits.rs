@@ -21,15 +21,17 @@ pub(super) fn check(who: &str, value: &Value) -> Result<(), Failure> {
     }
 }
 
+/// Of an Express execution.
+pub(super) const EXPRESS: Duration = Duration::from_secs(5 * 60);
+
 /// How long an execution may take (AWS Step Functions Developer Guide, "Service quotas").
 pub(super) fn duration(machine: &Machine, execution_type: ExecutionType) -> Duration {
-    const YEAR: u32 = 365 * 24 * 60 * 60;
-    const EXPRESS: u32 = 5 * 60;
+    const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
     let longest = match execution_type {
         ExecutionType::Standard => YEAR,
         ExecutionType::Express => EXPRESS,
     };
-    Duration::from_secs(machine.timeout_seconds.map_or(longest, |seconds| seconds.min(longest)).into())
+    machine.timeout_seconds.map_or(longest, |seconds| Duration::from_secs(seconds.into()).min(longest))
 }
 
 /// Of all variables of an execution, in bytes.

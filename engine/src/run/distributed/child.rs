@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use time::Duration;
 
 use super::record;
 use crate::dataset::{OutputType, Transformation};
@@ -15,6 +14,7 @@ use crate::run::World;
 use crate::run::context::Identity;
 use crate::run::events::Events;
 use crate::run::frame::{self, Frame};
+use crate::run::limits;
 use crate::run::uuid_of;
 
 /// What all children of a run have in common.
@@ -51,9 +51,6 @@ pub(super) struct Ended {
     /// Of what is shown of it.
     pub(super) bytes: usize,
 }
-
-/// How long an Express execution may take.
-const EXPRESS: Duration = Duration::minutes(5);
 
 impl Child {
     /// Runs the child and leaves one record in place of all that it has recorded itself.
@@ -105,7 +102,7 @@ impl Child {
             true => tokio::select! {
                 biased;
                 ended = run => ended,
-                () = world.host.sleep_until(moment(started) + EXPRESS) => {
+                () = world.host.sleep_until(moment(started) + limits::EXPRESS) => {
                     return Ok((Status::TimedOut, Err(Failure::new("States.Timeout", "Execution timed out"))));
                 }
             },
