@@ -14,7 +14,8 @@ pub struct Cli {
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 every line succeeded; 1 the command or the job was wrong; 2 finished, some lines failed, \
-within what the job tolerates; 3 stopped, failed, over tolerance or lines not processed; 130 interrupted: the same command continues.";
+within what the job tolerates; 3 stopped, failed, over tolerance or lines not processed; 130 interrupted: the same command continues; \
+141 nobody reads any more what is printed: the same command continues.";
 
 /// The commands.
 #[derive(Debug, Subcommand)]
@@ -51,8 +52,9 @@ pub struct Target {
 /// Where a run keeps what it knows, and where its outputs go.
 #[derive(Debug, Clone, Args)]
 pub struct Places {
-    /// The output file; failed lines and report go beside it, as OUTPUT.failed.… and OUTPUT.report.json.
-    /// Default: jobs/JOB/output/ in the state folder.
+    /// The output file; failed lines and report go to the same folder, as OUTPUT.failed.… and OUTPUT.report.json. With - the
+    /// output goes to standard output, and everything else that is printed to standard error. Default: jobs/JOB/output/ in
+    /// the state folder.
     #[arg(short, long)]
     pub output: Option<PathBuf>,
     /// The folder that remembers runs.
@@ -151,7 +153,8 @@ pub struct Stack {
 /// How a run on AWS is shown.
 #[derive(Debug, Clone, Args)]
 pub struct Shown {
-    /// Where to save the output when the run has ended; failed lines and report go beside it. Default: they stay in the bucket.
+    /// Where to save the output when the run has ended; failed lines and report go to the same folder. With - the output goes
+    /// to standard output, and everything else that is printed to standard error. Default: they stay in the bucket.
     #[arg(short, long)]
     pub output: Option<PathBuf>,
     /// Print progress and summary as JSON, one object a line.

@@ -17,6 +17,8 @@ pub enum Exit {
     Failed,
     /// Interrupted; the same command continues.
     Interrupted,
+    /// Nobody reads any more what the command prints: the code of a process that SIGPIPE ended.
+    Unread,
 }
 
 impl Exit {
@@ -28,6 +30,7 @@ impl Exit {
             Self::SomeFailed => 2,
             Self::Failed => 3,
             Self::Interrupted => 130,
+            Self::Unread => 141,
         }
     }
 }

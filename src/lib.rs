@@ -1,5 +1,8 @@
 //! The command line: arguments, commands, exit codes; and the home of a run on one machine, with its embedded S3.
 
+#[macro_use]
+pub mod print;
+
 pub mod args;
 pub mod cloud;
 pub mod commands;

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use throughline::args::Cli;
-use throughline::{commands, exit::Exit};
+use throughline::{commands, exit::Exit, print};
 
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
@@ -22,14 +22,14 @@ fn main() -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("throughline: cannot start: {error}");
+            print::stderr(format_args!("throughline: cannot start: {error}\n"));
             return Exit::Wrong.into();
         }
     };
     let exit = runtime.block_on(commands::run(cli.command)).unwrap_or_else(|wrong| {
-        eprintln!("throughline: {wrong}");
+        print::stderr(format_args!("throughline: {wrong}\n"));
         Exit::Wrong
     });
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
-    exit.into()
+    print::exit(exit).into()
 }

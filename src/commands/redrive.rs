@@ -6,6 +6,7 @@ use super::{run, summary, watch};
 use crate::args;
 use crate::cloud::{Cloud, Status, latest_generation};
 use crate::exit::{Exit, Wrong};
+use crate::home::{Kept, Outputs};
 
 pub(super) async fn redrive(args: args::Redrive) -> Result<Exit, Wrong> {
     match (&args.input, &args.bucket) {
@@ -47,6 +48,9 @@ async fn here(target: &args::Target, args: &args::Redrive) -> Result<Exit, Wrong
 
 /// A run on AWS: a new execution on the same run folder.
 async fn on_aws(stack: &args::Stack, args: &args::Redrive) -> Result<Exit, Wrong> {
+    if let Some(output) = &args.places.output {
+        Outputs::check(output, "", &Kept::default())?;
+    }
     let cloud = Cloud::connect(stack).await?;
     let (run, execution) = cloud.find(&args.job.display().to_string()).await?;
     let shown = args::Shown { output: args.places.output.clone(), json: args.places.json };

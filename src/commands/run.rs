@@ -1,16 +1,20 @@
 //! `throughline run`: a file end to end on this machine.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use job::messages::RunRef;
-use job::{ErrorName, Objects, Plan};
+use job::secrets::SecretRef;
+use job::{ErrorName, Job, Objects, Plan};
 use postprocess::Report;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::summary;
 use crate::args;
 use crate::exit::{Exit, Wrong, is_wrong};
-use crate::home::{Ended, Functions, Home, LocalSecrets, Outputs, Target, execute, serve};
+use crate::home::{Ended, Functions, Home, Kept, LocalSecrets, Outputs, Target, execute, serve};
+use crate::print;
 use crate::progress::{Progress, Style, show};
 
 pub(super) async fn run(args: args::Run) -> Result<Exit, Wrong> {
@@ -44,8 +48,10 @@ pub(super) async fn run(args: args::Run) -> Result<Exit, Wrong> {
 /// Reads and checks everything that can be wrong before any request.
 pub(super) async fn open(target: &args::Target, places: &args::Places, command: &str) -> Result<(Home, Target), Wrong> {
     let (text, job) = crate::home::read_job(&target.job)?;
+    let kept = kept(target, &job, Some(&places.state));
+    kept.check_reads()?;
     if let Some(output) = &places.output {
-        Outputs::check(output, &target.input)?;
+        Outputs::check(output, &file_name(&target.input), &kept)?;
     }
     let name = crate::home::job_name(&target.job)?;
     LocalSecrets::check(&name, &job).await?;
@@ -54,17 +60,36 @@ pub(super) async fn open(target: &args::Target, places: &args::Places, command: 
     Ok((home, target))
 }
 
+/// What no output may replace.
+pub(super) fn kept(target: &args::Target, job: &Job, state: Option<&Path>) -> Kept {
+    let secrets = job.secrets.values().filter_map(|reference| match reference {
+        SecretRef::File(path) => Some(("the file of a secret", path.clone())),
+        _ => None,
+    });
+    let files = [("the input", target.input.clone()), ("the job file", target.job.clone())].into_iter().chain(secrets).collect();
+    Kept { files, state: state.map(Path::to_owned) }
+}
+
+pub(super) fn file_name(input: &Path) -> String {
+    input.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
 /// Executes, in this process or by functions elsewhere, shows progress, and ends with the summary.
 pub(super) async fn go(home: &Home, target: &Target, places: &args::Places, functions: Option<Functions>) -> Result<Exit, Wrong> {
     let progress = Arc::new(Progress::default());
     let style = if places.json { Style::Json } else { Style::Person };
     let (stop, shown) = (CancellationToken::new(), CancellationToken::new());
+    print::stop_when_unread(stop.clone());
     let showing = tokio::spawn(show(progress.clone(), style, shown.clone()));
     let listening = tokio::spawn(interrupted(stop.clone(), progress.clone()));
     let ended = execute(home, target, functions, &progress, stop).await;
     shown.cancel();
     let _ = showing.await;
     listening.abort();
+    let _at_once = AbortOnDropHandle::new(tokio::spawn(async {
+        signal().await;
+        std::process::exit(Exit::Interrupted.code().into());
+    }));
     match ended? {
         Ended::Finished => match finished(&home.objects(), &target.run).await? {
             Some(report) => summary::finished(home, target, &report, places, false).await,

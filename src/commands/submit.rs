@@ -1,6 +1,6 @@
 //! `throughline submit`: a job and a file to a stack on AWS.
 
-use super::watch;
+use super::{run, watch};
 use crate::args;
 use crate::cloud::{self, Cloud};
 use crate::exit::{Exit, Wrong};
@@ -12,7 +12,7 @@ pub(super) async fn submit(args: args::Submit) -> Result<Exit, Wrong> {
     let name = job_name(job_path)?;
     job.check_aws(&name)?;
     if let Some(output) = &args.shown.output {
-        Outputs::check(output, input)?;
+        Outputs::check(output, &run::file_name(input), &run::kept(&args.target, &job, None))?;
     }
     let cloud = Cloud::connect(&args.stack).await?;
     let run = cloud::upload(&cloud, &name, &text, input).await?;

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use job::Objects;
 use job::messages::RunRef;
+use job::{ErrorName, Objects};
 use postprocess::{Report, Verdict};
 use serde::Serialize;
 
@@ -25,6 +25,8 @@ pub(super) struct Summary {
     pub(super) input: String,
     /// The command that sends failed lines again.
     pub(super) again: String,
+    /// The command that writes the outputs when they could not be written.
+    pub(super) finish: String,
 }
 
 impl Summary {
@@ -37,12 +39,27 @@ impl Summary {
             run: target.run.clone(),
             input: target.input.display().to_string(),
             again: "throughline redrive, with the same arguments".to_owned(),
+            // A redrive would send what failed once more.
+            finish: if target.run.generation == 0 { "the same command" } else { "`throughline run` with the same arguments" }.to_owned(),
         }
     }
 
     /// Writes the outputs where they are wanted and prints the summary. `before`: the run had ended before this command.
     pub(super) async fn print(&self, report: &Report, output: Option<&Path>, json: bool, before: bool) -> Result<Exit, Wrong> {
-        let outputs = Outputs::write(&self.objects, &self.place, &self.run, output).await?;
+        let outputs = match Outputs::write(&self.objects, &self.place, &self.run, output).await {
+            Ok(outputs) => outputs,
+            Err(unwritten) => {
+                let kept = format!("{unwritten}. Every response is kept");
+                let finish = &self.finish;
+                if unwritten.is_full() {
+                    failed("stopped", ErrorName::StorageFull.as_str(), &format!("{kept}. Make room; {finish} continues"), json);
+                } else {
+                    let message = format!("{kept}; {finish}, also with another -o, writes the outputs and makes no request");
+                    failed("stopped", "Output.Unwritable", &message, json);
+                }
+                return Ok(Exit::Failed);
+            }
+        };
         if json {
             print_json(report, &outputs);
         } else {
@@ -159,11 +176,15 @@ impl Summary {
         if report.verdict == Verdict::Failed {
             println!("\n  {}", report.message);
         }
-        println!("\n  output  {}", outputs.output.display());
+        let stdout = outputs.output.as_os_str() == "-";
+        println!("\n  output  {}", if stdout { "standard output".into() } else { outputs.output.display().to_string() });
         if let Some(failed) = &outputs.failed {
             println!("  failed  {}   (send them again: {})", failed.display(), self.again);
         }
         println!("  report  {}", outputs.report.display());
+        if let Some(left) = &outputs.left {
+            println!("\n  {} is there already and not this run's: it was left as it is", left.display());
+        }
     }
 }
 

@@ -12,9 +12,13 @@ use super::summary::{self, Summary};
 use crate::args;
 use crate::cloud::{self, Cloud, Execution, Status};
 use crate::exit::{Exit, Wrong, is_wrong};
+use crate::home::{Kept, Outputs};
 use crate::progress::{Progress, Style, show};
 
 pub(super) async fn watch(args: args::Watch) -> Result<Exit, Wrong> {
+    if let Some(output) = &args.shown.output {
+        Outputs::check(output, "", &Kept::default())?;
+    }
     let cloud = Cloud::connect(&args.stack).await?;
     // Just after an upload nothing has claimed it.
     let run = cloud.run(&args.run).await?;
@@ -94,6 +98,7 @@ pub(super) async fn ended(cloud: &Cloud, run: &RunRef, execution: &Execution, sh
                 run: run.clone(),
                 input: run.file.clone(),
                 again: command("redrive", cloud, run),
+                finish: format!("`{} -o FILE`", command("watch", cloud, run)),
             };
             summary.print(&report, shown.output.as_deref(), shown.json, false).await
         }

@@ -1,102 +1,271 @@
 //! The outputs of a run, in the state folder or where the user wants them.
 
+mod sink;
+mod unfinished;
+
+use std::ffi::OsStr;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use job::messages::RunRef;
 use job::{Objects, Plan};
-use tokio::io::AsyncWriteExt;
+use postprocess::Report;
 
+use self::sink::{Sink, same_file};
 use crate::exit::Wrong;
+use crate::print;
 
 /// Where a person finds the outputs.
 #[derive(Debug, Clone)]
 pub struct Outputs {
-    /// One row per input line.
+    /// One row per input line; `-` is standard output.
     pub output: PathBuf,
     /// The failed lines; `None` when there are none.
     pub failed: Option<PathBuf>,
     /// The report.
     pub report: PathBuf,
+    /// A file of failed lines in this run's place that is not this run's: it was left there.
+    pub left: Option<PathBuf>,
+}
+
+/// Why the outputs of a finished run are not where they are wanted.
+#[derive(Debug, thiserror::Error)]
+pub enum Unwritten {
+    /// They cannot be read.
+    #[error("{0}")]
+    Unread(String),
+    /// One cannot be written.
+    #[error("cannot write {path}: {error}")]
+    Write {
+        /// Which.
+        path: String,
+        /// Why.
+        error: io::Error,
+    },
+}
+
+/// What the outputs of a run must leave alone.
+#[derive(Debug, Clone, Default)]
+pub struct Kept {
+    /// Files that are read, each with what it is.
+    pub files: Vec<(&'static str, PathBuf)>,
+    /// The state folder.
+    pub state: Option<PathBuf>,
+}
+
+impl Unwritten {
+    /// Whether there was no room for it.
+    pub fn is_full(&self) -> bool {
+        use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+        matches!(self, Self::Write { error, .. } if matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge))
+    }
 }
 
 impl Outputs {
-    /// Makes sure, before anything is paid for, that an output could be written there.
+    /// Makes sure, before anything is paid for, that the outputs of a run over a file of this name could be written there
+    /// and would replace nothing that is to be kept. Leaves everything as it is.
     ///
     /// # Errors
-    /// When it could not.
-    pub fn check(output: &Path, input: &Path) -> Result<(), Wrong> {
-        let folder = folder_of(output);
-        if !folder.is_dir() {
-            return Err(Wrong::new(format!("cannot write {}: there is no folder {}", output.display(), folder.display())));
+    /// When they could not, or would.
+    pub fn check(output: &Path, input: &str, kept: &Kept) -> Result<(), Wrong> {
+        let main = Sink::at(output)?;
+        if main == Sink::Stdout {
+            print::keep_stdout_for_the_output();
         }
-        if output.is_dir() {
-            return Err(Wrong::new(format!("cannot write {}: it is a folder", output.display())));
+        let mut sinks = vec![("the output", output.to_owned(), main)];
+        if sinks[0].2.file().is_some() {
+            for (what, path) in beside(output, input) {
+                let sink = Sink::at(&path)?;
+                sinks.push((what, path, sink));
+            }
         }
-        if let (Ok(output), Ok(input)) = (output.canonicalize(), input.canonicalize())
-            && output == input
-        {
-            return Err(Wrong::new(format!("{} is the input: the output needs another name", output.display())));
+        for (what, path, sink) in &sinks {
+            kept.check(what, path, sink)?;
+            sink.try_out().map_err(|error| Wrong::new(format!("cannot write {}: {error}", path.display())))?;
+        }
+        for (index, (what, path, sink)) in sinks.iter().enumerate() {
+            for (other, earlier, known) in &sinks[..index] {
+                if sink == known && what != other {
+                    let message = format!("{} and {} are one file: {other} and {what} need two", earlier.display(), path.display());
+                    return Err(Wrong::new(message));
+                }
+            }
         }
         Ok(())
     }
 
-    /// Writes the outputs of a finished run where they are wanted; without a wish they stay where `place` says.
+    /// Writes the outputs of a finished run where they are wanted; without a wish they stay where `place` says, as failed lines and
+    /// report do whose output is no file.
     ///
     /// # Errors
     /// When they cannot be read or written.
-    pub async fn write(objects: &Objects, place: impl Fn(&str) -> PathBuf, run: &RunRef, wanted: Option<&Path>) -> Result<Self, Wrong> {
+    pub async fn write(objects: &Objects, place: impl Fn(&str) -> PathBuf, run: &RunRef, wanted: Option<&Path>) -> Result<Self, Unwritten> {
         let plan = objects.get(&run.keys().plan()).await?;
-        let plan: Plan = serde_json::from_slice(&plan).map_err(|error| Wrong::new(format!("{}: {error}", run.keys().plan())))?;
+        let plan: Plan = serde_json::from_slice(&plan).map_err(|error| Unwritten::Unread(format!("{}: {error}", run.keys().plan())))?;
         let (output, failed, report) =
             (postprocess::output_key(run, &plan), postprocess::failed_key(run, &plan), postprocess::report_key(run));
         let some_failed = !objects.list(&failed).await?.iter().all(|entry| entry.key != failed);
-        let Some(wanted) = wanted else {
-            return Ok(Self { output: place(&output), failed: some_failed.then(|| place(&failed)), report: place(&report) });
-        };
-        let ending = |key: &str| Path::new(key).extension().map_or_else(String::new, |ending| format!(".{}", ending.to_string_lossy()));
-        let stem = wanted.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let beside = |name: String| wanted.with_file_name(name);
-        let places = Self {
-            output: wanted.to_owned(),
-            failed: some_failed.then(|| beside(format!("{stem}.failed{}", ending(&failed)))),
-            report: beside(format!("{stem}.report.json")),
-        };
-        copy(objects, &output, &places.output).await?;
-        copy(objects, &report, &places.report).await?;
-        match &places.failed {
-            Some(path) => copy(objects, &failed, path).await?,
-            None => remove_stale(&beside(format!("{stem}.failed{}", ending(&failed))))?,
+        let stay = Self { output: place(&output), failed: some_failed.then(|| place(&failed)), report: place(&report), left: None };
+        let Some(wanted) = wanted else { return Ok(stay) };
+        let sink = Sink::at(wanted).map_err(|wrong| Unwritten::Unread(wrong.to_string()))?;
+        if sink.file().is_none() {
+            copy(objects, &output, wanted).await?;
+            let output = if sink == Sink::Stdout { PathBuf::from("-") } else { wanted.to_owned() };
+            return Ok(Self { output, ..stay });
         }
-        Ok(places)
+        let (beside_failed, beside_report) = (failed_beside(wanted, ending(&failed)), report_beside(wanted));
+        copy(objects, &output, wanted).await?;
+        let left = if some_failed {
+            copy(objects, &failed, &beside_failed).await?;
+            None
+        } else {
+            remove_stale(&beside_failed, &beside_report, run).map_err(|error| unwritten(&beside_failed, error))?
+        };
+        // Last: it is what tells whose the failed lines are.
+        copy(objects, &report, &beside_report).await?;
+        Ok(Self { output: wanted.to_owned(), failed: some_failed.then_some(beside_failed), report: beside_report, left })
     }
 }
 
-fn folder_of(path: &Path) -> PathBuf {
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
-        _ => PathBuf::from("."),
+impl Kept {
+    /// Makes sure that no run replaces what this one reads.
+    ///
+    /// # Errors
+    /// When a file is one that runs write.
+    pub fn check_reads(&self) -> Result<(), Wrong> {
+        let Some(state) = &self.state else { return Ok(()) };
+        let written = ["jobs", "runs", ".s3", ".journal", ".fresh"].map(|name| state.join(name));
+        for (what, file) in self.files.iter().filter(|(what, _)| *what == "the input") {
+            if written.iter().any(|folder| is_below(file, folder)) {
+                return Err(Wrong::new(format!(
+                    "{what} {} lies in the state folder {}, where runs replace it: copy it to another place; or, to send the failed \
+                     lines of a run again and complete its output, use `throughline redrive` with that run's input",
+                    file.display(),
+                    state.display()
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    fn check(&self, what: &str, path: &Path, sink: &Sink) -> Result<(), Wrong> {
+        let refuse = |why: String| Err(Wrong::new(why));
+        let Some(file) = sink.file() else { return Ok(()) };
+        for (kind, kept) in &self.files {
+            if same_file(file, kept) {
+                return refuse(match (what, *kind) {
+                    ("the failed lines", "the input") => format!(
+                        "{} is the input, and this run's failed lines would replace it: give the output another name with -o; \
+                         or, to send the failed lines of an earlier run again and complete its output, use `throughline redrive` \
+                         with that run's input",
+                        path.display()
+                    ),
+                    _ => format!("{} is {kind}, which {what} would replace: give the output another name with -o", path.display()),
+                });
+            }
+        }
+        match &self.state {
+            Some(state) if is_below(file, state) => refuse(format!(
+                "cannot write {}: it lies in the state folder {}, where runs keep what they know: give the output another place",
+                path.display(),
+                state.display()
+            )),
+            _ => Ok(()),
+        }
     }
 }
 
-/// Copies an object into a file: whole, or not at all.
-async fn copy(objects: &Objects, key: &str, path: &Path) -> Result<(), Wrong> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let unfinished = folder_of(path).join(format!(".{name}.unfinished"));
-    let at = |error| Wrong::at(path, error);
+/// Failed lines and report, with every name that the failed lines may have.
+fn beside(output: &Path, input: &str) -> Vec<(&'static str, PathBuf)> {
+    let name = Path::new(input);
+    // With and without an ending that may turn out to be that of a compression.
+    let endings = [ending(input), ending(&name.file_stem().unwrap_or_default().to_string_lossy())];
+    let failed = endings.map(|ending| ("the failed lines", failed_beside(output, ending)));
+    failed.into_iter().chain([("the report", report_beside(output))]).collect()
+}
+
+/// `out.failed.csv` of `out.csv`.
+fn failed_beside(output: &Path, ending: String) -> PathBuf {
+    output.with_file_name(format!("{}.failed{ending}", stem(output)))
+}
+
+/// `out.report.json` of `out.csv`.
+fn report_beside(output: &Path) -> PathBuf {
+    output.with_file_name(format!("{}.report.json", stem(output)))
+}
+
+fn stem(output: &Path) -> String {
+    output.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// With its dot.
+fn ending(name: &str) -> String {
+    Path::new(name).extension().map_or_else(String::new, |ending| format!(".{}", ending.to_string_lossy()))
+}
+
+/// Whether a file lies, or would lie, in a folder or is it.
+fn is_below(file: &Path, folder: &Path) -> bool {
+    let (file, folder) = (whole(file), whole(folder));
+    file.ancestors().any(|above| above == folder || same_file(above, &folder))
+}
+
+/// The path without links, as far as anything is there.
+fn whole(path: &Path) -> PathBuf {
+    let mut missing: Vec<&OsStr> = Vec::new();
+    let mut there = path;
+    loop {
+        if let Ok(whole) = if there.as_os_str().is_empty() { Path::new(".") } else { there }.canonicalize() {
+            return missing.into_iter().rev().fold(whole, |path, name| path.join(name));
+        }
+        let (Some(name), Some(above)) = (there.file_name(), there.parent()) else { return path.to_owned() };
+        missing.push(name);
+        there = above;
+    }
+}
+
+/// Copies an object to where a path leads: a file whole, or not at all.
+async fn copy(objects: &Objects, key: &str, path: &Path) -> Result<(), Unwritten> {
+    let sink = Sink::at(path).map_err(|wrong| Unwritten::Unread(wrong.to_string()))?;
+    let is_stdout = sink == Sink::Stdout;
+    let length = objects.head(key).await?.size;
     let mut object = objects.read(key, None, None).await?;
-    let mut file = tokio::fs::File::create(&unfinished).await.map_err(at)?;
+    let at = |error: io::Error| {
+        if is_stdout && error.kind() == io::ErrorKind::BrokenPipe {
+            print::unread();
+        }
+        unwritten(path, error)
+    };
+    let mut writer = blocking(move || sink.open()).await.map_err(at)?;
     while let Some(chunk) = object.next().await? {
-        file.write_all(&chunk).await.map_err(at)?;
+        writer = blocking(move || writer.write_all(&chunk).map(|()| writer)).await.map_err(at)?;
     }
-    file.sync_all().await.map_err(at)?;
-    fs::rename(&unfinished, path).map_err(at)
+    blocking(move || writer.finish(length)).await.map_err(at)
 }
 
-/// A file of failed lines from an earlier run would be taken for this one's.
-fn remove_stale(path: &Path) -> Result<(), Wrong> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Wrong::at(path, error)),
-        _ => Ok(()),
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
+}
+
+fn unwritten(path: &Path, error: io::Error) -> Unwritten {
+    Unwritten::Write { path: path.display().to_string(), error }
+}
+
+/// A file of failed lines from before would be taken for this run's. It is removed if the report that is about to be replaced
+/// names it as this run's; any other is left, and returned.
+fn remove_stale(failed: &Path, report: &Path, run: &RunRef) -> io::Result<Option<PathBuf>> {
+    let Ok(meta) = fs::symlink_metadata(failed) else { return Ok(None) };
+    let before: Option<Report> = fs::read(report).ok().and_then(|report| serde_json::from_slice(&report).ok());
+    let ours = before.is_some_and(|before| before.run == run.id && before.job == run.job && before.outputs.failed.is_some());
+    if !ours || !meta.is_file() {
+        return Ok(Some(failed.to_owned()));
+    }
+    fs::remove_file(failed)?;
+    Ok(None)
+}
+
+impl From<job::StorageError> for Unwritten {
+    fn from(error: job::StorageError) -> Self {
+        Self::Unread(error.to_string())
     }
 }

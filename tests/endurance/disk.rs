@@ -50,6 +50,53 @@ fn files_that_may_not_grow() {
     }
 }
 
+/// The output's own file system is full: the row that does not fit, the failed lines, the report.
+#[cfg(target_os = "linux")]
+#[test]
+fn an_output_on_a_file_system_without_room() {
+    let api = Api::start();
+    let host = api.host();
+    let job = format!(
+        "[request]\nurl = \"http://{host}/{{{{ kind }}}}/{{{{ id }}}}\"\nallow = [\"127.0.0.1\"]\n[limits.\"{host}\"]\nrate = \"unlimited\"\n"
+    );
+    let kind = |n: usize| if n.is_multiple_of(4) { "none" } else { "ok" };
+    let input = (1..=4_000).fold("kind,id\n".to_owned(), |text, n| format!("{text}{},{n}\n", kind(n)));
+    let scene = || {
+        let scene = Scene::new("", "in.csv", &input);
+        scene.write("disk.toml", &job);
+        std::fs::create_dir(scene.path("data")).unwrap();
+        scene
+    };
+    let whole = scene();
+    whole.run(&"run disk.toml in.csv -o data/out.csv".split(' ').collect::<Vec<_>>()).expect(2);
+    let size = |name: &str| std::fs::metadata(whole.path(name)).unwrap().len().next_multiple_of(4096) / 1024;
+    let (output, failed) = (size("data/out.csv"), size("data/out.failed.csv"));
+    for kilobytes in [64, output - 4, output + 8, output + failed] {
+        api.forget();
+        let scene = scene();
+        let run = format!("'{}' run disk.toml in.csv -o data/out.csv --state state", env!("CARGO_BIN_EXE_throughline"));
+        let script = format!(
+            "mount -t tmpfs -o size={kilobytes}k none data || exit 77; {run}; echo \"first: $?\"; ls -A data; echo \"asked\"; \
+             mount -o remount,size=1g data; {run}; code=$?; cp data/* .; exit $code"
+        );
+        let ran = scene.run_as("unshare", &["--map-root-user", "--mount", "sh", "-c", &script]);
+        if ran.code == 77 || ran.stderr.contains("unshare") {
+            println!("nothing may be mounted here: {}", ran.stderr);
+            return;
+        }
+        let (first, _) = ran.stdout.split_once("asked").unwrap_or_else(|| panic!("{}{}", ran.stdout, ran.stderr));
+        assert!(first.contains("first: 3"), "{kilobytes}: {first}{}", ran.stderr);
+        assert!(!first.contains("out.report.json") && !first.contains(".throughline-"), "{kilobytes}: {first}");
+        assert!(ran.stderr.contains("cannot write data/out.") && ran.stderr.contains("No space left on device"), "{}", ran.stderr);
+        assert!(ran.stderr.contains("Make room; the same command continues"), "{}", ran.stderr);
+        ran.expect(2);
+        for name in ["out.csv", "out.failed.csv"] {
+            assert!(scene.read(name) == whole.read(&format!("data/{name}")), "{name}");
+        }
+        assert_eq!(api.total(), 4_000, "{kilobytes}: no line is sent again");
+    }
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn a_file_system_without_room() {

@@ -48,20 +48,11 @@ fn json_is_one_object_a_line() {
     assert_eq!(summary["errors"][0]["code"], "http_404");
     assert!(events[..events.len() - 1].iter().all(|event| event["event"] == "progress"));
     // Without -o everything is in the state folder, where the design says.
-    assert_eq!(
-        summary["files"]["output"],
-        ".throughline/jobs/job/output/in.csv".replace("jobs/job", &format!("jobs/{}", job_name(&scene)))
-    );
+    assert_eq!(summary["files"]["output"], format!(".throughline/jobs/{}/output/in.csv", scene.job_name()));
     let output = scene.read(summary["files"]["output"].as_str().unwrap());
     assert_eq!(output.lines().count(), 3);
     let report: serde_json::Value = serde_json::from_str(&scene.read(summary["files"]["report"].as_str().unwrap())).unwrap();
     assert_eq!(report["ok"], summary["ok"]);
-}
-
-/// A job in `job.toml` has its folder's name.
-fn job_name(scene: &Scene) -> String {
-    let folder = scene.path("job.toml").canonicalize().unwrap();
-    folder.parent().unwrap().file_name().unwrap().to_string_lossy().trim_start_matches('.').to_owned()
 }
 
 #[test]

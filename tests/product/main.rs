@@ -10,6 +10,7 @@ mod formats;
 mod functions;
 mod idempotence;
 mod jobs;
+mod outputs;
 mod redrive;
 mod states;
 mod support;

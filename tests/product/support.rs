@@ -46,6 +46,12 @@ impl Scene {
         self.path(name).exists()
     }
 
+    /// A job in `job.toml` has its folder's name.
+    pub fn job_name(&self) -> String {
+        let folder = self.path("job.toml").canonicalize().unwrap();
+        folder.parent().unwrap().file_name().unwrap().to_string_lossy().trim_start_matches('.').to_owned()
+    }
+
     /// Runs another program in the folder.
     pub fn run_as(&self, program: &str, args: &[&str]) -> Ran {
         Ran::of(self.program(program, args).output().unwrap())
