@@ -25,7 +25,7 @@ pub use clock::{Clock, WallClock};
 pub use execute::{Ended, execute, message_of};
 pub use functions::Functions;
 pub use host::{bind, chunks};
-pub use outputs::{Kept, Outputs, Unwritten};
+pub use outputs::{Kept, Outputs, Unwritten, save};
 pub use secrets::LocalSecrets;
 pub use serve::serve;
 pub use target::{Target, check_input, job_name, read_job};

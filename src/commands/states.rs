@@ -15,7 +15,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::args::{Definition, Execute, Graph, Level, Services, States, StatesCommand, Try, Validate};
 use crate::exit::{Exit, Wrong};
-use crate::home::{Functions, Home};
+use crate::home::{Functions, Home, save};
 use crate::states::{self, Activities, Endpoints, Machines, Mocks, Wire, World};
 
 pub(super) async fn states(args: States) -> Result<Exit, Wrong> {
@@ -112,7 +112,7 @@ fn graph(args: &Graph) -> Result<Exit, Wrong> {
     let definition: Value = serde_json::from_str(&text).map_err(|error| Wrong::at(&args.definition, error))?;
     let svg = states::svg(&definition);
     match &args.output {
-        Some(path) => std::fs::write(path, svg).map_err(|error| Wrong::at(path, error))?,
+        Some(path) => save(path, svg.as_bytes()).map_err(|error| Wrong::new(error.to_string()))?,
         None => print!("{svg}"),
     }
     Ok(Exit::Succeeded)

@@ -128,6 +128,17 @@ impl Outputs {
     }
 }
 
+/// Writes something that is in memory where a path leads, as an output is written.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn save(path: &Path, bytes: &[u8]) -> Result<(), Unwritten> {
+    let sink = Sink::at(path).map_err(|wrong| Unwritten::Unread(wrong.to_string()))?;
+    let mut writer = sink.open().map_err(|error| unwritten(path, error))?;
+    let written = writer.write_all(bytes).and_then(|()| writer.finish(bytes.len() as u64));
+    written.map_err(|error| unwritten(path, error))
+}
+
 impl Kept {
     /// Makes sure that no run replaces what this one reads.
     ///

@@ -272,6 +272,7 @@ fn a_reader_that_goes_ends_the_command_quietly() {
         &["run", "job.toml", "in.csv", "--json"],
         &["run", "job.toml", "in.csv", "-o", "-"],
         &["states", "graph", "machine.json"],
+        &["states", "graph", "machine.json", "-o", "/dev/stdout"],
         &["states", "validate", "machine.json"],
         &["--help"],
     ] {
