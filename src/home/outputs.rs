@@ -238,15 +238,9 @@ fn whole(path: &Path) -> PathBuf {
 /// Copies an object to where a path leads: a file whole, or not at all.
 async fn copy(objects: &Objects, key: &str, path: &Path) -> Result<(), Unwritten> {
     let sink = Sink::at(path).map_err(|wrong| Unwritten::Unread(wrong.to_string()))?;
-    let is_stdout = sink == Sink::Stdout;
     let length = objects.head(key).await?.size;
     let mut object = objects.read(key, None, None).await?;
-    let at = |error: io::Error| {
-        if is_stdout && error.kind() == io::ErrorKind::BrokenPipe {
-            print::unread();
-        }
-        unwritten(path, error)
-    };
+    let at = |error| unwritten(path, error);
     let mut writer = blocking(move || sink.open()).await.map_err(at)?;
     while let Some(chunk) = object.next().await? {
         writer = blocking(move || writer.write_all(&chunk).map(|()| writer)).await.map_err(at)?;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::unfinished::Unfinished;
 use crate::exit::Wrong;
+use crate::print;
 
 /// As many links as the kernel follows (`path_resolution(7)`).
 const LINKS: usize = 40;
@@ -96,7 +97,11 @@ impl Writer {
         match self {
             Writer::Stdout => {
                 let mut stdout = io::stdout().lock();
-                stdout.write_all(bytes).and_then(|()| stdout.flush())
+                let written = stdout.write_all(bytes).and_then(|()| stdout.flush());
+                if written.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
+                    print::unread();
+                }
+                written
             }
             Writer::Stream(file) => file.write_all(bytes),
             Writer::File(unfinished) => unfinished.file.write_all(bytes),
