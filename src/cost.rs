@@ -23,6 +23,9 @@ const WORKER_GB: f64 = 512.0 / 1024.0;
 const STEP_GB: f64 = 1769.0 / 1024.0;
 /// How often a worker writes what it has, seconds.
 const FLUSH_SECONDS: f64 = 10.0;
+/// How often a worker writes an intent, at most, where requests must not be repeated: half a second of the rate is named
+/// ahead, and the next intent is under way for a tenth of a second.
+const INTENTS_A_SECOND: f64 = 2.5;
 /// Bytes a second that the pre- and the post-process step go through, with one vCPU.
 const STEP_SPEED: f64 = 80e6;
 /// Bytes of a part of an upload.
@@ -75,9 +78,10 @@ pub struct Charge {
 }
 
 impl Usage {
-    /// Of a plan, when nothing is slower than its limit and nothing is sent twice.
+    /// Of a plan, when nothing is slower than its limit and nothing is sent twice. `repeatable`: whether the job's requests
+    /// may be sent twice, and so need no intents.
     #[expect(clippy::cast_precision_loss, reason = "an estimate")]
-    pub fn of(plan: &Plan, in_flight: impl Fn(&LaneKind) -> u32) -> Self {
+    pub fn of(plan: &Plan, repeatable: bool, in_flight: impl Fn(&LaneKind) -> u32) -> Self {
         let step_seconds = plan.input.bytes as f64 / STEP_SPEED + 1.0;
         let parts = plan.input.bytes as f64 / PART;
         let all_lines = (plan.input.lines as f64).max(1.0);
@@ -103,8 +107,10 @@ impl Usage {
             usage.transitions += LANE_STATES + batches * BATCH_STATES + pauses * PAUSE_STATES;
             usage.calls += batches + pauses;
             usage.gb_seconds += worker_seconds * WORKER_GB;
+            let intents = if repeatable { 0.0 } else { lines.min(worker_seconds * INTENTS_A_SECOND) };
             // A flush looks for a stop marker; a batch looks for earlier results, and its manifest and result are objects.
-            usage.writes += 2.0 * flushes + 2.0 * batches + 2.0;
+            // Behind an intent the worker looks for another one's.
+            usage.writes += 2.0 * flushes + 2.0 * batches + 2.0 + 2.0 * intents;
             usage.reads += flushes + 2.0 * batches + parts * lines / all_lines;
             usage.metric_hours += LANE_METRICS * (seconds / 3600.0).ceil().max(1.0);
         }
@@ -162,7 +168,9 @@ mod tests {
                 "batches": [{ "first": 1, "lines": 6000, "from": 0, "to": 90_000 }], "seconds": 60.0 }]
         });
         let plan: Plan = serde_json::from_value(plan).unwrap();
-        let usage = Usage::of(&plan, |_| 100);
+        let usage = Usage::of(&plan, true, |_| 100);
+        let intents = Usage::of(&plan, false, |_| 100).writes - usage.writes;
+        assert_eq!(intents, 2.0 * 60.0 * INTENTS_A_SECOND, "an intent and a listing each");
         assert_eq!(usage.transitions, 11.0);
         assert_eq!(usage.calls, 3.0);
         assert!((usage.gb_seconds - (60.0 * 0.5 + 2.0 * STEP_GB)).abs() < 0.01, "{}", usage.gb_seconds);

@@ -11,5 +11,6 @@ pub mod exit;
 pub mod home;
 pub mod progress;
 pub mod s3;
+pub mod signals;
 pub mod states;
 pub mod text;

@@ -123,7 +123,7 @@ fn lanes(job: &Job, plan: &Plan) {
 
 /// What the run would cost on AWS.
 fn cost(job: &Job, plan: &Plan, concurrency: u32) {
-    let usage = Usage::of(plan, |kind| limit(job, kind).in_flight);
+    let usage = Usage::of(plan, job.repeatable(), |kind| limit(job, kind).in_flight);
     let charges = usage.charges();
     println!("\n{:36} {:>14}  {:>10}", "cost on AWS", "amount", "dollars");
     for Charge { what, amount, dollars } in &charges {

@@ -16,6 +16,7 @@ use crate::exit::{Exit, Wrong, is_wrong};
 use crate::home::{Ended, Functions, Home, Kept, LocalSecrets, Outputs, Target, execute, serve};
 use crate::print;
 use crate::progress::{Progress, Style, show};
+use crate::signals::Signals;
 
 pub(super) async fn run(args: args::Run) -> Result<Exit, Wrong> {
     let (home, mut target) = open(&args.target, &args.places, "run").await?;
@@ -87,7 +88,7 @@ pub(super) async fn go(home: &Home, target: &Target, places: &args::Places, func
     let _ = showing.await;
     listening.abort();
     let _at_once = AbortOnDropHandle::new(tokio::spawn(async {
-        signal().await;
+        Signals::listen().next().await;
         std::process::exit(Exit::Interrupted.code().into());
     }));
     match ended? {
@@ -134,22 +135,12 @@ pub(super) async fn is_tidied(objects: &Objects, run: &RunRef, plan: &[u8]) -> R
     Ok(objects.list(&run.keys().items(&first.name)).await?.is_empty())
 }
 
-/// The first Ctrl-C or SIGTERM stops cleanly, the second at once.
+/// The first signal stops cleanly, the second at once.
 async fn interrupted(stop: CancellationToken, progress: Arc<Progress>) {
-    signal().await;
+    let mut signals = Signals::listen();
+    signals.next().await;
     progress.stopping();
     stop.cancel();
-    signal().await;
+    signals.next().await;
     std::process::exit(Exit::Interrupted.code().into());
-}
-
-async fn signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    match signal(SignalKind::terminate()) {
-        Ok(mut terminate) => tokio::select! {
-            _ = tokio::signal::ctrl_c() => {}
-            _ = terminate.recv() => {}
-        },
-        Err(_) => _ = tokio::signal::ctrl_c().await,
-    }
 }

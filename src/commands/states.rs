@@ -16,6 +16,7 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::args::{Definition, Execute, Graph, Level, Services, States, StatesCommand, Try, Validate};
 use crate::exit::{Exit, Wrong};
 use crate::home::{Functions, Home, save};
+use crate::signals::Signals;
 use crate::states::{self, Activities, Endpoints, Machines, Mocks, Wire, World};
 
 pub(super) async fn states(args: States) -> Result<Exit, Wrong> {
@@ -163,9 +164,8 @@ async fn execute(args: Execute) -> Result<Exit, Wrong> {
     let cancel = CancellationToken::new();
     let interrupt = cancel.clone();
     tokio::spawn(async move {
-        if tokio::signal::ctrl_c().await.is_ok() {
-            interrupt.cancel();
-        }
+        Signals::listen().next().await;
+        interrupt.cancel();
     });
     let (outcome, exit) = match states::run(&Arc::new(world), machine, start, cancel).await {
         Ok(outcome @ Outcome::Succeeded(_)) => (Some(outcome), Exit::Succeeded),

@@ -14,6 +14,7 @@ use crate::cloud::{self, Cloud, Execution, Status};
 use crate::exit::{Exit, Wrong, is_wrong};
 use crate::home::{Kept, Outputs};
 use crate::progress::{Progress, Style, show};
+use crate::signals::Signals;
 
 pub(super) async fn watch(args: args::Watch) -> Result<Exit, Wrong> {
     if let Some(output) = &args.shown.output {
@@ -31,9 +32,10 @@ pub(super) async fn follow(cloud: &Cloud, run: &RunRef, shown: &args::Shown) -> 
     let style = if shown.json { Style::Json } else { Style::Person };
     let done = CancellationToken::new();
     let showing = tokio::spawn(show(progress.clone(), style, done.clone()));
+    let mut signals = Signals::listen();
     let followed = tokio::select! {
         followed = cloud::follow(cloud, run, &progress) => Some(followed),
-        _ = tokio::signal::ctrl_c() => None,
+        () = signals.next() => None,
     };
     done.cancel();
     let _ = showing.await;

@@ -127,7 +127,7 @@ fn host(home: &Home, functions: Option<Functions>, progress: &Arc<Progress>, sto
             s3.clone(),
             Arc::new(LocalSecrets),
             progress.clone(),
-            worker::Settings { flush_every: FLUSH_EVERY, ..worker::Settings::default() },
+            worker::Settings { flush_every: FLUSH_EVERY, intents: worker::Intents::Alone, ..worker::Settings::default() },
             stop.clone(),
         )),
         working: TaskTracker::new(),

@@ -16,3 +16,4 @@ mod long;
 mod store;
 #[path = "../product/support.rs"]
 mod support;
+mod unknown;

@@ -107,13 +107,35 @@ fn a_post_is_never_sent_twice() {
 
 #[test]
 fn ctrl_c_stops_cleanly_and_the_same_command_continues() {
+    stops_cleanly_and_continues("INT");
+}
+
+#[test]
+fn a_closed_terminal_stops_cleanly_and_the_same_command_continues() {
+    stops_cleanly_and_continues("HUP");
+}
+
+#[test]
+fn a_run_under_nohup_outlives_its_terminal() {
+    let api = Api::start();
+    let scene = Scene::new(&job(&api, "POST"), "in.csv", input());
+    api.answer_only(100);
+    let running = scene.start_as("nohup", &[&[env!("CARGO_BIN_EXE_throughline")], &RUN[..]].concat());
+    wait_until("requests under way", || api.total() > 100);
+    running.signal("HUP");
+    api.answer_all();
+    running.wait().expect(0);
+}
+
+fn stops_cleanly_and_continues(signal: &str) {
     let api = Api::start();
     let scene = Scene::new(&job(&api, "POST"), "in.csv", input());
     api.answer_only(500);
     let running = scene.start(&RUN);
     wait_until("requests under way", || api.total() > 500);
     api.answer_only(100_000);
-    let ran = running.interrupt();
+    running.signal(signal);
+    let ran = running.wait();
     api.answer_all();
     assert_eq!(ran.code, 130, "{}", ran.stderr);
     assert!(ran.stderr.contains("the same command continues"), "{}", ran.stderr);

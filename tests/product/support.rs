@@ -85,6 +85,11 @@ impl Scene {
         Running(Some(command.spawn().unwrap()))
     }
 
+    /// Starts another program in the folder.
+    pub fn start_as(&self, program: &str, args: &[&str]) -> Running {
+        Running(Some(self.program(program, args).spawn().unwrap()))
+    }
+
     /// Every file below the folder, for a search through all of them.
     pub fn files(&self) -> Vec<PathBuf> {
         let mut files = Vec::new();
@@ -130,11 +135,15 @@ impl Running {
         self.0.as_mut().unwrap().try_wait().unwrap().is_some()
     }
 
-    pub fn interrupt(mut self) -> Ran {
-        let child = self.0.take().unwrap();
-        let status = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
-        assert!(status.success());
-        Ran::of(child.wait_with_output().unwrap())
+    pub fn interrupt(self) -> Ran {
+        self.signal("INT");
+        self.wait()
+    }
+
+    /// Sends a signal by its name without `SIG`.
+    pub fn signal(&self, name: &str) {
+        let id = self.0.as_ref().unwrap().id().to_string();
+        assert!(Command::new("kill").args([&format!("-{name}"), &id]).status().unwrap().success());
     }
 
     pub fn wait(mut self) -> Ran {

@@ -72,6 +72,28 @@ pub struct Settings {
     pub in_flight: usize,
     /// How long requests under way may take to end after `stop`.
     pub grace: Duration,
+    /// How intents of sending are written, where requests must not be repeated.
+    pub intents: Intents,
+}
+
+/// Who may work on a batch beside a call, which says how its intents are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Intents {
+    /// Nobody: one process at a time has the store. A call has one object of intents, which it replaces.
+    Alone,
+    /// Another call may have been started for the same batch: objects of intents accumulate, and after each the call looks
+    /// for another one's.
+    Shared,
+}
+
+impl Intents {
+    /// The lines of this time are named by one intent. They are what a crash leaves unknown though they were not sent.
+    pub(crate) fn window(self) -> Duration {
+        match self {
+            Self::Alone => Duration::from_millis(30),
+            Self::Shared => Duration::from_millis(500),
+        }
+    }
 }
 
 impl Default for Settings {
@@ -83,6 +105,7 @@ impl Default for Settings {
             response_budget: 64 << 20,
             in_flight: 256,
             grace: Duration::from_secs(3),
+            intents: Intents::Shared,
         }
     }
 }

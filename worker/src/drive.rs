@@ -23,8 +23,8 @@ use crate::batch::Items;
 use crate::context::Context;
 use crate::flush::{self, Outbox};
 use crate::gate::Gate;
+use crate::intents::{self, IntentLog};
 use crate::line::LineState;
-use crate::notes::{self, NoteBook};
 use crate::outcome::{Nature, Outcome, Reply};
 use crate::pace::Wall;
 use crate::request::Failure;
@@ -58,11 +58,14 @@ pub(crate) struct Drive<'a> {
     /// The store fails just now.
     stuck: Arc<AtomicBool>,
     tally: Tally,
-    notes: Option<NoteBook>,
+    /// Where requests must not be repeated.
+    intents: Option<IntentLog>,
     /// The flush under way; its result is the reason of a stop marker, if there is one.
     flushing: Option<AbortOnDropHandle<Result<Option<String>, StepError>>>,
-    /// The note under way; its result is whether this call is alone with its batch.
-    noting: Option<AbortOnDropHandle<Result<bool, StepError>>>,
+    /// The lines of the flush under way, where there are intents.
+    recording: Vec<u64>,
+    /// The intent under way; its result is whether this call is alone with its batch.
+    naming: Option<AbortOnDropHandle<Result<bool, StepError>>>,
     /// A pause is to last at least so long.
     apart: Duration,
     halt: Option<Halt>,
@@ -99,7 +102,7 @@ impl Drive<'_> {
             if self.outbox.is_full() {
                 self.flush();
             }
-            self.note_ahead();
+            self.name_ahead();
             if self.is_over(due) {
                 return self.close().await;
             }
@@ -108,7 +111,7 @@ impl Drive<'_> {
                 biased;
                 () = self.stop.cancelled(), if !matches!(self.halt, Some(Halt::Interrupt)) => self.interrupt(),
                 result = ended(&mut self.flushing) => self.flushed(result?),
-                result = ended(&mut self.noting) => self.noted(result?),
+                result = ended(&mut self.naming) => self.named(result?),
                 _ = ticks.tick() => self.flush(),
                 () = sleep_until(wake) => self.woke(),
                 Some(joined) = self.in_flight.join_next() => {
@@ -167,11 +170,11 @@ impl Drive<'_> {
         }
         let now = Instant::now();
         match due {
-            Some(at) if at > now + self.context.settings.pause_after && self.noting.is_none() => {
+            Some(at) if at > now + self.context.settings.pause_after && self.naming.is_none() => {
                 self.halt = Some(Halt::Pause);
                 true
             }
-            None if self.noting.is_none() && self.may_send() => {
+            None if self.naming.is_none() && self.may_send() => {
                 // The first hundred have gone and left no verdict, for example because their hosts were given up.
                 self.gate.open();
                 self.schedule.wake(now);
@@ -209,6 +212,9 @@ impl Drive<'_> {
         if self.flushing.is_some() {
             return;
         }
+        if self.intents.is_some() {
+            self.recording = self.outbox.lines().collect();
+        }
         let object = self.outbox.take(&self.invocation).map(|(name, body)| (self.prefix.clone() + &name, body));
         let (run, lane, stuck) = (self.run.clone(), self.lane.to_owned(), self.stuck.clone());
         self.flushing = Some(in_this_span(async move {
@@ -220,6 +226,9 @@ impl Drive<'_> {
     }
 
     fn flushed(&mut self, stop: Option<String>) {
+        if let Some(intents) = &mut self.intents {
+            intents.recorded(&std::mem::take(&mut self.recording));
+        }
         if let Some(reason) = stop
             && self.halt.is_none()
         {
@@ -228,28 +237,37 @@ impl Drive<'_> {
         }
     }
 
-    /// Notes the lines that may be sent soon, where that is needed.
-    fn note_ahead(&mut self) {
-        if self.noting.is_some() || self.halt.is_some() {
+    /// Names the lines that may be sent soon, where that is needed.
+    fn name_ahead(&mut self) {
+        if self.naming.is_some() || self.halt.is_some() {
             return;
         }
-        let Some(notes) = &mut self.notes else { return };
-        let Some((name, body)) = notes.next(&mut self.schedule, &self.lines) else { return };
-        let (run, folder, stuck, known) = (self.run.clone(), self.prefix.clone(), self.stuck.clone(), notes.known());
-        self.noting = Some(in_this_span(async move { notes::put(&run.objects, &folder, &name, body, &stuck, known).await }));
+        let Some(intents) = &mut self.intents else { return };
+        let Some((name, body)) = intents.next(&mut self.schedule, &self.lines, self.gate.lets_in()) else { return };
+        let (run, folder, stuck, known) = (self.run.clone(), self.prefix.clone(), self.stuck.clone(), intents.known());
+        self.naming = Some(in_this_span(async move { intents::put(&run.objects, &folder, &name, body, &stuck, known).await }));
     }
 
-    fn noted(&mut self, alone: bool) {
+    fn named(&mut self, alone: bool) {
         if !alone && self.halt.is_none() {
             tracing::warn!("another call works on the same batch: this one makes room");
             self.halt = Some(Halt::Pause);
             // Different for the two, or they would meet again.
             self.apart = Duration::from_secs(5 + self.context.dice.roll() % APART);
         }
-        let now = Instant::now();
-        for key in self.notes.as_mut().map(NoteBook::written).unwrap_or_default() {
-            self.schedule.change(key, now, |key| key.noted());
+        if let Some(intents) = &mut self.intents {
+            intents.written(&mut self.schedule);
         }
+    }
+
+    /// Takes back the names of a key's lines: none of them is sent soon.
+    fn take_back(&mut self, key: u32) {
+        let Some(intents) = &mut self.intents else { return };
+        let lines = &self.lines;
+        // A line in the middle of a redirect was processed.
+        let unsent = |line: Line| lines[line as usize].prepared.as_ref().is_none_or(|prepared| prepared.hops == 0);
+        let back = self.schedule.take_back(key, unsent);
+        intents.take_back(back.into_iter().map(|line| lines[line as usize].n));
     }
 }
 

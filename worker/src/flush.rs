@@ -44,6 +44,11 @@ impl Outbox {
         self.bytes >= CHOKED
     }
 
+    /// The lines that wait.
+    pub(crate) fn lines(&self) -> impl Iterator<Item = u64> {
+        self.records.iter().map(|(n, _)| *n)
+    }
+
     /// Everything that waits as one object, sorted by line.
     pub(crate) fn take(&mut self, invocation: &Invocation) -> Option<(String, Bytes)> {
         if self.records.is_empty() {

@@ -15,8 +15,8 @@ mod drive;
 mod flush;
 mod gate;
 pub mod guard;
+mod intents;
 mod line;
-mod notes;
 mod outcome;
 mod pace;
 pub mod request;
@@ -30,7 +30,7 @@ mod work;
 pub use answer::retry_after::read as retry_after;
 #[cfg(feature = "lambda")]
 pub use aws::{AwsSecrets, CallMetrics};
-pub use context::{Context, Dice, Observer, SecretSource, Settings, Silent, SystemDice, Unresolved};
+pub use context::{Context, Dice, Intents, Observer, SecretSource, Settings, Silent, SystemDice, Unresolved};
 pub use work::{work, work_until};
 
 /// What the worker calls itself in requests, unless the job sets a `user-agent`.

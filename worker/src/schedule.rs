@@ -3,6 +3,8 @@
 
 mod handover;
 mod key;
+mod naming;
+mod queue;
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -10,6 +12,7 @@ use std::collections::BinaryHeap;
 use tokio::time::Instant;
 
 pub(crate) use key::{Death, Key, KeyLimit, Line, Turn};
+pub(crate) use naming::Ahead;
 
 use crate::pace::Now;
 
@@ -20,8 +23,9 @@ pub(crate) struct Schedule {
     due: BinaryHeap<Reverse<(Instant, u32)>>,
     /// Lines in the queues.
     waiting: usize,
-    /// A key could send, if its lines were noted.
-    hungry: bool,
+    /// Keys that could send soon, if an intent named their lines.
+    hungry: Vec<u32>,
+    ahead: Ahead,
 }
 
 /// What to do now.
@@ -46,10 +50,6 @@ impl Schedule {
         &self.keys[index as usize]
     }
 
-    pub(crate) fn key_mut(&mut self, index: u32) -> &mut Key {
-        &mut self.keys[index as usize]
-    }
-
     pub(crate) fn keys(&self) -> &[Key] {
         &self.keys
     }
@@ -65,10 +65,10 @@ impl Schedule {
         self.change(key, now, |key| key.push(line));
     }
 
-    /// A line waits to be sent again, not before `at`.
-    pub(crate) fn push_retry(&mut self, key: u32, line: Line, at: Instant, now: Instant) {
+    /// A line waits to be sent again, not before `at`. `named`: the intent of its last attempt still names it.
+    pub(crate) fn push_retry(&mut self, key: u32, line: Line, at: Instant, named: bool, now: Instant) {
         self.waiting += 1;
-        self.change(key, now, |key| key.push_retry(line, at));
+        self.change(key, now, |key| key.push_retry(line, at, named));
     }
 
     /// A line in the middle of a redirect goes before all others.
@@ -99,19 +99,15 @@ impl Schedule {
                     self.put(index, now.instant);
                     return Next::Send(line);
                 }
-                Turn::Later(at) => {
-                    self.hungry |= key.is_hungry();
-                    self.put(index, at);
+                turn => {
+                    let look = self.look_ahead(index, now.instant, fresh);
+                    if let Turn::Later(at) = turn.or_at(look) {
+                        self.put(index, at);
+                    }
                 }
-                Turn::Never => self.hungry |= key.is_hungry(),
             }
         }
         Next::Idle
-    }
-
-    /// Whether a key waited for a note since this was last asked.
-    pub(crate) fn was_hungry(&mut self) -> bool {
-        std::mem::take(&mut self.hungry)
     }
 
     /// Changes a key, and looks at it again at once.

@@ -61,22 +61,21 @@ impl Seen {
         let mut seen = Self { keys, calls: calls.into_iter().collect(), ..Self::default() };
         let mut bodies =
             stream::iter(flushes).map(|(flush, key)| async move { objects.get(&key).await.map(|body| (flush, key, body)) }).buffered(AHEAD);
-        let mut notes: BTreeMap<usize, Notes> = BTreeMap::new();
+        let mut named: BTreeMap<usize, BTreeSet<u64>> = BTreeMap::new();
         while let Some((flush, key, body)) = bodies.try_next().await? {
             let call = seen.calls.binary_search(flush.invocation()).expect("it was collected above");
             match flush {
                 FlushKey::Records { .. } => seen.add_records(call, &body).map_err(|error| damaged(&key, &error))?,
                 FlushKey::Notes { .. } => {
                     let note: Notes = serde_json::from_slice(&body).map_err(|error| damaged(&key, &error))?;
-                    let all = notes.entry(call).or_default();
-                    all.sending.extend(note.sending);
-                    all.unsent.extend(note.unsent);
+                    let named = named.entry(call).or_default();
+                    note.unsent.iter().for_each(|n| _ = named.remove(n));
+                    named.extend(note.sending);
                 }
             }
         }
-        for (call, note) in notes {
-            let unsent: BTreeSet<_> = note.unsent.into_iter().collect();
-            seen.noted.extend(note.sending.into_iter().filter(|n| !unsent.contains(n)).map(|n| (n, call)));
+        for (call, named) in named {
+            seen.noted.extend(named.into_iter().map(|n| (n, call)));
         }
         Ok(seen)
     }

@@ -17,13 +17,13 @@ const MOST_TRIES: usize = 4000;
 
 impl Drive<'_> {
     pub(super) async fn close(mut self) -> Result<(End, Tally), StepError> {
-        if self.noting.is_some() {
-            let alone = ended(&mut self.noting).await?;
-            self.noted(alone);
+        if self.naming.is_some() {
+            let alone = ended(&mut self.naming).await?;
+            self.named(alone);
         }
         self.fail_mid_redirect();
-        if let Some(notes) = &mut self.notes
-            && let Some((name, body)) = notes.unsent(&self.schedule, &self.lines)
+        if let Some(intents) = &mut self.intents
+            && let Some((name, body)) = intents.last(&self.schedule, &self.lines)
         {
             flush::put(&self.run.objects, &(self.prefix.clone() + &name), Bytes::from(body), &self.stuck).await?;
         }

@@ -17,8 +17,8 @@ use crate::batch::{Before, Items, Parsed, Seen, View};
 use crate::context::Context;
 use crate::flush::Outbox;
 use crate::gate::Gate;
+use crate::intents::IntentLog;
 use crate::line::LineState;
-use crate::notes::NoteBook;
 use crate::outcome::{self, Figures};
 use crate::pace::{Now, Wall};
 use crate::retry::Past;
@@ -45,11 +45,14 @@ impl<'a> Drive<'a> {
         #[expect(clippy::cast_possible_truncation, reason = "a random number")]
         let random = context.dice.roll() as u32;
         let invocation = Invocation::new(run.generation, now.millis, random);
-        let notes = (!repeatable).then(|| NoteBook::new(invocation.clone(), seen.keys(), &limit, context.settings.flush_every));
-        let mut keys = Keys { run: &run, limit, pace: &request.pace.keys, notes: notes.is_some(), by_name: HashMap::new() };
+        let intents = (!repeatable).then(|| IntentLog::new(invocation.clone(), seen.keys(), context.settings.intents));
+        let mut keys = Keys { run: &run, limit, pace: &request.pace.keys, intents: intents.is_some(), by_name: HashMap::new() };
         let view = View { generation: run.generation, include_unknown: run.include_unknown, repeatable };
         let tries: HashMap<u64, u32> = request.pace.tries.iter().copied().collect();
         let (mut schedule, mut lines, mut outbox, mut tally) = (Schedule::default(), Vec::new(), Outbox::default(), Tally::default());
+        if let Some(intents) = &intents {
+            schedule.set_ahead(intents.ahead());
+        }
         let mut new_failures = 0;
         for parsed in items.parse() {
             let Parsed { item, fields } = parsed?;
@@ -97,9 +100,10 @@ impl<'a> Drive<'a> {
             outbox,
             stuck: Arc::default(),
             tally,
-            notes,
+            intents,
             flushing: None,
-            noting: None,
+            recording: Vec::new(),
+            naming: None,
             apart: Duration::ZERO,
             halt: None,
             give_up: None,
@@ -112,7 +116,7 @@ struct Keys<'a> {
     run: &'a Run,
     limit: Limit,
     pace: &'a BTreeMap<String, KeyPace>,
-    notes: bool,
+    intents: bool,
     by_name: HashMap<String, u32>,
 }
 
@@ -122,7 +126,7 @@ impl Keys<'_> {
             return *index;
         }
         let limit = KeyLimit::new(&self.limit, self.pace, name, self.run.sick.has(name), now);
-        let index = schedule.add(Key::new(name.to_owned(), limit, self.notes, now));
+        let index = schedule.add(Key::new(name.to_owned(), limit, self.intents, now));
         self.by_name.insert(name.to_owned(), index);
         index
     }

@@ -13,6 +13,9 @@ use crate::request::{self, Failure, Prepared};
 use crate::retry::{again, backoff};
 use crate::schedule::{Death, Line, Next};
 
+/// A provider that is left alone for so long has its lines taken out of the durable intents.
+const SOON: Duration = Duration::from_secs(1);
+
 /// A failed attempt.
 struct Failed {
     failure: Failure,
@@ -118,9 +121,14 @@ impl Drive<'_> {
                 self.give_up(line, &death, millis, now);
             }
             (None, Some(prepared)) if again => {
+                // What was refused or never arrived was not processed; a line in the middle of a redirect was.
+                let processed = prepared.hops > 0;
                 state.prepared = Some(prepared);
                 state.last = Some(Box::new(failure));
-                self.schedule.push_retry(key, line, now.instant + delay, now.instant);
+                if let Some(intents) = self.intents.as_mut().filter(|_| !processed) {
+                    intents.take_back([state.n]);
+                }
+                self.schedule.push_retry(key, line, now.instant + delay, processed, now.instant);
             }
             _ => self.fail(line, failure, millis, now),
         }
@@ -141,6 +149,7 @@ impl Drive<'_> {
             let name = &self.schedule.key(index).name;
             self.context.observer.held(self.lane, name, pause);
             tracing::warn!(key = name, ?pause, "down; left alone for a while");
+            self.take_back(index);
         }
     }
 
@@ -161,6 +170,9 @@ impl Drive<'_> {
             key.slow(sent, now.instant);
             key.hold(now.instant + wait);
         });
+        if wait >= SOON {
+            self.take_back(key);
+        }
     }
 
     /// Fails all lines of a key that were not answered, without a request.

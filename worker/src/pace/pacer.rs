@@ -78,6 +78,16 @@ impl Pacer {
         self.free_by
     }
 
+    /// Slots that `window` holds at the present rate; of an unlimited key what it sends in this time, and at least one for each
+    /// request that may be in flight.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a line count; saturates")]
+    pub(crate) fn slots_in(&self, window: Duration) -> usize {
+        match (self.rate, self.reach) {
+            (Some(rate), _) => (rate * self.factor * window.as_secs_f64()) as usize,
+            (None, reach) => (self.recent.per_second() * window.as_secs_f64()).max(reach.unwrap_or(1.0)) as usize,
+        }
+    }
+
     /// The provider asked to slow down, in answer to a request sent at `sent`. Requests that were sent before the
     /// last slow-down say nothing about the new pace.
     pub(crate) fn slow(&mut self, sent: Instant, now: Instant) {

@@ -1,13 +1,13 @@
 //! One limit key: its lines, its pace, its health.
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use job::Code;
 use job::job_file::Rate;
 use tokio::time::Instant;
 
+use super::queue::Queue;
 use crate::pace::{Breaker, Health, Leave, Now, Pacer, Start};
 
 /// Index of a line in its batch.
@@ -33,18 +33,20 @@ pub(crate) struct Key {
     pub(crate) name: String,
     /// When it stands in the schedule's heap.
     pub(super) due: Option<Instant>,
-    pacer: Pacer,
+    pub(super) pacer: Pacer,
     breaker: Breaker,
     hold: Option<Instant>,
     in_flight: u32,
     most: u32,
     hops: VecDeque<Line>,
-    retries: BinaryHeap<Reverse<(Instant, Line)>>,
-    fresh: VecDeque<Line>,
-    /// Lines at the front of `fresh` that a durable note names; `None` where no notes are needed.
-    noted: Option<usize>,
-    /// Lines after those that a note under way names.
-    noting: usize,
+    /// Lines that may be sent when their turn comes.
+    pub(super) ready: Queue,
+    /// Lines that need a durable intent first; `None` where requests may be repeated.
+    pub(super) unnamed: Option<Queue>,
+    /// Lines that the intent under way names.
+    pub(super) naming: Queue,
+    /// It stands in the schedule's list of keys that need an intent.
+    pub(super) hungry: bool,
     dead: Option<Death>,
     /// The last failure that spoke of the provider's health.
     ill: Option<(Code, String)>,
@@ -73,7 +75,7 @@ enum Candidate {
 }
 
 impl Key {
-    pub(crate) fn new(name: String, limit: KeyLimit, notes: bool, now: Now) -> Self {
+    pub(crate) fn new(name: String, limit: KeyLimit, intents: bool, now: Now) -> Self {
         let KeyLimit { rate, in_flight, factor, start, hold, down_since, sick } = limit;
         let breaker = match down_since {
             0 if sick => Breaker::heard(in_flight, now),
@@ -89,10 +91,10 @@ impl Key {
             in_flight: 0,
             most: in_flight.max(1),
             hops: VecDeque::new(),
-            retries: BinaryHeap::new(),
-            fresh: VecDeque::new(),
-            noted: notes.then_some(0),
-            noting: 0,
+            ready: Queue::default(),
+            unnamed: intents.then(Queue::default),
+            naming: Queue::default(),
+            hungry: false,
             dead: None,
             ill: None,
         }
@@ -100,15 +102,17 @@ impl Key {
 
     /// Lines in its queues.
     pub(crate) fn waiting(&self) -> usize {
-        self.hops.len() + self.retries.len() + self.fresh.len()
+        self.hops.len() + self.ready.len() + self.naming.len() + self.unnamed.as_ref().map_or(0, Queue::len)
     }
 
     pub(super) fn push(&mut self, line: Line) {
-        self.fresh.push_back(line);
+        self.unnamed.as_mut().unwrap_or(&mut self.ready).fresh.push_back(line);
     }
 
-    pub(super) fn push_retry(&mut self, line: Line, at: Instant) {
-        self.retries.push(Reverse((at, line)));
+    /// `named`: the durable intent of its last attempt still names the line.
+    pub(super) fn push_retry(&mut self, line: Line, at: Instant, named: bool) {
+        let unnamed = self.unnamed.as_mut().filter(|_| !named);
+        unnamed.unwrap_or(&mut self.ready).push_retry(at, line);
     }
 
     pub(super) fn push_hop(&mut self, line: Line) {
@@ -134,7 +138,7 @@ impl Key {
         }
         let candidate = loop {
             match self.candidate(now.instant, fresh, probe) {
-                Ok(Candidate::Fresh) if !ready(self.fresh[0]) => self.drop_front(),
+                Ok(Candidate::Fresh) if !ready(self.ready.fresh[0]) => _ = self.ready.fresh.pop_front(),
                 Ok(candidate) => break candidate,
                 Err(turn) => return turn,
             }
@@ -144,12 +148,8 @@ impl Key {
         }
         let line = match candidate {
             Candidate::Hop => self.hops.pop_front(),
-            Candidate::Retry => self.retries.pop().map(|Reverse((_, line))| line),
-            Candidate::Fresh => {
-                let line = self.fresh.front().copied();
-                self.drop_front();
-                line
-            }
+            Candidate::Retry => self.ready.pop_retry(),
+            Candidate::Fresh => self.ready.fresh.pop_front(),
         };
         let line = line.expect("it was seen above");
         self.in_flight += 1;
@@ -160,22 +160,14 @@ impl Key {
     /// Lines in the middle first, then those that have waited, then new ones; a probe is rather a new line, since one
     /// that has failed may be to blame itself.
     fn candidate(&self, now: Instant, fresh: bool, probe: bool) -> Result<Candidate, Turn> {
-        let has_fresh = fresh && !self.fresh.is_empty() && self.noted != Some(0);
-        let retry_at = self.retries.peek().map(|Reverse((at, _))| *at);
-        match retry_at {
+        let has_fresh = fresh && !self.ready.fresh.is_empty();
+        match self.ready.retry_at() {
             _ if !self.hops.is_empty() => Ok(Candidate::Hop),
             _ if probe && has_fresh => Ok(Candidate::Fresh),
             Some(at) if at <= now => Ok(Candidate::Retry),
             _ if has_fresh => Ok(Candidate::Fresh),
             Some(at) => Err(Turn::Later(at)),
             None => Err(Turn::Never),
-        }
-    }
-
-    fn drop_front(&mut self) {
-        self.fresh.pop_front();
-        if let Some(noted) = &mut self.noted {
-            *noted = noted.saturating_sub(1);
         }
     }
 
@@ -200,6 +192,16 @@ impl Key {
     /// Whether the provider was found down and has not been seen up since.
     pub(crate) fn is_down(&self) -> bool {
         self.breaker.down_since() > 0
+    }
+
+    /// Whether nothing is sent now, whatever its rate: on the provider's wish, or because it is down.
+    pub(super) fn is_held(&self, now: Instant) -> bool {
+        self.hold.is_some_and(|hold| hold > now) || matches!(self.breaker.leave(now), Leave::Later(_) | Leave::Probing)
+    }
+
+    /// Whether one line is to find out how the provider is.
+    pub(super) fn is_probed(&self, now: Instant) -> bool {
+        self.breaker.leave(now) == Leave::Probe
     }
 
     /// How long it has been down.
@@ -249,41 +251,6 @@ impl Key {
         self.due.unwrap_or(now).max(held)
     }
 
-    /// Whether it has lines that no note names.
-    pub(super) fn is_hungry(&self) -> bool {
-        self.noted == Some(0) && self.noting == 0 && !self.fresh.is_empty()
-    }
-
-    /// Lines that a note should name now so that `ahead` are noted; none while enough are.
-    pub(crate) fn name_ahead(&mut self, ahead: usize) -> Vec<Line> {
-        let Some(noted) = self.noted else { return Vec::new() };
-        let named = noted + self.noting;
-        if self.noting > 0 || noted * 2 > ahead || named >= self.fresh.len() {
-            return Vec::new();
-        }
-        let lines: Vec<_> = self.fresh.range(named..self.fresh.len().min(ahead.max(named + 1))).copied().collect();
-        self.noting = lines.len();
-        lines
-    }
-
-    /// The note under way is durable.
-    pub(crate) fn noted(&mut self) {
-        if let Some(noted) = &mut self.noted {
-            *noted += std::mem::take(&mut self.noting);
-        }
-    }
-
-    /// Lines that a durable note, or one under way, names although they were never sent.
-    pub(crate) fn noted_unsent(&self) -> impl Iterator<Item = Line> {
-        let named = self.noted.unwrap_or(0) + self.noting;
-        self.fresh.iter().copied().take(named)
-    }
-
-    /// Lines that were sent and wait to be sent again.
-    pub(crate) fn waiting_again(&self) -> impl Iterator<Item = Line> {
-        self.retries.iter().map(|Reverse((_, line))| *line)
-    }
-
     pub(super) fn take_out(&mut self, condition: impl Fn(Line) -> bool) -> Vec<Line> {
         let mut out = Vec::new();
         let mut stays = |line: Line| {
@@ -292,14 +259,19 @@ impl Key {
             !goes
         };
         self.hops.retain(|line| stays(*line));
-        self.retries.retain(|Reverse((_, line))| stays(*line));
+        self.ready.retain_retries(&mut stays);
+        self.naming.retain_retries(&mut stays);
+        if let Some(unnamed) = &mut self.unnamed {
+            unnamed.retain_retries(&mut stays);
+        }
         out
     }
 
     pub(super) fn drain(&mut self) -> Vec<Line> {
-        self.noted = self.noted.map(|_| 0);
-        self.noting = 0;
-        let retries = std::mem::take(&mut self.retries).into_iter().map(|Reverse((_, line))| line);
-        self.hops.drain(..).chain(retries).chain(self.fresh.drain(..)).collect()
+        let mut lines: Vec<_> = self.hops.drain(..).collect();
+        for queue in [&mut self.ready, &mut self.naming].into_iter().chain(&mut self.unnamed) {
+            lines.extend(queue.drain());
+        }
+        lines
     }
 }

@@ -109,7 +109,7 @@ async fn retries_count() {
     let mut bench = Bench::new(&[(limit(100.0, 10), 1000)]);
     bench
         .run(SECOND * 60, |schedule, key, line, now| {
-            schedule.push_retry(key, line, now.instant + Duration::from_millis(u64::from(line) % 700), now.instant);
+            schedule.push_retry(key, line, now.instant + Duration::from_millis(u64::from(line) % 700), false, now.instant);
         })
         .await;
     assert!(busiest(&bench.of(0), SECOND) <= 102);
@@ -222,10 +222,54 @@ async fn a_probe_is_rather_a_new_line() {
         .run(SECOND * 4, |schedule, key, line, now| {
             let health = Health::of(Nature::Unreached, job::Code::Connect, true);
             schedule.change(key, now.instant, |key| key.ended(line, health, None, now));
-            schedule.push_retry(key, line, now.instant, now.instant);
+            schedule.push_retry(key, line, now.instant, false, now.instant);
         })
         .await;
     let lines: Vec<_> = bench.sent.iter().map(|(_, _, line)| *line).collect();
     assert_eq!(lines.len(), 12, "ten to find out, then one after a second, one after two more: {lines:?}");
     assert_eq!(&lines[10..], [1, 2], "{lines:?}");
+}
+
+/// Sends lines that need intents, each of which takes some milliseconds to write. The result is the lines that were named and
+/// not sent, by millisecond.
+async fn named_ahead(rate: f64, takes: u64, seconds: u32) -> (Vec<Instant>, Vec<usize>) {
+    let now = Wall::start().now();
+    let mut schedule = Schedule::default();
+    let takes = Duration::from_millis(takes);
+    schedule.set_ahead(Ahead { lead: (takes * 2).max(Duration::from_millis(10)), window: Duration::from_millis(30).max(takes * 2) });
+    let key = schedule.add(Key::new("k".to_owned(), limit(rate, 100), true, now));
+    (0..100_000).for_each(|line| schedule.push(key, line, now.instant));
+    let (wall, end) = (Wall::start(), Instant::now() + SECOND * seconds);
+    let (mut sent, mut unsent, mut durable) = (Vec::new(), Vec::new(), None::<Instant>);
+    while Instant::now() < end {
+        let now = wall.now();
+        if durable.is_some_and(|at| at <= now.instant) {
+            durable = None;
+            schedule.change(key, now.instant, Key::named);
+        }
+        while let Next::Send(_) = schedule.next(now, true, &mut |_| true) {
+            sent.push(now.instant);
+            schedule.change(key, now.instant, Key::returned);
+        }
+        if durable.is_none() {
+            let named = schedule.take_hungry().into_iter().map(|key| schedule.name_lines(key, now.instant, true).len());
+            let named = named.collect::<Vec<_>>();
+            durable = (named.iter().sum::<usize>() > 0).then(|| now.instant + takes);
+        }
+        unsent.push(schedule.key(key).named_unsent().count());
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    (sent, unsent)
+}
+
+#[tokio::test(start_paused = true)]
+async fn few_lines_are_named_before_they_are_sent() {
+    for (rate, takes, most) in [(2.0, 3, 1.0), (50.0, 3, 1.0), (100.0, 3, 3.0), (500.0, 3, 25.0), (500.0, 40, 40.0)] {
+        let seconds = if rate < 10.0 { 100 } else { 10 };
+        let (sent, unsent) = named_ahead(rate, takes, seconds).await;
+        #[expect(clippy::cast_precision_loss, reason = "small")]
+        let (used, mean) = (sent.len() as f64 / rate / f64::from(seconds), unsent.iter().sum::<usize>() as f64 / unsent.len() as f64);
+        assert!((0.97..=1.0).contains(&used), "{used} of {rate}/s where an intent takes {takes} ms");
+        assert!(mean <= most, "{mean} lines are named and not sent at {rate}/s where an intent takes {takes} ms");
+    }
 }

@@ -4,7 +4,7 @@
 mod answers;
 mod failures;
 mod faults;
-mod notes;
+mod intents;
 mod pauses;
 mod redirects;
 mod retries;

@@ -1,4 +1,4 @@
-//! Requests that must not be repeated are noted before they are sent.
+//! Requests that must not be repeated are named in a durable intent before they are sent.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -18,29 +18,32 @@ fn job(server: &Server, more: &str) -> String {
     )
 }
 
-async fn notes(world: &World) -> (BTreeSet<u64>, BTreeSet<u64>) {
-    let (mut sending, mut unsent) = (BTreeSet::new(), BTreeSet::new());
+/// The lines that the intents in the store name or named, and those whose names they took back.
+async fn named(world: &World) -> (BTreeSet<u64>, BTreeSet<u64>) {
+    let (mut ever, mut open) = (BTreeSet::new(), BTreeSet::new());
     for (flush, body) in world.flushes().await {
         if matches!(flush, FlushKey::Notes { .. }) {
-            let notes: Notes = serde_json::from_slice(&body).unwrap();
-            sending.extend(notes.sending);
-            unsent.extend(notes.unsent);
+            let intent: Notes = serde_json::from_slice(&body).unwrap();
+            intent.unsent.iter().for_each(|n| _ = open.remove(n));
+            open.extend(&intent.sending);
+            ever.extend(intent.sending);
         }
     }
-    (sending, unsent)
+    let back = ever.difference(&open).copied().collect();
+    (ever, back)
 }
 
 #[tokio::test]
-async fn every_line_is_noted_before_it_is_sent() {
+async fn every_line_is_named_before_it_is_sent() {
     let server = Server::start(|_, _| answer(200, "")).await;
     let world = Setup::numbered(&job(&server, ""), 700).build().await;
     assert_eq!(world.done().await.len(), 700);
-    assert_eq!(notes(&world).await, ((1..=700).collect(), BTreeSet::new()));
+    assert_eq!(named(&world).await, ((1..=700).collect(), BTreeSet::new()));
     assert_eq!(server.count(), 700);
 }
 
 #[tokio::test]
-async fn nothing_is_sent_without_a_durable_note() {
+async fn nothing_is_sent_without_a_durable_intent() {
     let server = Server::start(|_, _| answer(200, "")).await;
     let world = Setup::numbered(&job(&server, ""), 10).build().await;
     world.faults.0.store(1000, Ordering::SeqCst);
@@ -49,11 +52,11 @@ async fn nothing_is_sent_without_a_durable_note() {
 }
 
 #[tokio::test]
-async fn repeatable_requests_need_no_notes() {
+async fn repeatable_requests_need_no_intents() {
     let server = Server::start(|_, _| answer(200, "")).await;
     let world = Setup::numbered(&job(&server, "idempotent = true"), 10).build().await;
     world.done().await;
-    assert!(notes(&world).await.0.is_empty());
+    assert!(named(&world).await.0.is_empty());
 }
 
 #[tokio::test]
@@ -76,12 +79,12 @@ async fn what_may_have_been_sent_is_not_sent_again() {
 }
 
 #[tokio::test]
-async fn a_pause_takes_back_what_was_not_sent() {
+async fn a_pause_takes_back_the_names_of_unsent_lines() {
     let server = Server::start(|n, _| if n < 3 { answer(200, "") } else { with(429, &[("retry-after", "300")], "") }).await;
     let mut world = Setup::numbered(&job(&server, ""), 100).build().await;
     let (_, next) = world.paused().await;
     let answered: BTreeSet<u64> = world.records().await.iter().map(|line| line.n).collect();
-    let (sending, unsent) = notes(&world).await;
+    let (sending, unsent) = named(&world).await;
     assert_eq!(answered.len(), 3);
     assert_eq!(unsent, sending.difference(&answered).copied().collect());
     // The next call is free to send them: nothing is unknown.
@@ -92,12 +95,12 @@ async fn a_pause_takes_back_what_was_not_sent() {
 }
 
 #[tokio::test]
-async fn many_hosts_are_noted_too() {
+async fn lines_of_many_hosts_are_named_too() {
     let server = Server::start(|_, _| answer(200, "")).await;
     let items = (0..600).map(|n| format!(r#""key":"host{}","v":["{n}"]"#, n % 200)).collect();
     let world = Setup::items(&job(&server, ""), items).build().await;
     assert_eq!(world.done().await.len(), 600);
-    assert_eq!(notes(&world).await, ((1..=600).collect(), BTreeSet::new()));
+    assert_eq!(named(&world).await, ((1..=600).collect(), BTreeSet::new()));
 }
 
 #[tokio::test]
@@ -119,7 +122,8 @@ async fn a_request_that_was_given_up_is_not_sent_again() {
     };
     let (result, ()) = tokio::join!(world.work(), interrupt);
     assert_eq!(result.unwrap_err().name, ErrorName::Interrupted);
-    assert_eq!(notes(&world).await.1, BTreeSet::from([3, 4, 5]));
+    let (ever, back) = named(&world).await;
+    assert_eq!(ever.difference(&back).copied().collect::<Vec<_>>(), [1, 2], "what was given up stays named");
 
     world.context.stop = tokio_util::sync::CancellationToken::new();
     let (request, run) = (world.request.clone(), world.context.stop.clone());
@@ -135,6 +139,73 @@ async fn a_request_that_was_given_up_is_not_sent_again() {
     let lines = world.records().await;
     assert_eq!(codes(&lines), ["outcome_unknown"; 2]);
     assert_eq!((lines[0].n, lines[1].n), (1, 2));
+}
+
+/// What a call leaves that dies with all its requests under way.
+async fn dies_under_way(world: &mut World, requests: usize) {
+    let (sent, watcher) = watch();
+    world.context.observer = Arc::new(watcher);
+    let under_way = async {
+        while sent.load(Ordering::SeqCst) < requests {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        ended = world.work() => panic!("{ended:?}"),
+        () = under_way => {}
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_is_alone_replaces_one_object_of_intents() {
+    let server = Server::start(|_, _| answer(200, "")).await;
+    let mut setup = Setup::numbered(&job(&server, ""), 700);
+    setup.settings.intents = worker::Intents::Alone;
+    let world = setup.build().await;
+    assert_eq!(world.done().await.len(), 700);
+    let intents = world.flushes().await.into_iter().filter(|(flush, _)| matches!(flush, FlushKey::Notes { .. }));
+    assert_eq!(intents.count(), 1);
+}
+
+#[tokio::test]
+async fn a_call_that_is_alone_leaves_unknown_what_was_under_way() {
+    let address = raw(Raw::Stall(b"HTTP/1.1 ".to_vec())).await;
+    let job = format!(
+        "[request]\nmethod = \"POST\"\nurl = \"http://{address}/\"\nallow = [\"127.0.0.1\"]\n[limits.default]\nrate = \"unlimited\"\nin_flight = 8"
+    );
+    let mut setup = Setup::numbered(&job, 1000);
+    setup.settings.intents = worker::Intents::Alone;
+    let mut world = setup.build().await;
+    dies_under_way(&mut world, 8).await;
+    let (ever, back) = named(&world).await;
+    let open: Vec<_> = ever.difference(&back).copied().collect();
+    assert!(open.starts_with(&[1, 2, 3, 4, 5, 6, 7, 8]) && open.len() <= 16, "{open:?}");
+}
+
+#[tokio::test]
+async fn a_line_that_was_refused_is_not_named_while_it_waits() {
+    let server = Server::start(|_, _| with(429, &[("retry-after", "5")], "")).await;
+    let mut setup = Setup::numbered(&job(&server, ""), 100);
+    setup.settings.intents = worker::Intents::Alone;
+    let world = setup.build().await;
+    let taken_back = async {
+        // The refusals are read, the provider is left alone, and the names are taken back.
+        while server.count() == 0 || named_now(&world).await != Some(Vec::new()) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        ended = world.work() => panic!("{ended:?}"),
+        () = taken_back => {}
+    }
+}
+
+/// The lines that the one object of intents names now; `None` while it is written.
+async fn named_now(world: &World) -> Option<Vec<u64>> {
+    let written = world.objects.list(&world.prefix()).await.unwrap();
+    let intents = written.iter().find(|entry| matches!(FlushKey::parse(&entry.key), Some(FlushKey::Notes { .. })))?;
+    let body = world.objects.get(&intents.key).await.ok()?;
+    Some(serde_json::from_slice::<Notes>(&body).ok()?.sending)
 }
 
 fn watch() -> (Arc<AtomicUsize>, Watcher) {

@@ -1,0 +1,90 @@
+//! Lines of one key that wait for their turn.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+
+use tokio::time::Instant;
+
+use super::Line;
+
+/// Lines that were never sent, in order, and lines that wait to be sent again.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    pub(super) fresh: VecDeque<Line>,
+    retries: BinaryHeap<Reverse<(Instant, Line)>>,
+}
+
+impl Queue {
+    pub(super) fn len(&self) -> usize {
+        self.fresh.len() + self.retries.len()
+    }
+
+    pub(super) fn push_retry(&mut self, at: Instant, line: Line) {
+        self.retries.push(Reverse((at, line)));
+    }
+
+    /// When the first line may be sent again.
+    pub(super) fn retry_at(&self) -> Option<Instant> {
+        self.retries.peek().map(|Reverse((at, _))| *at)
+    }
+
+    pub(super) fn pop_retry(&mut self) -> Option<Line> {
+        self.retries.pop().map(|Reverse((_, line))| line)
+    }
+
+    /// Lines that may be sent by `until`, as far as the lines are concerned; with `fresh` unset those that were sent before.
+    pub(super) fn due(&self, until: Instant, fresh: bool) -> usize {
+        let again = self.retries.iter().filter(|Reverse((at, _))| *at <= until).count();
+        again + if fresh { self.fresh.len() } else { 0 }
+    }
+
+    /// Moves up to `most` lines to `other`: lines whose second time comes by `until`, then new ones if `fresh`.
+    pub(super) fn move_due(&mut self, other: &mut Self, most: usize, until: Instant, fresh: bool) {
+        let mut left = most;
+        while left > 0
+            && let Some(Reverse((at, _))) = self.retries.peek()
+            && *at <= until
+        {
+            other.retries.extend(self.retries.pop());
+            left -= 1;
+        }
+        if fresh {
+            other.fresh.extend(self.fresh.drain(..left.min(self.fresh.len())));
+        }
+    }
+
+    /// Moves all lines behind those of `other`.
+    pub(super) fn append_to(&mut self, other: &mut Self) {
+        other.fresh.append(&mut self.fresh);
+        other.retries.append(&mut self.retries);
+    }
+
+    /// Moves all lines before those of `other`.
+    pub(super) fn prepend_to(&mut self, other: &mut Self) {
+        self.fresh.append(&mut other.fresh);
+        std::mem::swap(&mut self.fresh, &mut other.fresh);
+        other.retries.append(&mut self.retries);
+    }
+
+    /// Takes out the lines that meet a condition.
+    pub(super) fn split_off(&mut self, condition: impl Fn(Line) -> bool) -> Self {
+        let (out, fresh) = std::mem::take(&mut self.fresh).into_iter().partition(|line| condition(*line));
+        self.fresh = fresh;
+        let (gone, stays) = self.retries.drain().partition(|Reverse((_, line))| condition(*line));
+        self.retries = stays;
+        Self { fresh: out, retries: gone }
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = Line> {
+        self.fresh.iter().copied().chain(self.retries.iter().map(|Reverse((_, line))| *line))
+    }
+
+    pub(super) fn retain_retries(&mut self, stays: &mut dyn FnMut(Line) -> bool) {
+        self.retries.retain(|Reverse((_, line))| stays(*line));
+    }
+
+    /// Takes all lines out, those to be sent again first.
+    pub(super) fn drain(&mut self) -> impl Iterator<Item = Line> {
+        self.retries.drain().map(|Reverse((_, line))| line).chain(self.fresh.drain(..))
+    }
+}
