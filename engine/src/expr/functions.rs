@@ -5,13 +5,14 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use jsonata_core::ast::AstNode;
 use jsonata_core::evaluator::{Context, Evaluator, EvaluatorError};
-use jsonata_core::parser;
 use jsonata_core::value::JValue;
 use serde_json::Value;
 
 use super::intrinsics;
-use super::jsonata::{from_json, to_json};
+use super::jsonata::{Unfit, from_json, to_json};
+use super::meter::{TOO_MUCH, thrown};
 use super::{Dice, Draws};
 use crate::host::Host;
 
@@ -53,30 +54,30 @@ type Function = fn(&[JValue], &mut Drawing) -> Result;
 
 const FUNCTIONS: &[(&str, Function)] = &[
     ("partition", |args, _| {
-        let (list, size) = (argument(args, 0), argument(args, 1));
-        intrinsic(list.and_then(|list| Some(intrinsics::array_partition(&list, &size?))))
+        let (list, size) = (argument(args, 0)?, argument(args, 1)?);
+        intrinsic(list.and_then(|list| Some(intrinsics::array_partition(&list, &whole(size?)))))
     }),
     ("range", |args, _| {
-        let all = (argument(args, 0), argument(args, 1), argument(args, 2));
+        let all = (argument(args, 0)?, argument(args, 1)?, argument(args, 2)?);
         let (Some(first), Some(last), Some(step)) = all else { return Ok(JValue::Undefined) };
-        let mut range = intrinsic(Some(intrinsics::array_range(&first, &last, &step)))?;
+        let mut range = intrinsic(Some(intrinsics::array_range(&whole(first), &whole(last), &whole(step), LONGEST)))?;
         // A range of one number is that number.
         range.mark_sequence();
         Ok(range)
     }),
     ("hash", |args, _| {
-        let (data, algorithm) = (argument(args, 0), argument(args, 1));
+        let (data, algorithm) = (argument(args, 0)?, argument(args, 1)?);
         intrinsic(data.and_then(|data| Some(intrinsics::hash(&data, &algorithm?))))
     }),
     ("random", |args, drawing| {
-        Ok(JValue::Number(match argument(args, 0) {
+        Ok(JValue::Number(match argument(args, 0)? {
             Some(seed) => intrinsics::seeded(&seed).map_err(thrown)?,
             None => drawing.dice().random(),
         }))
     }),
     ("uuid", |_, drawing| Ok(from_json(&drawing.dice().uuid()))),
     ("parse", |args, _| {
-        let Some(text) = argument(args, 0) else { return Ok(JValue::Undefined) };
+        let Some(text) = argument(args, 0)? else { return Ok(JValue::Undefined) };
         let Some(text) = text.as_str() else {
             return Err(thrown("T0410: Argument 1 of function \"parse\" does not match function signature"));
         };
@@ -99,14 +100,14 @@ const FUNCTIONS: &[(&str, Function)] = &[
 const WIDEST: f64 = 262_144.0;
 
 /// JSONata's own function of that name.
-fn builtin(name: &str, args: &[JValue]) -> Result {
+pub(super) fn builtin(name: &str, args: &[JValue]) -> Result {
     let mut context = Context::new();
     let names: Vec<String> = (0..args.len()).map(|i| format!("a{i}")).collect();
     for (name, value) in names.iter().zip(args) {
         context.bind(name.clone(), value.clone());
     }
-    let call = format!("${name}({})", names.iter().map(|name| format!("${name}")).collect::<Vec<_>>().join(", "));
-    let call = parser::parse(&call).map_err(|error| thrown(error.to_string()))?;
+    let args = names.into_iter().map(AstNode::Variable).collect();
+    let call = AstNode::Function { name: name.to_owned(), args, is_builtin: true };
     Evaluator::with_context(context).evaluate(&call, &JValue::Undefined)
 }
 
@@ -119,8 +120,26 @@ pub(super) fn register(evaluator: &mut Evaluator, source: &str, drawing: &Rc<Ref
     }
 }
 
-fn argument(args: &[JValue], index: usize) -> Option<Value> {
-    args.get(index).filter(|value| !matches!(value, JValue::Undefined)).and_then(to_json)
+fn argument(args: &[JValue], index: usize) -> std::result::Result<Option<Value>, EvaluatorError> {
+    match args.get(index) {
+        None | Some(JValue::Undefined) => Ok(None),
+        Some(value) => match to_json(value) {
+            Ok(value) => Ok(Some(value)),
+            Err(Unfit::Function) => Ok(None),
+            Err(Unfit::TooLarge | Unfit::TooDeep) => Err(thrown(TOO_MUCH)),
+        },
+    }
+}
+
+/// Of a sequence, in items.
+const LONGEST: usize = 1_000_000;
+
+/// Without its fraction; what is no number is left to the function.
+fn whole(number: Value) -> Value {
+    match number.as_f64() {
+        Some(number) => Value::from(number.trunc()),
+        None => number,
+    }
 }
 
 fn intrinsic(found: Option<std::result::Result<Value, String>>) -> Result {
@@ -128,8 +147,4 @@ fn intrinsic(found: Option<std::result::Result<Value, String>>) -> Result {
         None => Ok(JValue::Undefined),
         Some(found) => found.map(|value| from_json(&value)).map_err(thrown),
     }
-}
-
-fn thrown(reason: impl Into<String>) -> EvaluatorError {
-    EvaluatorError::EvaluationError(reason.into())
 }

@@ -33,7 +33,7 @@ pub(super) const INTRINSICS: &[Intrinsic] = &[
     row("ArrayGetItem", 2..=2, |args, _| array_get_item(&args[0], &args[1])),
     row("ArrayLength", 1..=1, |args, _| Ok(array(&args[0])?.len().into())),
     row("ArrayPartition", 2..=2, |args, _| array_partition(&args[0], &args[1])),
-    row("ArrayRange", 3..=3, |args, _| array_range(&args[0], &args[1], &args[2])),
+    row("ArrayRange", 3..=3, |args, _| array_range(&args[0], &args[1], &args[2], RANGE)),
     row("ArrayUnique", 1..=1, |args, _| array_unique(&args[0])),
     row("Base64Decode", 1..=1, |args, _| base64_decode(&args[0])),
     row("Base64Encode", 1..=1, |args, _| Ok(STANDARD.encode(short_text(&args[0])?).into())),
@@ -71,8 +71,10 @@ pub(super) fn array_partition(list: &Value, size: &Value) -> Result {
     }
 }
 
-pub(super) fn array_range(first: &Value, last: &Value, step: &Value) -> Result {
-    const ITEMS: usize = 1_000;
+/// Of States.ArrayRange, in items.
+const RANGE: usize = 1_000;
+
+pub(super) fn array_range(first: &Value, last: &Value, step: &Value, most: usize) -> Result {
     let (first, last, step) = (integer(first)?, integer(last)?, integer(step)?);
     if step == 0 {
         return Err("the step can't be 0".into());
@@ -80,8 +82,8 @@ pub(super) fn array_range(first: &Value, last: &Value, step: &Value) -> Result {
     let mut items = Vec::new();
     let mut at = first;
     while (step > 0 && at <= last) || (step < 0 && at >= last) {
-        if items.len() == ITEMS {
-            return Err(format!("the range has more than {ITEMS} items"));
+        if items.len() == most {
+            return Err(format!("the range has more than {most} items"));
         }
         items.push(at);
         match at.checked_add(step) {

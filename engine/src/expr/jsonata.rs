@@ -12,8 +12,8 @@ use jsonata_core::value::JValue;
 use serde_json::{Map, Number, Value};
 
 use super::functions::{self, Drawing};
-use super::references;
 use super::{Env, Sight};
+use super::{measure, meter, references};
 use crate::error::Failure;
 
 /// A parsed expression and the field in which it stands.
@@ -23,13 +23,18 @@ pub(crate) struct Expression {
     /// Such as `Output/total`.
     field: String,
     ast: AstNode,
+    /// With calls that measure what it makes, where that could be much.
+    measured: Option<AstNode>,
     /// The names after a variable, where the expression is no more than that.
     plain: Option<(String, Vec<String>)>,
 }
 
-/// What an evaluation may take. AWS stops one after a second, and limits its memory and stack.
+/// What an evaluation may take. AWS stops one after a second, and limits its memory (see `meter`) and stack.
 const LIMITS: EvaluatorOptions =
-    EvaluatorOptions { timeout_ms: Some(1_000), cancel: None, max_stack_depth: Some(5_000), max_sequence_length: Some(1_000_000) };
+    EvaluatorOptions { timeout_ms: Some(1_000), cancel: None, max_stack_depth: Some(400), max_sequence_length: Some(1_000_000) };
+
+/// How deep a value may be nested.
+const DEPTH: usize = 100;
 
 impl Expression {
     /// `text` is the string with its `{%` and `%}`. An error is JSONata's message.
@@ -38,7 +43,9 @@ impl Expression {
         let ast = parser::parse(source).map_err(|error| without_code(&error.to_string()).to_owned())?;
         refuse_later_operators(&ast)?;
         let plain = plain(&ast);
-        Ok(Expression { source: source.to_owned(), field: field.to_owned(), ast, plain })
+        let mut measured = plain.is_none().then(|| ast.clone());
+        measured.take_if(|ast| !measure::insert(ast, source));
+        Ok(Expression { source: source.to_owned(), field: field.to_owned(), ast, measured, plain })
     }
 
     /// What AWS says of references that it refuses; `caught` where there is a caught error.
@@ -60,12 +67,19 @@ impl Expression {
         let mut evaluator = Evaluator::with_options(context, LIMITS);
         let drawing = Rc::new(RefCell::new(Drawing::begin(env.dice)));
         functions::register(&mut evaluator, &self.source, &drawing);
-        let found = evaluator.evaluate(&self.ast, &JValue::Undefined);
+        if self.measured.is_some() {
+            meter::register(&mut evaluator);
+        }
+        let found = evaluator.evaluate(self.measured.as_ref().unwrap_or(&self.ast), &JValue::Undefined);
         drawing.borrow_mut().end(env.dice);
         match found {
             Ok(JValue::Undefined) => Err(self.undefined()),
-            Ok(value) => to_json(&value).ok_or_else(|| self.failed("returned an unsupported result type.")),
-            Err(error) => Err(self.failed(&format!("threw an error during evaluation. {}", message(&error)))),
+            Ok(value) => to_json(&value).map_err(|unfit| match unfit {
+                Unfit::Function => self.failed("returned an unsupported result type."),
+                Unfit::TooLarge => self.thrown(meter::TOO_MUCH),
+                Unfit::TooDeep => self.thrown(TOO_DEEP),
+            }),
+            Err(error) => Err(self.thrown(message(&error))),
         }
     }
 
@@ -83,6 +97,13 @@ impl Expression {
 
     fn undefined(&self) -> Failure {
         self.failed("returned nothing (undefined).")
+    }
+
+    /// JSONata's own errors have a code, those of what it runs in have none.
+    fn thrown(&self, message: &str) -> Failure {
+        let separator = if without_code(message) == message { ":" } else { "." };
+        let message = message.get(..message.floor_char_boundary(LONGEST)).unwrap_or_default();
+        self.failed(&format!("threw an error during evaluation{separator} {message}"))
     }
 
     fn failed(&self, what: &str) -> Failure {
@@ -180,10 +201,17 @@ fn refuse_later_operators(ast: &AstNode) -> Result<(), String> {
     }
 }
 
-/// Without the function's name, which JSONata does not give.
+/// Of an error's message, in bytes: a cause has at most 32,768 characters.
+const LONGEST: usize = 16_384;
+const TOO_DEEP: &str = "Stack overflow error: Check for non-terminating recursive function. Consider rewriting as tail-recursive";
+
+/// In the words of JSONata 2.0.6, and of what bounds it there.
 fn message(error: &EvaluatorError) -> &str {
     match error.code() {
         Some("T1006") => "T1006: Attempted to invoke a non-function",
+        Some("D1011" | "U1001") => TOO_DEEP,
+        Some("D2014") => "D2014: The size of the sequence allocated by the range operator (..) must not exceed 1e6.",
+        Some("D1012") => "Expression evaluation timeout: Check for infinite loop",
         _ => error.message(),
     }
 }
@@ -210,26 +238,45 @@ pub(super) fn from_json(value: &Value) -> JValue {
     }
 }
 
-/// Whole numbers have no fraction, whatever they came from. None for functions.
-pub(super) fn to_json(value: &JValue) -> Option<Value> {
+/// Why a value of JSONata is no JSON.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Unfit {
+    Function,
+    TooLarge,
+    TooDeep,
+}
+
+/// Whole numbers have no fraction, whatever they came from. What a value holds twice is two values here.
+pub(super) fn to_json(value: &JValue) -> Result<Value, Unfit> {
+    convert(value, &mut meter::Weight::default(), DEPTH)
+}
+
+fn convert(value: &JValue, weight: &mut meter::Weight, depth: usize) -> Result<Value, Unfit> {
     /// Beyond it, f64 has no fractions, and an i64 would pretend to digits that are not there.
     const WHOLE: f64 = 9_007_199_254_740_992.0;
-    Some(match value {
+    let depth = depth.checked_sub(1).ok_or(Unfit::TooDeep)?;
+    let heavy = |_| Unfit::TooLarge;
+    weight.add(0).map_err(heavy)?;
+    Ok(match value {
         JValue::Null => Value::Null,
         JValue::Bool(value) => Value::Bool(*value),
         JValue::Number(number) if number.fract() == 0.0 && number.abs() <= WHOLE => Value::from(*number as i64),
         JValue::Number(number) => Number::from_f64(*number).map_or(Value::Null, Value::Number),
-        JValue::String(text) => Value::String(text.to_string()),
-        JValue::Array(items) => Value::Array(items.iter().map(to_json).collect::<Option<_>>()?),
+        JValue::String(text) => {
+            weight.add(text.len()).map_err(heavy)?;
+            Value::String(text.to_string())
+        }
+        JValue::Array(items) => Value::Array(items.iter().map(|item| convert(item, weight, depth)).collect::<Result<_, _>>()?),
         JValue::Object(fields) => {
             let mut found = Map::with_capacity(fields.len());
             for (name, value) in fields.iter() {
                 if !matches!(value, JValue::Undefined) {
-                    found.insert(name.clone(), to_json(value)?);
+                    weight.add(name.len()).map_err(heavy)?;
+                    found.insert(name.clone(), convert(value, weight, depth)?);
                 }
             }
             Value::Object(found)
         }
-        _ => return None,
+        _ => return Err(Unfit::Function),
     })
 }

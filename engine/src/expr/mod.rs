@@ -7,6 +7,8 @@ mod functions;
 mod intrinsic;
 mod intrinsics;
 pub(crate) mod jsonata;
+mod measure;
+mod meter;
 mod path;
 mod reference;
 mod references;

@@ -6,6 +6,7 @@ mod crash;
 mod definition;
 mod fake;
 mod history;
+mod hostile;
 mod jsonata;
 mod limits;
 mod machines;

@@ -1,0 +1,406 @@
+//! Inserts into a JSONata expression the calls that measure what it makes (see `meter`): around what makes texts and
+//! arrays, and around what is walked through as a whole. An expression that can make nothing large is left as it is.
+
+use jsonata_core::ast::{AstNode, BinaryOp, PathStep, Stage};
+
+use super::meter;
+
+/// What a function makes or does.
+#[derive(Clone, Copy, PartialEq)]
+enum Growth {
+    Text,
+    /// Of so many bytes an item.
+    List(usize),
+    /// It walks through its arguments.
+    Walk,
+}
+use Growth::{List, Text, Walk};
+
+/// JSONata's functions, and how many arguments they get from `$map` and its like.
+const FUNCTIONS: &[(&str, &str, usize, Growth)] = &[
+    ("append", "the append", 2, List(24)),
+    ("assert", "the assert", 2, Walk),
+    ("average", "the average", 1, Walk),
+    ("base64decode", "the base64decode", 1, Text),
+    ("base64encode", "the base64encode", 1, Text),
+    ("boolean", "the boolean", 1, Walk),
+    ("decodeUrl", "the decodeUrl", 1, Text),
+    ("decodeUrlComponent", "the decodeUrlComponent", 1, Text),
+    ("distinct", "the distinct", 1, List(24)),
+    ("encodeUrl", "the encodeUrl", 1, Text),
+    ("encodeUrlComponent", "the encodeUrlComponent", 1, Text),
+    ("error", "the error", 1, Walk),
+    ("join", "the joined", 2, Text),
+    ("keys", "the keys", 1, List(64)),
+    ("lookup", "the lookup", 2, Walk),
+    ("lowercase", "the lowercase", 1, Text),
+    ("max", "the max", 1, Walk),
+    ("merge", "the merge", 1, Walk),
+    ("min", "the min", 1, Walk),
+    ("not", "the not", 1, Walk),
+    ("number", "the number", 1, Walk),
+    ("reverse", "the reverse", 1, List(24)),
+    ("shuffle", "the shuffle", 1, List(24)),
+    ("spread", "the spread", 1, List(400)),
+    ("string", "the string", 1, Text),
+    ("substring", "the substring", 3, Text),
+    ("substringAfter", "the substringAfter", 2, Text),
+    ("substringBefore", "the substringBefore", 2, Text),
+    ("sum", "the sum", 1, Walk),
+    ("trim", "the trim", 1, Text),
+    ("uppercase", "the uppercase", 1, Text),
+    ("zip", "the zip", usize::MAX, List(100)),
+];
+
+/// Those that have no stand-in: they are replaced as they are, or call functions.
+const OTHERS: &[(&str, Growth)] = &[
+    ("each", List(24)),
+    ("filter", List(24)),
+    ("formatInteger", Text),
+    ("formatNumber", Text),
+    ("fromMillis", Text),
+    ("map", List(24)),
+    ("match", List(600)),
+    ("now", Text),
+    ("pad", Text),
+    ("partition", List(48)),
+    ("range", List(24)),
+    ("replace", Text),
+    ("sift", Walk),
+    ("single", Walk),
+    ("sort", List(24)),
+    ("split", List(64)),
+    ("toMillis", Walk),
+];
+
+/// Longer texts are neither split nor matched, in bytes: every part and every match is a value.
+const SPLIT: f64 = 1_048_576.0;
+const MATCHED: f64 = 262_144.0;
+const REPLACED: f64 = 16_777_216.0;
+
+/// What stands for a function that is handed on as a value: its name.
+pub(super) fn stand_in(name: &str) -> Option<&'static str> {
+    FUNCTIONS.iter().find(|(function, ..)| *function == name).map(|(_, stand_in, ..)| *stand_in)
+}
+
+/// Their names, the functions that they stand for, and how many arguments these take.
+pub(super) fn stand_ins() -> impl Iterator<Item = (&'static &'static str, &'static str, &'static usize)> {
+    FUNCTIONS.iter().map(|(name, stand_in, arity, _)| (stand_in, *name, arity))
+}
+
+fn growth(name: &str) -> Option<Growth> {
+    let known = FUNCTIONS.iter().map(|(name, _, _, growth)| (*name, *growth)).chain(OTHERS.iter().copied());
+    known.into_iter().find(|(function, _)| *function == name).map(|(_, growth)| growth)
+}
+
+/// Inserts them; whether there was anything to measure.
+pub(super) fn insert(ast: &mut AstNode, source: &str) -> bool {
+    let functions = source.matches("function").count() + source.matches('λ').count();
+    let again = [":=", "~>", "$reduce"].iter().any(|word| source.contains(word));
+    // Only then values can be put into values over and over.
+    let nests = functions > 1 || functions > 0 && again || source.matches(['{', '[']).count() > 16;
+    let mut pass = Pass { nests, inserted: false };
+    pass.visit(ast);
+    pass.inserted
+}
+
+struct Pass {
+    nests: bool,
+    inserted: bool,
+}
+
+impl Pass {
+    fn wrap(&mut self, name: &str, node: &mut AstNode, more: Vec<AstNode>) {
+        self.inserted = true;
+        let inner = std::mem::replace(node, AstNode::Null);
+        *node = call(name, std::iter::once(inner).chain(more).collect());
+    }
+
+    /// Weighs what may be a large value.
+    fn weigh(&mut self, node: &mut AstNode) {
+        let small = match node {
+            AstNode::String(_) | AstNode::Number(_) | AstNode::Boolean(_) | AstNode::Null | AstNode::Regex { .. } => true,
+            AstNode::Placeholder | AstNode::Lambda { .. } | AstNode::Transform { .. } => true,
+            AstNode::Binary { op, .. } => !matches!(op, BinaryOp::ChainPipe | BinaryOp::ColonEqual | BinaryOp::Range),
+            AstNode::Function { name, .. } => [meter::VALUE, meter::TEXT, meter::LIST].contains(&name.as_str()),
+            _ => false,
+        };
+        if !small {
+            self.wrap(meter::VALUE, node, Vec::new());
+        }
+    }
+
+    /// Values that become parts of a new one. What is a constructor itself is flattened or not by its form, and stays.
+    fn weigh_parts<'n>(&mut self, parts: impl Iterator<Item = &'n mut AstNode>) {
+        for part in parts {
+            self.visit(part);
+            if self.nests && !matches!(part, AstNode::Array(_) | AstNode::ArrayGroup(_) | AstNode::Object(_)) {
+                self.weigh(part);
+            }
+        }
+    }
+
+    fn made(&mut self, name: &str, node: &mut AstNode) {
+        match growth(name) {
+            Some(Text) => self.wrap(meter::TEXT, node, Vec::new()),
+            Some(List(cost)) => self.wrap(meter::LIST, node, vec![AstNode::Number(cost as f64)]),
+            Some(Walk) | None => {}
+        }
+    }
+
+    fn visit(&mut self, node: &mut AstNode) {
+        match node {
+            AstNode::Variable(name) if stand_in(name).is_some() => self.wrap(meter::BUILTIN, node, Vec::new()),
+            AstNode::Binary { op, lhs, rhs } => {
+                let op = *op;
+                match op {
+                    BinaryOp::ColonEqual => self.visit(rhs),
+                    BinaryOp::ChainPipe => return self.chain(node),
+                    _ => {
+                        self.visit(lhs);
+                        self.visit(rhs);
+                        let scalar =
+                            |node: &AstNode| matches!(node, AstNode::String(_) | AstNode::Number(_) | AstNode::Boolean(_) | AstNode::Null);
+                        let compares = matches!(op, BinaryOp::Equal | BinaryOp::NotEqual) && !scalar(lhs) && !scalar(rhs);
+                        if compares || op == BinaryOp::Concatenate {
+                            self.weigh(lhs);
+                            self.weigh(rhs);
+                        }
+                    }
+                }
+                match op {
+                    BinaryOp::Concatenate => self.wrap(meter::TEXT, node, Vec::new()),
+                    BinaryOp::Range => self.wrap(meter::LIST, node, vec![AstNode::Number(24.0)]),
+                    _ => {}
+                }
+            }
+            AstNode::Function { name, args, .. } => {
+                let name = name.clone();
+                let partial = args.iter().any(|arg| matches!(arg, AstNode::Placeholder));
+                if partial && growth(&name).is_some() {
+                    *node = applied(&name, std::mem::take(args));
+                    return self.visit(node);
+                }
+                args.iter_mut().for_each(|arg| self.visit(arg));
+                if name == "formatInteger" && args.len() == 1 {
+                    // Its number is the context.
+                    args.insert(0, AstNode::Variable(String::new()));
+                }
+                if !partial {
+                    self.arguments(&name, args);
+                    self.made(&name, node);
+                }
+            }
+            AstNode::Array(items) | AstNode::ArrayGroup(items) => self.weigh_parts(items.iter_mut()),
+            AstNode::Object(pairs) => self.weigh_parts(pairs.iter_mut().flat_map(|(key, value)| [key, value])),
+            AstNode::ObjectTransform { input, pattern } => {
+                self.visit(input);
+                self.weigh_parts(pattern.iter_mut().flat_map(|(key, value)| [key, value]));
+            }
+            AstNode::Path { .. } => self.path(node),
+            AstNode::Unary { operand: inner, .. } | AstNode::FunctionApplication(inner) | AstNode::Lambda { body: inner, .. } => {
+                self.visit(inner);
+            }
+            AstNode::Call { procedure, args } => {
+                self.visit(procedure);
+                args.iter_mut().for_each(|arg| self.visit(arg));
+            }
+            AstNode::Block(items) => items.iter_mut().for_each(|item| self.visit(item)),
+            AstNode::Conditional { condition, then_branch, else_branch } => {
+                [condition, then_branch].into_iter().chain(else_branch).for_each(|node| self.visit(node));
+            }
+            AstNode::Sort { input, terms } => {
+                self.visit(input);
+                terms.iter_mut().for_each(|(term, _)| self.visit(term));
+            }
+            AstNode::Transform { location, update, delete } => {
+                [location, update].into_iter().chain(delete).for_each(|node| self.visit(node));
+            }
+            _ => {}
+        }
+    }
+
+    /// What a function walks through, and what it looks for in it.
+    fn arguments(&mut self, name: &str, args: &mut [AstNode]) {
+        match (name, args) {
+            ("replace", [subject, pattern, new, ..]) => {
+                let new = self.replacement(new);
+                self.subject(subject, pattern, new, REPLACED);
+            }
+            ("split", [subject, pattern, ..]) => self.subject(subject, pattern, AstNode::Null, SPLIT),
+            ("match", [subject, pattern, ..]) => self.subject(subject, pattern, AstNode::Null, MATCHED),
+            ("contains", [subject, pattern, ..]) => self.subject(subject, pattern, AstNode::Null, REPLACED),
+            ("join", [list, more @ ..]) => {
+                let separator = more.first().filter(|node| is_cheap(node)).cloned();
+                self.wrap(meter::JOIN, list, separator.into_iter().collect());
+            }
+            ("formatInteger" | "fromMillis" | "toMillis" | "now", args) => {
+                if let ("formatInteger", [number, picture, ..]) = (name, &mut *args) {
+                    let picture = if is_cheap(picture) { picture.clone() } else { AstNode::Null };
+                    self.wrap(meter::SPELLED, number, vec![picture]);
+                }
+                for picture in args.iter_mut().filter(|arg| !matches!(arg, AstNode::Number(_))) {
+                    self.wrap(meter::PICTURE, picture, Vec::new());
+                }
+            }
+            ("map" | "filter" | "each" | "sift" | "single" | "sort", args) => {
+                if let (true, Some(AstNode::Lambda { body, thunk, .. })) = (self.nests, args.get_mut(1)) {
+                    *thunk = false;
+                    self.weigh(body);
+                }
+            }
+            (name, args) if growth(name).is_some_and(|growth| growth != Text) || name == "string" => {
+                args.iter_mut().for_each(|arg| self.weigh(arg));
+            }
+            _ => {}
+        }
+    }
+
+    /// Measures what a function gives as a replacement; a text can be looked at before.
+    fn replacement(&mut self, new: &mut AstNode) -> AstNode {
+        let text = if is_cheap(new) { new.clone() } else { AstNode::Null };
+        if let AstNode::Lambda { body, thunk, .. } = new {
+            *thunk = false;
+            self.wrap(meter::REPLACEMENT, body, Vec::new());
+        } else if !matches!(new, AstNode::String(_)) {
+            self.inserted = true;
+            *new = replacement(std::mem::replace(new, AstNode::Null));
+        }
+        text
+    }
+
+    fn subject(&mut self, subject: &mut AstNode, pattern: &AstNode, new: AstNode, longest: f64) {
+        let pattern = if is_cheap(pattern) { pattern.clone() } else { AstNode::Null };
+        self.wrap(meter::SUBJECT, subject, vec![pattern, new, AstNode::Number(longest)]);
+    }
+
+    /// `lhs ~> rhs`: the left side is the first argument of a call on the right.
+    fn chain(&mut self, node: &mut AstNode) {
+        let AstNode::Binary { lhs, rhs, .. } = node else { return };
+        self.visit(lhs);
+        let name = match &mut **rhs {
+            AstNode::Function { name, args, .. } => {
+                args.iter_mut().for_each(|arg| self.visit(arg));
+                name.clone()
+            }
+            AstNode::Variable(name) => name.clone(),
+            other => return self.visit(other),
+        };
+        match (growth(&name), name.as_str()) {
+            (None, _) => {}
+            (_, "join") => self.wrap(meter::JOIN, lhs, Vec::new()),
+            (_, "replace" | "split" | "match") => {
+                let (mut pattern, mut new) = (AstNode::Null, AstNode::Null);
+                if let AstNode::Function { args, .. } = &mut **rhs {
+                    pattern = args.first().cloned().unwrap_or(AstNode::Null);
+                    if let (true, Some(arg)) = (name == "replace", args.get_mut(1)) {
+                        new = self.replacement(arg);
+                    }
+                }
+                let longest = match name.as_str() {
+                    "replace" => REPLACED,
+                    "split" => SPLIT,
+                    _ => MATCHED,
+                };
+                self.subject(lhs, &pattern, new, longest);
+            }
+            _ => self.weigh(lhs),
+        }
+        self.made(&name, node);
+    }
+
+    /// What a step of a path gives for each item: an array becomes items of the whole.
+    fn mapped(&mut self, node: &mut AstNode) {
+        if !matches!(node, AstNode::Binary { .. } | AstNode::Object(_) | AstNode::String(_) | AstNode::Number(_)) {
+            self.wrap(meter::LIST, node, vec![AstNode::Number(24.0)]);
+        }
+    }
+
+    fn path(&mut self, node: &mut AstNode) {
+        let AstNode::Path { steps } = node else { return };
+        let mut walked = None;
+        for i in 0..steps.len() {
+            let variable = i == 0 && matches!(steps[0].node, AstNode::Variable(_));
+            // Over a variable at the head a path does not map its context: it must remain one.
+            if !variable {
+                self.visit(&mut steps[i].node);
+            }
+            for stage in &mut steps[i].stages {
+                if let Stage::Filter(filter) = stage {
+                    self.visit(filter);
+                }
+            }
+            if let (true, AstNode::FunctionApplication(inner)) = (i > 0, &mut steps[i].node) {
+                self.mapped(inner);
+            } else if let (true, AstNode::Block(items)) = (i > 0, &mut steps[i].node)
+                && let Some(last) = items.last_mut()
+            {
+                self.mapped(last);
+            }
+            let all = steps.get(i + 1).is_some_and(|next| matches!(next.node, AstNode::Descendant | AstNode::Wildcard));
+            if all && variable {
+                walked = Some(steps[0].node.clone());
+            } else if all && matches!(steps[i].node, AstNode::Name(_) | AstNode::Function { .. }) && !is_tuple(&steps[i]) {
+                self.weigh(&mut steps[i].node);
+            }
+        }
+        let maps = steps.iter().skip(1).any(|step| !matches!(step.node, AstNode::Name(_) | AstNode::Wildcard));
+        if steps.iter().any(is_tuple) {
+            return;
+        }
+        if maps {
+            self.weigh(node);
+        }
+        if let Some(mut variable) = walked {
+            self.weigh(&mut variable);
+            *node = AstNode::Block(vec![variable, std::mem::replace(node, AstNode::Null)]);
+        }
+    }
+}
+
+fn is_tuple(step: &PathStep) -> bool {
+    step.is_tuple || step.inner_tuple || step.focus.is_some() || step.index_var.is_some() || step.ancestor_label.is_some()
+}
+
+/// It may be evaluated twice.
+fn is_cheap(node: &AstNode) -> bool {
+    matches!(node, AstNode::String(_) | AstNode::Variable(_) | AstNode::Regex { .. })
+}
+
+fn call(name: &str, args: Vec<AstNode>) -> AstNode {
+    AstNode::Function { name: name.to_owned(), args, is_builtin: true }
+}
+
+/// The names of variables that no expression can write.
+const PARAMETER: &str = "the parameter";
+
+/// `$f(?, x)` as the function that it is.
+fn applied(name: &str, args: Vec<AstNode>) -> AstNode {
+    let mut params = Vec::new();
+    let args = args.into_iter().map(|arg| match arg {
+        AstNode::Placeholder => {
+            params.push(format!("{PARAMETER} {}", params.len()));
+            AstNode::Variable(params.last().cloned().unwrap_or_default())
+        }
+        arg => arg,
+    });
+    let body = call(name, args.collect());
+    AstNode::Lambda { params, body: Box::new(body), signature: None, thunk: false }
+}
+
+/// A replacement that is found out to be a function only when it is there.
+fn replacement(new: AstNode) -> AstNode {
+    let variable = || AstNode::Variable(PARAMETER.to_owned());
+    let found = format!("{PARAMETER} 0");
+    let replaced = AstNode::Function { name: PARAMETER.to_owned(), args: vec![AstNode::Variable(found.clone())], is_builtin: true };
+    let function =
+        AstNode::Lambda { params: vec![found], body: Box::new(call(meter::REPLACEMENT, vec![replaced])), signature: None, thunk: false };
+    AstNode::Block(vec![
+        AstNode::Binary { op: BinaryOp::ColonEqual, lhs: Box::new(variable()), rhs: Box::new(new) },
+        AstNode::Conditional {
+            condition: Box::new(call(meter::IS_FUNCTION, vec![variable()])),
+            then_branch: Box::new(function),
+            else_branch: Some(Box::new(variable())),
+        },
+    ])
+}
