@@ -13,9 +13,10 @@ pub struct Cli {
     pub command: Command,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 every line succeeded; 1 the command or the job was wrong; 2 finished, some lines failed, \
-within what the job tolerates; 3 stopped, failed, over tolerance or lines not processed; 130 interrupted: the same command continues; \
-141 nobody reads any more what is printed: the same command continues.";
+const EXIT_CODES: &str = "Exit codes: 0 every line succeeded; 1 the command or the job was wrong, and nothing was sent; 2 finished, \
+some lines failed, within what the job tolerates; 3 stopped, failed, over tolerance, or lines not processed; 4 busy: another \
+process uses the state folder, and nothing was sent; 130 interrupted: the same command continues; 141 nobody reads any more what \
+is printed: the same command continues.";
 
 /// The commands.
 #[derive(Debug, Subcommand)]
@@ -38,6 +39,26 @@ pub enum Command {
     Init(Init),
     /// See it work: a sample API with limits on this machine, some thousand lines, under a minute.
     Demo(Demo),
+}
+
+impl Command {
+    /// Whether the command prints JSON.
+    pub fn json(&self) -> bool {
+        match self {
+            Self::Run(args) => args.places.json,
+            Self::Check(args) => args.json,
+            Self::Redrive(args) => args.places.json,
+            Self::Submit(args) => args.shown.json,
+            Self::Watch(args) => args.shown.json,
+            Self::States(args) => match &args.command {
+                StatesCommand::Validate(args) => args.definition.json,
+                StatesCommand::Execute(args) => args.definition.json,
+                StatesCommand::Try(args) => args.definition.json,
+                StatesCommand::Graph(_) => false,
+            },
+            Self::Stop(_) | Self::Init(_) | Self::Demo(_) => false,
+        }
+    }
 }
 
 /// What every run needs.
@@ -95,6 +116,12 @@ pub struct Check {
     /// How many requests to show.
     #[arg(long, value_name = "N", default_value_t = 3)]
     pub lines: usize,
+    /// Look at every line, however long that takes. Default: at as many as ten seconds allow.
+    #[arg(long)]
+    pub all: bool,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub json: bool,
     /// Also show what the run would cost on AWS, line by line of the bill.
     #[arg(long)]
     pub cost: bool,

@@ -1,5 +1,6 @@
 //! A stack on AWS as the command line sees it: a bucket, and the executions that work in it.
 
+mod address;
 mod execution;
 mod follow;
 mod upload;
@@ -12,6 +13,7 @@ use job::messages::RunRef;
 use crate::args;
 use crate::exit::Wrong;
 
+use address::Address;
 pub use execution::{Execution, Status, latest_generation};
 pub use follow::follow;
 pub use upload::upload;
@@ -20,6 +22,7 @@ pub use upload::upload;
 #[derive(Debug, Clone)]
 pub struct Cloud {
     bucket: String,
+    account: args::Account,
     s3: aws_sdk_s3::Client,
     states: aws_sdk_sfn::Client,
 }
@@ -53,13 +56,27 @@ impl Cloud {
         })?;
         // An endpoint of one's own (LocalStack) has no subdomains for buckets.
         let paths = aws.endpoint_url().is_some();
-        let s3 = aws_sdk_s3::Client::from_conf(aws_sdk_s3::config::Builder::from(&aws).force_path_style(paths).build());
-        Ok(Self { bucket: args.bucket.clone(), s3, states: aws_sdk_sfn::Client::new(&aws) })
+        let s3 = aws_sdk_s3::config::Builder::from(&aws).force_path_style(paths).interceptor(Address::default());
+        let states = aws_sdk_sfn::config::Builder::from(&aws).interceptor(Address::default());
+        Ok(Self {
+            bucket: args.bucket.clone(),
+            account: args.account.clone(),
+            s3: aws_sdk_s3::Client::from_conf(s3.build()),
+            states: aws_sdk_sfn::Client::from_conf(states.build()),
+        })
     }
 
     /// The bucket's name.
     pub fn bucket(&self) -> &str {
         &self.bucket
+    }
+
+    /// The options that lead another command to this stack.
+    pub fn options(&self) -> String {
+        let args::Account { profile, region, endpoint_url } = &self.account;
+        let options = [("bucket", Some(&self.bucket)), ("profile", profile.as_ref()), ("region", region.as_ref())];
+        let options = options.into_iter().chain([("endpoint-url", endpoint_url.as_ref())]);
+        options.filter_map(|(name, value)| Some(format!("--{name} {}", value?))).collect::<Vec<_>>().join(" ")
     }
 
     /// Everything in the bucket.

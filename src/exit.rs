@@ -3,6 +3,8 @@
 use std::process::ExitCode;
 
 use job::{ErrorName, JobError, StepError, StorageError};
+use postprocess::{Report, Verdict};
+use serde_json::{Map, Value, json};
 
 /// The exit codes of every command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +17,8 @@ pub enum Exit {
     SomeFailed,
     /// Stopped, failed, over tolerance, or a line was not processed.
     Failed,
+    /// Another process, or another execution, has what the command needs; nothing was sent.
+    Busy,
     /// Interrupted; the same command continues.
     Interrupted,
     /// Nobody reads any more what the command prints: the code of a process that SIGPIPE ended.
@@ -29,8 +33,19 @@ impl Exit {
             Self::Wrong => 1,
             Self::SomeFailed => 2,
             Self::Failed => 3,
+            Self::Busy => 4,
             Self::Interrupted => 130,
             Self::Unread => 141,
+        }
+    }
+}
+
+impl From<&Report> for Exit {
+    fn from(report: &Report) -> Self {
+        match report.verdict {
+            Verdict::Failed => Self::Failed,
+            Verdict::Succeeded | Verdict::SomeFailed if report.complete() => Self::Succeeded,
+            Verdict::Succeeded | Verdict::SomeFailed => Self::SomeFailed,
         }
     }
 }
@@ -43,36 +58,76 @@ impl From<Exit> for ExitCode {
 
 /// Why a command could not do what it was asked: what was wrong, where, and what to do.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct Wrong(String);
+#[error("{message}")]
+pub struct Wrong {
+    message: String,
+    exit: Exit,
+    requests_sent: bool,
+    /// More about it, for programs.
+    details: Map<String, Value>,
+}
 
 impl Wrong {
     /// In words.
     pub fn new(message: impl Into<String>) -> Self {
-        Self(message.into())
+        Self { message: message.into(), exit: Exit::Wrong, requests_sent: false, details: Map::new() }
     }
 
     /// Something about a file or folder.
     pub fn at(path: &std::path::Path, error: impl std::fmt::Display) -> Self {
-        Self(format!("{}: {error}", path.display()))
+        Self::new(format!("{}: {error}", path.display()))
+    }
+
+    /// Somebody else has what the command needs.
+    pub fn busy(message: impl Into<String>) -> Self {
+        Self { exit: Exit::Busy, ..Self::new(message) }
+    }
+
+    /// The same, with more about it for programs.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.details.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// The same, after requests were `sent` by this command.
+    #[must_use]
+    pub fn after_requests(self, sent: bool) -> Self {
+        if sent { Self { exit: Exit::Failed, requests_sent: true, ..self } } else { self }
+    }
+
+    /// How the command ends.
+    pub fn exit(&self) -> Exit {
+        self.exit
+    }
+
+    /// As one JSON object.
+    pub fn to_json(&self) -> String {
+        let mut event = json!({
+            "event": "error", "exit_code": self.exit.code(), "requests_sent": self.requests_sent, "message": self.message,
+        });
+        if let Some(event) = event.as_object_mut() {
+            event.extend(self.details.clone());
+        }
+        event.to_string()
     }
 }
 
 impl From<JobError> for Wrong {
     fn from(error: JobError) -> Self {
-        Self(error.to_string())
+        Self::new(error.to_string())
     }
 }
 
 impl From<StorageError> for Wrong {
     fn from(error: StorageError) -> Self {
-        Self(error.to_string())
+        Self::new(error.to_string())
     }
 }
 
 impl From<StepError> for Wrong {
     fn from(error: StepError) -> Self {
-        Self(error.message)
+        Self::new(error.message)
     }
 }
 

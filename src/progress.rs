@@ -3,6 +3,7 @@
 mod bars;
 mod json;
 mod plain;
+mod rows;
 mod show;
 
 use std::collections::HashMap;
@@ -28,6 +29,9 @@ pub struct Progress {
     split_bytes: AtomicU64,
     merged_lines: AtomicU64,
     batches: Mutex<Option<Batches>>,
+    queue: Mutex<Option<Queue>>,
+    sent: AtomicBool,
+    done_before: AtomicU64,
 }
 
 /// Batches of a run on AWS, as its Map Runs count them.
@@ -41,6 +45,19 @@ pub struct Batches {
     pub failed: u64,
     /// Those under way, paused ones too.
     pub running: u64,
+}
+
+/// Who has the turn that a run waits for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Queue {
+    /// The run, JOB/ID; not known when it was aborted and this run has its turn next.
+    pub holder: Option<String>,
+    /// When it began, RFC 3339 in UTC.
+    pub since: Option<String>,
+    /// It has ended, and the turn is taken over at the next look.
+    pub ended: bool,
+    /// When its turn is over, where that is known: RFC 3339 in UTC.
+    pub begins: Option<String>,
 }
 
 /// What a run is doing.
@@ -93,7 +110,7 @@ pub struct LaneNow {
 }
 
 /// A run at one moment.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Now {
     /// What it is doing.
     pub phase: Phase,
@@ -111,6 +128,29 @@ pub struct Now {
     pub lanes: Vec<LaneNow>,
     /// The batches of a run on AWS, once they are known.
     pub batches: Option<Batches>,
+    /// Who has the turn, while the run waits for it.
+    pub queue: Option<Queue>,
+    /// Lines that were done before this process began.
+    pub done_before: u64,
+}
+
+/// What all lanes together are called.
+const ALL: &str = "all lanes";
+
+impl Now {
+    /// All lanes together.
+    pub fn total(&self) -> LaneNow {
+        let sum = |count: fn(&LaneNow) -> u64| self.lanes.iter().map(count).sum();
+        LaneNow {
+            name: ALL.to_owned(),
+            lines: sum(|lane| lane.lines),
+            done: sum(|lane| lane.done),
+            failed: sum(|lane| lane.failed),
+            throttled: sum(|lane| lane.throttled),
+            sent: sum(|lane| lane.sent),
+            held_seconds: None,
+        }
+    }
 }
 
 impl Progress {
@@ -120,13 +160,16 @@ impl Progress {
     }
 
     /// The run waits for its turn.
-    pub fn queued(&self) {
+    pub fn queued(&self, queue: Queue) {
+        *self.queue.lock().unwrap_or_else(PoisonError::into_inner) = Some(queue);
         self.enter(Phase::Queued);
     }
 
-    /// The pre-process step begins.
+    /// The pre-process step begins. Where the lanes are known, the input has been split before.
     pub fn splitting(&self) {
-        self.enter(Phase::Splitting);
+        if self.lanes.read().unwrap_or_else(PoisonError::into_inner).is_empty() {
+            self.enter(Phase::Splitting);
+        }
     }
 
     /// The post-process step begins.
@@ -143,6 +186,19 @@ impl Progress {
     /// The merge is so far.
     pub fn merged(&self, lines: u64) {
         self.merged_lines.store(lines, Ordering::Relaxed);
+    }
+
+    /// A run that was cut off goes on: with what was done before, from the first moment on. Whether it has lanes.
+    ///
+    /// # Errors
+    /// When the run's folder cannot be read.
+    pub async fn resume(&self, objects: &Objects, run: &RunRef) -> Result<bool, StepError> {
+        let Some(plan) = objects.find(&run.keys().plan()).await? else { return Ok(false) };
+        // What is wrong with a plan is for the steps to say.
+        let Ok(plan) = serde_json::from_slice::<Plan>(&plan) else { return Ok(false) };
+        self.count_lanes(objects, run, &plan).await?;
+        self.done_before.store(self.now().total().done, Ordering::Relaxed);
+        Ok(true)
     }
 
     /// The lanes are planned: takes their sizes from the plan, and what earlier processes did from the names of the
@@ -194,6 +250,16 @@ impl Progress {
         *self.batches.lock().unwrap_or_else(PoisonError::into_inner) = Some(batches);
     }
 
+    /// Whether requests were sent since this process began; where workers are elsewhere, whether one was called.
+    pub fn has_sent(&self) -> bool {
+        self.sent.load(Ordering::Relaxed)
+    }
+
+    /// A worker elsewhere is called.
+    pub fn calls_worker(&self) {
+        self.sent.store(true, Ordering::Relaxed);
+    }
+
     /// The run was asked to stop.
     pub fn stopping(&self) {
         self.stopping.store(true, Ordering::Relaxed);
@@ -211,6 +277,8 @@ impl Progress {
             merged_lines: self.merged_lines.load(Ordering::Relaxed),
             lanes: lanes.iter().map(|lane| lane.now()).collect(),
             batches: *self.batches.lock().unwrap_or_else(PoisonError::into_inner),
+            queue: self.queue.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            done_before: self.done_before.load(Ordering::Relaxed),
         }
     }
 
@@ -227,6 +295,7 @@ impl Progress {
 
 impl worker::Observer for Progress {
     fn sent(&self, lane: &str) {
+        self.sent.store(true, Ordering::Relaxed);
         self.with(lane, |lane| _ = lane.sent.fetch_add(1, Ordering::Relaxed));
     }
 

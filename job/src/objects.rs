@@ -181,33 +181,47 @@ impl Objects {
     {
         let status = error.raw_response().map_or(0, |response| response.status().as_u16());
         let kind = match (error.code().unwrap_or_default(), status) {
-            ("NoSuchKey" | "NotFound" | "NoSuchBucket", _) | (_, 404) => StorageErrorKind::NotFound,
+            ("NoSuchBucket" | "PermanentRedirect" | "IllegalLocationConstraintException", _) | (_, 301) => StorageErrorKind::NoBucket,
+            ("NoSuchKey" | "NotFound", _) | (_, 404) => StorageErrorKind::NotFound,
             ("PreconditionFailed", _) | (_, 412) => StorageErrorKind::Precondition,
             ("ConditionalRequestConflict" | "OperationAborted", _) | (_, 409) => StorageErrorKind::Conflict,
             (_, 507) => StorageErrorKind::Full,
             ("AccessDenied", _) | (_, 401 | 403) => StorageErrorKind::Denied,
             _ => StorageErrorKind::Unavailable,
         };
+        let elsewhere = error.raw_response().and_then(|response| response.headers().get("x-amz-bucket-region"));
         let message = match error.message() {
+            _ if kind == StorageErrorKind::NoBucket => self.no_bucket(elsewhere),
             Some(message) => format!("{} ({})", message, error.code().unwrap_or("no code")),
             None => in_words(&error),
         };
         StorageError { action, bucket: self.bucket.clone(), key: key.to_owned(), message, kind }
     }
+
+    fn no_bucket(&self, elsewhere: Option<&str>) -> String {
+        let (bucket, region) = (&self.bucket, self.client.config().region().map_or("this Region", |region| region.as_ref()));
+        match elsewhere.filter(|elsewhere| *elsewhere != region) {
+            Some(elsewhere) => format!("the bucket {bucket} is in {elsewhere}, and not in {region}"),
+            None => format!("there is no bucket {bucket} in {region}"),
+        }
+    }
 }
 
-/// An error with what caused it, each once, for a person: the services' errors say little themselves.
+/// An error with what caused it, each once, for a person: the services' errors say little themselves, and what only says
+/// that something went wrong is left out.
 pub fn in_words(error: &dyn std::error::Error) -> String {
-    let mut words = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let more = error.to_string();
-        if !words.contains(&more) {
-            words = format!("{words}: {more}");
-        }
-        cause = error.source();
-    }
-    words
+    let causes = std::iter::successors(Some(error), |error| error.source()).map(|error| (error.to_string(), error.source().is_none()));
+    causes.fold(String::new(), |words, (more, last)| match words.as_str() {
+        _ if !last && says_nothing(&more) => words,
+        "" => more,
+        said if said.contains(&more) => words,
+        said => format!("{said}: {more}"),
+    })
+}
+
+fn says_nothing(text: &str) -> bool {
+    matches!(text, "dispatch failure" | "service error" | "unhandled error" | "io error" | "other" | "response error")
+        || text.starts_with("client error (")
 }
 
 /// What went wrong in the store.
@@ -231,6 +245,8 @@ pub struct StorageError {
 pub enum StorageErrorKind {
     /// There is no such object.
     NotFound,
+    /// There is no such bucket, or not in this Region.
+    NoBucket,
     /// A condition of the request did not hold.
     Precondition,
     /// Somebody else was writing the same at the same time.
@@ -246,7 +262,7 @@ pub enum StorageErrorKind {
 impl From<StorageError> for StepError {
     fn from(error: StorageError) -> Self {
         let name = match error.kind {
-            StorageErrorKind::NotFound | StorageErrorKind::Precondition => ErrorName::RunDamaged,
+            StorageErrorKind::NotFound | StorageErrorKind::NoBucket | StorageErrorKind::Precondition => ErrorName::RunDamaged,
             StorageErrorKind::Denied => ErrorName::StorageDenied,
             StorageErrorKind::Full => ErrorName::StorageFull,
             StorageErrorKind::Conflict | StorageErrorKind::Unavailable => ErrorName::StorageUnavailable,

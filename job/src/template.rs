@@ -1,5 +1,6 @@
 //! Templates of the job file. A value is encoded for the place it stands in; `| safe` opts out.
 
+mod names;
 mod place;
 
 use std::sync::Arc;
@@ -54,6 +55,9 @@ impl Template {
             line: error.line().unwrap_or(1),
         })?;
         let template = environment.get_template(NAME).expect("it was added above");
+        if let Some((message, line)) = names::unknown(&environment, &template) {
+            return Err(TemplateError { message, line });
+        }
         let nested = template.undeclared_variables(true);
         let mut secrets: Vec<String> = nested.iter().filter_map(|name| name.strip_prefix("secret.")).map(str::to_owned).collect();
         if nested.contains("secret") {

@@ -67,8 +67,10 @@ pub struct Report {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// Every line was processed, and no more failed than the job tolerates.
+    /// Every line succeeded.
     Succeeded,
+    /// Every line was processed, and lines failed, but no more than the job tolerates.
+    SomeFailed,
     /// More lines failed than the job tolerates, or lines were stopped or not processed.
     Failed,
 }
@@ -87,7 +89,7 @@ pub struct Latency {
 }
 
 /// The lines that failed with one code.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErrorCount {
     /// The code, as in the output's column `error`.
     pub code: String,
@@ -138,6 +140,16 @@ pub struct Outputs {
 }
 
 impl Report {
+    /// How the run ended, in words.
+    pub fn ending(&self) -> &'static str {
+        match self.verdict {
+            Verdict::Failed => "failed",
+            Verdict::Succeeded | Verdict::SomeFailed if self.complete() => "every line succeeded",
+            Verdict::Succeeded | Verdict::SomeFailed if self.ok == 0 => "finished, every line failed",
+            Verdict::Succeeded | Verdict::SomeFailed => "finished, some lines failed",
+        }
+    }
+
     /// Whether every line succeeded.
     pub fn complete(&self) -> bool {
         self.ok == self.lines
@@ -154,7 +166,7 @@ impl Report {
         let Self { lines, ok, .. } = self;
         let failed = self.failed + self.not_processed;
         match self.verdict {
-            Verdict::Succeeded => PostprocessResponse::Succeeded { run, lines, ok, failed },
+            Verdict::Succeeded | Verdict::SomeFailed => PostprocessResponse::Succeeded { run, lines, ok, failed },
             Verdict::Failed => {
                 PostprocessResponse::Failed { run, error: ErrorName::RunFailed.to_string(), cause: self.message, lines, ok, failed }
             }

@@ -73,12 +73,14 @@ pub(crate) async fn take_turn(
         if !context.executions.ended(&holder.execution).await? {
             return Ok(Turn::Of(holder.execution));
         }
-        // On one machine workers end with their process, and the run that they belong to may be continued.
-        if context.home == Home::Aws {
-            let stop = RunKeys::new(&run.job, &holder.run).stop_run(holder.generation);
-            StopMarker::place(objects, &stop, "its execution was aborted").await?;
+        // On one machine workers end with their process, and the run that they belong to may be continued. A run without a
+        // plan, such as one that failed at its beginning, has no workers.
+        let keys = RunKeys::new(&run.job, &holder.run);
+        let settles = context.home == Home::Aws && objects.find(&keys.plan()).await?.is_some();
+        if settles {
+            StopMarker::place(objects, &keys.stop_run(holder.generation), "its execution was aborted").await?;
         }
-        let left = if context.home == Home::Aws { settle } else { Duration::ZERO };
+        let left = if settles { settle } else { Duration::ZERO };
         let until = if left.is_zero() { 0 } else { (context.now)() + u64::try_from(left.as_millis()).unwrap_or(u64::MAX) };
         if objects.put_if_match(&key, body(&ours(until)), &facts).await? {
             return Ok(if left.is_zero() { Turn::Ours } else { Turn::Settling(holder.execution, left) });

@@ -27,6 +27,9 @@ pub trait Sink {
     /// Any error ends the split.
     fn items(&mut self, lane: &str, items: Vec<u8>) -> io::Result<()>;
 
+    /// Told the names of the columns before the first item. Those of JSONL stand in each line: none are told.
+    fn columns(&mut self, _columns: &Arc<[String]>) {}
+
     /// Told now and then how far the split is: lines and bytes of the decompressed input.
     fn progress(&mut self, _lines: u64, _bytes: u64) {}
 }
@@ -152,6 +155,9 @@ impl<R: Read> Splitter<'_, R> {
             self.n += 1;
             if self.shape.columns.is_none() {
                 self.shape.first_record(&record, &self.lanes.router)?;
+            }
+            if self.n == 1 {
+                sink.columns(self.shape.columns());
             }
             if self.lanes.take(self.n, &record, &mut self.shape, sink).map_err(located)? {
                 sink.progress(self.n, offset);

@@ -56,6 +56,14 @@ impl Cloud {
         self.describe(&claim.execution).await.map(Some)
     }
 
+    /// Whether an execution has ended.
+    ///
+    /// # Errors
+    /// When Step Functions cannot be read.
+    pub(super) async fn has_ended(&self, arn: &str) -> Result<bool, Wrong> {
+        Ok(self.describe(arn).await?.status != Status::Running)
+    }
+
     async fn describe(&self, arn: &str) -> Result<Execution, Wrong> {
         let found = self.states.describe_execution().execution_arn(arn).send().await;
         let found = found.map_err(|error| wrong(&format!("cannot look up the execution {arn}"), &error))?;

@@ -4,12 +4,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use job::messages::{RunRef, TurnHolder};
-use job::{Plan, keys};
+use job::messages::{Claim, RunRef, TurnHolder};
+use job::{Plan, RunKeys, keys};
 
 use super::{Cloud, Execution, Status};
 use crate::exit::Wrong;
-use crate::progress::{Phase, Progress};
+use crate::home::now;
+use crate::progress::{Phase, Progress, Queue};
+use crate::text;
 
 /// How often to look, at the least.
 const EVERY: Duration = Duration::from_secs(1);
@@ -73,16 +75,28 @@ async fn look(
                     }
                 }
             }
-            None if has_turn(cloud, run).await? => progress.splitting(),
-            None => progress.queued(),
+            None => match queue(cloud, run).await? {
+                None => progress.splitting(),
+                Some(queue) => progress.queued(queue),
+            },
         }
     }
     Ok(execution)
 }
 
-/// Runs of one job take turns.
-async fn has_turn(cloud: &Cloud, run: &RunRef) -> Result<bool, Wrong> {
-    let turn = cloud.objects().find(&keys::turn(&run.job)).await?;
-    let holder = turn.and_then(|turn| serde_json::from_slice::<TurnHolder>(&turn).ok());
-    Ok(holder.is_none_or(|holder| holder.run == run.id))
+/// Runs of one job take turns: whose turn it is, unless it is this run's.
+async fn queue(cloud: &Cloud, run: &RunRef) -> Result<Option<Queue>, Wrong> {
+    let objects = cloud.objects();
+    let turn = objects.find(&keys::turn(&run.job)).await?;
+    let Some(turn) = turn.and_then(|turn| serde_json::from_slice::<TurnHolder>(&turn).ok()) else { return Ok(None) };
+    if turn.run == run.id {
+        let begins = (turn.not_before > now()).then(|| text::moment(turn.not_before));
+        return Ok(begins.map(|begins| Queue { holder: None, since: None, ended: true, begins: Some(begins) }));
+    }
+    let claim = objects.find(&RunKeys::new(&run.job, &turn.run).claim(turn.generation)).await?;
+    let claim = claim.and_then(|claim| serde_json::from_slice::<Claim>(&claim).ok());
+    // Who may not look at another execution still sees whose turn it is.
+    let ended = cloud.has_ended(&turn.execution).await.unwrap_or(false);
+    let since = claim.map(|claim| text::moment(claim.started));
+    Ok(Some(Queue { holder: Some(format!("{}/{}", run.job, turn.run)), since, ended, begins: None }))
 }

@@ -31,7 +31,9 @@ async fn here(target: &args::Target, args: &args::Redrive) -> Result<Exit, Wrong
     target.run.generation = latest;
     let before = run::finished(&home.objects(), &target.run).await?;
     match before.filter(|_| !home.is_under_way(&target.run)) {
-        Some(report) if nothing_left(&report, args.include_unknown) => summary::finished(&home, &target, &report, &args.places, true).await,
+        Some(report) if nothing_left(&report, args.include_unknown) => {
+            summary::finished(&home, &target, &report, &args.places, summary::When::Before).await
+        }
         Some(_) => {
             target.redrive(latest + 1, args.include_unknown);
             run::go(&home, &target, &args.places, None).await
@@ -56,7 +58,7 @@ async fn on_aws(stack: &args::Stack, args: &args::Redrive) -> Result<Exit, Wrong
     let shown = args::Shown { output: args.places.output.clone(), json: args.places.json };
     let name = watch::name(&run);
     if execution.status == Status::Running {
-        return Err(Wrong::new(format!("the run {name} is still going: {}", watch::command("watch", &cloud, &run))));
+        return Err(Wrong::busy(format!("the run {name} is still going: {}", watch::command("watch", &cloud, &run))));
     }
     let report = run::finished(&cloud.objects(), &run).await?;
     if report.is_some_and(|report| nothing_left(&report, args.include_unknown)) {

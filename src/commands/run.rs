@@ -10,7 +10,7 @@ use postprocess::Report;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::summary;
+use super::summary::{self, Failed, When};
 use crate::args;
 use crate::exit::{Exit, Wrong, is_wrong};
 use crate::home::{Ended, Functions, Home, Kept, LocalSecrets, Outputs, Target, execute, serve};
@@ -26,7 +26,7 @@ pub(super) async fn run(args: args::Run) -> Result<Exit, Wrong> {
             // A redrive may have ended this run.
             target.run.generation = report.generation;
             if !home.is_under_way(&target.run) {
-                return summary::finished(&home, &target, &report, &args.places, true).await;
+                return summary::finished(&home, &target, &report, &args.places, When::Before).await;
             }
             // Cut off between its report and its end: it has to be tidied yet.
             if report.generation > 0 {
@@ -56,7 +56,7 @@ pub(super) async fn open(target: &args::Target, places: &args::Places, command: 
     }
     let name = crate::home::job_name(&target.job)?;
     LocalSecrets::check(&name, &job).await?;
-    let home = Home::open(&places.state, &format!("{command} {}", target.input.display()))?;
+    let home = Home::open(&places.state, &format!("{command} {} {}", target.job.display(), target.input.display()))?;
     let target = Target::install(&home, &name, text, job, &target.input).await?;
     Ok((home, target))
 }
@@ -82,31 +82,42 @@ pub(super) async fn go(home: &Home, target: &Target, places: &args::Places, func
     let (stop, shown) = (CancellationToken::new(), CancellationToken::new());
     print::stop_when_unread(stop.clone());
     let showing = tokio::spawn(show(progress.clone(), style, shown.clone()));
-    let listening = tokio::spawn(interrupted(stop.clone(), progress.clone()));
+    let listening = tokio::spawn(interrupted(stop.clone(), progress.clone(), places.json));
     let ended = execute(home, target, functions, &progress, stop).await;
     shown.cancel();
     let _ = showing.await;
     listening.abort();
-    let _at_once = AbortOnDropHandle::new(tokio::spawn(async {
-        Signals::listen().next().await;
-        std::process::exit(Exit::Interrupted.code().into());
-    }));
+    let sent = progress.has_sent();
+    let _at_once = AbortOnDropHandle::new(tokio::spawn(at_once(Signals::listen(), progress.clone(), places.json)));
+    ending(home, target, places, ended, &progress, sent).await.map_err(|wrong| wrong.after_requests(sent))
+}
+
+/// Tells how an execution ended, in which requests were `sent` or not.
+async fn ending(
+    home: &Home,
+    target: &Target,
+    places: &args::Places,
+    ended: Result<Ended, Wrong>,
+    progress: &Progress,
+    sent: bool,
+) -> Result<Exit, Wrong> {
     match ended? {
         Ended::Finished => match finished(&home.objects(), &target.run).await? {
-            Some(report) => summary::finished(home, target, &report, places, false).await,
+            Some(report) => summary::finished(home, target, &report, places, When::now(sent)).await,
             None => Err(Wrong::new("the run ended without a report")),
         },
         Ended::Failed { error, message } => {
-            summary::failed("not_started", &error, &message, places.json);
-            Ok(if is_wrong(&error) { Exit::Wrong } else { Exit::Failed })
+            let exit = if is_wrong(&error) && !sent { Exit::Wrong } else { Exit::Failed };
+            let verdict = if sent { "failed" } else { "not_started" };
+            Ok(Failed { exit, verdict, error: &error, message: &message, sent }.print(places.json))
         }
         Ended::NoRoom { message } => {
             let message = format!("{message}. Make room; the same command continues");
-            summary::failed("stopped", ErrorName::StorageFull.as_str(), &message, places.json);
-            Ok(Exit::Failed)
+            let error = ErrorName::StorageFull.as_str();
+            Ok(Failed { exit: Exit::Failed, verdict: "stopped", error, message: &message, sent }.print(places.json))
         }
         Ended::Interrupted => {
-            summary::interrupted(&progress.now(), places.json);
+            summary::interrupted(&progress.now(), sent, places.json);
             Ok(Exit::Interrupted)
         }
     }
@@ -136,11 +147,17 @@ pub(super) async fn is_tidied(objects: &Objects, run: &RunRef, plan: &[u8]) -> R
 }
 
 /// The first signal stops cleanly, the second at once.
-async fn interrupted(stop: CancellationToken, progress: Arc<Progress>) {
+async fn interrupted(stop: CancellationToken, progress: Arc<Progress>, json: bool) {
     let mut signals = Signals::listen();
     signals.next().await;
     progress.stopping();
     stop.cancel();
+    at_once(signals, progress, json).await;
+}
+
+/// Ends the process at a signal, as it stands.
+async fn at_once(mut signals: Signals, progress: Arc<Progress>, json: bool) {
     signals.next().await;
+    summary::interrupted(&progress.now(), progress.has_sent(), json);
     std::process::exit(Exit::Interrupted.code().into());
 }

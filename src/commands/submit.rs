@@ -17,7 +17,12 @@ pub(super) async fn submit(args: args::Submit) -> Result<Exit, Wrong> {
     let cloud = Cloud::connect(&args.stack).await?;
     let run = cloud::upload(&cloud, &name, &text, input).await?;
     if args.shown.json {
-        println!("{}", serde_json::json!({ "event": "submitted", "run": watch::name(&run), "bucket": cloud.bucket() }));
+        let mut event = serde_json::json!({ "event": "submitted", "run": watch::name(&run), "bucket": cloud.bucket() });
+        if !args.watch {
+            event["exit_code"] = Exit::Succeeded.code().into();
+            event["requests_sent"] = false.into();
+        }
+        println!("{event}");
     }
     if args.watch {
         if !args.shown.json {

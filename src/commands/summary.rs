@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use job::messages::RunRef;
 use job::{ErrorName, Objects};
-use postprocess::{Report, Verdict};
+use postprocess::{ErrorCount, Report, Verdict};
 use serde::Serialize;
+use serde_json::json;
 
 use crate::args::Places;
 use crate::exit::{Exit, Wrong};
@@ -44,65 +45,104 @@ impl Summary {
         }
     }
 
-    /// Writes the outputs where they are wanted and prints the summary. `before`: the run had ended before this command.
-    pub(super) async fn print(&self, report: &Report, output: Option<&Path>, json: bool, before: bool) -> Result<Exit, Wrong> {
+    /// Writes the outputs where they are wanted and prints the summary.
+    pub(super) async fn print(&self, report: &Report, output: Option<&Path>, json: bool, when: When) -> Result<Exit, Wrong> {
         let outputs = match Outputs::write(&self.objects, &self.place, &self.run, output).await {
             Ok(outputs) => outputs,
             Err(unwritten) => {
                 let kept = format!("{unwritten}. Every response is kept");
                 let finish = &self.finish;
-                if unwritten.is_full() {
-                    failed("stopped", ErrorName::StorageFull.as_str(), &format!("{kept}. Make room; {finish} continues"), json);
+                let (error, message) = if unwritten.is_full() {
+                    (ErrorName::StorageFull.as_str(), format!("{kept}. Make room; {finish} continues"))
                 } else {
                     let message = format!("{kept}; {finish}, also with another -o, writes the outputs and makes no request");
-                    failed("stopped", "Output.Unwritable", &message, json);
-                }
-                return Ok(Exit::Failed);
+                    ("Output.Unwritable", message)
+                };
+                let failed = Failed { exit: Exit::Failed, verdict: "stopped", error, message: &message, sent: when == When::Sent };
+                return Ok(failed.print(json));
             }
         };
+        let exit = Exit::from(report);
         if json {
-            print_json(report, &outputs);
+            print_json(report, &outputs, exit, when);
         } else {
-            self.print_text(report, &outputs, before);
+            self.print_text(report, &outputs, when);
         }
-        Ok(match report.verdict {
-            Verdict::Failed => Exit::Failed,
-            Verdict::Succeeded if report.complete() => Exit::Succeeded,
-            Verdict::Succeeded => Exit::SomeFailed,
-        })
+        Ok(exit)
+    }
+}
+
+/// Whether the command that prints a summary made the requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum When {
+    /// The run had ended before this command.
+    Before,
+    /// This command, or the run that it watched, made requests.
+    Sent,
+    /// The run ended now, and no request was made now.
+    NothingSent,
+}
+
+impl When {
+    /// Of a run that ended now.
+    pub(super) fn now(sent: bool) -> Self {
+        if sent { Self::Sent } else { Self::NothingSent }
     }
 }
 
 /// [`Summary::print`] of a run on this machine.
-pub(super) async fn finished(home: &Home, target: &Target, report: &Report, places: &Places, before: bool) -> Result<Exit, Wrong> {
-    Summary::local(home, target).print(report, places.output.as_deref(), places.json, before).await
+pub(super) async fn finished(home: &Home, target: &Target, report: &Report, places: &Places, when: When) -> Result<Exit, Wrong> {
+    Summary::local(home, target).print(report, places.output.as_deref(), places.json, when).await
 }
 
 /// The execution ended without a report.
-pub(super) fn failed(verdict: &str, error: &str, message: &str, json: bool) {
-    if json {
-        println!("{}", serde_json::json!({ "event": "summary", "verdict": verdict, "error": error, "message": message }));
-    } else {
-        eprintln!("throughline: {message} ({error})");
+pub(super) struct Failed<'a> {
+    pub(super) exit: Exit,
+    pub(super) verdict: &'a str,
+    /// Its error's stable name.
+    pub(super) error: &'a str,
+    pub(super) message: &'a str,
+    /// Whether requests were made now.
+    pub(super) sent: bool,
+}
+
+impl Failed<'_> {
+    /// Prints it: the exit code.
+    pub(super) fn print(&self, json: bool) -> Exit {
+        let Self { exit, verdict, error, message, sent } = self;
+        if json {
+            let event = json!({
+                "event": "summary", "exit_code": exit.code(), "requests_sent": sent, "verdict": verdict, "error": error, "message": message,
+            });
+            println!("{event}");
+        } else {
+            eprintln!("throughline: {message} ({error})");
+        }
+        *exit
     }
 }
 
-/// The run was interrupted.
-pub(super) fn interrupted(now: &Now, json: bool) {
+/// The run was interrupted, after requests were `sent` or not.
+pub(super) fn interrupted(now: &Now, sent: bool, json: bool) {
     let (done, lines) = now.lanes.iter().fold((0, 0), |(done, lines), lane| (done + lane.done, lines + lane.lines));
     if json {
-        println!("{}", serde_json::json!({ "event": "summary", "verdict": "interrupted", "done": done, "lines": lines }));
+        let event = json!({
+            "event": "summary", "exit_code": Exit::Interrupted.code(), "requests_sent": sent, "verdict": "interrupted", "done": done, "lines": lines,
+        });
+        println!("{event}");
     } else if lines == 0 {
-        eprintln!("interrupted; the same command starts again");
+        eprintln!("interrupted before the first request; the same command begins again");
     } else {
         eprintln!("interrupted after {} of {}; the same command continues", text::count(done), text::lines(lines));
     }
 }
 
-fn print_json(report: &Report, outputs: &Outputs) {
+fn print_json(report: &Report, outputs: &Outputs, exit: Exit, when: When) {
     #[derive(Serialize)]
     struct Event<'a> {
         event: &'static str,
+        exit_code: u8,
+        requests_sent: bool,
         #[serde(flatten)]
         report: &'a Report,
         files: Files,
@@ -118,21 +158,19 @@ fn print_json(report: &Report, outputs: &Outputs) {
         failed: outputs.failed.as_ref().map(|path| path.display().to_string()),
         report: outputs.report.display().to_string(),
     };
-    let event = Event { event: "summary", report, files };
+    let event = Event { event: "summary", exit_code: exit.code(), requests_sent: when == When::Sent, report, files };
     println!("{}", serde_json::to_string(&event).expect("a report is always JSON"));
 }
 
 impl Summary {
-    fn print_text(&self, report: &Report, outputs: &Outputs, before: bool) {
+    fn print_text(&self, report: &Report, outputs: &Outputs, when: When) {
         let time = report.duration_seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()).map(text::duration);
-        let verdict = match (report.verdict, report.complete()) {
-            (Verdict::Failed, _) => "failed",
-            (Verdict::Succeeded, true) => "every line succeeded",
-            (Verdict::Succeeded, false) if report.ok == 0 => "finished, every line failed",
-            (Verdict::Succeeded, false) => "finished, some lines failed",
+        let when = match when {
+            When::Before => " before; no request was made now",
+            When::Sent => "",
+            When::NothingSent => "; no request was made now",
         };
-        let when = if before { " before; no request was made now" } else { "" };
-        println!("{}: {verdict}{}{when}", self.input, time.map_or_else(String::new, |time| format!(" in {time}")));
+        println!("{}: {}{}{when}", self.input, report.ending(), time.map_or_else(String::new, |time| format!(" in {time}")));
         println!();
         let lines = [
             ("lines", report.lines, true),
@@ -147,18 +185,7 @@ impl Summary {
                 println!("  {name:13} {:>12}{share}", text::count(count));
             }
         }
-        for error in report.errors.iter().take(6) {
-            let numbers: Vec<String> = error.lines.iter().map(u64::to_string).collect();
-            let more = if error.count > error.lines.len() as u64 { ", …" } else { "" };
-            println!(
-                "    {:20} {:>5}  line{} {}{more}: {}",
-                error.code,
-                text::count(error.count),
-                if numbers.len() == 1 { "" } else { "s" },
-                numbers.join(", "),
-                excerpt(&error.detail)
-            );
-        }
+        report.errors.iter().take(6).for_each(|error| println!("{}", reason(error)));
         println!();
         for lane in &report.lanes {
             let name = lane.provider.as_deref().unwrap_or(&lane.name);
@@ -186,6 +213,14 @@ impl Summary {
             println!("\n  {} is there already and not this run's: it was left as it is", left.display());
         }
     }
+}
+
+/// One reason why lines fail: code, count, the first lines, and what was wrong with the first.
+pub(super) fn reason(error: &ErrorCount) -> String {
+    let numbers: Vec<String> = error.lines.iter().map(u64::to_string).collect();
+    let more = if error.count > error.lines.len() as u64 { ", …" } else { "" };
+    let plural = if numbers.len() == 1 { "" } else { "s" };
+    format!("    {:20} {:>5}  line{plural} {}{more}: {}", error.code, text::count(error.count), numbers.join(", "), excerpt(&error.detail))
 }
 
 fn excerpt(text: &str) -> String {

@@ -8,7 +8,7 @@ use job::messages::RunRef;
 use tokio_util::sync::CancellationToken;
 
 use super::run;
-use super::summary::{self, Summary};
+use super::summary::{Failed, Summary, When};
 use crate::args;
 use crate::cloud::{self, Cloud, Execution, Status};
 use crate::exit::{Exit, Wrong, is_wrong};
@@ -41,7 +41,17 @@ pub(super) async fn follow(cloud: &Cloud, run: &RunRef, shown: &args::Shown) -> 
     let _ = showing.await;
     match followed.transpose()? {
         None => {
-            eprintln!("the run goes on; watch it again: {}", command("watch", cloud, run));
+            let again = command("watch", cloud, run);
+            if shown.json {
+                let sent = progress.now().lanes.iter().any(|lane| lane.done > 0);
+                let event = serde_json::json!({
+                    "event": "summary", "exit_code": Exit::Interrupted.code(), "requests_sent": sent, "verdict": "interrupted",
+                    "message": format!("the run goes on; watch it again: {again}"),
+                });
+                println!("{event}");
+            } else {
+                eprintln!("the run goes on; watch it again: {again}");
+            }
             Ok(Exit::Interrupted)
         }
         Some(None) => Err(match not_started(cloud, run).await? {
@@ -73,7 +83,7 @@ pub(super) fn name(run: &RunRef) -> String {
 
 /// What to type about a run.
 pub(super) fn command(verb: &str, cloud: &Cloud, run: &RunRef) -> String {
-    format!("throughline {verb} {} --bucket {}", name(run), cloud.bucket())
+    format!("throughline {verb} {} {}", name(run), cloud.options())
 }
 
 /// The summary of a run that has ended.
@@ -83,14 +93,16 @@ pub(super) async fn ended(cloud: &Cloud, run: &RunRef, execution: &Execution, sh
         (Status::Failed { error, cause }, _) if error != ErrorName::RunFailed.as_str() => {
             // With a plan, lines may have been sent.
             let begun = cloud.objects().find(&run.keys().plan()).await?.is_some();
-            summary::failed(if begun { "failed" } else { "not_started" }, error, &crate::home::message_of(cause), shown.json);
-            Ok(if is_wrong(error) && !begun { Exit::Wrong } else { Exit::Failed })
+            let exit = if is_wrong(error) && !begun { Exit::Wrong } else { Exit::Failed };
+            let verdict = if begun { "failed" } else { "not_started" };
+            Ok(Failed { exit, verdict, error, message: &crate::home::message_of(cause), sent: begun }.print(shown.json))
         }
         (Status::Aborted, None) => {
             let message =
                 format!("the execution was stopped from outside and left no output; `{}` finishes the run", command("redrive", cloud, run));
-            summary::failed("aborted", "Execution.Aborted", &message, shown.json);
-            Ok(Exit::Failed)
+            let sent = cloud.objects().find(&run.keys().plan()).await?.is_some();
+            let failed = Failed { exit: Exit::Failed, verdict: "aborted", error: "Execution.Aborted", message: &message, sent };
+            Ok(failed.print(shown.json))
         }
         (_, Some(report)) => {
             let bucket = cloud.bucket().to_owned();
@@ -102,17 +114,16 @@ pub(super) async fn ended(cloud: &Cloud, run: &RunRef, execution: &Execution, sh
                 again: command("redrive", cloud, run),
                 finish: format!("`{} -o FILE`", command("watch", cloud, run)),
             };
-            summary.print(&report, shown.output.as_deref(), shown.json, false).await
+            summary.print(&report, shown.output.as_deref(), shown.json, When::now(report.requests > 0)).await
         }
         (status, None) => {
             let message = format!("the report and the output of the run {} were replaced by a later upload of {}", name(run), run.file);
-            let verdict = if *status == Status::Succeeded { "succeeded" } else { "failed" };
-            summary::failed(verdict, "Output.Replaced", &message, shown.json);
-            Ok(match (status, execution.output["failed"].as_u64()) {
-                (Status::Succeeded, Some(0)) => Exit::Succeeded,
-                (Status::Succeeded, _) => Exit::SomeFailed,
-                _ => Exit::Failed,
-            })
+            let (exit, verdict) = match (status, execution.output["failed"].as_u64()) {
+                (Status::Succeeded, Some(0)) => (Exit::Succeeded, "succeeded"),
+                (Status::Succeeded, _) => (Exit::SomeFailed, "some_failed"),
+                _ => (Exit::Failed, "failed"),
+            };
+            Ok(Failed { exit, verdict, error: "Output.Replaced", message: &message, sent: true }.print(shown.json))
         }
     }
 }

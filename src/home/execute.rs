@@ -69,6 +69,7 @@ pub async fn execute(
     // Here a run asks for its turn every second, for as long as it takes.
     start.max_events = None;
     let host = Arc::new(host(home, functions, progress, &stop));
+    host.resume(run).await?;
     let (working, mut full) = (host.working.clone(), host.full.subscribe());
     let outcome = tokio::select! {
         outcome = engine::run(Arc::new(machine), start, host, journal, stop.clone()) => match outcome {

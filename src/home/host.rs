@@ -9,7 +9,7 @@ use bytes::Bytes;
 use engine::{ObjectError, TaskCall, TaskError};
 use futures_util::stream::BoxStream;
 use futures_util::{StreamExt, TryStreamExt};
-use job::messages::{self, PreprocessResponse, WorkRequest, WorkResponse};
+use job::messages::{self, PreprocessResponse, RunRef, WorkRequest, WorkResponse};
 use job::objects::StorageErrorKind;
 use job::{Download, ErrorName, Objects, StepError, StorageError};
 use serde::Serialize;
@@ -133,6 +133,14 @@ impl Host {
         std::future::pending().await
     }
 
+    /// What was done before is shown from the first moment on.
+    pub(super) async fn resume(&self, run: &RunRef) -> Result<(), StepError> {
+        if self.progress.resume(&self.objects(&run.bucket), run).await? && self.functions.is_some() {
+            self.count_on(run);
+        }
+        Ok(())
+    }
+
     async fn function(&self, call: &TaskCall) -> Result<Value, TaskError> {
         let (arn, payload) = (call.function(), call.payload());
         let name = arn.strip_prefix(FUNCTION_ARN).unwrap_or_default();
@@ -174,6 +182,7 @@ impl Host {
     async fn elsewhere(&self, functions: &Functions, name: &str, payload: &Value) -> Result<Value, TaskError> {
         match name {
             "preprocess" => self.progress.splitting(),
+            "worker" => self.progress.calls_worker(),
             "postprocess" => {
                 self.count(None);
                 self.progress.merging();
@@ -184,15 +193,20 @@ impl Host {
         if name == "preprocess"
             && let Ok(PreprocessResponse::Ready { run, .. }) = serde_json::from_value(answer.clone())
         {
-            let (objects, progress) = (self.objects(&run.bucket), self.progress.clone());
-            self.count(Some(AbortOnDropHandle::new(tokio::spawn(async move {
-                // What cannot be counted is not shown.
-                while progress.start_lanes(&objects, &run).await.is_ok() {
-                    tokio::time::sleep(COUNT_EVERY).await;
-                }
-            }))));
+            self.count_on(&run);
         }
         Ok(answer)
+    }
+
+    /// Counts what workers elsewhere write.
+    fn count_on(&self, run: &RunRef) {
+        let (objects, run, progress) = (self.objects(&run.bucket), run.clone(), self.progress.clone());
+        self.count(Some(AbortOnDropHandle::new(tokio::spawn(async move {
+            // What cannot be counted is not shown.
+            while progress.start_lanes(&objects, &run).await.is_ok() {
+                tokio::time::sleep(COUNT_EVERY).await;
+            }
+        }))));
     }
 
     fn count(&self, counting: Option<AbortOnDropHandle<()>>) {

@@ -3,8 +3,21 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::Write;
 use std::path::Path;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
 
 use crate::exit::Wrong;
+use crate::text;
+
+/// Who has the lock, as the lock file says.
+#[derive(Debug, Serialize, Deserialize)]
+struct Holder {
+    pid: u32,
+    command: String,
+    /// RFC 3339 in UTC.
+    since: String,
+}
 
 /// The lock of a state folder; given back when dropped, or by the system when the process ends in any way.
 #[derive(Debug)]
@@ -18,19 +31,36 @@ impl Lock {
             OpenOptions::new().create(true).read(true).write(true).truncate(false).open(&path).map_err(|error| Wrong::at(&path, error))?;
         match file.try_lock() {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let holder = fs::read_to_string(&path).unwrap_or_default();
-                let holder = if holder.trim().is_empty() { "another process" } else { holder.trim() };
-                return Err(Wrong::new(format!(
-                    "the state folder {} is in use by {holder}. Wait for it, or give this run a folder of its own with --state",
-                    folder.display()
-                )));
-            }
+            Err(TryLockError::WouldBlock) => return Err(in_use(folder, holder(&path))),
             Err(TryLockError::Error(error)) => return Err(Wrong::at(&path, error)),
         }
-        let holder = format!("process {} (throughline {command})\n", std::process::id());
+        let holder = Holder { pid: std::process::id(), command: format!("throughline {command}"), since: text::moment(super::now()) };
+        let holder = serde_json::to_string(&holder).expect("a holder is always JSON") + "\n";
         let written = file.set_len(0).and_then(|()| file.write_all(holder.as_bytes())).and_then(|()| file.flush());
         written.map_err(|error| Wrong::at(&path, error))?;
         Ok(Self(file))
+    }
+}
+
+/// The holder; `None` when another version has the lock. Who has just taken it has a moment to say so.
+fn holder(path: &Path) -> Option<Holder> {
+    let read = || serde_json::from_str(&fs::read_to_string(path).unwrap_or_default()).ok();
+    (0..50).find_map(|look| {
+        if look > 0 {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        read()
+    })
+}
+
+fn in_use(folder: &Path, holder: Option<Holder>) -> Wrong {
+    let folder = folder.display();
+    let then = "Wait until it has ended, or give this run a folder of its own with --state";
+    match holder {
+        Some(Holder { pid, command, since }) => {
+            let words = format!("the state folder {folder} is in use by process {pid} (`{command}`, since {since}). {then}");
+            Wrong::busy(words).with("holder", serde_json::json!({ "pid": pid, "command": command, "since": since }))
+        }
+        None => Wrong::busy(format!("the state folder {folder} is in use by another process. {then}")),
     }
 }

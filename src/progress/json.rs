@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::show::Rates;
-use super::{Batches, LaneNow, Now, Phase};
+use super::{Batches, LaneNow, Now, Phase, Queue};
 
 #[derive(Serialize)]
 struct Event<'a> {
@@ -12,7 +12,13 @@ struct Event<'a> {
     split_lines: u64,
     split_bytes: u64,
     merged_lines: u64,
+    /// Lines that were done before this process began.
+    done_before: u64,
+    /// All lanes together.
+    total: Lane<'a>,
     lanes: Vec<Lane<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    queue: Option<&'a Queue>,
     #[serde(skip_serializing_if = "Option::is_none")]
     batches: Option<Batches>,
 }
@@ -25,20 +31,30 @@ struct Lane<'a> {
     left_seconds: Option<u64>,
 }
 
+impl<'a> Lane<'a> {
+    fn new(now: &'a LaneNow, rates: &Rates) -> Self {
+        Self {
+            now,
+            requests_per_second: (rates.requests(&now.name) * 10.0).round() / 10.0,
+            left_seconds: rates.left(now).map(|left| left.as_secs()),
+        }
+    }
+}
+
 /// `{"event": "progress", …}`
 pub(super) fn progress(now: &Now, rates: &Rates) -> String {
-    let lanes = now.lanes.iter().map(|lane| Lane {
-        now: lane,
-        requests_per_second: (rates.requests(&lane.name) * 10.0).round() / 10.0,
-        left_seconds: rates.left(lane).map(|left| left.as_secs()),
-    });
+    let shown = |lane| Lane::new(lane, rates);
+    let total = now.total();
     let event = Event {
         event: "progress",
         phase: now.phase,
         split_lines: now.split_lines,
         split_bytes: now.split_bytes,
         merged_lines: now.merged_lines,
-        lanes: lanes.collect(),
+        done_before: now.done_before,
+        total: shown(&total),
+        lanes: now.lanes.iter().map(shown).collect(),
+        queue: now.queue.as_ref().filter(|_| now.phase == Phase::Queued),
         batches: now.batches,
     };
     serde_json::to_string(&event).expect("progress is always JSON")

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Now, Progress, bars::Bars, json, plain};
+use super::{Now, Phase, Progress, bars::Bars, json, plain};
 
 /// How progress is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub enum Style {
 
 /// Shows progress until `done` is cancelled.
 pub async fn show(progress: Arc<Progress>, style: Style, done: CancellationToken) {
-    let terminal = std::io::stderr().is_terminal();
+    let terminal = std::io::stderr().is_terminal() && can_be_drawn_on();
     let mut bars = (style == Style::Person && terminal).then(Bars::new);
     let every = match (style, terminal) {
         (Style::Json, _) => Duration::from_secs(1),
@@ -29,7 +29,7 @@ pub async fn show(progress: Arc<Progress>, style: Style, done: CancellationToken
     };
     let mut rates = Rates::default();
     let mut ticks = tokio::time::interval(SAMPLE);
-    let mut shown = Instant::now();
+    let (mut shown, mut phase) = (Instant::now(), Phase::Starting);
     loop {
         tokio::select! {
             _ = ticks.tick() => {}
@@ -37,10 +37,12 @@ pub async fn show(progress: Arc<Progress>, style: Style, done: CancellationToken
         }
         let now = progress.now();
         rates.add(&now, Instant::now());
-        if shown.elapsed() < every {
+        // Programs are told of a new phase at once.
+        let news = style == Style::Json && now.phase != phase;
+        if shown.elapsed() < every && !news {
             continue;
         }
-        shown = Instant::now();
+        (shown, phase) = (Instant::now(), now.phase);
         match (&mut bars, style) {
             (Some(bars), _) => bars.draw(&now, &rates),
             (None, Style::Json) => println!("{}", json::progress(&now, &rates)),
@@ -52,9 +54,18 @@ pub async fn show(progress: Arc<Progress>, style: Style, done: CancellationToken
     }
 }
 
-/// Requests a second of each lane, over the last seconds.
+/// Whether lines can be drawn anew.
+fn can_be_drawn_on() -> bool {
+    std::env::var("TERM").is_ok_and(|terminal| !terminal.is_empty() && terminal != "dumb")
+}
+
+/// Requests a second of each lane and of all together, over the last seconds.
 #[derive(Debug, Default)]
-pub(super) struct Rates(HashMap<String, VecDeque<Sample>>);
+pub(super) struct Rates {
+    lanes: HashMap<String, VecDeque<Sample>>,
+    /// Of the lane that ends last, once that can be said of all.
+    longest: Option<Duration>,
+}
 
 /// Counts are read so often.
 const SAMPLE: Duration = Duration::from_millis(200);
@@ -66,13 +77,24 @@ const WINDOW: Duration = Duration::from_secs(10);
 
 impl Rates {
     fn add(&mut self, now: &Now, at: Instant) {
-        for lane in &now.lanes {
-            let samples = self.0.entry(lane.name.clone()).or_default();
+        for lane in now.lanes.iter().chain([&now.total()]) {
+            let samples = self.lanes.entry(lane.name.clone()).or_default();
             samples.push_back((at, lane.sent, lane.done));
             while samples.len() > 2 && samples.front().is_some_and(|(first, ..)| at - *first > WINDOW) {
                 samples.pop_front();
             }
         }
+        let open = now.lanes.iter().filter(|lane| lane.done < lane.lines);
+        let left: Option<Vec<Duration>> = open.map(|lane| self.left(lane)).collect();
+        self.longest = left.and_then(|left| left.into_iter().max());
+    }
+
+    /// In which these lanes send.
+    #[cfg(test)]
+    pub(super) fn of_test(lanes: &[&str]) -> Self {
+        let (before, now) = (Instant::now(), Instant::now() + Duration::from_secs(1));
+        let samples = || VecDeque::from([(before, 0, 0), (now, 10, 10)]);
+        Self { lanes: lanes.iter().map(|lane| ((*lane).to_owned(), samples())).collect(), longest: None }
     }
 
     /// Requests a second.
@@ -82,6 +104,9 @@ impl Rates {
 
     /// Time left at the present pace, once there is one.
     pub(super) fn left(&self, lane: &super::LaneNow) -> Option<Duration> {
+        if lane.name == super::ALL {
+            return self.longest;
+        }
         let done = self.per_second(&lane.name, |(.., done)| *done);
         #[expect(clippy::cast_precision_loss, reason = "an estimate")]
         let seconds = (lane.lines - lane.done) as f64 / done;
@@ -89,7 +114,7 @@ impl Rates {
     }
 
     fn per_second(&self, lane: &str, count: impl Fn(&Sample) -> u64) -> f64 {
-        let Some((first, last)) = self.0.get(lane).and_then(|samples| Some((samples.front()?, samples.back()?))) else { return 0.0 };
+        let Some((first, last)) = self.lanes.get(lane).and_then(|samples| Some((samples.front()?, samples.back()?))) else { return 0.0 };
         let seconds = (last.0 - first.0).as_secs_f64();
         #[expect(clippy::cast_precision_loss, reason = "an estimate")]
         let more = count(last).saturating_sub(count(first)) as f64;

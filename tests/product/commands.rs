@@ -1,6 +1,6 @@
 //! What the commands print.
 
-use crate::api::Api;
+use crate::api::{Api, HangUp};
 use crate::support::Scene;
 
 #[test]
@@ -15,7 +15,7 @@ fn init_writes_a_job_that_check_takes() {
     }
     assert!(!checked.stdout.contains("Unter"), "one request was asked for");
     let again = scene.run(&["init", "places"]).expect(1);
-    assert!(again.stderr.contains("exists"), "{}", again.stderr);
+    assert!(again.stderr.contains("places.toml exists and is not overwritten"), "{}", again.stderr);
     scene.run(&["init", "../x"]).expect(1);
 }
 
@@ -46,6 +46,7 @@ fn json_is_one_object_a_line() {
     assert_eq!(summary["event"], "summary");
     assert_eq!((&summary["lines"], &summary["ok"], &summary["failed"]), (&2.into(), &1.into(), &1.into()));
     assert_eq!(summary["errors"][0]["code"], "http_404");
+    assert_eq!((&summary["exit_code"], &summary["requests_sent"], &summary["verdict"]), (&2.into(), &true.into(), &"some_failed".into()));
     assert!(events[..events.len() - 1].iter().all(|event| event["event"] == "progress"));
     // Without -o everything is in the state folder, where the design says.
     assert_eq!(summary["files"]["output"], format!(".throughline/jobs/{}/output/in.csv", scene.job_name()));
@@ -53,6 +54,75 @@ fn json_is_one_object_a_line() {
     assert_eq!(output.lines().count(), 3);
     let report: serde_json::Value = serde_json::from_str(&scene.read(summary["files"]["report"].as_str().unwrap())).unwrap();
     assert_eq!(report["ok"], summary["ok"]);
+    assert_eq!(report["verdict"], summary["verdict"]);
+    // The same command again makes no request, and says so.
+    let again = scene.run(&["run", "job.toml", "in.csv", "--json"]).expect(2);
+    let summary: serde_json::Value = serde_json::from_str(again.stdout.trim_end()).unwrap();
+    assert_eq!((&summary["event"], &summary["requests_sent"]), (&"summary".into(), &false.into()));
+}
+
+#[test]
+fn with_json_every_ending_is_one_object_with_its_exit_code() {
+    let scene = Scene::new("[request]\nurl = \"https://a.example/{{ line }}\"\n", "in.txt", "a\n");
+    scene.write("bad.toml", "[request]\n");
+    scene.write("utf16.txt", b"\xff\xfea\0");
+    for (args, part) in [
+        (&["run", "job.toml", "none.txt", "--json"][..], "none.txt"),
+        (&["run", "none.toml", "in.txt", "--json"], "none.toml"),
+        (&["run", "bad.toml", "in.txt", "--json"], "bad.toml:1:1"),
+        (&["run", "job.toml", "--json"], "<INPUT>"),
+        (&["run", "job.toml", "in.txt", "--json", "--colour"], "--colour"),
+        (&["run", "job.toml", "utf16.txt", "--json"], "UTF-16"),
+        (&["redrive", "job.toml", "in.txt", "--json"], "not been run"),
+        (&["watch", "nonsense", "--bucket", "b", "--region", "eu-west-1", "--endpoint-url", "http://127.0.0.1:1", "--json"], "JOB/ID"),
+    ] {
+        let ran = scene.run_with(args, |command| {
+            command.env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test");
+        });
+        let ran = ran.expect(1);
+        let object = ran.stdout.lines().last().unwrap_or_else(|| panic!("{args:?} printed nothing\n{}", ran.stderr));
+        let object: serde_json::Value = serde_json::from_str(object).unwrap();
+        assert!(object["message"].as_str().unwrap().contains(part), "{args:?}\n{object}");
+        assert_eq!((&object["exit_code"], &object["requests_sent"]), (&1.into(), &false.into()), "{args:?}\n{object}");
+        assert!(matches!(object["event"].as_str(), Some("error" | "summary")), "{object}");
+        assert!(ran.stderr.is_empty(), "{args:?}\n{}", ran.stderr);
+    }
+}
+
+#[test]
+fn terminal_report_json_and_exit_code_use_one_wording() {
+    let api = Api::start();
+    let job = |tolerated: &str| {
+        format!(
+            "[request]\nurl = \"http://{}/{{{{ kind }}}}/1\"\nallow = [\"127.0.0.1\"]\n[limits.default]\nrate = \"unlimited\"\n[failure]\ntolerated = \"{tolerated}\"\n",
+            api.host()
+        )
+    };
+    for (input, tolerated, code, verdict, words) in [
+        ("kind\nok\nok\n", "100%", 0, "succeeded", "every line succeeded"),
+        ("kind\nok\nnone\n", "100%", 2, "some_failed", "finished, some lines failed"),
+        ("kind\nok\nnone\n", "60%", 2, "some_failed", "finished, some lines failed"),
+        ("kind\nnone\nnone\n", "100%", 2, "some_failed", "finished, every line failed"),
+        ("kind\nok\nnone\n", "10%", 3, "failed", "failed"),
+    ] {
+        let scene = Scene::new(&job(tolerated), "in.csv", input);
+        let ran = scene.run(&["run", "job.toml", "in.csv", "-o", "out.csv"]).expect(code);
+        assert!(ran.stdout.starts_with(&format!("in.csv: {words} in ")), "{}", ran.stdout);
+        let report: serde_json::Value = serde_json::from_str(&scene.read("out.report.json")).unwrap();
+        assert_eq!(report["verdict"], verdict);
+        let again = scene.run(&["run", "job.toml", "in.csv", "-o", "out.csv", "--json"]).expect(code);
+        let summary: serde_json::Value = serde_json::from_str(again.stdout.trim_end()).unwrap();
+        assert_eq!((&summary["verdict"], &summary["exit_code"]), (&verdict.into(), &code.into()));
+    }
+}
+
+#[test]
+fn a_run_whose_lines_all_fail_without_a_request_says_that_none_was_made() {
+    let scene = Scene::new("[request]\nurl = \"{{ line }}\"\n", "in.txt", "a.example\nb.example\n");
+    let ran = scene.run(&["run", "job.toml", "in.txt", "-o", "out.csv"]).expect(2);
+    for part in ["finished, every line failed", "no request was made now"] {
+        assert!(ran.stdout.contains(part), "{part}\n{}", ran.stdout);
+    }
 }
 
 #[test]
@@ -107,7 +177,41 @@ fn commands_for_aws_say_what_is_missing() {
     let here = ["--bucket", "b", "--region", "eu-west-1", "--endpoint-url", "http://127.0.0.1:1"];
     assert!(run(&[&["stop", "nonsense"], &here[..]].concat(), &key).contains("JOB/ID"));
     let unreachable = run(&[&["submit", "job.toml", "in.txt"], &here[..]].concat(), &key);
-    assert!(unreachable.contains("s3://b/jobs/"), "{unreachable}");
+    for part in ["s3://b/jobs/", "cannot reach http://127.0.0.1:1: ", "Connection refused"] {
+        assert!(unreachable.contains(part), "{part}\n{unreachable}");
+    }
+    assert!(!unreachable.contains("dispatch"), "{unreachable}");
+    let unreachable = run(&[&["watch", "a/b"], &here[..]].concat(), &key);
+    assert!(unreachable.contains("cannot reach http://127.0.0.1:1: "), "{unreachable}");
     scene.write("job.toml", "[request]\nurl = \"https://api.example.com/{{ secret.K }}\"\n[secrets]\nK = \"file:k\"\n");
     assert!(run(&[&["submit", "job.toml", "in.txt"], &here[..]].concat(), &key).contains("/throughline/"));
+}
+
+#[test]
+fn a_bucket_that_does_not_exist_is_named_with_its_region() {
+    let store = |head: &'static str, code: &str| -> HangUp {
+        let body = format!("<Error><Code>{code}</Code><Message>m</Message></Error>");
+        HangUp::after(Box::leak(
+            format!("HTTP/1.1 {head}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len()).into_boxed_str(),
+        ))
+    };
+    let scene = Scene::new("[request]\nurl = \"https://api.example.com/{{ line }}\"\n", "in.txt", "a\n");
+    let cases = [
+        (store("404 Not Found", "NoSuchBucket"), "there is no bucket nope in us-east-1"),
+        (
+            store("301 Moved Permanently\r\nx-amz-bucket-region: eu-west-1", "PermanentRedirect"),
+            "the bucket nope is in eu-west-1, and not in us-east-1",
+        ),
+    ];
+    for (store, words) in cases {
+        let endpoint = format!("http://{}", store.address);
+        for command in [&["submit", "job.toml", "in.txt"][..], &["watch", "a/b"], &["stop", "a/b"], &["redrive", "a/b"]] {
+            let args = [command, &["--bucket", "nope", "--region", "us-east-1", "--endpoint-url", &endpoint]].concat();
+            let ran = scene.run_with(&args, |command| {
+                command.env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test");
+            });
+            let ran = ran.expect(1);
+            assert!(ran.stderr.contains(words), "{command:?}\n{}", ran.stderr);
+        }
+    }
 }

@@ -148,14 +148,47 @@ fn stops_cleanly_and_continues(signal: &str) {
 }
 
 #[test]
+fn a_continued_run_shows_what_was_done_before_from_the_first_moment() {
+    let api = Api::start();
+    let scene = Scene::new(&job(&api, "GET"), "in.csv", input());
+    api.answer_only(500);
+    let running = scene.start(&RUN);
+    wait_until("a flush", || stored(&scene).len() >= 20);
+    running.kill();
+    let had = stored(&scene).len() as u64;
+    let before = api.total();
+    api.answer_only(0);
+    let running = scene.start(&[&RUN[..], &["--json"]].concat());
+    wait_until("requests under way", || api.total() > before);
+    let ran = running.interrupt();
+    assert_eq!(ran.code, 130, "{}", ran.stderr);
+    let events: Vec<serde_json::Value> = ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let first = &events[0];
+    assert_eq!((&first["event"], &first["phase"], &first["done_before"]), (&"progress".into(), &"sending".into(), &had.into()), "{first}");
+    assert_eq!((&first["total"]["lines"], &first["lanes"][0]["lines"]), (&LINES.into(), &LINES.into()), "{first}");
+    let last = events.last().unwrap();
+    assert_eq!((&last["verdict"], &last["lines"]), (&"interrupted".into(), &LINES.into()), "{last}");
+    assert!(last["done"].as_u64().unwrap() >= had, "{last}");
+    api.answer_all();
+    scene.run(&RUN).expect(0);
+}
+
+#[test]
 fn two_runs_on_one_state_folder_do_not_meet() {
     let api = Api::start();
     let scene = Scene::new(&job(&api, "GET"), "in.csv", input());
     api.answer_only(10);
     let running = scene.start(&RUN);
     wait_until("requests under way", || api.total() > 10);
-    let second = scene.run(&RUN).expect(1);
-    assert!(second.stderr.contains("in use by process"), "{}", second.stderr);
+    let second = scene.run(&RUN).expect(4);
+    for part in ["in use by process", "`throughline run job.toml in.csv`, since 20", "--state"] {
+        assert!(second.stderr.contains(part), "{part}\n{}", second.stderr);
+    }
+    let second = scene.run(&[&RUN[..], &["--json"]].concat()).expect(4);
+    let object: serde_json::Value = serde_json::from_str(second.stdout.trim_end()).unwrap();
+    assert_eq!((&object["event"], &object["exit_code"], &object["requests_sent"]), (&"error".into(), &4.into(), &false.into()));
+    assert_eq!(object["holder"]["command"], "throughline run job.toml in.csv");
+    assert!(second.stderr.is_empty(), "{}", second.stderr);
     api.answer_all();
     let first = running.wait();
     assert_eq!(first.code, 0, "{}", first.stderr);

@@ -87,7 +87,7 @@ fn of_many_processes_on_one_state_folder_one_runs() {
     wait_until("its requests", || api.total() > 0);
     told.push(scene.run(&args("redrive")));
     for ran in told {
-        let ran = ran.expect(1);
+        let ran = ran.expect(4);
         assert!(ran.stderr.contains("in use by process"), "{}", ran.stderr);
     }
     api.answer_all();

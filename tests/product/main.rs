@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
 
 mod api;
+mod check;
 mod commands;
 mod crash;
 mod definitions;
@@ -14,6 +15,7 @@ mod outputs;
 mod redrive;
 mod states;
 mod support;
+mod terminal;
 mod tls;
 mod turns;
 mod workspace;

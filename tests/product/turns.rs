@@ -89,6 +89,29 @@ async fn workers_of_an_aborted_execution_have_time_to_end() {
 }
 
 #[tokio::test]
+async fn a_run_that_failed_at_its_beginning_gives_the_turn_to_the_next_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let client = s3::client(folder.path()).unwrap();
+    let objects = Objects::new(client.clone(), s3::BUCKET);
+    objects.put("jobs/places/job.toml", "[request]\nurl = \"https://a.example/{{ nope }}\"\n").await.unwrap();
+    let context = Context {
+        s3: client,
+        executions: Arc::new(ByName),
+        progress: Arc::new(|_, _| {}),
+        now: || 0,
+        turn_wait: Duration::from_secs(15),
+        home: Home::Aws,
+        stop: CancellationToken::new(),
+        pause: CancellationToken::new(),
+    };
+    let error = call(&objects, &context, "one.txt", "aborted-1").await.unwrap_err();
+    assert_eq!(error.name, job::ErrorName::JobInvalid);
+    objects.get("runs/places/turn.json").await.unwrap();
+    objects.put("jobs/places/job.toml", "[request]\nurl = \"https://a.example/{{ line }}\"\n").await.unwrap();
+    assert!(matches!(call(&objects, &context, "two.txt", "running-2").await.unwrap(), PreprocessResponse::Ready { .. }));
+}
+
+#[tokio::test]
 async fn a_job_that_the_functions_cannot_do_is_refused_in_words() {
     let folder = tempfile::tempdir().unwrap();
     let client = s3::client(folder.path()).unwrap();

@@ -6,7 +6,7 @@ mod net;
 
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -75,6 +75,20 @@ impl Guard {
             _ => return Ok(()),
         };
         if self.allows(address) { Ok(()) } else { Err(AddressDenied { host: address.to_string() }) }
+    }
+
+    /// Refuses what [`Guard::check`] does, and names that always lead to this machine (RFC 6761), without a look-up.
+    ///
+    /// # Errors
+    /// Says so.
+    pub fn foresee(&self, url: &Url) -> Result<(), AddressDenied> {
+        let host = url.host_str().unwrap_or_default().trim_end_matches('.').to_ascii_lowercase();
+        let loops = host == "localhost" || host.ends_with(".localhost");
+        let addresses = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
+        if loops && !host_listed(&self.names, &host) && !addresses.into_iter().any(|address| self.allows(address)) {
+            return Err(AddressDenied { host });
+        }
+        self.check(url)
     }
 
     /// Whether an address may be connected to.
@@ -175,6 +189,18 @@ mod tests {
             "http://example.com/",
         ] {
             assert!(check(&guard(&[]), url), "{url}");
+        }
+    }
+
+    #[test]
+    fn names_of_this_machine_are_foreseen() {
+        let foreseen = |allow: &[&str], url: &str| guard(allow).foresee(&Url::parse(url).expect("a URL")).is_err();
+        for url in ["http://localhost/", "http://LOCALHOST.:8080/", "http://api.localhost/", "http://10.0.0.1/"] {
+            assert!(foreseen(&[], url), "{url}");
+        }
+        assert!(!foreseen(&[], "http://example.com/"));
+        for allow in ["127.0.0.1", "::1", "127.0.0.0/8", "localhost"] {
+            assert!(!foreseen(&[allow], "http://localhost/"), "{allow}");
         }
     }
 

@@ -56,7 +56,13 @@ pub(crate) async fn build(context: &Context, run: &Run, merged: &Merged) -> Resu
 fn verdict(total: &Tally, stopped: u64, tolerated: f64) -> Verdict {
     // A share like 0.29 has no exact double: 29 of 100 lines are not more than 29%.
     let most = total.lines() as f64 * (tolerated + 1e-12);
-    if total.not_processed > 0 || stopped > 0 || total.failed as f64 > most { Verdict::Failed } else { Verdict::Succeeded }
+    if total.not_processed > 0 || stopped > 0 || total.failed as f64 > most {
+        Verdict::Failed
+    } else if total.failed > 0 {
+        Verdict::SomeFailed
+    } else {
+        Verdict::Succeeded
+    }
 }
 
 fn lanes(run: &Run, merged: &Merged, stopped: Vec<Option<String>>) -> Vec<LaneReport> {

@@ -20,7 +20,7 @@ pub(super) fn message(report: &Report, tolerated: f64) -> String {
         (0, missing) => format!("{} of {} not processed", grouped(missing), count(lines, "line")),
         (failed, missing) => format!("{} of {} failed, {} not processed", grouped(failed), count(lines, "line"), grouped(missing)),
     };
-    if report.verdict == Verdict::Succeeded && tolerated < 1.0 {
+    if report.verdict == Verdict::SomeFailed && tolerated < 1.0 {
         text += &format!(", within the tolerated {}%", percent(tolerated));
     } else if report.failed as f64 > tolerated * lines as f64 {
         text += &format!(", more than the tolerated {}%", percent(tolerated));

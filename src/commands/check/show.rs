@@ -1,0 +1,87 @@
+//! What a run would do.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use job::{Job, LaneKind, Plan, PlannedLane};
+use worker::request::Prepared;
+
+use super::limit;
+use crate::text;
+
+/// The job and its input.
+pub(super) fn head(job: &Job, path: &Path, plan: &Plan, hopeless: bool) {
+    let verdict = if hopeless { "cannot succeed with this input: see below" } else { "is valid" };
+    println!("job      {} {verdict}", path.display());
+    let facts = &plan.input;
+    let format = format!("{:?}", facts.format).to_lowercase();
+    println!("input    {} of {format}, {}", text::lines(facts.lines), text::bytes(facts.bytes));
+    if !facts.columns.is_empty() {
+        println!("columns  {}", facts.columns.join(", "));
+    }
+    println!("keeps    {}", job.output.columns.names().collect::<Vec<_>>().join(", "));
+    if facts.blank > 0 {
+        println!("blank    {} skipped", text::lines(facts.blank));
+    }
+}
+
+/// The first requests, secrets masked.
+pub(super) fn requests(first: &BTreeMap<u64, Result<Prepared, String>>) {
+    for (n, rendered) in first {
+        match rendered {
+            Err(failure) => println!("line {n}  fails without a request: {failure}\n"),
+            Ok(request) => {
+                println!("line {n}  {} {}", request.method, request.url);
+                for (name, value) in &request.headers {
+                    println!("        {name}: {}", String::from_utf8_lossy(value.as_bytes()));
+                }
+                if let Some(body) = &request.body {
+                    println!("\n        {}", String::from_utf8_lossy(body));
+                }
+                println!();
+            }
+        }
+    }
+}
+
+/// The lanes, and how long they take.
+pub(super) fn lanes(job: &Job, plan: &Plan) {
+    let width = plan.lanes.iter().map(|lane| provider(lane).chars().count()).max().unwrap_or(4).max(4);
+    if plan.lanes.is_empty() {
+        println!("no lines: the run succeeds at once with an empty output");
+        return;
+    }
+    println!("{:width$}  {:>12}  {:>12}  {:>9}  at its limit", "lane", "lines", "rate", "in flight");
+    for lane in &plan.lanes {
+        let limit = limit(job, &lane.kind);
+        let rate = limit.rate.per_second().map_or("unlimited".to_owned(), text::rate);
+        let each = if lane.kind == LaneKind::Hashed { " each" } else { "" };
+        let time = if limit.rate.per_second().is_some() { text::duration(seconds(lane)) } else { "-".to_owned() };
+        println!(
+            "{:width$}  {:>12}  {:>12}  {:>9}  {time}",
+            provider(lane),
+            text::count(lane.lines),
+            format!("{rate}{each}"),
+            limit.in_flight
+        );
+    }
+    let longest = plan.lanes.iter().map(seconds).max().unwrap_or_default();
+    println!();
+    if longest.is_zero() {
+        println!("time     as fast as the providers answer: no lane is limited");
+    } else {
+        println!("time     at least {}, when nothing is slower than its limit and nothing is sent twice", text::duration(longest));
+    }
+}
+
+fn provider(lane: &PlannedLane) -> String {
+    match &lane.kind {
+        LaneKind::Named { provider } => provider.clone(),
+        LaneKind::Hashed => format!("other hosts ({})", lane.name),
+    }
+}
+
+fn seconds(lane: &PlannedLane) -> Duration {
+    Duration::try_from_secs_f64(lane.seconds).unwrap_or_default()
+}
