@@ -18,12 +18,23 @@ impl LocalSecrets {
     /// The first that is not, with the place in the job file that names it.
     pub async fn check(job_name: &str, job: &Job) -> Result<(), Wrong> {
         for (name, reference) in &job.secrets {
-            if let Err(error) = Self.resolve(job_name, name, reference).await {
-                return Err(job.error_at(&format!("secret.{name}"), error.reason).into());
+            let wrong = match Self.resolve(job_name, name, reference).await {
+                Ok(secret) => unfit(job, name, &secret),
+                Err(error) => Some(error.reason),
+            };
+            if let Some(reason) = wrong {
+                return Err(job.error_at(&format!("secret.{name}"), reason).into());
             }
         }
         Ok(())
     }
+}
+
+/// Why a secret cannot stand where the job has it. The value is not told.
+fn unfit(job: &Job, name: &str, secret: &Secret) -> Option<String> {
+    let in_header = job.request.headers.iter().any(|(_, value)| value.secrets().iter().any(|secret| secret == name));
+    let fits = http::HeaderValue::from_bytes(secret.reveal().as_bytes()).is_ok();
+    (in_header && !fits).then(|| format!("the secret {name} has a line break or another control character, which a header cannot have"))
 }
 
 #[async_trait]

@@ -127,8 +127,12 @@ impl Home {
 pub fn check_input(path: &Path) -> Result<String, Wrong> {
     let wrong = |reason: &dyn std::fmt::Display| Wrong::new(format!("cannot read the input {}: {reason}", path.display()));
     let file = File::open(path).map_err(|error| wrong(&error))?;
-    if !file.metadata().map_err(|error| wrong(&error))?.is_file() {
-        return Err(wrong(&"it is not a file"));
+    let kind = file.metadata().map_err(|error| wrong(&error))?.file_type();
+    if kind.is_dir() {
+        return Err(wrong(&"it is a folder, not a file"));
+    }
+    if !kind.is_file() {
+        return Err(wrong(&"it is a pipe or a device, not a file: a run reads its input again when it continues, so save it to a file"));
     }
     let name = path.file_name().and_then(|name| name.to_str()).ok_or_else(|| wrong(&"its name is not UTF-8"))?;
     Ok(name.to_owned())

@@ -79,6 +79,19 @@ fn secrets_and_hosts_that_do_not_fit_are_foreseen() {
 }
 
 #[test]
+fn a_secret_that_no_header_can_have_is_an_error_before_the_first_request() {
+    let job =
+        "[request]\nurl = \"https://a.example/{{ line }}\"\nheaders = { authorization = \"{{ secret.K }}\" }\n[secrets]\nK = \"file:k\"\n";
+    let scene = Scene::new(job, "in.txt", "a\n");
+    scene.write("k", "abcdefgh\nijklmnop\n");
+    for command in ["check", "run"] {
+        let ran = scene.run(&[command, "job.toml", "in.txt"]).expect(1);
+        assert!(ran.stderr.contains("job.toml:3:") && ran.stderr.contains("the secret K has a line break"), "{}", ran.stderr);
+        assert!(!ran.stderr.contains("abcdefgh"), "{}", ran.stderr);
+    }
+}
+
+#[test]
 fn what_lines_may_reach_and_send_is_no_finding() {
     for (request, input) in [
         ("url = \"http://127.0.0.1:8080/{{ line }}\"\nallow = [\"127.0.0.1\"]", "a\nb\n"),

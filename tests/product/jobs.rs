@@ -31,7 +31,10 @@ fn a_run_that_cannot_start_says_why() {
     for (args, part) in [
         (&["run", "job.toml", "none.csv"][..], "none.csv"),
         (&["run", "none.toml", "in.csv"], "none.toml"),
-        (&["run", "job.toml", "folder"], "not a file"),
+        (&["run", "job.toml", "folder"], "it is a folder"),
+        (&["check", "job.toml", "folder"], "it is a folder"),
+        (&["check", "job.toml", "/dev/null"], "not a file"),
+        (&["run", "job.toml", "/dev/null"], "not a file"),
         (&["run", "job.toml", "in.csv", "-o", "nowhere/out.csv"], "no folder"),
         (&["run", "job.toml", "in.csv", "-o", "in.csv"], "is the input"),
         (&["run", "job.toml", "bad.csv.gz"], "cannot be read"),
