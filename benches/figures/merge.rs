@@ -75,7 +75,7 @@ fn answer_batch(store: &Store, run: &RunRef, lane: &str, batch: Batch) -> Measur
         *lines += 1;
     }
     for (k, (body, ok)) in (0..).zip(flushes).filter(|(_, (_, lines))| *lines > 0) {
-        let name = FlushKey::Records { invocation: invocation.clone(), k, ok, failed: 0, throttled: 0 }.name();
+        let name = FlushKey::Records { invocation: invocation.clone(), k, ok, failed: 0, throttled: 0, sent: 0 }.name();
         store.wait(store.objects.put(&(run.keys().batch_results(lane, batch.first) + &name), body))?;
     }
     Ok(())

@@ -103,6 +103,10 @@ impl StepError {
     }
 }
 
+/// What can be wrong with a connection, in one word: the detail of a line with [`Code::Connect`] begins with it and a colon, and
+/// the report counts by it.
+pub const CONNECT_CAUSES: [&str; 7] = ["dns", "refused", "unreachable", "timeout", "reset", "closed", "unprocessed"];
+
 /// Why a line failed: the `error` column of the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Code {
@@ -120,8 +124,10 @@ pub enum Code {
     Header,
     /// A secret may not be sent to this host.
     SecretDenied,
-    /// No connection: name look-up, refusal, reset before an answer.
+    /// No connection, or one that broke before the response.
     Connect,
+    /// A response came that is no HTTP.
+    BadResponse,
     /// The TLS handshake failed.
     Tls,
     /// No complete answer within the job's timeout.
@@ -159,6 +165,7 @@ impl fmt::Display for Code {
             Self::Header => "header",
             Self::SecretDenied => "secret_denied",
             Self::Connect => "connect",
+            Self::BadResponse => "bad_response",
             Self::Tls => "tls",
             Self::Timeout => "timeout",
             Self::BodyCut => "body_cut",

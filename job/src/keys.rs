@@ -154,6 +154,8 @@ pub enum FlushKey {
         failed: u64,
         /// Answers since the last flush that asked to slow down.
         throttled: u64,
+        /// Requests since the last flush that went out, whatever became of them.
+        sent: u64,
     },
     /// [`crate::record::Notes`].
     Notes {
@@ -168,8 +170,8 @@ impl FlushKey {
     /// The last part of the key; the batch's folder stands before it.
     pub fn name(&self) -> String {
         match self {
-            Self::Records { invocation, k, ok, failed, throttled } => {
-                format!("{invocation}-{k:06}-{ok}-{failed}-{throttled}.jsonl")
+            Self::Records { invocation, k, ok, failed, throttled, sent } => {
+                format!("{invocation}-{k:06}-{ok}-{failed}-{throttled}-{sent}.jsonl")
             }
             Self::Notes { invocation, k } => format!("{invocation}-{k:06}.notes.json"),
         }
@@ -189,6 +191,7 @@ impl FlushKey {
             ok: parts.next()?.parse().ok()?,
             failed: parts.next()?.parse().ok()?,
             throttled: parts.next()?.parse().ok()?,
+            sent: parts.next()?.parse().ok()?,
         };
         parts.next().is_none().then_some(flush)
     }
@@ -217,7 +220,7 @@ mod tests {
     #[test]
     fn flush_names_round_trip() {
         let invocation = Invocation::new(3, 1_763_700_000_000, 0xabc);
-        let records = FlushKey::Records { invocation: invocation.clone(), k: 7, ok: 10, failed: 2, throttled: 1 };
+        let records = FlushKey::Records { invocation: invocation.clone(), k: 7, ok: 10, failed: 2, throttled: 1, sent: 15 };
         let notes = FlushKey::Notes { invocation, k: 7 };
         assert_eq!(FlushKey::parse(&format!("x/{}", records.name())), Some(records.clone()));
         assert_eq!(FlushKey::parse(&notes.name()), Some(notes));

@@ -45,7 +45,7 @@ pub struct Report {
     pub not_processed: u64,
     /// Blank lines of the input that were skipped; they are not among `lines`.
     pub blank: u64,
-    /// Requests sent, in all generations, retries too.
+    /// Requests that went out, in all generations: retries and redirects too, what was refused here or had no connection not.
     pub requests: u64,
     /// Answers that asked to slow down, in all generations.
     pub throttled: u64,
@@ -88,11 +88,14 @@ pub struct Latency {
     pub max: u32,
 }
 
-/// The lines that failed with one code.
+/// The lines that failed with one code, and of `connect` for one cause.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErrorCount {
     /// The code, as in the output's column `error`.
     pub code: String,
+    /// Of `connect`: `dns`, `refused`, `unreachable`, `timeout`, `reset`, `closed` or `unprocessed`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<String>,
     /// How many lines.
     pub count: u64,
     /// The numbers of the first five.

@@ -310,6 +310,7 @@ fn every_code_is_documented() {
         Code::Header,
         Code::SecretDenied,
         Code::Connect,
+        Code::BadResponse,
         Code::Tls,
         Code::Timeout,
         Code::BodyCut,
@@ -327,7 +328,9 @@ fn every_code_is_documented() {
     let name = |code: Code| match code {
         Code::Http(_) => "http_<status>".to_owned(),
         Code::Decode | Code::Parse | Code::Render | Code::Url | Code::AddressDenied | Code::Header | Code::SecretDenied => code.to_string(),
-        Code::Connect | Code::Tls | Code::Timeout | Code::BodyCut | Code::TooLarge | Code::RedirectWithSecret => code.to_string(),
+        Code::Connect | Code::BadResponse | Code::Tls | Code::Timeout | Code::BodyCut | Code::TooLarge | Code::RedirectWithSecret => {
+            code.to_string()
+        }
         Code::RedirectLoop | Code::Extract | Code::RateLimited | Code::OutcomeUnknown | Code::Stopped | Code::NotProcessed => {
             code.to_string()
         }

@@ -9,6 +9,7 @@ mod definitions;
 mod failures;
 mod formats;
 mod functions;
+mod http2;
 mod idempotence;
 mod jobs;
 mod outputs;

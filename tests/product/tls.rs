@@ -94,5 +94,5 @@ fn only_a_certificate_that_holds_is_talked_to() {
     for (detail, words) in details.iter().zip(["", "xpired", "alid", "name", "ssuer", "ssuer"]) {
         assert!(detail.contains(words), "{words}: {details:#?}");
     }
-    assert!(scene.read("out.report.json").contains("\"requests\": 6"), "none of them is tried again");
+    assert!(scene.read("out.report.json").contains("\"requests\": 1,"), "a handshake that failed is no request");
 }

@@ -2,11 +2,11 @@
 
 mod body;
 mod fault;
+mod length;
 mod redirect;
 pub(crate) mod retry_after;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::StatusCode;
 use http::header::LOCATION;
@@ -15,6 +15,7 @@ use job::job_file::Answer;
 use serde_json::value::{RawValue, to_raw_value};
 use tokio::time::{Instant, timeout_at};
 
+pub(crate) use self::retry_after::Asked;
 use crate::budget::Budget;
 use crate::outcome::{Figures, Nature, Outcome, Reply, success};
 use crate::pace::Wall;
@@ -37,7 +38,9 @@ pub(crate) struct Sender {
 struct Trouble {
     failure: Failure,
     nature: Nature,
-    retry_after: Option<Duration>,
+    /// A request went out.
+    on_wire: bool,
+    retry_after: Option<Asked>,
 }
 
 enum Good {
@@ -49,43 +52,47 @@ impl Sender {
     /// Sends one request for line `n`, its `tries`-th.
     pub(crate) async fn attempt(&self, prepared: Box<Prepared>, n: u64, tries: u32) -> Outcome {
         let sent = Instant::now();
-        let reply = match self.exchange(&prepared, sent, n, tries).await {
-            Ok(Good::Success(record)) => Reply::Success(record),
-            Ok(Good::Hop(next)) => Reply::Hop(next),
-            Err(Trouble { mut failure, nature, retry_after }) => {
+        let (reply, on_wire) = match self.exchange(&prepared, sent, n, tries).await {
+            Ok(Good::Success(record)) => (Reply::Success(record), true),
+            Ok(Good::Hop(next)) => (Reply::Hop(next), true),
+            Err(Trouble { mut failure, nature, on_wire, retry_after }) => {
                 failure.detail = excerpt(&self.run.mask.text(&failure.detail));
-                Reply::Failure { failure, nature, retry_after, prepared: Some(prepared) }
+                (Reply::Failure { failure, nature, retry_after, prepared: Some(prepared) }, on_wire)
             }
         };
-        Outcome { sent, millis: millis(sent), reply }
+        Outcome { sent, on_wire, millis: millis(sent), reply }
     }
 
     async fn exchange(&self, prepared: &Prepared, sent: Instant, n: u64, tries: u32) -> Result<Good, Trouble> {
         let run = &*self.run;
         let mut deadline = sent + run.job.request.timeout;
-        run.guard.check(&prepared.url).map_err(|denied| Trouble::last(Code::AddressDenied, denied.to_string()))?;
-        let request = request(&run.client, prepared).map_err(fault::of_request)?;
-        let answer = timeout_at(deadline, run.client.execute(request)).await;
-        let response = answer.map_err(|_| self.timeout("no answer"))?.map_err(fault::of_request)?;
+        run.guard.check(&prepared.url).map_err(|denied| Trouble::unsent(Code::AddressDenied, denied.to_string()))?;
+        let client = run.connections.client(&prepared.url);
+        let request = request(client, prepared).map_err(fault::of_request)?;
+        let answer = timeout_at(deadline, client.execute(request)).await;
+        let response = answer.map_err(|_| self.timeout("no answer"))?.map_err(|error| self.lost(error, prepared))?;
+        run.connections.learn(&prepared.url, &response);
         let status = response.status();
+        // Where a response is framed by two rules, what follows is not the rest of its body.
+        let whole = length::of_identity(&response);
         if redirect::is_redirect(status) && response.headers().contains_key(LOCATION) {
             let location = response.headers()[LOCATION].clone();
             // Read so that the connection can be used again; what it says does not matter.
-            drop(timeout_at(deadline, body::prefix(response, REFUSAL)).await);
+            drop(timeout_at(deadline, body::prefix(response, whole.unwrap_or(REFUSAL).min(REFUSAL))).await);
             let carries_secret = !run.secrets.is_empty();
             return redirect::follow(prepared, status, &location, carries_secret)
                 .map(|next| Good::Hop(Box::new(next)))
                 .map_err(Trouble::of);
         }
         if !status.is_success() {
-            return Err(self.refusal(response, deadline).await);
+            return Err(self.refusal(response, whole, deadline).await);
         }
         let headers = response.headers().clone();
         let waiting = Instant::now();
         let room = self.budget.reserve(response.content_length().map(|length| length.min(run.job.request.max_response))).await;
         // Waiting for room is not the server's time.
         deadline += waiting.elapsed();
-        let read = body::read(response, run.job.request.max_response, room, &mut deadline).await;
+        let read = body::read(response, whole, run.job.request.max_response, room, &mut deadline).await;
         let (body, room) = read.map_err(|cut| self.cut(cut, status))?;
         let header = |name: &str| {
             let values: Vec<_> = headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
@@ -108,11 +115,11 @@ impl Sender {
     }
 
     /// The failure of an answer that is neither 2xx nor a redirect.
-    async fn refusal(&self, response: reqwest::Response, deadline: Instant) -> Trouble {
+    async fn refusal(&self, response: reqwest::Response, whole: Option<u64>, deadline: Instant) -> Trouble {
         let status = response.status();
         let now = self.wall.now().millis;
-        let retry_after = retry_after::read(response.headers(), now);
-        let said = timeout_at(deadline, body::prefix(response, REFUSAL)).await.unwrap_or_default();
+        let (slow, retry_after) = retry_after::asked(status, response.headers(), now);
+        let said = timeout_at(deadline, body::prefix(response, whole.unwrap_or(REFUSAL).min(REFUSAL))).await.unwrap_or_default();
         let text = self.run.mask.text(&String::from_utf8_lossy(&said));
         let mut detail = excerpt(&text);
         if detail.is_empty() {
@@ -120,13 +127,12 @@ impl Sender {
         }
         let failure = Failure { code: Code::Http(status.as_u16()), detail, status: status.as_u16() };
         let nature = match status {
-            StatusCode::TOO_MANY_REQUESTS => Nature::Throttled,
-            StatusCode::SERVICE_UNAVAILABLE if retry_after.is_some() => Nature::Throttled,
+            _ if slow => Nature::Throttled,
             StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY => Nature::Doubtful,
             status if status.is_server_error() => Nature::Doubtful,
             _ => Nature::Final,
         };
-        Trouble { failure, nature, retry_after }
+        Trouble { failure, nature, on_wire: true, retry_after }
     }
 
     fn cut(&self, cut: body::Cut, status: StatusCode) -> Trouble {
@@ -136,8 +142,21 @@ impl Sender {
             }
             body::Cut::Late => self.timeout("the answer's body did not end"),
             body::Cut::Broken(error) => fault::of_body(error),
+            body::Cut::Short => {
+                Trouble { nature: Nature::Doubtful, ..Trouble::last(Code::BodyCut, "the connection was closed within the body") }
+            }
         };
         trouble.failure.status = status.as_u16();
+        trouble
+    }
+
+    /// There was no response that can be read.
+    fn lost(&self, error: reqwest::Error, prepared: &Prepared) -> Trouble {
+        let trouble = fault::of_request(error);
+        if trouble.failure.code == Code::BadResponse {
+            // What it sent may have been the end of an earlier response.
+            self.run.connections.distrust(&prepared.url);
+        }
         trouble
     }
 
@@ -149,11 +168,16 @@ impl Sender {
 
 impl Trouble {
     fn of(failure: Failure) -> Self {
-        Self { failure, nature: Nature::Final, retry_after: None }
+        Self { failure, nature: Nature::Final, on_wire: true, retry_after: None }
     }
 
     fn last(code: Code, detail: impl Into<String>) -> Self {
         Self::of(Failure::new(code, detail))
+    }
+
+    /// A failure before anything was sent.
+    fn unsent(code: Code, detail: impl Into<String>) -> Self {
+        Self { on_wire: false, ..Self::last(code, detail) }
     }
 }
 

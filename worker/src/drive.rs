@@ -201,9 +201,10 @@ impl Drive<'_> {
     }
 
     fn joined(&mut self, joined: Result<(Line, Outcome), JoinError>) {
-        // A task that was aborted leaves its line without a record.
-        if let Ok((line, outcome)) = joined {
-            self.settle(line, outcome);
+        match joined {
+            Ok((line, outcome)) => self.settle(line, outcome),
+            // A task that was aborted leaves its line without a record, and its request has most likely gone out.
+            Err(_) => self.outbox.sent(),
         }
     }
 
@@ -215,7 +216,7 @@ impl Drive<'_> {
         if self.intents.is_some() {
             self.recording = self.outbox.lines().collect();
         }
-        let object = self.outbox.take(&self.invocation).map(|(name, body)| (self.prefix.clone() + &name, body));
+        let object = self.outbox.take(&self.invocation, false).map(|(name, body)| (self.prefix.clone() + &name, body));
         let (run, lane, stuck) = (self.run.clone(), self.lane.to_owned(), self.stuck.clone());
         self.flushing = Some(in_this_span(async move {
             if let Some((key, body)) = object {
@@ -293,7 +294,7 @@ async fn sleep_until(instant: Option<Instant>) {
 /// The outcome of an attempt that panicked: a bug of ours costs its line, not the batch.
 fn bug(sent: Instant) -> Outcome {
     let failure = Failure::new(Code::Extract, "a bug in throughline: the line could not be processed");
-    Outcome { sent, millis: 0, reply: Reply::Failure { failure, nature: Nature::Final, retry_after: None, prepared: None } }
+    Outcome { sent, on_wire: false, millis: 0, reply: Reply::Failure { failure, nature: Nature::Final, retry_after: None, prepared: None } }
 }
 
 /// A task whose log lines say the run and the lane, as the caller's do.

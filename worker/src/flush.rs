@@ -22,6 +22,7 @@ pub(crate) struct Outbox {
     ok: u64,
     failed: u64,
     throttled: u64,
+    sent: u64,
     k: u32,
 }
 
@@ -34,6 +35,11 @@ impl Outbox {
 
     pub(crate) fn throttled(&mut self) {
         self.throttled += 1;
+    }
+
+    /// A request went out.
+    pub(crate) fn sent(&mut self) {
+        self.sent += 1;
     }
 
     pub(crate) fn is_full(&self) -> bool {
@@ -49,19 +55,20 @@ impl Outbox {
         self.records.iter().map(|(n, _)| *n)
     }
 
-    /// Everything that waits as one object, sorted by line.
-    pub(crate) fn take(&mut self, invocation: &Invocation) -> Option<(String, Bytes)> {
-        if self.records.is_empty() {
+    /// Everything that waits as one object, sorted by line; counts without a line wait for the last object.
+    pub(crate) fn take(&mut self, invocation: &Invocation, last: bool) -> Option<(String, Bytes)> {
+        let counted = last && self.throttled + self.sent > 0;
+        if self.records.is_empty() && !counted {
             return None;
         }
-        let Self { mut records, bytes, ok, failed, throttled, k } = std::mem::take(self);
+        let Self { mut records, bytes, ok, failed, throttled, sent, k } = std::mem::take(self);
         self.k = k + 1;
         records.sort_unstable_by_key(|(n, _)| *n);
         let mut body = Vec::with_capacity(bytes);
         for (_, record) in records {
             body.extend_from_slice(&record);
         }
-        let flush = FlushKey::Records { invocation: invocation.clone(), k, ok, failed, throttled };
+        let flush = FlushKey::Records { invocation: invocation.clone(), k, ok, failed, throttled, sent };
         Some((flush.name(), body.into()))
     }
 }

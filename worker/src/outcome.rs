@@ -5,11 +5,14 @@ use job::record::Record;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
+use crate::answer::Asked;
 use crate::request::{Failure, Prepared};
 
 /// What came of one attempt.
 pub(crate) struct Outcome {
     pub(crate) sent: Instant,
+    /// A request went out: it was not refused here, and there was a connection.
+    pub(crate) on_wire: bool,
     pub(crate) millis: u32,
     pub(crate) reply: Reply,
 }
@@ -21,7 +24,7 @@ pub(crate) enum Reply {
     /// A redirect that is to be followed.
     Hop(Box<Prepared>),
     /// Anything else.
-    Failure { failure: Failure, nature: Nature, retry_after: Option<std::time::Duration>, prepared: Option<Box<Prepared>> },
+    Failure { failure: Failure, nature: Nature, retry_after: Option<Asked>, prepared: Option<Box<Prepared>> },
 }
 
 /// What a failed attempt means for the next one.
@@ -31,9 +34,12 @@ pub(crate) enum Nature {
     Final,
     /// No connection: the other side saw nothing of the request.
     Unreached,
+    /// The other side says, or it is clear, that it did not process the request: a stream above the last of a GOAWAY frame, a
+    /// refused stream, a connection that ended before the request was written.
+    Unprocessed,
     /// The other side is ailing and may have acted on the request: a reset, a timeout, 408, 425, 5xx.
     Doubtful,
-    /// The other side asks to slow down: 429, or 503 with Retry-After.
+    /// The other side asks to slow down: 429, or another status with a word about time.
     Throttled,
 }
 

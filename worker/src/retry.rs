@@ -12,6 +12,12 @@ const BASE: Duration = Duration::from_millis(500);
 /// No backoff is longer.
 const CAP: Duration = Duration::from_secs(30);
 
+/// A server that processes nothing for ever is given up. One that ends a connection after a thousand streams, or ten, costs a line a
+/// few of these.
+const MOST_UNPROCESSED: u32 = 50;
+/// So many are sent again at once, and are no sign that the provider ails.
+pub(crate) const FEW_UNPROCESSED: u32 = 3;
+
 /// What a line has behind it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Past {
@@ -19,6 +25,8 @@ pub(crate) struct Past {
     pub(crate) burnt: u32,
     /// Times the provider asked to slow down.
     pub(crate) throttles: u32,
+    /// Requests that the provider did not process.
+    pub(crate) unprocessed: u32,
     /// Milliseconds spent waiting because of that.
     pub(crate) waited: u64,
 }
@@ -28,6 +36,7 @@ impl Past {
     pub(crate) fn book(&mut self, nature: Nature, spared: bool) {
         match nature {
             Nature::Throttled => self.throttles += 1,
+            Nature::Unprocessed => self.unprocessed += 1,
             _ if spared => {}
             _ => self.burnt += 1,
         }
@@ -38,6 +47,7 @@ impl Past {
 pub(crate) fn again(nature: Nature, past: Past, repeatable: bool, retry: &job_file::Retry) -> bool {
     match nature {
         Nature::Final => false,
+        Nature::Unprocessed => past.unprocessed < MOST_UNPROCESSED,
         Nature::Doubtful if !repeatable => false,
         Nature::Doubtful | Nature::Unreached => past.burnt < retry.attempts,
         Nature::Throttled => past.throttles < throttles(retry.attempts) && u128::from(past.waited) <= retry.max_wait.as_millis(),
@@ -53,7 +63,11 @@ fn throttles(attempts: u32) -> u32 {
 /// Full jitter: anything from nothing to `BASE`, doubled with each earlier failure.
 /// Source: AWS Architecture Blog, "Exponential Backoff And Jitter".
 pub(crate) fn backoff(past: Past, dice: &dyn Dice) -> Duration {
-    let doublings = (past.burnt + past.throttles).saturating_sub(1).min(16);
+    let failures = past.burnt + past.throttles + past.unprocessed.saturating_sub(FEW_UNPROCESSED);
+    if failures == 0 {
+        return Duration::ZERO;
+    }
+    let doublings = (failures - 1).min(16);
     let most = (BASE * 2_u32.pow(doublings)).min(CAP);
     let nanos = u64::try_from(most.as_nanos()).unwrap_or(u64::MAX);
     Duration::from_nanos(dice.roll() % (nanos + 1))
@@ -77,17 +91,20 @@ mod tests {
 
     #[test]
     fn what_is_sent_again() {
-        let past = Past { burnt: 1, throttles: 1, waited: 0 };
+        let past = Past { burnt: 1, throttles: 1, ..Past::default() };
         for (nature, repeatable, expected) in [
             (Nature::Final, true, false),
             (Nature::Doubtful, true, true),
             (Nature::Doubtful, false, false),
             (Nature::Unreached, false, true),
+            (Nature::Unprocessed, false, true),
             (Nature::Throttled, false, true),
         ] {
             assert_eq!(again(nature, past, repeatable, &policy(5)), expected, "{nature:?} {repeatable}");
         }
         assert!(!again(Nature::Doubtful, Past { burnt: 5, ..past }, true, &policy(5)));
+        assert!(again(Nature::Unprocessed, Past { burnt: 4, unprocessed: 49, ..past }, false, &policy(5)));
+        assert!(!again(Nature::Unprocessed, Past { unprocessed: 50, ..past }, true, &policy(5)));
         assert!(again(Nature::Throttled, Past { throttles: 19, ..past }, true, &policy(5)));
         assert!(!again(Nature::Throttled, Past { throttles: 20, ..past }, true, &policy(5)));
         assert!(!again(Nature::Throttled, Past { waited: 600_001, ..past }, true, &policy(5)));

@@ -1,11 +1,11 @@
 //! What all batches of a run share, read once: job, plan, secrets, connections.
 
 mod cache;
+mod connections;
 mod mask;
 mod sick;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use job::job_file::{Limit, OutputFormat};
 use job::messages::RunRef;
@@ -15,6 +15,7 @@ use job::{ErrorName, Job, Objects, RunKeys, StepError};
 use serde::Deserialize;
 
 pub(crate) use cache::RunCache;
+use connections::Connections;
 pub(crate) use mask::Mask;
 use sick::Sick;
 
@@ -33,7 +34,7 @@ pub(crate) struct Run {
     pub(crate) secrets: Arc<Secrets>,
     pub(crate) mask: Mask,
     pub(crate) guard: Guard,
-    pub(crate) client: reqwest::Client,
+    pub(crate) connections: Connections,
     /// Lines whose outcome is unknown since an earlier generation are sent again.
     pub(crate) include_unknown: bool,
     pub(crate) sick: Sick,
@@ -66,7 +67,7 @@ impl Run {
         let guard = Guard::looking_up(&job.request.allow, context.look_up.clone());
         Ok(Self {
             id: run.id.clone(),
-            client: client(&job, &guard)?,
+            connections: Connections::new(&job, &guard)?,
             guard,
             mask: Mask::new(&secrets, job.secrets.keys()),
             secrets: Arc::new(secrets),
@@ -115,32 +116,6 @@ async fn resolve(context: &Context, name: &str, job: &Job) -> Result<Secrets, St
         values.push((secret.clone(), value));
     }
     Ok(values.into_iter().collect())
-}
-
-/// A connection that is not made in this time, or in three quarters of the job's timeout, never will be: as nothing was sent,
-/// any request may be sent again.
-const CONNECT: Duration = Duration::from_secs(10);
-
-/// Retries and redirects are ours, since each counts against the limit.
-fn client(job: &Job, guard: &Guard) -> Result<reqwest::Client, StepError> {
-    let idle = match () {
-        // A connection that the server closes just as a request goes out leaves that request's outcome in doubt:
-        // servers keep idle connections for five seconds or more.
-        () if !job.repeatable() => Duration::from_secs(4),
-        // Thousands of hosts, few requests each: do not hold a socket for each.
-        () if job.request.fixed_host.is_none() => Duration::from_secs(5),
-        () => Duration::from_secs(30),
-    };
-    reqwest::Client::builder()
-        .user_agent(crate::USER_AGENT)
-        .no_proxy()
-        .redirect(reqwest::redirect::Policy::none())
-        .retry(reqwest::retry::never())
-        .pool_idle_timeout(idle)
-        .connect_timeout(CONNECT.min(job.request.timeout * 3 / 4))
-        .dns_resolver(guard.clone())
-        .build()
-        .map_err(|error| StepError::new(ErrorName::JobInvalid, format!("no HTTP client: {error}")))
 }
 
 fn damaged(key: &str, error: &serde_json::Error) -> StepError {

@@ -4,7 +4,6 @@ use bytes::Bytes;
 use job::StepError;
 
 use super::lines::{line_at, number};
-use super::records::Spent;
 use super::view::record;
 use crate::run::damaged;
 
@@ -16,7 +15,6 @@ pub(super) struct Position {
     pub(super) len: u32,
     /// Index of the flush object in the batch, in key order.
     pub(super) object: u32,
-    pub(super) tries: u32,
     pub(super) ok: bool,
 }
 
@@ -32,7 +30,7 @@ pub(super) fn scan(positions: &mut Vec<Position>, bytes: &[u8], offset: u64, obj
         }
         let bad = || damaged(format!("the record at byte {offset} is damaged"));
         let len = u32::try_from(line.len()).map_err(|_| bad())?;
-        let mut position = Position { n: 0, offset, len, object, tries: 0, ok: false };
+        let mut position = Position { n: 0, offset, len, object, ok: false };
         match number(line) {
             Some(n) if !deep => position.n = n,
             _ => position.read(line).map_err(|_| bad())?,
@@ -45,17 +43,16 @@ pub(super) fn scan(positions: &mut Vec<Position>, bytes: &[u8], offset: u64, obj
 impl Position {
     fn read(&mut self, line: &[u8]) -> Result<(), serde_json::Error> {
         let record = record(line)?;
-        (self.n, self.tries, self.ok) = (record.n, record.tries, record.error.is_none());
+        (self.n, self.ok) = (record.n, record.error.is_none());
         Ok(())
     }
 }
 
 /// Leaves one position a line, sorted: the first success in key order, or else the last failure. Positions must come in
-/// key order. `bodies` are the flush objects where the scan was not deep. Returns what the requests of the others cost.
-pub(super) fn choose(positions: &mut Vec<Position>, bodies: &[Bytes], current: &[bool]) -> Result<Spent, StepError> {
+/// key order. `bodies` are the flush objects where the scan was not deep.
+pub(super) fn choose(positions: &mut Vec<Position>, bodies: &[Bytes]) -> Result<(), StepError> {
     // Flush objects are sorted and follow each other in time: nearly sorted runs, which a stable sort merges.
     positions.sort_by_key(|position| position.n);
-    let mut spent = Spent::default();
     let mut kept = 0;
     let mut at = 0;
     while at < positions.len() {
@@ -68,15 +65,12 @@ pub(super) fn choose(positions: &mut Vec<Position>, bodies: &[Bytes], current: &
         }
         let rivals = &positions[at..at + group];
         let winner = rivals.iter().position(|position| group > 1 && position.ok).unwrap_or(group - 1);
-        for (_, loser) in rivals.iter().enumerate().filter(|(index, _)| *index != winner) {
-            spent.add(loser.tries, current[loser.object as usize]);
-        }
         positions[kept] = positions[at + winner];
         kept += 1;
         at += group;
     }
     positions.truncate(kept);
-    Ok(spent)
+    Ok(())
 }
 
 /// Reads what a scan that was not deep has left out.

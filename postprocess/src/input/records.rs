@@ -42,8 +42,8 @@ pub(crate) struct Chunk {
     pub(crate) bodies: Vec<Bytes>,
     /// For each flush object of the batch, whether it is of this generation.
     pub(crate) current: Arc<[bool]>,
-    /// Requests of records that did not win.
-    pub(crate) lost: Spent,
+    /// Requests of the batch.
+    pub(crate) spent: Spent,
     /// Answers that asked to slow down.
     pub(crate) throttled: u64,
     /// Held as long as the chunk is in memory.
@@ -78,9 +78,9 @@ pub(crate) struct Spent {
 }
 
 impl Spent {
-    pub(crate) fn add(&mut self, tries: u32, current: bool) {
-        self.requests += u64::from(tries);
-        self.current += if current { u64::from(tries) } else { 0 };
+    pub(crate) fn add(&mut self, Self { requests, current }: Self) {
+        self.requests += requests;
+        self.current += current;
     }
 }
 
@@ -129,7 +129,7 @@ async fn send_batch(source: &Source, index: usize, entries: Vec<Entry>, sender: 
     let Source { objects, budget, .. } = source;
     let flushes = Flushes::new(entries, source.generation);
     let unknown = notes::possibly_sent(objects, flushes.notes, budget.fetches).await?;
-    let first = Chunk { batch: index, current: flushes.current, throttled: flushes.throttled, ..Chunk::default() };
+    let first = Chunk { batch: index, current: flushes.current, throttled: flushes.throttled, spent: flushes.spent, ..Chunk::default() };
     let keys = flushes.keys;
 
     if let Some(room) = budget.room_for(flushes.sizes.iter().sum()) {
@@ -141,19 +141,16 @@ async fn send_batch(source: &Source, index: usize, entries: Vec<Entry>, sender: 
         for ((object, body), key) in (0..).zip(&bodies).zip(&keys) {
             scan(&mut positions, body, 0, object, false).map_err(|error| damaged(format!("{key}: {error}")))?;
         }
-        let lost = choose(&mut positions, &bodies, &first.current)?;
+        choose(&mut positions, &bodies)?;
         let records = positions.iter().map(|position| Outcome { n: position.n, record: Some(in_memory(position)) }).collect();
-        return Ok(sender
-            .send(Chunk { outcomes: with_unknown(records, &unknown), bodies, lost, _room: Some(room), ..first })
-            .await
-            .is_ok());
+        return Ok(sender.send(Chunk { outcomes: with_unknown(records, &unknown), bodies, _room: Some(room), ..first }).await.is_ok());
     }
 
     let mut positions = index_of(source, &keys, &flushes.sizes).await?;
-    let lost = choose(&mut positions, &[], &first.current)?;
+    choose(&mut positions, &[])?;
     let (mut rest, mut unknown) = (positions.as_slice(), unknown.as_slice());
     let current = first.current.clone();
-    if sender.send(Chunk { lost, ..first }).await.is_err() {
+    if sender.send(first).await.is_err() {
         return Ok(false);
     }
     while !rest.is_empty() {
@@ -180,6 +177,7 @@ struct Flushes {
     current: Arc<[bool]>,
     notes: Vec<(job::Invocation, String)>,
     throttled: u64,
+    spent: Spent,
 }
 
 impl Flushes {
@@ -188,11 +186,16 @@ impl Flushes {
         let mut current = Vec::new();
         for entry in entries {
             match FlushKey::parse(&entry.key) {
-                Some(FlushKey::Records { invocation, throttled, .. }) => {
-                    flushes.keys.push(entry.key);
-                    flushes.sizes.push(entry.size);
+                Some(FlushKey::Records { invocation, throttled, sent, .. }) => {
+                    let is_current = invocation.generation() == generation;
                     flushes.throttled += throttled;
-                    current.push(invocation.generation() == generation);
+                    flushes.spent.add(Spent { requests: sent, current: if is_current { sent } else { 0 } });
+                    // One that was written at the end of a call may have only counts.
+                    if entry.size > 0 {
+                        flushes.keys.push(entry.key);
+                        flushes.sizes.push(entry.size);
+                        current.push(is_current);
+                    }
                 }
                 Some(FlushKey::Notes { invocation, .. }) => flushes.notes.push((invocation, entry.key)),
                 None => {}

@@ -91,9 +91,9 @@ impl Lane {
     }
 
     fn settle(&mut self, before: usize) {
-        while let Some((_, throttled, lost)) = self.beside.pop_front_if(|(batch, ..)| *batch < before) {
+        while let Some((_, throttled, spent)) = self.beside.pop_front_if(|(batch, ..)| *batch < before) {
             self.tally.throttled += throttled;
-            self.tally.spend(lost);
+            self.tally.spent.add(spent);
         }
     }
 
@@ -109,7 +109,7 @@ impl Lane {
     pub(super) async fn next_records(&mut self) -> Result<(), StepError> {
         match self.records.feed.next().await? {
             Some(chunk) => {
-                self.beside.push_back((chunk.batch, chunk.throttled, chunk.lost));
+                self.beside.push_back((chunk.batch, chunk.throttled, chunk.spent));
                 (self.records.chunk, self.records.at) = (chunk, 0);
             }
             None => self.records.ended = true,

@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use job::Code;
+use job::codes::CONNECT_CAUSES;
 use serde::{Deserialize, Serialize};
 
 use super::Histogram;
@@ -13,6 +14,9 @@ use crate::input::{RecordView, Spent};
 const EXAMPLES: usize = 5;
 /// [`Code::NotProcessed`] and [`Code::Stopped`], for a comparison a line.
 pub(crate) const WITHOUT_RESULT: [&str; 2] = ["not_processed", "stopped"];
+
+/// Between a code and its cause.
+const CAUSE: char = ' ';
 
 /// Counts of one lane, or of all.
 #[derive(Debug, Default, Clone, PartialEq, Serialize, Deserialize)]
@@ -31,7 +35,6 @@ pub(crate) struct Tally {
 impl Tally {
     /// Counts the record that a line ended with.
     pub(crate) fn record(&mut self, record: &RecordView<'_>, current: bool) {
-        self.spent.add(record.tries, current);
         if record.tries == 0 {
             return;
         }
@@ -42,19 +45,13 @@ impl Tally {
         }
     }
 
-    /// Counts the requests of records that lost.
-    pub(crate) fn spend(&mut self, Spent { requests, current }: Spent) {
-        self.spent.requests += requests;
-        self.spent.current += current;
-    }
-
     pub(crate) fn add(&mut self, other: &Self) {
         let Self { ok, failed, not_processed, throttled, spent, span, latency } = other;
         self.ok += ok;
         self.failed += failed;
         self.not_processed += not_processed;
         self.throttled += throttled;
-        self.spend(*spent);
+        self.spent.add(*spent);
         self.latency.merge(latency);
         self.span = match (self.span, *span) {
             (Some((a, b)), Some((c, d))) => Some((a.min(c), b.max(d))),
@@ -92,8 +89,15 @@ pub(crate) struct Failures {
 }
 
 impl Codes {
-    /// Counts a failed line; whether anything became of it at all.
+    /// Counts a failed line; whether anything became of it at all. Lost connections are counted by their causes.
     pub(crate) fn add(&mut self, n: u64, code: &str, detail: &str) -> bool {
+        if let Some(cause) = cause(code, detail) {
+            return self.add_to(n, &format!("{code}{CAUSE}{cause}"), detail);
+        }
+        self.add_to(n, code, detail)
+    }
+
+    fn add_to(&mut self, n: u64, code: &str, detail: &str) -> bool {
         if !self.by_code.contains_key(code) {
             self.by_code.insert(code.to_owned(), Failures { detail: detail.to_owned(), ..Failures::default() });
         }
@@ -115,16 +119,41 @@ impl Codes {
     }
 
     /// The most frequent first.
-    pub(crate) fn by_frequency(&self) -> Vec<(&str, &Failures)> {
-        let mut all: Vec<_> = self.by_code.iter().map(|(code, failures)| (code.as_str(), failures)).collect();
-        all.sort_by_key(|(_, failures)| Reverse(failures.count));
+    pub(crate) fn by_frequency(&self) -> Vec<(&str, Option<&str>, &Failures)> {
+        let all = self.by_code.iter().map(|(code, failures)| match code.split_once(CAUSE) {
+            Some((code, cause)) => (code, Some(cause), failures),
+            None => (code.as_str(), None, failures),
+        });
+        let mut all: Vec<_> = all.collect();
+        all.sort_by_key(|(_, _, failures)| Reverse(failures.count));
         all
     }
+}
+
+/// What was wrong with a connection, see [`CONNECT_CAUSES`].
+fn cause(code: &str, detail: &str) -> Option<&'static str> {
+    let word = if code == "connect" { detail.split_once(':')?.0 } else { return None };
+    CONNECT_CAUSES.into_iter().find(|cause| *cause == word)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lost_connections_are_counted_by_their_causes() {
+        let mut codes = Codes::default();
+        for (n, detail) in (1..).zip(["refused: a", "dns: b", "dns: c", "odd: d", "odd"]) {
+            codes.add(n, &Code::Connect.to_string(), detail);
+        }
+        let all: Vec<_> =
+            codes.by_frequency().into_iter().map(|(code, cause, failures)| (code, cause, failures.count, &*failures.detail)).collect();
+        let expected = [(Some("dns"), 2, "dns: b"), (None, 2, "odd: d"), (Some("refused"), 1, "refused: a")];
+        for (cause, count, detail) in expected {
+            assert!(all.contains(&("connect", cause, count, detail)), "{all:?}");
+        }
+        assert_eq!(all.len(), 3);
+    }
 
     #[test]
     fn the_code_of_a_missing_line() {

@@ -87,8 +87,9 @@ fn lanes(run: &Run, merged: &Merged, stopped: Vec<Option<String>>) -> Vec<LaneRe
 }
 
 fn errors(merged: &Merged) -> Vec<ErrorCount> {
-    let count = |(code, failures): (&str, &crate::merge::Failures)| ErrorCount {
+    let count = |(code, cause, failures): (&str, Option<&str>, &crate::merge::Failures)| ErrorCount {
         code: code.to_owned(),
+        cause: cause.map(str::to_owned),
         count: failures.count,
         lines: failures.lines.clone(),
         detail: failures.detail.clone(),

@@ -27,7 +27,7 @@ pub(super) fn message(report: &Report, tolerated: f64) -> String {
     }
     // That a line was not processed has another reason, which is more of use.
     let told = report.errors.iter().find(|error| !WITHOUT_RESULT.contains(&error.code.as_str()));
-    if let Some(ErrorCount { code, count, lines, detail }) = told {
+    if let Some(ErrorCount { code, count, lines, detail, .. }) = told {
         let line = lines.first().map_or(0, |line| *line);
         text += &format!("; most often {code} ({}), for example line {}: {}", grouped(*count), grouped(line), shortened(detail));
     }

@@ -69,7 +69,7 @@ async fn more_objects_than_a_page_of_a_listing() {
     let batch = fixture.plan.lanes[0].batches[0];
     fixture.plan.lanes[0].batches = vec![job::Batch { lines: 2, ..batch }; 550];
     for n in 1..=1100_u64 {
-        let name = FlushKey::Records { invocation: Invocation::new(0, STARTED, 1), k: 0, ok: 1, failed: 0, throttled: 0 }.name();
+        let name = FlushKey::Records { invocation: Invocation::new(0, STARTED, 1), k: 0, ok: 1, failed: 0, throttled: 0, sent: 0 }.name();
         let name = format!("{n}{name}");
         let body = format!("{{\"n\":{n},\"t\":1,\"ms\":1,\"tries\":1,\"status\":200,\"v\":[{n}]}}\n");
         fixture.objects.push((format!("results/lane/{:012}/{name}", (n - 1) / 2 * 2 + 1), body));

@@ -213,7 +213,9 @@ impl Fixture {
             return;
         }
         let failed = records.iter().filter(|(_, record)| record.get("error").is_some()).count() as u64;
-        let name = FlushKey::Records { invocation: invocation.clone(), k, ok: records.len() as u64 - failed, failed, throttled: 1 }.name();
+        let ok = records.len() as u64 - failed;
+        let sent = records.iter().filter_map(|(_, record)| record.get("tries")?.as_u64()).sum();
+        let name = FlushKey::Records { invocation: invocation.clone(), k, ok, failed, throttled: 1, sent }.name();
         let body: String = records.iter().map(|(n, record)| numbered(*n, record)).collect();
         self.objects.push((format!("results/{lane}/{first:012}/{name}"), body));
     }

@@ -12,21 +12,30 @@ pub(super) enum Cut {
     /// The job's timeout.
     Late,
     Broken(reqwest::Error),
+    /// The connection ended before the length that the head says.
+    Short,
 }
 
 /// The whole body, counted after decompression. Time spent waiting for room moves the deadline.
 pub(super) async fn read(
     mut response: Response,
+    whole: Option<u64>,
     most: u64,
     mut room: Reservation,
     deadline: &mut Instant,
 ) -> Result<(Bytes, Reservation), Cut> {
-    if response.content_length().is_some_and(|length| length > most) {
+    if response.content_length().or(whole).is_some_and(|length| length > most) {
         return Err(Cut::TooLarge);
     }
+    let whole = whole.map(|whole| usize::try_from(whole).unwrap_or(usize::MAX));
     let mut first = Bytes::new();
     let mut all = BytesMut::new();
-    while let Some(chunk) = timeout_at(*deadline, response.chunk()).await.map_err(|_| Cut::Late)?.map_err(Cut::Broken)? {
+    while whole != Some(first.len() + all.len())
+        && let Some(mut chunk) = timeout_at(*deadline, response.chunk()).await.map_err(|_| Cut::Late)?.map_err(Cut::Broken)?
+    {
+        if let Some(whole) = whole {
+            chunk.truncate(whole - first.len() - all.len());
+        }
         let length = first.len() + all.len() + chunk.len();
         if length as u64 > most {
             return Err(Cut::TooLarge);
@@ -44,6 +53,9 @@ pub(super) async fn read(
             all.extend_from_slice(&chunk);
         }
     }
+    if whole.is_some_and(|whole| first.len() + all.len() < whole) {
+        return Err(Cut::Short);
+    }
     let body = if all.is_empty() { first } else { all.freeze() };
     Ok((body, room))
 }
@@ -51,7 +63,9 @@ pub(super) async fn read(
 /// The beginning of a body, as far as it comes.
 pub(super) async fn prefix(mut response: Response, most: u64) -> Vec<u8> {
     let mut prefix = Vec::new();
-    while let Ok(Some(chunk)) = response.chunk().await {
+    while most > 0
+        && let Ok(Some(chunk)) = response.chunk().await
+    {
         let left = usize::try_from(most).unwrap_or(usize::MAX).saturating_sub(prefix.len());
         prefix.extend_from_slice(&chunk[..chunk.len().min(left)]);
         if chunk.len() >= left {

@@ -9,26 +9,39 @@ use super::Trouble;
 use crate::guard::AddressDenied;
 use crate::outcome::Nature;
 
-/// There was no answer.
+/// There was no response, or none that can be read.
 pub(super) fn of_request(error: reqwest::Error) -> Trouble {
     // The URL may carry a secret.
     let error = error.without_url();
     if let Some(denied) = find::<AddressDenied>(&error) {
-        return Trouble::last(Code::AddressDenied, denied.to_string());
+        return Trouble::unsent(Code::AddressDenied, denied.to_string());
     }
     if error.is_builder() {
-        return Trouble::last(Code::Url, format!("the URL cannot be requested: {}", reason(&error)));
+        return Trouble::unsent(Code::Url, format!("the URL cannot be requested: {}", reason(&error)));
     }
-    if error.is_connect()
-        && let Some(tls) = find::<rustls::Error>(&error)
-    {
-        return Trouble::last(Code::Tls, tls.to_string());
+    if error.is_connect() {
+        return match find::<rustls::Error>(&error) {
+            Some(tls) => Trouble::unsent(Code::Tls, tls.to_string()),
+            None => Trouble { nature: Nature::Unreached, ..Trouble::unsent(Code::Connect, words(&error)) },
+        };
     }
-    let nature = if error.is_connect() { Nature::Unreached } else { Nature::Doubtful };
-    Trouble { nature, ..Trouble::last(Code::Connect, reason(&error)) }
+    if find::<hyper::Error>(&error).is_some_and(hyper::Error::is_canceled) {
+        let detail = format!("closed: the connection ended before the request was sent ({})", reason(&error));
+        return Trouble { nature: Nature::Unprocessed, ..Trouble::unsent(Code::Connect, detail) };
+    }
+    match find::<h2::Error>(&error) {
+        Some(h2) if is_unprocessed(h2) => {
+            let detail = format!("unprocessed: the server did not process the request ({})", reason(&error));
+            Trouble { nature: Nature::Unprocessed, ..Trouble::last(Code::Connect, detail) }
+        }
+        // The response's own frames were wrong: the stream ended with what the client made of them.
+        Some(h2) if h2.is_reset() && h2.is_library() => unreadable(&error),
+        _ if find::<hyper::Error>(&error).is_some_and(hyper::Error::is_parse) => unreadable(&error),
+        _ => Trouble { nature: Nature::Doubtful, ..Trouble::last(Code::Connect, words(&error)) },
+    }
 }
 
-/// The answer began and did not end.
+/// The response began and did not end.
 pub(super) fn of_body(error: reqwest::Error) -> Trouble {
     let error = error.without_url();
     // What a decompressor says stands right below; what happened to the connection, below the protocol's own error.
@@ -38,6 +51,35 @@ pub(super) fn of_body(error: reqwest::Error) -> Trouble {
         return Trouble::last(Code::Extract, format!("the body's content encoding is broken: {}", reason(&error)));
     }
     Trouble { nature: Nature::Doubtful, ..Trouble::last(Code::BodyCut, reason(&error)) }
+}
+
+/// Streams above the last one that a GOAWAY frame names, and refused streams, were not processed, whatever the method
+/// (RFC 9113, section 8.7). The client gives a remote GOAWAY only to such streams, and to requests that were not sent.
+fn is_unprocessed(error: &h2::Error) -> bool {
+    error.is_remote() && (error.is_go_away() || error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM))
+}
+
+/// The server responded, and nobody knows what.
+fn unreadable(error: &reqwest::Error) -> Trouble {
+    Trouble { nature: Nature::Doubtful, ..Trouble::last(Code::BadResponse, format!("the response cannot be read: {}", reason(error))) }
+}
+
+/// The kind of a lost connection in one word, which the report counts by ([`job::codes::CONNECT_CAUSES`]), then the reason.
+fn words(error: &reqwest::Error) -> String {
+    let reason = reason(error);
+    let io = chain(error).filter_map(|cause| cause.downcast_ref::<io::Error>()).last();
+    let kind = match io.map(io::Error::kind) {
+        _ if chain(error).any(|cause| cause.to_string() == "dns error") => "dns",
+        _ if error.is_timeout() => "timeout",
+        Some(io::ErrorKind::ConnectionRefused) => "refused",
+        Some(io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable | io::ErrorKind::AddrNotAvailable) => "unreachable",
+        Some(io::ErrorKind::TimedOut) => "timeout",
+        Some(io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted | io::ErrorKind::BrokenPipe) => "reset",
+        _ if find::<h2::Error>(error).is_some_and(|h2| h2.is_reset() || h2.is_go_away()) => "reset",
+        _ if error.is_connect() => return format!("no connection: {reason}"),
+        _ => "closed",
+    };
+    format!("{kind}: {reason}")
 }
 
 /// An error and its causes. `io::Error` hides the error it wraps from `source`: it is looked into.

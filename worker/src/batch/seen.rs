@@ -10,7 +10,8 @@ use job::{ErrorName, FlushKey, Invocation, Objects, StepError};
 
 /// Objects read ahead.
 const AHEAD: usize = 4;
-const UNKNOWN: &str = "outcome_unknown";
+/// The request was, or may have been, processed.
+const UNKNOWN: [&str; 2] = ["outcome_unknown", "bad_response"];
 
 /// What earlier calls left of a batch.
 #[derive(Debug, Default)]
@@ -49,6 +50,13 @@ pub(crate) struct View {
     pub(crate) generation: u32,
     pub(crate) include_unknown: bool,
     pub(crate) repeatable: bool,
+}
+
+impl View {
+    /// Whether a line with this code is not sent again unless that is asked for.
+    fn settles(self, code: &str) -> bool {
+        code == UNKNOWN[0] || code == UNKNOWN[1] && !self.repeatable
+    }
 }
 
 impl Seen {
@@ -100,7 +108,7 @@ impl Seen {
             return Before::Unknown;
         }
         match record {
-            Some(Known { call, error: Some(error) }) if this(*call) || (&**error == UNKNOWN && !view.include_unknown) => {
+            Some(Known { call, error: Some(error) }) if this(*call) || (view.settles(error) && !view.include_unknown) => {
                 Before::Failed(error)
             }
             _ => Before::Nothing,

@@ -31,7 +31,7 @@ impl Drive<'_> {
             let stop = ended(&mut self.flushing).await?;
             self.flushed(stop);
         }
-        if let Some((name, body)) = self.outbox.take(&self.invocation) {
+        if let Some((name, body)) = self.outbox.take(&self.invocation, true) {
             flush::put(&self.run.objects, &(self.prefix.clone() + &name), body, &self.stuck).await?;
         }
         self.run.sick.learn(self.schedule.keys());

@@ -6,6 +6,7 @@ use job::Code;
 use tokio::time::Instant;
 
 use super::{Drive, Halt};
+use crate::answer::Asked;
 use crate::gate::Verdict;
 use crate::outcome::{Figures, Nature, Outcome, Reply, failure};
 use crate::pace::{Health, Now};
@@ -20,7 +21,7 @@ const SOON: Duration = Duration::from_secs(1);
 struct Failed {
     failure: Failure,
     nature: Nature,
-    retry_after: Option<Duration>,
+    retry_after: Option<Asked>,
     prepared: Option<Box<Prepared>>,
     sent: Instant,
     millis: u32,
@@ -38,7 +39,12 @@ impl Drive<'_> {
             }
             let key = request::idempotency_key(&run.job, &run.id, state.n);
             let row = items.row(&run.columns, &state.fields);
-            match row.and_then(|row| request::render(&run.job, &row, &run.secrets, key.as_deref())) {
+            let rendered = row.and_then(|row| request::render(&run.job, &row, &run.secrets, key.as_deref()));
+            let allowed = rendered.and_then(|prepared| match run.guard.check(&prepared.url) {
+                Ok(()) => Ok(prepared),
+                Err(denied) => Err(Failure::new(Code::AddressDenied, denied.to_string())),
+            });
+            match allowed {
                 Ok(prepared) => {
                     state.prepared = Some(Box::new(prepared));
                     true
@@ -58,7 +64,10 @@ impl Drive<'_> {
     pub(super) fn settle(&mut self, line: Line, outcome: Outcome) {
         let now = self.wall.now();
         let key = self.lines[line as usize].key;
-        let Outcome { sent, millis, reply } = outcome;
+        let Outcome { sent, on_wire, millis, reply } = outcome;
+        if on_wire {
+            self.outbox.sent();
+        }
         self.context.observer.attempted(self.lane, millis);
         match reply {
             Reply::Success(record) => {
@@ -79,7 +88,8 @@ impl Drive<'_> {
                 }
             }
             Reply::Failure { failure, nature, retry_after, prepared } => {
-                self.answered(matches!(failure.code, Code::Http(401 | 403)));
+                // Whoever asks to slow down knows the key.
+                self.answered(nature != Nature::Throttled && matches!(failure.code, Code::Http(401 | 403)));
                 self.failed(line, Failed { failure, nature, retry_after, prepared, sent, millis }, now);
             }
         }
@@ -95,20 +105,20 @@ impl Drive<'_> {
         state.past.book(nature, spared);
         let mut delay = backoff(state.past, &*self.context.dice);
         if nature == Nature::Throttled {
-            state.past.waited += millis_of(retry_after.unwrap_or(delay));
+            state.past.waited += millis_of(retry_after.as_ref().map_or(delay, |asked| asked.wait));
         }
         let (past, code) = (state.past, failure.code);
         let repeatable = self.run.job.repeatable() || prepared.as_ref().is_some_and(|prepared| prepared.method == http::Method::GET);
-        let health = Health::of(nature, code, news);
+        let health = Health::of(nature, code, news, past.unprocessed);
         self.back(line, health, Some((code, &failure.detail)), now);
         if nature == Nature::Throttled {
-            self.throttled(key, retry_after, sent, now);
+            self.throttled(key, retry_after.as_ref(), sent, now);
         }
         if self.schedule.key(key).is_down() && self.schedule.key(key).down_for(now) > max_wait {
             let death = self.schedule.key(key).illness();
             self.kill(key, death, now);
         }
-        if let Some(wait) = retry_after {
+        if let Some(Asked { wait, .. }) = retry_after {
             // The key itself is held back for those that slow it down.
             delay = if nature == Nature::Throttled { Duration::ZERO } else { delay.max(wait.min(max_wait)) };
         }
@@ -153,13 +163,17 @@ impl Drive<'_> {
         }
     }
 
-    fn throttled(&mut self, key: u32, retry_after: Option<Duration>, sent: Instant, now: Now) {
+    fn throttled(&mut self, key: u32, retry_after: Option<&Asked>, sent: Instant, now: Now) {
         self.outbox.throttled();
         self.context.observer.throttled(self.lane);
         let name = self.schedule.key(key).name.clone();
-        let wait = retry_after.unwrap_or_default();
-        if wait > self.run.job.retry.max_wait {
-            let detail = format!("{name} asks to wait {wait:?}, longer than [retry] max_wait ({:?})", self.run.job.retry.max_wait);
+        let wait = retry_after.map(|asked| asked.wait).unwrap_or_default();
+        if let Some(Asked { said, .. }) = retry_after
+            && wait > self.run.job.retry.max_wait
+        {
+            let most = self.run.job.retry.max_wait;
+            let wait = Duration::from_secs(wait.as_secs() + u64::from(wait.subsec_nanos() > 0));
+            let detail = format!("{name} asks to wait {wait:?} ({said}), longer than [retry] max_wait ({most:?})");
             self.kill(key, Death { code: Code::RateLimited, detail }, now);
             return;
         }

@@ -6,6 +6,7 @@ use tokio::time::Instant;
 
 use super::Now;
 use crate::outcome::Nature;
+use crate::retry::FEW_UNPROCESSED;
 
 /// Lines that failed in a row before it opens, at the least: the few lines of a small host fail by their own attempts.
 const LEAST: u32 = 10;
@@ -133,13 +134,16 @@ impl Breaker {
 }
 
 impl Health {
-    /// What an attempt that failed this way says; `news`: the line has not failed before.
-    pub(crate) fn of(nature: Nature, code: job::Code, news: bool) -> Self {
+    /// What an attempt that failed this way says; `news`: the line has not failed before. `unprocessed`: how many of the line's
+    /// requests were not processed.
+    pub(crate) fn of(nature: Nature, code: job::Code, news: bool, unprocessed: u32) -> Self {
         match (nature, code) {
             (_, job::Code::AddressDenied | job::Code::Url) => Self::Unknown,
             // 408 and 425 come from a server that is up.
             (Nature::Doubtful, job::Code::Http(status)) if status < 500 => Self::Up,
-            (Nature::Doubtful | Nature::Unreached, _) => Self::Ailing { news },
+            // The server is there, and says so itself; from a line that has had this a few times it is a sign.
+            (Nature::Unprocessed, _) if unprocessed <= FEW_UNPROCESSED => Self::Unknown,
+            (Nature::Doubtful | Nature::Unreached | Nature::Unprocessed, _) => Self::Ailing { news },
             (Nature::Final | Nature::Throttled, _) => Self::Up,
         }
     }

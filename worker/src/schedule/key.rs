@@ -215,7 +215,7 @@ impl Key {
     /// The failure that lines get which are given up because the provider stays down.
     pub(crate) fn illness(&self) -> Death {
         let (code, detail) = self.ill.clone().unwrap_or((Code::Connect, String::new()));
-        Death { code, detail: format!("{} stayed down; last: {detail}", self.name) }
+        Death { code, detail: format!("{detail} ({} stayed down)", self.name) }
     }
 
     /// The provider asked to slow down, in answer to a request sent at `sent`.

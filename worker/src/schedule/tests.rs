@@ -220,7 +220,7 @@ async fn a_probe_is_rather_a_new_line() {
     let mut bench = Bench::new(&[(KeyLimit { rate: Rate::Unlimited, ..limit(1.0, 1) }, 12)]);
     bench
         .run(SECOND * 4, |schedule, key, line, now| {
-            let health = Health::of(Nature::Unreached, job::Code::Connect, true);
+            let health = Health::of(Nature::Unreached, job::Code::Connect, true, 0);
             schedule.change(key, now.instant, |key| key.ended(line, health, None, now));
             schedule.push_retry(key, line, now.instant, false, now.instant);
         })

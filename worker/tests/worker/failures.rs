@@ -35,7 +35,7 @@ async fn addresses_that_are_not_allowed() {
         .map(|host| format!("http://{host}:{port}/"))
         .into();
     let lines = fail("", &urls.iter().map(String::as_str).collect::<Vec<_>>()).await;
-    assert!(lines.iter().all(|line| line.error() == "address_denied" && line.tries == 1), "{lines:?}");
+    assert!(lines.iter().all(|line| line.error() == "address_denied" && line.tries <= 1), "{lines:?}");
     assert_eq!(server.count(), 0);
     let lines = fail("allow = [\"localhost\"]", &[&format!("http://localhost:{port}/"), &urls[0]]).await;
     assert_eq!(codes(&lines), ["ok", "address_denied"]);
@@ -86,7 +86,7 @@ async fn nobody_listens() {
 async fn a_reset_before_the_answer() {
     assert_eq!(fail_at(raw(Raw::Reset).await, "").await.error(), "connect");
     assert_eq!(fail_at(raw(Raw::Write(b"".to_vec())).await, "").await.error(), "connect");
-    assert_eq!(fail_at(raw(Raw::Write(b"this is not HTTP\r\n\r\n".to_vec())).await, "").await.error(), "connect");
+    assert_eq!(fail_at(raw(Raw::Write(b"this is not HTTP\r\n\r\n".to_vec())).await, "").await.error(), "bad_response");
 }
 
 #[tokio::test]

@@ -68,7 +68,8 @@ async fn what_may_have_been_sent_is_not_sent_again() {
         world.objects.put(&(world.prefix() + &flush.name()), body.to_owned()).await.unwrap();
     };
     put(FlushKey::Notes { invocation: crashed.clone(), k: 0 }, r#"{"sending":[1,2,3]}"#).await;
-    put(FlushKey::Records { invocation: crashed.clone(), k: 0, ok: 1, failed: 0, throttled: 0 }, "{\"n\":1,\"v\":[\"x\"]}\n").await;
+    put(FlushKey::Records { invocation: crashed.clone(), k: 0, ok: 1, failed: 0, throttled: 0, sent: 1 }, "{\"n\":1,\"v\":[\"x\"]}\n")
+        .await;
     put(FlushKey::Notes { invocation: crashed, k: 1 }, r#"{"unsent":[3]}"#).await;
     let done = world.work().await.unwrap();
     assert!(matches!(done, WorkResponse::Done { ok: 4, failed: 1, .. }), "{done:?}");

@@ -14,4 +14,5 @@ mod stops;
 mod storage;
 mod store;
 mod twice;
+mod wire;
 mod world;

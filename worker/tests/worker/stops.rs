@@ -113,7 +113,7 @@ async fn a_redrive_sends_what_failed() {
 async fn an_unknown_outcome_is_sent_again_only_when_asked() {
     let server = Server::start(|_, _| answer(200, "")).await;
     let mut world = Setup::numbered(&job(&server, ""), 1).build().await;
-    let earlier = FlushKey::Records { invocation: Invocation::new(0, 1, 1), k: 0, ok: 0, failed: 1, throttled: 0 };
+    let earlier = FlushKey::Records { invocation: Invocation::new(0, 1, 1), k: 0, ok: 0, failed: 1, throttled: 0, sent: 1 };
     world.objects.put(&(world.prefix() + &earlier.name()), "{\"n\":1,\"error\":\"outcome_unknown\"}\n").await.unwrap();
     world.request.run.generation = 1;
     assert!(matches!(world.work().await.unwrap(), WorkResponse::Done { failed: 1, .. }));

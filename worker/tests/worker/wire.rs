@@ -1,0 +1,226 @@
+//! What stands on the wire: heads that are unusual, framing of two kinds, connections that rest, and what was not a response.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::server::{Raw, nobody, raw};
+use crate::world::{Line, Setup, codes};
+
+fn job(method: &str, more: &str) -> String {
+    format!(
+        "[request]\nmethod = \"{method}\"\nurl = \"{{{{ line }}}}\"\nallow = [\"127.0.0.1\"]\ntimeout = \"20s\"\n{more}\n\
+         [retry]\nattempts = 2\n[limits.default]\nrate = \"unlimited\"\nin_flight = 1\n"
+    )
+}
+
+async fn ask(method: &str, address: SocketAddr, more: &str) -> Line {
+    Setup::lines(&job(method, more), &[&format!("http://{address}/")]).build().await.done().await.remove(0)
+}
+
+/// A server that keeps its connections, and what it saw.
+struct Kept {
+    address: SocketAddr,
+    connections: Arc<AtomicUsize>,
+    requests: Arc<AtomicUsize>,
+}
+
+/// What a connection does once it has read a request; `false` ends it.
+type Reply = Arc<dyn Fn(TcpStream) -> futures_util::future::BoxFuture<'static, Option<TcpStream>> + Send + Sync>;
+
+impl Kept {
+    async fn start(reply: Reply) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (connections, requests) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
+        let (opened, seen) = (connections.clone(), requests.clone());
+        tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                opened.fetch_add(1, Ordering::SeqCst);
+                let (seen, reply) = (seen.clone(), reply.clone());
+                tokio::spawn(async move {
+                    let mut stream = stream;
+                    while has_request(&mut stream).await {
+                        seen.fetch_add(1, Ordering::SeqCst);
+                        match reply(stream).await {
+                            Some(kept) => stream = kept,
+                            None => return,
+                        }
+                    }
+                });
+            }
+        });
+        Self { address, connections, requests }
+    }
+
+    /// Writes the same bytes for each request.
+    async fn writing(bytes: &'static [u8]) -> Self {
+        Self::start(Arc::new(move |mut stream| {
+            Box::pin(async move {
+                stream.write_all(bytes).await.ok()?;
+                Some(stream)
+            })
+        }))
+        .await
+    }
+
+    fn url(&self) -> String {
+        format!("http://{}/", self.address)
+    }
+}
+
+/// Reads a request without a body.
+async fn has_request(stream: &mut TcpStream) -> bool {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        match stream.read_u8().await {
+            Ok(byte) => head.push(byte),
+            Err(_) => return false,
+        }
+    }
+    true
+}
+
+#[tokio::test]
+async fn unusual_heads_are_read() {
+    let cookies: String = (0..120).map(|n| format!("Set-Cookie: c{n}=v\r\n")).collect();
+    let many: String = (0..900).map(|n| format!("X-H{n}: v\r\n")).collect();
+    let large: String = (0..40).map(|n| format!("X-H{n}: {}\r\n", "v".repeat(7000))).collect();
+    for head in [
+        cookies.as_str(),
+        &many,
+        &large,
+        "X-Powered-By : PHP\r\n",
+        "X-Folded: one\r\n two\r\n",
+        "no colon at all\r\n",
+        "X(odd): name\r\n",
+        "Set-Cookie: a=b\r\nSet-Cookie : c=d\r\n: nothing\r\n",
+    ] {
+        for end in ["\r\n", "\n"] {
+            let text = format!("HTTP/1.1 200 OK\r\n{head}Content-Length: 2\r\n\r\nok").replace("\r\n", end);
+            let line = ask("POST", raw(Raw::Write(text.into_bytes())).await, "").await;
+            assert_eq!(
+                (line.error(), line.values.as_slice()),
+                ("ok", &[json!("ok")][..]),
+                "{} {:?}",
+                line.detail,
+                &head[..head.len().min(60)]
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_response_that_cannot_be_read_is_no_lost_connection() {
+    let endless = format!("HTTP/1.1 200 OK\r\n{}", "X-H: v\r\n".repeat(100_000));
+    for bytes in [
+        "this is not HTTP\r\n\r\n",
+        "HTTP/1.1 banana\r\n\r\n",
+        "HTTP/7.3 200 OK\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+        "HTTP/1.1 200 OK\r\nContent-Length: two\r\n\r\nab",
+        &endless,
+    ] {
+        let address = raw(Raw::Write(bytes.to_owned().into_bytes())).await;
+        let line = ask("POST", address, "").await;
+        assert_eq!((line.error(), line.tries), ("bad_response", 1), "{} {:?}", line.detail, &bytes[..bytes.len().min(40)]);
+        assert_eq!(ask("GET", address, "").await.tries, 2);
+    }
+}
+
+#[tokio::test]
+async fn what_was_responded_to_is_not_sent_again_by_a_redrive() {
+    for (method, again) in [("POST", 1), ("GET", 3)] {
+        let server = Kept::writing(b"HTTP/1.1 banana\r\n\r\n").await;
+        let mut world = Setup::lines(&job(method, ""), &[&server.url()]).build().await;
+        world.done().await;
+        let before = server.requests.load(Ordering::SeqCst);
+        world.request.run.generation = 1;
+        world.work().await.unwrap();
+        let sent = server.requests.load(Ordering::SeqCst) - before;
+        assert_eq!(sent, again - 1, "{method}");
+    }
+}
+
+#[tokio::test]
+async fn the_coding_identity_ends_with_the_length() {
+    for head in [
+        "Transfer-Encoding: identity\r\nContent-Length: 4\r\n",
+        "Content-Length: 4\r\nTransfer-Encoding: Identity\r\n",
+        "Transfer-Encoding: identity, identity\r\nContent-Length: 4\r\n",
+    ] {
+        let text: &'static str = format!("HTTP/1.1 200 OK\r\n{head}\r\nBern").leak();
+        let server = Kept::writing(text.as_bytes()).await;
+        let url = server.url();
+        let lines = Setup::lines(&job("POST", ""), &[&url, &url]).build().await.done().await;
+        assert!(lines.iter().all(|line| line.values == [json!("Bern")]), "{lines:?}");
+    }
+    let refused = Kept::writing(b"HTTP/1.1 404 Not Found\r\nTransfer-Encoding: identity\r\nContent-Length: 4\r\n\r\ngone").await;
+    assert_eq!(ask("GET", refused.address, "").await.detail, "gone");
+    let short = raw(Raw::Write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\nContent-Length: 9\r\n\r\nBern".to_vec())).await;
+    assert_eq!(ask("POST", short, "").await.error(), "body_cut");
+}
+
+/// Sends lines at this rate to a server that writes `reply` and closes a connection that rests for `patience`.
+async fn resting(method: &str, rate: &str, lines: usize, reply: &'static str, patience: Duration) -> (Vec<Line>, Kept) {
+    let server = Kept::start(Arc::new(move |mut stream| {
+        Box::pin(async move {
+            stream.write_all(reply.as_bytes()).await.ok()?;
+            let mut next = [0];
+            match tokio::time::timeout(patience, stream.peek(&mut next)).await {
+                Ok(_) => Some(stream),
+                Err(_) => None,
+            }
+        })
+    }))
+    .await;
+    let job = job(method, "").replace("rate = \"unlimited\"", &format!("rate = \"{rate}\""));
+    let url = server.url();
+    let lines = Setup::lines(&job, &vec![url.as_str(); lines]).build().await.done().await;
+    (lines, server)
+}
+
+#[tokio::test]
+async fn what_must_not_be_repeated_uses_no_connection_that_may_be_closing() {
+    const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+    // The server's patience ends just when the next request is due.
+    let (lines, server) = resting("POST", "40/min", 3, OK, Duration::from_millis(1500)).await;
+    assert_eq!(codes(&lines), ["ok"; 3]);
+    assert_eq!(server.connections.load(Ordering::SeqCst), 3, "each on a connection of its own");
+    let (lines, server) = resting("POST", "100/s", 60, OK, Duration::from_secs(5)).await;
+    assert_eq!(codes(&lines), ["ok"; 60]);
+    assert_eq!(server.connections.load(Ordering::SeqCst), 1, "one that was just used is used again");
+}
+
+#[tokio::test]
+async fn a_server_is_believed_when_it_says_how_long_it_waits() {
+    const ONE: &str = "HTTP/1.1 200 OK\r\nKeep-Alive: timeout=1, max=100\r\nContent-Length: 2\r\n\r\nok";
+    for method in ["GET", "POST"] {
+        let (lines, server) = resting(method, "100/s", 5, ONE, Duration::from_secs(1)).await;
+        assert_eq!(codes(&lines), ["ok"; 5]);
+        assert!(server.connections.load(Ordering::SeqCst) >= 4, "none rests for a part of a second");
+    }
+    const FIVE: &str = "HTTP/1.1 200 OK\r\nKeep-Alive: timeout=5\r\nContent-Length: 2\r\n\r\nok";
+    let (_, server) = resting("POST", "100/s", 30, FIVE, Duration::from_secs(5)).await;
+    assert_eq!(server.connections.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn lost_connections_say_what_was_wrong() {
+    for (address, word) in [
+        (nobody().await.to_string(), "refused: "),
+        ("no-such-host.invalid".to_owned(), "dns: "),
+        (raw(Raw::Reset).await.to_string(), "reset: "),
+        (raw(Raw::Write(Vec::new())).await.to_string(), "closed: "),
+    ] {
+        let line = Setup::lines(&job("POST", ""), &[&format!("http://{address}/")]).build().await.done().await.remove(0);
+        assert_eq!(line.error(), "connect");
+        assert!(line.detail.starts_with(word), "{word:?}: {}", line.detail);
+    }
+}
