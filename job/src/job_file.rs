@@ -1,8 +1,10 @@
 //! The job file: how one line becomes one request, what of the answer to keep, and how fast.
 
+mod authority;
 mod check;
 mod error;
 mod extract;
+mod hosts;
 mod limits;
 mod syntax;
 mod units;
@@ -14,7 +16,8 @@ use serde::{Deserialize, Serialize};
 
 pub use error::JobError;
 pub use extract::{Answer, Column, Extractor};
-pub use limits::{Limit, Limits, Provider, Rate, host_listed, limit_key};
+pub use hosts::{SecretHost, is_allowed};
+pub use limits::{Limit, Limits, MOST_IN_FLIGHT, Provider, Rate, host_listed, limit_key};
 pub use units::{parse_bytes, parse_duration, parse_rate, parse_share};
 
 use crate::secrets::SecretRef;
@@ -104,8 +107,8 @@ pub struct Request {
     pub timeout: Duration,
     /// `allow`: private hosts, addresses or networks that this job may reach.
     pub allow: Vec<String>,
-    /// `secret_hosts`: where secrets may go when the line decides the host. `host`, `host:port` or `*.domain`.
-    pub secret_hosts: Vec<String>,
+    /// `secret_hosts`: where secrets may go when the line decides the host.
+    pub secret_hosts: Vec<SecretHost>,
     /// `idempotent`: a POST or PATCH may be sent again. GET, PUT and DELETE always may.
     pub idempotent: bool,
     /// `max_response`: bytes of an answer's body; default 10 MiB.

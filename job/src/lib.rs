@@ -10,6 +10,7 @@ pub mod item;
 pub mod job_file;
 pub mod keys;
 pub mod messages;
+pub mod net;
 pub mod objects;
 pub mod plan;
 pub mod record;

@@ -218,7 +218,7 @@ fn the_schema_and_the_parser_agree_on_values() {
         ("request", "timeout", &["'0s'", "'10'", "'-1s'", "'s'", "10", "'1w'", "'NaNs'"]),
         ("request", "max_response", &["'0'", "'-1'", "'10TB'", "10"]),
         ("request", "allow", &["['http://a']", "['']", "['a b']", "'a'"]),
-        ("request", "secret_hosts", &["['https://a']"]),
+        ("request", "secret_hosts", &["['https://a/b']", "['ftp://a']"]),
         ("request", "headers", &["{ host = 'a' }", "{ Content-Length = 'a' }", "{ 'a b' = 'x' }", "{ a = \"x\\ny\" }", "{ '' = 'x' }"]),
         ("request", "idempotent", &["1"]),
         ("output", "format", &["'tsv'", "'text'"]),

@@ -2,8 +2,6 @@
 //! unless the job allows it. Names are checked on the addresses that are connected to, so a name that changes
 //! between two look-ups gains nothing; addresses written into a URL are checked before the request.
 
-mod net;
-
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -14,7 +12,7 @@ use job::job_file::host_listed;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
-pub use net::{Net, is_public};
+pub use job::net::{Net, is_public};
 
 /// What one job may reach.
 #[derive(Clone)]

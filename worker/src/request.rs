@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use job::job_file::{Job, host_listed, limit_key};
+use job::job_file::{Job, Request, is_allowed, limit_key};
 use job::secrets::Secrets;
 use job::{Code, Row};
 use url::Url;
@@ -60,9 +60,8 @@ pub fn render(job: &Job, row: &Arc<Row>, secrets: &Arc<Secrets>, idempotency_key
         return Err(Failure::new(Code::Url, reason));
     }
     let named = request.fixed_host.as_deref() == Some(limit_key(&url).as_str());
-    if !secrets.is_empty() && !named && !host_listed(&request.secret_hosts, &limit_key(&url)) {
-        let host = url.host_str().unwrap_or_default();
-        return Err(Failure::new(Code::SecretDenied, format!("{host} is not among [request] secret_hosts")));
+    if !secrets.is_empty() && !named {
+        may_have_secrets(request, &url)?;
     }
     let body = request.body.as_ref().map(|body| body.render(row, secrets)).transpose().map_err(unrendered)?;
     let mut headers = HeaderMap::with_capacity(request.headers.len() + 1);
@@ -85,6 +84,28 @@ pub fn render(job: &Job, row: &Arc<Row>, secrets: &Arc<Secrets>, idempotency_key
 pub fn idempotency_key(job: &Job, run: &str, n: u64) -> Option<String> {
     let asked = job.request.idempotent && matches!(job.request.method, job::job_file::Method::Post | job::job_file::Method::Patch);
     asked.then(|| blake3::hash(format!("{run}/{n}").as_bytes()).to_hex()[..32].to_owned())
+}
+
+/// Whether the host that a line has chosen may have the job's secrets.
+fn may_have_secrets(request: &Request, url: &Url) -> Result<(), Failure> {
+    let mut hosts = request.secret_hosts.iter();
+    if hosts.clone().any(|host| host.admits(url, false)) {
+        return Ok(());
+    }
+    let private = is_allowed(&request.allow, url);
+    if private && hosts.clone().any(|host| host.admits(url, true)) {
+        return Ok(());
+    }
+    let host = url.host_str().unwrap_or_default();
+    let origin = url.origin().ascii_serialization();
+    Err(Failure::new(
+        Code::SecretDenied,
+        if hosts.any(|entry| entry.names(url)) {
+            format!("secrets go to {host} over https and its own port only: name {origin:?} in [request] secret_hosts if it may have them")
+        } else {
+            format!("{host} is not among [request] secret_hosts")
+        },
+    ))
 }
 
 fn parse_url(text: &str) -> Result<Url, Failure> {

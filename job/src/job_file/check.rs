@@ -5,13 +5,14 @@ use std::ops::Range;
 use std::time::Duration;
 
 use toml::Spanned;
-use url::Url;
 
 use super::extract::{Column, Extractor};
-use super::limits::{Limit, Limits, Provider, Rate, host_of};
+use super::authority::{self, Authority};
+use super::hosts;
+use super::limits::{Limit, Limits, Provider, Rate};
 use super::syntax::{InputSyntax, JobSyntax, LimitSyntax, LimitsSyntax, OutputSyntax, RequestSyntax, RetrySyntax};
 use super::units::{parse_bytes, parse_duration, parse_rate, parse_share};
-use super::{Compression, Failure, Format, Input, Job, JobError, Method, Output, OutputFormat, Request, Retry, limit_key};
+use super::{Compression, Failure, Format, Input, Job, JobError, Method, Output, OutputFormat, Request, Retry, SecretHost};
 use crate::secrets::SecretRef;
 use crate::template::{Place, Template};
 
@@ -47,7 +48,13 @@ pub(super) fn job(syntax: JobSyntax, text: &str, file: &str) -> Result<Job, JobE
         return Err(job.error_at("by", "a limit cannot count by a secret"));
     }
     if !named.is_empty() && job.request.fixed_host.is_none() && job.request.secret_hosts.is_empty() {
-        let message = "the line decides the host and the request carries a secret: name the hosts that may receive it, [request] secret_hosts = [\"api.example.com\"]";
+        let seen = match authority::read(job.request.url.source()) {
+            Ok(Authority::Open(seen)) if !seen.is_empty() => format!(" (what stands there, {seen:?}, may go on)"),
+            _ => String::new(),
+        };
+        let message = format!(
+            "the line decides the host{seen} and the request carries a secret: name the hosts that may receive it, [request] secret_hosts = [\"api.example.com\"]"
+        );
         return Err(job.error_at("url", message));
     }
     job.secrets = named.into_iter().map(|name| (name.clone(), table.remove(&name).unwrap_or(SecretRef::Env(name)))).collect();
@@ -146,7 +153,10 @@ impl File<'_> {
             "DELETE" => Ok(Method::Delete),
             other => Err(format!("{other:?} is no method: write GET, POST, PUT, PATCH or DELETE")),
         };
-        let fixed_host = self.value(&syntax.url, |source| fixed_host(source))?;
+        let fixed_host = match self.value(&syntax.url, |source| authority::read(source))? {
+            Authority::Fixed(host) => Some(host),
+            Authority::Open(_) => None,
+        };
         let mut headers: Vec<(String, Template)> = Vec::new();
         for (name, value) in &syntax.headers.0 {
             let lower = name.to_ascii_lowercase();
@@ -189,8 +199,8 @@ impl File<'_> {
             body: syntax.body.as_ref().map(|body| self.template(body, body_place)).transpose()?,
             json_body,
             timeout: self.optional(syntax.timeout.as_ref(), DEFAULT_TIMEOUT, |text| parse_duration(text))?,
-            allow: self.addresses(&syntax.allow)?,
-            secret_hosts: self.hosts(&syntax.secret_hosts)?,
+            allow: self.each(&syntax.allow, hosts::allowed)?,
+            secret_hosts: self.each(&syntax.secret_hosts, SecretHost::parse)?,
             idempotent: syntax.idempotent,
             max_response: self.optional(syntax.max_response.as_ref(), DEFAULT_MAX_RESPONSE, |text| parse_bytes(text))?,
         })
@@ -200,26 +210,9 @@ impl File<'_> {
         self.value(source, |source| Template::new(source, place).map_err(|error| format!("bad template: {error}")))
     }
 
-    fn hosts(&self, list: &[Spanned<String>]) -> Result<Vec<String>, JobError> {
-        let read = |host: &String| {
-            if host.is_empty() || host.contains("://") || host.contains(char::is_whitespace) {
-                Err(format!("{host:?} is no host: write a name or an address, without scheme and path"))
-            } else {
-                Ok(host.to_ascii_lowercase())
-            }
-        };
-        list.iter().map(|host| self.value(host, read)).collect()
-    }
-
-    /// Hosts and addresses are allowed whatever the port.
-    fn addresses(&self, list: &[Spanned<String>]) -> Result<Vec<String>, JobError> {
-        let hosts = self.hosts(list)?;
-        match list.iter().find(|entry| host_of(entry.get_ref()) != entry.get_ref()) {
-            Some(entry) => {
-                Err(self.error(&entry.span(), format!("{:?} has a port: an address is allowed whatever the port", entry.get_ref())))
-            }
-            None => Ok(hosts),
-        }
+    /// Hosts, addresses and networks, each read on its own.
+    fn each<T>(&self, list: &[Spanned<String>], read: impl Fn(&str) -> Result<T, String>) -> Result<Vec<T>, JobError> {
+        list.iter().map(|host| self.value(host, |text| read(text))).collect()
     }
 
     fn output(&self, syntax: OutputSyntax) -> Result<Output, JobError> {
@@ -254,7 +247,11 @@ impl File<'_> {
                     self.error(&limit.span(), format!("{name:?} names no provider: write a host, host:port, *.domain, or a value of `by`"))
                 );
             }
-            let name = if limits.by.is_some() { name } else { name.to_ascii_lowercase() };
+            let name = if limits.by.is_some() { Ok(name) } else { hosts::host_and_port(&name) };
+            let name = name.map_err(|why| self.error(&limit.span(), why))?;
+            if limits.providers.iter().any(|other| other.name == name) {
+                return Err(self.error(&limit.span(), format!("{name:?} has two limits: leave one out")));
+            }
             limits.providers.push(Provider { name, limit: self.limit(&limit, None)? });
         }
         Ok(limits)
@@ -284,28 +281,6 @@ fn positive(n: i64, what: &str, most: u32) -> Result<u32, String> {
         Ok(n) if (1..=most).contains(&n) => Ok(n),
         _ => Err(format!("{what} = {n} must be from 1 to {most}")),
     }
-}
-
-/// The host of every URL that the template can render, if no placeholder can change it.
-fn fixed_host(source: &str) -> Result<Option<String>, String> {
-    let start = ["{{", "{%", "{#"].iter().filter_map(|mark| source.find(mark)).min();
-    let literal = &source[..start.unwrap_or(source.len())];
-    if literal.is_empty() && start.is_some() {
-        return Ok(None);
-    }
-    let Some((scheme, rest)) = literal.split_once("://") else {
-        return Err(format!("the URL {source:?} must begin with http://, https:// or a placeholder"));
-    };
-    if !matches!(scheme.to_ascii_lowercase().as_str(), "http" | "https") {
-        return Err(format!("{scheme:?} is not a scheme that can be requested: write http or https"));
-    }
-    let authority = match rest.find(['/', '?', '#', '\\']) {
-        Some(end) => &rest[..end],
-        None if start.is_none() => rest,
-        None => return Ok(None),
-    };
-    let url = Url::parse(&format!("{scheme}://{authority}/")).map_err(|error| format!("bad URL {source:?}: {error}"))?;
-    Ok(Some(limit_key(&url)))
 }
 
 /// Where a name stands as a whole word.

@@ -2,6 +2,9 @@
 
 use crate::template::Template;
 
+/// Requests under way that slow responses may make of the default.
+pub const MOST_IN_FLIGHT: u32 = 256;
+
 /// `[limits]`
 #[derive(Debug, Clone)]
 pub struct Limits {
@@ -29,6 +32,8 @@ pub struct Limit {
     pub rate: Rate,
     /// Requests under way at once, of the whole provider.
     pub in_flight: u32,
+    /// What `in_flight` may grow to when responses take long: the same where the job says it.
+    pub most_in_flight: u32,
 }
 
 /// Attempts a second.
@@ -51,14 +56,19 @@ impl Rate {
 }
 
 impl Limit {
-    /// The default for `in_flight`: twice the rate per second, at least 1 and at most 100.
+    /// The default for `in_flight`: twice the rate per second, at least 1 and at most 100; of a rate it may grow to [`MOST_IN_FLIGHT`].
     pub fn new(rate: Rate, in_flight: Option<u32>) -> Self {
         let by_rate = || match rate {
             Rate::Unlimited => 100,
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to 1..=100")]
             Rate::PerSecond(rate) => (rate * 2.0).ceil().clamp(1.0, 100.0) as u32,
         };
-        Self { rate, in_flight: in_flight.unwrap_or_else(by_rate) }
+        let most_in_flight = match (rate, in_flight) {
+            (_, Some(said)) => said,
+            (Rate::PerSecond(_), None) => MOST_IN_FLIGHT,
+            (Rate::Unlimited, None) => by_rate(),
+        };
+        Self { rate, in_flight: in_flight.unwrap_or_else(by_rate), most_in_flight }
     }
 
     /// Workers at a time: one for every hundred requests in flight, and one below one request a second.
@@ -76,7 +86,7 @@ impl Limit {
             Rate::Unlimited => Rate::Unlimited,
             Rate::PerSecond(rate) => Rate::PerSecond(rate / f64::from(workers)),
         };
-        Self { rate, in_flight: (self.in_flight / workers).max(1) }
+        Self { rate, in_flight: (self.in_flight / workers).max(1), most_in_flight: (self.most_in_flight / workers).max(1) }
     }
 }
 
@@ -107,7 +117,7 @@ pub fn limit_key(url: &url::Url) -> String {
 }
 
 /// `host` of `host:port`; an IPv6 address keeps its brackets.
-pub(crate) fn host_of(key: &str) -> &str {
+pub(super) fn host_of(key: &str) -> &str {
     match key.rsplit_once(':') {
         Some((host, port))
             if !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) && (!host.contains(':') || host.ends_with(']')) =>
@@ -119,7 +129,7 @@ pub(crate) fn host_of(key: &str) -> &str {
 }
 
 /// Whether a host lies below `*.domain`.
-fn matches_domain(pattern: &str, host: &str) -> bool {
+pub(super) fn matches_domain(pattern: &str, host: &str) -> bool {
     pattern.strip_prefix('*').is_some_and(|domain| domain.starts_with('.') && host.len() > domain.len() && host.ends_with(domain))
 }
 

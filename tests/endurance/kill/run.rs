@@ -61,7 +61,7 @@ impl Matrix {
         let other = format!("localhost:{}", api.address.port());
         let job = format!(
             "[request]\nurl = \"{{{{ url }}}}\"\nheaders = {{ x-attempt = \"{{{{ secret.ATTEMPT }}}}\" }}\n\
-             secret_hosts = [\"127.0.0.1\", \"localhost\"]\nallow = [\"127.0.0.1\"]\n[limits.\"{named}\"]\nrate = \"unlimited\"\n\
+             secret_hosts = [\"127.0.0.1\", \"http://{other}\"]\nallow = [\"127.0.0.1\"]\n[limits.\"{named}\"]\nrate = \"unlimited\"\n\
              in_flight = {IN_FLIGHT}\n[limits.default]\nrate = \"unlimited\"\nin_flight = {IN_FLIGHT}\n[output]\ncolumns = {{ twice = \"$.twice\" }}\n"
         );
         let line = |n: usize| {

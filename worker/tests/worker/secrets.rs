@@ -45,6 +45,22 @@ async fn only_to_hosts_that_may_have_them() {
 }
 
 #[tokio::test]
+async fn over_https_unless_the_job_says_otherwise() {
+    let server = Server::start(|_, _| answer(200, "")).await;
+    let url = format!("http://localhost:{}/", server.address.port());
+    // The name is not among those that are allowed, only its address is.
+    for (entry, expected) in [("localhost", "secret_denied"), (&url[..url.len() - 1], "ok")] {
+        let job = format!(
+            "[request]\nurl = \"{{{{ line }}}}\"\nheaders = {{ x-key = \"{{{{ secret.KEY }}}}\" }}\nsecret_hosts = [{entry:?}]\nallow = [\"127.0.0.1\"]\n{LIMIT}"
+        );
+        let lines = Setup::lines(&job, &[&url]).build().await.done().await;
+        assert_eq!(codes(&lines), [expected], "{entry}: {}", lines[0].detail);
+        assert!(expected == "ok" || lines[0].detail.contains(&format!("http://localhost:{}", server.address.port())));
+    }
+    assert_eq!(server.count(), 1);
+}
+
+#[tokio::test]
 async fn one_that_is_not_set_ends_the_step() {
     let job = format!("[request]\nurl = \"http://a.example/\"\nheaders = {{ x = \"{{{{ secret.MISSING }}}}\" }}\n{LIMIT}");
     let world = Setup::numbered(&job, 1).build().await;
