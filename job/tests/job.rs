@@ -59,8 +59,12 @@ tolerated = "5%"
     assert_eq!(job.request.fixed_host.as_deref(), Some("api.example.com"));
     let fixed = Job::parse("[request]\nurl = \"http://{{ secret.U }}:{{ secret.P }}@127.0.0.1/{{ line }}\"\n", "job.toml").unwrap();
     assert_eq!(fixed.request.fixed_host.as_deref(), Some("127.0.0.1"));
-    let named = Job::parse("[request]\nurl = \"https://münchen.example/\"\n[limits.\"MÜNCHEN.example\"]\nrate = \"1/min\"\n", "job.toml").unwrap();
-    assert_eq!(named.limits.provider(named.request.fixed_host.as_deref().unwrap()).map(|found| found.limit), Some(named.limits.providers[0].limit));
+    let named =
+        Job::parse("[request]\nurl = \"https://münchen.example/\"\n[limits.\"MÜNCHEN.example\"]\nrate = \"1/min\"\n", "job.toml").unwrap();
+    assert_eq!(
+        named.limits.provider(named.request.fixed_host.as_deref().unwrap()).map(|found| found.limit),
+        Some(named.limits.providers[0].limit)
+    );
     assert_eq!(job.output.columns.names().collect::<Vec<_>>(), ["lat", "lon"]);
     assert_eq!(job.limits.providers[0].limit.rate, Rate::PerSecond(200.0));
     assert_eq!(job.secrets["PLACES_KEY"], SecretRef::Env("PLACES_KEY".into()));
@@ -84,7 +88,12 @@ fn errors_have_their_place() {
         ("[request]\nurl = \"{{ url }}\"\nheaders = { a = \"{{ secret.K }}\" }\n", 2, 1, "secret_hosts"),
         ("[request]\nurl = \"http://api.example.com{{ p }}?k={{ secret.K }}\"\n", 2, 1, "api.example.com"),
         ("[request]\nurl = \"http://a/\"\nallow = [\"localhost\", \"10.0.0.0/33\"]\n", 3, 23, "network"),
-        ("[request]\nurl = \"http://a/\"\n[limits.\"münchen.example\"]\nrate = \"1/s\"\n[limits.\"xn--mnchen-3ya.example\"]\nrate = \"1/s\"\n", 5, 1, "two limits"),
+        (
+            "[request]\nurl = \"http://a/\"\n[limits.\"münchen.example\"]\nrate = \"1/s\"\n[limits.\"xn--mnchen-3ya.example\"]\nrate = \"1/s\"\n",
+            5,
+            1,
+            "two limits",
+        ),
         ("[request]\nurl = \"http://a/\"\n[failure]\ntolerated = \"120%\"\n", 4, 13, "share"),
         ("nonsense", 1, 9, ""),
     ] {

@@ -1,4 +1,5 @@
-//! The first hundred lines of a call go ahead of the rest: a wrong key costs a hundred requests, not a million.
+//! A hundred lines from all over the batch go ahead of the rest: a wrong key costs a hundred requests, not a million, and lines that
+//! are refused for their own sake do not make a verdict because they stand together.
 
 /// Lines that may be sent before the verdict.
 const FIRST: u32 = 100;
@@ -31,6 +32,23 @@ impl Gate {
     /// A gate for lines whose refusals say nothing about each other: it is open.
     pub(crate) fn opened() -> Self {
         Self { open: true, ..Self::default() }
+    }
+
+    /// The order in which `lines` lines are sent: those first that the verdict is taken from, one of each hundredth of the batch.
+    pub(crate) fn order(&self, lines: usize, mut roll: impl FnMut() -> u64) -> Vec<usize> {
+        let first = FIRST as usize;
+        if self.open || lines <= first {
+            return (0..lines).collect();
+        }
+        let mut order = Vec::with_capacity(lines);
+        for part in 0..first {
+            let (from, to) = (lines * part / first, lines * (part + 1) / first);
+            // Not always the same place: every tenth line may be of one kind.
+            order.push(from + usize::try_from(roll()).unwrap_or(0) % (to - from));
+        }
+        let mut ahead = order.clone().into_iter().peekable();
+        order.extend((0..lines).filter(|line| ahead.next_if_eq(line).is_none()));
+        order
     }
 
     /// Whether a line that was never sent may be.
@@ -78,6 +96,28 @@ impl Gate {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_first_hundred_come_from_all_over_the_batch() {
+        let mut dice = 0;
+        let mut roll = || {
+            dice += 7;
+            dice
+        };
+        for lines in [0, 99, 100, 101, 250, 10_000] {
+            let order = Gate::default().order(lines, &mut roll);
+            let mut sorted = order.clone();
+            sorted.sort_unstable();
+            assert_eq!(sorted, (0..lines).collect::<Vec<_>>());
+            if lines == 10_000 {
+                assert!(order[..100].iter().enumerate().all(|(part, line)| line / 100 == part));
+                assert!(order[100..].is_sorted());
+            } else if lines <= 100 {
+                assert!(order.is_sorted());
+            }
+        }
+        assert!(Gate::opened().order(500, roll).is_sorted());
+    }
 
     #[test]
     fn a_wrong_key_is_found_after_a_hundred() {

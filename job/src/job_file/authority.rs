@@ -121,7 +121,9 @@ mod tests {
 
     #[test]
     fn what_is_seen_of_an_open_host() {
-        for (source, seen) in [("https://api.example.com{{ p }}", "api.example.com"), ("https://{{ h }}/", ""), ("https://u@api.{{ p }}/", "api.")] {
+        for (source, seen) in
+            [("https://api.example.com{{ p }}", "api.example.com"), ("https://{{ h }}/", ""), ("https://u@api.{{ p }}/", "api.")]
+        {
             assert!(matches!(read(source), Ok(Authority::Open(host)) if host == seen), "{source}");
         }
     }

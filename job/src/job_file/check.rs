@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use toml::Spanned;
 
-use super::extract::{Column, Extractor};
 use super::authority::{self, Authority};
+use super::extract::{Column, Extractor};
 use super::hosts;
 use super::limits::{Limit, Limits, Provider, Rate};
 use super::syntax::{InputSyntax, JobSyntax, LimitSyntax, LimitsSyntax, OutputSyntax, RequestSyntax, RetrySyntax};

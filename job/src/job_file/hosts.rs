@@ -39,7 +39,9 @@ impl SecretHost {
     pub fn admits(&self, url: &Url, private: bool) -> bool {
         let scheme = self.scheme.or(if private { None } else { Some("https") });
         let port = self.port.or(if private { None } else { Some(if scheme == Some("http") { 80 } else { 443 }) });
-        self.names(url) && scheme.is_none_or(|scheme| scheme == url.scheme()) && port.is_none_or(|port| Some(port) == url.port_or_known_default())
+        self.names(url)
+            && scheme.is_none_or(|scheme| scheme == url.scheme())
+            && port.is_none_or(|port| Some(port) == url.port_or_known_default())
     }
 
     /// Whether it is the URL's host, whatever the scheme and port.
@@ -144,19 +146,40 @@ mod tests {
     #[test]
     fn what_can_match_nothing_is_refused() {
         for entry in [
-            "", "*", "*.", "10.*", "a*.example", ".example.com", "a..example", "10.0.0.0/33", "fd00::/129", "localhost/", "a/8", "127.0.0.1-5",
-            "192.168.1.256", "http://localhost", "localhost:8080", "[::1]:80", "fe80::1%eth0", "a b", "*.10.0.0.1", "user@host",
+            "",
+            "*",
+            "*.",
+            "10.*",
+            "a*.example",
+            ".example.com",
+            "a..example",
+            "10.0.0.0/33",
+            "fd00::/129",
+            "localhost/",
+            "a/8",
+            "127.0.0.1-5",
+            "192.168.1.256",
+            "http://localhost",
+            "localhost:8080",
+            "[::1]:80",
+            "fe80::1%eth0",
+            "a b",
+            "*.10.0.0.1",
+            "user@host",
         ] {
             assert!(allowed(entry).is_err(), "{entry:?}");
         }
-        for entry in ["localhost", "*.internal", "10.0.0.0/8", "127.0.0.1", "fd00::/8", "::1", "[::1]", "db.intern", "xn--mnchen-3ya.example"] {
+        for entry in
+            ["localhost", "*.internal", "10.0.0.0/8", "127.0.0.1", "fd00::/8", "::1", "[::1]", "db.intern", "xn--mnchen-3ya.example"]
+        {
             assert!(allowed(entry).is_ok(), "{entry:?}");
         }
     }
 
     #[test]
     fn secrets_go_over_https_unless_the_entry_says_otherwise() {
-        let admits = |entry: &str, url: &str, private| SecretHost::parse(entry).expect("an entry").admits(&Url::parse(url).expect("a URL"), private);
+        let admits =
+            |entry: &str, url: &str, private| SecretHost::parse(entry).expect("an entry").admits(&Url::parse(url).expect("a URL"), private);
         for (entry, url, expected) in [
             ("api.example.com", "https://api.example.com/", true),
             ("api.example.com", "https://api.example.com./", true),

@@ -63,9 +63,7 @@ impl<'a> Drive<'a> {
                 (Before::Nothing, None) => {
                     let key = keys.index(lane_limit.provider.or(item.key.as_deref()).unwrap_or_default(), &mut schedule, now);
                     let past = Past { burnt: tries.get(&item.n).copied().unwrap_or(0), ..Past::default() };
-                    let index = u32::try_from(lines.len()).expect("a batch is smaller than 4 GiB");
                     lines.push(LineState { n: item.n, fields, key, tries: 0, mid_redirect: false, past, prepared: None, last: None });
-                    schedule.push(key, index, now.instant);
                 }
                 (_, Some(error)) => {
                     outbox.push(item.n, outcome::refused(figures, error, item.detail.as_deref()), false);
@@ -80,13 +78,18 @@ impl<'a> Drive<'a> {
                 }
             }
         }
+        let gate = gate(&run.job);
+        for index in gate.order(lines.len(), || context.dice.roll()) {
+            let line = u32::try_from(index).expect("a batch is smaller than 4 GiB");
+            schedule.push(lines[index].key, line, now.instant);
+        }
         context.observer.found(lane, tally.ok, tally.failed - new_failures);
         (0..new_failures).for_each(|_| context.observer.finished(lane, false));
         Ok(Self {
             last_call: last_call(context, &run, now.instant),
             sender: Arc::new(Sender { run: run.clone(), budget: context.budget.clone(), wall }),
             prefix: run.keys.batch_results(lane, request.batch.first),
-            gate: gate(&run.job),
+            gate,
             context,
             stop,
             run,

@@ -193,3 +193,21 @@ async fn an_interruption_keeps_what_was_answered() {
     assert_eq!(result.unwrap_err().name, ErrorName::Interrupted);
     assert_eq!(world.records().await.len(), server.count());
 }
+
+#[tokio::test]
+async fn asked_to_slow_down_is_no_wrong_key() {
+    const NONE_LEFT: &[(&str, &str)] = &[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "0")];
+    let server = Server::start(|n, _| if n < 40 { with(403, NONE_LEFT, "slower") } else { answer(200, "") }).await;
+    let world = Setup::numbered(&job(&server.url("/"), "rate = \"unlimited\"\nin_flight = 40"), 40).build().await;
+    assert_eq!(codes(&world.done().await), ["ok"; 40]);
+    assert_eq!(server.count(), 80);
+}
+
+#[tokio::test]
+async fn a_wait_that_is_too_long_is_quoted() {
+    let server = Server::start(|_, _| with(429, &[("x-ratelimit-reset", "7200")], "")).await;
+    let world = Setup::numbered(&job(&server.url("/"), "rate = \"unlimited\""), 1).build().await;
+    let lines = world.done().await;
+    assert_eq!(codes(&lines), ["rate_limited"]);
+    assert!(lines[0].detail.contains("7200s (x-ratelimit-reset: 7200)"), "{}", lines[0].detail);
+}

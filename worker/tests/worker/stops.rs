@@ -64,6 +64,17 @@ async fn a_wrong_key_costs_a_hundred_requests() {
 }
 
 #[tokio::test]
+async fn lines_that_are_refused_together_do_not_stop_the_lane() {
+    // At the head, and as every second line.
+    for refused in [(|line| line <= 200) as fn(usize) -> bool, |line| line % 2 == 0] {
+        let server = Server::start(move |_, seen| answer(if refused(seen.uri[1..].parse().unwrap()) { 403 } else { 200 }, "")).await;
+        let world = Setup::numbered(&job(&server, ""), 600).build().await;
+        let lines = world.done().await;
+        assert!(lines.iter().all(|line| (line.error() == "http_403") == refused(usize::try_from(line.n).unwrap())));
+    }
+}
+
+#[tokio::test]
 async fn some_refusals_are_results() {
     let server = Server::start(|n, _| answer(if n % 5 == 0 { 200 } else { 403 }, "")).await;
     let world = Setup::numbered(&job(&server, ""), 500).build().await;
