@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::job_file::{Compression, Format, OutputFormat};
+use crate::job_file::{Compression, Format, Job, OutputFormat, Provider};
 
 /// `plan.json` of a run folder. It is written when everything else of the split is in place.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -38,6 +38,35 @@ pub struct InputFacts {
     pub blank: u64,
     /// Bytes of the decompressed input.
     pub bytes: u64,
+}
+
+impl Plan {
+    /// What the user should know before the run: limits that no line meets, with the name that was likely meant.
+    pub fn warnings(&self, job: &Job) -> Vec<String> {
+        if self.input.lines == 0 {
+            return Vec::new();
+        }
+        let has_lines = |name: &str| self.lanes.iter().any(|lane| matches!(&lane.kind, LaneKind::Named { provider } if provider == name));
+        let unused = job.limits.providers.iter().filter(|provider| !has_lines(&provider.name));
+        let meant = match &job.limits.by {
+            Some(by) => by.is_literal().then(|| by.source()),
+            None => job.request.fixed_host.as_deref(),
+        };
+        unused
+            .map(|Provider { name, .. }| {
+                let likely = meant.filter(|meant| is_like(name, meant)).map(|meant| format!(": did you mean {meant:?}?"));
+                let all = meant.map(|meant| format!("; every line asks {meant}"));
+                format!("the limit {name:?} fits no line{}", likely.or(all).unwrap_or_default())
+            })
+            .collect()
+    }
+}
+
+/// Whether one name is the other with a slip of the hand, or a part of it.
+fn is_like(name: &str, meant: &str) -> bool {
+    let (name, meant) = (name.trim_start_matches("*."), meant.trim_start_matches("*."));
+    let part = |long: &str, short: &str| long.strip_suffix(short).is_some_and(|rest| rest.ends_with('.'));
+    strsim::osa_distance(name, meant) <= (meant.len() / 4).clamp(1, 4) || part(name, meant) || part(meant, name)
 }
 
 /// One lane: the lines that are paced together.

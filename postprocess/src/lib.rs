@@ -19,7 +19,7 @@ use job::messages::{self, PostprocessRequest, PostprocessResponse};
 
 pub use context::{Context, Home, Settings};
 pub use names::{failed_key, output_key, report_key};
-pub use report::{ErrorCount, LaneReport, Latency, Outputs, Report, Verdict};
+pub use report::{ErrorCount, LaneReport, Latency, LimitedBy, Outputs, Report, Verdict};
 
 use merge::Merge;
 use run::Run;

@@ -18,7 +18,7 @@ use crate::run::{Run, damaged};
 
 pub(crate) use histogram::Histogram;
 use lane::{Lane, Needs};
-pub(crate) use tally::{Codes, Failures, Tally, WITHOUT_RESULT};
+pub(crate) use tally::{CLASSES, Codes, Failures, Tally, WITHOUT_RESULT};
 
 /// What was counted on the way.
 #[derive(Debug)]

@@ -1,7 +1,10 @@
 //! The report of a run: what the command line prints, and what marks the run as finished.
 
 mod build;
+mod limited;
 mod message;
+
+use std::collections::BTreeMap;
 
 use job::ErrorName;
 use job::messages::{PostprocessResponse, RunRef};
@@ -53,8 +56,14 @@ pub struct Report {
     pub requests_per_second: f64,
     /// How long requests took; null without any.
     pub latency_ms: Option<Latency>,
+    /// The same by what the last attempts came to: `ok`, `429`, `4xx`, `5xx`, `other`.
+    #[serde(default)]
+    pub latency_by_class: BTreeMap<String, Latency>,
     /// Why lines failed, the most frequent first.
     pub errors: Vec<ErrorCount>,
+    /// What the user should look at: limits that no line meets.
+    #[serde(default)]
+    pub warnings: Vec<String>,
     /// The lanes, as planned.
     pub lanes: Vec<LaneReport>,
     /// Where the results lie.
@@ -104,8 +113,20 @@ pub struct ErrorCount {
     pub detail: String,
 }
 
+/// What kept a lane from going faster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LimitedBy {
+    /// The job's rate: all is well.
+    Rate,
+    /// Requests under way at once.
+    InFlight,
+    /// The provider, which asked to slow down.
+    Provider,
+}
+
 /// One lane of a run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct LaneReport {
     /// Its name.
     pub name: String,
@@ -129,6 +150,12 @@ pub struct LaneReport {
     pub latency_ms: Option<Latency>,
     /// Why it was stopped, if it was.
     pub stopped: Option<String>,
+    /// What kept it from going faster; null when nothing did for long, or nobody can tell.
+    #[serde(default)]
+    pub limited_by: Option<LimitedBy>,
+    /// What to do about that, in words.
+    #[serde(default)]
+    pub advice: Option<String>,
 }
 
 /// Where the results lie.

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use job::job_file::Failure;
+use job::job_file::{Failure, Limit, Limits};
 use job::messages::{Claim, RunRef, StopMarker};
-use job::{ErrorName, Job, Objects, Plan, RunKeys, StepError};
+use job::{ErrorName, Job, LaneKind, Objects, Plan, PlannedLane, RunKeys, StepError};
 
 use crate::context::Context;
 use crate::names::report_key;
@@ -17,6 +17,10 @@ pub(crate) struct Run {
     pub(crate) objects: Objects,
     pub(crate) plan: Arc<Plan>,
     pub(crate) failure: Failure,
+    limits: Limits,
+    pub(crate) warnings: Vec<String>,
+    /// All lines have the same host.
+    one_host: bool,
     /// When its execution claimed it, milliseconds since 1970.
     pub(crate) started: Option<u64>,
 }
@@ -31,7 +35,26 @@ impl Run {
         let job = Job::parse(&String::from_utf8_lossy(&job), &keys.job_file())?;
         let claim = objects.find(&keys.claim(run.generation)).await?;
         let started = claim.and_then(|claim| serde_json::from_slice::<Claim>(&claim).ok()).map(|claim| claim.started);
-        Ok(Self { run, keys, objects, plan: Arc::new(plan), failure: job.failure, started })
+        let warnings = plan.warnings(&job);
+        Ok(Self {
+            warnings,
+            run,
+            keys,
+            objects,
+            plan: Arc::new(plan),
+            failure: job.failure,
+            one_host: job.request.fixed_host.is_some(),
+            limits: job.limits,
+            started,
+        })
+    }
+
+    /// The limit of a lane that has one: not of one whose lines are of many hosts.
+    pub(crate) fn limit_of(&self, lane: &PlannedLane) -> Option<Limit> {
+        match &lane.kind {
+            LaneKind::Named { provider } => self.limits.providers.iter().find(|named| named.name == *provider).map(|named| named.limit),
+            LaneKind::Hashed => (self.one_host && self.limits.by.is_none()).then_some(self.limits.default),
+        }
     }
 
     /// The report of an earlier call that found every line succeeded: from then on the run's folder may be gone in parts,

@@ -199,6 +199,12 @@ impl Summary {
             if let Some(reason) = &lane.stopped {
                 println!("    stopped: {}", excerpt(reason));
             }
+            if let Some(advice) = &lane.advice {
+                println!("    {advice}");
+            }
+        }
+        for warning in &report.warnings {
+            println!("\n  warning: {warning}");
         }
         if report.verdict == Verdict::Failed {
             println!("\n  {}", report.message);

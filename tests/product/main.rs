@@ -14,6 +14,7 @@ mod idempotence;
 mod jobs;
 mod outputs;
 mod redrive;
+mod requests;
 mod states;
 mod support;
 mod terminal;

@@ -2,8 +2,8 @@
 
 mod cache;
 mod connections;
+mod learned;
 mod mask;
-mod sick;
 
 use std::sync::Arc;
 
@@ -16,8 +16,9 @@ use serde::Deserialize;
 
 pub(crate) use cache::RunCache;
 use connections::Connections;
+pub(crate) use learned::Known;
+use learned::Learned;
 pub(crate) use mask::Mask;
-use sick::Sick;
 
 use crate::context::Context;
 use crate::guard::Guard;
@@ -37,7 +38,7 @@ pub(crate) struct Run {
     pub(crate) connections: Connections,
     /// Lines whose outcome is unknown since an earlier generation are sent again.
     pub(crate) include_unknown: bool,
-    pub(crate) sick: Sick,
+    pub(crate) learned: Learned,
     lanes: Vec<(String, LaneKind)>,
 }
 
@@ -75,7 +76,7 @@ impl Run {
             output: plan.output,
             lanes: plan.lanes.into_iter().map(|lane| (lane.name, lane.kind)).collect(),
             include_unknown: claim.include_unknown,
-            sick: Sick::default(),
+            learned: Learned::default(),
             generation: run.generation,
             keys,
             objects,

@@ -52,8 +52,8 @@ fn parts(text: &str) -> Option<(bool, &str, bool)> {
                 // A value is percent-encoded: it ends no user and no password. Behind `safe`, and in a tag, anything may stand.
                 let close = rest[next..].strip_prefix("{{").and_then(|_| rest[next..].find("}}"));
                 let encoded = close.filter(|close| !rest[next..next + close].contains("safe"));
-                let user_follows = || encoded.is_some_and(|close| behind(&text[end + close + 2..]));
-                if !user_follows() {
+                let in_user = encoded.is_some_and(|close| behind(&text[end + close + 2..]));
+                if !in_user {
                     let host = &text[host..end];
                     return if host.is_empty() { None } else { Some((user, host, false)) };
                 }

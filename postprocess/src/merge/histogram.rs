@@ -33,6 +33,12 @@ impl Histogram {
         self.max = self.max.max(other.max);
     }
 
+    /// In milliseconds, within 1/32; 0 without any.
+    pub(crate) fn mean(&self) -> f64 {
+        let sum: f64 = self.buckets.iter().enumerate().map(|(index, count)| *count as f64 * f64::from(last_of(index).min(self.max))).sum();
+        if self.count == 0 { 0.0 } else { sum / self.count as f64 }
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.count == 0
     }
@@ -86,6 +92,7 @@ mod tests {
         (1..=100).for_each(|millis| all.add(millis));
         assert_eq!(all.percentile(50), 50);
         assert!((90..=91).contains(&all.percentile(90)));
+        assert!((50.0..53.0).contains(&all.mean()), "{}", all.mean());
         assert_eq!((all.percentile(100), all.max()), (100, 100));
         assert_eq!(Histogram::default().percentile(50), 0);
     }

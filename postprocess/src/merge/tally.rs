@@ -15,6 +15,8 @@ const EXAMPLES: usize = 5;
 /// [`Code::NotProcessed`] and [`Code::Stopped`], for a comparison a line.
 pub(crate) const WITHOUT_RESULT: [&str; 2] = ["not_processed", "stopped"];
 
+/// What the last attempt of a line came to, as the report names it.
+pub(crate) const CLASSES: [&str; 5] = ["ok", "429", "4xx", "5xx", "other"];
 /// Between a code and its cause.
 const CAUSE: char = ' ';
 
@@ -30,6 +32,8 @@ pub(crate) struct Tally {
     span: Option<(u64, u64)>,
     /// How long the last attempts took.
     pub(crate) latency: Histogram,
+    /// The same by what they came to: indexes of [`CLASSES`].
+    pub(crate) classes: BTreeMap<u8, Histogram>,
 }
 
 impl Tally {
@@ -39,6 +43,7 @@ impl Tally {
             return;
         }
         self.latency.add(record.ms);
+        self.classes.entry(class(record.error.as_deref())).or_default().add(record.ms);
         if current {
             let began = record.t.saturating_sub(u64::from(record.ms));
             self.span = Some(self.span.map_or((began, record.t), |(first, last)| (first.min(began), last.max(record.t))));
@@ -46,13 +51,14 @@ impl Tally {
     }
 
     pub(crate) fn add(&mut self, other: &Self) {
-        let Self { ok, failed, not_processed, throttled, spent, span, latency } = other;
+        let Self { ok, failed, not_processed, throttled, spent, span, latency, classes } = other;
         self.ok += ok;
         self.failed += failed;
         self.not_processed += not_processed;
         self.throttled += throttled;
         self.spent.add(*spent);
         self.latency.merge(latency);
+        classes.iter().for_each(|(class, latency)| self.classes.entry(*class).or_default().merge(latency));
         self.span = match (self.span, *span) {
             (Some((a, b)), Some((c, d))) => Some((a.min(c), b.max(d))),
             (one, other) => one.or(other),
@@ -69,6 +75,17 @@ impl Tally {
             Some((first, last)) if last > first => self.spent.current as f64 * 1000.0 / (last - first) as f64,
             _ => 0.0,
         }
+    }
+}
+
+/// What the last attempt of a line came to.
+fn class(error: Option<&str>) -> u8 {
+    match error {
+        None => 0,
+        Some("http_429" | "rate_limited") => 1,
+        Some(code) if code.starts_with("http_4") => 2,
+        Some(code) if code.starts_with("http_5") => 3,
+        Some(_) => 4,
     }
 }
 

@@ -5,10 +5,11 @@ use job::{Code, LaneKind, StepError};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use super::limited::limited_by;
 use super::message::message;
 use super::{ErrorCount, LaneReport, Latency, Outputs, Report, Verdict};
 use crate::context::Context;
-use crate::merge::{Histogram, Merged, Tally};
+use crate::merge::{CLASSES, Histogram, Merged, Tally};
 use crate::names::{failed_key, output_key, report_key};
 use crate::run::Run;
 
@@ -40,7 +41,13 @@ pub(crate) async fn build(context: &Context, run: &Run, merged: &Merged) -> Resu
         throttled: total.throttled,
         requests_per_second: hundredths(total.rate()),
         latency_ms: latency(&total.latency),
+        latency_by_class: total
+            .classes
+            .iter()
+            .filter_map(|(class, all)| Some((CLASSES[usize::from(*class)].to_owned(), latency(all)?)))
+            .collect(),
         errors: errors(merged),
+        warnings: run.warnings.clone(),
         lanes: lanes(run, merged, stopped),
         outputs: Outputs {
             output: output_key(&run.run, &run.plan),
@@ -67,21 +74,26 @@ fn verdict(total: &Tally, stopped: u64, tolerated: f64) -> Verdict {
 
 fn lanes(run: &Run, merged: &Merged, stopped: Vec<Option<String>>) -> Vec<LaneReport> {
     let stopped = stopped.into_iter().chain(std::iter::repeat(None));
-    let lane = |((lane, tally), stopped): ((&job::PlannedLane, &Tally), Option<String>)| LaneReport {
-        name: lane.name.clone(),
-        provider: match &lane.kind {
-            LaneKind::Named { provider } => Some(provider.clone()),
-            LaneKind::Hashed => None,
-        },
-        lines: tally.lines(),
-        ok: tally.ok,
-        failed: tally.failed,
-        not_processed: tally.not_processed,
-        requests: tally.spent.requests,
-        throttled: tally.throttled,
-        requests_per_second: hundredths(tally.rate()),
-        latency_ms: latency(&tally.latency),
-        stopped,
+    let lane = |((lane, tally), stopped): ((&job::PlannedLane, &Tally), Option<String>)| {
+        let report = LaneReport {
+            name: lane.name.clone(),
+            provider: match &lane.kind {
+                LaneKind::Named { provider } => Some(provider.clone()),
+                LaneKind::Hashed => None,
+            },
+            lines: tally.lines(),
+            ok: tally.ok,
+            failed: tally.failed,
+            not_processed: tally.not_processed,
+            requests: tally.spent.requests,
+            throttled: tally.throttled,
+            requests_per_second: hundredths(tally.rate()),
+            latency_ms: latency(&tally.latency),
+            stopped,
+            ..LaneReport::default()
+        };
+        let (limited_by, advice) = run.limit_of(lane).map_or((None, None), |limit| limited_by(&report, &limit, tally.latency.mean()));
+        LaneReport { limited_by, advice, ..report }
     };
     run.plan.lanes.iter().zip(&merged.lanes).zip(stopped).map(lane).collect()
 }

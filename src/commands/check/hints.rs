@@ -17,7 +17,7 @@ pub(super) struct Hint {
 pub(super) fn all(job: &Job, plan: &Plan, findings: &Findings) -> Vec<Hint> {
     let certain = |text: String| Hint { text, hopeless: true };
     let likely = |text: String| Hint { text, hopeless: false };
-    let mut hints = Vec::new();
+    let mut hints: Vec<Hint> = plan.warnings(job).into_iter().map(likely).collect();
     let braces = single_braces(job, plan, findings.only().is_some());
     if let Some(request) = findings.only().filter(|_| braces.is_none()) {
         let all = format!("all {} of the lines send the same request, {} {}", text::count(plan.input.lines), request.method, request.url);

@@ -111,7 +111,7 @@ fn span(number: f64, unit: Unit, now: u64) -> Option<Duration> {
         Unit::Seconds => number * 1000.0,
         Unit::Millis => number,
     };
-    if !(number >= 0.0) {
+    if number.is_nan() || number < 0.0 {
         return None;
     }
     Some(Duration::try_from_secs_f64(millis.max(0.0) / 1000.0).unwrap_or(MOST).min(MOST))

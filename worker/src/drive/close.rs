@@ -34,7 +34,7 @@ impl Drive<'_> {
         if let Some((name, body)) = self.outbox.take(&self.invocation, true) {
             flush::put(&self.run.objects, &(self.prefix.clone() + &name), body, &self.stuck).await?;
         }
-        self.run.sick.learn(self.schedule.keys());
+        self.run.learned.learn(self.schedule.keys());
         let end = self.end().await?;
         Ok((end, self.tally))
     }

@@ -69,6 +69,13 @@ impl Drive<'_> {
             self.outbox.sent();
         }
         self.context.observer.attempted(self.lane, millis);
+        let answered = match &reply {
+            Reply::Success(_) | Reply::Hop(_) => true,
+            Reply::Failure { failure, nature, .. } => failure.status > 0 && *nature == Nature::Final,
+        };
+        if answered {
+            self.schedule.key_mut(key).took(millis);
+        }
         match reply {
             Reply::Success(record) => {
                 self.back(line, Health::Up, None, now);

@@ -77,6 +77,11 @@ impl Breaker {
         Self { hearsay: true, ..Self::down(in_flight, now.millis, now.instant, now) }
     }
 
+    /// So many requests may be under way from now on.
+    pub(crate) fn expect(&mut self, in_flight: u32) {
+        self.threshold = in_flight.max(LEAST);
+    }
+
     pub(crate) fn leave(&self, now: Instant) -> Leave {
         match self.state {
             State::Closed => Leave::Free,

@@ -102,6 +102,11 @@ impl Pacer {
         self.rebuild(Start::Empty, now);
     }
 
+    /// Requests a second that it hands out; 0 without a limit.
+    pub(crate) fn rate(&self) -> f64 {
+        self.rate.map_or(0.0, |rate| rate * self.factor)
+    }
+
     /// Share of the rate in use, at most 1.
     pub(crate) fn factor(&self) -> f64 {
         self.factor

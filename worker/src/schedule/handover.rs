@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::{Key, KeyLimit, Schedule};
 use crate::pace::{Now, Start};
+use crate::run::Known;
 
 /// Stands for all keys that are not listed. No host and no value of a limit is called so by accident.
 const OTHERS: &str = "*";
@@ -37,9 +38,10 @@ fn pace(key: &Key, now: Now) -> KeyPace {
 
 impl KeyLimit {
     /// A key's limit in a call that may go on with the pace of an earlier one.
-    pub(crate) fn new(limit: &Limit, pace: &BTreeMap<String, KeyPace>, name: &str, sick: bool, now: Now) -> Self {
-        let Limit { rate, in_flight, .. } = *limit;
-        let fresh = Self { rate, in_flight, factor: 1.0, start: Start::Empty, hold: None, down_since: 0, sick };
+    pub(crate) fn new(limit: &Limit, pace: &BTreeMap<String, KeyPace>, name: &str, known: Known, now: Now) -> Self {
+        let Limit { rate, in_flight, most_in_flight } = *limit;
+        let Known { sick, latency } = known;
+        let fresh = Self { rate, in_flight, most_in_flight, latency, factor: 1.0, start: Start::Empty, hold: None, down_since: 0, sick };
         let Some(pace) = pace.get(name).or_else(|| pace.get(OTHERS)) else { return fresh };
         let hold = now.instant_of(pace.not_before);
         Self { factor: pace.factor, start: Start::Waited, hold: Some(hold), down_since: pace.down_since, sick: false, ..fresh }

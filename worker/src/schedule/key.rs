@@ -10,6 +10,11 @@ use tokio::time::Instant;
 use super::queue::Queue;
 use crate::pace::{Breaker, Health, Leave, Now, Pacer, Start};
 
+/// Responses that the average latency is of, about.
+const SAMPLES: f64 = 8.0;
+/// Requests under way for each that the rate needs at the average latency.
+const SPARE: f64 = 1.25;
+
 /// Index of a line in its batch.
 pub(crate) type Line = u32;
 
@@ -18,6 +23,10 @@ pub(crate) type Line = u32;
 pub(crate) struct KeyLimit {
     pub(crate) rate: Rate,
     pub(crate) in_flight: u32,
+    /// What `in_flight` may grow to when responses take long.
+    pub(crate) most_in_flight: u32,
+    /// Milliseconds that responses took in an earlier batch; 0 when nobody knows.
+    pub(crate) latency: f64,
     pub(crate) factor: f64,
     pub(crate) start: Start,
     /// Nothing is sent before.
@@ -38,6 +47,10 @@ pub(crate) struct Key {
     hold: Option<Instant>,
     in_flight: u32,
     most: u32,
+    /// What `most` moves between, by the latency.
+    bounds: (u32, u32),
+    /// Milliseconds that a response takes, a moving average; 0 when nobody knows.
+    latency: f64,
     hops: VecDeque<Line>,
     /// Lines that may be sent when their turn comes.
     pub(super) ready: Queue,
@@ -76,13 +89,13 @@ enum Candidate {
 
 impl Key {
     pub(crate) fn new(name: String, limit: KeyLimit, intents: bool, now: Now) -> Self {
-        let KeyLimit { rate, in_flight, factor, start, hold, down_since, sick } = limit;
+        let KeyLimit { rate, in_flight, most_in_flight, latency, factor, start, hold, down_since, sick } = limit;
         let breaker = match down_since {
             0 if sick => Breaker::heard(in_flight, now),
             0 => Breaker::new(in_flight),
             since => Breaker::down(in_flight, since, hold.unwrap_or(now.instant), now),
         };
-        Self {
+        let mut key = Self {
             name,
             due: None,
             pacer: Pacer::new(rate, factor, start, in_flight, now.instant),
@@ -90,6 +103,8 @@ impl Key {
             hold,
             in_flight: 0,
             most: in_flight.max(1),
+            bounds: (in_flight.max(1), most_in_flight.max(in_flight).max(1)),
+            latency,
             hops: VecDeque::new(),
             ready: Queue::default(),
             unnamed: intents.then(Queue::default),
@@ -97,7 +112,9 @@ impl Key {
             hungry: false,
             dead: None,
             ill: None,
-        }
+        };
+        key.fit();
+        key
     }
 
     /// Lines in its queues.
@@ -171,9 +188,37 @@ impl Key {
         }
     }
 
+    /// A response came after so many milliseconds.
+    pub(crate) fn took(&mut self, millis: u32) {
+        let millis = f64::from(millis);
+        self.latency = if self.latency > 0.0 { self.latency + (millis - self.latency) / SAMPLES } else { millis };
+        self.fit();
+    }
+
+    /// As many requests are under way as the rate needs at this latency (Little's law), and no more than the limit has.
+    fn fit(&mut self) {
+        let (least, most) = self.bounds;
+        if least < most && self.latency > 0.0 {
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count; saturates")]
+            let needed = (self.pacer.rate() * self.latency / 1000.0 * SPARE).ceil() as u32;
+            self.most = needed.clamp(least, most);
+            self.breaker.expect(self.most);
+        }
+    }
+
+    /// Milliseconds that a response takes; 0 when nobody knows.
+    pub(crate) fn latency(&self) -> f64 {
+        self.latency
+    }
+
     /// A request is back.
     pub(crate) fn returned(&mut self) {
         self.in_flight -= 1;
+    }
+
+    #[cfg(test)]
+    pub(super) fn most(&self) -> u32 {
+        self.most
     }
 
     #[cfg(test)]

@@ -10,11 +10,22 @@ use tokio::time::{Instant, sleep_until};
 use super::*;
 use crate::outcome::Nature;
 use crate::pace::{Health, Start, Wall};
+use crate::run::Known;
 
 const SECOND: Duration = Duration::from_secs(1);
 
 fn limit(rate: f64, in_flight: u32) -> KeyLimit {
-    KeyLimit { rate: Rate::PerSecond(rate), in_flight, factor: 1.0, start: Start::Empty, hold: None, down_since: 0, sick: false }
+    KeyLimit {
+        rate: Rate::PerSecond(rate),
+        in_flight,
+        most_in_flight: in_flight,
+        latency: 0.0,
+        factor: 1.0,
+        start: Start::Empty,
+        hold: None,
+        down_since: 0,
+        sick: false,
+    }
 }
 
 /// A schedule whose requests are answered at once.
@@ -184,9 +195,9 @@ async fn the_pace_is_handed_over() {
     assert_eq!(pace["*"].not_before, now.millis + 2_099_000, "the others wait for the last");
     assert!(serde_json::to_string(&pace).expect("plain").len() < 200_000);
     let limit = Limit::new(Rate::PerSecond(5.0), None);
-    let restored = KeyLimit::new(&limit, &pace, "k1999", false, now);
+    let restored = KeyLimit::new(&limit, &pace, "k1999", Known::default(), now);
     assert_eq!((restored.hold, restored.start), (Some(now.instant + SECOND * 2099), Start::Waited));
-    let fresh = KeyLimit::new(&limit, &BTreeMap::new(), "k1999", false, now);
+    let fresh = KeyLimit::new(&limit, &BTreeMap::new(), "k1999", Known::default(), now);
     assert_eq!((fresh.hold, fresh.start), (None, Start::Empty));
 }
 
@@ -197,7 +208,7 @@ async fn pauses_do_not_add_up_to_more_than_the_rate() {
     let start = Instant::now();
     for _ in 0..200 {
         let now = Wall::start().now();
-        let limit = KeyLimit::new(&Limit::new(Rate::PerSecond(rate), None), &pace, "k0", false, now);
+        let limit = KeyLimit::new(&Limit::new(Rate::PerSecond(rate), None), &pace, "k0", Known::default(), now);
         let mut bench = Bench::new(&[(limit, 10)]);
         bench.run(SECOND, ignore).await;
         sent.extend(bench.of(0));
@@ -272,4 +283,22 @@ async fn few_lines_are_named_before_they_are_sent() {
         assert!((0.97..=1.0).contains(&used), "{used} of {rate}/s where an intent takes {takes} ms");
         assert!(mean <= most, "{mean} lines are named and not sent at {rate}/s where an intent takes {takes} ms");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_default_in_flight_grows_with_the_latency() {
+    let now = Wall::start().now();
+    let mut key = Key::new("k".to_owned(), KeyLimit { most_in_flight: 256, ..limit(10.0, 20) }, false, now);
+    assert_eq!(key.most(), 20);
+    key.took(6000);
+    assert_eq!(key.most(), 75, "ten a second that take six seconds, and a quarter more");
+    (0..100).for_each(|_| key.took(100_000));
+    assert_eq!(key.most(), 256, "it has an end");
+    (0..100).for_each(|_| key.took(10));
+    assert_eq!(key.most(), 20, "and comes back");
+    let known = KeyLimit { most_in_flight: 256, latency: 6000.0, ..limit(10.0, 20) };
+    assert_eq!(Key::new("k".to_owned(), known, false, now).most(), 75, "the next batch knows");
+    let mut said = Key::new("k".to_owned(), limit(10.0, 20), false, now);
+    said.took(6000);
+    assert_eq!(said.most(), 20, "what the job says is kept");
 }

@@ -1,5 +1,7 @@
 //! Waits that are handed to the state machine, providers that ask for time, and providers that are down.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use job::ErrorName;
@@ -192,6 +194,34 @@ async fn an_interruption_keeps_what_was_answered() {
     let (result, ()) = tokio::join!(world.work(), interrupt);
     assert_eq!(result.unwrap_err().name, ErrorName::Interrupted);
     assert_eq!(world.records().await.len(), server.count());
+}
+
+/// How many requests are under way at a time, of a server that takes half a second for each.
+async fn under_way(limits: &str, lines: usize) -> usize {
+    let (now, most) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
+    let (entered, high) = (now.clone(), most.clone());
+    let slow = axum::Router::new().fallback(move || {
+        let (now, most) = (entered.clone(), high.clone());
+        async move {
+            most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            now.fetch_sub(1, Ordering::SeqCst);
+        }
+    });
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, slow).await.unwrap() });
+    let world = Setup::numbered(&job(&format!("http://{address}/"), limits), lines).build().await;
+    assert_eq!(codes(&world.done().await), vec!["ok"; lines]);
+    most.load(Ordering::SeqCst)
+}
+
+#[tokio::test]
+async fn slow_responses_make_more_requests_at_once_of_the_default() {
+    // Twice the rate is what the default begins with: at half a second it is enough.
+    assert!(under_way("rate = \"8/s\"", 12).await <= 16);
+    // A job that says how many has so many.
+    assert_eq!(under_way("rate = \"100/s\"\nin_flight = 4", 16).await, 4);
 }
 
 #[tokio::test]

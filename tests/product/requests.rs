@@ -1,0 +1,63 @@
+//! What the report says of the requests of a run, next to what a server counted.
+
+use serde_json::Value;
+
+use crate::api::{Api, closed_port};
+use crate::support::{Scene, wait_until};
+
+fn report(scene: &Scene) -> Value {
+    serde_json::from_str(&scene.read("out.report.json")).unwrap()
+}
+
+#[test]
+fn every_request_that_went_out_counts_once() {
+    let api = Api::start();
+    let job = "[request]\nurl = \"{{ url }}\"\nallow = [\"127.0.0.1\"]\n[retry]\nattempts = 2\n[limits.default]\nrate = \"unlimited\"\nin_flight = 8\n";
+    let mut urls = vec![
+        // Asked to slow down, failing, and redirected: each request counts.
+        api.url("/status/429"),
+        api.url("/status/503"),
+        api.url("/status/404"),
+        api.url("/loop/1"),
+        api.url("/to/~ok~1"),
+        // Nothing goes out.
+        format!("http://{}/", closed_port()),
+        "http://10.1.2.3/".to_owned(),
+        "http://169.254.169.254/".to_owned(),
+        "no URL".to_owned(),
+    ];
+    urls.extend((0..300).map(|n| api.url(&format!("/ok/{n}"))));
+    let scene = Scene::new(job, "urls.txt", urls.join("\n") + "\n");
+    let args = ["run", "job.toml", "urls.txt", "-o", "out.csv"];
+    // Interrupted, and continued.
+    api.answer_only(40);
+    let running = scene.start(&args);
+    wait_until("forty answers", || api.hits().keys().filter(|path| path.starts_with("/ok/")).count() > 45);
+    running.interrupt().expect(130);
+    api.answer_all();
+    scene.run(&args).expect(2);
+    let report = report(&scene);
+    assert_eq!(report["requests"].as_u64().unwrap(), api.total() as u64);
+    let lanes: u64 = report["lanes"].as_array().unwrap().iter().map(|lane| lane["requests"].as_u64().unwrap()).sum();
+    assert_eq!(lanes, api.total() as u64);
+    assert!(report["throttled"].as_u64().unwrap() >= 8);
+    for class in ["ok", "429", "4xx", "5xx", "other"] {
+        assert!(report["latency_by_class"][class]["max"].is_u64(), "{class}: {report:#}");
+    }
+    let errors = report["errors"].as_array().unwrap();
+    let refused = errors.iter().find(|error| error["code"] == "connect").unwrap();
+    assert_eq!((&refused["cause"], &refused["count"]), (&"refused".into(), &1.into()));
+}
+
+#[test]
+fn a_limit_that_fits_no_line_is_told_of() {
+    let job = "[request]\nurl = \"http://127.0.0.1:PORT/ok/{{ line }}\"\nallow = [\"127.0.0.1\"]\n[limits.\"127.0.1.1:PORT\"]\nrate = \"1/min\"\n";
+    let api = Api::start();
+    let job = job.replace("PORT", &api.address.port().to_string());
+    let scene = Scene::new(&job, "lines.txt", "a\n");
+    let words = format!("fits no line: did you mean \"{}\"?", api.host());
+    let checked = scene.run(&["check", "job.toml", "lines.txt"]).expect(0);
+    assert!(checked.stdout.contains(&words) || checked.stderr.contains(&words), "{}{}", checked.stdout, checked.stderr);
+    let ran = scene.run(&["run", "job.toml", "lines.txt", "-o", "out.csv"]).expect(0);
+    assert!(ran.stdout.contains(&words) || ran.stderr.contains(&words), "{}{}", ran.stdout, ran.stderr);
+}
