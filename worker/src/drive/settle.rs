@@ -74,7 +74,7 @@ impl Drive<'_> {
             Reply::Failure { failure, nature, .. } => failure.status > 0 && *nature == Nature::Final,
         };
         if answered {
-            self.schedule.key_mut(key).took(millis);
+            self.schedule.change(key, now.instant, |key| key.took(millis));
         }
         match reply {
             Reply::Success(record) => {
