@@ -12,10 +12,9 @@ fn report(scene: &Scene) -> Value {
 #[test]
 fn every_request_that_went_out_counts_once() {
     let api = Api::start();
-    let job = "[request]\nurl = \"{{ url }}\"\nallow = [\"127.0.0.1\"]\n[retry]\nattempts = 2\n[limits.default]\nrate = \"unlimited\"\nin_flight = 8\n";
+    let job = "[request]\nurl = \"{{ line }}\"\nallow = [\"127.0.0.1\"]\n[retry]\nattempts = 2\n[limits.default]\nrate = \"unlimited\"\nin_flight = 8\n";
     let mut urls = vec![
-        // Asked to slow down, failing, and redirected: each request counts.
-        api.url("/status/429"),
+        // Failing, and redirected: each request counts.
         api.url("/status/503"),
         api.url("/status/404"),
         api.url("/loop/1"),
@@ -27,6 +26,8 @@ fn every_request_that_went_out_counts_once() {
         "no URL".to_owned(),
     ];
     urls.extend((0..300).map(|n| api.url(&format!("/ok/{n}"))));
+    // Last, since it slows the others down.
+    urls.push(api.url("/status/429"));
     let scene = Scene::new(job, "urls.txt", urls.join("\n") + "\n");
     let args = ["run", "job.toml", "urls.txt", "-o", "out.csv"];
     // Interrupted, and continued.
