@@ -46,6 +46,7 @@ impl Findings {
             Some(_) => {}
         }
         if let Some(error) = no_json {
+            "body".clone_into(&mut self.bodies.code);
             count(&mut self.bodies, n, &error);
         }
     }

@@ -34,7 +34,7 @@ pub(super) fn all(job: &Job, plan: &Plan, findings: &Findings) -> Vec<Hint> {
             separator.escape_default()
         )));
     }
-    if findings.of("parse") > 0
+    if findings.of("parse") * 2 > findings.looked(plan.input.lines)
         && let Some(hint) = outer_separator(plan, findings.detail("parse"))
     {
         hints.push(likely(hint));
