@@ -5,6 +5,7 @@ mod clock;
 mod execute;
 mod functions;
 mod host;
+mod input;
 mod lock;
 mod outputs;
 mod secrets;
@@ -25,10 +26,11 @@ pub use clock::{Clock, WallClock};
 pub use execute::{Ended, execute, message_of};
 pub use functions::Functions;
 pub use host::{bind, chunks};
+pub use input::Input;
 pub use outputs::{Kept, Outputs, Unwritten, save};
 pub use secrets::LocalSecrets;
 pub use serve::serve;
-pub use target::{Target, check_input, job_name, read_job};
+pub use target::{Target, job_name, read_job};
 
 /// An open state folder. Only one process has it at a time.
 #[derive(Debug)]

@@ -14,6 +14,11 @@ use preprocess::{Sink, split};
 struct Case<'a> {
     format: u8,
     header: bool,
+    quote: u8,
+    escape: bool,
+    keep: bool,
+    skip: u8,
+    encoding: u8,
     bytes: &'a [u8],
 }
 
@@ -28,8 +33,16 @@ impl Sink for Items {
 }
 
 fuzz_target!(|case: Case| {
-    let format = ["csv", "tsv", "jsonl", "text"][usize::from(case.format % 4)];
-    let job = format!("[input]\nformat = \"{format}\"\nheader = {}\n[request]\nurl = \"https://example.com/\"\n", case.header);
+    let format = ["csv", "tsv", "jsonl", "text", "json"][usize::from(case.format % 5)];
+    let quote = ["", "quote = '\"'", "quote = \"'\"", "quote = 'none'"][usize::from(case.quote % 4)];
+    let escape = if case.escape { "escape = '\\'" } else { "" };
+    let blank = if case.keep { "keep" } else { "skip" };
+    let encoding = ["", "encoding = 'utf-16le'", "encoding = 'windows-1252'", "encoding = 'shift_jis'"][usize::from(case.encoding % 4)];
+    let job = format!(
+        "[input]\nformat = \"{format}\"\nheader = {}\nblank = \"{blank}\"\nskip = {}\n{quote}\n{escape}\n{encoding}\n[request]\nurl = \"https://example.com/\"\n",
+        case.header,
+        case.skip % 3,
+    );
     let Ok(job) = Job::parse(&job, "job.toml") else { return };
     let mut items = Items::default();
     let Ok(plan) = split(case.bytes, &Arc::new(job), "input", &mut items) else { return };

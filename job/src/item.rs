@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 pub struct Item<'a> {
     /// Number of the record, from 1, without the header.
     pub n: u64,
-    /// Byte offset of the record in the decompressed input.
+    /// Byte offset of the record in the input, decompressed and decoded to UTF-8.
     pub at: u64,
     /// In a hashed lane, what the limit counts by (the host, or the value of `by`).
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]

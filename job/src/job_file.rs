@@ -5,6 +5,7 @@ mod check;
 mod error;
 mod extract;
 mod hosts;
+mod input;
 mod limits;
 mod syntax;
 mod units;
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 pub use error::JobError;
 pub use extract::{Answer, Column, Extractor};
 pub use hosts::{SecretHost, is_allowed};
+pub use input::{Compression, Format, Input, Quote};
 pub use limits::{Limit, Limits, MOST_IN_FLIGHT, Provider, Rate, host_listed, limit_key};
 pub use units::{parse_bytes, parse_duration, parse_rate, parse_share};
 
@@ -45,47 +47,6 @@ pub struct Job {
     pub secrets: BTreeMap<String, SecretRef>,
     text: String,
     file: String,
-}
-
-/// `[input]`: what is not said is read off the file's name and content.
-#[derive(Debug, Clone, Default)]
-pub struct Input {
-    /// `format`
-    pub format: Option<Format>,
-    /// `compression`
-    pub compression: Option<Compression>,
-    /// `header`: whether CSV and TSV begin with a header record; default true.
-    pub header: bool,
-    /// `delimiter` of CSV; default comma, of TSV tab.
-    pub delimiter: Option<u8>,
-}
-
-/// The format of a line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Format {
-    /// A line is the column `line`.
-    Text,
-    /// RFC 4180.
-    Csv,
-    /// CSV with tabs.
-    Tsv,
-    /// A JSON object a line.
-    Jsonl,
-}
-
-/// How the file is compressed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Compression {
-    /// Not at all.
-    None,
-    /// RFC 1952, any number of members.
-    Gzip,
-    /// RFC 8878, any number of frames.
-    Zstd,
-    /// Any number of streams.
-    Bzip2,
 }
 
 /// `[request]`

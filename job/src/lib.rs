@@ -4,6 +4,7 @@
 //!
 //! A step never looks into another step: everything they share is here.
 
+pub mod absolute_url;
 pub mod codes;
 pub mod download;
 pub mod item;
@@ -19,6 +20,7 @@ pub mod secrets;
 pub mod template;
 pub mod upload;
 
+pub use absolute_url::absolute_url;
 pub use codes::{Code, ErrorName, StepError};
 pub use download::Download;
 pub use item::Item;

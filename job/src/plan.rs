@@ -26,8 +26,20 @@ pub struct InputFacts {
     pub format: Format,
     /// How the file was compressed.
     pub compression: Compression,
+    /// The file's encoding, by its name in the WHATWG Encoding Standard.
+    #[serde(default = "utf8")]
+    pub encoding: String,
     /// The field separator of CSV and TSV.
     pub delimiter: u8,
+    /// What begins and ends a quoted field of CSV and TSV.
+    #[serde(default = "double_quote")]
+    pub quote: Option<u8>,
+    /// What stands before a character of CSV and TSV that has no meaning of its own.
+    #[serde(default)]
+    pub escape: Option<u8>,
+    /// The lines before the header, with their line ends. The file of failed lines begins with them, too.
+    #[serde(default)]
+    pub preamble: String,
     /// Whether the file began with a header record.
     pub header: bool,
     /// The input's columns. For JSONL the keys in order of first appearance.
@@ -36,8 +48,20 @@ pub struct InputFacts {
     pub lines: u64,
     /// Blank lines that were skipped.
     pub blank: u64,
-    /// Bytes of the decompressed input.
+    /// Bytes of the input, decompressed and decoded.
     pub bytes: u64,
+    /// What a person should know about how the input was read, in sentences.
+    #[serde(default)]
+    pub notes: Vec<String>,
+}
+
+fn utf8() -> String {
+    encoding_rs::UTF_8.name().to_owned()
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "the default of an optional field")]
+fn double_quote() -> Option<u8> {
+    Some(b'"')
 }
 
 impl Plan {

@@ -182,10 +182,7 @@ fn extraction() {
 fn output_columns_may_not_collide() {
     let job = Job::parse("[request]\nurl = \"http://a/\"\n", "job.toml").unwrap();
     assert!(job.check_output(&["a".into()]).is_ok());
-    for columns in [vec!["response"], vec!["a", "a"], vec!["error"]] {
-        let columns: Vec<String> = columns.into_iter().map(str::to_owned).collect();
-        assert!(job.check_output(&columns).is_err(), "{columns:?}");
-    }
+    assert!(job.check_output(&["a".into(), "response".into()]).is_err());
 }
 
 proptest! {

@@ -48,6 +48,9 @@ pub struct Report {
     pub not_processed: u64,
     /// Blank lines of the input that were skipped; they are not among `lines`.
     pub blank: u64,
+    /// The input's encoding, by its name in the WHATWG Encoding Standard.
+    #[serde(default)]
+    pub encoding: String,
     /// Requests that went out, in all generations: retries and redirects too, what was refused here or had no connection not.
     pub requests: u64,
     /// Answers that asked to slow down, in all generations.

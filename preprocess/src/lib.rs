@@ -4,7 +4,10 @@
 
 mod batches;
 mod claim;
+mod encoding;
 mod facts;
+mod layout;
+mod members;
 mod normalise;
 mod records;
 mod redrive;

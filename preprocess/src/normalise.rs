@@ -14,15 +14,13 @@ use crate::records::Fields;
 
 /// Keys of JSONL objects that become columns of a CSV output at most.
 const MAX_COLUMNS: usize = 10_000;
+/// Bytes of all these keys at most.
+const MAX_COLUMN_BYTES: usize = 1 << 20;
 
 /// Writes the fields of a CSV record as a JSON array of strings.
 ///
-/// Returns why it is no record of these columns, if so.
-pub(crate) fn fields(out: &mut Vec<u8>, fields: Fields<'_>, columns: usize) -> Option<(Code, String)> {
-    if fields.len() != columns {
-        let detail = format!("the record has {} fields, the header has {columns}", fields.len());
-        return Some((Code::Parse, detail));
-    }
+/// Returns why it is no text, if so.
+pub(crate) fn fields(out: &mut Vec<u8>, fields: Fields<'_>) -> Option<(Code, String)> {
     out.push(b'[');
     // One look at the whole record: then a field is text unless its ends are within a character.
     let whole = std::str::from_utf8(fields.bytes).ok();
@@ -92,11 +90,11 @@ pub(crate) fn failed(n: u64, at: u64, raw: &[u8], columns: Option<(Fields<'_>, u
     let values = columns.map(|(fields, count)| {
         let mut values = Vec::new();
         values.push(b'[');
-        for index in 0..count {
+        for (index, field) in fields.iter().take(count).enumerate() {
             if index > 0 {
                 values.push(b',');
             }
-            string(&mut values, &String::from_utf8_lossy(fields.get(index).unwrap_or_default()));
+            string(&mut values, &String::from_utf8_lossy(field));
         }
         values.push(b']');
         values
@@ -137,13 +135,15 @@ pub(crate) fn number(out: &mut Vec<u8>, number: u64) {
 pub(crate) struct Keys {
     pub(crate) names: Vec<String>,
     known: HashMap<String, ()>,
+    bytes: usize,
 }
 
 impl Keys {
     /// Goes on behind these.
     pub(crate) fn new(names: Vec<String>) -> Self {
         let known = names.iter().map(|name| (name.clone(), ())).collect();
-        Self { names, known }
+        let bytes = names.iter().map(String::len).sum();
+        Self { names, known, bytes }
     }
 
     fn add(&mut self, name: Cow<'_, str>, position: usize) {
@@ -151,9 +151,11 @@ impl Keys {
         if self.names.get(position).is_some_and(|known| *known == name)
             || self.known.contains_key(name.as_ref())
             || self.names.len() >= MAX_COLUMNS
+            || self.bytes + name.len() > MAX_COLUMN_BYTES
         {
             return;
         }
+        self.bytes += name.len();
         self.known.insert(name.clone().into_owned(), ());
         self.names.push(name.into_owned());
     }

@@ -1,6 +1,9 @@
 //! Splits a byte stream into records. Any bytes in, every record out exactly once.
 
 mod csv;
+mod dialect;
+mod field;
+mod json;
 mod lines;
 
 use std::io::{self, Read};
@@ -9,6 +12,9 @@ use job::Code;
 use job::job_file::Format;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use dialect::{Dialect, sep_line};
+
+use crate::layout::Layout;
 use crate::window::Window;
 
 /// Bytes of one record at most. A longer one is a failed line (`too_large`) that keeps its first bytes.
@@ -18,7 +24,7 @@ const KEPT_OF_TOO_LARGE: usize = 1024;
 
 /// One record.
 pub(crate) struct Record<'a> {
-    /// Offset of its first byte in the decompressed input.
+    /// Offset of its first byte in the input, decompressed and decoded.
     pub(crate) at: u64,
     /// Its bytes without the line end.
     pub(crate) raw: &'a [u8],
@@ -63,23 +69,17 @@ impl<'a> Fields<'a> {
 pub(crate) enum Records<R> {
     Lines(lines::LineReader<R>),
     Csv(Box<csv::CsvReader<R>>),
+    Json(json::JsonReader<R>),
 }
 
 impl<R: Read> Records<R> {
-    pub(crate) fn new(mut reader: Window<R>, format: Format, delimiter: u8) -> io::Result<Self> {
-        skip_byte_order_mark(&mut reader)?;
-        Ok(match format {
-            Format::Text => Self::Lines(lines::LineReader::new(reader, false)),
-            Format::Jsonl => Self::Lines(lines::LineReader::new(reader, true)),
-            Format::Csv | Format::Tsv => Self::Csv(Box::new(csv::CsvReader::new(reader, delimiter))),
-        })
-    }
-
-    /// Goes on where [`Records::pause`] ended; `reader` begins at that offset.
-    pub(crate) fn resume(reader: Window<R>, format: Format, delimiter: u8, position: Position) -> Self {
-        match format {
-            Format::Text | Format::Jsonl => Self::Lines(lines::LineReader::resume(reader, format == Format::Jsonl, position)),
-            Format::Csv | Format::Tsv => Self::Csv(Box::new(csv::CsvReader::resume(reader, delimiter, position))),
+    /// Goes on at a place between two records; `window` begins there.
+    pub(crate) fn at(window: Window<R>, layout: &Layout, position: &Position) -> Self {
+        let keep_blank = layout.keep_blank;
+        match layout.format {
+            Format::Text | Format::Jsonl => Self::Lines(lines::LineReader::at(window, layout.cr, keep_blank, position)),
+            Format::Csv | Format::Tsv => Self::Csv(Box::new(csv::CsvReader::at(window, layout.dialect, keep_blank, position))),
+            Format::Json => Self::Json(json::JsonReader::at(window, layout.guessed, position)),
         }
     }
 
@@ -88,6 +88,7 @@ impl<R: Read> Records<R> {
         match self {
             Self::Lines(lines) => lines.pause(),
             Self::Csv(csv) => csv.pause(),
+            Self::Json(json) => json.pause(),
         }
     }
 
@@ -96,6 +97,7 @@ impl<R: Read> Records<R> {
         match self {
             Self::Lines(lines) => lines.next(),
             Self::Csv(csv) => csv.next(),
+            Self::Json(json) => json.next(),
         }
     }
 
@@ -104,6 +106,15 @@ impl<R: Read> Records<R> {
         match self {
             Self::Lines(lines) => lines.blank,
             Self::Csv(csv) => csv.blank,
+            Self::Json(_) => 0,
+        }
+    }
+
+    /// Records so far that have a field in quotes, where quotes are characters like any other.
+    pub(crate) fn quoted(&self) -> u64 {
+        match self {
+            Self::Csv(csv) => csv.quoted,
+            _ => 0,
         }
     }
 
@@ -112,6 +123,7 @@ impl<R: Read> Records<R> {
         match self {
             Self::Lines(lines) => lines.offset(),
             Self::Csv(csv) => csv.offset(),
+            Self::Json(json) => json.offset(),
         }
     }
 }
@@ -119,7 +131,7 @@ impl<R: Read> Records<R> {
 /// A place between two records.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Position {
-    /// In the decompressed input.
+    /// In the input, decompressed and decoded.
     pub(crate) offset: u64,
     /// Blank lines before it that were passed over.
     blank: u64,
@@ -127,16 +139,50 @@ pub(crate) struct Position {
     after_cr: bool,
     /// It lies within a line that was too large: the rest is passed over.
     skipping: bool,
+    /// Records before it that have a field in quotes, where these have no meaning.
+    quoted: u64,
+    /// In a JSON array.
+    place: json::Place,
+    /// How far it lies within a JSON value that was too large.
+    value: Option<json::Value>,
+    /// Items before it, of JSON.
+    items: u64,
+    /// The member of the only JSON object before it that holds all items.
+    around: Option<String>,
+    /// Line ends before it, of JSON.
+    lines: u64,
 }
 
-fn skip_byte_order_mark<R: Read>(window: &mut Window<R>) -> io::Result<()> {
-    while window.bytes().len() < 3 && !window.ended() {
-        window.fill()?;
+impl Position {
+    /// Where the first record begins.
+    pub(crate) fn begin(offset: u64, lines: u64) -> Self {
+        Self { offset, lines, ..Self::default() }
     }
-    if window.bytes().starts_with(b"\xef\xbb\xbf") {
-        window.consume(3);
+
+    /// Its line in the file.
+    pub(crate) fn line(&self) -> u64 {
+        self.lines + 1
     }
-    Ok(())
+}
+
+/// The input cannot be read on from a place.
+#[derive(Debug, thiserror::Error)]
+#[error("{what}")]
+pub(crate) struct Misplaced {
+    pub(crate) line: u64,
+    pub(crate) at: u64,
+    pub(crate) what: String,
+}
+
+/// The input is one JSON object, of which a member holds the items.
+#[derive(Debug, thiserror::Error)]
+#[error("one JSON object around {member}")]
+pub(crate) struct Wrapped {
+    pub(crate) member: String,
+}
+
+fn misplaced(line: u64, at: u64, what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, Misplaced { line, at, what: what.to_owned() })
 }
 
 fn too_large(at: u64, raw: &[u8]) -> Record<'_> {

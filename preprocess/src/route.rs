@@ -11,8 +11,9 @@ use job::{Code, Job, Row};
 
 /// Lanes over which the hosts without a limit of their own are spread.
 const HASHED_LANES: usize = 4;
-/// Keys whose lane is remembered.
+/// Keys whose lane is remembered, and their bytes at most.
 const REMEMBERED: usize = 100_000;
+const REMEMBERED_BYTES: usize = 300;
 
 /// A lane before it is known whether any line goes there.
 #[derive(Debug, Clone)]
@@ -132,6 +133,7 @@ impl Router {
         let routed = self.by_key(&host_key(text)?);
         if let Some(authority) = authority
             && self.authorities.len() < REMEMBERED
+            && authority.len() <= REMEMBERED_BYTES
         {
             self.authorities.insert(authority.into(), routed.clone());
         }
@@ -144,7 +146,7 @@ impl Router {
         }
         let lane = self.lane_of(key);
         let key: Arc<str> = key.into();
-        if self.known.len() < REMEMBERED {
+        if self.known.len() < REMEMBERED && key.len() <= REMEMBERED_BYTES {
             self.known.insert(key.clone(), lane);
         }
         Routed { lane, key: self.paced_by(lane, key) }
@@ -188,10 +190,10 @@ fn authority(text: &str) -> Option<&str> {
 }
 
 fn host_key(text: &str) -> Result<String, (Code, String)> {
-    let url = url::Url::parse(text).map_err(|error| (Code::Url, format!("{error}: {}", excerpt(text))))?;
-    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(str::is_empty) {
-        return Err((Code::Url, format!("not an absolute http or https URL: {}", excerpt(text))));
-    }
+    let url = job::absolute_url(text).map_err(|reason| {
+        let quoted = if reason.contains(text.trim()) { String::new() } else { format!(": {}", excerpt(text)) };
+        (Code::Url, format!("{reason}{quoted}"))
+    })?;
     Ok(limit_key(&url))
 }
 

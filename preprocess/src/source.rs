@@ -1,9 +1,8 @@
-//! From an object's bytes to decompressed bytes, on a blocking thread.
+//! An object's bytes, read on a blocking thread.
 
-use std::io::{self, BufRead, BufReader, Cursor, Read};
+use std::io::{self, Cursor, Read};
 
 use bytes::Bytes;
-use job::job_file::Compression;
 use job::{ErrorName, StepError};
 use tokio::sync::mpsc;
 
@@ -45,35 +44,14 @@ pub(crate) fn peek(mut stream: impl Read) -> io::Result<(Vec<u8>, impl Read)> {
     Ok((head.clone(), Cursor::new(head).chain(stream)))
 }
 
-/// How a file is compressed, by its first bytes.
-pub(crate) fn compression_of(head: &[u8]) -> Compression {
-    const BZIP2_BLOCK: &[u8] = b"\x31\x41\x59\x26\x53\x59";
-    match head {
-        [0x1f, 0x8b, 8, ..] => Compression::Gzip,
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => Compression::Zstd,
-        [b'B', b'Z', b'h', b'1'..=b'9', rest @ ..] if rest.starts_with(BZIP2_BLOCK) => Compression::Bzip2,
-        _ => Compression::None,
-    }
-}
-
-/// Decompresses as it is read; members that follow one another are one stream.
-pub(crate) fn decompress<'a>(stream: impl Read + 'a, compression: Compression) -> io::Result<Box<dyn Read + 'a>> {
-    Ok(match compression {
-        Compression::None => Box::new(stream),
-        Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(buffered(stream))),
-        Compression::Zstd => Box::new(zstd::stream::read::Decoder::with_buffer(buffered(stream))?),
-        Compression::Bzip2 => Box::new(bzip2::bufread::MultiBzDecoder::new(buffered(stream))),
-    })
-}
-
-/// Reads over the first `count` bytes of a decompressed stream.
+/// Reads over the first `count` bytes of a stream that is decompressed or decoded.
 pub(crate) fn skip(stream: &mut impl Read, count: u64, mut pause: impl FnMut() -> bool) -> io::Result<()> {
     let mut skipped = 0;
     while skipped < count {
         if pause() {
             let message = format!(
-                "its first {count} bytes take as long to decompress as one call of a function may take: upload it without \
-                 compression, or in several files"
+                "its first {count} bytes take as long to decompress or decode as one call of a function may take: upload it \
+                 without compression and as UTF-8, or in several files"
             );
             return Err(io::Error::other(StepError::new(ErrorName::InputUnreadable, message)));
         }
@@ -83,8 +61,4 @@ pub(crate) fn skip(stream: &mut impl Read, count: u64, mut pause: impl FnMut() -
         }
     }
     Ok(())
-}
-
-fn buffered(stream: impl Read) -> impl BufRead {
-    BufReader::with_capacity(128 << 10, stream)
 }

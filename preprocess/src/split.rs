@@ -1,21 +1,26 @@
 //! Splits one input into lanes of items: the whole work of the step, without any S3.
 
+mod header;
 mod lanes;
 mod shape;
 
+use std::cell::Cell;
 use std::io::{self, Read};
+use std::rc::Rc;
 use std::sync::Arc;
 
-use job::job_file::{Compression, Format, OutputFormat};
+use job::job_file::OutputFormat;
 use job::plan::InputFacts;
 use job::{ErrorName, Job, Plan, StepError};
 use serde::{Deserialize, Serialize};
 
 use crate::batches::Pieces;
+use crate::layout::Layout;
+use crate::members::{compression_of, decompress};
 use crate::normalise::Keys;
-use crate::records::{Position, Records};
+use crate::records::{Misplaced, Position, Records, Wrapped};
 use crate::window::Window;
-use crate::{facts, source};
+use crate::{encoding, facts, source};
 use lanes::Lanes;
 use shape::Shape;
 
@@ -46,9 +51,7 @@ pub(crate) enum Split {
 /// Where a split goes on: see [`resume`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Checkpoint {
-    pub(crate) compression: Compression,
-    format: Format,
-    delimiter: u8,
+    layout: Layout,
     position: Position,
     lines: u64,
     columns: Vec<String>,
@@ -59,9 +62,14 @@ pub(crate) struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// In the decompressed input.
+    /// In the input, decompressed and decoded.
     pub(crate) fn offset(&self) -> u64 {
         self.position.offset
+    }
+
+    /// Where in the file the next call begins to read.
+    pub(crate) fn begin(&self) -> u64 {
+        if self.layout.is_plain() { self.position.offset } else { 0 }
     }
 }
 
@@ -86,20 +94,27 @@ pub(crate) fn start(
     pause: impl FnMut() -> bool,
 ) -> Result<Split, StepError> {
     let unreadable = |error: io::Error| input_error(file, 0, error);
+    let refuse = |reason: &str| StepError::new(ErrorName::InputUnreadable, format!("{file} cannot be read: {reason}"));
+    let check = |head: &[u8]| facts::unreadable(head).map_or(Ok(()), |reason| Err(refuse(reason)));
     let (head, stream) = source::peek(stream).map_err(unreadable)?;
-    let compression = job.input.compression.unwrap_or_else(|| source::compression_of(&head));
-    refuse(file, &head, compression)?;
-    let (head, stream) = source::decompress(stream, compression).and_then(source::peek).map_err(unreadable)?;
-    refuse(file, &head, Compression::None)?;
-    let format = job.input.format.unwrap_or_else(|| facts::format_of(file, &head));
-    let delimiter = job.input.delimiter.unwrap_or_else(|| facts::delimiter_of(format));
-    let records = Records::new(Window::new(stream), format, delimiter).map_err(unreadable)?;
-    let shape = Shape::new(job, format, Keys::default());
-    Splitter { records, shape, lanes: Lanes::new(job), n: 0, file, compression, delimiter }.run(sink, pause)
+    let compression = job.input.compression.unwrap_or_else(|| compression_of(&head));
+    check(&head)?;
+    let garbage = Rc::default();
+    let (head, stream) = source::peek(decompress(stream, compression, Rc::clone(&garbage))).map_err(unreadable)?;
+    check(&head)?;
+    let encoding = encoding::encoding_of(&head, job.input.encoding).map_err(refuse)?;
+    let mut window = Window::new(encoding::decode(stream, encoding));
+    let (layout, position) = Layout::find(&mut window, job, file, compression, encoding).map_err(unreadable)?;
+    if Some(layout.dialect.delimiter) == layout.dialect.quote || Some(layout.dialect.delimiter) == layout.dialect.escape {
+        return Err(job.error_at("[input]", "the delimiter is also the quote or the escape").into());
+    }
+    let records = Records::at(window, &layout, &position);
+    let shape = Shape::new(job, &layout, Keys::default());
+    Splitter { records, shape, lanes: Lanes::new(job), n: 0, file, layout, garbage, first_line: position.line() }.run(sink, pause)
 }
 
-/// Goes on with a split: `stream` begins at the checkpoint's offset where the input is not compressed, and otherwise at its
-/// beginning. It is `Input.Unreadable` to pause again before the checkpoint is reached.
+/// Goes on with a split: `stream` begins where [`Checkpoint::begin`] says. It is `Input.Unreadable` to pause again before the
+/// checkpoint is reached.
 pub(crate) fn resume(
     stream: impl Read,
     checkpoint: Checkpoint,
@@ -108,24 +123,16 @@ pub(crate) fn resume(
     sink: &mut impl Sink,
     mut pause: impl FnMut() -> bool,
 ) -> Result<Split, StepError> {
-    let Checkpoint { compression, format, delimiter, position, lines, columns, keys, lanes } = checkpoint;
-    let offset = position.offset;
-    let mut stream = source::decompress(stream, compression).map_err(|error| input_error(file, 0, error))?;
-    if compression != Compression::None {
-        source::skip(&mut stream, offset, &mut pause).map_err(|error| input_error(file, offset, error))?;
-    }
-    let records = Records::resume(Window::at(stream, offset), format, delimiter, position);
+    let left_out = checkpoint.offset() - checkpoint.begin();
+    let Checkpoint { layout, position, lines, columns, keys, lanes } = checkpoint;
+    let garbage = Rc::default();
+    let mut stream = encoding::decode(decompress(stream, layout.compression, Rc::clone(&garbage)), layout.encoding());
+    source::skip(&mut stream, left_out, &mut pause).map_err(|error| input_error(file, position.offset, error))?;
+    let records = Records::at(Window::at(stream, position.offset), &layout, &position);
     let lanes = Lanes::with(job, lanes);
-    let mut shape = Shape::new(job, format, Keys::new(keys));
+    let mut shape = Shape::new(job, &layout, Keys::new(keys));
     shape.know_columns(columns, &lanes.router);
-    Splitter { records, shape, lanes, n: lines, file, compression, delimiter }.run(sink, pause)
-}
-
-fn refuse(file: &str, head: &[u8], compression: Compression) -> Result<(), StepError> {
-    match facts::unreadable(head, compression) {
-        Some(reason) => Err(StepError::new(ErrorName::InputUnreadable, format!("{file} cannot be read: {reason}"))),
-        None => Ok(()),
-    }
+    Splitter { records, shape, lanes, n: lines, file, layout, garbage, first_line: 0 }.run(sink, pause)
 }
 
 struct Splitter<'a, R> {
@@ -135,8 +142,11 @@ struct Splitter<'a, R> {
     /// Records so far.
     n: u64,
     file: &'a str,
-    compression: Compression,
-    delimiter: u8,
+    layout: Layout,
+    /// Something stands behind the compressed data.
+    garbage: Rc<Cell<bool>>,
+    /// Of the header, in the file.
+    first_line: u64,
 }
 
 impl<R: Read> Splitter<'_, R> {
@@ -145,7 +155,7 @@ impl<R: Read> Splitter<'_, R> {
         if self.n == 0 && self.has_header() {
             match self.records.next().map_err(|error| input_error(file, 0, error))? {
                 None => return self.plan(sink),
-                Some(record) => self.shape.read_header(file, &record, &self.lanes.router)?,
+                Some(record) => self.shape.read_header(file, self.first_line, &record, &self.lanes.router)?,
             }
         }
         loop {
@@ -169,46 +179,50 @@ impl<R: Read> Splitter<'_, R> {
     }
 
     fn has_header(&self) -> bool {
-        matches!(self.shape.format, Format::Csv | Format::Tsv) && self.shape.job.input.header
+        self.shape.format.is_delimited() && self.shape.job.input.header
     }
 
     fn pause(mut self, sink: &mut impl Sink) -> Result<Split, StepError> {
         let position = self.records.pause();
         let lanes = self.lanes.pause(sink).map_err(|error| input_error(self.file, position.offset, error))?;
-        let Self { shape, n, compression, delimiter, .. } = self;
-        Ok(Split::Paused(Checkpoint {
-            compression,
-            format: shape.format,
-            delimiter,
-            position,
-            lines: n,
-            columns: shape.columns().to_vec(),
-            keys: shape.keys.names,
-            lanes,
-        }))
+        let Self { shape, n, mut layout, .. } = self;
+        layout.notes = shape.notes.clone();
+        Ok(Split::Paused(Checkpoint { layout, position, lines: n, columns: shape.columns().to_vec(), keys: shape.keys.names, lanes }))
     }
 
     fn plan(self, sink: &mut impl Sink) -> Result<Split, StepError> {
         let (header, bytes) = (self.has_header(), self.records.offset());
-        let Self { records, shape, lanes, n, file, compression, delimiter } = self;
+        let Self { records, mut shape, lanes, n, file, layout, garbage, .. } = self;
         let lanes = lanes.plan(sink).map_err(|error| input_error(file, bytes, error))?;
         sink.progress(n, bytes);
-        let output = shape.job.output.format.unwrap_or(if shape.format == Format::Jsonl { OutputFormat::Jsonl } else { OutputFormat::Csv });
-        let columns = match shape.format {
-            Format::Jsonl => shape.keys.names,
-            _ => shape.columns.map(|columns| columns.to_vec()).unwrap_or_default(),
-        };
+        let keyed = layout.format.is_json();
+        let output = shape.job.output.format.unwrap_or(if keyed { OutputFormat::Jsonl } else { OutputFormat::Csv });
+        let columns = if keyed { shape.keys.names } else { shape.columns.map(|columns| columns.to_vec()).unwrap_or_default() };
+        if records.quoted() > 0 && shape.job.input.quote.is_none() {
+            shape.notes.push(format!(
+                "{} lines have a field in quotes, which are characters like any other in TSV: set input.quote = '\"' if they quote",
+                records.quoted()
+            ));
+        }
+        if garbage.get() {
+            shape.notes.push("what stands behind the compressed data is no part of it, and is ignored".to_owned());
+        }
         Ok(Split::Done(Plan {
             input: InputFacts {
                 file: file.to_owned(),
-                format: shape.format,
-                compression,
-                delimiter,
+                format: layout.format,
+                compression: layout.compression,
+                encoding: layout.encoding().name().to_owned(),
+                delimiter: layout.dialect.delimiter,
+                quote: layout.dialect.quote,
+                escape: layout.dialect.escape,
+                preamble: layout.preamble,
                 header,
                 columns,
                 lines: n,
                 blank: records.blank(),
                 bytes,
+                notes: shape.notes,
             },
             output,
             extracted: shape.job.output.columns.names().map(str::to_owned).collect(),
@@ -218,13 +232,19 @@ impl<R: Read> Splitter<'_, R> {
 }
 
 fn input_error(file: &str, offset: u64, error: io::Error) -> StepError {
-    match error.get_ref().and_then(|inner| inner.downcast_ref::<StepError>()) {
-        Some(step) => step.clone(),
-        None => StepError::new(
-            ErrorName::InputUnreadable,
-            format!("{file} cannot be read on after byte {offset} of its decompressed content: {error}. Is the file complete?"),
-        ),
+    let inner = error.get_ref();
+    if let Some(step) = inner.and_then(|inner| inner.downcast_ref::<StepError>()) {
+        return step.clone();
     }
+    if let Some(Wrapped { member }) = inner.and_then(|inner| inner.downcast_ref::<Wrapped>()) {
+        let message = format!("{file}: it is one JSON object around an array: take the array out, for example with jq '.{member}' {file}");
+        return StepError::new(ErrorName::InputUnreadable, message);
+    }
+    let message = match inner.and_then(|inner| inner.downcast_ref::<Misplaced>()) {
+        Some(Misplaced { line, at, what }) => format!("{file}:{line}: {what} (byte {at})"),
+        None => format!("{file} cannot be read on after byte {offset} of its decompressed content: {error}. Is the file complete?"),
+    };
+    StepError::new(ErrorName::InputUnreadable, message)
 }
 
 #[cfg(test)]
@@ -275,7 +295,7 @@ mod tests {
                 None => start(input, job, file, &mut items, count(left))?,
                 Some(from) => {
                     let from: Checkpoint = serde_json::from_slice(&serde_json::to_vec(&from).unwrap()).unwrap();
-                    let begin = if from.compression == Compression::None { usize::try_from(from.offset()).unwrap() } else { 0 };
+                    let begin = usize::try_from(from.begin()).unwrap();
                     // A look at the clock while the beginning is skipped.
                     left += usize::from(begin == 0);
                     resume(&input[begin..], from, job, file, &mut items, count(left))?
@@ -291,18 +311,36 @@ mod tests {
     proptest! {
         #[test]
         fn a_split_in_several_calls_is_the_split_in_one(
-            format in prop::sample::select(vec!["csv", "tsv", "jsonl", "txt"]),
+            format in prop::sample::select(vec!["csv", "tsv", "jsonl", "txt", "json"]),
+            before in prop::sample::select(vec!["", "sep=;\n", "\u{feff}", "title\r\n\n", "\u{feff}sep=,\r\n"]),
+            encoding in prop::sample::select(vec!["", "utf-16be", "utf-16le", "windows-1252"]),
+            quote in prop::sample::select(vec!["", "quote = 'q'", "escape = 'q'"]),
+            keep: bool,
             compressed: bool,
             parts in prop::collection::vec(prop::sample::select(vec![
                 "a", "b,1", "\"q\nr\",2", "\r\n", "\n", "\r", "\n\n", "{\"KEY\":\"a\"}", "{\"KEY\":1,\"x\":[]}", "\"", "a\n", "b\r\n", "a\t7\n",
+                "a;é\n", "q", ";", ",,\n", "{\"KEY\":\n2}\n",
             ]), 0..40),
             records in prop::collection::vec(1_usize..6, 1..6),
         ) {
             let key = if format == "txt" { "line" } else { "key" };
-            let job = Arc::new(Job::parse(&JOB.replace("KEY", key), "job.toml").unwrap());
+            let skip = if before.starts_with('t') { 2 } else { 0 };
+            let blank = if keep { "keep" } else { "skip" };
+            let said = if encoding.is_empty() { String::new() } else { format!("encoding = \"{encoding}\"") };
+            let input = format!("[input]\nskip = {skip}\nblank = \"{blank}\"\n{said}\n{quote}\n");
+            let job = Arc::new(Job::parse(&format!("{input}{}", JOB.replace("KEY", key)), "job.toml").unwrap());
             let header = if matches!(format, "csv" | "tsv") { "key\n" } else { "" };
-            let text = format!("{header}{}", parts.concat().replace("KEY", "key"));
-            let input = if compressed { gzip(text.as_bytes()) } else { text.into_bytes() };
+            // Of a JSON file only what is one can be split.
+            let parts = if format == "json" { parts.into_iter().filter(|part| part.contains('{')).collect() } else { parts };
+            let before = if before.contains("sep") && !matches!(format, "csv" | "tsv") { "" } else { before };
+            let text = format!("{before}{header}{}", parts.concat().replace("KEY", "key"));
+            let text = match encoding {
+                "utf-16le" => text.encode_utf16().flat_map(u16::to_le_bytes).collect(),
+                "utf-16be" => text.encode_utf16().flat_map(u16::to_be_bytes).collect(),
+                "windows-1252" if !before.contains('\u{feff}') => encoding_rs::WINDOWS_1252.encode(&text).0.into_owned(),
+                _ => text.into_bytes(),
+            };
+            let input = if compressed { gzip(&text) } else { text };
             let file = format!("f.{format}");
             let mut whole = Items::default();
             let plan = split(input.as_slice(), &job, &file, &mut whole).unwrap();

@@ -5,7 +5,6 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use job::job_file::Compression;
 use job::messages::{Object, RunRef};
 use job::objects::StorageErrorKind;
 use job::{Download, ErrorName, Job, Objects, PausedUpload, Plan, StepError, StorageError, Upload};
@@ -143,7 +142,7 @@ async fn open(objects: &Objects, object: &Object, etag: Option<&str>, from: Opti
         StorageErrorKind::Precondition => changed(&object.key),
         _ => error.into(),
     };
-    let offset = from.filter(|from| from.compression == Compression::None).map_or(0, split::Checkpoint::offset);
+    let offset = from.map_or(0, split::Checkpoint::begin);
     let range = match offset {
         0 => None,
         // S3 refuses a range that begins at the end ("GetObject", InvalidRange); one that is empty is not asked for.

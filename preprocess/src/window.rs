@@ -1,6 +1,6 @@
 //! A window on a byte stream: the bytes read and not yet consumed, and where in the stream they begin.
 
-use std::io::{self, Read};
+use std::io::{self, BufRead, Read};
 
 const CHUNK: usize = 256 << 10;
 
@@ -24,8 +24,16 @@ impl<R: Read> Window<R> {
     }
 
     /// The bytes at hand.
-    pub(crate) fn bytes(&self) -> &[u8] {
+    pub(crate) fn at_hand(&self) -> &[u8] {
         &self.buffer[self.from..self.to]
+    }
+
+    /// The next `count` bytes and maybe more, or all that are left.
+    pub(crate) fn look(&mut self, count: usize) -> io::Result<&[u8]> {
+        while self.to - self.from < count && !self.ended {
+            self.fill()?;
+        }
+        Ok(self.at_hand())
     }
 
     /// Offset in the stream of the first byte at hand.
@@ -68,5 +76,23 @@ impl<R: Read> Window<R> {
             self.from = 0;
             self.to = 0;
         }
+    }
+}
+
+impl<R: Read> Read for Window<R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let count = self.fill_buf()?.read(out)?;
+        self.consume(count);
+        Ok(count)
+    }
+}
+
+impl<R: Read> BufRead for Window<R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.look(1)
+    }
+
+    fn consume(&mut self, count: usize) {
+        Window::consume(self, count);
     }
 }

@@ -136,10 +136,29 @@ fn a_quote_that_is_never_closed_costs_one_line() {
 }
 
 #[test]
-fn text_keeps_blank_lines() {
-    let (plan, lines) = run(FIXED, "x.txt", b"one\r\n\n three \n\tlast");
-    assert_eq!(values(&lines), [["one"], [""], [" three "], ["\tlast"]]);
-    assert_eq!((plan.input.columns, plan.input.blank), (vec!["line".to_owned()], 0));
+fn blank_lines_are_passed_over_and_counted_unless_they_are_kept() {
+    let keep = format!("[input]\nblank = \"keep\"\n{FIXED}");
+    let text = b"one\r\n\n three \n \t\n\tlast\n\n";
+    let (plan, lines) = run(FIXED, "x.txt", text);
+    assert_eq!(values(&lines), [["one"], [" three "], ["\tlast"]]);
+    assert_eq!((plan.input.columns, plan.input.blank), (vec!["line".to_owned()], 3));
+    let (plan, lines) = run(&keep, "x.txt", text);
+    assert_eq!(values(&lines), [["one"], [""], [" three "], [" \t"], ["\tlast"], [""]]);
+    assert_eq!(plan.input.blank, 0);
+
+    let csv = b"a,b\n,\n1,2\n , \r\n\n\"\",\n3,4\n,\n";
+    let (plan, lines) = run(FIXED, "x.csv", csv);
+    assert_eq!(values(&lines), [["1", "2"], ["", ""], ["3", "4"]], "a quote says that an empty value is meant");
+    assert_eq!(plan.input.blank, 4);
+    let (plan, lines) = run(&keep, "x.csv", csv);
+    let errors: Vec<_> = lines.iter().map(|line| line.error.as_deref()).collect();
+    assert_eq!(errors, [None, None, None, Some("parse"), None, None, None]);
+    assert_eq!(plan.input.blank, 0);
+    let (_, lines) = run(&keep, "x.csv", b"a\n\n1\n\n");
+    assert_eq!(values(&lines), [[""], ["1"], [""]]);
+
+    let (_, lines) = run(&keep, "x.jsonl", b"{}\n\n{}\n");
+    assert_eq!(lines.iter().map(|line| line.error.as_deref()).collect::<Vec<_>>(), [None, Some("parse"), None]);
 }
 
 #[test]
@@ -209,7 +228,7 @@ fn what_cannot_be_read_says_why() {
         encoder.finish().unwrap()
     }[..150_000];
     for (file, input, part) in [
-        ("x.csv", &b"\xff\xfea\0"[..], "UTF-16"),
+        ("x.csv", &b"\xff\xfe\0\0a\0\0\0"[..], "UTF-32"),
         ("x.csv", b"PK\x03\x04", "ZIP"),
         ("x.csv.gz", cut, "complete?"),
         ("x.csv", b"a,\xff\n1,2\n", "header"),
@@ -262,6 +281,254 @@ fn a_line_beyond_the_limit_is_one_failed_line() {
     assert_eq!(lines.iter().map(|line| line.error.as_deref()).collect::<Vec<_>>(), [None, Some("too_large"), None]);
 }
 
+fn job(input: &str) -> String {
+    format!("[input]\n{input}\n{FIXED}")
+}
+
+fn errors(lines: &[Line]) -> Vec<Option<&str>> {
+    lines.iter().map(|line| line.error.as_deref()).collect()
+}
+
+fn refusal(job: &str, file: &str, input: &[u8]) -> String {
+    try_run(job, file, input).unwrap_err().message
+}
+
+#[test]
+fn quotes_are_characters_in_tsv_unless_the_job_names_them() {
+    let input = b"id\tname\n1\ta p\n2\t\"b q\n3\tc r\n4\t\"d\" s\n5\te\" t\n6\t\"f\"\n";
+    let (plan, lines) = run(FIXED, "x.tsv", input);
+    let expected = [["1", "a p"], ["2", "\"b q"], ["3", "c r"], ["4", "\"d\" s"], ["5", "e\" t"], ["6", "\"f\""]];
+    assert_eq!(values(&lines), expected);
+    assert!(plan.input.notes[0].starts_with("1 lines have a field in quotes"), "{:?}", plan.input.notes);
+    let (plan, lines) = run(&job("quote = '\"'"), "x.tsv", b"id\tname\n1\t\"a\tb\nc\"\n");
+    assert_eq!(values(&lines), [["1", "a\tb\nc"]]);
+    assert!(plan.input.notes.is_empty());
+    let (_, lines) = run(&job("quote = \"'\""), "x.csv", b"a,b\n'it''s, so',\"x\"\n");
+    assert_eq!(values(&lines), [["it's, so", "\"x\""]]);
+    let (_, lines) = run(&job("quote = \"none\""), "x.csv", b"a,b\n5\" pipe,\"x\n");
+    assert_eq!(values(&lines), [["5\" pipe", "\"x"]]);
+}
+
+#[test]
+fn text_behind_a_closing_quote_costs_the_first_line_only() {
+    let (_, lines) = run(FIXED, "x.csv", b"id,name\n1,\"Ann\n2,Bob\n3,\"Cy\n4,Di\n");
+    assert_eq!(errors(&lines), [Some("parse"), None, Some("parse"), None]);
+    assert_eq!((lines[0].raw.as_deref(), lines[2].raw.as_deref()), (Some(&b"1,\"Ann"[..]), Some(&b"3,\"Cy"[..])));
+    assert_eq!((&lines[1].v, lines[1].at), (&Some(serde_json::json!(["2", "Bob"])), 15));
+    // Line ends of every kind are where reading goes on.
+    let (_, lines) = run(FIXED, "x.csv", b"id,name\r1,\"a\"b\r2,c\r\n3,\"d\"e\r\n4,f\r");
+    assert_eq!(errors(&lines), [Some("parse"), None, Some("parse"), None]);
+    let (_, lines) = run(FIXED, "x.csv", b"id,name\n1,\"a\" \n\"2\"\t,b");
+    assert_eq!(values(&lines), [["1", "a"], ["2", "b"]], "blanks are no text");
+}
+
+#[test]
+fn a_quote_that_swallows_the_file_costs_one_line() {
+    let rows: String = (0..600_000).map(|n| format!("{n},some name\n")).collect();
+    let input = format!("id,name\n1,\"Ann\n{rows}");
+    assert!(input.len() > 9 << 20);
+    let (_, lines) = try_run(FIXED, "x.csv", input.as_bytes()).unwrap();
+    assert_eq!(lines.len(), 600_001);
+    assert_eq!(errors(&lines[..3]), [Some("parse"), None, None]);
+    assert!(lines[1..].iter().all(|line| line.error.is_none()));
+}
+
+#[test]
+fn escapes_are_undone_where_the_job_names_the_character() {
+    let input = b"id,name,note\n1,\"say \\\"hi\\\"\",\\N\n2,\"a\\\\\",\"x\\\ny\\tz\"\n3,\"\"\"q\"\"\",a\\,b\n";
+    let (_, lines) = run(&job("escape = '\\'"), "x.csv", input);
+    assert_eq!(values(&lines), [["1", "say \"hi\"", ""], ["2", "a\\", "x\ny\tz"], ["3", "\"q\"", "a,b"]]);
+    let (_, lines) = run(FIXED, "x.csv", b"id,name\n1,\"say \\\"hi\\\"\"\n2,b\n");
+    assert_eq!(errors(&lines), [Some("parse"), None]);
+    let (_, lines) = run(&job("escape = '\\'"), "x.tsv", b"id\tname\n1\ta\\\tb\\\nc\n2\t\\N\n");
+    assert_eq!(values(&lines), [["1", "a\tb\nc"], ["2", ""]]);
+}
+
+#[test]
+fn encodings_are_known_by_their_marks_or_named_by_the_job() {
+    let le = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
+    let be = |text: &str| text.encode_utf16().flat_map(u16::to_be_bytes).collect::<Vec<u8>>();
+    let text = "id,größe\r\n1,\"1,5 €\"\r\n2,x\r\n";
+    for (encoded, encoding) in [
+        (text.as_bytes().to_vec(), "UTF-8"),
+        (format!("\u{feff}{text}").into_bytes(), "UTF-8"),
+        (le(&format!("\u{feff}{text}")), "UTF-16LE"),
+        (be(&format!("\u{feff}{text}")), "UTF-16BE"),
+        (le(text), "UTF-16LE"),
+        (be(text), "UTF-16BE"),
+    ] {
+        let (plan, lines) = run(FIXED, "x.csv", &encoded);
+        assert_eq!(plan.input.encoding, encoding);
+        assert_eq!(plan.input.columns, ["id", "größe"]);
+        assert_eq!(values(&lines), [["1", "1,5 €"], ["2", "x"]]);
+    }
+    let (_, lines) = run(FIXED, "x", &le("https://a.example/ü\nhttps://b.example/\n"));
+    assert_eq!(values(&lines), [["https://a.example/ü"], ["https://b.example/"]]);
+
+    let latin = b"id,gr\xf6\xdfe\n1,\"1,5 \x80\"\n2,x\n";
+    let (_, lines) = run(&job("encoding = \"cp1252\""), "x.csv", latin);
+    assert_eq!(values(&lines), [["1", "1,5 €"], ["2", "x"]]);
+    let message = refusal(FIXED, "x.csv", latin);
+    assert!(message.starts_with("x.csv:1: the header is not UTF-8 (byte 0xf6 in column 2): set input.encoding"), "{message}");
+    let (_, lines) = run(&job("encoding = \"shift_jis\""), "x.txt", b"\x82\xa0\n\xff\nb\n");
+    assert_eq!(errors(&lines), [None, Some("decode"), None]);
+}
+
+#[test]
+fn what_stands_before_the_header_is_passed_over() {
+    let (plan, lines) = run(FIXED, "x.csv", b"\xef\xbb\xbfsep=;\r\nid;name\r\n1;a,b\r\n");
+    assert_eq!(values(&lines), [["1", "a,b"]]);
+    assert_eq!((plan.input.delimiter, plan.input.preamble.as_str()), (b';', "sep=;\n"));
+    let (plan, lines) = run(&job("skip = 3"), "x.csv", b"A \"title\r\n\r\nof 2024\r\nid,name\r\n1,a\r\n");
+    assert_eq!(values(&lines), [["1", "a"]]);
+    assert_eq!(plan.input.preamble, "A \"title\n\nof 2024\n");
+    let (_, lines) = run(&job("skip = 1"), "x.csv", b"sep=|\nid|name\n1|a\n");
+    assert_eq!(values(&lines), [["1", "a"]]);
+    let (_, lines) = run(&job("skip = 1"), "x.jsonl", b"# comment\n{\"a\":1}\n");
+    assert_eq!(errors(&lines), [None]);
+    let (plan, lines) = run(&job("skip = 9"), "x.txt", b"one\ntwo");
+    assert_eq!((plan.input.lines, lines.len()), (0, 0));
+    let message = refusal(&job("skip = 1"), "x.csv", b"title\na,a\n1,2\n");
+    assert!(message.starts_with("x.csv:2: the columns 1 and 2 are both called \"a\""), "{message}");
+}
+
+#[test]
+fn a_delimiter_is_found_where_header_and_lines_agree() {
+    let (plan, lines) = run(FIXED, "x.csv", b"id;name\n1;a\n2;1,5\n");
+    assert_eq!(values(&lines), [["1", "a"], ["2", "1,5"]]);
+    assert_eq!(plan.input.notes, ["fields are separated by ';', as the header shows"]);
+    let (plan, _) = run(&job("delimiter = \",\""), "x.csv", b"id;name\n1;a\n");
+    assert_eq!(plan.input.columns, ["id;name"]);
+    let (_, lines) = run(FIXED, "x.csv", b"id;name\n1;a;b\n2,3\n");
+    assert_eq!(errors(&lines), [None, Some("parse")]);
+    let message = refusal("[request]\nurl = \"http://h/{{ id }}\"\n", "x.csv", b"id;name\n1;a;b\n2,3\n");
+    assert!(message.contains("set input.delimiter = \";\""), "{message}");
+}
+
+#[test]
+fn columns_without_a_name_are_called_after_their_place() {
+    let (plan, lines) = run(FIXED, "x.csv", b"id,name,, \n1,a,x,y\n");
+    assert_eq!(plan.input.columns, ["id", "name", "c3", "c4"]);
+    assert_eq!(values(&lines), [["1", "a", "x", "y"]]);
+    assert_eq!(plan.input.notes, ["2 columns without a name, called c3, c4"]);
+    assert_eq!(run(FIXED, "x.csv", b"c2,\n1,a\n").0.input.columns, ["c2", "c2_"]);
+}
+
+#[test]
+fn the_columns_of_an_earlier_output_are_replaced() {
+    let more = "[output]\ncolumns = { lat = \"$.lat\" }\n";
+    let (plan, lines) = run(&format!("{FIXED}{more}"), "x.csv", b"id,lat,error,error_detail\n1,5,,\n");
+    assert_eq!(values(&lines), [["1", "5", "", ""]]);
+    assert_eq!(plan.input.notes, ["the input is an earlier output: its columns lat, error, error_detail are replaced in this one"]);
+    assert!(refusal(&format!("{FIXED}{more}"), "x.csv", b"id,lat\n1,5\n").contains("job.toml:4:"));
+    assert!(refusal(FIXED, "x.csv", b"id,error\n1,5\n").starts_with("x.csv:1: the input has a column \"error\""));
+}
+
+#[test]
+fn a_separator_too_many_says_so() {
+    for (input, what) in [(&b"a,b,\n1,2\n"[..], "at the end of the header"), (b"a,b\n1,2,\n", "at the end of the record")] {
+        let job = Arc::new(Job::parse(FIXED, "job.toml").unwrap());
+        let mut sink = Collected::default();
+        split(input, &job, "x.csv", &mut sink).unwrap();
+        let items = String::from_utf8(sink.0.into_values().next().unwrap()).unwrap();
+        assert!(items.contains("\"error\":\"parse\"") && items.contains(what), "{items}");
+    }
+}
+
+#[test]
+fn json_arrays_and_objects_over_many_lines_are_items() {
+    let input =
+        b" [ {\"n\": 12345678901234567890123, \"p\": 0.10}\n,\r\n{\"t\": \"a ] } \\\" b\",\n \"o\": [\n1 ]}, 7, {\"bad\": tru}, {}]\n";
+    let job_text = job("format = \"json\"");
+    let (plan, lines) = run(&job_text, "x", input);
+    assert_eq!(errors(&lines), [None, None, Some("parse"), Some("parse"), None]);
+    assert_eq!(plan.input.columns, ["n", "p", "t", "o", "bad"]);
+    assert_eq!(lines[1].v, Some(serde_json::json!({"t": "a ] } \" b", "o": [1]})));
+    for (file, input, format) in [
+        ("x.json", &b"[{\"name\":\"Ann\"}]"[..], Format::Json),
+        ("x.json", b"{\n \"a\": 1\n}\n{\n \"a\": 2\n}\n", Format::Json),
+        ("x.json", b"{\"a\":1}\n{\"a\":2}\n", Format::Jsonl),
+        ("x", b"[\n  {\"a\": 1}\n]", Format::Json),
+        ("x", b"{\n  \"a\": 1\n}", Format::Json),
+        ("x", b"[an old list]\n", Format::Text),
+        ("x", b"{{ a }}\n", Format::Text),
+        ("x.json", b"", Format::Jsonl),
+    ] {
+        assert_eq!(run(FIXED, file, input).0.input.format, format, "{file} {:?}", String::from_utf8_lossy(input));
+    }
+    let mut long = b"[{\"a\":\"".to_vec();
+    long.extend(std::iter::repeat_n(b'x', 9 << 20));
+    long.extend(b"]\"}, {\"a\":\"b\"}]");
+    let (_, lines) = try_run(&job_text, "x", &long[..]).unwrap();
+    assert_eq!(errors(&lines), [Some("too_large"), None]);
+}
+
+#[test]
+fn json_that_cannot_be_told_apart_is_refused_with_its_place() {
+    for (input, expected) in [
+        (&b"[{\"a\":1}\n {\"a\":2}]"[..], "x.json:2: `,` or `]` is missing before this (byte 10)"),
+        (b"[{\"a\":1},\n]", "x.json:2: a JSON value is missing before this (byte 10)"),
+        (b"[\n{\"a\":1}\n", "x.json:3: the JSON array ends without its `]`. Is the file complete? (byte 10)"),
+        (b"[\n{\"a\":", "x.json:2: the JSON value that begins here has no end. Is the file complete? (byte 2)"),
+        (b"[{\"a\":1}], {}", "x.json:1: a JSON value is missing before this (byte 9)"),
+        (
+            b"{\n\"data\": [\n{\"a\": 1}]}\n",
+            "x.json: it is one JSON object around an array: take the array out, for example with jq '.data' x.json",
+        ),
+    ] {
+        assert_eq!(refusal(FIXED, "x.json", input), expected);
+    }
+}
+
+#[test]
+fn lines_may_end_with_cr() {
+    for (file, input) in [("x.txt", &b"one\rtwo\r\rthree"[..]), ("x.csv", b"h\rone\rtwo\r\rthree\r")] {
+        let (plan, lines) = run(FIXED, file, input);
+        assert_eq!(values(&lines), [["one"], ["two"], ["three"]], "{file}");
+        assert_eq!(plan.input.blank, 1);
+    }
+    assert_eq!(values(&run(FIXED, "x.txt", b"a\rb\nc\n").1), [["a\rb"], ["c"]]);
+}
+
+#[test]
+fn what_stands_behind_compressed_data_is_padding_or_garbage() {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(b"one\ntwo\n").unwrap();
+    let gz = encoder.finish().unwrap();
+    let mut encoder = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
+    encoder.write_all(b"one\ntwo\n").unwrap();
+    let bz = encoder.finish().unwrap();
+    let zst = zstd::encode_all(&b"one\ntwo\n"[..], 1).unwrap();
+    let skippable = b"\x53\x2a\x4d\x18\x03\0\0\0abc";
+    for (data, behind, lines, notes) in [
+        (&gz, &[0; 700][..], 2, 0),
+        (&gz, b"trailing garbage", 2, 1),
+        (&gz, b"\0\0\0garbage", 2, 1),
+        (&gz, &gz, 4, 0),
+        (&bz, &[0; 700], 2, 0),
+        (&bz, b"garbage", 2, 1),
+        (&bz, &bz, 4, 0),
+        (&zst, &[0; 700], 2, 0),
+        (&zst, b"garbage", 2, 1),
+        (&zst, skippable, 2, 0),
+        (&skippable.to_vec(), &zst, 2, 0),
+    ] {
+        let (plan, got) = run(FIXED, "x.txt", &[data.as_slice(), behind].concat());
+        assert_eq!((got.len(), plan.input.notes.len()), (lines, notes), "{:?}", plan.input.notes);
+    }
+    let error = try_run(FIXED, "x.txt.gz", &[&gz[..], &gz[..10]].concat()[..]).unwrap_err();
+    assert!(error.message.contains("complete?"), "a member that is cut is no garbage: {error}");
+}
+
+#[test]
+fn a_line_cannot_fill_the_memory() {
+    let wide = format!("{}\n", vec!["a"; 200_000].join(","));
+    assert!(refusal(FIXED, "x.csv", wide.as_bytes()).contains("at most 100000"));
+    let keys: String = (0..40).map(|n| format!("{{\"{n}{}\":1}}\n", "k".repeat(100_000))).collect();
+    let (plan, lines) = run(FIXED, "x.jsonl", keys.as_bytes());
+    assert_eq!((lines.len(), plan.input.columns.len()), (40, 10), "keys of a mebibyte become columns");
+}
+
 fn csv_field() -> impl Strategy<Value = String> {
     prop::string::string_regex("[a-c\",;\n\r\té ]{0,6}").unwrap()
 }
@@ -283,8 +550,10 @@ proptest! {
 
     #[test]
     fn every_line_of_any_bytes_comes_out_once(bytes in prop::collection::vec(prop::sample::select(b"ab\n\r\"{}:1\xff\xc3\xa9 ,".to_vec()), 0..300)) {
-        let (_, lines) = run(FIXED, "x.txt", &bytes);
-        let mut expected: Vec<&[u8]> = bytes.split(|byte| *byte == b'\n').collect();
+        let (_, lines) = run(&format!("[input]\nblank = \"keep\"\n{FIXED}"), "x.txt", &bytes);
+        // In a file without LF a line ends with CR.
+        let cr = !bytes.contains(&b'\n');
+        let mut expected: Vec<&[u8]> = bytes.split(|byte| *byte == b'\n' || (cr && *byte == b'\r')).collect();
         if expected.last().is_some_and(|last| last.is_empty()) {
             expected.pop();
         }
@@ -302,8 +571,14 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_split_without_loss(bytes in prop::collection::vec(prop::sample::select(b"ab\n\r\"{}:1\xff ,".to_vec()), 0..300), format in prop::sample::select(vec!["csv", "jsonl", "tsv"])) {
-        let job = format!("[input]\nformat = \"{format}\"\nheader = false\n{FIXED}");
+    fn any_bytes_are_split_without_loss(
+        bytes in prop::collection::vec(prop::sample::select(b"ab\n\r\"{}:1\xff ,'".to_vec()), 0..300),
+        format in prop::sample::select(vec!["csv", "jsonl", "tsv"]),
+        quote in prop::sample::select(vec!["", "quote = '\"'\n", "quote = \"'\"\n", "quote = \"none\"\n"]),
+        keep: bool,
+    ) {
+        let blank = if keep { "keep" } else { "skip" };
+        let job = format!("[input]\nformat = \"{format}\"\nheader = false\nblank = \"{blank}\"\n{quote}{FIXED}");
         let (plan, lines) = run(&job, "x", &bytes);
         // Every letter of the input stands in exactly one record.
         let letters = |bytes: &[u8]| bytes.iter().filter(|byte| byte.is_ascii_lowercase() || **byte == b'1').count();
@@ -317,6 +592,49 @@ proptest! {
         }).sum();
         prop_assert_eq!(out, letters(&bytes));
         prop_assert_eq!(plan.input.bytes, bytes.len() as u64);
+    }
+
+    #[test]
+    fn delimited_fields_are_read_as_they_were_escaped(rows in prop::collection::vec(prop::collection::vec(csv_field(), 2), 0..40), quote: bool) {
+        let job = format!("[input]\ndelimiter = \";\"\nescape = 'e'\nquote = \"{}\"\nblank = \"keep\"\n{FIXED}", if quote { "'" } else { "none" });
+        let special = |c: char| matches!(c, ';' | '\n' | '\r' | 'e' | '\'');
+        let cell = |field: &String| field.chars().map(|c| if special(c) { format!("e{}", if c == '\r' { 'r' } else { c }) } else { c.to_string() }).collect::<String>();
+        let cell = |field: &String| if quote { format!("'{}'", cell(field)) } else { cell(field) };
+        let text: String = rows.iter().map(|row| format!("{}\n", row.iter().map(cell).collect::<Vec<_>>().join(";"))).collect();
+        let (_, lines) = run(&job, "x.csv", format!("x;y\n{text}").as_bytes());
+        prop_assert_eq!(values(&lines), rows);
+    }
+
+    #[test]
+    fn a_json_array_is_read_as_it_was_written(rows in prop::collection::vec(("[a-c\"\\\\{}\\[\\], \n]{0,8}", any::<i32>()), 0..30), layout in 0..4) {
+        let rows: Vec<_> = rows.iter().map(|(text, number)| serde_json::json!({"t": text, "n": [{"x": number}]})).collect();
+        let text = match layout {
+            0 => serde_json::to_string(&rows).unwrap(),
+            1 => serde_json::to_string_pretty(&rows).unwrap(),
+            2 => rows.iter().map(|row| format!("{row:#}\n")).collect(),
+            _ => rows.iter().map(ToString::to_string).collect(),
+        };
+        let job = format!("[input]\nformat = \"json\"\n{FIXED}");
+        let (_, lines) = run(&job, "x", text.as_bytes());
+        prop_assert_eq!(lines.into_iter().map(|line| line.v.unwrap()).collect::<Vec<_>>(), rows);
+    }
+
+    #[test]
+    fn text_of_any_encoding_is_split_as_utf_8_is(
+        parts in prop::collection::vec(prop::sample::select(vec!["a", "é", ",", "\"", "\n", "\r\n", "1", "€,b\n"]), 0..60),
+        format in prop::sample::select(vec!["csv", "txt"]),
+        label in prop::sample::select(vec!["windows-1252", "utf-16le", "utf-16be", "gb18030"]),
+    ) {
+        let text = format!("x,y\n{}", parts.concat());
+        let encoded = match label {
+            "utf-16le" => text.encode_utf16().flat_map(u16::to_le_bytes).collect(),
+            "utf-16be" => text.encode_utf16().flat_map(u16::to_be_bytes).collect(),
+            label => encoding_rs::Encoding::for_label(label.as_bytes()).unwrap().encode(&text).0.into_owned(),
+        };
+        let file = format!("x.{format}");
+        let (_, expected) = run(FIXED, &file, text.as_bytes());
+        let (_, lines) = run(&format!("[input]\nencoding = \"{label}\"\n{FIXED}"), &file, &encoded);
+        prop_assert_eq!(lines, expected);
     }
 
     #[test]

@@ -1,12 +1,11 @@
 //! A job and an input, as the state machine will see them.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use job::messages::{Event, Redrive, RunRef};
 use job::{Job, keys};
 
-use super::Home;
+use super::{Home, Input};
 use crate::exit::Wrong;
 use crate::s3;
 
@@ -53,20 +52,23 @@ pub fn job_name(path: &Path) -> Result<String, Wrong> {
 }
 
 impl Target {
-    /// Puts the job file and a link to the input where an upload would put them. The input's version is a hash of its content.
+    /// Puts the job file and a link to the input where an upload would put them; what can be read only once is copied. The
+    /// input's version is a hash of its content.
     ///
     /// # Errors
     /// When the input cannot be read, or the state folder not be written.
     pub async fn install(home: &Home, name: &str, text: String, job: Job, input: &Path) -> Result<Self, Wrong> {
-        let file = check_input(input)?;
+        let source = Input::open(input)?;
         let objects = home.objects();
         objects.put(&keys::job_file(name), text.clone()).await?;
-        let key = keys::input(name, &file);
-        s3::link_object(home.folder(), s3::BUCKET, &key, input).map_err(|error| Wrong::at(input, error))?;
+        let key = keys::input(name, &source.name);
+        let version = if source.is_stream {
+            source.copy(&objects, &key).await?.2
+        } else {
+            s3::link_object(home.folder(), s3::BUCKET, &key, input).map_err(|error| Wrong::at(input, error))?;
+            source.hash().await.map_err(|error| Wrong::new(format!("cannot read the input {}: {error}", input.display())))?
+        };
         let facts = objects.head(&key).await?;
-        let path = input.to_owned();
-        let hashing = tokio::task::spawn_blocking(move || hash(&path)).await.expect("hashing does not panic");
-        let version = hashing.map_err(|error| Wrong::new(format!("cannot read the input {}: {error}", input.display())))?;
         let etag = facts.etag.trim_matches('"').to_owned();
         let event = Event::object_created(s3::BUCKET, &key, facts.size, Some(etag), &version);
         let run = event.run(text.as_bytes())?;
@@ -118,28 +120,4 @@ impl Home {
     fn nonce_file(&self, base: &RunRef) -> PathBuf {
         self.folder.join(".fresh").join(&base.id)
     }
-}
-
-/// The input's file name, after a look whether it is one.
-///
-/// # Errors
-/// When it cannot be read, is no file, or has no name in UTF-8.
-pub fn check_input(path: &Path) -> Result<String, Wrong> {
-    let wrong = |reason: &dyn std::fmt::Display| Wrong::new(format!("cannot read the input {}: {reason}", path.display()));
-    let file = File::open(path).map_err(|error| wrong(&error))?;
-    let kind = file.metadata().map_err(|error| wrong(&error))?.file_type();
-    if kind.is_dir() {
-        return Err(wrong(&"it is a folder, not a file"));
-    }
-    if !kind.is_file() {
-        return Err(wrong(&"it is a pipe or a device, not a file: a run reads its input again when it continues, so save it to a file"));
-    }
-    let name = path.file_name().and_then(|name| name.to_str()).ok_or_else(|| wrong(&"its name is not UTF-8"))?;
-    Ok(name.to_owned())
-}
-
-fn hash(path: &Path) -> std::io::Result<String> {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update_reader(File::open(path)?)?;
-    Ok(hasher.finalize().to_hex()[..32].to_owned())
 }

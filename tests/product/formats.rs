@@ -52,7 +52,10 @@ fn csv_in_every_compression_comes_out_in_order() {
 fn text_tsv_and_jsonl() {
     let api = Api::start();
     let text = job(&api, "").replace("{{ id }}", "{{ line }}");
-    let scene = Scene::new(&text, "ids.txt", "one\n\ntwo words\nlast");
+    let scene = Scene::new(&text, "ids.txt", "one\n\ntwo words\nlast\n\n");
+    scene.run(&["run", "job.toml", "ids.txt", "-o", "out.csv"]).expect(0);
+    assert_eq!(column(&scene.read("out.csv"), "line"), ["one", "two words", "last"]);
+    let scene = Scene::new(&format!("{text}[input]\nblank = \"keep\"\n"), "ids.txt", "one\n\ntwo words\nlast");
     scene.run(&["run", "job.toml", "ids.txt", "-o", "out.csv"]).expect(2);
     let output = scene.read("out.csv");
     assert_eq!(column(&output, "line"), ["one", "", "two words", "last"]);

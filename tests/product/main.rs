@@ -11,6 +11,7 @@ mod formats;
 mod functions;
 mod http2;
 mod idempotence;
+mod inputs;
 mod jobs;
 mod outputs;
 mod redrive;

@@ -109,16 +109,9 @@ fn may_have_secrets(request: &Request, url: &Url) -> Result<(), Failure> {
 }
 
 fn parse_url(text: &str) -> Result<Url, Failure> {
-    let wrong = |reason: &str| Failure::new(Code::Url, reason);
-    let url = Url::parse(text).map_err(|error| wrong(&format!("not an absolute URL: {error}")))?;
-    if !matches!(url.scheme(), "http" | "https") {
-        return Err(wrong(&format!("the scheme {:?} is neither http nor https", url.scheme())));
-    }
-    if url.host_str().is_none_or(str::is_empty) {
-        return Err(wrong("the URL has no host"));
-    }
+    let url = job::absolute_url(text).map_err(|reason| Failure::new(Code::Url, reason))?;
     if url.as_str().len() > MAX_URL {
-        return Err(wrong("the URL is longer than 65,000 bytes"));
+        return Err(Failure::new(Code::Url, "the URL is longer than 65,000 bytes"));
     }
     Ok(url)
 }

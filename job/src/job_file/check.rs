@@ -10,9 +10,9 @@ use super::authority::{self, Authority};
 use super::extract::{Column, Extractor};
 use super::hosts;
 use super::limits::{Limit, Limits, Provider, Rate};
-use super::syntax::{InputSyntax, JobSyntax, LimitSyntax, LimitsSyntax, OutputSyntax, RequestSyntax, RetrySyntax};
+use super::syntax::{JobSyntax, LimitSyntax, LimitsSyntax, OutputSyntax, RequestSyntax, RetrySyntax};
 use super::units::{parse_bytes, parse_duration, parse_rate, parse_share};
-use super::{Compression, Failure, Format, Input, Job, JobError, Method, Output, OutputFormat, Request, Retry, SecretHost};
+use super::{Failure, Job, JobError, Method, Output, OutputFormat, Request, Retry, SecretHost};
 use crate::secrets::SecretRef;
 use crate::template::{Place, Template};
 
@@ -76,72 +76,36 @@ pub(super) fn columns(job: &Job, columns: &[String]) -> Result<(), JobError> {
     Ok(())
 }
 
-/// No two columns of the output may share a name.
+/// No column of the output may have the name of one of the input's.
 pub(super) fn output(job: &Job, columns: &[String]) -> Result<(), JobError> {
-    let mut taken: BTreeSet<&str> = BTreeSet::new();
-    for name in columns {
-        if OWN_COLUMNS.contains(&name.as_str()) {
-            return Err(job.error_at(
-                "[input]",
-                format!("the input has a column {name:?}, which is a column of every output: rename it in the input"),
-            ));
-        }
-        if !taken.insert(name) {
-            return Err(job.error_at("[input]", format!("the input has two columns {name:?}: rename one, or set [input] header = false")));
-        }
+    match job.output.columns.names().find(|name| columns.iter().any(|column| column == name)) {
+        Some(name) => Err(job.error_at(name, format!("the output column {name:?} is also a column of the input: give it another name"))),
+        None => Ok(()),
     }
-    for name in job.output.columns.names() {
-        if !taken.insert(name) {
-            return Err(job.error_at(name, format!("the output column {name:?} is also a column of the input: give it another name")));
-        }
-    }
-    Ok(())
 }
 
-struct File<'a> {
+pub(super) struct File<'a> {
     text: &'a str,
     file: &'a str,
 }
 
 impl File<'_> {
-    fn error(&self, span: &Range<usize>, message: impl Into<String>) -> JobError {
+    pub(super) fn error(&self, span: &Range<usize>, message: impl Into<String>) -> JobError {
         JobError::at(self.text, self.file, span, message)
     }
 
     /// Reads a value; what is wrong with it is said at its place.
-    fn value<V, T>(&self, written: &Spanned<V>, read: impl FnOnce(&V) -> Result<T, String>) -> Result<T, JobError> {
+    pub(super) fn value<V, T>(&self, written: &Spanned<V>, read: impl FnOnce(&V) -> Result<T, String>) -> Result<T, JobError> {
         read(written.get_ref()).map_err(|message| self.error(&written.span(), message))
     }
 
-    fn optional<V, T>(&self, written: Option<&Spanned<V>>, default: T, read: impl FnOnce(&V) -> Result<T, String>) -> Result<T, JobError> {
+    pub(super) fn optional<V, T>(
+        &self,
+        written: Option<&Spanned<V>>,
+        default: T,
+        read: impl FnOnce(&V) -> Result<T, String>,
+    ) -> Result<T, JobError> {
         written.map_or(Ok(default), |written| self.value(written, read))
-    }
-
-    fn input(&self, syntax: InputSyntax) -> Result<Input, JobError> {
-        let format = |text: &String| match text.as_str() {
-            "text" => Ok(Some(Format::Text)),
-            "csv" => Ok(Some(Format::Csv)),
-            "tsv" => Ok(Some(Format::Tsv)),
-            "jsonl" => Ok(Some(Format::Jsonl)),
-            other => Err(format!("{other:?} is no format: write text, csv, tsv or jsonl")),
-        };
-        let compression = |text: &String| match text.as_str() {
-            "none" => Ok(Some(Compression::None)),
-            "gzip" => Ok(Some(Compression::Gzip)),
-            "zstd" => Ok(Some(Compression::Zstd)),
-            "bzip2" => Ok(Some(Compression::Bzip2)),
-            other => Err(format!("{other:?} is no compression: write none, gzip, zstd or bzip2")),
-        };
-        let delimiter = |text: &String| match text.as_bytes() {
-            [byte] if !matches!(byte, b'"' | b'\r' | b'\n') => Ok(Some(*byte)),
-            _ => Err(format!("{text:?} is no delimiter: write one character, for example \";\"")),
-        };
-        Ok(Input {
-            format: self.optional(syntax.format.as_ref(), None, format)?,
-            compression: self.optional(syntax.compression.as_ref(), None, compression)?,
-            header: syntax.header.unwrap_or(true),
-            delimiter: self.optional(syntax.delimiter.as_ref(), None, delimiter)?,
-        })
     }
 
     fn request(&self, syntax: RequestSyntax) -> Result<Request, JobError> {

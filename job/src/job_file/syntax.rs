@@ -33,6 +33,11 @@ pub(super) struct InputSyntax {
     pub(super) compression: Option<Spanned<String>>,
     pub(super) header: Option<bool>,
     pub(super) delimiter: Option<Spanned<String>>,
+    pub(super) quote: Option<Spanned<String>>,
+    pub(super) escape: Option<Spanned<String>>,
+    pub(super) encoding: Option<Spanned<String>>,
+    pub(super) skip: Option<Spanned<i64>>,
+    pub(super) blank: Option<Spanned<String>>,
 }
 
 #[derive(Debug, serde::Deserialize)]

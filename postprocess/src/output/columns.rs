@@ -10,7 +10,7 @@ use crate::json;
 pub(super) const OWN: [&str; 2] = ["error", "error_detail"];
 
 /// The input's columns, as far as the output has them. A column of the input that has the name of an extracted one, or of
-/// our own, is left out: only a JSONL line can bring one, since for other formats it is an error of the job.
+/// our own, is left out: only a JSONL line or an earlier output can bring one, since otherwise it is an error of the job.
 pub(super) struct Columns {
     /// In the input's order; `None` for one that is left out.
     pub(super) input: Vec<Option<String>>,

@@ -3,43 +3,61 @@
 use job::Plan;
 use job::job_file::Format;
 
-use super::csv;
 use crate::json;
+
+const BYTE_ORDER_MARK: &str = "\u{feff}";
 
 pub(super) struct FailedRows {
     format: Format,
+    dialect: Dialect,
+    /// What stands before the first line, until that is written.
+    beginning: Option<Vec<u8>>,
+}
+
+/// How the input separates, quotes and escapes fields.
+struct Dialect {
     delimiter: u8,
-    /// The header record, until the first line is written.
-    header: Option<Vec<u8>>,
+    quote: Option<u8>,
+    escape: Option<u8>,
 }
 
 impl FailedRows {
     /// `begun`: the first line was written before.
     pub(super) fn new(plan: &Plan, begun: bool) -> Self {
-        let (format, delimiter) = (plan.input.format, plan.input.delimiter);
-        let mut header = Vec::new();
-        record(&mut header, delimiter, &plan.input.columns, |out, name| csv::text(out, name.as_bytes(), delimiter));
-        let has_header = !begun && plan.input.header && matches!(format, Format::Csv | Format::Tsv);
-        Self { format, delimiter, header: has_header.then_some(header) }
+        let input = &plan.input;
+        let dialect = Dialect { delimiter: input.delimiter, quote: input.quote, escape: input.escape };
+        let mut beginning = Vec::new();
+        if input.encoding != "UTF-8" {
+            // It counts more than `input.encoding`: these lines are decoded.
+            beginning.extend_from_slice(BYTE_ORDER_MARK.as_bytes());
+        }
+        beginning.extend_from_slice(input.preamble.as_bytes());
+        if input.header && input.format.is_delimited() {
+            dialect.record(&mut beginning, input.columns.iter().map(|name| name.as_bytes().to_vec()));
+        }
+        Self { format: input.format, dialect, beginning: (!begun).then_some(beginning) }
     }
 
     /// Appends a line: its bytes as they were where they were kept, or else its fields written again.
     pub(super) fn row(&mut self, out: &mut Vec<u8>, fields: Option<&str>, raw: Option<&[u8]>) {
-        if let Some(header) = self.header.take() {
-            out.extend_from_slice(&header);
+        if let Some(beginning) = self.beginning.take() {
+            out.extend_from_slice(&beginning);
         }
         match (raw, fields, self.format) {
             (Some(raw), ..) => line(out, raw),
-            (None, Some(object), Format::Jsonl) => line(out, object.as_bytes()),
+            (None, Some(object), Format::Jsonl | Format::Json) => line(out, object.as_bytes()),
             (None, Some(array), Format::Text) => {
-                let start = json::elements(array).next().and_then(|value| value.get(1..value.len() - 1)).unwrap_or_default();
-                line(out, json::text(start).as_bytes());
+                let start = json::elements(array).next().map(text).unwrap_or_default();
+                line(out, &start);
             }
-            (None, fields, _) => {
-                record(out, self.delimiter, json::elements(fields.unwrap_or("[]")), |out, value| csv::value(out, value, self.delimiter));
-            }
+            (None, fields, _) => self.dialect.record(out, json::elements(fields.unwrap_or("[]")).map(text)),
         }
     }
+}
+
+/// What a JSON string of an item stands for.
+fn text(value: &str) -> Vec<u8> {
+    json::text(value.get(1..value.len() - 1).unwrap_or_default()).as_bytes().to_vec()
 }
 
 /// A line whose last byte is a CR gets CRLF behind it: one CR would be taken for a part of the line end.
@@ -48,17 +66,48 @@ fn line(out: &mut Vec<u8>, line: &[u8]) {
     out.extend_from_slice(if line.ends_with(b"\r") { b"\r\n" } else { b"\n" });
 }
 
-fn record<T>(out: &mut Vec<u8>, delimiter: u8, cells: impl IntoIterator<Item = T>, cell: impl Fn(&mut Vec<u8>, T)) {
-    let start = out.len();
-    for (index, value) in cells.into_iter().enumerate() {
-        if index > 0 {
-            out.push(delimiter);
+impl Dialect {
+    fn record(&self, out: &mut Vec<u8>, cells: impl IntoIterator<Item = Vec<u8>>) {
+        let start = out.len();
+        for (index, cell) in cells.into_iter().enumerate() {
+            if index > 0 {
+                out.push(self.delimiter);
+            }
+            self.cell(out, &cell);
         }
-        cell(out, value);
+        // A record of empty cells must not look like a blank line.
+        if let Some(quote) = self.quote
+            && out[start..].iter().all(|byte| *byte == self.delimiter || matches!(byte, b' ' | b'\t'))
+        {
+            let end = out[start..].iter().position(|byte| *byte == self.delimiter).map_or(out.len(), |at| start + at);
+            out.insert(end, quote);
+            out.insert(start, quote);
+        }
+        out.push(b'\n');
     }
-    // A record of one empty cell must not look like a blank line.
-    if out.len() == start {
-        out.extend_from_slice(b"\"\"");
+
+    fn cell(&self, out: &mut Vec<u8>, cell: &[u8]) {
+        let is = |byte: u8, special: Option<u8>| special == Some(byte);
+        let separates = |byte: u8| byte == self.delimiter || matches!(byte, b'\n' | b'\r');
+        let special = |byte: &u8| separates(*byte) || is(*byte, self.quote) || is(*byte, self.escape);
+        if !cell.iter().any(special) {
+            out.extend_from_slice(cell);
+            return;
+        }
+        out.extend(self.quote);
+        for byte in cell {
+            if is(*byte, self.quote) {
+                out.push(*byte);
+            } else if is(*byte, self.escape) || (self.quote.is_none() && separates(*byte)) {
+                out.extend(self.escape);
+                if *byte == b'\r' {
+                    // An escaped CR takes along the LF of the line end behind it.
+                    out.push(b'r');
+                    continue;
+                }
+            }
+            out.push(*byte);
+        }
+        out.extend(self.quote);
     }
-    out.push(b'\n');
 }

@@ -95,7 +95,7 @@ impl Rows {
             (Some(raw), None) if self.format == Format::Text => Some(array_of_one(&String::from_utf8_lossy(raw))),
             _ => None,
         };
-        let row = Row { input: input.or(lossy.as_deref()), keyed: self.format == Format::Jsonl, ending };
+        let row = Row { input: input.or(lossy.as_deref()), keyed: self.format.is_json(), ending };
         match &mut self.rows {
             OutputRows::Csv(rows) => rows.row(&mut self.output, &row),
             OutputRows::Jsonl(rows) => rows.row(&mut self.output, &row),

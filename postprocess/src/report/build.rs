@@ -37,6 +37,7 @@ pub(crate) async fn build(context: &Context, run: &Run, merged: &Merged) -> Resu
         failed: total.failed,
         not_processed: total.not_processed,
         blank: run.plan.input.blank,
+        encoding: run.plan.input.encoding.clone(),
         requests: total.spent.requests,
         throttled: total.throttled,
         requests_per_second: hundredths(total.rate()),

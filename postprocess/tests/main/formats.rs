@@ -37,7 +37,7 @@ async fn csv_to_csv_quotes_what_needs_it() {
          tab\there,back\\slash,\"{\"\"lat\"\":1.5,\"\"of\"\":[\"\"a\"\",null]}\",,\n\
          ,,,http_404,\"no, \"\"never\"\"\nagain\"\n\
          \"a,b\",\"q\"\"q\nq\",,not_processed,no result was found for this line\n",
-        "\"na,me\",b\n,\n\"a,b\",\"q\"\"q\nq\"\n",
+        "\"na,me\",b\n\"\",\n\"a,b\",\"q\"\"q\nq\"\n",
     )
     .await;
 }
@@ -85,20 +85,46 @@ async fn csv_without_header_gets_one_and_its_failed_file_none() {
 
 #[tokio::test]
 async fn tsv_is_failed_as_tsv() {
-    let lines = [(v(json!(["a,b", "tab\there"])), bad("connect", "refused")), (v(json!(["c", "d"])), ok(json!(["e\tf"])))];
+    let lines = [(v(json!(["a,b", "\"c\" d"])), bad("connect", "refused")), (v(json!(["c", "d"])), ok(json!(["e\tf"])))];
     check(
         Fixture::new(Format::Tsv, &["a", "b"], &lines),
-        "a,b,x,error,error_detail\n\"a,b\",tab\there,,connect,refused\nc,d,e\tf,,\n",
-        "a\tb\na,b\t\"tab\there\"\n",
+        "a,b,x,error,error_detail\n\"a,b\",\"\"\"c\"\" d\",,connect,refused\nc,d,e\tf,,\n",
+        "a\tb\na,b\t\"c\" d\n",
     )
     .await;
     check(
         Fixture::new(Format::Tsv, &["a", "b"], &lines).output(OutputFormat::Jsonl),
-        "{\"a\":\"a,b\",\"b\":\"tab\\there\",\"x\":null,\"error\":\"connect\",\"error_detail\":\"refused\"}\n\
+        "{\"a\":\"a,b\",\"b\":\"\\\"c\\\" d\",\"x\":null,\"error\":\"connect\",\"error_detail\":\"refused\"}\n\
          {\"a\":\"c\",\"b\":\"d\",\"x\":\"e\\tf\",\"error\":null,\"error_detail\":null}\n",
-        "a\tb\na,b\t\"tab\there\"\n",
+        "a\tb\na,b\t\"c\" d\n",
     )
     .await;
+}
+
+#[tokio::test]
+async fn failed_lines_are_quoted_and_escaped_as_the_input_is() {
+    let lines = [(v(json!(["it's\tso", "a\\b\r\nc"])), bad("connect", "refused"))];
+    let output = "a,b,x,error,error_detail\nit's\tso,\"a\\b\r\nc\",,connect,refused\n";
+    for (quote, escape, failed) in [
+        (Some(b'"'), None, "a\tb\n\"it's\tso\"\t\"a\\b\r\nc\"\n"),
+        (Some(b'\''), None, "a\tb\n'it''s\tso'\t'a\\b\r\nc'\n"),
+        (Some(b'"'), Some(b'\\'), "a\tb\n\"it's\tso\"\t\"a\\\\b\r\nc\"\n"),
+        (None, Some(b'\\'), "a\tb\nit's\\\tso\ta\\\\b\\r\\\nc\n"),
+    ] {
+        let mut fixture = Fixture::new(Format::Tsv, &["a", "b"], &lines);
+        (fixture.plan.input.quote, fixture.plan.input.escape) = (quote, escape);
+        check(fixture, output, failed).await;
+    }
+}
+
+#[tokio::test]
+async fn failed_lines_of_a_decoded_input_begin_as_it_did_with_a_byte_order_mark() {
+    let lines = [(v(json!(["ü", "1"])), bad("connect", "refused")), (v(json!(["x", "2"])), bad("connect", "refused"))];
+    let mut fixture = Fixture::new(Format::Csv, &["a", "b"], &lines);
+    fixture.plan.input.encoding = "windows-1252".to_owned();
+    fixture.plan.input.preamble = "A title\n\n".to_owned();
+    let output = "a,b,x,error,error_detail\nü,1,,connect,refused\nx,2,,connect,refused\n";
+    check(fixture, output, "\u{feff}A title\n\na,b\nü,1\nx,2\n").await;
 }
 
 #[tokio::test]

@@ -172,20 +172,26 @@ impl Fixture {
             Format::Csv => ("csv", b','),
             Format::Tsv => ("tsv", b'\t'),
             Format::Jsonl => ("jsonl", b','),
+            Format::Json => ("json", b','),
         };
         let file = format!("names.{ending}");
         let input = InputFacts {
             file: file.clone(),
             format,
             compression: Compression::None,
+            encoding: "UTF-8".to_owned(),
             delimiter,
+            quote: (format != Format::Tsv).then_some(b'"'),
+            escape: None,
+            preamble: String::new(),
             header: matches!(format, Format::Csv | Format::Tsv),
             columns: columns.iter().map(|name| (*name).to_owned()).collect(),
             lines: 0,
             blank: 0,
             bytes: 0,
+            notes: Vec::new(),
         };
-        let output = if format == Format::Jsonl { OutputFormat::Jsonl } else { OutputFormat::Csv };
+        let output = if format.is_json() { OutputFormat::Jsonl } else { OutputFormat::Csv };
         let mut fixture = Self {
             run: RunRef { bucket: BUCKET.to_owned(), job: "places".to_owned(), file, id: "0123456789abcdef0123".to_owned(), generation: 0 },
             plan: Plan { input, output, extracted: vec!["x".to_owned()], lanes: vec![lane] },

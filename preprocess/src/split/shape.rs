@@ -6,6 +6,8 @@ use job::job_file::Format;
 use job::{Code, ErrorName, Job, Row, StepError};
 use serde_json::value::RawValue;
 
+use super::header::{self, Header, OUTPUT};
+use crate::layout::{Layout, shown};
 use crate::normalise::{self, Keys};
 use crate::records::{Fields, Record};
 use crate::route::{Routed, Router};
@@ -14,40 +16,70 @@ use crate::route::{Routed, Router};
 pub(super) struct Shape<'a> {
     pub(super) job: &'a Arc<Job>,
     pub(super) format: Format,
+    delimiter: u8,
     pub(super) columns: Option<Arc<[String]>>,
     pub(super) keys: Keys,
+    /// What a person should know about the columns.
+    pub(super) notes: Vec<String>,
+    /// Its name.
+    encoding: String,
     /// Index of the column that decides the lane.
     routing_column: Option<usize>,
 }
 
 impl<'a> Shape<'a> {
     /// Without columns yet.
-    pub(super) fn new(job: &'a Arc<Job>, format: Format, keys: Keys) -> Self {
-        Self { job, format, columns: None, keys, routing_column: None }
+    pub(super) fn new(job: &'a Arc<Job>, layout: &Layout, keys: Keys) -> Self {
+        let (format, encoding) = (layout.format, layout.encoding().name().to_owned());
+        Self {
+            job,
+            format,
+            delimiter: layout.dialect.delimiter,
+            columns: None,
+            keys,
+            notes: layout.notes.clone(),
+            encoding,
+            routing_column: None,
+        }
     }
 
-    pub(super) fn read_header(&mut self, file: &str, record: &Record<'_>, router: &Router) -> Result<(), StepError> {
-        let fault = |detail: &str| StepError::new(ErrorName::InputUnreadable, format!("the header of {file} cannot be read: {detail}"));
-        if let Some((_, detail)) = &record.fault {
-            return Err(fault(detail));
+    /// `line` is the header's in the file.
+    pub(super) fn read_header(&mut self, file: &str, line: u64, record: &Record<'_>, router: &Router) -> Result<(), StepError> {
+        let wrong = |reason| StepError::new(ErrorName::InputUnreadable, format!("{file}:{line}: {reason}"));
+        let Header { columns, output, named } = header::read(record, &self.encoding).map_err(wrong)?;
+        self.job.check_columns(&columns).map_err(|mut error| {
+            if let Some(hint) = other_delimiter(&columns) {
+                error.message = format!("{}. {hint}", error.message);
+            }
+            error
+        })?;
+        if output {
+            let dropped =
+                columns.iter().filter(|name| OUTPUT.contains(&name.as_str()) || self.job.output.columns.names().any(|own| own == *name));
+            let dropped = dropped.map(String::as_str).collect::<Vec<_>>().join(", ");
+            self.notes.push(format!("the input is an earlier output: its columns {dropped} are replaced in this one"));
+        } else {
+            self.job.check_output(&columns)?;
         }
-        let names: Result<Vec<String>, _> = record.fields.iter().map(|field| std::str::from_utf8(field).map(str::to_owned)).collect();
-        self.set_columns(names.map_err(|error| fault(&error.to_string()))?, router)
+        if !named.is_empty() {
+            let (plural, names) =
+                (if named.len() == 1 { "" } else { "s" }, named.iter().take(20).map(String::as_str).collect::<Vec<_>>().join(", "));
+            self.notes.push(format!("{} column{plural} without a name, called {names}", named.len()));
+        }
+        self.know_columns(columns, router);
+        Ok(())
     }
 
     /// Without a header the first record tells how many columns there are.
     pub(super) fn first_record(&mut self, record: &Record<'_>, router: &Router) -> Result<(), StepError> {
-        match self.format {
-            Format::Text => self.set_columns(vec!["line".to_owned()], router),
-            Format::Csv | Format::Tsv => self.set_columns((1..=record.fields.len()).map(|index| format!("c{index}")).collect(), router),
-            Format::Jsonl => {
+        let columns = match self.format {
+            Format::Text => vec!["line".to_owned()],
+            Format::Csv | Format::Tsv => (1..=record.fields.len()).map(|index| format!("c{index}")).collect(),
+            Format::Jsonl | Format::Json => {
                 self.columns = Some(Arc::from([]));
-                Ok(())
+                return Ok(());
             }
-        }
-    }
-
-    fn set_columns(&mut self, columns: Vec<String>, router: &Router) -> Result<(), StepError> {
+        };
         self.job.check_columns(&columns)?;
         self.job.check_output(&columns)?;
         self.know_columns(columns, router);
@@ -69,10 +101,39 @@ impl<'a> Shape<'a> {
         if let Some(fault) = &record.fault {
             return Some(fault.clone());
         }
-        match self.format {
+        let fault = match self.format {
             Format::Text => normalise::line(out, record.raw),
-            Format::Csv | Format::Tsv => normalise::fields(out, record.fields, self.columns().len()),
-            Format::Jsonl => normalise::object(out, record.raw, &mut self.keys),
+            Format::Csv | Format::Tsv if record.fields.len() != self.columns().len() => Some((Code::Parse, self.miscounted(record))),
+            Format::Csv | Format::Tsv => normalise::fields(out, record.fields),
+            Format::Jsonl | Format::Json => normalise::object(out, record.raw, &mut self.keys),
+        };
+        match fault {
+            Some((Code::Decode, detail)) => Some((Code::Decode, self.undecoded(&detail))),
+            fault => fault,
+        }
+    }
+
+    /// Why a record with another number of fields than the header is none.
+    fn miscounted(&self, record: &Record<'_>) -> String {
+        let (columns, fields) = (self.columns(), record.fields.len());
+        let counts = format!("the record has {fields} fields, the header has {}", columns.len());
+        let last_is_empty = || record.fields.get(fields - 1).is_some_and(<[u8]>::is_empty);
+        if fields == columns.len() + 1 && last_is_empty() {
+            format!("{counts}: {} at the end of the record separates nothing", shown(self.delimiter))
+        } else if fields + 1 == columns.len() && *columns.last().expect("there is one more") == format!("c{}", columns.len()) {
+            format!("{counts}: {} at the end of the header separates nothing", shown(self.delimiter))
+        } else if let Some(hint) = other_delimiter(columns) {
+            format!("{counts}. {hint}")
+        } else {
+            counts
+        }
+    }
+
+    fn undecoded(&self, detail: &str) -> String {
+        if self.encoding == encoding_rs::UTF_8.name() {
+            format!("{detail}: set input.encoding, for example \"windows-1252\"")
+        } else {
+            format!("the line has bytes that mean nothing in {}", self.encoding)
         }
     }
 
@@ -97,8 +158,16 @@ impl<'a> Shape<'a> {
         let columns = match self.format {
             Format::Text => Some((Fields { bytes: record.raw, ends: &[record.raw.len()], gap: 0 }, 1)),
             Format::Csv | Format::Tsv => Some((record.fields, self.columns().len())),
-            Format::Jsonl => None,
+            Format::Jsonl | Format::Json => None,
         };
         normalise::failed(n, record.at, record.raw, columns, code, detail)
     }
+}
+
+/// What to do about a header that is one column, in which another delimiter stands.
+fn other_delimiter(columns: &[String]) -> Option<String> {
+    let [header] = columns else { return None };
+    let found = [b';', b'\t', b'|', b','].into_iter().find(|byte| header.contains(char::from(*byte)))?;
+    let written = char::from(found).escape_default();
+    Some(format!("Fields seem to be separated by {}: set input.delimiter = \"{written}\"", shown(found)))
 }

@@ -1,0 +1,152 @@
+//! From the bytes of a file in any encoding to UTF-8, as they are read.
+
+use std::io::{self, Read};
+
+use encoding_rs::{Decoder, DecoderResult, Encoding, UTF_8, UTF_16BE, UTF_16LE};
+
+use crate::window::Window;
+
+const CHUNK: usize = 64 << 10;
+/// Stands for bytes that mean nothing in their encoding: it is no UTF-8, and so fails its line.
+const MEANINGLESS: u8 = 0xff;
+/// Bytes that are looked at for UTF-16 without a byte order mark, and how many there must be.
+const LOOKED_AT: usize = 4096;
+const FEWEST: usize = 4;
+
+/// The encoding of a file that begins like this: by its byte order mark, else as the job says, else by its bytes.
+///
+/// # Errors
+/// In words, what it is that cannot be decoded.
+pub(crate) fn encoding_of(head: &[u8], said: Option<&'static Encoding>) -> Result<&'static Encoding, &'static str> {
+    const UTF_32: &str = "it is UTF-32: convert it to UTF-8, for example with iconv -f UTF-32 -t UTF-8";
+    if head.starts_with(b"\xff\xfe\0\0") || head.starts_with(b"\0\0\xfe\xff") {
+        return Err(UTF_32);
+    }
+    if let Some((encoding, _)) = Encoding::for_bom(head) {
+        return Ok(encoding);
+    }
+    if let Some(encoding) = said {
+        return Ok(encoding);
+    }
+    let head = &head[..head.len().min(LOOKED_AT) / 4 * 4];
+    // Of text in UTF-16 most characters, or the line ends and digits at least, have a zero as their high byte.
+    let zeros = |from: usize| head.iter().skip(from).step_by(4).filter(|byte| **byte == 0).count();
+    let [a, b, c, d] = [zeros(0), zeros(1), zeros(2), zeros(3)];
+    let most = head.len() / 4;
+    if head.len() < FEWEST {
+        return Ok(UTF_8);
+    }
+    if (a > most / 2 && b > most / 2 && c > most / 2 && d == 0) || (a == 0 && b > most / 2 && c > most / 2 && d > most / 2) {
+        return Err(UTF_32);
+    }
+    let often = |zeros: usize| zeros * 10 >= most * 2 * 3;
+    match (a + c, b + d) {
+        (0, odd) if often(odd) => Ok(UTF_16LE),
+        (even, 0) if often(even) => Ok(UTF_16BE),
+        _ => Ok(UTF_8),
+    }
+}
+
+/// Decodes a stream; a byte order mark becomes that of UTF-8. Bytes that mean nothing become one byte that is no UTF-8.
+pub(crate) fn decode<'a>(stream: impl Read + 'a, encoding: &'static Encoding) -> Box<dyn Read + 'a> {
+    if encoding == UTF_8 {
+        return Box::new(stream);
+    }
+    Box::new(Decoding {
+        raw: Window::new(stream),
+        decoder: encoding.new_decoder_without_bom_handling(),
+        text: vec![0; CHUNK].into(),
+        from: 0,
+        to: 0,
+        finished: false,
+    })
+}
+
+struct Decoding<R> {
+    raw: Window<R>,
+    decoder: Decoder,
+    text: Box<[u8]>,
+    from: usize,
+    to: usize,
+    finished: bool,
+}
+
+impl<R: Read> Decoding<R> {
+    fn more(&mut self) -> io::Result<()> {
+        (self.from, self.to) = (0, 0);
+        while self.to == 0 && !self.finished {
+            let raw = self.raw.look(1)?;
+            let last = raw.is_empty();
+            // The last byte has room for what cannot be decoded.
+            let room = self.text.len() - 1;
+            let (result, read, written) = self.decoder.decode_to_utf8_without_replacement(raw, &mut self.text[..room], last);
+            self.raw.consume(read);
+            self.to = written;
+            match result {
+                DecoderResult::InputEmpty => self.finished = last,
+                DecoderResult::OutputFull => {}
+                DecoderResult::Malformed(..) => {
+                    self.text[self.to] = MEANINGLESS;
+                    self.to += 1;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<R: Read> Read for Decoding<R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        if self.from == self.to {
+            self.more()?;
+        }
+        let count = out.len().min(self.to - self.from);
+        out[..count].copy_from_slice(&self.text[self.from..self.from + count]);
+        self.from += count;
+        Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn utf16(text: &str) -> Vec<u8> {
+        text.encode_utf16().flat_map(u16::to_le_bytes).collect()
+    }
+
+    fn utf16be(text: &str) -> Vec<u8> {
+        text.encode_utf16().flat_map(u16::to_be_bytes).collect()
+    }
+
+    fn utf32(text: &str) -> Vec<u8> {
+        text.chars().flat_map(|c| u32::from(c).to_le_bytes()).collect()
+    }
+
+    #[test]
+    fn an_encoding_is_known_by_its_bytes() {
+        let found = |head: &[u8]| encoding_of(head, None).map(Encoding::name);
+        assert_eq!(found(b"\xef\xbb\xbfa"), Ok("UTF-8"));
+        assert_eq!(found(b"\xff\xfea\0"), Ok("UTF-16LE"));
+        assert_eq!(found(b"\xfe\xff\0a"), Ok("UTF-16BE"));
+        assert_eq!(found(&utf16("https://a.example/ü\nhttps://")), Ok("UTF-16LE"));
+        assert_eq!(found(&utf16be("id,name\n1,Zoë\n")), Ok("UTF-16BE"));
+        assert_eq!(found(&utf16("名前,x\n1,東京\n")), Ok("UTF-16LE"));
+        assert!(found(&utf32("id,name\n")).is_err_and(|reason| reason.contains("UTF-32")));
+        assert!(found(b"\xff\xfe\0\0a\0\0\0").is_err_and(|reason| reason.contains("UTF-32")));
+        assert_eq!(found(b"a\0b\0 is text with two zeros, which are characters of UTF-8"), Ok("UTF-8"));
+        assert_eq!(found(b"a\0"), Ok("UTF-8"));
+        assert_eq!(found(b""), Ok("UTF-8"));
+        let said = Encoding::for_label(b"windows-1252");
+        assert_eq!(encoding_of(b"\xef\xbb\xbfa", said).map(Encoding::name), Ok("UTF-8"), "a byte order mark counts more");
+        assert_eq!(encoding_of(b"a\xe9", said).map(Encoding::name), Ok("windows-1252"));
+    }
+
+    #[test]
+    fn bytes_that_mean_nothing_are_no_text() {
+        let mut text = Vec::new();
+        decode(&b"\x82\xa0\n\xff\n\x82"[..], Encoding::for_label(b"shift_jis").unwrap()).read_to_end(&mut text).unwrap();
+        assert_eq!(text, b"\xe3\x81\x82\n\xff\n\xff");
+    }
+}
