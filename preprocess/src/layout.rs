@@ -44,28 +44,32 @@ impl Layout {
         compression: Compression,
         encoding: &'static Encoding,
     ) -> io::Result<(Self, Position)> {
-        if window.look(HEAD)?.starts_with(BYTE_ORDER_MARK) {
+        if head(window)?.starts_with(BYTE_ORDER_MARK) {
             window.consume(BYTE_ORDER_MARK.len());
         }
-        let cr = memchr::memchr(b'\n', window.at_hand()).is_none() && memchr::memchr(b'\r', window.at_hand()).is_some();
+        let beginning = head(window)?;
+        let cr = memchr::memchr(b'\n', beginning).is_none() && memchr::memchr(b'\r', beginning).is_some();
         let (mut preamble, mut sep) = (String::new(), None);
         for _ in 0..job.input.skip {
             let line = pass_line(window)?;
             sep = sep.or_else(|| sep_line(&line));
             keep(&mut preamble, &line);
         }
-        let format = job.input.format.unwrap_or_else(|| facts::format_of(file, window.at_hand()));
+        let format = match job.input.format {
+            Some(format) => format,
+            None => facts::format_of(file, head(window)?),
+        };
         let mut lines = u64::from(job.input.skip);
         let mut dialect = Dialect::of(&job.input, format);
         let mut notes = Vec::new();
         if format.is_delimited() {
-            let head = window.look(HEAD)?;
-            if let Some(delimiter) = head.split(|byte| matches!(byte, b'\n' | b'\r')).next().and_then(sep_line) {
+            if let Some(delimiter) = head(window)?.split(|byte| matches!(byte, b'\n' | b'\r')).next().and_then(sep_line) {
                 sep = Some(delimiter);
                 keep(&mut preamble, &pass_line(window)?);
                 lines += 1;
             }
-            let sniffed = || (job.input.header).then(|| dialect.sniff(window.at_hand())).flatten();
+            let head = head(window)?;
+            let sniffed = || job.input.header.then(|| dialect.sniff(head, head.len() < HEAD)).flatten();
             match (job.input.delimiter, sep.or_else(sniffed)) {
                 (None, Some(delimiter)) if delimiter != dialect.delimiter => {
                     dialect.delimiter = delimiter;
@@ -98,6 +102,12 @@ impl Layout {
     pub(crate) fn is_plain(&self) -> bool {
         self.compression == Compression::None && self.encoding() == encoding_rs::UTF_8
     }
+}
+
+/// The beginning of what is left, the same however much is at hand.
+fn head<R: Read>(window: &mut Window<R>) -> io::Result<&[u8]> {
+    let at_hand = window.look(HEAD)?;
+    Ok(&at_hand[..at_hand.len().min(HEAD)])
 }
 
 /// A character for messages.

@@ -3,6 +3,8 @@
 use job::job_file::{Format, Input, Quote};
 use serde::{Deserialize, Serialize};
 
+use super::field::{Fields, Progress};
+
 /// Records at the beginning of the input that must agree on a delimiter that the job does not name.
 const AGREEING: usize = 20;
 
@@ -29,45 +31,46 @@ impl Dialect {
         Self { delimiter, quote, escape: input.escape.filter(|escape| Some(*escape) != quote) }
     }
 
-    /// The delimiter of a file whose header has not the usual one but another, as often as each of the first records has it.
-    pub(crate) fn sniff(&self, head: &[u8]) -> Option<u8> {
-        let mut lines = head.split(|byte| matches!(byte, b'\n' | b'\r')).filter(|line| !line.trim_ascii().is_empty());
-        let header = lines.next()?;
-        if self.count(header, self.delimiter) != Some(0) {
+    /// The delimiter of a file whose header has not the usual one but another, by which the first records have as many fields.
+    /// `ended`: the file has no more than `head`.
+    pub(crate) fn sniff(self, head: &[u8], ended: bool) -> Option<u8> {
+        let (header, _) = self.counts(head, ended)?;
+        if header > 1 {
             return None;
         }
-        // The last line may be cut.
-        let complete = head.ends_with(b"\n") || head.ends_with(b"\r");
-        let others: Vec<&[u8]> = lines.take(AGREEING + 1).collect();
-        let others = &others[..others.len().saturating_sub(usize::from(!complete || others.len() > AGREEING))];
         let candidates = [b';', b'\t', b'|', b','].into_iter();
         let unused = candidates.filter(|byte| *byte != self.delimiter && Some(*byte) != self.quote && Some(*byte) != self.escape);
-        let agreed = |candidate: &u8| {
-            let wanted = self.count(header, *candidate).filter(|count| *count > 0);
-            wanted.is_some() && others.iter().all(|line| self.count(line, *candidate) == wanted)
+        let agree = |delimiter: &u8| {
+            let counts = Self { delimiter: *delimiter, ..self }.counts(head, ended);
+            counts.is_some_and(|(header, others)| header > 1 && others.iter().all(|count| *count == header))
         };
-        let mut agreed = unused.filter(agreed);
-        let found = agreed.next();
+        let mut agreeing = unused.filter(agree);
+        let found = agreeing.next();
         // Two that would do are a guess.
-        found.filter(|_| agreed.next().is_none())
+        found.filter(|_| agreeing.next().is_none())
     }
 
-    /// How often a character stands outside of quotes; `None` where a quote is still open at the end.
-    fn count(&self, line: &[u8], wanted: u8) -> Option<usize> {
-        let (mut quoted, mut escaped, mut count) = (false, false, 0);
-        for byte in line {
-            if std::mem::take(&mut escaped) {
-                continue;
-            }
-            if Some(*byte) == self.escape {
-                escaped = true;
-            } else if Some(*byte) == self.quote {
-                quoted = !quoted;
-            } else if *byte == wanted && !quoted {
-                count += 1;
+    /// How many fields the header has, and each of the first records.
+    fn counts(self, head: &[u8], ended: bool) -> Option<(usize, Vec<usize>)> {
+        let mut fields = Fields::new(self);
+        let (mut rest, mut counts) = (head, Vec::new());
+        while counts.len() <= AGREEING {
+            rest = &rest[rest.iter().take_while(|byte| matches!(byte, b'\n' | b'\r')).count()..];
+            fields.begin();
+            match fields.read(rest, ended) {
+                Progress::Record(length) => {
+                    counts.push(fields.ends.len());
+                    rest = &rest[length..];
+                }
+                Progress::Broken(_) => {
+                    let line = rest.iter().position(|byte| matches!(byte, b'\n' | b'\r')).unwrap_or(rest.len());
+                    rest = &rest[line..];
+                }
+                Progress::More | Progress::End => break,
             }
         }
-        (!quoted).then_some(count)
+        let others = counts.split_off(counts.len().min(1));
+        Some((*counts.first()?, others))
     }
 }
 
@@ -88,7 +91,7 @@ mod tests {
     use super::*;
 
     fn sniff(head: &str) -> Option<char> {
-        Dialect { delimiter: b',', quote: Some(b'"'), escape: None }.sniff(head.as_bytes()).map(char::from)
+        Dialect { delimiter: b',', quote: Some(b'"'), escape: None }.sniff(head.as_bytes(), !head.ends_with("5")).map(char::from)
     }
 
     #[test]
@@ -97,6 +100,7 @@ mod tests {
         assert_eq!(sniff("id\tname\n1\tAnn\n"), Some('\t'));
         assert_eq!(sniff("id|name"), Some('|'));
         assert_eq!(sniff("id;\"a;b\"\n1;2\n3;4;5"), Some(';'), "the last line may be cut");
+        assert_eq!(sniff("id;name\n1;\"a\nb;c\"\n2;d\n"), Some(';'), "a record may have many lines");
         assert_eq!(sniff("id;name\n1;2\n3\n"), None);
         assert_eq!(sniff("id,name;x\n1;2\n"), None, "the usual delimiter is there");
         assert_eq!(sniff("url\nhttp://a/;x\n"), None);
