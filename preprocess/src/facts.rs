@@ -16,7 +16,8 @@ pub(crate) fn format_of(file: &str, head: &[u8]) -> Format {
     match stem.rsplit_once('.').map_or("", |(_, ending)| ending) {
         "csv" => Format::Csv,
         "tsv" | "tab" => Format::Tsv,
-        "jsonl" | "ndjson" => Format::Jsonl,
+        "jsonl" | "ndjson" if !begins_array(head) => Format::Jsonl,
+        "jsonl" | "ndjson" => Format::Json,
         "txt" | "text" | "list" => Format::Text,
         ending => by_content(head, ending == "json"),
     }
@@ -29,11 +30,16 @@ fn by_content(head: &[u8], json: bool) -> Format {
     }
     match head.trim_ascii_start() {
         [b'[' | b'{', ..] if json => Format::Json,
-        [b'[', rest @ ..] if rest.trim_ascii_start().starts_with(b"{") => Format::Json,
+        head if begins_array(head) => Format::Json,
         [b'{', rest @ ..] if rest.trim_ascii_start().starts_with(b"\"") && first.trim_ascii() == b"{" => Format::Json,
         _ if json => Format::Jsonl,
         _ => Format::Text,
     }
+}
+
+/// Whether this is an array of objects.
+fn begins_array(head: &[u8]) -> bool {
+    matches!(head.trim_ascii_start(), [b'[', rest @ ..] if rest.trim_ascii_start().starts_with(b"{"))
 }
 
 /// Why the first bytes cannot be the text of any format; `None` when they can.

@@ -44,7 +44,7 @@ struct Members<R> {
 
 enum Member<R> {
     Between(Window<R>),
-    Gzip(GzDecoder<Window<R>>),
+    Gzip(Box<GzDecoder<Window<R>>>),
     Zstd(zstd::stream::read::Decoder<'static, Window<R>>),
     Bzip2(bzip2::bufread::BzDecoder<Window<R>>),
     End,
@@ -67,7 +67,7 @@ impl<R: Read> Members<R> {
         }
         self.first = false;
         Ok(match self.compression {
-            Compression::Gzip => Member::Gzip(GzDecoder::new(rest)),
+            Compression::Gzip => Member::Gzip(Box::new(GzDecoder::new(rest))),
             Compression::Zstd => Member::Zstd(zstd::stream::read::Decoder::with_buffer(rest)?.single_frame()),
             Compression::Bzip2 => Member::Bzip2(bzip2::bufread::BzDecoder::new(rest)),
             Compression::None => Member::End,

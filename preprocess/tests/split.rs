@@ -449,6 +449,7 @@ fn json_arrays_and_objects_over_many_lines_are_items() {
         ("x.json", b"{\n \"a\": 1\n}\n{\n \"a\": 2\n}\n", Format::Json),
         ("x.json", b"{\"a\":1}\n{\"a\":2}\n", Format::Jsonl),
         ("x", b"[\n  {\"a\": 1}\n]", Format::Json),
+        ("x.jsonl", b"[\n  {\"a\": 1}\n]", Format::Json),
         ("x", b"{\n  \"a\": 1\n}", Format::Json),
         ("x", b"[an old list]\n", Format::Text),
         ("x", b"{{ a }}\n", Format::Text),
