@@ -7,7 +7,6 @@ mod json;
 mod look;
 mod show;
 
-use std::fs::File;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,7 +14,7 @@ use job::Job;
 
 use crate::args;
 use crate::exit::{Exit, Wrong};
-use crate::home::{LocalSecrets, check_input, job_name, read_job};
+use crate::home::{Input, LocalSecrets, job_name, read_job};
 use look::Look;
 
 /// How long lines are rendered, unless all are asked for.
@@ -30,8 +29,7 @@ pub(super) async fn check(args: &args::Check) -> Result<Exit, Wrong> {
     }
     let job = Arc::new(job);
     let (plan, look) = {
-        let name = check_input(input)?;
-        let file = File::open(input).map_err(|error| Wrong::new(format!("cannot read the input {}: {error}", input.display())))?;
+        let Input { name, file, .. } = Input::open(input)?;
         let until = (!args.all).then(|| Instant::now() + LOOK_FOR);
         let (job, mut look) = (job.clone(), Look::new(&job, args.lines, until));
         let split = move || preprocess::split(file, &job, &name, &mut look).map(|plan| (plan, look.end()));

@@ -34,13 +34,13 @@ impl Input {
         let wrong = |reason: &dyn std::fmt::Display| Wrong::new(format!("cannot read the input {}: {reason}", path.display()));
         let kind = fs::metadata(path).map_err(|error| wrong(&error))?.file_type();
         if kind.is_dir() {
-            return Err(wrong(&"it is a folder: name a file in it"));
+            return Err(wrong(&"it is a folder, not a file"));
         }
         if kind.is_char_device() || kind.is_block_device() {
-            return Err(wrong(&"it is a device: name a file or a pipe"));
+            return Err(wrong(&"it is a device, not a file"));
         }
         if kind.is_socket() {
-            return Err(wrong(&"it is a socket: name a file or a pipe"));
+            return Err(wrong(&"it is a socket, not a file"));
         }
         let name = name(path).ok_or_else(|| wrong(&"its name is not UTF-8"))?;
         if kind.is_fifo() {

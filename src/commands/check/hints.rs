@@ -88,7 +88,7 @@ fn separator(plan: &Plan, findings: &Findings) -> Option<char> {
 fn outer_separator(plan: &Plan, detail: &str) -> Option<String> {
     let columns = plan.input.columns.len();
     let fields: usize = detail.split_whitespace().find_map(|word| word.parse().ok())?;
-    if fields + 1 == columns && plan.input.columns.last().is_some_and(String::is_empty) {
+    if fields + 1 == columns && plan.input.columns.last().is_some_and(|name| *name == format!("c{columns}")) {
         return Some("the header ends with a separator, and the rows do not: remove it".to_owned());
     }
     (fields == columns + 1)

@@ -24,6 +24,12 @@ pub(super) fn head(job: &Job, path: &Path, plan: &Plan, hopeless: bool) {
     if facts.blank > 0 {
         println!("blank    {} skipped", text::lines(facts.blank));
     }
+    if facts.encoding != "UTF-8" {
+        println!("encoding {}", facts.encoding);
+    }
+    for note in &facts.notes {
+        println!("note     {note}");
+    }
 }
 
 /// The first requests, secrets masked.
