@@ -65,14 +65,14 @@ fn json_is_one_object_a_line() {
 fn with_json_every_ending_is_one_object_with_its_exit_code() {
     let scene = Scene::new("[request]\nurl = \"https://a.example/{{ line }}\"\n", "in.txt", "a\n");
     scene.write("bad.toml", "[request]\n");
-    scene.write("utf16.txt", b"\xff\xfea\0");
+    scene.write("archive.txt", b"PK\x03\x04");
     for (args, part) in [
         (&["run", "job.toml", "none.txt", "--json"][..], "none.txt"),
         (&["run", "none.toml", "in.txt", "--json"], "none.toml"),
         (&["run", "bad.toml", "in.txt", "--json"], "bad.toml:1:1"),
         (&["run", "job.toml", "--json"], "<INPUT>"),
         (&["run", "job.toml", "in.txt", "--json", "--colour"], "--colour"),
-        (&["run", "job.toml", "utf16.txt", "--json"], "UTF-16"),
+        (&["run", "job.toml", "archive.txt", "--json"], "ZIP"),
         (&["redrive", "job.toml", "in.txt", "--json"], "not been run"),
         (&["watch", "nonsense", "--bucket", "b", "--region", "eu-west-1", "--endpoint-url", "http://127.0.0.1:1", "--json"], "JOB/ID"),
     ] {
