@@ -304,6 +304,9 @@ pub struct Services {
     /// Where another service is, such as dynamodb=http://127.0.0.1:8000; s3=URL in place of the embedded S3.
     #[arg(long, value_name = "SERVICE=URL")]
     pub endpoint: Vec<String>,
+    /// Private addresses that http:invoke may reach: host names (also *.domain), addresses and networks (10.0.0.0/8).
+    #[arg(long, value_name = "HOST_OR_NETWORK")]
+    pub allow: Vec<String>,
     /// A state machine that states:startExecution can start, by the name that ends its ARN.
     #[arg(long, value_name = "NAME=FILE")]
     pub machine: Vec<String>,

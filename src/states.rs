@@ -29,7 +29,7 @@ pub use activities::Activities;
 pub use endpoints::Endpoints;
 pub use executions::Machines;
 pub use graph::svg;
-pub use http::Wire;
+pub use http::{Http, Wire};
 pub use mocks::Mocks;
 pub use s3::at as s3_at;
 
@@ -45,6 +45,8 @@ pub struct World {
     pub mocks: Option<Mocks>,
     /// The store of `aws-sdk:s3` and of Distributed Maps.
     pub s3: Client,
+    /// What `http:invoke` may reach.
+    pub http: Http,
     /// What the last `http:invoke` sent and got.
     pub wire: Wire,
     /// Other services, at URLs that the user named.
@@ -147,7 +149,7 @@ impl World {
             Resource::Function(_) => self.invoke(&call).await,
             Resource::Service { service, action, .. } => match (service.as_str(), action.as_str()) {
                 ("lambda", "invoke") => self.invoke(&call).await,
-                ("http", "invoke") => http::invoke(&call.parameters, &self.wire).await,
+                ("http", "invoke") => self.http.invoke(&call.parameters, &self.wire).await,
                 ("states", "startExecution") => self.machines.start(self, &call).await,
                 ("aws-sdk:s3", action) => s3::call(&self.s3, action, &call.parameters).await,
                 (service, action) => self.endpoints.call(service, action, &call.parameters).await,
@@ -193,9 +195,33 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Shared by the services that are called over HTTP.
 fn client() -> reqwest::Client {
-    static CLIENT: std::sync::LazyLock<reqwest::Client> =
-        std::sync::LazyLock::new(|| reqwest::Client::builder().timeout(PATIENCE).no_proxy().build().expect("the settings are sound"));
+    static CLIENT: std::sync::LazyLock<reqwest::Client> = std::sync::LazyLock::new(|| builder().build().expect("the settings are sound"));
     CLIENT.clone()
+}
+
+/// No service is asked elsewhere than where its URL says.
+fn builder() -> reqwest::ClientBuilder {
+    reqwest::Client::builder().timeout(PATIENCE).no_proxy().redirect(reqwest::redirect::Policy::none())
+}
+
+/// Of an answer, in bytes: the data of a state.
+const LARGEST: usize = 256 * 1024;
+
+/// An answer's body, which is given up as soon as it is larger than the data of a state.
+async fn body(mut answer: reqwest::Response, service: &str) -> Result<Vec<u8>, TaskError> {
+    let mut body = Vec::new();
+    while let Some(chunk) = answer.chunk().await.map_err(|cause| error("States.Http.Socket", &job::in_words(&cause)))? {
+        if body.len() + chunk.len() > LARGEST {
+            return Err(too_large(service));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+fn too_large(service: &str) -> TaskError {
+    let cause = format!("The state/task '{service}' returned a result with a size exceeding the maximum number of bytes service limit.");
+    error("States.DataLimitExceeded", &cause)
 }
 
 /// A definition's text.

@@ -71,6 +71,7 @@ mod expr;
 mod history;
 mod host;
 mod journal;
+pub mod json;
 mod machine;
 mod problem;
 mod resource;

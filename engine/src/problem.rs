@@ -135,7 +135,7 @@ impl<'t> Report<'t> {
     pub(crate) fn into_diagnostics(mut self) -> Vec<Diagnostic> {
         self.found.sort_by_key(|found| found.offset);
         // Only what is found in JSON has a path.
-        let tree = serde_json::from_str(self.text).unwrap_or_default();
+        let tree = crate::json::from_str(self.text).unwrap_or_default();
         self.found.iter().map(|found| self.diagnostic(found, &tree)).collect()
     }
 

@@ -17,7 +17,7 @@ use crate::args::{Definition, Execute, Graph, Level, Services, States, StatesCom
 use crate::exit::{Exit, Wrong};
 use crate::home::{Functions, Home, save};
 use crate::signals::Signals;
-use crate::states::{self, Activities, Endpoints, Machines, Mocks, Wire, World};
+use crate::states::{self, Activities, Endpoints, Http, Machines, Mocks, Wire, World};
 
 pub(super) async fn states(args: States) -> Result<Exit, Wrong> {
     match args.command {
@@ -110,7 +110,7 @@ fn show_test(answer: &Value) {
 fn graph(args: &Graph) -> Result<Exit, Wrong> {
     let text = states::read(&args.definition)?;
     states::compile(&args.definition, &text)?;
-    let definition: Value = serde_json::from_str(&text).map_err(|error| Wrong::at(&args.definition, error))?;
+    let definition = engine::json::from_str(&text).map_err(|error| Wrong::at(&args.definition, error))?;
     let svg = states::svg(&definition);
     match &args.output {
         Some(path) => save(path, svg.as_bytes()).map_err(|error| Wrong::new(error.to_string()))?,
@@ -144,7 +144,11 @@ async fn world(args: &Services) -> Result<(World, Option<AbortOnDropHandle<()>>,
     };
     let functions = args.functions.as_deref().map(Functions::at).transpose()?;
     let mocks = args.mocks.as_deref().map(|path| Mocks::read(path, args.case.as_deref())).transpose()?;
-    Ok((World { functions, mocks, s3, wire: Wire::default(), endpoints, machines, activities, tokens }, served, home))
+    Ok((
+        World { functions, mocks, s3, http: Http::new(&args.allow), wire: Wire::default(), endpoints, machines, activities, tokens },
+        served,
+        home,
+    ))
 }
 
 async fn execute(args: Execute) -> Result<Exit, Wrong> {
@@ -185,14 +189,14 @@ fn json_of(flag: &str, given: &str) -> Result<Value, Wrong> {
     if given == "-" {
         let mut text = String::new();
         std::io::stdin().read_to_string(&mut text).map_err(|error| Wrong::new(format!("what is piped in cannot be read: {error}")))?;
-        return serde_json::from_str(&text).map_err(|error| Wrong::new(format!("what is piped in is no JSON: {error}")));
+        return engine::json::from_str(&text).map_err(|error| Wrong::new(format!("what is piped in is no JSON: {error}")));
     }
-    if let Ok(input) = serde_json::from_str(given) {
+    if let Ok(input) = engine::json::from_str(given) {
         return Ok(input);
     }
     let path = Path::new(given);
     let text = std::fs::read_to_string(path).map_err(|error| Wrong::new(format!("--{flag} {given:?} is no JSON, and no file: {error}")))?;
-    serde_json::from_str(&text).map_err(|error| Wrong::at(path, format!("is no JSON: {error}")))
+    engine::json::from_str(&text).map_err(|error| Wrong::at(path, format!("is no JSON: {error}")))
 }
 
 /// Without an outcome the execution was aborted.

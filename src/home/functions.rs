@@ -43,7 +43,7 @@ impl Functions {
         let failed = !answer.status().is_success() || answer.headers().contains_key("x-amz-function-error");
         let status = answer.status();
         let body = answer.bytes().await.map_err(|error| unreachable(&url, &error))?;
-        let body: Option<Value> = serde_json::from_slice(&body).ok();
+        let body: Option<Value> = engine::json::from_slice(&body).ok();
         match body {
             Some(body) if !failed => Ok(body),
             Some(body) => {

@@ -100,7 +100,7 @@ impl Activities {
 async fn answer(State((activities, tokens)): State<(Activities, TaskTokens)>, headers: HeaderMap, body: String) -> Response {
     let target = headers.get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default();
     let action = target.strip_prefix("AWSStepFunctions.").unwrap_or_default();
-    let asked: Value = serde_json::from_str(&body).unwrap_or_default();
+    let asked = engine::json::from_str(&body).unwrap_or_default();
     match call(&activities, &tokens, action, &asked).await {
         Ok(answer) => axum::Json(answer).into_response(),
         Err((name, message)) => (StatusCode::BAD_REQUEST, axum::Json(json!({ "__type": name, "message": message }))).into_response(),
@@ -113,7 +113,7 @@ async fn call(activities: &Activities, tokens: &TaskTokens, action: &str, asked:
     let sent = match action {
         "GetActivityTask" => return Ok(activities.take(text("activityArn"), text("workerName")).await),
         "SendTaskSuccess" => {
-            let output = serde_json::from_str(text("output")).map_err(|wrong| ("InvalidOutput", wrong.to_string()))?;
+            let output = engine::json::from_str(text("output")).map_err(|wrong| ("InvalidOutput", wrong.to_string()))?;
             tokens.succeed(token, output)
         }
         "SendTaskFailure" => tokens.fail(token, text("error"), text("cause")),

@@ -85,8 +85,8 @@ impl Endpoints {
         let unreachable = |cause: reqwest::Error| error(&format!("{name}.SdkClientException"), &job::in_words(&cause));
         let answer = sent.map_err(unreachable)?;
         let status = answer.status();
-        let text = answer.text().await.map_err(unreachable)?;
-        let answer: Value = serde_json::from_str(&text).unwrap_or(Value::Null);
+        let text = String::from_utf8_lossy(&super::body(answer, service).await?).into_owned();
+        let answer = engine::json::from_str(&text).unwrap_or(Value::Null);
         if status.is_success() {
             return Ok(if *camel { renamed(&answer, char::to_ascii_uppercase) } else { answer });
         }

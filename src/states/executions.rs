@@ -42,7 +42,7 @@ impl Machines {
         let input = match call.parameters.get("Input") {
             None => json!({}),
             Some(Value::String(text)) => {
-                serde_json::from_str(text).map_err(|wrong| error("StepFunctions.InvalidExecutionInputException", &wrong.to_string()))?
+                engine::json::from_str(text).map_err(|wrong| error("StepFunctions.InvalidExecutionInputException", &wrong.to_string()))?
             }
             Some(input) => input.clone(),
         };

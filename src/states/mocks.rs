@@ -25,7 +25,7 @@ struct Answers {
 
 #[derive(Clone, Deserialize)]
 enum Answer {
-    Return(Value),
+    Return(#[serde(deserialize_with = "engine::json::value")] Value),
     Throw {
         #[serde(rename = "Error")]
         error: String,

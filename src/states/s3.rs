@@ -36,9 +36,16 @@ pub(super) async fn call(client: &Client, action: &str, parameters: &Value) -> R
             let request = client.get_object().bucket(take.text("Bucket")?).key(take.text("Key")?).set_range(take.maybe("Range"));
             let output = request.send().await.map_err(failed)?;
             let facts = (output.content_length, output.e_tag.clone(), output.last_modified);
-            let body = output.body.collect().await.map_err(|error| super::error("S3.SdkClientException", &in_words(&error)))?;
+            let (mut body, mut chunks) = (Vec::new(), output.body);
+            while let Some(chunk) = chunks.next().await {
+                let chunk = chunk.map_err(|error| super::error("S3.SdkClientException", &in_words(&error)))?;
+                if body.len() + chunk.len() > super::LARGEST {
+                    return Err(super::too_large("aws-sdk:s3"));
+                }
+                body.extend_from_slice(&chunk);
+            }
             let mut answer = about(facts);
-            answer["Body"] = String::from_utf8_lossy(&body.into_bytes()).into();
+            answer["Body"] = String::from_utf8_lossy(&body).into();
             Ok(answer)
         }
         "headObject" => {

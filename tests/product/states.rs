@@ -30,7 +30,7 @@ pub fn task(resource: &str, parameters: &Value) -> Value {
 /// Runs it with `--json`.
 fn run(scene: &Scene, args: &[&str], code: i32) -> Value {
     let ran = scene.run(&[&["states", "run", "machine.json", "--json"], args].concat()).expect(code);
-    serde_json::from_str(&ran.stdout).unwrap()
+    engine::json::from_str(&ran.stdout).unwrap()
 }
 
 /// Stands for other services: echoes what a function gets, fails for the function `broken`, and says what was asked of an
@@ -189,15 +189,18 @@ fn an_api_is_asked_over_http() {
     definition["States"]["Gone"] = json!({ "Type": "Pass", "Result": "gone", "End": true });
     let scene = scene(&definition);
     let input = |path: &str| json!({ "url": api.url(path) }).to_string();
-    let output = run(&scene, &["--input", &input("/ok/7")], 0)["output"].clone();
+    let local = ["--allow", "127.0.0.1"];
+    let output = run(&scene, &[&["--input", &input("/ok/7")], &local[..]].concat(), 0)["output"].clone();
     assert_eq!((&output["StatusCode"], &output["ResponseBody"]["twice"]), (&json!(200), &json!("77")));
     let seen = api.seen().pop().unwrap();
     assert_eq!((seen.method.as_str(), seen.body.as_str(), seen.uri.as_str()), ("POST", "{\"n\":1}", "/ok/7?q=a+b&q=2"));
     assert_eq!(seen.headers["x-one"], "1");
-    assert_eq!(run(&scene, &["--input", &input("/status/404")], 0)["output"], "gone");
+    assert_eq!(run(&scene, &[&["--input", &input("/status/404")], &local[..]].concat(), 0)["output"], "gone");
     // As it went over the wire.
     let wire = input("/ok/7");
-    let ran = scene.run(&["states", "test", "machine.json", "--state", "Do", "--input", &wire, "--json", "--level", "trace"]).expect(0);
+    let ran = scene
+        .run(&["states", "test", "machine.json", "--state", "Do", "--input", &wire, "--json", "--level", "trace", "--allow", "127.0.0.1"])
+        .expect(0);
     let seen = &serde_json::from_str::<Value>(&ran.stdout).unwrap()["inspectionData"];
     let (request, response) = (&seen["request"], &seen["response"]);
     assert_eq!((&request["method"], &request["body"], &request["protocol"]), (&json!("POST"), &json!("{\"n\":1}"), &json!("http")));
@@ -207,12 +210,87 @@ fn an_api_is_asked_over_http() {
     assert!(response["body"].as_str().unwrap().contains("\"77\""), "{response}");
 }
 
+/// Redirects to itself, answers without end, and says what form it got.
+async fn hostile(uri: axum::http::Uri, headers: HeaderMap, body: String) -> Response {
+    match uri.path() {
+        "/away" => (StatusCode::FOUND, [("location", "/secret")]).into_response(),
+        "/endless" => {
+            axum::body::Body::from_stream(futures_util::stream::repeat_with(|| Ok::<_, std::io::Error>(vec![b'x'; 65_536]))).into_response()
+        }
+        "/private" => "{\"$serde_json::private::RawValue\": \"[1]\", \"$serde_json::private::Number\": 1}".into_response(),
+        _ => Json(json!({ "kind": headers.get("content-type").and_then(|kind| kind.to_str().ok()), "body": body })).into_response(),
+    }
+}
+
+#[test]
+fn an_http_task_reaches_no_private_address_and_takes_no_endless_body() {
+    let runtime = Runtime::new().unwrap();
+    let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    runtime.spawn(async move { axum::serve(listener, axum::Router::new().fallback(hostile)).await.unwrap() });
+    let ask = |host: &str, path: &str, more: Value| {
+        let mut parameters = json!({ "ApiEndpoint": format!("http://{host}:{port}{path}"), "Method": "POST" });
+        parameters.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        scene(&task("arn:aws:states:::http:invoke", &parameters))
+    };
+    for host in ["127.0.0.1", "localhost", "2130706433", "[::ffff:127.0.0.1]", "169.254.169.254"] {
+        let failed = run(&ask(host, "/", json!({})), &[], 3);
+        assert_eq!(failed["error"], "States.Http.Socket", "{host}: {failed}");
+        assert!(failed["cause"].as_str().unwrap().contains("--allow"), "{host}: {failed}");
+    }
+    let local = ["--allow", "127.0.0.0/8"];
+    assert_eq!(run(&ask("127.0.0.1", "/away", json!({})), &local, 3)["error"], "States.Http.StatusCode.302");
+    assert_eq!(run(&ask("127.0.0.1", "/endless", json!({})), &local, 3)["error"], "States.DataLimitExceeded");
+    for name in ["Host", "X-Amz-Target", "X-Forwarded-For", "Transfer-Encoding", "Content-Length", "Proxy-Authorization"] {
+        let failed = run(&ask("127.0.0.1", "/", json!({ "Headers": { name: "1" } })), &local, 3);
+        assert_eq!(failed["error"], "States.Runtime", "{name}: {failed}");
+        assert!(failed["cause"].as_str().unwrap().contains(name), "{name}: {failed}");
+    }
+    let wrong = run(&ask("127.0.0.1", "/", json!({ "Headers": { "x-a": "b\r\nHost: c" } })), &local, 3);
+    assert_eq!(wrong["error"], "States.Runtime", "{wrong}");
+    assert_eq!(
+        run(&ask("127.0.0.1", "/private", json!({})), &local, 0)["output"]["ResponseBody"],
+        json!({ "$serde_json::private::RawValue": "[1]", "$serde_json::private::Number": 1 })
+    );
+    for (format, body) in [
+        (None, "array%5B0%5D=a&array%5B1%5D=b&o%5Bk%5D=1"),
+        (Some("INDICES"), "array%5B0%5D=a&array%5B1%5D=b&o%5Bk%5D=1"),
+        (Some("REPEAT"), "array=a&array=b&o%5Bk%5D=1"),
+        (Some("COMMAS"), "array=a%2Cb&o%5Bk%5D=1"),
+        (Some("BRACKETS"), "array%5B%5D=a&array%5B%5D=b&o%5Bk%5D=1"),
+    ] {
+        let mut transform = json!({ "RequestBodyEncoding": "URL_ENCODED" });
+        if let Some(format) = format {
+            transform["RequestEncodingOptions"] = json!({ "ArrayFormat": format });
+        }
+        let more = json!({ "RequestBody": { "array": ["a", "b"], "o": { "k": 1 } }, "Transform": transform });
+        let sent = run(&ask("127.0.0.1", "/", more), &local, 0)["output"]["ResponseBody"].clone();
+        assert_eq!(sent, json!({ "kind": "application/x-www-form-urlencoded", "body": body }), "{format:?}");
+    }
+}
+
+/// Where nothing more can be reserved, a definition that grows without limit ends with an error that it can catch.
+#[test]
+fn an_expression_that_grows_without_limit_hurts_no_machine() {
+    let double = "$f := function($a, $n){$n = 0 ? $a : $f({'a': $a, 'b': $a}, $n - 1)}";
+    let repeat = "$t := function($s, $n){$n = 0 ? $s : $t($s & $s, $n - 1)}";
+    for expression in [format!("({double}; $f(1, 40))"), format!("({double}; $string($f(1, 40)))"), format!("({repeat}; $t('text', 60))")] {
+        let state = json!({ "Type": "Pass", "Output": format!("{{% {expression} %}}"), "End": true });
+        let scene = scene(&json!({ "QueryLanguage": "JSONata", "StartAt": "A", "States": { "A": state } }));
+        let program = env!("CARGO_BIN_EXE_throughline");
+        let script = format!("ulimit -v 2000000; exec {program} states run machine.json --json");
+        let ran = std::process::Command::new("sh").args(["-c", &script]).current_dir(scene.path("")).output().unwrap();
+        let ended: Value = serde_json::from_slice(&ran.stdout).unwrap_or_else(|_| panic!("{expression}: {ran:?}"));
+        assert_eq!(ended["error"], "States.QueryEvaluationError", "{expression}: {ended}");
+    }
+}
+
 #[test]
 fn an_interrupted_execution_is_aborted() {
     let api = Api::start();
     let parameters = json!({ "ApiEndpoint": api.url("/stall/1"), "Method": "GET" });
     let scene = scene(&task("arn:aws:states:::http:invoke", &parameters));
-    let running = scene.start(&["states", "run", "machine.json", "--json", "--history"]);
+    let running = scene.start(&["states", "run", "machine.json", "--json", "--history", "--allow", "127.0.0.1"]);
     wait_until("it asks", || api.total() == 1);
     let ended: Value = serde_json::from_str(&running.interrupt().expect(130).stdout).unwrap();
     assert_eq!((&ended["status"], &ended["output"]), (&json!("ABORTED"), &Value::Null));

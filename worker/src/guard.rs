@@ -119,6 +119,13 @@ impl Resolve for Guard {
     }
 }
 
+impl AddressDenied {
+    /// The name or address.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+}
+
 impl fmt::Display for AddressDenied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} is a private, local or reserved address; [request] allow lists the exceptions", self.host)

@@ -81,7 +81,7 @@ const FUNCTIONS: &[(&str, Function)] = &[
         let Some(text) = text.as_str() else {
             return Err(thrown("T0410: Argument 1 of function \"parse\" does not match function signature"));
         };
-        serde_json::from_str(text).map(|value: Value| from_json(&value)).map_err(|error| thrown(format!("the text is not JSON: {error}")))
+        crate::json::from_str(text).map(|value| from_json(&value)).map_err(|error| thrown(format!("the text is not JSON: {error}")))
     }),
     ("eval", |_, _| Err(thrown("T1006: Attempted to invoke a non-function"))),
     ("millis", |_, drawing| Ok(JValue::Number(drawing.millis() as f64))),

@@ -205,7 +205,7 @@ pub(super) fn seeded(seed: &Value) -> std::result::Result<f64, String> {
 fn string_to_json(text: &str) -> Result {
     match text.trim() {
         "" => Ok(Value::Null),
-        text => serde_json::from_str(text).map_err(|e| format!("not JSON: {e}")),
+        text => crate::json::from_str(text).map_err(|e| format!("not JSON: {e}")),
     }
 }
 

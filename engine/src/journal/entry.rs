@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use time::OffsetDateTime;
 
 use crate::error::Failure;
+use crate::json;
 
 /// Whose journal it is, and how it ended.
 #[derive(Debug, Serialize, Deserialize)]
@@ -20,7 +21,7 @@ pub(crate) struct Owner {
 /// How an execution ended.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) enum Ending {
-    Succeeded(Value),
+    Succeeded(#[serde(deserialize_with = "json::value")] Value),
     Failed(Failure),
     TimedOut,
 }
@@ -36,6 +37,7 @@ pub(crate) enum Frame {
 /// How an iteration or branch ended.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Finished {
+    #[serde(deserialize_with = "json::value")]
     pub(crate) output: Value,
     /// Its last history event, and how many the execution had then.
     pub(crate) previous: u64,
@@ -47,6 +49,7 @@ pub(crate) struct Finished {
 pub(crate) struct Checkpoint {
     pub(crate) started: i64,
     /// What the frame began with, where it could not be found out again.
+    #[serde(deserialize_with = "json::maybe")]
     pub(crate) origin: Option<Value>,
     /// Counts checkpoints at which the frame moved on; entries below carry it in their keys.
     pub(crate) step: u64,
@@ -55,12 +58,14 @@ pub(crate) struct Checkpoint {
     /// The frame's latest event, which its next one follows.
     pub(crate) previous: u64,
     pub(crate) state: usize,
+    #[serde(deserialize_with = "json::value")]
     pub(crate) input: Value,
     pub(crate) entered: i64,
     /// The history event by which the state was entered, and the one before.
     pub(crate) entered_event: u64,
     pub(crate) entered_previous: u64,
     /// What `Assign` has set in this frame.
+    #[serde(deserialize_with = "json::fields")]
     pub(crate) variables: Map<String, Value>,
     /// When the task was scheduled whose outcome comes by token, once it has been handed over.
     pub(crate) submitted: Option<i64>,
@@ -69,6 +74,7 @@ pub(crate) struct Checkpoint {
     /// A Wait's end, or when the next attempt begins.
     pub(crate) wake: Option<i64>,
     /// What the state's expressions drew by chance.
+    #[serde(deserialize_with = "json::items")]
     pub(crate) draws: Vec<Value>,
 }
 

@@ -1,6 +1,6 @@
 //! The context object of a test.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::{ALONE, TestRequest};
 use crate::host::Host;
@@ -22,7 +22,7 @@ impl TestRequest {
     pub(super) fn context(&self, state: &State, host: &dyn Host) -> Result<Value, ApiError> {
         let Some(text) = &self.context else { return Ok(self.new_context(state, host)) };
         let refused = |what: String| ApiError::validation(format!("Invalid Context object provided: {what}"));
-        let context: Map<String, Value> = serde_json::from_str(text).map_err(|error| refused(format!("not a JSON object: {error}")))?;
+        let context = crate::json::object(text.as_bytes()).map_err(|error| refused(format!("not a JSON object: {error}")))?;
         if context.contains_key("Task") && !waits(state) {
             let pattern = "'.sync' or '.waitForTaskToken' service integration pattern";
             return Err(refused(format!("Context object contains 'Task' when state is not a Task state with a {pattern}")));

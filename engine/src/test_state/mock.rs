@@ -27,7 +27,7 @@ impl TestRequest {
         match mock {
             Mock { error_output: Some(failure), .. } => Ok(Some(Err(Failure::new(&failure.error, &failure.cause)))),
             Mock { result: Some(text), field_validation_mode, .. } => {
-                let result = serde_json::from_str(text).map_err(|_| ApiError::validation("Mocked result must be valid JSON"))?;
+                let result = crate::json::from_str(text).map_err(|_| ApiError::validation("Mocked result must be valid JSON"))?;
                 self.check_result(state, &result, *field_validation_mode)?;
                 Ok(Some(Ok(result)))
             }

@@ -94,7 +94,7 @@ impl TestRequest {
 
     pub(super) fn input(&self) -> Result<Value, ApiError> {
         let text = self.input.as_deref().unwrap_or("{}");
-        serde_json::from_str(text).map_err(|error| ApiError {
+        crate::json::from_str(text).map_err(|error| ApiError {
             code: "InvalidExecutionInput",
             message: format!("Invalid State Machine Execution Input: the input is not JSON: {error}"),
         })
@@ -102,12 +102,12 @@ impl TestRequest {
 
     pub(super) fn variables(&self) -> Result<Map<String, Value>, ApiError> {
         let Some(text) = &self.variables else { return Ok(Map::new()) };
-        serde_json::from_str(text).map_err(|error| ApiError::validation(format!("the variables are no JSON object: {error}")))
+        crate::json::object(text.as_bytes()).map_err(|error| ApiError::validation(format!("the variables are no JSON object: {error}")))
     }
 
     pub(super) fn items(&self) -> Result<Option<Vec<Value>>, ApiError> {
         let Some(text) = &self.state_configuration.map_item_reader_data else { return Ok(None) };
-        let items = serde_json::from_str(text);
+        let items = crate::json::list(text);
         items.map(Some).map_err(|error| ApiError::validation(format!("the data of the ItemReader is no JSON array: {error}")))
     }
 }

@@ -230,3 +230,31 @@ fn measuring_changes_no_value() {
         }
     }
 }
+
+/// To our JSON library these keys are commands; to a machine they are keys.
+#[test]
+fn keys_of_the_json_library_are_keys_like_any_other() {
+    let raw = json!({"$serde_json::private::RawValue": "[1, 2"});
+    let number = json!({"$serde_json::private::Number": "1e5", "b": 1});
+    for value in [raw, number] {
+        let text = value.to_string();
+        assert_eq!(engine::json::from_str(&text).unwrap(), value);
+        assert_eq!(engine::json::from_slice(format!("[{text}]").as_bytes()).unwrap(), json!([value]));
+        // From the journal after a crash, through a task's result, a text and both languages.
+        let states = json!({
+            "A": {"Type": "Task", "Resource": "arn:aws:lambda:x:1:function:f", "Assign": {"v.$": "$"}, "Next": "B"},
+            "B": {"Type": "Pass", "Parameters": {"v.$": "$v", "text.$": "States.JsonToString($v)"}, "Next": "C"},
+            "C": {"Type": "Pass", "Parameters": {"v.$": "$.v", "back.$": "States.StringToJson($.text)", "text.$": "$.text"}, "Next": "D"},
+            "D": {"Type": "Pass", "QueryLanguage": "JSONata", "Output": {
+                "v": "{% $states.input.v %}", "back": "{% $states.input.back %}", "parsed": "{% $parse($states.input.text) %}"
+            }, "End": true}
+        });
+        let definition = json!({"StartAt": "A", "States": states}).to_string();
+        assert_eq!(outcome(&definition, value.clone()), json!({"v": value, "back": value, "parsed": value}), "{text}");
+        let machine = json!({"StartAt": "M", "States": {"M": {"Type": "Map", "ItemsPath": "$.l", "End": true, "ItemProcessor": {
+            "StartAt": "W", "States": {"W": {"Type": "Wait", "Seconds": 1, "End": true}}
+        }}}});
+        let items = json!({"l": [value, value]});
+        assert_eq!(outcome(&machine.to_string(), items.clone()), items["l"]);
+    }
+}

@@ -145,7 +145,7 @@ impl Running {
             let records = self.world.journal.records(&plan.visit, from, CHUNK)?;
             let Some((last, _)) = records.last() else {
                 outputs.push(']');
-                return Ok(serde_json::from_str(&outputs).map_err(|error| JournalError::Broken(error.to_string()))?);
+                return Ok(crate::json::from_str(&outputs).map_err(|error| JournalError::Broken(error.to_string()))?);
             };
             from = last + 1;
             for (_, record) in records {

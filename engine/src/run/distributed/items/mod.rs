@@ -67,10 +67,10 @@ impl Raw {
         let wrong = |error| failed(format!("an item of the file is not JSON: {error}"));
         match self {
             Raw::Ready(item) => Ok(item),
-            Raw::Json(text) => Ok(Item { key: None, value: serde_json::from_slice(&text).map_err(wrong)? }),
+            Raw::Json(text) => Ok(Item { key: None, value: crate::json::from_slice(&text).map_err(wrong)? }),
             Raw::Member(text) => {
                 let object = [b"{", text.as_slice(), b"}"].concat();
-                let object: Map<String, Value> = serde_json::from_slice(&object).map_err(wrong)?;
+                let object = crate::json::object(&object).map_err(wrong)?;
                 let (key, value) = object.into_iter().next().ok_or_else(|| failed("an object of the file has an empty member"))?;
                 Ok(Item { key: Some(key), value })
             }
