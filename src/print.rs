@@ -9,6 +9,7 @@ use std::io::{self, ErrorKind, Write};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use job::text::visible;
 use tokio_util::sync::CancellationToken;
 
 use crate::exit::Exit;
@@ -55,13 +56,13 @@ pub fn exit(exit: Exit) -> Exit {
     }
 }
 
-/// Prints to standard output.
+/// Prints to standard output. What a terminal would take for an order, in a file's name or a line's text, is shown instead.
 pub fn stdout(text: Arguments<'_>) {
     if OUTPUT_ON_STDOUT.load(Ordering::Relaxed) {
         return stderr(text);
     }
     let mut stdout = io::stdout().lock();
-    match stdout.write_fmt(text).and_then(|()| stdout.flush()) {
+    match stdout.write_all(visible(&text.to_string()).as_bytes()).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => unread(),
         Err(error) if !FAILED.swap(true, Ordering::Relaxed) => {
             eprintln!("throughline: cannot write to standard output: {error}");
@@ -72,7 +73,7 @@ pub fn stdout(text: Arguments<'_>) {
 
 /// Prints to standard error.
 pub fn stderr(text: Arguments<'_>) {
-    match io::stderr().lock().write_fmt(text) {
+    match io::stderr().lock().write_all(visible(&text.to_string()).as_bytes()) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => unread(),
         // There is nowhere left to say it.
         _ => {}

@@ -320,6 +320,7 @@ impl worker::Observer for Progress {
 impl Lane {
     fn new(name: String, lines: u64) -> Self {
         let zero = AtomicU64::default;
+        let name = job::text::visible(&name).into_owned();
         Self { name, lines, ok: zero(), failed: zero(), throttled: zero(), sent: zero(), held: Mutex::default() }
     }
 

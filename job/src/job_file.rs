@@ -16,7 +16,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use error::JobError;
-pub use extract::{Answer, Column, Extractor};
+pub use extract::{Column, Extracted, Extractor, Response};
 pub use hosts::{SecretHost, is_allowed};
 pub use input::{Compression, Format, Input, Quote};
 pub use limits::{Limit, Limits, MOST_IN_FLIGHT, Provider, Rate, host_listed, limit_key};
@@ -72,6 +72,8 @@ pub struct Request {
     pub secret_hosts: Vec<SecretHost>,
     /// `idempotent`: a POST or PATCH may be sent again. GET, PUT and DELETE always may.
     pub idempotent: bool,
+    /// `cookies`: what a redirect sets is sent with the line's requests that follow it.
+    pub cookies: bool,
     /// `max_response`: bytes of an answer's body; default 10 MiB.
     pub max_response: u64,
 }

@@ -9,6 +9,7 @@ pub mod codes;
 pub mod download;
 pub mod item;
 pub mod job_file;
+pub mod json;
 pub mod keys;
 pub mod messages;
 pub mod net;
@@ -18,6 +19,7 @@ pub mod record;
 pub mod row;
 pub mod secrets;
 pub mod template;
+pub mod text;
 pub mod upload;
 
 pub use absolute_url::absolute_url;

@@ -5,6 +5,9 @@ use std::sync::Arc;
 use minijinja::value::{Enumerator, Object, Value};
 use serde_json::value::RawValue;
 
+use crate::json::{Document, JsonError};
+use crate::template::exact;
+
 /// The columns of one line.
 #[derive(Debug, Clone)]
 pub enum Row {
@@ -16,19 +19,19 @@ pub enum Row {
         values: Vec<String>,
     },
     /// JSONL: the line's own object.
-    Object(serde_json::Map<String, serde_json::Value>),
+    Object(Document),
 }
 
 impl Row {
     /// Reads an item's `v` beside the plan's columns.
     ///
     /// # Errors
-    /// Whatever `serde_json` finds wrong.
-    pub fn parse(columns: &Arc<[String]>, v: &RawValue) -> Result<Self, serde_json::Error> {
+    /// In words, why it is neither an array of texts nor an object.
+    pub fn parse(columns: &Arc<[String]>, v: &RawValue) -> Result<Self, String> {
         if v.get().starts_with('{') {
-            serde_json::from_str(v.get()).map(Self::Object)
+            Document::parse(v.get()).map(Self::Object).map_err(|error: JsonError| error.to_string())
         } else {
-            let values = serde_json::from_str(v.get())?;
+            let values = serde_json::from_str(v.get()).map_err(|error| error.to_string())?;
             Ok(Self::Fields { columns: columns.clone(), values })
         }
     }
@@ -40,14 +43,14 @@ impl Row {
                 let at = columns.iter().position(|column| column == name)?;
                 values.get(at).map(|value| Value::from(value.as_str()))
             }
-            Self::Object(object) => object.get(name).map(|value| Value::from(minijinja::value::Serde(value))),
+            Self::Object(object) => object.root().get(name).map(|value| exact::value(object, value, true)),
         }
     }
 
     fn names(&self) -> Vec<Value> {
         match self {
             Self::Fields { columns, .. } => columns.iter().map(|name| Value::from(name.as_str())).collect(),
-            Self::Object(object) => object.keys().map(|name| Value::from(name.as_str())).collect(),
+            Self::Object(object) => object.root().members().map(|(name, _)| Value::from(name)).collect(),
         }
     }
 }

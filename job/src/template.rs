@@ -1,5 +1,6 @@
 //! Templates of the job file. A value is encoded for the place it stands in; `| safe` opts out.
 
+pub(crate) mod exact;
 mod names;
 mod place;
 
@@ -49,6 +50,7 @@ impl Template {
         environment.set_syntax(syntax);
         environment.set_formatter(move |out, state, value| format(place, out, state, value));
         environment.add_filter("__inside_json", inside_json);
+        exact::install(&mut environment);
         let prepared = place::prepare(source, place);
         environment.add_template_owned(NAME, prepared).map_err(|error| TemplateError {
             message: error.detail().map_or_else(|| error.kind().to_string(), str::to_owned),
@@ -178,7 +180,9 @@ fn format(place: Place, out: &mut Output, _state: &mut State, value: &Value) -> 
     if value.is_undefined() {
         return Err(minijinja::Error::from(ErrorKind::UndefinedError));
     }
-    let text = if value.is_safe() {
+    let text = if let (Some(json), Place::Json) = (exact::json(value), place) {
+        json
+    } else if value.is_safe() {
         plain(value)
     } else {
         match place {
@@ -197,6 +201,9 @@ fn plain(value: &Value) -> String {
     }
     if value.is_none() {
         return String::new();
+    }
+    if let Some(json) = exact::json(value) {
+        return json;
     }
     serde_json::to_string(value).unwrap_or_else(|_| value.to_string())
 }

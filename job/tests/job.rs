@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use job::job_file::{Answer, OutputFormat, Rate};
+use job::job_file::{OutputFormat, Rate, Response};
 use job::secrets::{Secret, SecretRef, Secrets};
 use job::template::{Place, Template};
 use job::{Job, Row};
@@ -134,7 +134,7 @@ fn values_are_encoded_for_their_place() {
 
 #[test]
 fn json_values_print_as_json() {
-    let object = serde_json::from_str(r#"{"t": true, "n": null, "i": 1, "o": {"a": [1, "x"]}, "s": "q\"q"}"#).unwrap();
+    let object = job::json::Document::parse(r#"{"t": true, "n": null, "i": 1, "o": {"a": [1, "x"]}, "s": "q\"q"}"#).unwrap();
     let row = Arc::new(Row::Object(object));
     let show = |source: &str, place| Template::new(source, place).unwrap().render(&row, &Arc::default()).unwrap();
     assert_eq!(show("[{{ t }}, {{ n }}, {{ i }}, {{ o }}, {{ s }}]", Place::Json), r#"[true, null, 1, {"a":[1,"x"]}, "q\"q"]"#);
@@ -170,12 +170,22 @@ fn extraction() {
     )
     .unwrap();
     let header = |name: &str| (name == "content-type").then(|| "x/y".to_owned());
-    let answer = |body| Answer { status: 200, url: "http://a/", millis: 3, body, header: &header };
     let columns = &job.output.columns;
-    let values = columns.extract(&answer(br#"{"a": 1, "b": [2, 3]}"#), OutputFormat::Csv).unwrap();
-    assert_eq!(serde_json::to_string(&values).unwrap(), r#"[1,[2,3],null,200,"x/y"]"#);
-    assert_eq!(columns.extract(&answer(b""), OutputFormat::Csv).unwrap()[0], serde_json::Value::Null);
-    assert!(columns.extract(&answer(b"<html>"), OutputFormat::Csv).unwrap_err().contains("not JSON"));
+    let extract = |body: &str| {
+        let json = columns.parse(body, OutputFormat::Csv)?;
+        let response = Response { status: 200, url: "http://a/", millis: 3, body, json: json.as_ref(), header: &header };
+        let mut out = Vec::new();
+        for value in columns.extract(&response, OutputFormat::Csv, 100).map_err(|_| "too much")? {
+            value.write(&mut out);
+            out.push(b';');
+        }
+        Ok::<_, String>(String::from_utf8(out).unwrap())
+    };
+    assert_eq!(extract(r#"{"a": 1.50, "b": [2, 3 ]}"#).unwrap(), r#"1.50;[2,3];null;200;"x/y";"#);
+    assert_eq!(extract("").unwrap(), r#"null;null;null;200;"x/y";"#);
+    assert_eq!(extract(" \r\n").unwrap(), r#"null;null;null;200;"x/y";"#);
+    assert_eq!(extract("<html>").unwrap_err(), "expected a value at line 1 column 1");
+    assert_eq!(extract(&format!("{{\"a\": \"{}\"}}", "x".repeat(96))).unwrap_err(), "too much");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::fmt;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use job::json::{Kind, Tape};
 use job::{Code, Item};
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -77,12 +78,24 @@ pub(crate) fn object(out: &mut Vec<u8>, raw: &[u8], keys: &mut Keys) -> Option<(
     let mut reader = serde_json::Deserializer::from_str(text);
     let read = serde::de::DeserializeSeed::deserialize(KeysOf(keys), &mut reader).and_then(|()| reader.end());
     match read {
-        Err(error) => Some((Code::Parse, format!("the line is not a JSON object: {error}"))),
+        Err(error) => match odd(out, text, keys) {
+            Some(()) => None,
+            None => Some((Code::Parse, format!("the line is not a JSON object: {error}"))),
+        },
         Ok(()) => {
             out.extend_from_slice(raw);
             None
         }
     }
+}
+
+/// Writes an object that is JSON but for `NaN`, `Infinity` or half a surrogate pair: as JSON.
+fn odd(out: &mut Vec<u8>, text: &str, keys: &mut Keys) -> Option<()> {
+    let tape = Tape::parse(text).ok()?;
+    let object = Some(tape.root(text)).filter(|root| root.kind() == Kind::Object)?;
+    object.members().enumerate().for_each(|(position, (name, _))| keys.add(name, position));
+    object.write(out);
+    Some(())
 }
 
 /// Writes the item of a line that failed: as much of its columns as can be told, and its bytes.

@@ -132,6 +132,7 @@ async fn answer(State(shared): State<Arc<Shared>>, Path((kind, id)): Path<(Strin
         "flaky" if shared.broken.load(Ordering::SeqCst) => StatusCode::NOT_FOUND.into_response(),
         "flaky" => json(&id).into_response(),
         "status" => StatusCode::from_u16(id.parse().unwrap()).unwrap().into_response(),
+        "numbers" => format!(r#"{{"digits": [{id}, 12345678901234567890123, 12.50, 1e400], "total": {id}, "odd": NaN}}"#).into_response(),
         "html" => "<html>".into_response(),
         "empty" => StatusCode::NO_CONTENT.into_response(),
         "large" => "x".repeat(id.parse().unwrap()).into_response(),

@@ -91,6 +91,37 @@ fn outputs_of_another_format() {
 }
 
 #[test]
+fn numbers_keep_their_digits_from_line_to_request_and_from_response_to_output() {
+    let api = Api::start();
+    let job = |more: &str| {
+        format!(
+            "[request]\nmethod = \"POST\"\nurl = \"http://{}/numbers/{{{{ price }}}}?id={{{{ id }}}}&double={{{{ price * 2 }}}}\"\nbody = '{{\"id\": {{{{ id }}}}, \"all\": {{{{ row }}}}, \"whole\": {{{{ price | int }}}}}}'\nallow = [\"127.0.0.1\"]\n[output]\n{more}columns = {{ digits = \"$.digits\", total = \"$.total\", odd = \"$.odd\" }}\n",
+            api.host()
+        )
+        .replace("{{ row }}", "{{ parts }}")
+    };
+    let line = r#"{"id":89014103211118510720123,"price":12.50,"parts":[1.0,0.10,1E5,-0],"unused":NaN,"half":"\ud83d"}"#;
+    let scene = Scene::new(&job(""), "in.jsonl", line);
+    scene.run(&["run", "job.toml", "in.jsonl", "-o", "out.jsonl"]).expect(0);
+    let seen = &api.seen()[0];
+    assert_eq!(seen.uri, "/numbers/12.50?id=89014103211118510720123&double=25.0");
+    assert_eq!(seen.body, r#"{"id": 89014103211118510720123, "all": [1.0,0.10,1E5,-0], "whole": 12}"#);
+    let digits = r#""digits":[12.50,12345678901234567890123,12.50,1e400],"total":12.50,"odd":"NaN""#;
+    let output = scene.read("out.jsonl");
+    assert!(
+        output.starts_with(r#"{"id":89014103211118510720123,"price":12.50,"parts":[1.0,0.10,1E5,-0],"unused":"NaN","half":"#),
+        "{output}"
+    );
+    assert!(output.contains(digits), "{output}");
+
+    let scene = Scene::new(&job("format = \"csv\"\n"), "in.jsonl", line);
+    scene.run(&["run", "job.toml", "in.jsonl", "-o", "out.csv"]).expect(0);
+    let output = csv(&scene.read("out.csv"));
+    assert_eq!(output[1][..4], ["89014103211118510720123", "12.50", "[1.0,0.10,1E5,-0]", "NaN"]);
+    assert_eq!(output[1][5..8], ["[12.50,12345678901234567890123,12.50,1e400]", "12.50", "NaN"]);
+}
+
+#[test]
 fn empty_files_succeed() {
     let api = Api::start();
     for (file, input, output) in [("in.csv", "", ""), ("in.csv", "id\n", "id,twice,list,none,error,error_detail\n"), ("in.jsonl", "", "")] {

@@ -1,18 +1,22 @@
 //! One attempt: a request goes out, and what comes back is read, judged and reduced to a record.
 
 mod body;
+mod charset;
+mod coding;
+mod cookies;
 mod fault;
 mod length;
 mod redirect;
 pub(crate) mod retry_after;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use http::StatusCode;
-use http::header::LOCATION;
+use bytes::Bytes;
+use http::header::{ACCEPT_ENCODING, COOKIE, HeaderValue, LOCATION, RANGE};
+use http::{HeaderMap, StatusCode};
 use job::Code;
-use job::job_file::Answer;
-use serde_json::value::{RawValue, to_raw_value};
+use job::job_file::{Extracted, Response};
 use tokio::time::{Instant, timeout_at};
 
 pub(crate) use self::retry_after::Asked;
@@ -24,8 +28,12 @@ use crate::run::Run;
 
 /// Bytes of a refusal that are read: for its excerpt, and so that the connection can be used again.
 const REFUSAL: u64 = 64 << 10;
-/// Characters of a refusal that are kept.
+/// What a line's values may have together, as a multiple of the largest body.
+const COPIES: usize = 2;
+/// Characters of a body that are quoted.
 const EXCERPT: usize = 200;
+/// Characters of what is said about a failure.
+const DETAIL: usize = 400;
 
 /// Sends requests of one run.
 pub(crate) struct Sender {
@@ -49,21 +57,21 @@ enum Good {
 }
 
 impl Sender {
-    /// Sends one request for line `n`, its `tries`-th.
-    pub(crate) async fn attempt(&self, prepared: Box<Prepared>, n: u64, tries: u32) -> Outcome {
+    /// Sends one request for line `n`, its `tries`-th, which counts against the limit of this provider.
+    pub(crate) async fn attempt(&self, prepared: Box<Prepared>, provider: String, n: u64, tries: u32) -> Outcome {
         let sent = Instant::now();
-        let (reply, on_wire) = match self.exchange(&prepared, sent, n, tries).await {
+        let (reply, on_wire) = match self.exchange(&prepared, provider, sent, n, tries).await {
             Ok(Good::Success(record)) => (Reply::Success(record), true),
             Ok(Good::Hop(next)) => (Reply::Hop(next), true),
             Err(Trouble { mut failure, nature, on_wire, retry_after }) => {
-                failure.detail = excerpt(&self.run.mask.text(&failure.detail));
+                failure.detail = shorten(&self.run.mask.text(&failure.detail), DETAIL);
                 (Reply::Failure { failure, nature, retry_after, prepared: Some(prepared) }, on_wire)
             }
         };
         Outcome { sent, on_wire, millis: millis(sent), reply }
     }
 
-    async fn exchange(&self, prepared: &Prepared, sent: Instant, n: u64, tries: u32) -> Result<Good, Trouble> {
+    async fn exchange(&self, prepared: &Prepared, provider: String, sent: Instant, n: u64, tries: u32) -> Result<Good, Trouble> {
         let run = &*self.run;
         let mut deadline = sent + run.job.request.timeout;
         run.guard.check(&prepared.url).map_err(|denied| Trouble::unsent(Code::AddressDenied, denied.to_string()))?;
@@ -77,11 +85,12 @@ impl Sender {
         let whole = length::of_identity(&response);
         if redirect::is_redirect(status) && response.headers().contains_key(LOCATION) {
             let location = response.headers()[LOCATION].clone();
+            let jar = run.job.request.cookies.then(|| cookies::after(prepared, response.headers()));
             // Read so that the connection can be used again; what it says does not matter.
             drop(timeout_at(deadline, body::prefix(response, whole.unwrap_or(REFUSAL).min(REFUSAL))).await);
             let carries_secret = !run.secrets.is_empty();
             return redirect::follow(prepared, status, &location, carries_secret)
-                .map(|next| Good::Hop(Box::new(next)))
+                .map(|next| Good::Hop(Box::new(Prepared { cookies: jar, ..next })))
                 .map_err(Trouble::of);
         }
         if !status.is_success() {
@@ -89,29 +98,58 @@ impl Sender {
         }
         let headers = response.headers().clone();
         let waiting = Instant::now();
-        let room = self.budget.reserve(response.content_length().map(|length| length.min(run.job.request.max_response))).await;
+        let mut room = self.budget.reserve(provider).await;
         // Waiting for room is not the server's time.
         deadline += waiting.elapsed();
-        let read = body::read(response, whole, run.job.request.max_response, room, &mut deadline).await;
-        let (body, room) = read.map_err(|cut| self.cut(cut, status))?;
-        let header = |name: &str| {
-            let values: Vec<_> = headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
-            (!values.is_empty()).then(|| values.join(", "))
-        };
-        let answer = Answer { status: status.as_u16(), url: prepared.url.as_str(), millis: millis(sent), body: &body, header: &header };
-        let values = self.extract(&answer).map_err(|reason| Trouble {
-            failure: Failure { status: status.as_u16(), ..Failure::new(Code::Extract, reason) },
-            ..Trouble::last(Code::Extract, "")
-        })?;
+        let mut patience = body::Patience::new(&mut room, &mut deadline);
+        let read = body::read(response, whole, run.job.request.max_response, &mut patience).await;
+        let body = read.map_err(|cut| self.cut(cut, status))?;
+        let values = self.extract(prepared, status, &headers, &body, sent, &mut patience).await.map_err(|cut| self.cut(cut, status))?;
         drop((body, room));
         let figures = Figures { n, at: self.wall.now().millis, millis: millis(sent), tries, status: status.as_u16() };
         Ok(Good::Success(success(figures, &values)))
     }
 
-    fn extract(&self, answer: &Answer<'_>) -> Result<Vec<Box<RawValue>>, String> {
-        let mut values = self.run.job.output.columns.extract(answer, self.run.output)?;
-        self.run.mask.values(&mut values);
-        values.iter().map(to_raw_value).collect::<Result<_, _>>().map_err(|error| error.to_string())
+    /// The values of the columns, as a JSON array.
+    async fn extract(
+        &self,
+        prepared: &Prepared,
+        status: StatusCode,
+        headers: &HeaderMap,
+        packed: &Bytes,
+        sent: Instant,
+        patience: &mut body::Patience<'_>,
+    ) -> Result<Vec<u8>, body::Cut> {
+        let Run { job, output, mask, .. } = &*self.run;
+        let columns = &job.output.columns;
+        let millis = millis(sent);
+        let unreadable = body::Cut::Unreadable;
+        let body = if columns.read_the_body() { charset::text(packed, headers).map_err(unreadable)? } else { "".into() };
+        let tape = columns.parse(&body, *output).map_err(|error| unreadable(not_json(&error, &body, headers)))?;
+        let mut memory = packed.len() + if matches!(body, Cow::Owned(_)) { body.len() } else { 0 };
+        if let Some(tape) = &tape {
+            memory += tape.size() + columns.memory(tape.root(&body));
+            patience.room(memory).await;
+        }
+        let header = |name: &str| {
+            let values: Vec<_> = headers.get_all(name).iter().map(header_text).collect();
+            (!values.is_empty()).then(|| values.join(", "))
+        };
+        let url = prepared.url.as_str();
+        let response = Response { status: status.as_u16(), url, millis, body: &body, json: tape.as_ref(), header: &header };
+        let most = usize::try_from(job.request.max_response).unwrap_or(usize::MAX).saturating_mul(COPIES);
+        let values = columns.extract(&response, *output, most).map_err(|job::json::TooMuch| body::Cut::TooMuch)?;
+        let size: usize = values.iter().map(Extracted::size).sum();
+        patience.room(memory + size).await;
+        let mut out = Vec::with_capacity(size + 16 * values.len() + 2);
+        for (n, value) in values.iter().enumerate() {
+            out.push(if n == 0 { b'[' } else { b',' });
+            let from = out.len();
+            value.write(&mut out);
+            mask.value(&mut out, from);
+        }
+        out.push(b']');
+        Ok(out)
     }
 
     /// The failure of an answer that is neither 2xx nor a redirect.
@@ -119,12 +157,13 @@ impl Sender {
         let status = response.status();
         let now = self.wall.now().millis;
         let (slow, retry_after) = retry_after::asked(status, response.headers(), now);
+        let headers = response.headers().clone();
         let said = timeout_at(deadline, body::prefix(response, whole.unwrap_or(REFUSAL).min(REFUSAL))).await.unwrap_or_default();
-        let text = self.run.mask.text(&String::from_utf8_lossy(&said));
-        let mut detail = excerpt(&text);
-        if detail.is_empty() {
-            detail = format!("the answer was {status}, without a body");
-        }
+        let detail = match self.said(said, &headers) {
+            Some(said) if !said.is_empty() => said,
+            Some(_) => format!("the response was {status}, without a body"),
+            None => format!("the response was {status}, with a body that is not text ({})", media_type(&headers)),
+        };
         let failure = Failure { code: Code::Http(status.as_u16()), detail, status: status.as_u16() };
         let nature = match status {
             _ if slow => Nature::Throttled,
@@ -135,16 +174,30 @@ impl Sender {
         Trouble { failure, nature, on_wire: true, retry_after }
     }
 
+    /// The beginning of a refusal's text; none where it is not text.
+    fn said(&self, body: Vec<u8>, headers: &HeaderMap) -> Option<String> {
+        if body.is_empty() {
+            return Some(String::new());
+        }
+        let packed = body.len() as u64;
+        let unpacked = coding::Codings::of(headers).ok()?.undo_prefix(body, REFUSAL);
+        let text = charset::readable(&unpacked, packed.max(unpacked.len() as u64) >= REFUSAL, headers)?;
+        Some(shorten(&self.run.mask.text(&text), EXCERPT))
+    }
+
     fn cut(&self, cut: body::Cut, status: StatusCode) -> Trouble {
         let mut trouble = match cut {
             body::Cut::TooLarge => {
                 Trouble::last(Code::TooLarge, format!("the answer is larger than {} bytes", self.run.job.request.max_response))
             }
+            body::Cut::TooMuch => {
+                let most = self.run.job.request.max_response.saturating_mul(COPIES as u64);
+                Trouble::last(Code::TooLarge, format!("the values of the columns have more than {most} bytes together"))
+            }
             body::Cut::Late => self.timeout("the answer's body did not end"),
             body::Cut::Broken(error) => fault::of_body(error),
-            body::Cut::Short => {
-                Trouble { nature: Nature::Doubtful, ..Trouble::last(Code::BodyCut, "the connection was closed within the body") }
-            }
+            body::Cut::Short(reason) => Trouble { nature: Nature::Doubtful, ..Trouble::last(Code::BodyCut, reason) },
+            body::Cut::Unreadable(reason) => Trouble::last(Code::Extract, reason),
         };
         trouble.failure.status = status.as_u16();
         trouble
@@ -182,22 +235,47 @@ impl Trouble {
 }
 
 fn request(client: &reqwest::Client, prepared: &Prepared) -> Result<reqwest::Request, reqwest::Error> {
+    let mut headers = prepared.headers.clone();
+    // A range is one of the bytes as they lie there.
+    if !headers.contains_key(RANGE) {
+        headers.entry(ACCEPT_ENCODING).or_insert(HeaderValue::from_static(coding::ACCEPTED));
+    }
+    if let Some(cookies) = cookies::header(prepared) {
+        headers.insert(COOKIE, cookies);
+    }
     // The builder turns `user:password@` of the URL into a header; the job's own headers come after it.
-    let request = client.request(prepared.method.clone(), prepared.url.clone()).headers(prepared.headers.clone());
+    let request = client.request(prepared.method.clone(), prepared.url.clone()).headers(headers);
     match &prepared.body {
         Some(body) => request.body(body.clone()).build(),
         None => request.build(),
     }
 }
 
+/// A header's value has no charset: UTF-8 if it is, else each byte is the character of its number (RFC 9110, 5.5).
+fn header_text(value: &HeaderValue) -> String {
+    let bytes = value.as_bytes();
+    std::str::from_utf8(bytes).map_or_else(|_| bytes.iter().map(|byte| char::from(*byte)).collect(), str::to_owned)
+}
+
+/// Why a body is not JSON, and how it begins.
+fn not_json(error: &str, body: &str, headers: &HeaderMap) -> String {
+    let media_type = media_type(headers);
+    let what = if media_type.contains("json") { format!("{media_type}; {error}") } else { media_type };
+    format!("the body is not JSON ({what}): {}", shorten(body, EXCERPT))
+}
+
+fn media_type(headers: &HeaderMap) -> String {
+    Some(charset::media_type(headers)).filter(|media_type| !media_type.is_empty()).unwrap_or_else(|| "no Content-Type".to_owned())
+}
+
 /// On one line, and short.
-fn excerpt(text: &str) -> String {
-    let mut short = String::with_capacity(EXCERPT);
+fn shorten(text: &str, most: usize) -> String {
+    let mut short = String::with_capacity(most.min(text.len()));
     let words = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
     for (n, word) in words.enumerate() {
-        short.extend((n > 0).then_some(' ').into_iter().chain(word.chars()).take(EXCERPT + 1));
-        if short.len() > EXCERPT * 4 || short.chars().count() > EXCERPT {
-            let mut cut: String = short.chars().take(EXCERPT - 1).collect();
+        short.extend((n > 0).then_some(' ').into_iter().chain(word.chars()).take(most + 1));
+        if short.len() > most && short.chars().count() > most {
+            let mut cut: String = short.chars().take(most - 1).collect();
             cut.push('…');
             return cut;
         }
@@ -214,12 +292,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn excerpts_are_short_lines() {
-        assert_eq!(excerpt(" a\r\n\tb\0c "), "a b c");
-        let long = excerpt(&"é".repeat(1000));
+    fn long_texts_are_short_lines() {
+        assert_eq!(shorten(" a\r\n\tb\0c ", EXCERPT), "a b c");
+        let long = shorten(&"é".repeat(1000), EXCERPT);
         assert_eq!(long.chars().count(), EXCERPT);
         assert!(long.ends_with('…'));
-        assert_eq!(excerpt(&"é".repeat(EXCERPT)).chars().count(), EXCERPT);
-        assert_eq!(excerpt(&"word ".repeat(1000)).chars().count(), EXCERPT);
+        assert_eq!(shorten(&"é".repeat(EXCERPT), EXCERPT).chars().count(), EXCERPT);
+        assert_eq!(shorten(&"word ".repeat(1000), EXCERPT).chars().count(), EXCERPT);
     }
 }

@@ -153,9 +153,10 @@ impl Drive<'_> {
         }
         self.context.observer.sent(self.lane);
         let (sender, n, tries) = (self.sender.clone(), state.n, state.tries);
+        let provider = self.schedule.key(state.key).name.clone();
         self.in_flight.spawn(async move {
             let sent = Instant::now();
-            let attempt = AssertUnwindSafe(sender.attempt(prepared, n, tries)).catch_unwind();
+            let attempt = AssertUnwindSafe(sender.attempt(prepared, provider, n, tries)).catch_unwind();
             (line, attempt.await.unwrap_or_else(|_| bug(sent)))
         });
     }

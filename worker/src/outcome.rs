@@ -2,7 +2,7 @@
 
 use job::Code;
 use job::record::Record;
-use serde_json::value::RawValue;
+use job::text::one_line;
 use tokio::time::Instant;
 
 use crate::answer::Asked;
@@ -54,21 +54,26 @@ pub(crate) struct Figures {
     pub(crate) status: u16,
 }
 
-/// The record of a line that succeeded.
-pub(crate) fn success(figures: Figures, values: &[Box<RawValue>]) -> Vec<u8> {
-    let values = values.iter().map(AsRef::as_ref).collect();
-    write(&Record { v: Some(values), ..record(figures) })
+/// The record of a line that succeeded; `values` is a JSON array.
+pub(crate) fn success(figures: Figures, values: &[u8]) -> Vec<u8> {
+    let mut line = write(&record(figures), values.len());
+    // The values are the last member: they are not read again.
+    line.truncate(line.len() - b"}\n".len());
+    line.extend_from_slice(b",\"v\":");
+    line.extend_from_slice(values);
+    line.extend_from_slice(b"}\n");
+    line
 }
 
 /// The record of a line that failed.
 pub(crate) fn failure(figures: Figures, code: Code, detail: &str) -> Vec<u8> {
-    let detail = (!detail.is_empty()).then(|| detail.into());
-    write(&Record { error: Some(code.to_string().into()), detail, ..record(figures) })
+    let detail = (!detail.is_empty()).then(|| one_line(detail));
+    write(&Record { error: Some(code.to_string().into()), detail, ..record(figures) }, 0)
 }
 
 /// The record of a line whose item says what was wrong with it.
 pub(crate) fn refused(figures: Figures, error: &str, detail: Option<&str>) -> Vec<u8> {
-    write(&Record { error: Some(error.into()), detail: detail.map(Into::into), ..record(figures) })
+    write(&Record { error: Some(error.into()), detail: detail.map(one_line), ..record(figures) }, 0)
 }
 
 fn record(figures: Figures) -> Record<'static> {
@@ -76,8 +81,35 @@ fn record(figures: Figures) -> Record<'static> {
     Record { n, t: at, ms: millis, tries, status, v: None, error: None, detail: None }
 }
 
-fn write(record: &Record<'_>) -> Vec<u8> {
-    let mut line = serde_json::to_vec(record).expect("a record is plain JSON");
+/// A record on a line, with room for so many bytes more.
+fn write(record: &Record<'_>, more: usize) -> Vec<u8> {
+    let mut line = Vec::with_capacity(128 + more);
+    serde_json::to_writer(&mut line, record).expect("a record is plain JSON");
     line.push(b'\n');
     line
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_failures_words_give_no_orders_to_a_terminal() {
+        for line in [
+            failure(Figures::default(), Code::Url, "a\x1b[31m\u{202e}\nb"),
+            refused(Figures::default(), "url", Some("a\x1b[31m\u{202e}\nb")),
+        ] {
+            assert_eq!(Record::parse(&line).unwrap().detail.unwrap(), "a\\u001b[31m\\u202e b");
+        }
+    }
+
+    #[test]
+    fn a_success_is_a_record_with_its_values() {
+        let line = success(Figures { n: 3, at: 5, millis: 7, tries: 1, status: 200 }, b"[1.50,\"a\"]");
+        assert_eq!(line.last(), Some(&b'\n'));
+        let record = Record::parse(&line).unwrap();
+        assert_eq!((record.n, record.t, record.ms, record.tries, record.status, record.ok()), (3, 5, 7, 1, 200, true));
+        assert_eq!(record.v.unwrap().iter().map(|value| value.get()).collect::<Vec<_>>(), ["1.50", "\"a\""]);
+    }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use cookie_store::CookieStore;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use job::job_file::{Job, Request, is_allowed, limit_key};
 use job::secrets::Secrets;
@@ -25,6 +26,8 @@ pub struct Prepared {
     pub body: Option<Bytes>,
     /// Redirects followed to come here.
     pub hops: u8,
+    /// Cookies that they set, if the job keeps them.
+    pub cookies: Option<Box<CookieStore>>,
 }
 
 /// Why a line fails.
@@ -77,7 +80,7 @@ pub fn render(job: &Job, row: &Arc<Row>, secrets: &Arc<Secrets>, idempotency_key
         headers.entry("idempotency-key").or_insert(header_value("idempotency-key", key)?);
     }
     let method = request.method.as_str().parse().map_err(|_| Failure::new(Code::Render, "no such method"))?;
-    Ok(Prepared { method, url, headers, body: body.map(Bytes::from), hops: 0 })
+    Ok(Prepared { method, url, headers, body: body.map(Bytes::from), hops: 0, cookies: None })
 }
 
 /// The key that makes a POST or PATCH of an idempotent job repeatable: the same in every call, redrive and home.

@@ -166,6 +166,7 @@ impl File<'_> {
             allow: self.each(&syntax.allow, hosts::allowed)?,
             secret_hosts: self.each(&syntax.secret_hosts, SecretHost::parse)?,
             idempotent: syntax.idempotent,
+            cookies: syntax.cookies,
             max_response: self.optional(syntax.max_response.as_ref(), DEFAULT_MAX_RESPONSE, |text| parse_bytes(text))?,
         })
     }

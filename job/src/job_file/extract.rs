@@ -1,9 +1,9 @@
-//! `[output] columns`: what of an answer is kept.
+//! `[output] columns`: what of a response is kept.
 
-use serde_json::Value;
-use serde_json_path::JsonPath;
+use std::borrow::Cow;
 
 use super::OutputFormat;
+use crate::json::{Json, Path, Tape, TooMuch, write_string};
 
 /// The extracted columns of a job.
 #[derive(Debug, Clone)]
@@ -22,7 +22,7 @@ pub struct Column {
 #[derive(Debug, Clone)]
 enum Source {
     /// RFC 9535, on the body as JSON.
-    Path(Box<JsonPath>),
+    Path(Path),
     Body,
     Status,
     Url,
@@ -30,18 +30,35 @@ enum Source {
     Header(String),
 }
 
-/// An answer, as far as columns are read from it.
-pub struct Answer<'a> {
+/// A response, as far as columns are read from it.
+pub struct Response<'a> {
     /// Its status.
     pub status: u16,
     /// The URL it came from, after redirects.
     pub url: &'a str,
     /// How long it took, milliseconds.
     pub millis: u32,
-    /// Its body.
-    pub body: &'a [u8],
+    /// Its body as text.
+    pub body: &'a str,
+    /// Its body as JSON, see [`Extractor::parse`].
+    pub json: Option<&'a Tape>,
     /// Looks a header up by its name in lower case.
-    pub header: &'a dyn Fn(&str) -> Option<String>,
+    pub header: &'a (dyn Fn(&str) -> Option<String> + Sync),
+}
+
+/// The value of a column; what comes from the body still lies there.
+#[derive(Debug, Clone)]
+pub enum Extracted<'a> {
+    /// Nothing.
+    Null,
+    /// A status, or milliseconds.
+    Number(u32),
+    /// Text.
+    Text(Cow<'a, str>),
+    /// A JSON value, with its digits.
+    Json(Json<'a>),
+    /// Several, which become an array.
+    List(Vec<Json<'a>>),
 }
 
 impl Extractor {
@@ -59,18 +76,75 @@ impl Extractor {
         self.columns.iter().map(|column| column.name.as_str())
     }
 
-    /// The values, beside the names. No match is null, several are an array; an empty body matches nothing.
+    /// Whether a column's value comes from the body.
+    pub fn read_the_body(&self) -> bool {
+        self.columns.iter().any(|column| matches!(column.source, Source::Path(_) | Source::Body))
+    }
+
+    /// The body as JSON, if a column is to be read from it. A body without text is none.
     ///
     /// # Errors
-    /// In words, why the body is not what the columns need.
-    pub fn extract(&self, answer: &Answer<'_>, format: OutputFormat) -> Result<Vec<Value>, String> {
-        let needs_json = self.columns.iter().any(|column| matches!(column.source, Source::Path(_)));
-        let json = if needs_json && !answer.body.is_empty() {
-            Some(serde_json::from_slice(answer.body).map_err(|error| format!("the answer's body is not JSON: {error}"))?)
-        } else {
-            None
-        };
-        Ok(self.columns.iter().map(|column| column.source.value(answer, json.as_ref(), format)).collect())
+    /// In words, where it is not JSON although it must be.
+    pub fn parse(&self, body: &str, format: OutputFormat) -> Result<Option<Tape>, String> {
+        let needed = self.columns.iter().any(|column| matches!(column.source, Source::Path(_)));
+        let wanted = format == OutputFormat::Jsonl && self.columns.iter().any(|column| matches!(column.source, Source::Body));
+        if !(needed || wanted) || body.trim_ascii().is_empty() {
+            return Ok(None);
+        }
+        match Tape::parse(body) {
+            Err(error) if needed => Err(error.to_string()),
+            tape => Ok(tape.ok()),
+        }
+    }
+
+    /// Bytes of memory that extraction needs beside the body and its tape.
+    pub fn memory(&self, json: Json<'_>) -> usize {
+        let paths = self.columns.iter().filter_map(|column| if let Source::Path(path) = &column.source { Some(path) } else { None });
+        paths.map(|path| path.memory(json)).max().unwrap_or_default()
+    }
+
+    /// The values, beside the names. No match is null, several are a list; an empty body matches nothing.
+    ///
+    /// # Errors
+    /// The values have more than `most` bytes together.
+    pub fn extract<'a>(&self, response: &Response<'a>, format: OutputFormat, most: usize) -> Result<Vec<Extracted<'a>>, TooMuch> {
+        let mut left = most;
+        let mut values = Vec::with_capacity(self.columns.len());
+        for column in &self.columns {
+            let value = column.source.value(response, format, left)?;
+            left = left.checked_sub(value.size()).ok_or(TooMuch)?;
+            values.push(value);
+        }
+        Ok(values)
+    }
+}
+
+impl Extracted<'_> {
+    /// Bytes of its text.
+    pub fn size(&self) -> usize {
+        match self {
+            Self::Null | Self::Number(_) => 0,
+            Self::Text(text) => text.len(),
+            Self::Json(json) => json.raw().len(),
+            Self::List(values) => values.iter().map(|json| json.raw().len()).sum(),
+        }
+    }
+
+    /// Appends it as JSON.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Null => out.extend_from_slice(b"null"),
+            Self::Number(number) => out.extend_from_slice(number.to_string().as_bytes()),
+            Self::Text(text) => write_string(out, text),
+            Self::Json(json) => json.write(out),
+            Self::List(values) => {
+                for (n, json) in values.iter().enumerate() {
+                    out.push(if n == 0 { b'[' } else { b',' });
+                    json.write(out);
+                }
+                out.push(b']');
+            }
+        }
     }
 }
 
@@ -82,11 +156,7 @@ impl Column {
             "status" => Source::Status,
             "url" => Source::Url,
             "latency_ms" => Source::Millis,
-            _ if source.starts_with('$') => {
-                let path = JsonPath::parse(source)
-                    .map_err(|error| format!("bad JSONPath {source:?} at character {}: {}", error.position() + 1, error.message()))?;
-                Source::Path(Box::new(path))
-            }
+            _ if source.starts_with('$') => Source::Path(Path::new(source)?),
             _ => match source.strip_prefix("header.") {
                 Some(header) if !header.is_empty() => Source::Header(header.to_ascii_lowercase()),
                 _ => {
@@ -101,25 +171,26 @@ impl Column {
 }
 
 impl Source {
-    fn value(&self, answer: &Answer<'_>, json: Option<&Value>, format: OutputFormat) -> Value {
-        match self {
-            Self::Path(path) => match json.map(|json| path.query(json).all()).as_deref() {
-                None | Some([]) => Value::Null,
-                Some([one]) => (*one).clone(),
-                Some(several) => several.iter().map(|value| (*value).clone()).collect(),
-            },
-            Self::Body if answer.body.is_empty() => Value::Null,
-            Self::Body => {
-                let text = || Value::String(String::from_utf8_lossy(answer.body).into_owned());
-                match format {
-                    OutputFormat::Csv => text(),
-                    OutputFormat::Jsonl => serde_json::from_slice(answer.body).unwrap_or_else(|_| text()),
+    fn value<'a>(&self, response: &Response<'a>, format: OutputFormat, most: usize) -> Result<Extracted<'a>, TooMuch> {
+        let json = response.json.map(|tape| tape.root(response.body));
+        Ok(match self {
+            Self::Path(path) => {
+                let mut matches = json.map_or(Ok(Vec::new()), |json| path.query(json, most))?;
+                match matches.len() {
+                    0 => Extracted::Null,
+                    1 => Extracted::Json(matches.remove(0)),
+                    _ => Extracted::List(matches),
                 }
             }
-            Self::Status => answer.status.into(),
-            Self::Url => answer.url.into(),
-            Self::Millis => answer.millis.into(),
-            Self::Header(name) => (answer.header)(name).map_or(Value::Null, Value::String),
-        }
+            Self::Body if response.body.is_empty() => Extracted::Null,
+            Self::Body => match json.filter(|_| format == OutputFormat::Jsonl) {
+                Some(json) => Extracted::Json(json),
+                None => Extracted::Text(response.body.into()),
+            },
+            Self::Status => Extracted::Number(response.status.into()),
+            Self::Url => Extracted::Text(response.url.into()),
+            Self::Millis => Extracted::Number(response.millis),
+            Self::Header(name) => (response.header)(name).map_or(Extracted::Null, |value| Extracted::Text(value.into())),
+        })
     }
 }

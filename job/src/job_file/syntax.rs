@@ -55,6 +55,8 @@ pub(super) struct RequestSyntax {
     pub(super) secret_hosts: Vec<Spanned<String>>,
     #[serde(default)]
     pub(super) idempotent: bool,
+    #[serde(default)]
+    pub(super) cookies: bool,
     pub(super) max_response: Option<Spanned<String>>,
 }
 

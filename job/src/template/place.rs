@@ -1,5 +1,7 @@
 //! Where in a request a template stands, and what that does to its placeholders.
 
+use super::exact;
+
 /// Where in a request a template stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
@@ -53,8 +55,9 @@ pub(super) fn prepare(source: &str, place: Place) -> String {
             Place::Json if quoted => "__inside_json",
             _ => "",
         };
+        let tag = if close == "#}" { tag.into() } else { exact::prepare(tag) };
         match (close, filter) {
-            ("}}", "") | ("%}" | "#}", _) => prepared.push_str(tag),
+            ("}}", "") | ("%}" | "#}", _) => prepared.push_str(&tag),
             (_, filter) => {
                 let inner = &tag[2..tag.len() - 2];
                 let (left, inner) = inner.strip_prefix('-').map_or(("", inner), |inner| ("-", inner));

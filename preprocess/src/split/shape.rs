@@ -150,7 +150,7 @@ impl<'a> Shape<'a> {
             return router.by_value(text);
         }
         let raw: &RawValue = serde_json::from_slice(value).map_err(|error| (Code::Parse, error.to_string()))?;
-        let row = Row::parse(self.columns(), raw).map_err(|error| (Code::Parse, error.to_string()))?;
+        let row = Row::parse(self.columns(), raw).map_err(|error| (Code::Parse, error))?;
         router.by_row(row)
     }
 

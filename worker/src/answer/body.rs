@@ -1,37 +1,58 @@
-//! Reads an answer's body: capped, within the budget, within the time.
+//! Reads a response's body: capped, within the budget, within the time.
 
 use bytes::{Bytes, BytesMut};
 use reqwest::Response;
 use tokio::time::{Instant, timeout_at};
 
+use super::coding::Codings;
 use crate::budget::Reservation;
 
 /// Why a body was not read to its end.
 pub(super) enum Cut {
     TooLarge,
+    /// What the columns ask for is too large.
+    TooMuch,
     /// The job's timeout.
     Late,
     Broken(reqwest::Error),
-    /// The connection ended before the length that the head says.
-    Short,
+    /// It came as it should, and its compressed content ends early.
+    Short(String),
+    /// Its content coding is unknown or broken.
+    Unreadable(String),
 }
 
-/// The whole body, counted after decompression. Time spent waiting for room moves the deadline.
-pub(super) async fn read(
-    mut response: Response,
-    whole: Option<u64>,
-    most: u64,
-    mut room: Reservation,
-    deadline: &mut Instant,
-) -> Result<(Bytes, Reservation), Cut> {
+/// Room for a body, and the time that is left for it: waiting for room is not the server's time.
+pub(super) struct Patience<'a> {
+    room: &'a mut Reservation,
+    deadline: &'a mut Instant,
+}
+
+impl<'a> Patience<'a> {
+    pub(super) fn new(room: &'a mut Reservation, deadline: &'a mut Instant) -> Self {
+        Self { room, deadline }
+    }
+
+    /// Waits for room for so many bytes in all.
+    pub(super) async fn room(&mut self, bytes: usize) {
+        if !self.room.holds(bytes) {
+            let waiting = Instant::now();
+            self.room.grow(bytes).await;
+            *self.deadline += waiting.elapsed();
+        }
+    }
+}
+
+/// The whole body, without its content codings. It has at most `most` bytes on the way and unpacked.
+pub(super) async fn read(mut response: Response, whole: Option<u64>, most: u64, patience: &mut Patience<'_>) -> Result<Bytes, Cut> {
     if response.content_length().or(whole).is_some_and(|length| length > most) {
         return Err(Cut::TooLarge);
     }
     let whole = whole.map(|whole| usize::try_from(whole).unwrap_or(usize::MAX));
+    let codings = Codings::of(response.headers());
     let mut first = Bytes::new();
     let mut all = BytesMut::new();
     while whole != Some(first.len() + all.len())
-        && let Some(mut chunk) = timeout_at(*deadline, response.chunk()).await.map_err(|_| Cut::Late)?.map_err(Cut::Broken)?
+        && let Some(mut chunk) = timeout_at(*patience.deadline, response.chunk()).await.map_err(|_| Cut::Late)?.map_err(Cut::Broken)?
     {
         if let Some(whole) = whole {
             chunk.truncate(whole - first.len() - all.len());
@@ -40,12 +61,8 @@ pub(super) async fn read(
         if length as u64 > most {
             return Err(Cut::TooLarge);
         }
-        if !room.holds(length) {
-            let waiting = Instant::now();
-            room.grow(length).await;
-            *deadline += waiting.elapsed();
-        }
-        // Most answers are one chunk: it is not copied.
+        patience.room(length).await;
+        // Most bodies are one chunk: it is not copied.
         if first.is_empty() && all.is_empty() {
             first = chunk;
         } else {
@@ -54,13 +71,17 @@ pub(super) async fn read(
         }
     }
     if whole.is_some_and(|whole| first.len() + all.len() < whole) {
-        return Err(Cut::Short);
+        return Err(Cut::Short("the connection was closed within the body".to_owned()));
     }
     let body = if all.is_empty() { first } else { all.freeze() };
-    Ok((body, room))
+    match codings {
+        Ok(codings) => codings.undo(&body, most, patience).await,
+        Err(_) if body.is_empty() => Ok(body),
+        Err(unknown) => Err(Cut::Unreadable(unknown)),
+    }
 }
 
-/// The beginning of a body, as far as it comes.
+/// The beginning of a body as it comes, with its codings.
 pub(super) async fn prefix(mut response: Response, most: u64) -> Vec<u8> {
     let mut prefix = Vec::new();
     while most > 0

@@ -44,12 +44,6 @@ pub(super) fn of_request(error: reqwest::Error) -> Trouble {
 /// The response began and did not end.
 pub(super) fn of_body(error: reqwest::Error) -> Trouble {
     let error = error.without_url();
-    // What a decompressor says stands right below; what happened to the connection, below the protocol's own error.
-    let decompressor = error.source().and_then(|cause| cause.downcast_ref::<io::Error>());
-    let broken = decompressor.is_some_and(|io| io.kind() != io::ErrorKind::UnexpectedEof);
-    if error.is_decode() && broken {
-        return Trouble::last(Code::Extract, format!("the body's content encoding is broken: {}", reason(&error)));
-    }
     Trouble { nature: Nature::Doubtful, ..Trouble::last(Code::BodyCut, reason(&error)) }
 }
 

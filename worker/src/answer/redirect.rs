@@ -20,8 +20,8 @@ pub(super) fn follow(from: &Prepared, status: StatusCode, location: &HeaderValue
     if from.hops >= MOST_HOPS {
         return Err(wrong(Code::RedirectLoop, format!("more than {MOST_HOPS} redirects")));
     }
-    let location = String::from_utf8_lossy(location.as_bytes());
-    let url = from.url.join(&location).map_err(|error| wrong(Code::Url, format!("a redirect leads to no URL: {error}")))?;
+    let url =
+        from.url.join(&in_ascii(location.as_bytes())).map_err(|error| wrong(Code::Url, format!("a redirect leads to no URL: {error}")))?;
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(str::is_empty) {
         return Err(wrong(Code::Url, "a redirect leads to something that is not http or https".to_owned()));
     }
@@ -52,6 +52,19 @@ pub(super) fn follow(from: &Prepared, status: StatusCode, location: &HeaderValue
     Ok(next)
 }
 
+/// A header's bytes have no charset: those beyond ASCII are percent-encoded as they came.
+fn in_ascii(location: &[u8]) -> String {
+    let mut ascii = String::with_capacity(location.len());
+    for byte in location {
+        if byte.is_ascii() {
+            ascii.push(char::from(*byte));
+        } else {
+            ascii.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    ascii
+}
+
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
@@ -65,7 +78,7 @@ mod tests {
         headers.insert(AUTHORIZATION, HeaderValue::from_static("x"));
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("x"));
         let url = Url::parse("https://a.example/b/c").expect("a URL");
-        Prepared { method: Method::POST, url, headers, body: Some(Bytes::from_static(b"x")), hops: 0 }
+        Prepared { method: Method::POST, url, headers, body: Some(Bytes::from_static(b"x")), hops: 0, cookies: None }
     }
 
     fn hop(from: &Prepared, status: u16, location: &str, secret: bool) -> Result<Prepared, Code> {
@@ -86,6 +99,17 @@ mod tests {
         let put = Prepared { method: Method::PUT, ..post() };
         assert_eq!(hop(&put, 302, "d", false).map(|next| next.method), Ok(Method::PUT));
         assert_eq!(hop(&put, 303, "d", false).map(|next| next.method), Ok(Method::GET));
+    }
+
+    #[test]
+    fn bytes_beyond_ascii_are_percent_encoded_as_they_came() {
+        let leads_to = |location: &[u8]| {
+            let location = HeaderValue::from_bytes(location).expect("a header");
+            follow(&post(), StatusCode::FOUND, &location, false).map(|next| next.url.to_string()).expect("a hop")
+        };
+        assert_eq!(leads_to(b"/caf\xe9?q=\xe9"), "https://a.example/caf%E9?q=%E9");
+        assert_eq!(leads_to("/café?q=é".as_bytes()), "https://a.example/caf%C3%A9?q=%C3%A9");
+        assert_eq!(leads_to("https://münchen.example/".as_bytes()), "https://xn--mnchen-3ya.example/");
     }
 
     #[test]

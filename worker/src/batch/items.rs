@@ -52,7 +52,7 @@ impl Items {
     /// The columns of a line, from the place that [`Self::parse`] found.
     pub(crate) fn row(&self, columns: &Arc<[String]>, fields: &Range<u32>) -> Result<Arc<Row>, Failure> {
         let bytes = &self.bytes[fields.start as usize..fields.end as usize];
-        let row = serde_json::from_slice::<&RawValue>(bytes).and_then(|v| Row::parse(columns, v));
+        let row = serde_json::from_slice::<&RawValue>(bytes).map_err(|error| error.to_string()).and_then(|v| Row::parse(columns, v));
         row.map(Arc::new).map_err(|error| Failure::new(Code::Parse, format!("the line's fields cannot be read: {error}")))
     }
 

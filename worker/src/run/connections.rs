@@ -62,6 +62,8 @@ impl Connections {
             let client = Client::builder()
                 .user_agent(crate::USER_AGENT)
                 .no_proxy()
+                .no_gzip()
+                .no_brotli()
                 .redirect(reqwest::redirect::Policy::none())
                 .retry(reqwest::retry::never())
                 .pool_idle_timeout(rest)

@@ -1,117 +1,172 @@
-//! Keeps the values of secrets out of everything that is written down.
+//! Keeps the values of secrets out of everything that is written down. It is a net and no proof: it knows the forms in which
+//! servers give values back, not every form that there may be.
 
+mod views;
+
+use std::ops::Range;
+
+use aho_corasick::{AhoCorasick, MatchKind};
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use job::json::{Kind, Tape, write_string};
 use job::secrets::Secrets;
-use serde_json::Value;
 
 const MASK: &str = "***";
-/// Values of columns are an answer's data: only what is too long to be there by chance is masked in them.
+/// Secrets shorter than this are not masked at all: everything would be stars.
+const SHORTEST: usize = 4;
+/// Values of columns are a response's data: only what is too long to be there by chance is masked in them.
 const LONG: usize = 8;
+/// Bytes that are looked through at a time, so that views of a text stay small.
+const WINDOW: usize = 64 << 10;
+/// The most bytes of a text that stand for one of a secret: `&#x000070;`, `\u0070`.
+const WIDEST: usize = 10;
 
-/// The values of a job's secrets in the forms in which a server may echo them.
+/// The values of a job's secrets.
 #[derive(Clone, Default)]
 pub(crate) struct Mask {
-    /// Longest first, so that no form hides a part of another.
-    forms: Vec<String>,
-    long: Vec<String>,
+    all: Option<Forms>,
+    long: Option<Forms>,
+}
+
+/// Secrets, as they are and in base64; other forms are undone in the text that is looked through.
+#[derive(Clone)]
+struct Forms {
+    search: AhoCorasick,
+    /// Patterns from this one on are base64.
+    base64: usize,
+    longest: usize,
 }
 
 impl Mask {
     pub(crate) fn new(secrets: &Secrets, names: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
         let values = names.into_iter().filter_map(|name| secrets.get(name.as_ref()).map(|secret| secret.reveal().to_owned()));
-        let values: Vec<String> = values.filter(|value| value.len() >= 4).collect();
-        let long = with_forms(values.iter().filter(|value| value.len() >= LONG));
-        Self { forms: with_forms(values.iter()), long }
+        let values: Vec<String> = values.filter(|value| value.len() >= SHORTEST).collect();
+        let long = values.iter().filter(|value| value.len() >= LONG).cloned().collect();
+        Self { all: Forms::new(values), long: Forms::new(long) }
     }
 
     /// A message without secrets.
     pub(crate) fn text(&self, text: &str) -> String {
-        replace(&self.forms, text).unwrap_or_else(|| text.to_owned())
+        self.all.as_ref().and_then(|forms| forms.mask(text)).unwrap_or_else(|| text.to_owned())
     }
 
-    /// Extracted values without secrets.
-    pub(crate) fn values(&self, values: &mut [Value]) {
-        if !self.long.is_empty() {
-            values.iter_mut().for_each(|value| self.value(value));
+    /// The JSON value at the end of `out`, from `from` on, without secrets.
+    pub(crate) fn value(&self, out: &mut Vec<u8>, from: usize) {
+        let Some(forms) = &self.long else { return };
+        let masked = std::str::from_utf8(&out[from..]).ok().and_then(|value| forms.mask_json(value));
+        if let Some(masked) = masked {
+            out.truncate(from);
+            out.extend_from_slice(&masked);
         }
     }
+}
 
-    fn value(&self, value: &mut Value) {
-        match value {
-            Value::String(text) => {
-                if let Some(masked) = replace(&self.long, text) {
-                    *text = masked;
+impl Forms {
+    fn new(mut values: Vec<String>) -> Option<Self> {
+        values.sort();
+        values.dedup();
+        let mut patterns: Vec<Vec<u8>> = values.iter().map(|value| value.clone().into_bytes()).collect();
+        let base64 = patterns.len();
+        for value in &values {
+            patterns.extend((0..3).flat_map(|before| in_base64(value.as_bytes(), before)));
+        }
+        let longest = patterns.iter().map(Vec::len).max()?;
+        let search = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(&patterns).ok()?;
+        Some(Self { search, base64, longest })
+    }
+
+    fn mask(&self, text: &str) -> Option<String> {
+        let found = self.find(text.as_bytes());
+        if found.is_empty() {
+            return None;
+        }
+        let mut masked = String::with_capacity(text.len());
+        let mut done = 0;
+        for Range { start, end } in found {
+            // A form of a secret may begin or end within a character that is not its own.
+            let start = text.floor_char_boundary(start).max(done);
+            if start > done || done == 0 {
+                masked.push_str(&text[done..start]);
+                masked.push_str(MASK);
+            }
+            done = text.ceil_char_boundary(end).max(done);
+        }
+        masked.push_str(&text[done..]);
+        Some(masked)
+    }
+
+    /// A JSON value whose strings, keys and numbers hold no secret.
+    fn mask_json(&self, value: &str) -> Option<Vec<u8>> {
+        if !value.contains('\\') && self.find(value.as_bytes()).is_empty() {
+            return None;
+        }
+        let tape = Tape::parse(value).ok()?;
+        let mut masked = Vec::with_capacity(value.len());
+        let mut done = 0;
+        for leaf in tape.root(value).leaves() {
+            let raw = leaf.raw();
+            let clean = match leaf.kind() {
+                Kind::String => self.mask(&leaf.text()),
+                Kind::Number => self.mask(raw),
+                _ => None,
+            };
+            if let Some(clean) = clean {
+                let place = raw.as_ptr() as usize - value.as_ptr() as usize;
+                masked.extend_from_slice(&value.as_bytes()[done..place]);
+                write_string(&mut masked, &clean);
+                done = place + raw.len();
+            }
+        }
+        masked.extend_from_slice(&value.as_bytes()[done..]);
+        (done > 0).then_some(masked)
+    }
+
+    /// Where secrets stand, in order and apart from each other.
+    fn find(&self, text: &[u8]) -> Vec<Range<usize>> {
+        let mut found: Vec<_> = self.search.find_iter(text).map(|m| self.place(text, m.pattern().as_usize(), m.range())).collect();
+        let overlap = self.longest * WIDEST;
+        let views: Vec<_> = views::ALL.into_iter().filter(|view| view.applies(text)).collect();
+        for start in (0..text.len()).step_by(WINDOW) {
+            let window = &text[start..text.len().min(start + WINDOW + overlap)];
+            for view in &views {
+                let (plain, places) = view.of(window);
+                for m in self.search.find_iter(&plain) {
+                    let Range { start: first, end } = self.place(&plain, m.pattern().as_usize(), m.range());
+                    found.push(start + places[first]..start + places[end]);
                 }
             }
-            Value::Array(values) => values.iter_mut().for_each(|value| self.value(value)),
-            Value::Object(object) if object.keys().any(|key| replace(&self.long, key).is_some()) => {
-                let pairs = std::mem::take(object).into_iter();
-                *object = pairs.map(|(key, value)| (replace(&self.long, &key).unwrap_or(key), value)).collect();
-                object.values_mut().for_each(|value| self.value(value));
+        }
+        found.sort_by_key(|range| range.start);
+        found.dedup_by(|next, last| {
+            let overlaps = next.start < last.end;
+            if overlaps {
+                last.end = last.end.max(next.end);
             }
-            Value::Object(object) => object.values_mut().for_each(|value| self.value(value)),
-            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+            overlaps
+        });
+        found
+    }
+
+    /// What is to be masked for a match: of base64 the whole word, as it holds more of the same, such as the user's name.
+    fn place(&self, text: &[u8], pattern: usize, Range { mut start, mut end }: Range<usize>) -> Range<usize> {
+        if pattern >= self.base64 {
+            let word = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_' | b'=');
+            start -= text[..start].iter().rev().take_while(|byte| word(byte)).count();
+            end += text[end..].iter().take_while(|byte| word(byte)).count();
         }
+        start..end
     }
 }
 
-/// As it is, percent-encoded, form-encoded, and inside a JSON text.
-fn with_forms<'a>(values: impl Iterator<Item = &'a String>) -> Vec<String> {
-    let mut forms = Vec::new();
-    for value in values {
-        let encoded: String = url::form_urlencoded::byte_serialize(value.as_bytes()).collect();
-        let json = Value::String(value.clone()).to_string();
-        forms.extend([value.clone(), encoded.replace('+', "%20").replace("%7E", "~").replace('*', "%2A"), encoded]);
-        forms.push(json[1..json.len() - 1].to_owned());
-    }
-    forms.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
-    forms.dedup();
-    forms
-}
-
-fn replace(forms: &[String], text: &str) -> Option<String> {
-    let mut masked = None;
-    for form in forms {
-        let current = masked.as_deref().unwrap_or(text);
-        if current.contains(form.as_str()) {
-            masked = Some(current.replace(form.as_str(), MASK));
-        }
-    }
-    masked
+/// What of a base64 text is certain where `before` bytes more than a multiple of three stand in front of a value, and anything
+/// behind it. In the usual alphabet and in that of URLs.
+fn in_base64(value: &[u8], before: usize) -> Vec<Vec<u8>> {
+    let bytes = [&vec![0; before], value].concat();
+    let certain = (before * 8).div_ceil(6)..bytes.len() * 8 / 6;
+    let cut = |text: String| text.as_bytes().get(certain.clone()).filter(|text| text.len() >= SHORTEST).map(<[u8]>::to_vec);
+    let (usual, url_safe) = (cut(STANDARD_NO_PAD.encode(&bytes)), cut(URL_SAFE_NO_PAD.encode(&bytes)));
+    if usual == url_safe { usual.into_iter().collect() } else { usual.into_iter().chain(url_safe).collect() }
 }
 
 #[cfg(test)]
-mod tests {
-    use job::secrets::Secret;
-    use serde_json::json;
-
-    use super::*;
-
-    fn mask(secret: &str) -> Mask {
-        let secrets: Secrets = [("K".to_owned(), Secret::new(secret))].into_iter().collect();
-        Mask::new(&secrets, ["K"])
-    }
-
-    #[test]
-    fn every_form() {
-        let mask = mask("hunter 2/é\"~");
-        for text in ["key hunter 2/é\"~!", "q=hunter%202%2F%C3%A9%22~", "q=hunter+2%2F%C3%A9%22%7E", r#"{"k":"hunter 2/é\"~"}"#] {
-            let masked = mask.text(text);
-            assert!(masked.contains(MASK) && !masked.contains("hunter"), "{masked}");
-        }
-    }
-
-    #[test]
-    fn values_keep_their_shape() {
-        let mut values = [json!({"a": ["x hunter22 y", 1], "hunter22": null})];
-        mask("hunter22").values(&mut values);
-        assert_eq!(values[0], json!({"a": ["x *** y", 1], "***": null}));
-    }
-
-    #[test]
-    fn short_secrets_stay_in_data() {
-        let mut values = [json!("abcde")];
-        mask("abcd").values(&mut values);
-        assert_eq!(values[0], json!("abcde"));
-        assert_eq!(mask("abcd").text("abcde"), "***e");
-    }
-}
+mod tests;

@@ -137,10 +137,3 @@ async fn credentials_in_the_url_are_a_header() {
     assert_eq!(server.seen()[0].header("authorization"), Some("Basic bWU6cEBzcw=="));
     assert_eq!(server.seen()[0].uri, "/x");
 }
-
-#[tokio::test]
-async fn bytes_that_are_no_text_do_no_harm() {
-    let server = Server::start(|_, _| axum::response::Response::new(axum::body::Body::from(&b"a\xffb\0"[..]))).await;
-    let world = Setup::lines(&job(&server.url("/"), ""), &["x"]).build().await;
-    assert_eq!(world.done().await[0].values, [json!("a\u{fffd}b\0")]);
-}

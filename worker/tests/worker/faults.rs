@@ -89,7 +89,7 @@ async fn a_body_longer_than_it_says() {
 #[tokio::test]
 async fn text_that_is_no_json_and_no_utf8() {
     let columns = "[output]\ncolumns = { a = \"$.a\" }\n";
-    for body in [&b"{\"a\": "[..], b"{\"a\": \"\xff\"}", b"{\"a\": 1} {}", b"NaN", b"\xef\xbb\xbf{\"a\" 1}"] {
+    for body in [&b"{\"a\": "[..], b"{\"a\": \"\xff\"}", b"{\"a\": 1} {}", b"nan", b"\xef\xbb\xbf{\"a\" 1}"] {
         let server = Server::start(move |_, _| axum::response::Response::new(axum::body::Body::from(body))).await;
         let job = format!("{}{columns}", job("GET", ""));
         let line = Setup::lines(&job, &[&server.url("/")]).build().await.done().await.remove(0);

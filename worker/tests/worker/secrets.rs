@@ -72,3 +72,36 @@ async fn one_that_is_not_set_ends_the_step() {
     assert!(matches!(again.name, ErrorName::JobInvalid | ErrorName::LaneStopped), "{again}");
     assert!(world.everything().contains("cannot be read: not set"), "{}", world.everything());
 }
+
+#[tokio::test]
+async fn never_in_the_store_in_any_form() {
+    use base64::Engine;
+    use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+    let forms = [
+        STANDARD.encode(format!("user:{SECRET}")),
+        URL_SAFE_NO_PAD.encode(format!("me:{SECRET}")),
+        SECRET.replace('/', "\\/"),
+        SECRET.replace('/', "%2f").replace(' ', "%20"),
+        SECRET.replace('/', "&#x2F;"),
+        SECRET.replace('p', "\\u0070"),
+    ];
+    let body = forms.join(" , ");
+    let json = format!("{{\"a\": \"{body}\", \"{SECRET}\": 1}}");
+    let server = Server::start(move |_, seen| {
+        answer(if seen.uri.contains("fail") { 400 } else { 200 }, if seen.uri.contains("fail") { &body } else { &json })
+    })
+    .await;
+    let job = format!(
+        "[request]\nurl = \"{}?l={{{{ line }}}}\"\nheaders = {{ x-key = \"{{{{ secret.KEY }}}}\" }}\nallow = [\"127.0.0.1\"]\n[output]\ncolumns = {{ a = \"$.a\", whole = \"$\", body = \"body\" }}\n{LIMIT}",
+        server.url("/")
+    );
+    let world = Setup::lines(&job, &["ok", "fail"]).build().await;
+    let lines = world.done().await;
+    assert_eq!(codes(&lines), ["ok", "http_400"]);
+    assert_eq!(lines[1].detail, ["***"; 6].join(" , "));
+    assert_eq!(lines[0].values[0], ["***"; 6].join(" , "));
+    let all = world.everything();
+    for form in forms.iter().map(String::as_str).chain(["s3cr3t"]) {
+        assert!(!all.contains(form), "{form} in {all}");
+    }
+}

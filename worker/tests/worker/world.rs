@@ -182,7 +182,7 @@ impl World {
                 assert!(record.n > last, "sorted");
                 last = record.n;
                 *if record.ok() { &mut good } else { &mut bad } += 1;
-                let values = record.v.iter().flatten().map(|value| serde_json::from_str(value.get()).unwrap()).collect();
+                let values = record.v.iter().flatten().map(|value| job::json::value(value.get()).unwrap()).collect();
                 let line = Line {
                     n: record.n,
                     values,
