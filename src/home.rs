@@ -11,6 +11,7 @@ mod outputs;
 mod secrets;
 mod serve;
 mod target;
+mod trust;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -49,6 +50,9 @@ impl Home {
     /// When another process has it, or it cannot be made.
     pub fn open(folder: &Path, command: &str) -> Result<Self, Wrong> {
         let at = |error| Wrong::at(folder, error);
+        // Without a slash at its end, behind which a link would be followed.
+        let folder: &Path = &folder.components().collect::<PathBuf>();
+        trust::check(folder)?;
         let service = s3::Service::open(folder).map_err(at)?;
         let lock = lock::Lock::take(folder, command)?;
         Ok(Self { folder: folder.to_owned(), s3: s3::client_of(service.clone()), service, clock: Arc::new(WallClock), _lock: lock })

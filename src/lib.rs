@@ -9,6 +9,7 @@ pub mod commands;
 pub mod cost;
 pub mod exit;
 pub mod home;
+mod loopback;
 pub mod progress;
 pub mod s3;
 pub mod signals;

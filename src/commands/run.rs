@@ -33,7 +33,7 @@ pub(super) async fn run(args: args::Run) -> Result<Exit, Wrong> {
                 target.redrive(report.generation, false);
             }
         }
-        None if args.fresh || is_gone(&home, &target.run).await? => home.start_over(&mut target).await?,
+        None if args.fresh || is_gone(&home, &target.run).await? => home.start_over(&mut target)?,
         None => {}
     }
     match &args.functions {

@@ -1,6 +1,7 @@
 //! One execution of the definition, from its journal if it was cut off.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -15,6 +16,7 @@ use super::host::{self, Host};
 use super::{Functions, Home, LocalSecrets, Target, now};
 use crate::exit::Wrong;
 use crate::progress::Progress;
+use crate::s3::file::make_folder;
 
 const DEFINITION: &str = include_str!("../../definition.asl.json");
 /// A worker writes what it has so often.
@@ -56,7 +58,8 @@ pub async fn execute(
         engine::compile(&host::bind(DEFINITION)).map_err(|problems| Wrong::new(format!("the definition is wrong:\n{problems}")))?;
     let run = &target.run;
     let path = home.journal(&run.id, run.generation);
-    let (event, journal) = match begin(&path, &target.event) {
+    check_copy(home, target).await?;
+    let (event, journal) = match begin(home, &path, target) {
         Ok(begun) => begun,
         Err((path, JournalError::Full(error))) => return Ok(Ended::NoRoom { message: no_room_for(&path, &error) }),
         Err((path, error)) => return Err(Wrong::at(&path, error)),
@@ -68,7 +71,7 @@ pub async fn execute(
     );
     // Here a run asks for its turn every second, for as long as it takes.
     start.max_events = None;
-    let host = Arc::new(host(home, functions, progress, &stop));
+    let host = Arc::new(host(home, target, functions, progress, &stop));
     host.resume(run).await?;
     let (working, mut full) = (host.working.clone(), host.full.subscribe());
     let outcome = tokio::select! {
@@ -110,10 +113,12 @@ async fn no_room(full: &mut watch::Receiver<Option<String>>) -> Option<String> {
     full.wait_for(Option::is_some).await.ok()?.clone()
 }
 
-fn host(home: &Home, functions: Option<Functions>, progress: &Arc<Progress>, stop: &CancellationToken) -> Host {
+fn host(home: &Home, target: &Target, functions: Option<Functions>, progress: &Arc<Progress>, stop: &CancellationToken) -> Host {
     let s3 = home.s3.clone();
     let (splitting, merging) = (progress.clone(), progress.clone());
     Host {
+        run: target.run.clone(),
+        job_text: target.text.clone(),
         preprocess: preprocess::Context {
             s3: s3.clone(),
             executions: Arc::new(NoOthers),
@@ -151,20 +156,42 @@ fn host(home: &Home, functions: Option<Functions>, progress: &Arc<Progress>, sto
 
 /// The journal, and the event that the execution began with, which stays its input although the file's tag may have
 /// changed since. An error comes with its file.
-fn begin(journal: &Path, event: &Event) -> Result<(Event, Journal), (PathBuf, JournalError)> {
+fn begin(home: &Home, journal: &Path, target: &Target) -> Result<(Event, Journal), (PathBuf, JournalError)> {
     let path = event_file(journal);
-    let event = starting_event(journal, &path, event).map_err(|error| (path, error.into()))?;
+    for path in [&path, journal] {
+        if fs::symlink_metadata(path).is_ok_and(|meta| !meta.is_file()) {
+            return Err((path.to_owned(), io::Error::other("it is no file, or a link to one: remove it").into()));
+        }
+    }
+    let event = starting_event(home, journal, &path, target).map_err(|error| (path, error.into()))?;
     let journal = Journal::open(journal).map_err(|error| (journal.to_owned(), error))?;
     Ok((event, journal))
 }
 
-fn starting_event(journal: &Path, path: &Path, event: &Event) -> std::io::Result<Event> {
+fn starting_event(home: &Home, journal: &Path, path: &Path, target: &Target) -> io::Result<Event> {
     if journal.exists() && path.exists() {
-        return Ok(serde_json::from_slice(&fs::read(path)?)?);
+        let event: Event = serde_json::from_slice(&fs::read(path)?)?;
+        return match event.run(target.text.as_bytes()) {
+            Ok(run) if run == target.run => Ok(event),
+            _ => Err(io::Error::other("it is of another run: somebody has changed it. Start over with --fresh")),
+        };
     }
-    fs::create_dir_all(journal.parent().expect("it lies in the state folder"))?;
-    fs::write(path, serde_json::to_vec(event).expect("an event is always JSON"))?;
-    Ok(event.clone())
+    make_folder(journal.parent().expect("it lies in the state folder"))?;
+    home.service.write_file(path, &serde_json::to_vec(&target.event).expect("an event is always JSON"))?;
+    Ok(target.event.clone())
+}
+
+/// The steps read the run's own copy of the job file, which says where secrets go: it must be the file of which the run's id is a
+/// hash.
+async fn check_copy(home: &Home, target: &Target) -> Result<(), Wrong> {
+    let key = target.run.keys().job_file();
+    match home.objects().find(&key).await? {
+        Some(copy) if copy != target.text.as_bytes() => Err(Wrong::new(format!(
+            "{} is not the job file that this run began with: somebody has changed it. Start over with --fresh",
+            home.folder.join(key).display()
+        ))),
+        _ => Ok(()),
+    }
 }
 
 fn remove_journal(path: &Path) -> Result<(), Wrong> {

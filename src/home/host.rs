@@ -9,7 +9,7 @@ use bytes::Bytes;
 use engine::{ObjectError, TaskCall, TaskError};
 use futures_util::stream::BoxStream;
 use futures_util::{StreamExt, TryStreamExt};
-use job::messages::{self, PreprocessResponse, RunRef, WorkRequest, WorkResponse};
+use job::messages::{self, Event, PreprocessResponse, RunRef, WorkRequest, WorkResponse};
 use job::objects::StorageErrorKind;
 use job::{Download, ErrorName, Objects, StepError, StorageError};
 use serde::Serialize;
@@ -25,6 +25,9 @@ use crate::progress::Progress;
 
 /// Binds the definition's functions to the handlers of this process.
 pub(super) struct Host {
+    /// The only run that is worked on.
+    pub(super) run: RunRef,
+    pub(super) job_text: String,
     pub(super) s3: aws_sdk_s3::Client,
     pub(super) preprocess: preprocess::Context,
     pub(super) worker: Arc<worker::Context>,
@@ -144,6 +147,7 @@ impl Host {
     async fn function(&self, call: &TaskCall) -> Result<Value, TaskError> {
         let (arn, payload) = (call.function(), call.payload());
         let name = arn.strip_prefix(FUNCTION_ARN).unwrap_or_default();
+        self.check_run(payload)?;
         match (name, &self.functions) {
             ("preprocess" | "worker" | "postprocess", Some(functions)) => self.elsewhere(functions, name, payload).await,
             ("preprocess", None) => {
@@ -166,6 +170,22 @@ impl Host {
                 error: "Lambda.ResourceNotFoundException".to_owned(),
                 cause: format!("there is no function {arn} on this machine"),
             }),
+        }
+    }
+
+    /// A journal that somebody has changed could lead the steps to another run, with a job that sends secrets elsewhere.
+    fn check_run(&self, payload: &Value) -> Result<(), TaskError> {
+        let named = [&payload["run"], &payload["previous"]["run"]].into_iter().filter(|run| run.is_object());
+        let named = named.map(|run| serde_json::from_value::<RunRef>(run.clone()).ok());
+        let events = [&payload["event"]].into_iter().filter(|event| event.is_object());
+        let begun = events.map(|event| serde_json::from_value::<Event>(event.clone()).ok()?.run(self.job_text.as_bytes()).ok());
+        match named.chain(begun).all(|run| run.as_ref() == Some(&self.run)) {
+            true => Ok(()),
+            false => {
+                let message =
+                    format!("the journal leads to another run than {}: somebody has changed it. Start over with --fresh", self.run.id);
+                Err(failed(StepError::new(ErrorName::RunDamaged, message)))
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! One process at a time on a state folder.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::exit::Wrong;
+use crate::s3::file::open_private;
 use crate::text;
 
 /// Who has the lock, as the lock file says.
@@ -27,8 +28,8 @@ impl Lock {
     /// Takes the lock, or says who has it.
     pub(super) fn take(folder: &Path, command: &str) -> Result<Self, Wrong> {
         let path = folder.join(".lock");
-        let mut file =
-            OpenOptions::new().create(true).read(true).write(true).truncate(false).open(&path).map_err(|error| Wrong::at(&path, error))?;
+        // Its error names the path.
+        let mut file = open_private(&path).map_err(|error| Wrong::new(error.to_string()))?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(in_use(folder, holder(&path))),

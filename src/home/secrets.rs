@@ -17,6 +17,9 @@ impl LocalSecrets {
     /// # Errors
     /// The first that is not, with the place in the job file that names it.
     pub async fn check(job_name: &str, job: &Job) -> Result<(), Wrong> {
+        if !job.secrets.is_empty() {
+            no_core_dumps();
+        }
         for (name, reference) in &job.secrets {
             let wrong = match Self.resolve(job_name, name, reference).await {
                 Ok(secret) => unfit(job, name, &secret),
@@ -35,6 +38,19 @@ fn unfit(job: &Job, name: &str, secret: &Secret) -> Option<String> {
     let in_header = job.request.headers.iter().any(|(_, value)| value.secrets().iter().any(|secret| secret == name));
     let fits = http::HeaderValue::from_bytes(secret.reveal().as_bytes()).is_ok();
     (in_header && !fits).then(|| format!("the secret {name} has a line break or another control character, which a header cannot have"))
+}
+
+/// A core dump would hold the secrets. On Linux this also keeps other processes of the user from reading this one's memory.
+fn no_core_dumps() {
+    use rustix::process::{Resource, Rlimit, setrlimit};
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    if let Err(error) = setrlimit(Resource::Core, none) {
+        tracing::warn!(%error, "core dumps cannot be turned off");
+    }
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable) {
+        tracing::warn!(%error, "core dumps cannot be turned off");
+    }
 }
 
 #[async_trait]

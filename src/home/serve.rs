@@ -1,7 +1,5 @@
 //! What functions in other processes find here, where on AWS they find the services of AWS.
 
-use std::net::{Ipv4Addr, SocketAddr};
-
 use axum::extract::Request;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -10,13 +8,14 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::Home;
 use crate::exit::Wrong;
+use crate::loopback;
 use crate::s3::{self, AccessKey};
 
 /// Where functions ask whether another execution has ended (AWS Step Functions API Reference, "DescribeExecution").
 const DESCRIBE_EXECUTION: &str = "AWSStepFunctions.DescribeExecution";
 
 /// Serves the store of a state folder at a port of loopback, until the handle is dropped. Requests must be signed with the
-/// AWS credentials of the environment, so that only those who know them can read the folder.
+/// AWS credentials of the environment, and for its Region, so that only those who know them can read the folder.
 ///
 /// # Errors
 /// When there are no such credentials, or the port is taken.
@@ -28,16 +27,11 @@ pub async fn serve(home: &Home, port: u16) -> Result<AbortOnDropHandle<()>, Wron
              the same here and for the functions",
         ));
     };
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let router = s3::router(home.service.clone(), AccessKey { id, secret }).layer(middleware::from_fn(executions));
-    let listener = tokio::net::TcpListener::bind(address).await;
-    let listener =
-        listener.map_err(|error| Wrong::new(format!("cannot serve the store at {address}: {error}; --s3-port takes another")))?;
-    Ok(AbortOnDropHandle::new(tokio::spawn(async move {
-        if let Err(error) = axum::serve(listener, router).await {
-            tracing::error!(%error, "the store is no longer served");
-        }
-    })))
+    let region = variable("AWS_REGION").or_else(|| variable("AWS_DEFAULT_REGION")).unwrap_or_else(|| "us-east-1".to_owned());
+    let router = s3::router(home.service.clone(), AccessKey { id, secret, region }).layer(middleware::from_fn(executions));
+    loopback::serve(port, router)
+        .await
+        .map_err(|error| Wrong::new(format!("cannot serve the store: {error}; --s3-port takes another port")))
 }
 
 /// Every other execution has ended: this process holds the lock of the state folder.

@@ -8,12 +8,15 @@ use job::{Job, keys};
 use super::{Home, Input};
 use crate::exit::Wrong;
 use crate::s3;
+use crate::s3::file::make_folder;
 
 /// A job and an input, installed in the embedded S3.
 #[derive(Debug, Clone)]
 pub struct Target {
     /// The job.
     pub job: Job,
+    /// The text of its file.
+    pub text: String,
     /// The input file as it was named.
     pub input: PathBuf,
     /// The event that starts the run.
@@ -72,15 +75,16 @@ impl Target {
         let etag = facts.etag.trim_matches('"').to_owned();
         let event = Event::object_created(s3::BUCKET, &key, facts.size, Some(etag), &version);
         let run = event.run(text.as_bytes())?;
-        let mut target = Self { job, input: input.to_owned(), event, run };
-        target.restart(text.as_bytes(), home.nonce(&target.run)?)?;
+        let nonce = home.nonce(&run)?;
+        let mut target = Self { job, text, input: input.to_owned(), event, run };
+        target.restart(nonce)?;
         Ok(target)
     }
 
     /// Makes this a run of its own, by a nonce.
-    pub(super) fn restart(&mut self, job_text: &[u8], nonce: Option<String>) -> Result<(), Wrong> {
+    pub(super) fn restart(&mut self, nonce: Option<String>) -> Result<(), Wrong> {
         self.event.nonce = nonce;
-        self.run = self.event.run(job_text)?;
+        self.run = self.event.run(self.text.as_bytes())?;
         Ok(())
     }
 
@@ -96,8 +100,7 @@ impl Home {
     fn nonce(&self, base: &RunRef) -> Result<Option<String>, Wrong> {
         let path = self.nonce_file(base);
         match std::fs::read_to_string(&path) {
-            // Empty: its writer was killed, and the new run has not begun.
-            Ok(nonce) => Ok(Some(nonce).filter(|nonce| !nonce.is_empty())),
+            Ok(nonce) => Ok(Some(nonce)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(Wrong::at(&path, error)),
         }
@@ -107,14 +110,15 @@ impl Home {
     ///
     /// # Errors
     /// When the state folder cannot be written.
-    pub async fn start_over(&self, target: &mut Target) -> Result<(), Wrong> {
-        let text = self.objects().get(&keys::job_file(&target.run.job)).await?;
-        target.restart(&text, None)?;
+    pub fn start_over(&self, target: &mut Target) -> Result<(), Wrong> {
+        target.restart(None)?;
         let path = self.nonce_file(&target.run);
         let nonce = uuid::Uuid::new_v4().simple().to_string();
         let folder = path.parent().expect("it lies in the state folder");
-        std::fs::create_dir_all(folder).and_then(|()| std::fs::write(&path, &nonce)).map_err(|error| Wrong::at(&path, error))?;
-        target.restart(&text, Some(nonce))
+        make_folder(folder)
+            .and_then(|()| self.service.write_file(&path, nonce.as_bytes()))
+            .map_err(|error| Wrong::new(error.to_string()))?;
+        target.restart(Some(nonce))
     }
 
     fn nonce_file(&self, base: &RunRef) -> PathBuf {

@@ -1,13 +1,18 @@
 //! Files and folders that only the user can read, durable when a function here says so.
 
-use std::fs::{self, DirBuilder, File, FileTimes, OpenOptions};
+use std::fs::{self, DirBuilder, File, FileTimes, OpenOptions, Permissions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
+use rustix::fs::OFlags;
+
 use super::error::At;
+
+const PRIVATE_FILE: u32 = 0o600;
+const PRIVATE_FOLDER: u32 = 0o700;
 
 /// A file that is being written. Dropping it removes it from where it was made, so publishing means renaming or
 /// linking it before.
@@ -19,8 +24,11 @@ pub(super) struct Temp {
 impl Temp {
     pub(super) fn new(folder: &Path) -> io::Result<Temp> {
         let path = folder.join(uuid::Uuid::new_v4().simple().to_string());
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).at(&path)?;
-        Ok(Temp { file, path })
+        let file = OpenOptions::new().write(true).create_new(true).mode(PRIVATE_FILE).open(&path).at(&path)?;
+        let temp = Temp { file, path };
+        // Whatever the umask took.
+        temp.file.set_permissions(Permissions::from_mode(PRIVATE_FILE)).at(&temp.path)?;
+        Ok(temp)
     }
 
     /// Ends the writing: gives the content a modification time that no other content has, and flushes it to disk.
@@ -37,8 +45,8 @@ impl Drop for Temp {
     }
 }
 
-/// Writes a small file whole or not at all, durably.
-pub(super) fn write_whole(path: &Path, content: &[u8], tmp: &Path) -> io::Result<()> {
+/// Writes a small file whole or not at all, durably; `tmp` is a folder of the same file system.
+pub(crate) fn write_whole(path: &Path, content: &[u8], tmp: &Path) -> io::Result<()> {
     let mut temp = Temp::new(tmp)?;
     io::Write::write_all(&mut temp.file, content).at(&temp.path)?;
     temp.seal()?;
@@ -46,17 +54,33 @@ pub(super) fn write_whole(path: &Path, content: &[u8], tmp: &Path) -> io::Result
     sync_parent(path)
 }
 
-/// Makes `path` and what is missing above it, durably.
-pub(super) fn make_folder(path: &Path) -> io::Result<()> {
-    let mut make = DirBuilder::new();
-    make.mode(0o700);
-    match make.create(path) {
+/// Opens a file for writing, or makes it; never what a link at its path leads to, and no file that has another name, too.
+pub(crate) fn open_private(path: &Path) -> io::Result<File> {
+    let mut open = OpenOptions::new();
+    open.read(true).write(true).create(true).truncate(false).mode(PRIVATE_FILE).custom_flags(no_follow());
+    let file = open.open(path).at(path)?;
+    let meta = file.metadata().at(path)?;
+    if !meta.is_file() || meta.nlink() > 1 {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a file of its own")).at(path);
+    }
+    file.set_permissions(Permissions::from_mode(PRIVATE_FILE)).at(path)?;
+    Ok(file)
+}
+
+/// For opening files: fails on a link, and never waits for the other end of a pipe.
+pub(crate) fn no_follow() -> i32 {
+    (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed()
+}
+
+/// Makes `path` and what is missing above it, durably. A link to a folder is no folder.
+pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
+    match create(path) {
         Ok(()) => sync_parent(path),
-        Err(err) if err.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        Err(err) if err.kind() == io::ErrorKind::AlreadyExists && fs::symlink_metadata(path).is_ok_and(|meta| meta.is_dir()) => Ok(()),
         Err(err) if err.kind() == io::ErrorKind::NotFound => {
             match path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
                 // Somebody may remove the empty parent again before we are in it; then the caller tries again.
-                Some(parent) => make_folder(parent).and_then(|()| match make.create(path) {
+                Some(parent) => make_folder(parent).and_then(|()| match create(path) {
                     Err(err) if err.kind() == io::ErrorKind::AlreadyExists => Ok(()),
                     made => made.at(path).and_then(|()| sync_parent(path)),
                 }),
@@ -64,6 +88,15 @@ pub(super) fn make_folder(path: &Path) -> io::Result<()> {
             }
         }
         Err(err) => Err(err).at(path),
+    }
+}
+
+fn create(path: &Path) -> io::Result<()> {
+    DirBuilder::new().mode(PRIVATE_FOLDER).create(path)?;
+    // Whatever the umask took. Somebody may have removed the empty folder again.
+    match fs::set_permissions(path, Permissions::from_mode(PRIVATE_FOLDER)) {
+        Err(err) if err.kind() != io::ErrorKind::NotFound => Err(err),
+        _ => Ok(()),
     }
 }
 

@@ -30,6 +30,7 @@ impl Store {
         let max = input.max_keys.unwrap_or(PAGE);
         let wanted = usize::try_from(max).map_err(|_| s3_error!(InvalidArgument, "max-keys is negative"))?;
         let wanted = wanted.min(usize::try_from(PAGE).expect("it is positive"));
+        self.check_folders(&bucket.join(super::key::folder(prefix).0))?;
         let mut walk = Walk::new(&self.folders, &bucket, prefix, start)?;
         let (items, more) = page(&mut walk, prefix, delimiter, wanted)?;
 

@@ -11,7 +11,8 @@
 //! <root>/.s3/tmp/<process>/…                 files being written; swept when their process has died
 //! ```
 //!
-//! Names that begin with a dot are never objects, so others may keep files under such names in the folder.
+//! Names that begin with a dot are never objects, so others may keep files under such names in the folder. Links are not
+//! followed, but for those that [`link_object`] has made in this process: any other may have been planted.
 //!
 //! What it promises, like S3: a write is whole or not there, and on disk when it is answered; conditional writes
 //! have one winner; a repeated `CompleteMultipartUpload` answers as the first did; listings are in byte order of
@@ -26,7 +27,7 @@ mod client;
 mod condition;
 mod copy;
 mod error;
-mod file;
+pub(crate) mod file;
 mod incoming;
 mod key;
 mod link;
@@ -38,6 +39,7 @@ mod outgoing;
 mod publish;
 mod serve;
 mod service;
+mod signature;
 mod store;
 mod walk;
 

@@ -1,8 +1,8 @@
 //! What is known of an object without reading it.
 
-use std::fs::{File, Metadata};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -10,6 +10,8 @@ use s3s::S3Result;
 use s3s::dto::{ETag, Timestamp};
 
 use super::error::{At, io_error};
+use super::file::no_follow;
+use super::link::linked;
 
 #[derive(Debug, Clone)]
 pub(super) struct Info {
@@ -21,9 +23,13 @@ pub(super) struct Info {
 }
 
 impl Info {
-    /// Follows a link; `None` when there is no file.
+    /// Of the files that links lead to, only those that this process has linked; `None` when there is no file.
     pub(super) fn at(path: &Path) -> S3Result<Option<Info>> {
-        match std::fs::metadata(path) {
+        let found = std::fs::symlink_metadata(path).and_then(|meta| match linked(path).filter(|_| meta.is_symlink()) {
+            Some(target) => std::fs::metadata(target),
+            None => Ok(meta),
+        });
+        match found {
             Ok(meta) => Ok(Info::of(&meta)),
             Err(err) if absent(&err) => Ok(None),
             failed => failed.at(path).map(|_| None).map_err(io_error),
@@ -55,12 +61,29 @@ impl Info {
 
 /// Opens the object at `path`; `None` when there is none.
 pub(super) fn open(path: &Path) -> S3Result<Option<(File, Info)>> {
-    let opened = match File::open(path) {
+    let opened = match open_file(path) {
+        Err(err) if is_link(&err) => match linked(path) {
+            Some(target) => File::open(target),
+            None => return Ok(None),
+        },
+        opened => opened,
+    };
+    let opened = match opened {
         Err(err) if absent(&err) => return Ok(None),
         opened => opened.at(path).map_err(io_error)?,
     };
     let meta = opened.metadata().at(path).map_err(io_error)?;
     Ok(Info::of(&meta).map(|info| (opened, info)))
+}
+
+/// Opens a file for reading, unless it is a link.
+pub(super) fn open_file(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).custom_flags(no_follow()).open(path)
+}
+
+/// Whether the error says that a link was not followed.
+fn is_link(err: &io::Error) -> bool {
+    err.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error())
 }
 
 /// Whether the error says that there is nothing at the path.

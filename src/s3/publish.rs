@@ -37,6 +37,7 @@ impl Store {
         let mut changed = BTreeSet::new();
         let results = keys.into_iter().map(|(key, condition)| {
             let path = root.join(super::key::path(key));
+            self.check_folders(path.parent().unwrap_or(&root))?;
             let removed = self.objects.hold(&format!("{bucket}/{key}"), || {
                 if condition.matches.is_some() {
                     condition.check(Info::at(&path)?.as_ref())?;

@@ -11,6 +11,7 @@ use super::blocking::blocking;
 use super::checksum::Expected;
 use super::condition::{ReadCondition, WriteCondition};
 use super::error::io_error;
+use super::file::write_whole;
 use super::incoming::Incoming;
 use super::multipart::Completion;
 use super::object::Info;
@@ -34,6 +35,11 @@ impl Service {
     /// When the folder or its `.s3/` cannot be created, read or locked.
     pub fn open(root: &Path) -> io::Result<Service> {
         Ok(Service(Arc::new(Store::open(root)?)))
+    }
+
+    /// Writes a small file beside the objects whole or not at all, durably, and private to the user.
+    pub(crate) fn write_file(&self, path: &Path, content: &[u8]) -> io::Result<()> {
+        write_whole(path, content, &self.0.tmp)
     }
 
     async fn run<T: Send + 'static>(&self, work: impl FnOnce(&Store) -> S3Result<T> + Send + 'static) -> S3Result<T> {

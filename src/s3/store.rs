@@ -1,15 +1,14 @@
 //! The folder, what is in it besides objects, and who may clean it up.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use s3s::{S3Result, s3_error};
 
 use super::error::{At, io_error};
-use super::file::make_folder;
+use super::file::{make_folder, open_private};
 use super::lock::Locks;
 use super::walk::Folders;
 use super::{BUCKET, key};
@@ -36,8 +35,7 @@ pub(super) struct Store {
 
 impl Store {
     pub(super) fn open(root: &Path) -> io::Result<Store> {
-        make_folder(root)?;
-        let root = root.canonicalize().at(root)?;
+        let root = make_root(root)?;
         let _held = hold(&root)?;
         make_folder(&root.join(".s3/uploads"))?;
         make_folder(&root.join(".s3/buckets"))?;
@@ -45,7 +43,7 @@ impl Store {
         sweep_uploads(&root.join(".s3/uploads"))?;
         let tmp = root.join(".s3/tmp").join(uuid::Uuid::new_v4().simple().to_string());
         make_folder(&tmp)?;
-        let lock = lock_file(&tmp.with_extension("lock"))?;
+        let lock = open_private(&tmp.with_extension("lock"))?;
         lock.lock().at(&tmp)?;
         Ok(Store { root, tmp, _tmp_lock: lock, objects: Locks::default(), uploads: Locks::default(), folders: Folders::default() })
     }
@@ -53,7 +51,11 @@ impl Store {
     /// The folder of an existing bucket.
     pub(super) fn bucket(&self, bucket: &str) -> S3Result<PathBuf> {
         let folder = bucket_folder(&self.root, bucket);
-        if folder.is_dir() { Ok(folder) } else { Err(s3_error!(NoSuchBucket, "there is no bucket {bucket}")) }
+        if fs::symlink_metadata(&folder).is_ok_and(|meta| meta.is_dir()) {
+            Ok(folder)
+        } else {
+            Err(s3_error!(NoSuchBucket, "there is no bucket {bucket}"))
+        }
     }
 
     /// Does nothing when it exists.
@@ -63,7 +65,19 @@ impl Store {
 
     /// Where an object of an existing bucket lies, whether it exists or not.
     pub(super) fn object(&self, bucket: &str, key: &str) -> S3Result<PathBuf> {
-        Ok(self.bucket(bucket)?.join(key::path(key)))
+        let path = self.bucket(bucket)?.join(key::path(key));
+        self.check_folders(path.parent().unwrap_or(&self.root))?;
+        Ok(path)
+    }
+
+    /// No folder of the store is a link: whoever had planted one would read and write elsewhere in our name.
+    pub(super) fn check_folders(&self, innermost: &Path) -> S3Result {
+        for folder in innermost.ancestors().take_while(|folder| *folder != self.root) {
+            if fs::symlink_metadata(folder).is_ok_and(|meta| meta.is_symlink()) {
+                return Err(s3_error!(AccessDenied, "{}: it is a link, and no folder of this store", folder.display()));
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn uploads_folder(&self) -> PathBuf {
@@ -84,17 +98,21 @@ pub(super) fn bucket_folder(root: &Path, bucket: &str) -> PathBuf {
     if bucket == BUCKET { root.to_owned() } else { root.join(".s3/buckets").join(bucket) }
 }
 
+/// Makes the folder of a store, or takes one that is there, also where a link leads to it: its path without links.
+pub(super) fn make_root(root: &Path) -> io::Result<PathBuf> {
+    if !root.is_dir() {
+        make_folder(root)?;
+    }
+    root.canonicalize().at(root)
+}
+
 /// Waits until no other process is opening or sweeping `root`; keeps them away until dropped.
 pub(super) fn hold(root: &Path) -> io::Result<File> {
     make_folder(&root.join(".s3/tmp"))?;
     let path = root.join(".s3/lock");
-    let file = lock_file(&path)?;
+    let file = open_private(&path)?;
     file.lock().at(&path)?;
     Ok(file)
-}
-
-fn lock_file(path: &Path) -> io::Result<File> {
-    OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path).at(path)
 }
 
 /// Removes what processes that have died were writing. The system unlocks a dead process's files.
@@ -102,7 +120,7 @@ fn sweep_tmp(tmp: &Path) -> io::Result<()> {
     for entry in fs::read_dir(tmp).at(tmp)? {
         let path = entry.at(tmp)?.path().with_extension("");
         let lock = path.with_extension("lock");
-        let alive = lock.exists() && lock_file(&lock)?.try_lock().is_err();
+        let alive = lock.exists() && open_private(&lock)?.try_lock().is_err();
         if !alive {
             remove(&path)?;
             remove(&lock)?;

@@ -2,7 +2,6 @@
 //! Reference: GetActivityTask, SendTaskSuccess, SendTaskFailure, SendTaskHeartbeat), at a port of loopback.
 
 use std::collections::{HashMap, VecDeque};
-use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -16,6 +15,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::exit::Wrong;
+use crate::loopback;
 
 /// How long GetActivityTask waits for a task.
 const POLL: Duration = Duration::from_secs(60);
@@ -45,15 +45,8 @@ impl Activities {
     /// When the port is taken.
     pub async fn serve(&mut self, port: u16, tokens: &TaskTokens) -> Result<AbortOnDropHandle<()>, Wrong> {
         self.served = true;
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        let listener = tokio::net::TcpListener::bind(address).await;
-        let listener = listener.map_err(|error| Wrong::new(format!("cannot serve at {address}: {error}; --port takes another")))?;
         let router = Router::new().fallback(answer).with_state((self.clone(), tokens.clone()));
-        Ok(AbortOnDropHandle::new(tokio::spawn(async move {
-            if let Err(error) = axum::serve(listener, router).await {
-                tracing::error!(%error, "the API is no longer served");
-            }
-        })))
+        loopback::serve(port, router).await.map_err(|error| Wrong::new(format!("cannot serve the API: {error}; --port takes another port")))
     }
 
     /// Whether workers can come.

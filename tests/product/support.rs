@@ -87,7 +87,13 @@ impl Scene {
 
     /// Starts another program in the folder.
     pub fn start_as(&self, program: &str, args: &[&str]) -> Running {
-        Running(Some(self.program(program, args).spawn().unwrap()))
+        self.start_as_with(program, args, |_| ())
+    }
+
+    pub fn start_as_with(&self, program: &str, args: &[&str], change: impl FnOnce(&mut Command)) -> Running {
+        let mut command = self.program(program, args);
+        change(&mut command);
+        Running(Some(command.spawn().unwrap()))
     }
 
     /// Every file below the folder, for a search through all of them.
@@ -129,6 +135,10 @@ impl Running {
         let mut child = self.0.take().unwrap();
         child.kill().unwrap();
         child.wait().unwrap();
+    }
+
+    pub fn id(&self) -> u32 {
+        self.0.as_ref().unwrap().id()
     }
 
     pub fn has_ended(&mut self) -> bool {

@@ -1,5 +1,6 @@
 //! A journal in a file: one table of an embedded store, which one thread writes.
 
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -114,7 +115,10 @@ fn create(path: &Path) -> Result<(), JournalError> {
     {
         return Err(error.into());
     }
-    drop(Database::create(&new).map_err(unusable)?);
+    let file = fs::OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&new)?;
+    // Whatever the umask took.
+    file.set_permissions(fs::Permissions::from_mode(0o600))?;
+    drop(Database::builder().create_file(file).map_err(unusable)?);
     Ok(fs::rename(&new, path)?)
 }
 

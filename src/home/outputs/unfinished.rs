@@ -5,9 +5,8 @@ use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::OFlags;
-
 use super::sink::folder_of;
+use crate::s3::file::no_follow;
 
 /// The file under its passing name. Its lock tells other processes that somebody is writing it; dropped unfinished, it is
 /// removed.
@@ -82,8 +81,4 @@ fn sweep(folder: &Path, prefix: &str) {
             let _ = fs::remove_file(entry.path());
         }
     }
-}
-
-fn no_follow() -> i32 {
-    (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed()
 }

@@ -1,6 +1,6 @@
 //! Completing an upload, once or often, whatever interrupts it.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -14,7 +14,7 @@ use super::{PARTS, SMALLEST_PART};
 use crate::s3::condition::WriteCondition;
 use crate::s3::error::{At, io_error};
 use crate::s3::file::{Temp, sync_folder, write_whole};
-use crate::s3::object::Info;
+use crate::s3::object::{Info, open_file};
 use crate::s3::store::Store;
 
 /// What the client asks for.
@@ -127,7 +127,7 @@ fn check_parts(folder: &Path, wanted: &Completion) -> S3Result<Vec<PathBuf>> {
 fn concatenate(parts: &[PathBuf], tmp: &Path) -> io::Result<Temp> {
     let mut temp = Temp::new(tmp)?;
     for part in parts {
-        let mut file = File::open(part).at(part)?;
+        let mut file = open_file(part).at(part)?;
         io::copy(&mut file, &mut temp.file).at(&temp.path)?;
     }
     temp.seal()?;

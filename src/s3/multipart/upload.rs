@@ -1,6 +1,7 @@
 //! Beginning, abandoning and listing uploads.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -10,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::s3::error::{At, io_error};
 use crate::s3::file::{make_folder, sync_parent, write_whole};
+use crate::s3::object::open_file;
 use crate::s3::store::Store;
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -43,6 +45,7 @@ impl Store {
             return Err(no_such_upload(id));
         }
         let folder = self.uploads_folder().join(id);
+        self.check_folders(&folder)?;
         match read_upload(&folder)? {
             Some(upload) if upload.bucket == bucket && upload.key == key => Ok(folder),
             _ => Err(no_such_upload(id)),
@@ -128,11 +131,11 @@ fn read_upload(folder: &Path) -> S3Result<Option<Upload>> {
 
 /// A record, which is written whole: `None` when it was not written.
 pub(super) fn read_record<T: serde::de::DeserializeOwned>(path: &Path) -> S3Result<Option<T>> {
-    match fs::read(path) {
+    match open_file(path).and_then(io::read_to_string) {
         Err(err) if err.kind() == std::io::ErrorKind::NotFound => Ok(None),
         read => {
-            let bytes = read.at(path).map_err(io_error)?;
-            let record = serde_json::from_slice(&bytes).map_err(std::io::Error::from).at(path);
+            let text = read.at(path).map_err(io_error)?;
+            let record = serde_json::from_str(&text).map_err(std::io::Error::from).at(path);
             record.map(Some).map_err(io_error)
         }
     }
