@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use job::messages::RunRef;
+use job::seal::seal;
 use job::{Batch, FlushKey, Invocation, Plan, Record};
 use serde_json::value::RawValue;
 
@@ -74,8 +75,9 @@ fn answer_batch(store: &Store, run: &RunRef, lane: &str, batch: Batch) -> Measur
         body.push(b'\n');
         *lines += 1;
     }
-    for (k, (body, ok)) in (0..).zip(flushes).filter(|(_, (_, lines))| *lines > 0) {
+    for (k, (mut body, ok)) in (0..).zip(flushes).filter(|(_, (_, lines))| *lines > 0) {
         let name = FlushKey::Records { invocation: invocation.clone(), k, ok, failed: 0, throttled: 0, sent: 0 }.name();
+        seal(&mut body);
         store.wait(store.objects.put(&(run.keys().batch_results(lane, batch.first) + &name), body))?;
     }
     Ok(())

@@ -17,6 +17,7 @@ pub mod objects;
 pub mod plan;
 pub mod record;
 pub mod row;
+pub mod seal;
 pub mod secrets;
 pub mod template;
 pub mod text;

@@ -5,6 +5,7 @@ mod api;
 mod check;
 mod commands;
 mod crash;
+mod damage;
 mod definitions;
 mod failures;
 mod formats;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use job::objects::StorageErrorKind;
-use job::{FlushKey, Invocation, Objects, StepError};
+use job::{FlushKey, Invocation, Objects, StepError, seal};
 
 /// Records of this size are written without waiting for the next interval.
 const FULL: usize = 4 << 20;
@@ -64,10 +64,11 @@ impl Outbox {
         let Self { mut records, bytes, ok, failed, throttled, sent, k } = std::mem::take(self);
         self.k = k + 1;
         records.sort_unstable_by_key(|(n, _)| *n);
-        let mut body = Vec::with_capacity(bytes);
+        let mut body = Vec::with_capacity(bytes + seal::LENGTH);
         for (_, record) in records {
             body.extend_from_slice(&record);
         }
+        seal::seal(&mut body);
         let flush = FlushKey::Records { invocation: invocation.clone(), k, ok, failed, throttled, sent };
         Some((flush.name(), body.into()))
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use job::objects::Entry;
+use job::seal::{self, Sum};
 use job::{FlushKey, Objects, Plan, PlannedLane, RunKeys, StepError};
 use serde::{Deserialize, Serialize};
 use tokio::sync::OwnedSemaphorePermit;
@@ -138,15 +139,18 @@ async fn send_batch(source: &Source, index: usize, entries: Vec<Entry>, sender: 
         let bodies: Vec<Bytes> = stream::iter(sized).map(get).buffered(budget.fetches).try_collect().await?;
         let lines = source.lane().batches[index].lines;
         let mut positions = Vec::with_capacity(usize::try_from(lines).unwrap_or(0).min(1 << 20));
-        for ((object, body), key) in (0..).zip(&bodies).zip(&keys) {
-            scan(&mut positions, body, 0, object, false).map_err(|error| damaged(format!("{key}: {error}")))?;
+        for ((object, body), (key, count)) in (0..).zip(&bodies).zip(keys.iter().zip(&flushes.counts)) {
+            seal::check(body).map_err(|error| spoilt(key, &error))?;
+            let before = positions.len();
+            scan(&mut positions, body, 0, object, false).map_err(|error| spoilt(key, &error))?;
+            check_count(key, positions.len() - before, *count)?;
         }
         choose(&mut positions, &bodies)?;
         let records = positions.iter().map(|position| Outcome { n: position.n, record: Some(in_memory(position)) }).collect();
         return Ok(sender.send(Chunk { outcomes: with_unknown(records, &unknown), bodies, _room: Some(room), ..first }).await.is_ok());
     }
 
-    let mut positions = index_of(source, &keys, &flushes.sizes).await?;
+    let mut positions = index_of(source, &keys, &flushes.sizes, &flushes.counts).await?;
     choose(&mut positions, &[])?;
     let (mut rest, mut unknown) = (positions.as_slice(), unknown.as_slice());
     let current = first.current.clone();
@@ -174,6 +178,8 @@ async fn send_batch(source: &Source, index: usize, entries: Vec<Entry>, sender: 
 struct Flushes {
     keys: Vec<String>,
     sizes: Vec<u64>,
+    /// Their records, by their names.
+    counts: Vec<u64>,
     current: Arc<[bool]>,
     notes: Vec<(job::Invocation, String)>,
     throttled: u64,
@@ -186,12 +192,13 @@ impl Flushes {
         let mut current = Vec::new();
         for entry in entries {
             match FlushKey::parse(&entry.key) {
-                Some(FlushKey::Records { invocation, throttled, sent, .. }) => {
+                Some(FlushKey::Records { invocation, throttled, sent, ok, failed, .. }) => {
                     let is_current = invocation.generation() == generation;
                     flushes.throttled += throttled;
                     flushes.spent.add(Spent { requests: sent, current: if is_current { sent } else { 0 } });
                     // One that was written at the end of a call may have only counts.
-                    if entry.size > 0 {
+                    if entry.size > 0 || ok + failed > 0 {
+                        flushes.counts.push(ok + failed);
                         flushes.keys.push(entry.key);
                         flushes.sizes.push(entry.size);
                         current.push(is_current);
@@ -207,19 +214,31 @@ impl Flushes {
 }
 
 /// Reads the flush objects once, piece by piece, and keeps where each record lies.
-async fn index_of(source: &Source, keys: &[String], sizes: &[u64]) -> Result<Vec<Position>, StepError> {
+async fn index_of(source: &Source, keys: &[String], sizes: &[u64], counts: &[u64]) -> Result<Vec<Position>, StepError> {
     let objects = &source.objects;
-    let sized = keys.iter().cloned().zip(sizes.iter().copied());
-    let all = stream::iter((0..).zip(sized)).map(|(object, (key, to))| async move {
+    let sized = keys.iter().cloned().zip(sizes.iter().copied().zip(counts.iter().copied()));
+    let all = stream::iter((0..).zip(sized)).map(|(object, (key, (to, count)))| async move {
         let mut lines = Lines { objects, key: &key, from: 0, to, size: source.budget.items };
-        let mut positions = Vec::new();
+        let (mut positions, mut sum) = (Vec::new(), Sum::default());
         while let Some((offset, bytes)) = lines.next().await? {
-            scan(&mut positions, &bytes, offset, object, true).map_err(|error| damaged(format!("{key}: {error}")))?;
+            sum.add(&bytes);
+            scan(&mut positions, &bytes, offset, object, true).map_err(|error| spoilt(&key, &error))?;
         }
+        sum.check().map_err(|error| spoilt(&key, &error))?;
+        check_count(&key, positions.len(), count)?;
         Ok::<_, StepError>(positions)
     });
     // Two at a time: their pieces are in memory besides what waits for the merge.
     all.buffered(2).try_concat().await
+}
+
+/// A file that was cut at the end of a line has records less.
+fn check_count(key: &str, found: usize, written: u64) -> Result<(), StepError> {
+    if found as u64 == written { Ok(()) } else { Err(spoilt(key, &format!("it has {found} records, and {written} were written"))) }
+}
+
+fn spoilt(key: &str, why: &dyn std::fmt::Display) -> StepError {
+    damaged(format!("{key} is damaged: {why}. Without this object its lines are sent again, or are outcome_unknown where they must not be"))
 }
 
 fn in_memory(position: &Position) -> Place {

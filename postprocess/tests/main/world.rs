@@ -222,7 +222,9 @@ impl Fixture {
         let ok = records.len() as u64 - failed;
         let sent = records.iter().filter_map(|(_, record)| record.get("tries")?.as_u64()).sum();
         let name = FlushKey::Records { invocation: invocation.clone(), k, ok, failed, throttled: 1, sent }.name();
-        let body: String = records.iter().map(|(n, record)| numbered(*n, record)).collect();
+        let mut body = records.iter().map(|(n, record)| numbered(*n, record)).collect::<String>().into_bytes();
+        job::seal::seal(&mut body);
+        let body = String::from_utf8(body).unwrap();
         self.objects.push((format!("results/{lane}/{first:012}/{name}"), body));
     }
 

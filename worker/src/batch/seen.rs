@@ -3,10 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use job::record::{Notes, Record};
-use job::{ErrorName, FlushKey, Invocation, Objects, StepError};
+use job::{ErrorName, FlushKey, Invocation, Objects, StepError, seal};
 
 /// Objects read ahead.
 const AHEAD: usize = 4;
@@ -73,7 +72,13 @@ impl Seen {
         while let Some((flush, key, body)) = bodies.try_next().await? {
             let call = seen.calls.binary_search(flush.invocation()).expect("it was collected above");
             match flush {
-                FlushKey::Records { .. } => seen.add_records(call, &body).map_err(|error| damaged(&key, &error))?,
+                FlushKey::Records { ok, failed, .. } => {
+                    seal::check(&body).map_err(|error| damaged(&key, &error))?;
+                    let count = seen.add_records(call, &body).map_err(|error| damaged(&key, &error))?;
+                    if count != ok + failed {
+                        return Err(damaged(&key, &format!("it has {count} records, and {} were written", ok + failed)));
+                    }
+                }
                 FlushKey::Notes { .. } => {
                     let note: Notes = serde_json::from_slice(&body).map_err(|error| damaged(&key, &error))?;
                     let named = named.entry(call).or_default();
@@ -115,9 +120,12 @@ impl Seen {
         }
     }
 
-    fn add_records(&mut self, call: usize, body: &Bytes) -> Result<(), serde_json::Error> {
+    /// How many there were.
+    fn add_records(&mut self, call: usize, body: &[u8]) -> Result<u64, serde_json::Error> {
+        let mut count = 0;
         for line in body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
             let record = Record::parse(line)?;
+            count += 1;
             let known = Known { call, error: record.error.as_deref().map(Into::into) };
             match self.records.get(&record.n) {
                 Some(Known { error: None, .. }) => {}
@@ -127,11 +135,11 @@ impl Seen {
                 }
             }
         }
-        Ok(())
+        Ok(count)
     }
 }
 
-fn damaged(key: &str, error: &serde_json::Error) -> StepError {
+fn damaged(key: &str, error: &dyn std::fmt::Display) -> StepError {
     StepError::new(ErrorName::RunDamaged, format!("{key} is damaged: {error}"))
 }
 
@@ -148,7 +156,7 @@ mod tests {
             Seen { calls: vec![Invocation::new(0, 1, 0), Invocation::new(0, 2, 0), Invocation::new(1, 3, 0)], ..Seen::default() };
         for (n, call, error) in records {
             let error = error.map(|error| format!(r#","error":"{error}""#)).unwrap_or_default();
-            seen.add_records(*call, &format!("{{\"n\":{n}{error}}}\n").into()).expect("a record");
+            seen.add_records(*call, &format!("{{\"n\":{n}{error}}}\n").into_bytes()).expect("a record");
         }
         seen.noted = noted.iter().copied().collect();
         seen
