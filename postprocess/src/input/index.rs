@@ -74,7 +74,7 @@ pub(super) fn choose(positions: &mut Vec<Position>, bodies: &[Bytes]) -> Result<
 }
 
 /// Reads what a scan that was not deep has left out.
-fn complete(position: &mut Position, bodies: &[Bytes]) -> Result<(), StepError> {
+pub(super) fn complete(position: &mut Position, bodies: &[Bytes]) -> Result<(), StepError> {
     let Some(body) = bodies.get(position.object as usize) else { return Ok(()) };
     let start = usize::try_from(position.offset).expect("it lies in memory");
     let line = &body[start..start + position.len as usize];

@@ -13,7 +13,7 @@ use tokio::sync::mpsc::Sender;
 
 use super::budget::Budget;
 use super::feed::Feed;
-use super::index::{Position, choose, scan};
+use super::index::{Position, choose, complete, scan};
 use super::lines::Lines;
 use super::listing::Listing;
 use super::{notes, window};
@@ -143,7 +143,12 @@ async fn send_batch(source: &Source, index: usize, entries: Vec<Entry>, sender: 
             seal::check(body).map_err(|error| spoilt(key, &error))?;
             let before = positions.len();
             scan(&mut positions, body, 0, object, false).map_err(|error| spoilt(key, &error))?;
-            check_count(key, positions.len() - before, *count)?;
+            let found = &mut positions[before..];
+            if found.len() as u64 != *count {
+                // One that cannot be read says more.
+                found.iter_mut().try_for_each(|position| complete(position, &bodies)).map_err(|error| spoilt(key, &error))?;
+            }
+            check_count(key, found.len(), *count)?;
         }
         choose(&mut positions, &bodies)?;
         let records = positions.iter().map(|position| Outcome { n: position.n, record: Some(in_memory(position)) }).collect();
