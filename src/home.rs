@@ -2,8 +2,10 @@
 //! same definition as AWS does.
 
 mod clock;
+mod endings;
 mod execute;
 mod functions;
+mod here;
 mod host;
 mod input;
 mod lock;
@@ -24,14 +26,16 @@ use crate::exit::Wrong;
 use crate::s3;
 
 pub use clock::{Clock, WallClock};
+pub use endings::{check_planned, format_by_name, wanted};
 pub use execute::{Ended, execute, message_of};
 pub use functions::Functions;
+pub use here::{Role, check_here};
 pub use host::{bind, chunks};
 pub use input::Input;
 pub use outputs::{Kept, Outputs, Unwritten, save};
 pub use secrets::LocalSecrets;
 pub use serve::serve;
-pub use target::{Target, job_name, read_job};
+pub use target::{Target, at_input, job_name, read_job};
 
 /// An open state folder. Only one process has it at a time.
 #[derive(Debug)]

@@ -7,10 +7,13 @@ mod extract;
 mod hosts;
 mod input;
 mod limits;
+mod places;
 mod syntax;
 mod units;
+mod words;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -22,7 +25,9 @@ pub use input::{Compression, Format, Input, Quote};
 pub use limits::{Limit, Limits, MOST_IN_FLIGHT, Provider, Rate, host_listed, limit_key};
 pub use units::{parse_bytes, parse_duration, parse_rate, parse_share};
 
-use crate::secrets::SecretRef;
+use places::Places;
+
+use crate::secrets::{Secret, SecretRef};
 use crate::template::Template;
 
 /// A worker must see a request to its end within the 15 minutes of a call, and has a minute for what it writes.
@@ -47,6 +52,7 @@ pub struct Job {
     pub secrets: BTreeMap<String, SecretRef>,
     text: String,
     file: String,
+    places: Arc<Places>,
 }
 
 /// `[request]`
@@ -96,6 +102,17 @@ pub struct Output {
     pub format: Option<OutputFormat>,
     /// `columns`: what of the answer to keep.
     pub columns: Extractor,
+    /// How CSV and TSV are written.
+    pub style: Style,
+}
+
+/// How CSV and TSV are written, for programs that take them in their own way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Style {
+    /// `bom`: the file begins with a byte order mark.
+    pub bom: bool,
+    /// `guard_formulas`: a cell that a spreadsheet would take for a formula begins with an apostrophe.
+    pub guard_formulas: bool,
 }
 
 /// The format of the output file.
@@ -104,6 +121,8 @@ pub struct Output {
 pub enum OutputFormat {
     /// CSV with a header record.
     Csv,
+    /// Tab-separated, with a header line and without quotes.
+    Tsv,
     /// A JSON object a line.
     Jsonl,
 }
@@ -146,7 +165,7 @@ impl Job {
         check::columns(self, columns)
     }
 
-    /// Checks that no column of the output has the name of another.
+    /// Checks that no column of the output has the name of one of the input's.
     ///
     /// # Errors
     /// The first collision, with its place in the job file.
@@ -154,9 +173,49 @@ impl Job {
         check::output(self, columns)
     }
 
-    /// The place in the job file where a text stands first, for an error that has no better place.
-    pub fn error_at(&self, needle: &str, message: impl Into<String>) -> JobError {
-        JobError::at_text(&self.text, &self.file, needle, message)
+    /// The format of the output for an input of this format.
+    ///
+    /// # Errors
+    /// When the job has keys that such an output cannot have.
+    pub fn output_format(&self, input: Format) -> Result<OutputFormat, JobError> {
+        let format = self.output.format.unwrap_or(if input.is_json() { OutputFormat::Jsonl } else { OutputFormat::Csv });
+        self.check_style(format)?;
+        Ok(format)
+    }
+
+    /// Whether an output of this format can have what the job says about it.
+    ///
+    /// # Errors
+    /// The key that it cannot have.
+    pub fn check_style(&self, format: OutputFormat) -> Result<(), JobError> {
+        check::style(self, format)
+    }
+
+    /// Whether a secret's value can be sent where the job has it.
+    ///
+    /// # Errors
+    /// In words, with the secret's name.
+    pub fn check_secret(&self, name: &str, value: &Secret) -> Result<(), String> {
+        let in_header = self.request.headers.iter().find(|(_, template)| template.secrets().iter().any(|secret| secret == name));
+        match (in_header, value.unsendable()) {
+            (Some((header, _)), Some(what)) => {
+                Err(format!("the secret {name} has {what}, which the header {header} cannot carry: set it again without"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// An error at a key of the job file; at the innermost part of its path that stands there.
+    pub fn error_at(&self, path: &[&str], message: impl Into<String>) -> JobError {
+        let place = (1..=path.len()).rev().find_map(|length| self.places.get(&path[..length]));
+        JobError::at(&self.text, &self.file, &place.map_or(0..0, |entry| entry.key.clone()), message)
+    }
+
+    /// An error at the template that names a secret.
+    pub fn error_at_secret(&self, name: &str, message: impl Into<String>) -> JobError {
+        let template = self.placed_templates().find(|(_, template)| template.secrets().iter().any(|secret| secret == name));
+        let path = template.map(|(path, _)| path).unwrap_or_default();
+        JobError::at(&self.text, &self.file, &check::word_in(self, &path, &format!("secret.{name}")), message)
     }
 
     /// Whether the functions on AWS can do this job, called `name` there.
@@ -167,20 +226,28 @@ impl Job {
         for (secret, reference) in &self.secrets {
             if let SecretRef::File(_) = reference {
                 let message = format!("{reference} cannot be read on AWS: use the SSM parameter /throughline/{name}/{secret}");
-                return Err(self.error_at(&format!("secret.{secret}"), message));
+                return Err(self.error_at_secret(secret, message));
             }
         }
         if self.request.timeout > LONGEST_ON_AWS {
             let message = "a function on AWS has 15 minutes, and must have time for what it writes: at most 7m";
-            return Err(self.error_at("timeout", message));
+            return Err(self.error_at(&["request", "timeout"], message));
         }
         Ok(())
     }
 
     /// All templates of the request.
     pub fn templates(&self) -> impl Iterator<Item = &Template> {
+        self.placed_templates().map(|(_, template)| template)
+    }
+
+    /// All templates of the request, each with the path of its key.
+    fn placed_templates(&self) -> impl Iterator<Item = (Vec<&str>, &Template)> {
         let Request { url, headers, body, .. } = &self.request;
-        std::iter::once(url).chain(headers.iter().map(|(_, value)| value)).chain(body).chain(&self.limits.by)
+        let headers = headers.iter().map(|(name, value)| (vec!["request", "headers", name], value));
+        let body = body.iter().map(|body| (vec!["request", "body"], body));
+        let by = self.limits.by.iter().map(|by| (vec!["limits", "by"], by));
+        std::iter::once((vec!["request", "url"], url)).chain(headers).chain(body).chain(by)
     }
 
     /// Whether a request may be sent again although an earlier one may have arrived.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::codes::{ErrorName, StepError};
+use crate::job_file::OutputFormat;
 use crate::keys::{self, RunKeys};
 use crate::objects::{Objects, StorageError};
 use crate::plan::Batch;
@@ -23,6 +24,9 @@ pub struct Event {
     /// Set by `redrive`: the run to complete.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redrive: Option<Redrive>,
+    /// The format of the output, where its file's ending says it. Another format is no other run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<OutputFormat>,
 }
 
 /// The event's `detail`.
@@ -79,6 +83,7 @@ impl Event {
             },
             nonce: None,
             redrive: None,
+            output: None,
         }
     }
 

@@ -58,6 +58,35 @@ impl Secret {
         Self(value.into())
     }
 
+    /// Takes a value from where it is kept: a byte order mark at its beginning and the line end behind it are not a part of it.
+    ///
+    /// # Errors
+    /// In words, when nothing is left.
+    pub fn read(kept: &str) -> Result<Self, String> {
+        let value = kept.trim_start_matches('\u{feff}').trim_end_matches(['\r', '\n']);
+        if value.trim().is_empty() { Err("it is empty".to_owned()) } else { Ok(Self::new(value)) }
+    }
+
+    /// What of the value a header cannot carry, or no eye can see, in words.
+    pub(crate) fn unsendable(&self) -> Option<String> {
+        let unsendable = |c: &char| {
+            let invisible =
+                matches!(*c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202f}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+            c.is_control() || invisible || (c.is_whitespace() && *c != ' ')
+        };
+        self.0.chars().find(unsendable).map(|c| match c {
+            '\r' | '\n' => "a line break within it".to_owned(),
+            c if c.is_control() => format!("the control character U+{:04X}", u32::from(c)),
+            c => format!("the invisible character U+{:04X}", u32::from(c)),
+        })
+    }
+
+    /// The value, and the value without blanks around it, in which a server may say it.
+    pub fn forms(&self) -> impl Iterator<Item = &str> {
+        let trimmed = self.0.trim();
+        std::iter::once(self.0.as_str()).chain((trimmed != self.0).then_some(trimmed))
+    }
+
     /// The value itself, for the one place that sends it.
     pub fn reveal(&self) -> &str {
         &self.0
@@ -98,8 +127,8 @@ impl Secrets {
 
     /// Replaces every value of at least four characters in a text by the mask, for messages that quote what a server or library said.
     pub fn mask(&self, text: &str) -> String {
-        let long_enough = self.0.values().filter(|secret| secret.0.len() >= 4);
-        long_enough.fold(text.to_owned(), |text, secret| if text.contains(&secret.0) { text.replace(&secret.0, "***") } else { text })
+        let long_enough = self.0.values().flat_map(Secret::forms).filter(|form| form.len() >= 4);
+        long_enough.fold(text.to_owned(), |text, form| if text.contains(form) { text.replace(form, "***") } else { text })
     }
 }
 
@@ -118,6 +147,19 @@ mod tests {
         let secrets: Secrets = [("K".to_owned(), Secret::new("hunter22"))].into_iter().collect();
         assert!(!format!("{secrets:?} {}", secrets.get("K").expect("set")).contains("hunter22"));
         assert_eq!(secrets.mask("bad key hunter22!"), "bad key ***!");
+        let blank: Secrets = [("K".to_owned(), Secret::new(" hunter22 "))].into_iter().collect();
+        assert_eq!(blank.mask("bad key hunter22, not ' hunter22 '"), "bad key ***, not '***'");
+    }
+
+    #[test]
+    fn what_an_editor_puts_around_a_value_is_no_part_of_it() {
+        for kept in ["key", "key\n", "key\r\n", "\u{feff}key\n\n"] {
+            assert_eq!(Secret::read(kept).map(|secret| secret.reveal().to_owned()), Ok("key".to_owned()), "{kept:?}");
+        }
+        assert_eq!(Secret::read(" key ").expect("blanks are kept").reveal(), " key ");
+        for kept in ["", "\n", " ", "\u{feff}\r\n"] {
+            assert!(Secret::read(kept).is_err(), "{kept:?}");
+        }
     }
 
     #[test]

@@ -1,10 +1,13 @@
 //! Templates of the job file. A value is encoded for the place it stands in; `| safe` opts out.
 
+mod budget;
 pub(crate) mod exact;
+mod guards;
 mod names;
+mod operators;
 mod place;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Enumerator, Object, Value};
@@ -12,16 +15,18 @@ use minijinja::{Environment, ErrorKind, Output, State, UndefinedBehavior};
 
 pub use place::Place;
 
+use budget::{Counted, Sink};
+
 use crate::row::Row;
 use crate::secrets::Secrets;
 
 /// Steps of the template machine that one rendering may take.
 const FUEL: u64 = 20_000;
-/// Bytes that one rendering may produce.
-const MAX_RENDERED: usize = 16 << 20;
+/// A column's text of more bytes is made once for all the times that a template names it.
+const LONG: usize = 1024;
 const NAME: &str = "template";
 /// What every template may call; columns of these names are reached through `row`.
-const GLOBALS: [&str; 4] = ["range", "dict", "debug", "namespace"];
+const GLOBALS: [&str; 3] = ["range", "dict", "namespace"];
 
 /// A compiled template.
 #[derive(Debug, Clone)]
@@ -42,7 +47,7 @@ impl Template {
     /// # Errors
     /// What is wrong with it, and the byte in the source where.
     pub fn new(source: &str, place: Place) -> Result<Self, TemplateError> {
-        let mut environment = Environment::new();
+        let mut environment = guards::ENVIRONMENT.clone();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
         environment.set_fuel(Some(FUEL));
@@ -114,17 +119,17 @@ impl Template {
             return Ok(self.source.to_string());
         }
         let template = self.environment.get_template(NAME).expect("it was added at construction");
-        let scope = Scope { row: row.clone(), secrets: secrets.clone() };
-        let text = template.render(Value::from_object(scope)).map_err(|error| match error.kind() {
+        let scope = Scope { row: row.clone(), secrets: secrets.clone(), long: Mutex::default() };
+        budget::begin();
+        let mut sink = Sink::default();
+        let rendered = template.render_captured_to(Value::from_object(scope), &mut sink).map(|_| ());
+        rendered.map_err(|error| match error.kind() {
+            _ if budget::is_exceeded() => format!("the template {:?} makes more than 16 MiB of this line", self.source),
             ErrorKind::UndefinedError => format!("a column of the template {:?} is missing from this line", self.source),
             ErrorKind::OutOfFuel => format!("the template {:?} does too much work", self.source),
             _ => error.detail().map_or_else(|| error.kind().to_string(), str::to_owned),
         })?;
-        if text.len() > MAX_RENDERED {
-            Err(format!("the template {:?} renders more than {MAX_RENDERED} bytes", self.source))
-        } else {
-            Ok(text)
-        }
+        Ok(sink.into_text())
     }
 }
 
@@ -143,6 +148,23 @@ pub struct TemplateError {
 struct Scope {
     row: Arc<Row>,
     secrets: Arc<Secrets>,
+    /// Values that are not small, by the column's name.
+    long: Mutex<Vec<(String, Value)>>,
+}
+
+impl Scope {
+    fn column(&self, name: &str) -> Option<Value> {
+        let mut long = self.long.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, value)) = long.iter().find(|(known, _)| known == name) {
+            return Some(value.clone());
+        }
+        let value = self.row.get(name)?;
+        let is_long = value.as_str().map_or_else(|| value.as_object().is_some(), |text| text.len() > LONG);
+        if is_long {
+            long.push((name.to_owned(), value.clone()));
+        }
+        Some(value)
+    }
 }
 
 impl Object for Scope {
@@ -152,14 +174,31 @@ impl Object for Scope {
 
     fn get_value_by_str(self: &Arc<Self>, key: &str) -> Option<Value> {
         match key {
-            "row" => Some(Value::from_dyn_object(self.row.clone())),
+            "row" => Some(Value::from_object(RowScope(self.clone()))),
             "secret" => Some(Value::from_object(SecretScope(self.secrets.clone()))),
-            name => self.row.get(name),
+            name => self.column(name),
         }
     }
 
     fn enumerate(self: &Arc<Self>) -> Enumerator {
         Enumerator::NonEnumerable
+    }
+}
+
+#[derive(Debug)]
+struct RowScope(Arc<Scope>);
+
+impl Object for RowScope {
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        self.0.column(key.as_str()?)
+    }
+
+    fn get_value_by_str(self: &Arc<Self>, key: &str) -> Option<Value> {
+        self.0.column(key)
+    }
+
+    fn enumerate(self: &Arc<Self>) -> Enumerator {
+        self.0.row.enumerate()
     }
 }
 
@@ -180,39 +219,35 @@ fn format(place: Place, out: &mut Output, _state: &mut State, value: &Value) -> 
     if value.is_undefined() {
         return Err(minijinja::Error::from(ErrorKind::UndefinedError));
     }
-    let text = if let (Some(json), Place::Json) = (exact::json(value), place) {
-        json
-    } else if value.is_safe() {
-        plain(value)
-    } else {
-        match place {
-            Place::Url | Place::Form => place::percent_encode(&plain(value)),
-            Place::Json => serde_json::to_string(value).map_err(|e| minijinja::Error::new(ErrorKind::BadSerialization, e.to_string()))?,
-            Place::Header | Place::Text => plain(value),
-        }
-    };
-    out.write_str(&text).map_err(minijinja::Error::from)
-}
-
-/// A value as text: null is nothing, true and false in lower case, arrays and objects as JSON.
-fn plain(value: &Value) -> String {
-    if let Some(text) = value.as_str() {
-        return text.to_owned();
-    }
-    if value.is_none() {
-        return String::new();
-    }
+    let safe = value.is_safe();
+    let mut out = Counted { out, percent: !safe && matches!(place, Place::Url | Place::Form) };
     if let Some(json) = exact::json(value) {
-        return json;
+        return out.text(&json);
     }
-    serde_json::to_string(value).unwrap_or_else(|_| value.to_string())
+    let json = !safe && place == Place::Json;
+    match value.as_str() {
+        Some(text) if !json => out.text(text),
+        _ if !json && value.is_none() => Ok(()),
+        _ => {
+            // Also makes sure that it can be written at all: not too deep, not too long.
+            budget::text_size(value, 0)?;
+            serde_json::to_writer(out, value).map_err(|error| minijinja::Error::new(ErrorKind::BadSerialization, error.to_string()))
+        }
+    }
 }
 
 /// A value inside the quotes of a JSON body: escaped, without quotes of its own.
-fn inside_json(value: Value) -> Value {
+fn inside_json(value: Value) -> Result<Value, minijinja::Error> {
     if value.is_safe() || value.is_undefined() {
-        return value;
+        return Ok(value);
     }
-    let quoted = serde_json::Value::String(plain(&value)).to_string();
-    Value::from_safe_string(quoted[1..quoted.len() - 1].to_owned())
+    budget::allow(budget::text_size(&value, 0)?.saturating_mul(6))?;
+    let text = match value.as_str() {
+        Some(text) => std::borrow::Cow::Borrowed(text),
+        None if value.is_none() => "".into(),
+        None if exact::json(&value).is_some() => exact::json(&value).unwrap_or_default().into(),
+        None => serde_json::to_string(&value).unwrap_or_else(|_| value.to_string()).into(),
+    };
+    let quoted = serde_json::Value::String(text.into_owned()).to_string();
+    Ok(Value::from_safe_string(quoted[1..quoted.len() - 1].to_owned()))
 }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use job::job_file::{OutputFormat, Rate, Response};
+use job::job_file::{Format, OutputFormat, Rate, Response};
 use job::secrets::{Secret, SecretRef, Secrets};
 use job::template::{Place, Template};
 use job::{Job, Row};
@@ -101,6 +101,123 @@ fn errors_have_their_place() {
         assert!(message.contains(part), "{text}\n{message}");
         assert_eq!((at_line, at_column), (line, column), "{text}\n{message}");
     }
+}
+
+/// Line, column and words of what is wrong with a job file.
+fn places(text: &str) -> String {
+    error(text).2
+}
+
+const REQUEST: &str = "[request]\nurl = \"http://a/\"\n";
+
+#[test]
+fn a_wrong_type_is_explained_with_an_example() {
+    for (lines, place, message) in [
+        ("timeout = 30", (3, 11), "request.timeout is a duration in quotes, and here stands a number: write for example timeout = \"30s\""),
+        ("timeout = true", (3, 11), "write for example timeout = \"30s\""),
+        ("max_response = 1000", (3, 16), "write for example max_response = \"1000B\""),
+        (
+            "allow = \"127.0.0.1\"",
+            (3, 9),
+            "request.allow is a list of hosts, and here stands a text: write for example allow = [\"127.0.0.1\"]",
+        ),
+        ("allow = [5]", (3, 10), "write for example allow = [\"127.0.0.1\"]"),
+        ("secret_hosts = \"a.example\"", (3, 16), "secret_hosts = [\"a.example\"]"),
+        ("idempotent = \"yes\"", (3, 14), "request.idempotent is true or false, without quotes"),
+        ("method = [\"GET\"]", (3, 10), "request.method is a text in quotes, and here stands a list"),
+        ("headers = { x-count = 5 }", (3, 23), "write for example x-count = \"5\""),
+        ("headers = \"a: b\"", (3, 11), "request.headers is a table"),
+        ("[limits]\nrate = \"5/s\"", (4, 8), "write [limits.default] or [limits.\"api.example.com\"], and below it rate = \"5/s\""),
+        ("[limits]\nin_flight = 5", (4, 13), "write [limits.default] or [limits.\"api.example.com\"], and below it in_flight = 5"),
+        ("[limits]\n\"api.example.com\" = \"5/s\"", (4, 21), "write [limits.\"api.example.com\"] and below it rate"),
+        ("[limits.default]\nrate = 5", (4, 8), "write for example rate = \"5/s\""),
+        (
+            "[limits.default]\nin_flight = \"5\"",
+            (4, 13),
+            "limits.default.in_flight is a whole number, and here stands a text: write for example in_flight = 5",
+        ),
+        ("[limits.default]\nin_flight = 2.5", (4, 13), "whole number"),
+        ("[retry]\nattempts = \"many\"", (4, 12), "write for example attempts = 5"),
+        ("[failure]\ntolerated = 5", (4, 13), "write for example tolerated = \"5%\""),
+        ("[output]\ncolumns = [\"a\"]", (4, 11), "output.columns is a table"),
+        ("[output]\ncolumns = { a = 1 }", (4, 17), "the source of a column in quotes"),
+        ("[output]\nbom = \"true\"", (4, 7), "output.bom is true or false"),
+        ("[input]\nheader = \"no\"", (4, 10), "input.header is true or false"),
+        ("[secrets]\nK = 5", (4, 5), "secrets.K is a reference in quotes"),
+    ] {
+        let (line, column, found) = error(&format!("{REQUEST}{lines}\n"));
+        assert!(found.contains(message), "{lines}\n{found}");
+        assert_eq!((line, column), place, "{lines}\n{found}");
+        for name in ["Syntax", "struct", "invalid type", "i64", "expected a "] {
+            assert!(!found.contains(name), "{lines}\n{found}");
+        }
+    }
+    assert!(places("request = \"http://a/\"\n").contains("write [request] and its keys below it"));
+    assert!(places("limits = \"5/s\"\n[request]\nurl = \"http://a/\"\n").contains("write [limits] and its keys below it"));
+    assert!(places("").contains("write [request] and below it url"));
+    assert_eq!(error("[input]\nformat = \"csv\"\n[request]\nmethod = \"GET\"\n").0, 3);
+}
+
+#[test]
+fn an_unknown_key_has_its_nearest() {
+    for (lines, message) in [
+        ("methdo = \"GET\"", "\"methdo\" is not a key of [request]: is it method?\n  keys of [request]: method, url, headers"),
+        ("header = { a = \"b\" }", "is it headers?"),
+        ("rate = \"5/s\"", "it belongs below [limits.default]"),
+        ("tolerated = \"5%\"", "it belongs below [failure]"),
+        ("[request.header]\na = \"b\"", "is it headers?"),
+        ("[limits.default]\nrates = \"5/s\"", "\"rates\" is not a key of [limits.default]: is it rate?"),
+        ("[ouput]\nformat = \"csv\"", "\"ouput\" is not a key of a job file: is it output?"),
+        ("xyzzy = 1", "\"xyzzy\" is not a key of [request]\n"),
+    ] {
+        let found = places(&format!("{REQUEST}{lines}\n"));
+        assert!(found.contains(message), "{lines}\n{found}");
+    }
+}
+
+#[test]
+fn what_is_found_later_has_its_own_keys_place() {
+    let job = |lines: &str| Job::parse(&format!("[request]\nurl = \"http://a/line\"\n{lines}"), "job.toml").unwrap();
+    let place = |error: job::JobError| (error.file.clone(), error.line, error.column);
+    let columns = ["line".to_owned()];
+    let found = job("[output]\ncolumns = { line = \"status\" }\n").check_output(&columns).unwrap_err();
+    assert_eq!(place(found), ("job.toml".into(), 4, 13));
+    let found = job("headers = { line = \"x\", X-A = \"{{ lime }}\" }\n").check_columns(&columns).unwrap_err();
+    assert!(found.to_string().contains("is it line?"), "{found}");
+    assert_eq!(place(found), ("job.toml".into(), 3, 35));
+    let found = job("body = '''\n{\n  \"a\": {{ lime }}\n}'''\n").check_columns(&columns).unwrap_err();
+    assert_eq!(place(found), ("job.toml".into(), 5, 11));
+    let (line, column, _) = error("[request]\nurl = \"http://a/\"\nbody = '''\n{\n  \"a\": {{ x + }}\n}'''\n");
+    assert_eq!((line, column), (5, 3));
+    let found = job("timeout = \"30m\"\n").check_aws("a").unwrap_err();
+    assert_eq!(place(found), ("job.toml".into(), 3, 1));
+    let found = job("headers = { authorization = \"{{ secret.K }}\" }\n[secrets]\nK = \"file:k\"\n").check_aws("a").unwrap_err();
+    assert_eq!(place(found), ("job.toml".into(), 3, 33));
+}
+
+#[test]
+fn keys_of_csv_are_refused_for_jsonl() {
+    let text = |lines: &str| format!("{REQUEST}[output]\n{lines}\n");
+    for key in ["bom", "guard_formulas"] {
+        let (line, column, message) = error(&text(&format!("format = \"jsonl\"\n{key} = true")));
+        assert_eq!((line, column), (5, 1), "{message}");
+        let job = Job::parse(&text(&format!("{key} = true")), "job.toml").unwrap();
+        assert_eq!(job.output_format(Format::Csv), Ok(OutputFormat::Csv));
+        assert_eq!(job.output_format(Format::Jsonl).unwrap_err().line, 4);
+        assert!(Job::parse(&text(&format!("format = \"tsv\"\n{key} = true")), "job.toml").is_ok());
+    }
+}
+
+#[test]
+fn a_secret_that_no_header_can_carry_is_refused_by_its_name() {
+    let job = |field: &str| Job::parse(&format!("{REQUEST}{field}\n[secrets]\nKEY = \"env:K\"\n"), "job.toml").unwrap();
+    let header = job("headers = { authorization = \"Bearer {{ secret.KEY }}\" }");
+    for value in ["two\nlines", "a\u{0}b", "zero\u{200b}width", "no\u{a0}break", "a\tb"] {
+        let error = header.check_secret("KEY", &Secret::new(value)).unwrap_err();
+        assert!(error.contains("the secret KEY has") && error.contains("authorization") && !error.contains(value), "{error}");
+    }
+    assert_eq!(header.check_secret("KEY", &Secret::new(" blanks are sent as they are ")), Ok(()));
+    assert_eq!(job("body = \"{{ secret.KEY }}\"").check_secret("KEY", &Secret::new("two\nlines")), Ok(()));
 }
 
 #[test]

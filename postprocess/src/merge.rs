@@ -123,7 +123,7 @@ enum Walk {
 async fn merge_into(files: &mut Files, context: &Context, run: &Run, counts: Counts) -> Result<Walk, StepError> {
     let progress = |rows: &Rows| context.progress.iter().for_each(|hook| hook(rows.last));
     let Counts { line, lanes, mut codes } = counts;
-    let mut rows = Rows::new(&run.plan, line, !codes.is_empty(), context.settings.rows());
+    let mut rows = Rows::new(&run.plan, run.style, line, !codes.is_empty(), context.settings.rows());
     let mut lanes = open_lanes(context, run, run.stop_reasons().await?, line, lanes);
     let mut order = BinaryHeap::new();
     for (index, lane) in lanes.iter_mut().enumerate() {

@@ -14,8 +14,9 @@ const FORMATS: [&str; 9] = ["txt", "text", "list", "csv", "tsv", "tab", "jsonl",
 pub fn output_key(run: &RunRef, plan: &Plan) -> String {
     let file = uncompressed(&run.file, plan);
     let file = match (plan.input.format, plan.output) {
-        (Format::Csv, OutputFormat::Csv) | (Format::Jsonl, OutputFormat::Jsonl) => file.to_owned(),
+        (Format::Csv, OutputFormat::Csv) | (Format::Tsv, OutputFormat::Tsv) | (Format::Jsonl, OutputFormat::Jsonl) => file.to_owned(),
         (_, OutputFormat::Csv) => with_ending(file, "csv"),
+        (_, OutputFormat::Tsv) => with_ending(file, "tsv"),
         (_, OutputFormat::Jsonl) => with_ending(file, "jsonl"),
     };
     keys::output(&run.job, &file)

@@ -1,5 +1,6 @@
 //! What is written: the rows, the failed lines, and the objects they go to.
 
+mod cells;
 mod columns;
 mod csv;
 mod csv_row;
@@ -7,6 +8,7 @@ mod failed;
 mod json_row;
 mod rows;
 mod sink;
+mod tsv;
 
 pub(crate) use rows::{Ending, Rows};
 pub(crate) use sink::Sink;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use job::job_file::{Failure, Limit, Limits};
+use job::job_file::{Failure, Limit, Limits, Style};
 use job::messages::{Claim, RunRef, StopMarker};
 use job::{ErrorName, Job, LaneKind, Objects, Plan, PlannedLane, RunKeys, StepError};
 
@@ -21,6 +21,8 @@ pub(crate) struct Run {
     pub(crate) warnings: Vec<String>,
     /// All lines have the same host.
     one_host: bool,
+    /// How the rows are written.
+    pub(crate) style: Style,
     /// When its execution claimed it, milliseconds since 1970.
     pub(crate) started: Option<u64>,
 }
@@ -43,6 +45,7 @@ impl Run {
             objects,
             plan: Arc::new(plan),
             failure: job.failure,
+            style: job.output.style,
             one_host: job.request.fixed_host.is_some(),
             limits: job.limits,
             started,

@@ -109,7 +109,10 @@ async fn start(context: &Context, objects: &Objects, request: &PreprocessRequest
     if objects.find(&run.keys().stop_run(run.generation)).await?.is_some() {
         return Err(StepError::new(ErrorName::LaneStopped, "the run was stopped before its first line"));
     }
-    let job = parse_job(&job_text, &keys::job_file(&run.job))?;
+    let mut job = parse_job(&job_text, &keys::job_file(&run.job))?;
+    if let Some(format) = request.event.output {
+        Arc::make_mut(&mut job).output.format = Some(format);
+    }
     if context.home == Home::Aws {
         job.check_aws(&run.job)?;
     }

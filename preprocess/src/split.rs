@@ -9,7 +9,6 @@ use std::io::{self, Read};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use job::job_file::OutputFormat;
 use job::plan::InputFacts;
 use job::{ErrorName, Job, Plan, StepError};
 use serde::{Deserialize, Serialize};
@@ -106,7 +105,7 @@ pub(crate) fn start(
     let mut window = Window::new(encoding::decode(stream, encoding));
     let (layout, position) = Layout::find(&mut window, job, file, compression, encoding).map_err(unreadable)?;
     if Some(layout.dialect.delimiter) == layout.dialect.quote || Some(layout.dialect.delimiter) == layout.dialect.escape {
-        return Err(job.error_at("[input]", "the delimiter is also the quote or the escape").into());
+        return Err(job.error_at(&["input", "delimiter"], "the delimiter is also the quote or the escape").into());
     }
     let records = Records::at(window, &layout, &position);
     let shape = Shape::new(job, &layout, Keys::default());
@@ -196,7 +195,7 @@ impl<R: Read> Splitter<'_, R> {
         let lanes = lanes.plan(sink).map_err(|error| input_error(file, bytes, error))?;
         sink.progress(n, bytes);
         let keyed = layout.format.is_json();
-        let output = shape.job.output.format.unwrap_or(if keyed { OutputFormat::Jsonl } else { OutputFormat::Csv });
+        let output = shape.job.output_format(layout.format)?;
         let columns = if keyed { shape.keys.names } else { shape.columns.map(|columns| columns.to_vec()).unwrap_or_default() };
         if records.quoted() > 0 && shape.job.input.quote.is_none() {
             shape.notes.push(format!(

@@ -14,7 +14,7 @@ use job::Job;
 
 use crate::args;
 use crate::exit::{Exit, Wrong};
-use crate::home::{Input, LocalSecrets, job_name, read_job};
+use crate::home::{Input, LocalSecrets, Role, at_input, check_here, job_name, read_job};
 use look::Look;
 
 /// How long lines are rendered, unless all are asked for.
@@ -28,12 +28,14 @@ pub(super) async fn check(args: &args::Check) -> Result<Exit, Wrong> {
         LocalSecrets::check(&job_name(job_path)?, &job).await?;
     }
     let job = Arc::new(job);
+    check_here(input, Role::Input)?;
     let (plan, look) = {
         let Input { name, file, .. } = Input::open(input)?;
         let until = (!args.all).then(|| Instant::now() + LOOK_FOR);
-        let (job, mut look) = (job.clone(), Look::new(&job, args.lines, until));
-        let split = move || preprocess::split(file, &job, &name, &mut look).map(|plan| (plan, look.end()));
-        tokio::task::spawn_blocking(split).await.expect("splitting does not panic")?
+        let (job, mut look, split_name) = (job.clone(), Look::new(&job, args.lines, until), name.clone());
+        let split = move || preprocess::split(file, &job, &split_name, &mut look).map(|plan| (plan, look.end()));
+        let split = tokio::task::spawn_blocking(split).await.expect("splitting does not panic");
+        split.map_err(|error| Wrong::new(at_input(&error.message, &name, input)))?
     };
     let findings = look.findings;
     let hints = hints::all(&job, &plan, &findings);

@@ -10,22 +10,29 @@ use crate::exit::{Exit, Wrong};
 const TEMPLATE: &str = include_str!("init.toml");
 
 pub(super) fn init(args: &args::Init) -> Result<Exit, Wrong> {
-    let name = args.name.strip_suffix(".toml").unwrap_or(&args.name);
+    let path = args.name.strip_suffix(".toml").unwrap_or(&args.name);
+    let (folder, name) = path.rsplit_once('/').map_or(("", path), |(folder, name)| (folder, name));
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     if name.is_empty() || name.starts_with('.') || !name.chars().all(plain) {
         return Err(Wrong::new(format!("{name:?} can't be a job's name: use letters, digits, dashes, underscores and dots")));
     }
-    let path = PathBuf::from(format!("{name}.toml"));
+    let path = PathBuf::from(format!("{path}.toml"));
+    let shown = path.display();
     let mut file = OpenOptions::new().write(true).create_new(true).open(&path).map_err(|error| match error.kind() {
-        ErrorKind::AlreadyExists => {
-            Wrong::new(format!("{} exists and is not overwritten: give another name, or remove it", path.display()))
-        }
-        _ => Wrong::new(format!("cannot write {}: {error}", path.display())),
+        ErrorKind::AlreadyExists if path.is_dir() => Wrong::new(format!("{shown} is a folder: choose another name")),
+        ErrorKind::AlreadyExists => Wrong::new(format!("{shown} exists and is not overwritten: choose another name, or remove it first")),
+        ErrorKind::NotFound => Wrong::new(format!("{shown} cannot be written: there is no folder {folder}/")),
+        ErrorKind::NotADirectory => Wrong::new(format!("{shown} cannot be written: {folder} is not a folder")),
+        _ => Wrong::at(&path, error),
     })?;
-    file.write_all(TEMPLATE.as_bytes()).map_err(|error| Wrong::at(&path, error))?;
-    println!("wrote {}\n", path.display());
+    if let Err(error) = file.write_all(TEMPLATE.as_bytes()) {
+        // Half a job file would be in the way of the next attempt.
+        let _ = std::fs::remove_file(&path);
+        return Err(Wrong::at(&path, error));
+    }
+    println!("wrote {shown}\n");
     println!("Edit its URL, columns and limits, then:");
-    println!("  throughline check {name}.toml INPUT              # shows the first requests, sends nothing");
-    println!("  throughline run {name}.toml INPUT -o output.csv");
+    println!("  throughline check {shown} INPUT              # shows the first requests, sends nothing");
+    println!("  throughline run {shown} INPUT -o output.csv");
     Ok(Exit::Succeeded)
 }

@@ -6,7 +6,7 @@ use super::{run, summary, watch};
 use crate::args;
 use crate::cloud::{Cloud, Status, latest_generation};
 use crate::exit::{Exit, Wrong};
-use crate::home::{Kept, Outputs};
+use crate::home::{Kept, Outputs, check_planned};
 
 pub(super) async fn redrive(args: args::Redrive) -> Result<Exit, Wrong> {
     match (&args.input, &args.bucket) {
@@ -28,6 +28,7 @@ async fn here(target: &args::Target, args: &args::Redrive) -> Result<Exit, Wrong
         let command = format!("throughline run {} {}", args.job.display(), target.input.display());
         return Err(Wrong::new(format!("this job and input have not been run yet: start with `{command}`")));
     };
+    check_planned(&home.objects(), &target.run, args.places.output.as_deref()).await?;
     target.run.generation = latest;
     let before = run::finished(&home.objects(), &target.run).await?;
     match before.filter(|_| !home.is_under_way(&target.run)) {

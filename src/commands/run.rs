@@ -13,13 +13,18 @@ use tokio_util::task::AbortOnDropHandle;
 use super::summary::{self, Failed, When};
 use crate::args;
 use crate::exit::{Exit, Wrong, is_wrong};
-use crate::home::{Ended, Functions, Home, Kept, LocalSecrets, Outputs, Target, execute, serve};
+use crate::home::{
+    Ended, Functions, Home, Kept, LocalSecrets, Outputs, Role, Target, check_here, check_planned, execute, format_by_name, serve,
+};
 use crate::print;
 use crate::progress::{Progress, Style, show};
 use crate::signals::Signals;
 
 pub(super) async fn run(args: args::Run) -> Result<Exit, Wrong> {
     let (home, mut target) = open(&args.target, &args.places, "run").await?;
+    if !args.fresh {
+        check_planned(&home.objects(), &target.run, args.places.output.as_deref()).await?;
+    }
     let before = if args.fresh { None } else { finished(&home.objects(), &target.run).await? };
     match before {
         Some(report) => {
@@ -49,6 +54,14 @@ pub(super) async fn run(args: args::Run) -> Result<Exit, Wrong> {
 /// Reads and checks everything that can be wrong before any request.
 pub(super) async fn open(target: &args::Target, places: &args::Places, command: &str) -> Result<(Home, Target), Wrong> {
     let (text, job) = crate::home::read_job(&target.job)?;
+    check_here(&target.input, Role::Input)?;
+    let format = match &places.output {
+        Some(output) => {
+            check_here(output, Role::Output)?;
+            format_by_name(output, &job)?
+        }
+        None => None,
+    };
     let kept = kept(target, &job, Some(&places.state));
     kept.check_reads()?;
     if let Some(output) = &places.output {
@@ -57,7 +70,8 @@ pub(super) async fn open(target: &args::Target, places: &args::Places, command: 
     let name = crate::home::job_name(&target.job)?;
     LocalSecrets::check(&name, &job).await?;
     let home = Home::open(&places.state, &format!("{command} {} {}", target.job.display(), target.input.display()))?;
-    let target = Target::install(&home, &name, text, job, &target.input).await?;
+    let mut target = Target::install(&home, &name, text, job, &target.input).await?;
+    target.event.output = format;
     Ok((home, target))
 }
 
@@ -107,6 +121,7 @@ async fn ending(
             None => Err(Wrong::new("the run ended without a report")),
         },
         Ended::Failed { error, message } => {
+            let message = target.in_users_names(&message);
             let exit = if is_wrong(&error) && !sent { Exit::Wrong } else { Exit::Failed };
             let verdict = if sent { "failed" } else { "not_started" };
             Ok(Failed { exit, verdict, error: &error, message: &message, sent }.print(places.json))

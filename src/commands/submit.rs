@@ -4,14 +4,17 @@ use super::{run, watch};
 use crate::args;
 use crate::cloud::{self, Cloud};
 use crate::exit::{Exit, Wrong};
-use crate::home::{Outputs, job_name, read_job};
+use crate::home::{Outputs, Role, check_here, format_by_name, job_name, read_job};
 
 pub(super) async fn submit(args: args::Submit) -> Result<Exit, Wrong> {
     let args::Target { job: job_path, input } = &args.target;
     let (text, job) = read_job(job_path)?;
     let name = job_name(job_path)?;
     job.check_aws(&name)?;
+    check_here(input, Role::Input)?;
     if let Some(output) = &args.shown.output {
+        check_here(output, Role::Output)?;
+        format_by_name(output, &job)?;
         Outputs::check(output, &run::file_name(input), &run::kept(&args.target, &job, None))?;
     }
     let cloud = Cloud::connect(&args.stack).await?;

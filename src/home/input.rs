@@ -9,6 +9,7 @@ use job::Objects;
 use job::objects::Stored;
 use tokio::io::AsyncReadExt;
 
+use super::{Role, check_here};
 use crate::exit::Wrong;
 
 /// Bytes read at a time.
@@ -31,6 +32,7 @@ impl Input {
     /// # Errors
     /// When it cannot be read, is neither, or has no name in UTF-8.
     pub fn open(path: &Path) -> Result<Self, Wrong> {
+        check_here(path, Role::Input)?;
         let wrong = |reason: &dyn std::fmt::Display| Wrong::new(format!("cannot read the input {}: {reason}", path.display()));
         let kind = fs::metadata(path).map_err(|error| wrong(&error))?.file_type();
         if kind.is_dir() {

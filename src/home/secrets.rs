@@ -22,11 +22,11 @@ impl LocalSecrets {
         }
         for (name, reference) in &job.secrets {
             let wrong = match Self.resolve(job_name, name, reference).await {
-                Ok(secret) => unfit(job, name, &secret),
+                Ok(secret) => job.check_secret(name, &secret).err().or_else(|| unfit(job, name, &secret)),
                 Err(error) => Some(error.reason),
             };
             if let Some(reason) = wrong {
-                return Err(job.error_at(&format!("secret.{name}"), reason).into());
+                return Err(job.error_at_secret(name, reason).into());
             }
         }
         Ok(())
@@ -58,13 +58,19 @@ impl SecretSource for LocalSecrets {
     async fn resolve(&self, _job: &str, name: &str, reference: &SecretRef) -> Result<Secret, Unresolved> {
         let found = match reference {
             SecretRef::Env(variable) => match std::env::var(variable) {
-                Ok(value) if !value.is_empty() => Ok(Secret::new(value)),
+                Ok(value) if !value.is_empty() => Secret::read(&value)
+                    .map_err(|reason| format!("the secret {name} in the environment variable {variable} cannot be used: {reason}")),
+                Err(std::env::VarError::NotUnicode(_)) => {
+                    Err(format!("the secret {name} in the environment variable {variable} cannot be used: it is not UTF-8"))
+                }
                 _ => Err(format!(
                     "the secret {name} is not set: set the environment variable {variable}, or name another source in [secrets]"
                 )),
             },
             SecretRef::File(path) => match std::fs::read_to_string(path) {
-                Ok(text) => Ok(Secret::new(text.trim_end_matches(['\r', '\n']))),
+                Ok(text) => {
+                    Secret::read(&text).map_err(|reason| format!("the secret {name} in {} cannot be used: {reason}", path.display()))
+                }
                 Err(error) => Err(format!("the secret {name} cannot be read from {}: {error}", path.display())),
             },
             SecretRef::Ssm(_) | SecretRef::SecretsManager(_) => Err(format!(

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use job::messages::{Event, Redrive, RunRef};
 use job::{Job, keys};
 
-use super::{Home, Input};
+use super::{Home, Input, Role, check_here};
 use crate::exit::Wrong;
 use crate::s3;
 use crate::s3::file::make_folder;
@@ -30,6 +30,7 @@ pub struct Target {
 /// # Errors
 /// When it cannot be read, or what is wrong with it.
 pub fn read_job(path: &Path) -> Result<(String, Job), Wrong> {
+    check_here(path, Role::Job)?;
     let text =
         std::fs::read_to_string(path).map_err(|error| Wrong::new(format!("cannot read the job file {}: {error}", path.display())))?;
     let job = Job::parse(&text, &path.display().to_string())?;
@@ -88,10 +89,29 @@ impl Target {
         Ok(())
     }
 
+    /// A step's message with the names that the user gave: the steps know the job file and the input by their keys.
+    pub fn in_users_names(&self, message: &str) -> String {
+        in_users_names(message, &self.run, self.job.file(), &self.input)
+    }
+
     /// Makes this a redrive.
     pub fn redrive(&mut self, generation: u32, include_unknown: bool) {
         self.event.redrive = Some(Redrive { run: self.run.id.clone(), generation, include_unknown });
         self.run.generation = generation;
+    }
+}
+
+fn in_users_names(message: &str, run: &RunRef, job_file: &str, input: &Path) -> String {
+    let keys = [keys::job_file(&run.job), run.keys().job_file()];
+    let at_job = keys.iter().find_map(|key| message.strip_prefix(key.as_str())).filter(|rest| rest.starts_with(':'));
+    at_job.map_or_else(|| at_input(message, &run.file, input), |rest| format!("{job_file}{rest}"))
+}
+
+/// A message about the input, which the steps know by its name alone.
+pub fn at_input(message: &str, file: &str, input: &Path) -> String {
+    match message.strip_prefix(file).filter(|rest| rest.starts_with([':', ' '])) {
+        Some(rest) => format!("{}{rest}", input.display()),
+        None => message.to_owned(),
     }
 }
 

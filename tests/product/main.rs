@@ -13,6 +13,7 @@ mod functions;
 mod http2;
 mod idempotence;
 mod inputs;
+mod job_files;
 mod jobs;
 mod outputs;
 mod private;

@@ -114,6 +114,7 @@ async fn resolve(context: &Context, name: &str, job: &Job) -> Result<Secrets, St
             let kind = if error.passing { ErrorName::StorageUnavailable } else { ErrorName::JobInvalid };
             StepError::new(kind, format!("the secret {secret} ({reference}) cannot be read: {}", error.reason))
         })?;
+        job.check_secret(secret, &value).map_err(|reason| StepError::new(ErrorName::JobInvalid, reason))?;
         values.push((secret.clone(), value));
     }
     Ok(values.into_iter().collect())

@@ -107,6 +107,7 @@ pub(crate) struct Leaving {
 }
 
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one for each state of a definition")]
 pub(crate) enum Kind {
     Task(Box<Task>),
     Choice {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
 use toml::Spanned;
@@ -10,9 +11,10 @@ use super::authority::{self, Authority};
 use super::extract::{Column, Extractor};
 use super::hosts;
 use super::limits::{Limit, Limits, Provider, Rate};
+use super::places::Places;
 use super::syntax::{JobSyntax, LimitSyntax, LimitsSyntax, OutputSyntax, RequestSyntax, RetrySyntax};
 use super::units::{parse_bytes, parse_duration, parse_rate, parse_share};
-use super::{Failure, Job, JobError, Method, Output, OutputFormat, Request, Retry, SecretHost};
+use super::{Failure, Job, JobError, Method, Output, OutputFormat, Request, Retry, SecretHost, Style};
 use crate::secrets::SecretRef;
 use crate::template::{Place, Template};
 
@@ -36,16 +38,20 @@ pub(super) fn job(syntax: JobSyntax, text: &str, file: &str) -> Result<Job, JobE
         secrets: BTreeMap::new(),
         text: text.to_owned(),
         file: file.to_owned(),
+        places: Arc::new(Places::of(text)),
         request,
         limits,
     };
+    if let Some(format) = job.output.format {
+        style(&job, format)?;
+    }
     let mut table = BTreeMap::new();
     for (name, reference) in &syntax.secrets.0 {
         table.insert(name.clone(), place.value(reference, |text| SecretRef::parse(text))?);
     }
     let named: BTreeSet<String> = job.templates().flat_map(Template::secrets).cloned().collect();
     if job.limits.by.as_ref().is_some_and(|by| !by.secrets().is_empty()) {
-        return Err(job.error_at("by", "a limit cannot count by a secret"));
+        return Err(job.error_at(&["limits", "by"], "a limit cannot count by a secret"));
     }
     if !named.is_empty() && job.request.fixed_host.is_none() && job.request.secret_hosts.is_empty() {
         let seen = match authority::read(job.request.url.source()) {
@@ -55,7 +61,7 @@ pub(super) fn job(syntax: JobSyntax, text: &str, file: &str) -> Result<Job, JobE
         let message = format!(
             "the line decides the host{seen} and the request carries a secret: name the hosts that may receive it, [request] secret_hosts = [\"api.example.com\"]"
         );
-        return Err(job.error_at("url", message));
+        return Err(job.error_at(&["request", "url"], message));
     }
     job.secrets = named.into_iter().map(|name| (name.clone(), table.remove(&name).unwrap_or(SecretRef::Env(name)))).collect();
     Ok(job)
@@ -63,14 +69,41 @@ pub(super) fn job(syntax: JobSyntax, text: &str, file: &str) -> Result<Job, JobE
 
 /// Every column a template names must be one of the input's.
 pub(super) fn columns(job: &Job, columns: &[String]) -> Result<(), JobError> {
-    for template in job.templates() {
+    for (path, template) in job.placed_templates() {
         for variable in template.variables() {
             if !columns.contains(variable) {
                 let known = columns.iter().take(20).map(String::as_str).collect::<Vec<_>>().join(", ");
-                let message = format!("the template names the column {variable:?}, which the input does not have; it has: {known}");
-                let at = job.text.find(template.source()).map_or(0, |start| start + find_word(template.source(), variable));
-                return Err(JobError::at(&job.text, &job.file, &(at..at), message));
+                let nearest = columns.iter().map(|column| (strsim::damerau_levenshtein(column, variable), column)).min();
+                let nearest = nearest.filter(|(distance, column)| *distance <= 1 + column.chars().count() / 3);
+                let hint = nearest.map_or_else(String::new, |(_, column)| format!(" (is it {column}?)"));
+                let message = format!("the template names the column {variable:?}, which the input does not have{hint}; it has: {known}");
+                return Err(JobError::at(&job.text, &job.file, &word_in(job, &path, variable), message));
             }
+        }
+    }
+    Ok(())
+}
+
+/// Where a word stands in the value of a key.
+pub(super) fn word_in(job: &Job, path: &[&str], word: &str) -> Range<usize> {
+    let value = job.places.get(path).or_else(|| header(job, path)).map_or(0..0, |entry| entry.value.clone());
+    let at = value.start + find_word(&job.text[value], word);
+    at..at
+}
+
+/// The entry of a header, whose name may be written in other cases.
+fn header<'a>(job: &'a Job, path: &[&str]) -> Option<&'a super::places::Entry> {
+    let [request, headers, name] = path else { return None };
+    job.places.find(&[request, headers], |written| written.eq_ignore_ascii_case(name))
+}
+
+/// Keys of CSV and TSV say nothing about JSONL.
+pub(super) fn style(job: &Job, format: OutputFormat) -> Result<(), JobError> {
+    let Style { bom, guard_formulas } = job.output.style;
+    for (wanted, key) in [(bom, "bom"), (guard_formulas, "guard_formulas")] {
+        if wanted && format == OutputFormat::Jsonl {
+            let message = format!("{key} is for CSV and TSV, and the output is JSONL: remove it, or write format = \"csv\"");
+            return Err(job.error_at(&["output", key], message));
         }
     }
     Ok(())
@@ -79,8 +112,11 @@ pub(super) fn columns(job: &Job, columns: &[String]) -> Result<(), JobError> {
 /// No column of the output may have the name of one of the input's.
 pub(super) fn output(job: &Job, columns: &[String]) -> Result<(), JobError> {
     match job.output.columns.names().find(|name| columns.iter().any(|column| column == name)) {
-        Some(name) => Err(job.error_at(name, format!("the output column {name:?} is also a column of the input: give it another name"))),
         None => Ok(()),
+        Some(name) => {
+            let message = format!("the output column {name:?} is also a column of the input: give it another name");
+            Err(job.error_at(&["output", "columns", name], message))
+        }
     }
 }
 
@@ -172,7 +208,11 @@ impl File<'_> {
     }
 
     fn template(&self, source: &Spanned<String>, place: Place) -> Result<Template, JobError> {
-        self.value(source, |source| Template::new(source, place).map_err(|error| format!("bad template: {error}")))
+        Template::new(source.get_ref(), place).map_err(|error| {
+            let span = source.span();
+            let at = span.start + line_within(&self.text[span], error.line);
+            self.error(&(at..at), format!("bad template: {error}"))
+        })
     }
 
     /// Hosts, addresses and networks, each read on its own.
@@ -183,8 +223,9 @@ impl File<'_> {
     fn output(&self, syntax: OutputSyntax) -> Result<Output, JobError> {
         let format = |text: &String| match text.as_str() {
             "csv" => Ok(Some(OutputFormat::Csv)),
+            "tsv" => Ok(Some(OutputFormat::Tsv)),
             "jsonl" => Ok(Some(OutputFormat::Jsonl)),
-            other => Err(format!("{other:?} is no output format: write csv or jsonl")),
+            other => Err(format!("{other:?} is no output format: write csv, tsv or jsonl")),
         };
         let mut columns = Vec::new();
         for (name, source) in &syntax.columns.0 {
@@ -193,7 +234,9 @@ impl File<'_> {
             }
             columns.push(self.value(source, |source| Column::new(name, source))?);
         }
-        Ok(Output { format: self.optional(syntax.format.as_ref(), None, format)?, columns: Extractor::new(columns) })
+        let is_set = |key: &Option<Spanned<bool>>| key.as_ref().is_some_and(|key| *key.get_ref());
+        let style = Style { bom: is_set(&syntax.bom), guard_formulas: is_set(&syntax.guard_formulas) };
+        Ok(Output { format: self.optional(syntax.format.as_ref(), None, format)?, columns: Extractor::new(columns), style })
     }
 
     fn limits(&self, syntax: LimitsSyntax) -> Result<Limits, JobError> {
@@ -245,6 +288,19 @@ fn positive(n: i64, what: &str, most: u32) -> Result<u32, String> {
     match u32::try_from(n) {
         Ok(n) if (1..=most).contains(&n) => Ok(n),
         _ => Err(format!("{what} = {n} must be from 1 to {most}")),
+    }
+}
+
+/// Where a line of a text begins in what is written for it: the text of `'''` begins on the next line.
+fn line_within(written: &str, line: usize) -> usize {
+    let quoted = ["\"\"\"", "'''"].iter().find_map(|quote| written.strip_prefix(quote));
+    let first = quoted.map_or(0, |rest| if rest.starts_with('\n') || rest.starts_with("\r\n") { 1 } else { 0 });
+    match first + line - 1 {
+        0 => 0,
+        skipped => {
+            let start = written.match_indices('\n').nth(skipped - 1).map_or(0, |(at, _)| at + 1);
+            start + written[start..].find(|c: char| !c.is_whitespace()).unwrap_or(0)
+        }
     }
 }
 

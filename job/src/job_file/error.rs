@@ -8,7 +8,7 @@ use crate::codes::{ErrorName, StepError};
 /// What is wrong with a job file, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JobError {
-    /// The job file's name.
+    /// The name of the job file, or of the input.
     pub file: String,
     /// Line, from 1.
     pub line: usize,
@@ -32,12 +32,6 @@ impl JobError {
             message: message.into(),
             excerpt: text[line_start..].lines().next().unwrap_or_default().to_owned(),
         }
-    }
-
-    /// At the first occurrence of a text, or at the beginning of the file.
-    pub(super) fn at_text(text: &str, file: &str, needle: &str, message: impl Into<String>) -> Self {
-        let start = text.find(needle).unwrap_or(0);
-        Self::at(text, file, &(start..start), message)
     }
 }
 

@@ -7,6 +7,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use toml::Spanned;
 
 use super::error::JobError;
+use super::words;
 
 #[derive(Debug, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -66,6 +67,8 @@ pub(super) struct OutputSyntax {
     pub(super) format: Option<Spanned<String>>,
     #[serde(default)]
     pub(super) columns: Entries<String>,
+    pub(super) bom: Option<Spanned<bool>>,
+    pub(super) guard_formulas: Option<Spanned<bool>>,
 }
 
 #[derive(Debug, Default)]
@@ -100,8 +103,8 @@ pub(super) struct Entries<V>(pub(super) Vec<(String, Spanned<V>)>);
 
 pub(super) fn read(text: &str, file: &str) -> Result<JobSyntax, JobError> {
     toml::from_str(text).map_err(|error| {
-        let span = error.span().unwrap_or(0..0);
-        JobError::at(text, file, &span, error.message().trim())
+        let (span, message) = words::explain(text, error.span().unwrap_or(0..0), error.message().trim());
+        JobError::at(text, file, &span, message)
     })
 }
 

@@ -42,10 +42,9 @@ const TRANSPARENT: [&str; 20] = [
 const WORDS: [&str; 16] =
     ["true", "false", "none", "True", "False", "None", "and", "or", "not", "in", "is", "if", "else", "for", "recursive", "secret"];
 
-/// Makes the filters known.
+/// Makes the filter known.
 pub(super) fn install(environment: &mut Environment<'_>) {
     environment.add_filter(NUMBER, number);
-    environment.add_filter("tojson", tojson);
 }
 
 /// A value of a line, which prints exactly or calculates.
@@ -67,6 +66,12 @@ pub(crate) fn value(document: &Document, json: Json<'_>, exact: bool) -> Value {
 pub(super) fn json(value: &Value) -> Option<String> {
     let part = value.downcast_object_ref::<Part>().filter(|part| part.exact)?;
     Some(part.json().compact())
+}
+
+/// Bytes of such a value as text.
+pub(super) fn size(value: &Value) -> Option<u64> {
+    let part = value.downcast_object_ref::<Part>().filter(|part| part.exact)?;
+    Some(part.json().raw().len() as u64)
 }
 
 /// A number as the machine has it, and whether it prints as it stands.
@@ -166,7 +171,7 @@ fn number(value: Value) -> Value {
 }
 
 /// The filter of this name, for markup too, with a line's digits.
-fn tojson(value: &Value, indent: Option<Value>, args: Kwargs) -> Result<Value, Error> {
+pub(super) fn tojson(value: &Value, indent: Option<Value>, args: Kwargs) -> Result<Value, Error> {
     match json(value).filter(|_| indent.is_none() && args.args().next().is_none()) {
         None => minijinja::filters::tojson(&number(value.clone()), indent, args),
         Some(mut text) => {

@@ -1,31 +1,31 @@
-//! A row of a CSV output.
+//! A row of a CSV or TSV output.
 
 use job::Plan;
 
+use super::cells::Cells;
 use super::columns::Columns;
-use super::csv;
 use super::rows::{Ending, Row};
 use crate::json;
 
-const COMMA: u8 = b',';
-
 pub(super) struct CsvRows {
     columns: Columns,
+    how: Cells,
     /// Where the values of a JSONL line stand, by column.
     cells: Vec<(usize, usize)>,
 }
 
 impl CsvRows {
-    pub(super) fn new(plan: &Plan) -> Self {
-        Self { columns: Columns::new(plan), cells: Vec::new() }
+    pub(super) fn new(plan: &Plan, how: Cells) -> Self {
+        Self { columns: Columns::new(plan), how, cells: Vec::new() }
     }
 
     pub(super) fn header(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.how.mark());
         for (index, name) in self.columns.names().enumerate() {
             if index > 0 {
-                out.push(COMMA);
+                out.push(self.how.separator());
             }
-            csv::text(out, name.as_bytes(), COMMA);
+            self.how.text(out, name.as_bytes());
         }
         out.push(b'\n');
     }
@@ -38,15 +38,15 @@ impl CsvRows {
         }
         let mut values = json::elements(if let Ending::Values(values) = row.ending { values } else { "[]" });
         for _ in &self.columns.extracted {
-            csv::value(out, values.next().unwrap_or("null"), COMMA);
-            out.push(COMMA);
+            self.how.value(out, values.next().unwrap_or("null"));
+            out.push(self.how.separator());
         }
         if let Ending::Failed { code, detail } = row.ending {
-            csv::text(out, code.as_bytes(), COMMA);
-            out.push(COMMA);
-            csv::text(out, detail.as_bytes(), COMMA);
+            self.how.text(out, code.as_bytes());
+            out.push(self.how.separator());
+            self.how.text(out, detail.as_bytes());
         } else {
-            out.push(COMMA);
+            out.push(self.how.separator());
         }
         out.push(b'\n');
     }
@@ -56,8 +56,8 @@ impl CsvRows {
         for column in &self.columns.input {
             let value = values.next();
             if column.is_some() {
-                csv::value(out, value.unwrap_or("null"), COMMA);
-                out.push(COMMA);
+                self.how.value(out, value.unwrap_or("null"));
+                out.push(self.how.separator());
             }
         }
     }
@@ -73,8 +73,8 @@ impl CsvRows {
         }
         for (column, (start, end)) in self.columns.input.iter().zip(&self.cells) {
             if column.is_some() {
-                csv::value(out, &object[*start..*end], COMMA);
-                out.push(COMMA);
+                self.how.value(out, &object[*start..*end]);
+                out.push(self.how.separator());
             }
         }
     }

@@ -1,7 +1,7 @@
 //! The failed lines in the input's own format, ready to be run again.
 
 use job::Plan;
-use job::job_file::Format;
+use job::job_file::{Format, Style};
 
 use crate::json;
 
@@ -23,11 +23,11 @@ struct Dialect {
 
 impl FailedRows {
     /// `begun`: the first line was written before.
-    pub(super) fn new(plan: &Plan, begun: bool) -> Self {
+    pub(super) fn new(plan: &Plan, style: Style, begun: bool) -> Self {
         let input = &plan.input;
         let dialect = Dialect { delimiter: input.delimiter, quote: input.quote, escape: input.escape };
         let mut beginning = Vec::new();
-        if input.encoding != "UTF-8" {
+        if input.encoding != "UTF-8" || (style.bom && input.format.is_delimited()) {
             // It counts more than `input.encoding`: these lines are decoded.
             beginning.extend_from_slice(BYTE_ORDER_MARK.as_bytes());
         }

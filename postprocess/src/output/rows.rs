@@ -2,9 +2,10 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use job::job_file::{Format, OutputFormat};
+use job::job_file::{Format, OutputFormat, Style};
 use job::{Plan, StepError};
 
+use super::cells::Cells;
 use super::csv_row::CsvRows;
 use super::failed::FailedRows;
 use super::json_row::JsonRows;
@@ -52,11 +53,11 @@ enum OutputRows {
 impl Rows {
     /// Rows behind line `after`, of which some had `failed`, or from the beginning on; about `full` bytes are handed on
     /// together.
-    pub(crate) fn new(plan: &Plan, after: u64, failed: bool, full: usize) -> Self {
+    pub(crate) fn new(plan: &Plan, style: Style, after: u64, failed: bool, full: usize) -> Self {
         let mut output = Vec::with_capacity(full + full / 4);
         let rows = match plan.output {
-            OutputFormat::Csv => {
-                let rows = CsvRows::new(plan);
+            OutputFormat::Csv | OutputFormat::Tsv => {
+                let rows = CsvRows::new(plan, Cells::new(plan.output, style));
                 // An empty input has an empty output; one that is only a header has one that is only a header.
                 if after == 0 && (plan.input.lines > 0 || (plan.input.header && !plan.input.columns.is_empty())) {
                     rows.header(&mut output);
@@ -65,7 +66,7 @@ impl Rows {
             }
             OutputFormat::Jsonl => OutputRows::Jsonl(JsonRows::new(plan)),
         };
-        let (format, failed_rows) = (plan.input.format, FailedRows::new(plan, failed));
+        let (format, failed_rows) = (plan.input.format, FailedRows::new(plan, style, failed));
         Self { output, failed: Vec::new(), last: after, full, format, rows, failed_rows }
     }
 

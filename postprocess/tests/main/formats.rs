@@ -128,6 +128,71 @@ async fn failed_lines_of_a_decoded_input_begin_as_it_did_with_a_byte_order_mark(
 }
 
 #[tokio::test]
+async fn tsv_has_no_quotes_and_one_line_a_row() {
+    let lines = [
+        (v(json!(["a,\"b\"", "tab\there"])), bad("connect", "two\nlines")),
+        (v(json!(["back\\slash", "\r\n"])), ok(json!([{ "k": "e\tf" }]))),
+        (v(json!(["", "-5"])), ok(json!([null]))),
+    ];
+    check(
+        Fixture::new(Format::Csv, &["a\tb", "c"], &lines).output(OutputFormat::Tsv),
+        "a\\tb\tc\tx\terror\terror_detail\n\
+         a,\"b\"\ttab\\there\t\tconnect\ttwo\\nlines\n\
+         back\\\\slash\t\\r\\n\t{\"k\":\"e\\\\tf\"}\t\t\n\
+         \t-5\t\t\t\n",
+        "a\tb,c\n\"a,\"\"b\"\"\",tab\there\n",
+    )
+    .await;
+    let left = World::new().merge(&mut Fixture::new(Format::Tsv, &["a", "b"], &lines).output(OutputFormat::Tsv)).await;
+    assert_eq!(left.report.outputs.output, "jobs/places/output/names.tsv");
+}
+
+#[tokio::test]
+async fn cells_that_begin_as_formulas_are_guarded_and_numbers_are_not() {
+    let lines = [
+        (v(json!(["=1+1", "+cmd|' /C calc'!A0"])), ok(json!(["@SUM(A1)"]))),
+        (v(json!(["-5", "+41"])), ok(json!([-1.5]))),
+        (v(json!(["-5e-3", "-"])), ok(json!(["-inf"]))),
+        (v(json!(["\tx", "\rx"])), ok(json!(["=a,b"]))),
+        (v(json!(["\nx", "a=b"])), ok(json!(["=\"x\""]))),
+        (v(json!(["+41 44 1", "-1-1"])), bad("http_400", "=oops")),
+    ];
+    check(
+        Fixture::new(Format::Csv, &["=a", "b"], &lines).styled("guard_formulas = true"),
+        "'=a,b,x,error,error_detail\n\
+         '=1+1,'+cmd|' /C calc'!A0,'@SUM(A1),,\n\
+         -5,+41,-1.5,,\n\
+         -5e-3,'-,'-inf,,\n\
+         '\tx,\"'\rx\",\"'=a,b\",,\n\
+         \"'\nx\",a=b,\"'=\"\"x\"\"\",,\n\
+         '+41 44 1,'-1-1,,http_400,'=oops\n",
+        // It is run again: every value is as it was.
+        "=a,b\n+41 44 1,-1-1\n",
+    )
+    .await;
+    let left = World::new()
+        .merge(&mut Fixture::new(Format::Csv, &["a"], &lines[3..5]).output(OutputFormat::Tsv).styled("guard_formulas = true"))
+        .await;
+    assert_eq!(left.output.as_deref(), Some("a\tx\terror\terror_detail\n'\\tx\t'=a,b\t\t\n'\\nx\t'=\"x\"\t\t\n"));
+}
+
+#[tokio::test]
+async fn a_byte_order_mark_comes_once_and_only_before_a_header() {
+    let lines = [(v(json!(["a"])), bad("timeout", "late")), (v(json!(["b"])), bad("timeout", "late"))];
+    check(
+        Fixture::new(Format::Csv, &["c"], &lines).styled("bom = true"),
+        "\u{feff}c,x,error,error_detail\na,,timeout,late\nb,,timeout,late\n",
+        "\u{feff}c\na\nb\n",
+    )
+    .await;
+    let mut headless = Fixture::new(Format::Csv, &["c1"], &lines).styled("bom = true");
+    headless.plan.input.header = false;
+    check(headless, "\u{feff}c1,x,error,error_detail\na,,timeout,late\nb,,timeout,late\n", "\u{feff}a\nb\n").await;
+    let text = Fixture::new(Format::Text, &["line"], &lines).styled("bom = true");
+    check(text, "\u{feff}line,x,error,error_detail\na,,timeout,late\nb,,timeout,late\n", "a\nb\n").await;
+}
+
+#[tokio::test]
 async fn text_to_either() {
     let lines = [
         (v(json!(["one, two"])), ok(json!([1]))),

@@ -208,6 +208,12 @@ impl Fixture {
         self
     }
 
+    /// Adds lines to the job's `[output]`.
+    pub(crate) fn styled(mut self, lines: &str) -> Self {
+        self.job += &format!("[output]\n{lines}\n");
+        self
+    }
+
     pub(crate) fn tolerated(mut self, share: &str) -> Self {
         self.job += &format!("[failure]\ntolerated = {share:?}\n");
         self

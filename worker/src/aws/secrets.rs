@@ -41,7 +41,8 @@ impl SecretSource for AwsSecrets {
                 found.map_err(|error| unread(name, &format!("{id} in Secrets Manager"), &error))?.secret_string
             }
         };
-        value.map(Secret::new).ok_or_else(|| format!("the secret {name} at {reference} is no text").into())
+        let value = value.ok_or_else(|| format!("the secret {name} at {reference} is no text"))?;
+        Secret::read(&value).map_err(|reason| format!("the secret {name} at {reference} cannot be used: {reason}").into())
     }
 }
 

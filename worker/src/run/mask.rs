@@ -39,7 +39,10 @@ struct Forms {
 
 impl Mask {
     pub(crate) fn new(secrets: &Secrets, names: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
-        let values = names.into_iter().filter_map(|name| secrets.get(name.as_ref()).map(|secret| secret.reveal().to_owned()));
+        let values = names.into_iter().flat_map(|name| {
+            let forms = secrets.get(name.as_ref()).into_iter().flat_map(job::secrets::Secret::forms);
+            forms.map(str::to_owned).collect::<Vec<_>>()
+        });
         let values: Vec<String> = values.filter(|value| value.len() >= SHORTEST).collect();
         let long = values.iter().filter(|value| value.len() >= LONG).cloned().collect();
         Self { all: Forms::new(values), long: Forms::new(long) }
