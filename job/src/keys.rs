@@ -185,15 +185,15 @@ impl FlushKey {
             return Some(Self::Notes { invocation: Invocation(invocation.to_owned()), k: k.parse().ok()? });
         }
         let mut parts = name.strip_suffix(".jsonl")?.split('-');
-        let flush = Self::Records {
-            invocation: Invocation(parts.next()?.to_owned()),
-            k: parts.next()?.parse().ok()?,
-            ok: parts.next()?.parse().ok()?,
-            failed: parts.next()?.parse().ok()?,
-            throttled: parts.next()?.parse().ok()?,
-            sent: parts.next()?.parse().ok()?,
+        let invocation = Invocation(parts.next()?.to_owned());
+        let numbers: Vec<u64> = parts.map(|part| part.parse().ok()).collect::<Option<_>>()?;
+        let (k, ok, failed, throttled, sent) = match numbers[..] {
+            [k, ok, failed, throttled, sent] => (k, ok, failed, throttled, sent),
+            // Written before requests were counted: each outcome was one at least.
+            [k, ok, failed, throttled] => (k, ok, failed, throttled, ok + failed + throttled),
+            _ => return None,
         };
-        parts.next().is_none().then_some(flush)
+        Some(Self::Records { invocation, k: u32::try_from(k).ok()?, ok, failed, throttled, sent })
     }
 
     /// The call that wrote the object.
@@ -224,6 +224,8 @@ mod tests {
         let notes = FlushKey::Notes { invocation, k: 7 };
         assert_eq!(FlushKey::parse(&format!("x/{}", records.name())), Some(records.clone()));
         assert_eq!(FlushKey::parse(&notes.name()), Some(notes));
+        let uncounted = records.name().replace("-15.jsonl", ".jsonl");
+        assert!(matches!(FlushKey::parse(&uncounted), Some(FlushKey::Records { ok: 10, sent: 13, .. })), "{uncounted}");
         assert_eq!(records.invocation().generation(), 3);
         assert_eq!(FlushKey::parse("readme.jsonl"), None);
     }
