@@ -21,7 +21,7 @@ use crate::row::Row;
 use crate::secrets::Secrets;
 
 /// Steps of the template machine that one rendering may take.
-const FUEL: u64 = 20_000;
+const FUEL: u64 = 40_000;
 /// A column's text of more bytes is made once for all the times that a template names it.
 const LONG: usize = 1024;
 const NAME: &str = "template";

@@ -155,7 +155,6 @@ fn expression() -> impl Strategy<Value = String> {
         Just("1e2".to_owned()),
         Just("0x1e".to_owned()),
         (0..20_u32).prop_map(|n| n.to_string()),
-        Just("l".to_owned()),
         Just("(1, 2)".to_owned()),
     ];
     leaf.prop_recursive(5, 40, 3, |inner| {
@@ -184,7 +183,8 @@ fn expression() -> impl Strategy<Value = String> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
-    /// Operators that count what they make mean the same as those of the template machine.
+    /// Operators that count what they make mean the same as those of the template machine. (Lists of the line as text do not:
+    /// they keep the line's own JSON.)
     #[test]
     fn guarded_expressions_mean_the_same(expression in expression(), statement in 0..4) {
         let source = match statement {
