@@ -140,7 +140,6 @@ pub fn is_wrong(error: &str) -> bool {
         ErrorName::InputNotFound,
         ErrorName::InputUnreadable,
         ErrorName::InputChanged,
-        ErrorName::RunDamaged,
     ];
     wrong.iter().any(|name| name.as_str() == error)
 }

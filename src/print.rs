@@ -1,7 +1,7 @@
 //! What the command line prints. Throughout this crate `println!`, `print!`, `eprintln!` and `eprint!` are those of this module,
 //! which never panic.
 //!
-//! A reader that has gone, as `head -1` does, ends the command quietly with [`Exit::Unread`](crate::exit::Exit::Unread): at
+//! A reader that has gone, as `head -1` does, ends the command quietly with [`Exit::Unread`]: at
 //! once, or as an interrupted run ends. Any other stream that cannot be written is said once, and the command fails at its end.
 
 use std::fmt::Arguments;

@@ -93,9 +93,6 @@ async fn serve(
                     // `:status: 200` of the static table.
                     stream.write_all(&[frame(1, 4, id, &[0x88]), frame(0, 1, id, b"ok")].concat()).await?;
                 }
-                if last > 0 {
-                    return stream.shutdown().await;
-                }
             }
             read = stream.read(&mut buffer) => {
                 let read = read?;

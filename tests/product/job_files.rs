@@ -34,7 +34,7 @@ fn errors_name_the_files_that_the_user_named() {
     scene.write("data/s.csv", "address,error\na,b\n");
     for command in ["run", "check"] {
         let said = said(&scene.run(&[command, "conf/nightly.toml", "data/s.csv"]).expect(1));
-        assert!(said.contains("data/s.csv:1:1: the input has a column \"error\""), "{said}");
+        assert!(said.contains("data/s.csv:1: the input has a column \"error\""), "{said}");
     }
     scene.write("conf/nightly.toml", "[request]\nurl = \"https://api.example.com/\"\ntimeout = 30\n");
     for command in ["run", "check", "redrive"] {

@@ -203,8 +203,10 @@ pub(super) fn prepare(tag: &str) -> Cow<'_, str> {
         let before = at.checked_sub(1).map_or("", |before| expression[before].text);
         let after = expression.get(at + 1).map_or("", |after| after.text);
         let token = expression[at];
+        // `name=` gives an argument its name, and `name ==` compares.
+        let names = after == "(" || (after == "=" && expression.get(at + 2).is_none_or(|next| next.text != "="));
         at += 1;
-        let value = token.is_word() && !WORDS.contains(&token.text) && !matches!(before, "." | "|" | "is") && !matches!(after, "(" | "=");
+        let value = token.is_word() && !WORDS.contains(&token.text) && !matches!(before, "." | "|" | "is") && !names;
         if !value || (before == "not" && at > 2 && expression[at - 3].text == "is") {
             continue;
         }
