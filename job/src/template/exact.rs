@@ -373,7 +373,7 @@ mod tests {
             ("{{ [price, one] | max }}", "12.5"),
             ("{{ \"%.3f\" | format(price) }}", "12.500"),
             ("{% for key, value in order | items %}{{ key }}={{ value }};{% endfor %}", "total=9.90;ok=true;s=<é>;"),
-            ("{{ order.keys() | join(',') }}", "total,ok,s"),
+            ("{{ order | join(',') }}", "total,ok,s"),
             ("{{ missing is defined }}", "false"),
             ("{{ list | length }}{{ order | length }}", "33"),
         ] {
