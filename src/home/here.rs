@@ -15,12 +15,15 @@ pub enum Role {
     Output,
 }
 
-/// Refuses an address in the place of a file on this machine, and says what works.
+/// Refuses an address, or a dash for standard input, in the place of a file on this machine, and says what works.
 ///
 /// # Errors
 /// When it is one.
 pub fn check_here(path: &Path, role: Role) -> Result<(), Wrong> {
     let shown = path.display().to_string();
+    if shown == "-" && role == Role::Input {
+        return Err(Wrong::new("- is not a file: to read standard input write /dev/stdin, and [input] format in the job"));
+    }
     let Some((scheme, _)) = shown.split_once("://").filter(|(scheme, _)| scheme.bytes().all(|byte| byte.is_ascii_alphanumeric())) else {
         return Ok(());
     };

@@ -113,7 +113,7 @@ fn an_output_that_cannot_be_written_is_refused_before_the_first_request() {
 }
 
 #[test]
-fn addresses_in_the_place_of_files_say_what_works() {
+fn what_stands_in_the_place_of_a_file_says_what_works() {
     let scene = Scene::new("[request]\nurl = \"https://api.example.com/{{ id }}\"\n", "in.csv", "id\n1\n");
     for (args, part) in [
         (&["run", "job.toml", "s3://data/in.csv"][..], "copy it first: aws s3 cp s3://data/in.csv ."),
@@ -123,6 +123,8 @@ fn addresses_in_the_place_of_files_say_what_works() {
         (&["check", "s3://data/job.toml", "in.csv"], "the job file is a file on this machine"),
         (&["run", "job.toml", "in.csv", "-o", "s3://data/out.csv"], "write a file, then copy it: aws s3 cp FILE s3://data/out.csv"),
         (&["run", "job.toml", "in.csv", "-o", "https://example.com/out.csv"], "is not a file"),
+        (&["check", "job.toml", "-"], "to read standard input write /dev/stdin"),
+        (&["run", "job.toml", "-"], "to read standard input write /dev/stdin"),
     ] {
         let refused = scene.run(args).expect(1);
         assert!(refused.stderr.contains(part), "{args:?}\n{}", refused.stderr);
