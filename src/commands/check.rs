@@ -14,7 +14,7 @@ use job::Job;
 
 use crate::args;
 use crate::exit::{Exit, Wrong};
-use crate::home::{Input, LocalSecrets, Role, at_input, check_here, job_name, read_job};
+use crate::home::{Input, LocalSecrets, at_input, job_name, read_job};
 use look::Look;
 
 /// How long lines are rendered, unless all are asked for.
@@ -28,7 +28,6 @@ pub(super) async fn check(args: &args::Check) -> Result<Exit, Wrong> {
         LocalSecrets::check(&job_name(job_path)?, &job).await?;
     }
     let job = Arc::new(job);
-    check_here(input, Role::Input)?;
     let (plan, look) = {
         let Input { name, file, .. } = Input::open(input)?;
         let until = (!args.all).then(|| Instant::now() + LOOK_FOR);

@@ -22,7 +22,7 @@ impl LocalSecrets {
         }
         for (name, reference) in &job.secrets {
             let wrong = match Self.resolve(job_name, name, reference).await {
-                Ok(secret) => job.check_secret(name, &secret).err().or_else(|| unfit(job, name, &secret)),
+                Ok(secret) => job.check_secret(name, &secret).err(),
                 Err(error) => Some(error.reason),
             };
             if let Some(reason) = wrong {
@@ -31,13 +31,6 @@ impl LocalSecrets {
         }
         Ok(())
     }
-}
-
-/// Why a secret cannot stand where the job has it. The value is not told.
-fn unfit(job: &Job, name: &str, secret: &Secret) -> Option<String> {
-    let in_header = job.request.headers.iter().any(|(_, value)| value.secrets().iter().any(|secret| secret == name));
-    let fits = http::HeaderValue::from_bytes(secret.reveal().as_bytes()).is_ok();
-    (in_header && !fits).then(|| format!("the secret {name} has a line break or another control character, which a header cannot have"))
 }
 
 /// A core dump would hold the secrets. On Linux this also keeps other processes of the user from reading this one's memory.

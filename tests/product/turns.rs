@@ -94,16 +94,7 @@ async fn a_run_that_failed_at_its_beginning_gives_the_turn_to_the_next_at_once()
     let client = s3::client(folder.path()).unwrap();
     let objects = Objects::new(client.clone(), s3::BUCKET);
     objects.put("jobs/places/job.toml", "[request]\nurl = \"https://a.example/{{ nope }}\"\n").await.unwrap();
-    let context = Context {
-        s3: client,
-        executions: Arc::new(ByName),
-        progress: Arc::new(|_, _| {}),
-        now: || 0,
-        turn_wait: Duration::from_secs(15),
-        home: Home::Aws,
-        stop: CancellationToken::new(),
-        pause: CancellationToken::new(),
-    };
+    let context = on_aws(client);
     let error = call(&objects, &context, "one.txt", "aborted-1").await.unwrap_err();
     assert_eq!(error.name, job::ErrorName::JobInvalid);
     objects.get("runs/places/turn.json").await.unwrap();
@@ -117,8 +108,17 @@ async fn a_job_that_the_functions_cannot_do_is_refused_in_words() {
     let client = s3::client(folder.path()).unwrap();
     let objects = Objects::new(client.clone(), s3::BUCKET);
     objects.put("jobs/places/job.toml", "[request]\nurl = \"{{ line }}\"\ntimeout = \"10m\"\n").await.unwrap();
-    let context = Context {
-        s3: client,
+    let context = on_aws(client);
+    let error = call(&objects, &context, "one.txt", "running-1").await.unwrap_err();
+    assert_eq!(error.name, job::ErrorName::JobInvalid);
+    let report = objects.get("jobs/places/report/one.txt.json").await.unwrap();
+    let report = String::from_utf8(report.to_vec()).unwrap();
+    assert!(report.contains("at most 7m") && report.contains("job.toml:3"), "{report}");
+}
+
+fn on_aws(s3: aws_sdk_s3::Client) -> Context {
+    Context {
+        s3,
         executions: Arc::new(ByName),
         progress: Arc::new(|_, _| {}),
         now: || 0,
@@ -126,10 +126,5 @@ async fn a_job_that_the_functions_cannot_do_is_refused_in_words() {
         home: Home::Aws,
         stop: CancellationToken::new(),
         pause: CancellationToken::new(),
-    };
-    let error = call(&objects, &context, "one.txt", "running-1").await.unwrap_err();
-    assert_eq!(error.name, job::ErrorName::JobInvalid);
-    let report = objects.get("jobs/places/report/one.txt.json").await.unwrap();
-    let report = String::from_utf8(report.to_vec()).unwrap();
-    assert!(report.contains("at most 7m") && report.contains("job.toml:3"), "{report}");
+    }
 }
