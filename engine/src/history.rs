@@ -50,7 +50,8 @@ impl Event {
     /// As `GetExecutionHistory` gives it; the timestamp is in seconds since 1970.
     pub fn to_json(&self) -> Value {
         let seconds = (self.timestamp.unix_timestamp_nanos() / 1_000_000) as f64 / 1_000.0;
-        let mut event = json!({"timestamp": seconds, "type": self.kind, "id": self.id, "previousEventId": self.previous});
+        let mut event =
+            json!({"timestamp": seconds, "type": self.kind, "id": self.id, "previousEventId": self.previous});
         if let Some((name, details)) = &self.details {
             event[name] = details.clone();
         }

@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 
-use crate::MapRunStatus;
+use crate::map_run::MapRunStatus;
 use crate::resource::Resource;
 
 /// The world outside an execution.
@@ -30,10 +30,19 @@ pub trait Host: Send + Sync + 'static {
     async fn task(&self, call: TaskCall) -> Result<Value, TaskError>;
 
     /// The contents of an object, for an ItemReader.
-    async fn read_object(&self, bucket: &str, key: &str) -> Result<BoxStream<'static, io::Result<Bytes>>, ObjectError>;
+    async fn read_object(
+        &self,
+        bucket: &str,
+        key: &str,
+    ) -> Result<BoxStream<'static, io::Result<Bytes>>, ObjectError>;
 
     /// One version of an object; a host without versions need not have it.
-    async fn read_version(&self, bucket: &str, key: &str, version: &str) -> Result<BoxStream<'static, io::Result<Bytes>>, ObjectError> {
+    async fn read_version(
+        &self,
+        bucket: &str,
+        key: &str,
+        version: &str,
+    ) -> Result<BoxStream<'static, io::Result<Bytes>>, ObjectError> {
         Err(ObjectError(format!("this host keeps no versions: {version} of {key} in {bucket}")))
     }
 
@@ -45,7 +54,12 @@ pub trait Host: Send + Sync + 'static {
 
     /// Objects whose keys begin with `prefix` and come after `after`, in the order of their keys;
     /// as many as a page has. No object is left when the page is empty.
-    async fn list_objects(&self, bucket: &str, prefix: &str, after: Option<&str>) -> Result<Vec<ObjectInfo>, ObjectError> {
+    async fn list_objects(
+        &self,
+        bucket: &str,
+        prefix: &str,
+        after: Option<&str>,
+    ) -> Result<Vec<ObjectInfo>, ObjectError> {
         let from = after.unwrap_or(prefix);
         Err(ObjectError(format!("this host lists no objects: from {from} in {bucket}")))
     }
@@ -156,7 +170,9 @@ impl TaskCall {
     pub fn function(&self) -> &str {
         match &self.resource {
             Resource::Function(arn) => arn,
-            resource if resource.is("lambda", "invoke") => self.parameters["FunctionName"].as_str().unwrap_or_default(),
+            resource if resource.is("lambda", "invoke") => {
+                self.parameters["FunctionName"].as_str().unwrap_or_default()
+            }
             _ => "",
         }
     }
@@ -219,7 +235,7 @@ pub enum TaskError {
     Interrupted,
 }
 
-/// Why an object can't be read or written; the text becomes the cause of a
+/// Why an object cannot be read or written; the text becomes the cause of a
 /// `States.ItemReaderFailed` or `States.ResultWriterFailed`.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{0}")]
@@ -233,10 +249,17 @@ pub struct NoHost;
 #[async_trait]
 impl Host for NoHost {
     async fn task(&self, call: TaskCall) -> Result<Value, TaskError> {
-        Err(TaskError::Error { error: "States.TaskFailed".into(), cause: format!("nothing does {}", call.resource) })
+        Err(TaskError::Error {
+            error: "States.TaskFailed".into(),
+            cause: format!("nothing does {}", call.resource),
+        })
     }
 
-    async fn read_object(&self, bucket: &str, key: &str) -> Result<BoxStream<'static, io::Result<Bytes>>, ObjectError> {
+    async fn read_object(
+        &self,
+        bucket: &str,
+        key: &str,
+    ) -> Result<BoxStream<'static, io::Result<Bytes>>, ObjectError> {
         Err(ObjectError(format!("there is no object {key} in {bucket}")))
     }
 
@@ -274,7 +297,11 @@ impl<F: Fn(TaskCall) -> Result<Value, TaskError> + Send + Sync + 'static> Host f
         self.0(call)
     }
 
-    async fn read_object(&self, bucket: &str, key: &str) -> Result<BoxStream<'static, io::Result<Bytes>>, ObjectError> {
+    async fn read_object(
+        &self,
+        bucket: &str,
+        key: &str,
+    ) -> Result<BoxStream<'static, io::Result<Bytes>>, ObjectError> {
         NoHost.read_object(bucket, key).await
     }
 

@@ -63,18 +63,25 @@
 //! - The LastModified of a listed object is written as 1668699881 and not as 1.668699881E9.
 //! - Datasets in Parquet need the crate's feature `parquet`.
 
-mod breach;
 mod compile;
 mod dataset;
+mod diagnostic;
+mod digest;
 mod error;
+mod execution;
 mod expr;
+mod failure;
 mod history;
 mod host;
 mod journal;
 pub mod json;
+mod language;
 mod machine;
-mod problem;
+mod map_run;
+mod quotas;
 mod resource;
+mod retry;
+mod rule_violation;
 mod run;
 mod syntax;
 mod test_state;
@@ -82,16 +89,19 @@ mod tokens;
 mod validation;
 
 pub use compile::compile;
+pub use diagnostic::{Diagnostic, Problem, Problems, Severity};
 pub use error::{Fault, Stop};
+pub use execution::{ExecutionType, Outcome, Start};
 pub use history::{Event, History};
 pub use host::{Host, NoHost, ObjectError, ObjectInfo, Part, TaskCall, TaskError, Tasks};
 pub use journal::{Journal, JournalError};
 pub use machine::Machine;
-pub use problem::{Problem, Problems};
+pub use map_run::{Counts, MapRunStatus, Phase};
 pub use resource::{Pattern, Resource};
-pub use run::{Counts, ExecutionType, MapRunStatus, Outcome, Phase, Start, run};
+pub use run::run;
 pub use test_state::{
-    ErrorOutput, FieldValidation, InspectionLevel, Mock, StateConfiguration, TestError, TestRequest, TestResult, TestStatus, test_state,
+    ErrorOutput, FieldValidation, InspectionLevel, Mock, StateConfiguration, TestError, TestRequest,
+    TestResult, TestStatus, test_state,
 };
 pub use tokens::{TaskTokens, UnknownToken};
-pub use validation::{ApiError, Diagnostic, Severity, Validation, Verdict, validate};
+pub use validation::{ApiError, Validation, Verdict, validate};

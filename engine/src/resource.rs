@@ -48,18 +48,24 @@ impl Pattern {
 
 impl Resource {
     /// Reads an ARN.
-    pub fn parse(arn: &str) -> Option<Resource> {
+    pub fn parse(arn: &str) -> Option<Self> {
         let parts: Vec<&str> = arn.splitn(6, ':').collect();
         let ["arn", _, service, _, _, rest] = parts.as_slice() else { return None };
         match *service {
             "lambda" if rest.starts_with("function:") => Some(Resource::Function(arn.to_owned())),
             "states" if rest.starts_with("activity:") => Some(Resource::Activity(arn.to_owned())),
             "states" => {
-                let stripped = Pattern::ALL.into_iter().find_map(|pattern| Some((rest.strip_suffix(pattern.suffix())?, pattern)));
+                let stripped = Pattern::ALL
+                    .into_iter()
+                    .find_map(|pattern| Some((rest.strip_suffix(pattern.suffix())?, pattern)));
                 let (name, pattern) = stripped.unwrap_or((rest, Pattern::RequestResponse));
                 let (service, action) = name.rsplit_once(':')?;
                 let whole = !service.is_empty() && !action.is_empty();
-                whole.then(|| Resource::Service { service: service.to_owned(), action: action.to_owned(), pattern })
+                whole.then(|| Resource::Service {
+                    service: service.to_owned(),
+                    action: action.to_owned(),
+                    pattern,
+                })
             }
             _ => None,
         }
@@ -94,7 +100,9 @@ impl fmt::Display for Resource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Resource::Function(arn) | Resource::Activity(arn) => f.write_str(arn),
-            Resource::Service { service, action, pattern } => write!(f, "arn:aws:states:::{service}:{action}{}", pattern.suffix()),
+            Resource::Service { service, action, pattern } => {
+                write!(f, "arn:aws:states:::{service}:{action}{}", pattern.suffix())
+            }
         }
     }
 }
@@ -117,7 +125,9 @@ mod tests {
         }
         let sdk = Resource::parse("arn:aws:states:::aws-sdk:s3:getObject").expect("an ARN");
         assert!(sdk.is("aws-sdk:s3", "getObject"));
-        for wrong in ["", "lambda", "arn:aws:s3:::bucket", "arn:aws:states:::lambda", "arn:aws:states:::lambda:"] {
+        for wrong in
+            ["", "lambda", "arn:aws:s3:::bucket", "arn:aws:states:::lambda", "arn:aws:states:::lambda:"]
+        {
             assert_eq!(Resource::parse(wrong), None, "{wrong}");
         }
     }

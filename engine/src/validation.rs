@@ -4,9 +4,9 @@
 
 use serde_json::{Value, json};
 
-use crate::ExecutionType;
 use crate::compile::examine;
-use crate::problem::Problem;
+use crate::diagnostic::{Diagnostic, Severity};
+use crate::execution::ExecutionType;
 
 /// What is to be said about a definition.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,31 +26,6 @@ pub enum Verdict {
     Fail,
 }
 
-/// How bad it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Severity {
-    /// Hardly what was meant.
-    Warning,
-    /// The definition is refused.
-    Error,
-}
-
-/// One diagnostic in AWS's words, and in ours.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Diagnostic {
-    /// How bad it is.
-    pub severity: Severity,
-    /// Such as `SCHEMA_VALIDATION_FAILED`; see AWS's list in
-    /// [ValidateStateMachineDefinitionDiagnostic](https://docs.aws.amazon.com/step-functions/latest/apireference/API_ValidateStateMachineDefinitionDiagnostic.html).
-    pub code: &'static str,
-    /// AWS's message as far as it is known, otherwise ours.
-    pub message: String,
-    /// Where, as AWS writes it (`/States/A/Choices[0]/Next`).
-    pub location: Option<String>,
-    /// The same with line and column, in our words, which often say more.
-    pub problem: Problem,
-}
-
 /// An error of a Step Functions API call.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{code}: {message}")]
@@ -61,8 +36,6 @@ pub struct ApiError {
     pub message: String,
 }
 
-/// Bytes of a definition at most.
-const LONGEST: usize = 1_048_576;
 /// Diagnostics in an answer at most.
 const MOST: usize = 100;
 
@@ -72,16 +45,17 @@ pub fn validate(definition: &str, execution_type: ExecutionType) -> Validation {
 }
 
 impl Validation {
-    pub(crate) fn of(diagnostics: Vec<Diagnostic>) -> Validation {
+    pub(crate) fn of(diagnostics: Vec<Diagnostic>) -> Self {
         let failed = diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
-        Validation { result: if failed { Verdict::Fail } else { Verdict::Ok }, diagnostics }
+        Self { result: if failed { Verdict::Fail } else { Verdict::Ok }, diagnostics }
     }
 
     /// The answer of `ValidateStateMachineDefinition`: diagnostics from a severity on, at most 100
     /// or as many as are asked for (0: 100).
     pub fn to_json(&self, least: Severity, most: usize) -> Value {
         let most = if most == 0 { MOST } else { most.min(MOST) };
-        let wanted: Vec<_> = self.diagnostics.iter().filter(|diagnostic| diagnostic.severity >= least).collect();
+        let wanted: Vec<_> =
+            self.diagnostics.iter().filter(|diagnostic| diagnostic.severity >= least).collect();
         json!({
             "result": match self.result { Verdict::Ok => "OK", Verdict::Fail => "FAIL" },
             "diagnostics": wanted.iter().take(most).map(|diagnostic| diagnostic.to_json()).collect::<Value>(),
@@ -97,28 +71,13 @@ impl Validation {
     pub(crate) fn refused(&self) -> ApiError {
         let errors = self.diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error);
         let texts: Vec<String> = errors
-            .map(|Diagnostic { code, message, location, .. }| format!("{code}: {message} at {}", location.as_deref().unwrap_or("null")))
+            .map(|Diagnostic { code, message, location, .. }| {
+                format!("{code}: {message} at {}", location.as_deref().unwrap_or("null"))
+            })
             .collect();
-        ApiError { code: "InvalidDefinition", message: format!("Invalid State Machine Definition: '{}'", texts.join(", ")) }
-    }
-}
-
-impl Diagnostic {
-    fn to_json(&self) -> Value {
-        let severity = match self.severity {
-            Severity::Warning => "WARNING",
-            Severity::Error => "ERROR",
-        };
-        let mut diagnostic = json!({"severity": severity, "code": self.code, "message": self.message});
-        if let Some(location) = &self.location {
-            diagnostic["location"] = location.as_str().into();
+        ApiError {
+            code: "InvalidDefinition",
+            message: format!("Invalid State Machine Definition: '{}'", texts.join(", ")),
         }
-        diagnostic
     }
-}
-
-/// The definition is longer than AWS takes: said before anything of it is read.
-pub(crate) fn too_long(definition: &str) -> Option<String> {
-    let length = definition.len();
-    (length > LONGEST).then(|| format!("the definition is {length} bytes long; {LONGEST} is the most that AWS takes"))
 }

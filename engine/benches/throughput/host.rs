@@ -26,7 +26,11 @@ impl Host for Lines {
         Ok(call.function_result(call.payload().clone(), "request"))
     }
 
-    async fn read_object(&self, _: &str, _: &str) -> Result<BoxStream<'static, io::Result<Bytes>>, ObjectError> {
+    async fn read_object(
+        &self,
+        _: &str,
+        _: &str,
+    ) -> Result<BoxStream<'static, io::Result<Bytes>>, ObjectError> {
         let lines = self.0;
         let chunks = (0..lines.div_ceil(CHUNK)).map(move |chunk| {
             let text: String = (chunk * CHUNK..lines.min((chunk + 1) * CHUNK)).map(line).collect();

@@ -84,7 +84,9 @@ async fn execute(machine: &Arc<Machine>, input: Value, lines: u64, journal: Jour
 }
 
 async fn run(machine: &Arc<Machine>, start: Start, lines: u64, journal: Journal) -> Measured<Value> {
-    match engine::run(machine.clone(), start, Arc::new(Lines(lines)), journal, CancellationToken::new()).await? {
+    match engine::run(machine.clone(), start, Arc::new(Lines(lines)), journal, CancellationToken::new())
+        .await?
+    {
         Outcome::Succeeded(output) => Ok(output),
         Outcome::Failed { error, cause } => Err(format!("{error}: {cause}").into()),
         Outcome::TimedOut => Err("timed out".into()),
@@ -96,7 +98,8 @@ fn children() -> Measured<()> {
     let (runtime, machine) = (two_cores()?, map()?);
     let begun = Instant::now();
     runtime.block_on(bare_tasks(ITEMS))?;
-    let reference = format!("{} by a bare loop: a line is parsed, cloned in a task, written as JSON", rate(ITEMS, begun));
+    let reference =
+        format!("{} by a bare loop: a line is parsed, cloned in a task, written as JSON", rate(ITEMS, begun));
     let begun = Instant::now();
     runtime.block_on(execute(&machine, json!({}), ITEMS, Journal::in_memory()?))?;
     row("Distributed Map, children, journal in memory, two cores", rate(ITEMS, begun), reference.clone());
@@ -132,8 +135,12 @@ fn memory() -> Measured<()> {
 }
 
 fn peak(journal: &str, items: u64) -> Measured<u64> {
-    let output = Command::new(std::env::current_exe()?).args([AS_MAP, journal, &items.to_string()]).output()?;
-    Ok(String::from_utf8(output.stdout)?.trim().parse().map_err(|_| String::from_utf8_lossy(&output.stderr).into_owned())?)
+    let output =
+        Command::new(std::env::current_exe()?).args([AS_MAP, journal, &items.to_string()]).output()?;
+    Ok(String::from_utf8(output.stdout)?
+        .trim()
+        .parse()
+        .map_err(|_| String::from_utf8_lossy(&output.stderr).into_owned())?)
 }
 
 /// Prints the process's peak memory in MiB.
@@ -145,7 +152,8 @@ fn map_alone(journal: &str, items: u64) -> Measured<()> {
     };
     two_cores()?.block_on(execute(&map()?, json!({}), items, journal))?;
     let status = std::fs::read_to_string("/proc/self/status")?;
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or("no peak in /proc/self/status")?;
+    let peak =
+        status.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or("no peak in /proc/self/status")?;
     let kib: u64 = peak.trim().trim_end_matches(" kB").parse()?;
     println!("{}", kib / 1024);
     Ok(())
@@ -189,16 +197,26 @@ fn expressions() -> Measured<()> {
     const STATES: usize = 5_000;
     const RUNS: u64 = 4;
     let state = |n: usize| json!({"Type": "Pass", "Output": {"n": "{% $states.input.n + 1 %}"}, "Next": format!("P{}", n + 1)});
-    let mut states: serde_json::Map<String, Value> = (0..STATES).map(|n| (format!("P{n}"), state(n))).collect();
+    let mut states: serde_json::Map<String, Value> =
+        (0..STATES).map(|n| (format!("P{n}"), state(n))).collect();
     states.insert(format!("P{STATES}"), json!({"Type": "Succeed"}));
     let definition = json!({"QueryLanguage": "JSONata", "StartAt": "P0", "States": states});
     let machine = Arc::new(engine::compile(&definition.to_string())?);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
     let begun = Instant::now();
     for _ in 0..RUNS {
-        runtime.block_on(execute(&machine, json!({"n": 1, "name": "a small input"}), 0, Journal::in_memory()?))?;
+        runtime.block_on(execute(
+            &machine,
+            json!({"n": 1, "name": "a small input"}),
+            0,
+            Journal::in_memory()?,
+        ))?;
     }
-    row("state transitions with a JSONata expression, one core", rate(RUNS * STATES as u64, begun), String::new());
+    row(
+        "state transitions with a JSONata expression, one core",
+        rate(RUNS * STATES as u64, begun),
+        String::new(),
+    );
     Ok(())
 }
 

@@ -7,14 +7,14 @@ use crate::syntax;
 
 /// The variables that may be set when a Map or Parallel is entered, those of states that lead to
 /// it; for each state.
-pub(super) fn assigned_before(states: &[syntax::State]) -> Vec<Vec<String>> {
-    let mut before: HashMap<String, Vec<&syntax::State>> = HashMap::new();
+pub(super) fn assigned_before(states: &[syntax::StateFields]) -> Vec<Vec<String>> {
+    let mut before: HashMap<String, Vec<&syntax::StateFields>> = HashMap::new();
     for state in states {
         for target in state.targets() {
             before.entry(target).or_default().push(state);
         }
     }
-    let of = |state: &syntax::State| {
+    let of = |state: &syntax::StateFields| {
         let (mut open, mut seen, mut assigned) = (vec![&state.name.value], HashSet::new(), Vec::new());
         while let Some(at) = open.pop() {
             for earlier in before.get(at).into_iter().flatten() {
@@ -26,7 +26,9 @@ pub(super) fn assigned_before(states: &[syntax::State]) -> Vec<Vec<String>> {
         }
         assigned
     };
-    let has_inner = |state: &syntax::State| matches!(state.kind, syntax::Kind::Map(_) | syntax::Kind::Parallel { .. });
+    let has_inner = |state: &syntax::StateFields| {
+        matches!(state.kind, syntax::StateBody::Map(_) | syntax::StateBody::Parallel { .. })
+    };
     states.iter().map(|state| if has_inner(state) { of(state) } else { Vec::new() }).collect()
 }
 

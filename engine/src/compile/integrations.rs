@@ -18,7 +18,12 @@ const fn service(name: &'static str, actions: &'static [&'static str], sync: boo
 /// Services that are not here are left to those who run the machine.
 const SERVICES: &[Service] = &[
     service("apigateway", &["invoke"], false, true),
-    service("athena", &["startQueryExecution", "stopQueryExecution", "getQueryExecution", "getQueryResults"], true, false),
+    service(
+        "athena",
+        &["startQueryExecution", "stopQueryExecution", "getQueryExecution", "getQueryResults"],
+        true,
+        false,
+    ),
     service("batch", &["submitJob"], true, false),
     service("databrew", &["startJobRun"], true, false),
     service("dynamodb", &["getItem", "putItem", "deleteItem", "updateItem"], false, false),
@@ -45,9 +50,11 @@ pub(super) fn refused(resource: &Resource) -> Option<String> {
         None => return None,
     };
     match pattern {
-        Pattern::Sync if !sync => Some(format!("{name}:{action} can't be waited for with .sync")),
-        Pattern::Sync2 if name != "states" => Some(format!("{name}:{action} can't be waited for with .sync:2")),
-        Pattern::WaitForTaskToken if !token => Some(format!("{name}:{action} can't wait for a task token")),
+        Pattern::Sync if !sync => Some(format!("{name}:{action} cannot be waited for with .sync")),
+        Pattern::Sync2 if name != "states" => {
+            Some(format!("{name}:{action} cannot be waited for with .sync:2"))
+        }
+        Pattern::WaitForTaskToken if !token => Some(format!("{name}:{action} cannot wait for a task token")),
         _ => None,
     }
 }

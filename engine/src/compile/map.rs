@@ -5,13 +5,13 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::Compiler;
-use crate::breach::Breach;
 use crate::dataset::{OutputType, Transformation};
-use crate::machine::{Batcher, Distributed, Map, MapItems, Number, Reader, Writer};
-use crate::syntax::{self, Kind};
+use crate::machine::{Batcher, Distributed, MapItems, MapState, Number, Reader, Writer};
+use crate::rule_violation::RuleViolation;
+use crate::syntax::{self, StateBody};
 
 impl Compiler<'_, '_> {
-    pub(super) fn map(&mut self, map: syntax::Map) -> Map {
+    pub(super) fn map(&mut self, map: syntax::MapFields) -> MapState {
         if map.distributed.as_ref().is_some_and(|distributed| distributed.express) {
             self.refuse_in_express(&map.processor, "an Express child");
         }
@@ -22,7 +22,7 @@ impl Compiler<'_, '_> {
             (None, Some(text)) => self.path(&text).map_or(MapItems::Input(self.language), MapItems::Path),
             (None, None) => MapItems::Input(self.language),
         };
-        Map {
+        MapState {
             items,
             item_selector: map.item_selector.map(|node| self.template(&node)),
             max_concurrency: self.map_number(map.max_concurrency),
@@ -35,7 +35,11 @@ impl Compiler<'_, '_> {
         let label = match distributed.label {
             Some(label) => {
                 if self.labels.contains(&label.value) {
-                    self.report.breaks(&label.at, Breach::DuplicateLabel, format!("the label {:?} is used twice", label.value));
+                    self.report.violation(
+                        &label.at,
+                        RuleViolation::DuplicateLabel,
+                        format!("the label {:?} is used twice", label.value),
+                    );
                 }
                 label.value
             }
@@ -43,9 +47,14 @@ impl Compiler<'_, '_> {
         };
         self.labels.push(label.clone());
         let writer = match distributed.writer {
-            None => Writer { target: None, transformation: Transformation::Compact, output_type: OutputType::Json },
+            None => Writer {
+                target: None,
+                transformation: Transformation::Compact,
+                output_type: OutputType::Json,
+            },
             Some(writer) => {
-                let usual = if writer.parameters.is_some() { Transformation::None } else { Transformation::Compact };
+                let usual =
+                    if writer.parameters.is_some() { Transformation::None } else { Transformation::Compact };
                 Writer {
                     target: writer.parameters.map(|node| self.template(&node)),
                     transformation: writer.transformation.unwrap_or(usual),
@@ -81,7 +90,7 @@ impl Compiler<'_, '_> {
         if let Some(syntax::Number::Path(text)) = &number
             && text.value.starts_with("$$")
         {
-            self.report.add(&text.at, "can't lead into the context object");
+            self.report.add(&text.at, "cannot lead into the context object");
             return None;
         }
         self.number(number)
@@ -92,20 +101,33 @@ impl Compiler<'_, '_> {
     pub(super) fn refuse_in_express(&mut self, scope: &syntax::Scope, who: &str) {
         for state in &scope.states {
             match &state.kind {
-                Kind::Task(task) => {
+                StateBody::Task(task) => {
                     let resource = &task.resource;
-                    let rule = match [".waitForTaskToken", ".sync:2", ".sync"].iter().find(|pattern| resource.value.ends_with(**pattern)) {
-                        Some(pattern) => Breach::ExpressPattern(pattern.trim_end_matches(":2")),
-                        None if resource.value.contains(":activity:") => Breach::ExpressActivity,
+                    let rule = match [".waitForTaskToken", ".sync:2", ".sync"]
+                        .iter()
+                        .find(|pattern| resource.value.ends_with(**pattern))
+                    {
+                        Some(pattern) => RuleViolation::ExpressPattern(pattern.trim_end_matches(":2")),
+                        None if resource.value.contains(":activity:") => RuleViolation::ExpressActivity,
                         None => continue,
                     };
-                    self.report.breaks(&resource.at, rule, format!("{who} can't wait for a job, a task token or an activity"));
+                    self.report.violation(
+                        &resource.at,
+                        rule,
+                        format!("{who} cannot wait for a job, a task token or an activity"),
+                    );
                 }
-                Kind::Map(map) if map.distributed.is_some() => {
-                    self.report.breaks(&state.name.at, Breach::ExpressDistributed, format!("{who} can't have a Distributed Map"));
+                StateBody::Map(map) if map.distributed.is_some() => {
+                    self.report.violation(
+                        &state.name.at,
+                        RuleViolation::ExpressDistributed,
+                        format!("{who} cannot have a Distributed Map"),
+                    );
                 }
-                Kind::Map(map) => self.refuse_in_express(&map.processor, who),
-                Kind::Parallel { branches } => branches.iter().for_each(|branch| self.refuse_in_express(branch, who)),
+                StateBody::Map(map) => self.refuse_in_express(&map.processor, who),
+                StateBody::Parallel { branches } => {
+                    branches.iter().for_each(|branch| self.refuse_in_express(branch, who))
+                }
                 _ => {}
             }
         }
@@ -115,5 +137,5 @@ impl Compiler<'_, '_> {
 /// AWS makes up a UUID; ours is the same each time the definition is compiled, for an execution
 /// goes on with another compilation.
 fn generated_label(index: usize) -> String {
-    crate::run::uuid_of(&Sha256::digest(format!("label {index}")).into())
+    crate::digest::uuid_of(&Sha256::digest(format!("label {index}")).into())
 }

@@ -1,11 +1,12 @@
 //! Payload templates and the fields around them, in either query language.
 
 use super::Compiler;
-use crate::breach::Breach;
+use crate::diagnostic::Position;
 use crate::expr::{Expression, Template};
-use crate::machine::{Leaving, Number, Words};
-use crate::problem::Place;
-use crate::syntax::{self, Json, Language, Node, Text, is_expression};
+use crate::language::Language;
+use crate::machine::{Number, OnExit, TextOrPath};
+use crate::rule_violation::RuleViolation;
+use crate::syntax::{self, Json, Node, Text, is_expression};
 
 impl Compiler<'_, '_> {
     /// A template in the language of the state.
@@ -19,9 +20,10 @@ impl Compiler<'_, '_> {
             Json::String(text) => Template::Literal(text.clone().into()),
             Json::Array(items) => {
                 let items: Vec<_> = items.iter().map(|item| self.template(item)).collect();
-                match items.iter().all(|item| matches!(item, Template::Literal(_))) {
-                    true => Template::Literal(node.value()),
-                    false => Template::Array(items),
+                if items.iter().all(|item| matches!(item, Template::Literal(_))) {
+                    Template::Literal(node.value())
+                } else {
+                    Template::Array(items)
                 }
             }
             Json::Object(fields) => {
@@ -34,16 +36,20 @@ impl Compiler<'_, '_> {
     fn field(&mut self, name: &str, value: &Node) -> (String, Template) {
         let Some(plain) = name.strip_suffix(".$").filter(|_| self.language == Language::JsonPath) else {
             if self.language == Language::JsonPath {
-                self.warn_of_path(value, "NO_DOLLAR", "looks like a path or a function: then the field's name must end in .$");
+                self.warn_of_path(
+                    value,
+                    "NO_DOLLAR",
+                    "looks like a path or a function: then the field's name must end in .$",
+                );
             }
             return (name.to_owned(), self.template(value));
         };
         let expression = match &value.kind {
             Json::String(text) => self.expression(name, &Text { value: text.clone(), at: value.at.clone() }),
             _ => {
-                self.report.breaks(
+                self.report.violation(
                     &value.at,
-                    Breach::Template(name),
+                    RuleViolation::Template(name),
                     "a field whose name ends in .$ must be a path or an intrinsic function",
                 );
                 None
@@ -60,7 +66,11 @@ impl Compiler<'_, '_> {
 
     /// The result of a Pass, in which nothing is evaluated.
     pub(super) fn warn_of_static(&mut self, node: &Node) {
-        self.warn_of_path(node, "PASS_RESULT_IS_STATIC", "looks like a path or a function, but Result is taken as it is written");
+        self.warn_of_path(
+            node,
+            "PASS_RESULT_IS_STATIC",
+            "looks like a path or a function, but Result is taken as it is written",
+        );
         match &node.kind {
             Json::Object(fields) => fields.iter().for_each(|(_, value)| self.warn_of_static(value)),
             Json::Array(items) => items.iter().for_each(|item| self.warn_of_static(item)),
@@ -71,29 +81,39 @@ impl Compiler<'_, '_> {
     /// A path or an intrinsic function.
     pub(super) fn expression(&mut self, field: &str, text: &Text) -> Option<Template> {
         let expression = Template::expression(field, &text.value);
-        expression.map_err(|reason| self.report.breaks(&text.at, Breach::Template(field), reason)).ok()
+        expression
+            .map_err(|reason| self.report.violation(&text.at, RuleViolation::Template(field), reason))
+            .ok()
     }
 
     pub(super) fn jsonata(&mut self, text: &Text) -> Option<Expression> {
         if !is_expression(&text.value) {
-            self.report.breaks(&text.at, Breach::JsonataForm, "a JSONata expression begins with {% and ends with %}");
+            self.report.violation(
+                &text.at,
+                RuleViolation::JsonataForm,
+                "a JSONata expression begins with {% and ends with %}",
+            );
             return None;
         }
         let expression = Expression::parse(&self.location(&text.at), &text.value);
         let say = |reason: String| {
-            let message = format!("the JSONata expression {:?} can't be parsed: {reason}", text.value);
-            self.report.breaks(&text.at, Breach::Jsonata(&reason), message);
+            let message = format!("the JSONata expression {:?} cannot be parsed: {reason}", text.value);
+            self.report.violation(&text.at, RuleViolation::Jsonata(&reason), message);
         };
         let expression = expression.map_err(say).ok()?;
         let caught = self.location(&text.at).starts_with("Catch[");
         for what in expression.unsupported(caught) {
-            self.report.breaks(&text.at, Breach::JsonataName(&what), format!("in the JSONata expression {:?}: {what}", text.value));
+            self.report.violation(
+                &text.at,
+                RuleViolation::JsonataName(&what),
+                format!("in the JSONata expression {:?}: {what}", text.value),
+            );
         }
         Some(expression)
     }
 
     /// A place within its state, as errors name it: `Choices[0]/Condition`.
-    fn location(&self, at: &Place) -> String {
+    fn location(&self, at: &Position) -> String {
         let mut location = String::new();
         for part in at.path.get(self.state_path.len() + 1..).unwrap_or_default().split('/') {
             match part.parse::<usize>() {
@@ -105,36 +125,39 @@ impl Compiler<'_, '_> {
         location
     }
 
-    pub(super) fn leaving(&mut self, leaving: &syntax::Leaving) -> Leaving {
+    pub(super) fn on_exit(&mut self, on_exit: &syntax::OnExit) -> OnExit {
         let mut assign = Vec::new();
-        if let Some(node) = &leaving.assign {
+        if let Some(node) = &on_exit.assign {
             match self.template(node) {
                 Template::Object(fields) => assign = fields,
-                _ => self.report.breaks(&node.at, Breach::Type("Object"), "must be an object"),
+                _ => self.report.violation(&node.at, RuleViolation::Type("Object"), "must be an object"),
             }
             for (name, _) in &assign {
                 self.variable_name(name, &node.at);
             }
         }
-        Leaving { output: leaving.output.as_ref().map(|node| self.template(node)), assign }
+        OnExit { output: on_exit.output.as_ref().map(|node| self.template(node)), assign }
     }
 
     /// A name is an identifier of at most 80 characters.
-    fn variable_name(&mut self, name: &str, at: &Place) {
+    fn variable_name(&mut self, name: &str, at: &Position) {
         let mut chars = name.chars();
         let starts = chars.next().is_some_and(|c| c.is_alphabetic() || c == '_');
         if !starts || !chars.all(|c| c.is_alphanumeric() || c == '_') || name.chars().count() > 80 {
-            self.report.breaks(
+            self.report.violation(
                 at,
-                Breach::VariableName(name),
-                format!("{name:?} is no name for a variable: 1 to 80 letters, digits and _ , not a digit first"),
+                RuleViolation::VariableName(name),
+                format!(
+                    "{name:?} is no name for a variable: 1 to 80 letters, digits and _ , not a digit first"
+                ),
             );
         }
         if name == "states" {
-            self.report.breaks(at, Breach::ReservedVariable, "the variable $states can't be set");
+            self.report.violation(at, RuleViolation::ReservedVariable, "the variable $states cannot be set");
         }
         if let Some(outer) = self.variables_outside.iter().find(|outer| *outer == name) {
-            self.report.add(at, format!("the variable ${outer} belongs to an outer scope, and can't be set here"));
+            self.report
+                .add(at, format!("the variable ${outer} belongs to an outer scope, and cannot be set here"));
         }
     }
 
@@ -142,34 +165,52 @@ impl Compiler<'_, '_> {
         match (number?, self.language) {
             (syntax::Number::Literal(number), _) => Some(Number::Literal(number)),
             (syntax::Number::Path(text), Language::JsonPath) => self.path(&text).map(Number::Path),
-            (syntax::Number::Expression(text), Language::Jsonata) => self.jsonata(&text).map(Number::Expression),
+            (syntax::Number::Expression(text), Language::Jsonata) => {
+                self.jsonata(&text).map(Number::Expression)
+            }
             (syntax::Number::Path(text), Language::Jsonata) => {
-                self.report.breaks(&text.at, Breach::OnlyJsonPath(text.at.name()), "a state in JSONata has no field for a path");
+                self.report.violation(
+                    &text.at,
+                    RuleViolation::OnlyJsonPath(text.at.name()),
+                    "a state in JSONata has no field for a path",
+                );
                 None
             }
             (syntax::Number::Expression(text), Language::JsonPath) => {
-                self.report.breaks(&text.at, Breach::Type("Integer"), "must be a number: the state's query language is not JSONata");
+                self.report.violation(
+                    &text.at,
+                    RuleViolation::Type("Integer"),
+                    "must be a number: the state's query language is not JSONata",
+                );
                 None
             }
         }
     }
 
-    pub(super) fn words(&mut self, field: &str, words: syntax::Words) -> Option<Words> {
+    pub(super) fn words(&mut self, field: &str, words: syntax::TextOrPath) -> Option<TextOrPath> {
         match (words.text, words.path) {
             (Some(text), _) if self.language == Language::Jsonata && text.value.starts_with("{%") => {
-                Some(Words::Template(Template::Expression(self.jsonata(&text)?)))
+                Some(TextOrPath::Template(Template::Expression(self.jsonata(&text)?)))
             }
             (Some(text), _) => {
                 if self.language == Language::JsonPath && looks_like_path(&text.value) {
-                    self.report.warn(&text.at, "NO_PATH", format!("looks like a path: then the field is {field}"));
+                    self.report.warn(
+                        &text.at,
+                        "NO_PATH",
+                        format!("looks like a path: then the field is {field}"),
+                    );
                 }
-                Some(Words::Literal(text.value))
+                Some(TextOrPath::Literal(text.value))
             }
             (None, Some(text)) if self.language == Language::Jsonata => {
-                self.report.breaks(&text.at, Breach::OnlyJsonPath(text.at.name()), "a state in JSONata has no field for a path");
+                self.report.violation(
+                    &text.at,
+                    RuleViolation::OnlyJsonPath(text.at.name()),
+                    "a state in JSONata has no field for a path",
+                );
                 None
             }
-            (None, Some(text)) => Some(Words::Template(self.expression(field, &text)?)),
+            (None, Some(text)) => Some(TextOrPath::Template(self.expression(field, &text)?)),
             (None, None) => None,
         }
     }

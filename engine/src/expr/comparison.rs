@@ -85,7 +85,12 @@ const fn is(name: &'static str, test: fn(&Value, &Value) -> bool) -> Comparator 
 }
 
 const OTHERS: &[Comparator] = &[
-    Comparator { name: "BooleanEquals", operand: Type::Boolean, has_path: true, test: |a, b| a.is_boolean() && a == b },
+    Comparator {
+        name: "BooleanEquals",
+        operand: Type::Boolean,
+        has_path: true,
+        test: |a, b| a.is_boolean() && a == b,
+    },
     Comparator { name: "StringMatches", operand: Type::String, has_path: false, test: string_matches },
     is("IsNull", |a, b| *b == a.is_null()),
     is("IsNumeric", |a, b| *b == a.is_number()),
@@ -97,8 +102,9 @@ const OTHERS: &[Comparator] = &[
 
 impl Comparator {
     /// By the field's name; also, whether the operand is a path.
-    pub(crate) fn named(name: &str) -> Option<(Comparator, bool)> {
-        let find = |name: &str| ORDERED.iter().chain(OTHERS).find(|comparator| comparator.name == name).copied();
+    pub(crate) fn named(name: &str) -> Option<(Self, bool)> {
+        let find =
+            |name: &str| ORDERED.iter().chain(OTHERS).find(|comparator| comparator.name == name).copied();
         if let Some(comparator) = find(name) {
             return Some((comparator, false));
         }

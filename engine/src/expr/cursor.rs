@@ -7,7 +7,7 @@ pub(crate) struct Cursor<'t> {
 
 impl<'t> Cursor<'t> {
     pub(crate) fn new(text: &'t str) -> Self {
-        Cursor { text, at: 0 }
+        Self { text, at: 0 }
     }
 
     pub(crate) fn rest(&self) -> &'t str {
@@ -41,10 +41,7 @@ impl<'t> Cursor<'t> {
     }
 
     pub(crate) fn expect(&mut self, token: &str) -> Result<(), String> {
-        match self.eat(token) {
-            true => Ok(()),
-            false => Err(self.error(&format!("{token:?} expected"))),
-        }
+        if self.eat(token) { Ok(()) } else { Err(self.error(&format!("{token:?} expected"))) }
     }
 
     pub(crate) fn spaces(&mut self) {
@@ -71,7 +68,9 @@ impl<'t> Cursor<'t> {
 
     /// A quoted text. `keep`, given the quote and an escaped character, says whether the backslash stays.
     pub(crate) fn quoted(&mut self, keep: impl Fn(char, char) -> bool) -> Result<String, String> {
-        let Some(quote @ ('\'' | '"')) = self.next() else { return Err(self.error("a quoted text expected")) };
+        let Some(quote @ ('\'' | '"')) = self.next() else {
+            return Err(self.error("a quoted text expected"));
+        };
         let mut text = String::new();
         loop {
             match self.next() {

@@ -23,7 +23,7 @@ const OPERATORS: [&str; 6] = ["==", "!=", "<=", ">=", "<", ">"];
 
 impl Filter {
     /// What follows the question mark.
-    pub(super) fn read(cursor: &mut Cursor<'_>) -> Result<Filter, String> {
+    pub(super) fn read(cursor: &mut Cursor<'_>) -> Result<Self, String> {
         cursor.expect("(")?;
         let mut alternatives = vec![vec![Test::read(cursor)?]];
         loop {
@@ -48,23 +48,24 @@ impl Filter {
 }
 
 impl Test {
-    fn read(cursor: &mut Cursor<'_>) -> Result<Test, String> {
+    fn read(cursor: &mut Cursor<'_>) -> Result<Self, String> {
         cursor.spaces();
         cursor.expect("@")?;
         let steps = read_steps(cursor)?;
         cursor.spaces();
         let Some(operator) = OPERATORS.into_iter().find(|operator| cursor.eat(operator)) else {
-            return Ok(Test { steps, compare: None });
+            return Ok(Self { steps, compare: None });
         };
         cursor.spaces();
         let operand = match cursor.peek() {
             Some('\'' | '"') => Value::String(cursor.quoted(|quote, c| c != quote)?),
             _ => {
                 let word = cursor.take_while(|c| c.is_alphanumeric() || "+-.".contains(c));
-                serde_json::from_str(word).map_err(|_| cursor.error("a number, a text, true, false or null expected"))?
+                serde_json::from_str(word)
+                    .map_err(|_| cursor.error("a number, a text, true, false or null expected"))?
             }
         };
-        Ok(Test { steps, compare: Some((operator, operand)) })
+        Ok(Self { steps, compare: Some((operator, operand)) })
     }
 
     fn holds(&self, item: &Value) -> bool {

@@ -13,30 +13,31 @@ use serde_json::Value;
 use super::intrinsics;
 use super::jsonata::{Unfit, from_json, to_json};
 use super::meter::{TOO_MUCH, thrown};
-use super::{Dice, Draws};
+use super::{RecordedDraws, RecordedRng};
 use crate::host::Host;
+use crate::quotas::MAX_DATA;
 
 type Result = std::result::Result<JValue, EvaluatorError>;
 
 /// Dice that an evaluation holds while it runs.
-pub(super) struct Drawing {
+pub(super) struct EvaluationRng {
     host: Arc<dyn Host>,
-    draws: Draws,
+    draws: RecordedDraws,
     /// One evaluation happens at one time.
     millis: Option<i64>,
 }
 
-impl Drawing {
-    pub(super) fn begin(dice: &mut Dice<'_>) -> Drawing {
-        Drawing { host: dice.host.clone(), draws: std::mem::take(dice.draws), millis: None }
+impl EvaluationRng {
+    pub(super) fn begin(dice: &mut RecordedRng<'_>) -> Self {
+        Self { host: dice.host.clone(), draws: std::mem::take(dice.draws), millis: None }
     }
 
-    pub(super) fn end(&mut self, dice: &mut Dice<'_>) {
+    pub(super) fn end(&mut self, dice: &mut RecordedRng<'_>) {
         *dice.draws = std::mem::take(&mut self.draws);
     }
 
-    fn dice(&mut self) -> Dice<'_> {
-        Dice { host: &self.host, draws: &mut self.draws }
+    fn dice(&mut self) -> RecordedRng<'_> {
+        RecordedRng { host: &self.host, draws: &mut self.draws }
     }
 
     fn millis(&mut self) -> i64 {
@@ -50,7 +51,7 @@ impl Drawing {
     }
 }
 
-type Function = fn(&[JValue], &mut Drawing) -> Result;
+type Function = fn(&[JValue], &mut EvaluationRng) -> Result;
 
 const FUNCTIONS: &[(&str, Function)] = &[
     ("partition", |args, _| {
@@ -60,7 +61,8 @@ const FUNCTIONS: &[(&str, Function)] = &[
     ("range", |args, _| {
         let all = (argument(args, 0)?, argument(args, 1)?, argument(args, 2)?);
         let (Some(first), Some(last), Some(step)) = all else { return Ok(JValue::Undefined) };
-        let mut range = intrinsic(Some(intrinsics::array_range(&whole(first), &whole(last), &whole(step), LONGEST)))?;
+        let mut range =
+            intrinsic(Some(intrinsics::array_range(&whole(first), &whole(last), &whole(step), LONGEST)))?;
         // A range of one number is that number.
         range.mark_sequence();
         Ok(range)
@@ -81,7 +83,9 @@ const FUNCTIONS: &[(&str, Function)] = &[
         let Some(text) = text.as_str() else {
             return Err(thrown("T0410: Argument 1 of function \"parse\" does not match function signature"));
         };
-        crate::json::from_str(text).map(|value| from_json(&value)).map_err(|error| thrown(format!("the text is not JSON: {error}")))
+        crate::json::from_str(text)
+            .map(|value| from_json(&value))
+            .map_err(|error| thrown(format!("the text is not JSON: {error}")))
     }),
     ("eval", |_, _| Err(thrown("T1006: Attempted to invoke a non-function"))),
     ("millis", |_, drawing| Ok(JValue::Number(drawing.millis() as f64))),
@@ -91,13 +95,15 @@ const FUNCTIONS: &[(&str, Function)] = &[
         builtin("fromMillis", &args)
     }),
     ("pad", |args, _| match args.get(1).and_then(JValue::as_f64) {
-        Some(width) if width.abs() > WIDEST => Err(thrown(format!("$pad makes no text of {width} characters"))),
+        Some(width) if width.abs() > WIDEST => {
+            Err(thrown(format!("$pad makes no text of {width} characters")))
+        }
         _ => builtin("pad", args),
     }),
 ];
 
-/// Characters that a text may be filled up to: as many as an output may have.
-const WIDEST: f64 = 262_144.0;
+/// Characters that `$pad` may fill a text up to: as many as an output may have bytes.
+const WIDEST: f64 = MAX_DATA as f64;
 
 /// JSONata's own function of that name.
 pub(super) fn builtin(name: &str, args: &[JValue]) -> Result {
@@ -112,11 +118,12 @@ pub(super) fn builtin(name: &str, args: &[JValue]) -> Result {
 }
 
 /// Adds those that the source names.
-pub(super) fn register(evaluator: &mut Evaluator, source: &str, drawing: &Rc<RefCell<Drawing>>) {
+pub(super) fn register(evaluator: &mut Evaluator, source: &str, drawing: &Rc<RefCell<EvaluationRng>>) {
     for &(name, function) in FUNCTIONS.iter().filter(|(name, _)| source.contains(name)) {
         let drawing = drawing.clone();
-        let added = evaluator.register_fn_override(name, move |args: &[JValue]| function(args, &mut drawing.borrow_mut()));
-        added.expect("none of these names is one that can't be replaced");
+        let added = evaluator
+            .register_fn_override(name, move |args: &[JValue]| function(args, &mut drawing.borrow_mut()));
+        added.expect("none of these names is one that cannot be replaced");
     }
 }
 

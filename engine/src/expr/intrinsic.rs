@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::cursor::Cursor;
 use super::intrinsics::{INTRINSICS, Intrinsic};
 use super::{Env, Path};
-use crate::error::Failure;
+use crate::failure::Failure;
 
 #[derive(Debug, Clone)]
 pub(crate) struct Call {
@@ -25,14 +25,14 @@ enum Argument {
 const DEPTH: usize = 10;
 
 impl Call {
-    pub(crate) fn parse(text: &str) -> Result<Call, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let mut cursor = Cursor::new(text.trim_end());
         let call = Call::read(&mut cursor, DEPTH)?;
         cursor.finish()?;
         Ok(call)
     }
 
-    fn read(cursor: &mut Cursor<'_>, depth: usize) -> Result<Call, String> {
+    fn read(cursor: &mut Cursor<'_>, depth: usize) -> Result<Self, String> {
         if depth == 0 {
             return Err(cursor.error("intrinsic functions are nested too deeply"));
         }
@@ -57,9 +57,9 @@ impl Call {
             cursor.spaces();
         }
         if !intrinsic.arity.contains(&arguments.len()) {
-            return Err(format!("States.{name} can't be called with {} arguments", arguments.len()));
+            return Err(format!("States.{name} cannot be called with {} arguments", arguments.len()));
         }
-        Ok(Call { text: cursor.since(start).to_owned(), intrinsic, arguments })
+        Ok(Self { text: cursor.since(start).to_owned(), intrinsic, arguments })
     }
 
     pub(crate) fn run(&self, env: &mut Env<'_, '_>) -> Result<Value, Failure> {
@@ -73,8 +73,10 @@ impl Call {
         }
         // AWS does not say which argument was wrong, nor States.IntrinsicFailure.
         (self.intrinsic.run)(&values, env.dice).map_err(|_| {
-            let cause =
-                format!("The function '{}' had the following error: Invalid arguments in States.{}", self.text, self.intrinsic.name);
+            let cause = format!(
+                "The function '{}' had the following error: Invalid arguments in States.{}",
+                self.text, self.intrinsic.name
+            );
             Failure::runtime(cause)
         })
     }
@@ -95,13 +97,15 @@ fn wrongly_escaped(quoted: &str) -> Option<char> {
 }
 
 impl Argument {
-    fn read(cursor: &mut Cursor<'_>, keep_escapes: bool, depth: usize) -> Result<Argument, String> {
+    fn read(cursor: &mut Cursor<'_>, keep_escapes: bool, depth: usize) -> Result<Self, String> {
         match cursor.peek() {
             Some('\'') => {
                 let start = cursor.at();
                 let text = cursor.quoted(|_, c| keep_escapes && c != '\'')?;
                 if let Some(escaped) = wrongly_escaped(cursor.since(start)) {
-                    return Err(cursor.error(&format!("a backslash stands only before ' {{ }} and \\, not before {escaped}")));
+                    return Err(cursor.error(&format!(
+                        "a backslash stands only before ' {{ }} and \\, not before {escaped}"
+                    )));
                 }
                 Ok(Argument::Literal(Value::String(text)))
             }

@@ -7,14 +7,15 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use sha2::Digest;
 
-use super::Dice;
+use super::RecordedRng;
+use crate::digest::hex;
 
 type Result = std::result::Result<Value, String>;
 
 pub(super) struct Intrinsic {
     pub(super) name: &'static str,
     pub(super) arity: RangeInclusive<usize>,
-    pub(super) run: fn(&[Value], &mut Dice<'_>) -> Result,
+    pub(super) run: fn(&[Value], &mut RecordedRng<'_>) -> Result,
 }
 
 impl std::fmt::Debug for Intrinsic {
@@ -23,13 +24,19 @@ impl std::fmt::Debug for Intrinsic {
     }
 }
 
-const fn row(name: &'static str, arity: RangeInclusive<usize>, run: fn(&[Value], &mut Dice<'_>) -> Result) -> Intrinsic {
+const fn row(
+    name: &'static str,
+    arity: RangeInclusive<usize>,
+    run: fn(&[Value], &mut RecordedRng<'_>) -> Result,
+) -> Intrinsic {
     Intrinsic { name, arity, run }
 }
 
 pub(super) const INTRINSICS: &[Intrinsic] = &[
     row("Array", 0..=usize::MAX, |args, _| Ok(args.iter().cloned().collect())),
-    row("ArrayContains", 2..=2, |args, _| Ok(array(&args[0])?.iter().any(|item| same(item, &args[1])).into())),
+    row("ArrayContains", 2..=2, |args, _| {
+        Ok(array(&args[0])?.iter().any(|item| same(item, &args[1])).into())
+    }),
     row("ArrayGetItem", 2..=2, |args, _| array_get_item(&args[0], &args[1])),
     row("ArrayLength", 1..=1, |args, _| Ok(array(&args[0])?.len().into())),
     row("ArrayPartition", 2..=2, |args, _| array_partition(&args[0], &args[1])),
@@ -66,7 +73,9 @@ pub(super) fn array_partition(list: &Value, size: &Value) -> Result {
         return Err("the size must be at least 1".into());
     }
     match usize::try_from(integer(size)?) {
-        Ok(size) if size > 0 => Ok(array(list)?.chunks(size).map(|chunk| Value::from(chunk.to_vec())).collect()),
+        Ok(size) if size > 0 => {
+            Ok(array(list)?.chunks(size).map(|chunk| Value::from(chunk.to_vec())).collect())
+        }
         _ => Err("the size must be positive".into()),
     }
 }
@@ -77,7 +86,7 @@ const RANGE: usize = 1_000;
 pub(super) fn array_range(first: &Value, last: &Value, step: &Value, most: usize) -> Result {
     let (first, last, step) = (integer(first)?, integer(last)?, integer(step)?);
     if step == 0 {
-        return Err("the step can't be 0".into());
+        return Err("the step cannot be 0".into());
     }
     let mut items = Vec::new();
     let mut at = first;
@@ -181,7 +190,7 @@ fn math_add(one: &Value, other: &Value) -> Result {
     i32::try_from(sum).map(Value::from).map_err(|_| "the sum is out of range".into())
 }
 
-fn math_random(args: &[Value], dice: &mut Dice<'_>) -> Result {
+fn math_random(args: &[Value], dice: &mut RecordedRng<'_>) -> Result {
     let (start, end) = (integer(&args[0])?, integer(&args[1])?);
     // A choice of one is refused, too.
     if start + 1 >= end {
@@ -226,7 +235,9 @@ fn text(value: &Value) -> std::result::Result<&str, String> {
 fn short_text(value: &Value) -> std::result::Result<&str, String> {
     const CHARACTERS: usize = 10_000;
     match text(value)? {
-        text if text.chars().count() > CHARACTERS => Err(format!("the text has more than {CHARACTERS} characters")),
+        text if text.chars().count() > CHARACTERS => {
+            Err(format!("the text has more than {CHARACTERS} characters"))
+        }
         text => Ok(text),
     }
 }
@@ -236,12 +247,9 @@ fn integer(value: &Value) -> std::result::Result<i64, String> {
     let number = value.as_f64().ok_or_else(|| format!("a number expected, not {value}"))?;
     // Halves go up, as Java rounds.
     let number = (number + 0.5).floor();
-    match number >= f64::from(i32::MIN) && number <= f64::from(i32::MAX) {
-        true => Ok(number as i64),
-        false => Err(format!("{value} is out of range")),
+    if number >= f64::from(i32::MIN) && number <= f64::from(i32::MAX) {
+        Ok(number as i64)
+    } else {
+        Err(format!("{value} is out of range"))
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

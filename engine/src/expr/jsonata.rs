@@ -11,10 +11,10 @@ use jsonata_core::parser;
 use jsonata_core::value::JValue;
 use serde_json::{Map, Number, Value};
 
-use super::functions::{self, Drawing};
-use super::{Env, Sight};
+use super::functions::{self, EvaluationRng};
+use super::{Env, EvalScope};
 use super::{measure, meter, references};
-use crate::error::Failure;
+use crate::failure::Failure;
 
 /// A parsed expression and the field in which it stands.
 #[derive(Debug, Clone)]
@@ -30,22 +30,26 @@ pub(crate) struct Expression {
 }
 
 /// What an evaluation may take. AWS stops one after a second, and limits its memory (see `meter`) and stack.
-const LIMITS: EvaluatorOptions =
-    EvaluatorOptions { timeout_ms: Some(1_000), cancel: None, max_stack_depth: Some(400), max_sequence_length: Some(1_000_000) };
+const LIMITS: EvaluatorOptions = EvaluatorOptions {
+    timeout_ms: Some(1_000),
+    cancel: None,
+    max_stack_depth: Some(400),
+    max_sequence_length: Some(1_000_000),
+};
 
 /// How deep a value may be nested.
 const DEPTH: usize = 100;
 
 impl Expression {
     /// `text` is the string with its `{%` and `%}`. An error is JSONata's message.
-    pub(crate) fn parse(field: &str, text: &str) -> Result<Expression, String> {
+    pub(crate) fn parse(field: &str, text: &str) -> Result<Self, String> {
         let source = text.strip_prefix("{%").and_then(|text| text.strip_suffix("%}")).unwrap_or(text).trim();
         let ast = parser::parse(source).map_err(|error| without_code(&error.to_string()).to_owned())?;
         refuse_later_operators(&ast)?;
         let plain = plain(&ast);
         let mut measured = plain.is_none().then(|| ast.clone());
         measured.take_if(|ast| !measure::insert(ast, source));
-        Ok(Expression { source: source.to_owned(), field: field.to_owned(), ast, measured, plain })
+        Ok(Self { source: source.to_owned(), field: field.to_owned(), ast, measured, plain })
     }
 
     /// What AWS says of references that it refuses; `caught` where there is a caught error.
@@ -65,7 +69,7 @@ impl Expression {
             }
         });
         let mut evaluator = Evaluator::with_options(context, LIMITS);
-        let drawing = Rc::new(RefCell::new(Drawing::begin(env.dice)));
+        let drawing = Rc::new(RefCell::new(EvaluationRng::begin(env.dice)));
         functions::register(&mut evaluator, &self.source, &drawing);
         if self.measured.is_some() {
             meter::register(&mut evaluator);
@@ -87,11 +91,12 @@ impl Expression {
     pub(crate) fn run_as(&self, kind: &str, env: &mut Env<'_, '_>) -> Result<Value, Failure> {
         let value = self.run(env)?;
         let found = type_of(&value);
-        match found == kind {
-            true => Ok(value),
-            false => {
-                Err(self.failed(&format!("returned an unexpected result type. Expected '{kind}', but was '{found}' for value: {value}")))
-            }
+        if found == kind {
+            Ok(value)
+        } else {
+            Err(self.failed(&format!(
+                "returned an unexpected result type. Expected '{kind}', but was '{found}' for value: {value}"
+            )))
         }
     }
 
@@ -107,7 +112,13 @@ impl Expression {
     }
 
     fn failed(&self, what: &str) -> Failure {
-        Failure::query(&self.field, format!("The JSONata expression '{}' specified for the field '{}' {what}", self.source, self.field))
+        Failure::query(
+            &self.field,
+            format!(
+                "The JSONata expression '{}' specified for the field '{}' {what}",
+                self.source, self.field
+            ),
+        )
     }
 
     /// Names after a variable need no evaluator, and leave numbers as they are written; unless
@@ -133,7 +144,9 @@ impl Expression {
     /// `$states`, with what the expression may ask of it.
     fn states(&self, env: &Env<'_, '_>) -> JValue {
         const PARTS: [&str; 4] = ["input", "result", "errorOutput", "context"];
-        let named = |rest: &str| PARTS.iter().any(|part| rest.strip_prefix('.').is_some_and(|rest| rest.starts_with(part)));
+        let named = |rest: &str| {
+            PARTS.iter().any(|part| rest.strip_prefix('.').is_some_and(|rest| rest.starts_with(part)))
+        };
         let all = !self.source.split("$states").skip(1).all(named);
         let parts = PARTS.into_iter().filter(|part| all || self.source.contains(part));
         let parts = parts.filter_map(|part| Some((part.to_owned(), from_json(env.sight.part(part)?))));
@@ -141,7 +154,7 @@ impl Expression {
     }
 }
 
-impl<'a> Sight<'a> {
+impl<'a> EvalScope<'a> {
     /// A member of `$states`.
     fn part(&self, name: &str) -> Option<&'a Value> {
         match name {
@@ -169,7 +182,9 @@ fn plain(ast: &AstNode) -> Option<(String, Vec<String>)> {
             for step in steps {
                 let simple = step.stages.is_empty() && step.focus.is_none() && step.index_var.is_none();
                 match &step.node {
-                    AstNode::Variable(name) if simple && names.is_empty() && !name.is_empty() => names.push(name.clone()),
+                    AstNode::Variable(name) if simple && names.is_empty() && !name.is_empty() => {
+                        names.push(name.clone())
+                    }
                     AstNode::Name(name) if simple && !names.is_empty() => names.push(name.clone()),
                     _ => return None,
                 }
@@ -210,7 +225,9 @@ fn message(error: &EvaluatorError) -> &str {
     match error.code() {
         Some("T1006") => "T1006: Attempted to invoke a non-function",
         Some("D1011" | "U1001") => TOO_DEEP,
-        Some("D2014") => "D2014: The size of the sequence allocated by the range operator (..) must not exceed 1e6.",
+        Some("D2014") => {
+            "D2014: The size of the sequence allocated by the range operator (..) must not exceed 1e6."
+        }
         Some("D1012") => "Expression evaluation timeout: Check for infinite loop",
         _ => error.message(),
     }
@@ -234,7 +251,9 @@ pub(super) fn from_json(value: &Value) -> JValue {
         Value::Number(number) => JValue::Number(number.as_f64().unwrap_or_default()),
         Value::String(text) => JValue::string(text.as_str()),
         Value::Array(items) => JValue::array(items.iter().map(from_json).collect()),
-        Value::Object(fields) => JValue::object(fields.iter().map(|(name, value)| (name.clone(), from_json(value))).collect()),
+        Value::Object(fields) => {
+            JValue::object(fields.iter().map(|(name, value)| (name.clone(), from_json(value))).collect())
+        }
     }
 }
 
@@ -260,13 +279,17 @@ fn convert(value: &JValue, weight: &mut meter::Weight, depth: usize) -> Result<V
     Ok(match value {
         JValue::Null => Value::Null,
         JValue::Bool(value) => Value::Bool(*value),
-        JValue::Number(number) if number.fract() == 0.0 && number.abs() <= WHOLE => Value::from(*number as i64),
+        JValue::Number(number) if number.fract() == 0.0 && number.abs() <= WHOLE => {
+            Value::from(*number as i64)
+        }
         JValue::Number(number) => Number::from_f64(*number).map_or(Value::Null, Value::Number),
         JValue::String(text) => {
             weight.add(text.len()).map_err(heavy)?;
             Value::String(text.to_string())
         }
-        JValue::Array(items) => Value::Array(items.iter().map(|item| convert(item, weight, depth)).collect::<Result<_, _>>()?),
+        JValue::Array(items) => {
+            Value::Array(items.iter().map(|item| convert(item, weight, depth)).collect::<Result<_, _>>()?)
+        }
         JValue::Object(fields) => {
             let mut found = Map::with_capacity(fields.len());
             for (name, value) in fields.iter() {

@@ -119,10 +119,18 @@ impl Pass {
     /// Weighs what may be a large value.
     fn weigh(&mut self, node: &mut AstNode) {
         let small = match node {
-            AstNode::String(_) | AstNode::Number(_) | AstNode::Boolean(_) | AstNode::Null | AstNode::Regex { .. } => true,
+            AstNode::String(_)
+            | AstNode::Number(_)
+            | AstNode::Boolean(_)
+            | AstNode::Null
+            | AstNode::Regex { .. } => true,
             AstNode::Placeholder | AstNode::Lambda { .. } | AstNode::Transform { .. } => true,
-            AstNode::Binary { op, .. } => !matches!(op, BinaryOp::ChainPipe | BinaryOp::ColonEqual | BinaryOp::Range),
-            AstNode::Function { name, .. } => [meter::VALUE, meter::TEXT, meter::LIST].contains(&name.as_str()),
+            AstNode::Binary { op, .. } => {
+                !matches!(op, BinaryOp::ChainPipe | BinaryOp::ColonEqual | BinaryOp::Range)
+            }
+            AstNode::Function { name, .. } => {
+                [meter::VALUE, meter::TEXT, meter::LIST].contains(&name.as_str())
+            }
             _ => false,
         };
         if !small {
@@ -134,7 +142,8 @@ impl Pass {
     fn weigh_parts<'n>(&mut self, parts: impl Iterator<Item = &'n mut AstNode>) {
         for part in parts {
             self.visit(part);
-            if self.nests && !matches!(part, AstNode::Array(_) | AstNode::ArrayGroup(_) | AstNode::Object(_)) {
+            if self.nests && !matches!(part, AstNode::Array(_) | AstNode::ArrayGroup(_) | AstNode::Object(_))
+            {
                 self.weigh(part);
             }
         }
@@ -150,7 +159,9 @@ impl Pass {
 
     fn visit(&mut self, node: &mut AstNode) {
         match node {
-            AstNode::Variable(name) if stand_in(name).is_some() => self.wrap(meter::BUILTIN, node, Vec::new()),
+            AstNode::Variable(name) if stand_in(name).is_some() => {
+                self.wrap(meter::BUILTIN, node, Vec::new())
+            }
             AstNode::Binary { op, lhs, rhs } => {
                 let op = *op;
                 match op {
@@ -159,9 +170,15 @@ impl Pass {
                     _ => {
                         self.visit(lhs);
                         self.visit(rhs);
-                        let scalar =
-                            |node: &AstNode| matches!(node, AstNode::String(_) | AstNode::Number(_) | AstNode::Boolean(_) | AstNode::Null);
-                        let compares = matches!(op, BinaryOp::Equal | BinaryOp::NotEqual) && !scalar(lhs) && !scalar(rhs);
+                        let scalar = |node: &AstNode| {
+                            matches!(
+                                node,
+                                AstNode::String(_) | AstNode::Number(_) | AstNode::Boolean(_) | AstNode::Null
+                            )
+                        };
+                        let compares = matches!(op, BinaryOp::Equal | BinaryOp::NotEqual)
+                            && !scalar(lhs)
+                            && !scalar(rhs);
                         if compares || op == BinaryOp::Concatenate {
                             self.weigh(lhs);
                             self.weigh(rhs);
@@ -192,13 +209,17 @@ impl Pass {
                 }
             }
             AstNode::Array(items) | AstNode::ArrayGroup(items) => self.weigh_parts(items.iter_mut()),
-            AstNode::Object(pairs) => self.weigh_parts(pairs.iter_mut().flat_map(|(key, value)| [key, value])),
+            AstNode::Object(pairs) => {
+                self.weigh_parts(pairs.iter_mut().flat_map(|(key, value)| [key, value]))
+            }
             AstNode::ObjectTransform { input, pattern } => {
                 self.visit(input);
                 self.weigh_parts(pattern.iter_mut().flat_map(|(key, value)| [key, value]));
             }
             AstNode::Path { .. } => self.path(node),
-            AstNode::Unary { operand: inner, .. } | AstNode::FunctionApplication(inner) | AstNode::Lambda { body: inner, .. } => {
+            AstNode::Unary { operand: inner, .. }
+            | AstNode::FunctionApplication(inner)
+            | AstNode::Lambda { body: inner, .. } => {
                 self.visit(inner);
             }
             AstNode::Call { procedure, args } => {
@@ -311,7 +332,10 @@ impl Pass {
 
     /// What a step of a path gives for each item: an array becomes items of the whole.
     fn mapped(&mut self, node: &mut AstNode) {
-        if !matches!(node, AstNode::Binary { .. } | AstNode::Object(_) | AstNode::String(_) | AstNode::Number(_)) {
+        if !matches!(
+            node,
+            AstNode::Binary { .. } | AstNode::Object(_) | AstNode::String(_) | AstNode::Number(_)
+        ) {
             self.wrap(meter::LIST, node, vec![AstNode::Number(24.0)]);
         }
     }
@@ -337,14 +361,20 @@ impl Pass {
             {
                 self.mapped(last);
             }
-            let all = steps.get(i + 1).is_some_and(|next| matches!(next.node, AstNode::Descendant | AstNode::Wildcard));
+            let all = steps
+                .get(i + 1)
+                .is_some_and(|next| matches!(next.node, AstNode::Descendant | AstNode::Wildcard));
             if all && variable {
                 walked = Some(steps[0].node.clone());
-            } else if all && matches!(steps[i].node, AstNode::Name(_) | AstNode::Function { .. }) && !is_tuple(&steps[i]) {
+            } else if all
+                && matches!(steps[i].node, AstNode::Name(_) | AstNode::Function { .. })
+                && !is_tuple(&steps[i])
+            {
                 self.weigh(&mut steps[i].node);
             }
         }
-        let maps = steps.iter().skip(1).any(|step| !matches!(step.node, AstNode::Name(_) | AstNode::Wildcard));
+        let maps =
+            steps.iter().skip(1).any(|step| !matches!(step.node, AstNode::Name(_) | AstNode::Wildcard));
         if steps.iter().any(is_tuple) {
             return;
         }
@@ -359,7 +389,11 @@ impl Pass {
 }
 
 fn is_tuple(step: &PathStep) -> bool {
-    step.is_tuple || step.inner_tuple || step.focus.is_some() || step.index_var.is_some() || step.ancestor_label.is_some()
+    step.is_tuple
+        || step.inner_tuple
+        || step.focus.is_some()
+        || step.index_var.is_some()
+        || step.ancestor_label.is_some()
 }
 
 /// It may be evaluated twice.
@@ -392,9 +426,17 @@ fn applied(name: &str, args: Vec<AstNode>) -> AstNode {
 fn replacement(new: AstNode) -> AstNode {
     let variable = || AstNode::Variable(PARAMETER.to_owned());
     let found = format!("{PARAMETER} 0");
-    let replaced = AstNode::Function { name: PARAMETER.to_owned(), args: vec![AstNode::Variable(found.clone())], is_builtin: true };
-    let function =
-        AstNode::Lambda { params: vec![found], body: Box::new(call(meter::REPLACEMENT, vec![replaced])), signature: None, thunk: false };
+    let replaced = AstNode::Function {
+        name: PARAMETER.to_owned(),
+        args: vec![AstNode::Variable(found.clone())],
+        is_builtin: true,
+    };
+    let function = AstNode::Lambda {
+        params: vec![found],
+        body: Box::new(call(meter::REPLACEMENT, vec![replaced])),
+        signature: None,
+        thunk: false,
+    };
     AstNode::Block(vec![
         AstNode::Binary { op: BinaryOp::ColonEqual, lhs: Box::new(variable()), rhs: Box::new(new) },
         AstNode::Conditional {

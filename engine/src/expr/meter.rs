@@ -79,7 +79,8 @@ pub(super) fn register(evaluator: &mut Evaluator) {
     let meter = Rc::new(RefCell::new(Meter::default()));
     let mut add = |name: &'static str, function: fn(&[JValue], &mut Meter) -> Result| {
         let meter = meter.clone();
-        let added = evaluator.register_fn(name, move |args: &[JValue]| function(args, &mut meter.borrow_mut()));
+        let added =
+            evaluator.register_fn(name, move |args: &[JValue]| function(args, &mut meter.borrow_mut()));
         added.expect("no function has a blank in its name");
     };
     add(VALUE, |args, _| {
@@ -116,7 +117,8 @@ pub(super) fn register(evaluator: &mut Evaluator) {
     add(BUILTIN, |args, _| {
         let value = first(args);
         Ok(match &value {
-            JValue::Builtin { name } => super::measure::stand_in(name).map_or(value.clone(), |name| JValue::Builtin { name: name.into() }),
+            JValue::Builtin { name } => super::measure::stand_in(name)
+                .map_or(value.clone(), |name| JValue::Builtin { name: name.into() }),
             _ => value,
         })
     });
@@ -139,18 +141,23 @@ pub(super) fn register(evaluator: &mut Evaluator) {
     add(PICTURE, |args, _| {
         let picture = first(args);
         let widths = picture.as_str().unwrap_or_default().split(|c: char| !c.is_ascii_digit());
-        match widths.filter(|width| !width.is_empty()).any(|width| width.parse::<usize>().is_ok_and(|width| width > LARGEST)) {
-            true => Err(too_much()),
-            false => Ok(picture),
+        if widths
+            .filter(|width| !width.is_empty())
+            .any(|width| width.parse::<usize>().is_ok_and(|width| width > LARGEST))
+        {
+            Err(too_much())
+        } else {
+            Ok(picture)
         }
     });
     add(SPELLED, |args, _| {
         // A Roman number has an M for each thousand.
         let number = first(args);
         let roman = args.get(1).and_then(JValue::as_str).is_none_or(|picture| picture.contains(['i', 'I']));
-        match roman && number.as_f64().is_some_and(|number| number.abs() > 1e8) {
-            true => Err(too_much()),
-            false => Ok(number),
+        if roman && number.as_f64().is_some_and(|number| number.abs() > 1e8) {
+            Err(too_much())
+        } else {
+            Ok(number)
         }
     });
     for (name, builtin, arity) in super::measure::stand_ins() {
@@ -188,7 +195,8 @@ fn subject(text: &str, pattern: Option<&JValue>, replacement: Option<&JValue>, l
     };
     let Some(JValue::String(new)) = replacement else { return Ok(()) };
     let groups = new.matches('$').count();
-    let most = |found: usize| text.len().saturating_mul(1 + groups).saturating_add(found.saturating_mul(new.len()));
+    let most =
+        |found: usize| text.len().saturating_mul(1 + groups).saturating_add(found.saturating_mul(new.len()));
     if most(found) <= LARGEST {
         return Ok(());
     }
@@ -261,7 +269,8 @@ pub(super) fn thrown(reason: impl Into<String>) -> EvaluatorError {
 }
 
 /// AWS's words for it are not known.
-pub(super) const TOO_MUCH: &str = "Expression evaluation memory limit exceeded: Check for values that grow without limit";
+pub(super) const TOO_MUCH: &str =
+    "Expression evaluation memory limit exceeded: Check for values that grow without limit";
 
 fn too_much() -> EvaluatorError {
     thrown(TOO_MUCH)

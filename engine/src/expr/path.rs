@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::Env;
 use super::cursor::Cursor;
 use super::filter::Filter;
-use crate::error::Failure;
+use crate::failure::Failure;
 
 /// A path into the input (`$`), the context object (`$$`) or a variable (`$name`).
 #[derive(Debug, Clone)]
@@ -40,7 +40,7 @@ pub(super) enum Step {
 }
 
 impl Path {
-    pub(crate) fn parse(text: &str) -> Result<Path, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let mut cursor = Cursor::new(text);
         let path = Path::read(&mut cursor)?;
         cursor.finish()?;
@@ -48,19 +48,20 @@ impl Path {
     }
 
     /// A path that may be followed by something else.
-    pub(super) fn read(cursor: &mut Cursor<'_>) -> Result<Path, String> {
+    pub(super) fn read(cursor: &mut Cursor<'_>) -> Result<Self, String> {
         let start = cursor.at();
         cursor.expect("$")?;
-        let root = match cursor.eat("$") {
-            true => Root::Context,
-            false => match cursor.take_while(|c| c.is_alphanumeric() || c == '_') {
+        let root = if cursor.eat("$") {
+            Root::Context
+        } else {
+            match cursor.take_while(|c| c.is_alphanumeric() || c == '_') {
                 "" => Root::Input,
                 name => Root::Variable(name.to_owned()),
-            },
+            }
         };
         let steps = read_steps(cursor)?;
         let definite = steps.iter().all(|step| matches!(step, Step::Field(_) | Step::Index(_)));
-        Ok(Path { text: cursor.since(start).to_owned(), root, steps, definite })
+        Ok(Self { text: cursor.since(start).to_owned(), root, steps, definite })
     }
 
     pub(crate) fn text(&self) -> &str {
@@ -102,9 +103,10 @@ impl Path {
         self.find(env).ok_or_else(|| {
             let found = self.root(env).and_then(|root| definite(root, &self.steps).err()).unwrap_or_default();
             let spelled = spell(self.steps.get(..=found).unwrap_or_default());
-            let reason = match found + 1 < self.steps.len() {
-                true => format!("Missing property in path {spelled}"),
-                false => format!("No results for path: {spelled}"),
+            let reason = if found + 1 < self.steps.len() {
+                format!("Missing property in path {spelled}")
+            } else {
+                format!("No results for path: {spelled}")
             };
             Failure::runtime(format!("Invalid path '{}' : {reason}", self.text))
         })
@@ -290,7 +292,8 @@ mod tests {
 
     #[test]
     fn paths() {
-        let value = json!({"a": {"b": [1, 2, {"c": 3}]}, "x y": 4, "l": [{"n": 1, "s": "p"}, {"n": 2, "s": "q"}]});
+        let value =
+            json!({"a": {"b": [1, 2, {"c": 3}]}, "x y": 4, "l": [{"n": 1, "s": "p"}, {"n": 2, "s": "q"}]});
         let cases = [
             ("$", Some(value.clone())),
             ("$.a.b[0]", Some(json!(1))),

@@ -3,16 +3,18 @@
 use serde_json::{Map, Value};
 
 use super::path::{Path, Step};
-use crate::error::Failure;
+use crate::failure::Failure;
 
 /// A path that says where to put a value.
 #[derive(Debug, Clone)]
 pub(crate) struct ReferencePath(Vec<Step>);
 
 impl ReferencePath {
-    pub(crate) fn parse(text: &str) -> Result<ReferencePath, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let steps = Path::parse(text)?.into_reference();
-        let steps = steps.ok_or_else(|| format!("{text:?} is no reference path: only names and indices may follow the $"))?;
+        let steps = steps.ok_or_else(|| {
+            format!("{text:?} is no reference path: only names and indices may follow the $")
+        })?;
         Ok(ReferencePath(steps))
     }
 
@@ -36,10 +38,12 @@ impl ReferencePath {
                     }
                 }
                 Step::Index(index) => match place {
-                    Value::Array(items) => match usize::try_from(*index).ok().and_then(|i| items.get_mut(i)) {
-                        Some(item) => item,
-                        None => return Err(no_match()),
-                    },
+                    Value::Array(items) => {
+                        match usize::try_from(*index).ok().and_then(|i| items.get_mut(i)) {
+                            Some(item) => item,
+                            None => return Err(no_match()),
+                        }
+                    }
                     _ => return Err(no_match()),
                 },
                 _ => return Err(no_match()),
@@ -62,7 +66,8 @@ mod tests {
 
     #[test]
     fn reference_paths() {
-        let put = |path: &str, input: Value| ReferencePath::parse(path).expect(path).put(input, json!(1)).ok();
+        let put =
+            |path: &str, input: Value| ReferencePath::parse(path).expect(path).put(input, json!(1)).ok();
         assert_eq!(put("$", json!({"a": 2})), Some(json!(1)));
         assert_eq!(put("$.a", json!({"a": 2, "b": 3})), Some(json!({"a": 1, "b": 3})));
         assert_eq!(put("$.x.y", json!({})), Some(json!({"x": {"y": 1}})));

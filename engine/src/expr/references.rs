@@ -1,4 +1,4 @@
-//! What an expression refers to, and can't: there is no context item in Step Functions, so that a
+//! What an expression refers to, and cannot: there is no context item in Step Functions, so that a
 //! bare name and `$$` mean nothing (AWS answers `UNSUPPORTED_JSONATA_EXPRESSION`).
 
 use jsonata_core::ast::{AstNode, PathStep, Stage};
@@ -24,9 +24,13 @@ impl Search {
 
     /// `top`: no step before it gives a context item.
     fn visit(&mut self, node: &AstNode, top: bool) {
-        let all = |search: &mut Search, nodes: &[AstNode], top: bool| nodes.iter().for_each(|node| search.visit(node, top));
+        let all = |search: &mut Search, nodes: &[AstNode], top: bool| {
+            nodes.iter().for_each(|node| search.visit(node, top))
+        };
         match node {
-            AstNode::Name(name) if top => self.say(format!("Reference to '{name}' at the top level is not supported.")),
+            AstNode::Name(name) if top => {
+                self.say(format!("Reference to '{name}' at the top level is not supported."))
+            }
             AstNode::ParentVariable(_) => self.say("Reference to '$$' is not supported.".into()),
             AstNode::Variable(name) if name == "$" => self.say("Reference to '$$' is not supported.".into()),
             AstNode::Path { steps } => self.path(steps, top),
@@ -76,7 +80,11 @@ impl Search {
 
     /// Only the first step has no context item.
     fn path(&mut self, steps: &[PathStep], top: bool) {
-        if let [PathStep { node: AstNode::Variable(name), .. }, PathStep { node: AstNode::Name(field), .. }, ..] = steps
+        if let [
+            PathStep { node: AstNode::Variable(name), .. },
+            PathStep { node: AstNode::Name(field), .. },
+            ..,
+        ] = steps
             && name == "states"
             && field == "errorOutput"
             && !self.caught

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::intrinsic::Call;
 use super::{Env, Expression, Path};
-use crate::error::Failure;
+use crate::failure::Failure;
 
 #[derive(Debug, Clone)]
 pub(crate) enum Template {
@@ -19,10 +19,11 @@ pub(crate) enum Template {
 
 impl Template {
     /// The expression that stands in the field `field` (its name with `.$`).
-    pub(crate) fn expression(field: &str, text: &str) -> Result<Template, String> {
-        match text.starts_with("States.") {
-            true => Ok(Template::Call(Call::parse(text)?)),
-            false => Ok(Template::Path { field: field.to_owned(), path: Path::parse(text)? }),
+    pub(crate) fn expression(field: &str, text: &str) -> Result<Self, String> {
+        if text.starts_with("States.") {
+            Ok(Template::Call(Call::parse(text)?))
+        } else {
+            Ok(Template::Path { field: field.to_owned(), path: Path::parse(text)? })
         }
     }
 

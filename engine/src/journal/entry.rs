@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
 
-use crate::error::Failure;
+use crate::failure::Failure;
 use crate::json;
 
 /// Whose journal it is, and how it ended.
@@ -28,15 +28,15 @@ pub(crate) enum Ending {
 
 /// A run of states: the execution, an iteration or a child.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) enum Frame {
+pub(crate) enum FrameEntry {
     At(Box<Checkpoint>),
     /// An iteration of an inline Map, or a branch, that has finished.
-    Done(Finished),
+    Done(Done),
 }
 
 /// How an iteration or branch ended.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Finished {
+pub(crate) struct Done {
     #[serde(deserialize_with = "json::value")]
     pub(crate) output: Value,
     /// Its last history event, and how many the execution had then.
@@ -80,7 +80,7 @@ pub(crate) struct Checkpoint {
 
 /// The run of a Distributed Map.
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub(crate) struct MapRun {
+pub(crate) struct MapRunEntry {
     pub(crate) id: String,
     /// The number of items, where it had to be known.
     pub(crate) total: Option<u64>,
@@ -120,18 +120,18 @@ pub(crate) struct ByStatus {
 }
 
 impl Tally {
-    pub(crate) fn add(&mut self, status: Status, items: u64) {
+    pub(crate) fn add(&mut self, status: ChildStatus, items: u64) {
         self.children.add(status, 1);
         self.items.add(status, items);
     }
 }
 
 impl ByStatus {
-    fn add(&mut self, status: Status, count: u64) {
+    fn add(&mut self, status: ChildStatus, count: u64) {
         *match status {
-            Status::Succeeded => &mut self.succeeded,
-            Status::Failed => &mut self.failed,
-            Status::TimedOut => &mut self.timed_out,
+            ChildStatus::Succeeded => &mut self.succeeded,
+            ChildStatus::Failed => &mut self.failed,
+            ChildStatus::TimedOut => &mut self.timed_out,
         } += count;
     }
 
@@ -140,7 +140,7 @@ impl ByStatus {
     }
 }
 
-impl MapRun {
+impl MapRunEntry {
     /// Takes finished children, given in rising order with their items, into those settled.
     pub(crate) fn settle(&mut self, children: impl Iterator<Item = (u64, u64)>) {
         self.settled.extend(children.map(|(first, items)| Span { first, children: 1, items }));
@@ -167,7 +167,7 @@ pub(crate) struct ResultFile {
 /// How a child has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
-pub(crate) enum Status {
+pub(crate) enum ChildStatus {
     Succeeded = b'S',
     Failed = b'F',
     TimedOut = b'T',
@@ -176,7 +176,7 @@ pub(crate) enum Status {
 /// A finished child.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct ChildRecord {
-    pub(crate) status: Status,
+    pub(crate) status: ChildStatus,
     pub(crate) items: u64,
     /// What a result shows of it, as JSON; nothing where it is left out.
     pub(crate) shown: String,
@@ -192,11 +192,17 @@ impl ChildRecord {
         bytes
     }
 
-    pub(super) fn from_bytes(bytes: &[u8]) -> Option<ChildRecord> {
+    pub(super) fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (status, rest) = bytes.split_first()?;
-        let status = [Status::Succeeded, Status::Failed, Status::TimedOut].into_iter().find(|known| *known as u8 == *status)?;
+        let status = [ChildStatus::Succeeded, ChildStatus::Failed, ChildStatus::TimedOut]
+            .into_iter()
+            .find(|known| *known as u8 == *status)?;
         let (items, shown) = rest.split_first_chunk()?;
-        Some(ChildRecord { status, items: u64::from_be_bytes(*items), shown: str::from_utf8(shown).ok()?.to_owned() })
+        Some(Self {
+            status,
+            items: u64::from_be_bytes(*items),
+            shown: str::from_utf8(shown).ok()?.to_owned(),
+        })
     }
 }
 
@@ -206,7 +212,8 @@ pub(crate) fn micros(moment: OffsetDateTime) -> i64 {
 }
 
 pub(crate) fn moment(micros: i64) -> OffsetDateTime {
-    OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1_000).unwrap_or(OffsetDateTime::UNIX_EPOCH)
+    OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1_000)
+        .unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }
 
 #[cfg(test)]
@@ -215,14 +222,14 @@ mod tests {
 
     #[test]
     fn records_come_back_as_they_were() {
-        let record = ChildRecord { status: Status::TimedOut, items: 7, shown: "\"é\"".into() };
+        let record = ChildRecord { status: ChildStatus::TimedOut, items: 7, shown: "\"é\"".into() };
         assert_eq!(ChildRecord::from_bytes(&record.to_bytes()), Some(record));
         assert_eq!(ChildRecord::from_bytes(b"S1234567"), None);
     }
 
     #[test]
     fn settled_children_side_by_side_are_one_span() {
-        let mut run = MapRun::default();
+        let mut run = MapRunEntry::default();
         run.settle([(0, 2), (1, 2), (3, 1)].into_iter());
         run.settle([(7, 1)].into_iter());
         let span = |first, children, items| Span { first, children, items };

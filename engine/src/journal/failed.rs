@@ -1,4 +1,4 @@
-//! Why the file of a journal can't be written.
+//! Why the file of a journal cannot be written.
 
 use std::sync::OnceLock;
 

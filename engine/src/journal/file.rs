@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::failed::{Failed, unusable};
 use super::writer::{self, Work};
-use super::{Change, Entry, JournalError, Key, broken};
+use super::{Change, JournalError, Key, KeyValue, broken};
 
 pub(super) const TABLE: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("journal");
 
@@ -20,7 +20,7 @@ type Table = redb::ReadOnlyTable<&'static [u8], &'static [u8]>;
 /// What of the file is kept in memory, in bytes.
 const CACHE: usize = 32 * 1024 * 1024;
 
-pub(super) struct File {
+pub(super) struct FileStore {
     db: Arc<Database>,
     failed: Arc<Failed>,
     /// None once the store is closing.
@@ -28,15 +28,15 @@ pub(super) struct File {
     writer: Mutex<Option<JoinHandle<()>>>,
 }
 
-impl File {
-    pub(super) fn open(path: &Path) -> Result<File, JournalError> {
+impl FileStore {
+    pub(super) fn open(path: &Path) -> Result<Self, JournalError> {
         if !path.exists() {
             create(path)?;
         }
         Self::over(Database::builder().set_cache_size(CACHE).open(path).map_err(unusable)?)
     }
 
-    fn over(db: Database) -> Result<File, JournalError> {
+    fn over(db: Database) -> Result<Self, JournalError> {
         let (db, failed) = (Arc::new(db), Arc::new(Failed::default()));
         let (work, incoming) = mpsc::unbounded_channel();
         let writer = std::thread::Builder::new().name("journal".into()).spawn({
@@ -44,7 +44,7 @@ impl File {
             move || writer::run(&db, &failed, incoming)
         });
         let writer = Mutex::new(Some(writer.map_err(broken)?));
-        Ok(File { db, failed, work: Some(work), writer })
+        Ok(Self { db, failed, work: Some(work), writer })
     }
 
     pub(super) async fn commit(&self, changes: Vec<Change>) -> Result<(), JournalError> {
@@ -77,7 +77,12 @@ impl File {
     }
 
     /// Entries with keys as long as the first.
-    pub(super) fn range(&self, first: &[u8], last: &[u8], limit: usize) -> Result<Vec<Entry>, JournalError> {
+    pub(super) fn range(
+        &self,
+        first: &[u8],
+        last: &[u8],
+        limit: usize,
+    ) -> Result<Vec<KeyValue>, JournalError> {
         let mut found = Vec::new();
         let Some(table) = self.table()? else { return Ok(found) };
         for entry in table.range(first..=last).map_err(|error| self.failed.or(error))? {
@@ -122,7 +127,7 @@ fn create(path: &Path) -> Result<(), JournalError> {
     Ok(fs::rename(&new, path)?)
 }
 
-impl Drop for File {
+impl Drop for FileStore {
     /// Waits for the writer, so that the file can be opened again at once.
     fn drop(&mut self) {
         self.work = None;
@@ -153,10 +158,7 @@ mod tests {
 
     impl Disk {
         fn room(&self) -> io::Result<()> {
-            match self.full.load(Ordering::SeqCst) {
-                true => Err(io::ErrorKind::StorageFull.into()),
-                false => Ok(()),
-            }
+            if self.full.load(Ordering::SeqCst) { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
         }
     }
 
@@ -193,9 +195,9 @@ mod tests {
         for sweeps in [false, true] {
             let full = Arc::new(AtomicBool::new(false));
             let disk = Disk { inner: InMemoryBackend::new(), full: full.clone() };
-            let file = File::over(Database::builder().create_with_backend(disk).unwrap()).unwrap();
+            let file = FileStore::over(Database::builder().create_with_backend(disk).unwrap()).unwrap();
             let key = Key::root();
-            file.commit(put(&key.entry(super::super::Kind::Frame))).await.unwrap();
+            file.commit(put(&key.entry(super::super::EntryKind::Frame))).await.unwrap();
             full.store(true, Ordering::SeqCst);
             if sweeps {
                 file.sweep(key).unwrap();

@@ -1,6 +1,6 @@
 //! Where in an execution an entry belongs.
 
-use super::Kind;
+use super::EntryKind;
 
 /// The path from the execution down to a frame (a run of states) or to a visit of a Map state.
 /// The execution's own frame has the empty path; below a frame lies the visit of the state it is
@@ -12,28 +12,28 @@ pub(crate) struct Key(Vec<u8>);
 const NUMBER: usize = size_of::<u64>();
 
 impl Key {
-    pub(crate) fn root() -> Key {
+    pub(crate) fn root() -> Self {
         Key::default()
     }
 
-    pub(crate) fn visit(&self, step: u64) -> Key {
+    pub(crate) fn visit(&self, step: u64) -> Self {
         self.child(step)
     }
 
-    pub(crate) fn child(&self, index: u64) -> Key {
+    pub(crate) fn child(&self, index: u64) -> Self {
         let mut path = self.0.clone();
         path.extend(index.to_be_bytes());
         Key(path)
     }
 
-    pub(super) fn entry(&self, kind: Kind) -> Vec<u8> {
+    pub(super) fn entry(&self, kind: EntryKind) -> Vec<u8> {
         let mut entry = vec![kind as u8];
         entry.extend(&self.0);
         entry
     }
 
     /// The first and last key of entries at and below this one.
-    pub(super) fn range(&self, kind: Kind) -> (Vec<u8>, Vec<u8>) {
+    pub(super) fn range(&self, kind: EntryKind) -> (Vec<u8>, Vec<u8>) {
         let first = self.entry(kind);
         let mut last = first.clone();
         // Longer than any path below it that begins with the highest numbers.
@@ -41,7 +41,7 @@ impl Key {
         (first, last)
     }
 
-    pub(super) fn children(&self, kind: Kind, from: u64) -> (Vec<u8>, Vec<u8>) {
+    pub(super) fn children(&self, kind: EntryKind, from: u64) -> (Vec<u8>, Vec<u8>) {
         (self.child(from).entry(kind), self.child(u64::MAX).entry(kind))
     }
 

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::{PoisonError, RwLock};
 
-use super::{BELOW, Change, Entry};
+use super::{BELOW, Change, KeyValue};
 
 #[derive(Default)]
-pub(super) struct Memory(RwLock<Entries>);
+pub(super) struct MemoryStore(RwLock<Entries>);
 
 type Entries = BTreeMap<Vec<u8>, Vec<u8>>;
 
-impl Memory {
+impl MemoryStore {
     pub(super) fn commit(&self, changes: Vec<Change>) {
         // Nothing below panics, so a poisoned map is whole.
         let mut entries = self.0.write().unwrap_or_else(PoisonError::into_inner);
@@ -27,7 +27,11 @@ impl Memory {
                     for kind in BELOW {
                         let prefix = key.entry(kind);
                         let from = (Bound::Included(prefix.as_slice()), Bound::Unbounded);
-                        while let Some((found, _)) = entries.range::<[u8], _>(from).next().filter(|(found, _)| found.starts_with(&prefix)) {
+                        while let Some((found, _)) = entries
+                            .range::<[u8], _>(from)
+                            .next()
+                            .filter(|(found, _)| found.starts_with(&prefix))
+                        {
                             let found = found.clone();
                             entries.remove(&found);
                         }
@@ -46,9 +50,10 @@ impl Memory {
     }
 
     /// Entries with keys as long as the first.
-    pub(super) fn range(&self, first: &[u8], last: &[u8], limit: usize) -> Vec<Entry> {
+    pub(super) fn range(&self, first: &[u8], last: &[u8], limit: usize) -> Vec<KeyValue> {
         self.read(|entries| {
-            let found = entries.range(first.to_vec()..=last.to_vec()).filter(|(key, _)| key.len() == first.len());
+            let found =
+                entries.range(first.to_vec()..=last.to_vec()).filter(|(key, _)| key.len() == first.len());
             found.take(limit).map(|(key, value)| (key.clone(), value.clone())).collect()
         })
     }

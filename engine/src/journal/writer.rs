@@ -25,12 +25,13 @@ pub(super) fn run(db: &Database, failed: &Failed, mut incoming: UnboundedReceive
     loop {
         let mut group = Vec::new();
         // With something to sweep, the thread does not wait for work.
-        let first = match sweeps.is_empty() {
-            true => match incoming.blocking_recv() {
+        let first = if sweeps.is_empty() {
+            match incoming.blocking_recv() {
                 Some(work) => Some(work),
                 None => return,
-            },
-            false => incoming.try_recv().ok(),
+            }
+        } else {
+            incoming.try_recv().ok()
         };
         let mut next = first;
         while let Some(work) = next {
@@ -42,7 +43,10 @@ pub(super) fn run(db: &Database, failed: &Failed, mut incoming: UnboundedReceive
         }
         if !group.is_empty() {
             let (changes, waiting): (Vec<_>, Vec<_>) = group.into_iter().unzip();
-            let result = failed.check().and_then(|()| commit(db, changes.into_iter().flatten())).map_err(|error| failed.is(error));
+            let result = failed
+                .check()
+                .and_then(|()| commit(db, changes.into_iter().flatten()))
+                .map_err(|error| failed.is(error));
             for done in waiting {
                 // Whoever waited may have been dropped.
                 let _ = done.send(result.clone());
@@ -93,7 +97,8 @@ fn remove_below(table: &mut Table<'_, &[u8], &[u8]>, key: &Key, limit: usize) ->
     for kind in BELOW {
         let (first, last) = key.range(kind);
         let mut found = Vec::new();
-        for entry in table.range(first.as_slice()..=last.as_slice()).map_err(unusable)?.take(limit - removed) {
+        for entry in table.range(first.as_slice()..=last.as_slice()).map_err(unusable)?.take(limit - removed)
+        {
             found.push(entry.map_err(unusable)?.0.value().to_vec());
         }
         for entry in &found {
@@ -104,7 +109,10 @@ fn remove_below(table: &mut Table<'_, &[u8], &[u8]>, key: &Key, limit: usize) ->
     Ok(removed)
 }
 
-fn write<T>(db: &Database, body: impl FnOnce(&mut Table<'_, &[u8], &[u8]>) -> Result<T, JournalError>) -> Result<T, JournalError> {
+fn write<T>(
+    db: &Database,
+    body: impl FnOnce(&mut Table<'_, &[u8], &[u8]>) -> Result<T, JournalError>,
+) -> Result<T, JournalError> {
     let transaction: WriteTransaction = db.begin_write().map_err(unusable)?;
     let result = {
         let mut table = transaction.open_table(TABLE).map_err(unusable)?;

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use super::{Number, Scope};
 use crate::dataset::{Dataset, OutputType, Transformation};
 use crate::expr::{Path, Template};
-use crate::syntax::Language;
+use crate::language::Language;
 
 #[derive(Debug)]
-pub(crate) struct Map {
+pub(crate) struct MapState {
     pub(crate) items: MapItems,
     pub(crate) item_selector: Option<Template>,
     pub(crate) max_concurrency: Option<Number>,

@@ -5,17 +5,18 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::World;
-use super::child::Crew;
-use super::frame::{self, Done, Frame, Running};
-use crate::error::{Failure, Halt};
+use super::Runtime;
+use super::frame::{self, Frame, Running};
+use super::task_set::TaskSet;
+use crate::error::Halt;
 use crate::expr::Variables;
-use crate::journal::{self, Change, Key, Kind as Entry};
+use crate::failure::Failure;
+use crate::journal::{self, Change, Done, EntryKind, Key};
 use crate::machine::Scope;
 
 /// Those that a state has started.
 pub(super) struct Branches {
-    crew: Crew<(usize, Result<Done, Halt>)>,
+    tasks: TaskSet<(usize, Result<Done, Halt>)>,
     visit: Key,
     variables: Option<Arc<Variables>>,
     pub(super) outputs: Vec<Value>,
@@ -25,21 +26,21 @@ pub(super) struct Branches {
 }
 
 /// What one begins with.
-pub(super) struct Begin {
+pub(super) struct BranchInput {
     pub(super) input: Value,
     /// The iteration's `$$.Map.Item`.
     pub(super) item: Option<Value>,
     /// The history event that its first one follows.
     pub(super) previous: u64,
     /// Its input came about by chance.
-    pub(super) by_chance: bool,
+    pub(super) nondeterministic: bool,
 }
 
 impl Branches {
-    pub(super) fn new(running: &Running, count: usize) -> Branches {
+    pub(super) fn new(running: &Running, count: usize) -> Self {
         let variables = &running.variables;
-        Branches {
-            crew: Crew::new(),
+        Self {
+            tasks: TaskSet::new(),
             visit: running.frame.key.visit(running.at.step),
             variables: (!variables.is_empty()).then(|| Arc::new(variables.clone())),
             outputs: vec![Value::Null; count],
@@ -48,7 +49,7 @@ impl Branches {
         }
     }
 
-    pub(super) fn start(&mut self, running: &Running, index: usize, scope: &Arc<Scope>, begin: Begin) {
+    pub(super) fn start(&mut self, running: &Running, index: usize, scope: &Arc<Scope>, begin: BranchInput) {
         let frame = Frame {
             key: self.visit.child(index as u64),
             identity: running.frame.identity.clone(),
@@ -56,16 +57,16 @@ impl Branches {
             item: begin.item.or_else(|| running.frame.item.clone()),
             outer: self.variables.clone(),
             previous: begin.previous,
-            by_chance: begin.by_chance,
+            nondeterministic: begin.nondeterministic,
         };
-        let done = branch(running.world.clone(), scope.clone(), frame, begin.input);
+        let done = branch(running.runtime.clone(), scope.clone(), frame, begin.input);
         self.under_way.insert(index);
-        self.crew.spawn(async move { (index, done.await) });
+        self.tasks.spawn(async move { (index, done.await) });
     }
 
     /// Waits until one ends; none when all have ended. The state's next event then follows its last.
     pub(super) async fn next(&mut self, running: &mut Running) -> Result<Option<Result<(), Failure>>, Halt> {
-        let Some((index, ended)) = self.crew.next().await? else { return Ok(None) };
+        let Some((index, ended)) = self.tasks.next().await? else { return Ok(None) };
         self.under_way.remove(&index);
         self.latest = index;
         match ended {
@@ -75,24 +76,27 @@ impl Branches {
                 Ok(Some(Ok(())))
             }
             Err(Halt::Failed(failure)) => Ok(Some(Err(failure))),
-            Err(Halt::Stopped(stop)) => Err(self.crew.wind_down(&running.world, stop).await),
+            Err(Halt::Stopped(stop)) => Err(self.tasks.wind_down(&running.runtime, stop).await),
         }
     }
 
     pub(super) async fn abort(&mut self) {
-        self.crew.abort().await;
+        self.tasks.abort().await;
     }
 }
 
 /// Runs one and records its output in place of everything it has recorded itself.
-async fn branch(world: Arc<World>, scope: Arc<Scope>, frame: Frame, input: Value) -> Result<Done, Halt> {
+async fn branch(runtime: Arc<Runtime>, scope: Arc<Scope>, frame: Frame, input: Value) -> Result<Done, Halt> {
     let key = frame.key.clone();
-    if let Some(journal::Frame::Done(done)) = world.journal.get(Entry::Frame, &key)? {
+    if let Some(journal::FrameEntry::Done(done)) = runtime.journal.get(EntryKind::Frame, &key)? {
         frame.identity.events.at_least(done.events);
         return Ok(done);
     }
-    let done = frame::run(world.clone(), scope, frame, input).await?;
-    let entry = journal::Frame::Done(done.clone());
-    world.journal.commit(vec![Change::Clear(key.clone()), Change::put(Entry::Frame, &key, &entry)?]).await?;
+    let done = frame::run(runtime.clone(), scope, frame, input).await?;
+    let entry = journal::FrameEntry::Done(done.clone());
+    runtime
+        .journal
+        .commit(vec![Change::Clear(key.clone()), Change::put(EntryKind::Frame, &key, &entry)?])
+        .await?;
     Ok(done)
 }

@@ -2,17 +2,22 @@
 
 use serde_json::Value;
 
-use super::evaluate::Seen;
+use super::evaluate::Inputs;
 use super::frame::Running;
-use crate::error::Failure;
 use crate::expr::comparison::IS_PRESENT;
 use crate::expr::{Env, Path};
+use crate::failure::Failure;
 use crate::machine::{Condition, Next, Operand, Rule, State};
 
 impl Running {
     /// Leaves by the first rule that holds.
-    pub(super) fn choose(&mut self, state: &State, rules: &[Rule], default: Option<usize>) -> Result<(Value, Next), Failure> {
-        let input = self.take_input(state)?;
+    pub(super) fn choose(
+        &mut self,
+        state: &State,
+        rules: &[Rule],
+        default: Option<usize>,
+    ) -> Result<(Value, Next), Failure> {
+        let input = self.take_effective_input(state)?;
         let chosen = self.evaluate(state, &input, |env| {
             for rule in rules {
                 if holds(&rule.condition, env)? {
@@ -22,17 +27,20 @@ impl Running {
             Ok(None)
         })?;
         let Some(rule) = chosen else {
-            let default = default
-                .ok_or_else(|| Failure::runtime("Failed to transition out of the state. The state does not point to a next state."))?;
-            return Ok((self.leave(state, input, None)?, Next::State(default)));
+            let default = default.ok_or_else(|| {
+                Failure::runtime(
+                    "Failed to transition out of the state. The state does not point to a next state.",
+                )
+            })?;
+            return Ok((self.complete_state(state, input, None)?, Next::State(default)));
         };
-        let seen = Seen::input(&input);
-        let assigned = self.assigned(state, seen, &rule.leaving)?;
-        let output = match &rule.leaving.output {
-            Some(template) => self.evaluate_seen(state, seen, |env| template.fill(env))?,
-            None => self.select_output(state, input)?,
+        let inputs = Inputs::input(&input);
+        let assigned = self.evaluate_assign(state, inputs, &rule.on_exit)?;
+        let output = match &rule.on_exit.output {
+            Some(template) => self.evaluate_with(state, inputs, |env| template.fill(env))?,
+            None => self.apply_output_path(state, input)?,
         };
-        Ok((self.exited(state, output, assigned)?, Next::State(rule.next)))
+        Ok((self.exit_state(state, output, assigned)?, Next::State(rule.next)))
     }
 }
 
@@ -60,7 +68,9 @@ fn holds(condition: &Condition, env: &mut Env<'_, '_>) -> Result<bool, Failure> 
         Condition::Compare { variable, comparator, operand } => {
             let value = variable.find(env);
             if comparator.name == IS_PRESENT {
-                return Ok(matches!(operand, Operand::Literal(Value::Bool(wanted)) if *wanted == value.is_some()));
+                return Ok(
+                    matches!(operand, Operand::Literal(Value::Bool(wanted)) if *wanted == value.is_some()),
+                );
             }
             let value = value.ok_or_else(|| invalid(variable))?;
             match operand {
@@ -76,5 +86,7 @@ fn holds(condition: &Condition, env: &mut Env<'_, '_>) -> Result<bool, Failure> 
 
 fn invalid(path: &Path) -> Failure {
     let path = path.text();
-    Failure::runtime(format!("Invalid path '{path}': The choice state's condition path references an invalid value."))
+    Failure::runtime(format!(
+        "Invalid path '{path}': The choice state's condition path references an invalid value."
+    ))
 }

@@ -5,10 +5,10 @@ use time::OffsetDateTime;
 use time::macros::format_description;
 
 use super::events::{self, Events};
-use super::{ExecutionType, Start};
-use crate::error::Failure;
+use crate::execution::{ExecutionType, Start};
+use crate::failure::Failure;
 use crate::host::Host;
-use crate::journal::Finished;
+use crate::journal::Done;
 
 /// Who runs: the execution, or a child of a Distributed Map, which is an execution of its own.
 #[derive(Debug)]
@@ -24,9 +24,12 @@ pub(super) struct Identity {
 }
 
 impl Identity {
-    pub(super) fn of_execution(start: Start, started: OffsetDateTime) -> Identity {
-        Identity {
-            events: Events::new(start.history, start.max_events.filter(|_| start.execution_type == ExecutionType::Standard)),
+    pub(super) fn of_execution(start: Start, started: OffsetDateTime) -> Self {
+        Self {
+            events: Events::new(
+                start.history,
+                start.max_events.filter(|_| start.execution_type == ExecutionType::Standard),
+            ),
             id: start.id,
             name: start.name,
             state_machine_id: start.state_machine_id,
@@ -38,8 +41,8 @@ impl Identity {
     }
 
     /// A child of the map run `label`. Its state machine is `<machine>/<label>`.
-    pub(super) fn of_child(&self, label: &str, name: String, started: OffsetDateTime, input: Value) -> Identity {
-        Identity {
+    pub(super) fn of_child(&self, label: &str, name: String, started: OffsetDateTime, input: Value) -> Self {
+        Self {
             id: format!("{}:{name}", self.arn("execution", label)),
             name,
             state_machine_id: self.arn("stateMachine", label),
@@ -54,19 +57,28 @@ impl Identity {
     /// The execution's first event.
     pub(super) fn begun(&self) {
         let details = || events::data("input", &self.input, json!({"roleArn": self.role_arn}));
-        self.events.add(0, || self.started, || "ExecutionStarted".into(), || Some(("executionStartedEventDetails", details())));
+        self.events.add(
+            0,
+            || self.started,
+            || "ExecutionStarted".into(),
+            || Some(("executionStartedEventDetails", details())),
+        );
     }
 
     /// Its last one; without a failure it has timed out.
-    pub(super) fn ended(&self, host: &dyn Host, result: &Result<Finished, Option<Failure>>) {
+    pub(super) fn ended(&self, host: &dyn Host, result: &Result<Done, Option<Failure>>) {
         let (previous, kind) = match result {
             Ok(done) => (done.previous, "ExecutionSucceeded"),
             Err(Some(failure)) => (failure.trace.event, "ExecutionFailed"),
             Err(None) => (0, "ExecutionTimedOut"),
         };
         let details = || match result {
-            Ok(done) => Some(("executionSucceededEventDetails", events::data("output", &done.output, Value::Null))),
-            Err(Some(failure)) => Some(("executionFailedEventDetails", events::failure(failure, Value::Null))),
+            Ok(done) => {
+                Some(("executionSucceededEventDetails", events::data("output", &done.output, Value::Null)))
+            }
+            Err(Some(failure)) => {
+                Some(("executionFailedEventDetails", events::failure(failure, Value::Null)))
+            }
             Err(None) => Some(("executionTimedOutEventDetails", json!({}))),
         };
         self.events.add(previous, || host.now(), || kind.into(), details);
@@ -91,7 +103,14 @@ impl Identity {
         self.state_machine_name.split('/').next().unwrap_or_default()
     }
 
-    pub(super) fn context(&self, state: &str, entered: OffsetDateTime, retries: u32, item: Option<&Value>, token: Option<&str>) -> Value {
+    pub(super) fn context(
+        &self,
+        state: &str,
+        entered: OffsetDateTime,
+        retries: u32,
+        item: Option<&Value>,
+        token: Option<&str>,
+    ) -> Value {
         let mut context = Map::new();
         let execution = json!({
             "Id": self.id,
@@ -102,7 +121,10 @@ impl Identity {
             "RedriveCount": 0,
         });
         context.insert("Execution".into(), execution);
-        context.insert("StateMachine".into(), json!({"Id": self.state_machine_id, "Name": self.state_machine_name}));
+        context.insert(
+            "StateMachine".into(),
+            json!({"Id": self.state_machine_id, "Name": self.state_machine_name}),
+        );
         let mut at = json!({"Name": state, "EnteredTime": iso(entered)});
         if retries > 0 {
             at["RetryCount"] = retries.into();

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 
-use crate::error::Failure;
+use crate::failure::Failure;
 use crate::history::{Event, History};
 
 #[derive(Debug, Default)]
@@ -22,12 +22,12 @@ pub(super) struct Events {
 pub(super) type Details = Option<(&'static str, Value)>;
 
 impl Events {
-    pub(super) fn new(history: Option<History>, limit: Option<u64>) -> Events {
-        Events { count: AtomicU64::new(0), history, limit, ended: AtomicBool::new(false) }
+    pub(super) fn new(history: Option<History>, limit: Option<u64>) -> Self {
+        Self { count: AtomicU64::new(0), history, limit, ended: AtomicBool::new(false) }
     }
 
     /// Of a child of a Distributed Map.
-    pub(super) fn of_child(&self) -> Events {
+    pub(super) fn of_child(&self) -> Self {
         Events::new(None, self.limit)
     }
 
@@ -67,9 +67,9 @@ impl Events {
     /// Fails when only the event is left that says so.
     pub(super) fn check(&self) -> Result<(), Failure> {
         match self.limit {
-            Some(limit) if self.count() + 1 >= limit => {
-                Err(Failure::runtime(format!("The execution reached the maximum number of history events ({limit}).")))
-            }
+            Some(limit) if self.count() + 1 >= limit => Err(Failure::runtime(format!(
+                "The execution reached the maximum number of history events ({limit})."
+            ))),
             _ => Ok(()),
         }
     }

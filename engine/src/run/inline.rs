@@ -2,23 +2,29 @@
 
 use serde_json::{Value, json};
 
-use super::branch::{Begin, Branches};
+use super::branch::{BranchInput, Branches};
 use super::frame::Running;
-use crate::error::{Failure, Halt};
-use crate::machine::{Map, State};
+use crate::error::Halt;
+use crate::failure::Failure;
+use crate::machine::{MapState, State};
 
 /// That run at once, at most (AWS developer guide, "Using Map state in Inline mode").
 const ITERATIONS: usize = 40;
 
 impl Running {
-    pub(super) async fn inline(&mut self, state: &State, map: &Map, input: &Value) -> Result<Value, Halt> {
+    pub(super) async fn run_inline_map(
+        &mut self,
+        state: &State,
+        map: &MapState,
+        input: &Value,
+    ) -> Result<Value, Halt> {
         let items = self.items(state, map, input)?;
-        let limit = match self.whole(state, "MaxConcurrency", &map.max_concurrency, input)? {
+        let limit = match self.whole_number(state, "MaxConcurrency", &map.max_concurrency, input)? {
             None | Some(0) => ITERATIONS,
             Some(limit) => usize::try_from(limit).unwrap_or(ITERATIONS).min(ITERATIONS),
         };
-        self.save_moved().await?;
-        self.map_started(items.len());
+        self.save_if_moved().await?;
+        self.record_map_started(items.len());
         let mut running = Branches::new(self, items.len());
         let mut waiting = items.into_iter().enumerate();
         // An iteration follows the start of the Map, or the end of the one whose place it takes.
@@ -27,21 +33,26 @@ impl Running {
             while running.under_way.len() < limit {
                 let Some((index, value)) = waiting.next() else { break };
                 let item = json!({"Index": index, "Value": value});
-                let (input, by_chance) = match self.select(state, map, input, &item) {
+                let (input, nondeterministic) = match self.select_item(state, map, input, &item) {
                     Ok(selected) => selected,
                     Err(failure) => {
                         running.abort().await;
                         return Err(failure.into());
                     }
                 };
-                let previous = self.iteration(state, "Started", previous, index);
-                running.start(self, index, &map.processor, Begin { input, item: Some(item), previous, by_chance });
+                let previous = self.iteration_event(state, "Started", previous, index);
+                running.start(
+                    self,
+                    index,
+                    &map.processor,
+                    BranchInput { input, item: Some(item), previous, nondeterministic },
+                );
             }
             match running.next(self).await? {
                 None => break,
                 Some(Ok(())) => {
                     previous = self.at.previous;
-                    self.at.previous = self.iteration(state, "Succeeded", previous, running.latest);
+                    self.at.previous = self.iteration_event(state, "Succeeded", previous, running.latest);
                 }
                 Some(Err(failure)) => {
                     self.abort_iterations(state, &failure, &mut running).await;
@@ -55,25 +66,29 @@ impl Running {
 
     async fn abort_iterations(&mut self, state: &State, failure: &Failure, running: &mut Branches) {
         let last = failure.trace.event;
-        self.iteration(state, "Failed", last, running.latest);
+        self.iteration_event(state, "Failed", last, running.latest);
         if failure.trace.state == "Task" {
             self.event_after(last, || "TaskStateAborted".into(), || None);
         }
         for index in &running.under_way {
-            self.iteration(state, "Aborted", last, *index);
+            self.iteration_event(state, "Aborted", last, *index);
         }
         running.abort().await;
         self.at.previous = last;
     }
 
     /// An event of an iteration.
-    fn iteration(&self, state: &State, what: &str, previous: u64, index: usize) -> u64 {
+    fn iteration_event(&self, state: &State, what: &str, previous: u64, index: usize) -> u64 {
         let name = match what {
             "Started" => "mapIterationStartedEventDetails",
             "Succeeded" => "mapIterationSucceededEventDetails",
             "Failed" => "mapIterationFailedEventDetails",
             _ => "mapIterationAbortedEventDetails",
         };
-        self.event_after(previous, || format!("MapIteration{what}"), || Some((name, json!({"index": index, "name": state.name}))))
+        self.event_after(
+            previous,
+            || format!("MapIteration{what}"),
+            || Some((name, json!({"index": index, "name": state.name}))),
+        )
     }
 }

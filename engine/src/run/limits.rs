@@ -5,20 +5,15 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::ExecutionType;
-use crate::error::{DATA_LIMIT_EXCEEDED, Failure};
+use crate::execution::ExecutionType;
 use crate::expr::Variables;
+use crate::failure::{DATA_LIMIT_EXCEEDED, Failure};
 use crate::machine::Machine;
-
-/// Of inputs and outputs, in bytes of JSON.
-pub(super) const DATA: usize = 256 * 1024;
+use crate::quotas::MAX_DATA;
 
 /// Fails with `States.DataLimitExceeded` when the value is too large; `who` returned it.
 pub(super) fn check(who: &str, value: &Value) -> Result<(), Failure> {
-    match size(value) > DATA {
-        true => Err(Failure::too_large(who)),
-        false => Ok(()),
-    }
+    if size(value) > MAX_DATA { Err(Failure::too_large(who)) } else { Ok(()) }
 }
 
 /// Of an Express execution.
@@ -39,10 +34,16 @@ const VARIABLES: usize = 10 * 1024 * 1024;
 
 /// What one `Assign` sets, and all variables with it (AWS developer guide, "Passing data between
 /// states with variables").
-pub(super) fn check_variables(state: &str, assigned: &Map<String, Value>, known: &Variables) -> Result<(), Failure> {
+pub(super) fn check_variables(
+    state: &str,
+    assigned: &Map<String, Value>,
+    known: &Variables,
+) -> Result<(), Failure> {
     let new: usize = assigned.values().map(size).sum();
-    if new > DATA {
-        let cause = format!("The variables that the state '{state}' assigns exceed the maximum number of bytes service limit.");
+    if new > MAX_DATA {
+        let cause = format!(
+            "The variables that the state '{state}' assigns exceed the maximum number of bytes service limit."
+        );
         return Err(Failure::new(DATA_LIMIT_EXCEEDED, cause));
     }
     let mut all = new;
@@ -51,9 +52,13 @@ pub(super) fn check_variables(state: &str, assigned: &Map<String, Value>, known:
             all += size(value);
         }
     });
-    match all > VARIABLES {
-        true => Err(Failure::new(DATA_LIMIT_EXCEEDED, "The variables of the execution exceed the maximum number of bytes service limit.")),
-        false => Ok(()),
+    if all > VARIABLES {
+        Err(Failure::new(
+            DATA_LIMIT_EXCEEDED,
+            "The variables of the execution exceed the maximum number of bytes service limit.",
+        ))
+    } else {
+        Ok(())
     }
 }
 

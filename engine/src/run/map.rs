@@ -4,59 +4,87 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use super::evaluate::Seen;
+use super::evaluate::Inputs;
 use super::frame::Running;
-use crate::error::{Failure, Halt};
+use crate::error::Halt;
 use crate::expr::Template;
-use crate::machine::{Kind, Map, MapItems, Number, State};
-use crate::syntax::Language;
+use crate::failure::Failure;
+use crate::language::Language;
+use crate::machine::{Kind, MapItems, MapState, Number, State, Work};
 
 impl Running {
-    pub(super) async fn map(&mut self, state: &State, map: &Map) -> Result<Value, Halt> {
-        let input = self.input(state)?;
+    pub(super) async fn run_map(&mut self, state: &State, map: &MapState) -> Result<Value, Halt> {
+        let input = self.effective_input(state)?;
         let result = match &map.distributed {
-            None => self.inline(state, map, &input).await?,
-            Some(distributed) => self.distributed(state, map, distributed, &input).await?,
+            None => self.run_inline_map(state, map, &input).await?,
+            Some(distributed) => self.run_distributed_map(state, map, distributed, &input).await?,
         };
-        let output = self.leave(state, input, Some(result))?;
+        let output = self.complete_state(state, input, Some(result))?;
         Ok(output)
     }
 
     /// The items that the state's input holds.
-    pub(super) fn items(&mut self, state: &State, map: &Map, input: &Value) -> Result<Vec<Value>, Failure> {
+    pub(super) fn items(
+        &mut self,
+        state: &State,
+        map: &MapState,
+        input: &Value,
+    ) -> Result<Vec<Value>, Failure> {
         let items = self.items_value(state, map, input)?;
         array(items, &map.items)
     }
 
-    pub(super) fn items_value(&mut self, state: &State, map: &Map, input: &Value) -> Result<Value, Failure> {
+    pub(super) fn items_value(
+        &mut self,
+        state: &State,
+        map: &MapState,
+        input: &Value,
+    ) -> Result<Value, Failure> {
         match &map.items {
             MapItems::Input(_) => Ok(input.clone()),
             MapItems::Path(path) => self.evaluate(state, input, |env| path.get(env).map(Cow::into_owned)),
-            MapItems::Template(Template::Expression(expression)) => self.evaluate(state, input, |env| expression.run_as("array", env)),
+            MapItems::Template(Template::Expression(expression)) => {
+                self.evaluate(state, input, |env| expression.run_as("array", env))
+            }
             MapItems::Template(template) => self.evaluate(state, input, |env| template.fill(env)),
         }
     }
 
-    pub(super) fn map_started(&mut self, length: usize) {
-        self.event(|| "MapStateStarted".into(), || Some(("mapStateStartedEventDetails", serde_json::json!({"length": length}))));
+    pub(super) fn record_map_started(&mut self, length: usize) {
+        self.event(
+            || "MapStateStarted".into(),
+            || Some(("mapStateStartedEventDetails", serde_json::json!({"length": length}))),
+        );
     }
 
-    /// What an iteration or child gets; `item` is its `$$.Map.Item`. Also whether chance had a
+    /// What an iteration or child gets; `item` is its `$$.MapState.Item`. Also whether chance had a
     /// part in it.
-    pub(super) fn select(&mut self, state: &State, map: &Map, input: &Value, item: &Value) -> Result<(Value, bool), Failure> {
+    pub(super) fn select_item(
+        &mut self,
+        state: &State,
+        map: &MapState,
+        input: &Value,
+        item: &Value,
+    ) -> Result<(Value, bool), Failure> {
         let Some(template) = &map.item_selector else { return Ok((item["Value"].clone(), false)) };
         let drawn = self.draws.all.len();
-        let seen = Seen { item: Some(item), ..Seen::input(input) };
-        let selected = self.evaluate_seen(state, seen, |env| template.fill(env))?;
+        let inputs = Inputs { item: Some(item), ..Inputs::input(input) };
+        let selected = self.evaluate_with(state, inputs, |env| template.fill(env))?;
         // The draws of items are recorded with the items, not with the Map.
-        let by_chance = self.draws.all.len() > drawn;
+        let nondeterministic = self.draws.all.len() > drawn;
         self.draws.all.truncate(drawn);
         self.draws.used = self.draws.used.min(drawn);
-        Ok((selected, by_chance))
+        Ok((selected, nondeterministic))
     }
 
     /// A whole number, not negative, given as such or by a path; `name` is the field without `Path`.
-    pub(super) fn whole(&mut self, state: &State, name: &str, number: &Option<Number>, input: &Value) -> Result<Option<u64>, Failure> {
+    pub(super) fn whole_number(
+        &mut self,
+        state: &State,
+        name: &str,
+        number: &Option<Number>,
+        input: &Value,
+    ) -> Result<Option<u64>, Failure> {
         let value = match number {
             None => return Ok(None),
             // Checked when the machine was compiled.
@@ -64,12 +92,17 @@ impl Running {
             Some(Number::Expression(expression)) => {
                 let value = self.evaluate(state, input, |env| expression.run_as("number", env))?;
                 let whole = value.as_i64();
-                whole.ok_or_else(|| Failure::query_result(name, format!("The {name} field must be a whole number but was: {value}")))?
+                whole.ok_or_else(|| {
+                    Failure::query_result(
+                        name,
+                        format!("The {name} field must be a whole number but was: {value}"),
+                    )
+                })?
             }
             Some(Number::Path(path)) => {
                 let field = format!("{name}Path");
                 let value = self.evaluate(state, input, |env| match &state.kind {
-                    Kind::Task(_) => path.get(env).map(Cow::into_owned),
+                    Kind::Work(Work::Task(_)) => path.get(env).map(Cow::into_owned),
                     _ => path.get_for(&field, env).map(Cow::into_owned),
                 })?;
                 // A text that is a number will do.
@@ -83,7 +116,12 @@ impl Running {
         number.map(Some).map_err(|_| Failure::runtime(format!("{name} cannot be negative.")))
     }
 
-    pub(super) fn percentage(&mut self, state: &State, number: &Option<Number>, input: &Value) -> Result<Option<f64>, Failure> {
+    pub(super) fn percentage(
+        &mut self,
+        state: &State,
+        number: &Option<Number>,
+        input: &Value,
+    ) -> Result<Option<f64>, Failure> {
         const NAME: &str = "ToleratedFailurePercentage";
         let number = match number {
             None => return Ok(None),
@@ -94,13 +132,18 @@ impl Running {
             }
             Some(Number::Path(path)) => {
                 let field = format!("{NAME}Path");
-                let value = self.evaluate(state, input, |env| path.get_for(&field, env).map(Cow::into_owned))?;
-                value.as_f64().or_else(|| value.as_str()?.parse().ok()).ok_or_else(|| no_number(NAME, "float", &value, path.text()))?
+                let value =
+                    self.evaluate(state, input, |env| path.get_for(&field, env).map(Cow::into_owned))?;
+                value
+                    .as_f64()
+                    .or_else(|| value.as_str()?.parse().ok())
+                    .ok_or_else(|| no_number(NAME, "float", &value, path.text()))?
             }
         };
-        match (0.0..=100.0).contains(&number) {
-            true => Ok(Some(number)),
-            false => Err(Failure::runtime(format!("{NAME} must be between 0 and 100."))),
+        if (0.0..=100.0).contains(&number) {
+            Ok(Some(number))
+        } else {
+            Err(Failure::runtime(format!("{NAME} must be between 0 and 100.")))
         }
     }
 }
@@ -125,5 +168,7 @@ fn no_array(path: &str) -> Failure {
 
 fn no_number(name: &str, kind: &str, value: &Value, path: &str) -> Failure {
     let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    Failure::runtime(format!("The {name}Path field refers to value \"{value}\" which is not a valid {kind}: {path}"))
+    Failure::runtime(format!(
+        "The {name}Path field refers to value \"{value}\" which is not a valid {kind}: {path}"
+    ))
 }

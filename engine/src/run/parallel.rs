@@ -4,24 +4,38 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::branch::{Begin, Branches};
+use super::branch::{BranchInput, Branches};
 use super::frame::Running;
 use crate::error::Halt;
 use crate::machine::{Scope, State};
 
 impl Running {
-    pub(super) async fn parallel(&mut self, state: &State, branches: &[Arc<Scope>]) -> Result<Value, Halt> {
-        let input = self.input(state)?;
+    pub(super) async fn run_parallel(
+        &mut self,
+        state: &State,
+        branches: &[Arc<Scope>],
+    ) -> Result<Value, Halt> {
+        let input = self.effective_input(state)?;
         let arguments = match &state.io.arguments {
             Some(template) => self.evaluate(state, &input, |env| template.fill(env))?,
             None => input.clone(),
         };
-        self.save_moved().await?;
+        self.save_if_moved().await?;
         self.event(|| "ParallelStateStarted".into(), || None);
         let started = self.at.previous;
         let mut running = Branches::new(self, branches.len());
         for (index, branch) in branches.iter().enumerate() {
-            running.start(self, index, branch, Begin { input: arguments.clone(), item: None, previous: started, by_chance: false });
+            running.start(
+                self,
+                index,
+                branch,
+                BranchInput {
+                    input: arguments.clone(),
+                    item: None,
+                    previous: started,
+                    nondeterministic: false,
+                },
+            );
         }
         while let Some(ended) = running.next(self).await? {
             if let Err(failure) = ended {
@@ -35,6 +49,6 @@ impl Running {
         }
         let result = Value::Array(running.outputs);
         self.event_after(self.at.previous, || "ParallelStateSucceeded".into(), || None);
-        Ok(self.leave(state, input, Some(result))?)
+        Ok(self.complete_state(state, input, Some(result))?)
     }
 }

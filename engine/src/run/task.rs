@@ -9,43 +9,45 @@ use time::OffsetDateTime;
 use super::events::{self, Details};
 use super::frame::Running;
 use super::limits;
-use crate::error::{Failure, Halt, Stop};
+use crate::error::{Halt, Stop};
+use crate::failure::Failure;
 use crate::host::{TaskCall, TaskError};
 use crate::journal::{micros, moment};
 use crate::machine::{State, Task};
+use crate::quotas::MAX_DATA;
 use crate::resource::Resource;
 use crate::tokens::{Inbox, Signal};
 
 impl Running {
-    pub(super) async fn task(&mut self, state: &State, task: &Task) -> Result<Value, Halt> {
-        let input = self.input(state)?;
-        let call = self.prepare(state, task, &input)?;
-        self.save_chance().await?;
-        if self.world.cancel.is_cancelled() {
+    pub(super) async fn run_task(&mut self, state: &State, task: &Task) -> Result<Value, Halt> {
+        let input = self.effective_input(state)?;
+        let call = self.prepare_task(state, task, &input)?;
+        self.save_if_nondeterministic().await?;
+        if self.runtime.cancel.is_cancelled() {
             return Err(Stop::Interrupted.into());
         }
-        let result = match self.mocked() {
+        let result = match self.runtime.inspector.mock() {
             Some(mocked) => mocked?,
-            None => self.call(state, call).await?,
+            None => self.call_task(state, call).await?,
         };
-        Ok(self.leave(state, input, Some(result))?)
+        Ok(self.complete_state(state, input, Some(result))?)
     }
 
-    fn prepare(&mut self, state: &State, task: &Task, input: &Value) -> Result<TaskCall, Failure> {
+    fn prepare_task(&mut self, state: &State, task: &Task, input: &Value) -> Result<TaskCall, Failure> {
         // Drawn as chance is, so that it is the same after a crash.
         self.token = task.resource.has_token().then(|| self.draw_uuid());
         let parameters = match &state.io.arguments {
             Some(template) => self.evaluate(state, input, |env| template.fill(env))?,
             None => input.clone(),
         };
-        self.note("afterParameters", &parameters);
+        self.runtime.inspector.record("afterParameters", &parameters);
         limits::check(&state.name, &parameters)?;
         let credentials = match &task.credentials {
             Some(template) => Some(self.evaluate(state, input, |env| template.fill(env))?),
             None => None,
         };
-        let timeout = self.whole(state, "TimeoutSeconds", &task.timeout_seconds, input)?;
-        let heartbeat = self.whole(state, "HeartbeatSeconds", &task.heartbeat_seconds, input)?;
+        let timeout = self.whole_number(state, "TimeoutSeconds", &task.timeout_seconds, input)?;
+        let heartbeat = self.whole_number(state, "HeartbeatSeconds", &task.heartbeat_seconds, input)?;
         Ok(TaskCall {
             resource: task.resource.clone(),
             parameters,
@@ -56,58 +58,79 @@ impl Running {
             state: state.name.clone(),
             attempt: self.at.tries.iter().sum(),
             execution: self.frame.identity.id.clone(),
-            cancel: self.world.cancel.clone(),
+            cancel: self.runtime.cancel.clone(),
             submission: Arc::default(),
         })
     }
 
-    async fn call(&mut self, state: &State, call: TaskCall) -> Result<Value, Halt> {
-        let who = Who::of(&call.resource);
+    async fn call_task(&mut self, state: &State, call: TaskCall) -> Result<Value, Halt> {
+        let callee = Callee::of(&call.resource);
         let waits = call.resource.waits_for_token();
-        let mut inbox = call.token.as_ref().map(|token| self.world.tokens.open(token));
-        let scheduled = self.at.submitted.map_or_else(|| self.world.host.now(), moment);
-        let limits = Limits { scheduled, deadline: call.timeout.map(|timeout| scheduled + timeout), heartbeat: call.heartbeat };
+        let mut inbox = call.token.as_ref().map(|token| self.runtime.tokens.open(token));
+        let scheduled = self.at.submitted.map_or_else(|| self.runtime.host.now(), moment);
+        let limits = TimeLimits {
+            scheduled,
+            deadline: call.timeout.map(|timeout| scheduled + timeout),
+            heartbeat: call.heartbeat,
+        };
         let submission = call.submission.clone();
         let handed_over = match self.at.submitted {
             Some(_) if waits => Ok(Value::Null),
             _ => {
-                self.scheduled(&who, &call);
+                self.record_scheduled(&callee, &call);
                 self.hand_over(call, &limits, inbox.as_mut().filter(|_| !waits)).await?
             }
         };
         let outcome = match (handed_over, inbox) {
-            (Ok(answer), Some(inbox)) if waits => self.outcome(&who, &limits, answer, inbox).await?,
+            (Ok(answer), Some(inbox)) if waits => self.await_token(&callee, &limits, answer, inbox).await?,
             (outcome, _) => {
                 if let Some(answer) = submission.get() {
-                    self.event(|| "TaskSubmitted".into(), || who.details("Submitted", events::data("output", answer, who.names())));
+                    self.event(
+                        || "TaskSubmitted".into(),
+                        || callee.details("Submitted", events::data("output", answer, callee.names())),
+                    );
                 }
                 outcome
             }
         };
-        let outcome = outcome.and_then(|result| match limits::size(&result) > limits::DATA {
-            true => Err(Failure::too_large(&who.name(state))),
-            false => Ok(result),
+        let outcome = outcome.and_then(|result| {
+            if limits::size(&result) > MAX_DATA {
+                Err(Failure::too_large(&callee.name(state)))
+            } else {
+                Ok(result)
+            }
         });
         match outcome {
             Ok(result) => {
-                self.event(|| who.event("Succeeded"), || who.details("Succeeded", events::data("output", &result, who.names())));
+                self.event(
+                    || callee.event("Succeeded"),
+                    || callee.details("Succeeded", events::data("output", &result, callee.names())),
+                );
                 Ok(result)
             }
             Err(failure) => {
                 let how = if failure.error == "States.Timeout" { "TimedOut" } else { "Failed" };
-                self.event(|| who.event(how), || who.details(how, events::failure(&failure, who.names())));
+                self.event(
+                    || callee.event(how),
+                    || callee.details(how, events::failure(&failure, callee.names())),
+                );
                 Err(failure.into())
             }
         }
     }
 
     /// The host's answer, unless it takes too long, or the outcome of a job comes by its token.
-    async fn hand_over(&mut self, call: TaskCall, limits: &Limits, inbox: Option<&mut Inbox>) -> Result<Result<Value, Failure>, Halt> {
+    async fn hand_over(
+        &mut self,
+        call: TaskCall,
+        limits: &TimeLimits,
+        inbox: Option<&mut Inbox>,
+    ) -> Result<Result<Value, Failure>, Halt> {
         let answer = tokio::select! {
             biased;
-            answer = self.world.host.task(call) => answer,
+            answer = self.runtime.host.task(call) => answer,
             outcome = sent(inbox) => return Ok(outcome),
-            () = self.world.sleep_until(limits.deadline) => return Ok(Err(Failure::timeout(false))),
+            () = self.runtime.sleep_until(limits.deadline) => return Ok(Err(Failure::timeout(false))),
         };
         match answer {
             Ok(answer) => Ok(Ok(answer)),
@@ -117,22 +140,34 @@ impl Running {
     }
 
     /// What is sent with the token, unless it or a heartbeat stays out too long.
-    async fn outcome(&mut self, who: &Who, limits: &Limits, answer: Value, mut inbox: Inbox) -> Result<Result<Value, Failure>, Halt> {
+    async fn await_token(
+        &mut self,
+        callee: &Callee,
+        limits: &TimeLimits,
+        answer: Value,
+        mut inbox: Inbox,
+    ) -> Result<Result<Value, Failure>, Halt> {
         if self.at.submitted.is_none() {
-            match who {
-                Who::Activity(_) => {
+            match callee {
+                Callee::Activity(_) => {
                     let details = if answer.is_null() { json!({}) } else { json!({"workerName": answer}) };
-                    self.event(|| "ActivityStarted".into(), || Some(("activityStartedEventDetails", details)));
+                    self.event(
+                        || "ActivityStarted".into(),
+                        || Some(("activityStartedEventDetails", details)),
+                    );
                 }
                 _ => {
-                    self.event(|| "TaskSubmitted".into(), || who.details("Submitted", events::data("output", &answer, who.names())));
+                    self.event(
+                        || "TaskSubmitted".into(),
+                        || callee.details("Submitted", events::data("output", &answer, callee.names())),
+                    );
                 }
             }
             self.at.submitted = Some(micros(limits.scheduled));
             self.save().await?;
         }
-        let mut heard = self.world.host.now();
-        let cancel = self.world.cancel.clone();
+        let mut heard = self.runtime.host.now();
+        let cancel = self.runtime.cancel.clone();
         loop {
             let silence = limits.heartbeat.map(|heartbeat| heard + heartbeat);
             let wake = [limits.deadline, silence].into_iter().flatten().min();
@@ -140,25 +175,31 @@ impl Running {
                 biased;
                 () = cancel.cancelled() => return Err(Stop::Interrupted.into()),
                 signal = inbox.next() => signal,
-                () = self.world.sleep_until(wake) => return Ok(Err(Failure::timeout(wake != limits.deadline))),
+                () = self.runtime.sleep_until(wake) => return Ok(Err(Failure::timeout(wake != limits.deadline))),
             };
             match signal {
-                Signal::Heartbeat => heard = self.world.host.now(),
-                Signal::Outcome(outcome) => return Ok(outcome.map_err(|(error, cause)| Failure::new(error, cause))),
+                Signal::Heartbeat => heard = self.runtime.host.now(),
+                Signal::Outcome(outcome) => {
+                    return Ok(outcome.map_err(|(error, cause)| Failure::new(error, cause)));
+                }
             }
         }
     }
 
-    fn scheduled(&mut self, who: &Who, call: &TaskCall) {
+    fn record_scheduled(&mut self, callee: &Callee, call: &TaskCall) {
         let identity = self.frame.identity.clone();
         self.event(
-            || who.event("Scheduled"),
+            || callee.event("Scheduled"),
             || {
-                let mut details = match who {
-                    Who::Service { .. } => json!({"parameters": call.parameters.to_string(), "region": identity.region()}),
-                    Who::Function(arn) | Who::Activity(arn) => events::data("input", &call.parameters, json!({"resource": arn})),
+                let mut details = match callee {
+                    Callee::Service { .. } => {
+                        json!({"parameters": call.parameters.to_string(), "region": identity.region()})
+                    }
+                    Callee::Function(arn) | Callee::Activity(arn) => {
+                        events::data("input", &call.parameters, json!({"resource": arn}))
+                    }
                 };
-                if let (Value::Object(details), Value::Object(names)) = (&mut details, who.names()) {
+                if let (Value::Object(details), Value::Object(names)) = (&mut details, callee.names()) {
                     details.extend(names);
                 }
                 if let Some(timeout) = call.timeout {
@@ -167,26 +208,28 @@ impl Running {
                 if let Some(heartbeat) = call.heartbeat {
                     details["heartbeatInSeconds"] = heartbeat.as_secs().into();
                 }
-                if let Some(role) = call.credentials.as_ref().and_then(|credentials| credentials.get("RoleArn")) {
+                if let Some(role) =
+                    call.credentials.as_ref().and_then(|credentials| credentials.get("RoleArn"))
+                {
                     details["taskCredentials"] = json!({"roleArn": role});
                 }
-                who.details("Scheduled", details)
+                callee.details("Scheduled", details)
             },
         );
-        match who {
-            Who::Activity(_) => {}
-            Who::Function(_) => {
-                self.event(|| who.event("Started"), || None);
+        match callee {
+            Callee::Activity(_) => {}
+            Callee::Function(_) => {
+                self.event(|| callee.event("Started"), || None);
             }
-            Who::Service { .. } => {
-                self.event(|| who.event("Started"), || who.details("Started", who.names()));
+            Callee::Service { .. } => {
+                self.event(|| callee.event("Started"), || callee.details("Started", callee.names()));
             }
         }
     }
 }
 
 /// How long a task may take.
-struct Limits {
+struct TimeLimits {
     scheduled: OffsetDateTime,
     deadline: Option<OffsetDateTime>,
     /// Between signs of life, once somebody has taken the task.
@@ -204,27 +247,29 @@ async fn sent(inbox: Option<&mut Inbox>) -> Result<Value, Failure> {
 }
 
 /// By which names the history and errors call what is called.
-enum Who {
+enum Callee {
     Function(String),
     Activity(String),
     Service { service: String, action: String },
 }
 
-impl Who {
-    fn of(resource: &Resource) -> Who {
+impl Callee {
+    fn of(resource: &Resource) -> Self {
         match resource {
-            Resource::Function(arn) => Who::Function(arn.clone()),
-            Resource::Activity(arn) => Who::Activity(arn.clone()),
-            Resource::Service { service, .. } => Who::Service { service: service.clone(), action: resource.action() },
+            Resource::Function(arn) => Callee::Function(arn.clone()),
+            Resource::Activity(arn) => Callee::Activity(arn.clone()),
+            Resource::Service { service, .. } => {
+                Callee::Service { service: service.clone(), action: resource.action() }
+            }
         }
     }
 
     /// Who returned a result that is too large.
     fn name(&self, state: &State) -> String {
         match self {
-            Who::Function(arn) => arn.clone(),
-            Who::Activity(_) => state.name.clone(),
-            Who::Service { service, .. } => service.clone(),
+            Callee::Function(arn) => arn.clone(),
+            Callee::Activity(_) => state.name.clone(),
+            Callee::Service { service, .. } => service.clone(),
         }
     }
 
@@ -234,9 +279,9 @@ impl Who {
 
     fn prefix(&self) -> &'static str {
         match self {
-            Who::Function(_) => "LambdaFunction",
-            Who::Activity(_) => "Activity",
-            Who::Service { .. } => "Task",
+            Callee::Function(_) => "LambdaFunction",
+            Callee::Activity(_) => "Activity",
+            Callee::Service { .. } => "Task",
         }
     }
 
@@ -248,7 +293,7 @@ impl Who {
     /// The fields that say so in each event of a service's task.
     fn names(&self) -> Value {
         match self {
-            Who::Service { service, action } => json!({"resource": action, "resourceType": service}),
+            Callee::Service { service, action } => json!({"resource": action, "resourceType": service}),
             _ => Value::Null,
         }
     }

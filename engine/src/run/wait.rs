@@ -5,15 +5,17 @@ use std::borrow::Cow;
 use serde_json::Value;
 
 use super::frame::Running;
-use crate::error::{Failure, Halt};
+use crate::error::Halt;
 use crate::expr::Path;
 use crate::expr::comparison::parse_timestamp;
+use crate::failure::Failure;
 use crate::journal::micros;
 use crate::machine::{Number, State, Until};
+use crate::quotas::MAX_SECONDS;
 
 const SECOND: i64 = 1_000_000;
-/// The longest wait.
-const SECONDS: i64 = 99_999_999;
+/// The longest wait, in seconds.
+const SECONDS: i64 = MAX_SECONDS as i64;
 
 impl Running {
     /// Waits until a time that is settled and recorded when the wait begins.
@@ -21,22 +23,22 @@ impl Running {
         let wake = match self.at.wake {
             Some(wake) => wake,
             None => {
-                let input = self.input(state)?;
-                let wake = self.wake(state, until, &input)?;
+                let input = self.effective_input(state)?;
+                let wake = self.wake_time(state, until, &input)?;
                 self.at.wake = Some(wake);
                 self.save().await?;
                 wake
             }
         };
-        self.sleep(wake).await
+        self.sleep_until(wake).await
     }
 
-    pub(super) fn wake(&mut self, state: &State, until: &Until, input: &Value) -> Result<i64, Failure> {
-        let now = micros(self.world.host.now());
+    pub(super) fn wake_time(&mut self, state: &State, until: &Until, input: &Value) -> Result<i64, Failure> {
+        let now = micros(self.runtime.host.now());
         match until {
             Until::Seconds(Number::Literal(seconds)) => Ok(now + *seconds as i64 * SECOND),
             Until::Seconds(Number::Path(path)) => {
-                let value = self.referenced(state, path, input, "SecondsPath")?;
+                let value = self.required_value(state, path, input, "SecondsPath")?;
                 Ok(now + seconds(path, &value)? * SECOND)
             }
             Until::Seconds(Number::Expression(expression)) => {
@@ -45,13 +47,15 @@ impl Running {
                     Some(seconds @ 0..=SECONDS) => Ok(now + seconds * SECOND),
                     _ => Err(Failure::query_result(
                         "Seconds",
-                        format!("The Seconds field must be a whole number from 0 to {SECONDS} but was: {value}"),
+                        format!(
+                            "The Seconds field must be a whole number from 0 to {SECONDS} but was: {value}"
+                        ),
                     )),
                 }
             }
             Until::Timestamp(moment) => Ok(micros(*moment)),
             Until::TimestampPath(path) => {
-                let value = self.referenced(state, path, input, "TimestampPath")?;
+                let value = self.required_value(state, path, input, "TimestampPath")?;
                 let moment = value.as_str().and_then(parse_timestamp);
                 moment.map(micros).ok_or_else(|| {
                     let what = "does not reference a valid ISO-8601 extended offset date-time format string";
@@ -70,16 +74,29 @@ impl Running {
         }
     }
 
-    fn referenced(&mut self, state: &State, path: &Path, input: &Value, field: &str) -> Result<Value, Failure> {
+    fn required_value(
+        &mut self,
+        state: &State,
+        path: &Path,
+        input: &Value,
+        field: &str,
+    ) -> Result<Value, Failure> {
         let value = self.evaluate(state, input, |env| Ok(path.find(env).map(Cow::into_owned)))?;
-        value.ok_or_else(|| Failure::runtime(format!("The {field} parameter does not reference an input value: {}", path.text())))
+        value.ok_or_else(|| {
+            Failure::runtime(format!(
+                "The {field} parameter does not reference an input value: {}",
+                path.text()
+            ))
+        })
     }
 }
 
 fn seconds(path: &Path, value: &Value) -> Result<i64, Failure> {
     match value.as_i64() {
         Some(seconds @ 0..=SECONDS) => Ok(seconds),
-        Some(seconds) if seconds < 0 => Err(refused("SecondsPath", "references a negative value", path, value)),
+        Some(seconds) if seconds < 0 => {
+            Err(refused("SecondsPath", "references a negative value", path, value))
+        }
         Some(_) => Err(refused("SecondsPath", "references a value that is too large", path, value)),
         None => Err(refused("SecondsPath", "cannot be parsed as a long value", path, value)),
     }

@@ -5,13 +5,16 @@ pub(super) fn described(text: &str, offset: usize, message: &str) -> (String, St
     /// Characters of the source that are shown.
     const SHOWN: usize = 500;
     let word = |c: char| c.is_alphanumeric() || c == '_' || c == '$';
-    let start = text[..offset].rfind(|c| !word(c)).map_or(0, |at| at + text[at..].chars().next().map_or(0, char::len_utf8));
+    let start = text[..offset]
+        .rfind(|c| !word(c))
+        .map_or(0, |at| at + text[at..].chars().next().map_or(0, char::len_utf8));
     let end = text[offset..].find(|c| !word(c)).map_or(text.len(), |at| offset + at);
     let token = &text[start..end];
     let expected = "was expecting (JSON String, Number, Array, Object or token 'null', 'true' or 'false')";
-    let (message, stands) = match token.starts_with(char::is_alphabetic) {
-        true => (format!("Unrecognized token '{token}': {expected}"), end),
-        false => (message.to_owned(), offset),
+    let (message, stands) = if token.starts_with(char::is_alphabetic) {
+        (format!("Unrecognized token '{token}': {expected}"), end)
+    } else {
+        (message.to_owned(), offset)
     };
     let before = &text[..stands];
     let line = before.matches('\n').count() + 1;

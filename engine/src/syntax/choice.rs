@@ -1,11 +1,12 @@
 //! The rules of a Choice.
 
-use super::fields::{Fields, Language, Text};
-use super::io::Leaving;
-use super::json::{Kind as Json, Node};
-use super::state::Kind;
-use crate::breach::Breach;
-use crate::problem::Report;
+use super::fields::{Fields, Text};
+use super::io::OnExit;
+use super::json::{Json, Node};
+use super::state::StateBody;
+use crate::diagnostic::Report;
+use crate::language::Language;
+use crate::rule_violation::RuleViolation;
 
 /// A condition; the rules of `Choices` have a `next`, those inside others none.
 #[derive(Debug)]
@@ -13,7 +14,7 @@ pub(crate) struct Rule {
     /// None where it could not be read; the rule leads on nevertheless.
     pub(crate) condition: Option<Condition>,
     pub(crate) next: Option<Text>,
-    pub(crate) leaving: Leaving,
+    pub(crate) on_exit: OnExit,
 }
 
 #[derive(Debug)]
@@ -31,68 +32,77 @@ pub(crate) enum Condition {
 }
 
 impl Rule {
-    pub(crate) fn read_choice(language: Language, fields: &mut Fields, report: &mut Report<'_>) -> Option<Kind> {
-        let default = fields.text("Default", report);
-        let (at, nodes) = fields.required_list("Choices", report)?;
+    pub(crate) fn read_choice(language: Language, fields: &mut Fields<'_, '_>) -> Option<StateBody> {
+        let default = fields.text("Default");
+        let (at, nodes) = fields.required_list("Choices")?;
         if nodes.is_empty() {
-            report.breaks(&at, Breach::Empty, "there must be a choice");
+            fields.report.violation(&at, RuleViolation::Empty, "there must be a choice");
         }
-        let rules = nodes.into_iter().filter_map(|node| Rule::read(node, Some(language), report)).collect();
-        Some(Kind::Choice { rules, default })
+        let rules =
+            nodes.into_iter().filter_map(|node| Rule::read(node, Some(language), fields.report)).collect();
+        Some(StateBody::Choice { rules, default })
     }
 
     /// `top` is the language of a rule that stands in `Choices`.
-    fn read(node: Node, top: Option<Language>, report: &mut Report<'_>) -> Option<Rule> {
+    fn read(node: Node, top: Option<Language>, report: &mut Report<'_>) -> Option<Self> {
         let mut fields = Fields::of(node, report)?;
         fields.ignore("Comment");
-        let next = top.map(|_| fields.required_text("Next", report));
-        let leaving = top.map(|language| Leaving::read(true, language, &mut fields)).unwrap_or_default();
+        let next = top.map(|_| fields.required_text("Next"));
+        let on_exit = top.map(|language| OnExit::read(true, language, &mut fields)).unwrap_or_default();
         let condition = match top {
             Some(Language::Jsonata) => {
-                let condition = fields.required("Condition", report);
-                fields.finish_in(Language::Jsonata, report);
+                let condition = fields.required("Condition");
+                fields.finish_in(Language::Jsonata);
                 condition.map(Condition::Expression)
             }
-            _ => Condition::read(fields, report),
+            _ => Condition::read(fields),
         };
         match next {
-            Some(next) => Some(Rule { condition, next: Some(next?), leaving }),
-            None => Some(Rule { condition, next: None, leaving }),
+            Some(next) => Some(Self { condition, next: Some(next?), on_exit }),
+            None => Some(Self { condition, next: None, on_exit }),
         }
     }
 }
 
 impl Condition {
-    fn read(mut fields: Fields, report: &mut Report<'_>) -> Option<Condition> {
+    fn read(mut fields: Fields<'_, '_>) -> Option<Self> {
         let at = fields.at.clone();
-        let condition = if let Some((_, nodes)) = fields.list("And", report) {
-            Condition::And(nodes.into_iter().filter_map(|node| Rule::read(node, None, report)).collect())
-        } else if let Some((_, nodes)) = fields.list("Or", report) {
-            Condition::Or(nodes.into_iter().filter_map(|node| Rule::read(node, None, report)).collect())
+        let condition = if let Some((_, nodes)) = fields.list("And") {
+            Condition::And(
+                nodes.into_iter().filter_map(|node| Rule::read(node, None, fields.report)).collect(),
+            )
+        } else if let Some((_, nodes)) = fields.list("Or") {
+            Condition::Or(
+                nodes.into_iter().filter_map(|node| Rule::read(node, None, fields.report)).collect(),
+            )
         } else if let Some(node) = fields.take("Not") {
-            Condition::Not(Box::new(Rule::read(node, None, report)?))
+            Condition::Not(Box::new(Rule::read(node, None, fields.report)?))
         } else {
             if !fields.has("Variable") {
-                report.breaks(&at, Breach::ConditionForm, "one of Variable, And, Or and Not must be given");
-                fields.finish_in(Language::JsonPath, report);
+                fields.report.violation(
+                    &at,
+                    RuleViolation::ConditionForm,
+                    "one of Variable, And, Or and Not must be given",
+                );
+                fields.finish_in(Language::JsonPath);
                 return None;
             }
-            let variable = fields.required_text("Variable", report);
+            let variable = fields.required_text("Variable");
             let Some((name, operand)) = fields.take_any() else {
-                report.add(&at, "a comparison must be given");
+                fields.report.add(&at, "a comparison must be given");
                 return None;
             };
             let comparator = Text { value: name, at: operand.at.clone() };
             let condition = Condition::Compare { variable: variable?, comparator, operand };
-            fields.finish(report);
+            fields.finish();
             return Some(condition);
         };
-        fields.finish(report);
         if let Condition::And(rules) | Condition::Or(rules) = &condition
             && rules.is_empty()
         {
-            report.breaks(&at, Breach::Empty, "there must be a condition");
+            fields.report.violation(&at, RuleViolation::Empty, "there must be a condition");
         }
+        fields.finish();
         Some(condition)
     }
 }

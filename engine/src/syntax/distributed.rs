@@ -1,11 +1,12 @@
 //! The fields that only a Distributed Map has.
 
 use super::fields::{Fields, Number, Text, is_expression};
-use super::json::{Kind as Json, Node};
+use super::json::{Json, Node};
 use super::reader::Reader;
-use crate::breach::Breach;
 use crate::dataset::{OutputType, Transformation};
-use crate::problem::Report;
+use crate::diagnostic::Report;
+use crate::quotas::MAX_DATA;
+use crate::rule_violation::RuleViolation;
 
 #[derive(Debug)]
 pub(crate) struct Distributed {
@@ -36,105 +37,131 @@ pub(crate) struct Writer {
 /// AWS takes any number, and no more than it can.
 const MOST: f64 = i64::MAX as f64;
 pub(super) const MAX_ITEMS: f64 = 100_000_000.0;
-/// The longest input of a child, in bytes.
-const MAX_BYTES: f64 = 262_144.0;
 
 impl Distributed {
-    pub(super) fn read(express: bool, fields: &mut Fields, report: &mut Report<'_>) -> Distributed {
-        let label = fields.text("Label", report);
+    pub(super) fn read(express: bool, fields: &mut Fields<'_, '_>) -> Self {
+        let label = fields.text("Label");
         if let Some(label) = &label {
-            let forbidden = |c: char| c.is_whitespace() || c.is_control() || "?*<>{}[]:;,\\|^~$#%&`\"".contains(c);
+            let forbidden =
+                |c: char| c.is_whitespace() || c.is_control() || "?*<>{}[]:;,\\|^~$#%&`\"".contains(c);
             if label.value.is_empty() || label.value.chars().count() > 40 || label.value.contains(forbidden) {
-                report.breaks(
+                fields.report.violation(
                     &label.at,
-                    Breach::LabelName,
+                    RuleViolation::LabelName,
                     "a label has 1 to 40 characters, without spaces and ? * < > { } [ ] : ; , \\ | ^ ~ $ # % & ` \"",
                 );
             }
         }
-        Distributed {
+        Self {
             express,
             label,
-            reader: fields.take("ItemReader").and_then(|node| Reader::read(node, report)),
-            batcher: fields.take("ItemBatcher").and_then(|node| Batcher::read(node, report)),
-            writer: fields.take("ResultWriter").and_then(|node| Writer::read(node, report)),
-            tolerated_percentage: fields.number_or_path("ToleratedFailurePercentage", 0.0, 100.0, false, report),
-            tolerated_count: fields.number_or_path("ToleratedFailureCount", 0.0, MOST, true, report),
+            reader: fields.take("ItemReader").and_then(|node| Reader::read(node, fields.report)),
+            batcher: fields.take("ItemBatcher").and_then(|node| Batcher::read(node, fields.report)),
+            writer: fields.take("ResultWriter").and_then(|node| Writer::read(node, fields.report)),
+            tolerated_percentage: fields.number_or_path("ToleratedFailurePercentage", 0.0, 100.0, false),
+            tolerated_count: fields.number_or_path("ToleratedFailureCount", 0.0, MOST, true),
         }
     }
 }
 
 impl Batcher {
-    fn read(node: Node, report: &mut Report<'_>) -> Option<Batcher> {
+    fn read(node: Node, report: &mut Report<'_>) -> Option<Self> {
         let mut fields = Fields::of(node, report)?;
-        let names = ["MaxItemsPerBatch", "MaxItemsPerBatchPath", "MaxInputBytesPerBatch", "MaxInputBytesPerBatchPath"];
+        let names = [
+            "MaxItemsPerBatch",
+            "MaxItemsPerBatchPath",
+            "MaxInputBytesPerBatch",
+            "MaxInputBytesPerBatchPath",
+        ];
         if !names.iter().any(|name| fields.has(name)) {
-            report.add(&fields.at, "an ItemBatcher needs MaxItemsPerBatch or MaxInputBytesPerBatch");
+            fields.report.add(&fields.at, "an ItemBatcher needs MaxItemsPerBatch or MaxInputBytesPerBatch");
         }
-        let batcher = Batcher {
-            items: fields.number_or_path("MaxItemsPerBatch", 0.0, MAX_ITEMS, true, report),
-            bytes: fields.number_or_path("MaxInputBytesPerBatch", 0.0, MAX_BYTES, true, report),
+        let batcher = Self {
+            items: fields.number_or_path("MaxItemsPerBatch", 0.0, MAX_ITEMS, true),
+            bytes: fields.number_or_path("MaxInputBytesPerBatch", 0.0, MAX_DATA as f64, true),
             input: fields.take("BatchInput"),
         };
-        for (name, number) in [("MaxItemsPerBatch", &batcher.items), ("MaxInputBytesPerBatch", &batcher.bytes)] {
+        for (name, number) in
+            [("MaxItemsPerBatch", &batcher.items), ("MaxInputBytesPerBatch", &batcher.bytes)]
+        {
             if matches!(number, Some(Number::Literal(0.0))) {
-                report.breaks(&fields.at, Breach::Minimum(1.0), format!("{name} must be at least 1"));
+                fields.report.violation(
+                    &fields.at,
+                    RuleViolation::Minimum(1.0),
+                    format!("{name} must be at least 1"),
+                );
             }
         }
-        fields.finish(report);
+        fields.finish();
         Some(batcher)
     }
 }
 
 impl Writer {
-    fn read(node: Node, report: &mut Report<'_>) -> Option<Writer> {
+    fn read(node: Node, report: &mut Report<'_>) -> Option<Self> {
         let mut fields = Fields::of(node, report)?;
-        let resource = fields.text("Resource", report);
-        if let Some(resource) = resource.as_ref().filter(|resource| integration(&resource.value) != Some("s3:putObject")) {
-            report.breaks(&resource.at, Breach::ReaderResource, "a ResultWriter writes by arn:aws:states:::s3:putObject");
+        let resource = fields.text("Resource");
+        if let Some(resource) =
+            resource.as_ref().filter(|resource| integration(&resource.value) != Some("s3:putObject"))
+        {
+            fields.report.violation(
+                &resource.at,
+                RuleViolation::ReaderResource,
+                "a ResultWriter writes by arn:aws:states:::s3:putObject",
+            );
         }
         let parameters = arguments(&mut fields);
         if let Some(node) = &parameters {
-            object_names(node, &["Bucket"], &["Prefix", "ExpectedBucketOwner"], report);
+            object_names(node, &["Bucket"], &["Prefix", "ExpectedBucketOwner"], fields.report);
         }
         let config = fields.take("WriterConfig");
         match (&resource, &parameters, &config) {
-            (None, None, None) => report.add(&fields.at, "a ResultWriter needs a Resource with Parameters, a WriterConfig, or both"),
-            (Some(_), None, _) => missing(&fields, report),
-            (None, Some(_), _) => report.lacks(&fields.at, "Resource"),
+            (None, None, None) => fields
+                .report
+                .add(&fields.at, "a ResultWriter needs a Resource with Parameters, a WriterConfig, or both"),
+            (Some(_), None, _) => fields.report.missing(&fields.at, "Parameters"),
+            (None, Some(_), _) => fields.report.missing(&fields.at, "Resource"),
             _ => {}
         }
         let (transformation, output_type) = match config {
-            Some(node) => read_writer_config(node, report)?,
+            Some(node) => read_writer_config(node, fields.report)?,
             None => (None, OutputType::Json),
         };
-        fields.finish(report);
-        Some(Writer { parameters, transformation, output_type })
+        fields.finish();
+        Some(Self { parameters, transformation, output_type })
     }
 }
 
 fn read_writer_config(node: Node, report: &mut Report<'_>) -> Option<(Option<Transformation>, OutputType)> {
     let mut config = Fields::of(node, report)?;
-    let transformation = config.text("Transformation", report);
+    let transformation = config.text("Transformation");
     let transformation = transformation.and_then(|text| match text.value.as_str() {
         "NONE" => Some(Transformation::None),
         "COMPACT" => Some(Transformation::Compact),
         "FLATTEN" => Some(Transformation::Flatten),
         _ => {
-            report.breaks(&text.at, Breach::Values(&["NONE", "COMPACT", "FLATTEN"]), "must be NONE, COMPACT or FLATTEN");
+            config.report.violation(
+                &text.at,
+                RuleViolation::Values(&["NONE", "COMPACT", "FLATTEN"]),
+                "must be NONE, COMPACT or FLATTEN",
+            );
             None
         }
     });
-    let output_type = match config.text("OutputType", report) {
+    let output_type = match config.text("OutputType") {
         None => OutputType::Json,
         Some(text) if text.value == "JSON" => OutputType::Json,
         Some(text) if text.value == "JSONL" => OutputType::JsonLines,
         Some(text) => {
-            report.breaks(&text.at, Breach::Values(&["JSON", "JSONL"]), "must be JSON or JSONL");
+            config.report.violation(
+                &text.at,
+                RuleViolation::Values(&["JSON", "JSONL"]),
+                "must be JSON or JSONL",
+            );
             OutputType::Json
         }
     };
-    config.finish(report);
+    config.finish();
     Some((transformation, output_type))
 }
 
@@ -145,12 +172,8 @@ pub(super) fn integration(arn: &str) -> Option<&str> {
 }
 
 /// `Parameters`, which JSONata calls `Arguments`.
-pub(super) fn arguments(fields: &mut Fields) -> Option<Node> {
+pub(super) fn arguments(fields: &mut Fields<'_, '_>) -> Option<Node> {
     fields.take("Parameters").or_else(|| fields.take("Arguments"))
-}
-
-pub(super) fn missing(fields: &Fields, report: &mut Report<'_>) {
-    report.lacks(&fields.at, "Parameters");
 }
 
 /// The parameters are these, each plain or with `.$`.

@@ -1,18 +1,17 @@
 //! Reading the fields of an object one by one; what nobody asked for is a problem.
 
-use std::fmt;
-
 use serde_json::Value;
 
-use super::json::{Kind, Node};
-use crate::breach::Breach;
-use crate::problem::{Place, Report};
+use super::json::{Json, Node};
+use crate::diagnostic::{Position, Report};
+use crate::language::Language;
+use crate::rule_violation::RuleViolation;
 
 /// A string and its place.
 #[derive(Debug, Clone)]
 pub(crate) struct Text {
     pub(crate) value: String,
-    pub(crate) at: Place,
+    pub(crate) at: Position,
 }
 
 /// A path field: not given, null, or a text.
@@ -31,13 +30,6 @@ pub(crate) enum Number {
     Literal(f64),
     Path(Text),
     Expression(Text),
-}
-
-/// `QueryLanguage`: of the machine, or of a state that has its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Language {
-    JsonPath,
-    Jsonata,
 }
 
 /// Fields of JSONPath that JSONata has not, and the other way round.
@@ -62,32 +54,24 @@ const JSONPATH_ONLY: &[&str] = &[
 ];
 const JSONATA_ONLY: &[&str] = &["Arguments", "Output", "Items", "Condition"];
 
-impl fmt::Display for Language {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Language::JsonPath => "JSONPath",
-            Language::Jsonata => "JSONata",
-        })
-    }
-}
-
 /// Whether a string is a JSONata expression.
 pub(crate) fn is_expression(text: &str) -> bool {
     text.starts_with("{%") && text.ends_with("%}") && text.len() >= 4
 }
 
 /// The fields of an object that were not read yet.
-pub(crate) struct Fields {
-    pub(crate) at: Place,
+pub(crate) struct Fields<'r, 't> {
+    pub(crate) at: Position,
+    pub(crate) report: &'r mut Report<'t>,
     left: Vec<(String, Node)>,
 }
 
-impl Fields {
-    pub(crate) fn of(node: Node, report: &mut Report<'_>) -> Option<Fields> {
+impl<'r, 't> Fields<'r, 't> {
+    pub(crate) fn of(node: Node, report: &'r mut Report<'t>) -> Option<Self> {
         match node.kind {
-            Kind::Object(left) => Some(Fields { at: node.at, left }),
+            Json::Object(left) => Some(Self { at: node.at, report, left }),
             _ => {
-                report.breaks(&node.at, Breach::Type("Object"), "must be an object");
+                report.violation(&node.at, RuleViolation::Type("Object"), "must be an object");
                 None
             }
         }
@@ -111,92 +95,101 @@ impl Fields {
         self.take(name);
     }
 
-    pub(crate) fn required(&mut self, name: &str, report: &mut Report<'_>) -> Option<Node> {
+    pub(crate) fn required(&mut self, name: &str) -> Option<Node> {
         let node = self.take(name);
         if node.is_none() {
-            report.lacks(&self.at, name);
+            self.report.missing(&self.at, name);
         }
         node
     }
 
-    pub(crate) fn text(&mut self, name: &str, report: &mut Report<'_>) -> Option<Text> {
-        match self.path(name, report) {
+    pub(crate) fn text(&mut self, name: &str) -> Option<Text> {
+        match self.path(name) {
             Field::Given(text) => Some(text),
             Field::Absent => None,
             Field::Null => {
-                report.add(&self.at, format!("{name} can't be null"));
+                self.report.add(&self.at, format!("{name} cannot be null"));
                 None
             }
         }
     }
 
-    pub(crate) fn required_text(&mut self, name: &str, report: &mut Report<'_>) -> Option<Text> {
+    pub(crate) fn required_text(&mut self, name: &str) -> Option<Text> {
         if self.left.iter().any(|(field, _)| field == name) {
-            return self.text(name, report);
+            return self.text(name);
         }
-        report.lacks(&self.at, name);
+        self.report.missing(&self.at, name);
         None
     }
 
     /// A field that may be null.
-    pub(crate) fn path(&mut self, name: &str, report: &mut Report<'_>) -> Field {
+    pub(crate) fn path(&mut self, name: &str) -> Field {
         match self.take(name) {
             None => Field::Absent,
-            Some(Node { kind: Kind::Plain(Value::Null), .. }) => Field::Null,
-            Some(Node { kind: Kind::String(value), at }) => Field::Given(Text { value, at }),
+            Some(Node { kind: Json::Plain(Value::Null), .. }) => Field::Null,
+            Some(Node { kind: Json::String(value), at }) => Field::Given(Text { value, at }),
             Some(node) => {
-                report.breaks(&node.at, Breach::Type("String"), "must be a string");
+                self.report.violation(&node.at, RuleViolation::Type("String"), "must be a string");
                 Field::Absent
             }
         }
     }
 
     /// A number within bounds, both included.
-    pub(crate) fn number(&mut self, name: &str, low: f64, high: f64, report: &mut Report<'_>) -> Option<f64> {
+    pub(crate) fn number(&mut self, name: &str, low: f64, high: f64) -> Option<f64> {
         let node = self.take(name)?;
         let number = match &node.kind {
-            Kind::Plain(Value::Number(number)) => number.as_f64(),
+            Json::Plain(Value::Number(number)) => number.as_f64(),
             _ => None,
         };
         let broken = match number {
-            None => Breach::Type("Integer"),
-            Some(number) if number < low => Breach::Minimum(low),
-            Some(number) if number > high => Breach::Maximum(high),
+            None => RuleViolation::Type("Integer"),
+            Some(number) if number < low => RuleViolation::Minimum(low),
+            Some(number) if number > high => RuleViolation::Maximum(high),
             Some(_) => return number,
         };
-        report.breaks(&node.at, broken, format!("must be a number from {low} to {high}"));
+        self.report.violation(&node.at, broken, format!("must be a number from {low} to {high}"));
         None
     }
 
-    pub(crate) fn integer(&mut self, name: &str, low: u32, high: u32, report: &mut Report<'_>) -> Option<u32> {
+    pub(crate) fn integer(&mut self, name: &str, low: u32, high: u32) -> Option<u32> {
         let at = self.left.iter().find(|(field, _)| field == name).map(|(_, node)| node.at.clone())?;
-        let number = self.number(name, low.into(), high.into(), report)?;
+        let number = self.number(name, low.into(), high.into())?;
         if number.fract() != 0.0 {
-            report.breaks(&at, Breach::Type("Integer"), "must be a whole number");
+            self.report.violation(&at, RuleViolation::Type("Integer"), "must be a whole number");
         }
         // In bounds, see above.
         Some(number as u32)
     }
 
     /// `Name` (a number or an expression) or `NamePath`, not both.
-    pub(crate) fn number_or_path(&mut self, name: &str, low: f64, high: f64, whole: bool, report: &mut Report<'_>) -> Option<Number> {
+    pub(crate) fn number_or_path(&mut self, name: &str, low: f64, high: f64, whole: bool) -> Option<Number> {
         let path_name = format!("{name}Path");
         let given = self.left.iter().find(|(field, _)| field == name).map(|(_, node)| node);
         let at = given.map(|node| node.at.clone());
-        let expression = matches!(given, Some(Node { kind: Kind::String(text), .. }) if is_expression(text));
-        let given = match expression {
-            true => self.text(name, report).map(Number::Expression),
-            false => self.number(name, low, high, report).map(Number::Literal),
+        let expression = matches!(given, Some(Node { kind: Json::String(text), .. }) if is_expression(text));
+        let given = if expression {
+            self.text(name).map(Number::Expression)
+        } else {
+            self.number(name, low, high).map(Number::Literal)
         };
-        let path = self.text(&path_name, report);
+        let path = self.text(&path_name);
         match (given, path) {
             (Some(_), Some(path)) => {
                 let both = [name, path_name.as_str()];
-                report.breaks(&path.at, Breach::AtMostOne(&both), format!("{name} and {path_name} can't both be given"));
+                self.report.violation(
+                    &path.at,
+                    RuleViolation::AtMostOne(&both),
+                    format!("{name} and {path_name} cannot both be given"),
+                );
                 None
             }
             (Some(Number::Literal(number)), None) if whole && number.fract() != 0.0 => {
-                report.breaks(&at.unwrap_or_default(), Breach::Type("Integer"), "must be a whole number");
+                self.report.violation(
+                    &at.unwrap_or_default(),
+                    RuleViolation::Type("Integer"),
+                    "must be a whole number",
+                );
                 None
             }
             (given, None) => given,
@@ -204,57 +197,65 @@ impl Fields {
         }
     }
 
-    pub(crate) fn list(&mut self, name: &str, report: &mut Report<'_>) -> Option<(Place, Vec<Node>)> {
+    pub(crate) fn list(&mut self, name: &str) -> Option<(Position, Vec<Node>)> {
         let node = self.take(name)?;
         match node.kind {
-            Kind::Array(items) => Some((node.at, items)),
+            Json::Array(items) => Some((node.at, items)),
             _ => {
-                report.breaks(&node.at, Breach::Type("Array"), "must be an array");
+                self.report.violation(&node.at, RuleViolation::Type("Array"), "must be an array");
                 None
             }
         }
     }
 
-    pub(crate) fn required_list(&mut self, name: &str, report: &mut Report<'_>) -> Option<(Place, Vec<Node>)> {
+    pub(crate) fn required_list(&mut self, name: &str) -> Option<(Position, Vec<Node>)> {
         if !self.has(name) {
-            report.lacks(&self.at, name);
+            self.report.missing(&self.at, name);
         }
-        self.list(name, report)
+        self.list(name)
     }
 
     /// The object's own query language, or `inherited`.
-    pub(crate) fn query_language(&mut self, inherited: Language, report: &mut Report<'_>) -> Language {
-        let Some(language) = self.text("QueryLanguage", report) else { return inherited };
+    pub(crate) fn query_language(&mut self, inherited: Language) -> Language {
+        let Some(language) = self.text("QueryLanguage") else { return inherited };
         match language.value.as_str() {
             "JSONPath" => Language::JsonPath,
             "JSONata" => Language::Jsonata,
             other => {
-                report.breaks(&language.at, Breach::Values(&["JSONPath", "JSONata"]), format!("{other:?} is no query language"));
+                self.report.violation(
+                    &language.at,
+                    RuleViolation::Values(&["JSONPath", "JSONata"]),
+                    format!("{other:?} is no query language"),
+                );
                 inherited
             }
         }
     }
 
-    pub(crate) fn finish(self, report: &mut Report<'_>) {
+    pub(crate) fn finish(self) {
         for (name, node) in self.left {
-            report.breaks(&node.at, Breach::Unsupported(&name), format!("there is no field {name} here"));
+            self.report.violation(
+                &node.at,
+                RuleViolation::Unsupported(&name),
+                format!("there is no field {name} here"),
+            );
         }
     }
 
     /// The same for an object of a state in that language: some fields belong to the other one.
-    pub(crate) fn finish_in(self, language: Language, report: &mut Report<'_>) {
+    pub(crate) fn finish_in(self, language: Language) {
         for (name, node) in self.left {
             let name = name.as_str();
             let rule = match language {
-                Language::Jsonata if JSONPATH_ONLY.contains(&name) => Breach::OnlyJsonPath(name),
-                Language::JsonPath if JSONATA_ONLY.contains(&name) => Breach::OnlyJsonata(name),
-                _ => Breach::Unsupported(name),
+                Language::Jsonata if JSONPATH_ONLY.contains(&name) => RuleViolation::OnlyJsonPath(name),
+                Language::JsonPath if JSONATA_ONLY.contains(&name) => RuleViolation::OnlyJsonata(name),
+                _ => RuleViolation::Unsupported(name),
             };
             let message = match rule {
-                Breach::Unsupported(_) => format!("there is no field {name} here"),
+                RuleViolation::Unsupported(_) => format!("there is no field {name} here"),
                 _ => format!("there is no field {name} in a state in {language}"),
             };
-            report.breaks(&node.at, rule, message);
+            self.report.violation(&node.at, rule, message);
         }
     }
 }

@@ -1,9 +1,9 @@
 //! How a state takes its input and gives its output: the fields that states share, in both query
 //! languages.
 
-use super::fields::{Field, Fields, Language};
+use super::fields::{Field, Fields};
 use super::json::Node;
-use crate::problem::Report;
+use crate::language::Language;
 
 /// Those of the shared fields that a state has.
 #[derive(Debug, Default)]
@@ -14,12 +14,12 @@ pub(crate) struct Io {
     pub(crate) result_selector: Option<Node>,
     pub(crate) result_path: Field,
     pub(crate) output_path: Field,
-    pub(crate) leaving: Leaving,
+    pub(crate) on_exit: OnExit,
 }
 
 /// What is evaluated when a state is left by a way of its own (the state, a choice, a catcher).
 #[derive(Debug, Default)]
-pub(crate) struct Leaving {
+pub(crate) struct OnExit {
     /// JSONata only.
     pub(crate) output: Option<Node>,
     pub(crate) assign: Option<Node>,
@@ -27,16 +27,16 @@ pub(crate) struct Leaving {
 
 impl Io {
     /// Reads the fields that a state of this type has.
-    pub(crate) fn read(kind: &str, language: Language, fields: &mut Fields, report: &mut Report<'_>) -> Io {
+    pub(crate) fn read(kind: &str, language: Language, fields: &mut Fields<'_, '_>) -> Self {
         let works = matches!(kind, "Task" | "Parallel" | "Map");
         let mut io = Io::default();
         match language {
             _ if kind == "Fail" => return io,
             Language::JsonPath => {
-                io.input_path = fields.path("InputPath", report);
-                io.output_path = fields.path("OutputPath", report);
+                io.input_path = fields.path("InputPath");
+                io.output_path = fields.path("OutputPath");
                 if works || kind == "Pass" {
-                    io.result_path = fields.path("ResultPath", report);
+                    io.result_path = fields.path("ResultPath");
                 }
                 if works {
                     io.result_selector = fields.take("ResultSelector");
@@ -45,17 +45,19 @@ impl Io {
                     io.arguments = fields.take("Parameters");
                 }
             }
-            Language::Jsonata if matches!(kind, "Task" | "Parallel") => io.arguments = fields.take("Arguments"),
+            Language::Jsonata if matches!(kind, "Task" | "Parallel") => {
+                io.arguments = fields.take("Arguments")
+            }
             Language::Jsonata => {}
         }
-        io.leaving = Leaving::read(kind != "Succeed", language, fields);
+        io.on_exit = OnExit::read(kind != "Succeed", language, fields);
         io
     }
 }
 
-impl Leaving {
-    pub(crate) fn read(assigns: bool, language: Language, fields: &mut Fields) -> Leaving {
-        Leaving {
+impl OnExit {
+    pub(crate) fn read(assigns: bool, language: Language, fields: &mut Fields<'_, '_>) -> Self {
+        Self {
             output: (language == Language::Jsonata).then(|| fields.take("Output")).flatten(),
             assign: assigns.then(|| fields.take("Assign")).flatten(),
         }

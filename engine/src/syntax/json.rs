@@ -7,17 +7,17 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::problem::Place;
+use crate::diagnostic::Position;
 
 /// A value and its place.
 #[derive(Debug, Clone)]
 pub(crate) struct Node {
-    pub(crate) at: Place,
-    pub(crate) kind: Kind,
+    pub(crate) at: Position,
+    pub(crate) kind: Json,
 }
 
 #[derive(Debug, Clone)]
-pub(crate) enum Kind {
+pub(crate) enum Json {
     /// Null, a boolean or a number.
     Plain(Value),
     String(String),
@@ -29,10 +29,10 @@ impl Node {
     /// The value without its places.
     pub(crate) fn value(&self) -> Value {
         match &self.kind {
-            Kind::Plain(value) => value.clone(),
-            Kind::String(text) => Value::String(text.clone()),
-            Kind::Array(items) => items.iter().map(Node::value).collect(),
-            Kind::Object(fields) => fields.iter().map(|(name, node)| (name.clone(), node.value())).collect(),
+            Json::Plain(value) => value.clone(),
+            Json::String(text) => Value::String(text.clone()),
+            Json::Array(items) => items.iter().map(Node::value).collect(),
+            Json::Object(fields) => fields.iter().map(|(name, node)| (name.clone(), node.value())).collect(),
         }
     }
 }
@@ -48,14 +48,15 @@ pub(crate) struct NoTree {
 }
 
 impl NoTree {
-    fn new(offset: usize, message: String) -> NoTree {
-        NoTree { offset, message, too_deep: false }
+    fn new(offset: usize, message: String) -> Self {
+        Self { offset, message, too_deep: false }
     }
 }
 
 /// The text as a tree.
 pub(crate) fn parse(text: &str) -> Result<Node, NoTree> {
-    let raw: &RawValue = serde_json::from_str(text).map_err(|e| NoTree::new(offset_of(text, &e), format!("not JSON: {e}")))?;
+    let raw: &RawValue =
+        serde_json::from_str(text).map_err(|e| NoTree::new(offset_of(text, &e), format!("not JSON: {e}")))?;
     read(text, raw, String::new(), 0)
 }
 
@@ -74,27 +75,36 @@ fn read(text: &str, raw: &RawValue, path: String, depth: usize) -> Result<Node, 
             let mut fields: Vec<(String, Node)> = Vec::with_capacity(members.0.len());
             let mut seen = std::collections::HashSet::new();
             for (name, value) in members.0 {
-                let node = read(text, value, format!("{path}/{}", name.replace('~', "~0").replace('/', "~1")), depth + 1)?;
+                let node = read(
+                    text,
+                    value,
+                    format!("{path}/{}", name.replace('~', "~0").replace('/', "~1")),
+                    depth + 1,
+                )?;
                 if !seen.insert(name.clone()) {
                     return Err(NoTree::new(node.at.offset, format!("the field {name:?} is given twice")));
                 }
                 fields.push((name, node));
             }
-            Kind::Object(fields)
+            Json::Object(fields)
         }
         Some(b'[') => {
             let items: Vec<&RawValue> = serde_json::from_str(json).map_err(fail)?;
-            let items = items.into_iter().enumerate().map(|(i, item)| read(text, item, format!("{path}/{i}"), depth + 1));
-            Kind::Array(items.collect::<Result<_, _>>()?)
+            let items = items
+                .into_iter()
+                .enumerate()
+                .map(|(i, item)| read(text, item, format!("{path}/{i}"), depth + 1));
+            Json::Array(items.collect::<Result<_, _>>()?)
         }
-        Some(b'"') => Kind::String(serde_json::from_str(json).map_err(fail)?),
-        _ => Kind::Plain(serde_json::from_str(json).map_err(fail)?),
+        Some(b'"') => Json::String(serde_json::from_str(json).map_err(fail)?),
+        _ => Json::Plain(serde_json::from_str(json).map_err(fail)?),
     };
-    Ok(Node { at: Place { path, offset }, kind })
+    Ok(Node { at: Position { path, offset }, kind })
 }
 
 fn offset_of(text: &str, error: &serde_json::Error) -> usize {
-    let line_start: usize = text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum();
+    let line_start: usize =
+        text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum();
     let mut offset = (line_start + error.column().saturating_sub(1)).min(text.len());
     while !text.is_char_boundary(offset) {
         offset -= 1;

@@ -1,14 +1,15 @@
 //! The Map state in both its modes.
 
 use super::distributed::Distributed;
-use super::fields::{Fields, Language, Number, Text};
+use super::fields::{Fields, Number, Text};
 use super::json::Node;
 use super::state::Scope;
-use crate::breach::Breach;
-use crate::problem::Report;
+use crate::diagnostic::Report;
+use crate::language::Language;
+use crate::rule_violation::RuleViolation;
 
 #[derive(Debug)]
-pub(crate) struct Map {
+pub(crate) struct MapFields {
     pub(crate) items_path: Option<Text>,
     /// JSONata's `Items`.
     pub(crate) items: Option<Node>,
@@ -21,33 +22,33 @@ pub(crate) struct Map {
 /// AWS takes any number, and no more than it can.
 const CHILD_LIMIT: f64 = i64::MAX as f64;
 
-impl Map {
+impl MapFields {
     /// `inherited` is the language of the processor, `language` that of the Map.
-    pub(crate) fn read(inherited: Language, language: Language, fields: &mut Fields, report: &mut Report<'_>) -> Option<Map> {
+    pub(crate) fn read(inherited: Language, language: Language, fields: &mut Fields<'_, '_>) -> Option<Self> {
         let processor = match fields.take("Iterator") {
             Some(node) => Some(node),
-            None => fields.required("ItemProcessor", report),
+            None => fields.required("ItemProcessor"),
         };
         let selector = fields.take("ItemSelector");
         let (items, items_path, parameters) = match language {
             Language::Jsonata => (fields.take("Items"), None, None),
-            Language::JsonPath => (None, fields.text("ItemsPath", report), fields.take("Parameters")),
+            Language::JsonPath => (None, fields.text("ItemsPath"), fields.take("Parameters")),
         };
-        let (processor, mode) = read_processor(inherited, processor?, report)?;
+        let (processor, mode) = read_processor(inherited, processor?, fields.report)?;
         let distributed = match mode {
-            Mode::Distributed { express } => Some(Distributed::read(express, fields, report)),
+            Mode::Distributed { express } => Some(Distributed::read(express, fields)),
             Mode::Inline => {
                 // Accepted, as AWS does, and without a meaning.
-                fields.number_or_path("ToleratedFailurePercentage", 0.0, 100.0, false, report);
-                fields.number_or_path("ToleratedFailureCount", 0.0, CHILD_LIMIT, true, report);
+                fields.number_or_path("ToleratedFailurePercentage", 0.0, 100.0, false);
+                fields.number_or_path("ToleratedFailureCount", 0.0, CHILD_LIMIT, true);
                 None
             }
         };
-        Some(Map {
+        Some(Self {
             items_path,
             items,
             item_selector: selector.or(parameters),
-            max_concurrency: fields.number_or_path("MaxConcurrency", 0.0, CHILD_LIMIT, true, report),
+            max_concurrency: fields.number_or_path("MaxConcurrency", 0.0, CHILD_LIMIT, true),
             processor,
             distributed,
         })
@@ -64,37 +65,49 @@ fn read_processor(language: Language, node: Node, report: &mut Report<'_>) -> Op
     let mut fields = Fields::of(node, report)?;
     fields.ignore("Comment");
     let mode = match fields.take("ProcessorConfig") {
-        Some(node) => read_config(node, report),
+        Some(node) => read_config(node, fields.report),
         None => Mode::Inline,
     };
-    let scope = Scope::read(language, &mut fields, report);
-    fields.finish(report);
+    let scope = Scope::read(language, &mut fields);
+    fields.finish();
     Some((scope?, mode))
 }
 
 fn read_config(node: Node, report: &mut Report<'_>) -> Mode {
     let Some(mut fields) = Fields::of(node, report) else { return Mode::Inline };
-    let mode = fields.text("Mode", report);
-    let execution_type = fields.text("ExecutionType", report);
+    let mode = fields.text("Mode");
+    let execution_type = fields.text("ExecutionType");
     let distributed = match mode.as_ref().map(|mode| mode.value.as_str()) {
         None | Some("INLINE") => false,
         Some("DISTRIBUTED") => true,
         Some(_) => {
             let at = mode.map(|mode| mode.at).unwrap_or_default();
-            report.breaks(&at, Breach::Values(&["INLINE", "DISTRIBUTED"]), "must be INLINE or DISTRIBUTED");
+            fields.report.violation(
+                &at,
+                RuleViolation::Values(&["INLINE", "DISTRIBUTED"]),
+                "must be INLINE or DISTRIBUTED",
+            );
             false
         }
     };
     let express = execution_type.as_ref().is_some_and(|kind| kind.value == "EXPRESS");
     match (distributed, execution_type) {
         (true, Some(kind)) if kind.value == "STANDARD" || express => drop(kind),
-        (true, Some(kind)) => report.breaks(&kind.at, Breach::Values(&["STANDARD", "EXPRESS"]), "must be STANDARD or EXPRESS"),
-        (true, None) => report.lacks(&fields.at, "ExecutionType"),
+        (true, Some(kind)) => fields.report.violation(
+            &kind.at,
+            RuleViolation::Values(&["STANDARD", "EXPRESS"]),
+            "must be STANDARD or EXPRESS",
+        ),
+        (true, None) => fields.report.missing(&fields.at, "ExecutionType"),
         (false, Some(kind)) => {
-            report.breaks(&kind.at, Breach::Unsupported("ExecutionType"), "only a Distributed Map has an ExecutionType");
+            fields.report.violation(
+                &kind.at,
+                RuleViolation::Unsupported("ExecutionType"),
+                "only a Distributed Map has an ExecutionType",
+            );
         }
         (false, None) => {}
     }
-    fields.finish(report);
+    fields.finish();
     if distributed { Mode::Distributed { express } } else { Mode::Inline }
 }

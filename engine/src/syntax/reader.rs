@@ -1,11 +1,12 @@
 //! The ItemReader of a Distributed Map.
 
-use super::distributed::{MAX_ITEMS, arguments, integration, missing, object_names};
+use super::distributed::{MAX_ITEMS, arguments, integration, object_names};
 use super::fields::{Fields, Number, Text};
-use super::json::{Kind as Json, Node};
-use crate::breach::Breach;
+use super::json::{Json, Node};
 use crate::dataset::{self, Csv, Dataset, Format};
-use crate::problem::Report;
+use crate::diagnostic::Report;
+use crate::quotas::MAX_CSV_HEADER;
+use crate::rule_violation::RuleViolation;
 
 #[derive(Debug)]
 pub(crate) struct Reader {
@@ -14,21 +15,18 @@ pub(crate) struct Reader {
     pub(crate) max_items: Option<Number>,
 }
 
-/// All headers together, in bytes.
-const HEADERS: usize = 10 * 1024;
-
 impl Reader {
-    pub(super) fn read(node: Node, report: &mut Report<'_>) -> Option<Reader> {
+    pub(super) fn read(node: Node, report: &mut Report<'_>) -> Option<Self> {
         let mut fields = Fields::of(node, report)?;
-        let resource = fields.required_text("Resource", report);
+        let resource = fields.required_text("Resource");
         let listing = match resource.as_ref().and_then(|resource| integration(&resource.value)) {
             Some("s3:getObject") => false,
             Some("s3:listObjectsV2") => true,
             _ => {
                 if let Some(resource) = &resource {
-                    report.breaks(
+                    fields.report.violation(
                         &resource.at,
-                        Breach::ReaderResource,
+                        RuleViolation::ReaderResource,
                         "an ItemReader reads by arn:aws:states:::s3:getObject or arn:aws:states:::s3:listObjectsV2",
                     );
                 }
@@ -37,62 +35,70 @@ impl Reader {
         };
         let parameters = arguments(&mut fields);
         if let Some(node) = &parameters {
-            match listing {
-                true => object_names(node, &["Bucket"], &["Prefix", "ExpectedBucketOwner"], report),
-                false => object_names(node, &["Bucket", "Key"], &["VersionId", "ExpectedBucketOwner"], report),
+            if listing {
+                object_names(node, &["Bucket"], &["Prefix", "ExpectedBucketOwner"], fields.report)
+            } else {
+                object_names(node, &["Bucket", "Key"], &["VersionId", "ExpectedBucketOwner"], fields.report)
             }
         }
         let (dataset, max_items) = match fields.take("ReaderConfig") {
             Some(node) => {
-                let mut config = Fields::of(node, report)?;
-                let max_items = config.number_or_path("MaxItems", 0.0, MAX_ITEMS, true, report);
-                let dataset = read_dataset(&mut config, listing, report);
-                config.finish(report);
+                let mut config = Fields::of(node, fields.report)?;
+                let max_items = config.number_or_path("MaxItems", 0.0, MAX_ITEMS, true);
+                let dataset = read_dataset(&mut config, listing);
+                config.finish();
                 (dataset?, max_items)
             }
             None if listing => (Dataset::Listing, None),
             None => {
-                report.add(&fields.at, "a reader of s3:getObject needs a ReaderConfig");
+                fields.report.add(&fields.at, "a reader of s3:getObject needs a ReaderConfig");
                 return None;
             }
         };
         if parameters.is_none() {
-            missing(&fields, report);
+            fields.report.missing(&fields.at, "Parameters");
         }
-        fields.finish(report);
-        Some(Reader { parameters: parameters?, dataset, max_items })
+        fields.finish();
+        Some(Self { parameters: parameters?, dataset, max_items })
     }
 }
 
-fn read_dataset(config: &mut Fields, listing: bool, report: &mut Report<'_>) -> Option<Dataset> {
-    let input_type = config.text("InputType", report);
-    let manifest = config.text("ManifestType", report);
-    let flatten = match config.text("Transformation", report) {
+fn read_dataset(config: &mut Fields<'_, '_>, listing: bool) -> Option<Dataset> {
+    let input_type = config.text("InputType");
+    let manifest = config.text("ManifestType");
+    let flatten = match config.text("Transformation") {
         None => false,
         Some(text) if text.value == "NONE" => false,
         Some(text) if text.value == "LOAD_AND_FLATTEN" => {
             if !listing {
-                report.add(&text.at, "only a reader of s3:listObjectsV2 can LOAD_AND_FLATTEN");
+                config.report.add(&text.at, "only a reader of s3:listObjectsV2 can LOAD_AND_FLATTEN");
             }
             true
         }
         Some(text) => {
-            report.breaks(&text.at, Breach::Values(&["NONE", "LOAD_AND_FLATTEN"]), "must be NONE or LOAD_AND_FLATTEN");
+            config.report.violation(
+                &text.at,
+                RuleViolation::Values(&["NONE", "LOAD_AND_FLATTEN"]),
+                "must be NONE or LOAD_AND_FLATTEN",
+            );
             false
         }
     };
     if listing {
         if let Some(manifest) = &manifest {
-            report.add(&manifest.at, "only a reader of s3:getObject reads a manifest");
+            config.report.add(&manifest.at, "only a reader of s3:getObject reads a manifest");
         }
         return match (input_type, flatten) {
-            (Some(kind), true) => Some(Dataset::Listed(read_format(&kind, config, report)?)),
+            (Some(kind), true) => Some(Dataset::Listed(read_format(&kind, config)?)),
             (None, true) => {
-                report.add(&config.at, "LOAD_AND_FLATTEN needs an InputType");
+                config.report.add(&config.at, "LOAD_AND_FLATTEN needs an InputType");
                 None
             }
             (Some(kind), false) => {
-                report.add(&kind.at, "s3:listObjectsV2 reads objects only with the Transformation LOAD_AND_FLATTEN");
+                config.report.add(
+                    &kind.at,
+                    "s3:listObjectsV2 reads objects only with the Transformation LOAD_AND_FLATTEN",
+                );
                 None
             }
             (None, false) => Some(Dataset::Listing),
@@ -105,74 +111,80 @@ fn read_dataset(config: &mut Fields, listing: bool, report: &mut Report<'_>) -> 
         (Some(kind), Some(manifest)) if manifest.value == "S3_INVENTORY" => match kind.value.as_str() {
             "MANIFEST" => Some(Dataset::Inventory),
             _ => {
-                report.add(&kind.at, "an S3_INVENTORY has no InputType");
+                config.report.add(&kind.at, "an S3_INVENTORY has no InputType");
                 None
             }
         },
         (Some(kind), Some(manifest)) if manifest.value == "ATHENA_DATA" => match kind.value.as_str() {
-            "CSV" | "JSONL" | "PARQUET" => Some(Dataset::Athena(read_format(&kind, config, report)?)),
+            "CSV" | "JSONL" | "PARQUET" => Some(Dataset::Athena(read_format(&kind, config)?)),
             _ => {
-                report.add(&kind.at, "the data of an Athena manifest is CSV, JSONL or PARQUET");
+                config.report.add(&kind.at, "the data of an Athena manifest is CSV, JSONL or PARQUET");
                 None
             }
         },
         (None, Some(manifest)) if manifest.value == "ATHENA_DATA" => {
-            report.add(&manifest.at, "ATHENA_DATA needs an InputType");
+            config.report.add(&manifest.at, "ATHENA_DATA needs an InputType");
             None
         }
         (_, Some(manifest)) => {
-            report.breaks(&manifest.at, Breach::Values(&["ATHENA_DATA", "S3_INVENTORY"]), "must be ATHENA_DATA or S3_INVENTORY");
+            config.report.violation(
+                &manifest.at,
+                RuleViolation::Values(&["ATHENA_DATA", "S3_INVENTORY"]),
+                "must be ATHENA_DATA or S3_INVENTORY",
+            );
             None
         }
-        (Some(kind), None) => Some(Dataset::Object(read_format(&kind, config, report)?)),
+        (Some(kind), None) => Some(Dataset::Object(read_format(&kind, config)?)),
         (None, None) => {
-            report.lacks(&config.at, "InputType");
+            config.report.missing(&config.at, "InputType");
             None
         }
     }
 }
 
-fn read_format(kind: &Text, config: &mut Fields, report: &mut Report<'_>) -> Option<Format> {
+fn read_format(kind: &Text, config: &mut Fields<'_, '_>) -> Option<Format> {
     match kind.value.as_str() {
         "JSON" => {
-            let pointer = match config.text("ItemsPointer", report) {
+            let pointer = match config.text("ItemsPointer") {
                 None => Vec::new(),
-                Some(text) => dataset::pointer(&text.value).map_err(|reason| report.add(&text.at, reason)).unwrap_or_default(),
+                Some(text) => dataset::pointer(&text.value)
+                    .map_err(|reason| config.report.add(&text.at, reason))
+                    .unwrap_or_default(),
             };
             Some(Format::Json { pointer })
         }
         "JSONL" => Some(Format::JsonLines),
-        "CSV" => read_csv(config, report).map(Format::Csv),
+        "CSV" => read_csv(config).map(Format::Csv),
         "PARQUET" if cfg!(feature = "parquet") => Some(Format::Parquet),
         "PARQUET" => {
-            report.add(&kind.at, "this build reads no PARQUET; the engine's feature parquet adds it");
+            config.report.add(&kind.at, "this build reads no PARQUET; the engine's feature parquet adds it");
             None
         }
         "MANIFEST" => {
-            report.add(&kind.at, "a manifest is read by s3:getObject");
+            config.report.add(&kind.at, "a manifest is read by s3:getObject");
             None
         }
         _ => {
-            report.add(&kind.at, "must be CSV, JSON, JSONL, PARQUET or MANIFEST");
+            config.report.add(&kind.at, "must be CSV, JSON, JSONL, PARQUET or MANIFEST");
             None
         }
     }
 }
 
-fn read_csv(config: &mut Fields, report: &mut Report<'_>) -> Option<Csv> {
-    let delimiter = match config.text("CSVDelimiter", report) {
+fn read_csv(config: &mut Fields<'_, '_>) -> Option<Csv> {
+    let delimiter = match config.text("CSVDelimiter") {
         None => b',',
         Some(text) => Csv::delimiter(&text.value).unwrap_or_else(|| {
-            report.add(&text.at, "must be COMMA, PIPE, SEMICOLON, SPACE or TAB");
+            config.report.add(&text.at, "must be COMMA, PIPE, SEMICOLON, SPACE or TAB");
             b','
         }),
     };
-    let location = config.required_text("CSVHeaderLocation", report)?;
-    let headers = config.list("CSVHeaders", report);
+    let location = config.required_text("CSVHeaderLocation")?;
+    let headers = config.list("CSVHeaders");
     match (location.value.as_str(), headers) {
         ("FIRST_ROW", None) => Some(Csv { delimiter, headers: None }),
         ("FIRST_ROW", Some((at, _))) => {
-            report.add(&at, "with the header in the first row, no CSVHeaders are given");
+            config.report.add(&at, "with the header in the first row, no CSVHeaders are given");
             None
         }
         ("GIVEN", Some((at, nodes))) => {
@@ -180,20 +192,28 @@ fn read_csv(config: &mut Fields, report: &mut Report<'_>) -> Option<Csv> {
             for node in nodes {
                 match node.kind {
                     Json::String(header) => headers.push(header),
-                    _ => report.add(&node.at, "must be a string"),
+                    _ => config.report.add(&node.at, "must be a string"),
                 }
             }
-            if headers.iter().map(String::len).sum::<usize>() > HEADERS {
-                report.add(&at, "the headers are longer than 10 KiB");
+            if headers.iter().map(String::len).sum::<usize>() > MAX_CSV_HEADER {
+                config.report.add(&at, "the headers are longer than 10 KiB");
             }
             Some(Csv { delimiter, headers: Some(headers) })
         }
         ("GIVEN", None) => {
-            report.breaks(&config.at, Breach::Required("CSVHeaders"), "GIVEN needs CSVHeaders");
+            config.report.violation(
+                &config.at,
+                RuleViolation::Required("CSVHeaders"),
+                "GIVEN needs CSVHeaders",
+            );
             None
         }
         _ => {
-            report.breaks(&location.at, Breach::Values(&["FIRST_ROW", "GIVEN"]), "must be FIRST_ROW or GIVEN");
+            config.report.violation(
+                &location.at,
+                RuleViolation::Values(&["FIRST_ROW", "GIVEN"]),
+                "must be FIRST_ROW or GIVEN",
+            );
             None
         }
     }

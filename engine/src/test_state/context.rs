@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{ALONE, TestRequest};
 use crate::host::Host;
-use crate::machine::{Kind, State};
+use crate::machine::{Kind, State, Work};
 use crate::resource::{Pattern, Resource};
 use crate::run::iso;
 use crate::validation::ApiError;
@@ -22,10 +22,13 @@ impl TestRequest {
     pub(super) fn context(&self, state: &State, host: &dyn Host) -> Result<Value, ApiError> {
         let Some(text) = &self.context else { return Ok(self.new_context(state, host)) };
         let refused = |what: String| ApiError::validation(format!("Invalid Context object provided: {what}"));
-        let context = crate::json::object(text.as_bytes()).map_err(|error| refused(format!("not a JSON object: {error}")))?;
+        let context = crate::json::object(text.as_bytes())
+            .map_err(|error| refused(format!("not a JSON object: {error}")))?;
         if context.contains_key("Task") && !waits(state) {
             let pattern = "'.sync' or '.waitForTaskToken' service integration pattern";
-            return Err(refused(format!("Context object contains 'Task' when state is not a Task state with a {pattern}")));
+            return Err(refused(format!(
+                "Context object contains 'Task' when state is not a Task state with a {pattern}"
+            )));
         }
         for (name, value) in &context {
             check(name, value).map_err(refused)?;
@@ -36,7 +39,7 @@ impl TestRequest {
     fn new_context(&self, state: &State, host: &dyn Host) -> Value {
         let (machine, execution, now) = (host.uuid(), host.uuid(), iso(host.now()));
         let mut at = json!({"Name": ALONE, "EnteredTime": now});
-        if state.kind.works() {
+        if matches!(state.kind, Kind::Work(_)) {
             at["RetryCount"] = self.state_configuration.retrier_retry_count.unwrap_or(0).into();
         }
         let mut context = json!({
@@ -62,7 +65,7 @@ const ARN: &str = "arn:aws:states:local:000000000000";
 
 fn waits(state: &State) -> bool {
     match &state.kind {
-        Kind::Task(task) => {
+        Kind::Work(Work::Task(task)) => {
             matches!(&task.resource, Resource::Service { pattern, .. } if *pattern != Pattern::RequestResponse)
         }
         _ => false,
@@ -73,7 +76,8 @@ fn check(name: &str, value: &Value) -> Result<(), String> {
     if name == "Map" {
         return Err("'Map' field is not supported when mocking a Context object".into());
     }
-    let (_, texts, others) = FIELDS.iter().find(|(field, ..)| *field == name).ok_or_else(|| not_allowed(name))?;
+    let (_, texts, others) =
+        FIELDS.iter().find(|(field, ..)| *field == name).ok_or_else(|| not_allowed(name))?;
     let fields = value.as_object().ok_or_else(|| format!("{name} must be an object"))?;
     for (field, value) in fields {
         match texts.contains(&field.as_str()) {

@@ -73,7 +73,8 @@ const WRITTEN_ITEM: Shape = Shape::Object(&[
     field("ItemCollectionMetrics", Shape::Object(&[])),
 ]);
 
-const STARTED_EXECUTION: Shape = Shape::Object(&[required("ExecutionArn", Shape::Text { shortest: 1 }), required("StartDate", TEXT)]);
+const STARTED_EXECUTION: Shape =
+    Shape::Object(&[required("ExecutionArn", Shape::Text { shortest: 1 }), required("StartDate", TEXT)]);
 
 const INVOKED_FUNCTION: Shape = Shape::Object(&[
     field("StatusCode", NUMBER),
@@ -144,7 +145,14 @@ const LISTED_OBJECTS: Shape = Shape::Object(&[
 
 const PUT_EVENTS: Shape = Shape::Object(&[
     field("FailedEntryCount", COUNT),
-    field("Entries", Shape::List(&Shape::Object(&[field("EventId", TEXT), field("ErrorCode", TEXT), field("ErrorMessage", TEXT)]))),
+    field(
+        "Entries",
+        Shape::List(&Shape::Object(&[
+            field("EventId", TEXT),
+            field("ErrorCode", TEXT),
+            field("ErrorMessage", TEXT),
+        ])),
+    ),
 ]);
 
 const BLOB: Shape = Shape::Text { shortest: 1 };
@@ -152,27 +160,61 @@ const BLOB: Shape = Shape::Text { shortest: 1 };
 /// By the services' names without `aws-sdk:`.
 const OUTPUTS: &[(&str, &str, Shape)] = &[
     ("dynamodb", "deleteItem", WRITTEN_ITEM),
-    ("dynamodb", "getItem", Shape::Object(&[field("Item", Shape::Object(&[])), field("ConsumedCapacity", CONSUMED_CAPACITY)])),
+    (
+        "dynamodb",
+        "getItem",
+        Shape::Object(&[field("Item", Shape::Object(&[])), field("ConsumedCapacity", CONSUMED_CAPACITY)]),
+    ),
     ("dynamodb", "putItem", WRITTEN_ITEM),
     ("dynamodb", "updateItem", WRITTEN_ITEM),
     ("events", "putEvents", PUT_EVENTS),
     ("eventbridge", "putEvents", PUT_EVENTS),
-    ("kms", "decrypt", Shape::Object(&[field("KeyId", BLOB), field("Plaintext", BLOB), field("EncryptionAlgorithm", TEXT)])),
-    ("kms", "encrypt", Shape::Object(&[field("CiphertextBlob", BLOB), field("KeyId", BLOB), field("EncryptionAlgorithm", TEXT)])),
+    (
+        "kms",
+        "decrypt",
+        Shape::Object(&[field("KeyId", BLOB), field("Plaintext", BLOB), field("EncryptionAlgorithm", TEXT)]),
+    ),
+    (
+        "kms",
+        "encrypt",
+        Shape::Object(&[
+            field("CiphertextBlob", BLOB),
+            field("KeyId", BLOB),
+            field("EncryptionAlgorithm", TEXT),
+        ]),
+    ),
     ("lambda", "getFunction", FUNCTION),
     ("lambda", "invoke", INVOKED_FUNCTION),
     ("s3", "getObject", READ_OBJECT),
     ("s3", "listObjectsV2", LISTED_OBJECTS),
-    ("s3", "putObject", Shape::Object(&[field("ETag", TEXT), field("VersionId", TEXT), field("Expiration", TEXT)])),
+    (
+        "s3",
+        "putObject",
+        Shape::Object(&[field("ETag", TEXT), field("VersionId", TEXT), field("Expiration", TEXT)]),
+    ),
     ("sfn", "startExecution", STARTED_EXECUTION),
     ("sns", "publish", Shape::Object(&[field("MessageId", TEXT), field("SequenceNumber", TEXT)])),
-    ("sqs", "sendMessage", Shape::Object(&[field("MD5OfMessageBody", TEXT), field("MessageId", TEXT), field("SequenceNumber", TEXT)])),
+    (
+        "sqs",
+        "sendMessage",
+        Shape::Object(&[
+            field("MD5OfMessageBody", TEXT),
+            field("MessageId", TEXT),
+            field("SequenceNumber", TEXT),
+        ]),
+    ),
     ("states", "startExecution", STARTED_EXECUTION),
 ];
 
 /// What the service answers at once; none where it is not known, or something else is waited for.
 pub(super) fn of(resource: &Resource) -> Option<&'static Shape> {
-    let Resource::Service { service, action, pattern: crate::resource::Pattern::RequestResponse } = resource else { return None };
+    let Resource::Service { service, action, pattern: crate::resource::Pattern::RequestResponse } = resource
+    else {
+        return None;
+    };
     let service = service.strip_prefix("aws-sdk:").unwrap_or(service);
-    OUTPUTS.iter().find(|(name, operation, _)| *name == service && *operation == action).map(|(.., shape)| shape)
+    OUTPUTS
+        .iter()
+        .find(|(name, operation, _)| *name == service && *operation == action)
+        .map(|(.., shape)| shape)
 }

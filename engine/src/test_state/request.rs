@@ -20,7 +20,7 @@ pub struct TestRequest {
     pub mock: Option<Mock>,
     /// What has happened before, and what a Map works on.
     pub state_configuration: StateConfiguration,
-    /// Shown in the context object. AWS wants one for a Task without a mock; we don't.
+    /// Shown in the context object. AWS wants one for a Task without a mock; the engine does not.
     pub role_arn: Option<String>,
     /// Not together with a mock.
     pub reveal_secrets: bool,
@@ -79,14 +79,16 @@ impl TestRequest {
     /// What can be refused before the definition is looked at.
     pub(super) fn check_fields(&self) -> Result<(), ApiError> {
         match &self.mock {
-            Some(Mock { result: Some(_), error_output: Some(_), .. }) => {
-                Err(ApiError::validation("A test mock should have only one of the following fields: [result, errorOutput]."))
-            }
-            Some(_) if self.reveal_secrets => {
-                Err(ApiError::validation("TestState does not support RevealSecrets when a mock is specified."))
-            }
+            Some(Mock { result: Some(_), error_output: Some(_), .. }) => Err(ApiError::validation(
+                "A test mock should have only one of the following fields: [result, errorOutput].",
+            )),
+            Some(_) if self.reveal_secrets => Err(ApiError::validation(
+                "TestState does not support RevealSecrets when a mock is specified.",
+            )),
             None if self.state_configuration.map_iteration_failure_count.is_some() => {
-                Err(ApiError::validation("TestState does not support MapIterationFailureCount when a mock is not specified."))
+                Err(ApiError::validation(
+                    "TestState does not support MapIterationFailureCount when a mock is not specified.",
+                ))
             }
             _ => Ok(()),
         }
@@ -102,18 +104,21 @@ impl TestRequest {
 
     pub(super) fn variables(&self) -> Result<Map<String, Value>, ApiError> {
         let Some(text) = &self.variables else { return Ok(Map::new()) };
-        crate::json::object(text.as_bytes()).map_err(|error| ApiError::validation(format!("the variables are no JSON object: {error}")))
+        crate::json::object(text.as_bytes())
+            .map_err(|error| ApiError::validation(format!("the variables are no JSON object: {error}")))
     }
 
     pub(super) fn items(&self) -> Result<Option<Vec<Value>>, ApiError> {
         let Some(text) = &self.state_configuration.map_item_reader_data else { return Ok(None) };
         let items = crate::json::list(text);
-        items.map(Some).map_err(|error| ApiError::validation(format!("the data of the ItemReader is no JSON array: {error}")))
+        items.map(Some).map_err(|error| {
+            ApiError::validation(format!("the data of the ItemReader is no JSON array: {error}"))
+        })
     }
 }
 
 impl ApiError {
-    pub(crate) fn validation(message: impl Into<String>) -> ApiError {
-        ApiError { code: "ValidationException", message: message.into() }
+    pub(crate) fn validation(message: impl Into<String>) -> Self {
+        Self { code: "ValidationException", message: message.into() }
     }
 }

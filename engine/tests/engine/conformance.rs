@@ -28,14 +28,18 @@ struct Count {
 
 #[test]
 fn recorded_cases() {
-    let path =
-        std::env::var("ASL_CASES").unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/conformance/cases.jsonl").into());
+    let path = std::env::var("ASL_CASES").unwrap_or_else(|_| {
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/conformance/cases.jsonl").into()
+    });
     let Ok(cases) = std::fs::read_to_string(&path) else {
         eprintln!("no recorded cases at {path}");
         return;
     };
-    let known: BTreeSet<(&str, &str)> =
-        KNOWN.lines().filter_map(|line| line.split_once('\t')).map(|(id, rest)| (id, rest.split('\t').next().unwrap())).collect();
+    let known: BTreeSet<(&str, &str)> = KNOWN
+        .lines()
+        .filter_map(|line| line.split_once('\t'))
+        .map(|(id, rest)| (id, rest.split('\t').next().unwrap()))
+        .collect();
     let mut table: BTreeMap<(String, &str), Count> = BTreeMap::new();
     let mut surprises = Vec::new();
     for line in cases.lines() {
@@ -56,7 +60,9 @@ fn recorded_cases() {
             count.passed += usize::from(miss.is_none());
             match (miss, known.contains(&(id, what))) {
                 (Some(miss), false) => surprises.push(format!("{what} of {id}: {miss}")),
-                (None, true) => surprises.push(format!("{what} of {id} is equal now: take it out of known.tsv")),
+                (None, true) => {
+                    surprises.push(format!("{what} of {id} is equal now: take it out of known.tsv"))
+                }
                 _ => {}
             }
         }
@@ -65,7 +71,11 @@ fn recorded_cases() {
         eprintln!("class {class}  {what:10} {passed:4} of {total:4}");
     }
     for what in ["result", "history"] {
-        let of_start_set = || table.iter().filter(|((class, kind), _)| matches!(class.as_str(), "a" | "b" | "c") && *kind == what);
+        let of_start_set = || {
+            table
+                .iter()
+                .filter(|((class, kind), _)| matches!(class.as_str(), "a" | "b" | "c") && *kind == what)
+        };
         let sum = |figure: fn(&Count) -> usize| of_start_set().map(|(_, count)| figure(count)).sum::<usize>();
         eprintln!("start set {what:8} {:4} of {:4}", sum(|count| count.passed), sum(|count| count.total));
     }
@@ -101,9 +111,11 @@ fn check(case: &Value) -> Vec<(&'static str, Option<String>)> {
 }
 
 fn run(case: &Value) -> Result<(Value, Vec<Value>), String> {
-    let definition = case["definition_text"].as_str().map_or_else(|| case["definition"].to_string(), str::to_owned);
+    let definition =
+        case["definition_text"].as_str().map_or_else(|| case["definition"].to_string(), str::to_owned);
     // Activities have no ARN in the recordings.
-    let definition = definition.replace("\"activity_arn\"", "\"arn:aws:states:us-east-1:111111111111:activity:activity_arn\"");
+    let definition = definition
+        .replace("\"activity_arn\"", "\"arn:aws:states:us-east-1:111111111111:activity:activity_arn\"");
     let machine = engine::compile(&definition).map_err(|problems| problems.to_string())?;
     let replay = replay::Replay::of(case);
     let input = if case["input_given"] == false { json!({}) } else { case["input"].clone() };
@@ -112,13 +124,23 @@ fn run(case: &Value) -> Result<(Value, Vec<Value>), String> {
     start.tokens = replay.tokens.clone();
     let history = History::default();
     start.history = Some(history.clone());
-    let run = engine::run(Arc::new(machine), start, Arc::new(replay), Journal::in_memory().unwrap(), CancellationToken::new());
+    let run = engine::run(
+        Arc::new(machine),
+        start,
+        Arc::new(replay),
+        Journal::in_memory().unwrap(),
+        CancellationToken::new(),
+    );
     // By the paused clock: what hangs, hangs for no time.
     let run = async { tokio::time::timeout(std::time::Duration::from_secs(400 * 24 * 3600), run).await };
     let ended = block_on(run).map_err(|_| "it does not end")?;
     let found = match ended.map_err(|stop| stop.to_string())? {
-        Outcome::Succeeded(output) => json!({"status": "SUCCEEDED", "output": output, "error": null, "cause": null}),
-        Outcome::Failed { error, cause } => json!({"status": "FAILED", "output": null, "error": error, "cause": cause}),
+        Outcome::Succeeded(output) => {
+            json!({"status": "SUCCEEDED", "output": output, "error": null, "cause": null})
+        }
+        Outcome::Failed { error, cause } => {
+            json!({"status": "FAILED", "output": null, "error": error, "cause": cause})
+        }
         Outcome::TimedOut => json!({"status": "TIMED_OUT", "output": null, "error": null, "cause": null}),
     };
     Ok((found, history.events().iter().map(engine::Event::to_json).collect()))

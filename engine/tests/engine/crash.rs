@@ -14,7 +14,12 @@ use crate::definition::{definition, event, host, script};
 use crate::fake::{Fake, block_on, run_on, start};
 
 /// Runs until the host hangs, and drops everything there; none is a crash, some an end.
-pub(crate) fn run_until_hung(path: &Path, definition: &str, input: Value, host: &Arc<Fake>) -> Option<Outcome> {
+pub(crate) fn run_until_hung(
+    path: &Path,
+    definition: &str,
+    input: Value,
+    host: &Arc<Fake>,
+) -> Option<Outcome> {
     let machine = Arc::new(engine::compile(definition).unwrap());
     let journal = Journal::open(path).unwrap();
     let run = engine::run(machine, start(input), host.clone(), journal, CancellationToken::new());
@@ -63,7 +68,11 @@ fn a_run_cut_off_at_every_event_calls_nothing_twice_and_ends_the_same() {
         };
         assert_eq!(outcome, Outcome::Succeeded(json!({"status": "succeeded", "lines": 12})), "every {every}");
         let manifests = host.objects.lock().unwrap();
-        assert_eq!(manifests.keys().filter(|key| key.ends_with("/manifest.json")).count(), 3, "every {every}");
+        assert_eq!(
+            manifests.keys().filter(|key| key.ends_with("/manifest.json")).count(),
+            3,
+            "every {every}"
+        );
         // A finished execution gives its outcome again, and has nothing else left.
         let journal = Journal::open(&path).unwrap();
         assert_eq!(journal.entries(), 1);
@@ -111,7 +120,8 @@ fn chance_falls_the_same_way_again() {
 fn branches_cut_off_at_every_event_go_on_each_where_it_was() {
     let task = |n: u64, next: serde_json::Value| {
         let arguments = json!({"n": n, "id": "{% $uuid() %}", "run": "{% $run %}"});
-        let mut state = json!({"Type": "Task", "Resource": "arn:aws:lambda:x:1:function:f", "Arguments": arguments});
+        let mut state =
+            json!({"Type": "Task", "Resource": "arn:aws:lambda:x:1:function:f", "Arguments": arguments});
         state.as_object_mut().unwrap().extend(next.as_object().unwrap().clone());
         state
     };
@@ -150,10 +160,15 @@ fn branches_cut_off_at_every_event_go_on_each_where_it_was() {
         };
         // What a call was made with once, it is made with again; and what it gave is what comes out.
         let calls = calls.lock().unwrap();
-        let ids = |n: u64| calls.iter().filter(|call| call["n"] == n).map(|call| call["id"].clone()).collect::<Vec<_>>();
+        let ids = |n: u64| {
+            calls.iter().filter(|call| call["n"] == n).map(|call| call["id"].clone()).collect::<Vec<_>>()
+        };
         for n in 1..=3_u64 {
             let (first, second) = (ids(n), ids(n + 10));
-            assert!(first.iter().all(|id| *id == first[0]) && second.iter().all(|id| *id == second[0]), "{first:?} {second:?}");
+            assert!(
+                first.iter().all(|id| *id == first[0]) && second.iter().all(|id| *id == second[0]),
+                "{first:?} {second:?}"
+            );
             assert_eq!(outcome["ids"][n as usize - 1], json!([first[0], second[0]]));
         }
         assert!(calls.iter().all(|call| call["run"] == outcome["run"]));
@@ -208,9 +223,15 @@ fn a_cancelled_run_lets_its_tasks_end_and_goes_on_later() {
         block_on(engine::run(machine.clone(), start(event()), host.clone(), journal, cancel))
     };
     assert!(matches!(run(cancel), Err(Stop::Interrupted)));
-    assert_eq!(run(CancellationToken::new()).unwrap(), Outcome::Succeeded(json!({"status": "succeeded", "lines": 12})));
+    assert_eq!(
+        run(CancellationToken::new()).unwrap(),
+        Outcome::Succeeded(json!({"status": "succeeded", "lines": 12}))
+    );
     // And a third time, which only reads the outcome.
-    assert_eq!(run(CancellationToken::new()).unwrap(), Outcome::Succeeded(json!({"status": "succeeded", "lines": 12})));
+    assert_eq!(
+        run(CancellationToken::new()).unwrap(),
+        Outcome::Succeeded(json!({"status": "succeeded", "lines": 12}))
+    );
 }
 
 #[test]
@@ -222,6 +243,8 @@ fn a_journal_of_something_else_is_refused() {
     run_on(pass, json!(1), &host, &journal).unwrap();
     for (definition, input, what) in [(succeed, json!(1), "definition"), (pass, json!(2), "input")] {
         let refused = run_on(definition, input, &host, &journal);
-        assert!(matches!(refused, Err(Stop::Fault(Fault::Journal(JournalError::Foreign(found)))) if found == what));
+        assert!(
+            matches!(refused, Err(Stop::Fault(Fault::Journal(JournalError::Foreign(found)))) if found == what)
+        );
     }
 }

@@ -56,16 +56,22 @@ pub(crate) fn script(call: &TaskCall) -> Result<Value, TaskError> {
             Ok(next)
         }
         "postprocess" => match payload["previous"]["checkpoint"].as_u64() {
-            None => Ok(json!({"status": "paused", "wait_seconds": 1, "checkpoint": 1, "run": payload["run"]})),
+            None => {
+                Ok(json!({"status": "paused", "wait_seconds": 1, "checkpoint": 1, "run": payload["run"]}))
+            }
             Some(_) => Ok(json!({"status": "succeeded", "lines": 12})),
         },
         other => panic!("no function {other}"),
     }
 }
 
-pub(crate) fn host(script: impl Fn(&TaskCall) -> Result<Value, TaskError> + Send + Sync + 'static) -> Arc<Fake> {
+pub(crate) fn host(
+    script: impl Fn(&TaskCall) -> Result<Value, TaskError> + Send + Sync + 'static,
+) -> Arc<Fake> {
     let host = Fake::new(script);
-    let batches = |fails: &[usize]| -> Value { (0..6).map(|i| json!({"first": i * 100, "fails": fails.contains(&i)})).collect() };
+    let batches = |fails: &[usize]| -> Value {
+        (0..6).map(|i| json!({"first": i * 100, "fails": fails.contains(&i)})).collect()
+    };
     host.put("b", "manifest/good.json", batches(&[]).to_string());
     host.put("b", "manifest/bad.json", batches(&[1, 3]).to_string());
     host.put("b", "manifest/limp.json", batches(&[0, 2, 4]).to_string());
@@ -87,7 +93,9 @@ fn a_run_with_paused_loops_a_stopped_lane_and_a_tolerated_one() {
     let count = |function: &str| calls.iter().filter(|call| call.function() == function).count();
     assert_eq!((count("preprocess"), count("postprocess")), (3, 2));
     let worked = |lane: &str, n: usize| {
-        let of_lane = |call: &&TaskCall| call.payload()["lane"]["name"] == lane && call.payload()["batch"]["first"] == n * 100;
+        let of_lane = |call: &&TaskCall| {
+            call.payload()["lane"]["name"] == lane && call.payload()["batch"]["first"] == n * 100
+        };
         calls.iter().filter(of_lane).count()
     };
     // Three calls for a good batch, one for a failing one.
@@ -96,7 +104,13 @@ fn a_run_with_paused_loops_a_stopped_lane_and_a_tolerated_one() {
     assert!((0..6).map(|n| worked("bad", n)).sum::<usize>() < 14);
     // The results lie where the context object says.
     let objects = host.objects.lock().unwrap();
-    assert_eq!(objects.keys().filter(|key| key.starts_with("b/runs/map/one/") && key.ends_with("/manifest.json")).count(), 3);
+    assert_eq!(
+        objects
+            .keys()
+            .filter(|key| key.starts_with("b/runs/map/one/") && key.ends_with("/manifest.json"))
+            .count(),
+        3
+    );
 }
 
 #[test]
@@ -108,7 +122,8 @@ fn a_run_that_another_execution_owns_ends_at_once() {
 
 #[test]
 fn a_failed_preprocess_fails_the_execution() {
-    let host = Fake::new(|_| Err(TaskError::Error { error: "Job.Invalid".into(), cause: "no column x".into() }));
+    let host =
+        Fake::new(|_| Err(TaskError::Error { error: "Job.Invalid".into(), cause: "no column x".into() }));
     let outcome = run(&definition(), event(), &host).unwrap();
     assert_eq!(outcome, Outcome::Failed { error: "Job.Invalid".into(), cause: "no column x".into() });
 }

@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use engine::{Host, Journal, MapRunStatus, ObjectError, ObjectInfo, Outcome, Start, Stop, TaskCall, TaskError};
+use engine::{
+    Host, Journal, MapRunStatus, ObjectError, ObjectInfo, Outcome, Start, Stop, TaskCall, TaskError,
+};
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
 use serde_json::Value;
@@ -34,13 +36,15 @@ pub(crate) struct Fake {
     /// go to the year's end meanwhile.
     pub(crate) years: AtomicBool,
     pub(crate) map_runs: Mutex<Vec<Arc<MapRunStatus>>>,
-    /// Buckets that can't be written to.
+    /// Buckets that cannot be written to.
     pub(crate) closed: Mutex<Vec<String>>,
 }
 
 impl Fake {
-    pub(crate) fn new(script: impl Fn(&TaskCall) -> Result<Value, TaskError> + Send + Sync + 'static) -> Arc<Fake> {
-        Arc::new(Fake {
+    pub(crate) fn new(
+        script: impl Fn(&TaskCall) -> Result<Value, TaskError> + Send + Sync + 'static,
+    ) -> Arc<Self> {
+        Arc::new(Self {
             script: Box::new(script),
             objects: Mutex::default(),
             calls: Mutex::default(),
@@ -59,7 +63,7 @@ impl Fake {
     }
 
     /// A host whose only function gives its payload back.
-    pub(crate) fn echo() -> Arc<Fake> {
+    pub(crate) fn echo() -> Arc<Self> {
         Fake::new(|call| Ok(call.payload().clone()))
     }
 
@@ -99,7 +103,11 @@ impl Host for Fake {
         (self.script)(&call).map(|payload| call.function_result(payload, "request"))
     }
 
-    async fn read_object(&self, bucket: &str, key: &str) -> Result<BoxStream<'static, io::Result<Bytes>>, ObjectError> {
+    async fn read_object(
+        &self,
+        bucket: &str,
+        key: &str,
+    ) -> Result<BoxStream<'static, io::Result<Bytes>>, ObjectError> {
         let body = self.objects.lock().unwrap().get(&format!("{bucket}/{key}")).cloned();
         let body = body.ok_or_else(|| ObjectError(format!("no object {key}")))?;
         let chunks: Vec<_> = body.chunks(7).map(|chunk| Ok(Bytes::copy_from_slice(chunk))).collect();
@@ -115,12 +123,22 @@ impl Host for Fake {
         Ok(())
     }
 
-    async fn read_version(&self, bucket: &str, key: &str, version: &str) -> Result<BoxStream<'static, io::Result<Bytes>>, ObjectError> {
+    async fn read_version(
+        &self,
+        bucket: &str,
+        key: &str,
+        version: &str,
+    ) -> Result<BoxStream<'static, io::Result<Bytes>>, ObjectError> {
         self.read_object(bucket, &format!("{key}?versionId={version}")).await
     }
 
     /// Two to a page.
-    async fn list_objects(&self, bucket: &str, prefix: &str, after: Option<&str>) -> Result<Vec<ObjectInfo>, ObjectError> {
+    async fn list_objects(
+        &self,
+        bucket: &str,
+        prefix: &str,
+        after: Option<&str>,
+    ) -> Result<Vec<ObjectInfo>, ObjectError> {
         let objects = self.objects.lock().unwrap();
         let listed = objects.iter().filter_map(|(place, body)| {
             let key = place.strip_prefix(bucket)?.strip_prefix('/')?;
@@ -172,7 +190,12 @@ pub(crate) fn start(input: Value) -> Start {
 }
 
 pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(future)
+    tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap()
+        .block_on(future)
 }
 
 /// Runs a definition from its beginning to its end.
@@ -180,7 +203,18 @@ pub(crate) fn run(definition: &str, input: Value, host: &Arc<Fake>) -> Result<Ou
     run_on(definition, input, host, &Journal::in_memory().unwrap())
 }
 
-pub(crate) fn run_on(definition: &str, input: Value, host: &Arc<Fake>, journal: &Journal) -> Result<Outcome, Stop> {
+pub(crate) fn run_on(
+    definition: &str,
+    input: Value,
+    host: &Arc<Fake>,
+    journal: &Journal,
+) -> Result<Outcome, Stop> {
     let machine = engine::compile(definition).unwrap_or_else(|problems| panic!("{problems}\n{definition}"));
-    block_on(engine::run(Arc::new(machine), start(input), host.clone(), journal.clone(), CancellationToken::new()))
+    block_on(engine::run(
+        Arc::new(machine),
+        start(input),
+        host.clone(),
+        journal.clone(),
+        CancellationToken::new(),
+    ))
 }

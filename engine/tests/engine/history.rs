@@ -14,7 +14,14 @@ fn history(definition: &str, input: Value, host: &Arc<Fake>) -> Vec<Event> {
     let history = History::default();
     let mut start = start(input);
     start.history = Some(history.clone());
-    block_on(engine::run(machine, start, host.clone(), Journal::in_memory().unwrap(), CancellationToken::new())).unwrap();
+    block_on(engine::run(
+        machine,
+        start,
+        host.clone(),
+        Journal::in_memory().unwrap(),
+        CancellationToken::new(),
+    ))
+    .unwrap();
     history.events()
 }
 
@@ -26,7 +33,12 @@ fn outline(events: &[Event]) -> Vec<(u64, u64, &str)> {
 fn of_a_state_that_is_entered_and_left() {
     let definition = one(json!({"Type": "Pass", "Result": 2, "Assign": {"v": [1]}, "End": true}));
     let events = history(&definition, json!({"n": 1}), &Fake::echo());
-    let kinds = [(1, 0, "ExecutionStarted"), (2, 0, "PassStateEntered"), (3, 2, "PassStateExited"), (4, 3, "ExecutionSucceeded")];
+    let kinds = [
+        (1, 0, "ExecutionStarted"),
+        (2, 0, "PassStateEntered"),
+        (3, 2, "PassStateExited"),
+        (4, 3, "ExecutionSucceeded"),
+    ];
     assert_eq!(outline(&events), kinds);
     let exited = json!({
         "timestamp": 1_700_000_000.0, "type": "PassStateExited", "id": 3, "previousEventId": 2,
@@ -96,9 +108,15 @@ fn of_iterations_one_after_the_other() {
 
 #[test]
 fn of_a_failed_expression() {
-    let definition = one(json!({"Type": "Pass", "QueryLanguage": "JSONata", "Output": {"x": "{% $none %}"}, "End": true}));
+    let definition =
+        one(json!({"Type": "Pass", "QueryLanguage": "JSONata", "Output": {"x": "{% $none %}"}, "End": true}));
     let events = history(&definition, json!({}), &Fake::echo());
-    let kinds = [(1, 0, "ExecutionStarted"), (2, 0, "PassStateEntered"), (3, 0, "EvaluationFailed"), (4, 3, "ExecutionFailed")];
+    let kinds = [
+        (1, 0, "ExecutionStarted"),
+        (2, 0, "PassStateEntered"),
+        (3, 0, "EvaluationFailed"),
+        (4, 3, "ExecutionFailed"),
+    ];
     assert_eq!(outline(&events), kinds);
     let (_, details) = events[2].details.clone().unwrap();
     assert_eq!((&details["location"], &details["state"]), (&json!("Output/x"), &json!("A")));
@@ -109,7 +127,8 @@ fn of_branches_of_which_one_fails() {
     let branch = |name: &str, state: Value| json!({"StartAt": name, "States": {name: state}});
     let failing = json!({"Type": "Fail", "Error": "E"});
     let slow = json!({"Type": "Task", "Resource": FUNCTION, "End": true});
-    let definition = one(json!({"Type": "Parallel", "Branches": [branch("I", slow), branch("J", failing)], "End": true}));
+    let definition =
+        one(json!({"Type": "Parallel", "Branches": [branch("I", slow), branch("J", failing)], "End": true}));
     let events = history(&definition, json!({}), &Fake::echo());
     let kinds: Vec<&str> = events.iter().skip(2).map(|event| event.kind.as_str()).collect();
     let expected = [

@@ -4,8 +4,7 @@ use serde_json::{Value, json};
 
 use crate::machines::{jsonata, outcome};
 
-const TOO_MUCH: &str =
-    "threw an error during evaluation: Expression evaluation memory limit exceeded: Check for values that grow without limit";
+const TOO_MUCH: &str = "threw an error during evaluation: Expression evaluation memory limit exceeded: Check for values that grow without limit";
 const TOO_DEEP: &str = "threw an error during evaluation: Stack overflow error: Check for non-terminating recursive function. Consider rewriting as tail-recursive";
 
 fn output(expression: &str) -> Value {
@@ -13,7 +12,10 @@ fn output(expression: &str) -> Value {
 }
 
 fn output_of(expression: &str, input: &Value) -> Value {
-    outcome(&jsonata(json!({"Type": "Pass", "Output": {"r": format!("{{% {expression} %}}")}, "End": true})), input.clone())
+    outcome(
+        &jsonata(json!({"Type": "Pass", "Output": {"r": format!("{{% {expression} %}}")}, "End": true})),
+        input.clone(),
+    )
 }
 
 /// Fails for a reason that is one of these.
@@ -132,7 +134,10 @@ fn a_regular_expression_has_an_end() {
         "$split($pad('', 200000, 'a'), /(a{1,1000}){1,1000}b/)",
     ] {
         let found = output(expression);
-        assert!(found["r"].is_boolean() || found[0] == "States.QueryEvaluationError", "{expression}: {found}");
+        assert!(
+            found["r"].is_boolean() || found[0] == "States.QueryEvaluationError",
+            "{expression}: {found}"
+        );
     }
 }
 
@@ -146,7 +151,10 @@ fn a_nesting_has_an_end() {
     ] {
         stops(expression, &[TOO_DEEP, TOO_MUCH]);
     }
-    stops("($f := function(){$f()}; $f())", &["threw an error during evaluation: Expression evaluation timeout: Check for infinite loop"]);
+    stops(
+        "($f := function(){$f()}; $f())",
+        &["threw an error during evaluation: Expression evaluation timeout: Check for infinite loop"],
+    );
 }
 
 /// What is measured gives what it gave before.
@@ -174,7 +182,10 @@ fn measuring_changes_no_value() {
         ("[1..1]", json!([1])),
         ("[1, [2..3], [[4]]]", json!([1, [2, 3], [[4]]])),
         ("[3..1]", json!([])),
-        ("$states.input.l.{'k': k, 'n': $count(v)}", json!([{"k": "p", "n": 2}, {"k": "q", "n": 0}, {"k": "r", "n": 0}])),
+        (
+            "$states.input.l.{'k': k, 'n': $count(v)}",
+            json!([{"k": "p", "n": 2}, {"k": "q", "n": 0}, {"k": "r", "n": 0}]),
+        ),
         ("$states.input.l.($string(k) & '!')", json!(["p!", "q!", "r!"])),
         ("$states.input.l[k = 'p'].v", json!([1, 2])),
         ("$states.input.l[k = $states.input.words[1]]", Value::Null),
@@ -217,7 +228,10 @@ fn measuring_changes_no_value() {
         ("($f := function($n, $s){$n = 0 ? $s : $f($n - 1, $s & 'x')}; $length($f(1000, '')))", json!(1000)),
         ("$count([1..1000000])", json!(1_000_000)),
         ("$count($map([1..20000], function($x){$x & ''}))", json!(20_000)),
-        ("$length($reduce([1..4000], function($s, $i){$s & 'a row of a table that is as long as this\\n'}, ''))", json!(164_000)),
+        (
+            "$length($reduce([1..4000], function($s, $i){$s & 'a row of a table that is as long as this\\n'}, ''))",
+            json!(164_000),
+        ),
         ("$formatInteger(1999, 'I')", json!("MCMXCIX")),
         ("[1999].$formatInteger('i')", json!("mcmxcix")),
         ("$formatInteger(1e15, '0')", json!("1000000000000000")),
@@ -250,7 +264,11 @@ fn keys_of_the_json_library_are_keys_like_any_other() {
             }, "End": true}
         });
         let definition = json!({"StartAt": "A", "States": states}).to_string();
-        assert_eq!(outcome(&definition, value.clone()), json!({"v": value, "back": value, "parsed": value}), "{text}");
+        assert_eq!(
+            outcome(&definition, value.clone()),
+            json!({"v": value, "back": value, "parsed": value}),
+            "{text}"
+        );
         let machine = json!({"StartAt": "M", "States": {"M": {"Type": "Map", "ItemsPath": "$.l", "End": true, "ItemProcessor": {
             "StartAt": "W", "States": {"W": {"Type": "Wait", "Seconds": 1, "End": true}}
         }}}});

@@ -35,8 +35,14 @@ fn what_an_expression_sees() {
 
 #[test]
 fn nothing_is_an_error() {
-    for expression in ["$none", "$states.input.none", "$states.input.a.none", "$states.result", "$uppercase($none)"] {
-        assert_eq!(output(expression, json!({"a": 1})), failed(expression, "returned nothing (undefined)."), "{expression}");
+    for expression in
+        ["$none", "$states.input.none", "$states.input.a.none", "$states.result", "$uppercase($none)"]
+    {
+        assert_eq!(
+            output(expression, json!({"a": 1})),
+            failed(expression, "returned nothing (undefined)."),
+            "{expression}"
+        );
     }
 }
 
@@ -77,7 +83,9 @@ fn functions_of_step_functions() {
     ] {
         assert_eq!(output(expression, json!({})), expected, "{expression}");
     }
-    for expression in ["$parse('{')", "$range(1, 2, 0)", "$partition([1], 0)", "$pad('x', 1e12)", "$count([1..9999999])"] {
+    for expression in
+        ["$parse('{')", "$range(1, 2, 0)", "$partition([1], 0)", "$pad('x', 1e12)", "$count([1..9999999])"]
+    {
         assert_eq!(output(expression, json!({}))[0], "States.QueryEvaluationError", "{expression}");
     }
 }
@@ -115,8 +123,7 @@ fn a_state_may_have_its_own_language() {
 #[test]
 fn tasks_have_arguments_result_and_error() {
     let task = |more: Value| {
-        let mut state =
-            json!({"Type": "Task", "Resource": "arn:aws:lambda:x:1:function:f", "Arguments": {"n": "{% $states.input.n %}"}, "End": true});
+        let mut state = json!({"Type": "Task", "Resource": "arn:aws:lambda:x:1:function:f", "Arguments": {"n": "{% $states.input.n %}"}, "End": true});
         state.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         jsonata(state)
     };
@@ -129,7 +136,10 @@ fn tasks_have_arguments_result_and_error() {
     }]});
     assert_eq!(ended(run(&task(catch), json!({"n": 1}), &host).unwrap()), json!({"n": 1, "error": "E"}));
     let whole = json!({"Catch": [{"ErrorEquals": ["E"], "Next": "B"}]});
-    assert_eq!(ended(run(&task(whole), json!({"n": 1}), &host).unwrap()), json!({"Error": "E", "Cause": "why"}));
+    assert_eq!(
+        ended(run(&task(whole), json!({"n": 1}), &host).unwrap()),
+        json!({"Error": "E", "Cause": "why"})
+    );
 }
 
 #[test]
@@ -158,11 +168,19 @@ fn waits_and_failures_by_expression() {
     assert_eq!(outcome(&wait("{% -1 %}"), json!({}))[0], "States.QueryEvaluationError");
     let timestamp = json!({"Type": "Wait", "Timestamp": "{% 'soon' %}", "End": true});
     let failed = outcome(&jsonata(timestamp), json!({}));
-    assert!(failed[1].as_str().unwrap().ends_with("cannot be parsed as an ISO-8601 extended offset date-time format string: soon"));
+    assert!(
+        failed[1]
+            .as_str()
+            .unwrap()
+            .ends_with("cannot be parsed as an ISO-8601 extended offset date-time format string: soon")
+    );
     let fail = json!({"Type": "Fail", "Error": "{% $states.input.e %}", "Cause": "{% 'be' & 'cause' %}"});
     assert_eq!(outcome(&jsonata(fail.clone()), json!({"e": "E"})), json!(["E", "because"]));
     let failed = outcome(&jsonata(fail), json!({"e": 1}));
-    assert!(failed[1].as_str().unwrap().ends_with("Expected 'string', but was 'number' for value: 1"), "{failed}");
+    assert!(
+        failed[1].as_str().unwrap().ends_with("Expected 'string', but was 'number' for value: 1"),
+        "{failed}"
+    );
 }
 
 #[test]
@@ -170,10 +188,15 @@ fn a_map_over_items() {
     let map = |items: Value| {
         let processor = json!({"StartAt": "I", "States": {"I": {"Type": "Pass", "Output": "{% $states.input.v * 10 %}", "End": true}}});
         let selector = json!({"v": "{% $states.context.Map.Item.Value + $states.context.Map.Item.Index %}"});
-        jsonata(json!({"Type": "Map", "Items": items, "ItemSelector": selector, "ItemProcessor": processor, "End": true}))
+        jsonata(
+            json!({"Type": "Map", "Items": items, "ItemSelector": selector, "ItemProcessor": processor, "End": true}),
+        )
     };
     assert_eq!(outcome(&map(json!("{% $states.input.l %}")), json!({"l": [1, 2]})), json!([10, 30]));
     assert_eq!(outcome(&map(json!([5, "{% 1 + 1 %}"])), json!({})), json!([50, 30]));
     let failed = outcome(&map(json!("{% 'x' %}")), json!({}));
-    assert!(failed[1].as_str().unwrap().ends_with("Expected 'array', but was 'string' for value: \"x\""), "{failed}");
+    assert!(
+        failed[1].as_str().unwrap().ends_with("Expected 'array', but was 'string' for value: \"x\""),
+        "{failed}"
+    );
 }

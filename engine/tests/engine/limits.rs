@@ -14,7 +14,8 @@ fn run_as(execution_type: ExecutionType, definition: &serde_json::Value) -> Outc
     start.execution_type = execution_type;
     let host = Fake::echo();
     host.years.store(true, Ordering::SeqCst);
-    block_on(engine::run(machine, start, host, Journal::in_memory().unwrap(), CancellationToken::new())).unwrap()
+    block_on(engine::run(machine, start, host, Journal::in_memory().unwrap(), CancellationToken::new()))
+        .unwrap()
 }
 
 /// So many rounds of two states, four events each.
@@ -40,12 +41,20 @@ fn the_limit_of_events_can_be_lifted_and_counts_for_each_child() {
     let mut map = json!({"StartAt": "M", "States": {"M": {
         "Type": "Map", "ItemsPath": "$.l", "End": true, "ItemProcessor": rounds(10)
     }}});
-    map["States"]["M"]["ItemProcessor"]["ProcessorConfig"] = json!({"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"});
+    map["States"]["M"]["ItemProcessor"]["ProcessorConfig"] =
+        json!({"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"});
     let ended = |definition: &serde_json::Value, input: serde_json::Value, max_events: Option<u64>| {
         let machine = Arc::new(engine::compile(&definition.to_string()).unwrap());
         let mut start = start(input);
         start.max_events = max_events;
-        block_on(engine::run(machine, start, Fake::echo(), Journal::in_memory().unwrap(), CancellationToken::new())).unwrap()
+        block_on(engine::run(
+            machine,
+            start,
+            Fake::echo(),
+            Journal::in_memory().unwrap(),
+            CancellationToken::new(),
+        ))
+        .unwrap()
     };
     assert_eq!(ended(&rounds(6_300), json!({"n": 0}), None), Outcome::Succeeded(json!({"n": 6_300})));
     let items = json!({"l": [{"n": 0}, {"n": 0}]});
@@ -57,7 +66,8 @@ fn the_limit_of_events_can_be_lifted_and_counts_for_each_child() {
 fn an_execution_has_a_time_limit() {
     const DAY: u32 = 24 * 60 * 60;
     let wait = |seconds: u32, limit: Option<u32>| {
-        let mut definition = json!({"StartAt": "W", "States": {"W": {"Type": "Wait", "Seconds": seconds, "End": true}}});
+        let mut definition =
+            json!({"StartAt": "W", "States": {"W": {"Type": "Wait", "Seconds": seconds, "End": true}}});
         if let Some(limit) = limit {
             definition["TimeoutSeconds"] = limit.into();
         }

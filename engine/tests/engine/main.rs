@@ -5,6 +5,7 @@ mod conformance;
 mod crash;
 mod definition;
 mod fake;
+mod folders;
 mod history;
 mod hostile;
 mod jsonata;

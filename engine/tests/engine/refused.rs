@@ -15,10 +15,19 @@ fn state(body: &str) -> String {
 #[test]
 fn each_problem_with_its_place() {
     for (body, expected) in [
-        (r#""Type": "Parallel", "Branches": [], "End": true"#, "line 2, column 39: /States/A/Branches: there must be a branch"),
-        (r#""Type": "Pass", "Assign": {"states": 1}, "End": true"#, "/States/A/Assign: the variable $states can't be set"),
+        (
+            r#""Type": "Parallel", "Branches": [], "End": true"#,
+            "line 2, column 39: /States/A/Branches: there must be a branch",
+        ),
+        (
+            r#""Type": "Pass", "Assign": {"states": 1}, "End": true"#,
+            "/States/A/Assign: the variable $states cannot be set",
+        ),
         (r#""Type": "Pass", "Assign": {"1st": 1}, "End": true"#, "\"1st\" is no name for a variable"),
-        (r#""Type": "Pass", "Output": 1, "End": true"#, "/States/A/Output: there is no field Output in a state in JSONPath"),
+        (
+            r#""Type": "Pass", "Output": 1, "End": true"#,
+            "/States/A/Output: there is no field Output in a state in JSONPath",
+        ),
         (
             r#""Type": "Pass", "QueryLanguage": "JSONata", "InputPath": "$", "End": true"#,
             "there is no field InputPath in a state in JSONata",
@@ -26,24 +35,39 @@ fn each_problem_with_its_place() {
         (r#""Type": "Pass", "QueryLanguage": "XPath", "End": true"#, "\"XPath\" is no query language"),
         (
             r#""Type": "Pass", "QueryLanguage": "JSONata", "Output": "{% ( %}", "End": true"#,
-            "/States/A/Output: the JSONata expression \"{% ( %}\" can't be parsed",
+            "/States/A/Output: the JSONata expression \"{% ( %}\" cannot be parsed",
         ),
         (
             r#""Type": "Pass", "QueryLanguage": "JSONata", "Output": {"x": "{% $a ?? 1 %}"}, "End": true"#,
             "JSONata 2.0.6 has no operator ??",
         ),
-        (r#""Type": "Pass", "QueryLanguage": "JSONata", "Output": "{% $a ?: 1 %}", "End": true"#, "JSONata 2.0.6 has no operator ?:"),
-        (r#""Type": "Pass", "QueryLanguage": "JSONata", "Output": "{% 1", "End": true"#, "begins with {% and ends with %}"),
+        (
+            r#""Type": "Pass", "QueryLanguage": "JSONata", "Output": "{% $a ?: 1 %}", "End": true"#,
+            "JSONata 2.0.6 has no operator ?:",
+        ),
+        (
+            r#""Type": "Pass", "QueryLanguage": "JSONata", "Output": "{% 1", "End": true"#,
+            "begins with {% and ends with %}",
+        ),
         (r#""Type": "Wait", "Seconds": "{% 1 %}", "End": true"#, "query language is not JSONata"),
         (r#""Type": "Pass""#, "either Next or End must be given"),
         (r#""Type": "Pass", "End": true, "Nxt": 1"#, "/States/A/Nxt: there is no field Nxt here"),
         (r#""Type": "Pass", "End": true, "InputPath": "$.a b""#, "/States/A/InputPath"),
         (r#""Type": "Pass", "End": true, "ResultPath": "$.a[*]""#, "is no reference path"),
-        (r#""Type": "Pass", "End": true, "Parameters": {"x.$": "States.Nothing()"}"#, "there is no intrinsic function States.Nothing"),
-        (r#""Type": "Pass", "End": true, "Parameters": {"x.$": "States.UUID(1)"}"#, "can't be called with 1 arguments"),
+        (
+            r#""Type": "Pass", "End": true, "Parameters": {"x.$": "States.Nothing()"}"#,
+            "there is no intrinsic function States.Nothing",
+        ),
+        (
+            r#""Type": "Pass", "End": true, "Parameters": {"x.$": "States.UUID(1)"}"#,
+            "cannot be called with 1 arguments",
+        ),
         (r#""Type": "Wait", "End": true"#, "exactly one of Seconds"),
         (r#""Type": "Wait", "Timestamp": "tomorrow", "End": true"#, "must be a timestamp"),
-        (r#""Type": "Task", "Resource": "sns:publish", "End": true"#, "is no ARN of a function, an activity or an action of a service"),
+        (
+            r#""Type": "Task", "Resource": "sns:publish", "End": true"#,
+            "is no ARN of a function, an activity or an action of a service",
+        ),
         (
             r#""Type": "Task", "Resource": "arn:aws:lambda:x:1:function:f", "TimeoutSeconds": 5, "HeartbeatSeconds": 5, "End": true"#,
             "HeartbeatSeconds must be less than TimeoutSeconds",
@@ -68,11 +92,15 @@ fn each_problem_with_its_place() {
 
 #[test]
 fn comparisons() {
-    for (comparison, expected) in
-        [(r#""StringEqual": """#, "there is no comparison StringEqual"), (r#""StringEquals": 1"#, "must be a string")]
-    {
-        let choice = format!(r#"{{"Type": "Choice", "Choices": [{{"Variable": "$", {comparison}, "Next": "B"}}]}}"#);
-        let found = problems(&format!(r#"{{"StartAt": "A", "States": {{"A": {choice}, "B": {{"Type": "Succeed"}}}}}}"#));
+    for (comparison, expected) in [
+        (r#""StringEqual": """#, "there is no comparison StringEqual"),
+        (r#""StringEquals": 1"#, "must be a string"),
+    ] {
+        let choice =
+            format!(r#"{{"Type": "Choice", "Choices": [{{"Variable": "$", {comparison}, "Next": "B"}}]}}"#);
+        let found = problems(&format!(
+            r#"{{"StartAt": "A", "States": {{"A": {choice}, "B": {{"Type": "Succeed"}}}}}}"#
+        ));
         assert!(found.len() == 1 && found[0].contains(expected), "{found:#?}");
     }
 }
@@ -105,6 +133,7 @@ fn text_that_is_no_json() {
 
 #[test]
 fn a_state_that_nothing_leads_to() {
-    let found = problems(r#"{"StartAt": "A", "States": {"A": {"Type": "Succeed"}, "B": {"Type": "Succeed"}}}"#);
+    let found =
+        problems(r#"{"StartAt": "A", "States": {"A": {"Type": "Succeed"}, "B": {"Type": "Succeed"}}}"#);
     assert!(found.len() == 1 && found[0].contains("/States/B: no state leads here"), "{found:?}");
 }

@@ -20,7 +20,11 @@ fn pass_states() {
         (pass(json!({"OutputPath": null})), input.clone(), json!({})),
         (pass(json!({"Result": [1], "ResultPath": "$.c"})), input.clone(), json!({"a": {"b": 1}, "c": [1]})),
         (pass(json!({"Result": [1], "ResultPath": null})), input.clone(), input.clone()),
-        (pass(json!({"Parameters": {"x.$": "$.a.b", "y": {"z.$": "$$.State.Name"}}})), input.clone(), json!({"x": 1, "y": {"z": "A"}})),
+        (
+            pass(json!({"Parameters": {"x.$": "$.a.b", "y": {"z.$": "$$.State.Name"}}})),
+            input.clone(),
+            json!({"x": 1, "y": {"z": "A"}}),
+        ),
         (
             pass(json!({"Parameters": {"x.$": "$.none"}})),
             json!({}),
@@ -65,18 +69,28 @@ fn intrinsics() {
         ("States.StringSplit($.s, ',;')", json!(["x", "y", "z"])),
         ("States.UUID()", json!("00000000-0000-4000-8000-000000000000")),
     ] {
-        assert_eq!(output(pass(json!({"Parameters": {"r.$": expression}})), input.clone()), json!({"r": expected}), "{expression}");
+        assert_eq!(
+            output(pass(json!({"Parameters": {"r.$": expression}})), input.clone()),
+            json!({"r": expected}),
+            "{expression}"
+        );
     }
     let failed = output(pass(json!({"Parameters": {"r.$": "States.Format('{}')"}})), json!({}));
     assert_eq!(failed[0], "States.Runtime");
-    assert!(
-        failed[1]
-            .as_str()
-            .unwrap()
-            .ends_with("The function 'States.Format('{}')' had the following error: Invalid arguments in States.Format")
-    );
-    for refused in ["States.ArrayPartition($.l, 0.6)", "States.MathRandom(1, 2)", "States.StringToJson('{')", "States.MathAdd(1, 'a')"] {
-        assert_eq!(output(pass(json!({"Parameters": {"r.$": refused}})), json!({"l": [1]}))[0], "States.Runtime", "{refused}");
+    assert!(failed[1].as_str().unwrap().ends_with(
+        "The function 'States.Format('{}')' had the following error: Invalid arguments in States.Format"
+    ));
+    for refused in [
+        "States.ArrayPartition($.l, 0.6)",
+        "States.MathRandom(1, 2)",
+        "States.StringToJson('{')",
+        "States.MathAdd(1, 'a')",
+    ] {
+        assert_eq!(
+            output(pass(json!({"Parameters": {"r.$": refused}})), json!({"l": [1]}))[0],
+            "States.Runtime",
+            "{refused}"
+        );
     }
     let reordered = json!({"l": [{"a": 1, "b": 2}], "o": {"b": 2, "a": 1}});
     let contains = pass(json!({"Parameters": {"r.$": "States.ArrayContains($.l, $.o)"}}));
@@ -117,7 +131,8 @@ fn comparisons() {
             if let Some(value) = value {
                 input["v"] = value.clone();
             }
-            let state = json!({"Type": "Choice", "Choices": [{"Variable": "$.v", comparison: operand, "Next": "B"}]});
+            let state =
+                json!({"Type": "Choice", "Choices": [{"Variable": "$.v", comparison: operand, "Next": "B"}]});
             output(state, input.clone()) == input
         };
         match comparison {
@@ -146,9 +161,9 @@ fn combined_conditions() {
         assert_eq!(found == json!(input), holds, "{found}");
         if !holds {
             assert_eq!(found[0], "States.Runtime");
-            assert!(
-                found[1].as_str().unwrap().ends_with("Failed to transition out of the state. The state does not point to a next state.")
-            );
+            assert!(found[1].as_str().unwrap().ends_with(
+                "Failed to transition out of the state. The state does not point to a next state."
+            ));
         }
     }
 }
@@ -164,19 +179,29 @@ fn waits() {
         let host = Fake::echo();
         let begun = engine::Host::now(&*host);
         let input = json!({"seconds": 7, "until": "2023-11-14T23:13:40+01:00"});
-        let outcome = run(&one(json!({"Type": "Wait", field: value, "End": true})), input.clone(), &host).unwrap();
+        let outcome =
+            run(&one(json!({"Type": "Wait", field: value, "End": true})), input.clone(), &host).unwrap();
         assert_eq!(outcome, Outcome::Succeeded(input));
         assert_eq!(*host.sleeps.lock().unwrap(), [begun + Duration::seconds(seconds)], "{field}");
     }
     let negative = output(json!({"Type": "Wait", "SecondsPath": "$.s", "End": true}), json!({"s": -1}));
-    assert!(negative[1].as_str().unwrap().ends_with("The SecondsPath parameter references a negative value: $.s == -1"));
+    assert!(
+        negative[1]
+            .as_str()
+            .unwrap()
+            .ends_with("The SecondsPath parameter references a negative value: $.s == -1")
+    );
 }
 
 #[test]
 fn fail_states() {
     check([
         (json!({"Type": "Fail", "Error": "E", "Cause": "C"}), json!({}), json!(["E", "C"])),
-        (json!({"Type": "Fail", "ErrorPath": "$.e", "CausePath": "States.Format('{}!', $.e)"}), json!({"e": "E"}), json!(["E", "E!"])),
+        (
+            json!({"Type": "Fail", "ErrorPath": "$.e", "CausePath": "States.Format('{}!', $.e)"}),
+            json!({"e": "E"}),
+            json!(["E", "E!"]),
+        ),
     ]);
 }
 
@@ -187,8 +212,13 @@ fn a_task_of_lambda_invoke_has_the_answer_of_the_api() {
         "Type": "Task", "Resource": "arn:aws:states:::lambda:invoke",
         "Parameters": {"FunctionName": FUNCTION, "Payload": {"n.$": "$.n"}}, "End": true
     });
-    let Outcome::Succeeded(output) = run(&one(state), json!({"n": 1}), &host).unwrap() else { panic!("failed") };
-    assert_eq!((&output["Payload"], &output["StatusCode"], &output["ExecutedVersion"]), (&json!({"n": 1}), &json!(200), &json!("$LATEST")));
+    let Outcome::Succeeded(output) = run(&one(state), json!({"n": 1}), &host).unwrap() else {
+        panic!("failed")
+    };
+    assert_eq!(
+        (&output["Payload"], &output["StatusCode"], &output["ExecutedVersion"]),
+        (&json!({"n": 1}), &json!(200), &json!("$LATEST"))
+    );
     assert_eq!(output["SdkHttpMetadata"]["HttpStatusCode"], 200);
     assert_eq!(host.calls.lock().unwrap()[0].function(), FUNCTION);
 }
@@ -196,17 +226,20 @@ fn a_task_of_lambda_invoke_has_the_answer_of_the_api() {
 fn failing(times: usize, error: &'static str) -> std::sync::Arc<Fake> {
     let left = std::sync::atomic::AtomicUsize::new(times);
     Fake::new(move |call| {
-        let failed = left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
-        match failed {
-            true => Err(TaskError::Error { error: error.into(), cause: "why".into() }),
-            false => Ok(call.payload().clone()),
+        let failed =
+            left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
+        if failed {
+            Err(TaskError::Error { error: error.into(), cause: "why".into() })
+        } else {
+            Ok(call.payload().clone())
         }
     })
 }
 
 #[test]
 fn retries_wait_longer_and_longer() {
-    let state = |retry: Value| one(json!({"Type": "Task", "Resource": FUNCTION, "Retry": retry, "End": true}));
+    let state =
+        |retry: Value| one(json!({"Type": "Task", "Resource": FUNCTION, "Retry": retry, "End": true}));
     for (retry, times, delays, succeeds) in [
         (
             json!([{"ErrorEquals": ["E"], "IntervalSeconds": 2, "BackoffRate": 3, "MaxAttempts": 4, "MaxDelaySeconds": 10}]),
@@ -217,8 +250,18 @@ fn retries_wait_longer_and_longer() {
         (json!([{"ErrorEquals": ["E"]}]), 4, vec![1, 2, 4], false),
         (json!([{"ErrorEquals": ["E"], "MaxAttempts": 0}]), 1, vec![], false),
         (json!([{"ErrorEquals": ["F"]}]), 1, vec![], false),
-        (json!([{"ErrorEquals": ["E"], "MaxAttempts": 1}, {"ErrorEquals": ["States.ALL"]}]), 2, vec![1], false),
-        (json!([{"ErrorEquals": ["States.TaskFailed"], "IntervalSeconds": 8, "JitterStrategy": "FULL"}]), 1, vec![4], true),
+        (
+            json!([{"ErrorEquals": ["E"], "MaxAttempts": 1}, {"ErrorEquals": ["States.ALL"]}]),
+            2,
+            vec![1],
+            false,
+        ),
+        (
+            json!([{"ErrorEquals": ["States.TaskFailed"], "IntervalSeconds": 8, "JitterStrategy": "FULL"}]),
+            1,
+            vec![4],
+            true,
+        ),
     ] {
         let host = failing(times, "E");
         let begun = engine::Host::now(&*host);
@@ -242,15 +285,27 @@ fn retries_wait_longer_and_longer() {
 fn catchers() {
     for (error, catch, expected) in [
         ("E", json!([{"ErrorEquals": ["States.ALL"], "Next": "B"}]), json!({"Error": "E", "Cause": "why"})),
-        ("E", json!([{"ErrorEquals": ["E"], "ResultPath": "$.e", "Next": "B"}]), json!({"in": 1, "e": {"Error": "E", "Cause": "why"}})),
+        (
+            "E",
+            json!([{"ErrorEquals": ["E"], "ResultPath": "$.e", "Next": "B"}]),
+            json!({"in": 1, "e": {"Error": "E", "Cause": "why"}}),
+        ),
         ("E", json!([{"ErrorEquals": ["E"], "ResultPath": null, "Next": "B"}]), json!({"in": 1})),
-        ("States.Timeout", json!([{"ErrorEquals": ["States.TaskFailed"], "Next": "B"}]), json!(["States.Timeout", "why"])),
+        (
+            "States.Timeout",
+            json!([{"ErrorEquals": ["States.TaskFailed"], "Next": "B"}]),
+            json!(["States.Timeout", "why"]),
+        ),
         (
             "States.DataLimitExceeded",
             json!([{"ErrorEquals": ["States.TaskFailed"], "Next": "B"}]),
             json!(["States.DataLimitExceeded", "why"]),
         ),
-        ("States.DataLimitExceeded", json!([{"ErrorEquals": ["States.ALL"], "ResultPath": null, "Next": "B"}]), json!({"in": 1})),
+        (
+            "States.DataLimitExceeded",
+            json!([{"ErrorEquals": ["States.ALL"], "ResultPath": null, "Next": "B"}]),
+            json!({"in": 1}),
+        ),
         (
             "States.DataLimitExceeded",
             json!([{"ErrorEquals": ["States.DataLimitExceeded"], "ResultPath": null, "Next": "B"}]),
@@ -270,9 +325,13 @@ fn catchers() {
 #[test]
 fn data_over_256_kib() {
     let host = Fake::new(|_| Ok(json!("x".repeat(262_143))));
-    let state = |catch: Value| one(json!({"Type": "Task", "Resource": FUNCTION, "Catch": catch, "End": true}));
-    let outcome = run(&state(json!([{"ErrorEquals": ["States.TaskFailed"], "Next": "B"}])), json!({}), &host).unwrap();
-    let cause = format!("The state/task '{FUNCTION}' returned a result with a size exceeding the maximum number of bytes service limit.");
+    let state =
+        |catch: Value| one(json!({"Type": "Task", "Resource": FUNCTION, "Catch": catch, "End": true}));
+    let outcome =
+        run(&state(json!([{"ErrorEquals": ["States.TaskFailed"], "Next": "B"}])), json!({}), &host).unwrap();
+    let cause = format!(
+        "The state/task '{FUNCTION}' returned a result with a size exceeding the maximum number of bytes service limit."
+    );
     assert_eq!(outcome, Outcome::Failed { error: "States.DataLimitExceeded".into(), cause });
 }
 
@@ -308,7 +367,8 @@ fn maps_select_their_items_in_both_modes() {
         let input = json!({"list": ["a", "b", "c"], "k": 0});
         let outcome = run(&map(fields, config, task()), input.clone(), &host).unwrap();
         let mut expected = input;
-        expected["out"] = json!([{"i": 0, "v": "a", "k": 0}, {"i": 1, "v": "b", "k": 0}, {"i": 2, "v": "c", "k": 0}]);
+        expected["out"] =
+            json!([{"i": 0, "v": "a", "k": 0}, {"i": 1, "v": "b", "k": 0}, {"i": 2, "v": "c", "k": 0}]);
         assert_eq!(outcome, Outcome::Succeeded(expected));
         assert_eq!(host.most_running.load(Ordering::SeqCst), 2);
     }
@@ -316,9 +376,12 @@ fn maps_select_their_items_in_both_modes() {
 
 #[test]
 fn a_failed_iteration_fails_an_inline_map() {
-    let host = Fake::new(|call| match *call.payload() == json!(2) {
-        true => Err(TaskError::Error { error: "E".into(), cause: "two".into() }),
-        false => Ok(call.payload().clone()),
+    let host = Fake::new(|call| {
+        if *call.payload() == json!(2) {
+            Err(TaskError::Error { error: "E".into(), cause: "two".into() })
+        } else {
+            Ok(call.payload().clone())
+        }
     });
     let outcome = run(&map(json!({}), inline(), task()), json!([1, 2, 3]), &host).unwrap();
     assert_eq!(outcome, Outcome::Failed { error: "E".into(), cause: "two".into() });
@@ -338,9 +401,12 @@ fn tolerance_of_a_distributed_map() {
         (json!({"ToleratedFailurePercentagePath": "$[9]"}), 1, false),
         (json!({"ToleratedFailurePercentage": 100, "ToleratedFailureCount": 1}), 2, false),
     ] {
-        let host = Fake::new(move |call| match call.payload().as_i64().unwrap() < failing {
-            true => Err(TaskError::Error { error: "E".into(), cause: String::new() }),
-            false => Ok(call.payload().clone()),
+        let host = Fake::new(move |call| {
+            if call.payload().as_i64().unwrap() < failing {
+                Err(TaskError::Error { error: "E".into(), cause: String::new() })
+            } else {
+                Ok(call.payload().clone())
+            }
         });
         let input: Value = (0..10).map(Value::from).collect();
         let outcome = run(&map(fields.clone(), distributed(), task()), input, &host).unwrap();
@@ -374,9 +440,12 @@ fn reading(fields: Value) -> Value {
 
 #[test]
 fn results_are_written_with_a_manifest() {
-    let host = Fake::new(|call| match call.payload()["n"] == 2 {
-        true => Err(TaskError::Error { error: "E".into(), cause: "two".into() }),
-        false => Ok(json!({"was": call.payload()["n"]})),
+    let host = Fake::new(|call| {
+        if call.payload()["n"] == 2 {
+            Err(TaskError::Error { error: "E".into(), cause: "two".into() })
+        } else {
+            Ok(json!({"was": call.payload()["n"]}))
+        }
     });
     host.put("b", "items", r#"[{"n": 1}, {"n": 2}, {"n": 3}]"#);
     let definition = map(reading(json!({"ToleratedFailureCount": 1})), distributed(), task());
@@ -384,7 +453,10 @@ fn results_are_written_with_a_manifest() {
     let run = "00000000-0000-4000-8000-000000000000";
     let arn = format!("arn:aws:states:eu-west-1:000000000000:mapRun:machine/L:{run}");
     let key = format!("out/{run}/manifest.json");
-    assert_eq!(outcome, Outcome::Succeeded(json!({"MapRunArn": arn, "ResultWriterDetails": {"Bucket": "b", "Key": key}})));
+    assert_eq!(
+        outcome,
+        Outcome::Succeeded(json!({"MapRunArn": arn, "ResultWriterDetails": {"Bucket": "b", "Key": key}}))
+    );
     let manifest = host.json(&format!("b/{key}"));
     assert_eq!((&manifest["DestinationBucket"], &manifest["MapRunArn"]), (&json!("b"), &json!(arn)));
     assert_eq!(manifest["ResultFiles"]["PENDING"], json!([]));
@@ -395,8 +467,14 @@ fn results_are_written_with_a_manifest() {
     };
     let (succeeded, failed) = (file("SUCCEEDED"), file("FAILED"));
     assert_eq!((succeeded.as_array().unwrap().len(), failed.as_array().unwrap().len()), (2, 1));
-    assert_eq!((&succeeded[1]["Input"], &succeeded[1]["Output"]), (&json!("{\"n\":3}"), &json!("{\"was\":3}")));
-    assert_eq!((&failed[0]["Error"], &failed[0]["Cause"], &failed[0]["Status"]), (&json!("E"), &json!("two"), &json!("FAILED")));
+    assert_eq!(
+        (&succeeded[1]["Input"], &succeeded[1]["Output"]),
+        (&json!("{\"n\":3}"), &json!("{\"was\":3}"))
+    );
+    assert_eq!(
+        (&failed[0]["Error"], &failed[0]["Cause"], &failed[0]["Status"]),
+        (&json!("E"), &json!("two"), &json!("FAILED"))
+    );
     let names: Vec<&String> = succeeded[0].as_object().unwrap().keys().collect();
     assert!(names.is_sorted(), "{names:?}");
     let calls = host.calls.lock().unwrap();
@@ -410,11 +488,17 @@ fn a_run_over_its_tolerance_says_what_was_given_up_and_what_never_began() {
     host.put("b", "items", json!(items).to_string());
     let definition = map(reading(json!({"MaxConcurrency": 4})), distributed(), task());
     let outcome = run(&definition, json!({"key": "items"}), &host).unwrap();
-    assert!(matches!(outcome, Outcome::Failed { error, .. } if error == "States.ExceedToleratedFailureThreshold"));
+    assert!(
+        matches!(outcome, Outcome::Failed { error, .. } if error == "States.ExceedToleratedFailureThreshold")
+    );
     let folder = "b/out/00000000-0000-4000-8000-000000000000";
-    let files = [host.json(&format!("{folder}/FAILED_0.json")), host.json(&format!("{folder}/PENDING_0.json"))];
-    let mut inputs: Vec<u32> =
-        files.iter().flat_map(|file| file.as_array().unwrap()).map(|r| r["Input"].as_str().unwrap().parse().unwrap()).collect();
+    let files =
+        [host.json(&format!("{folder}/FAILED_0.json")), host.json(&format!("{folder}/PENDING_0.json"))];
+    let mut inputs: Vec<u32> = files
+        .iter()
+        .flat_map(|file| file.as_array().unwrap())
+        .map(|r| r["Input"].as_str().unwrap().parse().unwrap())
+        .collect();
     inputs.sort_unstable();
     assert_eq!(inputs, items);
     assert!(files[1].as_array().unwrap().len() >= 45);
@@ -431,7 +515,8 @@ fn readers_that_fail() {
         if let Some(body) = body {
             host.put("b", "items", body);
         }
-        let outcome = run(&map(reading(json!({})), distributed(), task()), json!({"key": "items"}), &host).unwrap();
+        let outcome =
+            run(&map(reading(json!({})), distributed(), task()), json!({"key": "items"}), &host).unwrap();
         assert_eq!(outcome, Outcome::Failed { error: "States.ItemReaderFailed".into(), cause: cause.into() });
     }
 }
@@ -440,7 +525,11 @@ fn readers_that_fail() {
 fn an_empty_distributed_map_succeeds() {
     let host = Fake::echo();
     host.put("b", "items", "[]");
-    let outcome = run(&map(reading(json!({"ToleratedFailurePercentage": 5})), distributed(), task()), json!({"key": "items"}), &host);
+    let outcome = run(
+        &map(reading(json!({"ToleratedFailurePercentage": 5})), distributed(), task()),
+        json!({"key": "items"}),
+        &host,
+    );
     assert!(matches!(outcome.unwrap(), Outcome::Succeeded(_)));
 }
 

@@ -39,7 +39,8 @@ fn a_map_of_many_items_leaves_nothing_in_the_journal() {
     assert!(host.most_running.load(Ordering::SeqCst) <= 64);
     let Outcome::Succeeded(output) = outcome else { unreachable!() };
     let manifest = host.json(&format!("b/{}", output["ResultWriterDetails"]["Key"].as_str().unwrap()));
-    let written = host.json(&format!("b/{}", manifest["ResultFiles"]["SUCCEEDED"][0]["Key"].as_str().unwrap()));
+    let written =
+        host.json(&format!("b/{}", manifest["ResultFiles"]["SUCCEEDED"][0]["Key"].as_str().unwrap()));
     assert_eq!(written.as_array().unwrap().len(), ITEMS);
     drop(journal);
     assert_eq!(Journal::open(&path).unwrap().entries(), 1);

@@ -37,8 +37,12 @@ fn any_resource_reaches_the_host_with_its_parameters() {
     assert!(call.resource.is("aws-sdk:dynamodb", "getItem"));
     assert_eq!(call.parameters, json!({"TableName": "t", "Key": 1}));
     assert_eq!(call.credentials, Some(json!({"RoleArn": "r"})));
-    assert_eq!((call.timeout.unwrap().as_secs(), call.heartbeat.unwrap().as_secs(), &call.token), (9, 3, &None));
-    let resources: Vec<_> = engine::compile(&definition).unwrap().tasks().into_iter().map(|(_, resource)| resource).collect();
+    assert_eq!(
+        (call.timeout.unwrap().as_secs(), call.heartbeat.unwrap().as_secs(), &call.token),
+        (9, 3, &None)
+    );
+    let resources: Vec<_> =
+        engine::compile(&definition).unwrap().tasks().into_iter().map(|(_, resource)| resource).collect();
     assert_eq!(resources, std::slice::from_ref(&call.resource));
 }
 
@@ -60,7 +64,11 @@ impl<F: Fn(TaskTokens, TaskCall) -> Option<Value> + Send + Sync + 'static> Host 
         }
     }
 
-    async fn read_object(&self, bucket: &str, key: &str) -> Result<BoxStream<'static, std::io::Result<Bytes>>, ObjectError> {
+    async fn read_object(
+        &self,
+        bucket: &str,
+        key: &str,
+    ) -> Result<BoxStream<'static, std::io::Result<Bytes>>, ObjectError> {
         self.fake.read_object(bucket, key).await
     }
 
@@ -86,7 +94,10 @@ impl<F: Fn(TaskTokens, TaskCall) -> Option<Value> + Send + Sync + 'static> Host 
 }
 
 /// The outcome and the seconds it took.
-fn by_token(definition: &str, script: impl Fn(TaskTokens, TaskCall) -> Option<Value> + Send + Sync + 'static) -> (Value, u64) {
+fn by_token(
+    definition: &str,
+    script: impl Fn(TaskTokens, TaskCall) -> Option<Value> + Send + Sync + 'static,
+) -> (Value, u64) {
     let tokens = TaskTokens::default();
     let mut start = start(json!({}));
     start.tokens = tokens.clone();
@@ -94,7 +105,8 @@ fn by_token(definition: &str, script: impl Fn(TaskTokens, TaskCall) -> Option<Va
     let machine = Arc::new(engine::compile(definition).unwrap_or_else(|problems| panic!("{problems}")));
     block_on(async {
         let begun = Instant::now();
-        let outcome = engine::run(machine, start, host, Journal::in_memory().unwrap(), CancellationToken::new()).await;
+        let outcome =
+            engine::run(machine, start, host, Journal::in_memory().unwrap(), CancellationToken::new()).await;
         (ended(outcome.unwrap()), begun.elapsed().as_secs())
     })
 }
@@ -109,7 +121,8 @@ fn later(seconds: u64, body: impl FnOnce() + Send + 'static) {
 
 #[test]
 fn an_outcome_by_token() {
-    let parameters = json!({"Parameters": {"Token.$": "$$.Task.Token"}, "Catch": [{"ErrorEquals": ["E"], "Next": "B"}]});
+    let parameters =
+        json!({"Parameters": {"Token.$": "$$.Task.Token"}, "Catch": [{"ErrorEquals": ["E"], "Next": "B"}]});
     let definition = task(TOKEN, parameters);
     let succeeded = by_token(&definition, |tokens, call| {
         assert_eq!(call.parameters["Token"].as_str(), call.token.as_deref());
@@ -140,7 +153,8 @@ fn a_task_that_waits_for_its_token_is_handed_over_once() {
         seen.lock().unwrap().push(call.token.unwrap());
         Some(json!({}))
     };
-    let host = Arc::new(ByToken { fake: Fake::echo(), tokens: tokens.clone(), script, began: OnceLock::new() });
+    let host =
+        Arc::new(ByToken { fake: Fake::echo(), tokens: tokens.clone(), script, began: OnceLock::new() });
     let run = || {
         let mut start = start(json!({}));
         start.tokens = tokens.clone();

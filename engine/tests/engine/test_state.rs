@@ -8,9 +8,12 @@ use crate::machines::FUNCTION;
 
 /// The answer at the level TRACE, or the code and message with which the call is refused.
 fn tested(definition: &Value, name: Option<&str>, request: Value) -> Value {
-    let host = Fake::new(|call| match call.payload()["fails"] == true {
-        true => Err(TaskError::Error { error: "E".into(), cause: "why".into() }),
-        false => Ok(json!({"got": call.payload()})),
+    let host = Fake::new(|call| {
+        if call.payload()["fails"] == true {
+            Err(TaskError::Error { error: "E".into(), cause: "why".into() })
+        } else {
+            Ok(json!({"got": call.payload()}))
+        }
     });
     let request: TestRequest = serde_json::from_value(request).unwrap();
     match block_on(test_state(&definition.to_string(), name, &request, host.clone())) {
@@ -27,7 +30,9 @@ fn alone(state: Value, request: Value) -> Value {
 /// The texts of the answer as values.
 fn parsed(answer: Value) -> Value {
     match answer {
-        Value::Object(fields) => Value::Object(fields.into_iter().map(|(name, value)| (name, parsed(value))).collect()),
+        Value::Object(fields) => {
+            Value::Object(fields.into_iter().map(|(name, value)| (name, parsed(value))).collect())
+        }
         Value::String(text) => serde_json::from_str(&text).unwrap_or(Value::String(text)),
         other => other,
     }
@@ -102,7 +107,10 @@ fn a_state_of_a_machine_and_where_it_leads() {
     assert_eq!(tested(&machine, Some("I"), json!({}))["output"], 7);
     let failed = tested(&machine, Some("F"), json!({}));
     assert_eq!((&failed["status"], &failed["error"]), (&json!("FAILED"), &json!("E")));
-    assert_eq!(tested(&machine, Some("X"), json!({})), json!(["ValidationException", "State not found in definition"]));
+    assert_eq!(
+        tested(&machine, Some("X"), json!({})),
+        json!(["ValidationException", "State not found in definition"])
+    );
 }
 
 #[test]
@@ -112,7 +120,10 @@ fn a_state_alone_leads_where_it_says() {
     let choice = json!({"Type": "Choice", "Choices": [{"Variable": "$", "IsNull": false, "Next": "A"}], "Default": "B"});
     assert_eq!(alone(choice, json!({}))["nextState"], "A");
     let message = "Invalid State Machine Definition: 'SCHEMA_VALIDATION_FAILED: Value cannot be empty at /States/StateName/Branches'";
-    assert_eq!(alone(json!({"Type": "Parallel", "Branches": [], "End": true}), mock(json!([]))), json!(["InvalidDefinition", message]));
+    assert_eq!(
+        alone(json!({"Type": "Parallel", "Branches": [], "End": true}), mock(json!([]))),
+        json!(["InvalidDefinition", message])
+    );
 }
 
 #[test]
@@ -137,10 +148,21 @@ fn errors_are_retriable_as_long_as_there_are_attempts() {
     let retry = json!([{"ErrorEquals": ["X"]}, {"ErrorEquals": ["E"], "IntervalSeconds": 3, "MaxAttempts": 2, "BackoffRate": 2}]);
     let catch = json!([{"ErrorEquals": ["Y"], "Next": "A"}, {"ErrorEquals": ["States.ALL"], "ResultPath": "$.e", "Next": "B"}]);
     let state = task(json!({"Retry": retry, "Catch": catch}));
-    let after = |retries: u64| alone(state.clone(), merged(failing("E"), json!({"stateConfiguration": {"retrierRetryCount": retries}})));
+    let after = |retries: u64| {
+        alone(
+            state.clone(),
+            merged(failing("E"), json!({"stateConfiguration": {"retrierRetryCount": retries}})),
+        )
+    };
     let retriable = after(1);
-    assert_eq!((&retriable["status"], &retriable["cause"], &retriable["output"]), (&json!("RETRIABLE"), &json!("why"), &Value::Null));
-    assert_eq!(retriable["inspectionData"]["errorDetails"], json!({"retryIndex": 1, "retryBackoffIntervalSeconds": 6}));
+    assert_eq!(
+        (&retriable["status"], &retriable["cause"], &retriable["output"]),
+        (&json!("RETRIABLE"), &json!("why"), &Value::Null)
+    );
+    assert_eq!(
+        retriable["inspectionData"]["errorDetails"],
+        json!({"retryIndex": 1, "retryBackoffIntervalSeconds": 6})
+    );
     let caught = after(2);
     assert_eq!((&caught["status"], &caught["nextState"]), (&json!("CAUGHT_ERROR"), &json!("B")));
     assert_eq!(caught["output"], json!({"e": {"Error": "E", "Cause": "why"}}));
@@ -156,7 +178,8 @@ fn a_task_without_a_mock_asks_the_host() {
 
 #[test]
 fn a_mocked_map() {
-    let processor = |mode: Value| merged(mode, json!({"StartAt": "I", "States": {"I": {"Type": "Pass", "End": true}}}));
+    let processor =
+        |mode: Value| merged(mode, json!({"StartAt": "I", "States": {"I": {"Type": "Pass", "End": true}}}));
     let distributed = json!({"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}});
     let map = json!({
         "Type": "Map", "ItemsPath": "$.items", "MaxConcurrency": 2, "ToleratedFailurePercentage": 40,
@@ -188,7 +211,11 @@ fn mocks_that_can_not_be() {
     let parallel = json!({"Type": "Parallel", "Branches": [branch], "End": true});
     let map = json!({"Type": "Map", "ItemProcessor": branch, "End": true});
     for (state, request, message) in [
-        (json!({"Type": "Pass", "End": true}), mock(json!(1)), "State type 'Pass' is not supported when a mock is specified"),
+        (
+            json!({"Type": "Pass", "End": true}),
+            mock(json!(1)),
+            "State type 'Pass' is not supported when a mock is specified",
+        ),
         (task(json!({})), json!({"mock": {"result": "{"}}), "Mocked result must be valid JSON"),
         (
             task(json!({})),
@@ -196,7 +223,11 @@ fn mocks_that_can_not_be() {
             "TestState does not support RevealSecrets when a mock is specified.",
         ),
         (parallel.clone(), mock(json!({})), "Mocked result must be an array."),
-        (parallel, mock(json!([1, 2])), "Mocked result must contain the same number of items as number of Parallel branches."),
+        (
+            parallel,
+            mock(json!([1, 2])),
+            "Mocked result must contain the same number of items as number of Parallel branches.",
+        ),
         (map.clone(), mock(json!(1)), "Mocked result must be an array."),
         (
             map,
@@ -217,12 +248,17 @@ fn a_mocked_result_has_the_shape_of_the_services() {
     let said = |resource: &str, result: Value, mode: &str| {
         let request = json!({"mock": {"result": result.to_string(), "fieldValidationMode": mode}});
         let answer = alone(state(resource), request);
-        answer[1].as_str().map(|message| message.trim_start_matches("Mock result schema validation error: ").to_owned())
+        answer[1]
+            .as_str()
+            .map(|message| message.trim_start_matches("Mock result schema validation error: ").to_owned())
     };
     let missing = Some("Required field 'ExecutionArn' is missing".to_owned());
     assert_eq!(said("states:startExecution", json!({}), "STRICT"), missing);
     assert_eq!(said("states:startExecution", json!({}), "PRESENT"), None);
-    assert_eq!(said("states:startExecution", json!({"StartDate": 1}), "PRESENT").unwrap(), "Field 'StartDate' must be a string");
+    assert_eq!(
+        said("states:startExecution", json!({"StartDate": 1}), "PRESENT").unwrap(),
+        "Field 'StartDate' must be a string"
+    );
     assert_eq!(said("states:startExecution", json!({"StartDate": 1}), "NONE"), None);
     assert_eq!(said("states:startExecution.sync:2", json!({}), "STRICT"), None);
     assert_eq!(said("lambda:invoke", json!({"more": 1, "Payload": [1]}), "STRICT"), None);
@@ -230,8 +266,13 @@ fn a_mocked_result_has_the_shape_of_the_services() {
         said("aws-sdk:s3:getObject", json!({"StorageClass": "Shelf"}), "STRICT").unwrap(),
         "Field 'StorageClass' is not an expected value"
     );
-    assert_eq!(said("events:putEvents", json!({"Entries": [{"EventId": 1}]}), "STRICT").unwrap(), "Field 'EventId' must be a string");
-    let memory = |size: u64| said("aws-sdk:lambda:getFunction", json!({"Configuration": {"MemorySize": size}}), "STRICT");
+    assert_eq!(
+        said("events:putEvents", json!({"Entries": [{"EventId": 1}]}), "STRICT").unwrap(),
+        "Field 'EventId' must be a string"
+    );
+    let memory = |size: u64| {
+        said("aws-sdk:lambda:getFunction", json!({"Configuration": {"MemorySize": size}}), "STRICT")
+    };
     assert_eq!(memory(1).unwrap(), "Field 'MemorySize' is less than the minimum value");
     assert_eq!(memory(20_000).unwrap(), "Field 'MemorySize' exceeds the maximum value");
     assert_eq!(memory(512), None);
@@ -251,8 +292,7 @@ fn the_context_object_is_the_given_one() {
 
 #[test]
 fn context_objects_that_can_not_be() {
-    let not_waiting =
-        "Context object contains 'Task' when state is not a Task state with a '.sync' or '.waitForTaskToken' service integration pattern";
+    let not_waiting = "Context object contains 'Task' when state is not a Task state with a '.sync' or '.waitForTaskToken' service integration pattern";
     for (context, what) in [
         (json!({"Map": {}}), "'Map' field is not supported when mocking a Context object"),
         (json!({"Other": {}}), "Field 'Other' is not allowed"),
@@ -261,10 +301,16 @@ fn context_objects_that_can_not_be() {
         (json!({"Task": {"Token": "t"}}), not_waiting),
     ] {
         let refused = alone(task(json!({})), json!({"context": context.to_string()}));
-        assert_eq!(refused, json!(["ValidationException", format!("Invalid Context object provided: {what}")]));
+        assert_eq!(
+            refused,
+            json!(["ValidationException", format!("Invalid Context object provided: {what}")])
+        );
     }
-    let waits = task(json!({"Resource": "arn:aws:states:::sqs:sendMessage.waitForTaskToken", "Parameters": {"t.$": "$$.Task.Token"}}));
-    let request = merged(mock(json!(1)), json!({"context": "{\"Task\": {\"Token\": \"t\"}}", "mock": {"result": "1"}}));
+    let waits = task(
+        json!({"Resource": "arn:aws:states:::sqs:sendMessage.waitForTaskToken", "Parameters": {"t.$": "$$.Task.Token"}}),
+    );
+    let request =
+        merged(mock(json!(1)), json!({"context": "{\"Task\": {\"Token\": \"t\"}}", "mock": {"result": "1"}}));
     assert_eq!(alone(waits, request)["inspectionData"]["afterParameters"], json!({"t": "t"}));
 }
 

@@ -54,8 +54,16 @@ fn fields_of_a_state() {
             "/States/A/Type",
         ),
         (pass(json!({"Catch": []})), "Field 'Catch' is not supported", "/States/A"),
-        (json!({"Type": "Pass"}), "This object should have only one of the following fields: [Next, End]", "/States/A"),
-        (pass(json!({"Next": "A"})), "There should only be one of the following fields: [Next, End]", "/States/A"),
+        (
+            json!({"Type": "Pass"}),
+            "This object should have only one of the following fields: [Next, End]",
+            "/States/A",
+        ),
+        (
+            pass(json!({"Next": "A"})),
+            "There should only be one of the following fields: [Next, End]",
+            "/States/A",
+        ),
         (
             pass(json!({"Output": 1})),
             "The QueryLanguage is set to 'JSONPath', but field 'Output' is only supported for the 'JSONata' QueryLanguage",
@@ -66,18 +74,34 @@ fn fields_of_a_state() {
             "The QueryLanguage is set to 'JSONata', but field 'InputPath' is only supported for the 'JSONPath' QueryLanguage",
             "/States/A",
         ),
-        (pass(json!({"QueryLanguage": "SQL"})), "Value should be one of the following: [JSONPath, JSONata]", "/States/A/QueryLanguage"),
+        (
+            pass(json!({"QueryLanguage": "SQL"})),
+            "Value should be one of the following: [JSONPath, JSONata]",
+            "/States/A/QueryLanguage",
+        ),
         (json!({"Type": "Task", "End": true}), "These fields are required: [Resource]", "/States/A"),
-        (task(json!({"Credentials": {}})), "The field 'RoleArn' is required but was missing", "/States/A/Credentials"),
+        (
+            task(json!({"Credentials": {}})),
+            "The field 'RoleArn' is required but was missing",
+            "/States/A/Credentials",
+        ),
         (task(json!({"TimeoutSeconds": 0})), "Minimum value is 1", "/States/A/TimeoutSeconds"),
-        (task(json!({"TimeoutSeconds": 100_000_000})), "Maximum value is 99999999", "/States/A/TimeoutSeconds"),
+        (
+            task(json!({"TimeoutSeconds": 100_000_000})),
+            "Maximum value is 99999999",
+            "/States/A/TimeoutSeconds",
+        ),
         (task(json!({"TimeoutSeconds": "1"})), "Expected value of type Integer", "/States/A/TimeoutSeconds"),
         (
             task(json!({"TimeoutSeconds": 1, "TimeoutSecondsPath": "$"})),
             "There should only be one of the following fields: [TimeoutSeconds, TimeoutSecondsPath]",
             "/States/A",
         ),
-        (task(json!({"Retry": [{"ErrorEquals": []}]})), "Value cannot be empty", "/States/A/Retry[0]/ErrorEquals"),
+        (
+            task(json!({"Retry": [{"ErrorEquals": []}]})),
+            "Value cannot be empty",
+            "/States/A/Retry[0]/ErrorEquals",
+        ),
         (task(json!({"Retry": [{}]})), "These fields are required: [ErrorEquals]", "/States/A/Retry[0]"),
         (
             task(json!({"Retry": [{"ErrorEquals": ["States.ALL", "E"]}]})),
@@ -94,8 +118,16 @@ fn fields_of_a_state() {
             "This object should have only one of the following fields: [SecondsPath, Seconds, TimestampPath, Timestamp]",
             "/States/A",
         ),
-        (json!({"Type": "Wait", "Timestamp": "noon", "End": true}), "String does not match RFC3339 timestamp", "/States/A/Timestamp"),
-        (json!({"Type": "Parallel", "Branches": [], "End": true}), "Value cannot be empty", "/States/A/Branches"),
+        (
+            json!({"Type": "Wait", "Timestamp": "noon", "End": true}),
+            "String does not match RFC3339 timestamp",
+            "/States/A/Timestamp",
+        ),
+        (
+            json!({"Type": "Parallel", "Branches": [], "End": true}),
+            "Value cannot be empty",
+            "/States/A/Branches",
+        ),
     ] {
         assert_eq!(errors(state.clone()), [schema(message, location)], "{state}");
     }
@@ -120,7 +152,11 @@ fn paths_and_templates() {
             "The value for the field 'x.$' must be a valid JSONPath or a valid intrinsic function call",
             "/States/A/Parameters",
         ),
-        (jsonata(json!({"Output": "{% 1"})), "JSONata string must start with {% and end with %}", "/States/A/Output"),
+        (
+            jsonata(json!({"Output": "{% 1"})),
+            "JSONata string must start with {% and end with %}",
+            "/States/A/Output",
+        ),
     ] {
         assert_eq!(errors(state.clone()), [schema(message, location)], "{state}");
     }
@@ -135,8 +171,14 @@ fn jsonata_expressions_with_the_message_of_their_parser() {
     assert_eq!(found("1 +"), [error("INVALID_JSONATA_EXPRESSION", "Unexpected end of expression")]);
     let unsupported = |message: &str| [error("UNSUPPORTED_JSONATA_EXPRESSION", message)];
     assert_eq!(found("phone"), unsupported("Reference to 'phone' at the top level is not supported."));
-    assert_eq!(found("$sum(phone.number) + phone"), unsupported("Reference to 'phone' at the top level is not supported."));
-    assert_eq!(found("$map([1], function($v) { x })"), unsupported("Reference to 'x' at the top level is not supported."));
+    assert_eq!(
+        found("$sum(phone.number) + phone"),
+        unsupported("Reference to 'phone' at the top level is not supported.")
+    );
+    assert_eq!(
+        found("$map([1], function($v) { x })"),
+        unsupported("Reference to 'x' at the top level is not supported.")
+    );
     assert_eq!(found("$$"), unsupported("Reference to '$$' is not supported."));
     assert_eq!(found("$states.errorOutput"), unsupported("Field '$states.errorOutput' does not exist."));
     for supported in [
@@ -162,26 +204,44 @@ fn names_of_variables() {
     let error = |code: &str, message: &str| json!([code, message, "/States/A/Assign"]);
     let reserved = error("RESERVED_VARIABLE_NAME", "Cannot assign to reserved variable '$states'.");
     assert_eq!(errors(pass(json!({"Assign": {"states": 1}}))), [reserved]);
-    let invalid = error("INVALID_VARIABLE_NAME", "Invalid variable name '1': the variable name contains invalid characters.");
+    let invalid = error(
+        "INVALID_VARIABLE_NAME",
+        "Invalid variable name '1': the variable name contains invalid characters.",
+    );
     assert_eq!(errors(pass(json!({"Assign": {"1": 1}}))), [invalid]);
 }
 
 #[test]
 fn resources() {
-    assert_eq!(errors(task(json!({"Resource": "f"}))), [schema("Value is not a valid resource ARN", "/States/A/Resource")]);
-    for arn in
-        ["dynamodb:query", "lambda:invoke.sync", "sqs:sendMessage.sync:2", "glue:startJobRun.waitForTaskToken", "aws-sdk:s3:getObject.sync"]
-    {
+    assert_eq!(
+        errors(task(json!({"Resource": "f"}))),
+        [schema("Value is not a valid resource ARN", "/States/A/Resource")]
+    );
+    for arn in [
+        "dynamodb:query",
+        "lambda:invoke.sync",
+        "sqs:sendMessage.sync:2",
+        "glue:startJobRun.waitForTaskToken",
+        "aws-sdk:s3:getObject.sync",
+    ] {
         let arn = format!("arn:aws:states:::{arn}");
         let message = format!(
             "The resource provided {arn} is not recognized. The value is not a valid resource ARN, or the resource is not available in this region."
         );
         assert_eq!(errors(task(json!({"Resource": arn}))), [schema(&message, "/States/A/Resource")]);
     }
-    for arn in
-        ["states:startExecution.sync:2", "ecs:runTask.waitForTaskToken", "glue:startJobRun.sync", "aws-sdk:s3:getObject", "unheard:of"]
-    {
-        assert_eq!(errors(task(json!({"Resource": format!("arn:aws:states:::{arn}")}))), [] as [Value; 0], "{arn}");
+    for arn in [
+        "states:startExecution.sync:2",
+        "ecs:runTask.waitForTaskToken",
+        "glue:startJobRun.sync",
+        "aws-sdk:s3:getObject",
+        "unheard:of",
+    ] {
+        assert_eq!(
+            errors(task(json!({"Resource": format!("arn:aws:states:::{arn}")}))),
+            [] as [Value; 0],
+            "{arn}"
+        );
     }
 }
 
@@ -191,9 +251,17 @@ fn what_an_express_machine_can_not_do() {
         let definition = json!({"StartAt": "A", "States": {"A": task(json!({"Resource": resource}))}});
         answers_as(&definition, ExecutionType::Express)
     };
-    let refused = |message: &str| [schema(&format!("Express state machine does not support {message}"), "/States/A/Resource")];
-    assert_eq!(found("arn:aws:states:::states:startExecution.sync:2"), refused("'.sync' service integration"));
-    assert_eq!(found("arn:aws:states:::sqs:sendMessage.waitForTaskToken"), refused("'.waitForTaskToken' service integration "));
+    let refused = |message: &str| {
+        [schema(&format!("Express state machine does not support {message}"), "/States/A/Resource")]
+    };
+    assert_eq!(
+        found("arn:aws:states:::states:startExecution.sync:2"),
+        refused("'.sync' service integration")
+    );
+    assert_eq!(
+        found("arn:aws:states:::sqs:sendMessage.waitForTaskToken"),
+        refused("'.waitForTaskToken' service integration ")
+    );
     assert_eq!(found("arn:aws:states:eu-west-1:000000000000:activity:a"), refused("Activity ARN"));
     assert_eq!(found(FUNCTION), [] as [Value; 0]);
 }
@@ -203,7 +271,10 @@ fn transitions() {
     let missing = |message: &str, location: &str| json!(["MISSING_TRANSITION_TARGET", message, location]);
     let end = json!({"Type": "Pass", "End": true});
     let definition = json!({"StartAt": "A", "States": {"A": {"Type": "Pass", "Next": "C"}, "B": end}});
-    let expected = [missing("Missing 'Next' target: C", "/States/A/Next"), missing("State \"B\" is not reachable.", "/States/B")];
+    let expected = [
+        missing("Missing 'Next' target: C", "/States/A/Next"),
+        missing("State \"B\" is not reachable.", "/States/B"),
+    ];
     assert_eq!(answers(&definition), expected);
     let refusal = validate(&definition).refusal().unwrap();
     let message = "Invalid State Machine Definition: 'MISSING_TRANSITION_TARGET: Missing 'Next' target: C at /States/A/Next, \
@@ -211,7 +282,10 @@ fn transitions() {
     assert_eq!((refusal.code, refusal.message.as_str()), ("InvalidDefinition", message));
 
     let definition = json!({"StartAt": "X", "States": {"A": end}});
-    let expected = [missing("Missing 'Next' target: X", "/StartAt"), missing("State \"A\" is not reachable.", "/States/A")];
+    let expected = [
+        missing("Missing 'Next' target: X", "/StartAt"),
+        missing("State \"A\" is not reachable.", "/States/A"),
+    ];
     assert_eq!(answers(&definition), expected);
 
     let choice = json!({"Type": "Choice", "Choices": [{"Variable": "$", "IsNull": true, "Next": "X"}], "Default": "B"});
@@ -223,7 +297,8 @@ fn transitions() {
 fn a_machine_has_an_end_but_a_branch_need_not() {
     let loops = json!({"StartAt": "A", "States": {"A": {"Type": "Pass", "Next": "B"}, "B": {"Type": "Pass", "Next": "A"}, "C": {"Type": "Pass", "Next": "A"}}});
     assert_eq!(answers(&loops), [json!(["MISSING_END_STATE", "Workflow has no terminal state", null])]);
-    let message = "Invalid State Machine Definition: 'MISSING_END_STATE: Workflow has no terminal state at null'";
+    let message =
+        "Invalid State Machine Definition: 'MISSING_END_STATE: Workflow has no terminal state at null'";
     assert_eq!(validate(&loops).refusal().unwrap().message, message);
     let branch = json!({"StartAt": "B", "States": {"B": {"Type": "Pass", "Next": "B"}}});
     assert_eq!(errors(json!({"Type": "Parallel", "Branches": [branch], "End": true})), [] as [Value; 0]);
@@ -236,9 +311,15 @@ fn names_of_states_and_labels() {
     assert_eq!(answers(&long)[0][0], "INVALID_STATE_NAME");
     let branch = |name: &str| json!({"StartAt": name, "States": {name: {"Type": "Succeed"}}});
     let twice = json!({"Type": "Parallel", "Branches": [branch("B"), branch("B")], "End": true});
-    assert_eq!(errors(twice), [json!(["DUPLICATE_STATE_NAME", "Duplicate State name: B", "/States/A/Branches[1]/States/B"])]);
+    assert_eq!(
+        errors(twice),
+        [json!(["DUPLICATE_STATE_NAME", "Duplicate State name: B", "/States/A/Branches[1]/States/B"])]
+    );
     let map = |name: &str, label: &str, next: Value| {
-        let processor = merged(json!({"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}}), branch(name));
+        let processor = merged(
+            json!({"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}}),
+            branch(name),
+        );
         merged(json!({"Type": "Map", "Label": label, "ItemProcessor": processor}), next)
     };
     let maps = |label: &str| {
@@ -252,8 +333,7 @@ fn names_of_states_and_labels() {
 
 #[test]
 fn names_stand_in_locations_as_they_are() {
-    let definition =
-        json!({"StartAt": "a/b", "States": {"a/b": {"Type": "Pass", "Next": "0"}, "0": {"Type": "Wait", "End": true, "Seconds": -1}}});
+    let definition = json!({"StartAt": "a/b", "States": {"a/b": {"Type": "Pass", "Next": "0"}, "0": {"Type": "Wait", "End": true, "Seconds": -1}}});
     assert_eq!(answers(&definition), [schema("Minimum value is 0", "/States/0/Seconds")]);
     let definition = json!({"StartAt": "a/b", "States": {"a/b": pass(json!({"InputPath": "x"}))}});
     assert_eq!(answers(&definition)[0][2], "/States/a/b/InputPath");
@@ -261,7 +341,9 @@ fn names_stand_in_locations_as_they_are() {
 
 #[test]
 fn text_that_is_no_definition() {
-    let answer = |text: &str| engine::validate(text, ExecutionType::Standard).to_json(Severity::Error, 0)["diagnostics"][0].clone();
+    let answer = |text: &str| {
+        engine::validate(text, ExecutionType::Standard).to_json(Severity::Error, 0)["diagnostics"][0].clone()
+    };
     let none = json!({"severity": "ERROR", "code": "SCHEMA_VALIDATION_FAILED", "message": "Definition must be a valid JSON object"});
     assert_eq!((answer(" "), answer("[]")), (none.clone(), none));
     let source = "[Source: (String)\"{\n nix}\"; line: 2, column: 5]";
@@ -284,34 +366,53 @@ fn a_definition_that_is_too_long_is_not_read() {
 fn warnings_do_not_refuse() {
     let validation = validate(&json!({"StartAt": "A", "States": {"A": pass(json!({"Result": "$.x"}))}}));
     assert_eq!((validation.result, validation.refusal()), (Verdict::Ok, None));
-    assert_eq!(validation.to_json(Severity::Error, 0), json!({"result": "OK", "diagnostics": [], "truncated": false}));
+    assert_eq!(
+        validation.to_json(Severity::Error, 0),
+        json!({"result": "OK", "diagnostics": [], "truncated": false})
+    );
     let found = |fields: Value| {
-        let answer = validate(&json!({"StartAt": "A", "States": {"A": fields}})).to_json(Severity::Warning, 0);
+        let answer =
+            validate(&json!({"StartAt": "A", "States": {"A": fields}})).to_json(Severity::Warning, 0);
         let warning = answer["diagnostics"][0].clone();
         (warning["severity"].clone(), warning["code"].clone(), warning["location"].clone())
     };
     let warning = |code: &str, location: &str| (json!("WARNING"), json!(code), json!(location));
-    assert_eq!(found(pass(json!({"Result": {"y": "$.x"}}))), warning("PASS_RESULT_IS_STATIC", "/States/A/Result/y"));
-    assert_eq!(found(pass(json!({"Parameters": {"y": "$.x"}}))), warning("NO_DOLLAR", "/States/A/Parameters/y"));
-    assert_eq!(found(pass(json!({"Parameters": {"y": "States.UUID()"}}))), warning("NO_DOLLAR", "/States/A/Parameters/y"));
+    assert_eq!(
+        found(pass(json!({"Result": {"y": "$.x"}}))),
+        warning("PASS_RESULT_IS_STATIC", "/States/A/Result/y")
+    );
+    assert_eq!(
+        found(pass(json!({"Parameters": {"y": "$.x"}}))),
+        warning("NO_DOLLAR", "/States/A/Parameters/y")
+    );
+    assert_eq!(
+        found(pass(json!({"Parameters": {"y": "States.UUID()"}}))),
+        warning("NO_DOLLAR", "/States/A/Parameters/y")
+    );
     assert_eq!(found(json!({"Type": "Fail", "Cause": "$.x"})), warning("NO_PATH", "/States/A/Cause"));
 }
 
 #[test]
 fn an_answer_has_so_many_diagnostics_at_most() {
-    let states: serde_json::Map<String, Value> = (0..150).map(|i| (format!("S{i}"), json!({"Type": "Pass"}))).collect();
+    let states: serde_json::Map<String, Value> =
+        (0..150).map(|i| (format!("S{i}"), json!({"Type": "Pass"}))).collect();
     let validation = validate(&json!({"StartAt": "S0", "States": states}));
     assert_eq!(validation.diagnostics.len(), 150);
     for (asked, given) in [(0, 100), (7, 7), (1000, 100)] {
         let answer = validation.to_json(Severity::Error, asked);
-        assert_eq!((answer["diagnostics"].as_array().unwrap().len(), &answer["truncated"]), (given, &json!(true)));
+        assert_eq!(
+            (answer["diagnostics"].as_array().unwrap().len(), &answer["truncated"]),
+            (given, &json!(true))
+        );
     }
 }
 
 #[test]
 fn a_problem_stands_in_both_words() {
-    let validation =
-        engine::validate("{\n\"StartAt\": \"A\",\n\"States\": {\"A\": {\"Type\": \"Pass\", \"Next\": \"B\"}}}", ExecutionType::Standard);
+    let validation = engine::validate(
+        "{\n\"StartAt\": \"A\",\n\"States\": {\"A\": {\"Type\": \"Pass\", \"Next\": \"B\"}}}",
+        ExecutionType::Standard,
+    );
     let problem = &validation.diagnostics[0].problem;
     assert_eq!(problem.to_string(), "line 3, column 42: /States/A/Next: there is no state \"B\" here");
 }

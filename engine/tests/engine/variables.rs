@@ -81,8 +81,12 @@ fn inner_scopes_read_the_outer_ones_and_keep_their_own() {
     });
     assert_eq!(outcome(&machine(map.clone()), json!({"l": [1, 2]})), json!([{"v": 5}, {"v": 5}]));
     let mut distributed = map;
-    distributed["M"]["ItemProcessor"]["ProcessorConfig"] = json!({"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"});
-    assert_eq!(outcome(&machine(distributed), json!({"l": [1]}))[0], "States.ExceedToleratedFailureThreshold");
+    distributed["M"]["ItemProcessor"]["ProcessorConfig"] =
+        json!({"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"});
+    assert_eq!(
+        outcome(&machine(distributed), json!({"l": [1]}))[0],
+        "States.ExceedToleratedFailureThreshold"
+    );
 }
 
 #[test]
@@ -101,14 +105,14 @@ fn an_outer_variable_is_not_set_inside() {
     let catch = json!([{"ErrorEquals": ["E"], "Assign": {"x": 1}, "Next": "Q"}]);
     let later = |next: &str| {
         let first = json!({"Type": "Parallel", "Branches": [inner], "Catch": catch, "Next": "Q"});
-        let second =
-            json!({"Type": "Choice", "Choices": [{"Variable": "$", "IsNull": true, "Assign": {"x": 2}, "Next": next}], "Default": "Z"});
+        let second = json!({"Type": "Choice", "Choices": [{"Variable": "$", "IsNull": true, "Assign": {"x": 2}, "Next": next}], "Default": "Z"});
         machine(json!({"A": first, "Q": second, "Z": {"Type": "Succeed"}}))
     };
     assert!(engine::compile(&later("Z")).is_ok());
     assert!(engine::compile(&later("A")).is_err());
     let mut distributed = json!({"Type": "Map", "ItemProcessor": inner});
-    distributed["ItemProcessor"]["ProcessorConfig"] = json!({"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"});
+    distributed["ItemProcessor"]["ProcessorConfig"] =
+        json!({"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"});
     assert!(engine::compile(&states(json!({"x": 1}), distributed)).is_ok());
 }
 

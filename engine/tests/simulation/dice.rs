@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 pub(crate) struct Dice(u64);
 
 impl Dice {
-    pub(crate) fn new(seed: impl Hash) -> Dice {
+    pub(crate) fn new(seed: impl Hash) -> Self {
         let mut hasher = DefaultHasher::new();
         seed.hash(&mut hasher);
         Dice(hasher.finish())

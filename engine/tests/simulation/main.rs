@@ -26,14 +26,25 @@ use tally::Tally;
 fn some_hundred_seeds() {
     let tally = simulate(0, 300);
     assert!(tally.succeeded > 100 && tally.failed > 10 && tally.timed_out > 1, "{tally:?}");
-    assert!(tally.crashes > 300 && tally.cancellations > 50 && tally.map_runs > 100 && tally.repeated > 50, "{tally:?}");
+    assert!(
+        tally.crashes > 300 && tally.cancellations > 50 && tally.map_runs > 100 && tally.repeated > 50,
+        "{tally:?}"
+    );
     assert!(tally.refused_reads > 20 && tally.broken_bodies > 20 && tally.refused_pages > 10, "{tally:?}");
     assert!(tally.failed_writes > 30 && tally.healed > 10, "{tally:?}");
     assert!(
-        tally.taken > 100 && tally.early > 50 && tally.again > 50 && tally.after_crash > 1 && tally.by_another > 5 && tally.silent > 50,
+        tally.taken > 100
+            && tally.early > 50
+            && tally.again > 50
+            && tally.after_crash > 1
+            && tally.by_another > 5
+            && tally.silent > 50,
         "{tally:?}"
     );
-    assert!(tally.crashes_before_file > 3 && tally.crashes_after_file > 5 && tally.crashes_at_manifest > 5, "{tally:?}");
+    assert!(
+        tally.crashes_before_file > 3 && tally.crashes_after_file > 5 && tally.crashes_at_manifest > 5,
+        "{tally:?}"
+    );
     assert!(tally.crashes_midway > 0, "{tally:?}");
     assert!(tally.turns > 100 && tally.in_loops > 100, "{tally:?}");
     assert!(tally.refused > 50 && tally.heartbeats > 100, "{tally:?}");
@@ -48,7 +59,8 @@ fn a_seed_reproduces() {
 #[test]
 #[ignore = "the long form"]
 fn ten_thousand_seeds() {
-    let number = |name: &str, otherwise: u64| std::env::var(name).map_or(otherwise, |text| text.parse().unwrap());
+    let number =
+        |name: &str, otherwise: u64| std::env::var(name).map_or(otherwise, |text| text.parse().unwrap());
     let tally = simulate(number("SIMULATION_FIRST", 0), number("SIMULATION_SEEDS", 10_000));
     println!("{tally}");
 }
@@ -73,7 +85,9 @@ fn simulate(first: u64, count: u64) -> Tally {
 }
 
 fn reproduce(seed: u64) -> String {
-    format!("SIMULATION_FIRST={seed} SIMULATION_SEEDS=1 cargo test -p engine --test simulation -- --ignored --nocapture")
+    format!(
+        "SIMULATION_FIRST={seed} SIMULATION_SEEDS=1 cargo test -p engine --test simulation -- --ignored --nocapture"
+    )
 }
 
 /// What is wrong.
@@ -106,7 +120,8 @@ fn one(seed: u64, tally: &mut Tally) -> Vec<String> {
         Outcome::TimedOut => tally.timed_out += 1,
     }
     tally.turns += invariants::turned(&workflow, &history.events());
-    tally.states += history.events().iter().filter(|event| event.kind.ends_with("StateEntered")).count() as u64;
+    tally.states +=
+        history.events().iter().filter(|event| event.kind.ends_with("StateEntered")).count() as u64;
     tally.add(&host);
     wrong.extend(host.wrong());
 
@@ -146,7 +161,8 @@ fn cut_off(
     let more = 1 + dice.below(6) as usize - usize::from(first.is_some());
     for planned in first.map(Some).into_iter().chain(std::iter::repeat_n(None, more)) {
         let cut = if dice.percent(70) { Cut::Crash } else { Cut::Cancel };
-        let (at, cut) = planned.unwrap_or_else(|| (host.events() + 1 + dice.below(uncut.events().max(1)), cut));
+        let (at, cut) =
+            planned.unwrap_or_else(|| (host.events() + 1 + dice.below(uncut.events().max(1)), cut));
         match life(machine, &host, &journal, Some((at, cut)), None) {
             None => tally.crashes += 1,
             Some(Err(Stop::Interrupted)) if cut == Cut::Cancel => tally.cancellations += 1,
@@ -165,14 +181,19 @@ fn life(
     cut: Option<(u64, Cut)>,
     history: Option<History>,
 ) -> Option<Result<Outcome, Stop>> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async {
         let cancel = CancellationToken::new();
         let hung = host.begin(cut, cancel.clone());
-        let mut start = Start::new("arn:aws:states:eu-west-1:000000000000:execution:machine:one", json!({"id": "", "n": 5}));
+        let mut start = Start::new(
+            "arn:aws:states:eu-west-1:000000000000:execution:machine:one",
+            json!({"id": "", "n": 5}),
+        );
         start.history = history;
         start.tokens = host.tokens();
-        let mut run = std::pin::pin!(engine::run(machine.clone(), start, host.clone(), journal.clone(), cancel));
+        let mut run =
+            std::pin::pin!(engine::run(machine.clone(), start, host.clone(), journal.clone(), cancel));
         let ended = tokio::select! {
             biased;
             ended = &mut run => Some(ended),

@@ -1,14 +1,17 @@
 //! From items to the inputs of children: ItemSelector, then ItemBatcher.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 
-use super::{Item, Items, Plan};
-use crate::error::{DATA_LIMIT_EXCEEDED, Failure};
-use crate::machine::{Batcher, State};
-use crate::run::World;
+use super::items::{Item, Items, Source};
+use super::plan::Plan;
+use crate::failure::{DATA_LIMIT_EXCEEDED, Failure};
+use crate::machine::{Batcher, Number, State};
+use crate::quotas::MAX_DATA;
+use crate::run::Runtime;
 use crate::run::frame::Running;
 use crate::run::limits;
-use std::sync::Arc;
 
 /// An ItemBatcher whose fields are evaluated.
 pub(super) struct Batching {
@@ -25,7 +28,7 @@ pub(super) struct Batch {
     pub(super) input: Value,
     pub(super) items: u64,
     /// It would come out otherwise another time.
-    pub(super) by_chance: bool,
+    pub(super) nondeterministic: bool,
 }
 
 /// The inputs of children, one after the other.
@@ -37,54 +40,66 @@ pub(super) struct Batches {
     held: Option<(Value, usize, bool)>,
 }
 
-impl Running {
-    pub(super) fn batching(&mut self, state: &State, batcher: &Batcher, input: &Value) -> Result<Batching, Failure> {
-        let items = self.at_least_one(state, "MaxItemsPerBatch", &batcher.items, input)?;
-        let bytes = self.at_least_one(state, "MaxInputBytesPerBatch", &batcher.bytes, input)?;
-        let bytes = bytes.map_or(limits::DATA, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX)).min(limits::DATA);
+impl Batching {
+    pub(super) fn evaluate(
+        running: &mut Running,
+        state: &State,
+        batcher: &Batcher,
+        input: &Value,
+    ) -> Result<Self, Failure> {
+        let items = positive(running, state, "MaxItemsPerBatch", &batcher.items, input)?;
+        let bytes = positive(running, state, "MaxInputBytesPerBatch", &batcher.bytes, input)?;
+        let bytes =
+            bytes.map_or(MAX_DATA, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX)).min(MAX_DATA);
         let batch_input = match &batcher.input {
             None => None,
-            Some(template) => Some(self.evaluate(state, input, |env| template.fill(env))?),
+            Some(template) => Some(running.evaluate(state, input, |env| template.fill(env))?),
         };
-        let envelope = limits::size(&whole(&batch_input, Vec::new()));
-        Ok(Batching { items, bytes, input: batch_input, envelope })
-    }
-
-    fn at_least_one(
-        &mut self,
-        state: &State,
-        name: &str,
-        number: &Option<crate::machine::Number>,
-        input: &Value,
-    ) -> Result<Option<u64>, Failure> {
-        match self.whole(state, name, number, input) {
-            Ok(Some(0)) => Err(Failure::runtime(format!("field {name} must be positive"))),
-            Err(failure) if failure.cause == format!("{name} cannot be negative.") => {
-                Err(Failure::runtime(format!("field {name} must be positive")))
-            }
-            other => other,
-        }
-    }
-
-    /// What a child gets for an item.
-    fn selected(&mut self, plan: &Plan<'_>, index: u64, item: Item, source: &str) -> Result<(Value, bool), Failure> {
-        if plan.map.item_selector.is_none() {
-            return Ok((item.whole(), false));
-        }
-        let mut context = Map::new();
-        context.insert("Index".into(), index.into());
-        if let Some(key) = item.key {
-            context.insert("Key".into(), key.into());
-        }
-        context.insert("Value".into(), item.value);
-        context.insert("Source".into(), source.into());
-        self.select(plan.state, plan.map, plan.input, &Value::Object(context))
+        let envelope = limits::size(&batch_of(&batch_input, Vec::new()));
+        Ok(Self { items, bytes, input: batch_input, envelope })
     }
 }
 
+fn positive(
+    running: &mut Running,
+    state: &State,
+    name: &str,
+    number: &Option<Number>,
+    input: &Value,
+) -> Result<Option<u64>, Failure> {
+    match running.whole_number(state, name, number, input) {
+        Ok(Some(0)) => Err(Failure::runtime(format!("field {name} must be positive"))),
+        Err(failure) if failure.cause == format!("{name} cannot be negative.") => {
+            Err(Failure::runtime(format!("field {name} must be positive")))
+        }
+        other => other,
+    }
+}
+
+/// The input of the child of one item, and whether it is nondeterministic.
+fn child_input(
+    running: &mut Running,
+    plan: &Plan<'_>,
+    index: u64,
+    item: Item,
+    source: &str,
+) -> Result<(Value, bool), Failure> {
+    if plan.map.item_selector.is_none() {
+        return Ok((item.whole(), false));
+    }
+    let mut context = Map::new();
+    context.insert("Index".into(), index.into());
+    if let Some(key) = item.key {
+        context.insert("Key".into(), key.into());
+    }
+    context.insert("Value".into(), item.value);
+    context.insert("Source".into(), source.into());
+    running.select_item(plan.state, plan.map, plan.input, &Value::Object(context))
+}
+
 impl Batches {
-    pub(super) async fn open(plan: &Plan<'_>, world: &Arc<World>) -> Result<Batches, Failure> {
-        Ok(Batches { items: Items::open(&plan.source, world).await?, at: 0, held: None })
+    pub(super) async fn open(source: &Source, runtime: &Arc<Runtime>) -> Result<Self, Failure> {
+        Ok(Self { items: Items::open(source, runtime).await?, at: 0, held: None })
     }
 
     /// Passes over items.
@@ -98,22 +113,33 @@ impl Batches {
         Ok(())
     }
 
-    pub(super) async fn next(&mut self, running: &mut Running, plan: &Plan<'_>) -> Result<Option<Batch>, Failure> {
+    pub(super) async fn next(
+        &mut self,
+        running: &mut Running,
+        plan: &Plan<'_>,
+    ) -> Result<Option<Batch>, Failure> {
         match &plan.batching {
             None => {
-                let Some((input, bytes, by_chance)) = self.item(running, plan, self.at).await? else { return Ok(None) };
-                if bytes > limits::DATA {
+                let Some((input, bytes, nondeterministic)) = self.item(running, plan, self.at).await? else {
+                    return Ok(None);
+                };
+                if bytes > MAX_DATA {
                     return Err(too_large(self.at));
                 }
                 self.at += 1;
-                Ok(Some(Batch { input, items: 1, by_chance }))
+                Ok(Some(Batch { input, items: 1, nondeterministic }))
             }
             Some(batching) => self.batch(running, plan, batching).await,
         }
     }
 
-    async fn batch(&mut self, running: &mut Running, plan: &Plan<'_>, batching: &Batching) -> Result<Option<Batch>, Failure> {
-        let (mut items, mut size, mut by_chance) = (Vec::new(), batching.envelope, false);
+    async fn batch(
+        &mut self,
+        running: &mut Running,
+        plan: &Plan<'_>,
+        batching: &Batching,
+    ) -> Result<Option<Batch>, Failure> {
+        let (mut items, mut size, mut nondeterministic) = (Vec::new(), batching.envelope, false);
         while batching.items.is_none_or(|most| (items.len() as u64) < most) {
             let held = match self.held.take() {
                 Some(held) => Some(held),
@@ -130,25 +156,30 @@ impl Batches {
                 break;
             }
             size = longer;
-            by_chance |= drawn;
+            nondeterministic |= drawn;
             items.push(value);
         }
         let count = items.len() as u64;
         self.at += count;
-        let batch = || Batch { input: whole(&batching.input, items), items: count, by_chance };
+        let batch = || Batch { input: batch_of(&batching.input, items), items: count, nondeterministic };
         Ok((count > 0).then(batch))
     }
 
     /// The next item as its child or batch gets it, and its bytes.
-    async fn item(&mut self, running: &mut Running, plan: &Plan<'_>, index: u64) -> Result<Option<(Value, usize, bool)>, Failure> {
+    async fn item(
+        &mut self,
+        running: &mut Running,
+        plan: &Plan<'_>,
+        index: u64,
+    ) -> Result<Option<(Value, usize, bool)>, Failure> {
         let Some(item) = self.items.next().await? else { return Ok(None) };
-        let (value, by_chance) = running.selected(plan, index, item, self.items.source())?;
+        let (value, nondeterministic) = child_input(running, plan, index, item, self.items.source())?;
         let bytes = limits::size(&value);
-        Ok(Some((value, bytes, by_chance)))
+        Ok(Some((value, bytes, nondeterministic)))
     }
 }
 
-fn whole(input: &Option<Value>, items: Vec<Value>) -> Value {
+fn batch_of(input: &Option<Value>, items: Vec<Value>) -> Value {
     let mut whole = Map::new();
     if let Some(input) = input {
         whole.insert("BatchInput".into(), input.clone());
@@ -158,6 +189,8 @@ fn whole(input: &Option<Value>, items: Vec<Value>) -> Value {
 }
 
 fn too_large(item: u64) -> Failure {
-    let cause = format!("The input that item {item} makes for its child exceeds the maximum number of bytes service limit.");
+    let cause = format!(
+        "The input that item {item} makes for its child exceeds the maximum number of bytes service limit."
+    );
     Failure::new(DATA_LIMIT_EXCEEDED, cause)
 }

@@ -7,19 +7,20 @@ use sha2::{Digest, Sha256};
 
 use super::record;
 use crate::dataset::{OutputType, Transformation};
-use crate::error::{Failure, Halt, Stop};
-use crate::journal::{Change, ChildRecord, Frame as FrameEntry, Key, Kind as Entry, Status, micros, moment};
+use crate::digest::uuid_of;
+use crate::error::{Halt, Stop};
+use crate::failure::Failure;
+use crate::journal::{Change, ChildRecord, ChildStatus, EntryKind, FrameEntry, Key, micros, moment};
 use crate::machine::Scope;
-use crate::run::World;
+use crate::run::Runtime;
 use crate::run::context::Identity;
 use crate::run::events::Events;
 use crate::run::frame::{self, Frame};
 use crate::run::limits;
-use crate::run::uuid_of;
 
 /// What all children of a run have in common.
-pub(super) struct Shared {
-    pub(super) world: Arc<World>,
+pub(super) struct ChildSpec {
+    pub(super) runtime: Arc<Runtime>,
     pub(super) scope: Arc<Scope>,
     pub(super) parent: Arc<Identity>,
     pub(super) label: String,
@@ -38,15 +39,15 @@ pub(super) struct Shared {
 }
 
 pub(super) struct Child {
-    pub(super) shared: Arc<Shared>,
+    pub(super) spec: Arc<ChildSpec>,
     pub(super) index: u64,
     pub(super) items: u64,
-    pub(super) by_chance: bool,
+    pub(super) nondeterministic: bool,
 }
 
 /// What the Map Run must know of a child that has ended.
-pub(super) struct Ended {
-    pub(super) status: Status,
+pub(super) struct ChildSummary {
+    pub(super) status: ChildStatus,
     pub(super) items: u64,
     /// Of what is shown of it.
     pub(super) bytes: usize,
@@ -54,62 +55,78 @@ pub(super) struct Ended {
 
 impl Child {
     /// Runs the child and leaves one record in place of all that it has recorded itself.
-    pub(super) async fn run(self, input: Value) -> Result<Ended, Stop> {
-        let (shared, world) = (&*self.shared, &self.shared.world);
-        let key = shared.visit.child(self.index);
+    pub(super) async fn run(self, input: Value) -> Result<ChildSummary, Stop> {
+        let (spec, runtime) = (&*self.spec, &self.spec.runtime);
+        let key = spec.visit.child(self.index);
         // What a child has begun with, it goes on with.
-        let found = world.journal.get(Entry::Frame, &key)?;
+        let found = runtime.journal.get(EntryKind::Frame, &key)?;
         let (started, input) = match found {
             Some(FrameEntry::At(at)) => (at.started, at.origin.unwrap_or(input)),
-            _ => (micros(world.host.now()), input),
+            _ => (micros(runtime.host.now()), input),
         };
-        let name = child_name(&shared.run, self.index);
-        let shows_input = shared.shows_failures || shared.transformation == Transformation::None;
+        let name = child_name(&spec.run, self.index);
+        let shows_input = spec.shows_failures || spec.transformation == Transformation::None;
         let text = if shows_input { record::text(&input) } else { String::new() };
         let (status, outcome) = self.outcome(&key, name.clone(), started, input).await?;
-        let shown = match status == Status::Succeeded || shared.shows_failures {
-            false => String::new(),
-            true => {
-                let (started, stopped) = (moment(started), world.host.now());
-                record::ended(shared, &record::Ended { name: &name, input: &text, status, outcome: &outcome, started, stopped })
-            }
+        let shown = if status == ChildStatus::Succeeded || spec.shows_failures {
+            let (started, stopped) = (moment(started), runtime.host.now());
+            record::finished(
+                spec,
+                &record::FinishedChild {
+                    name: &name,
+                    input: &text,
+                    status,
+                    outcome: &outcome,
+                    started,
+                    stopped,
+                },
+            )
+        } else {
+            String::new()
         };
-        let ended = Ended { status, items: self.items, bytes: shown.len() };
+        let ended = ChildSummary { status, items: self.items, bytes: shown.len() };
         let record = ChildRecord { status, items: self.items, shown };
         let mut changes = Vec::with_capacity(2);
         // Without a checkpoint, nothing lies below it.
-        if world.journal.contains(Entry::Frame, &key)? {
+        if runtime.journal.contains(EntryKind::Frame, &key)? {
             changes.push(Change::Clear(key.clone()));
         }
         changes.push(Change::record(&key, &record));
-        world.journal.commit(changes).await?;
+        runtime.journal.commit(changes).await?;
         Ok(ended)
     }
 
-    async fn outcome(&self, key: &Key, name: String, started: i64, input: Value) -> Result<(Status, Result<Value, Failure>), Stop> {
-        let (shared, world) = (&*self.shared, &self.shared.world);
-        let arn = shared.express.then(|| child_arn(shared, &name));
-        let mut identity = shared.parent.of_child(&shared.label, name, moment(started), input.clone());
+    async fn outcome(
+        &self,
+        key: &Key,
+        name: String,
+        started: i64,
+        input: Value,
+    ) -> Result<(ChildStatus, Result<Value, Failure>), Stop> {
+        let (spec, runtime) = (&*self.spec, &self.spec.runtime);
+        let arn = spec.express.then(|| spec.child_arn(&name));
+        let mut identity = spec.parent.of_child(&spec.label, name, moment(started), input.clone());
         if let Some(arn) = arn {
             identity.id = arn;
             identity.events = Events::default();
         }
         let mut frame = Frame::new(key.clone(), Arc::new(identity));
-        frame.by_chance = self.by_chance;
-        let run = frame::run(world.clone(), shared.scope.clone(), frame, input);
-        let ended = match shared.express {
-            false => run.await,
-            true => tokio::select! {
+        frame.nondeterministic = self.nondeterministic;
+        let run = frame::run(runtime.clone(), spec.scope.clone(), frame, input);
+        let ended = if spec.express {
+            tokio::select! {
                 biased;
                 ended = run => ended,
-                () = world.host.sleep_until(moment(started) + limits::EXPRESS) => {
-                    return Ok((Status::TimedOut, Err(Failure::new("States.Timeout", "Execution timed out"))));
+                () = runtime.host.sleep_until(moment(started) + limits::EXPRESS) => {
+                    return Ok((ChildStatus::TimedOut, Err(Failure::new("States.Timeout", "Execution timed out"))));
                 }
-            },
+            }
+        } else {
+            run.await
         };
         match ended {
-            Ok(done) => Ok((Status::Succeeded, Ok(done.output))),
-            Err(Halt::Failed(failure)) => Ok((Status::Failed, Err(failure))),
+            Ok(done) => Ok((ChildStatus::Succeeded, Ok(done.output))),
+            Err(Halt::Failed(failure)) => Ok((ChildStatus::Failed, Err(failure))),
             Err(Halt::Stopped(stop)) => Err(stop),
         }
     }
@@ -120,10 +137,13 @@ pub(super) fn child_name(run: &str, index: u64) -> String {
     uuid_of(&Sha256::digest(format!("{run}/{index}")).into())
 }
 
-pub(super) fn child_arn(shared: &Shared, name: &str) -> String {
-    match shared.express {
-        false => format!("{}:{name}", shared.execution_arn),
-        // An Express execution has a second name, of its start.
-        true => format!("{}:{name}:{}", shared.execution_arn, uuid_of(&Sha256::digest(name).into())),
+impl ChildSpec {
+    pub(super) fn child_arn(&self, name: &str) -> String {
+        if self.express {
+            // An Express execution has a second name, which AWS gives to its start.
+            format!("{}:{name}:{}", self.execution_arn, uuid_of(&Sha256::digest(name).into()))
+        } else {
+            format!("{}:{name}", self.execution_arn)
+        }
     }
 }

@@ -1,19 +1,18 @@
 //! Running the children of a Map Run.
 
-use super::Plan;
-use super::batches::{Batch, Batches};
-use super::child::{Child, Ended};
-use super::finished::Finished;
-use super::results::SETTLE;
-use crate::error::{Halt, Stop};
-use crate::journal::{Change, JournalError, Kind as Entry, Tally};
-use crate::run::World;
-use crate::run::child::Crew;
-use crate::run::frame::Running;
-use crate::run::limits;
+use std::sync::Arc;
 
-/// Records that are read at once.
-const CHUNK: usize = 256;
+use super::MapRun;
+use super::batches::{Batch, Batches};
+use super::child::{Child, ChildSummary};
+use super::finished::FinishedChildren;
+use super::results::FILE_BYTES;
+use crate::error::{Halt, Stop};
+use crate::failure::Failure;
+use crate::journal::{Change, EntryKind, JournalError, Key, MapRunEntry, RECORDS_PER_READ, Tally};
+use crate::quotas::MAX_DATA;
+use crate::run::Runtime;
+use crate::run::frame::Running;
 
 /// What has ended so far.
 pub(super) struct Ledger {
@@ -24,132 +23,161 @@ pub(super) struct Ledger {
     outputs: usize,
 }
 
-impl Running {
+/// The children of a run in the order of their items.
+pub(super) struct Children {
+    batches: Batches,
+    finished: FinishedChildren,
+    index: u64,
+}
+
+/// What comes next in the order of children.
+pub(super) enum NextChild {
+    /// Children that had finished before, which were passed over.
+    Finished,
+    /// A child that has not finished, by its index.
+    Unfinished(u64, Batch),
+    /// There are no more children.
+    End,
+}
+
+impl MapRun<'_> {
     /// Runs all children that have not finished, until all have or too many items have failed.
-    pub(super) async fn children(&mut self, plan: &mut Plan<'_>, mut ledger: Ledger) -> Result<(), Halt> {
-        let mut batches = Batches::open(plan, &self.world).await?;
-        let mut finished = Finished::new(&plan.visit, &plan.run);
-        let mut crew = Crew::new();
-        let mut index = 0;
+    pub(super) async fn run_children(&mut self, running: &mut Running) -> Result<(), Halt> {
+        let runtime = running.runtime.clone();
+        let mut children = Children::open(self, &runtime).await?;
         let mut all_started = false;
         loop {
-            while let Some(ended) = crew.try_next()? {
+            while let Some(ended) = self.tasks.try_next()? {
                 match ended {
-                    Ok(ended) => ledger.enter(plan, &ended),
-                    Err(stop) => return Err(crew.wind_down(&self.world, stop).await),
+                    Ok(child) => self.count(&child),
+                    Err(stop) => return Err(self.tasks.wind_down(&runtime, stop).await),
                 }
             }
-            if plan.tolerance.exceeded(ledger.tally.items.not_succeeded(), plan.run.total) {
-                plan.run.exceeded_at = Some(index);
-                crew.abort().await;
-                return Ok(self.world.journal.commit(vec![Change::put(Entry::MapRun, &plan.visit, &plan.run)?]).await?);
+            if self.plan.tolerance.exceeded(self.ledger.tally.items.not_succeeded(), self.entry.total) {
+                self.entry.exceeded_at = Some(children.index);
+                self.tasks.abort().await;
+                return self.save(running).await;
             }
-            if ledger.is_full(plan) {
-                ledger.bytes = 0;
-                if let Err(halt) = self.settle(plan, index).await {
-                    crew.abort().await;
+            if self.must_compact() {
+                self.ledger.bytes = 0;
+                if let Err(halt) = self.compact_results(running, children.index).await {
+                    self.tasks.abort().await;
                     return Err(halt);
                 }
             }
-            if all_started || crew.len() >= plan.limit {
-                match crew.next().await? {
+            if all_started || self.tasks.len() as u64 >= self.plan.concurrency {
+                match self.tasks.next().await? {
                     None => return Ok(()),
-                    Some(Ok(ended)) => ledger.enter(plan, &ended),
-                    Some(Err(stop)) => return Err(crew.wind_down(&self.world, stop).await),
+                    Some(Ok(child)) => self.count(&child),
+                    Some(Err(stop)) => return Err(self.tasks.wind_down(&runtime, stop).await),
                 }
                 continue;
             }
-            if self.world.cancel.is_cancelled() {
-                return Err(crew.wind_down(&self.world, Stop::Interrupted).await);
+            if runtime.cancel.is_cancelled() {
+                return Err(self.tasks.wind_down(&runtime, Stop::Interrupted).await);
             }
-            let started = self.start(plan, &mut index, &mut batches, &mut finished, &mut crew).await;
-            match started {
-                Ok(more) => all_started = !more,
+            match children.next(self, running).await {
+                Ok(NextChild::Finished) => {}
+                Ok(NextChild::Unfinished(index, batch)) => self.start(index, batch),
+                Ok(NextChild::End) => all_started = true,
                 Err(halt) => {
-                    crew.abort().await;
+                    self.tasks.abort().await;
                     return Err(halt);
                 }
             }
         }
     }
 
-    /// Starts the next child, or passes over those that have finished; false when there is none.
-    async fn start(
-        &mut self,
-        plan: &Plan<'_>,
-        index: &mut u64,
-        batches: &mut Batches,
-        finished: &mut Finished,
-        crew: &mut Crew<Result<Ended, Stop>>,
-    ) -> Result<bool, Halt> {
-        if let Some(span) = finished.at(&self.world, *index)? {
-            batches.skip(span.items).await?;
-            *index += span.children;
-            return Ok(true);
-        }
-        let Some(batch) = self.batch(plan, *index, batches).await? else {
-            return Ok(false);
-        };
-        plan.status.started(batch.items);
-        let child = Child { shared: plan.shared.clone(), index: *index, items: batch.items, by_chance: batch.by_chance };
-        *index += 1;
-        crew.spawn(child.run(batch.input));
-        Ok(true)
+    fn start(&mut self, index: u64, batch: Batch) {
+        let Batch { input, items, nondeterministic } = batch;
+        self.status.started(items);
+        let child = Child { spec: self.spec.clone(), index, items, nondeterministic };
+        self.tasks.spawn(child.run(input));
     }
 
-    /// The next child's input. Which items a batch has must be the same after a crash, so a batch
-    /// that came about by chance is recorded.
-    pub(super) async fn batch(&mut self, plan: &Plan<'_>, index: u64, batches: &mut Batches) -> Result<Option<Batch>, Halt> {
-        if plan.batching.is_none() {
-            return Ok(batches.next(self, plan).await?);
+    fn count(&mut self, child: &ChildSummary) {
+        self.ledger.add(child);
+        self.status.ended(child.status, child.items);
+    }
+
+    /// Whether the records are to leave the journal: as soon as they fill a file, or once all outputs together can no
+    /// longer become the state's output.
+    fn must_compact(&self) -> bool {
+        let leaves = self.plan.target.is_some() || self.entry.oversized || self.ledger.outputs > MAX_DATA;
+        leaves && self.ledger.bytes > FILE_BYTES
+    }
+
+    /// The input of an unfinished child. A batch must have the same items after a crash, so a nondeterministic one is
+    /// recorded.
+    async fn batch(
+        &self,
+        running: &mut Running,
+        index: u64,
+        batches: &mut Batches,
+    ) -> Result<Option<Batch>, Halt> {
+        if self.plan.batching.is_none() {
+            return Ok(batches.next(running, &self.plan).await?);
         }
-        let key = plan.visit.child(index);
-        if let Some((input, items)) = self.world.journal.get(Entry::Batch, &key)? {
+        let key = self.visit.child(index);
+        if let Some((input, items)) = running.runtime.journal.get(EntryKind::Batch, &key)? {
             batches.skip(items).await?;
-            return Ok(Some(Batch { input, items, by_chance: false }));
+            return Ok(Some(Batch { input, items, nondeterministic: false }));
         }
-        let Some(mut batch) = batches.next(self, plan).await? else { return Ok(None) };
-        if batch.by_chance {
-            let entry = Change::put(Entry::Batch, &key, &(&batch.input, batch.items))?;
-            self.world.journal.commit(vec![entry]).await?;
-            batch.by_chance = false;
+        let Some(mut batch) = batches.next(running, &self.plan).await? else { return Ok(None) };
+        if batch.nondeterministic {
+            let entry = Change::put(EntryKind::Batch, &key, &(&batch.input, batch.items))?;
+            running.runtime.journal.commit(vec![entry]).await?;
+            batch.nondeterministic = false;
         }
         Ok(Some(batch))
     }
 }
 
+impl Children {
+    pub(super) async fn open(run: &MapRun<'_>, runtime: &Arc<Runtime>) -> Result<Self, Failure> {
+        let batches = Batches::open(&run.source, runtime).await?;
+        Ok(Self { batches, finished: FinishedChildren::new(&run.visit, &run.entry), index: 0 })
+    }
+
+    pub(super) async fn next(&mut self, run: &MapRun<'_>, running: &mut Running) -> Result<NextChild, Halt> {
+        if let Some(span) = self.finished.at(&running.runtime, self.index)? {
+            self.batches.skip(span.items).await?;
+            self.index += span.children;
+            return Ok(NextChild::Finished);
+        }
+        let index = self.index;
+        let Some(batch) = run.batch(running, index, &mut self.batches).await? else {
+            return Ok(NextChild::End);
+        };
+        self.index += 1;
+        Ok(NextChild::Unfinished(index, batch))
+    }
+}
+
 impl Ledger {
     /// With what had ended before this run of the machine.
-    pub(super) fn open(world: &World, plan: &Plan<'_>) -> Result<Ledger, JournalError> {
-        let mut ledger = Ledger { tally: plan.run.tally, bytes: 0, outputs: 0 };
+    pub(super) fn open(runtime: &Runtime, visit: &Key, entry: &MapRunEntry) -> Result<Self, JournalError> {
+        let mut ledger = Self { tally: entry.tally, bytes: 0, outputs: 0 };
         let mut from = 0;
         loop {
-            let records = world.journal.records(&plan.visit, from, CHUNK)?;
+            let records = runtime.journal.records(visit, from, RECORDS_PER_READ)?;
             let Some((last, _)) = records.last() else { return Ok(ledger) };
             from = last + 1;
             for (_, record) in &records {
-                ledger.add(&Ended { status: record.status, items: record.items, bytes: record.shown.len() });
+                ledger.add(&ChildSummary {
+                    status: record.status,
+                    items: record.items,
+                    bytes: record.shown.len(),
+                });
             }
         }
     }
 
-    fn enter(&mut self, plan: &Plan<'_>, ended: &Ended) {
-        self.add(ended);
-        plan.status.ended(ended.status, ended.items);
-    }
-
-    fn add(&mut self, ended: &Ended) {
-        /// What a record has beside the text, about.
-        const OTHER: usize = 50;
-        self.tally.add(ended.status, ended.items);
-        self.bytes += ended.bytes + OTHER;
-        self.outputs += ended.bytes;
-    }
-
-    /// Whether the records are to be settled: as many as a file has, or none of them can become an
-    /// output any more.
-    fn is_full(&self, plan: &Plan<'_>) -> bool {
-        let settles = plan.target.is_some() || plan.run.oversized || self.outputs > limits::DATA;
-        settles && self.bytes > SETTLE
+    fn add(&mut self, child: &ChildSummary) {
+        /// What a record takes in addition to its text, about, in bytes.
+        const OVERHEAD: usize = 50;
+        self.tally.add(child.status, child.items);
+        self.bytes += child.bytes + OVERHEAD;
+        self.outputs += child.bytes;
     }
 }

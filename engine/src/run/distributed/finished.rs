@@ -2,14 +2,11 @@
 
 use std::collections::VecDeque;
 
-use crate::journal::{JournalError, Key, MapRun, Span};
-use crate::run::World;
-
-/// Records that are read at once.
-const CHUNK: usize = 256;
+use crate::journal::{JournalError, Key, MapRunEntry, RECORDS_PER_READ, Span};
+use crate::run::Runtime;
 
 /// Asked in rising order.
-pub(super) struct Finished {
+pub(super) struct FinishedChildren {
     settled: VecDeque<Span>,
     visit: Key,
     recorded: VecDeque<Span>,
@@ -17,13 +14,18 @@ pub(super) struct Finished {
     next: Option<u64>,
 }
 
-impl Finished {
-    pub(super) fn new(visit: &Key, run: &MapRun) -> Finished {
-        Finished { settled: run.settled.clone().into(), visit: visit.clone(), recorded: VecDeque::new(), next: Some(0) }
+impl FinishedChildren {
+    pub(super) fn new(visit: &Key, entry: &MapRunEntry) -> Self {
+        Self {
+            settled: entry.settled.clone().into(),
+            visit: visit.clone(),
+            recorded: VecDeque::new(),
+            next: Some(0),
+        }
     }
 
     /// The finished children that begin with `index`, if it is one.
-    pub(super) fn at(&mut self, world: &World, index: u64) -> Result<Option<Span>, JournalError> {
+    pub(super) fn at(&mut self, runtime: &Runtime, index: u64) -> Result<Option<Span>, JournalError> {
         while self.settled.front().is_some_and(|span| span.first < index) {
             self.settled.pop_front();
         }
@@ -39,12 +41,15 @@ impl Finished {
             }
             let Some(from) = self.next else { return Ok(None) };
             // What has ended meanwhile lies below `index`, and does not matter any more.
-            let records = world.journal.records(&self.visit, from.max(index), CHUNK)?;
+            let records = runtime.journal.records(&self.visit, from.max(index), RECORDS_PER_READ)?;
             self.next = match records.last() {
-                Some((last, _)) if records.len() == CHUNK => Some(last + 1),
+                Some((last, _)) if records.len() == RECORDS_PER_READ => Some(last + 1),
                 _ => None,
             };
-            self.recorded = records.into_iter().map(|(first, record)| Span { first, children: 1, items: record.items }).collect();
+            self.recorded = records
+                .into_iter()
+                .map(|(first, record)| Span { first, children: 1, items: record.items })
+                .collect();
         }
     }
 }

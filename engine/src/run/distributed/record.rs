@@ -3,10 +3,10 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::child::{Shared, child_arn};
+use super::child::ChildSpec;
 use crate::dataset::{OutputType, Transformation};
-use crate::error::Failure;
-use crate::journal::Status;
+use crate::failure::Failure;
+use crate::journal::ChildStatus;
 use crate::run::context::iso;
 use time::OffsetDateTime;
 
@@ -14,7 +14,7 @@ use time::OffsetDateTime;
 /// JSON.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct Record<'a> {
+struct ExecutionRecord<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     cause: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -48,11 +48,11 @@ struct Included {
 }
 
 /// A child that has ended.
-pub(super) struct Ended<'a> {
+pub(super) struct FinishedChild<'a> {
     pub(super) name: &'a str,
     /// Empty where nothing shows it.
     pub(super) input: &'a str,
-    pub(super) status: Status,
+    pub(super) status: ChildStatus,
     pub(super) outcome: &'a Result<Value, Failure>,
     pub(super) started: OffsetDateTime,
     pub(super) stopped: OffsetDateTime,
@@ -60,19 +60,19 @@ pub(super) struct Ended<'a> {
 
 /// The text by which an ended child is shown: a record, or its output. Several values, of a
 /// flattened output, are separated as in a file; there may be none.
-pub(super) fn ended(shared: &Shared, child: &Ended<'_>) -> String {
-    let output = match (child.outcome, shared.transformation) {
+pub(super) fn finished(spec: &ChildSpec, child: &FinishedChild<'_>) -> String {
+    let output = match (child.outcome, spec.transformation) {
         (Ok(output), Transformation::Compact) => return text(output),
         (Ok(Value::Array(items)), Transformation::Flatten) => {
-            let separator = if shared.output_type == OutputType::JsonLines { "\n" } else { "," };
+            let separator = if spec.output_type == OutputType::JsonLines { "\n" } else { "," };
             return items.iter().map(text).collect::<Vec<_>>().join(separator);
         }
         (Ok(output), Transformation::Flatten) => return text(output),
         (outcome, _) => outcome.as_ref().ok().map(text),
     };
     let failure = child.outcome.as_ref().err();
-    let arn = child_arn(shared, child.name);
-    let record = Record {
+    let arn = spec.child_arn(child.name);
+    let record = ExecutionRecord {
         cause: failure.map(|failure| failure.cause.as_str()),
         error: failure.map(|failure| failure.error.as_str()),
         output: output.as_deref(),
@@ -82,37 +82,37 @@ pub(super) fn ended(shared: &Shared, child: &Ended<'_>) -> String {
         redrive_status_reason: output.as_ref().map(|_| "Execution is SUCCEEDED and cannot be redriven"),
         start_date: Some(iso(child.started)),
         status: match child.status {
-            Status::Succeeded => "SUCCEEDED",
-            Status::Failed => "FAILED",
-            Status::TimedOut => "TIMED_OUT",
+            ChildStatus::Succeeded => "SUCCEEDED",
+            ChildStatus::Failed => "FAILED",
+            ChildStatus::TimedOut => "TIMED_OUT",
         },
         stop_date: Some(iso(child.stopped)),
-        ..Record::of(shared, &arn, child.name, child.input)
+        ..ExecutionRecord::of(spec, &arn, child.name, child.input)
     };
     text(&record)
 }
 
 /// A child that was given up at that time.
-pub(super) fn aborted(shared: &Shared, name: &str, input: &str, at: OffsetDateTime) -> String {
-    let arn = child_arn(shared, name);
-    text(&Record {
+pub(super) fn aborted(spec: &ChildSpec, name: &str, input: &str, at: OffsetDateTime) -> String {
+    let arn = spec.child_arn(name);
+    text(&ExecutionRecord {
         redrive_count: Some(0),
         redrive_status: Some("REDRIVABLE_BY_MAP_RUN"),
         start_date: Some(iso(at)),
         status: "ABORTED",
         stop_date: Some(iso(at)),
-        ..Record::of(shared, &arn, name, input)
+        ..ExecutionRecord::of(spec, &arn, name, input)
     })
 }
 
 /// A child that never began.
-pub(super) fn pending(shared: &Shared, name: &str, input: &str) -> String {
-    text(&Record::of(shared, &child_arn(shared, name), name, input))
+pub(super) fn pending(spec: &ChildSpec, name: &str, input: &str) -> String {
+    text(&ExecutionRecord::of(spec, &spec.child_arn(name), name, input))
 }
 
-impl<'a> Record<'a> {
-    fn of(shared: &'a Shared, execution_arn: &'a str, name: &'a str, input: &'a str) -> Record<'a> {
-        Record {
+impl<'a> ExecutionRecord<'a> {
+    fn of(spec: &'a ChildSpec, execution_arn: &'a str, name: &'a str, input: &'a str) -> Self {
+        Self {
             cause: None,
             error: None,
             execution_arn,
@@ -125,7 +125,7 @@ impl<'a> Record<'a> {
             redrive_status: None,
             redrive_status_reason: None,
             start_date: None,
-            state_machine_arn: &shared.state_machine_arn,
+            state_machine_arn: &spec.state_machine_arn,
             status: "PENDING",
             stop_date: None,
         }

@@ -6,7 +6,9 @@ use super::names::{Names, same_text};
 
 pub(super) fn results(names: &Names, expected: &Value, found: &Value) -> Option<String> {
     for name in ["status", "output", "error", "cause"] {
-        let parsed = |value: &Value| value.as_str().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_else(|| value.clone());
+        let parsed = |value: &Value| {
+            value.as_str().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_else(|| value.clone())
+        };
         let expected = names.normalised(&json!({"output": parsed(&expected[name])}));
         let found = match name {
             "output" => found[name].clone(),
@@ -15,7 +17,10 @@ pub(super) fn results(names: &Names, expected: &Value, found: &Value) -> Option<
         let found = names.normalised(&json!({"output": found}));
         let equal = same(&expected, &found) || (blank(&expected["output"]) && blank(&found["output"]));
         if !equal {
-            return Some(format!("{name}\n  expected {}\n  found    {}", expected["output"], found["output"]));
+            return Some(format!(
+                "{name}\n  expected {}\n  found    {}",
+                expected["output"], found["output"]
+            ));
         }
     }
     None
@@ -25,10 +30,14 @@ fn same(expected: &Value, found: &Value) -> bool {
     match (expected, found) {
         (Value::String(expected), Value::String(found)) => same_text(expected, found),
         (Value::Array(expected), Value::Array(found)) => {
-            expected.len() == found.len() && expected.iter().zip(found).all(|(expected, found)| same(expected, found))
+            expected.len() == found.len()
+                && expected.iter().zip(found).all(|(expected, found)| same(expected, found))
         }
         (Value::Object(expected), Value::Object(found)) => {
-            expected.len() == found.len() && expected.iter().all(|(name, value)| found.get(name).is_some_and(|found| same(value, found)))
+            expected.len() == found.len()
+                && expected
+                    .iter()
+                    .all(|(name, value)| found.get(name).is_some_and(|found| same(value, found)))
         }
         _ => expected == found,
     }
@@ -86,7 +95,9 @@ fn as_today(case: &Value) -> Vec<Value> {
     let mut events = case["expected_history"].as_array().unwrap().clone();
     for i in 2..events.len() {
         let types = [&events[i - 2]["type"], &events[i]["type"]];
-        if types == ["MapRunSucceeded", "MapStateExited"] && events[i]["previousEventId"] == events[i - 2]["id"] {
+        if types == ["MapRunSucceeded", "MapStateExited"]
+            && events[i]["previousEventId"] == events[i - 2]["id"]
+        {
             events[i]["previousEventId"] = events[i - 3]["id"].clone();
         }
     }
@@ -94,7 +105,10 @@ fn as_today(case: &Value) -> Vec<Value> {
 }
 
 fn starts_together(events: &[Value]) -> bool {
-    let mut starts = events.iter().filter(|event| event["type"] == "MapIterationStarted").map(|event| &event["previousEventId"]);
+    let mut starts = events
+        .iter()
+        .filter(|event| event["type"] == "MapIterationStarted")
+        .map(|event| &event["previousEventId"]);
     let mut seen = Vec::new();
     starts.any(|previous| {
         let twice = seen.contains(&previous);

@@ -11,17 +11,25 @@ pub(super) struct Names {
 }
 
 /// Times by the key they stand under.
-const TIMES: &[&str] =
-    &["StartTime", "EnteredTime", "StartDate", "StopDate", "startDate", "stopDate", "execution_starttime", "state_enteredtime"];
+const TIMES: &[&str] = &[
+    "StartTime",
+    "EnteredTime",
+    "StartDate",
+    "StopDate",
+    "startDate",
+    "stopDate",
+    "execution_starttime",
+    "state_enteredtime",
+];
 
 impl Names {
-    pub(super) fn of(case: &Value) -> Names {
+    pub(super) fn of(case: &Value) -> Self {
         let transformers = case["snapshot_jsonpath_transformers"].as_array().into_iter().flatten();
         let replaced = transformers.filter_map(|transformer| {
             let path = transformer["jsonpath"].as_str()?.strip_prefix("$..")?;
             Some((path.rsplit('.').next()?.to_owned(), transformer["replacement"].as_str()?.to_owned()))
         });
-        Names { replaced: replaced.collect() }
+        Self { replaced: replaced.collect() }
     }
 
     pub(super) fn normalised(&self, value: &Value) -> Value {
@@ -37,7 +45,9 @@ impl Names {
             return "date".into();
         }
         match value {
-            Value::String(text) if key.to_lowercase().contains("timestamp") && !is_instant(text) => "timestamp".into(),
+            Value::String(text) if key.to_lowercase().contains("timestamp") && !is_instant(text) => {
+                "timestamp".into()
+            }
             Value::Object(fields) => {
                 let fields = fields.iter().map(|(name, value)| {
                     path.push(name.clone());
@@ -70,7 +80,10 @@ fn name(text: &str) -> String {
     if is_instant(text) {
         return "date".into();
     }
-    if is_uuid(text) || (text.starts_with("<uuid:") && text.ends_with('>')) || (text.starts_with("<task_token:") && text.ends_with('>')) {
+    if is_uuid(text)
+        || (text.starts_with("<uuid:") && text.ends_with('>'))
+        || (text.starts_with("<task_token:") && text.ends_with('>'))
+    {
         return "uuid".into();
     }
     let text = text
@@ -96,20 +109,26 @@ pub(super) fn same_text(expected: &str, found: &str) -> bool {
 }
 
 fn is_instant(text: &str) -> bool {
-    text.as_bytes().get(10) == Some(&b'T') && time::OffsetDateTime::parse(text, &time::format_description::well_known::Rfc3339).is_ok()
+    text.as_bytes().get(10) == Some(&b'T')
+        && time::OffsetDateTime::parse(text, &time::format_description::well_known::Rfc3339).is_ok()
 }
 
 fn is_uuid(text: &str) -> bool {
-    text.len() == 36 && text.chars().all(|c| c.is_ascii_hexdigit() || c == '-') && text.matches('-').count() == 4
+    text.len() == 36
+        && text.chars().all(|c| c.is_ascii_hexdigit() || c == '-')
+        && text.matches('-').count() == 4
 }
 
 /// The execution's ARN, by the name that the recording gave it.
 pub(super) fn execution(case: &Value) -> String {
     let text = format!("{}{}", case["expected"], case["expected_history"]);
-    let numbered = |name: &str| text.split(name).nth(1).and_then(|rest| rest.split('>').next()).map(str::to_owned);
+    let numbered =
+        |name: &str| text.split(name).nth(1).and_then(|rest| rest.split('>').next()).map(str::to_owned);
     if case["type"] == "EXPRESS" {
         let kind = if text.contains("<SyncExecArn_") { "SyncExecArn" } else { "ExpressExecArn" };
-        return format!("arn:<partition>:states:<region>:111111111111:express:<ArnPart_0idx>:<{kind}_Part1_0idx>:<{kind}_Part2_0idx>");
+        return format!(
+            "arn:<partition>:states:<region>:111111111111:express:<ArnPart_0idx>:<{kind}_Part1_0idx>:<{kind}_Part2_0idx>"
+        );
     }
     let index = numbered("<ExecArnPart_").unwrap_or("0idx".into());
     format!("arn:<partition>:states:<region>:111111111111:execution:<ArnPart_0idx>:<ExecArnPart_{index}>")

@@ -23,12 +23,14 @@ pub(super) struct Replay {
 }
 
 impl Replay {
-    pub(super) fn of(case: &Value) -> Replay {
+    pub(super) fn of(case: &Value) -> Self {
         let fake = Fake::echo();
         // Not before the day of the recording.
         fake.advance(3 * 365 * 24 * 60 * 60);
         for object in case["s3_objects"].as_array().into_iter().flatten() {
-            if let (Some(bucket), Some(key), Some(body)) = (object["bucket"].as_str(), object["key"].as_str(), object["body"].as_str()) {
+            if let (Some(bucket), Some(key), Some(body)) =
+                (object["bucket"].as_str(), object["key"].as_str(), object["body"].as_str())
+            {
                 fake.put(bucket, key, body.to_owned());
             }
         }
@@ -37,7 +39,7 @@ impl Replay {
             let submitted = submission(case, &task["id"]);
             task["submitted"] = submitted;
         }
-        Replay {
+        Self {
             fake,
             names: Names::of(case),
             tasks: Mutex::new(tasks),
@@ -49,7 +51,8 @@ impl Replay {
     /// The recorded task with this request, or else the first with the same resource.
     fn recorded(&self, call: &TaskCall) -> Option<Value> {
         let mut tasks = self.tasks.lock().unwrap();
-        let parameters = self.names.normalised(&json!({"parameters": call.parameters.to_string()}))["parameters"].clone();
+        let parameters =
+            self.names.normalised(&json!({"parameters": call.parameters.to_string()}))["parameters"].clone();
         let same = |task: &Value| {
             let request = self.names.normalised(&task["request"]);
             request["parameters"] == parameters || request["input"] == parameters
@@ -61,10 +64,9 @@ impl Replay {
     /// What a function that was not recorded does.
     fn behave(&self, call: &TaskCall) -> Result<Value, TaskError> {
         let name = call.function().to_owned();
-        let lambda = self
-            .lambdas
-            .iter()
-            .find(|lambda| lambda["arn"].as_str() == Some(&name) || name.contains(lambda["name"].as_str().unwrap_or("?")));
+        let lambda = self.lambdas.iter().find(|lambda| {
+            lambda["arn"].as_str() == Some(&name) || name.contains(lambda["name"].as_str().unwrap_or("?"))
+        });
         let behaviour = &lambda.or(self.lambdas.first()).unwrap_or(&Value::Null)["behaviour"];
         let payload = match behaviour["kind"].as_str() {
             Some("return") => behaviour["value"].clone(),
@@ -116,10 +118,13 @@ impl Host for Replay {
             }
         } else if let Some(token) = call.token.as_ref().filter(|_| call.resource.waits_for_token()) {
             let failed = kind.ends_with("Failed");
-            match failed && task["submitted"].is_null() && !matches!(call.resource, Resource::Activity(_)) {
-                true => return Err(error(&text(&outcome["error"]), &text(&outcome["cause"]))),
-                false if failed => self.tokens.fail(token, &text(&outcome["error"]), &text(&outcome["cause"])).unwrap(),
-                false => self.tokens.succeed(token, value(&outcome["output"])).unwrap(),
+            let (name, cause) = (text(&outcome["error"]), text(&outcome["cause"]));
+            if failed && task["submitted"].is_null() && !matches!(call.resource, Resource::Activity(_)) {
+                return Err(error(&name, &cause));
+            } else if failed {
+                self.tokens.fail(token, &name, &cause).unwrap();
+            } else {
+                self.tokens.succeed(token, value(&outcome["output"])).unwrap();
             }
         }
         match &call.resource {
@@ -129,13 +134,18 @@ impl Host for Replay {
         if !task["submitted"].is_null() {
             call.submitted(task["submitted"].clone());
         }
-        match kind.ends_with("Failed") {
-            true => Err(error(&text(&outcome["error"]), &text(&outcome["cause"]))),
-            false => Ok(value(&outcome["output"])),
+        if kind.ends_with("Failed") {
+            Err(error(&text(&outcome["error"]), &text(&outcome["cause"])))
+        } else {
+            Ok(value(&outcome["output"]))
         }
     }
 
-    async fn read_object(&self, bucket: &str, key: &str) -> Result<BoxStream<'static, io::Result<Bytes>>, ObjectError> {
+    async fn read_object(
+        &self,
+        bucket: &str,
+        key: &str,
+    ) -> Result<BoxStream<'static, io::Result<Bytes>>, ObjectError> {
         self.fake.read_object(bucket, key).await
     }
 

@@ -28,7 +28,8 @@ fn message(error: &Value) -> String {
 }
 
 fn run(case: &Value) -> Value {
-    let definition = case["definition_text"].as_str().map_or_else(|| case["definition"].to_string(), str::to_owned);
+    let definition =
+        case["definition_text"].as_str().map_or_else(|| case["definition"].to_string(), str::to_owned);
     let params = &case["test_state_params"];
     let mut request = params.clone();
     let fields = request.as_object_mut().unwrap();
@@ -54,18 +55,24 @@ fn run(case: &Value) -> Value {
 
 fn host(behaviour: Value) -> Arc<Fake> {
     Fake::new(move |call: &TaskCall| match (behaviour["kind"].as_str(), call.payload()) {
-        (Some("return_json_text"), _) => Ok(serde_json::from_str(behaviour["text"].as_str().unwrap()).unwrap()),
+        (Some("return_json_text"), _) => {
+            Ok(serde_json::from_str(behaviour["text"].as_str().unwrap()).unwrap())
+        }
         // A function that is given nothing gets an empty object.
         (Some("echo"), Value::Null) => Ok(json!({})),
         (Some("echo"), payload) => Ok(payload.clone()),
-        other => Err(TaskError::Error { error: "Replay".into(), cause: format!("{other:?} is not replayed") }),
+        other => {
+            Err(TaskError::Error { error: "Replay".into(), cause: format!("{other:?} is not replayed") })
+        }
     })
 }
 
 /// Without what only that recording had: made-up names, and what depends on a connection.
 fn normal(names: &Names, value: &Value) -> Value {
     let mut text = value.to_string().replace("local:000000000000", "<region>:111111111111");
-    while let Some((before, (_, after))) = text.split_once("<resource:").and_then(|(before, rest)| Some((before, rest.split_once('>')?))) {
+    while let Some((before, (_, after))) =
+        text.split_once("<resource:").and_then(|(before, rest)| Some((before, rest.split_once('>')?)))
+    {
         text = format!("{before}made up{after}");
     }
     for i in 0..4 {
@@ -77,7 +84,9 @@ fn normal(names: &Names, value: &Value) -> Value {
 fn unconnected(value: Value) -> Value {
     match value {
         Value::Object(fields) => {
-            let kept = fields.into_iter().filter(|(name, _)| name != "SdkHttpMetadata" && name != "SdkResponseMetadata");
+            let kept = fields
+                .into_iter()
+                .filter(|(name, _)| name != "SdkHttpMetadata" && name != "SdkResponseMetadata");
             Value::Object(kept.map(|(name, value)| (name, unconnected(value))).collect())
         }
         Value::Array(items) => items.into_iter().map(unconnected).collect(),

@@ -25,8 +25,10 @@ pub(super) fn accepted(case: &Value) -> Option<String> {
 }
 
 fn validated(case: &Value) -> Validation {
-    let definition = case["definition_text"].as_str().map_or_else(|| case["definition"].to_string(), str::to_owned);
-    let definition = definition.replace("\"activity_arn\"", "\"arn:aws:states:us-east-1:111111111111:activity:activity_arn\"");
+    let definition =
+        case["definition_text"].as_str().map_or_else(|| case["definition"].to_string(), str::to_owned);
+    let definition = definition
+        .replace("\"activity_arn\"", "\"arn:aws:states:us-east-1:111111111111:activity:activity_arn\"");
     let kind = if case["type"] == "EXPRESS" { ExecutionType::Express } else { ExecutionType::Standard };
     validate(&definition, kind)
 }

@@ -32,7 +32,10 @@ fn a_batch_has_no_more_bytes_than_it_may() {
 
 #[test]
 fn both_limits_together() {
-    let found = batches(json!({"MaxItemsPerBatch": 3, "MaxInputBytesPerBatch": 17}), json!({"items": [1, 2, 3, 4, "abc", 5]}));
+    let found = batches(
+        json!({"MaxItemsPerBatch": 3, "MaxInputBytesPerBatch": 17}),
+        json!({"items": [1, 2, 3, 4, "abc", 5]}),
+    );
     assert_eq!(found, json!([{"Items": [1, 2, 3]}, {"Items": [4]}, {"Items": ["abc"]}, {"Items": [5]}]));
 }
 
@@ -63,7 +66,10 @@ fn batch_input_goes_to_every_batch_and_counts() {
 fn the_item_selector_comes_before_and_sees_the_items_own_index() {
     let fields = json!({"ItemSelector": {"i.$": "$$.Map.Item.Index", "v.$": "$$.Map.Item.Value"}, "ItemBatcher": {"MaxItemsPerBatch": 2}});
     let found = output(&machine(fields), json!(["a", "b", "c"]), &Fake::echo());
-    assert_eq!(found, json!([{"Items": [{"i": 0, "v": "a"}, {"i": 1, "v": "b"}]}, {"Items": [{"i": 2, "v": "c"}]}]));
+    assert_eq!(
+        found,
+        json!([{"Items": [{"i": 0, "v": "a"}, {"i": 1, "v": "b"}]}, {"Items": [{"i": 2, "v": "c"}]}])
+    );
 }
 
 #[test]

@@ -13,9 +13,17 @@ use crate::fake::{Fake, run};
 
 /// Items of a file, in its format.
 fn fill(host: &Fake) {
-    host.put("b", "file", "a,b\n".to_owned() + &(0..23).map(|n| format!("{n},\"x,{n}\"\n")).collect::<String>());
+    host.put(
+        "b",
+        "file",
+        "a,b\n".to_owned() + &(0..23).map(|n| format!("{n},\"x,{n}\"\n")).collect::<String>(),
+    );
     for n in 0..5 {
-        host.put("b", &format!("many/{n}.jsonl"), (0..4).map(|m| format!("{{\"a\": \"{}\"}}\n", n * 4 + m)).collect::<String>());
+        host.put(
+            "b",
+            &format!("many/{n}.jsonl"),
+            (0..4).map(|m| format!("{{\"a\": \"{}\"}}\n", n * 4 + m)).collect::<String>(),
+        );
     }
 }
 
@@ -24,7 +32,11 @@ fn host(seen: Arc<Mutex<HashSet<String>>>) -> Arc<Fake> {
         if call.payload().to_string().contains("\"a\":\"7\"") {
             return Err(TaskError::Error { error: "Bad".into(), cause: String::new() });
         }
-        assert!(seen.lock().unwrap().insert(call.payload().to_string()), "called again with {}", call.payload());
+        assert!(
+            seen.lock().unwrap().insert(call.payload().to_string()),
+            "called again with {}",
+            call.payload()
+        );
         Ok(call.payload().clone())
     });
     fill(&host);
@@ -107,7 +119,10 @@ fn batches_that_came_about_by_chance_keep_their_items() {
     fill(&host);
     // The numbers of UUIDs of the host rise, so every run would make others.
     let selector = json!({"ItemSelector": {"id.$": "States.UUID()", "row.$": "$$.Map.Item.Value.a"}});
-    let fields = merged(merged(csv(), selector), json!({"MaxConcurrency": 3, "ItemBatcher": {"MaxInputBytesPerBatch": 200}}));
+    let fields = merged(
+        merged(csv(), selector),
+        json!({"MaxConcurrency": 3, "ItemBatcher": {"MaxInputBytesPerBatch": 200}}),
+    );
     let task = json!({"Type": "Task", "Resource": "arn:aws:lambda:x:1:function:f", "End": true});
     let definition = with_child(fields, task);
     let folder = tempfile::tempdir().unwrap();
@@ -121,7 +136,8 @@ fn batches_that_came_about_by_chance_keep_their_items() {
         }
     }
     assert!(crashes > 1, "{crashes}");
-    let mut rows: Vec<u32> = seen.lock().unwrap().iter().map(|item| item["row"].as_str().unwrap().parse().unwrap()).collect();
+    let mut rows: Vec<u32> =
+        seen.lock().unwrap().iter().map(|item| item["row"].as_str().unwrap().parse().unwrap()).collect();
     rows.sort();
     assert_eq!(rows, (0..23).collect::<Vec<_>>());
 }
@@ -143,7 +159,11 @@ fn a_map_in_a_child() {
         host.hangs_at.store(hangs_at, Ordering::SeqCst);
         assert_eq!(run_until_hung(&path, &definition, items.clone(), &host), None);
         host.hangs_at.store(u64::MAX, Ordering::SeqCst);
-        assert_eq!(run_until_hung(&path, &definition, items.clone(), &host), Some(Outcome::Succeeded(items.clone())), "{hangs_at}");
+        assert_eq!(
+            run_until_hung(&path, &definition, items.clone(), &host),
+            Some(Outcome::Succeeded(items.clone())),
+            "{hangs_at}"
+        );
     }
 }
 
@@ -151,7 +171,10 @@ fn a_map_in_a_child() {
 #[test]
 fn results_that_are_written_while_the_run_goes_on() {
     let selector = json!({"n.$": "$$.Map.Item.Value", "long.$": "$.long"});
-    let fields = merged(writer(json!({"Transformation": "COMPACT"})), json!({"ItemsPath": "$.items", "ItemSelector": selector}));
+    let fields = merged(
+        writer(json!({"Transformation": "COMPACT"})),
+        json!({"ItemsPath": "$.items", "ItemSelector": selector}),
+    );
     let task = json!({"Type": "Task", "Resource": "arn:aws:lambda:x:1:function:f", "End": true});
     let definition = with_child(merged(fields, json!({"MaxConcurrency": 4})), task);
     let input = json!({"items": (0..50).collect::<Vec<_>>(), "long": "x".repeat(200 * 1024)});
@@ -174,7 +197,12 @@ fn results_that_are_written_while_the_run_goes_on() {
     let results = files.iter().flat_map(|file| {
         let key = format!("out/{}", file["Key"].as_str().unwrap());
         assert_eq!(host.objects.lock().unwrap()[&key].len() as u64, file["Size"]);
-        host.json(&key).as_array().unwrap().iter().map(|result| result["n"].as_u64().unwrap()).collect::<Vec<_>>()
+        host.json(&key)
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|result| result["n"].as_u64().unwrap())
+            .collect::<Vec<_>>()
     });
     let mut results: Vec<u64> = results.collect();
     results.sort();
@@ -185,7 +213,10 @@ fn results_that_are_written_while_the_run_goes_on() {
 #[test]
 fn results_that_fill_a_file_when_the_run_goes_on() {
     let selector = json!({"n.$": "$$.Map.Item.Value", "long.$": "$.long"});
-    let fields = merged(writer(json!({"Transformation": "COMPACT"})), json!({"ItemsPath": "$.items", "ItemSelector": selector}));
+    let fields = merged(
+        writer(json!({"Transformation": "COMPACT"})),
+        json!({"ItemsPath": "$.items", "ItemSelector": selector}),
+    );
     let task = json!({"Type": "Task", "Resource": "arn:aws:lambda:x:1:function:f", "End": true});
     let definition = with_child(merged(fields, json!({"MaxConcurrency": 1})), task);
     let input = json!({"items": (0..50).collect::<Vec<_>>(), "long": "x".repeat(200 * 1024)});
@@ -202,11 +233,15 @@ fn results_that_fill_a_file_when_the_run_goes_on() {
         host.hangs_at.store(hangs_at, Ordering::SeqCst);
         assert!(run_until_hung(&path, &definition, input.clone(), &host).is_none());
         host.hangs_at.store(u64::MAX, Ordering::SeqCst);
-        let Some(Outcome::Succeeded(output)) = run_until_hung(&path, &definition, input.clone(), &host) else { panic!("no end") };
+        let Some(Outcome::Succeeded(output)) = run_until_hung(&path, &definition, input.clone(), &host)
+        else {
+            panic!("no end")
+        };
         let manifest = host.json(&format!("out/{}", output["ResultWriterDetails"]["Key"].as_str().unwrap()));
         let files = manifest["ResultFiles"]["SUCCEEDED"].as_array().unwrap().clone();
-        let results =
-            files.iter().flat_map(|file| host.json(&format!("out/{}", file["Key"].as_str().unwrap())).as_array().unwrap().clone());
+        let results = files.iter().flat_map(|file| {
+            host.json(&format!("out/{}", file["Key"].as_str().unwrap())).as_array().unwrap().clone()
+        });
         let numbers: Vec<u64> = results.map(|result| result["n"].as_u64().unwrap()).collect();
         assert_eq!(numbers, (0..50).collect::<Vec<_>>(), "{hangs_at}");
         // Only what hung itself is done again.

@@ -30,14 +30,18 @@ fn reader_and_max_items() {
 #[test]
 fn selector_and_batcher() {
     let mut fields = reader(json!({"InputType": "JSON"}));
-    fields["ItemSelector"] = json!({"v": "{% $states.context.Map.Item.Value * 10 + $states.context.Map.Item.Index %}"});
+    fields["ItemSelector"] =
+        json!({"v": "{% $states.context.Map.Item.Value * 10 + $states.context.Map.Item.Index %}"});
     fields["ItemBatcher"] = json!({
         "MaxItemsPerBatch": "{% $states.input.n %}", "MaxInputBytesPerBatch": "{% $states.input.n * 100 %}",
         "BatchInput": {"fact": "{% $states.input.bucket %}"}
     });
     let found = output(&machine(fields), json!({"bucket": "b", "n": 3}), &host());
     let batch = |items: Value| json!({"BatchInput": {"fact": "b"}, "Items": items});
-    assert_eq!(found, json!([batch(json!([{"v": 10}, {"v": 21}, {"v": 32}])), batch(json!([{"v": 43}, {"v": 54}]))]));
+    assert_eq!(
+        found,
+        json!([batch(json!([{"v": 10}, {"v": 21}, {"v": 32}])), batch(json!([{"v": 43}, {"v": 54}]))])
+    );
 }
 
 #[test]
@@ -56,5 +60,8 @@ fn items_concurrency_tolerance_and_writer() {
     assert!(key.starts_with("7/"), "{found}");
     assert_eq!(host.json(&format!("out/{}", key.replace("manifest", "SUCCEEDED_0"))), json!([1, 2]));
     let status = host.map_runs.lock().unwrap()[0].clone();
-    assert_eq!((status.max_concurrency, status.tolerated_failure_count, status.tolerated_failure_percentage), (2, Some(7), Some(50.5)));
+    assert_eq!(
+        (status.max_concurrency, status.tolerated_failure_count, status.tolerated_failure_percentage),
+        (2, Some(7), Some(50.5))
+    );
 }

@@ -22,7 +22,8 @@ fn the_first_row_or_the_definition_names_the_fields() {
 
 #[test]
 fn short_rows_are_filled_up_and_long_ones_cut() {
-    let expected = json!([{"a": "1", "b": ""}, {"a": "1", "b": "2"}, {"a": "", "b": ""}, {"a": "  ", "b": ""}]);
+    let expected =
+        json!([{"a": "1", "b": ""}, {"a": "1", "b": "2"}, {"a": "", "b": ""}, {"a": "  ", "b": ""}]);
     assert_eq!(first_row("a,b\n1\n1,2,3\n,,,\n  \n"), expected);
 }
 
@@ -45,14 +46,23 @@ fn the_file_of_the_developer_guide() {
 
 #[test]
 fn a_backslash_escapes_and_is_dropped() {
-    assert_eq!(first_row("path,size\nC:\\\\Program\\ Files\\\\x,1\\,2\n"), json!([{"path": "C:\\Program Files\\x", "size": "1,2"}]));
+    assert_eq!(
+        first_row("path,size\nC:\\\\Program\\ Files\\\\x,1\\,2\n"),
+        json!([{"path": "C:\\Program Files\\x", "size": "1,2"}])
+    );
 }
 
 #[test]
 fn every_delimiter() {
-    for (name, delimiter) in [("COMMA", ","), ("PIPE", "|"), ("SEMICOLON", ";"), ("SPACE", " "), ("TAB", "\t")] {
+    for (name, delimiter) in
+        [("COMMA", ","), ("PIPE", "|"), ("SEMICOLON", ";"), ("SPACE", " "), ("TAB", "\t")]
+    {
         let config = json!({"InputType": "CSV", "CSVHeaderLocation": "FIRST_ROW", "CSVDelimiter": name});
-        assert_eq!(read(config, &format!("a{delimiter}b\n1{delimiter}2")), json!([{"a": "1", "b": "2"}]), "{name}");
+        assert_eq!(
+            read(config, &format!("a{delimiter}b\n1{delimiter}2")),
+            json!([{"a": "1", "b": "2"}]),
+            "{name}"
+        );
     }
 }
 

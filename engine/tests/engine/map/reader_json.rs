@@ -49,7 +49,10 @@ fn an_item_selector_sees_index_key_value_and_source() {
 #[test]
 fn the_pairs_of_an_object_of_the_input_are_items() {
     let pairs = json!([{"Key": "k", "Value": 1}, {"Key": "l", "Value": [2]}]);
-    assert_eq!(output(&machine(json!({"ItemsPath": "$.o"})), json!({"o": {"k": 1, "l": [2]}}), &Fake::echo()), pairs);
+    assert_eq!(
+        output(&machine(json!({"ItemsPath": "$.o"})), json!({"o": {"k": 1, "l": [2]}}), &Fake::echo()),
+        pairs
+    );
 }
 
 #[test]
@@ -75,7 +78,12 @@ fn max_items_stops_the_reading_and_nought_does_not() {
         assert_eq!(output(&definition, json!({"n": n}), &host), expected);
     }
     let wrong = output(&definition, json!({"n": 1.5}), &host);
-    assert!(wrong[1].as_str().unwrap().ends_with("The MaxItemsPath field refers to value \"1.5\" which is not a valid integer: $.n"));
+    assert!(
+        wrong[1]
+            .as_str()
+            .unwrap()
+            .ends_with("The MaxItemsPath field refers to value \"1.5\" which is not a valid integer: $.n")
+    );
 }
 
 #[test]

@@ -44,16 +44,19 @@ fn max_items_counts_listed_objects() {
 
 #[test]
 fn the_source_of_a_listed_object_is_its_bucket() {
-    let fields = merged(listing("y", Value::Null), json!({"ItemSelector": {"source.$": "$$.Map.Item.Source"}}));
+    let fields =
+        merged(listing("y", Value::Null), json!({"ItemSelector": {"source.$": "$$.Map.Item.Source"}}));
     assert_eq!(output(&machine(fields), json!({}), &bucket()), json!([{"source": "S3://b"}]));
 }
 
 #[test]
 fn load_and_flatten_reads_the_listed_objects() {
-    let config = json!({"Transformation": "LOAD_AND_FLATTEN", "InputType": "CSV", "CSVHeaderLocation": "FIRST_ROW"});
+    let config =
+        json!({"Transformation": "LOAD_AND_FLATTEN", "InputType": "CSV", "CSVHeaderLocation": "FIRST_ROW"});
     let items = output(&machine(listing("x/", config.clone())), json!({}), &bucket());
     assert_eq!(items, json!([{"a": "1"}, {"a": "2"}, {"a": "3"}, {"a": "4"}]));
-    let selector = json!({"ItemSelector": {"at.$": "States.Format('{} {}', $$.Map.Item.Source, $$.Map.Item.Index)"}});
+    let selector =
+        json!({"ItemSelector": {"at.$": "States.Format('{} {}', $$.Map.Item.Source, $$.Map.Item.Index)"}});
     let items = output(&machine(merged(listing("x/2", config), selector)), json!({}), &bucket());
     assert_eq!(items, json!([{"at": "S3://b/x/2.csv 0"}]));
 }
@@ -94,7 +97,10 @@ fn the_rows_of_an_s3_inventory_are_the_items() {
         assert_eq!(items, json!([row("a b", "1"), row("c", "2"), row("d", "3")]));
     }
     let failed = output(&machine(reader(json!({"InputType": "MANIFEST"}))), json!({}), &inventory("ORC"));
-    assert_eq!(failed, json!(["States.ItemReaderFailed", "an S3 inventory must be in CSV, and this one is in ORC"]));
+    assert_eq!(
+        failed,
+        json!(["States.ItemReaderFailed", "an S3 inventory must be in CSV, and this one is in ORC"])
+    );
 }
 
 #[test]
@@ -104,7 +110,10 @@ fn an_athena_manifest_names_the_files_with_the_items() {
     host.put("data", "x/1.gz", gzip("{\"n\": 1}\n{\"n\": 2}\n"));
     host.put("data", "x/2", "{\"n\": 3}\n");
     let config = json!({"ManifestType": "ATHENA_DATA", "InputType": "JSONL"});
-    assert_eq!(output(&machine(reader(config.clone())), json!({}), &host), json!([{"n": 1}, {"n": 2}, {"n": 3}]));
+    assert_eq!(
+        output(&machine(reader(config.clone())), json!({}), &host),
+        json!([{"n": 1}, {"n": 2}, {"n": 3}])
+    );
     host.put("b", "file", "data/x/1\n");
     let failed = output(&machine(reader(config)), json!({}), &host);
     assert_eq!(failed[1], "the manifest holds \"data/x/1\", which is no s3://bucket/key");

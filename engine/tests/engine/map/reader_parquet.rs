@@ -38,12 +38,19 @@ fn each_row_of_each_row_group_is_an_object() {
     use parquet::basic::Compression;
     let rows = [(1, Some("a")), (2, None), (9007199254740993, Some("é")), (4, Some(""))];
     let expected = json!([{"n": 1, "s": "a"}, {"n": 2, "s": null}, {"n": 9007199254740993_i64, "s": "é"}, {"n": 4, "s": ""}]);
-    for compression in
-        [Compression::UNCOMPRESSED, Compression::SNAPPY, Compression::GZIP(Default::default()), Compression::ZSTD(Default::default())]
-    {
+    for compression in [
+        Compression::UNCOMPRESSED,
+        Compression::SNAPPY,
+        Compression::GZIP(Default::default()),
+        Compression::ZSTD(Default::default()),
+    ] {
         let host = Fake::echo();
         host.put("b", "file", table(&rows, 3, compression));
-        assert_eq!(output(&machine(reader(json!({"InputType": "PARQUET"}))), json!({}), &host), expected, "{compression}");
+        assert_eq!(
+            output(&machine(reader(json!({"InputType": "PARQUET"}))), json!({}), &host),
+            expected,
+            "{compression}"
+        );
     }
 }
 

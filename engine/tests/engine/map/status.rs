@@ -17,9 +17,10 @@ fn counts_while_it_runs_and_afterwards() {
         let status: Arc<MapRunStatus> = from.get().unwrap().map_runs.lock().unwrap()[0].clone();
         assert_eq!(status.phase(), Phase::Running);
         looks.lock().unwrap().push((status.items(), status.executions()));
-        match call.payload()["Items"][0] == 0 {
-            true => Err(TaskError::Error { error: "Bad".into(), cause: String::new() }),
-            false => Ok(json!(1)),
+        if call.payload()["Items"][0] == 0 {
+            Err(TaskError::Error { error: "Bad".into(), cause: String::new() })
+        } else {
+            Ok(json!(1))
         }
     });
     assert!(run.set(host.clone()).is_ok());
@@ -29,7 +30,14 @@ fn counts_while_it_runs_and_afterwards() {
     );
     let task = json!({"Type": "Task", "Resource": "arn:aws:lambda:x:1:function:f", "End": true});
     output(&with_child(fields, task), json!([0, 1, 2, 3, 4]), &host);
-    let items = |pending, running, succeeded, failed| Counts { pending, running, succeeded, failed, total: 5, ..Counts::default() };
+    let items = |pending, running, succeeded, failed| Counts {
+        pending,
+        running,
+        succeeded,
+        failed,
+        total: 5,
+        ..Counts::default()
+    };
     let seen: Vec<Counts> = seen.lock().unwrap().iter().map(|(items, _)| *items).collect();
     assert_eq!(seen, [items(3, 2, 0, 0), items(1, 2, 0, 2), items(0, 1, 2, 2)]);
     let status = host.map_runs.lock().unwrap()[0].clone();
@@ -50,9 +58,12 @@ fn results_of_a_run_without_a_bucket_count_as_written() {
 
 #[test]
 fn a_run_over_its_tolerance_has_failed_and_its_children_are_aborted() {
-    let host = Fake::new(|call| match *call.payload() == 0 {
-        true => Err(TaskError::Error { error: "Bad".into(), cause: String::new() }),
-        false => Err(TaskError::Interrupted),
+    let host = Fake::new(|call| {
+        if *call.payload() == 0 {
+            Err(TaskError::Error { error: "Bad".into(), cause: String::new() })
+        } else {
+            Err(TaskError::Interrupted)
+        }
     });
     let definition = with_child(
         json!({"ItemsPath": "$", "MaxConcurrency": 2}),

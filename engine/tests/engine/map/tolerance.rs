@@ -11,9 +11,10 @@ fn run(fields: Value, items: usize, failing: usize) -> Value {
     let task = json!({"Type": "Task", "Resource": "arn:aws:lambda:x:1:function:f", "End": true});
     let host = Fake::new(move |call| {
         let item = call.payload().get("Items").map_or(call.payload(), |items| &items[0]);
-        match item.as_u64().unwrap() < failing as u64 {
-            true => Err(TaskError::Error { error: "Bad".into(), cause: "very".into() }),
-            false => Ok(call.payload().clone()),
+        if item.as_u64().unwrap() < failing as u64 {
+            Err(TaskError::Error { error: "Bad".into(), cause: "very".into() })
+        } else {
+            Ok(call.payload().clone())
         }
     });
     let fields = merged(json!({"MaxConcurrency": 1, "ItemsPath": "$.items"}), fields);
@@ -22,7 +23,10 @@ fn run(fields: Value, items: usize, failing: usize) -> Value {
 }
 
 fn exceeded() -> Value {
-    json!(["States.ExceedToleratedFailureThreshold", "The specified tolerated failure threshold was exceeded"])
+    json!([
+        "States.ExceedToleratedFailureThreshold",
+        "The specified tolerated failure threshold was exceeded"
+    ])
 }
 
 #[test]
@@ -41,7 +45,9 @@ fn a_count_is_tolerated_and_one_more_is_not() {
 
 #[test]
 fn a_percentage_is_of_all_items() {
-    for fields in [json!({"ToleratedFailurePercentage": 50}), json!({"ToleratedFailurePercentagePath": "$.p"})] {
+    for fields in
+        [json!({"ToleratedFailurePercentage": 50}), json!({"ToleratedFailurePercentagePath": "$.p"})]
+    {
         assert_eq!(run(fields.clone(), 4, 2), json!([2, 3]));
         assert_eq!(run(fields, 4, 3), exceeded());
     }
@@ -54,7 +60,10 @@ fn a_percentage_is_of_all_items() {
 fn of_two_thresholds_either_is_enough() {
     assert_eq!(run(json!({"ToleratedFailureCount": 1, "ToleratedFailurePercentage": 90}), 9, 2), exceeded());
     assert_eq!(run(json!({"ToleratedFailureCount": 9, "ToleratedFailurePercentage": 10}), 9, 2), exceeded());
-    assert_eq!(run(json!({"ToleratedFailureCount": 2, "ToleratedFailurePercentage": 90}), 4, 2), json!([2, 3]));
+    assert_eq!(
+        run(json!({"ToleratedFailureCount": 2, "ToleratedFailurePercentage": 90}), 4, 2),
+        json!([2, 3])
+    );
 }
 
 #[test]
@@ -71,7 +80,11 @@ fn values_that_are_no_thresholds() {
     let prefix = "An error occurred while executing the state 'M' (entered at the event id #2). ";
     for (name, value, cause) in [
         ("Count", json!(-1), "ToleratedFailureCount cannot be negative."),
-        ("Count", json!({}), "The ToleratedFailureCountPath field refers to value \"{}\" which is not a valid integer: $.v"),
+        (
+            "Count",
+            json!({}),
+            "The ToleratedFailureCountPath field refers to value \"{}\" which is not a valid integer: $.v",
+        ),
         ("Percentage", json!(100.1), "ToleratedFailurePercentage must be between 0 and 100."),
         (
             "Percentage",

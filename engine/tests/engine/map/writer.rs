@@ -16,9 +16,12 @@ fn task() -> Value {
 
 /// Fails for `"bad"`.
 fn host() -> Arc<Fake> {
-    Fake::new(|call| match *call.payload() == "bad" {
-        true => Err(TaskError::Error { error: "Bad".into(), cause: "very".into() }),
-        false => Ok(call.payload().clone()),
+    Fake::new(|call| {
+        if *call.payload() == "bad" {
+            Err(TaskError::Error { error: "Bad".into(), cause: "very".into() })
+        } else {
+            Ok(call.payload().clone())
+        }
     })
 }
 
@@ -75,8 +78,9 @@ fn failed_aborted_and_pending_children_have_files_of_their_own() {
     let found = output(&with_child(fields, task()), json!(["bad", "good", "bad", "late"]), &host);
     assert_eq!(found[0], "States.ExceedToleratedFailureThreshold");
     let records = |file: &str| serde_json::from_str::<Value>(&text(&host, file)).unwrap();
-    let field =
-        |records: Value, name: &str| -> Vec<Value> { records.as_array().unwrap().iter().map(|record| record[name].clone()).collect() };
+    let field = |records: Value, name: &str| -> Vec<Value> {
+        records.as_array().unwrap().iter().map(|record| record[name].clone()).collect()
+    };
     assert_eq!(field(records("SUCCEEDED_0.json"), "Output"), [json!("\"good\"")]);
     let failed = records("FAILED_0.json");
     assert_eq!(field(failed.clone(), "Error"), ["Bad", "Bad"]);
@@ -138,11 +142,13 @@ fn files_are_begun_anew_when_they_are_long() {
     let host = Fake::echo();
     let item = "x".repeat(200 * 1024);
     host.put("b", "file", json!(vec![item; 60]).to_string());
-    let fields = merged(super::reader(json!({"InputType": "JSON"})), writer(json!({"Transformation": "COMPACT"})));
+    let fields =
+        merged(super::reader(json!({"InputType": "JSON"})), writer(json!({"Transformation": "COMPACT"})));
     output(&machine(fields), json!({}), &host);
     let files = manifest(&host)["SUCCEEDED"].clone();
     assert_eq!(files.as_array().unwrap().len(), 2);
-    let count = |file: &Value| host.json(&format!("out/{}", file["Key"].as_str().unwrap())).as_array().unwrap().len();
+    let count =
+        |file: &Value| host.json(&format!("out/{}", file["Key"].as_str().unwrap())).as_array().unwrap().len();
     assert_eq!(count(&files[0]) + count(&files[1]), 60);
 }
 
@@ -152,7 +158,9 @@ fn outputs_of_more_than_256_kib_need_a_bucket() {
     host.put("b", "file", json!(vec!["x".repeat(100 * 1024); 90]).to_string());
     let found = output(&machine(super::reader(json!({"InputType": "JSON"}))), json!({}), &host);
     assert_eq!(found[0], "States.DataLimitExceeded");
-    assert!(found[1].as_str().unwrap().contains("The state/task 'M' returned a result with a size exceeding"));
+    assert!(
+        found[1].as_str().unwrap().contains("The state/task 'M' returned a result with a size exceeding")
+    );
 }
 
 #[test]

@@ -7,19 +7,17 @@ use super::{Around, Generator};
 impl Generator {
     pub(super) fn parallel(&mut self, around: Around, name: &str, jsonata: bool) -> Value {
         let inside = Around { depth: around.depth + 1, concurrent: true, ..around };
-        let branches: Vec<Value> = (0..1 + self.dice.below(3)).map(|_| self.scope(inside, Value::Null, false)).collect();
+        let branches: Vec<Value> =
+            (0..1 + self.dice.below(3)).map(|_| self.scope(inside, Value::Null, false)).collect();
         let mut state = json!({"Type": "Parallel", "Branches": branches});
-        match jsonata {
-            true => {
-                let id = format!("{{% $states.input.id & '/{name}.' & $states.context.State.RetryCount %}}");
-                state["Arguments"] = json!({"id": id, "n": "{% $states.input.n %}"});
-                state["Output"] = "{% $merge([$states.input, {'branches': $states.result}]) %}".into();
-            }
-            false => {
-                let id = format!("States.Format('{{}}/{name}.', $.id)");
-                state["Parameters"] = json!({"id.$": id, "n.$": "$.n"});
-                state["ResultPath"] = "$.branches".into();
-            }
+        if jsonata {
+            let id = format!("{{% $states.input.id & '/{name}.' & $states.context.State.RetryCount %}}");
+            state["Arguments"] = json!({"id": id, "n": "{% $states.input.n %}"});
+            state["Output"] = "{% $merge([$states.input, {'branches': $states.result}]) %}".into();
+        } else {
+            let id = format!("States.Format('{{}}/{name}.', $.id)");
+            state["Parameters"] = json!({"id.$": id, "n.$": "$.n"});
+            state["ResultPath"] = "$.branches".into();
         }
         state
     }
@@ -40,39 +38,39 @@ impl Generator {
     /// Items that the state holds, or a variable of its run of states.
     pub(super) fn items(&mut self, state: &mut Value, jsonata: bool, items: &[u64]) {
         let items: Vec<Value> = items.iter().map(|n| json!({"n": n})).collect();
-        match jsonata {
-            true => state["Items"] = items.into(),
-            false => {
-                let variable = self.name("items");
-                state["ItemsPath"] = format!("${variable}").into();
-                self.lists.push((variable, items.into()));
-            }
+        if jsonata {
+            state["Items"] = items.into()
+        } else {
+            let variable = self.name("items");
+            state["ItemsPath"] = format!("${variable}").into();
+            self.lists.push((variable, items.into()));
         }
     }
 
     pub(super) fn map_fields(&mut self, state: &mut Value, name: &str, jsonata: bool, kind: &str) {
-        match jsonata {
-            true => {
-                let index = "$states.context.Map.Item.Index";
-                let id = format!("{{% $states.input.id & '/{name}.' & $states.context.State.RetryCount & '.' & {index} %}}");
-                let n = match kind {
-                    "CSV" => "$number($states.context.Map.Item.Value.n)",
-                    "LIST" => "$number($split($states.context.Map.Item.Value.Key, '-')[1])",
-                    _ => "$states.context.Map.Item.Value.n",
-                };
-                state["ItemSelector"] = json!({"id": id, "n": format!("{{% {n} %}}")});
-                state["Output"] = format!("{{% $merge([$states.input, {{'{name}': $states.result}}]) %}}").into();
-            }
-            false => {
-                let id = format!("States.Format('{{}}/{name}..{{}}', $.id, $$.Map.Item.Index)");
-                let n = match kind {
-                    "CSV" => "States.StringToJson($$.Map.Item.Value.n)",
-                    "LIST" => "States.StringToJson(States.ArrayGetItem(States.StringSplit($$.Map.Item.Value.Key, '-'), 1))",
-                    _ => "$$.Map.Item.Value.n",
-                };
-                state["ItemSelector"] = json!({"id.$": id, "n.$": n});
-                state["ResultPath"] = format!("$.{name}").into();
-            }
+        if jsonata {
+            let index = "$states.context.Map.Item.Index";
+            let id = format!(
+                "{{% $states.input.id & '/{name}.' & $states.context.State.RetryCount & '.' & {index} %}}"
+            );
+            let n = match kind {
+                "CSV" => "$number($states.context.Map.Item.Value.n)",
+                "LIST" => "$number($split($states.context.Map.Item.Value.Key, '-')[1])",
+                _ => "$states.context.Map.Item.Value.n",
+            };
+            state["ItemSelector"] = json!({"id": id, "n": format!("{{% {n} %}}")});
+            state["Output"] = format!("{{% $merge([$states.input, {{'{name}': $states.result}}]) %}}").into();
+        } else {
+            let id = format!("States.Format('{{}}/{name}..{{}}', $.id, $$.Map.Item.Index)");
+            let n = match kind {
+                "CSV" => "States.StringToJson($$.Map.Item.Value.n)",
+                "LIST" => {
+                    "States.StringToJson(States.ArrayGetItem(States.StringSplit($$.Map.Item.Value.Key, '-'), 1))"
+                }
+                _ => "$$.Map.Item.Value.n",
+            };
+            state["ItemSelector"] = json!({"id.$": id, "n.$": n});
+            state["ResultPath"] = format!("$.{name}").into();
         }
     }
 }

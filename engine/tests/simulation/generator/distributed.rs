@@ -12,18 +12,22 @@ impl Generator {
         let is_big = std::mem::take(&mut self.big);
         let depth = if is_big { DEEPEST } else { around.depth + 1 };
         let inside = Around { depth, concurrent: false, express };
-        let begin = if batched { json!({"id.$": "$.Items[0].id", "n.$": "$.Items[0].n"}) } else { Value::Null };
+        let begin =
+            if batched { json!({"id.$": "$.Items[0].id", "n.$": "$.Items[0].n"}) } else { Value::Null };
         let mut scope = self.scope(inside, begin, false);
         if is_big {
             swell(&mut scope);
         }
         let execution_type = if express { "EXPRESS" } else { "STANDARD" };
-        let mut processor = json!({"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": execution_type}});
+        let mut processor =
+            json!({"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": execution_type}});
         processor.as_object_mut().unwrap().extend(scope.as_object().unwrap().clone());
         let (least, most) = if is_big { (46, 58) } else { (0, if around.depth == 0 { 20 } else { 6 }) };
-        let items: Vec<u64> = (0..least + self.dice.below(most - least)).map(|_| self.dice.below(100)).collect();
+        let items: Vec<u64> =
+            (0..least + self.dice.below(most - least)).map(|_| self.dice.below(100)).collect();
         let concurrency = self.dice.one_of(&[0, 1, 3]);
-        let mut state = json!({"Type": "Map", "Label": name, "ItemProcessor": processor, "MaxConcurrency": concurrency});
+        let mut state =
+            json!({"Type": "Map", "Label": name, "ItemProcessor": processor, "MaxConcurrency": concurrency});
         let kind = self.dice.one_of(&["", "JSON", "JSONL", "CSV", "LIST", "FLATTEN"]);
         self.map_fields(&mut state, name, jsonata, kind);
         match kind {
@@ -31,9 +35,10 @@ impl Generator {
             _ => self.reader(&mut state, name, jsonata, kind, &items),
         }
         if batched {
-            state["ItemBatcher"] = match self.dice.percent(70) {
-                true => json!({"MaxItemsPerBatch": 1 + self.dice.below(4)}),
-                false => json!({"MaxInputBytesPerBatch": 300 + self.dice.below(300)}),
+            state["ItemBatcher"] = if self.dice.percent(70) {
+                json!({"MaxItemsPerBatch": 1 + self.dice.below(4)})
+            } else {
+                json!({"MaxInputBytesPerBatch": 300 + self.dice.below(300)})
             };
         }
         let writes = self.dice.percent(if is_big { 85 } else { 60 });
@@ -41,7 +46,8 @@ impl Generator {
             self.writer(&mut state, name, jsonata);
         }
         let count = items.len() as u64;
-        let mut faults: Vec<_> = (0..ATTEMPTS).map(|_| StoreFault::draw(&mut self.dice, kind, count, writes)).collect();
+        let mut faults: Vec<_> =
+            (0..ATTEMPTS).map(|_| StoreFault::draw(&mut self.dice, kind, count, writes)).collect();
         if !jsonata {
             // It does not know which attempt it is.
             faults = vec![faults[0]; ATTEMPTS];
@@ -58,7 +64,8 @@ impl Generator {
         if let Some(percentage) = tolerated_percentage {
             state["ToleratedFailurePercentage"] = percentage.into();
         }
-        let plan = MapPlan { items: count, tolerated_count, tolerated_percentage, writes, batched, is_big, faults };
+        let plan =
+            MapPlan { items: count, tolerated_count, tolerated_percentage, writes, batched, is_big, faults };
         self.maps.insert(name.to_owned(), plan);
         state
     }
@@ -78,13 +85,21 @@ impl Generator {
         };
         let json_line = |n: &u64| format!("{{\"n\": {n}}}\n");
         for attempt in attempts() {
-            let mut put = |rest: &str, body: String| self.objects.insert(format!("{BUCKET}/{name}.{attempt}{rest}"), body);
+            let mut put = |rest: &str, body: String| {
+                self.objects.insert(format!("{BUCKET}/{name}.{attempt}{rest}"), body)
+            };
             match kind {
-                "LIST" => items.iter().enumerate().for_each(|(place, n)| _ = put(&format!("/{place:03}-{n}"), "x".into())),
-                "FLATTEN" => {
-                    items.chunks(3).enumerate().for_each(|(place, items)| _ = put(&format!("/{place:03}"), lines(items, &json_line)))
+                "LIST" => items
+                    .iter()
+                    .enumerate()
+                    .for_each(|(place, n)| _ = put(&format!("/{place:03}-{n}"), "x".into())),
+                "FLATTEN" => items
+                    .chunks(3)
+                    .enumerate()
+                    .for_each(|(place, items)| _ = put(&format!("/{place:03}"), lines(items, &json_line))),
+                "JSON" => {
+                    _ = put("", json!(items.iter().map(|n| json!({"n": n})).collect::<Vec<_>>()).to_string())
                 }
-                "JSON" => _ = put("", json!(items.iter().map(|n| json!({"n": n})).collect::<Vec<_>>()).to_string()),
                 "JSONL" => _ = put("", lines(items, &json_line)),
                 _ => _ = put("", format!("n,x\n{}", lines(items, &|n| format!("{n},y\n")))),
             }
@@ -124,8 +139,9 @@ fn attempts() -> impl Iterator<Item = String> {
 }
 
 fn by_attempt(name: &str, jsonata: bool, ending: &str) -> String {
-    match jsonata {
-        true => format!("{{% '{name}.' & $states.context.State.RetryCount & '{ending}' %}}"),
-        false => format!("{name}.{ending}"),
+    if jsonata {
+        format!("{{% '{name}.' & $states.context.State.RetryCount & '{ending}' %}}")
+    } else {
+        format!("{name}.{ending}")
     }
 }

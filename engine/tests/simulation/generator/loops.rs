@@ -25,7 +25,15 @@ impl Generator {
     }
 
     /// The Choice at `place` of `names`, and the state that counts; `begin` is the first of the run of states.
-    pub(super) fn turn(&mut self, around: Around, states: &mut States, begin: &mut Value, names: &[String], place: usize, next: &str) {
+    pub(super) fn turn(
+        &mut self,
+        around: Around,
+        states: &mut States,
+        begin: &mut Value,
+        names: &[String],
+        place: usize,
+        next: &str,
+    ) {
         let name = &names[place];
         let field = format!("turns{name}");
         let turns = 1 + self.dice.below(if around.depth == 0 { 3 } else { 2 });
@@ -33,7 +41,9 @@ impl Generator {
         let back = &names[self.dice.below(place as u64) as usize];
         let counter = format!("Again{name}");
         let mut rule = match (in_data, jsonata) {
-            (true, true) => json!({"Condition": format!("{{% $exists($states.input.{field}) and $states.input.{field} < {turns} %}}")}),
+            (true, true) => {
+                json!({"Condition": format!("{{% $exists($states.input.{field}) and $states.input.{field} < {turns} %}}")})
+            }
             (true, false) => {
                 let count = format!("$.{field}");
                 json!({"And": [{"Variable": count, "IsPresent": true}, {"Variable": count, "NumericLessThan": turns}]})
@@ -43,22 +53,22 @@ impl Generator {
         };
         rule["Next"] = counter.as_str().into();
         let language = if jsonata { "JSONata" } else { "JSONPath" };
-        states.insert(name.clone(), json!({"Type": "Choice", "QueryLanguage": language, "Choices": [rule], "Default": next}));
+        states.insert(
+            name.clone(),
+            json!({"Type": "Choice", "QueryLanguage": language, "Choices": [rule], "Default": next}),
+        );
         let mut count = json!({
             "Type": "Pass", "Parameters": {"id.$": format!("States.Format('{{}}~{name}', $.id)"), "n.$": "$.n"}, "Next": back
         });
-        match in_data {
-            true => {
-                count["Parameters"][format!("{field}.$")] = format!("States.MathAdd($.{field}, 1)").into();
-                if begin.get("Parameters").is_none() {
-                    begin["Parameters"] = json!({"id.$": "$.id", "n.$": "$.n"});
-                }
-                begin["Parameters"][field] = 0.into();
+        if in_data {
+            count["Parameters"][format!("{field}.$")] = format!("States.MathAdd($.{field}, 1)").into();
+            if begin.get("Parameters").is_none() {
+                begin["Parameters"] = json!({"id.$": "$.id", "n.$": "$.n"});
             }
-            false => {
-                count["Assign"] = json!({format!("{field}.$"): format!("States.MathAdd(${field}, 1)")});
-                begin["Assign"][field] = 0.into();
-            }
+            begin["Parameters"][field] = 0.into();
+        } else {
+            count["Assign"] = json!({format!("{field}.$"): format!("States.MathAdd(${field}, 1)")});
+            begin["Assign"][field] = 0.into();
         }
         states.insert(counter.clone(), count);
         self.loops.insert(name.clone(), Loop { turns, in_data, counter });

@@ -5,14 +5,34 @@ use serde_json::{Value, json};
 use super::{Around, ERROR, Generator, States, What};
 
 impl Generator {
-    pub(super) fn recovery(&mut self, around: Around, states: &mut States, state: &mut Value, what: What, next: &str, jsonata: bool) {
-        // JSONPath can't read a RetryCount that there may not be, for the ids of what is inside.
-        if (what == What::Task || jsonata) && self.dice.percent(if what == What::Distributed { 70 } else { 40 }) {
+    pub(super) fn recovery(
+        &mut self,
+        around: Around,
+        states: &mut States,
+        state: &mut Value,
+        what: What,
+        next: &str,
+        jsonata: bool,
+    ) {
+        // JSONPath cannot read a RetryCount that there may not be, for the ids of what is inside.
+        if (what == What::Task || jsonata)
+            && self.dice.percent(if what == What::Distributed { 70 } else { 40 })
+        {
             let errors = match what {
-                What::Distributed => {
-                    self.dice.one_of(&["States.ALL", "States.TaskFailed", ERROR, "States.ItemReaderFailed", "States.ResultWriterFailed"])
-                }
-                _ => self.dice.one_of(&["States.ALL", "States.TaskFailed", "States.Timeout", "States.HeartbeatTimeout", ERROR]),
+                What::Distributed => self.dice.one_of(&[
+                    "States.ALL",
+                    "States.TaskFailed",
+                    ERROR,
+                    "States.ItemReaderFailed",
+                    "States.ResultWriterFailed",
+                ]),
+                _ => self.dice.one_of(&[
+                    "States.ALL",
+                    "States.TaskFailed",
+                    "States.Timeout",
+                    "States.HeartbeatTimeout",
+                    ERROR,
+                ]),
             };
             let attempts = if what == What::Task { self.dice.below(4) } else { self.dice.below(3) };
             let mut retrier = json!({"ErrorEquals": [errors], "IntervalSeconds": 1 + self.dice.below(3), "MaxAttempts": attempts});
@@ -21,18 +41,22 @@ impl Generator {
             }
             state["Retry"] = json!([retrier]);
         }
-        let other_errors = what == What::Distributed || state.get("TimeoutSeconds").or(state.get("HeartbeatSeconds")).is_some();
+        let other_errors = what == What::Distributed
+            || state.get("TimeoutSeconds").or(state.get("HeartbeatSeconds")).is_some();
         if (around.concurrent && other_errors) || self.dice.percent(55) {
             let handler = self.name("Caught");
             let errors = match what {
                 _ if around.concurrent => "States.ALL",
-                What::Distributed => self.dice.one_of(&["States.ALL", "States.ItemReaderFailed", "States.ResultWriterFailed"]),
+                What::Distributed => {
+                    self.dice.one_of(&["States.ALL", "States.ItemReaderFailed", "States.ResultWriterFailed"])
+                }
                 _ => self.dice.one_of(&["States.ALL", "States.TaskFailed", ERROR]),
             };
             let mut catcher = json!({"ErrorEquals": [errors], "Next": handler});
-            match jsonata {
-                true => catcher["Output"] = "{% $merge([$states.input, {'error': $states.errorOutput}]) %}".into(),
-                false => catcher["ResultPath"] = "$.error".into(),
+            if jsonata {
+                catcher["Output"] = "{% $merge([$states.input, {'error': $states.errorOutput}]) %}".into()
+            } else {
+                catcher["ResultPath"] = "$.error".into()
             }
             state["Catch"] = json!([catcher]);
             states.insert(handler, json!({"Type": "Pass", "Next": next}));

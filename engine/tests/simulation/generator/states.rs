@@ -8,9 +8,15 @@ impl Generator {
     pub(super) fn pass(&mut self, jsonata: bool, variable: &str) -> Value {
         let n = self.dice.below(100);
         match (jsonata, self.dice.percent(50)) {
-            (true, true) => json!({"Type": "Pass", "Output": {"id": "{% $states.input.id %}", "n": format!("{{% ${variable} %}}")}}),
-            (true, false) => json!({"Type": "Pass", "Assign": {variable: format!("{{% ${variable} + $states.input.n %}}")}}),
-            (false, true) => json!({"Type": "Pass", "Parameters": {"id.$": "$.id", "n.$": "$.n", "v.$": format!("${variable}")}}),
+            (true, true) => {
+                json!({"Type": "Pass", "Output": {"id": "{% $states.input.id %}", "n": format!("{{% ${variable} %}}")}})
+            }
+            (true, false) => {
+                json!({"Type": "Pass", "Assign": {variable: format!("{{% ${variable} + $states.input.n %}}")}})
+            }
+            (false, true) => {
+                json!({"Type": "Pass", "Parameters": {"id.$": "$.id", "n.$": "$.n", "v.$": format!("${variable}")}})
+            }
             (false, false) => json!({"Type": "Pass", "Result": n, "ResultPath": "$.n"}),
         }
     }
@@ -28,15 +34,16 @@ impl Generator {
         if !around.express && self.dice.percent(30) {
             return self.task_with_token(jsonata);
         }
-        let mut task = match jsonata {
-            true => json!({
+        let mut task = if jsonata {
+            json!({
                 "Type": "Task", "Resource": FUNCTION, "Arguments": {"id": "{% $states.input.id %}", "n": "{% $states.input.n %}"},
                 "Output": "{% $merge([$states.input, $states.result]) %}"
-            }),
-            false => json!({
+            })
+        } else {
+            json!({
                 "Type": "Task", "Resource": FUNCTION,
                 "Parameters": {"id.$": "$.id", "n.$": "$.n", "v.$": format!("${variable}")}
-            }),
+            })
         };
         if !jsonata && self.dice.percent(30) {
             task["ResultPath"] = "$.result".into();
@@ -54,29 +61,33 @@ impl Generator {
 
     fn task_with_token(&mut self, jsonata: bool) -> Value {
         let resource = self.dice.one_of(&[BY_TOKEN, ACTIVITY, JOB]);
-        let (parameters, data) = match jsonata {
-            true => (
+        let (parameters, data) = if jsonata {
+            (
                 "Arguments",
                 json!({"id": "{% $states.input.id %}", "n": "{% $states.input.n %}", "token": "{% $states.context.Task.Token %}"}),
-            ),
-            false => ("Parameters", json!({"id.$": "$.id", "n.$": "$.n", "token.$": "$$.Task.Token"})),
+            )
+        } else {
+            ("Parameters", json!({"id.$": "$.id", "n.$": "$.n", "token.$": "$$.Task.Token"}))
         };
-        let data = if resource == BY_TOKEN { json!({"FunctionName": FUNCTION, "Payload": data}) } else { data };
+        let data =
+            if resource == BY_TOKEN { json!({"FunctionName": FUNCTION, "Payload": data}) } else { data };
         let mut task = json!({"Type": "Task", "Resource": resource, parameters: data});
-        match jsonata {
-            true => task["Output"] = "{% $merge([$states.input, $states.result]) %}".into(),
-            false if self.dice.percent(30) => task["ResultPath"] = "$.result".into(),
-            false => {}
+        if jsonata {
+            task["Output"] = "{% $merge([$states.input, $states.result]) %}".into();
+        } else if self.dice.percent(30) {
+            task["ResultPath"] = "$.result".into();
         }
         if resource == JOB {
             return task;
         }
-        let timeout = self.dice.percent(50).then(|| if self.dice.percent(40) { 5 + self.dice.below(5) } else { 1_000 });
+        let timeout =
+            self.dice.percent(50).then(|| if self.dice.percent(40) { 5 + self.dice.below(5) } else { 1_000 });
         if let Some(timeout) = timeout {
             task["TimeoutSeconds"] = timeout.into();
         }
         if self.dice.percent(40) {
-            task["HeartbeatSeconds"] = json!(if timeout.is_some_and(|timeout| timeout < 100) { 2 } else { 6 + self.dice.below(5) });
+            task["HeartbeatSeconds"] =
+                json!(if timeout.is_some_and(|timeout| timeout < 100) { 2 } else { 6 + self.dice.below(5) });
         }
         task
     }

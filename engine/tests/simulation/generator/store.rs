@@ -6,7 +6,7 @@ use crate::dice::Dice;
 /// In one attempt of a Map.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum StoreFault {
-    /// The object can't be read.
+    /// The object cannot be read.
     Open,
     /// It breaks off behind so many percent of its bytes.
     Middle(u64),
@@ -38,7 +38,7 @@ pub(crate) const ATTEMPTS: usize = 3;
 
 impl StoreFault {
     /// `kind` is the reader's, if the items are read; there are `items` of them.
-    pub(super) fn draw(dice: &mut Dice, kind: &str, items: u64, writes: bool) -> Option<StoreFault> {
+    pub(super) fn draw(dice: &mut Dice, kind: &str, items: u64, writes: bool) -> Option<Self> {
         if !dice.percent(30) {
             return None;
         }
@@ -72,7 +72,7 @@ impl StoreFault {
         }
     }
 
-    /// The attempt can't come to its end without it.
+    /// The attempt cannot come to its end without it.
     pub(crate) fn is_certain(self) -> bool {
         !matches!(self, StoreFault::Write(Write::Succeeded | Write::Failed, _))
     }

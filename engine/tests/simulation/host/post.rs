@@ -77,7 +77,12 @@ const SHORT: Duration = Duration::from_secs(100);
 
 impl Simulated {
     /// The service's answer for a task that is handed over, or for a job.
-    pub(super) async fn with_token(&self, call: &TaskCall, name: &str, token: &str) -> Result<Value, TaskError> {
+    pub(super) async fn with_token(
+        &self,
+        call: &TaskCall,
+        name: &str,
+        token: &str,
+    ) -> Result<Value, TaskError> {
         let (waits, is_endless) = (call.resource.waits_for_token(), call.state.starts_with(ENDLESS));
         let mut dice = Dice::new((self.seed, "token", name, call.payload()["n"].to_string()));
         let answer = Duration::from_millis(dice.below(3_000) + 2);
@@ -90,9 +95,10 @@ impl Simulated {
             () = call.cancel.cancelled(), if gives_up => return Err(TaskError::Interrupted),
         }
         self.event().await;
-        match refused || (!waits && dice.percent(18)) {
-            true => Err(TaskError::Error { error: ERROR.into(), cause: CAUSE.into() }),
-            false => Ok(json!({"id": call.payload()["id"], "n": dice.below(100)})),
+        if refused || (!waits && dice.percent(18)) {
+            Err(TaskError::Error { error: ERROR.into(), cause: CAUSE.into() })
+        } else {
+            Ok(json!({"id": call.payload()["id"], "n": dice.below(100)}))
         }
     }
 
@@ -103,18 +109,25 @@ impl Simulated {
         let early = Duration::from_millis(dice.below(answer.as_millis() as u64));
         let soon = Duration::from_millis(1);
         let later = answer + soon + beats.unwrap_or_default() + Duration::from_millis(dice.below(8_000));
-        let outcome = if dice.percent(15) { Err(()) } else { Ok(json!({"id": call.payload()["id"], "n": dice.below(100)})) };
+        let outcome = if dice.percent(15) {
+            Err(())
+        } else {
+            Ok(json!({"id": call.payload()["id"], "n": dice.below(100)}))
+        };
         let fate = if outcome.is_ok() { Fate::Success } else { Fate::Failure };
         let outcome = What::Outcome { outcome, twice: dice.percent(30) };
         let heartbeats = |until: Duration| {
             let every = beats.unwrap_or(until) / 3;
-            (1_u32..).map(move |number| (every * number, What::Heartbeat)).take_while(move |(due, _)| beats.is_some() && *due < until)
+            (1_u32..)
+                .map(move |number| (every * number, What::Heartbeat))
+                .take_while(move |(due, _)| beats.is_some() && *due < until)
         };
         let sent = |fate, letters| Sent { fate, letters };
         if !call.resource.waits_for_token() {
-            return match dice.percent(50) {
-                true => sent(fate, vec![(early, outcome)]),
-                false => sent(Fate::Answer, vec![(answer + soon, What::TooLate)]),
+            return if dice.percent(50) {
+                sent(fate, vec![(early, outcome)])
+            } else {
+                sent(Fate::Answer, vec![(answer + soon, What::TooLate)])
             };
         }
         let comes = !is_short && (call.heartbeat.is_none() || beats.is_some());
@@ -122,9 +135,11 @@ impl Simulated {
             () if call.state.starts_with(ENDLESS) => sent(Fate::TimeOut, Vec::new()),
             () if refused => sent(Fate::Answer, vec![(answer + soon, What::TooLate)]),
             () if !comes => {
-                let end = answer + call.timeout.filter(|_| is_short).or(call.heartbeat).expect("it ends somehow");
+                let end =
+                    answer + call.timeout.filter(|_| is_short).or(call.heartbeat).expect("it ends somehow");
                 // A process that goes on waits as long for a heartbeat as one that begins.
-                let late = (is_short && dice.percent(60)).then_some((end + Duration::from_secs(1), What::TooLate));
+                let late =
+                    (is_short && dice.percent(60)).then_some((end + Duration::from_secs(1), What::TooLate));
                 sent(Fate::TimeOut, heartbeats(end).chain(late).collect())
             }
             () if dice.percent(25) => sent(fate, vec![(early, outcome)]),
@@ -135,10 +150,14 @@ impl Simulated {
     /// A task that is handed over once more is begun anew by those who work on it.
     fn hand_over(&self, task: &str, token: &str, fate: Fate, letters: Vec<(Duration, What)>) {
         let mut post = self.post.lock().unwrap();
-        if let Some((before, _)) = post.tasks.insert(task.to_owned(), (token.to_owned(), fate)).filter(|(before, _)| before != token) {
+        if let Some((before, _)) =
+            post.tasks.insert(task.to_owned(), (token.to_owned(), fate)).filter(|(before, _)| before != token)
+        {
             post.wrong.push(format!("{task} has another token than {before}: {token}"));
         }
-        if let Some(other) = post.owners.insert(token.to_owned(), task.to_owned()).filter(|other| other != task) {
+        if let Some(other) =
+            post.owners.insert(token.to_owned(), task.to_owned()).filter(|other| other != task)
+        {
             post.wrong.push(format!("{task} has the token of {other}: {token}"));
         }
         post.letters.retain(|_, letter| letter.token != token);
@@ -149,7 +168,14 @@ impl Simulated {
             let number = post.posted;
             post.letters.insert(
                 number,
-                Letter { task: task.to_owned(), token: token.to_owned(), due: now + after, what, begun_in, taken_in: None },
+                Letter {
+                    task: task.to_owned(),
+                    token: token.to_owned(),
+                    due: now + after,
+                    what,
+                    begun_in,
+                    taken_in: None,
+                },
             );
             tokio::spawn(self.me.upgrade().unwrap().carry(number, Duration::ZERO));
         }
@@ -177,14 +203,23 @@ impl Simulated {
                     // Taken, and not recorded.
                     self.event().await;
                     if twice && self.send(&letter) {
-                        self.post.lock().unwrap().wrong.push(format!("a second outcome of {} was taken", letter.task));
+                        self.post
+                            .lock()
+                            .unwrap()
+                            .wrong
+                            .push(format!("a second outcome of {} was taken", letter.task));
                     }
                     self.post.lock().unwrap().again += u64::from(twice);
                     return;
                 }
                 What::Outcome { .. } => tokio::time::sleep(pause).await,
                 What::TooLate if taken => {
-                    return self.post.lock().unwrap().wrong.push(format!("an outcome of {} was taken when it had ended", letter.task));
+                    return self
+                        .post
+                        .lock()
+                        .unwrap()
+                        .wrong
+                        .push(format!("an outcome of {} was taken when it had ended", letter.task));
                 }
                 _ => return,
             }

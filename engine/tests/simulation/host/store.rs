@@ -41,11 +41,17 @@ const PAGE: usize = 3;
 const DOWN: &str = "the store is down";
 
 impl Simulated {
-    pub(super) async fn read(&self, bucket: &str, key: &str) -> Result<BoxStream<'static, io::Result<Bytes>>, ObjectError> {
+    pub(super) async fn read(
+        &self,
+        bucket: &str,
+        key: &str,
+    ) -> Result<BoxStream<'static, io::Result<Bytes>>, ObjectError> {
         self.event().await;
         let fault = self.weather(25).map_or_else(
             || self.planned(key).filter(|fault| matches!(fault, StoreFault::Open | StoreFault::Middle(_))),
-            |mut dice| Some(if dice.percent(30) { StoreFault::Open } else { StoreFault::Middle(dice.below(100)) }),
+            |mut dice| {
+                Some(if dice.percent(30) { StoreFault::Open } else { StoreFault::Middle(dice.below(100)) })
+            },
         );
         let body = self.objects.lock().unwrap().get(&format!("{bucket}/{key}")).cloned();
         let body = body.ok_or_else(|| ObjectError(format!("no object {key}")))?;
@@ -78,11 +84,20 @@ impl Simulated {
         Ok(stream::iter(chunks).then(chunk).boxed())
     }
 
-    pub(super) async fn list(&self, bucket: &str, prefix: &str, after: Option<&str>) -> Result<Vec<ObjectInfo>, ObjectError> {
+    pub(super) async fn list(
+        &self,
+        bucket: &str,
+        prefix: &str,
+        after: Option<&str>,
+    ) -> Result<Vec<ObjectInfo>, ObjectError> {
         self.event().await;
         let (mut before, mut page) = (0, Vec::new());
         for (place, body) in self.objects.lock().unwrap().iter() {
-            let Some(key) = place.strip_prefix(bucket).and_then(|rest| rest.strip_prefix('/')).filter(|key| key.starts_with(prefix)) else {
+            let Some(key) = place
+                .strip_prefix(bucket)
+                .and_then(|rest| rest.strip_prefix('/'))
+                .filter(|key| key.starts_with(prefix))
+            else {
                 continue;
             };
             if after.is_some_and(|after| key <= after) {
@@ -100,9 +115,10 @@ impl Simulated {
         let number = u64::div_ceil(before, PAGE as u64);
         let fails = self.planned(prefix) == Some(StoreFault::Page(number)) || self.weather(15).is_some();
         let mut log = self.store.lock().unwrap();
-        match fails {
-            true => log.refused_pages += 1,
-            false => log.healed += u64::from(place(prefix).1 > 0),
+        if fails {
+            log.refused_pages += 1
+        } else {
+            log.healed += u64::from(place(prefix).1 > 0)
         }
         if fails { Err(ObjectError(DOWN.into())) } else { Ok(page) }
     }
@@ -121,7 +137,8 @@ impl Simulated {
             StoreFault::Write(failing, answer) if what == Some(failing) => Some(answer),
             _ => None,
         });
-        let fault = planned.or_else(|| self.weather(12).map(|mut dice| dice.one_of(&[Answer::Refused, Answer::Lost])));
+        let fault = planned
+            .or_else(|| self.weather(12).map(|mut dice| dice.one_of(&[Answer::Refused, Answer::Lost])));
         if fault != Some(Answer::Refused) {
             self.objects.lock().unwrap().insert(object, body);
         }
@@ -146,14 +163,18 @@ impl Simulated {
         } else if !is_last {
             return self.event().await;
         }
-        let runs_on = self.map_runs.lock().unwrap().iter().rev().find(|run| run.arn.ends_with(uuid)).is_some_and(|run| {
-            let (plan, items) = (&self.maps[place(key).0], run.items());
-            plan.is_big && items.succeeded + items.failed + items.timed_out < plan.items
-        });
+        let runs_on =
+            self.map_runs.lock().unwrap().iter().rev().find(|run| run.arn.ends_with(uuid)).is_some_and(
+                |run| {
+                    let (plan, items) = (&self.maps[place(key).0], run.items());
+                    plan.is_big && items.succeeded + items.failed + items.timed_out < plan.items
+                },
+            );
         let next = self.events() + 1;
-        match runs_on {
-            true => self.store.lock().unwrap().midway.push(next),
-            false => self.store.lock().unwrap().settlement.push(next),
+        if runs_on {
+            self.store.lock().unwrap().midway.push(next)
+        } else {
+            self.store.lock().unwrap().settlement.push(next)
         }
         self.event_in(|host| {
             let mut log = host.store.lock().unwrap();

@@ -24,9 +24,15 @@ pub(super) fn ended(workflow: &Workflow, events: &[Event], event: &Event, wrong:
     };
     let (error, fault) = (error(event), attempt.plan.faults.get(attempt.number).copied().flatten());
     let is_legal = match (error, fault) {
-        (None | Some(THRESHOLD | OVERSIZED | "States.ItemReaderFailed" | "States.ResultWriterFailed"), _) if workflow.foul_weather => true,
+        (None | Some(THRESHOLD | OVERSIZED | "States.ItemReaderFailed" | "States.ResultWriterFailed"), _)
+            if workflow.foul_weather =>
+        {
+            true
+        }
         (None | Some(THRESHOLD), fault) => !fault.is_some_and(StoreFault::is_certain),
-        (Some(OVERSIZED), fault) => attempt.plan.is_big && !attempt.plan.writes && !fault.is_some_and(StoreFault::is_certain),
+        (Some(OVERSIZED), fault) => {
+            attempt.plan.is_big && !attempt.plan.writes && !fault.is_some_and(StoreFault::is_certain)
+        }
         (Some(error), Some(fault)) => error == fault.error(),
         (Some(_), None) => false,
     };
@@ -56,11 +62,16 @@ pub(super) fn given_up(workflow: &Workflow, events: &[Event], event: &Event, wro
     let state = state(&workflow.definition, attempt.state).unwrap();
     let retrier = &state["Retry"][0];
     if matches(retrier, error) && (attempt.number as u64) < retrier["MaxAttempts"].as_u64().unwrap() {
-        wrong.push(format!("history: event {}: {} was not tried again after {error}", event.id, attempt.state));
+        wrong.push(format!(
+            "history: event {}: {} was not tried again after {error}",
+            event.id, attempt.state
+        ));
     }
     let next = events.iter().find(|next| next.previous == event.id);
     let caught = next.is_some_and(|next| next.kind == "MapStateExited");
-    if caught != matches(&state["Catch"][0], error) && next.is_some_and(|next| caught || next.kind == "ExecutionFailed") {
+    if caught != matches(&state["Catch"][0], error)
+        && next.is_some_and(|next| caught || next.kind == "ExecutionFailed")
+    {
         wrong.push(format!(
             "history: event {}: {error} of {} was {}",
             event.id,

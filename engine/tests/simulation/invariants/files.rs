@@ -20,13 +20,20 @@ pub(super) struct Files {
 }
 
 impl Files {
-    pub(super) fn read(host: &Simulated, manifest_key: &str) -> Files {
+    pub(super) fn read(host: &Simulated, manifest_key: &str) -> Self {
         let objects = host.objects.lock().unwrap();
         let manifest: Value = serde_json::from_slice(&objects[manifest_key]).unwrap();
         let folder = manifest_key.strip_suffix("manifest.json").unwrap();
-        let mut unnamed: BTreeSet<&String> = objects.keys().filter(|key| key.starts_with(folder) && *key != manifest_key).collect();
-        let mut files =
-            Files { items: BTreeMap::new(), twice: Vec::new(), sizes: Vec::new(), aborted: 0, unnamed: Vec::new(), are_all: false };
+        let mut unnamed: BTreeSet<&String> =
+            objects.keys().filter(|key| key.starts_with(folder) && *key != manifest_key).collect();
+        let mut files = Self {
+            items: BTreeMap::new(),
+            twice: Vec::new(),
+            sizes: Vec::new(),
+            aborted: 0,
+            unnamed: Vec::new(),
+            are_all: false,
+        };
         for kind in ["SUCCEEDED", "FAILED", "PENDING"] {
             files.are_all |= manifest["ResultFiles"][kind] != json!([]);
             for file in manifest["ResultFiles"][kind].as_array().unwrap() {
@@ -51,7 +58,9 @@ impl Files {
     }
 
     fn add(&mut self, kind: &'static str, record: &Value) {
-        let input: Value = serde_json::from_str(record["Input"].as_str().unwrap_or_else(|| panic!("{kind}: {record}"))).unwrap();
+        let input: Value =
+            serde_json::from_str(record["Input"].as_str().unwrap_or_else(|| panic!("{kind}: {record}")))
+                .unwrap();
         let items = input["Items"].as_array().cloned().unwrap_or_else(|| vec![input]);
         for item in items {
             let id = item["id"].as_str().unwrap().to_owned();
@@ -63,9 +72,17 @@ impl Files {
         }
     }
 
-    pub(super) fn check(&self, label: &str, plan: &MapPlan, failed: u64, exceeded: bool, wrong: &mut Vec<String>) {
+    pub(super) fn check(
+        &self,
+        label: &str,
+        plan: &MapPlan,
+        failed: u64,
+        exceeded: bool,
+        wrong: &mut Vec<String>,
+    ) {
         let of = |fate: &str| self.items.values().filter(|found| **found == fate).count() as u64;
-        let places: BTreeSet<u64> = self.items.keys().map(|id| id.rsplit_once('.').unwrap().1.parse().unwrap()).collect();
+        let places: BTreeSet<u64> =
+            self.items.keys().map(|id| id.rsplit_once('.').unwrap().1.parse().unwrap()).collect();
         if !self.twice.is_empty() {
             wrong.push(format!("{label}: items have two outcomes: {:?}", self.twice));
         }

@@ -10,7 +10,9 @@ use crate::generator::Workflow;
 
 /// The history of an execution that was not cut off.
 pub(crate) fn history(workflow: &Workflow, events: &[Event], wrong: &mut Vec<String>) {
-    let name = |event: &Event| event.details.as_ref().map(|(_, details)| details["name"].as_str().unwrap_or_default().to_owned());
+    let name = |event: &Event| {
+        event.details.as_ref().map(|(_, details)| details["name"].as_str().unwrap_or_default().to_owned())
+    };
     let is_end = |kind: &str| ["ExecutionSucceeded", "ExecutionFailed", "ExecutionTimedOut"].contains(&kind);
     let mut left = BTreeSet::new();
     for (index, event) in events.iter().enumerate() {
@@ -63,12 +65,15 @@ pub(crate) fn history(workflow: &Workflow, events: &[Event], wrong: &mut Vec<Str
 
 /// A Distributed Map without a ResultWriter gives the outputs of items that are all its own, each once.
 fn outputs(workflow: &Workflow, event: &Event, wrong: &mut Vec<String>) {
-    let Some((_, details)) = event.details.as_ref().filter(|_| event.kind == "MapStateExited") else { return };
+    let Some((_, details)) = event.details.as_ref().filter(|_| event.kind == "MapStateExited") else {
+        return;
+    };
     let name = details["name"].as_str().unwrap();
     let Some(plan) = workflow.maps.get(name).filter(|plan| !plan.writes && !plan.batched) else { return };
     let output: Value = serde_json::from_str(details["output"].as_str().unwrap()).unwrap();
     let Some(outputs) = output[name].as_array() else { return };
-    let places: BTreeSet<&str> = outputs.iter().filter_map(|output| output["id"].as_str()?.rsplit('.').next()).collect();
+    let places: BTreeSet<&str> =
+        outputs.iter().filter_map(|output| output["id"].as_str()?.rsplit('.').next()).collect();
     let failed = plan.items - outputs.len() as u64;
     if places.len() != outputs.len() || exceeded(plan, failed) {
         wrong.push(format!("{name}: of {} items, the outputs are {outputs:?}", plan.items));

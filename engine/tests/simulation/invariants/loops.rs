@@ -19,7 +19,10 @@ pub(super) fn turn(workflow: &Workflow, events: &[Event], left: &Event, wrong: &
     let turns = turns(data["id"].as_str().unwrap(), name);
     let counts = !round.in_data || data.get(format!("turns{name}")).is_some();
     if (counts && turns < round.turns) != (entered == round.counter) {
-        wrong.push(format!("history: event {}: {name} went to {entered} after {turns} turns of {}", left.id, round.turns));
+        wrong.push(format!(
+            "history: event {}: {name} went to {entered} after {turns} turns of {}",
+            left.id, round.turns
+        ));
     }
 }
 
@@ -32,6 +35,10 @@ pub(crate) fn turns(id: &str, name: &str) -> u64 {
 /// How often a Choice went back, as the history has it.
 pub(crate) fn turned(workflow: &Workflow, events: &[Event]) -> u64 {
     let counters: BTreeSet<&str> = workflow.loops.values().map(|round| round.counter.as_str()).collect();
-    let entered = events.iter().filter(|event| event.kind == "PassStateEntered").filter_map(|event| event.details.as_ref());
-    entered.filter(|(_, details)| counters.contains(details["name"].as_str().unwrap_or_default())).count() as u64
+    let entered = events
+        .iter()
+        .filter(|event| event.kind == "PassStateEntered")
+        .filter_map(|event| event.details.as_ref());
+    entered.filter(|(_, details)| counters.contains(details["name"].as_str().unwrap_or_default())).count()
+        as u64
 }

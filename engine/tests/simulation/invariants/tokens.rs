@@ -16,7 +16,10 @@ pub(crate) fn tokens(host: &Simulated, events: &[Event], wrong: &mut Vec<String>
             continue;
         };
         let Some(task) = task(events, event) else {
-            wrong.push(format!("history: event {} ({}) ends a task that was not scheduled", event.id, event.kind));
+            wrong.push(format!(
+                "history: event {} ({}) ends a task that was not scheduled",
+                event.id, event.kind
+            ));
             continue;
         };
         let fate = post.fate(&task);
@@ -42,7 +45,12 @@ fn task(events: &[Event], ended: &Event) -> Option<String> {
         if event.kind == "TaskStateEntered" {
             let details = &event.details.as_ref()?.1;
             let input: Value = serde_json::from_str(details["input"].as_str()?).ok()?;
-            return Some(format!("{} {} {}", details["name"].as_str()?, input["id"].as_str()?, scheduled.checked_sub(1)?));
+            return Some(format!(
+                "{} {} {}",
+                details["name"].as_str()?,
+                input["id"].as_str()?,
+                scheduled.checked_sub(1)?
+            ));
         }
         scheduled += u64::from(["TaskScheduled", "ActivityScheduled"].contains(&event.kind.as_str()));
         at = event.previous;

@@ -7,11 +7,10 @@
 //! with empty strings, and what is too much in a row is dropped. Blank lines are passed over.
 
 use super::{LONGEST, Raw, Step, TOO_LONG};
-use crate::dataset::Csv;
 use std::sync::Arc;
 
-/// All headers together, in bytes.
-const HEADERS: usize = 10 * 1024;
+use crate::dataset::Csv;
+use crate::quotas::MAX_CSV_HEADER;
 
 pub(super) struct Rows {
     delimiter: u8,
@@ -30,9 +29,9 @@ pub(super) struct Rows {
 }
 
 impl Rows {
-    pub(super) fn new(csv: &Csv) -> Result<Rows, String> {
+    pub(super) fn new(csv: &Csv) -> Result<Self, String> {
         let headers = csv.headers.clone().map(headers).transpose()?;
-        Ok(Rows {
+        Ok(Self {
             delimiter: csv.delimiter,
             headers,
             buffer: Vec::new(),
@@ -94,7 +93,8 @@ impl Rows {
             }
             b'"' => {
                 let opens = !self.in_quotes && !self.in_field;
-                let closes = self.in_quotes && following.is_none_or(|next| next == self.delimiter || matches!(next, b'\n' | b'\r'));
+                let closes = self.in_quotes
+                    && following.is_none_or(|next| next == self.delimiter || matches!(next, b'\n' | b'\r'));
                 self.in_quotes = !self.in_quotes;
                 self.in_field = true;
                 // In the middle of a field it is a character like others.
@@ -120,7 +120,10 @@ impl Rows {
         if std::mem::take(&mut self.first) && field.starts_with("\u{feff}".as_bytes()) {
             field.drain(.."\u{feff}".len());
         }
-        self.row.push(String::from_utf8(field).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()));
+        self.row.push(
+            String::from_utf8(field)
+                .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()),
+        );
         self.in_field = false;
     }
 
@@ -144,13 +147,14 @@ impl Rows {
 }
 
 fn headers(names: Vec<String>) -> Result<Arc<Vec<String>>, String> {
-    if names.iter().map(String::len).sum::<usize>() > HEADERS {
+    if names.iter().map(String::len).sum::<usize>() > MAX_CSV_HEADER {
         return Err("the CSV headers are longer than 10 KiB".into());
     }
-    let mut seen = std::collections::HashSet::new();
-    match names.iter().all(|name| seen.insert(name)) {
-        true => Ok(Arc::new(names)),
-        false => Err("CSV headers cannot contain duplicates.".into()),
+    let mut inputs = std::collections::HashSet::new();
+    if names.iter().all(|name| inputs.insert(name)) {
+        Ok(Arc::new(names))
+    } else {
+        Err("CSV headers cannot contain duplicates.".into())
     }
 }
 

@@ -6,11 +6,11 @@ use super::csv::Rows;
 use super::json::Splitter;
 use super::lines::Lines;
 use super::unpack::Chunks;
-use super::{Format, Location, Raw, Step, failed};
-use crate::error::Failure;
-use crate::run::World;
+use super::{Format, ObjectRef, Raw, Step, failed};
+use crate::failure::Failure;
+use crate::run::Runtime;
 
-pub(super) enum File {
+pub(super) enum FileReader {
     Text {
         chunks: Chunks,
         parser: Parser,
@@ -26,23 +26,31 @@ pub(super) enum Parser {
     Csv(Rows),
 }
 
-impl File {
-    pub(super) async fn open(world: &Arc<World>, location: &Location, format: &Format) -> Result<File, Failure> {
+impl FileReader {
+    pub(super) async fn open(
+        runtime: &Arc<Runtime>,
+        location: &ObjectRef,
+        format: &Format,
+    ) -> Result<Self, Failure> {
         let parser = match format {
             Format::Json { pointer } => Parser::Json(Splitter::new(pointer.clone())),
             Format::JsonLines => Parser::Lines(Lines::default()),
             Format::Csv(csv) => Parser::Csv(Rows::new(csv).map_err(failed)?),
             #[cfg(feature = "parquet")]
-            Format::Parquet => return Ok(File::Parquet(Box::new(super::parquet::Table::open(world, location).await?))),
+            Format::Parquet => {
+                return Ok(FileReader::Parquet(Box::new(
+                    super::parquet::Table::open(runtime, location).await?,
+                )));
+            }
             #[cfg(not(feature = "parquet"))]
             Format::Parquet => return Err(failed("this build reads no PARQUET")),
         };
-        Ok(File::Text { chunks: Chunks::open(world, location).await?, parser, ended: false })
+        Ok(FileReader::Text { chunks: Chunks::open(runtime, location).await?, parser, ended: false })
     }
 
     pub(super) async fn next(&mut self) -> Result<Option<Raw>, Failure> {
         match self {
-            File::Text { chunks, parser, ended } => loop {
+            FileReader::Text { chunks, parser, ended } => loop {
                 if *ended {
                     return Ok(None);
                 }
@@ -60,7 +68,7 @@ impl File {
                 }
             },
             #[cfg(feature = "parquet")]
-            File::Parquet(table) => table.next().await,
+            FileReader::Parquet(table) => table.next().await,
         }
     }
 }

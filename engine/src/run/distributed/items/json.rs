@@ -50,14 +50,14 @@ struct Scan {
 }
 
 /// What a byte means to the container around the value.
-enum Seen {
+enum Inputs {
     Inside,
     Comma,
     Close(u8),
 }
 
 impl Scan {
-    fn see(&mut self, byte: u8) -> Result<Seen, String> {
+    fn see(&mut self, byte: u8) -> Result<Inputs, String> {
         if self.in_string {
             match byte {
                 _ if self.escaped => self.escaped = false,
@@ -65,23 +65,23 @@ impl Scan {
                 b'"' => self.in_string = false,
                 _ => {}
             }
-            return Ok(Seen::Inside);
+            return Ok(Inputs::Inside);
         }
         match byte {
             b'"' => self.in_string = true,
             b'[' | b'{' => self.depth += 1,
-            b']' | b'}' if self.depth == 0 => return Ok(Seen::Close(byte)),
+            b']' | b'}' if self.depth == 0 => return Ok(Inputs::Close(byte)),
             b']' | b'}' => self.depth -= 1,
-            b',' if self.depth == 0 => return Ok(Seen::Comma),
+            b',' if self.depth == 0 => return Ok(Inputs::Comma),
             _ => {}
         }
-        Ok(Seen::Inside)
+        Ok(Inputs::Inside)
     }
 }
 
 impl Splitter {
-    pub(super) fn new(pointer: Vec<String>) -> Splitter {
-        Splitter {
+    pub(super) fn new(pointer: Vec<String>) -> Self {
+        Self {
             pointer,
             followed: 0,
             buffer: Vec::new(),
@@ -119,9 +119,10 @@ impl Splitter {
                 _ => self.follow(byte)?,
             }
         }
-        match self.at - self.start > super::LONGEST {
-            true => Err(format!("item {} of the file {TOO_LONG}", self.items)),
-            false => Ok(Step::More),
+        if self.at - self.start > super::LONGEST {
+            Err(format!("item {} of the file {TOO_LONG}", self.items))
+        } else {
+            Ok(Step::More)
         }
     }
 
@@ -157,17 +158,18 @@ impl Splitter {
                     return Err("a name without a colon in the file".into());
                 }
                 let text = self.buffer[self.start..self.at - 1].trim_ascii();
-                let name: String = serde_json::from_slice(text).map_err(|error| format!("the file is not JSON: {error}"))?;
+                let name: String =
+                    serde_json::from_slice(text).map_err(|error| format!("the file is not JSON: {error}"))?;
                 self.enter(name == self.pointer[self.followed]);
             }
             Part::Other => match self.scan.see(byte)? {
-                Seen::Inside => {}
-                Seen::Comma if self.in_object => self.part = Part::Name,
-                Seen::Comma => {
+                Inputs::Inside => {}
+                Inputs::Comma if self.in_object => self.part = Part::Name,
+                Inputs::Comma => {
                     self.index += 1;
                     self.enter_element();
                 }
-                Seen::Close(_) => return Err(self.nothing_there()),
+                Inputs::Close(_) => return Err(self.nothing_there()),
             },
             Part::Items | Part::After => {}
         }
@@ -198,29 +200,29 @@ impl Splitter {
     }
 
     fn enter(&mut self, named: bool) {
-        match named {
-            true => {
-                self.followed += 1;
-                self.part = Part::Value;
-            }
-            false => {
-                self.scan = Scan::default();
-                self.part = Part::Other;
-            }
+        if named {
+            self.followed += 1;
+            self.part = Part::Value;
+        } else {
+            self.scan = Scan::default();
+            self.part = Part::Other;
         }
     }
 
     fn nothing_there(&self) -> String {
-        format!("the ItemsPointer leads to nothing: there is no {:?} in the file", self.pointer[..=self.followed].join("/"))
+        format!(
+            "the ItemsPointer leads to nothing: there is no {:?} in the file",
+            self.pointer[..=self.followed].join("/")
+        )
     }
 
     /// The item that ends before this byte, if one does.
     fn item(&mut self, byte: u8) -> Result<Option<Raw>, String> {
         let closing = if self.in_object { b'}' } else { b']' };
         match self.scan.see(byte)? {
-            Seen::Inside => Ok(None),
-            Seen::Close(bracket) if bracket != closing => Err("the file's brackets do not match".into()),
-            Seen::Close(_) => {
+            Inputs::Inside => Ok(None),
+            Inputs::Close(bracket) if bracket != closing => Err("the file's brackets do not match".into()),
+            Inputs::Close(_) => {
                 self.part = Part::After;
                 let text = self.take();
                 match (text.trim_ascii().is_empty(), self.items) {
@@ -229,7 +231,7 @@ impl Splitter {
                     (false, _) => Ok(Some(self.raw(text))),
                 }
             }
-            Seen::Comma => {
+            Inputs::Comma => {
                 let text = self.take();
                 Ok(Some(self.raw(text)))
             }
@@ -309,7 +311,10 @@ mod tests {
         let pairs = json!([{"Key": "k", "Value": 1}, {"Key": "l", "Value": [2]}]);
         assert_eq!(split("/a\"~1b/1/pairs", text), Ok(pairs));
         assert_eq!(split("/more", text), Err(NOT_ITERABLE.into()));
-        assert_eq!(split("/no/other", text), Err("the ItemsPointer leads to nothing: there is no \"no/other\" in the file".into()));
+        assert_eq!(
+            split("/no/other", text),
+            Err("the ItemsPointer leads to nothing: there is no \"no/other\" in the file".into())
+        );
         for wrong in ["/x", "/more/x", "/a\"~1b/2", "/a\"~1b/01"] {
             assert!(split(wrong, text).is_err(), "{wrong}");
         }

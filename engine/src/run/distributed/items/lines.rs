@@ -24,9 +24,10 @@ impl Lines {
         loop {
             let Some(end) = memchr::memchr(b'\n', &self.buffer[self.at..]).map(|end| self.at + end) else {
                 self.at = self.buffer.len();
-                return match self.at - self.start > LONGEST {
-                    true => Err(format!("line {} of the file {TOO_LONG}", self.lines + 1)),
-                    false => Ok(Step::More),
+                return if self.at - self.start > LONGEST {
+                    Err(format!("line {} of the file {TOO_LONG}", self.lines + 1))
+                } else {
+                    Ok(Step::More)
                 };
             };
             let line = self.start..end;

@@ -6,17 +6,17 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::file::File;
+use super::file::FileReader;
 use super::unpack::Chunks;
-use super::{Item, Location, Raw, failed};
+use super::{Item, ObjectRef, Raw, failed};
 use crate::dataset::{Csv, Format};
-use crate::error::Failure;
+use crate::failure::Failure;
 use crate::host::ObjectInfo;
-use crate::run::World;
+use crate::run::Runtime;
 
 /// The objects of a bucket, a page at a time.
 pub(super) struct Listing {
-    world: Arc<World>,
+    runtime: Arc<Runtime>,
     bucket: String,
     prefix: String,
     page: VecDeque<ObjectInfo>,
@@ -25,14 +25,15 @@ pub(super) struct Listing {
 }
 
 impl Listing {
-    pub(super) fn new(world: &Arc<World>, location: &Location) -> Listing {
+    pub(super) fn new(runtime: &Arc<Runtime>, location: &ObjectRef) -> Self {
         let (bucket, prefix) = (location.bucket.clone(), location.key.clone());
-        Listing { world: world.clone(), bucket, prefix, page: VecDeque::new(), after: None, ended: false }
+        Self { runtime: runtime.clone(), bucket, prefix, page: VecDeque::new(), after: None, ended: false }
     }
 
     pub(super) async fn next(&mut self) -> Result<Option<ObjectInfo>, Failure> {
         if self.page.is_empty() && !self.ended {
-            let page = self.world.host.list_objects(&self.bucket, &self.prefix, self.after.as_deref()).await;
+            let page =
+                self.runtime.host.list_objects(&self.bucket, &self.prefix, self.after.as_deref()).await;
             self.page = page.map_err(failed)?.into();
             self.ended = self.page.is_empty();
             self.after = self.page.back().map(|object| object.key.clone());
@@ -54,11 +55,11 @@ pub(super) fn item(object: ObjectInfo) -> Item {
 }
 
 /// The contents of objects, one after the other.
-pub(super) struct Files {
-    world: Arc<World>,
+pub(super) struct FilesReader {
+    runtime: Arc<Runtime>,
     names: Names,
     format: Format,
-    current: Option<File>,
+    current: Option<FileReader>,
     source: String,
 }
 
@@ -67,27 +68,37 @@ enum Names {
     /// The files of an inventory lie in one bucket.
     Inventory(String, VecDeque<InventoryFile>),
     /// The file that names them.
-    Athena(Box<File>),
+    Athena(Box<FileReader>),
 }
 
-impl Files {
-    pub(super) fn listed(listing: Listing, format: Format) -> Files {
-        Files { world: listing.world.clone(), names: Names::Listed(listing), format, current: None, source: String::new() }
+impl FilesReader {
+    pub(super) fn listed(listing: Listing, format: Format) -> Self {
+        Self {
+            runtime: listing.runtime.clone(),
+            names: Names::Listed(listing),
+            format,
+            current: None,
+            source: String::new(),
+        }
     }
 
-    pub(super) async fn inventory(world: &Arc<World>, location: &Location) -> Result<Files, Failure> {
-        let inventory = Inventory::read(world, location).await?;
+    pub(super) async fn inventory(runtime: &Arc<Runtime>, location: &ObjectRef) -> Result<Self, Failure> {
+        let inventory = Inventory::read(runtime, location).await?;
         let bucket = inventory.destination_bucket.rsplit(':').next().unwrap_or_default().to_owned();
         let headers = inventory.file_schema.split(',').map(|name| name.trim().to_owned()).collect();
         let format = Format::Csv(Csv { delimiter: b',', headers: Some(headers) });
         let names = Names::Inventory(bucket, inventory.files.into());
-        Ok(Files { world: world.clone(), names, format, current: None, source: String::new() })
+        Ok(Self { runtime: runtime.clone(), names, format, current: None, source: String::new() })
     }
 
-    pub(super) async fn athena(world: &Arc<World>, location: &Location, format: Format) -> Result<Files, Failure> {
+    pub(super) async fn athena(
+        runtime: &Arc<Runtime>,
+        location: &ObjectRef,
+        format: Format,
+    ) -> Result<Self, Failure> {
         let addresses = Format::Csv(Csv { delimiter: b',', headers: Some(vec![ADDRESS.into()]) });
-        let names = Names::Athena(Box::new(File::open(world, location, &addresses).await?));
-        Ok(Files { world: world.clone(), names, format, current: None, source: String::new() })
+        let names = Names::Athena(Box::new(FileReader::open(runtime, location, &addresses).await?));
+        Ok(Self { runtime: runtime.clone(), names, format, current: None, source: String::new() })
     }
 
     pub(super) fn source(&self) -> &str {
@@ -104,7 +115,7 @@ impl Files {
             }
             let Some(location) = self.names.next().await? else { return Ok(None) };
             self.source = format!("S3://{}/{}", location.bucket, location.key);
-            self.current = Some(File::open(&self.world, &location, &self.format).await?);
+            self.current = Some(FileReader::open(&self.runtime, &location, &self.format).await?);
         }
     }
 }
@@ -112,26 +123,32 @@ impl Files {
 const ADDRESS: &str = "address";
 
 impl Names {
-    async fn next(&mut self) -> Result<Option<Location>, Failure> {
+    async fn next(&mut self) -> Result<Option<ObjectRef>, Failure> {
         match self {
             Names::Listed(listing) => loop {
                 let Some(object) = listing.next().await? else { return Ok(None) };
                 // The console makes empty objects for folders.
                 if object.size > 0 || !object.key.ends_with('/') {
-                    return Ok(Some(Location { bucket: listing.bucket.clone(), key: object.key, version: None }));
+                    return Ok(Some(ObjectRef {
+                        bucket: listing.bucket.clone(),
+                        key: object.key,
+                        version: None,
+                    }));
                 }
             },
             Names::Inventory(bucket, files) => {
                 let file = files.pop_front();
-                Ok(file.map(|file| Location { bucket: bucket.clone(), key: file.key, version: None }))
+                Ok(file.map(|file| ObjectRef { bucket: bucket.clone(), key: file.key, version: None }))
             }
             Names::Athena(file) => {
                 let Some(raw) = file.next().await? else { return Ok(None) };
                 let row = raw.item()?.value;
                 let address = row[ADDRESS].as_str().unwrap_or_default().trim();
                 let parts = address.strip_prefix("s3://").and_then(|rest| rest.split_once('/'));
-                let (bucket, key) = parts.ok_or_else(|| failed(format!("the manifest holds {address:?}, which is no s3://bucket/key")))?;
-                Ok(Some(Location { bucket: bucket.into(), key: key.into(), version: None }))
+                let (bucket, key) = parts.ok_or_else(|| {
+                    failed(format!("the manifest holds {address:?}, which is no s3://bucket/key"))
+                })?;
+                Ok(Some(ObjectRef { bucket: bucket.into(), key: key.into(), version: None }))
             }
         }
     }
@@ -156,8 +173,8 @@ struct InventoryFile {
 const MANIFEST: usize = 64 * 1024 * 1024;
 
 impl Inventory {
-    async fn read(world: &World, location: &Location) -> Result<Inventory, Failure> {
-        let mut chunks = Chunks::open(world, location).await?;
+    async fn read(runtime: &Runtime, location: &ObjectRef) -> Result<Self, Failure> {
+        let mut chunks = Chunks::open(runtime, location).await?;
         let mut text = Vec::new();
         while let Some(chunk) = chunks.next().await? {
             text.extend_from_slice(&chunk);
@@ -165,8 +182,8 @@ impl Inventory {
                 return Err(failed("the manifest is longer than 64 MiB"));
             }
         }
-        let inventory: Inventory =
-            serde_json::from_slice(&text).map_err(|error| failed(format!("the object is no manifest of an S3 inventory: {error}")))?;
+        let inventory: Inventory = serde_json::from_slice(&text)
+            .map_err(|error| failed(format!("the object is no manifest of an S3 inventory: {error}")))?;
         match inventory.file_format.as_str() {
             "CSV" => Ok(inventory),
             other => Err(failed(format!("an S3 inventory must be in CSV, and this one is in {other}"))),

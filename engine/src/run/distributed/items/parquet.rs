@@ -11,10 +11,10 @@ use parquet::file::reader::{ChunkReader, Length};
 use parquet::file::serialized_reader::SerializedRowGroupReader;
 use parquet::record::reader::{ReaderIter, TreeBuilder};
 
-use super::{Item, Location, Raw, failed};
-use crate::error::Failure;
+use super::{Item, ObjectRef, Raw, failed};
+use crate::failure::Failure;
 use crate::host::Part;
-use crate::run::World;
+use crate::run::Runtime;
 
 /// AWS's limits, in bytes.
 const FOOTER: u64 = 5 * 1024 * 1024;
@@ -32,27 +32,31 @@ pub(super) struct Table {
 
 /// The row groups of a file.
 struct Groups {
-    world: Arc<World>,
-    location: Location,
+    runtime: Arc<Runtime>,
+    location: ObjectRef,
     metadata: ParquetMetaData,
     /// Of the whole file, in bytes.
     length: u64,
 }
 
 impl Table {
-    pub(super) async fn open(world: &Arc<World>, location: &Location) -> Result<Table, Failure> {
-        let last = |length| world.host.read_part(&location.bucket, &location.key, Part::Last(length));
+    pub(super) async fn open(runtime: &Arc<Runtime>, location: &ObjectRef) -> Result<Self, Failure> {
+        let last = |length| runtime.host.read_part(&location.bucket, &location.key, Part::Last(length));
         let (tail, length) = last(TAIL).await.map_err(failed)?;
         let footer = footer_length(&tail)?;
         if footer > FOOTER {
             return Err(failed("the footer of the Parquet file is longer than 5 MB"));
         }
-        let tail = if footer + END > tail.len() as u64 { last(footer + END).await.map_err(failed)?.0 } else { tail };
+        let tail =
+            if footer + END > tail.len() as u64 { last(footer + END).await.map_err(failed)?.0 } else { tail };
         // Both are lengths within the tail now, unless the file is cut short.
-        let start = (tail.len() as u64).checked_sub(footer + END).ok_or_else(|| failed("the Parquet file is cut short"))? as usize;
-        let metadata = ParquetMetaDataReader::decode_metadata(&tail[start..tail.len() - END as usize]).map_err(failed)?;
-        let groups = Groups { world: world.clone(), location: location.clone(), metadata, length };
-        Ok(Table { groups, next_group: 0, rows: None })
+        let start = (tail.len() as u64)
+            .checked_sub(footer + END)
+            .ok_or_else(|| failed("the Parquet file is cut short"))? as usize;
+        let metadata = ParquetMetaDataReader::decode_metadata(&tail[start..tail.len() - END as usize])
+            .map_err(failed)?;
+        let groups = Groups { runtime: runtime.clone(), location: location.clone(), metadata, length };
+        Ok(Self { groups, next_group: 0, rows: None })
     }
 
     pub(super) async fn next(&mut self) -> Result<Option<Raw>, Failure> {
@@ -79,8 +83,9 @@ impl Groups {
         if end.saturating_sub(start) > ROW_GROUP {
             return Err(failed(format!("row group {index} of the Parquet file is larger than 256 MB")));
         }
-        let Location { bucket, key, .. } = &self.location;
-        let (bytes, _) = self.world.host.read_part(bucket, key, Part::Range(start..end)).await.map_err(failed)?;
+        let ObjectRef { bucket, key, .. } = &self.location;
+        let (bytes, _) =
+            self.runtime.host.read_part(bucket, key, Part::Range(start..end)).await.map_err(failed)?;
         let window = Arc::new(Window { start, bytes, length: self.length });
         let pages = self.metadata.page_index_for_row_group(index);
         let properties = Arc::new(ReaderProperties::builder().build());
@@ -107,8 +112,12 @@ struct Window {
 impl Window {
     /// What of the part begins at `start` in the file.
     fn from(&self, start: u64) -> ParquetResult<Bytes> {
-        let at = start.checked_sub(self.start).and_then(|at| usize::try_from(at).ok()).filter(|at| *at <= self.bytes.len());
-        at.map(|at| self.bytes.slice(at..)).ok_or_else(|| ParquetError::EOF(format!("byte {start} is outside of the row group")))
+        let at = start
+            .checked_sub(self.start)
+            .and_then(|at| usize::try_from(at).ok())
+            .filter(|at| *at <= self.bytes.len());
+        at.map(|at| self.bytes.slice(at..))
+            .ok_or_else(|| ParquetError::EOF(format!("byte {start} is outside of the row group")))
     }
 }
 
@@ -127,9 +136,10 @@ impl ChunkReader for Window {
 
     fn get_bytes(&self, start: u64, length: usize) -> ParquetResult<Bytes> {
         let bytes = self.from(start)?;
-        match bytes.len() >= length {
-            true => Ok(bytes.slice(..length)),
-            false => Err(ParquetError::EOF(format!("{length} bytes from byte {start} on reach out of the row group"))),
+        if bytes.len() >= length {
+            Ok(bytes.slice(..length))
+        } else {
+            Err(ParquetError::EOF(format!("{length} bytes from byte {start} on reach out of the row group")))
         }
     }
 }

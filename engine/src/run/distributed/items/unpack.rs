@@ -7,13 +7,13 @@ use flate2::write::MultiGzDecoder;
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 
-use super::{Location, failed};
-use crate::error::Failure;
-use crate::run::World;
+use super::{ObjectRef, failed};
+use crate::failure::Failure;
+use crate::run::Runtime;
 
 /// AWS's limit of an object, in bytes.
 const LARGEST: u64 = 10 * 1024 * 1024 * 1024;
-/// So much is unpacked at once, so that a chunk of a well packed file can't fill the memory.
+/// So much is unpacked at once, so that a chunk of a well packed file cannot fill the memory.
 const BITE: usize = 16 * 1024;
 
 pub(super) struct Chunks {
@@ -32,18 +32,20 @@ enum Packing {
 }
 
 impl Chunks {
-    pub(super) async fn open(world: &World, location: &Location) -> Result<Chunks, Failure> {
-        let Location { bucket, key, version } = location;
+    pub(super) async fn open(runtime: &Runtime, location: &ObjectRef) -> Result<Self, Failure> {
+        let ObjectRef { bucket, key, version } = location;
         let stream = match version {
-            None => world.host.read_object(bucket, key).await,
-            Some(version) => world.host.read_version(bucket, key, version).await,
+            None => runtime.host.read_object(bucket, key).await,
+            Some(version) => runtime.host.read_version(bucket, key, version).await,
         };
         let packing = match key.rsplit_once('.').map(|(_, ending)| ending) {
             Some("gz") => Packing::Gzip(Box::new(MultiGzDecoder::new(Vec::new()))),
-            Some("zst" | "zstd") => Packing::Zstd(Box::new(zstd::stream::write::Decoder::new(Vec::new()).map_err(failed)?)),
+            Some("zst" | "zstd") => {
+                Packing::Zstd(Box::new(zstd::stream::write::Decoder::new(Vec::new()).map_err(failed)?))
+            }
             _ => Packing::None,
         };
-        Ok(Chunks { stream: stream.map_err(failed)?, packing, rest: Bytes::new(), read: 0, ended: false })
+        Ok(Self { stream: stream.map_err(failed)?, packing, rest: Bytes::new(), read: 0, ended: false })
     }
 
     pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Failure> {

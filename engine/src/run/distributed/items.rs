@@ -14,21 +14,21 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use crate::dataset::{Dataset, Format};
-use crate::error::Failure;
-use crate::run::World;
-use file::File;
-use objects::{Files, Listing};
+use crate::failure::Failure;
+use crate::run::Runtime;
+use file::FileReader;
+use objects::{FilesReader, Listing};
 
 /// Where the items come from.
 #[derive(Debug, Clone)]
 pub(super) enum Source {
     State(Vec<Item>),
-    Store { location: Location, dataset: Dataset, max_items: Option<u64> },
+    Store { location: ObjectRef, dataset: Dataset, max_items: Option<u64> },
 }
 
 /// Where in the object store.
 #[derive(Debug, Clone)]
-pub(super) struct Location {
+pub(super) struct ObjectRef {
     pub(super) bucket: String,
     /// Of an object, or what the names of the listed objects begin with.
     pub(super) key: String,
@@ -47,7 +47,9 @@ impl Item {
     pub(super) fn whole(self) -> Value {
         match self.key {
             None => self.value,
-            Some(key) => Value::Object(Map::from_iter([("Key".into(), key.into()), ("Value".into(), self.value)])),
+            Some(key) => {
+                Value::Object(Map::from_iter([("Key".into(), key.into()), ("Value".into(), self.value)]))
+            }
         }
     }
 }
@@ -71,7 +73,10 @@ impl Raw {
             Raw::Member(text) => {
                 let object = [b"{", text.as_slice(), b"}"].concat();
                 let object = crate::json::object(&object).map_err(wrong)?;
-                let (key, value) = object.into_iter().next().ok_or_else(|| failed("an object of the file has an empty member"))?;
+                let (key, value) = object
+                    .into_iter()
+                    .next()
+                    .ok_or_else(|| failed("an object of the file has an empty member"))?;
                 Ok(Item { key: Some(key), value })
             }
             Raw::Row(headers, row) => {
@@ -103,26 +108,46 @@ pub(super) struct Items {
 
 enum Feed {
     State(std::vec::IntoIter<Item>),
-    File(File, Arc<str>),
+    File(FileReader, Arc<str>),
     Listing(Listing, Arc<str>),
-    Files(Files),
+    Files(FilesReader),
 }
 
 impl Items {
-    pub(super) async fn open(source: &Source, world: &Arc<World>) -> Result<Items, Failure> {
+    pub(super) async fn open(source: &Source, runtime: &Arc<Runtime>) -> Result<Self, Failure> {
         let (location, dataset, max_items) = match source {
-            Source::State(items) => return Ok(Items { feed: Feed::State(items.clone().into_iter()), left: None }),
+            Source::State(items) => {
+                return Ok(Self { feed: Feed::State(items.clone().into_iter()), left: None });
+            }
             Source::Store { location, dataset, max_items } => (location, dataset, max_items),
         };
-        let address = |location: &Location| Arc::from(format!("S3://{}/{}", location.bucket, location.key));
+        let address = |location: &ObjectRef| Arc::from(format!("S3://{}/{}", location.bucket, location.key));
         let feed = match dataset {
-            Dataset::Object(format) => Feed::File(File::open(world, location, format).await?, address(location)),
-            Dataset::Listing => Feed::Listing(Listing::new(world, location), Arc::from(format!("S3://{}", location.bucket))),
-            Dataset::Listed(format) => Feed::Files(Files::listed(Listing::new(world, location), format.clone())),
-            Dataset::Inventory => Feed::Files(Files::inventory(world, location).await?),
-            Dataset::Athena(format) => Feed::Files(Files::athena(world, location, format.clone()).await?),
+            Dataset::Object(format) => {
+                Feed::File(FileReader::open(runtime, location, format).await?, address(location))
+            }
+            Dataset::Listing => {
+                Feed::Listing(Listing::new(runtime, location), Arc::from(format!("S3://{}", location.bucket)))
+            }
+            Dataset::Listed(format) => {
+                Feed::Files(FilesReader::listed(Listing::new(runtime, location), format.clone()))
+            }
+            Dataset::Inventory => Feed::Files(FilesReader::inventory(runtime, location).await?),
+            Dataset::Athena(format) => {
+                Feed::Files(FilesReader::athena(runtime, location, format.clone()).await?)
+            }
         };
-        Ok(Items { feed, left: *max_items })
+        Ok(Self { feed, left: *max_items })
+    }
+
+    /// The number of all items; reads them to the end.
+    pub(super) async fn count(source: &Source, runtime: &Arc<Runtime>) -> Result<u64, Failure> {
+        let mut items = Self::open(source, runtime).await?;
+        let mut count = 0;
+        while items.skip().await? {
+            count += 1;
+        }
+        Ok(count)
     }
 
     pub(super) async fn next(&mut self) -> Result<Option<Item>, Failure> {
@@ -152,7 +177,9 @@ impl Items {
         match &mut self.feed {
             Feed::State(items) => Ok(items.next().map(Raw::Ready)),
             Feed::File(file, _) => file.next().await,
-            Feed::Listing(listing, _) => Ok(listing.next().await?.map(|object| Raw::Ready(objects::item(object)))),
+            Feed::Listing(listing, _) => {
+                Ok(listing.next().await?.map(|object| Raw::Ready(objects::item(object))))
+            }
             Feed::Files(files) => files.next().await,
         }
     }

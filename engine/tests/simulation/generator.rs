@@ -71,7 +71,13 @@ pub(crate) fn workflow(seed: u64) -> Workflow {
         definition["TimeoutSeconds"] = json!(1_000_000);
     }
     let foul_weather = generator.dice.percent(15);
-    Workflow { definition, objects: generator.objects, maps: generator.maps, loops: generator.loops, foul_weather }
+    Workflow {
+        definition,
+        objects: generator.objects,
+        maps: generator.maps,
+        loops: generator.loops,
+        foul_weather,
+    }
 }
 
 struct Generator {
@@ -169,9 +175,10 @@ impl Generator {
                 let name = self.name(ENDLESS);
                 json!({"StartAt": name, "States": {&name: task}})
             });
-            return match self.dice.percent(50) {
-                true => json!({"Type": "Wait", "Seconds": 2_000_000, "End": true}),
-                false => json!({"Type": "Parallel", "Branches": tasks, "End": true}),
+            return if self.dice.percent(50) {
+                json!({"Type": "Wait", "Seconds": 2_000_000, "End": true})
+            } else {
+                json!({"Type": "Parallel", "Branches": tasks, "End": true})
             };
         }
         match self.dice.below(100) {
@@ -183,16 +190,26 @@ impl Generator {
     }
 
     #[allow(clippy::too_many_arguments)]
-    fn state(&mut self, around: Around, states: &mut States, name: &str, what: What, next: &str, far: &str, variable: &str) {
+    fn state(
+        &mut self,
+        around: Around,
+        states: &mut States,
+        name: &str,
+        what: What,
+        next: &str,
+        far: &str,
+        variable: &str,
+    ) {
         let is_container = matches!(what, What::Parallel | What::Inline | What::Distributed);
         let jsonata = self.dice.percent(if is_container { 50 } else { 20 });
         let mut state = match what {
             What::Pass => self.pass(jsonata, variable),
             What::Choice => {
                 let limit = self.dice.below(100);
-                let rule = match jsonata {
-                    true => json!({"Condition": format!("{{% $states.input.n < {limit} %}}"), "Next": far}),
-                    false => json!({"Variable": "$.n", "NumericLessThan": limit, "Next": far}),
+                let rule = if jsonata {
+                    json!({"Condition": format!("{{% $states.input.n < {limit} %}}"), "Next": far})
+                } else {
+                    json!({"Variable": "$.n", "NumericLessThan": limit, "Next": far})
                 };
                 json!({"Type": "Choice", "Choices": [rule], "Default": next})
             }
@@ -210,7 +227,11 @@ impl Generator {
             state["Next"] = next.into();
             // What a JSONPath state assigns is seen from its result.
             let sees_n = jsonata || what == What::Wait;
-            if sees_n && self.dice.percent(15) && state.get("Assign").is_none() && state.get("Parameters").is_none() {
+            if sees_n
+                && self.dice.percent(15)
+                && state.get("Assign").is_none()
+                && state.get("Parameters").is_none()
+            {
                 let (field, value) = if jsonata { ("", "{% $states.input.n %}") } else { (".$", "$.n") };
                 state["Assign"] = json!({format!("{variable}{field}"): value});
             }

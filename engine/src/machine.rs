@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use crate::expr::comparison::Comparator;
 use crate::expr::{Expression, Path, ReferencePath, Template};
+use crate::language::Language;
 use crate::resource::Resource;
-use crate::syntax::Language;
-pub(crate) use map::{Batcher, Distributed, Map, MapItems, Reader, Writer};
+use crate::retry::Retrier;
+pub(crate) use map::{Batcher, Distributed, MapItems, MapState, Reader, Writer};
 
 /// A state machine that is ready to run; see [`crate::compile`].
 #[derive(Debug)]
@@ -24,7 +25,7 @@ impl Machine {
     pub fn tasks(&self) -> Vec<(String, Resource)> {
         let mut found = Vec::new();
         self.scope.visit(&mut |state| {
-            if let Kind::Task(task) = &state.kind {
+            if let Kind::Work(Work::Task(task)) = &state.kind {
                 found.push((state.name.clone(), task.resource.clone()));
             }
         });
@@ -58,8 +59,10 @@ impl Scope {
         for state in &self.states {
             visitor(state);
             match &state.kind {
-                Kind::Map(map) => map.processor.visit(visitor),
-                Kind::Parallel(branches) => branches.iter().for_each(|branch| branch.visit(visitor)),
+                Kind::Work(Work::Map(map)) => map.processor.visit(visitor),
+                Kind::Work(Work::Parallel(branches)) => {
+                    branches.iter().for_each(|branch| branch.visit(visitor));
+                }
                 _ => {}
             }
         }
@@ -87,7 +90,7 @@ pub(crate) struct Io {
     pub(crate) result_selector: Option<Template>,
     pub(crate) result_path: ResultPath,
     pub(crate) output_path: Selection,
-    pub(crate) leaving: Leaving,
+    pub(crate) on_exit: OnExit,
 }
 
 /// `InputPath` and `OutputPath`.
@@ -101,15 +104,16 @@ pub(crate) enum Selection {
 
 /// What is evaluated when a state is left by a way of its own.
 #[derive(Debug, Default)]
-pub(crate) struct Leaving {
+pub(crate) struct OnExit {
     pub(crate) output: Option<Template>,
     pub(crate) assign: Vec<(String, Template)>,
 }
 
+/// What a state does, with the fields of its type.
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "there is one for each state of a definition")]
 pub(crate) enum Kind {
-    Task(Box<Task>),
+    Work(Work),
     Choice {
         rules: Vec<Rule>,
         default: Option<usize>,
@@ -119,31 +123,49 @@ pub(crate) enum Kind {
     Pass(Option<serde_json::Value>),
     Succeed,
     Fail {
-        error: Option<Words>,
-        cause: Option<Words>,
+        error: Option<TextOrPath>,
+        cause: Option<TextOrPath>,
     },
-    Map(Box<Map>),
+}
+
+/// The states that can fail for what happens outside of them, and be retried.
+#[derive(Debug)]
+pub(crate) enum Work {
+    Task(Box<Task>),
+    Map(Box<MapState>),
     Parallel(Vec<Arc<Scope>>),
 }
 
 impl Kind {
-    /// As it stands in the definition, and in the names of history events.
+    /// The `Type` of the definition, which is also in the names of history events.
     pub(crate) fn name(&self) -> &'static str {
         match self {
-            Kind::Task(_) => "Task",
+            Kind::Work(work) => work.name(),
             Kind::Choice { .. } => "Choice",
             Kind::Wait(_) => "Wait",
             Kind::Pass(_) => "Pass",
             Kind::Succeed => "Succeed",
             Kind::Fail { .. } => "Fail",
-            Kind::Map(_) => "Map",
-            Kind::Parallel(_) => "Parallel",
         }
     }
 
-    /// Whether something outside, or a journal of its own, has a part in what it brings.
-    pub(crate) fn works(&self) -> bool {
-        matches!(self, Kind::Task(_) | Kind::Map(_) | Kind::Parallel(_))
+    pub(crate) fn is_task(&self) -> bool {
+        matches!(self, Kind::Work(Work::Task(_)))
+    }
+}
+
+impl Work {
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Work::Task(_) => "Task",
+            Work::Map(_) => "Map",
+            Work::Parallel(_) => "Parallel",
+        }
+    }
+
+    /// Whether it runs states of its own, which have entries of their own in the journal.
+    pub(crate) fn has_inner_states(&self) -> bool {
+        matches!(self, Work::Map(_) | Work::Parallel(_))
     }
 }
 
@@ -176,7 +198,7 @@ impl State {
 
     /// The function that a Task calls, where it is written in the definition.
     fn function(&self) -> Option<String> {
-        let Kind::Task(task) = &self.kind else { return None };
+        let Kind::Work(Work::Task(task)) = &self.kind else { return None };
         match (&task.resource, &self.io.arguments) {
             (Resource::Function(arn), _) => Some(arn.clone()),
             (resource, Some(Template::Object(fields))) if resource.is("lambda", "invoke") => {
@@ -199,20 +221,10 @@ pub(crate) struct Recovery {
 }
 
 #[derive(Debug)]
-pub(crate) struct Retrier {
-    pub(crate) errors: Vec<String>,
-    pub(crate) interval_seconds: u32,
-    pub(crate) max_attempts: u32,
-    pub(crate) backoff_rate: f64,
-    pub(crate) max_delay_seconds: Option<u32>,
-    pub(crate) full_jitter: bool,
-}
-
-#[derive(Debug)]
 pub(crate) struct Catcher {
     pub(crate) errors: Vec<String>,
     pub(crate) result_path: ResultPath,
-    pub(crate) leaving: Leaving,
+    pub(crate) on_exit: OnExit,
     pub(crate) next: usize,
 }
 
@@ -220,7 +232,7 @@ pub(crate) struct Catcher {
 #[derive(Debug)]
 pub(crate) struct Rule {
     pub(crate) condition: Condition,
-    pub(crate) leaving: Leaving,
+    pub(crate) on_exit: OnExit,
     pub(crate) next: usize,
 }
 
@@ -250,7 +262,7 @@ pub(crate) enum Until {
 
 /// A text of a Fail state: as written, or an expression.
 #[derive(Debug)]
-pub(crate) enum Words {
+pub(crate) enum TextOrPath {
     Literal(String),
     Template(Template),
 }

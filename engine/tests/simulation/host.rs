@@ -64,9 +64,10 @@ pub(crate) struct Simulated {
 }
 
 impl Simulated {
-    pub(crate) fn new(seed: u64, workflow: &Workflow) -> Arc<Simulated> {
-        let objects = workflow.objects.iter().map(|(place, body)| (place.clone(), Bytes::from(body.clone()))).collect();
-        Arc::new_cyclic(|me| Simulated {
+    pub(crate) fn new(seed: u64, workflow: &Workflow) -> Arc<Self> {
+        let objects =
+            workflow.objects.iter().map(|(place, body)| (place.clone(), Bytes::from(body.clone()))).collect();
+        Arc::new_cyclic(|me| Self {
             me: me.clone(),
             seed,
             maps: workflow.maps.clone(),
@@ -127,7 +128,12 @@ impl Simulated {
     /// An event that is told of the crash before it comes.
     async fn event_in(&self, crashes: impl FnOnce(&Simulated)) {
         let event = self.events.fetch_add(1, SeqCst) + 1;
-        let cut = self.life.lock().unwrap().as_ref().and_then(|life| Some((life.cut?, life.cancel.clone(), life.hung.clone())));
+        let cut = self
+            .life
+            .lock()
+            .unwrap()
+            .as_ref()
+            .and_then(|life| Some((life.cut?, life.cancel.clone(), life.hung.clone())));
         match cut {
             Some(((at, Cut::Crash), _, hung)) if event >= at => {
                 if !hung.is_cancelled() {
@@ -181,11 +187,20 @@ impl Host for Simulated {
         result.map(|payload| call.function_result(payload, "request"))
     }
 
-    async fn read_object(&self, bucket: &str, key: &str) -> Result<BoxStream<'static, io::Result<Bytes>>, ObjectError> {
+    async fn read_object(
+        &self,
+        bucket: &str,
+        key: &str,
+    ) -> Result<BoxStream<'static, io::Result<Bytes>>, ObjectError> {
         self.read(bucket, key).await
     }
 
-    async fn list_objects(&self, bucket: &str, prefix: &str, after: Option<&str>) -> Result<Vec<ObjectInfo>, ObjectError> {
+    async fn list_objects(
+        &self,
+        bucket: &str,
+        prefix: &str,
+        after: Option<&str>,
+    ) -> Result<Vec<ObjectInfo>, ObjectError> {
         self.list(bucket, prefix, after).await
     }
 

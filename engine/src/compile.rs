@@ -11,15 +11,19 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use crate::breach::Breach;
+use crate::diagnostic::{Diagnostic, Position, Problems, Report, too_long};
+use crate::digest;
+use crate::execution::ExecutionType;
 use crate::expr::comparison::parse_timestamp;
 use crate::expr::{Path, ReferencePath};
-use crate::machine::{Catcher, Io, Kind, Machine, Next, Number, Recovery, ResultPath, Retrier, Scope, Selection, State, Task, Until};
-use crate::problem::{Place, Problems, Report};
+use crate::language::Language;
+use crate::machine::{
+    Catcher, Io, Kind, Machine, Next, Number, Recovery, ResultPath, Scope, Selection, State, Task, Until,
+    Work,
+};
 use crate::resource::Resource;
-use crate::run::ExecutionType;
-use crate::syntax::{self, Field, Language, Text, WaitFor};
-use crate::validation::{ApiError, Diagnostic, Validation, too_long};
+use crate::rule_violation::RuleViolation;
+use crate::syntax::{self, Field, Text, WaitFor};
 
 /// Compiles a definition, or says everything that is wrong with it.
 pub fn compile(text: &str) -> Result<Machine, Problems> {
@@ -34,11 +38,11 @@ pub(crate) fn examine(text: &str, execution_type: ExecutionType) -> Vec<Diagnost
 
 /// A machine of one state `name`, which the text is, and the names of the states that it leads to:
 /// they do not exist, and are counted from 1.
-pub(crate) fn compile_state(text: &str, name: &str) -> Result<(Machine, Vec<String>), ApiError> {
+pub(crate) fn compile_state(text: &str, name: &str) -> Result<(Machine, Vec<String>), Vec<Diagnostic>> {
     let text = format!("{{\"StartAt\":\"{name}\",\"States\":{{\"{name}\":{text}}}}}");
     let mut beyond = Vec::new();
     let (machine, report) = read_with(&text, ExecutionType::Standard, Some(&mut beyond));
-    machine.map(|machine| (machine, beyond)).ok_or_else(|| Validation::of(report.into_diagnostics()).refused())
+    machine.map(|machine| (machine, beyond)).ok_or_else(|| report.into_diagnostics())
 }
 
 /// The machine, unless there are errors.
@@ -46,10 +50,14 @@ fn read(text: &str, execution_type: ExecutionType) -> (Option<Machine>, Report<'
     read_with(text, execution_type, None)
 }
 
-fn read_with<'t>(text: &'t str, execution_type: ExecutionType, beyond: Option<&mut Vec<String>>) -> (Option<Machine>, Report<'t>) {
+fn read_with<'t>(
+    text: &'t str,
+    execution_type: ExecutionType,
+    beyond: Option<&mut Vec<String>>,
+) -> (Option<Machine>, Report<'t>) {
     let mut report = Report::new(text);
     if let Some(message) = too_long(text) {
-        report.add(&Place::default(), message);
+        report.add(&Position::default(), message);
         return (None, report);
     }
     let definition = syntax::parse(text, &mut report);
@@ -70,7 +78,7 @@ fn read_with<'t>(text: &'t str, execution_type: ExecutionType, beyond: Option<&m
     });
     match compiled {
         Some((scope, timeout_seconds)) if report.is_empty() => {
-            let hash = Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect();
+            let hash = digest::hex(&Sha256::digest(text));
             (Some(Machine { scope: Arc::new(scope), timeout_seconds, hash }), report)
         }
         _ => (None, report),
@@ -104,7 +112,12 @@ impl Compiler<'_, '_> {
         let mut names: Names = scope.names.into_iter().enumerate().map(|(i, name)| (name, i)).collect();
         if let Some(beyond) = self.beyond.as_deref_mut().filter(|_| outermost) {
             let count = names.len();
-            *beyond = scope.states.iter().flat_map(syntax::State::targets).filter(|name| !names.contains_key(name)).collect();
+            *beyond = scope
+                .states
+                .iter()
+                .flat_map(syntax::StateFields::targets)
+                .filter(|name| !names.contains_key(name))
+                .collect();
             names.extend(beyond.iter().enumerate().map(|(i, name)| (name.clone(), count + i)));
         }
         let start = self.target(&scope.start_at, &names);
@@ -112,8 +125,9 @@ impl Compiler<'_, '_> {
         let places: Vec<_> = scope.states.iter().map(|state| state.name.clone()).collect();
         for name in &places {
             if !self.state_names.insert(name.value.clone()) {
-                let message = format!("there is another state {:?}: names are unique in the whole machine", name.value);
-                self.report.breaks(&name.at, Breach::DuplicateState(&name.value), message);
+                let message =
+                    format!("there is another state {:?}: names are unique in the whole machine", name.value);
+                self.report.violation(&name.at, RuleViolation::DuplicateState(&name.value), message);
             }
         }
         let mut states = Vec::with_capacity(scope.states.len());
@@ -122,27 +136,35 @@ impl Compiler<'_, '_> {
         }
         let ends = !outermost || self.beyond.is_some() || states.iter().any(State::ends);
         if whole && !ends {
-            self.report.breaks(&Place { path: String::new(), offset: usize::MAX }, Breach::NoEnd, "no state is the last one");
+            self.report.violation(
+                &Position { path: String::new(), offset: usize::MAX },
+                RuleViolation::NoEnd,
+                "no state is the last one",
+            );
         }
         // A state that could not be read may be the one that leads on.
         if whole && ends {
             let reached = graph::reachable(start, &states);
             for (_, name) in places.iter().enumerate().filter(|(i, _)| !reached.contains(i)) {
-                self.report.breaks(&name.at, Breach::Unreachable(&name.value), "no state leads here");
+                self.report.violation(
+                    &name.at,
+                    RuleViolation::Unreachable(&name.value),
+                    "no state leads here",
+                );
             }
         }
         Scope { start, states }
     }
 
-    fn state(&mut self, state: syntax::State, names: &Names, assigned: Vec<String>) -> State {
+    fn state(&mut self, state: syntax::StateFields, names: &Names, assigned: Vec<String>) -> State {
         self.language = state.language;
         self.state_path.clone_from(&state.name.at.path);
         // The scopes inside a state are compiled last: they change what is being compiled.
         let io = self.io(state.io);
         let recovery = self.recovery(state.recovery, names);
         let next = match &state.next {
-            syntax::Next::State(name) => Next::State(self.target(name, names)),
-            syntax::Next::End => Next::End,
+            syntax::NextField::State(name) => Next::State(self.target(name, names)),
+            syntax::NextField::End => Next::End,
         };
         let outside = self.variables_outside.len();
         self.variables_outside.extend(assigned);
@@ -158,26 +180,27 @@ impl Compiler<'_, '_> {
             result_selector: io.result_selector.map(|node| self.template(&node)),
             result_path: self.result_path(io.result_path),
             output_path: self.selection(io.output_path),
-            leaving: self.leaving(&io.leaving),
+            on_exit: self.on_exit(&io.on_exit),
         }
     }
 
-    fn kind(&mut self, kind: syntax::Kind, names: &Names) -> Kind {
+    fn kind(&mut self, kind: syntax::StateBody, names: &Names) -> Kind {
         match kind {
-            syntax::Kind::Task(task) => self.task(*task),
-            syntax::Kind::Choice { rules, default } => self.choice(rules, default, names),
-            syntax::Kind::Wait(until) => Kind::Wait(self.until(until)),
-            syntax::Kind::Pass { result } => {
+            syntax::StateBody::Task(task) => Kind::Work(Work::Task(Box::new(self.task(*task)))),
+            syntax::StateBody::Choice { rules, default } => self.choice(rules, default, names),
+            syntax::StateBody::Wait(until) => Kind::Wait(self.until(until)),
+            syntax::StateBody::Pass { result } => {
                 result.iter().for_each(|node| self.warn_of_static(node));
                 Kind::Pass(result.map(|node| node.value()))
             }
-            syntax::Kind::Succeed => Kind::Succeed,
-            syntax::Kind::Fail { error, cause } => {
+            syntax::StateBody::Succeed => Kind::Succeed,
+            syntax::StateBody::Fail { error, cause } => {
                 Kind::Fail { error: self.words("ErrorPath", error), cause: self.words("CausePath", cause) }
             }
-            syntax::Kind::Map(map) => Kind::Map(Box::new(self.map(*map))),
-            syntax::Kind::Parallel { branches } => {
-                Kind::Parallel(branches.into_iter().map(|branch| Arc::new(self.inner(branch, true))).collect())
+            syntax::StateBody::Map(map) => Kind::Work(Work::Map(Box::new(self.map(*map)))),
+            syntax::StateBody::Parallel { branches } => {
+                let branches = branches.into_iter().map(|branch| Arc::new(self.inner(branch, true)));
+                Kind::Work(Work::Parallel(branches.collect()))
             }
         }
     }
@@ -193,53 +216,53 @@ impl Compiler<'_, '_> {
         scope
     }
 
-    fn task(&mut self, task: syntax::Task) -> Kind {
+    fn task(&mut self, task: syntax::TaskFields) -> Task {
         let resource = Resource::parse(&task.resource.value).unwrap_or_else(|| {
-            let message = format!("{:?} is no ARN of a function, an activity or an action of a service", task.resource.value);
-            self.report.breaks(&task.resource.at, Breach::ResourceArn, message);
+            let message = format!(
+                "{:?} is no ARN of a function, an activity or an action of a service",
+                task.resource.value
+            );
+            self.report.violation(&task.resource.at, RuleViolation::ResourceArn, message);
             Resource::Function(String::new())
         });
         if let Some(why) = integrations::refused(&resource) {
-            self.report.breaks(&task.resource.at, Breach::Resource(&task.resource.value), why);
+            self.report.violation(&task.resource.at, RuleViolation::Resource(&task.resource.value), why);
         }
-        Kind::Task(Box::new(Task {
+        Task {
             resource,
             timeout_seconds: self.number(task.timeout_seconds),
             heartbeat_seconds: self.number(task.heartbeat_seconds),
             credentials: task.credentials.map(|node| self.template(&node)),
-        }))
+        }
     }
 
     fn recovery(&mut self, recovery: syntax::Recovery, names: &Names) -> Recovery {
-        let retry = recovery.retry.into_iter().map(|retrier| Retrier {
-            errors: retrier.errors,
-            interval_seconds: retrier.interval_seconds,
-            max_attempts: retrier.max_attempts,
-            backoff_rate: retrier.backoff_rate,
-            max_delay_seconds: retrier.max_delay_seconds,
-            full_jitter: retrier.full_jitter,
-        });
-        let retry = retry.collect();
         let catch = recovery.catch.into_iter().map(|catcher| Catcher {
             errors: catcher.errors,
             result_path: self.result_path(catcher.result_path),
-            leaving: self.leaving(&catcher.leaving),
+            on_exit: self.on_exit(&catcher.on_exit),
             next: self.target(&catcher.next, names),
         });
-        Recovery { retry, catch: catch.collect() }
+        Recovery { retry: recovery.retry, catch: catch.collect() }
     }
 
     fn until(&mut self, until: WaitFor) -> Until {
         let until = match until {
             WaitFor::Seconds(seconds) => self.number(Some(seconds)).map(Until::Seconds),
             WaitFor::TimestampPath(text) => self.path(&text).map(Until::TimestampPath),
-            WaitFor::Timestamp(text) if self.language == Language::Jsonata && text.value.starts_with("{%") => {
+            WaitFor::Timestamp(text)
+                if self.language == Language::Jsonata && text.value.starts_with("{%") =>
+            {
                 self.jsonata(&text).map(Until::TimestampExpression)
             }
             WaitFor::Timestamp(text) => {
                 let moment = parse_timestamp(&text.value);
                 if moment.is_none() {
-                    self.report.breaks(&text.at, Breach::Timestamp, "must be a timestamp such as 2026-01-31T12:00:00Z");
+                    self.report.violation(
+                        &text.at,
+                        RuleViolation::Timestamp,
+                        "must be a timestamp such as 2026-01-31T12:00:00Z",
+                    );
                 }
                 moment.map(Until::Timestamp)
             }
@@ -250,7 +273,11 @@ impl Compiler<'_, '_> {
     /// The state of that name, or none, which is reported.
     fn target(&mut self, name: &Text, names: &Names) -> usize {
         names.get(&name.value).copied().unwrap_or_else(|| {
-            self.report.breaks(&name.at, Breach::Target(&name.value), format!("there is no state {:?} here", name.value));
+            self.report.violation(
+                &name.at,
+                RuleViolation::Target(&name.value),
+                format!("there is no state {:?} here", name.value),
+            );
             NOWHERE
         })
     }
@@ -273,16 +300,24 @@ impl Compiler<'_, '_> {
             Field::Given(text) => text,
         };
         ReferencePath::parse(&text.value)
-            .map_err(|reason| self.report.breaks(&text.at, Breach::ReferencePath(&reason), reason.clone()))
+            .map_err(|reason| {
+                self.report.violation(&text.at, RuleViolation::ReferencePath(&reason), reason.clone())
+            })
             .ok()
     }
 
     fn path(&mut self, text: &Text) -> Option<Path> {
-        Path::parse(&text.value).map_err(|reason| self.report.breaks(&text.at, Breach::Path, reason)).ok()
+        Path::parse(&text.value)
+            .map_err(|reason| self.report.violation(&text.at, RuleViolation::Path, reason))
+            .ok()
     }
 
     /// A path where AWS wants a Reference Path, and takes others as well.
     fn reference(&mut self, text: &Text) -> Option<Path> {
-        Path::parse(&text.value).map_err(|reason| self.report.breaks(&text.at, Breach::ReferencePath(&reason), reason.clone())).ok()
+        Path::parse(&text.value)
+            .map_err(|reason| {
+                self.report.violation(&text.at, RuleViolation::ReferencePath(&reason), reason.clone())
+            })
+            .ok()
     }
 }

@@ -4,15 +4,15 @@ use std::future::Future;
 
 use tokio::task::{JoinError, JoinSet};
 
-use super::World;
+use super::Runtime;
 use crate::error::{Fault, Halt, Stop};
 
 /// Those that are under way. Dropped, it aborts them.
-pub(super) struct Crew<T>(JoinSet<T>);
+pub(super) struct TaskSet<T>(JoinSet<T>);
 
-impl<T: Send + 'static> Crew<T> {
-    pub(super) fn new() -> Crew<T> {
-        Crew(JoinSet::new())
+impl<T: Send + 'static> TaskSet<T> {
+    pub(super) fn new() -> Self {
+        TaskSet(JoinSet::new())
     }
 
     pub(super) fn len(&self) -> usize {
@@ -38,9 +38,9 @@ impl<T: Send + 'static> Crew<T> {
         self.0.shutdown().await;
     }
 
-    /// One can't go on: the whole execution stops, and the others end as a cancellation ends them.
-    pub(super) async fn wind_down(&mut self, world: &World, stop: Stop) -> Halt {
-        world.cancel.cancel();
+    /// One cannot go on: the whole execution stops, and the others end as a cancellation ends them.
+    pub(super) async fn wind_down(&mut self, runtime: &Runtime, stop: Stop) -> Halt {
+        runtime.cancel.cancel();
         while self.0.join_next().await.is_some() {}
         stop.into()
     }

@@ -18,28 +18,31 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-pub(crate) use entry::{Checkpoint, ChildRecord, Ending, Finished, Frame, MapRun, Owner, ResultFile, Span, Status, Tally, micros, moment};
-use file::File;
+pub(crate) use entry::{
+    Checkpoint, ChildRecord, ChildStatus, Done, Ending, FrameEntry, MapRunEntry, Owner, ResultFile, Span,
+    Tally, micros, moment,
+};
+use file::FileStore;
 pub(crate) use key::Key;
-use memory::Memory;
+use memory::MemoryStore;
 
 /// Where an execution's progress is kept. Clones share one store.
 #[derive(Clone)]
 pub struct Journal(Arc<Store>);
 
 enum Store {
-    File(File),
-    Memory(Memory),
+    File(FileStore),
+    Memory(MemoryStore),
 }
 
-/// Why a journal can't be used.
+/// Why a journal cannot be used.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum JournalError {
-    /// The file can't be opened, read or written.
-    #[error("the journal can't be used: {0}")]
+    /// The file cannot be opened, read or written.
+    #[error("the journal cannot be used: {0}")]
     Broken(String),
     /// The disk has no room for it. With room, the execution goes on.
-    #[error("the journal can't be written: {0}")]
+    #[error("the journal cannot be written: {0}")]
     Full(String),
     /// The journal was begun by something else; the text says what differs.
     #[error("the journal belongs to another {0}")]
@@ -56,13 +59,16 @@ impl From<io::Error> for JournalError {
     }
 }
 
+/// Records of children that are read at once: enough that reading is fast, few enough to be held in memory.
+pub(crate) const RECORDS_PER_READ: usize = 256;
+
 /// A key and its value.
-type Entry = (Vec<u8>, Vec<u8>);
+type KeyValue = (Vec<u8>, Vec<u8>);
 
 /// What an entry is.
 #[derive(Debug, Clone, Copy)]
 #[repr(u8)]
-pub(crate) enum Kind {
+pub(crate) enum EntryKind {
     Owner = b'o',
     Frame = b'f',
     MapRun = b'm',
@@ -73,7 +79,7 @@ pub(crate) enum Kind {
 }
 
 /// Kinds of entries that lie below a state.
-const BELOW: [Kind; 4] = [Kind::Frame, Kind::MapRun, Kind::Batch, Kind::Record];
+const BELOW: [EntryKind; 4] = [EntryKind::Frame, EntryKind::MapRun, EntryKind::Batch, EntryKind::Record];
 
 /// A change; those given to [`Journal::commit`] together become durable together.
 pub(crate) enum Change {
@@ -84,29 +90,29 @@ pub(crate) enum Change {
 }
 
 impl Change {
-    pub(crate) fn put(kind: Kind, key: &Key, value: &impl Serialize) -> Result<Change, JournalError> {
+    pub(crate) fn put(kind: EntryKind, key: &Key, value: &impl Serialize) -> Result<Self, JournalError> {
         let value = serde_json::to_vec(value).map_err(broken)?;
         Ok(Change::Put(key.entry(kind), value))
     }
 
-    pub(crate) fn record(key: &Key, record: &ChildRecord) -> Change {
-        Change::Put(key.entry(Kind::Record), record.to_bytes())
+    pub(crate) fn record(key: &Key, record: &ChildRecord) -> Self {
+        Change::Put(key.entry(EntryKind::Record), record.to_bytes())
     }
 
-    pub(crate) fn remove(kind: Kind, key: &Key) -> Change {
+    pub(crate) fn remove(kind: EntryKind, key: &Key) -> Self {
         Change::Remove(key.entry(kind))
     }
 }
 
 impl Journal {
     /// Opens or makes the file.
-    pub fn open(path: impl AsRef<Path>) -> Result<Journal, JournalError> {
-        Ok(Journal(Arc::new(Store::File(File::open(path.as_ref())?))))
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, JournalError> {
+        Ok(Journal(Arc::new(Store::File(FileStore::open(path.as_ref())?))))
     }
 
     /// A journal that lasts as long as its clones.
-    pub fn in_memory() -> Result<Journal, JournalError> {
-        Ok(Journal(Arc::new(Store::Memory(Memory::default()))))
+    pub fn in_memory() -> Result<Self, JournalError> {
+        Ok(Journal(Arc::new(Store::Memory(MemoryStore::default()))))
     }
 
     /// Returns when the changes are on disk.
@@ -132,7 +138,7 @@ impl Journal {
         }
     }
 
-    pub(crate) fn contains(&self, kind: Kind, key: &Key) -> Result<bool, JournalError> {
+    pub(crate) fn contains(&self, kind: EntryKind, key: &Key) -> Result<bool, JournalError> {
         let key = key.entry(kind);
         match &*self.0 {
             Store::File(file) => file.contains(&key),
@@ -140,7 +146,11 @@ impl Journal {
         }
     }
 
-    pub(crate) fn get<T: DeserializeOwned>(&self, kind: Kind, key: &Key) -> Result<Option<T>, JournalError> {
+    pub(crate) fn get<T: DeserializeOwned>(
+        &self,
+        kind: EntryKind,
+        key: &Key,
+    ) -> Result<Option<T>, JournalError> {
         let key = key.entry(kind);
         let found = match &*self.0 {
             Store::File(file) => file.get(&key)?,
@@ -151,13 +161,18 @@ impl Journal {
 
     /// The records of finished children of a map from index `from` on, at most `limit`; not those of
     /// maps inside of children, which lie between them.
-    pub(crate) fn records(&self, map: &Key, from: u64, limit: usize) -> Result<Vec<(u64, ChildRecord)>, JournalError> {
-        let (first, last) = map.children(Kind::Record, from);
+    pub(crate) fn records(
+        &self,
+        map: &Key,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<(u64, ChildRecord)>, JournalError> {
+        let (first, last) = map.children(EntryKind::Record, from);
         let found = match &*self.0 {
             Store::File(file) => file.range(&first, &last, limit)?,
             Store::Memory(memory) => memory.range(&first, &last, limit),
         };
-        let record = |(key, value): Entry| {
+        let record = |(key, value): KeyValue| {
             let record = ChildRecord::from_bytes(&value).ok_or_else(|| broken("a record is not whole"))?;
             Ok((Key::index(&key), record))
         };

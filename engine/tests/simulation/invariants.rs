@@ -41,7 +41,10 @@ pub(crate) fn map_runs(workflow: &Workflow, host: &Simulated, wrong: &mut Vec<St
         let oversized = plan.is_big && !plan.writes && counts.succeeded > 1;
         let fails = exceeded || oversized || store == Store::Fails;
         if fails != (phase == Phase::Failed) && !(store == Store::MayFail && phase == Phase::Failed) {
-            wrong.push(format!("{label}: {failed} of {} items failed, the store is {store:?}, and the run is {phase:?}", plan.items));
+            wrong.push(format!(
+                "{label}: {failed} of {} items failed, the store is {store:?}, and the run is {phase:?}",
+                plan.items
+            ));
         }
         if phase == Phase::Succeeded && ended != plan.items {
             wrong.push(format!("{label}: {ended} of {} items ended", plan.items));
@@ -79,10 +82,14 @@ enum Store {
 
 impl Store {
     /// Which attempt a run is, is known by where it writes.
-    fn of(workflow: &Workflow, plan: &MapPlan, manifest: Option<&str>) -> Store {
+    fn of(workflow: &Workflow, plan: &MapPlan, manifest: Option<&str>) -> Self {
         let attempt = manifest.map(|object| place(object.split_once('/').unwrap().1).1);
-        let faults: Vec<_> =
-            plan.faults.iter().enumerate().filter(|(number, _)| attempt.is_none_or(|attempt| attempt == *number)).collect();
+        let faults: Vec<_> = plan
+            .faults
+            .iter()
+            .enumerate()
+            .filter(|(number, _)| attempt.is_none_or(|attempt| attempt == *number))
+            .collect();
         match () {
             () if workflow.foul_weather => Store::MayFail,
             () if faults.iter().all(|(_, fault)| fault.is_none()) => Store::Sound,

@@ -12,10 +12,12 @@ use serde_json::{Map, Value, json};
 
 use crate::compile::{compile, compile_state};
 use crate::error::Stop;
+use crate::execution::ExecutionType;
 use crate::host::Host;
-use crate::machine::{Kind, Scope};
-use crate::run::{ExecutionType, trial};
-use crate::validation::{ApiError, validate};
+use crate::machine::{Kind, Scope, Work};
+use crate::run::trial;
+pub use crate::run::trial::TestStatus;
+use crate::validation::{ApiError, Validation, validate};
 pub use request::{ErrorOutput, FieldValidation, Mock, StateConfiguration, TestRequest};
 
 /// What became of the state.
@@ -36,19 +38,6 @@ pub struct TestResult {
     /// `afterItemsPath`, in JSONata `afterArguments` and `result`; `variables`; of a Map its numbers;
     /// of an error `errorDetails`.
     pub inspection: Map<String, Value>,
-}
-
-/// How the state ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TestStatus {
-    /// With an output.
-    Succeeded,
-    /// With an error.
-    Failed,
-    /// With an error that a retrier would retry.
-    Retriable,
-    /// With an error that a catcher caught.
-    CaughtError,
 }
 
 /// How much is shown.
@@ -76,12 +65,17 @@ pub enum TestError {
 
 /// Tests the state `name` of a definition, or, without a name, the state that the definition is.
 /// Nothing is waited for: a Wait ends at once, a retry is not made.
-pub async fn test_state(definition: &str, name: Option<&str>, request: &TestRequest, host: Arc<dyn Host>) -> Result<TestResult, TestError> {
+pub async fn test_state(
+    definition: &str,
+    name: Option<&str>,
+    request: &TestRequest,
+    host: Arc<dyn Host>,
+) -> Result<TestResult, TestError> {
     request.check_fields()?;
     let (scope, index, beyond) = find(definition, name)?;
     let state = &scope.states[index];
     let mock = request.mocked(state)?;
-    let trial = trial::Trial {
+    let trial = trial::TrialSetup {
         context: request.context(state, &*host)?,
         items: request.items()?,
         failed_iterations: request.state_configuration.map_iteration_failure_count,
@@ -112,7 +106,8 @@ fn find(definition: &str, name: Option<&str>) -> Result<(Arc<Scope>, usize, Vec<
         if serde_json::from_str::<serde::de::IgnoredAny>(definition).is_err() {
             return Err(refused());
         }
-        let (machine, beyond) = compile_state(definition, ALONE)?;
+        let (machine, beyond) =
+            compile_state(definition, ALONE).map_err(|diagnostics| Validation::of(diagnostics).refused())?;
         return Ok((machine.scope, 0, beyond));
     };
     let machine = compile(definition).map_err(|_| refused())?;
@@ -132,8 +127,8 @@ fn locate(scope: &Arc<Scope>, name: &str) -> Option<(Arc<Scope>, usize)> {
         return Some((scope.clone(), index));
     }
     scope.states.iter().find_map(|state| match &state.kind {
-        Kind::Map(map) => locate(&map.processor, name),
-        Kind::Parallel(branches) => branches.iter().find_map(|branch| locate(branch, name)),
+        Kind::Work(Work::Map(map)) => locate(&map.processor, name),
+        Kind::Work(Work::Parallel(branches)) => branches.iter().find_map(|branch| locate(branch, name)),
         _ => None,
     })
 }
@@ -142,7 +137,8 @@ impl TestResult {
     /// The answer of `TestState`, in which values are JSON texts.
     pub fn to_json(&self, level: InspectionLevel) -> Value {
         let mut answer = Map::new();
-        let mut set = |name: &str, value: Option<Value>| value.and_then(|value| answer.insert(name.to_owned(), value));
+        let mut set =
+            |name: &str, value: Option<Value>| value.and_then(|value| answer.insert(name.to_owned(), value));
         set("status", Some(self.status.name().into()));
         set("output", self.output.as_ref().map(|output| output.to_string().into()));
         set("error", self.error.clone().map(Value::String));
@@ -153,23 +149,11 @@ impl TestResult {
     }
 
     fn inspection_data(&self) -> Value {
-        let plain = |name: &str| name == "errorDetails" || name == "maxConcurrency" || name.starts_with("tolerated");
-        let shown = |(name, value): (&String, &Value)| match plain(name) {
-            true => (name.clone(), value.clone()),
-            false => (name.clone(), json!(value.to_string())),
+        let plain =
+            |name: &str| name == "errorDetails" || name == "maxConcurrency" || name.starts_with("tolerated");
+        let shown = |(name, value): (&String, &Value)| {
+            if plain(name) { (name.clone(), value.clone()) } else { (name.clone(), json!(value.to_string())) }
         };
         Value::Object(self.inspection.iter().map(shown).collect())
-    }
-}
-
-impl TestStatus {
-    /// As AWS has it.
-    pub fn name(self) -> &'static str {
-        match self {
-            TestStatus::Succeeded => "SUCCEEDED",
-            TestStatus::Failed => "FAILED",
-            TestStatus::Retriable => "RETRIABLE",
-            TestStatus::CaughtError => "CAUGHT_ERROR",
-        }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 use serde_json::Value;
 
 use crate::error::Halt;
-use crate::journal::{Status, Tally};
+use crate::journal::{ChildStatus, Tally};
 
 /// A Map Run as `DescribeMapRun` shows it. Counts are those of this moment, each for itself.
 #[derive(Debug)]
@@ -72,14 +72,14 @@ struct Counters {
 }
 
 impl MapRunStatus {
-    pub(super) fn new(
+    pub(crate) fn new(
         arn: String,
         execution: String,
         max_concurrency: u64,
         tolerated_failure_count: Option<u64>,
         tolerated_failure_percentage: Option<f64>,
-    ) -> Arc<MapRunStatus> {
-        Arc::new(MapRunStatus {
+    ) -> Arc<Self> {
+        Arc::new(Self {
             arn,
             execution,
             max_concurrency,
@@ -107,7 +107,7 @@ impl MapRunStatus {
         self.executions.counts(self.phase())
     }
 
-    pub(super) fn resumed(&self, tally: &Tally, total: Option<u64>) {
+    pub(crate) fn resumed(&self, tally: &Tally, total: Option<u64>) {
         for (counters, found) in [(&self.items, tally.items), (&self.executions, tally.children)] {
             counters.succeeded.store(found.succeeded, Relaxed);
             counters.failed.store(found.failed, Relaxed);
@@ -117,23 +117,23 @@ impl MapRunStatus {
         self.items.total.store(total.unwrap_or_default(), Relaxed);
     }
 
-    pub(super) fn started(&self, items: u64) {
+    pub(crate) fn started(&self, items: u64) {
         self.items.started.fetch_add(items, Relaxed);
         self.executions.started.fetch_add(1, Relaxed);
     }
 
-    pub(super) fn ended(&self, status: Status, items: u64) {
+    pub(crate) fn ended(&self, status: ChildStatus, items: u64) {
         for (counters, count) in [(&self.items, items), (&self.executions, 1)] {
             let counter = match status {
-                Status::Succeeded => &counters.succeeded,
-                Status::Failed => &counters.failed,
-                Status::TimedOut => &counters.timed_out,
+                ChildStatus::Succeeded => &counters.succeeded,
+                ChildStatus::Failed => &counters.failed,
+                ChildStatus::TimedOut => &counters.timed_out,
             };
             counter.fetch_add(count, Relaxed);
         }
     }
 
-    pub(super) fn written(&self, children: u64, items: u64) {
+    pub(crate) fn written(&self, children: u64, items: u64) {
         self.executions.written.fetch_add(children, Relaxed);
         self.items.written.fetch_add(items, Relaxed);
     }
@@ -142,24 +142,34 @@ impl MapRunStatus {
 impl Counters {
     fn counts(&self, phase: Phase) -> Counts {
         let [started, succeeded, failed, timed_out, total] =
-            [&self.started, &self.succeeded, &self.failed, &self.timed_out, &self.total].map(|counter| counter.load(Relaxed));
+            [&self.started, &self.succeeded, &self.failed, &self.timed_out, &self.total]
+                .map(|counter| counter.load(Relaxed));
         let total = total.max(started);
         let unfinished = started.saturating_sub(succeeded + failed + timed_out);
         let (running, aborted) = if phase == Phase::Running { (unfinished, 0) } else { (0, unfinished) };
         let results_written = self.written.load(Relaxed);
-        Counts { pending: total - started, running, succeeded, failed, timed_out, aborted, total, results_written }
+        Counts {
+            pending: total - started,
+            running,
+            succeeded,
+            failed,
+            timed_out,
+            aborted,
+            total,
+            results_written,
+        }
     }
 }
 
 /// Sees a Map Run to its end; one that is dropped before was given up.
-pub(super) struct Watch(Arc<MapRunStatus>);
+pub(crate) struct Watch(Arc<MapRunStatus>);
 
 impl Watch {
-    pub(super) fn new(status: Arc<MapRunStatus>) -> Watch {
+    pub(crate) fn new(status: Arc<MapRunStatus>) -> Self {
         Watch(status)
     }
 
-    pub(super) fn ended(self, result: &Result<Value, Halt>) {
+    pub(crate) fn ended(self, result: &Result<Value, Halt>) {
         let phase = match result {
             Ok(_) => Phase::Succeeded,
             Err(Halt::Failed(_)) => Phase::Failed,

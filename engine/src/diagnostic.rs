@@ -1,11 +1,10 @@
-//! What is wrong with a definition, and where.
+//! What is wrong with a definition, and where: in AWS's words and in ours.
 
 use std::fmt;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::breach::{Breach, Spot};
-use crate::validation::{Diagnostic, Severity};
+use crate::rule_violation::{Location, RuleViolation};
 
 /// One thing that is wrong with a definition.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,15 +49,65 @@ impl fmt::Display for Problems {
     }
 }
 
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Hardly what was meant.
+    Warning,
+    /// The definition is refused.
+    Error,
+}
+
+/// One diagnostic in AWS's words, and in ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// How bad it is.
+    pub severity: Severity,
+    /// Such as `SCHEMA_VALIDATION_FAILED`; see AWS's list in
+    /// [ValidateStateMachineDefinitionDiagnostic](https://docs.aws.amazon.com/step-functions/latest/apireference/API_ValidateStateMachineDefinitionDiagnostic.html).
+    pub code: &'static str,
+    /// AWS's message as far as it is known, otherwise ours.
+    pub message: String,
+    /// Where, as AWS writes it (`/States/A/Choices[0]/Next`).
+    pub location: Option<String>,
+    /// The same with line and column, in our words, which often say more.
+    pub problem: Problem,
+}
+
+impl Diagnostic {
+    /// As `ValidateStateMachineDefinition` shows it.
+    pub(crate) fn to_json(&self) -> Value {
+        let severity = match self.severity {
+            Severity::Warning => "WARNING",
+            Severity::Error => "ERROR",
+        };
+        let mut diagnostic = json!({"severity": severity, "code": self.code, "message": self.message});
+        if let Some(location) = &self.location {
+            diagnostic["location"] = location.as_str().into();
+        }
+        diagnostic
+    }
+}
+
+/// Bytes of a definition at most.
+const LONGEST: usize = 1_048_576;
+
+/// The definition is longer than AWS takes: said before anything of it is read.
+pub(crate) fn too_long(definition: &str) -> Option<String> {
+    let length = definition.len();
+    (length > LONGEST)
+        .then(|| format!("the definition is {length} bytes long; {LONGEST} is the most that AWS takes"))
+}
+
 /// A place in the text of a definition.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Place {
+pub(crate) struct Position {
     pub(crate) path: String,
     /// In bytes.
     pub(crate) offset: usize,
 }
 
-impl Place {
+impl Position {
     /// The name of the field that stands there.
     pub(crate) fn name(&self) -> &str {
         self.path.rsplit('/').next().unwrap_or_default()
@@ -76,7 +125,7 @@ struct Found {
     path: String,
     severity: Severity,
     code: &'static str,
-    spot: Spot,
+    spot: Location,
     /// AWS's, where it is another than ours.
     aws: Option<String>,
     message: String,
@@ -86,42 +135,42 @@ struct Found {
 
 impl<'t> Report<'t> {
     pub(crate) fn new(text: &'t str) -> Self {
-        Report { text, found: Vec::new() }
+        Self { text, found: Vec::new() }
     }
 
     /// What is wrong in a way for which AWS's words are not known.
-    pub(crate) fn add(&mut self, at: &Place, message: impl Into<String>) {
-        self.breaks(at, Breach::Schema, message);
+    pub(crate) fn add(&mut self, at: &Position, message: impl Into<String>) {
+        self.violation(at, RuleViolation::Schema, message);
     }
 
     /// A broken rule; `message` says so in our words.
-    pub(crate) fn breaks(&mut self, at: &Place, rule: Breach<'_>, message: impl Into<String>) {
+    pub(crate) fn violation(&mut self, at: &Position, rule: RuleViolation<'_>, message: impl Into<String>) {
         self.push(at, Severity::Error, rule, message.into());
     }
 
     /// The object there lacks a field.
-    pub(crate) fn lacks(&mut self, at: &Place, name: &str) {
+    pub(crate) fn missing(&mut self, at: &Position, name: &str) {
         let same = self.found.iter_mut().find(|found| found.path == at.path && !found.missing.is_empty());
         let Some(found) = same else {
-            self.breaks(at, Breach::Required(name), format!("the field {name} is missing"));
+            self.violation(at, RuleViolation::Required(name), format!("the field {name} is missing"));
             if let Some(found) = self.found.last_mut() {
                 found.missing.push(name.to_owned());
             }
             return;
         };
         found.missing.push(name.to_owned());
-        found.aws = Breach::Required(&found.missing.join(", ")).in_aws_words().2;
+        found.aws = RuleViolation::Required(&found.missing.join(", ")).in_aws_words().2;
         found.message = format!("the fields {} are missing", found.missing.join(" and "));
     }
 
-    pub(crate) fn warn(&mut self, at: &Place, code: &'static str, message: impl Into<String>) {
-        self.push(at, Severity::Warning, Breach::Schema, message.into());
+    pub(crate) fn warn(&mut self, at: &Position, code: &'static str, message: impl Into<String>) {
+        self.push(at, Severity::Warning, RuleViolation::Schema, message.into());
         if let Some(found) = self.found.last_mut() {
             found.code = code;
         }
     }
 
-    fn push(&mut self, at: &Place, severity: Severity, rule: Breach<'_>, message: String) {
+    fn push(&mut self, at: &Position, severity: Severity, rule: RuleViolation<'_>, message: String) {
         let (code, spot, aws) = rule.in_aws_words();
         let (offset, path) = (at.offset, at.path.clone());
         self.found.push(Found { offset, path, severity, code, spot, aws, message, missing: Vec::new() });
@@ -140,7 +189,8 @@ impl<'t> Report<'t> {
     }
 
     pub(crate) fn into_problems(self) -> Problems {
-        let errors = self.into_diagnostics().into_iter().filter(|diagnostic| diagnostic.severity == Severity::Error);
+        let errors =
+            self.into_diagnostics().into_iter().filter(|diagnostic| diagnostic.severity == Severity::Error);
         Problems(errors.map(|diagnostic| diagnostic.problem).collect())
     }
 
@@ -149,10 +199,12 @@ impl<'t> Report<'t> {
         let line_start = before.rfind('\n').map_or(0, |i| i + 1);
         let (line, column) = (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1);
         let place = match &found.spot {
-            Spot::Here => Some(location(tree, &found.path)),
-            Spot::Around => Some(location(tree, found.path.rsplit_once('/').map_or("", |(around, _)| around))),
-            Spot::Nowhere => None,
-            Spot::Source(source) => Some(source.clone()),
+            Location::Here => Some(location(tree, &found.path)),
+            Location::Around => {
+                Some(location(tree, found.path.rsplit_once('/').map_or("", |(around, _)| around)))
+            }
+            Location::Nowhere => None,
+            Location::Source(source) => Some(source.clone()),
         };
         Diagnostic {
             severity: found.severity,

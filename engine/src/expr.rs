@@ -30,13 +30,13 @@ use crate::host::Host;
 
 /// What an expression is evaluated with.
 pub(crate) struct Env<'a, 'd> {
-    pub(crate) sight: Sight<'a>,
-    pub(crate) dice: &'a mut Dice<'d>,
+    pub(crate) sight: EvalScope<'a>,
+    pub(crate) dice: &'a mut RecordedRng<'d>,
 }
 
 /// What an expression may see.
 #[derive(Clone, Copy)]
-pub(crate) struct Sight<'a> {
+pub(crate) struct EvalScope<'a> {
     pub(crate) input: &'a Value,
     /// Of the state, once it has one.
     pub(crate) result: Option<&'a Value>,
@@ -47,7 +47,7 @@ pub(crate) struct Sight<'a> {
     pub(crate) variables: &'a Variables,
 }
 
-impl<'a> Sight<'a> {
+impl<'a> EvalScope<'a> {
     /// JSONPath's `$`: the latest of these.
     pub(crate) fn current(&self) -> &'a Value {
         self.error.or(self.result).unwrap_or(self.input)
@@ -56,19 +56,19 @@ impl<'a> Sight<'a> {
 
 /// Chance that falls the same way when a state is evaluated again after a crash: draws are
 /// recorded, and recorded draws are used first.
-pub(crate) struct Dice<'d> {
+pub(crate) struct RecordedRng<'d> {
     pub(crate) host: &'d Arc<dyn Host>,
-    pub(crate) draws: &'d mut Draws,
+    pub(crate) draws: &'d mut RecordedDraws,
 }
 
 /// What was drawn in a visit of a state, and how much of it the present evaluation has used.
 #[derive(Debug, Default)]
-pub(crate) struct Draws {
+pub(crate) struct RecordedDraws {
     pub(crate) all: Vec<Value>,
     pub(crate) used: usize,
 }
 
-impl Dice<'_> {
+impl RecordedRng<'_> {
     pub(crate) fn uuid(&mut self) -> Value {
         self.draw(|host| Value::String(host.uuid()))
     }

@@ -1,0 +1,26 @@
+//! Digests as text.
+
+/// The bytes as lower-case hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A UUID made of a digest.
+pub(crate) fn uuid_of(digest: &[u8; 32]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut uuid = String::with_capacity(36);
+    for (i, byte) in digest[..16].iter().enumerate() {
+        if matches!(i, 4 | 6 | 8 | 10) {
+            uuid.push('-');
+        }
+        // The version and the variant have places of their own.
+        let high = match i {
+            6 => 4,
+            8 => 8,
+            _ => byte >> 4,
+        };
+        uuid.push(char::from(DIGITS[usize::from(high)]));
+        uuid.push(char::from(DIGITS[usize::from(byte & 15)]));
+    }
+    uuid
+}

@@ -1,0 +1,109 @@
+//! An error of the user's machine, which `Retry` and `Catch` may match.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+/// An error as the language knows it: what `Retry` and `Catch` match on, and what a failed
+/// execution ends with. An empty text stands for one that there is not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Failure {
+    pub(crate) error: String,
+    pub(crate) cause: String,
+    #[serde(skip)]
+    pub(crate) trace: Trace,
+}
+
+/// What the history says of an error, and `Catch` must know, beside its name and cause.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Trace {
+    /// The field whose expression failed; empty where it is not one field.
+    pub(crate) location: Option<String>,
+    /// It failed while it was evaluated, not because of what it gave.
+    pub(crate) evaluating: bool,
+    /// A `States.Timeout` that was a heartbeat which stayed out.
+    pub(crate) heartbeat: bool,
+    /// The history event before it, and the type of the state it ended.
+    pub(crate) event: u64,
+    pub(crate) state: &'static str,
+}
+
+impl Failure {
+    pub(crate) fn new(error: impl Into<String>, cause: impl Into<String>) -> Self {
+        Self { error: error.into(), cause: cause.into(), trace: Trace::default() }
+    }
+
+    /// An error that no `Retry` and no `Catch` matches.
+    pub(crate) fn runtime(cause: impl Into<String>) -> Self {
+        Failure::new(RUNTIME, cause)
+    }
+
+    /// An expression that could not be evaluated.
+    pub(crate) fn query(field: &str, cause: impl Into<String>) -> Self {
+        let mut failure = Failure::new(QUERY, cause);
+        failure.trace.location = Some(field.to_owned());
+        failure.trace.evaluating = true;
+        failure
+    }
+
+    /// A value that an expression gave and the field cannot have.
+    pub(crate) fn query_result(field: &str, cause: impl Into<String>) -> Self {
+        let mut failure = Failure::query(field, cause);
+        failure.trace.evaluating = false;
+        failure
+    }
+
+    /// Of a Map Run.
+    pub(crate) fn threshold_exceeded() -> Self {
+        Failure::new(
+            "States.ExceedToleratedFailureThreshold",
+            "The specified tolerated failure threshold was exceeded",
+        )
+    }
+
+    pub(crate) fn timeout(heartbeat: bool) -> Self {
+        let mut failure = Failure::new("States.Timeout", "");
+        failure.trace.heartbeat = heartbeat;
+        failure
+    }
+
+    /// As a catcher hands it on.
+    pub(crate) fn output(&self) -> Value {
+        if self.error.is_empty() && self.cause.is_empty() {
+            json!({"Error": null, "Cause": null})
+        } else {
+            json!({"Error": self.error, "Cause": self.cause})
+        }
+    }
+
+    pub(crate) fn too_large(who: &str) -> Self {
+        let cause = format!(
+            "The state/task '{who}' returned a result with a size exceeding the maximum number of bytes service limit."
+        );
+        Failure::new(DATA_LIMIT_EXCEEDED, cause)
+    }
+
+    /// Whether an entry of `ErrorEquals` matches this error.
+    pub(crate) fn matches_any(&self, patterns: &[String]) -> bool {
+        patterns.iter().any(|pattern| self.matches(pattern))
+    }
+
+    /// Whether `pattern`, an entry of `ErrorEquals`, matches this error.
+    fn matches(&self, pattern: &str) -> bool {
+        match self.error.as_str() {
+            RUNTIME => false,
+            error if error == pattern => true,
+            // As recorded on AWS; its documentation says that States.ALL does not match this one.
+            DATA_LIMIT_EXCEEDED => pattern == "States.ALL",
+            error => match pattern {
+                "States.ALL" => true,
+                "States.TaskFailed" => error != "States.Timeout",
+                "States.HeartbeatTimeout" => self.trace.heartbeat,
+                _ => false,
+            },
+        }
+    }
+}
+
+pub(crate) const RUNTIME: &str = "States.Runtime";
+pub(crate) const QUERY: &str = "States.QueryEvaluationError";
+pub(crate) const DATA_LIMIT_EXCEEDED: &str = "States.DataLimitExceeded";

@@ -1,0 +1,19 @@
+//! The two query languages.
+
+use std::fmt;
+
+/// `QueryLanguage`: of the machine, or of a state that has its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Language {
+    JsonPath,
+    Jsonata,
+}
+
+impl fmt::Display for Language {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Language::JsonPath => "JSONPath",
+            Language::Jsonata => "JSONata",
+        })
+    }
+}

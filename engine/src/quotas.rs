@@ -1,0 +1,13 @@
+//! AWS's quotas that more than one part of the engine keeps (AWS Step Functions Developer Guide, "Service quotas").
+
+/// The largest number of seconds, and of attempts, that a definition may give.
+pub(crate) const MAX_SECONDS: u32 = 99_999_999;
+
+/// The longest delay before a retry, in seconds: 366 days.
+pub(crate) const MAX_RETRY_DELAY_SECONDS: u32 = 31_622_400;
+
+/// The largest input or output of a state, in bytes of JSON.
+pub(crate) const MAX_DATA: usize = 256 * 1024;
+
+/// The largest header of a CSV file, all names together, in bytes.
+pub(crate) const MAX_CSV_HEADER: usize = 10 * 1024;

@@ -1,0 +1,180 @@
+//! The Distributed Map: each item, or each batch of items, is an execution of its own, and items are streamed.
+
+mod batches;
+mod child;
+mod children;
+mod finished;
+mod items;
+mod plan;
+mod record;
+mod results;
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::events;
+use super::frame::Running;
+use super::task_set::TaskSet;
+use crate::dataset::{OutputType, Transformation};
+use crate::error::{Halt, Stop};
+use crate::failure::Failure;
+use crate::journal::{Change, EntryKind, Key, MapRunEntry};
+use crate::machine::{Distributed, MapState, State};
+use crate::map_run::{MapRunStatus, Watch};
+use child::{ChildSpec, ChildSummary};
+use children::Ledger;
+use items::{Items, Source};
+use plan::Plan;
+
+/// A Map Run under way.
+struct MapRun<'a> {
+    plan: Plan<'a>,
+    source: Source,
+    /// The key of the run's entries in the journal.
+    visit: Key,
+    entry: MapRunEntry,
+    status: Arc<MapRunStatus>,
+    spec: Arc<ChildSpec>,
+    ledger: Ledger,
+    tasks: TaskSet<Result<ChildSummary, Stop>>,
+}
+
+impl Running {
+    pub(super) async fn run_distributed_map(
+        &mut self,
+        state: &State,
+        map: &MapState,
+        distributed: &Distributed,
+        input: &Value,
+    ) -> Result<Value, Halt> {
+        let (plan, source) = Plan::evaluate(self, state, map, distributed, input)?;
+        self.save_if_moved().await?;
+        let visit = self.frame.key.visit(self.at.step);
+        let known: Option<MapRunEntry> = self.runtime.journal.get(EntryKind::MapRun, &visit)?;
+        let id = known.as_ref().map_or_else(|| self.runtime.host.uuid(), |entry| entry.id.clone());
+        let arn = self.frame.identity.map_run(&distributed.label, &id);
+        let started = self.event(
+            || "MapRunStarted".into(),
+            || Some(("mapRunStartedEventDetails", json!({"mapRunArn": arn}))),
+        );
+        let result = async {
+            let source = source?;
+            let entry = match known {
+                Some(entry) => entry,
+                None => self.begin_map_run(&plan, &source, &visit, id).await?,
+            };
+            let status = MapRunStatus::new(
+                arn,
+                self.frame.identity.id.clone(),
+                plan.concurrency,
+                plan.tolerance.count,
+                plan.tolerance.percentage,
+            );
+            self.runtime.host.map_run(&status);
+            let watch = Watch::new(status.clone());
+            let result = MapRun::resume(self, plan, source, visit, entry, status).await;
+            watch.ended(&result);
+            result
+        };
+        let result = result.await;
+        self.record_map_run_ended(started, &result);
+        result
+    }
+
+    /// Records a new Map Run. The items are counted first if the tolerance depends on their number.
+    async fn begin_map_run(
+        &mut self,
+        plan: &Plan<'_>,
+        source: &Source,
+        visit: &Key,
+        id: String,
+    ) -> Result<MapRunEntry, Halt> {
+        let total = if plan.tolerance.depends_on_total() {
+            Some(Items::count(source, &self.runtime).await?)
+        } else {
+            None
+        };
+        let entry = MapRunEntry { id, total, ..MapRunEntry::default() };
+        if let Some(target) = &plan.target {
+            // Finds out before anything is done whether the bucket can be written to.
+            results::write_manifest(self, target, plan.distributed, &entry, &[]).await?;
+        }
+        self.runtime.journal.commit(vec![Change::put(EntryKind::MapRun, visit, &entry)?]).await?;
+        Ok(entry)
+    }
+
+    fn record_map_run_ended(&mut self, started: u64, result: &Result<Value, Halt>) {
+        match result {
+            Ok(_) => {
+                self.event(|| "MapRunSucceeded".into(), || None);
+                self.event(|| "MapStateSucceeded".into(), || None);
+                self.at.previous = started;
+            }
+            Err(Halt::Failed(failure)) => {
+                let details = events::failure(failure, Value::Null);
+                self.event(|| "MapRunFailed".into(), || Some(("mapRunFailedEventDetails", details)));
+            }
+            Err(Halt::Stopped(_)) => {}
+        }
+    }
+}
+
+impl<'a> MapRun<'a> {
+    /// Runs the children that have not finished yet, and gives the state's result.
+    async fn resume(
+        running: &mut Running,
+        plan: Plan<'a>,
+        source: Source,
+        visit: Key,
+        entry: MapRunEntry,
+        status: Arc<MapRunStatus>,
+    ) -> Result<Value, Halt> {
+        let spec = Arc::new(ChildSpec::new(running, &plan, &entry, &visit));
+        let ledger = Ledger::open(&running.runtime, &visit, &entry)?;
+        status.resumed(&ledger.tally, entry.total);
+        let tasks = TaskSet::new();
+        let mut run = Self { plan, source, visit, entry, status, spec, ledger, tasks };
+        if run.entry.exceeded_at.is_none() {
+            run.run_children(running).await?;
+        }
+        let result = match run.plan.target {
+            Some(_) => Some(run.write_results(running).await?),
+            None => None,
+        };
+        match (run.entry.exceeded_at, result) {
+            (Some(_), _) => Err(Failure::threshold_exceeded().into()),
+            (None, Some(result)) => Ok(result),
+            (None, None) => run.outputs(running).await,
+        }
+    }
+
+    async fn save(&self, running: &Running) -> Result<(), Halt> {
+        let entry = Change::put(EntryKind::MapRun, &self.visit, &self.entry)?;
+        Ok(running.runtime.journal.commit(vec![entry]).await?)
+    }
+}
+
+impl ChildSpec {
+    fn new(running: &Running, plan: &Plan<'_>, entry: &MapRunEntry, visit: &Key) -> Self {
+        let (distributed, parent) = (plan.distributed, running.frame.identity.clone());
+        let (writer, label) = (&distributed.writer, &distributed.label);
+        let has_target = plan.target.is_some();
+        let kind = if distributed.express { "express" } else { "execution" };
+        Self {
+            runtime: running.runtime.clone(),
+            scope: plan.map.processor.clone(),
+            label: label.clone(),
+            run: entry.id.clone(),
+            visit: visit.clone(),
+            express: distributed.express,
+            transformation: writer.transformation,
+            output_type: if has_target { writer.output_type } else { OutputType::Json },
+            // Failed children are left out where the outputs become the state's output.
+            shows_failures: has_target || writer.transformation == Transformation::None,
+            execution_arn: parent.arn(kind, label),
+            state_machine_arn: parent.arn("stateMachine", label),
+            parent,
+        }
+    }
+}
