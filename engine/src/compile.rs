@@ -1,6 +1,7 @@
 //! From typed syntax to the compiled machine.
 
 mod choice;
+mod fields;
 mod graph;
 mod integrations;
 mod map;
@@ -14,16 +15,11 @@ use sha2::{Digest, Sha256};
 use crate::diagnostic::{Diagnostic, Position, Problems, Report, too_long};
 use crate::digest;
 use crate::execution::ExecutionType;
-use crate::expr::comparison::parse_timestamp;
-use crate::expr::{Path, ReferencePath};
 use crate::language::Language;
-use crate::machine::{
-    Catcher, Io, Kind, Machine, Next, Number, Recovery, ResultPath, Scope, Selection, State, Task, Until,
-    Work,
-};
+use crate::machine::{Catcher, Io, Kind, Machine, Next, Recovery, Scope, State, Task, Work};
 use crate::resource::Resource;
 use crate::rule_violation::RuleViolation;
-use crate::syntax::{self, Field, Text, WaitFor};
+use crate::syntax;
 
 /// Compiles a definition, or says everything that is wrong with it.
 pub fn compile(text: &str) -> Result<Machine, Problems> {
@@ -194,9 +190,10 @@ impl Compiler<'_, '_> {
                 Kind::Pass(result.map(|node| node.value()))
             }
             syntax::StateBody::Succeed => Kind::Succeed,
-            syntax::StateBody::Fail { error, cause } => {
-                Kind::Fail { error: self.words("ErrorPath", error), cause: self.words("CausePath", cause) }
-            }
+            syntax::StateBody::Fail { error, cause } => Kind::Fail {
+                error: self.text_or_path("ErrorPath", error),
+                cause: self.text_or_path("CausePath", cause),
+            },
             syntax::StateBody::Map(map) => Kind::Work(Work::Map(Box::new(self.map(*map)))),
             syntax::StateBody::Parallel { branches } => {
                 let branches = branches.into_iter().map(|branch| Arc::new(self.inner(branch, true)));
@@ -244,80 +241,5 @@ impl Compiler<'_, '_> {
             next: self.target(&catcher.next, names),
         });
         Recovery { retry: recovery.retry, catch: catch.collect() }
-    }
-
-    fn until(&mut self, until: WaitFor) -> Until {
-        let until = match until {
-            WaitFor::Seconds(seconds) => self.number(Some(seconds)).map(Until::Seconds),
-            WaitFor::TimestampPath(text) => self.path(&text).map(Until::TimestampPath),
-            WaitFor::Timestamp(text)
-                if self.language == Language::Jsonata && text.value.starts_with("{%") =>
-            {
-                self.jsonata(&text).map(Until::TimestampExpression)
-            }
-            WaitFor::Timestamp(text) => {
-                let moment = parse_timestamp(&text.value);
-                if moment.is_none() {
-                    self.report.violation(
-                        &text.at,
-                        RuleViolation::Timestamp,
-                        "must be a timestamp such as 2026-01-31T12:00:00Z",
-                    );
-                }
-                moment.map(Until::Timestamp)
-            }
-        };
-        until.unwrap_or(Until::Seconds(Number::Literal(0.0)))
-    }
-
-    /// The state of that name, or none, which is reported.
-    fn target(&mut self, name: &Text, names: &Names) -> usize {
-        names.get(&name.value).copied().unwrap_or_else(|| {
-            self.report.violation(
-                &name.at,
-                RuleViolation::Target(&name.value),
-                format!("there is no state {:?} here", name.value),
-            );
-            NOWHERE
-        })
-    }
-
-    fn selection(&mut self, field: Field) -> Selection {
-        match field {
-            Field::Null => Selection::Nothing,
-            Field::Absent => Selection::Whole,
-            Field::Given(text) => match self.path(&text) {
-                Some(path) if !path.is_input() => Selection::Path(path),
-                _ => Selection::Whole,
-            },
-        }
-    }
-
-    fn result_path(&mut self, field: Field) -> ResultPath {
-        let text = match field {
-            Field::Null => return None,
-            Field::Absent => return ReferencePath::parse("$").ok(),
-            Field::Given(text) => text,
-        };
-        ReferencePath::parse(&text.value)
-            .map_err(|reason| {
-                self.report.violation(&text.at, RuleViolation::ReferencePath(&reason), reason.clone())
-            })
-            .ok()
-    }
-
-    fn path(&mut self, text: &Text) -> Option<Path> {
-        Path::parse(&text.value)
-            .map_err(|reason| self.report.violation(&text.at, RuleViolation::Path, reason))
-            .ok()
-    }
-
-    /// A path where AWS wants a Reference Path, and takes others as well.
-    fn reference(&mut self, text: &Text) -> Option<Path> {
-        Path::parse(&text.value)
-            .map_err(|reason| {
-                self.report.violation(&text.at, RuleViolation::ReferencePath(&reason), reason.clone())
-            })
-            .ok()
     }
 }

@@ -1,6 +1,7 @@
 //! Expressions: pure functions of what a state may see and of recorded chance.
 
 pub(crate) mod comparison;
+mod convert;
 mod cursor;
 mod filter;
 mod functions;
@@ -30,8 +31,8 @@ use crate::host::Host;
 
 /// What an expression is evaluated with.
 pub(crate) struct Env<'a, 'd> {
-    pub(crate) sight: EvalScope<'a>,
-    pub(crate) dice: &'a mut RecordedRng<'d>,
+    pub(crate) scope: EvalScope<'a>,
+    pub(crate) rng: &'a mut RecordedRng<'d>,
 }
 
 /// What an expression may see.

@@ -1,20 +1,22 @@
 //! What an execution asks of the outside: tasks, objects, time and chance.
 
+mod task_call;
+mod without_store;
+
 use std::io;
 use std::ops::Range;
-use std::sync::{Arc, LazyLock, OnceLock};
-use std::time::Duration;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::TryStreamExt;
 use futures_util::stream::BoxStream;
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 use time::OffsetDateTime;
-use tokio_util::sync::CancellationToken;
 
 use crate::map_run::MapRunStatus;
-use crate::resource::Resource;
+pub use task_call::TaskCall;
+pub use without_store::{NoHost, Tasks};
 
 /// The world outside an execution.
 #[async_trait]
@@ -137,90 +139,6 @@ impl Part {
     }
 }
 
-/// One call of a task.
-#[derive(Debug, Clone)]
-pub struct TaskCall {
-    /// What is called.
-    pub resource: Resource,
-    /// The state's `Parameters` or `Arguments`, evaluated; without such a field, its input.
-    pub parameters: Value,
-    /// The state's `Credentials`, evaluated: `{"RoleArn": …}`.
-    pub credentials: Option<Value>,
-    /// By which the outcome is sent, see [`crate::TaskTokens`]. A job (`.sync`) has one, too, and may
-    /// end by it.
-    pub token: Option<String>,
-    /// `TimeoutSeconds`, which the engine sees to itself.
-    pub timeout: Option<Duration>,
-    /// `HeartbeatSeconds`, likewise.
-    pub heartbeat: Option<Duration>,
-    /// The state that calls.
-    pub state: String,
-    /// How often `Retry` has had it called before.
-    pub attempt: u32,
-    /// The execution that calls; a child of a Distributed Map has its own.
-    pub execution: String,
-    /// Cancelled when the execution shall stop: the task should then soon end, with its result or
-    /// with [`TaskError::Interrupted`].
-    pub cancel: CancellationToken,
-    pub(crate) submission: Arc<OnceLock<Value>>,
-}
-
-impl TaskCall {
-    /// Name or ARN of the function, if it is one that is called.
-    pub fn function(&self) -> &str {
-        match &self.resource {
-            Resource::Function(arn) => arn,
-            resource if resource.is("lambda", "invoke") => {
-                self.parameters["FunctionName"].as_str().unwrap_or_default()
-            }
-            _ => "",
-        }
-    }
-
-    /// What the function gets.
-    pub fn payload(&self) -> &Value {
-        static NOTHING: LazyLock<Value> = LazyLock::new(|| Value::Object(Map::new()));
-        match &self.resource {
-            resource if resource.is("lambda", "invoke") => self.parameters.get("Payload").unwrap_or(&NOTHING),
-            _ => &self.parameters,
-        }
-    }
-
-    /// The result of a function that gave `payload`: for `lambda:invoke` the answer of Lambda's API
-    /// around it ([Invoke](https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html)).
-    pub fn function_result(&self, payload: Value, request_id: &str) -> Value {
-        if !self.resource.is("lambda", "invoke") {
-            return payload;
-        }
-        let version = "$LATEST";
-        json!({
-            "ExecutedVersion": version,
-            "Payload": payload,
-            "SdkHttpMetadata": {
-                "AllHttpHeaders": {
-                    "X-Amz-Executed-Version": [version],
-                    "x-amzn-RequestId": [request_id],
-                    "Content-Type": ["application/json"],
-                },
-                "HttpHeaders": {
-                    "Content-Type": "application/json",
-                    "X-Amz-Executed-Version": version,
-                    "x-amzn-RequestId": request_id,
-                },
-                "HttpStatusCode": 200,
-            },
-            "SdkResponseMetadata": {"RequestId": request_id},
-            "StatusCode": 200,
-        })
-    }
-
-    /// For the history of a job that is waited for (`.sync`): what the service said when it took it.
-    pub fn submitted(&self, answer: Value) {
-        // Said once; a second answer says nothing new.
-        let _ = self.submission.set(answer);
-    }
-}
-
 /// Why a task has no result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TaskError {
@@ -240,88 +158,3 @@ pub enum TaskError {
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{0}")]
 pub struct ObjectError(pub String);
-
-/// A host for machines without tasks and objects, on the system's clock and with dice that always
-/// fall the same way.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct NoHost;
-
-#[async_trait]
-impl Host for NoHost {
-    async fn task(&self, call: TaskCall) -> Result<Value, TaskError> {
-        Err(TaskError::Error {
-            error: "States.TaskFailed".into(),
-            cause: format!("nothing does {}", call.resource),
-        })
-    }
-
-    async fn read_object(
-        &self,
-        bucket: &str,
-        key: &str,
-    ) -> Result<BoxStream<'static, io::Result<Bytes>>, ObjectError> {
-        Err(ObjectError(format!("there is no object {key} in {bucket}")))
-    }
-
-    async fn write_object(&self, bucket: &str, _: &str, _: Bytes) -> Result<(), ObjectError> {
-        Err(ObjectError(format!("there is no bucket {bucket}")))
-    }
-
-    fn now(&self) -> OffsetDateTime {
-        OffsetDateTime::now_utc()
-    }
-
-    async fn sleep_until(&self, moment: OffsetDateTime) {
-        tokio::time::sleep((moment - self.now()).try_into().unwrap_or_default()).await;
-    }
-
-    fn random(&self) -> f64 {
-        0.0
-    }
-
-    fn uuid(&self) -> String {
-        "00000000-0000-4000-8000-000000000000".into()
-    }
-}
-
-/// [`NoHost`], but for its tasks, which a function does.
-#[derive(Debug, Clone, Copy)]
-pub struct Tasks<F>(
-    /// Gives a task's result.
-    pub F,
-);
-
-#[async_trait]
-impl<F: Fn(TaskCall) -> Result<Value, TaskError> + Send + Sync + 'static> Host for Tasks<F> {
-    async fn task(&self, call: TaskCall) -> Result<Value, TaskError> {
-        self.0(call)
-    }
-
-    async fn read_object(
-        &self,
-        bucket: &str,
-        key: &str,
-    ) -> Result<BoxStream<'static, io::Result<Bytes>>, ObjectError> {
-        NoHost.read_object(bucket, key).await
-    }
-
-    async fn write_object(&self, bucket: &str, key: &str, body: Bytes) -> Result<(), ObjectError> {
-        NoHost.write_object(bucket, key, body).await
-    }
-
-    fn now(&self) -> OffsetDateTime {
-        NoHost.now()
-    }
-
-    async fn sleep_until(&self, moment: OffsetDateTime) {
-        NoHost.sleep_until(moment).await;
-    }
-
-    fn random(&self) -> f64 {
-        NoHost.random()
-    }
-
-    fn uuid(&self) -> String {
-        NoHost.uuid()
-    }
-}

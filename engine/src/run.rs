@@ -1,6 +1,8 @@
 //! Running a machine: one frame for the execution, one for each iteration and child.
 
 mod branch;
+mod callee;
+mod checkpoint;
 mod choice;
 mod context;
 mod distributed;

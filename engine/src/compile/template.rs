@@ -187,8 +187,8 @@ impl Compiler<'_, '_> {
         }
     }
 
-    pub(super) fn words(&mut self, field: &str, words: syntax::TextOrPath) -> Option<TextOrPath> {
-        match (words.text, words.path) {
+    pub(super) fn text_or_path(&mut self, field: &str, text: syntax::TextOrPath) -> Option<TextOrPath> {
+        match (text.text, text.path) {
             (Some(text), _) if self.language == Language::Jsonata && text.value.starts_with("{%") => {
                 Some(TextOrPath::Template(Template::Expression(self.jsonata(&text)?)))
             }

@@ -10,8 +10,8 @@ use jsonata_core::evaluator::{Context, Evaluator, EvaluatorError};
 use jsonata_core::value::JValue;
 use serde_json::Value;
 
+use super::convert::{Unfit, from_json, to_json};
 use super::intrinsics;
-use super::jsonata::{Unfit, from_json, to_json};
 use super::meter::{TOO_MUCH, thrown};
 use super::{RecordedDraws, RecordedRng};
 use crate::host::Host;
@@ -28,15 +28,15 @@ pub(super) struct EvaluationRng {
 }
 
 impl EvaluationRng {
-    pub(super) fn begin(dice: &mut RecordedRng<'_>) -> Self {
-        Self { host: dice.host.clone(), draws: std::mem::take(dice.draws), millis: None }
+    pub(super) fn begin(rng: &mut RecordedRng<'_>) -> Self {
+        Self { host: rng.host.clone(), draws: std::mem::take(rng.draws), millis: None }
     }
 
-    pub(super) fn end(&mut self, dice: &mut RecordedRng<'_>) {
-        *dice.draws = std::mem::take(&mut self.draws);
+    pub(super) fn end(&mut self, rng: &mut RecordedRng<'_>) {
+        *rng.draws = std::mem::take(&mut self.draws);
     }
 
-    fn dice(&mut self) -> RecordedRng<'_> {
+    fn recorded(&mut self) -> RecordedRng<'_> {
         RecordedRng { host: &self.host, draws: &mut self.draws }
     }
 
@@ -44,7 +44,7 @@ impl EvaluationRng {
         match self.millis {
             Some(millis) => millis,
             None => {
-                let millis = self.dice().millis();
+                let millis = self.recorded().millis();
                 *self.millis.insert(millis)
             }
         }
@@ -71,13 +71,13 @@ const FUNCTIONS: &[(&str, Function)] = &[
         let (data, algorithm) = (argument(args, 0)?, argument(args, 1)?);
         intrinsic(data.and_then(|data| Some(intrinsics::hash(&data, &algorithm?))))
     }),
-    ("random", |args, drawing| {
+    ("random", |args, rng| {
         Ok(JValue::Number(match argument(args, 0)? {
             Some(seed) => intrinsics::seeded(&seed).map_err(thrown)?,
-            None => drawing.dice().random(),
+            None => rng.recorded().random(),
         }))
     }),
-    ("uuid", |_, drawing| Ok(from_json(&drawing.dice().uuid()))),
+    ("uuid", |_, rng| Ok(from_json(&rng.recorded().uuid()))),
     ("parse", |args, _| {
         let Some(text) = argument(args, 0)? else { return Ok(JValue::Undefined) };
         let Some(text) = text.as_str() else {
@@ -88,10 +88,10 @@ const FUNCTIONS: &[(&str, Function)] = &[
             .map_err(|error| thrown(format!("the text is not JSON: {error}")))
     }),
     ("eval", |_, _| Err(thrown("T1006: Attempted to invoke a non-function"))),
-    ("millis", |_, drawing| Ok(JValue::Number(drawing.millis() as f64))),
-    ("now", |args, drawing| {
+    ("millis", |_, rng| Ok(JValue::Number(rng.millis() as f64))),
+    ("now", |args, rng| {
         let mut args = args.to_vec();
-        args.insert(0, JValue::Number(drawing.millis() as f64));
+        args.insert(0, JValue::Number(rng.millis() as f64));
         builtin("fromMillis", &args)
     }),
     ("pad", |args, _| match args.get(1).and_then(JValue::as_f64) {
@@ -118,11 +118,11 @@ pub(super) fn builtin(name: &str, args: &[JValue]) -> Result {
 }
 
 /// Adds those that the source names.
-pub(super) fn register(evaluator: &mut Evaluator, source: &str, drawing: &Rc<RefCell<EvaluationRng>>) {
+pub(super) fn register(evaluator: &mut Evaluator, source: &str, rng: &Rc<RefCell<EvaluationRng>>) {
     for &(name, function) in FUNCTIONS.iter().filter(|(name, _)| source.contains(name)) {
-        let drawing = drawing.clone();
+        let rng = rng.clone();
         let added = evaluator
-            .register_fn_override(name, move |args: &[JValue]| function(args, &mut drawing.borrow_mut()));
+            .register_fn_override(name, move |args: &[JValue]| function(args, &mut rng.borrow_mut()));
         added.expect("none of these names is one that cannot be replaced");
     }
 }

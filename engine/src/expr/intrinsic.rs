@@ -72,7 +72,7 @@ impl Call {
             });
         }
         // AWS does not say which argument was wrong, nor States.IntrinsicFailure.
-        (self.intrinsic.run)(&values, env.dice).map_err(|_| {
+        (self.intrinsic.run)(&values, env.rng).map_err(|_| {
             let cause = format!(
                 "The function '{}' had the following error: Invalid arguments in States.{}",
                 self.text, self.intrinsic.name

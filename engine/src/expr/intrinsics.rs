@@ -52,7 +52,7 @@ pub(super) const INTRINSICS: &[Intrinsic] = &[
     row("MathRandom", 2..=3, math_random),
     row("StringSplit", 2..=2, |args, _| string_split(text(&args[0])?, text(&args[1])?)),
     row("StringToJson", 1..=1, |args, _| string_to_json(text(&args[0])?)),
-    row("UUID", 0..=0, |_, dice| Ok(dice.uuid())),
+    row("UUID", 0..=0, |_, rng| Ok(rng.uuid())),
 ];
 
 /// Objects are the same only when their fields are in the same order.
@@ -190,14 +190,14 @@ fn math_add(one: &Value, other: &Value) -> Result {
     i32::try_from(sum).map(Value::from).map_err(|_| "the sum is out of range".into())
 }
 
-fn math_random(args: &[Value], dice: &mut RecordedRng<'_>) -> Result {
+fn math_random(args: &[Value], rng: &mut RecordedRng<'_>) -> Result {
     let (start, end) = (integer(&args[0])?, integer(&args[1])?);
     // A choice of one is refused, too.
     if start + 1 >= end {
         return Err("the start must be less than the end, and not by one only".into());
     }
     let chance = match args.get(2) {
-        None => dice.random(),
+        None => rng.random(),
         Some(seed) => seeded(seed)?,
     };
     let drawn = start + (chance * (end - start) as f64) as i64;

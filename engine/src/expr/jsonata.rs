@@ -9,8 +9,9 @@ use jsonata_core::ast::AstNode;
 use jsonata_core::evaluator::{Context, Evaluator, EvaluatorError, EvaluatorOptions};
 use jsonata_core::parser;
 use jsonata_core::value::JValue;
-use serde_json::{Map, Number, Value};
+use serde_json::Value;
 
+use super::convert::{Unfit, from_json, to_json};
 use super::functions::{self, EvaluationRng};
 use super::{Env, EvalScope};
 use super::{measure, meter, references};
@@ -37,9 +38,6 @@ const LIMITS: EvaluatorOptions = EvaluatorOptions {
     max_sequence_length: Some(1_000_000),
 };
 
-/// How deep a value may be nested.
-const DEPTH: usize = 100;
-
 impl Expression {
     /// `text` is the string with its `{%` and `%}`. An error is JSONata's message.
     pub(crate) fn parse(field: &str, text: &str) -> Result<Self, String> {
@@ -63,19 +61,19 @@ impl Expression {
         }
         let mut context = Context::new();
         context.bind("states".into(), self.states(env));
-        env.sight.variables.visit(&mut |name, value| {
+        env.scope.variables.visit(&mut |name, value| {
             if self.source.contains(name) {
                 context.bind(name.to_owned(), from_json(value));
             }
         });
         let mut evaluator = Evaluator::with_options(context, LIMITS);
-        let drawing = Rc::new(RefCell::new(EvaluationRng::begin(env.dice)));
-        functions::register(&mut evaluator, &self.source, &drawing);
+        let rng = Rc::new(RefCell::new(EvaluationRng::begin(env.rng)));
+        functions::register(&mut evaluator, &self.source, &rng);
         if self.measured.is_some() {
             meter::register(&mut evaluator);
         }
         let found = evaluator.evaluate(self.measured.as_ref().unwrap_or(&self.ast), &JValue::Undefined);
-        drawing.borrow_mut().end(env.dice);
+        rng.borrow_mut().end(env.rng);
         match found {
             Ok(JValue::Undefined) => Err(self.undefined()),
             Ok(value) => to_json(&value).map_err(|unfit| match unfit {
@@ -128,9 +126,9 @@ impl Expression {
         let (mut value, names) = match variable.as_str() {
             "states" => {
                 let (first, rest) = names.split_first()?;
-                (env.sight.part(first), rest)
+                (env.scope.part(first), rest)
             }
-            name => (env.sight.variables.get(name), names.as_slice()),
+            name => (env.scope.variables.get(name), names.as_slice()),
         };
         for name in names {
             value = match value {
@@ -149,7 +147,7 @@ impl Expression {
         };
         let all = !self.source.split("$states").skip(1).all(named);
         let parts = PARTS.into_iter().filter(|part| all || self.source.contains(part));
-        let parts = parts.filter_map(|part| Some((part.to_owned(), from_json(env.sight.part(part)?))));
+        let parts = parts.filter_map(|part| Some((part.to_owned(), from_json(env.scope.part(part)?))));
         JValue::object(parts.collect())
     }
 }
@@ -242,64 +240,4 @@ fn type_of(value: &Value) -> &'static str {
         Value::Array(_) => "array",
         Value::Object(_) => "object",
     }
-}
-
-pub(super) fn from_json(value: &Value) -> JValue {
-    match value {
-        Value::Null => JValue::Null,
-        Value::Bool(value) => JValue::Bool(*value),
-        Value::Number(number) => JValue::Number(number.as_f64().unwrap_or_default()),
-        Value::String(text) => JValue::string(text.as_str()),
-        Value::Array(items) => JValue::array(items.iter().map(from_json).collect()),
-        Value::Object(fields) => {
-            JValue::object(fields.iter().map(|(name, value)| (name.clone(), from_json(value))).collect())
-        }
-    }
-}
-
-/// Why a value of JSONata is no JSON.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Unfit {
-    Function,
-    TooLarge,
-    TooDeep,
-}
-
-/// Whole numbers have no fraction, whatever they came from. What a value holds twice is two values here.
-pub(super) fn to_json(value: &JValue) -> Result<Value, Unfit> {
-    convert(value, &mut meter::Weight::default(), DEPTH)
-}
-
-fn convert(value: &JValue, weight: &mut meter::Weight, depth: usize) -> Result<Value, Unfit> {
-    /// Beyond it, f64 has no fractions, and an i64 would pretend to digits that are not there.
-    const WHOLE: f64 = 9_007_199_254_740_992.0;
-    let depth = depth.checked_sub(1).ok_or(Unfit::TooDeep)?;
-    let heavy = |_| Unfit::TooLarge;
-    weight.add(0).map_err(heavy)?;
-    Ok(match value {
-        JValue::Null => Value::Null,
-        JValue::Bool(value) => Value::Bool(*value),
-        JValue::Number(number) if number.fract() == 0.0 && number.abs() <= WHOLE => {
-            Value::from(*number as i64)
-        }
-        JValue::Number(number) => Number::from_f64(*number).map_or(Value::Null, Value::Number),
-        JValue::String(text) => {
-            weight.add(text.len()).map_err(heavy)?;
-            Value::String(text.to_string())
-        }
-        JValue::Array(items) => {
-            Value::Array(items.iter().map(|item| convert(item, weight, depth)).collect::<Result<_, _>>()?)
-        }
-        JValue::Object(fields) => {
-            let mut found = Map::with_capacity(fields.len());
-            for (name, value) in fields.iter() {
-                if !matches!(value, JValue::Undefined) {
-                    weight.add(name.len()).map_err(heavy)?;
-                    found.insert(name.clone(), convert(value, weight, depth)?);
-                }
-            }
-            Value::Object(found)
-        }
-        _ => return Err(Unfit::Function),
-    })
 }

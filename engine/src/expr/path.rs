@@ -85,9 +85,9 @@ impl Path {
 
     fn root<'a>(&self, env: &Env<'a, '_>) -> Option<&'a Value> {
         match &self.root {
-            Root::Input => Some(env.sight.current()),
-            Root::Context => Some(env.sight.context),
-            Root::Variable(name) => env.sight.variables.get(name),
+            Root::Input => Some(env.scope.current()),
+            Root::Context => Some(env.scope.context),
+            Root::Variable(name) => env.scope.variables.get(name),
         }
     }
 
@@ -118,7 +118,7 @@ impl Path {
             let cause = format!(
                 "The JSONPath '{}' specified for the field '{field}' could not be found in the input '{}'",
                 self.text,
-                env.sight.current()
+                env.scope.current()
             );
             Failure::runtime(cause)
         })

@@ -9,8 +9,7 @@ use std::{fs, io};
 use redb::{Database, ReadableDatabase, ReadableTableMetadata, TableDefinition, TableError};
 use tokio::sync::{mpsc, oneshot};
 
-use super::failed::{Failed, unusable};
-use super::writer::{self, Work};
+use super::writer::{self, Failed, Work, unusable};
 use super::{Change, JournalError, Key, KeyValue, broken};
 
 pub(super) const TABLE: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("journal");

@@ -1,14 +1,14 @@
 //! The thread that writes: everything that waits goes into one transaction, with one fsync.
 
 use std::collections::VecDeque;
+use std::sync::OnceLock;
 
 use redb::{Database, ReadableTable, Table, WriteTransaction};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
 
-use super::failed::{Failed, unusable};
 use super::file::TABLE;
-use super::{BELOW, Change, JournalError, Key};
+use super::{BELOW, Change, JournalError, Key, broken};
 
 pub(super) enum Work {
     Commit { changes: Vec<Change>, done: oneshot::Sender<Result<(), JournalError>> },
@@ -120,4 +120,31 @@ fn write<T>(
     };
     transaction.commit().map_err(unusable)?;
     Ok(result)
+}
+
+/// The first failure to write. Behind it the store says only that there was one.
+#[derive(Default)]
+pub(super) struct Failed(OnceLock<JournalError>);
+
+impl Failed {
+    /// Keeps it, and gives the first.
+    pub(super) fn is(&self, error: JournalError) -> JournalError {
+        self.0.get_or_init(|| error).clone()
+    }
+
+    pub(super) fn check(&self) -> Result<(), JournalError> {
+        self.0.get().map_or(Ok(()), |error| Err(error.clone()))
+    }
+
+    /// What went wrong in reading: the failure before it, if there was one.
+    pub(super) fn or(&self, error: impl Into<redb::Error>) -> JournalError {
+        self.0.get().cloned().unwrap_or_else(|| unusable(error))
+    }
+}
+
+pub(super) fn unusable(error: impl Into<redb::Error>) -> JournalError {
+    match error.into() {
+        redb::Error::Io(error) => error.into(),
+        error => broken(error),
+    }
 }

@@ -52,15 +52,15 @@ impl Running {
             })
         });
         let drawn = self.draws.all.len();
-        let mut dice = RecordedRng { host: &self.runtime.host, draws: &mut self.draws };
-        let sight = EvalScope {
+        let mut rng = RecordedRng { host: &self.runtime.host, draws: &mut self.draws };
+        let scope = EvalScope {
             input: inputs.input,
             result: inputs.result,
             error: inputs.error,
             context: &context,
             variables: &self.variables,
         };
-        let result = expression(&mut Env { sight, dice: &mut dice });
+        let result = expression(&mut Env { scope, rng: &mut rng });
         // The context object holds the time at which the state was entered.
         self.nondeterministic |= self.draws.all.len() > drawn || (asked.get() && self.moved);
         result
@@ -76,10 +76,10 @@ impl Running {
     pub(super) fn text_or_path(
         &mut self,
         state: &State,
-        words: Option<&TextOrPath>,
+        text: Option<&TextOrPath>,
         field: &str,
     ) -> Result<String, Failure> {
-        match words {
+        match text {
             None => Ok(String::new()),
             Some(TextOrPath::Literal(text)) => Ok(text.clone()),
             Some(TextOrPath::Template(template)) => {

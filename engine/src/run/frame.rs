@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::Runtime;
 use super::context::Identity;
@@ -12,7 +12,7 @@ use super::events::{self, Details};
 use crate::error::{Halt, Stop};
 use crate::expr::{RecordedDraws, Variables};
 use crate::failure::{Failure, QUERY, RUNTIME};
-use crate::journal::{self, Change, Checkpoint, Done, EntryKind, Key, micros, moment};
+use crate::journal::{Checkpoint, Done, Key, micros, moment};
 use crate::machine::{Kind, Next, Scope, State};
 
 /// Which run of states this is.
@@ -70,64 +70,6 @@ pub(super) struct Running {
 const TURN: u64 = 64;
 
 impl Running {
-    pub(super) fn load(
-        runtime: Arc<Runtime>,
-        scope: &Scope,
-        frame: Frame,
-        input: Value,
-    ) -> Result<Self, Halt> {
-        let found = runtime.journal.get(EntryKind::Frame, &frame.key)?;
-        let (mut at, is_new) = match found {
-            Some(journal::FrameEntry::At(at)) if at.state < scope.states.len() => (*at, false),
-            Some(_) => {
-                return Err(Stop::Fault(crate::Fault::Bug(
-                    "a frame's entry is not a checkpoint of it".into(),
-                ))
-                .into());
-            }
-            None => {
-                let now = micros(runtime.host.now());
-                let at = Checkpoint {
-                    started: now,
-                    origin: frame.nondeterministic.then(|| input.clone()),
-                    step: 0,
-                    events: 0,
-                    previous: frame.previous,
-                    state: scope.start,
-                    input,
-                    entered: now,
-                    entered_event: 0,
-                    entered_previous: 0,
-                    variables: Map::new(),
-                    submitted: None,
-                    tries: Vec::new(),
-                    wake: None,
-                    draws: Vec::new(),
-                };
-                (at, true)
-            }
-        };
-        frame.identity.events.at_least(at.events);
-        let draws = RecordedDraws { all: at.draws.clone(), used: 0 };
-        let variables = Variables { own: std::mem::take(&mut at.variables), outer: frame.outer.clone() };
-        let nondeterministic = is_new && frame.nondeterministic;
-        let mut running = Self {
-            runtime,
-            frame,
-            at,
-            variables,
-            draws,
-            token: None,
-            moved: is_new,
-            nondeterministic,
-            in_task: false,
-        };
-        if is_new {
-            running.record_entered(&scope.states[scope.start]);
-        }
-        Ok(running)
-    }
-
     async fn run_states(&mut self, scope: &Scope) -> Result<Done, Halt> {
         loop {
             if self.runtime.cancel.is_cancelled() {
@@ -214,7 +156,7 @@ impl Running {
         Ok(())
     }
 
-    fn record_entered(&mut self, state: &State) {
+    pub(super) fn record_entered(&mut self, state: &State) {
         self.at.entered_previous = self.at.previous;
         let input = self.frame.identity.events.recording().then(|| self.at.input.clone());
         self.at.entered_event = self.event(
@@ -244,28 +186,6 @@ impl Running {
         details: impl FnOnce() -> Details,
     ) -> u64 {
         self.frame.identity.events.add(previous, || self.runtime.host.now(), kind, details)
-    }
-
-    /// Makes the checkpoint durable.
-    pub(super) async fn save(&mut self) -> Result<(), Halt> {
-        self.at.draws.clone_from(&self.draws.all);
-        self.at.variables.clone_from(&self.variables.own);
-        self.at.events = self.frame.identity.events.count();
-        let frame = journal::FrameEntry::At(Box::new(self.at.clone()));
-        self.runtime.journal.commit(vec![Change::put(EntryKind::Frame, &self.frame.key, &frame)?]).await?;
-        self.moved = false;
-        self.nondeterministic = false;
-        Ok(())
-    }
-
-    /// Before something is done outside: what cannot be evaluated to the same again is recorded.
-    pub(super) async fn save_if_nondeterministic(&mut self) -> Result<(), Halt> {
-        if self.nondeterministic { self.save().await } else { Ok(()) }
-    }
-
-    /// Before entries are made below this frame.
-    pub(super) async fn save_if_moved(&mut self) -> Result<(), Halt> {
-        if self.moved || self.nondeterministic { self.save().await } else { Ok(()) }
     }
 
     /// Returns at that time, in microseconds.

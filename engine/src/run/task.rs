@@ -6,7 +6,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
-use super::events::{self, Details};
+use super::callee::Callee;
+use super::events;
 use super::frame::Running;
 use super::limits;
 use crate::error::{Halt, Stop};
@@ -15,7 +16,6 @@ use crate::host::{TaskCall, TaskError};
 use crate::journal::{micros, moment};
 use crate::machine::{State, Task};
 use crate::quotas::MAX_DATA;
-use crate::resource::Resource;
 use crate::tokens::{Inbox, Signal};
 
 impl Running {
@@ -166,11 +166,11 @@ impl Running {
             self.at.submitted = Some(micros(limits.scheduled));
             self.save().await?;
         }
-        let mut heard = self.runtime.host.now();
+        let mut last_heartbeat = self.runtime.host.now();
         let cancel = self.runtime.cancel.clone();
         loop {
-            let silence = limits.heartbeat.map(|heartbeat| heard + heartbeat);
-            let wake = [limits.deadline, silence].into_iter().flatten().min();
+            let heartbeat_due = limits.heartbeat.map(|heartbeat| last_heartbeat + heartbeat);
+            let wake = [limits.deadline, heartbeat_due].into_iter().flatten().min();
             let signal = tokio::select! {
                 biased;
                 () = cancel.cancelled() => return Err(Stop::Interrupted.into()),
@@ -178,7 +178,7 @@ impl Running {
                 () = self.runtime.sleep_until(wake) => return Ok(Err(Failure::timeout(wake != limits.deadline))),
             };
             match signal {
-                Signal::Heartbeat => heard = self.runtime.host.now(),
+                Signal::Heartbeat => last_heartbeat = self.runtime.host.now(),
                 Signal::Outcome(outcome) => {
                     return Ok(outcome.map_err(|(error, cause)| Failure::new(error, cause)));
                 }
@@ -245,73 +245,3 @@ async fn sent(inbox: Option<&mut Inbox>) -> Result<Value, Failure> {
         }
     }
 }
-
-/// By which names the history and errors call what is called.
-enum Callee {
-    Function(String),
-    Activity(String),
-    Service { service: String, action: String },
-}
-
-impl Callee {
-    fn of(resource: &Resource) -> Self {
-        match resource {
-            Resource::Function(arn) => Callee::Function(arn.clone()),
-            Resource::Activity(arn) => Callee::Activity(arn.clone()),
-            Resource::Service { service, .. } => {
-                Callee::Service { service: service.clone(), action: resource.action() }
-            }
-        }
-    }
-
-    /// Who returned a result that is too large.
-    fn name(&self, state: &State) -> String {
-        match self {
-            Callee::Function(arn) => arn.clone(),
-            Callee::Activity(_) => state.name.clone(),
-            Callee::Service { service, .. } => service.clone(),
-        }
-    }
-
-    fn event(&self, what: &str) -> String {
-        format!("{}{what}", self.prefix())
-    }
-
-    fn prefix(&self) -> &'static str {
-        match self {
-            Callee::Function(_) => "LambdaFunction",
-            Callee::Activity(_) => "Activity",
-            Callee::Service { .. } => "Task",
-        }
-    }
-
-    fn details(&self, what: &str, details: Value) -> Details {
-        let name = DETAILS.iter().find(|(prefix, event, _)| *prefix == self.prefix() && *event == what);
-        name.map(|(_, _, name)| (*name, details))
-    }
-
-    /// The fields that say so in each event of a service's task.
-    fn names(&self) -> Value {
-        match self {
-            Callee::Service { service, action } => json!({"resource": action, "resourceType": service}),
-            _ => Value::Null,
-        }
-    }
-}
-
-const DETAILS: &[(&str, &str, &str)] = &[
-    ("LambdaFunction", "Scheduled", "lambdaFunctionScheduledEventDetails"),
-    ("LambdaFunction", "Succeeded", "lambdaFunctionSucceededEventDetails"),
-    ("LambdaFunction", "Failed", "lambdaFunctionFailedEventDetails"),
-    ("LambdaFunction", "TimedOut", "lambdaFunctionTimedOutEventDetails"),
-    ("Activity", "Scheduled", "activityScheduledEventDetails"),
-    ("Activity", "Succeeded", "activitySucceededEventDetails"),
-    ("Activity", "Failed", "activityFailedEventDetails"),
-    ("Activity", "TimedOut", "activityTimedOutEventDetails"),
-    ("Task", "Scheduled", "taskScheduledEventDetails"),
-    ("Task", "Started", "taskStartedEventDetails"),
-    ("Task", "Submitted", "taskSubmittedEventDetails"),
-    ("Task", "Succeeded", "taskSucceededEventDetails"),
-    ("Task", "Failed", "taskFailedEventDetails"),
-    ("Task", "TimedOut", "taskTimedOutEventDetails"),
-];

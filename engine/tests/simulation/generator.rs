@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use crate::dice::Dice;
+use crate::rng::Rng;
 pub(crate) use loops::Loop;
 pub(crate) use store::{Answer, StoreFault, Write};
 
@@ -55,7 +55,7 @@ pub(crate) struct MapPlan {
 
 pub(crate) fn workflow(seed: u64) -> Workflow {
     let mut generator = Generator {
-        dice: Dice::new(("workflow", seed)),
+        rng: Rng::new(("workflow", seed)),
         names: 0,
         objects: BTreeMap::new(),
         maps: BTreeMap::new(),
@@ -63,14 +63,14 @@ pub(crate) fn workflow(seed: u64) -> Workflow {
         big: false,
         lists: Vec::new(),
     };
-    let times_out = generator.dice.percent(5);
-    generator.big = generator.dice.percent(2);
+    let times_out = generator.rng.percent(5);
+    generator.big = generator.rng.percent(2);
     let around = Around { depth: 0, concurrent: false, express: false };
     let mut definition = generator.scope(around, Value::Null, times_out);
     if times_out {
         definition["TimeoutSeconds"] = json!(1_000_000);
     }
-    let foul_weather = generator.dice.percent(15);
+    let foul_weather = generator.rng.percent(15);
     Workflow {
         definition,
         objects: generator.objects,
@@ -81,7 +81,7 @@ pub(crate) fn workflow(seed: u64) -> Workflow {
 }
 
 struct Generator {
-    dice: Dice,
+    rng: Rng,
     names: u64,
     objects: BTreeMap<String, String>,
     maps: BTreeMap<String, MapPlan>,
@@ -125,7 +125,7 @@ impl Generator {
 
     /// A run of states that begins with a Pass with these parameters, if there are any.
     fn scope(&mut self, around: Around, begins_with: Value, endless: bool) -> Value {
-        let mut whats: Vec<What> = (0..1 + self.dice.below(4)).map(|_| self.what(around)).collect();
+        let mut whats: Vec<What> = (0..1 + self.rng.below(4)).map(|_| self.what(around)).collect();
         if whats.last() == Some(&What::Choice) {
             whats.push(What::Task);
         }
@@ -162,10 +162,10 @@ impl Generator {
         if self.big {
             return Distributed;
         }
-        if around.depth < DEEPEST && !around.express && self.dice.percent(35) {
-            return self.dice.one_of(&[Parallel, Inline, Distributed, Distributed]);
+        if around.depth < DEEPEST && !around.express && self.rng.percent(35) {
+            return self.rng.one_of(&[Parallel, Inline, Distributed, Distributed]);
         }
-        self.dice.one_of(&[Pass, Choice, Wait, Task, Task, Task])
+        self.rng.one_of(&[Pass, Choice, Wait, Task, Task, Task])
     }
 
     fn last(&mut self, around: Around, endless: bool) -> Value {
@@ -175,13 +175,13 @@ impl Generator {
                 let name = self.name(ENDLESS);
                 json!({"StartAt": name, "States": {&name: task}})
             });
-            return if self.dice.percent(50) {
+            return if self.rng.percent(50) {
                 json!({"Type": "Wait", "Seconds": 2_000_000, "End": true})
             } else {
                 json!({"Type": "Parallel", "Branches": tasks, "End": true})
             };
         }
-        match self.dice.below(100) {
+        match self.rng.below(100) {
             0..8 if around.depth > 0 => json!({"Type": "Fail", "Error": ERROR, "Cause": CAUSE}),
             0..4 => json!({"Type": "Fail", "Error": "Final", "CausePath": "$.id"}),
             8..50 => json!({"Type": "Succeed"}),
@@ -201,11 +201,11 @@ impl Generator {
         variable: &str,
     ) {
         let is_container = matches!(what, What::Parallel | What::Inline | What::Distributed);
-        let jsonata = self.dice.percent(if is_container { 50 } else { 20 });
+        let jsonata = self.rng.percent(if is_container { 50 } else { 20 });
         let mut state = match what {
             What::Pass => self.pass(jsonata, variable),
             What::Choice => {
-                let limit = self.dice.below(100);
+                let limit = self.rng.below(100);
                 let rule = if jsonata {
                     json!({"Condition": format!("{{% $states.input.n < {limit} %}}"), "Next": far})
                 } else {
@@ -228,7 +228,7 @@ impl Generator {
             // What a JSONPath state assigns is seen from its result.
             let sees_n = jsonata || what == What::Wait;
             if sees_n
-                && self.dice.percent(15)
+                && self.rng.percent(15)
                 && state.get("Assign").is_none()
                 && state.get("Parameters").is_none()
             {

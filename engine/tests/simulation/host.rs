@@ -20,8 +20,8 @@ use time::OffsetDateTime;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::dice::Dice;
 use crate::generator::{CAUSE, ENDLESS, ERROR, Loop, MapPlan, Workflow};
+use crate::rng::Rng;
 use calls::{Calls, GivenUp};
 pub(crate) use post::Fate;
 use post::Post;
@@ -148,15 +148,15 @@ impl Simulated {
     }
 
     async fn work(&self, call: &TaskCall, name: &str) -> Result<Value, TaskError> {
-        let mut dice = Dice::new((self.seed, name, call.payload().to_string()));
-        let duration = Duration::from_millis(dice.below(3_000) + 1);
-        let fate = dice.below(100);
+        let mut rng = Rng::new((self.seed, name, call.payload().to_string()));
+        let duration = Duration::from_millis(rng.below(3_000) + 1);
+        let fate = rng.below(100);
         if call.state.starts_with(ENDLESS) || (call.timeout.is_some() && fate >= 90) {
             // A cancellation ends it, too.
             call.cancel.cancelled().await;
             return Err(TaskError::Interrupted);
         }
-        let gives_up = dice.percent(50);
+        let gives_up = rng.percent(50);
         tokio::select! {
             biased;
             () = tokio::time::sleep(duration) => {}
@@ -165,7 +165,7 @@ impl Simulated {
         self.event().await;
         match fate {
             0..18 => Err(TaskError::Error { error: ERROR.into(), cause: CAUSE.into() }),
-            _ => Ok(json!({"id": call.payload()["id"], "n": dice.below(100)})),
+            _ => Ok(json!({"id": call.payload()["id"], "n": rng.below(100)})),
         }
     }
 }

@@ -3,10 +3,10 @@
 
 #![allow(clippy::unwrap_used)]
 
-mod dice;
 mod generator;
 mod host;
 mod invariants;
+mod rng;
 mod tally;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -17,9 +17,9 @@ use engine::{History, Journal, Machine, Outcome, Start, Stop};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use dice::Dice;
 use generator::Workflow;
 use host::{Cut, Simulated};
+use rng::Rng;
 use tally::Tally;
 
 #[test]
@@ -149,20 +149,20 @@ fn cut_off(
     uncut: &Simulated,
     tally: &mut Tally,
 ) -> (Result<Outcome, Stop>, Arc<Simulated>) {
-    let mut dice = Dice::new(("cuts", seed));
+    let mut rng = Rng::new(("cuts", seed));
     let host = Simulated::new(seed, workflow);
     let journal = Journal::in_memory().unwrap();
     // Up to the first cut, all comes as it came without any.
     let first = {
         let store = uncut.store.lock().unwrap();
         let events = if store.midway.is_empty() { &store.settlement } else { &store.midway };
-        (!events.is_empty() && dice.percent(60)).then(|| (dice.one_of(events), Cut::Crash))
+        (!events.is_empty() && rng.percent(60)).then(|| (rng.one_of(events), Cut::Crash))
     };
-    let more = 1 + dice.below(6) as usize - usize::from(first.is_some());
+    let more = 1 + rng.below(6) as usize - usize::from(first.is_some());
     for planned in first.map(Some).into_iter().chain(std::iter::repeat_n(None, more)) {
-        let cut = if dice.percent(70) { Cut::Crash } else { Cut::Cancel };
+        let cut = if rng.percent(70) { Cut::Crash } else { Cut::Cancel };
         let (at, cut) =
-            planned.unwrap_or_else(|| (host.events() + 1 + dice.below(uncut.events().max(1)), cut));
+            planned.unwrap_or_else(|| (host.events() + 1 + rng.below(uncut.events().max(1)), cut));
         match life(machine, &host, &journal, Some((at, cut)), None) {
             None => tally.crashes += 1,
             Some(Err(Stop::Interrupted)) if cut == Cut::Cancel => tally.cancellations += 1,

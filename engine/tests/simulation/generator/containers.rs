@@ -8,7 +8,7 @@ impl Generator {
     pub(super) fn parallel(&mut self, around: Around, name: &str, jsonata: bool) -> Value {
         let inside = Around { depth: around.depth + 1, concurrent: true, ..around };
         let branches: Vec<Value> =
-            (0..1 + self.dice.below(3)).map(|_| self.scope(inside, Value::Null, false)).collect();
+            (0..1 + self.rng.below(3)).map(|_| self.scope(inside, Value::Null, false)).collect();
         let mut state = json!({"Type": "Parallel", "Branches": branches});
         if jsonata {
             let id = format!("{{% $states.input.id & '/{name}.' & $states.context.State.RetryCount %}}");
@@ -27,9 +27,9 @@ impl Generator {
         let scope = self.scope(inside, Value::Null, false);
         let mut processor = json!({"ProcessorConfig": {"Mode": "INLINE"}});
         processor.as_object_mut().unwrap().extend(scope.as_object().unwrap().clone());
-        let concurrency = self.dice.one_of(&[0, 1, 2]);
+        let concurrency = self.rng.one_of(&[0, 1, 2]);
         let mut state = json!({"Type": "Map", "ItemProcessor": processor, "MaxConcurrency": concurrency});
-        let items: Vec<u64> = (0..self.dice.below(6)).map(|_| self.dice.below(100)).collect();
+        let items: Vec<u64> = (0..self.rng.below(6)).map(|_| self.rng.below(100)).collect();
         self.map_fields(&mut state, name, jsonata, "");
         self.items(&mut state, jsonata, &items);
         state

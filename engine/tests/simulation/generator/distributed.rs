@@ -7,8 +7,8 @@ use super::{Around, BUCKET, DEEPEST, Generator, MapPlan};
 
 impl Generator {
     pub(super) fn distributed(&mut self, around: Around, name: &str, jsonata: bool) -> Value {
-        let express = self.dice.percent(25);
-        let batched = self.dice.percent(35) && !self.big;
+        let express = self.rng.percent(25);
+        let batched = self.rng.percent(35) && !self.big;
         let is_big = std::mem::take(&mut self.big);
         let depth = if is_big { DEEPEST } else { around.depth + 1 };
         let inside = Around { depth, concurrent: false, express };
@@ -24,36 +24,36 @@ impl Generator {
         processor.as_object_mut().unwrap().extend(scope.as_object().unwrap().clone());
         let (least, most) = if is_big { (46, 58) } else { (0, if around.depth == 0 { 20 } else { 6 }) };
         let items: Vec<u64> =
-            (0..least + self.dice.below(most - least)).map(|_| self.dice.below(100)).collect();
-        let concurrency = self.dice.one_of(&[0, 1, 3]);
+            (0..least + self.rng.below(most - least)).map(|_| self.rng.below(100)).collect();
+        let concurrency = self.rng.one_of(&[0, 1, 3]);
         let mut state =
             json!({"Type": "Map", "Label": name, "ItemProcessor": processor, "MaxConcurrency": concurrency});
-        let kind = self.dice.one_of(&["", "JSON", "JSONL", "CSV", "LIST", "FLATTEN"]);
+        let kind = self.rng.one_of(&["", "JSON", "JSONL", "CSV", "LIST", "FLATTEN"]);
         self.map_fields(&mut state, name, jsonata, kind);
         match kind {
             "" => self.items(&mut state, jsonata, &items),
             _ => self.reader(&mut state, name, jsonata, kind, &items),
         }
         if batched {
-            state["ItemBatcher"] = if self.dice.percent(70) {
-                json!({"MaxItemsPerBatch": 1 + self.dice.below(4)})
+            state["ItemBatcher"] = if self.rng.percent(70) {
+                json!({"MaxItemsPerBatch": 1 + self.rng.below(4)})
             } else {
-                json!({"MaxInputBytesPerBatch": 300 + self.dice.below(300)})
+                json!({"MaxInputBytesPerBatch": 300 + self.rng.below(300)})
             };
         }
-        let writes = self.dice.percent(if is_big { 85 } else { 60 });
+        let writes = self.rng.percent(if is_big { 85 } else { 60 });
         if writes {
             self.writer(&mut state, name, jsonata);
         }
         let count = items.len() as u64;
         let mut faults: Vec<_> =
-            (0..ATTEMPTS).map(|_| StoreFault::draw(&mut self.dice, kind, count, writes)).collect();
+            (0..ATTEMPTS).map(|_| StoreFault::draw(&mut self.rng, kind, count, writes)).collect();
         if !jsonata {
             // It does not know which attempt it is.
             faults = vec![faults[0]; ATTEMPTS];
         }
-        let mut tolerated_count = self.dice.percent(40).then(|| self.dice.below(6));
-        let mut tolerated_percentage = self.dice.percent(40).then(|| self.dice.one_of(&[0, 10, 30, 50, 100]));
+        let mut tolerated_count = self.rng.percent(40).then(|| self.rng.below(6));
+        let mut tolerated_percentage = self.rng.percent(40).then(|| self.rng.one_of(&[0, 10, 30, 50, 100]));
         // A big one shall come to the end of its first file.
         if is_big || faults.iter().flatten().any(|fault| fault.comes_late()) {
             (tolerated_count, tolerated_percentage) = (None, Some(100));
@@ -120,7 +120,7 @@ impl Generator {
         state["ResultWriter"] = json!({
             "Resource": "arn:aws:states:::s3:putObject", parameters: {"Bucket": "out", "Prefix": by_attempt(name, jsonata, "")}
         });
-        if self.dice.percent(30) {
+        if self.rng.percent(30) {
             state["ResultWriter"]["WriterConfig"] = json!({"Transformation": "NONE", "OutputType": "JSONL"});
         }
     }

@@ -18,8 +18,8 @@ pub(crate) struct Loop {
 impl Generator {
     /// Puts a Choice that goes back among the states.
     pub(super) fn again(&mut self, around: Around, whats: &mut Vec<What>) {
-        if !around.express && self.dice.percent(if around.depth < 2 { 30 } else { 12 }) {
-            let place = 1 + self.dice.below(whats.len() as u64) as usize;
+        if !around.express && self.rng.percent(if around.depth < 2 { 30 } else { 12 }) {
+            let place = 1 + self.rng.below(whats.len() as u64) as usize;
             whats.insert(place, What::Again);
         }
     }
@@ -36,9 +36,9 @@ impl Generator {
     ) {
         let name = &names[place];
         let field = format!("turns{name}");
-        let turns = 1 + self.dice.below(if around.depth == 0 { 3 } else { 2 });
-        let (in_data, jsonata) = (self.dice.percent(30), self.dice.percent(50));
-        let back = &names[self.dice.below(place as u64) as usize];
+        let turns = 1 + self.rng.below(if around.depth == 0 { 3 } else { 2 });
+        let (in_data, jsonata) = (self.rng.percent(30), self.rng.percent(50));
+        let back = &names[self.rng.below(place as u64) as usize];
         let counter = format!("Again{name}");
         let mut rule = match (in_data, jsonata) {
             (true, true) => {

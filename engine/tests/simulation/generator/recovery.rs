@@ -16,17 +16,17 @@ impl Generator {
     ) {
         // JSONPath cannot read a RetryCount that there may not be, for the ids of what is inside.
         if (what == What::Task || jsonata)
-            && self.dice.percent(if what == What::Distributed { 70 } else { 40 })
+            && self.rng.percent(if what == What::Distributed { 70 } else { 40 })
         {
             let errors = match what {
-                What::Distributed => self.dice.one_of(&[
+                What::Distributed => self.rng.one_of(&[
                     "States.ALL",
                     "States.TaskFailed",
                     ERROR,
                     "States.ItemReaderFailed",
                     "States.ResultWriterFailed",
                 ]),
-                _ => self.dice.one_of(&[
+                _ => self.rng.one_of(&[
                     "States.ALL",
                     "States.TaskFailed",
                     "States.Timeout",
@@ -34,23 +34,23 @@ impl Generator {
                     ERROR,
                 ]),
             };
-            let attempts = if what == What::Task { self.dice.below(4) } else { self.dice.below(3) };
-            let mut retrier = json!({"ErrorEquals": [errors], "IntervalSeconds": 1 + self.dice.below(3), "MaxAttempts": attempts});
-            if self.dice.percent(30) {
+            let attempts = if what == What::Task { self.rng.below(4) } else { self.rng.below(3) };
+            let mut retrier = json!({"ErrorEquals": [errors], "IntervalSeconds": 1 + self.rng.below(3), "MaxAttempts": attempts});
+            if self.rng.percent(30) {
                 retrier["JitterStrategy"] = "FULL".into();
             }
             state["Retry"] = json!([retrier]);
         }
         let other_errors = what == What::Distributed
             || state.get("TimeoutSeconds").or(state.get("HeartbeatSeconds")).is_some();
-        if (around.concurrent && other_errors) || self.dice.percent(55) {
+        if (around.concurrent && other_errors) || self.rng.percent(55) {
             let handler = self.name("Caught");
             let errors = match what {
                 _ if around.concurrent => "States.ALL",
                 What::Distributed => {
-                    self.dice.one_of(&["States.ALL", "States.ItemReaderFailed", "States.ResultWriterFailed"])
+                    self.rng.one_of(&["States.ALL", "States.ItemReaderFailed", "States.ResultWriterFailed"])
                 }
-                _ => self.dice.one_of(&["States.ALL", "States.TaskFailed", ERROR]),
+                _ => self.rng.one_of(&["States.ALL", "States.TaskFailed", ERROR]),
             };
             let mut catcher = json!({"ErrorEquals": [errors], "Next": handler});
             if jsonata {

@@ -6,8 +6,8 @@ use super::{Around, FUNCTION, Generator};
 
 impl Generator {
     pub(super) fn pass(&mut self, jsonata: bool, variable: &str) -> Value {
-        let n = self.dice.below(100);
-        match (jsonata, self.dice.percent(50)) {
+        let n = self.rng.below(100);
+        match (jsonata, self.rng.percent(50)) {
             (true, true) => {
                 json!({"Type": "Pass", "Output": {"id": "{% $states.input.id %}", "n": format!("{{% ${variable} %}}")}})
             }
@@ -22,8 +22,8 @@ impl Generator {
     }
 
     pub(super) fn wait(&mut self, jsonata: bool) -> Value {
-        let seconds = 1 + self.dice.below(5);
-        match (jsonata, self.dice.percent(50)) {
+        let seconds = 1 + self.rng.below(5);
+        match (jsonata, self.rng.percent(50)) {
             (true, true) => json!({"Type": "Wait", "Seconds": "{% 1 + $states.input.n % 5 %}"}),
             (false, true) => json!({"Type": "Wait", "Timestamp": "2023-11-14T22:13:30Z"}),
             _ => json!({"Type": "Wait", "Seconds": seconds}),
@@ -31,7 +31,7 @@ impl Generator {
     }
 
     pub(super) fn task(&mut self, around: Around, jsonata: bool, variable: &str) -> Value {
-        if !around.express && self.dice.percent(30) {
+        if !around.express && self.rng.percent(30) {
             return self.task_with_token(jsonata);
         }
         let mut task = if jsonata {
@@ -45,22 +45,22 @@ impl Generator {
                 "Parameters": {"id.$": "$.id", "n.$": "$.n", "v.$": format!("${variable}")}
             })
         };
-        if !jsonata && self.dice.percent(30) {
+        if !jsonata && self.rng.percent(30) {
             task["ResultPath"] = "$.result".into();
         }
-        if !jsonata && self.dice.percent(30) {
+        if !jsonata && self.rng.percent(30) {
             task["Resource"] = "arn:aws:states:::lambda:invoke".into();
             task["Parameters"] = json!({"FunctionName": FUNCTION, "Payload": task["Parameters"]});
             task["ResultSelector"] = json!({"id.$": "$.Payload.id", "n.$": "$.Payload.n"});
         }
-        if self.dice.percent(40) {
-            task["TimeoutSeconds"] = json!(5 + self.dice.below(5));
+        if self.rng.percent(40) {
+            task["TimeoutSeconds"] = json!(5 + self.rng.below(5));
         }
         task
     }
 
     fn task_with_token(&mut self, jsonata: bool) -> Value {
-        let resource = self.dice.one_of(&[BY_TOKEN, ACTIVITY, JOB]);
+        let resource = self.rng.one_of(&[BY_TOKEN, ACTIVITY, JOB]);
         let (parameters, data) = if jsonata {
             (
                 "Arguments",
@@ -74,20 +74,20 @@ impl Generator {
         let mut task = json!({"Type": "Task", "Resource": resource, parameters: data});
         if jsonata {
             task["Output"] = "{% $merge([$states.input, $states.result]) %}".into();
-        } else if self.dice.percent(30) {
+        } else if self.rng.percent(30) {
             task["ResultPath"] = "$.result".into();
         }
         if resource == JOB {
             return task;
         }
         let timeout =
-            self.dice.percent(50).then(|| if self.dice.percent(40) { 5 + self.dice.below(5) } else { 1_000 });
+            self.rng.percent(50).then(|| if self.rng.percent(40) { 5 + self.rng.below(5) } else { 1_000 });
         if let Some(timeout) = timeout {
             task["TimeoutSeconds"] = timeout.into();
         }
-        if self.dice.percent(40) {
+        if self.rng.percent(40) {
             task["HeartbeatSeconds"] =
-                json!(if timeout.is_some_and(|timeout| timeout < 100) { 2 } else { 6 + self.dice.below(5) });
+                json!(if timeout.is_some_and(|timeout| timeout < 100) { 2 } else { 6 + self.rng.below(5) });
         }
         task
     }

@@ -1,7 +1,7 @@
 //! What the store does to a Map Run: known by the attempt, which is in the names of what is read and written,
 //! so that a crash changes nothing about it.
 
-use crate::dice::Dice;
+use crate::rng::Rng;
 
 /// In one attempt of a Map.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -38,23 +38,23 @@ pub(crate) const ATTEMPTS: usize = 3;
 
 impl StoreFault {
     /// `kind` is the reader's, if the items are read; there are `items` of them.
-    pub(super) fn draw(dice: &mut Dice, kind: &str, items: u64, writes: bool) -> Option<Self> {
-        if !dice.percent(30) {
+    pub(super) fn draw(rng: &mut Rng, kind: &str, items: u64, writes: bool) -> Option<Self> {
+        if !rng.percent(30) {
             return None;
         }
         let reads = !kind.is_empty();
-        if reads && (!writes || dice.percent(60)) {
-            let object = [StoreFault::Open, StoreFault::Middle(dice.below(100))];
-            let fault = dice.one_of(&object);
-            let page = StoreFault::Page(if items > 0 { dice.below(2) } else { 0 });
+        if reads && (!writes || rng.percent(60)) {
+            let object = [StoreFault::Open, StoreFault::Middle(rng.below(100))];
+            let fault = rng.one_of(&object);
+            let page = StoreFault::Page(if items > 0 { rng.below(2) } else { 0 });
             return Some(match kind {
                 "LIST" => page,
-                "FLATTEN" if items == 0 || dice.percent(50) => page,
+                "FLATTEN" if items == 0 || rng.percent(50) => page,
                 _ => fault,
             });
         }
-        let what = dice.one_of(&[Write::Trial, Write::Succeeded, Write::Failed, Write::Manifest]);
-        let answer = dice.one_of(&[Answer::Refused, Answer::Lost]);
+        let what = rng.one_of(&[Write::Trial, Write::Succeeded, Write::Failed, Write::Manifest]);
+        let answer = rng.one_of(&[Answer::Refused, Answer::Lost]);
         writes.then_some(StoreFault::Write(what, answer))
     }
 

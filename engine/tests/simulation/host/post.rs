@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use super::Simulated;
-use crate::dice::Dice;
 use crate::generator::{CAUSE, ENDLESS, ERROR};
+use crate::rng::Rng;
 
 #[derive(Default)]
 pub(crate) struct Post {
@@ -84,10 +84,10 @@ impl Simulated {
         token: &str,
     ) -> Result<Value, TaskError> {
         let (waits, is_endless) = (call.resource.waits_for_token(), call.state.starts_with(ENDLESS));
-        let mut dice = Dice::new((self.seed, "token", name, call.payload()["n"].to_string()));
-        let answer = Duration::from_millis(dice.below(3_000) + 2);
-        let (refused, gives_up) = (waits && dice.percent(12) && !is_endless, dice.percent(50));
-        let sent = self.letters(call, answer, refused, &mut dice);
+        let mut rng = Rng::new((self.seed, "token", name, call.payload()["n"].to_string()));
+        let answer = Duration::from_millis(rng.below(3_000) + 2);
+        let (refused, gives_up) = (waits && rng.percent(12) && !is_endless, rng.percent(50));
+        let sent = self.letters(call, answer, refused, &mut rng);
         self.hand_over(name, token, sent.fate, sent.letters);
         tokio::select! {
             biased;
@@ -95,27 +95,27 @@ impl Simulated {
             () = call.cancel.cancelled(), if gives_up => return Err(TaskError::Interrupted),
         }
         self.event().await;
-        if refused || (!waits && dice.percent(18)) {
+        if refused || (!waits && rng.percent(18)) {
             Err(TaskError::Error { error: ERROR.into(), cause: CAUSE.into() })
         } else {
-            Ok(json!({"id": call.payload()["id"], "n": dice.below(100)}))
+            Ok(json!({"id": call.payload()["id"], "n": rng.below(100)}))
         }
     }
 
     /// What is sent, and when after the call.
-    fn letters(&self, call: &TaskCall, answer: Duration, refused: bool, dice: &mut Dice) -> Sent {
+    fn letters(&self, call: &TaskCall, answer: Duration, refused: bool, rng: &mut Rng) -> Sent {
         let is_short = call.timeout.is_some_and(|timeout| timeout < SHORT);
-        let beats = call.heartbeat.filter(|_| is_short || dice.percent(60));
-        let early = Duration::from_millis(dice.below(answer.as_millis() as u64));
+        let beats = call.heartbeat.filter(|_| is_short || rng.percent(60));
+        let early = Duration::from_millis(rng.below(answer.as_millis() as u64));
         let soon = Duration::from_millis(1);
-        let later = answer + soon + beats.unwrap_or_default() + Duration::from_millis(dice.below(8_000));
-        let outcome = if dice.percent(15) {
+        let later = answer + soon + beats.unwrap_or_default() + Duration::from_millis(rng.below(8_000));
+        let outcome = if rng.percent(15) {
             Err(())
         } else {
-            Ok(json!({"id": call.payload()["id"], "n": dice.below(100)}))
+            Ok(json!({"id": call.payload()["id"], "n": rng.below(100)}))
         };
         let fate = if outcome.is_ok() { Fate::Success } else { Fate::Failure };
-        let outcome = What::Outcome { outcome, twice: dice.percent(30) };
+        let outcome = What::Outcome { outcome, twice: rng.percent(30) };
         let heartbeats = |until: Duration| {
             let every = beats.unwrap_or(until) / 3;
             (1_u32..)
@@ -124,7 +124,7 @@ impl Simulated {
         };
         let sent = |fate, letters| Sent { fate, letters };
         if !call.resource.waits_for_token() {
-            return if dice.percent(50) {
+            return if rng.percent(50) {
                 sent(fate, vec![(early, outcome)])
             } else {
                 sent(Fate::Answer, vec![(answer + soon, What::TooLate)])
@@ -139,10 +139,10 @@ impl Simulated {
                     answer + call.timeout.filter(|_| is_short).or(call.heartbeat).expect("it ends somehow");
                 // A process that goes on waits as long for a heartbeat as one that begins.
                 let late =
-                    (is_short && dice.percent(60)).then_some((end + Duration::from_secs(1), What::TooLate));
+                    (is_short && rng.percent(60)).then_some((end + Duration::from_secs(1), What::TooLate));
                 sent(Fate::TimeOut, heartbeats(end).chain(late).collect())
             }
-            () if dice.percent(25) => sent(fate, vec![(early, outcome)]),
+            () if rng.percent(25) => sent(fate, vec![(early, outcome)]),
             () => sent(fate, heartbeats(later).chain([(later, outcome)]).collect()),
         }
     }

@@ -11,8 +11,8 @@ use futures_util::stream::{self, BoxStream};
 use time::OffsetDateTime;
 
 use super::Simulated;
-use crate::dice::Dice;
 use crate::generator::{Answer, StoreFault, Write};
+use crate::rng::Rng;
 
 /// What came of the calls of the store.
 #[derive(Default)]
@@ -49,8 +49,8 @@ impl Simulated {
         self.event().await;
         let fault = self.weather(25).map_or_else(
             || self.planned(key).filter(|fault| matches!(fault, StoreFault::Open | StoreFault::Middle(_))),
-            |mut dice| {
-                Some(if dice.percent(30) { StoreFault::Open } else { StoreFault::Middle(dice.below(100)) })
+            |mut rng| {
+                Some(if rng.percent(30) { StoreFault::Open } else { StoreFault::Middle(rng.below(100)) })
             },
         );
         let body = self.objects.lock().unwrap().get(&format!("{bucket}/{key}")).cloned();
@@ -67,7 +67,7 @@ impl Simulated {
                 body.len()
             }
         };
-        let size = 5 + Dice::new((self.seed, key)).below(60) as usize;
+        let size = 5 + Rng::new((self.seed, key)).below(60) as usize;
         let mut chunks: Vec<_> = body[..sound].chunks(size).map(Bytes::copy_from_slice).map(Some).collect();
         chunks.extend(fault.map(|_| None));
         let host = self.me.upgrade().unwrap();
@@ -137,8 +137,8 @@ impl Simulated {
             StoreFault::Write(failing, answer) if what == Some(failing) => Some(answer),
             _ => None,
         });
-        let fault = planned
-            .or_else(|| self.weather(12).map(|mut dice| dice.one_of(&[Answer::Refused, Answer::Lost])));
+        let fault =
+            planned.or_else(|| self.weather(12).map(|mut rng| rng.one_of(&[Answer::Refused, Answer::Lost])));
         if fault != Some(Answer::Refused) {
             self.objects.lock().unwrap().insert(object, body);
         }
@@ -196,11 +196,11 @@ impl Simulated {
     }
 
     /// In foul weather, whether this call fails.
-    fn weather(&self, percent: u64) -> Option<Dice> {
+    fn weather(&self, percent: u64) -> Option<Rng> {
         let mut log = self.store.lock().unwrap();
         log.calls += 1;
-        let mut dice = Dice::new((self.seed, "weather", log.calls));
-        (self.foul_weather && dice.percent(percent)).then_some(dice)
+        let mut rng = Rng::new((self.seed, "weather", log.calls));
+        (self.foul_weather && rng.percent(percent)).then_some(rng)
     }
 }
 

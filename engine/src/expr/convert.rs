@@ -1,0 +1,69 @@
+//! From JSON to values of JSONata and back.
+
+use jsonata_core::value::JValue;
+use serde_json::{Map, Number, Value};
+
+use super::meter;
+
+/// How deep a value that comes from JSONata may be nested.
+const MAX_DEPTH: usize = 100;
+
+pub(super) fn from_json(value: &Value) -> JValue {
+    match value {
+        Value::Null => JValue::Null,
+        Value::Bool(value) => JValue::Bool(*value),
+        Value::Number(number) => JValue::Number(number.as_f64().unwrap_or_default()),
+        Value::String(text) => JValue::string(text.as_str()),
+        Value::Array(items) => JValue::array(items.iter().map(from_json).collect()),
+        Value::Object(fields) => {
+            JValue::object(fields.iter().map(|(name, value)| (name.clone(), from_json(value))).collect())
+        }
+    }
+}
+
+/// Why a value of JSONata is no JSON.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Unfit {
+    Function,
+    TooLarge,
+    TooDeep,
+}
+
+/// Whole numbers have no fraction, whatever they came from. What a value holds twice is two values here.
+pub(super) fn to_json(value: &JValue) -> Result<Value, Unfit> {
+    convert(value, &mut meter::Weight::default(), MAX_DEPTH)
+}
+
+fn convert(value: &JValue, weight: &mut meter::Weight, depth: usize) -> Result<Value, Unfit> {
+    /// Beyond it, f64 has no fractions, and an i64 would pretend to digits that are not there.
+    const WHOLE: f64 = 9_007_199_254_740_992.0;
+    let depth = depth.checked_sub(1).ok_or(Unfit::TooDeep)?;
+    let heavy = |_| Unfit::TooLarge;
+    weight.add(0).map_err(heavy)?;
+    Ok(match value {
+        JValue::Null => Value::Null,
+        JValue::Bool(value) => Value::Bool(*value),
+        JValue::Number(number) if number.fract() == 0.0 && number.abs() <= WHOLE => {
+            Value::from(*number as i64)
+        }
+        JValue::Number(number) => Number::from_f64(*number).map_or(Value::Null, Value::Number),
+        JValue::String(text) => {
+            weight.add(text.len()).map_err(heavy)?;
+            Value::String(text.to_string())
+        }
+        JValue::Array(items) => {
+            Value::Array(items.iter().map(|item| convert(item, weight, depth)).collect::<Result<_, _>>()?)
+        }
+        JValue::Object(fields) => {
+            let mut found = Map::with_capacity(fields.len());
+            for (name, value) in fields.iter() {
+                if !matches!(value, JValue::Undefined) {
+                    weight.add(name.len()).map_err(heavy)?;
+                    found.insert(name.clone(), convert(value, weight, depth)?);
+                }
+            }
+            Value::Object(found)
+        }
+        _ => return Err(Unfit::Function),
+    })
+}

@@ -1,0 +1,93 @@
+//! A frame's checkpoint: loading it, and making it durable.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use super::Runtime;
+use super::frame::{Frame, Running};
+use crate::error::{Fault, Halt, Stop};
+use crate::expr::{RecordedDraws, Variables};
+use crate::journal::{Change, Checkpoint, EntryKind, FrameEntry, micros};
+use crate::machine::Scope;
+
+impl Running {
+    pub(super) fn load(
+        runtime: Arc<Runtime>,
+        scope: &Scope,
+        frame: Frame,
+        input: Value,
+    ) -> Result<Self, Halt> {
+        let found = runtime.journal.get(EntryKind::Frame, &frame.key)?;
+        let (mut at, is_new) = match found {
+            Some(FrameEntry::At(at)) if at.state < scope.states.len() => (*at, false),
+            Some(_) => {
+                return Err(
+                    Stop::Fault(Fault::Bug("a frame's entry is not a checkpoint of it".into())).into()
+                );
+            }
+            None => {
+                let now = micros(runtime.host.now());
+                let at = Checkpoint {
+                    started: now,
+                    origin: frame.nondeterministic.then(|| input.clone()),
+                    step: 0,
+                    events: 0,
+                    previous: frame.previous,
+                    state: scope.start,
+                    input,
+                    entered: now,
+                    entered_event: 0,
+                    entered_previous: 0,
+                    variables: Map::new(),
+                    submitted: None,
+                    tries: Vec::new(),
+                    wake: None,
+                    draws: Vec::new(),
+                };
+                (at, true)
+            }
+        };
+        frame.identity.events.at_least(at.events);
+        let draws = RecordedDraws { all: at.draws.clone(), used: 0 };
+        let variables = Variables { own: std::mem::take(&mut at.variables), outer: frame.outer.clone() };
+        let nondeterministic = is_new && frame.nondeterministic;
+        let mut running = Self {
+            runtime,
+            frame,
+            at,
+            variables,
+            draws,
+            token: None,
+            moved: is_new,
+            nondeterministic,
+            in_task: false,
+        };
+        if is_new {
+            running.record_entered(&scope.states[scope.start]);
+        }
+        Ok(running)
+    }
+
+    /// Makes the checkpoint durable.
+    pub(super) async fn save(&mut self) -> Result<(), Halt> {
+        self.at.draws.clone_from(&self.draws.all);
+        self.at.variables.clone_from(&self.variables.own);
+        self.at.events = self.frame.identity.events.count();
+        let frame = FrameEntry::At(Box::new(self.at.clone()));
+        self.runtime.journal.commit(vec![Change::put(EntryKind::Frame, &self.frame.key, &frame)?]).await?;
+        self.moved = false;
+        self.nondeterministic = false;
+        Ok(())
+    }
+
+    /// Before something is done outside: what cannot be evaluated to the same again is recorded.
+    pub(super) async fn save_if_nondeterministic(&mut self) -> Result<(), Halt> {
+        if self.nondeterministic { self.save().await } else { Ok(()) }
+    }
+
+    /// Before entries are made below this frame.
+    pub(super) async fn save_if_moved(&mut self) -> Result<(), Halt> {
+        if self.moved || self.nondeterministic { self.save().await } else { Ok(()) }
+    }
+}
