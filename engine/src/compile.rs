@@ -21,19 +21,23 @@ use crate::resource::Resource;
 use crate::rule_violation::RuleViolation;
 use crate::syntax;
 
-/// Compiles a definition, or says everything that is wrong with it.
+/// Compiles a definition.
+///
+/// # Errors
+///
+/// All errors of the definition, in the order of the text.
 pub fn compile(text: &str) -> Result<Machine, Problems> {
     let (machine, report) = read(text, ExecutionType::Standard);
     machine.ok_or_else(|| report.into_problems())
 }
 
-/// All that is to be said about a definition.
+/// All errors and warnings of a definition.
 pub(crate) fn examine(text: &str, execution_type: ExecutionType) -> Vec<Diagnostic> {
     read(text, execution_type).1.into_diagnostics()
 }
 
-/// A machine of one state `name`, which the text is, and the names of the states that it leads to:
-/// they do not exist, and are counted from 1.
+/// Compiles a text that is one state into a machine with that state, which gets the name `name`. Also returns
+/// the names of the states that it leads to. These states do not exist; their numbers begin with 1.
 pub(crate) fn compile_state(text: &str, name: &str) -> Result<(Machine, Vec<String>), Vec<Diagnostic>> {
     let text = format!("{{\"StartAt\":\"{name}\",\"States\":{{\"{name}\":{text}}}}}");
     let mut beyond = Vec::new();
@@ -82,20 +86,20 @@ fn read_with<'t>(
 }
 
 struct Compiler<'r, 't> {
-    /// States that the outermost ones may lead to without their being there.
+    /// Names of states that the outermost states may lead to although they do not exist.
     beyond: Option<&'r mut Vec<String>>,
     report: &'r mut Report<'t>,
     labels: Vec<String>,
-    /// Of all states that were met.
+    /// The names of all states compiled so far.
     state_names: HashSet<String>,
-    /// Of the state that is being compiled, as the following.
+    /// The query language of the state that is being compiled.
     language: Language,
     state_path: String,
-    /// Variables that the scopes around it set.
+    /// Variables that the scopes around the current one set.
     variables_outside: Vec<String>,
 }
 
-/// Stands for a state that does not exist.
+/// The number of a state that does not exist.
 const NOWHERE: usize = usize::MAX;
 
 /// The states of a scope by their names.
@@ -103,7 +107,7 @@ type Names = HashMap<String, usize>;
 
 impl Compiler<'_, '_> {
     fn scope(&mut self, scope: syntax::Scope, outermost: bool) -> Scope {
-        // Where a state could not be read the numbers are wrong, and the machine is refused.
+        // If a state could not be read, the numbers are wrong; the machine is refused in any case.
         let whole = scope.names.len() == scope.states.len();
         let mut names: Names = scope.names.into_iter().enumerate().map(|(i, name)| (name, i)).collect();
         if let Some(beyond) = self.beyond.as_deref_mut().filter(|_| outermost) {
@@ -138,7 +142,7 @@ impl Compiler<'_, '_> {
                 "no state is the last one",
             );
         }
-        // A state that could not be read may be the one that leads on.
+        // A state that could not be read may be the one that is missing here.
         if whole && ends {
             let reached = graph::reachable(start, &states);
             for (_, name) in places.iter().enumerate().filter(|(i, _)| !reached.contains(i)) {
@@ -155,7 +159,7 @@ impl Compiler<'_, '_> {
     fn state(&mut self, state: syntax::StateFields, names: &Names, assigned: Vec<String>) -> State {
         self.language = state.language;
         self.state_path.clone_from(&state.name.at.path);
-        // The scopes inside a state are compiled last: they change what is being compiled.
+        // The scopes inside a state are compiled last, because they change `language` and `state_path`.
         let io = self.io(state.io);
         let recovery = self.recovery(state.recovery, names);
         let next = match &state.next {
@@ -202,7 +206,7 @@ impl Compiler<'_, '_> {
         }
     }
 
-    /// A scope inside a state; `sees` says whether it sees the variables around it.
+    /// Compiles a scope inside a state. `sees` says whether it can read the variables around it.
     fn inner(&mut self, scope: syntax::Scope, sees: bool) -> Scope {
         let outside = self.variables_outside.clone();
         if !sees {

@@ -1,26 +1,26 @@
-//! What a Distributed Map reads and writes, as the definition says it.
+//! The datasets that a Distributed Map reads and writes, as the definition describes them.
 //!
-//! The rules are those of the pages "ItemReader (Map)" and "ResultWriter (Map)" of the Step
-//! Functions developer guide.
+//! The rules are those of the pages "ItemReader (Map)" and "ResultWriter (Map)" of the Step Functions
+//! developer guide.
 
-/// Where items come from and how they are written there.
+/// The source of items and its format.
 #[derive(Debug, Clone)]
 pub(crate) enum Dataset {
     /// The contents of one object.
     Object(Format),
-    /// The objects of a bucket, each of them an item.
+    /// The objects of a bucket. Each object is an item.
     Listing,
     /// The contents of the objects of a bucket (`LOAD_AND_FLATTEN`).
     Listed(Format),
     /// The rows of an S3 inventory, whose `manifest.json` is given.
     Inventory,
-    /// The contents of the objects that an Athena manifest names, one address a line.
+    /// The contents of the objects that an Athena manifest names, one address per line.
     Athena(Format),
 }
 
 #[derive(Debug, Clone)]
 pub(crate) enum Format {
-    /// An array, or what a JSON pointer leads to: an array or an object.
+    /// The array at the root, or the array or object at a JSON pointer.
     Json {
         pointer: Vec<String>,
     },
@@ -32,7 +32,7 @@ pub(crate) enum Format {
 #[derive(Debug, Clone)]
 pub(crate) struct Csv {
     pub(crate) delimiter: u8,
-    /// None: the first row.
+    /// None means that the first row is the header.
     pub(crate) headers: Option<Vec<String>>,
 }
 
@@ -49,14 +49,14 @@ impl Csv {
     }
 }
 
-/// How a ResultWriter shows a child that succeeded.
+/// The form in which a ResultWriter writes a child that succeeded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Transformation {
-    /// As a record of the execution.
+    /// A record of the execution.
     None,
-    /// As its output.
+    /// Its output.
     Compact,
-    /// As its output; an array is spliced in.
+    /// Its output; the items of an array are written one by one.
     Flatten,
 }
 
@@ -66,7 +66,7 @@ pub(crate) enum OutputType {
     JsonLines,
 }
 
-/// The names of a JSON pointer (RFC 6901), or what is wrong with it.
+/// Splits a JSON pointer (RFC 6901) into its names. An error says what is wrong with the pointer.
 pub(crate) fn pointer(text: &str) -> Result<Vec<String>, &'static str> {
     let Some(names) = text.strip_prefix('/') else {
         return if text.is_empty() { Ok(Vec::new()) } else { Err("a JSON pointer begins with /") };

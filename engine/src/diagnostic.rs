@@ -1,4 +1,4 @@
-//! What is wrong with a definition, and where: in AWS's words and in ours.
+//! The errors and warnings of a definition and their positions, in AWS's words and in the engine's own.
 
 use std::fmt;
 
@@ -6,16 +6,16 @@ use serde_json::{Value, json};
 
 use crate::rule_violation::{Location, RuleViolation};
 
-/// One thing that is wrong with a definition.
+/// An error of a definition, in the engine's own words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// Where in the definition: a JSON pointer such as `/States/Work/Next`.
+    /// A JSON pointer into the definition, such as `/States/Work/Next`.
     pub path: String,
-    /// Line, from 1.
+    /// The line; the first is 1.
     pub line: usize,
-    /// Column in characters, from 1.
+    /// The column in characters; the first is 1.
     pub column: usize,
-    /// What is wrong.
+    /// A sentence that says what is wrong.
     pub message: String,
 }
 
@@ -26,12 +26,12 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Everything that is wrong with a definition, in the order of the text.
+/// All errors of a definition, in the order of the text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct Problems(Vec<Problem>);
 
 impl Problems {
-    /// The problems, in the order of the text.
+    /// The errors, in the order of the text.
     pub fn list(&self) -> &[Problem] {
         &self.0
     }
@@ -49,33 +49,33 @@ impl fmt::Display for Problems {
     }
 }
 
-/// How bad it is.
+/// Whether the diagnostic refuses the definition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
-    /// Hardly what was meant.
+    /// The definition is probably not what its author meant.
     Warning,
     /// The definition is refused.
     Error,
 }
 
-/// One diagnostic in AWS's words, and in ours.
+/// A diagnostic in AWS's words, together with the same in the engine's own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
-    /// How bad it is.
+    /// Whether the diagnostic refuses the definition.
     pub severity: Severity,
     /// Such as `SCHEMA_VALIDATION_FAILED`; see AWS's list in
     /// [ValidateStateMachineDefinitionDiagnostic](https://docs.aws.amazon.com/step-functions/latest/apireference/API_ValidateStateMachineDefinitionDiagnostic.html).
     pub code: &'static str,
-    /// AWS's message as far as it is known, otherwise ours.
+    /// AWS's message if it is known, otherwise the engine's own.
     pub message: String,
-    /// Where, as AWS writes it (`/States/A/Choices[0]/Next`).
+    /// The location in AWS's notation (`/States/A/Choices[0]/Next`).
     pub location: Option<String>,
-    /// The same with line and column, in our words, which often say more.
+    /// The same with line and column, in the engine's own words, which often say more.
     pub problem: Problem,
 }
 
 impl Diagnostic {
-    /// As `ValidateStateMachineDefinition` shows it.
+    /// The diagnostic as `ValidateStateMachineDefinition` returns it.
     pub(crate) fn to_json(&self) -> Value {
         let severity = match self.severity {
             Severity::Warning => "WARNING",
@@ -89,17 +89,17 @@ impl Diagnostic {
     }
 }
 
-/// Bytes of a definition at most.
+/// The longest definition that AWS accepts, in bytes.
 const LONGEST: usize = 1_048_576;
 
-/// The definition is longer than AWS takes: said before anything of it is read.
+/// The message about a definition that is too long, which is not even parsed.
 pub(crate) fn too_long(definition: &str) -> Option<String> {
     let length = definition.len();
     (length > LONGEST)
         .then(|| format!("the definition is {length} bytes long; {LONGEST} is the most that AWS takes"))
 }
 
-/// A place in the text of a definition.
+/// A position in the text of a definition.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Position {
     pub(crate) path: String,
@@ -108,13 +108,13 @@ pub(crate) struct Position {
 }
 
 impl Position {
-    /// The name of the field that stands there.
+    /// The name of the field at this position.
     pub(crate) fn name(&self) -> &str {
         self.path.rsplit('/').next().unwrap_or_default()
     }
 }
 
-/// Collects problems while a definition is read and compiled.
+/// Collects errors and warnings while a definition is read and compiled.
 pub(crate) struct Report<'t> {
     text: &'t str,
     found: Vec<Found>,
@@ -126,10 +126,10 @@ struct Found {
     severity: Severity,
     code: &'static str,
     spot: Location,
-    /// AWS's, where it is another than ours.
+    /// AWS's message, if it differs from `message`.
     aws: Option<String>,
     message: String,
-    /// Fields of the object there that are missing.
+    /// The missing fields of the object at this position.
     missing: Vec<String>,
 }
 
@@ -138,17 +138,17 @@ impl<'t> Report<'t> {
         Self { text, found: Vec::new() }
     }
 
-    /// What is wrong in a way for which AWS's words are not known.
+    /// Adds an error for which AWS's message is not known.
     pub(crate) fn add(&mut self, at: &Position, message: impl Into<String>) {
         self.violation(at, RuleViolation::Schema, message);
     }
 
-    /// A broken rule; `message` says so in our words.
+    /// Adds an error; `message` describes it in the engine's own words.
     pub(crate) fn violation(&mut self, at: &Position, rule: RuleViolation<'_>, message: impl Into<String>) {
         self.push(at, Severity::Error, rule, message.into());
     }
 
-    /// The object there lacks a field.
+    /// Adds the error that the object at this position has no field `name`.
     pub(crate) fn missing(&mut self, at: &Position, name: &str) {
         let same = self.found.iter_mut().find(|found| found.path == at.path && !found.missing.is_empty());
         let Some(found) = same else {
@@ -180,10 +180,10 @@ impl<'t> Report<'t> {
         self.found.iter().all(|found| found.severity == Severity::Warning)
     }
 
-    /// All of them in the order of the text.
+    /// All errors and warnings, in the order of the text.
     pub(crate) fn into_diagnostics(mut self) -> Vec<Diagnostic> {
         self.found.sort_by_key(|found| found.offset);
-        // Only what is found in JSON has a path.
+        // If the text is not JSON, no diagnostic has a path.
         let tree = crate::json::from_str(self.text).unwrap_or_default();
         self.found.iter().map(|found| self.diagnostic(found, &tree)).collect()
     }
@@ -216,7 +216,7 @@ impl<'t> Report<'t> {
     }
 }
 
-/// A JSON pointer as AWS writes it: `/States/A/Choices[0]/Next`, names as they are.
+/// Converts a JSON pointer to AWS's notation: `/States/A/Choices[0]/Next`, with names unescaped.
 fn location(tree: &Value, pointer: &str) -> String {
     let mut location = String::new();
     let mut at = Some(tree);

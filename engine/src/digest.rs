@@ -1,11 +1,11 @@
 //! Digests as text.
 
-/// The bytes as lower-case hexadecimal digits.
+/// Writes bytes as lower-case hexadecimal digits.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// A UUID made of a digest.
+/// Makes a UUID (version 4 in form) of a digest.
 pub(crate) fn uuid_of(digest: &[u8; 32]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut uuid = String::with_capacity(36);
@@ -13,7 +13,7 @@ pub(crate) fn uuid_of(digest: &[u8; 32]) -> String {
         if matches!(i, 4 | 6 | 8 | 10) {
             uuid.push('-');
         }
-        // The version and the variant have places of their own.
+        // UUIDs have fixed digits for their version and their variant.
         let high = match i {
             6 => 4,
             8 => 8,

@@ -1,5 +1,6 @@
-//! Three ways in which a state can end badly: an error of the user's machine ([`Failure`]), which `Catch` may match;
-//! an interruption, after which the execution can be continued; and a fault of our own.
+//! The three ways in which a state can end without an output: an error of the user's machine ([`Failure`]),
+//! which `Catch` may match; an interruption, after which the execution can be continued; and a fault of the
+//! engine or its host.
 
 use crate::failure::Failure;
 use crate::journal::JournalError;
@@ -10,18 +11,18 @@ pub enum Stop {
     /// It was cancelled, and can be continued from its journal.
     #[error("interrupted")]
     Interrupted,
-    /// Something of our own broke; the journal holds what was done before.
+    /// The engine, its host or the journal failed. The journal holds the progress made before.
     #[error(transparent)]
     Fault(#[from] Fault),
 }
 
-/// Something that is neither an error of the user's machine nor an interruption.
+/// A failure that is neither an error of the user's machine nor an interruption.
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
     /// The journal cannot be read or written, or belongs to another execution.
     #[error(transparent)]
     Journal(#[from] JournalError),
-    /// A mistake in the engine or in its host.
+    /// A bug in the engine or in its host.
     #[error("internal error: {0}")]
     Bug(String),
 }

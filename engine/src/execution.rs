@@ -1,49 +1,49 @@
-//! What an execution begins with, and how it ends.
+//! The start of an execution and its outcome.
 
 use serde_json::Value;
 
 use crate::history::History;
 use crate::tokens::TaskTokens;
 
-/// What an execution begins with.
+/// The input and the surroundings of an execution.
 #[derive(Debug, Clone)]
 pub struct Start {
     /// The execution's ARN.
     pub id: String,
-    /// Its name.
+    /// The error's name.
     pub name: String,
     /// The state machine's ARN.
     pub state_machine_id: String,
     /// The state machine's name.
     pub state_machine_name: String,
-    /// The role's ARN, of interest only to those who read `$$.Execution.RoleArn`.
+    /// The role's ARN. It is used only as `$$.Execution.RoleArn`.
     pub role_arn: String,
     /// The input.
     pub input: Value,
     /// The state machine's type.
     pub execution_type: ExecutionType,
-    /// Where outcomes of its tasks arrive that are sent by token.
+    /// The tokens by which outcomes of its tasks arrive.
     pub tokens: TaskTokens,
-    /// Records the history.
+    /// Records the history, if there is one.
     pub history: Option<History>,
-    /// The history events that a Standard execution may have, as each of its Distributed Maps'
-    /// children: AWS's 25,000, if nothing else is said. None is no limit.
+    /// The most history events of a Standard execution, and of each child of its Distributed Maps.
+    /// [`Start::new`] sets AWS's 25,000. None means no limit.
     pub max_events: Option<u64>,
 }
 
-/// Standard or Express.
+/// The type of a state machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ExecutionType {
-    /// At most a year and 25,000 history events.
+    /// At most one year and 25,000 history events.
     #[default]
     Standard,
-    /// At most five minutes, with as many events as there are.
+    /// At most five minutes, and any number of events.
     Express,
 }
 
 impl Start {
-    /// A start whose other names are read off the ARN: `…:execution:<machine>:<name>`, or of an
-    /// Express execution `…:express:<machine>:<name>:<id>`.
+    /// Takes the other names from the ARN: `…:execution:<machine>:<name>`, or for an Express execution
+    /// `…:express:<machine>:<name>:<id>`.
     pub fn new(id: impl Into<String>, input: Value) -> Self {
         let id = id.into();
         let (execution_type, (before, names)) = match id.split_once(":express:") {
@@ -71,15 +71,15 @@ impl Start {
 /// How an execution ended.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outcome {
-    /// With this output.
+    /// It succeeded with this output.
     Succeeded(Value),
-    /// With this error.
+    /// It failed with this error.
     Failed {
-        /// Its name.
+        /// The error's name.
         error: String,
-        /// Its cause.
+        /// The error's cause.
         cause: String,
     },
-    /// It took longer than the machine's `TimeoutSeconds`, or than its type allows.
+    /// It took longer than the machine's `TimeoutSeconds` or than its type allows.
     TimedOut,
 }

@@ -1,4 +1,4 @@
-//! Expressions: pure functions of what a state may see and of recorded chance.
+//! Expressions: pure functions of the values in scope and of recorded random draws.
 
 pub(crate) mod comparison;
 mod convert;
@@ -29,40 +29,40 @@ pub(crate) use variables::Variables;
 
 use crate::host::Host;
 
-/// What an expression is evaluated with.
+/// The environment of an evaluation.
 pub(crate) struct Env<'a, 'd> {
     pub(crate) scope: EvalScope<'a>,
     pub(crate) rng: &'a mut RecordedRng<'d>,
 }
 
-/// What an expression may see.
+/// The values that an expression can refer to.
 #[derive(Clone, Copy)]
 pub(crate) struct EvalScope<'a> {
     pub(crate) input: &'a Value,
-    /// Of the state, once it has one.
+    /// The state's result, once it has one.
     pub(crate) result: Option<&'a Value>,
-    /// What a catcher has caught.
+    /// The error that a catcher has caught.
     pub(crate) error: Option<&'a Value>,
-    /// Made only when an expression asks for it.
+    /// The context object; it is made only when an expression refers to it.
     pub(crate) context: &'a dyn Deref<Target = Value>,
     pub(crate) variables: &'a Variables,
 }
 
 impl<'a> EvalScope<'a> {
-    /// JSONPath's `$`: the latest of these.
+    /// The value of JSONPath's `$`: the caught error, else the result, else the input.
     pub(crate) fn current(&self) -> &'a Value {
         self.error.or(self.result).unwrap_or(self.input)
     }
 }
 
-/// Chance that falls the same way when a state is evaluated again after a crash: draws are
+/// Random numbers, UUIDs and times that are the same when a state is evaluated again after a crash: draws are
 /// recorded, and recorded draws are used first.
 pub(crate) struct RecordedRng<'d> {
     pub(crate) host: &'d Arc<dyn Host>,
     pub(crate) draws: &'d mut RecordedDraws,
 }
 
-/// What was drawn in a visit of a state, and how much of it the present evaluation has used.
+/// The draws of one visit of a state. `used` counts those that the current evaluation has used.
 #[derive(Debug, Default)]
 pub(crate) struct RecordedDraws {
     pub(crate) all: Vec<Value>,

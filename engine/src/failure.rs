@@ -1,10 +1,10 @@
-//! An error of the user's machine, which `Retry` and `Catch` may match.
+//! Errors of the user's machine, which `Retry` and `Catch` may match.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-/// An error as the language knows it: what `Retry` and `Catch` match on, and what a failed
-/// execution ends with. An empty text stands for one that there is not.
+/// An error as the Amazon States Language defines it: `Retry` and `Catch` match its name, and a failed
+/// execution ends with it. An empty text means that the name or cause is not set.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Failure {
     pub(crate) error: String,
@@ -13,16 +13,16 @@ pub(crate) struct Failure {
     pub(crate) trace: Trace,
 }
 
-/// What the history says of an error, and `Catch` must know, beside its name and cause.
+/// Facts about an error, in addition to its name and cause, that the history and `Catch` need.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Trace {
-    /// The field whose expression failed; empty where it is not one field.
+    /// The field whose expression failed; empty if it is not a single field.
     pub(crate) location: Option<String>,
-    /// It failed while it was evaluated, not because of what it gave.
+    /// The evaluation itself failed, and not the check of its result.
     pub(crate) evaluating: bool,
-    /// A `States.Timeout` that was a heartbeat which stayed out.
+    /// Whether a `States.Timeout` was caused by a missing heartbeat.
     pub(crate) heartbeat: bool,
-    /// The history event before it, and the type of the state it ended.
+    /// The history event before the error.
     pub(crate) event: u64,
     pub(crate) state: &'static str,
 }
@@ -32,12 +32,12 @@ impl Failure {
         Self { error: error.into(), cause: cause.into(), trace: Trace::default() }
     }
 
-    /// An error that no `Retry` and no `Catch` matches.
+    /// A `States.Runtime` error, which no `Retry` and no `Catch` matches.
     pub(crate) fn runtime(cause: impl Into<String>) -> Self {
         Failure::new(RUNTIME, cause)
     }
 
-    /// An expression that could not be evaluated.
+    /// The error of an expression that could not be evaluated.
     pub(crate) fn query(field: &str, cause: impl Into<String>) -> Self {
         let mut failure = Failure::new(QUERY, cause);
         failure.trace.location = Some(field.to_owned());
@@ -45,14 +45,14 @@ impl Failure {
         failure
     }
 
-    /// A value that an expression gave and the field cannot have.
+    /// The error of an expression whose value the field does not accept.
     pub(crate) fn query_result(field: &str, cause: impl Into<String>) -> Self {
         let mut failure = Failure::query(field, cause);
         failure.trace.evaluating = false;
         failure
     }
 
-    /// Of a Map Run.
+    /// The error of a Map Run in which too many items have failed.
     pub(crate) fn threshold_exceeded() -> Self {
         Failure::new(
             "States.ExceedToleratedFailureThreshold",
@@ -66,7 +66,7 @@ impl Failure {
         failure
     }
 
-    /// As a catcher hands it on.
+    /// The error output that a catcher receives.
     pub(crate) fn output(&self) -> Value {
         if self.error.is_empty() && self.cause.is_empty() {
             json!({"Error": null, "Cause": null})
@@ -92,7 +92,8 @@ impl Failure {
         match self.error.as_str() {
             RUNTIME => false,
             error if error == pattern => true,
-            // As recorded on AWS; its documentation says that States.ALL does not match this one.
+            // This is what AWS does, although its documentation says that States.ALL does not match this
+            // error.
             DATA_LIMIT_EXCEEDED => pattern == "States.ALL",
             error => match pattern {
                 "States.ALL" => true,

@@ -1,40 +1,39 @@
-//! Execution histories (AWS API Reference, "HistoryEvent").
+//! Histories of executions (AWS Step Functions API Reference, "HistoryEvent").
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
-/// A recorder of an execution's history. Given to a [`crate::Start`], it holds the events that come
-/// to pass while the execution runs, in their order; clones share them. An execution without one
-/// pays nothing for it. Children of a Distributed Map have histories of their own, which are not
-/// recorded here.
+/// Records the history of an execution: give a clone to [`crate::Start`] and read the events from another,
+/// also while the execution runs. An execution without a history does not pay for one. Children of a
+/// Distributed Map have histories of their own, which are not recorded here.
 #[derive(Debug, Clone, Default)]
 pub struct History(Arc<Mutex<Vec<Event>>>);
 
 /// A history event.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Event {
-    /// From 1.
+    /// The event's number; the first is 1.
     pub id: u64,
-    /// The event that led to it; 0 for none.
+    /// The number of the event that led to this one, or 0.
     pub previous: u64,
-    /// When.
+    /// The time of the event.
     pub timestamp: OffsetDateTime,
-    /// Such as `TaskStateEntered`.
+    /// The type of the event, such as `TaskStateEntered`.
     pub kind: String,
-    /// Name and content of the event's details, such as `stateEnteredEventDetails`.
+    /// The name of the event's details, such as `stateEnteredEventDetails`, and the details.
     pub details: Option<(&'static str, Value)>,
 }
 
 impl History {
-    /// The events so far.
+    /// The events so far, in their order.
     pub fn events(&self) -> Vec<Event> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Ends the history of an execution that was cancelled and is not gone on with, as
-    /// `StopExecution` does.
+    /// Ends the history of an execution that was cancelled and will not be continued, as `StopExecution`
+    /// does.
     pub fn abort(&self, now: OffsetDateTime) {
         let id = self.events().iter().map(|event| event.id).max().unwrap_or(0) + 1;
         let details = Some(("executionAbortedEventDetails", Value::Object(Default::default())));
@@ -47,7 +46,7 @@ impl History {
 }
 
 impl Event {
-    /// As `GetExecutionHistory` gives it; the timestamp is in seconds since 1970.
+    /// The event as `GetExecutionHistory` returns it; the timestamp is in seconds since 1970.
     pub fn to_json(&self) -> Value {
         let seconds = (self.timestamp.unix_timestamp_nanos() / 1_000_000) as f64 / 1_000.0;
         let mut event =

@@ -1,4 +1,4 @@
-//! What an execution asks of the outside: tasks, objects, time and chance.
+//! The interface between an execution and the outside: tasks, objects, time and randomness.
 
 mod task_call;
 mod without_store;
@@ -18,27 +18,41 @@ use crate::map_run::MapRunStatus;
 pub use task_call::TaskCall;
 pub use without_store::{NoHost, Tasks};
 
-/// The world outside an execution.
+/// Everything that an execution needs from outside. The defaults of `read_version` and `list_objects` are
+/// errors: a host that wraps another must forward all methods.
 #[async_trait]
 pub trait Host: Send + Sync + 'static {
-    /// Does the work of a Task state and gives back its result, in the shape that the service has
-    /// on AWS ([`TaskCall::function_result`] makes that of `lambda:invoke`). A task whose outcome
-    /// comes by token ([`Resource::waits_for_token`]) is only handed over here; what is given back
-    /// then is the service's answer, or the name of the worker that took an activity.
+    /// Does the work of a Task state and returns its result, in the form that the service has on AWS
+    /// ([`TaskCall::function_result`] makes the form of `lambda:invoke`). A task whose outcome comes by token
+    /// ([`Resource::waits_for_token`]) is only handed over here: the returned value is the service's
+    /// response, or the name of the worker that took an activity.
     ///
-    /// The future is dropped when the execution gives the task up (it timed out, or a Map Run is
-    /// over its tolerance); on cancellation it is not dropped, so that the task may save what it
-    /// has: see [`TaskCall::cancel`].
+    /// The future is dropped when the execution abandons the task (the task timed out, or its Map Run
+    /// exceeded its tolerance). On cancellation the future is not dropped, so that the task can save its
+    /// progress: see [`TaskCall::cancel`].
+    ///
+    /// # Errors
+    ///
+    /// [`TaskError::Error`] is an error of the user's machine. [`TaskError::Interrupted`] stops the
+    /// execution, which calls the task again when it is continued.
     async fn task(&self, call: TaskCall) -> Result<Value, TaskError>;
 
-    /// The contents of an object, for an ItemReader.
+    /// Reads an object, for an ItemReader.
+    ///
+    /// # Errors
+    ///
+    /// The text becomes the cause of a `States.ItemReaderFailed`.
     async fn read_object(
         &self,
         bucket: &str,
         key: &str,
     ) -> Result<BoxStream<'static, io::Result<Bytes>>, ObjectError>;
 
-    /// One version of an object; a host without versions need not have it.
+    /// Reads one version of an object. A host without versions keeps the default, which is an error.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Host::read_object`].
     async fn read_version(
         &self,
         bucket: &str,
@@ -48,14 +62,22 @@ pub trait Host: Send + Sync + 'static {
         Err(ObjectError(format!("this host keeps no versions: {version} of {key} in {bucket}")))
     }
 
-    /// A part of an object, and the length of the whole. Without an implementation of the host's
-    /// own, the object is read from its beginning.
+    /// Reads a part of an object, and returns it with the length of the whole object in bytes. The default
+    /// reads the object from its beginning.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Host::read_object`].
     async fn read_part(&self, bucket: &str, key: &str, part: Part) -> Result<(Bytes, u64), ObjectError> {
         part.of(self.read_object(bucket, key).await?).await.map_err(|error| ObjectError(error.to_string()))
     }
 
-    /// Objects whose keys begin with `prefix` and come after `after`, in the order of their keys;
-    /// as many as a page has. No object is left when the page is empty.
+    /// Lists a page of the objects whose keys begin with `prefix` and come after `after`, in the order of
+    /// their keys. An empty page means that there are no more objects. The default is an error.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Host::read_object`].
     async fn list_objects(
         &self,
         bucket: &str,
@@ -66,46 +88,51 @@ pub trait Host: Send + Sync + 'static {
         Err(ObjectError(format!("this host lists no objects: from {from} in {bucket}")))
     }
 
-    /// Writes an object whole, for a ResultWriter; an object of that name is replaced.
+    /// Writes an object, for a ResultWriter. An existing object of that name is replaced.
+    ///
+    /// # Errors
+    ///
+    /// The text becomes the cause of a `States.ResultWriterFailed`.
     async fn write_object(&self, bucket: &str, key: &str, body: Bytes) -> Result<(), ObjectError>;
 
-    /// A Map Run begins, or goes on; what is given may be kept and looked at while it runs.
+    /// Called when a Map Run begins or is continued. The host may keep the status and read it while the run
+    /// lasts.
     fn map_run(&self, _: &Arc<MapRunStatus>) {}
 
-    /// The time.
+    /// The current time.
     fn now(&self) -> OffsetDateTime;
 
-    /// Returns when the time has come, by [`Host::now`]; the future may be dropped before.
+    /// Returns when [`Host::now`] has reached `moment`. The future may be dropped before.
     async fn sleep_until(&self, moment: OffsetDateTime);
 
-    /// A number from 0 up to, not including, 1.
+    /// A random number from 0 (included) to 1 (excluded).
     fn random(&self) -> f64;
 
-    /// A new UUID in its usual spelling.
+    /// A new UUID in its usual notation.
     fn uuid(&self) -> String;
 }
 
 /// An object of a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObjectInfo {
-    /// Its name in the bucket.
+    /// Its key in the bucket.
     pub key: String,
-    /// In bytes.
+    /// Its size in bytes.
     pub size: u64,
-    /// As S3 gives it, with its quotation marks.
+    /// Its ETag as S3 returns it, with quotation marks.
     pub etag: String,
-    /// When it was written.
+    /// The time at which it was written.
     pub last_modified: OffsetDateTime,
-    /// Such as `STANDARD`.
+    /// Its storage class, such as `STANDARD`.
     pub storage_class: String,
 }
 
-/// Which bytes of an object.
+/// A part of an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Part {
-    /// From one position up to, not including, another.
+    /// The bytes in a range of positions.
     Range(Range<u64>),
-    /// So many at the end, or all where the object is shorter.
+    /// The last bytes of the object, at most this many.
     Last(u64),
 }
 
@@ -116,14 +143,14 @@ impl Part {
             let end = length + chunk.len() as u64;
             match &self {
                 Part::Range(range) => {
-                    // Within the chunk, whose length fits.
+                    // The result is within the chunk, so it fits into a usize.
                     let within = |position: u64| (position.clamp(length, end) - length) as usize;
                     kept.extend_from_slice(&chunk[within(range.start)..within(range.end.max(range.start))]);
                 }
                 Part::Last(most) => {
                     kept.extend_from_slice(&chunk);
                     let beyond = kept.len().saturating_sub(usize::try_from(*most).unwrap_or(usize::MAX));
-                    // Moves what is kept only now and then.
+                    // Draining only half-full buffers keeps the cost of moving bytes linear.
                     if beyond > kept.len() / 2 {
                         kept.drain(..beyond);
                     }
@@ -142,14 +169,14 @@ impl Part {
 /// Why a task has no result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TaskError {
-    /// The function failed; `Retry` and `Catch` match on `error`.
+    /// The task failed; `Retry` and `Catch` match on `error`.
     Error {
         /// The function's `errorType`, or a name such as `Lambda.TooManyRequestsException`.
         error: String,
         /// For an error of the function, a JSON text with `errorMessage` and `errorType`.
         cause: String,
     },
-    /// The task was given up and shall be called again when the execution is continued.
+    /// The task was interrupted, and is to be called again when the execution is continued.
     Interrupted,
 }
 

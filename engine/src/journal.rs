@@ -1,8 +1,9 @@
-//! The journal: what an execution has achieved, kept so that it can go on after a crash.
+//! The journal: the progress of an execution, from which it is continued after a crash.
 //!
-//! A key is a letter for the kind of entry and the [`Key`] of what it belongs to; the keys below a
-//! state are removed when the state is left, so the journal holds what is unfinished and, for a
-//! Distributed Map under way, the records of finished children that no result file holds yet.
+//! The key of an entry is a letter for its kind, followed by the [`Key`] of the part of the execution that it
+//! belongs to. The entries below a state are removed when the execution leaves the state. So the journal
+//! holds what is unfinished and, for a Distributed Map under way, the records of finished children that are
+//! not in a result file yet.
 
 mod entry;
 mod file;
@@ -23,7 +24,7 @@ pub(crate) use entry::{
 use file::FileStore;
 use memory::MemoryStore;
 
-/// Where an execution's progress is kept. Clones share one store.
+/// The store of an execution's progress. Clones share it.
 #[derive(Clone)]
 pub struct Journal(Arc<Store>);
 
@@ -38,10 +39,10 @@ pub enum JournalError {
     /// The file cannot be opened, read or written.
     #[error("the journal cannot be used: {0}")]
     Broken(String),
-    /// The disk has no room for it. With room, the execution goes on.
+    /// The disk is full. Once there is room, the execution can be continued.
     #[error("the journal cannot be written: {0}")]
     Full(String),
-    /// The journal was begun by something else; the text says what differs.
+    /// The journal belongs to another execution; the text names what differs.
     #[error("the journal belongs to another {0}")]
     Foreign(&'static str),
 }
@@ -56,32 +57,33 @@ impl From<io::Error> for JournalError {
     }
 }
 
-/// Records of children that are read at once: enough that reading is fast, few enough to be held in memory.
+/// Records of children that are read at once: many enough to be read fast, few enough to be held in memory.
 pub(crate) const RECORDS_PER_READ: usize = 256;
 
 /// A key and its value.
 type KeyValue = (Vec<u8>, Vec<u8>);
 
-/// What an entry is.
+/// The kinds of entries, with the letters that their keys begin with.
 #[derive(Debug, Clone, Copy)]
 #[repr(u8)]
 pub(crate) enum EntryKind {
     Owner = b'o',
     Frame = b'f',
     MapRun = b'm',
-    /// The input of a batch that came about by chance.
+    /// The input of a nondeterministic batch.
     Batch = b'b',
     /// A finished child.
     Record = b'r',
 }
 
-/// Kinds of entries that lie below a state.
+/// The kinds of entries that belong to a state, and are removed with it.
 const BELOW: [EntryKind; 4] = [EntryKind::Frame, EntryKind::MapRun, EntryKind::Batch, EntryKind::Record];
 
 /// The path from the execution down to a frame (a run of states) or to a visit of a Map state.
-/// The execution's own frame has the empty path; below a frame lies the visit of the state it is
-/// in, by the frame's step number; below the visit its iterations or children, by index. Numbers
-/// are big-endian, so that keys sort as the children do.
+///
+/// The execution's own frame has the empty path. The path of a visit is that of its frame and the frame's
+/// step number. The path of an iteration or child is that of the visit and its index. Numbers are big-endian,
+/// so that keys sort in the order of the children.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Key(Vec<u8>);
 
@@ -108,11 +110,11 @@ impl Key {
         entry
     }
 
-    /// The first and last key of entries at and below this one.
+    /// The first and last key of the entries at and below this path.
     fn range(&self, kind: EntryKind) -> (Vec<u8>, Vec<u8>) {
         let first = self.entry(kind);
         let mut last = first.clone();
-        // Longer than any path below it that begins with the highest numbers.
+        // This is longer than any path below this one that begins with the highest numbers.
         last.extend([0xff; NUMBER * 16]);
         (first, last)
     }
@@ -129,11 +131,11 @@ impl Key {
     }
 }
 
-/// A change; those given to [`Journal::commit`] together become durable together.
+/// A change of the journal. Changes of one [`Journal::commit`] become durable together.
 pub(crate) enum Change {
     Put(Vec<u8>, Vec<u8>),
     Remove(Vec<u8>),
-    /// Everything at and below a key.
+    /// Removes all entries at and below a key.
     Clear(Key),
 }
 
@@ -153,17 +155,26 @@ impl Change {
 }
 
 impl Journal {
-    /// Opens or makes the file.
+    /// Opens the journal in a file, or creates it.
+    ///
+    /// # Errors
+    ///
+    /// [`JournalError::Broken`] if the file is not a journal or cannot be opened, [`JournalError::Full`] if
+    /// it cannot be created because the disk is full.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, JournalError> {
         Ok(Journal(Arc::new(Store::File(FileStore::open(path.as_ref())?))))
     }
 
-    /// A journal that lasts as long as its clones.
+    /// Makes a journal in memory, which lasts as long as its clones.
+    ///
+    /// # Errors
+    ///
+    /// None today.
     pub fn in_memory() -> Result<Self, JournalError> {
         Ok(Journal(Arc::new(Store::Memory(MemoryStore::default()))))
     }
 
-    /// Returns when the changes are on disk.
+    /// Makes the changes durable; returns when they are on disk.
     pub(crate) async fn commit(&self, changes: Vec<Change>) -> Result<(), JournalError> {
         match &*self.0 {
             Store::File(file) => file.commit(changes).await,
@@ -174,8 +185,8 @@ impl Journal {
         }
     }
 
-    /// Removes everything below the key in its own time. What is left over by a crash lies under a
-    /// key that is not used again.
+    /// Removes the entries at and below the key, in the background. A crash may leave entries behind, but
+    /// their keys are never used again.
     pub(crate) fn sweep(&self, key: Key) -> Result<(), JournalError> {
         match &*self.0 {
             Store::File(file) => file.sweep(key),
@@ -207,8 +218,8 @@ impl Journal {
         found.map(|value| serde_json::from_slice(&value).map_err(broken)).transpose()
     }
 
-    /// The records of finished children of a map from index `from` on, at most `limit`; not those of
-    /// maps inside of children, which lie between them.
+    /// The records of the finished children of a Map Run from index `from` on, at most `limit`. The keys of
+    /// Map Runs inside of children are in between and are skipped.
     pub(crate) fn records(
         &self,
         map: &Key,
@@ -227,7 +238,7 @@ impl Journal {
         found.into_iter().map(record).collect()
     }
 
-    /// How many entries there are; for tests and diagnosis.
+    /// The number of entries, for tests and diagnosis.
     #[doc(hidden)]
     pub fn entries(&self) -> usize {
         match &*self.0 {

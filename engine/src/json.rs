@@ -1,5 +1,5 @@
-//! JSON of others. serde_json takes an object apart whose first key is one of its own (`$serde_json::private::…`); to these
-//! readers every key is a key.
+//! Reads JSON whose keys are not under our control. serde_json gives a meaning to objects whose first key is
+//! one of its own (`$serde_json::private::…`); for these readers every key is a plain key.
 
 use std::fmt;
 

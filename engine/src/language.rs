@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// `QueryLanguage`: of the machine, or of a state that has its own.
+/// The `QueryLanguage` of a machine, or of a state that has its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Language {
     JsonPath,

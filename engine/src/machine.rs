@@ -1,4 +1,4 @@
-//! The compiled machine: names are resolved, expressions parsed, nothing is left to be refused.
+//! The compiled machine. Names are resolved and expressions parsed, so nothing can be refused any more.
 
 mod map;
 
@@ -11,17 +11,17 @@ use crate::resource::Resource;
 use crate::retry::Retrier;
 pub(crate) use map::{Batcher, Distributed, MapItems, MapState, Reader, Writer};
 
-/// A state machine that is ready to run; see [`crate::compile`].
+/// A state machine that is ready to run; [`crate::compile`] makes it.
 #[derive(Debug)]
 pub struct Machine {
     pub(crate) scope: Arc<Scope>,
     pub(crate) timeout_seconds: Option<u32>,
-    /// Of the definition's text.
+    /// SHA-256 of the definition's text, in hexadecimal digits.
     pub(crate) hash: String,
 }
 
 impl Machine {
-    /// Each Task state's name and what it calls, in the order of the states.
+    /// The name and the resource of each Task state, in the order of the states.
     pub fn tasks(&self) -> Vec<(String, Resource)> {
         let mut found = Vec::new();
         self.scope.visit(&mut |state| {
@@ -32,8 +32,8 @@ impl Machine {
         found
     }
 
-    /// Names or ARNs of the functions that the machine calls, as far as they are written in the
-    /// definition; each once, in the order of the states.
+    /// The names or ARNs of the functions that the machine calls, each once and in the order of the states.
+    /// Functions whose names are computed are missing.
     pub fn functions(&self) -> Vec<String> {
         let mut functions = Vec::new();
         self.scope.visit(&mut |state| {
@@ -54,7 +54,7 @@ pub(crate) struct Scope {
 }
 
 impl Scope {
-    /// All states, those inside others after them.
+    /// Visits all states. The states inside a state follow it.
     fn visit(&self, visitor: &mut dyn FnMut(&State)) {
         for state in &self.states {
             visitor(state);
@@ -75,13 +75,12 @@ pub(crate) struct State {
     pub(crate) language: Language,
     pub(crate) io: Io,
     pub(crate) recovery: Recovery,
-    /// Choice, Succeed and Fail lead on otherwise, or not at all.
+    /// Not used by Choice, Succeed and Fail.
     pub(crate) next: Next,
     pub(crate) kind: Kind,
 }
 
-/// How a state takes its input and gives its output. In JSONata the paths and the selector are
-/// such that they change nothing.
+/// The fields that shape a state's input and output. In JSONata the paths and the selector change nothing.
 #[derive(Debug)]
 pub(crate) struct Io {
     pub(crate) input_path: Selection,
@@ -97,12 +96,12 @@ pub(crate) struct Io {
 #[derive(Debug)]
 pub(crate) enum Selection {
     Whole,
-    /// `null`: `{}` takes its place.
+    /// `null`, which stands for `{}`.
     Nothing,
     Path(Path),
 }
 
-/// What is evaluated when a state is left by a way of its own.
+/// The fields that are evaluated when a state is left: by its own `Next`, by a choice or by a catcher.
 #[derive(Debug, Default)]
 pub(crate) struct OnExit {
     pub(crate) output: Option<Template>,
@@ -128,7 +127,7 @@ pub(crate) enum Kind {
     },
 }
 
-/// The states that can fail for what happens outside of them, and be retried.
+/// The states that can fail and be retried.
 #[derive(Debug)]
 pub(crate) enum Work {
     Task(Box<Task>),
@@ -137,7 +136,7 @@ pub(crate) enum Work {
 }
 
 impl Kind {
-    /// The `Type` of the definition, which is also in the names of history events.
+    /// The state's `Type`, which is also part of the names of history events.
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Kind::Work(work) => work.name(),
@@ -163,7 +162,7 @@ impl Work {
         }
     }
 
-    /// Whether it runs states of its own, which have entries of their own in the journal.
+    /// Whether it has inner states, which have entries of their own in the journal.
     pub(crate) fn has_inner_states(&self) -> bool {
         matches!(self, Work::Map(_) | Work::Parallel(_))
     }
@@ -175,7 +174,7 @@ pub(crate) enum Next {
     End,
 }
 
-/// Where a result goes in the state's input; None is `null`, which discards it.
+/// The place of a result in the state's input. None means `null`, which discards the result.
 pub(crate) type ResultPath = Option<ReferencePath>;
 
 #[derive(Debug)]
@@ -187,7 +186,7 @@ pub(crate) struct Task {
 }
 
 impl State {
-    /// Whether an execution can end with it.
+    /// Whether an execution can end with this state.
     pub(crate) fn ends(&self) -> bool {
         match self.kind {
             Kind::Succeed | Kind::Fail { .. } => true,
@@ -196,7 +195,7 @@ impl State {
         }
     }
 
-    /// The function that a Task calls, where it is written in the definition.
+    /// The function that a Task calls, if the definition names it.
     fn function(&self) -> Option<String> {
         let Kind::Work(Work::Task(task)) = &self.kind else { return None };
         match (&task.resource, &self.io.arguments) {
@@ -213,7 +212,7 @@ impl State {
     }
 }
 
-/// What a state does about its errors.
+/// The handlers of a state's errors.
 #[derive(Debug, Default)]
 pub(crate) struct Recovery {
     pub(crate) retry: Vec<Retrier>,
@@ -228,7 +227,7 @@ pub(crate) struct Catcher {
     pub(crate) next: usize,
 }
 
-/// One of a Choice's `Choices`.
+/// An entry of a Choice's `Choices`.
 #[derive(Debug)]
 pub(crate) struct Rule {
     pub(crate) condition: Condition,
@@ -260,7 +259,7 @@ pub(crate) enum Until {
     TimestampExpression(Expression),
 }
 
-/// A text of a Fail state: as written, or an expression.
+/// A text of a Fail state, as written or computed.
 #[derive(Debug)]
 pub(crate) enum TextOrPath {
     Literal(String),

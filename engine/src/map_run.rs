@@ -1,4 +1,4 @@
-//! How a Map Run stands, for those who want to look while it runs.
+//! The status of a Map Run, which can be read while the run lasts.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
@@ -8,56 +8,57 @@ use serde_json::Value;
 use crate::error::Halt;
 use crate::journal::{ChildStatus, Tally};
 
-/// A Map Run as `DescribeMapRun` shows it. Counts are those of this moment, each for itself.
+/// A Map Run as `DescribeMapRun` shows it. Each count is exact at the moment it is read, but counts are not
+/// read at the same moment.
 #[derive(Debug)]
 pub struct MapRunStatus {
     /// The Map Run's ARN.
     pub arn: String,
-    /// The ARN of the execution whose state it is.
+    /// The ARN of the execution that the Map state belongs to.
     pub execution: String,
     /// Children that may run at once.
     pub max_concurrency: u64,
-    /// Items that may fail.
+    /// The number of items that may fail.
     pub tolerated_failure_count: Option<u64>,
-    /// Items that may fail, from 0 to 100.
+    /// The percentage of items that may fail, from 0 to 100.
     pub tolerated_failure_percentage: Option<f64>,
     phase: AtomicU8,
     items: Counters,
     executions: Counters,
 }
 
-/// How far a Map Run is.
+/// The phase of a Map Run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Phase {
     /// Under way.
     Running,
-    /// Ended with a result.
+    /// It ended with a result.
     Succeeded,
-    /// Ended with an error.
+    /// It ended with an error.
     Failed,
-    /// Given up; its execution may go on later.
+    /// It was stopped; its execution may be continued later.
     Aborted,
 }
 
-/// Items or children by what became of them.
+/// Numbers of items or children, by their status.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Not begun, as far as it is known what there is.
+    /// Known, but not begun.
     pub pending: u64,
     /// Under way.
     pub running: u64,
     /// Ended with an output.
     pub succeeded: u64,
-    /// Ended with an error.
+    /// It ended with an error.
     pub failed: u64,
     /// Ended by their time limit.
     pub timed_out: u64,
-    /// Given up.
+    /// Aborted because the run ended.
     pub aborted: u64,
-    /// All that is known of: the whole once everything was read.
+    /// All that are known. This is the total once all items have been read.
     pub total: u64,
-    /// Whose results were written.
+    /// Those whose results have been written.
     pub results_written: u64,
 }
 
@@ -91,13 +92,13 @@ impl MapRunStatus {
         })
     }
 
-    /// How far it is.
+    /// The phase of the run.
     pub fn phase(&self) -> Phase {
         let phases = [Phase::Running, Phase::Succeeded, Phase::Failed, Phase::Aborted];
         phases[usize::from(self.phase.load(Relaxed))]
     }
 
-    /// The items of the run; those of a batch share its fate.
+    /// The items of the run. The items of a batch have the status of the batch.
     pub fn items(&self) -> Counts {
         self.items.counts(self.phase())
     }
@@ -161,7 +162,7 @@ impl Counters {
     }
 }
 
-/// Sees a Map Run to its end; one that is dropped before was given up.
+/// Sets the final phase of a Map Run. If it is dropped before, the run was aborted.
 pub(crate) struct Watch(Arc<MapRunStatus>);
 
 impl Watch {
@@ -182,7 +183,7 @@ impl Watch {
 impl Drop for Watch {
     fn drop(&mut self) {
         let running = Phase::Running as u8;
-        // Fails where the run has ended.
+        // This has no effect on a run that has ended.
         let _ = self.0.phase.compare_exchange(running, Phase::Aborted as u8, Relaxed, Relaxed);
     }
 }

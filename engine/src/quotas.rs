@@ -1,6 +1,7 @@
-//! AWS's quotas that more than one part of the engine keeps (AWS Step Functions Developer Guide, "Service quotas").
+//! AWS's quotas that more than one part of the engine enforces (AWS Step Functions Developer Guide, "Service
+//! quotas").
 
-/// The largest number of seconds, and of attempts, that a definition may give.
+/// The largest number of seconds and the largest number of attempts that a definition may give.
 pub(crate) const MAX_SECONDS: u32 = 99_999_999;
 
 /// The longest delay before a retry, in seconds: 366 days.

@@ -1,8 +1,8 @@
-//! What the `Resource` of a Task names.
+//! The `Resource` of a Task.
 
 use std::fmt;
 
-/// What a task calls.
+/// The callee of a Task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Resource {
     /// A Lambda function, by its ARN.
@@ -11,11 +11,11 @@ pub enum Resource {
     Activity(String),
     /// An action of a service: `arn:aws:states:::<service>:<action>`.
     Service {
-        /// Such as `lambda`, `states`, `http` or `aws-sdk:s3`.
+        /// The service, such as `lambda`, `states`, `http` or `aws-sdk:s3`.
         service: String,
-        /// Such as `invoke` or `getObject`.
+        /// The action, such as `invoke` or `getObject`.
         action: String,
-        /// How the result comes back.
+        /// The way in which the result is returned.
         pattern: Pattern,
     },
 }
@@ -23,13 +23,13 @@ pub enum Resource {
 /// The service integration pattern (AWS developer guide, "Discover service integration patterns").
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pattern {
-    /// The task ends with the service's answer.
+    /// The task ends with the service's response.
     RequestResponse,
-    /// `.sync`: with the end of the job that the service was asked for.
+    /// `.sync`: the task ends with the job that it starts.
     Sync,
     /// `.sync:2`: the same, with the job's output as JSON.
     Sync2,
-    /// `.waitForTaskToken`: when somebody sends the outcome with the task's token.
+    /// `.waitForTaskToken`: the task ends when its outcome is sent with its token.
     WaitForTaskToken,
 }
 
@@ -47,7 +47,7 @@ impl Pattern {
 }
 
 impl Resource {
-    /// Reads an ARN.
+    /// Parses an ARN. Returns None if it is not the ARN of a function, an activity or an action of a service.
     pub fn parse(arn: &str) -> Option<Self> {
         let parts: Vec<&str> = arn.splitn(6, ':').collect();
         let ["arn", _, service, _, _, rest] = parts.as_slice() else { return None };
@@ -71,22 +71,23 @@ impl Resource {
         }
     }
 
-    /// Whether it is this action of this service, in whatever pattern.
+    /// Whether this is the given action of the given service, with any pattern.
     pub fn is(&self, wanted_service: &str, wanted_action: &str) -> bool {
         matches!(self, Resource::Service { service, action, .. } if service == wanted_service && action == wanted_action)
     }
 
-    /// Whether there is a token by which the outcome can be sent, even if it also comes otherwise.
+    /// Whether the task has a token by which its outcome can be sent, even if the outcome can also come in
+    /// another way.
     pub(crate) fn has_token(&self) -> bool {
         !matches!(self, Resource::Function(_) | Resource::Service { pattern: Pattern::RequestResponse, .. })
     }
 
-    /// Whether the outcome is sent with a token.
+    /// Whether the outcome can only come by a token.
     pub fn waits_for_token(&self) -> bool {
         matches!(self, Resource::Activity(_) | Resource::Service { pattern: Pattern::WaitForTaskToken, .. })
     }
 
-    /// The action with its pattern, as history events have it.
+    /// The action with its pattern, as history events name it.
     pub(crate) fn action(&self) -> String {
         match self {
             Resource::Function(arn) | Resource::Activity(arn) => arn.clone(),

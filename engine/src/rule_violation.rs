@@ -1,13 +1,13 @@
-//! What a definition can break, in AWS's words: codes as in the API Reference
-//! ("ValidateStateMachineDefinitionDiagnostic"), messages and places as AWS answers.
+//! The rules that a definition can violate, in AWS's words: codes as in the API Reference
+//! ("ValidateStateMachineDefinitionDiagnostic"), messages and locations as AWS returns them.
 
-/// A broken rule, with what AWS names in its message.
+/// A violated rule, with the values that AWS's message contains.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum RuleViolation<'a> {
-    /// Of a rule for which AWS's message is not known.
+    /// A rule for which AWS's message is not known.
     Schema,
     NotAnObject,
-    /// The message, and where the parser stood.
+    /// The parser's message and its position.
     Json(&'a str, &'a str),
     TooDeep,
     Required(&'a str),
@@ -18,7 +18,7 @@ pub(crate) enum RuleViolation<'a> {
     /// A field that `Credentials` must have.
     Needed(&'a str),
     AtMostOne(&'a [&'a str]),
-    /// The same, said of the object itself.
+    /// The same, but located at the object itself.
     OneOf(&'a [&'a str]),
     ExactlyOne(&'a [&'a str]),
     ConditionForm,
@@ -31,7 +31,7 @@ pub(crate) enum RuleViolation<'a> {
     Timestamp,
     Path,
     ReferencePath(&'a str),
-    /// Of the field whose name ends in `.$`.
+    /// The value of a field whose name ends in `.$`.
     Template(&'a str),
     JsonataForm,
     Jsonata(&'a str),
@@ -54,14 +54,14 @@ pub(crate) enum RuleViolation<'a> {
     NoEnd,
 }
 
-/// Where AWS says that a rule is broken, seen from where we say so.
+/// The location that AWS gives, relative to the position that the engine gives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Location {
     Here,
-    /// At the object around it.
+    /// The object around it.
     Around,
     Nowhere,
-    /// Where no value stands.
+    /// A position in a text that is not JSON.
     Source(String),
 }
 
@@ -70,7 +70,7 @@ const TARGET: &str = "MISSING_TRANSITION_TARGET";
 const JSONATA: &str = "INVALID_JSONATA_EXPRESSION";
 
 impl RuleViolation<'_> {
-    /// Code, place and message; without a message, our own is as good.
+    /// AWS's code, location and message. Without a message, the engine's own is used.
     pub(crate) fn in_aws_words(self) -> (&'static str, Location, Option<String>) {
         use Location::{Around, Here, Nowhere};
         let (code, spot, message) = match self {
@@ -153,7 +153,7 @@ impl RuleViolation<'_> {
                 (SCHEMA, Here, "The field 'Resource' does not match any of the allowed values".into())
             }
             RuleViolation::ExpressPattern(pattern) => {
-                // AWS has a space too many after one of them.
+                // AWS's message has an extra space after this pattern.
                 let end = if pattern == ".waitForTaskToken" { " " } else { "" };
                 (
                     SCHEMA,

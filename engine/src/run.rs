@@ -1,4 +1,4 @@
-//! Running a machine: one frame for the execution, one for each iteration and child.
+//! Running a machine. The execution, each branch and iteration, and each child has a frame of its own.
 
 mod branch;
 mod callee;
@@ -39,22 +39,27 @@ use context::Identity;
 pub(crate) use context::iso;
 use inspector::{Inspector, NoInspector};
 
-/// What the frames of one execution share.
+/// The services that all frames of an execution share.
 struct Runtime {
     host: Arc<dyn Host>,
     journal: Journal,
     tokens: TaskTokens,
-    /// Cancelled with the caller's token, and when one frame cannot go on.
+    /// Cancelled with the caller's token, and when a frame cannot continue.
     cancel: CancellationToken,
     inspector: Box<dyn Inspector>,
 }
 
-/// Runs the machine, or goes on where the journal says that it stopped. A finished execution
-/// gives its outcome again.
+/// Runs the machine, or continues the execution that the journal holds. For an execution that has ended, its
+/// outcome is returned again.
 ///
-/// When `cancel` is cancelled, waits end at once and no task is begun; tasks under way are waited
-/// for (see [`crate::TaskCall::cancel`]). Dropping the future is a crash: nothing that was
-/// journaled is lost.
+/// When `cancel` is cancelled, waits end at once and no new task is called; running tasks are awaited (see
+/// [`crate::TaskCall::cancel`]). Dropping the future has the effect of a crash: everything in the journal is
+/// kept.
+///
+/// # Errors
+///
+/// [`Stop::Interrupted`] if `cancel` was cancelled or a task was interrupted, [`Stop::Fault`] if the journal
+/// cannot be used or belongs to another execution, or for a bug.
 pub async fn run(
     machine: Arc<Machine>,
     start: Start,
@@ -102,7 +107,7 @@ pub async fn run(
 }
 
 impl Runtime {
-    /// Never returns without a time.
+    /// Sleeps until `moment`; without a moment it never returns.
     async fn sleep_until(&self, moment: Option<OffsetDateTime>) {
         match moment {
             Some(moment) => self.host.sleep_until(moment).await,
@@ -111,7 +116,7 @@ impl Runtime {
     }
 }
 
-/// Makes the journal this execution's, or makes sure that it is.
+/// Makes this execution the owner of a new journal, or checks that it is the owner of an existing one.
 async fn claim(
     machine: &Machine,
     start: &Start,

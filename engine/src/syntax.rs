@@ -1,5 +1,5 @@
-//! From text to typed syntax: which states there are and which fields they have, each with its
-//! place. Names are not resolved here and expressions not parsed; see `compile`.
+//! Parses a definition into typed syntax: its states and their fields, each with its position. Names are
+//! resolved and expressions parsed later; see `compile`.
 
 mod broken;
 mod choice;
@@ -27,7 +27,7 @@ use crate::quotas::MAX_SECONDS;
 use crate::rule_violation::RuleViolation;
 use fields::Fields;
 
-/// A state machine as written.
+/// A parsed definition.
 #[derive(Debug)]
 pub(crate) struct Definition {
     pub(crate) scope: Scope,

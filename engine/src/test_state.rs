@@ -1,5 +1,5 @@
-//! `TestState`: one state of a machine is run by itself, on mocks or a host, and shows its
-//! intermediate values (AWS Step Functions API Reference, "TestState").
+//! `TestState`: runs one state of a machine, with mocks or a host, and shows its intermediate values (AWS
+//! Step Functions API Reference, "TestState").
 
 mod context;
 mod mock;
@@ -20,51 +20,55 @@ pub use crate::run::trial::TestStatus;
 use crate::validation::{ApiError, Validation, validate};
 pub use request::{ErrorOutput, FieldValidation, Mock, StateConfiguration, TestRequest};
 
-/// What became of the state.
+/// The outcome of a test.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TestResult {
-    /// How it ended.
+    /// The way in which the state ended.
     pub status: TestStatus,
-    /// Of a state that succeeded, or whose error was caught.
+    /// The output of a state that succeeded or whose error was caught.
     pub output: Option<Value>,
     /// The error's name.
     pub error: Option<String>,
     /// The error's cause.
     pub cause: Option<String>,
-    /// Where it leads; none at an end.
+    /// The name of the next state; None at an end.
     pub next_state: Option<String>,
-    /// The intermediate values by the names of `InspectionData`, `input` first; in JSONPath
-    /// `afterInputPath`, `afterParameters`, `result`, `afterResultSelector`, `afterResultPath`,
-    /// `afterItemsPath`, in JSONata `afterArguments` and `result`; `variables`; of a Map its numbers;
-    /// of an error `errorDetails`.
+    /// The intermediate values, by the names of `InspectionData`: `input`; in JSONPath `afterInputPath`,
+    /// `afterParameters`, `result`, `afterResultSelector`, `afterResultPath`, `afterItemsPath`; in JSONata
+    /// `afterArguments` and `result`; `variables`; the numbers of a Map; the `errorDetails` of an error.
     pub inspection: Map<String, Value>,
 }
 
-/// How much is shown.
+/// The amount of detail in a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum InspectionLevel {
-    /// The outcome.
+    /// Only the outcome.
     #[default]
     Info,
-    /// The intermediate values with it.
+    /// The outcome and the intermediate values.
     Debug,
-    /// As Debug; the raw requests and answers of HTTP tasks, which AWS adds, are the host's to add.
+    /// The same as `Debug`. AWS adds the raw requests and responses of HTTP tasks, which only the host knows.
     Trace,
 }
 
-/// Why a state was not tested.
+/// The reason why there is no result of a test.
 #[derive(Debug, thiserror::Error)]
 pub enum TestError {
-    /// The call is refused, as AWS refuses it.
+    /// The request is refused as AWS refuses it.
     #[error(transparent)]
     Refused(#[from] ApiError),
-    /// The state did not come to its end.
+    /// The state was interrupted, or the engine failed.
     #[error(transparent)]
     Stopped(#[from] Stop),
 }
 
-/// Tests the state `name` of a definition, or, without a name, the state that the definition is.
-/// Nothing is waited for: a Wait ends at once, a retry is not made.
+/// Tests the state `name` of a definition or, without a name, a definition that is a single state. The test
+/// takes no time: a Wait ends at once, and retries are not made.
+///
+/// # Errors
+///
+/// [`TestError::Refused`] if AWS would refuse the request, [`TestError::Stopped`] if the host interrupts the
+/// task, or for a bug.
 pub async fn test_state(
     definition: &str,
     name: Option<&str>,
@@ -86,7 +90,7 @@ pub async fn test_state(
     let ended = trial::run(scope.clone(), index, request.input()?, trial, host).await?;
     let name_of = |at: usize| match scope.states.get(at) {
         Some(state) => state.name.clone(),
-        // The states outside a state that stands alone are counted on.
+        // The numbers after the last state belong to states that a single state leads to.
         None => beyond.get(at - scope.states.len()).cloned().unwrap_or_default(),
     };
     Ok(TestResult {
@@ -99,7 +103,8 @@ pub async fn test_state(
     })
 }
 
-/// The state, where it stands, and the names of states that it leads to and that are not there.
+/// Finds the state. Returns its scope, its number, and the names of states that it leads to and that do not
+/// exist.
 fn find(definition: &str, name: Option<&str>) -> Result<(Arc<Scope>, usize, Vec<String>), ApiError> {
     let refused = || validate(definition, ExecutionType::Standard).refusal().unwrap_or_else(not_found);
     let Some(name) = name else {
@@ -119,7 +124,7 @@ fn not_found() -> ApiError {
     ApiError::validation("State not found in definition")
 }
 
-/// The name that AWS gives to a state without one.
+/// The name that AWS gives to a single state.
 pub(crate) const ALONE: &str = "StateName";
 
 fn locate(scope: &Arc<Scope>, name: &str) -> Option<(Arc<Scope>, usize)> {
@@ -134,7 +139,7 @@ fn locate(scope: &Arc<Scope>, name: &str) -> Option<(Arc<Scope>, usize)> {
 }
 
 impl TestResult {
-    /// The answer of `TestState`, in which values are JSON texts.
+    /// The response of `TestState`, in which values are JSON texts.
     pub fn to_json(&self, level: InspectionLevel) -> Value {
         let mut answer = Map::new();
         let mut set =

@@ -1,4 +1,4 @@
-//! Outcomes that come by token: of activities and of tasks with `.waitForTaskToken`.
+//! Outcomes that are sent by token, for activities and tasks with `.waitForTaskToken`.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -6,17 +6,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde_json::Value;
 use tokio::sync::mpsc;
 
-/// The tasks that wait for an outcome by token. Clones share them: one is given to the executions
-/// (see [`crate::Start`]), another kept by whoever takes `SendTaskSuccess`, `SendTaskFailure` and
-/// `SendTaskHeartbeat`.
+/// The tasks that wait for an outcome by token. Clones share them: give one to the executions (see
+/// [`crate::Start`]), and keep another for `SendTaskSuccess`, `SendTaskFailure` and `SendTaskHeartbeat`.
 ///
-/// An outcome that was taken is recorded with the state that it ends. After a crash before that the
-/// task waits for it again, by the same token, so whoever sends outcomes to a process that dies
-/// sends them once more to the next.
+/// An outcome becomes durable when the state ends with it. If the process crashes before that, the task waits
+/// for its outcome again, with the same token. So the sender must send an outcome again to the next process.
 #[derive(Debug, Clone, Default)]
 pub struct TaskTokens(Arc<Mutex<HashMap<String, mpsc::UnboundedSender<Signal>>>>);
 
-/// No task waits for this token: it has its outcome, it timed out, or there never was one.
+/// The error for a token that no task waits with: the task has its outcome or timed out, or the token never
+/// existed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("no task waits for this token")]
 pub struct UnknownToken;
@@ -28,17 +27,29 @@ pub(crate) enum Signal {
 }
 
 impl TaskTokens {
-    /// The task succeeds with this output.
+    /// Ends the task with this output.
+    ///
+    /// # Errors
+    ///
+    /// [`UnknownToken`] if no task waits with this token.
     pub fn succeed(&self, token: &str, output: Value) -> Result<(), UnknownToken> {
         self.send(token, Signal::Outcome(Ok(output)))
     }
 
-    /// The task fails; either text may be empty.
+    /// Ends the task with this error; either text may be empty.
+    ///
+    /// # Errors
+    ///
+    /// [`UnknownToken`] if no task waits with this token.
     pub fn fail(&self, token: &str, error: &str, cause: &str) -> Result<(), UnknownToken> {
         self.send(token, Signal::Outcome(Err((error.to_owned(), cause.to_owned()))))
     }
 
-    /// The task is still being worked on.
+    /// Records a heartbeat of the task.
+    ///
+    /// # Errors
+    ///
+    /// [`UnknownToken`] if no task waits with this token.
     pub fn heartbeat(&self, token: &str) -> Result<(), UnknownToken> {
         self.send(token, Signal::Heartbeat)
     }
@@ -52,7 +63,7 @@ impl TaskTokens {
         sender.and_then(|sender| sender.send(signal).ok()).ok_or(UnknownToken)
     }
 
-    /// From now on the token is known, until the inbox is dropped.
+    /// Makes the token known until the inbox is dropped.
     pub(crate) fn open(&self, token: &str) -> Inbox {
         let (sender, signals) = mpsc::unbounded_channel();
         self.waiting().insert(token.to_owned(), sender);
@@ -64,7 +75,7 @@ impl TaskTokens {
     }
 }
 
-/// Where a task waits.
+/// The receiver of the signals for one task.
 #[derive(Debug)]
 pub(crate) struct Inbox {
     tokens: TaskTokens,
@@ -76,7 +87,7 @@ impl Inbox {
     pub(crate) async fn next(&mut self) -> Signal {
         match self.signals.recv().await {
             Some(signal) => signal,
-            // Its sender went with the outcome, after which nobody asks.
+            // The sender is removed with the outcome, after which nobody calls this again.
             None => std::future::pending().await,
         }
     }

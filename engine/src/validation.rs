@@ -1,6 +1,5 @@
-//! Validation as `ValidateStateMachineDefinition` answers it, and the error with which
-//! `CreateStateMachine` and `UpdateStateMachine` refuse a definition (AWS Step Functions API
-//! Reference).
+//! Validation with the response of `ValidateStateMachineDefinition`, and the error with which
+//! `CreateStateMachine` and `UpdateStateMachine` refuse a definition (AWS Step Functions API Reference).
 
 use serde_json::{Value, json};
 
@@ -8,21 +7,21 @@ use crate::compile::examine;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::execution::ExecutionType;
 
-/// What is to be said about a definition.
+/// The result of the validation of a definition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Validation {
-    /// Whether a state machine can be made of it.
+    /// Whether AWS would create a state machine from the definition.
     pub result: Verdict,
-    /// All there is, in the order of the text.
+    /// All errors and warnings, in the order of the text.
     pub diagnostics: Vec<Diagnostic>,
 }
 
-/// The result of a validation.
+/// Whether a definition is accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// There may be warnings.
+    /// The definition is accepted; there may be warnings.
     Ok,
-    /// There is an error.
+    /// The definition is refused.
     Fail,
 }
 
@@ -30,16 +29,16 @@ pub enum Verdict {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{code}: {message}")]
 pub struct ApiError {
-    /// Such as `InvalidDefinition` or `ValidationException`.
+    /// The error code, such as `InvalidDefinition` or `ValidationException`.
     pub code: &'static str,
-    /// What was wrong.
+    /// The message.
     pub message: String,
 }
 
-/// Diagnostics in an answer at most.
+/// The most diagnostics in one response.
 const MOST: usize = 100;
 
-/// Finds everything that is wrong with a definition of a state machine of that type.
+/// Validates the definition of a state machine of this type. Finds all errors and warnings.
 pub fn validate(definition: &str, execution_type: ExecutionType) -> Validation {
     Validation::of(examine(definition, execution_type))
 }
@@ -50,8 +49,8 @@ impl Validation {
         Self { result: if failed { Verdict::Fail } else { Verdict::Ok }, diagnostics }
     }
 
-    /// The answer of `ValidateStateMachineDefinition`: diagnostics from a severity on, at most 100
-    /// or as many as are asked for (0: 100).
+    /// The response of `ValidateStateMachineDefinition`, with the diagnostics of at least the severity
+    /// `least`. At most `most` are returned, and never more than 100; 0 means 100.
     pub fn to_json(&self, least: Severity, most: usize) -> Value {
         let most = if most == 0 { MOST } else { most.min(MOST) };
         let wanted: Vec<_> =
@@ -63,7 +62,7 @@ impl Validation {
         })
     }
 
-    /// With which `CreateStateMachine` and `UpdateStateMachine` refuse the definition.
+    /// The error with which `CreateStateMachine` and `UpdateStateMachine` refuse the definition, if they do.
     pub fn refusal(&self) -> Option<ApiError> {
         (self.result == Verdict::Fail).then(|| self.refused())
     }

@@ -1,4 +1,4 @@
-//! Choice rules.
+//! Compiles the rules of a Choice.
 
 use super::{Compiler, Names};
 use crate::expr::comparison::Comparator;
@@ -12,7 +12,7 @@ impl Compiler<'_, '_> {
         for rule in rules {
             let next = rule.next.map(|next| self.target(&next, names));
             let on_exit = self.on_exit(&rule.on_exit);
-            // Without a condition the machine is refused.
+            // A rule without a condition has an error already, so this value is never used.
             let condition = rule
                 .condition
                 .and_then(|condition| self.condition(condition))

@@ -1,4 +1,4 @@
-//! Fields that name states, paths and times.
+//! Compiles fields that hold the names of states, paths and times.
 
 use super::{Compiler, NOWHERE, Names};
 use crate::expr::comparison::parse_timestamp;
@@ -33,7 +33,7 @@ impl Compiler<'_, '_> {
         until.unwrap_or(Until::Seconds(Number::Literal(0.0)))
     }
 
-    /// The state of that name, or none, which is reported.
+    /// The number of the state with this name. If there is none, reports it and returns [`NOWHERE`].
     pub(super) fn target(&mut self, name: &Text, names: &Names) -> usize {
         names.get(&name.value).copied().unwrap_or_else(|| {
             self.report.violation(
@@ -75,7 +75,7 @@ impl Compiler<'_, '_> {
             .ok()
     }
 
-    /// A path where AWS wants a Reference Path, and takes others as well.
+    /// Compiles a path in a field where AWS asks for a Reference Path but also accepts other paths.
     pub(super) fn reference(&mut self, text: &Text) -> Option<Path> {
         Path::parse(&text.value)
             .map_err(|reason| {

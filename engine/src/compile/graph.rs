@@ -1,12 +1,12 @@
-//! Which states lead where.
+//! The graph of states.
 
 use std::collections::{HashMap, HashSet};
 
 use crate::machine::{Kind, Next, State};
 use crate::syntax;
 
-/// The variables that may be set when a Map or Parallel is entered, those of states that lead to
-/// it; for each state.
+/// For each Map and Parallel, the variables that may be set when it is entered: those that the states before
+/// it set. Empty for other states.
 pub(super) fn assigned_before(states: &[syntax::StateFields]) -> Vec<Vec<String>> {
     let mut before: HashMap<String, Vec<&syntax::StateFields>> = HashMap::new();
     for state in states {
@@ -32,7 +32,7 @@ pub(super) fn assigned_before(states: &[syntax::StateFields]) -> Vec<Vec<String>
     states.iter().map(|state| if has_inner(state) { of(state) } else { Vec::new() }).collect()
 }
 
-/// The states that an execution can come to.
+/// The states that an execution can reach.
 pub(super) fn reachable(start: usize, states: &[State]) -> HashSet<usize> {
     let mut found = HashSet::new();
     let mut open = vec![start];

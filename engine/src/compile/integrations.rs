@@ -1,12 +1,12 @@
-//! The optimized integrations of services, as far as their actions are settled (AWS developer
-//! guide, "Integrating optimized services").
+//! The optimized service integrations whose actions are fixed (AWS developer guide, "Integrating optimized
+//! services").
 
 use crate::resource::{Pattern, Resource};
 
 struct Service {
     name: &'static str,
     actions: &'static [&'static str],
-    /// Whether an action of it can be waited for, and answered by a token.
+    /// Whether `.sync` is supported.
     sync: bool,
     token: bool,
 }
@@ -15,7 +15,7 @@ const fn service(name: &'static str, actions: &'static [&'static str], sync: boo
     Service { name, actions, sync, token }
 }
 
-/// Services that are not here are left to those who run the machine.
+/// Services that are missing here are not checked; the host decides.
 const SERVICES: &[Service] = &[
     service("apigateway", &["invoke"], false, true),
     service(
@@ -38,7 +38,7 @@ const SERVICES: &[Service] = &[
     service("states", &["startExecution"], true, true),
 ];
 
-/// Why AWS does not know the resource.
+/// The reason why AWS refuses the resource, if it does.
 pub(super) fn refused(resource: &Resource) -> Option<String> {
     let Resource::Service { service: name, action, pattern } = resource else { return None };
     let (sync, token) = match SERVICES.iter().find(|service| service.name == name) {

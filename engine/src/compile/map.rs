@@ -1,4 +1,4 @@
-//! The Map state.
+//! Compiles a Map state.
 
 use std::sync::Arc;
 
@@ -15,7 +15,8 @@ impl Compiler<'_, '_> {
         if map.distributed.as_ref().is_some_and(|distributed| distributed.express) {
             self.refuse_in_express(&map.processor, "an Express child");
         }
-        // The children of a Distributed Map are executions of their own: no variables around them.
+        // The children of a Distributed Map are executions of their own, and read no variables of their
+        // parent.
         let sees_variables = map.distributed.is_none();
         let items = match (map.items, map.items_path) {
             (Some(node), _) => MapItems::Template(self.template(&node)),
@@ -85,7 +86,7 @@ impl Compiler<'_, '_> {
         }
     }
 
-    /// Of a Map's fields only ItemsPath leads into the context object.
+    /// Compiles a number. Of a Map's fields, only ItemsPath may refer to the context object.
     fn map_number(&mut self, number: Option<syntax::Number>) -> Option<Number> {
         if let Some(syntax::Number::Path(text)) = &number
             && text.value.starts_with("$$")
@@ -96,8 +97,8 @@ impl Compiler<'_, '_> {
         self.number(number)
     }
 
-    /// An Express execution waits for nobody and starts no Map Run ("Choosing workflow type" in
-    /// the developer guide).
+    /// Reports the states that an Express execution cannot have: it does not wait for jobs or tokens, and
+    /// starts no Map Run ("Choosing workflow type" in the developer guide).
     pub(super) fn refuse_in_express(&mut self, scope: &syntax::Scope, who: &str) {
         for state in &scope.states {
             match &state.kind {
@@ -134,8 +135,8 @@ impl Compiler<'_, '_> {
     }
 }
 
-/// AWS makes up a UUID; ours is the same each time the definition is compiled, for an execution
-/// goes on with another compilation.
+/// Makes a label. AWS generates a random UUID; this one is the same each time the definition is compiled,
+/// because an execution that is continued compiles it again.
 fn generated_label(index: usize) -> String {
     crate::digest::uuid_of(&Sha256::digest(format!("label {index}")).into())
 }

@@ -1,4 +1,4 @@
-//! Payload templates and the fields around them, in either query language.
+//! Compiles payload templates and similar fields, in both query languages.
 
 use super::Compiler;
 use crate::diagnostic::Position;
@@ -9,7 +9,7 @@ use crate::rule_violation::RuleViolation;
 use crate::syntax::{self, Json, Node, Text, is_expression};
 
 impl Compiler<'_, '_> {
-    /// A template in the language of the state.
+    /// Compiles a template in the query language of the state.
     pub(super) fn template(&mut self, node: &Node) -> Template {
         match &node.kind {
             Json::Plain(value) => Template::Literal(value.clone()),
@@ -64,7 +64,7 @@ impl Compiler<'_, '_> {
         }
     }
 
-    /// The result of a Pass, in which nothing is evaluated.
+    /// Warns of paths in the result of a Pass, in which nothing is evaluated.
     pub(super) fn warn_of_static(&mut self, node: &Node) {
         self.warn_of_path(
             node,
@@ -78,7 +78,7 @@ impl Compiler<'_, '_> {
         }
     }
 
-    /// A path or an intrinsic function.
+    /// Compiles a path or a call of an intrinsic function.
     pub(super) fn expression(&mut self, field: &str, text: &Text) -> Option<Template> {
         let expression = Template::expression(field, &text.value);
         expression
@@ -112,7 +112,7 @@ impl Compiler<'_, '_> {
         Some(expression)
     }
 
-    /// A place within its state, as errors name it: `Choices[0]/Condition`.
+    /// The position within its state, as errors name it: `Choices[0]/Condition`.
     fn location(&self, at: &Position) -> String {
         let mut location = String::new();
         for part in at.path.get(self.state_path.len() + 1..).unwrap_or_default().split('/') {
@@ -139,7 +139,7 @@ impl Compiler<'_, '_> {
         OnExit { output: on_exit.output.as_ref().map(|node| self.template(node)), assign }
     }
 
-    /// A name is an identifier of at most 80 characters.
+    /// Checks a name: it must be an identifier of at most 80 characters.
     fn variable_name(&mut self, name: &str, at: &Position) {
         let mut chars = name.chars();
         let starts = chars.next().is_some_and(|c| c.is_alphabetic() || c == '_');

@@ -6,14 +6,13 @@ use serde_json::Value;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-/// A comparison of two values; values of other types than it compares are never equal, less or
-/// greater.
+/// A comparison of two values. Values of other types are never equal, less or greater.
 #[derive(Clone, Copy)]
 pub(crate) struct Comparator {
     pub(crate) name: &'static str,
-    /// What the operand must be, for the definition's sake.
+    /// The type that the definition's operand must have.
     pub(crate) operand: Type,
-    /// Whether there is a form with `Path`.
+    /// Whether there is a form that ends in `Path`.
     pub(crate) has_path: bool,
     pub(crate) test: fn(&Value, &Value) -> bool,
 }
@@ -52,7 +51,7 @@ impl Type {
     }
 }
 
-/// This one asks whether there is a value at all.
+/// The comparator that tests whether there is a value.
 pub(crate) const IS_PRESENT: &str = "IsPresent";
 
 macro_rules! orders {
@@ -101,7 +100,7 @@ const OTHERS: &[Comparator] = &[
 ];
 
 impl Comparator {
-    /// By the field's name; also, whether the operand is a path.
+    /// Finds a comparator by the field's name. Also says whether the operand is a path.
     pub(crate) fn named(name: &str) -> Option<(Self, bool)> {
         let find =
             |name: &str| ORDERED.iter().chain(OTHERS).find(|comparator| comparator.name == name).copied();
@@ -132,13 +131,13 @@ fn timestamp(value: &Value) -> Option<OffsetDateTime> {
     parse_timestamp(value.as_str()?)
 }
 
-/// RFC 3339, with an upper-case T and an upper-case Z as the language demands.
+/// Parses an RFC 3339 timestamp with an upper-case T and Z, as the Amazon States Language demands.
 pub(crate) fn parse_timestamp(text: &str) -> Option<OffsetDateTime> {
     let strict = text.as_bytes().get(10) == Some(&b'T') && !text.ends_with('z');
     strict.then(|| OffsetDateTime::parse(text, &Rfc3339).ok()).flatten()
 }
 
-/// `*` stands for any characters; `\*` and `\\` for themselves.
+/// Matches a text with a pattern: `*` matches any characters, `\*` a star and `\\` a backslash.
 fn string_matches(value: &Value, pattern: &Value) -> bool {
     let (Some(text), Some(pattern)) = (value.as_str(), pattern.as_str()) else { return false };
     let mut parts = vec![String::new()];

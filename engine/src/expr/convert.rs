@@ -1,11 +1,11 @@
-//! From JSON to values of JSONata and back.
+//! Converts JSON to values of JSONata and back.
 
 use jsonata_core::value::JValue;
 use serde_json::{Map, Number, Value};
 
 use super::meter;
 
-/// How deep a value that comes from JSONata may be nested.
+/// The deepest nesting of a value that JSONata returns.
 const MAX_DEPTH: usize = 100;
 
 pub(super) fn from_json(value: &Value) -> JValue {
@@ -21,7 +21,7 @@ pub(super) fn from_json(value: &Value) -> JValue {
     }
 }
 
-/// Why a value of JSONata is no JSON.
+/// The reason why a value of JSONata cannot become JSON.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Unfit {
     Function,
@@ -29,13 +29,13 @@ pub(super) enum Unfit {
     TooDeep,
 }
 
-/// Whole numbers have no fraction, whatever they came from. What a value holds twice is two values here.
+/// Converts a value to JSON. Whole numbers get no fraction. A part that a value holds twice is copied twice.
 pub(super) fn to_json(value: &JValue) -> Result<Value, Unfit> {
     convert(value, &mut meter::Weight::default(), MAX_DEPTH)
 }
 
 fn convert(value: &JValue, weight: &mut meter::Weight, depth: usize) -> Result<Value, Unfit> {
-    /// Beyond it, f64 has no fractions, and an i64 would pretend to digits that are not there.
+    /// 2^53: larger numbers have lost digits in f64, and an i64 would pretend that the digits are exact.
     const WHOLE: f64 = 9_007_199_254_740_992.0;
     let depth = depth.checked_sub(1).ok_or(Unfit::TooDeep)?;
     let heavy = |_| Unfit::TooLarge;

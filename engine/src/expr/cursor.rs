@@ -1,4 +1,4 @@
-//! Reading an expression character by character.
+//! A cursor over the characters of an expression.
 
 pub(crate) struct Cursor<'t> {
     text: &'t str,
@@ -66,7 +66,8 @@ impl<'t> Cursor<'t> {
         number
     }
 
-    /// A quoted text. `keep`, given the quote and an escaped character, says whether the backslash stays.
+    /// Reads a quoted text. `keep` receives the quotation mark and an escaped character, and says whether the
+    /// backslash is kept.
     pub(crate) fn quoted(&mut self, keep: impl Fn(char, char) -> bool) -> Result<String, String> {
         let Some(quote @ ('\'' | '"')) = self.next() else {
             return Err(self.error("a quoted text expected"));

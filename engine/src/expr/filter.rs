@@ -7,22 +7,22 @@ use serde_json::Value;
 use super::cursor::Cursor;
 use super::path::{Step, read_steps, walk};
 
-/// Alternatives of conditions that must all hold.
+/// Conditions joined by `||`; each is a list of tests joined by `&&`.
 #[derive(Debug, Clone)]
 pub(super) struct Filter(Vec<Vec<Test>>);
 
 #[derive(Debug, Clone)]
 struct Test {
     steps: Vec<Step>,
-    /// None asks only whether there is something.
+    /// None tests only whether there is a value.
     compare: Option<(&'static str, Value)>,
 }
 
-/// Longer ones first, for the parser.
+/// Longer operators come first, because the parser takes the first that matches.
 const OPERATORS: [&str; 6] = ["==", "!=", "<=", ">=", "<", ">"];
 
 impl Filter {
-    /// What follows the question mark.
+    /// Reads what follows the question mark.
     pub(super) fn read(cursor: &mut Cursor<'_>) -> Result<Self, String> {
         cursor.expect("(")?;
         let mut alternatives = vec![vec![Test::read(cursor)?]];

@@ -1,5 +1,5 @@
-//! The functions that Step Functions adds to JSONata, the one that it takes away, and those whose
-//! results must be the same after a crash or must not grow without limit.
+//! The functions that Step Functions adds to JSONata, the one that it removes, and replacements for those
+//! whose results must be the same after a crash or must not grow without limit.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -19,11 +19,11 @@ use crate::quotas::MAX_DATA;
 
 type Result = std::result::Result<JValue, EvaluatorError>;
 
-/// Dice that an evaluation holds while it runs.
+/// The recorded random numbers, owned by an evaluation while it runs.
 pub(super) struct EvaluationRng {
     host: Arc<dyn Host>,
     draws: RecordedDraws,
-    /// One evaluation happens at one time.
+    /// The time of the evaluation, which does not change while it runs.
     millis: Option<i64>,
 }
 
@@ -63,7 +63,7 @@ const FUNCTIONS: &[(&str, Function)] = &[
         let (Some(first), Some(last), Some(step)) = all else { return Ok(JValue::Undefined) };
         let mut range =
             intrinsic(Some(intrinsics::array_range(&whole(first), &whole(last), &whole(step), LONGEST)))?;
-        // A range of one number is that number.
+        // JSONata turns a sequence of one number into that number.
         range.mark_sequence();
         Ok(range)
     }),
@@ -102,10 +102,10 @@ const FUNCTIONS: &[(&str, Function)] = &[
     }),
 ];
 
-/// Characters that `$pad` may fill a text up to: as many as an output may have bytes.
+/// The longest text that `$pad` makes, in characters: an output cannot have more bytes.
 const WIDEST: f64 = MAX_DATA as f64;
 
-/// JSONata's own function of that name.
+/// Calls JSONata's own function of this name.
 pub(super) fn builtin(name: &str, args: &[JValue]) -> Result {
     let mut context = Context::new();
     let names: Vec<String> = (0..args.len()).map(|i| format!("a{i}")).collect();
@@ -117,7 +117,7 @@ pub(super) fn builtin(name: &str, args: &[JValue]) -> Result {
     Evaluator::with_context(context).evaluate(&call, &JValue::Undefined)
 }
 
-/// Adds those that the source names.
+/// Registers the functions that the source names.
 pub(super) fn register(evaluator: &mut Evaluator, source: &str, rng: &Rc<RefCell<EvaluationRng>>) {
     for &(name, function) in FUNCTIONS.iter().filter(|(name, _)| source.contains(name)) {
         let rng = rng.clone();
@@ -138,10 +138,10 @@ fn argument(args: &[JValue], index: usize) -> std::result::Result<Option<Value>,
     }
 }
 
-/// Of a sequence, in items.
+/// The longest sequence, in items.
 const LONGEST: usize = 1_000_000;
 
-/// Without its fraction; what is no number is left to the function.
+/// Removes the fraction of a number. Other values are left for the function to refuse.
 fn whole(number: Value) -> Value {
     match number.as_f64() {
         Some(number) => Value::from(number.trunc()),

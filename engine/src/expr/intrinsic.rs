@@ -21,7 +21,7 @@ enum Argument {
     Call(Call),
 }
 
-/// How deep calls may be nested.
+/// The deepest nesting of calls.
 const DEPTH: usize = 10;
 
 impl Call {
@@ -51,7 +51,7 @@ impl Call {
                 cursor.expect(",")?;
                 cursor.spaces();
             }
-            // The braces of a format are told from escaped ones when it is filled.
+            // `format` must still tell escaped braces from others.
             let keep_escapes = name == "Format" && arguments.is_empty();
             arguments.push(Argument::read(cursor, keep_escapes, depth)?);
             cursor.spaces();
@@ -71,7 +71,7 @@ impl Call {
                 Argument::Call(call) => call.run(env)?,
             });
         }
-        // AWS does not say which argument was wrong, nor States.IntrinsicFailure.
+        // Like AWS, this names neither the wrong argument nor States.IntrinsicFailure.
         (self.intrinsic.run)(&values, env.rng).map_err(|_| {
             let cause = format!(
                 "The function '{}' had the following error: Invalid arguments in States.{}",
@@ -82,7 +82,7 @@ impl Call {
     }
 }
 
-/// The first character after a backslash that may not stand there.
+/// The first character that must not follow a backslash.
 fn wrongly_escaped(quoted: &str) -> Option<char> {
     let mut chars = quoted.chars();
     while let Some(c) = chars.next() {

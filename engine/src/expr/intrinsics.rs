@@ -1,4 +1,4 @@
-//! The intrinsic functions, one row each.
+//! The intrinsic functions, one per row.
 
 use std::ops::RangeInclusive;
 
@@ -55,7 +55,7 @@ pub(super) const INTRINSICS: &[Intrinsic] = &[
     row("UUID", 0..=0, |_, rng| Ok(rng.uuid())),
 ];
 
-/// Objects are the same only when their fields are in the same order.
+/// Compares two values. Objects are equal only if their fields are in the same order.
 fn same(one: &Value, other: &Value) -> bool {
     match (one, other) {
         (Value::Object(one), Value::Object(other)) => one.iter().eq(other),
@@ -80,7 +80,7 @@ pub(super) fn array_partition(list: &Value, size: &Value) -> Result {
     }
 }
 
-/// Of States.ArrayRange, in items.
+/// The longest result of States.ArrayRange, in items.
 const RANGE: usize = 1_000;
 
 pub(super) fn array_range(first: &Value, last: &Value, step: &Value, most: usize) -> Result {
@@ -118,7 +118,7 @@ fn base64_decode(data: &Value) -> Result {
     Ok(String::from_utf8_lossy(&bytes).into_owned().into())
 }
 
-/// `{}` is filled; `\{`, `\}`, `\'` and `\\` stand for the second character.
+/// Fills the `{}` of a template; `\{`, `\}`, `\'` and `\\` stand for their second character.
 fn format(template: &str, values: &[Value]) -> Result {
     let mut values = values.iter();
     let mut filled = String::new();
@@ -139,7 +139,7 @@ fn format(template: &str, values: &[Value]) -> Result {
     }
 }
 
-/// As AWS prints a value into a text: objects as `{name=value}`.
+/// Writes a value into a text as AWS does: objects as `{name=value}`.
 fn print(value: &Value, text: &mut String) {
     match value {
         Value::String(value) => text.push_str(value),
@@ -192,7 +192,7 @@ fn math_add(one: &Value, other: &Value) -> Result {
 
 fn math_random(args: &[Value], rng: &mut RecordedRng<'_>) -> Result {
     let (start, end) = (integer(&args[0])?, integer(&args[1])?);
-    // A choice of one is refused, too.
+    // AWS also refuses a range with a single number.
     if start + 1 >= end {
         return Err("the start must be less than the end, and not by one only".into());
     }
@@ -204,7 +204,7 @@ fn math_random(args: &[Value], rng: &mut RecordedRng<'_>) -> Result {
     Ok(json!(drawn.min(end - 1)))
 }
 
-/// From 0 up to, not including, 1; always the same for the same seed.
+/// A number from 0 (included) to 1 (excluded), always the same for the same seed.
 pub(super) fn seeded(seed: &Value) -> std::result::Result<f64, String> {
     let digest = sha2::Sha256::digest(integer(seed)?.to_be_bytes());
     let first = digest.iter().take(6).fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
@@ -231,7 +231,7 @@ fn text(value: &Value) -> std::result::Result<&str, String> {
     value.as_str().ok_or_else(|| format!("a string expected, not {value}"))
 }
 
-/// Texts that are encoded or hashed are limited.
+/// A text for a function that encodes or hashes it; its length is limited.
 fn short_text(value: &Value) -> std::result::Result<&str, String> {
     const CHARACTERS: usize = 10_000;
     match text(value)? {
@@ -242,10 +242,10 @@ fn short_text(value: &Value) -> std::result::Result<&str, String> {
     }
 }
 
-/// A 32-bit integer; fractions are rounded.
+/// A 32-bit integer. Fractions are rounded.
 fn integer(value: &Value) -> std::result::Result<i64, String> {
     let number = value.as_f64().ok_or_else(|| format!("a number expected, not {value}"))?;
-    // Halves go up, as Java rounds.
+    // Halves are rounded up, as in Java.
     let number = (number + 0.5).floor();
     if number >= f64::from(i32::MIN) && number <= f64::from(i32::MAX) {
         Ok(number as i64)

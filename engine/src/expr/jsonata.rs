@@ -17,20 +17,21 @@ use super::{Env, EvalScope};
 use super::{measure, meter, references};
 use crate::failure::Failure;
 
-/// A parsed expression and the field in which it stands.
+/// A parsed expression and its field.
 #[derive(Debug, Clone)]
 pub(crate) struct Expression {
     source: String,
-    /// Such as `Output/total`.
+    /// The field, such as `Output/total`.
     field: String,
     ast: AstNode,
-    /// With calls that measure what it makes, where that could be much.
+    /// The expression with inserted calls that measure its values; None if it cannot make anything large.
     measured: Option<AstNode>,
-    /// The names after a variable, where the expression is no more than that.
+    /// A variable and the names after it, if the expression is nothing else.
     plain: Option<(String, Vec<String>)>,
 }
 
-/// What an evaluation may take. AWS stops one after a second, and limits its memory (see `meter`) and stack.
+/// The limits of an evaluation. AWS stops an evaluation after a second, and limits its memory (see `meter`)
+/// and its stack.
 const LIMITS: EvaluatorOptions = EvaluatorOptions {
     timeout_ms: Some(1_000),
     cancel: None,
@@ -39,7 +40,7 @@ const LIMITS: EvaluatorOptions = EvaluatorOptions {
 };
 
 impl Expression {
-    /// `text` is the string with its `{%` and `%}`. An error is JSONata's message.
+    /// Parses an expression; `text` includes `{%` and `%}`. An error is JSONata's message.
     pub(crate) fn parse(field: &str, text: &str) -> Result<Self, String> {
         let source = text.strip_prefix("{%").and_then(|text| text.strip_suffix("%}")).unwrap_or(text).trim();
         let ast = parser::parse(source).map_err(|error| without_code(&error.to_string()).to_owned())?;
@@ -50,7 +51,7 @@ impl Expression {
         Ok(Self { source: source.to_owned(), field: field.to_owned(), ast, measured, plain })
     }
 
-    /// What AWS says of references that it refuses; `caught` where there is a caught error.
+    /// AWS's messages about references that it refuses. `caught` says whether there is a caught error.
     pub(crate) fn unsupported(&self, caught: bool) -> Vec<String> {
         references::unsupported(&self.ast, caught)
     }
@@ -85,7 +86,7 @@ impl Expression {
         }
     }
 
-    /// The value, which must be of this type: `array`, `boolean`, `number`, `string`.
+    /// Evaluates an expression whose value must have this type: `array`, `boolean`, `number` or `string`.
     pub(crate) fn run_as(&self, kind: &str, env: &mut Env<'_, '_>) -> Result<Value, Failure> {
         let value = self.run(env)?;
         let found = type_of(&value);
@@ -102,7 +103,8 @@ impl Expression {
         self.failed("returned nothing (undefined).")
     }
 
-    /// JSONata's own errors have a code, those of what it runs in have none.
+    /// Makes the failure for an error. Errors of JSONata have a code; errors of its surroundings, such as a
+    /// timeout, do not.
     fn thrown(&self, message: &str) -> Failure {
         let separator = if without_code(message) == message { ":" } else { "." };
         let message = message.get(..message.floor_char_boundary(LONGEST)).unwrap_or_default();
@@ -119,8 +121,8 @@ impl Expression {
         )
     }
 
-    /// Names after a variable need no evaluator, and leave numbers as they are written; unless
-    /// there is an array on the way, over which JSONata maps.
+    /// Finds the value of names after a variable without an evaluator, which leaves numbers as they are
+    /// written. Returns None if there is an array on the way, because JSONata maps over arrays.
     fn find_plain<'v>(&self, env: &Env<'v, '_>) -> Option<Option<Cow<'v, Value>>> {
         let (variable, names) = self.plain.as_ref()?;
         let (mut value, names) = match variable.as_str() {
@@ -139,7 +141,7 @@ impl Expression {
         Some(value.map(Cow::Borrowed))
     }
 
-    /// `$states`, with what the expression may ask of it.
+    /// `$states`, with the members that the expression may refer to.
     fn states(&self, env: &Env<'_, '_>) -> JValue {
         const PARTS: [&str; 4] = ["input", "result", "errorOutput", "context"];
         let named = |rest: &str| {
@@ -165,13 +167,13 @@ impl<'a> EvalScope<'a> {
     }
 }
 
-/// A message without JSONata's error code before it, as AWS gives it.
+/// The message without JSONata's error code, as AWS returns it.
 fn without_code(message: &str) -> &str {
     let is_code = |code: &str| code.len() == 5 && code.bytes().skip(1).all(|byte| byte.is_ascii_digit());
     message.split_once(": ").filter(|(code, _)| is_code(code)).map_or(message, |(_, message)| message)
 }
 
-/// `$states.input.a.b` and `$variable.a.b`.
+/// The variable and names of an expression such as `$states.input.a.b` or `$variable.a.b`.
 fn plain(ast: &AstNode) -> Option<(String, Vec<String>)> {
     match ast {
         AstNode::Variable(name) if !name.is_empty() => Some((name.clone(), Vec::new())),
@@ -194,7 +196,7 @@ fn plain(ast: &AstNode) -> Option<(String, Vec<String>)> {
     }
 }
 
-/// JSONata has `?:` and `??` only since 2.1.
+/// Refuses `?:` and `??`, which JSONata has only since 2.1.
 fn refuse_later_operators(ast: &AstNode) -> Result<(), String> {
     fn find(node: &Value) -> Option<&str> {
         match node {
@@ -214,11 +216,11 @@ fn refuse_later_operators(ast: &AstNode) -> Result<(), String> {
     }
 }
 
-/// Of an error's message, in bytes: a cause has at most 32,768 characters.
+/// The longest message of an error, in bytes. A cause has at most 32,768 characters.
 const LONGEST: usize = 16_384;
 const TOO_DEEP: &str = "Stack overflow error: Check for non-terminating recursive function. Consider rewriting as tail-recursive";
 
-/// In the words of JSONata 2.0.6, and of what bounds it there.
+/// The message in the words of JSONata 2.0.6 and of its sandbox on AWS.
 fn message(error: &EvaluatorError) -> &str {
     match error.code() {
         Some("T1006") => "T1006: Attempted to invoke a non-function",

@@ -1,22 +1,24 @@
-//! Inserts into a JSONata expression the calls that measure what it makes (see `meter`): around what makes texts and
-//! arrays, and around what is walked through as a whole. An expression that can make nothing large is left as it is.
+//! Inserts calls into a JSONata expression that measure the values it makes (see `meter`): around everything
+//! that makes texts and arrays, and around everything that walks through a whole value. An expression that
+//! cannot make anything large is left as it is.
 
 use jsonata_core::ast::{AstNode, BinaryOp, PathStep, Stage};
 
 use super::meter;
 
-/// What a function makes or does.
+/// The cost of a function.
 #[derive(Clone, Copy, PartialEq)]
 enum Growth {
     Text,
-    /// Of so many bytes an item.
+    /// It makes an array; each item takes this many bytes.
     List(usize),
     /// It walks through its arguments.
     Walk,
 }
 use Growth::{List, Text, Walk};
 
-/// JSONata's functions, and how many arguments they get from `$map` and its like.
+/// Functions of JSONata: name, stand-in, number of arguments that `$map` and similar functions pass, and
+/// cost.
 const FUNCTIONS: &[(&str, &str, usize, Growth)] = &[
     ("append", "the append", 2, List(24)),
     ("assert", "the assert", 2, Walk),
@@ -52,7 +54,7 @@ const FUNCTIONS: &[(&str, &str, usize, Growth)] = &[
     ("zip", "the zip", usize::MAX, List(100)),
 ];
 
-/// Those that have no stand-in: they are replaced as they are, or call functions.
+/// Functions without a stand-in, because they are replaced themselves or call functions.
 const OTHERS: &[(&str, Growth)] = &[
     ("each", List(24)),
     ("filter", List(24)),
@@ -73,17 +75,18 @@ const OTHERS: &[(&str, Growth)] = &[
     ("toMillis", Walk),
 ];
 
-/// Longer texts are neither split nor matched, in bytes: every part and every match is a value.
+/// The longest text that is split, matched and searched for replacements, in bytes. Every part and every
+/// match becomes a value.
 const SPLIT: f64 = 1_048_576.0;
 const MATCHED: f64 = 262_144.0;
 const REPLACED: f64 = 16_777_216.0;
 
-/// What stands for a function that is handed on as a value: its name.
+/// The name of the stand-in for a function that is passed as a value.
 pub(super) fn stand_in(name: &str) -> Option<&'static str> {
     FUNCTIONS.iter().find(|(function, ..)| *function == name).map(|(_, stand_in, ..)| *stand_in)
 }
 
-/// Their names, the functions that they stand for, and how many arguments these take.
+/// The stand-ins: name, function, and the number of its arguments.
 pub(super) fn stand_ins() -> impl Iterator<Item = (&'static &'static str, &'static str, &'static usize)> {
     FUNCTIONS.iter().map(|(name, stand_in, arity, _)| (stand_in, *name, arity))
 }
@@ -93,11 +96,11 @@ fn growth(name: &str) -> Option<Growth> {
     known.into_iter().find(|(function, _)| *function == name).map(|(_, growth)| growth)
 }
 
-/// Inserts them; whether there was anything to measure.
+/// Inserts the calls. Returns whether there was anything to measure.
 pub(super) fn insert(ast: &mut AstNode, source: &str) -> bool {
     let functions = source.matches("function").count() + source.matches('λ').count();
     let again = [":=", "~>", "$reduce"].iter().any(|word| source.contains(word));
-    // Only then values can be put into values over and over.
+    // Only then can values be nested in values again and again.
     let nests = functions > 1 || functions > 0 && again || source.matches(['{', '[']).count() > 16;
     let mut pass = Pass { nests, inserted: false };
     pass.visit(ast);
@@ -116,7 +119,7 @@ impl Pass {
         *node = call(name, std::iter::once(inner).chain(more).collect());
     }
 
-    /// Weighs what may be a large value.
+    /// Wraps a node that may give a large value.
     fn weigh(&mut self, node: &mut AstNode) {
         let small = match node {
             AstNode::String(_)
@@ -138,7 +141,8 @@ impl Pass {
         }
     }
 
-    /// Values that become parts of a new one. What is a constructor itself is flattened or not by its form, and stays.
+    /// Wraps values that become parts of a new value. A constructor is not wrapped, because its form decides
+    /// whether it is flattened.
     fn weigh_parts<'n>(&mut self, parts: impl Iterator<Item = &'n mut AstNode>) {
         for part in parts {
             self.visit(part);
@@ -200,7 +204,7 @@ impl Pass {
                 }
                 args.iter_mut().for_each(|arg| self.visit(arg));
                 if name == "formatInteger" && args.len() == 1 {
-                    // Its number is the context.
+                    // The number to be spelled is the context item.
                     args.insert(0, AstNode::Variable(String::new()));
                 }
                 if !partial {
@@ -241,7 +245,7 @@ impl Pass {
         }
     }
 
-    /// What a function walks through, and what it looks for in it.
+    /// Wraps the arguments that a function walks through, or searches.
     fn arguments(&mut self, name: &str, args: &mut [AstNode]) {
         match (name, args) {
             ("replace", [subject, pattern, new, ..]) => {
@@ -277,7 +281,7 @@ impl Pass {
         }
     }
 
-    /// Measures what a function gives as a replacement; a text can be looked at before.
+    /// Measures the results of a function that makes replacements. A text can be checked before.
     fn replacement(&mut self, new: &mut AstNode) -> AstNode {
         let text = if is_cheap(new) { new.clone() } else { AstNode::Null };
         if let AstNode::Lambda { body, thunk, .. } = new {
@@ -295,7 +299,7 @@ impl Pass {
         self.wrap(meter::SUBJECT, subject, vec![pattern, new, AstNode::Number(longest)]);
     }
 
-    /// `lhs ~> rhs`: the left side is the first argument of a call on the right.
+    /// Handles `lhs ~> rhs`: the left side is the first argument of the call on the right.
     fn chain(&mut self, node: &mut AstNode) {
         let AstNode::Binary { lhs, rhs, .. } = node else { return };
         self.visit(lhs);
@@ -330,7 +334,8 @@ impl Pass {
         self.made(&name, node);
     }
 
-    /// What a step of a path gives for each item: an array becomes items of the whole.
+    /// Wraps the values that a step of a path gives for each item; the items of an array become items of the
+    /// whole.
     fn mapped(&mut self, node: &mut AstNode) {
         if !matches!(
             node,
@@ -345,7 +350,7 @@ impl Pass {
         let mut walked = None;
         for i in 0..steps.len() {
             let variable = i == 0 && matches!(steps[0].node, AstNode::Variable(_));
-            // Over a variable at the head a path does not map its context: it must remain one.
+            // A path does not map over a variable at its head, so the head must remain a variable.
             if !variable {
                 self.visit(&mut steps[i].node);
             }
@@ -396,7 +401,7 @@ fn is_tuple(step: &PathStep) -> bool {
         || step.ancestor_label.is_some()
 }
 
-/// It may be evaluated twice.
+/// Whether a node may be evaluated twice.
 fn is_cheap(node: &AstNode) -> bool {
     matches!(node, AstNode::String(_) | AstNode::Variable(_) | AstNode::Regex { .. })
 }
@@ -405,10 +410,10 @@ fn call(name: &str, args: Vec<AstNode>) -> AstNode {
     AstNode::Function { name: name.to_owned(), args, is_builtin: true }
 }
 
-/// The names of variables that no expression can write.
+/// Names of variables that no expression can contain.
 const PARAMETER: &str = "the parameter";
 
-/// `$f(?, x)` as the function that it is.
+/// The function `$f(?, x)`.
 fn applied(name: &str, args: Vec<AstNode>) -> AstNode {
     let mut params = Vec::new();
     let args = args.into_iter().map(|arg| match arg {
@@ -422,7 +427,7 @@ fn applied(name: &str, args: Vec<AstNode>) -> AstNode {
     AstNode::Lambda { params, body: Box::new(body), signature: None, thunk: false }
 }
 
-/// A replacement that is found out to be a function only when it is there.
+/// Wraps a replacement of which only the evaluation shows whether it is a function.
 fn replacement(new: AstNode) -> AstNode {
     let variable = || AstNode::Variable(PARAMETER.to_owned());
     let found = format!("{PARAMETER} 0");

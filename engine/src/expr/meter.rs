@@ -1,6 +1,7 @@
-//! What an evaluation of JSONata may make. AWS counts what its sandbox allocates ("Expression limits and guardrails" of
-//! AWS Elemental Inference: 1,000 ms, 10 MB, a stack of 100); here everything that can grow is counted. The functions of
-//! this file are called by the calls that `measure` inserts into an expression.
+//! The limits of what an evaluation of JSONata may make. AWS counts the memory that its sandbox allocates
+//! ("Expression limits and guardrails" of AWS Elemental Inference: 1,000 ms, 10 MB, a stack of 100); here
+//! everything that can grow is counted. The functions in this file are called by the calls that `measure`
+//! inserts into an expression.
 
 use std::cell::RefCell;
 use std::rc::{Rc, Weak};
@@ -8,22 +9,22 @@ use std::rc::{Rc, Weak};
 use jsonata_core::evaluator::{Evaluator, EvaluatorError};
 use jsonata_core::value::{JValue, with_stack};
 
-/// Of one text, and of one value with everything in it, in bytes.
+/// The largest text, and the largest value with everything in it, in bytes.
 const LARGEST: usize = 16 << 20;
-/// Of all texts that exist at one time, in bytes.
+/// The most bytes of texts that exist at the same time.
 const TEXTS: usize = 64 << 20;
-/// Of all arrays that one evaluation makes, in bytes.
+/// The most bytes of arrays that one evaluation makes.
 const ARRAYS: usize = 512 << 20;
-/// Of all texts that functions give to one evaluation's `$replace`, in bytes.
+/// The most bytes of texts that functions return to `$replace` in one evaluation.
 const REPLACED: usize = 64 << 20;
-/// A node without text, in bytes.
+/// The weight of a node without its text, in bytes.
 const NODE: usize = 8;
-/// Shorter texts are not followed.
+/// Texts shorter than this, in bytes, are not tracked.
 const SHORT: usize = 1 << 10;
-/// Steps of a regular expression: its instructions times the characters that it is matched against.
+/// The most steps of a regular expression: its instructions times the characters that it is matched with.
 const STEPS: usize = 1 << 30;
 
-/// The names of the inserted functions. No expression can write one: a name ends at a blank.
+/// The names of the inserted functions. No expression can contain them, because a name ends at a space.
 pub(super) const VALUE: &str = "the value";
 pub(super) const TEXT: &str = "the text";
 pub(super) const LIST: &str = "the list";
@@ -37,11 +38,11 @@ pub(super) const SPELLED: &str = "the number to spell";
 
 type Result<T = JValue> = std::result::Result<T, EvaluatorError>;
 
-/// What an evaluation has made so far.
+/// The values that an evaluation has made so far.
 #[derive(Default)]
 struct Meter {
     texts: Vec<Weak<str>>,
-    /// Of the texts followed, in bytes.
+    /// The total length of the tracked texts, in bytes.
     followed: usize,
     arrays: usize,
     replaced: usize,
@@ -60,7 +61,7 @@ impl Meter {
         if self.followed > TEXTS {
             self.texts.retain(|text| text.strong_count() > 0);
             self.followed = self.texts.iter().filter_map(Weak::upgrade).map(|text| text.len()).sum();
-            // A text that was there before may be followed twice.
+            // A text may be tracked twice, so only half of the limit is certain.
             if self.followed > TEXTS / 2 {
                 return Err(too_much());
             }
@@ -74,7 +75,7 @@ impl Meter {
     }
 }
 
-/// Adds the functions that `measure` has inserted.
+/// Registers the functions that `measure` inserts calls of.
 pub(super) fn register(evaluator: &mut Evaluator) {
     let meter = Rc::new(RefCell::new(Meter::default()));
     let mut add = |name: &'static str, function: fn(&[JValue], &mut Meter) -> Result| {
@@ -151,7 +152,7 @@ pub(super) fn register(evaluator: &mut Evaluator) {
         }
     });
     add(SPELLED, |args, _| {
-        // A Roman number has an M for each thousand.
+        // A Roman numeral has an M for each thousand.
         let number = first(args);
         let roman = args.get(1).and_then(JValue::as_str).is_none_or(|picture| picture.contains(['i', 'I']));
         if roman && number.as_f64().is_some_and(|number| number.abs() > 1e8) {
@@ -177,7 +178,7 @@ pub(super) fn register(evaluator: &mut Evaluator) {
     }
 }
 
-/// Refuses what a pattern would take too long to look through, or would be replaced by too much.
+/// Fails if a pattern would take too many steps, or if its replacements would be too large.
 fn subject(text: &str, pattern: Option<&JValue>, replacement: Option<&JValue>, longest: usize) -> Result<()> {
     if text.len() > longest {
         return Err(too_much());
@@ -205,7 +206,7 @@ fn subject(text: &str, pattern: Option<&JValue>, replacement: Option<&JValue>, l
     within(most(parts.as_array().map_or(1, Vec::len)))
 }
 
-/// What a regular expression is compiled to, at most: what is repeated is there as often.
+/// An upper bound of the instructions of a compiled regular expression, in which repeated parts are repeated.
 fn instructions(pattern: &str) -> usize {
     let repeated = pattern.split('{').skip(1).filter_map(|rest| {
         let counts = rest.split_once('}')?.0;
@@ -214,12 +215,12 @@ fn instructions(pattern: &str) -> usize {
     repeated.fold(pattern.len().max(1), |size, count| size.saturating_mul(count.max(1)))
 }
 
-/// What a value weighs, with everything in it: nodes, and bytes of text.
+/// The weight of a value with everything in it: its nodes and its bytes of text.
 #[derive(Default)]
 pub(super) struct Weight(usize);
 
 impl Weight {
-    /// Adds a node, or a text, of so many bytes.
+    /// Adds a node with a text of this many bytes.
     pub(super) fn add(&mut self, bytes: usize) -> Result<()> {
         self.0 += NODE + bytes;
         within(self.0)
@@ -246,8 +247,8 @@ impl Weight {
     }
 }
 
-/// Fails for a value that is too large as a whole. What it holds twice counts twice, so that whatever walks through it
-/// comes to an end.
+/// Fails if a value is too large as a whole. A part that it holds twice counts twice, because functions that
+/// walk through the value visit it twice.
 fn weigh(value: &JValue) -> Result<()> {
     Weight::default().value(value)
 }
@@ -268,7 +269,7 @@ pub(super) fn thrown(reason: impl Into<String>) -> EvaluatorError {
     EvaluatorError::EvaluationError(reason.into())
 }
 
-/// AWS's words for it are not known.
+/// AWS's message for this is not known.
 pub(super) const TOO_MUCH: &str =
     "Expression evaluation memory limit exceeded: Check for values that grow without limit";
 

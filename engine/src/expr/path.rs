@@ -1,5 +1,5 @@
-//! JSONPath as Step Functions understands it: a definite path gives the value itself and must
-//! find it; an indefinite path gives a list.
+//! JSONPath as Step Functions defines it: a definite path must find its value and returns it; an indefinite
+//! path returns a list.
 
 use std::borrow::Cow;
 
@@ -35,7 +35,7 @@ pub(super) enum Step {
     Slice(Option<i64>, Option<i64>),
     Every,
     Filter(Filter),
-    /// The value and all values below it.
+    /// The value itself and all values inside it.
     Descend,
 }
 
@@ -47,7 +47,7 @@ impl Path {
         Ok(path)
     }
 
-    /// A path that may be followed by something else.
+    /// Reads a path that may be followed by other text.
     pub(super) fn read(cursor: &mut Cursor<'_>) -> Result<Self, String> {
         let start = cursor.at();
         cursor.expect("$")?;
@@ -73,12 +73,12 @@ impl Path {
         self.root == Root::Input && self.steps.is_empty()
     }
 
-    /// Its steps, where it leads to one place in the input.
+    /// Its steps, if the path refers to a single place in the input.
     pub(super) fn into_reference(self) -> Option<Vec<Step>> {
         (self.definite && self.root == Root::Input).then_some(self.steps)
     }
 
-    /// What the path leads to; nothing when a definite path leads nowhere.
+    /// The value of the path; None if a definite path does not find its value.
     pub(crate) fn find<'a>(&self, env: &Env<'a, '_>) -> Option<Cow<'a, Value>> {
         self.find_in(self.root(env)?)
     }
@@ -98,7 +98,7 @@ impl Path {
         Some(Cow::Owned(walk(root, &self.steps).into_iter().cloned().collect()))
     }
 
-    /// As `InputPath` and `OutputPath` need it, with their error.
+    /// The value for `InputPath` and `OutputPath`, or their error.
     pub(crate) fn get<'a>(&self, env: &Env<'a, '_>) -> Result<Cow<'a, Value>, Failure> {
         self.find(env).ok_or_else(|| {
             let found = self.root(env).and_then(|root| definite(root, &self.steps).err()).unwrap_or_default();
@@ -112,7 +112,7 @@ impl Path {
         })
     }
 
-    /// As templates and `…Path` fields need it: `field` is the field that holds the path.
+    /// The value for templates and `…Path` fields, or their error; `field` is the field with the path.
     pub(crate) fn get_for<'a>(&self, field: &str, env: &Env<'a, '_>) -> Result<Cow<'a, Value>, Failure> {
         self.find(env).ok_or_else(|| {
             let cause = format!(
@@ -125,7 +125,7 @@ impl Path {
     }
 }
 
-/// The steps after a path's root, or after `@` in a filter.
+/// Reads the steps after a path's root, or after `@` in a filter.
 pub(super) fn read_steps(cursor: &mut Cursor<'_>) -> Result<Vec<Step>, String> {
     let mut steps = Vec::new();
     loop {
@@ -199,7 +199,7 @@ fn next_of_list(cursor: &mut Cursor<'_>) -> bool {
     more
 }
 
-/// The value, or the number of the step that found nothing.
+/// The value, or the number of the step that did not find one.
 fn definite<'v>(root: &'v Value, steps: &[Step]) -> Result<&'v Value, usize> {
     let mut value = root;
     for (i, step) in steps.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! Reference paths: where to put a value.
+//! Reference paths, which say where to put a value.
 
 use serde_json::{Map, Value};
 
@@ -23,7 +23,7 @@ impl ReferencePath {
         self.0.is_empty()
     }
 
-    /// Puts `value` into `input`; objects are made on the way where there is nothing.
+    /// Puts `value` into `input`. Missing objects on the way are created.
     pub(crate) fn put(&self, mut input: Value, value: Value) -> Result<Value, Failure> {
         let mut place = &mut input;
         for step in &self.0 {

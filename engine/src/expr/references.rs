@@ -1,9 +1,9 @@
-//! What an expression refers to, and cannot: there is no context item in Step Functions, so that a
-//! bare name and `$$` mean nothing (AWS answers `UNSUPPORTED_JSONATA_EXPRESSION`).
+//! Finds references that Step Functions does not support: it has no context item, so that a bare name and
+//! `$$` mean nothing (AWS returns `UNSUPPORTED_JSONATA_EXPRESSION`).
 
 use jsonata_core::ast::{AstNode, PathStep, Stage};
 
-/// What AWS says of the references, each once; `caught` where there is a caught error.
+/// AWS's messages about unsupported references, each once. `caught` says whether there is a caught error.
 pub(super) fn unsupported(ast: &AstNode, caught: bool) -> Vec<String> {
     let mut search = Search { caught, found: Vec::new() };
     search.visit(ast, true);
@@ -22,7 +22,7 @@ impl Search {
         }
     }
 
-    /// `top`: no step before it gives a context item.
+    /// Visits a node. `top` says that no step before it gives a context item.
     fn visit(&mut self, node: &AstNode, top: bool) {
         let all = |search: &mut Search, nodes: &[AstNode], top: bool| {
             nodes.iter().for_each(|node| search.visit(node, top))
@@ -78,7 +78,7 @@ impl Search {
         }
     }
 
-    /// Only the first step has no context item.
+    /// Visits the steps of a path. Only the first step has no context item.
     fn path(&mut self, steps: &[PathStep], top: bool) {
         if let [
             PathStep { node: AstNode::Variable(name), .. },

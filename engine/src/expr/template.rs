@@ -1,5 +1,5 @@
-//! Payload templates: JSON in which a field whose name ends in `.$` holds an expression, or in
-//! JSONata a string `{% … %}`.
+//! Payload templates: JSON in which fields whose names end in `.$` hold expressions, or in JSONata strings
+//! `{% … %}`.
 
 use serde_json::Value;
 
@@ -18,7 +18,7 @@ pub(crate) enum Template {
 }
 
 impl Template {
-    /// The expression that stands in the field `field` (its name with `.$`).
+    /// Parses the expression in the field `field` (its name with `.$`).
     pub(crate) fn expression(field: &str, text: &str) -> Result<Self, String> {
         if text.starts_with("States.") {
             Ok(Template::Call(Call::parse(text)?))

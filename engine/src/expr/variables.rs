@@ -1,10 +1,10 @@
-//! Variables: what `Assign` has set.
+//! The variables that `Assign` sets.
 
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-/// Those of a run of states, and of the runs around it, which it can read but not set.
+/// The variables of a run of states, and of the runs around it, which it can read but not set.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Variables {
     pub(crate) own: Map<String, Value>,
@@ -16,7 +16,7 @@ impl Variables {
         self.own.get(name).or_else(|| self.outer.as_ref()?.get(name))
     }
 
-    /// All that can be seen, the outer ones first.
+    /// Visits all readable variables, the outer ones first.
     pub(crate) fn visit(&self, visitor: &mut dyn FnMut(&str, &Value)) {
         if let Some(outer) = &self.outer {
             outer.visit(visitor);

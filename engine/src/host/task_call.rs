@@ -1,4 +1,4 @@
-//! The call of a task.
+//! Calls of tasks.
 
 use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::Duration;
@@ -11,33 +11,33 @@ use crate::resource::Resource;
 /// One call of a task.
 #[derive(Debug, Clone)]
 pub struct TaskCall {
-    /// What is called.
+    /// The resource that is called.
     pub resource: Resource,
-    /// The state's `Parameters` or `Arguments`, evaluated; without such a field, its input.
+    /// The state's `Parameters` or `Arguments`, evaluated; the state's input if it has neither.
     pub parameters: Value,
     /// The state's `Credentials`, evaluated: `{"RoleArn": …}`.
     pub credentials: Option<Value>,
-    /// By which the outcome is sent, see [`crate::TaskTokens`]. A job (`.sync`) has one, too, and may
-    /// end by it.
+    /// The token by which the outcome is sent, see [`crate::TaskTokens`]. A job (`.sync`) has one too, and
+    /// may end by it.
     pub token: Option<String>,
-    /// `TimeoutSeconds`, which the engine sees to itself.
+    /// `TimeoutSeconds`; the engine itself enforces it.
     pub timeout: Option<Duration>,
-    /// `HeartbeatSeconds`, likewise.
+    /// `HeartbeatSeconds`; the engine itself enforces it.
     pub heartbeat: Option<Duration>,
-    /// The state that calls.
+    /// The name of the calling state.
     pub state: String,
-    /// How often `Retry` has had it called before.
+    /// The number of earlier calls that `Retry` made in this visit of the state.
     pub attempt: u32,
-    /// The execution that calls; a child of a Distributed Map has its own.
+    /// The ARN of the calling execution; a child of a Distributed Map has its own.
     pub execution: String,
-    /// Cancelled when the execution shall stop: the task should then soon end, with its result or
-    /// with [`TaskError::Interrupted`].
+    /// Cancelled when the execution is to stop. The task should then end soon, with its result or with
+    /// [`crate::TaskError::Interrupted`].
     pub cancel: CancellationToken,
     pub(crate) submission: Arc<OnceLock<Value>>,
 }
 
 impl TaskCall {
-    /// Name or ARN of the function, if it is one that is called.
+    /// The name or ARN of the called function; empty if the resource is not a function.
     pub fn function(&self) -> &str {
         match &self.resource {
             Resource::Function(arn) => arn,
@@ -48,7 +48,7 @@ impl TaskCall {
         }
     }
 
-    /// What the function gets.
+    /// The payload that the function receives.
     pub fn payload(&self) -> &Value {
         static NOTHING: LazyLock<Value> = LazyLock::new(|| Value::Object(Map::new()));
         match &self.resource {
@@ -57,7 +57,7 @@ impl TaskCall {
         }
     }
 
-    /// The result of a function that gave `payload`: for `lambda:invoke` the answer of Lambda's API
+    /// The result of a function that returned `payload`: for `lambda:invoke` the response of Lambda's API
     /// around it ([Invoke](https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html)).
     pub fn function_result(&self, payload: Value, request_id: &str) -> Value {
         if !self.resource.is("lambda", "invoke") {
@@ -85,9 +85,9 @@ impl TaskCall {
         })
     }
 
-    /// For the history of a job that is waited for (`.sync`): what the service said when it took it.
+    /// Records the service's response to a job that is waited for (`.sync`), for the history.
     pub fn submitted(&self, answer: Value) {
-        // Said once; a second answer says nothing new.
+        // Only the first response is recorded.
         let _ = self.submission.set(answer);
     }
 }

@@ -10,8 +10,8 @@ use time::OffsetDateTime;
 
 use super::{Host, ObjectError, TaskCall, TaskError};
 
-/// A host for machines without tasks and objects, on the system's clock and with dice that always
-/// fall the same way.
+/// A host for machines without tasks and objects. It uses the system's clock, and its random numbers and
+/// UUIDs are always the same.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NoHost;
 
@@ -53,10 +53,10 @@ impl Host for NoHost {
     }
 }
 
-/// [`NoHost`], but for its tasks, which a function does.
+/// [`NoHost`] with tasks that are done by a function.
 #[derive(Debug, Clone, Copy)]
 pub struct Tasks<F>(
-    /// Gives a task's result.
+    /// Computes a task's result.
     pub F,
 );
 

@@ -1,4 +1,4 @@
-//! What entries hold.
+//! The contents of the journal's entries.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -7,13 +7,13 @@ use time::OffsetDateTime;
 use crate::failure::Failure;
 use crate::json;
 
-/// Whose journal it is, and how it ended.
+/// The owner of the journal, and how its execution ended.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Owner {
     pub(crate) definition: String,
     pub(crate) input: String,
     pub(crate) execution: String,
-    /// In microseconds since 1970, as all times here.
+    /// In microseconds since 1970, like all times in the journal.
     pub(crate) started: i64,
     pub(crate) outcome: Option<Ending>,
 }
@@ -26,78 +26,78 @@ pub(crate) enum Ending {
     TimedOut,
 }
 
-/// A run of states: the execution, an iteration or a child.
+/// The entry of a frame: the execution, a branch or iteration, or a child.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum FrameEntry {
     At(Box<Checkpoint>),
-    /// An iteration of an inline Map, or a branch, that has finished.
+    /// A branch, or an iteration of an inline Map, that has finished.
     Done(Done),
 }
 
-/// How an iteration or branch ended.
+/// The result of a frame.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Done {
     #[serde(deserialize_with = "json::value")]
     pub(crate) output: Value,
-    /// Its last history event, and how many the execution had then.
+    /// The frame's last history event.
     pub(crate) previous: u64,
     pub(crate) events: u64,
 }
 
-/// Where a frame stands. Between two checkpoints nothing happens that could not happen again.
+/// The position of a frame. Everything between two checkpoints can be repeated.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Checkpoint {
     pub(crate) started: i64,
-    /// What the frame began with, where it could not be found out again.
+    /// The frame's input, if it is nondeterministic.
     #[serde(deserialize_with = "json::maybe")]
     pub(crate) origin: Option<Value>,
-    /// Counts checkpoints at which the frame moved on; entries below carry it in their keys.
+    /// Counts the visits and attempts of the frame. It is part of the keys of entries below the frame.
     pub(crate) step: u64,
-    /// History events of the execution so far.
+    /// The number of history events of the execution so far.
     pub(crate) events: u64,
-    /// The frame's latest event, which its next one follows.
+    /// The frame's latest history event, which the next one follows.
     pub(crate) previous: u64,
     pub(crate) state: usize,
     #[serde(deserialize_with = "json::value")]
     pub(crate) input: Value,
     pub(crate) entered: i64,
-    /// The history event by which the state was entered, and the one before.
+    /// The history event of the state's entry.
     pub(crate) entered_event: u64,
     pub(crate) entered_previous: u64,
-    /// What `Assign` has set in this frame.
+    /// The variables that this frame has set.
     #[serde(deserialize_with = "json::fields")]
     pub(crate) variables: Map<String, Value>,
-    /// When the task was scheduled whose outcome comes by token, once it has been handed over.
+    /// The time at which a task that waits for a token was scheduled, once it has been handed over.
     pub(crate) submitted: Option<i64>,
-    /// Retries of this visit, by retrier.
+    /// The number of retries in this visit, by retrier.
     pub(crate) tries: Vec<u32>,
-    /// A Wait's end, or when the next attempt begins.
+    /// The end of a Wait, or the time of the next attempt.
     pub(crate) wake: Option<i64>,
-    /// What the state's expressions drew by chance.
+    /// The random draws of the state's expressions.
     #[serde(deserialize_with = "json::items")]
     pub(crate) draws: Vec<Value>,
 }
 
-/// The run of a Distributed Map.
+/// The entry of a Map Run.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct MapRunEntry {
     pub(crate) id: String,
-    /// The number of items, where it had to be known.
+    /// The number of items, if the tolerance depends on it.
     pub(crate) total: Option<u64>,
-    /// The index of the first child that was never started, once too many items have failed.
+    /// The index of the first child that was never started, if too many items have failed.
     pub(crate) exceeded_at: Option<u64>,
-    /// Children whose records are in result files, or that nobody will ask for; in rising order.
+    /// Children whose records have left the journal, in rising order.
     pub(crate) settled: Vec<Span>,
-    /// Of the settled children.
+    /// Counts of the settled children.
     pub(crate) tally: Tally,
-    /// The result files so far, of the children that succeeded and of the others.
+    /// The result files of children that succeeded.
     pub(crate) succeeded: Vec<ResultFile>,
     pub(crate) failed: Vec<ResultFile>,
-    /// The outputs together are longer than an output may be.
+    /// The outputs together are too large for an output.
     pub(crate) oversized: bool,
 }
 
-/// Children side by side, and their items.
+/// Consecutive children and their items.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Span {
     pub(crate) first: u64,
@@ -105,7 +105,7 @@ pub(crate) struct Span {
     pub(crate) items: u64,
 }
 
-/// Children and items by what became of them.
+/// Numbers of children and items, by their status.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Tally {
     pub(crate) children: ByStatus,
@@ -141,7 +141,8 @@ impl ByStatus {
 }
 
 impl MapRunEntry {
-    /// Takes finished children, given in rising order with their items, into those settled.
+    /// Adds finished children to the settled ones. They are given in rising order with their numbers of
+    /// items.
     pub(crate) fn settle(&mut self, children: impl Iterator<Item = (u64, u64)>) {
         self.settled.extend(children.map(|(first, items)| Span { first, children: 1, items }));
         self.settled.sort_by_key(|span| span.first);
@@ -156,7 +157,7 @@ impl MapRunEntry {
     }
 }
 
-/// A file of a ResultWriter, as its manifest names it.
+/// A result file, as the manifest lists it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct ResultFile {
@@ -164,7 +165,7 @@ pub(crate) struct ResultFile {
     pub(crate) size: u64,
 }
 
-/// How a child has ended.
+/// The way in which a child has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum ChildStatus {
@@ -173,17 +174,17 @@ pub(crate) enum ChildStatus {
     TimedOut = b'T',
 }
 
-/// A finished child.
+/// The record of a finished child.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct ChildRecord {
     pub(crate) status: ChildStatus,
     pub(crate) items: u64,
-    /// What a result shows of it, as JSON; nothing where it is left out.
+    /// Its text in a result, as JSON; empty if it is left out.
     pub(crate) shown: String,
 }
 
 impl ChildRecord {
-    /// The status, the number of items, and the text as it is: there are many of these.
+    /// Writes the status, the number of items and the text. It is not JSON, because there are many records.
     pub(super) fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(1 + size_of::<u64>() + self.shown.len());
         bytes.push(self.status as u8);
@@ -207,7 +208,7 @@ impl ChildRecord {
 }
 
 pub(crate) fn micros(moment: OffsetDateTime) -> i64 {
-    // Fits for 290,000 years.
+    // The number fits for 290,000 years.
     (moment.unix_timestamp_nanos() / 1_000) as i64
 }
 

@@ -1,4 +1,4 @@
-//! A journal in a file: one table of an embedded store, which one thread writes.
+//! A journal in a file: one table of an embedded database, which a single thread writes.
 
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
@@ -16,13 +16,13 @@ pub(super) const TABLE: TableDefinition<'static, &[u8], &[u8]> = TableDefinition
 
 type Table = redb::ReadOnlyTable<&'static [u8], &'static [u8]>;
 
-/// What of the file is kept in memory, in bytes.
+/// The size of the database's cache, in bytes: enough for the hot pages of a large Map Run.
 const CACHE: usize = 32 * 1024 * 1024;
 
 pub(super) struct FileStore {
     db: Arc<Database>,
     failed: Arc<Failed>,
-    /// None once the store is closing.
+    /// None once the journal is being closed.
     work: Option<mpsc::UnboundedSender<Work>>,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
@@ -75,7 +75,7 @@ impl FileStore {
         Ok(found.map(|value| value.value().to_vec()))
     }
 
-    /// Entries with keys as long as the first.
+    /// The entries whose keys are as long as the first.
     pub(super) fn range(
         &self,
         first: &[u8],
@@ -111,7 +111,8 @@ impl FileStore {
     }
 }
 
-/// A journal has its name only when it is whole: one that was cut off while it was made could never be opened.
+/// Creates a journal under another name and renames it once it is complete. A half-created file could never
+/// be opened.
 fn create(path: &Path) -> Result<(), JournalError> {
     let new = path.with_extension("new");
     if let Err(error) = fs::remove_file(&new)
@@ -120,7 +121,7 @@ fn create(path: &Path) -> Result<(), JournalError> {
         return Err(error.into());
     }
     let file = fs::OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&new)?;
-    // Whatever the umask took.
+    // The umask may have removed permissions.
     file.set_permissions(fs::Permissions::from_mode(0o600))?;
     drop(Database::builder().create_file(file).map_err(unusable)?);
     Ok(fs::rename(&new, path)?)
@@ -132,7 +133,7 @@ impl Drop for FileStore {
         self.work = None;
         let writer = self.writer.lock().ok().and_then(|mut writer| writer.take());
         if let Some(writer) = writer {
-            // Its panic, if any, was reported to those who waited for it.
+            // A panic of the writer was already reported to everyone who waited for it.
             let _ = writer.join();
         }
     }
@@ -148,7 +149,7 @@ mod tests {
 
     use super::*;
 
-    /// A disk that is full from some moment on.
+    /// A disk that can become full.
     #[derive(Debug)]
     struct Disk {
         inner: InMemoryBackend,

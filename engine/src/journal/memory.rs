@@ -13,7 +13,7 @@ type Entries = BTreeMap<Vec<u8>, Vec<u8>>;
 
 impl MemoryStore {
     pub(super) fn commit(&self, changes: Vec<Change>) {
-        // Nothing below panics, so a poisoned map is whole.
+        // The code below does not panic, so a poisoned map is consistent.
         let mut entries = self.0.write().unwrap_or_else(PoisonError::into_inner);
         for change in changes {
             match change {
@@ -49,7 +49,7 @@ impl MemoryStore {
         self.read(|entries| entries.get(key).cloned())
     }
 
-    /// Entries with keys as long as the first.
+    /// The entries whose keys are as long as the first.
     pub(super) fn range(&self, first: &[u8], last: &[u8], limit: usize) -> Vec<KeyValue> {
         self.read(|entries| {
             let found =

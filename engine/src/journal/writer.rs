@@ -1,4 +1,4 @@
-//! The thread that writes: everything that waits goes into one transaction, with one fsync.
+//! The thread that writes the journal. All commits that are waiting go into one transaction with one fsync.
 
 use std::collections::VecDeque;
 use std::sync::OnceLock;
@@ -15,16 +15,16 @@ pub(super) enum Work {
     Sweep(Key),
 }
 
-/// Commits in one transaction at most.
+/// The most commits in one transaction, which bounds the delay of the first one.
 const GROUP: usize = 8_192;
-/// Entries that one transaction of a sweep removes at most.
+/// The most entries that one transaction of a sweep removes, so that commits need not wait long for it.
 const SWEEP: usize = 10_000;
 
 pub(super) fn run(db: &Database, failed: &Failed, mut incoming: UnboundedReceiver<Work>) {
     let mut sweeps = VecDeque::new();
     loop {
         let mut group = Vec::new();
-        // With something to sweep, the thread does not wait for work.
+        // If there is something to sweep, the thread does not wait for more work.
         let first = if sweeps.is_empty() {
             match incoming.blocking_recv() {
                 Some(work) => Some(work),
@@ -48,7 +48,7 @@ pub(super) fn run(db: &Database, failed: &Failed, mut incoming: UnboundedReceive
                 .and_then(|()| commit(db, changes.into_iter().flatten()))
                 .map_err(|error| failed.is(error));
             for done in waiting {
-                // Whoever waited may have been dropped.
+                // The waiting future may have been dropped.
                 let _ = done.send(result.clone());
             }
         }
@@ -87,7 +87,7 @@ fn commit(db: &Database, changes: impl Iterator<Item = Change>) -> Result<(), Jo
     })
 }
 
-/// Whether there is more.
+/// Removes entries below a key. Returns whether there are more.
 fn sweep(db: &Database, key: &Key) -> Result<bool, JournalError> {
     write(db, |table| Ok(remove_below(table, key, SWEEP)? == SWEEP))
 }
@@ -122,12 +122,12 @@ fn write<T>(
     Ok(result)
 }
 
-/// The first failure to write. Behind it the store says only that there was one.
+/// The first failure of a write. After it, the database only says that there was one.
 #[derive(Default)]
 pub(super) struct Failed(OnceLock<JournalError>);
 
 impl Failed {
-    /// Keeps it, and gives the first.
+    /// Keeps the first failure, and returns it.
     pub(super) fn is(&self, error: JournalError) -> JournalError {
         self.0.get_or_init(|| error).clone()
     }
@@ -136,7 +136,7 @@ impl Failed {
         self.0.get().map_or(Ok(()), |error| Err(error.clone()))
     }
 
-    /// What went wrong in reading: the failure before it, if there was one.
+    /// The reason why a read failed: an earlier failure of a write, if there was one.
     pub(super) fn or(&self, error: impl Into<redb::Error>) -> JournalError {
         self.0.get().cloned().unwrap_or_else(|| unusable(error))
     }

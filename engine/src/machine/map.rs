@@ -16,7 +16,7 @@ pub(crate) struct MapState {
     pub(crate) distributed: Option<Distributed>,
 }
 
-/// The items that the state's input holds.
+/// The source of the items of a Map without a reader.
 #[derive(Debug)]
 pub(crate) enum MapItems {
     Input(Language),
@@ -29,7 +29,7 @@ pub(crate) enum MapItems {
 #[derive(Debug)]
 pub(crate) struct Distributed {
     pub(crate) label: String,
-    /// Its children are Express executions.
+    /// Whether its children are Express executions.
     pub(crate) express: bool,
     pub(crate) reader: Option<Reader>,
     pub(crate) batcher: Option<Batcher>,
@@ -54,7 +54,7 @@ pub(crate) struct Batcher {
 
 #[derive(Debug)]
 pub(crate) struct Writer {
-    /// Bucket and prefix; without, the results become the state's output.
+    /// Bucket and prefix. Without a target, the results become the state's output.
     pub(crate) target: Option<Template>,
     pub(crate) transformation: Transformation,
     pub(crate) output_type: OutputType,

@@ -1,4 +1,4 @@
-//! Runs of states inside a state: the branches of a Parallel, the iterations of an inline Map.
+//! Runs of states inside a state: the branches of a Parallel and the iterations of an inline Map.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,25 +14,25 @@ use crate::failure::Failure;
 use crate::journal::{self, Change, Done, EntryKind, Key};
 use crate::machine::Scope;
 
-/// Those that a state has started.
+/// The branches that a state has started.
 pub(super) struct Branches {
     tasks: TaskSet<(usize, Result<Done, Halt>)>,
     visit: Key,
     variables: Option<Arc<Variables>>,
     pub(super) outputs: Vec<Value>,
     pub(super) under_way: BTreeSet<usize>,
-    /// That ended last.
+    /// The index of the branch that ended last.
     pub(super) latest: usize,
 }
 
-/// What one begins with.
+/// The start of a branch.
 pub(super) struct BranchInput {
     pub(super) input: Value,
     /// The iteration's `$$.Map.Item`.
     pub(super) item: Option<Value>,
-    /// The history event that its first one follows.
+    /// The history event that the branch's first one follows.
     pub(super) previous: u64,
-    /// Its input came about by chance.
+    /// Whether its input is nondeterministic.
     pub(super) nondeterministic: bool,
 }
 
@@ -53,7 +53,7 @@ impl Branches {
         let frame = Frame {
             key: self.visit.child(index as u64),
             identity: running.frame.identity.clone(),
-            // An iteration's item is seen in the branches inside it, too.
+            // Branches inside an iteration can refer to the iteration's item.
             item: begin.item.or_else(|| running.frame.item.clone()),
             outer: self.variables.clone(),
             previous: begin.previous,
@@ -64,7 +64,8 @@ impl Branches {
         self.tasks.spawn(async move { (index, done.await) });
     }
 
-    /// Waits until one ends; none when all have ended. The state's next event then follows its last.
+    /// Waits until a branch ends; None if all have ended. The state's next event follows the branch's last
+    /// one.
     pub(super) async fn next(&mut self, running: &mut Running) -> Result<Option<Result<(), Failure>>, Halt> {
         let Some((index, ended)) = self.tasks.next().await? else { return Ok(None) };
         self.under_way.remove(&index);
@@ -85,7 +86,7 @@ impl Branches {
     }
 }
 
-/// Runs one and records its output in place of everything it has recorded itself.
+/// Runs a branch and replaces its entries in the journal by its result.
 async fn branch(runtime: Arc<Runtime>, scope: Arc<Scope>, frame: Frame, input: Value) -> Result<Done, Halt> {
     let key = frame.key.clone();
     if let Some(journal::FrameEntry::Done(done)) = runtime.journal.get(EntryKind::Frame, &key)? {

@@ -1,4 +1,4 @@
-//! What a task calls, as the history and errors name it.
+//! The callee of a task, as the history and errors name it.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,7 @@ use super::events::Details;
 use crate::machine::State;
 use crate::resource::Resource;
 
-/// By which names the history and errors call what is called.
+/// The callee of a task.
 pub(super) enum Callee {
     Function(String),
     Activity(String),
@@ -24,7 +24,7 @@ impl Callee {
         }
     }
 
-    /// Who returned a result that is too large.
+    /// The name in the error of a result that is too large.
     pub(super) fn name(&self, state: &State) -> String {
         match self {
             Callee::Function(arn) => arn.clone(),
@@ -50,7 +50,7 @@ impl Callee {
         name.map(|(_, _, name)| (*name, details))
     }
 
-    /// The fields that say so in each event of a service's task.
+    /// The fields that name the callee in each event of a service's task.
     pub(super) fn names(&self) -> Value {
         match self {
             Callee::Service { service, action } => json!({"resource": action, "resourceType": service}),

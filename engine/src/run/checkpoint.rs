@@ -1,4 +1,4 @@
-//! A frame's checkpoint: loading it, and making it durable.
+//! Loads and saves the checkpoint of a frame.
 
 use std::sync::Arc;
 
@@ -81,12 +81,12 @@ impl Running {
         Ok(())
     }
 
-    /// Before something is done outside: what cannot be evaluated to the same again is recorded.
+    /// Saves nondeterministic values; to be called before anything is done outside.
     pub(super) async fn save_if_nondeterministic(&mut self) -> Result<(), Halt> {
         if self.nondeterministic { self.save().await } else { Ok(()) }
     }
 
-    /// Before entries are made below this frame.
+    /// Saves a checkpoint that has changed; to be called before entries are made below this frame.
     pub(super) async fn save_if_moved(&mut self) -> Result<(), Halt> {
         if self.moved || self.nondeterministic { self.save().await } else { Ok(()) }
     }

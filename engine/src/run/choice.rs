@@ -10,7 +10,7 @@ use crate::failure::Failure;
 use crate::machine::{Condition, Next, Operand, Rule, State};
 
 impl Running {
-    /// Leaves by the first rule that holds.
+    /// Takes the first rule whose condition holds.
     pub(super) fn choose(
         &mut self,
         state: &State,

@@ -10,7 +10,7 @@ use crate::failure::Failure;
 use crate::host::Host;
 use crate::journal::Done;
 
-/// Who runs: the execution, or a child of a Distributed Map, which is an execution of its own.
+/// The execution that is running, or the child of a Distributed Map, which is an execution of its own.
 #[derive(Debug)]
 pub(super) struct Identity {
     pub(super) id: String,
@@ -40,7 +40,7 @@ impl Identity {
         }
     }
 
-    /// A child of the map run `label`. Its state machine is `<machine>/<label>`.
+    /// The identity of a child of the Map Run `label`. Its state machine is `<machine>/<label>`.
     pub(super) fn of_child(&self, label: &str, name: String, started: OffsetDateTime, input: Value) -> Self {
         Self {
             id: format!("{}:{name}", self.arn("execution", label)),
@@ -54,7 +54,7 @@ impl Identity {
         }
     }
 
-    /// The execution's first event.
+    /// Records the execution's first event.
     pub(super) fn begun(&self) {
         let details = || events::data("input", &self.input, json!({"roleArn": self.role_arn}));
         self.events.add(
@@ -65,7 +65,7 @@ impl Identity {
         );
     }
 
-    /// Its last one; without a failure it has timed out.
+    /// Records the execution's last event. An error without a failure means that it has timed out.
     pub(super) fn ended(&self, host: &dyn Host, result: &Result<Done, Option<Failure>>) {
         let (previous, kind) = match result {
             Ok(done) => (done.previous, "ExecutionSucceeded"),
@@ -98,7 +98,7 @@ impl Identity {
         format!("{before}:{kind}:{}/{label}", self.machine())
     }
 
-    /// The machine's name; a child of a child still belongs to the one machine.
+    /// The machine's name. A child of a child belongs to the same machine.
     fn machine(&self) -> &str {
         self.state_machine_name.split('/').next().unwrap_or_default()
     }
@@ -140,7 +140,7 @@ impl Identity {
     }
 }
 
-/// A time as Step Functions writes it, with milliseconds.
+/// A time in the format of Step Functions, with milliseconds.
 pub(crate) fn iso(moment: OffsetDateTime) -> String {
     let format = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
     moment.to_offset(time::UtcOffset::UTC).format(format).unwrap_or_default()

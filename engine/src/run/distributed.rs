@@ -1,4 +1,5 @@
-//! The Distributed Map: each item, or each batch of items, is an execution of its own, and items are streamed.
+//! The Distributed Map: each item, or each batch of items, is run by an execution of its own. Items are
+//! streamed.
 
 mod batches;
 mod child;
@@ -97,7 +98,7 @@ impl Running {
         };
         let entry = MapRunEntry { id, total, ..MapRunEntry::default() };
         if let Some(target) = &plan.target {
-            // Finds out before anything is done whether the bucket can be written to.
+            // This finds out whether the bucket can be written to, before anything is done.
             results::write_manifest(self, target, plan.distributed, &entry, &[]).await?;
         }
         self.runtime.journal.commit(vec![Change::put(EntryKind::MapRun, visit, &entry)?]).await?;
@@ -121,7 +122,7 @@ impl Running {
 }
 
 impl<'a> MapRun<'a> {
-    /// Runs the children that have not finished yet, and gives the state's result.
+    /// Runs the children that have not finished yet. Returns the state's result.
     async fn resume(
         running: &mut Running,
         plan: Plan<'a>,
@@ -170,7 +171,7 @@ impl ChildSpec {
             express: distributed.express,
             transformation: writer.transformation,
             output_type: if has_target { writer.output_type } else { OutputType::Json },
-            // Failed children are left out where the outputs become the state's output.
+            // Failed children are left out if the outputs become the state's output.
             shows_failures: has_target || writer.transformation == Transformation::None,
             execution_arn: parent.arn(kind, label),
             state_machine_arn: parent.arn("stateMachine", label),

@@ -1,4 +1,4 @@
-//! Evaluating a state's expressions.
+//! Evaluates the expressions of a state.
 
 use std::cell::{Cell, LazyCell};
 
@@ -10,7 +10,7 @@ use crate::failure::Failure;
 use crate::journal::moment;
 use crate::machine::{State, TextOrPath};
 
-/// What expressions see beside context and variables.
+/// The values that expressions can refer to, in addition to the context object and variables.
 #[derive(Clone, Copy)]
 pub(super) struct Inputs<'a> {
     pub(super) input: &'a Value,
@@ -61,7 +61,7 @@ impl Running {
             variables: &self.variables,
         };
         let result = expression(&mut Env { scope, rng: &mut rng });
-        // The context object holds the time at which the state was entered.
+        // The context object contains the time at which the state was entered, which is not saved yet.
         self.nondeterministic |= self.draws.all.len() > drawn || (asked.get() && self.moved);
         result
     }
@@ -72,7 +72,7 @@ impl Running {
         drawn.as_str().unwrap_or_default().to_owned()
     }
 
-    /// A text of a Fail state; `field` is `Error` or `Cause`.
+    /// The text of a Fail state's `Error` or `Cause`, which `field` names.
     pub(super) fn text_or_path(
         &mut self,
         state: &State,

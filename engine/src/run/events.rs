@@ -1,4 +1,4 @@
-//! The events of an execution: they are numbered always, and recorded when somebody wants them.
+//! The history events of an execution. They are always numbered, and recorded if there is a history.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -10,15 +10,15 @@ use crate::history::{Event, History};
 
 #[derive(Debug, Default)]
 pub(super) struct Events {
-    /// How many there are.
+    /// The number of events.
     count: AtomicU64,
     history: Option<History>,
     limit: Option<u64>,
-    /// The execution's last event has been added.
+    /// Whether the execution's last event has been added.
     ended: AtomicBool,
 }
 
-/// A name such as `stateEnteredEventDetails`, and what it holds.
+/// A name such as `stateEnteredEventDetails`, and the details.
 pub(super) type Details = Option<(&'static str, Value)>;
 
 impl Events {
@@ -26,7 +26,7 @@ impl Events {
         Self { count: AtomicU64::new(0), history, limit, ended: AtomicBool::new(false) }
     }
 
-    /// Of a child of a Distributed Map.
+    /// The events of a child of a Distributed Map.
     pub(super) fn of_child(&self) -> Self {
         Events::new(None, self.limit)
     }
@@ -35,12 +35,12 @@ impl Events {
         self.count.load(Ordering::Relaxed)
     }
 
-    /// What is given up afterwards has no events any more.
+    /// Stops recording: tasks that are aborted after the end have no events.
     pub(super) fn end(&self) {
         self.ended.store(true, Ordering::Relaxed);
     }
 
-    /// There were as many before a crash.
+    /// Counts the events before a crash.
     pub(super) fn at_least(&self, count: u64) {
         self.count.fetch_max(count, Ordering::Relaxed);
     }
@@ -49,7 +49,7 @@ impl Events {
         self.history.is_some()
     }
 
-    /// The new event's id.
+    /// Adds an event and returns its number.
     pub(super) fn add(
         &self,
         previous: u64,
@@ -64,7 +64,7 @@ impl Events {
         id
     }
 
-    /// Fails when only the event is left that says so.
+    /// Fails if only the last event is left, which says so.
     pub(super) fn check(&self) -> Result<(), Failure> {
         match self.limit {
             Some(limit) if self.count() + 1 >= limit => Err(Failure::runtime(format!(
@@ -75,7 +75,7 @@ impl Events {
     }
 }
 
-/// `{input, inputDetails}` and the like, with `more`.
+/// `{input, inputDetails}` or the same with another name, together with `more`.
 pub(super) fn data(name: &str, value: &Value, more: Value) -> Value {
     let mut details = Map::new();
     details.insert(name.to_owned(), value.to_string().into());
@@ -83,7 +83,7 @@ pub(super) fn data(name: &str, value: &Value, more: Value) -> Value {
     merge(details, more)
 }
 
-/// `{error, cause}`, as far as there are such, with `more`.
+/// `{error, cause}`, as far as they are set, together with `more`.
 pub(super) fn failure(failure: &Failure, more: Value) -> Value {
     let mut details = Map::new();
     for (name, text) in [("error", &failure.error), ("cause", &failure.cause)] {

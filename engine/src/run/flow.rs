@@ -1,4 +1,4 @@
-//! From a state's input to its output.
+//! The flow of data through a state, from its input to its output.
 
 use std::borrow::Cow;
 
@@ -11,7 +11,7 @@ use crate::failure::Failure;
 use crate::machine::{Kind, OnExit, ResultPath, Selection, State};
 
 impl Running {
-    /// The state's input after InputPath.
+    /// The effective input: the raw input after InputPath.
     pub(super) fn effective_input(&mut self, state: &State) -> Result<Value, Failure> {
         let input = match &state.io.input_path {
             Selection::Whole => self.at.input.clone(),
@@ -24,7 +24,7 @@ impl Running {
         Ok(input)
     }
 
-    /// The same, of a state that does not need its raw input any more.
+    /// The effective input of a state that does not need its raw input any more; it is moved if possible.
     pub(super) fn take_effective_input(&mut self, state: &State) -> Result<Value, Failure> {
         match (&state.io.input_path, &state.io.result_path) {
             (Selection::Whole, Some(path)) if path.is_whole() => {
@@ -35,7 +35,7 @@ impl Running {
         }
     }
 
-    /// Lends the state's raw input.
+    /// Lends the raw input to `body`.
     pub(super) fn with_raw_input<T>(&mut self, body: impl FnOnce(&mut Self, &Value) -> T) -> T {
         let raw = std::mem::take(&mut self.at.input);
         let result = body(self, &raw);
@@ -43,7 +43,8 @@ impl Running {
         result
     }
 
-    /// The output of a state that has come to its end with a result, or has none of its own.
+    /// Computes the output of a state and exits it. `result` is None for states without a result of their
+    /// own.
     pub(super) fn complete_state(
         &mut self,
         state: &State,
@@ -68,7 +69,7 @@ impl Running {
             None => {
                 let placed = match selected {
                     Some(result) => self.apply_result_path(&state.io.result_path, result)?,
-                    // A Pass without a result puts its input there.
+                    // A Pass without a result takes its input as its result.
                     None if matches!(state.kind, Kind::Pass(_)) => {
                         self.apply_result_path(&state.io.result_path, input)?
                     }
@@ -81,7 +82,7 @@ impl Running {
         self.exit_state(state, output, assigned)
     }
 
-    /// After OutputPath.
+    /// The output after OutputPath.
     pub(super) fn apply_output_path(&mut self, state: &State, output: Value) -> Result<Value, Failure> {
         match &state.io.output_path {
             Selection::Whole => Ok(output),
@@ -90,7 +91,7 @@ impl Running {
         }
     }
 
-    /// The last of a state, by whichever way it is left.
+    /// Exits a state: checks the output, records the event and sets the variables.
     pub(super) fn exit_state(
         &mut self,
         state: &State,
@@ -118,7 +119,7 @@ impl Running {
         Ok(output)
     }
 
-    /// What `Assign` gives, all from the variables as they were.
+    /// The values of `Assign`. All are evaluated with the variables as they were before.
     pub(super) fn evaluate_assign(
         &mut self,
         state: &State,
@@ -137,7 +138,7 @@ impl Running {
         Ok(assigned)
     }
 
-    /// The result in its place in the state's raw input.
+    /// Puts the result into the state's raw input.
     pub(super) fn apply_result_path(&self, path: &ResultPath, result: Value) -> Result<Value, Failure> {
         match path {
             None => Ok(self.at.input.clone()),

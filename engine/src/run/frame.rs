@@ -1,4 +1,4 @@
-//! A frame: a run of states one after the other, with its checkpoint.
+//! A frame runs states one after the other, and has a checkpoint.
 
 use std::sync::Arc;
 
@@ -15,28 +15,28 @@ use crate::failure::{Failure, QUERY, RUNTIME};
 use crate::journal::{Checkpoint, Done, Key, micros, moment};
 use crate::machine::{Kind, Next, Scope, State};
 
-/// Which run of states this is.
+/// The identity and the surroundings of a run of states.
 pub(super) struct Frame {
     pub(super) key: Key,
     pub(super) identity: Arc<Identity>,
     /// The iteration's `$$.Map.Item`.
     pub(super) item: Option<Value>,
-    /// The variables around it.
+    /// The variables that can be read but not set.
     pub(super) outer: Option<Arc<Variables>>,
-    /// The history event that its first one follows.
+    /// The history event that the frame's first one follows.
     pub(super) previous: u64,
-    /// Its input came about by chance: it is recorded before anything is done with it.
+    /// Whether its input is nondeterministic, and must be saved before anything is done with it.
     pub(super) nondeterministic: bool,
 }
 
 impl Frame {
-    /// Of an execution.
+    /// The outermost frame of an execution.
     pub(super) fn new(key: Key, identity: Arc<Identity>) -> Self {
         Self { key, identity, item: None, outer: None, previous: 0, nondeterministic: false }
     }
 }
 
-/// Runs the states of `scope` on `input`, or goes on from the frame's checkpoint.
+/// Runs the states of `scope` on `input`, or continues from the frame's checkpoint.
 pub(super) fn run(
     runtime: Arc<Runtime>,
     scope: Arc<Scope>,
@@ -56,17 +56,17 @@ pub(super) struct Running {
     pub(super) at: Checkpoint,
     pub(super) variables: Variables,
     pub(super) draws: RecordedDraws,
-    /// The token of the task that is being prepared or waited for.
+    /// The token of the task that is being prepared or awaited.
     pub(super) token: Option<String>,
-    /// The checkpoint in the journal is an older one.
+    /// Whether the checkpoint in the journal is older than `at`.
     pub(super) moved: bool,
-    /// What was evaluated since that checkpoint would come out otherwise another time.
+    /// Whether something evaluated since the last checkpoint is nondeterministic and not saved yet.
     pub(super) nondeterministic: bool,
-    /// A task is under way: dropped now, it is aborted.
+    /// Whether a task is running. If the frame is dropped now, the task is aborted.
     pub(super) in_task: bool,
 }
 
-/// Transitions after which other frames get their turn.
+/// Transitions between two yields to other frames, so that a loop of cheap states does not starve them.
 const TURN: u64 = 64;
 
 impl Running {
@@ -94,7 +94,7 @@ impl Running {
         }
     }
 
-    /// The state's output and where it leads.
+    /// Runs a state. Returns its output and the transition.
     pub(super) async fn run_state(&mut self, state: &State) -> Result<(Value, Next), Halt> {
         self.frame.identity.events.check()?;
         match &state.kind {
@@ -127,7 +127,7 @@ impl Running {
         }
     }
 
-    /// Goes over to the next state; what a Task, Wait, Map or Parallel has brought is made durable first.
+    /// Moves to the next state. The result of a Task, Map or Parallel is saved first.
     async fn advance_to(
         &mut self,
         next: usize,
@@ -172,13 +172,13 @@ impl Running {
         self.in_task = state.kind.is_task();
     }
 
-    /// Adds an event that follows the frame's latest one.
+    /// Adds an event that follows the frame's latest one, and becomes the latest.
     pub(super) fn event(&mut self, kind: impl FnOnce() -> String, details: impl FnOnce() -> Details) -> u64 {
         self.at.previous = self.event_after(self.at.previous, kind, details);
         self.at.previous
     }
 
-    /// Adds an event that follows another one, and that the frame's next one does not follow.
+    /// Adds an event that follows `previous`, and does not become the frame's latest.
     pub(super) fn event_after(
         &self,
         previous: u64,
@@ -188,7 +188,7 @@ impl Running {
         self.frame.identity.events.add(previous, || self.runtime.host.now(), kind, details)
     }
 
-    /// Returns at that time, in microseconds.
+    /// Sleeps until a time in microseconds since 1970.
     pub(super) async fn sleep_until(&self, until: i64) -> Result<(), Halt> {
         tokio::select! {
             biased;
@@ -197,7 +197,7 @@ impl Running {
         }
     }
 
-    /// Errors that come of a state's own expressions say which state it was.
+    /// Adds the state's name to errors of its expressions, and its type to all errors.
     fn attribute_halt(&mut self, state: &State, halt: Halt) -> Halt {
         let in_task = std::mem::take(&mut self.in_task);
         match halt {
@@ -226,7 +226,8 @@ impl Running {
             );
         }
         if let Some(location) = failure.trace.location.take() {
-            // An expression fails before the state has properly begun.
+            // The failed expression was evaluated before the state began, so the event of its entry does not
+            // come first.
             if failure.trace.evaluating && self.at.previous == self.at.entered_event {
                 self.at.previous = self.at.entered_previous;
             }

@@ -1,4 +1,4 @@
-//! The inline Map: its iterations belong to the execution.
+//! The inline Map, whose iterations belong to the execution.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ use crate::error::Halt;
 use crate::failure::Failure;
 use crate::machine::{MapState, State};
 
-/// That run at once, at most (AWS developer guide, "Using Map state in Inline mode").
+/// The most iterations that run at once (AWS developer guide, "Using Map state in Inline mode").
 const ITERATIONS: usize = 40;
 
 impl Running {
@@ -27,7 +27,8 @@ impl Running {
         self.record_map_started(items.len());
         let mut running = Branches::new(self, items.len());
         let mut waiting = items.into_iter().enumerate();
-        // An iteration follows the start of the Map, or the end of the one whose place it takes.
+        // An iteration's first event follows the start of the Map, or the end of the iteration whose place it
+        // takes.
         let mut previous = self.at.previous;
         loop {
             while running.under_way.len() < limit {
@@ -77,7 +78,7 @@ impl Running {
         self.at.previous = last;
     }
 
-    /// An event of an iteration.
+    /// Records an event of an iteration.
     fn iteration_event(&self, state: &State, what: &str, previous: u64, index: usize) -> u64 {
         let name = match what {
             "Started" => "mapIterationStartedEventDetails",

@@ -1,10 +1,10 @@
-//! What a test of one state sees of its run, and replaces in it.
+//! The hooks with which a test of one state observes and changes its run.
 
 use serde_json::Value;
 
 use crate::failure::Failure;
 
-/// A run of `TestState` has one that records and replaces; all other runs have [`NoInspector`].
+/// Observes the run of a state. `TestState` has an inspector of its own; all other runs have [`NoInspector`].
 pub(super) trait Inspector: Send + Sync {
     /// Receives an intermediate value of the state, by its name in `InspectionData`.
     fn record(&self, _name: &'static str, _value: &Value) {}

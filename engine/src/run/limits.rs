@@ -1,4 +1,4 @@
-//! AWS's limits.
+//! AWS's limits of sizes and times.
 
 use std::io;
 use std::time::Duration;
@@ -11,15 +11,15 @@ use crate::failure::{DATA_LIMIT_EXCEEDED, Failure};
 use crate::machine::Machine;
 use crate::quotas::MAX_DATA;
 
-/// Fails with `States.DataLimitExceeded` when the value is too large; `who` returned it.
+/// Fails with `States.DataLimitExceeded` if a value that `who` returned is too large.
 pub(super) fn check(who: &str, value: &Value) -> Result<(), Failure> {
     if size(value) > MAX_DATA { Err(Failure::too_large(who)) } else { Ok(()) }
 }
 
-/// Of an Express execution.
+/// The longest Express execution.
 pub(super) const EXPRESS: Duration = Duration::from_secs(5 * 60);
 
-/// How long an execution may take (AWS Step Functions Developer Guide, "Service quotas").
+/// The longest time that an execution may take (AWS Step Functions Developer Guide, "Service quotas").
 pub(super) fn duration(machine: &Machine, execution_type: ExecutionType) -> Duration {
     const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
     let longest = match execution_type {
@@ -29,11 +29,11 @@ pub(super) fn duration(machine: &Machine, execution_type: ExecutionType) -> Dura
     machine.timeout_seconds.map_or(longest, |seconds| Duration::from_secs(seconds.into()).min(longest))
 }
 
-/// Of all variables of an execution, in bytes.
+/// The largest size of all variables of an execution, in bytes.
 const VARIABLES: usize = 10 * 1024 * 1024;
 
-/// What one `Assign` sets, and all variables with it (AWS developer guide, "Passing data between
-/// states with variables").
+/// Checks the size of the variables that one `Assign` sets, and of all variables together (AWS developer
+/// guide, "Passing data between states with variables").
 pub(super) fn check_variables(
     state: &str,
     assigned: &Map<String, Value>,
@@ -64,7 +64,7 @@ pub(super) fn check_variables(
 
 pub(super) fn size(value: &Value) -> usize {
     let mut counter = Counter(0);
-    // Counting does not fail.
+    // The counter never fails.
     let _ = serde_json::to_writer(&mut counter, value);
     counter.0
 }

@@ -1,4 +1,4 @@
-//! The Map state: what both modes share.
+//! The Map state: the parts that both modes share.
 
 use std::borrow::Cow;
 
@@ -23,7 +23,7 @@ impl Running {
         Ok(output)
     }
 
-    /// The items that the state's input holds.
+    /// The items of a Map without a reader.
     pub(super) fn items(
         &mut self,
         state: &State,
@@ -57,8 +57,8 @@ impl Running {
         );
     }
 
-    /// What an iteration or child gets; `item` is its `$$.MapState.Item`. Also whether chance had a
-    /// part in it.
+    /// Evaluates the input of an iteration or child, and says whether it is nondeterministic. `item` is its
+    /// `$$.Map.Item`.
     pub(super) fn select_item(
         &mut self,
         state: &State,
@@ -70,14 +70,14 @@ impl Running {
         let drawn = self.draws.all.len();
         let inputs = Inputs { item: Some(item), ..Inputs::input(input) };
         let selected = self.evaluate_with(state, inputs, |env| template.fill(env))?;
-        // The draws of items are recorded with the items, not with the Map.
+        // The draws of an item are recorded with the item, not with the Map.
         let nondeterministic = self.draws.all.len() > drawn;
         self.draws.all.truncate(drawn);
         self.draws.used = self.draws.used.min(drawn);
         Ok((selected, nondeterministic))
     }
 
-    /// A whole number, not negative, given as such or by a path; `name` is the field without `Path`.
+    /// Evaluates a field that holds a whole number of at least 0. `name` is the field's name without `Path`.
     pub(super) fn whole_number(
         &mut self,
         state: &State,
@@ -87,7 +87,7 @@ impl Running {
     ) -> Result<Option<u64>, Failure> {
         let value = match number {
             None => return Ok(None),
-            // Checked when the machine was compiled.
+            // The compiler has checked it.
             Some(Number::Literal(number)) => return Ok(Some(*number as u64)),
             Some(Number::Expression(expression)) => {
                 let value = self.evaluate(state, input, |env| expression.run_as("number", env))?;
@@ -105,7 +105,7 @@ impl Running {
                     Kind::Work(Work::Task(_)) => path.get(env).map(Cow::into_owned),
                     _ => path.get_for(&field, env).map(Cow::into_owned),
                 })?;
-                // A text that is a number will do.
+                // AWS accepts a text that contains a number.
                 match value.as_i64().or_else(|| value.as_str()?.parse().ok()) {
                     Some(number) => number,
                     None => return Err(no_number(name, "integer", &value, path.text())),
@@ -148,7 +148,7 @@ impl Running {
     }
 }
 
-/// The items, where they are an array.
+/// The items, which must be an array.
 pub(super) fn array(items: Value, from: &MapItems) -> Result<Vec<Value>, Failure> {
     match (items, from) {
         (Value::Array(items), _) => Ok(items),
@@ -161,7 +161,7 @@ pub(super) fn array(items: Value, from: &MapItems) -> Result<Vec<Value>, Failure
 }
 
 fn no_array(path: &str) -> Failure {
-    // AWS writes a path into the context object like one into the input.
+    // AWS's message writes a path into the context object like one into the input.
     let path = if path.starts_with("$$") { &path[1..] } else { path };
     Failure::runtime(format!("Reference path \"{path}\" must point to array."))
 }

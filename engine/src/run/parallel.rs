@@ -1,4 +1,4 @@
-//! The Parallel state: its branches belong to the execution.
+//! The Parallel state, whose branches belong to the execution.
 
 use std::sync::Arc;
 

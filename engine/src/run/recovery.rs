@@ -1,4 +1,4 @@
-//! Retry and Catch.
+//! `Retry` and `Catch`.
 
 use super::evaluate::Inputs;
 use super::frame::Running;
@@ -9,7 +9,7 @@ use crate::machine::{Next, Recovery, State, Work};
 use crate::retry::Retrier;
 
 impl Running {
-    /// Attempts a Task, Map or Parallel until it has an output or an error that nobody wants to retry.
+    /// Attempts a Task, Map or Parallel until it has an output or an error that no retrier retries.
     pub(super) async fn recover(
         &mut self,
         state: &State,
@@ -42,7 +42,7 @@ impl Running {
         }
     }
 
-    /// When the next attempt begins, if there is one; counts it.
+    /// Counts the next attempt, if there is one, and returns the time at which it begins.
     fn next_attempt(&mut self, failure: &Failure, retriers: &[Retrier]) -> Option<i64> {
         let which = retriers.iter().position(|retrier| failure.matches_any(&retrier.errors))?;
         self.at.tries.resize(retriers.len().max(self.at.tries.len()), 0);

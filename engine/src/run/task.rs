@@ -34,7 +34,7 @@ impl Running {
     }
 
     fn prepare_task(&mut self, state: &State, task: &Task, input: &Value) -> Result<TaskCall, Failure> {
-        // Drawn as chance is, so that it is the same after a crash.
+        // The token is a recorded draw, so that it is the same after a crash.
         self.token = task.resource.has_token().then(|| self.draw_uuid());
         let parameters = match &state.io.arguments {
             Some(template) => self.evaluate(state, input, |env| template.fill(env))?,
@@ -119,7 +119,7 @@ impl Running {
         }
     }
 
-    /// The host's answer, unless it takes too long, or the outcome of a job comes by its token.
+    /// Calls the host. Returns its response, or a timeout, or the outcome of a job that is sent by token.
     async fn hand_over(
         &mut self,
         call: TaskCall,
@@ -139,7 +139,7 @@ impl Running {
         }
     }
 
-    /// What is sent with the token, unless it or a heartbeat stays out too long.
+    /// Waits for the outcome that is sent with the token. Fails if it or a heartbeat is late.
     async fn await_token(
         &mut self,
         callee: &Callee,
@@ -228,15 +228,15 @@ impl Running {
     }
 }
 
-/// How long a task may take.
+/// The time limits of a task.
 struct TimeLimits {
     scheduled: OffsetDateTime,
     deadline: Option<OffsetDateTime>,
-    /// Between signs of life, once somebody has taken the task.
+    /// The longest time between two heartbeats, once the task has been handed over.
     heartbeat: Option<Duration>,
 }
 
-/// What is sent with a token; nothing ever, where there is none.
+/// Waits for the outcome that is sent with a token. Without an inbox it never returns.
 async fn sent(inbox: Option<&mut Inbox>) -> Result<Value, Failure> {
     let Some(inbox) = inbox else { return std::future::pending().await };
     loop {

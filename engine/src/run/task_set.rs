@@ -1,4 +1,4 @@
-//! Iterations and children that run side by side.
+//! A set of branches or children that run concurrently.
 
 use std::future::Future;
 
@@ -7,7 +7,7 @@ use tokio::task::{JoinError, JoinSet};
 use super::Runtime;
 use crate::error::{Fault, Halt, Stop};
 
-/// Those that are under way. Dropped, it aborts them.
+/// Running tasks. Dropping the set aborts them.
 pub(super) struct TaskSet<T>(JoinSet<T>);
 
 impl<T: Send + 'static> TaskSet<T> {
@@ -23,22 +23,22 @@ impl<T: Send + 'static> TaskSet<T> {
         self.0.spawn(member);
     }
 
-    /// The next one that ends; none when all have ended.
+    /// Waits until a task ends; None if all have ended.
     pub(super) async fn next(&mut self) -> Result<Option<T>, Stop> {
         self.0.join_next().await.transpose().map_err(|error| fault(&error))
     }
 
-    /// One that has ended already.
+    /// A task that has ended already, if there is one.
     pub(super) fn try_next(&mut self) -> Result<Option<T>, Stop> {
         self.0.try_join_next().transpose().map_err(|error| fault(&error))
     }
 
-    /// Gives up all that are under way, and returns when none runs any more.
+    /// Aborts all tasks, and returns when none is running any more.
     pub(super) async fn abort(&mut self) {
         self.0.shutdown().await;
     }
 
-    /// One cannot go on: the whole execution stops, and the others end as a cancellation ends them.
+    /// Stops the whole execution because a task cannot continue. The other tasks end as after a cancellation.
     pub(super) async fn wind_down(&mut self, runtime: &Runtime, stop: Stop) -> Halt {
         runtime.cancel.cancel();
         while self.0.join_next().await.is_some() {}

@@ -18,7 +18,7 @@ const SECOND: i64 = 1_000_000;
 const SECONDS: i64 = MAX_SECONDS as i64;
 
 impl Running {
-    /// Waits until a time that is settled and recorded when the wait begins.
+    /// Waits until a time that is computed and saved when the wait begins.
     pub(super) async fn wait(&mut self, state: &State, until: &Until) -> Result<(), Halt> {
         let wake = match self.at.wake {
             Some(wake) => wake,

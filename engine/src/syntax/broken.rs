@@ -1,8 +1,8 @@
-//! Text that is no JSON, described as the parser does that AWS uses (Jackson).
+//! Describes text that is not JSON in the words of Jackson, the parser that AWS uses.
 
-/// The message and the source, for an error at `offset` that we describe as `message`.
+/// Jackson's message and source for an error at `offset`. `message` is the engine's own.
 pub(super) fn described(text: &str, offset: usize, message: &str) -> (String, String) {
-    /// Characters of the source that are shown.
+    /// The characters of the source that Jackson shows.
     const SHOWN: usize = 500;
     let word = |c: char| c.is_alphanumeric() || c == '_' || c == '$';
     let start = text[..offset]

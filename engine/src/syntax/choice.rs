@@ -8,10 +8,10 @@ use crate::diagnostic::Report;
 use crate::language::Language;
 use crate::rule_violation::RuleViolation;
 
-/// A condition; the rules of `Choices` have a `next`, those inside others none.
+/// A condition. The rules of `Choices` have a `next`; rules inside other rules do not.
 #[derive(Debug)]
 pub(crate) struct Rule {
-    /// None where it could not be read; the rule leads on nevertheless.
+    /// None if it could not be read. The rule still leads to `next`.
     pub(crate) condition: Option<Condition>,
     pub(crate) next: Option<Text>,
     pub(crate) on_exit: OnExit,
@@ -43,7 +43,7 @@ impl Rule {
         Some(StateBody::Choice { rules, default })
     }
 
-    /// `top` is the language of a rule that stands in `Choices`.
+    /// Reads a rule. `top` is the query language if the rule is an entry of `Choices`.
     fn read(node: Node, top: Option<Language>, report: &mut Report<'_>) -> Option<Self> {
         let mut fields = Fields::of(node, report)?;
         fields.ignore("Comment");
@@ -107,7 +107,7 @@ impl Condition {
     }
 }
 
-/// The operand's string, for comparators that need one.
+/// The operand's text, for comparators that need one.
 pub(crate) fn as_text(node: &Node) -> Option<Text> {
     match &node.kind {
         Json::String(value) => Some(Text { value: value.clone(), at: node.at.clone() }),

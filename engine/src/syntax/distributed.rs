@@ -28,13 +28,13 @@ pub(crate) struct Batcher {
 
 #[derive(Debug)]
 pub(crate) struct Writer {
-    /// None: the results become the state's output.
+    /// None means that the results become the state's output.
     pub(crate) parameters: Option<Node>,
     pub(crate) transformation: Option<Transformation>,
     pub(crate) output_type: OutputType,
 }
 
-/// AWS takes any number, and no more than it can.
+/// The largest count: AWS accepts every whole number that it can represent.
 const MOST: f64 = i64::MAX as f64;
 pub(super) const MAX_ITEMS: f64 = 100_000_000.0;
 
@@ -165,7 +165,7 @@ fn read_writer_config(node: Node, report: &mut Report<'_>) -> Option<(Option<Tra
     Some((transformation, output_type))
 }
 
-/// `s3:getObject` of `arn:aws:states:::s3:getObject`, in any partition.
+/// The `s3:getObject` of `arn:aws:states:::s3:getObject`, in any partition.
 pub(super) fn integration(arn: &str) -> Option<&str> {
     let (partition, name) = arn.strip_prefix("arn:")?.split_once(":states:::")?;
     partition.starts_with("aws").then_some(name)
@@ -176,7 +176,7 @@ pub(super) fn arguments(fields: &mut Fields<'_, '_>) -> Option<Node> {
     fields.take("Parameters").or_else(|| fields.take("Arguments"))
 }
 
-/// The parameters are these, each plain or with `.$`.
+/// Checks the names of parameters, each of which may end in `.$`, and that their values are strings.
 pub(super) fn object_names(node: &Node, required: &[&str], optional: &[&str], report: &mut Report<'_>) {
     let fields = match &node.kind {
         Json::Object(fields) => fields,

@@ -1,4 +1,4 @@
-//! Reading the fields of an object one by one; what nobody asked for is a problem.
+//! Reads the fields of an object one by one. A field that nobody has read is an error.
 
 use serde_json::Value;
 
@@ -7,7 +7,7 @@ use crate::diagnostic::{Position, Report};
 use crate::language::Language;
 use crate::rule_violation::RuleViolation;
 
-/// A string and its place.
+/// A string and its position.
 #[derive(Debug, Clone)]
 pub(crate) struct Text {
     pub(crate) value: String,
@@ -23,8 +23,8 @@ pub(crate) enum Field {
     Given(Text),
 }
 
-/// A number given as such (`MaxConcurrency`), by a path (`MaxConcurrencyPath`), or in JSONata by an
-/// expression (`"MaxConcurrency": "{% … %}"`).
+/// A number: a literal (`MaxConcurrency`), a path (`MaxConcurrencyPath`), or in JSONata an expression
+/// (`"MaxConcurrency": "{% … %}"`).
 #[derive(Debug, Clone)]
 pub(crate) enum Number {
     Literal(f64),
@@ -32,7 +32,7 @@ pub(crate) enum Number {
     Expression(Text),
 }
 
-/// Fields of JSONPath that JSONata has not, and the other way round.
+/// Fields that only JSONPath has.
 const JSONPATH_ONLY: &[&str] = &[
     "InputPath",
     "OutputPath",
@@ -59,7 +59,7 @@ pub(crate) fn is_expression(text: &str) -> bool {
     text.starts_with("{%") && text.ends_with("%}") && text.len() >= 4
 }
 
-/// The fields of an object that were not read yet.
+/// The fields of an object that have not been read yet, and the report for their errors.
 pub(crate) struct Fields<'r, 't> {
     pub(crate) at: Position,
     pub(crate) report: &'r mut Report<'t>,
@@ -82,7 +82,7 @@ impl<'r, 't> Fields<'r, 't> {
         Some(self.left.remove(at).1)
     }
 
-    /// Whichever field comes first.
+    /// Takes the first field.
     pub(crate) fn take_any(&mut self) -> Option<(String, Node)> {
         (!self.left.is_empty()).then(|| self.left.remove(0))
     }
@@ -135,7 +135,7 @@ impl<'r, 't> Fields<'r, 't> {
         }
     }
 
-    /// A number within bounds, both included.
+    /// A number from `low` to `high`, both included.
     pub(crate) fn number(&mut self, name: &str, low: f64, high: f64) -> Option<f64> {
         let node = self.take(name)?;
         let number = match &node.kind {
@@ -158,11 +158,11 @@ impl<'r, 't> Fields<'r, 't> {
         if number.fract() != 0.0 {
             self.report.violation(&at, RuleViolation::Type("Integer"), "must be a whole number");
         }
-        // In bounds, see above.
+        // `number` has checked the bounds.
         Some(number as u32)
     }
 
-    /// `Name` (a number or an expression) or `NamePath`, not both.
+    /// A number in `Name` (a literal or an expression) or in `NamePath`, but not in both.
     pub(crate) fn number_or_path(&mut self, name: &str, low: f64, high: f64, whole: bool) -> Option<Number> {
         let path_name = format!("{name}Path");
         let given = self.left.iter().find(|(field, _)| field == name).map(|(_, node)| node);
@@ -242,7 +242,7 @@ impl<'r, 't> Fields<'r, 't> {
         }
     }
 
-    /// The same for an object of a state in that language: some fields belong to the other one.
+    /// Reports the fields that have not been read, in a state of this query language.
     pub(crate) fn finish_in(self, language: Language) {
         for (name, node) in self.left {
             let name = name.as_str();

@@ -1,11 +1,10 @@
-//! How a state takes its input and gives its output: the fields that states share, in both query
-//! languages.
+//! The fields that shape a state's input and output, in both query languages.
 
 use super::fields::{Field, Fields};
 use super::json::Node;
 use crate::language::Language;
 
-/// Those of the shared fields that a state has.
+/// The fields that many types of states share.
 #[derive(Debug, Default)]
 pub(crate) struct Io {
     pub(crate) input_path: Field,
@@ -17,7 +16,7 @@ pub(crate) struct Io {
     pub(crate) on_exit: OnExit,
 }
 
-/// What is evaluated when a state is left by a way of its own (the state, a choice, a catcher).
+/// The fields that are evaluated when a state is left: by its own `Next`, by a choice or by a catcher.
 #[derive(Debug, Default)]
 pub(crate) struct OnExit {
     /// JSONata only.

@@ -1,4 +1,4 @@
-//! JSON in which every value knows its place.
+//! JSON in which every value has its position.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use crate::diagnostic::Position;
 
-/// A value and its place.
+/// A value and its position.
 #[derive(Debug, Clone)]
 pub(crate) struct Node {
     pub(crate) at: Position,
@@ -26,7 +26,7 @@ pub(crate) enum Json {
 }
 
 impl Node {
-    /// The value without its places.
+    /// The value without positions.
     pub(crate) fn value(&self) -> Value {
         match &self.kind {
             Json::Plain(value) => value.clone(),
@@ -37,10 +37,10 @@ impl Node {
     }
 }
 
-/// How deep values may lie in one another; a state in a state takes three levels.
+/// The deepest nesting of values. A state inside a state takes three levels.
 const DEEPEST: usize = 120;
 
-/// Why a text is no tree.
+/// The reason why a text cannot be read.
 pub(crate) struct NoTree {
     pub(crate) offset: usize,
     pub(crate) message: String,
@@ -53,7 +53,7 @@ impl NoTree {
     }
 }
 
-/// The text as a tree.
+/// Parses a text.
 pub(crate) fn parse(text: &str) -> Result<Node, NoTree> {
     let raw: &RawValue =
         serde_json::from_str(text).map_err(|e| NoTree::new(offset_of(text, &e), format!("not JSON: {e}")))?;
@@ -62,7 +62,7 @@ pub(crate) fn parse(text: &str) -> Result<Node, NoTree> {
 
 fn read(text: &str, raw: &RawValue, path: String, depth: usize) -> Result<Node, NoTree> {
     let json = raw.get();
-    // Both slices lie in the same text.
+    // Both slices are parts of the same text.
     let offset = json.as_ptr() as usize - text.as_ptr() as usize;
     let fail = |e: serde_json::Error| NoTree::new(offset, format!("not JSON: {e}"));
     if depth > DEEPEST {
@@ -112,7 +112,7 @@ fn offset_of(text: &str, error: &serde_json::Error) -> usize {
     offset
 }
 
-/// The members of an object in their order, doubles included.
+/// The members of an object in their order, including duplicates.
 struct Members<'t>(Vec<(String, &'t RawValue)>);
 
 impl<'de> Deserialize<'de> for Members<'de> {

@@ -19,7 +19,7 @@ pub(crate) struct MapFields {
     pub(crate) distributed: Option<Distributed>,
 }
 
-/// AWS takes any number, and no more than it can.
+/// The largest count: AWS accepts every whole number that it can represent.
 const CHILD_LIMIT: f64 = i64::MAX as f64;
 
 impl MapFields {
@@ -38,7 +38,7 @@ impl MapFields {
         let distributed = match mode {
             Mode::Distributed { express } => Some(Distributed::read(express, fields)),
             Mode::Inline => {
-                // Accepted, as AWS does, and without a meaning.
+                // AWS accepts these fields here, although they have no meaning.
                 fields.number_or_path("ToleratedFailurePercentage", 0.0, 100.0, false);
                 fields.number_or_path("ToleratedFailureCount", 0.0, CHILD_LIMIT, true);
                 None

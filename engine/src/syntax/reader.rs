@@ -105,7 +105,7 @@ fn read_dataset(config: &mut Fields<'_, '_>, listing: bool) -> Option<Dataset> {
         };
     }
     match (input_type, manifest) {
-        // MANIFEST alone is an inventory, as it was before there was a ManifestType.
+        // MANIFEST alone is an inventory; it is older than ManifestType.
         (Some(kind), None) if kind.value == "MANIFEST" => Some(Dataset::Inventory),
         (None, Some(manifest)) if manifest.value == "S3_INVENTORY" => Some(Dataset::Inventory),
         (Some(kind), Some(manifest)) if manifest.value == "S3_INVENTORY" => match kind.value.as_str() {

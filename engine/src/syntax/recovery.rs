@@ -9,7 +9,7 @@ use crate::quotas::{MAX_RETRY_DELAY_SECONDS, MAX_SECONDS};
 use crate::retry::Retrier;
 use crate::rule_violation::RuleViolation;
 
-/// What a state does about its errors.
+/// The handlers of a state's errors.
 #[derive(Debug, Default)]
 pub(crate) struct Recovery {
     pub(crate) retry: Vec<Retrier>,
@@ -80,7 +80,7 @@ impl Catcher {
     }
 }
 
-/// `ErrorEquals`; `States.ALL` stands alone and in the last retrier or catcher.
+/// Reads `ErrorEquals`. `States.ALL` must be alone, and in the last retrier or catcher.
 fn error_names(fields: &mut Fields<'_, '_>, last: bool) -> Vec<String> {
     let Some((at, nodes)) = fields.required_list("ErrorEquals") else { return Vec::new() };
     let mut names = Vec::new();

@@ -15,7 +15,7 @@ use crate::rule_violation::RuleViolation;
 #[derive(Debug)]
 pub(crate) struct Scope {
     pub(crate) start_at: Text,
-    /// Of all states, those that could not be read too.
+    /// The names of all states, including those that could not be read.
     pub(crate) names: Vec<String>,
     pub(crate) states: Vec<StateFields>,
 }
@@ -42,7 +42,7 @@ pub(crate) enum StateBody {
     Parallel { branches: Vec<Scope> },
 }
 
-/// Choice, Succeed and Fail have none of their own.
+/// `Next` or `End`. Choice, Succeed and Fail have neither.
 #[derive(Debug)]
 pub(crate) enum NextField {
     State(Text),
@@ -64,7 +64,7 @@ pub(crate) enum WaitFor {
     TimestampPath(Text),
 }
 
-/// A text of a Fail state: `Error` or `ErrorPath`, or neither.
+/// A text of a Fail state: `Error` or `ErrorPath`, `Cause` or `CausePath`.
 #[derive(Debug)]
 pub(crate) struct TextOrPath {
     pub(crate) text: Option<Text>,
@@ -72,7 +72,7 @@ pub(crate) struct TextOrPath {
 }
 
 impl Scope {
-    /// Reads `StartAt` and `States`; the other fields are the caller's.
+    /// Reads `StartAt` and `States`. The caller reads the other fields.
     pub(crate) fn read(language: Language, fields: &mut Fields<'_, '_>) -> Option<Self> {
         let states = fields.required("States");
         let start_at = fields.required_text("StartAt");
@@ -133,7 +133,7 @@ impl StateFields {
                     (TextOrPath::read("Error", &mut fields), TextOrPath::read("Cause", &mut fields));
                 Some(StateBody::Fail { error, cause })
             }
-            // The processor is in the language of the machine, whatever that of the state is.
+            // The processor inherits the query language of the machine, not that of the state.
             "Map" => {
                 MapFields::read(inherited, language, &mut fields).map(|map| StateBody::Map(Box::new(map)))
             }
@@ -168,7 +168,7 @@ impl StateFields {
         rules.chain(catchers).chain(next).chain(default).map(|target| target.value.clone()).collect()
     }
 
-    /// The names of the variables that it sets, however it is left.
+    /// The names of the variables that it can set.
     pub(crate) fn assigned(&self) -> Vec<String> {
         let rules: &[Rule] = match &self.kind {
             StateBody::Choice { rules, .. } => rules,

@@ -9,7 +9,8 @@ use crate::resource::{Pattern, Resource};
 use crate::run::iso;
 use crate::validation::ApiError;
 
-/// The fields that a given context object may have, with those of their fields that are texts.
+/// The fields that a context object may have. For each: the inner fields that must be texts, and other inner
+/// fields.
 const FIELDS: &[(&str, &[&str], &[&str])] = &[
     ("Execution", &["Id", "Name", "RoleArn", "StartTime", "RedriveTime"], &["Input", "RedriveCount"]),
     ("State", &["Name", "EnteredTime"], &["RetryCount"]),
@@ -18,7 +19,7 @@ const FIELDS: &[(&str, &[&str], &[&str])] = &[
 ];
 
 impl TestRequest {
-    /// The given one, or a new execution's.
+    /// The context object of the request, or that of a new execution.
     pub(super) fn context(&self, state: &State, host: &dyn Host) -> Result<Value, ApiError> {
         let Some(text) = &self.context else { return Ok(self.new_context(state, host)) };
         let refused = |what: String| ApiError::validation(format!("Invalid Context object provided: {what}"));
@@ -60,7 +61,7 @@ impl TestRequest {
     }
 }
 
-/// Before the names of what exists only for the test.
+/// The prefix of ARNs that exist only for the test.
 const ARN: &str = "arn:aws:states:local:000000000000";
 
 fn waits(state: &State) -> bool {

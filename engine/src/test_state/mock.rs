@@ -1,4 +1,4 @@
-//! What is mocked, and whether the state could come to it.
+//! The mocked result, and the check whether the state could have it.
 
 use serde_json::Value;
 
@@ -9,7 +9,7 @@ use crate::machine::{Kind, State, Work};
 use crate::validation::ApiError;
 
 impl TestRequest {
-    /// The mocked outcome; without one, the host is asked.
+    /// The mocked outcome. Without one, the host is called.
     pub(super) fn mocked(&self, state: &State) -> Result<Option<Result<Value, Failure>>, ApiError> {
         let Some(mock) = &self.mock else {
             return match state.kind {
@@ -81,7 +81,7 @@ impl TestRequest {
     }
 }
 
-/// Says what is wrong with the field `name`.
+/// Checks the field `name` of a result. An error says what is wrong.
 fn check(shape: &Shape, name: &str, value: &Value, mode: FieldValidation) -> Result<(), String> {
     let must_be = |kind: &str| Err(format!("Field '{name}' must be {kind}"));
     match (shape, value) {

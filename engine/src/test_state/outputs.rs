@@ -1,5 +1,5 @@
-//! What services answer, for those operations whose mocks are checked: fields of an operation's
-//! output as Step Functions names them (the API references of the services).
+//! The outputs of the service operations whose mocks are checked, with fields as Step Functions names them
+//! (from the API references of the services).
 
 use crate::resource::Resource;
 
@@ -157,7 +157,7 @@ const PUT_EVENTS: Shape = Shape::Object(&[
 
 const BLOB: Shape = Shape::Text { shortest: 1 };
 
-/// By the services' names without `aws-sdk:`.
+/// The outputs by service, without `aws-sdk:`, and operation.
 const OUTPUTS: &[(&str, &str, Shape)] = &[
     ("dynamodb", "deleteItem", WRITTEN_ITEM),
     (
@@ -206,7 +206,8 @@ const OUTPUTS: &[(&str, &str, Shape)] = &[
     ("states", "startExecution", STARTED_EXECUTION),
 ];
 
-/// What the service answers at once; none where it is not known, or something else is waited for.
+/// The output of a service's immediate response. None if it is not known, or if the task waits for something
+/// else.
 pub(super) fn of(resource: &Resource) -> Option<&'static Shape> {
     let Resource::Service { service, action, pattern: crate::resource::Pattern::RequestResponse } = resource
     else {

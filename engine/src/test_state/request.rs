@@ -1,28 +1,28 @@
-//! What a test is asked for.
+//! The request of a test.
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::validation::ApiError;
 
-/// The request in the form of AWS's API, as far as it is not the definition: values are JSON
-/// texts. It can be read from such JSON.
+/// The request of AWS's API, without the definition. Values are JSON texts. It can be deserialised from AWS's
+/// JSON.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct TestRequest {
-    /// The state's input; without one `{}`.
+    /// The state's input; the default is `{}`.
     pub input: Option<String>,
-    /// The context object; without one a new execution's.
+    /// The context object; the default is that of a new execution.
     pub context: Option<String>,
-    /// An object of the variables that are set.
+    /// An object with the variables.
     pub variables: Option<String>,
-    /// What a Task, Map or Parallel comes to, in place of its work.
+    /// The outcome that replaces the work of a Task, Map or Parallel.
     pub mock: Option<Mock>,
-    /// What has happened before, and what a Map works on.
+    /// The earlier history of the state, and the items of a Map.
     pub state_configuration: StateConfiguration,
-    /// Shown in the context object. AWS wants one for a Task without a mock; the engine does not.
+    /// The role in the context object. AWS requires it for a Task without a mock; the engine does not.
     pub role_arn: Option<String>,
-    /// Not together with a mock.
+    /// Cannot be combined with a mock. The engine shows no secrets in any case.
     pub reveal_secrets: bool,
 }
 
@@ -34,7 +34,7 @@ pub struct Mock {
     pub result: Option<String>,
     /// The error.
     pub error_output: Option<ErrorOutput>,
-    /// How a Task's result is compared with what its service gives.
+    /// The check of a Task's result against the output of its service.
     pub field_validation_mode: FieldValidation,
 }
 
@@ -48,35 +48,35 @@ pub struct ErrorOutput {
     pub cause: String,
 }
 
-/// How a mocked result is compared with the service's answers, where those are known.
+/// The check of a mocked result against the service's output, if that is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum FieldValidation {
-    /// Fields must be of their types, and required ones be there.
+    /// Fields must have their types, and required fields must be present.
     #[default]
     Strict,
-    /// Fields must be of their types.
+    /// Fields must have their types.
     Present,
-    /// Not at all.
+    /// Nothing is checked.
     None,
 }
 
-/// The circumstances of the state.
+/// The circumstances of the test.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct StateConfiguration {
-    /// Retries that were made already.
+    /// The number of retries that were already made.
     pub retrier_retry_count: Option<u32>,
-    /// The state inside a Map or Parallel that the mocked error comes from.
+    /// The state inside a Map or Parallel that caused the mocked error.
     pub error_caused_by_state: Option<String>,
-    /// Iterations of the Map that failed.
+    /// The number of iterations of the Map that failed.
     pub map_iteration_failure_count: Option<u64>,
-    /// What the Map's ItemReader reads.
+    /// The items that the Map's ItemReader reads, as a JSON array.
     pub map_item_reader_data: Option<String>,
 }
 
 impl TestRequest {
-    /// What can be refused before the definition is looked at.
+    /// Checks that do not need the definition.
     pub(super) fn check_fields(&self) -> Result<(), ApiError> {
         match &self.mock {
             Some(Mock { result: Some(_), error_output: Some(_), .. }) => Err(ApiError::validation(

@@ -1,4 +1,4 @@
-//! From items to the inputs of children: ItemSelector, then ItemBatcher.
+//! Makes the inputs of children from items: ItemSelector, then ItemBatcher.
 
 use std::sync::Arc;
 
@@ -13,30 +13,30 @@ use crate::run::Runtime;
 use crate::run::frame::Running;
 use crate::run::limits;
 
-/// An ItemBatcher whose fields are evaluated.
+/// The evaluated fields of an ItemBatcher.
 pub(super) struct Batching {
     items: Option<u64>,
-    /// Of a child's whole input, in bytes of JSON.
+    /// The largest input of a child, in bytes of JSON.
     bytes: usize,
     input: Option<Value>,
-    /// The bytes of an input without items.
+    /// The size of an input without items, in bytes.
     envelope: usize,
 }
 
-/// What a child gets.
+/// The input of a child.
 pub(super) struct Batch {
     pub(super) input: Value,
     pub(super) items: u64,
-    /// It would come out otherwise another time.
+    /// Whether the input is nondeterministic.
     pub(super) nondeterministic: bool,
 }
 
-/// The inputs of children, one after the other.
+/// A stream of the inputs of children.
 pub(super) struct Batches {
     items: Items,
-    /// The index of the next item, the held one included.
+    /// The index of the next item, which may be the held one.
     at: u64,
-    /// The item that did not fit into the last batch, with its bytes.
+    /// The item that did not fit into the last batch, its size in bytes, and whether it is nondeterministic.
     held: Option<(Value, usize, bool)>,
 }
 
@@ -102,7 +102,7 @@ impl Batches {
         Ok(Self { items: Items::open(source, runtime).await?, at: 0, held: None })
     }
 
-    /// Passes over items.
+    /// Skips items.
     pub(super) async fn skip(&mut self, items: u64) -> Result<(), Failure> {
         for _ in 0..items {
             if self.held.take().is_none() {
@@ -146,7 +146,7 @@ impl Batches {
                 None => self.item(running, plan, self.at + items.len() as u64).await?,
             };
             let Some((value, bytes, drawn)) = held else { break };
-            // With the comma before it.
+            // The size includes the comma before the item.
             let longer = size + bytes + usize::from(!items.is_empty());
             if longer > batching.bytes {
                 if items.is_empty() {
@@ -165,7 +165,7 @@ impl Batches {
         Ok((count > 0).then(batch))
     }
 
-    /// The next item as its child or batch gets it, and its bytes.
+    /// The next item after the ItemSelector, its size in bytes, and whether it is nondeterministic.
     async fn item(
         &mut self,
         running: &mut Running,

@@ -1,4 +1,4 @@
-//! A child: an execution of its own.
+//! A child of a Map Run, which is an execution of its own.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::run::events::Events;
 use crate::run::frame::{self, Frame};
 use crate::run::limits;
 
-/// What all children of a run have in common.
+/// The facts that all children of a run share.
 pub(super) struct ChildSpec {
     pub(super) runtime: Arc<Runtime>,
     pub(super) scope: Arc<Scope>,
@@ -26,14 +26,14 @@ pub(super) struct ChildSpec {
     pub(super) label: String,
     /// The Map Run's id.
     pub(super) run: String,
-    /// Where the run's entries are.
+    /// The key of the run's entries in the journal.
     pub(super) visit: Key,
     pub(super) express: bool,
     pub(super) transformation: Transformation,
     pub(super) output_type: OutputType,
-    /// A failed child is shown.
+    /// Whether failed children are part of the results.
     pub(super) shows_failures: bool,
-    /// What the ARNs of the children begin with.
+    /// The prefix of the children's ARNs.
     pub(super) execution_arn: String,
     pub(super) state_machine_arn: String,
 }
@@ -45,20 +45,20 @@ pub(super) struct Child {
     pub(super) nondeterministic: bool,
 }
 
-/// What the Map Run must know of a child that has ended.
+/// The facts about an ended child that its Map Run counts.
 pub(super) struct ChildSummary {
     pub(super) status: ChildStatus,
     pub(super) items: u64,
-    /// Of what is shown of it.
+    /// The size of its text in the results, in bytes.
     pub(super) bytes: usize,
 }
 
 impl Child {
-    /// Runs the child and leaves one record in place of all that it has recorded itself.
+    /// Runs the child and replaces its entries in the journal by one record.
     pub(super) async fn run(self, input: Value) -> Result<ChildSummary, Stop> {
         let (spec, runtime) = (&*self.spec, &self.spec.runtime);
         let key = spec.visit.child(self.index);
-        // What a child has begun with, it goes on with.
+        // A child that is continued keeps its input.
         let found = runtime.journal.get(EntryKind::Frame, &key)?;
         let (started, input) = match found {
             Some(FrameEntry::At(at)) => (at.started, at.origin.unwrap_or(input)),
@@ -87,7 +87,7 @@ impl Child {
         let ended = ChildSummary { status, items: self.items, bytes: shown.len() };
         let record = ChildRecord { status, items: self.items, shown };
         let mut changes = Vec::with_capacity(2);
-        // Without a checkpoint, nothing lies below it.
+        // A child without a checkpoint has no entries below it.
         if runtime.journal.contains(EntryKind::Frame, &key)? {
             changes.push(Change::Clear(key.clone()));
         }
@@ -132,7 +132,7 @@ impl Child {
     }
 }
 
-/// A UUID that is the same whenever the run goes on.
+/// A UUID that is the same each time the run is continued.
 pub(super) fn child_name(run: &str, index: u64) -> String {
     uuid_of(&Sha256::digest(format!("{run}/{index}")).into())
 }

@@ -14,12 +14,12 @@ use crate::quotas::MAX_DATA;
 use crate::run::Runtime;
 use crate::run::frame::Running;
 
-/// What has ended so far.
+/// The counts of the children that have ended so far.
 pub(super) struct Ledger {
     pub(super) tally: Tally,
-    /// Of the records that are not settled, about.
+    /// The approximate size of the records in the journal, in bytes.
     bytes: usize,
-    /// Of all outputs, where they become the state's output.
+    /// The size of all outputs, in bytes, if they become the state's output.
     outputs: usize,
 }
 
@@ -32,7 +32,7 @@ pub(super) struct Children {
 
 /// What comes next in the order of children.
 pub(super) enum NextChild {
-    /// Children that had finished before, which were passed over.
+    /// Children that had finished before were skipped.
     Finished,
     /// A child that has not finished, by its index.
     Unfinished(u64, Batch),
@@ -155,7 +155,7 @@ impl Children {
 }
 
 impl Ledger {
-    /// With what had ended before this run of the machine.
+    /// Counts the children that had ended before the execution was continued.
     pub(super) fn open(runtime: &Runtime, visit: &Key, entry: &MapRunEntry) -> Result<Self, JournalError> {
         let mut ledger = Self { tally: entry.tally, bytes: 0, outputs: 0 };
         let mut from = 0;
@@ -174,7 +174,7 @@ impl Ledger {
     }
 
     fn add(&mut self, child: &ChildSummary) {
-        /// What a record takes in addition to its text, about, in bytes.
+        /// The approximate size of a record without its text, in bytes.
         const OVERHEAD: usize = 50;
         self.tally.add(child.status, child.items);
         self.bytes += child.bytes + OVERHEAD;

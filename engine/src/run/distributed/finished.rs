@@ -1,16 +1,16 @@
-//! Which children had finished before this run of the machine.
+//! The children that had finished before the execution was continued.
 
 use std::collections::VecDeque;
 
 use crate::journal::{JournalError, Key, MapRunEntry, RECORDS_PER_READ, Span};
 use crate::run::Runtime;
 
-/// Asked in rising order.
+/// Finds finished children; indices must be asked for in rising order.
 pub(super) struct FinishedChildren {
     settled: VecDeque<Span>,
     visit: Key,
     recorded: VecDeque<Span>,
-    /// Where the next chunk begins; none when there is no more.
+    /// The index at which the next chunk of records begins; None if there are no more.
     next: Option<u64>,
 }
 
@@ -24,7 +24,7 @@ impl FinishedChildren {
         }
     }
 
-    /// The finished children that begin with `index`, if it is one.
+    /// The consecutive finished children that begin with `index`, if there are any.
     pub(super) fn at(&mut self, runtime: &Runtime, index: u64) -> Result<Option<Span>, JournalError> {
         while self.settled.front().is_some_and(|span| span.first < index) {
             self.settled.pop_front();
@@ -40,7 +40,7 @@ impl FinishedChildren {
                 return Ok(Some(*span).filter(|span| span.first == index));
             }
             let Some(from) = self.next else { return Ok(None) };
-            // What has ended meanwhile lies below `index`, and does not matter any more.
+            // Children that have ended meanwhile have lower indices and do not matter any more.
             let records = runtime.journal.records(&self.visit, from.max(index), RECORDS_PER_READ)?;
             self.next = match records.last() {
                 Some((last, _)) if records.len() == RECORDS_PER_READ => Some(last + 1),

@@ -1,4 +1,4 @@
-//! The items of a Distributed Map, one after the other; no file is ever held whole.
+//! The items of a Distributed Map, one after the other. No file is ever held in memory as a whole.
 
 mod csv;
 mod file;
@@ -19,23 +19,23 @@ use crate::run::Runtime;
 use file::FileReader;
 use objects::{FilesReader, Listing};
 
-/// Where the items come from.
+/// The source of items.
 #[derive(Debug, Clone)]
 pub(super) enum Source {
     State(Vec<Item>),
     Store { location: ObjectRef, dataset: Dataset, max_items: Option<u64> },
 }
 
-/// Where in the object store.
+/// An object, or the objects with a prefix.
 #[derive(Debug, Clone)]
 pub(super) struct ObjectRef {
     pub(super) bucket: String,
-    /// Of an object, or what the names of the listed objects begin with.
+    /// The object's key, or the prefix of the listed objects.
     pub(super) key: String,
     pub(super) version: Option<String>,
 }
 
-/// An item, and the name that an object has for it.
+/// An item, and its key if it is a member of an object.
 #[derive(Debug, Clone)]
 pub(super) struct Item {
     pub(super) key: Option<String>,
@@ -43,7 +43,7 @@ pub(super) struct Item {
 }
 
 impl Item {
-    /// What a child gets where no ItemSelector says otherwise.
+    /// The input of a child without an ItemSelector.
     pub(super) fn whole(self) -> Value {
         match self.key {
             None => self.value,
@@ -54,13 +54,13 @@ impl Item {
     }
 }
 
-/// An item as it was read, before anybody asked for its value.
+/// An item as it was read, which is not parsed yet.
 pub(super) enum Raw {
     Ready(Item),
     Json(Vec<u8>),
-    /// A name, a colon and a value.
+    /// A member of an object: a name, a colon and a value.
     Member(Vec<u8>),
-    /// Headers and fields.
+    /// The headers and the fields of a row.
     Row(Arc<Vec<String>>, Vec<String>),
 }
 
@@ -88,16 +88,16 @@ impl Raw {
     }
 }
 
-/// What a reader of a text finds in what it has.
+/// The result of parsing the bytes read so far.
 enum Step {
     Item(Raw),
-    /// Nothing whole: it needs the next chunk.
+    /// No complete item; the next chunk is needed.
     More,
     /// There are no more items, whatever follows.
     End,
 }
 
-/// AWS's limit of what an item may be before the ItemSelector, in bytes.
+/// AWS's limit of an item before the ItemSelector, in bytes.
 const LONGEST: usize = 8 * 1024 * 1024;
 const TOO_LONG: &str = "is longer than 8 MiB";
 
@@ -140,7 +140,7 @@ impl Items {
         Ok(Self { feed, left: *max_items })
     }
 
-    /// The number of all items; reads them to the end.
+    /// Counts all items, which reads them to the end.
     pub(super) async fn count(source: &Source, runtime: &Arc<Runtime>) -> Result<u64, Failure> {
         let mut items = Self::open(source, runtime).await?;
         let mut count = 0;
@@ -154,7 +154,7 @@ impl Items {
         self.raw().await?.map(Raw::item).transpose()
     }
 
-    /// Passes over an item; false when there is none.
+    /// Skips an item. Returns false if there are no more.
     pub(super) async fn skip(&mut self) -> Result<bool, Failure> {
         Ok(self.raw().await?.is_some())
     }

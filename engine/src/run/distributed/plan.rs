@@ -31,13 +31,13 @@ pub(super) struct Tolerance {
     pub(super) percentage: Option<f64>,
 }
 
-/// Children that may run at once at most, and when `MaxConcurrency` does not say (AWS Step Functions Developer Guide,
+/// The most children that may run at once, which is also the default (AWS Step Functions Developer Guide,
 /// "Using Map state in Distributed mode").
 const MAX_CONCURRENCY: u64 = 10_000;
 
 impl<'a> Plan<'a> {
-    /// Evaluates the fields and records the start of the Map. A source that cannot be evaluated fails the Map Run, which
-    /// has not begun yet, so its failure is handed on.
+    /// Evaluates the fields and records the start of the Map. The source is returned as a result of its own,
+    /// because its failure is a failure of the Map Run, which has not begun yet.
     pub(super) fn evaluate(
         running: &mut Running,
         state: &'a State,

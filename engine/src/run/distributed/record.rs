@@ -1,4 +1,4 @@
-//! How a child is shown in a result.
+//! The form of a child in the results.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -10,7 +10,7 @@ use crate::journal::ChildStatus;
 use crate::run::context::iso;
 use time::OffsetDateTime;
 
-/// A child as a result file has it, its keys in alphabetical order; input and output are texts of
+/// The record of a child in a result file. The keys are in alphabetical order; input and output are texts of
 /// JSON.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
@@ -50,7 +50,7 @@ struct Included {
 /// A child that has ended.
 pub(super) struct FinishedChild<'a> {
     pub(super) name: &'a str,
-    /// Empty where nothing shows it.
+    /// Empty if the results do not contain it.
     pub(super) input: &'a str,
     pub(super) status: ChildStatus,
     pub(super) outcome: &'a Result<Value, Failure>,
@@ -58,8 +58,8 @@ pub(super) struct FinishedChild<'a> {
     pub(super) stopped: OffsetDateTime,
 }
 
-/// The text by which an ended child is shown: a record, or its output. Several values, of a
-/// flattened output, are separated as in a file; there may be none.
+/// The text of an ended child in the results: a record, or its output. The values of a flattened output are
+/// separated as in a file; there may be none.
 pub(super) fn finished(spec: &ChildSpec, child: &FinishedChild<'_>) -> String {
     let output = match (child.outcome, spec.transformation) {
         (Ok(output), Transformation::Compact) => return text(output),
@@ -92,7 +92,7 @@ pub(super) fn finished(spec: &ChildSpec, child: &FinishedChild<'_>) -> String {
     text(&record)
 }
 
-/// A child that was given up at that time.
+/// The record of a child that was aborted at this time.
 pub(super) fn aborted(spec: &ChildSpec, name: &str, input: &str, at: OffsetDateTime) -> String {
     let arn = spec.child_arn(name);
     text(&ExecutionRecord {
@@ -105,7 +105,7 @@ pub(super) fn aborted(spec: &ChildSpec, name: &str, input: &str, at: OffsetDateT
     })
 }
 
-/// A child that never began.
+/// The record of a child that was never started.
 pub(super) fn pending(spec: &ChildSpec, name: &str, input: &str) -> String {
     text(&ExecutionRecord::of(spec, &spec.child_arn(name), name, input))
 }
@@ -132,8 +132,8 @@ impl<'a> ExecutionRecord<'a> {
     }
 }
 
-/// As JSON.
+/// The value as JSON.
 pub(super) fn text(value: &impl Serialize) -> String {
-    // All keys are strings, and writing to memory does not fail.
+    // Serialising does not fail: all keys are strings, and the text is written to memory.
     serde_json::to_string(value).unwrap_or_default()
 }

@@ -17,14 +17,14 @@ use crate::machine::{Distributed, State};
 use crate::quotas::MAX_DATA;
 use crate::run::frame::Running;
 
-/// Where the ResultWriter writes.
+/// The place where a ResultWriter writes.
 pub(super) struct Target {
     bucket: String,
     prefix: String,
 }
 
-/// The bytes after which a new file is begun. AWS's files grow to 5 GB; ours are held in memory until they are written,
-/// and readers find all of them in the manifest.
+/// The size after which a new file is begun, in bytes. AWS's files grow to 5 GB; these are held in memory
+/// until they are written, and readers find all of them in the manifest.
 pub(super) const FILE_BYTES: usize = 8 * 1024 * 1024;
 
 impl MapRun<'_> {
@@ -140,7 +140,7 @@ impl MapRun<'_> {
         if files.body.len() > FILE_BYTES { self.write_file(running, files).await } else { Ok(()) }
     }
 
-    /// Writes what is left, and names all files written.
+    /// Writes what is left, and returns all files written.
     async fn write_last(&self, running: &Running, mut files: FileSeries) -> Result<Vec<ResultFile>, Failure> {
         if !files.body.is_empty() {
             self.write_file(running, &mut files).await?;
@@ -159,7 +159,7 @@ impl MapRun<'_> {
     }
 }
 
-/// Writes the manifest of a run, and gives the result of a state with a ResultWriter.
+/// Writes the manifest of a run. Returns the result of a state with a ResultWriter.
 pub(super) async fn write_manifest(
     running: &Running,
     target: &Target,
@@ -210,11 +210,11 @@ impl Target {
     }
 }
 
-/// The files of one kind, of which only the last is held.
+/// A series of files with the same status. Only the last one is in memory.
 struct FileSeries {
     name: &'static str,
     output_type: OutputType,
-    /// FileSeries of the kind that were written in earlier turns.
+    /// The number of files that were written before.
     before: usize,
     written: Vec<ResultFile>,
     body: Vec<u8>,
@@ -225,7 +225,7 @@ impl FileSeries {
         Self { name, output_type, before, written: Vec::new(), body: Vec::new() }
     }
 
-    /// An array that is flattened may leave nothing to show.
+    /// Adds the text of a child, which is empty for a flattened empty array.
     fn add(&mut self, shown: &str) {
         if shown.is_empty() {
             return;

@@ -19,10 +19,10 @@ pub(super) struct Rows {
     at: usize,
     row: Vec<String>,
     field: Vec<u8>,
-    /// Something of the field was seen, be it only its quotation mark.
+    /// Whether the field has begun, if only with a quotation mark.
     in_field: bool,
     in_quotes: bool,
-    /// Bytes of the row so far.
+    /// The size of the row so far, in bytes.
     size: usize,
     rows: u64,
     first: bool,
@@ -53,7 +53,7 @@ impl Rows {
     }
 
     pub(super) fn next(&mut self) -> Result<Step, String> {
-        // A quotation mark, a backslash and a carriage return want to know what follows.
+        // The meaning of a quotation mark, a backslash and a carriage return depends on the next byte.
         while self.at + 1 < self.buffer.len() {
             let (byte, following) = (self.buffer[self.at], self.buffer[self.at + 1]);
             if let Some(raw) = self.see(byte, Some(following))? {
@@ -63,7 +63,7 @@ impl Rows {
         Ok(Step::More)
     }
 
-    /// The last row, where it has no line end.
+    /// The last row, if it has no line end.
     pub(super) fn finish(&mut self) -> Result<Option<Raw>, String> {
         while let Some(&byte) = self.buffer.get(self.at) {
             let following = self.buffer.get(self.at + 1).copied();
@@ -97,7 +97,7 @@ impl Rows {
                     && following.is_none_or(|next| next == self.delimiter || matches!(next, b'\n' | b'\r'));
                 self.in_quotes = !self.in_quotes;
                 self.in_field = true;
-                // In the middle of a field it is a character like others.
+                // In the middle of a field it is an ordinary character.
                 if !opens && !closes {
                     self.put(b'"');
                 }

@@ -1,4 +1,4 @@
-//! One object in one of the formats.
+//! Reads the items of one object.
 
 use std::sync::Arc;
 
@@ -90,7 +90,7 @@ impl Parser {
         }
     }
 
-    /// What is left when no chunk is; asked until there is nothing.
+    /// The items that are left after the last chunk; to be called until it returns None.
     fn finish(&mut self) -> Result<Option<Raw>, String> {
         match self {
             Parser::Json(splitter) => splitter.finish().map(|()| None),

@@ -1,27 +1,25 @@
-//! The items of a JSON file: those of its array, or of the array or object that a JSON pointer
-//! leads to.
+//! The items of a JSON file: those of its array, or of the array or object at a JSON pointer.
 
 use super::{Raw, Step, TOO_LONG};
 
-/// What AWS says of a file or a place in it that is neither an array nor an object.
+/// AWS's message for a value that is neither an array nor an object.
 const NOT_ITERABLE: &str = "Attempting to map over non-iterable node.";
 
-/// Splits a text that comes in chunks into the texts of its items. Between the first byte and the
-/// last item it makes sure of commas and brackets; the items themselves are parsed by who wants
-/// them.
+/// Splits a text that comes in chunks into the texts of its items. From the first byte to the last item it
+/// checks commas and brackets; the items themselves are parsed later.
 pub(super) struct Splitter {
     pointer: Vec<String>,
-    /// How many names of the pointer were followed.
+    /// The number of names of the pointer that have been followed.
     followed: usize,
     buffer: Vec<u8>,
-    /// What must be kept begins here: an item, or the name of a member.
+    /// The start of the bytes that must be kept: an item, or the name of a member.
     start: usize,
-    /// How far the buffer was looked at.
+    /// The position up to which the buffer has been read.
     at: usize,
     part: Part,
-    /// In an object on the way, or one whose members are the items.
+    /// Whether the current container is an object.
     in_object: bool,
-    /// Of an array on the way.
+    /// The index in an array on the pointer's way.
     index: u64,
     scan: Scan,
     items: u64,
@@ -31,7 +29,7 @@ pub(super) struct Splitter {
 enum Part {
     /// Before a value on the pointer's way.
     Value,
-    /// In an object on the way: before a name, in it, after it.
+    /// In an object on the pointer's way: before a name, in it, or after it.
     Name,
     InName,
     Colon,
@@ -41,7 +39,7 @@ enum Part {
     After,
 }
 
-/// Where in a value a byte is.
+/// The position of a byte in a value.
 #[derive(Default)]
 struct Scan {
     depth: usize,
@@ -49,7 +47,7 @@ struct Scan {
     escaped: bool,
 }
 
-/// What a byte means to the container around the value.
+/// The meaning of a byte for the container around the value.
 enum Inputs {
     Inside,
     Comma,
@@ -126,11 +124,11 @@ impl Splitter {
         }
     }
 
-    /// A byte before the items.
+    /// Handles a byte before the items.
     fn follow(&mut self, byte: u8) -> Result<(), String> {
         let blank = byte.is_ascii_whitespace();
         match self.part {
-            // The byte order mark.
+            // This skips the byte order mark.
             Part::Value if blank || (self.followed == 0 && matches!(byte, 0xef | 0xbb | 0xbf)) => {}
             Part::Value => self.open(byte)?,
             Part::Name if blank => {}
@@ -177,7 +175,7 @@ impl Splitter {
         Ok(())
     }
 
-    /// The first byte of a value on the way.
+    /// Handles the first byte of a value on the pointer's way.
     fn open(&mut self, byte: u8) -> Result<(), String> {
         let there = self.followed == self.pointer.len();
         self.in_object = byte == b'{';
@@ -216,7 +214,7 @@ impl Splitter {
         )
     }
 
-    /// The item that ends before this byte, if one does.
+    /// The item that ends before this byte, if there is one.
     fn item(&mut self, byte: u8) -> Result<Option<Raw>, String> {
         let closing = if self.in_object { b'}' } else { b']' };
         match self.scan.see(byte)? {

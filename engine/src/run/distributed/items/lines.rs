@@ -1,4 +1,4 @@
-//! JSON lines: an item in each line, blank ones passed over.
+//! JSON lines: one item per line. Blank lines are skipped.
 
 use super::{LONGEST, Raw, Step, TOO_LONG};
 
@@ -7,7 +7,7 @@ use super::{LONGEST, Raw, Step, TOO_LONG};
 pub(super) struct Lines {
     buffer: Vec<u8>,
     start: usize,
-    /// How far the buffer was looked at.
+    /// The position up to which the buffer has been read.
     at: usize,
     lines: u64,
 }
@@ -40,7 +40,7 @@ impl Lines {
         }
     }
 
-    /// The last line, where it has no end.
+    /// The last line, if it has no line end.
     pub(super) fn finish(&mut self) -> Option<Raw> {
         let last = std::mem::take(self);
         raw(&last.buffer[last.start..])

@@ -1,4 +1,4 @@
-//! Items that lie in many objects: a listing, an S3 inventory, an Athena manifest.
+//! Items from many objects: a listing, an S3 inventory or an Athena manifest.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::failure::Failure;
 use crate::host::ObjectInfo;
 use crate::run::Runtime;
 
-/// The objects of a bucket, a page at a time.
+/// The objects of a bucket, page by page.
 pub(super) struct Listing {
     runtime: Arc<Runtime>,
     bucket: String,
@@ -42,7 +42,7 @@ impl Listing {
     }
 }
 
-/// An object as an item: the fields of S3's ListObjectsV2, its time in seconds since 1970.
+/// Makes an item of an object: the fields of S3's ListObjectsV2, with the time in seconds since 1970.
 pub(super) fn item(object: ObjectInfo) -> Item {
     let value = json!({
         "Etag": object.etag,
@@ -65,9 +65,9 @@ pub(super) struct FilesReader {
 
 enum Names {
     Listed(Listing),
-    /// The files of an inventory lie in one bucket.
+    /// The bucket of an inventory, and its files.
     Inventory(String, VecDeque<InventoryFile>),
-    /// The file that names them.
+    /// The manifest.
     Athena(Box<FileReader>),
 }
 
@@ -127,7 +127,7 @@ impl Names {
         match self {
             Names::Listed(listing) => loop {
                 let Some(object) = listing.next().await? else { return Ok(None) };
-                // The console makes empty objects for folders.
+                // The S3 console creates empty objects for folders.
                 if object.size > 0 || !object.key.ends_with('/') {
                     return Ok(Some(ObjectRef {
                         bucket: listing.bucket.clone(),

@@ -1,4 +1,4 @@
-//! The rows of a Parquet file, one row group after the other, each row an object.
+//! The rows of a Parquet file, one row group after the other. Each row becomes an object.
 
 use std::io::Cursor;
 use std::sync::Arc;
@@ -16,12 +16,12 @@ use crate::failure::Failure;
 use crate::host::Part;
 use crate::run::Runtime;
 
-/// AWS's limits, in bytes.
+/// AWS's limit of the footer, in bytes.
 const FOOTER: u64 = 5 * 1024 * 1024;
 const ROW_GROUP: u64 = 256 * 1024 * 1024;
-/// Read at first, in the hope that the footer is not longer.
+/// The part at the end that is read first, in bytes. Most footers fit into it.
 const TAIL: u64 = 64 * 1024;
-/// The length of the footer and the mark at the file's end.
+/// The size of the footer's length and the magic bytes at the file's end, in bytes.
 const END: u64 = 8;
 
 pub(super) struct Table {
@@ -35,7 +35,7 @@ struct Groups {
     runtime: Arc<Runtime>,
     location: ObjectRef,
     metadata: ParquetMetaData,
-    /// Of the whole file, in bytes.
+    /// The length of the whole file, in bytes.
     length: u64,
 }
 
@@ -49,7 +49,7 @@ impl Table {
         }
         let tail =
             if footer + END > tail.len() as u64 { last(footer + END).await.map_err(failed)?.0 } else { tail };
-        // Both are lengths within the tail now, unless the file is cut short.
+        // The footer is within the tail now, unless the file is truncated.
         let start = (tail.len() as u64)
             .checked_sub(footer + END)
             .ok_or_else(|| failed("the Parquet file is cut short"))? as usize;
@@ -110,7 +110,7 @@ struct Window {
 }
 
 impl Window {
-    /// What of the part begins at `start` in the file.
+    /// The bytes from position `start` of the file on.
     fn from(&self, start: u64) -> ParquetResult<Bytes> {
         let at = start
             .checked_sub(self.start)

@@ -1,4 +1,4 @@
-//! The bytes of an object, unpacked where its name says that it is packed.
+//! The bytes of an object, decompressed if its name has the ending of a compression.
 
 use std::io::{self, Write};
 
@@ -13,13 +13,14 @@ use crate::run::Runtime;
 
 /// AWS's limit of an object, in bytes.
 const LARGEST: u64 = 10 * 1024 * 1024 * 1024;
-/// So much is unpacked at once, so that a chunk of a well packed file cannot fill the memory.
+/// The compressed bytes that are decompressed at once, so that a chunk of a highly compressed file cannot
+/// fill the memory.
 const BITE: usize = 16 * 1024;
 
 pub(super) struct Chunks {
     stream: BoxStream<'static, io::Result<Bytes>>,
     packing: Packing,
-    /// What was read and not yet unpacked.
+    /// Bytes that were read and are not decompressed yet.
     rest: Bytes,
     read: u64,
     ended: bool,
