@@ -220,7 +220,7 @@ impl Compiler<'_, '_> {
     fn task(&mut self, task: syntax::TaskFields) -> Task {
         let resource = Resource::parse(&task.resource.value).unwrap_or_else(|| {
             let message = format!(
-                "{:?} is no ARN of a function, an activity or an action of a service",
+                "{:?} is not the ARN of a function, an activity or an action of a service",
                 task.resource.value
             );
             self.report.violation(&task.resource.at, RuleViolation::ResourceArn, message);

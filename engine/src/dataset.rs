@@ -93,7 +93,7 @@ mod tests {
     use super::pointer;
 
     #[test]
-    fn pointers() {
+    fn json_pointers_are_split_into_names() {
         let names = |text: &str| pointer(text).map(|names| names.join(" "));
         assert_eq!(names(""), Ok(String::new()));
         assert_eq!(names("/a/b~1c/~01"), Ok("a b/c ~1".into()));

@@ -24,6 +24,7 @@ pub(crate) struct Trace {
     pub(crate) heartbeat: bool,
     /// The history event before the error.
     pub(crate) event: u64,
+    /// The type of the state that ended with the error, if that state was running.
     pub(crate) state: &'static str,
 }
 

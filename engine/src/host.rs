@@ -59,7 +59,7 @@ pub trait Host: Send + Sync + 'static {
         key: &str,
         version: &str,
     ) -> Result<BoxStream<'static, io::Result<Bytes>>, ObjectError> {
-        Err(ObjectError(format!("this host keeps no versions: {version} of {key} in {bucket}")))
+        Err(ObjectError(format!("this host does not store versions: {version} of {key} in {bucket}")))
     }
 
     /// Reads a part of an object, and returns it with the length of the whole object in bytes. The default
@@ -85,7 +85,7 @@ pub trait Host: Send + Sync + 'static {
         after: Option<&str>,
     ) -> Result<Vec<ObjectInfo>, ObjectError> {
         let from = after.unwrap_or(prefix);
-        Err(ObjectError(format!("this host lists no objects: from {from} in {bucket}")))
+        Err(ObjectError(format!("this host cannot list objects: from {from} in {bucket}")))
     }
 
     /// Writes an object, for a ResultWriter. An existing object of that name is replaced.
@@ -180,8 +180,8 @@ pub enum TaskError {
     Interrupted,
 }
 
-/// Why an object cannot be read or written; the text becomes the cause of a
-/// `States.ItemReaderFailed` or `States.ResultWriterFailed`.
+/// Why an object cannot be read or written; the text becomes the cause of a `States.ItemReaderFailed` or
+/// `States.ResultWriterFailed`.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{0}")]
 pub struct ObjectError(pub String);

@@ -169,7 +169,7 @@ impl Journal {
     ///
     /// # Errors
     ///
-    /// None today.
+    /// It does not fail today.
     pub fn in_memory() -> Result<Self, JournalError> {
         Ok(Journal(Arc::new(Store::Memory(MemoryStore::default()))))
     }

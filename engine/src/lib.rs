@@ -1,9 +1,9 @@
-//! An interpreter of the Amazon States Language, in both its query languages.
+//! An interpreter of the Amazon States Language with both its query languages, JSONPath and JSONata.
 //!
-//! Text becomes a [`Machine`] by [`compile`], which reports every [`Problem`] of a definition
-//! together; [`run`] takes a machine, an input and a [`Host`] (tasks, objects, clock, dice) to an
-//! [`Outcome`], keeping its progress in a [`Journal`], from which an execution that was cut off
-//! goes on.
+//! [`compile`] turns a definition into a [`Machine`], or reports every [`Problem`] of the definition at once.
+//! [`run`] executes a machine with an input and a [`Host`] (tasks, objects, clock, randomness) and returns an
+//! [`Outcome`]. It keeps the progress of the execution in a [`Journal`], from which an interrupted execution
+//! is continued.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -36,30 +36,32 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! A task reaches the host with its [`Resource`] and its evaluated parameters, whatever service it
-//! names; what a machine needs of its host is listed by [`Machine::tasks`]. Outcomes that are
-//! sent by token (activities, `.waitForTaskToken`) arrive through [`TaskTokens`]. Time limits and
-//! heartbeats are the engine's own doing, by the host's clock.
+//! A task reaches the host as its [`Resource`] with its evaluated parameters, whatever the service.
+//! [`Machine::tasks`] lists what a machine needs from its host. Outcomes that are sent by token (activities,
+//! `.waitForTaskToken`) arrive through [`TaskTokens`]. The engine itself enforces time limits and heartbeats,
+//! by the host's clock.
 //!
-//! [`validate`] says what AWS says of a definition, in its words; [`test_state`] runs one state by
-//! itself and shows every value on its way.
+//! [`validate`] finds the diagnostics of AWS in a definition, in AWS's words. [`test_state`] runs one state
+//! by itself and shows its intermediate values.
 //!
-//! Where this differs from AWS:
+//! # Differences from AWS
 //!
-//! - JSONata computes in 64-bit floating point, and so do we, but a number that only passes through
-//!   an evaluation is changed as well: `1.0` becomes `1`, and 9007199254740993 loses its last digit.
-//!   Names after a variable alone (`{% $states.input.total %}`) leave numbers as they are written.
-//! - A definition is refused for everything that AWS is known to refuse, and for what could not be
-//!   run; AWS's message stands where it is known. [`test_state`] asks for no role, and shows no raw
-//!   requests of HTTP tasks.
-//! - An evaluation is stopped after a second of the machine's time, not of AWS's; after 5,000
-//!   nested calls; and when a sequence has more than a million items.
-//! - `$random(seed)` and `States.MathRandom` with a seed give the same number each time, but not the
-//!   one that AWS gives.
-//! - A retry after a crash counts a task's time limit anew, unless its outcome comes by token.
-//! - A Distributed Map starts its items in their order, and writes result files of 8 MiB, not of
-//!   5 GB; a reader finds all of them in the manifest. The fields of an item from a CSV file are in
-//!   the order of the header.
+//! - JSONata computes in 64-bit floating point, as on AWS, but here a number that only passes through an
+//!   evaluation is changed as well: `1.0` becomes `1`, and 9007199254740993 loses its last digit. An
+//!   expression that is only a variable and names (`{% $states.input.total %}`) leaves numbers as they are
+//!   written.
+//! - A definition is refused for everything that AWS is known to refuse, and for everything that could not be
+//!   run. The message is AWS's where that is known. [`test_state`] does not require a role, and does not show
+//!   the raw requests of HTTP tasks.
+//! - An evaluation is stopped after a second on this machine, not on AWS's; after 5,000 nested calls; and
+//!   when a sequence has more than a million items.
+//! - `$random(seed)` and `States.MathRandom` with a seed always give the same number, but not the number that
+//!   AWS gives.
+//! - When an execution is continued after a crash, the time limit of a running task begins anew, unless the
+//!   task's outcome comes by token.
+//! - A Distributed Map starts its items in their order, and writes result files of 8 MiB, not of 5 GB; a
+//!   reader finds all of them in the manifest. The fields of an item from a CSV file are in the order of the
+//!   header.
 //! - The LastModified of a listed object is written as 1668699881 and not as 1.668699881E9.
 //! - Datasets in Parquet need the crate's feature `parquet`.
 

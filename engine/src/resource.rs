@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn arns() {
+    fn arns_are_parsed_and_written() {
         for arn in [
             "arn:aws:lambda:eu-west-1:1:function:f:live",
             "arn:aws:states:eu-west-1:1:activity:a",

@@ -14,8 +14,8 @@ pub(crate) struct Retrier {
 }
 
 impl Retrier {
-    /// The delay before the retry that follows `retries` earlier ones, in seconds and without jitter: exponential
-    /// backoff up to the longest delay.
+    /// The delay before the retry that follows `retries` earlier ones, in seconds and without jitter:
+    /// exponential backoff up to the longest delay.
     pub(crate) fn delay_seconds(&self, retries: u32) -> f64 {
         let longest = self.max_delay_seconds.unwrap_or(MAX_RETRY_DELAY_SECONDS);
         let exponent = i32::try_from(retries).unwrap_or(i32::MAX);

@@ -1,4 +1,4 @@
-//! A host without tasks, whose one object has lines that are made while they are read.
+//! A host without tasks. Its only object has lines that are generated while they are read.
 
 use std::io;
 
@@ -10,10 +10,10 @@ use futures_util::stream::{self, BoxStream};
 use serde_json::Value;
 use time::OffsetDateTime;
 
-/// So many lines.
+/// The number of lines of the object.
 pub(crate) struct Lines(pub(crate) u64);
 
-/// Lines of a chunk.
+/// Lines per chunk.
 const CHUNK: u64 = 512;
 
 pub(crate) fn line(n: u64) -> String {
@@ -47,7 +47,7 @@ impl Host for Lines {
         OffsetDateTime::now_utc()
     }
 
-    /// No time goes by: the end of an execution's time does not come.
+    /// Time does not pass, so the time limit of an execution is never reached.
     async fn sleep_until(&self, _: OffsetDateTime) {
         std::future::pending().await
     }

@@ -1,4 +1,4 @@
-//! How fast the engine is, each figure beside a reference of the same run.
+//! Measures the speed of the engine. Each figure is printed next to a reference from the same run.
 //!
 //! ```text
 //! cargo bench -p engine              # all figures
@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 type Measured<T> = Result<T, Box<dyn std::error::Error>>;
 
-/// Runs one Distributed Map in a process of its own, for its memory.
+/// Runs one Distributed Map in a process of its own, to measure its memory.
 const AS_MAP: &str = "--as-map";
 
 fn main() -> Measured<()> {
@@ -52,7 +52,7 @@ fn row(what: &str, figure: String, reference: String) {
     println!("{what:<58}{figure:>16}    {reference}");
 }
 
-/// Millions or thousands a second.
+/// Formats a rate in millions or thousands per second.
 fn rate(count: u64, begun: Instant) -> String {
     let rate = count as f64 / begun.elapsed().as_secs_f64();
     if rate >= 1e6 { format!("{:.2} M/s", rate / 1e6) } else { format!("{:.0} k/s", rate / 1e3) }
@@ -62,7 +62,7 @@ fn two_cores() -> Measured<tokio::runtime::Runtime> {
     Ok(tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?)
 }
 
-/// A Distributed Map over JSON lines whose child does nothing, with a ResultWriter.
+/// A Distributed Map over JSON lines with a ResultWriter. Its children do nothing.
 fn map() -> Measured<Arc<Machine>> {
     let definition = json!({"StartAt": "M", "States": {"M": {
         "Type": "Map", "End": true, "MaxConcurrency": 0,
@@ -110,7 +110,7 @@ fn children() -> Measured<()> {
     Ok(())
 }
 
-/// What anyone would write: a task for each line, ten thousand at once.
+/// The reference: a tokio task for each line, ten thousand at once.
 async fn bare_tasks(items: u64) -> Measured<()> {
     let mut tasks = tokio::task::JoinSet::new();
     for n in 0..items {
@@ -159,7 +159,7 @@ fn map_alone(journal: &str, items: u64) -> Measured<()> {
     Ok(())
 }
 
-/// So many pairs of a Pass and a Choice, one after the other.
+/// A machine with this many pairs of a Pass and a Choice, one after the other.
 fn chain(pairs: usize) -> Measured<Arc<Machine>> {
     let mut states = serde_json::Map::new();
     for n in 0..pairs {
@@ -192,7 +192,7 @@ fn transitions() -> Measured<()> {
     Ok(())
 }
 
-/// So many Pass states, each with an expression.
+/// A machine with this many Pass states, each with an expression.
 fn expressions() -> Measured<()> {
     const STATES: usize = 5_000;
     const RUNS: u64 = 4;
@@ -220,7 +220,7 @@ fn expressions() -> Measured<()> {
     Ok(())
 }
 
-/// Pass, Choice, Task, Pass, Succeed.
+/// A workflow of Pass, Choice, Task, Pass and Succeed.
 fn five_states() -> Measured<Arc<Machine>> {
     let rule = json!({"Variable": "$.n", "NumericGreaterThan": 0, "Next": "Call"});
     let states = json!({

@@ -91,7 +91,7 @@ impl Compiler<'_, '_> {
         if let Some(syntax::Number::Path(text)) = &number
             && text.value.starts_with("$$")
         {
-            self.report.add(&text.at, "cannot lead into the context object");
+            self.report.add(&text.at, "cannot refer to the context object");
             return None;
         }
         self.number(number)

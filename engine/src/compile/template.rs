@@ -39,7 +39,7 @@ impl Compiler<'_, '_> {
                 self.warn_of_path(
                     value,
                     "NO_DOLLAR",
-                    "looks like a path or a function: then the field's name must end in .$",
+                    "looks like a path or a function, but the field's name does not end in .$",
                 );
             }
             return (name.to_owned(), self.template(value));
@@ -69,7 +69,7 @@ impl Compiler<'_, '_> {
         self.warn_of_path(
             node,
             "PASS_RESULT_IS_STATIC",
-            "looks like a path or a function, but Result is taken as it is written",
+            "looks like a path or a function, but nothing in Result is evaluated",
         );
         match &node.kind {
             Json::Object(fields) => fields.iter().for_each(|(_, value)| self.warn_of_static(value)),
@@ -148,7 +148,7 @@ impl Compiler<'_, '_> {
                 at,
                 RuleViolation::VariableName(name),
                 format!(
-                    "{name:?} is no name for a variable: 1 to 80 letters, digits and _ , not a digit first"
+                    "{name:?} is not a name of a variable: a name has 1 to 80 letters, digits and _, and does not begin with a digit"
                 ),
             );
         }
@@ -197,7 +197,7 @@ impl Compiler<'_, '_> {
                     self.report.warn(
                         &text.at,
                         "NO_PATH",
-                        format!("looks like a path: then the field is {field}"),
+                        format!("looks like a path, which belongs into the field {field}"),
                     );
                 }
                 Some(TextOrPath::Literal(text.value))

@@ -173,7 +173,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn patterns() {
+    fn patterns_match_texts() {
         for (text, pattern, expected) in [
             ("abc", "abc", true),
             ("abc", "a*c", true),

@@ -1,5 +1,5 @@
-//! JSONata expressions, `{% … %}`, as Step Functions evaluates them: JSONata 2.0.6 with functions
-//! of its own and without `$eval` (AWS developer guide, "Transforming data with JSONata").
+//! JSONata expressions, `{% … %}`, as Step Functions evaluates them: JSONata 2.0.6 with functions of its own
+//! and without `$eval` (AWS developer guide, "Transforming data with JSONata").
 
 use std::borrow::Cow;
 use std::cell::RefCell;

@@ -291,7 +291,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths() {
+    fn paths_find_values() {
         let value =
             json!({"a": {"b": [1, 2, {"c": 3}]}, "x y": 4, "l": [{"n": 1, "s": "p"}, {"n": 2, "s": "q"}]});
         let cases = [

@@ -13,7 +13,7 @@ impl ReferencePath {
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let steps = Path::parse(text)?.into_reference();
         let steps = steps.ok_or_else(|| {
-            format!("{text:?} is no reference path: only names and indices may follow the $")
+            format!("{text:?} is not a reference path: only names and indices may follow the $")
         })?;
         Ok(ReferencePath(steps))
     }
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reference_paths() {
+    fn values_are_put_at_reference_paths() {
         let put =
             |path: &str, input: Value| ReferencePath::parse(path).expect(path).put(input, json!(1)).ok();
         assert_eq!(put("$", json!({"a": 2})), Some(json!(1)));

@@ -20,7 +20,7 @@ impl Host for NoHost {
     async fn task(&self, call: TaskCall) -> Result<Value, TaskError> {
         Err(TaskError::Error {
             error: "States.TaskFailed".into(),
-            cause: format!("nothing does {}", call.resource),
+            cause: format!("no handler for {}", call.resource),
         })
     }
 

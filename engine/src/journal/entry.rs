@@ -41,6 +41,7 @@ pub(crate) struct Done {
     pub(crate) output: Value,
     /// The frame's last history event.
     pub(crate) previous: u64,
+    /// The number of history events of the execution so far.
     pub(crate) events: u64,
 }
 
@@ -60,9 +61,11 @@ pub(crate) struct Checkpoint {
     pub(crate) state: usize,
     #[serde(deserialize_with = "json::value")]
     pub(crate) input: Value,
+    /// The time at which the state was entered.
     pub(crate) entered: i64,
     /// The history event of the state's entry.
     pub(crate) entered_event: u64,
+    /// The event before that.
     pub(crate) entered_previous: u64,
     /// The variables that this frame has set.
     #[serde(deserialize_with = "json::fields")]
@@ -92,6 +95,7 @@ pub(crate) struct MapRunEntry {
     pub(crate) tally: Tally,
     /// The result files of children that succeeded.
     pub(crate) succeeded: Vec<ResultFile>,
+    /// The result files of the other children.
     pub(crate) failed: Vec<ResultFile>,
     /// The outputs together are too large for an output.
     pub(crate) oversized: bool,
@@ -229,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn settled_children_side_by_side_are_one_span() {
+    fn consecutive_settled_children_are_one_span() {
         let mut run = MapRunEntry::default();
         run.settle([(0, 2), (1, 2), (3, 1)].into_iter());
         run.settle([(7, 1)].into_iter());

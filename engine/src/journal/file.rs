@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_full_disk_is_told_to_everyone_who_comes_after() {
+    async fn every_commit_after_a_full_disk_fails_for_the_disk() {
         for sweeps in [false, true] {
             let full = Arc::new(AtomicBool::new(false));
             let disk = Disk { inner: InMemoryBackend::new(), full: full.clone() };

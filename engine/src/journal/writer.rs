@@ -60,7 +60,7 @@ pub(super) fn run(db: &Database, failed: &Failed, mut incoming: UnboundedReceive
                 }
                 Err(error) => {
                     let error = failed.is(error);
-                    tracing::warn!(%error, "finished entries stay in the journal");
+                    tracing::warn!(%error, "cannot remove finished entries from the journal");
                     sweeps.pop_front();
                 }
             }

@@ -47,5 +47,5 @@ impl<T: Send + 'static> TaskSet<T> {
 }
 
 fn fault(error: &JoinError) -> Stop {
-    Stop::Fault(Fault::Bug(format!("a task did not come to its end: {error}")))
+    Stop::Fault(Fault::Bug(format!("a task did not end: {error}")))
 }

@@ -1,4 +1,5 @@
-//! One state run by itself, for `TestState`: its surroundings are given, and its intermediate values are recorded.
+//! One state run by itself, for `TestState`: its surroundings are given, and its intermediate values are
+//! recorded.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

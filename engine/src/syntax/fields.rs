@@ -225,7 +225,7 @@ impl<'r, 't> Fields<'r, 't> {
                 self.report.violation(
                     &language.at,
                     RuleViolation::Values(&["JSONPath", "JSONata"]),
-                    format!("{other:?} is no query language"),
+                    format!("{other:?} is not a query language"),
                 );
                 inherited
             }

@@ -66,7 +66,7 @@ fn read(text: &str, raw: &RawValue, path: String, depth: usize) -> Result<Node, 
     let offset = json.as_ptr() as usize - text.as_ptr() as usize;
     let fail = |e: serde_json::Error| NoTree::new(offset, format!("not JSON: {e}"));
     if depth > DEEPEST {
-        let message = format!("values lie more than {DEEPEST} deep in one another");
+        let message = format!("values are nested more than {DEEPEST} deep");
         return Err(NoTree { offset, message, too_deep: true });
     }
     let kind = match json.as_bytes().first() {

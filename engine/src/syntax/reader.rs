@@ -51,7 +51,7 @@ impl Reader {
             }
             None if listing => (Dataset::Listing, None),
             None => {
-                fields.report.add(&fields.at, "a reader of s3:getObject needs a ReaderConfig");
+                fields.report.add(&fields.at, "an ItemReader with s3:getObject needs a ReaderConfig");
                 return None;
             }
         };
@@ -157,7 +157,10 @@ fn read_format(kind: &Text, config: &mut Fields<'_, '_>) -> Option<Format> {
         "CSV" => read_csv(config).map(Format::Csv),
         "PARQUET" if cfg!(feature = "parquet") => Some(Format::Parquet),
         "PARQUET" => {
-            config.report.add(&kind.at, "this build reads no PARQUET; the engine's feature parquet adds it");
+            config.report.add(
+                &kind.at,
+                "this build does not read PARQUET; it needs the feature parquet of the engine",
+            );
             None
         }
         "MANIFEST" => {

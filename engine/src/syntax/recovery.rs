@@ -99,6 +99,6 @@ fn check_names(at: &Position, names: &[String], last: bool, report: &mut Report<
         report.violation(at, RuleViolation::Empty, "at least one error must be named");
     }
     if names.iter().any(|name| name == "States.ALL") && (names.len() > 1 || !last) {
-        report.violation(at, RuleViolation::StatesAll, "States.ALL must stand alone, and last");
+        report.violation(at, RuleViolation::StatesAll, "States.ALL must be alone, and in the last entry");
     }
 }

@@ -142,7 +142,7 @@ impl StateFields {
                 fields.report.violation(
                     &kind.at,
                     RuleViolation::StateType,
-                    format!("{other:?} is no type of state"),
+                    format!("{other:?} is not a type of state"),
                 );
                 return None;
             }

@@ -105,14 +105,14 @@ impl TestRequest {
     pub(super) fn variables(&self) -> Result<Map<String, Value>, ApiError> {
         let Some(text) = &self.variables else { return Ok(Map::new()) };
         crate::json::object(text.as_bytes())
-            .map_err(|error| ApiError::validation(format!("the variables are no JSON object: {error}")))
+            .map_err(|error| ApiError::validation(format!("the variables are not a JSON object: {error}")))
     }
 
     pub(super) fn items(&self) -> Result<Option<Vec<Value>>, ApiError> {
         let Some(text) = &self.state_configuration.map_item_reader_data else { return Ok(None) };
         let items = crate::json::list(text);
         items.map(Some).map_err(|error| {
-            ApiError::validation(format!("the data of the ItemReader is no JSON array: {error}"))
+            ApiError::validation(format!("the data of the ItemReader is not a JSON array: {error}"))
         })
     }
 }

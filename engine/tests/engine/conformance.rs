@@ -1,6 +1,6 @@
-//! Recorded cases of AWS's own answers, where they are at hand: `ASL_CASES` names their file. Each
-//! is run, its result and history are compared, and a table says how many are equal. What differs
-//! and is known to stands with its reason in `conformance/known.tsv`.
+//! Recorded responses of AWS, if they are available: `ASL_CASES` names their file. Each case is run, its
+//! result and history are compared, and a table says how many are equal. Known differences are listed with
+//! their reasons in `conformance/known.tsv`.
 
 mod compare;
 mod names;
@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::fake::block_on;
 
-/// Case, what of it, and why; tab-separated.
+/// The known differences: case, part and reason, separated by tabs.
 const KNOWN: &str = include_str!("conformance/known.tsv");
 
 #[derive(Default)]
@@ -27,7 +27,7 @@ struct Count {
 }
 
 #[test]
-fn recorded_cases() {
+fn recorded_cases_of_aws_are_reproduced() {
     let path = std::env::var("ASL_CASES").unwrap_or_else(|_| {
         concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/conformance/cases.jsonl").into()
     });
@@ -82,14 +82,15 @@ fn recorded_cases() {
     assert!(!table.is_empty() && surprises.is_empty(), "{}", surprises.join("\n"));
 }
 
-/// Real AWS, with an outcome that does not depend on chance, on the day or on calls in between.
+/// Whether the case is of real AWS, and its outcome does not depend on randomness, the date or calls in
+/// between.
 fn is_comparable(case: &Value) -> bool {
     let has = |name: &str| !case[name].is_null() && case[name] != false;
     let hinders = ["output_nondeterministic", "snapshot_before_end", "external_calls", "clock_captured"];
     case["trust"] == "aws" && !hinders.into_iter().any(has)
 }
 
-/// Result and, where there is one, history: none, or what differs.
+/// Compares the result and the history, if there is one. None means no difference.
 fn check(case: &Value) -> Vec<(&'static str, Option<String>)> {
     let expects_history = case["expected_history"].is_array();
     let (found, history) = match run(case) {
@@ -113,7 +114,7 @@ fn check(case: &Value) -> Vec<(&'static str, Option<String>)> {
 fn run(case: &Value) -> Result<(Value, Vec<Value>), String> {
     let definition =
         case["definition_text"].as_str().map_or_else(|| case["definition"].to_string(), str::to_owned);
-    // Activities have no ARN in the recordings.
+    // The recordings contain no ARNs of activities.
     let definition = definition
         .replace("\"activity_arn\"", "\"arn:aws:states:us-east-1:111111111111:activity:activity_arn\"");
     let machine = engine::compile(&definition).map_err(|problems| problems.to_string())?;
@@ -131,7 +132,7 @@ fn run(case: &Value) -> Result<(Value, Vec<Value>), String> {
         Journal::in_memory().unwrap(),
         CancellationToken::new(),
     );
-    // By the paused clock: what hangs, hangs for no time.
+    // The paused clock lets a task that hangs time out at once.
     let run = async { tokio::time::timeout(std::time::Duration::from_secs(400 * 24 * 3600), run).await };
     let ended = block_on(run).map_err(|_| "it does not end")?;
     let found = match ended.map_err(|stop| stop.to_string())? {

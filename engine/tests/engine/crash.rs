@@ -1,4 +1,4 @@
-//! Executions that are cut off and go on.
+//! Executions that crash and are continued.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::definition::{definition, event, host, script};
 use crate::fake::{Fake, block_on, run_on, start};
 
-/// Runs until the host hangs, and drops everything there; none is a crash, some an end.
+/// Runs until the host hangs, and drops the execution there. None means a crash.
 pub(crate) fn run_until_hung(
     path: &Path,
     definition: &str,
@@ -24,7 +24,7 @@ pub(crate) fn run_until_hung(
     let journal = Journal::open(path).unwrap();
     let run = engine::run(machine, start(input), host.clone(), journal, CancellationToken::new());
     block_on(async {
-        // Of several tasks that hung in the run before, all but one were not heard.
+        // If several tasks hung in the run before, the responses of all but one were lost.
         host.hung.notified().now_or_never();
         tokio::select! {
             outcome = run => Some(outcome.unwrap()),
@@ -33,18 +33,18 @@ pub(crate) fn run_until_hung(
     })
 }
 
-/// Refuses a call whose answer was given before; a call that fails may be made again.
+/// Refuses a call whose response was delivered before. A call that fails may be repeated.
 fn once(call: &TaskCall, answered: &Mutex<HashSet<String>>) {
     let name = json!([call.function(), call.execution, call.payload()]).to_string();
     assert!(answered.lock().unwrap().insert(name), "called again: {} {}", call.function(), call.payload());
 }
 
 #[test]
-fn a_run_cut_off_at_every_event_calls_nothing_twice_and_ends_the_same() {
+fn execution_crashed_at_every_event_calls_no_task_twice() {
     let folder = tempfile::tempdir().unwrap();
     let mut crashes = 0;
-    // Cut off again and again after so many events, and one more each time: a wait that was cut
-    // off is begun again, so that some events do not bring the run on.
+    // Crashes again and again after so many events, and one more each time: an interrupted wait begins again,
+    // so that some events bring the run no further.
     for every in [1, 2, 3, 5, 8, 13, 21, 34] {
         let path = folder.path().join(format!("{every}.journal"));
         let answered = Arc::new(Mutex::new(HashSet::new()));
@@ -73,7 +73,7 @@ fn a_run_cut_off_at_every_event_calls_nothing_twice_and_ends_the_same() {
             3,
             "every {every}"
         );
-        // A finished execution gives its outcome again, and has nothing else left.
+        // A finished execution returns its outcome again, and leaves nothing else in the journal.
         let journal = Journal::open(&path).unwrap();
         assert_eq!(journal.entries(), 1);
     }
@@ -81,7 +81,7 @@ fn a_run_cut_off_at_every_event_calls_nothing_twice_and_ends_the_same() {
 }
 
 #[test]
-fn a_wait_goes_on_to_the_same_end() {
+fn wait_ends_at_the_same_time_after_a_crash() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("journal");
     let definition = r#"{"StartAt": "W", "States": {"W": {"Type": "Wait", "Seconds": 100, "End": true}}}"#;
@@ -96,7 +96,7 @@ fn a_wait_goes_on_to_the_same_end() {
 }
 
 #[test]
-fn chance_falls_the_same_way_again() {
+fn random_draws_are_replayed_after_a_crash() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("journal");
     let definition = r#"{"StartAt": "P", "States": {
@@ -117,7 +117,7 @@ fn chance_falls_the_same_way_again() {
 }
 
 #[test]
-fn branches_cut_off_at_every_event_go_on_each_where_it_was() {
+fn branches_crashed_at_every_event_continue_where_each_was() {
     let task = |n: u64, next: serde_json::Value| {
         let arguments = json!({"n": n, "id": "{% $uuid() %}", "run": "{% $run %}"});
         let mut state =
@@ -158,7 +158,7 @@ fn branches_cut_off_at_every_event_go_on_each_where_it_was() {
             }
             assert!(after < 1_000, "no end");
         };
-        // What a call was made with once, it is made with again; and what it gave is what comes out.
+        // A repeated call has the same input, and the outcome contains its output.
         let calls = calls.lock().unwrap();
         let ids = |n: u64| {
             calls.iter().filter(|call| call["n"] == n).map(|call| call["id"].clone()).collect::<Vec<_>>()
@@ -173,12 +173,12 @@ fn branches_cut_off_at_every_event_go_on_each_where_it_was() {
         }
         assert!(calls.iter().all(|call| call["run"] == outcome["run"]));
     }
-    // How many depends on when the thread that writes the journal gets its turn.
+    // The number depends on when the thread that writes the journal is scheduled.
     assert!(crashes > 4, "{crashes}");
 }
 
 #[test]
-fn a_loop_does_not_grow_the_journal() {
+fn loop_does_not_grow_the_journal() {
     let definition = r#"{"StartAt": "T", "States": {
         "T": {"Type": "Task", "Resource": "arn:aws:lambda:x:1:function:f", "Next": "C"},
         "C": {"Type": "Choice", "Choices": [{"Variable": "$.n", "NumericLessThan": 2000, "Next": "W"}], "Default": "D"},
@@ -198,7 +198,7 @@ fn a_loop_does_not_grow_the_journal() {
 }
 
 #[test]
-fn a_cancelled_run_lets_its_tasks_end_and_goes_on_later() {
+fn cancelled_execution_awaits_its_tasks_and_can_be_continued() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("journal");
     let cancel = CancellationToken::new();
@@ -227,7 +227,7 @@ fn a_cancelled_run_lets_its_tasks_end_and_goes_on_later() {
         run(CancellationToken::new()).unwrap(),
         Outcome::Succeeded(json!({"status": "succeeded", "lines": 12}))
     );
-    // And a third time, which only reads the outcome.
+    // The third run only reads the outcome.
     assert_eq!(
         run(CancellationToken::new()).unwrap(),
         Outcome::Succeeded(json!({"status": "succeeded", "lines": 12}))
@@ -235,7 +235,7 @@ fn a_cancelled_run_lets_its_tasks_end_and_goes_on_later() {
 }
 
 #[test]
-fn a_journal_of_something_else_is_refused() {
+fn journal_of_another_execution_is_refused() {
     let pass = r#"{"StartAt": "A", "States": {"A": {"Type": "Pass", "End": true}}}"#;
     let succeed = r#"{"StartAt": "A", "States": {"A": {"Type": "Succeed"}}}"#;
     let journal = Journal::in_memory().unwrap();

@@ -1,4 +1,4 @@
-//! The product's own state machine, from end to end.
+//! The product's own state machine, from start to end.
 
 use std::sync::Arc;
 
@@ -32,7 +32,7 @@ pub(crate) fn script(call: &TaskCall) -> Result<Value, TaskError> {
     match call.function() {
         "preprocess" => {
             assert_eq!(payload["event"], event());
-            // The first call gets the event, the next ones what the last one returned.
+            // The first call receives the event; each later call receives the response before it.
             match payload["previous"]["status"].as_str() {
                 None => Ok(json!({"status": "turn", "wait_seconds": 5})),
                 Some("turn") => Ok(json!({"status": "paused", "wait_seconds": 1, "checkpoint": 3})),
@@ -79,13 +79,13 @@ pub(crate) fn host(
 }
 
 #[test]
-fn the_definition_compiles_and_names_its_functions() {
+fn definition_compiles_and_names_its_functions() {
     let machine = engine::compile(&definition()).unwrap_or_else(|problems| panic!("{problems}"));
     assert_eq!(machine.functions(), ["preprocess", "worker", "postprocess"]);
 }
 
 #[test]
-fn a_run_with_paused_loops_a_stopped_lane_and_a_tolerated_one() {
+fn run_with_paused_steps_and_stopped_lanes_ends() {
     let host = host(script);
     let outcome = run(&definition(), event(), &host).unwrap();
     assert_eq!(outcome, Outcome::Succeeded(json!({"status": "succeeded", "lines": 12})));
@@ -98,11 +98,11 @@ fn a_run_with_paused_loops_a_stopped_lane_and_a_tolerated_one() {
         };
         calls.iter().filter(of_lane).count()
     };
-    // Three calls for a good batch, one for a failing one.
+    // A good batch needs three calls, and a failing one needs one.
     assert_eq!((0..6).map(|n| worked("good", n)).sum::<usize>(), 18);
     assert_eq!((0..6).map(|n| worked("limp", n)).sum::<usize>(), 12);
     assert!((0..6).map(|n| worked("bad", n)).sum::<usize>() < 14);
-    // The results lie where the context object says.
+    // The results are where the context object says.
     let objects = host.objects.lock().unwrap();
     assert_eq!(
         objects
@@ -114,14 +114,14 @@ fn a_run_with_paused_loops_a_stopped_lane_and_a_tolerated_one() {
 }
 
 #[test]
-fn a_run_that_another_execution_owns_ends_at_once() {
+fn run_owned_by_another_execution_ends_at_once() {
     let host = Fake::new(|_| Ok(json!({"status": "elsewhere"})));
     let outcome = run(&definition(), event(), &host).unwrap();
     assert_eq!(outcome, Outcome::Succeeded(json!({"status": "elsewhere"})));
 }
 
 #[test]
-fn a_failed_preprocess_fails_the_execution() {
+fn failed_preprocess_fails_the_execution() {
     let host =
         Fake::new(|_| Err(TaskError::Error { error: "Job.Invalid".into(), cause: "no column x".into() }));
     let outcome = run(&definition(), event(), &host).unwrap();
@@ -129,7 +129,7 @@ fn a_failed_preprocess_fails_the_execution() {
 }
 
 #[test]
-fn a_verdict_of_failure_fails_with_its_cause() {
+fn failed_verdict_fails_the_execution_with_its_cause() {
     let host = host(|call| match call.function() {
         "postprocess" => Ok(json!({"status": "failed", "error": "Run.TooManyFailures", "cause": "12 of 20"})),
         _ => script(call),

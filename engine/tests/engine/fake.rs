@@ -1,4 +1,4 @@
-//! A host whose tasks are scripted, whose objects lie in memory and whose clock moves when somebody sleeps.
+//! A host with scripted tasks, objects in memory, and a clock that moves when somebody sleeps.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -26,14 +26,14 @@ pub(crate) struct Fake {
     pub(crate) sleeps: Mutex<Vec<OffsetDateTime>>,
     now: Mutex<OffsetDateTime>,
     uuids: AtomicU64,
-    /// Events (calls and sleeps) so far, and the one at which the host hangs.
+    /// The number of events (calls and sleeps) so far, and the event at which the host hangs.
     events: AtomicU64,
     pub(crate) hangs_at: AtomicU64,
     pub(crate) hung: Notify,
     pub(crate) running: AtomicU64,
     pub(crate) most_running: AtomicU64,
-    /// Whether an execution's year goes by. A journal in a file answers from a thread of its own, and the paused clock would
-    /// go to the year's end meanwhile.
+    /// Whether the time limit of an execution, a year, can pass. A journal in a file answers from another
+    /// thread, and the paused clock would jump to the end of the year meanwhile.
     pub(crate) years: AtomicBool,
     pub(crate) map_runs: Mutex<Vec<Arc<MapRunStatus>>>,
     /// Buckets that cannot be written to.
@@ -62,7 +62,7 @@ impl Fake {
         })
     }
 
-    /// A host whose only function gives its payload back.
+    /// A host whose only function returns its payload.
     pub(crate) fn echo() -> Arc<Self> {
         Fake::new(|call| Ok(call.payload().clone()))
     }
@@ -132,7 +132,7 @@ impl Host for Fake {
         self.read_object(bucket, &format!("{key}?versionId={version}")).await
     }
 
-    /// Two to a page.
+    /// A page has two objects.
     async fn list_objects(
         &self,
         bucket: &str,
@@ -162,8 +162,7 @@ impl Host for Fake {
         *self.now.lock().unwrap()
     }
 
-    /// The runtime's clock stands still while anybody has something to do: what is to happen
-    /// sooner happens first.
+    /// The runtime's clock does not move while any task can run, so that earlier events happen first.
     async fn sleep_until(&self, moment: OffsetDateTime) {
         let left = moment - self.now();
         if left > time::Duration::days(300) && !self.years.load(Ordering::SeqCst) {
@@ -198,7 +197,7 @@ pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
         .block_on(future)
 }
 
-/// Runs a definition from its beginning to its end.
+/// Runs a definition from start to end.
 pub(crate) fn run(definition: &str, input: Value, host: &Arc<Fake>) -> Result<Outcome, Stop> {
     run_on(definition, input, host, &Journal::in_memory().unwrap())
 }

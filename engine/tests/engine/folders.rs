@@ -1,5 +1,5 @@
-//! The folders of `engine/src` depend on each other in one direction only. A folder is a folder together with the file
-//! of its name, or a file that has no folder.
+//! The folders of `engine/src` depend on each other in one direction only. A folder is a folder together with
+//! the file of its name, or a file that has no folder.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -1,4 +1,4 @@
-//! Histories: which events there are, and which one each follows.
+//! Histories: the events, and the event that each one follows.
 
 use std::sync::Arc;
 
@@ -30,7 +30,7 @@ fn outline(events: &[Event]) -> Vec<(u64, u64, &str)> {
 }
 
 #[test]
-fn of_a_state_that_is_entered_and_left() {
+fn history_of_a_state_that_is_entered_and_exited() {
     let definition = one(json!({"Type": "Pass", "Result": 2, "Assign": {"v": [1]}, "End": true}));
     let events = history(&definition, json!({"n": 1}), &Fake::echo());
     let kinds = [
@@ -51,7 +51,7 @@ fn of_a_state_that_is_entered_and_left() {
 }
 
 #[test]
-fn of_a_task_that_is_retried_and_caught() {
+fn history_of_a_retried_and_caught_task() {
     let host = Fake::new(|_| Err(TaskError::Error { error: "E".into(), cause: "why".into() }));
     let definition = one(json!({
         "Type": "Task", "Resource": "arn:aws:states:::lambda:invoke", "Parameters": {"FunctionName": "f"}, "TimeoutSeconds": 9,
@@ -82,7 +82,7 @@ fn of_a_task_that_is_retried_and_caught() {
 }
 
 #[test]
-fn of_iterations_one_after_the_other() {
+fn history_of_consecutive_iterations() {
     let definition = one(json!({
         "Type": "Map", "MaxConcurrency": 1, "End": true,
         "ItemProcessor": {"StartAt": "I", "States": {"I": {"Type": "Pass", "End": true}}}
@@ -107,7 +107,7 @@ fn of_iterations_one_after_the_other() {
 }
 
 #[test]
-fn of_a_failed_expression() {
+fn history_of_a_failed_expression() {
     let definition =
         one(json!({"Type": "Pass", "QueryLanguage": "JSONata", "Output": {"x": "{% $none %}"}, "End": true}));
     let events = history(&definition, json!({}), &Fake::echo());
@@ -123,7 +123,7 @@ fn of_a_failed_expression() {
 }
 
 #[test]
-fn of_branches_of_which_one_fails() {
+fn history_of_branches_of_which_one_fails() {
     let branch = |name: &str, state: Value| json!({"StartAt": name, "States": {name: state}});
     let failing = json!({"Type": "Fail", "Error": "E"});
     let slow = json!({"Type": "Task", "Resource": FUNCTION, "End": true});
@@ -147,7 +147,7 @@ fn of_branches_of_which_one_fails() {
 }
 
 #[test]
-fn ends_when_the_execution_times_out_with_branches_under_way() {
+fn history_ends_when_an_execution_with_running_branches_times_out() {
     let waits = |name: &str| {
         let task = json!({"Type": "Task", "Resource": "arn:aws:states:eu-west-1:000000000000:activity:a", "End": true});
         json!({"StartAt": name, "States": {name: task}})

@@ -1,4 +1,5 @@
-//! Definitions and data that are made to hurt: each expression ends, with an error that the machine can catch.
+//! Hostile definitions and data: the evaluation of each expression ends, with an error that the machine can
+//! catch.
 
 use serde_json::{Value, json};
 
@@ -18,7 +19,7 @@ fn output_of(expression: &str, input: &Value) -> Value {
     )
 }
 
-/// Fails for a reason that is one of these.
+/// Checks that the expression fails for one of these reasons.
 fn stops(expression: &str, reasons: &[&str]) {
     let found = output(expression);
     assert_eq!(found[0], "States.QueryEvaluationError", "{expression}: {found}");
@@ -27,7 +28,7 @@ fn stops(expression: &str, reasons: &[&str]) {
 }
 
 #[test]
-fn a_value_that_holds_itself_twice_counts_twice() {
+fn shared_parts_of_a_value_count_each_time() {
     let shared = "$f := function($a, $n){$n = 0 ? $a : $f({'a': $a, 'b': $a}, $n - 1)}";
     let lists = "$f := function($a, $n){$n = 0 ? $a : $f([[$a], [$a]], $n - 1)}";
     let mapped = "$f := function($a, $n){$n = 0 ? $a : $f($map([1, 2], function($x){$a}), $n - 1)}";
@@ -36,7 +37,7 @@ fn a_value_that_holds_itself_twice_counts_twice() {
     let folded = "$f := function($a, $n){$reduce([1..$n], function($b, $i){$append([$b], [$b])}, $a)}";
     for (i, make) in [shared, lists, mapped, zipped, reduced, folded].iter().enumerate() {
         stops(&format!("({make}; $f([1], 40))"), &["Expression evaluation", "D2015"]);
-        // A few levels are nobody's harm.
+        // A few levels are harmless.
         let found = output(&format!("({make}; $length($string($f([1], 3))))"));
         assert!(found["r"].as_u64().is_some_and(|length| length > 10), "{i}: {found}");
     }
@@ -70,7 +71,7 @@ fn a_value_that_holds_itself_twice_counts_twice() {
 }
 
 #[test]
-fn a_text_has_an_end() {
+fn growing_text_is_stopped() {
     for expression in [
         "($f := function($s, $n){$n = 0 ? $s : $f($s & $s, $n - 1)}; $length($f('abcdefgh', 50)))",
         "$reduce([1..50], function($s, $i){$s & $s}, 'abcdefgh')",
@@ -102,7 +103,7 @@ fn a_text_has_an_end() {
 }
 
 #[test]
-fn an_array_has_an_end() {
+fn growing_array_is_stopped() {
     for expression in [
         "[1..99999999]",
         "$reduce([1..40], function($a, $i){$append($a, $a)}, [1])",
@@ -126,7 +127,7 @@ fn an_array_has_an_end() {
 }
 
 #[test]
-fn a_regular_expression_has_an_end() {
+fn expensive_regular_expression_is_stopped() {
     for expression in [
         "$match($pad('', 100000, 'a') & '!', /(a+)+$/)",
         "$contains($pad('', 200000, 'a'), /((a{0,100}){0,100}){0,100}b/)",
@@ -142,7 +143,7 @@ fn a_regular_expression_has_an_end() {
 }
 
 #[test]
-fn a_nesting_has_an_end() {
+fn deep_nesting_is_stopped() {
     for expression in [
         "($f := function($n){1 + $f($n + 1)}; $f(0))",
         "($f := function($n){[$f($n + 1)]}; $f(0))",
@@ -157,7 +158,7 @@ fn a_nesting_has_an_end() {
     );
 }
 
-/// What is measured gives what it gave before.
+/// An expression that is measured gives the same value as before.
 #[test]
 fn measuring_changes_no_value() {
     let input = json!({
@@ -245,16 +246,16 @@ fn measuring_changes_no_value() {
     }
 }
 
-/// To our JSON library these keys are commands; to a machine they are keys.
+/// serde_json gives a meaning to these keys; for a machine they are plain keys.
 #[test]
-fn keys_of_the_json_library_are_keys_like_any_other() {
+fn private_keys_of_serde_json_are_plain_keys() {
     let raw = json!({"$serde_json::private::RawValue": "[1, 2"});
     let number = json!({"$serde_json::private::Number": "1e5", "b": 1});
     for value in [raw, number] {
         let text = value.to_string();
         assert_eq!(engine::json::from_str(&text).unwrap(), value);
         assert_eq!(engine::json::from_slice(format!("[{text}]").as_bytes()).unwrap(), json!([value]));
-        // From the journal after a crash, through a task's result, a text and both languages.
+        // The keys pass through the journal after a crash, a task's result, a text and both query languages.
         let states = json!({
             "A": {"Type": "Task", "Resource": "arn:aws:lambda:x:1:function:f", "Assign": {"v.$": "$"}, "Next": "B"},
             "B": {"Type": "Pass", "Parameters": {"v.$": "$v", "text.$": "States.JsonToString($v)"}, "Next": "C"},

@@ -1,4 +1,4 @@
-//! JSONata as Step Functions has it.
+//! JSONata as Step Functions defines it.
 
 use serde_json::{Value, json};
 
@@ -17,7 +17,7 @@ fn failed(expression: &str, what: &str) -> Value {
 }
 
 #[test]
-fn what_an_expression_sees() {
+fn expressions_refer_to_states_and_variables() {
     let input = json!({"a": {"b": [1, 2]}, "n": null});
     for (expression, expected) in [
         ("$states.input", input.clone()),
@@ -34,7 +34,7 @@ fn what_an_expression_sees() {
 }
 
 #[test]
-fn nothing_is_an_error() {
+fn undefined_result_is_an_error() {
     for expression in
         ["$none", "$states.input.none", "$states.input.a.none", "$states.result", "$uppercase($none)"]
     {
@@ -47,7 +47,7 @@ fn nothing_is_an_error() {
 }
 
 #[test]
-fn errors_of_an_evaluation() {
+fn failed_evaluations_have_aws_messages() {
     for (expression, what) in [
         ("$nobody()", "threw an error during evaluation. T1006: Attempted to invoke a non-function"),
         ("$eval('1')", "threw an error during evaluation. T1006: Attempted to invoke a non-function"),
@@ -60,7 +60,7 @@ fn errors_of_an_evaluation() {
 }
 
 #[test]
-fn functions_of_step_functions() {
+fn functions_of_step_functions_are_available() {
     for (expression, expected) in [
         ("$partition([1, 2, 3, 4, 5], 2)", json!([[1, 2], [3, 4], [5]])),
         ("$range(0, 10, 5)", json!([0, 5, 10])),
@@ -90,9 +90,9 @@ fn functions_of_step_functions() {
     }
 }
 
-/// JSONata's numbers are those of JavaScript; a plain path leaves them alone.
+/// JSONata's numbers are those of JavaScript; a plain path does not change numbers.
 #[test]
-fn numbers() {
+fn numbers_keep_their_values() {
     let input: Value = serde_json::from_str(r#"{"whole": 1.0, "long": 9007199254740993}"#).unwrap();
     for (expression, expected) in [
         ("$states.input.whole", "1.0"),
@@ -106,13 +106,13 @@ fn numbers() {
 }
 
 #[test]
-fn strings_that_are_no_expression() {
+fn strings_without_delimiters_are_not_expressions() {
     let state = json!({"Type": "Pass", "Output": {"a": " {% 1 %}", "b.$": "$.x", "c": ["{% 1 %}", "1"]}, "End": true});
     assert_eq!(outcome(&jsonata(state), json!({})), json!({"a": " {% 1 %}", "b.$": "$.x", "c": [1, "1"]}));
 }
 
 #[test]
-fn a_state_may_have_its_own_language() {
+fn state_can_have_its_own_query_language() {
     let definition = json!({"StartAt": "A", "States": {
         "A": {"Type": "Pass", "QueryLanguage": "JSONata", "Output": "{% $states.input.n + 1 %}", "Next": "B"},
         "B": {"Type": "Pass", "Parameters": {"m.$": "$"}, "End": true}
@@ -143,7 +143,7 @@ fn tasks_have_arguments_result_and_error() {
 }
 
 #[test]
-fn choices_leave_each_with_its_own_output() {
+fn each_choice_has_its_own_output() {
     let state = json!({
         "Type": "Choice",
         "Choices": [
@@ -162,7 +162,7 @@ fn choices_leave_each_with_its_own_output() {
 }
 
 #[test]
-fn waits_and_failures_by_expression() {
+fn waits_and_failures_take_expressions() {
     let wait = |seconds: &str| jsonata(json!({"Type": "Wait", "Seconds": seconds, "End": true}));
     assert_eq!(outcome(&wait("{% $states.input.s * 2 %}"), json!({"s": 2})), json!({"s": 2}));
     assert_eq!(outcome(&wait("{% -1 %}"), json!({}))[0], "States.QueryEvaluationError");
@@ -184,7 +184,7 @@ fn waits_and_failures_by_expression() {
 }
 
 #[test]
-fn a_map_over_items() {
+fn jsonata_maps_over_items() {
     let map = |items: Value| {
         let processor = json!({"StartAt": "I", "States": {"I": {"Type": "Pass", "Output": "{% $states.input.v * 10 %}", "End": true}}});
         let selector = json!({"v": "{% $states.context.Map.Item.Value + $states.context.Map.Item.Index %}"});

@@ -18,7 +18,7 @@ fn run_as(execution_type: ExecutionType, definition: &serde_json::Value) -> Outc
         .unwrap()
 }
 
-/// So many rounds of two states, four events each.
+/// A machine that loops through two states this many times, with four events each time.
 fn rounds(count: u32) -> serde_json::Value {
     json!({"StartAt": "P", "States": {
         "P": {"Type": "Pass", "Parameters": {"n.$": "States.MathAdd($.n, 1)"}, "Next": "C"},
@@ -28,7 +28,7 @@ fn rounds(count: u32) -> serde_json::Value {
 }
 
 #[test]
-fn a_standard_execution_has_at_most_25_000_events() {
+fn standard_execution_has_at_most_25_000_events() {
     assert_eq!(run_as(ExecutionType::Standard, &rounds(6_200)), Outcome::Succeeded(json!({"n": 6_200})));
     let cause = String::from("The execution reached the maximum number of history events (25000).");
     let failed = Outcome::Failed { error: "States.Runtime".into(), cause };
@@ -37,7 +37,7 @@ fn a_standard_execution_has_at_most_25_000_events() {
 }
 
 #[test]
-fn the_limit_of_events_can_be_lifted_and_counts_for_each_child() {
+fn event_limit_can_be_lifted_and_counts_per_child() {
     let mut map = json!({"StartAt": "M", "States": {"M": {
         "Type": "Map", "ItemsPath": "$.l", "End": true, "ItemProcessor": rounds(10)
     }}});
@@ -63,7 +63,7 @@ fn the_limit_of_events_can_be_lifted_and_counts_for_each_child() {
 }
 
 #[test]
-fn an_execution_has_a_time_limit() {
+fn execution_has_a_time_limit() {
     const DAY: u32 = 24 * 60 * 60;
     let wait = |seconds: u32, limit: Option<u32>| {
         let mut definition =

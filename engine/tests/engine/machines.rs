@@ -7,7 +7,7 @@ use crate::fake::{Fake, run};
 
 pub(crate) const FUNCTION: &str = "arn:aws:lambda:eu-west-1:000000000000:function:f";
 
-/// A machine of one state A, and of a state B where that leads to it.
+/// A machine with a state A, and a state B if A leads to it.
 pub(crate) fn one(state: Value) -> String {
     json!({"StartAt": "A", "States": {"A": state, "B": {"Type": "Pass", "End": true}}}).to_string().replacen(
         ",\"B\":{\"Type\":\"Pass\",\"End\":true}",
@@ -43,7 +43,7 @@ pub(crate) fn jsonata(state: Value) -> String {
     machine.to_string()
 }
 
-/// What a machine comes to on a host that echoes: its output, or error and cause.
+/// The outcome of a machine on a host that echoes: its output, or its error and cause.
 pub(crate) fn outcome(definition: &str, input: Value) -> Value {
     ended(run(definition, input, &Fake::echo()).unwrap())
 }

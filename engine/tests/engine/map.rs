@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 
 use crate::fake::{Fake, run};
 
-/// A machine of one Distributed Map with these fields, whose children give back their input.
+/// A machine with one Distributed Map with these fields. Its children return their input.
 fn machine(fields: Value) -> String {
     with_child(fields, json!({"Type": "Pass", "End": true}))
 }
@@ -53,7 +53,7 @@ fn reader(config: Value) -> Value {
     json!({"ItemReader": {"Resource": "arn:aws:states:::s3:getObject", "ReaderConfig": config, "Parameters": parameters}})
 }
 
-/// What a map over that object gives.
+/// The outcome of a map over that object.
 fn read(config: Value, body: &str) -> Value {
     let host = Fake::echo();
     host.put("b", "file", body.to_owned());

@@ -26,7 +26,7 @@ fn outputs_are_in_the_order_of_the_branches() {
 }
 
 #[test]
-fn a_failed_branch_stops_the_others_and_can_be_caught() {
+fn failed_branch_aborts_the_others_and_can_be_caught() {
     let host = Fake::new(|call| {
         if call.payload()["name"] == "bad" {
             Err(TaskError::Error { error: "E".into(), cause: "why".into() })
@@ -52,7 +52,7 @@ fn a_failed_branch_stops_the_others_and_can_be_caught() {
 }
 
 #[test]
-fn a_retry_runs_all_branches_again() {
+fn retry_runs_all_branches_again() {
     let left = std::sync::atomic::AtomicUsize::new(1);
     let host = Fake::new(move |call| {
         let fails =
@@ -69,7 +69,7 @@ fn a_retry_runs_all_branches_again() {
 }
 
 #[test]
-fn branches_in_branches() {
+fn branches_run_in_branches() {
     let inner =
         json!({"Type": "Parallel", "Branches": [branch("J", json!({"Type": "Succeed"}))], "End": true});
     let state = json!({"Type": "Parallel", "Branches": [branch("I", inner)], "End": true});

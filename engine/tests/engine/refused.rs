@@ -1,4 +1,4 @@
-//! Definitions that are refused, and where.
+//! Definitions that are refused, and the positions of their errors.
 
 fn problems(definition: &str) -> Vec<String> {
     match engine::compile(definition) {
@@ -11,9 +11,9 @@ fn state(body: &str) -> String {
     format!("{{\"StartAt\": \"A\", \"States\": {{\n\"A\": {{{body}}}}}}}")
 }
 
-/// Each body of a state with what its only problem must say.
+/// Bodies of a state, each with a part of the message of its only error.
 #[test]
-fn each_problem_with_its_place() {
+fn each_error_has_its_position() {
     for (body, expected) in [
         (
             r#""Type": "Parallel", "Branches": [], "End": true"#,
@@ -23,7 +23,7 @@ fn each_problem_with_its_place() {
             r#""Type": "Pass", "Assign": {"states": 1}, "End": true"#,
             "/States/A/Assign: the variable $states cannot be set",
         ),
-        (r#""Type": "Pass", "Assign": {"1st": 1}, "End": true"#, "\"1st\" is no name for a variable"),
+        (r#""Type": "Pass", "Assign": {"1st": 1}, "End": true"#, "\"1st\" is not a name of a variable"),
         (
             r#""Type": "Pass", "Output": 1, "End": true"#,
             "/States/A/Output: there is no field Output in a state in JSONPath",
@@ -32,7 +32,7 @@ fn each_problem_with_its_place() {
             r#""Type": "Pass", "QueryLanguage": "JSONata", "InputPath": "$", "End": true"#,
             "there is no field InputPath in a state in JSONata",
         ),
-        (r#""Type": "Pass", "QueryLanguage": "XPath", "End": true"#, "\"XPath\" is no query language"),
+        (r#""Type": "Pass", "QueryLanguage": "XPath", "End": true"#, "\"XPath\" is not a query language"),
         (
             r#""Type": "Pass", "QueryLanguage": "JSONata", "Output": "{% ( %}", "End": true"#,
             "/States/A/Output: the JSONata expression \"{% ( %}\" cannot be parsed",
@@ -53,7 +53,7 @@ fn each_problem_with_its_place() {
         (r#""Type": "Pass""#, "either Next or End must be given"),
         (r#""Type": "Pass", "End": true, "Nxt": 1"#, "/States/A/Nxt: there is no field Nxt here"),
         (r#""Type": "Pass", "End": true, "InputPath": "$.a b""#, "/States/A/InputPath"),
-        (r#""Type": "Pass", "End": true, "ResultPath": "$.a[*]""#, "is no reference path"),
+        (r#""Type": "Pass", "End": true, "ResultPath": "$.a[*]""#, "is not a reference path"),
         (
             r#""Type": "Pass", "End": true, "Parameters": {"x.$": "States.Nothing()"}"#,
             "there is no intrinsic function States.Nothing",
@@ -66,7 +66,7 @@ fn each_problem_with_its_place() {
         (r#""Type": "Wait", "Timestamp": "tomorrow", "End": true"#, "must be a timestamp"),
         (
             r#""Type": "Task", "Resource": "sns:publish", "End": true"#,
-            "is no ARN of a function, an activity or an action of a service",
+            "is not the ARN of a function, an activity or an action of a service",
         ),
         (
             r#""Type": "Task", "Resource": "arn:aws:lambda:x:1:function:f", "TimeoutSeconds": 5, "HeartbeatSeconds": 5, "End": true"#,
@@ -78,7 +78,7 @@ fn each_problem_with_its_place() {
         ),
         (
             r#""Type": "Task", "Resource": "arn:aws:lambda:x:1:function:f", "End": true, "Retry": [{"ErrorEquals": ["States.ALL", "X"]}]"#,
-            "/States/A/Retry/0/ErrorEquals: States.ALL must stand alone",
+            "/States/A/Retry/0/ErrorEquals: States.ALL must be alone",
         ),
         (
             r#""Type": "Map", "End": true, "ItemBatcher": {}, "ItemProcessor": {"StartAt": "B", "States": {"B": {"Type": "Succeed"}}}"#,
@@ -91,7 +91,7 @@ fn each_problem_with_its_place() {
 }
 
 #[test]
-fn comparisons() {
+fn faulty_comparisons_are_refused() {
     for (comparison, expected) in [
         (r#""StringEqual": """#, "there is no comparison StringEqual"),
         (r#""StringEquals": 1"#, "must be a string"),
@@ -106,7 +106,7 @@ fn comparisons() {
 }
 
 #[test]
-fn all_problems_together_in_the_order_of_the_text() {
+fn all_errors_are_reported_in_the_order_of_the_text() {
     let found = problems(
         r#"{
   "StartAt": "Nowhere",
@@ -124,7 +124,7 @@ fn all_problems_together_in_the_order_of_the_text() {
 }
 
 #[test]
-fn text_that_is_no_json() {
+fn text_that_is_not_json_is_refused() {
     let found = problems("{\n  \"StartAt\": }");
     assert!(found[0].starts_with("line 2, column 14"), "{found:?}");
     let found = problems("{\"StartAt\": \"A\", \"StartAt\": \"B\", \"States\": {}}");
@@ -132,7 +132,7 @@ fn text_that_is_no_json() {
 }
 
 #[test]
-fn a_state_that_nothing_leads_to() {
+fn unreachable_state_is_refused() {
     let found =
         problems(r#"{"StartAt": "A", "States": {"A": {"Type": "Succeed"}, "B": {"Type": "Succeed"}}}"#);
     assert!(found.len() == 1 && found[0].contains("/States/B: no state leads here"), "{found:?}");

@@ -10,7 +10,7 @@ use crate::fake::{Fake, run};
 use crate::machines::{FUNCTION, check, one, output, pass};
 
 #[test]
-fn pass_states() {
+fn pass_states_shape_their_data() {
     let input = json!({"a": {"b": 1}});
     check([
         (pass(json!({})), input.clone(), input.clone()),
@@ -45,7 +45,7 @@ fn pass_states() {
 }
 
 #[test]
-fn intrinsics() {
+fn intrinsic_functions_give_their_values() {
     let input = json!({"a": [1, 2, 2, 3], "s": "x,y;z", "o": {"k": 1, "l": 2}});
     for (expression, expected) in [
         ("States.Format('{}-{}', $.s, $.a[0])", json!("x,y;z-1")),
@@ -97,9 +97,9 @@ fn intrinsics() {
     assert_eq!(output(contains, reordered), json!({"r": false}));
 }
 
-/// Comparison, operand, a value for which it holds and one for which it does not.
+/// Comparison, operand, a value for which it is true, and one for which it is false.
 #[test]
-fn comparisons() {
+fn comparisons_compare_values() {
     let (early, late) = ("2026-01-01T00:00:00Z", "2026-01-01T02:00:00+01:00");
     for (comparison, operand, holds, fails) in [
         ("StringEquals", json!("b"), json!("b"), json!(1)),
@@ -136,7 +136,7 @@ fn comparisons() {
             output(state, input.clone()) == input
         };
         match comparison {
-            // A number is no string, whatever it is compared with.
+            // A number is not a string, whatever it is compared with.
             "StringEqualsPath" => assert!(!holds_of(Some(&holds))),
             "IsPresent" => assert!(holds_of(Some(&holds)) && !holds_of(None)),
             _ => assert!(holds_of(Some(&holds)), "{comparison} {holds}"),
@@ -148,7 +148,7 @@ fn comparisons() {
 }
 
 #[test]
-fn combined_conditions() {
+fn conditions_are_combined() {
     let is = |value: i64| json!({"Variable": "$", "NumericEquals": value});
     for (mut rule, input, holds) in [
         (json!({"And": [is(1), is(2)]}), 1, false),
@@ -169,7 +169,7 @@ fn combined_conditions() {
 }
 
 #[test]
-fn waits() {
+fn waits_end_at_their_times() {
     for (field, value, seconds) in [
         ("Seconds", json!(90), 90),
         ("SecondsPath", json!("$.seconds"), 7),
@@ -194,7 +194,7 @@ fn waits() {
 }
 
 #[test]
-fn fail_states() {
+fn fail_states_fail_with_error_and_cause() {
     check([
         (json!({"Type": "Fail", "Error": "E", "Cause": "C"}), json!({}), json!(["E", "C"])),
         (
@@ -206,7 +206,7 @@ fn fail_states() {
 }
 
 #[test]
-fn a_task_of_lambda_invoke_has_the_answer_of_the_api() {
+fn lambda_invoke_has_the_response_of_the_api() {
     let host = Fake::echo();
     let state = json!({
         "Type": "Task", "Resource": "arn:aws:states:::lambda:invoke",
@@ -237,7 +237,7 @@ fn failing(times: usize, error: &'static str) -> std::sync::Arc<Fake> {
 }
 
 #[test]
-fn retries_wait_longer_and_longer() {
+fn delays_between_retries_grow() {
     let state =
         |retry: Value| one(json!({"Type": "Task", "Resource": FUNCTION, "Retry": retry, "End": true}));
     for (retry, times, delays, succeeds) in [
@@ -282,7 +282,7 @@ fn retries_wait_longer_and_longer() {
 }
 
 #[test]
-fn catchers() {
+fn catchers_match_errors() {
     for (error, catch, expected) in [
         ("E", json!([{"ErrorEquals": ["States.ALL"], "Next": "B"}]), json!({"Error": "E", "Cause": "why"})),
         (
@@ -323,7 +323,7 @@ fn catchers() {
 }
 
 #[test]
-fn data_over_256_kib() {
+fn data_over_256_kib_fails_the_state() {
     let host = Fake::new(|_| Ok(json!("x".repeat(262_143))));
     let state =
         |catch: Value| one(json!({"Type": "Task", "Resource": FUNCTION, "Catch": catch, "End": true}));
@@ -375,7 +375,7 @@ fn maps_select_their_items_in_both_modes() {
 }
 
 #[test]
-fn a_failed_iteration_fails_an_inline_map() {
+fn failed_iteration_fails_an_inline_map() {
     let host = Fake::new(|call| {
         if *call.payload() == json!(2) {
             Err(TaskError::Error { error: "E".into(), cause: "two".into() })
@@ -387,9 +387,9 @@ fn a_failed_iteration_fails_an_inline_map() {
     assert_eq!(outcome, Outcome::Failed { error: "E".into(), cause: "two".into() });
 }
 
-/// Of ten children, those named fail.
+/// A map with ten children, of which these fail.
 #[test]
-fn tolerance_of_a_distributed_map() {
+fn distributed_map_keeps_its_tolerance() {
     for (fields, failing, succeeds) in [
         (json!({}), 0, true),
         (json!({}), 1, false),
@@ -482,7 +482,7 @@ fn results_are_written_with_a_manifest() {
 }
 
 #[test]
-fn a_run_over_its_tolerance_says_what_was_given_up_and_what_never_began() {
+fn run_over_its_tolerance_lists_aborted_and_pending_children() {
     let host = Fake::new(|_| Err(TaskError::Error { error: "E".into(), cause: String::new() }));
     let items: Vec<u32> = (0..50).collect();
     host.put("b", "items", json!(items).to_string());
@@ -505,7 +505,7 @@ fn a_run_over_its_tolerance_says_what_was_given_up_and_what_never_began() {
 }
 
 #[test]
-fn readers_that_fail() {
+fn faulty_readers_fail_the_state() {
     for (body, cause) in [
         (Some("{\"a\": 1}"), "Attempting to map over non-iterable node."),
         (Some("[1, 2"), "the file ends within its array"),
@@ -522,7 +522,7 @@ fn readers_that_fail() {
 }
 
 #[test]
-fn an_empty_distributed_map_succeeds() {
+fn empty_distributed_map_succeeds() {
     let host = Fake::echo();
     host.put("b", "items", "[]");
     let outcome = run(
@@ -534,7 +534,7 @@ fn an_empty_distributed_map_succeeds() {
 }
 
 #[test]
-fn a_child_has_a_context_of_its_own() {
+fn child_has_its_own_context_object() {
     let inner = json!({"Type": "Pass", "Parameters": {"input.$": "$$.Execution.Input", "machine.$": "$$.StateMachine.Name"}, "End": true});
     let definition = map(json!({"Label": "L"}), distributed(), inner);
     let outcome = run(&definition, json!([7]), &Fake::echo()).unwrap();

@@ -1,4 +1,4 @@
-//! Many items: nothing is held for those that are not under way.
+//! Maps of many items hold nothing in memory for items that are not running.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::fake::{Fake, run_on};
 
 #[test]
-fn a_map_of_many_items_leaves_nothing_in_the_journal() {
+fn map_of_many_items_leaves_no_entries_in_the_journal() {
     const ITEMS: usize = 5_000;
     let definition = json!({"StartAt": "M", "States": {"M": {
         "Type": "Map", "MaxConcurrency": 64, "ToleratedFailurePercentage": 1, "End": true,

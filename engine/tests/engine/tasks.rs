@@ -1,4 +1,4 @@
-//! Tasks of every resource, with tokens and time limits.
+//! Tasks with every kind of resource, with tokens and time limits.
 
 use std::sync::{Arc, Mutex, OnceLock};
 
@@ -46,8 +46,8 @@ fn any_resource_reaches_the_host_with_its_parameters() {
     assert_eq!(resources, std::slice::from_ref(&call.resource));
 }
 
-/// A host that does with a task's token what a script says. Its clock is the runtime's, which is
-/// paused, so that others can act at a time of theirs.
+/// A host that follows a script with a task's token. Its clock is the runtime's, which is paused, so that
+/// others can act at a given time.
 struct ByToken<F> {
     fake: Arc<Fake>,
     tokens: TaskTokens,
@@ -93,7 +93,7 @@ impl<F: Fn(TaskTokens, TaskCall) -> Option<Value> + Send + Sync + 'static> Host 
     }
 }
 
-/// The outcome and the seconds it took.
+/// The outcome and the seconds that it took.
 fn by_token(
     definition: &str,
     script: impl Fn(TaskTokens, TaskCall) -> Option<Value> + Send + Sync + 'static,
@@ -111,7 +111,7 @@ fn by_token(
     })
 }
 
-/// After so many seconds of the host's time.
+/// Waits for this many seconds of the host's time.
 fn later(seconds: u64, body: impl FnOnce() + Send + 'static) {
     tokio::spawn(async move {
         tokio::time::sleep(std::time::Duration::from_secs(seconds)).await;
@@ -120,7 +120,7 @@ fn later(seconds: u64, body: impl FnOnce() + Send + 'static) {
 }
 
 #[test]
-fn an_outcome_by_token() {
+fn outcome_by_token_ends_the_task() {
     let parameters =
         json!({"Parameters": {"Token.$": "$$.Task.Token"}, "Catch": [{"ErrorEquals": ["E"], "Next": "B"}]});
     let definition = task(TOKEN, parameters);
@@ -143,7 +143,7 @@ fn an_outcome_by_token() {
 }
 
 #[test]
-fn a_task_that_waits_for_its_token_is_handed_over_once() {
+fn task_that_waits_for_its_token_is_handed_over_once() {
     let definition = task(TOKEN, json!({"Parameters": {"Token.$": "$$.Task.Token"}, "TimeoutSeconds": 100}));
     let machine = Arc::new(engine::compile(&definition).unwrap());
     let (tokens, journal) = (TaskTokens::default(), Journal::in_memory().unwrap());
@@ -161,7 +161,7 @@ fn a_task_that_waits_for_its_token_is_handed_over_once() {
         engine::run(machine.clone(), start, host.clone(), journal.clone(), CancellationToken::new())
     };
     block_on(async {
-        // Dropped after 60 seconds, as a crash would.
+        // Dropping the execution after 60 seconds has the effect of a crash.
         assert!(tokio::time::timeout(std::time::Duration::from_secs(60), run()).await.is_err());
         let token = calls.lock().unwrap()[0].clone();
         assert_eq!(tokens.succeed(&token, json!(1)), Err(engine::UnknownToken));
@@ -173,7 +173,7 @@ fn a_task_that_waits_for_its_token_is_handed_over_once() {
 }
 
 #[test]
-fn a_token_belongs_to_one_task() {
+fn token_belongs_to_one_task() {
     let definition = json!({"StartAt": "A", "States": {
         "A": {"Type": "Task", "Resource": TOKEN, "Next": "B"},
         "B": {"Type": "Task", "Resource": FUNCTION, "Next": "C"},
@@ -191,7 +191,7 @@ fn a_token_belongs_to_one_task() {
 }
 
 #[test]
-fn an_activity_waits_for_its_worker() {
+fn activity_waits_for_its_worker() {
     let definition = task("arn:aws:states:x:1:activity:a", json!({"TimeoutSeconds": 60}));
     let (outcome, _) = by_token(&definition, |tokens, call| {
         assert_eq!(call.resource, Resource::Activity("arn:aws:states:x:1:activity:a".into()));
@@ -202,7 +202,7 @@ fn an_activity_waits_for_its_worker() {
 }
 
 #[test]
-fn a_job_may_end_by_its_token() {
+fn job_can_end_by_its_token() {
     let definition = task("arn:aws:states:::states:startExecution.sync", json!({}));
     let (outcome, _) = by_token(&definition, |tokens, call| {
         assert!(matches!(call.resource, Resource::Service { pattern: Pattern::Sync, .. }));
@@ -213,7 +213,7 @@ fn a_job_may_end_by_its_token() {
 }
 
 #[test]
-fn a_task_that_takes_too_long_is_given_up() {
+fn task_over_its_time_limit_is_aborted() {
     for resource in [FUNCTION, "arn:aws:states:::lambda:invoke", "arn:aws:states:::glue:startJobRun.sync"] {
         let definition = task(resource, json!({"TimeoutSeconds": 7}));
         assert_eq!(by_token(&definition, |_, _| None), (json!(["States.Timeout", ""]), 7), "{resource}");
@@ -223,7 +223,7 @@ fn a_task_that_takes_too_long_is_given_up() {
 }
 
 #[test]
-fn a_heartbeat_puts_the_deadline_off() {
+fn heartbeat_postpones_the_timeout() {
     let caught = |name: &str| {
         let catch = json!([{"ErrorEquals": [name], "ResultPath": null, "Next": "B"}]);
         task(TOKEN, json!({"HeartbeatSeconds": 10, "TimeoutSeconds": 100, "Catch": catch}))

@@ -1,4 +1,4 @@
-//! One state by itself, as `TestState` shows it.
+//! Single states, as `TestState` runs them.
 
 use engine::{InspectionLevel, TaskError, TestError, TestRequest, test_state};
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::fake::{Fake, block_on};
 use crate::machines::FUNCTION;
 
-/// The answer at the level TRACE, or the code and message with which the call is refused.
+/// The response at the level TRACE, or the code and message with which the request is refused.
 fn tested(definition: &Value, name: Option<&str>, request: Value) -> Value {
     let host = Fake::new(|call| {
         if call.payload()["fails"] == true {
@@ -27,7 +27,7 @@ fn alone(state: Value, request: Value) -> Value {
     tested(&state, None, request)
 }
 
-/// The texts of the answer as values.
+/// The response with its texts parsed.
 fn parsed(answer: Value) -> Value {
     match answer {
         Value::Object(fields) => {
@@ -56,7 +56,7 @@ fn task(fields: Value) -> Value {
 }
 
 #[test]
-fn every_value_on_the_way_in_jsonpath() {
+fn all_intermediate_values_are_shown_in_jsonpath() {
     let state = task(json!({
         "InputPath": "$.in", "Parameters": {"p.$": "$.a"}, "ResultSelector": {"s.$": "$.got.p"}, "ResultPath": "$.r", "OutputPath": "$.r.s"
     }));
@@ -72,7 +72,7 @@ fn every_value_on_the_way_in_jsonpath() {
 }
 
 #[test]
-fn every_value_on_the_way_in_jsonata() {
+fn all_intermediate_values_are_shown_in_jsonata() {
     let state = task(json!({
         "QueryLanguage": "JSONata", "Arguments": {"p": "{% $states.input.a + $v %}"}, "Output": "{% $states.result.got.p %}",
         "Assign": {"w": "{% $v %}"}
@@ -87,7 +87,7 @@ fn every_value_on_the_way_in_jsonata() {
 }
 
 #[test]
-fn the_level_info_shows_the_outcome_alone() {
+fn level_info_shows_only_the_outcome() {
     let state = json!({"Type": "Pass", "End": true}).to_string();
     let result = block_on(test_state(&state, None, &TestRequest::default(), Fake::echo())).unwrap();
     assert_eq!(result.to_json(InspectionLevel::Info), json!({"status": "SUCCEEDED", "output": "{}"}));
@@ -95,7 +95,7 @@ fn the_level_info_shows_the_outcome_alone() {
 }
 
 #[test]
-fn a_state_of_a_machine_and_where_it_leads() {
+fn state_of_a_machine_names_its_next_state() {
     let inner = json!({"StartAt": "I", "States": {"I": {"Type": "Pass", "Result": 7, "End": true}}});
     let machine = json!({"StartAt": "C", "States": {
         "C": {"Type": "Choice", "Choices": [{"Variable": "$.x", "IsPresent": true, "Next": "M"}], "Default": "F"},
@@ -114,7 +114,7 @@ fn a_state_of_a_machine_and_where_it_leads() {
 }
 
 #[test]
-fn a_state_alone_leads_where_it_says() {
+fn single_state_names_its_next_state() {
     let state = json!({"Type": "Pass", "Next": "Elsewhere"});
     assert_eq!(alone(state, json!({}))["nextState"], "Elsewhere");
     let choice = json!({"Type": "Choice", "Choices": [{"Variable": "$", "IsNull": false, "Next": "A"}], "Default": "B"});
@@ -127,14 +127,14 @@ fn a_state_alone_leads_where_it_says() {
 }
 
 #[test]
-fn a_second_state_can_not_be_slipped_in() {
+fn single_state_cannot_smuggle_in_another() {
     let text = r#"{"Type": "Pass", "End": true}, "Other": {"Type": "Pass", "End": true}"#;
     let refused = block_on(test_state(text, None, &TestRequest::default(), Fake::echo())).unwrap_err();
     assert!(refused.to_string().contains("INVALID_JSON_DESCRIPTION"), "{refused}");
 }
 
 #[test]
-fn a_wait_is_over_at_once() {
+fn wait_ends_at_once() {
     let host = Fake::echo();
     let state = json!({"Type": "Wait", "Seconds": 1000, "Next": "N"}).to_string();
     let result = block_on(test_state(&state, None, &TestRequest::default(), host.clone())).unwrap();
@@ -170,14 +170,14 @@ fn errors_are_retriable_as_long_as_there_are_attempts() {
 }
 
 #[test]
-fn a_task_without_a_mock_asks_the_host() {
+fn task_without_a_mock_calls_the_host() {
     assert_eq!(alone(task(json!({})), json!({"input": "1"}))["output"], json!({"got": 1}));
     let failed = alone(task(json!({})), json!({"input": "{\"fails\": true}"}));
     assert_eq!((&failed["status"], &failed["error"]), (&json!("FAILED"), &json!("E")));
 }
 
 #[test]
-fn a_mocked_map() {
+fn mocked_map_shows_its_numbers() {
     let processor =
         |mode: Value| merged(mode, json!({"StartAt": "I", "States": {"I": {"Type": "Pass", "End": true}}}));
     let distributed = json!({"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}});
@@ -199,14 +199,14 @@ fn a_mocked_map() {
 }
 
 #[test]
-fn a_mocked_parallel() {
+fn mocked_parallel_has_a_result_per_branch() {
     let branch = json!({"StartAt": "I", "States": {"I": {"Type": "Pass", "End": true}}});
     let state = json!({"Type": "Parallel", "Branches": [branch], "ResultPath": "$.r", "End": true});
     assert_eq!(alone(state, mock(json!([1])))["output"], json!({"r": [1]}));
 }
 
 #[test]
-fn mocks_that_can_not_be() {
+fn impossible_mocks_are_refused() {
     let branch = json!({"StartAt": "I", "States": {"I": {"Type": "Pass", "End": true}}});
     let parallel = json!({"Type": "Parallel", "Branches": [branch], "End": true});
     let map = json!({"Type": "Map", "ItemProcessor": branch, "End": true});
@@ -243,7 +243,7 @@ fn mocks_that_can_not_be() {
 }
 
 #[test]
-fn a_mocked_result_has_the_shape_of_the_services() {
+fn mocked_result_is_checked_against_the_service() {
     let state = |resource: &str| task(json!({"Resource": format!("arn:aws:states:::{resource}")}));
     let said = |resource: &str, result: Value, mode: &str| {
         let request = json!({"mock": {"result": result.to_string(), "fieldValidationMode": mode}});
@@ -279,7 +279,7 @@ fn a_mocked_result_has_the_shape_of_the_services() {
 }
 
 #[test]
-fn the_context_object_is_the_given_one() {
+fn given_context_object_is_used() {
     let state = json!({"Type": "Pass", "Parameters": {"c.$": "$$"}, "End": true});
     let given = json!({"Execution": {"Id": "x", "Input": 1}, "State": {"RetryCount": 2}});
     assert_eq!(alone(state.clone(), json!({"context": given.to_string()}))["output"], json!({"c": given}));
@@ -291,7 +291,7 @@ fn the_context_object_is_the_given_one() {
 }
 
 #[test]
-fn context_objects_that_can_not_be() {
+fn impossible_context_objects_are_refused() {
     let not_waiting = "Context object contains 'Task' when state is not a Task state with a '.sync' or '.waitForTaskToken' service integration pattern";
     for (context, what) in [
         (json!({"Map": {}}), "'Map' field is not supported when mocking a Context object"),
@@ -315,7 +315,7 @@ fn context_objects_that_can_not_be() {
 }
 
 #[test]
-fn texts_that_are_no_json() {
+fn texts_that_are_not_json_are_refused() {
     let state = json!({"Type": "Pass", "End": true});
     assert_eq!(alone(state.clone(), json!({"input": "{"}))[0], "InvalidExecutionInput");
     assert_eq!(alone(state.clone(), json!({"variables": "[]"}))[0], "ValidationException");

@@ -9,7 +9,7 @@ fn validate(definition: &Value) -> Validation {
     engine::validate(&definition.to_string(), ExecutionType::Standard)
 }
 
-/// `[code, message, location]` of each error in a machine whose only state has these fields.
+/// The `[code, message, location]` of each error in a machine whose only state has these fields.
 fn errors(fields: Value) -> Vec<Value> {
     answers(&json!({"StartAt": "A", "States": {"A": fields}}))
 }
@@ -46,7 +46,7 @@ fn jsonata(fields: Value) -> Value {
 }
 
 #[test]
-fn fields_of_a_state() {
+fn faulty_fields_of_states_have_aws_messages() {
     for (state, message, location) in [
         (
             json!({"Type": "Nap", "End": true}),
@@ -134,12 +134,12 @@ fn fields_of_a_state() {
 }
 
 #[test]
-fn fields_that_are_missing_are_named_together() {
+fn missing_fields_are_named_together() {
     assert_eq!(answers(&json!({})), [schema("These fields are required: [States, StartAt]", "/")]);
 }
 
 #[test]
-fn paths_and_templates() {
+fn faulty_paths_and_templates_have_aws_messages() {
     for (state, message, location) in [
         (pass(json!({"InputPath": "a"})), "Value must be a valid JSONPath.", "/States/A/InputPath"),
         (
@@ -165,7 +165,7 @@ fn paths_and_templates() {
 }
 
 #[test]
-fn jsonata_expressions_with_the_message_of_their_parser() {
+fn faulty_jsonata_has_the_message_of_its_parser() {
     let error = |code: &str, message: &str| json!([code, message, "/States/A/Output/x"]);
     let found = |text: &str| errors(jsonata(json!({"Output": {"x": format!("{{% {text} %}}")}})));
     assert_eq!(found("1 +"), [error("INVALID_JSONATA_EXPRESSION", "Unexpected end of expression")]);
@@ -200,7 +200,7 @@ fn jsonata_expressions_with_the_message_of_their_parser() {
 }
 
 #[test]
-fn names_of_variables() {
+fn faulty_names_of_variables_have_aws_messages() {
     let error = |code: &str, message: &str| json!([code, message, "/States/A/Assign"]);
     let reserved = error("RESERVED_VARIABLE_NAME", "Cannot assign to reserved variable '$states'.");
     assert_eq!(errors(pass(json!({"Assign": {"states": 1}}))), [reserved]);
@@ -212,7 +212,7 @@ fn names_of_variables() {
 }
 
 #[test]
-fn resources() {
+fn faulty_resources_have_aws_messages() {
     assert_eq!(
         errors(task(json!({"Resource": "f"}))),
         [schema("Value is not a valid resource ARN", "/States/A/Resource")]
@@ -246,7 +246,7 @@ fn resources() {
 }
 
 #[test]
-fn what_an_express_machine_can_not_do() {
+fn express_machine_cannot_wait_or_start_map_runs() {
     let found = |resource: &str| {
         let definition = json!({"StartAt": "A", "States": {"A": task(json!({"Resource": resource}))}});
         answers_as(&definition, ExecutionType::Express)
@@ -267,7 +267,7 @@ fn what_an_express_machine_can_not_do() {
 }
 
 #[test]
-fn transitions() {
+fn faulty_transitions_have_aws_messages() {
     let missing = |message: &str, location: &str| json!(["MISSING_TRANSITION_TARGET", message, location]);
     let end = json!({"Type": "Pass", "End": true});
     let definition = json!({"StartAt": "A", "States": {"A": {"Type": "Pass", "Next": "C"}, "B": end}});
@@ -294,7 +294,7 @@ fn transitions() {
 }
 
 #[test]
-fn a_machine_has_an_end_but_a_branch_need_not() {
+fn machine_needs_a_terminal_state_and_a_branch_does_not() {
     let loops = json!({"StartAt": "A", "States": {"A": {"Type": "Pass", "Next": "B"}, "B": {"Type": "Pass", "Next": "A"}, "C": {"Type": "Pass", "Next": "A"}}});
     assert_eq!(answers(&loops), [json!(["MISSING_END_STATE", "Workflow has no terminal state", null])]);
     let message =
@@ -305,7 +305,7 @@ fn a_machine_has_an_end_but_a_branch_need_not() {
 }
 
 #[test]
-fn names_of_states_and_labels() {
+fn faulty_names_of_states_and_labels_have_aws_messages() {
     let name = "x".repeat(81);
     let long = json!({"StartAt": name, "States": {&name: {"Type": "Succeed"}}});
     assert_eq!(answers(&long)[0][0], "INVALID_STATE_NAME");
@@ -332,7 +332,7 @@ fn names_of_states_and_labels() {
 }
 
 #[test]
-fn names_stand_in_locations_as_they_are() {
+fn names_are_unescaped_in_locations() {
     let definition = json!({"StartAt": "a/b", "States": {"a/b": {"Type": "Pass", "Next": "0"}, "0": {"Type": "Wait", "End": true, "Seconds": -1}}});
     assert_eq!(answers(&definition), [schema("Minimum value is 0", "/States/0/Seconds")]);
     let definition = json!({"StartAt": "a/b", "States": {"a/b": pass(json!({"InputPath": "x"}))}});
@@ -340,7 +340,7 @@ fn names_stand_in_locations_as_they_are() {
 }
 
 #[test]
-fn text_that_is_no_definition() {
+fn text_that_is_not_a_definition_has_aws_messages() {
     let answer = |text: &str| {
         engine::validate(text, ExecutionType::Standard).to_json(Severity::Error, 0)["diagnostics"][0].clone()
     };
@@ -357,13 +357,13 @@ fn text_that_is_no_definition() {
 }
 
 #[test]
-fn a_definition_that_is_too_long_is_not_read() {
+fn definition_that_is_too_long_is_not_parsed() {
     let long = engine::validate(&" ".repeat(1_048_577), ExecutionType::Standard);
     assert!(long.diagnostics.len() == 1 && long.diagnostics[0].message.contains("1048577 bytes long"));
 }
 
 #[test]
-fn warnings_do_not_refuse() {
+fn warnings_do_not_refuse_a_definition() {
     let validation = validate(&json!({"StartAt": "A", "States": {"A": pass(json!({"Result": "$.x"}))}}));
     assert_eq!((validation.result, validation.refusal()), (Verdict::Ok, None));
     assert_eq!(
@@ -393,7 +393,7 @@ fn warnings_do_not_refuse() {
 }
 
 #[test]
-fn an_answer_has_so_many_diagnostics_at_most() {
+fn response_limits_the_number_of_diagnostics() {
     let states: serde_json::Map<String, Value> =
         (0..150).map(|i| (format!("S{i}"), json!({"Type": "Pass"}))).collect();
     let validation = validate(&json!({"StartAt": "S0", "States": states}));
@@ -408,7 +408,7 @@ fn an_answer_has_so_many_diagnostics_at_most() {
 }
 
 #[test]
-fn a_problem_stands_in_both_words() {
+fn diagnostic_has_both_messages() {
     let validation = engine::validate(
         "{\n\"StartAt\": \"A\",\n\"States\": {\"A\": {\"Type\": \"Pass\", \"Next\": \"B\"}}}",
         ExecutionType::Standard,

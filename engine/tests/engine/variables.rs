@@ -14,7 +14,7 @@ fn shows(expression: &str) -> Value {
 }
 
 #[test]
-fn set_in_one_state_and_read_in_later_ones() {
+fn variable_is_read_in_later_states() {
     let states = json!({
         "A": {"Type": "Pass", "Assign": {"x.$": "$.n", "o": {"k": [1, 2]}}, "Next": "B"},
         "B": {"Type": "Pass", "Result": 1, "Next": "C"},
@@ -24,7 +24,7 @@ fn set_in_one_state_and_read_in_later_ones() {
 }
 
 #[test]
-fn all_of_a_state_is_evaluated_with_the_variables_as_they_were() {
+fn state_is_evaluated_with_the_variables_before_it() {
     let states = json!({
         "A": {"Type": "Pass", "Assign": {"x": 1, "y": 2}, "Next": "B"},
         "B": {"Type": "Pass", "Assign": {"x.$": "$y", "y.$": "$x"}, "OutputPath": "$x", "Next": "C"},
@@ -34,7 +34,7 @@ fn all_of_a_state_is_evaluated_with_the_variables_as_they_were() {
 }
 
 #[test]
-fn a_task_assigns_from_its_result_and_a_catcher_from_the_error() {
+fn task_assigns_from_its_result_and_catcher_from_the_error() {
     let task = |catch: Value| {
         machine(json!({
             "A": {"Type": "Task", "Resource": FUNCTION, "Assign": {"v.$": "$.n"}, "ResultPath": null, "Catch": catch, "Next": "B"},
@@ -48,7 +48,7 @@ fn a_task_assigns_from_its_result_and_a_catcher_from_the_error() {
 }
 
 #[test]
-fn a_choice_assigns_by_the_way_it_is_left() {
+fn choice_assigns_by_the_chosen_rule() {
     let states = json!({
         "A": {
             "Type": "Choice", "Assign": {"v": "default"}, "Default": "B",
@@ -90,7 +90,7 @@ fn inner_scopes_read_the_outer_ones_and_keep_their_own() {
 }
 
 #[test]
-fn an_outer_variable_is_not_set_inside() {
+fn outer_variable_cannot_be_set_inside() {
     let inner = json!({"StartAt": "I", "States": {"I": {"Type": "Pass", "Assign": {"x": 1}, "End": true}}});
     let states = |assign: Value, kind: Value| {
         let mut state = json!({"End": true});
@@ -101,7 +101,7 @@ fn an_outer_variable_is_not_set_inside() {
     let problems = engine::compile(&states(json!({"x": 1}), parallel.clone())).unwrap_err();
     assert!(problems.to_string().contains("the variable $x belongs to an outer scope"), "{problems}");
     assert!(engine::compile(&states(json!({"y": 1}), parallel)).is_ok());
-    // Nothing that is set later is outside.
+    // A variable that is set later is not an outer variable.
     let catch = json!([{"ErrorEquals": ["E"], "Assign": {"x": 1}, "Next": "Q"}]);
     let later = |next: &str| {
         let first = json!({"Type": "Parallel", "Branches": [inner], "Catch": catch, "Next": "Q"});
@@ -117,7 +117,7 @@ fn an_outer_variable_is_not_set_inside() {
 }
 
 #[test]
-fn more_than_256_kib_can_not_be_assigned() {
+fn assign_over_256_kib_fails_the_state() {
     let states = json!({"A": {"Type": "Pass", "Assign": {"x.$": "$.t", "y.$": "$.t"}, "End": true}});
     let half = "x".repeat(131_069);
     assert_eq!(outcome(&machine(states.clone()), json!({"t": half}))["t"], half);

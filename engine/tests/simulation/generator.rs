@@ -1,8 +1,8 @@
-//! Random workflows. Data is an object with a number `n` and an `id` that no other run of states
-//! has, so that a call is known by its state, id and attempt.
+//! Random workflows. Data is an object with a number `n` and an `id` that no other run of states has, so that
+//! a call is known by its state, id and attempt.
 //!
-//! What comes out must not depend on who comes first, which a crash changes. So inside of a
-//! Parallel or an inline Map every error that gets out of a state is the same one.
+//! The outcome must not depend on the order in which concurrent states end, because a crash changes it. So inside
+//! of a Parallel or an inline Map every error that gets out of a state is the same one.
 
 mod containers;
 mod distributed;
@@ -22,9 +22,9 @@ pub(crate) use store::{Answer, StoreFault, Write};
 pub(crate) const BUCKET: &str = "data";
 pub(crate) const ERROR: &str = "Bad";
 pub(crate) const CAUSE: &str = "by the dice";
-/// Where no Map and no Parallel is any more.
+/// The depth below which there are no Maps and Parallels.
 const DEEPEST: u64 = 3;
-/// Tasks whose names begin so never come to an end.
+/// The prefix of the names of tasks that never end.
 pub(crate) const ENDLESS: &str = "Endless";
 const FUNCTION: &str = "arn:aws:lambda:eu-west-1:000000000000:function:f";
 
@@ -33,13 +33,13 @@ pub(crate) struct Workflow {
     pub(crate) objects: BTreeMap<String, String>,
     /// By label.
     pub(crate) maps: BTreeMap<String, MapPlan>,
-    /// By the Choice.
+    /// By the name of the Choice.
     pub(crate) loops: BTreeMap<String, Loop>,
-    /// The store fails as it likes, and not by the plans: what comes out is a matter of when.
+    /// The store fails at random and not by the plans, so that the outcome depends on timing.
     pub(crate) foul_weather: bool,
 }
 
-/// What is asked of a Distributed Map.
+/// The properties of a generated Distributed Map.
 #[derive(Debug, Clone)]
 pub(crate) struct MapPlan {
     pub(crate) items: u64,
@@ -47,7 +47,7 @@ pub(crate) struct MapPlan {
     pub(crate) tolerated_percentage: Option<u64>,
     pub(crate) writes: bool,
     pub(crate) batched: bool,
-    /// Its results fill more than one file, so that some are settled while it runs.
+    /// Whether its results fill more than one file, so that some are written while it runs.
     pub(crate) is_big: bool,
     /// By attempt.
     pub(crate) faults: Vec<Option<StoreFault>>,
@@ -86,19 +86,19 @@ struct Generator {
     objects: BTreeMap<String, String>,
     maps: BTreeMap<String, MapPlan>,
     loops: BTreeMap<String, Loop>,
-    /// The next Distributed Map shall have big results.
+    /// Whether the next Distributed Map is to have big results.
     big: bool,
-    /// Variables of the run of states that is being made.
+    /// The variables of the run of states that is being generated.
     lists: Vec<(String, Value)>,
 }
 
-/// Where a run of states is.
+/// The surroundings of a run of states.
 #[derive(Clone, Copy)]
 struct Around {
     depth: u64,
-    /// Others beside it belong to the same execution.
+    /// Whether concurrent runs of states belong to the same execution.
     concurrent: bool,
-    /// It has five minutes.
+    /// Whether it is an Express execution, which has five minutes.
     express: bool,
 }
 
@@ -106,7 +106,7 @@ struct Around {
 enum What {
     Pass,
     Choice,
-    /// A Choice that goes back.
+    /// A Choice that leads back.
     Again,
     Wait,
     Task,
@@ -225,7 +225,7 @@ impl Generator {
         }
         if what != What::Choice {
             state["Next"] = next.into();
-            // What a JSONPath state assigns is seen from its result.
+            // In JSONPath, `Assign` refers to the state's result.
             let sees_n = jsonata || what == What::Wait;
             if sees_n
                 && self.rng.percent(15)

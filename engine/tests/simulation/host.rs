@@ -1,5 +1,5 @@
-//! A host whose tasks do what the seed says, on a clock that jumps, and that can hang or have its
-//! execution cancelled at an event.
+//! A host whose tasks follow the seed, with a clock that jumps. It can hang or cancel the execution at an
+//! event.
 
 mod calls;
 mod post;
@@ -35,7 +35,7 @@ pub(crate) enum Cut {
     Cancel,
 }
 
-/// One process's time.
+/// The lifetime of one process.
 struct Life {
     begun: OffsetDateTime,
     clock: Instant,
@@ -43,7 +43,7 @@ struct Life {
     cancel: CancellationToken,
     hung: CancellationToken,
     tokens: TaskTokens,
-    /// How many there were before.
+    /// The number of events before this process.
     number: u64,
 }
 
@@ -88,7 +88,7 @@ impl Simulated {
         self.events.load(SeqCst)
     }
 
-    /// A process begins, later than the one before it. What is given back is cancelled when the host hangs.
+    /// Begins a process, later than the one before. The returned token is cancelled when the host hangs.
     pub(crate) fn begin(&self, cut: Option<(u64, Cut)>, cancel: CancellationToken) -> CancellationToken {
         let hung = CancellationToken::new();
         let first = OffsetDateTime::from_unix_timestamp(1_700_000_000).unwrap();
@@ -102,7 +102,7 @@ impl Simulated {
         hung
     }
 
-    /// The process has come to its end: the clock stays where it is.
+    /// Ends the process; the clock keeps its time.
     pub(crate) fn end(&self) {
         let now = self.now();
         self.life.lock().unwrap().as_mut().unwrap().begun = now;
@@ -111,7 +111,7 @@ impl Simulated {
         calls.repeatable.extend(cut_off);
     }
 
-    /// What should not have happened.
+    /// Violations found so far.
     pub(crate) fn wrong(&self) -> Vec<String> {
         let (calls, post) = (self.calls.lock().unwrap(), self.post.lock().unwrap());
         calls.wrong.iter().chain(&post.wrong).cloned().collect()
@@ -125,7 +125,7 @@ impl Simulated {
         self.event_in(|_| {}).await;
     }
 
-    /// An event that is told of the crash before it comes.
+    /// An event that receives the crash before it happens.
     async fn event_in(&self, crashes: impl FnOnce(&Simulated)) {
         let event = self.events.fetch_add(1, SeqCst) + 1;
         let cut = self
@@ -152,7 +152,7 @@ impl Simulated {
         let duration = Duration::from_millis(rng.below(3_000) + 1);
         let fate = rng.below(100);
         if call.state.starts_with(ENDLESS) || (call.timeout.is_some() && fate >= 90) {
-            // A cancellation ends it, too.
+            // A cancellation also ends it.
             call.cancel.cancelled().await;
             return Err(TaskError::Interrupted);
         }
@@ -218,10 +218,10 @@ impl Host for Simulated {
         life.begun + life.clock.elapsed()
     }
 
-    /// The runtime's clock jumps when everybody waits.
+    /// The runtime's clock jumps when all tasks are waiting.
     async fn sleep_until(&self, moment: OffsetDateTime) {
         let left = moment - self.now();
-        // The end of the execution's year: what hangs must be found out, and not be timed out.
+        // This is the time limit of an execution. A run that hangs must be detected, and not be timed out.
         if left > time::Duration::days(300) {
             std::future::pending().await
         }

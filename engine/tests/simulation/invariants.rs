@@ -1,4 +1,4 @@
-//! What must be true of every execution.
+//! The invariants of every execution.
 
 mod attempts;
 mod files;
@@ -17,7 +17,7 @@ pub(crate) use history::history;
 pub(crate) use loops::{turned, turns};
 pub(crate) use tokens::tokens;
 
-/// What became of the items of each Map Run that came to its end, by the id of what it was called with.
+/// The outcomes of the items of each Map Run that has ended, by the id of its input.
 pub(crate) type Fates = BTreeMap<String, BTreeMap<String, &'static str>>;
 
 /// Every item has one outcome, and the run failed exactly when too many items or its store did.
@@ -37,7 +37,7 @@ pub(crate) fn map_runs(workflow: &Workflow, host: &Simulated, wrong: &mut Vec<St
         let exceeded = exceeded(plan, failed);
         let manifest = manifest(host, uuid);
         let store = Store::of(workflow, plan, manifest.as_deref());
-        // Two of its outputs are longer than an output may be.
+        // Two of its outputs together exceed the size of an output.
         let oversized = plan.is_big && !plan.writes && counts.succeeded > 1;
         let fails = exceeded || oversized || store == Store::Fails;
         if fails != (phase == Phase::Failed) && !(store == Store::MayFail && phase == Phase::Failed) {
@@ -72,7 +72,7 @@ fn manifest(host: &Simulated, uuid: &str) -> Option<String> {
     host.objects.lock().unwrap().keys().find(|key| key.ends_with(&ending)).cloned()
 }
 
-/// What a Map Run may expect of its store.
+/// The behaviour of the store that a Map Run meets.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Store {
     Sound,
@@ -81,7 +81,7 @@ enum Store {
 }
 
 impl Store {
-    /// Which attempt a run is, is known by where it writes.
+    /// The prefix of its results names the attempt of a run.
     fn of(workflow: &Workflow, plan: &MapPlan, manifest: Option<&str>) -> Self {
         let attempt = manifest.map(|object| place(object.split_once('/').unwrap().1).1);
         let faults: Vec<_> = plan
@@ -108,7 +108,7 @@ fn exceeded(plan: &MapPlan, failed: u64) -> bool {
     }
 }
 
-/// The errors that there are.
+/// All errors that can occur.
 pub(crate) fn known(outcome: &Outcome, wrong: &mut Vec<String>) {
     const OF_STORE: [&str; 2] = ["States.ItemReaderFailed", "States.ResultWriterFailed"];
     const OTHERS: [&str; 5] = [ERROR, "Final", "States.Timeout", attempts::THRESHOLD, attempts::OVERSIZED];
@@ -119,7 +119,7 @@ pub(crate) fn known(outcome: &Outcome, wrong: &mut Vec<String>) {
     }
 }
 
-/// Map Runs that ended in both executions gave their items the same outcomes.
+/// Map Runs that have ended in both executions have the same outcomes of items.
 pub(crate) fn same_fates(one: &Fates, other: &Fates, wrong: &mut Vec<String>) {
     for (parent, items) in one {
         if other.get(parent).is_some_and(|found| found != items) {

@@ -1,5 +1,5 @@
-//! Deterministic simulation: random workflows on a simulated clock and a seeded host, each run once
-//! without and once with crashes and cancellations. `CONTRIBUTING.md` has the command of the long form.
+//! Deterministic simulation: random workflows on a simulated clock and a seeded host, each run once without
+//! and once with crashes and cancellations. `CONTRIBUTING.md` has the command of the long form.
 
 #![allow(clippy::unwrap_used)]
 
@@ -23,7 +23,7 @@ use rng::Rng;
 use tally::Tally;
 
 #[test]
-fn some_hundred_seeds() {
+fn hundreds_of_seeds_keep_the_invariants() {
     let tally = simulate(0, 300);
     assert!(tally.succeeded > 100 && tally.failed > 10 && tally.timed_out > 1, "{tally:?}");
     assert!(
@@ -51,14 +51,15 @@ fn some_hundred_seeds() {
 }
 
 #[test]
-fn a_seed_reproduces() {
+fn seed_reproduces_its_run() {
     assert_eq!(simulate(7, 20), simulate(7, 20));
 }
 
-/// `SIMULATION_SEEDS` seeds from `SIMULATION_FIRST` on; with `SIMULATION_SHOW`, their definitions are printed.
+/// `SIMULATION_SEEDS` seeds from `SIMULATION_FIRST` on; with `SIMULATION_SHOW`, their definitions are
+/// printed.
 #[test]
 #[ignore = "the long form"]
-fn ten_thousand_seeds() {
+fn ten_thousand_seeds_keep_the_invariants() {
     let number =
         |name: &str, otherwise: u64| std::env::var(name).map_or(otherwise, |text| text.parse().unwrap());
     let tally = simulate(number("SIMULATION_FIRST", 0), number("SIMULATION_SEEDS", 10_000));
@@ -90,7 +91,7 @@ fn reproduce(seed: u64) -> String {
     )
 }
 
-/// What is wrong.
+/// A description of what is wrong.
 fn one(seed: u64, tally: &mut Tally) -> Vec<String> {
     let mut wrong = Vec::new();
     let workflow = generator::workflow(seed);
@@ -140,8 +141,8 @@ fn one(seed: u64, tally: &mut Tally) -> Vec<String> {
     wrong
 }
 
-/// Runs it with up to six cuts, each after a part of the events it has without any; the first one
-/// often when results are written.
+/// Runs the workflow with up to six crashes or cancellations, each after a part of the events that it has
+/// without them. The first one is often at an event that writes results.
 fn cut_off(
     seed: u64,
     machine: &Arc<Machine>,
@@ -152,7 +153,7 @@ fn cut_off(
     let mut rng = Rng::new(("cuts", seed));
     let host = Simulated::new(seed, workflow);
     let journal = Journal::in_memory().unwrap();
-    // Up to the first cut, all comes as it came without any.
+    // Up to the first crash, both runs have the same events.
     let first = {
         let store = uncut.store.lock().unwrap();
         let events = if store.midway.is_empty() { &store.settlement } else { &store.midway };
@@ -173,7 +174,7 @@ fn cut_off(
     (ended.expect("nothing hangs without a cut"), host)
 }
 
-/// What one process does before it ends; none for a crash.
+/// Runs one process. None means a crash.
 fn life(
     machine: &Arc<Machine>,
     host: &Arc<Simulated>,
@@ -205,10 +206,10 @@ fn life(
     })
 }
 
-/// Longer than anything is waited for.
+/// Longer than any wait.
 const FOREVER: Duration = Duration::from_secs(50_000_000);
 
-/// Without the Map Runs' names, which are drawn anew after a crash.
+/// Removes the names of Map Runs, which are random and new after a crash.
 fn neutral(outcome: &Outcome) -> Value {
     fn without_uuids(value: &mut Value) {
         const BEFORE: &str = "00000000-0000-4000-8000-";

@@ -1,4 +1,4 @@
-//! Chance that falls the same way for the same seed (SplitMix64).
+//! Random numbers that are the same for the same seed (SplitMix64).
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -18,7 +18,7 @@ impl Rng {
         mixed ^ (mixed >> 31)
     }
 
-    /// From 0 up to, not including, `end`.
+    /// A number from 0 (included) to `end` (excluded).
     pub(crate) fn below(&mut self, end: u64) -> u64 {
         self.next() % end
     }

@@ -1,4 +1,4 @@
-//! What happened in all seeds together.
+//! The counts of events in all seeds together.
 
 use std::fmt::{Display, Formatter, Result};
 

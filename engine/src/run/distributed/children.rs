@@ -100,15 +100,15 @@ impl MapRun<'_> {
         self.status.ended(child.status, child.items);
     }
 
-    /// Whether the records are to leave the journal: as soon as they fill a file, or once all outputs together can no
-    /// longer become the state's output.
+    /// Whether the records are to leave the journal: as soon as they fill a file, or once all outputs
+    /// together can no longer become the state's output.
     fn must_compact(&self) -> bool {
         let leaves = self.plan.target.is_some() || self.entry.oversized || self.ledger.outputs > MAX_DATA;
         leaves && self.ledger.bytes > FILE_BYTES
     }
 
-    /// The input of an unfinished child. A batch must have the same items after a crash, so a nondeterministic one is
-    /// recorded.
+    /// The input of an unfinished child. A batch must have the same items after a crash, so a
+    /// nondeterministic one is recorded.
     async fn batch(
         &self,
         running: &mut Running,

@@ -105,7 +105,7 @@ fn stored_source(
     let text = |name: &str| match &parameters[name] {
         Value::Null => Ok(None),
         Value::String(text) => Ok(Some(text.clone())),
-        other => Err(reader_failed(format!("{name} of the ItemReader must be a string, and is {other}"))),
+        other => Err(reader_failed(format!("{name} of the ItemReader must be a string but is {other}"))),
     };
     let missing = |name| reader_failed(format!("{name} of the ItemReader must be a string"));
     let key = match &reader.dataset {

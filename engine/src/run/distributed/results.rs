@@ -28,9 +28,9 @@ pub(super) struct Target {
 pub(super) const FILE_BYTES: usize = 8 * 1024 * 1024;
 
 impl MapRun<'_> {
-    /// Moves the records of finished children below index `before` from the journal into result files. Without a target
-    /// they are dropped, since together they are too large for the state's output. Records above `before`, of children
-    /// that finished before a crash, stay until the run has passed over them.
+    /// Moves the records of finished children below index `before` from the journal into result files.
+    /// Without a target they are dropped, since together they are too large for the state's output. Records
+    /// above `before`, of children that finished before a crash, stay until the run has passed over them.
     pub(super) async fn compact_results(&mut self, running: &Running, before: u64) -> Result<(), Halt> {
         let (mut from, mut settled, mut changes) = (0, Vec::new(), Vec::new());
         let mut tally = self.entry.tally;

@@ -1,4 +1,4 @@
-//! Whether what was found is what was recorded.
+//! Compares results and histories with the recorded ones.
 
 use serde_json::{Value, json};
 
@@ -49,7 +49,7 @@ fn blank(value: &Value) -> bool {
 
 pub(super) fn histories(names: &Names, case: &Value, found: &[Value]) -> Option<String> {
     let recorded = &as_today(case);
-    // Where branches ran side by side, their events have no order among them.
+    // The events of concurrent branches have no order.
     let side_by_side = case["history_normalised"] == true || starts_together(recorded);
     let normal = |event: &Value| {
         let mut event = event.as_object().unwrap().clone();
@@ -68,7 +68,7 @@ pub(super) fn histories(names: &Names, case: &Value, found: &[Value]) -> Option<
         found.sort_by_key(key);
     }
     if case["history_normalised"] == true {
-        // The end of a Parallel was lost in the recording.
+        // The recording lost the end of a Parallel.
         let lost = ["ParallelStateSucceeded", "ParallelStateFailed"];
         found.retain(|event| !lost.contains(&event["type"].as_str().unwrap()));
         expected.retain(|event| !lost.contains(&event["type"].as_str().unwrap()));
@@ -90,7 +90,8 @@ pub(super) fn histories(names: &Names, case: &Value, found: &[Value]) -> Option<
     }
 }
 
-/// Until November 2024 the exit of a Distributed Map followed the end of its run, since then it follows its start.
+/// Until November 2024 the exit of a Distributed Map followed the end of its run. Since then it follows the
+/// start of the run.
 fn as_today(case: &Value) -> Vec<Value> {
     let mut events = case["expected_history"].as_array().unwrap().clone();
     for i in 2..events.len() {

@@ -1,16 +1,16 @@
-//! Names that the recordings replaced.
+//! Names that the recordings replaced by others.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-/// Brings recorded and found values to the same names; see the README of the cases.
+/// Gives recorded and found values the same names; see the README of the cases.
 pub(super) struct Names {
-    /// Keys whose values were replaced, with what.
+    /// Keys whose values were replaced, and the replacements.
     replaced: Vec<(String, String)>,
 }
 
-/// Times by the key they stand under.
+/// Times, by their keys.
 const TIMES: &[&str] = &[
     "StartTime",
     "EnteredTime",
@@ -55,7 +55,7 @@ impl Names {
                     path.pop();
                     (name.clone(), value)
                 });
-                // In one order, so that texts can be compared.
+                // Sorting the keys makes texts comparable.
                 Value::Object(fields.collect::<BTreeMap<_, _>>().into_iter().collect())
             }
             Value::Array(items) => items.iter().map(|item| self.walk(item, path)).collect(),
@@ -63,14 +63,14 @@ impl Names {
                 Some(value) => self.walk(&value, path),
                 None => Value::String(name(text)),
             },
-            // Number spelling was lost.
+            // The recording lost the notation of numbers.
             Value::Number(number) => number.as_f64().map_or(value.clone(), Value::from),
             other => other.clone(),
         }
     }
 }
 
-/// Texts of objects were parsed in the recording, others of JSON not.
+/// The recording parsed texts of JSON objects, and no other texts.
 fn json_text(key: &str, text: &str) -> Option<Value> {
     let begins = text.starts_with(['{', '[', '"']) || matches!(key, "input" | "output" | "parameters");
     begins.then(|| serde_json::from_str(text).ok()).flatten()
@@ -96,7 +96,7 @@ fn name(text: &str) -> String {
     text
 }
 
-/// Whether the texts are the same, but for names that the recording replaced: `<resource:1>`.
+/// Whether the texts are equal, apart from names that the recording replaced: `<resource:1>`.
 pub(super) fn same_text(expected: &str, found: &str) -> bool {
     let Some((before, rest)) = expected.split_once('<') else { return expected == found };
     let Some((placeholder, after)) = rest.split_once('>') else { return expected == found };
@@ -104,7 +104,7 @@ pub(super) fn same_text(expected: &str, found: &str) -> bool {
     if let Some(found) = found.strip_prefix(&format!("<{placeholder}>")) {
         return same_text(after, found);
     }
-    // Any text may stand there.
+    // Any text matches the replacement.
     (0..=found.len()).filter(|at| found.is_char_boundary(*at)).any(|at| same_text(after, &found[at..]))
 }
 
@@ -119,7 +119,7 @@ fn is_uuid(text: &str) -> bool {
         && text.matches('-').count() == 4
 }
 
-/// The execution's ARN, by the name that the recording gave it.
+/// The execution's ARN, with the name of the recording.
 pub(super) fn execution(case: &Value) -> String {
     let text = format!("{}{}", case["expected"], case["expected_history"]);
     let numbered =
@@ -134,7 +134,7 @@ pub(super) fn execution(case: &Value) -> String {
     format!("arn:<partition>:states:<region>:111111111111:execution:<ArnPart_0idx>:<ExecArnPart_{index}>")
 }
 
-/// The role, as the first event names it.
+/// The role that the first event names.
 pub(super) fn role(case: &Value) -> String {
     let recorded = case["expected_history"][0]["executionStartedEventDetails"]["roleArn"].as_str();
     recorded.unwrap_or(if case["type"] == "EXPRESS" { "sfn_role_arn" } else { "snf_role_arn" }).to_owned()

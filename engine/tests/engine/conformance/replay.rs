@@ -1,4 +1,4 @@
-//! A host whose tasks answer as they did on AWS.
+//! A host whose tasks return what they returned on AWS.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -16,7 +16,7 @@ use crate::fake::Fake;
 pub(super) struct Replay {
     fake: Arc<Fake>,
     names: Names,
-    /// Recorded tasks that have not been asked for yet.
+    /// Recorded tasks that have not been called yet.
     tasks: Mutex<Vec<Value>>,
     lambdas: Vec<Value>,
     pub(super) tokens: TaskTokens,
@@ -25,7 +25,7 @@ pub(super) struct Replay {
 impl Replay {
     pub(super) fn of(case: &Value) -> Self {
         let fake = Fake::echo();
-        // Not before the day of the recording.
+        // The clock begins at the day of the recording.
         fake.advance(3 * 365 * 24 * 60 * 60);
         for object in case["s3_objects"].as_array().into_iter().flatten() {
             if let (Some(bucket), Some(key), Some(body)) =
@@ -61,7 +61,7 @@ impl Replay {
         Some(tasks.remove(at))
     }
 
-    /// What a function that was not recorded does.
+    /// The behaviour of a function that was not recorded.
     fn behave(&self, call: &TaskCall) -> Result<Value, TaskError> {
         let name = call.function().to_owned();
         let lambda = self.lambdas.iter().find(|lambda| {
@@ -77,7 +77,7 @@ impl Replay {
     }
 }
 
-/// What was said before the outcome: the service's answer, or the worker's name.
+/// The response before the outcome: that of the service, or the worker's name.
 fn submission(case: &Value, scheduled: &Value) -> Value {
     let events = case["expected_history"].as_array().map(Vec::as_slice).unwrap_or_default();
     let after = events.iter().filter(|event| event["id"].as_u64() > scheduled.as_u64());

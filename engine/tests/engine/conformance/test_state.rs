@@ -1,4 +1,4 @@
-//! Single states as AWS tests them.
+//! Single states, compared with AWS's TestState.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ pub(super) fn check(case: &Value) -> Option<String> {
     (expected != found).then(|| format!("\n  expected {expected}\n  found    {found}"))
 }
 
-/// Errors were recorded as AWS sends them and as its client raises them.
+/// Errors were recorded both in AWS's form and in the form of its client.
 fn message(error: &Value) -> String {
     let raised = error["exception_value"].as_str().unwrap_or_default();
     let raised = raised.split_once(" operation: ").map_or(raised, |(_, message)| message);
@@ -36,7 +36,7 @@ fn run(case: &Value) -> Value {
     fields.remove("stateName");
     fields.remove("inspectionLevel");
     let mut request: TestRequest = serde_json::from_value(request).unwrap();
-    // The recordings leave out the role, and an input that is the usual one.
+    // The recordings omit the role, and the default input.
     let without_role = case["expected"].to_string().contains("\"RoleArn\":null");
     request.role_arn = (!without_role).then(|| "arn:aws:iam::111111111111:role/made up".into());
     request.input = (!case["input"].is_null()).then(|| case["input"].to_string());
@@ -58,7 +58,7 @@ fn host(behaviour: Value) -> Arc<Fake> {
         (Some("return_json_text"), _) => {
             Ok(serde_json::from_str(behaviour["text"].as_str().unwrap()).unwrap())
         }
-        // A function that is given nothing gets an empty object.
+        // A function without a payload receives an empty object.
         (Some("echo"), Value::Null) => Ok(json!({})),
         (Some("echo"), payload) => Ok(payload.clone()),
         other => {
@@ -67,7 +67,7 @@ fn host(behaviour: Value) -> Arc<Fake> {
     })
 }
 
-/// Without what only that recording had: made-up names, and what depends on a connection.
+/// Removes what is particular to a recording: generated names, and values that depend on a connection.
 fn normal(names: &Names, value: &Value) -> Value {
     let mut text = value.to_string().replace("local:000000000000", "<region>:111111111111");
     while let Some((before, (_, after))) =

@@ -1,11 +1,11 @@
-//! Definitions as AWS validates and refuses them.
+//! Definitions, compared with AWS's validation and refusal.
 
 use engine::{ExecutionType, Severity, Validation, validate};
 use serde_json::Value;
 
-/// What of the case is compared, and what differs: the answer of `ValidateStateMachineDefinition`
-/// or the refusal of the definition. Where the call failed for another reason than its definition,
-/// no more can be said than that we take the definition: `accepted`.
+/// The compared part of a case and its difference: the response of `ValidateStateMachineDefinition`, or the
+/// refusal of the definition. If the recorded call failed for another reason than its definition, only
+/// `accepted` is checked.
 pub(super) fn check(case: &Value) -> (&'static str, Option<String>) {
     let validation = validated(case);
     let recorded = &case["validation_errors"];
@@ -19,7 +19,7 @@ pub(super) fn check(case: &Value) -> (&'static str, Option<String>) {
     }
 }
 
-/// What AWS has run, or would have, is not refused.
+/// A definition that AWS accepts is not refused.
 pub(super) fn accepted(case: &Value) -> Option<String> {
     differs(Value::Null, refusal(&validated(case)))
 }

@@ -11,14 +11,14 @@ fn batches(batcher: Value, input: Value) -> Value {
 }
 
 #[test]
-fn items_come_in_batches_of_so_many() {
+fn batches_have_the_given_number_of_items() {
     let found = batches(json!({"MaxItemsPerBatch": 2}), json!({"items": [1, 2, 3, 4, 5]}));
     assert_eq!(found, json!([{"Items": [1, 2]}, {"Items": [3, 4]}, {"Items": [5]}]));
     assert_eq!(batches(json!({"MaxItemsPerBatch": 2}), json!({"items": []})), json!([]));
 }
 
 #[test]
-fn a_batch_has_no_more_bytes_than_it_may() {
+fn batch_keeps_its_byte_limit() {
     // {"Items":["aa","bb"]} has 21 bytes.
     let input = json!({"items": ["aa", "bb", "cc", "dddddddddd"], "n": 21});
     let expected = json!([{"Items": ["aa", "bb"]}, {"Items": ["cc"]}, {"Items": ["dddddddddd"]}]);
@@ -31,7 +31,7 @@ fn a_batch_has_no_more_bytes_than_it_may() {
 }
 
 #[test]
-fn both_limits_together() {
+fn both_batch_limits_apply_together() {
     let found = batches(
         json!({"MaxItemsPerBatch": 3, "MaxInputBytesPerBatch": 17}),
         json!({"items": [1, 2, 3, 4, "abc", 5]}),
@@ -40,7 +40,7 @@ fn both_limits_together() {
 }
 
 #[test]
-fn a_batch_never_has_more_than_256_kib() {
+fn batch_never_exceeds_256_kib() {
     let item = "x".repeat(100 * 1024);
     let host = Fake::echo();
     let definition = super::with_child(
@@ -52,7 +52,7 @@ fn a_batch_never_has_more_than_256_kib() {
 }
 
 #[test]
-fn batch_input_goes_to_every_batch_and_counts() {
+fn batch_input_is_in_every_batch_and_counts() {
     let batcher = json!({"MaxItemsPerBatchPath": "$.n", "BatchInput": {"fact.$": "$.fact", "plain": 1}});
     let found = batches(batcher, json!({"items": [1, 2, 3], "n": 2, "fact": "f"}));
     let input = json!({"fact": "f", "plain": 1});
@@ -63,7 +63,7 @@ fn batch_input_goes_to_every_batch_and_counts() {
 }
 
 #[test]
-fn the_item_selector_comes_before_and_sees_the_items_own_index() {
+fn item_selector_runs_before_batching() {
     let fields = json!({"ItemSelector": {"i.$": "$$.Map.Item.Index", "v.$": "$$.Map.Item.Value"}, "ItemBatcher": {"MaxItemsPerBatch": 2}});
     let found = output(&machine(fields), json!(["a", "b", "c"]), &Fake::echo());
     assert_eq!(
@@ -73,7 +73,7 @@ fn the_item_selector_comes_before_and_sees_the_items_own_index() {
 }
 
 #[test]
-fn a_batch_has_at_least_one_item() {
+fn batch_has_at_least_one_item() {
     for (name, n) in [("MaxItemsPerBatch", 0), ("MaxItemsPerBatch", -1), ("MaxInputBytesPerBatch", 0)] {
         let failed = batches(json!({format!("{name}Path"): "$.n"}), json!({"items": [1], "n": n}));
         assert_eq!(failed[0], "States.Runtime");

@@ -1,4 +1,4 @@
-//! Map Runs that are cut off and go on.
+//! Map Runs that crash and are continued.
 
 use std::collections::HashSet;
 use std::sync::atomic::Ordering;
@@ -11,7 +11,7 @@ use super::{merged, reader, with_child, writer};
 use crate::crash::run_until_hung;
 use crate::fake::{Fake, run};
 
-/// Items of a file, in its format.
+/// The items of a file, in its format.
 fn fill(host: &Fake) {
     host.put(
         "b",
@@ -43,7 +43,7 @@ fn host(seen: Arc<Mutex<HashSet<String>>>) -> Arc<Fake> {
     host
 }
 
-/// The outcome and all that was written, without dates.
+/// The outcome and all written objects, without dates.
 fn result(outcome: Outcome, host: &Fake) -> (Outcome, Vec<(String, String)>) {
     let objects = host.objects.lock().unwrap();
     let written = objects.iter().filter(|(place, _)| place.starts_with("out/"));
@@ -51,8 +51,8 @@ fn result(outcome: Outcome, host: &Fake) -> (Outcome, Vec<(String, String)>) {
     (outcome, written.collect())
 }
 
-/// Runs the definition uncut, and cut off again and again; both must come to the same, and no
-/// child that has ended may run again.
+/// Runs the definition without crashes and with many crashes. Both must have the same outcome, and no child
+/// that has ended may run again.
 fn cut_off(fields: Value) {
     let task = json!({"Type": "Task", "Resource": "arn:aws:lambda:x:1:function:f", "End": true});
     let definition = with_child(merged(json!({"MaxConcurrency": 3, "Label": "L"}), fields), task);
@@ -83,12 +83,12 @@ fn csv() -> Value {
 }
 
 #[test]
-fn rows_of_a_file() {
+fn crash_between_rows_of_a_file() {
     cut_off(merged(csv(), json!({"ToleratedFailurePercentage": 10})));
 }
 
 #[test]
-fn files_of_a_listing() {
+fn crash_between_files_of_a_listing() {
     let reader = json!({"ItemReader": {
         "Resource": "arn:aws:states:::s3:listObjectsV2", "Parameters": {"Bucket": "b", "Prefix": "many/"},
         "ReaderConfig": {"Transformation": "LOAD_AND_FLATTEN", "InputType": "JSONL"}
@@ -97,19 +97,19 @@ fn files_of_a_listing() {
 }
 
 #[test]
-fn batches_by_number_and_by_bytes() {
+fn crash_between_batches_by_number_and_bytes() {
     cut_off(merged(csv(), json!({"ToleratedFailureCount": 4, "ItemBatcher": {"MaxItemsPerBatch": 4}})));
     cut_off(merged(csv(), json!({"ToleratedFailureCount": 4, "ItemBatcher": {"MaxInputBytesPerBatch": 80}})));
 }
 
 #[test]
-fn results_in_a_bucket() {
+fn crash_with_results_in_a_bucket() {
     let fields = merged(csv(), writer(json!({"Transformation": "COMPACT"})));
     cut_off(merged(fields, json!({"ToleratedFailureCount": 1})));
 }
 
 #[test]
-fn batches_that_came_about_by_chance_keep_their_items() {
+fn nondeterministic_batches_keep_their_items_after_a_crash() {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let calls = seen.clone();
     let host = Fake::new(move |call| {
@@ -117,7 +117,7 @@ fn batches_that_came_about_by_chance_keep_their_items() {
         Ok(json!(1))
     });
     fill(&host);
-    // The numbers of UUIDs of the host rise, so every run would make others.
+    // The host numbers its UUIDs, so every run would have different ones.
     let selector = json!({"ItemSelector": {"id.$": "States.UUID()", "row.$": "$$.Map.Item.Value.a"}});
     let fields = merged(
         merged(csv(), selector),
@@ -142,16 +142,16 @@ fn batches_that_came_about_by_chance_keep_their_items() {
     assert_eq!(rows, (0..23).collect::<Vec<_>>());
 }
 
-/// What ended in a map inside of a child is not taken for what ended in the map around it.
+/// Children of an inner map are not confused with children of the outer map.
 #[test]
-fn a_map_in_a_child() {
+fn crash_of_a_map_in_a_child() {
     let task = json!({"Type": "Task", "Resource": "arn:aws:lambda:x:1:function:f", "End": true});
     let inner = with_child(json!({"Label": "Inner", "MaxConcurrency": 1}), task).replace("\"C\"", "\"D\"");
     let inner: Value = serde_json::from_str(&inner).unwrap();
-    // One call at a time, so that one hangs.
+    // Calls are made one at a time, so that one hangs.
     let definition = with_child(json!({"Label": "Outer", "MaxConcurrency": 1}), inner["States"]["M"].clone());
     let items = json!([[1, 2, 3], [4, 5, 6]]);
-    // Of six calls, each but the first comes when a map inside has recorded something.
+    // Each of the six calls but the first comes after an inner map has recorded something.
     for hangs_at in 1..=6 {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("journal");
@@ -169,7 +169,7 @@ fn a_map_in_a_child() {
 
 /// Enough results for more than one file, so that some are written before the run ends.
 #[test]
-fn results_that_are_written_while_the_run_goes_on() {
+fn crash_while_results_are_written_during_the_run() {
     let selector = json!({"n.$": "$$.Map.Item.Value", "long.$": "$.long"});
     let fields = merged(
         writer(json!({"Transformation": "COMPACT"})),
@@ -209,9 +209,10 @@ fn results_that_are_written_while_the_run_goes_on() {
     assert_eq!(results, (0..50).collect::<Vec<_>>());
 }
 
-/// A crash while the first file is written: what the journal then holds is written once, and not done again.
+/// A crash while the first file is written: the records in the journal are written once, and their children
+/// do not run again.
 #[test]
-fn results_that_fill_a_file_when_the_run_goes_on() {
+fn crash_with_records_that_fill_a_file() {
     let selector = json!({"n.$": "$$.Map.Item.Value", "long.$": "$.long"});
     let fields = merged(
         writer(json!({"Transformation": "COMPACT"})),
@@ -220,7 +221,7 @@ fn results_that_fill_a_file_when_the_run_goes_on() {
     let task = json!({"Type": "Task", "Resource": "arn:aws:lambda:x:1:function:f", "End": true});
     let definition = with_child(merged(fields, json!({"MaxConcurrency": 1})), task);
     let input = json!({"items": (0..50).collect::<Vec<_>>(), "long": "x".repeat(200 * 1024)});
-    // The bucket is tried, then 41 results fill a file, which is the 43rd event.
+    // The first event writes the manifest, 41 results fill a file, and writing the file is the 43rd event.
     for hangs_at in 42..=44 {
         let calls = Arc::new(Mutex::new(Vec::new()));
         let seen = calls.clone();
@@ -244,7 +245,7 @@ fn results_that_fill_a_file_when_the_run_goes_on() {
         });
         let numbers: Vec<u64> = results.map(|result| result["n"].as_u64().unwrap()).collect();
         assert_eq!(numbers, (0..50).collect::<Vec<_>>(), "{hangs_at}");
-        // Only what hung itself is done again.
+        // Only the call that hung is repeated.
         let mut calls = calls.lock().unwrap().clone();
         calls.sort();
         let again = calls.windows(2).filter(|pair| pair[0] == pair[1]).count();

@@ -17,7 +17,7 @@ fn wait(seconds: u32) -> Value {
 }
 
 #[test]
-fn an_express_child_has_an_arn_of_its_kind() {
+fn express_child_has_an_express_arn() {
     let found = output(&express(json!({}), wait(299)), json!([1]), &Fake::echo());
     let id = found[0]["id"].as_str().unwrap();
     assert!(id.starts_with("arn:aws:states:eu-west-1:000000000000:express:machine/L:"), "{id}");
@@ -25,7 +25,7 @@ fn an_express_child_has_an_arn_of_its_kind() {
 }
 
 #[test]
-fn an_express_child_may_take_five_minutes() {
+fn express_child_times_out_after_five_minutes() {
     let host = Fake::echo();
     let definition = express(merged(writer(Value::Null), json!({"ToleratedFailureCount": 1})), wait(301));
     output(&definition, json!([1]), &host);

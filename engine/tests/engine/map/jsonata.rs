@@ -22,13 +22,13 @@ fn reader(config: Value) -> Value {
 }
 
 #[test]
-fn reader_and_max_items() {
+fn reader_fields_take_expressions() {
     let definition = machine(reader(json!({"InputType": "JSON", "MaxItems": "{% $states.input.n %}"})));
     assert_eq!(output(&definition, json!({"bucket": "b", "n": 2}), &host()), json!([1, 2]));
 }
 
 #[test]
-fn selector_and_batcher() {
+fn selector_and_batcher_take_expressions() {
     let mut fields = reader(json!({"InputType": "JSON"}));
     fields["ItemSelector"] =
         json!({"v": "{% $states.context.Map.Item.Value * 10 + $states.context.Map.Item.Index %}"});
@@ -45,7 +45,7 @@ fn selector_and_batcher() {
 }
 
 #[test]
-fn items_concurrency_tolerance_and_writer() {
+fn map_fields_take_expressions() {
     let fields = json!({
         "Items": "{% $states.input.list %}", "MaxConcurrency": "{% 1 + 1 %}",
         "ToleratedFailureCount": "{% $states.input.n %}", "ToleratedFailurePercentage": "{% 50.5 %}",

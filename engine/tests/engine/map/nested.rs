@@ -1,4 +1,4 @@
-//! A Distributed Map in other states.
+//! Distributed Maps inside other states.
 
 use serde_json::{Value, json};
 
@@ -17,20 +17,20 @@ fn who() -> Value {
 }
 
 #[test]
-fn in_a_distributed_map() {
+fn distributed_map_runs_in_a_distributed_map() {
     let definition = with_child(json!({"Label": "Outer"}), distributed("Inner", who()));
     let found = output(&definition, json!([[1, 2], [3]]), &Fake::echo());
     let inputs = |n: usize| -> Vec<Value> {
         found[n].as_array().unwrap().iter().map(|child| child["input"].clone()).collect()
     };
     assert_eq!((inputs(0), inputs(1)), (vec![json!(1), json!(2)], vec![json!(3)]));
-    // A child of a child is one of the machine's.
+    // A child of a child belongs to the same machine.
     assert_eq!(found[0][0]["machine"], "machine/Inner");
     assert!(found[0][0]["id"].as_str().unwrap().contains(":execution:machine/Inner:"));
 }
 
 #[test]
-fn in_an_inline_map() {
+fn distributed_map_runs_in_an_inline_map() {
     let map = json!({"Type": "Map", "End": true, "ItemProcessor": {"StartAt": "D", "States": {"D": distributed("L", who())}}});
     let definition = json!({"StartAt": "M", "States": {"M": map}}).to_string();
     let host = Fake::echo();
@@ -40,7 +40,7 @@ fn in_an_inline_map() {
 }
 
 #[test]
-fn in_a_parallel() {
+fn distributed_map_runs_in_a_parallel() {
     let branch = |label: &str| json!({"StartAt": label, "States": {label: distributed(label, who())}});
     let definition = json!({"StartAt": "P", "States": {"P": {"Type": "Parallel", "Branches": [branch("A"), branch("B")], "End": true}}});
     let found = output(&definition.to_string(), json!([1]), &Fake::echo());
@@ -51,7 +51,7 @@ fn in_a_parallel() {
 }
 
 #[test]
-fn a_retry_is_a_new_run_over_every_item() {
+fn retry_is_a_new_run_over_all_items() {
     let fail_once = std::sync::Mutex::new(true);
     let host = Fake::new(move |call| {
         if call.payload() == 2 && std::mem::take(&mut *fail_once.lock().unwrap()) {

@@ -13,7 +13,7 @@ fn given(headers: Value, body: &str) -> Value {
 }
 
 #[test]
-fn the_first_row_or_the_definition_names_the_fields() {
+fn first_row_or_definition_names_the_fields() {
     assert_eq!(first_row("a,b\n1,2\n3,4\n"), json!([{"a": "1", "b": "2"}, {"a": "3", "b": "4"}]));
     assert_eq!(given(json!(["a", "b"]), "1,2"), json!([{"a": "1", "b": "2"}]));
     assert_eq!(first_row("a,b\n"), json!([]));
@@ -21,7 +21,7 @@ fn the_first_row_or_the_definition_names_the_fields() {
 }
 
 #[test]
-fn short_rows_are_filled_up_and_long_ones_cut() {
+fn short_rows_are_padded_and_long_rows_cut() {
     let expected =
         json!([{"a": "1", "b": ""}, {"a": "1", "b": "2"}, {"a": "", "b": ""}, {"a": "  ", "b": ""}]);
     assert_eq!(first_row("a,b\n1\n1,2,3\n,,,\n  \n"), expected);
@@ -34,7 +34,7 @@ fn quoted_fields_hold_delimiters_line_ends_and_doubled_quotes() {
 
 /// The file of the page "How Step Functions parses input CSV files".
 #[test]
-fn the_file_of_the_developer_guide() {
+fn example_of_the_developer_guide_is_read() {
     let body = "abc,123,\"This string contains commas, a double quotation marks (\"\"), and a newline (\n)\",{\"\"MyKey\"\":\"\"MyValue\"\"},\"[1,2,3]\"";
     let expected = json!([{
         "MyString": "abc", "MyNumber": "123",
@@ -45,7 +45,7 @@ fn the_file_of_the_developer_guide() {
 }
 
 #[test]
-fn a_backslash_escapes_and_is_dropped() {
+fn backslash_escapes_and_is_dropped() {
     assert_eq!(
         first_row("path,size\nC:\\\\Program\\ Files\\\\x,1\\,2\n"),
         json!([{"path": "C:\\Program Files\\x", "size": "1,2"}])
@@ -53,7 +53,7 @@ fn a_backslash_escapes_and_is_dropped() {
 }
 
 #[test]
-fn every_delimiter() {
+fn every_delimiter_is_supported() {
     for (name, delimiter) in
         [("COMMA", ","), ("PIPE", "|"), ("SEMICOLON", ";"), ("SPACE", " "), ("TAB", "\t")]
     {
@@ -67,13 +67,13 @@ fn every_delimiter() {
 }
 
 #[test]
-fn headers_are_all_different() {
+fn duplicate_headers_fail_the_reader() {
     let failed = json!(["States.ItemReaderFailed", "CSV headers cannot contain duplicates."]);
     assert_eq!(given(json!(["a", "a"]), "1,2"), failed);
     assert_eq!(first_row("a,b,a\n1,2,3\n"), failed);
 }
 
 #[test]
-fn headers_of_more_than_10_kib_fail_the_reading() {
+fn headers_over_10_kib_fail_the_reader() {
     assert_eq!(first_row(&format!("{}\n1\n", "h".repeat(11 * 1024)))[0], "States.ItemReaderFailed");
 }

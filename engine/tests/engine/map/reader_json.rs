@@ -8,13 +8,13 @@ use super::{machine, merged, output, read, reader};
 use crate::fake::Fake;
 
 #[test]
-fn the_elements_of_an_array_are_the_items() {
+fn elements_of_an_array_are_items() {
     assert_eq!(read(json!({"InputType": "JSON"}), r#" [1, {"a": "]"}, [2]] "#), json!([1, {"a": "]"}, [2]]));
     assert_eq!(read(json!({"InputType": "JSON"}), "[]"), json!([]));
 }
 
 #[test]
-fn what_is_no_array_can_not_be_mapped_over() {
+fn value_that_is_not_an_array_fails_the_map() {
     for body in [r#"{"Hello": "world"}"#, "1", ""] {
         let failed = json!(["States.ItemReaderFailed", "Attempting to map over non-iterable node."]);
         assert_eq!(read(json!({"InputType": "JSON"}), body), failed, "{body}");
@@ -22,7 +22,7 @@ fn what_is_no_array_can_not_be_mapped_over() {
 }
 
 #[test]
-fn an_items_pointer_leads_to_an_array_or_to_the_pairs_of_an_object() {
+fn items_pointer_selects_an_array_or_an_object() {
     let body = r#"{"x": {"y~": [0, [1, 2]]}, "z": {"k": 1, "l": {"m": 2}}}"#;
     let at = |pointer: &str| read(json!({"InputType": "JSON", "ItemsPointer": pointer}), body);
     assert_eq!(at("/x/y~0"), json!([0, [1, 2]]));
@@ -33,7 +33,7 @@ fn an_items_pointer_leads_to_an_array_or_to_the_pairs_of_an_object() {
 }
 
 #[test]
-fn an_item_selector_sees_index_key_value_and_source() {
+fn item_selector_refers_to_index_key_value_and_source() {
     let host = Fake::echo();
     host.put("b", "file", r#"{"o": {"k": "v"}}"#);
     let fields = merged(
@@ -47,7 +47,7 @@ fn an_item_selector_sees_index_key_value_and_source() {
 }
 
 #[test]
-fn the_pairs_of_an_object_of_the_input_are_items() {
+fn members_of_an_input_object_are_items() {
     let pairs = json!([{"Key": "k", "Value": 1}, {"Key": "l", "Value": [2]}]);
     assert_eq!(
         output(&machine(json!({"ItemsPath": "$.o"})), json!({"o": {"k": 1, "l": [2]}}), &Fake::echo()),
@@ -56,14 +56,14 @@ fn the_pairs_of_an_object_of_the_input_are_items() {
 }
 
 #[test]
-fn every_line_that_is_not_blank_is_an_item() {
+fn each_line_that_is_not_blank_is_an_item() {
     let body = "\u{feff}{\"a\": 1}\n\n  [2]  \r\n\"three\"";
     assert_eq!(read(json!({"InputType": "JSONL"}), body), json!([{"a": 1}, [2], "three"]));
     assert_eq!(read(json!({"InputType": "JSONL"}), "1\nno\n")[0], "States.ItemReaderFailed");
 }
 
 #[test]
-fn max_items_stops_the_reading_and_nought_does_not() {
+fn max_items_limits_reading_and_zero_means_no_limit() {
     let lines = "1\n2\n3\n";
     assert_eq!(read(json!({"InputType": "JSONL", "MaxItems": 2}), lines), json!([1, 2]));
     assert_eq!(read(json!({"InputType": "JSONL", "MaxItems": 0}), lines), json!([1, 2, 3]));
@@ -87,11 +87,11 @@ fn max_items_stops_the_reading_and_nought_does_not() {
 }
 
 #[test]
-fn packed_files_are_unpacked_by_their_names() {
+fn compressed_files_are_decompressed_by_their_names() {
     let text = "{\"line\": 1}\n{\"line\": 2}\n".repeat(1000);
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
     gzip.write_all(text.as_bytes()).unwrap();
-    // Two members make one text.
+    // A gzip file can have two members.
     let gzip = gzip.finish().unwrap().repeat(2);
     let zstd = zstd::encode_all(text.repeat(2).as_bytes(), 0).unwrap();
     for (key, body) in [("x.jsonl.gz", gzip), ("x.jsonl.zst", zstd.clone()), ("x.jsonl.zstd", zstd)] {
@@ -105,14 +105,14 @@ fn packed_files_are_unpacked_by_their_names() {
 }
 
 #[test]
-fn an_item_of_more_than_8_mib_fails_the_reading() {
+fn item_over_8_mib_fails_the_reader() {
     let body = format!("[\"{}\"]", "x".repeat(9 * 1024 * 1024));
     let failed = read(json!({"InputType": "JSON"}), &body);
     assert_eq!(failed, json!(["States.ItemReaderFailed", "item 0 of the file is longer than 8 MiB"]));
 }
 
 #[test]
-fn a_child_gets_at_most_256_kib_but_an_item_selector_may_shrink_more() {
+fn item_selector_can_shrink_items_over_256_kib() {
     let body = format!("[{{\"k\": 1, \"long\": \"{}\"}}]", "x".repeat(300 * 1024));
     let host = Fake::echo();
     host.put("b", "file", body);
@@ -123,7 +123,7 @@ fn a_child_gets_at_most_256_kib_but_an_item_selector_may_shrink_more() {
 }
 
 #[test]
-fn a_version_of_an_object_is_read() {
+fn version_of_an_object_is_read() {
     let host = Fake::echo();
     host.put("b", "file", "[1]");
     host.put("b", "file?versionId=v2", "[2]");
@@ -133,7 +133,7 @@ fn a_version_of_an_object_is_read() {
 }
 
 #[test]
-fn an_object_that_is_not_there_fails_the_reading() {
+fn missing_object_fails_the_reader() {
     let failed = output(&machine(reader(json!({"InputType": "JSON"}))), json!({}), &Fake::echo());
     assert_eq!(failed, json!(["States.ItemReaderFailed", "no object file"]));
 }

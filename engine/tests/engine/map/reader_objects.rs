@@ -43,7 +43,7 @@ fn max_items_counts_listed_objects() {
 }
 
 #[test]
-fn the_source_of_a_listed_object_is_its_bucket() {
+fn source_of_a_listed_object_is_its_bucket() {
     let fields =
         merged(listing("y", Value::Null), json!({"ItemSelector": {"source.$": "$$.Map.Item.Source"}}));
     assert_eq!(output(&machine(fields), json!({}), &bucket()), json!([{"source": "S3://b"}]));
@@ -62,7 +62,7 @@ fn load_and_flatten_reads_the_listed_objects() {
 }
 
 #[test]
-fn load_and_flatten_splices_json_arrays() {
+fn load_and_flatten_joins_json_arrays() {
     let host = Fake::echo();
     host.put("b", "x/1", r#"{"items": [1, 2]}"#);
     host.put("b", "x/2", r#"{"items": [3]}"#);
@@ -90,7 +90,7 @@ fn inventory(format: &str) -> Arc<Fake> {
 }
 
 #[test]
-fn the_rows_of_an_s3_inventory_are_the_items() {
+fn rows_of_an_s3_inventory_are_items() {
     let row = |key: &str, size: &str| json!({"Bucket": "source", "Key": key, "Size": size});
     for config in [json!({"InputType": "MANIFEST"}), json!({"ManifestType": "S3_INVENTORY"})] {
         let items = output(&machine(reader(config)), json!({}), &inventory("CSV"));
@@ -104,7 +104,7 @@ fn the_rows_of_an_s3_inventory_are_the_items() {
 }
 
 #[test]
-fn an_athena_manifest_names_the_files_with_the_items() {
+fn athena_manifest_names_the_files_of_items() {
     let host = Fake::echo();
     host.put("b", "file", "s3://data/x/1.gz\ns3://data/x/2\n");
     host.put("data", "x/1.gz", gzip("{\"n\": 1}\n{\"n\": 2}\n"));
@@ -116,5 +116,5 @@ fn an_athena_manifest_names_the_files_with_the_items() {
     );
     host.put("b", "file", "data/x/1\n");
     let failed = output(&machine(reader(config)), json!({}), &host);
-    assert_eq!(failed[1], "the manifest holds \"data/x/1\", which is no s3://bucket/key");
+    assert_eq!(failed[1], "the manifest holds \"data/x/1\", which is not of the form s3://bucket/key");
 }

@@ -55,7 +55,7 @@ fn each_row_of_each_row_group_is_an_object() {
 }
 
 #[test]
-fn a_file_that_is_no_parquet_fails_the_reading() {
+fn file_that_is_not_parquet_fails_the_reader() {
     let host = Fake::echo();
     let definition = machine(reader(json!({"InputType": "PARQUET"})));
     for body in ["", "no", "no parquet, but longer", "\u{1}\u{1}\u{0}\u{0}PAR1"] {

@@ -1,4 +1,4 @@
-//! Definitions of Distributed Maps that are refused, and where.
+//! Definitions of Distributed Maps that are refused, and the positions of their errors.
 
 use serde_json::{Value, json};
 
@@ -15,7 +15,7 @@ fn refused(definition: &str, expected: &str) {
 }
 
 #[test]
-fn readers() {
+fn faulty_readers_are_refused() {
     let list = |config: Value| {
         let parameters = json!({"Bucket": "b"});
         json!({"ItemReader": {"Resource": "arn:aws:states:::s3:listObjectsV2", "ReaderConfig": config, "Parameters": parameters}})
@@ -60,7 +60,7 @@ fn readers() {
             "needs a ReaderConfig",
         ),
     ] {
-        // What belongs to a field that is wrong may be left over.
+        // Fields that belong to a faulty field may be reported as well.
         let definition = machine(fields);
         match engine::compile(&definition) {
             Ok(_) => panic!("not refused: {definition}"),
@@ -70,7 +70,7 @@ fn readers() {
 }
 
 #[test]
-fn batchers_and_writers() {
+fn faulty_batchers_and_writers_are_refused() {
     for (fields, expected) in [
         (
             json!({"ItemBatcher": {}}),
@@ -102,7 +102,7 @@ fn batchers_and_writers() {
 }
 
 #[test]
-fn only_items_path_leads_into_the_context_object() {
+fn only_items_path_may_refer_to_the_context_object() {
     let path = "$$.Execution.Input.n";
     for fields in [
         json!({"MaxConcurrencyPath": path}),
@@ -110,13 +110,13 @@ fn only_items_path_leads_into_the_context_object() {
         json!({"ItemBatcher": {"MaxItemsPerBatchPath": path}}),
         reader(json!({"InputType": "JSON", "MaxItemsPath": path})),
     ] {
-        refused(&machine(fields), "Path: cannot lead into the context object");
+        refused(&machine(fields), "Path: cannot refer to the context object");
     }
     assert!(engine::compile(&machine(json!({"ItemsPath": path}))).is_ok());
 }
 
 #[test]
-fn what_an_express_child_can_not_do() {
+fn express_children_cannot_wait_or_start_map_runs() {
     let express = |state: Value| with_child(json!({}), state).replace("STANDARD", "EXPRESS");
     let task = |resource: &str| json!({"Type": "Task", "Resource": resource, "Parameters": {"StateMachineArn": "x"}, "End": true});
     for resource in [
@@ -148,7 +148,7 @@ fn what_an_express_child_can_not_do() {
 }
 
 #[test]
-fn labels() {
+fn faulty_labels_are_refused() {
     for label in ["", "a b", "a/b?", &"x".repeat(41)] {
         refused(&machine(merged(json!({}), json!({"Label": label}))), "a label has 1 to 40 characters");
     }

@@ -1,4 +1,4 @@
-//! What can be seen of a Map Run from outside.
+//! The status of a Map Run as the host sees it.
 
 use std::sync::{Arc, Mutex, OnceLock};
 
@@ -9,7 +9,7 @@ use super::{output, with_child, writer};
 use crate::fake::Fake;
 
 #[test]
-fn counts_while_it_runs_and_afterwards() {
+fn status_counts_during_and_after_a_run() {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let run: Arc<OnceLock<Arc<Fake>>> = Arc::default();
     let (looks, from) = (seen.clone(), run.clone());
@@ -57,7 +57,7 @@ fn results_of_a_run_without_a_bucket_count_as_written() {
 }
 
 #[test]
-fn a_run_over_its_tolerance_has_failed_and_its_children_are_aborted() {
+fn run_over_its_tolerance_fails_and_aborts_its_children() {
     let host = Fake::new(|call| {
         if *call.payload() == 0 {
             Err(TaskError::Error { error: "Bad".into(), cause: String::new() })

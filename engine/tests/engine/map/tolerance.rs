@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{merged, output, with_child};
 use crate::fake::Fake;
 
-/// Maps over so many items, of which the first `failing` fail, one child after the other.
+/// Maps over this many items, one child after the other. The first `failing` items fail.
 fn run(fields: Value, items: usize, failing: usize) -> Value {
     let task = json!({"Type": "Task", "Resource": "arn:aws:lambda:x:1:function:f", "End": true});
     let host = Fake::new(move |call| {
@@ -30,13 +30,13 @@ fn exceeded() -> Value {
 }
 
 #[test]
-fn no_failure_is_tolerated_by_itself() {
+fn no_failure_is_tolerated_by_default() {
     assert_eq!(run(json!({}), 2, 1), exceeded());
     assert_eq!(run(json!({"ToleratedFailureCount": 0}), 2, 1), exceeded());
 }
 
 #[test]
-fn a_count_is_tolerated_and_one_more_is_not() {
+fn tolerated_count_is_the_most_failures() {
     for fields in [json!({"ToleratedFailureCount": 2}), json!({"ToleratedFailureCountPath": "$.n"})] {
         assert_eq!(run(fields.clone(), 5, 2), json!([2, 3, 4]));
         assert_eq!(run(fields, 5, 3), exceeded());
@@ -44,7 +44,7 @@ fn a_count_is_tolerated_and_one_more_is_not() {
 }
 
 #[test]
-fn a_percentage_is_of_all_items() {
+fn tolerated_percentage_is_of_all_items() {
     for fields in
         [json!({"ToleratedFailurePercentage": 50}), json!({"ToleratedFailurePercentagePath": "$.p"})]
     {
@@ -57,7 +57,7 @@ fn a_percentage_is_of_all_items() {
 }
 
 #[test]
-fn of_two_thresholds_either_is_enough() {
+fn either_of_two_thresholds_fails_the_run() {
     assert_eq!(run(json!({"ToleratedFailureCount": 1, "ToleratedFailurePercentage": 90}), 9, 2), exceeded());
     assert_eq!(run(json!({"ToleratedFailureCount": 9, "ToleratedFailurePercentage": 10}), 9, 2), exceeded());
     assert_eq!(
@@ -67,7 +67,7 @@ fn of_two_thresholds_either_is_enough() {
 }
 
 #[test]
-fn all_items_of_a_failed_batch_have_failed() {
+fn all_items_of_a_failed_batch_count_as_failed() {
     let batches = |fields| run(merged(fields, json!({"ItemBatcher": {"MaxItemsPerBatch": 3}})), 6, 1);
     assert_eq!(batches(json!({"ToleratedFailureCount": 3})), json!([{"Items": [3, 4, 5]}]));
     assert_eq!(batches(json!({"ToleratedFailureCount": 2})), exceeded());
@@ -76,7 +76,7 @@ fn all_items_of_a_failed_batch_have_failed() {
 }
 
 #[test]
-fn values_that_are_no_thresholds() {
+fn values_that_are_not_thresholds_fail_the_state() {
     let prefix = "An error occurred while executing the state 'M' (entered at the event id #2). ";
     for (name, value, cause) in [
         ("Count", json!(-1), "ToleratedFailureCount cannot be negative."),

@@ -34,7 +34,7 @@ fn text(host: &Fake, file: &str) -> String {
 }
 
 #[test]
-fn the_state_gives_the_place_of_the_manifest() {
+fn output_of_the_state_names_the_manifest() {
     let host = Fake::echo();
     let found = output(&machine(merged(writer(Value::Null), json!({"Label": "L"}))), json!([1]), &host);
     let arn = format!("arn:aws:states:eu-west-1:000000000000:mapRun:machine/L:{RUN}");
@@ -47,7 +47,7 @@ fn the_state_gives_the_place_of_the_manifest() {
 }
 
 #[test]
-fn a_child_that_succeeded_has_a_record() {
+fn succeeded_child_has_a_record() {
     let host = Fake::echo();
     output(&machine(merged(writer(Value::Null), json!({"Label": "L"}))), json!([{"a": 1}]), &host);
     let records: Value = serde_json::from_str(&text(&host, "SUCCEEDED_0.json")).unwrap();
@@ -97,7 +97,7 @@ fn failed_aborted_and_pending_children_have_files_of_their_own() {
 }
 
 #[test]
-fn transformations_and_output_types() {
+fn transformations_and_output_types_are_applied() {
     for (transformation, output_type, expected) in [
         ("COMPACT", "JSON", "[[1,2],[3],4]"),
         ("COMPACT", "JSONL", "[1,2]\n[3]\n4\n"),
@@ -115,7 +115,7 @@ fn transformations_and_output_types() {
 }
 
 #[test]
-fn without_a_bucket_the_results_are_the_output() {
+fn results_without_a_bucket_are_the_output() {
     let run = |config: Value| {
         let fields = json!({"ToleratedFailureCount": 1, "ResultWriter": {"WriterConfig": config}});
         output(&with_child(fields, task()), json!([[1, 2], "bad", [[3]]]), &host())
@@ -129,7 +129,7 @@ fn without_a_bucket_the_results_are_the_output() {
 }
 
 #[test]
-fn a_bucket_that_can_not_be_written_to_is_noticed_before_a_child_runs() {
+fn bucket_without_write_access_fails_before_a_child_runs() {
     let host = host();
     host.closed.lock().unwrap().push("out".into());
     let found = output(&with_child(writer(Value::Null), task()), json!(["good"]), &host);
@@ -138,7 +138,7 @@ fn a_bucket_that_can_not_be_written_to_is_noticed_before_a_child_runs() {
 }
 
 #[test]
-fn files_are_begun_anew_when_they_are_long() {
+fn long_results_are_split_into_files() {
     let host = Fake::echo();
     let item = "x".repeat(200 * 1024);
     host.put("b", "file", json!(vec![item; 60]).to_string());
@@ -164,7 +164,7 @@ fn outputs_of_more_than_256_kib_need_a_bucket() {
 }
 
 #[test]
-fn a_prefix_may_be_left_out() {
+fn prefix_is_optional() {
     let host = Fake::echo();
     let mut fields = writer(Value::Null);
     fields["ResultWriter"]["Parameters"].as_object_mut().unwrap().remove("Prefix");

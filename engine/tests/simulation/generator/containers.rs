@@ -1,4 +1,4 @@
-//! Parallel, inline Map, and what all Maps share.
+//! Parallels, inline Maps, and the fields that all Maps share.
 
 use serde_json::{Value, json};
 
@@ -35,7 +35,7 @@ impl Generator {
         state
     }
 
-    /// Items that the state holds, or a variable of its run of states.
+    /// Items in the state itself, or in a variable of its run of states.
     pub(super) fn items(&mut self, state: &mut Value, jsonata: bool, items: &[u64]) {
         let items: Vec<Value> = items.iter().map(|n| json!({"n": n})).collect();
         if jsonata {

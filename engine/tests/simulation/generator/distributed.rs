@@ -1,4 +1,4 @@
-//! Distributed Maps and the data they read.
+//! Distributed Maps and the data that they read.
 
 use serde_json::{Value, json};
 
@@ -49,12 +49,12 @@ impl Generator {
         let mut faults: Vec<_> =
             (0..ATTEMPTS).map(|_| StoreFault::draw(&mut self.rng, kind, count, writes)).collect();
         if !jsonata {
-            // It does not know which attempt it is.
+            // A reader in JSONPath cannot refer to the number of its attempt.
             faults = vec![faults[0]; ATTEMPTS];
         }
         let mut tolerated_count = self.rng.percent(40).then(|| self.rng.below(6));
         let mut tolerated_percentage = self.rng.percent(40).then(|| self.rng.one_of(&[0, 10, 30, 50, 100]));
-        // A big one shall come to the end of its first file.
+        // A map with big results is to fill its first file.
         if is_big || faults.iter().flatten().any(|fault| fault.comes_late()) {
             (tolerated_count, tolerated_percentage) = (None, Some(100));
         }
@@ -70,7 +70,7 @@ impl Generator {
         state
     }
 
-    /// The items lie in the store once for each attempt.
+    /// Puts the items into the store, once for each attempt.
     fn reader(&mut self, state: &mut Value, name: &str, jsonata: bool, kind: &str, items: &[u64]) {
         let lines = |items: &[u64], line: &dyn Fn(&u64) -> String| items.iter().map(line).collect::<String>();
         let (resource, place) = match kind {
@@ -126,14 +126,14 @@ impl Generator {
     }
 }
 
-/// Its children give so much that some dozens of them fill a file of 8 MiB.
+/// Makes the outputs of the children so large that some dozens of them fill a file of 8 MiB.
 fn swell(scope: &mut Value) {
     let states = scope["States"].as_object_mut().unwrap();
     let (_, last) = states.iter_mut().find(|(name, _)| name.starts_with("Last")).unwrap();
     *last = json!({"Type": "Pass", "Parameters": {"id.$": "$.id", "n.$": "$.n", "long": "x".repeat(240_000)}, "End": true});
 }
 
-/// As they are in names: the first has no number.
+/// The attempts as they appear in names: the first has no number.
 fn attempts() -> impl Iterator<Item = String> {
     (0..ATTEMPTS).map(|attempt| if attempt == 0 { String::new() } else { attempt.to_string() })
 }

@@ -1,22 +1,22 @@
-//! Choices that go back, so many times at most. Each turn makes another id, so that what is called
-//! in it is called once.
+//! Choices that lead back a limited number of times. Each round has another id, so that the calls in it are
+//! distinct.
 
 use serde_json::{Value, json};
 
 use super::{Around, Generator, States, What};
 
-/// A Choice that goes back.
+/// A Choice that leads back.
 #[derive(Debug, Clone)]
 pub(crate) struct Loop {
     pub(crate) turns: u64,
-    /// Counted in the data, which what comes between may drop; then it ends.
+    /// Whether the rounds are counted in the data, which a state in between may drop; then the loop ends.
     pub(crate) in_data: bool,
-    /// The state that counts, to which the Choice goes.
+    /// The state that counts, to which the Choice leads back.
     pub(crate) counter: String,
 }
 
 impl Generator {
-    /// Puts a Choice that goes back among the states.
+    /// Inserts a Choice that leads back.
     pub(super) fn again(&mut self, around: Around, whats: &mut Vec<What>) {
         if !around.express && self.rng.percent(if around.depth < 2 { 30 } else { 12 }) {
             let place = 1 + self.rng.below(whats.len() as u64) as usize;
@@ -24,7 +24,8 @@ impl Generator {
         }
     }
 
-    /// The Choice at `place` of `names`, and the state that counts; `begin` is the first of the run of states.
+    /// Inserts the Choice at `place` of `names`, and the state that counts. `begin` is the first state of the
+    /// run of states.
     pub(super) fn turn(
         &mut self,
         around: Around,

@@ -14,7 +14,7 @@ impl Generator {
         next: &str,
         jsonata: bool,
     ) {
-        // JSONPath cannot read a RetryCount that there may not be, for the ids of what is inside.
+        // JSONPath cannot refer to a RetryCount that may be missing, which the ids of inner states need.
         if (what == What::Task || jsonata)
             && self.rng.percent(if what == What::Distributed { 70 } else { 40 })
         {

@@ -1,4 +1,4 @@
-//! States without others inside.
+//! States without inner states.
 
 use serde_json::{Value, json};
 
@@ -97,7 +97,7 @@ const BY_TOKEN: &str = "arn:aws:states:::lambda:invoke.waitForTaskToken";
 const ACTIVITY: &str = "arn:aws:states:eu-west-1:000000000000:activity:a";
 const JOB: &str = "arn:aws:states:::ecs:runTask.sync";
 
-/// Nobody sends what it waits for.
+/// Nobody sends the outcome that it waits for.
 pub(super) fn endless_with_token() -> Value {
     let data = json!({"FunctionName": FUNCTION, "Payload": {"id.$": "$.id", "n.$": "$.n", "token.$": "$$.Task.Token"}});
     json!({"Type": "Task", "Resource": BY_TOKEN, "Parameters": data, "End": true})

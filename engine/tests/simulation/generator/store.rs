@@ -1,21 +1,21 @@
-//! What the store does to a Map Run: known by the attempt, which is in the names of what is read and written,
-//! so that a crash changes nothing about it.
+//! The failures of the store in a Map Run. They depend on the attempt, which is part of the names of all
+//! objects, so that a crash changes nothing about them.
 
 use crate::rng::Rng;
 
-/// In one attempt of a Map.
+/// The behaviour of the store in one attempt of a Map.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum StoreFault {
     /// The object cannot be read.
     Open,
-    /// It breaks off behind so many percent of its bytes.
+    /// It breaks off after this percentage of its bytes.
     Middle(u64),
-    /// The listing has no such page.
+    /// This page of the listing fails.
     Page(u64),
     Write(Write, Answer),
 }
 
-/// Which object of a ResultWriter is not written.
+/// The object of a ResultWriter that is not written.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Write {
     /// The manifest with which a run begins.
@@ -29,15 +29,15 @@ pub(crate) enum Write {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Answer {
     Refused,
-    /// It was written all the same.
+    /// The object was written although the call failed.
     Lost,
 }
 
-/// With at most so many attempts.
+/// A plan for at most this many attempts.
 pub(crate) const ATTEMPTS: usize = 3;
 
 impl StoreFault {
-    /// `kind` is the reader's, if the items are read; there are `items` of them.
+    /// A plan for a Map over this many items. `kind` is that of the reader, if the items are read.
     pub(super) fn draw(rng: &mut Rng, kind: &str, items: u64, writes: bool) -> Option<Self> {
         if !rng.percent(30) {
             return None;
@@ -58,8 +58,8 @@ impl StoreFault {
         writes.then_some(StoreFault::Write(what, answer))
     }
 
-    /// It comes only when some items have ended: with a tolerance that can be exceeded, what comes
-    /// first is a matter of time.
+    /// Whether it happens only after some items have ended. With a tolerance that can be exceeded, the order
+    /// is then a matter of timing.
     pub(super) fn comes_late(self) -> bool {
         matches!(self, StoreFault::Middle(_) | StoreFault::Page(1) | StoreFault::Write(Write::Succeeded, _))
     }
@@ -72,7 +72,7 @@ impl StoreFault {
         }
     }
 
-    /// The attempt cannot come to its end without it.
+    /// Whether the attempt cannot end without it.
     pub(crate) fn is_certain(self) -> bool {
         !matches!(self, StoreFault::Write(Write::Succeeded | Write::Failed, _))
     }

@@ -1,4 +1,4 @@
-//! The calls of tasks, and which of them may be made again.
+//! The calls of tasks, and which of them may be repeated.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,9 +17,9 @@ pub(crate) struct Calls {
     pub(crate) in_loops: u64,
     begun: BTreeSet<String>,
     pub(super) under_way: BTreeSet<String>,
-    /// They gave a result, which nobody may ask for again.
+    /// Calls that gave a result, which must not be repeated.
     succeeded: BTreeSet<String>,
-    /// Cut off, or failed so that it may not be recorded yet what came of it.
+    /// Calls that crashed, or that failed so that their outcome may not be recorded yet.
     pub(super) repeatable: BTreeSet<String>,
     pub(crate) wrong: Vec<String>,
 }
@@ -39,7 +39,7 @@ impl Calls {
         self.under_way.insert(name.to_owned());
     }
 
-    /// A call in a loop, as its id tells.
+    /// A call in a loop, according to its id.
     pub(super) fn turn(&mut self, id: &str, loops: &BTreeMap<String, Loop>) {
         let own = id.rsplit('/').next().unwrap_or_default();
         self.in_loops += u64::from(own.contains('~'));
@@ -64,7 +64,7 @@ impl Calls {
     }
 }
 
-/// A call whose future is dropped was given up; in a crash, the snapshot was made before.
+/// A call whose future is dropped was aborted. In a crash, the snapshot was made before.
 pub(super) struct GivenUp<'a> {
     pub(super) host: &'a Simulated,
     pub(super) name: &'a str,
@@ -73,7 +73,7 @@ pub(super) struct GivenUp<'a> {
 impl Drop for GivenUp<'_> {
     fn drop(&mut self) {
         let mut calls = self.host.calls.lock().unwrap();
-        // A branch beside it failed, which may not be recorded yet.
+        // A concurrent branch failed, which may not be recorded yet.
         if calls.under_way.remove(self.name) {
             calls.repeatable.insert(self.name.to_owned());
         }

@@ -1,5 +1,5 @@
-//! Those who do the work of tasks with tokens: they outlive the process, and send outcomes and
-//! heartbeats when it is time, to whatever process there is then.
+//! The workers of tasks with tokens. They outlive the process, and send outcomes and heartbeats in time to
+//! the process that is then running.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::rng::Rng;
 pub(crate) struct Post {
     letters: BTreeMap<u64, Letter>,
     posted: u64,
-    /// By state, id and attempt: the token, and what must come of it.
+    /// The token and the required outcome, by state, id and attempt.
     tasks: BTreeMap<String, (String, Fate)>,
     /// By token.
     owners: BTreeMap<String, String>,
@@ -32,15 +32,15 @@ pub(crate) struct Post {
     pub(crate) wrong: Vec<String>,
 }
 
-/// What must come of a task with a token.
+/// The required outcome of a task with a token.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Fate {
-    /// What is sent.
+    /// The signal that is sent.
     Success,
     Failure,
-    /// The answer of the service.
+    /// The response of the service.
     Answer,
-    /// Nothing is sent in time.
+    /// No signal is sent in time.
     TimeOut,
 }
 
@@ -50,7 +50,7 @@ struct Letter {
     token: String,
     due: OffsetDateTime,
     what: What,
-    /// The process that handed the task over, and the one that took the outcome.
+    /// The process that handed the task over, and the process that took the outcome.
     begun_in: u64,
     taken_in: Option<u64>,
 }
@@ -60,23 +60,23 @@ enum What {
     Heartbeat,
     Outcome {
         outcome: Result<Value, ()>,
-        /// As soon as it was taken it is sent once more.
+        /// Whether it is sent once more as soon as it was taken.
         twice: bool,
     },
-    /// An outcome that comes when the task has ended.
+    /// Whether the outcome comes after the task has ended.
     TooLate,
 }
 
-/// Times that an outcome is sent which nobody takes, each after twice the time.
+/// The number of times that an outcome is sent if nobody takes it, each time after twice the delay.
 const TRIES: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(250);
-/// In which a process waits again for what it waited for.
+/// The time in which a new process waits for its tokens again.
 const RESUMED: Duration = Duration::from_millis(100);
-/// Timeouts below are shorter than any work.
+/// Timeouts below this are shorter than any work.
 const SHORT: Duration = Duration::from_secs(100);
 
 impl Simulated {
-    /// The service's answer for a task that is handed over, or for a job.
+    /// The service's response to a task that is handed over, or to a job.
     pub(super) async fn with_token(
         &self,
         call: &TaskCall,
@@ -102,7 +102,7 @@ impl Simulated {
         }
     }
 
-    /// What is sent, and when after the call.
+    /// The signal, and its delay after the call.
     fn letters(&self, call: &TaskCall, answer: Duration, refused: bool, rng: &mut Rng) -> Sent {
         let is_short = call.timeout.is_some_and(|timeout| timeout < SHORT);
         let beats = call.heartbeat.filter(|_| is_short || rng.percent(60));
@@ -137,7 +137,7 @@ impl Simulated {
             () if !comes => {
                 let end =
                     answer + call.timeout.filter(|_| is_short).or(call.heartbeat).expect("it ends somehow");
-                // A process that goes on waits as long for a heartbeat as one that begins.
+                // A process that continues waits for a heartbeat as long as a new one.
                 let late =
                     (is_short && rng.percent(60)).then_some((end + Duration::from_secs(1), What::TooLate));
                 sent(Fate::TimeOut, heartbeats(end).chain(late).collect())
@@ -147,7 +147,7 @@ impl Simulated {
         }
     }
 
-    /// A task that is handed over once more is begun anew by those who work on it.
+    /// The worker begins again with a task that is handed over once more.
     fn hand_over(&self, task: &str, token: &str, fate: Fate, letters: Vec<(Duration, What)>) {
         let mut post = self.post.lock().unwrap();
         if let Some((before, _)) =
@@ -181,7 +181,7 @@ impl Simulated {
         }
     }
 
-    /// A process has begun: what no process has taken for good is sent to it.
+    /// Called when a process begins: sends it the outcomes that no process has recorded.
     pub(super) fn carry_all(&self) {
         let numbers: Vec<u64> = self.post.lock().unwrap().letters.keys().copied().collect();
         for number in numbers {
@@ -200,7 +200,7 @@ impl Simulated {
             self.count(number, &letter, taken);
             match letter.what {
                 What::Outcome { twice, .. } if taken => {
-                    // Taken, and not recorded.
+                    // The outcome was taken but not recorded.
                     self.event().await;
                     if twice && self.send(&letter) {
                         self.post
@@ -276,7 +276,7 @@ struct Sent {
 }
 
 impl Post {
-    /// What must come of the task, if it has a token.
+    /// The required outcome of the task, if it has a token.
     pub(crate) fn fate(&self, task: &str) -> Option<Fate> {
         self.tasks.get(task).map(|(_, fate)| *fate)
     }

@@ -1,4 +1,4 @@
-//! The store, and how it fails.
+//! The store and its failures.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -14,7 +14,7 @@ use super::Simulated;
 use crate::generator::{Answer, StoreFault, Write};
 use crate::rng::Rng;
 
-/// What came of the calls of the store.
+/// Counts of the outcomes of calls.
 #[derive(Default)]
 pub(crate) struct StoreLog {
     calls: u64,
@@ -22,21 +22,21 @@ pub(crate) struct StoreLog {
     pub(crate) broken_bodies: u64,
     pub(crate) refused_pages: u64,
     pub(crate) failed_writes: u64,
-    /// Objects and manifests of a later attempt than the first.
+    /// Objects and manifests of later attempts than the first.
     pub(crate) healed: u64,
     /// Map Runs that have begun to write results, by their UUIDs.
     settling: BTreeSet<String>,
-    /// The events at which they wrote, and those while children were still to come.
+    /// The events at which they wrote, and the events at which they wrote while children were left.
     pub(crate) settlement: Vec<u64>,
     pub(crate) midway: Vec<u64>,
     pub(crate) crashes_before_file: u64,
     pub(crate) crashes_after_file: u64,
     pub(crate) crashes_at_manifest: u64,
-    /// While children were still to come.
+    /// Writes while children were left.
     pub(crate) crashes_midway: u64,
 }
 
-/// Objects in a page of a listing.
+/// The number of objects in a page of a listing.
 const PAGE: usize = 3;
 const DOWN: &str = "the store is down";
 
@@ -142,7 +142,7 @@ impl Simulated {
         if fault != Some(Answer::Refused) {
             self.objects.lock().unwrap().insert(object, body);
         }
-        // Written, and nobody knows it.
+        // The object is written, but the caller is told otherwise.
         self.settling(key, true).await;
         let mut log = self.store.lock().unwrap();
         if fault.is_some() {
@@ -195,7 +195,7 @@ impl Simulated {
         plan.faults.get(attempt).copied().flatten()
     }
 
-    /// In foul weather, whether this call fails.
+    /// Whether this call fails, if the store fails at random.
     fn weather(&self, percent: u64) -> Option<Rng> {
         let mut log = self.store.lock().unwrap();
         log.calls += 1;
@@ -204,7 +204,7 @@ impl Simulated {
     }
 }
 
-/// Label and attempt of the Map whose object or prefix it is: `<label>.<attempt>/…`.
+/// The label and the attempt of the Map in an object's name or prefix: `<label>.<attempt>/…`.
 pub(crate) fn place(key: &str) -> (&str, usize) {
     let folder = key.split('/').next().unwrap();
     let (label, attempt) = folder.split_once('.').unwrap();

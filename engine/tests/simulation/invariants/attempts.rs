@@ -1,5 +1,5 @@
-//! Attempts of a Distributed Map, as a history has them: each fails by what its store does and with
-//! the error for that, and then there is another one, or a catcher, as the state says.
+//! The attempts of a Distributed Map in a history: each fails as its store does, with the error of that
+//! failure. Then there is another attempt or a catcher, as the state says.
 
 use engine::Event;
 use serde_json::Value;
@@ -17,7 +17,7 @@ struct Attempt<'a> {
     number: usize,
 }
 
-/// A Map Run has come to its end.
+/// A Map Run has ended.
 pub(super) fn ended(workflow: &Workflow, events: &[Event], event: &Event, wrong: &mut Vec<String>) {
     let Some(attempt) = attempt(workflow, events, event) else {
         return wrong.push(format!("history: event {} ends a Map Run of no state", event.id));
@@ -54,7 +54,7 @@ pub(super) fn ended(workflow: &Workflow, events: &[Event], event: &Event, wrong:
     }
 }
 
-/// A state has failed whose last attempt is the event before.
+/// A state has failed. Its last attempt is the event before.
 pub(super) fn given_up(workflow: &Workflow, events: &[Event], event: &Event, wrong: &mut Vec<String>) {
     let failed = &events[event.previous as usize - 1];
     let attempt = attempt(workflow, events, failed).filter(|_| failed.kind == "MapRunFailed");
@@ -103,7 +103,7 @@ fn matches(handler: &Value, error: &str) -> bool {
     pattern == "States.ALL" || (pattern == "States.TaskFailed" && error != OVERSIZED) || pattern == error
 }
 
-/// The state of that name, wherever it is.
+/// Finds the state with this name, at any depth.
 fn state<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
     match value {
         Value::Object(fields) => {

@@ -1,4 +1,4 @@
-//! What the result files of a Map Run say.
+//! The result files of a Map Run.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,12 +10,12 @@ use crate::host::Simulated;
 pub(super) struct Files {
     pub(super) items: BTreeMap<String, &'static str>,
     twice: Vec<String>,
-    /// Bytes that differ from what the manifest says.
+    /// Files whose sizes differ from the manifest.
     sizes: Vec<String>,
     aborted: u64,
-    /// They lie beside the manifest, which does not name them.
+    /// Files next to the manifest that it does not name.
     unnamed: Vec<String>,
-    /// The manifest is the one with which a run ends.
+    /// Whether the manifest is the final one.
     pub(super) are_all: bool,
 }
 
@@ -95,7 +95,7 @@ impl Files {
         if !self.unnamed.is_empty() {
             wrong.push(format!("{label}: the manifest does not name {:?}", self.unnamed));
         }
-        // More may have failed while the rest was given up.
+        // More items may have failed while the rest was aborted.
         let fails = of("FAILED");
         if fails < failed || (!exceeded && (fails > failed || of("PENDING") + self.aborted > 0)) {
             wrong.push(format!("{label}: {failed} items failed, and the files have {:?}", self.items));

@@ -1,4 +1,4 @@
-//! What a history may say.
+//! The invariants of a history.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{attempts, exceeded, loops};
 use crate::generator::Workflow;
 
-/// The history of an execution that was not cut off.
+/// Checks the history of an execution that did not crash.
 pub(crate) fn history(workflow: &Workflow, events: &[Event], wrong: &mut Vec<String>) {
     let name = |event: &Event| {
         event.details.as_ref().map(|(_, details)| details["name"].as_str().unwrap_or_default().to_owned())
@@ -63,7 +63,7 @@ pub(crate) fn history(workflow: &Workflow, events: &[Event], wrong: &mut Vec<Str
     }
 }
 
-/// A Distributed Map without a ResultWriter gives the outputs of items that are all its own, each once.
+/// A Distributed Map without a ResultWriter returns the outputs of its own items, each once.
 fn outputs(workflow: &Workflow, event: &Event, wrong: &mut Vec<String>) {
     let Some((_, details)) = event.details.as_ref().filter(|_| event.kind == "MapStateExited") else {
         return;

@@ -1,4 +1,4 @@
-//! A Choice goes back as often as it may.
+//! Choices lead back as often as they may.
 
 use std::collections::BTreeSet;
 
@@ -7,13 +7,13 @@ use serde_json::Value;
 
 use crate::generator::Workflow;
 
-/// In the history of an execution that was not cut off.
+/// Checks the history of an execution that did not crash.
 pub(super) fn turn(workflow: &Workflow, events: &[Event], left: &Event, wrong: &mut Vec<String>) {
     let Some((_, details)) = &left.details else { return };
     let name = details["name"].as_str().unwrap_or_default();
     let Some(round) = workflow.loops.get(name) else { return };
     let data: Value = serde_json::from_str(details["output"].as_str().unwrap()).unwrap();
-    // What is given up does not go on.
+    // A run of states that is aborted does not continue.
     let Some(next) = events.iter().find(|next| next.previous == left.id) else { return };
     let entered = next.details.as_ref().and_then(|(_, details)| details["name"].as_str()).unwrap_or_default();
     let turns = turns(data["id"].as_str().unwrap(), name);
@@ -26,13 +26,13 @@ pub(super) fn turn(workflow: &Workflow, events: &[Event], left: &Event, wrong: &
     }
 }
 
-/// That an id tells of; those of the runs of states around it count for themselves.
+/// The rounds in an id. Outer runs of states count their own rounds.
 pub(crate) fn turns(id: &str, name: &str) -> u64 {
     let own = id.rsplit('/').next().unwrap_or_default();
     own.split('~').skip(1).filter(|turn| *turn == name).count() as u64
 }
 
-/// How often a Choice went back, as the history has it.
+/// The number of times that a Choice led back, according to the history.
 pub(crate) fn turned(workflow: &Workflow, events: &[Event]) -> u64 {
     let counters: BTreeSet<&str> = workflow.loops.values().map(|round| round.counter.as_str()).collect();
     let entered = events

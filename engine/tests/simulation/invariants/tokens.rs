@@ -1,11 +1,11 @@
-//! Tasks with tokens end as those who work on them have it.
+//! Tasks with tokens end as their workers decide.
 
 use engine::Event;
 use serde_json::Value;
 
 use crate::host::{Fate, Simulated};
 
-/// In the history of an execution that was not cut off.
+/// Checks the history of an execution that did not crash.
 pub(crate) fn tokens(host: &Simulated, events: &[Event], wrong: &mut Vec<String>) {
     let post = host.post.lock().unwrap();
     for event in events {
@@ -24,7 +24,7 @@ pub(crate) fn tokens(host: &Simulated, events: &[Event], wrong: &mut Vec<String>
         };
         let fate = post.fate(&task);
         let is_legal = match fate {
-            // Whoever has no token answers at once.
+            // A task without a token responds at once.
             None => !event.kind.starts_with("Activity"),
             Some(Fate::Success) => how == "Succeeded",
             Some(Fate::Failure) => how == "Failed",
@@ -37,7 +37,7 @@ pub(crate) fn tokens(host: &Simulated, events: &[Event], wrong: &mut Vec<String>
     }
 }
 
-/// As the host knows it: state, id and attempt.
+/// The task's name for the host: state, id and attempt.
 fn task(events: &[Event], ended: &Event) -> Option<String> {
     let (mut scheduled, mut at) = (0_u64, ended.previous);
     loop {

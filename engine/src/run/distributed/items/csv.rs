@@ -1,10 +1,10 @@
-//! Text with delimiters, as Step Functions reads it (page "How Step Functions parses input CSV
-//! files" of the developer guide).
+//! Text with delimiters, as Step Functions reads it (page "How Step Functions parses input CSV files" of the
+//! developer guide).
 //!
-//! Every field is a string. In double quotation marks a field may hold delimiters and line ends;
-//! a doubled quotation mark stands for one, within quotation marks and without. A backslash makes
-//! the next character an ordinary one and is dropped itself. Rows that are too short are filled up
-//! with empty strings, and what is too much in a row is dropped. Blank lines are passed over.
+//! Every field is a string. In double quotation marks a field may hold delimiters and line ends; a doubled
+//! quotation mark stands for one, within quotation marks and without. A backslash makes the next character an
+//! ordinary one and is dropped itself. Rows that are too short are filled up with empty strings, and what is
+//! too much in a row is dropped. Blank lines are passed over.
 
 use super::{LONGEST, Raw, Step, TOO_LONG};
 use std::sync::Arc;
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn fields() {
+    fn rows_are_split_into_fields() {
         for (text, expected) in [
             ("a,b\nc,d", json!([["a", "b"], ["c", "d"]])),
             ("a,b\r\n\r\nc\r\n", json!([["a", "b"], ["c"]])),

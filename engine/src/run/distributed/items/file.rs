@@ -43,7 +43,7 @@ impl FileReader {
                 )));
             }
             #[cfg(not(feature = "parquet"))]
-            Format::Parquet => return Err(failed("this build reads no PARQUET")),
+            Format::Parquet => return Err(failed("this build does not read PARQUET")),
         };
         Ok(FileReader::Text { chunks: Chunks::open(runtime, location).await?, parser, ended: false })
     }

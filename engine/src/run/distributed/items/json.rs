@@ -48,14 +48,14 @@ struct Scan {
 }
 
 /// The meaning of a byte for the container around the value.
-enum Inputs {
+enum ByteRole {
     Inside,
     Comma,
     Close(u8),
 }
 
 impl Scan {
-    fn see(&mut self, byte: u8) -> Result<Inputs, String> {
+    fn see(&mut self, byte: u8) -> Result<ByteRole, String> {
         if self.in_string {
             match byte {
                 _ if self.escaped => self.escaped = false,
@@ -63,17 +63,17 @@ impl Scan {
                 b'"' => self.in_string = false,
                 _ => {}
             }
-            return Ok(Inputs::Inside);
+            return Ok(ByteRole::Inside);
         }
         match byte {
             b'"' => self.in_string = true,
             b'[' | b'{' => self.depth += 1,
-            b']' | b'}' if self.depth == 0 => return Ok(Inputs::Close(byte)),
+            b']' | b'}' if self.depth == 0 => return Ok(ByteRole::Close(byte)),
             b']' | b'}' => self.depth -= 1,
-            b',' if self.depth == 0 => return Ok(Inputs::Comma),
+            b',' if self.depth == 0 => return Ok(ByteRole::Comma),
             _ => {}
         }
-        Ok(Inputs::Inside)
+        Ok(ByteRole::Inside)
     }
 }
 
@@ -161,13 +161,13 @@ impl Splitter {
                 self.enter(name == self.pointer[self.followed]);
             }
             Part::Other => match self.scan.see(byte)? {
-                Inputs::Inside => {}
-                Inputs::Comma if self.in_object => self.part = Part::Name,
-                Inputs::Comma => {
+                ByteRole::Inside => {}
+                ByteRole::Comma if self.in_object => self.part = Part::Name,
+                ByteRole::Comma => {
                     self.index += 1;
                     self.enter_element();
                 }
-                Inputs::Close(_) => return Err(self.nothing_there()),
+                ByteRole::Close(_) => return Err(self.nothing_there()),
             },
             Part::Items | Part::After => {}
         }
@@ -209,7 +209,7 @@ impl Splitter {
 
     fn nothing_there(&self) -> String {
         format!(
-            "the ItemsPointer leads to nothing: there is no {:?} in the file",
+            "the ItemsPointer finds no value: there is no {:?} in the file",
             self.pointer[..=self.followed].join("/")
         )
     }
@@ -218,9 +218,9 @@ impl Splitter {
     fn item(&mut self, byte: u8) -> Result<Option<Raw>, String> {
         let closing = if self.in_object { b'}' } else { b']' };
         match self.scan.see(byte)? {
-            Inputs::Inside => Ok(None),
-            Inputs::Close(bracket) if bracket != closing => Err("the file's brackets do not match".into()),
-            Inputs::Close(_) => {
+            ByteRole::Inside => Ok(None),
+            ByteRole::Close(bracket) if bracket != closing => Err("the file's brackets do not match".into()),
+            ByteRole::Close(_) => {
                 self.part = Part::After;
                 let text = self.take();
                 match (text.trim_ascii().is_empty(), self.items) {
@@ -229,7 +229,7 @@ impl Splitter {
                     (false, _) => Ok(Some(self.raw(text))),
                 }
             }
-            Inputs::Comma => {
+            ByteRole::Comma => {
                 let text = self.take();
                 Ok(Some(self.raw(text)))
             }
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn arrays() {
+    fn arrays_are_split_into_items() {
         assert_eq!(split("", "[]"), Ok(json!([])));
         assert_eq!(split("", "\u{feff} [ ] \n"), Ok(json!([])));
         let text = r#"[1, "a,]\"[", [2,[3]], {"x": "}"}]"#;
@@ -311,7 +311,7 @@ mod tests {
         assert_eq!(split("/more", text), Err(NOT_ITERABLE.into()));
         assert_eq!(
             split("/no/other", text),
-            Err("the ItemsPointer leads to nothing: there is no \"no/other\" in the file".into())
+            Err("the ItemsPointer finds no value: there is no \"no/other\" in the file".into())
         );
         for wrong in ["/x", "/more/x", "/a\"~1b/2", "/a\"~1b/01"] {
             assert!(split(wrong, text).is_err(), "{wrong}");

@@ -146,7 +146,9 @@ impl Names {
                 let address = row[ADDRESS].as_str().unwrap_or_default().trim();
                 let parts = address.strip_prefix("s3://").and_then(|rest| rest.split_once('/'));
                 let (bucket, key) = parts.ok_or_else(|| {
-                    failed(format!("the manifest holds {address:?}, which is no s3://bucket/key"))
+                    failed(format!(
+                        "the manifest holds {address:?}, which is not of the form s3://bucket/key"
+                    ))
                 })?;
                 Ok(Some(ObjectRef { bucket: bucket.into(), key: key.into(), version: None }))
             }
@@ -183,7 +185,7 @@ impl Inventory {
             }
         }
         let inventory: Inventory = serde_json::from_slice(&text)
-            .map_err(|error| failed(format!("the object is no manifest of an S3 inventory: {error}")))?;
+            .map_err(|error| failed(format!("the object is not the manifest of an S3 inventory: {error}")))?;
         match inventory.file_format.as_str() {
             "CSV" => Ok(inventory),
             other => Err(failed(format!("an S3 inventory must be in CSV, and this one is in {other}"))),

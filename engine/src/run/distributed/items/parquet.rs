@@ -52,7 +52,7 @@ impl Table {
         // The footer is within the tail now, unless the file is truncated.
         let start = (tail.len() as u64)
             .checked_sub(footer + END)
-            .ok_or_else(|| failed("the Parquet file is cut short"))? as usize;
+            .ok_or_else(|| failed("the Parquet file is truncated"))? as usize;
         let metadata = ParquetMetaDataReader::decode_metadata(&tail[start..tail.len() - END as usize])
             .map_err(failed)?;
         let groups = Groups { runtime: runtime.clone(), location: location.clone(), metadata, length };
@@ -98,7 +98,7 @@ impl Groups {
 fn footer_length(tail: &[u8]) -> Result<u64, Failure> {
     match tail.last_chunk::<8>() {
         Some([a, b, c, d, b'P', b'A', b'R', b'1']) => Ok(u32::from_le_bytes([*a, *b, *c, *d]).into()),
-        _ => Err(failed("the object is no Parquet file")),
+        _ => Err(failed("the object is not a Parquet file")),
     }
 }
 
