@@ -24,7 +24,7 @@ pub use without_store::{NoHost, Tasks};
 pub trait Host: Send + Sync + 'static {
     /// Does the work of a Task state and returns its result, in the form that the service has on AWS
     /// ([`TaskCall::function_result`] makes the form of `lambda:invoke`). A task whose outcome comes by token
-    /// ([`Resource::waits_for_token`]) is only handed over here: the returned value is the service's
+    /// ([`crate::Resource::waits_for_token`]) is only handed over here: the returned value is the service's
     /// response, or the name of the worker that took an activity.
     ///
     /// The future is dropped when the execution abandons the task (the task timed out, or its Map Run

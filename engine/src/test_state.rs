@@ -141,16 +141,17 @@ fn locate(scope: &Arc<Scope>, name: &str) -> Option<(Arc<Scope>, usize)> {
 impl TestResult {
     /// The response of `TestState`, in which values are JSON texts.
     pub fn to_json(&self, level: InspectionLevel) -> Value {
-        let mut answer = Map::new();
-        let mut set =
-            |name: &str, value: Option<Value>| value.and_then(|value| answer.insert(name.to_owned(), value));
+        let mut response = Map::new();
+        let mut set = |name: &str, value: Option<Value>| {
+            value.and_then(|value| response.insert(name.to_owned(), value))
+        };
         set("status", Some(self.status.name().into()));
         set("output", self.output.as_ref().map(|output| output.to_string().into()));
         set("error", self.error.clone().map(Value::String));
         set("cause", self.cause.clone().map(Value::String));
         set("nextState", self.next_state.clone().map(Value::String));
         set("inspectionData", (level > InspectionLevel::Info).then(|| self.inspection_data()));
-        answer.into()
+        response.into()
     }
 
     fn inspection_data(&self) -> Value {

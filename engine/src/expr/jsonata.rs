@@ -1,7 +1,6 @@
 //! JSONata expressions, `{% … %}`, as Step Functions evaluates them: JSONata 2.0.6 with functions of its own
 //! and without `$eval` (AWS developer guide, "Transforming data with JSONata").
 
-use std::borrow::Cow;
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -28,6 +27,14 @@ pub(crate) struct Expression {
     measured: Option<AstNode>,
     /// A variable and the names after it, if the expression is nothing else.
     plain: Option<(String, Vec<String>)>,
+}
+
+/// The value of an expression that is only a variable and names.
+enum PlainValue<'v> {
+    Found(&'v Value),
+    Undefined,
+    /// The expression is more than that, or there is an array on the way, over which JSONata maps.
+    NeedsEvaluator,
 }
 
 /// The limits of an evaluation. AWS stops an evaluation after a second, and limits its memory (see `meter`)
@@ -57,8 +64,10 @@ impl Expression {
     }
 
     pub(crate) fn run(&self, env: &mut Env<'_, '_>) -> Result<Value, Failure> {
-        if let Some(found) = self.find_plain(env) {
-            return found.map(Cow::into_owned).ok_or_else(|| self.undefined());
+        match self.find_plain(env) {
+            PlainValue::Found(value) => return Ok(value.clone()),
+            PlainValue::Undefined => return Err(self.undefined()),
+            PlainValue::NeedsEvaluator => {}
         }
         let mut context = Context::new();
         context.bind("states".into(), self.states(env));
@@ -121,24 +130,23 @@ impl Expression {
         )
     }
 
-    /// Finds the value of names after a variable without an evaluator, which leaves numbers as they are
-    /// written. Returns None if there is an array on the way, because JSONata maps over arrays.
-    fn find_plain<'v>(&self, env: &Env<'v, '_>) -> Option<Option<Cow<'v, Value>>> {
-        let (variable, names) = self.plain.as_ref()?;
+    /// Finds the value of names after a variable without an evaluator, which leaves numbers as they are written.
+    fn find_plain<'v>(&self, env: &Env<'v, '_>) -> PlainValue<'v> {
+        let Some((variable, names)) = &self.plain else { return PlainValue::NeedsEvaluator };
         let (mut value, names) = match variable.as_str() {
             "states" => {
-                let (first, rest) = names.split_first()?;
+                let Some((first, rest)) = names.split_first() else { return PlainValue::NeedsEvaluator };
                 (env.scope.part(first), rest)
             }
             name => (env.scope.variables.get(name), names.as_slice()),
         };
         for name in names {
             value = match value {
-                Some(Value::Array(_)) => return None,
+                Some(Value::Array(_)) => return PlainValue::NeedsEvaluator,
                 value => value.and_then(|value| value.get(name.as_str())),
             };
         }
-        Some(value.map(Cow::Borrowed))
+        value.map_or(PlainValue::Undefined, PlainValue::Found)
     }
 
     /// `$states`, with the members that the expression may refer to.

@@ -82,7 +82,7 @@ pub(super) fn register(evaluator: &mut Evaluator) {
         let meter = meter.clone();
         let added =
             evaluator.register_fn(name, move |args: &[JValue]| function(args, &mut meter.borrow_mut()));
-        added.expect("no function has a blank in its name");
+        added.expect("a name with a space cannot clash with a function of JSONata");
     };
     add(VALUE, |args, _| {
         let value = first(args);
@@ -174,7 +174,7 @@ pub(super) fn register(evaluator: &mut Evaluator) {
             }
             Ok(made)
         });
-        added.expect("no function has a blank in its name");
+        added.expect("a name with a space cannot clash with a function of JSONata");
     }
 }
 

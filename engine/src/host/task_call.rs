@@ -86,8 +86,8 @@ impl TaskCall {
     }
 
     /// Records the service's response to a job that is waited for (`.sync`), for the history.
-    pub fn submitted(&self, answer: Value) {
+    pub fn submitted(&self, response: Value) {
         // Only the first response is recorded.
-        let _ = self.submission.set(answer);
+        let _ = self.submission.set(response);
     }
 }

@@ -147,7 +147,7 @@ impl ByStatus {
 impl MapRunEntry {
     /// Adds finished children to the settled ones. They are given in rising order with their numbers of
     /// items.
-    pub(crate) fn settle(&mut self, children: impl Iterator<Item = (u64, u64)>) {
+    pub(crate) fn add_settled(&mut self, children: impl Iterator<Item = (u64, u64)>) {
         self.settled.extend(children.map(|(first, items)| Span { first, children: 1, items }));
         self.settled.sort_by_key(|span| span.first);
         self.settled.dedup_by(|next, span| {
@@ -235,11 +235,11 @@ mod tests {
     #[test]
     fn consecutive_settled_children_are_one_span() {
         let mut run = MapRunEntry::default();
-        run.settle([(0, 2), (1, 2), (3, 1)].into_iter());
-        run.settle([(7, 1)].into_iter());
+        run.add_settled([(0, 2), (1, 2), (3, 1)].into_iter());
+        run.add_settled([(7, 1)].into_iter());
         let span = |first, children, items| Span { first, children, items };
         assert_eq!(run.settled, [span(0, 2, 4), span(3, 1, 1), span(7, 1, 1)]);
-        run.settle([(2, 5), (4, 1)].into_iter());
+        run.add_settled([(2, 5), (4, 1)].into_iter());
         assert_eq!(run.settled, [span(0, 5, 11), span(7, 1, 1)]);
     }
 }

@@ -78,16 +78,17 @@ impl Running {
             Some(_) if waits => Ok(Value::Null),
             _ => {
                 self.record_scheduled(&callee, &call);
-                self.hand_over(call, &limits, inbox.as_mut().filter(|_| !waits)).await?
+                self.hand_over(call, &limits, inbox.as_mut().filter(|_| !waits)).await
             }
         };
         let outcome = match (handed_over, inbox) {
-            (Ok(answer), Some(inbox)) if waits => self.await_token(&callee, &limits, answer, inbox).await?,
+            (Err(Halt::Stopped(stop)), _) => return Err(stop.into()),
+            (Ok(response), Some(inbox)) if waits => self.await_token(&callee, &limits, response, inbox).await,
             (outcome, _) => {
-                if let Some(answer) = submission.get() {
+                if let Some(response) = submission.get() {
                     self.event(
                         || "TaskSubmitted".into(),
-                        || callee.details("Submitted", events::data("output", answer, callee.names())),
+                        || callee.details("Submitted", events::data("output", response, callee.names())),
                     );
                 }
                 outcome
@@ -95,28 +96,24 @@ impl Running {
         };
         let outcome = outcome.and_then(|result| {
             if limits::size(&result) > MAX_DATA {
-                Err(Failure::too_large(&callee.name(state)))
+                Err(Failure::too_large(&callee.name(state)).into())
             } else {
                 Ok(result)
             }
         });
-        match outcome {
+        match &outcome {
             Ok(result) => {
-                self.event(
-                    || callee.event("Succeeded"),
-                    || callee.details("Succeeded", events::data("output", &result, callee.names())),
-                );
-                Ok(result)
+                let details = || events::data("output", result, callee.names());
+                self.event(|| callee.event("Succeeded"), || callee.details("Succeeded", details()));
             }
-            Err(failure) => {
+            Err(Halt::Failed(failure)) => {
                 let how = if failure.error == "States.Timeout" { "TimedOut" } else { "Failed" };
-                self.event(
-                    || callee.event(how),
-                    || callee.details(how, events::failure(&failure, callee.names())),
-                );
-                Err(failure.into())
+                let details = || events::failure(failure, callee.names());
+                self.event(|| callee.event(how), || callee.details(how, details()));
             }
+            Err(Halt::Stopped(_)) => {}
         }
+        outcome
     }
 
     /// Calls the host. Returns its response, or a timeout, or the outcome of a job that is sent by token.
@@ -125,16 +122,16 @@ impl Running {
         call: TaskCall,
         limits: &TimeLimits,
         inbox: Option<&mut Inbox>,
-    ) -> Result<Result<Value, Failure>, Halt> {
-        let answer = tokio::select! {
+    ) -> Result<Value, Halt> {
+        let response = tokio::select! {
             biased;
-            answer = self.runtime.host.task(call) => answer,
-            outcome = sent(inbox) => return Ok(outcome),
-            () = self.runtime.sleep_until(limits.deadline) => return Ok(Err(Failure::timeout(false))),
+            response = self.runtime.host.task(call) => response,
+            outcome = sent(inbox) => return Ok(outcome?),
+            () = self.runtime.sleep_until(limits.deadline) => return Err(Failure::timeout(false).into()),
         };
-        match answer {
-            Ok(answer) => Ok(Ok(answer)),
-            Err(TaskError::Error { error, cause }) => Ok(Err(Failure::new(error, cause))),
+        match response {
+            Ok(response) => Ok(response),
+            Err(TaskError::Error { error, cause }) => Err(Failure::new(error, cause).into()),
             Err(TaskError::Interrupted) => Err(Stop::Interrupted.into()),
         }
     }
@@ -144,13 +141,14 @@ impl Running {
         &mut self,
         callee: &Callee,
         limits: &TimeLimits,
-        answer: Value,
+        response: Value,
         mut inbox: Inbox,
-    ) -> Result<Result<Value, Failure>, Halt> {
+    ) -> Result<Value, Halt> {
         if self.at.submitted.is_none() {
             match callee {
                 Callee::Activity(_) => {
-                    let details = if answer.is_null() { json!({}) } else { json!({"workerName": answer}) };
+                    let details =
+                        if response.is_null() { json!({}) } else { json!({"workerName": response}) };
                     self.event(
                         || "ActivityStarted".into(),
                         || Some(("activityStartedEventDetails", details)),
@@ -159,7 +157,7 @@ impl Running {
                 _ => {
                     self.event(
                         || "TaskSubmitted".into(),
-                        || callee.details("Submitted", events::data("output", &answer, callee.names())),
+                        || callee.details("Submitted", events::data("output", &response, callee.names())),
                     );
                 }
             }
@@ -175,12 +173,12 @@ impl Running {
                 biased;
                 () = cancel.cancelled() => return Err(Stop::Interrupted.into()),
                 signal = inbox.next() => signal,
-                () = self.runtime.sleep_until(wake) => return Ok(Err(Failure::timeout(wake != limits.deadline))),
+                () = self.runtime.sleep_until(wake) => return Err(Failure::timeout(wake != limits.deadline).into()),
             };
             match signal {
                 Signal::Heartbeat => last_heartbeat = self.runtime.host.now(),
                 Signal::Outcome(outcome) => {
-                    return Ok(outcome.map_err(|(error, cause)| Failure::new(error, cause)));
+                    return Ok(outcome.map_err(|(error, cause)| Failure::new(error, cause))?);
                 }
             }
         }

@@ -61,7 +61,7 @@ impl MapRun<'_> {
         self.entry.failed.extend(failed);
         self.entry.oversized |= self.plan.target.is_none();
         self.entry.tally = tally;
-        self.entry.settle(settled.into_iter());
+        self.entry.add_settled(settled.into_iter());
         changes.push(Change::put(EntryKind::MapRun, &self.visit, &self.entry)?);
         Ok(running.runtime.journal.commit(changes).await?)
     }
