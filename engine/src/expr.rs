@@ -5,6 +5,7 @@ mod convert;
 mod cursor;
 mod filter;
 mod functions;
+mod growth;
 mod intrinsic;
 mod intrinsics;
 pub(crate) mod jsonata;

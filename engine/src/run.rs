@@ -81,7 +81,7 @@ pub async fn run(
         inspector: Box::new(NoInspector),
     });
     let identity = Arc::new(Identity::of_execution(start, started));
-    identity.begun();
+    identity.record_started();
     let frame = frame::Frame::new(Key::root(), identity.clone());
     let running = frame::run(runtime.clone(), machine.scope.clone(), frame, identity.input.clone());
     let result = tokio::select! {
@@ -93,7 +93,7 @@ pub async fn run(
         },
         () = runtime.host.sleep_until(deadline) => Err(None),
     };
-    identity.ended(&*runtime.host, &result);
+    identity.record_ended(&*runtime.host, &result);
     let outcome = match result {
         Ok(done) => Ending::Succeeded(done.output),
         Err(Some(failure)) => Ending::Failed(failure),

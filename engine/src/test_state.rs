@@ -23,7 +23,7 @@ pub use request::{ErrorOutput, FieldValidation, Mock, StateConfiguration, TestRe
 /// The outcome of a test.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TestResult {
-    /// The way in which the state ended.
+    /// The way in which the state outcome.
     pub status: TestStatus,
     /// The output of a state that succeeded or whose error was caught.
     pub output: Option<Value>,
@@ -79,7 +79,7 @@ pub async fn test_state(
     let (scope, index, beyond) = find(definition, name)?;
     let state = &scope.states[index];
     let mock = request.mocked(state)?;
-    let trial = trial::TrialSetup {
+    let setup = trial::TrialSetup {
         context: request.context(state, &*host)?,
         items: request.items()?,
         failed_iterations: request.state_configuration.map_iteration_failure_count,
@@ -87,19 +87,19 @@ pub async fn test_state(
         variables: request.variables()?,
         mock,
     };
-    let ended = trial::run(scope.clone(), index, request.input()?, trial, host).await?;
+    let outcome = trial::run(scope.clone(), index, request.input()?, setup, host).await?;
     let name_of = |at: usize| match scope.states.get(at) {
         Some(state) => state.name.clone(),
         // The numbers after the last state belong to states that a single state leads to.
         None => beyond.get(at - scope.states.len()).cloned().unwrap_or_default(),
     };
     Ok(TestResult {
-        status: ended.status,
-        output: ended.output,
-        error: ended.failure.as_ref().map(|failure| failure.error.clone()),
-        cause: ended.failure.map(|failure| failure.cause),
-        next_state: ended.next.map(name_of),
-        inspection: ended.inspection,
+        status: outcome.status,
+        output: outcome.output,
+        error: outcome.failure.as_ref().map(|failure| failure.error.clone()),
+        cause: outcome.failure.map(|failure| failure.cause),
+        next_state: outcome.next.map(name_of),
+        inspection: outcome.inspection,
     })
 }
 

@@ -118,7 +118,7 @@ pub(super) fn register(evaluator: &mut Evaluator) {
     add(BUILTIN, |args, _| {
         let value = first(args);
         Ok(match &value {
-            JValue::Builtin { name } => super::measure::stand_in(name)
+            JValue::Builtin { name } => super::growth::stand_in(name)
                 .map_or(value.clone(), |name| JValue::Builtin { name: name.into() }),
             _ => value,
         })
@@ -161,7 +161,7 @@ pub(super) fn register(evaluator: &mut Evaluator) {
             Ok(number)
         }
     });
-    for (name, builtin, arity) in super::measure::stand_ins() {
+    for (name, builtin, arity) in super::growth::stand_ins() {
         let meter = meter.clone();
         let added = evaluator.register_fn(*name, move |args: &[JValue]| {
             let args = &args[..args.len().min(*arity)];

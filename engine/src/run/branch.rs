@@ -26,7 +26,7 @@ pub(super) struct Branches {
 }
 
 /// The start of a branch.
-pub(super) struct BranchInput {
+pub(super) struct BranchStart {
     pub(super) input: Value,
     /// The iteration's `$$.Map.Item`.
     pub(super) item: Option<Value>,
@@ -49,17 +49,17 @@ impl Branches {
         }
     }
 
-    pub(super) fn start(&mut self, running: &Running, index: usize, scope: &Arc<Scope>, begin: BranchInput) {
+    pub(super) fn start(&mut self, running: &Running, index: usize, scope: &Arc<Scope>, from: BranchStart) {
         let frame = Frame {
             key: self.visit.child(index as u64),
             identity: running.frame.identity.clone(),
             // Branches inside an iteration can refer to the iteration's item.
-            item: begin.item.or_else(|| running.frame.item.clone()),
+            item: from.item.or_else(|| running.frame.item.clone()),
             outer: self.variables.clone(),
-            previous: begin.previous,
-            nondeterministic: begin.nondeterministic,
+            previous: from.previous,
+            nondeterministic: from.nondeterministic,
         };
-        let done = branch(running.runtime.clone(), scope.clone(), frame, begin.input);
+        let done = branch(running.runtime.clone(), scope.clone(), frame, from.input);
         self.under_way.insert(index);
         self.tasks.spawn(async move { (index, done.await) });
     }

@@ -55,7 +55,7 @@ impl Identity {
     }
 
     /// Records the execution's first event.
-    pub(super) fn begun(&self) {
+    pub(super) fn record_started(&self) {
         let details = || events::data("input", &self.input, json!({"roleArn": self.role_arn}));
         self.events.add(
             0,
@@ -66,7 +66,7 @@ impl Identity {
     }
 
     /// Records the execution's last event. An error without a failure means that it has timed out.
-    pub(super) fn ended(&self, host: &dyn Host, result: &Result<Done, Option<Failure>>) {
+    pub(super) fn record_ended(&self, host: &dyn Host, result: &Result<Done, Option<Failure>>) {
         let (previous, kind) = match result {
             Ok(done) => (done.previous, "ExecutionSucceeded"),
             Err(Some(failure)) => (failure.trace.event, "ExecutionFailed"),

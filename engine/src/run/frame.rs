@@ -67,7 +67,7 @@ pub(super) struct Running {
 }
 
 /// Transitions between two yields to other frames, so that a loop of cheap states does not starve them.
-const TURN: u64 = 64;
+const TRANSITIONS_PER_YIELD: u64 = 64;
 
 impl Running {
     async fn run_states(&mut self, scope: &Scope) -> Result<Done, Halt> {
@@ -88,7 +88,7 @@ impl Running {
                 }
                 Next::State(next) => self.advance_to(next, output, state, scope).await?,
             }
-            if self.at.step.is_multiple_of(TURN) {
+            if self.at.step.is_multiple_of(TRANSITIONS_PER_YIELD) {
                 tokio::task::yield_now().await;
             }
         }

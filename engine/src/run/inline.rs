@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::branch::{BranchInput, Branches};
+use super::branch::{BranchStart, Branches};
 use super::frame::Running;
 use crate::error::Halt;
 use crate::failure::Failure;
@@ -46,7 +46,7 @@ impl Running {
                     self,
                     index,
                     &map.processor,
-                    BranchInput { input, item: Some(item), previous, nondeterministic },
+                    BranchStart { input, item: Some(item), previous, nondeterministic },
                 );
             }
             match running.next(self).await? {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::branch::{BranchInput, Branches};
+use super::branch::{BranchStart, Branches};
 use super::frame::Running;
 use crate::error::Halt;
 use crate::machine::{Scope, State};
@@ -29,7 +29,7 @@ impl Running {
                 self,
                 index,
                 branch,
-                BranchInput {
+                BranchStart {
                     input: arguments.clone(),
                     item: None,
                     previous: started,

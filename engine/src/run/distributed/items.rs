@@ -1,13 +1,13 @@
 //! The items of a Distributed Map, one after the other. No file is ever held in memory as a whole.
 
 mod csv;
+mod decompress;
 mod file;
 mod json;
 mod lines;
 mod objects;
 #[cfg(feature = "parquet")]
 mod parquet;
-mod unpack;
 
 use std::sync::Arc;
 

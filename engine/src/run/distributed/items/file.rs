@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::csv::Rows;
+use super::decompress::Chunks;
 use super::json::Splitter;
 use super::lines::Lines;
-use super::unpack::Chunks;
 use super::{Format, ObjectRef, Raw, Step, failed};
 use crate::failure::Failure;
 use crate::run::Runtime;

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::json;
 
+use super::decompress::Chunks;
 use super::file::FileReader;
-use super::unpack::Chunks;
 use super::{Item, ObjectRef, Raw, failed};
 use crate::dataset::{Csv, Format};
 use crate::failure::Failure;

@@ -15,18 +15,18 @@ use crate::run::Runtime;
 const LARGEST: u64 = 10 * 1024 * 1024 * 1024;
 /// The compressed bytes that are decompressed at once, so that a chunk of a highly compressed file cannot
 /// fill the memory.
-const BITE: usize = 16 * 1024;
+const COMPRESSED_BYTES_AT_ONCE: usize = 16 * 1024;
 
 pub(super) struct Chunks {
     stream: BoxStream<'static, io::Result<Bytes>>,
-    packing: Packing,
+    compression: Compression,
     /// Bytes that were read and are not decompressed yet.
     rest: Bytes,
     read: u64,
     ended: bool,
 }
 
-enum Packing {
+enum Compression {
     None,
     Gzip(Box<MultiGzDecoder<Vec<u8>>>),
     Zstd(Box<zstd::stream::write::Decoder<'static, Vec<u8>>>),
@@ -39,14 +39,14 @@ impl Chunks {
             None => runtime.host.read_object(bucket, key).await,
             Some(version) => runtime.host.read_version(bucket, key, version).await,
         };
-        let packing = match key.rsplit_once('.').map(|(_, ending)| ending) {
-            Some("gz") => Packing::Gzip(Box::new(MultiGzDecoder::new(Vec::new()))),
+        let compression = match key.rsplit_once('.').map(|(_, ending)| ending) {
+            Some("gz") => Compression::Gzip(Box::new(MultiGzDecoder::new(Vec::new()))),
             Some("zst" | "zstd") => {
-                Packing::Zstd(Box::new(zstd::stream::write::Decoder::new(Vec::new()).map_err(failed)?))
+                Compression::Zstd(Box::new(zstd::stream::write::Decoder::new(Vec::new()).map_err(failed)?))
             }
-            _ => Packing::None,
+            _ => Compression::None,
         };
-        Ok(Self { stream: stream.map_err(failed)?, packing, rest: Bytes::new(), read: 0, ended: false })
+        Ok(Self { stream: stream.map_err(failed)?, compression, rest: Bytes::new(), read: 0, ended: false })
     }
 
     pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
@@ -59,7 +59,7 @@ impl Chunks {
                     Some(chunk) => self.rest = chunk,
                     None => {
                         self.ended = true;
-                        let last = self.packing.finish().map_err(failed)?;
+                        let last = self.compression.finish().map_err(failed)?;
                         return Ok(Some(last).filter(|last| !last.is_empty()));
                     }
                 }
@@ -68,11 +68,11 @@ impl Chunks {
                     return Err(failed("the object is larger than 10 GB"));
                 }
             }
-            let plain = match &self.packing {
-                Packing::None => std::mem::take(&mut self.rest),
+            let plain = match &self.compression {
+                Compression::None => std::mem::take(&mut self.rest),
                 _ => {
-                    let bite = self.rest.split_to(self.rest.len().min(BITE));
-                    self.packing.unpack(&bite).map_err(failed)?
+                    let piece = self.rest.split_to(self.rest.len().min(COMPRESSED_BYTES_AT_ONCE));
+                    self.compression.decompress(&piece).map_err(failed)?
                 }
             };
             if !plain.is_empty() {
@@ -82,15 +82,15 @@ impl Chunks {
     }
 }
 
-impl Packing {
-    fn unpack(&mut self, packed: &[u8]) -> io::Result<Bytes> {
+impl Compression {
+    fn decompress(&mut self, packed: &[u8]) -> io::Result<Bytes> {
         let plain = match self {
-            Packing::None => packed.to_vec(),
-            Packing::Gzip(decoder) => {
+            Compression::None => packed.to_vec(),
+            Compression::Gzip(decoder) => {
                 decoder.write_all(packed)?;
                 std::mem::take(decoder.get_mut())
             }
-            Packing::Zstd(decoder) => {
+            Compression::Zstd(decoder) => {
                 decoder.write_all(packed)?;
                 std::mem::take(decoder.get_mut())
             }
@@ -100,12 +100,12 @@ impl Packing {
 
     fn finish(&mut self) -> io::Result<Bytes> {
         let plain = match self {
-            Packing::None => Vec::new(),
-            Packing::Gzip(decoder) => {
+            Compression::None => Vec::new(),
+            Compression::Gzip(decoder) => {
                 decoder.try_finish()?;
                 std::mem::take(decoder.get_mut())
             }
-            Packing::Zstd(decoder) => {
+            Compression::Zstd(decoder) => {
                 decoder.flush()?;
                 std::mem::take(decoder.get_mut())
             }
