@@ -87,6 +87,7 @@ const BELOW: [EntryKind; 4] = [EntryKind::Frame, EntryKind::MapRun, EntryKind::B
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Key(Vec<u8>);
 
+/// The length of a number in a key, in bytes.
 const NUMBER: usize = size_of::<u64>();
 
 impl Key {

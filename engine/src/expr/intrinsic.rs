@@ -104,7 +104,7 @@ impl Argument {
                 let text = cursor.quoted(|_, c| keep_escapes && c != '\'')?;
                 if let Some(escaped) = wrongly_escaped(cursor.since(start)) {
                     return Err(cursor.error(&format!(
-                        "a backslash stands only before ' {{ }} and \\, not before {escaped}"
+                        "a backslash may only be followed by ' {{ }} and \\, not by {escaped}"
                     )));
                 }
                 Ok(Argument::Literal(Value::String(text)))

@@ -233,6 +233,7 @@ fn text(value: &Value) -> std::result::Result<&str, String> {
 
 /// A text for a function that encodes or hashes it; its length is limited.
 fn short_text(value: &Value) -> std::result::Result<&str, String> {
+    /// AWS's limit of a text that is encoded or hashed, in characters.
     const CHARACTERS: usize = 10_000;
     match text(value)? {
         text if text.chars().count() > CHARACTERS => {

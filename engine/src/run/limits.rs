@@ -21,6 +21,7 @@ pub(super) const EXPRESS: Duration = Duration::from_secs(5 * 60);
 
 /// The longest time that an execution may take (AWS Step Functions Developer Guide, "Service quotas").
 pub(super) fn duration(machine: &Machine, execution_type: ExecutionType) -> Duration {
+    /// The longest Standard execution.
     const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
     let longest = match execution_type {
         ExecutionType::Standard => YEAR,

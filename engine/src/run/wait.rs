@@ -13,6 +13,7 @@ use crate::journal::micros;
 use crate::machine::{Number, State, Until};
 use crate::quotas::MAX_SECONDS;
 
+/// A second in microseconds.
 const SECOND: i64 = 1_000_000;
 /// The longest wait, in seconds.
 const SECONDS: i64 = MAX_SECONDS as i64;

@@ -36,6 +36,7 @@ pub(crate) struct Writer {
 
 /// The largest count: AWS accepts every whole number that it can represent.
 const MOST: f64 = i64::MAX as f64;
+/// The most items of a Distributed Map.
 pub(super) const MAX_ITEMS: f64 = 100_000_000.0;
 
 impl Distributed {

@@ -18,6 +18,7 @@ use crate::run::Runtime;
 
 /// AWS's limit of the footer, in bytes.
 const FOOTER: u64 = 5 * 1024 * 1024;
+/// AWS's limit of a row group, in bytes.
 const ROW_GROUP: u64 = 256 * 1024 * 1024;
 /// The part at the end that is read first, in bytes. Most footers fit into it.
 const TAIL: u64 = 64 * 1024;
