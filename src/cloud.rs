@@ -48,7 +48,9 @@ impl Cloud {
             return Err(Wrong::new("no AWS Region: give --region, set AWS_REGION, or set it in the profile"));
         }
         let credentials = match aws.credentials_provider() {
-            Some(provider) => provider.provide_credentials().await.map(drop).map_err(|error| job::in_words(&error)),
+            Some(provider) => {
+                provider.provide_credentials().await.map(drop).map_err(|error| job::in_words(&error))
+            }
             None => Err("there is no source for them".to_owned()),
         };
         credentials.map_err(|why| {
@@ -56,7 +58,8 @@ impl Cloud {
         })?;
         // An endpoint of one's own (LocalStack) has no subdomains for buckets.
         let paths = aws.endpoint_url().is_some();
-        let s3 = aws_sdk_s3::config::Builder::from(&aws).force_path_style(paths).interceptor(Address::default());
+        let s3 =
+            aws_sdk_s3::config::Builder::from(&aws).force_path_style(paths).interceptor(Address::default());
         let states = aws_sdk_sfn::config::Builder::from(&aws).interceptor(Address::default());
         Ok(Self {
             bucket: args.bucket.clone(),
@@ -74,7 +77,8 @@ impl Cloud {
     /// The options that lead another command to this stack.
     pub fn options(&self) -> String {
         let args::Account { profile, region, endpoint_url } = &self.account;
-        let options = [("bucket", Some(&self.bucket)), ("profile", profile.as_ref()), ("region", region.as_ref())];
+        let options =
+            [("bucket", Some(&self.bucket)), ("profile", profile.as_ref()), ("region", region.as_ref())];
         let options = options.into_iter().chain([("endpoint-url", endpoint_url.as_ref())]);
         options.filter_map(|(name, value)| Some(format!("--{name} {}", value?))).collect::<Vec<_>>().join(" ")
     }
@@ -89,10 +93,20 @@ impl Cloud {
     /// # Errors
     /// When it is no name of a run, or the bucket cannot be listed.
     pub async fn run(&self, name: &str) -> Result<RunRef, Wrong> {
-        let Some((job, id)) = name.split_once('/').filter(|(job, id)| !job.is_empty() && !id.is_empty() && !id.contains('/')) else {
-            return Err(Wrong::new(format!("{name:?} is no run: a run is JOB/ID, as `throughline submit` prints it")));
+        let Some((job, id)) =
+            name.split_once('/').filter(|(job, id)| !job.is_empty() && !id.is_empty() && !id.contains('/'))
+        else {
+            return Err(Wrong::new(format!(
+                "{name:?} is no run: a run is JOB/ID, as `throughline submit` prints it"
+            )));
         };
-        let mut run = RunRef { bucket: self.bucket.clone(), job: job.to_owned(), file: String::new(), id: id.to_owned(), generation: 0 };
+        let mut run = RunRef {
+            bucket: self.bucket.clone(),
+            job: job.to_owned(),
+            file: String::new(),
+            id: id.to_owned(),
+            generation: 0,
+        };
         run.generation = latest_generation(&self.objects(), &run).await?.unwrap_or(0);
         Ok(run)
     }
@@ -104,7 +118,8 @@ impl Cloud {
     pub async fn find(&self, name: &str) -> Result<(RunRef, Execution), Wrong> {
         let mut run = self.run(name).await?;
         let execution = self.execution(&run).await?;
-        let execution = execution.ok_or_else(|| Wrong::new(format!("there is no run {name} in the bucket {}", self.bucket)))?;
+        let execution = execution
+            .ok_or_else(|| Wrong::new(format!("there is no run {name} in the bucket {}", self.bucket)))?;
         run.file.clone_from(&execution.file);
         Ok((run, execution))
     }

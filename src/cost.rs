@@ -100,8 +100,10 @@ impl Usage {
             let seconds = lane.seconds.max(unlimited);
             let lines = lane.lines as f64;
             // A wait that is longer is Step Functions', and costs the way there and back.
-            let pauses = if seconds / lines.max(1.0) * f64::from(lane.workers) > PAUSE_SECONDS { lines } else { 0.0 };
-            let worker_seconds = if pauses > 0.0 { lines * (ANSWER_SECONDS + 1.0) } else { seconds * f64::from(lane.workers) };
+            let pauses =
+                if seconds / lines.max(1.0) * f64::from(lane.workers) > PAUSE_SECONDS { lines } else { 0.0 };
+            let worker_seconds =
+                if pauses > 0.0 { lines * (ANSWER_SECONDS + 1.0) } else { seconds * f64::from(lane.workers) };
             // The last flush of a batch comes whenever it ends.
             let flushes = worker_seconds / FLUSH_SECONDS + batches + pauses;
             usage.transitions += LANE_STATES + batches * BATCH_STATES + pauses * PAUSE_STATES;

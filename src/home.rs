@@ -59,7 +59,13 @@ impl Home {
         trust::check(folder)?;
         let service = s3::Service::open(folder).map_err(at)?;
         let lock = lock::Lock::take(folder, command)?;
-        Ok(Self { folder: folder.to_owned(), s3: s3::client_of(service.clone()), service, clock: Arc::new(WallClock), _lock: lock })
+        Ok(Self {
+            folder: folder.to_owned(),
+            s3: s3::client_of(service.clone()),
+            service,
+            clock: Arc::new(WallClock),
+            _lock: lock,
+        })
     }
 
     /// The same by another client of its store, and with another clock.

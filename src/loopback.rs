@@ -27,7 +27,9 @@ const CONNECTIONS: usize = 512;
 /// Serves a router at a port of loopback, until the handle is dropped.
 pub(crate) async fn serve(port: u16, router: Router) -> io::Result<AbortOnDropHandle<()>> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let listener = TcpListener::bind(address).await.map_err(|error| io::Error::new(error.kind(), format!("{address}: {error}")))?;
+    let listener = TcpListener::bind(address)
+        .await
+        .map_err(|error| io::Error::new(error.kind(), format!("{address}: {error}")))?;
     let router = router.layer(middleware::from_fn(from_here));
     Ok(AbortOnDropHandle::new(tokio::spawn(accept(listener, router))))
 }
@@ -44,8 +46,10 @@ async fn accept(listener: TcpListener, router: Router) {
         };
         while connections.try_join_next().is_some() {}
         let service = TowerToHyperService::new(router.clone());
-        let connection =
-            http1::Builder::new().timer(TokioTimer::new()).header_read_timeout(HEAD).serve_connection(TokioIo::new(stream), service);
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD)
+            .serve_connection(TokioIo::new(stream), service);
         connections.spawn(async move {
             let _permit = permit;
             if let Err(error) = connection.await {
@@ -59,12 +63,20 @@ async fn accept(listener: TcpListener, router: Router) {
 /// loopback, and have no page.
 async fn from_here(request: Request, next: Next) -> Response {
     let hosts = request.headers().get_all(header::HOST);
-    let mut hosts = hosts.iter().map(|host| host.to_str().ok()).chain(request.uri().authority().map(|host| Some(host.as_str())));
-    let named = request.headers().contains_key(header::HOST) && hosts.all(|host| host.is_some_and(is_loopback));
+    let mut hosts = hosts
+        .iter()
+        .map(|host| host.to_str().ok())
+        .chain(request.uri().authority().map(|host| Some(host.as_str())));
+    let named =
+        request.headers().contains_key(header::HOST) && hosts.all(|host| host.is_some_and(is_loopback));
     if named && !request.headers().contains_key(header::ORIGIN) {
         next.run(request).await
     } else {
-        (StatusCode::FORBIDDEN, "only programs on this machine are served, under the name 127.0.0.1 or localhost\n").into_response()
+        (
+            StatusCode::FORBIDDEN,
+            "only programs on this machine are served, under the name 127.0.0.1 or localhost\n",
+        )
+            .into_response()
     }
 }
 
@@ -72,7 +84,8 @@ fn is_loopback(host: &str) -> bool {
     let Ok(authority) = host.parse::<Authority>() else { return false };
     let name = authority.host();
     let bare = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
-    name.eq_ignore_ascii_case("localhost") || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    name.eq_ignore_ascii_case("localhost")
+        || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]
@@ -81,10 +94,20 @@ mod tests {
 
     #[test]
     fn loopback_has_few_names() {
-        for host in ["localhost", "LOCALHOST:9001", "127.0.0.1", "127.0.0.1:9001", "127.9.9.9", "[::1]:9001"] {
+        for host in ["localhost", "LOCALHOST:9001", "127.0.0.1", "127.0.0.1:9001", "127.9.9.9", "[::1]:9001"]
+        {
             assert!(is_loopback(host), "{host}");
         }
-        for host in ["", "example.com", "localhost.example.com", "127.0.0.1.example.com", "10.0.0.1", "[::2]", "0.0.0.0", "a b"] {
+        for host in [
+            "",
+            "example.com",
+            "localhost.example.com",
+            "127.0.0.1.example.com",
+            "10.0.0.1",
+            "[::2]",
+            "0.0.0.0",
+            "a b",
+        ] {
             assert!(!is_loopback(host), "{host}");
         }
     }

@@ -20,7 +20,10 @@ fn main() -> ExitCode {
                 return Exit::Succeeded.into();
             }
             if json_is_asked_for() {
-                print::stdout(format_args!("{}\n", Wrong::new(error.render().to_string().trim_end()).to_json()));
+                print::stdout(format_args!(
+                    "{}\n",
+                    Wrong::new(error.render().to_string().trim_end()).to_json()
+                ));
             } else {
                 let _ = error.print();
             }

@@ -208,7 +208,8 @@ impl Progress {
     /// When the run's folder cannot be read.
     pub async fn start_lanes(&self, objects: &Objects, run: &RunRef) -> Result<(), StepError> {
         let plan = objects.get(&run.keys().plan()).await?;
-        let plan: Plan = serde_json::from_slice(&plan).map_err(|error| StepError::new(job::ErrorName::RunDamaged, error.to_string()))?;
+        let plan: Plan = serde_json::from_slice(&plan)
+            .map_err(|error| StepError::new(job::ErrorName::RunDamaged, error.to_string()))?;
         self.count_lanes(objects, run, &plan).await
     }
 
@@ -225,7 +226,9 @@ impl Progress {
             };
             let lane = Lane::new(shown, planned.lines);
             for entry in objects.list(&run.keys().lane_results(&planned.name)).await? {
-                if let Some(FlushKey::Records { invocation, ok, failed, throttled, .. }) = FlushKey::parse(&entry.key) {
+                if let Some(FlushKey::Records { invocation, ok, failed, throttled, .. }) =
+                    FlushKey::parse(&entry.key)
+                {
                     lane.ok.fetch_add(ok, Ordering::Relaxed);
                     if invocation.generation() == run.generation {
                         lane.failed.fetch_add(failed, Ordering::Relaxed);
@@ -238,7 +241,8 @@ impl Progress {
             lanes.push(Arc::new(lane));
         }
         let all_done = lanes.iter().all(|lane| lane.now().done >= lane.lines);
-        let by_name = plan.lanes.iter().map(|planned| planned.name.clone()).zip(lanes.iter().cloned()).collect();
+        let by_name =
+            plan.lanes.iter().map(|planned| planned.name.clone()).zip(lanes.iter().cloned()).collect();
         *self.by_name.write().unwrap_or_else(PoisonError::into_inner) = by_name;
         *self.lanes.write().unwrap_or_else(PoisonError::into_inner) = lanes;
         self.enter(if self.elsewhere && all_done { Phase::Merging } else { Phase::Sending });
@@ -321,7 +325,15 @@ impl Lane {
     fn new(name: String, lines: u64) -> Self {
         let zero = AtomicU64::default;
         let name = job::text::visible(&name).into_owned();
-        Self { name, lines, ok: zero(), failed: zero(), throttled: zero(), sent: zero(), held: Mutex::default() }
+        Self {
+            name,
+            lines,
+            ok: zero(),
+            failed: zero(),
+            throttled: zero(),
+            sent: zero(),
+            held: Mutex::default(),
+        }
     }
 
     fn answers(&self) -> u64 {
@@ -331,7 +343,9 @@ impl Lane {
     fn now(&self) -> LaneNow {
         let get = |count: &AtomicU64| count.load(Ordering::Relaxed);
         let held = *self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        let held = held.map(|until| until.saturating_duration_since(Instant::now()).as_secs()).filter(|seconds| *seconds > 0);
+        let held = held
+            .map(|until| until.saturating_duration_since(Instant::now()).as_secs())
+            .filter(|seconds| *seconds > 0);
         LaneNow {
             name: self.name.clone(),
             lines: self.lines,

@@ -64,7 +64,9 @@ impl World {
     pub fn check(&self, machine: &Machine) -> Vec<String> {
         let tasks = machine.tasks().into_iter();
         let unmocked = tasks.filter(|(state, _)| !self.mocks.as_ref().is_some_and(|mocks| mocks.has(state)));
-        unmocked.filter_map(|(state, resource)| Some(format!("{state}: {resource}: {}", self.lacks(&resource)?))).collect()
+        unmocked
+            .filter_map(|(state, resource)| Some(format!("{state}: {resource}: {}", self.lacks(&resource)?)))
+            .collect()
     }
 
     /// What is missing for this resource.
@@ -79,16 +81,18 @@ impl World {
         let waits = resource.waits_for_token() && !self.activities.served();
         match (service.as_str(), action.as_str()) {
             ("lambda", "invoke") if self.functions.is_none() => Some(NO_FUNCTIONS.to_owned()),
-            ("lambda", "invoke") | ("http", "invoke") | ("states", "startExecution") => waits.then(|| NO_WORKERS.to_owned()),
+            ("lambda", "invoke") | ("http", "invoke") | ("states", "startExecution") => {
+                waits.then(|| NO_WORKERS.to_owned())
+            }
             ("aws-sdk:s3", action) => s3::lacks(action),
             (service, _) => self.endpoints.lacks(service),
         }
     }
 }
 
-const NO_FUNCTIONS: &str = "there are no functions: name where they are with --functions URL, or mock the state (--mocks FILE)";
-const NO_WORKERS: &str =
-    "nobody can send the outcome: serve the API for workers and tokens with --port PORT, or mock the state (--mocks FILE)";
+const NO_FUNCTIONS: &str =
+    "there are no functions: name where they are with --functions URL, or mock the state (--mocks FILE)";
+const NO_WORKERS: &str = "nobody can send the outcome: serve the API for workers and tokens with --port PORT, or mock the state (--mocks FILE)";
 
 #[async_trait]
 impl engine::Host for World {
@@ -102,11 +106,20 @@ impl engine::Host for World {
         }
     }
 
-    async fn read_object(&self, bucket: &str, key: &str) -> Result<BoxStream<'static, io::Result<Bytes>>, ObjectError> {
+    async fn read_object(
+        &self,
+        bucket: &str,
+        key: &str,
+    ) -> Result<BoxStream<'static, io::Result<Bytes>>, ObjectError> {
         chunks_of(self.objects(bucket).read(key, None, None).await)
     }
 
-    async fn read_version(&self, bucket: &str, key: &str, version: &str) -> Result<BoxStream<'static, io::Result<Bytes>>, ObjectError> {
+    async fn read_version(
+        &self,
+        bucket: &str,
+        key: &str,
+        version: &str,
+    ) -> Result<BoxStream<'static, io::Result<Bytes>>, ObjectError> {
         chunks_of(self.objects(bucket).read_version(key, version).await)
     }
 
@@ -114,7 +127,12 @@ impl engine::Host for World {
         s3::part(&self.objects(bucket), key, part).await.map_err(|error| ObjectError(error.to_string()))
     }
 
-    async fn list_objects(&self, bucket: &str, prefix: &str, after: Option<&str>) -> Result<Vec<ObjectInfo>, ObjectError> {
+    async fn list_objects(
+        &self,
+        bucket: &str,
+        prefix: &str,
+        after: Option<&str>,
+    ) -> Result<Vec<ObjectInfo>, ObjectError> {
         s3::page(&self.s3, bucket, prefix, after).await
     }
 
@@ -162,10 +180,14 @@ impl World {
     }
 
     async fn invoke(&self, call: &TaskCall) -> Result<Value, TaskError> {
-        let Some(functions) = &self.functions else { return Err(error("Lambda.SdkClientException", NO_FUNCTIONS)) };
+        let Some(functions) = &self.functions else {
+            return Err(error("Lambda.SdkClientException", NO_FUNCTIONS));
+        };
         // The last part of an ARN that is not its version, or the plain name.
         let name = call.function();
-        let name = name.split_once(":function:").map_or(name, |(_, name)| name.split(':').next().unwrap_or_default());
+        let name = name
+            .split_once(":function:")
+            .map_or(name, |(_, name)| name.split(':').next().unwrap_or_default());
         let payload = functions.invoke(name, call.payload()).await?;
         Ok(call.function_result(payload, &uuid::Uuid::new_v4().to_string()))
     }
@@ -178,11 +200,14 @@ impl World {
             Err(TaskError::Error { error, cause }) => self.tokens.fail(token, &error, &cause),
             Err(interrupted) => return Err(interrupted),
         };
-        sent.map(|()| Value::String("mock".into())).map_err(|gone| error("States.TaskFailed", &gone.to_string()))
+        sent.map(|()| Value::String("mock".into()))
+            .map_err(|gone| error("States.TaskFailed", &gone.to_string()))
     }
 }
 
-fn chunks_of(object: Result<Download, StorageError>) -> Result<BoxStream<'static, io::Result<Bytes>>, ObjectError> {
+fn chunks_of(
+    object: Result<Download, StorageError>,
+) -> Result<BoxStream<'static, io::Result<Bytes>>, ObjectError> {
     object.map(chunks).map_err(|error| ObjectError(error.to_string()))
 }
 
@@ -195,7 +220,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Shared by the services that are called over HTTP.
 fn client() -> reqwest::Client {
-    static CLIENT: std::sync::LazyLock<reqwest::Client> = std::sync::LazyLock::new(|| builder().build().expect("the settings are sound"));
+    static CLIENT: std::sync::LazyLock<reqwest::Client> =
+        std::sync::LazyLock::new(|| builder().build().expect("the settings are sound"));
     CLIENT.clone()
 }
 
@@ -210,7 +236,9 @@ const LARGEST: usize = 256 * 1024;
 /// An answer's body, which is given up as soon as it is larger than the data of a state.
 async fn body(mut answer: reqwest::Response, service: &str) -> Result<Vec<u8>, TaskError> {
     let mut body = Vec::new();
-    while let Some(chunk) = answer.chunk().await.map_err(|cause| error("States.Http.Socket", &job::in_words(&cause)))? {
+    while let Some(chunk) =
+        answer.chunk().await.map_err(|cause| error("States.Http.Socket", &job::in_words(&cause)))?
+    {
         if body.len() + chunk.len() > LARGEST {
             return Err(too_large(service));
         }
@@ -220,7 +248,9 @@ async fn body(mut answer: reqwest::Response, service: &str) -> Result<Vec<u8>, T
 }
 
 fn too_large(service: &str) -> TaskError {
-    let cause = format!("The state/task '{service}' returned a result with a size exceeding the maximum number of bytes service limit.");
+    let cause = format!(
+        "The state/task '{service}' returned a result with a size exceeding the maximum number of bytes service limit."
+    );
     error("States.DataLimitExceeded", &cause)
 }
 
@@ -237,7 +267,8 @@ pub fn read(path: &Path) -> Result<String, Wrong> {
 /// # Errors
 /// Everything that is wrong with it.
 pub fn compile(path: &Path, text: &str) -> Result<Arc<Machine>, Wrong> {
-    let machine = engine::compile(text).map_err(|problems| Wrong::at(path, format!("the definition is wrong:\n{problems}")))?;
+    let machine = engine::compile(text)
+        .map_err(|problems| Wrong::at(path, format!("the definition is wrong:\n{problems}")))?;
     Ok(Arc::new(machine))
 }
 

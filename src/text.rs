@@ -40,7 +40,11 @@ pub fn bytes(n: u64) -> String {
 
 /// An amount with as many decimals as say something.
 pub fn amount(amount: f64) -> String {
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "not negative, and far below 2^64")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "not negative, and far below 2^64"
+    )]
     if amount >= 100.0 { count(amount.round() as u64) } else { format!("{amount:.2}") }
 }
 
@@ -58,7 +62,8 @@ pub fn duration(duration: Duration) -> String {
 
 /// A time in milliseconds since 1970, RFC 3339 in UTC, to the second.
 pub fn moment(millis: u64) -> String {
-    let time = OffsetDateTime::from_unix_timestamp(i64::try_from(millis / 1000).unwrap_or(0)).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    let time = OffsetDateTime::from_unix_timestamp(i64::try_from(millis / 1000).unwrap_or(0))
+        .unwrap_or(OffsetDateTime::UNIX_EPOCH);
     time.format(&Rfc3339).expect("a time in UTC can be written")
 }
 
@@ -96,11 +101,40 @@ mod tests {
 
     #[test]
     fn numbers() {
-        assert_eq!((count(0), count(999), count(1_000), count(1_234_567)), ("0".into(), "999".into(), "1,000".into(), "1,234,567".into()));
+        assert_eq!(
+            (count(0), count(999), count(1_000), count(1_234_567)),
+            ("0".into(), "999".into(), "1,000".into(), "1,234,567".into())
+        );
         assert_eq!(moment(1_763_700_000_500), "2025-11-21T04:40:00Z");
         assert_eq!(lines(1), "1 line");
-        let sizes = [0, 999, 1_000, 12_345, 999_499, 999_500, 9_949_999, 123_000_000, 5_000_000_000, 10_000_000_000_000].map(bytes);
-        assert_eq!(sizes, ["0 bytes", "999 bytes", "1.0 KB", "12 KB", "999 KB", "1.0 MB", "9.9 MB", "123 MB", "5.0 GB", "10000 GB"]);
+        let sizes = [
+            0,
+            999,
+            1_000,
+            12_345,
+            999_499,
+            999_500,
+            9_949_999,
+            123_000_000,
+            5_000_000_000,
+            10_000_000_000_000,
+        ]
+        .map(bytes);
+        assert_eq!(
+            sizes,
+            [
+                "0 bytes",
+                "999 bytes",
+                "1.0 KB",
+                "12 KB",
+                "999 KB",
+                "1.0 MB",
+                "9.9 MB",
+                "123 MB",
+                "5.0 GB",
+                "10000 GB"
+            ]
+        );
         assert_eq!(duration(Duration::from_secs(3661)), "1 h 1 min");
         assert_eq!(duration(Duration::from_millis(1500)), "1.5 s");
         assert_eq!((rate(200.2), rate(0.5)), ("200/s".into(), "0.50/s".into()));

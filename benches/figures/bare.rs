@@ -35,16 +35,22 @@ async fn copy(host: &str, input: &Path, output: &Path) -> Measured<()> {
     let mut header = reader.headers()?.clone();
     ["found", "error", "error_detail"].iter().for_each(|name| header.push_field(name));
     writer.write_record(&header)?;
-    let mut rows = stream::iter(reader.into_records()).map(|record| row(&client, host, record)).buffered(IN_FLIGHT);
+    let mut rows =
+        stream::iter(reader.into_records()).map(|record| row(&client, host, record)).buffered(IN_FLIGHT);
     while let Some(row) = rows.next().await {
         writer.write_record(&row?)?;
     }
     Ok(writer.flush()?)
 }
 
-async fn row(client: &reqwest::Client, host: &str, record: csv::Result<StringRecord>) -> Measured<StringRecord> {
+async fn row(
+    client: &reqwest::Client,
+    host: &str,
+    record: csv::Result<StringRecord>,
+) -> Measured<StringRecord> {
     let mut record = record?;
-    let answer = client.get(product::url(host, &record[0], &record[files::CITY])).send().await?.error_for_status()?;
+    let answer =
+        client.get(product::url(host, &record[0], &record[files::CITY])).send().await?.error_for_status()?;
     let body: Value = serde_json::from_slice(&answer.bytes().await?)?;
     let found = body.pointer(server::JSON_POINTER).and_then(Value::as_str).unwrap_or_default();
     [found, "", ""].iter().for_each(|value| record.push_field(value));

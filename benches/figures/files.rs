@@ -7,9 +7,11 @@ use std::path::Path;
 /// The columns of [`csv`].
 pub(crate) const CITY: usize = 4;
 
-const NAMES: [&str; 8] = ["Almeida", "Brandt", "Castellanos", "Dvořák", "Eriksson", "Fitzgerald", "Grimaldi", "Haddad"];
+const NAMES: [&str; 8] =
+    ["Almeida", "Brandt", "Castellanos", "Dvořák", "Eriksson", "Fitzgerald", "Grimaldi", "Haddad"];
 const FIRST_NAMES: [&str; 7] = ["Ana", "Benedikt", "Charlotte", "Dimitri", "Elif", "Francisco", "Greta"];
-const STREETS: [&str; 5] = ["Rua das Flores", "Calle de Alcala", "Hauptstrasse", "Boulevard Voltaire", "Kungsgatan"];
+const STREETS: [&str; 5] =
+    ["Rua das Flores", "Calle de Alcala", "Hauptstrasse", "Boulevard Voltaire", "Kungsgatan"];
 const CITIES: [&str; 6] = ["Lisbon", "Madrid", "Heidelberg", "Paris", "Stockholm", "Edinburgh"];
 
 /// A CSV of so many lines. Two columns in seven hold a comma, one in a hundred a quote.
@@ -50,7 +52,12 @@ pub(crate) fn urls(path: &Path, lines: u64) -> io::Result<()> {
     write(path, |out| {
         (1..=lines).try_for_each(|n| {
             let Person { name, first, number, .. } = &Person::new(n);
-            writeln!(out, "https://www.shop-{}.example.com/{first}/products/{number}?ref={n}&name={}", n * 7919 % 1000, name.len())
+            writeln!(
+                out,
+                "https://www.shop-{}.example.com/{first}/products/{number}?ref={n}&name={}",
+                n * 7919 % 1000,
+                name.len()
+            )
         })
     })
 }
@@ -99,7 +106,9 @@ impl Person {
     fn new(n: u64) -> Self {
         // Knuth's multiplicative hash: the same lines in every run, without a pattern.
         let mixed = n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20;
-        let pick = |words: &[&'static str], salt: u64| words[usize::try_from(mixed / salt % words.len() as u64).unwrap()];
+        let pick = |words: &[&'static str], salt: u64| {
+            words[usize::try_from(mixed / salt % words.len() as u64).unwrap()]
+        };
         Self {
             name: pick(&NAMES, 1),
             first: pick(&FIRST_NAMES, 8),
@@ -107,7 +116,12 @@ impl Person {
             number: mixed / 512 % 300 + 1,
             city: pick(&CITIES, 1024),
             mail: format!("user.{n}"),
-            date: format!("20{:02}-{:02}-{:02}", mixed / 4096 % 26, mixed / 65_536 % 12 + 1, mixed / 1_048_576 % 28 + 1),
+            date: format!(
+                "20{:02}-{:02}-{:02}",
+                mixed / 4096 % 26,
+                mixed / 65_536 % 12 + 1,
+                mixed / 1_048_576 % 28 + 1
+            ),
         }
     }
 }

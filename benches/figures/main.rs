@@ -70,7 +70,8 @@ fn measure(args: &[&str]) -> Measured<()> {
     if !args.contains(&"--bench") {
         return Ok(());
     }
-    let names: Vec<&str> = args.iter().copied().filter(|arg| !matches!(*arg, "--bench" | "--quick" | "quick")).collect();
+    let names: Vec<&str> =
+        args.iter().copied().filter(|arg| !matches!(*arg, "--bench" | "--quick" | "quick")).collect();
     let known = FIGURES.map(|(name, _)| name);
     if let Some(unknown) = names.iter().find(|name| !known.contains(name)) {
         return Err(format!("there is no figure {unknown}: {}, and --quick", known.join(", ")).into());

@@ -10,7 +10,9 @@ pub(crate) fn measure(bench: &Bench) -> Measured<Vec<Row>> {
     let (few_peak, many_peak) = (peak(bench, few)?, peak(bench, many)?);
     Ok(vec![
         Row::new(format!("memory of {many} lines"), many_peak, "MB").at_most(200.0),
-        Row::new(format!("memory of {many} lines, to {few}"), many_peak, "MB").reference(few_peak).ratio_within(0.2),
+        Row::new(format!("memory of {many} lines, to {few}"), many_peak, "MB")
+            .reference(few_peak)
+            .ratio_within(0.2),
     ])
 }
 
@@ -20,6 +22,12 @@ fn peak(bench: &Bench, lines: u64) -> Measured<f64> {
     let input = bench.folder.join("people.csv");
     files::csv(&input, lines)?;
     let server = Server::start()?;
-    let run = product::run(&bench.folder, &server.host, &format!("rate = \"unlimited\"\nin_flight = {IN_FLIGHT}"), &input, lines)?;
+    let run = product::run(
+        &bench.folder,
+        &server.host,
+        &format!("rate = \"unlimited\"\nin_flight = {IN_FLIGHT}"),
+        &input,
+        lines,
+    )?;
     Ok(run.ended.peak as f64 / 1e6)
 }

@@ -69,14 +69,25 @@ fn answer_batch(store: &Store, run: &RunRef, lane: &str, batch: Batch) -> Measur
     let mut flushes = vec![(Vec::new(), 0); usize::try_from(batch.lines.div_ceil(FLUSH) + 1)?];
     for at in 0..batch.lines {
         let n = batch.first + at;
-        let record = Record { n, t: millis, ms: 40, tries: 1, status: 200, v: Some(vec![&lat, &lon]), error: None, detail: None };
+        let record = Record {
+            n,
+            t: millis,
+            ms: 40,
+            tries: 1,
+            status: 200,
+            v: Some(vec![&lat, &lon]),
+            error: None,
+            detail: None,
+        };
         let (body, lines) = &mut flushes[usize::try_from((at + n * 31 % IN_FLIGHT) / FLUSH)?];
         serde_json::to_writer(&mut *body, &record)?;
         body.push(b'\n');
         *lines += 1;
     }
     for (k, (mut body, ok)) in (0..).zip(flushes).filter(|(_, (_, lines))| *lines > 0) {
-        let name = FlushKey::Records { invocation: invocation.clone(), k, ok, failed: 0, throttled: 0, sent: 0 }.name();
+        let name =
+            FlushKey::Records { invocation: invocation.clone(), k, ok, failed: 0, throttled: 0, sent: 0 }
+                .name();
         seal(&mut body);
         store.wait(store.objects.put(&(run.keys().batch_results(lane, batch.first) + &name), body))?;
     }

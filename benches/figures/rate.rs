@@ -17,8 +17,16 @@ pub(crate) fn measure(bench: &Bench) -> Measured<Vec<Row>> {
     for rate in [200, 1000] {
         let arrivals = run(bench, rate, u64::from(rate) * seconds)?;
         let (used, fullest) = (used(&arrivals), fullest(&arrivals));
-        rows.push(Row::new(format!("rate of {rate}/s, used"), used, "/s").reference(rate.into()).ratio_at_least(0.97));
-        rows.push(Row::new(format!("rate of {rate}/s, fullest second"), fullest, "/s").reference(rate.into()).ratio_at_most(1.02));
+        rows.push(
+            Row::new(format!("rate of {rate}/s, used"), used, "/s")
+                .reference(rate.into())
+                .ratio_at_least(0.97),
+        );
+        rows.push(
+            Row::new(format!("rate of {rate}/s, fullest second"), fullest, "/s")
+                .reference(rate.into())
+                .ratio_at_most(1.02),
+        );
     }
     Ok(rows)
 }
@@ -27,9 +35,19 @@ fn run(bench: &Bench, rate: u32, lines: u64) -> Measured<Vec<Duration>> {
     let input = bench.folder.join("people.csv");
     files::csv(&input, lines)?;
     let server = Server::start()?;
-    product::run(&bench.folder, &server.host, &format!("rate = \"{rate}/s\"\nin_flight = {IN_FLIGHT}"), &input, lines)?;
+    product::run(
+        &bench.folder,
+        &server.host,
+        &format!("rate = \"{rate}/s\"\nin_flight = {IN_FLIGHT}"),
+        &input,
+        lines,
+    )?;
     let arrivals = server.arrivals()?;
-    if arrivals.len() as u64 == lines { Ok(arrivals) } else { Err(format!("{} requests for {lines} lines", arrivals.len()).into()) }
+    if arrivals.len() as u64 == lines {
+        Ok(arrivals)
+    } else {
+        Err(format!("{} requests for {lines} lines", arrivals.len()).into())
+    }
 }
 
 /// Requests a second from the first to the last.

@@ -76,9 +76,16 @@ async fn listen(listener: &TcpListener, arrivals: &Arc<Mutex<Vec<Duration>>>) {
 }
 
 /// Answers requests without a body, also several that come at once.
-async fn answer(mut stream: TcpStream, begun: Instant, arrivals: &Mutex<Vec<Duration>>) -> std::io::Result<()> {
+async fn answer(
+    mut stream: TcpStream,
+    begun: Instant,
+    arrivals: &Mutex<Vec<Duration>>,
+) -> std::io::Result<()> {
     const END: &[u8] = b"\r\n\r\n";
-    let answer = format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{BODY}", BODY.len());
+    let answer = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{BODY}",
+        BODY.len()
+    );
     stream.set_nodelay(true)?;
     let mut received = Vec::with_capacity(16 << 10);
     while stream.read_buf(&mut received).await? > 0 {

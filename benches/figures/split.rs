@@ -14,8 +14,7 @@ use crate::table::Row;
 use crate::{Bench, Measured, files};
 
 /// Every line has the same provider, which no limit slows down: large batches, one lane.
-const ONE_HOST: &str =
-    "[request]\nurl = \"https://api.example.com/v1/places?q={{ street }}\"\n\n[limits.\"api.example.com\"]\nrate = \"unlimited\"\n";
+const ONE_HOST: &str = "[request]\nurl = \"https://api.example.com/v1/places?q={{ street }}\"\n\n[limits.\"api.example.com\"]\nrate = \"unlimited\"\n";
 /// The line decides: many lanes, and every URL is taken apart.
 const ANY_HOST: &str = "[request]\nurl = \"{{ line }}\"\n";
 
@@ -35,7 +34,10 @@ pub(crate) fn measure(bench: &Bench) -> Measured<Vec<Row>> {
     files::csv(&file("people.csv"), lines)?;
     let csv = subject("preprocess CSV", ONE_HOST, file("people.csv"), plain_csv)?;
     files::gzip(&csv.path, &file("people.csv.gz"))?;
-    let gzip = Subject { bytes: csv.bytes, ..subject("preprocess CSV in gzip", ONE_HOST, file("people.csv.gz"), plain_gzip)? };
+    let gzip = Subject {
+        bytes: csv.bytes,
+        ..subject("preprocess CSV in gzip", ONE_HOST, file("people.csv.gz"), plain_gzip)?
+    };
     files::jsonl(&file("people.jsonl"), lines / 2)?;
     let jsonl = subject("preprocess JSONL", ONE_HOST, file("people.jsonl"), plain_jsonl)?;
     files::urls(&file("urls.txt"), lines / 2)?;
@@ -60,7 +62,12 @@ pub(crate) fn measure(bench: &Bench) -> Measured<Vec<Row>> {
     Ok(rows)
 }
 
-fn subject(name: &'static str, job: &'static str, path: PathBuf, plain: fn(&Path, &Path) -> Measured<()>) -> Measured<Subject> {
+fn subject(
+    name: &'static str,
+    job: &'static str,
+    path: PathBuf,
+    plain: fn(&Path, &Path) -> Measured<()>,
+) -> Measured<Subject> {
     Ok(Subject { name, job, bytes: path.metadata()?.len(), path, plain })
 }
 

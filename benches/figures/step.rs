@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use job::messages::{Event, PostprocessRequest, PostprocessResponse, PreprocessRequest, PreprocessResponse, RunRef};
+use job::messages::{
+    Event, PostprocessRequest, PostprocessResponse, PreprocessRequest, PreprocessResponse, RunRef,
+};
 use job::{Objects, StepError, keys};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -37,11 +39,20 @@ impl Store {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let client = s3::client(folder.path())?;
         let objects = Objects::new(client.clone(), s3::BUCKET);
-        let key = keys::input(JOB, input.file_name().and_then(|name| name.to_str()).ok_or("the input has no name")?);
+        let key = keys::input(
+            JOB,
+            input.file_name().and_then(|name| name.to_str()).ok_or("the input has no name")?,
+        );
         s3::link_object(folder.path(), s3::BUCKET, &key, input)?;
         runtime.block_on(objects.put(&keys::job_file(JOB), job.to_owned()))?;
         let facts = runtime.block_on(objects.head(&key))?;
-        let event = Event::object_created(s3::BUCKET, &key, facts.size, Some(facts.etag.trim_matches('"').to_owned()), "1");
+        let event = Event::object_created(
+            s3::BUCKET,
+            &key,
+            facts.size,
+            Some(facts.etag.trim_matches('"').to_owned()),
+            "1",
+        );
         Ok(Self { client, objects, event, runtime, _folder: folder })
     }
 
@@ -60,7 +71,11 @@ impl Store {
             stop: CancellationToken::new(),
             pause: CancellationToken::new(),
         };
-        let request = PreprocessRequest { event: self.event.clone(), execution: EXECUTION.to_owned(), previous: Value::Null };
+        let request = PreprocessRequest {
+            event: self.event.clone(),
+            execution: EXECUTION.to_owned(),
+            previous: Value::Null,
+        };
         match self.wait(preprocess::preprocess(&context, request))? {
             PreprocessResponse::Ready { run, .. } => Ok(run),
             other => Err(format!("not split: {other:?}").into()),
@@ -77,7 +92,8 @@ impl Store {
             progress: None,
             now: Arc::new(home::now),
         };
-        let request = PostprocessRequest { run: run.clone(), execution: EXECUTION.to_owned(), previous: Value::Null };
+        let request =
+            PostprocessRequest { run: run.clone(), execution: EXECUTION.to_owned(), previous: Value::Null };
         match self.wait(postprocess::postprocess(&context, request))? {
             PostprocessResponse::Succeeded { ok, .. } => Ok(ok),
             other => Err(format!("not merged: {other:?}").into()),

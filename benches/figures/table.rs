@@ -84,13 +84,22 @@ pub(crate) fn print(rows: &[Row]) {
     let cells = rows.iter().map(|row| {
         let ratio = row.ratio().map_or_else(String::new, |ratio| format!("{ratio:.3}"));
         let reference = row.reference.map_or_else(String::new, number);
-        [row.name.clone(), number(row.measured), row.unit.to_owned(), reference, ratio, row.target(), row.met().to_owned()]
+        [
+            row.name.clone(),
+            number(row.measured),
+            row.unit.to_owned(),
+            reference,
+            ratio,
+            row.target(),
+            row.met().to_owned(),
+        ]
     });
     let lines: Vec<[String; 7]> = std::iter::once(head).chain(cells).collect();
     let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
     let [name, measured, unit, reference, ratio, target] = [0, 1, 2, 3, 4, 5].map(width);
     for [a, b, c, d, e, f, g] in &lines {
-        let line = format!("{a:name$}  {b:>measured$} {c:unit$}  {d:>reference$}  {e:>ratio$}  {f:target$}  {g}");
+        let line =
+            format!("{a:name$}  {b:>measured$} {c:unit$}  {d:>reference$}  {e:>ratio$}  {f:target$}  {g}");
         println!("{}", line.trim_end());
     }
 }
@@ -103,7 +112,8 @@ fn number(value: f64) -> String {
         _ => 2,
     };
     let text = format!("{value:.digits$}");
-    let (whole, fraction) = text.split_once('.').map_or((text.as_str(), None), |(whole, fraction)| (whole, Some(fraction)));
+    let (whole, fraction) =
+        text.split_once('.').map_or((text.as_str(), None), |(whole, fraction)| (whole, Some(fraction)));
     let mut separated = String::new();
     for (at, digit) in whole.chars().enumerate() {
         if at > 0 && (whole.len() - at).is_multiple_of(3) {
@@ -118,5 +128,9 @@ fn number(value: f64) -> String {
 pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;
-    if values.len().is_multiple_of(2) { f64::midpoint(values[middle - 1], values[middle]) } else { values[middle] }
+    if values.len().is_multiple_of(2) {
+        f64::midpoint(values[middle - 1], values[middle])
+    } else {
+        values[middle]
+    }
 }

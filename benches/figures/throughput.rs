@@ -13,9 +13,19 @@ pub(crate) fn measure(bench: &Bench) -> Measured<Vec<Row>> {
     let (mut ours, mut theirs) = (Samples::default(), Samples::default());
     let mut sending = Vec::new();
     for _ in 0..rounds {
-        let run = product::run(&bench.folder, &server.host, &format!("rate = \"unlimited\"\nin_flight = {IN_FLIGHT}"), &input, lines)?;
+        let run = product::run(
+            &bench.folder,
+            &server.host,
+            &format!("rate = \"unlimited\"\nin_flight = {IN_FLIGHT}"),
+            &input,
+            lines,
+        )?;
         ours.add(&run.ended, lines);
-        sending.push(run.summary["lanes"][0]["requests_per_second"].as_f64().ok_or("the report has no requests per second")?);
+        sending.push(
+            run.summary["lanes"][0]["requests_per_second"]
+                .as_f64()
+                .ok_or("the report has no requests per second")?,
+        );
         let bare = bare::start(bench, &server.host, &input, &expected)?;
         theirs.add(&bare, lines);
         if !files::same(&run.output, &expected)? {
@@ -24,7 +34,9 @@ pub(crate) fn measure(bench: &Bench) -> Measured<Vec<Row>> {
     }
     let theirs_per_second = median(theirs.per_second);
     Ok(vec![
-        Row::new("throughput", median(ours.per_second), "lines/s").reference(theirs_per_second).ratio_at_least(0.5),
+        Row::new("throughput", median(ours.per_second), "lines/s")
+            .reference(theirs_per_second)
+            .ratio_at_least(0.5),
         Row::new("throughput, while it sends", median(sending), "lines/s").reference(theirs_per_second),
         Row::new("throughput, CPU", median(ours.cpu_micros), "µs/line").reference(median(theirs.cpu_micros)),
     ])

@@ -14,9 +14,15 @@ pub fn absolute_url(text: &str) -> Result<Url, String> {
     };
     if !matches!(url.scheme(), "http" | "https") {
         // `localhost:8080/x` is read as the scheme `localhost`.
-        let port = text.split_once(':').map_or("", |(_, rest)| rest.split(['/', '?', '#']).next().unwrap_or_default());
+        let port = text
+            .split_once(':')
+            .map_or("", |(_, rest)| rest.split(['/', '?', '#']).next().unwrap_or_default());
         let has_port = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
-        return Err(if has_port { without_scheme(text) } else { format!("the scheme {:?} is neither http nor https", url.scheme()) });
+        return Err(if has_port {
+            without_scheme(text)
+        } else {
+            format!("the scheme {:?} is neither http nor https", url.scheme())
+        });
     }
     if url.host_str().is_none_or(str::is_empty) {
         return Err("the URL has no host".to_owned());
@@ -28,7 +34,8 @@ fn without_scheme(text: &str) -> String {
     let text = text.trim();
     let rest = text.trim_start_matches('/');
     let host = rest.split(['/', '?', '#', ':']).next().unwrap_or_default();
-    let is_host = host == "localhost" || (host.contains('.') && !host.starts_with('.') && !host.contains(char::is_whitespace));
+    let is_host = host == "localhost"
+        || (host.contains('.') && !host.starts_with('.') && !host.contains(char::is_whitespace));
     let proposed = format!("https://{rest}");
     if is_host && text.len() - rest.len() != 1 && Url::parse(&proposed).is_ok() {
         let proposed: String = proposed.chars().take(200).collect();
@@ -51,7 +58,11 @@ mod tests {
             ("localhost:8080", "https://localhost:8080?"),
             ("//example.com/x", "https://example.com/x?"),
         ] {
-            assert_eq!(absolute_url(text).err(), Some(format!("the URL has no scheme, https:// is missing: {proposed}")), "{text}");
+            assert_eq!(
+                absolute_url(text).err(),
+                Some(format!("the URL has no scheme, https:// is missing: {proposed}")),
+                "{text}"
+            );
         }
         for text in ["nonsense", "/path/x.html", "two words", ""] {
             assert_eq!(
@@ -60,8 +71,14 @@ mod tests {
                 "{text}"
             );
         }
-        assert_eq!(absolute_url("ftp://a.example").err().as_deref(), Some("the scheme \"ftp\" is neither http nor https"));
-        assert_eq!(absolute_url("mailto:a@b.example").err().as_deref(), Some("the scheme \"mailto\" is neither http nor https"));
+        assert_eq!(
+            absolute_url("ftp://a.example").err().as_deref(),
+            Some("the scheme \"ftp\" is neither http nor https")
+        );
+        assert_eq!(
+            absolute_url("mailto:a@b.example").err().as_deref(),
+            Some("the scheme \"mailto\" is neither http nor https")
+        );
         assert!(absolute_url("https://a.example/x").is_ok());
     }
 }

@@ -105,7 +105,8 @@ impl StepError {
 
 /// What can be wrong with a connection, in one word: the detail of a line with [`Code::Connect`] begins with it and a colon, and
 /// the report counts by it.
-pub const CONNECT_CAUSES: [&str; 7] = ["dns", "refused", "unreachable", "timeout", "reset", "closed", "unprocessed"];
+pub const CONNECT_CAUSES: [&str; 7] =
+    ["dns", "refused", "unreachable", "timeout", "reset", "closed", "unprocessed"];
 
 /// Why a line failed: the `error` column of the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -15,9 +15,15 @@ impl Objects {
     ///
     /// # Errors
     /// [`StorageError`], as those of [`Download::next`].
-    pub async fn read(&self, key: &str, range: Option<Range<u64>>, if_match: Option<&str>) -> Result<Download, StorageError> {
+    pub async fn read(
+        &self,
+        key: &str,
+        range: Option<Range<u64>>,
+        if_match: Option<&str>,
+    ) -> Result<Download, StorageError> {
         let (at, end) = range.map_or((0, None), |range| (range.start, Some(range.end)));
-        let mut download = Download { etag: if_match.map(str::to_owned), at, end, ..Download::new(self, key) };
+        let mut download =
+            Download { etag: if_match.map(str::to_owned), at, end, ..Download::new(self, key) };
         if end.is_none_or(|end| at < end) {
             download.open().await?;
         }
@@ -55,7 +61,16 @@ pub struct Download {
 impl Download {
     fn new(objects: &Objects, key: &str) -> Self {
         let (objects, key) = (objects.clone(), key.to_owned());
-        Self { objects, key, version: None, etag: None, at: 0, end: None, body: ByteStream::default(), breaks: 0 }
+        Self {
+            objects,
+            key,
+            version: None,
+            etag: None,
+            at: 0,
+            end: None,
+            body: ByteStream::default(),
+            breaks: 0,
+        }
     }
 
     /// The next bytes; `None` at the end.
@@ -105,10 +120,17 @@ impl Download {
     async fn open(&mut self) -> Result<(), StorageError> {
         let range = match (self.at, self.end) {
             (0, None) => None,
-            (at, end) => Some(format!("bytes={at}-{}", end.map_or_else(String::new, |end| (end - 1).to_string()))),
+            (at, end) => {
+                Some(format!("bytes={at}-{}", end.map_or_else(String::new, |end| (end - 1).to_string())))
+            }
         };
         let Objects { client, bucket } = &self.objects;
-        let request = client.get_object().bucket(bucket).key(&self.key).set_range(range).set_if_match(self.etag.clone());
+        let request = client
+            .get_object()
+            .bucket(bucket)
+            .key(&self.key)
+            .set_range(range)
+            .set_if_match(self.etag.clone());
         let request = request.set_version_id(self.version.clone());
         let answer = request.send().await.map_err(|error| self.objects.error("read", &self.key, error))?;
         let length = answer.content_length.and_then(|length| u64::try_from(length).ok());
@@ -123,6 +145,12 @@ impl Download {
 impl Objects {
     fn cut(&self, key: &str, broken: &str) -> StorageError {
         let message = format!("the answer's body was cut: {broken}");
-        StorageError { action: "read", bucket: self.bucket.clone(), key: key.to_owned(), message, kind: StorageErrorKind::Unavailable }
+        StorageError {
+            action: "read",
+            bucket: self.bucket.clone(),
+            key: key.to_owned(),
+            message,
+            kind: StorageErrorKind::Unavailable,
+        }
     }
 }

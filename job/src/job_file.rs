@@ -178,7 +178,11 @@ impl Job {
     /// # Errors
     /// When the job has keys that such an output cannot have.
     pub fn output_format(&self, input: Format) -> Result<OutputFormat, JobError> {
-        let format = self.output.format.unwrap_or(if input.is_json() { OutputFormat::Jsonl } else { OutputFormat::Csv });
+        let format = self.output.format.unwrap_or(if input.is_json() {
+            OutputFormat::Jsonl
+        } else {
+            OutputFormat::Csv
+        });
         self.check_style(format)?;
         Ok(format)
     }
@@ -196,11 +200,15 @@ impl Job {
     /// # Errors
     /// In words, with the secret's name.
     pub fn check_secret(&self, name: &str, value: &Secret) -> Result<(), String> {
-        let in_header = self.request.headers.iter().find(|(_, template)| template.secrets().iter().any(|secret| secret == name));
+        let in_header = self
+            .request
+            .headers
+            .iter()
+            .find(|(_, template)| template.secrets().iter().any(|secret| secret == name));
         match (in_header, value.unsendable()) {
-            (Some((header, _)), Some(what)) => {
-                Err(format!("the secret {name} has {what}, which the header {header} cannot carry: set it again without"))
-            }
+            (Some((header, _)), Some(what)) => Err(format!(
+                "the secret {name} has {what}, which the header {header} cannot carry: set it again without"
+            )),
             _ => Ok(()),
         }
     }
@@ -213,7 +221,9 @@ impl Job {
 
     /// An error at the template that names a secret.
     pub fn error_at_secret(&self, name: &str, message: impl Into<String>) -> JobError {
-        let template = self.placed_templates().find(|(_, template)| template.secrets().iter().any(|secret| secret == name));
+        let template = self
+            .placed_templates()
+            .find(|(_, template)| template.secrets().iter().any(|secret| secret == name));
         let path = template.map(|(path, _)| path).unwrap_or_default();
         JobError::at(&self.text, &self.file, &check::word_in(self, &path, &format!("secret.{name}")), message)
     }
@@ -225,12 +235,15 @@ impl Job {
     pub fn check_aws(&self, name: &str) -> Result<(), JobError> {
         for (secret, reference) in &self.secrets {
             if let SecretRef::File(_) = reference {
-                let message = format!("{reference} cannot be read on AWS: use the SSM parameter /throughline/{name}/{secret}");
+                let message = format!(
+                    "{reference} cannot be read on AWS: use the SSM parameter /throughline/{name}/{secret}"
+                );
                 return Err(self.error_at_secret(secret, message));
             }
         }
         if self.request.timeout > LONGEST_ON_AWS {
-            let message = "a function on AWS has 15 minutes, and must have time for what it writes: at most 7m";
+            let message =
+                "a function on AWS has 15 minutes, and must have time for what it writes: at most 7m";
             return Err(self.error_at(&["request", "timeout"], message));
         }
         Ok(())

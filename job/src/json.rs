@@ -157,7 +157,9 @@ impl<'a> Json<'a> {
 
     /// Every key, and every value that holds no others, in order.
     pub fn leaves(self) -> impl Iterator<Item = Json<'a>> {
-        (self.at..self.node().next).map(move |at| self.with(at)).filter(|json| !matches!(json.kind(), Kind::Array | Kind::Object))
+        (self.at..self.node().next)
+            .map(move |at| self.with(at))
+            .filter(|json| !matches!(json.kind(), Kind::Array | Kind::Object))
     }
 
     /// A member of an object. Of several with this name the last one counts.
@@ -182,11 +184,22 @@ impl<'a> Json<'a> {
             Kind::Bool(bool) => Value::Bool(bool),
             Kind::String | Kind::Word => Value::String(self.text().into_owned()),
             Kind::Array => self.items().map(Json::value).collect(),
-            Kind::Object => Value::Object(self.members().map(|(key, value)| (key.into_owned(), value.value())).collect::<Map<_, _>>()),
+            Kind::Object => Value::Object(
+                self.members().map(|(key, value)| (key.into_owned(), value.value())).collect::<Map<_, _>>(),
+            ),
             Kind::Number => {
                 let raw = self.raw();
-                let whole = raw.parse::<u64>().map(Number::from).or_else(|_| raw.parse::<i64>().map(Number::from)).ok();
-                let float = || raw.parse::<f64>().ok().map(|float| float.clamp(f64::MIN, f64::MAX)).and_then(Number::from_f64);
+                let whole = raw
+                    .parse::<u64>()
+                    .map(Number::from)
+                    .or_else(|_| raw.parse::<i64>().map(Number::from))
+                    .ok();
+                let float = || {
+                    raw.parse::<f64>()
+                        .ok()
+                        .map(|float| float.clamp(f64::MIN, f64::MAX))
+                        .and_then(Number::from_f64)
+                };
                 whole.filter(|_| raw != "-0").or_else(float).map_or(Value::Null, Value::Number)
             }
         }

@@ -212,7 +212,14 @@ mod tests {
     fn input_keys() {
         assert_eq!(parse_input("jobs/a/input/b.csv"), Some(("a", "b.csv")));
         assert_eq!(parse_input("jobs/a/input/2026/b.csv"), Some(("a", "2026/b.csv")));
-        for other in ["jobs/a/input/", "jobs/a/input/x/", "jobs/a/b/input/c", "jobs/a/output/b", "runs/a/input/b", "jobs//input/b"] {
+        for other in [
+            "jobs/a/input/",
+            "jobs/a/input/x/",
+            "jobs/a/b/input/c",
+            "jobs/a/output/b",
+            "runs/a/input/b",
+            "jobs//input/b",
+        ] {
             assert_eq!(parse_input(other), None, "{other}");
         }
     }
@@ -220,12 +227,22 @@ mod tests {
     #[test]
     fn flush_names_round_trip() {
         let invocation = Invocation::new(3, 1_763_700_000_000, 0xabc);
-        let records = FlushKey::Records { invocation: invocation.clone(), k: 7, ok: 10, failed: 2, throttled: 1, sent: 15 };
+        let records = FlushKey::Records {
+            invocation: invocation.clone(),
+            k: 7,
+            ok: 10,
+            failed: 2,
+            throttled: 1,
+            sent: 15,
+        };
         let notes = FlushKey::Notes { invocation, k: 7 };
         assert_eq!(FlushKey::parse(&format!("x/{}", records.name())), Some(records.clone()));
         assert_eq!(FlushKey::parse(&notes.name()), Some(notes));
         let uncounted = records.name().replace("-15.jsonl", ".jsonl");
-        assert!(matches!(FlushKey::parse(&uncounted), Some(FlushKey::Records { ok: 10, sent: 13, .. })), "{uncounted}");
+        assert!(
+            matches!(FlushKey::parse(&uncounted), Some(FlushKey::Records { ok: 10, sent: 13, .. })),
+            "{uncounted}"
+        );
         assert_eq!(records.invocation().generation(), 3);
         assert_eq!(FlushKey::parse("readme.jsonl"), None);
     }

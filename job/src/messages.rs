@@ -75,7 +75,13 @@ pub struct Redrive {
 
 impl Event {
     /// The event that an upload of this object would make.
-    pub fn object_created(bucket: &str, key: &str, size: u64, etag: Option<String>, version_id: &str) -> Self {
+    pub fn object_created(
+        bucket: &str,
+        key: &str,
+        size: u64,
+        etag: Option<String>,
+        version_id: &str,
+    ) -> Self {
         Self {
             detail: Detail {
                 bucket: Bucket { name: bucket.to_owned() },
@@ -95,7 +101,10 @@ impl Event {
     pub fn run(&self, job_file: &[u8]) -> Result<RunRef, StepError> {
         let Object { key, version_id, etag, .. } = &self.detail.object;
         let (job, file) = keys::parse_input(key).ok_or_else(|| {
-            StepError::new(ErrorName::EventInvalid, format!("the key {key:?} is not an input: expected jobs/<job>/input/<file>"))
+            StepError::new(
+                ErrorName::EventInvalid,
+                format!("the key {key:?} is not an input: expected jobs/<job>/input/<file>"),
+            )
         })?;
         let (id, generation) = match &self.redrive {
             Some(redrive) => (redrive.run.clone(), redrive.generation),
@@ -104,14 +113,26 @@ impl Event {
                 (run_id(job_file, &self.detail.bucket.name, key, version, self.nonce.as_deref()), 0)
             }
         };
-        Ok(RunRef { bucket: self.detail.bucket.name.clone(), job: job.to_owned(), file: file.to_owned(), id, generation })
+        Ok(RunRef {
+            bucket: self.detail.bucket.name.clone(),
+            job: job.to_owned(),
+            file: file.to_owned(),
+            id,
+            generation,
+        })
     }
 }
 
 /// The id of a run: 20 hexadecimal digits.
 pub fn run_id(job_file: &[u8], bucket: &str, key: &str, version: &str, nonce: Option<&str>) -> String {
     let mut hasher = blake3::Hasher::new();
-    for part in [job_file, bucket.as_bytes(), key.as_bytes(), version.as_bytes(), nonce.unwrap_or_default().as_bytes()] {
+    for part in [
+        job_file,
+        bucket.as_bytes(),
+        key.as_bytes(),
+        version.as_bytes(),
+        nonce.unwrap_or_default().as_bytes(),
+    ] {
         hasher.update(&(part.len() as u64).to_le_bytes());
         hasher.update(part);
     }
@@ -192,8 +213,9 @@ impl StopMarker {
 /// # Errors
 /// `Event.Invalid` when it is none.
 pub fn request<T: DeserializeOwned>(payload: Value) -> Result<T, StepError> {
-    serde_json::from_value(payload)
-        .map_err(|error| StepError::new(ErrorName::EventInvalid, format!("the step's input is not what it takes: {error}")))
+    serde_json::from_value(payload).map_err(|error| {
+        StepError::new(ErrorName::EventInvalid, format!("the step's input is not what it takes: {error}"))
+    })
 }
 
 /// What `Preprocess` gets.

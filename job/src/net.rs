@@ -43,7 +43,8 @@ pub struct Net {
 impl Net {
     /// Reads `address` or `address/bits`; an IPv6 address may stand in brackets.
     pub fn parse(text: &str) -> Option<Self> {
-        let (address, bits) = text.split_once('/').map_or((text, None), |(address, bits)| (address, Some(bits)));
+        let (address, bits) =
+            text.split_once('/').map_or((text, None), |(address, bits)| (address, Some(bits)));
         let address = address.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(address);
         let address: IpAddr = address.parse().ok()?;
         let most = if address.is_ipv4() { 32 } else { 128 };
@@ -56,7 +57,9 @@ impl Net {
         match (self.address, address) {
             (IpAddr::V4(net), IpAddr::V4(address)) => within_v4(net, self.bits, address),
             (IpAddr::V6(net), IpAddr::V6(address)) => within_v6(net, self.bits, address),
-            (IpAddr::V4(net), IpAddr::V6(address)) => embedded(address).is_some_and(|address| within_v4(net, self.bits, address)),
+            (IpAddr::V4(net), IpAddr::V6(address)) => {
+                embedded(address).is_some_and(|address| within_v4(net, self.bits, address))
+            }
             (IpAddr::V6(_), IpAddr::V4(_)) => false,
         }
     }
@@ -85,7 +88,10 @@ fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
     let [a, b, c, d, e, f, g, h] = address.segments();
     let join = |high: u16, low: u16| Ipv4Addr::from((u32::from(high) << 16) | u32::from(low));
     match (a, b, c, d, e, f) {
-        (0, 0, 0, 0, 0, 0xffff) | (0, 0, 0, 0, 0xffff, 0) | (0x64, 0xff9b, 0, 0, 0, 0) | (0, 0, 0, 0, 0, 0) => Some(join(g, h)),
+        (0, 0, 0, 0, 0, 0xffff)
+        | (0, 0, 0, 0, 0xffff, 0)
+        | (0x64, 0xff9b, 0, 0, 0, 0)
+        | (0, 0, 0, 0, 0, 0) => Some(join(g, h)),
         (0x2002, ..) => Some(join(b, c)),
         _ => None,
     }

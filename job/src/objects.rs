@@ -42,7 +42,10 @@ pub struct Stored {
 
 impl Stored {
     pub(crate) fn new(etag: Option<&str>, version: Option<&str>) -> Self {
-        Self { etag: etag.unwrap_or_default().trim_matches('"').to_owned(), version: version.map(str::to_owned) }
+        Self {
+            etag: etag.unwrap_or_default().trim_matches('"').to_owned(),
+            version: version.map(str::to_owned),
+        }
     }
 }
 
@@ -66,8 +69,18 @@ impl Objects {
     /// # Errors
     /// As all of these: [`StorageError`].
     pub async fn head(&self, key: &str) -> Result<Facts, StorageError> {
-        let output = self.client.head_object().bucket(&self.bucket).key(key).send().await.map_err(|e| self.error("read", key, e))?;
-        Ok(Facts { size: output.content_length().unwrap_or(0).max(0).cast_unsigned(), etag: output.e_tag().unwrap_or_default().to_owned() })
+        let output = self
+            .client
+            .head_object()
+            .bucket(&self.bucket)
+            .key(key)
+            .send()
+            .await
+            .map_err(|e| self.error("read", key, e))?;
+        Ok(Facts {
+            size: output.content_length().unwrap_or(0).max(0).cast_unsigned(),
+            etag: output.e_tag().unwrap_or_default().to_owned(),
+        })
     }
 
     /// A whole object in memory.
@@ -91,7 +104,8 @@ impl Objects {
 
     /// Writes an object, replacing what was there.
     pub async fn put(&self, key: &str, body: impl Into<Bytes>) -> Result<Stored, StorageError> {
-        let request = self.client.put_object().bucket(&self.bucket).key(key).body(ByteStream::from(body.into()));
+        let request =
+            self.client.put_object().bucket(&self.bucket).key(key).body(ByteStream::from(body.into()));
         let output = request.send().await.map_err(|e| self.error("write", key, e))?;
         Ok(Stored::new(output.e_tag(), output.version_id()))
     }
@@ -104,7 +118,12 @@ impl Objects {
 
     /// Replaces the version of an object that has this tag: whether it was still that version. `false` as with
     /// [`Objects::put_if_absent`].
-    pub async fn put_if_match(&self, key: &str, body: impl Into<Bytes>, etag: &str) -> Result<bool, StorageError> {
+    pub async fn put_if_match(
+        &self,
+        key: &str,
+        body: impl Into<Bytes>,
+        etag: &str,
+    ) -> Result<bool, StorageError> {
         match self.put_if(key, &body.into(), |request| request.if_match(etag)).await {
             Err(error) if error.kind == StorageErrorKind::NotFound => Ok(false),
             put => put,
@@ -119,7 +138,8 @@ impl Objects {
     ) -> Result<bool, StorageError> {
         let mut conflicts = 0;
         loop {
-            let request = self.client.put_object().bucket(&self.bucket).key(key).body(ByteStream::from(body.clone()));
+            let request =
+                self.client.put_object().bucket(&self.bucket).key(key).body(ByteStream::from(body.clone()));
             match condition(request).send().await.map_err(|e| self.error("write", key, e)) {
                 Ok(_) => return Ok(true),
                 Err(error) if error.kind == StorageErrorKind::Precondition => return Ok(false),
@@ -148,26 +168,45 @@ impl Objects {
     }
 
     /// One page of [`Objects::list`], and the token of the next one.
-    pub async fn list_page(&self, prefix: &str, token: Option<String>) -> Result<(Vec<Entry>, Option<String>), StorageError> {
-        let request = self.client.list_objects_v2().bucket(&self.bucket).prefix(prefix).set_continuation_token(token);
+    pub async fn list_page(
+        &self,
+        prefix: &str,
+        token: Option<String>,
+    ) -> Result<(Vec<Entry>, Option<String>), StorageError> {
+        let request =
+            self.client.list_objects_v2().bucket(&self.bucket).prefix(prefix).set_continuation_token(token);
         let page = request.send().await.map_err(|e| self.error("list", prefix, e))?;
         let entry = |object: &aws_sdk_s3::types::Object| {
-            Some(Entry { key: object.key()?.to_owned(), size: object.size().unwrap_or(0).max(0).cast_unsigned() })
+            Some(Entry {
+                key: object.key()?.to_owned(),
+                size: object.size().unwrap_or(0).max(0).cast_unsigned(),
+            })
         };
-        Ok((page.contents().iter().filter_map(entry).collect(), page.next_continuation_token().map(str::to_owned)))
+        Ok((
+            page.contents().iter().filter_map(entry).collect(),
+            page.next_continuation_token().map(str::to_owned),
+        ))
     }
 
     /// Removes one object; one that is not there is no error.
     pub async fn delete(&self, key: &str) -> Result<(), StorageError> {
-        self.client.delete_object().bucket(&self.bucket).key(key).send().await.map_err(|e| self.error("delete", key, e))?;
+        self.client
+            .delete_object()
+            .bucket(&self.bucket)
+            .key(key)
+            .send()
+            .await
+            .map_err(|e| self.error("delete", key, e))?;
         Ok(())
     }
 
     /// Removes everything below a prefix, 1,000 keys a request.
     pub async fn delete_prefix(&self, prefix: &str) -> Result<(), StorageError> {
         for entries in self.list(prefix).await?.chunks(1000) {
-            let objects: Result<Vec<_>, _> = entries.iter().map(|entry| ObjectIdentifier::builder().key(&entry.key).build()).collect();
-            let delete = objects.and_then(|objects| Delete::builder().set_objects(Some(objects)).quiet(true).build());
+            let objects: Result<Vec<_>, _> =
+                entries.iter().map(|entry| ObjectIdentifier::builder().key(&entry.key).build()).collect();
+            let delete =
+                objects.and_then(|objects| Delete::builder().set_objects(Some(objects)).quiet(true).build());
             let delete = delete.expect("every identifier has a key");
             let request = self.client.delete_objects().bucket(&self.bucket).delete(delete);
             request.send().await.map_err(|e| self.error("delete", prefix, e))?;
@@ -181,7 +220,9 @@ impl Objects {
     {
         let status = error.raw_response().map_or(0, |response| response.status().as_u16());
         let kind = match (error.code().unwrap_or_default(), status) {
-            ("NoSuchBucket" | "PermanentRedirect" | "IllegalLocationConstraintException", _) | (_, 301) => StorageErrorKind::NoBucket,
+            ("NoSuchBucket" | "PermanentRedirect" | "IllegalLocationConstraintException", _) | (_, 301) => {
+                StorageErrorKind::NoBucket
+            }
             ("NoSuchKey" | "NotFound", _) | (_, 404) => StorageErrorKind::NotFound,
             ("PreconditionFailed", _) | (_, 412) => StorageErrorKind::Precondition,
             ("ConditionalRequestConflict" | "OperationAborted", _) | (_, 409) => StorageErrorKind::Conflict,
@@ -189,7 +230,8 @@ impl Objects {
             ("AccessDenied", _) | (_, 401 | 403) => StorageErrorKind::Denied,
             _ => StorageErrorKind::Unavailable,
         };
-        let elsewhere = error.raw_response().and_then(|response| response.headers().get("x-amz-bucket-region"));
+        let elsewhere =
+            error.raw_response().and_then(|response| response.headers().get("x-amz-bucket-region"));
         let message = match error.message() {
             _ if kind == StorageErrorKind::NoBucket => self.no_bucket(elsewhere),
             Some(message) => format!("{} ({})", message, error.code().unwrap_or("no code")),
@@ -199,7 +241,8 @@ impl Objects {
     }
 
     fn no_bucket(&self, elsewhere: Option<&str>) -> String {
-        let (bucket, region) = (&self.bucket, self.client.config().region().map_or("this Region", |region| region.as_ref()));
+        let (bucket, region) =
+            (&self.bucket, self.client.config().region().map_or("this Region", |region| region.as_ref()));
         match elsewhere.filter(|elsewhere| *elsewhere != region) {
             Some(elsewhere) => format!("the bucket {bucket} is in {elsewhere}, and not in {region}"),
             None => format!("there is no bucket {bucket} in {region}"),
@@ -210,7 +253,8 @@ impl Objects {
 /// An error with what caused it, each once, for a person: the services' errors say little themselves, and what only says
 /// that something went wrong is left out.
 pub fn in_words(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source()).map(|error| (error.to_string(), error.source().is_none()));
+    let causes = std::iter::successors(Some(error), |error| error.source())
+        .map(|error| (error.to_string(), error.source().is_none()));
     causes.fold(String::new(), |words, (more, last)| match words.as_str() {
         _ if !last && says_nothing(&more) => words,
         "" => more,
@@ -220,8 +264,10 @@ pub fn in_words(error: &dyn std::error::Error) -> String {
 }
 
 fn says_nothing(text: &str) -> bool {
-    matches!(text, "dispatch failure" | "service error" | "unhandled error" | "io error" | "other" | "response error")
-        || text.starts_with("client error (")
+    matches!(
+        text,
+        "dispatch failure" | "service error" | "unhandled error" | "io error" | "other" | "response error"
+    ) || text.starts_with("client error (")
 }
 
 /// What went wrong in the store.
@@ -262,7 +308,9 @@ pub enum StorageErrorKind {
 impl From<StorageError> for StepError {
     fn from(error: StorageError) -> Self {
         let name = match error.kind {
-            StorageErrorKind::NotFound | StorageErrorKind::NoBucket | StorageErrorKind::Precondition => ErrorName::RunDamaged,
+            StorageErrorKind::NotFound | StorageErrorKind::NoBucket | StorageErrorKind::Precondition => {
+                ErrorName::RunDamaged
+            }
             StorageErrorKind::Denied => ErrorName::StorageDenied,
             StorageErrorKind::Full => ErrorName::StorageFull,
             StorageErrorKind::Conflict | StorageErrorKind::Unavailable => ErrorName::StorageUnavailable,

@@ -70,7 +70,11 @@ impl Plan {
         if self.input.lines == 0 {
             return Vec::new();
         }
-        let has_lines = |name: &str| self.lanes.iter().any(|lane| matches!(&lane.kind, LaneKind::Named { provider } if provider == name));
+        let has_lines = |name: &str| {
+            self.lanes
+                .iter()
+                .any(|lane| matches!(&lane.kind, LaneKind::Named { provider } if provider == name))
+        };
         let unused = job.limits.providers.iter().filter(|provider| !has_lines(&provider.name));
         let meant = match &job.limits.by {
             Some(by) => by.is_literal().then(|| by.source()),
@@ -78,7 +82,9 @@ impl Plan {
         };
         unused
             .map(|Provider { name, .. }| {
-                let likely = meant.filter(|meant| is_like(name, meant)).map(|meant| format!(": did you mean {meant:?}?"));
+                let likely = meant
+                    .filter(|meant| is_like(name, meant))
+                    .map(|meant| format!(": did you mean {meant:?}?"));
                 let all = meant.map(|meant| format!("; every line asks {meant}"));
                 format!("the limit {name:?} fits no line{}", likely.or(all).unwrap_or_default())
             })
@@ -90,7 +96,9 @@ impl Plan {
 fn is_like(name: &str, meant: &str) -> bool {
     let (name, meant) = (name.trim_start_matches("*."), meant.trim_start_matches("*."));
     let part = |long: &str, short: &str| long.strip_suffix(short).is_some_and(|rest| rest.ends_with('.'));
-    strsim::osa_distance(name, meant) <= (meant.len() / 4).clamp(1, 4) || part(name, meant) || part(meant, name)
+    strsim::osa_distance(name, meant) <= (meant.len() / 4).clamp(1, 4)
+        || part(name, meant)
+        || part(meant, name)
 }
 
 /// One lane: the lines that are paced together.

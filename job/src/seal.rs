@@ -97,7 +97,8 @@ mod tests {
         let body = sealed();
         assert_eq!(check(&body), Ok(()));
         let lines: Vec<_> = body.split_inclusive(|byte| *byte == b'\n').collect();
-        let records: Vec<_> = lines.iter().map(|line| Record::parse(line).expect("it is still a record").n).collect();
+        let records: Vec<_> =
+            lines.iter().map(|line| Record::parse(line).expect("it is still a record").n).collect();
         assert_eq!(records, [1, 2]);
         let mut sum = Sum::default();
         lines.iter().for_each(|line| sum.add(line));

@@ -70,8 +70,7 @@ impl Secret {
     /// What of the value a header cannot carry, or no eye can see, in words.
     pub(crate) fn unsendable(&self) -> Option<String> {
         let unsendable = |c: &char| {
-            let invisible =
-                matches!(*c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202f}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+            let invisible = matches!(*c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202f}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
             c.is_control() || invisible || (c.is_whitespace() && *c != ' ')
         };
         self.0.chars().find(unsendable).map(|c| match c {
@@ -128,7 +127,10 @@ impl Secrets {
     /// Replaces every value of at least four characters in a text by the mask, for messages that quote what a server or library said.
     pub fn mask(&self, text: &str) -> String {
         let long_enough = self.0.values().flat_map(Secret::forms).filter(|form| form.len() >= 4);
-        long_enough.fold(text.to_owned(), |text, form| if text.contains(form) { text.replace(form, "***") } else { text })
+        long_enough.fold(
+            text.to_owned(),
+            |text, form| if text.contains(form) { text.replace(form, "***") } else { text },
+        )
     }
 }
 
@@ -154,7 +156,11 @@ mod tests {
     #[test]
     fn what_an_editor_puts_around_a_value_is_no_part_of_it() {
         for kept in ["key", "key\n", "key\r\n", "\u{feff}key\n\n"] {
-            assert_eq!(Secret::read(kept).map(|secret| secret.reveal().to_owned()), Ok("key".to_owned()), "{kept:?}");
+            assert_eq!(
+                Secret::read(kept).map(|secret| secret.reveal().to_owned()),
+                Ok("key".to_owned()),
+                "{kept:?}"
+            );
         }
         assert_eq!(Secret::read(" key ").expect("blanks are kept").reveal(), " key ");
         for kept in ["", "\n", " ", "\u{feff}\r\n"] {

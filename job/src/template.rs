@@ -51,7 +51,10 @@ impl Template {
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
         environment.set_fuel(Some(FUEL));
-        let syntax = SyntaxConfig::builder().keep_trailing_newline(true).build().expect("the default marks are consistent");
+        let syntax = SyntaxConfig::builder()
+            .keep_trailing_newline(true)
+            .build()
+            .expect("the default marks are consistent");
         environment.set_syntax(syntax);
         environment.set_formatter(move |out, state, value| format(place, out, state, value));
         environment.add_filter("__inside_json", inside_json);
@@ -66,14 +69,17 @@ impl Template {
             return Err(TemplateError { message, line });
         }
         let nested = template.undeclared_variables(true);
-        let mut secrets: Vec<String> = nested.iter().filter_map(|name| name.strip_prefix("secret.")).map(str::to_owned).collect();
+        let mut secrets: Vec<String> =
+            nested.iter().filter_map(|name| name.strip_prefix("secret.")).map(str::to_owned).collect();
         if nested.contains("secret") {
             return Err(TemplateError { message: "name each secret: {{ secret.NAME }}".to_owned(), line: 1 });
         }
         secrets.sort();
         let top = template.undeclared_variables(false);
-        let mut variables: Vec<String> =
-            top.into_iter().filter(|name| name != "secret" && name != "row" && !GLOBALS.contains(&name.as_str())).collect();
+        let mut variables: Vec<String> = top
+            .into_iter()
+            .filter(|name| name != "secret" && name != "row" && !GLOBALS.contains(&name.as_str()))
+            .collect();
         variables.sort();
         Ok(Self {
             literal: !source.contains("{{") && !source.contains("{%") && !source.contains("{#"),
@@ -124,8 +130,12 @@ impl Template {
         let mut sink = Sink::default();
         let rendered = template.render_captured_to(Value::from_object(scope), &mut sink).map(|_| ());
         rendered.map_err(|error| match error.kind() {
-            _ if budget::is_exceeded() => format!("the template {:?} makes more than 16 MiB of this line", self.source),
-            ErrorKind::UndefinedError => format!("a column of the template {:?} is missing from this line", self.source),
+            _ if budget::is_exceeded() => {
+                format!("the template {:?} makes more than 16 MiB of this line", self.source)
+            }
+            ErrorKind::UndefinedError => {
+                format!("a column of the template {:?} is missing from this line", self.source)
+            }
             ErrorKind::OutOfFuel => format!("the template {:?} does too much work", self.source),
             _ => error.detail().map_or_else(|| error.kind().to_string(), str::to_owned),
         })?;
@@ -231,7 +241,8 @@ fn format(place: Place, out: &mut Output, _state: &mut State, value: &Value) -> 
         _ => {
             // Also makes sure that it can be written at all: not too deep, not too long.
             budget::text_size(value, 0)?;
-            serde_json::to_writer(out, value).map_err(|error| minijinja::Error::new(ErrorKind::BadSerialization, error.to_string()))
+            serde_json::to_writer(out, value)
+                .map_err(|error| minijinja::Error::new(ErrorKind::BadSerialization, error.to_string()))
         }
     }
 }

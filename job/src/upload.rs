@@ -15,7 +15,15 @@ pub const PART_BYTES: usize = 5 << 20;
 impl Objects {
     /// Begins an upload that is written piece by piece. Nothing is sent for less than one part until it is finished.
     pub fn upload(&self, key: impl Into<String>) -> Upload {
-        Upload { objects: self.clone(), key: key.into(), id: None, parts: Vec::new(), under_way: None, buffer: BytesMut::new(), written: 0 }
+        Upload {
+            objects: self.clone(),
+            key: key.into(),
+            id: None,
+            parts: Vec::new(),
+            under_way: None,
+            buffer: BytesMut::new(),
+            written: 0,
+        }
     }
 
     /// Goes on with an upload that was put aside; more than once if need be, since a part that is sent again replaces
@@ -101,7 +109,12 @@ impl Upload {
         self.sent().await?;
         let parts = CompletedMultipartUpload::builder().set_parts(Some(self.parts)).build();
         let Objects { client, bucket } = &self.objects;
-        let request = client.complete_multipart_upload().bucket(bucket).key(&self.key).set_upload_id(self.id).multipart_upload(parts);
+        let request = client
+            .complete_multipart_upload()
+            .bucket(bucket)
+            .key(&self.key)
+            .set_upload_id(self.id)
+            .multipart_upload(parts);
         let output = request.send().await.map_err(|e| self.objects.error("write", &self.key, e))?;
         Ok(Stored::new(output.e_tag(), output.version_id()))
     }
@@ -128,7 +141,8 @@ impl Upload {
         let _ = self.sent().await;
         let Objects { client, bucket } = &self.objects;
         if self.id.is_some() {
-            let request = client.abort_multipart_upload().bucket(bucket).key(&self.key).set_upload_id(self.id);
+            let request =
+                client.abort_multipart_upload().bucket(bucket).key(&self.key).set_upload_id(self.id);
             request.send().await.map_err(|e| self.objects.error("write", &self.key, e))?;
         }
         Ok(())
@@ -148,10 +162,19 @@ impl Upload {
             self.id = created.upload_id().map(str::to_owned);
         }
         let number = i32::try_from(self.parts.len() + 1).expect("at most 10,000 parts");
-        let request = client.upload_part().bucket(bucket).key(&self.key).set_upload_id(self.id.clone()).part_number(number);
+        let request = client
+            .upload_part()
+            .bucket(bucket)
+            .key(&self.key)
+            .set_upload_id(self.id.clone())
+            .part_number(number);
         let (objects, key) = (self.objects.clone(), self.key.clone());
         self.under_way = Some(AbortOnDropHandle::new(tokio::spawn(async move {
-            let sent = request.body(ByteStream::from(part)).send().await.map_err(|e| objects.error("write", &key, e))?;
+            let sent = request
+                .body(ByteStream::from(part))
+                .send()
+                .await
+                .map_err(|e| objects.error("write", &key, e))?;
             Ok(CompletedPart::builder().part_number(number).set_e_tag(sent.e_tag).build())
         })));
         Ok(())

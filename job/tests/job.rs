@@ -57,10 +57,17 @@ tolerated = "5%"
     )
     .unwrap();
     assert_eq!(job.request.fixed_host.as_deref(), Some("api.example.com"));
-    let fixed = Job::parse("[request]\nurl = \"http://{{ secret.U }}:{{ secret.P }}@127.0.0.1/{{ line }}\"\n", "job.toml").unwrap();
+    let fixed = Job::parse(
+        "[request]\nurl = \"http://{{ secret.U }}:{{ secret.P }}@127.0.0.1/{{ line }}\"\n",
+        "job.toml",
+    )
+    .unwrap();
     assert_eq!(fixed.request.fixed_host.as_deref(), Some("127.0.0.1"));
-    let named =
-        Job::parse("[request]\nurl = \"https://münchen.example/\"\n[limits.\"MÜNCHEN.example\"]\nrate = \"1/min\"\n", "job.toml").unwrap();
+    let named = Job::parse(
+        "[request]\nurl = \"https://münchen.example/\"\n[limits.\"MÜNCHEN.example\"]\nrate = \"1/min\"\n",
+        "job.toml",
+    )
+    .unwrap();
     assert_eq!(
         named.limits.provider(named.request.fixed_host.as_deref().unwrap()).map(|found| found.limit),
         Some(named.limits.providers[0].limit)
@@ -113,7 +120,11 @@ const REQUEST: &str = "[request]\nurl = \"http://a/\"\n";
 #[test]
 fn a_wrong_type_is_explained_with_an_example() {
     for (lines, place, message) in [
-        ("timeout = 30", (3, 11), "request.timeout is a duration in quotes, and here stands a number: write for example timeout = \"30s\""),
+        (
+            "timeout = 30",
+            (3, 11),
+            "request.timeout is a duration in quotes, and here stands a number: write for example timeout = \"30s\"",
+        ),
         ("timeout = true", (3, 11), "write for example timeout = \"30s\""),
         ("max_response = 1000", (3, 16), "write for example max_response = \"1000B\""),
         (
@@ -127,9 +138,21 @@ fn a_wrong_type_is_explained_with_an_example() {
         ("method = [\"GET\"]", (3, 10), "request.method is a text in quotes, and here stands a list"),
         ("headers = { x-count = 5 }", (3, 23), "write for example x-count = \"5\""),
         ("headers = \"a: b\"", (3, 11), "request.headers is a table"),
-        ("[limits]\nrate = \"5/s\"", (4, 8), "write [limits.default] or [limits.\"api.example.com\"], and below it rate = \"5/s\""),
-        ("[limits]\nin_flight = 5", (4, 13), "write [limits.default] or [limits.\"api.example.com\"], and below it in_flight = 5"),
-        ("[limits]\n\"api.example.com\" = \"5/s\"", (4, 21), "write [limits.\"api.example.com\"] and below it rate"),
+        (
+            "[limits]\nrate = \"5/s\"",
+            (4, 8),
+            "write [limits.default] or [limits.\"api.example.com\"], and below it rate = \"5/s\"",
+        ),
+        (
+            "[limits]\nin_flight = 5",
+            (4, 13),
+            "write [limits.default] or [limits.\"api.example.com\"], and below it in_flight = 5",
+        ),
+        (
+            "[limits]\n\"api.example.com\" = \"5/s\"",
+            (4, 21),
+            "write [limits.\"api.example.com\"] and below it rate",
+        ),
         ("[limits.default]\nrate = 5", (4, 8), "write for example rate = \"5/s\""),
         (
             "[limits.default]\nin_flight = \"5\"",
@@ -153,7 +176,10 @@ fn a_wrong_type_is_explained_with_an_example() {
         }
     }
     assert!(places("request = \"http://a/\"\n").contains("write [request] and its keys below it"));
-    assert!(places("limits = \"5/s\"\n[request]\nurl = \"http://a/\"\n").contains("write [limits] and its keys below it"));
+    assert!(
+        places("limits = \"5/s\"\n[request]\nurl = \"http://a/\"\n")
+            .contains("write [limits] and its keys below it")
+    );
     assert!(places("").contains("write [request] and below it url"));
     assert_eq!(error("[input]\nformat = \"csv\"\n[request]\nmethod = \"GET\"\n").0, 3);
 }
@@ -161,7 +187,10 @@ fn a_wrong_type_is_explained_with_an_example() {
 #[test]
 fn an_unknown_key_has_its_nearest() {
     for (lines, message) in [
-        ("methdo = \"GET\"", "\"methdo\" is not a key of [request]: is it method?\n  keys of [request]: method, url, headers"),
+        (
+            "methdo = \"GET\"",
+            "\"methdo\" is not a key of [request]: is it method?\n  keys of [request]: method, url, headers",
+        ),
         ("header = { a = \"b\" }", "is it headers?"),
         ("rate = \"5/s\"", "it belongs below [limits.default]"),
         ("tolerated = \"5%\"", "it belongs below [failure]"),
@@ -177,21 +206,27 @@ fn an_unknown_key_has_its_nearest() {
 
 #[test]
 fn what_is_found_later_has_its_own_keys_place() {
-    let job = |lines: &str| Job::parse(&format!("[request]\nurl = \"http://a/line\"\n{lines}"), "job.toml").unwrap();
+    let job = |lines: &str| {
+        Job::parse(&format!("[request]\nurl = \"http://a/line\"\n{lines}"), "job.toml").unwrap()
+    };
     let place = |error: job::JobError| (error.file.clone(), error.line, error.column);
     let columns = ["line".to_owned()];
     let found = job("[output]\ncolumns = { line = \"status\" }\n").check_output(&columns).unwrap_err();
     assert_eq!(place(found), ("job.toml".into(), 4, 13));
-    let found = job("headers = { line = \"x\", X-A = \"{{ lime }}\" }\n").check_columns(&columns).unwrap_err();
+    let found =
+        job("headers = { line = \"x\", X-A = \"{{ lime }}\" }\n").check_columns(&columns).unwrap_err();
     assert!(found.to_string().contains("is it line?"), "{found}");
     assert_eq!(place(found), ("job.toml".into(), 3, 35));
     let found = job("body = '''\n{\n  \"a\": {{ lime }}\n}'''\n").check_columns(&columns).unwrap_err();
     assert_eq!(place(found), ("job.toml".into(), 5, 11));
-    let (line, column, _) = error("[request]\nurl = \"http://a/\"\nbody = '''\n{\n  \"a\": {{ x + }}\n}'''\n");
+    let (line, column, _) =
+        error("[request]\nurl = \"http://a/\"\nbody = '''\n{\n  \"a\": {{ x + }}\n}'''\n");
     assert_eq!((line, column), (5, 3));
     let found = job("timeout = \"30m\"\n").check_aws("a").unwrap_err();
     assert_eq!(place(found), ("job.toml".into(), 3, 1));
-    let found = job("headers = { authorization = \"{{ secret.K }}\" }\n[secrets]\nK = \"file:k\"\n").check_aws("a").unwrap_err();
+    let found = job("headers = { authorization = \"{{ secret.K }}\" }\n[secrets]\nK = \"file:k\"\n")
+        .check_aws("a")
+        .unwrap_err();
     assert_eq!(place(found), ("job.toml".into(), 3, 33));
 }
 
@@ -210,11 +245,16 @@ fn keys_of_csv_are_refused_for_jsonl() {
 
 #[test]
 fn a_secret_that_no_header_can_carry_is_refused_by_its_name() {
-    let job = |field: &str| Job::parse(&format!("{REQUEST}{field}\n[secrets]\nKEY = \"env:K\"\n"), "job.toml").unwrap();
+    let job = |field: &str| {
+        Job::parse(&format!("{REQUEST}{field}\n[secrets]\nKEY = \"env:K\"\n"), "job.toml").unwrap()
+    };
     let header = job("headers = { authorization = \"Bearer {{ secret.KEY }}\" }");
     for value in ["two\nlines", "a\u{0}b", "zero\u{200b}width", "no\u{a0}break", "a\tb"] {
         let error = header.check_secret("KEY", &Secret::new(value)).unwrap_err();
-        assert!(error.contains("the secret KEY has") && error.contains("authorization") && !error.contains(value), "{error}");
+        assert!(
+            error.contains("the secret KEY has") && error.contains("authorization") && !error.contains(value),
+            "{error}"
+        );
     }
     assert_eq!(header.check_secret("KEY", &Secret::new(" blanks are sent as they are ")), Ok(()));
     assert_eq!(job("body = \"{{ secret.KEY }}\"").check_secret("KEY", &Secret::new("two\nlines")), Ok(()));
@@ -239,7 +279,11 @@ fn values_are_encoded_for_their_place() {
         ("{{- url -}}/{{ a }}", Place::Url, "http://h/p?q=1/x%20y%26b%3D%221%22%2F%C3%A9"),
         ("{\"q\": {{ a }}}", Place::Json, "{\"q\": \"x y&b=\\\"1\\\"/é\"}"),
         ("{\"q\": \"say {{ a }}!\"}", Place::Json, "{\"q\": \"say x y&b=\\\"1\\\"/é!\"}"),
-        ("{\"q\": \"\\\"{{ a }}\\\"\", \"r\": {{ a | length }}}", Place::Json, "{\"q\": \"\\\"x y&b=\\\"1\\\"/é\\\"\", \"r\": 11}"),
+        (
+            "{\"q\": \"\\\"{{ a }}\\\"\", \"r\": {{ a | length }}}",
+            Place::Json,
+            "{\"q\": \"\\\"x y&b=\\\"1\\\"/é\\\"\", \"r\": 11}",
+        ),
         ("q={{ a }}", Place::Form, "q=x%20y%26b%3D%221%22%2F%C3%A9"),
         ("k {{ a }}", Place::Header, "k x y&b=\"1\"/é"),
         ("{{ row['a'] | length }}\n", Place::Text, "11\n"),
@@ -251,10 +295,16 @@ fn values_are_encoded_for_their_place() {
 
 #[test]
 fn json_values_print_as_json() {
-    let object = job::json::Document::parse(r#"{"t": true, "n": null, "i": 1, "o": {"a": [1, "x"]}, "s": "q\"q"}"#).unwrap();
+    let object =
+        job::json::Document::parse(r#"{"t": true, "n": null, "i": 1, "o": {"a": [1, "x"]}, "s": "q\"q"}"#)
+            .unwrap();
     let row = Arc::new(Row::Object(object));
-    let show = |source: &str, place| Template::new(source, place).unwrap().render(&row, &Arc::default()).unwrap();
-    assert_eq!(show("[{{ t }}, {{ n }}, {{ i }}, {{ o }}, {{ s }}]", Place::Json), r#"[true, null, 1, {"a":[1,"x"]}, "q\"q"]"#);
+    let show =
+        |source: &str, place| Template::new(source, place).unwrap().render(&row, &Arc::default()).unwrap();
+    assert_eq!(
+        show("[{{ t }}, {{ n }}, {{ i }}, {{ o }}, {{ s }}]", Place::Json),
+        r#"[true, null, 1, {"a":[1,"x"]}, "q\"q"]"#
+    );
     assert_eq!(show("http://h/{{ t }}/{{ n }}/{{ i }}", Place::Url), "http://h/true//1");
     assert_eq!(show("{{ o.a[1] }}", Place::Text), "x");
 }
@@ -263,9 +313,13 @@ fn json_values_print_as_json() {
 fn a_missing_column_and_endless_work_are_errors_of_the_line() {
     assert!(render("{{ nope }}", Place::Text, &[("a", "1")]).unwrap_err().contains("missing"));
     assert!(
-        render("{% for i in range(9999) %}{% for j in range(9999) %}x{% endfor %}{% endfor %}", Place::Text, &[])
-            .unwrap_err()
-            .contains("too much work")
+        render(
+            "{% for i in range(9999) %}{% for j in range(9999) %}x{% endfor %}{% endfor %}",
+            Place::Text,
+            &[]
+        )
+        .unwrap_err()
+        .contains("too much work")
     );
 }
 
@@ -290,7 +344,8 @@ fn extraction() {
     let columns = &job.output.columns;
     let extract = |body: &str| {
         let json = columns.parse(body, OutputFormat::Csv)?;
-        let response = Response { status: 200, url: "http://a/", millis: 3, body, json: json.as_ref(), header: &header };
+        let response =
+            Response { status: 200, url: "http://a/", millis: 3, body, json: json.as_ref(), header: &header };
         let mut out = Vec::new();
         for value in columns.extract(&response, OutputFormat::Csv, 100).map_err(|_| "too much")? {
             value.write(&mut out);

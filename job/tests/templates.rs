@@ -13,7 +13,10 @@ use proptest::prelude::*;
 const MEMORY: u64 = 900 << 20;
 
 fn object(json: &str) -> Arc<Row> {
-    Arc::new(Row::parse(&Arc::from([]), &serde_json::value::RawValue::from_string(json.to_owned()).unwrap()).unwrap())
+    Arc::new(
+        Row::parse(&Arc::from([]), &serde_json::value::RawValue::from_string(json.to_owned()).unwrap())
+            .unwrap(),
+    )
 }
 
 fn render(source: &str, row: &Arc<Row>) -> Result<String, String> {
@@ -87,14 +90,25 @@ fn expansions_with_little_memory() {
     let items = vec!["1"; 200_000].join(",");
     let deep = format!("{}{}{}", "[".repeat(100), vec!["1"; 20_000].join(","), "]".repeat(100));
     let (angles, lines) = ("<".repeat(7 << 20), "x\\n".repeat(200_000));
-    let row = object(&format!(r#"{{"text":"{text}","items":[{items}],"deep":{deep},"angles":"{angles}","lines":"{lines}"}}"#));
+    let row = object(&format!(
+        r#"{{"text":"{text}","items":[{items}],"deep":{deep},"angles":"{angles}","lines":"{lines}"}}"#
+    ));
     for source in EXPANSIONS {
         let error = render(source, &row).map(|made| made.len()).expect_err(source);
-        assert!(error.contains("makes more than 16 MiB") || error.contains("too much work"), "{source}: {error}");
+        assert!(
+            error.contains("makes more than 16 MiB") || error.contains("too much work"),
+            "{source}: {error}"
+        );
     }
-    for literal in ["x".repeat(100_000), "{% raw %}".to_owned() + &"{{ y }}".repeat(20_000) + "{% endraw %}"] {
-        let source = format!("{{% set x %}}{{% for i in items %}}{literal}{{% endfor %}}{{% endset %}}{{{{ x | length }}}}");
-        assert!(render(&source, &row).expect_err("long literals count").contains("makes more than"), "a literal");
+    for literal in ["x".repeat(100_000), "{% raw %}".to_owned() + &"{{ y }}".repeat(20_000) + "{% endraw %}"]
+    {
+        let source = format!(
+            "{{% set x %}}{{% for i in items %}}{literal}{{% endfor %}}{{% endset %}}{{{{ x | length }}}}"
+        );
+        assert!(
+            render(&source, &row).expect_err("long literals count").contains("makes more than"),
+            "a literal"
+        );
     }
     for source in HARMLESS {
         render(source, &row).expect(source);
@@ -104,9 +118,13 @@ fn expansions_with_little_memory() {
 #[test]
 fn no_template_makes_a_lines_weight_many_times_over() {
     let this = std::env::current_exe().unwrap();
-    let command = format!("ulimit -v {}; exec \"$0\" --exact expansions_with_little_memory --ignored --nocapture", MEMORY / 1024);
+    let command = format!(
+        "ulimit -v {}; exec \"$0\" --exact expansions_with_little_memory --ignored --nocapture",
+        MEMORY / 1024
+    );
     let output = Command::new("sh").args(["-c", &command]).arg(this).output().unwrap();
-    let said = format!("{}\n{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let said =
+        format!("{}\n{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success() && said.contains("1 passed"), "{said}");
 }
 
@@ -133,7 +151,8 @@ fn white_space_and_raw_text_are_kept() {
         ("{{+ b + 1 +}}".to_owned(), "3".to_owned()),
         ("{{ 1 + 2 * 3 ~ '!' }}".to_owned(), String::new()),
     ] {
-        let plain = minijinja::Environment::new().render_str(&source, minijinja::context! { a => "x", b => 2 });
+        let plain =
+            minijinja::Environment::new().render_str(&source, minijinja::context! { a => "x", b => 2 });
         match plain {
             Ok(plain) => {
                 assert_eq!(plain, expected, "{source}");
@@ -158,10 +177,16 @@ fn expression() -> impl Strategy<Value = String> {
         Just("(1, 2)".to_owned()),
     ];
     leaf.prop_recursive(5, 40, 3, |inner| {
-        let operator = prop::sample::select(vec!["+", "-", "~", "*", "/", "//", "%", "==", "<", "and", "or", "in", "not in"]);
+        let operator = prop::sample::select(vec![
+            "+", "-", "~", "*", "/", "//", "%", "==", "<", "and", "or", "in", "not in",
+        ]);
         prop_oneof![
             (inner.clone(), operator, inner.clone(), prop::bool::ANY).prop_map(|(a, op, b, space)| {
-                if space || op.chars().all(char::is_alphabetic) || op == "not in" { format!("{a} {op} {b}") } else { format!("{a}{op}{b}") }
+                if space || op.chars().all(char::is_alphabetic) || op == "not in" {
+                    format!("{a} {op} {b}")
+                } else {
+                    format!("{a}{op}{b}")
+                }
             }),
             inner.clone().prop_map(|a| format!("({a})")),
             inner.clone().prop_map(|a| format!("-{a}")),
@@ -171,7 +196,8 @@ fn expression() -> impl Strategy<Value = String> {
             inner.clone().prop_map(|a| format!("{a} is number")),
             inner.clone().prop_map(|a| format!("({a}) is not divisibleby 3")),
             inner.clone().prop_map(|a| format!("({a}) is in l")),
-            (inner.clone(), inner.clone(), inner.clone()).prop_map(|(a, b, c)| format!("{a} if {b} else {c}")),
+            (inner.clone(), inner.clone(), inner.clone())
+                .prop_map(|(a, b, c)| format!("{a} if {b} else {c}")),
             (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("[{a}, {b}]")),
             (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("{{'k': {a}, 'm': {b}}}")),
             inner.clone().prop_map(|a| format!("l[{a}:]")),

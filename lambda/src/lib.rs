@@ -16,5 +16,7 @@ pub use serve::{Call, serve};
 
 /// Milliseconds since 1970.
 pub fn now() -> u64 {
-    std::time::SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    std::time::SystemTime::UNIX_EPOCH
+        .elapsed()
+        .map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }

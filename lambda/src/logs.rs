@@ -9,7 +9,12 @@ use tracing_subscriber::util::SubscriberInitExt;
 const OURS: [&str; 5] = ["job", "lambda", "preprocess", "worker", "postprocess"];
 
 pub(crate) fn start() {
-    let filter = Targets::new().with_default(Level::WARN).with_targets(OURS.map(|target| (target, Level::INFO)));
-    let lines = tracing_subscriber::fmt::layer().json().flatten_event(true).with_current_span(true).with_span_list(false);
+    let filter =
+        Targets::new().with_default(Level::WARN).with_targets(OURS.map(|target| (target, Level::INFO)));
+    let lines = tracing_subscriber::fmt::layer()
+        .json()
+        .flatten_event(true)
+        .with_current_span(true)
+        .with_span_list(false);
     tracing_subscriber::registry().with(filter).with(lines).init();
 }

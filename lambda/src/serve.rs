@@ -29,7 +29,9 @@ const MARGIN: Duration = Duration::from_secs(60);
 ///
 /// # Errors
 /// When the runtime API cannot be reached.
-pub async fn serve<Request, Response>(step: impl AsyncFn(Request, Call) -> Result<Response, StepError>) -> Result<(), lambda_runtime::Error>
+pub async fn serve<Request, Response>(
+    step: impl AsyncFn(Request, Call) -> Result<Response, StepError>,
+) -> Result<(), lambda_runtime::Error>
 where
     Request: DeserializeOwned,
     Response: Serialize,
@@ -51,7 +53,9 @@ where
                 Err(error)
             }
         };
-        answer.map(|response| serde_json::to_value(response).expect("a response is always JSON")).map_err(Failure)
+        answer
+            .map(|response| serde_json::to_value(response).expect("a response is always JSON"))
+            .map_err(Failure)
     });
     lambda_runtime::run(handle).await
 }
@@ -90,7 +94,8 @@ mod tests {
 
     #[test]
     fn an_error_keeps_its_stable_name() {
-        let diagnostic = Diagnostic::from(Failure(StepError::new(ErrorName::JobNotFound, "there is no job file")));
+        let diagnostic =
+            Diagnostic::from(Failure(StepError::new(ErrorName::JobNotFound, "there is no job file")));
         assert_eq!(diagnostic.error_type, "Job.NotFound");
         assert_eq!(diagnostic.error_message, "there is no job file");
     }
@@ -110,7 +115,8 @@ mod tests {
 
     #[test]
     fn what_is_no_request_is_an_event_that_is_invalid() {
-        let error = messages::request::<messages::WorkRequest>(serde_json::json!({ "run": 1 })).expect_err("no request");
+        let error = messages::request::<messages::WorkRequest>(serde_json::json!({ "run": 1 }))
+            .expect_err("no request");
         assert_eq!(error.name, ErrorName::EventInvalid);
     }
 }

@@ -16,7 +16,8 @@ pub(crate) async fn remove_temporary(run: &Run) -> Result<(), StepError> {
 /// Lets the job's next run begin.
 pub(crate) async fn release_turn(run: &Run) -> Result<(), StepError> {
     let key = keys::turn(&run.run.job);
-    let turn = run.objects.find(&key).await?.and_then(|turn| serde_json::from_slice::<TurnHolder>(&turn).ok());
+    let turn =
+        run.objects.find(&key).await?.and_then(|turn| serde_json::from_slice::<TurnHolder>(&turn).ok());
     if turn.is_some_and(|turn| turn.run == run.run.id) {
         run.objects.delete(&key).await?;
     }

@@ -29,7 +29,10 @@ use tracing::Instrument;
 ///
 /// # Errors
 /// `Run.Damaged`, `Storage.Unavailable`, `Storage.Denied`, `Run.Interrupted`; never because lines failed.
-pub async fn postprocess(context: &Context, request: PostprocessRequest) -> Result<PostprocessResponse, StepError> {
+pub async fn postprocess(
+    context: &Context,
+    request: PostprocessRequest,
+) -> Result<PostprocessResponse, StepError> {
     let span = tracing::info_span!("postprocess", job = %request.run.job, run = %request.run.id);
     async { complete(context, request).await.inspect_err(StepError::log) }.instrument(span).await
 }

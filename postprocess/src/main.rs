@@ -17,5 +17,8 @@ async fn main() -> Result<(), lambda::Error> {
         progress: None,
         now: Arc::new(lambda::now),
     };
-    lambda::serve(async |request, call| postprocess(&Context { pause: call.pause, ..context.clone() }, request).await).await
+    lambda::serve(async |request, call| {
+        postprocess(&Context { pause: call.pause, ..context.clone() }, request).await
+    })
+    .await
 }

@@ -37,7 +37,11 @@ pub(crate) enum Merge {
 }
 
 /// Writes the output, and the file of failed lines if there are any, from a checkpoint if there is one.
-pub(crate) async fn merge(context: &Context, run: &Run, checkpoint: Option<&str>) -> Result<Merge, StepError> {
+pub(crate) async fn merge(
+    context: &Context,
+    run: &Run,
+    checkpoint: Option<&str>,
+) -> Result<Merge, StepError> {
     let begun = match checkpoint {
         Some(key) => match checkpoint::read(run, key).await {
             Ok((files, counts)) => merge_from(context, run, files, counts).await,
@@ -58,11 +62,19 @@ pub(crate) async fn merge(context: &Context, run: &Run, checkpoint: Option<&str>
 
 async fn merge_all(context: &Context, run: &Run) -> Result<Merge, StepError> {
     let sink = |key| Sink::new(run.objects.upload(key));
-    let files = Files { output: sink(output_key(&run.run, &run.plan)), failed: sink(failed_key(&run.run, &run.plan)) };
+    let files = Files {
+        output: sink(output_key(&run.run, &run.plan)),
+        failed: sink(failed_key(&run.run, &run.plan)),
+    };
     merge_from(context, run, files, Counts::default()).await
 }
 
-async fn merge_from(context: &Context, run: &Run, mut files: Files, counts: Counts) -> Result<Merge, StepError> {
+async fn merge_from(
+    context: &Context,
+    run: &Run,
+    mut files: Files,
+    counts: Counts,
+) -> Result<Merge, StepError> {
     let merged = tokio::select! {
         biased;
         () = context.stop.cancelled() => Err(StepError::new(ErrorName::Interrupted, "stopped while the output was written; run it again to continue")),
@@ -120,7 +132,12 @@ enum Walk {
     Paused(Counts),
 }
 
-async fn merge_into(files: &mut Files, context: &Context, run: &Run, counts: Counts) -> Result<Walk, StepError> {
+async fn merge_into(
+    files: &mut Files,
+    context: &Context,
+    run: &Run,
+    counts: Counts,
+) -> Result<Walk, StepError> {
     let progress = |rows: &Rows| context.progress.iter().for_each(|hook| hook(rows.last));
     let Counts { line, lanes, mut codes } = counts;
     let mut rows = Rows::new(&run.plan, run.style, line, !codes.is_empty(), context.settings.rows());
@@ -152,7 +169,10 @@ async fn merge_into(files: &mut Files, context: &Context, run: &Run, counts: Cou
                     // Every call gets on, or the run would never end.
                     if context.pause.is_cancelled() && rows.last > line {
                         let line = rows.last;
-                        let lanes = lanes.into_iter().zip(&run.plan.lanes).map(|(lane, plan)| lane.pause(batch_of(plan, line)));
+                        let lanes = lanes
+                            .into_iter()
+                            .zip(&run.plan.lanes)
+                            .map(|(lane, plan)| lane.pause(batch_of(plan, line)));
                         return Ok(Walk::Paused(Counts { line, lanes: lanes.collect(), codes }));
                     }
                     // Let others run: a full buffer is about a millisecond of work.
@@ -162,7 +182,10 @@ async fn merge_into(files: &mut Files, context: &Context, run: &Run, counts: Cou
         }
     }
     if rows.last != run.plan.input.lines {
-        return Err(damaged(format!("the items have {} lines, the plan says {}: start the run afresh", rows.last, run.plan.input.lines)));
+        return Err(damaged(format!(
+            "the items have {} lines, the plan says {}: start the run afresh",
+            rows.last, run.plan.input.lines
+        )));
     }
     files.write(&mut rows).await?;
     progress(&rows);
@@ -174,7 +197,13 @@ async fn merge_into(files: &mut Files, context: &Context, run: &Run, counts: Cou
 }
 
 /// The lanes behind line `after`, with what was counted up to there.
-fn open_lanes(context: &Context, run: &Run, stopped: Vec<Option<String>>, after: u64, counted: Vec<Tally>) -> Vec<Lane> {
+fn open_lanes(
+    context: &Context,
+    run: &Run,
+    stopped: Vec<Option<String>>,
+    after: u64,
+    counted: Vec<Tally>,
+) -> Vec<Lane> {
     let budget = Budget::new(&context.settings, run.plan.lanes.len());
     let source = |lane: usize| Source {
         objects: run.objects.clone(),
@@ -186,7 +215,12 @@ fn open_lanes(context: &Context, run: &Run, stopped: Vec<Option<String>>, after:
         budget: budget.clone(),
     };
     let counted = counted.into_iter().chain(std::iter::repeat_with(Tally::default));
-    stopped.into_iter().zip(counted).enumerate().map(|(lane, (stopped, tally))| Lane::new(&source(lane), stopped, tally)).collect()
+    stopped
+        .into_iter()
+        .zip(counted)
+        .enumerate()
+        .map(|(lane, (stopped, tally))| Lane::new(&source(lane), stopped, tally))
+        .collect()
 }
 
 /// Index of the batch that has the lane's lines from about `after` on: those before it have none behind it.

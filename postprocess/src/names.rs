@@ -14,7 +14,9 @@ const FORMATS: [&str; 9] = ["txt", "text", "list", "csv", "tsv", "tab", "jsonl",
 pub fn output_key(run: &RunRef, plan: &Plan) -> String {
     let file = uncompressed(&run.file, plan);
     let file = match (plan.input.format, plan.output) {
-        (Format::Csv, OutputFormat::Csv) | (Format::Tsv, OutputFormat::Tsv) | (Format::Jsonl, OutputFormat::Jsonl) => file.to_owned(),
+        (Format::Csv, OutputFormat::Csv)
+        | (Format::Tsv, OutputFormat::Tsv)
+        | (Format::Jsonl, OutputFormat::Jsonl) => file.to_owned(),
         (_, OutputFormat::Csv) => with_ending(file, "csv"),
         (_, OutputFormat::Tsv) => with_ending(file, "tsv"),
         (_, OutputFormat::Jsonl) => with_ending(file, "jsonl"),
@@ -34,7 +36,11 @@ pub fn report_key(run: &RunRef) -> String {
 
 fn uncompressed<'a>(file: &'a str, plan: &Plan) -> &'a str {
     match ending(file) {
-        Some((stem, ending)) if plan.input.compression != Compression::None && is_one_of(ending, &COMPRESSED) => stem,
+        Some((stem, ending))
+            if plan.input.compression != Compression::None && is_one_of(ending, &COMPRESSED) =>
+        {
+            stem
+        }
         _ => file,
     }
 }

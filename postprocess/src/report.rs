@@ -199,10 +199,17 @@ impl Report {
         let Self { lines, ok, .. } = self;
         let failed = self.failed + self.not_processed;
         match self.verdict {
-            Verdict::Succeeded | Verdict::SomeFailed => PostprocessResponse::Succeeded { run, lines, ok, failed },
-            Verdict::Failed => {
-                PostprocessResponse::Failed { run, error: ErrorName::RunFailed.to_string(), cause: self.message, lines, ok, failed }
+            Verdict::Succeeded | Verdict::SomeFailed => {
+                PostprocessResponse::Succeeded { run, lines, ok, failed }
             }
+            Verdict::Failed => PostprocessResponse::Failed {
+                run,
+                error: ErrorName::RunFailed.to_string(),
+                cause: self.message,
+                lines,
+                ok,
+                failed,
+            },
         }
     }
 }

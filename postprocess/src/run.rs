@@ -32,11 +32,13 @@ impl Run {
         let objects = Objects::new(context.s3.clone(), &run.bucket);
         let keys = run.keys();
         let plan = objects.get(&keys.plan()).await?;
-        let plan: Plan = serde_json::from_slice(&plan).map_err(|error| damaged(format!("{} is not a plan: {error}", keys.plan())))?;
+        let plan: Plan = serde_json::from_slice(&plan)
+            .map_err(|error| damaged(format!("{} is not a plan: {error}", keys.plan())))?;
         let job = objects.get(&keys.job_file()).await?;
         let job = Job::parse(&String::from_utf8_lossy(&job), &keys.job_file())?;
         let claim = objects.find(&keys.claim(run.generation)).await?;
-        let started = claim.and_then(|claim| serde_json::from_slice::<Claim>(&claim).ok()).map(|claim| claim.started);
+        let started =
+            claim.and_then(|claim| serde_json::from_slice::<Claim>(&claim).ok()).map(|claim| claim.started);
         let warnings = plan.warnings(&job);
         Ok(Self {
             warnings,
@@ -55,7 +57,9 @@ impl Run {
     /// The limit of a lane that has one: not of one whose lines are of many hosts.
     pub(crate) fn limit_of(&self, lane: &PlannedLane) -> Option<Limit> {
         match &lane.kind {
-            LaneKind::Named { provider } => self.limits.providers.iter().find(|named| named.name == *provider).map(|named| named.limit),
+            LaneKind::Named { provider } => {
+                self.limits.providers.iter().find(|named| named.name == *provider).map(|named| named.limit)
+            }
             LaneKind::Hashed => (self.one_host && self.limits.by.is_none()).then_some(self.limits.default),
         }
     }
@@ -82,7 +86,10 @@ impl Run {
 
     async fn stop_reason(&self, key: &str) -> Result<Option<String>, StepError> {
         let Some(marker) = self.objects.find(key).await? else { return Ok(None) };
-        Ok(Some(serde_json::from_slice::<StopMarker>(&marker).map_or_else(|_| "no reason was given".to_owned(), |marker| marker.reason)))
+        Ok(Some(
+            serde_json::from_slice::<StopMarker>(&marker)
+                .map_or_else(|_| "no reason was given".to_owned(), |marker| marker.reason),
+        ))
     }
 }
 

@@ -137,7 +137,10 @@ impl Cutter {
 fn target(limit: Limit, hashed: bool) -> u64 {
     let limit = if hashed { limit } else { limit.share() };
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
-    limit.rate.per_second().map_or(MAX_LINES, |rate| (rate * BATCH_SECONDS).clamp(MIN_LINES as f64, MAX_LINES as f64) as u64)
+    limit
+        .rate
+        .per_second()
+        .map_or(MAX_LINES, |rate| (rate * BATCH_SECONDS).clamp(MIN_LINES as f64, MAX_LINES as f64) as u64)
 }
 
 fn join_pairs(pieces: &[Batch]) -> Vec<Batch> {
@@ -209,7 +212,8 @@ mod tests {
     #[test]
     fn the_busiest_host_ends_a_hashed_batch() {
         let limit = Limit::new(Rate::PerSecond(1.0), None);
-        let lines: Vec<_> = (0..600).map(|n| (10, Some(if n % 2 == 0 { "busy" } else { ["a", "b", "c"][n % 3] }))).collect();
+        let lines: Vec<_> =
+            (0..600).map(|n| (10, Some(if n % 2 == 0 { "busy" } else { ["a", "b", "c"][n % 3] }))).collect();
         let batches = cut(&LaneKind::Hashed, limit, &lines);
         assert_eq!(batches.len(), 6, "{batches:?}");
     }

@@ -35,7 +35,11 @@ pub(crate) async fn claim(objects: &Objects, run: &RunRef, ours: Claim) -> Resul
     }
     let found = objects.get(&key).await?;
     let found: Claim = serde_json::from_slice(&found).map_err(|error| damaged(&key, &error))?;
-    Ok(if found.execution == ours.execution { Owner::Us(found.started) } else { Owner::Other(found.execution) })
+    Ok(if found.execution == ours.execution {
+        Owner::Us(found.started)
+    } else {
+        Owner::Other(found.execution)
+    })
 }
 
 /// Whose turn it is.
@@ -57,7 +61,12 @@ pub(crate) async fn take_turn(
     settle: Duration,
 ) -> Result<Turn, StepError> {
     let key = keys::turn(&run.job);
-    let ours = |not_before| TurnHolder { run: run.id.clone(), generation: run.generation, execution: execution.to_owned(), not_before };
+    let ours = |not_before| TurnHolder {
+        run: run.id.clone(),
+        generation: run.generation,
+        execution: execution.to_owned(),
+        not_before,
+    };
     let body = |ours: &TurnHolder| serde_json::to_vec(ours).expect("a turn is always JSON");
     loop {
         if objects.put_if_absent(&key, body(&ours(0))).await? {
@@ -78,10 +87,15 @@ pub(crate) async fn take_turn(
         let keys = RunKeys::new(&run.job, &holder.run);
         let settles = context.home == Home::Aws && objects.find(&keys.plan()).await?.is_some();
         if settles {
-            StopMarker::place(objects, &keys.stop_run(holder.generation), "its execution was aborted").await?;
+            StopMarker::place(objects, &keys.stop_run(holder.generation), "its execution was aborted")
+                .await?;
         }
         let left = if settles { settle } else { Duration::ZERO };
-        let until = if left.is_zero() { 0 } else { (context.now)() + u64::try_from(left.as_millis()).unwrap_or(u64::MAX) };
+        let until = if left.is_zero() {
+            0
+        } else {
+            (context.now)() + u64::try_from(left.as_millis()).unwrap_or(u64::MAX)
+        };
         if objects.put_if_match(&key, body(&ours(until)), &facts).await? {
             return Ok(if left.is_zero() { Turn::Ours } else { Turn::Settling(holder.execution, left) });
         }
@@ -99,6 +113,8 @@ async fn find_head(objects: &Objects, key: &str) -> Result<Option<String>, StepE
 fn damaged(key: &str, error: &serde_json::Error) -> StepError {
     StepError::new(
         ErrorName::RunDamaged,
-        format!("{key} is not what this version writes: {error}. Remove it, or use a new state folder or bucket"),
+        format!(
+            "{key} is not what this version writes: {error}. Remove it, or use a new state folder or bucket"
+        ),
     )
 }

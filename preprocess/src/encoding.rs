@@ -17,7 +17,10 @@ const FEWEST: usize = 4;
 ///
 /// # Errors
 /// In words, what it is that cannot be decoded.
-pub(crate) fn encoding_of(head: &[u8], said: Option<&'static Encoding>) -> Result<&'static Encoding, &'static str> {
+pub(crate) fn encoding_of(
+    head: &[u8],
+    said: Option<&'static Encoding>,
+) -> Result<&'static Encoding, &'static str> {
     const UTF_32: &str = "it is UTF-32: convert it to UTF-8, for example with iconv -f UTF-32 -t UTF-8";
     if head.starts_with(b"\xff\xfe\0\0") || head.starts_with(b"\0\0\xfe\xff") {
         return Err(UTF_32);
@@ -36,7 +39,9 @@ pub(crate) fn encoding_of(head: &[u8], said: Option<&'static Encoding>) -> Resul
     if head.len() < FEWEST {
         return Ok(UTF_8);
     }
-    if (a > most / 2 && b > most / 2 && c > most / 2 && d == 0) || (a == 0 && b > most / 2 && c > most / 2 && d > most / 2) {
+    if (a > most / 2 && b > most / 2 && c > most / 2 && d == 0)
+        || (a == 0 && b > most / 2 && c > most / 2 && d > most / 2)
+    {
         return Err(UTF_32);
     }
     let often = |zeros: usize| zeros * 10 >= most * 2 * 3;
@@ -79,7 +84,8 @@ impl<R: Read> Decoding<R> {
             let last = raw.is_empty();
             // The last byte has room for what cannot be decoded.
             let room = self.text.len() - 1;
-            let (result, read, written) = self.decoder.decode_to_utf8_without_replacement(raw, &mut self.text[..room], last);
+            let (result, read, written) =
+                self.decoder.decode_to_utf8_without_replacement(raw, &mut self.text[..room], last);
             self.raw.consume(read);
             self.to = written;
             match result {
@@ -139,14 +145,20 @@ mod tests {
         assert_eq!(found(b"a\0"), Ok("UTF-8"));
         assert_eq!(found(b""), Ok("UTF-8"));
         let said = Encoding::for_label(b"windows-1252");
-        assert_eq!(encoding_of(b"\xef\xbb\xbfa", said).map(Encoding::name), Ok("UTF-8"), "a byte order mark counts more");
+        assert_eq!(
+            encoding_of(b"\xef\xbb\xbfa", said).map(Encoding::name),
+            Ok("UTF-8"),
+            "a byte order mark counts more"
+        );
         assert_eq!(encoding_of(b"a\xe9", said).map(Encoding::name), Ok("windows-1252"));
     }
 
     #[test]
     fn bytes_that_mean_nothing_are_no_text() {
         let mut text = Vec::new();
-        decode(&b"\x82\xa0\n\xff\n\x82"[..], Encoding::for_label(b"shift_jis").unwrap()).read_to_end(&mut text).unwrap();
+        decode(&b"\x82\xa0\n\xff\n\x82"[..], Encoding::for_label(b"shift_jis").unwrap())
+            .read_to_end(&mut text)
+            .unwrap();
         assert_eq!(text, b"\xe3\x81\x82\n\xff\n\xff");
     }
 }

@@ -24,14 +24,17 @@ pub(crate) fn format_of(file: &str, head: &[u8]) -> Format {
 }
 
 fn by_content(head: &[u8], json: bool) -> Format {
-    let first = head.split(|byte| *byte == b'\n').find(|line| !line.trim_ascii().is_empty()).unwrap_or_default();
+    let first =
+        head.split(|byte| *byte == b'\n').find(|line| !line.trim_ascii().is_empty()).unwrap_or_default();
     if let Ok(serde_json::Map::<String, serde_json::Value> { .. }) = serde_json::from_slice(first) {
         return Format::Jsonl;
     }
     match head.trim_ascii_start() {
         [b'[' | b'{', ..] if json => Format::Json,
         head if begins_array(head) => Format::Json,
-        [b'{', rest @ ..] if rest.trim_ascii_start().starts_with(b"\"") && first.trim_ascii() == b"{" => Format::Json,
+        [b'{', rest @ ..] if rest.trim_ascii_start().starts_with(b"\"") && first.trim_ascii() == b"{" => {
+            Format::Json
+        }
         _ if json => Format::Jsonl,
         _ => Format::Text,
     }

@@ -63,7 +63,9 @@ impl Layout {
         let mut dialect = Dialect::of(&job.input, format);
         let mut notes = Vec::new();
         if format.is_delimited() {
-            if let Some(delimiter) = head(window)?.split(|byte| matches!(byte, b'\n' | b'\r')).next().and_then(sep_line) {
+            if let Some(delimiter) =
+                head(window)?.split(|byte| matches!(byte, b'\n' | b'\r')).next().and_then(sep_line)
+            {
                 sep = Some(delimiter);
                 keep(&mut preamble, &pass_line(window)?);
                 lines += 1;
@@ -73,7 +75,8 @@ impl Layout {
             match (job.input.delimiter, sep.or_else(sniffed)) {
                 (None, Some(delimiter)) if delimiter != dialect.delimiter => {
                     dialect.delimiter = delimiter;
-                    let named = if sep.is_some() { "the line sep= of the file says" } else { "the header shows" };
+                    let named =
+                        if sep.is_some() { "the line sep= of the file says" } else { "the header shows" };
                     notes.push(format!("fields are separated by {}, as {named}", shown(delimiter)));
                 }
                 _ => {}
@@ -142,7 +145,8 @@ fn pass_line<R: Read>(window: &mut Window<R>) -> io::Result<Vec<u8>> {
 /// A line too many is kept as an empty one, so that the number of lines stays.
 fn keep(preamble: &mut String, line: &[u8]) {
     let text = String::from_utf8_lossy(line);
-    let text = if preamble.len() + text.len() <= MAX_PREAMBLE { text.trim_end_matches(['\r', '\n']) } else { "" };
+    let text =
+        if preamble.len() + text.len() <= MAX_PREAMBLE { text.trim_end_matches(['\r', '\n']) } else { "" };
     preamble.push_str(text);
     preamble.push('\n');
 }

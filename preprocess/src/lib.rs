@@ -76,9 +76,13 @@ pub enum Home {
 /// # Errors
 /// By the stable names of [`ErrorName`]. What is wrong with the job or the input also stands, in words, in
 /// `jobs/<job>/report/<file>.json`, since the person who uploads sees the bucket and not the console.
-pub async fn preprocess(context: &Context, request: PreprocessRequest) -> Result<PreprocessResponse, StepError> {
+pub async fn preprocess(
+    context: &Context,
+    request: PreprocessRequest,
+) -> Result<PreprocessResponse, StepError> {
     let objects = Objects::new(context.s3.clone(), &request.event.detail.bucket.name);
-    let span = tracing::info_span!("preprocess", key = %request.event.detail.object.key, job = Empty, run = Empty);
+    let span =
+        tracing::info_span!("preprocess", key = %request.event.detail.object.key, job = Empty, run = Empty);
     async {
         let started = start(context, &objects, &request).await;
         if let Err(error) = &started {
@@ -91,7 +95,11 @@ pub async fn preprocess(context: &Context, request: PreprocessRequest) -> Result
     .await
 }
 
-async fn start(context: &Context, objects: &Objects, request: &PreprocessRequest) -> Result<PreprocessResponse, StepError> {
+async fn start(
+    context: &Context,
+    objects: &Objects,
+    request: &PreprocessRequest,
+) -> Result<PreprocessResponse, StepError> {
     let (run, job_text) = find_run(objects, request).await?;
     Span::current().record("job", &run.job).record("run", &run.id);
     let ours = Claim {
@@ -121,23 +129,36 @@ async fn start(context: &Context, objects: &Objects, request: &PreprocessRequest
         Turn::Ours => {}
         Turn::Of(holder) => {
             let waited = Duration::from_millis((context.now)().saturating_sub(since));
-            return Ok(PreprocessResponse::Turn { run, wait_seconds: turn_wait(context.turn_wait, waited), holder });
+            return Ok(PreprocessResponse::Turn {
+                run,
+                wait_seconds: turn_wait(context.turn_wait, waited),
+                holder,
+            });
         }
         Turn::Settling(holder, left) => {
-            return Ok(PreprocessResponse::Turn { run, wait_seconds: left.as_millis().div_ceil(1000).max(1) as u64, holder });
+            return Ok(PreprocessResponse::Turn {
+                run,
+                wait_seconds: left.as_millis().div_ceil(1000).max(1) as u64,
+                holder,
+            });
         }
     }
     let plan = match objects.find(&run.keys().plan()).await? {
         Some(plan) => read_plan(&run, &plan)?,
         None if run.generation > 0 => {
-            let message = format!("the run {} was never split: start it again instead of redriving it", run.id);
+            let message =
+                format!("the run {} was never split: start it again instead of redriving it", run.id);
             return Err(StepError::new(ErrorName::RunDamaged, message));
         }
         None => {
             let checkpoint = messages::checkpoint(&request.previous);
-            match store::split_object(context, objects, &run, &request.event.detail.object, &job, checkpoint).await? {
+            match store::split_object(context, objects, &run, &request.event.detail.object, &job, checkpoint)
+                .await?
+            {
                 store::Outcome::Done(plan) => plan,
-                store::Outcome::Paused(checkpoint) => return Ok(PreprocessResponse::Paused { run, wait_seconds: 1, checkpoint }),
+                store::Outcome::Paused(checkpoint) => {
+                    return Ok(PreprocessResponse::Paused { run, wait_seconds: 1, checkpoint });
+                }
             }
         }
     };
@@ -153,9 +174,13 @@ fn turn_wait(least: Duration, waited: Duration) -> u64 {
 }
 
 /// The event's run and its job file: the run folder's copy once there is one.
-async fn find_run(objects: &Objects, request: &PreprocessRequest) -> Result<(RunRef, bytes::Bytes), StepError> {
+async fn find_run(
+    objects: &Objects,
+    request: &PreprocessRequest,
+) -> Result<(RunRef, bytes::Bytes), StepError> {
     let event = &request.event;
-    let known = request.previous.get("run").and_then(|run| serde_json::from_value::<RunRef>(run.clone()).ok());
+    let known =
+        request.previous.get("run").and_then(|run| serde_json::from_value::<RunRef>(run.clone()).ok());
     let known = match (known, &event.redrive) {
         (None, Some(_)) => Some(event.run(&[])?),
         (known, _) => known,
@@ -167,7 +192,10 @@ async fn find_run(objects: &Objects, request: &PreprocessRequest) -> Result<(Run
     }
     let key = &event.detail.object.key;
     let (job, _) = keys::parse_input(key).ok_or_else(|| {
-        StepError::new(ErrorName::EventInvalid, format!("the key {key:?} is not an input: expected jobs/<job>/input/<file>"))
+        StepError::new(
+            ErrorName::EventInvalid,
+            format!("the key {key:?} is not an input: expected jobs/<job>/input/<file>"),
+        )
     })?;
     let text = objects.get(&keys::job_file(job)).await.map_err(|error| match error.kind {
         StorageErrorKind::NotFound => {
@@ -180,7 +208,8 @@ async fn find_run(objects: &Objects, request: &PreprocessRequest) -> Result<(Run
 }
 
 fn parse_job(text: &[u8], file: &str) -> Result<Arc<Job>, StepError> {
-    let text = std::str::from_utf8(text).map_err(|error| StepError::new(ErrorName::JobInvalid, format!("{file} is not UTF-8: {error}")))?;
+    let text = std::str::from_utf8(text)
+        .map_err(|error| StepError::new(ErrorName::JobInvalid, format!("{file} is not UTF-8: {error}")))?;
     Ok(Arc::new(Job::parse(text, file)?))
 }
 
@@ -198,11 +227,21 @@ fn settle(job: &Job) -> Duration {
 }
 
 /// The lanes as the state machine needs them; a redrive's hold only unfinished batches.
-async fn lanes(context: &Context, objects: &Objects, run: &RunRef, job: &Job, plan: &Plan) -> Result<Vec<Lane>, StepError> {
+async fn lanes(
+    context: &Context,
+    objects: &Objects,
+    run: &RunRef,
+    job: &Job,
+    plan: &Plan,
+) -> Result<Vec<Lane>, StepError> {
     let mut lanes = Vec::new();
     for lane in &plan.lanes {
         let manifest = run.keys().manifest(run.generation, &lane.name);
-        let batches = if run.generation == 0 { lane.batches.clone() } else { redrive::unfinished(objects, run, lane).await? };
+        let batches = if run.generation == 0 {
+            lane.batches.clone()
+        } else {
+            redrive::unfinished(objects, run, lane).await?
+        };
         if batches.is_empty() {
             continue;
         }
@@ -221,7 +260,9 @@ async fn lanes(context: &Context, objects: &Objects, run: &RunRef, job: &Job, pl
 /// Says in words, beside where the output would be, why the run could not start.
 async fn report(objects: &Objects, request: &PreprocessRequest, error: &StepError) {
     let passing = matches!(error.name, ErrorName::StorageUnavailable | ErrorName::Interrupted);
-    let Some((job, file)) = keys::parse_input(&request.event.detail.object.key).filter(|_| !passing) else { return };
+    let Some((job, file)) = keys::parse_input(&request.event.detail.object.key).filter(|_| !passing) else {
+        return;
+    };
     // A redrive, and an upload that a newer one has replaced, leave the report of what is there.
     let older = request.event.redrive.is_some() || error.name == ErrorName::InputChanged;
     if older && !matches!(objects.find(&keys::report(job, file)).await, Ok(None)) {

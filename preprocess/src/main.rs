@@ -21,5 +21,8 @@ async fn main() -> Result<(), lambda::Error> {
         stop: CancellationToken::new(),
         pause: CancellationToken::new(),
     };
-    lambda::serve(async |request, call| preprocess(&Context { pause: call.pause, ..context.clone() }, request).await).await
+    lambda::serve(async |request, call| {
+        preprocess(&Context { pause: call.pause, ..context.clone() }, request).await
+    })
+    .await
 }

@@ -21,17 +21,30 @@ pub(crate) fn compression_of(head: &[u8]) -> Compression {
         [0x1f, 0x8b, 8, ..] => Compression::Gzip,
         // A frame, or one that holds no content and is passed over.
         [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Compression::Zstd,
-        [b'B', b'Z', b'h', b'1'..=b'9', rest @ ..] if rest.starts_with(BZIP2_BLOCK) || rest.starts_with(BZIP2_END) => Compression::Bzip2,
+        [b'B', b'Z', b'h', b'1'..=b'9', rest @ ..]
+            if rest.starts_with(BZIP2_BLOCK) || rest.starts_with(BZIP2_END) =>
+        {
+            Compression::Bzip2
+        }
         _ => Compression::None,
     }
 }
 
 /// Decompresses as it is read. Members that follow one another are one stream; zeros behind the last one are padding, and
 /// anything else there sets `garbage` and is ignored, as gzip and bzip2 do.
-pub(crate) fn decompress<'a>(stream: impl Read + 'a, compression: Compression, garbage: Rc<Cell<bool>>) -> Box<dyn Read + 'a> {
+pub(crate) fn decompress<'a>(
+    stream: impl Read + 'a,
+    compression: Compression,
+    garbage: Rc<Cell<bool>>,
+) -> Box<dyn Read + 'a> {
     match compression {
         Compression::None => Box::new(stream),
-        compression => Box::new(Members { compression, member: Member::Between(Window::new(stream)), first: true, garbage }),
+        compression => Box::new(Members {
+            compression,
+            member: Member::Between(Window::new(stream)),
+            first: true,
+            garbage,
+        }),
     }
 }
 
@@ -53,7 +66,9 @@ enum Member<R> {
 impl<R: Read> Members<R> {
     fn begin(&mut self, mut rest: Window<R>) -> io::Result<Member<R>> {
         if !self.first {
-            while let Some(zeros @ 1..) = rest.fill_buf().map(|bytes| Some(bytes.iter().take_while(|byte| **byte == 0).count()))? {
+            while let Some(zeros @ 1..) =
+                rest.fill_buf().map(|bytes| Some(bytes.iter().take_while(|byte| **byte == 0).count()))?
+            {
                 rest.consume(zeros);
             }
             let head = rest.look(MAGIC)?;

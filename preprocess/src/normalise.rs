@@ -52,7 +52,11 @@ pub(crate) fn line(out: &mut Vec<u8>, raw: &[u8]) -> Option<(Code, String)> {
     match std::str::from_utf8(raw) {
         Err(error) => Some((
             Code::Decode,
-            format!("the line is not UTF-8: bad byte {:#04x} at its byte {}", raw[error.valid_up_to()], error.valid_up_to() + 1),
+            format!(
+                "the line is not UTF-8: bad byte {:#04x} at its byte {}",
+                raw[error.valid_up_to()],
+                error.valid_up_to() + 1
+            ),
         )),
         Ok(text) => {
             out.push(b'[');
@@ -70,7 +74,11 @@ pub(crate) fn object(out: &mut Vec<u8>, raw: &[u8], keys: &mut Keys) -> Option<(
         Err(error) => {
             return Some((
                 Code::Decode,
-                format!("the line is not UTF-8: bad byte {:#04x} at its byte {}", raw[error.valid_up_to()], error.valid_up_to() + 1),
+                format!(
+                    "the line is not UTF-8: bad byte {:#04x} at its byte {}",
+                    raw[error.valid_up_to()],
+                    error.valid_up_to() + 1
+                ),
             ));
         }
         Ok(text) => text,
@@ -99,7 +107,14 @@ fn odd(out: &mut Vec<u8>, text: &str, keys: &mut Keys) -> Option<()> {
 }
 
 /// Writes the item of a line that failed: as much of its columns as can be told, and its bytes.
-pub(crate) fn failed(n: u64, at: u64, raw: &[u8], columns: Option<(Fields<'_>, usize)>, code: Code, detail: &str) -> Vec<u8> {
+pub(crate) fn failed(
+    n: u64,
+    at: u64,
+    raw: &[u8],
+    columns: Option<(Fields<'_>, usize)>,
+    code: Code,
+    detail: &str,
+) -> Vec<u8> {
     let values = columns.map(|(fields, count)| {
         let mut values = Vec::new();
         values.push(b'[');
@@ -128,7 +143,8 @@ pub(crate) fn failed(n: u64, at: u64, raw: &[u8], columns: Option<(Fields<'_>, u
 /// Writes a JSON string.
 pub(crate) fn string(out: &mut Vec<u8>, text: &str) {
     // Without an early exit the compiler looks at many bytes at a time.
-    let plain = text.bytes().fold(true, |plain, byte| plain & (byte >= b' ') & (byte != b'"') & (byte != b'\\'));
+    let plain =
+        text.bytes().fold(true, |plain, byte| plain & (byte >= b' ') & (byte != b'"') & (byte != b'\\'));
     if plain {
         out.push(b'"');
         out.extend_from_slice(text.as_bytes());

@@ -77,8 +77,12 @@ impl<R: Read> Records<R> {
     pub(crate) fn at(window: Window<R>, layout: &Layout, position: &Position) -> Self {
         let keep_blank = layout.keep_blank;
         match layout.format {
-            Format::Text | Format::Jsonl => Self::Lines(lines::LineReader::at(window, layout.cr, keep_blank, position)),
-            Format::Csv | Format::Tsv => Self::Csv(Box::new(csv::CsvReader::at(window, layout.dialect, keep_blank, position))),
+            Format::Text | Format::Jsonl => {
+                Self::Lines(lines::LineReader::at(window, layout.cr, keep_blank, position))
+            }
+            Format::Csv | Format::Tsv => {
+                Self::Csv(Box::new(csv::CsvReader::at(window, layout.dialect, keep_blank, position)))
+            }
             Format::Json => Self::Json(json::JsonReader::at(window, layout.guessed, position)),
         }
     }
@@ -186,6 +190,14 @@ fn misplaced(line: u64, at: u64, what: &str) -> io::Error {
 }
 
 fn too_large(at: u64, raw: &[u8]) -> Record<'_> {
-    let detail = format!("the record at byte {at} is longer than {} MiB; its first {KEPT_OF_TOO_LARGE} bytes are kept", MAX_RECORD >> 20);
-    Record { at, raw: &raw[..raw.len().min(KEPT_OF_TOO_LARGE)], fields: Fields::default(), fault: Some((Code::TooLarge, detail)) }
+    let detail = format!(
+        "the record at byte {at} is longer than {} MiB; its first {KEPT_OF_TOO_LARGE} bytes are kept",
+        MAX_RECORD >> 20
+    );
+    Record {
+        at,
+        raw: &raw[..raw.len().min(KEPT_OF_TOO_LARGE)],
+        fields: Fields::default(),
+        fault: Some((Code::TooLarge, detail)),
+    }
 }

@@ -7,7 +7,11 @@ use job::objects::Entry;
 use job::{Batch, FlushKey, Objects, PlannedLane, Record, StepError};
 
 /// The batches of a lane that are not complete. A worker itself passes over the lines that succeeded.
-pub(crate) async fn unfinished(objects: &Objects, run: &RunRef, lane: &PlannedLane) -> Result<Vec<Batch>, StepError> {
+pub(crate) async fn unfinished(
+    objects: &Objects,
+    run: &RunRef,
+    lane: &PlannedLane,
+) -> Result<Vec<Batch>, StepError> {
     let prefix = run.keys().lane_results(&lane.name);
     let mut flushes: BTreeMap<u64, Vec<Entry>> = BTreeMap::new();
     for entry in objects.list(&prefix).await? {

@@ -57,8 +57,11 @@ impl Router {
             kind: LaneKind::Named { provider: provider.name.clone() },
             limit: provider.limit,
         });
-        let hashed =
-            (0..HASHED_LANES).map(|index| LaneSpec { name: format!("other-{index}"), kind: LaneKind::Hashed, limit: job.limits.default });
+        let hashed = (0..HASHED_LANES).map(|index| LaneSpec {
+            name: format!("other-{index}"),
+            kind: LaneKind::Hashed,
+            limit: job.limits.default,
+        });
         // Secrets never decide the lane; the mask stands in where a URL carries one.
         let secrets = Secrets::masked(job.secrets.keys().cloned());
         let lanes = named.chain(hashed).collect();
@@ -112,9 +115,13 @@ impl Router {
     /// Routes by rendering a template for the line.
     pub(crate) fn by_row(&mut self, row: Row) -> Result<Routed, (Code, String)> {
         let (text, url) = match &self.route {
-            Route::Render { template, url } => (template.render(&Arc::new(row), &self.secrets).map_err(|e| (Code::Render, e))?, *url),
+            Route::Render { template, url } => {
+                (template.render(&Arc::new(row), &self.secrets).map_err(|e| (Code::Render, e))?, *url)
+            }
             Route::Column { name, url } => {
-                let value = row.get(name).ok_or_else(|| (Code::Render, format!("the column {name:?} is missing from this line")))?;
+                let value = row.get(name).ok_or_else(|| {
+                    (Code::Render, format!("the column {name:?} is missing from this line"))
+                })?;
                 (value.as_str().map_or_else(|| value.to_string(), str::to_owned), *url)
             }
             Route::Fixed { lane, key } => return Ok(Routed { lane: *lane, key: key.clone() }),
@@ -160,7 +167,10 @@ impl Router {
     fn lane_of(&self, key: &str) -> usize {
         let providers = &self.job.limits.providers;
         match self.job.limits.provider(key) {
-            Some(named) => providers.iter().position(|provider| provider.name == named.name).expect("it is one of the job's"),
+            Some(named) => providers
+                .iter()
+                .position(|provider| provider.name == named.name)
+                .expect("it is one of the job's"),
             None => providers.len() + usize::from(blake3::hash(key.as_bytes()).as_bytes()[0]) % HASHED_LANES,
         }
     }
@@ -191,7 +201,8 @@ fn authority(text: &str) -> Option<&str> {
 
 fn host_key(text: &str) -> Result<String, (Code, String)> {
     let url = job::absolute_url(text).map_err(|reason| {
-        let quoted = if reason.contains(text.trim()) { String::new() } else { format!(": {}", excerpt(text)) };
+        let quoted =
+            if reason.contains(text.trim()) { String::new() } else { format!(": {}", excerpt(text)) };
         (Code::Url, format!("{reason}{quoted}"))
     })?;
     Ok(limit_key(&url))

@@ -93,23 +93,40 @@ pub(crate) fn start(
     pause: impl FnMut() -> bool,
 ) -> Result<Split, StepError> {
     let unreadable = |error: io::Error| input_error(file, 0, error);
-    let refuse = |reason: &str| StepError::new(ErrorName::InputUnreadable, format!("{file} cannot be read: {reason}"));
+    let refuse =
+        |reason: &str| StepError::new(ErrorName::InputUnreadable, format!("{file} cannot be read: {reason}"));
     let check = |head: &[u8]| facts::unreadable(head).map_or(Ok(()), |reason| Err(refuse(reason)));
     let (head, stream) = source::peek(stream).map_err(unreadable)?;
     let compression = job.input.compression.unwrap_or_else(|| compression_of(&head));
     check(&head)?;
     let garbage = Rc::default();
-    let (head, stream) = source::peek(decompress(stream, compression, Rc::clone(&garbage))).map_err(unreadable)?;
+    let (head, stream) =
+        source::peek(decompress(stream, compression, Rc::clone(&garbage))).map_err(unreadable)?;
     check(&head)?;
     let encoding = encoding::encoding_of(&head, job.input.encoding).map_err(refuse)?;
     let mut window = Window::new(encoding::decode(stream, encoding));
-    let (layout, position) = Layout::find(&mut window, job, file, compression, encoding).map_err(unreadable)?;
-    if Some(layout.dialect.delimiter) == layout.dialect.quote || Some(layout.dialect.delimiter) == layout.dialect.escape {
-        return Err(job.error_at(&["input", "delimiter"], "the delimiter is also the quote or the escape").into());
+    let (layout, position) =
+        Layout::find(&mut window, job, file, compression, encoding).map_err(unreadable)?;
+    if Some(layout.dialect.delimiter) == layout.dialect.quote
+        || Some(layout.dialect.delimiter) == layout.dialect.escape
+    {
+        return Err(job
+            .error_at(&["input", "delimiter"], "the delimiter is also the quote or the escape")
+            .into());
     }
     let records = Records::at(window, &layout, &position);
     let shape = Shape::new(job, &layout, Keys::default());
-    Splitter { records, shape, lanes: Lanes::new(job), n: 0, file, layout, garbage, first_line: position.line() }.run(sink, pause)
+    Splitter {
+        records,
+        shape,
+        lanes: Lanes::new(job),
+        n: 0,
+        file,
+        layout,
+        garbage,
+        first_line: position.line(),
+    }
+    .run(sink, pause)
 }
 
 /// Goes on with a split: `stream` begins where [`Checkpoint::begin`] says. It is `Input.Unreadable` to pause again before the
@@ -125,8 +142,10 @@ pub(crate) fn resume(
     let left_out = checkpoint.offset() - checkpoint.begin();
     let Checkpoint { layout, position, lines, columns, keys, lanes } = checkpoint;
     let garbage = Rc::default();
-    let mut stream = encoding::decode(decompress(stream, layout.compression, Rc::clone(&garbage)), layout.encoding());
-    source::skip(&mut stream, left_out, &mut pause).map_err(|error| input_error(file, position.offset, error))?;
+    let mut stream =
+        encoding::decode(decompress(stream, layout.compression, Rc::clone(&garbage)), layout.encoding());
+    source::skip(&mut stream, left_out, &mut pause)
+        .map_err(|error| input_error(file, position.offset, error))?;
     let records = Records::at(Window::at(stream, position.offset), &layout, &position);
     let lanes = Lanes::with(job, lanes);
     let mut shape = Shape::new(job, &layout, Keys::new(keys));
@@ -186,7 +205,14 @@ impl<R: Read> Splitter<'_, R> {
         let lanes = self.lanes.pause(sink).map_err(|error| input_error(self.file, position.offset, error))?;
         let Self { shape, n, mut layout, .. } = self;
         layout.notes = shape.notes.clone();
-        Ok(Split::Paused(Checkpoint { layout, position, lines: n, columns: shape.columns().to_vec(), keys: shape.keys.names, lanes }))
+        Ok(Split::Paused(Checkpoint {
+            layout,
+            position,
+            lines: n,
+            columns: shape.columns().to_vec(),
+            keys: shape.keys.names,
+            lanes,
+        }))
     }
 
     fn plan(self, sink: &mut impl Sink) -> Result<Split, StepError> {
@@ -196,7 +222,11 @@ impl<R: Read> Splitter<'_, R> {
         sink.progress(n, bytes);
         let keyed = layout.format.is_json();
         let output = shape.job.output_format(layout.format)?;
-        let columns = if keyed { shape.keys.names } else { shape.columns.map(|columns| columns.to_vec()).unwrap_or_default() };
+        let columns = if keyed {
+            shape.keys.names
+        } else {
+            shape.columns.map(|columns| columns.to_vec()).unwrap_or_default()
+        };
         if records.quoted() > 0 && shape.job.input.quote.is_none() {
             shape.notes.push(format!(
                 "{} lines have a field in quotes, which are characters like any other in TSV: set input.quote = '\"' if they quote",
@@ -204,7 +234,9 @@ impl<R: Read> Splitter<'_, R> {
             ));
         }
         if garbage.get() {
-            shape.notes.push("what stands behind the compressed data is no part of it, and is ignored".to_owned());
+            shape
+                .notes
+                .push("what stands behind the compressed data is no part of it, and is ignored".to_owned());
         }
         Ok(Split::Done(Plan {
             input: InputFacts {
@@ -236,12 +268,16 @@ fn input_error(file: &str, offset: u64, error: io::Error) -> StepError {
         return step.clone();
     }
     if let Some(Wrapped { member }) = inner.and_then(|inner| inner.downcast_ref::<Wrapped>()) {
-        let message = format!("{file}: it is one JSON object around an array: take the array out, for example with jq '.{member}' {file}");
+        let message = format!(
+            "{file}: it is one JSON object around an array: take the array out, for example with jq '.{member}' {file}"
+        );
         return StepError::new(ErrorName::InputUnreadable, message);
     }
     let message = match inner.and_then(|inner| inner.downcast_ref::<Misplaced>()) {
         Some(Misplaced { line, at, what }) => format!("{file}:{line}: {what} (byte {at})"),
-        None => format!("{file} cannot be read on after byte {offset} of its decompressed content: {error}. Is the file complete?"),
+        None => format!(
+            "{file} cannot be read on after byte {offset} of its decompressed content: {error}. Is the file complete?"
+        ),
     };
     StepError::new(ErrorName::InputUnreadable, message)
 }
@@ -279,7 +315,12 @@ mod tests {
     }
 
     /// Splits with a pause behind every so many records.
-    fn in_calls(input: &[u8], job: &Arc<Job>, file: &str, records: &[usize]) -> Result<(Plan, Items, usize), StepError> {
+    fn in_calls(
+        input: &[u8],
+        job: &Arc<Job>,
+        file: &str,
+        records: &[usize],
+    ) -> Result<(Plan, Items, usize), StepError> {
         let (mut items, mut calls, mut from) = (Items::default(), 0, None::<Checkpoint>);
         loop {
             let mut left = records.get(calls).copied().unwrap_or(1 << 20);
@@ -293,7 +334,8 @@ mod tests {
             let ended = match from.take() {
                 None => start(input, job, file, &mut items, count(left))?,
                 Some(from) => {
-                    let from: Checkpoint = serde_json::from_slice(&serde_json::to_vec(&from).unwrap()).unwrap();
+                    let from: Checkpoint =
+                        serde_json::from_slice(&serde_json::to_vec(&from).unwrap()).unwrap();
                     let begin = usize::try_from(from.begin()).unwrap();
                     // A look at the clock while the beginning is skipped.
                     left += usize::from(begin == 0);
@@ -361,12 +403,16 @@ mod tests {
 
     #[test]
     fn an_input_whose_beginning_takes_a_whole_call_is_refused() {
-        let job = Arc::new(Job::parse("[request]\nurl = \"https://example.com/{{ line }}\"", "job.toml").unwrap());
+        let job =
+            Arc::new(Job::parse("[request]\nurl = \"https://example.com/{{ line }}\"", "job.toml").unwrap());
         let input = gzip(b"one\ntwo\n");
-        let Split::Paused(checkpoint) = start(input.as_slice(), &job, "f.txt", &mut Items::default(), || true).unwrap() else {
+        let Split::Paused(checkpoint) =
+            start(input.as_slice(), &job, "f.txt", &mut Items::default(), || true).unwrap()
+        else {
             panic!("it was asked to pause")
         };
-        let error = resume(input.as_slice(), checkpoint, &job, "f.txt", &mut Items::default(), || true).unwrap_err();
+        let error =
+            resume(input.as_slice(), checkpoint, &job, "f.txt", &mut Items::default(), || true).unwrap_err();
         assert_eq!(error.name, ErrorName::InputUnreadable);
         assert!(error.message.contains("without compression"), "{}", error.message);
     }

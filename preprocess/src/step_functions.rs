@@ -23,9 +23,17 @@ impl StepFunctions {
 impl Executions for StepFunctions {
     async fn ended(&self, execution: &str) -> Result<bool, StepError> {
         match self.0.describe_execution().execution_arn(execution).send().await {
-            Ok(found) => Ok(!matches!(found.status(), ExecutionStatus::Running | ExecutionStatus::PendingRedrive)),
+            Ok(found) => {
+                Ok(!matches!(found.status(), ExecutionStatus::Running | ExecutionStatus::PendingRedrive))
+            }
             // Step Functions forgets an execution 90 days after its end.
-            Err(error) if error.as_service_error().is_some_and(DescribeExecutionError::is_execution_does_not_exist) => Ok(true),
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(DescribeExecutionError::is_execution_does_not_exist) =>
+            {
+                Ok(true)
+            }
             Err(error) => {
                 let message = format!("cannot tell whether {execution} has ended: {}", job::in_words(&error));
                 Err(StepError::new(ErrorName::StorageUnavailable, message))

@@ -114,7 +114,9 @@ async fn split_from(
             }
             tracing::info!(offset = split.offset(), "the split is left to another call");
             let checkpoint = Checkpoint { split, uploads: paused };
-            objects.put(&key("state.json"), serde_json::to_vec(&checkpoint).expect("a checkpoint is plain JSON")).await?;
+            objects
+                .put(&key("state.json"), serde_json::to_vec(&checkpoint).expect("a checkpoint is plain JSON"))
+                .await?;
             return Ok(Outcome::Paused(key("state.json")));
         }
     };
@@ -131,14 +133,22 @@ async fn split_from(
 }
 
 async fn read(objects: &Objects, key: &str) -> Result<Checkpoint, StepError> {
-    serde_json::from_slice(&objects.get(key).await?)
-        .map_err(|error| StepError::new(ErrorName::RunDamaged, format!("{key} is not what this version writes: {error}")))
+    serde_json::from_slice(&objects.get(key).await?).map_err(|error| {
+        StepError::new(ErrorName::RunDamaged, format!("{key} is not what this version writes: {error}"))
+    })
 }
 
 /// The object, from the checkpoint's place on where it can be told.
-async fn open(objects: &Objects, object: &Object, etag: Option<&str>, from: Option<&split::Checkpoint>) -> Result<Download, StepError> {
+async fn open(
+    objects: &Objects,
+    object: &Object,
+    etag: Option<&str>,
+    from: Option<&split::Checkpoint>,
+) -> Result<Download, StepError> {
     let failed = |error: StorageError| match error.kind {
-        StorageErrorKind::NotFound => StepError::new(ErrorName::InputNotFound, format!("there is no input {}", object.key)),
+        StorageErrorKind::NotFound => {
+            StepError::new(ErrorName::InputNotFound, format!("there is no input {}", object.key))
+        }
         StorageErrorKind::Precondition => changed(&object.key),
         _ => error.into(),
     };
@@ -152,7 +162,9 @@ async fn open(objects: &Objects, object: &Object, etag: Option<&str>, from: Opti
 }
 
 fn changed(key: &str) -> StepError {
-    let message = format!("{key} was replaced by a newer upload, which is a run of its own; for this one nothing was sent");
+    let message = format!(
+        "{key} was replaced by a newer upload, which is a run of its own; for this one nothing was sent"
+    );
     StepError::new(ErrorName::InputChanged, message)
 }
 

@@ -70,7 +70,10 @@ fn try_run(job: &str, file: &str, input: impl Read) -> Result<(Plan, Vec<Line>),
     }
     assert!(sink.0.is_empty(), "items of a lane that the plan does not have");
     lines.sort_by_key(|line| line.n);
-    assert_eq!(lines.iter().map(|line| line.n).collect::<Vec<_>>(), (1..=plan.input.lines).collect::<Vec<_>>());
+    assert_eq!(
+        lines.iter().map(|line| line.n).collect::<Vec<_>>(),
+        (1..=plan.input.lines).collect::<Vec<_>>()
+    );
     Ok((plan, lines))
 }
 
@@ -112,7 +115,10 @@ fn csv_with_everything() {
     assert_eq!(plan.input.bytes, input.len() as u64);
     for line in &lines {
         let first = line.v.as_ref().unwrap()[0].as_str().unwrap().as_bytes();
-        assert!(input[usize::try_from(line.at).unwrap()..].starts_with(first), "the offset points at the record");
+        assert!(
+            input[usize::try_from(line.at).unwrap()..].starts_with(first),
+            "the offset points at the record"
+        );
     }
 }
 
@@ -148,7 +154,11 @@ fn blank_lines_are_passed_over_and_counted_unless_they_are_kept() {
 
     let csv = b"a,b\n,\n1,2\n , \r\n\n\"\",\n3,4\n,\n";
     let (plan, lines) = run(FIXED, "x.csv", csv);
-    assert_eq!(values(&lines), [["1", "2"], ["", ""], ["3", "4"]], "a quote says that an empty value is meant");
+    assert_eq!(
+        values(&lines),
+        [["1", "2"], ["", ""], ["3", "4"]],
+        "a quote says that an empty value is meant"
+    );
     assert_eq!(plan.input.blank, 4);
     let (plan, lines) = run(&keep, "x.csv", csv);
     let errors: Vec<_> = lines.iter().map(|line| line.error.as_deref()).collect();
@@ -158,13 +168,19 @@ fn blank_lines_are_passed_over_and_counted_unless_they_are_kept() {
     assert_eq!(values(&lines), [[""], ["1"], [""]]);
 
     let (_, lines) = run(&keep, "x.jsonl", b"{}\n\n{}\n");
-    assert_eq!(lines.iter().map(|line| line.error.as_deref()).collect::<Vec<_>>(), [None, Some("parse"), None]);
+    assert_eq!(
+        lines.iter().map(|line| line.error.as_deref()).collect::<Vec<_>>(),
+        [None, Some("parse"), None]
+    );
 }
 
 #[test]
 fn jsonl_keeps_objects_as_they_are() {
-    let (plan, lines) =
-        run(FIXED, "x.jsonl", b"{\"b\":1.0,\"a\":\"x\"}\n\n  \n{\"a\":9007199254740993, \"c\":[]}\n[1]\n{\"a\":\n{\"a\":\"\xff\"}");
+    let (plan, lines) = run(
+        FIXED,
+        "x.jsonl",
+        b"{\"b\":1.0,\"a\":\"x\"}\n\n  \n{\"a\":9007199254740993, \"c\":[]}\n[1]\n{\"a\":\n{\"a\":\"\xff\"}",
+    );
     assert_eq!(plan.input.columns, ["b", "a", "c"]);
     assert_eq!(plan.input.blank, 2);
     let errors: Vec<_> = lines.iter().map(|line| line.error.as_deref()).collect();
@@ -247,7 +263,10 @@ fn lines_go_to_their_providers_lane() {
     let input = b"http://a.test/1\nhttps://x.b.test/\nhttp://c.test:81/\nnonsense\nftp://a.test/\nhttp://A.TEST:80/2\n";
     let job = job.replace("{{ url }}", "{{ line }}");
     let (plan, lines) = run(&job, "x.txt", input);
-    let got: Vec<_> = lines.iter().map(|line| (line.lane.split('-').next().unwrap(), line.key.as_deref(), line.error.as_deref())).collect();
+    let got: Vec<_> = lines
+        .iter()
+        .map(|line| (line.lane.split('-').next().unwrap(), line.key.as_deref(), line.error.as_deref()))
+        .collect();
     assert_eq!(got[0], ("a.test", None, None));
     assert_eq!(got[1], ("_.b.test", None, None));
     assert_eq!(got[2], ("other", Some("c.test:81"), None));
@@ -259,7 +278,9 @@ fn lines_go_to_their_providers_lane() {
 #[test]
 fn lanes_by_a_column_and_by_a_template() {
     for by in ["{{ p }}", "{{ p | upper | lower }}"] {
-        let job = format!("[request]\nurl = \"http://{{{{ p }}}}.test/\"\n[limits]\nby = \"{by}\"\n[limits.one]\nrate = \"5/s\"\n");
+        let job = format!(
+            "[request]\nurl = \"http://{{{{ p }}}}.test/\"\n[limits]\nby = \"{by}\"\n[limits.one]\nrate = \"5/s\"\n"
+        );
         let (_, lines) = run(&job, "x.csv", b"p\none\ntwo\none\n");
         let got: Vec<_> = lines.iter().map(|line| (line.lane.as_str(), line.key.as_deref())).collect();
         assert_eq!((got[0], got[2]), (("one", None), ("one", None)));
@@ -278,7 +299,10 @@ fn a_line_beyond_the_limit_is_one_failed_line() {
         assert_eq!(lines[1].error.as_deref(), Some("too_large"));
     }
     let (_, lines) = try_run(FIXED, "x.csv", &[b"h\n", &input[..]].concat()[..]).unwrap();
-    assert_eq!(lines.iter().map(|line| line.error.as_deref()).collect::<Vec<_>>(), [None, Some("too_large"), None]);
+    assert_eq!(
+        lines.iter().map(|line| line.error.as_deref()).collect::<Vec<_>>(),
+        [None, Some("too_large"), None]
+    );
 }
 
 fn job(input: &str) -> String {
@@ -297,7 +321,8 @@ fn refusal(job: &str, file: &str, input: &[u8]) -> String {
 fn quotes_are_characters_in_tsv_unless_the_job_names_them() {
     let input = b"id\tname\n1\ta p\n2\t\"b q\n3\tc r\n4\t\"d\" s\n5\te\" t\n6\t\"f\"\n";
     let (plan, lines) = run(FIXED, "x.tsv", input);
-    let expected = [["1", "a p"], ["2", "\"b q"], ["3", "c r"], ["4", "\"d\" s"], ["5", "e\" t"], ["6", "\"f\""]];
+    let expected =
+        [["1", "a p"], ["2", "\"b q"], ["3", "c r"], ["4", "\"d\" s"], ["5", "e\" t"], ["6", "\"f\""]];
     assert_eq!(values(&lines), expected);
     assert!(plan.input.notes[0].starts_with("1 lines have a field in quotes"), "{:?}", plan.input.notes);
     let (plan, lines) = run(&job("quote = '\"'"), "x.tsv", b"id\tname\n1\t\"a\tb\nc\"\n");
@@ -313,7 +338,10 @@ fn quotes_are_characters_in_tsv_unless_the_job_names_them() {
 fn text_behind_a_closing_quote_costs_the_first_line_only() {
     let (_, lines) = run(FIXED, "x.csv", b"id,name\n1,\"Ann\n2,Bob\n3,\"Cy\n4,Di\n");
     assert_eq!(errors(&lines), [Some("parse"), None, Some("parse"), None]);
-    assert_eq!((lines[0].raw.as_deref(), lines[2].raw.as_deref()), (Some(&b"1,\"Ann"[..]), Some(&b"3,\"Cy"[..])));
+    assert_eq!(
+        (lines[0].raw.as_deref(), lines[2].raw.as_deref()),
+        (Some(&b"1,\"Ann"[..]), Some(&b"3,\"Cy"[..]))
+    );
     assert_eq!((&lines[1].v, lines[1].at), (&Some(serde_json::json!(["2", "Bob"])), 15));
     // Line ends of every kind are where reading goes on.
     let (_, lines) = run(FIXED, "x.csv", b"id,name\r1,\"a\"b\r2,c\r\n3,\"d\"e\r\n4,f\r");
@@ -335,7 +363,8 @@ fn a_quote_that_swallows_the_file_costs_one_line() {
 
 #[test]
 fn escapes_are_undone_where_the_job_names_the_character() {
-    let input = b"id,name,note\n1,\"say \\\"hi\\\"\",\\N\n2,\"a\\\\\",\"x\\\ny\\tz\"\n3,\"\"\"q\"\"\",a\\,b\n";
+    let input =
+        b"id,name,note\n1,\"say \\\"hi\\\"\",\\N\n2,\"a\\\\\",\"x\\\ny\\tz\"\n3,\"\"\"q\"\"\",a\\,b\n";
     let (_, lines) = run(&job("escape = '\\'"), "x.csv", input);
     assert_eq!(values(&lines), [["1", "say \"hi\"", ""], ["2", "a\\", "x\ny\tz"], ["3", "\"q\"", "a,b"]]);
     let (_, lines) = run(FIXED, "x.csv", b"id,name\n1,\"say \\\"hi\\\"\"\n2,b\n");
@@ -369,7 +398,10 @@ fn encodings_are_known_by_their_marks_or_named_by_the_job() {
     let (_, lines) = run(&job("encoding = \"cp1252\""), "x.csv", latin);
     assert_eq!(values(&lines), [["1", "1,5 €"], ["2", "x"]]);
     let message = refusal(FIXED, "x.csv", latin);
-    assert!(message.starts_with("x.csv:1: the header is not UTF-8 (byte 0xf6 in column 2): set input.encoding"), "{message}");
+    assert!(
+        message.starts_with("x.csv:1: the header is not UTF-8 (byte 0xf6 in column 2): set input.encoding"),
+        "{message}"
+    );
     let (_, lines) = run(&job("encoding = \"shift_jis\""), "x.txt", b"\x82\xa0\n\xff\nb\n");
     assert_eq!(errors(&lines), [None, Some("decode"), None]);
 }
@@ -419,14 +451,21 @@ fn the_columns_of_an_earlier_output_are_replaced() {
     let more = "[output]\ncolumns = { lat = \"$.lat\" }\n";
     let (plan, lines) = run(&format!("{FIXED}{more}"), "x.csv", b"id,lat,error,error_detail\n1,5,,\n");
     assert_eq!(values(&lines), [["1", "5", "", ""]]);
-    assert_eq!(plan.input.notes, ["the input is an earlier output: its columns lat, error, error_detail are replaced in this one"]);
+    assert_eq!(
+        plan.input.notes,
+        ["the input is an earlier output: its columns lat, error, error_detail are replaced in this one"]
+    );
     assert!(refusal(&format!("{FIXED}{more}"), "x.csv", b"id,lat\n1,5\n").contains("job.toml:4:"));
-    assert!(refusal(FIXED, "x.csv", b"id,error\n1,5\n").starts_with("x.csv:1: the input has a column \"error\""));
+    assert!(
+        refusal(FIXED, "x.csv", b"id,error\n1,5\n").starts_with("x.csv:1: the input has a column \"error\"")
+    );
 }
 
 #[test]
 fn a_separator_too_many_says_so() {
-    for (input, what) in [(&b"a,b,\n1,2\n"[..], "at the end of the header"), (b"a,b\n1,2,\n", "at the end of the record")] {
+    for (input, what) in
+        [(&b"a,b,\n1,2\n"[..], "at the end of the header"), (b"a,b\n1,2,\n", "at the end of the record")]
+    {
         let job = Arc::new(Job::parse(FIXED, "job.toml").unwrap());
         let mut sink = Collected::default();
         split(input, &job, "x.csv", &mut sink).unwrap();
@@ -455,7 +494,12 @@ fn json_arrays_and_objects_over_many_lines_are_items() {
         ("x", b"{{ a }}\n", Format::Text),
         ("x.json", b"", Format::Jsonl),
     ] {
-        assert_eq!(run(FIXED, file, input).0.input.format, format, "{file} {:?}", String::from_utf8_lossy(input));
+        assert_eq!(
+            run(FIXED, file, input).0.input.format,
+            format,
+            "{file} {:?}",
+            String::from_utf8_lossy(input)
+        );
     }
     let mut long = b"[{\"a\":\"".to_vec();
     long.extend(std::iter::repeat_n(b'x', 9 << 20));
@@ -470,7 +514,10 @@ fn json_that_cannot_be_told_apart_is_refused_with_its_place() {
         (&b"[{\"a\":1}\n {\"a\":2}]"[..], "x.json:2: `,` or `]` is missing before this (byte 10)"),
         (b"[{\"a\":1},\n]", "x.json:2: a JSON value is missing before this (byte 10)"),
         (b"[\n{\"a\":1}\n", "x.json:3: the JSON array ends without its `]`. Is the file complete? (byte 10)"),
-        (b"[\n{\"a\":", "x.json:2: the JSON value that begins here has no end. Is the file complete? (byte 2)"),
+        (
+            b"[\n{\"a\":",
+            "x.json:2: the JSON value that begins here has no end. Is the file complete? (byte 2)",
+        ),
         (b"[{\"a\":1}], {}", "x.json:1: a JSON value is missing before this (byte 9)"),
         (
             b"{\n\"data\": [\n{\"a\": 1}]}\n",

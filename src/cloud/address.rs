@@ -5,7 +5,9 @@ use std::sync::{Mutex, PoisonError};
 use aws_sdk_s3::config::{ConfigBag, RuntimeComponents};
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::Intercept;
-use aws_smithy_runtime_api::client::interceptors::context::{BeforeTransmitInterceptorContextRef, FinalizerInterceptorContextMut};
+use aws_smithy_runtime_api::client::interceptors::context::{
+    BeforeTransmitInterceptorContextRef, FinalizerInterceptorContextMut,
+};
 use aws_smithy_runtime_api::client::orchestrator::OrchestratorError;
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use url::Url;
@@ -47,7 +49,8 @@ impl Intercept for Address {
         let Some(Err(error)) = context.output_or_error_mut() else { return Ok(()) };
         let Some(why) = error.as_connector_error().map(|error| job::in_words(error)) else { return Ok(()) };
         let address = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        *error = OrchestratorError::connector(ConnectorError::other(Unreachable { address, why }.into(), None));
+        *error =
+            OrchestratorError::connector(ConnectorError::other(Unreachable { address, why }.into(), None));
         Ok(())
     }
 }

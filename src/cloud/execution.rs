@@ -52,7 +52,8 @@ impl Cloud {
     pub async fn execution(&self, run: &RunRef) -> Result<Option<Execution>, Wrong> {
         let key = run.keys().claim(run.generation);
         let Some(claim) = self.objects().find(&key).await? else { return Ok(None) };
-        let claim: Claim = serde_json::from_slice(&claim).map_err(|error| Wrong::new(format!("{key} is no claim: {error}")))?;
+        let claim: Claim = serde_json::from_slice(&claim)
+            .map_err(|error| Wrong::new(format!("{key} is no claim: {error}")))?;
         self.describe(&claim.execution).await.map(Some)
     }
 
@@ -72,14 +73,22 @@ impl Cloud {
         let file = job::keys::parse_input(key).map(|(_, file)| file.to_owned()).unwrap_or_default();
         let status = match found.status() {
             ExecutionStatus::Succeeded => Status::Succeeded,
-            ExecutionStatus::Failed => {
-                Status::Failed { error: found.error().unwrap_or_default().to_owned(), cause: found.cause().unwrap_or_default().to_owned() }
-            }
+            ExecutionStatus::Failed => Status::Failed {
+                error: found.error().unwrap_or_default().to_owned(),
+                cause: found.cause().unwrap_or_default().to_owned(),
+            },
             ExecutionStatus::Aborted | ExecutionStatus::TimedOut => Status::Aborted,
             _ => Status::Running,
         };
         let output = found.output().and_then(|output| serde_json::from_str(output).ok()).unwrap_or_default();
-        Ok(Execution { arn: arn.to_owned(), status, file, output, machine: found.state_machine_arn().to_owned(), event })
+        Ok(Execution {
+            arn: arn.to_owned(),
+            status,
+            file,
+            output,
+            machine: found.state_machine_arn().to_owned(),
+            event,
+        })
     }
 
     /// How far the execution's Map Runs are, together: one for each lane.
@@ -115,15 +124,28 @@ impl Cloud {
     ///
     /// # Errors
     /// When Step Functions refuses.
-    pub async fn redrive(&self, run: &RunRef, execution: &Execution, include_unknown: bool) -> Result<RunRef, Wrong> {
+    pub async fn redrive(
+        &self,
+        run: &RunRef,
+        execution: &Execution,
+        include_unknown: bool,
+    ) -> Result<RunRef, Wrong> {
         let redrive = Redrive { run: run.id.clone(), generation: run.generation + 1, include_unknown };
         let mut event = execution.event.clone();
-        let fields =
-            event.as_object_mut().ok_or_else(|| Wrong::new(format!("the input of the execution {} is not an event", execution.arn)))?;
+        let fields = event.as_object_mut().ok_or_else(|| {
+            Wrong::new(format!("the input of the execution {} is not an event", execution.arn))
+        })?;
         fields.insert("redrive".to_owned(), serde_json::to_value(&redrive).expect("it is plain data"));
         // Only a claim says that a generation is taken: an execution that ended before its claim blocks no name.
         let name = format!("{}-redrive-{}-{:x}", run.id, redrive.generation, crate::home::now());
-        let started = self.states.start_execution().state_machine_arn(&execution.machine).name(&name).input(event.to_string()).send().await;
+        let started = self
+            .states
+            .start_execution()
+            .state_machine_arn(&execution.machine)
+            .name(&name)
+            .input(event.to_string())
+            .send()
+            .await;
         started.map_err(|error| wrong(&format!("cannot start the execution {name}"), &error))?;
         Ok(RunRef { generation: redrive.generation, ..run.clone() })
     }

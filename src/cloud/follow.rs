@@ -29,7 +29,11 @@ const CLAIMED_WITHIN: Duration = Duration::from_secs(60);
 ///
 /// # Errors
 /// When the bucket or Step Functions cannot be read for some minutes.
-pub async fn follow(cloud: &Cloud, run: &RunRef, progress: &Arc<Progress>) -> Result<Option<Execution>, Wrong> {
+pub async fn follow(
+    cloud: &Cloud,
+    run: &RunRef,
+    progress: &Arc<Progress>,
+) -> Result<Option<Execution>, Wrong> {
     let begun = Instant::now();
     let (mut plan, mut well, mut looks) = (None, begun, 0_u64);
     loop {
@@ -58,7 +62,8 @@ async fn look(
     let execution = cloud.execution(run).await?;
     if execution.as_ref().is_some_and(|execution| execution.status == Status::Running) {
         if plan.is_none() {
-            *plan = objects.find(&run.keys().plan()).await?.and_then(|plan| serde_json::from_slice(&plan).ok());
+            *plan =
+                objects.find(&run.keys().plan()).await?.and_then(|plan| serde_json::from_slice(&plan).ok());
         }
         match plan {
             // From here on the results are merged, and then removed.
@@ -88,10 +93,17 @@ async fn look(
 async fn queue(cloud: &Cloud, run: &RunRef) -> Result<Option<Queue>, Wrong> {
     let objects = cloud.objects();
     let turn = objects.find(&keys::turn(&run.job)).await?;
-    let Some(turn) = turn.and_then(|turn| serde_json::from_slice::<TurnHolder>(&turn).ok()) else { return Ok(None) };
+    let Some(turn) = turn.and_then(|turn| serde_json::from_slice::<TurnHolder>(&turn).ok()) else {
+        return Ok(None);
+    };
     if turn.run == run.id {
         let begins = (turn.not_before > now()).then(|| text::moment(turn.not_before));
-        return Ok(begins.map(|begins| Queue { holder: None, since: None, ended: true, begins: Some(begins) }));
+        return Ok(begins.map(|begins| Queue {
+            holder: None,
+            since: None,
+            ended: true,
+            begins: Some(begins),
+        }));
     }
     let claim = objects.find(&RunKeys::new(&run.job, &turn.run).claim(turn.generation)).await?;
     let claim = claim.and_then(|claim| serde_json::from_slice::<Claim>(&claim).ok());

@@ -32,7 +32,8 @@ pub(super) async fn check(args: &args::Check) -> Result<Exit, Wrong> {
         let Input { name, file, .. } = Input::open(input)?;
         let until = (!args.all).then(|| Instant::now() + LOOK_FOR);
         let (job, mut look, split_name) = (job.clone(), Look::new(&job, args.lines, until), name.clone());
-        let split = move || preprocess::split(file, &job, &split_name, &mut look).map(|plan| (plan, look.end()));
+        let split =
+            move || preprocess::split(file, &job, &split_name, &mut look).map(|plan| (plan, look.end()));
         let split = tokio::task::spawn_blocking(split).await.expect("splitting does not panic");
         split.map_err(|error| Wrong::new(at_input(&error.message, &name, input)))?
     };
@@ -59,9 +60,12 @@ pub(super) async fn check(args: &args::Check) -> Result<Exit, Wrong> {
 /// The limit of a lane.
 fn limit(job: &Job, kind: &job::LaneKind) -> job::job_file::Limit {
     match kind {
-        job::LaneKind::Named { provider } => {
-            job.limits.providers.iter().find(|known| known.name == *provider).map_or(job.limits.default, |known| known.limit)
-        }
+        job::LaneKind::Named { provider } => job
+            .limits
+            .providers
+            .iter()
+            .find(|known| known.name == *provider)
+            .map_or(job.limits.default, |known| known.limit),
         job::LaneKind::Hashed => job.limits.default,
     }
 }

@@ -11,9 +11,14 @@ use crate::exit::{Exit, Wrong};
 pub(super) async fn demo(args: &args::Demo) -> Result<Exit, Wrong> {
     let folder = &args.folder;
     fs::create_dir_all(folder).map_err(|error| Wrong::at(folder, error))?;
-    let quick = api::start(api::QUICK).await.map_err(|error| Wrong::new(format!("cannot start the sample API: {error}")))?;
-    let slow = api::start(api::SLOW).await.map_err(|error| Wrong::new(format!("cannot start the sample API: {error}")))?;
-    let (job, input, output) = (folder.join("places.toml"), folder.join("places.csv"), folder.join("places.out.csv"));
+    let quick = api::start(api::QUICK)
+        .await
+        .map_err(|error| Wrong::new(format!("cannot start the sample API: {error}")))?;
+    let slow = api::start(api::SLOW)
+        .await
+        .map_err(|error| Wrong::new(format!("cannot start the sample API: {error}")))?;
+    let (job, input, output) =
+        (folder.join("places.toml"), folder.join("places.csv"), folder.join("places.out.csv"));
     fs::write(&job, files::job(&quick.host(), &slow.host())).map_err(|error| Wrong::at(&job, error))?;
     fs::write(&input, files::input(&quick.host(), &slow.host())).map_err(|error| Wrong::at(&input, error))?;
     println!("A sample API answers on this machine:");

@@ -14,17 +14,28 @@ pub(super) fn init(args: &args::Init) -> Result<Exit, Wrong> {
     let (folder, name) = path.rsplit_once('/').map_or(("", path), |(folder, name)| (folder, name));
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     if name.is_empty() || name.starts_with('.') || !name.chars().all(plain) {
-        return Err(Wrong::new(format!("{name:?} can't be a job's name: use letters, digits, dashes, underscores and dots")));
+        return Err(Wrong::new(format!(
+            "{name:?} can't be a job's name: use letters, digits, dashes, underscores and dots"
+        )));
     }
     let path = PathBuf::from(format!("{path}.toml"));
     let shown = path.display();
-    let mut file = OpenOptions::new().write(true).create_new(true).open(&path).map_err(|error| match error.kind() {
-        ErrorKind::AlreadyExists if path.is_dir() => Wrong::new(format!("{shown} is a folder: choose another name")),
-        ErrorKind::AlreadyExists => Wrong::new(format!("{shown} exists and is not overwritten: choose another name, or remove it first")),
-        ErrorKind::NotFound => Wrong::new(format!("{shown} cannot be written: there is no folder {folder}/")),
-        ErrorKind::NotADirectory => Wrong::new(format!("{shown} cannot be written: {folder} is not a folder")),
-        _ => Wrong::at(&path, error),
-    })?;
+    let mut file =
+        OpenOptions::new().write(true).create_new(true).open(&path).map_err(|error| match error.kind() {
+            ErrorKind::AlreadyExists if path.is_dir() => {
+                Wrong::new(format!("{shown} is a folder: choose another name"))
+            }
+            ErrorKind::AlreadyExists => Wrong::new(format!(
+                "{shown} exists and is not overwritten: choose another name, or remove it first"
+            )),
+            ErrorKind::NotFound => {
+                Wrong::new(format!("{shown} cannot be written: there is no folder {folder}/"))
+            }
+            ErrorKind::NotADirectory => {
+                Wrong::new(format!("{shown} cannot be written: {folder} is not a folder"))
+            }
+            _ => Wrong::at(&path, error),
+        })?;
     if let Err(error) = file.write_all(TEMPLATE.as_bytes()) {
         // Half a job file would be in the way of the next attempt.
         let _ = std::fs::remove_file(&path);

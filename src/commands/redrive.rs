@@ -14,7 +14,9 @@ pub(super) async fn redrive(args: args::Redrive) -> Result<Exit, Wrong> {
             let target = args::Target { job: args.job.clone(), input: input.clone() };
             here(&target, &args).await
         }
-        (None, Some(bucket)) => on_aws(&args::Stack { bucket: bucket.clone(), account: args.account.clone() }, &args).await,
+        (None, Some(bucket)) => {
+            on_aws(&args::Stack { bucket: bucket.clone(), account: args.account.clone() }, &args).await
+        }
         (None, None) => Err(Wrong::new(
             "give the job file and the input of a run on this machine, or a run on AWS with the bucket of its stack (--bucket)",
         )),
@@ -59,7 +61,10 @@ async fn on_aws(stack: &args::Stack, args: &args::Redrive) -> Result<Exit, Wrong
     let shown = args::Shown { output: args.places.output.clone(), json: args.places.json };
     let name = watch::name(&run);
     if execution.status == Status::Running {
-        return Err(Wrong::busy(format!("the run {name} is still going: {}", watch::command("watch", &cloud, &run))));
+        return Err(Wrong::busy(format!(
+            "the run {name} is still going: {}",
+            watch::command("watch", &cloud, &run)
+        )));
     }
     let report = run::finished(&cloud.objects(), &run).await?;
     if report.is_some_and(|report| nothing_left(&report, args.include_unknown)) {
@@ -67,7 +72,9 @@ async fn on_aws(stack: &args::Stack, args: &args::Redrive) -> Result<Exit, Wrong
     }
     let objects = cloud.objects();
     let Some(plan) = objects.find(&run.keys().plan()).await? else {
-        return Err(Wrong::new(format!("the run {name} never came to its first line: upload its input again, with `throughline submit`")));
+        return Err(Wrong::new(format!(
+            "the run {name} never came to its first line: upload its input again, with `throughline submit`"
+        )));
     };
     if run::is_tidied(&objects, &run, &plan).await? {
         return Err(Wrong::new(format!(

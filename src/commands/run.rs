@@ -14,7 +14,8 @@ use super::summary::{self, Failed, When};
 use crate::args;
 use crate::exit::{Exit, Wrong, is_wrong};
 use crate::home::{
-    Ended, Functions, Home, Kept, LocalSecrets, Outputs, Role, Target, check_here, check_planned, execute, format_by_name, serve,
+    Ended, Functions, Home, Kept, LocalSecrets, Outputs, Role, Target, check_here, check_planned, execute,
+    format_by_name, serve,
 };
 use crate::print;
 use crate::progress::{Progress, Style, show};
@@ -52,7 +53,11 @@ pub(super) async fn run(args: args::Run) -> Result<Exit, Wrong> {
 }
 
 /// Reads and checks everything that can be wrong before any request.
-pub(super) async fn open(target: &args::Target, places: &args::Places, command: &str) -> Result<(Home, Target), Wrong> {
+pub(super) async fn open(
+    target: &args::Target,
+    places: &args::Places,
+    command: &str,
+) -> Result<(Home, Target), Wrong> {
     let (text, job) = crate::home::read_job(&target.job)?;
     check_here(&target.input, Role::Input)?;
     let format = match &places.output {
@@ -69,7 +74,8 @@ pub(super) async fn open(target: &args::Target, places: &args::Places, command: 
     }
     let name = crate::home::job_name(&target.job)?;
     LocalSecrets::check(&name, &job).await?;
-    let home = Home::open(&places.state, &format!("{command} {} {}", target.job.display(), target.input.display()))?;
+    let home =
+        Home::open(&places.state, &format!("{command} {} {}", target.job.display(), target.input.display()))?;
     let mut target = Target::install(&home, &name, text, job, &target.input).await?;
     target.event.output = format;
     Ok((home, target))
@@ -81,7 +87,10 @@ pub(super) fn kept(target: &args::Target, job: &Job, state: Option<&Path>) -> Ke
         SecretRef::File(path) => Some(("the file of a secret", path.clone())),
         _ => None,
     });
-    let files = [("the input", target.input.clone()), ("the job file", target.job.clone())].into_iter().chain(secrets).collect();
+    let files = [("the input", target.input.clone()), ("the job file", target.job.clone())]
+        .into_iter()
+        .chain(secrets)
+        .collect();
     Kept { files, state: state.map(Path::to_owned) }
 }
 
@@ -90,7 +99,12 @@ pub(super) fn file_name(input: &Path) -> String {
 }
 
 /// Executes, in this process or by functions elsewhere, shows progress, and ends with the summary.
-pub(super) async fn go(home: &Home, target: &Target, places: &args::Places, functions: Option<Functions>) -> Result<Exit, Wrong> {
+pub(super) async fn go(
+    home: &Home,
+    target: &Target,
+    places: &args::Places,
+    functions: Option<Functions>,
+) -> Result<Exit, Wrong> {
     let progress = Arc::new(Progress::default());
     let style = if places.json { Style::Json } else { Style::Person };
     let (stop, shown) = (CancellationToken::new(), CancellationToken::new());
@@ -102,7 +116,8 @@ pub(super) async fn go(home: &Home, target: &Target, places: &args::Places, func
     let _ = showing.await;
     listening.abort();
     let sent = progress.has_sent();
-    let _at_once = AbortOnDropHandle::new(tokio::spawn(at_once(Signals::listen(), progress.clone(), places.json)));
+    let _at_once =
+        AbortOnDropHandle::new(tokio::spawn(at_once(Signals::listen(), progress.clone(), places.json)));
     ending(home, target, places, ended, &progress, sent).await.map_err(|wrong| wrong.after_requests(sent))
 }
 
@@ -129,7 +144,8 @@ async fn ending(
         Ended::NoRoom { message } => {
             let message = format!("{message}. Make room; the same command continues");
             let error = ErrorName::StorageFull.as_str();
-            Ok(Failed { exit: Exit::Failed, verdict: "stopped", error, message: &message, sent }.print(places.json))
+            Ok(Failed { exit: Exit::Failed, verdict: "stopped", error, message: &message, sent }
+                .print(places.json))
         }
         Ended::Interrupted => {
             summary::interrupted(&progress.now(), sent, places.json);

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use engine::{
-    Diagnostic, ErrorOutput, ExecutionType, FieldValidation, History, InspectionLevel, Mock, Outcome, Severity, Start, StateConfiguration,
-    Stop, TestError, TestRequest, TestStatus, Verdict,
+    Diagnostic, ErrorOutput, ExecutionType, FieldValidation, History, InspectionLevel, Mock, Outcome,
+    Severity, Start, StateConfiguration, Stop, TestError, TestRequest, TestStatus, Verdict,
 };
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -37,9 +37,16 @@ fn validate(args: &Validate) -> Result<Exit, Wrong> {
         for Diagnostic { severity, code, problem, .. } in &found.diagnostics {
             let word = if *severity == Severity::Error { "error" } else { "warning" };
             let place = if problem.path.is_empty() { "/" } else { &problem.path };
-            println!("{}:{}:{}: {word}: {place}: {} ({code})", path.display(), problem.line, problem.column, problem.message);
+            println!(
+                "{}:{}:{}: {word}: {place}: {} ({code})",
+                path.display(),
+                problem.line,
+                problem.column,
+                problem.message
+            );
         }
-        let errors = found.diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).count();
+        let errors =
+            found.diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).count();
         match errors {
             0 => println!("{} is valid", path.display()),
             1 => println!("1 error"),
@@ -56,7 +63,9 @@ fn execution_type(express: bool) -> ExecutionType {
 async fn test(args: Try) -> Result<Exit, Wrong> {
     let path = &args.definition.definition;
     let definition = states::read(path)?;
-    let text = |flag: &str, given: Option<&String>| given.map(|given| json_of(flag, given).map(|json| json.to_string())).transpose();
+    let text = |flag: &str, given: Option<&String>| {
+        given.map(|given| json_of(flag, given).map(|json| json.to_string())).transpose()
+    };
     let error_output = args.error.clone().map(|error| ErrorOutput { error, cause: args.cause.clone() });
     let result = text("result", args.result.as_ref())?;
     let mocked = result.is_some() || error_output.is_some();
@@ -66,12 +75,16 @@ async fn test(args: Try) -> Result<Exit, Wrong> {
         variables: text("variables", args.variables.as_ref())?,
         // What is given need not be what AWS's service would give.
         mock: mocked.then_some(Mock { result, error_output, field_validation_mode: FieldValidation::None }),
-        state_configuration: StateConfiguration { retrier_retry_count: args.retries, ..StateConfiguration::default() },
+        state_configuration: StateConfiguration {
+            retrier_retry_count: args.retries,
+            ..StateConfiguration::default()
+        },
         ..TestRequest::default()
     };
     let (world, _served, _home) = world(&args.services).await?;
     let wire = world.wire.clone();
-    let tested = match engine::test_state(&definition, args.name.as_deref(), &request, Arc::new(world)).await {
+    let tested = match engine::test_state(&definition, args.name.as_deref(), &request, Arc::new(world)).await
+    {
         Ok(tested) => tested,
         Err(TestError::Refused(refused)) => return Err(Wrong::at(path, refused)),
         Err(TestError::Stopped(stop)) => return Err(Wrong::new(stop.to_string())),
@@ -102,7 +115,9 @@ fn show_test(answer: &Value) {
     for (name, value) in answer["inspectionData"].as_object().into_iter().flatten() {
         println!("{name:<22} {}", text(value));
     }
-    for (name, value) in answer.as_object().into_iter().flatten().filter(|(name, _)| *name != "inspectionData") {
+    for (name, value) in
+        answer.as_object().into_iter().flatten().filter(|(name, _)| *name != "inspectionData")
+    {
         println!("{name:<22} {}", text(value));
     }
 }
@@ -125,7 +140,9 @@ async fn world(args: &Services) -> Result<(World, Option<AbortOnDropHandle<()>>,
     args.endpoint.iter().try_for_each(|endpoint| endpoints.add(endpoint))?;
     let mut machines = Machines::default();
     for machine in &args.machine {
-        let (name, path) = machine.split_once('=').ok_or_else(|| Wrong::new(format!("--machine {machine:?} is not NAME=FILE")))?;
+        let (name, path) = machine
+            .split_once('=')
+            .ok_or_else(|| Wrong::new(format!("--machine {machine:?} is not NAME=FILE")))?;
         machines.add(name, path.as_ref())?;
     }
     let (home, s3) = match endpoints.s3() {
@@ -145,7 +162,17 @@ async fn world(args: &Services) -> Result<(World, Option<AbortOnDropHandle<()>>,
     let functions = args.functions.as_deref().map(Functions::at).transpose()?;
     let mocks = args.mocks.as_deref().map(|path| Mocks::read(path, args.case.as_deref())).transpose()?;
     Ok((
-        World { functions, mocks, s3, http: Http::new(&args.allow), wire: Wire::default(), endpoints, machines, activities, tokens },
+        World {
+            functions,
+            mocks,
+            s3,
+            http: Http::new(&args.allow),
+            wire: Wire::default(),
+            endpoints,
+            machines,
+            activities,
+            tokens,
+        },
         served,
         home,
     ))
@@ -161,7 +188,10 @@ async fn execute(args: Execute) -> Result<Exit, Wrong> {
         return Err(Wrong::at(path, format!("nobody here does these tasks:\n{}", lacking.join("\n"))));
     }
     let name = path.file_stem().unwrap_or_default().to_string_lossy().replace([':', ' '], "-");
-    let mut start = Start::new(format!("arn:aws:states:local:000000000000:execution:{name}:{}", uuid::Uuid::new_v4()), input);
+    let mut start = Start::new(
+        format!("arn:aws:states:local:000000000000:execution:{name}:{}", uuid::Uuid::new_v4()),
+        input,
+    );
     start.execution_type = execution_type(args.express);
     let history = args.history.then(History::default);
     start.history.clone_from(&history);
@@ -188,14 +218,18 @@ async fn execute(args: Execute) -> Result<Exit, Wrong> {
 fn json_of(flag: &str, given: &str) -> Result<Value, Wrong> {
     if given == "-" {
         let mut text = String::new();
-        std::io::stdin().read_to_string(&mut text).map_err(|error| Wrong::new(format!("what is piped in cannot be read: {error}")))?;
-        return engine::json::from_str(&text).map_err(|error| Wrong::new(format!("what is piped in is no JSON: {error}")));
+        std::io::stdin()
+            .read_to_string(&mut text)
+            .map_err(|error| Wrong::new(format!("what is piped in cannot be read: {error}")))?;
+        return engine::json::from_str(&text)
+            .map_err(|error| Wrong::new(format!("what is piped in is no JSON: {error}")));
     }
     if let Ok(input) = engine::json::from_str(given) {
         return Ok(input);
     }
     let path = Path::new(given);
-    let text = std::fs::read_to_string(path).map_err(|error| Wrong::new(format!("--{flag} {given:?} is no JSON, and no file: {error}")))?;
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Wrong::new(format!("--{flag} {given:?} is no JSON, and no file: {error}")))?;
     engine::json::from_str(&text).map_err(|error| Wrong::at(path, format!("is no JSON: {error}")))
 }
 

@@ -12,7 +12,10 @@ pub(super) async fn stop(args: args::Stop) -> Result<Exit, Wrong> {
         return Err(Wrong::new(format!("the run {} has already ended", watch::name(&run))));
     }
     cloud.stop(&run, "stopped by `throughline stop`").await?;
-    println!("{} is stopping: workers see it within ten seconds, then what was answered is merged", watch::name(&run));
+    println!(
+        "{} is stopping: workers see it within ten seconds, then what was answered is merged",
+        watch::name(&run)
+    );
     println!("\n  {}", watch::command("watch", &cloud, &run));
     Ok(Exit::Succeeded)
 }

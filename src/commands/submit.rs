@@ -20,7 +20,8 @@ pub(super) async fn submit(args: args::Submit) -> Result<Exit, Wrong> {
     let cloud = Cloud::connect(&args.stack).await?;
     let run = cloud::upload(&cloud, &name, &text, input).await?;
     if args.shown.json {
-        let mut event = serde_json::json!({ "event": "submitted", "run": watch::name(&run), "bucket": cloud.bucket() });
+        let mut event =
+            serde_json::json!({ "event": "submitted", "run": watch::name(&run), "bucket": cloud.bucket() });
         if !args.watch {
             event["exit_code"] = Exit::Succeeded.code().into();
             event["requests_sent"] = false.into();
@@ -34,7 +35,12 @@ pub(super) async fn submit(args: args::Submit) -> Result<Exit, Wrong> {
         return watch::follow(&cloud, &run, &args.shown).await;
     }
     if !args.shown.json {
-        println!("uploaded to s3://{}/{}; it starts the run {}", cloud.bucket(), job::keys::input(&run.job, &run.file), watch::name(&run));
+        println!(
+            "uploaded to s3://{}/{}; it starts the run {}",
+            cloud.bucket(),
+            job::keys::input(&run.job, &run.file),
+            watch::name(&run)
+        );
         println!("\n  {}", watch::command("watch", &cloud, &run));
     }
     Ok(Exit::Succeeded)

@@ -41,12 +41,23 @@ impl Summary {
             input: target.input.display().to_string(),
             again: "throughline redrive, with the same arguments".to_owned(),
             // A redrive would send what failed once more.
-            finish: if target.run.generation == 0 { "the same command" } else { "`throughline run` with the same arguments" }.to_owned(),
+            finish: if target.run.generation == 0 {
+                "the same command"
+            } else {
+                "`throughline run` with the same arguments"
+            }
+            .to_owned(),
         }
     }
 
     /// Writes the outputs where they are wanted and prints the summary.
-    pub(super) async fn print(&self, report: &Report, output: Option<&Path>, json: bool, when: When) -> Result<Exit, Wrong> {
+    pub(super) async fn print(
+        &self,
+        report: &Report,
+        output: Option<&Path>,
+        json: bool,
+        when: When,
+    ) -> Result<Exit, Wrong> {
         let outputs = match Outputs::write(&self.objects, &self.place, &self.run, output).await {
             Ok(outputs) => outputs,
             Err(unwritten) => {
@@ -55,10 +66,18 @@ impl Summary {
                 let (error, message) = if unwritten.is_full() {
                     (ErrorName::StorageFull.as_str(), format!("{kept}. Make room; {finish} continues"))
                 } else {
-                    let message = format!("{kept}; {finish}, also with another -o, writes the outputs and makes no request");
+                    let message = format!(
+                        "{kept}; {finish}, also with another -o, writes the outputs and makes no request"
+                    );
                     ("Output.Unwritable", message)
                 };
-                let failed = Failed { exit: Exit::Failed, verdict: "stopped", error, message: &message, sent: when == When::Sent };
+                let failed = Failed {
+                    exit: Exit::Failed,
+                    verdict: "stopped",
+                    error,
+                    message: &message,
+                    sent: when == When::Sent,
+                };
                 return Ok(failed.print(json));
             }
         };
@@ -91,7 +110,13 @@ impl When {
 }
 
 /// [`Summary::print`] of a run on this machine.
-pub(super) async fn finished(home: &Home, target: &Target, report: &Report, places: &Places, when: When) -> Result<Exit, Wrong> {
+pub(super) async fn finished(
+    home: &Home,
+    target: &Target,
+    report: &Report,
+    places: &Places,
+    when: When,
+) -> Result<Exit, Wrong> {
     Summary::local(home, target).print(report, places.output.as_deref(), places.json, when).await
 }
 
@@ -124,7 +149,8 @@ impl Failed<'_> {
 
 /// The run was interrupted, after requests were `sent` or not.
 pub(super) fn interrupted(now: &Now, sent: bool, json: bool) {
-    let (done, lines) = now.lanes.iter().fold((0, 0), |(done, lines), lane| (done + lane.done, lines + lane.lines));
+    let (done, lines) =
+        now.lanes.iter().fold((0, 0), |(done, lines), lane| (done + lane.done, lines + lane.lines));
     if json {
         let event = json!({
             "event": "summary", "exit_code": Exit::Interrupted.code(), "requests_sent": sent, "verdict": "interrupted", "done": done, "lines": lines,
@@ -133,7 +159,11 @@ pub(super) fn interrupted(now: &Now, sent: bool, json: bool) {
     } else if lines == 0 {
         eprintln!("interrupted before the first request; the same command begins again");
     } else {
-        eprintln!("interrupted after {} of {}; the same command continues", text::count(done), text::lines(lines));
+        eprintln!(
+            "interrupted after {} of {}; the same command continues",
+            text::count(done),
+            text::lines(lines)
+        );
     }
 }
 
@@ -158,19 +188,28 @@ fn print_json(report: &Report, outputs: &Outputs, exit: Exit, when: When) {
         failed: outputs.failed.as_ref().map(|path| path.display().to_string()),
         report: outputs.report.display().to_string(),
     };
-    let event = Event { event: "summary", exit_code: exit.code(), requests_sent: when == When::Sent, report, files };
+    let event =
+        Event { event: "summary", exit_code: exit.code(), requests_sent: when == When::Sent, report, files };
     println!("{}", serde_json::to_string(&event).expect("a report is always JSON"));
 }
 
 impl Summary {
     fn print_text(&self, report: &Report, outputs: &Outputs, when: When) {
-        let time = report.duration_seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()).map(text::duration);
+        let time = report
+            .duration_seconds
+            .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+            .map(text::duration);
         let when = match when {
             When::Before => " before; no request was made now",
             When::Sent => "",
             When::NothingSent => "; no request was made now",
         };
-        println!("{}: {}{}{when}", self.input, report.ending(), time.map_or_else(String::new, |time| format!(" in {time}")));
+        println!(
+            "{}: {}{}{when}",
+            self.input,
+            report.ending(),
+            time.map_or_else(String::new, |time| format!(" in {time}"))
+        );
         println!();
         let lines = [
             ("lines", report.lines, true),
@@ -180,8 +219,11 @@ impl Summary {
         ];
         for (name, count, shown) in lines {
             if shown {
-                let share =
-                    if name == "lines" || report.lines == 0 { String::new() } else { format!("  {}", text::percent(count, report.lines)) };
+                let share = if name == "lines" || report.lines == 0 {
+                    String::new()
+                } else {
+                    format!("  {}", text::percent(count, report.lines))
+                };
                 println!("  {name:13} {:>12}{share}", text::count(count));
             }
         }
@@ -189,7 +231,9 @@ impl Summary {
         println!();
         for lane in &report.lanes {
             let name = lane.provider.as_deref().unwrap_or(&lane.name);
-            let latency = lane.latency_ms.map_or_else(String::new, |latency| format!("  p50 {} ms, p99 {} ms", latency.p50, latency.p99));
+            let latency = lane.latency_ms.map_or_else(String::new, |latency| {
+                format!("  p50 {} ms, p99 {} ms", latency.p50, latency.p99)
+            });
             println!(
                 "  {name}  {} requests, {}, {} throttled{latency}",
                 text::count(lane.requests),
@@ -210,7 +254,10 @@ impl Summary {
             println!("\n  {}", report.message);
         }
         let stdout = outputs.output.as_os_str() == "-";
-        println!("\n  output  {}", if stdout { "standard output".into() } else { outputs.output.display().to_string() });
+        println!(
+            "\n  output  {}",
+            if stdout { "standard output".into() } else { outputs.output.display().to_string() }
+        );
         if let Some(failed) = &outputs.failed {
             println!("  failed  {}   (send them again: {})", failed.display(), self.again);
         }
@@ -226,11 +273,21 @@ pub(super) fn reason(error: &ErrorCount) -> String {
     let numbers: Vec<String> = error.lines.iter().map(u64::to_string).collect();
     let more = if error.count > error.lines.len() as u64 { ", …" } else { "" };
     let plural = if numbers.len() == 1 { "" } else { "s" };
-    format!("    {:20} {:>5}  line{plural} {}{more}: {}", error.code, text::count(error.count), numbers.join(", "), excerpt(&error.detail))
+    format!(
+        "    {:20} {:>5}  line{plural} {}{more}: {}",
+        error.code,
+        text::count(error.count),
+        numbers.join(", "),
+        excerpt(&error.detail)
+    )
 }
 
 fn excerpt(text: &str) -> String {
     const MOST: usize = 120;
     let line = text.lines().next().unwrap_or_default();
-    if line.chars().count() > MOST { format!("{}…", line.chars().take(MOST).collect::<String>()) } else { line.to_owned() }
+    if line.chars().count() > MOST {
+        format!("{}…", line.chars().take(MOST).collect::<String>())
+    } else {
+        line.to_owned()
+    }
 }

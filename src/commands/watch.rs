@@ -72,7 +72,9 @@ async fn not_started(cloud: &Cloud, run: &RunRef) -> Result<Option<String>, Wron
         return Ok(None);
     }
     let report = cloud.objects().find(&postprocess::report_key(run)).await?;
-    let report = report.and_then(|report| serde_json::from_slice::<serde_json::Value>(&report).ok()).unwrap_or_default();
+    let report = report
+        .and_then(|report| serde_json::from_slice::<serde_json::Value>(&report).ok())
+        .unwrap_or_default();
     Ok(report["message"].as_str().filter(|_| report["verdict"] == "not_started").map(str::to_owned))
 }
 
@@ -87,7 +89,12 @@ pub(super) fn command(verb: &str, cloud: &Cloud, run: &RunRef) -> String {
 }
 
 /// The summary of a run that has ended.
-pub(super) async fn ended(cloud: &Cloud, run: &RunRef, execution: &Execution, shown: &args::Shown) -> Result<Exit, Wrong> {
+pub(super) async fn ended(
+    cloud: &Cloud,
+    run: &RunRef,
+    execution: &Execution,
+    shown: &args::Shown,
+) -> Result<Exit, Wrong> {
     let run = &RunRef { file: execution.file.clone(), ..run.clone() };
     match (&execution.status, run::finished(&cloud.objects(), run).await?) {
         (Status::Failed { error, cause }, _) if error != ErrorName::RunFailed.as_str() => {
@@ -95,13 +102,22 @@ pub(super) async fn ended(cloud: &Cloud, run: &RunRef, execution: &Execution, sh
             let begun = cloud.objects().find(&run.keys().plan()).await?.is_some();
             let exit = if is_wrong(error) && !begun { Exit::Wrong } else { Exit::Failed };
             let verdict = if begun { "failed" } else { "not_started" };
-            Ok(Failed { exit, verdict, error, message: &crate::home::message_of(cause), sent: begun }.print(shown.json))
+            Ok(Failed { exit, verdict, error, message: &crate::home::message_of(cause), sent: begun }
+                .print(shown.json))
         }
         (Status::Aborted, None) => {
-            let message =
-                format!("the execution was stopped from outside and left no output; `{}` finishes the run", command("redrive", cloud, run));
+            let message = format!(
+                "the execution was stopped from outside and left no output; `{}` finishes the run",
+                command("redrive", cloud, run)
+            );
             let sent = cloud.objects().find(&run.keys().plan()).await?.is_some();
-            let failed = Failed { exit: Exit::Failed, verdict: "aborted", error: "Execution.Aborted", message: &message, sent };
+            let failed = Failed {
+                exit: Exit::Failed,
+                verdict: "aborted",
+                error: "Execution.Aborted",
+                message: &message,
+                sent,
+            };
             Ok(failed.print(shown.json))
         }
         (_, Some(report)) => {
@@ -117,13 +133,18 @@ pub(super) async fn ended(cloud: &Cloud, run: &RunRef, execution: &Execution, sh
             summary.print(&report, shown.output.as_deref(), shown.json, When::now(report.requests > 0)).await
         }
         (status, None) => {
-            let message = format!("the report and the output of the run {} were replaced by a later upload of {}", name(run), run.file);
+            let message = format!(
+                "the report and the output of the run {} were replaced by a later upload of {}",
+                name(run),
+                run.file
+            );
             let (exit, verdict) = match (status, execution.output["failed"].as_u64()) {
                 (Status::Succeeded, Some(0)) => (Exit::Succeeded, "succeeded"),
                 (Status::Succeeded, _) => (Exit::SomeFailed, "some_failed"),
                 _ => (Exit::Failed, "failed"),
             };
-            Ok(Failed { exit, verdict, error: "Output.Replaced", message: &message, sent: true }.print(shown.json))
+            Ok(Failed { exit, verdict, error: "Output.Replaced", message: &message, sent: true }
+                .print(shown.json))
         }
     }
 }

@@ -11,8 +11,8 @@ use crate::exit::Wrong;
 
 /// Endings of files that people expect to be able to name, and that are written nowhere here.
 const UNWRITABLE: [&str; 22] = [
-    "gz", "gzip", "zst", "zstd", "bz2", "xz", "zip", "lz4", "br", "7z", "tar", "tgz", "json", "parquet", "avro", "orc", "arrow", "feather",
-    "xlsx", "xls", "ods", "xml",
+    "gz", "gzip", "zst", "zstd", "bz2", "xz", "zip", "lz4", "br", "7z", "tar", "tgz", "json", "parquet",
+    "avro", "orc", "arrow", "feather", "xlsx", "xls", "ods", "xml",
 ];
 
 /// The format that the output's name asks for; `None` when the job decides.
@@ -23,8 +23,12 @@ pub fn format_by_name(output: &Path, job: &Job) -> Result<Option<OutputFormat>, 
     let Some(wanted) = wanted(output)? else { return Ok(None) };
     match job.output.format {
         Some(format) if format != wanted => {
-            let message =
-                format!("the job says {}, and the output {} is to be {}: change one of them", name(format), output.display(), name(wanted));
+            let message = format!(
+                "the job says {}, and the output {} is to be {}: change one of them",
+                name(format),
+                output.display(),
+                name(wanted)
+            );
             Err(job.error_at(&["output", "format"], message).into())
         }
         _ => {
@@ -41,7 +45,8 @@ pub fn format_by_name(output: &Path, job: &Job) -> Result<Option<OutputFormat>, 
 pub async fn check_planned(objects: &Objects, run: &RunRef, output: Option<&Path>) -> Result<(), Wrong> {
     let Some(output) = output else { return Ok(()) };
     let Some(wanted) = wanted(output)? else { return Ok(()) };
-    let plan = objects.find(&run.keys().plan()).await?.and_then(|plan| serde_json::from_slice::<Plan>(&plan).ok());
+    let plan =
+        objects.find(&run.keys().plan()).await?.and_then(|plan| serde_json::from_slice::<Plan>(&plan).ok());
     match plan.map(|plan| plan.output) {
         Some(format) if format != wanted => Err(Wrong::new(format!(
             "the output of this run is {}, and {} is to be {}: give the output another ending, or start over with --fresh, which makes \
@@ -64,10 +69,14 @@ pub fn wanted(output: &Path) -> Result<Option<OutputFormat>, Wrong> {
         "csv" => Ok(Some(OutputFormat::Csv)),
         "tsv" | "tab" => Ok(Some(OutputFormat::Tsv)),
         "jsonl" | "ndjson" => Ok(Some(OutputFormat::Jsonl)),
-        "json" => Err(Wrong::new(format!("{} cannot be written: use .jsonl, which has a JSON object on each line", output.display()))),
-        other if UNWRITABLE.contains(&other) => {
-            Err(Wrong::new(format!("{} cannot be written: the output is a .csv, .tsv or .jsonl file", output.display())))
-        }
+        "json" => Err(Wrong::new(format!(
+            "{} cannot be written: use .jsonl, which has a JSON object on each line",
+            output.display()
+        ))),
+        other if UNWRITABLE.contains(&other) => Err(Wrong::new(format!(
+            "{} cannot be written: the output is a .csv, .tsv or .jsonl file",
+            output.display()
+        ))),
         _ => Ok(None),
     }
 }

@@ -54,17 +54,20 @@ pub async fn execute(
     progress: &Arc<Progress>,
     stop: CancellationToken,
 ) -> Result<Ended, Wrong> {
-    let machine =
-        engine::compile(&host::bind(DEFINITION)).map_err(|problems| Wrong::new(format!("the definition is wrong:\n{problems}")))?;
+    let machine = engine::compile(&host::bind(DEFINITION))
+        .map_err(|problems| Wrong::new(format!("the definition is wrong:\n{problems}")))?;
     let run = &target.run;
     let path = home.journal(&run.id, run.generation);
     check_copy(home, target).await?;
     let (event, journal) = match begin(home, &path, target) {
         Ok(begun) => begun,
-        Err((path, JournalError::Full(error))) => return Ok(Ended::NoRoom { message: no_room_for(&path, &error) }),
+        Err((path, JournalError::Full(error))) => {
+            return Ok(Ended::NoRoom { message: no_room_for(&path, &error) });
+        }
         Err((path, error)) => return Err(Wrong::at(&path, error)),
     };
-    let name = if run.generation == 0 { run.id.clone() } else { format!("{}-redrive-{}", run.id, run.generation) };
+    let name =
+        if run.generation == 0 { run.id.clone() } else { format!("{}-redrive-{}", run.id, run.generation) };
     let mut start = Start::new(
         format!("arn:aws:states:local:000000000000:execution:throughline:{name}"),
         serde_json::to_value(event).expect("an event is always JSON"),
@@ -113,7 +116,13 @@ async fn no_room(full: &mut watch::Receiver<Option<String>>) -> Option<String> {
     full.wait_for(Option::is_some).await.ok()?.clone()
 }
 
-fn host(home: &Home, target: &Target, functions: Option<Functions>, progress: &Arc<Progress>, stop: &CancellationToken) -> Host {
+fn host(
+    home: &Home,
+    target: &Target,
+    functions: Option<Functions>,
+    progress: &Arc<Progress>,
+    stop: &CancellationToken,
+) -> Host {
     let s3 = home.s3.clone();
     let (splitting, merging) = (progress.clone(), progress.clone());
     Host {
@@ -133,7 +142,11 @@ fn host(home: &Home, target: &Target, functions: Option<Functions>, progress: &A
             s3.clone(),
             Arc::new(LocalSecrets),
             progress.clone(),
-            worker::Settings { flush_every: FLUSH_EVERY, intents: worker::Intents::Alone, ..worker::Settings::default() },
+            worker::Settings {
+                flush_every: FLUSH_EVERY,
+                intents: worker::Intents::Alone,
+                ..worker::Settings::default()
+            },
             stop.clone(),
         )),
         working: TaskTracker::new(),
@@ -160,7 +173,10 @@ fn begin(home: &Home, journal: &Path, target: &Target) -> Result<(Event, Journal
     let path = event_file(journal);
     for path in [&path, journal] {
         if fs::symlink_metadata(path).is_ok_and(|meta| !meta.is_file()) {
-            return Err((path.to_owned(), io::Error::other("it is no file, or a link to one: remove it").into()));
+            return Err((
+                path.to_owned(),
+                io::Error::other("it is no file, or a link to one: remove it").into(),
+            ));
         }
     }
     let event = starting_event(home, journal, &path, target).map_err(|error| (path, error.into()))?;
@@ -173,7 +189,9 @@ fn starting_event(home: &Home, journal: &Path, path: &Path, target: &Target) -> 
         let event: Event = serde_json::from_slice(&fs::read(path)?)?;
         return match event.run(target.text.as_bytes()) {
             Ok(run) if run == target.run => Ok(event),
-            _ => Err(io::Error::other("it is of another run: somebody has changed it. Start over with --fresh")),
+            _ => Err(io::Error::other(
+                "it is of another run: somebody has changed it. Start over with --fresh",
+            )),
         };
     }
     make_folder(journal.parent().expect("it lies in the state folder"))?;

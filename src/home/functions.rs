@@ -29,7 +29,8 @@ impl Functions {
                 "--functions {url:?} is no http or https URL: `cargo lambda watch` is at http://127.0.0.1:9000"
             )));
         };
-        let http = reqwest::Client::builder().timeout(LONGEST).no_proxy().build().expect("the settings are sound");
+        let http =
+            reqwest::Client::builder().timeout(LONGEST).no_proxy().build().expect("the settings are sound");
         Ok(Self { http, url: url.as_str().trim_end_matches('/').to_owned() })
     }
 
@@ -39,16 +40,23 @@ impl Functions {
     /// By the names that Step Functions gives them: what the function failed with, or that it could not be called.
     pub async fn invoke(&self, name: &str, payload: &Value) -> Result<Value, TaskError> {
         let url = format!("{}/2015-03-31/functions/{name}/invocations", self.url);
-        let answer = self.http.post(&url).body(payload.to_string()).send().await.map_err(|error| unreachable(&url, &error))?;
+        let answer = self
+            .http
+            .post(&url)
+            .body(payload.to_string())
+            .send()
+            .await
+            .map_err(|error| unreachable(&url, &error))?;
         let failed = !answer.status().is_success() || answer.headers().contains_key("x-amz-function-error");
         let status = answer.status();
         let body = answer.bytes().await.map_err(|error| unreachable(&url, &error))?;
         let body: Option<Value> = engine::json::from_slice(&body).ok();
         match body {
             Some(body) if !failed => Ok(body),
-            Some(body) => {
-                Err(TaskError::Error { error: body["errorType"].as_str().unwrap_or("Lambda.Unknown").to_owned(), cause: body.to_string() })
-            }
+            Some(body) => Err(TaskError::Error {
+                error: body["errorType"].as_str().unwrap_or("Lambda.Unknown").to_owned(),
+                cause: body.to_string(),
+            }),
             None => Err(error("Lambda.ServiceException", &format!("{url} answered {status} without JSON"))),
         }
     }
@@ -59,5 +67,8 @@ fn unreachable(url: &str, cause: &reqwest::Error) -> TaskError {
 }
 
 fn error(name: &str, message: &str) -> TaskError {
-    TaskError::Error { error: name.to_owned(), cause: json!({ "errorType": name, "errorMessage": message }).to_string() }
+    TaskError::Error {
+        error: name.to_owned(),
+        cause: json!({ "errorType": name, "errorMessage": message }).to_string(),
+    }
 }

@@ -22,14 +22,20 @@ pub enum Role {
 pub fn check_here(path: &Path, role: Role) -> Result<(), Wrong> {
     let shown = path.display().to_string();
     if shown == "-" && role == Role::Input {
-        return Err(Wrong::new("- is not a file: to read standard input write /dev/stdin, and [input] format in the job"));
+        return Err(Wrong::new(
+            "- is not a file: to read standard input write /dev/stdin, and [input] format in the job",
+        ));
     }
-    let Some((scheme, _)) = shown.split_once("://").filter(|(scheme, _)| scheme.bytes().all(|byte| byte.is_ascii_alphanumeric())) else {
+    let Some((scheme, _)) =
+        shown.split_once("://").filter(|(scheme, _)| scheme.bytes().all(|byte| byte.is_ascii_alphanumeric()))
+    else {
         return Ok(());
     };
     let s3 = scheme.eq_ignore_ascii_case("s3");
     let (what, instead) = match role {
-        Role::Output if s3 => ("the output is", format!("write a file, then copy it: aws s3 cp FILE {shown}")),
+        Role::Output if s3 => {
+            ("the output is", format!("write a file, then copy it: aws s3 cp FILE {shown}"))
+        }
         Role::Output => ("the output is", "write a file, for example -o output.csv".to_owned()),
         Role::Job | Role::Input => {
             let what = if role == Role::Job { "the job file is" } else { "the input is read from" };

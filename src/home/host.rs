@@ -45,14 +45,18 @@ pub(super) struct Host {
 }
 
 /// The placeholders of the definition, and the functions they stand for.
-const FUNCTIONS: [(&str, &str); 3] =
-    [("PreprocessFunctionArn", "preprocess"), ("WorkerFunctionArn", "worker"), ("PostprocessFunctionArn", "postprocess")];
+const FUNCTIONS: [(&str, &str); 3] = [
+    ("PreprocessFunctionArn", "preprocess"),
+    ("WorkerFunctionArn", "worker"),
+    ("PostprocessFunctionArn", "postprocess"),
+];
 
 /// How often the progress of functions elsewhere is counted.
 const COUNT_EVERY: Duration = Duration::from_secs(1);
 
 /// Waits between the attempts to read or write an object for the engine, after the client's own retries.
-const WAITS: [Duration; 4] = [Duration::from_secs(1), Duration::from_secs(4), Duration::from_secs(16), Duration::from_secs(60)];
+const WAITS: [Duration; 4] =
+    [Duration::from_secs(1), Duration::from_secs(4), Duration::from_secs(16), Duration::from_secs(60)];
 
 const FUNCTION_ARN: &str = "arn:aws:lambda:local:000000000000:function:";
 
@@ -65,7 +69,9 @@ pub fn bind(definition: &str) -> String {
 
 /// The contents of an object, as the engine reads them.
 pub fn chunks(object: Download) -> BoxStream<'static, io::Result<Bytes>> {
-    let chunks = futures_util::stream::try_unfold(object, async |mut object| Ok(object.next().await?.map(|chunk| (chunk, object))));
+    let chunks = futures_util::stream::try_unfold(object, async |mut object| {
+        Ok(object.next().await?.map(|chunk| (chunk, object)))
+    });
     chunks.map_err(|error: StorageError| io::Error::other(error)).boxed()
 }
 
@@ -73,13 +79,19 @@ pub fn chunks(object: Download) -> BoxStream<'static, io::Result<Bytes>> {
 impl engine::Host for Host {
     async fn task(&self, call: TaskCall) -> Result<Value, TaskError> {
         let result = match self.function(&call).await {
-            Err(TaskError::Error { error, cause }) if error == ErrorName::StorageFull.as_str() => self.no_room(message_of(&cause)).await,
+            Err(TaskError::Error { error, cause }) if error == ErrorName::StorageFull.as_str() => {
+                self.no_room(message_of(&cause)).await
+            }
             result => result?,
         };
         Ok(call.function_result(result, &self.uuid()))
     }
 
-    async fn read_object(&self, bucket: &str, key: &str) -> Result<BoxStream<'static, io::Result<Bytes>>, ObjectError> {
+    async fn read_object(
+        &self,
+        bucket: &str,
+        key: &str,
+    ) -> Result<BoxStream<'static, io::Result<Bytes>>, ObjectError> {
         let objects = self.objects(bucket);
         Ok(chunks(self.insist(|| objects.read(key, None, None)).await?))
     }
@@ -149,7 +161,9 @@ impl Host {
         let name = arn.strip_prefix(FUNCTION_ARN).unwrap_or_default();
         self.check_run(payload)?;
         match (name, &self.functions) {
-            ("preprocess" | "worker" | "postprocess", Some(functions)) => self.elsewhere(functions, name, payload).await,
+            ("preprocess" | "worker" | "postprocess", Some(functions)) => {
+                self.elsewhere(functions, name, payload).await
+            }
             ("preprocess", None) => {
                 self.progress.splitting();
                 let response = preprocess::preprocess(&self.preprocess, request(payload)?).await;
@@ -178,19 +192,27 @@ impl Host {
         let named = [&payload["run"], &payload["previous"]["run"]].into_iter().filter(|run| run.is_object());
         let named = named.map(|run| serde_json::from_value::<RunRef>(run.clone()).ok());
         let events = [&payload["event"]].into_iter().filter(|event| event.is_object());
-        let begun = events.map(|event| serde_json::from_value::<Event>(event.clone()).ok()?.run(self.job_text.as_bytes()).ok());
+        let begun = events.map(|event| {
+            serde_json::from_value::<Event>(event.clone()).ok()?.run(self.job_text.as_bytes()).ok()
+        });
         match named.chain(begun).all(|run| run.as_ref() == Some(&self.run)) {
             true => Ok(()),
             false => {
-                let message =
-                    format!("the journal leads to another run than {}: somebody has changed it. Start over with --fresh", self.run.id);
+                let message = format!(
+                    "the journal leads to another run than {}: somebody has changed it. Start over with --fresh",
+                    self.run.id
+                );
                 Err(failed(StepError::new(ErrorName::RunDamaged, message)))
             }
         }
     }
 
     /// As on AWS, a call outlives an execution that gives it up; but here it is told, and ends soon.
-    async fn work(&self, request: WorkRequest, cancel: &CancellationToken) -> Result<WorkResponse, StepError> {
+    async fn work(
+        &self,
+        request: WorkRequest,
+        cancel: &CancellationToken,
+    ) -> Result<WorkResponse, StepError> {
         let stop = cancel.child_token();
         let _given_up = stop.clone().drop_guard();
         let context = self.worker.clone();
@@ -199,7 +221,12 @@ impl Host {
     }
 
     /// Calls a function in another process; its progress is what it writes.
-    async fn elsewhere(&self, functions: &Functions, name: &str, payload: &Value) -> Result<Value, TaskError> {
+    async fn elsewhere(
+        &self,
+        functions: &Functions,
+        name: &str,
+        payload: &Value,
+    ) -> Result<Value, TaskError> {
         match name {
             "preprocess" => self.progress.splitting(),
             "worker" => self.progress.calls_worker(),

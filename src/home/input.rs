@@ -33,7 +33,9 @@ impl Input {
     /// When it cannot be read, is neither, or has no name in UTF-8.
     pub fn open(path: &Path) -> Result<Self, Wrong> {
         check_here(path, Role::Input)?;
-        let wrong = |reason: &dyn std::fmt::Display| Wrong::new(format!("cannot read the input {}: {reason}", path.display()));
+        let wrong = |reason: &dyn std::fmt::Display| {
+            Wrong::new(format!("cannot read the input {}: {reason}", path.display()))
+        };
         let kind = fs::metadata(path).map_err(|error| wrong(&error))?.file_type();
         if kind.is_dir() {
             return Err(wrong(&"it is a folder, not a file"));
@@ -58,7 +60,8 @@ impl Input {
     /// # Errors
     /// When it cannot be read, or the object not be written.
     pub async fn copy(self, objects: &Objects, key: &str) -> Result<(u64, Stored, String), Wrong> {
-        let unreadable = |error: io::Error| Wrong::new(format!("cannot read the input {}: {error}", self.name));
+        let unreadable =
+            |error: io::Error| Wrong::new(format!("cannot read the input {}: {error}", self.name));
         let mut content = tokio::fs::File::from_std(self.file);
         let mut hasher = blake3::Hasher::new();
         let mut upload = objects.upload(key);
@@ -85,7 +88,8 @@ impl Input {
 /// A name for keys; that of an open file (`<(command)` of a shell) has a number that may be another the next time.
 fn name(path: &Path) -> Option<String> {
     let name = path.file_name()?.to_str()?;
-    let open = path.parent().is_some_and(|folder| folder.ends_with("fd")) && name.bytes().all(|byte| byte.is_ascii_digit());
+    let open = path.parent().is_some_and(|folder| folder.ends_with("fd"))
+        && name.bytes().all(|byte| byte.is_ascii_digit());
     Some(if open { "pipe".to_owned() } else { name.to_owned() })
 }
 

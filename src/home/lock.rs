@@ -35,9 +35,14 @@ impl Lock {
             Err(TryLockError::WouldBlock) => return Err(in_use(folder, holder(&path))),
             Err(TryLockError::Error(error)) => return Err(Wrong::at(&path, error)),
         }
-        let holder = Holder { pid: std::process::id(), command: format!("throughline {command}"), since: text::moment(super::now()) };
+        let holder = Holder {
+            pid: std::process::id(),
+            command: format!("throughline {command}"),
+            since: text::moment(super::now()),
+        };
         let holder = serde_json::to_string(&holder).expect("a holder is always JSON") + "\n";
-        let written = file.set_len(0).and_then(|()| file.write_all(holder.as_bytes())).and_then(|()| file.flush());
+        let written =
+            file.set_len(0).and_then(|()| file.write_all(holder.as_bytes())).and_then(|()| file.flush());
         written.map_err(|error| Wrong::at(&path, error))?;
         Ok(Self(file))
     }
@@ -59,8 +64,11 @@ fn in_use(folder: &Path, holder: Option<Holder>) -> Wrong {
     let then = "Wait until it has ended, or give this run a folder of its own with --state";
     match holder {
         Some(Holder { pid, command, since }) => {
-            let words = format!("the state folder {folder} is in use by process {pid} (`{command}`, since {since}). {then}");
-            Wrong::busy(words).with("holder", serde_json::json!({ "pid": pid, "command": command, "since": since }))
+            let words = format!(
+                "the state folder {folder} is in use by process {pid} (`{command}`, since {since}). {then}"
+            );
+            Wrong::busy(words)
+                .with("holder", serde_json::json!({ "pid": pid, "command": command, "since": since }))
         }
         None => Wrong::busy(format!("the state folder {folder} is in use by another process. {then}")),
     }

@@ -82,12 +82,17 @@ impl Outputs {
         }
         for (what, path, sink) in &sinks {
             kept.check(what, path, sink)?;
-            sink.try_out().map_err(|error| Wrong::new(format!("cannot write {}: {error}", path.display())))?;
+            sink.try_out()
+                .map_err(|error| Wrong::new(format!("cannot write {}: {error}", path.display())))?;
         }
         for (index, (what, path, sink)) in sinks.iter().enumerate() {
             for (other, earlier, known) in &sinks[..index] {
                 if sink == known && what != other {
-                    let message = format!("{} and {} are one file: {other} and {what} need two", earlier.display(), path.display());
+                    let message = format!(
+                        "{} and {} are one file: {other} and {what} need two",
+                        earlier.display(),
+                        path.display()
+                    );
                     return Err(Wrong::new(message));
                 }
             }
@@ -100,13 +105,27 @@ impl Outputs {
     ///
     /// # Errors
     /// When they cannot be read or written.
-    pub async fn write(objects: &Objects, place: impl Fn(&str) -> PathBuf, run: &RunRef, wanted: Option<&Path>) -> Result<Self, Unwritten> {
+    pub async fn write(
+        objects: &Objects,
+        place: impl Fn(&str) -> PathBuf,
+        run: &RunRef,
+        wanted: Option<&Path>,
+    ) -> Result<Self, Unwritten> {
         let plan = objects.get(&run.keys().plan()).await?;
-        let plan: Plan = serde_json::from_slice(&plan).map_err(|error| Unwritten::Unread(format!("{}: {error}", run.keys().plan())))?;
-        let (output, failed, report) =
-            (postprocess::output_key(run, &plan), postprocess::failed_key(run, &plan), postprocess::report_key(run));
+        let plan: Plan = serde_json::from_slice(&plan)
+            .map_err(|error| Unwritten::Unread(format!("{}: {error}", run.keys().plan())))?;
+        let (output, failed, report) = (
+            postprocess::output_key(run, &plan),
+            postprocess::failed_key(run, &plan),
+            postprocess::report_key(run),
+        );
         let some_failed = !objects.list(&failed).await?.iter().all(|entry| entry.key != failed);
-        let stay = Self { output: place(&output), failed: some_failed.then(|| place(&failed)), report: place(&report), left: None };
+        let stay = Self {
+            output: place(&output),
+            failed: some_failed.then(|| place(&failed)),
+            report: place(&report),
+            left: None,
+        };
         let Some(wanted) = wanted else { return Ok(stay) };
         let sink = Sink::at(wanted).map_err(|wrong| Unwritten::Unread(wrong.to_string()))?;
         if sink.file().is_none() {
@@ -120,11 +139,17 @@ impl Outputs {
             copy(objects, &failed, &beside_failed).await?;
             None
         } else {
-            remove_stale(&beside_failed, &beside_report, run).map_err(|error| unwritten(&beside_failed, error))?
+            remove_stale(&beside_failed, &beside_report, run)
+                .map_err(|error| unwritten(&beside_failed, error))?
         };
         // Last: it is what tells whose the failed lines are.
         copy(objects, &report, &beside_report).await?;
-        Ok(Self { output: wanted.to_owned(), failed: some_failed.then_some(beside_failed), report: beside_report, left })
+        Ok(Self {
+            output: wanted.to_owned(),
+            failed: some_failed.then_some(beside_failed),
+            report: beside_report,
+            left,
+        })
     }
 }
 
@@ -172,7 +197,10 @@ impl Kept {
                          with that run's input",
                         path.display()
                     ),
-                    _ => format!("{} is {kind}, which {what} would replace: give the output another name with -o", path.display()),
+                    _ => format!(
+                        "{} is {kind}, which {what} would replace: give the output another name with -o",
+                        path.display()
+                    ),
                 });
             }
         }
@@ -260,8 +288,11 @@ fn unwritten(path: &Path, error: io::Error) -> Unwritten {
 /// names it as this run's; any other is left, and returned.
 fn remove_stale(failed: &Path, report: &Path, run: &RunRef) -> io::Result<Option<PathBuf>> {
     let Ok(meta) = fs::symlink_metadata(failed) else { return Ok(None) };
-    let before: Option<Report> = fs::read(report).ok().and_then(|report| serde_json::from_slice(&report).ok());
-    let ours = before.is_some_and(|before| before.run == run.id && before.job == run.job && before.outputs.failed.is_some());
+    let before: Option<Report> =
+        fs::read(report).ok().and_then(|report| serde_json::from_slice(&report).ok());
+    let ours = before.is_some_and(|before| {
+        before.run == run.id && before.job == run.job && before.outputs.failed.is_some()
+    });
     if !ours || !meta.is_file() {
         return Ok(Some(failed.to_owned()));
     }

@@ -41,7 +41,8 @@ fn no_core_dumps() {
         tracing::warn!(%error, "core dumps cannot be turned off");
     }
     #[cfg(target_os = "linux")]
-    if let Err(error) = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable) {
+    if let Err(error) = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
+    {
         tracing::warn!(%error, "core dumps cannot be turned off");
     }
 }
@@ -51,20 +52,25 @@ impl SecretSource for LocalSecrets {
     async fn resolve(&self, _job: &str, name: &str, reference: &SecretRef) -> Result<Secret, Unresolved> {
         let found = match reference {
             SecretRef::Env(variable) => match std::env::var(variable) {
-                Ok(value) if !value.is_empty() => Secret::read(&value)
-                    .map_err(|reason| format!("the secret {name} in the environment variable {variable} cannot be used: {reason}")),
-                Err(std::env::VarError::NotUnicode(_)) => {
-                    Err(format!("the secret {name} in the environment variable {variable} cannot be used: it is not UTF-8"))
-                }
+                Ok(value) if !value.is_empty() => Secret::read(&value).map_err(|reason| {
+                    format!(
+                        "the secret {name} in the environment variable {variable} cannot be used: {reason}"
+                    )
+                }),
+                Err(std::env::VarError::NotUnicode(_)) => Err(format!(
+                    "the secret {name} in the environment variable {variable} cannot be used: it is not UTF-8"
+                )),
                 _ => Err(format!(
                     "the secret {name} is not set: set the environment variable {variable}, or name another source in [secrets]"
                 )),
             },
             SecretRef::File(path) => match std::fs::read_to_string(path) {
-                Ok(text) => {
-                    Secret::read(&text).map_err(|reason| format!("the secret {name} in {} cannot be used: {reason}", path.display()))
+                Ok(text) => Secret::read(&text).map_err(|reason| {
+                    format!("the secret {name} in {} cannot be used: {reason}", path.display())
+                }),
+                Err(error) => {
+                    Err(format!("the secret {name} cannot be read from {}: {error}", path.display()))
                 }
-                Err(error) => Err(format!("the secret {name} cannot be read from {}: {error}", path.display())),
             },
             SecretRef::Ssm(_) | SecretRef::SecretsManager(_) => Err(format!(
                 "the secret {name} is at {reference}, which only a run on AWS can read: on one machine use env:NAME or file:PATH"

@@ -27,8 +27,11 @@ pub async fn serve(home: &Home, port: u16) -> Result<AbortOnDropHandle<()>, Wron
              the same here and for the functions",
         ));
     };
-    let region = variable("AWS_REGION").or_else(|| variable("AWS_DEFAULT_REGION")).unwrap_or_else(|| "us-east-1".to_owned());
-    let router = s3::router(home.service.clone(), AccessKey { id, secret, region }).layer(middleware::from_fn(executions));
+    let region = variable("AWS_REGION")
+        .or_else(|| variable("AWS_DEFAULT_REGION"))
+        .unwrap_or_else(|| "us-east-1".to_owned());
+    let router = s3::router(home.service.clone(), AccessKey { id, secret, region })
+        .layer(middleware::from_fn(executions));
     loopback::serve(port, router)
         .await
         .map_err(|error| Wrong::new(format!("cannot serve the store: {error}; --s3-port takes another port")))

@@ -31,8 +31,8 @@ pub struct Target {
 /// When it cannot be read, or what is wrong with it.
 pub fn read_job(path: &Path) -> Result<(String, Job), Wrong> {
     check_here(path, Role::Job)?;
-    let text =
-        std::fs::read_to_string(path).map_err(|error| Wrong::new(format!("cannot read the job file {}: {error}", path.display())))?;
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Wrong::new(format!("cannot read the job file {}: {error}", path.display())))?;
     let job = Job::parse(&text, &path.display().to_string())?;
     Ok((text, job))
 }
@@ -61,7 +61,13 @@ impl Target {
     ///
     /// # Errors
     /// When the input cannot be read, or the state folder not be written.
-    pub async fn install(home: &Home, name: &str, text: String, job: Job, input: &Path) -> Result<Self, Wrong> {
+    pub async fn install(
+        home: &Home,
+        name: &str,
+        text: String,
+        job: Job,
+        input: &Path,
+    ) -> Result<Self, Wrong> {
         let source = Input::open(input)?;
         let objects = home.objects();
         objects.put(&keys::job_file(name), text.clone()).await?;
@@ -69,8 +75,12 @@ impl Target {
         let version = if source.is_stream {
             source.copy(&objects, &key).await?.2
         } else {
-            s3::link_object(home.folder(), s3::BUCKET, &key, input).map_err(|error| Wrong::at(input, error))?;
-            source.hash().await.map_err(|error| Wrong::new(format!("cannot read the input {}: {error}", input.display())))?
+            s3::link_object(home.folder(), s3::BUCKET, &key, input)
+                .map_err(|error| Wrong::at(input, error))?;
+            source
+                .hash()
+                .await
+                .map_err(|error| Wrong::new(format!("cannot read the input {}: {error}", input.display())))?
         };
         let facts = objects.head(&key).await?;
         let etag = facts.etag.trim_matches('"').to_owned();
@@ -103,7 +113,8 @@ impl Target {
 
 fn in_users_names(message: &str, run: &RunRef, job_file: &str, input: &Path) -> String {
     let keys = [keys::job_file(&run.job), run.keys().job_file()];
-    let at_job = keys.iter().find_map(|key| message.strip_prefix(key.as_str())).filter(|rest| rest.starts_with(':'));
+    let at_job =
+        keys.iter().find_map(|key| message.strip_prefix(key.as_str())).filter(|rest| rest.starts_with(':'));
     at_job.map_or_else(|| at_input(message, &run.file, input), |rest| format!("{job_file}{rest}"))
 }
 

@@ -70,7 +70,8 @@ fn tighten(folder: &Path, meta: &Metadata) -> Result<(), Wrong> {
     if meta.mode() & 0o077 == 0 {
         return Ok(());
     }
-    fs::set_permissions(folder, Permissions::from_mode(meta.mode() & 0o700)).map_err(|error| Wrong::at(folder, error))
+    fs::set_permissions(folder, Permissions::from_mode(meta.mode() & 0o700))
+        .map_err(|error| Wrong::at(folder, error))
 }
 
 fn refused(folder: &Path, why: &str, remedy: &str) -> Wrong {

@@ -17,7 +17,9 @@ pub(super) fn progress(now: &Now, rates: &Rates) -> String {
         Phase::Queued => _ = writeln!(out, "{}", queue(now).swap_remove(0)),
         Phase::Splitting if now.elsewhere => _ = writeln!(out, "splitting"),
         Phase::Merging if now.elsewhere => _ = writeln!(out, "merging"),
-        Phase::Splitting => _ = writeln!(out, "splitting: {}, {}", text::lines(now.split_lines), text::bytes(now.split_bytes)),
+        Phase::Splitting => {
+            _ = writeln!(out, "splitting: {}, {}", text::lines(now.split_lines), text::bytes(now.split_bytes))
+        }
         Phase::Merging => _ = writeln!(out, "merging: {}", text::lines(now.merged_lines)),
         Phase::Sending => {
             if now.batches.is_some_and(|batches| batches.total > 0) {
@@ -45,7 +47,10 @@ fn line(out: &mut String, lane: &LaneNow, rates: &Rates) {
 
 /// How far the Map Runs are, where they are known.
 pub(super) fn batches(now: &Now) -> String {
-    let Some(Batches { total, done, failed, running }) = now.batches.filter(|batches| batches.total > 0) else { return String::new() };
+    let Some(Batches { total, done, failed, running }) = now.batches.filter(|batches| batches.total > 0)
+    else {
+        return String::new();
+    };
     let failed = if failed > 0 { format!(", {} failed", text::count(failed)) } else { String::new() };
     format!(": {} of {} batches done, {running} running{failed}", text::count(done), text::count(total))
 }
@@ -58,13 +63,22 @@ pub(super) fn queue(now: &Now) -> Vec<String> {
     let Some(holder) = holder else {
         let until = begins.as_deref().unwrap_or("they have ended");
         return vec![
-            format!("waiting: the run before this one was aborted, and its workers may send until {until}: then this run begins"),
+            format!(
+                "waiting: the run before this one was aborted, and its workers may send until {until}: then this run begins"
+            ),
             format!("waiting until {until}"),
         ];
     };
     let since = since.as_ref().map_or_else(String::new, |since| format!(", which began at {since}"));
-    let then = if *ended { "it has ended, and this run begins when it looks next" } else { "this run begins when it has ended" };
-    vec![format!("waiting: the turn of this job is held by the run {holder}{since}; {then}"), format!("waiting for the run {holder}")]
+    let then = if *ended {
+        "it has ended, and this run begins when it looks next"
+    } else {
+        "this run begins when it has ended"
+    };
+    vec![
+        format!("waiting: the turn of this job is held by the run {holder}{since}; {then}"),
+        format!("waiting for the run {holder}"),
+    ]
 }
 
 /// Requests a second, failures, throttles, time left.

@@ -25,9 +25,11 @@ enum Column {
     Throttled,
 }
 
-const COLUMNS: [Column; 6] = [Column::Done, Column::Percent, Column::Rate, Column::Left, Column::Failed, Column::Throttled];
+const COLUMNS: [Column; 6] =
+    [Column::Done, Column::Percent, Column::Rate, Column::Left, Column::Failed, Column::Throttled];
 /// What is left out where there is no room, the first first.
-const EXPENDABLE: [Column; 5] = [Column::Throttled, Column::Percent, Column::Failed, Column::Left, Column::Rate];
+const EXPENDABLE: [Column; 5] =
+    [Column::Throttled, Column::Percent, Column::Failed, Column::Left, Column::Rate];
 
 /// The lines of a terminal that has so many columns and rows.
 pub(super) fn frame(now: &Now, rates: &Rates, width: usize, height: usize) -> Vec<String> {
@@ -74,7 +76,11 @@ pub(super) fn left_out(lanes: &[&LaneNow]) -> String {
     let held = lanes.iter().filter(|lane| lane.held_seconds.is_some()).count();
     let mut text = format!("and {} more", lanes.len());
     let counts = [(finished, "finished"), (held, "asked to wait")];
-    let counts: Vec<String> = counts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
+    let counts: Vec<String> = counts
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("{count} {what}"))
+        .collect();
     if !counts.is_empty() {
         let _ = write!(text, ": {}", counts.join(", "));
     }
@@ -82,12 +88,17 @@ pub(super) fn left_out(lanes: &[&LaneNow]) -> String {
 }
 
 fn table(rows: &[LaneNow], rates: &Rates, width: usize) -> Vec<String> {
-    let cells: Vec<Vec<String>> = rows.iter().map(|row| COLUMNS.iter().map(|column| cell(*column, row, rates)).collect()).collect();
+    let cells: Vec<Vec<String>> =
+        rows.iter().map(|row| COLUMNS.iter().map(|column| cell(*column, row, rates)).collect()).collect();
     // A column in which nothing stands takes no room.
-    let widths: Vec<usize> = (0..COLUMNS.len()).map(|at| cells.iter().map(|row| measure_text_width(&row[at])).max().unwrap_or(0)).collect();
+    let widths: Vec<usize> = (0..COLUMNS.len())
+        .map(|at| cells.iter().map(|row| measure_text_width(&row[at])).max().unwrap_or(0))
+        .collect();
     let longest = rows.iter().map(|row| measure_text_width(&row.name)).max().unwrap_or(0).min(NAME.0);
     let mut shown: Vec<bool> = widths.iter().map(|width| *width > 0).collect();
-    let taken = |shown: &[bool]| widths.iter().zip(shown).filter(|(_, shown)| **shown).map(|(width, _)| width + 2).sum::<usize>();
+    let taken = |shown: &[bool]| {
+        widths.iter().zip(shown).filter(|(_, shown)| **shown).map(|(width, _)| width + 2).sum::<usize>()
+    };
     for column in EXPENDABLE {
         if taken(&shown) + longest.min(NAME.1) <= width {
             break;
@@ -129,7 +140,11 @@ fn cell(column: Column, lane: &LaneNow, rates: &Rates) -> String {
 
 fn drawn(lane: &LaneNow, width: usize) -> String {
     let share = if lane.lines == 0 { 1.0 } else { lane.done as f64 / lane.lines as f64 };
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at most the width of a terminal")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "at most the width of a terminal"
+    )]
     let done = ((share * width as f64) as usize).min(width);
     format!("{}{}", "━".repeat(done), "─".repeat(width - done))
 }
@@ -158,7 +173,10 @@ fn status(now: &Now, width: usize) -> String {
         Phase::Splitting if now.elsewhere => vec!["splitting the input".to_owned()],
         Phase::Merging if now.elsewhere => vec!["merging the output".to_owned()],
         Phase::Sending if now.elsewhere => {
-            vec![format!("sending{}; Ctrl-C leaves the run alone", plain::batches(now)), "sending; Ctrl-C leaves the run alone".to_owned()]
+            vec![
+                format!("sending{}; Ctrl-C leaves the run alone", plain::batches(now)),
+                "sending; Ctrl-C leaves the run alone".to_owned(),
+            ]
         }
         Phase::Splitting => vec![format!("splitting the input: {}", text::lines(now.split_lines))],
         Phase::Sending => vec![
@@ -177,7 +195,15 @@ mod tests {
     use super::*;
 
     fn lane(name: &str, done: u64, lines: u64) -> LaneNow {
-        LaneNow { name: name.to_owned(), lines, done, failed: 0, throttled: 0, sent: done, held_seconds: None }
+        LaneNow {
+            name: name.to_owned(),
+            lines,
+            done,
+            failed: 0,
+            throttled: 0,
+            sent: done,
+            held_seconds: None,
+        }
     }
 
     fn now(lanes: Vec<LaneNow>) -> Now {
@@ -197,8 +223,12 @@ mod tests {
             }
             assert!(lines[0].starts_with("all"), "{width}: {}", lines[0]);
             assert!(lines[1].contains("1,234,567 of 99,999,999"), "{width}: {}", lines[1]);
-            for part in lines[..3].iter().flat_map(|line| line.split("  ")).filter(|part| part.contains('…')) {
-                assert!(part.starts_with("a-very") || part.starts_with("b.exam"), "{width}: only names are cut: {part}");
+            for part in lines[..3].iter().flat_map(|line| line.split("  ")).filter(|part| part.contains('…'))
+            {
+                assert!(
+                    part.starts_with("a-very") || part.starts_with("b.exam"),
+                    "{width}: only names are cut: {part}"
+                );
             }
         }
         let wide = frame(&now, &Rates::default(), 160, 24);
@@ -231,7 +261,10 @@ mod tests {
         let mut run = now(vec![lane("a", 1, 2)]);
         run.done_before = 1_000;
         let status = |width| frame(&run, &Rates::default(), width, 24).pop().unwrap_or_default();
-        assert_eq!(status(120), "sending (1,000 lines were done before); Ctrl-C stops, the same command continues");
+        assert_eq!(
+            status(120),
+            "sending (1,000 lines were done before); Ctrl-C stops, the same command continues"
+        );
         assert_eq!(status(60), "sending; Ctrl-C stops, the same command continues");
         assert_eq!(status(40), "sending; Ctrl-C stops");
         assert_eq!(status(12), "sending; C…");

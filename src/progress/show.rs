@@ -114,7 +114,11 @@ impl Rates {
     }
 
     fn per_second(&self, lane: &str, count: impl Fn(&Sample) -> u64) -> f64 {
-        let Some((first, last)) = self.lanes.get(lane).and_then(|samples| Some((samples.front()?, samples.back()?))) else { return 0.0 };
+        let Some((first, last)) =
+            self.lanes.get(lane).and_then(|samples| Some((samples.front()?, samples.back()?)))
+        else {
+            return 0.0;
+        };
         let seconds = (last.0 - first.0).as_secs_f64();
         #[expect(clippy::cast_precision_loss, reason = "an estimate")]
         let more = count(last).saturating_sub(count(first)) as f64;

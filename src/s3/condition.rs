@@ -16,7 +16,10 @@ pub(super) struct WriteCondition {
 }
 
 impl WriteCondition {
-    pub(super) fn new(if_match: Option<ETagCondition>, if_none_match: Option<ETagCondition>) -> S3Result<Self> {
+    pub(super) fn new(
+        if_match: Option<ETagCondition>,
+        if_none_match: Option<ETagCondition>,
+    ) -> S3Result<Self> {
         if matches!(if_none_match, Some(ETagCondition::ETag(_))) {
             return Err(s3_error!(NotImplemented, "If-None-Match of a write can only be `*`"));
         }

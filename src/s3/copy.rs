@@ -15,15 +15,26 @@ use super::store::Store;
 
 impl Store {
     /// Opens an object; fails with `NoSuchKey` or as the condition says.
-    pub(super) fn open_object(&self, bucket: &str, key: &str, condition: &ReadCondition) -> S3Result<(File, PathBuf, Info)> {
+    pub(super) fn open_object(
+        &self,
+        bucket: &str,
+        key: &str,
+        condition: &ReadCondition,
+    ) -> S3Result<(File, PathBuf, Info)> {
         let path = self.object(bucket, key)?;
-        let (file, info) = open(&path)?.ok_or_else(|| s3_error!(NoSuchKey, "there is no object {bucket}/{key}"))?;
+        let (file, info) =
+            open(&path)?.ok_or_else(|| s3_error!(NoSuchKey, "there is no object {bucket}/{key}"))?;
         condition.check(&info)?;
         Ok((file, path, info))
     }
 
     /// A sealed copy of an object or, of the form `bytes=first-last`, a part of it.
-    pub(super) fn copy(&self, source: &CopySource, range: Option<&str>, condition: &ReadCondition) -> S3Result<Temp> {
+    pub(super) fn copy(
+        &self,
+        source: &CopySource,
+        range: Option<&str>,
+        condition: &ReadCondition,
+    ) -> S3Result<Temp> {
         let CopySource::Bucket { bucket, key, version_id: None } = source else {
             return Err(s3_error!(NotImplemented, "the source of a copy can only be <bucket>/<key>"));
         };
@@ -45,7 +56,11 @@ impl Store {
         let wanted = range.end - range.start;
         let copied = io::copy(&mut file.take(wanted), &mut temp.file).at(&temp.path).map_err(io_error)?;
         if copied < wanted {
-            return Err(s3_error!(InternalError, "{}: it became shorter while it was copied", path.display()));
+            return Err(s3_error!(
+                InternalError,
+                "{}: it became shorter while it was copied",
+                path.display()
+            ));
         }
         temp.seal().map_err(io_error)?;
         Ok(temp)

@@ -21,7 +21,9 @@ impl<T> At<T> for io::Result<T> {
 pub(super) fn io_error(err: io::Error) -> S3Error {
     let code = match err.kind() {
         io::ErrorKind::InvalidFilename => S3ErrorCode::KeyTooLongError,
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => return no_room(&err),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+            return no_room(&err);
+        }
         _ => S3ErrorCode::InternalError,
     };
     S3Error::with_message(code, err.to_string())

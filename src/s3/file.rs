@@ -24,7 +24,8 @@ pub(super) struct Temp {
 impl Temp {
     pub(super) fn new(folder: &Path) -> io::Result<Temp> {
         let path = folder.join(uuid::Uuid::new_v4().simple().to_string());
-        let file = OpenOptions::new().write(true).create_new(true).mode(PRIVATE_FILE).open(&path).at(&path)?;
+        let file =
+            OpenOptions::new().write(true).create_new(true).mode(PRIVATE_FILE).open(&path).at(&path)?;
         let temp = Temp { file, path };
         // Whatever the umask took.
         temp.file.set_permissions(Permissions::from_mode(PRIVATE_FILE)).at(&temp.path)?;
@@ -76,7 +77,12 @@ pub(crate) fn no_follow() -> i32 {
 pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
     match create(path) {
         Ok(()) => sync_parent(path),
-        Err(err) if err.kind() == io::ErrorKind::AlreadyExists && fs::symlink_metadata(path).is_ok_and(|meta| meta.is_dir()) => Ok(()),
+        Err(err)
+            if err.kind() == io::ErrorKind::AlreadyExists
+                && fs::symlink_metadata(path).is_ok_and(|meta| meta.is_dir()) =>
+        {
+            Ok(())
+        }
         Err(err) if err.kind() == io::ErrorKind::NotFound => {
             match path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
                 // Somebody may remove the empty parent again before we are in it; then the caller tries again.

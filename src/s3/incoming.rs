@@ -48,7 +48,8 @@ impl Incoming {
         let mut waiting = 0;
         let Some(mut body) = body else { return Ok(incoming) };
         while let Some(piece) = body.next().await {
-            let piece = piece.map_err(|err| S3Error::with_message(S3ErrorCode::IncompleteBody, err.to_string()))?;
+            let piece =
+                piece.map_err(|err| S3Error::with_message(S3ErrorCode::IncompleteBody, err.to_string()))?;
             waiting += piece.len();
             incoming.rest.push(piece);
             if waiting >= BATCH {

@@ -2,7 +2,9 @@
 
 use std::fmt::Write;
 
-use s3s::dto::{CommonPrefix, EncodingType, ListObjectsV2Input, ListObjectsV2Output, Object, ObjectStorageClass};
+use s3s::dto::{
+    CommonPrefix, EncodingType, ListObjectsV2Input, ListObjectsV2Output, Object, ObjectStorageClass,
+};
 use s3s::{S3Result, s3_error};
 
 use super::object::Info;
@@ -66,7 +68,12 @@ impl Store {
 }
 
 /// At most `wanted` items, and whether there are more.
-fn page(walk: &mut Walk, prefix: &str, delimiter: Option<&str>, wanted: usize) -> S3Result<(Vec<Item>, bool)> {
+fn page(
+    walk: &mut Walk,
+    prefix: &str,
+    delimiter: Option<&str>,
+    wanted: usize,
+) -> S3Result<(Vec<Item>, bool)> {
     let mut items = Vec::new();
     if wanted == 0 {
         return Ok((items, false));
@@ -75,7 +82,8 @@ fn page(walk: &mut Walk, prefix: &str, delimiter: Option<&str>, wanted: usize) -
         if items.len() == wanted {
             return Ok((items, true));
         }
-        let end = delimiter.and_then(|text| Some(prefix.len() + key[prefix.len()..].find(text)? + text.len()));
+        let end =
+            delimiter.and_then(|text| Some(prefix.len() + key[prefix.len()..].find(text)? + text.len()));
         match end {
             Some(end) => {
                 walk.skip(&key[..end]);

@@ -25,9 +25,11 @@ pub(super) struct Info {
 impl Info {
     /// Of the files that links lead to, only those that this process has linked; `None` when there is no file.
     pub(super) fn at(path: &Path) -> S3Result<Option<Info>> {
-        let found = std::fs::symlink_metadata(path).and_then(|meta| match linked(path).filter(|_| meta.is_symlink()) {
-            Some(target) => std::fs::metadata(target),
-            None => Ok(meta),
+        let found = std::fs::symlink_metadata(path).and_then(|meta| {
+            match linked(path).filter(|_| meta.is_symlink()) {
+                Some(target) => std::fs::metadata(target),
+                None => Ok(meta),
+            }
         });
         match found {
             Ok(meta) => Ok(Info::of(&meta)),
@@ -88,5 +90,8 @@ fn is_link(err: &io::Error) -> bool {
 
 /// Whether the error says that there is nothing at the path.
 pub(super) fn absent(err: &io::Error) -> bool {
-    matches!(err.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::InvalidFilename)
+    matches!(
+        err.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::InvalidFilename
+    )
 }

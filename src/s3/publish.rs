@@ -18,11 +18,18 @@ const TRIES: u32 = 100;
 
 impl Store {
     /// Puts the sealed file `from` in the place of `key`, durably. It is gone from where it was.
-    pub(super) fn publish(&self, from: &Path, bucket: &str, key: &str, condition: &WriteCondition) -> S3Result<Info> {
+    pub(super) fn publish(
+        &self,
+        from: &Path,
+        bucket: &str,
+        key: &str,
+        condition: &WriteCondition,
+    ) -> S3Result<Info> {
         let to = self.object(bucket, key)?;
         let info = self.objects.hold(&format!("{bucket}/{key}"), || {
             condition.check(Info::at(&to)?.as_ref())?;
-            let info = Info::at(from)?.ok_or_else(|| s3_error!(InternalError, "{}: it is gone", from.display()))?;
+            let info =
+                Info::at(from)?.ok_or_else(|| s3_error!(InternalError, "{}: it is gone", from.display()))?;
             if condition.absent { link_new(from, &to) } else { place(&to, || fs::rename(from, &to)) }?;
             Ok(info)
         })?;
@@ -32,7 +39,11 @@ impl Store {
 
     /// Removes objects (of links only the link), the folders that are empty then, durably.
     /// One result for each key, in order; what is not there is removed already.
-    pub(super) fn remove<'a>(&self, bucket: &str, keys: impl IntoIterator<Item = (&'a str, WriteCondition)>) -> S3Result<Vec<S3Result>> {
+    pub(super) fn remove<'a>(
+        &self,
+        bucket: &str,
+        keys: impl IntoIterator<Item = (&'a str, WriteCondition)>,
+    ) -> S3Result<Vec<S3Result>> {
         let root = self.bucket(bucket)?;
         let mut changed = BTreeSet::new();
         let results = keys.into_iter().map(|(key, condition)| {
@@ -66,7 +77,9 @@ fn link_new(from: &Path, to: &Path) -> S3Result {
         linked = match fs::hard_link(from, to) {
             Err(err) if err.kind() == io::ErrorKind::AlreadyExists => Err(taken()),
             // File systems without links: the lock of this process has to do.
-            Err(err) if matches!(err.kind(), io::ErrorKind::Unsupported | io::ErrorKind::PermissionDenied) => {
+            Err(err)
+                if matches!(err.kind(), io::ErrorKind::Unsupported | io::ErrorKind::PermissionDenied) =>
+            {
                 return fs::rename(from, to);
             }
             other => return other,

@@ -42,7 +42,10 @@ impl Service {
         write_whole(path, content, &self.0.tmp)
     }
 
-    async fn run<T: Send + 'static>(&self, work: impl FnOnce(&Store) -> S3Result<T> + Send + 'static) -> S3Result<T> {
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Store) -> S3Result<T> + Send + 'static,
+    ) -> S3Result<T> {
         let store = Arc::clone(&self.0);
         blocking(move || work(&store)).await
     }
@@ -95,14 +98,16 @@ impl S3 for Service {
             .run(move |store| {
                 let (file, path, info) = store.open_object(&input.bucket, &input.key, &condition)?;
                 let range = input.range.map(|range| range.check(info.size)).transpose()?;
-                let body = Outgoing::new(file, path, range.clone().unwrap_or(0..info.size)).map_err(io_error)?;
+                let body =
+                    Outgoing::new(file, path, range.clone().unwrap_or(0..info.size)).map_err(io_error)?;
                 Ok((info, range, body))
             })
             .await?;
         let length = range.as_ref().map_or(info.size, |range| range.end - range.start);
         answer(GetObjectOutput {
             content_length: Some(i64::try_from(length).expect("files are smaller than 8 EiB")),
-            content_range: range.map(|range| format!("bytes {}-{}/{}", range.start, range.end.saturating_sub(1), info.size)),
+            content_range: range
+                .map(|range| format!("bytes {}-{}/{}", range.start, range.end.saturating_sub(1), info.size)),
             accept_ranges: Some("bytes".to_owned()),
             e_tag: info.e_tag(),
             last_modified: info.last_modified(),
@@ -125,7 +130,8 @@ impl S3 for Service {
         };
         let info = self
             .run(move |store| {
-                let info = Info::at(&store.object(&input.bucket, &input.key)?)?.ok_or_else(|| s3_error!(NoSuchKey))?;
+                let info = Info::at(&store.object(&input.bucket, &input.key)?)?
+                    .ok_or_else(|| s3_error!(NoSuchKey))?;
                 condition.check(&info)?;
                 Ok(info)
             })
@@ -144,7 +150,8 @@ impl S3 for Service {
         let input = req.input;
         current_version(input.version_id.as_deref())?;
         let condition = WriteCondition::new(input.if_match, None)?;
-        let mut results = self.run(move |store| store.remove(&input.bucket, [(input.key.as_str(), condition)])).await?;
+        let mut results =
+            self.run(move |store| store.remove(&input.bucket, [(input.key.as_str(), condition)])).await?;
         results.pop().expect("one key, one result")?;
         answer(DeleteObjectOutput::default())
     }
@@ -154,7 +161,8 @@ impl S3 for Service {
         let quiet = delete.quiet.unwrap_or(false);
         let keys = delete.objects.into_iter().map(|object| {
             current_version(object.version_id.as_deref())?;
-            let condition = WriteCondition { matches: object.e_tag.map(ETagCondition::ETag), ..Default::default() };
+            let condition =
+                WriteCondition { matches: object.e_tag.map(ETagCondition::ETag), ..Default::default() };
             Ok((object.key, condition))
         });
         let keys = keys.collect::<S3Result<Vec<_>>>()?;
@@ -200,11 +208,18 @@ impl S3 for Service {
                 store.publish(&temp.path, &input.bucket, &input.key, &WriteCondition::default())
             })
             .await?;
-        let result = CopyObjectResult { e_tag: info.e_tag(), last_modified: info.last_modified(), ..CopyObjectResult::default() };
+        let result = CopyObjectResult {
+            e_tag: info.e_tag(),
+            last_modified: info.last_modified(),
+            ..CopyObjectResult::default()
+        };
         answer(CopyObjectOutput { copy_object_result: Some(result), ..CopyObjectOutput::default() })
     }
 
-    async fn create_multipart_upload(&self, req: S3Request<CreateMultipartUploadInput>) -> Answer<CreateMultipartUploadOutput> {
+    async fn create_multipart_upload(
+        &self,
+        req: S3Request<CreateMultipartUploadInput>,
+    ) -> Answer<CreateMultipartUploadOutput> {
         let CreateMultipartUploadInput { bucket, key, .. } = req.input;
         let (bucket, key, id) = self
             .run(move |store| {
@@ -249,11 +264,18 @@ impl S3 for Service {
                 store.put_part(&temp, &input.upload_id, &input.bucket, &input.key, input.part_number)
             })
             .await?;
-        let result = CopyPartResult { e_tag: info.e_tag(), last_modified: info.last_modified(), ..CopyPartResult::default() };
+        let result = CopyPartResult {
+            e_tag: info.e_tag(),
+            last_modified: info.last_modified(),
+            ..CopyPartResult::default()
+        };
         answer(UploadPartCopyOutput { copy_part_result: Some(result), ..UploadPartCopyOutput::default() })
     }
 
-    async fn complete_multipart_upload(&self, req: S3Request<CompleteMultipartUploadInput>) -> Answer<CompleteMultipartUploadOutput> {
+    async fn complete_multipart_upload(
+        &self,
+        req: S3Request<CompleteMultipartUploadInput>,
+    ) -> Answer<CompleteMultipartUploadOutput> {
         let input = req.input;
         let completion = Completion {
             condition: WriteCondition::new(input.if_match, input.if_none_match)?,
@@ -278,7 +300,10 @@ impl S3 for Service {
         })
     }
 
-    async fn abort_multipart_upload(&self, req: S3Request<AbortMultipartUploadInput>) -> Answer<AbortMultipartUploadOutput> {
+    async fn abort_multipart_upload(
+        &self,
+        req: S3Request<AbortMultipartUploadInput>,
+    ) -> Answer<AbortMultipartUploadOutput> {
         let input = req.input;
         self.run(move |store| store.abort_upload(&input.upload_id, &input.bucket, &input.key)).await?;
         answer(AbortMultipartUploadOutput::default())
@@ -288,7 +313,10 @@ impl S3 for Service {
         answer(self.run(move |store| store.list_parts(req.input)).await?)
     }
 
-    async fn list_multipart_uploads(&self, req: S3Request<ListMultipartUploadsInput>) -> Answer<ListMultipartUploadsOutput> {
+    async fn list_multipart_uploads(
+        &self,
+        req: S3Request<ListMultipartUploadsInput>,
+    ) -> Answer<ListMultipartUploadsOutput> {
         answer(self.run(move |store| store.list_uploads(req.input)).await?)
     }
 }
@@ -306,7 +334,9 @@ fn current_version(id: Option<&str>) -> S3Result {
 
 /// On AWS a HEAD request fails with a status and no more, which the SDK calls `NotFound`; s3s sends the code along.
 fn headless(mut err: S3Error) -> S3Error {
-    if let (S3ErrorCode::NoSuchKey | S3ErrorCode::NoSuchBucket, Some(status)) = (err.code(), err.status_code()) {
+    if let (S3ErrorCode::NoSuchKey | S3ErrorCode::NoSuchBucket, Some(status)) =
+        (err.code(), err.status_code())
+    {
         err.set_code(S3ErrorCode::Custom("NotFound".into()));
         err.set_status_code(status);
     }
@@ -315,7 +345,10 @@ fn headless(mut err: S3Error) -> S3Error {
 
 /// s3s unpacks a body with trailing checksums only when the request is signed; stored as it is, it would be wrong.
 fn refuse_trailers<T>(req: &S3Request<T>) -> S3Result {
-    let packed = req.headers.get("content-encoding").is_some_and(|value| value.to_str().is_ok_and(|value| value.contains("aws-chunked")));
+    let packed = req
+        .headers
+        .get("content-encoding")
+        .is_some_and(|value| value.to_str().is_ok_and(|value| value.contains("aws-chunked")));
     if packed || req.headers.contains_key("x-amz-trailer") {
         return Err(s3_error!(NotImplemented, "checksums after the body; send them before it or not at all"));
     }

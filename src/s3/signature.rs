@@ -27,7 +27,8 @@ pub(super) fn check(request: &Request, region: &str) -> Result<(), Refused> {
     }
     let signed = match (in_header, parameter("X-Amz-Algorithm")) {
         (Some(_), Some(_)) => {
-            let message = "only one of the Authorization header and the query may hold a signature".to_owned();
+            let message =
+                "only one of the Authorization header and the query may hold a signature".to_owned();
             return Err(Refused(StatusCode::BAD_REQUEST, "InvalidArgument", message));
         }
         (Some(value), None) => of_header(value.to_str().unwrap_or_default()),
@@ -39,19 +40,34 @@ pub(super) fn check(request: &Request, region: &str) -> Result<(), Refused> {
         (None, None) => None,
     };
     let Some(Signed { scope, headers, malformed }) = signed else {
-        return Err(Refused(StatusCode::FORBIDDEN, "AccessDenied", "requests must be signed with AWS4-HMAC-SHA256".to_owned()));
+        return Err(Refused(
+            StatusCode::FORBIDDEN,
+            "AccessDenied",
+            "requests must be signed with AWS4-HMAC-SHA256".to_owned(),
+        ));
     };
     let mut scope = scope.rsplit('/').skip(1);
     let (service, signed_for) = (scope.next().unwrap_or_default(), scope.next().unwrap_or_default());
     if service != "s3" {
-        return Err(Refused(StatusCode::BAD_REQUEST, malformed, format!("the service {service:?} is wrong; expecting \"s3\"")));
+        return Err(Refused(
+            StatusCode::BAD_REQUEST,
+            malformed,
+            format!("the service {service:?} is wrong; expecting \"s3\""),
+        ));
     }
     if signed_for != region {
-        return Err(Refused(StatusCode::BAD_REQUEST, malformed, format!("the region {signed_for:?} is wrong; expecting {region:?}")));
+        return Err(Refused(
+            StatusCode::BAD_REQUEST,
+            malformed,
+            format!("the region {signed_for:?} is wrong; expecting {region:?}"),
+        ));
     }
     let must_be = |name: &str| name == "host" || name == "content-md5" || name.starts_with("x-amz-");
-    let unsigned =
-        request.headers().keys().map(header::HeaderName::as_str).find(|name| must_be(name) && !headers.iter().any(|h| h == name));
+    let unsigned = request
+        .headers()
+        .keys()
+        .map(header::HeaderName::as_str)
+        .find(|name| must_be(name) && !headers.iter().any(|h| h == name));
     match unsigned {
         Some(name) => {
             let message = format!("there were headers present in the request which were not signed: {name}");
@@ -64,8 +80,17 @@ pub(super) fn check(request: &Request, region: &str) -> Result<(), Refused> {
 /// `AWS4-HMAC-SHA256 Credential=…, SignedHeaders=…, Signature=…`
 fn of_header(value: &str) -> Option<Signed> {
     let parts = value.strip_prefix("AWS4-HMAC-SHA256")?;
-    let part = |name: &str| parts.split(',').find_map(|part| part.trim().strip_prefix(name)?.strip_prefix('=')).unwrap_or_default();
-    Some(Signed { scope: part("Credential").to_owned(), headers: names(part("SignedHeaders")), malformed: "AuthorizationHeaderMalformed" })
+    let part = |name: &str| {
+        parts
+            .split(',')
+            .find_map(|part| part.trim().strip_prefix(name)?.strip_prefix('='))
+            .unwrap_or_default()
+    };
+    Some(Signed {
+        scope: part("Credential").to_owned(),
+        headers: names(part("SignedHeaders")),
+        malformed: "AuthorizationHeaderMalformed",
+    })
 }
 
 fn names(list: &str) -> Vec<String> {
@@ -76,7 +101,9 @@ impl IntoResponse for Refused {
     fn into_response(self) -> Response {
         let Self(status, code, message) = self;
         let message = message.replace('&', "&amp;").replace('<', "&lt;");
-        let body = format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code><Message>{message}</Message></Error>");
+        let body = format!(
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code><Message>{message}</Message></Error>"
+        );
         (status, [(header::CONTENT_TYPE, "application/xml")], body).into_response()
     }
 }

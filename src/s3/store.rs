@@ -45,7 +45,14 @@ impl Store {
         make_folder(&tmp)?;
         let lock = open_private(&tmp.with_extension("lock"))?;
         lock.lock().at(&tmp)?;
-        Ok(Store { root, tmp, _tmp_lock: lock, objects: Locks::default(), uploads: Locks::default(), folders: Folders::default() })
+        Ok(Store {
+            root,
+            tmp,
+            _tmp_lock: lock,
+            objects: Locks::default(),
+            uploads: Locks::default(),
+            folders: Folders::default(),
+        })
     }
 
     /// The folder of an existing bucket.
@@ -74,7 +81,11 @@ impl Store {
     pub(super) fn check_folders(&self, innermost: &Path) -> S3Result {
         for folder in innermost.ancestors().take_while(|folder| *folder != self.root) {
             if fs::symlink_metadata(folder).is_ok_and(|meta| meta.is_symlink()) {
-                return Err(s3_error!(AccessDenied, "{}: it is a link, and no folder of this store", folder.display()));
+                return Err(s3_error!(
+                    AccessDenied,
+                    "{}: it is a link, and no folder of this store",
+                    folder.display()
+                ));
             }
         }
         Ok(())

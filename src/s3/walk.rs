@@ -46,7 +46,12 @@ struct Entry {
 }
 
 impl<'a> Walk<'a> {
-    pub(super) fn new(folders: &'a Folders, bucket: &Path, prefix: &'a str, start: Start) -> S3Result<Walk<'a>> {
+    pub(super) fn new(
+        folders: &'a Folders,
+        bucket: &Path,
+        prefix: &'a str,
+        start: Start,
+    ) -> S3Result<Walk<'a>> {
         let (folder, base) = key::folder(prefix);
         let mut walk = Walk { folders, prefix, start, stack: Vec::new() };
         walk.enter(bucket.join(folder), base.to_owned())?;
@@ -148,7 +153,9 @@ impl Folders {
         let settled = now.duration_since(changed).is_ok_and(|age| age > TICK);
         let mut remembered = self.remembered();
         if settled {
-            if remembered.values().map(|(_, entries)| entries.len() + 1).sum::<usize>() + entries.len() > REMEMBERED {
+            if remembered.values().map(|(_, entries)| entries.len() + 1).sum::<usize>() + entries.len()
+                > REMEMBERED
+            {
                 remembered.clear();
             }
             remembered.insert(path.to_owned(), (changed, Arc::clone(&entries)));

@@ -46,7 +46,9 @@ impl Activities {
     pub async fn serve(&mut self, port: u16, tokens: &TaskTokens) -> Result<AbortOnDropHandle<()>, Wrong> {
         self.served = true;
         let router = Router::new().fallback(answer).with_state((self.clone(), tokens.clone()));
-        loopback::serve(port, router).await.map_err(|error| Wrong::new(format!("cannot serve the API: {error}; --port takes another port")))
+        loopback::serve(port, router)
+            .await
+            .map_err(|error| Wrong::new(format!("cannot serve the API: {error}; --port takes another port")))
     }
 
     /// Whether workers can come.
@@ -59,7 +61,12 @@ impl Activities {
         let (taken, worker) = oneshot::channel();
         let token = call.token.clone().unwrap_or_default();
         let offer = Offer { token, input: call.parameters.to_string(), taken };
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).entry(activity.to_owned()).or_default().push_back(offer);
+        self.waiting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .entry(activity.to_owned())
+            .or_default()
+            .push_back(offer);
         self.more.notify_waiters();
         worker.await.map_or(Value::Null, Value::String)
     }
@@ -90,13 +97,20 @@ impl Activities {
     }
 }
 
-async fn answer(State((activities, tokens)): State<(Activities, TaskTokens)>, headers: HeaderMap, body: String) -> Response {
+async fn answer(
+    State((activities, tokens)): State<(Activities, TaskTokens)>,
+    headers: HeaderMap,
+    body: String,
+) -> Response {
     let target = headers.get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default();
     let action = target.strip_prefix("AWSStepFunctions.").unwrap_or_default();
     let asked = engine::json::from_str(&body).unwrap_or_default();
     match call(&activities, &tokens, action, &asked).await {
         Ok(answer) => axum::Json(answer).into_response(),
-        Err((name, message)) => (StatusCode::BAD_REQUEST, axum::Json(json!({ "__type": name, "message": message }))).into_response(),
+        Err((name, message)) => {
+            (StatusCode::BAD_REQUEST, axum::Json(json!({ "__type": name, "message": message })))
+                .into_response()
+        }
     }
 }
 
@@ -106,7 +120,8 @@ async fn call(activities: &Activities, tokens: &TaskTokens, action: &str, asked:
     let sent = match action {
         "GetActivityTask" => return Ok(activities.take(text("activityArn"), text("workerName")).await),
         "SendTaskSuccess" => {
-            let output = engine::json::from_str(text("output")).map_err(|wrong| ("InvalidOutput", wrong.to_string()))?;
+            let output = engine::json::from_str(text("output"))
+                .map_err(|wrong| ("InvalidOutput", wrong.to_string()))?;
             tokens.succeed(token, output)
         }
         "SendTaskFailure" => tokens.fail(token, text("error"), text("cause")),

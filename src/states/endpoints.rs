@@ -39,7 +39,9 @@ impl Endpoints {
     pub fn add(&mut self, endpoint: &str) -> Result<(), Wrong> {
         let (service, url) = endpoint.split_once('=').unwrap_or((endpoint, ""));
         if !url.starts_with("http://") && !url.starts_with("https://") {
-            return Err(Wrong::new(format!("--endpoint {endpoint:?} is not SERVICE=URL, such as dynamodb=http://127.0.0.1:8000")));
+            return Err(Wrong::new(format!(
+                "--endpoint {endpoint:?} is not SERVICE=URL, such as dynamodb=http://127.0.0.1:8000"
+            )));
         }
         if service != "s3" && entry(service).is_none() {
             let known = SERVICES.iter().map(|(name, ..)| *name).collect::<Vec<_>>().join(", ");
@@ -71,18 +73,29 @@ impl Endpoints {
     }
 
     /// Calls an action of a service, and gives its answer.
-    pub(super) async fn call(&self, resource: &str, action: &str, parameters: &Value) -> Result<Value, TaskError> {
+    pub(super) async fn call(
+        &self,
+        resource: &str,
+        action: &str,
+        parameters: &Value,
+    ) -> Result<Value, TaskError> {
         let service = service_of(resource);
         let (Some(url), Some((_, target, name, camel))) = (self.0.get(service), entry(service)) else {
             return Err(error("States.Runtime", &self.lacks(resource).unwrap_or_default()));
         };
         let target = format!("{target}.{}", first_letter(action, char::to_ascii_uppercase));
         let body = if *camel { renamed(parameters, char::to_ascii_lowercase) } else { parameters.clone() };
-        let request = super::client().post(url).header("content-type", "application/x-amz-json-1.0").header("x-amz-target", target);
+        let request = super::client()
+            .post(url)
+            .header("content-type", "application/x-amz-json-1.0")
+            .header("x-amz-target", target);
         // Emulators only look for the service's name in it.
-        let scope = format!("AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/{service}/aws4_request, SignedHeaders=host, Signature=0");
+        let scope = format!(
+            "AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/{service}/aws4_request, SignedHeaders=host, Signature=0"
+        );
         let sent = request.header("authorization", scope).body(body.to_string()).send().await;
-        let unreachable = |cause: reqwest::Error| error(&format!("{name}.SdkClientException"), &job::in_words(&cause));
+        let unreachable =
+            |cause: reqwest::Error| error(&format!("{name}.SdkClientException"), &job::in_words(&cause));
         let answer = sent.map_err(unreachable)?;
         let status = answer.status();
         let text = String::from_utf8_lossy(&super::body(answer, service).await?).into_owned();
@@ -93,7 +106,10 @@ impl Endpoints {
         let code = answer["__type"].as_str().and_then(|code| code.rsplit('#').next()).unwrap_or(name);
         let code = if code.ends_with("Exception") { code.to_owned() } else { format!("{code}Exception") };
         let message = answer["message"].as_str().or(answer["Message"].as_str()).unwrap_or(&text);
-        Err(error(&format!("{name}.{code}"), &format!("{message} (Service: {name}, Status Code: {}, Request ID: null)", status.as_u16())))
+        Err(error(
+            &format!("{name}.{code}"),
+            &format!("{message} (Service: {name}, Status Code: {}, Request ID: null)", status.as_u16()),
+        ))
     }
 }
 

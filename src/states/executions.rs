@@ -34,16 +34,18 @@ impl Machines {
         let name = arn.rsplit(':').next().unwrap_or_default();
         let Some(machine) = self.0.get(name).cloned() else {
             let known = self.0.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
-            let cause = format!("State Machine Does Not Exist: '{arn}' (--machine {name}=FILE names one; there are: {known})");
+            let cause = format!(
+                "State Machine Does Not Exist: '{arn}' (--machine {name}=FILE names one; there are: {known})"
+            );
             return Err(error("StepFunctions.StateMachineDoesNotExistException", &cause));
         };
-        let execution = call.parameters["Name"].as_str().map_or_else(|| uuid::Uuid::new_v4().to_string(), str::to_owned);
+        let execution =
+            call.parameters["Name"].as_str().map_or_else(|| uuid::Uuid::new_v4().to_string(), str::to_owned);
         let execution = format!("{}:{execution}", arn.replacen(":stateMachine:", ":execution:", 1));
         let input = match call.parameters.get("Input") {
             None => json!({}),
-            Some(Value::String(text)) => {
-                engine::json::from_str(text).map_err(|wrong| error("StepFunctions.InvalidExecutionInputException", &wrong.to_string()))?
-            }
+            Some(Value::String(text)) => engine::json::from_str(text)
+                .map_err(|wrong| error("StepFunctions.InvalidExecutionInputException", &wrong.to_string()))?,
             Some(input) => input.clone(),
         };
         let started = now();
@@ -66,7 +68,12 @@ impl Machines {
     }
 }
 
-async fn run(world: &World, machine: Arc<Machine>, start: Start, call: &TaskCall) -> Result<Ended, TaskError> {
+async fn run(
+    world: &World,
+    machine: Arc<Machine>,
+    start: Start,
+    call: &TaskCall,
+) -> Result<Ended, TaskError> {
     match Box::pin(super::run(&Arc::new(world.clone()), machine, start, call.cancel.child_token())).await {
         Ok(outcome) => Ok(Ended(outcome)),
         Err(Stop::Interrupted) => Err(TaskError::Interrupted),
@@ -78,8 +85,17 @@ struct Ended(Outcome);
 
 impl Ended {
     /// As `DescribeExecution` has it; a failure's cause is the same, as text.
-    fn describe(self, execution: &str, arn: &str, started: &str, input: &Value, pattern: Pattern) -> Result<Value, TaskError> {
-        let text = |value: &Value| if pattern == Pattern::Sync { Value::String(value.to_string()) } else { value.clone() };
+    fn describe(
+        self,
+        execution: &str,
+        arn: &str,
+        started: &str,
+        input: &Value,
+        pattern: Pattern,
+    ) -> Result<Value, TaskError> {
+        let text = |value: &Value| {
+            if pattern == Pattern::Sync { Value::String(value.to_string()) } else { value.clone() }
+        };
         let included = json!({ "Included": true });
         let mut answer = json!({
             "ExecutionArn": execution,

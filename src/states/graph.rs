@@ -84,8 +84,13 @@ fn plain(from: usize, to: usize) -> Edge {
 fn merged(edges: Vec<Edge>) -> Vec<Edge> {
     let mut kept: Vec<Edge> = Vec::new();
     for edge in edges {
-        match kept.iter_mut().find(|other| (other.from, other.to, other.caught) == (edge.from, edge.to, edge.caught)) {
-            Some(other) if other.label.is_empty() || edge.label.is_empty() => other.label.push_str(&edge.label),
+        match kept
+            .iter_mut()
+            .find(|other| (other.from, other.to, other.caught) == (edge.from, edge.to, edge.caught))
+        {
+            Some(other) if other.label.is_empty() || edge.label.is_empty() => {
+                other.label.push_str(&edge.label)
+            }
             Some(other) => other.label = format!("{}, {}", other.label, edge.label),
             None => kept.push(edge),
         }
@@ -118,7 +123,13 @@ fn mark_back(at: usize, edges: &mut [Edge], visits: &mut [Visit]) {
 }
 
 /// The edges that leave a state.
-fn leads(from: usize, state: &Value, end: usize, index: &impl Fn(&Value) -> Option<usize>, edges: &mut Vec<Edge>) {
+fn leads(
+    from: usize,
+    state: &Value,
+    end: usize,
+    index: &impl Fn(&Value) -> Option<usize>,
+    edges: &mut Vec<Edge>,
+) {
     let ends = state["End"] == true || matches!(state["Type"].as_str(), Some("Succeed" | "Fail"));
     edges.extend(index(&state["Next"]).or(ends.then_some(end)).map(|to| plain(from, to)));
     for rule in state["Choices"].as_array().into_iter().flatten() {
@@ -128,15 +139,25 @@ fn leads(from: usize, state: &Value, end: usize, index: &impl Fn(&Value) -> Opti
         edges.push(Edge { label: "Default".to_owned(), ..plain(from, to) });
     }
     for catcher in state["Catch"].as_array().into_iter().flatten() {
-        let names = catcher["ErrorEquals"].as_array().into_iter().flatten().filter_map(Value::as_str).collect::<Vec<_>>();
-        edges.extend(index(&catcher["Next"]).map(|to| Edge { label: names.join(", "), caught: true, ..plain(from, to) }));
+        let names = catcher["ErrorEquals"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect::<Vec<_>>();
+        edges.extend(index(&catcher["Next"]).map(|to| Edge {
+            label: names.join(", "),
+            caught: true,
+            ..plain(from, to)
+        }));
     }
 }
 
 /// A state: a box with its name, around what it holds.
 fn node(name: &str, state: &Value) -> Drawing {
     let kind = state["Type"].as_str().unwrap_or_default();
-    let processor = [&state["ItemProcessor"], &state["Iterator"]].into_iter().filter(|scope| scope.is_object());
+    let processor =
+        [&state["ItemProcessor"], &state["Iterator"]].into_iter().filter(|scope| scope.is_object());
     let branches = state["Branches"].as_array().into_iter().flatten();
     let inner: Vec<Drawing> = processor.chain(branches).map(scope).collect();
     let mode = state["ItemProcessor"]["ProcessorConfig"]["Mode"].as_str();
@@ -144,7 +165,8 @@ fn node(name: &str, state: &Value) -> Drawing {
     #[expect(clippy::cast_precision_loss, reason = "letters of a name")]
     let text = name.chars().count().max(kind.len()) as f64 * LETTER + 2.0 * MARGIN;
     let head = 2.0 * LINE + 10.0;
-    let inside = inner.iter().map(|drawing| drawing.width + MARGIN).sum::<f64>() + if inner.is_empty() { 0.0 } else { MARGIN };
+    let inside = inner.iter().map(|drawing| drawing.width + MARGIN).sum::<f64>()
+        + if inner.is_empty() { 0.0 } else { MARGIN };
     let (width, height) = match inner.iter().map(|drawing| drawing.height).reduce(f64::max) {
         None => (text.max(90.0), head),
         Some(tallest) => (text.max(inside), head + tallest + MARGIN),
@@ -153,7 +175,12 @@ fn node(name: &str, state: &Value) -> Drawing {
     let mut body = format!("<rect class=\"{class}\" width=\"{width:.1}\" height=\"{height:.1}\" rx=\"6\"/>");
     let middle = width / 2.0;
     let _ = write!(body, "<text x=\"{middle:.1}\" y=\"{:.1}\">{}</text>", LINE + 2.0, escape(name));
-    let _ = write!(body, "<text class=\"kind\" x=\"{middle:.1}\" y=\"{:.1}\">{}</text>", 2.0 * LINE + 1.0, escape(kind));
+    let _ = write!(
+        body,
+        "<text class=\"kind\" x=\"{middle:.1}\" y=\"{:.1}\">{}</text>",
+        2.0 * LINE + 1.0,
+        escape(kind)
+    );
     let mut x = (width - inside) / 2.0 + MARGIN;
     for drawing in inner {
         let _ = write!(body, "<g transform=\"translate({x:.1},{head:.1})\">{}</g>", drawing.body);
@@ -164,19 +191,26 @@ fn node(name: &str, state: &Value) -> Drawing {
 
 fn dot() -> Drawing {
     let radius = DOT / 2.0;
-    Drawing { width: DOT, height: DOT, body: format!("<circle class=\"dot\" cx=\"{radius}\" cy=\"{radius}\" r=\"{radius}\"/>") }
+    Drawing {
+        width: DOT,
+        height: DOT,
+        body: format!("<circle class=\"dot\" cx=\"{radius}\" cy=\"{radius}\" r=\"{radius}\"/>"),
+    }
 }
 
 /// The upper left corner of each drawing. The crate gives each a column and a layer; a layer is as high as its highest.
 fn arrange(drawings: &[Drawing], edges: &[Edge]) -> Vec<(f64, f64)> {
     let id = |index: usize| u32::try_from(index).expect("a definition has at most a megabyte");
-    let vertices: Vec<(u32, (f64, f64))> = drawings.iter().enumerate().map(|(index, drawing)| (id(index), (drawing.width, 1.0))).collect();
-    let pairs: Vec<(u32, u32)> = edges.iter().filter(|edge| !edge.back).map(|edge| (id(edge.from), id(edge.to))).collect();
+    let vertices: Vec<(u32, (f64, f64))> =
+        drawings.iter().enumerate().map(|(index, drawing)| (id(index), (drawing.width, 1.0))).collect();
+    let pairs: Vec<(u32, u32)> =
+        edges.iter().filter(|edge| !edge.back).map(|edge| (id(edge.from), id(edge.to))).collect();
     let config = Config { vertex_spacing: GAP, ..Config::default() };
     let mut places = vec![(0.0, 0.0); drawings.len()];
     let mut beside = 0.0;
     for (component, ..) in rust_sugiyama::from_vertices_and_edges(&vertices, &pairs, &config) {
-        let left = component.iter().map(|(index, (x, _))| x - drawings[*index].width / 2.0).fold(f64::MAX, f64::min);
+        let left =
+            component.iter().map(|(index, (x, _))| x - drawings[*index].width / 2.0).fold(f64::MAX, f64::min);
         let mut layers: Vec<(f64, Vec<usize>)> = Vec::new();
         for (index, (x, y)) in &component {
             places[*index].0 = beside + x - drawings[*index].width / 2.0 - left;
@@ -189,10 +223,16 @@ fn arrange(drawings: &[Drawing], edges: &[Edge]) -> Vec<(f64, f64)> {
         let mut top = 0.0;
         for (_, members) in &layers {
             let tallest = members.iter().map(|index| drawings[*index].height).fold(0.0, f64::max);
-            members.iter().for_each(|index| places[*index].1 = top + (tallest - drawings[*index].height) / 2.0);
+            members
+                .iter()
+                .for_each(|index| places[*index].1 = top + (tallest - drawings[*index].height) / 2.0);
             top += tallest + GAP;
         }
-        beside = component.iter().map(|(index, _)| places[*index].0 + drawings[*index].width).fold(beside, f64::max) + GAP;
+        beside = component
+            .iter()
+            .map(|(index, _)| places[*index].0 + drawings[*index].width)
+            .fold(beside, f64::max)
+            + GAP;
     }
     places
 }
@@ -211,7 +251,8 @@ fn draw(edge: &Edge, drawings: &[Drawing], places: &[(f64, f64)], body: &mut Str
         reach = 0.0;
     } else {
         let (x1, y1, x2, y2) = (x1 + from.width, y1 + from.height / 2.0, x2 + to.width, y2 + to.height / 2.0);
-        let between = drawings.iter().zip(places).filter(|(drawing, (_, y))| *y < y1 && y + drawing.height > y2);
+        let between =
+            drawings.iter().zip(places).filter(|(drawing, (_, y))| *y < y1 && y + drawing.height > y2);
         let side = between.map(|(drawing, (x, _))| x + drawing.width).fold(x1.max(x2), f64::max) + GAP / 2.0;
         let (lower, upper) = (y1 - CORNER, y2 + CORNER);
         path = format!(
@@ -224,7 +265,13 @@ fn draw(edge: &Edge, drawings: &[Drawing], places: &[(f64, f64)], body: &mut Str
     }
     let _ = writeln!(body, "<path class=\"{class}\" marker-end=\"url(#tip)\" d=\"{path}\"/>");
     if !edge.label.is_empty() {
-        let _ = writeln!(body, "<text class=\"label\" x=\"{:.1}\" y=\"{:.1}\">{}</text>", label.0, label.1, escape(&edge.label));
+        let _ = writeln!(
+            body,
+            "<text class=\"label\" x=\"{:.1}\" y=\"{:.1}\">{}</text>",
+            label.0,
+            label.1,
+            escape(&edge.label)
+        );
     }
     reach
 }

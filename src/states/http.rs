@@ -22,7 +22,8 @@ impl Wire {
     }
 
     fn sends(&self, request: Value) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Map::from_iter([("request".to_owned(), request)]);
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) =
+            Map::from_iter([("request".to_owned(), request)]);
     }
 
     fn gets(&self, response: Value) {
@@ -71,14 +72,15 @@ impl Http {
             }
         }
         let body = String::from_utf8_lossy(&super::body(answer, "http").await?).into_owned();
-        let answered =
-            json!({ "protocol": protocol, "statusCode": status.as_str(), "statusMessage": words, "headers": shown, "body": body });
+        let answered = json!({ "protocol": protocol, "statusCode": status.as_str(), "statusMessage": words, "headers": shown, "body": body });
         wire.gets(answered);
         if !status.is_success() {
             return Err(super::error(&format!("States.Http.StatusCode.{}", status.as_u16()), &body));
         }
         let body = engine::json::from_str(&body).unwrap_or(Value::String(body));
-        Ok(json!({ "Headers": headers, "ResponseBody": body, "StatusCode": status.as_u16(), "StatusText": words }))
+        Ok(
+            json!({ "Headers": headers, "ResponseBody": body, "StatusCode": status.as_u16(), "StatusText": words }),
+        )
     }
 
     fn request(&self, parameters: &Value) -> Result<reqwest::Request, TaskError> {
@@ -86,10 +88,15 @@ impl Http {
         let endpoint = text("ApiEndpoint").ok_or_else(|| wrong("ApiEndpoint is missing"))?;
         let method = text("Method").ok_or_else(|| wrong("Method is missing"))?;
         if !METHODS.contains(&method) {
-            return Err(wrong(&format!("{method:?} is not a method of an HTTP Task: {}", METHODS.join(", "))));
+            return Err(wrong(&format!(
+                "{method:?} is not a method of an HTTP Task: {}",
+                METHODS.join(", ")
+            )));
         }
-        let method = method.parse::<reqwest::Method>().map_err(|_| wrong(&format!("{method:?} is not a method")))?;
-        let mut url = reqwest::Url::parse(endpoint).map_err(|error| wrong(&format!("{endpoint:?}: {error}")))?;
+        let method =
+            method.parse::<reqwest::Method>().map_err(|_| wrong(&format!("{method:?} is not a method")))?;
+        let mut url =
+            reqwest::Url::parse(endpoint).map_err(|error| wrong(&format!("{endpoint:?}: {error}")))?;
         self.guard.check(&url).map_err(|denied| denied_to(denied.host()))?;
         if let Some(Value::Object(query)) = parameters.get("QueryParameters") {
             for (name, value) in query {
@@ -103,8 +110,12 @@ impl Http {
         if let Some(Value::Object(headers)) = parameters.get("Headers") {
             for (name, value) in headers {
                 let lower = name.to_ascii_lowercase();
-                if RESERVED.contains(&lower.as_str()) || RESERVED_PREFIXES.iter().any(|prefix| lower.starts_with(prefix)) {
-                    return Err(wrong(&format!("the header {name} is reserved: an HTTP Task cannot send it")));
+                if RESERVED.contains(&lower.as_str())
+                    || RESERVED_PREFIXES.iter().any(|prefix| lower.starts_with(prefix))
+                {
+                    return Err(wrong(&format!(
+                        "the header {name} is reserved: an HTTP Task cannot send it"
+                    )));
                 }
                 let value = several(value).iter().map(plain).collect::<Vec<_>>().join(", ");
                 if lower == "content-type" {
@@ -115,7 +126,8 @@ impl Http {
         }
         let transform = &parameters["Transform"];
         let encoding = transform["RequestBodyEncoding"].as_str();
-        let form = encoding == Some("URL_ENCODED") || encoding.is_none() && kind.as_ref().is_some_and(|kind| kind.starts_with(FORM));
+        let form = encoding == Some("URL_ENCODED")
+            || encoding.is_none() && kind.as_ref().is_some_and(|kind| kind.starts_with(FORM));
         let arrays = transform["RequestEncodingOptions"]["ArrayFormat"].as_str().unwrap_or("INDICES");
         let (body, default) = match parameters.get("RequestBody") {
             None => return request.build().map_err(|error| wrong(&job::in_words(&error))),
@@ -173,7 +185,8 @@ fn wrong(what: &str) -> TaskError {
 }
 
 fn denied_to(host: &str) -> TaskError {
-    let cause = format!("{host} is a private, local or reserved address; --allow {host} lets the machine reach it");
+    let cause =
+        format!("{host} is a private, local or reserved address; --allow {host} lets the machine reach it");
     super::error("States.Http.Socket", &cause)
 }
 
@@ -189,7 +202,10 @@ fn unsent(error: reqwest::Error) -> TaskError {
 }
 
 fn in_brackets(headers: &HeaderMap) -> String {
-    let shown: Vec<String> = headers.iter().map(|(name, value)| format!("{name}: {}", String::from_utf8_lossy(value.as_bytes()))).collect();
+    let shown: Vec<String> = headers
+        .iter()
+        .map(|(name, value)| format!("{name}: {}", String::from_utf8_lossy(value.as_bytes())))
+        .collect();
     format!("[{}]", shown.join(", "))
 }
 
@@ -217,15 +233,23 @@ fn add(url: &mut reqwest::Url, name: &str, value: &Value, arrays: &str) -> Resul
     match value {
         Value::Array(items) => match arrays {
             "COMMAS" => {
-                url.query_pairs_mut().append_pair(name, &items.iter().map(plain).collect::<Vec<_>>().join(","));
+                url.query_pairs_mut()
+                    .append_pair(name, &items.iter().map(plain).collect::<Vec<_>>().join(","));
                 Ok(())
             }
-            "INDICES" => items.iter().enumerate().try_for_each(|(i, item)| add(url, &format!("{name}[{i}]"), item, arrays)),
+            "INDICES" => items
+                .iter()
+                .enumerate()
+                .try_for_each(|(i, item)| add(url, &format!("{name}[{i}]"), item, arrays)),
             "BRACKETS" => items.iter().try_for_each(|item| add(url, &format!("{name}[]"), item, arrays)),
             "REPEAT" => items.iter().try_for_each(|item| add(url, name, item, arrays)),
-            other => Err(wrong(&format!("{other:?} is not an ArrayFormat: INDICES, REPEAT, COMMAS, BRACKETS"))),
+            other => {
+                Err(wrong(&format!("{other:?} is not an ArrayFormat: INDICES, REPEAT, COMMAS, BRACKETS")))
+            }
         },
-        Value::Object(fields) => fields.iter().try_for_each(|(field, value)| add(url, &format!("{name}[{field}]"), value, arrays)),
+        Value::Object(fields) => {
+            fields.iter().try_for_each(|(field, value)| add(url, &format!("{name}[{field}]"), value, arrays))
+        }
         value => {
             url.query_pairs_mut().append_pair(name, &plain(value));
             Ok(())

@@ -54,7 +54,8 @@ impl Mocks {
     /// When the file cannot be read, or has no such case.
     pub fn read(path: &Path, case: Option<&str>) -> Result<Self, Wrong> {
         let text = std::fs::read_to_string(path).map_err(|error| Wrong::at(path, error))?;
-        let file: File = serde_json::from_str(&text).map_err(|error| Wrong::at(path, format!("is no MockConfigFile: {error}")))?;
+        let file: File = serde_json::from_str(&text)
+            .map_err(|error| Wrong::at(path, format!("is no MockConfigFile: {error}")))?;
         let mut names = Vec::new();
         let mut found = None;
         for (machine, cases) in &file.state_machines {
@@ -70,15 +71,19 @@ impl Mocks {
             (Some(states), Some(_)) => states,
             (Some(states), None) if names.len() == 1 => states,
             (_, wanted) => {
-                let wanted = wanted.map_or("choose one with --case".to_owned(), |wanted| format!("there is no {wanted}"));
+                let wanted = wanted
+                    .map_or("choose one with --case".to_owned(), |wanted| format!("there is no {wanted}"));
                 return Err(Wrong::at(path, format!("{wanted}: the test cases are {}", names.join(", "))));
             }
         };
         let mut mocks = HashMap::new();
         for (state, response) in states {
             let answers = file.mocked_responses.get(response);
-            let answers = answers.ok_or_else(|| Wrong::at(path, format!("{state}: there are no MockedResponses {response:?}")))?;
-            let answers: Result<Vec<_>, _> = answers.iter().map(|(range, answer)| Answers::of(range, answer)).collect();
+            let answers = answers.ok_or_else(|| {
+                Wrong::at(path, format!("{state}: there are no MockedResponses {response:?}"))
+            })?;
+            let answers: Result<Vec<_>, _> =
+                answers.iter().map(|(range, answer)| Answers::of(range, answer)).collect();
             let answers = answers.map_err(|range| {
                 Wrong::at(path, format!("{response}: {range:?} is no attempt, nor a range of them such as \"1-2\"; the first is 0"))
             })?;
@@ -96,7 +101,8 @@ impl Mocks {
     pub fn answer(&self, state: &str, attempt: u32) -> Option<Result<Value, TaskError>> {
         let answers = self.0.get(state)?;
         let covers = |answers: &&Answers| (answers.first..=answers.last).contains(&attempt);
-        let found = answers.iter().find(covers).or_else(|| answers.iter().max_by_key(|answers| answers.last))?;
+        let found =
+            answers.iter().find(covers).or_else(|| answers.iter().max_by_key(|answers| answers.last))?;
         Some(match found.answer.clone() {
             Answer::Return(value) => Ok(value),
             Answer::Throw { error, cause } => Err(TaskError::Error { error, cause }),

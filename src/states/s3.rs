@@ -14,18 +14,32 @@ use job::{Objects, StorageError, in_words};
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 
-const ACTIONS: [&str; 9] =
-    ["copyObject", "createBucket", "deleteObject", "deleteObjects", "getObject", "headBucket", "headObject", "listObjectsV2", "putObject"];
+const ACTIONS: [&str; 9] = [
+    "copyObject",
+    "createBucket",
+    "deleteObject",
+    "deleteObjects",
+    "getObject",
+    "headBucket",
+    "headObject",
+    "listObjectsV2",
+    "putObject",
+];
 
 /// A store at a URL, with the credentials of the environment.
 pub async fn at(url: &str) -> Client {
-    let aws = aws_config::defaults(BehaviorVersion::v2026_01_12()).region(Region::from_static("us-east-1")).endpoint_url(url).load().await;
+    let aws = aws_config::defaults(BehaviorVersion::v2026_01_12())
+        .region(Region::from_static("us-east-1"))
+        .endpoint_url(url)
+        .load()
+        .await;
     Client::from_conf(aws_sdk_s3::config::Builder::from(&aws).force_path_style(true).build())
 }
 
 /// Why an action cannot be done.
 pub(super) fn lacks(action: &str) -> Option<String> {
-    (!ACTIONS.contains(&action)).then(|| format!("this store has only {}: mock the state (--mocks FILE)", ACTIONS.join(", ")))
+    (!ACTIONS.contains(&action))
+        .then(|| format!("this store has only {}: mock the state (--mocks FILE)", ACTIONS.join(", ")))
 }
 
 /// Does it.
@@ -33,12 +47,17 @@ pub(super) async fn call(client: &Client, action: &str, parameters: &Value) -> R
     let take = Parameters(parameters);
     match action {
         "getObject" => {
-            let request = client.get_object().bucket(take.text("Bucket")?).key(take.text("Key")?).set_range(take.maybe("Range"));
+            let request = client
+                .get_object()
+                .bucket(take.text("Bucket")?)
+                .key(take.text("Key")?)
+                .set_range(take.maybe("Range"));
             let output = request.send().await.map_err(failed)?;
             let facts = (output.content_length, output.e_tag.clone(), output.last_modified);
             let (mut body, mut chunks) = (Vec::new(), output.body);
             while let Some(chunk) = chunks.next().await {
-                let chunk = chunk.map_err(|error| super::error("S3.SdkClientException", &in_words(&error)))?;
+                let chunk =
+                    chunk.map_err(|error| super::error("S3.SdkClientException", &in_words(&error)))?;
                 if body.len() + chunk.len() > super::LARGEST {
                     return Err(super::too_large("aws-sdk:s3"));
                 }
@@ -49,7 +68,13 @@ pub(super) async fn call(client: &Client, action: &str, parameters: &Value) -> R
             Ok(answer)
         }
         "headObject" => {
-            let output = client.head_object().bucket(take.text("Bucket")?).key(take.text("Key")?).send().await.map_err(failed)?;
+            let output = client
+                .head_object()
+                .bucket(take.text("Bucket")?)
+                .key(take.text("Key")?)
+                .send()
+                .await
+                .map_err(failed)?;
             Ok(about((output.content_length, output.e_tag, output.last_modified)))
         }
         "putObject" => {
@@ -58,29 +83,54 @@ pub(super) async fn call(client: &Client, action: &str, parameters: &Value) -> R
                 Some(Value::String(text)) => text.clone(),
                 Some(other) => other.to_string(),
             };
-            let request =
-                client.put_object().bucket(take.text("Bucket")?).key(take.text("Key")?).set_if_none_match(take.maybe("IfNoneMatch"));
+            let request = client
+                .put_object()
+                .bucket(take.text("Bucket")?)
+                .key(take.text("Key")?)
+                .set_if_none_match(take.maybe("IfNoneMatch"));
             let output = request.body(ByteStream::from(body.into_bytes())).send().await.map_err(failed)?;
             Ok(json!({ "ETag": output.e_tag }))
         }
         "deleteObject" => {
-            client.delete_object().bucket(take.text("Bucket")?).key(take.text("Key")?).send().await.map_err(failed)?;
+            client
+                .delete_object()
+                .bucket(take.text("Bucket")?)
+                .key(take.text("Key")?)
+                .send()
+                .await
+                .map_err(failed)?;
             Ok(json!({}))
         }
         "deleteObjects" => {
             let keys = parameters["Delete"]["Objects"].as_array().map(Vec::as_slice).unwrap_or_default();
-            let keys = keys.iter().filter_map(|object| ObjectIdentifier::builder().key(object["Key"].as_str()?).build().ok());
-            let delete = Delete::builder().set_objects(Some(keys.collect())).build().expect("it has objects, if none");
-            let output = client.delete_objects().bucket(take.text("Bucket")?).delete(delete).send().await.map_err(failed)?;
-            let deleted: Vec<Value> = output.deleted().iter().map(|object| json!({ "Key": object.key() })).collect();
+            let keys = keys
+                .iter()
+                .filter_map(|object| ObjectIdentifier::builder().key(object["Key"].as_str()?).build().ok());
+            let delete =
+                Delete::builder().set_objects(Some(keys.collect())).build().expect("it has objects, if none");
+            let output = client
+                .delete_objects()
+                .bucket(take.text("Bucket")?)
+                .delete(delete)
+                .send()
+                .await
+                .map_err(failed)?;
+            let deleted: Vec<Value> =
+                output.deleted().iter().map(|object| json!({ "Key": object.key() })).collect();
             Ok(json!({ "Deleted": deleted }))
         }
         "copyObject" => {
-            let request = client.copy_object().bucket(take.text("Bucket")?).key(take.text("Key")?).copy_source(take.text("CopySource")?);
+            let request = client
+                .copy_object()
+                .bucket(take.text("Bucket")?)
+                .key(take.text("Key")?)
+                .copy_source(take.text("CopySource")?);
             let output = request.send().await.map_err(failed)?;
             let result = output.copy_object_result();
             let modified = result.and_then(|result| result.last_modified()).and_then(iso);
-            Ok(json!({ "CopyObjectResult": { "ETag": result.and_then(|result| result.e_tag()), "LastModified": modified } }))
+            Ok(
+                json!({ "CopyObjectResult": { "ETag": result.and_then(|result| result.e_tag()), "LastModified": modified } }),
+            )
         }
         "createBucket" => {
             let output = client.create_bucket().bucket(take.text("Bucket")?).send().await.map_err(failed)?;
@@ -97,8 +147,14 @@ pub(super) async fn call(client: &Client, action: &str, parameters: &Value) -> R
 async fn list(client: &Client, take: &Parameters<'_>) -> Result<Value, TaskError> {
     let bucket = take.text("Bucket")?;
     let most = take.0.get("MaxKeys").and_then(Value::as_i64).and_then(|most| i32::try_from(most).ok());
-    let request = client.list_objects_v2().bucket(&bucket).set_prefix(take.maybe("Prefix")).set_delimiter(take.maybe("Delimiter"));
-    let request = request.set_start_after(take.maybe("StartAfter")).set_continuation_token(take.maybe("ContinuationToken"));
+    let request = client
+        .list_objects_v2()
+        .bucket(&bucket)
+        .set_prefix(take.maybe("Prefix"))
+        .set_delimiter(take.maybe("Delimiter"));
+    let request = request
+        .set_start_after(take.maybe("StartAfter"))
+        .set_continuation_token(take.maybe("ContinuationToken"));
     let output = request.set_max_keys(most).send().await.map_err(failed)?;
     let contents = output.contents().iter().map(|object| {
         json!({
@@ -118,7 +174,8 @@ async fn list(client: &Client, take: &Parameters<'_>) -> Result<Value, TaskError
         "Prefix": take.maybe("Prefix").unwrap_or_default(),
     });
     if !output.common_prefixes().is_empty() {
-        answer["CommonPrefixes"] = output.common_prefixes().iter().map(|common| json!({ "Prefix": common.prefix() })).collect();
+        answer["CommonPrefixes"] =
+            output.common_prefixes().iter().map(|common| json!({ "Prefix": common.prefix() })).collect();
     }
     if let Some(token) = output.next_continuation_token() {
         answer["NextContinuationToken"] = token.into();
@@ -127,11 +184,18 @@ async fn list(client: &Client, take: &Parameters<'_>) -> Result<Value, TaskError
 }
 
 /// One page of a listing, for an ItemReader.
-pub(super) async fn page(client: &Client, bucket: &str, prefix: &str, after: Option<&str>) -> Result<Vec<ObjectInfo>, ObjectError> {
-    let request = client.list_objects_v2().bucket(bucket).prefix(prefix).set_start_after(after.map(str::to_owned));
+pub(super) async fn page(
+    client: &Client,
+    bucket: &str,
+    prefix: &str,
+    after: Option<&str>,
+) -> Result<Vec<ObjectInfo>, ObjectError> {
+    let request =
+        client.list_objects_v2().bucket(bucket).prefix(prefix).set_start_after(after.map(str::to_owned));
     let output = request.send().await.map_err(|error| ObjectError(in_words(&error)))?;
     let info = |object: &aws_sdk_s3::types::Object| {
-        let modified = object.last_modified().and_then(|at| OffsetDateTime::from_unix_timestamp(at.secs()).ok());
+        let modified =
+            object.last_modified().and_then(|at| OffsetDateTime::from_unix_timestamp(at.secs()).ok());
         Some(ObjectInfo {
             key: object.key()?.to_owned(),
             size: object.size().unwrap_or(0).max(0).cast_unsigned(),
@@ -177,7 +241,9 @@ where
         return super::error("S3.SdkClientException", &in_words(&error));
     }
     let name = match error.code() {
-        Some(code @ ("NoSuchKey" | "NoSuchBucket" | "BucketAlreadyExists" | "BucketAlreadyOwnedByYou")) => format!("S3.{code}Exception"),
+        Some(code @ ("NoSuchKey" | "NoSuchBucket" | "BucketAlreadyExists" | "BucketAlreadyOwnedByYou")) => {
+            format!("S3.{code}Exception")
+        }
         _ => "S3.S3Exception".to_owned(),
     };
     let message = error.message().unwrap_or("null");
@@ -188,7 +254,9 @@ struct Parameters<'v>(&'v Value);
 
 impl Parameters<'_> {
     fn text(&self, name: &str) -> Result<String, TaskError> {
-        self.maybe(name).ok_or_else(|| super::error("S3.S3Exception", &format!("the parameter {name} is missing, or no text")))
+        self.maybe(name).ok_or_else(|| {
+            super::error("S3.S3Exception", &format!("the parameter {name} is missing, or no text"))
+        })
     }
 
     fn maybe(&self, name: &str) -> Option<String> {

@@ -79,9 +79,19 @@ fn examples() -> Vec<(String, String)> {
 /// The rows of the table whose head begins with these cells; a cell is without the marks of code.
 fn table(head: &str) -> Vec<Vec<String>> {
     let text = read("docs/job-file.md");
-    let rows = text.lines().skip_while(|line| !line.starts_with(head)).skip(2).take_while(|line| line.starts_with('|'));
+    let rows = text
+        .lines()
+        .skip_while(|line| !line.starts_with(head))
+        .skip(2)
+        .take_while(|line| line.starts_with('|'));
     let cell = |cell: &str| cell.trim().trim_matches('`').to_owned();
-    let row = |line: &str| line.replace("\\|", "\0").trim_matches('|').split('|').map(|text| cell(&text.replace('\0', "|"))).collect();
+    let row = |line: &str| {
+        line.replace("\\|", "\0")
+            .trim_matches('|')
+            .split('|')
+            .map(|text| cell(&text.replace('\0', "|")))
+            .collect()
+    };
     let rows: Vec<Vec<String>> = rows.map(row).collect();
     assert!(!rows.is_empty(), "no table {head}");
     rows
@@ -95,7 +105,8 @@ fn accepted(table: &str) -> Vec<String> {
         _ => format!("{MINIMAL}[{table}]\n{UNKNOWN} = 1\n"),
     };
     let message = Job::parse(&text, "job.toml").unwrap_err().message;
-    let (unknown, known) = message.split_once("\n  keys of ").unwrap_or_else(|| panic!("[{table}] {message}"));
+    let (unknown, known) =
+        message.split_once("\n  keys of ").unwrap_or_else(|| panic!("[{table}] {message}"));
     assert!(unknown.contains(UNKNOWN), "[{table}] {message}");
     let (_, known) = known.split_once(": ").unwrap_or_else(|| panic!("[{table}] {message}"));
     let keys: Vec<_> = known.split(", ").map(str::to_owned).collect();
@@ -114,7 +125,11 @@ fn keys_of_the_parser() -> BTreeSet<String> {
                 assert!(Job::parse(&format!("{MINIMAL}[limits]\n{UNKNOWN} = \"x\"\n"), "job.toml").is_err());
                 keys.insert("limits.by".to_owned());
                 for provider in [NAME, "default"] {
-                    keys.extend(accepted(&format!("limits.{provider}")).iter().map(|key| format!("limits.{provider}.{key}")));
+                    keys.extend(
+                        accepted(&format!("limits.{provider}"))
+                            .iter()
+                            .map(|key| format!("limits.{provider}.{key}")),
+                    );
                 }
             }
             "secrets" => assert!(keys.insert(format!("secrets.{NAME}"))),
@@ -136,7 +151,11 @@ fn keys_of_the_schema() -> BTreeMap<String, Value> {
         }
         let free = &schema["additionalProperties"];
         assert!(*free == false || free.is_object(), "{at}: every table says what else it takes");
-        let properties = schema["properties"].as_object().into_iter().flatten().map(|(key, schema)| (key.as_str(), schema));
+        let properties = schema["properties"]
+            .as_object()
+            .into_iter()
+            .flatten()
+            .map(|(key, schema)| (key.as_str(), schema));
         for (key, schema) in properties.chain(free.is_object().then_some((NAME, free))) {
             let at = if at.is_empty() { key.to_owned() } else { format!("{at}.{key}") };
             walk(schema, &at, keys);
@@ -172,7 +191,11 @@ fn every_key_is_documented() {
     let docs = table("| Key | Type |");
     assert_eq!(set(docs.iter().map(|row| &row[0])), parser, "docs/job-file.md (left) and the parser (right)");
     assert_eq!(docs.len(), parser.len(), "a key stands there twice");
-    assert_eq!(set(keys_of_the_schema().keys()), parser, "docs/job.schema.json (left) and the parser (right)");
+    assert_eq!(
+        set(keys_of_the_schema().keys()),
+        parser,
+        "docs/job.schema.json (left) and the parser (right)"
+    );
 }
 
 #[test]
@@ -180,7 +203,11 @@ fn an_unknown_key_is_refused_by_the_schema_too() {
     let validator = validator();
     let tables = ["input", "output", "limits.x", "limits.default", "retry", "failure"];
     let texts = tables.map(|table| format!("{MINIMAL}[{table}]\n{UNKNOWN} = \"1/s\"\n")).into_iter();
-    for text in texts.chain([format!("{UNKNOWN} = 1\n{MINIMAL}"), format!("{MINIMAL}{UNKNOWN} = 1\n"), "[input]\n".to_owned()]) {
+    for text in texts.chain([
+        format!("{UNKNOWN} = 1\n{MINIMAL}"),
+        format!("{MINIMAL}{UNKNOWN} = 1\n"),
+        "[input]\n".to_owned(),
+    ]) {
         assert!(Job::parse(&text, "job.toml").is_err(), "{text}");
         assert!(!validator.is_valid(&json(&text)), "{text}");
     }
@@ -199,16 +226,34 @@ fn the_schema_and_the_parser_agree_on_values() {
         ("input", "compression", &["'none'", "'gzip'", "'zstd'", "'bzip2'"]),
         ("input", "delimiter", &["';'", "\"\\t\"", "'|'", "\"\\u0001\"", "' '"]),
         ("request", "method", &["'GET'", "'POST'", "'PUT'", "'PATCH'", "'DELETE'"]),
-        ("request", "timeout", &["'250ms'", "'10s'", "'1.5m'", "'2min'", "'2h'", "'1d'", "'0.5s'", "' 1 s '"]),
-        ("request", "max_response", &["'1'", "'512'", "'10B'", "'1KiB'", "'1.5MiB'", "'1GiB'", "'1 KB'", "'1MB'", "'1GB'"]),
+        (
+            "request",
+            "timeout",
+            &["'250ms'", "'10s'", "'1.5m'", "'2min'", "'2h'", "'1d'", "'0.5s'", "' 1 s '"],
+        ),
+        (
+            "request",
+            "max_response",
+            &["'1'", "'512'", "'10B'", "'1KiB'", "'1.5MiB'", "'1GiB'", "'1 KB'", "'1MB'", "'1GB'"],
+        ),
         ("request", "allow", &["['127.0.0.1', '10.0.0.0/8', '[::1]', '*.internal']", "[]"]),
         ("request", "headers", &["{ X-A_1 = 'x', \"!\" = '' }", "{ hostess = 'x' }"]),
         ("output", "format", &["'csv'", "'tsv'", "'jsonl'"]),
         ("output", "bom", &["true", "false"]),
         ("output", "guard_formulas", &["true", "false"]),
-        ("output", "columns", &["{ a = '$', b = '$.x[*]', c = 'body', d = 'status', e = 'url', f = 'latency_ms', g = 'header.X' }"]),
+        (
+            "output",
+            "columns",
+            &[
+                "{ a = '$', b = '$.x[*]', c = 'body', d = 'status', e = 'url', f = 'latency_ms', g = 'header.X' }",
+            ],
+        ),
         ("limits", "by", &["'{{ x }}'"]),
-        ("limits.default", "rate", &["'200/s'", "'10/min'", "'2/h'", "'0.1/day'", "'1/second'", "'1/m'", "'3 / sec'", "'unlimited'"]),
+        (
+            "limits.default",
+            "rate",
+            &["'200/s'", "'10/min'", "'2/h'", "'0.1/day'", "'1/second'", "'1/m'", "'3 / sec'", "'unlimited'"],
+        ),
         ("limits.'*.x'", "rate", &["'1/hour'", "'1/d'", "'1/minute'"]),
         ("limits.'a:1'", "rate", &["'1/s'"]),
         ("limits.default", "in_flight", &["1", "10000"]),
@@ -232,7 +277,17 @@ fn the_schema_and_the_parser_agree_on_values() {
         ("request", "max_response", &["'0'", "'-1'", "'10TB'", "10"]),
         ("request", "allow", &["['http://a']", "['']", "['a b']", "'a'"]),
         ("request", "secret_hosts", &["['https://a/b']", "['ftp://a']"]),
-        ("request", "headers", &["{ host = 'a' }", "{ Content-Length = 'a' }", "{ 'a b' = 'x' }", "{ a = \"x\\ny\" }", "{ '' = 'x' }"]),
+        (
+            "request",
+            "headers",
+            &[
+                "{ host = 'a' }",
+                "{ Content-Length = 'a' }",
+                "{ 'a b' = 'x' }",
+                "{ a = \"x\\ny\" }",
+                "{ '' = 'x' }",
+            ],
+        ),
         ("request", "idempotent", &["1"]),
         ("output", "format", &["'xml'", "'text'"]),
         ("output", "bom", &["'yes'", "1"]),
@@ -263,9 +318,14 @@ fn the_schema_and_the_parser_agree_on_values() {
     };
     cases(&good, true);
     cases(&bad, false);
-    for (url, expected) in
-        [("https://a/", true), ("HTTP://a", true), ("{{ url }}", true), ("{% if x %}", false), ("/a", false), ("ftp://a/", false)]
-    {
+    for (url, expected) in [
+        ("https://a/", true),
+        ("HTTP://a", true),
+        ("{{ url }}", true),
+        ("{% if x %}", false),
+        ("/a", false),
+        ("ftp://a/", false),
+    ] {
         let text = format!("[request]\nurl = '{url}'\n");
         assert_eq!(Job::parse(&text, "job.toml").is_ok(), expected, "{text}");
         // A schema cannot know whether a tag is closed.
@@ -275,7 +335,8 @@ fn the_schema_and_the_parser_agree_on_values() {
 
 #[test]
 fn defaults_are_as_documented() {
-    let docs: BTreeMap<String, String> = table("| Key | Type |").into_iter().map(|row| (row[0].clone(), row[2].clone())).collect();
+    let docs: BTreeMap<String, String> =
+        table("| Key | Type |").into_iter().map(|row| (row[0].clone(), row[2].clone())).collect();
     let mut tables: BTreeMap<String, String> = BTreeMap::new();
     for (key, schema) in keys_of_the_schema() {
         let Some(default) = schema.get("default") else { continue };
@@ -287,10 +348,15 @@ fn defaults_are_as_documented() {
     assert!(tables.len() >= 5, "{tables:?}");
     let mut text = format!("{MINIMAL}{}", tables.remove("request").unwrap());
     tables.iter().for_each(|(table, keys)| text.push_str(&format!("[{table}]\n{keys}")));
-    let (bare, told) = (Job::parse(MINIMAL, "job.toml").unwrap(), Job::parse(&text, "job.toml").unwrap_or_else(|error| panic!("{error}")));
+    let (bare, told) = (
+        Job::parse(MINIMAL, "job.toml").unwrap(),
+        Job::parse(&text, "job.toml").unwrap_or_else(|error| panic!("{error}")),
+    );
     let facts = |job: &Job| {
-        let job::job_file::Request { method, timeout, allow, secret_hosts, idempotent, max_response, .. } = &job.request;
-        let request = format!("{method:?} {timeout:?} {allow:?} {secret_hosts:?} {idempotent} {max_response}");
+        let job::job_file::Request { method, timeout, allow, secret_hosts, idempotent, max_response, .. } =
+            &job.request;
+        let request =
+            format!("{method:?} {timeout:?} {allow:?} {secret_hosts:?} {idempotent} {max_response}");
         let columns: Vec<_> = job.output.columns.names().collect();
         format!("{:?} {request} {columns:?} {:?} {:?} {:?}", job.input, job.limits, job.retry, job.failure)
     };
@@ -309,7 +375,8 @@ fn values_are_encoded_as_documented() {
             other => panic!("{other}"),
         };
         let line = Row::Fields { columns: Arc::from(["q".to_owned()]), values: vec![value] };
-        let rendered = Template::new(&template, place).unwrap().render(&Arc::new(line), &Arc::new(Secrets::default()));
+        let rendered =
+            Template::new(&template, place).unwrap().render(&Arc::new(line), &Arc::new(Secrets::default()));
         assert_eq!(rendered, Ok(result), "{template}");
     }
 }
@@ -342,13 +409,26 @@ fn every_code_is_documented() {
     // A code that is new does not compile here: add it above, too.
     let name = |code: Code| match code {
         Code::Http(_) => "http_<status>".to_owned(),
-        Code::Decode | Code::Parse | Code::Render | Code::Url | Code::AddressDenied | Code::Header | Code::SecretDenied => code.to_string(),
-        Code::Connect | Code::BadResponse | Code::Tls | Code::Timeout | Code::BodyCut | Code::TooLarge | Code::RedirectWithSecret => {
-            code.to_string()
-        }
-        Code::RedirectLoop | Code::Extract | Code::RateLimited | Code::OutcomeUnknown | Code::Stopped | Code::NotProcessed => {
-            code.to_string()
-        }
+        Code::Decode
+        | Code::Parse
+        | Code::Render
+        | Code::Url
+        | Code::AddressDenied
+        | Code::Header
+        | Code::SecretDenied => code.to_string(),
+        Code::Connect
+        | Code::BadResponse
+        | Code::Tls
+        | Code::Timeout
+        | Code::BodyCut
+        | Code::TooLarge
+        | Code::RedirectWithSecret => code.to_string(),
+        Code::RedirectLoop
+        | Code::Extract
+        | Code::RateLimited
+        | Code::OutcomeUnknown
+        | Code::Stopped
+        | Code::NotProcessed => code.to_string(),
     };
     let documented: Vec<String> = table("| Code |").into_iter().map(|row| row[0].clone()).collect();
     assert_eq!(documented, codes.map(name));
@@ -365,8 +445,11 @@ fn links_lead_somewhere() {
             .map(|c| if c == ' ' { '-' } else { c })
             .collect()
     };
-    let anchors: BTreeSet<String> =
-        text.lines().filter(|line| line.starts_with("##")).map(|line| anchor(line.trim_start_matches('#').trim_start())).collect();
+    let anchors: BTreeSet<String> = text
+        .lines()
+        .filter(|line| line.starts_with("##"))
+        .map(|line| anchor(line.trim_start_matches('#').trim_start()))
+        .collect();
     let targets: Vec<&str> = text.split("](").skip(1).filter_map(|rest| rest.split(')').next()).collect();
     assert!(targets.len() > 5);
     for target in targets {
@@ -381,22 +464,33 @@ fn links_lead_somewhere() {
 #[test]
 fn every_failure_has_its_test() {
     let text = read("docs/failures.md");
-    let rows: Vec<&str> = text.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| What")).collect();
+    let rows: Vec<&str> =
+        text.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| What")).collect();
     assert!(rows.len() > 25);
     for row in rows {
         let tests = row.trim_end_matches([' ', '|']).rsplit_once(" | ").unwrap().1;
         for test in tests.split(", ") {
-            let (package, name) = test.split_once(" `").unwrap_or_else(|| panic!("{row}: {test:?} names no test"));
-            let (module, function) = name.trim_end_matches('`').split_once("::").unwrap_or_else(|| panic!("{row}: {test:?}"));
+            let (package, name) =
+                test.split_once(" `").unwrap_or_else(|| panic!("{row}: {test:?} names no test"));
+            let (module, function) =
+                name.trim_end_matches('`').split_once("::").unwrap_or_else(|| panic!("{row}: {test:?}"));
             let file = match package {
                 "worker" => format!("worker/tests/worker/{module}.rs"),
                 _ => format!("tests/{package}/{module}.rs"),
             };
-            assert!(read(&file).contains(&format!("fn {function}()")), "{row}: there is no {function} in {file}");
+            assert!(
+                read(&file).contains(&format!("fn {function}()")),
+                "{row}: there is no {function} in {file}"
+            );
         }
         // The codes are those that lines can get.
         let gets = row.split(" | ").nth(1).unwrap();
-        for code in gets.split('`').skip(1).step_by(2).filter(|code| !code.starts_with("http_") && *code != "Content-Length") {
+        for code in gets
+            .split('`')
+            .skip(1)
+            .step_by(2)
+            .filter(|code| !code.starts_with("http_") && *code != "Content-Length")
+        {
             let documented = table("| Code |").into_iter().any(|row| row[0] == code);
             assert!(documented, "{row}: {code} is no code");
         }

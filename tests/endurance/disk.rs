@@ -15,7 +15,11 @@ fn scene(api: &Api) -> Scene {
          [output]\ncolumns = {{ twice = \"$.twice\" }}\n"
     );
     let line = |n: usize| format!("{n},{}\n", "x".repeat(PAD));
-    let scene = Scene::new("", "in.csv", std::iter::once("id,pad\n".to_owned()).chain((1..=LINES).map(line)).collect::<String>());
+    let scene = Scene::new(
+        "",
+        "in.csv",
+        std::iter::once("id,pad\n".to_owned()).chain((1..=LINES).map(line)).collect::<String>(),
+    );
     scene.write("disk.toml", job);
     scene
 }
@@ -42,7 +46,11 @@ fn files_that_may_not_grow() {
         let scene = scene(&api);
         let script = format!("trap '' XFSZ; ulimit -f {}; exec THROUGHLINE", limit * 2);
         let ran = shell(&scene, &["env"], &script).expect(3);
-        assert!(ran.stderr.contains("File too large") && ran.stderr.contains("the same command continues"), "{}", ran.stderr);
+        assert!(
+            ran.stderr.contains("File too large") && ran.stderr.contains("the same command continues"),
+            "{}",
+            ran.stderr
+        );
         assert!(ran.stderr.contains("cannot write s3://throughline/"), "{}", ran.stderr);
         scene.run(&RUN.split(' ').collect::<Vec<_>>()).expect(0);
         assert!(scene.read("out.csv") == expected);
@@ -74,7 +82,10 @@ fn an_output_on_a_file_system_without_room() {
     for kilobytes in [64, output - 4, output + 8, output + failed] {
         api.forget();
         let scene = scene();
-        let run = format!("'{}' run disk.toml in.csv -o data/out.csv --state state", env!("CARGO_BIN_EXE_throughline"));
+        let run = format!(
+            "'{}' run disk.toml in.csv -o data/out.csv --state state",
+            env!("CARGO_BIN_EXE_throughline")
+        );
         let script = format!(
             "mount -t tmpfs -o size={kilobytes}k none data || exit 77; {run}; echo \"first: $?\"; ls -A data; echo \"asked\"; \
              mount -o remount,size=1g data; {run}; code=$?; cp data/* .; exit $code"
@@ -84,10 +95,18 @@ fn an_output_on_a_file_system_without_room() {
             println!("nothing may be mounted here: {}", ran.stderr);
             return;
         }
-        let (first, _) = ran.stdout.split_once("asked").unwrap_or_else(|| panic!("{}{}", ran.stdout, ran.stderr));
+        let (first, _) =
+            ran.stdout.split_once("asked").unwrap_or_else(|| panic!("{}{}", ran.stdout, ran.stderr));
         assert!(first.contains("first: 3"), "{kilobytes}: {first}{}", ran.stderr);
-        assert!(!first.contains("out.report.json") && !first.contains(".throughline-"), "{kilobytes}: {first}");
-        assert!(ran.stderr.contains("cannot write data/out.") && ran.stderr.contains("No space left on device"), "{}", ran.stderr);
+        assert!(
+            !first.contains("out.report.json") && !first.contains(".throughline-"),
+            "{kilobytes}: {first}"
+        );
+        assert!(
+            ran.stderr.contains("cannot write data/out.") && ran.stderr.contains("No space left on device"),
+            "{}",
+            ran.stderr
+        );
         assert!(ran.stderr.contains("Make room; the same command continues"), "{}", ran.stderr);
         ran.expect(2);
         for name in ["out.csv", "out.failed.csv"] {
@@ -117,7 +136,12 @@ fn a_file_system_without_room() {
         }
         assert!(ran.stdout.contains("first: 3"), "{size}: {}{}", ran.stdout, ran.stderr);
         assert!(size != "16k" || ran.stderr.contains(".journal/"), "{}", ran.stderr);
-        assert!(ran.stderr.contains("No space left on device") && ran.stderr.contains("the same command continues"), "{}", ran.stderr);
+        assert!(
+            ran.stderr.contains("No space left on device")
+                && ran.stderr.contains("the same command continues"),
+            "{}",
+            ran.stderr
+        );
         ran.expect(0);
         assert!(scene.read("out.csv") == expected);
         assert_eq!(api.total(), LINES, "{size}");

@@ -50,7 +50,10 @@ impl Unknown {
 impl fmt::Display for Unknown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { rate, kills, unknown, never_sent, most, twice } = self;
-        write!(f, "{kills} kills at {rate}/s: {unknown} unknown, {never_sent} of them never sent (at most {most}), {twice} sent twice")
+        write!(
+            f,
+            "{kills} kills at {rate}/s: {unknown} unknown, {never_sent} of them never sent (at most {most}), {twice} sent twice"
+        )
     }
 }
 
@@ -63,7 +66,8 @@ fn killed(seed: u64, kills: usize, rate: u32, requests: usize, each: usize) -> U
     );
     // A process that is killed leaves as many lines again unknown, at the most.
     let lines = kills * (2 * requests + 2 * each) + 10;
-    let input: String = std::iter::once("id\n".to_owned()).chain((0..lines).map(|n| format!("{n}\n"))).collect();
+    let input: String =
+        std::iter::once("id\n".to_owned()).chain((0..lines).map(|n| format!("{n}\n"))).collect();
     let scene = Scene::new(&job, "in.csv", input);
     let run = ["run", "job.toml", "in.csv", "-o", "out.csv"];
     let mut dice = StdRng::seed_from_u64(seed);
@@ -80,7 +84,8 @@ fn killed(seed: u64, kills: usize, rate: u32, requests: usize, each: usize) -> U
     let seen = |id: &String| hits.get(&format!("/ok/{id}")).copied().unwrap_or(0);
     let (ids, errors) = (column(&output, "id"), column(&output, "error"));
     assert_eq!(ids.len(), lines);
-    let unknown: Vec<_> = ids.iter().zip(&errors).filter(|(_, error)| *error == "outcome_unknown").map(|(id, _)| id).collect();
+    let unknown: Vec<_> =
+        ids.iter().zip(&errors).filter(|(_, error)| *error == "outcome_unknown").map(|(id, _)| id).collect();
     assert!(errors.iter().all(|error| matches!(error.as_str(), "" | "outcome_unknown")));
     Unknown {
         rate,

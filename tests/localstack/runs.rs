@@ -37,14 +37,21 @@ fn the_output_is_byte_for_byte_that_of_one_machine() {
         };
         text + &format!("\"line {n}, so\",{url}\n")
     });
-    let job = any_url(&format!("[limits.\"{}\"]\nrate = \"200/s\"\n[limits.default]\nrate = \"100/s\"\n", one.host()));
+    let job = any_url(&format!(
+        "[limits.\"{}\"]\nrate = \"200/s\"\n[limits.default]\nrate = \"100/s\"\n",
+        one.host()
+    ));
     let scene = scene("same", &job, &input);
     let local = scene.run(&["run", "same.toml", "in.csv", "-o", "local.csv"]).expect(2);
-    let cloud = stack().run(&scene, &["submit", "same.toml", "in.csv", "--watch", "-o", "cloud.csv"]).expect(2);
+    let cloud =
+        stack().run(&scene, &["submit", "same.toml", "in.csv", "--watch", "-o", "cloud.csv"]).expect(2);
     assert_eq!(scene.read("cloud.csv"), scene.read("local.csv"), "{}", cloud.stdout);
     assert_eq!(scene.read("cloud.failed.csv"), scene.read("local.failed.csv"), "{}", local.stdout);
     let report: Value = serde_json::from_str(&scene.read("cloud.report.json")).unwrap();
-    assert_eq!((&report["home"], &report["lines"], &report["failed"]), (&"aws".into(), &300.into(), &60.into()));
+    assert_eq!(
+        (&report["home"], &report["lines"], &report["failed"]),
+        (&"aws".into(), &300.into(), &60.into())
+    );
     assert!(column(&scene.read("cloud.csv"), "twice").iter().any(|value| !value.is_empty()));
 }
 
@@ -56,13 +63,19 @@ fn the_same_event_twice_is_one_run() {
     let run = stack().submit(&scene, "twice.toml", "in.csv");
     stack().run(&scene, &["watch", &run]).expect(0);
     let first = stack().describe(&stack().execution(&run).unwrap());
-    let again = stack().states.start_execution().state_machine_arn(&stack().machine).input(first.input().unwrap());
+    let again =
+        stack().states.start_execution().state_machine_arn(&stack().machine).input(first.input().unwrap());
     let again = stack().runtime.block_on(again.send()).unwrap();
-    wait_until("the second execution ends", || *stack().describe(again.execution_arn()).status() != ExecutionStatus::Running);
+    wait_until("the second execution ends", || {
+        *stack().describe(again.execution_arn()).status() != ExecutionStatus::Running
+    });
     let second = stack().describe(again.execution_arn());
     assert_eq!(*second.status(), ExecutionStatus::Succeeded);
     let output: Value = serde_json::from_str(second.output().unwrap()).unwrap();
-    assert_eq!((&output["status"], &output["execution"]), (&"elsewhere".into(), &first.execution_arn().into()));
+    assert_eq!(
+        (&output["status"], &output["execution"]),
+        (&"elsewhere".into(), &first.execution_arn().into())
+    );
     assert_eq!(api.total(), 20);
 }
 
@@ -98,7 +111,10 @@ fn failed_lines_are_sent_again_and_no_others() {
     let before = api.hits();
     stack().run(&scene, &["redrive", &run, "-o", "out.csv"]).expect(0);
     let hits = api.hits();
-    assert!(hits.iter().all(|(path, count)| *count == before[path] + usize::from(path.starts_with("/flaky"))), "{hits:?}");
+    assert!(
+        hits.iter().all(|(path, count)| *count == before[path] + usize::from(path.starts_with("/flaky"))),
+        "{hits:?}"
+    );
     let twice = column(&scene.read("out.csv"), "twice");
     assert!((1..=40).all(|n| twice[n - 1] == format!("{n}{n}")), "{twice:?}");
     // Nothing is left to do: no execution, no request.
@@ -110,13 +126,19 @@ fn failed_lines_are_sent_again_and_no_others() {
 #[ignore = "needs LocalStack, see README.md here"]
 fn a_worker_that_is_killed_costs_no_line() {
     let api = Api::start();
-    let scene = scene("killed", &any_url("[limits.default]\nrate = \"100/s\"\nin_flight = 5\n"), &paths(&api, 60, |n| format!("/ok/{n}")));
+    let scene = scene(
+        "killed",
+        &any_url("[limits.default]\nrate = \"100/s\"\nin_flight = 5\n"),
+        &paths(&api, 60, |n| format!("/ok/{n}")),
+    );
     api.answer_only(20);
     let run = stack().submit(&scene, "killed.toml", "in.csv");
     wait_until("some lines were answered", || api.total() > 20);
     // Its connections tell which process it is: this test's server talks to no other worker.
     let worker = worker_of(&api);
-    assert!(std::process::Command::new("kill").args(["-KILL", &worker.to_string()]).status().unwrap().success());
+    assert!(
+        std::process::Command::new("kill").args(["-KILL", &worker.to_string()]).status().unwrap().success()
+    );
     api.answer_all();
     stack().run(&scene, &["watch", &run, "-o", "out.csv"]).expect(0);
     let twice = column(&scene.read("out.csv"), "twice");
@@ -127,14 +149,19 @@ fn a_worker_that_is_killed_costs_no_line() {
 #[ignore = "needs LocalStack, see README.md here"]
 fn stop_keeps_what_was_answered() {
     let api = Api::start();
-    let scene = scene("stopped", &any_url("[limits.default]\nrate = \"100/s\"\nin_flight = 5\n"), &paths(&api, 60, |n| format!("/ok/{n}")));
+    let scene = scene(
+        "stopped",
+        &any_url("[limits.default]\nrate = \"100/s\"\nin_flight = 5\n"),
+        &paths(&api, 60, |n| format!("/ok/{n}")),
+    );
     api.answer_only(20);
     let run = stack().submit(&scene, "stopped.toml", "in.csv");
     wait_until("some lines were answered", || api.total() > 20);
     stack().run(&scene, &["stop", &run]).expect(0);
     let watching = stack().spawn(&scene, &["watch", &run, "-o", "out.csv", "--json"]);
     wait_until("the worker has written what it had", || {
-        let list = stack().s3.list_objects_v2().bucket(&stack().bucket).prefix(format!("runs/{run}/results/"));
+        let list =
+            stack().s3.list_objects_v2().bucket(&stack().bucket).prefix(format!("runs/{run}/results/"));
         stack().runtime.block_on(list.send()).unwrap().key_count().unwrap() > 0
     });
     api.answer_all();
@@ -160,12 +187,15 @@ fn worker_of(api: &Api) -> u32 {
         .map(|fields| format!("socket:[{}]", fields[9]))
         .collect();
     let us = std::process::id();
-    let processes = std::fs::read_dir("/proc").unwrap().filter_map(|entry| entry.unwrap().file_name().to_str()?.parse::<u32>().ok());
+    let processes = std::fs::read_dir("/proc")
+        .unwrap()
+        .filter_map(|entry| entry.unwrap().file_name().to_str()?.parse::<u32>().ok());
     let holds = |process: &u32| {
         let Ok(files) = std::fs::read_dir(format!("/proc/{process}/fd")) else { return false };
-        files
-            .flatten()
-            .any(|file| std::fs::read_link(file.path()).is_ok_and(|target| inodes.iter().any(|inode| target.to_string_lossy() == *inode)))
+        files.flatten().any(|file| {
+            std::fs::read_link(file.path())
+                .is_ok_and(|target| inodes.iter().any(|inode| target.to_string_lossy() == *inode))
+        })
     };
     processes.filter(|process| *process != us).find(holds).expect("a worker is connected")
 }

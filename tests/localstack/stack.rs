@@ -31,13 +31,19 @@ pub fn stack() -> &'static Stack {
 impl Stack {
     fn start() -> Self {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/localstack");
-        let prepared = Command::new(folder.join("start")).arg("--prepare").stderr(Stdio::inherit()).output().unwrap();
+        let prepared =
+            Command::new(folder.join("start")).arg("--prepare").stderr(Stdio::inherit()).output().unwrap();
         assert!(prepared.status.success(), "LocalStack could not be installed");
         let python = PathBuf::from(String::from_utf8(prepared.stdout).unwrap().trim());
         let (endpoint, localstack) = match std::env::var("LOCALSTACK_ENDPOINT") {
             Ok(endpoint) => (endpoint, None),
             Err(_) => {
-                let mut child = Command::new(folder.join("start")).arg("0").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+                let mut child = Command::new(folder.join("start"))
+                    .arg("0")
+                    .stdin(Stdio::piped())
+                    .stdout(Stdio::piped())
+                    .spawn()
+                    .unwrap();
                 let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
                 let ready = lines.find_map(|line| line.unwrap().strip_prefix("ready ").map(str::to_owned));
                 // The pipe stays open for whatever it says later.
@@ -46,9 +52,16 @@ impl Stack {
             }
         };
         let name = format!("throughline-{}", &uuid::Uuid::new_v4().simple().to_string()[..8]);
-        let deployed = Command::new(python).arg(folder.join("deploy")).args([&endpoint, "--name", &name]).stderr(Stdio::inherit()).output();
+        let deployed = Command::new(python)
+            .arg(folder.join("deploy"))
+            .args([&endpoint, "--name", &name])
+            .stderr(Stdio::inherit())
+            .output();
         let deployed = deployed.unwrap();
-        assert!(deployed.status.success(), "the stack could not be deployed: run `cargo lambda build --release` first");
+        assert!(
+            deployed.status.success(),
+            "the stack could not be deployed: run `cargo lambda build --release` first"
+        );
         let deployed: Value = serde_json::from_slice(&deployed.stdout).unwrap();
         let runtime = Runtime::new().unwrap();
         let loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
@@ -75,7 +88,14 @@ impl Stack {
 
     pub fn spawn(&self, scene: &Scene, args: &[&str]) -> Running {
         scene.start_with(args, |command| {
-            command.args(["--bucket", &self.bucket, "--endpoint-url", &self.endpoint, "--region", "us-east-1"]);
+            command.args([
+                "--bucket",
+                &self.bucket,
+                "--endpoint-url",
+                &self.endpoint,
+                "--region",
+                "us-east-1",
+            ]);
             command.env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test");
         })
     }
@@ -105,12 +125,18 @@ impl Stack {
         Some(claim["execution"].as_str().unwrap().to_owned())
     }
 
-    pub fn describe(&self, execution: &str) -> aws_sdk_sfn::operation::describe_execution::DescribeExecutionOutput {
+    pub fn describe(
+        &self,
+        execution: &str,
+    ) -> aws_sdk_sfn::operation::describe_execution::DescribeExecutionOutput {
         self.runtime.block_on(self.states.describe_execution().execution_arn(execution).send()).unwrap()
     }
 
     /// The executions of the state machine whose input names this key.
-    pub fn executions_of(&self, key: &str) -> Vec<aws_sdk_sfn::operation::describe_execution::DescribeExecutionOutput> {
+    pub fn executions_of(
+        &self,
+        key: &str,
+    ) -> Vec<aws_sdk_sfn::operation::describe_execution::DescribeExecutionOutput> {
         let list = self.states.list_executions().state_machine_arn(&self.machine).max_results(1000);
         let all = self.runtime.block_on(list.send()).unwrap();
         let described = all.executions().iter().map(|execution| self.describe(execution.execution_arn()));

@@ -17,7 +17,8 @@ fn a_wrong_key_costs_a_hundred_requests() {
     );
     let scene = Scene::new("", "in.txt", (0..400).map(|n| format!("{n}\n")).collect::<String>());
     scene.write("refused.toml", job);
-    let ended = stack().run(&scene, &["submit", "refused.toml", "in.txt", "--watch", "-o", "out.csv"]).expect(3);
+    let ended =
+        stack().run(&scene, &["submit", "refused.toml", "in.txt", "--watch", "-o", "out.csv"]).expect(3);
     assert!(ended.stdout.contains("401"), "{}", ended.stdout);
     assert!(api.total() <= 100, "{} requests", api.total());
     assert_eq!(column(&scene.read("out.csv"), "error").len(), 400);
@@ -32,13 +33,19 @@ fn uploads_that_cannot_be_run_say_why_in_a_report() {
     stack().put("jobs/noise/job.toml", "[request]\nurl = \"http://127.0.0.1/{{ q }}\"\n");
     stack().put("jobs/noise/input/a.csv.gz", "this is no gzip");
     for (key, report, error, words) in [
-        ("jobs/nothing/input/a.csv", "jobs/nothing/report/a.csv.json", "Job.NotFound", "upload jobs/nothing/job.toml"),
+        (
+            "jobs/nothing/input/a.csv",
+            "jobs/nothing/report/a.csv.json",
+            "Job.NotFound",
+            "upload jobs/nothing/job.toml",
+        ),
         ("jobs/broken/input/a.csv", "jobs/broken/report/a.csv.json", "Job.Invalid", "job.toml:2"),
         ("jobs/noise/input/a.csv.gz", "jobs/noise/report/a.csv.gz.json", "", "q"),
     ] {
         wait_until("the execution ends", || {
             let executions = stack().executions_of(key);
-            !executions.is_empty() && executions.iter().all(|execution| *execution.status() != ExecutionStatus::Running)
+            !executions.is_empty()
+                && executions.iter().all(|execution| *execution.status() != ExecutionStatus::Running)
         });
         let execution = &stack().executions_of(key)[0];
         assert_eq!(*execution.status(), ExecutionStatus::Failed, "{key}");
@@ -58,6 +65,8 @@ fn folders_of_the_console_start_nothing() {
     stack().put("jobs/folders/input/", "");
     // An upload after it has been dealt with: then so has the folder.
     stack().put("jobs/folders/input/a.csv", "");
-    wait_until("the later upload starts an execution", || !stack().executions_of("jobs/folders/input/a.csv").is_empty());
+    wait_until("the later upload starts an execution", || {
+        !stack().executions_of("jobs/folders/input/a.csv").is_empty()
+    });
     assert!(stack().executions_of("\"jobs/folders/input/\"").is_empty());
 }

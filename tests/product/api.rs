@@ -50,7 +50,8 @@ impl Shared {
 
 impl Api {
     pub fn start() -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let shared = Arc::new(Shared::default());
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
@@ -112,7 +113,11 @@ impl Api {
     }
 }
 
-async fn answer(State(shared): State<Arc<Shared>>, Path((kind, id)): Path<(String, String)>, request: Request) -> Response {
+async fn answer(
+    State(shared): State<Arc<Shared>>,
+    Path((kind, id)): Path<(String, String)>,
+    request: Request,
+) -> Response {
     let uri = request.uri().to_string();
     let (parts, body) = request.into_parts();
     let body = axum::body::to_bytes(body, 1 << 20).await.unwrap_or_default();
@@ -120,19 +125,31 @@ async fn answer(State(shared): State<Arc<Shared>>, Path((kind, id)): Path<(Strin
     *shared.hits.lock().unwrap().entry(path).or_default() += 1;
     shared.total.fetch_add(1, Ordering::SeqCst);
     let body = String::from_utf8_lossy(&body).into_owned();
-    shared.seen.lock().unwrap().push(Seen { method: parts.method.to_string(), uri, headers: parts.headers, body });
+    shared.seen.lock().unwrap().push(Seen {
+        method: parts.method.to_string(),
+        uri,
+        headers: parts.headers,
+        body,
+    });
     let gate = shared.gate.lock().unwrap().clone();
     if let (Some(gate), "ok" | "flaky") = (gate, kind.as_str()) {
         gate.acquire().await.unwrap().forget();
     }
-    let json =
-        |id: &str| ([(header::CONTENT_TYPE, "application/json")], format!(r#"{{"id": "{id}", "twice": "{id}{id}", "list": [1, 2]}}"#));
+    let json = |id: &str| {
+        (
+            [(header::CONTENT_TYPE, "application/json")],
+            format!(r#"{{"id": "{id}", "twice": "{id}{id}", "list": [1, 2]}}"#),
+        )
+    };
     match kind.as_str() {
         "ok" => json(&id).into_response(),
         "flaky" if shared.broken.load(Ordering::SeqCst) => StatusCode::NOT_FOUND.into_response(),
         "flaky" => json(&id).into_response(),
         "status" => StatusCode::from_u16(id.parse().unwrap()).unwrap().into_response(),
-        "numbers" => format!(r#"{{"digits": [{id}, 12345678901234567890123, 12.50, 1e400], "total": {id}, "odd": NaN}}"#).into_response(),
+        "numbers" => format!(
+            r#"{{"digits": [{id}, 12345678901234567890123, 12.50, 1e400], "total": {id}, "odd": NaN}}"#
+        )
+        .into_response(),
         "html" => "<html>".into_response(),
         "empty" => StatusCode::NO_CONTENT.into_response(),
         "large" => "x".repeat(id.parse().unwrap()).into_response(),
@@ -159,7 +176,8 @@ pub struct HangUp {
 
 impl HangUp {
     pub fn after(reply: &'static str) -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
         runtime.spawn(async move {

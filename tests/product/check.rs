@@ -30,33 +30,69 @@ fn lines_that_must_fail_are_counted_by_reason() {
     let ran = check("url = \"{{ url }}\"\nheaders = { x-note = \"{{ note }}\" }", "in.csv", input).expect(0);
     says(
         &ran,
-        &["is valid", "8 of 2,000 lines will fail without a request:", "lines 7, 8: ", "line 9: ", "line 10: ", "lines 11, 12, 13, 14: "],
+        &[
+            "is valid",
+            "8 of 2,000 lines will fail without a request:",
+            "lines 7, 8: ",
+            "line 9: ",
+            "line 10: ",
+            "lines 11, 12, 13, 14: ",
+        ],
     );
     for code in ["url ", "decode ", "parse ", "address_denied "] {
         says(&ran, &[code]);
     }
-    let reasons: Vec<&str> = ran.stdout.lines().filter(|line| line.starts_with("    ") && line.contains("  line")).collect();
-    assert!(reasons.len() == 4 && reasons[0].contains("address_denied"), "the most frequent comes first\n{reasons:?}");
+    let reasons: Vec<&str> =
+        ran.stdout.lines().filter(|line| line.starts_with("    ") && line.contains("  line")).collect();
+    assert!(
+        reasons.len() == 4 && reasons[0].contains("address_denied"),
+        "the most frequent comes first\n{reasons:?}"
+    );
 }
 
 #[test]
 fn a_job_of_which_every_line_must_fail_is_not_valid() {
     let header = "x,y\na\nb\n";
     for (request, file, input, parts) in [
-        ("url = \"http://127.0.0.1:8080/{{ line }}\"", "in.txt", "a\nb\n", &["2 of 2 lines", "address_denied", "allow"][..]),
+        (
+            "url = \"http://127.0.0.1:8080/{{ line }}\"",
+            "in.txt",
+            "a\nb\n",
+            &["2 of 2 lines", "address_denied", "allow"][..],
+        ),
         ("url = \"http://localhost/{{ line }}\"", "in.txt", "a\nb\n", &["address_denied", "localhost"]),
         ("url = \"{{ line }}\"", "in.txt", "www.example.com/a\nexample.com\n", &["2 of 2 lines", "url "]),
         ("url = \"https://a.example/{{ x }}\"", "in.csv", header, &["2 of 2 lines", "parse "]),
-        ("url = \"https://a.example/{{ a.b.c }}\"", "in.jsonl", "{\"a\": {}}\n{\"a\": {}}\n", &["2 of 2 lines", "render "]),
-        ("url = \"https://a.example/{line}\"", "in.txt", "a\nb\n", &["{line} is sent as it stands", "{{ line }}"]),
-        ("url = \"https://a.example/\"\nheaders = { x = \"{{ line }}\\u0001\" }", "in.txt", "a\n", &["1 of 1 line", "header "]),
+        (
+            "url = \"https://a.example/{{ a.b.c }}\"",
+            "in.jsonl",
+            "{\"a\": {}}\n{\"a\": {}}\n",
+            &["2 of 2 lines", "render "],
+        ),
+        (
+            "url = \"https://a.example/{line}\"",
+            "in.txt",
+            "a\nb\n",
+            &["{line} is sent as it stands", "{{ line }}"],
+        ),
+        (
+            "url = \"https://a.example/\"\nheaders = { x = \"{{ line }}\\u0001\" }",
+            "in.txt",
+            "a\n",
+            &["1 of 1 line", "header "],
+        ),
         (
             "url = \"https://a.example/\"\nmethod = \"POST\"\nheaders = { content-type = \"application/json\" }\nbody = '{\"a\": {{ line }}'",
             "in.txt",
             "a\nb\n",
             &["2 of 2 lines would send a body that is not JSON", "EOF"],
         ),
-        ("url = \"https://a.example/{{ line }}?x=..........\"", "in.txt", &"x".repeat(70_000), &["1 of 1 line", "url ", "65,000"]),
+        (
+            "url = \"https://a.example/{{ line }}?x=..........\"",
+            "in.txt",
+            &"x".repeat(70_000),
+            &["1 of 1 line", "url ", "65,000"],
+        ),
     ] {
         let ran = check(request, file, input).expect(1);
         says(&ran, parts);
@@ -69,8 +105,11 @@ fn a_job_of_which_every_line_must_fail_is_not_valid() {
 #[test]
 fn secrets_and_hosts_that_do_not_fit_are_foreseen() {
     let request = "url = \"{{ line }}\"\nheaders = { authorization = \"{{ secret.K }}\" }\nsecret_hosts = [\"a.example\"]";
-    let scene =
-        Scene::new(&format!("[request]\n{request}\n[secrets]\nK = \"file:k\"\n"), "in.txt", "https://a.example/\nhttps://b.example/\n");
+    let scene = Scene::new(
+        &format!("[request]\n{request}\n[secrets]\nK = \"file:k\"\n"),
+        "in.txt",
+        "https://a.example/\nhttps://b.example/\n",
+    );
     scene.write("k", "abcdefgh");
     let ran = scene.run(&["check", "job.toml", "in.txt"]).expect(0);
     says(&ran, &["1 of 2 lines will fail", "secret_denied", "line 2: "]);
@@ -80,13 +119,16 @@ fn secrets_and_hosts_that_do_not_fit_are_foreseen() {
 
 #[test]
 fn a_secret_that_no_header_can_have_is_an_error_before_the_first_request() {
-    let job =
-        "[request]\nurl = \"https://a.example/{{ line }}\"\nheaders = { authorization = \"{{ secret.K }}\" }\n[secrets]\nK = \"file:k\"\n";
+    let job = "[request]\nurl = \"https://a.example/{{ line }}\"\nheaders = { authorization = \"{{ secret.K }}\" }\n[secrets]\nK = \"file:k\"\n";
     let scene = Scene::new(job, "in.txt", "a\n");
     scene.write("k", "abcdefgh\nijklmnop\n");
     for command in ["check", "run"] {
         let ran = scene.run(&[command, "job.toml", "in.txt"]).expect(1);
-        assert!(ran.stderr.contains("job.toml:3:") && ran.stderr.contains("the secret K has a line break"), "{}", ran.stderr);
+        assert!(
+            ran.stderr.contains("job.toml:3:") && ran.stderr.contains("the secret K has a line break"),
+            "{}",
+            ran.stderr
+        );
         assert!(!ran.stderr.contains("abcdefgh"), "{}", ran.stderr);
     }
 }
@@ -106,7 +148,11 @@ fn what_lines_may_reach_and_send_is_no_finding() {
         ),
     ] {
         let ran = check(request, "in.txt", input).expect(0);
-        assert!(ran.stdout.trim_end().lines().last().unwrap().starts_with("time "), "nothing is found\n{}", ran.stdout);
+        assert!(
+            ran.stdout.trim_end().lines().last().unwrap().starts_with("time "),
+            "nothing is found\n{}",
+            ran.stdout
+        );
     }
 }
 
@@ -119,9 +165,14 @@ fn names_that_do_not_exist_in_a_template_are_errors_of_the_job() {
         ("{% if line == 'x' %}{{ line | shout }}{% endif %}", "there is no filter \"shout\""),
     ] {
         for command in ["check", "run"] {
-            let scene = Scene::new(&format!("[request]\nurl = \"https://a.example/{template}\"\n"), "in.txt", "a\n");
+            let scene =
+                Scene::new(&format!("[request]\nurl = \"https://a.example/{template}\"\n"), "in.txt", "a\n");
             let ran = scene.run(&[command, "job.toml", "in.txt"]).expect(1);
-            assert!(ran.stderr.contains(part) && ran.stderr.contains("job.toml:2:"), "{template}\n{}", ran.stderr);
+            assert!(
+                ran.stderr.contains(part) && ran.stderr.contains("job.toml:2:"),
+                "{template}\n{}",
+                ran.stderr
+            );
         }
     }
     let known = "{% macro up(x) %}{{ x | upper }}{% endmacro %}{{ up(line) }}{% for i in range(2) %}{{ loop.index }}{% endfor %}{% if line is defined %}1{% endif %}";
@@ -133,7 +184,8 @@ fn a_file_with_another_separator_is_recognised() {
     let ran = check("url = \"https://a.example/{{ name }}\"", "in.csv", "id;name\n1;a\n2;2,5\n").expect(0);
     says(&ran, &["fields are separated by ';'", "https://a.example/2%2C5"]);
     let job = "[input]\ndelimiter = \",\"\n[request]\nurl = \"https://a.example/{{ row['id;price'] }}\"\n";
-    let ran = Scene::new(job, "in.csv", "id;price\n1;2,5\n2;3,5\n").run(&["check", "job.toml", "in.csv"]).expect(1);
+    let ran =
+        Scene::new(job, "in.csv", "id;price\n1;2,5\n2;3,5\n").run(&["check", "job.toml", "in.csv"]).expect(1);
     says(&ran, &["2 of 2 lines", "parse ", "delimiter = \";\""]);
     let job = "[input]\nheader = false\n[request]\nurl = \"https://a.example/{{ c1 }}\"\n";
     let ran = Scene::new(job, "in.csv", "1|a\n2|b\n").run(&["check", "job.toml", "in.csv"]).expect(0);
@@ -169,9 +221,18 @@ fn what_was_found_is_one_json_object() {
     let scene = Scene::new("[request]\nurl = \"{{ line }}\"\n", "in.txt", "a.example\nhttps://a.example/\n");
     let ran = scene.run(&["check", "job.toml", "in.txt", "--json", "--all"]).expect(0);
     let object: serde_json::Value = serde_json::from_str(ran.stdout.trim_end()).unwrap();
-    assert_eq!((&object["event"], &object["exit_code"], &object["requests_sent"]), (&"check".into(), &0.into(), &false.into()));
-    assert_eq!((&object["lines"], &object["lines_looked_at"], &object["failing"]), (&2.into(), &2.into(), &1.into()));
-    assert_eq!((&object["errors"][0]["code"], &object["errors"][0]["lines"]), (&"url".into(), &serde_json::json!([1])));
+    assert_eq!(
+        (&object["event"], &object["exit_code"], &object["requests_sent"]),
+        (&"check".into(), &0.into(), &false.into())
+    );
+    assert_eq!(
+        (&object["lines"], &object["lines_looked_at"], &object["failing"]),
+        (&2.into(), &2.into(), &1.into())
+    );
+    assert_eq!(
+        (&object["errors"][0]["code"], &object["errors"][0]["lines"]),
+        (&"url".into(), &serde_json::json!([1]))
+    );
     scene.write("in.txt", "a.example\n");
     let ran = scene.run(&["check", "job.toml", "in.txt", "--json"]).expect(1);
     let object: serde_json::Value = serde_json::from_str(ran.stdout.trim_end()).unwrap();

@@ -8,9 +8,14 @@ fn init_writes_a_job_that_check_takes() {
     let scene = Scene::new("", "in.csv", "address\nBaker Street 221b\nUnter den Linden\n");
     scene.run(&["init", "places"]).expect(0);
     let checked = scene.run(&["check", "places.toml", "in.csv", "--lines", "1"]).expect(0);
-    for part in
-        ["is valid", "2 lines of csv", "GET https://api.example.com/v1/places?q=Baker%20Street%20221b", "api.example.com", "10/s", "0.2 s"]
-    {
+    for part in [
+        "is valid",
+        "2 lines of csv",
+        "GET https://api.example.com/v1/places?q=Baker%20Street%20221b",
+        "api.example.com",
+        "10/s",
+        "0.2 s",
+    ] {
         assert!(checked.stdout.contains(part), "{part}\n{}", checked.stdout);
     }
     assert!(!checked.stdout.contains("Unter"), "one request was asked for");
@@ -38,21 +43,27 @@ fn check_sends_nothing_and_shows_lines_that_will_fail() {
 #[test]
 fn json_is_one_object_a_line() {
     let api = Api::start();
-    let job = format!("[request]\nurl = \"http://{}/{{{{ kind }}}}/1\"\nallow = [\"127.0.0.1\"]\n", api.host());
+    let job =
+        format!("[request]\nurl = \"http://{}/{{{{ kind }}}}/1\"\nallow = [\"127.0.0.1\"]\n", api.host());
     let scene = Scene::new(&job, "in.csv", "kind\nok\nnone\n");
     let ran = scene.run(&["run", "job.toml", "in.csv", "--json"]).expect(2);
-    let events: Vec<serde_json::Value> = ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let events: Vec<serde_json::Value> =
+        ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let summary = events.last().unwrap();
     assert_eq!(summary["event"], "summary");
     assert_eq!((&summary["lines"], &summary["ok"], &summary["failed"]), (&2.into(), &1.into(), &1.into()));
     assert_eq!(summary["errors"][0]["code"], "http_404");
-    assert_eq!((&summary["exit_code"], &summary["requests_sent"], &summary["verdict"]), (&2.into(), &true.into(), &"some_failed".into()));
+    assert_eq!(
+        (&summary["exit_code"], &summary["requests_sent"], &summary["verdict"]),
+        (&2.into(), &true.into(), &"some_failed".into())
+    );
     assert!(events[..events.len() - 1].iter().all(|event| event["event"] == "progress"));
     // Without -o everything is in the state folder, where the design says.
     assert_eq!(summary["files"]["output"], format!(".throughline/jobs/{}/output/in.csv", scene.job_name()));
     let output = scene.read(summary["files"]["output"].as_str().unwrap());
     assert_eq!(output.lines().count(), 3);
-    let report: serde_json::Value = serde_json::from_str(&scene.read(summary["files"]["report"].as_str().unwrap())).unwrap();
+    let report: serde_json::Value =
+        serde_json::from_str(&scene.read(summary["files"]["report"].as_str().unwrap())).unwrap();
     assert_eq!(report["ok"], summary["ok"]);
     assert_eq!(report["verdict"], summary["verdict"]);
     // The same command again makes no request, and says so.
@@ -74,16 +85,34 @@ fn with_json_every_ending_is_one_object_with_its_exit_code() {
         (&["run", "job.toml", "in.txt", "--json", "--colour"], "--colour"),
         (&["run", "job.toml", "archive.txt", "--json"], "ZIP"),
         (&["redrive", "job.toml", "in.txt", "--json"], "not been run"),
-        (&["watch", "nonsense", "--bucket", "b", "--region", "eu-west-1", "--endpoint-url", "http://127.0.0.1:1", "--json"], "JOB/ID"),
+        (
+            &[
+                "watch",
+                "nonsense",
+                "--bucket",
+                "b",
+                "--region",
+                "eu-west-1",
+                "--endpoint-url",
+                "http://127.0.0.1:1",
+                "--json",
+            ],
+            "JOB/ID",
+        ),
     ] {
         let ran = scene.run_with(args, |command| {
             command.env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test");
         });
         let ran = ran.expect(1);
-        let object = ran.stdout.lines().last().unwrap_or_else(|| panic!("{args:?} printed nothing\n{}", ran.stderr));
+        let object =
+            ran.stdout.lines().last().unwrap_or_else(|| panic!("{args:?} printed nothing\n{}", ran.stderr));
         let object: serde_json::Value = serde_json::from_str(object).unwrap();
         assert!(object["message"].as_str().unwrap().contains(part), "{args:?}\n{object}");
-        assert_eq!((&object["exit_code"], &object["requests_sent"]), (&1.into(), &false.into()), "{args:?}\n{object}");
+        assert_eq!(
+            (&object["exit_code"], &object["requests_sent"]),
+            (&1.into(), &false.into()),
+            "{args:?}\n{object}"
+        );
         assert!(matches!(object["event"].as_str(), Some("error" | "summary")), "{object}");
         assert!(ran.stderr.is_empty(), "{args:?}\n{}", ran.stderr);
     }
@@ -128,7 +157,8 @@ fn a_run_whose_lines_all_fail_without_a_request_says_that_none_was_made() {
 #[test]
 fn a_text_summary_names_reasons_and_files() {
     let api = Api::start();
-    let job = format!("[request]\nurl = \"http://{}/{{{{ kind }}}}/1\"\nallow = [\"127.0.0.1\"]\n", api.host());
+    let job =
+        format!("[request]\nurl = \"http://{}/{{{{ kind }}}}/1\"\nallow = [\"127.0.0.1\"]\n", api.host());
     let scene = Scene::new(&job, "in.csv", "kind\nok\nnone\n");
     let ran = scene.run(&["run", "job.toml", "in.csv", "-o", "out.csv"]).expect(2);
     for part in [
@@ -151,7 +181,9 @@ fn check_tells_what_a_run_would_cost_on_aws() {
     let without = scene.run(&["check", "job.toml", "in.txt"]).expect(0);
     assert!(!without.stdout.contains("dollars"));
     let with = scene.run(&["check", "job.toml", "in.txt", "--cost"]).expect(0);
-    for part in ["Step Functions, state transitions", "Lambda, GB-seconds", "S3, PUT and LIST", "in all", "us-east-1"] {
+    for part in
+        ["Step Functions, state transitions", "Lambda, GB-seconds", "S3, PUT and LIST", "in all", "us-east-1"]
+    {
         assert!(with.stdout.contains(part), "{part}\n{}", with.stdout);
     }
     assert!(!with.stdout.contains("warning"), "{}", with.stdout);
@@ -165,7 +197,11 @@ fn commands_for_aws_say_what_is_missing() {
     let run = |args: &[&str], environment: &[(&str, &str)]| {
         let alone = |command: &mut std::process::Command| {
             let home = scene.path("");
-            command.env_clear().env("HOME", home).env("AWS_EC2_METADATA_DISABLED", "true").envs(environment.iter().copied());
+            command
+                .env_clear()
+                .env("HOME", home)
+                .env("AWS_EC2_METADATA_DISABLED", "true")
+                .envs(environment.iter().copied());
         };
         scene.start_with(args, alone).wait().expect(1).stderr
     };
@@ -173,7 +209,10 @@ fn commands_for_aws_say_what_is_missing() {
     assert!(run(&["watch", "a/b"], &key).contains("--bucket"));
     assert!(run(&["redrive", "a/b"], &key).contains("--bucket"));
     assert!(run(&["watch", "a/b", "--bucket", "b"], &key).contains("--region"));
-    assert!(run(&["submit", "job.toml", "in.txt", "--bucket", "b", "--region", "eu-west-1"], &[]).contains("no AWS credentials"));
+    assert!(
+        run(&["submit", "job.toml", "in.txt", "--bucket", "b", "--region", "eu-west-1"], &[])
+            .contains("no AWS credentials")
+    );
     let here = ["--bucket", "b", "--region", "eu-west-1", "--endpoint-url", "http://127.0.0.1:1"];
     assert!(run(&[&["stop", "nonsense"], &here[..]].concat(), &key).contains("JOB/ID"));
     let unreachable = run(&[&["submit", "job.toml", "in.txt"], &here[..]].concat(), &key);
@@ -183,7 +222,10 @@ fn commands_for_aws_say_what_is_missing() {
     assert!(!unreachable.contains("dispatch"), "{unreachable}");
     let unreachable = run(&[&["watch", "a/b"], &here[..]].concat(), &key);
     assert!(unreachable.contains("cannot reach http://127.0.0.1:1: "), "{unreachable}");
-    scene.write("job.toml", "[request]\nurl = \"https://api.example.com/{{ secret.K }}\"\n[secrets]\nK = \"file:k\"\n");
+    scene.write(
+        "job.toml",
+        "[request]\nurl = \"https://api.example.com/{{ secret.K }}\"\n[secrets]\nK = \"file:k\"\n",
+    );
     assert!(run(&[&["submit", "job.toml", "in.txt"], &here[..]].concat(), &key).contains("/throughline/"));
 }
 
@@ -192,7 +234,8 @@ fn a_bucket_that_does_not_exist_is_named_with_its_region() {
     let store = |head: &'static str, code: &str| -> HangUp {
         let body = format!("<Error><Code>{code}</Code><Message>m</Message></Error>");
         HangUp::after(Box::leak(
-            format!("HTTP/1.1 {head}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len()).into_boxed_str(),
+            format!("HTTP/1.1 {head}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len())
+                .into_boxed_str(),
         ))
     };
     let scene = Scene::new("[request]\nurl = \"https://api.example.com/{{ line }}\"\n", "in.txt", "a\n");
@@ -205,8 +248,11 @@ fn a_bucket_that_does_not_exist_is_named_with_its_region() {
     ];
     for (store, words) in cases {
         let endpoint = format!("http://{}", store.address);
-        for command in [&["submit", "job.toml", "in.txt"][..], &["watch", "a/b"], &["stop", "a/b"], &["redrive", "a/b"]] {
-            let args = [command, &["--bucket", "nope", "--region", "us-east-1", "--endpoint-url", &endpoint]].concat();
+        for command in
+            [&["submit", "job.toml", "in.txt"][..], &["watch", "a/b"], &["stop", "a/b"], &["redrive", "a/b"]]
+        {
+            let args = [command, &["--bucket", "nope", "--region", "us-east-1", "--endpoint-url", &endpoint]]
+                .concat();
             let ran = scene.run_with(&args, |command| {
                 command.env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test");
             });

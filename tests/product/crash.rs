@@ -67,7 +67,11 @@ fn a_killed_run_goes_on_where_it_was() {
     assert_eq!(scene.read("out.csv"), expected);
     let after = api.hits();
     for id in &had {
-        assert_eq!(hits_of(&before, id), hits_of(&after, id), "line {id} had a stored answer and was asked again");
+        assert_eq!(
+            hits_of(&before, id),
+            hits_of(&after, id),
+            "line {id} had a stored answer and was asked again"
+        );
     }
     // Once finished, the same command makes no request and writes its output again.
     let total = api.total();
@@ -162,10 +166,19 @@ fn a_continued_run_shows_what_was_done_before_from_the_first_moment() {
     wait_until("requests under way", || api.total() > before);
     let ran = running.interrupt();
     assert_eq!(ran.code, 130, "{}", ran.stderr);
-    let events: Vec<serde_json::Value> = ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let events: Vec<serde_json::Value> =
+        ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let first = &events[0];
-    assert_eq!((&first["event"], &first["phase"], &first["done_before"]), (&"progress".into(), &"sending".into(), &had.into()), "{first}");
-    assert_eq!((&first["total"]["lines"], &first["lanes"][0]["lines"]), (&LINES.into(), &LINES.into()), "{first}");
+    assert_eq!(
+        (&first["event"], &first["phase"], &first["done_before"]),
+        (&"progress".into(), &"sending".into(), &had.into()),
+        "{first}"
+    );
+    assert_eq!(
+        (&first["total"]["lines"], &first["lanes"][0]["lines"]),
+        (&LINES.into(), &LINES.into()),
+        "{first}"
+    );
     let last = events.last().unwrap();
     assert_eq!((&last["verdict"], &last["lines"]), (&"interrupted".into(), &LINES.into()), "{last}");
     assert!(last["done"].as_u64().unwrap() >= had, "{last}");
@@ -186,7 +199,10 @@ fn two_runs_on_one_state_folder_do_not_meet() {
     }
     let second = scene.run(&[&RUN[..], &["--json"]].concat()).expect(4);
     let object: serde_json::Value = serde_json::from_str(second.stdout.trim_end()).unwrap();
-    assert_eq!((&object["event"], &object["exit_code"], &object["requests_sent"]), (&"error".into(), &4.into(), &false.into()));
+    assert_eq!(
+        (&object["event"], &object["exit_code"], &object["requests_sent"]),
+        (&"error".into(), &4.into(), &false.into())
+    );
     assert_eq!(object["holder"]["command"], "throughline run job.toml in.csv");
     assert!(second.stderr.is_empty(), "{}", second.stderr);
     api.answer_all();
@@ -205,11 +221,17 @@ fn a_journal_cut_off_while_it_was_made_is_made_again() {
     let args = ["run", "places.toml", "in.csv"];
     let (first, second) = (scene(), scene());
     first.run(&args).expect(0);
-    let run = std::fs::read_dir(first.path(".throughline/runs/places")).unwrap().next().unwrap().unwrap().file_name();
+    let run = std::fs::read_dir(first.path(".throughline/runs/places"))
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .file_name();
     std::fs::create_dir_all(second.path(".throughline/.journal")).unwrap();
     second.write(&format!(".throughline/.journal/{}-0000.new", run.to_str().unwrap()), [0; 4096]);
     second.run(&args).expect(0);
-    let left: Vec<_> = second.files().into_iter().filter(|file| file.to_string_lossy().contains(".journal")).collect();
+    let left: Vec<_> =
+        second.files().into_iter().filter(|file| file.to_string_lossy().contains(".journal")).collect();
     assert_eq!(left, [] as [std::path::PathBuf; 0]);
 }
 
@@ -230,5 +252,9 @@ fn fresh_starts_over() {
     assert_eq!(column(&scene.read("out.csv"), "id"), ["1", "3"]);
     scene.write("in.csv", "id\n1\n2\n");
     scene.run(&RUN).expect(0);
-    assert_eq!(column(&scene.read("out.csv"), "id"), ["1", "2"], "its outputs were replaced: it is run again");
+    assert_eq!(
+        column(&scene.read("out.csv"), "id"),
+        ["1", "2"],
+        "its outputs were replaced: it is run again"
+    );
 }

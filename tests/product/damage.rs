@@ -16,13 +16,18 @@ fn scene(api: &Api) -> Scene {
         "[request]\nurl = \"http://{host}/{{{{ kind }}}}/{{{{ id }}}}\"\nallow = [\"127.0.0.1\"]\n\
          [output]\ncolumns = {{ twice = \"$.twice\" }}\n[limits.\"{host}\"]\nrate = \"unlimited\"\n"
     );
-    let lines = (1..=9).fold("kind,id\n".to_owned(), |text, n| format!("{text}{},{n}\n", if n == 5 { "flaky" } else { "ok" }));
+    let lines = (1..=9).fold("kind,id\n".to_owned(), |text, n| {
+        format!("{text}{},{n}\n", if n == 5 { "flaky" } else { "ok" })
+    });
     Scene::new(&job, "in.csv", lines)
 }
 
 fn segments(scene: &Scene) -> Vec<PathBuf> {
     let mut segments = scene.files();
-    segments.retain(|path| path.to_string_lossy().contains("/results/") && path.extension().is_some_and(|ending| ending == "jsonl"));
+    segments.retain(|path| {
+        path.to_string_lossy().contains("/results/")
+            && path.extension().is_some_and(|ending| ending == "jsonl")
+    });
     segments
 }
 
@@ -37,7 +42,9 @@ fn a_changed_result_is_never_in_the_output() {
     type Change = fn(&str) -> String;
     let changes: [(&str, Change); 4] = [
         ("a value", |text| text.replace("\"33\"", "\"34\"")),
-        ("a line that is gone", |text| text.lines().filter(|line| !line.contains("\"33\"")).map(|line| format!("{line}\n")).collect()),
+        ("a line that is gone", |text| {
+            text.lines().filter(|line| !line.contains("\"33\"")).map(|line| format!("{line}\n")).collect()
+        }),
         ("a line too many", |text| format!("{}\n{text}", text.lines().next().unwrap())),
         ("cut at a line", |text| format!("{}\n", text.lines().next().unwrap())),
     ];
@@ -57,7 +64,11 @@ fn a_changed_result_is_never_in_the_output() {
         // With the segment as it was, the run goes on.
         fs::write(&path, text).unwrap();
         scene.run(&REDRIVE).expect(0);
-        assert_eq!(column(&scene.read("out.csv"), "twice"), (1..=9).map(|n| format!("{n}{n}")).collect::<Vec<_>>(), "{what}");
+        assert_eq!(
+            column(&scene.read("out.csv"), "twice"),
+            (1..=9).map(|n| format!("{n}{n}")).collect::<Vec<_>>(),
+            "{what}"
+        );
     }
 }
 
@@ -68,7 +79,9 @@ fn a_run_that_goes_on_uses_no_changed_result() {
     api.answer_only(6);
     let running = scene.start(&RUN);
     // Which lines are answered first is not known.
-    let answered = |path: PathBuf| fs::read_to_string(&path).ok().filter(|text| text.contains("\"v\":[\"")).map(|text| (path, text));
+    let answered = |path: PathBuf| {
+        fs::read_to_string(&path).ok().filter(|text| text.contains("\"v\":[\"")).map(|text| (path, text))
+    };
     wait_until("records", || segments(&scene).into_iter().any(|path| answered(path).is_some()));
     running.kill();
     api.answer_all();
@@ -80,5 +93,8 @@ fn a_run_that_goes_on_uses_no_changed_result() {
     // Without it, its lines are sent again.
     fs::remove_file(&path).unwrap();
     scene.run(&RUN).expect(0);
-    assert_eq!(column(&scene.read("out.csv"), "twice"), (1..=9).map(|n| format!("{n}{n}")).collect::<Vec<_>>());
+    assert_eq!(
+        column(&scene.read("out.csv"), "twice"),
+        (1..=9).map(|n| format!("{n}{n}")).collect::<Vec<_>>()
+    );
 }

@@ -13,7 +13,11 @@ fn all_problems_of_a_definition_are_told_with_their_places() {
         "{\n  \"StartAt\": \"A\",\n  \"States\": {\n    \"A\": { \"Type\": \"Pass\", \"Next\": \"B\" },\n    \"C\": { \"Type\": \"Nap\" }\n  }\n}\n",
     );
     let ran = scene.run(&["states", "validate", "machine.json"]).expect(1);
-    assert!(ran.stdout.contains("machine.json:4:") && ran.stdout.contains("machine.json:5:"), "{}", ran.stdout);
+    assert!(
+        ran.stdout.contains("machine.json:4:") && ran.stdout.contains("machine.json:5:"),
+        "{}",
+        ran.stdout
+    );
     let ran = scene.run(&["states", "validate", "machine.json", "--json"]).expect(1);
     let found: Value = serde_json::from_str(&ran.stdout).unwrap();
     assert_eq!(found["result"], "FAIL");
@@ -26,7 +30,8 @@ fn all_problems_of_a_definition_are_told_with_their_places() {
 
 #[test]
 fn one_state_is_tested_with_every_value_on_the_way() {
-    let mut definition = task("arn:aws:states:::lambda:invoke", &json!({ "FunctionName": "f", "Payload.$": "$.order" }));
+    let mut definition =
+        task("arn:aws:states:::lambda:invoke", &json!({ "FunctionName": "f", "Payload.$": "$.order" }));
     let state = &mut definition["States"]["Do"];
     state["ResultSelector"] = json!({ "id.$": "$.Payload.id" });
     state["ResultPath"] = "$.done".into();
@@ -36,12 +41,19 @@ fn one_state_is_tested_with_every_value_on_the_way() {
     let scene = scene(&definition);
     let test = |args: &[&str], code: i32| -> Value {
         let input = "{\"order\": {\"n\": 1}}";
-        let ran =
-            scene.run(&[&["states", "test", "machine.json", "--state", "Do", "--input", input, "--json"], args].concat()).expect(code);
+        let ran = scene
+            .run(
+                &[&["states", "test", "machine.json", "--state", "Do", "--input", input, "--json"], args]
+                    .concat(),
+            )
+            .expect(code);
         serde_json::from_str(&ran.stdout).unwrap()
     };
     let good = test(&["--result", "{\"Payload\": {\"id\": 7}}"], 0);
-    assert_eq!((&good["status"], &good["output"]), (&json!("SUCCEEDED"), &json!("{\"order\":{\"n\":1},\"done\":{\"id\":7}}")));
+    assert_eq!(
+        (&good["status"], &good["output"]),
+        (&json!("SUCCEEDED"), &json!("{\"order\":{\"n\":1},\"done\":{\"id\":7}}"))
+    );
     let seen = &good["inspectionData"];
     assert_eq!(seen["afterParameters"], "{\"FunctionName\":\"f\",\"Payload\":{\"n\":1}}");
     assert_eq!(seen["afterResultSelector"], "{\"id\":7}");
@@ -56,7 +68,9 @@ fn one_state_is_tested_with_every_value_on_the_way() {
         "one.json",
         json!({ "Type": "Task", "Resource": "arn:aws:lambda:us-east-1:123456789012:function:echo", "End": true }).to_string(),
     );
-    let ran = scene.run(&["states", "test", "one.json", "--input", "{\"a\": 1}", "--functions", &services.url]).expect(0);
+    let ran = scene
+        .run(&["states", "test", "one.json", "--input", "{\"a\": 1}", "--functions", &services.url])
+        .expect(0);
     assert!(ran.stdout.contains("SUCCEEDED") && ran.stdout.contains("{\"a\":1}"), "{}", ran.stdout);
     let wrong = scene.run(&["states", "test", "machine.json", "--state", "None"]).expect(1);
     assert!(wrong.stderr.contains("State not found"), "{}", wrong.stderr);
@@ -68,7 +82,14 @@ fn a_definition_is_drawn() {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/definition.asl.json");
     scene.run(&["states", "graph", root, "-o", "picture.svg"]).expect(0);
     let svg = scene.read("picture.svg");
-    for name in ["Preprocess", "Lanes", "Process lines", "Distributed Map", "Merge on", "States.DataLimitExceeded, States.ALL"] {
+    for name in [
+        "Preprocess",
+        "Lanes",
+        "Process lines",
+        "Distributed Map",
+        "Merge on",
+        "States.DataLimitExceeded, States.ALL",
+    ] {
         assert!(svg.contains(&format!(">{name}</text>")), "{name}");
     }
     // Each of the 17 states once, and the background.

@@ -17,7 +17,10 @@ fn every_failure_has_its_code() {
         (r#"{"url": "file:///etc/passwd", "note": ""}"#.into(), "url".into()),
         (r#"{"url": "http://10.0.0.1/", "note": ""}"#.into(), "address_denied".into()),
         (r#"{"url": "http://[::1]:1/", "note": ""}"#.into(), "address_denied".into()),
-        (r#"{"url": "http://169.254.169.254/latest/meta-data/", "note": ""}"#.into(), "address_denied".into()),
+        (
+            r#"{"url": "http://169.254.169.254/latest/meta-data/", "note": ""}"#.into(),
+            "address_denied".into(),
+        ),
         (r#"{"url": "http://0x7f.1.0.2/", "note": ""}"#.into(), "address_denied".into()),
         // localhost is 127.0.0.1, which is allowed.
         (r#"{"url": "http://localhost:1/", "note": ""}"#.into(), "connect".into()),
@@ -30,7 +33,10 @@ fn every_failure_has_its_code() {
         (format!(r#"{{"url": "{}", "note": ""}}"#, api.url("/status/404")), "http_404".into()),
         (format!(r#"{{"url": "{}", "note": ""}}"#, api.url("/status/500")), "http_500".into()),
         (format!(r#"{{"url": "{}", "note": ""}}"#, api.url("/loop/1")), "redirect_loop".into()),
-        (format!(r#"{{"url": "{}", "note": ""}}"#, api.url("/to/http:~~127.1.1.1~")), "address_denied".into()),
+        (
+            format!(r#"{{"url": "{}", "note": ""}}"#, api.url("/to/http:~~127.1.1.1~")),
+            "address_denied".into(),
+        ),
         (format!(r#"{{"url": "{}", "note": ""}}"#, api.url("/html/1")), "extract".into()),
         (format!(r#"{{"url": "{}", "note": ""}}"#, api.url("/empty/1")), "".into()),
         (format!(r#"{{"url": "{}", "note": ""}}"#, api.url("/to/~ok~redirected")), "".into()),
@@ -46,11 +52,16 @@ fn every_failure_has_its_code() {
     let scene = Scene::new(job, "in.jsonl", input);
     scene.run(&["run", "job.toml", "in.jsonl", "-o", "out.jsonl"]).expect(2);
     let output = scene.read("out.jsonl");
-    let rows: Vec<serde_json::Value> = output.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let rows: Vec<serde_json::Value> =
+        output.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(rows.len(), cases.len() + 1);
     for ((line, code), row) in cases.iter().zip(&rows) {
         assert_eq!(row["error"].as_str().unwrap_or_default(), code, "{line}\n{row}");
-        assert_eq!(row["error_detail"].as_str().is_some_and(|detail| !detail.is_empty()), !code.is_empty(), "{row}");
+        assert_eq!(
+            row["error_detail"].as_str().is_some_and(|detail| !detail.is_empty()),
+            !code.is_empty(),
+            "{row}"
+        );
     }
     assert_eq!(rows.last().unwrap()["error"], "decode");
     let failed = std::fs::read(scene.path("out.failed.jsonl")).unwrap();

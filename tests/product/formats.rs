@@ -29,12 +29,18 @@ fn csv_in_every_compression_comes_out_in_order() {
     let api = Api::start();
     let ids: Vec<String> = (0..2_000).map(|n| n.to_string()).collect();
     let (first, second) = ids.split_at(700);
-    let text = |ids: &[String]| ids.iter().map(|id| format!("{id},\"a \"\"note\"\",\r\n{id}\"\r\n")).collect::<String>();
+    let text = |ids: &[String]| {
+        ids.iter().map(|id| format!("{id},\"a \"\"note\"\",\r\n{id}\"\r\n")).collect::<String>()
+    };
     let (first, second) = (format!("\u{feff}id,note\r\n{}", text(first)), text(second));
     for (file, input) in [
         ("in.csv", format!("{first}{second}").into_bytes()),
         ("in.csv.gz", [gzip(first.as_bytes()), gzip(second.as_bytes())].concat()),
-        ("in.csv.zst", [zstd::encode_all(first.as_bytes(), 1).unwrap(), zstd::encode_all(second.as_bytes(), 1).unwrap()].concat()),
+        (
+            "in.csv.zst",
+            [zstd::encode_all(first.as_bytes(), 1).unwrap(), zstd::encode_all(second.as_bytes(), 1).unwrap()]
+                .concat(),
+        ),
         ("in.csv.bz2", [bzip2(first.as_bytes()), bzip2(second.as_bytes())].concat()),
     ] {
         let scene = Scene::new(&job(&api, ""), file, input);
@@ -55,7 +61,8 @@ fn text_tsv_and_jsonl() {
     let scene = Scene::new(&text, "ids.txt", "one\n\ntwo words\nlast\n\n");
     scene.run(&["run", "job.toml", "ids.txt", "-o", "out.csv"]).expect(0);
     assert_eq!(column(&scene.read("out.csv"), "line"), ["one", "two words", "last"]);
-    let scene = Scene::new(&format!("{text}[input]\nblank = \"keep\"\n"), "ids.txt", "one\n\ntwo words\nlast");
+    let scene =
+        Scene::new(&format!("{text}[input]\nblank = \"keep\"\n"), "ids.txt", "one\n\ntwo words\nlast");
     scene.run(&["run", "job.toml", "ids.txt", "-o", "out.csv"]).expect(2);
     let output = scene.read("out.csv");
     assert_eq!(column(&output, "line"), ["one", "", "two words", "last"]);
@@ -66,9 +73,14 @@ fn text_tsv_and_jsonl() {
     scene.run(&["run", "job.toml", "in.tsv", "-o", "out.csv"]).expect(0);
     assert_eq!(csv(&scene.read("out.csv"))[1], ["1", "x, y", "11", "[1,2]", "", "", ""]);
 
-    let scene = Scene::new(&job(&api, ""), "in.jsonl", "{\"id\": 1, \"o\": {\"b\": 1.0}}\n\n{\"o\":null,\"id\":\"2\"}");
+    let scene = Scene::new(
+        &job(&api, ""),
+        "in.jsonl",
+        "{\"id\": 1, \"o\": {\"b\": 1.0}}\n\n{\"o\":null,\"id\":\"2\"}",
+    );
     scene.run(&["run", "job.toml", "in.jsonl", "-o", "out.jsonl"]).expect(0);
-    let lines: Vec<serde_json::Value> = scene.read("out.jsonl").lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let lines: Vec<serde_json::Value> =
+        scene.read("out.jsonl").lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(
         lines[0],
         serde_json::json!({"id": 1, "o": {"b": 1.0}, "twice": "11", "list": [1, 2], "none": null, "error": null, "error_detail": null})
@@ -82,8 +94,11 @@ fn outputs_of_another_format() {
     let scene = Scene::new(&job(&api, "format = \"jsonl\"\n"), "in.csv", "id\n1\n");
     scene.run(&["run", "job.toml", "in.csv", "-o", "out.jsonl"]).expect(0);
     assert!(scene.read("out.jsonl").starts_with(r#"{"id":"1","#));
-    let scene =
-        Scene::new(&job(&api, "format = \"csv\"\n"), "in.jsonl", "{\"id\": 1, \"tags\": [\"a\", \"b\"]}\n{\"id\": 2, \"more\": true}\n");
+    let scene = Scene::new(
+        &job(&api, "format = \"csv\"\n"),
+        "in.jsonl",
+        "{\"id\": 1, \"tags\": [\"a\", \"b\"]}\n{\"id\": 2, \"more\": true}\n",
+    );
     scene.run(&["run", "job.toml", "in.jsonl", "-o", "out.csv"]).expect(0);
     let output = csv(&scene.read("out.csv"));
     assert_eq!(output[0][..3], ["id", "tags", "more"]);
@@ -109,7 +124,9 @@ fn numbers_keep_their_digits_from_line_to_request_and_from_response_to_output() 
     let digits = r#""digits":[12.50,12345678901234567890123,12.50,1e400],"total":12.50,"odd":"NaN""#;
     let output = scene.read("out.jsonl");
     assert!(
-        output.starts_with(r#"{"id":89014103211118510720123,"price":12.50,"parts":[1.0,0.10,1E5,-0],"unused":"NaN","half":"#),
+        output.starts_with(
+            r#"{"id":89014103211118510720123,"price":12.50,"parts":[1.0,0.10,1E5,-0],"unused":"NaN","half":"#
+        ),
         "{output}"
     );
     assert!(output.contains(digits), "{output}");
@@ -124,7 +141,11 @@ fn numbers_keep_their_digits_from_line_to_request_and_from_response_to_output() 
 #[test]
 fn empty_files_succeed() {
     let api = Api::start();
-    for (file, input, output) in [("in.csv", "", ""), ("in.csv", "id\n", "id,twice,list,none,error,error_detail\n"), ("in.jsonl", "", "")] {
+    for (file, input, output) in [
+        ("in.csv", "", ""),
+        ("in.csv", "id\n", "id,twice,list,none,error,error_detail\n"),
+        ("in.jsonl", "", ""),
+    ] {
         let scene = Scene::new(&job(&api, ""), file, input);
         scene.run(&["run", "job.toml", file, "-o", "out"]).expect(0);
         assert_eq!(scene.read("out"), output);
@@ -158,7 +179,8 @@ fn lines_of_two_providers_and_of_others_come_out_in_order() {
         apis[1].host()
     );
     let urls: Vec<String> = (0..600).map(|n| apis[n * 7 % 3].url(&format!("/ok/{n}"))).collect();
-    let input: String = std::iter::once("url\n".to_owned()).chain(urls.iter().map(|url| format!("{url}\n"))).collect();
+    let input: String =
+        std::iter::once("url\n".to_owned()).chain(urls.iter().map(|url| format!("{url}\n"))).collect();
     let scene = Scene::new(&job, "in.csv", input);
     scene.run(&["run", "job.toml", "in.csv", "-o", "out.csv"]).expect(0);
     let output = scene.read("out.csv");

@@ -47,7 +47,10 @@ impl Steps {
     /// The token that ends a call of `preprocess` or `postprocess`.
     fn pause(&self, step: usize) -> CancellationToken {
         let pause = CancellationToken::new();
-        if self.hurried[step].fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok() {
+        if self.hurried[step]
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1))
+            .is_ok()
+        {
             pause.cancel();
         }
         pause
@@ -67,7 +70,12 @@ struct NoSecrets;
 
 #[async_trait::async_trait]
 impl worker::SecretSource for NoSecrets {
-    async fn resolve(&self, _: &str, name: &str, _: &job::secrets::SecretRef) -> Result<job::secrets::Secret, worker::Unresolved> {
+    async fn resolve(
+        &self,
+        _: &str,
+        name: &str,
+        _: &job::secrets::SecretRef,
+    ) -> Result<job::secrets::Secret, worker::Unresolved> {
         Err(format!("there is no secret {name}").into())
     }
 }
@@ -98,7 +106,13 @@ impl Functions {
             pause: CancellationToken::new(),
         };
         let settings = worker::Settings::default();
-        let worker = Arc::new(worker::Context::new(s3.clone(), Arc::new(NoSecrets), Arc::new(Silent), settings, stop.clone()));
+        let worker = Arc::new(worker::Context::new(
+            s3.clone(),
+            Arc::new(NoSecrets),
+            Arc::new(Silent),
+            settings,
+            stop.clone(),
+        ));
         let postprocess = postprocess::Context {
             s3,
             settings: postprocess::Settings { piece: 64, ..postprocess::Settings::default() },
@@ -112,13 +126,18 @@ impl Functions {
         let runtime = Runtime::new().unwrap();
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
-        let router = Router::new().route("/2015-03-31/functions/{name}/invocations", post(invoke)).with_state(steps);
+        let router =
+            Router::new().route("/2015-03-31/functions/{name}/invocations", post(invoke)).with_state(steps);
         runtime.spawn(async move { axum::serve(listener, router).await.unwrap() });
         Self { address, calls, _runtime: runtime }
     }
 }
 
-async fn invoke(State(steps): State<Steps>, Path(name): Path<String>, payload: String) -> (StatusCode, Json<Value>) {
+async fn invoke(
+    State(steps): State<Steps>,
+    Path(name): Path<String>,
+    payload: String,
+) -> (StatusCode, Json<Value>) {
     steps.calls.fetch_add(1, Ordering::SeqCst);
     let payload: Value = serde_json::from_str(&payload).unwrap();
     match name.as_str() {
@@ -155,7 +174,11 @@ fn scene(api: &Api) -> Scene {
 }
 
 fn run(scene: &Scene, args: &[&str]) -> Ran {
-    scene.start_with(args, |command| _ = command.env("AWS_ACCESS_KEY_ID", KEY).env("AWS_SECRET_ACCESS_KEY", SECRET)).wait()
+    scene
+        .start_with(args, |command| {
+            _ = command.env("AWS_ACCESS_KEY_ID", KEY).env("AWS_SECRET_ACCESS_KEY", SECRET)
+        })
+        .wait()
 }
 
 #[test]
@@ -166,11 +189,26 @@ fn functions_elsewhere_make_the_same_output() {
     let port = closed_port().port().to_string();
     let functions = Functions::start(port.parse().unwrap(), SECRET);
     let url = format!("http://{}", functions.address);
-    let args = ["run", "job.toml", "in.csv", "-o", "there.csv", "--state", "there", "--functions", &url, "--s3-port", &port];
+    let args = [
+        "run",
+        "job.toml",
+        "in.csv",
+        "-o",
+        "there.csv",
+        "--state",
+        "there",
+        "--functions",
+        &url,
+        "--s3-port",
+        &port,
+    ];
     run(&scene, &args).expect(2);
     assert_eq!(scene.read("there.csv"), scene.read("here.csv"));
     assert_eq!(scene.read("there.failed.csv"), scene.read("here.failed.csv"));
-    assert_eq!(column(&scene.read("there.csv"), "error").iter().filter(|error| *error == "http_404").count(), 22);
+    assert_eq!(
+        column(&scene.read("there.csv"), "error").iter().filter(|error| *error == "http_404").count(),
+        22
+    );
     assert!(functions.calls.load(Ordering::SeqCst) >= 3);
 }
 
@@ -182,7 +220,19 @@ fn functions_that_run_out_of_time_go_on_in_the_next_call() {
     let port = closed_port().port().to_string();
     let functions = Functions::hurried(port.parse().unwrap(), SECRET, 2);
     let url = format!("http://{}", functions.address);
-    let args = ["run", "job.toml", "in.csv", "-o", "there.csv", "--state", "there", "--functions", &url, "--s3-port", &port];
+    let args = [
+        "run",
+        "job.toml",
+        "in.csv",
+        "-o",
+        "there.csv",
+        "--state",
+        "there",
+        "--functions",
+        &url,
+        "--s3-port",
+        &port,
+    ];
     run(&scene, &args).expect(2);
     assert_eq!(scene.read("there.csv"), scene.read("here.csv"));
     assert_eq!(scene.read("there.failed.csv"), scene.read("here.failed.csv"));
@@ -195,7 +245,8 @@ fn an_error_of_a_function_ends_the_run_by_its_name() {
     let port = closed_port().port().to_string();
     let functions = Functions::start(port.parse().unwrap(), SECRET);
     let url = format!("http://{}", functions.address);
-    let ended = run(&scene, &["run", "job.toml", "in.csv", "--functions", &url, "--s3-port", &port]).expect(1);
+    let ended =
+        run(&scene, &["run", "job.toml", "in.csv", "--functions", &url, "--s3-port", &port]).expect(1);
     assert!(ended.stderr.contains("Job.Invalid") && ended.stderr.contains("nothing"), "{}", ended.stderr);
 }
 
@@ -207,11 +258,17 @@ fn the_store_is_for_those_who_know_the_secret() {
     let functions = Functions::start(port.parse().unwrap(), "another-secret");
     let url = format!("http://{}", functions.address);
     let ended = run(&scene, &["run", "job.toml", "in.csv", "--functions", &url, "--s3-port", &port]);
-    assert!(ended.code != 0 && ended.stderr.contains("SignatureDoesNotMatch"), "{} {}", ended.code, ended.stderr);
+    assert!(
+        ended.code != 0 && ended.stderr.contains("SignatureDoesNotMatch"),
+        "{} {}",
+        ended.code,
+        ended.stderr
+    );
     assert_eq!(api.total(), 0);
     // And without one nobody is let in.
-    let refused =
-        scene.start_with(&["run", "job.toml", "in.csv", "--functions", &url], |command| _ = command.env_remove("AWS_ACCESS_KEY_ID"));
+    let refused = scene.start_with(&["run", "job.toml", "in.csv", "--functions", &url], |command| {
+        _ = command.env_remove("AWS_ACCESS_KEY_ID")
+    });
     let refused = refused.wait().expect(1);
     assert!(refused.stderr.contains("AWS_ACCESS_KEY_ID"), "{}", refused.stderr);
 }
@@ -239,7 +296,19 @@ fn cargo_lambda_watch_has_the_functions() {
         .unwrap();
     wait_until("cargo lambda watch listens", || TcpStream::connect(functions).is_ok());
     let url = format!("http://{functions}");
-    let args = ["run", "job.toml", "in.csv", "-o", "there.csv", "--state", "there", "--functions", &url, "--s3-port", &port];
+    let args = [
+        "run",
+        "job.toml",
+        "in.csv",
+        "-o",
+        "there.csv",
+        "--state",
+        "there",
+        "--functions",
+        &url,
+        "--s3-port",
+        &port,
+    ];
     let ended = run(&scene, &args);
     // It and all that it started.
     Command::new("kill").args(["-TERM", "--", &format!("-{}", watch.id())]).status().unwrap();

@@ -41,17 +41,22 @@ struct Server {
 impl Server {
     fn start(refuses: Refuses) -> Self {
         let key = KeyPair::generate().unwrap();
-        let certificate = CertificateParams::new(["localhost".to_owned()]).unwrap().self_signed(&key).unwrap();
+        let certificate =
+            CertificateParams::new(["localhost".to_owned()]).unwrap().self_signed(&key).unwrap();
         let provider = Arc::new(tokio_rustls::rustls::crypto::aws_lc_rs::default_provider());
-        let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let config =
+            ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
         let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
-        let mut config = config.with_no_client_auth().with_single_cert(vec![certificate.der().clone()], key).unwrap();
+        let mut config =
+            config.with_no_client_auth().with_single_cert(vec![certificate.der().clone()], key).unwrap();
         config.alpn_protocols = vec![b"h2".to_vec()];
         let acceptor = TlsAcceptor::from(Arc::new(config));
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
-        let (processed, refused) = (Arc::<Mutex<HashMap<String, u32>>>::default(), Arc::<Mutex<u32>>::default());
+        let (processed, refused) =
+            (Arc::<Mutex<HashMap<String, u32>>>::default(), Arc::<Mutex<u32>>::default());
         let (counts, refusals) = (processed.clone(), refused.clone());
         runtime.spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -112,7 +117,14 @@ async fn serve(
                         Refuses::Above(most, reason) if streams > most => {
                             if last == 0 {
                                 last = 2 * most - 1;
-                                stream.write_all(&frame(7, 0, 0, &[last.to_be_bytes(), reason.to_be_bytes()].concat())).await?;
+                                stream
+                                    .write_all(&frame(
+                                        7,
+                                        0,
+                                        0,
+                                        &[last.to_be_bytes(), reason.to_be_bytes()].concat(),
+                                    ))
+                                    .await?;
                             }
                             refused.insert(id);
                             *refusals.lock().unwrap() += 1;
@@ -160,9 +172,12 @@ fn each_line_is_processed_once(refuses: Refuses) {
     let scene = Scene::new(&job, "lines.txt", (1..=LINES).map(|n| format!("{n}\n")).collect::<String>());
     scene.write("trusted.pem", &server.certificate);
     let args = ["run", "job.toml", "lines.txt", "-o", "out.csv"];
-    let ran = scene.run_with(&args, |command| _ = command.env("SSL_CERT_FILE", "trusted.pem").env_remove("SSL_CERT_DIR"));
+    let ran = scene.run_with(&args, |command| {
+        _ = command.env("SSL_CERT_FILE", "trusted.pem").env_remove("SSL_CERT_DIR")
+    });
     let output = scene.read("out.csv");
-    let failed: Vec<_> = column(&output, "error_detail").into_iter().filter(|detail| !detail.is_empty()).take(3).collect();
+    let failed: Vec<_> =
+        column(&output, "error_detail").into_iter().filter(|detail| !detail.is_empty()).take(3).collect();
     assert!(failed.is_empty(), "{failed:?}");
     ran.expect(0);
     assert!(*server.refused.lock().unwrap() > 0, "nothing was refused");

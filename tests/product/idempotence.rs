@@ -42,7 +42,11 @@ async fn an_event_that_comes_eight_times_starts_one_run() {
         pause: CancellationToken::new(),
     };
     let call = |n: usize| {
-        let request = PreprocessRequest { event: event.clone(), execution: format!("execution-{n}"), previous: json!({}) };
+        let request = PreprocessRequest {
+            event: event.clone(),
+            execution: format!("execution-{n}"),
+            previous: json!({}),
+        };
         let context = context.clone();
         tokio::spawn(async move { preprocess(&context, request).await.unwrap() })
     };
@@ -50,7 +54,9 @@ async fn an_event_that_comes_eight_times_starts_one_run() {
     let (mut owner, mut elsewhere) = (None, Vec::new());
     for (n, called) in calls.into_iter().enumerate() {
         match called.await.unwrap() {
-            PreprocessResponse::Ready { lanes, .. } => assert_eq!(owner.replace((n, lanes)).map(|(n, _)| n), None, "two own the run"),
+            PreprocessResponse::Ready { lanes, .. } => {
+                assert_eq!(owner.replace((n, lanes)).map(|(n, _)| n), None, "two own the run")
+            }
             PreprocessResponse::Elsewhere { execution } => elsewhere.push(execution),
             other => panic!("{other:?}"),
         }
@@ -72,7 +78,8 @@ fn of_many_processes_on_one_state_folder_one_runs() {
         "[request]\nmethod = \"POST\"\nurl = \"http://{host}/ok/{{{{ id }}}}\"\nallow = [\"127.0.0.1\"]\n[limits.\"{host}\"]\nrate = \"unlimited\"\n",
         host = api.host()
     );
-    let input: String = std::iter::once("id\n".to_owned()).chain((0..100).map(|n| format!("{n}\n"))).collect();
+    let input: String =
+        std::iter::once("id\n".to_owned()).chain((0..100).map(|n| format!("{n}\n"))).collect();
     let scene = Scene::new(&job, "in.csv", input);
     let args = |command| [command, "job.toml", "in.csv", "-o", "out.csv"];
     api.answer_only(0);

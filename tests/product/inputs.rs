@@ -18,7 +18,11 @@ fn windows_1252(text: &str) -> Vec<u8> {
 #[test]
 fn each_line_of_a_tsv_file_with_bare_quotes_is_a_row() {
     let api = Api::start();
-    let scene = Scene::new(&job(&api, "ok", ""), "in.tsv", "id\tname\n1\ta p\n2\t\"b q\n3\tc r\n4\t\"d\" s\n5\te\" t\n");
+    let scene = Scene::new(
+        &job(&api, "ok", ""),
+        "in.tsv",
+        "id\tname\n1\ta p\n2\t\"b q\n3\tc r\n4\t\"d\" s\n5\te\" t\n",
+    );
     scene.run(&["run", "job.toml", "in.tsv", "-o", "out.csv"]).expect(0);
     let output = scene.read("out.csv");
     assert_eq!(column(&output, "id"), ["1", "2", "3", "4", "5"]);
@@ -54,7 +58,8 @@ fn the_failed_lines_of_any_layout_run_again_with_the_same_job() {
     ] {
         let scene = Scene::new(&job(&api, "flaky", input), file, bytes);
         api.set_broken(true);
-        let (out, again) = if file == "in.json" { ("out.jsonl", "again.jsonl") } else { ("out.csv", "again.csv") };
+        let (out, again) =
+            if file == "in.json" { ("out.jsonl", "again.jsonl") } else { ("out.csv", "again.csv") };
         scene.run(&["run", "job.toml", file, "-o", out]).expect(2);
         let first = scene.read(out);
         let failed = file.replace("in", "out.failed");
@@ -66,7 +71,11 @@ fn the_failed_lines_of_any_layout_run_again_with_the_same_job() {
             assert_eq!(column(&again, name), column(&first, name), "{input}\n{}", scene.read(&failed));
             assert_eq!(column(&again, "twice"), ["11", "22"]);
         } else {
-            assert!(again.contains("\"name\":[1,2],\"twice\":\"11\"") && again.contains("\"name\":0.10,\"twice\":\"22\""), "{again}");
+            assert!(
+                again.contains("\"name\":[1,2],\"twice\":\"11\"")
+                    && again.contains("\"name\":0.10,\"twice\":\"22\""),
+                "{again}"
+            );
         }
     }
 }
@@ -79,7 +88,10 @@ fn a_text_in_utf_16_without_a_mark_is_decoded() {
     scene.run(&["run", "job.toml", "in.txt", "-o", "out.csv"]).expect(0);
     assert_eq!(column(&scene.read("out.csv"), "twice"), ["11", "zweizwei"]);
     let report: serde_json::Value = serde_json::from_str(&scene.read("out.report.json")).unwrap();
-    assert_eq!((&report["encoding"], &report["blank"], &report["lines"]), (&"UTF-16LE".into(), &1.into(), &2.into()));
+    assert_eq!(
+        (&report["encoding"], &report["blank"], &report["lines"]),
+        (&"UTF-16LE".into(), &1.into(), &2.into())
+    );
 }
 
 #[test]
@@ -90,9 +102,16 @@ fn an_output_is_an_input() {
     scene.run(&["run", "job.toml", "in.csv", "-o", "first.csv"]).expect(2);
     api.set_broken(false);
     let checked = scene.run(&["check", "job.toml", "first.csv"]).expect(0);
-    assert!(checked.stdout.contains("its columns twice, error, error_detail are replaced"), "{}", checked.stdout);
+    assert!(
+        checked.stdout.contains("its columns twice, error, error_detail are replaced"),
+        "{}",
+        checked.stdout
+    );
     scene.run(&["run", "job.toml", "first.csv", "-o", "second.csv"]).expect(0);
-    assert_eq!(csv(&scene.read("second.csv")), [["id", "twice", "error", "error_detail"], ["1", "11", "", ""], ["2", "22", "", ""]]);
+    assert_eq!(
+        csv(&scene.read("second.csv")),
+        [["id", "twice", "error", "error_detail"], ["1", "11", "", ""], ["2", "22", "", ""]]
+    );
 }
 
 #[test]
@@ -100,12 +119,16 @@ fn a_fault_of_the_input_is_placed_in_the_input() {
     let api = Api::start();
     let latin = windows_1252("id,größe\n1,2\n");
     for (bytes, expected) in [
-        (latin.as_slice(), "in.csv:1: the header is not UTF-8 (byte 0xf6 in column 2): set input.encoding, for example \"windows-1252\""),
+        (
+            latin.as_slice(),
+            "in.csv:1: the header is not UTF-8 (byte 0xf6 in column 2): set input.encoding, for example \"windows-1252\"",
+        ),
         (b"id,a,id\n1,2,3\n", "in.csv:1: the columns 1 and 3 are both called \"id\""),
         (b"id,error\n1,2\n", "in.csv:1: the input has a column \"error\""),
     ] {
         let scene = Scene::new(&job(&api, "ok", ""), "in.csv", bytes);
-        for command in [&["check", "job.toml", "in.csv"][..], &["run", "job.toml", "in.csv", "-o", "out.csv"]] {
+        for command in [&["check", "job.toml", "in.csv"][..], &["run", "job.toml", "in.csv", "-o", "out.csv"]]
+        {
             let ran = scene.run(command).expect(1);
             assert!(ran.stderr.contains(expected), "{}", ran.stderr);
         }
@@ -120,7 +143,8 @@ fn a_url_without_a_scheme_is_shown_with_one() {
     scene.run(&["run", "job.toml", "urls.txt", "-o", "out.csv"]).expect(2);
     assert_eq!(
         column(&scene.read("out.csv"), "error_detail"),
-        ["https://www.example.com?", "https://localhost:8080/x?"].map(|url| format!("the URL has no scheme, https:// is missing: {url}"))
+        ["https://www.example.com?", "https://localhost:8080/x?"]
+            .map(|url| format!("the URL has no scheme, https:// is missing: {url}"))
     );
 }
 

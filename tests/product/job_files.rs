@@ -22,7 +22,10 @@ fn errors_name_the_files_that_the_user_named() {
     for folder in ["conf", "data"] {
         std::fs::create_dir(scene.path(folder)).unwrap();
     }
-    scene.write("conf/nightly.toml", "[request]\n# a comment\nurl = \"https://api.example.com/{{ adress }}\"\n");
+    scene.write(
+        "conf/nightly.toml",
+        "[request]\n# a comment\nurl = \"https://api.example.com/{{ adress }}\"\n",
+    );
     scene.write("data/s.csv", "address,city\na,b\n");
     for command in ["run", "check"] {
         let wrong = scene.run(&[command, "conf/nightly.toml", "data/s.csv"]).expect(1);
@@ -57,7 +60,9 @@ fn init_says_what_is_in_its_way() {
     assert!(scene.run(&["init", "jobs/taken"]).expect(1).stderr.contains("jobs/taken.toml is a folder"));
     assert!(scene.run(&["init", "nowhere/geo"]).expect(1).stderr.contains("there is no folder nowhere/"));
     assert!(scene.run(&["init", "in.csv/geo"]).expect(1).stderr.contains("in.csv is not a folder"));
-    assert!(scene.run(&["init", "jobs/geo"]).expect(0).stdout.contains("throughline check jobs/geo.toml INPUT"));
+    assert!(
+        scene.run(&["init", "jobs/geo"]).expect(0).stdout.contains("throughline check jobs/geo.toml INPUT")
+    );
     scene.run(&["check", "jobs/geo.toml", "in.csv"]).expect(1);
     for name in ["", ".", "..", "jobs/", "a b", ".toml", "-"] {
         let refused = scene.run(&["init", "--", name]);
@@ -68,22 +73,39 @@ fn init_says_what_is_in_its_way() {
 #[test]
 fn the_outputs_ending_decides_its_format() {
     let api = Api::start();
-    let scene = Scene::new(&job(&api, "[output]\ncolumns = { twice = \"$.twice\" }"), "in.csv", "id,note\n1,\"a\tb\\\"\n");
+    let scene = Scene::new(
+        &job(&api, "[output]\ncolumns = { twice = \"$.twice\" }"),
+        "in.csv",
+        "id,note\n1,\"a\tb\\\"\n",
+    );
     for (output, expected) in [
-        ("a.jsonl", "{\"id\":\"1\",\"note\":\"a\\tb\\\\\",\"twice\":\"11\",\"error\":null,\"error_detail\":null}\n"),
-        ("b.ndjson", "{\"id\":\"1\",\"note\":\"a\\tb\\\\\",\"twice\":\"11\",\"error\":null,\"error_detail\":null}\n"),
+        (
+            "a.jsonl",
+            "{\"id\":\"1\",\"note\":\"a\\tb\\\\\",\"twice\":\"11\",\"error\":null,\"error_detail\":null}\n",
+        ),
+        (
+            "b.ndjson",
+            "{\"id\":\"1\",\"note\":\"a\\tb\\\\\",\"twice\":\"11\",\"error\":null,\"error_detail\":null}\n",
+        ),
         ("c.TSV", "id\tnote\ttwice\terror\terror_detail\n1\ta\\tb\\\\\t11\t\t\n"),
         ("d.csv", "id,note,twice,error,error_detail\n1,a\tb\\,11,,\n"),
         ("e", "id,note,twice,error,error_detail\n1,a\tb\\,11,,\n"),
         ("f.out", "id,note,twice,error,error_detail\n1,a\tb\\,11,,\n"),
     ] {
-        scene.run(&["run", "job.toml", "in.csv", "-o", output, "--state", &format!("state-{output}")]).expect(0);
+        scene
+            .run(&["run", "job.toml", "in.csv", "-o", output, "--state", &format!("state-{output}")])
+            .expect(0);
         assert_eq!(scene.read(output), expected, "{output}");
     }
     let sent = api.total();
     // The same run cannot be written in another format without sending again.
-    let again = scene.run(&["run", "job.toml", "in.csv", "-o", "a.csv", "--state", "state-a.jsonl"]).expect(1);
-    assert!(again.stderr.contains("the output of this run is JSONL") && again.stderr.contains("--fresh"), "{}", again.stderr);
+    let again =
+        scene.run(&["run", "job.toml", "in.csv", "-o", "a.csv", "--state", "state-a.jsonl"]).expect(1);
+    assert!(
+        again.stderr.contains("the output of this run is JSONL") && again.stderr.contains("--fresh"),
+        "{}",
+        again.stderr
+    );
     scene.run(&["run", "job.toml", "in.csv", "-o", "again.jsonl", "--state", "state-a.jsonl"]).expect(0);
     assert_eq!(scene.read("again.jsonl"), scene.read("a.jsonl"));
     assert_eq!(api.total(), sent);
@@ -97,12 +119,19 @@ fn an_output_that_cannot_be_written_is_refused_before_the_first_request() {
     let scene = Scene::new(&job(&api, "[output]\nformat = \"csv\""), "in.csv", "id\n1\n");
     for name in ["x.parquet", "x.csv.gz", "x.jsonl.zst", "x.xlsx", "x.json", "x.CSV.BZ2", "x.zip"] {
         let refused = scene.run(&["run", "job.toml", "in.csv", "-o", name]).expect(1);
-        assert!(refused.stderr.contains(&format!("{name} cannot be written")) && refused.stderr.contains(".jsonl"), "{}", refused.stderr);
+        assert!(
+            refused.stderr.contains(&format!("{name} cannot be written"))
+                && refused.stderr.contains(".jsonl"),
+            "{}",
+            refused.stderr
+        );
         assert!(!scene.exists(name) && !scene.exists(".throughline"), "{name}");
     }
     let contradiction = scene.run(&["run", "job.toml", "in.csv", "-o", "x.jsonl"]).expect(1);
     assert!(
-        contradiction.stderr.contains("job.toml:5:1: the job says CSV, and the output x.jsonl is to be JSONL"),
+        contradiction
+            .stderr
+            .contains("job.toml:5:1: the job says CSV, and the output x.jsonl is to be JSONL"),
         "{}",
         contradiction.stderr
     );
@@ -119,9 +148,15 @@ fn what_stands_in_the_place_of_a_file_says_what_works() {
         (&["run", "job.toml", "s3://data/in.csv"][..], "copy it first: aws s3 cp s3://data/in.csv ."),
         (&["check", "job.toml", "s3://data/in.csv"], "copy it first: aws s3 cp s3://data/in.csv ."),
         (&["redrive", "job.toml", "s3://data/in.csv"], "copy it first: aws s3 cp s3://data/in.csv ."),
-        (&["run", "job.toml", "https://example.com/in.csv"], "fetch it first: curl -LO https://example.com/in.csv"),
+        (
+            &["run", "job.toml", "https://example.com/in.csv"],
+            "fetch it first: curl -LO https://example.com/in.csv",
+        ),
         (&["check", "s3://data/job.toml", "in.csv"], "the job file is a file on this machine"),
-        (&["run", "job.toml", "in.csv", "-o", "s3://data/out.csv"], "write a file, then copy it: aws s3 cp FILE s3://data/out.csv"),
+        (
+            &["run", "job.toml", "in.csv", "-o", "s3://data/out.csv"],
+            "write a file, then copy it: aws s3 cp FILE s3://data/out.csv",
+        ),
         (&["run", "job.toml", "in.csv", "-o", "https://example.com/out.csv"], "is not a file"),
         (&["check", "job.toml", "-"], "to read standard input write /dev/stdin"),
         (&["run", "job.toml", "-"], "to read standard input write /dev/stdin"),
@@ -138,14 +173,25 @@ fn what_an_editor_puts_around_a_secret_is_not_sent() {
     let text = job(&api, "headers = { x-key = \"{{ secret.KEY }}\" }");
     for kept in ["hunter22\n", "\u{feff}hunter22\r\n"] {
         let scene = Scene::new(&text, "in.csv", "id\n1\n");
-        scene.run_with(&["run", "job.toml", "in.csv", "-o", "out.csv"], |command| _ = command.env("KEY", kept)).expect(0);
+        scene
+            .run_with(&["run", "job.toml", "in.csv", "-o", "out.csv"], |command| _ = command.env("KEY", kept))
+            .expect(0);
         assert_eq!(api.seen().last().unwrap().headers["x-key"].as_bytes(), b"hunter22");
     }
     let sent = api.total();
-    for (kept, part) in [("hunter\n22", "the secret KEY has a line break within it"), (" \n", "the secret KEY"), ("a\u{200b}b", "U+200B")] {
+    for (kept, part) in [
+        ("hunter\n22", "the secret KEY has a line break within it"),
+        (" \n", "the secret KEY"),
+        ("a\u{200b}b", "U+200B"),
+    ] {
         let scene = Scene::new(&text, "in.csv", "id\n1\n");
-        let refused = scene.run_with(&["run", "job.toml", "in.csv"], |command| _ = command.env("KEY", kept)).expect(1);
-        assert!(refused.stderr.contains(part) && refused.stderr.contains("job.toml:4:"), "{}", refused.stderr);
+        let refused =
+            scene.run_with(&["run", "job.toml", "in.csv"], |command| _ = command.env("KEY", kept)).expect(1);
+        assert!(
+            refused.stderr.contains(part) && refused.stderr.contains("job.toml:4:"),
+            "{}",
+            refused.stderr
+        );
     }
     assert_eq!(api.total(), sent);
 }
@@ -166,11 +212,14 @@ fn a_column_whose_name_is_not_ascii_is_named_as_any() {
 #[test]
 fn a_failed_file_with_a_byte_order_mark_can_be_run_again() {
     let api = Api::start();
-    let text = job(&api, "[output]\nbom = true\nguard_formulas = true\ncolumns = { twice = \"$.twice\" }").replace("/ok/", "/{{ kind }}/");
+    let text = job(&api, "[output]\nbom = true\nguard_formulas = true\ncolumns = { twice = \"$.twice\" }")
+        .replace("/ok/", "/{{ kind }}/");
     let scene = Scene::new(&text, "in.csv", "id,kind\n=1,ok\n=2,none\n");
     scene.run(&["run", "job.toml", "in.csv", "-o", "out.csv"]).expect(2);
     assert!(
-        scene.read("out.csv").starts_with("\u{feff}id,kind,twice,error,error_detail\n'=1,ok,'=1=1,,\n'=2,none,,"),
+        scene
+            .read("out.csv")
+            .starts_with("\u{feff}id,kind,twice,error,error_detail\n'=1,ok,'=1=1,,\n'=2,none,,"),
         "{}",
         scene.read("out.csv")
     );
@@ -191,13 +240,22 @@ fn a_line_that_renders_to_too_much_fails_alone() {
     );
     let items = vec!["\"i\""; 300_000].join(",");
     let heavy = format!("{{\"id\":1,\"text\":\"{}\",\"items\":[{items}]}}", "t".repeat(6 << 20));
-    let scene = Scene::new(&text, "in.jsonl", format!("{heavy}\n{{\"id\":2,\"text\":\"t\",\"items\":[1,2]}}\n"));
-    let limited = format!("ulimit -v 4000000; exec {} run job.toml in.jsonl -o out.jsonl", env!("CARGO_BIN_EXE_throughline"));
+    let scene =
+        Scene::new(&text, "in.jsonl", format!("{heavy}\n{{\"id\":2,\"text\":\"t\",\"items\":[1,2]}}\n"));
+    let limited = format!(
+        "ulimit -v 4000000; exec {} run job.toml in.jsonl -o out.jsonl",
+        env!("CARGO_BIN_EXE_throughline")
+    );
     let ran = Command::new("sh").args(["-c", &limited]).current_dir(scene.path("")).output().unwrap();
     assert_eq!(ran.status.code(), Some(2), "{}", String::from_utf8_lossy(&ran.stderr));
     let output = scene.read("out.jsonl");
-    let rows: Vec<serde_json::Value> = output.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let rows: Vec<serde_json::Value> =
+        output.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!((&rows[0]["error"], &rows[1]["twice"]), (&"render".into(), &"22".into()));
-    assert!(rows[0]["error_detail"].as_str().unwrap().contains("more than 16 MiB"), "{}", rows[0]["error_detail"]);
+    assert!(
+        rows[0]["error_detail"].as_str().unwrap().contains("more than 16 MiB"),
+        "{}",
+        rows[0]["error_detail"]
+    );
     assert_eq!(api.seen()[0].body, "xtttt");
 }

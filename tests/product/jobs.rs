@@ -10,10 +10,26 @@ fn what_is_wrong_with_a_job_is_said_with_its_place() {
         ("[request]\nurl = \"http://h/{{ nope }}\"\n", "job.toml:2:20", "it has: id"),
         ("[request]\nurl = \"http://h/\"\n[limits.\"h\"]\nrate = \"quick\"\n", "job.toml:4:8", "no rate"),
         ("[request]\nurl = \"http://h/\"\n[limits.\"h\"]\nrate = \"0/s\"\n", "job.toml:4:8", "never send"),
-        ("[request]\nurl = \"http://h/\"\n[limits.\"h\"]\nrate = \"1/s\"\nin_flight = 0\n", "job.toml:5:13", "from 1"),
-        ("[request]\nurl = \"http://h/\"\n[output]\ncolumns = { x = \"$..[\" }\n", "job.toml:4:17", "JSONPath"),
-        ("[request]\nurl = \"http://h/\"\nheaders = { a = \"{{ secret.NOT_SET_ANYWHERE }}\" }\n", "job.toml:3:21", "NOT_SET_ANYWHERE"),
-        ("[request]\nurl = \"http://h/\"\n[output]\ncolumns = { id = \"$.id\" }\n", "job.toml:4:13", "also a column of the input"),
+        (
+            "[request]\nurl = \"http://h/\"\n[limits.\"h\"]\nrate = \"1/s\"\nin_flight = 0\n",
+            "job.toml:5:13",
+            "from 1",
+        ),
+        (
+            "[request]\nurl = \"http://h/\"\n[output]\ncolumns = { x = \"$..[\" }\n",
+            "job.toml:4:17",
+            "JSONPath",
+        ),
+        (
+            "[request]\nurl = \"http://h/\"\nheaders = { a = \"{{ secret.NOT_SET_ANYWHERE }}\" }\n",
+            "job.toml:3:21",
+            "NOT_SET_ANYWHERE",
+        ),
+        (
+            "[request]\nurl = \"http://h/\"\n[output]\ncolumns = { id = \"$.id\" }\n",
+            "job.toml:4:13",
+            "also a column of the input",
+        ),
     ] {
         let scene = Scene::new(job, "in.csv", "id\n1\n");
         let ran = scene.run(&["run", "job.toml", "in.csv", "-o", "out.csv"]).expect(1);
@@ -55,14 +71,19 @@ fn a_wrong_key_costs_about_a_hundred_requests() {
         api.url("/status/401"),
         api.host()
     );
-    let input: String = std::iter::once("id\n".to_owned()).chain((0..5_000).map(|n| format!("{n}\n"))).collect();
+    let input: String =
+        std::iter::once("id\n".to_owned()).chain((0..5_000).map(|n| format!("{n}\n"))).collect();
     let scene = Scene::new(&job, "in.csv", input);
     let ran = scene.run(&["run", "job.toml", "in.csv", "-o", "out.csv"]).expect(3);
     assert!(api.total() <= 200, "{} requests", api.total());
     assert!(ran.stdout.contains("http_401"), "{}", ran.stdout);
     let output = scene.read("out.csv");
     assert_eq!(crate::support::column(&output, "id"), (0..5_000).map(|n| n.to_string()).collect::<Vec<_>>());
-    assert!(crate::support::column(&output, "error").iter().all(|error| matches!(error.as_str(), "http_401" | "stopped")));
+    assert!(
+        crate::support::column(&output, "error")
+            .iter()
+            .all(|error| matches!(error.as_str(), "http_401" | "stopped"))
+    );
 }
 
 #[test]
@@ -100,7 +121,10 @@ fn secrets_appear_nowhere() {
     let ran = scene.run(&["run", "job.toml", "in.csv", "-o", "out.csv", "--json"]).expect(2);
     let checked = scene.run(&["check", "job.toml", "in.csv"]).expect(0);
     assert!(checked.stdout.contains("Bearer ***"), "{}", checked.stdout);
-    assert!(api.seen().iter().any(|seen| seen.headers["authorization"].to_str().unwrap().contains(secret)), "it was sent");
+    assert!(
+        api.seen().iter().any(|seen| seen.headers["authorization"].to_str().unwrap().contains(secret)),
+        "it was sent"
+    );
     for text in [&ran.stdout, &ran.stderr, &checked.stdout, &checked.stderr] {
         assert!(!text.contains(secret), "{text}");
     }

@@ -25,8 +25,10 @@ fn job(api: &Api) -> String {
 
 /// What is in the folder besides what the scene made and the state folder.
 fn names(scene: &Scene) -> Vec<String> {
-    let entries = fs::read_dir(scene.path("")).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    let mut names: Vec<_> = entries.filter(|name| !["job.toml", "in.csv", ".throughline"].contains(&name.as_str())).collect();
+    let entries =
+        fs::read_dir(scene.path("")).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<_> =
+        entries.filter(|name| !["job.toml", "in.csv", ".throughline"].contains(&name.as_str())).collect();
     names.sort();
     names
 }
@@ -39,14 +41,25 @@ fn a_dash_is_standard_output_and_everything_else_goes_to_standard_error() {
     for stdout in ["-", "/dev/stdout", "/dev/fd/1"] {
         let ran = scene.run(&["run", "job.toml", "in.csv", "-o", stdout, "--state", "other"]).expect(2);
         assert_eq!(ran.stdout, scene.read("out.csv"), "{stdout}");
-        let failed =
-            ran.stderr.lines().find_map(|line| line.trim().strip_prefix("failed  other/")).unwrap_or_else(|| panic!("{}", ran.stderr));
+        let failed = ran
+            .stderr
+            .lines()
+            .find_map(|line| line.trim().strip_prefix("failed  other/"))
+            .unwrap_or_else(|| panic!("{}", ran.stderr));
         let failed = failed.split_whitespace().next().unwrap();
         assert_eq!(scene.read(&format!("other/{failed}")), scene.read("out.failed.csv"));
-        assert!(ran.stderr.contains("output  standard output") && ran.stderr.contains("report  other/"), "{}", ran.stderr);
+        assert!(
+            ran.stderr.contains("output  standard output") && ran.stderr.contains("report  other/"),
+            "{}",
+            ran.stderr
+        );
         fs::remove_dir_all(scene.path("other")).unwrap();
     }
-    assert_eq!(names(&scene), ["out.csv", "out.failed.csv", "out.report.json"], "no file is called - or stdout");
+    assert_eq!(
+        names(&scene),
+        ["out.csv", "out.failed.csv", "out.report.json"],
+        "no file is called - or stdout"
+    );
     let ran = scene.run(&["run", "job.toml", "in.csv", "-o", "-", "--json"]).expect(2);
     assert_eq!(ran.stdout, scene.read("out.csv"));
     let summary: serde_json::Value = serde_json::from_str(ran.stderr.lines().last().unwrap()).unwrap();
@@ -104,7 +117,11 @@ fn a_device_stays_a_device() {
     assert!(!fs::exists("/dev/null.report.json").unwrap() && !fs::exists("/dev/null.failed.csv").unwrap());
     // One that takes nothing: the responses are kept.
     let ran = scene.run(&["run", "job.toml", "in.csv", "-o", "/dev/full"]).expect(3);
-    assert!(ran.stderr.contains("No space left on device") && ran.stderr.contains("the same command continues"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("No space left on device") && ran.stderr.contains("the same command continues"),
+        "{}",
+        ran.stderr
+    );
     assert_eq!(api.total(), 3);
 }
 
@@ -118,10 +135,22 @@ fn permissions_of_a_file_that_is_replaced_stay() {
         scene.run(&RUN).expect(2);
         assert_eq!(fs::metadata(scene.path("out.csv")).unwrap().mode() & 0o7777, mode);
     }
-    let ran =
-        scene.run_as("sh", &["-c", &format!("umask 027; exec '{}' run job.toml in.csv -o new.csv", env!("CARGO_BIN_EXE_throughline"))]);
+    let ran = scene.run_as(
+        "sh",
+        &[
+            "-c",
+            &format!(
+                "umask 027; exec '{}' run job.toml in.csv -o new.csv",
+                env!("CARGO_BIN_EXE_throughline")
+            ),
+        ],
+    );
     ran.expect(2);
-    assert_eq!(fs::metadata(scene.path("new.csv")).unwrap().mode() & 0o7777, 0o640, "a new file has what the umask leaves");
+    assert_eq!(
+        fs::metadata(scene.path("new.csv")).unwrap().mode() & 0o7777,
+        0o640,
+        "a new file has what the umask leaves"
+    );
 }
 
 #[test]
@@ -136,7 +165,8 @@ fn nothing_that_a_run_reads_is_replaced_by_what_it_writes() {
     scene.write("key.txt", "k");
     scene.write(
         "secret.toml",
-        job(&api).replace("[output]", "headers = { a = \"{{ secret.K }}\" }\n[output]") + "[secrets]\nK = \"file:key.txt\"\n",
+        job(&api).replace("[output]", "headers = { a = \"{{ secret.K }}\" }\n[output]")
+            + "[secrets]\nK = \"file:key.txt\"\n",
     );
     for (args, part) in [
         (&["run", "job.toml", "in.csv", "-o", "in.csv"][..], "is the input"),
@@ -162,8 +192,18 @@ fn nothing_that_a_run_reads_is_replaced_by_what_it_writes() {
     }
     // The failed lines of a run without -o: the next run would write its own there.
     scene.run(&["run", "job.toml", "in.csv"]).expect(2);
-    let ran = scene.run(&["run", "job.toml", ".throughline/jobs/JOB/failed/in.csv".replace("JOB", &scene.job_name()).as_str()]).expect(1);
-    assert!(ran.stderr.contains("lies in the state folder") && ran.stderr.contains("redrive"), "{}", ran.stderr);
+    let ran = scene
+        .run(&[
+            "run",
+            "job.toml",
+            ".throughline/jobs/JOB/failed/in.csv".replace("JOB", &scene.job_name()).as_str(),
+        ])
+        .expect(1);
+    assert!(
+        ran.stderr.contains("lies in the state folder") && ran.stderr.contains("redrive"),
+        "{}",
+        ran.stderr
+    );
     for kept in ["in.csv", "hard.csv", "out.failed.csv", "out.report.json"] {
         assert_eq!(fs::read(scene.path(kept)).unwrap(), before, "{kept}");
     }
@@ -233,7 +273,11 @@ fn an_output_that_cannot_be_written_at_the_end_keeps_every_response() {
     fs::remove_dir(scene.path("data")).unwrap();
     api.answer_all();
     let ran = running.wait().expect(3);
-    assert!(ran.stderr.contains("cannot write data/out.csv") && ran.stderr.contains("the same command"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("cannot write data/out.csv") && ran.stderr.contains("the same command"),
+        "{}",
+        ran.stderr
+    );
     fs::create_dir(scene.path("data")).unwrap();
     scene.run(&["run", "job.toml", "in.csv", "-o", "data/out.csv"]).expect(2);
     assert_eq!(column(&scene.read("data/out.csv"), "twice"), ["11", "", "33"]);
@@ -294,7 +338,8 @@ fn a_reader_that_goes_ends_the_command_quietly() {
     fs::remove_dir_all(scene.path(".throughline")).unwrap();
     api.forget();
     api.answer_only(1);
-    let mut running = scene.command(&["run", "job.toml", "in.csv", "--json"]).stderr(Stdio::piped()).spawn().unwrap();
+    let mut running =
+        scene.command(&["run", "job.toml", "in.csv", "--json"]).stderr(Stdio::piped()).spawn().unwrap();
     let mut first = [0; 1];
     running.stdout.as_mut().unwrap().read_exact(&mut first).unwrap();
     drop(running.stdout.take());
@@ -315,6 +360,8 @@ fn a_standard_output_without_room_fails_the_command() {
         let ran = scene.run_with(args, |command| _ = command.stdout(full())).expect(3);
         assert!(ran.stderr.contains("cannot write to standard output: No space left"), "{}", ran.stderr);
     }
-    let ran = scene.run_with(&["run", "job.toml", "in.csv", "-o", "-"], |command| _ = command.stdout(full())).expect(3);
+    let ran = scene
+        .run_with(&["run", "job.toml", "in.csv", "-o", "-"], |command| _ = command.stdout(full()))
+        .expect(3);
     assert!(ran.stderr.contains("the same command continues"), "{}", ran.stderr);
 }

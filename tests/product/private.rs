@@ -37,7 +37,9 @@ fn cut_off(api: &Api, scene: &Scene) {
 /// The only file with this ending below the state folder.
 fn find(scene: &Scene, ending: &str) -> std::path::PathBuf {
     let mut found: Vec<_> = scene.files();
-    found.retain(|path| path.to_string_lossy().ends_with(ending) && path.to_string_lossy().contains("/.throughline/"));
+    found.retain(|path| {
+        path.to_string_lossy().ends_with(ending) && path.to_string_lossy().contains("/.throughline/")
+    });
     assert_eq!(found.len(), 1, "{found:?}");
     found.remove(0)
 }
@@ -49,7 +51,8 @@ fn only_its_owner_can_read_or_write_it_whatever_the_umask() {
         let scene = scene(&api);
         api.answer_only(0);
         let before = api.total();
-        let command = format!("umask {umask}; exec '{}' {}", env!("CARGO_BIN_EXE_throughline"), RUN.join(" "));
+        let command =
+            format!("umask {umask}; exec '{}' {}", env!("CARGO_BIN_EXE_throughline"), RUN.join(" "));
         let mut running = scene.start_as("sh", &["-c", &command]);
         wait_until("a request", || api.total() > before || running.has_ended());
         running.kill();
@@ -108,7 +111,11 @@ fn a_folder_that_somebody_else_made_is_refused() {
     let asked = api.total();
     let refused = |part: &str, args: &[&str]| {
         let ran = scene.run(args).expect(1);
-        assert!(ran.stderr.contains("is not used as a state folder") && ran.stderr.contains(part), "{}", ran.stderr);
+        assert!(
+            ran.stderr.contains("is not used as a state folder") && ran.stderr.contains(part),
+            "{}",
+            ran.stderr
+        );
     };
     fs::set_permissions(&state, Permissions::from_mode(0o775)).unwrap();
     refused("others may write", &RUN);
@@ -157,13 +164,16 @@ fn a_lock_that_is_a_link_leads_nowhere() {
 #[test]
 fn a_planted_job_gets_no_secret() {
     let (api, thief) = (Api::start(), Api::start());
-    let with_secret =
-        |api: &Api| job(api, "headers = { authorization = \"Bearer {{ secret.K }}\" }\n") + "[secrets]\nK = \"file:key.txt\"\n";
+    let with_secret = |api: &Api| {
+        job(api, "headers = { authorization = \"Bearer {{ secret.K }}\" }\n")
+            + "[secrets]\nK = \"file:key.txt\"\n"
+    };
     let scene = Scene::new(&with_secret(&api), "in.csv", "id\n1\n2\n3\n");
     scene.write("key.txt", "s3cr3t-of-the-test");
     cut_off(&api, &scene);
     let runs = scene.path(".throughline/runs").join(scene.job_name());
-    let run = fs::read_dir(&runs).unwrap().map(|entry| entry.unwrap().path()).find(|path| path.is_dir()).unwrap();
+    let run =
+        fs::read_dir(&runs).unwrap().map(|entry| entry.unwrap().path()).find(|path| path.is_dir()).unwrap();
     let copy = run.join("job.toml");
     let good = fs::read(&copy).unwrap();
     // The run's copy of the job.
@@ -216,12 +226,17 @@ fn a_job_with_secrets_leaves_no_core_dump() {
         let scene = Scene::new(&job(&api, header), "in.csv", "id\n1\n");
         api.answer_only(0);
         let before = api.total();
-        let command = format!("ulimit -S -c unlimited 2>/dev/null; exec '{}' {}", env!("CARGO_BIN_EXE_throughline"), RUN.join(" "));
+        let command = format!(
+            "ulimit -S -c unlimited 2>/dev/null; exec '{}' {}",
+            env!("CARGO_BIN_EXE_throughline"),
+            RUN.join(" ")
+        );
         let running = scene.start_as_with("sh", &["-c", &command], |command| _ = command.env("K", "s3cr3t"));
         wait_until("a request", || api.total() > before);
         let limits = fs::read_to_string(format!("/proc/{}/limits", running.id())).unwrap();
         let cores = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
-        let (soft, hard) = (cores.split_whitespace().nth(4).unwrap(), cores.split_whitespace().nth(5).unwrap());
+        let (soft, hard) =
+            (cores.split_whitespace().nth(4).unwrap(), cores.split_whitespace().nth(5).unwrap());
         assert!(!secret || (soft, hard) == ("0", "0"), "{cores}");
         drop(running);
         api.answer_all();

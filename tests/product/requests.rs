@@ -39,7 +39,8 @@ fn every_request_that_went_out_counts_once() {
     scene.run(&args).expect(2);
     let report = report(&scene);
     assert_eq!(report["requests"].as_u64().unwrap(), api.total() as u64);
-    let lanes: u64 = report["lanes"].as_array().unwrap().iter().map(|lane| lane["requests"].as_u64().unwrap()).sum();
+    let lanes: u64 =
+        report["lanes"].as_array().unwrap().iter().map(|lane| lane["requests"].as_u64().unwrap()).sum();
     assert_eq!(lanes, api.total() as u64);
     assert!(report["throttled"].as_u64().unwrap() >= 8);
     for class in ["ok", "429", "4xx", "5xx", "other"] {
@@ -58,7 +59,12 @@ fn a_limit_that_fits_no_line_is_told_of() {
     let scene = Scene::new(&job, "lines.txt", "a\n");
     let words = format!("fits no line: did you mean \"{}\"?", api.host());
     let checked = scene.run(&["check", "job.toml", "lines.txt"]).expect(0);
-    assert!(checked.stdout.contains(&words) || checked.stderr.contains(&words), "{}{}", checked.stdout, checked.stderr);
+    assert!(
+        checked.stdout.contains(&words) || checked.stderr.contains(&words),
+        "{}{}",
+        checked.stdout,
+        checked.stderr
+    );
     let ran = scene.run(&["run", "job.toml", "lines.txt", "-o", "out.csv"]).expect(0);
     assert!(ran.stdout.contains(&words) || ran.stderr.contains(&words), "{}{}", ran.stdout, ran.stderr);
 }

@@ -27,8 +27,10 @@ impl Store {
         let functions = TcpListener::bind("127.0.0.1:0").unwrap();
         let scene = Scene::new("[request]\nurl = \"http://127.0.0.1/{{ line }}\"\n", "in.txt", "a\n");
         let (address, url) = (closed_port(), format!("http://{}", functions.local_addr().unwrap()));
-        let args = ["run", "job.toml", "in.txt", "--functions", &url, "--s3-port", &address.port().to_string()];
-        let environment = [("AWS_ACCESS_KEY_ID", KEY), ("AWS_SECRET_ACCESS_KEY", SECRET), ("AWS_REGION", "eu-west-1")];
+        let args =
+            ["run", "job.toml", "in.txt", "--functions", &url, "--s3-port", &address.port().to_string()];
+        let environment =
+            [("AWS_ACCESS_KEY_ID", KEY), ("AWS_SECRET_ACCESS_KEY", SECRET), ("AWS_REGION", "eu-west-1")];
         let running = scene.start_with(&args, |command| _ = command.envs(environment));
         wait_until("the store is served", || TcpStream::connect(address).is_ok());
         Self { address, _running: running, _functions: functions, _scene: scene }
@@ -59,29 +61,48 @@ fn ask(address: SocketAddr, head: &str) -> String {
 async fn a_signature_covers_every_header_that_matters() {
     let store = Store::start();
     let client = store.client("eu-west-1");
-    let put =
-        |key: &str, text: &'static str| client.put_object().bucket("throughline").key(key).body(ByteStream::from_static(text.as_bytes()));
+    let put = |key: &str, text: &'static str| {
+        client.put_object().bucket("throughline").key(key).body(ByteStream::from_static(text.as_bytes()))
+    };
     put("a.txt", "secret").send().await.unwrap();
-    let presigned = put("b.txt", "").presigned(PresigningConfig::expires_in(Duration::from_secs(60)).unwrap()).await.unwrap();
+    let presigned = put("b.txt", "")
+        .presigned(PresigningConfig::expires_in(Duration::from_secs(60)).unwrap())
+        .await
+        .unwrap();
     let http = reqwest::Client::new();
-    let request = || presigned.headers().fold(http.put(presigned.uri()), |request, (name, value)| request.header(name, value)).body("own");
-    for (name, value) in [("x-amz-copy-source", "/throughline/a.txt"), ("x-amz-meta-a", "b"), ("x-amz-checksum-crc32", "AAAAAA==")] {
+    let request = || {
+        presigned
+            .headers()
+            .fold(http.put(presigned.uri()), |request, (name, value)| request.header(name, value))
+            .body("own")
+    };
+    for (name, value) in [
+        ("x-amz-copy-source", "/throughline/a.txt"),
+        ("x-amz-meta-a", "b"),
+        ("x-amz-checksum-crc32", "AAAAAA=="),
+    ] {
         let answer = request().header(name, value).send().await.unwrap();
         assert_eq!(answer.status(), 403, "{name}");
         let said = answer.text().await.unwrap();
         assert!(said.contains("<Code>AccessDenied</Code>") && said.contains(name), "{said}");
     }
-    assert!(client.get_object().bucket("throughline").key("b.txt").send().await.is_err(), "nothing was written");
+    assert!(
+        client.get_object().bucket("throughline").key("b.txt").send().await.is_err(),
+        "nothing was written"
+    );
     assert_eq!(request().send().await.unwrap().status(), 200, "as it was signed it holds");
     let written = client.get_object().bucket("throughline").key("b.txt").send().await.unwrap();
     assert_eq!(written.body.collect().await.unwrap().to_vec(), b"own");
     // Two signatures, none, and one of another kind.
-    let both =
-        request().header("authorization", "AWS4-HMAC-SHA256 Credential=a/b/eu-west-1/s3/aws4_request, SignedHeaders=host, Signature=0");
+    let both = request().header(
+        "authorization",
+        "AWS4-HMAC-SHA256 Credential=a/b/eu-west-1/s3/aws4_request, SignedHeaders=host, Signature=0",
+    );
     assert_eq!(both.send().await.unwrap().status(), 400);
     for authorization in [None, Some("AWS local:c2lnbmF0dXJl")] {
         let request = http.get(format!("http://{}/throughline/a.txt", store.address));
-        let request = authorization.into_iter().fold(request, |request, value| request.header("authorization", value));
+        let request =
+            authorization.into_iter().fold(request, |request, value| request.header("authorization", value));
         assert_eq!(request.send().await.unwrap().status(), 403, "{authorization:?}");
     }
 }
@@ -89,13 +110,16 @@ async fn a_signature_covers_every_header_that_matters() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_signature_is_for_one_region_and_one_service() {
     let store = Store::start();
-    let error = store.client("us-east-1").get_object().bucket("throughline").key("a.txt").send().await.unwrap_err();
+    let error =
+        store.client("us-east-1").get_object().bucket("throughline").key("a.txt").send().await.unwrap_err();
     let error = error.into_service_error();
     let meta = aws_sdk_s3::error::ProvideErrorMetadata::meta(&error);
     assert_eq!(meta.code(), Some("AuthorizationHeaderMalformed"));
     assert!(meta.message().unwrap().contains("expecting \"eu-west-1\""), "{meta:?}");
     let authorization = "AWS4-HMAC-SHA256 Credential=local/20260101/eu-west-1/sts/aws4_request, SignedHeaders=host, Signature=0";
-    let answer = reqwest::Client::new().get(format!("http://{}/throughline/a.txt", store.address)).header("authorization", authorization);
+    let answer = reqwest::Client::new()
+        .get(format!("http://{}/throughline/a.txt", store.address))
+        .header("authorization", authorization);
     let answer = answer.send().await.unwrap();
     assert_eq!(answer.status(), 400);
     assert!(answer.text().await.unwrap().contains("the service"));
@@ -121,9 +145,15 @@ fn a_page_in_a_browser_is_not_let_in_by_any_name() {
             "host: 127.0.0.1\r\norigin: http://rebound.example.com\r\n",
         ] {
             let answer = ask(address, &format!("POST / HTTP/1.1\r\n{head}{target}"));
-            assert!(answer.starts_with("HTTP/1.1 403") || answer.starts_with("HTTP/1.1 400"), "{head}: {answer}");
+            assert!(
+                answer.starts_with("HTTP/1.1 403") || answer.starts_with("HTTP/1.1 400"),
+                "{head}: {answer}"
+            );
         }
-        let answer = ask(address, &format!("POST http://rebound.example.com/ HTTP/1.1\r\nhost: 127.0.0.1\r\n{target}"));
+        let answer = ask(
+            address,
+            &format!("POST http://rebound.example.com/ HTTP/1.1\r\nhost: 127.0.0.1\r\n{target}"),
+        );
         assert!(answer.starts_with("HTTP/1.1 403"), "{answer}");
     }
     let answer = ask(api, &format!("POST / HTTP/1.1\r\nhost: localhost:{}\r\n{target}", api.port()));
@@ -138,6 +168,9 @@ fn a_connection_without_a_request_is_closed() {
         stream.write_all(head.as_bytes()).unwrap();
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
         let ended = stream.read_to_end(&mut Vec::new());
-        assert!(ended.is_ok() || ended.is_err_and(|error| error.kind() == ErrorKind::ConnectionReset), "{head:?}: it is still open");
+        assert!(
+            ended.is_ok() || ended.is_err_and(|error| error.kind() == ErrorKind::ConnectionReset),
+            "{head:?}: it is still open"
+        );
     }
 }

@@ -45,7 +45,9 @@ impl Services {
         let runtime = Runtime::new().unwrap();
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let router = axum::Router::new().route("/2015-03-31/functions/{name}/invocations", post(invoke)).route("/", post(service));
+        let router = axum::Router::new()
+            .route("/2015-03-31/functions/{name}/invocations", post(invoke))
+            .route("/", post(service));
         runtime.spawn(async move { axum::serve(listener, router).await.unwrap() });
         Self { url, _runtime: runtime }
     }
@@ -53,7 +55,11 @@ impl Services {
 
 async fn invoke(Path(name): Path<String>, body: String) -> Response {
     match name.as_str() {
-        "broken" => (StatusCode::OK, [("x-amz-function-error", "Unhandled")], Json(json!({ "errorType": "Broken", "errorMessage": "so" })))
+        "broken" => (
+            StatusCode::OK,
+            [("x-amz-function-error", "Unhandled")],
+            Json(json!({ "errorType": "Broken", "errorMessage": "so" })),
+        )
             .into_response(),
         _ => body.into_response(),
     }
@@ -78,12 +84,28 @@ fn a_machine_ends_with_its_output_and_an_exit_code() {
     }});
     let scene = scene(&definition);
     let ended = run(&scene, &["--input", r#"{"ok": true, "word": "yes"}"#], 0);
-    assert_eq!(ended, json!({ "status": "SUCCEEDED", "output": { "said": "yes!" }, "error": null, "cause": null }));
+    assert_eq!(
+        ended,
+        json!({ "status": "SUCCEEDED", "output": { "said": "yes!" }, "error": null, "cause": null })
+    );
     scene.write("input.json", r#"{"ok": false}"#);
     let ended = run(&scene, &["-i", "input.json", "--history"], 3);
-    assert_eq!((&ended["status"], &ended["error"], &ended["cause"]), (&json!("FAILED"), &json!("No"), &json!("not ok")));
-    let kinds: Vec<&str> = ended["history"].as_array().unwrap().iter().map(|event| event["type"].as_str().unwrap()).collect();
-    assert_eq!(kinds, ["ExecutionStarted", "ChoiceStateEntered", "ChoiceStateExited", "FailStateEntered", "ExecutionFailed"]);
+    assert_eq!(
+        (&ended["status"], &ended["error"], &ended["cause"]),
+        (&json!("FAILED"), &json!("No"), &json!("not ok"))
+    );
+    let kinds: Vec<&str> =
+        ended["history"].as_array().unwrap().iter().map(|event| event["type"].as_str().unwrap()).collect();
+    assert_eq!(
+        kinds,
+        [
+            "ExecutionStarted",
+            "ChoiceStateEntered",
+            "ChoiceStateExited",
+            "FailStateEntered",
+            "ExecutionFailed"
+        ]
+    );
     let ran = scene.run(&["states", "run", "machine.json", "-i", "{\"ok\": true, \"word\": 1}"]).expect(0);
     assert_eq!(ran.stdout, "SUCCEEDED\n{\n  \"said\": \"1!\"\n}\n");
     let wrong = scene.run(&["states", "run", "machine.json", "-i", "missing.json"]).expect(1);
@@ -101,16 +123,29 @@ fn what_nobody_can_do_is_said_before_anything_is_done() {
     }});
     let scene = scene(&definition);
     let wrong = scene.run(&["states", "run", "machine.json"]).expect(1);
-    for (state, what) in [("Call", "--functions"), ("Publish", "--mocks"), ("Query", "--endpoint dynamodb=URL"), ("Wait", "--port")] {
-        assert!(wrong.stderr.lines().any(|line| line.starts_with(state) && line.contains(what)), "{state}: {}", wrong.stderr);
+    for (state, what) in [
+        ("Call", "--functions"),
+        ("Publish", "--mocks"),
+        ("Query", "--endpoint dynamodb=URL"),
+        ("Wait", "--port"),
+    ] {
+        assert!(
+            wrong.stderr.lines().any(|line| line.starts_with(state) && line.contains(what)),
+            "{state}: {}",
+            wrong.stderr
+        );
     }
     assert!(!scene.exists(".throughline/k"));
 }
 
 #[test]
 fn mocks_answer_attempt_by_attempt() {
-    let mut definition = task("arn:aws:states:::sqs:sendMessage.waitForTaskToken", &json!({ "MessageBody.$": "$$.Task.Token" }));
-    definition["States"]["Do"]["Retry"] = json!([{ "ErrorEquals": ["Busy"], "IntervalSeconds": 1, "MaxAttempts": 2 }]);
+    let mut definition = task(
+        "arn:aws:states:::sqs:sendMessage.waitForTaskToken",
+        &json!({ "MessageBody.$": "$$.Task.Token" }),
+    );
+    definition["States"]["Do"]["Retry"] =
+        json!([{ "ErrorEquals": ["Busy"], "IntervalSeconds": 1, "MaxAttempts": 2 }]);
     let scene = scene(&definition);
     scene.write(
         "mocks.json",
@@ -168,7 +203,10 @@ fn the_store_is_for_tasks_and_for_maps() {
     assert_eq!(output["listed"]["keys"], json!(["in/again.csv", "in/rows.csv"]));
     assert_eq!(output["words"], json!(["one", "two"]));
     assert_eq!(output["missing"]["Error"], "S3.NoSuchKeyException");
-    assert!(scene.exists("here/.s3/buckets/data/in/rows.csv") && !scene.exists("here/.s3/buckets/data/in/again.csv"));
+    assert!(
+        scene.exists("here/.s3/buckets/data/in/rows.csv")
+            && !scene.exists("here/.s3/buckets/data/in/again.csv")
+    );
 }
 
 #[test]
@@ -185,7 +223,8 @@ fn an_api_is_asked_over_http() {
             "Authentication": { "ConnectionArn": "arn:aws:events:us-east-1:123456789012:connection/c/1" }
         }),
     );
-    definition["States"]["Do"]["Catch"] = json!([{ "ErrorEquals": ["States.Http.StatusCode.404"], "Next": "Gone" }]);
+    definition["States"]["Do"]["Catch"] =
+        json!([{ "ErrorEquals": ["States.Http.StatusCode.404"], "Next": "Gone" }]);
     definition["States"]["Gone"] = json!({ "Type": "Pass", "Result": "gone", "End": true });
     let scene = scene(&definition);
     let input = |path: &str| json!({ "url": api.url(path) }).to_string();
@@ -193,17 +232,36 @@ fn an_api_is_asked_over_http() {
     let output = run(&scene, &[&["--input", &input("/ok/7")], &local[..]].concat(), 0)["output"].clone();
     assert_eq!((&output["StatusCode"], &output["ResponseBody"]["twice"]), (&json!(200), &json!("77")));
     let seen = api.seen().pop().unwrap();
-    assert_eq!((seen.method.as_str(), seen.body.as_str(), seen.uri.as_str()), ("POST", "{\"n\":1}", "/ok/7?q=a+b&q=2"));
+    assert_eq!(
+        (seen.method.as_str(), seen.body.as_str(), seen.uri.as_str()),
+        ("POST", "{\"n\":1}", "/ok/7?q=a+b&q=2")
+    );
     assert_eq!(seen.headers["x-one"], "1");
     assert_eq!(run(&scene, &[&["--input", &input("/status/404")], &local[..]].concat(), 0)["output"], "gone");
     // As it went over the wire.
     let wire = input("/ok/7");
     let ran = scene
-        .run(&["states", "test", "machine.json", "--state", "Do", "--input", &wire, "--json", "--level", "trace", "--allow", "127.0.0.1"])
+        .run(&[
+            "states",
+            "test",
+            "machine.json",
+            "--state",
+            "Do",
+            "--input",
+            &wire,
+            "--json",
+            "--level",
+            "trace",
+            "--allow",
+            "127.0.0.1",
+        ])
         .expect(0);
     let seen = &serde_json::from_str::<Value>(&ran.stdout).unwrap()["inspectionData"];
     let (request, response) = (&seen["request"], &seen["response"]);
-    assert_eq!((&request["method"], &request["body"], &request["protocol"]), (&json!("POST"), &json!("{\"n\":1}"), &json!("http")));
+    assert_eq!(
+        (&request["method"], &request["body"], &request["protocol"]),
+        (&json!("POST"), &json!("{\"n\":1}"), &json!("http"))
+    );
     assert_eq!(request["url"], api.url("/ok/7?q=a+b&q=2"));
     assert!(request["headers"].as_str().unwrap().starts_with("[x-one: 1, "), "{request}");
     assert_eq!((&response["statusCode"], &response["statusMessage"]), (&json!("200"), &json!("OK")));
@@ -214,11 +272,16 @@ fn an_api_is_asked_over_http() {
 async fn hostile(uri: axum::http::Uri, headers: HeaderMap, body: String) -> Response {
     match uri.path() {
         "/away" => (StatusCode::FOUND, [("location", "/secret")]).into_response(),
-        "/endless" => {
-            axum::body::Body::from_stream(futures_util::stream::repeat_with(|| Ok::<_, std::io::Error>(vec![b'x'; 65_536]))).into_response()
-        }
-        "/private" => "{\"$serde_json::private::RawValue\": \"[1]\", \"$serde_json::private::Number\": 1}".into_response(),
-        _ => Json(json!({ "kind": headers.get("content-type").and_then(|kind| kind.to_str().ok()), "body": body })).into_response(),
+        "/endless" => axum::body::Body::from_stream(futures_util::stream::repeat_with(|| {
+            Ok::<_, std::io::Error>(vec![b'x'; 65_536])
+        }))
+        .into_response(),
+        "/private" => "{\"$serde_json::private::RawValue\": \"[1]\", \"$serde_json::private::Number\": 1}"
+            .into_response(),
+        _ => Json(
+            json!({ "kind": headers.get("content-type").and_then(|kind| kind.to_str().ok()), "body": body }),
+        )
+        .into_response(),
     }
 }
 
@@ -229,7 +292,8 @@ fn an_http_task_reaches_no_private_address_and_takes_no_endless_body() {
     let port = listener.local_addr().unwrap().port();
     runtime.spawn(async move { axum::serve(listener, axum::Router::new().fallback(hostile)).await.unwrap() });
     let ask = |host: &str, path: &str, more: Value| {
-        let mut parameters = json!({ "ApiEndpoint": format!("http://{host}:{port}{path}"), "Method": "POST" });
+        let mut parameters =
+            json!({ "ApiEndpoint": format!("http://{host}:{port}{path}"), "Method": "POST" });
         parameters.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         scene(&task("arn:aws:states:::http:invoke", &parameters))
     };
@@ -241,7 +305,14 @@ fn an_http_task_reaches_no_private_address_and_takes_no_endless_body() {
     let local = ["--allow", "127.0.0.0/8"];
     assert_eq!(run(&ask("127.0.0.1", "/away", json!({})), &local, 3)["error"], "States.Http.StatusCode.302");
     assert_eq!(run(&ask("127.0.0.1", "/endless", json!({})), &local, 3)["error"], "States.DataLimitExceeded");
-    for name in ["Host", "X-Amz-Target", "X-Forwarded-For", "Transfer-Encoding", "Content-Length", "Proxy-Authorization"] {
+    for name in [
+        "Host",
+        "X-Amz-Target",
+        "X-Forwarded-For",
+        "Transfer-Encoding",
+        "Content-Length",
+        "Proxy-Authorization",
+    ] {
         let failed = run(&ask("127.0.0.1", "/", json!({ "Headers": { name: "1" } })), &local, 3);
         assert_eq!(failed["error"], "States.Runtime", "{name}: {failed}");
         assert!(failed["cause"].as_str().unwrap().contains(name), "{name}: {failed}");
@@ -274,13 +345,22 @@ fn an_http_task_reaches_no_private_address_and_takes_no_endless_body() {
 fn an_expression_that_grows_without_limit_hurts_no_machine() {
     let double = "$f := function($a, $n){$n = 0 ? $a : $f({'a': $a, 'b': $a}, $n - 1)}";
     let repeat = "$t := function($s, $n){$n = 0 ? $s : $t($s & $s, $n - 1)}";
-    for expression in [format!("({double}; $f(1, 40))"), format!("({double}; $string($f(1, 40)))"), format!("({repeat}; $t('text', 60))")] {
+    for expression in [
+        format!("({double}; $f(1, 40))"),
+        format!("({double}; $string($f(1, 40)))"),
+        format!("({repeat}; $t('text', 60))"),
+    ] {
         let state = json!({ "Type": "Pass", "Output": format!("{{% {expression} %}}"), "End": true });
         let scene = scene(&json!({ "QueryLanguage": "JSONata", "StartAt": "A", "States": { "A": state } }));
         let program = env!("CARGO_BIN_EXE_throughline");
         let script = format!("ulimit -v 2000000; exec {program} states run machine.json --json");
-        let ran = std::process::Command::new("sh").args(["-c", &script]).current_dir(scene.path("")).output().unwrap();
-        let ended: Value = serde_json::from_slice(&ran.stdout).unwrap_or_else(|_| panic!("{expression}: {ran:?}"));
+        let ran = std::process::Command::new("sh")
+            .args(["-c", &script])
+            .current_dir(scene.path(""))
+            .output()
+            .unwrap();
+        let ended: Value =
+            serde_json::from_slice(&ran.stdout).unwrap_or_else(|_| panic!("{expression}: {ran:?}"));
         assert_eq!(ended["error"], "States.QueryEvaluationError", "{expression}: {ended}");
     }
 }
@@ -290,7 +370,8 @@ fn an_interrupted_execution_is_aborted() {
     let api = Api::start();
     let parameters = json!({ "ApiEndpoint": api.url("/stall/1"), "Method": "GET" });
     let scene = scene(&task("arn:aws:states:::http:invoke", &parameters));
-    let running = scene.start(&["states", "run", "machine.json", "--json", "--history", "--allow", "127.0.0.1"]);
+    let running =
+        scene.start(&["states", "run", "machine.json", "--json", "--history", "--allow", "127.0.0.1"]);
     wait_until("it asks", || api.total() == 1);
     let ended: Value = serde_json::from_str(&running.interrupt().expect(130).stdout).unwrap();
     assert_eq!((&ended["status"], &ended["output"]), (&json!("ABORTED"), &Value::Null));
@@ -331,10 +412,16 @@ fn a_map_reads_the_rows_of_a_parquet_file() {
 fn a_machine_starts_another_and_waits_for_it() {
     let start = |pattern: &str, machine: &str| {
         let arn = format!("arn:aws:states:us-east-1:123456789012:stateMachine:{machine}");
-        task(&format!("arn:aws:states:::states:startExecution{pattern}"), &json!({ "StateMachineArn": arn, "Input": { "n.$": "$.n" } }))
+        task(
+            &format!("arn:aws:states:::states:startExecution{pattern}"),
+            &json!({ "StateMachineArn": arn, "Input": { "n.$": "$.n" } }),
+        )
     };
     let scene = scene(&start(".sync:2", "child"));
-    scene.write("child.json", r#"{"StartAt": "A", "States": {"A": {"Type": "Pass", "Parameters": {"was.$": "$.n"}, "End": true}}}"#);
+    scene.write(
+        "child.json",
+        r#"{"StartAt": "A", "States": {"A": {"Type": "Pass", "Parameters": {"was.$": "$.n"}, "End": true}}}"#,
+    );
     scene.write("bad.json", r#"{"StartAt": "A", "States": {"A": {"Type": "Fail", "Error": "Bad"}}}"#);
     let args = ["--input", "{\"n\": 5}", "--machine", "child=child.json", "--machine", "bad=bad.json"];
     let output = run(&scene, &args, 0)["output"].clone();
@@ -355,46 +442,78 @@ fn a_machine_starts_another_and_waits_for_it() {
 fn a_service_is_asked_at_the_endpoint_that_was_named() {
     let services = Services::start();
     let endpoint = format!("dynamodb={}", services.url);
-    let mut definition = task("arn:aws:states:::dynamodb:getItem", &json!({ "TableName.$": "$.table", "Key": { "id": { "S": "7" } } }));
+    let mut definition = task(
+        "arn:aws:states:::dynamodb:getItem",
+        &json!({ "TableName.$": "$.table", "Key": { "id": { "S": "7" } } }),
+    );
     let scene = scene(&definition);
     let output = run(&scene, &["--endpoint", &endpoint, "-i", "{\"table\": \"t\"}"], 0)["output"].clone();
-    assert_eq!(output, json!({ "target": "DynamoDB_20120810.GetItem", "asked": { "TableName": "t", "Key": { "id": { "S": "7" } } } }));
+    assert_eq!(
+        output,
+        json!({ "target": "DynamoDB_20120810.GetItem", "asked": { "TableName": "t", "Key": { "id": { "S": "7" } } } })
+    );
     let failed = run(&scene, &["--endpoint", &endpoint, "-i", "{\"table\": \"none\"}"], 3);
     assert_eq!(failed["error"], "DynamoDb.ResourceNotFoundException");
     // A service whose parameters begin with a small letter.
     definition = task("arn:aws:states:::aws-sdk:sfn:describeExecution", &json!({ "ExecutionArn": "arn" }));
     scene.write("machine.json", definition.to_string());
     let output = run(&scene, &["--endpoint", &format!("sfn={}", services.url)], 0)["output"].clone();
-    assert_eq!(output, json!({ "Target": "AWSStepFunctions.DescribeExecution", "Asked": { "ExecutionArn": "arn" } }));
-    let wrong = scene.run(&["states", "run", "machine.json", "--endpoint", "sns=http://127.0.0.1:1"]).expect(1);
+    assert_eq!(
+        output,
+        json!({ "Target": "AWSStepFunctions.DescribeExecution", "Asked": { "ExecutionArn": "arn" } })
+    );
+    let wrong =
+        scene.run(&["states", "run", "machine.json", "--endpoint", "sns=http://127.0.0.1:1"]).expect(1);
     assert!(wrong.stderr.contains("sns") && wrong.stderr.contains("dynamodb"), "{}", wrong.stderr);
 }
 
 #[test]
 fn a_worker_takes_an_activitys_task_and_sends_its_outcome() {
     let arn = "arn:aws:states:us-east-1:123456789012:activity:review";
-    let scene =
-        scene(&json!({ "StartAt": "Do", "States": { "Do": { "Type": "Task", "Resource": arn, "HeartbeatSeconds": 60, "End": true } } }));
+    let scene = scene(
+        &json!({ "StartAt": "Do", "States": { "Do": { "Type": "Task", "Resource": arn, "HeartbeatSeconds": 60, "End": true } } }),
+    );
     let port = closed_port();
-    let running =
-        scene.start(&["states", "run", "machine.json", "--json", "--history", "-i", "{\"n\": 1}", "--port", &port.port().to_string()]);
+    let running = scene.start(&[
+        "states",
+        "run",
+        "machine.json",
+        "--json",
+        "--history",
+        "-i",
+        "{\"n\": 1}",
+        "--port",
+        &port.port().to_string(),
+    ]);
     let runtime = Runtime::new().unwrap();
     let call = |action: &str, body: Value| {
         let target = format!("AWSStepFunctions.{action}");
-        let request = reqwest::Client::new().post(format!("http://{port}/")).header("x-amz-target", target).body(body.to_string());
-        let answer =
-            runtime.block_on(async { Ok::<Value, reqwest::Error>(serde_json::from_str(&request.send().await?.text().await?).unwrap()) });
+        let request = reqwest::Client::new()
+            .post(format!("http://{port}/"))
+            .header("x-amz-target", target)
+            .body(body.to_string());
+        let answer = runtime.block_on(async {
+            Ok::<Value, reqwest::Error>(serde_json::from_str(&request.send().await?.text().await?).unwrap())
+        });
         answer.ok()
     };
     wait_until("the API is served", || call("Nothing", json!({})).is_some());
     let task = call("GetActivityTask", json!({ "activityArn": arn, "workerName": "me" })).unwrap();
     assert_eq!(task["input"], "{\"n\":1}");
     assert_eq!(call("SendTaskHeartbeat", json!({ "taskToken": task["taskToken"] })).unwrap(), json!({}));
-    assert_eq!(call("SendTaskSuccess", json!({ "taskToken": "other", "output": "1" })).unwrap()["__type"], "TaskTimedOut");
-    assert_eq!(call("SendTaskSuccess", json!({ "taskToken": task["taskToken"], "output": "{\"ok\":true}" })).unwrap(), json!({}));
+    assert_eq!(
+        call("SendTaskSuccess", json!({ "taskToken": "other", "output": "1" })).unwrap()["__type"],
+        "TaskTimedOut"
+    );
+    assert_eq!(
+        call("SendTaskSuccess", json!({ "taskToken": task["taskToken"], "output": "{\"ok\":true}" }))
+            .unwrap(),
+        json!({})
+    );
     let ran = running.wait().expect(0);
     let ended: Value = serde_json::from_str(&ran.stdout).unwrap();
     assert_eq!(ended["output"], json!({ "ok": true }));
-    let started = ended["history"].as_array().unwrap().iter().find(|event| event["type"] == "ActivityStarted").unwrap();
+    let started =
+        ended["history"].as_array().unwrap().iter().find(|event| event["type"] == "ActivityStarted").unwrap();
     assert_eq!(started["activityStartedEventDetails"]["workerName"], "me");
 }

@@ -63,7 +63,12 @@ impl Scene {
 
     fn program(&self, program: &str, args: &[&str]) -> Command {
         let mut command = Command::new(program);
-        command.args(args).current_dir(self.folder.path()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .args(args)
+            .current_dir(self.folder.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         command
     }
 
@@ -190,6 +195,9 @@ pub fn csv(text: &str) -> Vec<Vec<String>> {
 #[track_caller]
 pub fn column(text: &str, name: &str) -> Vec<String> {
     let records = csv(text);
-    let at = records[0].iter().position(|column| column == name).unwrap_or_else(|| panic!("no column {name} in {:?}", records[0]));
+    let at = records[0]
+        .iter()
+        .position(|column| column == name)
+        .unwrap_or_else(|| panic!("no column {name} in {:?}", records[0]));
     records[1..].iter().map(|record| record[at].clone()).collect()
 }

@@ -24,7 +24,10 @@ impl Terminal {
     fn start(scene: &Scene, args: &[&str], rows: u16, columns: u16, environment: &[(&str, &str)]) -> Self {
         let (pty, terminal) = open().unwrap();
         pty.resize(Size::new(rows, columns)).unwrap();
-        let command = Command::new(env!("CARGO_BIN_EXE_throughline")).args(args).current_dir(scene.path("")).env("TERM", "xterm");
+        let command = Command::new(env!("CARGO_BIN_EXE_throughline"))
+            .args(args)
+            .current_dir(scene.path(""))
+            .env("TERM", "xterm");
         let child = command.envs(environment.iter().copied()).spawn(terminal).unwrap();
         let size = |n| NonZeroU16::new(n).unwrap();
         let parser = Arc::new(Mutex::new(vt100::Parser::new(size(rows), size(columns), 0)));
@@ -75,7 +78,8 @@ const LANES: usize = 30;
 
 /// A job of thirty lanes.
 fn scene(api: &Api) -> Scene {
-    let limits: String = (0..LANES).map(|n| format!("[limits.provider-{n:02}]\nrate = \"unlimited\"\n")).collect();
+    let limits: String =
+        (0..LANES).map(|n| format!("[limits.provider-{n:02}]\nrate = \"unlimited\"\n")).collect();
     let job = format!(
         "[request]\nurl = \"http://{}/ok/{{{{ id }}}}\"\nallow = [\"127.0.0.1\"]\n[limits]\nby = \"{{{{ provider }}}}\"\n{limits}",
         api.host()
@@ -102,26 +106,39 @@ fn many_lanes_have_a_total_and_fit_every_terminal() {
         let shown = terminal.wait_for("a frame that fits", |shown| {
             let lanes = shown.iter().filter(|row| row.contains("provider-")).count();
             let expected = LANES.min(usize::from(rows) - 4);
-            let is_status =
-                |row: &String| row.starts_with("sending") && ["stops", "continues"].iter().any(|end| row.trim_end().ends_with(end));
-            shown.first().is_some_and(is_total) && lanes == expected && shown.last().is_some_and(is_status) && shown.iter().all(fits)
+            let is_status = |row: &String| {
+                row.starts_with("sending")
+                    && ["stops", "continues"].iter().any(|end| row.trim_end().ends_with(end))
+            };
+            shown.first().is_some_and(is_total)
+                && lanes == expected
+                && shown.last().is_some_and(is_status)
+                && shown.iter().all(fits)
         });
         let lanes = shown.iter().filter(|row| row.starts_with("provider-"));
-        assert!(lanes.clone().count() > 0 && lanes.clone().all(|row| row.contains(" of 40")), "no number is cut\n{shown:#?}");
+        assert!(
+            lanes.clone().count() > 0 && lanes.clone().all(|row| row.contains(" of 40")),
+            "no number is cut\n{shown:#?}"
+        );
     }
     api.answer_all();
     terminal.wait_for("the summary", |shown| shown.iter().any(|row| row.starts_with("  report")));
     let written = terminal.written();
-    let colours =
-        written.split("\u{1b}[").skip(1).filter(|rest| rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == ';').starts_with('m'));
+    let colours = written
+        .split("\u{1b}[")
+        .skip(1)
+        .filter(|rest| rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == ';').starts_with('m'));
     assert_eq!(colours.count(), 0, "progress has no colours");
 }
 
 #[test]
 fn a_terminal_that_cannot_be_drawn_on_gets_lines() {
     let api = Api::start();
-    let scene =
-        Scene::new(&format!("[request]\nurl = \"http://{}/ok/{{{{ line }}}}\"\nallow = [\"127.0.0.1\"]\n", api.host()), "in.txt", "1\n2\n");
+    let scene = Scene::new(
+        &format!("[request]\nurl = \"http://{}/ok/{{{{ line }}}}\"\nallow = [\"127.0.0.1\"]\n", api.host()),
+        "in.txt",
+        "1\n2\n",
+    );
     let terminal = Terminal::start(&scene, &["run", "job.toml", "in.txt"], 24, 80, &[("TERM", "dumb")]);
     terminal.wait_for("the summary", |shown| shown.iter().any(|row| row.contains("every line succeeded")));
     assert!(!terminal.written().contains('\u{1b}'), "{:?}", terminal.written());

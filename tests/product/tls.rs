@@ -25,10 +25,12 @@ impl Server {
     fn start(certificate: CertificateDer<'static>, key: &KeyPair) -> Self {
         let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
         let provider = Arc::new(tokio_rustls::rustls::crypto::aws_lc_rs::default_provider());
-        let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let config =
+            ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
         let config = config.with_no_client_auth().with_single_cert(vec![certificate], key).unwrap();
         let acceptor = TlsAcceptor::from(Arc::new(config));
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
         runtime.spawn(async move {
@@ -37,7 +39,9 @@ impl Server {
                 let Ok(mut stream) = acceptor.accept(stream).await else { continue };
                 let mut head = [0; 4096];
                 let _ = stream.read(&mut head).await;
-                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok").await;
+                let _ = stream
+                    .write_all(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok")
+                    .await;
                 let _ = stream.shutdown().await;
             }
         });
@@ -84,15 +88,21 @@ fn only_a_certificate_that_holds_is_talked_to() {
         Server::self_signed("localhost"),
     ];
     let job = "[request]\nurl = \"{{ line }}\"\nallow = [\"localhost\"]\n[retry]\nattempts = 3\n[limits.default]\nrate = \"unlimited\"\n";
-    let scene = Scene::new(job, "urls.txt", servers.iter().map(|server| server.url() + "\n").collect::<String>());
+    let scene =
+        Scene::new(job, "urls.txt", servers.iter().map(|server| server.url() + "\n").collect::<String>());
     scene.write("trusted.pem", trusted.pem());
     let args = ["run", "job.toml", "urls.txt", "-o", "out.csv"];
-    scene.run_with(&args, |command| _ = command.env("SSL_CERT_FILE", "trusted.pem").env_remove("SSL_CERT_DIR")).expect(2);
+    scene
+        .run_with(&args, |command| _ = command.env("SSL_CERT_FILE", "trusted.pem").env_remove("SSL_CERT_DIR"))
+        .expect(2);
     let output = scene.read("out.csv");
     assert_eq!(column(&output, "error"), ["", "tls", "tls", "tls", "tls", "tls"]);
     let details = column(&output, "error_detail");
     for (detail, words) in details.iter().zip(["", "xpired", "alid", "name", "ssuer", "ssuer"]) {
         assert!(detail.contains(words), "{words}: {details:#?}");
     }
-    assert!(scene.read("out.report.json").contains("\"requests\": 1,"), "a handshake that failed is no request");
+    assert!(
+        scene.read("out.report.json").contains("\"requests\": 1,"),
+        "a handshake that failed is no request"
+    );
 }

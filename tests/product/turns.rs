@@ -24,11 +24,17 @@ impl preprocess::Executions for ByName {
     }
 }
 
-async fn call(objects: &Objects, context: &Context, file: &str, execution: &str) -> Result<PreprocessResponse, StepError> {
+async fn call(
+    objects: &Objects,
+    context: &Context,
+    file: &str,
+    execution: &str,
+) -> Result<PreprocessResponse, StepError> {
     let key = format!("jobs/places/input/{file}");
     let stored = objects.put(&key, "https://a.example.com/\n").await.unwrap();
     let event = Event::object_created(s3::BUCKET, &key, 23, Some(stored.etag), "1");
-    preprocess(context, PreprocessRequest { event, execution: execution.to_owned(), previous: json!({}) }).await
+    preprocess(context, PreprocessRequest { event, execution: execution.to_owned(), previous: json!({}) })
+        .await
 }
 
 fn run_of(response: PreprocessResponse) -> RunRef {
@@ -68,7 +74,10 @@ async fn workers_of_an_aborted_execution_have_time_to_end() {
     let aborted = run_of(call(&objects, &context, "one.txt", "aborted-1").await.unwrap());
 
     // The next one waits: its wait does not begin again with every call.
-    assert_eq!(waiting(call(&objects, &context, "two.txt", "running-2").await.unwrap()), (100, "aborted-1".to_owned()));
+    assert_eq!(
+        waiting(call(&objects, &context, "two.txt", "running-2").await.unwrap()),
+        (100, "aborted-1".to_owned())
+    );
     let marker = objects.get(&aborted.keys().stop_run(0)).await.unwrap();
     assert!(serde_json::from_slice::<StopMarker>(&marker).unwrap().reason.contains("aborted"));
     NOW.fetch_add(60_500, Ordering::SeqCst);
@@ -83,8 +92,15 @@ async fn workers_of_an_aborted_execution_have_time_to_end() {
     let one_machine = call(&objects, &local, "four.txt", "aborted-4").await.unwrap();
     assert_eq!(waiting(one_machine).1, "running-2");
     objects.delete("runs/places/turn.json").await.unwrap();
-    let PreprocessResponse::Ready { run, .. } = call(&objects, &local, "four.txt", "aborted-4").await.unwrap() else { panic!() };
-    assert!(matches!(call(&objects, &local, "five.txt", "running-5").await.unwrap(), PreprocessResponse::Ready { .. }));
+    let PreprocessResponse::Ready { run, .. } =
+        call(&objects, &local, "four.txt", "aborted-4").await.unwrap()
+    else {
+        panic!()
+    };
+    assert!(matches!(
+        call(&objects, &local, "five.txt", "running-5").await.unwrap(),
+        PreprocessResponse::Ready { .. }
+    ));
     assert_eq!(objects.find(&run.keys().stop_run(0)).await.unwrap(), None);
 }
 
@@ -99,7 +115,10 @@ async fn a_run_that_failed_at_its_beginning_gives_the_turn_to_the_next_at_once()
     assert_eq!(error.name, job::ErrorName::JobInvalid);
     objects.get("runs/places/turn.json").await.unwrap();
     objects.put("jobs/places/job.toml", "[request]\nurl = \"https://a.example/{{ line }}\"\n").await.unwrap();
-    assert!(matches!(call(&objects, &context, "two.txt", "running-2").await.unwrap(), PreprocessResponse::Ready { .. }));
+    assert!(matches!(
+        call(&objects, &context, "two.txt", "running-2").await.unwrap(),
+        PreprocessResponse::Ready { .. }
+    ));
 }
 
 #[tokio::test]
@@ -107,7 +126,10 @@ async fn a_job_that_the_functions_cannot_do_is_refused_in_words() {
     let folder = tempfile::tempdir().unwrap();
     let client = s3::client(folder.path()).unwrap();
     let objects = Objects::new(client.clone(), s3::BUCKET);
-    objects.put("jobs/places/job.toml", "[request]\nurl = \"{{ line }}\"\ntimeout = \"10m\"\n").await.unwrap();
+    objects
+        .put("jobs/places/job.toml", "[request]\nurl = \"{{ line }}\"\ntimeout = \"10m\"\n")
+        .await
+        .unwrap();
     let context = on_aws(client);
     let error = call(&objects, &context, "one.txt", "running-1").await.unwrap_err();
     assert_eq!(error.name, job::ErrorName::JobInvalid);

@@ -25,8 +25,12 @@ const AWS_NAMES: [&str; 10] = [
 
 #[test]
 fn the_definition_compiles_with_its_placeholders_bound() {
-    let placeholders: BTreeSet<&str> = DEFINITION.split("${").skip(1).map(|rest| rest.split('}').next().unwrap()).collect();
-    assert_eq!(placeholders, BTreeSet::from(["PreprocessFunctionArn", "WorkerFunctionArn", "PostprocessFunctionArn"]));
+    let placeholders: BTreeSet<&str> =
+        DEFINITION.split("${").skip(1).map(|rest| rest.split('}').next().unwrap()).collect();
+    assert_eq!(
+        placeholders,
+        BTreeSet::from(["PreprocessFunctionArn", "WorkerFunctionArn", "PostprocessFunctionArn"])
+    );
     let bound = throughline::home::bind(DEFINITION);
     assert!(!bound.contains("${"));
     let machine = engine::compile(&bound).unwrap_or_else(|problems| panic!("{problems}"));
@@ -42,7 +46,10 @@ fn every_error_name_of_the_definition_exists() {
     collect(&serde_json::from_str(DEFINITION).unwrap(), &mut named);
     assert!(named.iter().any(|name| ours.contains(name.as_str())));
     for name in named {
-        assert!(ours.contains(name.as_str()) || AWS_NAMES.contains(&name.as_str()), "{name} is no error that anything raises");
+        assert!(
+            ours.contains(name.as_str()) || AWS_NAMES.contains(&name.as_str()),
+            "{name} is no error that anything raises"
+        );
     }
 }
 
@@ -61,7 +68,10 @@ fn collect(value: &Value, named: &mut BTreeSet<String>) {
 
 #[test]
 fn dependencies_run_one_way() {
-    let output = Command::new(env!("CARGO")).args(["metadata", "--no-deps", "--format-version", "1", "--offline"]).output().unwrap();
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--no-deps", "--format-version", "1", "--offline"])
+        .output()
+        .unwrap();
     let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
     let packages = metadata["packages"].as_array().unwrap();
     let names: BTreeSet<&str> = packages.iter().map(|package| package["name"].as_str().unwrap()).collect();
@@ -69,7 +79,10 @@ fn dependencies_run_one_way() {
         .iter()
         .map(|package| {
             let dependencies = package["dependencies"].as_array().unwrap();
-            let ours = dependencies.iter().map(|dependency| dependency["name"].as_str().unwrap()).filter(|name| names.contains(name));
+            let ours = dependencies
+                .iter()
+                .map(|dependency| dependency["name"].as_str().unwrap())
+                .filter(|name| names.contains(name));
             (package["name"].as_str().unwrap(), ours.collect())
         })
         .collect();
@@ -82,9 +95,15 @@ fn dependencies_run_one_way() {
     }
     assert_eq!(ours["throughline"], BTreeSet::from(["engine", "job", "preprocess", "worker", "postprocess"]));
     let engine = packages.iter().find(|package| package["name"] == "engine").unwrap();
-    let foreign = engine["dependencies"].as_array().unwrap().iter().map(|dependency| dependency["name"].as_str().unwrap().to_owned());
+    let foreign = engine["dependencies"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|dependency| dependency["name"].as_str().unwrap().to_owned());
     assert!(
-        foreign.into_iter().all(|name| !name.starts_with("aws") && !name.starts_with("lambda") && name != "reqwest"),
+        foreign
+            .into_iter()
+            .all(|name| !name.starts_with("aws") && !name.starts_with("lambda") && name != "reqwest"),
         "the engine asks its host"
     );
 }

@@ -19,7 +19,8 @@ async fn leftovers_of_dead_processes_are_swept_and_those_of_live_ones_are_not() 
     let store = Store::new();
     store.put("a.txt", "kept").await;
     let tmp = store.root().join(".s3/tmp");
-    let live = fs::read_dir(&tmp).unwrap().map(|entry| entry.unwrap().path()).find(|path| path.is_dir()).unwrap();
+    let live =
+        fs::read_dir(&tmp).unwrap().map(|entry| entry.unwrap().path()).find(|path| path.is_dir()).unwrap();
     fs::write(live.join("being-written"), "half").unwrap();
     fs::create_dir(tmp.join("dead")).unwrap();
     for left in ["dead/half", "dead.lock", "unfinished-link", "older.lock"] {
@@ -84,8 +85,10 @@ async fn a_completion_goes_on_from_every_state() {
     let (folder, id, parts) = upload("3.bin").await;
     let etag = complete(client, "3.bin", &id, &parts).await.unwrap().e_tag;
     fs::hard_link(store.root().join("3.bin"), folder.join("joined")).unwrap();
-    let parts = aws_sdk_s3::types::CompletedMultipartUpload::builder().set_parts(Some(parts.to_vec())).build();
-    let again = client.complete_multipart_upload().bucket(BUCKET).key("3.bin").upload_id(&id).multipart_upload(parts);
+    let parts =
+        aws_sdk_s3::types::CompletedMultipartUpload::builder().set_parts(Some(parts.to_vec())).build();
+    let again =
+        client.complete_multipart_upload().bucket(BUCKET).key("3.bin").upload_id(&id).multipart_upload(parts);
     assert_eq!(again.if_none_match("*").send().await.unwrap().e_tag, etag);
     assert!(store.get("3.bin").await == bytes && !folder.join("joined").exists());
 

@@ -7,7 +7,13 @@ use crate::{Store, everything};
 #[tokio::test]
 async fn odd_keys_live_side_by_side_and_stay_inside() {
     let store = Store::new();
-    let long = ["k".repeat(1024), "é".repeat(512), "k".repeat(200), format!("{}/x", "k".repeat(200)), "\u{1}".repeat(600)];
+    let long = [
+        "k".repeat(1024),
+        "é".repeat(512),
+        "k".repeat(200),
+        format!("{}/x", "k".repeat(200)),
+        "\u{1}".repeat(600),
+    ];
     let odd = [
         "x",
         "x/",
@@ -65,7 +71,9 @@ async fn odd_keys_live_side_by_side_and_stay_inside() {
 #[tokio::test]
 async fn ordinary_keys_are_found_where_a_user_looks_for_them() {
     let store = Store::new();
-    for key in ["jobs/places/output/addresses.csv", "runs/places/0f3a/results/l1/000000000001/a-1-o5-f0.jsonl"] {
+    for key in
+        ["jobs/places/output/addresses.csv", "runs/places/0f3a/results/l1/000000000001/a-1-o5-f0.jsonl"]
+    {
         store.put(key, "here").await;
         assert_eq!(std::fs::read(store.root().join(key)).unwrap(), b"here");
     }

@@ -41,7 +41,8 @@ fn model(keys: &BTreeSet<String>, query: &Query) -> Vec<Page> {
 }
 
 fn split(items: &[(bool, &str)]) -> Page {
-    let of = |wanted| items.iter().filter(|(kind, _)| *kind == wanted).map(|(_, text)| text.to_string()).collect();
+    let of =
+        |wanted| items.iter().filter(|(kind, _)| *kind == wanted).map(|(_, text)| text.to_string()).collect();
     (of(false), of(true))
 }
 
@@ -50,11 +51,13 @@ async fn pages(client: &Client, query: &Query) -> Vec<Page> {
     let mut pages = Vec::new();
     let mut token = None;
     loop {
-        let list = client.list_objects_v2().bucket(BUCKET).prefix(&query.prefix).encoding_type(EncodingType::Url);
+        let list =
+            client.list_objects_v2().bucket(BUCKET).prefix(&query.prefix).encoding_type(EncodingType::Url);
         let list = list.set_delimiter(query.delimiter.clone()).set_start_after(query.start_after.clone());
         let page = list.max_keys(query.page as i32).set_continuation_token(token).send().await.unwrap();
         let keys = page.contents().iter().map(|object| decode(object.key().unwrap())).collect::<Vec<_>>();
-        let prefixes = page.common_prefixes().iter().map(|prefix| decode(prefix.prefix().unwrap())).collect::<Vec<_>>();
+        let prefixes =
+            page.common_prefixes().iter().map(|prefix| decode(prefix.prefix().unwrap())).collect::<Vec<_>>();
         assert_eq!(page.key_count, Some((keys.len() + prefixes.len()) as i32));
         pages.push((keys, prefixes));
         assert_eq!(page.is_truncated, Some(page.next_continuation_token.is_some()));
@@ -87,12 +90,8 @@ fn text() -> impl Strategy<Value = String> {
 fn query() -> impl Strategy<Value = Query> {
     let prefix = prop_oneof![Just(String::new()), "[ab/.-]{1,3}", "a{200,201}", text()];
     let delimiter = prop_oneof![Just(None), Just(Some("/".to_owned())), "[a/-]{1,2}".prop_map(Some)];
-    (prefix, delimiter, prop::option::of(text()), 1usize..7).prop_map(|(prefix, delimiter, start_after, page)| Query {
-        prefix,
-        delimiter,
-        start_after,
-        page,
-    })
+    (prefix, delimiter, prop::option::of(text()), 1usize..7)
+        .prop_map(|(prefix, delimiter, start_after, page)| Query { prefix, delimiter, start_after, page })
 }
 
 proptest! {

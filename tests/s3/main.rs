@@ -71,5 +71,7 @@ fn pattern(length: usize) -> Vec<u8> {
 /// All files and folders below `path`.
 fn everything(path: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path());
-    entries.flat_map(|path| if path.is_dir() { [everything(&path), vec![path]].concat() } else { vec![path] }).collect()
+    entries
+        .flat_map(|path| if path.is_dir() { [everything(&path), vec![path]].concat() } else { vec![path] })
+        .collect()
 }

@@ -2,7 +2,9 @@
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::SdkError;
-use aws_sdk_s3::operation::complete_multipart_upload::{CompleteMultipartUploadError, CompleteMultipartUploadOutput};
+use aws_sdk_s3::operation::complete_multipart_upload::{
+    CompleteMultipartUploadError, CompleteMultipartUploadOutput,
+};
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use throughline::s3::BUCKET;
 
@@ -16,7 +18,8 @@ pub(crate) async fn begin(client: &Client, key: &str) -> String {
 }
 
 pub(crate) async fn part(client: &Client, key: &str, id: &str, number: i32, body: Vec<u8>) -> CompletedPart {
-    let part = client.upload_part().bucket(BUCKET).key(key).upload_id(id).part_number(number).body(body.into());
+    let part =
+        client.upload_part().bucket(BUCKET).key(key).upload_id(id).part_number(number).body(body.into());
     completed(number, part.send().await.unwrap().e_tag.unwrap())
 }
 
@@ -28,7 +31,14 @@ pub(crate) type Completed = Result<CompleteMultipartUploadOutput, SdkError<Compl
 
 pub(crate) async fn complete(client: &Client, key: &str, id: &str, parts: &[CompletedPart]) -> Completed {
     let parts = CompletedMultipartUpload::builder().set_parts(Some(parts.to_vec())).build();
-    client.complete_multipart_upload().bucket(BUCKET).key(key).upload_id(id).multipart_upload(parts).send().await
+    client
+        .complete_multipart_upload()
+        .bucket(BUCKET)
+        .key(key)
+        .upload_id(id)
+        .multipart_upload(parts)
+        .send()
+        .await
 }
 
 #[tokio::test]
@@ -44,7 +54,8 @@ async fn parts_are_joined_in_order_with_gaps_whatever_order_they_came_in() {
     let replaced = part(client, "a/out.csv", &id, 1, bytes[..PART].to_vec()).await;
     assert_ne!(first.e_tag(), replaced.e_tag());
 
-    let listed = client.list_parts().bucket(BUCKET).key("a/out.csv").upload_id(&id).max_parts(2).send().await.unwrap();
+    let listed =
+        client.list_parts().bucket(BUCKET).key("a/out.csv").upload_id(&id).max_parts(2).send().await.unwrap();
     assert_eq!((listed.is_truncated, listed.next_part_number_marker.as_deref()), (Some(true), Some("7")));
     let rest = client.list_parts().bucket(BUCKET).key("a/out.csv").upload_id(&id).part_number_marker("7");
     let listed = [listed.parts(), rest.send().await.unwrap().parts()].concat();
@@ -126,8 +137,10 @@ async fn parts_are_copied_from_ranges() {
     let id = begin(&store.client, "to.bin").await;
     let mut parts = Vec::new();
     for (number, range) in [(1, format!("bytes=10-{}", PART + 9)), (2, "bytes=0-4".to_owned())] {
-        let copy = store.client.upload_part_copy().bucket(BUCKET).key("to.bin").upload_id(&id).part_number(number);
-        let copy = copy.copy_source(format!("{BUCKET}/from.bin")).copy_source_range(range).send().await.unwrap();
+        let copy =
+            store.client.upload_part_copy().bucket(BUCKET).key("to.bin").upload_id(&id).part_number(number);
+        let copy =
+            copy.copy_source(format!("{BUCKET}/from.bin")).copy_source_range(range).send().await.unwrap();
         parts.push(completed(number, copy.copy_part_result.unwrap().e_tag.unwrap()));
     }
     complete(&store.client, "to.bin", &id, &parts).await.unwrap();
@@ -166,7 +179,8 @@ async fn uploads_are_listed_until_they_end() {
         ids.push(begin(client, key).await);
     }
     let listed = async |prefix: &str, after: &str| {
-        let list = client.list_multipart_uploads().bucket(BUCKET).prefix(prefix).key_marker(after).send().await;
+        let list =
+            client.list_multipart_uploads().bucket(BUCKET).prefix(prefix).key_marker(after).send().await;
         list.unwrap().uploads().iter().map(|upload| upload.key.clone().unwrap()).collect::<Vec<_>>()
     };
     assert_eq!(listed("", "").await, keys);

@@ -34,7 +34,8 @@ async fn ranges_are_exact_at_every_edge_of_a_chunk() {
         assert_eq!(got.content_range, Some(format!("bytes {from}-{}/{end}", to - 1)));
         assert!(got.body.collect().await.unwrap().to_vec() == bytes[from..to], "{range}");
     }
-    let beyond = store.client.get_object().bucket(BUCKET).key("a.bin").range(format!("bytes={end}-")).send().await;
+    let beyond =
+        store.client.get_object().bucket(BUCKET).key("a.bin").range(format!("bytes={end}-")).send().await;
     assert_eq!(code(beyond), "InvalidRange");
 }
 
@@ -69,12 +70,31 @@ async fn what_is_not_there_has_its_own_code() {
     let store = Store::new();
     let client = &store.client;
     assert_eq!(code(client.get_object().bucket(BUCKET).key("no").send().await), "NoSuchKey");
-    assert!(client.head_object().bucket(BUCKET).key("no").send().await.unwrap_err().into_service_error().is_not_found());
+    assert!(
+        client
+            .head_object()
+            .bucket(BUCKET)
+            .key("no")
+            .send()
+            .await
+            .unwrap_err()
+            .into_service_error()
+            .is_not_found()
+    );
     assert_eq!(code(client.get_object().bucket("no-bucket").key("no").send().await), "NoSuchBucket");
     assert_eq!(code(client.put_object().bucket("no-bucket").key("a").send().await), "NoSuchBucket");
     assert_eq!(code(client.list_objects_v2().bucket("no-bucket").send().await), "NoSuchBucket");
     client.head_bucket().bucket(BUCKET).send().await.unwrap();
-    assert!(client.head_bucket().bucket("no-bucket").send().await.unwrap_err().into_service_error().is_not_found());
+    assert!(
+        client
+            .head_bucket()
+            .bucket("no-bucket")
+            .send()
+            .await
+            .unwrap_err()
+            .into_service_error()
+            .is_not_found()
+    );
     client.create_bucket().bucket("other.bucket").send().await.unwrap();
     client.create_bucket().bucket("other.bucket").send().await.unwrap();
     client.head_bucket().bucket("other.bucket").send().await.unwrap();
@@ -151,12 +171,14 @@ async fn copies_are_whole_and_independent() {
     let store = Store::new();
     store.put("from ä/a.txt", "one").await;
     let source = format!("{BUCKET}/from%20%C3%A4/a.txt");
-    let copied = store.client.copy_object().bucket(BUCKET).key("to.txt").copy_source(&source).send().await.unwrap();
+    let copied =
+        store.client.copy_object().bucket(BUCKET).key("to.txt").copy_source(&source).send().await.unwrap();
     store.put("from ä/a.txt", "two").await;
     assert_eq!(store.get("to.txt").await, b"one");
     let head = store.client.head_object().bucket(BUCKET).key("to.txt").send().await.unwrap();
     assert_eq!(copied.copy_object_result.unwrap().e_tag, head.e_tag);
-    let missing = store.client.copy_object().bucket(BUCKET).key("x").copy_source(format!("{BUCKET}/no")).send().await;
+    let missing =
+        store.client.copy_object().bucket(BUCKET).key("x").copy_source(format!("{BUCKET}/no")).send().await;
     assert_eq!(code(missing), "NoSuchKey");
 }
 
@@ -166,7 +188,8 @@ async fn many_are_deleted_at_once_and_empty_folders_go_with_them() {
     for n in 0..10 {
         store.put(&format!("a/b{}/{n}.txt", n % 3), "x").await;
     }
-    let ids = (0..12).map(|n| ObjectIdentifier::builder().key(format!("a/b{}/{n}.txt", n % 3)).build().unwrap());
+    let ids =
+        (0..12).map(|n| ObjectIdentifier::builder().key(format!("a/b{}/{n}.txt", n % 3)).build().unwrap());
     let delete = Delete::builder().set_objects(Some(ids.collect())).build().unwrap();
     let done = store.client.delete_objects().bucket(BUCKET).delete(delete).send().await.unwrap();
     assert_eq!((done.deleted().len(), done.errors().len()), (12, 0));

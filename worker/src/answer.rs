@@ -58,7 +58,13 @@ enum Good {
 
 impl Sender {
     /// Sends one request for line `n`, its `tries`-th, which counts against the limit of this provider.
-    pub(crate) async fn attempt(&self, prepared: Box<Prepared>, provider: String, n: u64, tries: u32) -> Outcome {
+    pub(crate) async fn attempt(
+        &self,
+        prepared: Box<Prepared>,
+        provider: String,
+        n: u64,
+        tries: u32,
+    ) -> Outcome {
         let sent = Instant::now();
         let (reply, on_wire) = match self.exchange(&prepared, provider, sent, n, tries).await {
             Ok(Good::Success(record)) => (Reply::Success(record), true),
@@ -71,14 +77,24 @@ impl Sender {
         Outcome { sent, on_wire, millis: millis(sent), reply }
     }
 
-    async fn exchange(&self, prepared: &Prepared, provider: String, sent: Instant, n: u64, tries: u32) -> Result<Good, Trouble> {
+    async fn exchange(
+        &self,
+        prepared: &Prepared,
+        provider: String,
+        sent: Instant,
+        n: u64,
+        tries: u32,
+    ) -> Result<Good, Trouble> {
         let run = &*self.run;
         let mut deadline = sent + run.job.request.timeout;
-        run.guard.check(&prepared.url).map_err(|denied| Trouble::unsent(Code::AddressDenied, denied.to_string()))?;
+        run.guard
+            .check(&prepared.url)
+            .map_err(|denied| Trouble::unsent(Code::AddressDenied, denied.to_string()))?;
         let client = run.connections.client(&prepared.url);
         let request = request(client, prepared).map_err(fault::of_request)?;
         let answer = timeout_at(deadline, client.execute(request)).await;
-        let response = answer.map_err(|_| self.timeout("no answer"))?.map_err(|error| self.lost(error, prepared))?;
+        let response =
+            answer.map_err(|_| self.timeout("no answer"))?.map_err(|error| self.lost(error, prepared))?;
         run.connections.learn(&prepared.url, &response);
         let status = response.status();
         // Where a response is framed by two rules, what follows is not the rest of its body.
@@ -104,9 +120,13 @@ impl Sender {
         let mut patience = body::Patience::new(&mut room, &mut deadline);
         let read = body::read(response, whole, run.job.request.max_response, &mut patience).await;
         let body = read.map_err(|cut| self.cut(cut, status))?;
-        let values = self.extract(prepared, status, &headers, &body, sent, &mut patience).await.map_err(|cut| self.cut(cut, status))?;
+        let values = self
+            .extract(prepared, status, &headers, &body, sent, &mut patience)
+            .await
+            .map_err(|cut| self.cut(cut, status))?;
         drop((body, room));
-        let figures = Figures { n, at: self.wall.now().millis, millis: millis(sent), tries, status: status.as_u16() };
+        let figures =
+            Figures { n, at: self.wall.now().millis, millis: millis(sent), tries, status: status.as_u16() };
         Ok(Good::Success(success(figures, &values)))
     }
 
@@ -124,8 +144,13 @@ impl Sender {
         let columns = &job.output.columns;
         let millis = millis(sent);
         let unreadable = body::Cut::Unreadable;
-        let body = if columns.read_the_body() { charset::text(packed, headers).map_err(unreadable)? } else { "".into() };
-        let tape = columns.parse(&body, *output).map_err(|error| unreadable(not_json(&error, &body, headers)))?;
+        let body = if columns.read_the_body() {
+            charset::text(packed, headers).map_err(unreadable)?
+        } else {
+            "".into()
+        };
+        let tape =
+            columns.parse(&body, *output).map_err(|error| unreadable(not_json(&error, &body, headers)))?;
         let mut memory = packed.len() + if matches!(body, Cow::Owned(_)) { body.len() } else { 0 };
         if let Some(tape) = &tape {
             memory += tape.size() + columns.memory(tape.root(&body));
@@ -136,9 +161,17 @@ impl Sender {
             (!values.is_empty()).then(|| values.join(", "))
         };
         let url = prepared.url.as_str();
-        let response = Response { status: status.as_u16(), url, millis, body: &body, json: tape.as_ref(), header: &header };
+        let response = Response {
+            status: status.as_u16(),
+            url,
+            millis,
+            body: &body,
+            json: tape.as_ref(),
+            header: &header,
+        };
         let most = usize::try_from(job.request.max_response).unwrap_or(usize::MAX).saturating_mul(COPIES);
-        let values = columns.extract(&response, *output, most).map_err(|job::json::TooMuch| body::Cut::TooMuch)?;
+        let values =
+            columns.extract(&response, *output, most).map_err(|job::json::TooMuch| body::Cut::TooMuch)?;
         let size: usize = values.iter().map(Extracted::size).sum();
         patience.room(memory + size).await;
         let mut out = Vec::with_capacity(size + 16 * values.len() + 2);
@@ -158,11 +191,15 @@ impl Sender {
         let now = self.wall.now().millis;
         let (slow, retry_after) = retry_after::asked(status, response.headers(), now);
         let headers = response.headers().clone();
-        let said = timeout_at(deadline, body::prefix(response, whole.unwrap_or(REFUSAL).min(REFUSAL))).await.unwrap_or_default();
+        let said = timeout_at(deadline, body::prefix(response, whole.unwrap_or(REFUSAL).min(REFUSAL)))
+            .await
+            .unwrap_or_default();
         let detail = match self.said(said, &headers) {
             Some(said) if !said.is_empty() => said,
             Some(_) => format!("the response was {status}, without a body"),
-            None => format!("the response was {status}, with a body that is not text ({})", media_type(&headers)),
+            None => {
+                format!("the response was {status}, with a body that is not text ({})", media_type(&headers))
+            }
         };
         let failure = Failure { code: Code::Http(status.as_u16()), detail, status: status.as_u16() };
         let nature = match status {
@@ -187,16 +224,22 @@ impl Sender {
 
     fn cut(&self, cut: body::Cut, status: StatusCode) -> Trouble {
         let mut trouble = match cut {
-            body::Cut::TooLarge => {
-                Trouble::last(Code::TooLarge, format!("the answer is larger than {} bytes", self.run.job.request.max_response))
-            }
+            body::Cut::TooLarge => Trouble::last(
+                Code::TooLarge,
+                format!("the answer is larger than {} bytes", self.run.job.request.max_response),
+            ),
             body::Cut::TooMuch => {
                 let most = self.run.job.request.max_response.saturating_mul(COPIES as u64);
-                Trouble::last(Code::TooLarge, format!("the values of the columns have more than {most} bytes together"))
+                Trouble::last(
+                    Code::TooLarge,
+                    format!("the values of the columns have more than {most} bytes together"),
+                )
             }
             body::Cut::Late => self.timeout("the answer's body did not end"),
             body::Cut::Broken(error) => fault::of_body(error),
-            body::Cut::Short(reason) => Trouble { nature: Nature::Doubtful, ..Trouble::last(Code::BodyCut, reason) },
+            body::Cut::Short(reason) => {
+                Trouble { nature: Nature::Doubtful, ..Trouble::last(Code::BodyCut, reason) }
+            }
             body::Cut::Unreadable(reason) => Trouble::last(Code::Extract, reason),
         };
         trouble.failure.status = status.as_u16();
@@ -254,7 +297,8 @@ fn request(client: &reqwest::Client, prepared: &Prepared) -> Result<reqwest::Req
 /// A header's value has no charset: UTF-8 if it is, else each byte is the character of its number (RFC 9110, 5.5).
 fn header_text(value: &HeaderValue) -> String {
     let bytes = value.as_bytes();
-    std::str::from_utf8(bytes).map_or_else(|_| bytes.iter().map(|byte| char::from(*byte)).collect(), str::to_owned)
+    std::str::from_utf8(bytes)
+        .map_or_else(|_| bytes.iter().map(|byte| char::from(*byte)).collect(), str::to_owned)
 }
 
 /// Why a body is not JSON, and how it begins.
@@ -265,7 +309,9 @@ fn not_json(error: &str, body: &str, headers: &HeaderMap) -> String {
 }
 
 fn media_type(headers: &HeaderMap) -> String {
-    Some(charset::media_type(headers)).filter(|media_type| !media_type.is_empty()).unwrap_or_else(|| "no Content-Type".to_owned())
+    Some(charset::media_type(headers))
+        .filter(|media_type| !media_type.is_empty())
+        .unwrap_or_else(|| "no Content-Type".to_owned())
 }
 
 /// On one line, and short.

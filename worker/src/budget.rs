@@ -40,13 +40,27 @@ impl Budget {
         let units = u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX).max(4);
         let first = (units / SHARE).max(FIRST.div_ceil(UNIT) as u32);
         let rest = units - units / SHARE;
-        Self { first: Arc::new(Semaphore::new(first as usize)), rest: Pool::new(rest), units: rest, shares: Mutex::default() }
+        Self {
+            first: Arc::new(Semaphore::new(first as usize)),
+            rest: Pool::new(rest),
+            units: rest,
+            shares: Mutex::default(),
+        }
     }
 
     /// Waits for room for the first bytes of a response of this provider.
     pub(crate) async fn reserve(self: &Arc<Self>, provider: String) -> Reservation {
         let first = self.first.clone().acquire_many_owned(FIRST.div_ceil(UNIT) as u32).await.ok();
-        Reservation { budget: self.clone(), provider, first, share: None, shared: None, rest: None, alone: Vec::new(), bytes: FIRST }
+        Reservation {
+            budget: self.clone(),
+            provider,
+            first,
+            share: None,
+            shared: None,
+            rest: None,
+            alone: Vec::new(),
+            bytes: FIRST,
+        }
     }
 
     fn share(&self, provider: &str) -> Arc<Pool> {
@@ -130,7 +144,11 @@ mod tests {
     async fn a_provider_that_takes_its_share_leaves_the_others_theirs() {
         let budget = Arc::new(Budget::new(16 << 20));
         // The rest is 12 MiB, a share 3 MiB.
-        let mut greedy = [budget.reserve("a".into()).await, budget.reserve("a".into()).await, budget.reserve("a".into()).await];
+        let mut greedy = [
+            budget.reserve("a".into()).await,
+            budget.reserve("a".into()).await,
+            budget.reserve("a".into()).await,
+        ];
         greedy[0].grow(2 << 20).await;
         greedy[1].grow(2 << 20).await;
         greedy[1].grow(5 << 20).await;
@@ -145,7 +163,10 @@ mod tests {
         assert!(!waits(other.grow(5 << 20)).await);
         drop(large);
         assert!(!waits(larger.grow(40 << 20)).await);
-        assert!(!waits(async { drop(budget.reserve("e".into()).await) }).await, "small responses have room of their own");
+        assert!(
+            !waits(async { drop(budget.reserve("e".into()).await) }).await,
+            "small responses have room of their own"
+        );
     }
 
     #[tokio::test(start_paused = true)]

@@ -47,7 +47,18 @@ impl Context {
     ) -> Self {
         let budget = Arc::new(Budget::new(settings.response_budget));
         let (dice, look_up) = (Arc::new(SystemDice), Arc::new(SystemLookUp));
-        Self { s3, secrets, observer, settings, stop, dice, look_up, ends: None, budget, runs: Arc::default() }
+        Self {
+            s3,
+            secrets,
+            observer,
+            settings,
+            stop,
+            dice,
+            look_up,
+            ends: None,
+            budget,
+            runs: Arc::default(),
+        }
     }
 
     /// The same, for one call that has so much time from now.

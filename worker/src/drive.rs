@@ -106,7 +106,10 @@ impl Drive<'_> {
             if self.is_over(due) {
                 return self.close().await;
             }
-            let wake = [due, self.last_call.filter(|_| self.halt.is_none()), self.give_up].into_iter().flatten().min();
+            let wake = [due, self.last_call.filter(|_| self.halt.is_none()), self.give_up]
+                .into_iter()
+                .flatten()
+                .min();
             tokio::select! {
                 biased;
                 () = self.stop.cancelled(), if !matches!(self.halt, Some(Halt::Interrupt)) => self.interrupt(),
@@ -217,7 +220,8 @@ impl Drive<'_> {
         if self.intents.is_some() {
             self.recording = self.outbox.lines().collect();
         }
-        let object = self.outbox.take(&self.invocation, false).map(|(name, body)| (self.prefix.clone() + &name, body));
+        let object =
+            self.outbox.take(&self.invocation, false).map(|(name, body)| (self.prefix.clone() + &name, body));
         let (run, lane, stuck) = (self.run.clone(), self.lane.to_owned(), self.stuck.clone());
         self.flushing = Some(in_this_span(async move {
             if let Some((key, body)) = object {
@@ -245,9 +249,14 @@ impl Drive<'_> {
             return;
         }
         let Some(intents) = &mut self.intents else { return };
-        let Some((name, body)) = intents.next(&mut self.schedule, &self.lines, self.gate.lets_in()) else { return };
-        let (run, folder, stuck, known) = (self.run.clone(), self.prefix.clone(), self.stuck.clone(), intents.known());
-        self.naming = Some(in_this_span(async move { intents::put(&run.objects, &folder, &name, body, &stuck, known).await }));
+        let Some((name, body)) = intents.next(&mut self.schedule, &self.lines, self.gate.lets_in()) else {
+            return;
+        };
+        let (run, folder, stuck, known) =
+            (self.run.clone(), self.prefix.clone(), self.stuck.clone(), intents.known());
+        self.naming = Some(in_this_span(async move {
+            intents::put(&run.objects, &folder, &name, body, &stuck, known).await
+        }));
     }
 
     fn named(&mut self, alone: bool) {
@@ -267,7 +276,8 @@ impl Drive<'_> {
         let Some(intents) = &mut self.intents else { return };
         let lines = &self.lines;
         // A line in the middle of a redirect was processed.
-        let unsent = |line: Line| lines[line as usize].prepared.as_ref().is_none_or(|prepared| prepared.hops == 0);
+        let unsent =
+            |line: Line| lines[line as usize].prepared.as_ref().is_none_or(|prepared| prepared.hops == 0);
         let back = self.schedule.take_back(key, unsent);
         intents.take_back(back.into_iter().map(|line| lines[line as usize].n));
     }
@@ -295,7 +305,12 @@ async fn sleep_until(instant: Option<Instant>) {
 /// The outcome of an attempt that panicked: a bug of ours costs its line, not the batch.
 fn bug(sent: Instant) -> Outcome {
     let failure = Failure::new(Code::Extract, "a bug in throughline: the line could not be processed");
-    Outcome { sent, on_wire: false, millis: 0, reply: Reply::Failure { failure, nature: Nature::Final, retry_after: None, prepared: None } }
+    Outcome {
+        sent,
+        on_wire: false,
+        millis: 0,
+        reply: Reply::Failure { failure, nature: Nature::Final, retry_after: None, prepared: None },
+    }
 }
 
 /// A task whose log lines say the run and the lane, as the caller's do.

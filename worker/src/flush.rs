@@ -76,7 +76,12 @@ impl Outbox {
 
 /// Writes an object, and tries again where that can help. The same key has the same content, so twice is no harm.
 /// `stuck` is set as long as the store fails: what is answered meanwhile might be lost.
-pub(crate) async fn put(objects: &Objects, key: &str, body: Bytes, stuck: &AtomicBool) -> Result<(), StepError> {
+pub(crate) async fn put(
+    objects: &Objects,
+    key: &str,
+    body: Bytes,
+    stuck: &AtomicBool,
+) -> Result<(), StepError> {
     for wait in WAITS {
         match objects.put(key, body.clone()).await {
             Ok(_) => {

@@ -89,7 +89,11 @@ impl Gate {
 
     fn verdict(&self) -> Verdict {
         let answers = self.denied + self.others;
-        if self.denied * 10 >= answers * 9 { Verdict::Denied { answers, denied: self.denied } } else { Verdict::Opened }
+        if self.denied * 10 >= answers * 9 {
+            Verdict::Denied { answers, denied: self.denied }
+        } else {
+            Verdict::Opened
+        }
     }
 }
 

@@ -83,7 +83,10 @@ impl Guard {
         let host = url.host_str().unwrap_or_default().trim_end_matches('.').to_ascii_lowercase();
         let loops = host == "localhost" || host.ends_with(".localhost");
         let addresses = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
-        if loops && !host_listed(&self.names, &host) && !addresses.into_iter().any(|address| self.allows(address)) {
+        if loops
+            && !host_listed(&self.names, &host)
+            && !addresses.into_iter().any(|address| self.allows(address))
+        {
             return Err(AddressDenied { host });
         }
         self.check(url)
@@ -100,7 +103,11 @@ impl Guard {
             return Ok(found);
         }
         let allowed: Vec<_> = found.iter().copied().filter(|address| self.allows(address.ip())).collect();
-        if allowed.is_empty() && !found.is_empty() { Err(AddressDenied { host: host.to_owned() }) } else { Ok(allowed) }
+        if allowed.is_empty() && !found.is_empty() {
+            Err(AddressDenied { host: host.to_owned() })
+        } else {
+            Ok(allowed)
+        }
     }
 }
 
@@ -128,7 +135,11 @@ impl AddressDenied {
 
 impl fmt::Display for AddressDenied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} is a private, local or reserved address; [request] allow lists the exceptions", self.host)
+        write!(
+            f,
+            "{} is a private, local or reserved address; [request] allow lists the exceptions",
+            self.host
+        )
     }
 }
 
@@ -199,8 +210,11 @@ mod tests {
 
     #[test]
     fn names_of_this_machine_are_foreseen() {
-        let foreseen = |allow: &[&str], url: &str| guard(allow).foresee(&Url::parse(url).expect("a URL")).is_err();
-        for url in ["http://localhost/", "http://LOCALHOST.:8080/", "http://api.localhost/", "http://10.0.0.1/"] {
+        let foreseen =
+            |allow: &[&str], url: &str| guard(allow).foresee(&Url::parse(url).expect("a URL")).is_err();
+        for url in
+            ["http://localhost/", "http://LOCALHOST.:8080/", "http://api.localhost/", "http://10.0.0.1/"]
+        {
             assert!(foreseen(&[], url), "{url}");
         }
         assert!(!foreseen(&[], "http://example.com/"));
@@ -212,7 +226,13 @@ mod tests {
     #[test]
     fn exceptions() {
         let guard = guard(&["127.0.0.1", "10.0.0.0/8", "fd00::/16", "localhost", "*.internal"]);
-        for url in ["http://127.0.0.1/", "http://2130706433/", "http://[::ffff:127.0.0.1]/", "http://10.9.9.9/", "http://[fd00::7]/"] {
+        for url in [
+            "http://127.0.0.1/",
+            "http://2130706433/",
+            "http://[::ffff:127.0.0.1]/",
+            "http://10.9.9.9/",
+            "http://[fd00::7]/",
+        ] {
             assert!(check(&guard, url), "{url}");
         }
         assert!(!check(&guard, "http://127.0.0.2/"));

@@ -63,7 +63,12 @@ impl IntentLog {
     }
 
     /// The next intent, if lines need one.
-    pub(crate) fn next(&mut self, schedule: &mut Schedule, lines: &[LineState], fresh: bool) -> Option<(String, Vec<u8>)> {
+    pub(crate) fn next(
+        &mut self,
+        schedule: &mut Schedule,
+        lines: &[LineState],
+        fresh: bool,
+    ) -> Option<(String, Vec<u8>)> {
         let now = Instant::now();
         let mut sending = Vec::new();
         for key in schedule.take_hungry() {

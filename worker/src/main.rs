@@ -16,7 +16,8 @@ async fn main() -> Result<(), lambda::Error> {
     let metrics = Arc::new(CallMetrics::default());
     let settings = Settings { flush_every: FLUSH_EVERY, ..Settings::default() };
     let secrets = Arc::new(AwsSecrets::new(&aws));
-    let context = Context::new(lambda::s3(&aws), secrets, metrics.clone(), settings, CancellationToken::new());
+    let context =
+        Context::new(lambda::s3(&aws), secrets, metrics.clone(), settings, CancellationToken::new());
     lambda::serve(async |request: WorkRequest, call| {
         let (run, lane) = (request.run.clone(), request.lane.name.clone());
         let response = work(&context.with_deadline(call.left), request).await;

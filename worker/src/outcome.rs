@@ -109,7 +109,10 @@ mod tests {
         let line = success(Figures { n: 3, at: 5, millis: 7, tries: 1, status: 200 }, b"[1.50,\"a\"]");
         assert_eq!(line.last(), Some(&b'\n'));
         let record = Record::parse(&line).unwrap();
-        assert_eq!((record.n, record.t, record.ms, record.tries, record.status, record.ok()), (3, 5, 7, 1, 200, true));
+        assert_eq!(
+            (record.n, record.t, record.ms, record.tries, record.status, record.ok()),
+            (3, 5, 7, 1, 200, true)
+        );
         assert_eq!(record.v.unwrap().iter().map(|value| value.get()).collect::<Vec<_>>(), ["1.50", "\"a\""]);
     }
 }

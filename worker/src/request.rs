@@ -53,7 +53,12 @@ impl Failure {
 ///
 /// # Errors
 /// `render`, `url`, `header` or `secret_denied`.
-pub fn render(job: &Job, row: &Arc<Row>, secrets: &Arc<Secrets>, idempotency_key: Option<&str>) -> Result<Prepared, Failure> {
+pub fn render(
+    job: &Job,
+    row: &Arc<Row>,
+    secrets: &Arc<Secrets>,
+    idempotency_key: Option<&str>,
+) -> Result<Prepared, Failure> {
     let unrendered = |message: String| Failure::new(Code::Render, message);
     let request = &job.request;
     let text = request.url.render(row, secrets).map_err(unrendered)?;
@@ -85,7 +90,8 @@ pub fn render(job: &Job, row: &Arc<Row>, secrets: &Arc<Secrets>, idempotency_key
 
 /// The key that makes a POST or PATCH of an idempotent job repeatable: the same in every call, redrive and home.
 pub fn idempotency_key(job: &Job, run: &str, n: u64) -> Option<String> {
-    let asked = job.request.idempotent && matches!(job.request.method, job::job_file::Method::Post | job::job_file::Method::Patch);
+    let asked = job.request.idempotent
+        && matches!(job.request.method, job::job_file::Method::Post | job::job_file::Method::Patch);
     asked.then(|| blake3::hash(format!("{run}/{n}").as_bytes()).to_hex()[..32].to_owned())
 }
 
@@ -104,7 +110,9 @@ fn may_have_secrets(request: &Request, url: &Url) -> Result<(), Failure> {
     Err(Failure::new(
         Code::SecretDenied,
         if hosts.any(|entry| entry.names(url)) {
-            format!("secrets go to {host} over https and its own port only: name {origin:?} in [request] secret_hosts if it may have them")
+            format!(
+                "secrets go to {host} over https and its own port only: name {origin:?} in [request] secret_hosts if it may have them"
+            )
         } else {
             format!("{host} is not among [request] secret_hosts")
         },
@@ -125,19 +133,25 @@ const DOTS: [&str; 6] = [".", "..", "%2e", ".%2e", "%2e.", "%2e%2e"];
 /// encoding keeps it from that. A line that brings its URL's beginning may bring any path.
 fn leaves_its_path(template: &str, text: &str) -> bool {
     let has = |url: &str| {
-        let path = url.split_once("://").map_or(url, |(_, rest)| rest).split(['?', '#']).next().unwrap_or_default();
+        let path =
+            url.split_once("://").map_or(url, |(_, rest)| rest).split(['?', '#']).next().unwrap_or_default();
         path.split(['/', '\\']).skip(1).any(|part| DOTS.iter().any(|dots| part.eq_ignore_ascii_case(dots)))
     };
     !template.trim_start().starts_with("{{") && has(text) && !has(template)
 }
 
 fn header_name(name: &str) -> Result<HeaderName, Failure> {
-    HeaderName::from_bytes(name.as_bytes()).map_err(|_| Failure::new(Code::Header, format!("{name:?} is no header name")))
+    HeaderName::from_bytes(name.as_bytes())
+        .map_err(|_| Failure::new(Code::Header, format!("{name:?} is no header name")))
 }
 
 fn header_value(name: &str, value: &str) -> Result<HeaderValue, Failure> {
-    HeaderValue::from_bytes(value.as_bytes())
-        .map_err(|_| Failure::new(Code::Header, format!("the value of {name:?} has a line break or another control character")))
+    HeaderValue::from_bytes(value.as_bytes()).map_err(|_| {
+        Failure::new(
+            Code::Header,
+            format!("the value of {name:?} has a line break or another control character"),
+        )
+    })
 }
 
 #[cfg(test)]
@@ -147,7 +161,8 @@ mod tests {
     #[test]
     fn a_value_does_not_lead_up_the_path() {
         let template = "https://api.example.com/v1/{{ a }}{{ b }}/x?q={{ a }}";
-        let leaves = |path: &str| leaves_its_path(template, &format!("https://api.example.com/v1/{path}/x?q=/../"));
+        let leaves =
+            |path: &str| leaves_its_path(template, &format!("https://api.example.com/v1/{path}/x?q=/../"));
         for path in [".", "..", "%2e", "%2E.", ".%2e", "%2e%2E", "a/.."] {
             assert!(leaves(path), "{path}");
         }

@@ -50,7 +50,10 @@ pub(crate) fn again(nature: Nature, past: Past, repeatable: bool, retry: &job_fi
         Nature::Unprocessed => past.unprocessed < MOST_UNPROCESSED,
         Nature::Doubtful if !repeatable => false,
         Nature::Doubtful | Nature::Unreached => past.burnt < retry.attempts,
-        Nature::Throttled => past.throttles < throttles(retry.attempts) && u128::from(past.waited) <= retry.max_wait.as_millis(),
+        Nature::Throttled => {
+            past.throttles < throttles(retry.attempts)
+                && u128::from(past.waited) <= retry.max_wait.as_millis()
+        }
     }
 }
 
@@ -108,12 +111,17 @@ mod tests {
         assert!(again(Nature::Throttled, Past { throttles: 19, ..past }, true, &policy(5)));
         assert!(!again(Nature::Throttled, Past { throttles: 20, ..past }, true, &policy(5)));
         assert!(!again(Nature::Throttled, Past { waited: 600_001, ..past }, true, &policy(5)));
-        assert!(!again(Nature::Throttled, Past { throttles: 1, ..past }, true, &policy(1)), "one attempt is one");
+        assert!(
+            !again(Nature::Throttled, Past { throttles: 1, ..past }, true, &policy(1)),
+            "one attempt is one"
+        );
     }
 
     #[test]
     fn backoff_doubles_to_a_cap() {
-        let most = |burnt| (0..64).map(|roll| backoff(Past { burnt, ..Past::default() }, &Fixed(u64::MAX << roll))).max();
+        let most = |burnt| {
+            (0..64).map(|roll| backoff(Past { burnt, ..Past::default() }, &Fixed(u64::MAX << roll))).max()
+        };
         assert!(most(1) <= Some(BASE));
         assert!(most(3) <= Some(BASE * 4));
         assert!(most(3) > Some(BASE * 2));

@@ -62,8 +62,9 @@ impl Run {
         let job = Job::parse(&String::from_utf8_lossy(&text), &keys.job_file())
             .map_err(|error| StepError::new(ErrorName::JobInvalid, error.to_string()))?;
         let plan: Plan = serde_json::from_slice(&plan).map_err(|error| damaged(&keys.plan(), &error))?;
-        let claim: Claim =
-            claim.map_or(Ok(Claim::default()), |claim| serde_json::from_slice(&claim)).map_err(|error| damaged("the claim", &error))?;
+        let claim: Claim = claim
+            .map_or(Ok(Claim::default()), |claim| serde_json::from_slice(&claim))
+            .map_err(|error| damaged("the claim", &error))?;
         let secrets = resolve(context, &run.job, &job).await?;
         let guard = Guard::looking_up(&job.request.allow, context.look_up.clone());
         Ok(Self {
@@ -86,8 +87,13 @@ impl Run {
 
     /// The limit of one worker of a lane.
     pub(crate) fn lane_limit(&self, lane: &str) -> Result<LaneLimit<'_>, StepError> {
-        let missing = |what: &str| StepError::new(ErrorName::RunDamaged, format!("{} has no {what}", self.keys.plan()));
-        let (_, kind) = self.lanes.iter().find(|(name, _)| name == lane).ok_or_else(|| missing(&format!("lane {lane:?}")))?;
+        let missing =
+            |what: &str| StepError::new(ErrorName::RunDamaged, format!("{} has no {what}", self.keys.plan()));
+        let (_, kind) = self
+            .lanes
+            .iter()
+            .find(|(name, _)| name == lane)
+            .ok_or_else(|| missing(&format!("lane {lane:?}")))?;
         match kind {
             LaneKind::Hashed => Ok(LaneLimit { provider: None, limit: self.job.limits.default }),
             LaneKind::Named { provider } => {
@@ -112,7 +118,10 @@ async fn resolve(context: &Context, name: &str, job: &Job) -> Result<Secrets, St
         let value = context.secrets.resolve(name, secret, reference).await.map_err(|error| {
             // What passes by itself is tried again by the state machine.
             let kind = if error.passing { ErrorName::StorageUnavailable } else { ErrorName::JobInvalid };
-            StepError::new(kind, format!("the secret {secret} ({reference}) cannot be read: {}", error.reason))
+            StepError::new(
+                kind,
+                format!("the secret {secret} ({reference}) cannot be read: {}", error.reason),
+            )
         })?;
         job.check_secret(secret, &value).map_err(|reason| StepError::new(ErrorName::JobInvalid, reason))?;
         values.push((secret.clone(), value));

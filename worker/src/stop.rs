@@ -10,8 +10,11 @@ pub(crate) async fn look(run: &Run, lane: &str) -> Result<Option<String>, StepEr
     let whole = run.keys.stop_run(run.generation);
     let own = run.keys.stop_lane(run.generation, lane);
     let found = run.objects.list(whole.trim_end_matches(".json")).await?;
-    let Some(entry) = found.into_iter().find(|entry| entry.key == whole || entry.key == own) else { return Ok(None) };
-    let marker = run.objects.find(&entry.key).await?.and_then(|body| serde_json::from_slice::<StopMarker>(&body).ok());
+    let Some(entry) = found.into_iter().find(|entry| entry.key == whole || entry.key == own) else {
+        return Ok(None);
+    };
+    let marker =
+        run.objects.find(&entry.key).await?.and_then(|body| serde_json::from_slice::<StopMarker>(&body).ok());
     let reason = marker.map(|marker| marker.reason).filter(|reason| !reason.is_empty());
     Ok(Some(reason.unwrap_or_else(|| "the run was stopped".to_owned())))
 }

@@ -26,13 +26,22 @@ pub async fn work(context: &Context, request: WorkRequest) -> Result<WorkRespons
 ///
 /// # Errors
 /// As [`work`].
-pub async fn work_until(context: &Context, request: WorkRequest, stop: CancellationToken) -> Result<WorkResponse, StepError> {
+pub async fn work_until(
+    context: &Context,
+    request: WorkRequest,
+    stop: CancellationToken,
+) -> Result<WorkResponse, StepError> {
     let RunRef { id, job, .. } = &request.run;
-    let span = tracing::info_span!("work", %job, run = %id, lane = %request.lane.name, batch = request.batch.first);
+    let span =
+        tracing::info_span!("work", %job, run = %id, lane = %request.lane.name, batch = request.batch.first);
     async { call(context, request, stop).await.inspect_err(StepError::log) }.instrument(span).await
 }
 
-async fn call(context: &Context, request: WorkRequest, token: CancellationToken) -> Result<WorkResponse, StepError> {
+async fn call(
+    context: &Context,
+    request: WorkRequest,
+    token: CancellationToken,
+) -> Result<WorkResponse, StepError> {
     if token.is_cancelled() {
         return Err(StepError::new(ErrorName::Interrupted, "interrupted before the batch began"));
     }
@@ -54,7 +63,10 @@ async fn call(context: &Context, request: WorkRequest, token: CancellationToken)
     }
     let batch = request.batch;
     let results = run.keys.batch_results(lane, batch.first);
-    let (items, seen) = tokio::try_join!(Items::read(&run.objects, run.keys.items(lane), batch), Seen::read(&run.objects, &results))?;
+    let (items, seen) = tokio::try_join!(
+        Items::read(&run.objects, run.keys.items(lane), batch),
+        Seen::read(&run.objects, &results)
+    )?;
     let drive = Drive::new(context, run.clone(), &request, items, &seen, token)?;
     drop(seen);
     let (end, tally) = drive.run().await?;
@@ -71,7 +83,9 @@ async fn call(context: &Context, request: WorkRequest, token: CancellationToken)
         }
         End::Interrupted => Err(StepError::new(
             ErrorName::Interrupted,
-            format!("interrupted; {ok} lines of the batch have succeeded and {failed} have failed, the rest can be continued"),
+            format!(
+                "interrupted; {ok} lines of the batch have succeeded and {failed} have failed, the rest can be continued"
+            ),
         )),
         End::Stopped { reason } => Err(stopped(lane, &reason)),
     }
@@ -91,7 +105,10 @@ fn tolerated(job: &Job, lines: u64, tally: &Tally, lane: &str) -> Result<(), Ste
     if tally.failed as f64 <= tolerance * lines as f64 {
         return Ok(());
     }
-    let reason = tally.most_frequent().map(|(code, count)| format!("; most often {code} ({count} times)")).unwrap_or_default();
+    let reason = tally
+        .most_frequent()
+        .map(|(code, count)| format!("; most often {code} ({count} times)"))
+        .unwrap_or_default();
     let message = format!(
         "{} of {lines} lines of a batch of the lane {lane} failed, more than the {:.1}% that are tolerated in a batch{reason}",
         tally.failed,

@@ -32,7 +32,8 @@ pub(super) fn read(source: &str) -> Result<Authority, String> {
         return Ok(Authority::Open(host.to_owned()));
     }
     let user = if user { "user:password@" } else { "" };
-    let url = Url::parse(&format!("{scheme}://{user}{host}/")).map_err(|error| format!("bad URL {source:?}: {error}"))?;
+    let url = Url::parse(&format!("{scheme}://{user}{host}/"))
+        .map_err(|error| format!("bad URL {source:?}: {error}"))?;
     Ok(Authority::Fixed(limit_key(&url)))
 }
 
@@ -121,9 +122,11 @@ mod tests {
 
     #[test]
     fn what_is_seen_of_an_open_host() {
-        for (source, seen) in
-            [("https://api.example.com{{ p }}", "api.example.com"), ("https://{{ h }}/", ""), ("https://u@api.{{ p }}/", "api.")]
-        {
+        for (source, seen) in [
+            ("https://api.example.com{{ p }}", "api.example.com"),
+            ("https://{{ h }}/", ""),
+            ("https://u@api.{{ p }}/", "api."),
+        ] {
             assert!(matches!(read(source), Ok(Authority::Open(host)) if host == seen), "{source}");
         }
     }

@@ -34,7 +34,9 @@ pub(super) fn job(syntax: JobSyntax, text: &str, file: &str) -> Result<Job, JobE
         input: place.input(syntax.input)?,
         output: place.output(syntax.output)?,
         retry: place.retry(syntax.retry)?,
-        failure: Failure { tolerated: place.optional(syntax.failure.tolerated.as_ref(), 1.0, |text| parse_share(text))? },
+        failure: Failure {
+            tolerated: place.optional(syntax.failure.tolerated.as_ref(), 1.0, |text| parse_share(text))?,
+        },
         secrets: BTreeMap::new(),
         text: text.to_owned(),
         file: file.to_owned(),
@@ -55,7 +57,9 @@ pub(super) fn job(syntax: JobSyntax, text: &str, file: &str) -> Result<Job, JobE
     }
     if !named.is_empty() && job.request.fixed_host.is_none() && job.request.secret_hosts.is_empty() {
         let seen = match authority::read(job.request.url.source()) {
-            Ok(Authority::Open(seen)) if !seen.is_empty() => format!(" (what stands there, {seen:?}, may go on)"),
+            Ok(Authority::Open(seen)) if !seen.is_empty() => {
+                format!(" (what stands there, {seen:?}, may go on)")
+            }
             _ => String::new(),
         };
         let message = format!(
@@ -63,7 +67,10 @@ pub(super) fn job(syntax: JobSyntax, text: &str, file: &str) -> Result<Job, JobE
         );
         return Err(job.error_at(&["request", "url"], message));
     }
-    job.secrets = named.into_iter().map(|name| (name.clone(), table.remove(&name).unwrap_or(SecretRef::Env(name)))).collect();
+    job.secrets = named
+        .into_iter()
+        .map(|name| (name.clone(), table.remove(&name).unwrap_or(SecretRef::Env(name))))
+        .collect();
     Ok(job)
 }
 
@@ -73,10 +80,16 @@ pub(super) fn columns(job: &Job, columns: &[String]) -> Result<(), JobError> {
         for variable in template.variables() {
             if !columns.contains(variable) {
                 let known = columns.iter().take(20).map(String::as_str).collect::<Vec<_>>().join(", ");
-                let nearest = columns.iter().map(|column| (strsim::damerau_levenshtein(column, variable), column)).min();
-                let nearest = nearest.filter(|(distance, column)| *distance <= 1 + column.chars().count() / 3);
+                let nearest = columns
+                    .iter()
+                    .map(|column| (strsim::damerau_levenshtein(column, variable), column))
+                    .min();
+                let nearest =
+                    nearest.filter(|(distance, column)| *distance <= 1 + column.chars().count() / 3);
                 let hint = nearest.map_or_else(String::new, |(_, column)| format!(" (is it {column}?)"));
-                let message = format!("the template names the column {variable:?}, which the input does not have{hint}; it has: {known}");
+                let message = format!(
+                    "the template names the column {variable:?}, which the input does not have{hint}; it has: {known}"
+                );
                 return Err(JobError::at(&job.text, &job.file, &word_in(job, &path, variable), message));
             }
         }
@@ -102,7 +115,9 @@ pub(super) fn style(job: &Job, format: OutputFormat) -> Result<(), JobError> {
     let Style { bom, guard_formulas } = job.output.style;
     for (wanted, key) in [(bom, "bom"), (guard_formulas, "guard_formulas")] {
         if wanted && format == OutputFormat::Jsonl {
-            let message = format!("{key} is for CSV and TSV, and the output is JSONL: remove it, or write format = \"csv\"");
+            let message = format!(
+                "{key} is for CSV and TSV, and the output is JSONL: remove it, or write format = \"csv\""
+            );
             return Err(job.error_at(&["output", key], message));
         }
     }
@@ -114,7 +129,8 @@ pub(super) fn output(job: &Job, columns: &[String]) -> Result<(), JobError> {
     match job.output.columns.names().find(|name| columns.iter().any(|column| column == name)) {
         None => Ok(()),
         Some(name) => {
-            let message = format!("the output column {name:?} is also a column of the input: give it another name");
+            let message =
+                format!("the output column {name:?} is also a column of the input: give it another name");
             Err(job.error_at(&["output", "columns", name], message))
         }
     }
@@ -131,7 +147,11 @@ impl File<'_> {
     }
 
     /// Reads a value; what is wrong with it is said at its place.
-    pub(super) fn value<V, T>(&self, written: &Spanned<V>, read: impl FnOnce(&V) -> Result<T, String>) -> Result<T, JobError> {
+    pub(super) fn value<V, T>(
+        &self,
+        written: &Spanned<V>,
+        read: impl FnOnce(&V) -> Result<T, String>,
+    ) -> Result<T, JobError> {
         read(written.get_ref()).map_err(|message| self.error(&written.span(), message))
     }
 
@@ -165,13 +185,17 @@ impl File<'_> {
                 return Err(self.error(&value.span(), format!("{name:?} is no header name")));
             }
             if matches!(lower.as_str(), "host" | "content-length" | "transfer-encoding" | "connection") {
-                return Err(self.error(&value.span(), format!("the header {name:?} is set by the client itself")));
+                return Err(
+                    self.error(&value.span(), format!("the header {name:?} is set by the client itself"))
+                );
             }
             if headers.iter().any(|(other, _)| *other == lower) {
                 return Err(self.error(&value.span(), format!("the header {name:?} is given twice")));
             }
             if value.get_ref().contains(['\r', '\n']) {
-                return Err(self.error(&value.span(), format!("the header {name:?} has a line break in its value")));
+                return Err(
+                    self.error(&value.span(), format!("the header {name:?} has a line break in its value"))
+                );
             }
             headers.push((lower, self.template(value, Place::Header)?));
         }
@@ -185,7 +209,9 @@ impl File<'_> {
                 }
             }
         });
-        let form_body = headers.iter().any(|(name, value)| name == "content-type" && value.source().contains("x-www-form-urlencoded"));
+        let form_body = headers
+            .iter()
+            .any(|(name, value)| name == "content-type" && value.source().contains("x-www-form-urlencoded"));
         let body_place = match (json_body, form_body) {
             (true, _) => Place::Json,
             (_, true) => Place::Form,
@@ -203,7 +229,8 @@ impl File<'_> {
             secret_hosts: self.each(&syntax.secret_hosts, SecretHost::parse)?,
             idempotent: syntax.idempotent,
             cookies: syntax.cookies,
-            max_response: self.optional(syntax.max_response.as_ref(), DEFAULT_MAX_RESPONSE, |text| parse_bytes(text))?,
+            max_response: self
+                .optional(syntax.max_response.as_ref(), DEFAULT_MAX_RESPONSE, |text| parse_bytes(text))?,
         })
     }
 
@@ -216,7 +243,11 @@ impl File<'_> {
     }
 
     /// Hosts, addresses and networks, each read on its own.
-    fn each<T>(&self, list: &[Spanned<String>], read: impl Fn(&str) -> Result<T, String>) -> Result<Vec<T>, JobError> {
+    fn each<T>(
+        &self,
+        list: &[Spanned<String>],
+        read: impl Fn(&str) -> Result<T, String>,
+    ) -> Result<Vec<T>, JobError> {
         list.iter().map(|host| self.value(host, |text| read(text))).collect()
     }
 
@@ -230,13 +261,20 @@ impl File<'_> {
         let mut columns = Vec::new();
         for (name, source) in &syntax.columns.0 {
             if OWN_COLUMNS.contains(&name.as_str()) {
-                return Err(self.error(&source.span(), format!("{name:?} is a column of every output: give this one another name")));
+                return Err(self.error(
+                    &source.span(),
+                    format!("{name:?} is a column of every output: give this one another name"),
+                ));
             }
             columns.push(self.value(source, |source| Column::new(name, source))?);
         }
         let is_set = |key: &Option<Spanned<bool>>| key.as_ref().is_some_and(|key| *key.get_ref());
         let style = Style { bom: is_set(&syntax.bom), guard_formulas: is_set(&syntax.guard_formulas) };
-        Ok(Output { format: self.optional(syntax.format.as_ref(), None, format)?, columns: Extractor::new(columns), style })
+        Ok(Output {
+            format: self.optional(syntax.format.as_ref(), None, format)?,
+            columns: Extractor::new(columns),
+            style,
+        })
     }
 
     fn limits(&self, syntax: LimitsSyntax) -> Result<Limits, JobError> {
@@ -250,10 +288,15 @@ impl File<'_> {
                 limits.default = self.limit(&limit, Some(DEFAULT_RATE))?;
                 continue;
             }
-            if name.contains("://") || (name.contains('*') && (!name.starts_with("*.") || name[1..].contains('*'))) {
-                return Err(
-                    self.error(&limit.span(), format!("{name:?} names no provider: write a host, host:port, *.domain, or a value of `by`"))
-                );
+            if name.contains("://")
+                || (name.contains('*') && (!name.starts_with("*.") || name[1..].contains('*')))
+            {
+                return Err(self.error(
+                    &limit.span(),
+                    format!(
+                        "{name:?} names no provider: write a host, host:port, *.domain, or a value of `by`"
+                    ),
+                ));
             }
             let name = if limits.by.is_some() { Ok(name) } else { hosts::host_and_port(&name) };
             let name = name.map_err(|why| self.error(&limit.span(), why))?;
@@ -270,16 +313,26 @@ impl File<'_> {
         let rate = match (rate, default) {
             (Some(rate), _) => self.value(rate, |text| parse_rate(text))?,
             (None, Some(default)) => default,
-            (None, None) => return Err(self.error(&syntax.span(), "a rate is missing: write rate = \"10/s\", or rate = \"unlimited\"")),
+            (None, None) => {
+                return Err(self.error(
+                    &syntax.span(),
+                    "a rate is missing: write rate = \"10/s\", or rate = \"unlimited\"",
+                ));
+            }
         };
-        let in_flight = in_flight.as_ref().map(|written| self.value(written, |n| positive(*n, "in_flight", 10_000))).transpose()?;
+        let in_flight = in_flight
+            .as_ref()
+            .map(|written| self.value(written, |n| positive(*n, "in_flight", 10_000)))
+            .transpose()?;
         Ok(Limit::new(rate, in_flight))
     }
 
     fn retry(&self, syntax: RetrySyntax) -> Result<Retry, JobError> {
         Ok(Retry {
-            attempts: self.optional(syntax.attempts.as_ref(), DEFAULT_ATTEMPTS, |n| positive(*n, "attempts", 100))?,
-            max_wait: self.optional(syntax.max_wait.as_ref(), DEFAULT_MAX_WAIT, |text| parse_duration(text))?,
+            attempts: self
+                .optional(syntax.attempts.as_ref(), DEFAULT_ATTEMPTS, |n| positive(*n, "attempts", 100))?,
+            max_wait: self
+                .optional(syntax.max_wait.as_ref(), DEFAULT_MAX_WAIT, |text| parse_duration(text))?,
         })
     }
 }
@@ -294,7 +347,8 @@ fn positive(n: i64, what: &str, most: u32) -> Result<u32, String> {
 /// Where a line of a text begins in what is written for it: the text of `'''` begins on the next line.
 fn line_within(written: &str, line: usize) -> usize {
     let quoted = ["\"\"\"", "'''"].iter().find_map(|quote| written.strip_prefix(quote));
-    let first = quoted.map_or(0, |rest| if rest.starts_with('\n') || rest.starts_with("\r\n") { 1 } else { 0 });
+    let first =
+        quoted.map_or(0, |rest| if rest.starts_with('\n') || rest.starts_with("\r\n") { 1 } else { 0 });
     match first + line - 1 {
         0 => 0,
         skipped => {
@@ -307,8 +361,8 @@ fn line_within(written: &str, line: usize) -> usize {
 /// Where a name stands as a whole word.
 fn find_word(text: &str, word: &str) -> usize {
     let boundary = |c: Option<char>| !c.is_some_and(|c| c.is_alphanumeric() || c == '_');
-    let found = text
-        .match_indices(word)
-        .find(|(at, _)| boundary(text[..*at].chars().next_back()) && boundary(text[at + word.len()..].chars().next()));
+    let found = text.match_indices(word).find(|(at, _)| {
+        boundary(text[..*at].chars().next_back()) && boundary(text[at + word.len()..].chars().next())
+    });
     found.map_or(0, |(at, _)| at)
 }

@@ -87,7 +87,8 @@ impl Extractor {
     /// In words, where it is not JSON although it must be.
     pub fn parse(&self, body: &str, format: OutputFormat) -> Result<Option<Tape>, String> {
         let needed = self.columns.iter().any(|column| matches!(column.source, Source::Path(_)));
-        let wanted = format == OutputFormat::Jsonl && self.columns.iter().any(|column| matches!(column.source, Source::Body));
+        let wanted = format == OutputFormat::Jsonl
+            && self.columns.iter().any(|column| matches!(column.source, Source::Body));
         if !(needed || wanted) || body.trim_ascii().is_empty() {
             return Ok(None);
         }
@@ -99,7 +100,10 @@ impl Extractor {
 
     /// Bytes of memory that extraction needs beside the body and its tape.
     pub fn memory(&self, json: Json<'_>) -> usize {
-        let paths = self.columns.iter().filter_map(|column| if let Source::Path(path) = &column.source { Some(path) } else { None });
+        let paths = self
+            .columns
+            .iter()
+            .filter_map(|column| if let Source::Path(path) = &column.source { Some(path) } else { None });
         paths.map(|path| path.memory(json)).max().unwrap_or_default()
     }
 
@@ -107,7 +111,12 @@ impl Extractor {
     ///
     /// # Errors
     /// The values have more than `most` bytes together.
-    pub fn extract<'a>(&self, response: &Response<'a>, format: OutputFormat, most: usize) -> Result<Vec<Extracted<'a>>, TooMuch> {
+    pub fn extract<'a>(
+        &self,
+        response: &Response<'a>,
+        format: OutputFormat,
+        most: usize,
+    ) -> Result<Vec<Extracted<'a>>, TooMuch> {
         let mut left = most;
         let mut values = Vec::with_capacity(self.columns.len());
         for column in &self.columns {
@@ -171,7 +180,12 @@ impl Column {
 }
 
 impl Source {
-    fn value<'a>(&self, response: &Response<'a>, format: OutputFormat, most: usize) -> Result<Extracted<'a>, TooMuch> {
+    fn value<'a>(
+        &self,
+        response: &Response<'a>,
+        format: OutputFormat,
+        most: usize,
+    ) -> Result<Extracted<'a>, TooMuch> {
         let json = response.json.map(|tape| tape.root(response.body));
         Ok(match self {
             Self::Path(path) => {
@@ -190,7 +204,9 @@ impl Source {
             Self::Status => Extracted::Number(response.status.into()),
             Self::Url => Extracted::Text(response.url.into()),
             Self::Millis => Extracted::Number(response.millis),
-            Self::Header(name) => (response.header)(name).map_or(Extracted::Null, |value| Extracted::Text(value.into())),
+            Self::Header(name) => {
+                (response.header)(name).map_or(Extracted::Null, |value| Extracted::Text(value.into()))
+            }
         })
     }
 }

@@ -38,7 +38,8 @@ impl SecretHost {
     /// that the entry does not exclude.
     pub fn admits(&self, url: &Url, private: bool) -> bool {
         let scheme = self.scheme.or(if private { None } else { Some("https") });
-        let port = self.port.or(if private { None } else { Some(if scheme == Some("http") { 80 } else { 443 }) });
+        let port =
+            self.port.or(if private { None } else { Some(if scheme == Some("http") { 80 } else { 443 }) });
         self.names(url)
             && scheme.is_none_or(|scheme| scheme == url.scheme())
             && port.is_none_or(|port| Some(port) == url.port_or_known_default())
@@ -81,7 +82,9 @@ pub(super) fn host_name(text: &str) -> Result<String, String> {
         Host::Domain(domain) => {
             let labels = || domain.split('.');
             if labels().any(|label| label.is_empty() || label.len() > 63) || domain.len() > 253 {
-                return Err(wrong("the parts between its dots have from 1 to 63 characters, and all together 253"));
+                return Err(wrong(
+                    "the parts between its dots have from 1 to 63 characters, and all together 253",
+                ));
             }
             if !domain.bytes().any(|byte| byte.is_ascii_alphabetic()) {
                 return Err(wrong("it is neither a name nor an address"));
@@ -106,7 +109,9 @@ pub(super) fn allowed(text: &str) -> Result<String, String> {
         return Ok(text.to_ascii_lowercase());
     }
     if text.contains('/') {
-        return Err(format!("{text:?} is neither a host nor a network: write a name, an address, or address/bits as in 10.1.0.0/16"));
+        return Err(format!(
+            "{text:?} is neither a host nor a network: write a name, an address, or address/bits as in 10.1.0.0/16"
+        ));
     }
     match split(text)? {
         (_, Some(_)) => Err(format!("{text:?} has a port: an address is allowed whatever the port")),
@@ -118,7 +123,9 @@ fn split(text: &str) -> Result<(&str, Option<u16>), String> {
     let host = host_of(text);
     match text[host.len()..].strip_prefix(':') {
         None => Ok((host, None)),
-        Some(port) => Ok((host, Some(port.parse().map_err(|_| format!("{text:?} has no port that there is"))?))),
+        Some(port) => {
+            Ok((host, Some(port.parse().map_err(|_| format!("{text:?} has no port that there is"))?)))
+        }
     }
 }
 
@@ -169,17 +176,26 @@ mod tests {
         ] {
             assert!(allowed(entry).is_err(), "{entry:?}");
         }
-        for entry in
-            ["localhost", "*.internal", "10.0.0.0/8", "127.0.0.1", "fd00::/8", "::1", "[::1]", "db.intern", "xn--mnchen-3ya.example"]
-        {
+        for entry in [
+            "localhost",
+            "*.internal",
+            "10.0.0.0/8",
+            "127.0.0.1",
+            "fd00::/8",
+            "::1",
+            "[::1]",
+            "db.intern",
+            "xn--mnchen-3ya.example",
+        ] {
             assert!(allowed(entry).is_ok(), "{entry:?}");
         }
     }
 
     #[test]
     fn secrets_go_over_https_unless_the_entry_says_otherwise() {
-        let admits =
-            |entry: &str, url: &str, private| SecretHost::parse(entry).expect("an entry").admits(&Url::parse(url).expect("a URL"), private);
+        let admits = |entry: &str, url: &str, private| {
+            SecretHost::parse(entry).expect("an entry").admits(&Url::parse(url).expect("a URL"), private)
+        };
         for (entry, url, expected) in [
             ("api.example.com", "https://api.example.com/", true),
             ("api.example.com", "https://api.example.com./", true),

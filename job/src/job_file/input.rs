@@ -89,7 +89,8 @@ impl File<'_> {
     pub(super) fn input(&self, syntax: InputSyntax) -> Result<Input, JobError> {
         let input = Input {
             format: self.optional(syntax.format.as_ref(), None, |text| format(text).map(Some))?,
-            compression: self.optional(syntax.compression.as_ref(), None, |text| compression(text).map(Some))?,
+            compression: self
+                .optional(syntax.compression.as_ref(), None, |text| compression(text).map(Some))?,
             encoding: self.optional(syntax.encoding.as_ref(), None, |text| encoding(text).map(Some))?,
             header: syntax.header.unwrap_or(true),
             delimiter: self.optional(syntax.delimiter.as_ref(), None, |text| delimiter(text).map(Some))?,
@@ -103,9 +104,18 @@ impl File<'_> {
         Ok(input)
     }
 
-    fn differ(&self, one: &str, a: Option<u8>, other: &str, b: Option<u8>, at: Option<&Spanned<String>>) -> Result<(), JobError> {
+    fn differ(
+        &self,
+        one: &str,
+        a: Option<u8>,
+        other: &str,
+        b: Option<u8>,
+        at: Option<&Spanned<String>>,
+    ) -> Result<(), JobError> {
         match at {
-            Some(at) if a.is_some() && a == b => Err(self.error(&at.span(), format!("`{one}` and `{other}` are the same character"))),
+            Some(at) if a.is_some() && a == b => {
+                Err(self.error(&at.span(), format!("`{one}` and `{other}` are the same character")))
+            }
             _ => Ok(()),
         }
     }

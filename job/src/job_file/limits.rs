@@ -86,7 +86,11 @@ impl Limit {
             Rate::Unlimited => Rate::Unlimited,
             Rate::PerSecond(rate) => Rate::PerSecond(rate / f64::from(workers)),
         };
-        Self { rate, in_flight: (self.in_flight / workers).max(1), most_in_flight: (self.most_in_flight / workers).max(1) }
+        Self {
+            rate,
+            in_flight: (self.in_flight / workers).max(1),
+            most_in_flight: (self.most_in_flight / workers).max(1),
+        }
     }
 }
 
@@ -102,7 +106,8 @@ impl Limits {
             return None;
         }
         let host = host_of(key);
-        let with_default_port = || [443, 80].iter().filter(|_| host == key).find_map(|port| exact(&format!("{host}:{port}")));
+        let with_default_port =
+            || [443, 80].iter().filter(|_| host == key).find_map(|port| exact(&format!("{host}:{port}")));
         exact(host).or_else(with_default_port).or_else(|| {
             let wild = self.providers.iter().filter(|provider| matches_domain(&provider.name, host));
             wild.max_by_key(|provider| provider.name.len())
@@ -120,7 +125,9 @@ pub fn limit_key(url: &url::Url) -> String {
 pub(super) fn host_of(key: &str) -> &str {
     match key.rsplit_once(':') {
         Some((host, port))
-            if !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) && (!host.contains(':') || host.ends_with(']')) =>
+            if !port.is_empty()
+                && port.bytes().all(|b| b.is_ascii_digit())
+                && (!host.contains(':') || host.ends_with(']')) =>
         {
             host
         }
@@ -130,7 +137,9 @@ pub(super) fn host_of(key: &str) -> &str {
 
 /// Whether a host lies below `*.domain`.
 pub(super) fn matches_domain(pattern: &str, host: &str) -> bool {
-    pattern.strip_prefix('*').is_some_and(|domain| domain.starts_with('.') && host.len() > domain.len() && host.ends_with(domain))
+    pattern
+        .strip_prefix('*')
+        .is_some_and(|domain| domain.starts_with('.') && host.len() > domain.len() && host.ends_with(domain))
 }
 
 /// Whether a host (with or without port) is in a list of `host`, `host:port` and `*.domain`.
@@ -147,23 +156,37 @@ mod tests {
 
     fn limits(names: &[&str]) -> Limits {
         let limit = Limit::new(Rate::PerSecond(1.0), None);
-        Limits { by: None, providers: names.iter().map(|name| Provider { name: (*name).to_owned(), limit }).collect(), default: limit }
+        Limits {
+            by: None,
+            providers: names.iter().map(|name| Provider { name: (*name).to_owned(), limit }).collect(),
+            default: limit,
+        }
     }
 
     #[test]
     fn the_most_exact_name_wins() {
         let limits = limits(&["*.com", "*.b.com", "a.b.com", "a.b.com:8080", "[::1]"]);
-        for (key, name) in
-            [("a.b.com:8080", "a.b.com:8080"), ("a.b.com:1", "a.b.com"), ("x.b.com", "*.b.com"), ("b.com", "*.com"), ("[::1]:80", "[::1]")]
-        {
+        for (key, name) in [
+            ("a.b.com:8080", "a.b.com:8080"),
+            ("a.b.com:1", "a.b.com"),
+            ("x.b.com", "*.b.com"),
+            ("b.com", "*.com"),
+            ("[::1]:80", "[::1]"),
+        ] {
             assert_eq!(limits.provider(key).map(|provider| provider.name.as_str()), Some(name), "{key}");
         }
         assert!(limits.provider("com").is_none());
         assert_eq!(
-            self::tests::limits(&["a.com:443"]).provider("a.com").map(|provider| provider.name.clone()).as_deref(),
+            self::tests::limits(&["a.com:443"])
+                .provider("a.com")
+                .map(|provider| provider.name.clone())
+                .as_deref(),
             Some("a.com:443")
         );
-        assert!(host_listed(&["a.com:443".to_owned()], "a.com") && !host_listed(&["a.com:443".to_owned()], "a.com:8443"));
+        assert!(
+            host_listed(&["a.com:443".to_owned()], "a.com")
+                && !host_listed(&["a.com:443".to_owned()], "a.com:8443")
+        );
     }
 
     #[test]

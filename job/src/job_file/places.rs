@@ -46,14 +46,23 @@ impl Places {
 
     /// The first key of a table whose name fits.
     pub(super) fn find(&self, table: &[&str], fits: impl Fn(&str) -> bool) -> Option<&Entry> {
-        let within = |path: &&Vec<String>| path.len() == table.len() + 1 && path.iter().zip(table).all(|(part, name)| part == name);
-        self.0.iter().find(|(path, _)| within(path) && path.last().is_some_and(|name| fits(name))).map(|(_, entry)| entry)
+        let within = |path: &&Vec<String>| {
+            path.len() == table.len() + 1 && path.iter().zip(table).all(|(part, name)| part == name)
+        };
+        self.0
+            .iter()
+            .find(|(path, _)| within(path) && path.last().is_some_and(|name| fits(name)))
+            .map(|(_, entry)| entry)
     }
 
     /// The innermost key or value that a byte belongs to.
     pub(super) fn at(&self, byte: usize) -> Option<(&[String], &Entry)> {
         let belongs = |entry: &Entry| entry.key.contains(&byte) || entry.value.contains(&byte);
-        self.0.iter().filter(|(_, entry)| belongs(entry)).max_by_key(|(path, _)| path.len()).map(|(path, entry)| (path.as_slice(), entry))
+        self.0
+            .iter()
+            .filter(|(_, entry)| belongs(entry))
+            .max_by_key(|(path, _)| path.len())
+            .map(|(path, entry)| (path.as_slice(), entry))
     }
 
     fn table(&mut self, path: &[String], table: &DeTable<'_>) {

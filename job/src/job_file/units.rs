@@ -10,8 +10,9 @@ use super::limits::Rate;
 /// In words.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let units = [("ms", 0.001), ("s", 1.0), ("min", 60.0), ("m", 60.0), ("h", 3600.0), ("d", 86400.0)];
-    let seconds =
-        quantity(text, &units).ok_or_else(|| format!("{text:?} is no duration: write for example \"500ms\", \"10s\", \"5m\" or \"2h\""))?;
+    let seconds = quantity(text, &units).ok_or_else(|| {
+        format!("{text:?} is no duration: write for example \"500ms\", \"10s\", \"5m\" or \"2h\"")
+    })?;
     if seconds <= 0.0 {
         return Err(format!("{text:?} must be longer than zero"));
     }
@@ -23,13 +24,26 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
 /// # Errors
 /// In words.
 pub fn parse_bytes(text: &str) -> Result<u64, String> {
-    let units =
-        [("KiB", 1024.0), ("MiB", 1_048_576.0), ("GiB", 1_073_741_824.0), ("KB", 1e3), ("MB", 1e6), ("GB", 1e9), ("B", 1.0), ("", 1.0)];
-    let bytes = quantity(text, &units).ok_or_else(|| format!("{text:?} is no size: write for example \"512KiB\" or \"10MiB\""))?;
+    let units = [
+        ("KiB", 1024.0),
+        ("MiB", 1_048_576.0),
+        ("GiB", 1_073_741_824.0),
+        ("KB", 1e3),
+        ("MB", 1e6),
+        ("GB", 1e9),
+        ("B", 1.0),
+        ("", 1.0),
+    ];
+    let bytes = quantity(text, &units)
+        .ok_or_else(|| format!("{text:?} is no size: write for example \"512KiB\" or \"10MiB\""))?;
     if bytes < 1.0 {
         return Err(format!("{text:?} must be at least one byte"));
     }
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at least 1; a size beyond u64 saturates")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "at least 1; a size beyond u64 saturates"
+    )]
     Ok(bytes as u64)
 }
 
@@ -41,7 +55,8 @@ pub fn parse_rate(text: &str) -> Result<Rate, String> {
     if text == "unlimited" {
         return Ok(Rate::Unlimited);
     }
-    let wrong = || format!("{text:?} is no rate: write for example \"200/s\", \"10/min\", \"2/h\" or \"unlimited\"");
+    let wrong =
+        || format!("{text:?} is no rate: write for example \"200/s\", \"10/min\", \"2/h\" or \"unlimited\"");
     let (number, unit) = text.split_once('/').ok_or_else(wrong)?;
     let number: f64 = number.trim().parse().map_err(|_| wrong())?;
     let seconds = match unit.trim() {
@@ -55,7 +70,9 @@ pub fn parse_rate(text: &str) -> Result<Rate, String> {
         return Err(wrong());
     }
     if number == 0.0 {
-        return Err(format!("a rate of {text:?} would never send anything: write a rate above zero, or \"unlimited\""));
+        return Err(format!(
+            "a rate of {text:?} would never send anything: write a rate above zero, or \"unlimited\""
+        ));
     }
     let per_second = number / seconds;
     if per_second > 1e6 {
@@ -70,7 +87,8 @@ pub fn parse_rate(text: &str) -> Result<Rate, String> {
 /// In words.
 pub fn parse_share(text: &str) -> Result<f64, String> {
     let wrong = || format!("{text:?} is no share: write a percentage from \"0%\" to \"100%\"");
-    let percent: f64 = text.trim().strip_suffix('%').ok_or_else(wrong)?.trim().parse().map_err(|_| wrong())?;
+    let percent: f64 =
+        text.trim().strip_suffix('%').ok_or_else(wrong)?.trim().parse().map_err(|_| wrong())?;
     if (0.0..=100.0).contains(&percent) { Ok(percent / 100.0) } else { Err(wrong()) }
 }
 
@@ -89,7 +107,9 @@ mod tests {
 
     #[test]
     fn durations() {
-        for (text, millis) in [("250ms", 250), ("10s", 10_000), ("1.5m", 90_000), ("2min", 120_000), ("1h", 3_600_000)] {
+        for (text, millis) in
+            [("250ms", 250), ("10s", 10_000), ("1.5m", 90_000), ("2min", 120_000), ("1h", 3_600_000)]
+        {
             assert_eq!(parse_duration(text), Ok(Duration::from_millis(millis)), "{text}");
         }
         for text in ["", "10", "s", "-1s", "0s", "NaNs", "1e400h"] {
@@ -99,7 +119,8 @@ mod tests {
 
     #[test]
     fn sizes() {
-        for (text, bytes) in [("1", 1), ("10B", 10), ("1KiB", 1024), ("10MiB", 10 << 20), ("1 MB", 1_000_000)] {
+        for (text, bytes) in [("1", 1), ("10B", 10), ("1KiB", 1024), ("10MiB", 10 << 20), ("1 MB", 1_000_000)]
+        {
             assert_eq!(parse_bytes(text), Ok(bytes), "{text}");
         }
         assert!(parse_bytes("0").is_err());

@@ -79,13 +79,19 @@ pub(super) fn explain(text: &str, span: Range<usize>, found: &str) -> (Range<usi
 fn unknown(places: &Places, span: Range<usize>, name: &str, found: &str) -> (Range<usize>, String) {
     let path = places.at(span.start).map(|(path, _)| path.to_vec()).unwrap_or_default();
     let section = path.split_last().map(|(_, section)| section.join(".")).unwrap_or_default();
-    let known: Vec<&str> =
-        found.split_once("expected").map(|(_, expected)| expected.split('`').skip(1).step_by(2).collect()).unwrap_or_default();
+    let known: Vec<&str> = found
+        .split_once("expected")
+        .map(|(_, expected)| expected.split('`').skip(1).step_by(2).collect())
+        .unwrap_or_default();
     let at = if section.is_empty() { "a job file".to_owned() } else { format!("[{section}]") };
     let nearest = known.iter().map(|known| (strsim::damerau_levenshtein(known, name), known));
-    let nearest = nearest.filter(|(distance, known)| *distance <= 1 + known.len() / 3).min().map(|(_, known)| *known);
-    let last = |path: &'static str| path.rsplit_once('.').filter(|(_, key)| *key == name).map(|(section, _)| section);
-    let elsewhere = KEYS.iter().find_map(|key| last(key.path)).map(|section| section.replace(".*", ".default"));
+    let nearest =
+        nearest.filter(|(distance, known)| *distance <= 1 + known.len() / 3).min().map(|(_, known)| *known);
+    let last = |path: &'static str| {
+        path.rsplit_once('.').filter(|(_, key)| *key == name).map(|(section, _)| section)
+    };
+    let elsewhere =
+        KEYS.iter().find_map(|key| last(key.path)).map(|section| section.replace(".*", ".default"));
     let hint = match (nearest, elsewhere) {
         (Some(nearest), _) => format!(": is it {nearest}?"),
         (None, Some(other)) if other != section => format!(": it belongs below [{other}]"),
@@ -105,7 +111,10 @@ fn wrong_type(text: &str, path: &[String], entry: &Entry, found: &str) -> String
             );
         }
         [limits, provider] if limits == "limits" && provider != "by" => {
-            return format!("a limit is a table: write [limits.{}] and below it rate = \"10/s\"", quoted(provider));
+            return format!(
+                "a limit is a table: write [limits.{}] and below it rate = \"10/s\"",
+                quoted(provider)
+            );
         }
         [section] => return format!("{section} is a table: write [{section}] and its keys below it"),
         _ => {}
@@ -120,17 +129,24 @@ fn wrong_type(text: &str, path: &[String], entry: &Entry, found: &str) -> String
     };
     match KEYS.iter().find(|key| fits(key.path, path)) {
         Some(key) => {
-            let number = entry.kind == Kind::Number && written.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+            let number = entry.kind == Kind::Number
+                && written.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
             let in_list = key.path.ends_with(".*") && key.example.starts_with('[');
             let example = match entry.kind {
                 Kind::Number if number && !key.unit.is_empty() => format!("\"{written}{}\"", key.unit),
                 Kind::Number | Kind::Boolean if key.what == TEXT => format!("\"{written}\""),
                 Kind::Text if key.what.starts_with("a list") => format!("[{written}]"),
-                Kind::Text if key.what == COUNT && unquoted(written).parse::<u32>().is_ok() => unquoted(written).to_owned(),
+                Kind::Text if key.what == COUNT && unquoted(written).parse::<u32>().is_ok() => {
+                    unquoted(written).to_owned()
+                }
                 _ => key.example.to_owned(),
             };
             let name = if in_list { path[path.len() - 2].as_str() } else { name };
-            format!("{dotted} is {}, and here stands {is}: write for example {} = {example}", key.what, quoted(name))
+            format!(
+                "{dotted} is {}, and here stands {is}: write for example {} = {example}",
+                key.what,
+                quoted(name)
+            )
         }
         None => {
             let expected = found.rsplit_once("expected ").map_or("", |(_, expected)| expected);
@@ -148,7 +164,8 @@ fn wrong_type(text: &str, path: &[String], entry: &Entry, found: &str) -> String
 
 fn fits(pattern: &str, path: &[String]) -> bool {
     let parts: Vec<&str> = pattern.split('.').collect();
-    parts.len() == path.len() && parts.iter().zip(path).all(|(pattern, part)| *pattern == "*" || pattern == part)
+    parts.len() == path.len()
+        && parts.iter().zip(path).all(|(pattern, part)| *pattern == "*" || pattern == part)
 }
 
 fn first_quoted(text: &str) -> Option<&str> {
@@ -161,6 +178,7 @@ fn unquoted(text: &str) -> &str {
 
 /// A key as it must be written.
 fn quoted(name: &str) -> String {
-    let bare = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+    let bare = !name.is_empty()
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
     if bare { name.to_owned() } else { format!("{name:?}") }
 }

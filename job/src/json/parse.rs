@@ -28,8 +28,12 @@ impl JsonError {
 }
 
 pub(super) fn parse(text: &str) -> Result<Tape, JsonError> {
-    let mut parser =
-        Parser { bytes: text.as_bytes(), at: 0, open: Vec::new(), tape: Tape { nodes: Vec::new(), spaced: false, odd: false } };
+    let mut parser = Parser {
+        bytes: text.as_bytes(),
+        at: 0,
+        open: Vec::new(),
+        tape: Tape { nodes: Vec::new(), spaced: false, odd: false },
+    };
     parser.document().map_err(|what| JsonError::new(what, text, parser.at))?;
     Ok(parser.tape)
 }
@@ -65,7 +69,9 @@ impl Parser<'_> {
                     self.member(is_object)?;
                 }
                 Some(_) if is_empty => self.member(is_object)?,
-                Some(_) => return Err(if is_object { "expected a comma or }" } else { "expected a comma or ]" }),
+                Some(_) => {
+                    return Err(if is_object { "expected a comma or }" } else { "expected a comma or ]" });
+                }
             }
         }
         self.skip_space();
@@ -130,7 +136,14 @@ impl Parser<'_> {
     }
 
     fn word(&mut self) -> Result<(), &'static str> {
-        for (word, odd) in [("null", false), ("true", false), ("false", false), ("NaN", true), ("Infinity", true), ("-Infinity", true)] {
+        for (word, odd) in [
+            ("null", false),
+            ("true", false),
+            ("false", false),
+            ("NaN", true),
+            ("Infinity", true),
+            ("-Infinity", true),
+        ] {
             if self.bytes[self.at..].starts_with(word.as_bytes()) {
                 self.at += word.len();
                 self.tape.odd |= odd;
@@ -188,7 +201,12 @@ impl Parser<'_> {
                 let first = unit(&self.bytes[self.at..]).ok_or("a bad escape in a string")?;
                 self.at += 6;
                 match first {
-                    0xd800..0xdc00 if unit(&self.bytes[self.at..]).is_some_and(|second| (0xdc00..0xe000).contains(&second)) => self.at += 6,
+                    0xd800..0xdc00
+                        if unit(&self.bytes[self.at..])
+                            .is_some_and(|second| (0xdc00..0xe000).contains(&second)) =>
+                    {
+                        self.at += 6
+                    }
                     0xd800..0xe000 => self.tape.odd = true,
                     _ => {}
                 }

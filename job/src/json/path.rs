@@ -43,8 +43,9 @@ impl Path {
     /// # Errors
     /// In words, what is wrong with it and where.
     pub fn new(source: &str) -> Result<Self, String> {
-        let query = JsonPath::parse(source)
-            .map_err(|error| format!("bad JSONPath {source:?} at character {}: {}", error.position() + 1, error.message()))?;
+        let query = JsonPath::parse(source).map_err(|error| {
+            format!("bad JSONPath {source:?} at character {}: {}", error.position() + 1, error.message())
+        })?;
         Ok(Self { query: Box::new(query), steps: steps(source) })
     }
 
@@ -85,7 +86,12 @@ impl Left {
 }
 
 impl Step {
-    fn select<'a>(&self, value: Json<'a>, matches: &mut Vec<Json<'a>>, left: &mut Left) -> Result<(), TooMuch> {
+    fn select<'a>(
+        &self,
+        value: Json<'a>,
+        matches: &mut Vec<Json<'a>>,
+        left: &mut Left,
+    ) -> Result<(), TooMuch> {
         let mut push = |found: Json<'a>| {
             left.take(found)?;
             matches.push(found);
@@ -136,7 +142,9 @@ fn steps(source: &str) -> Option<Vec<Step>> {
             let (name, behind) = rest.split_at(length);
             selector = match name {
                 "*" => Selector::All,
-                name if name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || !c.is_ascii()) && !name.is_empty() => {
+                name if name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || !c.is_ascii())
+                    && !name.is_empty() =>
+                {
                     Selector::Name(name.to_owned())
                 }
                 _ => return None,
@@ -151,10 +159,12 @@ fn steps(source: &str) -> Option<Vec<Step>> {
 fn by_library<'a>(query: &JsonPath, root: Json<'a>, most: usize) -> Result<Vec<Json<'a>>, TooMuch> {
     let tree = root.value();
     let matches = query.query(&tree).all();
-    let mut found: HashMap<*const Value, Option<Json<'a>>> = matches.iter().map(|value| (std::ptr::from_ref(*value), None)).collect();
+    let mut found: HashMap<*const Value, Option<Json<'a>>> =
+        matches.iter().map(|value| (std::ptr::from_ref(*value), None)).collect();
     find(&tree, root, &mut found);
     let mut left = Left { bytes: most, text: true };
-    let values = matches.into_iter().filter_map(|value| found.get(&std::ptr::from_ref(value)).copied().flatten());
+    let values =
+        matches.into_iter().filter_map(|value| found.get(&std::ptr::from_ref(value)).copied().flatten());
     values.map(|value| left.take(value).map(|()| value)).collect()
 }
 
@@ -164,7 +174,9 @@ fn find<'a>(tree: &Value, json: Json<'a>, found: &mut HashMap<*const Value, Opti
         *place = Some(json);
     }
     match tree {
-        Value::Array(values) => values.iter().zip(json.items()).for_each(|(value, json)| find(value, json, found)),
+        Value::Array(values) => {
+            values.iter().zip(json.items()).for_each(|(value, json)| find(value, json, found))
+        }
         Value::Object(object) => {
             for (key, json) in json.members() {
                 if let Some(value) = object.get(key.as_ref()) {
@@ -211,9 +223,11 @@ mod tests {
             let path = Path::new(source).unwrap();
             assert_eq!(path.steps.is_some(), plain, "{source}");
             let ours: Vec<_> = path.query(root, usize::MAX).unwrap().iter().map(|json| json.raw()).collect();
-            let theirs: Vec<_> = by_library(&path.query, root, usize::MAX).unwrap().iter().map(|json| json.raw()).collect();
+            let theirs: Vec<_> =
+                by_library(&path.query, root, usize::MAX).unwrap().iter().map(|json| json.raw()).collect();
             assert_eq!(ours, theirs, "{source}");
-            let values: Vec<_> = theirs.iter().map(|raw| serde_json::from_str::<Value>(raw).unwrap()).collect();
+            let values: Vec<_> =
+                theirs.iter().map(|raw| serde_json::from_str::<Value>(raw).unwrap()).collect();
             let tree: Value = serde_json::from_str(STORE).unwrap();
             assert_eq!(values.iter().collect::<Vec<_>>(), path.query.query(&tree).all(), "{source}");
         }
@@ -225,7 +239,11 @@ mod tests {
         let tape = Tape::parse(&text).unwrap();
         let root = tape.root(&text);
         for source in ["$..a", "$..[?@.a]", "$..*", "$..*..*"] {
-            assert_eq!(Path::new(source).unwrap().query(root, 2 * text.len()).err(), Some(TooMuch), "{source}");
+            assert_eq!(
+                Path::new(source).unwrap().query(root, 2 * text.len()).err(),
+                Some(TooMuch),
+                "{source}"
+            );
         }
         assert!(Path::new("$..a").unwrap().query(root, 100 * text.len()).is_ok());
     }

@@ -10,7 +10,19 @@ fn written(text: &str) -> String {
 
 #[test]
 fn numbers_keep_their_digits() {
-    for number in ["12345678901234567890123", "12.50", "1.0", "0.10", "1e400", "1E5", "-0", "-0.0", "1e-7", "0", "89014103211118510720"] {
+    for number in [
+        "12345678901234567890123",
+        "12.50",
+        "1.0",
+        "0.10",
+        "1e400",
+        "1E5",
+        "-0",
+        "-0.0",
+        "1e-7",
+        "0",
+        "89014103211118510720",
+    ] {
         assert_eq!(written(number), number);
         assert_eq!(written(&format!(" {{ \"a\" : [ {number} ] }} ")), format!("{{\"a\":[{number}]}}"));
         assert!(Tape::parse(number).unwrap().root(number).value().is_number());
@@ -19,7 +31,9 @@ fn numbers_keep_their_digits() {
 
 #[test]
 fn keys_that_a_library_takes_for_orders_are_data() {
-    for key in ["$serde_json::private::RawValue", "$serde_json::private::Number", "$serde_json::private::Unknown"] {
+    for key in
+        ["$serde_json::private::RawValue", "$serde_json::private::Number", "$serde_json::private::Unknown"]
+    {
         let text = format!(r#"{{"{key}":"[1]"}}"#);
         assert_eq!(written(&text), text);
         let mut expected = serde_json::Map::new();
@@ -94,7 +108,10 @@ fn what_is_no_json_is_refused_as_serde_refuses_it() {
         assert!(Tape::parse(text).is_err(), "{text:?}");
         assert!(serde_json::from_str::<Value>(text).is_err(), "{text:?}");
     }
-    assert_eq!(Tape::parse("{\n \"a\": tru}").unwrap_err().to_string(), "expected a value at line 2 column 7");
+    assert_eq!(
+        Tape::parse("{\n \"a\": tru}").unwrap_err().to_string(),
+        "expected a value at line 2 column 7"
+    );
 }
 
 #[test]
@@ -109,7 +126,10 @@ fn members_and_items_are_found() {
         [Some("10"), Some("[20]"), Some("30"), None, Some("30"), Some("10"), None]
     );
     assert_eq!(root.members().map(|(key, _)| key.into_owned()).collect::<Vec<_>>(), ["a", "bc", "a", ""]);
-    assert_eq!((array.get("a").is_none(), root.index(0).is_none(), root.get("").unwrap().members().count()), (true, true, 0));
+    assert_eq!(
+        (array.get("a").is_none(), root.index(0).is_none(), root.get("").unwrap().members().count()),
+        (true, true, 0)
+    );
 }
 
 #[test]
@@ -130,7 +150,8 @@ fn any_value() -> impl Strategy<Value = Value> {
     leaf.prop_recursive(4, 30, 5, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
-            prop::collection::btree_map(any::<String>(), inner, 0..5).prop_map(|map| Value::Object(map.into_iter().collect())),
+            prop::collection::btree_map(any::<String>(), inner, 0..5)
+                .prop_map(|map| Value::Object(map.into_iter().collect())),
         ]
     })
 }

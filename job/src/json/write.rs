@@ -83,9 +83,11 @@ fn character(escape: &str) -> (char, usize) {
         Some(b'f') => simple('\x0c'),
         Some(byte @ (b'"' | b'\\' | b'/')) => simple(char::from(*byte)),
         Some(b'u') => match (unit(escape.as_bytes()), escape.as_bytes().get(6..).and_then(unit)) {
-            (Some(high @ 0xd800..0xdc00), Some(low @ 0xdc00..0xe000)) => {
-                (char::from_u32(0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00)).unwrap_or(char::REPLACEMENT_CHARACTER), 12)
-            }
+            (Some(high @ 0xd800..0xdc00), Some(low @ 0xdc00..0xe000)) => (
+                char::from_u32(0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00))
+                    .unwrap_or(char::REPLACEMENT_CHARACTER),
+                12,
+            ),
             (Some(unit), _) => (char::from_u32(unit).unwrap_or(char::REPLACEMENT_CHARACTER), 6),
             // Not an escape: the backslash stands for itself.
             (None, _) => ('\\', 1),

@@ -39,8 +39,24 @@ const TRANSPARENT: [&str; 20] = [
     "escape",
 ];
 /// Words of an expression that are no names.
-const WORDS: [&str; 16] =
-    ["true", "false", "none", "True", "False", "None", "and", "or", "not", "in", "is", "if", "else", "for", "recursive", "secret"];
+const WORDS: [&str; 16] = [
+    "true",
+    "false",
+    "none",
+    "True",
+    "False",
+    "None",
+    "and",
+    "or",
+    "not",
+    "in",
+    "is",
+    "if",
+    "else",
+    "for",
+    "recursive",
+    "secret",
+];
 
 /// Makes the filter known.
 pub(super) fn install(environment: &mut Environment<'_>) {
@@ -175,7 +191,9 @@ pub(super) fn tojson(value: &Value, indent: Option<Value>, args: Kwargs) -> Resu
     match json(value).filter(|_| indent.is_none() && args.args().next().is_none()) {
         None => minijinja::filters::tojson(&number(value.clone()), indent, args),
         Some(mut text) => {
-            for (character, escaped) in [('<', "\\u003c"), ('>', "\\u003e"), ('&', "\\u0026"), ('\'', "\\u0027")] {
+            for (character, escaped) in
+                [('<', "\\u003c"), ('>', "\\u003e"), ('&', "\\u0026"), ('\'', "\\u0027")]
+            {
                 text = text.replace(character, escaped);
             }
             Ok(Value::from_safe_string(text))
@@ -195,7 +213,9 @@ pub(super) fn prepare(tag: &str) -> Cow<'_, str> {
         (true, "set") => tokens.iter().position(|token| token.text == "=").map_or(tokens.len(), |at| at + 1),
         (true, _) => tokens.len(),
     };
-    let Some(expression) = tokens.get(from..).filter(|tokens| calculates(tokens)) else { return Cow::Borrowed(tag) };
+    let Some(expression) = tokens.get(from..).filter(|tokens| calculates(tokens)) else {
+        return Cow::Borrowed(tag);
+    };
     let mut prepared = String::with_capacity(tag.len() + 32);
     let mut done = 0;
     let mut at = 0;
@@ -204,9 +224,11 @@ pub(super) fn prepare(tag: &str) -> Cow<'_, str> {
         let after = expression.get(at + 1).map_or("", |after| after.text);
         let token = expression[at];
         // `name=` gives an argument its name, and `name ==` compares.
-        let names = after == "(" || (after == "=" && expression.get(at + 2).is_none_or(|next| next.text != "="));
+        let names =
+            after == "(" || (after == "=" && expression.get(at + 2).is_none_or(|next| next.text != "="));
         at += 1;
-        let value = token.is_word() && !WORDS.contains(&token.text) && !matches!(before, "." | "|" | "is") && !names;
+        let value =
+            token.is_word() && !WORDS.contains(&token.text) && !matches!(before, "." | "|" | "is") && !names;
         if !value || (before == "not" && at > 2 && expression[at - 3].text == "is") {
             continue;
         }
@@ -235,7 +257,9 @@ fn calculates(tokens: &[Token<'_>]) -> bool {
             }
             "+" | "-" | "*" | "/" | "%" | "<" | ">" | "!" | "in" | "is" => true,
             "=" => before == "=",
-            "(" => n > 0 && tokens[n - 1].is_word() && !TRANSPARENT.contains(&before) && !WORDS.contains(&before),
+            "(" => {
+                n > 0 && tokens[n - 1].is_word() && !TRANSPARENT.contains(&before) && !WORDS.contains(&before)
+            }
             text => before == "|" && !TRANSPARENT.contains(&text),
         }
     })
@@ -291,8 +315,12 @@ fn tokens(tag: &str) -> Vec<Token<'_>> {
                 });
                 close.map_or(rest.len(), |(at, _)| at + 1)
             }
-            '0'..='9' => rest.find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '.'))).unwrap_or(rest.len()),
-            c if c.is_alphabetic() || c == '_' => rest.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(rest.len()),
+            '0'..='9' => rest
+                .find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '.')))
+                .unwrap_or(rest.len()),
+            c if c.is_alphabetic() || c == '_' => {
+                rest.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(rest.len())
+            }
             c => c.len_utf8(),
         };
         at += length;
@@ -312,14 +340,21 @@ mod tests {
 
     fn render(source: &str, place: Place) -> String {
         let row = Arc::new(Row::Object(Document::parse(LINE).unwrap()));
-        Template::new(source, place).unwrap().render(&row, &Arc::default()).unwrap_or_else(|error| panic!("{source}: {error}"))
+        Template::new(source, place)
+            .unwrap()
+            .render(&row, &Arc::default())
+            .unwrap_or_else(|error| panic!("{source}: {error}"))
     }
 
     #[test]
     fn numbers_print_with_the_digits_of_the_line() {
         for (source, url, json) in [
             ("{{ id }}", "12345678901234567890123", "12345678901234567890123"),
-            ("{{ huge }}", "123456789012345678901234567890123456789012345", "123456789012345678901234567890123456789012345"),
+            (
+                "{{ huge }}",
+                "123456789012345678901234567890123456789012345",
+                "123456789012345678901234567890123456789012345",
+            ),
             (
                 "{{ price }}/{{ one }}/{{ far }}/{{ big }}/{{ zero }}/{{ plain }}/{{ n }}",
                 "12.50/1.0/1e400/1E5/-0/0.1/7",
@@ -340,10 +375,19 @@ mod tests {
             assert_eq!(render(source, Place::Json), json, "{source}");
         }
         assert_eq!(render("x{{ price }}", Place::Url), "x12.50");
-        assert_eq!(render("{{ order }}", Place::Json), r#"{"total":9.90,"ok":true,"s":"<\u00e9>"}"#.replace("\\u00e9", "é"));
+        assert_eq!(
+            render("{{ order }}", Place::Json),
+            r#"{"total":9.90,"ok":true,"s":"<\u00e9>"}"#.replace("\\u00e9", "é")
+        );
         assert_eq!(render("{{ list }}", Place::Text), r#"[1.10,2.20,{"p":3.30}]"#);
-        assert_eq!(render(r#"{"a":"{{ list }} {{ price }}"}"#, Place::Json), r#"{"a":"[1.10,2.20,{\"p\":3.30}] 12.50"}"#);
-        assert_eq!(render("{{ order.total | tojson }}{{ list | tojson }}", Place::Text), r#"9.90[1.10,2.20,{"p":3.30}]"#);
+        assert_eq!(
+            render(r#"{"a":"{{ list }} {{ price }}"}"#, Place::Json),
+            r#"{"a":"[1.10,2.20,{\"p\":3.30}] 12.50"}"#
+        );
+        assert_eq!(
+            render("{{ order.total | tojson }}{{ list | tojson }}", Place::Text),
+            r#"9.90[1.10,2.20,{"p":3.30}]"#
+        );
         assert_eq!(render("{{ half }}", Place::Text), "a\u{fffd}");
     }
 
@@ -372,7 +416,10 @@ mod tests {
             ("{% set p = price * 2 %}{{ p + 1 }}", "26.0"),
             ("{{ [price, one] | max }}", "12.5"),
             ("{{ \"%.3f\" | format(price) }}", "12.500"),
-            ("{% for key, value in order | items %}{{ key }}={{ value }};{% endfor %}", "total=9.90;ok=true;s=<é>;"),
+            (
+                "{% for key, value in order | items %}{{ key }}={{ value }};{% endfor %}",
+                "total=9.90;ok=true;s=<é>;",
+            ),
             ("{{ order | join(',') }}", "total,ok,s"),
             ("{{ missing is defined }}", "false"),
             ("{{ list | length }}{{ order | length }}", "33"),

@@ -35,7 +35,9 @@ fn environment() -> Environment<'static> {
     environment.add_filter("__add", add);
     environment.add_filter("__mul", mul);
     environment.add_filter("__spread", spread);
-    environment.add_filter("__spent", |bytes: u64| budget::charge(bytes).map(|()| Value::from_safe_string(String::new())));
+    environment.add_filter("__spent", |bytes: u64| {
+        budget::charge(bytes).map(|()| Value::from_safe_string(String::new()))
+    });
     environment
 }
 
@@ -45,7 +47,9 @@ fn builtin() -> [(&'static str, Value, Cost); 41] {
     let text: Cost = |args| Ok(texts(args, 0)?.saturating_mul(3));
     // An escaped character has six bytes at the most.
     let escaped: Cost = |args| Ok(texts(args, 0)?.saturating_mul(6));
-    let listed: Cost = |args| args.iter().try_fold(0, |sum: u64, arg| Ok(sum.saturating_add(budget::elements(arg)? * ELEMENT)));
+    let listed: Cost = |args| {
+        args.iter().try_fold(0, |sum: u64, arg| Ok(sum.saturating_add(budget::elements(arg)? * ELEMENT)))
+    };
     [
         ("safe", Value::from_function(filters::safe), text),
         ("string", Value::from_function(filters::string), text),
@@ -99,7 +103,9 @@ fn texts(args: &[Value], indent: u64) -> Result<u64, Error> {
 fn numbers(args: &[Value]) -> u64 {
     args.iter().fold(0, |sum: u64, arg| {
         let named = Kwargs::try_from(arg.clone()).ok().filter(|_| arg.is_kwargs());
-        let named = named.iter().flat_map(|named| named.args().filter_map(|name| named.peek::<Value>(name).ok()).collect::<Vec<_>>());
+        let named = named.iter().flat_map(|named| {
+            named.args().filter_map(|name| named.peek::<Value>(name).ok()).collect::<Vec<_>>()
+        });
         let all = named.chain(Some(arg.clone())).filter_map(|value| value.as_usize());
         all.fold(sum, |sum, number| sum.saturating_add(number as u64))
     })
@@ -139,10 +145,17 @@ fn indent(args: &[Value]) -> Result<u64, Error> {
 /// `%1000d` has a thousand bytes, and so has `%*d` with 1000.
 fn format(args: &[Value]) -> Result<u64, Error> {
     let size = texts(args, 0)?.saturating_mul(6);
-    let Some((Some(pattern), rest)) = args.split_first().map(|(pattern, rest)| (pattern.as_str(), rest)) else { return Ok(size) };
+    let Some((Some(pattern), rest)) = args.split_first().map(|(pattern, rest)| (pattern.as_str(), rest))
+    else {
+        return Ok(size);
+    };
     let widths = pattern.split(|c: char| !c.is_ascii_digit()).filter(|digits| !digits.is_empty());
     let widths = widths.fold(0, |sum: u64, digits| sum.saturating_add(digits.parse().unwrap_or(u64::MAX)));
-    let starred = if pattern.contains('*') { numbers(rest).saturating_mul(pattern.matches('*').count() as u64) } else { 0 };
+    let starred = if pattern.contains('*') {
+        numbers(rest).saturating_mul(pattern.matches('*').count() as u64)
+    } else {
+        0
+    };
     // What stands in the pattern twice is written twice.
     let repeated = size.saturating_mul(pattern.matches("%(").count().max(1) as u64);
     Ok(repeated.saturating_add(widths).saturating_add(starred))
@@ -160,7 +173,9 @@ fn split(args: &[Value]) -> Result<u64, Error> {
 
 fn chunks(args: &[Value]) -> Result<u64, Error> {
     let Some((value, options)) = args.split_first() else { return Ok(0) };
-    Ok(budget::elements(value)?.saturating_mul(2 * ELEMENT).saturating_add(numbers(options).saturating_mul(ELEMENT)))
+    Ok(budget::elements(value)?
+        .saturating_mul(2 * ELEMENT)
+        .saturating_add(numbers(options).saturating_mul(ELEMENT)))
 }
 
 fn concat(left: Value, right: Value) -> Result<Value, Error> {
@@ -176,7 +191,9 @@ fn add(left: Value, right: Value) -> Result<Value, Error> {
     match (left.as_str(), right.as_str()) {
         (Some(left), Some(right)) => budget::charge((left.len() + right.len()) as u64)?,
         _ if left.is_number() || right.is_number() => {}
-        _ => budget::allow_value(budget::elements(&left)?.saturating_add(budget::elements(&right)?).saturating_mul(ELEMENT))?,
+        _ => budget::allow_value(
+            budget::elements(&left)?.saturating_add(budget::elements(&right)?).saturating_mul(ELEMENT),
+        )?,
     }
     operate("left + right", left, right)
 }
@@ -215,10 +232,15 @@ mod tests {
         // Filters that return a part of their argument or a number.
         let harmless = ["attr", "bool", "count", "d", "default", "items", "length"];
         let builtin = builtin();
-        let mut known: Vec<&str> = builtin.iter().flat_map(|(names, ..)| names.split(' ')).chain(harmless).collect();
+        let mut known: Vec<&str> =
+            builtin.iter().flat_map(|(names, ..)| names.split(' ')).chain(harmless).collect();
         known.sort_unstable();
         let printed = format!("{:?}", Environment::new());
-        let names = printed.split_once("filters: [").and_then(|(_, rest)| rest.split_once(']')).expect("it prints its filters").0;
+        let names = printed
+            .split_once("filters: [")
+            .and_then(|(_, rest)| rest.split_once(']'))
+            .expect("it prints its filters")
+            .0;
         let names: Vec<&str> = names.split(", ").map(|name| name.trim_matches('"')).collect();
         assert_eq!(known, names);
     }

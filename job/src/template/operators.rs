@@ -170,7 +170,11 @@ impl Chain {
 }
 
 /// Operators that bind at least as tightly as `least`, from left to right.
-fn climb(operands: &mut IntoIter<String>, operators: &mut Peekable<IntoIter<(String, String)>>, least: u8) -> String {
+fn climb(
+    operands: &mut IntoIter<String>,
+    operators: &mut Peekable<IntoIter<(String, String)>>,
+    least: u8,
+) -> String {
     let mut left = operands.next().unwrap_or_default();
     while let Some((whole, operator)) = operators.next_if(|(_, operator)| binding(operator) >= least) {
         let right = climb(operands, operators, binding(&operator) + 1);
@@ -232,8 +236,13 @@ fn number(bytes: &[u8]) -> usize {
     let mut at = 0;
     while let Some(byte) = bytes.get(at) {
         let digit = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_digit);
-        let exponent = !radix && matches!(byte, b'+' | b'-') && matches!(bytes[at - 1], b'e' | b'E') && digit(at + 1);
-        if !(byte.is_ascii_alphanumeric() || *byte == b'_' || exponent || (*byte == b'.' && !radix && digit(at + 1))) {
+        let exponent =
+            !radix && matches!(byte, b'+' | b'-') && matches!(bytes[at - 1], b'e' | b'E') && digit(at + 1);
+        if !(byte.is_ascii_alphanumeric()
+            || *byte == b'_'
+            || exponent
+            || (*byte == b'.' && !radix && digit(at + 1)))
+        {
             break;
         }
         at += 1;

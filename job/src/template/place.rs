@@ -90,7 +90,11 @@ pub(super) fn prepare(source: &str, place: Place) -> String {
 }
 
 /// The mark of white space at one side of a tag, and what is between.
-fn split_mark<'a>(inner: &'a str, strip: impl Fn(&'a str) -> Option<&'a str>, at_end: bool) -> (&'a str, &'a str) {
+fn split_mark<'a>(
+    inner: &'a str,
+    strip: impl Fn(&'a str) -> Option<&'a str>,
+    at_end: bool,
+) -> (&'a str, &'a str) {
     match strip(inner) {
         Some(stripped) if at_end => (&inner[stripped.len()..], stripped),
         Some(stripped) => (&inner[..inner.len() - stripped.len()], stripped),
@@ -102,7 +106,8 @@ fn split_mark<'a>(inner: &'a str, strip: impl Fn(&'a str) -> Option<&'a str>, at
 fn raw_block(text: &str) -> Option<(&str, &str)> {
     text.match_indices("{%").find_map(|(start, _)| {
         let end = start + text[start..].find("%}")? + 2;
-        (text[start + 2..end - 2].trim_matches(['-', '+']).trim() == "endraw").then(|| (&text[..start], &text[start..end]))
+        (text[start + 2..end - 2].trim_matches(['-', '+']).trim() == "endraw")
+            .then(|| (&text[..start], &text[start..end]))
     })
 }
 
@@ -110,7 +115,9 @@ fn raw_block(text: &str) -> Option<(&str, &str)> {
 fn push_literal(prepared: &mut String, literal: &str, counts: bool, raw: bool) {
     let middle = |at: &usize| {
         let black = |c: Option<char>| c.is_some_and(|c| !c.is_whitespace() && c != '{');
-        literal.is_char_boundary(*at) && black(literal[..*at].chars().next_back()) && black(literal[*at..].chars().next())
+        literal.is_char_boundary(*at)
+            && black(literal[..*at].chars().next_back())
+            && black(literal[*at..].chars().next())
     };
     let split = (literal.len() / 2..literal.len()).chain((1..literal.len() / 2).rev()).find(middle);
     match split.filter(|_| counts && literal.len() > LONG_LITERAL) {
@@ -130,8 +137,12 @@ pub(super) fn single_column(source: &str) -> Option<&str> {
     let name = source.trim().strip_prefix("{{")?.strip_suffix("}}")?.trim();
     let mut characters = name.chars();
     let first = characters.next()?;
-    let identifier = (first.is_alphabetic() || first == '_') && characters.all(|c| c.is_alphanumeric() || c == '_');
-    let keyword = matches!(name, "true" | "false" | "none" | "True" | "False" | "None" | "row" | "secret" | "not" | "loop");
+    let identifier =
+        (first.is_alphabetic() || first == '_') && characters.all(|c| c.is_alphanumeric() || c == '_');
+    let keyword = matches!(
+        name,
+        "true" | "false" | "none" | "True" | "False" | "None" | "row" | "secret" | "not" | "loop"
+    );
     (identifier && !keyword).then_some(name)
 }
 

@@ -34,7 +34,9 @@ impl Budget {
             window: piece,
             fetches: (32 / lanes).clamp(2, 16),
             whole_batch: settings.whole_batch,
-            pool: Arc::new(Semaphore::new(usize::try_from(pool / PERMIT).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS))),
+            pool: Arc::new(Semaphore::new(
+                usize::try_from(pool / PERMIT).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS),
+            )),
         }
     }
 

@@ -20,7 +20,13 @@ pub(super) struct Position {
 
 /// Adds the positions of the records in `bytes`, which begin at `offset` of the object; `deep` also reads what decides
 /// between two records of a line, for bytes that will be gone by then.
-pub(super) fn scan(positions: &mut Vec<Position>, bytes: &[u8], offset: u64, object: u32, deep: bool) -> Result<(), StepError> {
+pub(super) fn scan(
+    positions: &mut Vec<Position>,
+    bytes: &[u8],
+    offset: u64,
+    object: u32,
+    deep: bool,
+) -> Result<(), StepError> {
     let mut at = 0;
     while let Some((line, next)) = line_at(bytes, at) {
         let offset = offset + at as u64;
@@ -78,5 +84,7 @@ pub(super) fn complete(position: &mut Position, bodies: &[Bytes]) -> Result<(), 
     let Some(body) = bodies.get(position.object as usize) else { return Ok(()) };
     let start = usize::try_from(position.offset).expect("it lies in memory");
     let line = &body[start..start + position.len as usize];
-    position.read(line).map_err(|error| damaged(format!("the record of line {} is damaged: {error}", position.n)))
+    position
+        .read(line)
+        .map_err(|error| damaged(format!("the record of line {} is damaged: {error}", position.n)))
 }

@@ -21,7 +21,8 @@ impl Lines<'_> {
         while self.from < self.to {
             let to = self.to.min(self.from.saturating_add(size));
             let bytes = self.objects.get_range(self.key, self.from, to).await?;
-            let whole = if to == self.to { bytes.len() } else { memrchr(b'\n', &bytes).map_or(0, |at| at + 1) };
+            let whole =
+                if to == self.to { bytes.len() } else { memrchr(b'\n', &bytes).map_or(0, |at| at + 1) };
             if whole > 0 {
                 let at = self.from;
                 self.from = if to == self.to { to } else { at + whole as u64 };

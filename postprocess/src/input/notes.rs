@@ -9,14 +9,19 @@ use job::{Invocation, Objects, StepError};
 use crate::run::damaged;
 
 /// Lines that an invocation noted as about to be sent and did not mark unsent afterwards, sorted. Most of them have a record.
-pub(super) async fn possibly_sent(objects: &Objects, notes: Vec<(Invocation, String)>, fetches: usize) -> Result<Vec<u64>, StepError> {
+pub(super) async fn possibly_sent(
+    objects: &Objects,
+    notes: Vec<(Invocation, String)>,
+    fetches: usize,
+) -> Result<Vec<u64>, StepError> {
     let mut all = Vec::new();
     let mut noted: HashSet<u64> = HashSet::new();
     let mut by = None;
     let mut fetched = stream::iter(notes)
         .map(|(invocation, key)| async move {
             let notes = objects.get(&key).await?;
-            let notes: Notes = serde_json::from_slice(&notes).map_err(|error| damaged(format!("{key} is not a note: {error}")))?;
+            let notes: Notes = serde_json::from_slice(&notes)
+                .map_err(|error| damaged(format!("{key} is not a note: {error}")))?;
             Ok::<_, StepError>((invocation, notes))
         })
         .buffered(fetches);

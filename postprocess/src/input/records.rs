@@ -126,11 +126,22 @@ fn records_in(entries: &[Entry]) -> u64 {
 }
 
 /// Sends the outcomes of one batch; whether anyone still wants more.
-async fn send_batch(source: &Source, index: usize, entries: Vec<Entry>, sender: &Sender<Chunk>) -> Result<bool, StepError> {
+async fn send_batch(
+    source: &Source,
+    index: usize,
+    entries: Vec<Entry>,
+    sender: &Sender<Chunk>,
+) -> Result<bool, StepError> {
     let Source { objects, budget, .. } = source;
     let flushes = Flushes::new(entries, source.generation);
     let unknown = notes::possibly_sent(objects, flushes.notes, budget.fetches).await?;
-    let first = Chunk { batch: index, current: flushes.current, throttled: flushes.throttled, spent: flushes.spent, ..Chunk::default() };
+    let first = Chunk {
+        batch: index,
+        current: flushes.current,
+        throttled: flushes.throttled,
+        spent: flushes.spent,
+        ..Chunk::default()
+    };
     let keys = flushes.keys;
 
     if let Some(room) = budget.room_for(flushes.sizes.iter().sum()) {
@@ -146,13 +157,22 @@ async fn send_batch(source: &Source, index: usize, entries: Vec<Entry>, sender: 
             let found = &mut positions[before..];
             if found.len() as u64 != *count {
                 // One that cannot be read says more.
-                found.iter_mut().try_for_each(|position| complete(position, &bodies)).map_err(|error| spoilt(key, &error))?;
+                found
+                    .iter_mut()
+                    .try_for_each(|position| complete(position, &bodies))
+                    .map_err(|error| spoilt(key, &error))?;
             }
             check_count(key, found.len(), *count)?;
         }
         choose(&mut positions, &bodies)?;
-        let records = positions.iter().map(|position| Outcome { n: position.n, record: Some(in_memory(position)) }).collect();
-        return Ok(sender.send(Chunk { outcomes: with_unknown(records, &unknown), bodies, _room: Some(room), ..first }).await.is_ok());
+        let records = positions
+            .iter()
+            .map(|position| Outcome { n: position.n, record: Some(in_memory(position)) })
+            .collect();
+        return Ok(sender
+            .send(Chunk { outcomes: with_unknown(records, &unknown), bodies, _room: Some(room), ..first })
+            .await
+            .is_ok());
     }
 
     let mut positions = index_of(source, &keys, &flushes.sizes, &flushes.counts).await?;
@@ -167,9 +187,18 @@ async fn send_batch(source: &Source, index: usize, entries: Vec<Entry>, sender: 
         let end = later.first().map_or(u64::MAX, |position| position.n);
         let (unknown_here, unknown_later) = unknown.split_at(unknown.partition_point(|n| *n < end));
         let (bodies, places) = window::fetch(objects, &keys, wanted, budget.fetches).await?;
-        let records = wanted.iter().zip(places).map(|(position, place)| Outcome { n: position.n, record: Some(place) }).collect();
-        let chunk =
-            Chunk { batch: index, outcomes: with_unknown(records, unknown_here), bodies, current: current.clone(), ..Chunk::default() };
+        let records = wanted
+            .iter()
+            .zip(places)
+            .map(|(position, place)| Outcome { n: position.n, record: Some(place) })
+            .collect();
+        let chunk = Chunk {
+            batch: index,
+            outcomes: with_unknown(records, unknown_here),
+            bodies,
+            current: current.clone(),
+            ..Chunk::default()
+        };
         if sender.send(chunk).await.is_err() {
             return Ok(false);
         }
@@ -219,7 +248,12 @@ impl Flushes {
 }
 
 /// Reads the flush objects once, piece by piece, and keeps where each record lies.
-async fn index_of(source: &Source, keys: &[String], sizes: &[u64], counts: &[u64]) -> Result<Vec<Position>, StepError> {
+async fn index_of(
+    source: &Source,
+    keys: &[String],
+    sizes: &[u64],
+    counts: &[u64],
+) -> Result<Vec<Position>, StepError> {
     let objects = &source.objects;
     let sized = keys.iter().cloned().zip(sizes.iter().copied().zip(counts.iter().copied()));
     let all = stream::iter((0..).zip(sized)).map(|(object, (key, (to, count)))| async move {
@@ -239,11 +273,17 @@ async fn index_of(source: &Source, keys: &[String], sizes: &[u64], counts: &[u64
 
 /// A file that was cut at the end of a line has records less.
 fn check_count(key: &str, found: usize, written: u64) -> Result<(), StepError> {
-    if found as u64 == written { Ok(()) } else { Err(spoilt(key, &format!("it has {found} records, and {written} were written"))) }
+    if found as u64 == written {
+        Ok(())
+    } else {
+        Err(spoilt(key, &format!("it has {found} records, and {written} were written")))
+    }
 }
 
 fn spoilt(key: &str, why: &dyn std::fmt::Display) -> StepError {
-    damaged(format!("{key} is damaged: {why}. Without this object its lines are sent again, or are outcome_unknown where they must not be"))
+    damaged(format!(
+        "{key} is damaged: {why}. Without this object its lines are sent again, or are outcome_unknown where they must not be"
+    ))
 }
 
 fn in_memory(position: &Position) -> Place {

@@ -37,7 +37,9 @@ pub(crate) struct RecordView<'a> {
 
 /// Reads an item whose number is known.
 pub(crate) fn item(line: &[u8], n: u64) -> Result<ItemView<'_>, serde_json::Error> {
-    if let Some(view) = std::str::from_utf8(line).ok().and_then(|line| sound_item(line, n).or_else(|| item_of(line, n))) {
+    if let Some(view) =
+        std::str::from_utf8(line).ok().and_then(|line| sound_item(line, n).or_else(|| item_of(line, n)))
+    {
         return Ok(view);
     }
     let Item { n, v, error, detail, raw, .. } = Item::parse(line)?;
@@ -46,7 +48,9 @@ pub(crate) fn item(line: &[u8], n: u64) -> Result<ItemView<'_>, serde_json::Erro
 
 /// Reads a record.
 pub(crate) fn record(line: &[u8]) -> Result<RecordView<'_>, serde_json::Error> {
-    if let Some(view) = std::str::from_utf8(line).ok().and_then(|line| success(line).or_else(|| record_of(line))) {
+    if let Some(view) =
+        std::str::from_utf8(line).ok().and_then(|line| success(line).or_else(|| record_of(line)))
+    {
         return Ok(view);
     }
     Record::parse(line)?;
@@ -70,10 +74,19 @@ fn success(line: &str) -> Option<RecordView<'_>> {
         rest = behind;
         number.parse::<u64>().ok()
     };
-    let (n, t, ms, tries, _status) = (next("{\"n\":")?, next(",\"t\":")?, next(",\"ms\":")?, next(",\"tries\":")?, next(",\"status\":")?);
+    let (n, t, ms, tries, _status) =
+        (next("{\"n\":")?, next(",\"t\":")?, next(",\"ms\":")?, next(",\"tries\":")?, next(",\"status\":")?);
     let at = line.len() - rest.strip_prefix(",\"v\":")?.len();
     let v = last_value(line, at).filter(|v| v.starts_with('['))?;
-    Some(RecordView { n, t, ms: ms.try_into().ok()?, tries: tries.try_into().ok()?, v: Some(v), error: None, detail: None })
+    Some(RecordView {
+        n,
+        t,
+        ms: ms.try_into().ok()?,
+        tries: tries.try_into().ok()?,
+        v: Some(v),
+        error: None,
+        detail: None,
+    })
 }
 
 /// The array or object that begins at `at` and is all of the line but its last brace, if no error follows it.

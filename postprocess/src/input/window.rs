@@ -35,13 +35,24 @@ pub(super) async fn fetch(
         let Position { object, offset, len, .. } = positions[index];
         let end = offset + u64::from(len);
         match ranges.last_mut() {
-            Some((last, from, to)) if *last == object && offset <= *to + GAP && end - *from <= u64::from(u32::MAX) => *to = end,
+            Some((last, from, to))
+                if *last == object && offset <= *to + GAP && end - *from <= u64::from(u32::MAX) =>
+            {
+                *to = end
+            }
             _ => ranges.push((object, offset, end)),
         }
         let (body, from) = (ranges.len() - 1, ranges[ranges.len() - 1].1);
         let within = |at: u64| u32::try_from(at - from).expect("a range is shorter than 4 GiB");
-        places[index] = Place { body: u32::try_from(body).expect("few ranges"), start: within(offset), end: within(end), object };
+        places[index] = Place {
+            body: u32::try_from(body).expect("few ranges"),
+            start: within(offset),
+            end: within(end),
+            object,
+        };
     }
-    let bodies = stream::iter(ranges).map(|(object, from, to)| objects.get_range(&keys[object as usize], from, to)).buffered(fetches);
+    let bodies = stream::iter(ranges)
+        .map(|(object, from, to)| objects.get_range(&keys[object as usize], from, to))
+        .buffered(fetches);
     Ok((bodies.try_collect().await?, places))
 }

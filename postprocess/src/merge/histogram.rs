@@ -35,7 +35,12 @@ impl Histogram {
 
     /// In milliseconds, within 1/32; 0 without any.
     pub(crate) fn mean(&self) -> f64 {
-        let sum: f64 = self.buckets.iter().enumerate().map(|(index, count)| *count as f64 * f64::from(last_of(index).min(self.max))).sum();
+        let sum: f64 = self
+            .buckets
+            .iter()
+            .enumerate()
+            .map(|(index, count)| *count as f64 * f64::from(last_of(index).min(self.max)))
+            .sum();
         if self.count == 0 { 0.0 } else { sum / self.count as f64 }
     }
 
@@ -82,7 +87,11 @@ mod tests {
         for millis in (0..5000).chain((0..32).map(|bit| 1 << bit)).chain([u32::MAX]) {
             let index = bucket(millis);
             assert!(index < BUCKETS && (millis == 0 || index >= bucket(millis - 1)), "{millis}");
-            assert!(last_of(index) >= millis && u64::from(last_of(index)) <= u64::from(millis) + u64::from(millis) / 32, "{millis}");
+            assert!(
+                last_of(index) >= millis
+                    && u64::from(last_of(index)) <= u64::from(millis) + u64::from(millis) / 32,
+                "{millis}"
+            );
         }
     }
 

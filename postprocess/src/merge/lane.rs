@@ -118,7 +118,12 @@ impl Lane {
     }
 
     /// Writes the lines up to number `until` that are in memory.
-    pub(super) fn advance(&mut self, until: u64, rows: &mut Rows, codes: &mut Codes) -> Result<Needs, StepError> {
+    pub(super) fn advance(
+        &mut self,
+        until: u64,
+        rows: &mut Rows,
+        codes: &mut Codes,
+    ) -> Result<Needs, StepError> {
         loop {
             if rows.is_full() {
                 return Ok(Needs::Room);
@@ -130,7 +135,9 @@ impl Lane {
             }
             let Some(outcome) = self.records.outcome_of(n) else { return Ok(Needs::Records) };
             write((line, n), outcome, &self.records.chunk, &self.missing, rows, codes, &mut self.tally)
-                .map_err(|error| StepError::new(error.name, format!("lane {}: {}", self.name, error.message)))?;
+                .map_err(|error| {
+                    StepError::new(error.name, format!("lane {}: {}", self.name, error.message))
+                })?;
             self.lines.1 = next;
         }
     }
@@ -176,7 +183,8 @@ fn write(
     let record = match outcome.and_then(|outcome| outcome.record) {
         Some(Place { body, start, end, object }) => {
             let bytes = &chunk.bodies[body as usize][start as usize..end as usize];
-            let record = input::record(bytes).map_err(|error| damaged(format!("the record of line {} is damaged: {error}", item.n)))?;
+            let record = input::record(bytes)
+                .map_err(|error| damaged(format!("the record of line {} is damaged: {error}", item.n)))?;
             tally.record(&record, chunk.current[object as usize]);
             Some(record)
         }
@@ -185,13 +193,19 @@ fn write(
     let code;
     let ending = match (&item.error, &record) {
         // Known before any request, whatever the worker made of it.
-        (Some(error), _) => Ending::Failed { code: error, detail: item.detail.as_deref().unwrap_or_default() },
+        (Some(error), _) => {
+            Ending::Failed { code: error, detail: item.detail.as_deref().unwrap_or_default() }
+        }
         (None, Some(RecordView { error: Some(error), detail, .. })) => {
             Ending::Failed { code: error, detail: detail.as_deref().unwrap_or_default() }
         }
         (None, Some(RecordView { v, .. })) => Ending::Values(v.unwrap_or("[]")),
         (None, None) => {
-            let (which, detail) = if outcome.is_some() { (Code::OutcomeUnknown, UNKNOWN) } else { (missing.code, missing.detail.as_str()) };
+            let (which, detail) = if outcome.is_some() {
+                (Code::OutcomeUnknown, UNKNOWN)
+            } else {
+                (missing.code, missing.detail.as_str())
+            };
             code = which.to_string();
             Ending::Failed { code: &code, detail }
         }

@@ -46,7 +46,9 @@ impl Tally {
         self.classes.entry(class(record.error.as_deref())).or_default().add(record.ms);
         if current {
             let began = record.t.saturating_sub(u64::from(record.ms));
-            self.span = Some(self.span.map_or((began, record.t), |(first, last)| (first.min(began), last.max(record.t))));
+            self.span = Some(
+                self.span.map_or((began, record.t), |(first, last)| (first.min(began), last.max(record.t))),
+            );
         }
     }
 
@@ -116,7 +118,8 @@ impl Codes {
 
     fn add_to(&mut self, n: u64, code: &str, detail: &str) -> bool {
         if !self.by_code.contains_key(code) {
-            self.by_code.insert(code.to_owned(), Failures { detail: detail.to_owned(), ..Failures::default() });
+            self.by_code
+                .insert(code.to_owned(), Failures { detail: detail.to_owned(), ..Failures::default() });
         }
         if let Some(failures) = self.by_code.get_mut(code) {
             failures.count += 1;
@@ -163,8 +166,11 @@ mod tests {
         for (n, detail) in (1..).zip(["refused: a", "dns: b", "dns: c", "odd: d", "odd"]) {
             codes.add(n, &Code::Connect.to_string(), detail);
         }
-        let all: Vec<_> =
-            codes.by_frequency().into_iter().map(|(code, cause, failures)| (code, cause, failures.count, &*failures.detail)).collect();
+        let all: Vec<_> = codes
+            .by_frequency()
+            .into_iter()
+            .map(|(code, cause, failures)| (code, cause, failures.count, &*failures.detail))
+            .collect();
         let expected = [(Some("dns"), 2, "dns: b"), (None, 2, "odd: d"), (Some("refused"), 1, "refused: a")];
         for (cause, count, detail) in expected {
             assert!(all.contains(&("connect", cause, count, detail)), "{all:?}");

@@ -36,7 +36,10 @@ impl Cells {
     }
 
     pub(super) fn value(self, out: &mut Vec<u8>, value: &str) {
-        self.guarded(out, |out| if self.tsv { tsv::value(out, value) } else { csv::value(out, value, COMMA) });
+        self.guarded(
+            out,
+            |out| if self.tsv { tsv::value(out, value) } else { csv::value(out, value, COMMA) },
+        );
     }
 
     fn guarded(self, out: &mut Vec<u8>, write: impl Fn(&mut Vec<u8>)) {
@@ -57,5 +60,6 @@ impl Cells {
 /// `-5`, `+41`, `-1.5e-3`: a spreadsheet computes nothing with it.
 fn is_number(text: &[u8]) -> bool {
     let Some(digits) = text.strip_prefix(b"-").or_else(|| text.strip_prefix(b"+")) else { return false };
-    digits.first().is_some_and(u8::is_ascii_digit) && std::str::from_utf8(digits).is_ok_and(|digits| digits.parse::<f64>().is_ok())
+    digits.first().is_some_and(u8::is_ascii_digit)
+        && std::str::from_utf8(digits).is_ok_and(|digits| digits.parse::<f64>().is_ok())
 }

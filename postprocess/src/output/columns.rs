@@ -22,9 +22,12 @@ pub(super) struct Columns {
 
 impl Columns {
     pub(super) fn new(plan: &Plan) -> Self {
-        let taken: Vec<String> = plan.extracted.iter().map(String::as_str).chain(OWN).map(str::to_owned).collect();
-        let input = plan.input.columns.iter().map(|name| (!taken.contains(name)).then(|| name.clone())).collect();
-        let by_name = plan.input.columns.iter().enumerate().rev().map(|(index, name)| (name.clone(), index)).collect();
+        let taken: Vec<String> =
+            plan.extracted.iter().map(String::as_str).chain(OWN).map(str::to_owned).collect();
+        let input =
+            plan.input.columns.iter().map(|name| (!taken.contains(name)).then(|| name.clone())).collect();
+        let by_name =
+            plan.input.columns.iter().enumerate().rev().map(|(index, name)| (name.clone(), index)).collect();
         Self { input, extracted: plan.extracted.clone(), taken, by_name }
     }
 

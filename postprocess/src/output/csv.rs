@@ -7,7 +7,10 @@ use crate::json;
 /// Appends a cell that holds a text.
 pub(super) fn text(out: &mut Vec<u8>, text: &[u8], delimiter: u8) {
     // Without an early exit the compiler looks at many bytes at a time.
-    if !text.iter().fold(false, |special, byte| special | (*byte == delimiter) | matches!(byte, b'"' | b'\n' | b'\r')) {
+    if !text
+        .iter()
+        .fold(false, |special, byte| special | (*byte == delimiter) | matches!(byte, b'"' | b'\n' | b'\r'))
+    {
         out.extend_from_slice(text);
         return;
     }
@@ -32,8 +35,9 @@ pub(super) fn value(out: &mut Vec<u8>, value: &str, delimiter: u8) {
 
 /// Appends a cell that holds what a JSON string stands for, given the bytes between its quotes.
 fn string(out: &mut Vec<u8>, inner: &[u8], delimiter: u8) {
-    let (has_delimiter, has_escape) =
-        inner.iter().fold((false, false), |(delimiters, escapes), byte| (delimiters | (*byte == delimiter), escapes | (*byte == b'\\')));
+    let (has_delimiter, has_escape) = inner.iter().fold((false, false), |(delimiters, escapes), byte| {
+        (delimiters | (*byte == delimiter), escapes | (*byte == b'\\'))
+    });
     if !has_escape {
         // Without an escape there is neither a quote nor a line break in a JSON string.
         if has_delimiter {

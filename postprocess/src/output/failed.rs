@@ -79,7 +79,10 @@ impl Dialect {
         if let Some(quote) = self.quote
             && out[start..].iter().all(|byte| *byte == self.delimiter || matches!(byte, b' ' | b'\t'))
         {
-            let end = out[start..].iter().position(|byte| *byte == self.delimiter).map_or(out.len(), |at| start + at);
+            let end = out[start..]
+                .iter()
+                .position(|byte| *byte == self.delimiter)
+                .map_or(out.len(), |at| start + at);
             out.insert(end, quote);
             out.insert(start, quote);
         }

@@ -67,9 +67,10 @@ impl JsonRows {
 
     /// The object's own members as they are, without those that the output has itself; of two with one key the last.
     fn object(&self, out: &mut Vec<u8>, object: &str) {
-        let members: Vec<_> = json::members(object).map(|(key, place)| (json::text(key), key, place)).collect();
-        let last_of_many: Option<HashMap<&str, usize>> =
-            (members.len() > FEW).then(|| members.iter().enumerate().map(|(index, (name, ..))| (name.as_ref(), index)).collect());
+        let members: Vec<_> =
+            json::members(object).map(|(key, place)| (json::text(key), key, place)).collect();
+        let last_of_many: Option<HashMap<&str, usize>> = (members.len() > FEW)
+            .then(|| members.iter().enumerate().map(|(index, (name, ..))| (name.as_ref(), index)).collect());
         for (index, (name, key, (start, end))) in members.iter().enumerate() {
             let repeated = match &last_of_many {
                 Some(last) => last.get(name.as_ref()).is_some_and(|last| *last != index),

@@ -59,7 +59,9 @@ impl Rows {
             OutputFormat::Csv | OutputFormat::Tsv => {
                 let rows = CsvRows::new(plan, Cells::new(plan.output, style));
                 // An empty input has an empty output; one that is only a header has one that is only a header.
-                if after == 0 && (plan.input.lines > 0 || (plan.input.header && !plan.input.columns.is_empty())) {
+                if after == 0
+                    && (plan.input.lines > 0 || (plan.input.header && !plan.input.columns.is_empty()))
+                {
                     rows.header(&mut output);
                 }
                 OutputRows::Csv(rows)
@@ -83,17 +85,26 @@ impl Rows {
 
     pub(crate) fn line(&mut self, item: &ItemView<'_>, ending: Ending<'_>) -> Result<(), StepError> {
         if item.n != self.last + 1 {
-            return Err(damaged(format!("line {} comes after line {}: items of this run overlap or are missing", item.n, self.last)));
+            return Err(damaged(format!(
+                "line {} comes after line {}: items of this run overlap or are missing",
+                item.n, self.last
+            )));
         }
         self.last = item.n;
 
         let raw = match &item.raw {
-            Some(raw) => Some(STANDARD.decode(raw.as_ref()).map_err(|error| damaged(format!("the bytes of line {}: {error}", item.n)))?),
+            Some(raw) => Some(
+                STANDARD
+                    .decode(raw.as_ref())
+                    .map_err(|error| damaged(format!("the bytes of line {}: {error}", item.n)))?,
+            ),
             None => None,
         };
         let input = item.v;
         let lossy = match (&raw, input) {
-            (Some(raw), None) if self.format == Format::Text => Some(array_of_one(&String::from_utf8_lossy(raw))),
+            (Some(raw), None) if self.format == Format::Text => {
+                Some(array_of_one(&String::from_utf8_lossy(raw)))
+            }
             _ => None,
         };
         let row = Row { input: input.or(lossy.as_deref()), keyed: self.format.is_json(), ending };

@@ -84,7 +84,9 @@ impl Sink {
     }
 }
 
-async fn ended(task: &mut Option<JoinHandle<Result<Option<PausedUpload>, StorageError>>>) -> Result<Option<PausedUpload>, StepError> {
+async fn ended(
+    task: &mut Option<JoinHandle<Result<Option<PausedUpload>, StorageError>>>,
+) -> Result<Option<PausedUpload>, StepError> {
     let Some(task) = task.take() else { return Ok(None) };
     match task.await {
         Ok(ended) => Ok(ended?),

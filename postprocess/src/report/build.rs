@@ -93,7 +93,9 @@ fn lanes(run: &Run, merged: &Merged, stopped: Vec<Option<String>>) -> Vec<LaneRe
             stopped,
             ..LaneReport::default()
         };
-        let (limited_by, advice) = run.limit_of(lane).map_or((None, None), |limit| limited_by(&report, &limit, tally.latency.mean()));
+        let (limited_by, advice) = run
+            .limit_of(lane)
+            .map_or((None, None), |limit| limited_by(&report, &limit, tally.latency.mean()));
         LaneReport { limited_by, advice, ..report }
     };
     run.plan.lanes.iter().zip(&merged.lanes).zip(stopped).map(lane).collect()
@@ -112,7 +114,12 @@ fn errors(merged: &Merged) -> Vec<ErrorCount> {
 
 fn latency(all: &Histogram) -> Option<Latency> {
     let max = all.max();
-    (!all.is_empty()).then(|| Latency { p50: all.percentile(50), p90: all.percentile(90), p99: all.percentile(99), max })
+    (!all.is_empty()).then(|| Latency {
+        p50: all.percentile(50),
+        p90: all.percentile(90),
+        p99: all.percentile(99),
+        max,
+    })
 }
 
 fn hundredths(rate: f64) -> f64 {
@@ -120,6 +127,7 @@ fn hundredths(rate: f64) -> f64 {
 }
 
 fn rfc3339(millis: u64) -> String {
-    let time = OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    let time = OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000)
+        .unwrap_or(OffsetDateTime::UNIX_EPOCH);
     time.format(&Rfc3339).expect("a time in UTC can be written")
 }

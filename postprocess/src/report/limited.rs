@@ -19,7 +19,10 @@ pub(super) fn limited_by(lane: &LaneReport, limit: &Limit, mean: f64) -> (Option
         return (Some(LimitedBy::Rate), None);
     }
     if lane.throttled * 50 >= lane.requests {
-        let advice = format!("the provider asked to slow down {} times: a lower rate may be no slower", lane.throttled);
+        let advice = format!(
+            "the provider asked to slow down {} times: a lower rate may be no slower",
+            lane.throttled
+        );
         return (Some(LimitedBy::Provider), Some(advice));
     }
     // Little's law: so many were under way at a time.
@@ -29,7 +32,12 @@ pub(super) fn limited_by(lane: &LaneReport, limit: &Limit, mean: f64) -> (Option
     }
     let advice = rate.map_or_else(
         || "a higher in_flight may be faster".to_owned(),
-        |rate| format!("requests took {mean:.0} ms: for {rate}/s set in_flight = {:.0}", (rate * mean / 1000.0 * 1.25).ceil()),
+        |rate| {
+            format!(
+                "requests took {mean:.0} ms: for {rate}/s set in_flight = {:.0}",
+                (rate * mean / 1000.0 * 1.25).ceil()
+            )
+        },
     );
     (Some(LimitedBy::InFlight), Some(advice))
 }
@@ -40,7 +48,13 @@ mod tests {
 
     use super::*;
 
-    fn by(requests: u64, throttled: u64, reached: f64, mean: f64, in_flight: Option<u32>) -> (Option<LimitedBy>, Option<String>) {
+    fn by(
+        requests: u64,
+        throttled: u64,
+        reached: f64,
+        mean: f64,
+        in_flight: Option<u32>,
+    ) -> (Option<LimitedBy>, Option<String>) {
         let lane = LaneReport { requests, throttled, requests_per_second: reached, ..LaneReport::default() };
         limited_by(&lane, &Limit::new(Rate::PerSecond(10.0), in_flight), mean)
     }

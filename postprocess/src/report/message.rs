@@ -18,7 +18,12 @@ pub(super) fn message(report: &Report, tolerated: f64) -> String {
     let mut text = match (report.failed, report.not_processed) {
         (failed, 0) => format!("{} of {} failed", grouped(failed), count(lines, "line")),
         (0, missing) => format!("{} of {} not processed", grouped(missing), count(lines, "line")),
-        (failed, missing) => format!("{} of {} failed, {} not processed", grouped(failed), count(lines, "line"), grouped(missing)),
+        (failed, missing) => format!(
+            "{} of {} failed, {} not processed",
+            grouped(failed),
+            count(lines, "line"),
+            grouped(missing)
+        ),
     };
     if report.verdict == Verdict::SomeFailed && tolerated < 1.0 {
         text += &format!(", within the tolerated {}%", percent(tolerated));
@@ -29,7 +34,12 @@ pub(super) fn message(report: &Report, tolerated: f64) -> String {
     let told = report.errors.iter().find(|error| !WITHOUT_RESULT.contains(&error.code.as_str()));
     if let Some(ErrorCount { code, count, lines, detail, .. }) = told {
         let line = lines.first().map_or(0, |line| *line);
-        text += &format!("; most often {code} ({}), for example line {}: {}", grouped(*count), grouped(line), shortened(detail));
+        text += &format!(
+            "; most often {code} ({}), for example line {}: {}",
+            grouped(*count),
+            grouped(line),
+            shortened(detail)
+        );
     }
     let mut stopped: Vec<(&str, Vec<&str>)> = Vec::new();
     for lane in &report.lanes {
@@ -43,7 +53,11 @@ pub(super) fn message(report: &Report, tolerated: f64) -> String {
         text += &if lanes.len() == report.lanes.len() {
             format!("; the run was stopped: {reason}")
         } else {
-            format!("; {} {} stopped: {reason}", lanes.join(", "), if lanes.len() == 1 { "was" } else { "were" })
+            format!(
+                "; {} {} stopped: {reason}",
+                lanes.join(", "),
+                if lanes.len() == 1 { "was" } else { "were" }
+            )
         };
     }
     text

@@ -12,11 +12,19 @@ use tokio_util::sync::CancellationToken;
 use crate::world::{Fixture, STARTED, World, bad, ok};
 
 fn good() -> Fixture {
-    Fixture::new(Format::Csv, &["a"], &[(json!({ "v": ["1"] }), ok(json!([1]))), (json!({ "v": ["2"] }), ok(json!([2])))])
+    Fixture::new(
+        Format::Csv,
+        &["a"],
+        &[(json!({ "v": ["1"] }), ok(json!([1]))), (json!({ "v": ["2"] }), ok(json!([2])))],
+    )
 }
 
 fn half() -> Fixture {
-    Fixture::new(Format::Csv, &["a"], &[(json!({ "v": ["1"] }), ok(json!([1]))), (json!({ "v": ["2"] }), bad("timeout", "slow"))])
+    Fixture::new(
+        Format::Csv,
+        &["a"],
+        &[(json!({ "v": ["1"] }), ok(json!([1]))), (json!({ "v": ["2"] }), bad("timeout", "slow"))],
+    )
 }
 
 async fn run_folder(world: &World, fixture: &Fixture) -> Vec<String> {
@@ -26,7 +34,8 @@ async fn run_folder(world: &World, fixture: &Fixture) -> Vec<String> {
 }
 
 async fn hold_turn(world: &World, run: &str) {
-    let turn = TurnHolder { run: run.to_owned(), execution: "execution".to_owned(), generation: 0, not_before: 0 };
+    let turn =
+        TurnHolder { run: run.to_owned(), execution: "execution".to_owned(), generation: 0, not_before: 0 };
     world.objects.put("runs/places/turn.json", serde_json::to_vec(&turn).unwrap()).await.unwrap();
 }
 
@@ -119,8 +128,14 @@ async fn a_run_with_failures_keeps_its_folder_and_takes_what_comes_in() {
     let second = world.merge(&mut fixture).await;
     assert_eq!(second.output.as_deref(), Some("a,x,error,error_detail\n1,1,,\n2,22,,\n"));
     assert_eq!((second.failed, second.report.outputs.failed, second.report.generation), (None, None, 1));
-    assert_eq!((second.report.requests, second.report.throttled, second.report.requests_per_second), (4, 2, 100.0));
-    assert_eq!(run_folder(&world, &fixture).await, ["claim-0001.json", "claim.json", "job.toml", "plan.json"]);
+    assert_eq!(
+        (second.report.requests, second.report.throttled, second.report.requests_per_second),
+        (4, 2, 100.0)
+    );
+    assert_eq!(
+        run_folder(&world, &fixture).await,
+        ["claim-0001.json", "claim.json", "job.toml", "plan.json"]
+    );
 }
 
 #[tokio::test]
@@ -165,11 +180,26 @@ async fn damage_is_an_error_and_not_an_output() {
     let flush = format!("{}{}", keys.prefix(), good().objects[0].0);
     let damages: [(&str, String, &str, &str); 8] = [
         ("no items", keys.items("lane"), "", "cannot read"),
-        ("fewer items than planned", keys.items("lane"), "{\"n\":1,\"at\":0,\"v\":[\"1\"]}\n", "lines, the plan says 2"),
-        ("a line twice", keys.items("lane"), "{\"n\":1,\"at\":0,\"v\":[\"1\"]}\n{\"n\":1,\"at\":0,\"v\":[\"1\"]}\n", "overlap"),
+        (
+            "fewer items than planned",
+            keys.items("lane"),
+            "{\"n\":1,\"at\":0,\"v\":[\"1\"]}\n",
+            "lines, the plan says 2",
+        ),
+        (
+            "a line twice",
+            keys.items("lane"),
+            "{\"n\":1,\"at\":0,\"v\":[\"1\"]}\n{\"n\":1,\"at\":0,\"v\":[\"1\"]}\n",
+            "overlap",
+        ),
         ("an item that is no JSON", keys.items("lane"), "{\"n\":1,\"v\":[\"1\"\n\n", "an item is damaged"),
         ("an empty line of items", keys.items("lane"), "\n\n", "an item is damaged"),
-        ("a record that is no JSON", flush.clone(), "{\"n\":1,\"v\":[1]\n", "the record of line 1 is damaged"),
+        (
+            "a record that is no JSON",
+            flush.clone(),
+            "{\"n\":1,\"v\":[1]\n",
+            "the record of line 1 is damaged",
+        ),
         ("a record without number", flush, "{\"v\":[1]}\n", "the record at byte 0 is damaged"),
         ("a plan that is no JSON", keys.plan(), "{", "is not a plan"),
     ];

@@ -44,8 +44,25 @@ async fn csv_to_csv_quotes_what_needs_it() {
 
 #[tokio::test]
 async fn the_output_can_be_read_back_by_another_parser() {
-    let values =
-        ["", " ", "a", "\"", "\"\"", ",", "\n", "\r", "\r\n", "a\"b,c\nd", "\\", "\\\"", "\u{0}", "\u{7f}", "é,", "\u{1f600}\"", "=1+1"];
+    let values = [
+        "",
+        " ",
+        "a",
+        "\"",
+        "\"\"",
+        ",",
+        "\n",
+        "\r",
+        "\r\n",
+        "a\"b,c\nd",
+        "\\",
+        "\\\"",
+        "\u{0}",
+        "\u{7f}",
+        "é,",
+        "\u{1f600}\"",
+        "=1+1",
+    ];
     let lines: Vec<_> = values.iter().map(|value| (v(json!([value])), ok(json!([value])))).collect();
     let left = World::new().merge(&mut Fixture::new(Format::Csv, &["a"], &lines)).await;
     let output = left.output.unwrap();
@@ -85,7 +102,10 @@ async fn csv_without_header_gets_one_and_its_failed_file_none() {
 
 #[tokio::test]
 async fn tsv_is_failed_as_tsv() {
-    let lines = [(v(json!(["a,b", "\"c\" d"])), bad("connect", "refused")), (v(json!(["c", "d"])), ok(json!(["e\tf"])))];
+    let lines = [
+        (v(json!(["a,b", "\"c\" d"])), bad("connect", "refused")),
+        (v(json!(["c", "d"])), ok(json!(["e\tf"]))),
+    ];
     check(
         Fixture::new(Format::Tsv, &["a", "b"], &lines),
         "a,b,x,error,error_detail\n\"a,b\",\"\"\"c\"\" d\",,connect,refused\nc,d,e\tf,,\n",
@@ -119,7 +139,10 @@ async fn failed_lines_are_quoted_and_escaped_as_the_input_is() {
 
 #[tokio::test]
 async fn failed_lines_of_a_decoded_input_begin_as_it_did_with_a_byte_order_mark() {
-    let lines = [(v(json!(["ü", "1"])), bad("connect", "refused")), (v(json!(["x", "2"])), bad("connect", "refused"))];
+    let lines = [
+        (v(json!(["ü", "1"])), bad("connect", "refused")),
+        (v(json!(["x", "2"])), bad("connect", "refused")),
+    ];
     let mut fixture = Fixture::new(Format::Csv, &["a", "b"], &lines);
     fixture.plan.input.encoding = "windows-1252".to_owned();
     fixture.plan.input.preamble = "A title\n\n".to_owned();
@@ -143,7 +166,9 @@ async fn tsv_has_no_quotes_and_one_line_a_row() {
         "a\tb,c\n\"a,\"\"b\"\"\",tab\there\n",
     )
     .await;
-    let left = World::new().merge(&mut Fixture::new(Format::Tsv, &["a", "b"], &lines).output(OutputFormat::Tsv)).await;
+    let left = World::new()
+        .merge(&mut Fixture::new(Format::Tsv, &["a", "b"], &lines).output(OutputFormat::Tsv))
+        .await;
     assert_eq!(left.report.outputs.output, "jobs/places/output/names.tsv");
 }
 
@@ -171,9 +196,16 @@ async fn cells_that_begin_as_formulas_are_guarded_and_numbers_are_not() {
     )
     .await;
     let left = World::new()
-        .merge(&mut Fixture::new(Format::Csv, &["a"], &lines[3..5]).output(OutputFormat::Tsv).styled("guard_formulas = true"))
+        .merge(
+            &mut Fixture::new(Format::Csv, &["a"], &lines[3..5])
+                .output(OutputFormat::Tsv)
+                .styled("guard_formulas = true"),
+        )
         .await;
-    assert_eq!(left.output.as_deref(), Some("a\tx\terror\terror_detail\n'\\tx\t'=a,b\t\t\n'\\nx\t'=\"x\"\t\t\n"));
+    assert_eq!(
+        left.output.as_deref(),
+        Some("a\tx\terror\terror_detail\n'\\tx\t'=a,b\t\t\n'\\nx\t'=\"x\"\t\t\n")
+    );
 }
 
 #[tokio::test]
@@ -187,7 +219,8 @@ async fn a_byte_order_mark_comes_once_and_only_before_a_header() {
     .await;
     let mut headless = Fixture::new(Format::Csv, &["c1"], &lines).styled("bom = true");
     headless.plan.input.header = false;
-    check(headless, "\u{feff}c1,x,error,error_detail\na,,timeout,late\nb,,timeout,late\n", "\u{feff}a\nb\n").await;
+    check(headless, "\u{feff}c1,x,error,error_detail\na,,timeout,late\nb,,timeout,late\n", "\u{feff}a\nb\n")
+        .await;
     let text = Fixture::new(Format::Text, &["line"], &lines).styled("bom = true");
     check(text, "\u{feff}line,x,error,error_detail\na,,timeout,late\nb,,timeout,late\n", "a\nb\n").await;
 }
@@ -244,7 +277,8 @@ async fn an_object_of_many_keys_has_each_once() {
     let own = members(&["error".to_owned()]);
     let object = format!("{{{}{own}{}}}", members(&keys), again.trim_end_matches(','));
     let columns: Vec<&str> = keys.iter().map(String::as_str).collect();
-    let (world, mut fixture) = (World::new(), Fixture::new(Format::Jsonl, &columns, &[(json!({}), ok(json!([1])))]));
+    let (world, mut fixture) =
+        (World::new(), Fixture::new(Format::Jsonl, &columns, &[(json!({}), ok(json!([1])))]));
     write_item(&world, &mut fixture, &object).await;
     let response = world.call(&fixture).await.unwrap();
     let output = world.left(&fixture, response).await.output.unwrap();
@@ -283,7 +317,8 @@ async fn jsonl_to_csv_has_a_column_for_every_key() {
 #[tokio::test]
 async fn jsonl_as_it_was_written() {
     // White space, escaped keys and a key twice: what serde_json would not keep.
-    let object = r#"{ "k\u0065y" : "\u00e9\/" , "a" : [ 1,  "x y" ], "n": 1.10, "key": "last", "\u0078": 0 }"#;
+    let object =
+        r#"{ "k\u0065y" : "\u00e9\/" , "a" : [ 1,  "x y" ], "n": 1.10, "key": "last", "\u0078": 0 }"#;
     let mut fixture = Fixture::new(Format::Jsonl, &["key", "a", "n"], &[(json!({}), ok(json!(["v"])))]);
     let world = World::new();
     write_item(&world, &mut fixture, object).await;
@@ -304,7 +339,10 @@ async fn jsonl_as_it_was_written() {
 async fn a_line_that_was_no_record_is_failed_as_it_was() {
     let raw = |bytes: &[u8]| STANDARD.encode(bytes);
     let lines = [
-        (json!({ "v": ["caf\u{fffd}", "b"], "error": "decode", "detail": "not UTF-8", "raw": raw(b"\"caf\xe9\",b") }), None),
+        (
+            json!({ "v": ["caf\u{fffd}", "b"], "error": "decode", "detail": "not UTF-8", "raw": raw(b"\"caf\xe9\",b") }),
+            None,
+        ),
         (json!({ "v": ["short", ""], "error": "parse", "detail": "1 field", "raw": raw(b"short") }), None),
         (json!({ "error": "too_large", "raw": raw(b"begin") }), None),
         (json!({ "v": ["no", "route"], "error": "render", "detail": "empty host" }), ok(json!(["ignored"]))),
@@ -321,7 +359,12 @@ async fn a_line_that_was_no_record_is_failed_as_it_was() {
 #[tokio::test]
 async fn a_record_of_one_empty_cell_is_no_blank_line() {
     let lines = [(v(json!([""])), bad("connect", "refused"))];
-    check(Fixture::new(Format::Csv, &["a"], &lines), "a,x,error,error_detail\n,,connect,refused\n", "a\n\"\"\n").await;
+    check(
+        Fixture::new(Format::Csv, &["a"], &lines),
+        "a,x,error,error_detail\n,,connect,refused\n",
+        "a\n\"\"\n",
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -349,5 +392,10 @@ async fn values_and_columns_that_do_not_fit_together_are_padded() {
         (v(json!(["one", "two", "three"])), ok(json!([1, 2]))),
         (v(json!(["one", "two"])), Some(json!({ "tries": 1 }))),
     ];
-    check(Fixture::new(Format::Csv, &["a", "b"], &lines), "a,b,x,error,error_detail\nonly one,,,,\none,two,1,,\none,two,,,\n", "").await;
+    check(
+        Fixture::new(Format::Csv, &["a", "b"], &lines),
+        "a,b,x,error,error_detail\nonly one,,,,\none,two,1,,\none,two,,,\n",
+        "",
+    )
+    .await;
 }

@@ -22,8 +22,9 @@ async fn a_batch_that_is_merged_by_positions_gives_the_same() {
     let mut fixture = Fixture::new(Format::Csv, &["a", "b"], &lines);
     // Another call's flush objects: later successes for failures, later failures for successes, and new lines.
     for k in 0_u64..5 {
-        let records: Vec<_> =
-            (k * 40..k * 40 + 60).map(|n| (n + 1, if n % 2 == 0 { ok(json!([k])) } else { bad("timeout", "") }.unwrap())).collect();
+        let records: Vec<_> = (k * 40..k * 40 + 60)
+            .map(|n| (n + 1, if n % 2 == 0 { ok(json!([k])) } else { bad("timeout", "") }.unwrap()))
+            .collect();
         fixture.flush("lane", 1, &Invocation::new(0, STARTED + 1 + k, 7), 0, &records);
     }
     fixture.note("lane", 1, &Invocation::new(0, STARTED + 9, 7), 0, &[295, 299, 300], &[]);
@@ -49,8 +50,14 @@ async fn an_output_of_many_parts() {
 #[tokio::test]
 async fn an_output_of_many_parts_in_many_calls() {
     let text = "0123456789abcdef".repeat(4096);
-    let lines: Vec<_> =
-        (0..300).map(|n| (json!({ "v": [n.to_string()] }), if n % 2 == 0 { ok(json!([text])) } else { bad("http_500", &text) })).collect();
+    let lines: Vec<_> = (0..300)
+        .map(|n| {
+            (
+                json!({ "v": [n.to_string()] }),
+                if n % 2 == 0 { ok(json!([text])) } else { bad("http_500", &text) },
+            )
+        })
+        .collect();
     let mut fixture = Fixture::new(Format::Csv, &["a"], &lines);
     let at_once = World::new().merge(&mut fixture.clone()).await;
     let mut world = World::new();
@@ -65,11 +72,23 @@ async fn an_output_of_many_parts_in_many_calls() {
 
 #[tokio::test]
 async fn more_objects_than_a_page_of_a_listing() {
-    let mut fixture = Fixture::new(Format::Csv, &["a"], &(0..1100).map(|n| (json!({ "v": [n.to_string()] }), None)).collect::<Vec<_>>());
+    let mut fixture = Fixture::new(
+        Format::Csv,
+        &["a"],
+        &(0..1100).map(|n| (json!({ "v": [n.to_string()] }), None)).collect::<Vec<_>>(),
+    );
     let batch = fixture.plan.lanes[0].batches[0];
     fixture.plan.lanes[0].batches = vec![job::Batch { lines: 2, ..batch }; 550];
     for n in 1..=1100_u64 {
-        let name = FlushKey::Records { invocation: Invocation::new(0, STARTED, 1), k: 0, ok: 1, failed: 0, throttled: 0, sent: 0 }.name();
+        let name = FlushKey::Records {
+            invocation: Invocation::new(0, STARTED, 1),
+            k: 0,
+            ok: 1,
+            failed: 0,
+            throttled: 0,
+            sent: 0,
+        }
+        .name();
         let name = format!("{n}{name}");
         let body = format!("{{\"n\":{n},\"t\":1,\"ms\":1,\"tries\":1,\"status\":200,\"v\":[{n}]}}\n");
         fixture.objects.push((format!("results/lane/{:012}/{name}", (n - 1) / 2 * 2 + 1), body));

@@ -37,12 +37,18 @@ fn flush() -> impl Strategy<Value = Flush> {
 }
 
 fn split() -> impl Strategy<Value = Split> {
-    let settings = (prop_oneof![Just(0), Just(300), Just(1 << 20)], 1_u64..200, 0_u64..2000)
-        .prop_map(|(whole_batch, piece, memory)| Settings { whole_batch, piece, memory, ..Settings::default() });
+    let settings = (prop_oneof![Just(0), Just(300), Just(1 << 20)], 1_u64..200, 0_u64..2000).prop_map(
+        |(whole_batch, piece, memory)| Settings { whole_batch, piece, memory, ..Settings::default() },
+    );
     let lanes = prop::collection::vec(0_usize..4, 0..40);
     let batches = prop::collection::vec(1_usize..8, 40);
     let flushes = prop::collection::vec(prop::collection::vec(flush(), 0..5), 40);
-    (lanes, batches, flushes, settings).prop_map(|(lanes, batches, flushes, settings)| Split { lanes, batches, flushes, settings })
+    (lanes, batches, flushes, settings).prop_map(|(lanes, batches, flushes, settings)| Split {
+        lanes,
+        batches,
+        flushes,
+        settings,
+    })
 }
 
 /// What must become of a line.
@@ -58,10 +64,12 @@ fn build(split: &Split) -> (Fixture, Vec<Expected>) {
     let mut fixture = Fixture::new(Format::Csv, &["a"], &[]);
     (fixture.plan.lanes, fixture.items) = (Vec::new(), Vec::new());
     let mut expected = vec![Expected::default(); split.lanes.len()];
-    let (mut batch_lines, mut batch_flushes, mut identity) = (split.batches.iter().cycle(), split.flushes.iter().cycle(), 0);
+    let (mut batch_lines, mut batch_flushes, mut identity) =
+        (split.batches.iter().cycle(), split.flushes.iter().cycle(), 0);
     for lane in split.lanes.iter().collect::<BTreeSet<_>>() {
         let name = format!("lane-{lane}");
-        let numbers: Vec<u64> = (1..).zip(&split.lanes).filter(|(_, of)| *of == lane).map(|(n, _)| n).collect();
+        let numbers: Vec<u64> =
+            (1..).zip(&split.lanes).filter(|(_, of)| *of == lane).map(|(n, _)| n).collect();
         let mut batches = Vec::new();
         let mut rest = numbers.as_slice();
         while !rest.is_empty() {
@@ -76,14 +84,20 @@ fn build(split: &Split) -> (Fixture, Vec<Expected>) {
                 let mut records = Vec::new();
                 for (place, ok) in flush.records.range(..batch.len()) {
                     identity += 1;
-                    let ending = if *ok { json!({ "v": [identity] }) } else { json!({ "error": format!("http_{identity}") }) };
+                    let ending = if *ok {
+                        json!({ "v": [identity] })
+                    } else {
+                        json!({ "error": format!("http_{identity}") })
+                    };
                     let mut record = json!({ "t": STARTED, "ms": 1, "tries": 1 });
                     record.as_object_mut().unwrap().extend(ending.as_object().unwrap().clone());
                     records.push((batch[*place], record));
                     expected[usize::try_from(batch[*place]).unwrap() - 1].records.push((identity, *ok));
                 }
                 fixture.flush(&name, batch[0], &invocation, 1, &records);
-                let numbers = |places: &[usize]| places.iter().filter_map(|place| batch.get(*place).copied()).collect::<Vec<_>>();
+                let numbers = |places: &[usize]| {
+                    places.iter().filter_map(|place| batch.get(*place).copied()).collect::<Vec<_>>()
+                };
                 let (sending, unsent) = (numbers(&flush.sending), numbers(&flush.unsent));
                 fixture.note(&name, batch[0], &invocation, 0, &sending, &[]);
                 fixture.note(&name, batch[0], &invocation, 2, &[], &unsent);
@@ -94,7 +108,15 @@ fn build(split: &Split) -> (Fixture, Vec<Expected>) {
         }
         fixture.items.push(numbers.iter().map(|n| (*n, json!({ "v": [format!("line {n}")] }))).collect());
         let kind = LaneKind::Hashed;
-        fixture.plan.lanes.push(PlannedLane { name, kind, workers: 1, lines: 0, bytes: 0, batches, seconds: 0.0 });
+        fixture.plan.lanes.push(PlannedLane {
+            name,
+            kind,
+            workers: 1,
+            lines: 0,
+            bytes: 0,
+            batches,
+            seconds: 0.0,
+        });
     }
     (fixture, expected)
 }

@@ -3,7 +3,14 @@ use postprocess::{failed_key, output_key, report_key};
 
 use crate::world::Fixture;
 
-fn check(file: &str, format: Format, compression: Compression, output: OutputFormat, expected_output: &str, expected_failed: &str) {
+fn check(
+    file: &str,
+    format: Format,
+    compression: Compression,
+    output: OutputFormat,
+    expected_output: &str,
+    expected_failed: &str,
+) {
     let mut fixture = Fixture::new(format, &[], &[]).output(output);
     fixture.run.file = file.to_owned();
     fixture.plan.input.compression = compression;

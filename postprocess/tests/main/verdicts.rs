@@ -30,7 +30,10 @@ async fn all_succeeded() {
     fixture.plan.input.blank = 2;
     let Left { report, response, failed, .. } = merge(fixture.clone()).await;
     assert_eq!(response, PostprocessResponse::Succeeded { run: fixture.run, lines: 3, ok: 3, failed: 0 });
-    assert_eq!((report.verdict, report.home, report.message.as_str()), (Verdict::Succeeded, Home::Local, "all 3 lines succeeded"));
+    assert_eq!(
+        (report.verdict, report.home, report.message.as_str()),
+        (Verdict::Succeeded, Home::Local, "all 3 lines succeeded")
+    );
     assert_eq!((report.lines, report.ok, report.failed, report.not_processed, report.blank), (3, 3, 0, 0, 2));
     assert_eq!((report.requests, report.throttled), (3, 1));
     assert_eq!(report.started.as_deref(), Some("2025-11-21T04:40:00Z"));
@@ -64,10 +67,17 @@ async fn the_cause_names_the_most_frequent_reason() {
     let left = merge(csv(endings).tolerated("5%")).await;
     let cause = "1,203 of 1,204 lines failed, more than the tolerated 5%; most often http_401 (1,200), for example line 1: \
                  the answer is 401 Unauthorized";
-    let PostprocessResponse::Failed { error, cause: told, lines, ok, failed, .. } = left.response else { panic!("it failed") };
+    let PostprocessResponse::Failed { error, cause: told, lines, ok, failed, .. } = left.response else {
+        panic!("it failed")
+    };
     assert_eq!((error.as_str(), told.as_str()), ("Run.Failed", cause));
     assert_eq!((lines, ok, failed), (1204, 1, 1203));
-    let errors: Vec<_> = left.report.errors.iter().map(|error| (error.code.as_str(), error.count, error.lines.clone())).collect();
+    let errors: Vec<_> = left
+        .report
+        .errors
+        .iter()
+        .map(|error| (error.code.as_str(), error.count, error.lines.clone()))
+        .collect();
     assert_eq!(errors, [("http_401", 1200, vec![1, 2, 3, 4, 5]), ("timeout", 3, vec![1201, 1202, 1203])]);
     assert_eq!(left.report.requests, 2 * 1203 + 1);
 }
@@ -75,7 +85,10 @@ async fn the_cause_names_the_most_frequent_reason() {
 #[tokio::test]
 async fn within_the_tolerance_is_said() {
     let left = merge(some_failed(1, 100).tolerated("5%")).await;
-    assert_eq!(left.report.message, "1 of 100 lines failed, within the tolerated 5%; most often http_503 (1), for example line 1: busy");
+    assert_eq!(
+        left.report.message,
+        "1 of 100 lines failed, within the tolerated 5%; most often http_503 (1), for example line 1: busy"
+    );
     let left = merge(some_failed(1, 1)).await;
     assert_eq!(left.report.message, "1 of 1 line failed; most often http_503 (1), for example line 1: busy");
 }
@@ -85,7 +98,10 @@ async fn a_line_that_was_not_processed_fails_the_run() {
     let left = merge(csv(vec![ok(json!([1])), None, bad("connect", "refused")])).await;
     assert_eq!(left.report.verdict, Verdict::Failed);
     assert_eq!((left.report.ok, left.report.failed, left.report.not_processed), (1, 1, 1));
-    assert_eq!(left.report.message, "1 of 3 lines failed, 1 not processed; most often connect (1), for example line 3: refused");
+    assert_eq!(
+        left.report.message,
+        "1 of 3 lines failed, 1 not processed; most often connect (1), for example line 3: refused"
+    );
     let PostprocessResponse::Failed { failed, .. } = left.response else { panic!("it failed") };
     assert_eq!(failed, 2);
 }
@@ -93,26 +109,43 @@ async fn a_line_that_was_not_processed_fails_the_run() {
 #[tokio::test]
 async fn a_stopped_line_fails_the_run_and_the_markers_say_why() {
     let mut fixture = csv(vec![ok(json!([1])), bad("http_401", "no"), None]);
-    fixture.objects.push(("stop/0000/lane.json".to_owned(), json!({ "reason": "nine in ten answers were 401" }).to_string()));
-    fixture.objects.push(("stop/0001.json".to_owned(), json!({ "reason": "another generation" }).to_string()));
+    fixture.objects.push((
+        "stop/0000/lane.json".to_owned(),
+        json!({ "reason": "nine in ten answers were 401" }).to_string(),
+    ));
+    fixture
+        .objects
+        .push(("stop/0001.json".to_owned(), json!({ "reason": "another generation" }).to_string()));
     let left = merge(fixture.clone()).await;
     assert_eq!(left.report.verdict, Verdict::Failed);
-    assert!(left.report.message.ends_with("; the run was stopped: nine in ten answers were 401"), "{}", left.report.message);
+    assert!(
+        left.report.message.ends_with("; the run was stopped: nine in ten answers were 401"),
+        "{}",
+        left.report.message
+    );
     assert_eq!(left.report.lanes[0].stopped.as_deref(), Some("nine in ten answers were 401"));
     assert_eq!((left.report.ok, left.report.failed, left.report.not_processed), (1, 1, 1));
     let last = left.output.as_deref().unwrap().lines().last().unwrap();
     assert!(last.ends_with(",stopped,nine in ten answers were 401"), "{last}");
 
     // One of two lanes, and a marker that cannot be read.
-    let second = PlannedLane { name: "other-0".to_owned(), kind: LaneKind::Hashed, ..fixture.plan.lanes[0].clone() };
+    let second =
+        PlannedLane { name: "other-0".to_owned(), kind: LaneKind::Hashed, ..fixture.plan.lanes[0].clone() };
     fixture.plan.lanes.push(second);
     fixture.plan.lanes[1].batches.clear();
     fixture.items.push(Vec::new());
     fixture.objects.retain(|(key, _)| !key.starts_with("stop/"));
     fixture.objects.push(("stop/0000/lane.json".to_owned(), "?".to_owned()));
     let left = merge(fixture).await;
-    assert!(left.report.message.ends_with("; lane was stopped: no reason was given"), "{}", left.report.message);
-    assert_eq!((left.report.lanes[1].provider.as_deref(), left.report.lanes[1].stopped.as_deref()), (None, None));
+    assert!(
+        left.report.message.ends_with("; lane was stopped: no reason was given"),
+        "{}",
+        left.report.message
+    );
+    assert_eq!(
+        (left.report.lanes[1].provider.as_deref(), left.report.lanes[1].stopped.as_deref()),
+        (None, None)
+    );
 }
 
 #[tokio::test]
@@ -124,7 +157,14 @@ async fn an_unknown_outcome_is_a_failure_and_no_missing_line() {
     fixture.note("lane", 1, &first, 2, &[], &[4]);
     fixture.note("lane", 1, &second, 1, &[], &[3]);
     let left = merge(fixture).await;
-    let codes: Vec<_> = left.output.as_deref().unwrap().lines().skip(1).map(|row| row.split(',').nth(2).unwrap().to_owned()).collect();
+    let codes: Vec<_> = left
+        .output
+        .as_deref()
+        .unwrap()
+        .lines()
+        .skip(1)
+        .map(|row| row.split(',').nth(2).unwrap().to_owned())
+        .collect();
     assert_eq!(codes, ["", "outcome_unknown", "outcome_unknown", "not_processed"]);
     assert_eq!((left.report.failed, left.report.not_processed), (2, 1));
 }
@@ -140,10 +180,12 @@ async fn the_report_has_the_fields_it_is_known_for() {
     let expected = "verdict message run job file generation home started finished duration_seconds lines ok failed not_processed blank encoding \
                     requests throttled requests_per_second latency_ms latency_by_class errors warnings lanes outputs cost";
     assert_eq!(keys.join(" "), expected.split_whitespace().collect::<Vec<_>>().join(" "));
-    assert_eq!((&report["verdict"], &report["home"], &report["cost"]), (&json!("some_failed"), &json!("local"), &Value::Null));
+    assert_eq!(
+        (&report["verdict"], &report["home"], &report["cost"]),
+        (&json!("some_failed"), &json!("local"), &Value::Null)
+    );
     let lane: Vec<_> = report["lanes"][0].as_object().unwrap().keys().map(String::as_str).collect();
-    let expected =
-        "name provider lines ok failed not_processed requests throttled requests_per_second latency_ms stopped limited_by advice";
+    let expected = "name provider lines ok failed not_processed requests throttled requests_per_second latency_ms stopped limited_by advice";
     assert_eq!(lane.join(" "), expected);
     assert_eq!(report["outputs"]["failed"], "jobs/places/failed/names.csv");
 }

@@ -50,7 +50,8 @@ impl World {
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join(BUCKET)).unwrap();
-        let mut builder = s3s::service::S3ServiceBuilder::new(s3s_fs::FileSystem::new(folder.path()).unwrap());
+        let mut builder =
+            s3s::service::S3ServiceBuilder::new(s3s_fs::FileSystem::new(folder.path()).unwrap());
         builder.set_auth(s3s::auth::SimpleAuth::from_single("key", "secret"));
         let config = aws_sdk_s3::Config::builder()
             .behavior_version(BehaviorVersion::latest())
@@ -91,13 +92,19 @@ impl World {
                 before = after;
             }
             self.objects.put(&keys.items(&lane.name), body).await.unwrap();
-            self.objects.put(&keys.manifest(0, &lane.name), serde_json::to_vec(&lane.batches).unwrap()).await.unwrap();
+            self.objects
+                .put(&keys.manifest(0, &lane.name), serde_json::to_vec(&lane.batches).unwrap())
+                .await
+                .unwrap();
         }
         fixture.plan.input.lines = fixture.items.iter().map(|items| items.len() as u64).sum();
         self.objects.put(&keys.plan(), serde_json::to_vec(&fixture.plan).unwrap()).await.unwrap();
         self.objects.put(&keys.job_file(), fixture.job.clone()).await.unwrap();
         let claim = Claim { execution: "execution".to_owned(), started: STARTED, include_unknown: false };
-        self.objects.put(&keys.claim(fixture.run.generation), serde_json::to_vec(&claim).unwrap()).await.unwrap();
+        self.objects
+            .put(&keys.claim(fixture.run.generation), serde_json::to_vec(&claim).unwrap())
+            .await
+            .unwrap();
         for (key, body) in &fixture.objects {
             self.objects.put(&format!("{}{key}", keys.prefix()), body.clone()).await.unwrap();
         }
@@ -124,8 +131,13 @@ impl World {
         }
     }
 
-    pub(crate) async fn call_again(&self, fixture: &Fixture, previous: Value) -> Result<PostprocessResponse, StepError> {
-        let request = PostprocessRequest { run: fixture.run.clone(), execution: "execution".to_owned(), previous };
+    pub(crate) async fn call_again(
+        &self,
+        fixture: &Fixture,
+        previous: Value,
+    ) -> Result<PostprocessResponse, StepError> {
+        let request =
+            PostprocessRequest { run: fixture.run.clone(), execution: "execution".to_owned(), previous };
         // Lambda and the engine both need a future that can move between threads.
         fn movable<F: Future + Send>(future: F) -> F {
             future
@@ -145,7 +157,12 @@ impl World {
         let report = self.objects.get(&report_key(run)).await.unwrap();
         Left {
             output: self.text(&output_key(run, plan)).await,
-            failed: self.objects.find(&failed_key(run, plan)).await.unwrap().map(|bytes| utf8_or_latin1(&bytes)),
+            failed: self
+                .objects
+                .find(&failed_key(run, plan))
+                .await
+                .unwrap()
+                .map(|bytes| utf8_or_latin1(&bytes)),
             report: serde_json::from_slice(&report).unwrap(),
             response,
         }
@@ -156,7 +173,8 @@ impl Fixture {
     /// A run with one lane of one batch; `lines` are items without number and, where there is one, the record without number.
     pub(crate) fn new(format: Format, columns: &[&str], lines: &[(Value, Option<Value>)]) -> Self {
         let items = (1..).zip(lines).map(|(n, (item, _))| (n, item.clone())).collect::<Vec<_>>();
-        let records: Vec<_> = (1..).zip(lines).filter_map(|(n, (_, record))| Some((n, record.clone()?))).collect();
+        let records: Vec<_> =
+            (1..).zip(lines).filter_map(|(n, (_, record))| Some((n, record.clone()?))).collect();
         let batch = Batch { first: 1, lines: items.len() as u64, from: 0, to: 0 };
         let lane = PlannedLane {
             name: "lane".to_owned(),
@@ -193,7 +211,13 @@ impl Fixture {
         };
         let output = if format.is_json() { OutputFormat::Jsonl } else { OutputFormat::Csv };
         let mut fixture = Self {
-            run: RunRef { bucket: BUCKET.to_owned(), job: "places".to_owned(), file, id: "0123456789abcdef0123".to_owned(), generation: 0 },
+            run: RunRef {
+                bucket: BUCKET.to_owned(),
+                job: "places".to_owned(),
+                file,
+                id: "0123456789abcdef0123".to_owned(),
+                generation: 0,
+            },
             plan: Plan { input, output, extracted: vec!["x".to_owned()], lanes: vec![lane] },
             job: "[request]\nurl = \"https://api.example.com/\"\n".to_owned(),
             items: vec![items],
@@ -220,22 +244,39 @@ impl Fixture {
     }
 
     /// Adds a flush object.
-    pub(crate) fn flush(&mut self, lane: &str, first: u64, invocation: &Invocation, k: u32, records: &[(u64, Value)]) {
+    pub(crate) fn flush(
+        &mut self,
+        lane: &str,
+        first: u64,
+        invocation: &Invocation,
+        k: u32,
+        records: &[(u64, Value)],
+    ) {
         if records.is_empty() {
             return;
         }
         let failed = records.iter().filter(|(_, record)| record.get("error").is_some()).count() as u64;
         let ok = records.len() as u64 - failed;
         let sent = records.iter().filter_map(|(_, record)| record.get("tries")?.as_u64()).sum();
-        let name = FlushKey::Records { invocation: invocation.clone(), k, ok, failed, throttled: 1, sent }.name();
-        let mut body = records.iter().map(|(n, record)| numbered(*n, record)).collect::<String>().into_bytes();
+        let name =
+            FlushKey::Records { invocation: invocation.clone(), k, ok, failed, throttled: 1, sent }.name();
+        let mut body =
+            records.iter().map(|(n, record)| numbered(*n, record)).collect::<String>().into_bytes();
         job::seal::seal(&mut body);
         let body = String::from_utf8(body).unwrap();
         self.objects.push((format!("results/{lane}/{first:012}/{name}"), body));
     }
 
     /// Adds a note of lines about to be sent.
-    pub(crate) fn note(&mut self, lane: &str, first: u64, invocation: &Invocation, k: u32, sending: &[u64], unsent: &[u64]) {
+    pub(crate) fn note(
+        &mut self,
+        lane: &str,
+        first: u64,
+        invocation: &Invocation,
+        k: u32,
+        sending: &[u64],
+        unsent: &[u64],
+    ) {
         let name = FlushKey::Notes { invocation: invocation.clone(), k }.name();
         let body = json!({ "sending": sending, "unsent": unsent }).to_string();
         self.objects.push((format!("results/{lane}/{first:012}/{name}"), body));
@@ -243,7 +284,8 @@ impl Fixture {
 }
 
 fn utf8_or_latin1(bytes: &[u8]) -> String {
-    std::str::from_utf8(bytes).map_or_else(|_| bytes.iter().map(|byte| char::from(*byte)).collect(), str::to_owned)
+    std::str::from_utf8(bytes)
+        .map_or_else(|_| bytes.iter().map(|byte| char::from(*byte)).collect(), str::to_owned)
 }
 
 /// A record that succeeded.

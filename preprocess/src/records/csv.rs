@@ -176,7 +176,9 @@ impl<R: Read> CsvReader<R> {
         // The line end may be the first byte that is not at hand.
         let end = loop {
             match memchr2(b'\n', b'\r', self.window.at_hand()) {
-                None if !self.window.ended() && self.window.at_hand().len() <= MAX_RECORD => self.window.fill()?,
+                None if !self.window.ended() && self.window.at_hand().len() <= MAX_RECORD => {
+                    self.window.fill()?
+                }
                 found => break found,
             }
         };

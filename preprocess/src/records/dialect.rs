@@ -39,7 +39,9 @@ impl Dialect {
             return None;
         }
         let candidates = [b';', b'\t', b'|', b','].into_iter();
-        let unused = candidates.filter(|byte| *byte != self.delimiter && Some(*byte) != self.quote && Some(*byte) != self.escape);
+        let unused = candidates.filter(|byte| {
+            *byte != self.delimiter && Some(*byte) != self.quote && Some(*byte) != self.escape
+        });
         let agree = |delimiter: &u8| {
             let counts = Self { delimiter: *delimiter, ..self }.counts(head, ended);
             counts.is_some_and(|(header, others)| header > 1 && others.iter().all(|count| *count == header))
@@ -63,7 +65,8 @@ impl Dialect {
                     rest = &rest[length..];
                 }
                 Progress::Broken(_) => {
-                    let line = rest.iter().position(|byte| matches!(byte, b'\n' | b'\r')).unwrap_or(rest.len());
+                    let line =
+                        rest.iter().position(|byte| matches!(byte, b'\n' | b'\r')).unwrap_or(rest.len());
                     rest = &rest[line..];
                 }
                 Progress::More | Progress::End => break,
@@ -79,7 +82,9 @@ pub(crate) fn sep_line(line: &[u8]) -> Option<u8> {
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     let line = line.strip_prefix(b"\"").and_then(|line| line.strip_suffix(b"\"")).unwrap_or(line);
     match line {
-        [s, e, p, b'=', delimiter] if [*s, *e, *p].eq_ignore_ascii_case(b"sep") && delimiter.is_ascii() && *delimiter != b'"' => {
+        [s, e, p, b'=', delimiter]
+            if [*s, *e, *p].eq_ignore_ascii_case(b"sep") && delimiter.is_ascii() && *delimiter != b'"' =>
+        {
             Some(*delimiter)
         }
         _ => None,
@@ -91,7 +96,9 @@ mod tests {
     use super::*;
 
     fn sniff(head: &str) -> Option<char> {
-        Dialect { delimiter: b',', quote: Some(b'"'), escape: None }.sniff(head.as_bytes(), !head.ends_with("5")).map(char::from)
+        Dialect { delimiter: b',', quote: Some(b'"'), escape: None }
+            .sniff(head.as_bytes(), !head.ends_with("5"))
+            .map(char::from)
     }
 
     #[test]

@@ -64,10 +64,14 @@ impl Fault {
         let what = match self.kind {
             FaultKind::NeverClosed => format!("the quote of column {column} is never closed"),
             FaultKind::TextBehindQuote { escaped: false } => {
-                format!("column {column} has text behind its closing quote: within quotes a quote is written twice")
+                format!(
+                    "column {column} has text behind its closing quote: within quotes a quote is written twice"
+                )
             }
             FaultKind::TextBehindQuote { escaped: true } => {
-                format!(r#"column {column} has text behind its closing quote: if \ escapes quotes, set input.escape = "\\""#)
+                format!(
+                    r#"column {column} has text behind its closing quote: if \ escapes quotes, set input.escape = "\\""#
+                )
             }
         };
         format!("{what} (the record at byte {at}; its first line alone is taken as the record)")
@@ -105,7 +109,9 @@ impl Fields {
                 State::Start => self.state = State::Plain,
                 State::Plain => {
                     let rest = &bytes[self.at..];
-                    let special = |byte: &u8| *byte == delimiter || matches!(byte, b'\n' | b'\r') || Some(*byte) == escape;
+                    let special = |byte: &u8| {
+                        *byte == delimiter || matches!(byte, b'\n' | b'\r') || Some(*byte) == escape
+                    };
                     let length = rest.iter().position(special).unwrap_or(rest.len());
                     self.take(&rest[..length]);
                     match rest.get(length) {
@@ -118,7 +124,9 @@ impl Fields {
                 State::Quoted => {
                     let rest = &bytes[self.at..];
                     let quote = quote.expect("a field is quoted by a quote");
-                    let length = escape.map_or_else(|| memchr(quote, rest), |escape| memchr2(quote, escape, rest)).unwrap_or(rest.len());
+                    let length = escape
+                        .map_or_else(|| memchr(quote, rest), |escape| memchr2(quote, escape, rest))
+                        .unwrap_or(rest.len());
                     self.take(&rest[..length]);
                     match rest.get(length) {
                         None => {}
@@ -132,7 +140,9 @@ impl Fields {
                 }
                 State::Quote | State::Closed if byte == delimiter => self.end_field(),
                 State::Quote | State::Closed if matches!(byte, b'\n' | b'\r') => return self.end_record(),
-                State::Quote | State::Closed if matches!(byte, b' ' | b'\t') => (self.at, self.state) = (self.at + 1, State::Closed),
+                State::Quote | State::Closed if matches!(byte, b' ' | b'\t') => {
+                    (self.at, self.state) = (self.at + 1, State::Closed)
+                }
                 State::Quote | State::Closed => {
                     let escaped = escape.is_none() && self.at > 1 && bytes[self.at - 2] == b'\\';
                     return Progress::Broken(self.fault(FaultKind::TextBehindQuote { escaped }));

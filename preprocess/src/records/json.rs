@@ -58,14 +58,32 @@ impl<R: Read> JsonReader<R> {
     /// Goes on at a place between two items.
     pub(super) fn at(window: Window<R>, guessed: bool, position: &Position) -> Self {
         let Position { place, value, lines, items, ref around, .. } = *position;
-        Self { window, place, taken: 0, skipping: value, compact: Vec::new(), lines, items, guessed, around: around.clone() }
+        Self {
+            window,
+            place,
+            taken: 0,
+            skipping: value,
+            compact: Vec::new(),
+            lines,
+            items,
+            guessed,
+            around: around.clone(),
+        }
     }
 
     pub(super) fn pause(&mut self) -> Position {
         self.consume_taken();
         let Self { place, lines, skipping, items, ref around, .. } = *self;
         let around = around.clone();
-        Position { offset: self.window.offset(), place, lines, value: skipping, items, around, ..Position::default() }
+        Position {
+            offset: self.window.offset(),
+            place,
+            lines,
+            value: skipping,
+            items,
+            around,
+            ..Position::default()
+        }
     }
 
     pub(super) fn offset(&self) -> u64 {
@@ -84,7 +102,9 @@ impl<R: Read> JsonReader<R> {
                 (Place::Opened | Place::Item, b']') => Place::Outside,
                 (Place::Item, b',') => Place::Comma,
                 (Place::Item, _) => return Err(self.wrong("`,` or `]` is missing before this")),
-                (_, b'{' | b'[' | b'"' | b'-' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z') => return self.item().map(Some),
+                (_, b'{' | b'[' | b'"' | b'-' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z') => {
+                    return self.item().map(Some);
+                }
                 _ => return Err(self.wrong("a JSON value is missing before this")),
             };
             self.consume(1);
@@ -163,7 +183,11 @@ impl<R: Read> JsonReader<R> {
                 return Ok(());
             }
             if self.window.ended() && self.window.at_hand().is_empty() {
-                return if value.may_end() { Ok(()) } else { Err(self.wrong("the JSON value has no end. Is the file complete?")) };
+                return if value.may_end() {
+                    Ok(())
+                } else {
+                    Err(self.wrong("the JSON value has no end. Is the file complete?"))
+                };
             }
         }
     }

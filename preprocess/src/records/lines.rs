@@ -79,7 +79,12 @@ impl<R: Read> LineReader<R> {
                 [line @ .., b'\r'] if self.cr => line,
                 line => line,
             };
-            return Ok(Some(Record { at: self.window.offset(), raw: line, fields: Fields::default(), fault: None }));
+            return Ok(Some(Record {
+                at: self.window.offset(),
+                raw: line,
+                fields: Fields::default(),
+                fault: None,
+            }));
         }
     }
 

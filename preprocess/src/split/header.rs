@@ -29,12 +29,18 @@ pub(super) fn read(record: &Record<'_>, encoding: &str) -> Result<Header, String
     }
     let mut columns = Vec::with_capacity(record.fields.len());
     for (index, field) in record.fields.iter().enumerate() {
-        columns.push(std::str::from_utf8(field).map_err(|error| undecoded(index + 1, field[error.valid_up_to()], encoding))?.to_owned());
+        columns.push(
+            std::str::from_utf8(field)
+                .map_err(|error| undecoded(index + 1, field[error.valid_up_to()], encoding))?
+                .to_owned(),
+        );
     }
     let named = name_the_unnamed(&mut columns);
     let mut sorted: Vec<(&str, usize)> = columns.iter().map(String::as_str).zip(1..).collect();
     sorted.sort_unstable();
-    if let Some([(name, first), (_, second)]) = sorted.windows(2).find(|pair| pair[0].0 == pair[1].0).and_then(|pair| pair.first_chunk()) {
+    if let Some([(name, first), (_, second)]) =
+        sorted.windows(2).find(|pair| pair[0].0 == pair[1].0).and_then(|pair| pair.first_chunk())
+    {
         return Err(format!(
             "the columns {first} and {second} are both called {name:?}: rename one, or pass over the header with [input] skip and \
              header = false, which calls the columns c1, c2, and so on"
@@ -44,7 +50,9 @@ pub(super) fn read(record: &Record<'_>, encoding: &str) -> Result<Header, String
     match found {
         [true, false] | [false, true] => {
             let name = OUTPUT[usize::from(found[1])];
-            Err(format!("the input has a column {name:?}, which is a column of every output: rename it in the input"))
+            Err(format!(
+                "the input has a column {name:?}, which is a column of every output: rename it in the input"
+            ))
         }
         [output, _] => Ok(Header { columns, output, named }),
     }
@@ -52,9 +60,13 @@ pub(super) fn read(record: &Record<'_>, encoding: &str) -> Result<Header, String
 
 fn undecoded(column: usize, byte: u8, encoding: &str) -> String {
     if encoding == encoding_rs::UTF_8.name() {
-        format!("the header is not UTF-8 (byte {byte:#04x} in column {column}): set input.encoding, for example \"windows-1252\"")
+        format!(
+            "the header is not UTF-8 (byte {byte:#04x} in column {column}): set input.encoding, for example \"windows-1252\""
+        )
     } else {
-        format!("the header has bytes in column {column} that mean nothing in {encoding}: set another input.encoding")
+        format!(
+            "the header has bytes in column {column} that mean nothing in {encoding}: set another input.encoding"
+        )
     }
 }
 

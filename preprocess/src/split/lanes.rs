@@ -34,13 +34,20 @@ impl Lanes {
     /// Goes on where [`Lanes::pause`] ended.
     pub(super) fn with(job: &Arc<Job>, pieces: impl IntoIterator<Item = Pieces>) -> Self {
         let router = Router::new(job.clone());
-        let cutters = router.lanes.iter().zip(pieces).map(|(lane, pieces)| Cutter::new(&lane.kind, lane.limit, pieces));
+        let cutters =
+            router.lanes.iter().zip(pieces).map(|(lane, pieces)| Cutter::new(&lane.kind, lane.limit, pieces));
         let open = cutters.map(|cutter| OpenLane { cutter, items: Vec::new() }).collect();
         Self { router, open, scratch: Vec::new() }
     }
 
     /// Adds a record to its lane: whether items were handed on.
-    pub(super) fn take(&mut self, n: u64, record: &Record<'_>, shape: &mut Shape<'_>, sink: &mut impl Sink) -> io::Result<bool> {
+    pub(super) fn take(
+        &mut self,
+        n: u64,
+        record: &Record<'_>,
+        shape: &mut Shape<'_>,
+        sink: &mut impl Sink,
+    ) -> io::Result<bool> {
         self.scratch.clear();
         let fault = shape.value(&mut self.scratch, record);
         let routed = match fault {

@@ -44,7 +44,13 @@ impl<'a> Shape<'a> {
     }
 
     /// `line` is the header's in the file.
-    pub(super) fn read_header(&mut self, file: &str, line: u64, record: &Record<'_>, router: &Router) -> Result<(), StepError> {
+    pub(super) fn read_header(
+        &mut self,
+        file: &str,
+        line: u64,
+        record: &Record<'_>,
+        router: &Router,
+    ) -> Result<(), StepError> {
         let wrong = |reason| StepError::new(ErrorName::InputUnreadable, format!("{file}:{line}: {reason}"));
         let Header { columns, output, named } = header::read(record, &self.encoding).map_err(wrong)?;
         self.job.check_columns(&columns).map_err(|mut error| {
@@ -54,16 +60,21 @@ impl<'a> Shape<'a> {
             error
         })?;
         if output {
-            let dropped =
-                columns.iter().filter(|name| OUTPUT.contains(&name.as_str()) || self.job.output.columns.names().any(|own| own == *name));
+            let dropped = columns.iter().filter(|name| {
+                OUTPUT.contains(&name.as_str()) || self.job.output.columns.names().any(|own| own == *name)
+            });
             let dropped = dropped.map(String::as_str).collect::<Vec<_>>().join(", ");
-            self.notes.push(format!("the input is an earlier output: its columns {dropped} are replaced in this one"));
+            self.notes.push(format!(
+                "the input is an earlier output: its columns {dropped} are replaced in this one"
+            ));
         } else {
             self.job.check_output(&columns)?;
         }
         if !named.is_empty() {
-            let (plural, names) =
-                (if named.len() == 1 { "" } else { "s" }, named.iter().take(20).map(String::as_str).collect::<Vec<_>>().join(", "));
+            let (plural, names) = (
+                if named.len() == 1 { "" } else { "s" },
+                named.iter().take(20).map(String::as_str).collect::<Vec<_>>().join(", "),
+            );
             self.notes.push(format!("{} column{plural} without a name, called {names}", named.len()));
         }
         self.know_columns(columns, router);
@@ -88,7 +99,8 @@ impl<'a> Shape<'a> {
 
     /// Takes columns that were checked before.
     pub(super) fn know_columns(&mut self, columns: Vec<String>, router: &Router) {
-        self.routing_column = router.column().and_then(|name| columns.iter().position(|column| column == name));
+        self.routing_column =
+            router.column().and_then(|name| columns.iter().position(|column| column == name));
         self.columns = Some(columns.into());
     }
 
@@ -103,7 +115,9 @@ impl<'a> Shape<'a> {
         }
         let fault = match self.format {
             Format::Text => normalise::line(out, record.raw),
-            Format::Csv | Format::Tsv if record.fields.len() != self.columns().len() => Some((Code::Parse, self.miscounted(record))),
+            Format::Csv | Format::Tsv if record.fields.len() != self.columns().len() => {
+                Some((Code::Parse, self.miscounted(record)))
+            }
             Format::Csv | Format::Tsv => normalise::fields(out, record.fields),
             Format::Jsonl | Format::Json => normalise::object(out, record.raw, &mut self.keys),
         };
@@ -120,7 +134,9 @@ impl<'a> Shape<'a> {
         let last_is_empty = || record.fields.get(fields - 1).is_some_and(<[u8]>::is_empty);
         if fields == columns.len() + 1 && last_is_empty() {
             format!("{counts}: {} at the end of the record separates nothing", shown(self.delimiter))
-        } else if fields + 1 == columns.len() && *columns.last().expect("there is one more") == format!("c{}", columns.len()) {
+        } else if fields + 1 == columns.len()
+            && *columns.last().expect("there is one more") == format!("c{}", columns.len())
+        {
             format!("{counts}: {} at the end of the header separates nothing", shown(self.delimiter))
         } else if let Some(hint) = other_delimiter(columns) {
             format!("{counts}. {hint}")
@@ -137,7 +153,12 @@ impl<'a> Shape<'a> {
         }
     }
 
-    pub(super) fn route(&self, router: &mut Router, record: &Record<'_>, value: &[u8]) -> Result<Routed, (Code, String)> {
+    pub(super) fn route(
+        &self,
+        router: &mut Router,
+        record: &Record<'_>,
+        value: &[u8],
+    ) -> Result<Routed, (Code, String)> {
         if let Some((lane, key)) = router.fixed_lane() {
             return Ok(Routed { lane, key });
         }
@@ -149,7 +170,8 @@ impl<'a> Shape<'a> {
         if let Some(text) = text.and_then(|text| std::str::from_utf8(text).ok()) {
             return router.by_value(text);
         }
-        let raw: &RawValue = serde_json::from_slice(value).map_err(|error| (Code::Parse, error.to_string()))?;
+        let raw: &RawValue =
+            serde_json::from_slice(value).map_err(|error| (Code::Parse, error.to_string()))?;
         let row = Row::parse(self.columns(), raw).map_err(|error| (Code::Parse, error))?;
         router.by_row(row)
     }

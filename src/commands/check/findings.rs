@@ -41,7 +41,9 @@ impl Findings {
                 self.first = Some((n, request.clone()));
             }
             Some((_, first)) if self.equal => {
-                self.equal = first.url == request.url && first.headers == request.headers && first.body == request.body;
+                self.equal = first.url == request.url
+                    && first.headers == request.headers
+                    && first.body == request.body;
             }
             Some(_) => {}
         }
@@ -61,14 +63,19 @@ impl Findings {
 
     /// The fields of a line, where it has some.
     pub(super) fn value(&mut self, fields: Option<&RawValue>) {
-        let Some(fields) = fields.filter(|fields| fields.get().starts_with('[') && self.separators != Some([0; SEPARATORS.len()])) else {
+        let Some(fields) = fields
+            .filter(|fields| fields.get().starts_with('[') && self.separators != Some([0; SEPARATORS.len()]))
+        else {
             return;
         };
         let fields: Vec<String> = serde_json::from_str(fields.get()).unwrap_or_default();
         let Some(field) = fields.first() else { return };
         let counts = SEPARATORS.map(|separator| field.matches(separator).count());
         let known = self.separators.get_or_insert(counts);
-        known.iter_mut().zip(counts).for_each(|(known, count)| *known = if *known == count { count } else { 0 });
+        known
+            .iter_mut()
+            .zip(counts)
+            .for_each(|(known, count)| *known = if *known == count { count } else { 0 });
     }
 
     /// Whether no line can succeed.
@@ -88,7 +95,10 @@ impl Findings {
 
     /// The request of the first line that has one, where all requests of several lines are the same.
     pub(super) fn only(&self) -> Option<&Prepared> {
-        self.first.as_ref().filter(|_| self.equal && self.looked - self.failing > 1).map(|(_, request)| request)
+        self.first
+            .as_ref()
+            .filter(|_| self.equal && self.looked - self.failing > 1)
+            .map(|(_, request)| request)
     }
 
     /// The separator that stands in the first field of every line, equally often.
@@ -127,11 +137,19 @@ impl Findings {
             self.by_frequency().into_iter().for_each(|found| println!("{}", reason(found)));
         }
         if self.bodies.count > 0 {
-            println!("\n{} of {} would send a body that is not JSON:", text::count(self.bodies.count), text::lines(lines));
+            println!(
+                "\n{} of {} would send a body that is not JSON:",
+                text::count(self.bodies.count),
+                text::lines(lines)
+            );
             println!("{}", reason(&self.bodies));
         }
         if self.missed > 0 {
-            println!("\nlooked at {} of {}; --all looks at all", text::count(self.looked(lines)), text::lines(lines));
+            println!(
+                "\nlooked at {} of {}; --all looks at all",
+                text::count(self.looked(lines)),
+                text::lines(lines)
+            );
         }
     }
 }

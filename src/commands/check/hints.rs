@@ -20,8 +20,16 @@ pub(super) fn all(job: &Job, plan: &Plan, findings: &Findings) -> Vec<Hint> {
     let mut hints: Vec<Hint> = plan.warnings(job).into_iter().map(likely).collect();
     let braces = single_braces(job, plan, findings.only().is_some());
     if let Some(request) = findings.only().filter(|_| braces.is_none()) {
-        let all = format!("all {} of the lines send the same request, {} {}", text::count(plan.input.lines), request.method, request.url);
-        hints.push(likely(format!("{all}: does a placeholder such as {{{{ {} }}}} belong there?", example(plan))));
+        let all = format!(
+            "all {} of the lines send the same request, {} {}",
+            text::count(plan.input.lines),
+            request.method,
+            request.url
+        );
+        hints.push(likely(format!(
+            "{all}: does a placeholder such as {{{{ {} }}}} belong there?",
+            example(plan)
+        )));
     }
     if let Some(name) = braces {
         let text = format!("{{{name}}} is sent as it stands: a placeholder has two braces, {{{{ {name} }}}}");
@@ -64,7 +72,8 @@ fn braced(source: &str) -> Vec<String> {
     for (at, _) in source.match_indices('{') {
         let inner = &source[at + 1..];
         let Some(end) = inner.find('}') else { continue };
-        let (name, single) = (inner[..end].trim(), !source[..at].ends_with('{') && !inner[end + 1..].starts_with('}'));
+        let (name, single) =
+            (inner[..end].trim(), !source[..at].ends_with('{') && !inner[end + 1..].starts_with('}'));
         let word = name.chars().all(|c| c.is_alphanumeric() || c == '_') && !name.is_empty();
         if single && word {
             found.push(name.to_owned());
@@ -106,7 +115,9 @@ mod tests {
     #[test]
     fn single_braces_are_told_from_placeholders() {
         assert_eq!(braced("https://h/{line}?a={ b }"), ["line", "b"]);
-        for source in ["https://h/{{ line }}", "{{line}}", "{% if a %}", "{\"a\": 1}", "{a b}", "{{ {a} }}x", "{}"] {
+        for source in
+            ["https://h/{{ line }}", "{{line}}", "{% if a %}", "{\"a\": 1}", "{a b}", "{{ {a} }}x", "{}"]
+        {
             assert_eq!(braced(source), if source.contains("{a}") { vec!["a"] } else { vec![] }, "{source}");
         }
     }

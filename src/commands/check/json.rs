@@ -11,7 +11,14 @@ use crate::cost::Usage;
 use crate::exit::Exit;
 
 /// `{"event": "check", …}`
-pub(super) fn object(args: &args::Check, job: &Job, plan: &Plan, findings: &Findings, hints: &[Hint], exit: Exit) -> Value {
+pub(super) fn object(
+    args: &args::Check,
+    job: &Job,
+    plan: &Plan,
+    findings: &Findings,
+    hints: &[Hint],
+    exit: Exit,
+) -> Value {
     let lanes = plan.lanes.iter().map(|lane| {
         let limit = limit(job, &lane.kind);
         let provider = match &lane.kind {

@@ -67,7 +67,11 @@ impl Look {
         }
         let rendered = self.render(item);
         match &rendered {
-            Ok(request) => self.seen.findings.sends(item.n, request, self.job.request.json_body.then(|| no_json(request)).flatten()),
+            Ok(request) => self.seen.findings.sends(
+                item.n,
+                request,
+                self.job.request.json_body.then(|| no_json(request)).flatten(),
+            ),
             Err((code, detail)) => self.seen.findings.fails(item.n, code, detail),
         }
         self.seen.findings.value(item.v);
@@ -82,10 +86,14 @@ impl Look {
             return Err((error.to_string(), item.detail.as_deref().unwrap_or_default().to_owned()));
         }
         let row = item.v.map(|v| Row::parse(&self.columns, v));
-        let row = row.and_then(Result::ok).ok_or_else(|| (Code::Parse.to_string(), "the line has no values".to_owned()))?;
+        let row = row
+            .and_then(Result::ok)
+            .ok_or_else(|| (Code::Parse.to_string(), "the line has no values".to_owned()))?;
         let request = request::render(&self.job, &Arc::new(row), &self.secrets, None);
         let request = request.map_err(|failure| (failure.code.to_string(), failure.detail))?;
-        self.guard.foresee(&request.url).map_err(|denied| (Code::AddressDenied.to_string(), denied.to_string()))?;
+        self.guard
+            .foresee(&request.url)
+            .map_err(|denied| (Code::AddressDenied.to_string(), denied.to_string()))?;
         Ok(request)
     }
 }
@@ -119,7 +127,8 @@ mod tests {
 
     #[test]
     fn without_time_only_what_is_shown_and_what_the_split_finds_is_counted() {
-        let job = Arc::new(Job::parse("[request]\nurl = \"https://a.example/{{ line }}\"", "job.toml").unwrap());
+        let job =
+            Arc::new(Job::parse("[request]\nurl = \"https://a.example/{{ line }}\"", "job.toml").unwrap());
         let seen = |until| {
             let mut look = Look::new(&job, 2, until);
             preprocess::split(&b"1\n2\n3\n\xff\n5\n"[..], &job, "in.txt", &mut look).unwrap();

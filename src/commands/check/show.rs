@@ -63,7 +63,8 @@ pub(super) fn lanes(job: &Job, plan: &Plan) {
         let limit = limit(job, &lane.kind);
         let rate = limit.rate.per_second().map_or("unlimited".to_owned(), text::rate);
         let each = if lane.kind == LaneKind::Hashed { " each" } else { "" };
-        let time = if limit.rate.per_second().is_some() { text::duration(seconds(lane)) } else { "-".to_owned() };
+        let time =
+            if limit.rate.per_second().is_some() { text::duration(seconds(lane)) } else { "-".to_owned() };
         println!(
             "{:width$}  {:>12}  {:>12}  {:>9}  {time}",
             provider(lane),
@@ -77,7 +78,10 @@ pub(super) fn lanes(job: &Job, plan: &Plan) {
     if longest.is_zero() {
         println!("time     as fast as the providers answer: no lane is limited");
     } else {
-        println!("time     at least {}, when nothing is slower than its limit and nothing is sent twice", text::duration(longest));
+        println!(
+            "time     at least {}, when nothing is slower than its limit and nothing is sent twice",
+            text::duration(longest)
+        );
     }
 }
 

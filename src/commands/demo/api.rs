@@ -69,7 +69,8 @@ impl Drop for Api {
 
 async fn place(State(provider): State<Arc<Provider>>, Path(id): Path<String>) -> Response {
     if !provider.admits(Instant::now()) {
-        return (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, "1")], "too many requests").into_response();
+        return (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, "1")], "too many requests")
+            .into_response();
     }
     tokio::time::sleep(provider.behaviour.delay).await;
     let hash = blake3::hash(id.as_bytes());
@@ -77,7 +78,9 @@ async fn place(State(provider): State<Arc<Provider>>, Path(id): Path<String>) ->
     if id.starts_with("missing") {
         return (StatusCode::NOT_FOUND, r#"{"error": "no such place"}"#).into_response();
     }
-    if dice.is_multiple_of(50) && provider.faulted.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone()) {
+    if dice.is_multiple_of(50)
+        && provider.faulted.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone())
+    {
         return (StatusCode::BAD_GATEWAY, "upstream hiccup").into_response();
     }
     let city = CITIES[usize::from(dice) % CITIES.len()];

@@ -33,8 +33,10 @@ pub(super) enum Writer {
 impl Sink {
     /// What a path that the user gave leads to.
     pub(super) fn at(path: &Path) -> Result<Sink, Wrong> {
-        let wrong = |why: &dyn std::fmt::Display| Wrong::new(format!("cannot write {}: {why}", path.display()));
-        if ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"].iter().any(|stdout| Path::new(stdout) == path) {
+        let wrong =
+            |why: &dyn std::fmt::Display| Wrong::new(format!("cannot write {}: {why}", path.display()));
+        if ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"].iter().any(|stdout| Path::new(stdout) == path)
+        {
             return Ok(Sink::Stdout);
         }
         if let Some((scheme, _)) = path.to_str().and_then(|text| text.split_once("://")) {
@@ -49,8 +51,12 @@ impl Sink {
         };
         match kind {
             Some(kind) if kind.is_dir() => Err(wrong(&"it is a folder")),
-            Some(kind) if kind.is_socket() || kind.is_block_device() => Err(wrong(&"it is a socket or a disk")),
-            Some(kind) if kind.is_fifo() || kind.is_char_device() || is_open_file(path) => Ok(Sink::Stream(path.to_owned())),
+            Some(kind) if kind.is_socket() || kind.is_block_device() => {
+                Err(wrong(&"it is a socket or a disk"))
+            }
+            Some(kind) if kind.is_fifo() || kind.is_char_device() || is_open_file(path) => {
+                Ok(Sink::Stream(path.to_owned()))
+            }
             _ => follow(path).map(Sink::File).map_err(|error| wrong(&error)),
         }
     }
@@ -71,7 +77,10 @@ impl Sink {
             Sink::File(path) => {
                 let folder = folder_of(path);
                 if !folder.is_dir() {
-                    return Err(io::Error::new(io::ErrorKind::NotFound, format!("there is no folder {}", folder.display())));
+                    return Err(io::Error::new(
+                        io::ErrorKind::NotFound,
+                        format!("there is no folder {}", folder.display()),
+                    ));
                 }
                 if fs::symlink_metadata(path).is_ok() {
                     writable(path)?;

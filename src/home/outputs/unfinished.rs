@@ -27,7 +27,12 @@ impl Unfinished {
         let mode = before.as_ref().map_or(0o666, |meta| meta.mode() & 0o777);
         loop {
             let path = folder.join(format!("{prefix}{}", uuid::Uuid::new_v4().simple()));
-            let file = OpenOptions::new().write(true).create_new(true).mode(mode).custom_flags(no_follow()).open(&path)?;
+            let file = OpenOptions::new()
+                .write(true)
+                .create_new(true)
+                .mode(mode)
+                .custom_flags(no_follow())
+                .open(&path)?;
             let unfinished = Self { file, path, target: target.to_owned() };
             // File systems without locks have no sweeps either.
             let _ = unfinished.file.lock();
@@ -73,7 +78,9 @@ fn prefix(target: &Path) -> String {
 fn sweep(folder: &Path, prefix: &str) {
     let ours = |name: &str| name.strip_prefix(prefix).is_some_and(|id| uuid::Uuid::try_parse(id).is_ok());
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        if !entry.file_name().to_str().is_some_and(ours) || !entry.file_type().is_ok_and(|kind| kind.is_file()) {
+        if !entry.file_name().to_str().is_some_and(ours)
+            || !entry.file_type().is_ok_and(|kind| kind.is_file())
+        {
             continue;
         }
         let opened = OpenOptions::new().read(true).write(true).custom_flags(no_follow()).open(entry.path());

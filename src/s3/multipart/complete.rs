@@ -53,7 +53,8 @@ impl Store {
                     self.join(&folder, wanted)?
                 }
             };
-            let published = self.publish(&folder.join("joined"), &wanted.bucket, &wanted.key, &wanted.condition);
+            let published =
+                self.publish(&folder.join("joined"), &wanted.bucket, &wanted.key, &wanted.condition);
             if let Err(err) = published {
                 reopen(&folder).map_err(io_error)?;
                 return Err(err);
@@ -84,7 +85,8 @@ impl Store {
             fs::rename(&temp.path, &path).at(&path).map_err(io_error)?;
         }
         sync_folder(folder).map_err(io_error)?;
-        let info = Info::at(&path)?.ok_or_else(|| s3_error!(InternalError, "{}: it is gone", path.display()))?;
+        let info =
+            Info::at(&path)?.ok_or_else(|| s3_error!(InternalError, "{}: it is gone", path.display()))?;
         let joined = Joined { parts: hash(&wanted.parts), etag: info.etag };
         let record = serde_json::to_vec(&joined).expect("it is plain data");
         write_whole(&folder.join("complete.json"), &record, &self.tmp).map_err(io_error)?;
@@ -106,7 +108,10 @@ fn check_parts(folder: &Path, wanted: &Completion) -> S3Result<Vec<PathBuf>> {
                 return Err(s3_error!(InvalidPartOrder, "part {number} follows part {before}"));
             }
             if size < SMALLEST_PART {
-                return Err(s3_error!(EntityTooSmall, "part {before}, not the last one, has only {size} bytes"));
+                return Err(s3_error!(
+                    EntityTooSmall,
+                    "part {before}, not the last one, has only {size} bytes"
+                ));
             }
         }
         let path = part_path(folder, number);
@@ -119,7 +124,9 @@ fn check_parts(folder: &Path, wanted: &Completion) -> S3Result<Vec<PathBuf>> {
         total += info.size;
     }
     match wanted.size {
-        Some(size) if u64::try_from(size) != Ok(total) => Err(s3_error!(InvalidRequest, "the parts have {total} bytes, not {size}")),
+        Some(size) if u64::try_from(size) != Ok(total) => {
+            Err(s3_error!(InvalidRequest, "the parts have {total} bytes, not {size}"))
+        }
         _ => Ok(paths),
     }
 }

@@ -14,7 +14,14 @@ use crate::s3::store::Store;
 
 impl Store {
     /// Puts a sealed file in the place of a part, durably.
-    pub(in crate::s3) fn put_part(&self, temp: &Temp, id: &str, bucket: &str, key: &str, number: i32) -> S3Result<Info> {
+    pub(in crate::s3) fn put_part(
+        &self,
+        temp: &Temp,
+        id: &str,
+        bucket: &str,
+        key: &str,
+        number: i32,
+    ) -> S3Result<Info> {
         check_number(number)?;
         self.uploads.hold(id, || {
             let path = part_path(&self.open_upload(id, bucket, key)?, number);
@@ -63,7 +70,11 @@ impl Store {
 }
 
 pub(in crate::s3) fn check_number(number: i32) -> S3Result {
-    if (1..=PARTS).contains(&number) { Ok(()) } else { Err(s3_error!(InvalidArgument, "part numbers are 1 to {PARTS}, not {number}")) }
+    if (1..=PARTS).contains(&number) {
+        Ok(())
+    } else {
+        Err(s3_error!(InvalidArgument, "part numbers are 1 to {PARTS}, not {number}"))
+    }
 }
 
 pub(super) fn part_path(folder: &Path, number: i32) -> PathBuf {

@@ -68,14 +68,20 @@ impl Store {
         })
     }
 
-    pub(in crate::s3) fn list_uploads(&self, input: ListMultipartUploadsInput) -> S3Result<ListMultipartUploadsOutput> {
+    pub(in crate::s3) fn list_uploads(
+        &self,
+        input: ListMultipartUploadsInput,
+    ) -> S3Result<ListMultipartUploadsOutput> {
         self.bucket(&input.bucket)?;
-        if input.delimiter.is_some() || input.encoding_type.as_ref().is_some_and(|e| e.as_str() == EncodingType::URL) {
+        if input.delimiter.is_some()
+            || input.encoding_type.as_ref().is_some_and(|e| e.as_str() == EncodingType::URL)
+        {
             return Err(s3_error!(NotImplemented, "uploads are listed without delimiter and encoding"));
         }
         let prefix = input.prefix.as_deref().unwrap_or_default();
         let after = input.key_marker.as_deref().map(|key| (key, input.upload_id_marker.as_deref()));
-        let mut found = self.uploads_in_progress(|upload| upload.bucket == input.bucket && upload.key.starts_with(prefix))?;
+        let mut found = self
+            .uploads_in_progress(|upload| upload.bucket == input.bucket && upload.key.starts_with(prefix))?;
         found.retain(|(upload, id)| match after {
             None => true,
             Some((key, None)) => upload.key.as_str() > key,
@@ -143,5 +149,10 @@ pub(super) fn read_record<T: serde::de::DeserializeOwned>(path: &Path) -> S3Resu
 
 fn entry(upload: Upload, id: String) -> MultipartUpload {
     let initiated = SystemTime::UNIX_EPOCH + Duration::from_secs(upload.initiated);
-    MultipartUpload { key: Some(upload.key), upload_id: Some(id), initiated: Some(initiated.into()), ..MultipartUpload::default() }
+    MultipartUpload {
+        key: Some(upload.key),
+        upload_id: Some(id),
+        initiated: Some(initiated.into()),
+        ..MultipartUpload::default()
+    }
 }

@@ -24,7 +24,9 @@ fn between_flushes() {
 
 #[test]
 fn while_the_output_is_completed() {
-    Matrix::new(Story::AllSucceed).survives_at(&[Moment::Merging, Moment::Joining, Moment::Joined, Moment::Published]).met(&[]);
+    Matrix::new(Story::AllSucceed)
+        .survives_at(&[Moment::Merging, Moment::Joining, Moment::Joined, Moment::Published])
+        .met(&[]);
 }
 
 #[test]
@@ -34,7 +36,8 @@ fn during_the_clean_up() {
 
 #[test]
 fn a_redrive() {
-    let moments = [Moment::Started, Moment::FirstRequest, Moment::Flushes(1), Moment::Published, Moment::Tidying];
+    let moments =
+        [Moment::Started, Moment::FirstRequest, Moment::Flushes(1), Moment::Published, Moment::Tidying];
     Matrix::new(Story::Redriven).survives_at(&moments).met(&moments[..3]);
 }
 
@@ -48,7 +51,8 @@ fn wherever_it_stands() {
 
 /// Kills at least so many processes: at every moment in turn, and at random ones.
 pub fn many(kills: usize) -> Tally {
-    let [all_succeed, some_fail, redriven] = [Story::AllSucceed, Story::SomeFail, Story::Redriven].map(Matrix::new);
+    let [all_succeed, some_fail, redriven] =
+        [Story::AllSucceed, Story::SomeFail, Story::Redriven].map(Matrix::new);
     let mut tally = Tally::default();
     for seed in 1.. {
         if tally.kills >= kills {

@@ -103,8 +103,12 @@ impl Moment {
             Self::Flushes(count) => state.new_flushes() >= count && !output,
             Self::Commits(_) => !report,
             Self::Merging => !state.uploads("/output/").is_empty() && !output,
-            Self::Joining => state.uploads("/output/").iter().any(|upload| upload.join("00002").exists()) && !output,
-            Self::Joined => state.uploads("/output/").iter().any(|upload| upload.join("joined").exists()) && !output,
+            Self::Joining => {
+                state.uploads("/output/").iter().any(|upload| upload.join("00002").exists()) && !output
+            }
+            Self::Joined => {
+                state.uploads("/output/").iter().any(|upload| upload.join("joined").exists()) && !output
+            }
             Self::Published => output && !report,
             Self::Reported => report && has("items") && has("results"),
             Self::Tidying => report && !has("items") && has("manifest"),
@@ -155,7 +159,9 @@ impl State {
 
     /// Whether it is there, and was not when the redrive began.
     fn is_new(&self, path: &Path) -> bool {
-        fs::metadata(path).and_then(|facts| facts.modified()).is_ok_and(|at| self.before.written.get(path) != Some(&at))
+        fs::metadata(path)
+            .and_then(|facts| facts.modified())
+            .is_ok_and(|at| self.before.written.get(path) != Some(&at))
     }
 
     fn output(&self) -> PathBuf {
@@ -176,7 +182,9 @@ impl State {
         let all = entries(&self.root.join(".s3/uploads")).into_iter();
         all.filter(|upload| !self.old.0.contains(upload))
             .filter(|upload| !upload.join("complete.json").exists() || upload.join("joined").exists())
-            .filter(|upload| fs::read_to_string(upload.join("upload.json")).is_ok_and(|text| text.contains(part)))
+            .filter(|upload| {
+                fs::read_to_string(upload.join("upload.json")).is_ok_and(|text| text.contains(part))
+            })
             .collect()
     }
 
@@ -189,7 +197,9 @@ impl State {
 
     /// The journal, as long as there is one.
     pub fn journal(&self) -> Option<PathBuf> {
-        entries(&self.root.join(".journal")).into_iter().find(|path| path.extension().is_some_and(|ending| ending == "redb"))
+        entries(&self.root.join(".journal"))
+            .into_iter()
+            .find(|path| path.extension().is_some_and(|ending| ending == "redb"))
     }
 
     /// Something that changes whenever anything has happened: the state of the journal, and of everything else.
@@ -214,7 +224,9 @@ impl State {
 }
 
 fn entries(folder: &Path) -> Vec<PathBuf> {
-    fs::read_dir(folder).map(|all| all.filter_map(|entry| Some(entry.ok()?.path())).collect()).unwrap_or_default()
+    fs::read_dir(folder)
+        .map(|all| all.filter_map(|entry| Some(entry.ok()?.path())).collect())
+        .unwrap_or_default()
 }
 
 fn count(folder: &Path) -> usize {

@@ -67,11 +67,19 @@ impl Matrix {
         let line = |n: usize| {
             let host = if n.is_multiple_of(3) { &other } else { &named };
             let kind = story.kind(n);
-            format!("http://{host}/{kind}/{n},{}\n", char::from(b'a' + (n % 26) as u8).to_string().repeat(PAD))
+            format!(
+                "http://{host}/{kind}/{n},{}\n",
+                char::from(b'a' + (n % 26) as u8).to_string().repeat(PAD)
+            )
         };
         let input = std::iter::once("url,pad\n".to_owned()).chain((1..=LINES).map(line)).collect();
-        let mut matrix =
-            Self { story, api, job, input, expected: Expected { outputs: Outputs::none(), left_over: BTreeSet::new(), events: 0 } };
+        let mut matrix = Self {
+            story,
+            api,
+            job,
+            input,
+            expected: Expected { outputs: Outputs::none(), left_over: BTreeSet::new(), events: 0 },
+        };
         let (scene, before) = matrix.scene();
         let mut attempts = Attempts::default();
         let (mut seen, mut events) = (None, 0);
@@ -84,7 +92,10 @@ impl Matrix {
         });
         let outputs = Outputs::of(&scene, matrix.start(&scene, &mut attempts).wait());
         let left_over = matrix.left_over(&scene);
-        assert!(outputs.code != 0 || left_over.iter().all(|file| file.components().count() == 1), "{left_over:?}");
+        assert!(
+            outputs.code != 0 || left_over.iter().all(|file| file.components().count() == 1),
+            "{left_over:?}"
+        );
         matrix.expected = Expected { outputs, left_over, events };
         matrix
     }
@@ -129,7 +140,11 @@ impl Matrix {
         let total = self.api.total();
         let again = self.start(&scene, &mut attempts).wait();
         assert!(again.stdout.contains("no request was made"), "{}{}", again.stdout, again.stderr);
-        assert_eq!(Outputs::of(&scene, again).differs(&self.expected.outputs), None, "the same command once more, after {tally:?}");
+        assert_eq!(
+            Outputs::of(&scene, again).differs(&self.expected.outputs),
+            None,
+            "the same command once more, after {tally:?}"
+        );
         assert_eq!(self.api.total(), total);
         assert_eq!(self.state(&scene, &before).journal(), None, "the journal is left over");
         if self.expected.outputs.code == 0 {
@@ -169,14 +184,16 @@ impl Matrix {
     }
 
     fn command(scene: &Scene, command: &str, attempt: usize) -> Running {
-        scene.start_with(&[&[command], &FILES[..]].concat(), |command| _ = command.env("ATTEMPT", format!("attempt-{attempt}")))
+        scene.start_with(&[&[command], &FILES[..]].concat(), |command| {
+            _ = command.env("ATTEMPT", format!("attempt-{attempt}"))
+        })
     }
 
     fn start_gated(&self, scene: &Scene, attempts: &mut Attempts, when: &When) -> Running {
         match when {
-            When::At(Moment::Started | Moment::Claimed | Moment::Splitting | Moment::Split | Moment::FirstRequest) => {
-                self.api.answer_only(0)
-            }
+            When::At(
+                Moment::Started | Moment::Claimed | Moment::Splitting | Moment::Split | Moment::FirstRequest,
+            ) => self.api.answer_only(0),
             When::At(Moment::Flushes(_)) => self.api.answer_only(GATE),
             _ => {}
         }
@@ -189,7 +206,9 @@ impl Matrix {
         self.watch(running, |api| match when {
             When::At(Moment::Commits(count)) => {
                 let (journal, _) = state.changes(api);
-                commits += u64::from(seen.replace((journal, Vec::new())).is_some_and(|(before, _)| before != journal));
+                commits += u64::from(
+                    seen.replace((journal, Vec::new())).is_some_and(|(before, _)| before != journal),
+                );
                 commits >= *count
             }
             When::At(moment) => {
@@ -240,7 +259,13 @@ impl Attempts {
     fn check(&self, lines: usize, api: &Api, tally: &mut Tally) {
         let mut asked: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
         for seen in api.seen() {
-            let attempt = seen.headers["x-attempt"].to_str().unwrap().strip_prefix("attempt-").unwrap().parse().unwrap();
+            let attempt = seen.headers["x-attempt"]
+                .to_str()
+                .unwrap()
+                .strip_prefix("attempt-")
+                .unwrap()
+                .parse()
+                .unwrap();
             let line = seen.uri.rsplit('/').next().unwrap().parse().unwrap();
             asked.entry(line).or_default().push(attempt);
         }
@@ -280,19 +305,34 @@ impl Outputs {
     fn of(scene: &Scene, ran: Ran) -> Self {
         assert!(matches!(ran.code, 0 | 2), "{}{}", ran.stdout, ran.stderr);
         let report: Value = serde_json::from_str(&scene.read("out.report.json")).unwrap();
-        let counts = ["verdict", "lines", "ok", "failed", "not_processed", "blank", "requests", "throttled", "errors"]
-            .map(|name| report[name].clone());
-        let lanes =
-            report["lanes"].as_array().unwrap().iter().flat_map(|lane| ["name", "lines", "ok", "failed"].map(|name| lane[name].clone()));
+        let counts =
+            ["verdict", "lines", "ok", "failed", "not_processed", "blank", "requests", "throttled", "errors"]
+                .map(|name| report[name].clone());
+        let lanes = report["lanes"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .flat_map(|lane| ["name", "lines", "ok", "failed"].map(|name| lane[name].clone()));
         let failed = scene.exists("out.failed.csv").then(|| scene.read("out.failed.csv"));
-        Self { code: ran.code, output: scene.read("out.csv"), failed, counts: counts.into_iter().chain(lanes).collect() }
+        Self {
+            code: ran.code,
+            output: scene.read("out.csv"),
+            failed,
+            counts: counts.into_iter().chain(lanes).collect(),
+        }
     }
 
     /// How these are not those, without a megabyte of text.
     fn differs(&self, other: &Self) -> Option<String> {
-        let texts: HashMap<_, _> = [("output", self.output == other.output), ("failed file", self.failed == other.failed)].into();
+        let texts: HashMap<_, _> =
+            [("output", self.output == other.output), ("failed file", self.failed == other.failed)].into();
         let wrong: Vec<_> = texts.into_iter().filter_map(|(name, same)| (!same).then_some(name)).collect();
-        (self.code != other.code || self.counts != other.counts || !wrong.is_empty())
-            .then(|| format!("{wrong:?} differ; {:?}, not {:?}", (self.code, &self.counts), (other.code, &other.counts)))
+        (self.code != other.code || self.counts != other.counts || !wrong.is_empty()).then(|| {
+            format!(
+                "{wrong:?} differ; {:?}, not {:?}",
+                (self.code, &self.counts),
+                (other.code, &other.counts)
+            )
+        })
     }
 }

@@ -78,12 +78,25 @@ impl fmt::Display for Tally {
         for (moment, (met, all)) in &self.moments {
             writeln!(f, "  {:32} {met:>5} of {all}", moment.name())?;
         }
-        writeln!(f, "  {:32} {:>5}", "at random", self.kills + self.missed - self.moments.values().map(|(_, all)| all).sum::<usize>())?;
-        writeln!(f, "kills survived         {:>9}   (in {} runs; {} processes had ended before)", self.kills, self.runs, self.missed)?;
+        writeln!(
+            f,
+            "  {:32} {:>5}",
+            "at random",
+            self.kills + self.missed - self.moments.values().map(|(_, all)| all).sum::<usize>()
+        )?;
+        writeln!(
+            f,
+            "kills survived         {:>9}   (in {} runs; {} processes had ended before)",
+            self.kills, self.runs, self.missed
+        )?;
         writeln!(f, "lines in               {:>9}", self.lines_in)?;
         writeln!(f, "lines out              {:>9}", self.lines_out)?;
         writeln!(f, "lost                   {:>9}", self.lost)?;
         writeln!(f, "duplicated             {:>9}", self.duplicated)?;
-        writeln!(f, "requests repeated      {:>9}   (in flight or not yet flushed; at most {} in a run)", self.repeated, self.most_repeated)
+        writeln!(
+            f,
+            "requests repeated      {:>9}   (in flight or not yet flushed; at most {} in a run)",
+            self.repeated, self.most_repeated
+        )
     }
 }

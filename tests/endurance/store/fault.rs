@@ -23,7 +23,8 @@ pub enum Call {
 impl Call {
     pub fn of(request: &HttpRequest) -> Self {
         let query = request.uri().split_once('?').map_or("", |(_, query)| query);
-        let conditional = ["if-none-match", "if-match"].iter().any(|name| request.headers().get(*name).is_some());
+        let conditional =
+            ["if-none-match", "if-match"].iter().any(|name| request.headers().get(*name).is_some());
         let has = |name: &str| query.split('&').any(|pair| pair.split('=').next() == Some(name));
         match request.method() {
             "HEAD" => Self::Head,

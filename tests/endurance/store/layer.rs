@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex};
 use aws_sdk_s3::config::http::{HttpRequest, HttpResponse};
 use aws_sdk_s3::config::{HttpClient, RuntimeComponents, SharedHttpClient};
 use aws_sdk_s3::primitives::SdkBody;
-use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector};
+use aws_smithy_runtime_api::client::http::{
+    HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::http::StatusCode;
 use bytes::Bytes;
@@ -70,8 +72,12 @@ pub enum Deed {
 
 impl Shared {
     /// `plan` is given the number of each call, from 1.
-    pub fn new(plan: impl FnMut(u64, Call) -> Deed + Send + 'static, requests: impl Fn() -> usize + Send + 'static) -> Arc<Self> {
-        let state = State { plan: Some(Box::new(plan)), requests: Some(Box::new(requests)), ..State::default() };
+    pub fn new(
+        plan: impl FnMut(u64, Call) -> Deed + Send + 'static,
+        requests: impl Fn() -> usize + Send + 'static,
+    ) -> Arc<Self> {
+        let state =
+            State { plan: Some(Box::new(plan)), requests: Some(Box::new(requests)), ..State::default() };
         Arc::new(Self { state: Mutex::new(state), died: Notify::new() })
     }
 
@@ -112,14 +118,19 @@ impl Layer {
     /// Around the client of `config`.
     pub fn client(config: &aws_sdk_s3::Config, shared: Arc<Shared>) -> aws_sdk_s3::Client {
         let inner = config.http_client().unwrap();
-        let retries = aws_sdk_s3::config::retry::RetryConfig::standard().with_initial_backoff(std::time::Duration::from_millis(1));
+        let retries = aws_sdk_s3::config::retry::RetryConfig::standard()
+            .with_initial_backoff(std::time::Duration::from_millis(1));
         let faulty = config.to_builder().http_client(Self { inner, shared }).retry_config(retries);
         aws_sdk_s3::Client::from_conf(faulty.build())
     }
 }
 
 impl HttpClient for Layer {
-    fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
+    fn http_connector(
+        &self,
+        settings: &HttpConnectorSettings,
+        components: &RuntimeComponents,
+    ) -> SharedHttpConnector {
         let inner = self.inner.http_connector(settings, components);
         SharedHttpConnector::new(Connector { inner, shared: self.shared.clone() })
     }
@@ -148,7 +159,9 @@ impl Connector {
         }
         match self.shared.decide(call) {
             Deed::Nothing => self.done(call, request).await,
-            Deed::Full if matches!(call, Call::Put | Call::PutIf | Call::Part | Call::Create | Call::Complete) => {
+            Deed::Full
+                if matches!(call, Call::Put | Call::PutIf | Call::Part | Call::Create | Call::Complete) =>
+            {
                 Ok(error(507, "InsufficientStorage", "No space left on device (os error 28)"))
             }
             Deed::Full => self.done(call, request).await,
@@ -201,7 +214,13 @@ impl Connector {
     }
 
     async fn done(&self, call: Call, request: HttpRequest) -> Answer {
-        let key = request.uri().split('?').next().unwrap_or_default().rsplit_once("/throughline/").map(|(_, key)| key.to_owned());
+        let key = request
+            .uri()
+            .split('?')
+            .next()
+            .unwrap_or_default()
+            .rsplit_once("/throughline/")
+            .map(|(_, key)| key.to_owned());
         let flush = match &key {
             Some(key) if call == Call::Put && key.contains("/results/") && key.ends_with(".jsonl") => {
                 request.body().bytes().map(Bytes::copy_from_slice)
@@ -227,7 +246,8 @@ impl Connector {
         let fresh = self.shared.state.lock().unwrap().fresh.clone();
         let mut listed = String::new();
         for (index, entry) in text.split("<Contents>").enumerate() {
-            let (entry, rest) = if index == 0 { ("", entry) } else { entry.split_once("</Contents>").unwrap() };
+            let (entry, rest) =
+                if index == 0 { ("", entry) } else { entry.split_once("</Contents>").unwrap() };
             if !entry.is_empty() && !fresh.iter().any(|key| entry.contains(&format!("<Key>{key}</Key>"))) {
                 listed += &format!("<Contents>{entry}</Contents>");
             }
@@ -244,7 +264,8 @@ fn reset() -> ConnectorError {
 }
 
 fn error(status: u16, code: &str, message: &str) -> HttpResponse {
-    let body = format!("<?xml version=\"1.0\"?><Error><Code>{code}</Code><Message>{message}</Message></Error>");
+    let body =
+        format!("<?xml version=\"1.0\"?><Error><Code>{code}</Code><Message>{message}</Message></Error>");
     HttpResponse::new(StatusCode::try_from(status).unwrap(), SdkBody::from(body))
 }
 
@@ -262,6 +283,7 @@ fn cut(body: SdkBody) -> SdkBody {
         Ok(http_body::Frame::data(chunk))
     });
     // The last piece may have ended the body before the error had its turn.
-    let end = futures_util::stream::once(async { Err(io::Error::new(io::ErrorKind::ConnectionReset, "planned")) });
+    let end =
+        futures_util::stream::once(async { Err(io::Error::new(io::ErrorKind::ConnectionReset, "planned")) });
     SdkBody::from_body_1_x(StreamBody::new(data.chain(end)))
 }

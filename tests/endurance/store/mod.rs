@@ -98,7 +98,9 @@ fn random(seed: u64, kind: u64) -> impl FnMut(u64, Call) -> Deed + Send + 'stati
         }
         let fails = outage > 0 || dice.random_bool(chance);
         outage = outage.max(1) - 1;
-        let possible = Fault::ALL.into_iter().filter(|fault| fault.can_meet(call) && (kind == 3 || *fault != Fault::Stale));
+        let possible = Fault::ALL
+            .into_iter()
+            .filter(|fault| fault.can_meet(call) && (kind == 3 || *fault != Fault::Stale));
         match possible.collect::<Vec<_>>().choose(&mut dice) {
             Some(fault) if fails => Deed::Fault(*fault),
             _ => Deed::Nothing,
@@ -173,7 +175,11 @@ impl fmt::Display for Tally {
             writeln!(f, "  {fault:32} {count:>5}")?;
         }
         writeln!(f, "  {:32} {:>5}", "died at a call", self.deaths)?;
-        writeln!(f, "seeds run              {:>9}   ({} runs, continued {} times)", self.seeds, self.runs, self.stops)?;
+        writeln!(
+            f,
+            "seeds run              {:>9}   ({} runs, continued {} times)",
+            self.seeds, self.runs, self.stops
+        )?;
         writeln!(f, "lines in               {:>9}", self.runs * LINES)?;
         writeln!(f, "lines out              {:>9}", self.lines_out)?;
         writeln!(f, "lost                   {:>9}", self.lost)?;

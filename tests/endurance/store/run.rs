@@ -133,7 +133,8 @@ impl Yard {
         self.check(&stored, &mut endured);
         let rows: Vec<_> = out.lines().skip(1).filter_map(|row| row.split(',').next()).collect();
         let different: BTreeSet<_> = rows.iter().collect();
-        (endured.lines_out, endured.lost, endured.duplicated) = (rows.len(), LINES - different.len(), rows.len() - different.len());
+        (endured.lines_out, endured.lost, endured.duplicated) =
+            (rows.len(), LINES - different.len(), rows.len() - different.len());
         endured
     }
 
@@ -146,7 +147,11 @@ impl Yard {
                 (Some(row), Some(expected)) if row == expected => {}
                 (Some(row), Some(expected)) => {
                     let line = |row: &str| row.split(',').next().unwrap().to_owned();
-                    assert!(self.post && line(row) == line(expected) && row.contains(",outcome_unknown,"), "{:?}: {endured:#?}", line(row));
+                    assert!(
+                        self.post && line(row) == line(expected) && row.contains(",outcome_unknown,"),
+                        "{:?}: {endured:#?}",
+                        line(row)
+                    );
                     unknown += 1;
                 }
                 other => panic!("{other:?}, after {endured:#?}"),
@@ -191,7 +196,8 @@ impl Yard {
 
     /// What `throughline run` does, or `throughline redrive`. A process of its own, as far as it goes: its runtime ends with it.
     fn command(&self, state: &std::path::Path, shared: &Arc<Shared>, redrive: Option<u32>) -> End {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let end = runtime.block_on(async {
             tokio::select! {
                 ended = self.run(state, shared.clone(), redrive) => ended.unwrap_or_else(|wrong| End::Stopped(wrong.to_string())),
@@ -200,23 +206,33 @@ impl Yard {
         });
         runtime.shutdown_timeout(crate::support::DEADLINE);
         if let End::Stopped(message) = &end {
-            assert!(["s3://", "store", ".redb"].iter().any(|word| message.contains(word)), "not a clear error: {message}");
+            assert!(
+                ["s3://", "store", ".redb"].iter().any(|word| message.contains(word)),
+                "not a clear error: {message}"
+            );
         }
         end
     }
 
-    async fn run(&self, state: &std::path::Path, shared: Arc<Shared>, redrive: Option<u32>) -> Result<End, Wrong> {
+    async fn run(
+        &self,
+        state: &std::path::Path,
+        shared: Arc<Shared>,
+        redrive: Option<u32>,
+    ) -> Result<End, Wrong> {
         let home = Home::open(state, "endurance")?;
         let clean = home.objects();
         let client = Layer::client(home.s3().config(), shared);
         let home = home.with(client, Arc::new(Fast::default()));
         let path = |name: &str| self.folder.path().join(name);
         let (text, job) = read_job(&path("yard.toml"))?;
-        let mut target = Target::install(&home, &job_name(&path("yard.toml"))?, text, job, &path("in.csv")).await?;
+        let mut target =
+            Target::install(&home, &job_name(&path("yard.toml"))?, text, job, &path("in.csv")).await?;
         if let Some(generation) = redrive {
             target.redrive(generation, false);
         }
-        let ended = execute(&home, &target, None, &Arc::new(Progress::default()), CancellationToken::new()).await?;
+        let ended =
+            execute(&home, &target, None, &Arc::new(Progress::default()), CancellationToken::new()).await?;
         Ok(match ended {
             Ended::Finished => {
                 let report = clean.get(&postprocess::report_key(&target.run)).await?;

@@ -43,7 +43,12 @@ impl<'a> Patience<'a> {
 }
 
 /// The whole body, without its content codings. It has at most `most` bytes on the way and unpacked.
-pub(super) async fn read(mut response: Response, whole: Option<u64>, most: u64, patience: &mut Patience<'_>) -> Result<Bytes, Cut> {
+pub(super) async fn read(
+    mut response: Response,
+    whole: Option<u64>,
+    most: u64,
+    patience: &mut Patience<'_>,
+) -> Result<Bytes, Cut> {
     if response.content_length().or(whole).is_some_and(|length| length > most) {
         return Err(Cut::TooLarge);
     }
@@ -52,7 +57,10 @@ pub(super) async fn read(mut response: Response, whole: Option<u64>, most: u64, 
     let mut first = Bytes::new();
     let mut all = BytesMut::new();
     while whole != Some(first.len() + all.len())
-        && let Some(mut chunk) = timeout_at(*patience.deadline, response.chunk()).await.map_err(|_| Cut::Late)?.map_err(Cut::Broken)?
+        && let Some(mut chunk) = timeout_at(*patience.deadline, response.chunk())
+            .await
+            .map_err(|_| Cut::Late)?
+            .map_err(Cut::Broken)?
     {
         if let Some(whole) = whole {
             chunk.truncate(whole - first.len() - all.len());

@@ -25,12 +25,20 @@ pub(super) fn text<'a>(body: &'a [u8], headers: &HeaderMap) -> Result<Cow<'a, st
         let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
         return std::str::from_utf8(body).map(Cow::Borrowed).map_err(|error| {
             let at = error.valid_up_to();
-            let of = if source.is_empty() { format!(", and {} declares no charset", described(headers)) } else { source };
+            let of = if source.is_empty() {
+                format!(", and {} declares no charset", described(headers))
+            } else {
+                source
+            };
             format!("the body is not text: its byte {} ({:#04x}) is not UTF-8{of}", at + 1, body[at])
         });
     }
     let (text, _, malformed) = encoding.decode(body);
-    if malformed { Err(format!("the body is not text: it is not {}{source}", encoding.name())) } else { Ok(text) }
+    if malformed {
+        Err(format!("the body is not text: it is not {}{source}", encoding.name()))
+    } else {
+        Ok(text)
+    }
 }
 
 /// The text of a refusal, for a person to read: what no charset explains is taken for windows-1252, as browsers do. None where
@@ -41,7 +49,8 @@ pub(super) fn readable<'a>(body: &'a [u8], cut: bool, headers: &HeaderMap) -> Op
         _ => body,
     };
     let media_type = media_type(headers);
-    let textual = ["text", "json", "xml", "html", "javascript", "form"].iter().any(|kind| media_type.contains(kind));
+    let textual =
+        ["text", "json", "xml", "html", "javascript", "form"].iter().any(|kind| media_type.contains(kind));
     match text(whole, headers) {
         Ok(text) => Some(text),
         Err(_) if textual || media_type.is_empty() => {
@@ -59,7 +68,8 @@ fn encoding(body: &[u8], headers: &HeaderMap) -> Result<(&'static Encoding, Stri
     }
     let declared = headers.get(CONTENT_TYPE).and_then(|value| parameter(value.as_bytes()));
     let named = declared.map(|label| (label, "Content-Type")).or_else(|| {
-        let markup = !body.is_ascii() && ["html", "xml"].iter().any(|kind| media_type(headers).ends_with(kind));
+        let markup =
+            !body.is_ascii() && ["html", "xml"].iter().any(|kind| media_type(headers).ends_with(kind));
         let label = markup.then(|| prescan(&body[..body.len().min(PRESCAN)])).flatten()?;
         Some((label, "document"))
     });
@@ -68,9 +78,10 @@ fn encoding(body: &[u8], headers: &HeaderMap) -> Result<(&'static Encoding, Stri
         Some(encoding) if encoding != REPLACEMENT => Ok((encoding, format!(", as its {whose} says"))),
         // A name that nobody knows does no harm where the bytes speak for themselves.
         _ if std::str::from_utf8(body).is_ok() => Ok((UTF_8, String::new())),
-        _ => {
-            Err(format!("the body is not text: its {whose} declares the charset {:?}, which is not known", String::from_utf8_lossy(&label)))
-        }
+        _ => Err(format!(
+            "the body is not text: its {whose} declares the charset {:?}, which is not known",
+            String::from_utf8_lossy(&label)
+        )),
     }
 }
 
@@ -83,7 +94,11 @@ fn parameter(content_type: &[u8]) -> Option<Vec<u8>> {
         if rest[..equals].trim_ascii().eq_ignore_ascii_case(b"charset") {
             let value = &rest[equals + 1..];
             let value = value[..end_of_parameter(value).unwrap_or(value.len())].trim_ascii();
-            let unquoted = value.iter().filter(|byte| !matches!(byte, b'"' | b'\'' | b'\\')).copied().collect::<Vec<_>>();
+            let unquoted = value
+                .iter()
+                .filter(|byte| !matches!(byte, b'"' | b'\'' | b'\\'))
+                .copied()
+                .collect::<Vec<_>>();
             return (!unquoted.is_empty()).then_some(unquoted);
         }
     }
@@ -102,12 +117,16 @@ fn end_of_parameter(text: &[u8]) -> Option<usize> {
 /// The charset in `<meta charset="…">`, `<meta … content="…; charset=…">` or `<?xml … encoding="…"?>`.
 fn prescan(start: &[u8]) -> Option<Vec<u8>> {
     let lower = start.to_ascii_lowercase();
-    let find = |from: usize, what: &[u8]| lower[from..].windows(what.len()).position(|window| window == what).map(|at| from + at);
+    let find = |from: usize, what: &[u8]| {
+        lower[from..].windows(what.len()).position(|window| window == what).map(|at| from + at)
+    };
     let value = |from: usize, name: &[u8], end: usize| {
         let at = find(from, name).filter(|at| *at < end)? + name.len();
         let rest = lower[at..end].trim_ascii_start().strip_prefix(b"=")?.trim_ascii_start();
         let rest = rest.strip_prefix(b"\"").or_else(|| rest.strip_prefix(b"'")).unwrap_or(rest);
-        let length = rest.iter().position(|byte| matches!(byte, b'"' | b'\'' | b';' | b'>' | b'/' | b'?') || byte.is_ascii_whitespace());
+        let length = rest.iter().position(|byte| {
+            matches!(byte, b'"' | b'\'' | b';' | b'>' | b'/' | b'?') || byte.is_ascii_whitespace()
+        });
         Some(rest[..length.unwrap_or(rest.len())].to_vec()).filter(|label| !label.is_empty())
     };
     if lower.starts_with(b"<?xml") {
@@ -192,7 +211,10 @@ mod tests {
     #[test]
     fn refusals_can_be_read() {
         assert_eq!(readable(b"Caf\xe9", false, &headers("text/html")).as_deref(), Some("Café"));
-        assert_eq!(readable(b"Caf\xe9", false, &headers("text/html; charset=utf-8")).as_deref(), Some("Café"));
+        assert_eq!(
+            readable(b"Caf\xe9", false, &headers("text/html; charset=utf-8")).as_deref(),
+            Some("Café")
+        );
         assert_eq!(readable(b"Caf\xc3", true, &headers("")).as_deref(), Some("Caf"));
         assert_eq!(readable(b"\x89PNG", false, &headers("image/png")), None);
     }

@@ -51,11 +51,19 @@ impl Codings {
                     "br" => Coding::Brotli,
                     "zstd" => Coding::Zstd,
                     "" | "identity" | "none" => continue,
-                    _ => return Err(format!("the body has the content coding {name:?}, which cannot be undone")),
+                    _ => {
+                        return Err(format!(
+                            "the body has the content coding {name:?}, which cannot be undone"
+                        ));
+                    }
                 });
             }
         }
-        if codings.len() > MOST { Err(format!("the body has more than {MOST} content codings")) } else { Ok(Self(codings)) }
+        if codings.len() > MOST {
+            Err(format!("the body has more than {MOST} content codings"))
+        } else {
+            Ok(Self(codings))
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -63,7 +71,12 @@ impl Codings {
     }
 
     /// Undoes the codings of a whole body. No step may make more than `most` bytes.
-    pub(super) async fn undo(&self, packed: &Bytes, most: u64, patience: &mut Patience<'_>) -> Result<Bytes, Cut> {
+    pub(super) async fn undo(
+        &self,
+        packed: &Bytes,
+        most: u64,
+        patience: &mut Patience<'_>,
+    ) -> Result<Bytes, Cut> {
         if self.is_empty() || packed.is_empty() {
             return Ok(packed.clone());
         }
@@ -177,7 +190,8 @@ struct Capped<R> {
 impl<R: Read> Read for Capped<R> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let read = self.unpacked.read(out)?;
-        self.left = self.left.checked_sub(read as u64).ok_or_else(|| io::Error::from(ErrorKind::FileTooLarge))?;
+        self.left =
+            self.left.checked_sub(read as u64).ok_or_else(|| io::Error::from(ErrorKind::FileTooLarge))?;
         Ok(read)
     }
 }

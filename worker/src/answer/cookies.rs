@@ -9,7 +9,9 @@ use crate::request::Prepared;
 /// The cookies after a response. One that its host may not set is left out.
 pub(super) fn after(prepared: &Prepared, headers: &HeaderMap) -> Box<CookieStore> {
     let mut jar = prepared.cookies.clone().unwrap_or_default();
-    for text in headers.get_all(SET_COOKIE).iter().filter_map(|line| std::str::from_utf8(line.as_bytes()).ok()) {
+    for text in
+        headers.get_all(SET_COOKIE).iter().filter_map(|line| std::str::from_utf8(line.as_bytes()).ok())
+    {
         jar.parse(text, &prepared.url).ok();
     }
     jar

@@ -50,12 +50,16 @@ pub(super) fn of_body(error: reqwest::Error) -> Trouble {
 /// Streams above the last one that a GOAWAY frame names, and refused streams, were not processed, whatever the method
 /// (RFC 9113, section 8.7). The client gives a remote GOAWAY only to such streams, and to requests that were not sent.
 fn is_unprocessed(error: &h2::Error) -> bool {
-    error.is_remote() && (error.is_go_away() || error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM))
+    error.is_remote()
+        && (error.is_go_away() || error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM))
 }
 
 /// The server responded, and nobody knows what.
 fn unreadable(error: &reqwest::Error) -> Trouble {
-    Trouble { nature: Nature::Doubtful, ..Trouble::last(Code::BadResponse, format!("the response cannot be read: {}", reason(error))) }
+    Trouble {
+        nature: Nature::Doubtful,
+        ..Trouble::last(Code::BadResponse, format!("the response cannot be read: {}", reason(error)))
+    }
 }
 
 /// The kind of a lost connection in one word, which the report counts by ([`job::codes::CONNECT_CAUSES`]), then the reason.
@@ -66,9 +70,15 @@ fn words(error: &reqwest::Error) -> String {
         _ if chain(error).any(|cause| cause.to_string() == "dns error") => "dns",
         _ if error.is_timeout() => "timeout",
         Some(io::ErrorKind::ConnectionRefused) => "refused",
-        Some(io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable | io::ErrorKind::AddrNotAvailable) => "unreachable",
+        Some(
+            io::ErrorKind::HostUnreachable
+            | io::ErrorKind::NetworkUnreachable
+            | io::ErrorKind::AddrNotAvailable,
+        ) => "unreachable",
         Some(io::ErrorKind::TimedOut) => "timeout",
-        Some(io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted | io::ErrorKind::BrokenPipe) => "reset",
+        Some(
+            io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted | io::ErrorKind::BrokenPipe,
+        ) => "reset",
         _ if find::<h2::Error>(error).is_some_and(|h2| h2.is_reset() || h2.is_go_away()) => "reset",
         _ if error.is_connect() => return format!("no connection: {reason}"),
         _ => "closed",

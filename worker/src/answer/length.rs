@@ -10,11 +10,17 @@ pub(super) fn of_identity(response: &reqwest::Response) -> Option<u64> {
     if !headers.contains_key(TRANSFER_ENCODING) || headers.contains_key(CONTENT_ENCODING) {
         return None;
     }
-    let mut codings = headers.get_all(TRANSFER_ENCODING).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
-    if !codings.all(|coding| matches!(coding.trim_ascii(), b"") || coding.trim_ascii().eq_ignore_ascii_case(b"identity")) {
+    let mut codings = headers
+        .get_all(TRANSFER_ENCODING)
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    if !codings.all(|coding| {
+        matches!(coding.trim_ascii(), b"") || coding.trim_ascii().eq_ignore_ascii_case(b"identity")
+    }) {
         return None;
     }
-    let mut lengths = headers.get_all(CONTENT_LENGTH).iter().map(|value| value.to_str().ok()?.trim().parse().ok());
+    let mut lengths =
+        headers.get_all(CONTENT_LENGTH).iter().map(|value| value.to_str().ok()?.trim().parse().ok());
     let length = lengths.next()??;
     lengths.all(|other| other == Some(length)).then_some(length)
 }

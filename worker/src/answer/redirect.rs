@@ -1,7 +1,8 @@
 //! Where a redirect leads. Each hop is an attempt of its own: paced, guarded, with its own timeout.
 
 use http::header::{
-    AUTHORIZATION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LOCATION, CONTENT_TYPE, COOKIE, HeaderValue, PROXY_AUTHORIZATION,
+    AUTHORIZATION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LOCATION, CONTENT_TYPE, COOKIE, HeaderValue,
+    PROXY_AUTHORIZATION,
 };
 use http::{Method, StatusCode};
 use job::Code;
@@ -15,19 +16,29 @@ pub(super) fn is_redirect(status: StatusCode) -> bool {
 }
 
 /// The request that a redirect asks for. Source: Fetch Standard, "HTTP-redirect fetch".
-pub(super) fn follow(from: &Prepared, status: StatusCode, location: &HeaderValue, carries_secret: bool) -> Result<Prepared, Failure> {
+pub(super) fn follow(
+    from: &Prepared,
+    status: StatusCode,
+    location: &HeaderValue,
+    carries_secret: bool,
+) -> Result<Prepared, Failure> {
     let wrong = |code, detail: String| Failure { status: status.as_u16(), ..Failure::new(code, detail) };
     if from.hops >= MOST_HOPS {
         return Err(wrong(Code::RedirectLoop, format!("more than {MOST_HOPS} redirects")));
     }
-    let url =
-        from.url.join(&in_ascii(location.as_bytes())).map_err(|error| wrong(Code::Url, format!("a redirect leads to no URL: {error}")))?;
+    let url = from
+        .url
+        .join(&in_ascii(location.as_bytes()))
+        .map_err(|error| wrong(Code::Url, format!("a redirect leads to no URL: {error}")))?;
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(str::is_empty) {
         return Err(wrong(Code::Url, "a redirect leads to something that is not http or https".to_owned()));
     }
     let same_origin = url.origin() == from.url.origin();
     if carries_secret && !same_origin {
-        let detail = format!("a redirect leads to {}, and the request carries a secret", url.origin().ascii_serialization());
+        let detail = format!(
+            "a redirect leads to {}, and the request carries a secret",
+            url.origin().ascii_serialization()
+        );
         return Err(wrong(Code::RedirectWithSecret, detail));
     }
     let mut next = Prepared { url, hops: from.hops + 1, ..from.clone() };
@@ -78,17 +89,31 @@ mod tests {
         headers.insert(AUTHORIZATION, HeaderValue::from_static("x"));
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("x"));
         let url = Url::parse("https://a.example/b/c").expect("a URL");
-        Prepared { method: Method::POST, url, headers, body: Some(Bytes::from_static(b"x")), hops: 0, cookies: None }
+        Prepared {
+            method: Method::POST,
+            url,
+            headers,
+            body: Some(Bytes::from_static(b"x")),
+            hops: 0,
+            cookies: None,
+        }
     }
 
     fn hop(from: &Prepared, status: u16, location: &str, secret: bool) -> Result<Prepared, Code> {
         let status = StatusCode::from_u16(status).expect("a status");
-        follow(from, status, &HeaderValue::from_str(location).expect("a header"), secret).map_err(|failure| failure.code)
+        follow(from, status, &HeaderValue::from_str(location).expect("a header"), secret)
+            .map_err(|failure| failure.code)
     }
 
     #[test]
     fn methods() {
-        for (status, expected) in [(301, Method::GET), (302, Method::GET), (303, Method::GET), (307, Method::POST), (308, Method::POST)] {
+        for (status, expected) in [
+            (301, Method::GET),
+            (302, Method::GET),
+            (303, Method::GET),
+            (307, Method::POST),
+            (308, Method::POST),
+        ] {
             let next = hop(&post(), status, "d", false).expect("a hop");
             assert_eq!(next.url.as_str(), "https://a.example/b/d");
             assert_eq!(next.body.is_some(), expected == Method::POST, "{status}");
@@ -105,7 +130,9 @@ mod tests {
     fn bytes_beyond_ascii_are_percent_encoded_as_they_came() {
         let leads_to = |location: &[u8]| {
             let location = HeaderValue::from_bytes(location).expect("a header");
-            follow(&post(), StatusCode::FOUND, &location, false).map(|next| next.url.to_string()).expect("a hop")
+            follow(&post(), StatusCode::FOUND, &location, false)
+                .map(|next| next.url.to_string())
+                .expect("a hop")
         };
         assert_eq!(leads_to(b"/caf\xe9?q=\xe9"), "https://a.example/caf%E9?q=%E9");
         assert_eq!(leads_to("/café?q=é".as_bytes()), "https://a.example/caf%C3%A9?q=%C3%A9");
@@ -121,6 +148,9 @@ mod tests {
         }
         assert!(hop(&post(), 307, "https://a.example:443/", true).is_ok());
         assert_eq!(hop(&post(), 307, "ftp://a.example/", false).map(|_| ()), Err(Code::Url));
-        assert_eq!(hop(&Prepared { hops: 5, ..post() }, 307, "/", false).map(|_| ()), Err(Code::RedirectLoop));
+        assert_eq!(
+            hop(&Prepared { hops: 5, ..post() }, 307, "/", false).map(|_| ()),
+            Err(Code::RedirectLoop)
+        );
     }
 }

@@ -15,11 +15,19 @@ const EPOCH: f64 = 1e9;
 const EPOCH_MILLIS: f64 = 1e11;
 
 /// Headers that say how long to wait, whatever else the response says; the most exact first.
-const WAITS: [(&str, Unit); 3] = [("retry-after-ms", Unit::Millis), ("x-ms-retry-after-ms", Unit::Millis), ("retry-after", Unit::Seconds)];
+const WAITS: [(&str, Unit); 3] =
+    [("retry-after-ms", Unit::Millis), ("x-ms-retry-after-ms", Unit::Millis), ("retry-after", Unit::Seconds)];
 /// Headers that say when there are requests again, where none are left.
-const RESETS: [&str; 5] = ["x-ratelimit-reset-after", "ratelimit-reset", "x-ratelimit-reset", "x-rate-limit-reset", "rate-limit-reset"];
+const RESETS: [&str; 5] = [
+    "x-ratelimit-reset-after",
+    "ratelimit-reset",
+    "x-ratelimit-reset",
+    "x-rate-limit-reset",
+    "rate-limit-reset",
+];
 /// Headers that say how many requests are left.
-const REMAINING: [&str; 4] = ["ratelimit-remaining", "x-ratelimit-remaining", "x-rate-limit-remaining", "rate-limit-remaining"];
+const REMAINING: [&str; 4] =
+    ["ratelimit-remaining", "x-ratelimit-remaining", "x-rate-limit-remaining", "rate-limit-remaining"];
 /// Of `draft-ietf-httpapi-ratelimit-headers`, and of its version 7.
 const RATE_LIMIT: &str = "ratelimit";
 const POLICY: &str = "ratelimit-policy";
@@ -69,20 +77,27 @@ fn reset(headers: &HeaderMap, now: u64) -> Option<Asked> {
     let plain = RESETS.iter().find_map(|name| in_header(headers, name, Unit::Seconds, now));
     plain.or_else(|| {
         let said = text(headers, RATE_LIMIT)?;
-        let window = |policy: &str| items(text(headers, POLICY)?).find(|(name, _)| name == policy)?.1.number("w");
+        let window =
+            |policy: &str| items(text(headers, POLICY)?).find(|(name, _)| name == policy)?.1.number("w");
         let waits = items(said).filter_map(|(name, parameters)| match parameters.number("r") {
             Some(0.0) => parameters.number("t").or_else(|| window(&name)),
             _ => None,
         });
-        let longest = waits.fold(None, |longest: Option<f64>, wait| Some(longest.map_or(wait, |longest| longest.max(wait))));
+        let longest = waits
+            .fold(None, |longest: Option<f64>, wait| Some(longest.map_or(wait, |longest| longest.max(wait))));
         let seconds = longest.or_else(|| Parameters(said).number("reset"))?;
-        Some(Asked { wait: span(seconds, Unit::Seconds, server_time(headers, now))?, said: format!("RateLimit: {said}") })
+        Some(Asked {
+            wait: span(seconds, Unit::Seconds, server_time(headers, now))?,
+            said: format!("RateLimit: {said}"),
+        })
     })
 }
 
 /// Requests that are left, by the least of the headers that say so.
 fn left(headers: &HeaderMap) -> Option<u64> {
-    let plain = REMAINING.iter().filter_map(|name| text(headers, name)?.split([',', ';']).next()?.trim().parse::<f64>().ok());
+    let plain = REMAINING
+        .iter()
+        .filter_map(|name| text(headers, name)?.split([',', ';']).next()?.trim().parse::<f64>().ok());
     let draft = text(headers, RATE_LIMIT).into_iter().flat_map(|said| {
         let old = Parameters(said).number("remaining");
         items(said).filter_map(|(_, parameters)| parameters.number("r")).chain(old).collect::<Vec<_>>()
@@ -126,10 +141,14 @@ fn millis_of(now: u64) -> f64 {
 fn date(text: &str) -> Option<u64> {
     let zulu = text.strip_suffix("UTC").or_else(|| text.strip_suffix("+0000"));
     let http = zulu.map(|text| format!("{text}GMT"));
-    let millis = httpdate::parse_http_date(http.as_deref().unwrap_or(text)).ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+    let millis = httpdate::parse_http_date(http.as_deref().unwrap_or(text))
+        .ok()
+        .and_then(|at| at.duration_since(UNIX_EPOCH).ok());
     match millis {
         Some(since) => u64::try_from(since.as_millis()).ok(),
-        None => u64::try_from(OffsetDateTime::parse(text, &Rfc3339).ok()?.unix_timestamp_nanos() / 1_000_000).ok(),
+        None => {
+            u64::try_from(OffsetDateTime::parse(text, &Rfc3339).ok()?.unix_timestamp_nanos() / 1_000_000).ok()
+        }
     }
 }
 
@@ -173,7 +192,12 @@ mod tests {
     const YEAR: u64 = 366 * 24 * 3_600_000;
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
-        pairs.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_str(value).expect("a header"))).collect()
+        pairs
+            .iter()
+            .map(|(name, value)| {
+                (HeaderName::from_static(name), HeaderValue::from_str(value).expect("a header"))
+            })
+            .collect()
     }
 
     /// Whether the response asks to slow down, and the milliseconds that it asks for.
@@ -219,7 +243,8 @@ mod tests {
 
     #[test]
     fn the_header_is_quoted_as_it_came() {
-        let (_, asked) = asked(StatusCode::TOO_MANY_REQUESTS, &headers(&[("retry-after", "1445412510")]), THEN);
+        let (_, asked) =
+            asked(StatusCode::TOO_MANY_REQUESTS, &headers(&[("retry-after", "1445412510")]), THEN);
         assert_eq!(asked.map(|asked| asked.said).as_deref(), Some("Retry-After: 1445412510"));
     }
 
@@ -241,10 +266,21 @@ mod tests {
         ] {
             assert_eq!(slow(429, &[(header, value)]), (true, Some(expected)), "{header}: {value}");
         }
-        let draft = [("ratelimit", "\"default\";r=0"), ("ratelimit-policy", "\"other\";q=1;w=1, \"default\";q=100;w=10")];
+        let draft = [
+            ("ratelimit", "\"default\";r=0"),
+            ("ratelimit-policy", "\"other\";q=1;w=1, \"default\";q=100;w=10"),
+        ];
         assert_eq!(slow(429, &draft), (true, Some(10_000)));
-        assert_eq!(slow(429, &[("retry-after", "9"), ("retry-after-ms", "8500")]).1, Some(8500), "the more exact");
-        assert_eq!(slow(429, &[("x-ratelimit-remaining", "3"), ("x-ratelimit-reset", "30")]), (true, None), "that limit was not met");
+        assert_eq!(
+            slow(429, &[("retry-after", "9"), ("retry-after-ms", "8500")]).1,
+            Some(8500),
+            "the more exact"
+        );
+        assert_eq!(
+            slow(429, &[("x-ratelimit-remaining", "3"), ("x-ratelimit-reset", "30")]),
+            (true, None),
+            "that limit was not met"
+        );
         assert_eq!(slow(429, &[("ratelimit", "nonsense"), ("x-ratelimit-reset", "soon")]), (true, None));
     }
 
@@ -256,12 +292,24 @@ mod tests {
             assert_eq!(slow(status, &[]), (false, None), "{status}");
             assert_eq!(slow(status, &[WAIT]), (true, Some(3000)), "{status}");
             assert_eq!(slow(status, &[NONE_LEFT]), (true, None), "{status}");
-            assert_eq!(slow(status, &[NONE_LEFT, ("x-ratelimit-reset", "1445412483")]), (true, Some(3000)), "{status}");
-            assert_eq!(slow(status, &[("x-ratelimit-remaining", "17"), ("x-ratelimit-reset", "9")]), (false, None), "{status}");
+            assert_eq!(
+                slow(status, &[NONE_LEFT, ("x-ratelimit-reset", "1445412483")]),
+                (true, Some(3000)),
+                "{status}"
+            );
+            assert_eq!(
+                slow(status, &[("x-ratelimit-remaining", "17"), ("x-ratelimit-reset", "9")]),
+                (false, None),
+                "{status}"
+            );
             assert_eq!(slow(status, &[("ratelimit", "\"default\";r=0;t=3")]), (true, Some(3000)), "{status}");
         }
         for status in [503, 529] {
-            assert_eq!((slow(status, &[]).0, slow(status, &[WAIT]).0, slow(status, &[NONE_LEFT]).0), (false, true, false), "{status}");
+            assert_eq!(
+                (slow(status, &[]).0, slow(status, &[WAIT]).0, slow(status, &[NONE_LEFT]).0),
+                (false, true, false),
+                "{status}"
+            );
         }
         for status in [400, 401, 404, 409, 500, 502] {
             assert_eq!(slow(status, &[WAIT, NONE_LEFT]), (false, Some(3000)), "{status}");

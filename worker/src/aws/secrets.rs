@@ -33,16 +33,20 @@ impl SecretSource for AwsSecrets {
         let value = match place(job, name, reference)? {
             Place::Parameter(path) => {
                 let found = self.parameters.get_parameter().name(&path).with_decryption(true).send().await;
-                let found = found.map_err(|error| unread(name, &format!("the SSM parameter {path}"), &error))?;
+                let found =
+                    found.map_err(|error| unread(name, &format!("the SSM parameter {path}"), &error))?;
                 found.parameter.and_then(|parameter| parameter.value)
             }
             Place::Secret(id) => {
                 let found = self.secrets.get_secret_value().secret_id(&id).send().await;
-                found.map_err(|error| unread(name, &format!("{id} in Secrets Manager"), &error))?.secret_string
+                found
+                    .map_err(|error| unread(name, &format!("{id} in Secrets Manager"), &error))?
+                    .secret_string
             }
         };
         let value = value.ok_or_else(|| format!("the secret {name} at {reference} is no text"))?;
-        Secret::read(&value).map_err(|reason| format!("the secret {name} at {reference} cannot be used: {reason}").into())
+        Secret::read(&value)
+            .map_err(|reason| format!("the secret {name} at {reference} cannot be used: {reason}").into())
     }
 }
 
@@ -51,22 +55,37 @@ impl SecretSource for AwsSecrets {
 fn place(job: &str, name: &str, reference: &SecretRef) -> Result<Place, String> {
     let (parameters, secrets) = (format!("/throughline/{job}/"), format!("throughline/{job}/"));
     let below = |path: &str, folder: &str| {
-        path.strip_prefix(folder).is_some_and(|rest| !rest.is_empty() && !rest.split('/').any(|part| part == ".."))
+        path.strip_prefix(folder)
+            .is_some_and(|rest| !rest.is_empty() && !rest.split('/').any(|part| part == ".."))
     };
     match reference {
         SecretRef::Env(variable) => Ok(Place::Parameter(format!("{parameters}{variable}"))),
         SecretRef::Ssm(path) if below(path, &parameters) => Ok(Place::Parameter(path.clone())),
         SecretRef::SecretsManager(id) if below(id, &secrets) => Ok(Place::Secret(id.clone())),
-        SecretRef::Ssm(_) => Err(format!("the secret {name} at {reference} is not this job's: its parameters are below {parameters}")),
-        SecretRef::SecretsManager(_) => Err(format!("the secret {name} at {reference} is not this job's: its secrets are below {secrets}")),
-        SecretRef::File(_) => {
-            Err(format!("the secret {name} at {reference} cannot be read on AWS: put it into the SSM parameter {parameters}{name}"))
-        }
+        SecretRef::Ssm(_) => Err(format!(
+            "the secret {name} at {reference} is not this job's: its parameters are below {parameters}"
+        )),
+        SecretRef::SecretsManager(_) => Err(format!(
+            "the secret {name} at {reference} is not this job's: its secrets are below {secrets}"
+        )),
+        SecretRef::File(_) => Err(format!(
+            "the secret {name} at {reference} cannot be read on AWS: put it into the SSM parameter {parameters}{name}"
+        )),
     }
 }
 
-fn unread<E: ProvideErrorMetadata + std::error::Error + 'static>(name: &str, place: &str, error: &SdkError<E>) -> Unresolved {
-    let final_codes = ["ParameterNotFound", "ResourceNotFoundException", "AccessDeniedException", "DecryptionFailure", "InvalidKeyId"];
+fn unread<E: ProvideErrorMetadata + std::error::Error + 'static>(
+    name: &str,
+    place: &str,
+    error: &SdkError<E>,
+) -> Unresolved {
+    let final_codes = [
+        "ParameterNotFound",
+        "ResourceNotFoundException",
+        "AccessDeniedException",
+        "DecryptionFailure",
+        "InvalidKeyId",
+    ];
     let passing = !error.code().is_some_and(|code| final_codes.contains(&code));
     let why = error.code().map_or_else(|| job::in_words(error), str::to_owned);
     Unresolved { reason: format!("the secret {name} cannot be read from {place}: {why}"), passing }
@@ -84,7 +103,10 @@ mod tests {
     fn a_job_reads_its_own_secrets() {
         assert_eq!(of("env:KEY"), Ok(Place::Parameter("/throughline/places/KEY".into())));
         assert_eq!(of("ssm:/throughline/places/a/b"), Ok(Place::Parameter("/throughline/places/a/b".into())));
-        assert_eq!(of("secretsmanager:throughline/places/KEY"), Ok(Place::Secret("throughline/places/KEY".into())));
+        assert_eq!(
+            of("secretsmanager:throughline/places/KEY"),
+            Ok(Place::Secret("throughline/places/KEY".into()))
+        );
     }
 
     #[test]

@@ -30,7 +30,8 @@ impl Items {
         if bytes.len() as u64 != batch.to.saturating_sub(batch.from) {
             return Err(damaged(&key, batch.from, "it ends before the batch does"));
         }
-        u32::try_from(bytes.len()).map_err(|_| damaged(&key, batch.from, "the batch is larger than 4 GiB"))?;
+        u32::try_from(bytes.len())
+            .map_err(|_| damaged(&key, batch.from, "the batch is larger than 4 GiB"))?;
         Ok(Self { bytes, key })
     }
 
@@ -38,7 +39,8 @@ impl Items {
     pub(crate) fn parse(&self) -> impl Iterator<Item = Result<Parsed<'_>, StepError>> {
         let lines = self.bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
         lines.map(|line| {
-            let item = Item::parse(line).map_err(|error| damaged(&self.key, self.offset(line), &error.to_string()))?;
+            let item = Item::parse(line)
+                .map_err(|error| damaged(&self.key, self.offset(line), &error.to_string()))?;
             let fields = item.v.map_or(0..0, |v| {
                 let from = self.offset(v.get().as_bytes());
                 from..from + v.get().len()
@@ -52,8 +54,11 @@ impl Items {
     /// The columns of a line, from the place that [`Self::parse`] found.
     pub(crate) fn row(&self, columns: &Arc<[String]>, fields: &Range<u32>) -> Result<Arc<Row>, Failure> {
         let bytes = &self.bytes[fields.start as usize..fields.end as usize];
-        let row = serde_json::from_slice::<&RawValue>(bytes).map_err(|error| error.to_string()).and_then(|v| Row::parse(columns, v));
-        row.map(Arc::new).map_err(|error| Failure::new(Code::Parse, format!("the line's fields cannot be read: {error}")))
+        let row = serde_json::from_slice::<&RawValue>(bytes)
+            .map_err(|error| error.to_string())
+            .and_then(|v| Row::parse(columns, v));
+        row.map(Arc::new)
+            .map_err(|error| Failure::new(Code::Parse, format!("the line's fields cannot be read: {error}")))
     }
 
     /// Where a part of the bytes stands in them.

@@ -62,12 +62,15 @@ impl Seen {
     pub(crate) async fn read(objects: &Objects, prefix: &str) -> Result<Self, StepError> {
         let entries = objects.list(prefix).await?;
         let keys = entries.iter().map(|entry| entry.key.clone()).collect();
-        let flushes = entries.into_iter().filter_map(|entry| FlushKey::parse(&entry.key).map(|flush| (flush, entry.key)));
+        let flushes = entries
+            .into_iter()
+            .filter_map(|entry| FlushKey::parse(&entry.key).map(|flush| (flush, entry.key)));
         let flushes: Vec<_> = flushes.collect();
         let calls: BTreeSet<_> = flushes.iter().map(|(flush, _)| flush.invocation().clone()).collect();
         let mut seen = Self { keys, calls: calls.into_iter().collect(), ..Self::default() };
-        let mut bodies =
-            stream::iter(flushes).map(|(flush, key)| async move { objects.get(&key).await.map(|body| (flush, key, body)) }).buffered(AHEAD);
+        let mut bodies = stream::iter(flushes)
+            .map(|(flush, key)| async move { objects.get(&key).await.map(|body| (flush, key, body)) })
+            .buffered(AHEAD);
         let mut named: BTreeMap<usize, BTreeSet<u64>> = BTreeMap::new();
         while let Some((flush, key, body)) = bodies.try_next().await? {
             let call = seen.calls.binary_search(flush.invocation()).expect("it was collected above");
@@ -76,7 +79,10 @@ impl Seen {
                     seal::check(&body).map_err(|error| damaged(&key, &error))?;
                     let count = seen.add_records(call, &body).map_err(|error| damaged(&key, &error))?;
                     if count != ok + failed {
-                        return Err(damaged(&key, &format!("it has {count} records, and {} were written", ok + failed)));
+                        return Err(damaged(
+                            &key,
+                            &format!("it has {count} records, and {} were written", ok + failed),
+                        ));
                     }
                 }
                 FlushKey::Notes { .. } => {
@@ -113,7 +119,9 @@ impl Seen {
             return Before::Unknown;
         }
         match record {
-            Some(Known { call, error: Some(error) }) if this(*call) || (view.settles(error) && !view.include_unknown) => {
+            Some(Known { call, error: Some(error) })
+                if this(*call) || (view.settles(error) && !view.include_unknown) =>
+            {
                 Before::Failed(error)
             }
             _ => Before::Nothing,
@@ -152,8 +160,10 @@ mod tests {
     const ASKED: View = View { include_unknown: true, ..GEN1 };
 
     fn seen(records: &[(u64, usize, Option<&str>)], noted: &[(u64, usize)]) -> Seen {
-        let mut seen =
-            Seen { calls: vec![Invocation::new(0, 1, 0), Invocation::new(0, 2, 0), Invocation::new(1, 3, 0)], ..Seen::default() };
+        let mut seen = Seen {
+            calls: vec![Invocation::new(0, 1, 0), Invocation::new(0, 2, 0), Invocation::new(1, 3, 0)],
+            ..Seen::default()
+        };
         for (n, call, error) in records {
             let error = error.map(|error| format!(r#","error":"{error}""#)).unwrap_or_default();
             seen.add_records(*call, &format!("{{\"n\":{n}{error}}}\n").into_bytes()).expect("a record");
@@ -180,7 +190,10 @@ mod tests {
 
     #[test]
     fn a_noted_line_without_a_later_record_is_unknown() {
-        let seen = seen(&[(2, 0, Some("http_500")), (3, 1, Some("outcome_unknown"))], &[(1, 0), (2, 0), (3, 0), (4, 2)]);
+        let seen = seen(
+            &[(2, 0, Some("http_500")), (3, 1, Some("outcome_unknown"))],
+            &[(1, 0), (2, 0), (3, 0), (4, 2)],
+        );
         assert_eq!(seen.before(1, GEN0), Before::Unknown);
         assert_eq!(seen.before(1, View { repeatable: true, ..GEN0 }), Before::Nothing);
         assert_eq!(seen.before(2, GEN1), Before::Nothing, "it has its outcome");

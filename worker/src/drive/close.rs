@@ -25,7 +25,8 @@ impl Drive<'_> {
         if let Some(intents) = &mut self.intents
             && let Some((name, body)) = intents.last(&self.schedule, &self.lines)
         {
-            flush::put(&self.run.objects, &(self.prefix.clone() + &name), Bytes::from(body), &self.stuck).await?;
+            flush::put(&self.run.objects, &(self.prefix.clone() + &name), Bytes::from(body), &self.stuck)
+                .await?;
         }
         if self.flushing.is_some() {
             let stop = ended(&mut self.flushing).await?;
@@ -52,7 +53,12 @@ impl Drive<'_> {
     }
 
     async fn stop_lane(&self, reason: String) -> Result<End, StepError> {
-        StopMarker::place(&self.run.objects, &self.run.keys.stop_lane(self.run.generation, self.lane), &reason).await?;
+        StopMarker::place(
+            &self.run.objects,
+            &self.run.keys.stop_lane(self.run.generation, self.lane),
+            &reason,
+        )
+        .await?;
         Ok(End::Stopped { reason })
     }
 
@@ -77,9 +83,12 @@ impl Drive<'_> {
         let keys = u32::try_from(self.schedule.keys().len()).expect("as added");
         for key in 0..keys {
             let lines = &self.lines;
-            let gone = self.schedule.take_out(key, |line| lines[line as usize].prepared.as_ref().is_some_and(|p| p.hops > 0));
+            let gone = self
+                .schedule
+                .take_out(key, |line| lines[line as usize].prepared.as_ref().is_some_and(|p| p.hops > 0));
             for line in gone {
-                let detail = "the call ended in the middle of a redirect, and the request must not be sent twice";
+                let detail =
+                    "the call ended in the middle of a redirect, and the request must not be sent twice";
                 let last = self.lines[line as usize].last.take();
                 let failure = last.map_or_else(|| Failure::new(Code::OutcomeUnknown, detail), |last| *last);
                 self.fail(line, failure, 0, now);

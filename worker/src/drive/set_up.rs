@@ -45,11 +45,19 @@ impl<'a> Drive<'a> {
         #[expect(clippy::cast_possible_truncation, reason = "a random number")]
         let random = context.dice.roll() as u32;
         let invocation = Invocation::new(run.generation, now.millis, random);
-        let intents = (!repeatable).then(|| IntentLog::new(invocation.clone(), seen.keys(), context.settings.intents));
-        let mut keys = Keys { run: &run, limit, pace: &request.pace.keys, intents: intents.is_some(), by_name: HashMap::new() };
+        let intents =
+            (!repeatable).then(|| IntentLog::new(invocation.clone(), seen.keys(), context.settings.intents));
+        let mut keys = Keys {
+            run: &run,
+            limit,
+            pace: &request.pace.keys,
+            intents: intents.is_some(),
+            by_name: HashMap::new(),
+        };
         let view = View { generation: run.generation, include_unknown: run.include_unknown, repeatable };
         let tries: HashMap<u64, u32> = request.pace.tries.iter().copied().collect();
-        let (mut schedule, mut lines, mut outbox, mut tally) = (Schedule::default(), Vec::new(), Outbox::default(), Tally::default());
+        let (mut schedule, mut lines, mut outbox, mut tally) =
+            (Schedule::default(), Vec::new(), Outbox::default(), Tally::default());
         if let Some(intents) = &intents {
             schedule.set_ahead(intents.ahead());
         }
@@ -61,9 +69,22 @@ impl<'a> Drive<'a> {
                 (Before::Ok, _) => tally.ok(),
                 (Before::Failed(code), _) => tally.failed(code),
                 (Before::Nothing, None) => {
-                    let key = keys.index(lane_limit.provider.or(item.key.as_deref()).unwrap_or_default(), &mut schedule, now);
+                    let key = keys.index(
+                        lane_limit.provider.or(item.key.as_deref()).unwrap_or_default(),
+                        &mut schedule,
+                        now,
+                    );
                     let past = Past { burnt: tries.get(&item.n).copied().unwrap_or(0), ..Past::default() };
-                    lines.push(LineState { n: item.n, fields, key, tries: 0, mid_redirect: false, past, prepared: None, last: None });
+                    lines.push(LineState {
+                        n: item.n,
+                        fields,
+                        key,
+                        tries: 0,
+                        mid_redirect: false,
+                        past,
+                        prepared: None,
+                        last: None,
+                    });
                 }
                 (_, Some(error)) => {
                     outbox.push(item.n, outcome::refused(figures, error, item.detail.as_deref()), false);

@@ -115,7 +115,8 @@ impl Drive<'_> {
             state.past.waited += millis_of(retry_after.as_ref().map_or(delay, |asked| asked.wait));
         }
         let (past, code) = (state.past, failure.code);
-        let repeatable = self.run.job.repeatable() || prepared.as_ref().is_some_and(|prepared| prepared.method == http::Method::GET);
+        let repeatable = self.run.job.repeatable()
+            || prepared.as_ref().is_some_and(|prepared| prepared.method == http::Method::GET);
         let health = Health::of(nature, code, news, past.unprocessed);
         self.back(line, health, Some((code, &failure.detail)), now);
         if nature == Nature::Throttled {
@@ -180,7 +181,8 @@ impl Drive<'_> {
         {
             let most = self.run.job.retry.max_wait;
             let wait = Duration::from_secs(wait.as_secs() + u64::from(wait.subsec_nanos() > 0));
-            let detail = format!("{name} asks to wait {wait:?} ({said}), longer than [retry] max_wait ({most:?})");
+            let detail =
+                format!("{name} asks to wait {wait:?} ({said}), longer than [retry] max_wait ({most:?})");
             self.kill(key, Death { code: Code::RateLimited, detail }, now);
             return;
         }
@@ -212,7 +214,10 @@ impl Drive<'_> {
     fn give_up(&mut self, line: Line, death: &Death, millis: u32, now: Now) {
         let failure = match self.lines[line as usize].last.take() {
             Some(last) if death.code != Code::RateLimited => *last,
-            last => Failure { status: last.map_or(0, |last| last.status), ..Failure::new(death.code, &*death.detail) },
+            last => Failure {
+                status: last.map_or(0, |last| last.status),
+                ..Failure::new(death.code, &*death.detail)
+            },
         };
         self.fail(line, failure, millis, now);
     }

@@ -63,12 +63,20 @@ pub(crate) enum Leave {
 impl Breaker {
     /// `in_flight`: a full house of failures says no more than one.
     pub(crate) fn new(in_flight: u32) -> Self {
-        Self { threshold: in_flight.max(LEAST), streak: 0, state: State::Closed, pause: FIRST_PAUSE, down_since: 0, hearsay: false }
+        Self {
+            threshold: in_flight.max(LEAST),
+            streak: 0,
+            state: State::Closed,
+            pause: FIRST_PAUSE,
+            down_since: 0,
+            hearsay: false,
+        }
     }
 
     /// Of a provider that an earlier call found down.
     pub(crate) fn down(in_flight: u32, down_since: u64, until: Instant, now: Now) -> Self {
-        let pause = Duration::from_millis(now.millis.saturating_sub(down_since) / 2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
+        let pause = Duration::from_millis(now.millis.saturating_sub(down_since) / 2)
+            .clamp(FIRST_PAUSE, LONGEST_PAUSE);
         Self { state: State::Open { until }, pause, down_since, ..Self::new(in_flight) }
     }
 

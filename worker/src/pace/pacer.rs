@@ -56,7 +56,8 @@ impl Pacer {
         let reach = rate.per_second().is_none().then_some(f64::from(in_flight));
         let rate = rate.per_second().or(reach.filter(|_| factor < 1.0));
         let recent = Recent::new(now);
-        let mut pacer = Self { rate, reach, factor, limiter: None, changed: now, slowed: None, free_by: now, recent };
+        let mut pacer =
+            Self { rate, reach, factor, limiter: None, changed: now, slowed: None, free_by: now, recent };
         pacer.rebuild(start, now);
         pacer
     }
@@ -84,7 +85,9 @@ impl Pacer {
     pub(crate) fn slots_in(&self, window: Duration) -> usize {
         match (self.rate, self.reach) {
             (Some(rate), _) => (rate * self.factor * window.as_secs_f64()) as usize,
-            (None, reach) => (self.recent.per_second() * window.as_secs_f64()).max(reach.unwrap_or(1.0)) as usize,
+            (None, reach) => {
+                (self.recent.per_second() * window.as_secs_f64()).max(reach.unwrap_or(1.0)) as usize
+            }
         }
     }
 
@@ -141,7 +144,9 @@ impl Pacer {
 
 /// In whole nanoseconds, rounded up: the rate is never above what was asked for.
 fn period(rate: f64) -> Duration {
-    Duration::try_from_secs_f64((1e9 / rate).ceil() / 1e9).unwrap_or(LONGEST).clamp(Duration::from_nanos(1), LONGEST)
+    Duration::try_from_secs_f64((1e9 / rate).ceil() / 1e9)
+        .unwrap_or(LONGEST)
+        .clamp(Duration::from_nanos(1), LONGEST)
 }
 
 fn limiter(rate: f64, start: Start, now: Instant) -> Box<Limiter> {

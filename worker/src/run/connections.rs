@@ -87,7 +87,8 @@ impl Connections {
             some: AtomicBool::new(false),
         };
         let client = (connections.make)(connections.time(connections.usual));
-        let client = client.map_err(|error| StepError::new(ErrorName::JobInvalid, format!("no HTTP client: {error}")))?;
+        let client = client
+            .map_err(|error| StepError::new(ErrorName::JobInvalid, format!("no HTTP client: {error}")))?;
         let _ = connections.clients[connections.usual as usize].set(client);
         Ok(connections)
     }
@@ -96,7 +97,8 @@ impl Connections {
     pub(crate) fn client(&self, url: &Url) -> &Client {
         let rest = if self.some.load(Ordering::Relaxed) { self.rest(url) } else { self.usual };
         // The first client was made in the same way, and that worked.
-        self.clients[rest as usize].get_or_init(|| (self.make)(self.time(rest)).expect("another client like the first"))
+        self.clients[rest as usize]
+            .get_or_init(|| (self.make)(self.time(rest)).expect("another client like the first"))
     }
 
     /// Takes note of what a host says about its connections.
@@ -168,7 +170,10 @@ mod tests {
             ("timeout=soon", None),
             ("300", None),
         ] {
-            let headers = HeaderMap::from_iter([(http::header::HeaderName::from_static("keep-alive"), HeaderValue::from_static(value))]);
+            let headers = HeaderMap::from_iter([(
+                http::header::HeaderName::from_static("keep-alive"),
+                HeaderValue::from_static(value),
+            )]);
             assert_eq!(patience(&headers).map(|patience| patience.as_secs()), seconds, "{value}");
         }
     }

@@ -126,7 +126,11 @@ impl Forms {
 
     /// Where secrets stand, in order and apart from each other.
     fn find(&self, text: &[u8]) -> Vec<Range<usize>> {
-        let mut found: Vec<_> = self.search.find_iter(text).map(|m| self.place(text, m.pattern().as_usize(), m.range())).collect();
+        let mut found: Vec<_> = self
+            .search
+            .find_iter(text)
+            .map(|m| self.place(text, m.pattern().as_usize(), m.range()))
+            .collect();
         let overlap = self.longest * WIDEST;
         let views: Vec<_> = views::ALL.into_iter().filter(|view| view.applies(text)).collect();
         for start in (0..text.len()).step_by(WINDOW) {
@@ -153,7 +157,8 @@ impl Forms {
     /// What is to be masked for a match: of base64 the whole word, as it holds more of the same, such as the user's name.
     fn place(&self, text: &[u8], pattern: usize, Range { mut start, mut end }: Range<usize>) -> Range<usize> {
         if pattern >= self.base64 {
-            let word = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_' | b'=');
+            let word =
+                |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_' | b'=');
             start -= text[..start].iter().rev().take_while(|byte| word(byte)).count();
             end += text[end..].iter().take_while(|byte| word(byte)).count();
         }
@@ -166,7 +171,9 @@ impl Forms {
 fn in_base64(value: &[u8], before: usize) -> Vec<Vec<u8>> {
     let bytes = [&vec![0; before], value].concat();
     let certain = (before * 8).div_ceil(6)..bytes.len() * 8 / 6;
-    let cut = |text: String| text.as_bytes().get(certain.clone()).filter(|text| text.len() >= SHORTEST).map(<[u8]>::to_vec);
+    let cut = |text: String| {
+        text.as_bytes().get(certain.clone()).filter(|text| text.len() >= SHORTEST).map(<[u8]>::to_vec)
+    };
     let (usual, url_safe) = (cut(STANDARD_NO_PAD.encode(&bytes)), cut(URL_SAFE_NO_PAD.encode(&bytes)));
     if usual == url_safe { usual.into_iter().collect() } else { usual.into_iter().chain(url_safe).collect() }
 }

@@ -19,11 +19,13 @@ impl Schedule {
     /// The pace of all keys with lines, and the earliest instant when one may send. Of more keys than a message
     /// holds, the last to be ready share one entry with the latest of their times.
     pub(crate) fn pace(&self, now: Now) -> (BTreeMap<String, KeyPace>, Option<Instant>) {
-        let mut paces: Vec<_> = self.keys.iter().filter(|key| key.waiting() > 0).map(|key| (pace(key, now), key)).collect();
+        let mut paces: Vec<_> =
+            self.keys.iter().filter(|key| key.waiting() > 0).map(|key| (pace(key, now), key)).collect();
         paces.sort_by_key(|(pace, _)| pace.not_before);
         let earliest = paces.first().map(|(pace, _)| now.instant_of(pace.not_before));
         let rest = paces.split_off(paces.len().min(MOST));
-        let mut keys: BTreeMap<_, _> = paces.into_iter().map(|(pace, key)| (key.name.clone(), pace)).collect();
+        let mut keys: BTreeMap<_, _> =
+            paces.into_iter().map(|(pace, key)| (key.name.clone(), pace)).collect();
         if let Some((last, _)) = rest.last() {
             keys.insert(OTHERS.to_owned(), KeyPace { factor: 1.0, down_since: 0, ..last.clone() });
         }
@@ -38,12 +40,35 @@ fn pace(key: &Key, now: Now) -> KeyPace {
 
 impl KeyLimit {
     /// A key's limit in a call that may go on with the pace of an earlier one.
-    pub(crate) fn new(limit: &Limit, pace: &BTreeMap<String, KeyPace>, name: &str, known: Known, now: Now) -> Self {
+    pub(crate) fn new(
+        limit: &Limit,
+        pace: &BTreeMap<String, KeyPace>,
+        name: &str,
+        known: Known,
+        now: Now,
+    ) -> Self {
         let Limit { rate, in_flight, most_in_flight } = *limit;
         let Known { sick, latency } = known;
-        let fresh = Self { rate, in_flight, most_in_flight, latency, factor: 1.0, start: Start::Empty, hold: None, down_since: 0, sick };
+        let fresh = Self {
+            rate,
+            in_flight,
+            most_in_flight,
+            latency,
+            factor: 1.0,
+            start: Start::Empty,
+            hold: None,
+            down_since: 0,
+            sick,
+        };
         let Some(pace) = pace.get(name).or_else(|| pace.get(OTHERS)) else { return fresh };
         let hold = now.instant_of(pace.not_before);
-        Self { factor: pace.factor, start: Start::Waited, hold: Some(hold), down_since: pace.down_since, sick: false, ..fresh }
+        Self {
+            factor: pace.factor,
+            start: Start::Waited,
+            hold: Some(hold),
+            down_since: pace.down_since,
+            sick: false,
+            ..fresh
+        }
     }
 }

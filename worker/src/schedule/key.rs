@@ -89,7 +89,8 @@ enum Candidate {
 
 impl Key {
     pub(crate) fn new(name: String, limit: KeyLimit, intents: bool, now: Now) -> Self {
-        let KeyLimit { rate, in_flight, most_in_flight, latency, factor, start, hold, down_since, sick } = limit;
+        let KeyLimit { rate, in_flight, most_in_flight, latency, factor, start, hold, down_since, sick } =
+            limit;
         let breaker = match down_since {
             0 if sick => Breaker::heard(in_flight, now),
             0 => Breaker::new(in_flight),
@@ -191,7 +192,8 @@ impl Key {
     /// A response came after so many milliseconds.
     pub(crate) fn took(&mut self, millis: u32) {
         let millis = f64::from(millis);
-        self.latency = if self.latency > 0.0 { self.latency + (millis - self.latency) / SAMPLES } else { millis };
+        self.latency =
+            if self.latency > 0.0 { self.latency + (millis - self.latency) / SAMPLES } else { millis };
         self.fit();
     }
 
@@ -227,7 +229,13 @@ impl Key {
     }
 
     /// What an attempt said about the provider. `Some`: it is down and left alone for so long.
-    pub(crate) fn ended(&mut self, line: Line, health: Health, failure: Option<(Code, &str)>, now: Now) -> Option<Duration> {
+    pub(crate) fn ended(
+        &mut self,
+        line: Line,
+        health: Health,
+        failure: Option<(Code, &str)>,
+        now: Now,
+    ) -> Option<Duration> {
         if let (Health::Ailing { .. }, Some((code, detail))) = (health, failure) {
             self.ill = Some((code, detail.to_owned()));
         }
@@ -241,7 +249,8 @@ impl Key {
 
     /// Whether nothing is sent now, whatever its rate: on the provider's wish, or because it is down.
     pub(super) fn is_held(&self, now: Instant) -> bool {
-        self.hold.is_some_and(|hold| hold > now) || matches!(self.breaker.leave(now), Leave::Later(_) | Leave::Probing)
+        self.hold.is_some_and(|hold| hold > now)
+            || matches!(self.breaker.leave(now), Leave::Later(_) | Leave::Probing)
     }
 
     /// Whether one line is to find out how the provider is.

@@ -92,7 +92,9 @@ fn busiest(sent: &[Instant], window: Duration) -> usize {
 
 #[tokio::test(start_paused = true)]
 async fn a_rate_is_used_and_kept() {
-    for (rate, minutes) in [(2.0, 60), (10.0, 30), (37.5, 10), (50.0, 10), (100.0, 5), (200.0, 5), (1000.0, 2)] {
+    for (rate, minutes) in
+        [(2.0, 60), (10.0, 30), (37.5, 10), (50.0, 10), (100.0, 5), (200.0, 5), (1000.0, 2)]
+    {
         let seconds = minutes * 60;
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small")]
         let lines = (rate * f64::from(seconds)) as u32 * 2;
@@ -120,7 +122,13 @@ async fn retries_count() {
     let mut bench = Bench::new(&[(limit(100.0, 10), 1000)]);
     bench
         .run(SECOND * 60, |schedule, key, line, now| {
-            schedule.push_retry(key, line, now.instant + Duration::from_millis(u64::from(line) % 700), false, now.instant);
+            schedule.push_retry(
+                key,
+                line,
+                now.instant + Duration::from_millis(u64::from(line) % 700),
+                false,
+                now.instant,
+            );
         })
         .await;
     assert!(busiest(&bench.of(0), SECOND) <= 102);
@@ -152,7 +160,9 @@ async fn throttles_slow_down_and_never_speed_up() {
     };
     bench.run(SECOND * 60, &mut throttle).await;
     let sent = bench.of(0);
-    let within = |from: u32, to: u32| sent.iter().filter(|at| (start + SECOND * from..start + SECOND * to).contains(at)).count();
+    let within = |from: u32, to: u32| {
+        sent.iter().filter(|at| (start + SECOND * from..start + SECOND * to).contains(at)).count()
+    };
     assert!(within(0, 5) < 150, "{}", within(0, 5));
     assert!(within(6, 7) < 30, "slow at first: {}", within(6, 7));
     assert!((95..=100).contains(&within(50, 51)), "{}", within(50, 51));
@@ -208,7 +218,8 @@ async fn pauses_do_not_add_up_to_more_than_the_rate() {
     let start = Instant::now();
     for _ in 0..200 {
         let now = Wall::start().now();
-        let limit = KeyLimit::new(&Limit::new(Rate::PerSecond(rate), None), &pace, "k0", Known::default(), now);
+        let limit =
+            KeyLimit::new(&Limit::new(Rate::PerSecond(rate), None), &pace, "k0", Known::default(), now);
         let mut bench = Bench::new(&[(limit, 10)]);
         bench.run(SECOND, ignore).await;
         sent.extend(bench.of(0));
@@ -247,7 +258,10 @@ async fn named_ahead(rate: f64, takes: u64, seconds: u32) -> (Vec<Instant>, Vec<
     let now = Wall::start().now();
     let mut schedule = Schedule::default();
     let takes = Duration::from_millis(takes);
-    schedule.set_ahead(Ahead { lead: (takes * 2).max(Duration::from_millis(10)), window: Duration::from_millis(30).max(takes * 2) });
+    schedule.set_ahead(Ahead {
+        lead: (takes * 2).max(Duration::from_millis(10)),
+        window: Duration::from_millis(30).max(takes * 2),
+    });
     let key = schedule.add(Key::new("k".to_owned(), limit(rate, 100), true, now));
     (0..100_000).for_each(|line| schedule.push(key, line, now.instant));
     let (wall, end) = (Wall::start(), Instant::now() + SECOND * seconds);
@@ -263,7 +277,10 @@ async fn named_ahead(rate: f64, takes: u64, seconds: u32) -> (Vec<Instant>, Vec<
             schedule.change(key, now.instant, Key::returned);
         }
         if durable.is_none() {
-            let named = schedule.take_hungry().into_iter().map(|key| schedule.name_lines(key, now.instant, true).len());
+            let named = schedule
+                .take_hungry()
+                .into_iter()
+                .map(|key| schedule.name_lines(key, now.instant, true).len());
             let named = named.collect::<Vec<_>>();
             durable = (named.iter().sum::<usize>() > 0).then(|| now.instant + takes);
         }
@@ -275,13 +292,21 @@ async fn named_ahead(rate: f64, takes: u64, seconds: u32) -> (Vec<Instant>, Vec<
 
 #[tokio::test(start_paused = true)]
 async fn few_lines_are_named_before_they_are_sent() {
-    for (rate, takes, most) in [(2.0, 3, 1.0), (50.0, 3, 1.0), (100.0, 3, 3.0), (500.0, 3, 25.0), (500.0, 40, 40.0)] {
+    for (rate, takes, most) in
+        [(2.0, 3, 1.0), (50.0, 3, 1.0), (100.0, 3, 3.0), (500.0, 3, 25.0), (500.0, 40, 40.0)]
+    {
         let seconds = if rate < 10.0 { 100 } else { 10 };
         let (sent, unsent) = named_ahead(rate, takes, seconds).await;
         #[expect(clippy::cast_precision_loss, reason = "small")]
-        let (used, mean) = (sent.len() as f64 / rate / f64::from(seconds), unsent.iter().sum::<usize>() as f64 / unsent.len() as f64);
+        let (used, mean) = (
+            sent.len() as f64 / rate / f64::from(seconds),
+            unsent.iter().sum::<usize>() as f64 / unsent.len() as f64,
+        );
         assert!((0.97..=1.0).contains(&used), "{used} of {rate}/s where an intent takes {takes} ms");
-        assert!(mean <= most, "{mean} lines are named and not sent at {rate}/s where an intent takes {takes} ms");
+        assert!(
+            mean <= most,
+            "{mean} lines are named and not sent at {rate}/s where an intent takes {takes} ms"
+        );
     }
 }
 

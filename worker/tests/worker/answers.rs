@@ -24,7 +24,8 @@ async fn every_line_has_one_record() {
         assert_eq!((line.n, &line.values[..]), (n, &[json!(format!("/a?q={n}"))][..]));
         assert_eq!((line.tries, line.status), (1, 200));
     }
-    let user_agents: Vec<_> = server.seen().iter().map(|seen| seen.header("user-agent").unwrap().to_owned()).collect();
+    let user_agents: Vec<_> =
+        server.seen().iter().map(|seen| seen.header("user-agent").unwrap().to_owned()).collect();
     assert!(user_agents.iter().all(|agent| agent == worker::USER_AGENT));
 }
 
@@ -43,7 +44,8 @@ async fn columns_are_extracted() {
     let columns = r#"[output]
 columns = { b = "$.a.b", l = "$.l[*]", none = "$.z", s = "status", u = "url", h = "header.X-Note" }"#;
     let world = Setup::lines(&job(&server.url("/"), columns), &["x"]).build().await;
-    let expected = [json!(1), json!([1, 2]), json!(null), json!(200), json!(server.url("/?q=x")), json!("hi")];
+    let expected =
+        [json!(1), json!([1, 2]), json!(null), json!(200), json!(server.url("/?q=x")), json!("hi")];
     assert_eq!(world.done().await[0].values, expected);
 }
 

@@ -19,7 +19,8 @@ fn job(more: &str) -> String {
 
 /// What comes of a response with this status, these header lines and this body.
 async fn respond(status: u16, head: &[u8], body: &[u8], more: &str) -> Line {
-    let mut response = format!("HTTP/1.1 {status} Whatever\r\ncontent-length: {}\r\n", body.len()).into_bytes();
+    let mut response =
+        format!("HTTP/1.1 {status} Whatever\r\ncontent-length: {}\r\n", body.len()).into_bytes();
     response.extend_from_slice(head);
     response.extend_from_slice(b"\r\n");
     response.extend_from_slice(body);
@@ -102,13 +103,21 @@ async fn a_content_coding_that_is_not_known_fails_by_its_name() {
     for coding in ["compress", "gzip, exi", "dcz", "utf-8"] {
         let line = city(&format!("content-encoding: {coding}\r\n"), &gzip(CITY)).await;
         assert_eq!((line.error(), line.tries, line.status), ("extract", 1, 200), "{coding}");
-        assert!(line.detail.contains(&format!("{:?}", coding.rsplit(' ').next().unwrap())), "{}", line.detail);
+        assert!(
+            line.detail.contains(&format!("{:?}", coding.rsplit(' ').next().unwrap())),
+            "{}",
+            line.detail
+        );
     }
     let line = city("content-encoding: gzip, gzip, gzip, gzip, gzip, gzip\r\n", &gzip(CITY)).await;
     assert_eq!(line.error(), "extract");
     // Nothing is encoded in nothing.
     for coding in ["compress", "gzip", "br", "zstd", "deflate"] {
-        assert_eq!(city(&format!("content-encoding: {coding}\r\n"), b"").await.values, [json!(null)], "{coding}");
+        assert_eq!(
+            city(&format!("content-encoding: {coding}\r\n"), b"").await.values,
+            [json!(null)],
+            "{coding}"
+        );
         let line = respond(204, format!("content-encoding: {coding}\r\n").as_bytes(), b"", "").await;
         assert_eq!((line.error(), &line.values[..]), ("ok", &[json!(null)][..]));
     }
@@ -116,10 +125,15 @@ async fn a_content_coding_that_is_not_known_fails_by_its_name() {
 
 #[tokio::test]
 async fn compressed_bodies_that_end_early_are_cut_and_broken_ones_are_not_read() {
-    let long: Vec<u8> = (0..2_000_u32).flat_map(|n| (n.wrapping_mul(2_654_435_761) >> 7).to_le_bytes()).collect();
-    for (coding, body) in
-        [("gzip", gzip(&long)), ("deflate", zlib(&long)), ("deflate", deflate(&long)), ("br", brotli(&long)), ("zstd", zstd(&long))]
-    {
+    let long: Vec<u8> =
+        (0..2_000_u32).flat_map(|n| (n.wrapping_mul(2_654_435_761) >> 7).to_le_bytes()).collect();
+    for (coding, body) in [
+        ("gzip", gzip(&long)),
+        ("deflate", zlib(&long)),
+        ("deflate", deflate(&long)),
+        ("br", brotli(&long)),
+        ("zstd", zstd(&long)),
+    ] {
         let head = format!("content-encoding: {coding}\r\n");
         for length in [1, 5, body.len() / 2, body.len() - 1] {
             let line = city(&head, &body[..length]).await;
@@ -128,9 +142,12 @@ async fn compressed_bodies_that_end_early_are_cut_and_broken_ones_are_not_read()
     }
     let mut checksum = gzip(CITY);
     *checksum.iter_mut().rev().nth(6).unwrap() ^= 1;
-    for (coding, body) in
-        [("gzip", checksum), ("gzip", b"not gzip at all!".to_vec()), ("br", b"\xff\xff\xff\xff".to_vec()), ("zstd", CITY.to_vec())]
-    {
+    for (coding, body) in [
+        ("gzip", checksum),
+        ("gzip", b"not gzip at all!".to_vec()),
+        ("br", b"\xff\xff\xff\xff".to_vec()),
+        ("zstd", CITY.to_vec()),
+    ] {
         let line = city(&format!("content-encoding: {coding}\r\n"), &body).await;
         assert_eq!((line.error(), line.tries, line.status), ("extract", 1, 200), "{coding}: {line:?}");
     }
@@ -182,19 +199,30 @@ async fn text_has_the_charset_that_its_response_declares() {
     ] {
         assert_eq!(text(head, b"Caf\xe9").await.values, [json!("Café")]);
     }
-    assert_eq!(text(b"content-type: text/plain; charset=utf-16le\r\n", b"C\0\xe9\0").await.values, [json!("Cé")]);
-    assert_eq!(text(b"content-type: text/plain; charset=Shift_JIS\r\n", b"\x83e").await.values, [json!("テ")]);
+    assert_eq!(
+        text(b"content-type: text/plain; charset=utf-16le\r\n", b"C\0\xe9\0").await.values,
+        [json!("Cé")]
+    );
+    assert_eq!(
+        text(b"content-type: text/plain; charset=Shift_JIS\r\n", b"\x83e").await.values,
+        [json!("テ")]
+    );
     assert_eq!(
         text(b"content-type: text/plain; charset=latin1\r\n", "\u{feff}é".as_bytes()).await.values,
         [json!("é")],
         "a mark is stronger"
     );
     assert_eq!(text(b"", "Café".as_bytes()).await.values, [json!("Café")]);
-    assert_eq!(text(b"content-type: text/html\r\n", b"<meta charset=iso-8859-1>\xe9").await.values, [json!("<meta charset=iso-8859-1>é")]);
+    assert_eq!(
+        text(b"content-type: text/html\r\n", b"<meta charset=iso-8859-1>\xe9").await.values,
+        [json!("<meta charset=iso-8859-1>é")]
+    );
 
-    let json = city("content-type: application/json; charset=ISO-8859-1\r\n", b"{\"city\":\"Gen\xe8ve\"}").await;
+    let json =
+        city("content-type: application/json; charset=ISO-8859-1\r\n", b"{\"city\":\"Gen\xe8ve\"}").await;
     assert_eq!(json.values, [json!("Genève")]);
-    let utf_16 = city("content-type: application/json\r\n", b"\xff\xfe{\0\"\0c\0i\0t\0y\0\"\0:\0\"\0B\0\"\0}\0").await;
+    let utf_16 =
+        city("content-type: application/json\r\n", b"\xff\xfe{\0\"\0c\0i\0t\0y\0\"\0:\0\"\0B\0\"\0}\0").await;
     assert_eq!(utf_16.values, [json!("B")]);
 }
 
@@ -208,14 +236,22 @@ async fn a_byte_order_mark_before_json_is_skipped() {
 #[tokio::test]
 async fn a_body_that_is_not_text_is_never_a_success_with_damaged_text() {
     for (head, body, why) in [
-        (&b"content-type: image/png\r\n"[..], &b"\x89PNG\r\n"[..], "byte 1 (0x89) is not UTF-8, and image/png declares no charset"),
+        (
+            &b"content-type: image/png\r\n"[..],
+            &b"\x89PNG\r\n"[..],
+            "byte 1 (0x89) is not UTF-8, and image/png declares no charset",
+        ),
         (b"", b"a\xffb\0", "byte 2 (0xff)"),
         (b"content-type: text/plain; charset=utf-8\r\n", b"Caf\xe9", "byte 4 (0xe9)"),
         (b"content-type: text/plain; charset=utf-7\r\n", b"Caf\xe9", "\"utf-7\""),
     ] {
         let line = respond(200, head, body, "").await;
         assert_eq!((line.error(), line.tries, line.status), ("extract", 1, 200), "{line:?}");
-        assert!(line.detail.starts_with("the body is not text: ") && line.detail.contains(why), "{}", line.detail);
+        assert!(
+            line.detail.starts_with("the body is not text: ") && line.detail.contains(why),
+            "{}",
+            line.detail
+        );
         // Who does not ask for the body does not read it.
         let line = respond(200, head, body, "[output]\ncolumns = { status = \"status\" }").await;
         assert_eq!((line.error(), &line.values[..]), ("ok", &[json!(200)][..]));
@@ -229,21 +265,43 @@ async fn a_refusal_is_unpacked_and_decoded() {
         assert_eq!(line.error(), "http_404");
         line.detail
     };
-    assert_eq!(detail("content-encoding: gzip, br\r\n", brotli(&gzip(b"no such city"))).await, "no such city");
+    assert_eq!(
+        detail("content-encoding: gzip, br\r\n", brotli(&gzip(b"no such city"))).await,
+        "no such city"
+    );
     assert_eq!(detail("content-type: text/plain; charset=latin1\r\n", b"Gen\xe8ve".to_vec()).await, "Genève");
-    assert_eq!(detail("content-type: text/plain\r\n", b"Gen\xe8ve".to_vec()).await, "Genève", "nobody knows better");
+    assert_eq!(
+        detail("content-type: text/plain\r\n", b"Gen\xe8ve".to_vec()).await,
+        "Genève",
+        "nobody knows better"
+    );
     let unread = "the response was 404 Not Found, with a body that is not text";
-    assert_eq!(detail("content-type: image/png\r\n", b"\x89PNG".to_vec()).await, format!("{unread} (image/png)"));
-    assert_eq!(detail("content-encoding: exi\r\n", b"\x89PNG".to_vec()).await, format!("{unread} (no Content-Type)"));
+    assert_eq!(
+        detail("content-type: image/png\r\n", b"\x89PNG".to_vec()).await,
+        format!("{unread} (image/png)")
+    );
+    assert_eq!(
+        detail("content-encoding: exi\r\n", b"\x89PNG".to_vec()).await,
+        format!("{unread} (no Content-Type)")
+    );
     // 64 KiB are read, whatever follows.
-    let noise: Vec<u8> = (0..100_000_u32).flat_map(|n| (n.wrapping_mul(2_654_435_761)).to_le_bytes()).collect();
+    let noise: Vec<u8> =
+        (0..100_000_u32).flat_map(|n| (n.wrapping_mul(2_654_435_761)).to_le_bytes()).collect();
     let long = [&b"no such city "[..], &noise].concat();
-    assert!(detail("content-type: text/plain\r\ncontent-encoding: gzip\r\n", gzip(&long)).await.starts_with("no such city "));
+    assert!(
+        detail("content-type: text/plain\r\ncontent-encoding: gzip\r\n", gzip(&long))
+            .await
+            .starts_with("no such city ")
+    );
 }
 
 #[tokio::test]
 async fn html_where_json_is_wanted_is_quoted() {
-    let line = city("content-type: text/html; charset=utf-8\r\n", format!("<html>\n <b>{}", "x".repeat(1000)).as_bytes()).await;
+    let line = city(
+        "content-type: text/html; charset=utf-8\r\n",
+        format!("<html>\n <b>{}", "x".repeat(1000)).as_bytes(),
+    )
+    .await;
     assert_eq!((line.error(), line.tries), ("extract", 1));
     let quoted = line.detail.strip_prefix("the body is not JSON (text/html): ").unwrap();
     assert!(quoted.starts_with("<html> <b>xxx") && quoted.ends_with('…'), "{quoted}");
@@ -258,7 +316,10 @@ async fn html_where_json_is_wanted_is_quoted() {
 async fn header_values_are_the_characters_that_came() {
     let columns = "[output]\ncolumns = { h = \"header.X-City\" }";
     assert_eq!(respond(200, b"x-city: Gen\xe8ve\r\n", b"", columns).await.values, [json!("Genève")]);
-    assert_eq!(respond(200, "x-city: Genève\r\nX-City: Zürich\r\n".as_bytes(), b"", columns).await.values, [json!("Genève, Zürich")]);
+    assert_eq!(
+        respond(200, "x-city: Genève\r\nX-City: Zürich\r\n".as_bytes(), b"", columns).await.values,
+        [json!("Genève, Zürich")]
+    );
 }
 
 /// The values of a line that succeeded, as they stand in the store.
@@ -266,16 +327,26 @@ async fn stored(body: &str, columns: &str) -> String {
     let mut response = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len()).into_bytes();
     response.extend_from_slice(body.as_bytes());
     let url = format!("http://{}/", raw(Raw::Write(response)).await);
-    let world = Setup::lines(&job(&format!("[output]\nformat = \"jsonl\"\ncolumns = {columns}")), &[&url]).build().await;
+    let world = Setup::lines(&job(&format!("[output]\nformat = \"jsonl\"\ncolumns = {columns}")), &[&url])
+        .build()
+        .await;
     let lines = world.done().await;
     assert_eq!(lines[0].error(), "ok", "{}", lines[0].detail);
     let (_, records) = world.flushes().await.into_iter().find(|(_, body)| !body.is_empty()).unwrap();
-    job::Record::parse(&records).unwrap().v.unwrap().iter().map(|value| value.get()).collect::<Vec<_>>().join(" ")
+    job::Record::parse(&records)
+        .unwrap()
+        .v
+        .unwrap()
+        .iter()
+        .map(|value| value.get())
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 #[tokio::test]
 async fn numbers_keep_their_digits() {
-    let body = r#"{"a": [12345678901234567890123, 12.50, 1.0, 1e400, -0, 1E5, 0.10], "b": 89014103211118510720}"#;
+    let body =
+        r#"{"a": [12345678901234567890123, 12.50, 1.0, 1e400, -0, 1E5, 0.10], "b": 89014103211118510720}"#;
     assert_eq!(
         stored(body, r#"{ all = "$.a", b = "$.b" }"#).await,
         "[12345678901234567890123,12.50,1.0,1e400,-0,1E5,0.10] 89014103211118510720"
@@ -284,7 +355,11 @@ async fn numbers_keep_their_digits() {
         stored(body, r#"{ some = "$.a[?@ > 12]", deep = "$..b" }"#).await,
         "[12345678901234567890123,12.50,1e400,1E5] 89014103211118510720"
     );
-    assert_eq!(stored("[12.50, 1e400]", r#"{ whole = "body" }"#).await, r#""[12.50, 1e400]""#, "a CSV output keeps the text");
+    assert_eq!(
+        stored("[12.50, 1e400]", r#"{ whole = "body" }"#).await,
+        r#""[12.50, 1e400]""#,
+        "a CSV output keeps the text"
+    );
 }
 
 #[tokio::test]
@@ -313,5 +388,8 @@ async fn matches_that_hold_each_other_are_too_large() {
     }
     // Two copies of a body have room.
     let columns = "max_response = \"2MB\"\n[output]\ncolumns = { a = \"body\", b = \"$\" }";
-    assert_eq!(respond(200, b"", format!("[{}1]", "1,".repeat(900_000)).as_bytes(), columns).await.error(), "ok");
+    assert_eq!(
+        respond(200, b"", format!("[{}1]", "1,".repeat(900_000)).as_bytes(), columns).await.error(),
+        "ok"
+    );
 }

@@ -23,17 +23,33 @@ async fn fail_at(address: SocketAddr, request: &str) -> Line {
 
 #[tokio::test]
 async fn urls_that_are_none() {
-    let lines = fail("", &["nonsense", "ftp://a/", "http://", "/path", "mailto:a@b", "http://a:99999/", "", "http://[::1"]).await;
-    assert!(lines.iter().all(|line| line.error() == "url" && line.tries == 0 && !line.detail.is_empty()), "{lines:?}");
+    let lines = fail(
+        "",
+        &["nonsense", "ftp://a/", "http://", "/path", "mailto:a@b", "http://a:99999/", "", "http://[::1"],
+    )
+    .await;
+    assert!(
+        lines.iter().all(|line| line.error() == "url" && line.tries == 0 && !line.detail.is_empty()),
+        "{lines:?}"
+    );
 }
 
 #[tokio::test]
 async fn addresses_that_are_not_allowed() {
     let server = Server::start(|_, _| answer(200, "inside")).await;
     let port = server.address.port();
-    let urls: Vec<_> = ["127.0.0.1", "2130706433", "0x7f.1", "[::ffff:7f00:1]", "localhost", "0", "169.254.169.254", "[::1]"]
-        .map(|host| format!("http://{host}:{port}/"))
-        .into();
+    let urls: Vec<_> = [
+        "127.0.0.1",
+        "2130706433",
+        "0x7f.1",
+        "[::ffff:7f00:1]",
+        "localhost",
+        "0",
+        "169.254.169.254",
+        "[::1]",
+    ]
+    .map(|host| format!("http://{host}:{port}/"))
+    .into();
     let lines = fail("", &urls.iter().map(String::as_str).collect::<Vec<_>>()).await;
     assert!(lines.iter().all(|line| line.error() == "address_denied" && line.tries <= 1), "{lines:?}");
     assert_eq!(server.count(), 0);
@@ -49,7 +65,8 @@ async fn header_values_with_line_breaks() {
 
 #[tokio::test]
 async fn templates_that_cannot_be_rendered() {
-    let endless = "headers = { x = \"{% for a in range(9000) %}{% for b in range(9000) %}{% endfor %}{% endfor %}\" }";
+    let endless =
+        "headers = { x = \"{% for a in range(9000) %}{% for b in range(9000) %}{% endfor %}{% endfor %}\" }";
     assert_eq!(codes(&fail(endless, &["http://a/"]).await), ["render"]);
     assert_eq!(codes(&fail("headers = { x = \"{{ row['nothing'] }}\" }", &["http://a/"]).await), ["render"]);
 }
@@ -68,9 +85,13 @@ async fn items_that_are_errors() {
 #[tokio::test]
 async fn statuses_that_are_final() {
     let server = Server::start(|_, seen| answer(seen.uri[1..].parse().unwrap(), "no\n\n  such thing")).await;
-    let urls: Vec<_> = [300, 304, 400, 404, 410, 418, 422].map(|status| server.url(&format!("/{status}"))).into();
+    let urls: Vec<_> =
+        [300, 304, 400, 404, 410, 418, 422].map(|status| server.url(&format!("/{status}"))).into();
     let lines = fail(ALLOW, &urls.iter().map(String::as_str).collect::<Vec<_>>()).await;
-    assert_eq!(codes(&lines), ["http_300", "http_304", "http_400", "http_404", "http_410", "http_418", "http_422"]);
+    assert_eq!(
+        codes(&lines),
+        ["http_300", "http_304", "http_400", "http_404", "http_410", "http_418", "http_422"]
+    );
     assert_eq!((lines[3].detail.as_str(), lines[3].status, lines[3].tries), ("no such thing", 404, 1));
     assert_eq!(server.count(), 7);
 }
@@ -86,7 +107,10 @@ async fn nobody_listens() {
 async fn a_reset_before_the_answer() {
     assert_eq!(fail_at(raw(Raw::Reset).await, "").await.error(), "connect");
     assert_eq!(fail_at(raw(Raw::Write(b"".to_vec())).await, "").await.error(), "connect");
-    assert_eq!(fail_at(raw(Raw::Write(b"this is not HTTP\r\n\r\n".to_vec())).await, "").await.error(), "bad_response");
+    assert_eq!(
+        fail_at(raw(Raw::Write(b"this is not HTTP\r\n\r\n".to_vec())).await, "").await.error(),
+        "bad_response"
+    );
 }
 
 #[tokio::test]
@@ -97,7 +121,9 @@ async fn a_server_that_speaks_no_tls() {
     tokio::spawn(async move {
         loop {
             let (mut stream, _) = listener.accept().await.unwrap();
-            tokio::io::AsyncWriteExt::write_all(&mut stream, b"HTTP/1.1 400 Bad Request\r\n\r\n").await.unwrap();
+            tokio::io::AsyncWriteExt::write_all(&mut stream, b"HTTP/1.1 400 Bad Request\r\n\r\n")
+                .await
+                .unwrap();
             tokio::io::AsyncReadExt::read_u8(&mut stream).await.ok();
         }
     });
@@ -111,7 +137,8 @@ async fn stalls() {
     assert_eq!((before_head.error(), before_head.tries, before_head.status), ("timeout", 2, 0));
     let in_head = fail_at(raw(Raw::Stall(b"HTTP/1.1 200 OK\r\ncontent-le".to_vec())).await, "").await;
     assert_eq!(in_head.error(), "timeout");
-    let in_body = fail_at(raw(Raw::Stall(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nabc".to_vec())).await, "").await;
+    let in_body =
+        fail_at(raw(Raw::Stall(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nabc".to_vec())).await, "").await;
     assert_eq!((in_body.error(), in_body.status), ("timeout", 200));
 }
 
@@ -130,7 +157,10 @@ async fn bodies_that_end_early() {
 
 #[tokio::test]
 async fn bodies_that_are_not_what_they_say() {
-    let gzip = raw(Raw::Write(b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 12\r\n\r\nnot gzip at!".to_vec())).await;
+    let gzip = raw(Raw::Write(
+        b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 12\r\n\r\nnot gzip at!".to_vec(),
+    ))
+    .await;
     assert_eq!(fail_at(gzip, "").await.error(), "extract");
     let server = Server::start(|_, _| answer(200, "<html>")).await;
     let job = format!("{}\n[output]\ncolumns = {{ a = \"$.a\" }}", job(ALLOW));
@@ -149,7 +179,9 @@ async fn answers_above_the_cap() {
     let mut bomb = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
     std::io::Write::write_all(&mut bomb, &vec![0; 1 << 20]).unwrap();
     let bomb = bomb.finish().unwrap();
-    let mut answer = format!("HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: {}\r\n\r\n", bomb.len()).into_bytes();
+    let mut answer =
+        format!("HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: {}\r\n\r\n", bomb.len())
+            .into_bytes();
     answer.extend(bomb);
     assert_eq!(fail_at(raw(Raw::Write(answer)).await, "max_response = \"100KB\"").await.error(), "too_large");
 }

@@ -28,7 +28,11 @@ async fn asked_to_slow_down_without_a_time() {
     for method in ["GET", "POST"] {
         let server = Server::start(|_, _| answer(429, "slower")).await;
         let line = ask(method, server.address, "").await;
-        assert_eq!((line.error(), line.tries, server.count()), ("http_429", 8, 8), "four times as often as attempts");
+        assert_eq!(
+            (line.error(), line.tries, server.count()),
+            ("http_429", 8, 8),
+            "four times as often as attempts"
+        );
         let server = Server::start(|n, _| answer(if n < 5 { 429 } else { 200 }, "")).await;
         assert_eq!(ask(method, server.address, "").await.error(), "ok");
     }
@@ -55,7 +59,10 @@ async fn a_connection_that_is_not_made() {
 
 #[tokio::test]
 async fn a_connection_that_breaks_in_the_body() {
-    for reply in ["HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\nabc", "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n"] {
+    for reply in [
+        "HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\nabc",
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n",
+    ] {
         let address = raw(Raw::ResetBehind(reply.into())).await;
         assert_eq!(codes_of("GET", address).await, ("body_cut".into(), 2));
         assert_eq!(codes_of("POST", address).await, ("body_cut".into(), 1));
@@ -78,22 +85,34 @@ async fn a_body_that_drips() {
 
 #[tokio::test]
 async fn a_body_longer_than_it_says() {
-    let address =
-        raw(Raw::Write(b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nabcHTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil".to_vec())).await;
+    let address = raw(Raw::Write(
+        b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nabcHTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil"
+            .to_vec(),
+    ))
+    .await;
     let url = format!("http://{address}/");
     let job = format!("{}in_flight = 1\n", job("GET", ""));
     let lines = Setup::lines(&job, &[&url, &url, &url]).build().await.done().await;
-    assert!(lines.iter().all(|line| line.values == [json!("abc")]), "what follows is nobody's answer: {lines:?}");
+    assert!(
+        lines.iter().all(|line| line.values == [json!("abc")]),
+        "what follows is nobody's answer: {lines:?}"
+    );
 }
 
 #[tokio::test]
 async fn text_that_is_no_json_and_no_utf8() {
     let columns = "[output]\ncolumns = { a = \"$.a\" }\n";
     for body in [&b"{\"a\": "[..], b"{\"a\": \"\xff\"}", b"{\"a\": 1} {}", b"nan", b"\xef\xbb\xbf{\"a\" 1}"] {
-        let server = Server::start(move |_, _| axum::response::Response::new(axum::body::Body::from(body))).await;
+        let server =
+            Server::start(move |_, _| axum::response::Response::new(axum::body::Body::from(body))).await;
         let job = format!("{}{columns}", job("GET", ""));
         let line = Setup::lines(&job, &[&server.url("/")]).build().await.done().await.remove(0);
-        assert_eq!((line.error(), line.tries, line.status), ("extract", 1, 200), "{}", String::from_utf8_lossy(body));
+        assert_eq!(
+            (line.error(), line.tries, line.status),
+            ("extract", 1, 200),
+            "{}",
+            String::from_utf8_lossy(body)
+        );
     }
 }
 
@@ -119,6 +138,10 @@ async fn a_name_whose_address_changes() {
     let mut world = Setup::lines(&job, &[&url, &url]).build().await;
     world.context.look_up = Arc::new(Changing(AtomicUsize::new(0)));
     let lines = world.done().await;
-    assert_eq!(codes(&lines), ["ok", "address_denied"], "the address that is connected to is the one that is checked");
+    assert_eq!(
+        codes(&lines),
+        ["ok", "address_denied"],
+        "the address that is connected to is the one that is checked"
+    );
     assert_eq!((server.count(), lines[1].tries), (1, 1));
 }

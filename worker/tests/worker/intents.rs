@@ -68,8 +68,11 @@ async fn what_may_have_been_sent_is_not_sent_again() {
         world.objects.put(&(world.prefix() + &flush.name()), body.to_owned()).await.unwrap();
     };
     put(FlushKey::Notes { invocation: crashed.clone(), k: 0 }, r#"{"sending":[1,2,3]}"#).await;
-    put(FlushKey::Records { invocation: crashed.clone(), k: 0, ok: 1, failed: 0, throttled: 0, sent: 1 }, "{\"n\":1,\"v\":[\"x\"]}\n")
-        .await;
+    put(
+        FlushKey::Records { invocation: crashed.clone(), k: 0, ok: 1, failed: 0, throttled: 0, sent: 1 },
+        "{\"n\":1,\"v\":[\"x\"]}\n",
+    )
+    .await;
     put(FlushKey::Notes { invocation: crashed, k: 1 }, r#"{"unsent":[3]}"#).await;
     let done = world.work().await.unwrap();
     assert!(matches!(done, WorkResponse::Done { ok: 4, failed: 1, .. }), "{done:?}");
@@ -81,7 +84,9 @@ async fn what_may_have_been_sent_is_not_sent_again() {
 
 #[tokio::test]
 async fn a_pause_takes_back_the_names_of_unsent_lines() {
-    let server = Server::start(|n, _| if n < 3 { answer(200, "") } else { with(429, &[("retry-after", "300")], "") }).await;
+    let server =
+        Server::start(|n, _| if n < 3 { answer(200, "") } else { with(429, &[("retry-after", "300")], "") })
+            .await;
     let mut world = Setup::numbered(&job(&server, ""), 100).build().await;
     let (_, next) = world.paused().await;
     let answered: BTreeSet<u64> = world.records().await.iter().map(|line| line.n).collect();
@@ -164,7 +169,8 @@ async fn a_call_that_is_alone_replaces_one_object_of_intents() {
     setup.settings.intents = worker::Intents::Alone;
     let world = setup.build().await;
     assert_eq!(world.done().await.len(), 700);
-    let intents = world.flushes().await.into_iter().filter(|(flush, _)| matches!(flush, FlushKey::Notes { .. }));
+    let intents =
+        world.flushes().await.into_iter().filter(|(flush, _)| matches!(flush, FlushKey::Notes { .. }));
     assert_eq!(intents.count(), 1);
 }
 
@@ -204,7 +210,8 @@ async fn a_line_that_was_refused_is_not_named_while_it_waits() {
 /// The lines that the one object of intents names now; `None` while it is written.
 async fn named_now(world: &World) -> Option<Vec<u64>> {
     let written = world.objects.list(&world.prefix()).await.unwrap();
-    let intents = written.iter().find(|entry| matches!(FlushKey::parse(&entry.key), Some(FlushKey::Notes { .. })))?;
+    let intents =
+        written.iter().find(|entry| matches!(FlushKey::parse(&entry.key), Some(FlushKey::Notes { .. })))?;
     let body = world.objects.get(&intents.key).await.ok()?;
     Some(serde_json::from_slice::<Notes>(&body).ok()?.sending)
 }

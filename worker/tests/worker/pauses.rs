@@ -62,7 +62,8 @@ async fn retry_after_is_honoured_in_both_forms() {
     let date = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(300));
     for retry_after in ["300".to_owned(), date] {
         let server = Server::start(move |_, _| with(429, &[("retry-after", &retry_after)], "")).await;
-        let world = Setup::numbered(&job(&server.url("/"), "rate = \"unlimited\"\nin_flight = 1"), 3).build().await;
+        let world =
+            Setup::numbered(&job(&server.url("/"), "rate = \"unlimited\"\nin_flight = 1"), 3).build().await;
         let (wait, next) = world.paused().await;
         assert!((290..=301).contains(&wait), "{wait}");
         assert_eq!(server.count(), 1, "the key is held back");
@@ -86,8 +87,10 @@ async fn a_pause_keeps_the_attempts() {
 
 #[tokio::test]
 async fn one_hosts_pause_stops_no_other() {
-    let server =
-        Server::start(|_, seen| if seen.uri == "/busy" { with(429, &[("retry-after", "300")], "") } else { answer(200, "") }).await;
+    let server = Server::start(|_, seen| {
+        if seen.uri == "/busy" { with(429, &[("retry-after", "300")], "") } else { answer(200, "") }
+    })
+    .await;
     let items = (0..60).map(|n| {
         let host = if n % 2 == 0 { "busy" } else { "free" };
         format!(r#""key":"{host}","v":["{host}"]"#)
@@ -105,7 +108,8 @@ async fn one_hosts_pause_stops_no_other() {
 #[tokio::test]
 async fn longer_than_max_wait_fails_at_once() {
     let server = Server::start(|_, _| with(429, &[("retry-after", "3600")], "")).await;
-    let world = Setup::numbered(&job(&server.url("/"), "rate = \"unlimited\"\nin_flight = 1"), 50).build().await;
+    let world =
+        Setup::numbered(&job(&server.url("/"), "rate = \"unlimited\"\nin_flight = 1"), 50).build().await;
     let lines = world.done().await;
     assert_eq!(codes(&lines), ["rate_limited"; 50]);
     assert_eq!(server.count(), 1);
@@ -115,7 +119,8 @@ async fn longer_than_max_wait_fails_at_once() {
 #[tokio::test]
 async fn a_provider_that_is_down_is_left_alone() {
     let address = nobody().await;
-    let mut setup = Setup::numbered(&job(&format!("http://{address}/"), "rate = \"unlimited\"\nin_flight = 5"), 1000);
+    let mut setup =
+        Setup::numbered(&job(&format!("http://{address}/"), "rate = \"unlimited\"\nin_flight = 5"), 1000);
     setup.settings.pause_after = Duration::ZERO;
     let mut world = setup.build().await;
     world.context.dice = std::sync::Arc::new(Same(400_000_000));
@@ -128,7 +133,11 @@ async fn a_provider_that_is_down_is_left_alone() {
 
     // It stays down: longer than max_wait, and the rest fails fast.
     world.request = next;
-    world.request.pace.keys.insert("h".into(), KeyPace { down_since: millis() - 700_000, not_before: 0, factor: 1.0 });
+    world
+        .request
+        .pace
+        .keys
+        .insert("h".into(), KeyPace { down_since: millis() - 700_000, not_before: 0, factor: 1.0 });
     let lines = world.done().await;
     assert_eq!(codes(&lines), ["connect"; 1000]);
     assert_eq!(lines.iter().filter(|line| line.tries > 0).count(), 1, "one probe");
@@ -142,11 +151,16 @@ async fn the_next_batch_knows_who_is_down() {
     let mut world = setup.build().await;
     let whole = world.request.batch;
     let items = world.objects.get(&world.request.run.keys().items("lane")).await.unwrap();
-    let ends: Vec<u64> = (0..).zip(items.iter()).filter(|(_, byte)| **byte == b'\n').map(|(at, _): (u64, _)| at + 1).collect();
+    let ends: Vec<u64> =
+        (0..).zip(items.iter()).filter(|(_, byte)| **byte == b'\n').map(|(at, _): (u64, _)| at + 1).collect();
     let fresh = world.request.pace.clone();
     // Down for longer than it may be: one probe, and the batch is given up.
     world.request.batch = Batch { lines: 40, to: ends[39], ..whole };
-    world.request.pace.keys.insert("h".into(), KeyPace { down_since: millis() - 700_000, not_before: 0, factor: 1.0 });
+    world
+        .request
+        .pace
+        .keys
+        .insert("h".into(), KeyPace { down_since: millis() - 700_000, not_before: 0, factor: 1.0 });
     world.done().await;
     assert_eq!(server.count(), 1);
     // The next sends one, and waits as long as any.
@@ -160,7 +174,8 @@ async fn the_next_batch_knows_who_is_down() {
 #[tokio::test]
 async fn it_resumes_by_itself() {
     let server = Server::start(|n, _| answer(if n < 10 { 503 } else { 200 }, "")).await;
-    let world = Setup::numbered(&job(&server.url("/"), "rate = \"unlimited\"\nin_flight = 4"), 40).build().await;
+    let world =
+        Setup::numbered(&job(&server.url("/"), "rate = \"unlimited\"\nin_flight = 4"), 40).build().await;
     assert_eq!(codes(&world.done().await), ["ok"; 40]);
 }
 
@@ -227,8 +242,10 @@ async fn slow_responses_make_more_requests_at_once_of_the_default() {
 #[tokio::test]
 async fn asked_to_slow_down_is_no_wrong_key() {
     const NONE_LEFT: &[(&str, &str)] = &[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "0")];
-    let server = Server::start(|n, _| if n < 40 { with(403, NONE_LEFT, "slower") } else { answer(200, "") }).await;
-    let world = Setup::numbered(&job(&server.url("/"), "rate = \"unlimited\"\nin_flight = 40"), 40).build().await;
+    let server =
+        Server::start(|n, _| if n < 40 { with(403, NONE_LEFT, "slower") } else { answer(200, "") }).await;
+    let world =
+        Setup::numbered(&job(&server.url("/"), "rate = \"unlimited\"\nin_flight = 40"), 40).build().await;
     assert_eq!(codes(&world.done().await), ["ok"; 40]);
     assert_eq!(server.count(), 80);
 }

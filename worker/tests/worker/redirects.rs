@@ -6,7 +6,9 @@ use crate::server::{Server, answer, with};
 use crate::world::{Setup, codes};
 
 fn job(url: &str, more: &str) -> String {
-    format!("[request]\nurl = \"{url}/{{{{ line }}}}\"\nallow = [\"127.0.0.1\"]\n{more}\n[limits.default]\nrate = \"unlimited\"")
+    format!(
+        "[request]\nurl = \"{url}/{{{{ line }}}}\"\nallow = [\"127.0.0.1\"]\n{more}\n[limits.default]\nrate = \"unlimited\""
+    )
 }
 
 #[tokio::test]
@@ -82,23 +84,33 @@ async fn a_cookie_wall_is_passed_if_the_job_asks_for_it() {
     let other = Server::start(|_, seen| answer(200, seen.header("cookie").unwrap_or("none"))).await;
     // Another host, and not only another port: cookies do not tell ports apart.
     let elsewhere = format!("http://localhost:{}/", other.address.port());
-    let server = Server::start(move |_, seen| match (seen.uri.as_str(), seen.header("cookie").unwrap_or_default()) {
-        ("/away", _) => with(302, &[("location", &elsewhere), ("set-cookie", "seen=1"), ("set-cookie", "all=1; Domain=localhost")], ""),
-        (_, cookies) if cookies.contains("seen=yes; who=me") => answer(200, cookies),
-        (uri, _) => {
-            let more = [
-                ("location", uri),
-                ("set-cookie", "seen=yes; Path=/; HttpOnly"),
-                ("set-cookie", "who=me"),
-                ("set-cookie", "other=1; Path=/other"),
-                ("set-cookie", "foreign=1; Domain=b.example"),
-            ];
-            with(302, &more, "")
-        }
-    })
-    .await;
+    let server =
+        Server::start(move |_, seen| match (seen.uri.as_str(), seen.header("cookie").unwrap_or_default()) {
+            ("/away", _) => with(
+                302,
+                &[
+                    ("location", &elsewhere),
+                    ("set-cookie", "seen=1"),
+                    ("set-cookie", "all=1; Domain=localhost"),
+                ],
+                "",
+            ),
+            (_, cookies) if cookies.contains("seen=yes; who=me") => answer(200, cookies),
+            (uri, _) => {
+                let more = [
+                    ("location", uri),
+                    ("set-cookie", "seen=yes; Path=/; HttpOnly"),
+                    ("set-cookie", "who=me"),
+                    ("set-cookie", "other=1; Path=/other"),
+                    ("set-cookie", "foreign=1; Domain=b.example"),
+                ];
+                with(302, &more, "")
+            }
+        })
+        .await;
     let wanted = "headers = { cookie = \"own=1\" }\ncookies = true";
-    let job_with = |more: &str| job(&server.url(""), more).replace("\"127.0.0.1\"", "\"127.0.0.1\", \"localhost\"");
+    let job_with =
+        |more: &str| job(&server.url(""), more).replace("\"127.0.0.1\"", "\"127.0.0.1\", \"localhost\"");
     let lines = Setup::lines(&job_with(wanted), &["wall", "wall", "away"]).build().await.done().await;
     assert_eq!(codes(&lines), ["ok"; 3], "{lines:?}");
     assert_eq!(lines[0].values, [json!("own=1; seen=yes; who=me")]);

@@ -37,7 +37,9 @@ async fn by_status_and_method() {
 
 #[tokio::test]
 async fn throttles_are_pacing_and_not_failures() {
-    let server = Server::start(|n, _| if n < 4 { with(503, &[("retry-after", "0")], "") } else { answer(200, "") }).await;
+    let server =
+        Server::start(|n, _| if n < 4 { with(503, &[("retry-after", "0")], "") } else { answer(200, "") })
+            .await;
     for method in ["GET", "POST"] {
         let world = Setup::numbered(&job(method, &server.url("/"), ""), 1).build().await;
         assert_eq!(codes(&world.done().await), ["ok"]);

@@ -38,7 +38,8 @@ async fn only_to_hosts_that_may_have_them() {
         server.address.port()
     );
     let other = Server::start(|_, _| answer(200, "")).await;
-    let lines = [server.url("/"), other.url("/"), format!("http://127.0.0.1:{}@127.0.0.2/", server.address.port())];
+    let lines =
+        [server.url("/"), other.url("/"), format!("http://127.0.0.1:{}@127.0.0.2/", server.address.port())];
     let world = Setup::lines(&job, &lines.each_ref().map(String::as_str)).build().await;
     assert_eq!(codes(&world.done().await), ["ok", "secret_denied", "secret_denied"]);
     assert_eq!(other.count(), 0);
@@ -55,14 +56,19 @@ async fn over_https_unless_the_job_says_otherwise() {
         );
         let lines = Setup::lines(&job, &[&url]).build().await.done().await;
         assert_eq!(codes(&lines), [expected], "{entry}: {}", lines[0].detail);
-        assert!(expected == "ok" || lines[0].detail.contains(&format!("http://localhost:{}", server.address.port())));
+        assert!(
+            expected == "ok"
+                || lines[0].detail.contains(&format!("http://localhost:{}", server.address.port()))
+        );
     }
     assert_eq!(server.count(), 1);
 }
 
 #[tokio::test]
 async fn one_that_is_not_set_ends_the_step() {
-    let job = format!("[request]\nurl = \"http://a.example/\"\nheaders = {{ x = \"{{{{ secret.MISSING }}}}\" }}\n{LIMIT}");
+    let job = format!(
+        "[request]\nurl = \"http://a.example/\"\nheaders = {{ x = \"{{{{ secret.MISSING }}}}\" }}\n{LIMIT}"
+    );
     let world = Setup::numbered(&job, 1).build().await;
     let error = world.work().await.unwrap_err();
     assert_eq!(error.name, ErrorName::JobInvalid);
@@ -88,7 +94,10 @@ async fn never_in_the_store_in_any_form() {
     let body = forms.join(" , ");
     let json = format!("{{\"a\": \"{body}\", \"{SECRET}\": 1}}");
     let server = Server::start(move |_, seen| {
-        answer(if seen.uri.contains("fail") { 400 } else { 200 }, if seen.uri.contains("fail") { &body } else { &json })
+        answer(
+            if seen.uri.contains("fail") { 400 } else { 200 },
+            if seen.uri.contains("fail") { &body } else { &json },
+        )
     })
     .await;
     let job = format!(

@@ -34,7 +34,9 @@ pub struct Server {
 
 impl Server {
     /// Answers as the closure says; it is given the number of the request, from 0.
-    pub async fn start(answer: impl Fn(usize, &Seen) -> Response<Body> + Clone + Send + Sync + 'static) -> Self {
+    pub async fn start(
+        answer: impl Fn(usize, &Seen) -> Response<Body> + Clone + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let log: Arc<Mutex<Vec<Seen>>> = Arc::default();
@@ -80,7 +82,9 @@ pub fn answer(status: u16, body: &str) -> Response<Body> {
 }
 
 pub fn with(status: u16, headers: &[(&str, &str)], body: &str) -> Response<Body> {
-    let response = headers.iter().fold(Response::builder().status(status), |response, (name, value)| response.header(*name, *value));
+    let response = headers
+        .iter()
+        .fold(Response::builder().status(status), |response, (name, value)| response.header(*name, *value));
     response.body(Body::from(body.to_owned())).unwrap()
 }
 
@@ -156,7 +160,9 @@ pub async fn busy() -> (SocketAddr, impl Sized) {
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let listener = socket.listen(1).unwrap();
     let address = listener.local_addr().unwrap();
-    let waiting: Vec<_> = (0..8).map(|_| tokio_util::task::AbortOnDropHandle::new(tokio::spawn(TcpStream::connect(address)))).collect();
+    let waiting: Vec<_> = (0..8)
+        .map(|_| tokio_util::task::AbortOnDropHandle::new(tokio::spawn(TcpStream::connect(address))))
+        .collect();
     // The queue has room for two: they are through, and with them the queue is full.
     while waiting.iter().filter(|connecting| connecting.is_finished()).count() < 2 {
         tokio::task::yield_now().await;

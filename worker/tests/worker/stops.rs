@@ -20,7 +20,9 @@ async fn stop(world: &World, key: &str) {
 #[tokio::test]
 async fn a_marker_stops_before_the_first_request() {
     let server = Server::start(|_, _| answer(200, "")).await;
-    let keys = RunRef { bucket: String::new(), job: "j".into(), file: String::new(), id: "r".into(), generation: 0 }.keys();
+    let keys =
+        RunRef { bucket: String::new(), job: "j".into(), file: String::new(), id: "r".into(), generation: 0 }
+            .keys();
     for key in [keys.stop_run(0), keys.stop_lane(0, "lane")] {
         let world = Setup::numbered(&job(&server, ""), 5).build().await;
         stop(&world, &key).await;
@@ -37,7 +39,10 @@ async fn a_marker_stops_before_the_first_request() {
 #[tokio::test]
 async fn a_marker_is_found_while_sending() {
     let server = Server::start(|_, _| answer(200, "")).await;
-    let slow = format!("[request]\nurl = \"{}\"\nallow = [\"127.0.0.1\"]\n[limits.default]\nrate = \"50/s\"", server.url("/"));
+    let slow = format!(
+        "[request]\nurl = \"{}\"\nallow = [\"127.0.0.1\"]\n[limits.default]\nrate = \"50/s\"",
+        server.url("/")
+    );
     let world = Setup::numbered(&slow, 5_000).build().await;
     let marker = async {
         while server.count() < 3 {
@@ -67,10 +72,17 @@ async fn a_wrong_key_costs_a_hundred_requests() {
 async fn lines_that_are_refused_together_do_not_stop_the_lane() {
     // At the head, and as every second line.
     for refused in [(|line| line <= 200) as fn(usize) -> bool, |line| line % 2 == 0] {
-        let server = Server::start(move |_, seen| answer(if refused(seen.uri[1..].parse().unwrap()) { 403 } else { 200 }, "")).await;
+        let server = Server::start(move |_, seen| {
+            answer(if refused(seen.uri[1..].parse().unwrap()) { 403 } else { 200 }, "")
+        })
+        .await;
         let world = Setup::numbered(&job(&server, ""), 600).build().await;
         let lines = world.done().await;
-        assert!(lines.iter().all(|line| (line.error() == "http_403") == refused(usize::try_from(line.n).unwrap())));
+        assert!(
+            lines
+                .iter()
+                .all(|line| (line.error() == "http_403") == refused(usize::try_from(line.n).unwrap()))
+        );
     }
 }
 
@@ -92,7 +104,10 @@ async fn a_small_batch_is_judged_at_its_end() {
 
 #[tokio::test]
 async fn too_many_failures() {
-    let server = Server::start(|_, seen| answer(if seen.uri[1..].parse::<u32>().unwrap() <= 5 { 404 } else { 200 }, "")).await;
+    let server = Server::start(|_, seen| {
+        answer(if seen.uri[1..].parse::<u32>().unwrap() <= 5 { 404 } else { 200 }, "")
+    })
+    .await;
     // A tolerance of 25% lets half of a batch fail.
     let tolerated = job(&server, "[failure]\ntolerated = \"25%\"");
     assert_eq!(Setup::numbered(&tolerated, 10).build().await.done().await.len(), 10);
@@ -115,7 +130,8 @@ async fn a_redrive_sends_what_failed() {
     let done = world.work().await.unwrap();
     assert!(matches!(done, WorkResponse::Done { ok: 4, failed: 0, .. }), "{done:?}");
     assert_eq!(server.count(), 7);
-    let mut generations: Vec<_> = world.flushes().await.iter().map(|(flush, _)| flush.invocation().generation()).collect();
+    let mut generations: Vec<_> =
+        world.flushes().await.iter().map(|(flush, _)| flush.invocation().generation()).collect();
     generations.dedup();
     assert_eq!(generations, [0, 1]);
 }
@@ -124,8 +140,19 @@ async fn a_redrive_sends_what_failed() {
 async fn an_unknown_outcome_is_sent_again_only_when_asked() {
     let server = Server::start(|_, _| answer(200, "")).await;
     let mut world = Setup::numbered(&job(&server, ""), 1).build().await;
-    let earlier = FlushKey::Records { invocation: Invocation::new(0, 1, 1), k: 0, ok: 0, failed: 1, throttled: 0, sent: 1 };
-    world.objects.put(&(world.prefix() + &earlier.name()), "{\"n\":1,\"error\":\"outcome_unknown\"}\n").await.unwrap();
+    let earlier = FlushKey::Records {
+        invocation: Invocation::new(0, 1, 1),
+        k: 0,
+        ok: 0,
+        failed: 1,
+        throttled: 0,
+        sent: 1,
+    };
+    world
+        .objects
+        .put(&(world.prefix() + &earlier.name()), "{\"n\":1,\"error\":\"outcome_unknown\"}\n")
+        .await
+        .unwrap();
     world.request.run.generation = 1;
     assert!(matches!(world.work().await.unwrap(), WorkResponse::Done { failed: 1, .. }));
     world.request.run.generation = 2;

@@ -10,7 +10,10 @@ use crate::store::Faults;
 use crate::world::Setup;
 
 fn job(server: &Server) -> String {
-    format!("[request]\nurl = \"{}\"\nallow = [\"127.0.0.1\"]\n[limits.default]\nrate = \"unlimited\"", server.url("/"))
+    format!(
+        "[request]\nurl = \"{}\"\nallow = [\"127.0.0.1\"]\n[limits.default]\nrate = \"unlimited\"",
+        server.url("/")
+    )
 }
 
 #[tokio::test]
@@ -57,7 +60,14 @@ async fn a_damaged_run_is_said_so() {
     world.request.batch.to += 5;
     assert_eq!(world.work().await.unwrap_err().name, ErrorName::RunDamaged);
     world.request.batch.to -= 5;
-    world.objects.put(&world.request.run.keys().items("lane"), vec![b'x'; usize::try_from(world.request.batch.to).unwrap()]).await.unwrap();
+    world
+        .objects
+        .put(
+            &world.request.run.keys().items("lane"),
+            vec![b'x'; usize::try_from(world.request.batch.to).unwrap()],
+        )
+        .await
+        .unwrap();
     let error = world.work().await.unwrap_err();
     assert_eq!(error.name, ErrorName::RunDamaged);
     assert!(error.message.contains("items/lane.jsonl"), "{error}");

@@ -53,7 +53,10 @@ async fn lines(world: &World, only_ok: bool) -> BTreeSet<u64> {
     let mut lines = BTreeSet::new();
     for (flush, body) in world.flushes().await {
         if matches!(flush, FlushKey::Records { .. }) {
-            let records = body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(|line| Record::parse(line).unwrap());
+            let records = body
+                .split(|byte| *byte == b'\n')
+                .filter(|line| !line.is_empty())
+                .map(|line| Record::parse(line).unwrap());
             lines.extend(records.filter(|record| !only_ok || record.ok()).map(|record| record.n));
         }
     }
@@ -65,10 +68,15 @@ async fn a_post_is_sent_once() {
     for _ in 0..5 {
         let server = Server::start(|_, _| answer(200, "")).await;
         let (world, apart) = (world("POST", &server).await, Mutex::default());
-        let called = tokio::join!(to_the_end(&world, &apart), to_the_end(&world, &apart), to_the_end(&world, &apart));
+        let called =
+            tokio::join!(to_the_end(&world, &apart), to_the_end(&world, &apart), to_the_end(&world, &apart));
         assert!(matches!(called, (Ok(()), Ok(()), Ok(()))), "{called:?}");
         let sent = sent(&server);
-        assert!(sent.values().all(|count| *count == 1), "{:?}", sent.iter().filter(|(_, count)| **count > 1).collect::<Vec<_>>());
+        assert!(
+            sent.values().all(|count| *count == 1),
+            "{:?}",
+            sent.iter().filter(|(_, count)| **count > 1).collect::<Vec<_>>()
+        );
         assert_eq!(lines(&world, false).await.len(), LINES, "every line has an outcome");
         assert_eq!(lines(&world, true).await.len(), sent.len(), "every answer is kept");
     }

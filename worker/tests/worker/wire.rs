@@ -31,7 +31,8 @@ struct Kept {
 }
 
 /// What a connection does once it has read a request; `false` ends it.
-type Reply = Arc<dyn Fn(TcpStream) -> futures_util::future::BoxFuture<'static, Option<TcpStream>> + Send + Sync>;
+type Reply =
+    Arc<dyn Fn(TcpStream) -> futures_util::future::BoxFuture<'static, Option<TcpStream>> + Send + Sync>;
 
 impl Kept {
     async fn start(reply: Reply) -> Self {
@@ -129,7 +130,13 @@ async fn a_response_that_cannot_be_read_is_no_lost_connection() {
     ] {
         let address = raw(Raw::Write(bytes.to_owned().into_bytes())).await;
         let line = ask("POST", address, "").await;
-        assert_eq!((line.error(), line.tries), ("bad_response", 1), "{} {:?}", line.detail, &bytes[..bytes.len().min(40)]);
+        assert_eq!(
+            (line.error(), line.tries),
+            ("bad_response", 1),
+            "{} {:?}",
+            line.detail,
+            &bytes[..bytes.len().min(40)]
+        );
         assert_eq!(ask("GET", address, "").await.tries, 2);
     }
 }
@@ -161,14 +168,26 @@ async fn the_coding_identity_ends_with_the_length() {
         let lines = Setup::lines(&job("POST", ""), &[&url, &url]).build().await.done().await;
         assert!(lines.iter().all(|line| line.values == [json!("Bern")]), "{lines:?}");
     }
-    let refused = Kept::writing(b"HTTP/1.1 404 Not Found\r\nTransfer-Encoding: identity\r\nContent-Length: 4\r\n\r\ngone").await;
+    let refused = Kept::writing(
+        b"HTTP/1.1 404 Not Found\r\nTransfer-Encoding: identity\r\nContent-Length: 4\r\n\r\ngone",
+    )
+    .await;
     assert_eq!(ask("GET", refused.address, "").await.detail, "gone");
-    let short = raw(Raw::Write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\nContent-Length: 9\r\n\r\nBern".to_vec())).await;
+    let short = raw(Raw::Write(
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\nContent-Length: 9\r\n\r\nBern".to_vec(),
+    ))
+    .await;
     assert_eq!(ask("POST", short, "").await.error(), "body_cut");
 }
 
 /// Sends lines at this rate to a server that writes `reply` and closes a connection that rests for `patience`.
-async fn resting(method: &str, rate: &str, lines: usize, reply: &'static str, patience: Duration) -> (Vec<Line>, Kept) {
+async fn resting(
+    method: &str,
+    rate: &str,
+    lines: usize,
+    reply: &'static str,
+    patience: Duration,
+) -> (Vec<Line>, Kept) {
     let server = Kept::start(Arc::new(move |mut stream| {
         Box::pin(async move {
             stream.write_all(reply.as_bytes()).await.ok()?;
@@ -219,7 +238,12 @@ async fn lost_connections_say_what_was_wrong() {
         (raw(Raw::Reset).await.to_string(), "reset: "),
         (raw(Raw::Write(Vec::new())).await.to_string(), "closed: "),
     ] {
-        let line = Setup::lines(&job("POST", ""), &[&format!("http://{address}/")]).build().await.done().await.remove(0);
+        let line = Setup::lines(&job("POST", ""), &[&format!("http://{address}/")])
+            .build()
+            .await
+            .done()
+            .await
+            .remove(0);
         assert_eq!(line.error(), "connect");
         assert!(line.detail.starts_with(word), "{word:?}: {}", line.detail);
     }

@@ -84,7 +84,13 @@ impl Setup {
         let faults = Faults::default();
         let client = store::client(root.path(), faults.clone());
         let objects = Objects::new(client.clone(), BUCKET);
-        let run = RunRef { bucket: BUCKET.into(), job: "j".into(), file: "in.txt".into(), id: "r".into(), generation: 0 };
+        let run = RunRef {
+            bucket: BUCKET.into(),
+            job: "j".into(),
+            file: "in.txt".into(),
+            id: "r".into(),
+            generation: 0,
+        };
         let keys = run.keys();
         let mut text = String::new();
         for (n, item) in items.iter().enumerate() {
@@ -123,7 +129,8 @@ impl Setup {
         objects.put(&keys.job_file(), job).await.unwrap();
         objects.put(&keys.plan(), serde_json::to_vec(&plan).unwrap()).await.unwrap();
         objects.put(&keys.items("lane"), text).await.unwrap();
-        let mut context = Context::new(client, Arc::new(Vault), Arc::new(Silent), settings, CancellationToken::new());
+        let mut context =
+            Context::new(client, Arc::new(Vault), Arc::new(Silent), settings, CancellationToken::new());
         context.dice = Arc::new(Small::default());
         let lane = Lane {
             name: "lane".into(),
@@ -132,7 +139,13 @@ impl Setup {
             tolerated_failure_percentage: 100.0,
             settle_seconds: 1,
         };
-        World { root, objects, context, request: WorkRequest { run, lane, batch, pace: Pace::default() }, faults }
+        World {
+            root,
+            objects,
+            context,
+            request: WorkRequest { run, lane, batch, pace: Pace::default() },
+            faults,
+        }
     }
 }
 
@@ -182,7 +195,8 @@ impl World {
                 assert!(record.n > last, "sorted");
                 last = record.n;
                 *if record.ok() { &mut good } else { &mut bad } += 1;
-                let values = record.v.iter().flatten().map(|value| job::json::value(value.get()).unwrap()).collect();
+                let values =
+                    record.v.iter().flatten().map(|value| job::json::value(value.get()).unwrap()).collect();
                 let line = Line {
                     n: record.n,
                     values,
@@ -225,7 +239,12 @@ struct Vault;
 
 #[async_trait]
 impl SecretSource for Vault {
-    async fn resolve(&self, _job: &str, name: &str, _reference: &SecretRef) -> Result<Secret, worker::Unresolved> {
+    async fn resolve(
+        &self,
+        _job: &str,
+        name: &str,
+        _reference: &SecretRef,
+    ) -> Result<Secret, worker::Unresolved> {
         if name == "MISSING" { Err("not set".to_owned().into()) } else { Ok(Secret::new(SECRET)) }
     }
 }

@@ -38,7 +38,11 @@ fn every_form() {
         &URL_SAFE_NO_PAD.encode(format!("user:{secret}")),
         &STANDARD.encode(format!("me@example.com:{secret}\n")),
         &STANDARD.encode(format!("user:{secret}")).replace('/', "\\/"),
-        &STANDARD.encode(format!("user:{secret}")).replace('=', "%3D").replace('/', "%2F").replace('+', "%2B"),
+        &STANDARD
+            .encode(format!("user:{secret}"))
+            .replace('=', "%3D")
+            .replace('/', "%2F")
+            .replace('+', "%2B"),
     ] {
         assert_eq!(mask.text(&format!("<{text}>, {text}.")), "<***>, ***.", "{text}");
         assert_eq!(mask.text(&format!("é{text}é")).trim_matches('é').trim_matches('*').len(), 0, "{text}");
@@ -50,7 +54,10 @@ fn every_form() {
 
 #[test]
 fn values_keep_their_shape() {
-    assert_eq!(value("hunter22", r#"{"a":["x hunter22 y",1.50],"hunter22":null}"#), r#"{"a":["x *** y",1.50],"***":null}"#);
+    assert_eq!(
+        value("hunter22", r#"{"a":["x hunter22 y",1.50],"hunter22":null}"#),
+        r#"{"a":["x *** y",1.50],"***":null}"#
+    );
     assert_eq!(value("hunter22", r#"["\u0068unter22","\n"]"#), r#"["***","\n"]"#);
     assert_eq!(value("hunter22", r#""a\/b""#), r#""a\/b""#);
     assert_eq!(value("12345678", "[12345678,112345678.5,1234567]"), r#"["***","1***.5",1234567]"#);

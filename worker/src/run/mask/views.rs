@@ -16,7 +16,8 @@ pub(super) enum View {
 pub(super) const ALL: [View; 3] = [View::Percent, View::Backslash, View::Entity];
 
 /// Names of the characters that markup must escape.
-const ENTITIES: [(&[u8], char); 6] = [(b"amp", '&'), (b"lt", '<'), (b"gt", '>'), (b"quot", '"'), (b"apos", '\''), (b"nbsp", '\u{a0}')];
+const ENTITIES: [(&[u8], char); 6] =
+    [(b"amp", '&'), (b"lt", '<'), (b"gt", '>'), (b"quot", '"'), (b"apos", '\''), (b"nbsp", '\u{a0}')];
 
 impl View {
     /// Whether the text has such escapes.
@@ -51,11 +52,17 @@ impl View {
             (Self::Backslash, b'\\') => match text.get(1)? {
                 b'u' => {
                     let first = hex(text.get(2..6)?)?;
-                    let second = text.get(6..).and_then(|rest| rest.strip_prefix(b"\\u")).and_then(|rest| hex(rest.get(..4)?));
+                    let second = text
+                        .get(6..)
+                        .and_then(|rest| rest.strip_prefix(b"\\u"))
+                        .and_then(|rest| hex(rest.get(..4)?));
                     match (first, second) {
-                        (0xd800..0xdc00, Some(second @ 0xdc00..0xe000)) => {
-                            Some((character(char::from_u32(0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00))?), 12))
-                        }
+                        (0xd800..0xdc00, Some(second @ 0xdc00..0xe000)) => Some((
+                            character(char::from_u32(
+                                0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00),
+                            )?),
+                            12,
+                        )),
                         _ => Some((character(char::from_u32(first)?), 6)),
                     }
                 }
@@ -72,7 +79,10 @@ impl View {
                 let number = match name.strip_prefix(b"#") {
                     Some([b'x' | b'X', digits @ ..]) => hex(digits),
                     Some(digits) => std::str::from_utf8(digits).ok()?.parse().ok(),
-                    None => ENTITIES.iter().find(|(known, _)| *known == name).map(|(_, character)| u32::from(*character)),
+                    None => ENTITIES
+                        .iter()
+                        .find(|(known, _)| *known == name)
+                        .map(|(_, character)| u32::from(*character)),
                 };
                 Some((character(char::from_u32(number?)?), end + 1))
             }
@@ -85,5 +95,7 @@ fn hex(digits: &[u8]) -> Option<u32> {
     if digits.is_empty() || digits.len() > 8 {
         return None;
     }
-    digits.iter().try_fold(0_u32, |number, digit| number.checked_mul(16)?.checked_add(char::from(*digit).to_digit(16)?))
+    digits.iter().try_fold(0_u32, |number, digit| {
+        number.checked_mul(16)?.checked_add(char::from(*digit).to_digit(16)?)
+    })
 }
