@@ -23,7 +23,7 @@ pub use request::{ErrorOutput, FieldValidation, Mock, StateConfiguration, TestRe
 /// The outcome of a test.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TestResult {
-    /// The way in which the state outcome.
+    /// How the state ended.
     pub status: TestStatus,
     /// The output of a state that succeeded or whose error was caught.
     pub output: Option<Value>,
