@@ -12,13 +12,13 @@ mod summary;
 mod watch;
 
 use crate::args::Command;
-use crate::exit::{Exit, Wrong};
+use crate::exit::{CliError, Exit};
 
 /// Does what was asked.
 ///
 /// # Errors
 /// When the command itself or the job is wrong.
-pub async fn run(command: Command) -> Result<Exit, Wrong> {
+pub async fn run(command: Command) -> Result<Exit, CliError> {
     match command {
         Command::Run(args) => run::run(args).await,
         Command::Check(args) => check::check(&args).await,

@@ -59,7 +59,7 @@ impl From<Exit> for ExitCode {
 /// Why a command could not do what it was asked: what was wrong, where, and what to do.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
-pub struct Wrong {
+pub struct CliError {
     message: String,
     exit: Exit,
     requests_sent: bool,
@@ -67,7 +67,7 @@ pub struct Wrong {
     details: Map<String, Value>,
 }
 
-impl Wrong {
+impl CliError {
     /// In words.
     pub fn new(message: impl Into<String>) -> Self {
         Self { message: message.into(), exit: Exit::Wrong, requests_sent: false, details: Map::new() }
@@ -113,19 +113,25 @@ impl Wrong {
     }
 }
 
-impl From<JobError> for Wrong {
+impl From<JobError> for CliError {
     fn from(error: JobError) -> Self {
         Self::new(error.to_string())
     }
 }
 
-impl From<StorageError> for Wrong {
+impl From<StorageError> for CliError {
     fn from(error: StorageError) -> Self {
         Self::new(error.to_string())
     }
 }
 
-impl From<StepError> for Wrong {
+impl From<states::Error> for CliError {
+    fn from(error: states::Error) -> Self {
+        Self::new(error.to_string())
+    }
+}
+
+impl From<StepError> for CliError {
     fn from(error: StepError) -> Self {
         Self::new(error.message)
     }

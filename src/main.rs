@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use throughline::args::Cli;
-use throughline::exit::{Exit, Wrong};
+use throughline::exit::{CliError, Exit};
 use throughline::{commands, print};
 
 #[global_allocator]
@@ -22,7 +22,7 @@ fn main() -> ExitCode {
             if json_is_asked_for() {
                 print::stdout(format_args!(
                     "{}\n",
-                    Wrong::new(error.render().to_string().trim_end()).to_json()
+                    CliError::new(error.render().to_string().trim_end()).to_json()
                 ));
             } else {
                 let _ = error.print();

@@ -12,7 +12,7 @@ use job::messages::{
 use job::{Objects, StepError, keys};
 use serde_json::Value;
 use tempfile::TempDir;
-use throughline::{home, s3};
+use throughline::local;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
@@ -65,7 +65,7 @@ impl Store {
             s3: self.client.clone(),
             executions: Arc::new(NoOthers),
             progress: Arc::new(|_, _| {}),
-            now: home::now,
+            now: local::now,
             turn_wait: Duration::from_secs(1),
             home: preprocess::Home::Local,
             stop: CancellationToken::new(),
@@ -90,7 +90,7 @@ impl Store {
             stop: CancellationToken::new(),
             pause: CancellationToken::new(),
             progress: None,
-            now: Arc::new(home::now),
+            now: Arc::new(local::now),
         };
         let request =
             PostprocessRequest { run: run.clone(), execution: EXECUTION.to_owned(), previous: Value::Null };

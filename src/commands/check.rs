@@ -13,14 +13,14 @@ use std::time::{Duration, Instant};
 use job::Job;
 
 use crate::args;
-use crate::exit::{Exit, Wrong};
-use crate::home::{Input, LocalSecrets, at_input, job_name, read_job};
+use crate::exit::{CliError, Exit};
+use crate::local::{Input, LocalSecrets, at_input, job_name, read_job};
 use look::Look;
 
 /// How long lines are rendered, unless all are asked for.
 const LOOK_FOR: Duration = Duration::from_secs(10);
 
-pub(super) async fn check(args: &args::Check) -> Result<Exit, Wrong> {
+pub(super) async fn check(args: &args::Check) -> Result<Exit, CliError> {
     let args::Target { job: job_path, input } = &args.target;
     let (_, job) = read_job(job_path)?;
     // The secrets of a run on AWS are there, and no value is needed to show requests.
@@ -35,7 +35,7 @@ pub(super) async fn check(args: &args::Check) -> Result<Exit, Wrong> {
         let split =
             move || preprocess::split(file, &job, &split_name, &mut look).map(|plan| (plan, look.end()));
         let split = tokio::task::spawn_blocking(split).await.expect("splitting does not panic");
-        split.map_err(|error| Wrong::new(at_input(&error.message, &name, input)))?
+        split.map_err(|error| CliError::new(at_input(&error.message, &name, input)))?
     };
     let findings = look.findings;
     let hints = hints::all(&job, &plan, &findings);

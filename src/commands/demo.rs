@@ -6,21 +6,22 @@ mod files;
 use std::fs;
 
 use crate::args::{self, Places, Target};
-use crate::exit::{Exit, Wrong};
+use crate::exit::{CliError, Exit};
 
-pub(super) async fn demo(args: &args::Demo) -> Result<Exit, Wrong> {
+pub(super) async fn demo(args: &args::Demo) -> Result<Exit, CliError> {
     let folder = &args.folder;
-    fs::create_dir_all(folder).map_err(|error| Wrong::at(folder, error))?;
+    fs::create_dir_all(folder).map_err(|error| CliError::at(folder, error))?;
     let quick = api::start(api::QUICK)
         .await
-        .map_err(|error| Wrong::new(format!("cannot start the sample API: {error}")))?;
+        .map_err(|error| CliError::new(format!("cannot start the sample API: {error}")))?;
     let slow = api::start(api::SLOW)
         .await
-        .map_err(|error| Wrong::new(format!("cannot start the sample API: {error}")))?;
+        .map_err(|error| CliError::new(format!("cannot start the sample API: {error}")))?;
     let (job, input, output) =
         (folder.join("places.toml"), folder.join("places.csv"), folder.join("places.out.csv"));
-    fs::write(&job, files::job(&quick.host(), &slow.host())).map_err(|error| Wrong::at(&job, error))?;
-    fs::write(&input, files::input(&quick.host(), &slow.host())).map_err(|error| Wrong::at(&input, error))?;
+    fs::write(&job, files::job(&quick.host(), &slow.host())).map_err(|error| CliError::at(&job, error))?;
+    fs::write(&input, files::input(&quick.host(), &slow.host()))
+        .map_err(|error| CliError::at(&input, error))?;
     println!("A sample API answers on this machine:");
     println!("  {}  allows 300 requests/s and answers 429 with Retry-After beyond that", quick.host());
     println!("  {}  is slow and allows 20/s", slow.host());
@@ -39,7 +40,7 @@ pub(super) async fn demo(args: &args::Demo) -> Result<Exit, Wrong> {
         return Ok(exit);
     }
     println!("\nThe first lines of {}:", output.display());
-    let text = fs::read_to_string(&output).map_err(|error| Wrong::at(&output, error))?;
+    let text = fs::read_to_string(&output).map_err(|error| CliError::at(&output, error))?;
     for line in text.lines().take(4) {
         println!("  {line}");
     }

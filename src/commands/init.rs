@@ -5,16 +5,16 @@ use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
 
 use crate::args;
-use crate::exit::{Exit, Wrong};
+use crate::exit::{CliError, Exit};
 
 const TEMPLATE: &str = include_str!("init.toml");
 
-pub(super) fn init(args: &args::Init) -> Result<Exit, Wrong> {
+pub(super) fn init(args: &args::Init) -> Result<Exit, CliError> {
     let path = args.name.strip_suffix(".toml").unwrap_or(&args.name);
     let (folder, name) = path.rsplit_once('/').map_or(("", path), |(folder, name)| (folder, name));
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     if name.is_empty() || name.starts_with('.') || !name.chars().all(plain) {
-        return Err(Wrong::new(format!(
+        return Err(CliError::new(format!(
             "{name:?} can't be a job's name: use letters, digits, dashes, underscores and dots"
         )));
     }
@@ -23,23 +23,23 @@ pub(super) fn init(args: &args::Init) -> Result<Exit, Wrong> {
     let mut file =
         OpenOptions::new().write(true).create_new(true).open(&path).map_err(|error| match error.kind() {
             ErrorKind::AlreadyExists if path.is_dir() => {
-                Wrong::new(format!("{shown} is a folder: choose another name"))
+                CliError::new(format!("{shown} is a folder: choose another name"))
             }
-            ErrorKind::AlreadyExists => Wrong::new(format!(
+            ErrorKind::AlreadyExists => CliError::new(format!(
                 "{shown} exists and is not overwritten: choose another name, or remove it first"
             )),
             ErrorKind::NotFound => {
-                Wrong::new(format!("{shown} cannot be written: there is no folder {folder}/"))
+                CliError::new(format!("{shown} cannot be written: there is no folder {folder}/"))
             }
             ErrorKind::NotADirectory => {
-                Wrong::new(format!("{shown} cannot be written: {folder} is not a folder"))
+                CliError::new(format!("{shown} cannot be written: {folder} is not a folder"))
             }
-            _ => Wrong::at(&path, error),
+            _ => CliError::at(&path, error),
         })?;
     if let Err(error) = file.write_all(TEMPLATE.as_bytes()) {
         // Half a job file would be in the way of the next attempt.
         let _ = std::fs::remove_file(&path);
-        return Err(Wrong::at(&path, error));
+        return Err(CliError::at(&path, error));
     }
     println!("wrote {shown}\n");
     println!("Edit its URL, columns and limits, then:");

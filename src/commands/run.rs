@@ -11,43 +11,45 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::summary::{self, Failed, When};
+use states::services::Functions;
+
 use crate::args;
-use crate::exit::{Exit, Wrong, is_wrong};
-use crate::home::{
-    Ended, Functions, Home, Kept, LocalSecrets, Outputs, Role, Target, check_here, check_planned, execute,
-    format_by_name, serve,
+use crate::exit::{CliError, Exit, is_wrong};
+use crate::local::{
+    ExecutionEnd, LocalSecrets, Outputs, Protected, Role, StateDir, Target, check_here, check_planned,
+    execute, format_by_name, serve,
 };
 use crate::print;
 use crate::progress::{Progress, Style, show};
 use crate::signals::Signals;
 
-pub(super) async fn run(args: args::Run) -> Result<Exit, Wrong> {
-    let (home, mut target) = open(&args.target, &args.places, "run").await?;
+pub(super) async fn run(args: args::Run) -> Result<Exit, CliError> {
+    let (state, mut target) = open(&args.target, &args.places, "run").await?;
     if !args.fresh {
-        check_planned(&home.objects(), &target.run, args.places.output.as_deref()).await?;
+        check_planned(&state.objects(), &target.run, args.places.output.as_deref()).await?;
     }
-    let before = if args.fresh { None } else { finished(&home.objects(), &target.run).await? };
+    let before = if args.fresh { None } else { finished(&state.objects(), &target.run).await? };
     match before {
         Some(report) => {
             // A redrive may have ended this run.
             target.run.generation = report.generation;
-            if !home.is_under_way(&target.run) {
-                return summary::finished(&home, &target, &report, &args.places, When::Before).await;
+            if !state.is_under_way(&target.run) {
+                return summary::finished(&state, &target, &report, &args.places, When::Before).await;
             }
             // Cut off between its report and its end: it has to be tidied yet.
             if report.generation > 0 {
                 target.redrive(report.generation, false);
             }
         }
-        None if args.fresh || is_gone(&home, &target.run).await? => home.start_over(&mut target)?,
+        None if args.fresh || is_gone(&state, &target.run).await? => state.start_over(&mut target)?,
         None => {}
     }
     match &args.functions {
-        None => go(&home, &target, &args.places, None).await,
+        None => go(&state, &target, &args.places, None).await,
         Some(url) => {
             let functions = Functions::at(url)?;
-            let _served = serve(&home, args.s3_port).await?;
-            go(&home, &target, &args.places, Some(functions)).await
+            let _served = serve(&state, args.s3_port).await?;
+            go(&state, &target, &args.places, Some(functions)).await
         }
     }
 }
@@ -57,8 +59,8 @@ pub(super) async fn open(
     target: &args::Target,
     places: &args::Places,
     command: &str,
-) -> Result<(Home, Target), Wrong> {
-    let (text, job) = crate::home::read_job(&target.job)?;
+) -> Result<(StateDir, Target), CliError> {
+    let (text, job) = crate::local::read_job(&target.job)?;
     check_here(&target.input, Role::Input)?;
     let format = match &places.output {
         Some(output) => {
@@ -72,17 +74,19 @@ pub(super) async fn open(
     if let Some(output) = &places.output {
         Outputs::check(output, &file_name(&target.input), &kept)?;
     }
-    let name = crate::home::job_name(&target.job)?;
+    let name = crate::local::job_name(&target.job)?;
     LocalSecrets::check(&name, &job).await?;
-    let home =
-        Home::open(&places.state, &format!("{command} {} {}", target.job.display(), target.input.display()))?;
-    let mut target = Target::install(&home, &name, text, job, &target.input).await?;
+    let state = StateDir::open(
+        &places.state,
+        &format!("{command} {} {}", target.job.display(), target.input.display()),
+    )?;
+    let mut target = Target::install(&state, &name, text, job, &target.input).await?;
     target.event.output = format;
-    Ok((home, target))
+    Ok((state, target))
 }
 
 /// What no output may replace.
-pub(super) fn kept(target: &args::Target, job: &Job, state: Option<&Path>) -> Kept {
+pub(super) fn kept(target: &args::Target, job: &Job, state: Option<&Path>) -> Protected {
     let secrets = job.secrets.values().filter_map(|reference| match reference {
         SecretRef::File(path) => Some(("the file of a secret", path.clone())),
         _ => None,
@@ -91,7 +95,7 @@ pub(super) fn kept(target: &args::Target, job: &Job, state: Option<&Path>) -> Ke
         .into_iter()
         .chain(secrets)
         .collect();
-    Kept { files, state: state.map(Path::to_owned) }
+    Protected { files, state: state.map(Path::to_owned) }
 }
 
 pub(super) fn file_name(input: &Path) -> String {
@@ -100,54 +104,54 @@ pub(super) fn file_name(input: &Path) -> String {
 
 /// Executes, in this process or by functions elsewhere, shows progress, and ends with the summary.
 pub(super) async fn go(
-    home: &Home,
+    state: &StateDir,
     target: &Target,
     places: &args::Places,
     functions: Option<Functions>,
-) -> Result<Exit, Wrong> {
+) -> Result<Exit, CliError> {
     let progress = Arc::new(Progress::default());
     let style = if places.json { Style::Json } else { Style::Person };
     let (stop, shown) = (CancellationToken::new(), CancellationToken::new());
     print::stop_when_unread(stop.clone());
     let showing = tokio::spawn(show(progress.clone(), style, shown.clone()));
     let listening = tokio::spawn(interrupted(stop.clone(), progress.clone(), places.json));
-    let ended = execute(home, target, functions, &progress, stop).await;
+    let ended = execute(state, target, functions, &progress, stop).await;
     shown.cancel();
     let _ = showing.await;
     listening.abort();
     let sent = progress.has_sent();
     let _at_once =
         AbortOnDropHandle::new(tokio::spawn(at_once(Signals::listen(), progress.clone(), places.json)));
-    ending(home, target, places, ended, &progress, sent).await.map_err(|wrong| wrong.after_requests(sent))
+    ending(state, target, places, ended, &progress, sent).await.map_err(|wrong| wrong.after_requests(sent))
 }
 
 /// Tells how an execution ended, in which requests were `sent` or not.
 async fn ending(
-    home: &Home,
+    state: &StateDir,
     target: &Target,
     places: &args::Places,
-    ended: Result<Ended, Wrong>,
+    ended: Result<ExecutionEnd, CliError>,
     progress: &Progress,
     sent: bool,
-) -> Result<Exit, Wrong> {
+) -> Result<Exit, CliError> {
     match ended? {
-        Ended::Finished => match finished(&home.objects(), &target.run).await? {
-            Some(report) => summary::finished(home, target, &report, places, When::now(sent)).await,
-            None => Err(Wrong::new("the run ended without a report")),
+        ExecutionEnd::Finished => match finished(&state.objects(), &target.run).await? {
+            Some(report) => summary::finished(state, target, &report, places, When::now(sent)).await,
+            None => Err(CliError::new("the run ended without a report")),
         },
-        Ended::Failed { error, message } => {
+        ExecutionEnd::Failed { error, message } => {
             let message = target.in_users_names(&message);
             let exit = if is_wrong(&error) && !sent { Exit::Wrong } else { Exit::Failed };
             let verdict = if sent { "failed" } else { "not_started" };
             Ok(Failed { exit, verdict, error: &error, message: &message, sent }.print(places.json))
         }
-        Ended::NoRoom { message } => {
+        ExecutionEnd::NoRoom { message } => {
             let message = format!("{message}. Make room; the same command continues");
             let error = ErrorName::StorageFull.as_str();
             Ok(Failed { exit: Exit::Failed, verdict: "stopped", error, message: &message, sent }
                 .print(places.json))
         }
-        Ended::Interrupted => {
+        ExecutionEnd::Interrupted => {
             summary::interrupted(&progress.now(), sent, places.json);
             Ok(Exit::Interrupted)
         }
@@ -155,15 +159,15 @@ async fn ending(
 }
 
 /// The report of this run, if it is the one that ended last for this input's name.
-pub(super) async fn finished(objects: &Objects, run: &RunRef) -> Result<Option<Report>, Wrong> {
+pub(super) async fn finished(objects: &Objects, run: &RunRef) -> Result<Option<Report>, CliError> {
     let Some(report) = objects.find(&postprocess::report_key(run)).await? else { return Ok(None) };
     let report: Option<Report> = serde_json::from_slice(&report).ok();
     Ok(report.filter(|report| report.run == run.id && report.generation >= run.generation))
 }
 
 /// Whether a run without a report succeeded once and was tidied away: its outputs have since been replaced by another run's.
-async fn is_gone(home: &Home, run: &RunRef) -> Result<bool, Wrong> {
-    let objects = home.objects();
+async fn is_gone(state: &StateDir, run: &RunRef) -> Result<bool, CliError> {
+    let objects = state.objects();
     match objects.find(&run.keys().plan()).await? {
         Some(plan) => is_tidied(&objects, run, &plan).await,
         None => Ok(false),
@@ -171,7 +175,7 @@ async fn is_gone(home: &Home, run: &RunRef) -> Result<bool, Wrong> {
 }
 
 /// Whether a run that has this plan has no lines any more: they are removed when every one has succeeded.
-pub(super) async fn is_tidied(objects: &Objects, run: &RunRef, plan: &[u8]) -> Result<bool, Wrong> {
+pub(super) async fn is_tidied(objects: &Objects, run: &RunRef, plan: &[u8]) -> Result<bool, CliError> {
     let plan: Option<Plan> = serde_json::from_slice(plan).ok();
     let Some(first) = plan.as_ref().and_then(|plan| plan.lanes.first()) else { return Ok(false) };
     Ok(objects.list(&run.keys().items(&first.name)).await?.is_empty())

@@ -2,20 +2,20 @@
 
 use super::watch;
 use crate::args;
-use crate::cloud::{Cloud, Status};
-use crate::exit::{Exit, Wrong};
+use crate::aws::{AwsStack, Status};
+use crate::exit::{CliError, Exit};
 
-pub(super) async fn stop(args: args::Stop) -> Result<Exit, Wrong> {
-    let cloud = Cloud::connect(&args.stack).await?;
-    let (run, execution) = cloud.find(&args.run).await?;
+pub(super) async fn stop(args: args::Stop) -> Result<Exit, CliError> {
+    let stack = AwsStack::connect(&args.stack).await?;
+    let (run, execution) = stack.find(&args.run).await?;
     if execution.status != Status::Running {
-        return Err(Wrong::new(format!("the run {} has already ended", watch::name(&run))));
+        return Err(CliError::new(format!("the run {} has already ended", watch::name(&run))));
     }
-    cloud.stop(&run, "stopped by `throughline stop`").await?;
+    stack.stop(&run, "stopped by `throughline stop`").await?;
     println!(
         "{} is stopping: workers see it within ten seconds, then what was answered is merged",
         watch::name(&run)
     );
-    println!("\n  {}", watch::command("watch", &cloud, &run));
+    println!("\n  {}", watch::command("watch", &stack, &run));
     Ok(Exit::Succeeded)
 }

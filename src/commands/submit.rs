@@ -2,11 +2,11 @@
 
 use super::{run, watch};
 use crate::args;
-use crate::cloud::{self, Cloud};
-use crate::exit::{Exit, Wrong};
-use crate::home::{Outputs, Role, check_here, format_by_name, job_name, read_job};
+use crate::aws::{self, AwsStack};
+use crate::exit::{CliError, Exit};
+use crate::local::{Outputs, Role, check_here, format_by_name, job_name, read_job};
 
-pub(super) async fn submit(args: args::Submit) -> Result<Exit, Wrong> {
+pub(super) async fn submit(args: args::Submit) -> Result<Exit, CliError> {
     let args::Target { job: job_path, input } = &args.target;
     let (text, job) = read_job(job_path)?;
     let name = job_name(job_path)?;
@@ -17,11 +17,11 @@ pub(super) async fn submit(args: args::Submit) -> Result<Exit, Wrong> {
         format_by_name(output, &job)?;
         Outputs::check(output, &run::file_name(input), &run::kept(&args.target, &job, None))?;
     }
-    let cloud = Cloud::connect(&args.stack).await?;
-    let run = cloud::upload(&cloud, &name, &text, input).await?;
+    let stack = AwsStack::connect(&args.stack).await?;
+    let run = aws::upload(&stack, &name, &text, input).await?;
     if args.shown.json {
         let mut event =
-            serde_json::json!({ "event": "submitted", "run": watch::name(&run), "bucket": cloud.bucket() });
+            serde_json::json!({ "event": "submitted", "run": watch::name(&run), "bucket": stack.bucket() });
         if !args.watch {
             event["exit_code"] = Exit::Succeeded.code().into();
             event["requests_sent"] = false.into();
@@ -32,16 +32,16 @@ pub(super) async fn submit(args: args::Submit) -> Result<Exit, Wrong> {
         if !args.shown.json {
             println!("{}", watch::name(&run));
         }
-        return watch::follow(&cloud, &run, &args.shown).await;
+        return watch::follow(&stack, &run, &args.shown).await;
     }
     if !args.shown.json {
         println!(
             "uploaded to s3://{}/{}; it starts the run {}",
-            cloud.bucket(),
+            stack.bucket(),
             job::keys::input(&run.job, &run.file),
             watch::name(&run)
         );
-        println!("\n  {}", watch::command("watch", &cloud, &run));
+        println!("\n  {}", watch::command("watch", &stack, &run));
     }
     Ok(Exit::Succeeded)
 }

@@ -10,8 +10,8 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::args::Places;
-use crate::exit::{Exit, Wrong};
-use crate::home::{Home, Outputs, Target};
+use crate::exit::{CliError, Exit};
+use crate::local::{Outputs, StateDir, Target};
 use crate::progress::Now;
 use crate::text;
 
@@ -32,10 +32,10 @@ pub(super) struct Summary {
 
 impl Summary {
     /// Of a run on this machine.
-    pub(super) fn local(home: &Home, target: &Target) -> Self {
-        let folder = home.folder().to_owned();
+    pub(super) fn local(state: &StateDir, target: &Target) -> Self {
+        let folder = state.folder().to_owned();
         Self {
-            objects: home.objects(),
+            objects: state.objects(),
             place: Box::new(move |key| folder.join(key)),
             run: target.run.clone(),
             input: target.input.display().to_string(),
@@ -57,7 +57,7 @@ impl Summary {
         output: Option<&Path>,
         json: bool,
         when: When,
-    ) -> Result<Exit, Wrong> {
+    ) -> Result<Exit, CliError> {
         let outputs = match Outputs::write(&self.objects, &self.place, &self.run, output).await {
             Ok(outputs) => outputs,
             Err(unwritten) => {
@@ -111,13 +111,13 @@ impl When {
 
 /// [`Summary::print`] of a run on this machine.
 pub(super) async fn finished(
-    home: &Home,
+    state: &StateDir,
     target: &Target,
     report: &Report,
     places: &Places,
     when: When,
-) -> Result<Exit, Wrong> {
-    Summary::local(home, target).print(report, places.output.as_deref(), places.json, when).await
+) -> Result<Exit, CliError> {
+    Summary::local(state, target).print(report, places.output.as_deref(), places.json, when).await
 }
 
 /// The execution ended without a report.

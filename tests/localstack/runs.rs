@@ -43,16 +43,16 @@ fn the_output_is_byte_for_byte_that_of_one_machine() {
     ));
     let scene = scene("same", &job, &input);
     let local = scene.run(&["run", "same.toml", "in.csv", "-o", "local.csv"]).expect(2);
-    let cloud =
-        stack().run(&scene, &["submit", "same.toml", "in.csv", "--watch", "-o", "cloud.csv"]).expect(2);
-    assert_eq!(scene.read("cloud.csv"), scene.read("local.csv"), "{}", cloud.stdout);
-    assert_eq!(scene.read("cloud.failed.csv"), scene.read("local.failed.csv"), "{}", local.stdout);
-    let report: Value = serde_json::from_str(&scene.read("cloud.report.json")).unwrap();
+    let stack =
+        stack().run(&scene, &["submit", "same.toml", "in.csv", "--watch", "-o", "stack.csv"]).expect(2);
+    assert_eq!(scene.read("stack.csv"), scene.read("local.csv"), "{}", stack.stdout);
+    assert_eq!(scene.read("stack.failed.csv"), scene.read("local.failed.csv"), "{}", local.stdout);
+    let report: Value = serde_json::from_str(&scene.read("stack.report.json")).unwrap();
     assert_eq!(
         (&report["home"], &report["lines"], &report["failed"]),
         (&"aws".into(), &300.into(), &60.into())
     );
-    assert!(column(&scene.read("cloud.csv"), "twice").iter().any(|value| !value.is_empty()));
+    assert!(column(&scene.read("stack.csv"), "twice").iter().any(|value| !value.is_empty()));
 }
 
 #[test]

@@ -99,7 +99,7 @@ impl Functions {
             s3: s3.clone(),
             executions: Arc::new(Ended),
             progress: Arc::new(|_, _| {}),
-            now: throughline::home::now,
+            now: throughline::local::now,
             turn_wait: Duration::from_secs(1),
             home: preprocess::Home::Local,
             stop: stop.clone(),
@@ -119,7 +119,7 @@ impl Functions {
             stop,
             pause: CancellationToken::new(),
             progress: None,
-            now: Arc::new(throughline::home::now),
+            now: Arc::new(throughline::local::now),
         };
         let calls = Arc::new(AtomicUsize::new(0));
         let steps = Steps { preprocess, worker, postprocess, calls: calls.clone(), hurried };

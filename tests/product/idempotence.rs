@@ -7,7 +7,6 @@ use job::messages::{Event, PreprocessRequest, PreprocessResponse};
 use job::{Objects, StepError};
 use preprocess::{Context, Home, preprocess};
 use serde_json::json;
-use throughline::s3;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::Api;

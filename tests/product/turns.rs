@@ -8,7 +8,6 @@ use job::messages::{Event, PreprocessRequest, PreprocessResponse, RunRef, StopMa
 use job::{Objects, StepError};
 use preprocess::{Context, Home, preprocess};
 use serde_json::json;
-use throughline::s3;
 use tokio_util::sync::CancellationToken;
 
 /// Milliseconds since 1970.

@@ -31,7 +31,7 @@ fn the_definition_compiles_with_its_placeholders_bound() {
         placeholders,
         BTreeSet::from(["PreprocessFunctionArn", "WorkerFunctionArn", "PostprocessFunctionArn"])
     );
-    let bound = throughline::home::bind(DEFINITION);
+    let bound = throughline::local::bind(DEFINITION);
     assert!(!bound.contains("${"));
     let machine = engine::compile(&bound).unwrap_or_else(|problems| panic!("{problems}"));
     let functions: BTreeSet<String> = machine.functions().into_iter().collect();
@@ -81,19 +81,26 @@ fn dependencies_run_one_way() {
             let dependencies = package["dependencies"].as_array().unwrap();
             let ours = dependencies
                 .iter()
+                .filter(|dependency| dependency["kind"].is_null())
                 .map(|dependency| dependency["name"].as_str().unwrap())
                 .filter(|name| names.contains(name));
             (package["name"].as_str().unwrap(), ours.collect())
         })
         .collect();
-    let steps = ["preprocess", "worker", "postprocess"];
-    assert_eq!(ours["engine"], BTreeSet::new());
-    assert_eq!(ours["job"], BTreeSet::new());
-    assert_eq!(ours["lambda"], BTreeSet::from(["job"]));
-    for step in steps {
-        assert_eq!(ours[step], BTreeSet::from(["job", "lambda"]), "{step}");
+    let of = |names: &[&'static str]| BTreeSet::from_iter(names.iter().copied());
+    for independent in ["engine", "job", "s3"] {
+        assert_eq!(ours[independent], of(&[]), "{independent}");
     }
-    assert_eq!(ours["throughline"], BTreeSet::from(["engine", "job", "preprocess", "worker", "postprocess"]));
+    assert_eq!(ours["net"], of(&["job"]));
+    assert_eq!(ours["lambda"], of(&["job"]));
+    assert_eq!(ours["preprocess"], of(&["job", "lambda"]));
+    assert_eq!(ours["worker"], of(&["job", "lambda", "net"]));
+    assert_eq!(ours["postprocess"], of(&["job", "lambda"]));
+    assert_eq!(ours["states"], of(&["engine", "job", "net"]));
+    assert_eq!(
+        ours["throughline"],
+        of(&["engine", "job", "net", "s3", "states", "preprocess", "worker", "postprocess"])
+    );
     let engine = packages.iter().find(|package| package["name"] == "engine").unwrap();
     let foreign = engine["dependencies"]
         .as_array()

@@ -10,8 +10,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::budget::Budget;
-use crate::guard::{LookUp, SystemLookUp};
 use crate::run::RunCache;
+use net::guard::{LookUp, SystemLookUp};
 
 /// Built once per process and shared by all calls: runs, connections and the budget of response bytes live here.
 #[derive(Clone)]

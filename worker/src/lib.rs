@@ -14,7 +14,6 @@ mod context;
 mod drive;
 mod flush;
 mod gate;
-pub mod guard;
 mod intents;
 mod line;
 mod outcome;

@@ -21,7 +21,7 @@ use learned::Learned;
 pub(crate) use mask::Mask;
 
 use crate::context::Context;
-use crate::guard::Guard;
+use net::guard::Guard;
 
 /// A run, as a worker needs it.
 pub(crate) struct Run {

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use indicatif::ProgressBar;
 use job::secrets::Secrets;
 use job::{Code, Item, Job, Row};
+use net::guard::Guard;
 use serde::de::IgnoredAny;
-use worker::guard::Guard;
 use worker::request::{self, Prepared};
 
 use super::findings::Findings;

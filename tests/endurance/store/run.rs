@@ -7,9 +7,10 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use job::Record;
 use postprocess::Report;
+use states::Clock;
 use tempfile::TempDir;
-use throughline::exit::Wrong;
-use throughline::home::{Clock, Ended, Home, Target, execute, job_name, read_job};
+use throughline::exit::CliError;
+use throughline::local::{ExecutionEnd, StateDir, Target, execute, job_name, read_job};
 use throughline::progress::Progress;
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
@@ -219,31 +220,31 @@ impl Yard {
         state: &std::path::Path,
         shared: Arc<Shared>,
         redrive: Option<u32>,
-    ) -> Result<End, Wrong> {
-        let home = Home::open(state, "endurance")?;
-        let clean = home.objects();
-        let client = Layer::client(home.s3().config(), shared);
-        let home = home.with(client, Arc::new(Fast::default()));
+    ) -> Result<End, CliError> {
+        let state = StateDir::open(state, "endurance")?;
+        let clean = state.objects();
+        let client = Layer::client(state.s3().config(), shared);
+        let state = state.with(client, Arc::new(Fast::default()));
         let path = |name: &str| self.folder.path().join(name);
         let (text, job) = read_job(&path("yard.toml"))?;
         let mut target =
-            Target::install(&home, &job_name(&path("yard.toml"))?, text, job, &path("in.csv")).await?;
+            Target::install(&state, &job_name(&path("yard.toml"))?, text, job, &path("in.csv")).await?;
         if let Some(generation) = redrive {
             target.redrive(generation, false);
         }
         let ended =
-            execute(&home, &target, None, &Arc::new(Progress::default()), CancellationToken::new()).await?;
+            execute(&state, &target, None, &Arc::new(Progress::default()), CancellationToken::new()).await?;
         Ok(match ended {
-            Ended::Finished => {
+            ExecutionEnd::Finished => {
                 let report = clean.get(&postprocess::report_key(&target.run)).await?;
                 End::Finished(serde_json::from_slice(&report).unwrap())
             }
-            Ended::Failed { error, message } => {
+            ExecutionEnd::Failed { error, message } => {
                 assert!(error.starts_with("Storage."), "{error}: {message}");
                 End::Stopped(message)
             }
-            Ended::NoRoom { message } => End::Stopped(message),
-            Ended::Interrupted => End::Stopped("the store was left alone".to_owned()),
+            ExecutionEnd::NoRoom { message } => End::Stopped(message),
+            ExecutionEnd::Interrupted => End::Stopped("the store was left alone".to_owned()),
         })
     }
 }

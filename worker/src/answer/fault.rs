@@ -6,8 +6,8 @@ use std::io;
 use job::Code;
 
 use super::Trouble;
-use crate::guard::AddressDenied;
 use crate::outcome::Nature;
+use net::guard::AddressDenied;
 
 /// There was no response, or none that can be read.
 pub(super) fn of_request(error: reqwest::Error) -> Trouble {

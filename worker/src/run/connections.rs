@@ -14,7 +14,7 @@ use job::{ErrorName, Job, StepError};
 use reqwest::{Client, Response};
 use url::Url;
 
-use crate::guard::Guard;
+use net::guard::Guard;
 
 /// A connection that is not made in this time, or in three quarters of the job's timeout, never will be: as nothing was sent,
 /// any request may be sent again.

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
+use net::guard::LookUp;
 use serde_json::json;
-use worker::guard::LookUp;
 
 use crate::server::{Raw, Server, answer, busy, raw, with};
 use crate::world::{Line, Setup, codes};

@@ -1,0 +1,51 @@
+//! An SDK client whose requests never leave the process.
+
+use std::io;
+use std::path::Path;
+
+use aws_sdk_s3::config::{
+    BehaviorVersion, Builder, Region, RequestChecksumCalculation, ResponseChecksumValidation,
+    StalledStreamProtectionConfig,
+};
+use s3s::service::S3ServiceBuilder;
+
+use crate::Service;
+
+/// A client for the objects in `root`, which is created (private to the user) when missing.
+///
+/// Clones share one service. Several clients of one folder, also in several processes, see each other's objects;
+/// but a write with `If-Match` is only race-free among clones of one client.
+///
+/// # Errors
+/// When the folder or its `.s3/` cannot be created, read or locked.
+pub fn client(root: &Path) -> io::Result<aws_sdk_s3::Client> {
+    Ok(client_of(Service::open(root)?))
+}
+
+/// A client of a service that others use too.
+pub fn client_of(service: Service) -> aws_sdk_s3::Client {
+    aws_sdk_s3::Client::from_conf(config_of(service).build())
+}
+
+/// What [`client`] is made of, for callers that want to add to it (an interceptor, another retry policy).
+///
+/// # Errors
+/// As [`client`].
+pub fn config(root: &Path) -> io::Result<Builder> {
+    Ok(config_of(Service::open(root)?))
+}
+
+fn config_of(service: Service) -> Builder {
+    aws_sdk_s3::Config::builder()
+        .behavior_version(BehaviorVersion::v2026_01_12())
+        .region(Region::from_static("us-east-1"))
+        .endpoint_url("http://localhost")
+        .force_path_style(true)
+        .allow_no_auth()
+        // Bytes do not change between two functions of one process.
+        .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
+        .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
+        // A slow disk is no reason to give up.
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+        .http_client(s3s_aws::Client::from(S3ServiceBuilder::new(service).build()))
+}

@@ -1,0 +1,176 @@
+//! Completing an upload, once or often, whatever interrupts it.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use s3s::dto::CompletedPart;
+use s3s::{S3Result, s3_error};
+use serde::{Deserialize, Serialize};
+
+use super::parts::{check_number, part_path};
+use super::upload::read_record;
+use super::{PARTS, SMALLEST_PART};
+use crate::condition::WriteCondition;
+use crate::error::{At, io_error};
+use crate::file::{Temp, sync_folder, write_whole};
+use crate::object::{Info, open_file};
+use crate::store::Store;
+
+/// What the client asks for.
+pub(crate) struct Completion {
+    pub(crate) bucket: String,
+    pub(crate) key: String,
+    pub(crate) upload_id: String,
+    pub(crate) parts: Vec<CompletedPart>,
+    /// Bytes of the whole object, when the client knows them.
+    pub(crate) size: Option<i64>,
+    pub(crate) condition: WriteCondition,
+}
+
+/// The content of `complete.json`.
+#[derive(Debug, Serialize, Deserialize)]
+struct Joined {
+    /// A hash over the numbers and ETags of the joined parts.
+    parts: String,
+    /// The object's, which is that of the joined file.
+    etag: String,
+}
+
+impl Store {
+    /// Returns the object's ETag.
+    pub(crate) fn complete_upload(&self, wanted: &Completion) -> S3Result<String> {
+        self.uploads.hold(&wanted.upload_id, || {
+            let folder = self.upload(&wanted.upload_id, &wanted.bucket, &wanted.key)?;
+            let joined = match read_record::<Joined>(&folder.join("complete.json"))? {
+                Some(joined) if self.published(&folder, wanted, &joined)? => {
+                    remove_parts(&folder).map_err(io_error)?;
+                    return Ok(joined.etag);
+                }
+                Some(joined) if joined.parts == hash(&wanted.parts) => joined,
+                _ => {
+                    reopen(&folder).map_err(io_error)?;
+                    self.join(&folder, wanted)?
+                }
+            };
+            let published =
+                self.publish(&folder.join("joined"), &wanted.bucket, &wanted.key, &wanted.condition);
+            if let Err(err) = published {
+                reopen(&folder).map_err(io_error)?;
+                return Err(err);
+            }
+            sync_folder(&folder).and_then(|()| remove_parts(&folder)).map_err(io_error)?;
+            Ok(joined.etag)
+        })
+    }
+
+    /// Whether an earlier completion got as far as the object.
+    fn published(&self, folder: &Path, wanted: &Completion, joined: &Joined) -> S3Result<bool> {
+        if Info::at(&folder.join("joined"))?.is_none() {
+            return Ok(true);
+        }
+        // Linked to its key, but not removed from here yet.
+        let object = Info::at(&self.object(&wanted.bucket, &wanted.key)?)?;
+        Ok(object.is_some_and(|object| object.etag == joined.etag))
+    }
+
+    /// Makes `joined` and `complete.json`, in this order, both durable.
+    fn join(&self, folder: &Path, wanted: &Completion) -> S3Result<Joined> {
+        let parts = check_parts(folder, wanted)?;
+        let path = folder.join("joined");
+        // One part is the object; linking leaves it in place as a part until the object is published.
+        let linked = matches!(parts.as_slice(), [part] if fs::hard_link(part, &path).is_ok());
+        if !linked {
+            let temp = concatenate(&parts, &self.tmp).map_err(io_error)?;
+            fs::rename(&temp.path, &path).at(&path).map_err(io_error)?;
+        }
+        sync_folder(folder).map_err(io_error)?;
+        let info =
+            Info::at(&path)?.ok_or_else(|| s3_error!(InternalError, "{}: it is gone", path.display()))?;
+        let joined = Joined { parts: hash(&wanted.parts), etag: info.etag };
+        let record = serde_json::to_vec(&joined).expect("it is plain data");
+        write_whole(&folder.join("complete.json"), &record, &self.tmp).map_err(io_error)?;
+        Ok(joined)
+    }
+}
+
+/// The files of the parts, all of them there as the client thinks they are.
+fn check_parts(folder: &Path, wanted: &Completion) -> S3Result<Vec<PathBuf>> {
+    if wanted.parts.is_empty() || wanted.parts.len() > PARTS as usize {
+        return Err(s3_error!(MalformedXML, "an upload has 1 to {PARTS} parts"));
+    }
+    let (mut paths, mut last, mut total) = (Vec::new(), None::<(i32, u64)>, 0);
+    for part in &wanted.parts {
+        let number = part.part_number.unwrap_or_default();
+        check_number(number)?;
+        if let Some((before, size)) = last {
+            if number <= before {
+                return Err(s3_error!(InvalidPartOrder, "part {number} follows part {before}"));
+            }
+            if size < SMALLEST_PART {
+                return Err(s3_error!(
+                    EntityTooSmall,
+                    "part {before}, not the last one, has only {size} bytes"
+                ));
+            }
+        }
+        let path = part_path(folder, number);
+        let info = Info::at(&path)?.ok_or_else(|| s3_error!(InvalidPart, "there is no part {number}"))?;
+        if part.e_tag.as_ref().map(|etag| etag.value()) != Some(&info.etag) {
+            return Err(s3_error!(InvalidPart, "part {number} has the ETag {:?}", info.etag));
+        }
+        paths.push(path);
+        last = Some((number, info.size));
+        total += info.size;
+    }
+    match wanted.size {
+        Some(size) if u64::try_from(size) != Ok(total) => {
+            Err(s3_error!(InvalidRequest, "the parts have {total} bytes, not {size}"))
+        }
+        _ => Ok(paths),
+    }
+}
+
+fn concatenate(parts: &[PathBuf], tmp: &Path) -> io::Result<Temp> {
+    let mut temp = Temp::new(tmp)?;
+    for part in parts {
+        let mut file = open_file(part).at(part)?;
+        io::copy(&mut file, &mut temp.file).at(&temp.path)?;
+    }
+    temp.seal()?;
+    Ok(temp)
+}
+
+/// Undoes a join. In this order: `complete.json` alone would mean that the upload is completed.
+fn reopen(folder: &Path) -> io::Result<()> {
+    remove_file(&folder.join("complete.json"))?;
+    sync_folder(folder)?;
+    remove_file(&folder.join("joined"))
+}
+
+/// Leaves the two records.
+fn remove_parts(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder).at(folder)? {
+        let path = entry.at(folder)?.path();
+        if path.extension().is_none() {
+            remove_file(&path)?;
+        }
+    }
+    Ok(())
+}
+
+fn remove_file(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed.at(path),
+    }
+}
+
+fn hash(parts: &[CompletedPart]) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for part in parts {
+        let etag = part.e_tag.as_ref().map(|etag| etag.value()).unwrap_or_default();
+        hasher.update(format!("{}={etag}\n", part.part_number.unwrap_or_default()).as_bytes());
+    }
+    hasher.finalize().to_hex().to_string()
+}

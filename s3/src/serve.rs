@@ -1,0 +1,57 @@
+//! The embedded S3 for other processes on this machine.
+
+use std::sync::Arc;
+
+use http::{Request, Response, StatusCode};
+use s3s::auth::SimpleAuth;
+use s3s::service::{S3Service, S3ServiceBuilder};
+
+use crate::{Service, signature};
+
+/// The pair that requests must be signed with: every process on the machine can reach loopback.
+#[derive(Clone)]
+pub struct AccessKey {
+    /// The id, which is not secret.
+    pub id: String,
+    /// The secret.
+    pub secret: String,
+    /// The Region that requests are signed for.
+    pub region: String,
+}
+
+/// The service for requests over HTTP that are signed with one key. Clones share it.
+#[derive(Clone)]
+pub struct Server {
+    service: S3Service,
+    region: Arc<str>,
+}
+
+impl Server {
+    /// A server of this service.
+    pub fn new(service: Service, key: AccessKey) -> Self {
+        let mut builder = S3ServiceBuilder::new(service);
+        builder.set_auth(SimpleAuth::from_single(key.id, key.secret));
+        Self { service: builder.build(), region: key.region.into() }
+    }
+
+    /// The response to a request. A request that is not signed as it must be is refused.
+    pub async fn respond<B>(&self, request: Request<B>) -> Response<s3s::Body>
+    where
+        B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+        Box<dyn std::error::Error + Send + Sync>: From<B::Error>,
+    {
+        if let Err(refused) = signature::check(&request, &self.region) {
+            return refused.into_response();
+        }
+        match self.service.call(request.map(s3s::Body::http_body_unsync)).await {
+            Ok(response) => response,
+            Err(error) => {
+                tracing::warn!(?error, "the embedded S3 could not respond to a request");
+                let mut response = Response::new(s3s::Body::empty());
+                *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+                response
+            }
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! What S3 requires of a signature, besides that it is right. s3s checks it over the headers that the client chose to sign;
+//! `host` and every `x-amz-*` header must be among them (AWS Signature Version 4, "Create a signed AWS API request").
+
+use http::{HeaderValue, Request, Response, StatusCode, header};
+use s3s::Body;
+use url::form_urlencoded;
+
+/// Why a request is refused: status, code, message.
+pub(crate) struct Refused(StatusCode, &'static str, String);
+
+/// What a signature covers.
+struct Signed {
+    scope: String,
+    headers: Vec<String>,
+    malformed: &'static str,
+}
+
+/// A request that is not signed for this Region and for S3, or has headers that matter and are not signed, is refused.
+pub(crate) fn check<B>(request: &Request<B>, region: &str) -> Result<(), Refused> {
+    let in_header = request.headers().get(header::AUTHORIZATION);
+    let query: Vec<_> =
+        form_urlencoded::parse(request.uri().query().unwrap_or_default().as_bytes()).collect();
+    let parameter =
+        |name: &str| query.iter().find(|(key, _)| key == name).map(|(_, value)| value.to_string());
+    let twice = |name: &str| query.iter().filter(|(key, _)| key.eq_ignore_ascii_case(name)).count() > 1;
+    if ["X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-SignedHeaders"].into_iter().any(twice) {
+        let message = "the query says twice what was signed".to_owned();
+        return Err(Refused(StatusCode::BAD_REQUEST, "AuthorizationQueryParametersError", message));
+    }
+    let signed = match (in_header, parameter("X-Amz-Algorithm")) {
+        (Some(_), Some(_)) => {
+            let message =
+                "only one of the Authorization header and the query may hold a signature".to_owned();
+            return Err(Refused(StatusCode::BAD_REQUEST, "InvalidArgument", message));
+        }
+        (Some(value), None) => of_header(value.to_str().unwrap_or_default()),
+        (None, Some(_)) => Some(Signed {
+            scope: parameter("X-Amz-Credential").unwrap_or_default(),
+            headers: names(&parameter("X-Amz-SignedHeaders").unwrap_or_default()),
+            malformed: "AuthorizationQueryParametersError",
+        }),
+        (None, None) => None,
+    };
+    let Some(Signed { scope, headers, malformed }) = signed else {
+        return Err(Refused(
+            StatusCode::FORBIDDEN,
+            "AccessDenied",
+            "requests must be signed with AWS4-HMAC-SHA256".to_owned(),
+        ));
+    };
+    let mut scope = scope.rsplit('/').skip(1);
+    let (service, signed_for) = (scope.next().unwrap_or_default(), scope.next().unwrap_or_default());
+    if service != "s3" {
+        return Err(Refused(
+            StatusCode::BAD_REQUEST,
+            malformed,
+            format!("the service {service:?} is wrong; expecting \"s3\""),
+        ));
+    }
+    if signed_for != region {
+        return Err(Refused(
+            StatusCode::BAD_REQUEST,
+            malformed,
+            format!("the region {signed_for:?} is wrong; expecting {region:?}"),
+        ));
+    }
+    let must_be = |name: &str| name == "host" || name == "content-md5" || name.starts_with("x-amz-");
+    let unsigned = request
+        .headers()
+        .keys()
+        .map(header::HeaderName::as_str)
+        .find(|name| must_be(name) && !headers.iter().any(|h| h == name));
+    match unsigned {
+        Some(name) => {
+            let message = format!("there were headers present in the request which were not signed: {name}");
+            Err(Refused(StatusCode::FORBIDDEN, "AccessDenied", message))
+        }
+        None => Ok(()),
+    }
+}
+
+/// `AWS4-HMAC-SHA256 Credential=…, SignedHeaders=…, Signature=…`
+fn of_header(value: &str) -> Option<Signed> {
+    let parts = value.strip_prefix("AWS4-HMAC-SHA256")?;
+    let part = |name: &str| {
+        parts
+            .split(',')
+            .find_map(|part| part.trim().strip_prefix(name)?.strip_prefix('='))
+            .unwrap_or_default()
+    };
+    Some(Signed {
+        scope: part("Credential").to_owned(),
+        headers: names(part("SignedHeaders")),
+        malformed: "AuthorizationHeaderMalformed",
+    })
+}
+
+fn names(list: &str) -> Vec<String> {
+    list.split(';').map(str::to_ascii_lowercase).collect()
+}
+
+impl Refused {
+    pub(crate) fn into_response(self) -> Response<Body> {
+        let Self(status, code, message) = self;
+        let message = message.replace('&', "&amp;").replace('<', "&lt;");
+        let body = format!(
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code><Message>{message}</Message></Error>"
+        );
+        let mut response = Response::new(body.into());
+        *response.status_mut() = status;
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/xml"));
+        response
+    }
+}

@@ -1,0 +1,192 @@
+//! The folder, what is in it besides objects, and who may clean it up.
+
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use s3s::{S3Result, s3_error};
+
+use crate::error::{At, io_error};
+use crate::file::{make_folder, open_private};
+use crate::walk::Folders;
+use crate::{BUCKET, key};
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+/// Uploads that nobody has touched for so long are removed, as a lifecycle rule does on AWS.
+const ABANDONED: Duration = Duration::from_secs(7 * DAY.as_secs());
+/// How long a completed upload answers a repeated completion.
+const REMEMBERED: Duration = Duration::from_secs(30 * DAY.as_secs());
+
+pub(crate) struct Store {
+    root: PathBuf,
+    /// This process's own folder for files being written.
+    pub(crate) tmp: PathBuf,
+    /// Locked as long as `tmp` is in use.
+    _tmp_lock: File,
+    /// One per object that is being replaced, by bucket and key.
+    pub(crate) objects: Locks,
+    /// One per multipart upload.
+    pub(crate) uploads: Locks,
+    /// Folders lately listed.
+    pub(crate) folders: Folders,
+}
+
+impl Store {
+    pub(crate) fn open(root: &Path) -> io::Result<Store> {
+        let root = make_root(root)?;
+        let _held = hold(&root)?;
+        make_folder(&root.join(".s3/uploads"))?;
+        make_folder(&root.join(".s3/buckets"))?;
+        sweep_tmp(&root.join(".s3/tmp"))?;
+        sweep_uploads(&root.join(".s3/uploads"))?;
+        let tmp = root.join(".s3/tmp").join(uuid::Uuid::new_v4().simple().to_string());
+        make_folder(&tmp)?;
+        let lock = open_private(&tmp.with_extension("lock"))?;
+        lock.lock().at(&tmp)?;
+        Ok(Store {
+            root,
+            tmp,
+            _tmp_lock: lock,
+            objects: Locks::default(),
+            uploads: Locks::default(),
+            folders: Folders::default(),
+        })
+    }
+
+    /// The folder of an existing bucket.
+    pub(crate) fn bucket(&self, bucket: &str) -> S3Result<PathBuf> {
+        let folder = bucket_folder(&self.root, bucket);
+        if fs::symlink_metadata(&folder).is_ok_and(|meta| meta.is_dir()) {
+            Ok(folder)
+        } else {
+            Err(s3_error!(NoSuchBucket, "there is no bucket {bucket}"))
+        }
+    }
+
+    /// Does nothing when it exists.
+    pub(crate) fn create_bucket(&self, bucket: &str) -> S3Result {
+        make_folder(&bucket_folder(&self.root, bucket)).map_err(io_error)
+    }
+
+    /// Where an object of an existing bucket lies, whether it exists or not.
+    pub(crate) fn object(&self, bucket: &str, key: &str) -> S3Result<PathBuf> {
+        let path = self.bucket(bucket)?.join(key::path(key));
+        self.check_folders(path.parent().unwrap_or(&self.root))?;
+        Ok(path)
+    }
+
+    /// No folder of the store is a link: whoever had planted one would read and write elsewhere in our name.
+    pub(crate) fn check_folders(&self, innermost: &Path) -> S3Result {
+        for folder in innermost.ancestors().take_while(|folder| *folder != self.root) {
+            if fs::symlink_metadata(folder).is_ok_and(|meta| meta.is_symlink()) {
+                return Err(s3_error!(
+                    AccessDenied,
+                    "{}: it is a link, and no folder of this store",
+                    folder.display()
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn uploads_folder(&self) -> PathBuf {
+        self.root.join(".s3/uploads")
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        // Whatever fails here is swept at the next start.
+        let _ = fs::remove_dir_all(&self.tmp);
+        let _ = fs::remove_file(self.tmp.with_extension("lock"));
+    }
+}
+
+/// Names of buckets are letters, digits, `.` and `-`, and neither `.` nor `..`: s3s refuses others.
+pub(crate) fn bucket_folder(root: &Path, bucket: &str) -> PathBuf {
+    if bucket == BUCKET { root.to_owned() } else { root.join(".s3/buckets").join(bucket) }
+}
+
+/// Makes the folder of a store, or takes one that is there, also where a link leads to it: its path without links.
+pub(crate) fn make_root(root: &Path) -> io::Result<PathBuf> {
+    if !root.is_dir() {
+        make_folder(root)?;
+    }
+    root.canonicalize().at(root)
+}
+
+/// Waits until no other process is opening or sweeping `root`; keeps them away until dropped.
+pub(crate) fn hold(root: &Path) -> io::Result<File> {
+    make_folder(&root.join(".s3/tmp"))?;
+    let path = root.join(".s3/lock");
+    let file = open_private(&path)?;
+    file.lock().at(&path)?;
+    Ok(file)
+}
+
+/// Removes what processes that have died were writing. The system unlocks a dead process's files.
+fn sweep_tmp(tmp: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(tmp).at(tmp)? {
+        let path = entry.at(tmp)?.path().with_extension("");
+        let lock = path.with_extension("lock");
+        let alive = lock.exists() && open_private(&lock)?.try_lock().is_err();
+        if !alive {
+            remove(&path)?;
+            remove(&lock)?;
+        }
+    }
+    Ok(())
+}
+
+fn sweep_uploads(uploads: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(uploads).at(uploads)? {
+        let path = entry.at(uploads)?.path();
+        // Another process may be removing it.
+        let Ok(touched) = fs::metadata(&path).and_then(|meta| meta.modified()) else { continue };
+        let age = SystemTime::now().duration_since(touched).unwrap_or_default();
+        let completed = path.join("complete.json").exists() && !path.join("joined").exists();
+        if age > if completed { REMEMBERED } else { ABANDONED } {
+            remove(&path)?;
+        }
+    }
+    Ok(())
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    let removed = match fs::symlink_metadata(path) {
+        Ok(meta) if meta.is_dir() => fs::remove_dir_all(path),
+        Ok(_) => fs::remove_file(path),
+        Err(err) => Err(err),
+    };
+    match removed {
+        Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed.at(path),
+    }
+}
+
+/// One lock per name, for as long as somebody holds or wants it.
+#[derive(Default)]
+pub(crate) struct Locks(Mutex<HashMap<String, Arc<Mutex<()>>>>);
+
+impl Locks {
+    /// Runs `work` while nobody else holds `name`.
+    pub(crate) fn hold<T>(&self, name: &str, work: impl FnOnce() -> S3Result<T>) -> S3Result<T> {
+        let lock = Arc::clone(self.names().entry(name.to_owned()).or_default());
+        let held = lock.lock().unwrap_or_else(PoisonError::into_inner);
+        let result = work();
+        drop(held);
+        let mut names = self.names();
+        // The map's and ours: nobody waits, and nobody can come before `names` is released.
+        if Arc::strong_count(&lock) == 2 {
+            names.remove(name);
+        }
+        result
+    }
+
+    fn names(&self) -> MutexGuard<'_, HashMap<String, Arc<Mutex<()>>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

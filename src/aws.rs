@@ -1,0 +1,128 @@
+//! A stack on AWS as the command line sees it: a bucket, and the executions that work in it.
+
+mod address;
+mod execution;
+mod follow;
+mod upload;
+
+use aws_config::{BehaviorVersion, Region};
+use aws_sdk_s3::config::ProvideCredentials;
+use job::Objects;
+use job::messages::RunRef;
+
+use crate::args;
+use crate::exit::CliError;
+
+use address::Address;
+pub use execution::{Execution, Status, latest_generation};
+pub use follow::follow;
+pub use upload::upload;
+
+/// A stack's bucket, and Step Functions in its Region.
+#[derive(Debug, Clone)]
+pub struct AwsStack {
+    bucket: String,
+    account: args::Account,
+    s3: aws_sdk_s3::Client,
+    states: aws_sdk_sfn::Client,
+}
+
+impl AwsStack {
+    /// By the usual AWS profile, Region, credentials and endpoints.
+    ///
+    /// # Errors
+    /// When no Region or no credentials are known.
+    pub async fn connect(args: &args::Stack) -> Result<Self, CliError> {
+        let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12());
+        if let Some(profile) = &args.account.profile {
+            loader = loader.profile_name(profile);
+        }
+        if let Some(region) = &args.account.region {
+            loader = loader.region(Region::new(region.clone()));
+        }
+        if let Some(endpoint) = &args.account.endpoint_url {
+            loader = loader.endpoint_url(endpoint);
+        }
+        let aws = loader.load().await;
+        if aws.region().is_none() {
+            return Err(CliError::new(
+                "no AWS Region: give --region, set AWS_REGION, or set it in the profile",
+            ));
+        }
+        let credentials = match aws.credentials_provider() {
+            Some(provider) => {
+                provider.provide_credentials().await.map(drop).map_err(|error| job::in_words(&error))
+            }
+            None => Err("there is no source for them".to_owned()),
+        };
+        credentials.map_err(|why| {
+            CliError::new(format!("no AWS credentials: {why}. Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or sign in with the AWS command line"))
+        })?;
+        // An endpoint of one's own (LocalStack) has no subdomains for buckets.
+        let paths = aws.endpoint_url().is_some();
+        let s3 =
+            aws_sdk_s3::config::Builder::from(&aws).force_path_style(paths).interceptor(Address::default());
+        let states = aws_sdk_sfn::config::Builder::from(&aws).interceptor(Address::default());
+        Ok(Self {
+            bucket: args.bucket.clone(),
+            account: args.account.clone(),
+            s3: aws_sdk_s3::Client::from_conf(s3.build()),
+            states: aws_sdk_sfn::Client::from_conf(states.build()),
+        })
+    }
+
+    /// The bucket's name.
+    pub fn bucket(&self) -> &str {
+        &self.bucket
+    }
+
+    /// The options that lead another command to this stack.
+    pub fn options(&self) -> String {
+        let args::Account { profile, region, endpoint_url } = &self.account;
+        let options =
+            [("bucket", Some(&self.bucket)), ("profile", profile.as_ref()), ("region", region.as_ref())];
+        let options = options.into_iter().chain([("endpoint-url", endpoint_url.as_ref())]);
+        options.filter_map(|(name, value)| Some(format!("--{name} {}", value?))).collect::<Vec<_>>().join(" ")
+    }
+
+    /// Everything in the bucket.
+    pub fn objects(&self) -> Objects {
+        Objects::new(self.s3.clone(), &self.bucket)
+    }
+
+    /// The run of this name, `<job>/<id>`, in its latest generation. Its file is only known to its execution.
+    ///
+    /// # Errors
+    /// When it is no name of a run, or the bucket cannot be listed.
+    pub async fn run(&self, name: &str) -> Result<RunRef, CliError> {
+        let Some((job, id)) =
+            name.split_once('/').filter(|(job, id)| !job.is_empty() && !id.is_empty() && !id.contains('/'))
+        else {
+            return Err(CliError::new(format!(
+                "{name:?} is no run: a run is JOB/ID, as `throughline submit` prints it"
+            )));
+        };
+        let mut run = RunRef {
+            bucket: self.bucket.clone(),
+            job: job.to_owned(),
+            file: String::new(),
+            id: id.to_owned(),
+            generation: 0,
+        };
+        run.generation = latest_generation(&self.objects(), &run).await?.unwrap_or(0);
+        Ok(run)
+    }
+
+    /// The run of this name with the execution that owns it.
+    ///
+    /// # Errors
+    /// As [`AwsStack::run`], and when no execution has claimed such a run.
+    pub async fn find(&self, name: &str) -> Result<(RunRef, Execution), CliError> {
+        let mut run = self.run(name).await?;
+        let execution = self.execution(&run).await?;
+        let execution = execution
+            .ok_or_else(|| CliError::new(format!("there is no run {name} in the bucket {}", self.bucket)))?;
+        run.file.clone_from(&execution.file);
+        Ok((run, execution))
+    }
+}

@@ -1,0 +1,82 @@
+//! `throughline states run`
+
+use engine::{History, Outcome, Start, Stop};
+use serde_json::json;
+use time::OffsetDateTime;
+use tokio_util::sync::CancellationToken;
+
+use super::services::Services;
+use super::{execution_type, json_of};
+use crate::args::Execute;
+use crate::exit::{CliError, Exit};
+use crate::signals::Signals;
+
+pub(super) async fn run(args: Execute) -> Result<Exit, CliError> {
+    let path = &args.definition.definition;
+    let machine = ::states::compile(path, &::states::read(path)?)?;
+    let input = json_of("input", &args.input)?;
+    let services = Services::open(&args.services).await?;
+    let missing = services.host.missing(&machine);
+    if !missing.is_empty() {
+        return Err(CliError::at(path, format!("no handler for these tasks:\n{}", missing.join("\n"))));
+    }
+    let name = path.file_stem().unwrap_or_default().to_string_lossy().replace([':', ' '], "-");
+    let mut start = Start::new(
+        format!("arn:aws:states:local:000000000000:execution:{name}:{}", uuid::Uuid::new_v4()),
+        input,
+    );
+    start.execution_type = execution_type(args.express);
+    let history = args.history.then(History::default);
+    start.history.clone_from(&history);
+    let cancel = CancellationToken::new();
+    let interrupt = cancel.clone();
+    tokio::spawn(async move {
+        Signals::listen().next().await;
+        interrupt.cancel();
+    });
+    let (outcome, exit) = match ::states::run(&services.host, machine, start, cancel).await {
+        Ok(outcome @ Outcome::Succeeded(_)) => (Some(outcome), Exit::Succeeded),
+        Ok(outcome) => (Some(outcome), Exit::Failed),
+        Err(Stop::Interrupted) => (None, Exit::Interrupted),
+        Err(Stop::Fault(fault)) => return Err(CliError::new(fault.to_string())),
+    };
+    if let (None, Some(history)) = (&outcome, &history) {
+        history.abort(OffsetDateTime::now_utc());
+    }
+    show(outcome.as_ref(), history.as_ref(), args.definition.json);
+    Ok(exit)
+}
+
+/// Prints the end of an execution, which was aborted if it has no outcome.
+fn show(outcome: Option<&Outcome>, history: Option<&History>, as_json: bool) {
+    let (status, output, error, cause) = match outcome {
+        Some(Outcome::Succeeded(output)) => ("SUCCEEDED", Some(output), None, None),
+        Some(Outcome::Failed { error, cause }) => ("FAILED", None, Some(error), Some(cause)),
+        Some(Outcome::TimedOut) => ("TIMED_OUT", None, None, None),
+        None => ("ABORTED", None, None, None),
+    };
+    let events = history.map(|history| {
+        let mut events = history.events();
+        events.sort_by_key(|event| event.id);
+        events
+    });
+    if as_json {
+        let mut object = json!({ "status": status, "output": output, "error": error, "cause": cause });
+        if let Some(events) = events {
+            object["history"] = events.iter().map(engine::Event::to_json).collect();
+        }
+        println!("{object}");
+        return;
+    }
+    for event in events.into_iter().flatten() {
+        let details = event.details.map(|(_, details)| details.to_string()).unwrap_or_default();
+        println!("{:>5} {:<28} {details}", event.id, event.kind);
+    }
+    println!("{status}");
+    if let Some(output) = output {
+        println!("{output:#}");
+    }
+    for text in [error, cause].into_iter().flatten().filter(|text| !text.is_empty()) {
+        println!("{text}");
+    }
+}

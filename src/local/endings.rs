@@ -1,0 +1,90 @@
+//! What the ending of the output's name says: the format, or that it cannot be written.
+
+use std::path::Path;
+
+use job::Job;
+use job::job_file::OutputFormat;
+use job::messages::RunRef;
+use job::{Objects, Plan};
+
+use crate::exit::CliError;
+
+/// Endings of files that people expect to be able to name, and that are written nowhere here.
+const UNWRITABLE: [&str; 22] = [
+    "gz", "gzip", "zst", "zstd", "bz2", "xz", "zip", "lz4", "br", "7z", "tar", "tgz", "json", "parquet",
+    "avro", "orc", "arrow", "feather", "xlsx", "xls", "ods", "xml",
+];
+
+/// The format that the output's name asks for; `None` when the job decides.
+///
+/// # Errors
+/// When such a file cannot be written, or the job says another format.
+pub fn format_by_name(output: &Path, job: &Job) -> Result<Option<OutputFormat>, CliError> {
+    let Some(wanted) = wanted(output)? else { return Ok(None) };
+    match job.output.format {
+        Some(format) if format != wanted => {
+            let message = format!(
+                "the job says {}, and the output {} is to be {}: change one of them",
+                name(format),
+                output.display(),
+                name(wanted)
+            );
+            Err(job.error_at(&["output", "format"], message).into())
+        }
+        _ => {
+            job.check_style(wanted)?;
+            Ok(Some(wanted))
+        }
+    }
+}
+
+/// Makes sure that a run which has a plan writes what the output's name asks for.
+///
+/// # Errors
+/// When it writes another format, or its plan cannot be read.
+pub async fn check_planned(objects: &Objects, run: &RunRef, output: Option<&Path>) -> Result<(), CliError> {
+    let Some(output) = output else { return Ok(()) };
+    let Some(wanted) = wanted(output)? else { return Ok(()) };
+    let plan =
+        objects.find(&run.keys().plan()).await?.and_then(|plan| serde_json::from_slice::<Plan>(&plan).ok());
+    match plan.map(|plan| plan.output) {
+        Some(format) if format != wanted => Err(CliError::new(format!(
+            "the output of this run is {}, and {} is to be {}: give the output another ending, or start over with --fresh, which makes \
+             every request again",
+            name(format),
+            output.display(),
+            name(wanted)
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// The format that a name asks for.
+///
+/// # Errors
+/// When such a file cannot be written.
+pub fn wanted(output: &Path) -> Result<Option<OutputFormat>, CliError> {
+    let ending = output.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+    match ending.as_str() {
+        "csv" => Ok(Some(OutputFormat::Csv)),
+        "tsv" | "tab" => Ok(Some(OutputFormat::Tsv)),
+        "jsonl" | "ndjson" => Ok(Some(OutputFormat::Jsonl)),
+        "json" => Err(CliError::new(format!(
+            "{} cannot be written: use .jsonl, which has a JSON object on each line",
+            output.display()
+        ))),
+        other if UNWRITABLE.contains(&other) => Err(CliError::new(format!(
+            "{} cannot be written: the output is a .csv, .tsv or .jsonl file",
+            output.display()
+        ))),
+        _ => Ok(None),
+    }
+}
+
+fn name(format: OutputFormat) -> &'static str {
+    match format {
+        OutputFormat::Csv => "CSV",
+        OutputFormat::Tsv => "TSV",
+        OutputFormat::Jsonl => "JSONL",
+    }
+}

@@ -1,0 +1,257 @@
+//! One execution of the definition, from its journal if it was cut off.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use engine::{Fault, Journal, JournalError, Outcome, Start, Stop};
+use job::messages::Event;
+use states::services::Functions;
+use states::{Host, NoRoom};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::steps::{Steps, bind};
+use super::{LocalSecrets, StateDir, Target, now};
+use crate::exit::CliError;
+use crate::progress::Progress;
+use s3::file::make_folder;
+
+const DEFINITION: &str = include_str!("../../definition.asl.json");
+/// How often a worker flushes its results.
+const FLUSH_EVERY: Duration = Duration::from_secs(1);
+/// Waits between the attempts to read or write an object for the engine, after the client's own retries. A lane whose batches
+/// cannot be read ends.
+const RETRY_WAITS: [Duration; 4] =
+    [Duration::from_secs(1), Duration::from_secs(4), Duration::from_secs(16), Duration::from_secs(60)];
+
+/// How an execution ended.
+#[derive(Debug)]
+pub enum ExecutionEnd {
+    /// It ran to its end, well or badly: the report says how.
+    Finished,
+    /// It failed before there was anything to report.
+    Failed {
+        /// Its error's stable name.
+        error: String,
+        /// In words.
+        message: String,
+    },
+    /// The disk is full. With room it can be continued.
+    NoRoom {
+        /// In words.
+        message: String,
+    },
+    /// It was interrupted and can be continued.
+    Interrupted,
+}
+
+/// Runs a target's execution, or continues it; the steps are this process's own, or `functions` elsewhere.
+///
+/// # Errors
+/// When the journal cannot be used.
+pub async fn execute(
+    state: &StateDir,
+    target: &Target,
+    functions: Option<Functions>,
+    progress: &Arc<Progress>,
+    stop: CancellationToken,
+) -> Result<ExecutionEnd, CliError> {
+    let machine = engine::compile(&bind(DEFINITION))
+        .map_err(|problems| CliError::new(format!("the definition is wrong:\n{problems}")))?;
+    let run = &target.run;
+    let path = state.journal(&run.id, run.generation);
+    check_copy(state, target).await?;
+    let (event, journal) = match begin(state, &path, target) {
+        Ok(begun) => begun,
+        Err((path, JournalError::Full(error))) => {
+            return Ok(ExecutionEnd::NoRoom { message: no_room_for(&path, &error) });
+        }
+        Err((path, error)) => return Err(CliError::at(&path, error)),
+    };
+    let name =
+        if run.generation == 0 { run.id.clone() } else { format!("{}-redrive-{}", run.id, run.generation) };
+    let mut start = Start::new(
+        format!("arn:aws:states:local:000000000000:execution:throughline:{name}"),
+        serde_json::to_value(event).expect("an event is always JSON"),
+    );
+    // Here a run asks for its turn every second, for as long as it takes.
+    start.max_events = None;
+    let no_room = NoRoom::default();
+    let steps = Arc::new(steps(state, target, functions, progress, &stop, &no_room));
+    steps.resume(run).await?;
+    let working = steps.working.clone();
+    let host = Host::new(state.s3.clone(), vec![steps])
+        .with_clock(state.clock.clone())
+        .insisting(&RETRY_WAITS, no_room.clone());
+    // The next thing that happens is the call of `Steps` for the definition's first task, "preprocess".
+    let outcome = tokio::select! {
+        outcome = engine::run(Arc::new(machine), start, Arc::new(host), journal, stop.clone()) => match outcome {
+            Err(Stop::Fault(Fault::Journal(JournalError::Full(error)))) => Err(no_room_for(&path, &error)),
+            outcome => Ok(outcome),
+        },
+        message = no_room.told() => Err(message),
+    };
+    let outcome = match outcome {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(Stop::Interrupted)) => return Ok(ExecutionEnd::Interrupted),
+        Ok(Err(Stop::Fault(fault))) => return Err(CliError::at(&path, fault)),
+        Err(message) => {
+            // What workers have answered they may still find room for.
+            stop.cancel();
+            working.close();
+            working.wait().await;
+            return Ok(ExecutionEnd::NoRoom { message });
+        }
+    };
+    remove_journal(&path)?;
+    Ok(match outcome {
+        Outcome::Succeeded(_) => ExecutionEnd::Finished,
+        Outcome::Failed { error, .. } if error == job::ErrorName::RunFailed.as_str() => {
+            ExecutionEnd::Finished
+        }
+        Outcome::Failed { error, cause } => ExecutionEnd::Failed { message: message_of(&cause), error },
+        Outcome::TimedOut => ExecutionEnd::Failed {
+            error: "States.Timeout".to_owned(),
+            message: "the run took longer than the year that an execution may take".to_owned(),
+        },
+    })
+}
+
+fn no_room_for(path: &Path, error: &str) -> String {
+    format!("cannot write {}: {error}", path.display())
+}
+
+fn steps(
+    state: &StateDir,
+    target: &Target,
+    functions: Option<Functions>,
+    progress: &Arc<Progress>,
+    stop: &CancellationToken,
+    no_room: &NoRoom,
+) -> Steps {
+    let s3 = state.s3.clone();
+    let (splitting, merging) = (progress.clone(), progress.clone());
+    Steps {
+        run: target.run.clone(),
+        job_text: target.text.clone(),
+        preprocess: preprocess::Context {
+            s3: s3.clone(),
+            executions: Arc::new(NoOthers),
+            progress: Arc::new(move |lines, bytes| splitting.split(lines, bytes)),
+            now,
+            turn_wait: Duration::from_secs(1),
+            home: preprocess::Home::Local,
+            stop: stop.clone(),
+            pause: CancellationToken::new(),
+        },
+        worker: Arc::new(worker::Context::new(
+            s3.clone(),
+            Arc::new(LocalSecrets),
+            progress.clone(),
+            worker::Settings {
+                flush_every: FLUSH_EVERY,
+                intents: worker::Intents::Alone,
+                ..worker::Settings::default()
+            },
+            stop.clone(),
+        )),
+        working: TaskTracker::new(),
+        postprocess: postprocess::Context {
+            s3: s3.clone(),
+            settings: postprocess::Settings::default(),
+            stop: stop.clone(),
+            pause: CancellationToken::new(),
+            progress: Some(Arc::new(move |lines| merging.merged(lines))),
+            now: Arc::new(now),
+        },
+        functions,
+        no_room: no_room.clone(),
+        counting: Mutex::default(),
+        progress: progress.clone(),
+        objects: state.objects(),
+    }
+}
+
+/// The journal, and the event that the execution began with, which stays its input although the file's tag may have
+/// changed since. An error comes with its file.
+fn begin(
+    state: &StateDir,
+    journal: &Path,
+    target: &Target,
+) -> Result<(Event, Journal), (PathBuf, JournalError)> {
+    let path = event_file(journal);
+    for path in [&path, journal] {
+        if fs::symlink_metadata(path).is_ok_and(|meta| !meta.is_file()) {
+            return Err((
+                path.to_owned(),
+                io::Error::other("it is no file, or a link to one: remove it").into(),
+            ));
+        }
+    }
+    let event = starting_event(state, journal, &path, target).map_err(|error| (path, error.into()))?;
+    let journal = Journal::open(journal).map_err(|error| (journal.to_owned(), error))?;
+    Ok((event, journal))
+}
+
+fn starting_event(state: &StateDir, journal: &Path, path: &Path, target: &Target) -> io::Result<Event> {
+    if journal.exists() && path.exists() {
+        let event: Event = serde_json::from_slice(&fs::read(path)?)?;
+        return match event.run(target.text.as_bytes()) {
+            Ok(run) if run == target.run => Ok(event),
+            _ => Err(io::Error::other(
+                "it is of another run: somebody has changed it. Start over with --fresh",
+            )),
+        };
+    }
+    make_folder(journal.parent().expect("it lies in the state folder"))?;
+    state.service.write_file(path, &serde_json::to_vec(&target.event).expect("an event is always JSON"))?;
+    Ok(target.event.clone())
+}
+
+/// The steps read the run's own copy of the job file, which says where secrets go: it must be the file of which the run's id is a
+/// hash.
+async fn check_copy(state: &StateDir, target: &Target) -> Result<(), CliError> {
+    let key = target.run.keys().job_file();
+    match state.objects().find(&key).await? {
+        Some(copy) if copy != target.text.as_bytes() => Err(CliError::new(format!(
+            "{} is not the job file that this run began with: somebody has changed it. Start over with --fresh",
+            state.folder.join(key).display()
+        ))),
+        _ => Ok(()),
+    }
+}
+
+fn remove_journal(path: &Path) -> Result<(), CliError> {
+    remove_if_there(path)?;
+    remove_if_there(&event_file(path))
+}
+
+fn remove_if_there(path: &Path) -> Result<(), CliError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(CliError::at(path, error)),
+        _ => Ok(()),
+    }
+}
+
+fn event_file(journal: &Path) -> PathBuf {
+    journal.with_extension("event.json")
+}
+
+/// The `errorMessage` of a function's error, or the cause itself.
+pub fn message_of(cause: &str) -> String {
+    let parsed: Option<serde_json::Value> = serde_json::from_str(cause).ok();
+    parsed.as_ref().and_then(|value| value["errorMessage"].as_str()).unwrap_or(cause).to_owned()
+}
+
+/// This process holds the state folder's lock: every other execution has ended.
+struct NoOthers;
+
+#[async_trait::async_trait]
+impl preprocess::Executions for NoOthers {
+    async fn ended(&self, _execution: &str) -> Result<bool, job::StepError> {
+        Ok(true)
+    }
+}

@@ -1,0 +1,27 @@
+//! Errors of the user, and the errors that tasks get.
+
+use std::fmt::Display;
+use std::path::Path;
+
+use engine::TaskError;
+
+/// Something that the user gave is wrong: what, where, and what to do.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Error(String);
+
+impl Error {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self(message.into())
+    }
+
+    /// An error about a file.
+    pub(crate) fn at(path: &Path, error: impl Display) -> Self {
+        Self(format!("{}: {error}", path.display()))
+    }
+}
+
+/// The error of a task, by its name.
+pub(crate) fn task_error(name: &str, cause: &str) -> TaskError {
+    TaskError::Error { error: name.to_owned(), cause: cause.to_owned() }
+}

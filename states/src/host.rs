@@ -1,0 +1,259 @@
+//! The engine's host: a store, a clock, and the services that do the tasks.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use aws_sdk_s3::Client;
+use bytes::Bytes;
+use engine::{Machine, ObjectError, ObjectInfo, Part, Resource, TaskCall, TaskError, TaskTokens};
+use futures_util::stream::{self, BoxStream};
+use futures_util::{StreamExt, TryStreamExt};
+use job::objects::StorageErrorKind;
+use job::{Download, Objects, StorageError};
+use serde_json::Value;
+use time::OffsetDateTime;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::{Clock, WallClock};
+use crate::error::task_error;
+use crate::services::{self, Service, Support};
+
+/// What an execution finds outside itself. Clones share it.
+#[derive(Clone)]
+pub struct Host {
+    services: Arc<[Arc<dyn Service>]>,
+    s3: Client,
+    clock: Arc<dyn Clock>,
+    tokens: TaskTokens,
+    /// Whether the outcome of a token can be sent: the API is served.
+    takes_tokens: bool,
+    retry_waits: &'static [Duration],
+    no_room: Option<NoRoom>,
+}
+
+impl Host {
+    /// A host with the system's clock. A task goes to the first of the services that supports it.
+    pub fn new(s3: Client, services: Vec<Arc<dyn Service>>) -> Self {
+        Self {
+            services: services.into(),
+            s3,
+            clock: Arc::new(WallClock),
+            tokens: TaskTokens::default(),
+            takes_tokens: false,
+            retry_waits: &[],
+            no_room: None,
+        }
+    }
+
+    /// The same with another clock.
+    #[must_use]
+    pub fn with_clock(self, clock: Arc<dyn Clock>) -> Self {
+        Self { clock, ..self }
+    }
+
+    /// The same for tasks whose outcome is sent by these tokens; `served` says whether workers can send it.
+    #[must_use]
+    pub fn with_tokens(self, tokens: TaskTokens, served: bool) -> Self {
+        Self { tokens, takes_tokens: served, ..self }
+    }
+
+    /// The same for an execution that must outlast its store: reads and writes of objects are retried after these waits, and
+    /// a full disk is told to `no_room`.
+    #[must_use]
+    pub fn insisting(self, retry_waits: &'static [Duration], no_room: NoRoom) -> Self {
+        Self { retry_waits, no_room: Some(no_room), ..self }
+    }
+
+    /// The tasks of a machine that this host cannot do, one line each.
+    pub fn missing(&self, machine: &Machine) -> Vec<String> {
+        let tasks = machine.tasks().into_iter();
+        tasks
+            .filter_map(|(state, resource)| {
+                Some(format!("{state}: {resource}: {}", self.why_not(&state, &resource)?))
+            })
+            .collect()
+    }
+
+    /// Why the task of a state cannot be done.
+    fn why_not(&self, state: &str, resource: &Resource) -> Option<String> {
+        let (service, support) = self.service(state, resource);
+        match support {
+            Support::No => Some(NO_SERVICE.to_owned()),
+            Support::Missing(what) => Some(what),
+            Support::Yes => {
+                let waits = resource.waits_for_token() && !self.takes_tokens;
+                let waits = waits && !service.is_some_and(|service| service.sends_outcomes());
+                waits.then(|| NO_WORKERS.to_owned())
+            }
+        }
+    }
+
+    fn service(&self, state: &str, resource: &Resource) -> (Option<&Arc<dyn Service>>, Support) {
+        for service in self.services.iter() {
+            match service.support(state, resource) {
+                Support::No => {}
+                support => return (Some(service), support),
+            }
+        }
+        (None, Support::No)
+    }
+
+    /// The tokens of tasks that wait for an outcome.
+    pub fn tokens(&self) -> &TaskTokens {
+        &self.tokens
+    }
+
+    /// The objects of a bucket.
+    pub fn objects(&self, bucket: &str) -> Objects {
+        Objects::new(self.s3.clone(), bucket)
+    }
+
+    /// Reads or writes an object, with retries where they can help.
+    async fn insist<T, F>(&self, attempt: impl Fn() -> F) -> Result<T, ObjectError>
+    where
+        F: Future<Output = Result<T, StorageError>>,
+    {
+        let mut waits = self.retry_waits.iter();
+        loop {
+            let error = match attempt().await {
+                Ok(done) => return Ok(done),
+                Err(error) => error,
+            };
+            match (waits.next(), &self.no_room) {
+                (Some(wait), _) if error.kind == StorageErrorKind::Unavailable => {
+                    tracing::warn!(%error, "trying again");
+                    self.clock.sleep_until(self.clock.now() + *wait).await;
+                }
+                (_, Some(no_room)) if error.kind == StorageErrorKind::Full => {
+                    return no_room.tell(error.to_string()).await;
+                }
+                _ => return Err(ObjectError(error.to_string())),
+            }
+        }
+    }
+}
+
+const NO_SERVICE: &str = "the service is not on this machine: mock the state (--mocks FILE)";
+const NO_WORKERS: &str = "the outcome cannot be sent: serve the API for workers and tokens with --port PORT, or mock the state (--mocks FILE)";
+
+#[async_trait]
+impl engine::Host for Host {
+    async fn task(&self, call: TaskCall) -> Result<Value, TaskError> {
+        let (service, support) = self.service(&call.state, &call.resource);
+        let service = match (service, support) {
+            (Some(service), Support::Yes) => service,
+            (_, Support::Missing(what)) => return Err(task_error("States.Runtime", &what)),
+            _ => return Err(task_error("States.Runtime", NO_SERVICE)),
+        };
+        if service.ends_on_cancel() {
+            return service.call(self, &call).await;
+        }
+        tokio::select! {
+            biased;
+            result = service.call(self, &call) => result,
+            () = call.cancel.cancelled() => Err(TaskError::Interrupted),
+        }
+    }
+
+    async fn read_object(
+        &self,
+        bucket: &str,
+        key: &str,
+    ) -> Result<BoxStream<'static, io::Result<Bytes>>, ObjectError> {
+        let objects = self.objects(bucket);
+        Ok(chunks(self.insist(|| objects.read(key, None, None)).await?))
+    }
+
+    async fn read_version(
+        &self,
+        bucket: &str,
+        key: &str,
+        version: &str,
+    ) -> Result<BoxStream<'static, io::Result<Bytes>>, ObjectError> {
+        let objects = self.objects(bucket);
+        Ok(chunks(self.insist(|| objects.read_version(key, version)).await?))
+    }
+
+    async fn read_part(&self, bucket: &str, key: &str, part: Part) -> Result<(Bytes, u64), ObjectError> {
+        let objects = self.objects(bucket);
+        self.insist(|| services::s3::part(&objects, key, part.clone())).await
+    }
+
+    async fn list_objects(
+        &self,
+        bucket: &str,
+        prefix: &str,
+        after: Option<&str>,
+    ) -> Result<Vec<ObjectInfo>, ObjectError> {
+        services::s3::page(&self.s3, bucket, prefix, after).await
+    }
+
+    async fn write_object(&self, bucket: &str, key: &str, body: Bytes) -> Result<(), ObjectError> {
+        let objects = self.objects(bucket);
+        self.insist(|| objects.put(key, body.clone())).await.map(drop)
+    }
+
+    fn now(&self) -> OffsetDateTime {
+        self.clock.now()
+    }
+
+    async fn sleep_until(&self, moment: OffsetDateTime) {
+        self.clock.sleep_until(moment).await;
+    }
+
+    fn random(&self) -> f64 {
+        rand::random()
+    }
+
+    fn uuid(&self) -> String {
+        uuid::Uuid::new_v4().to_string()
+    }
+}
+
+/// The contents of an object, as the engine reads them.
+fn chunks(object: Download) -> BoxStream<'static, io::Result<Bytes>> {
+    let chunks =
+        stream::try_unfold(object, async |mut object| Ok(object.next().await?.map(|chunk| (chunk, object))));
+    chunks.map_err(|error: StorageError| io::Error::other(error)).boxed()
+}
+
+/// Where a full disk is told. Every task would find the disk full, so the whole execution is given up where it is. Clones share
+/// it.
+#[derive(Debug, Clone, Default)]
+pub struct NoRoom(Arc<watch::Sender<Option<String>>>);
+
+impl NoRoom {
+    /// Tells the store's message, and never returns: whoever waits for [`NoRoom::told`] ends the execution.
+    pub async fn tell<T>(&self, message: String) -> T {
+        self.0.send_replace(Some(message));
+        std::future::pending().await
+    }
+
+    /// Waits until a full disk is told: the store's message.
+    pub async fn told(&self) -> String {
+        let mut receiver = self.0.subscribe();
+        let message = receiver.wait_for(Option::is_some).await.map(|message| message.clone());
+        match message {
+            Ok(Some(message)) => message,
+            _ => std::future::pending().await,
+        }
+    }
+}
+
+/// Runs a machine, with its journal in memory.
+///
+/// # Errors
+/// [`engine::Stop`]
+pub async fn run(
+    host: &Host,
+    machine: Arc<Machine>,
+    mut start: engine::Start,
+    cancel: CancellationToken,
+) -> Result<engine::Outcome, engine::Stop> {
+    start.tokens = host.tokens.clone();
+    let journal = engine::Journal::in_memory().map_err(engine::Fault::from)?;
+    engine::run(machine, start, Arc::new(host.clone()), journal, cancel).await
+}

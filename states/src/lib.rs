@@ -1,0 +1,20 @@
+//! Step Functions on this machine.
+//!
+//! [`Host`] is what the engine finds outside itself: a store, a clock, and a list of [`services`]. Each task goes to the
+//! first service that supports it. What no service supports is found before the execution starts, by [`Host::missing`].
+//! [`api`] is the part of the Step Functions API that other programs may call. [`svg`] draws a definition.
+
+pub mod api;
+mod clock;
+mod definition;
+mod error;
+mod graph;
+mod host;
+pub mod services;
+
+pub use clock::{Clock, WallClock};
+pub use definition::{compile, read};
+pub use error::Error;
+pub use graph::svg;
+pub use host::{Host, NoRoom, run};
+pub use services::{Service, Support};

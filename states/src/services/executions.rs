@@ -1,0 +1,144 @@
+//! `states:startExecution`: state machines that start others (AWS Step Functions Developer Guide, "Start a new AWS Step
+//! Functions state machine from a running execution").
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use engine::{Machine, Outcome, Pattern, Resource, Start, Stop, TaskCall, TaskError};
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use super::{Service, Support};
+use crate::error::task_error;
+use crate::{Error, Host, definition};
+
+/// Starts state machines, which it knows by their names.
+#[derive(Clone, Default)]
+pub struct Executions(BTreeMap<String, Arc<Machine>>);
+
+impl Executions {
+    /// Adds the definition in a file.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or is not a definition.
+    pub fn add(&mut self, name: &str, path: &Path) -> Result<(), Error> {
+        let text = definition::read(path)?;
+        self.0.insert(name.to_owned(), definition::compile(path, &text)?);
+        Ok(())
+    }
+
+    /// Runs a machine. The result is that of the call's pattern.
+    async fn start(&self, host: &Host, call: &TaskCall) -> Result<Value, TaskError> {
+        let arn = call.parameters["StateMachineArn"].as_str().unwrap_or_default();
+        let name = arn.rsplit(':').next().unwrap_or_default();
+        let Some(machine) = self.0.get(name).cloned() else {
+            let known = self.0.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+            let cause = format!(
+                "State Machine Does Not Exist: '{arn}' (--machine {name}=FILE names one; there are: {known})"
+            );
+            return Err(task_error("StepFunctions.StateMachineDoesNotExistException", &cause));
+        };
+        let execution =
+            call.parameters["Name"].as_str().map_or_else(|| uuid::Uuid::new_v4().to_string(), str::to_owned);
+        let execution = format!("{}:{execution}", arn.replacen(":stateMachine:", ":execution:", 1));
+        let input = match call.parameters.get("Input") {
+            None => json!({}),
+            Some(Value::String(text)) => engine::json::from_str(text).map_err(|wrong| {
+                task_error("StepFunctions.InvalidExecutionInputException", &wrong.to_string())
+            })?,
+            Some(input) => input.clone(),
+        };
+        let started = now();
+        let response = json!({ "ExecutionArn": execution, "StartDate": started });
+        let Resource::Service { pattern, .. } = call.resource else { return Ok(response) };
+        match pattern {
+            Pattern::RequestResponse | Pattern::WaitForTaskToken => {
+                // The caller does not wait for the child's outcome. The child ends with this process at the latest.
+                let child = host.clone();
+                let start = Start::new(execution, input);
+                tokio::spawn(async move { crate::run(&child, machine, start, Default::default()).await });
+                Ok(response)
+            }
+            Pattern::Sync | Pattern::Sync2 => {
+                call.submitted(response);
+                let ended = run(host, machine, Start::new(execution.clone(), input.clone()), call).await?;
+                ended.describe(&execution, arn, &started, &input, pattern)
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Service for Executions {
+    fn support(&self, _state: &str, resource: &Resource) -> Support {
+        if resource.is("states", "startExecution") { Support::Yes } else { Support::No }
+    }
+
+    async fn call(&self, host: &Host, call: &TaskCall) -> Result<Value, TaskError> {
+        self.start(host, call).await
+    }
+}
+
+async fn run(
+    host: &Host,
+    machine: Arc<Machine>,
+    start: Start,
+    call: &TaskCall,
+) -> Result<ChildEnd, TaskError> {
+    match Box::pin(crate::run(host, machine, start, call.cancel.child_token())).await {
+        Ok(outcome) => Ok(ChildEnd(outcome)),
+        Err(Stop::Interrupted) => Err(TaskError::Interrupted),
+        Err(Stop::Fault(fault)) => Err(task_error("States.Runtime", &fault.to_string())),
+    }
+}
+
+/// The end of a child that the caller waits for.
+struct ChildEnd(Outcome);
+
+impl ChildEnd {
+    /// The child as `DescribeExecution` shows it. If the child failed, that is the cause of the task's error.
+    fn describe(
+        self,
+        execution: &str,
+        arn: &str,
+        started: &str,
+        input: &Value,
+        pattern: Pattern,
+    ) -> Result<Value, TaskError> {
+        let text = |value: &Value| {
+            if pattern == Pattern::Sync { Value::String(value.to_string()) } else { value.clone() }
+        };
+        let included = json!({ "Included": true });
+        let mut shown = json!({
+            "ExecutionArn": execution,
+            "Input": text(input),
+            "InputDetails": included,
+            "Name": execution.rsplit(':').next(),
+            "StartDate": started,
+            "StateMachineArn": arn,
+            "StopDate": now(),
+        });
+        match self.0 {
+            Outcome::Succeeded(output) => {
+                shown["Status"] = "SUCCEEDED".into();
+                shown["Output"] = text(&output);
+                shown["OutputDetails"] = included;
+                return Ok(shown);
+            }
+            Outcome::Failed { error, cause } => {
+                shown["Status"] = "FAILED".into();
+                shown["Error"] = error.into();
+                shown["Cause"] = cause.into();
+            }
+            Outcome::TimedOut => shown["Status"] = "TIMED_OUT".into(),
+        }
+        Err(task_error("States.TaskFailed", &shown.to_string()))
+    }
+}
+
+fn now() -> String {
+    OffsetDateTime::now_utc().format(&Rfc3339).unwrap_or_default()
+}
