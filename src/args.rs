@@ -82,7 +82,7 @@ pub struct Places {
     /// The folder that remembers runs.
     #[arg(long, value_name = "DIR", default_value = ".throughline")]
     pub state: PathBuf,
-    /// Print progress and summary as JSON, one object a line.
+    /// Print progress and summary as JSON, one object per line.
     #[arg(long)]
     pub json: bool,
 }
@@ -187,7 +187,7 @@ pub struct Shown {
     /// bucket.
     #[arg(short, long)]
     pub output: Option<PathBuf>,
-    /// Print progress and summary as JSON, one object a line.
+    /// Print progress and summary as JSON, one object per line.
     #[arg(long)]
     pub json: bool,
 }
@@ -357,7 +357,7 @@ pub struct Try {
     /// The context object. Fields that the state does not use may be left out.
     #[arg(long, value_name = "JSON_OR_FILE")]
     pub context: Option<String>,
-    /// The variables.
+    /// The values of variables, by name.
     #[arg(long, value_name = "JSON_OR_FILE")]
     pub variables: Option<String>,
     /// The result of a Task, Map or Parallel, which replaces its work.
