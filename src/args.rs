@@ -1,29 +1,30 @@
-//! What can be typed.
+//! Command-line arguments.
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-/// One network request per line of a file, never faster than the APIs allow, one output file in input order.
+/// Sends one network request per line of a file, within the limits of each API, and writes one output file in
+/// input order.
 #[derive(Debug, Parser)]
 #[command(version, about, max_term_width = 100, after_help = EXIT_CODES)]
 pub struct Cli {
-    /// What to do.
+    /// The command.
     #[command(subcommand)]
     pub command: Command,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 every line succeeded; 1 the command or the job was wrong, and nothing was sent; 2 finished, \
-some lines failed, within what the job tolerates; 3 stopped, failed, over tolerance, or lines not processed; 4 busy: another \
-process uses the state folder, and nothing was sent; 130 interrupted: the same command continues; 141 nobody reads any more what \
-is printed: the same command continues.";
+const EXIT_CODES: &str = "Exit codes: 0 every line succeeded; 1 the command or the job was wrong, and nothing was \
+sent; 2 finished, some lines failed, within what the job tolerates; 3 stopped, failed, over tolerance, or lines not \
+processed; 4 busy: another process uses the state folder, and nothing was sent; 130 interrupted: the same command \
+continues; 141 the reader of the output has gone: the same command continues.";
 
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Run a job over a file; the same command again continues after an interruption.
+    /// Run a job over a file. After an interruption the same command continues.
     Run(Run),
-    /// Validate a job, and show its first requests, its lanes and how long the run will take.
+    /// Validate a job. Shows its first requests, its lanes and the expected time of the run; sends nothing.
     Check(Check),
     /// Send again only the lines that failed or were not processed, and write the complete output.
     Redrive(Redrive),
@@ -31,13 +32,13 @@ pub enum Command {
     Submit(Submit),
     /// Show a run on AWS until it ends.
     Watch(Watch),
-    /// End a run on AWS early: what was answered by then is merged into its output.
+    /// End a run on AWS early. The results so far are merged into its output.
     Stop(Stop),
     /// Run, validate, test and draw any Amazon States Language definition on this machine.
     States(States),
     /// Write a commented job file to start from.
     Init(Init),
-    /// See it work: a sample API with limits on this machine, some thousand lines, under a minute.
+    /// Show a run against a sample API with limits on this machine: some thousand lines, under a minute.
     Demo(Demo),
 }
 
@@ -61,7 +62,7 @@ impl Command {
     }
 }
 
-/// What every run needs.
+/// The arguments of every run.
 #[derive(Debug, Clone, Args)]
 pub struct Target {
     /// The job file.
@@ -70,18 +71,18 @@ pub struct Target {
     pub input: PathBuf,
 }
 
-/// Where a run keeps what it knows, and where its outputs go.
+/// The locations of a run's outputs and state.
 #[derive(Debug, Clone, Args)]
 pub struct Places {
-    /// The output file; failed lines and report go to the same folder, as OUTPUT.failed.… and OUTPUT.report.json. With - the
-    /// output goes to standard output, and everything else that is printed to standard error. Default: jobs/JOB/output/ in
-    /// the state folder.
+    /// The output file. Failed lines and report are written to the same folder, as OUTPUT.failed.… and
+    /// OUTPUT.report.json. With - the output goes to standard output, and all messages go to standard error.
+    /// Default: a file in jobs/JOB/output/ of the state folder.
     #[arg(short, long)]
     pub output: Option<PathBuf>,
     /// The folder that remembers runs.
     #[arg(long, value_name = "DIR", default_value = ".throughline")]
     pub state: PathBuf,
-    /// Print progress and summary as JSON, one object a line.
+    /// Print progress and summary as JSON, one object per line.
     #[arg(long)]
     pub json: bool,
 }
@@ -95,14 +96,14 @@ pub struct Run {
     #[command(flatten)]
     #[expect(missing_docs, reason = "documented by its type")]
     pub places: Places,
-    /// Start over, even if this file was run before: every request is made again.
+    /// Start over, even if this file was run before. Every request is sent again.
     #[arg(long)]
     pub fresh: bool,
-    /// Call the functions preprocess, worker and postprocess there, over Lambda's Invoke API, and not in this process; for
-    /// example at http://127.0.0.1:9000, where `cargo lambda watch` has them.
+    /// Call the functions preprocess, worker and postprocess at this URL, over Lambda's Invoke API, instead of in
+    /// this process. `cargo lambda watch` serves them at http://127.0.0.1:9000.
     #[arg(long, value_name = "URL")]
     pub functions: Option<String>,
-    /// With --functions: the port of 127.0.0.1 where they find the store.
+    /// With --functions: the port of 127.0.0.1 at which the functions reach the store.
     #[arg(long, value_name = "PORT", default_value_t = 9001)]
     pub s3_port: u16,
 }
@@ -113,19 +114,19 @@ pub struct Check {
     #[command(flatten)]
     #[expect(missing_docs, reason = "documented by its type")]
     pub target: Target,
-    /// How many requests to show.
+    /// The number of requests to show.
     #[arg(long, value_name = "N", default_value_t = 3)]
     pub lines: usize,
-    /// Look at every line, however long that takes. Default: at as many as ten seconds allow.
+    /// Check every line, however long that takes. Default: as many lines as ten seconds allow.
     #[arg(long)]
     pub all: bool,
     /// Print one JSON object.
     #[arg(long)]
     pub json: bool,
-    /// Also show what the run would cost on AWS, line by line of the bill.
+    /// Also show the estimated bill of the run on AWS, item by item.
     #[arg(long)]
     pub cost: bool,
-    /// With --cost: how many Lambda functions the account may run at a time; a new account has 10.
+    /// With --cost: the account's limit of concurrent Lambda functions. A new account may have 10.
     #[arg(long, value_name = "N", default_value_t = 1000)]
     pub concurrency: u32,
 }
@@ -133,7 +134,7 @@ pub struct Check {
 /// `throughline redrive`
 #[derive(Debug, Args)]
 pub struct Redrive {
-    /// The job file; or, without INPUT, a run on AWS, as `throughline submit` prints it.
+    /// The job file; or, without INPUT, the id of a run on AWS, as printed by `throughline submit`.
     #[arg(value_name = "JOB|RUN")]
     pub job: PathBuf,
     /// The input file of the run on this machine.
@@ -147,12 +148,13 @@ pub struct Redrive {
     #[command(flatten)]
     #[expect(missing_docs, reason = "documented by its type")]
     pub account: Account,
-    /// Also send the lines whose outcome is unknown because a crash cut their request off. They may then be sent twice.
+    /// Also send the lines whose outcome is unknown because a crash interrupted their request. Their requests may
+    /// then be sent twice.
     #[arg(long)]
     pub include_unknown: bool,
 }
 
-/// How AWS is reached; by default as the AWS command line reaches it.
+/// The AWS account. Defaults are those of the AWS command line.
 #[derive(Debug, Clone, Args)]
 pub struct Account {
     /// A profile of the AWS configuration.
@@ -161,7 +163,7 @@ pub struct Account {
     /// The stack's Region.
     #[arg(long, value_name = "NAME")]
     pub region: Option<String>,
-    /// Another endpoint for every service, for example a LocalStack's.
+    /// The endpoint of all services, for example of a LocalStack.
     #[arg(long, value_name = "URL")]
     pub endpoint_url: Option<String>,
 }
@@ -177,14 +179,15 @@ pub struct Stack {
     pub account: Account,
 }
 
-/// How a run on AWS is shown.
+/// The output of a command that watches a run on AWS.
 #[derive(Debug, Clone, Args)]
 pub struct Shown {
-    /// Where to save the output when the run has ended; failed lines and report go to the same folder. With - the output goes
-    /// to standard output, and everything else that is printed to standard error. Default: they stay in the bucket.
+    /// The file for the output when the run has ended. Failed lines and report are written to the same folder. With -
+    /// the output goes to standard output, and all messages go to standard error. Default: the files stay in the
+    /// bucket.
     #[arg(short, long)]
     pub output: Option<PathBuf>,
-    /// Print progress and summary as JSON, one object a line.
+    /// Print progress and summary as JSON, one object per line.
     #[arg(long)]
     pub json: bool,
 }
@@ -198,7 +201,7 @@ pub struct Submit {
     #[command(flatten)]
     #[expect(missing_docs, reason = "documented by its type")]
     pub stack: Stack,
-    /// Show the run until it ends, and exit as it ends.
+    /// Show the run until it ends, and exit with the run's exit code.
     #[arg(long)]
     pub watch: bool,
     #[command(flatten)]
@@ -209,7 +212,7 @@ pub struct Submit {
 /// `throughline watch`
 #[derive(Debug, Args)]
 pub struct Watch {
-    /// The run, JOB/ID, as `throughline submit` prints it.
+    /// The run id, JOB/ID, as printed by `throughline submit`.
     pub run: String,
     #[command(flatten)]
     #[expect(missing_docs, reason = "documented by its type")]
@@ -222,7 +225,7 @@ pub struct Watch {
 /// `throughline stop`
 #[derive(Debug, Args)]
 pub struct Stop {
-    /// The run, JOB/ID, as `throughline submit` prints it.
+    /// The run id, JOB/ID, as printed by `throughline submit`.
     pub run: String,
     #[command(flatten)]
     #[expect(missing_docs, reason = "documented by its type")]
@@ -232,7 +235,7 @@ pub struct Stop {
 /// `throughline init`
 #[derive(Debug, Args)]
 pub struct Init {
-    /// The job's name; the file is NAME.toml in this folder.
+    /// The job's name. The file is NAME.toml in the current folder.
     pub name: String,
 }
 
@@ -247,7 +250,7 @@ pub struct Demo {
 /// `throughline states`
 #[derive(Debug, Args)]
 pub struct States {
-    /// What to do.
+    /// The command.
     #[command(subcommand)]
     pub command: StatesCommand,
 }
@@ -255,20 +258,20 @@ pub struct States {
 /// The commands of `throughline states`.
 #[derive(Debug, Subcommand)]
 pub enum StatesCommand {
-    /// Say everything that is wrong with a definition.
+    /// Report every problem of a definition.
     Validate(Validate),
-    /// Run a definition to its end. Exit code 0 when it succeeded, 3 otherwise.
+    /// Run a definition to its end. Exit code 0 if it succeeded, 3 otherwise.
     #[command(name = "run")]
     Execute(Box<Execute>),
-    /// Test one state: its outcome, and every value on the way, as AWS's TestState shows them. Exit code 0 when the state
-    /// succeeded or its error was caught, 3 otherwise.
+    /// Test one state. Shows its outcome and every intermediate value, as AWS's TestState does. Exit code 0 if the
+    /// state succeeded or its error was caught, 3 otherwise.
     #[command(name = "test")]
     Try(Box<Try>),
     /// Draw a definition as SVG.
     Graph(Graph),
 }
 
-/// A definition.
+/// The definition and the form of the output.
 #[derive(Debug, Args)]
 pub struct Definition {
     /// The file with the definition, in the Amazon States Language.
@@ -284,36 +287,36 @@ pub struct Validate {
     #[command(flatten)]
     #[expect(missing_docs, reason = "documented by its type")]
     pub definition: Definition,
-    /// For a machine of the type EXPRESS.
+    /// Validate it as a machine of the type EXPRESS.
     #[arg(long)]
     pub express: bool,
 }
 
-/// Who does the tasks.
+/// How tasks are executed.
 #[derive(Debug, Args)]
 pub struct Services {
-    /// Answers in place of services, in Step Functions Local's MockConfigFile format.
+    /// A file with mocked responses of services, in the MockConfigFile format of Step Functions Local.
     #[arg(long, value_name = "FILE")]
     pub mocks: Option<PathBuf>,
-    /// With --mocks: the test case, where the file has several.
+    /// With --mocks: the test case, if the file has several.
     #[arg(long, value_name = "MACHINE#CASE", requires = "mocks")]
     pub case: Option<String>,
-    /// Where Lambda functions are called, over Lambda's Invoke API.
+    /// The URL at which Lambda functions are called, over Lambda's Invoke API.
     #[arg(long, value_name = "URL")]
     pub functions: Option<String>,
-    /// Where another service is, such as dynamodb=http://127.0.0.1:8000; s3=URL in place of the embedded S3.
+    /// The URL of another service, such as dynamodb=http://127.0.0.1:8000. s3=URL replaces the embedded S3.
     #[arg(long, value_name = "SERVICE=URL")]
     pub endpoint: Vec<String>,
     /// Private addresses that http:invoke may reach: host names (also *.domain), addresses and networks (10.0.0.0/8).
     #[arg(long, value_name = "HOST_OR_NETWORK")]
     pub allow: Vec<String>,
-    /// A state machine that states:startExecution can start, by the name that ends its ARN.
+    /// A state machine that states:startExecution can start. NAME is the end of its ARN.
     #[arg(long, value_name = "NAME=FILE")]
     pub machine: Vec<String>,
-    /// Serve GetActivityTask and SendTask… for workers and task tokens, at this port of 127.0.0.1.
+    /// Serve GetActivityTask and SendTask… for activity workers and task tokens at this port of 127.0.0.1.
     #[arg(long, value_name = "PORT")]
     pub port: Option<u16>,
-    /// The folder of the embedded S3: each bucket is a folder in .s3/buckets.
+    /// The folder of the embedded S3. Each bucket is a folder in .s3/buckets.
     #[arg(long, value_name = "DIR", default_value = ".throughline")]
     pub store: PathBuf,
 }
@@ -324,13 +327,13 @@ pub struct Execute {
     #[command(flatten)]
     #[expect(missing_docs, reason = "documented by its type")]
     pub definition: Definition,
-    /// The input: JSON, or a file with it, or - for what is typed or piped in.
+    /// The input: JSON, a JSON file, or - for standard input.
     #[arg(short, long, value_name = "JSON_OR_FILE", default_value = "{}")]
     pub input: String,
     #[command(flatten)]
     #[expect(missing_docs, reason = "documented by its type")]
     pub services: Services,
-    /// An Express execution: five minutes at most, and no limit of events.
+    /// Run an Express execution: at most five minutes, without a limit of events.
     #[arg(long)]
     pub express: bool,
     /// Show the execution's history.
@@ -344,31 +347,32 @@ pub struct Try {
     #[command(flatten)]
     #[expect(missing_docs, reason = "documented by its type")]
     pub definition: Definition,
-    /// The state, also one inside a Map or Parallel. Without it the definition is that of one state.
+    /// The state's name, also of a state inside a Map or Parallel. Without it the definition is that of a single
+    /// state.
     #[arg(long = "state", value_name = "NAME")]
     pub name: Option<String>,
-    /// The state's input: JSON, or a file with it, or -.
+    /// The state's input: JSON, a JSON file, or - for standard input.
     #[arg(short, long, value_name = "JSON_OR_FILE", default_value = "{}")]
     pub input: String,
-    /// The context object, as far as it matters.
+    /// The context object. Fields that the state does not use may be left out.
     #[arg(long, value_name = "JSON_OR_FILE")]
     pub context: Option<String>,
-    /// The variables.
+    /// The values of variables, by name.
     #[arg(long, value_name = "JSON_OR_FILE")]
     pub variables: Option<String>,
-    /// What a Task, Map or Parallel comes to, in place of its work.
+    /// The result of a Task, Map or Parallel, which replaces its work.
     #[arg(long, value_name = "JSON_OR_FILE")]
     pub result: Option<String>,
-    /// The error that it fails with instead.
+    /// The error of a Task, Map or Parallel, which replaces its work.
     #[arg(long, value_name = "NAME", conflicts_with = "result")]
     pub error: Option<String>,
-    /// With --error: its cause.
+    /// With --error: the cause of the error.
     #[arg(long, requires = "error", default_value = "")]
     pub cause: String,
-    /// Retries that were made before.
+    /// The number of earlier retries.
     #[arg(long, value_name = "COUNT")]
     pub retries: Option<u32>,
-    /// How much is shown.
+    /// The level of detail.
     #[arg(long, value_enum, default_value = "trace")]
     pub level: Level,
     #[command(flatten)]
@@ -376,14 +380,14 @@ pub struct Try {
     pub services: Services,
 }
 
-/// How much `throughline states test` shows.
+/// The level of detail of `throughline states test`.
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
 pub enum Level {
     /// The outcome.
     Info,
     /// Every intermediate value.
     Debug,
-    /// The same, and the raw request and answer of an HTTP task.
+    /// Every intermediate value, and the raw request and response of an HTTP task.
     Trace,
 }
 
@@ -392,7 +396,7 @@ pub enum Level {
 pub struct Graph {
     /// The file with the definition.
     pub definition: PathBuf,
-    /// The picture; without it, it is printed.
+    /// The SVG file. Default: the picture is printed.
     #[arg(short, long)]
     pub output: Option<PathBuf>,
 }
