@@ -1,6 +1,8 @@
 //! The documentation of the job file is true: examples, tables and schema against the code.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod words;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
