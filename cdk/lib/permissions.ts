@@ -32,7 +32,7 @@ const RUN_FOLDER = [
 /** What a step that needs more than one call lays aside for the next. */
 const CHECKPOINTS = 'runs/*/checkpoint/*';
 
-/** What each step does with objects; where they lie is decided in `job/src/keys.rs`. */
+/** What each step does with objects; where they lie is decided in `job/src/run/keys.rs`. */
 export const STEPS = {
   preprocess: {
     read: [

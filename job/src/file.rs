@@ -10,6 +10,7 @@ mod check;
 mod compression;
 mod error;
 mod extract;
+mod fit;
 mod format;
 mod hosts;
 mod input;
@@ -167,7 +168,7 @@ impl Job {
     /// # Errors
     /// The first column that is not, with its place in the job file.
     pub fn check_columns(&self, columns: &[String]) -> Result<(), JobError> {
-        check::columns(self, columns)
+        fit::columns(self, columns)
     }
 
     /// Checks that no column of the output has the name of a column of the input.
@@ -175,7 +176,7 @@ impl Job {
     /// # Errors
     /// The first collision, with its place in the job file.
     pub fn check_output(&self, columns: &[String]) -> Result<(), JobError> {
-        check::output(self, columns)
+        fit::output(self, columns)
     }
 
     /// The format of the output for an input of this format.
@@ -197,7 +198,7 @@ impl Job {
     /// # Errors
     /// The first key that does not.
     pub fn check_style(&self, format: OutputFormat) -> Result<(), JobError> {
-        check::style(self, format)
+        fit::style(self, format)
     }
 
     /// Checks that a secret's value can be sent in the header that names it.
@@ -230,7 +231,7 @@ impl Job {
             .placed_templates()
             .find(|(_, template)| template.secrets().iter().any(|secret| secret == name));
         let path = template.map(|(path, _)| path).unwrap_or_default();
-        JobError::at(&self.text, &self.file, &check::word_in(self, &path, &format!("secret.{name}")), message)
+        JobError::at(&self.text, &self.file, &fit::word_in(self, &path, &format!("secret.{name}")), message)
     }
 
     /// Checks that the functions on AWS can do the job, which is called `name` there.

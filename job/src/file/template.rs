@@ -1,6 +1,7 @@
 //! The templates of a job file. A value is encoded for its place in the request; `| safe` opts out.
 
 mod budget;
+mod calculate;
 pub(crate) mod exact;
 mod guards;
 mod names;

@@ -75,7 +75,7 @@ impl Parser<'_> {
             }
         }
         self.skip_space();
-        if self.at < self.bytes.len() { Err("more text behind the value") } else { Ok(()) }
+        if self.at < self.bytes.len() { Err("more text after the value") } else { Ok(()) }
     }
 
     /// A value of an array, or key and value of an object.

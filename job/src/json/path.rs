@@ -127,11 +127,11 @@ fn steps(source: &str) -> Option<Vec<Step>> {
         let selector;
         if let Some(inside) = rest.strip_prefix('[') {
             let quote = inside.chars().next().filter(|quote| matches!(quote, '"' | '\''));
-            let (text, behind) = match quote {
+            let (text, after) = match quote {
                 Some(quote) => inside[1..].split_once(quote)?,
                 None => inside.split_once(']').map(|(text, _)| (text, &inside[text.len()..]))?,
             };
-            rest = behind.strip_prefix(']')?;
+            rest = after.strip_prefix(']')?;
             selector = match (quote, text) {
                 (Some(_), name) if !name.contains('\\') => Selector::Name(name.to_owned()),
                 (None, "*") => Selector::All,
@@ -141,7 +141,7 @@ fn steps(source: &str) -> Option<Vec<Step>> {
         } else {
             rest = if deep { rest } else { rest.strip_prefix('.')? };
             let length = rest.find(['.', '[']).unwrap_or(rest.len());
-            let (name, behind) = rest.split_at(length);
+            let (name, after) = rest.split_at(length);
             selector = match name {
                 "*" => Selector::All,
                 name if name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || !c.is_ascii())
@@ -151,7 +151,7 @@ fn steps(source: &str) -> Option<Vec<Step>> {
                 }
                 _ => return None,
             };
-            rest = behind;
+            rest = after;
         }
         steps.push(Step { deep, selector });
     }

@@ -10,7 +10,8 @@ use crate::store::{Objects, StorageError};
 pub struct Claim {
     /// The execution.
     pub execution: String,
-    /// When it claimed the run, milliseconds since 1970.
+    /// When it claimed the run, in milliseconds since 1970.
+    #[serde(default)]
     pub started: u64,
     /// In a redrive, the lines whose outcome is unknown are sent again too.
     #[serde(default)]

@@ -147,7 +147,7 @@ impl Download {
 
 impl Objects {
     fn cut(&self, key: &str, broken: &str) -> StorageError {
-        let message = format!("the answer's body was cut: {broken}");
+        let message = format!("the response's body was cut: {broken}");
         StorageError {
             action: "read",
             bucket: self.bucket.clone(),

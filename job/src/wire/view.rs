@@ -89,8 +89,8 @@ fn success(line: &str) -> Option<ResultView<'_>> {
     let mut next = |name: &str| {
         rest = rest.strip_prefix(name)?;
         let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-        let (number, behind) = rest.split_at(digits);
-        rest = behind;
+        let (number, after) = rest.split_at(digits);
+        rest = after;
         number.parse::<u64>().ok()
     };
     let (n, t, ms, tries, _status) =

@@ -2,7 +2,7 @@
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 
-use super::{exact, operators};
+use super::{calculate, operators};
 
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 /// The bytes above which literal text is counted, since a loop may write it many times.
@@ -55,8 +55,8 @@ pub(super) fn prepare(source: &str, place: Place) -> String {
             prepared.push_str(tag);
             continue;
         }
-        let exact = exact::prepare(tag);
-        let inner = &exact[2..exact.len() - 2];
+        let prepared_tag = calculate::prepare(tag);
+        let inner = &prepared_tag[2..prepared_tag.len() - 2];
         let (left, inner) = split_mark(inner, |inner| inner.strip_prefix(['-', '+']), false);
         let (right, inner) = split_mark(inner, |inner| inner.strip_suffix(['-', '+']), true);
         let guarded = operators::guarded(inner);
