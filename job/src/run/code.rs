@@ -56,40 +56,56 @@ pub enum Code {
     NotProcessed,
 }
 
-/// Every code without a status, with its stable string.
-const NAMES: [(Code, &str); 20] = [
-    (Code::Decode, "decode"),
-    (Code::Parse, "parse"),
-    (Code::Render, "render"),
-    (Code::Url, "url"),
-    (Code::AddressDenied, "address_denied"),
-    (Code::Header, "header"),
-    (Code::SecretDenied, "secret_denied"),
-    (Code::Connect, "connect"),
-    (Code::BadResponse, "bad_response"),
-    (Code::Tls, "tls"),
-    (Code::Timeout, "timeout"),
-    (Code::BodyCut, "body_cut"),
-    (Code::TooLarge, "too_large"),
-    (Code::RedirectWithSecret, "redirect_with_secret"),
-    (Code::RedirectLoop, "redirect_loop"),
-    (Code::Extract, "extract"),
-    (Code::RateLimited, "rate_limited"),
-    (Code::OutcomeUnknown, "outcome_unknown"),
-    (Code::Stopped, "stopped"),
-    (Code::NotProcessed, "not_processed"),
-];
-
 impl Code {
+    /// Every code except those of a status.
+    const WITHOUT_STATUS: [Self; 20] = [
+        Self::Decode,
+        Self::Parse,
+        Self::Render,
+        Self::Url,
+        Self::AddressDenied,
+        Self::Header,
+        Self::SecretDenied,
+        Self::Connect,
+        Self::BadResponse,
+        Self::Tls,
+        Self::Timeout,
+        Self::BodyCut,
+        Self::TooLarge,
+        Self::RedirectWithSecret,
+        Self::RedirectLoop,
+        Self::Extract,
+        Self::RateLimited,
+        Self::OutcomeUnknown,
+        Self::Stopped,
+        Self::NotProcessed,
+    ];
+
     /// The stable string.
     pub fn as_str(self) -> Cow<'static, str> {
-        match self {
-            Self::Http(status) => Cow::Owned(format!("http_{status}")),
-            code => {
-                let name = NAMES.iter().find(|(known, _)| *known == code).map(|(_, name)| *name);
-                Cow::Borrowed(name.unwrap_or_default())
-            }
-        }
+        Cow::Borrowed(match self {
+            Self::Decode => "decode",
+            Self::Parse => "parse",
+            Self::Render => "render",
+            Self::Url => "url",
+            Self::AddressDenied => "address_denied",
+            Self::Header => "header",
+            Self::SecretDenied => "secret_denied",
+            Self::Connect => "connect",
+            Self::BadResponse => "bad_response",
+            Self::Tls => "tls",
+            Self::Timeout => "timeout",
+            Self::BodyCut => "body_cut",
+            Self::TooLarge => "too_large",
+            Self::RedirectWithSecret => "redirect_with_secret",
+            Self::RedirectLoop => "redirect_loop",
+            Self::Extract => "extract",
+            Self::RateLimited => "rate_limited",
+            Self::OutcomeUnknown => "outcome_unknown",
+            Self::Stopped => "stopped",
+            Self::NotProcessed => "not_processed",
+            Self::Http(status) => return Cow::Owned(format!("http_{status}")),
+        })
     }
 }
 
@@ -108,8 +124,8 @@ impl FromStr for Code {
     type Err = UnknownCode;
 
     fn from_str(text: &str) -> Result<Self, UnknownCode> {
-        if let Some((code, _)) = NAMES.iter().find(|(_, name)| *name == text) {
-            return Ok(*code);
+        if let Some(code) = Self::WITHOUT_STATUS.into_iter().find(|code| code.as_str() == text) {
+            return Ok(code);
         }
         let digits =
             text.strip_prefix("http_").filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
@@ -123,7 +139,7 @@ mod tests {
 
     #[test]
     fn every_code_is_read_from_its_string() {
-        for code in NAMES.iter().map(|(code, _)| *code).chain([Code::Http(404), Code::Http(503)]) {
+        for code in Code::WITHOUT_STATUS.into_iter().chain([Code::Http(404), Code::Http(503)]) {
             assert_eq!(code.as_str().parse(), Ok(code), "{code}");
         }
         assert_eq!(Code::Http(404).to_string(), "http_404");
