@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Instant;
 
 use job::messages::RunRef;
-use job::{FlushKey, LaneKind, Objects, Plan, StepError};
+use job::{LaneKind, Objects, Plan, SegmentKey, StepError};
 use serde::Serialize;
 
 pub use show::{Style, show};
@@ -226,8 +226,8 @@ impl Progress {
             };
             let lane = Lane::new(shown, planned.lines);
             for entry in objects.list(&run.keys().lane_results(&planned.name)).await? {
-                if let Some(FlushKey::Records { invocation, ok, failed, throttled, .. }) =
-                    FlushKey::parse(&entry.key)
+                if let Some(SegmentKey::Results { invocation, ok, failed, throttled, .. }) =
+                    SegmentKey::parse(&entry.key)
                 {
                     lane.ok.fetch_add(ok, Ordering::Relaxed);
                     if invocation.generation() == run.generation {

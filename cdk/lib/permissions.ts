@@ -32,7 +32,7 @@ const RUN_FOLDER = [
 /** What a step that needs more than one call saves for the next call. */
 const CHECKPOINTS = 'runs/*/checkpoint/*';
 
-/** What each step does with objects. `job/src/keys.rs` decides their keys. */
+/** What each step does with objects. `job/src/run/keys.rs` decides their keys. */
 export const STEPS = {
   preprocess: {
     read: [

@@ -48,7 +48,7 @@ fn run_of(response: PreprocessResponse) -> RunRef {
 
 fn waiting(response: PreprocessResponse) -> (u64, String) {
     match response {
-        PreprocessResponse::Turn { wait_seconds, holder, .. } => (wait_seconds, holder),
+        PreprocessResponse::Leased { wait_seconds, holder, .. } => (wait_seconds, holder),
         other => panic!("no turn: {other:?}"),
     }
 }

@@ -15,8 +15,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, COOKIE, HeaderValue, LOCATION, RANGE};
 use http::{HeaderMap, StatusCode};
-use job::Code;
 use job::job_file::{Extracted, Response};
+use job::{Code, LineId};
 use tokio::time::{Instant, timeout_at};
 
 pub(crate) use self::retry_after::Asked;
@@ -62,7 +62,7 @@ impl Sender {
         &self,
         prepared: Box<Prepared>,
         provider: String,
-        n: u64,
+        n: LineId,
         tries: u32,
     ) -> Outcome {
         let sent = Instant::now();
@@ -82,7 +82,7 @@ impl Sender {
         prepared: &Prepared,
         provider: String,
         sent: Instant,
-        n: u64,
+        n: LineId,
         tries: u32,
     ) -> Result<Good, Trouble> {
         let run = &*self.run;

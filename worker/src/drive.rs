@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use job::messages::Pace;
-use job::{Code, Invocation, StepError};
+use job::{Code, Invocation, LineId, StepError};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
@@ -63,7 +63,7 @@ pub(crate) struct Drive<'a> {
     /// The flush under way; its result is the reason of a stop marker, if there is one.
     flushing: Option<AbortOnDropHandle<Result<Option<String>, StepError>>>,
     /// The lines of the flush under way, where there are intents.
-    recording: Vec<u64>,
+    recording: Vec<LineId>,
     /// The intent under way; its result is whether this call is alone with its batch.
     naming: Option<AbortOnDropHandle<Result<bool, StepError>>>,
     /// A pause is to last at least so long.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use job::objects::StorageErrorKind;
-use job::{FlushKey, Invocation, Objects, StepError, seal};
+use job::{Invocation, LineId, Objects, SegmentKey, StepError, seal};
 
 /// Records of this size are written without waiting for the next interval.
 const FULL: usize = 4 << 20;
@@ -17,7 +17,7 @@ const WAITS: [Duration; 3] = [Duration::from_millis(200), Duration::from_secs(1)
 /// Records that wait for the next flush.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
-    records: Vec<(u64, Vec<u8>)>,
+    records: Vec<(LineId, Vec<u8>)>,
     bytes: usize,
     ok: u64,
     failed: u64,
@@ -27,7 +27,7 @@ pub(crate) struct Outbox {
 }
 
 impl Outbox {
-    pub(crate) fn push(&mut self, n: u64, record: Vec<u8>, ok: bool) {
+    pub(crate) fn push(&mut self, n: LineId, record: Vec<u8>, ok: bool) {
         self.bytes += record.len();
         self.records.push((n, record));
         *if ok { &mut self.ok } else { &mut self.failed } += 1;
@@ -51,7 +51,7 @@ impl Outbox {
     }
 
     /// The lines that wait.
-    pub(crate) fn lines(&self) -> impl Iterator<Item = u64> {
+    pub(crate) fn lines(&self) -> impl Iterator<Item = LineId> {
         self.records.iter().map(|(n, _)| *n)
     }
 
@@ -69,7 +69,7 @@ impl Outbox {
             body.extend_from_slice(&record);
         }
         seal::seal(&mut body);
-        let flush = FlushKey::Records { invocation: invocation.clone(), k, ok, failed, throttled, sent };
+        let flush = SegmentKey::Results { invocation: invocation.clone(), k, ok, failed, throttled, sent };
         Some((flush.name(), body.into()))
     }
 }

@@ -6,8 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use job::record::Notes;
-use job::{FlushKey, Invocation, Objects, StepError};
+use job::{Invocation, LineId, Objects, SegmentKey, StepError, wire};
 use tokio::time::Instant;
 
 use crate::context::Intents;
@@ -25,7 +24,7 @@ pub(crate) struct IntentLog {
     mode: Mode,
     k: u32,
     /// Lines named so far that were not sent after all, and whose name the next intent takes back.
-    taken_back: BTreeSet<u64>,
+    taken_back: BTreeSet<LineId>,
     /// Keys whose lines the intent under way names.
     keys: Vec<u32>,
     began: Instant,
@@ -36,7 +35,7 @@ pub(crate) struct IntentLog {
 
 enum Mode {
     /// One object, replaced: it holds every line that is named and has no durable record.
-    Replaced { open: BTreeSet<u64> },
+    Replaced { open: BTreeSet<LineId> },
     /// One object after the other, each with what has changed, for another call may read them at any time.
     Appended {
         /// The keys of what earlier calls had written when this one began, sorted.
@@ -91,7 +90,7 @@ impl IntentLog {
         let (own, before) = (self.invocation.clone(), before.clone());
         Some(move |key: &str| {
             before.binary_search_by(|before| before.as_str().cmp(key)).is_ok()
-                || FlushKey::parse(key).is_none_or(|flush| *flush.invocation() == own)
+                || SegmentKey::parse(key).is_none_or(|flush| *flush.invocation() == own)
         })
     }
 
@@ -112,12 +111,12 @@ impl IntentLog {
     }
 
     /// Lines that were named, and are known not to have been processed.
-    pub(crate) fn take_back(&mut self, lines: impl IntoIterator<Item = u64>) {
+    pub(crate) fn take_back(&mut self, lines: impl IntoIterator<Item = LineId>) {
         self.taken_back.extend(lines);
     }
 
     /// The records of these lines are durable.
-    pub(crate) fn recorded(&mut self, lines: &[u64]) {
+    pub(crate) fn recorded(&mut self, lines: &[LineId]) {
         if let Mode::Replaced { open } = &mut self.mode {
             for line in lines {
                 open.remove(line);
@@ -132,21 +131,21 @@ impl IntentLog {
         (!self.taken_back.is_empty()).then(|| self.object(Vec::new()))
     }
 
-    fn object(&mut self, sending: Vec<u64>) -> (String, Vec<u8>) {
+    fn object(&mut self, sending: Vec<LineId>) -> (String, Vec<u8>) {
         let mut back = std::mem::take(&mut self.taken_back);
-        let name = FlushKey::Notes { invocation: self.invocation.clone(), k: self.k }.name();
+        let name = SegmentKey::Intents { invocation: self.invocation.clone(), k: self.k }.name();
         let intent = match &mut self.mode {
             Mode::Replaced { open } => {
                 open.retain(|line| !back.contains(line));
                 open.extend(sending);
-                Notes { sending: open.iter().copied().collect(), unsent: Vec::new() }
+                wire::Intents { sending: open.iter().copied().collect(), unsent: Vec::new() }
             }
             Mode::Appended { .. } => {
                 self.k += 1;
                 for line in &sending {
                     back.remove(line);
                 }
-                Notes { sending, unsent: back.into_iter().collect() }
+                wire::Intents { sending, unsent: back.into_iter().collect() }
             }
         };
         (name, serde_json::to_vec(&intent).expect("an intent is plain JSON"))

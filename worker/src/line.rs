@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use job::LineId;
+
 use crate::request::{Failure, Prepared};
 use crate::retry::Past;
 
@@ -9,7 +11,7 @@ use crate::retry::Past;
 #[derive(Debug)]
 pub(crate) struct LineState {
     /// Its number.
-    pub(crate) n: u64,
+    pub(crate) n: LineId,
     /// Where its fields stand in the batch's bytes.
     pub(crate) fields: Range<u32>,
     /// Index of its limit key.

@@ -1,8 +1,8 @@
 //! What came of one attempt, and how it becomes a record.
 
-use job::Code;
-use job::record::Record;
 use job::text::one_line;
+use job::wire::write_success;
+use job::{Code, LineId, LineResult};
 use tokio::time::Instant;
 
 use crate::answer::Asked;
@@ -46,7 +46,7 @@ pub(crate) enum Nature {
 /// The figures of a record beside its result.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Figures {
-    pub(crate) n: u64,
+    pub(crate) n: LineId,
     /// Milliseconds since 1970.
     pub(crate) at: u64,
     pub(crate) millis: u32,
@@ -56,37 +56,23 @@ pub(crate) struct Figures {
 
 /// The record of a line that succeeded; `values` is a JSON array.
 pub(crate) fn success(figures: Figures, values: &[u8]) -> Vec<u8> {
-    let mut line = write(&record(figures), values.len());
-    // The values are the last member: they are not read again.
-    line.truncate(line.len() - b"}\n".len());
-    line.extend_from_slice(b",\"v\":");
-    line.extend_from_slice(values);
-    line.extend_from_slice(b"}\n");
-    line
+    write_success(&record(figures), values)
 }
 
 /// The record of a line that failed.
 pub(crate) fn failure(figures: Figures, code: Code, detail: &str) -> Vec<u8> {
     let detail = (!detail.is_empty()).then(|| one_line(detail));
-    write(&Record { error: Some(code.to_string().into()), detail, ..record(figures) }, 0)
+    LineResult { error: Some(code.as_str()), detail, ..record(figures) }.to_line()
 }
 
 /// The record of a line whose item says what was wrong with it.
 pub(crate) fn refused(figures: Figures, error: &str, detail: Option<&str>) -> Vec<u8> {
-    write(&Record { error: Some(error.into()), detail: detail.map(one_line), ..record(figures) }, 0)
+    LineResult { error: Some(error.into()), detail: detail.map(one_line), ..record(figures) }.to_line()
 }
 
-fn record(figures: Figures) -> Record<'static> {
+fn record(figures: Figures) -> LineResult<'static> {
     let Figures { n, at, millis, tries, status } = figures;
-    Record { n, t: at, ms: millis, tries, status, v: None, error: None, detail: None }
-}
-
-/// A record on a line, with room for so many bytes more.
-fn write(record: &Record<'_>, more: usize) -> Vec<u8> {
-    let mut line = Vec::with_capacity(128 + more);
-    serde_json::to_writer(&mut line, record).expect("a record is plain JSON");
-    line.push(b'\n');
-    line
+    LineResult { n, t: at, ms: millis, tries, status, v: None, error: None, detail: None }
 }
 
 #[cfg(test)]
@@ -100,17 +86,18 @@ mod tests {
             failure(Figures::default(), Code::Url, "a\x1b[31m\u{202e}\nb"),
             refused(Figures::default(), "url", Some("a\x1b[31m\u{202e}\nb")),
         ] {
-            assert_eq!(Record::parse(&line).unwrap().detail.unwrap(), "a\\u001b[31m\\u202e b");
+            assert_eq!(LineResult::parse(&line).unwrap().detail.unwrap(), "a\\u001b[31m\\u202e b");
         }
     }
 
     #[test]
     fn a_success_is_a_record_with_its_values() {
-        let line = success(Figures { n: 3, at: 5, millis: 7, tries: 1, status: 200 }, b"[1.50,\"a\"]");
+        let line =
+            success(Figures { n: LineId::nth(3), at: 5, millis: 7, tries: 1, status: 200 }, b"[1.50,\"a\"]");
         assert_eq!(line.last(), Some(&b'\n'));
-        let record = Record::parse(&line).unwrap();
+        let record = LineResult::parse(&line).unwrap();
         assert_eq!(
-            (record.n, record.t, record.ms, record.tries, record.status, record.ok()),
+            (record.n.number(), record.t, record.ms, record.tries, record.status, record.ok()),
             (3, 5, 7, 1, 200, true)
         );
         assert_eq!(record.v.unwrap().iter().map(|value| value.get()).collect::<Vec<_>>(), ["1.50", "\"a\""]);

@@ -7,11 +7,8 @@ use cookie_store::CookieStore;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use job::job_file::{Job, Request, is_allowed, limit_key};
 use job::secrets::Secrets;
-use job::{Code, Row};
+use job::{Code, LineId, Row};
 use url::Url;
-
-/// The longest URL that the HTTP client can send.
-const MAX_URL: usize = 65_000;
 
 /// A rendered request.
 #[derive(Debug, Clone)]
@@ -62,7 +59,7 @@ pub fn render(
     let unrendered = |message: String| Failure::new(Code::Render, message);
     let request = &job.request;
     let text = request.url.render(row, secrets).map_err(unrendered)?;
-    let url = parse_url(&text)?;
+    let url = job::absolute_url(&text).map_err(|reason| Failure::new(Code::Url, reason))?;
     if leaves_its_path(request.url.source(), &text) {
         let reason = "a value is . or .. where the job has a part of the path: it would lead to another path";
         return Err(Failure::new(Code::Url, reason));
@@ -89,7 +86,7 @@ pub fn render(
 }
 
 /// The key that makes a POST or PATCH of an idempotent job repeatable: the same in every call, redrive and home.
-pub fn idempotency_key(job: &Job, run: &str, n: u64) -> Option<String> {
+pub fn idempotency_key(job: &Job, run: &str, n: LineId) -> Option<String> {
     let asked = job.request.idempotent
         && matches!(job.request.method, job::job_file::Method::Post | job::job_file::Method::Patch);
     asked.then(|| blake3::hash(format!("{run}/{n}").as_bytes()).to_hex()[..32].to_owned())
@@ -117,14 +114,6 @@ fn may_have_secrets(request: &Request, url: &Url) -> Result<(), Failure> {
             format!("{host} is not among [request] secret_hosts")
         },
     ))
-}
-
-fn parse_url(text: &str) -> Result<Url, Failure> {
-    let url = job::absolute_url(text).map_err(|reason| Failure::new(Code::Url, reason))?;
-    if url.as_str().len() > MAX_URL {
-        return Err(Failure::new(Code::Url, "the URL is longer than 65,000 bytes"));
-    }
-    Ok(url)
 }
 
 const DOTS: [&str; 6] = [".", "..", "%2e", ".%2e", "%2e.", "%2e%2e"];

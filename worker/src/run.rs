@@ -8,11 +8,9 @@ mod mask;
 use std::sync::Arc;
 
 use job::job_file::{Limit, OutputFormat};
-use job::messages::RunRef;
-use job::plan::{LaneKind, Plan};
+use job::run::{LaneKind, Opened, RunRef};
 use job::secrets::Secrets;
 use job::{ErrorName, Job, Objects, RunKeys, StepError};
-use serde::Deserialize;
 
 pub(crate) use cache::RunCache;
 use connections::Connections;
@@ -51,20 +49,8 @@ pub(crate) struct LaneLimit<'a> {
 
 impl Run {
     async fn read(context: &Context, run: &RunRef) -> Result<Self, StepError> {
-        let keys = run.keys();
         let objects = Objects::new(context.s3.clone(), &run.bucket);
-        let (text, plan, claim) = futures_util::future::try_join3(
-            objects.get(&keys.job_file()),
-            objects.get(&keys.plan()),
-            objects.find(&keys.claim(run.generation)),
-        )
-        .await?;
-        let job = Job::parse(&String::from_utf8_lossy(&text), &keys.job_file())
-            .map_err(|error| StepError::new(ErrorName::JobInvalid, error.to_string()))?;
-        let plan: Plan = serde_json::from_slice(&plan).map_err(|error| damaged(&keys.plan(), &error))?;
-        let claim: Claim = claim
-            .map_or(Ok(Claim::default()), |claim| serde_json::from_slice(&claim))
-            .map_err(|error| damaged("the claim", &error))?;
+        let Opened { keys, job, plan, claim } = job::run::open(&objects, run).await?;
         let secrets = resolve(context, &run.job, &job).await?;
         let guard = Guard::looking_up(&job.request.allow, context.look_up.clone());
         Ok(Self {
@@ -76,7 +62,7 @@ impl Run {
             columns: plan.input.columns.into(),
             output: plan.output,
             lanes: plan.lanes.into_iter().map(|lane| (lane.name, lane.kind)).collect(),
-            include_unknown: claim.include_unknown,
+            include_unknown: claim.is_some_and(|claim| claim.include_unknown),
             learned: Learned::default(),
             generation: run.generation,
             keys,
@@ -105,13 +91,6 @@ impl Run {
     }
 }
 
-/// The part of a claim that a worker reads.
-#[derive(Default, Deserialize)]
-struct Claim {
-    #[serde(default)]
-    include_unknown: bool,
-}
-
 async fn resolve(context: &Context, name: &str, job: &Job) -> Result<Secrets, StepError> {
     let mut values = Vec::with_capacity(job.secrets.len());
     for (secret, reference) in &job.secrets {
@@ -127,8 +106,4 @@ async fn resolve(context: &Context, name: &str, job: &Job) -> Result<Secrets, St
         values.push((secret.clone(), value));
     }
     Ok(values.into_iter().collect())
-}
-
-fn damaged(key: &str, error: &serde_json::Error) -> StepError {
-    StepError::new(ErrorName::RunDamaged, format!("{key} is damaged: {error}"))
 }

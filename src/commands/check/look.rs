@@ -60,23 +60,24 @@ impl Look {
     }
 
     fn item(&mut self, item: &Item<'_>) {
+        let n = item.n.number();
         let late = self.until.is_some_and(|until| Instant::now() > until);
-        if late && item.error.is_none() && item.n > self.shown {
+        if late && item.error.is_none() && n > self.shown {
             self.seen.findings.missed += 1;
             return;
         }
         let rendered = self.render(item);
         match &rendered {
             Ok(request) => self.seen.findings.sends(
-                item.n,
+                n,
                 request,
                 self.job.request.json_body.then(|| no_json(request)).flatten(),
             ),
-            Err((code, detail)) => self.seen.findings.fails(item.n, code, detail),
+            Err((code, detail)) => self.seen.findings.fails(n, code, detail),
         }
         self.seen.findings.value(item.v);
-        if item.n <= self.shown {
-            self.seen.first.insert(item.n, rendered.map_err(|(code, detail)| format!("{code}: {detail}")));
+        if n <= self.shown {
+            self.seen.first.insert(n, rendered.map_err(|(code, detail)| format!("{code}: {detail}")));
         }
     }
 

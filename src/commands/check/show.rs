@@ -15,7 +15,7 @@ pub(super) fn head(job: &Job, path: &Path, plan: &Plan, hopeless: bool) {
     let verdict = if hopeless { "cannot succeed with this input: see below" } else { "is valid" };
     println!("job      {} {verdict}", path.display());
     let facts = &plan.input;
-    let format = format!("{:?}", facts.format).to_lowercase();
+    let format = facts.format.name();
     println!("input    {} of {format}, {}", text::lines(facts.lines), text::bytes(facts.bytes));
     if !facts.columns.is_empty() {
         println!("columns  {}", facts.columns.join(", "));

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
-use job::record::{Notes, Record};
-use job::{ErrorName, FlushKey, Invocation, Objects, StepError, seal};
+use job::wire::Intents;
+use job::{ErrorName, Invocation, LineId, LineResult, Objects, SegmentKey, StepError, seal};
 
 /// Objects read ahead.
 const AHEAD: usize = 4;
@@ -19,9 +19,9 @@ pub(crate) struct Seen {
     /// The calls, oldest first.
     calls: Vec<Invocation>,
     /// By line: the first success, else the newest record.
-    records: HashMap<u64, Known>,
+    records: HashMap<LineId, Known>,
     /// By line: the last call whose durable notes name it as possibly sent.
-    noted: HashMap<u64, usize>,
+    noted: HashMap<LineId, usize>,
 }
 
 #[derive(Debug)]
@@ -64,18 +64,18 @@ impl Seen {
         let keys = entries.iter().map(|entry| entry.key.clone()).collect();
         let flushes = entries
             .into_iter()
-            .filter_map(|entry| FlushKey::parse(&entry.key).map(|flush| (flush, entry.key)));
+            .filter_map(|entry| SegmentKey::parse(&entry.key).map(|flush| (flush, entry.key)));
         let flushes: Vec<_> = flushes.collect();
         let calls: BTreeSet<_> = flushes.iter().map(|(flush, _)| flush.invocation().clone()).collect();
         let mut seen = Self { keys, calls: calls.into_iter().collect(), ..Self::default() };
         let mut bodies = stream::iter(flushes)
             .map(|(flush, key)| async move { objects.get(&key).await.map(|body| (flush, key, body)) })
             .buffered(AHEAD);
-        let mut named: BTreeMap<usize, BTreeSet<u64>> = BTreeMap::new();
+        let mut named: BTreeMap<usize, BTreeSet<LineId>> = BTreeMap::new();
         while let Some((flush, key, body)) = bodies.try_next().await? {
             let call = seen.calls.binary_search(flush.invocation()).expect("it was collected above");
             match flush {
-                FlushKey::Records { ok, failed, .. } => {
+                SegmentKey::Results { ok, failed, .. } => {
                     seal::check(&body).map_err(|error| damaged(&key, &error))?;
                     let count = seen.add_records(call, &body).map_err(|error| damaged(&key, &error))?;
                     if count != ok + failed {
@@ -85,8 +85,9 @@ impl Seen {
                         ));
                     }
                 }
-                FlushKey::Notes { .. } => {
-                    let note: Notes = serde_json::from_slice(&body).map_err(|error| damaged(&key, &error))?;
+                SegmentKey::Intents { .. } => {
+                    let note: Intents =
+                        serde_json::from_slice(&body).map_err(|error| damaged(&key, &error))?;
                     let named = named.entry(call).or_default();
                     note.unsent.iter().for_each(|n| _ = named.remove(n));
                     named.extend(note.sending);
@@ -105,7 +106,7 @@ impl Seen {
     }
 
     /// What earlier calls left of line `n`.
-    pub(crate) fn before(&self, n: u64, view: View) -> Before<'_> {
+    pub(crate) fn before(&self, n: LineId, view: View) -> Before<'_> {
         let record = self.records.get(&n);
         if let Some(Known { error: None, .. }) = record {
             return Before::Ok;
@@ -132,7 +133,7 @@ impl Seen {
     fn add_records(&mut self, call: usize, body: &[u8]) -> Result<u64, serde_json::Error> {
         let mut count = 0;
         for line in body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-            let record = Record::parse(line)?;
+            let record = LineResult::parse(line)?;
             count += 1;
             let known = Known { call, error: record.error.as_deref().map(Into::into) };
             match self.records.get(&record.n) {
@@ -168,24 +169,24 @@ mod tests {
             let error = error.map(|error| format!(r#","error":"{error}""#)).unwrap_or_default();
             seen.add_records(*call, &format!("{{\"n\":{n}{error}}}\n").into_bytes()).expect("a record");
         }
-        seen.noted = noted.iter().copied().collect();
+        seen.noted = noted.iter().map(|(n, call)| (LineId::nth(*n), *call)).collect();
         seen
     }
 
     #[test]
     fn a_success_is_final() {
         let seen = seen(&[(1, 0, Some("http_500")), (1, 1, None), (1, 2, Some("timeout"))], &[(1, 2)]);
-        assert_eq!(seen.before(1, GEN1), Before::Ok);
-        assert_eq!(seen.before(2, GEN1), Before::Nothing);
+        assert_eq!(seen.before(LineId::nth(1), GEN1), Before::Ok);
+        assert_eq!(seen.before(LineId::nth(2), GEN1), Before::Nothing);
     }
 
     #[test]
     fn failures_of_earlier_generations_are_absent() {
         let seen = seen(&[(1, 0, Some("http_500")), (2, 0, Some("outcome_unknown"))], &[]);
-        assert_eq!(seen.before(1, GEN0), Before::Failed("http_500"));
-        assert_eq!(seen.before(1, GEN1), Before::Nothing);
-        assert_eq!(seen.before(2, GEN1), Before::Failed("outcome_unknown"));
-        assert_eq!(seen.before(2, ASKED), Before::Nothing);
+        assert_eq!(seen.before(LineId::nth(1), GEN0), Before::Failed("http_500"));
+        assert_eq!(seen.before(LineId::nth(1), GEN1), Before::Nothing);
+        assert_eq!(seen.before(LineId::nth(2), GEN1), Before::Failed("outcome_unknown"));
+        assert_eq!(seen.before(LineId::nth(2), ASKED), Before::Nothing);
     }
 
     #[test]
@@ -194,11 +195,11 @@ mod tests {
             &[(2, 0, Some("http_500")), (3, 1, Some("outcome_unknown"))],
             &[(1, 0), (2, 0), (3, 0), (4, 2)],
         );
-        assert_eq!(seen.before(1, GEN0), Before::Unknown);
-        assert_eq!(seen.before(1, View { repeatable: true, ..GEN0 }), Before::Nothing);
-        assert_eq!(seen.before(2, GEN1), Before::Nothing, "it has its outcome");
-        assert_eq!(seen.before(1, ASKED), Before::Nothing);
-        assert_eq!(seen.before(3, ASKED), Before::Nothing);
-        assert_eq!(seen.before(4, ASKED), Before::Unknown, "sent by this very redrive");
+        assert_eq!(seen.before(LineId::nth(1), GEN0), Before::Unknown);
+        assert_eq!(seen.before(LineId::nth(1), View { repeatable: true, ..GEN0 }), Before::Nothing);
+        assert_eq!(seen.before(LineId::nth(2), GEN1), Before::Nothing, "it has its outcome");
+        assert_eq!(seen.before(LineId::nth(1), ASKED), Before::Nothing);
+        assert_eq!(seen.before(LineId::nth(3), ASKED), Before::Nothing);
+        assert_eq!(seen.before(LineId::nth(4), ASKED), Before::Unknown, "sent by this very redrive");
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use job::job_file::Limit;
 use job::messages::{KeyPace, WorkRequest};
-use job::{Code, Invocation, Job, StepError};
+use job::{Code, Invocation, Job, LineId, StepError};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -55,7 +55,7 @@ impl<'a> Drive<'a> {
             by_name: HashMap::new(),
         };
         let view = View { generation: run.generation, include_unknown: run.include_unknown, repeatable };
-        let tries: HashMap<u64, u32> = request.pace.tries.iter().copied().collect();
+        let tries: HashMap<LineId, u32> = request.pace.tries.iter().copied().collect();
         let (mut schedule, mut lines, mut outbox, mut tally) =
             (Schedule::default(), Vec::new(), Outbox::default(), Tally::default());
         if let Some(intents) = &intents {

@@ -333,7 +333,7 @@ async fn stored(body: &str, columns: &str) -> String {
     let lines = world.done().await;
     assert_eq!(lines[0].error(), "ok", "{}", lines[0].detail);
     let (_, records) = world.flushes().await.into_iter().find(|(_, body)| !body.is_empty()).unwrap();
-    job::Record::parse(&records)
+    job::LineResult::parse(&records)
         .unwrap()
         .v
         .unwrap()

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use job::messages::WorkResponse;
-use job::record::Notes;
-use job::{ErrorName, FlushKey, Invocation};
+use job::wire::Intents;
+use job::{ErrorName, Invocation, SegmentKey};
 
 use crate::server::{Raw, Server, answer, raw, with};
 use crate::world::{Setup, World, codes};
@@ -22,11 +22,12 @@ fn job(server: &Server, more: &str) -> String {
 async fn named(world: &World) -> (BTreeSet<u64>, BTreeSet<u64>) {
     let (mut ever, mut open) = (BTreeSet::new(), BTreeSet::new());
     for (flush, body) in world.flushes().await {
-        if matches!(flush, FlushKey::Notes { .. }) {
-            let intent: Notes = serde_json::from_slice(&body).unwrap();
-            intent.unsent.iter().for_each(|n| _ = open.remove(n));
-            open.extend(&intent.sending);
-            ever.extend(intent.sending);
+        if matches!(flush, SegmentKey::Intents { .. }) {
+            let intent: Intents = serde_json::from_slice(&body).unwrap();
+            intent.unsent.iter().for_each(|n| _ = open.remove(&n.number()));
+            let sending: Vec<u64> = intent.sending.iter().map(|n| n.number()).collect();
+            open.extend(&sending);
+            ever.extend(sending);
         }
     }
     let back = ever.difference(&open).copied().collect();
@@ -64,16 +65,16 @@ async fn what_may_have_been_sent_is_not_sent_again() {
     let server = Server::start(|_, _| answer(200, "")).await;
     let world = Setup::numbered(&job(&server, ""), 5).build().await;
     let crashed = Invocation::new(0, 1, 1);
-    let put = async |flush: FlushKey, body: &str| {
+    let put = async |flush: SegmentKey, body: &str| {
         world.objects.put(&(world.prefix() + &flush.name()), body.to_owned()).await.unwrap();
     };
-    put(FlushKey::Notes { invocation: crashed.clone(), k: 0 }, r#"{"sending":[1,2,3]}"#).await;
+    put(SegmentKey::Intents { invocation: crashed.clone(), k: 0 }, r#"{"sending":[1,2,3]}"#).await;
     put(
-        FlushKey::Records { invocation: crashed.clone(), k: 0, ok: 1, failed: 0, throttled: 0, sent: 1 },
+        SegmentKey::Results { invocation: crashed.clone(), k: 0, ok: 1, failed: 0, throttled: 0, sent: 1 },
         "{\"n\":1,\"v\":[\"x\"]}\n",
     )
     .await;
-    put(FlushKey::Notes { invocation: crashed, k: 1 }, r#"{"unsent":[3]}"#).await;
+    put(SegmentKey::Intents { invocation: crashed, k: 1 }, r#"{"unsent":[3]}"#).await;
     let done = world.work().await.unwrap();
     assert!(matches!(done, WorkResponse::Done { ok: 4, failed: 1, .. }), "{done:?}");
     assert_eq!(codes(&world.records().await), ["ok", "outcome_unknown", "ok", "ok", "ok"]);
@@ -170,7 +171,7 @@ async fn a_call_that_is_alone_replaces_one_object_of_intents() {
     let world = setup.build().await;
     assert_eq!(world.done().await.len(), 700);
     let intents =
-        world.flushes().await.into_iter().filter(|(flush, _)| matches!(flush, FlushKey::Notes { .. }));
+        world.flushes().await.into_iter().filter(|(flush, _)| matches!(flush, SegmentKey::Intents { .. }));
     assert_eq!(intents.count(), 1);
 }
 
@@ -210,10 +211,12 @@ async fn a_line_that_was_refused_is_not_named_while_it_waits() {
 /// The lines that the one object of intents names now; `None` while it is written.
 async fn named_now(world: &World) -> Option<Vec<u64>> {
     let written = world.objects.list(&world.prefix()).await.unwrap();
-    let intents =
-        written.iter().find(|entry| matches!(FlushKey::parse(&entry.key), Some(FlushKey::Notes { .. })))?;
+    let intents = written
+        .iter()
+        .find(|entry| matches!(SegmentKey::parse(&entry.key), Some(SegmentKey::Intents { .. })))?;
     let body = world.objects.get(&intents.key).await.ok()?;
-    Some(serde_json::from_slice::<Notes>(&body).ok()?.sending)
+    let intents: Intents = serde_json::from_slice(&body).ok()?;
+    Some(intents.sending.iter().map(|n| n.number()).collect())
 }
 
 fn watch() -> (Arc<AtomicUsize>, Watcher) {

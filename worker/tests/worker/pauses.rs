@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use job::ErrorName;
+use job::LineId;
 use job::messages::KeyPace;
 use job::plan::{Batch, LaneKind};
 
@@ -78,7 +79,7 @@ async fn a_pause_keeps_the_attempts() {
     let job = job(&server.url("/"), "rate = \"unlimited\"\n[retry]\nattempts = 2");
     let mut world = Setup::numbered(&job, 1).build().await;
     let (_, next) = world.paused().await;
-    assert_eq!(next.pace.tries, [(1, 1)]);
+    assert_eq!(next.pace.tries, [(LineId::nth(1), 1)]);
     world.request = next;
     world.request.pace.keys.clear();
     assert_eq!(codes(&world.done().await), ["http_500"]);
@@ -164,7 +165,7 @@ async fn the_next_batch_knows_who_is_down() {
     world.done().await;
     assert_eq!(server.count(), 1);
     // The next sends one, and waits as long as any.
-    world.request.batch = Batch { first: 41, lines: 40, from: ends[39], to: whole.to };
+    world.request.batch = Batch { first: LineId::nth(41), lines: 40, from: ends[39], to: whole.to };
     world.request.pace = fresh;
     let (_, next) = world.paused().await;
     assert_eq!(server.count(), 2);

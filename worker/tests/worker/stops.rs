@@ -1,7 +1,7 @@
 //! Reasons to stop a lane, and redrives.
 
 use job::messages::{RunRef, WorkResponse};
-use job::{ErrorName, FlushKey, Invocation};
+use job::{ErrorName, Invocation, SegmentKey};
 
 use crate::server::{Server, answer};
 use crate::world::{Setup, World, codes};
@@ -140,7 +140,7 @@ async fn a_redrive_sends_what_failed() {
 async fn an_unknown_outcome_is_sent_again_only_when_asked() {
     let server = Server::start(|_, _| answer(200, "")).await;
     let mut world = Setup::numbered(&job(&server, ""), 1).build().await;
-    let earlier = FlushKey::Records {
+    let earlier = SegmentKey::Results {
         invocation: Invocation::new(0, 1, 1),
         k: 0,
         ok: 0,

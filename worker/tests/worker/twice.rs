@@ -4,8 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use job::messages::{WorkRequest, WorkResponse};
-use job::record::Record;
-use job::{FlushKey, StepError};
+use job::{LineResult, SegmentKey, StepError};
 use tokio::sync::Mutex;
 
 use crate::server::{Server, answer};
@@ -52,12 +51,12 @@ fn sent(server: &Server) -> BTreeMap<String, usize> {
 async fn lines(world: &World, only_ok: bool) -> BTreeSet<u64> {
     let mut lines = BTreeSet::new();
     for (flush, body) in world.flushes().await {
-        if matches!(flush, FlushKey::Records { .. }) {
+        if matches!(flush, SegmentKey::Results { .. }) {
             let records = body
                 .split(|byte| *byte == b'\n')
                 .filter(|line| !line.is_empty())
-                .map(|line| Record::parse(line).unwrap());
-            lines.extend(records.filter(|record| !only_ok || record.ok()).map(|record| record.n));
+                .map(|line| LineResult::parse(line).unwrap());
+            lines.extend(records.filter(|record| !only_ok || record.ok()).map(|record| record.n.number()));
         }
     }
     lines
