@@ -19,11 +19,13 @@ use job::Code;
 use job::job_file::{Extracted, Response};
 use tokio::time::{Instant, timeout_at};
 
-pub(crate) use self::retry_after::Asked;
+pub(crate) use self::retry_after::RetryAfter;
+use crate::attempt::{Attempt, Success};
 use crate::budget::Budget;
-use crate::outcome::{Figures, Nature, Outcome, Reply, success};
+use crate::failure::{FailedAttempt, Failure, Nature};
 use crate::pace::Wall;
-use crate::request::{Failure, Prepared};
+use crate::record::{self, Figures};
+use crate::request::Prepared;
 use crate::run::Run;
 
 /// Bytes of a refusal that are read: for its excerpt, and so that the connection can be used again.
@@ -42,20 +44,6 @@ pub(crate) struct Sender {
     pub(crate) wall: Wall,
 }
 
-/// Why an attempt failed.
-struct Trouble {
-    failure: Failure,
-    nature: Nature,
-    /// A request went out.
-    on_wire: bool,
-    retry_after: Option<Asked>,
-}
-
-enum Good {
-    Success(Vec<u8>),
-    Hop(Box<Prepared>),
-}
-
 impl Sender {
     /// Sends one request for line `n`, its `tries`-th, which counts against the limit of this provider.
     pub(crate) async fn attempt(
@@ -64,17 +52,13 @@ impl Sender {
         provider: String,
         n: u64,
         tries: u32,
-    ) -> Outcome {
+    ) -> Attempt {
         let sent = Instant::now();
-        let (reply, on_wire) = match self.exchange(&prepared, provider, sent, n, tries).await {
-            Ok(Good::Success(record)) => (Reply::Success(record), true),
-            Ok(Good::Hop(next)) => (Reply::Hop(next), true),
-            Err(Trouble { mut failure, nature, on_wire, retry_after }) => {
-                failure.detail = shorten(&self.run.mask.text(&failure.detail), DETAIL);
-                (Reply::Failure { failure, nature, retry_after, prepared: Some(prepared) }, on_wire)
-            }
-        };
-        Outcome { sent, on_wire, millis: millis(sent), reply }
+        let mut result = self.exchange(&prepared, provider, sent, n, tries).await;
+        if let Err(FailedAttempt { failure, .. }) = &mut result {
+            failure.detail = shorten(&self.run.mask.text(&failure.detail), DETAIL);
+        }
+        Attempt { sent, millis: millis(sent), prepared: Some(prepared), result }
     }
 
     async fn exchange(
@@ -84,12 +68,12 @@ impl Sender {
         sent: Instant,
         n: u64,
         tries: u32,
-    ) -> Result<Good, Trouble> {
+    ) -> Result<Success, FailedAttempt> {
         let run = &*self.run;
         let mut deadline = sent + run.job.request.timeout;
         run.guard
             .check(&prepared.url)
-            .map_err(|denied| Trouble::unsent(Code::AddressDenied, denied.to_string()))?;
+            .map_err(|denied| FailedAttempt::unsent(Code::AddressDenied, denied.to_string()))?;
         let client = run.connections.client(&prepared.url);
         let request = request(client, prepared).map_err(fault::of_request)?;
         let answer = timeout_at(deadline, client.execute(request)).await;
@@ -106,8 +90,8 @@ impl Sender {
             drop(timeout_at(deadline, body::prefix(response, whole.unwrap_or(REFUSAL).min(REFUSAL))).await);
             let carries_secret = !run.secrets.is_empty();
             return redirect::follow(prepared, status, &location, carries_secret)
-                .map(|next| Good::Hop(Box::new(Prepared { cookies: jar, ..next })))
-                .map_err(Trouble::of);
+                .map(|next| Success::Redirect(Box::new(Prepared { cookies: jar, ..next })))
+                .map_err(FailedAttempt::from);
         }
         if !status.is_success() {
             return Err(self.refusal(response, whole, deadline).await);
@@ -127,7 +111,7 @@ impl Sender {
         drop((body, room));
         let figures =
             Figures { n, at: self.wall.now().millis, millis: millis(sent), tries, status: status.as_u16() };
-        Ok(Good::Success(success(figures, &values)))
+        Ok(Success::Record(record::success(figures, &values)))
     }
 
     /// The values of the columns, as a JSON array.
@@ -186,7 +170,12 @@ impl Sender {
     }
 
     /// The failure of an answer that is neither 2xx nor a redirect.
-    async fn refusal(&self, response: reqwest::Response, whole: Option<u64>, deadline: Instant) -> Trouble {
+    async fn refusal(
+        &self,
+        response: reqwest::Response,
+        whole: Option<u64>,
+        deadline: Instant,
+    ) -> FailedAttempt {
         let status = response.status();
         let now = self.wall.now().millis;
         let (slow, retry_after) = retry_after::asked(status, response.headers(), now);
@@ -208,7 +197,7 @@ impl Sender {
             status if status.is_server_error() => Nature::Doubtful,
             _ => Nature::Final,
         };
-        Trouble { failure, nature, on_wire: true, retry_after }
+        FailedAttempt { failure, nature, on_wire: true, retry_after }
     }
 
     /// The beginning of a refusal's text; none where it is not text.
@@ -222,58 +211,41 @@ impl Sender {
         Some(shorten(&self.run.mask.text(&text), EXCERPT))
     }
 
-    fn cut(&self, cut: body::Cut, status: StatusCode) -> Trouble {
-        let mut trouble = match cut {
-            body::Cut::TooLarge => Trouble::last(
+    fn cut(&self, cut: body::Cut, status: StatusCode) -> FailedAttempt {
+        let mut failed = match cut {
+            body::Cut::TooLarge => FailedAttempt::sent(
                 Code::TooLarge,
                 format!("the answer is larger than {} bytes", self.run.job.request.max_response),
             ),
             body::Cut::TooMuch => {
                 let most = self.run.job.request.max_response.saturating_mul(COPIES as u64);
-                Trouble::last(
+                FailedAttempt::sent(
                     Code::TooLarge,
                     format!("the values of the columns have more than {most} bytes together"),
                 )
             }
             body::Cut::Late => self.timeout("the answer's body did not end"),
             body::Cut::Broken(error) => fault::of_body(error),
-            body::Cut::Short(reason) => {
-                Trouble { nature: Nature::Doubtful, ..Trouble::last(Code::BodyCut, reason) }
-            }
-            body::Cut::Unreadable(reason) => Trouble::last(Code::Extract, reason),
+            body::Cut::Short(reason) => FailedAttempt::sent(Code::BodyCut, reason).with(Nature::Doubtful),
+            body::Cut::Unreadable(reason) => FailedAttempt::sent(Code::Extract, reason),
         };
-        trouble.failure.status = status.as_u16();
-        trouble
+        failed.failure.status = status.as_u16();
+        failed
     }
 
     /// There was no response that can be read.
-    fn lost(&self, error: reqwest::Error, prepared: &Prepared) -> Trouble {
-        let trouble = fault::of_request(error);
-        if trouble.failure.code == Code::BadResponse {
+    fn lost(&self, error: reqwest::Error, prepared: &Prepared) -> FailedAttempt {
+        let failed = fault::of_request(error);
+        if failed.failure.code == Code::BadResponse {
             // What it sent may have been the end of an earlier response.
             self.run.connections.distrust(&prepared.url);
         }
-        trouble
+        failed
     }
 
-    fn timeout(&self, what: &str) -> Trouble {
+    fn timeout(&self, what: &str) -> FailedAttempt {
         let detail = format!("{what} within {:?}", self.run.job.request.timeout);
-        Trouble { nature: Nature::Doubtful, ..Trouble::last(Code::Timeout, detail) }
-    }
-}
-
-impl Trouble {
-    fn of(failure: Failure) -> Self {
-        Self { failure, nature: Nature::Final, on_wire: true, retry_after: None }
-    }
-
-    fn last(code: Code, detail: impl Into<String>) -> Self {
-        Self::of(Failure::new(code, detail))
-    }
-
-    /// A failure before anything was sent.
-    fn unsent(code: Code, detail: impl Into<String>) -> Self {
-        Self { on_wire: false, ..Self::last(code, detail) }
+        FailedAttempt::sent(Code::Timeout, detail).with(Nature::Doubtful)
     }
 }
 

@@ -6,31 +6,33 @@
 //! no coordination between workers: a worker paces itself at its share of the limit, and the shares add up.
 
 mod answer;
+mod attempt;
 #[cfg(feature = "lambda")]
 mod aws;
+mod background;
 mod batch;
 mod budget;
 mod context;
 mod drive;
-mod flush;
+mod failure;
 mod gate;
 pub mod guard;
 mod intents;
 mod line;
-mod outcome;
 mod pace;
+mod record;
 pub mod request;
+mod results;
 mod retry;
 mod run;
 mod schedule;
-mod stop;
-mod tally;
 mod work;
 
 pub use answer::retry_after::read as retry_after;
 #[cfg(feature = "lambda")]
 pub use aws::{AwsSecrets, CallMetrics};
 pub use context::{Context, Dice, Intents, Observer, SecretSource, Settings, Silent, SystemDice, Unresolved};
+pub use failure::Failure;
 pub use work::{work, work_until};
 
 /// What the worker calls itself in requests, unless the job sets a `user-agent`.

@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use crate::request::{Failure, Prepared};
+use crate::failure::Failure;
+use crate::request::Prepared;
 use crate::retry::Past;
 
 /// A line of the batch.

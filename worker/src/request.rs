@@ -10,6 +10,8 @@ use job::secrets::Secrets;
 use job::{Code, Row};
 use url::Url;
 
+use crate::failure::Failure;
+
 /// The longest URL that the HTTP client can send.
 const MAX_URL: usize = 65_000;
 
@@ -28,24 +30,6 @@ pub struct Prepared {
     pub hops: u8,
     /// Cookies that they set, if the job keeps them.
     pub cookies: Option<Box<CookieStore>>,
-}
-
-/// Why a line fails.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failure {
-    /// Stable code.
-    pub code: Code,
-    /// In words, on one line.
-    pub detail: String,
-    /// Status of the answer, 0 without one.
-    pub status: u16,
-}
-
-impl Failure {
-    /// A failure without an answer.
-    pub fn new(code: Code, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into(), status: 0 }
-    }
 }
 
 /// Renders a line's request. With [`Secrets::masked`] it can be shown to a person. `idempotency_key` is sent where

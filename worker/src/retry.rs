@@ -5,7 +5,7 @@ use std::time::Duration;
 use job::job_file;
 
 use crate::context::Dice;
-use crate::outcome::Nature;
+use crate::failure::Nature;
 
 /// The first backoff lies between nothing and this.
 const BASE: Duration = Duration::from_millis(500);

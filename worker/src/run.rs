@@ -8,7 +8,7 @@ mod mask;
 use std::sync::Arc;
 
 use job::job_file::{Limit, OutputFormat};
-use job::messages::RunRef;
+use job::messages::{RunRef, StopMarker};
 use job::plan::{LaneKind, Plan};
 use job::secrets::Secrets;
 use job::{ErrorName, Job, Objects, RunKeys, StepError};
@@ -83,6 +83,20 @@ impl Run {
             objects,
             job,
         })
+    }
+
+    /// The reason, when a stop marker tells this lane to stop.
+    pub(crate) async fn stop_reason(&self, lane: &str) -> Result<Option<String>, StepError> {
+        let whole = self.keys.stop_run(self.generation);
+        let own = self.keys.stop_lane(self.generation, lane);
+        let found = self.objects.list(whole.trim_end_matches(".json")).await?;
+        let Some(entry) = found.into_iter().find(|entry| entry.key == whole || entry.key == own) else {
+            return Ok(None);
+        };
+        let marker = self.objects.find(&entry.key).await?;
+        let marker = marker.and_then(|body| serde_json::from_slice::<StopMarker>(&body).ok());
+        let reason = marker.map(|marker| marker.reason).filter(|reason| !reason.is_empty());
+        Ok(Some(reason.unwrap_or_else(|| "the run was stopped".to_owned())))
     }
 
     /// The limit of one worker of a lane.

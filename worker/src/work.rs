@@ -9,8 +9,7 @@ use tracing::Instrument;
 use crate::batch::{Items, Seen};
 use crate::context::Context;
 use crate::drive::{Drive, End};
-use crate::stop;
-use crate::tally::Tally;
+use crate::results::Tally;
 
 /// Works on one batch until every line has a record, or until there is a reason to pause.
 ///
@@ -58,7 +57,7 @@ async fn call(
             return Err(error);
         }
     };
-    if let Some(reason) = stop::look(&run, lane).await? {
+    if let Some(reason) = run.stop_reason(lane).await? {
         return Err(stopped(lane, &reason));
     }
     let batch = request.batch;

@@ -5,46 +5,45 @@ use std::io;
 
 use job::Code;
 
-use super::Trouble;
+use crate::failure::{FailedAttempt, Nature};
 use crate::guard::AddressDenied;
-use crate::outcome::Nature;
 
 /// There was no response, or none that can be read.
-pub(super) fn of_request(error: reqwest::Error) -> Trouble {
+pub(super) fn of_request(error: reqwest::Error) -> FailedAttempt {
     // The URL may carry a secret.
     let error = error.without_url();
     if let Some(denied) = find::<AddressDenied>(&error) {
-        return Trouble::unsent(Code::AddressDenied, denied.to_string());
+        return FailedAttempt::unsent(Code::AddressDenied, denied.to_string());
     }
     if error.is_builder() {
-        return Trouble::unsent(Code::Url, format!("the URL cannot be requested: {}", reason(&error)));
+        return FailedAttempt::unsent(Code::Url, format!("the URL cannot be requested: {}", reason(&error)));
     }
     if error.is_connect() {
         return match find::<rustls::Error>(&error) {
-            Some(tls) => Trouble::unsent(Code::Tls, tls.to_string()),
-            None => Trouble { nature: Nature::Unreached, ..Trouble::unsent(Code::Connect, words(&error)) },
+            Some(tls) => FailedAttempt::unsent(Code::Tls, tls.to_string()),
+            None => FailedAttempt::unsent(Code::Connect, words(&error)).with(Nature::Unreached),
         };
     }
     if find::<hyper::Error>(&error).is_some_and(hyper::Error::is_canceled) {
         let detail = format!("closed: the connection ended before the request was sent ({})", reason(&error));
-        return Trouble { nature: Nature::Unprocessed, ..Trouble::unsent(Code::Connect, detail) };
+        return FailedAttempt::unsent(Code::Connect, detail).with(Nature::Unprocessed);
     }
     match find::<h2::Error>(&error) {
         Some(h2) if is_unprocessed(h2) => {
             let detail = format!("unprocessed: the server did not process the request ({})", reason(&error));
-            Trouble { nature: Nature::Unprocessed, ..Trouble::last(Code::Connect, detail) }
+            FailedAttempt::sent(Code::Connect, detail).with(Nature::Unprocessed)
         }
         // The response's own frames were wrong: the stream ended with what the client made of them.
         Some(h2) if h2.is_reset() && h2.is_library() => unreadable(&error),
         _ if find::<hyper::Error>(&error).is_some_and(hyper::Error::is_parse) => unreadable(&error),
-        _ => Trouble { nature: Nature::Doubtful, ..Trouble::last(Code::Connect, words(&error)) },
+        _ => FailedAttempt::sent(Code::Connect, words(&error)).with(Nature::Doubtful),
     }
 }
 
 /// The response began and did not end.
-pub(super) fn of_body(error: reqwest::Error) -> Trouble {
+pub(super) fn of_body(error: reqwest::Error) -> FailedAttempt {
     let error = error.without_url();
-    Trouble { nature: Nature::Doubtful, ..Trouble::last(Code::BodyCut, reason(&error)) }
+    FailedAttempt::sent(Code::BodyCut, reason(&error)).with(Nature::Doubtful)
 }
 
 /// Streams above the last one that a GOAWAY frame names, and refused streams, were not processed, whatever the method
@@ -55,11 +54,9 @@ fn is_unprocessed(error: &h2::Error) -> bool {
 }
 
 /// The server responded, and nobody knows what.
-fn unreadable(error: &reqwest::Error) -> Trouble {
-    Trouble {
-        nature: Nature::Doubtful,
-        ..Trouble::last(Code::BadResponse, format!("the response cannot be read: {}", reason(error)))
-    }
+fn unreadable(error: &reqwest::Error) -> FailedAttempt {
+    FailedAttempt::sent(Code::BadResponse, format!("the response cannot be read: {}", reason(error)))
+        .with(Nature::Doubtful)
 }
 
 /// The kind of a lost connection in one word, which the report counts by ([`job::codes::CONNECT_CAUSES`]), then the reason.

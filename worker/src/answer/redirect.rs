@@ -7,7 +7,8 @@ use http::header::{
 use http::{Method, StatusCode};
 use job::Code;
 
-use crate::request::{Failure, Prepared};
+use crate::failure::Failure;
+use crate::request::Prepared;
 
 const MOST_HOPS: u8 = 5;
 

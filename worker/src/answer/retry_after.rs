@@ -41,10 +41,10 @@ enum Unit {
 
 /// A wait that a provider asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Asked {
+pub(crate) struct RetryAfter {
     pub(crate) wait: Duration,
     /// The header, as it came.
-    pub(crate) said: String,
+    pub(crate) header: String,
 }
 
 /// The wait that a provider asks for, whatever the status. A date is taken against the response's own `Date`, so that clocks may
@@ -54,7 +54,7 @@ pub fn read(headers: &HeaderMap, now: u64) -> Option<Duration> {
 }
 
 /// Whether a response asks to slow down, and for how long if it says so.
-pub(crate) fn asked(status: StatusCode, headers: &HeaderMap, now: u64) -> (bool, Option<Asked>) {
+pub(crate) fn asked(status: StatusCode, headers: &HeaderMap, now: u64) -> (bool, Option<RetryAfter>) {
     let explicit = explicit(headers, now);
     let left = left(headers);
     let slow = match status.as_u16() {
@@ -69,11 +69,11 @@ pub(crate) fn asked(status: StatusCode, headers: &HeaderMap, now: u64) -> (bool,
     (slow, explicit.or_else(reset))
 }
 
-fn explicit(headers: &HeaderMap, now: u64) -> Option<Asked> {
+fn explicit(headers: &HeaderMap, now: u64) -> Option<RetryAfter> {
     WAITS.iter().find_map(|(name, unit)| in_header(headers, name, *unit, now))
 }
 
-fn reset(headers: &HeaderMap, now: u64) -> Option<Asked> {
+fn reset(headers: &HeaderMap, now: u64) -> Option<RetryAfter> {
     let plain = RESETS.iter().find_map(|name| in_header(headers, name, Unit::Seconds, now));
     plain.or_else(|| {
         let said = text(headers, RATE_LIMIT)?;
@@ -86,9 +86,9 @@ fn reset(headers: &HeaderMap, now: u64) -> Option<Asked> {
         let longest = waits
             .fold(None, |longest: Option<f64>, wait| Some(longest.map_or(wait, |longest| longest.max(wait))));
         let seconds = longest.or_else(|| Parameters(said).number("reset"))?;
-        Some(Asked {
+        Some(RetryAfter {
             wait: span(seconds, Unit::Seconds, server_time(headers, now))?,
-            said: format!("RateLimit: {said}"),
+            header: format!("RateLimit: {said}"),
         })
     })
 }
@@ -107,7 +107,7 @@ fn left(headers: &HeaderMap) -> Option<u64> {
     least.is_finite().then_some(least.ceil() as u64)
 }
 
-fn in_header(headers: &HeaderMap, name: &str, unit: Unit, now: u64) -> Option<Asked> {
+fn in_header(headers: &HeaderMap, name: &str, unit: Unit, now: u64) -> Option<RetryAfter> {
     let said = text(headers, name)?;
     let now = server_time(headers, now);
     let wait = match said.parse::<f64>() {
@@ -115,7 +115,7 @@ fn in_header(headers: &HeaderMap, name: &str, unit: Unit, now: u64) -> Option<As
         Err(_) => Duration::from_millis(date(said)?.saturating_sub(now)).min(MOST),
     };
     let name = if name == "retry-after" { "Retry-After" } else { name };
-    Some(Asked { wait, said: format!("{name}: {said}") })
+    Some(RetryAfter { wait, header: format!("{name}: {said}") })
 }
 
 /// A number of seconds or milliseconds, or a time since 1970.
@@ -245,7 +245,7 @@ mod tests {
     fn the_header_is_quoted_as_it_came() {
         let (_, asked) =
             asked(StatusCode::TOO_MANY_REQUESTS, &headers(&[("retry-after", "1445412510")]), THEN);
-        assert_eq!(asked.map(|asked| asked.said).as_deref(), Some("Retry-After: 1445412510"));
+        assert_eq!(asked.map(|asked| asked.header).as_deref(), Some("Retry-After: 1445412510"));
     }
 
     #[test]

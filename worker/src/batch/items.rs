@@ -9,7 +9,7 @@ use job::plan::Batch;
 use job::{Code, ErrorName, Objects, Row, StepError};
 use serde_json::value::RawValue;
 
-use crate::request::Failure;
+use crate::failure::Failure;
 
 /// The items of a batch.
 pub(crate) struct Items {

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::time::Duration;
 
 use job::job_file::Limit;
 use job::messages::{KeyPace, WorkRequest};
@@ -15,16 +14,15 @@ use super::Drive;
 use crate::answer::Sender;
 use crate::batch::{Before, Items, Parsed, Seen, View};
 use crate::context::Context;
-use crate::flush::Outbox;
 use crate::gate::Gate;
 use crate::intents::IntentLog;
 use crate::line::LineState;
-use crate::outcome::{self, Figures};
 use crate::pace::{Now, Wall};
+use crate::record::{self, Figures};
+use crate::results::{BatchFolder, ResultWriter, Tally};
 use crate::retry::Past;
 use crate::run::Run;
 use crate::schedule::{Key, KeyLimit, Schedule};
-use crate::tally::Tally;
 
 impl<'a> Drive<'a> {
     /// Sorts the batch's lines: those with an outcome are counted, those that cannot be sent fail, the rest is queued.
@@ -45,29 +43,32 @@ impl<'a> Drive<'a> {
         #[expect(clippy::cast_possible_truncation, reason = "a random number")]
         let random = context.dice.roll() as u32;
         let invocation = Invocation::new(run.generation, now.millis, random);
-        let intents =
-            (!repeatable).then(|| IntentLog::new(invocation.clone(), seen.keys(), context.settings.intents));
+        let prefix = run.keys.batch_results(lane, request.batch.first);
+        let folder = Arc::new(BatchFolder::new(run.objects.clone(), prefix, invocation));
+        let mut results = ResultWriter::new(run.clone(), lane, folder.clone());
+        let intents = if repeatable {
+            IntentLog::off(folder)
+        } else {
+            IntentLog::new(folder, seen.keys(), context.settings.intents)
+        };
         let mut keys = Keys {
             run: &run,
             limit,
             pace: &request.pace.keys,
-            intents: intents.is_some(),
+            intents: intents.is_on(),
             by_name: HashMap::new(),
         };
         let view = View { generation: run.generation, include_unknown: run.include_unknown, repeatable };
         let tries: HashMap<u64, u32> = request.pace.tries.iter().copied().collect();
-        let (mut schedule, mut lines, mut outbox, mut tally) =
-            (Schedule::default(), Vec::new(), Outbox::default(), Tally::default());
-        if let Some(intents) = &intents {
-            schedule.set_ahead(intents.ahead());
-        }
+        let (mut schedule, mut lines) = (Schedule::default(), Vec::new());
+        schedule.set_ahead(intents.ahead());
         let mut new_failures = 0;
         for parsed in items.parse() {
             let Parsed { item, fields } = parsed?;
             let figures = Figures { n: item.n, at: now.millis, ..Figures::default() };
             match (seen.before(item.n, view), &item.error) {
-                (Before::Ok, _) => tally.ok(),
-                (Before::Failed(code), _) => tally.failed(code),
+                (Before::Ok, _) => results.found(None),
+                (Before::Failed(code), _) => results.found(Some(code)),
                 (Before::Nothing, None) => {
                     let key = keys.index(
                         lane_limit.provider.or(item.key.as_deref()).unwrap_or_default(),
@@ -87,14 +88,13 @@ impl<'a> Drive<'a> {
                     });
                 }
                 (_, Some(error)) => {
-                    outbox.push(item.n, outcome::refused(figures, error, item.detail.as_deref()), false);
-                    tally.failed(error);
+                    results.failed(item.n, error, record::refused(figures, error, item.detail.as_deref()));
                     new_failures += 1;
                 }
                 (Before::Unknown, None) => {
                     let detail = "it may have been sent before an interruption, and must not be sent twice";
-                    outbox.push(item.n, outcome::failure(figures, Code::OutcomeUnknown, detail), false);
-                    tally.code(Code::OutcomeUnknown);
+                    let code = Code::OutcomeUnknown;
+                    results.failed(item.n, &code.to_string(), record::failure(figures, code, detail));
                     new_failures += 1;
                 }
             }
@@ -104,33 +104,25 @@ impl<'a> Drive<'a> {
             let line = u32::try_from(index).expect("a batch is smaller than 4 GiB");
             schedule.push(lines[index].key, line, now.instant);
         }
-        context.observer.found(lane, tally.ok, tally.failed - new_failures);
+        let Tally { ok, failed, .. } = results.tally();
+        context.observer.found(lane, *ok, failed - new_failures);
         (0..new_failures).for_each(|_| context.observer.finished(lane, false));
         Ok(Self {
             last_call: last_call(context, &run, now.instant),
             sender: Arc::new(Sender { run: run.clone(), budget: context.budget.clone(), wall }),
-            prefix: run.keys.batch_results(lane, request.batch.first),
             gate,
             context,
             stop,
             run,
             lane,
-            invocation,
             wall,
             items,
             lines,
             schedule,
             in_flight: JoinSet::new(),
-            outbox,
-            stuck: Arc::default(),
-            tally,
+            results,
             intents,
-            flushing: None,
-            recording: Vec::new(),
-            naming: None,
-            apart: Duration::ZERO,
             halt: None,
-            give_up: None,
         })
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Now;
-use crate::outcome::Nature;
+use crate::failure::Nature;
 use crate::retry::FEW_UNPROCESSED;
 
 /// Lines that failed in a row before it opens, at the least: the few lines of a small host fail by their own attempts.

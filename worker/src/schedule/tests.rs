@@ -8,7 +8,7 @@ use job::messages::KeyPace;
 use tokio::time::{Instant, sleep_until};
 
 use super::*;
-use crate::outcome::Nature;
+use crate::failure::Nature;
 use crate::pace::{Health, Start, Wall};
 use crate::run::Known;
 

@@ -2,9 +2,7 @@
 
 use std::collections::HashMap;
 
-use job::Code;
-
-/// Lines with an outcome, those of earlier calls too.
+/// Lines with a result, those of earlier calls included.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     pub(crate) ok: u64,
@@ -13,10 +11,6 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    pub(crate) fn ok(&mut self) {
-        self.ok += 1;
-    }
-
     pub(crate) fn failed(&mut self, code: &str) {
         self.failed += 1;
         match self.codes.get_mut(code) {
@@ -27,11 +21,7 @@ impl Tally {
         }
     }
 
-    pub(crate) fn code(&mut self, code: Code) {
-        self.failed(&code.to_string());
-    }
-
-    /// The most frequent code, and how often; of equals the first by name.
+    /// The most frequent code, and how often it occurs; of equals the first by name.
     pub(crate) fn most_frequent(&self) -> Option<(&str, u64)> {
         let counts = self.codes.iter().map(|(code, count)| (code.as_str(), *count));
         counts.max_by(|(a, m), (b, n)| m.cmp(n).then_with(|| b.cmp(a)))

@@ -6,85 +6,39 @@ use job::Code;
 use tokio::time::Instant;
 
 use super::{Drive, Halt};
-use crate::answer::Asked;
+use crate::answer::RetryAfter;
+use crate::attempt::{Attempt, Success};
+use crate::failure::{FailedAttempt, Failure, Nature};
 use crate::gate::Verdict;
-use crate::outcome::{Figures, Nature, Outcome, Reply, failure};
 use crate::pace::{Health, Now};
-use crate::request::{self, Failure, Prepared};
+use crate::record::{self, Figures};
 use crate::retry::{again, backoff};
-use crate::schedule::{Death, Line, Next};
+use crate::schedule::{Death, Line};
 
 /// A provider that is left alone for so long has its lines taken out of the durable intents.
 const SOON: Duration = Duration::from_secs(1);
 
-/// A failed attempt.
-struct Failed {
-    failure: Failure,
-    nature: Nature,
-    retry_after: Option<Asked>,
-    prepared: Option<Box<Prepared>>,
-    sent: Instant,
-    millis: u32,
-}
-
 impl Drive<'_> {
-    /// The next line whose turn it is. A line is rendered when it comes to the front; one that cannot be fails there,
-    /// and takes no slot.
-    pub(super) fn next(&mut self, now: Now) -> Next {
-        let Self { run, items, lines, outbox, tally, context, lane, .. } = self;
-        let mut ready = |line: Line| {
-            let state = &mut lines[line as usize];
-            if state.prepared.is_some() {
-                return true;
-            }
-            let key = request::idempotency_key(&run.job, &run.id, state.n);
-            let row = items.row(&run.columns, &state.fields);
-            let rendered = row.and_then(|row| request::render(&run.job, &row, &run.secrets, key.as_deref()));
-            let allowed = rendered.and_then(|prepared| match run.guard.check(&prepared.url) {
-                Ok(()) => Ok(prepared),
-                Err(denied) => Err(Failure::new(Code::AddressDenied, denied.to_string())),
-            });
-            match allowed {
-                Ok(prepared) => {
-                    state.prepared = Some(Box::new(prepared));
-                    true
-                }
-                Err(why) => {
-                    let figures = Figures { n: state.n, at: now.millis, ..Figures::default() };
-                    outbox.push(state.n, failure(figures, why.code, &run.mask.text(&why.detail)), false);
-                    tally.code(why.code);
-                    context.observer.finished(lane, false);
-                    false
-                }
-            }
-        };
-        self.schedule.next(now, self.gate.lets_in(), &mut ready)
-    }
-
-    pub(super) fn settle(&mut self, line: Line, outcome: Outcome) {
+    /// Books an attempt that has ended.
+    pub(super) fn ended(&mut self, line: Line, attempt: Attempt) {
         let now = self.wall.now();
         let key = self.lines[line as usize].key;
-        let Outcome { sent, on_wire, millis, reply } = outcome;
-        if on_wire {
-            self.outbox.sent();
+        let millis = attempt.millis;
+        if attempt.on_wire() {
+            self.results.sent();
         }
         self.context.observer.attempted(self.lane, millis);
-        let answered = match &reply {
-            Reply::Success(_) | Reply::Hop(_) => true,
-            Reply::Failure { failure, nature, .. } => failure.status > 0 && *nature == Nature::Final,
-        };
-        if answered {
+        if attempt.has_latency() {
             self.schedule.change(key, now.instant, |key| key.took(millis));
         }
-        match reply {
-            Reply::Success(record) => {
+        match attempt.result {
+            Ok(Success::Record(record)) => {
                 self.back(line, Health::Up, None, now);
                 self.answered(false);
-                self.outbox.push(self.lines[line as usize].n, record, true);
-                self.tally.ok();
+                self.results.succeeded(self.lines[line as usize].n, record);
                 self.context.observer.finished(self.lane, true);
             }
-            Reply::Hop(next) => {
+            Ok(Success::Redirect(next)) => {
                 self.back(line, Health::Up, None, now);
                 let state = &mut self.lines[line as usize];
                 state.prepared = Some(next);
@@ -94,16 +48,18 @@ impl Drive<'_> {
                     None => self.schedule.push_hop(key, line, now.instant),
                 }
             }
-            Reply::Failure { failure, nature, retry_after, prepared } => {
-                // Whoever asks to slow down knows the key.
-                self.answered(nature != Nature::Throttled && matches!(failure.code, Code::Http(401 | 403)));
-                self.failed(line, Failed { failure, nature, retry_after, prepared, sent, millis }, now);
+            Err(failed) => {
+                // A server that asks to slow down knows the key.
+                let denied = matches!(failed.failure.code, Code::Http(401 | 403));
+                self.answered(denied && failed.nature != Nature::Throttled);
+                self.lines[line as usize].prepared = attempt.prepared;
+                self.failed(line, failed, attempt.sent, millis, now);
             }
         }
     }
 
-    fn failed(&mut self, line: Line, failed: Failed, now: Now) {
-        let Failed { failure, nature, retry_after, prepared, sent, millis } = failed;
+    fn failed(&mut self, line: Line, failed: FailedAttempt, sent: Instant, millis: u32, now: Now) {
+        let FailedAttempt { failure, nature, retry_after, .. } = failed;
         let state = &mut self.lines[line as usize];
         let key = state.key;
         let max_wait = self.run.job.retry.max_wait;
@@ -115,8 +71,12 @@ impl Drive<'_> {
             state.past.waited += millis_of(retry_after.as_ref().map_or(delay, |asked| asked.wait));
         }
         let (past, code) = (state.past, failure.code);
-        let repeatable = self.run.job.repeatable()
-            || prepared.as_ref().is_some_and(|prepared| prepared.method == http::Method::GET);
+        let (is_get, is_prepared, processed) = match &state.prepared {
+            // What was refused or never arrived was not processed; a line in the middle of a redirect was.
+            Some(prepared) => (prepared.method == http::Method::GET, true, prepared.hops > 0),
+            None => (false, false, false),
+        };
+        let repeatable = self.run.job.repeatable() || is_get;
         let health = Health::of(nature, code, news, past.unprocessed);
         self.back(line, health, Some((code, &failure.detail)), now);
         if nature == Nature::Throttled {
@@ -126,25 +86,21 @@ impl Drive<'_> {
             let death = self.schedule.key(key).illness();
             self.kill(key, death, now);
         }
-        if let Some(Asked { wait, .. }) = retry_after {
+        if let Some(RetryAfter { wait, .. }) = retry_after {
             // The key itself is held back for those that slow it down.
             delay = if nature == Nature::Throttled { Duration::ZERO } else { delay.max(wait.min(max_wait)) };
         }
         let again = again(nature, past, repeatable, &self.run.job.retry);
-        let death = self.schedule.key(key).dead().cloned();
-        let state = &mut self.lines[line as usize];
-        match (death, prepared) {
-            (Some(death), _) if again || nature == Nature::Throttled => {
-                state.last = Some(Box::new(failure));
+        match self.schedule.key(key).dead().cloned() {
+            Some(death) if again || nature == Nature::Throttled => {
+                self.lines[line as usize].last = Some(Box::new(failure));
                 self.give_up(line, &death, millis, now);
             }
-            (None, Some(prepared)) if again => {
-                // What was refused or never arrived was not processed; a line in the middle of a redirect was.
-                let processed = prepared.hops > 0;
-                state.prepared = Some(prepared);
+            None if again && is_prepared => {
+                let state = &mut self.lines[line as usize];
                 state.last = Some(Box::new(failure));
-                if let Some(intents) = self.intents.as_mut().filter(|_| !processed) {
-                    intents.take_back([state.n]);
+                if !processed {
+                    self.intents.take_back([state.n]);
                 }
                 self.schedule.push_retry(key, line, now.instant + delay, processed, now.instant);
             }
@@ -171,18 +127,18 @@ impl Drive<'_> {
         }
     }
 
-    fn throttled(&mut self, key: u32, retry_after: Option<&Asked>, sent: Instant, now: Now) {
-        self.outbox.throttled();
+    fn throttled(&mut self, key: u32, retry_after: Option<&RetryAfter>, sent: Instant, now: Now) {
+        self.results.throttled();
         self.context.observer.throttled(self.lane);
         let name = self.schedule.key(key).name.clone();
         let wait = retry_after.map(|asked| asked.wait).unwrap_or_default();
-        if let Some(Asked { said, .. }) = retry_after
+        if let Some(RetryAfter { header, .. }) = retry_after
             && wait > self.run.job.retry.max_wait
         {
             let most = self.run.job.retry.max_wait;
             let wait = Duration::from_secs(wait.as_secs() + u64::from(wait.subsec_nanos() > 0));
             let detail =
-                format!("{name} asks to wait {wait:?} ({said}), longer than [retry] max_wait ({most:?})");
+                format!("{name} asks to wait {wait:?} ({header}), longer than [retry] max_wait ({most:?})");
             self.kill(key, Death { code: Code::RateLimited, detail }, now);
             return;
         }
@@ -227,8 +183,8 @@ impl Drive<'_> {
         let state = &mut self.lines[line as usize];
         state.prepared = None;
         let figures = Figures { n: state.n, at: now.millis, millis, tries: state.tries, status: why.status };
-        self.outbox.push(state.n, failure(figures, why.code, &self.run.mask.text(&why.detail)), false);
-        self.tally.code(why.code);
+        let record = record::failure(figures, why.code, &self.run.mask.text(&why.detail));
+        self.results.failed(state.n, &why.code.to_string(), record);
         self.context.observer.finished(self.lane, false);
     }
 

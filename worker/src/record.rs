@@ -1,47 +1,8 @@
-//! What came of one attempt, and how it becomes a record.
+//! The record of a line, as bytes.
 
 use job::Code;
 use job::record::Record;
 use job::text::one_line;
-use tokio::time::Instant;
-
-use crate::answer::Asked;
-use crate::request::{Failure, Prepared};
-
-/// What came of one attempt.
-pub(crate) struct Outcome {
-    pub(crate) sent: Instant,
-    /// A request went out: it was not refused here, and there was a connection.
-    pub(crate) on_wire: bool,
-    pub(crate) millis: u32,
-    pub(crate) reply: Reply,
-}
-
-/// What the other side made of a request.
-pub(crate) enum Reply {
-    /// 2xx with what the columns need: the finished record.
-    Success(Vec<u8>),
-    /// A redirect that is to be followed.
-    Hop(Box<Prepared>),
-    /// Anything else.
-    Failure { failure: Failure, nature: Nature, retry_after: Option<Asked>, prepared: Option<Box<Prepared>> },
-}
-
-/// What a failed attempt means for the next one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Nature {
-    /// The same request would fail the same way.
-    Final,
-    /// No connection: the other side saw nothing of the request.
-    Unreached,
-    /// The other side says, or it is clear, that it did not process the request: a stream above the last of a GOAWAY frame, a
-    /// refused stream, a connection that ended before the request was written.
-    Unprocessed,
-    /// The other side is ailing and may have acted on the request: a reset, a timeout, 408, 425, 5xx.
-    Doubtful,
-    /// The other side asks to slow down: 429, or another status with a word about time.
-    Throttled,
-}
 
 /// The figures of a record beside its result.
 #[derive(Debug, Clone, Copy, Default)]
