@@ -6,6 +6,17 @@ use tokio::time::Instant;
 use crate::failure::{FailedAttempt, Failure};
 use crate::request::Prepared;
 
+/// A parcel on its way to the sender.
+pub(crate) struct Outgoing {
+    pub(crate) prepared: Box<Prepared>,
+    /// The numbers of its lines.
+    pub(crate) lines: Vec<u64>,
+    /// The name of the limit key that it counts against.
+    pub(crate) provider: String,
+    /// Requests sent for it by this call, this one included, redirects not counted.
+    pub(crate) tries: u32,
+}
+
 /// One attempt.
 pub(crate) struct Attempt {
     pub(crate) sent: Instant,
@@ -17,8 +28,8 @@ pub(crate) struct Attempt {
 
 /// The result of an attempt that did not fail.
 pub(crate) enum Success {
-    /// 2xx with everything that the columns need: the finished record.
-    Record(Vec<u8>),
+    /// 2xx with everything that the columns need: the number and the finished record of each line.
+    Records(Vec<(u64, Vec<u8>)>),
     /// A redirect: the request that follows it.
     Redirect(Box<Prepared>),
 }

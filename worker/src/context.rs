@@ -1,4 +1,4 @@
-//! What a worker is given from outside: store, secrets, clock settings, dice, and who watches.
+//! What a worker is given from outside: store, secrets, clock settings, rng, and who watches.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,7 +27,7 @@ pub struct Context {
     /// Cancelled by Ctrl-C or SIGTERM.
     pub stop: CancellationToken,
     /// Chance, for jitter and names.
-    pub dice: Arc<dyn Dice>,
+    pub rng: Arc<dyn Rng>,
     /// The addresses of names.
     pub look_up: Arc<dyn LookUp>,
     /// When this call is over, whatever [`Settings::deadline`] says.
@@ -46,19 +46,8 @@ impl Context {
         stop: CancellationToken,
     ) -> Self {
         let budget = Arc::new(Budget::new(settings.response_budget));
-        let (dice, look_up) = (Arc::new(SystemDice), Arc::new(SystemLookUp));
-        Self {
-            s3,
-            secrets,
-            observer,
-            settings,
-            stop,
-            dice,
-            look_up,
-            ends: None,
-            budget,
-            runs: Arc::default(),
-        }
+        let (rng, look_up) = (Arc::new(SystemRng), Arc::new(SystemLookUp));
+        Self { s3, secrets, observer, settings, stop, rng, look_up, ends: None, budget, runs: Arc::default() }
     }
 
     /// The same, for one call that has so much time from now.
@@ -170,17 +159,17 @@ pub struct Silent;
 impl Observer for Silent {}
 
 /// Chance, passed in so that a test can fix it.
-pub trait Dice: Send + Sync {
+pub trait Rng: Send + Sync {
     /// 64 random bits.
-    fn roll(&self) -> u64;
+    fn next_u64(&self) -> u64;
 }
 
 /// The system's own chance.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct SystemDice;
+pub struct SystemRng;
 
-impl Dice for SystemDice {
-    fn roll(&self) -> u64 {
+impl Rng for SystemRng {
+    fn next_u64(&self) -> u64 {
         rand::random()
     }
 }

@@ -15,17 +15,17 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-use crate::answer::Sender;
 use crate::attempt::Attempt;
 use crate::batch::Items;
+use crate::canary::Canary;
 use crate::context::Context;
-use crate::gate::Gate;
 use crate::intents::IntentLog;
-use crate::line::LineState;
 use crate::pace::Wall;
+use crate::parcel::{ParcelId, Parcels};
+use crate::response::Sender;
 use crate::results::{ResultWriter, Tally, Written};
 use crate::run::Run;
-use crate::schedule::{Line, Schedule};
+use crate::schedule::Schedule;
 
 /// Seconds that two calls that met over one batch stay away from each other, about.
 const APART: u64 = 60;
@@ -40,11 +40,11 @@ pub(crate) struct Drive<'a> {
     /// Nothing is sent after this, so that all is over by the deadline.
     last_call: Option<Instant>,
     items: Items,
-    lines: Vec<LineState>,
+    parcels: Parcels,
     schedule: Schedule,
-    gate: Gate,
+    canary: Canary,
     sender: Arc<Sender>,
-    in_flight: JoinSet<(Line, Attempt)>,
+    in_flight: JoinSet<(ParcelId, Attempt)>,
     results: ResultWriter,
     intents: IntentLog,
     halt: Option<Halt>,
@@ -80,12 +80,12 @@ impl Drive<'_> {
         let mut ticks = tokio::time::interval_at(Instant::now() + every, every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            let due = if self.halt.is_none() { self.send_due() } else { None };
+            let due = if self.halt.is_none() { self.send_due().await } else { None };
             if self.results.is_full() {
                 self.results.flush();
             }
             if self.halt.is_none() {
-                self.intents.write_due(&mut self.schedule, &self.lines, self.gate.lets_in());
+                self.intents.write_due(&mut self.schedule, &self.parcels, self.canary.admits_new());
             }
             if self.is_over(due) {
                 return self.close().await;
@@ -97,7 +97,7 @@ impl Drive<'_> {
                 written = self.results.written() => self.segment_durable(written?),
                 alone = self.intents.written() => self.intent_durable(alone?),
                 _ = ticks.tick() => self.results.flush(),
-                () = sleep_until(wake.into_iter().flatten().min()) => self.woke(),
+                () = sleep_until(wake.into_iter().flatten().min()) => self.on_timer(),
                 Some(joined) = self.in_flight.join_next() => {
                     self.joined(joined);
                     while let Some(joined) = self.in_flight.try_join_next() {
@@ -124,7 +124,7 @@ impl Drive<'_> {
             }
             None if !self.intents.is_writing() && self.results.may_send() => {
                 // The first hundred have gone and left no verdict, for example because their hosts were given up.
-                self.gate.open();
+                self.canary.pass();
                 self.schedule.wake(now);
                 false
             }
@@ -143,7 +143,7 @@ impl Drive<'_> {
         }
     }
 
-    fn woke(&mut self) {
+    fn on_timer(&mut self) {
         let now = Instant::now();
         if self.halt.is_none() && self.last_call.is_some_and(|last_call| last_call <= now) {
             self.halt = Some(Halt::Pause { at_least: Duration::ZERO });
@@ -154,9 +154,9 @@ impl Drive<'_> {
         }
     }
 
-    fn joined(&mut self, joined: Result<(Line, Attempt), JoinError>) {
+    fn joined(&mut self, joined: Result<(ParcelId, Attempt), JoinError>) {
         match joined {
-            Ok((line, attempt)) => self.ended(line, attempt),
+            Ok((parcel, attempt)) => self.finish_attempt(parcel, attempt),
             // A task that was aborted leaves its line without a record, and its request has most likely gone out.
             Err(_) => self.results.sent(),
         }
@@ -176,20 +176,10 @@ impl Drive<'_> {
         if !alone && self.halt.is_none() {
             tracing::warn!("another call works on the same batch: this one makes room");
             // Different for the two, or they would meet again.
-            let at_least = Duration::from_secs(5 + self.context.dice.roll() % APART);
+            let at_least = Duration::from_secs(5 + self.context.rng.next_u64() % APART);
             self.halt = Some(Halt::Pause { at_least });
         }
         self.intents.durable(&mut self.schedule);
-    }
-
-    /// Takes back the names of a key's lines: none of them is sent soon.
-    fn take_back(&mut self, key: u32) {
-        let lines = &self.lines;
-        // A line in the middle of a redirect was processed.
-        let unsent =
-            |line: Line| lines[line as usize].prepared.as_ref().is_none_or(|prepared| prepared.hops == 0);
-        let back = self.schedule.take_back(key, unsent);
-        self.intents.take_back(back.into_iter().map(|line| lines[line as usize].n));
     }
 }
 

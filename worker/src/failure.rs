@@ -2,7 +2,7 @@
 
 use job::Code;
 
-use crate::answer::RetryAfter;
+use crate::response::RetryAfter;
 
 /// Why a line fails.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -11,9 +11,9 @@ use tokio::time::Instant;
 
 use crate::background::Background;
 use crate::context::Intents;
-use crate::line::LineState;
+use crate::parcel::Parcels;
 use crate::results::BatchFolder;
-use crate::schedule::{Ahead, Line, Schedule};
+use crate::schedule::{Lookahead, Schedule};
 
 /// The shortest lead: the timers of tokio are no finer than a few milliseconds.
 const LEAST_LEAD: Duration = Duration::from_millis(10);
@@ -83,17 +83,17 @@ impl IntentLog {
     }
 
     /// Starts to write the next intent, if lines need one and none is under way.
-    pub(crate) fn write_due(&mut self, schedule: &mut Schedule, lines: &[LineState], fresh: bool) {
+    pub(crate) fn write_due(&mut self, schedule: &mut Schedule, parcels: &Parcels, fresh: bool) {
         if self.is_writing() || !self.is_on() {
             return;
         }
         let now = Instant::now();
         let mut sending = Vec::new();
-        for key in schedule.take_hungry() {
-            let named = schedule.name_lines(key, now, fresh);
+        for key in schedule.take_keys_wanting_intents() {
+            let named = schedule.name_ahead(key, now, fresh);
             if !named.is_empty() {
                 self.keys.push(key);
-                sending.extend(named.iter().map(|line| lines[*line as usize].n));
+                sending.extend(named.into_iter().flat_map(|parcel| parcels.numbers(parcel)));
             }
         }
         if sending.is_empty() && self.taken_back.is_empty() {
@@ -131,16 +131,16 @@ impl IntentLog {
     pub(crate) fn durable(&mut self, schedule: &mut Schedule) {
         let now = Instant::now();
         self.write_time = (self.write_time * 3 + now.saturating_duration_since(self.began)) / 4;
-        schedule.set_ahead(self.ahead());
+        schedule.set_lookahead(self.lookahead());
         for key in self.keys.drain(..) {
-            schedule.change(key, now, |key| key.named());
+            schedule.change(key, now, |key| key.intent_durable());
         }
     }
 
     /// How far ahead lines are named.
-    pub(crate) fn ahead(&self) -> Ahead {
+    pub(crate) fn lookahead(&self) -> Lookahead {
         let lead = (LEAST_LEAD / 2 + self.write_time * 3 / 2).clamp(LEAST_LEAD, LONGEST_LEAD);
-        Ahead { lead, window: self.window.max(self.write_time * 2) }
+        Lookahead { lead, window: self.window.max(self.write_time * 2) }
     }
 
     /// Lines that were named, and are known not to have been processed.
@@ -160,9 +160,9 @@ impl IntentLog {
     }
 
     /// Takes back the names of all lines that were not sent, at the end of a call.
-    pub(crate) async fn close(&mut self, schedule: &Schedule, lines: &[LineState]) -> Result<(), StepError> {
-        let number = |line: Line| lines[line as usize].n;
-        self.taken_back.extend(schedule.keys().iter().flat_map(|key| key.named_unsent()).map(number));
+    pub(crate) async fn close(&mut self, schedule: &Schedule, parcels: &Parcels) -> Result<(), StepError> {
+        let unsent = schedule.keys().iter().flat_map(|key| key.named_unsent());
+        self.taken_back.extend(unsent.flat_map(|parcel| parcels.numbers(parcel)));
         if self.taken_back.is_empty() {
             return Ok(());
         }

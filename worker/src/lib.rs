@@ -5,34 +5,38 @@
 //! What is not here: no decision which lines make a batch (`preprocess`), no order of the output (`postprocess`),
 //! no coordination between workers: a worker paces itself at its share of the limit, and the shares add up.
 
-mod answer;
 mod attempt;
-#[cfg(feature = "lambda")]
-mod aws;
 mod background;
 mod batch;
 mod budget;
+mod canary;
 mod context;
 mod drive;
 mod failure;
-mod gate;
 pub mod guard;
 mod intents;
-mod line;
 mod pace;
+mod parcel;
 mod record;
 pub mod request;
+mod response;
 mod results;
 mod retry;
 mod run;
 mod schedule;
 mod work;
 
-pub use answer::retry_after::read as retry_after;
 #[cfg(feature = "lambda")]
-pub use aws::{AwsSecrets, CallMetrics};
-pub use context::{Context, Dice, Intents, Observer, SecretSource, Settings, Silent, SystemDice, Unresolved};
+mod aws {
+    pub(crate) mod metrics;
+    pub(crate) mod secrets;
+}
+
+#[cfg(feature = "lambda")]
+pub use aws::{metrics::CallMetrics, secrets::AwsSecrets};
+pub use context::{Context, Intents, Observer, Rng, SecretSource, Settings, Silent, SystemRng, Unresolved};
 pub use failure::Failure;
+pub use response::retry_after::read as retry_after;
 pub use work::{work, work_until};
 
 /// What the worker calls itself in requests, unless the job sets a `user-agent`.

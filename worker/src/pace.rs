@@ -4,6 +4,6 @@ mod breaker;
 mod pacer;
 mod wall;
 
-pub(crate) use breaker::{Breaker, Health, Leave};
+pub(crate) use breaker::{Breaker, Health, Permit};
 pub(crate) use pacer::{Pacer, Start};
 pub(crate) use wall::{Now, Wall};

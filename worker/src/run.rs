@@ -1,9 +1,9 @@
 //! What all batches of a run share, read once: job, plan, secrets, connections.
 
-mod cache;
 mod connections;
-mod learned;
+mod known;
 mod mask;
+mod tokens;
 
 use std::sync::Arc;
 
@@ -14,14 +14,20 @@ use job::secrets::Secrets;
 use job::{ErrorName, Job, Objects, RunKeys, StepError};
 use serde::Deserialize;
 
-pub(crate) use cache::RunCache;
 use connections::Connections;
-pub(crate) use learned::Known;
-use learned::Learned;
+pub(crate) use known::Known;
+use known::KnownKeys;
 pub(crate) use mask::Mask;
+use tokens::{ConstantSecrets, TokenSource};
+use tokio::sync::{Mutex, OnceCell};
 
 use crate::context::Context;
 use crate::guard::Guard;
+
+/// Runs kept; the oldest goes.
+const MOST_RUNS: usize = 8;
+
+type Slot = Arc<OnceCell<Arc<Run>>>;
 
 /// A run, as a worker needs it.
 pub(crate) struct Run {
@@ -32,13 +38,13 @@ pub(crate) struct Run {
     pub(crate) objects: Objects,
     pub(crate) columns: Arc<[String]>,
     pub(crate) output: OutputFormat,
-    pub(crate) secrets: Arc<Secrets>,
+    pub(crate) tokens: Box<dyn TokenSource>,
     pub(crate) mask: Mask,
     pub(crate) guard: Guard,
     pub(crate) connections: Connections,
     /// Lines whose outcome is unknown since an earlier generation are sent again.
     pub(crate) include_unknown: bool,
-    pub(crate) learned: Learned,
+    pub(crate) learned: KnownKeys,
     lanes: Vec<(String, LaneKind)>,
 }
 
@@ -66,18 +72,20 @@ impl Run {
             .map_or(Ok(Claim::default()), |claim| serde_json::from_slice(&claim))
             .map_err(|error| damaged("the claim", &error))?;
         let secrets = resolve(context, &run.job, &job).await?;
+        let mask = Mask::default();
+        mask.learn(job.secrets.keys().filter_map(|name| secrets.get(name)));
         let guard = Guard::looking_up(&job.request.allow, context.look_up.clone());
         Ok(Self {
             id: run.id.clone(),
             connections: Connections::new(&job, &guard)?,
             guard,
-            mask: Mask::new(&secrets, job.secrets.keys()),
-            secrets: Arc::new(secrets),
+            mask,
+            tokens: Box::new(ConstantSecrets::new(secrets)),
             columns: plan.input.columns.into(),
             output: plan.output,
             lanes: plan.lanes.into_iter().map(|lane| (lane.name, lane.kind)).collect(),
             include_unknown: claim.include_unknown,
-            learned: Learned::default(),
+            learned: KnownKeys::default(),
             generation: run.generation,
             keys,
             objects,
@@ -145,4 +153,30 @@ async fn resolve(context: &Context, name: &str, job: &Job) -> Result<Secrets, St
 
 fn damaged(key: &str, error: &serde_json::Error) -> StepError {
     StepError::new(ErrorName::RunDamaged, format!("{key} is damaged: {error}"))
+}
+
+/// The runs that this process works on. Each is read once, also when many batches ask for it at the same time.
+#[derive(Default)]
+pub(crate) struct RunCache {
+    slots: Mutex<Vec<(RunRef, Slot)>>,
+}
+
+impl RunCache {
+    pub(crate) async fn get(&self, context: &Context, run: &RunRef) -> Result<Arc<Run>, StepError> {
+        let slot = self.slot(run).await;
+        slot.get_or_try_init(|| async { Run::read(context, run).await.map(Arc::new) }).await.cloned()
+    }
+
+    async fn slot(&self, run: &RunRef) -> Slot {
+        let mut slots = self.slots.lock().await;
+        if let Some((_, slot)) = slots.iter().find(|(known, _)| known == run) {
+            return slot.clone();
+        }
+        if slots.len() == MOST_RUNS {
+            slots.remove(0);
+        }
+        let slot = Slot::default();
+        slots.push((run.clone(), slot.clone()));
+        slot
+    }
 }

@@ -6,7 +6,7 @@ use job::{ErrorName, Objects, StepError};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use crate::batch::{Items, Seen};
+use crate::batch::{EarlierResults, Items};
 use crate::context::Context;
 use crate::drive::{Drive, End};
 use crate::results::Tally;
@@ -62,12 +62,12 @@ async fn call(
     }
     let batch = request.batch;
     let results = run.keys.batch_results(lane, batch.first);
-    let (items, seen) = tokio::try_join!(
+    let (items, earlier) = tokio::try_join!(
         Items::read(&run.objects, run.keys.items(lane), batch),
-        Seen::read(&run.objects, &results)
+        EarlierResults::read(&run.objects, &results)
     )?;
-    let drive = Drive::new(context, run.clone(), &request, items, &seen, token)?;
-    drop(seen);
+    let drive = Drive::new(context, run.clone(), &request, items, &earlier, token)?;
+    drop(earlier);
     let (end, tally) = drive.run().await?;
     let Tally { ok, failed, .. } = tally;
     match end {

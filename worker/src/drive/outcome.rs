@@ -1,4 +1,4 @@
-//! What an attempt's outcome means for its line, its key, and the lane.
+//! What the result of an attempt means for its parcel, its key, and the lane.
 
 use std::time::Duration;
 
@@ -6,116 +6,125 @@ use job::Code;
 use tokio::time::Instant;
 
 use super::{Drive, Halt};
-use crate::answer::RetryAfter;
 use crate::attempt::{Attempt, Success};
+use crate::canary::Verdict;
 use crate::failure::{FailedAttempt, Failure, Nature};
-use crate::gate::Verdict;
 use crate::pace::{Health, Now};
+use crate::parcel::ParcelId;
 use crate::record::{self, Figures};
-use crate::retry::{again, backoff};
-use crate::schedule::{Death, Line};
+use crate::response::RetryAfter;
+use crate::retry::{backoff, may_retry};
+use crate::schedule::Abandoned;
 
-/// A provider that is left alone for so long has its lines taken out of the durable intents.
-const SOON: Duration = Duration::from_secs(1);
+/// The lines of a provider that gets no request for this long are taken out of the durable intents.
+const TAKE_BACK_FROM: Duration = Duration::from_secs(1);
 
 impl Drive<'_> {
-    /// Books an attempt that has ended.
-    pub(super) fn ended(&mut self, line: Line, attempt: Attempt) {
+    /// Records the result of an attempt.
+    pub(super) fn finish_attempt(&mut self, parcel: ParcelId, attempt: Attempt) {
         let now = self.wall.now();
-        let key = self.lines[line as usize].key;
+        let key = self.parcels[parcel].key;
         let millis = attempt.millis;
         if attempt.on_wire() {
             self.results.sent();
         }
         self.context.observer.attempted(self.lane, millis);
         if attempt.has_latency() {
-            self.schedule.change(key, now.instant, |key| key.took(millis));
+            self.schedule.change(key, now.instant, |key| key.record_latency(millis));
         }
         match attempt.result {
-            Ok(Success::Record(record)) => {
-                self.back(line, Health::Up, None, now);
-                self.answered(false);
-                self.results.succeeded(self.lines[line as usize].n, record);
-                self.context.observer.finished(self.lane, true);
+            Ok(Success::Records(records)) => {
+                self.update_health(parcel, Health::Up, None, now);
+                self.update_canary(false);
+                for (n, record) in records {
+                    self.results.succeeded(n, record);
+                    self.context.observer.finished(self.lane, true);
+                }
             }
             Ok(Success::Redirect(next)) => {
-                self.back(line, Health::Up, None, now);
-                let state = &mut self.lines[line as usize];
+                self.update_health(parcel, Health::Up, None, now);
+                let state = &mut self.parcels[parcel];
                 state.prepared = Some(next);
                 state.mid_redirect = true;
-                match self.schedule.key(key).dead().cloned() {
-                    Some(death) => self.give_up(line, &death, 0, now),
-                    None => self.schedule.push_hop(key, line, now.instant),
+                match self.schedule.key(key).abandoned().cloned() {
+                    Some(abandoned) => self.abandon(parcel, &abandoned, 0, now),
+                    None => self.schedule.push_redirect(key, parcel, now.instant),
                 }
             }
             Err(failed) => {
-                // A server that asks to slow down knows the key.
+                // A server that asks to slow down has accepted the key.
                 let denied = matches!(failed.failure.code, Code::Http(401 | 403));
-                self.answered(denied && failed.nature != Nature::Throttled);
-                self.lines[line as usize].prepared = attempt.prepared;
-                self.failed(line, failed, attempt.sent, millis, now);
+                self.update_canary(denied && failed.nature != Nature::Throttled);
+                self.parcels[parcel].prepared = attempt.prepared;
+                self.retry_or_fail(parcel, failed, attempt.sent, millis, now);
             }
         }
     }
 
-    fn failed(&mut self, line: Line, failed: FailedAttempt, sent: Instant, millis: u32, now: Now) {
+    fn retry_or_fail(
+        &mut self,
+        parcel: ParcelId,
+        failed: FailedAttempt,
+        sent: Instant,
+        millis: u32,
+        now: Now,
+    ) {
         let FailedAttempt { failure, nature, retry_after, .. } = failed;
-        let state = &mut self.lines[line as usize];
+        let state = &mut self.parcels[parcel];
         let key = state.key;
         let max_wait = self.run.job.retry.max_wait;
-        let spared = nature == Nature::Unreached && self.schedule.key(key).is_down();
-        let news = state.past.burnt == 0;
-        state.past.book(nature, spared);
-        let mut delay = backoff(state.past, &*self.context.dice);
+        // While the provider is down, the line is not to blame for a connection that fails.
+        let counted = nature != Nature::Unreached || !self.schedule.key(key).is_down();
+        let first_failure = state.retry.attempts == 0;
+        state.retry.record_failure(nature, counted);
+        let mut delay = backoff(state.retry, &*self.context.rng);
         if nature == Nature::Throttled {
-            state.past.waited += millis_of(retry_after.as_ref().map_or(delay, |asked| asked.wait));
+            state.retry.waited += millis_of(retry_after.as_ref().map_or(delay, |asked| asked.wait));
         }
-        let (past, code) = (state.past, failure.code);
-        let (is_get, is_prepared, processed) = match &state.prepared {
-            // What was refused or never arrived was not processed; a line in the middle of a redirect was.
-            Some(prepared) => (prepared.method == http::Method::GET, true, prepared.hops > 0),
-            None => (false, false, false),
-        };
+        let (retry, code) = (state.retry, failure.code);
+        let is_get = state.prepared.as_ref().is_some_and(|prepared| prepared.method == http::Method::GET);
         let repeatable = self.run.job.repeatable() || is_get;
-        let health = Health::of(nature, code, news, past.unprocessed);
-        self.back(line, health, Some((code, &failure.detail)), now);
+        let health = Health::of(nature, code, first_failure, retry.unprocessed);
+        self.update_health(parcel, health, Some((code, &failure.detail)), now);
         if nature == Nature::Throttled {
             self.throttled(key, retry_after.as_ref(), sent, now);
         }
         if self.schedule.key(key).is_down() && self.schedule.key(key).down_for(now) > max_wait {
-            let death = self.schedule.key(key).illness();
-            self.kill(key, death, now);
+            let abandoned = self.schedule.key(key).stayed_down();
+            self.abandon_key(key, abandoned, now);
         }
         if let Some(RetryAfter { wait, .. }) = retry_after {
-            // The key itself is held back for those that slow it down.
+            // A throttle holds the key itself back.
             delay = if nature == Nature::Throttled { Duration::ZERO } else { delay.max(wait.min(max_wait)) };
         }
-        let again = again(nature, past, repeatable, &self.run.job.retry);
-        match self.schedule.key(key).dead().cloned() {
-            Some(death) if again || nature == Nature::Throttled => {
-                self.lines[line as usize].last = Some(Box::new(failure));
-                self.give_up(line, &death, millis, now);
+        let again = may_retry(nature, retry, repeatable, &self.run.job.retry);
+        let abandoned = self.schedule.key(key).abandoned().cloned();
+        let state = &mut self.parcels[parcel];
+        match abandoned {
+            Some(abandoned) if again || nature == Nature::Throttled => {
+                state.last_failure = Some(Box::new(failure));
+                self.abandon(parcel, &abandoned, millis, now);
             }
-            None if again && is_prepared => {
-                let state = &mut self.lines[line as usize];
-                state.last = Some(Box::new(failure));
+            None if again && state.prepared.is_some() => {
+                state.last_failure = Some(Box::new(failure));
+                let processed = state.is_processed();
                 if !processed {
-                    self.intents.take_back([state.n]);
+                    self.intents.take_back(self.parcels.numbers(parcel));
                 }
-                self.schedule.push_retry(key, line, now.instant + delay, processed, now.instant);
+                self.schedule.push_retry(key, parcel, now.instant + delay, processed, now.instant);
             }
-            _ => self.fail(line, failure, millis, now),
+            _ => self.fail(parcel, &failure, millis, now),
         }
     }
 
-    /// A request is back; what it says about the provider.
-    fn back(&mut self, line: Line, health: Health, failure: Option<(Code, &str)>, now: Now) {
-        let index = self.lines[line as usize].key;
+    /// A request is back: frees its slot, and tells the circuit breaker what it says about the provider.
+    fn update_health(&mut self, parcel: ParcelId, health: Health, failure: Option<(Code, &str)>, now: Now) {
+        let index = self.parcels[parcel].key;
         let paused = self.schedule.change(index, now.instant, |key| {
             key.returned();
-            let paused = key.ended(line, health, failure, now);
+            let paused = key.record_health(parcel, health, failure, now);
             if paused.is_some() {
-                key.slow(now.instant, now.instant);
+                key.slow_down(now.instant, now.instant);
             }
             paused
         });
@@ -139,68 +148,78 @@ impl Drive<'_> {
             let wait = Duration::from_secs(wait.as_secs() + u64::from(wait.subsec_nanos() > 0));
             let detail =
                 format!("{name} asks to wait {wait:?} ({header}), longer than [retry] max_wait ({most:?})");
-            self.kill(key, Death { code: Code::RateLimited, detail }, now);
+            self.abandon_key(key, Abandoned { code: Code::RateLimited, detail }, now);
             return;
         }
         if !wait.is_zero() {
             self.context.observer.held(self.lane, &name, wait);
         }
         self.schedule.change(key, now.instant, |key| {
-            key.slow(sent, now.instant);
-            key.hold(now.instant + wait);
+            key.slow_down(sent, now.instant);
+            key.hold_until(now.instant + wait);
         });
-        if wait >= SOON {
+        if wait >= TAKE_BACK_FROM {
             self.take_back(key);
         }
     }
 
-    /// Fails all lines of a key that were not answered, without a request.
-    fn kill(&mut self, key: u32, death: Death, now: Now) {
-        if self.schedule.key(key).dead().is_some() {
+    /// Takes the lines of a key out of the intents: none of them is sent soon.
+    fn take_back(&mut self, key: u32) {
+        let parcels = &self.parcels;
+        let back = self.schedule.take_back(key, |parcel| !parcels[parcel].is_processed());
+        self.intents.take_back(back.into_iter().flat_map(|parcel| parcels.numbers(parcel)));
+    }
+
+    /// Fails all parcels of a key that wait, without a request.
+    fn abandon_key(&mut self, key: u32, abandoned: Abandoned, now: Now) {
+        if self.schedule.key(key).abandoned().is_some() {
             return;
         }
-        tracing::warn!(key = self.schedule.key(key).name, code = %death.code, "given up: {}", self.run.mask.text(&death.detail));
-        for line in self.schedule.drain(key) {
-            self.give_up(line, &death, 0, now);
+        let detail = self.run.mask.text(&abandoned.detail);
+        tracing::warn!(key = self.schedule.key(key).name, code = %abandoned.code, "given up: {detail}");
+        for parcel in self.schedule.drain(key) {
+            self.abandon(parcel, &abandoned, 0, now);
         }
-        self.schedule.change(key, now.instant, |key| key.die(death));
+        self.schedule.change(key, now.instant, |key| key.abandon(abandoned));
     }
 
-    /// Fails a line whose key was given up: with its own last failure, where it has one that says why.
-    fn give_up(&mut self, line: Line, death: &Death, millis: u32, now: Now) {
-        let failure = match self.lines[line as usize].last.take() {
-            Some(last) if death.code != Code::RateLimited => *last,
+    /// Fails a parcel whose key was abandoned: with its own last failure, where it has one that gives a reason.
+    fn abandon(&mut self, parcel: ParcelId, abandoned: &Abandoned, millis: u32, now: Now) {
+        let failure = match self.parcels[parcel].last_failure.take() {
+            Some(last) if abandoned.code != Code::RateLimited => *last,
             last => Failure {
                 status: last.map_or(0, |last| last.status),
-                ..Failure::new(death.code, &*death.detail)
+                ..Failure::new(abandoned.code, &*abandoned.detail)
             },
         };
-        self.fail(line, failure, millis, now);
+        self.fail(parcel, &failure, millis, now);
     }
 
-    /// The line has failed for good.
-    pub(super) fn fail(&mut self, line: Line, why: Failure, millis: u32, now: Now) {
-        let state = &mut self.lines[line as usize];
-        state.prepared = None;
-        let figures = Figures { n: state.n, at: now.millis, millis, tries: state.tries, status: why.status };
-        let record = record::failure(figures, why.code, &self.run.mask.text(&why.detail));
-        self.results.failed(state.n, &why.code.to_string(), record);
-        self.context.observer.finished(self.lane, false);
+    /// All lines of a parcel have failed for good.
+    pub(super) fn fail(&mut self, parcel: ParcelId, why: &Failure, millis: u32, now: Now) {
+        self.parcels[parcel].prepared = None;
+        let (tries, status, code) = (self.parcels[parcel].tries, why.status, why.code.to_string());
+        let detail = self.run.mask.text(&why.detail);
+        for n in self.parcels.numbers(parcel) {
+            let figures = Figures { n, at: now.millis, millis, tries, status };
+            self.results.failed(n, &code, record::failure(figures, why.code, &detail));
+            self.context.observer.finished(self.lane, false);
+        }
     }
 
-    fn answered(&mut self, denied: bool) {
-        match self.gate.answered(denied) {
-            Verdict::Wait => {}
-            Verdict::Opened => self.schedule.wake(Instant::now()),
-            Verdict::Denied { answers, denied } => {
-                self.halt.get_or_insert_with(|| Halt::Denied(denied_reason(answers, denied)));
+    fn update_canary(&mut self, denied: bool) {
+        match self.canary.record(denied) {
+            Verdict::Pending => {}
+            Verdict::Passed => self.schedule.wake(Instant::now()),
+            Verdict::Denied { responses, denied } => {
+                self.halt.get_or_insert_with(|| Halt::Denied(denied_reason(responses, denied)));
             }
         }
     }
 }
 
-pub(super) fn denied_reason(answers: u32, denied: u32) -> String {
-    format!("{denied} of the first {answers} answers were 401 or 403: the key or its rights are wrong")
+pub(super) fn denied_reason(responses: u32, denied: u32) -> String {
+    format!("{denied} of the first {responses} responses were 401 or 403: the key or its rights are wrong")
 }
 
 fn millis_of(wait: Duration) -> u64 {

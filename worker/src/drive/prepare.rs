@@ -1,49 +1,64 @@
-//! The beginning of an attempt: the next line whose turn it is, with its request.
+//! The beginning of an attempt: the next parcel whose turn it is, with its request.
+
+use std::sync::Arc;
 
 use job::Code;
+use job::secrets::Secrets;
 
 use super::Drive;
 use crate::batch::Items;
 use crate::failure::Failure;
-use crate::line::LineState;
-use crate::pace::Now;
+use crate::parcel::{ParcelId, Parcels};
 use crate::record::{self, Figures};
 use crate::request::{self, Prepared};
 use crate::run::Run;
-use crate::schedule::{Line, Next};
+use crate::schedule::Next;
 
 impl Drive<'_> {
-    /// The next line whose turn it is. Its request is rendered when the line comes to the front of its queue; a line
-    /// that cannot be rendered fails there, and takes no slot.
-    pub(super) fn next(&mut self, now: Now) -> Next {
-        let Self { run, items, lines, results, context, lane, .. } = self;
-        let mut ready = |line: Line| {
-            let state = &mut lines[line as usize];
-            if state.prepared.is_some() {
+    /// The next parcel whose turn it is. Its request is rendered when the parcel comes to the front of its queue; a
+    /// parcel that cannot be rendered fails there, and takes no slot.
+    pub(super) async fn next(&mut self) -> Next {
+        // Before a slot is taken: a source that takes its time delays requests, and never bunches them.
+        let secrets = self.run.tokens.secrets().await;
+        let now = self.wall.now();
+        let Self { run, items, parcels, results, context, lane, .. } = self;
+        let mut prepare = |parcel: ParcelId| {
+            if parcels[parcel].prepared.is_some() {
                 return true;
             }
-            match prepare(run, items, state) {
+            match prepare(run, items, parcels, parcel, secrets.as_ref()) {
                 Ok(prepared) => {
-                    state.prepared = Some(Box::new(prepared));
+                    parcels[parcel].prepared = Some(Box::new(prepared));
                     true
                 }
                 Err(why) => {
-                    let figures = Figures { n: state.n, at: now.millis, ..Figures::default() };
-                    let record = record::failure(figures, why.code, &run.mask.text(&why.detail));
-                    results.failed(state.n, &why.code.to_string(), record);
-                    context.observer.finished(lane, false);
+                    let detail = run.mask.text(&why.detail);
+                    for n in parcels.numbers(parcel) {
+                        let figures = Figures { n, at: now.millis, ..Figures::default() };
+                        let record = record::failure(figures, why.code, &detail);
+                        results.failed(n, &why.code.to_string(), record);
+                        context.observer.finished(lane, false);
+                    }
                     false
                 }
             }
         };
-        self.schedule.next(now, self.gate.lets_in(), &mut ready)
+        self.schedule.next(now, self.canary.admits_new(), &mut prepare)
     }
 }
 
-fn prepare(run: &Run, items: &Items, line: &LineState) -> Result<Prepared, Failure> {
+/// A parcel's request. It is that of the parcel's one line.
+fn prepare(
+    run: &Run,
+    items: &Items,
+    parcels: &Parcels,
+    parcel: ParcelId,
+    secrets: Result<&Arc<Secrets>, &Failure>,
+) -> Result<Prepared, Failure> {
+    let line = &parcels.lines(parcel)[0];
     let key = request::idempotency_key(&run.job, &run.id, line.n);
     let row = items.row(&run.columns, &line.fields)?;
-    let prepared = request::render(&run.job, &row, &run.secrets, key.as_deref())?;
+    let prepared = request::render(&run.job, &row, secrets.map_err(Clone::clone)?, key.as_deref())?;
     match run.guard.check(&prepared.url) {
         Ok(()) => Ok(prepared),
         Err(denied) => Err(Failure::new(Code::AddressDenied, denied.to_string())),

@@ -11,16 +11,16 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Drive;
-use crate::answer::Sender;
-use crate::batch::{Before, Items, Parsed, Seen, View};
+use crate::batch::{Earlier, EarlierResults, Items, Parsed, Rules};
+use crate::canary::Canary;
 use crate::context::Context;
-use crate::gate::Gate;
 use crate::intents::IntentLog;
-use crate::line::LineState;
 use crate::pace::{Now, Wall};
+use crate::parcel::{Line, ParcelId, Parcels};
 use crate::record::{self, Figures};
+use crate::response::Sender;
 use crate::results::{BatchFolder, ResultWriter, Tally};
-use crate::retry::Past;
+use crate::retry::RetryState;
 use crate::run::Run;
 use crate::schedule::{Key, KeyLimit, Schedule};
 
@@ -31,7 +31,7 @@ impl<'a> Drive<'a> {
         run: Arc<Run>,
         request: &'a WorkRequest,
         items: Items,
-        seen: &Seen,
+        earlier: &EarlierResults,
         stop: CancellationToken,
     ) -> Result<Self, StepError> {
         let wall = Wall::start();
@@ -41,7 +41,7 @@ impl<'a> Drive<'a> {
         let limit = lane_limit.limit;
         let repeatable = run.job.repeatable();
         #[expect(clippy::cast_possible_truncation, reason = "a random number")]
-        let random = context.dice.roll() as u32;
+        let random = context.rng.next_u64() as u32;
         let invocation = Invocation::new(run.generation, now.millis, random);
         let prefix = run.keys.batch_results(lane, request.batch.first);
         let folder = Arc::new(BatchFolder::new(run.objects.clone(), prefix, invocation));
@@ -49,7 +49,7 @@ impl<'a> Drive<'a> {
         let intents = if repeatable {
             IntentLog::off(folder)
         } else {
-            IntentLog::new(folder, seen.keys(), context.settings.intents)
+            IntentLog::new(folder, earlier.keys(), context.settings.intents)
         };
         let mut keys = Keys {
             run: &run,
@@ -58,40 +58,32 @@ impl<'a> Drive<'a> {
             intents: intents.is_on(),
             by_name: HashMap::new(),
         };
-        let view = View { generation: run.generation, include_unknown: run.include_unknown, repeatable };
+        let rules = Rules { generation: run.generation, include_unknown: run.include_unknown, repeatable };
         let tries: HashMap<u64, u32> = request.pace.tries.iter().copied().collect();
-        let (mut schedule, mut lines) = (Schedule::default(), Vec::new());
-        schedule.set_ahead(intents.ahead());
+        let (mut schedule, mut parcels) = (Schedule::default(), Parcels::default());
+        schedule.set_lookahead(intents.lookahead());
         let mut new_failures = 0;
         for parsed in items.parse() {
             let Parsed { item, fields } = parsed?;
             let figures = Figures { n: item.n, at: now.millis, ..Figures::default() };
-            match (seen.before(item.n, view), &item.error) {
-                (Before::Ok, _) => results.found(None),
-                (Before::Failed(code), _) => results.found(Some(code)),
-                (Before::Nothing, None) => {
+            match (earlier.of(item.n, rules), &item.error) {
+                (Earlier::Succeeded, _) => results.found(None),
+                (Earlier::Failed(code), _) => results.found(Some(code)),
+                (Earlier::Nothing, None) => {
                     let key = keys.index(
                         lane_limit.provider.or(item.key.as_deref()).unwrap_or_default(),
                         &mut schedule,
                         now,
                     );
-                    let past = Past { burnt: tries.get(&item.n).copied().unwrap_or(0), ..Past::default() };
-                    lines.push(LineState {
-                        n: item.n,
-                        fields,
-                        key,
-                        tries: 0,
-                        mid_redirect: false,
-                        past,
-                        prepared: None,
-                        last: None,
-                    });
+                    let attempts = tries.get(&item.n).copied().unwrap_or(0);
+                    let retry = RetryState { attempts, ..RetryState::default() };
+                    parcels.push([Line { n: item.n, fields }], key, retry);
                 }
                 (_, Some(error)) => {
                     results.failed(item.n, error, record::refused(figures, error, item.detail.as_deref()));
                     new_failures += 1;
                 }
-                (Before::Unknown, None) => {
+                (Earlier::Unknown, None) => {
                     let detail = "it may have been sent before an interruption, and must not be sent twice";
                     let code = Code::OutcomeUnknown;
                     results.failed(item.n, &code.to_string(), record::failure(figures, code, detail));
@@ -99,10 +91,10 @@ impl<'a> Drive<'a> {
                 }
             }
         }
-        let gate = gate(&run.job);
-        for index in gate.order(lines.len(), || context.dice.roll()) {
-            let line = u32::try_from(index).expect("a batch is smaller than 4 GiB");
-            schedule.push(lines[index].key, line, now.instant);
+        let canary = canary(&run.job);
+        for index in canary.order(parcels.len(), || context.rng.next_u64()) {
+            let parcel = ParcelId::try_from(index).expect("a batch is smaller than 4 GiB");
+            schedule.push(parcels[parcel].key, parcel, now.instant);
         }
         let Tally { ok, failed, .. } = results.tally();
         context.observer.found(lane, *ok, failed - new_failures);
@@ -110,14 +102,14 @@ impl<'a> Drive<'a> {
         Ok(Self {
             last_call: last_call(context, &run, now.instant),
             sender: Arc::new(Sender { run: run.clone(), budget: context.budget.clone(), wall }),
-            gate,
+            canary,
             context,
             stop,
             run,
             lane,
             wall,
             items,
-            lines,
+            parcels,
             schedule,
             in_flight: JoinSet::new(),
             results,
@@ -150,8 +142,12 @@ impl Keys<'_> {
 
 /// A wrong key shows in the first answers. Where the lines choose their hosts and the job sends no key, hosts that
 /// refuse say nothing about the others.
-fn gate(job: &Job) -> Gate {
-    if job.request.fixed_host.is_none() && job.secrets.is_empty() { Gate::opened() } else { Gate::default() }
+fn canary(job: &Job) -> Canary {
+    if job.request.fixed_host.is_none() && job.secrets.is_empty() {
+        Canary::disabled()
+    } else {
+        Canary::default()
+    }
 }
 
 /// When to stop sending so that requests under way and the last flush are over by the deadline; with a job whose

@@ -24,7 +24,7 @@ pub(crate) struct Breaker {
     /// Milliseconds since 1970 when it opened; 0 while the provider is up.
     down_since: u64,
     /// Only another batch has found it down.
-    hearsay: bool,
+    unconfirmed: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,22 +42,22 @@ enum State {
 pub(crate) enum Health {
     /// It answered, whatever the answer.
     Up,
-    /// No connection, a timeout, a reset, a 5xx. From a line that has failed before this is no news: it may be to blame.
-    Ailing { news: bool },
+    /// No connection, a timeout, a reset, a 5xx. From a line that has failed before this is no first_failure: it may be to blame.
+    Unhealthy { first_failure: bool },
     /// Nothing: it was not asked.
     Unknown,
 }
 
 /// Whether a request may go out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Leave {
-    Free,
+pub(crate) enum Permit {
+    Granted,
     /// One, to find out.
     Probe,
     /// Not before this.
     Later(Instant),
     /// Not before the probe is back.
-    Probing,
+    ProbeUnderWay,
 }
 
 impl Breaker {
@@ -69,7 +69,7 @@ impl Breaker {
             state: State::Closed,
             pause: FIRST_PAUSE,
             down_since: 0,
-            hearsay: false,
+            unconfirmed: false,
         }
     }
 
@@ -81,21 +81,21 @@ impl Breaker {
     }
 
     /// Of a provider that was down when another batch ended: it begins with a probe.
-    pub(crate) fn heard(in_flight: u32, now: Now) -> Self {
-        Self { hearsay: true, ..Self::down(in_flight, now.millis, now.instant, now) }
+    pub(crate) fn suspected(in_flight: u32, now: Now) -> Self {
+        Self { unconfirmed: true, ..Self::down(in_flight, now.millis, now.instant, now) }
     }
 
     /// So many requests may be under way from now on.
-    pub(crate) fn expect(&mut self, in_flight: u32) {
+    pub(crate) fn set_in_flight(&mut self, in_flight: u32) {
         self.threshold = in_flight.max(LEAST);
     }
 
-    pub(crate) fn leave(&self, now: Instant) -> Leave {
+    pub(crate) fn permit(&self, now: Instant) -> Permit {
         match self.state {
-            State::Closed => Leave::Free,
-            State::Open { until } if until <= now => Leave::Probe,
-            State::Open { until } => Leave::Later(until),
-            State::Probing(_) => Leave::Probing,
+            State::Closed => Permit::Granted,
+            State::Open { until } if until <= now => Permit::Probe,
+            State::Open { until } => Permit::Later(until),
+            State::Probing(_) => Permit::ProbeUnderWay,
         }
     }
 
@@ -107,14 +107,14 @@ impl Breaker {
     }
 
     /// An attempt ended. Says for how long the provider is left alone, when that begins.
-    pub(crate) fn ended(&mut self, line: u32, health: Health, now: Now) -> Option<Duration> {
+    pub(crate) fn record(&mut self, line: u32, health: Health, now: Now) -> Option<Duration> {
         match (health, self.state) {
             (Health::Up, _) => {
                 *self = Self { threshold: self.threshold, ..Self::new(0) };
                 None
             }
             (_, State::Closed) => {
-                self.streak += u32::from(health == Health::Ailing { news: true });
+                self.streak += u32::from(health == Health::Unhealthy { first_failure: true });
                 (self.streak >= self.threshold).then(|| {
                     self.down_since = now.millis;
                     self.open(now.instant)
@@ -125,7 +125,7 @@ impl Breaker {
                 None
             }
             (_, State::Probing(probe)) if probe == line => {
-                if std::mem::take(&mut self.hearsay) {
+                if std::mem::take(&mut self.unconfirmed) {
                     self.down_since = now.millis;
                 }
                 self.pause = (self.pause * 2).min(LONGEST_PAUSE);
@@ -147,16 +147,18 @@ impl Breaker {
 }
 
 impl Health {
-    /// What an attempt that failed this way says; `news`: the line has not failed before. `unprocessed`: how many of the line's
+    /// What an attempt that failed this way says; `first_failure`: the line has not failed before. `unprocessed`: how many of the line's
     /// requests were not processed.
-    pub(crate) fn of(nature: Nature, code: job::Code, news: bool, unprocessed: u32) -> Self {
+    pub(crate) fn of(nature: Nature, code: job::Code, first_failure: bool, unprocessed: u32) -> Self {
         match (nature, code) {
             (_, job::Code::AddressDenied | job::Code::Url) => Self::Unknown,
             // 408 and 425 come from a server that is up.
             (Nature::Doubtful, job::Code::Http(status)) if status < 500 => Self::Up,
             // The server is there, and says so itself; from a line that has had this a few times it is a sign.
             (Nature::Unprocessed, _) if unprocessed <= FEW_UNPROCESSED => Self::Unknown,
-            (Nature::Doubtful | Nature::Unreached | Nature::Unprocessed, _) => Self::Ailing { news },
+            (Nature::Doubtful | Nature::Unreached | Nature::Unprocessed, _) => {
+                Self::Unhealthy { first_failure }
+            }
             (Nature::Final | Nature::Throttled, _) => Self::Up,
         }
     }
@@ -166,7 +168,7 @@ impl Health {
 mod tests {
     use super::*;
 
-    const DOWN: Health = Health::Ailing { news: true };
+    const DOWN: Health = Health::Unhealthy { first_failure: true };
 
     fn at(start: Instant, millis: u64) -> Now {
         Now { instant: start + Duration::from_millis(millis), millis: 1_000_000 + millis }
@@ -177,32 +179,32 @@ mod tests {
         let start = Instant::now();
         let mut breaker = Breaker::new(4);
         for n in 0..9 {
-            assert_eq!(breaker.ended(n, DOWN, at(start, 0)), None);
+            assert_eq!(breaker.record(n, DOWN, at(start, 0)), None);
         }
-        assert_eq!(breaker.ended(9, DOWN, at(start, 0)), Some(FIRST_PAUSE));
+        assert_eq!(breaker.record(9, DOWN, at(start, 0)), Some(FIRST_PAUSE));
         assert_eq!(breaker.down_since(), 1_000_000);
-        assert_eq!(breaker.ended(10, DOWN, at(start, 5)), None, "it was under way");
-        assert_eq!(breaker.leave(at(start, 999).instant), Leave::Later(at(start, 1000).instant));
-        assert_eq!(breaker.leave(at(start, 1000).instant), Leave::Probe);
+        assert_eq!(breaker.record(10, DOWN, at(start, 5)), None, "it was under way");
+        assert_eq!(breaker.permit(at(start, 999).instant), Permit::Later(at(start, 1000).instant));
+        assert_eq!(breaker.permit(at(start, 1000).instant), Permit::Probe);
         breaker.sent(11);
-        assert_eq!(breaker.leave(at(start, 1001).instant), Leave::Probing);
-        assert_eq!(breaker.ended(11, DOWN, at(start, 1010)), Some(FIRST_PAUSE * 2));
-        assert_eq!(breaker.leave(at(start, 3009).instant), Leave::Later(at(start, 3010).instant));
+        assert_eq!(breaker.permit(at(start, 1001).instant), Permit::ProbeUnderWay);
+        assert_eq!(breaker.record(11, DOWN, at(start, 1010)), Some(FIRST_PAUSE * 2));
+        assert_eq!(breaker.permit(at(start, 3009).instant), Permit::Later(at(start, 3010).instant));
         breaker.sent(12);
-        assert_eq!(breaker.ended(12, Health::Up, at(start, 3020)), None);
-        assert_eq!((breaker.leave(start), breaker.down_since()), (Leave::Free, 0));
+        assert_eq!(breaker.record(12, Health::Up, at(start, 3020)), None);
+        assert_eq!((breaker.permit(start), breaker.down_since()), (Permit::Granted, 0));
     }
 
     #[test]
     fn what_was_heard_is_found_out_by_a_probe() {
         let start = Instant::now();
-        let mut breaker = Breaker::heard(4, at(start, 0));
-        assert_eq!(breaker.leave(start), Leave::Probe);
+        let mut breaker = Breaker::suspected(4, at(start, 0));
+        assert_eq!(breaker.permit(start), Permit::Probe);
         breaker.sent(1);
-        assert_eq!(breaker.ended(1, DOWN, at(start, 30_000)), Some(FIRST_PAUSE * 2));
+        assert_eq!(breaker.record(1, DOWN, at(start, 30_000)), Some(FIRST_PAUSE * 2));
         assert_eq!(breaker.down_since(), 1_030_000, "the probe's own time does not count");
         breaker.sent(2);
-        assert_eq!(breaker.ended(2, DOWN, at(start, 40_000)), Some(FIRST_PAUSE * 4));
+        assert_eq!(breaker.record(2, DOWN, at(start, 40_000)), Some(FIRST_PAUSE * 4));
         assert_eq!(breaker.down_since(), 1_030_000);
     }
 
@@ -213,7 +215,7 @@ mod tests {
         let mut longest = Duration::ZERO;
         for n in 0..40 {
             breaker.sent(n);
-            longest = longest.max(breaker.ended(n, DOWN, at(start, 0)).unwrap_or_default());
+            longest = longest.max(breaker.record(n, DOWN, at(start, 0)).unwrap_or_default());
         }
         assert_eq!(longest, LONGEST_PAUSE);
     }
@@ -223,8 +225,8 @@ mod tests {
         let start = Instant::now();
         let mut breaker = Breaker::new(1);
         for n in 0..1000 {
-            assert_eq!(breaker.ended(n, Health::Ailing { news: false }, at(start, 0)), None);
+            assert_eq!(breaker.record(n, Health::Unhealthy { first_failure: false }, at(start, 0)), None);
         }
-        assert_eq!(breaker.leave(start), Leave::Free);
+        assert_eq!(breaker.permit(start), Permit::Granted);
     }
 }

@@ -93,7 +93,7 @@ impl Pacer {
 
     /// The provider asked to slow down, in answer to a request sent at `sent`. Requests that were sent before the
     /// last slow-down say nothing about the new pace.
-    pub(crate) fn slow(&mut self, sent: Instant, now: Instant) {
+    pub(crate) fn slow_down(&mut self, sent: Instant, now: Instant) {
         let soon = |slowed: Instant| sent <= slowed || now < slowed + STEP;
         if self.slowed.is_some_and(soon) {
             return;

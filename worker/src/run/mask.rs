@@ -4,12 +4,13 @@
 mod views;
 
 use std::ops::Range;
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
 use aho_corasick::{AhoCorasick, MatchKind};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use job::json::{Kind, Tape, write_string};
-use job::secrets::Secrets;
+use job::secrets::Secret;
 
 const MASK: &str = "***";
 /// Secrets shorter than this are not masked at all: everything would be stars.
@@ -21,15 +22,18 @@ const WINDOW: usize = 64 << 10;
 /// The most bytes of a text that stand for one of a secret: `&#x000070;`, `\u0070`.
 const WIDEST: usize = 10;
 
-/// The values of a job's secrets.
-#[derive(Clone, Default)]
-pub(crate) struct Mask {
+/// The values of a job's secrets. New values can be added while the run lasts.
+#[derive(Default)]
+pub(crate) struct Mask(RwLock<Patterns>);
+
+#[derive(Default)]
+struct Patterns {
+    values: Vec<String>,
     all: Option<Forms>,
     long: Option<Forms>,
 }
 
 /// Secrets, as they are and in base64; other forms are undone in the text that is looked through.
-#[derive(Clone)]
 struct Forms {
     search: AhoCorasick,
     /// Patterns from this one on are base64.
@@ -38,29 +42,35 @@ struct Forms {
 }
 
 impl Mask {
-    pub(crate) fn new(secrets: &Secrets, names: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
-        let values = names.into_iter().flat_map(|name| {
-            let forms = secrets.get(name.as_ref()).into_iter().flat_map(job::secrets::Secret::forms);
-            forms.map(str::to_owned).collect::<Vec<_>>()
-        });
-        let values: Vec<String> = values.filter(|value| value.len() >= SHORTEST).collect();
-        let long = values.iter().filter(|value| value.len() >= LONG).cloned().collect();
-        Self { all: Forms::new(values), long: Forms::new(long) }
+    /// Masks these secrets too from now on.
+    pub(crate) fn learn<'a>(&self, secrets: impl IntoIterator<Item = &'a Secret>) {
+        let values = secrets.into_iter().flat_map(Secret::forms).map(str::to_owned);
+        let mut patterns = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        patterns.values.extend(values.filter(|value| value.len() >= SHORTEST));
+        patterns.all = Forms::new(patterns.values.clone());
+        patterns.long =
+            Forms::new(patterns.values.iter().filter(|value| value.len() >= LONG).cloned().collect());
     }
 
     /// A message without secrets.
     pub(crate) fn text(&self, text: &str) -> String {
-        self.all.as_ref().and_then(|forms| forms.mask(text)).unwrap_or_else(|| text.to_owned())
+        let patterns = self.patterns();
+        patterns.all.as_ref().and_then(|forms| forms.mask(text)).unwrap_or_else(|| text.to_owned())
     }
 
     /// The JSON value at the end of `out`, from `from` on, without secrets.
     pub(crate) fn value(&self, out: &mut Vec<u8>, from: usize) {
-        let Some(forms) = &self.long else { return };
+        let patterns = self.patterns();
+        let Some(forms) = &patterns.long else { return };
         let masked = std::str::from_utf8(&out[from..]).ok().and_then(|value| forms.mask_json(value));
         if let Some(masked) = masked {
             out.truncate(from);
             out.extend_from_slice(&masked);
         }
+    }
+
+    fn patterns(&self) -> RwLockReadGuard<'_, Patterns> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

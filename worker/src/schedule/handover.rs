@@ -48,7 +48,7 @@ impl KeyLimit {
         now: Now,
     ) -> Self {
         let Limit { rate, in_flight, most_in_flight } = *limit;
-        let Known { sick, latency } = known;
+        let Known { down, latency } = known;
         let fresh = Self {
             rate,
             in_flight,
@@ -58,7 +58,7 @@ impl KeyLimit {
             start: Start::Empty,
             hold: None,
             down_since: 0,
-            sick,
+            suspected: down,
         };
         let Some(pace) = pace.get(name).or_else(|| pace.get(OTHERS)) else { return fresh };
         let hold = now.instant_of(pace.not_before);
@@ -67,7 +67,7 @@ impl KeyLimit {
             start: Start::Waited,
             hold: Some(hold),
             down_since: pace.down_since,
-            sick: false,
+            suspected: false,
             ..fresh
         }
     }

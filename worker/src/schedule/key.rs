@@ -8,15 +8,13 @@ use job::job_file::Rate;
 use tokio::time::Instant;
 
 use super::queue::Queue;
-use crate::pace::{Breaker, Health, Leave, Now, Pacer, Start};
+use crate::pace::{Breaker, Health, Now, Pacer, Permit, Start};
+use crate::parcel::ParcelId;
 
 /// Responses that the average latency is of, about.
 const SAMPLES: f64 = 8.0;
 /// Requests under way for each that the rate needs at the average latency.
 const SPARE: f64 = 1.25;
-
-/// Index of a line in its batch.
-pub(crate) type Line = u32;
 
 /// The limit of one key, and when it may begin.
 #[derive(Debug, Clone, Copy)]
@@ -25,7 +23,7 @@ pub(crate) struct KeyLimit {
     pub(crate) in_flight: u32,
     /// What `in_flight` may grow to when responses take long.
     pub(crate) most_in_flight: u32,
-    /// Milliseconds that responses took in an earlier batch; 0 when nobody knows.
+    /// Milliseconds that responses record_latency in an earlier batch; 0 when nobody knows.
     pub(crate) latency: f64,
     pub(crate) factor: f64,
     pub(crate) start: Start,
@@ -34,7 +32,7 @@ pub(crate) struct KeyLimit {
     /// Milliseconds since 1970 when it was found down, or 0.
     pub(crate) down_since: u64,
     /// It was down when another batch ended.
-    pub(crate) sick: bool,
+    pub(crate) suspected: bool,
 }
 
 /// All lines with one limit.
@@ -46,28 +44,28 @@ pub(crate) struct Key {
     breaker: Breaker,
     hold: Option<Instant>,
     in_flight: u32,
-    most: u32,
+    max_in_flight: u32,
     /// What `most` moves between, by the latency.
     bounds: (u32, u32),
     /// Milliseconds that a response takes, a moving average; 0 when nobody knows.
     latency: f64,
-    hops: VecDeque<Line>,
+    redirects: VecDeque<ParcelId>,
     /// Lines that may be sent when their turn comes.
     pub(super) ready: Queue,
     /// Lines that need a durable intent first; `None` where requests may be repeated.
-    pub(super) unnamed: Option<Queue>,
+    pub(super) needs_intent: Option<Queue>,
     /// Lines that the intent under way names.
-    pub(super) naming: Queue,
+    pub(super) intent_pending: Queue,
     /// It stands in the schedule's list of keys that need an intent.
-    pub(super) hungry: bool,
-    dead: Option<Death>,
+    pub(super) wants_intent: bool,
+    abandoned: Option<Abandoned>,
     /// The last failure that spoke of the provider's health.
-    ill: Option<(Code, String)>,
+    last_failure: Option<(Code, String)>,
 }
 
 /// Why no more is sent to a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Death {
+pub(crate) struct Abandoned {
     pub(crate) code: Code,
     pub(crate) detail: String,
 }
@@ -75,24 +73,24 @@ pub(crate) struct Death {
 /// A key's turn.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Turn {
-    Send(Line),
+    Send(ParcelId),
     Later(Instant),
     /// Not before something changes.
     Never,
 }
 
 enum Candidate {
-    Hop,
+    Redirect,
     Retry,
     Fresh,
 }
 
 impl Key {
     pub(crate) fn new(name: String, limit: KeyLimit, intents: bool, now: Now) -> Self {
-        let KeyLimit { rate, in_flight, most_in_flight, latency, factor, start, hold, down_since, sick } =
+        let KeyLimit { rate, in_flight, most_in_flight, latency, factor, start, hold, down_since, suspected } =
             limit;
         let breaker = match down_since {
-            0 if sick => Breaker::heard(in_flight, now),
+            0 if suspected => Breaker::suspected(in_flight, now),
             0 => Breaker::new(in_flight),
             since => Breaker::down(in_flight, since, hold.unwrap_or(now.instant), now),
         };
@@ -103,16 +101,16 @@ impl Key {
             breaker,
             hold,
             in_flight: 0,
-            most: in_flight.max(1),
+            max_in_flight: in_flight.max(1),
             bounds: (in_flight.max(1), most_in_flight.max(in_flight).max(1)),
             latency,
-            hops: VecDeque::new(),
+            redirects: VecDeque::new(),
             ready: Queue::default(),
-            unnamed: intents.then(Queue::default),
-            naming: Queue::default(),
-            hungry: false,
-            dead: None,
-            ill: None,
+            needs_intent: intents.then(Queue::default),
+            intent_pending: Queue::default(),
+            wants_intent: false,
+            abandoned: None,
+            last_failure: None,
         };
         key.fit();
         key
@@ -120,33 +118,36 @@ impl Key {
 
     /// Lines in its queues.
     pub(crate) fn waiting(&self) -> usize {
-        self.hops.len() + self.ready.len() + self.naming.len() + self.unnamed.as_ref().map_or(0, Queue::len)
+        self.redirects.len()
+            + self.ready.len()
+            + self.intent_pending.len()
+            + self.needs_intent.as_ref().map_or(0, Queue::len)
     }
 
-    pub(super) fn push(&mut self, line: Line) {
-        self.unnamed.as_mut().unwrap_or(&mut self.ready).fresh.push_back(line);
+    pub(super) fn push(&mut self, line: ParcelId) {
+        self.needs_intent.as_mut().unwrap_or(&mut self.ready).fresh.push_back(line);
     }
 
     /// `named`: the durable intent of its last attempt still names the line.
-    pub(super) fn push_retry(&mut self, line: Line, at: Instant, named: bool) {
-        let unnamed = self.unnamed.as_mut().filter(|_| !named);
+    pub(super) fn push_retry(&mut self, line: ParcelId, at: Instant, named: bool) {
+        let unnamed = self.needs_intent.as_mut().filter(|_| !named);
         unnamed.unwrap_or(&mut self.ready).push_retry(at, line);
     }
 
-    pub(super) fn push_hop(&mut self, line: Line) {
-        self.hops.push_back(line);
+    pub(super) fn push_redirect(&mut self, line: ParcelId) {
+        self.redirects.push_back(line);
     }
 
     /// Takes the next line and its slot, if there are both.
-    pub(super) fn turn(&mut self, now: Now, fresh: bool, ready: &mut dyn FnMut(Line) -> bool) -> Turn {
-        if self.in_flight >= self.most {
+    pub(super) fn turn(&mut self, now: Now, fresh: bool, ready: &mut dyn FnMut(ParcelId) -> bool) -> Turn {
+        if self.in_flight >= self.max_in_flight {
             return Turn::Never;
         }
-        let probe = match self.breaker.leave(now.instant) {
-            Leave::Free => false,
-            Leave::Probe => true,
-            Leave::Later(at) => return Turn::Later(at),
-            Leave::Probing => return Turn::Never,
+        let probe = match self.breaker.permit(now.instant) {
+            Permit::Granted => false,
+            Permit::Probe => true,
+            Permit::Later(at) => return Turn::Later(at),
+            Permit::ProbeUnderWay => return Turn::Never,
         };
         if let Some(hold) = self.hold {
             if hold > now.instant {
@@ -165,7 +166,7 @@ impl Key {
             return Turn::Later(at);
         }
         let line = match candidate {
-            Candidate::Hop => self.hops.pop_front(),
+            Candidate::Redirect => self.redirects.pop_front(),
             Candidate::Retry => self.ready.pop_retry(),
             Candidate::Fresh => self.ready.fresh.pop_front(),
         };
@@ -180,7 +181,7 @@ impl Key {
     fn candidate(&self, now: Instant, fresh: bool, probe: bool) -> Result<Candidate, Turn> {
         let has_fresh = fresh && !self.ready.fresh.is_empty();
         match self.ready.retry_at() {
-            _ if !self.hops.is_empty() => Ok(Candidate::Hop),
+            _ if !self.redirects.is_empty() => Ok(Candidate::Redirect),
             _ if probe && has_fresh => Ok(Candidate::Fresh),
             Some(at) if at <= now => Ok(Candidate::Retry),
             _ if has_fresh => Ok(Candidate::Fresh),
@@ -190,7 +191,7 @@ impl Key {
     }
 
     /// A response came after so many milliseconds.
-    pub(crate) fn took(&mut self, millis: u32) {
+    pub(crate) fn record_latency(&mut self, millis: u32) {
         let millis = f64::from(millis);
         self.latency =
             if self.latency > 0.0 { self.latency + (millis - self.latency) / SAMPLES } else { millis };
@@ -203,8 +204,8 @@ impl Key {
         if least < most && self.latency > 0.0 {
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count; saturates")]
             let needed = (self.pacer.rate() * self.latency / 1000.0 * SPARE).ceil() as u32;
-            self.most = needed.clamp(least, most);
-            self.breaker.expect(self.most);
+            self.max_in_flight = needed.clamp(least, most);
+            self.breaker.set_in_flight(self.max_in_flight);
         }
     }
 
@@ -219,8 +220,8 @@ impl Key {
     }
 
     #[cfg(test)]
-    pub(super) fn most(&self) -> u32 {
-        self.most
+    pub(super) fn max_in_flight(&self) -> u32 {
+        self.max_in_flight
     }
 
     #[cfg(test)]
@@ -229,17 +230,17 @@ impl Key {
     }
 
     /// What an attempt said about the provider. `Some`: it is down and left alone for so long.
-    pub(crate) fn ended(
+    pub(crate) fn record_health(
         &mut self,
-        line: Line,
+        line: ParcelId,
         health: Health,
         failure: Option<(Code, &str)>,
         now: Now,
     ) -> Option<Duration> {
-        if let (Health::Ailing { .. }, Some((code, detail))) = (health, failure) {
-            self.ill = Some((code, detail.to_owned()));
+        if let (Health::Unhealthy { .. }, Some((code, detail))) = (health, failure) {
+            self.last_failure = Some((code, detail.to_owned()));
         }
-        self.breaker.ended(line, health, now)
+        self.breaker.record(line, health, now)
     }
 
     /// Whether the provider was found down and has not been seen up since.
@@ -250,12 +251,12 @@ impl Key {
     /// Whether nothing is sent now, whatever its rate: on the provider's wish, or because it is down.
     pub(super) fn is_held(&self, now: Instant) -> bool {
         self.hold.is_some_and(|hold| hold > now)
-            || matches!(self.breaker.leave(now), Leave::Later(_) | Leave::Probing)
+            || matches!(self.breaker.permit(now), Permit::Later(_) | Permit::ProbeUnderWay)
     }
 
     /// Whether one line is to find out how the provider is.
-    pub(super) fn is_probed(&self, now: Instant) -> bool {
-        self.breaker.leave(now) == Leave::Probe
+    pub(super) fn wants_probe(&self, now: Instant) -> bool {
+        self.breaker.permit(now) == Permit::Probe
     }
 
     /// How long it has been down.
@@ -267,28 +268,28 @@ impl Key {
     }
 
     /// The failure that lines get which are given up because the provider stays down.
-    pub(crate) fn illness(&self) -> Death {
-        let (code, detail) = self.ill.clone().unwrap_or((Code::Connect, String::new()));
-        Death { code, detail: format!("{detail} ({} stayed down)", self.name) }
+    pub(crate) fn stayed_down(&self) -> Abandoned {
+        let (code, detail) = self.last_failure.clone().unwrap_or((Code::Connect, String::new()));
+        Abandoned { code, detail: format!("{detail} ({} stayed down)", self.name) }
     }
 
     /// The provider asked to slow down, in answer to a request sent at `sent`.
-    pub(crate) fn slow(&mut self, sent: Instant, now: Instant) {
-        self.pacer.slow(sent, now);
+    pub(crate) fn slow_down(&mut self, sent: Instant, now: Instant) {
+        self.pacer.slow_down(sent, now);
     }
 
     /// Nothing is sent before `until`.
-    pub(crate) fn hold(&mut self, until: Instant) {
+    pub(crate) fn hold_until(&mut self, until: Instant) {
         self.hold = Some(self.hold.map_or(until, |hold| hold.max(until)));
     }
 
     /// Nothing is sent any more.
-    pub(crate) fn die(&mut self, death: Death) {
-        self.dead = Some(death);
+    pub(crate) fn abandon(&mut self, abandoned: Abandoned) {
+        self.abandoned = Some(abandoned);
     }
 
-    pub(crate) fn dead(&self) -> Option<&Death> {
-        self.dead.as_ref()
+    pub(crate) fn abandoned(&self) -> Option<&Abandoned> {
+        self.abandoned.as_ref()
     }
 
     pub(crate) fn factor(&self) -> f64 {
@@ -305,25 +306,25 @@ impl Key {
         self.due.unwrap_or(now).max(held)
     }
 
-    pub(super) fn take_out(&mut self, condition: impl Fn(Line) -> bool) -> Vec<Line> {
+    pub(super) fn take_out(&mut self, condition: impl Fn(ParcelId) -> bool) -> Vec<ParcelId> {
         let mut out = Vec::new();
-        let mut stays = |line: Line| {
+        let mut stays = |line: ParcelId| {
             let goes = condition(line);
             out.extend(goes.then_some(line));
             !goes
         };
-        self.hops.retain(|line| stays(*line));
+        self.redirects.retain(|line| stays(*line));
         self.ready.retain_retries(&mut stays);
-        self.naming.retain_retries(&mut stays);
-        if let Some(unnamed) = &mut self.unnamed {
+        self.intent_pending.retain_retries(&mut stays);
+        if let Some(unnamed) = &mut self.needs_intent {
             unnamed.retain_retries(&mut stays);
         }
         out
     }
 
-    pub(super) fn drain(&mut self) -> Vec<Line> {
-        let mut lines: Vec<_> = self.hops.drain(..).collect();
-        for queue in [&mut self.ready, &mut self.naming].into_iter().chain(&mut self.unnamed) {
+    pub(super) fn drain(&mut self) -> Vec<ParcelId> {
+        let mut lines: Vec<_> = self.redirects.drain(..).collect();
+        for queue in [&mut self.ready, &mut self.intent_pending].into_iter().chain(&mut self.needs_intent) {
             lines.extend(queue.drain());
         }
         lines

@@ -5,13 +5,13 @@ use std::collections::{BinaryHeap, VecDeque};
 
 use tokio::time::Instant;
 
-use super::Line;
+use crate::parcel::ParcelId;
 
 /// Lines that were never sent, in order, and lines that wait to be sent again.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
-    pub(super) fresh: VecDeque<Line>,
-    retries: BinaryHeap<Reverse<(Instant, Line)>>,
+    pub(super) fresh: VecDeque<ParcelId>,
+    retries: BinaryHeap<Reverse<(Instant, ParcelId)>>,
 }
 
 impl Queue {
@@ -19,7 +19,7 @@ impl Queue {
         self.fresh.len() + self.retries.len()
     }
 
-    pub(super) fn push_retry(&mut self, at: Instant, line: Line) {
+    pub(super) fn push_retry(&mut self, at: Instant, line: ParcelId) {
         self.retries.push(Reverse((at, line)));
     }
 
@@ -28,7 +28,7 @@ impl Queue {
         self.retries.peek().map(|Reverse((at, _))| *at)
     }
 
-    pub(super) fn pop_retry(&mut self) -> Option<Line> {
+    pub(super) fn pop_retry(&mut self) -> Option<ParcelId> {
         self.retries.pop().map(|Reverse((_, line))| line)
     }
 
@@ -67,7 +67,7 @@ impl Queue {
     }
 
     /// Takes out the lines that meet a condition.
-    pub(super) fn split_off(&mut self, condition: impl Fn(Line) -> bool) -> Self {
+    pub(super) fn split_off(&mut self, condition: impl Fn(ParcelId) -> bool) -> Self {
         let (out, fresh) = std::mem::take(&mut self.fresh).into_iter().partition(|line| condition(*line));
         self.fresh = fresh;
         let (gone, stays) = self.retries.drain().partition(|Reverse((_, line))| condition(*line));
@@ -75,16 +75,16 @@ impl Queue {
         Self { fresh: out, retries: gone }
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = Line> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = ParcelId> {
         self.fresh.iter().copied().chain(self.retries.iter().map(|Reverse((_, line))| *line))
     }
 
-    pub(super) fn retain_retries(&mut self, stays: &mut dyn FnMut(Line) -> bool) {
+    pub(super) fn retain_retries(&mut self, stays: &mut dyn FnMut(ParcelId) -> bool) {
         self.retries.retain(|Reverse((_, line))| stays(*line));
     }
 
     /// Takes all lines out, those to be sent again first.
-    pub(super) fn drain(&mut self) -> impl Iterator<Item = Line> {
+    pub(super) fn drain(&mut self) -> impl Iterator<Item = ParcelId> {
         self.retries.drain().map(|Reverse((_, line))| line).chain(self.fresh.drain(..))
     }
 }

@@ -24,7 +24,7 @@ fn limit(rate: f64, in_flight: u32) -> KeyLimit {
         start: Start::Empty,
         hold: None,
         down_since: 0,
-        sick: false,
+        suspected: false,
     }
 }
 
@@ -32,7 +32,7 @@ fn limit(rate: f64, in_flight: u32) -> KeyLimit {
 struct Bench {
     wall: Wall,
     schedule: Schedule,
-    sent: Vec<(Instant, u32, Line)>,
+    sent: Vec<(Instant, u32, ParcelId)>,
 }
 
 impl Bench {
@@ -52,7 +52,7 @@ impl Bench {
     }
 
     /// Sends for so long; `answer` says what becomes of each request.
-    async fn run(&mut self, length: Duration, mut answer: impl FnMut(&mut Schedule, u32, Line, Now)) {
+    async fn run(&mut self, length: Duration, mut answer: impl FnMut(&mut Schedule, u32, ParcelId, Now)) {
         let end = Instant::now() + length;
         loop {
             let now = self.wall.now();
@@ -76,7 +76,7 @@ impl Bench {
     }
 }
 
-fn ignore(_: &mut Schedule, _: u32, _: Line, _: Now) {}
+fn ignore(_: &mut Schedule, _: u32, _: ParcelId, _: Now) {}
 
 /// The most requests in any window of this length.
 fn busiest(sent: &[Instant], window: Duration) -> usize {
@@ -152,10 +152,10 @@ async fn keys_wait_only_for_themselves() {
 async fn throttles_slow_down_and_never_speed_up() {
     let mut bench = Bench::new(&[(limit(100.0, 10), 100_000)]);
     let start = Instant::now();
-    let mut throttle = |schedule: &mut Schedule, key: u32, _: Line, now: Now| {
+    let mut throttle = |schedule: &mut Schedule, key: u32, _: ParcelId, now: Now| {
         let early = now.instant < start + SECOND * 5;
         if early {
-            schedule.change(key, now.instant, |key| key.slow(now.instant, now.instant));
+            schedule.change(key, now.instant, |key| key.slow_down(now.instant, now.instant));
         }
     };
     bench.run(SECOND * 60, &mut throttle).await;
@@ -178,7 +178,7 @@ async fn an_unlimited_key_finds_a_pace() {
     bench
         .run(SECOND * 2, |schedule, key, _, now| {
             if !std::mem::replace(&mut slowed, true) {
-                schedule.change(key, now.instant, |key| key.slow(now.instant, now.instant));
+                schedule.change(key, now.instant, |key| key.slow_down(now.instant, now.instant));
             }
         })
         .await;
@@ -243,7 +243,7 @@ async fn a_probe_is_rather_a_new_line() {
     bench
         .run(SECOND * 4, |schedule, key, line, now| {
             let health = Health::of(Nature::Unreached, job::Code::Connect, true, 0);
-            schedule.change(key, now.instant, |key| key.ended(line, health, None, now));
+            schedule.change(key, now.instant, |key| key.record_health(line, health, None, now));
             schedule.push_retry(key, line, now.instant, false, now.instant);
         })
         .await;
@@ -258,7 +258,7 @@ async fn named_ahead(rate: f64, takes: u64, seconds: u32) -> (Vec<Instant>, Vec<
     let now = Wall::start().now();
     let mut schedule = Schedule::default();
     let takes = Duration::from_millis(takes);
-    schedule.set_ahead(Ahead {
+    schedule.set_lookahead(Lookahead {
         lead: (takes * 2).max(Duration::from_millis(10)),
         window: Duration::from_millis(30).max(takes * 2),
     });
@@ -270,7 +270,7 @@ async fn named_ahead(rate: f64, takes: u64, seconds: u32) -> (Vec<Instant>, Vec<
         let now = wall.now();
         if durable.is_some_and(|at| at <= now.instant) {
             durable = None;
-            schedule.change(key, now.instant, Key::named);
+            schedule.change(key, now.instant, Key::intent_durable);
         }
         while let Next::Send(_) = schedule.next(now, true, &mut |_| true) {
             sent.push(now.instant);
@@ -278,9 +278,9 @@ async fn named_ahead(rate: f64, takes: u64, seconds: u32) -> (Vec<Instant>, Vec<
         }
         if durable.is_none() {
             let named = schedule
-                .take_hungry()
+                .take_keys_wanting_intents()
                 .into_iter()
-                .map(|key| schedule.name_lines(key, now.instant, true).len());
+                .map(|key| schedule.name_ahead(key, now.instant, true).len());
             let named = named.collect::<Vec<_>>();
             durable = (named.iter().sum::<usize>() > 0).then(|| now.instant + takes);
         }
@@ -314,16 +314,16 @@ async fn few_lines_are_named_before_they_are_sent() {
 async fn the_default_in_flight_grows_with_the_latency() {
     let now = Wall::start().now();
     let mut key = Key::new("k".to_owned(), KeyLimit { most_in_flight: 256, ..limit(10.0, 20) }, false, now);
-    assert_eq!(key.most(), 20);
-    key.took(6000);
-    assert_eq!(key.most(), 75, "ten a second that take six seconds, and a quarter more");
-    (0..100).for_each(|_| key.took(100_000));
-    assert_eq!(key.most(), 256, "it has an end");
-    (0..100).for_each(|_| key.took(10));
-    assert_eq!(key.most(), 20, "and comes back");
+    assert_eq!(key.max_in_flight(), 20);
+    key.record_latency(6000);
+    assert_eq!(key.max_in_flight(), 75, "ten a second that take six seconds, and a quarter more");
+    (0..100).for_each(|_| key.record_latency(100_000));
+    assert_eq!(key.max_in_flight(), 256, "it has an end");
+    (0..100).for_each(|_| key.record_latency(10));
+    assert_eq!(key.max_in_flight(), 20, "and comes back");
     let known = KeyLimit { most_in_flight: 256, latency: 6000.0, ..limit(10.0, 20) };
-    assert_eq!(Key::new("k".to_owned(), known, false, now).most(), 75, "the next batch knows");
+    assert_eq!(Key::new("k".to_owned(), known, false, now).max_in_flight(), 75, "the next batch knows");
     let mut said = Key::new("k".to_owned(), limit(10.0, 20), false, now);
-    said.took(6000);
-    assert_eq!(said.most(), 20, "what the job says is kept");
+    said.record_latency(6000);
+    assert_eq!(said.max_in_flight(), 20, "what the job says is kept");
 }

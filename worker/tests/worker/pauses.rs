@@ -18,8 +18,8 @@ fn job(url: &str, limits: &str) -> String {
 /// Every backoff is as long as the last.
 struct Same(u64);
 
-impl worker::Dice for Same {
-    fn roll(&self) -> u64 {
+impl worker::Rng for Same {
+    fn next_u64(&self) -> u64 {
         self.0
     }
 }
@@ -123,7 +123,7 @@ async fn a_provider_that_is_down_is_left_alone() {
         Setup::numbered(&job(&format!("http://{address}/"), "rate = \"unlimited\"\nin_flight = 5"), 1000);
     setup.settings.pause_after = Duration::ZERO;
     let mut world = setup.build().await;
-    world.context.dice = std::sync::Arc::new(Same(400_000_000));
+    world.context.rng = std::sync::Arc::new(Same(400_000_000));
     let (_, next) = world.paused().await;
     let pace = next.pace.keys["h"].clone();
     assert!(pace.down_since > 0 && pace.down_since <= millis());

@@ -15,7 +15,7 @@ use job::secrets::{Secret, SecretRef};
 use job::{FlushKey, Job, Objects, StepError};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
-use worker::{Context, Dice, SecretSource, Settings, Silent};
+use worker::{Context, Rng, SecretSource, Settings, Silent};
 
 use crate::store::{self, BUCKET, Faults};
 
@@ -131,7 +131,7 @@ impl Setup {
         objects.put(&keys.items("lane"), text).await.unwrap();
         let mut context =
             Context::new(client, Arc::new(Vault), Arc::new(Silent), settings, CancellationToken::new());
-        context.dice = Arc::new(Small::default());
+        context.rng = Arc::new(Small::default());
         let lane = Lane {
             name: "lane".into(),
             manifest: keys.manifest(0, "lane"),
@@ -253,8 +253,8 @@ impl SecretSource for Vault {
 #[derive(Default)]
 struct Small(AtomicU64);
 
-impl Dice for Small {
-    fn roll(&self) -> u64 {
+impl Rng for Small {
+    fn next_u64(&self) -> u64 {
         self.0.fetch_add(1, Ordering::Relaxed)
     }
 }

@@ -7,7 +7,7 @@ use flate2::bufread::{DeflateDecoder, GzDecoder, ZlibDecoder};
 use http::HeaderMap;
 use http::header::CONTENT_ENCODING;
 
-use super::body::{Cut, Patience};
+use super::body::{BodyError, ReadLimits};
 
 /// What a request says that it takes.
 pub(crate) const ACCEPTED: &str = "gzip, deflate, br, zstd";
@@ -75,8 +75,8 @@ impl Codings {
         &self,
         packed: &Bytes,
         most: u64,
-        patience: &mut Patience<'_>,
-    ) -> Result<Bytes, Cut> {
+        limits: &mut ReadLimits<'_>,
+    ) -> Result<Bytes, BodyError> {
         if self.is_empty() || packed.is_empty() {
             return Ok(packed.clone());
         }
@@ -89,11 +89,11 @@ impl Codings {
                 break;
             }
             if unpacked.len() > AT_ONCE {
-                patience.room(packed.len() + unpacked.len()).await;
+                limits.room(packed.len() + unpacked.len()).await;
             }
         }
         drop(reader);
-        patience.room(packed.len() + unpacked.len()).await;
+        limits.room(packed.len() + unpacked.len()).await;
         Ok(unpacked.into())
     }
 
@@ -196,11 +196,11 @@ impl<R: Read> Read for Capped<R> {
     }
 }
 
-fn broken(error: io::Error) -> Cut {
+fn broken(error: io::Error) -> BodyError {
     match error.kind() {
-        ErrorKind::FileTooLarge => Cut::TooLarge,
-        ErrorKind::UnexpectedEof => Cut::Short(format!("the compressed body ended early: {error}")),
-        _ => Cut::Unreadable(format!("the body's content coding is broken: {error}")),
+        ErrorKind::FileTooLarge => BodyError::TooLarge,
+        ErrorKind::UnexpectedEof => BodyError::Short(format!("the compressed body ended early: {error}")),
+        _ => BodyError::Unreadable(format!("the body's content coding is broken: {error}")),
     }
 }
 

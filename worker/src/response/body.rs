@@ -1,6 +1,7 @@
 //! Reads a response's body: capped, within the budget, within the time.
 
 use bytes::{Bytes, BytesMut};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, TRANSFER_ENCODING};
 use reqwest::Response;
 use tokio::time::{Instant, timeout_at};
 
@@ -8,7 +9,7 @@ use super::coding::Codings;
 use crate::budget::Reservation;
 
 /// Why a body was not read to its end.
-pub(super) enum Cut {
+pub(super) enum BodyError {
     TooLarge,
     /// What the columns ask for is too large.
     TooMuch,
@@ -22,12 +23,12 @@ pub(super) enum Cut {
 }
 
 /// Room for a body, and the time that is left for it: waiting for room is not the server's time.
-pub(super) struct Patience<'a> {
+pub(super) struct ReadLimits<'a> {
     room: &'a mut Reservation,
     deadline: &'a mut Instant,
 }
 
-impl<'a> Patience<'a> {
+impl<'a> ReadLimits<'a> {
     pub(super) fn new(room: &'a mut Reservation, deadline: &'a mut Instant) -> Self {
         Self { room, deadline }
     }
@@ -47,29 +48,29 @@ pub(super) async fn read(
     mut response: Response,
     whole: Option<u64>,
     most: u64,
-    patience: &mut Patience<'_>,
-) -> Result<Bytes, Cut> {
+    limits: &mut ReadLimits<'_>,
+) -> Result<Bytes, BodyError> {
     if response.content_length().or(whole).is_some_and(|length| length > most) {
-        return Err(Cut::TooLarge);
+        return Err(BodyError::TooLarge);
     }
     let whole = whole.map(|whole| usize::try_from(whole).unwrap_or(usize::MAX));
     let codings = Codings::of(response.headers());
     let mut first = Bytes::new();
     let mut all = BytesMut::new();
     while whole != Some(first.len() + all.len())
-        && let Some(mut chunk) = timeout_at(*patience.deadline, response.chunk())
+        && let Some(mut chunk) = timeout_at(*limits.deadline, response.chunk())
             .await
-            .map_err(|_| Cut::Late)?
-            .map_err(Cut::Broken)?
+            .map_err(|_| BodyError::Late)?
+            .map_err(BodyError::Broken)?
     {
         if let Some(whole) = whole {
             chunk.truncate(whole - first.len() - all.len());
         }
         let length = first.len() + all.len() + chunk.len();
         if length as u64 > most {
-            return Err(Cut::TooLarge);
+            return Err(BodyError::TooLarge);
         }
-        patience.room(length).await;
+        limits.room(length).await;
         // Most bodies are one chunk: it is not copied.
         if first.is_empty() && all.is_empty() {
             first = chunk;
@@ -79,13 +80,13 @@ pub(super) async fn read(
         }
     }
     if whole.is_some_and(|whole| first.len() + all.len() < whole) {
-        return Err(Cut::Short("the connection was closed within the body".to_owned()));
+        return Err(BodyError::Short("the connection was closed within the body".to_owned()));
     }
     let body = if all.is_empty() { first } else { all.freeze() };
     match codings {
-        Ok(codings) => codings.undo(&body, most, patience).await,
+        Ok(codings) => codings.undo(&body, most, limits).await,
         Err(_) if body.is_empty() => Ok(body),
-        Err(unknown) => Err(Cut::Unreadable(unknown)),
+        Err(unknown) => Err(BodyError::Unreadable(unknown)),
     }
 }
 
@@ -102,4 +103,27 @@ pub(super) async fn prefix(mut response: Response, most: u64) -> Vec<u8> {
         }
     }
     prefix
+}
+
+/// The body's length, where `Transfer-Encoding: identity` stands next to `Content-Length`. The coding `identity` was dropped in RFC
+/// 7230 and means that nothing is done to the body; the client reads such a body until the connection ends, which a server that
+/// keeps it does not do.
+pub(super) fn length_of_identity(response: &reqwest::Response) -> Option<u64> {
+    let headers = response.headers();
+    if !headers.contains_key(TRANSFER_ENCODING) || headers.contains_key(CONTENT_ENCODING) {
+        return None;
+    }
+    let mut codings = headers
+        .get_all(TRANSFER_ENCODING)
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    if !codings.all(|coding| {
+        matches!(coding.trim_ascii(), b"") || coding.trim_ascii().eq_ignore_ascii_case(b"identity")
+    }) {
+        return None;
+    }
+    let mut lengths =
+        headers.get_all(CONTENT_LENGTH).iter().map(|value| value.to_str().ok()?.trim().parse().ok());
+    let length = lengths.next()??;
+    lengths.all(|other| other == Some(length)).then_some(length)
 }
