@@ -47,7 +47,8 @@ impl Attempt {
         self.result.as_ref().err().is_none_or(|failed| failed.on_wire)
     }
 
-    /// Whether its time says how long the server takes to respond: failures of the network and throttles do not.
+    /// Whether its time says how long the server takes to respond: failures of the network and throttles do
+    /// not.
     pub(crate) fn has_latency(&self) -> bool {
         self.result.as_ref().err().is_none_or(FailedAttempt::has_final_response)
     }

@@ -24,7 +24,7 @@ pub(crate) struct Items {
 /// One item, without its fields.
 pub(crate) struct Parsed<'a> {
     pub(crate) item: Item<'a>,
-    /// Where its fields stand.
+    /// The place of its fields in the batch's bytes.
     pub(crate) fields: Range<u32>,
 }
 
@@ -65,7 +65,7 @@ impl Items {
             .map_err(|error| Failure::new(Code::Parse, format!("the line's fields cannot be read: {error}")))
     }
 
-    /// Where a part of the bytes stands in them.
+    /// The place of a part of the bytes.
     fn offset(&self, part: &[u8]) -> usize {
         part.as_ptr() as usize - self.bytes.as_ptr() as usize
     }

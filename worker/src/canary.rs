@@ -1,11 +1,12 @@
-//! A hundred lines from all over the batch go ahead of the rest: a wrong key costs a hundred requests, not a million, and lines that
-//! are refused for their own sake do not make a verdict because they stand together.
+//! The canary: a hundred lines from all over the batch are sent before the rest, so that a wrong key costs a
+//! hundred requests and not a million. They come from all over the batch because neighbouring lines may all
+//! be refused for a reason that is only theirs.
 
 /// Lines that may be sent before the verdict.
 const FIRST: u32 = 100;
-/// Answers that are not 401 or 403 after which nine in ten of the first hundred can no longer be.
+/// With more responses than this that are not 401 or 403, nine in ten of the hundred cannot be.
 const OTHERS: u32 = 10;
-/// A batch with fewer responses than this is too small for a verdict.
+/// With fewer responses than this there is no verdict.
 const SMALL: u32 = 20;
 
 /// Counts the first responses.
@@ -17,24 +18,25 @@ pub(crate) struct Canary {
     passed: bool,
 }
 
-/// What the first responses say.
+/// The verdict of the first responses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// Nothing new.
     Pending,
-    /// The rest may go.
+    /// The rest may be sent.
     Passed,
     /// Nine in ten were refused.
     Denied { responses: u32, denied: u32 },
 }
 
 impl Canary {
-    /// A canary for lines whose refusals say nothing about each other: it is open.
+    /// No canary, for lines whose refusals say nothing about each other.
     pub(crate) fn disabled() -> Self {
         Self { passed: true, ..Self::default() }
     }
 
-    /// The order in which so many parcels are sent. The canary comes first: one parcel from each hundredth of the batch.
+    /// The order in which so many parcels are sent. The canary comes first: one parcel from each hundredth of
+    /// the batch.
     pub(crate) fn order(&self, parcels: usize, mut random: impl FnMut() -> u64) -> Vec<usize> {
         let first = FIRST as usize;
         if self.passed || parcels <= first {
@@ -51,7 +53,7 @@ impl Canary {
         order
     }
 
-    /// Whether a line that was never sent may be.
+    /// Whether a line that was never sent may be sent.
     pub(crate) fn admits_new(&self) -> bool {
         self.passed || self.started < FIRST
     }
@@ -61,7 +63,7 @@ impl Canary {
         self.started = self.started.saturating_add(1);
     }
 
-    /// An attempt ended; `denied` when its response was 401 or 403.
+    /// Records the end of an attempt; `denied` when its response was 401 or 403.
     pub(crate) fn record(&mut self, denied: bool) -> Verdict {
         if self.passed {
             return Verdict::Pending;
@@ -77,12 +79,12 @@ impl Canary {
         }
     }
 
-    /// Nothing is left to wait for.
+    /// Lets the rest be sent without a verdict.
     pub(crate) fn pass(&mut self) {
         self.passed = true;
     }
 
-    /// The verdict at the end of a batch that never had a hundred responses.
+    /// The verdict at the end of a batch with fewer than a hundred responses.
     pub(crate) fn at_end(&self) -> Verdict {
         if !self.passed && self.denied + self.others >= SMALL { self.verdict() } else { Verdict::Pending }
     }
@@ -102,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_hundred_come_from_all_over_the_batch() {
+    fn the_canary_is_taken_from_all_over_the_batch() {
         let mut state = 0;
         let mut random = || {
             state += 7;
@@ -124,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_key_is_found_after_a_hundred() {
+    fn a_wrong_key_is_detected_after_a_hundred_responses() {
         let mut canary = Canary::default();
         for n in 0..100 {
             assert!(canary.admits_new());
@@ -154,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn small_batches_have_their_verdict_at_the_end() {
+    fn a_small_batch_gets_its_verdict_at_the_end() {
         let mut canary = Canary::default();
         for _ in 0..19 {
             canary.record(true);

@@ -1,4 +1,4 @@
-//! Keeps requests going: one loop that owns the queues and waits for whatever happens next.
+//! Sends the requests of a batch: one loop that owns the queues and waits for the next event.
 
 mod close;
 mod outcome;
@@ -27,7 +27,7 @@ use crate::results::{ResultWriter, Tally, Written};
 use crate::run::Run;
 use crate::schedule::Schedule;
 
-/// Seconds that two calls that met over one batch stay away from each other, about.
+/// A call that meets another one on its batch pauses for up to about this many seconds.
 const APART: u64 = 60;
 
 /// One call for one batch.
@@ -37,7 +37,7 @@ pub(crate) struct Drive<'a> {
     run: Arc<Run>,
     lane: &'a str,
     wall: Wall,
-    /// Nothing is sent after this, so that all is over by the deadline.
+    /// Nothing is sent after this instant, so that all requests end before the deadline.
     last_call: Option<Instant>,
     items: Items,
     parcels: Parcels,
@@ -50,7 +50,7 @@ pub(crate) struct Drive<'a> {
     halt: Option<Halt>,
 }
 
-/// Why nothing is sent any more although lines are left.
+/// Why sending has stopped although lines are left.
 enum Halt {
     Pause {
         at_least: Duration,
@@ -61,7 +61,7 @@ enum Halt {
     },
     /// A stop marker was found.
     Stop(String),
-    /// Nine in ten of the first answers were 401 or 403.
+    /// Nine in ten of the first responses were 401 or 403.
     Denied(String),
 }
 
@@ -74,7 +74,8 @@ pub(crate) enum End {
 }
 
 impl Drive<'_> {
-    /// Until every line has its record, or there is a reason to stop; then writes what it has.
+    /// Sends until every line has its record or there is a reason to stop, then writes the rest of the
+    /// records.
     pub(crate) async fn run(mut self) -> Result<(End, Tally), StepError> {
         let every = self.context.settings.flush_every;
         let mut ticks = tokio::time::interval_at(Instant::now() + every, every);
@@ -108,7 +109,7 @@ impl Drive<'_> {
         }
     }
 
-    /// Whether there is nothing to wait for. May set the reason to halt.
+    /// Whether nothing is left to wait for. May set the reason to halt.
     fn is_over(&mut self, due: Option<Instant>) -> bool {
         if !self.in_flight.is_empty() {
             return false;
@@ -123,7 +124,7 @@ impl Drive<'_> {
                 true
             }
             None if !self.intents.is_writing() && self.results.may_send() => {
-                // The first hundred have gone and left no verdict, for example because their hosts were given up.
+                // The canary has ended without a verdict, for example because its hosts were abandoned.
                 self.canary.pass();
                 self.schedule.wake(now);
                 false
@@ -157,7 +158,7 @@ impl Drive<'_> {
     fn joined(&mut self, joined: Result<(ParcelId, Attempt), JoinError>) {
         match joined {
             Ok((parcel, attempt)) => self.finish_attempt(parcel, attempt),
-            // A task that was aborted leaves its line without a record, and its request has most likely gone out.
+            // An aborted task leaves its lines without records, and its request has most likely gone out.
             Err(_) => self.results.sent(),
         }
     }
@@ -174,8 +175,8 @@ impl Drive<'_> {
 
     fn intent_durable(&mut self, alone: bool) {
         if !alone && self.halt.is_none() {
-            tracing::warn!("another call works on the same batch: this one makes room");
-            // Different for the two, or they would meet again.
+            tracing::warn!("another call works on the same batch: this one pauses");
+            // A random time, or the two would meet again.
             let at_least = Duration::from_secs(5 + self.context.rng.next_u64() % APART);
             self.halt = Some(Halt::Pause { at_least });
         }

@@ -22,8 +22,8 @@ pub(crate) enum Nature {
     Final,
     /// No connection: the server saw nothing of the request.
     Unreached,
-    /// The server says, or it is clear, that it did not process the request: a stream above the last of a GOAWAY frame, a
-    /// refused stream, a connection that ended before the request was written.
+    /// The server says, or it is clear, that it did not process the request: a stream above the last of a
+    /// GOAWAY frame, a refused stream, a connection that ended before the request was written.
     Unprocessed,
     /// The server is unhealthy and may have acted on the request: a reset, a timeout, 408, 425, 5xx.
     Doubtful,
@@ -63,7 +63,8 @@ impl FailedAttempt {
         Self { nature, ..self }
     }
 
-    /// Whether the server gave a response that this request will always get: it says how long a response takes.
+    /// Whether the server gave a response that this request will always get: it says how long a response
+    /// takes.
     pub(crate) fn has_final_response(&self) -> bool {
         self.failure.status > 0 && self.nature == Nature::Final
     }

@@ -1,5 +1,5 @@
-//! Intents of sending, for requests that must not be repeated: a line is sent only after a durable intent names it, so
-//! that after a crash it is known which lines may have arrived.
+//! The write-ahead log of intents, for requests that must not be repeated. A line is sent only after a
+//! durable intent names it, so that after a crash it is known which lines may have reached the server.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::parcel::Parcels;
 use crate::results::BatchFolder;
 use crate::schedule::{Lookahead, Schedule};
 
-/// The shortest lead: the timers of tokio are no finer than a few milliseconds.
+/// The shortest lead: tokio's timers have a resolution of a few milliseconds.
 const LEAST_LEAD: Duration = Duration::from_millis(10);
 const LONGEST_LEAD: Duration = Duration::from_secs(1);
 
@@ -25,7 +25,7 @@ pub(crate) struct IntentLog {
     mode: Mode,
     /// Objects written before this one.
     k: u32,
-    /// Lines named so far that were not sent after all, and whose name the next intent takes back.
+    /// Lines that were named and not sent: the next intent takes them back.
     taken_back: BTreeSet<u64>,
     /// Keys whose lines the intent under way names.
     keys: Vec<u32>,
@@ -40,11 +40,11 @@ pub(crate) struct IntentLog {
 enum Mode {
     /// Requests may be repeated and need no intents.
     Off,
-    /// One object, replaced: it holds every line that is named and has no durable record.
+    /// One object, which is replaced. It holds every line that is named and has no durable record.
     Replaced { open: BTreeSet<u64> },
-    /// One object after the other, each with what has changed, for another call may read them at any time.
+    /// One object after the other, each with the changes, since another call may read them at any time.
     Appended {
-        /// The keys of what earlier calls had written when this one began, sorted.
+        /// The keys that were in the folder when this call began, sorted.
         before: Arc<[String]>,
     },
 }
@@ -65,7 +65,8 @@ impl IntentLog {
         }
     }
 
-    /// For requests that must not be repeated; `before` has the keys in the folder when this call began, sorted.
+    /// For requests that must not be repeated; `before` has the keys in the folder when this call began,
+    /// sorted.
     pub(crate) fn new(folder: Arc<BatchFolder>, before: Arc<[String]>, intents: Intents) -> Self {
         let mode = match intents {
             Intents::Alone => Mode::Replaced { open: BTreeSet::new() },
@@ -104,20 +105,21 @@ impl IntentLog {
         let (folder, known) = (self.folder.clone(), self.known());
         self.writing.start(async move {
             folder.put(&name, body.into()).await?;
-            // Of two calls that work on the same batch, the later to list finds the other's intent, and sends none of the
-            // lines that it has named.
+            // Of two calls that work on the same batch, the later to list finds the other's intent, and sends
+            // none of the lines that it has named.
             let Some(known) = known else { return Ok(true) };
             Ok(folder.keys().await?.all(|key| known(&key)))
         });
     }
 
-    /// Waits until the intent under way is durable; for ever if there is none. Says whether this call is alone with its
-    /// batch.
+    /// Waits until the intent under way is durable; for ever if there is none. Says whether this call is
+    /// alone with its batch.
     pub(crate) async fn written(&mut self) -> Result<bool, StepError> {
         self.writing.result().await
     }
 
-    /// Whether an object of the batch is this call's own, or was there when it began. `None`: there can be no other call.
+    /// Tells whether an object of the batch is this call's own or was there when it began. `None`: no other
+    /// call is possible.
     fn known(&self) -> Option<impl Fn(&str) -> bool + Send + 'static> {
         let Mode::Appended { before } = &self.mode else { return None };
         let (own, before) = (self.folder.invocation().clone(), before.clone());
@@ -137,13 +139,13 @@ impl IntentLog {
         }
     }
 
-    /// How far ahead lines are named.
+    /// How far ahead intents name lines.
     pub(crate) fn lookahead(&self) -> Lookahead {
         let lead = (LEAST_LEAD / 2 + self.write_time * 3 / 2).clamp(LEAST_LEAD, LONGEST_LEAD);
         Lookahead { lead, window: self.window.max(self.write_time * 2) }
     }
 
-    /// Lines that were named, and are known not to have been processed.
+    /// Takes back lines that were named and are known not to have been processed.
     pub(crate) fn take_back(&mut self, lines: impl IntoIterator<Item = u64>) {
         if self.is_on() {
             self.taken_back.extend(lines);
@@ -159,7 +161,7 @@ impl IntentLog {
         }
     }
 
-    /// Takes back the names of all lines that were not sent, at the end of a call.
+    /// Takes back all lines that were named and not sent, at the end of a call.
     pub(crate) async fn close(&mut self, schedule: &Schedule, parcels: &Parcels) -> Result<(), StepError> {
         let unsent = schedule.keys().iter().flat_map(|key| key.named_unsent());
         self.taken_back.extend(unsent.flat_map(|parcel| parcels.numbers(parcel)));

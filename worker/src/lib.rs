@@ -1,9 +1,11 @@
-//! The worker: sends one request per line of a batch, never faster than the limits allow, and writes what came of it.
+//! The worker: sends one request per line of a batch, never faster than the limits allow, and writes the
+//! results.
 //!
-//! Read [`work`] first: it loads the run and the batch, lets `drive` send, and answers the state machine.
+//! Read [`work`] first: it loads the run and the batch, lets `drive` send, and responds to the state machine.
+//! Then read `drive`, the loop: `drive/` has a file for each step in the life of a request.
 //!
-//! What is not here: no decision which lines make a batch (`preprocess`), no order of the output (`postprocess`),
-//! no coordination between workers: a worker paces itself at its share of the limit, and the shares add up.
+//! Other packages decide which lines make a batch (`preprocess`) and order the output (`postprocess`).
+//! Workers do not coordinate: each keeps to its share of a limit, and the shares add up.
 
 mod attempt;
 mod background;

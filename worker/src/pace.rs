@@ -1,4 +1,4 @@
-//! How fast a limit key may be asked: the limiter, the breaker, and the instants both reckon with.
+//! How fast requests of a limit key may go out: the rate limiter, the circuit breaker, and the clock of both.
 
 mod breaker;
 mod pacer;

@@ -43,7 +43,7 @@ pub(crate) struct Parcels {
 }
 
 impl Parcel {
-    /// Whether the server has processed a part of it: it answered with a redirect that is yet to be followed.
+    /// Whether the server has processed a part of it: its last response was a redirect that has not been followed yet.
     pub(crate) fn is_processed(&self) -> bool {
         self.prepared.as_ref().is_some_and(|prepared| prepared.hops > 0)
     }

@@ -4,7 +4,7 @@ use job::Code;
 use job::record::Record;
 use job::text::one_line;
 
-/// The figures of a record beside its result.
+/// The figures of a record, apart from its result.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Figures {
     pub(crate) n: u64,
@@ -32,7 +32,7 @@ pub(crate) fn failure(figures: Figures, code: Code, detail: &str) -> Vec<u8> {
     write(&Record { error: Some(code.to_string().into()), detail, ..record(figures) }, 0)
 }
 
-/// The record of a line whose item says what was wrong with it.
+/// The record of a line whose item is an error.
 pub(crate) fn refused(figures: Figures, error: &str, detail: Option<&str>) -> Vec<u8> {
     write(&Record { error: Some(error.into()), detail: detail.map(one_line), ..record(figures) }, 0)
 }
@@ -42,7 +42,7 @@ fn record(figures: Figures) -> Record<'static> {
     Record { n, t: at, ms: millis, tries, status, v: None, error: None, detail: None }
 }
 
-/// A record on a line, with room for so many bytes more.
+/// A record on a line, with capacity for `more` bytes.
 fn write(record: &Record<'_>, more: usize) -> Vec<u8> {
     let mut line = Vec::with_capacity(128 + more);
     serde_json::to_writer(&mut line, record).expect("a record is plain JSON");
@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_failures_words_give_no_orders_to_a_terminal() {
+    fn details_contain_no_control_characters() {
         for line in [
             failure(Figures::default(), Code::Url, "a\x1b[31m\u{202e}\nb"),
             refused(Figures::default(), "url", Some("a\x1b[31m\u{202e}\nb")),
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn a_success_is_a_record_with_its_values() {
+    fn the_record_of_a_success_has_its_values() {
         let line = success(Figures { n: 3, at: 5, millis: 7, tries: 1, status: 200 }, b"[1.50,\"a\"]");
         assert_eq!(line.last(), Some(&b'\n'));
         let record = Record::parse(&line).unwrap();

@@ -1,4 +1,4 @@
-//! One attempt: a request goes out, and what comes back is read, judged and reduced to a record.
+//! One attempt: sends a request, reads the response, and reduces it to records or a failure.
 
 mod body;
 mod charset;
@@ -17,6 +17,7 @@ use http::{HeaderMap, StatusCode};
 use job::Code;
 use tokio::time::{Instant, timeout_at};
 
+use self::body::BodyError;
 pub(crate) use self::retry_after::RetryAfter;
 use crate::attempt::{Attempt, Outgoing, Success};
 use crate::budget::Budget;
@@ -28,11 +29,11 @@ use crate::run::Run;
 
 /// Bytes of a refusal that are read: for its excerpt, and so that the connection can be used again.
 const REFUSAL: u64 = 64 << 10;
-/// What a line's values may have together, as a multiple of the largest body.
+/// The most bytes that the values of a response may have together, as a multiple of the largest body.
 const COPIES: usize = 2;
 /// Characters of a body that are quoted.
 const EXCERPT: usize = 200;
-/// Characters of what is said about a failure.
+/// Characters of the detail of a failure.
 const DETAIL: usize = 400;
 
 /// Sends requests of one run.
@@ -67,12 +68,12 @@ impl Sender {
             response.map_err(|_| self.timeout("no response"))?.map_err(|error| self.lost(error, prepared))?;
         run.connections.learn(&prepared.url, &response);
         let status = response.status();
-        // Where a response is framed by two rules, what follows is not the rest of its body.
+        // Bytes after this length do not belong to the body.
         let whole = body::length_of_identity(&response);
         if redirect::is_redirect(status) && response.headers().contains_key(LOCATION) {
             let location = response.headers()[LOCATION].clone();
             let jar = run.job.request.cookies.then(|| cookies::after(prepared, response.headers()));
-            // Read so that the connection can be used again; what it says does not matter.
+            // The body is only read so that the connection can be used again.
             drop(timeout_at(deadline, body::prefix(response, whole.unwrap_or(REFUSAL).min(REFUSAL))).await);
             let carries_secret = !run.job.secrets.is_empty();
             return redirect::follow(prepared, status, &location, carries_secret)
@@ -85,46 +86,45 @@ impl Sender {
         let headers = response.headers().clone();
         let waiting = Instant::now();
         let mut room = self.budget.reserve(provider.clone()).await;
-        // Waiting for room is not the server's time.
+        // The wait for memory does not count against the server's time.
         deadline += waiting.elapsed();
         let mut limits = body::ReadLimits::new(&mut room, &mut deadline);
         let read = body::read(response, whole, run.job.request.max_response, &mut limits).await;
-        let body = read.map_err(|cut| self.cut(cut, status))?;
+        let body = read.map_err(|error| self.unusable(error, status))?;
         let values = self
             .extract(prepared, status, &headers, &body, sent, &mut limits)
             .await
-            .map_err(|cut| self.cut(cut, status))?;
+            .map_err(|error| self.unusable(error, status))?;
         drop((body, room));
         let (at, millis, status) = (self.wall.now().millis, millis(sent), status.as_u16());
         let record = |n| record::success(Figures { n, at, millis, tries: *tries, status }, &values);
         Ok(Success::Records(lines.iter().map(|n| (*n, record(*n))).collect()))
     }
 
-    fn cut(&self, cut: body::BodyError, status: StatusCode) -> FailedAttempt {
-        let mut failed = match cut {
-            body::BodyError::TooLarge => FailedAttempt::sent(
+    /// The response began, and its body cannot be used.
+    fn unusable(&self, error: BodyError, status: StatusCode) -> FailedAttempt {
+        let mut failed = match error {
+            BodyError::TooLarge => FailedAttempt::sent(
                 Code::TooLarge,
                 format!("the response is larger than {} bytes", self.run.job.request.max_response),
             ),
-            body::BodyError::TooMuch => {
+            BodyError::TooMuch => {
                 let most = self.run.job.request.max_response.saturating_mul(COPIES as u64);
                 FailedAttempt::sent(
                     Code::TooLarge,
                     format!("the values of the columns have more than {most} bytes together"),
                 )
             }
-            body::BodyError::Late => self.timeout("the response's body did not end"),
-            body::BodyError::Broken(error) => fault::of_body(error),
-            body::BodyError::Short(reason) => {
-                FailedAttempt::sent(Code::BodyCut, reason).with(Nature::Doubtful)
-            }
-            body::BodyError::Unreadable(reason) => FailedAttempt::sent(Code::Extract, reason),
+            BodyError::Late => self.timeout("the response's body did not end"),
+            BodyError::Broken(error) => fault::of_body(error),
+            BodyError::Short(reason) => FailedAttempt::sent(Code::BodyCut, reason).with(Nature::Doubtful),
+            BodyError::Unreadable(reason) => FailedAttempt::sent(Code::Extract, reason),
         };
         failed.failure.status = status.as_u16();
         failed
     }
 
-    /// There was no response that can be read.
+    /// No response came, or none that can be read.
     fn lost(&self, error: reqwest::Error, prepared: &Prepared) -> FailedAttempt {
         let failed = fault::of_request(error);
         if failed.failure.code == Code::BadResponse {
@@ -142,14 +142,14 @@ impl Sender {
 
 fn request(client: &reqwest::Client, prepared: &Prepared) -> Result<reqwest::Request, reqwest::Error> {
     let mut headers = prepared.headers.clone();
-    // A range is one of the bytes as they lie there.
+    // A range counts the bytes of the stored representation, so the job decides on the coding itself.
     if !headers.contains_key(RANGE) {
         headers.entry(ACCEPT_ENCODING).or_insert(HeaderValue::from_static(coding::ACCEPTED));
     }
     if let Some(cookies) = cookies::header(prepared) {
         headers.insert(COOKIE, cookies);
     }
-    // The builder turns `user:password@` of the URL into a header; the job's own headers come after it.
+    // The builder turns `user:password@` of the URL into a header, which the job's own headers override.
     let request = client.request(prepared.method.clone(), prepared.url.clone()).headers(headers);
     match &prepared.body {
         Some(body) => request.body(body.clone()).build(),
@@ -163,7 +163,7 @@ fn media_type(headers: &HeaderMap) -> String {
         .unwrap_or_else(|| "no Content-Type".to_owned())
 }
 
-/// On one line, and short.
+/// A text on one line of at most this many characters.
 fn shorten(text: &str, most: usize) -> String {
     let mut short = String::with_capacity(most.min(text.len()));
     let words = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
@@ -187,7 +187,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn long_texts_are_short_lines() {
+    fn texts_are_shortened_to_one_line() {
         assert_eq!(shorten(" a\r\n\tb\0c ", EXCERPT), "a b c");
         let long = shorten(&"é".repeat(1000), EXCERPT);
         assert_eq!(long.chars().count(), EXCERPT);

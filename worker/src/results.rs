@@ -1,4 +1,5 @@
-//! Results on their way into the store: records are buffered, and written as segments into the batch's folder.
+//! Results on their way into the store: records are buffered, and written as segments into the batch's
+//! folder.
 
 mod folder;
 mod tally;
@@ -99,7 +100,7 @@ impl ResultWriter {
         &self.tally
     }
 
-    /// Whether the result of another request would find room in memory and a store that takes it.
+    /// Whether there is memory for the result of another request, and the store is available.
     pub(crate) fn may_send(&self) -> bool {
         self.buffer.bytes < HIGH_WATER && self.folder.is_available()
     }

@@ -7,18 +7,18 @@ use job::job_file;
 use crate::context::Rng;
 use crate::failure::Nature;
 
-/// The first backoff lies between nothing and this.
+/// The first backoff is between zero and this.
 const BASE: Duration = Duration::from_millis(500);
 /// No backoff is longer.
 const CAP: Duration = Duration::from_secs(30);
 
-/// A server that processes nothing for ever is given up. One that ends a connection after a thousand streams, or ten, costs a line a
-/// few of these.
+/// After this many requests that the server did not process, the line fails. A server that ends a connection
+/// after ten or a thousand streams costs a line only a few.
 const MOST_UNPROCESSED: u32 = 50;
-/// So many are sent again at once, and are no sign that the provider ails.
+/// This many are sent again at once and do not count as a sign that the provider is unhealthy.
 pub(crate) const FEW_UNPROCESSED: u32 = 3;
 
-/// What a line has behind it.
+/// The failed attempts of a parcel.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct RetryState {
     /// Attempts that count against the job's `attempts`.
@@ -27,12 +27,13 @@ pub(crate) struct RetryState {
     pub(crate) throttles: u32,
     /// Requests that the provider did not process.
     pub(crate) unprocessed: u32,
-    /// Milliseconds spent waiting because of that.
+    /// Milliseconds spent waiting because the provider asked for it.
     pub(crate) waited: u64,
 }
 
 impl RetryState {
-    /// Records a failed attempt. It counts unless the provider is known to be down, for then the line is not to blame.
+    /// Records a failed attempt. It counts unless the provider is known to be down, for then the line is not
+    /// to blame.
     pub(crate) fn record_failure(&mut self, nature: Nature, counted: bool) {
         match nature {
             Nature::Throttled => self.throttles += 1,
@@ -43,7 +44,7 @@ impl RetryState {
     }
 }
 
-/// Whether a line with this past, the last attempt included, may be sent again.
+/// Whether a parcel with these failed attempts, the last one included, may be sent again.
 pub(crate) fn may_retry(
     nature: Nature,
     state: RetryState,
@@ -62,13 +63,13 @@ pub(crate) fn may_retry(
     }
 }
 
-/// Times a line may be asked to slow down. That is the provider's pacing and no failure, so more than `attempts`;
-/// but a job that wants one attempt gets one.
+/// How often the provider may ask to slow down. Such a response is pacing and not a failure, so the number is
+/// larger than `attempts`; but a job that wants one attempt gets one.
 fn throttles(attempts: u32) -> u32 {
     if attempts == 1 { 1 } else { attempts * 4 }
 }
 
-/// Full jitter: anything from nothing to `BASE`, doubled with each earlier failure.
+/// Exponential backoff with full jitter: between zero and `BASE`, which is doubled with each earlier failure.
 /// Source: AWS Architecture Blog, "Exponential Backoff And Jitter".
 pub(crate) fn backoff(state: RetryState, rng: &dyn Rng) -> Duration {
     let failures = state.attempts + state.throttles + state.unprocessed.saturating_sub(FEW_UNPROCESSED);
@@ -98,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_sent_again() {
+    fn retries_by_nature_and_method() {
         let state = RetryState { attempts: 1, throttles: 1, ..RetryState::default() };
         for (nature, repeatable, expected) in [
             (Nature::Final, true, false),
@@ -147,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_spared_attempt_is_not_counted() {
+    fn attempts_during_an_outage_are_not_counted() {
         let mut state = RetryState::default();
         state.record_failure(Nature::Unreached, false);
         state.record_failure(Nature::Throttled, true);

@@ -24,7 +24,7 @@ use tokio::sync::{Mutex, OnceCell};
 use crate::context::Context;
 use crate::guard::Guard;
 
-/// Runs kept; the oldest goes.
+/// Runs kept; the oldest is dropped first.
 const MOST_RUNS: usize = 8;
 
 type Slot = Arc<OnceCell<Arc<Run>>>;
@@ -42,7 +42,7 @@ pub(crate) struct Run {
     pub(crate) mask: Mask,
     pub(crate) guard: Guard,
     pub(crate) connections: Connections,
-    /// Lines whose outcome is unknown since an earlier generation are sent again.
+    /// Whether lines whose outcome is unknown since an earlier generation are sent again.
     pub(crate) include_unknown: bool,
     pub(crate) learned: KnownKeys,
     lanes: Vec<(String, LaneKind)>,
@@ -50,7 +50,7 @@ pub(crate) struct Run {
 
 /// The limit of a lane's keys.
 pub(crate) struct LaneLimit<'a> {
-    /// The one key of a named lane; the items name the keys of all others.
+    /// The one key of a named lane. In any other lane the items name their keys.
     pub(crate) provider: Option<&'a str>,
     pub(crate) limit: Limit,
 }
@@ -138,7 +138,7 @@ async fn resolve(context: &Context, name: &str, job: &Job) -> Result<Secrets, St
     let mut values = Vec::with_capacity(job.secrets.len());
     for (secret, reference) in &job.secrets {
         let value = context.secrets.resolve(name, secret, reference).await.map_err(|error| {
-            // What passes by itself is tried again by the state machine.
+            // The state machine tries again after a transient error.
             let kind = if error.passing { ErrorName::StorageUnavailable } else { ErrorName::JobInvalid };
             StepError::new(
                 kind,
@@ -155,7 +155,8 @@ fn damaged(key: &str, error: &serde_json::Error) -> StepError {
     StepError::new(ErrorName::RunDamaged, format!("{key} is damaged: {error}"))
 }
 
-/// The runs that this process works on. Each is read once, also when many batches ask for it at the same time.
+/// The runs that this process works on. Each is read once, also when many batches ask for it at the same
+/// time.
 #[derive(Default)]
 pub(crate) struct RunCache {
     slots: Mutex<Vec<(RunRef, Slot)>>,

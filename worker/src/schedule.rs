@@ -1,5 +1,5 @@
-//! Which line goes next: one queue per limit key, and a heap of the keys by the instant when each may send.
-//! A line waits only for its own key.
+//! Which parcel goes next: one queue per limit key, and a heap of the keys by the instant at which each may
+//! send. A parcel waits only for its own key.
 
 mod handover;
 mod intents;
@@ -55,31 +55,32 @@ impl Schedule {
         &self.keys
     }
 
-    /// Lines in the queues, those under way not counted.
+    /// Parcels in the queues, those under way not counted.
     pub(crate) fn waiting(&self) -> usize {
         self.waiting
     }
 
-    /// A line that was never sent joins the end of its key's queue.
+    /// A parcel that was never sent joins the end of its key's queue.
     pub(crate) fn push(&mut self, key: u32, line: ParcelId, now: Instant) {
         self.waiting += 1;
         self.change(key, now, |key| key.push(line));
     }
 
-    /// A line waits to be sent again, not before `at`. `named`: the intent of its last attempt still names it.
+    /// A parcel waits to be sent again, not before `at`. `named`: the intent of its last attempt still names
+    /// it.
     pub(crate) fn push_retry(&mut self, key: u32, line: ParcelId, at: Instant, named: bool, now: Instant) {
         self.waiting += 1;
         self.change(key, now, |key| key.push_retry(line, at, named));
     }
 
-    /// A line in the middle of a redirect goes before all others.
+    /// A parcel in the middle of a redirect goes before all others.
     pub(crate) fn push_redirect(&mut self, key: u32, line: ParcelId, now: Instant) {
         self.waiting += 1;
         self.change(key, now, |key| key.push_redirect(line));
     }
 
-    /// The next line that may be sent. `ready` prepares a line that was never sent; a line it refuses leaves the
-    /// queue without a slot. With `fresh` unset only lines that were sent before may go.
+    /// The next parcel that may be sent. `prepare` prepares a parcel that was never sent; one that it rejects
+    /// leaves the queue without a slot. Without `fresh` only parcels that were sent before may go.
     pub(crate) fn next(&mut self, now: Now, fresh: bool, prepare: &mut dyn FnMut(ParcelId) -> bool) -> Next {
         while let Some(&Reverse((at, index))) = self.due.peek() {
             if self.keys[index as usize].due != Some(at) {
@@ -129,7 +130,7 @@ impl Schedule {
         }
     }
 
-    /// Takes all waiting lines of a key out.
+    /// Takes all waiting parcels of a key out.
     pub(crate) fn drain(&mut self, index: u32) -> Vec<ParcelId> {
         let lines = self.keys[index as usize].drain();
         self.waiting -= lines.len();

@@ -14,14 +14,16 @@ use crate::results::Tally;
 /// Works on one batch until every line has a record, or until there is a reason to pause.
 ///
 /// # Errors
-/// Never for a line. `Lane.Stopped` when a stop marker stands or nine in ten of the first hundred answers were 401 or
-/// 403, `Batch.TooManyFailures` when more failed than the job tolerates, `Run.Interrupted` after `context.stop`, and what
-/// went wrong with the store or the run folder. Whatever was answered by then has been written, unless the store failed.
+/// Never for a line. `Lane.Stopped` if there is a stop marker or nine in ten of the first hundred responses
+/// were 401 or 403, `Batch.TooManyFailures` if more lines failed than the job tolerates, `Run.Interrupted`
+/// after `context.stop`, and the errors of the store and of the run folder. The results so far have been
+/// written, unless the store failed.
 pub async fn work(context: &Context, request: WorkRequest) -> Result<WorkResponse, StepError> {
     work_until(context, request, context.stop.clone()).await
 }
 
-/// [`work`], for a caller that may want this one call to stop: what was answered is written, as after `context.stop`.
+/// [`work`] for a caller that may stop this one call: the results so far are written, as after
+/// `context.stop`.
 ///
 /// # Errors
 /// As [`work`].
@@ -48,7 +50,7 @@ async fn call(
     let run = match context.runs.get(context, &request.run).await {
         Ok(run) => run,
         Err(error) => {
-            // No other batch would fare better, and the report says why.
+            // Every other batch would fail too, and the report gives the reason.
             if error.name == ErrorName::JobInvalid {
                 let objects = Objects::new(context.s3.clone(), &request.run.bucket);
                 let key = request.run.keys().stop_lane(request.run.generation, lane);

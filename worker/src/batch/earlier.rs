@@ -1,4 +1,5 @@
-//! What earlier calls left of a batch: records of finished lines, and notes of lines that may have been sent.
+//! The results that earlier calls wrote for a batch: records of finished lines, and intents of lines that may
+//! have been sent.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -12,7 +13,7 @@ const AHEAD: usize = 4;
 /// The request was, or may have been, processed.
 const UNKNOWN: [&str; 2] = ["outcome_unknown", "bad_response"];
 
-/// What earlier calls left of a batch.
+/// The results of earlier calls for a batch.
 #[derive(Debug, Default)]
 pub(crate) struct EarlierResults {
     keys: Arc<[String]>,
@@ -20,7 +21,7 @@ pub(crate) struct EarlierResults {
     calls: Vec<Invocation>,
     /// By line: the first success, else the newest record.
     records: HashMap<u64, Known>,
-    /// By line: the last call whose durable notes name it as possibly sent.
+    /// By line: the last call whose durable intents name it as possibly sent.
     named: HashMap<u64, usize>,
 }
 
@@ -31,10 +32,10 @@ struct Known {
     error: Option<Box<str>>,
 }
 
-/// What earlier calls left of a line.
+/// The result of earlier calls for a line.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Earlier<'a> {
-    /// It is to be sent.
+    /// None: the line is to be sent.
     Nothing,
     Succeeded,
     /// It failed, and this call does not try again.
@@ -43,7 +44,7 @@ pub(crate) enum Earlier<'a> {
     Unknown,
 }
 
-/// How a call looks at what earlier calls left.
+/// Rules for deciding whether an earlier record still counts.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rules {
     pub(crate) generation: u32,
@@ -52,7 +53,7 @@ pub(crate) struct Rules {
 }
 
 impl Rules {
-    /// Whether a line with this code is not sent again unless that is asked for.
+    /// Whether a line with this code is sent again only if that is asked for.
     fn settles(self, code: &str) -> bool {
         code == UNKNOWN[0] || code == UNKNOWN[1] && !self.repeatable
     }
@@ -104,7 +105,7 @@ impl EarlierResults {
         self.keys.clone()
     }
 
-    /// What earlier calls left of line `n`.
+    /// The result of earlier calls for line `n`.
     pub(crate) fn of(&self, n: u64, rules: Rules) -> Earlier<'_> {
         let record = self.records.get(&n);
         if let Some(Known { error: None, .. }) = record {
@@ -128,7 +129,7 @@ impl EarlierResults {
         }
     }
 
-    /// How many there were.
+    /// Adds the records of one object. Returns how many it has.
     fn add_records(&mut self, call: usize, body: &[u8]) -> Result<u64, serde_json::Error> {
         let mut count = 0;
         for line in body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
@@ -180,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn failures_of_earlier_generations_are_absent() {
+    fn failures_of_earlier_generations_are_sent_again() {
         let earlier = earlier(&[(1, 0, Some("http_500")), (2, 0, Some("outcome_unknown"))], &[]);
         assert_eq!(earlier.of(1, GEN0), Earlier::Failed("http_500"));
         assert_eq!(earlier.of(1, GEN1), Earlier::Nothing);

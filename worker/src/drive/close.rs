@@ -1,4 +1,4 @@
-//! The end of a call: everything answered is written, and what was noted but not sent is taken back.
+//! The end of a call: writes all records, and takes lines that were not sent out of the intents.
 
 use std::time::Duration;
 
@@ -12,7 +12,8 @@ use crate::canary::Verdict;
 use crate::failure::Failure;
 use crate::results::Tally;
 
-/// A message of the state machine holds 256 KiB; lines beyond this begin to count their attempts anew.
+/// A message of the state machine holds 256 KiB. Lines beyond this number count their attempts from zero
+/// again.
 const MOST_TRIES: usize = 4000;
 
 impl Drive<'_> {
@@ -72,7 +73,8 @@ impl Drive<'_> {
         End::Paused { wait_seconds, pace: Pace { keys, tries: tries.take(MOST_TRIES).collect() } }
     }
 
-    /// A parcel in the middle of a redirect was processed in part. Where it must not be sent twice, it cannot begin anew.
+    /// A parcel in the middle of a redirect was processed in part. Where it must not be sent twice, it cannot
+    /// begin anew.
     fn fail_mid_redirect(&mut self) {
         if self.run.job.repeatable() {
             return;

@@ -183,7 +183,8 @@ impl Drive<'_> {
         self.schedule.change(key, now.instant, |key| key.abandon(abandoned));
     }
 
-    /// Fails a parcel whose key was abandoned: with its own last failure, where it has one that gives a reason.
+    /// Fails a parcel whose key was abandoned: with its own last failure, where it has one that gives a
+    /// reason.
     fn abandon(&mut self, parcel: ParcelId, abandoned: &Abandoned, millis: u32, now: Now) {
         let failure = match self.parcels[parcel].last_failure.take() {
             Some(last) if abandoned.code != Code::RateLimited => *last,

@@ -15,8 +15,8 @@ use crate::run::Run;
 use crate::schedule::Next;
 
 impl Drive<'_> {
-    /// The next parcel whose turn it is. Its request is rendered when the parcel comes to the front of its queue; a
-    /// parcel that cannot be rendered fails there, and takes no slot.
+    /// The next parcel whose turn it is. Its request is rendered when the parcel comes to the front of its
+    /// queue; a parcel that cannot be rendered fails there, and takes no slot.
     pub(super) async fn next(&mut self) -> Next {
         // Before a slot is taken: a source that takes its time delays requests, and never bunches them.
         let secrets = self.run.tokens.secrets().await;

@@ -1,4 +1,4 @@
-//! From a batch's items to queues.
+//! Puts the lines of a batch into queues.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -25,7 +25,7 @@ use crate::run::Run;
 use crate::schedule::{Key, KeyLimit, Schedule};
 
 impl<'a> Drive<'a> {
-    /// Sorts the batch's lines: those with an outcome are counted, those that cannot be sent fail, the rest is queued.
+    /// Counts the lines that have a result, fails those that cannot be sent, and queues the rest.
     pub(crate) fn new(
         context: &'a Context,
         run: Arc<Run>,
@@ -119,7 +119,7 @@ impl<'a> Drive<'a> {
     }
 }
 
-/// The limit keys as they turn up.
+/// The limit keys of a batch; each is added when its first line is read.
 struct Keys<'a> {
     run: &'a Run,
     limit: Limit,
@@ -140,8 +140,8 @@ impl Keys<'_> {
     }
 }
 
-/// A wrong key shows in the first answers. Where the lines choose their hosts and the job sends no key, hosts that
-/// refuse say nothing about the others.
+/// A wrong key shows in the first responses. If lines choose their hosts and the job has no secrets, one
+/// host's refusals say nothing about the others.
 fn canary(job: &Job) -> Canary {
     if job.request.fixed_host.is_none() && job.secrets.is_empty() {
         Canary::disabled()
@@ -150,8 +150,8 @@ fn canary(job: &Job) -> Canary {
     }
 }
 
-/// When to stop sending so that requests under way and the last flush are over by the deadline; with a job whose
-/// timeout is longer than the call, half way.
+/// When to stop sending, so that requests under way and the last segment end before the deadline; half way if
+/// the job's timeout is longer than the call.
 fn last_call(context: &Context, run: &Run, now: Instant) -> Option<Instant> {
     let deadline = match context.ends {
         Some(ends) => ends.saturating_duration_since(now),

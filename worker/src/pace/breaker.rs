@@ -1,4 +1,6 @@
-//! The circuit breaker of one limit key: a provider that is down is asked once in a while, not once per line.
+//! The circuit breaker of one limit key. It is closed while responses come, open after many failures in a
+//! row, and half-open while one probe is under way: a provider that is down gets a probe now and then, not a
+//! request per line.
 
 use std::time::Duration;
 
@@ -6,24 +8,28 @@ use tokio::time::Instant;
 
 use super::Now;
 use crate::failure::Nature;
+use crate::parcel::ParcelId;
 use crate::retry::FEW_UNPROCESSED;
 
-/// Lines that failed in a row before it opens, at the least: the few lines of a small host fail by their own attempts.
+/// At least this many lines must fail in a row before it opens. The few lines of a small host use up their
+/// attempts first.
 const LEAST: u32 = 10;
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// Closed while answers come; open after many failures in a row, and then one probe at a time.
+/// A circuit breaker.
 #[derive(Debug)]
 pub(crate) struct Breaker {
-    /// Lines that failed in a row before it opens.
+    /// It opens when this many lines have failed in a row.
     threshold: u32,
+    /// Lines that have failed in a row.
     streak: u32,
     state: State,
+    /// How long it stays open the next time.
     pause: Duration,
     /// Milliseconds since 1970 when it opened; 0 while the provider is up.
     down_since: u64,
-    /// Only another batch has found it down.
+    /// Another batch found the provider down, and this one has not tried yet.
     unconfirmed: bool,
 }
 
@@ -33,18 +39,19 @@ enum State {
     Open {
         until: Instant,
     },
-    /// This line is on its way to find out.
-    Probing(u32),
+    /// This parcel is the probe.
+    HalfOpen(ParcelId),
 }
 
 /// What an attempt says about the provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Health {
-    /// It answered, whatever the answer.
+    /// It responded, whatever the response.
     Up,
-    /// No connection, a timeout, a reset, a 5xx. From a line that has failed before this is no first_failure: it may be to blame.
+    /// No connection, a timeout, a reset, a 5xx. Only the first failure of a line counts: a line that fails
+    /// again may itself be the cause.
     Unhealthy { first_failure: bool },
-    /// Nothing: it was not asked.
+    /// Nothing: no request went out.
     Unknown,
 }
 
@@ -52,16 +59,16 @@ pub(crate) enum Health {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Permit {
     Granted,
-    /// One, to find out.
+    /// One request may go out, as a probe.
     Probe,
-    /// Not before this.
+    /// None before this instant.
     Later(Instant),
-    /// Not before the probe is back.
+    /// None before the probe is back.
     ProbeUnderWay,
 }
 
 impl Breaker {
-    /// `in_flight`: a full house of failures says no more than one.
+    /// Opens after at least `in_flight` failures: requests that fail together are one observation.
     pub(crate) fn new(in_flight: u32) -> Self {
         Self {
             threshold: in_flight.max(LEAST),
@@ -73,19 +80,19 @@ impl Breaker {
         }
     }
 
-    /// Of a provider that an earlier call found down.
+    /// The breaker of a provider that an earlier call found down.
     pub(crate) fn down(in_flight: u32, down_since: u64, until: Instant, now: Now) -> Self {
         let pause = Duration::from_millis(now.millis.saturating_sub(down_since) / 2)
             .clamp(FIRST_PAUSE, LONGEST_PAUSE);
         Self { state: State::Open { until }, pause, down_since, ..Self::new(in_flight) }
     }
 
-    /// Of a provider that was down when another batch ended: it begins with a probe.
+    /// The breaker of a provider that was down when another batch ended: it begins with a probe.
     pub(crate) fn suspected(in_flight: u32, now: Now) -> Self {
         Self { unconfirmed: true, ..Self::down(in_flight, now.millis, now.instant, now) }
     }
 
-    /// So many requests may be under way from now on.
+    /// From now on this many requests may be under way.
     pub(crate) fn set_in_flight(&mut self, in_flight: u32) {
         self.threshold = in_flight.max(LEAST);
     }
@@ -95,19 +102,19 @@ impl Breaker {
             State::Closed => Permit::Granted,
             State::Open { until } if until <= now => Permit::Probe,
             State::Open { until } => Permit::Later(until),
-            State::Probing(_) => Permit::ProbeUnderWay,
+            State::HalfOpen(_) => Permit::ProbeUnderWay,
         }
     }
 
-    /// This line goes out.
-    pub(crate) fn sent(&mut self, line: u32) {
+    /// A request for this parcel goes out.
+    pub(crate) fn sent(&mut self, parcel: ParcelId) {
         if let State::Open { .. } = self.state {
-            self.state = State::Probing(line);
+            self.state = State::HalfOpen(parcel);
         }
     }
 
-    /// An attempt ended. Says for how long the provider is left alone, when that begins.
-    pub(crate) fn record(&mut self, line: u32, health: Health, now: Now) -> Option<Duration> {
+    /// Records what an attempt says. `Some`: the breaker opens for this long.
+    pub(crate) fn record(&mut self, parcel: ParcelId, health: Health, now: Now) -> Option<Duration> {
         match (health, self.state) {
             (Health::Up, _) => {
                 *self = Self { threshold: self.threshold, ..Self::new(0) };
@@ -120,11 +127,11 @@ impl Breaker {
                     self.open(now.instant)
                 })
             }
-            (Health::Unknown, State::Probing(probe)) if probe == line => {
+            (Health::Unknown, State::HalfOpen(probe)) if probe == parcel => {
                 self.state = State::Open { until: now.instant };
                 None
             }
-            (_, State::Probing(probe)) if probe == line => {
+            (_, State::HalfOpen(probe)) if probe == parcel => {
                 if std::mem::take(&mut self.unconfirmed) {
                     self.down_since = now.millis;
                 }
@@ -147,14 +154,15 @@ impl Breaker {
 }
 
 impl Health {
-    /// What an attempt that failed this way says; `first_failure`: the line has not failed before. `unprocessed`: how many of the line's
-    /// requests were not processed.
+    /// What a failed attempt says. `first_failure`: the line has not failed before. `unprocessed`: how many
+    /// of the line's requests were not processed.
     pub(crate) fn of(nature: Nature, code: job::Code, first_failure: bool, unprocessed: u32) -> Self {
         match (nature, code) {
             (_, job::Code::AddressDenied | job::Code::Url) => Self::Unknown,
             // 408 and 425 come from a server that is up.
             (Nature::Doubtful, job::Code::Http(status)) if status < 500 => Self::Up,
-            // The server is there, and says so itself; from a line that has had this a few times it is a sign.
+            // The server is up and says so itself. Only when a line has had this several times is it a sign
+            // of trouble.
             (Nature::Unprocessed, _) if unprocessed <= FEW_UNPROCESSED => Self::Unknown,
             (Nature::Doubtful | Nature::Unreached | Nature::Unprocessed, _) => {
                 Self::Unhealthy { first_failure }
@@ -209,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn the_pause_has_an_end() {
+    fn pauses_double_up_to_a_maximum() {
         let start = Instant::now();
         let mut breaker = Breaker::new(1);
         let mut longest = Duration::ZERO;
@@ -221,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_that_always_fail_do_not_open_it() {
+    fn repeated_failures_of_the_same_lines_do_not_open_it() {
         let start = Instant::now();
         let mut breaker = Breaker::new(1);
         for n in 0..1000 {

@@ -1,4 +1,4 @@
-//! One instant on both clocks.
+//! One instant on two clocks: tokio's, and milliseconds since 1970.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -6,14 +6,15 @@ use tokio::time::Instant;
 
 const YEAR: Duration = Duration::from_secs(366 * 24 * 3600);
 
-/// An instant: for timers, and in milliseconds since 1970 for what outlives the process.
+/// An instant for timers, and the same in milliseconds since 1970 for messages and records.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Now {
     pub(crate) instant: Instant,
     pub(crate) millis: u64,
 }
 
-/// The wall clock, read once and carried on by tokio's clock: it follows a test's hand-moved time and never jumps.
+/// The wall clock, read once and continued by tokio's clock. It never jumps, and follows the time that a test
+/// sets.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Wall {
     instant: Instant,
@@ -36,12 +37,13 @@ impl Wall {
 }
 
 impl Now {
-    /// The instant of a time in milliseconds since 1970; now for one that is past. No job waits longer than a year.
+    /// The instant of a time in milliseconds since 1970; the present for a time in the past. At most a year
+    /// ahead.
     pub(crate) fn instant_of(self, millis: u64) -> Instant {
         self.instant + Duration::from_millis(millis.saturating_sub(self.millis)).min(YEAR)
     }
 
-    /// Milliseconds since 1970 of an instant, rounded up; now for one that is past.
+    /// An instant in milliseconds since 1970, rounded up; the present for an instant in the past.
     pub(crate) fn millis_of(self, instant: Instant) -> u64 {
         let ahead = instant.saturating_duration_since(self.instant);
         self.millis + u64::try_from(ahead.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX / 2)

@@ -1,4 +1,4 @@
-//! Reads a response's body: capped, within the budget, within the time.
+//! Reads the body of a response, within its limits of size, memory and time.
 
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, TRANSFER_ENCODING};
@@ -8,21 +8,21 @@ use tokio::time::{Instant, timeout_at};
 use super::coding::Codings;
 use crate::budget::Reservation;
 
-/// Why a body was not read to its end.
+/// Why a body cannot be used.
 pub(super) enum BodyError {
     TooLarge,
-    /// What the columns ask for is too large.
+    /// The values of the columns are too large.
     TooMuch,
-    /// The job's timeout.
+    /// The job's timeout is over.
     Late,
     Broken(reqwest::Error),
-    /// It came as it should, and its compressed content ends early.
+    /// The body, or its compressed content, ends early.
     Short(String),
-    /// Its content coding is unknown or broken.
+    /// The content coding is unknown or broken, or the content is not what the columns need.
     Unreadable(String),
 }
 
-/// Room for a body, and the time that is left for it: waiting for room is not the server's time.
+/// The memory and the time for a body. A wait for memory does not count against the server's time.
 pub(super) struct ReadLimits<'a> {
     room: &'a mut Reservation,
     deadline: &'a mut Instant,
@@ -33,7 +33,7 @@ impl<'a> ReadLimits<'a> {
         Self { room, deadline }
     }
 
-    /// Waits for room for so many bytes in all.
+    /// Waits for memory for this many bytes in all.
     pub(super) async fn room(&mut self, bytes: usize) {
         if !self.room.holds(bytes) {
             let waiting = Instant::now();
@@ -43,7 +43,7 @@ impl<'a> ReadLimits<'a> {
     }
 }
 
-/// The whole body, without its content codings. It has at most `most` bytes on the way and unpacked.
+/// The whole body, without its content codings. It may have `most` bytes, packed and unpacked.
 pub(super) async fn read(
     mut response: Response,
     whole: Option<u64>,
@@ -71,7 +71,7 @@ pub(super) async fn read(
             return Err(BodyError::TooLarge);
         }
         limits.room(length).await;
-        // Most bodies are one chunk: it is not copied.
+        // Most bodies are one chunk, which is not copied.
         if first.is_empty() && all.is_empty() {
             first = chunk;
         } else {
@@ -90,7 +90,7 @@ pub(super) async fn read(
     }
 }
 
-/// The beginning of a body as it comes, with its codings.
+/// The beginning of a body, with its content codings.
 pub(super) async fn prefix(mut response: Response, most: u64) -> Vec<u8> {
     let mut prefix = Vec::new();
     while most > 0
@@ -105,9 +105,9 @@ pub(super) async fn prefix(mut response: Response, most: u64) -> Vec<u8> {
     prefix
 }
 
-/// The body's length, where `Transfer-Encoding: identity` stands next to `Content-Length`. The coding `identity` was dropped in RFC
-/// 7230 and means that nothing is done to the body; the client reads such a body until the connection ends, which a server that
-/// keeps it does not do.
+/// The body's length, if a response has both `Transfer-Encoding: identity` and `Content-Length`. RFC 7230
+/// dropped the coding `identity`, which leaves the body as it is. The client reads such a body until the
+/// connection ends, and a server that keeps the connection never ends it.
 pub(super) fn length_of_identity(response: &reqwest::Response) -> Option<u64> {
     let headers = response.headers();
     if !headers.contains_key(TRANSFER_ENCODING) || headers.contains_key(CONTENT_ENCODING) {

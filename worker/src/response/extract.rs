@@ -70,7 +70,8 @@ impl Sender {
     }
 }
 
-/// A header's value has no charset: UTF-8 if it is, else each byte is the character of its number (RFC 9110, 5.5).
+/// A header's value has no charset: UTF-8 if it is, else each byte is the character of its number (RFC 9110,
+/// 5.5).
 fn header_text(value: &HeaderValue) -> String {
     let bytes = value.as_bytes();
     std::str::from_utf8(bytes)

@@ -39,7 +39,7 @@ impl Sender {
         FailedAttempt { failure, nature, on_wire: true, retry_after }
     }
 
-    /// The beginning of a refusal's text; none where it is not text.
+    /// The beginning of a refusal's text; `None` if the body is not text.
     fn excerpt(&self, body: Vec<u8>, headers: &HeaderMap) -> Option<String> {
         if body.is_empty() {
             return Some(String::new());

@@ -37,8 +37,8 @@ impl BatchFolder {
         Ok(self.objects.list(&self.prefix).await?.into_iter().map(|entry| entry.key))
     }
 
-    /// Writes an object, and tries again where that can help. A second write of the same key has the same content and
-    /// does no harm.
+    /// Writes an object, and tries again where that can help. A second write of the same key has the same
+    /// content and does no harm.
     pub(crate) async fn put(&self, name: &str, body: Bytes) -> Result<(), StepError> {
         let key = format!("{}{name}", self.prefix);
         for wait in WAITS {

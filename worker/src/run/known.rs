@@ -1,4 +1,4 @@
-//! What a batch learned about limit keys, for the next batch of this process.
+//! What earlier batches of this process found out about limit keys.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -11,9 +11,9 @@ const MOST: usize = 10_000;
 /// What is known of a key.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Known {
-    /// It was down when a batch ended: the next asks it with one line, to find out, and not with as many as may be under way.
+    /// It was down when a batch ended: the next batch probes it with one request instead of a full window.
     pub(crate) down: bool,
-    /// Milliseconds that a response took; 0 when nobody knows.
+    /// Milliseconds that a response took; 0 if unknown.
     pub(crate) latency: f64,
 }
 

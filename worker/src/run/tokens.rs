@@ -7,12 +7,12 @@ use job::secrets::Secrets;
 
 use crate::failure::Failure;
 
-/// Gives the secrets of the next request. A source whose values change while the run lasts adds each new one to the
-/// run's mask before it gives it out.
+/// Gives the secrets of the next request. A source whose values change while the run lasts adds each new one
+/// to the run's mask before it gives it out.
 #[async_trait]
 pub(crate) trait TokenSource: Send + Sync {
-    /// The secrets of the next request. The loop of a call waits for them before it gives a parcel its turn, so a source
-    /// returns at once unless it has to fetch a new value.
+    /// The secrets of the next request. The loop of a call waits for them before it gives a parcel its turn,
+    /// so a source returns at once unless it has to fetch a new value.
     ///
     /// # Errors
     /// Why the lines fail that would need them.

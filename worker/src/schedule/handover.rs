@@ -1,4 +1,4 @@
-//! What a call that pauses hands to the next: the pace of the keys that still have lines.
+//! What a call that pauses hands over to the next: the pace of the keys that still have lines.
 
 use std::collections::BTreeMap;
 
@@ -10,14 +10,14 @@ use super::{Key, KeyLimit, Schedule};
 use crate::pace::{Now, Start};
 use crate::run::Known;
 
-/// Stands for all keys that are not listed. No host and no value of a limit is called so by accident.
+/// The name for all keys that are not listed. It cannot collide with a host name or a `limits.by` value.
 const OTHERS: &str = "*";
 /// A message holds 256 KiB, and a key is about a hundred bytes.
 const MOST: usize = 1500;
 
 impl Schedule {
-    /// The pace of all keys with lines, and the earliest instant when one may send. Of more keys than a message
-    /// holds, the last to be ready share one entry with the latest of their times.
+    /// The pace of all keys with lines, and the earliest instant at which one may send. If a message cannot
+    /// hold all keys, the keys that are ready last share one entry with the latest of their times.
     pub(crate) fn pace(&self, now: Now) -> (BTreeMap<String, KeyPace>, Option<Instant>) {
         let mut paces: Vec<_> =
             self.keys.iter().filter(|key| key.waiting() > 0).map(|key| (pace(key, now), key)).collect();
@@ -39,7 +39,7 @@ fn pace(key: &Key, now: Now) -> KeyPace {
 }
 
 impl KeyLimit {
-    /// A key's limit in a call that may go on with the pace of an earlier one.
+    /// A key's limit in a call that may continue with the pace of an earlier one.
     pub(crate) fn new(
         limit: &Limit,
         pace: &BTreeMap<String, KeyPace>,

@@ -1,4 +1,4 @@
-//! Which lines of a key need a durable intent now, where a request must not be repeated.
+//! Which parcels of a key need a durable intent now, where a request must not be repeated.
 
 use std::time::Duration;
 
@@ -9,17 +9,18 @@ use super::key::{Key, Turn};
 use super::queue::Queue;
 use crate::parcel::ParcelId;
 
-/// How far ahead lines are named. Whatever is named and not sent when the process dies has an unknown outcome.
+/// How far ahead intents name lines. A line that is named and not sent when the process dies has an unknown
+/// outcome.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Lookahead {
-    /// An intent is written so long before its line may be sent, for it takes that long.
+    /// An intent is written this long before its lines may be sent: the time that writing takes.
     pub(crate) lead: Duration,
-    /// Where more than one line is due in this time, one intent names them all.
+    /// One intent names all lines that are due in this time, and at least one.
     pub(crate) window: Duration,
 }
 
 impl Schedule {
-    /// The keys that need an intent since this was last asked.
+    /// Takes the list of keys that need an intent.
     pub(crate) fn take_keys_wanting_intents(&mut self) -> Vec<u32> {
         let wanting = std::mem::take(&mut self.wanting_intents);
         for index in &wanting {
@@ -28,18 +29,18 @@ impl Schedule {
         wanting
     }
 
-    /// How far ahead lines are named from now on.
+    /// Sets how far ahead intents name lines from now on.
     pub(crate) fn set_lookahead(&mut self, lookahead: Lookahead) {
         self.lookahead = lookahead;
     }
 
-    /// Names lines of a key that may be sent soon.
+    /// Takes the parcels of a key that the next intent is to name.
     pub(crate) fn name_ahead(&mut self, index: u32, now: Instant, fresh: bool) -> Vec<ParcelId> {
         let lookahead = self.lookahead;
         self.keys[index as usize].name_ahead(now, fresh, lookahead)
     }
 
-    /// Takes back the names of those lines of a key that were not sent, for none will be soon.
+    /// Takes the parcels of a key that were not sent out of the intents, since none will be sent soon.
     pub(crate) fn take_back(&mut self, index: u32, unsent: impl Fn(ParcelId) -> bool) -> Vec<ParcelId> {
         self.keys[index as usize].take_back(unsent)
     }
@@ -59,7 +60,7 @@ impl Schedule {
 }
 
 impl Key {
-    /// When lines have to be named; `None`: not before something changes.
+    /// When the key needs an intent; `None`: not before something changes.
     fn intent_needed_at(&self, now: Instant, fresh: bool, lookahead: Lookahead) -> Option<Instant> {
         let waiting = self.needs_intent.as_ref()?;
         if self.intent_pending.len() > 0 || self.is_held(now) {
@@ -73,17 +74,17 @@ impl Key {
         }
     }
 
-    /// When the first line without an intent may be sent, as far as the line is concerned.
+    /// When the first parcel without an intent may be sent, its key's limit aside.
     fn first_without_intent(&self, waiting: &Queue, now: Instant, fresh: bool) -> Option<Instant> {
         if fresh && !waiting.fresh.is_empty() { Some(now) } else { waiting.retry_at() }
     }
 
-    /// Lines that should have an intent.
+    /// How many parcels should have an intent.
     fn wanted(&self, now: Instant, lookahead: Lookahead) -> usize {
         if self.wants_probe(now) { 1 } else { self.pacer.slots_in(lookahead.window).max(1) }
     }
 
-    /// Named lines that would be sent before another intent is durable, about.
+    /// The low-water mark: about as many named parcels as are sent before another intent is durable.
     fn low_mark(&self, now: Instant, lookahead: Lookahead) -> usize {
         let wanted = self.wanted(now, lookahead);
         self.pacer.slots_in(lookahead.lead).max(wanted / 4).min(wanted.saturating_sub(1))
@@ -112,7 +113,7 @@ impl Key {
         lines
     }
 
-    /// Lines that an intent names, durable or under way, although they are not under way.
+    /// Parcels that an intent names although no request for them is under way.
     pub(crate) fn named_unsent(&self) -> impl Iterator<Item = ParcelId> {
         let named = self.needs_intent.is_some().then_some([&self.ready, &self.intent_pending]);
         named.into_iter().flatten().flat_map(Queue::iter)
@@ -120,7 +121,7 @@ impl Key {
 }
 
 impl Turn {
-    /// The earlier of a turn and an instant to look again.
+    /// The earlier of a turn and another instant.
     pub(super) fn or_at(self, at: Option<Instant>) -> Self {
         match (self, at) {
             (Self::Later(turn), Some(at)) => Self::Later(turn.min(at)),

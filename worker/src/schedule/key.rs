@@ -1,4 +1,4 @@
-//! One limit key: its lines, its pace, its health.
+//! One limit key: its parcels, its pace, its health.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -11,9 +11,9 @@ use super::queue::Queue;
 use crate::pace::{Breaker, Health, Now, Pacer, Permit, Start};
 use crate::parcel::ParcelId;
 
-/// Responses that the average latency is of, about.
+/// The average latency is that of about this many responses.
 const SAMPLES: f64 = 8.0;
-/// Requests under way for each that the rate needs at the average latency.
+/// How many times the requests may be under way that the rate needs at the average latency.
 const SPARE: f64 = 1.25;
 
 /// The limit of one key, and when it may begin.
@@ -21,13 +21,13 @@ const SPARE: f64 = 1.25;
 pub(crate) struct KeyLimit {
     pub(crate) rate: Rate,
     pub(crate) in_flight: u32,
-    /// What `in_flight` may grow to when responses take long.
+    /// `in_flight` may grow to this when responses take long.
     pub(crate) most_in_flight: u32,
-    /// Milliseconds that responses record_latency in an earlier batch; 0 when nobody knows.
+    /// Milliseconds that responses took in an earlier batch; 0 if unknown.
     pub(crate) latency: f64,
     pub(crate) factor: f64,
     pub(crate) start: Start,
-    /// Nothing is sent before.
+    /// Nothing is sent before this instant.
     pub(crate) hold: Option<Instant>,
     /// Milliseconds since 1970 when it was found down, or 0.
     pub(crate) down_since: u64,
@@ -38,32 +38,33 @@ pub(crate) struct KeyLimit {
 /// All lines with one limit.
 pub(crate) struct Key {
     pub(crate) name: String,
-    /// When it stands in the schedule's heap.
+    /// Its place in the schedule's heap.
     pub(super) due: Option<Instant>,
     pub(super) pacer: Pacer,
     breaker: Breaker,
     hold: Option<Instant>,
     in_flight: u32,
     max_in_flight: u32,
-    /// What `most` moves between, by the latency.
+    /// `max_in_flight` moves between these, by the latency.
     bounds: (u32, u32),
-    /// Milliseconds that a response takes, a moving average; 0 when nobody knows.
+    /// Milliseconds that a response takes, a moving average; 0 if unknown.
     latency: f64,
+    /// Parcels in the middle of a redirect.
     redirects: VecDeque<ParcelId>,
-    /// Lines that may be sent when their turn comes.
+    /// Parcels that may be sent when their turn comes.
     pub(super) ready: Queue,
-    /// Lines that need a durable intent first; `None` where requests may be repeated.
+    /// Parcels that need a durable intent first; `None` where requests may be repeated.
     pub(super) needs_intent: Option<Queue>,
-    /// Lines that the intent under way names.
+    /// Parcels that the intent under way names.
     pub(super) intent_pending: Queue,
-    /// It stands in the schedule's list of keys that need an intent.
+    /// The schedule's list of keys that need an intent has it.
     pub(super) wants_intent: bool,
     abandoned: Option<Abandoned>,
-    /// The last failure that spoke of the provider's health.
+    /// The last failure that showed the provider to be unhealthy.
     last_failure: Option<(Code, String)>,
 }
 
-/// Why no more is sent to a key.
+/// Why a key is abandoned: its parcels fail without a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Abandoned {
     pub(crate) code: Code,
@@ -116,7 +117,7 @@ impl Key {
         key
     }
 
-    /// Lines in its queues.
+    /// Parcels in its queues.
     pub(crate) fn waiting(&self) -> usize {
         self.redirects.len()
             + self.ready.len()
@@ -128,7 +129,7 @@ impl Key {
         self.needs_intent.as_mut().unwrap_or(&mut self.ready).fresh.push_back(line);
     }
 
-    /// `named`: the durable intent of its last attempt still names the line.
+    /// `named`: the durable intent of its last attempt still names the parcel.
     pub(super) fn push_retry(&mut self, line: ParcelId, at: Instant, named: bool) {
         let unnamed = self.needs_intent.as_mut().filter(|_| !named);
         unnamed.unwrap_or(&mut self.ready).push_retry(at, line);
@@ -138,7 +139,7 @@ impl Key {
         self.redirects.push_back(line);
     }
 
-    /// Takes the next line and its slot, if there are both.
+    /// Takes the next parcel and its slot, if there are both.
     pub(super) fn turn(&mut self, now: Now, fresh: bool, ready: &mut dyn FnMut(ParcelId) -> bool) -> Turn {
         if self.in_flight >= self.max_in_flight {
             return Turn::Never;
@@ -176,8 +177,8 @@ impl Key {
         Turn::Send(line)
     }
 
-    /// Lines in the middle first, then those that have waited, then new ones; a probe is rather a new line, since one
-    /// that has failed may be to blame itself.
+    /// Parcels in the middle of a redirect go first, then those that are sent again, then new ones. A new one
+    /// is preferred as a probe, since one that has failed may itself be the cause.
     fn candidate(&self, now: Instant, fresh: bool, probe: bool) -> Result<Candidate, Turn> {
         let has_fresh = fresh && !self.ready.fresh.is_empty();
         match self.ready.retry_at() {
@@ -190,7 +191,7 @@ impl Key {
         }
     }
 
-    /// A response came after so many milliseconds.
+    /// A response came after this many milliseconds.
     pub(crate) fn record_latency(&mut self, millis: u32) {
         let millis = f64::from(millis);
         self.latency =
@@ -198,7 +199,7 @@ impl Key {
         self.fit();
     }
 
-    /// As many requests are under way as the rate needs at this latency (Little's law), and no more than the limit has.
+    /// Lets as many requests be under way as the rate needs at this latency (Little's law), within the limit.
     fn fit(&mut self) {
         let (least, most) = self.bounds;
         if least < most && self.latency > 0.0 {
@@ -209,7 +210,7 @@ impl Key {
         }
     }
 
-    /// Milliseconds that a response takes; 0 when nobody knows.
+    /// Milliseconds that a response takes; 0 if unknown.
     pub(crate) fn latency(&self) -> f64 {
         self.latency
     }
@@ -229,7 +230,8 @@ impl Key {
         self.in_flight > 0
     }
 
-    /// What an attempt said about the provider. `Some`: it is down and left alone for so long.
+    /// Records what an attempt says about the provider. `Some`: it is down, and nothing is sent for this
+    /// long.
     pub(crate) fn record_health(
         &mut self,
         line: ParcelId,
@@ -243,23 +245,23 @@ impl Key {
         self.breaker.record(line, health, now)
     }
 
-    /// Whether the provider was found down and has not been seen up since.
+    /// Whether the provider is down, as far as is known.
     pub(crate) fn is_down(&self) -> bool {
         self.breaker.down_since() > 0
     }
 
-    /// Whether nothing is sent now, whatever its rate: on the provider's wish, or because it is down.
+    /// Whether nothing is sent now, whatever its rate: because the provider asked for it, or is down.
     pub(super) fn is_held(&self, now: Instant) -> bool {
         self.hold.is_some_and(|hold| hold > now)
             || matches!(self.breaker.permit(now), Permit::Later(_) | Permit::ProbeUnderWay)
     }
 
-    /// Whether one line is to find out how the provider is.
+    /// Whether the next request is a probe.
     pub(super) fn wants_probe(&self, now: Instant) -> bool {
         self.breaker.permit(now) == Permit::Probe
     }
 
-    /// How long it has been down.
+    /// How long the provider has been down.
     pub(crate) fn down_for(&self, now: Now) -> Duration {
         match self.breaker.down_since() {
             0 => Duration::ZERO,
@@ -267,13 +269,13 @@ impl Key {
         }
     }
 
-    /// The failure that lines get which are given up because the provider stays down.
+    /// The reason to abandon a key whose provider stays down.
     pub(crate) fn stayed_down(&self) -> Abandoned {
         let (code, detail) = self.last_failure.clone().unwrap_or((Code::Connect, String::new()));
         Abandoned { code, detail: format!("{detail} ({} stayed down)", self.name) }
     }
 
-    /// The provider asked to slow down, in answer to a request sent at `sent`.
+    /// The provider asked to slow down in its response to a request sent at `sent`.
     pub(crate) fn slow_down(&mut self, sent: Instant, now: Instant) {
         self.pacer.slow_down(sent, now);
     }
@@ -283,7 +285,7 @@ impl Key {
         self.hold = Some(self.hold.map_or(until, |hold| hold.max(until)));
     }
 
-    /// Nothing is sent any more.
+    /// Nothing is sent from now on.
     pub(crate) fn abandon(&mut self, abandoned: Abandoned) {
         self.abandoned = Some(abandoned);
     }
@@ -300,7 +302,7 @@ impl Key {
         self.breaker.down_since()
     }
 
-    /// When it may send next; what it waits for now may lie before its next slot.
+    /// When it may send next. It may have to be looked at before its next slot is free.
     pub(super) fn next_at(&self, now: Instant) -> Instant {
         let held = self.hold.unwrap_or(now).max(self.pacer.free_by());
         self.due.unwrap_or(now).max(held)

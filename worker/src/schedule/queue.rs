@@ -1,4 +1,4 @@
-//! Lines of one key that wait for their turn.
+//! Parcels of one key that wait for their turn.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use crate::parcel::ParcelId;
 
-/// Lines that were never sent, in order, and lines that wait to be sent again.
+/// Parcels that were never sent, in order, and parcels that wait to be sent again.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     pub(super) fresh: VecDeque<ParcelId>,
@@ -23,7 +23,7 @@ impl Queue {
         self.retries.push(Reverse((at, line)));
     }
 
-    /// When the first line may be sent again.
+    /// When the first parcel may be sent again.
     pub(super) fn retry_at(&self) -> Option<Instant> {
         self.retries.peek().map(|Reverse((at, _))| *at)
     }
@@ -32,13 +32,15 @@ impl Queue {
         self.retries.pop().map(|Reverse((_, line))| line)
     }
 
-    /// Lines that may be sent by `until`, as far as the lines are concerned; with `fresh` unset those that were sent before.
+    /// How many parcels may be sent by `until`, their key's limit aside. Without `fresh` only those that were
+    /// sent before.
     pub(super) fn due(&self, until: Instant, fresh: bool) -> usize {
         let again = self.retries.iter().filter(|Reverse((at, _))| *at <= until).count();
         again + if fresh { self.fresh.len() } else { 0 }
     }
 
-    /// Moves up to `most` lines to `other`: lines whose second time comes by `until`, then new ones if `fresh`.
+    /// Moves up to `most` parcels to `other`: those that may be sent again by `until`, then new ones if
+    /// `fresh`.
     pub(super) fn move_due(&mut self, other: &mut Self, most: usize, until: Instant, fresh: bool) {
         let mut left = most;
         while left > 0
@@ -53,20 +55,20 @@ impl Queue {
         }
     }
 
-    /// Moves all lines behind those of `other`.
+    /// Moves all parcels to the end of `other`.
     pub(super) fn append_to(&mut self, other: &mut Self) {
         other.fresh.append(&mut self.fresh);
         other.retries.append(&mut self.retries);
     }
 
-    /// Moves all lines before those of `other`.
+    /// Moves all parcels to the beginning of `other`.
     pub(super) fn prepend_to(&mut self, other: &mut Self) {
         self.fresh.append(&mut other.fresh);
         std::mem::swap(&mut self.fresh, &mut other.fresh);
         other.retries.append(&mut self.retries);
     }
 
-    /// Takes out the lines that meet a condition.
+    /// Takes out the parcels that meet a condition.
     pub(super) fn split_off(&mut self, condition: impl Fn(ParcelId) -> bool) -> Self {
         let (out, fresh) = std::mem::take(&mut self.fresh).into_iter().partition(|line| condition(*line));
         self.fresh = fresh;
@@ -83,7 +85,7 @@ impl Queue {
         self.retries.retain(|Reverse((_, line))| stays(*line));
     }
 
-    /// Takes all lines out, those to be sent again first.
+    /// Takes all parcels out, those to be sent again first.
     pub(super) fn drain(&mut self) -> impl Iterator<Item = ParcelId> {
         self.retries.drain().map(|Reverse((_, line))| line).chain(self.fresh.drain(..))
     }

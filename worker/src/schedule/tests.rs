@@ -28,7 +28,7 @@ fn limit(rate: f64, in_flight: u32) -> KeyLimit {
     }
 }
 
-/// A schedule whose requests are answered at once.
+/// A schedule whose requests get their responses at once.
 struct Bench {
     wall: Wall,
     schedule: Schedule,
@@ -51,8 +51,8 @@ impl Bench {
         Self { wall, schedule, sent: Vec::new() }
     }
 
-    /// Sends for so long; `answer` says what becomes of each request.
-    async fn run(&mut self, length: Duration, mut answer: impl FnMut(&mut Schedule, u32, ParcelId, Now)) {
+    /// Sends for `length`; `respond` handles the response to each request.
+    async fn run(&mut self, length: Duration, mut respond: impl FnMut(&mut Schedule, u32, ParcelId, Now)) {
         let end = Instant::now() + length;
         loop {
             let now = self.wall.now();
@@ -63,7 +63,7 @@ impl Bench {
                     let key = u32::try_from(key).expect("few keys");
                     self.sent.push((now.instant, key, line));
                     self.schedule.change(key, now.instant, |key| key.returned());
-                    answer(&mut self.schedule, key, line, now);
+                    respond(&mut self.schedule, key, line, now);
                 }
                 Next::At(at) if at < end => sleep_until(at).await,
                 Next::At(_) | Next::Idle => return,
@@ -91,7 +91,7 @@ fn busiest(sent: &[Instant], window: Duration) -> usize {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rate_is_used_and_kept() {
+async fn rates_are_used_and_never_exceeded() {
     for (rate, minutes) in
         [(2.0, 60), (10.0, 30), (37.5, 10), (50.0, 10), (100.0, 5), (200.0, 5), (1000.0, 2)]
     {
@@ -109,7 +109,7 @@ async fn a_rate_is_used_and_kept() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn two_an_hour_for_days() {
+async fn two_requests_an_hour_for_days() {
     let mut bench = Bench::new(&[(limit(2.0 / 3600.0, 1), 1000)]);
     bench.run(SECOND * 3600 * 72, ignore).await;
     let sent = bench.of(0);
@@ -118,7 +118,7 @@ async fn two_an_hour_for_days() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn retries_count() {
+async fn retries_count_against_the_rate() {
     let mut bench = Bench::new(&[(limit(100.0, 10), 1000)]);
     bench
         .run(SECOND * 60, |schedule, key, line, now| {
@@ -149,7 +149,7 @@ async fn keys_wait_only_for_themselves() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn throttles_slow_down_and_never_speed_up() {
+async fn the_rate_recovers_after_throttles_and_stays_below_the_limit() {
     let mut bench = Bench::new(&[(limit(100.0, 10), 100_000)]);
     let start = Instant::now();
     let mut throttle = |schedule: &mut Schedule, key: u32, _: ParcelId, now: Now| {
@@ -170,7 +170,7 @@ async fn throttles_slow_down_and_never_speed_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_unlimited_key_finds_a_pace() {
+async fn an_unlimited_key_slows_down_to_its_own_rate() {
     let unlimited = KeyLimit { rate: Rate::Unlimited, ..limit(1.0, 20) };
     let mut bench = Bench::new(&[(unlimited, 3000)]);
     let start = Instant::now();
@@ -187,7 +187,7 @@ async fn an_unlimited_key_finds_a_pace() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_pace_is_handed_over() {
+async fn the_pace_is_handed_over_to_the_next_call() {
     let wall = Wall::start();
     let now = wall.now();
     let mut schedule = Schedule::default();
@@ -212,7 +212,7 @@ async fn the_pace_is_handed_over() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn pauses_do_not_add_up_to_more_than_the_rate() {
+async fn the_rate_is_kept_across_pauses() {
     // A slow key, sent one line a call, paused and resumed as the state machine does.
     let (rate, mut sent, mut pace) = (1.0 / 30.0, Vec::new(), BTreeMap::new());
     let start = Instant::now();
@@ -238,7 +238,7 @@ async fn pauses_do_not_add_up_to_more_than_the_rate() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_probe_is_rather_a_new_line() {
+async fn new_lines_are_preferred_as_probes() {
     let mut bench = Bench::new(&[(KeyLimit { rate: Rate::Unlimited, ..limit(1.0, 1) }, 12)]);
     bench
         .run(SECOND * 4, |schedule, key, line, now| {
@@ -252,15 +252,15 @@ async fn a_probe_is_rather_a_new_line() {
     assert_eq!(&lines[10..], [1, 2], "{lines:?}");
 }
 
-/// Sends lines that need intents, each of which takes some milliseconds to write. The result is the lines that were named and
-/// not sent, by millisecond.
-async fn named_ahead(rate: f64, takes: u64, seconds: u32) -> (Vec<Instant>, Vec<usize>) {
+/// Sends lines that need intents, each of which takes some milliseconds to write. The result is the lines
+/// that were named and not sent, by millisecond.
+async fn named_ahead(rate: f64, write_time: u64, seconds: u32) -> (Vec<Instant>, Vec<usize>) {
     let now = Wall::start().now();
     let mut schedule = Schedule::default();
-    let takes = Duration::from_millis(takes);
+    let write_time = Duration::from_millis(write_time);
     schedule.set_lookahead(Lookahead {
-        lead: (takes * 2).max(Duration::from_millis(10)),
-        window: Duration::from_millis(30).max(takes * 2),
+        lead: (write_time * 2).max(Duration::from_millis(10)),
+        window: Duration::from_millis(30).max(write_time * 2),
     });
     let key = schedule.add(Key::new("k".to_owned(), limit(rate, 100), true, now));
     (0..100_000).for_each(|line| schedule.push(key, line, now.instant));
@@ -282,7 +282,7 @@ async fn named_ahead(rate: f64, takes: u64, seconds: u32) -> (Vec<Instant>, Vec<
                 .into_iter()
                 .map(|key| schedule.name_ahead(key, now.instant, true).len());
             let named = named.collect::<Vec<_>>();
-            durable = (named.iter().sum::<usize>() > 0).then(|| now.instant + takes);
+            durable = (named.iter().sum::<usize>() > 0).then(|| now.instant + write_time);
         }
         unsent.push(schedule.key(key).named_unsent().count());
         tokio::time::sleep(Duration::from_millis(1)).await;
@@ -291,27 +291,27 @@ async fn named_ahead(rate: f64, takes: u64, seconds: u32) -> (Vec<Instant>, Vec<
 }
 
 #[tokio::test(start_paused = true)]
-async fn few_lines_are_named_before_they_are_sent() {
-    for (rate, takes, most) in
+async fn intents_name_few_lines_that_are_not_sent() {
+    for (rate, write_time, most) in
         [(2.0, 3, 1.0), (50.0, 3, 1.0), (100.0, 3, 3.0), (500.0, 3, 25.0), (500.0, 40, 40.0)]
     {
         let seconds = if rate < 10.0 { 100 } else { 10 };
-        let (sent, unsent) = named_ahead(rate, takes, seconds).await;
+        let (sent, unsent) = named_ahead(rate, write_time, seconds).await;
         #[expect(clippy::cast_precision_loss, reason = "small")]
         let (used, mean) = (
             sent.len() as f64 / rate / f64::from(seconds),
             unsent.iter().sum::<usize>() as f64 / unsent.len() as f64,
         );
-        assert!((0.97..=1.0).contains(&used), "{used} of {rate}/s where an intent takes {takes} ms");
+        assert!((0.97..=1.0).contains(&used), "{used} of {rate}/s where an intent takes {write_time} ms");
         assert!(
             mean <= most,
-            "{mean} lines are named and not sent at {rate}/s where an intent takes {takes} ms"
+            "{mean} lines are named and not sent at {rate}/s where an intent takes {write_time} ms"
         );
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_default_in_flight_grows_with_the_latency() {
+async fn the_default_in_flight_follows_the_latency() {
     let now = Wall::start().now();
     let mut key = Key::new("k".to_owned(), KeyLimit { most_in_flight: 256, ..limit(10.0, 20) }, false, now);
     assert_eq!(key.max_in_flight(), 20);
@@ -323,7 +323,7 @@ async fn the_default_in_flight_grows_with_the_latency() {
     assert_eq!(key.max_in_flight(), 20, "and comes back");
     let known = KeyLimit { most_in_flight: 256, latency: 6000.0, ..limit(10.0, 20) };
     assert_eq!(Key::new("k".to_owned(), known, false, now).max_in_flight(), 75, "the next batch knows");
-    let mut said = Key::new("k".to_owned(), limit(10.0, 20), false, now);
-    said.record_latency(6000);
-    assert_eq!(said.max_in_flight(), 20, "what the job says is kept");
+    let mut fixed = Key::new("k".to_owned(), limit(10.0, 20), false, now);
+    fixed.record_latency(6000);
+    assert_eq!(fixed.max_in_flight(), 20, "a limit of the job is kept");
 }
