@@ -13,13 +13,13 @@ use job::plan::{LaneKind, Plan};
 use job::secrets::Secrets;
 use job::{ErrorName, Job, Objects, RunKeys, StepError};
 use serde::Deserialize;
+use tokio::sync::{Mutex, OnceCell};
 
 use connections::Connections;
 pub(crate) use known::Known;
 use known::KnownKeys;
 pub(crate) use mask::Mask;
 use tokens::{ConstantSecrets, TokenSource};
-use tokio::sync::{Mutex, OnceCell};
 
 use crate::context::Context;
 use crate::guard::Guard;

@@ -2,6 +2,7 @@
 //! send. A parcel waits only for its own key.
 
 mod handover;
+mod health;
 mod intents;
 mod key;
 mod queue;
@@ -11,8 +12,10 @@ use std::collections::BinaryHeap;
 
 use tokio::time::Instant;
 
+pub(crate) use handover::KeyLimit;
+pub(crate) use health::Abandoned;
 pub(crate) use intents::Lookahead;
-pub(crate) use key::{Abandoned, Key, KeyLimit, Turn};
+pub(crate) use key::{Key, Turn};
 
 use crate::pace::Now;
 use crate::parcel::ParcelId;

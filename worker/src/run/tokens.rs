@@ -8,7 +8,7 @@ use job::secrets::Secrets;
 use crate::failure::Failure;
 
 /// Gives the secrets of the next request. A source whose values change while the run lasts adds each new one
-/// to the run's mask before it gives it out.
+/// to the run's mask before it gives it out. A request that is sent again keeps the secrets that it was rendered with.
 #[async_trait]
 pub(crate) trait TokenSource: Send + Sync {
     /// The secrets of the next request. The loop of a call waits for them before it gives a parcel its turn,

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use job::job_file::Limit;
+use job::job_file::{Limit, Rate};
 use job::messages::KeyPace;
 use tokio::time::Instant;
 
-use super::{Key, KeyLimit, Schedule};
+use super::{Key, Schedule};
 use crate::pace::{Now, Start};
 use crate::run::Known;
 
@@ -14,6 +14,25 @@ use crate::run::Known;
 const OTHERS: &str = "*";
 /// A message holds 256 KiB, and a key is about a hundred bytes.
 const MOST: usize = 1500;
+
+/// The limit of one key, and when it may begin.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct KeyLimit {
+    pub(crate) rate: Rate,
+    pub(crate) in_flight: u32,
+    /// `in_flight` may grow to this when responses take long.
+    pub(crate) most_in_flight: u32,
+    /// Milliseconds that responses took in an earlier batch; 0 if unknown.
+    pub(crate) latency: f64,
+    pub(crate) factor: f64,
+    pub(crate) start: Start,
+    /// Nothing is sent before this instant.
+    pub(crate) hold: Option<Instant>,
+    /// Milliseconds since 1970 when it was found down, or 0.
+    pub(crate) down_since: u64,
+    /// It was down when another batch ended.
+    pub(crate) suspected: bool,
+}
 
 impl Schedule {
     /// The pace of all keys with lines, and the earliest instant at which one may send. If a message cannot

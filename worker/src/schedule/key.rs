@@ -1,14 +1,14 @@
 //! One limit key: its parcels, its pace, its health.
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
 use job::Code;
-use job::job_file::Rate;
 use tokio::time::Instant;
 
+use super::handover::KeyLimit;
+use super::health::Abandoned;
 use super::queue::Queue;
-use crate::pace::{Breaker, Health, Now, Pacer, Permit, Start};
+use crate::pace::{Breaker, Now, Pacer, Permit};
 use crate::parcel::ParcelId;
 
 /// The average latency is that of about this many responses.
@@ -16,33 +16,14 @@ const SAMPLES: f64 = 8.0;
 /// How many times the requests may be under way that the rate needs at the average latency.
 const SPARE: f64 = 1.25;
 
-/// The limit of one key, and when it may begin.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct KeyLimit {
-    pub(crate) rate: Rate,
-    pub(crate) in_flight: u32,
-    /// `in_flight` may grow to this when responses take long.
-    pub(crate) most_in_flight: u32,
-    /// Milliseconds that responses took in an earlier batch; 0 if unknown.
-    pub(crate) latency: f64,
-    pub(crate) factor: f64,
-    pub(crate) start: Start,
-    /// Nothing is sent before this instant.
-    pub(crate) hold: Option<Instant>,
-    /// Milliseconds since 1970 when it was found down, or 0.
-    pub(crate) down_since: u64,
-    /// It was down when another batch ended.
-    pub(crate) suspected: bool,
-}
-
-/// All lines with one limit.
+/// All parcels with one limit.
 pub(crate) struct Key {
     pub(crate) name: String,
     /// Its place in the schedule's heap.
     pub(super) due: Option<Instant>,
     pub(super) pacer: Pacer,
-    breaker: Breaker,
-    hold: Option<Instant>,
+    pub(super) breaker: Breaker,
+    pub(super) hold: Option<Instant>,
     in_flight: u32,
     max_in_flight: u32,
     /// `max_in_flight` moves between these, by the latency.
@@ -59,16 +40,9 @@ pub(crate) struct Key {
     pub(super) intent_pending: Queue,
     /// The schedule's list of keys that need an intent has it.
     pub(super) wants_intent: bool,
-    abandoned: Option<Abandoned>,
+    pub(super) abandoned: Option<Abandoned>,
     /// The last failure that showed the provider to be unhealthy.
-    last_failure: Option<(Code, String)>,
-}
-
-/// Why a key is abandoned: its parcels fail without a request.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Abandoned {
-    pub(crate) code: Code,
-    pub(crate) detail: String,
+    pub(super) last_failure: Option<(Code, String)>,
 }
 
 /// A key's turn.
@@ -230,51 +204,6 @@ impl Key {
         self.in_flight > 0
     }
 
-    /// Records what an attempt says about the provider. `Some`: it is down, and nothing is sent for this
-    /// long.
-    pub(crate) fn record_health(
-        &mut self,
-        line: ParcelId,
-        health: Health,
-        failure: Option<(Code, &str)>,
-        now: Now,
-    ) -> Option<Duration> {
-        if let (Health::Unhealthy { .. }, Some((code, detail))) = (health, failure) {
-            self.last_failure = Some((code, detail.to_owned()));
-        }
-        self.breaker.record(line, health, now)
-    }
-
-    /// Whether the provider is down, as far as is known.
-    pub(crate) fn is_down(&self) -> bool {
-        self.breaker.down_since() > 0
-    }
-
-    /// Whether nothing is sent now, whatever its rate: because the provider asked for it, or is down.
-    pub(super) fn is_held(&self, now: Instant) -> bool {
-        self.hold.is_some_and(|hold| hold > now)
-            || matches!(self.breaker.permit(now), Permit::Later(_) | Permit::ProbeUnderWay)
-    }
-
-    /// Whether the next request is a probe.
-    pub(super) fn wants_probe(&self, now: Instant) -> bool {
-        self.breaker.permit(now) == Permit::Probe
-    }
-
-    /// How long the provider has been down.
-    pub(crate) fn down_for(&self, now: Now) -> Duration {
-        match self.breaker.down_since() {
-            0 => Duration::ZERO,
-            since => Duration::from_millis(now.millis.saturating_sub(since)),
-        }
-    }
-
-    /// The reason to abandon a key whose provider stays down.
-    pub(crate) fn stayed_down(&self) -> Abandoned {
-        let (code, detail) = self.last_failure.clone().unwrap_or((Code::Connect, String::new()));
-        Abandoned { code, detail: format!("{detail} ({} stayed down)", self.name) }
-    }
-
     /// The provider asked to slow down in its response to a request sent at `sent`.
     pub(crate) fn slow_down(&mut self, sent: Instant, now: Instant) {
         self.pacer.slow_down(sent, now);
@@ -285,21 +214,8 @@ impl Key {
         self.hold = Some(self.hold.map_or(until, |hold| hold.max(until)));
     }
 
-    /// Nothing is sent from now on.
-    pub(crate) fn abandon(&mut self, abandoned: Abandoned) {
-        self.abandoned = Some(abandoned);
-    }
-
-    pub(crate) fn abandoned(&self) -> Option<&Abandoned> {
-        self.abandoned.as_ref()
-    }
-
     pub(crate) fn factor(&self) -> f64 {
         self.pacer.factor()
-    }
-
-    pub(crate) fn down_since(&self) -> u64 {
-        self.breaker.down_since()
     }
 
     /// When it may send next. It may have to be looked at before its next slot is free.

@@ -1,4 +1,4 @@
-//! From a response's bytes to text: content codings, charsets, and what is neither.
+//! Bodies are decoded to text: content codings, charsets, and bodies that cannot be decoded.
 
 use std::io::Write;
 

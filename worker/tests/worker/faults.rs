@@ -1,4 +1,4 @@
-//! Providers and networks at their worst: what the line gets, and how often it is sent. `docs/failures.md` has a row for each.
+//! Faults of providers and networks: the code of the line, and how often it is sent. `docs/failures.md` has a row for each.
 
 use std::io;
 use std::net::SocketAddr;

@@ -1,4 +1,4 @@
-//! Requests that must not be repeated are named in a durable intent before they are sent.
+//! A durable intent names each request that must not be repeated before the request is sent.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Waits that are handed to the state machine, providers that ask for time, and providers that are down.
+//! Waits that the state machine takes over, providers that ask to slow down, and providers that are down.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,4 +1,4 @@
-//! Lines that succeed: every line once, with what the columns ask for.
+//! Lines that succeed: each has one record, with the values of its columns.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 

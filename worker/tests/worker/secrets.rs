@@ -1,4 +1,4 @@
-//! Where secrets go, and where they never are.
+//! Secrets go only to allowed hosts, and are never written to the store.
 
 use job::ErrorName;
 

@@ -1,4 +1,4 @@
-//! What stands on the wire: heads that are unusual, framing of two kinds, connections that rest, and what was not a response.
+//! HTTP on the wire: unusual heads, two kinds of framing, idle connections, and bytes that are not a response.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
