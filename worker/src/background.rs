@@ -21,7 +21,7 @@ impl<T: Send + 'static> Background<T> {
         self.0 = Some(AbortOnDropHandle::new(tokio::spawn(task.in_current_span())));
     }
 
-    /// Waits for the result of the task; for ever if there is none.
+    /// Waits for the result of the task; forever if there is none.
     pub(crate) async fn result(&mut self) -> Result<T, StepError> {
         match &mut self.0 {
             None => std::future::pending().await,

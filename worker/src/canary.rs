@@ -35,7 +35,7 @@ impl Canary {
         Self { passed: true, ..Self::default() }
     }
 
-    /// The order in which so many parcels are sent. The canary comes first: one parcel from each hundredth of
+    /// The order in which the parcels of a batch are sent. The canary comes first: one parcel from each hundredth of
     /// the batch.
     pub(crate) fn order(&self, parcels: usize, mut random: impl FnMut() -> u64) -> Vec<usize> {
         let first = FIRST as usize;

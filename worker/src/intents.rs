@@ -112,7 +112,7 @@ impl IntentLog {
         });
     }
 
-    /// Waits until the intent under way is durable; for ever if there is none. Says whether this call is
+    /// Waits until the intent under way is durable; forever if there is none. Says whether this call is
     /// alone with its batch.
     pub(crate) async fn written(&mut self) -> Result<bool, StepError> {
         self.writing.result().await

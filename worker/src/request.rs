@@ -127,7 +127,7 @@ fn leaves_its_path(template: &str, text: &str) -> bool {
 
 fn header_name(name: &str) -> Result<HeaderName, Failure> {
     HeaderName::from_bytes(name.as_bytes())
-        .map_err(|_| Failure::new(Code::Header, format!("{name:?} is no header name")))
+        .map_err(|_| Failure::new(Code::Header, format!("{name:?} is not a header name")))
 }
 
 fn header_value(name: &str, value: &str) -> Result<HeaderValue, Failure> {

@@ -137,7 +137,7 @@ impl ResultWriter {
         });
     }
 
-    /// Waits until the segment under way is durable; for ever if there is none.
+    /// Waits until the segment under way is durable; forever if there is none.
     pub(crate) async fn written(&mut self) -> Result<Written, StepError> {
         self.writing.result().await
     }

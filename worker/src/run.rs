@@ -44,7 +44,7 @@ pub(crate) struct Run {
     pub(crate) connections: Connections,
     /// Whether lines whose outcome is unknown since an earlier generation are sent again.
     pub(crate) include_unknown: bool,
-    pub(crate) learned: KnownKeys,
+    pub(crate) known_keys: KnownKeys,
     lanes: Vec<(String, LaneKind)>,
 }
 
@@ -85,7 +85,7 @@ impl Run {
             output: plan.output,
             lanes: plan.lanes.into_iter().map(|lane| (lane.name, lane.kind)).collect(),
             include_unknown: claim.include_unknown,
-            learned: KnownKeys::default(),
+            known_keys: KnownKeys::default(),
             generation: run.generation,
             keys,
             objects,

@@ -47,7 +47,7 @@ impl Schedule {
     /// Adds a key; returns its index.
     pub(crate) fn add(&mut self, key: Key) -> u32 {
         self.keys.push(key);
-        u32::try_from(self.keys.len() - 1).expect("a batch has fewer lines than that")
+        u32::try_from(self.keys.len() - 1).expect("a batch has fewer parcels than that")
     }
 
     pub(crate) fn key(&self, index: u32) -> &Key {
@@ -64,22 +64,22 @@ impl Schedule {
     }
 
     /// A parcel that was never sent joins the end of its key's queue.
-    pub(crate) fn push(&mut self, key: u32, line: ParcelId, now: Instant) {
+    pub(crate) fn push(&mut self, key: u32, parcel: ParcelId, now: Instant) {
         self.waiting += 1;
-        self.change(key, now, |key| key.push(line));
+        self.change(key, now, |key| key.push(parcel));
     }
 
     /// A parcel waits to be sent again, not before `at`. `named`: the intent of its last attempt still names
     /// it.
-    pub(crate) fn push_retry(&mut self, key: u32, line: ParcelId, at: Instant, named: bool, now: Instant) {
+    pub(crate) fn push_retry(&mut self, key: u32, parcel: ParcelId, at: Instant, named: bool, now: Instant) {
         self.waiting += 1;
-        self.change(key, now, |key| key.push_retry(line, at, named));
+        self.change(key, now, |key| key.push_retry(parcel, at, named));
     }
 
     /// A parcel in the middle of a redirect goes before all others.
-    pub(crate) fn push_redirect(&mut self, key: u32, line: ParcelId, now: Instant) {
+    pub(crate) fn push_redirect(&mut self, key: u32, parcel: ParcelId, now: Instant) {
         self.waiting += 1;
-        self.change(key, now, |key| key.push_redirect(line));
+        self.change(key, now, |key| key.push_redirect(parcel));
     }
 
     /// The next parcel that may be sent. `prepare` prepares a parcel that was never sent; one that it rejects
@@ -100,9 +100,9 @@ impl Schedule {
             let turn = key.turn(now, fresh, prepare);
             self.waiting -= before - key.waiting();
             match turn {
-                Turn::Send(line) => {
+                Turn::Send(parcel) => {
                     self.put(index, now.instant);
-                    return Next::Send(line);
+                    return Next::Send(parcel);
                 }
                 turn => {
                     let look = self.look_ahead(index, now.instant, fresh);
@@ -135,9 +135,9 @@ impl Schedule {
 
     /// Takes all waiting parcels of a key out.
     pub(crate) fn drain(&mut self, index: u32) -> Vec<ParcelId> {
-        let lines = self.keys[index as usize].drain();
-        self.waiting -= lines.len();
-        lines
+        let parcels = self.keys[index as usize].drain();
+        self.waiting -= parcels.len();
+        parcels
     }
 
     /// Takes all parcels out that were sent before and meet a condition.

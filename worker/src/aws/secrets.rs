@@ -45,7 +45,7 @@ impl SecretSource for AwsSecrets {
                     .secret_string
             }
         };
-        let value = value.ok_or_else(|| format!("the secret {name} at {reference} is no text"))?;
+        let value = value.ok_or_else(|| format!("the secret {name} at {reference} is not text"))?;
         Secret::read(&value)
             .map_err(|reason| format!("the secret {name} at {reference} cannot be used: {reason}").into())
     }

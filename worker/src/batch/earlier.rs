@@ -54,7 +54,7 @@ pub(crate) struct Rules {
 
 impl Rules {
     /// Whether a line with this code is sent again only if that is asked for.
-    fn settles(self, code: &str) -> bool {
+    fn is_final(self, code: &str) -> bool {
         code == UNKNOWN[0] || code == UNKNOWN[1] && !self.repeatable
     }
 }
@@ -87,10 +87,11 @@ impl EarlierResults {
                     }
                 }
                 FlushKey::Notes { .. } => {
-                    let note: Notes = serde_json::from_slice(&body).map_err(|error| damaged(&key, &error))?;
+                    let intent: Notes =
+                        serde_json::from_slice(&body).map_err(|error| damaged(&key, &error))?;
                     let named = named.entry(call).or_default();
-                    note.unsent.iter().for_each(|n| _ = named.remove(n));
-                    named.extend(note.sending);
+                    intent.unsent.iter().for_each(|n| _ = named.remove(n));
+                    named.extend(intent.sending);
                 }
             }
         }
@@ -121,7 +122,7 @@ impl EarlierResults {
         }
         match record {
             Some(Known { call, error: Some(error) })
-                if this(*call) || (rules.settles(error) && !rules.include_unknown) =>
+                if this(*call) || (rules.is_final(error) && !rules.include_unknown) =>
             {
                 Earlier::Failed(error)
             }

@@ -29,7 +29,7 @@ impl Drive<'_> {
             self.segment_durable(written);
         }
         self.results.close().await?;
-        self.run.learned.learn(self.schedule.keys());
+        self.run.known_keys.learn(self.schedule.keys());
         let end = self.end().await?;
         Ok((end, self.results.into_tally()))
     }

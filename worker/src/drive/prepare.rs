@@ -18,7 +18,7 @@ impl Drive<'_> {
     /// The next parcel whose turn it is. Its request is rendered when the parcel comes to the front of its
     /// queue; a parcel that cannot be rendered fails there, and takes no slot.
     pub(super) async fn next(&mut self) -> Next {
-        // Before a slot is taken: a source that takes its time delays requests, and never bunches them.
+        // Awaited before a slot is taken: a slow source delays requests and never makes a burst of them.
         let secrets = self.run.tokens.secrets().await;
         let now = self.wall.now();
         let Self { run, items, parcels, results, context, lane, .. } = self;
@@ -47,7 +47,7 @@ impl Drive<'_> {
     }
 }
 
-/// A parcel's request. It is that of the parcel's one line.
+/// The request of a parcel: today that of its only line.
 fn prepare(
     run: &Run,
     items: &Items,

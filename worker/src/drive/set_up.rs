@@ -133,7 +133,7 @@ impl Keys<'_> {
         if let Some(index) = self.by_name.get(name) {
             return *index;
         }
-        let limit = KeyLimit::new(&self.limit, self.pace, name, self.run.learned.of(name), now);
+        let limit = KeyLimit::new(&self.limit, self.pace, name, self.run.known_keys.of(name), now);
         let index = schedule.add(Key::new(name.to_owned(), limit, self.intents, now));
         self.by_name.insert(name.to_owned(), index);
         index

@@ -185,7 +185,7 @@ mod tests {
     #[test]
     fn bodies_that_are_not_text_fail_with_a_reason() {
         let wrong = |body: &[u8], content_type: &str, why: &str| {
-            let error = text(body, &headers(content_type)).expect_err("it is no text");
+            let error = text(body, &headers(content_type)).expect_err("it is not text");
             assert!(error.starts_with("the body is not text: ") && error.contains(why), "{error}");
         };
         wrong(b"\x89PNG", "image/png", "byte 1 (0x89) is not UTF-8, and image/png declares no charset");
@@ -203,7 +203,7 @@ mod tests {
             b"<meta http-equiv=content-type content=\"text/html; charset=latin1\">Caf\xe9",
         ] {
             assert!(text(document, &headers("text/html")).is_ok_and(|text| text.ends_with("Café")));
-            assert!(text(document, &headers("text/plain")).is_err(), "it is no document");
+            assert!(text(document, &headers("text/plain")).is_err(), "it is not a document");
         }
         let xml = b"<?xml version='1.0' encoding='iso-8859-15'?><a>\xa4</a>";
         assert!(text(xml, &headers("application/xml")).is_ok_and(|text| text.contains('€')));

@@ -30,7 +30,7 @@ pub(super) fn follow(
     let url = from
         .url
         .join(&in_ascii(location.as_bytes()))
-        .map_err(|error| wrong(Code::Url, format!("a redirect leads to no URL: {error}")))?;
+        .map_err(|error| wrong(Code::Url, format!("the location of a redirect is not a URL: {error}")))?;
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(str::is_empty) {
         return Err(wrong(Code::Url, "a redirect leads to something that is not http or https".to_owned()));
     }

@@ -21,7 +21,7 @@ impl Key {
     /// long.
     pub(crate) fn record_health(
         &mut self,
-        line: ParcelId,
+        parcel: ParcelId,
         health: Health,
         failure: Option<(Code, &str)>,
         now: Now,
@@ -29,7 +29,7 @@ impl Key {
         if let (Health::Unhealthy { .. }, Some((code, detail))) = (health, failure) {
             self.last_failure = Some((code, detail.to_owned()));
         }
-        self.breaker.record(line, health, now)
+        self.breaker.record(parcel, health, now)
     }
 
     /// Whether the provider is down, as far as is known.

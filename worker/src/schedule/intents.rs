@@ -108,9 +108,9 @@ impl Key {
     fn take_back(&mut self, unsent: impl Fn(ParcelId) -> bool) -> Vec<ParcelId> {
         let Some(waiting) = &mut self.needs_intent else { return Vec::new() };
         let mut back = self.ready.split_off(unsent);
-        let lines = back.iter().collect();
+        let parcels = back.iter().collect();
         back.prepend_to(waiting);
-        lines
+        parcels
     }
 
     /// Parcels that an intent names although no request for them is under way.

@@ -99,22 +99,22 @@ impl Key {
             + self.needs_intent.as_ref().map_or(0, Queue::len)
     }
 
-    pub(super) fn push(&mut self, line: ParcelId) {
-        self.needs_intent.as_mut().unwrap_or(&mut self.ready).fresh.push_back(line);
+    pub(super) fn push(&mut self, parcel: ParcelId) {
+        self.needs_intent.as_mut().unwrap_or(&mut self.ready).fresh.push_back(parcel);
     }
 
     /// `named`: the durable intent of its last attempt still names the parcel.
-    pub(super) fn push_retry(&mut self, line: ParcelId, at: Instant, named: bool) {
-        let unnamed = self.needs_intent.as_mut().filter(|_| !named);
-        unnamed.unwrap_or(&mut self.ready).push_retry(at, line);
+    pub(super) fn push_retry(&mut self, parcel: ParcelId, at: Instant, named: bool) {
+        let queue = self.needs_intent.as_mut().filter(|_| !named);
+        queue.unwrap_or(&mut self.ready).push_retry(at, parcel);
     }
 
-    pub(super) fn push_redirect(&mut self, line: ParcelId) {
-        self.redirects.push_back(line);
+    pub(super) fn push_redirect(&mut self, parcel: ParcelId) {
+        self.redirects.push_back(parcel);
     }
 
     /// Takes the next parcel and its slot, if there are both.
-    pub(super) fn turn(&mut self, now: Now, fresh: bool, ready: &mut dyn FnMut(ParcelId) -> bool) -> Turn {
+    pub(super) fn turn(&mut self, now: Now, fresh: bool, prepare: &mut dyn FnMut(ParcelId) -> bool) -> Turn {
         if self.in_flight >= self.max_in_flight {
             return Turn::Never;
         }
@@ -132,7 +132,7 @@ impl Key {
         }
         let candidate = loop {
             match self.candidate(now.instant, fresh, probe) {
-                Ok(Candidate::Fresh) if !ready(self.ready.fresh[0]) => _ = self.ready.fresh.pop_front(),
+                Ok(Candidate::Fresh) if !prepare(self.ready.fresh[0]) => _ = self.ready.fresh.pop_front(),
                 Ok(candidate) => break candidate,
                 Err(turn) => return turn,
             }
@@ -140,15 +140,15 @@ impl Key {
         if let Err(at) = self.pacer.take(now.instant) {
             return Turn::Later(at);
         }
-        let line = match candidate {
+        let parcel = match candidate {
             Candidate::Redirect => self.redirects.pop_front(),
             Candidate::Retry => self.ready.pop_retry(),
             Candidate::Fresh => self.ready.fresh.pop_front(),
         };
-        let line = line.expect("it was seen above");
+        let parcel = parcel.expect("a candidate is in its queue");
         self.in_flight += 1;
-        self.breaker.sent(line);
-        Turn::Send(line)
+        self.breaker.sent(parcel);
+        Turn::Send(parcel)
     }
 
     /// Parcels in the middle of a redirect go first, then those that are sent again, then new ones. A new one
@@ -226,12 +226,12 @@ impl Key {
 
     pub(super) fn take_out(&mut self, condition: impl Fn(ParcelId) -> bool) -> Vec<ParcelId> {
         let mut out = Vec::new();
-        let mut stays = |line: ParcelId| {
-            let goes = condition(line);
-            out.extend(goes.then_some(line));
+        let mut stays = |parcel: ParcelId| {
+            let goes = condition(parcel);
+            out.extend(goes.then_some(parcel));
             !goes
         };
-        self.redirects.retain(|line| stays(*line));
+        self.redirects.retain(|parcel| stays(*parcel));
         self.ready.retain_retries(&mut stays);
         self.intent_pending.retain_retries(&mut stays);
         if let Some(unnamed) = &mut self.needs_intent {
@@ -241,10 +241,10 @@ impl Key {
     }
 
     pub(super) fn drain(&mut self) -> Vec<ParcelId> {
-        let mut lines: Vec<_> = self.redirects.drain(..).collect();
+        let mut parcels: Vec<_> = self.redirects.drain(..).collect();
         for queue in [&mut self.ready, &mut self.intent_pending].into_iter().chain(&mut self.needs_intent) {
-            lines.extend(queue.drain());
+            parcels.extend(queue.drain());
         }
-        lines
+        parcels
     }
 }

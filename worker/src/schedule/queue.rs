@@ -19,8 +19,8 @@ impl Queue {
         self.fresh.len() + self.retries.len()
     }
 
-    pub(super) fn push_retry(&mut self, at: Instant, line: ParcelId) {
-        self.retries.push(Reverse((at, line)));
+    pub(super) fn push_retry(&mut self, at: Instant, parcel: ParcelId) {
+        self.retries.push(Reverse((at, parcel)));
     }
 
     /// When the first parcel may be sent again.
@@ -29,7 +29,7 @@ impl Queue {
     }
 
     pub(super) fn pop_retry(&mut self) -> Option<ParcelId> {
-        self.retries.pop().map(|Reverse((_, line))| line)
+        self.retries.pop().map(|Reverse((_, parcel))| parcel)
     }
 
     /// How many parcels may be sent by `until`, their key's limit aside. Without `fresh` only those that were
@@ -70,23 +70,23 @@ impl Queue {
 
     /// Takes out the parcels that meet a condition.
     pub(super) fn split_off(&mut self, condition: impl Fn(ParcelId) -> bool) -> Self {
-        let (out, fresh) = std::mem::take(&mut self.fresh).into_iter().partition(|line| condition(*line));
+        let (out, fresh) = std::mem::take(&mut self.fresh).into_iter().partition(|parcel| condition(*parcel));
         self.fresh = fresh;
-        let (gone, stays) = self.retries.drain().partition(|Reverse((_, line))| condition(*line));
+        let (gone, stays) = self.retries.drain().partition(|Reverse((_, parcel))| condition(*parcel));
         self.retries = stays;
         Self { fresh: out, retries: gone }
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = ParcelId> {
-        self.fresh.iter().copied().chain(self.retries.iter().map(|Reverse((_, line))| *line))
+        self.fresh.iter().copied().chain(self.retries.iter().map(|Reverse((_, parcel))| *parcel))
     }
 
     pub(super) fn retain_retries(&mut self, stays: &mut dyn FnMut(ParcelId) -> bool) {
-        self.retries.retain(|Reverse((_, line))| stays(*line));
+        self.retries.retain(|Reverse((_, parcel))| stays(*parcel));
     }
 
     /// Takes all parcels out, those to be sent again first.
     pub(super) fn drain(&mut self) -> impl Iterator<Item = ParcelId> {
-        self.retries.drain().map(|Reverse((_, line))| line).chain(self.fresh.drain(..))
+        self.retries.drain().map(|Reverse((_, parcel))| parcel).chain(self.fresh.drain(..))
     }
 }

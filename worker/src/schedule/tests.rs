@@ -40,12 +40,12 @@ impl Bench {
         let wall = Wall::start();
         let now = wall.now();
         let mut schedule = Schedule::default();
-        let mut line = 0;
+        let mut parcel = 0;
         for (n, (limit, lines)) in keys.iter().enumerate() {
             let index = schedule.add(Key::new(format!("k{n}"), *limit, false, now));
             for _ in 0..*lines {
-                schedule.push(index, line, now.instant);
-                line += 1;
+                schedule.push(index, parcel, now.instant);
+                parcel += 1;
             }
         }
         Self { wall, schedule, sent: Vec::new() }
@@ -57,13 +57,13 @@ impl Bench {
         loop {
             let now = self.wall.now();
             match self.schedule.next(now, true, &mut |_| true) {
-                Next::Send(line) => {
+                Next::Send(parcel) => {
                     let keys = self.schedule.keys();
                     let key = (0..keys.len()).find(|key| keys[*key].is_busy()).expect("one is");
                     let key = u32::try_from(key).expect("few keys");
-                    self.sent.push((now.instant, key, line));
+                    self.sent.push((now.instant, key, parcel));
                     self.schedule.change(key, now.instant, |key| key.returned());
-                    respond(&mut self.schedule, key, line, now);
+                    respond(&mut self.schedule, key, parcel, now);
                 }
                 Next::At(at) if at < end => sleep_until(at).await,
                 Next::At(_) | Next::Idle => return,
@@ -121,11 +121,11 @@ async fn two_requests_an_hour_for_days() {
 async fn retries_count_against_the_rate() {
     let mut bench = Bench::new(&[(limit(100.0, 10), 1000)]);
     bench
-        .run(SECOND * 60, |schedule, key, line, now| {
+        .run(SECOND * 60, |schedule, key, parcel, now| {
             schedule.push_retry(
                 key,
-                line,
-                now.instant + Duration::from_millis(u64::from(line) % 700),
+                parcel,
+                now.instant + Duration::from_millis(u64::from(parcel) % 700),
                 false,
                 now.instant,
             );
@@ -241,10 +241,10 @@ async fn the_rate_is_kept_across_pauses() {
 async fn new_lines_are_preferred_as_probes() {
     let mut bench = Bench::new(&[(KeyLimit { rate: Rate::Unlimited, ..limit(1.0, 1) }, 12)]);
     bench
-        .run(SECOND * 4, |schedule, key, line, now| {
+        .run(SECOND * 4, |schedule, key, parcel, now| {
             let health = Health::of(Nature::Unreached, job::Code::Connect, true, 0);
-            schedule.change(key, now.instant, |key| key.record_health(line, health, None, now));
-            schedule.push_retry(key, line, now.instant, false, now.instant);
+            schedule.change(key, now.instant, |key| key.record_health(parcel, health, None, now));
+            schedule.push_retry(key, parcel, now.instant, false, now.instant);
         })
         .await;
     let lines: Vec<_> = bench.sent.iter().map(|(_, _, line)| *line).collect();
@@ -263,7 +263,7 @@ async fn named_ahead(rate: f64, write_time: u64, seconds: u32) -> (Vec<Instant>,
         window: Duration::from_millis(30).max(write_time * 2),
     });
     let key = schedule.add(Key::new("k".to_owned(), limit(rate, 100), true, now));
-    (0..100_000).for_each(|line| schedule.push(key, line, now.instant));
+    (0..100_000).for_each(|parcel| schedule.push(key, parcel, now.instant));
     let (wall, end) = (Wall::start(), Instant::now() + SECOND * seconds);
     let (mut sent, mut unsent, mut durable) = (Vec::new(), Vec::new(), None::<Instant>);
     while Instant::now() < end {

@@ -249,7 +249,7 @@ impl SecretSource for Vault {
     }
 }
 
-/// Dice that make every backoff a few nanoseconds, and every number another.
+/// Random numbers so small that every backoff takes a few nanoseconds, and no two of them equal.
 #[derive(Default)]
 struct Small(AtomicU64);
 
