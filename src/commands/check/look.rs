@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use indicatif::ProgressBar;
-use job::secrets::Secrets;
+use job::file::secrets::Secrets;
 use job::{Code, Item, Job, Row};
 use net::guard::Guard;
 use serde::de::IgnoredAny;

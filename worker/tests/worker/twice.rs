@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use job::messages::{WorkRequest, WorkResponse};
-use job::{LineResult, SegmentKey, StepError};
+use job::run::{WorkRequest, WorkResponse};
+use job::wire::LineResult;
+use job::{SegmentKey, StepError};
 use tokio::sync::Mutex;
 
 use crate::server::{Server, answer};
@@ -55,8 +56,8 @@ async fn lines(world: &World, only_ok: bool) -> BTreeSet<u64> {
             let records = body
                 .split(|byte| *byte == b'\n')
                 .filter(|line| !line.is_empty())
-                .map(|line| LineResult::parse(line).unwrap());
-            lines.extend(records.filter(|record| !only_ok || record.ok()).map(|record| record.n.number()));
+                .map(|line| Record::parse(line).unwrap());
+            lines.extend(records.filter(|record| !only_ok || record.ok()).map(|record| record.n));
         }
     }
     lines

@@ -7,14 +7,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use job::job_file::{Compression, Format, OutputFormat};
-use job::messages::{Lane, Pace, RunRef, WorkRequest, WorkResponse};
-use job::plan::{Batch, InputFacts, LaneKind, Plan, PlannedLane};
-use job::secrets::{Secret, SecretRef};
-use job::{Job, LineId, LineResult, Objects, SegmentKey, StepError};
+use job::file::secrets::{Secret, SecretRef};
+use job::file::{Compression, Format, OutputFormat};
+use job::run::{Batch, InputFacts, LaneKind, Plan, PlannedLane};
+use job::run::{Lane, Pace, RunRef, WorkRequest, WorkResponse};
+use job::wire::LineResult;
+use job::{Job, Objects, SegmentKey, StepError};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
-use worker::{Context, Dice, SecretSource, Settings, Silent};
+use worker::{Context, Rng, SecretSource, Settings, Silent};
 
 use crate::store::{self, BUCKET, Faults};
 
@@ -95,8 +96,7 @@ impl Setup {
         for (n, item) in items.iter().enumerate() {
             writeln!(text, "{{\"n\":{},\"at\":0,{item}}}", n + 1).unwrap();
         }
-        let batch =
-            Batch { first: LineId::nth(1), lines: items.len() as u64, from: 0, to: text.len() as u64 };
+        let batch = Batch { first: 1, lines: items.len() as u64, from: 0, to: text.len() as u64 };
         let plan = Plan {
             input: InputFacts {
                 file: "in.txt".into(),
@@ -131,7 +131,7 @@ impl Setup {
         objects.put(&keys.items("lane"), text).await.unwrap();
         let mut context =
             Context::new(client, Arc::new(Vault), Arc::new(Silent), settings, CancellationToken::new());
-        context.dice = Arc::new(Small::default());
+        context.rng = Arc::new(Small::default());
         let lane = Lane {
             name: "lane".into(),
             manifest: keys.manifest(0, "lane"),
@@ -171,7 +171,7 @@ impl World {
     }
 
     pub fn prefix(&self) -> String {
-        self.request.run.keys().batch_results("lane", LineId::nth(1))
+        self.request.run.keys().batch_results("lane", 1)
     }
 
     pub async fn flushes(&self) -> Vec<(SegmentKey, Vec<u8>)> {
@@ -191,22 +191,21 @@ impl World {
             let mut last = 0;
             let (mut good, mut bad) = (0, 0);
             for record in body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-                let record = LineResult::parse(record).unwrap();
-                let n = record.n.number();
-                assert!(n > last, "sorted");
-                last = n;
+                let record = Record::parse(record).unwrap();
+                assert!(record.n > last, "sorted");
+                last = record.n;
                 *if record.ok() { &mut good } else { &mut bad } += 1;
                 let values =
                     record.v.iter().flatten().map(|value| job::json::value(value.get()).unwrap()).collect();
                 let line = Line {
-                    n,
+                    n: record.n,
                     values,
                     error: record.error.as_deref().map(str::to_owned),
                     detail: record.detail.as_deref().unwrap_or_default().to_owned(),
                     tries: record.tries,
                     status: record.status,
                 };
-                assert!(lines.insert(n, line).is_none(), "line {n} has two records");
+                assert!(lines.insert(record.n, line).is_none(), "line {} has two records", record.n);
             }
             assert_eq!((good, bad), (ok, failed), "the key carries the counts");
         }
@@ -250,12 +249,12 @@ impl SecretSource for Vault {
     }
 }
 
-/// Dice that make every backoff a few nanoseconds, and every number another.
+/// Random numbers so small that every backoff takes a few nanoseconds, and no two of them equal.
 #[derive(Default)]
 struct Small(AtomicU64);
 
-impl Dice for Small {
-    fn roll(&self) -> u64 {
+impl Rng for Small {
+    fn next_u64(&self) -> u64 {
         self.0.fetch_add(1, Ordering::Relaxed)
     }
 }

@@ -1,4 +1,4 @@
-//! Where a redirect leads. Each hop is an attempt of its own: paced, guarded, with its own timeout.
+//! The request that follows a redirect. Each is an attempt: paced, guarded, with a timeout.
 
 use http::header::{
     AUTHORIZATION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LOCATION, CONTENT_TYPE, COOKIE, HeaderValue,
@@ -7,7 +7,8 @@ use http::header::{
 use http::{Method, StatusCode};
 use job::Code;
 
-use crate::request::{Failure, Prepared};
+use crate::failure::Failure;
+use crate::request::Prepared;
 
 const MOST_HOPS: u8 = 5;
 
@@ -15,7 +16,7 @@ pub(super) fn is_redirect(status: StatusCode) -> bool {
     matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
 }
 
-/// The request that a redirect asks for. Source: Fetch Standard, "HTTP-redirect fetch".
+/// The request that follows a redirect. Source: Fetch Standard, "HTTP-redirect fetch".
 pub(super) fn follow(
     from: &Prepared,
     status: StatusCode,
@@ -29,7 +30,7 @@ pub(super) fn follow(
     let url = from
         .url
         .join(&in_ascii(location.as_bytes()))
-        .map_err(|error| wrong(Code::Url, format!("a redirect leads to no URL: {error}")))?;
+        .map_err(|error| wrong(Code::Url, format!("the location of a redirect is not a URL: {error}")))?;
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(str::is_empty) {
         return Err(wrong(Code::Url, "a redirect leads to something that is not http or https".to_owned()));
     }
@@ -63,7 +64,7 @@ pub(super) fn follow(
     Ok(next)
 }
 
-/// A header's bytes have no charset: those beyond ASCII are percent-encoded as they came.
+/// The bytes of a header have no charset, so those beyond ASCII are percent-encoded as they came.
 fn in_ascii(location: &[u8]) -> String {
     let mut ascii = String::with_capacity(location.len());
     for byte in location {
@@ -106,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn methods() {
+    fn methods_after_a_redirect() {
         for (status, expected) in [
             (301, Method::GET),
             (302, Method::GET),
@@ -140,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn origins() {
+    fn secrets_do_not_follow_to_another_origin() {
         for other in ["http://a.example/b", "https://a.example:8443/", "https://b.example/", "//b.example/"] {
             assert_eq!(hop(&post(), 307, other, true).map(|_| ()), Err(Code::RedirectWithSecret), "{other}");
             let next = hop(&post(), 307, other, false).expect("a hop");

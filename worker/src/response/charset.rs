@@ -1,4 +1,4 @@
-//! A body's bytes as text: by its byte order mark, else by the charset that it declares, else as UTF-8.
+//! Decodes a body as text: by its byte order mark, else by the charset that it declares, else as UTF-8.
 
 use std::borrow::Cow;
 
@@ -6,10 +6,10 @@ use encoding_rs::{Encoding, REPLACEMENT, UTF_8, WINDOWS_1252};
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 
-/// Bytes of a document in which it may declare its charset. Source: HTML Standard, "prescan a byte stream".
+/// A document declares its charset within this many bytes. Source: HTML Standard, "prescan a byte stream".
 const PRESCAN: usize = 1024;
 
-/// The media type without parameters, in lower case; empty without one.
+/// The media type without parameters, in lower case; empty if there is none.
 pub(super) fn media_type(headers: &HeaderMap) -> String {
     let value = headers.get(CONTENT_TYPE).map(|value| String::from_utf8_lossy(value.as_bytes()));
     value.as_deref().and_then(|value| value.split(';').next()).unwrap_or_default().trim().to_ascii_lowercase()
@@ -18,7 +18,7 @@ pub(super) fn media_type(headers: &HeaderMap) -> String {
 /// The text of a body, without a byte order mark.
 ///
 /// # Errors
-/// In words, why it is no text.
+/// In words: why the body is not text.
 pub(super) fn text<'a>(body: &'a [u8], headers: &HeaderMap) -> Result<Cow<'a, str>, String> {
     let (encoding, source) = encoding(body, headers)?;
     if encoding == UTF_8 {
@@ -41,8 +41,9 @@ pub(super) fn text<'a>(body: &'a [u8], headers: &HeaderMap) -> Result<Cow<'a, st
     }
 }
 
-/// The text of a refusal, for a person to read: what no charset explains is taken for windows-1252, as browsers do. None where
-/// that would be no text. Of a body that was cut, the last character may be too.
+/// The text of a refusal, for a person to read. Like browsers, it takes bytes in no declared charset for
+/// windows-1252. `None` if that would not give text. The last character of a body that was `cut` may be
+/// incomplete.
 pub(super) fn readable<'a>(body: &'a [u8], cut: bool, headers: &HeaderMap) -> Option<Cow<'a, str>> {
     let whole = match std::str::from_utf8(body) {
         Err(error) if cut && error.error_len().is_none() => &body[..error.valid_up_to()],
@@ -61,7 +62,7 @@ pub(super) fn readable<'a>(body: &'a [u8], cut: bool, headers: &HeaderMap) -> Op
     }
 }
 
-/// The encoding and, in words, who says so.
+/// The encoding and, in words, the source that declares it.
 fn encoding(body: &[u8], headers: &HeaderMap) -> Result<(&'static Encoding, String), String> {
     if let Some((encoding, _)) = Encoding::for_bom(body) {
         return Ok((encoding, ", as its byte order mark says".to_owned()));
@@ -76,7 +77,7 @@ fn encoding(body: &[u8], headers: &HeaderMap) -> Result<(&'static Encoding, Stri
     let Some((label, whose)) = named else { return Ok((UTF_8, String::new())) };
     match Encoding::for_label(&label) {
         Some(encoding) if encoding != REPLACEMENT => Ok((encoding, format!(", as its {whose} says"))),
-        // A name that nobody knows does no harm where the bytes speak for themselves.
+        // An unknown name does no harm if the bytes are valid UTF-8.
         _ if std::str::from_utf8(body).is_ok() => Ok((UTF_8, String::new())),
         _ => Err(format!(
             "the body is not text: its {whose} declares the charset {:?}, which is not known",
@@ -85,7 +86,7 @@ fn encoding(body: &[u8], headers: &HeaderMap) -> Result<(&'static Encoding, Stri
     }
 }
 
-/// The parameter `charset` of a Content-Type. The first one counts, quoted or not.
+/// The first parameter `charset` of a Content-Type, quoted or not.
 fn parameter(content_type: &[u8]) -> Option<Vec<u8>> {
     let mut rest = content_type;
     while let Some(at) = end_of_parameter(rest) {
@@ -136,7 +137,7 @@ fn prescan(start: &[u8]) -> Option<Vec<u8>> {
     while let Some(tag) = find(from, b"<meta") {
         let end = find(tag, b">")?;
         if let Some(label) = value(tag, b"charset", end) {
-            // Markup that says so in ASCII is not in UTF-16.
+            // Markup that can be read as ASCII is not in UTF-16.
             return Some(if label.starts_with(b"utf-16") { b"utf-8".to_vec() } else { label });
         }
         from = end;
@@ -182,9 +183,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_text_is_an_error_that_says_why() {
+    fn bodies_that_are_not_text_fail_with_a_reason() {
         let wrong = |body: &[u8], content_type: &str, why: &str| {
-            let error = text(body, &headers(content_type)).expect_err("it is no text");
+            let error = text(body, &headers(content_type)).expect_err("it is not text");
             assert!(error.starts_with("the body is not text: ") && error.contains(why), "{error}");
         };
         wrong(b"\x89PNG", "image/png", "byte 1 (0x89) is not UTF-8, and image/png declares no charset");
@@ -202,14 +203,14 @@ mod tests {
             b"<meta http-equiv=content-type content=\"text/html; charset=latin1\">Caf\xe9",
         ] {
             assert!(text(document, &headers("text/html")).is_ok_and(|text| text.ends_with("Café")));
-            assert!(text(document, &headers("text/plain")).is_err(), "it is no document");
+            assert!(text(document, &headers("text/plain")).is_err(), "it is not a document");
         }
         let xml = b"<?xml version='1.0' encoding='iso-8859-15'?><a>\xa4</a>";
         assert!(text(xml, &headers("application/xml")).is_ok_and(|text| text.contains('€')));
     }
 
     #[test]
-    fn refusals_can_be_read() {
+    fn refusals_are_decoded_for_people() {
         assert_eq!(readable(b"Caf\xe9", false, &headers("text/html")).as_deref(), Some("Café"));
         assert_eq!(
             readable(b"Caf\xe9", false, &headers("text/html; charset=utf-8")).as_deref(),

@@ -1,4 +1,4 @@
-//! The cookies of one line's redirects (RFC 6265): each goes only to the hosts and paths that it is for.
+//! The cookies of one parcel's redirects (RFC 6265): each is sent only to its own hosts and paths.
 
 use cookie_store::CookieStore;
 use http::HeaderMap;
@@ -6,7 +6,7 @@ use http::header::{COOKIE, HeaderValue, SET_COOKIE};
 
 use crate::request::Prepared;
 
-/// The cookies after a response. One that its host may not set is left out.
+/// The cookies after a response. A cookie that its host may not set is ignored.
 pub(super) fn after(prepared: &Prepared, headers: &HeaderMap) -> Box<CookieStore> {
     let mut jar = prepared.cookies.clone().unwrap_or_default();
     for text in
@@ -17,7 +17,7 @@ pub(super) fn after(prepared: &Prepared, headers: &HeaderMap) -> Box<CookieStore
     jar
 }
 
-/// The header of a request, if it has cookies: behind those of the job.
+/// The `Cookie` header of a request, if it has cookies. The job's own cookies come first.
 pub(super) fn header(prepared: &Prepared) -> Option<HeaderValue> {
     let mut value = prepared.headers.get(COOKIE).map(|own| own.as_bytes().to_vec()).unwrap_or_default();
     let own = value.len();

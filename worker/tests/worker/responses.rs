@@ -1,4 +1,4 @@
-//! Lines that succeed: every line once, with what the columns ask for.
+//! Lines that succeed: each has one record, with the values of its columns.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -93,7 +93,7 @@ rate = "unlimited"
 }
 
 #[tokio::test]
-async fn large_answers_share_a_small_budget() {
+async fn large_responses_share_a_small_budget() {
     let server = Server::start(|_, _| answer(200, &"x".repeat(200_000))).await;
     let mut setup = Setup::numbered(&job(&server.url("/"), "[output]\ncolumns = { s = \"status\" }"), 60);
     setup.settings.response_budget = 64 << 10;
@@ -101,7 +101,7 @@ async fn large_answers_share_a_small_budget() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_more_in_flight_than_the_limit() {
+async fn requests_in_flight_stay_within_the_limit() {
     let gate = std::sync::Arc::new(tokio::sync::Semaphore::new(0));
     let held = gate.clone();
     let (most, now) = (std::sync::Arc::<AtomicUsize>::default(), std::sync::Arc::<AtomicUsize>::default());
@@ -131,7 +131,7 @@ async fn no_more_in_flight_than_the_limit() {
 }
 
 #[tokio::test]
-async fn credentials_in_the_url_are_a_header() {
+async fn url_credentials_become_a_header() {
     let server = Server::start(|_, _| answer(200, "")).await;
     let job = "[request]\nurl = \"{{ line }}\"\nallow = [\"127.0.0.1\"]";
     let world = Setup::lines(job, &[&format!("http://me:p%40ss@{}/x", server.address)]).build().await;

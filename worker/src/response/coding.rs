@@ -1,4 +1,4 @@
-//! Content codings (RFC 9110, 8.4): what a body was packed with on its way, undone.
+//! Undoes content codings (RFC 9110, 8.4): gzip, deflate, brotli, zstd.
 
 use std::io::{self, BufRead, BufReader, ErrorKind, Read};
 
@@ -7,16 +7,17 @@ use flate2::bufread::{DeflateDecoder, GzDecoder, ZlibDecoder};
 use http::HeaderMap;
 use http::header::CONTENT_ENCODING;
 
-use super::body::{Cut, Patience};
+use super::body::{BodyError, ReadLimits};
 
-/// What a request says that it takes.
+/// The codings that a request accepts.
 pub(crate) const ACCEPTED: &str = "gzip, deflate, br, zstd";
 
 /// Codings that one response may have. Source: curl.
 const MOST: usize = 5;
 /// Bytes that are unpacked at a time.
 const PIECE: usize = 32 << 10;
-/// Bytes that are unpacked before room is asked for: most bodies end before, and hold no unpacker while they wait.
+/// Bytes that are unpacked before memory is reserved. Most bodies end before, so they hold no decoder while
+/// they wait.
 const AT_ONCE: usize = 256 << 10;
 /// The largest window of zstd that HTTP allows, as a power of two. Source: RFC 9659.
 const ZSTD_WINDOW: u32 = 23;
@@ -39,7 +40,7 @@ impl Codings {
     /// Reads all `Content-Encoding` lines.
     ///
     /// # Errors
-    /// In words, which coding cannot be undone.
+    /// In words: which coding cannot be undone.
     pub(super) fn of(headers: &HeaderMap) -> Result<Self, String> {
         let mut codings = Vec::new();
         for line in headers.get_all(CONTENT_ENCODING) {
@@ -70,13 +71,13 @@ impl Codings {
         self.0.is_empty()
     }
 
-    /// Undoes the codings of a whole body. No step may make more than `most` bytes.
+    /// Undoes the codings of a whole body. No step may produce more than `most` bytes.
     pub(super) async fn undo(
         &self,
         packed: &Bytes,
         most: u64,
-        patience: &mut Patience<'_>,
-    ) -> Result<Bytes, Cut> {
+        limits: &mut ReadLimits<'_>,
+    ) -> Result<Bytes, BodyError> {
         if self.is_empty() || packed.is_empty() {
             return Ok(packed.clone());
         }
@@ -89,15 +90,15 @@ impl Codings {
                 break;
             }
             if unpacked.len() > AT_ONCE {
-                patience.room(packed.len() + unpacked.len()).await;
+                limits.room(packed.len() + unpacked.len()).await;
             }
         }
         drop(reader);
-        patience.room(packed.len() + unpacked.len()).await;
+        limits.room(packed.len() + unpacked.len()).await;
         Ok(unpacked.into())
     }
 
-    /// The beginning of a body of which only the beginning is there, as far as it can be unpacked.
+    /// Undoes the codings of the beginning of a body, as far as that is possible.
     pub(super) fn undo_prefix(&self, packed: Vec<u8>, most: u64) -> Vec<u8> {
         if self.is_empty() {
             return packed;
@@ -130,8 +131,9 @@ impl Codings {
     }
 }
 
-/// "deflate" is the zlib format; some servers send a bare deflate stream, as browsers put up with. The first byte of zlib says
-/// "a window of at most 32 KiB", and its first two are a multiple of 31. Source: RFC 1950, 2.2.
+/// "deflate" is the zlib format, but some servers send a bare deflate stream, which browsers accept. The
+/// first byte of zlib means "a window of at most 32 KiB", and its first two are a multiple of 31. Source: RFC
+/// 1950, 2.2.
 fn is_zlib(start: &[u8]) -> bool {
     match start {
         [method, flags, ..] => method & 0x8f == 8 && u16::from_be_bytes([*method, *flags]).is_multiple_of(31),
@@ -139,8 +141,8 @@ fn is_zlib(start: &[u8]) -> bool {
     }
 }
 
-/// All members of a gzip file, one after the other. What follows the last one and is no member is left alone, as curl and
-/// browsers do.
+/// Reads all members of a gzip file, one after the other. Other bytes after the last member are ignored, as
+/// by curl and browsers.
 struct Members<R> {
     decoder: Option<GzDecoder<R>>,
 }
@@ -169,7 +171,7 @@ impl<R: BufRead> Read for Members<R> {
     }
 }
 
-/// What is read until it says itself that it is over: an end before that is too early.
+/// Fails when the input ends before the decoder says that its stream is complete.
 struct Unfinished<R>(R);
 
 impl<R: Read> Read for Unfinished<R> {
@@ -181,7 +183,7 @@ impl<R: Read> Read for Unfinished<R> {
     }
 }
 
-/// Fails instead of giving more bytes than so many.
+/// Fails instead of giving more than `left` bytes.
 struct Capped<R> {
     unpacked: R,
     left: u64,
@@ -196,11 +198,11 @@ impl<R: Read> Read for Capped<R> {
     }
 }
 
-fn broken(error: io::Error) -> Cut {
+fn broken(error: io::Error) -> BodyError {
     match error.kind() {
-        ErrorKind::FileTooLarge => Cut::TooLarge,
-        ErrorKind::UnexpectedEof => Cut::Short(format!("the compressed body ended early: {error}")),
-        _ => Cut::Unreadable(format!("the body's content coding is broken: {error}")),
+        ErrorKind::FileTooLarge => BodyError::TooLarge,
+        ErrorKind::UnexpectedEof => BodyError::Short(format!("the compressed body ended early: {error}")),
+        _ => BodyError::Unreadable(format!("the body's content coding is broken: {error}")),
     }
 }
 
@@ -219,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn names_in_any_case_and_on_several_lines() {
+    fn codings_are_read_in_any_case_and_from_several_lines() {
         let expected = Ok(Codings(vec![Coding::Gzip, Coding::Brotli, Coding::Zstd, Coding::Deflate]));
         assert_eq!(codings(&["X-GZip , bR", "Identity,,ZSTD", "deflate"]), expected);
         assert_eq!(codings(&["", " identity", "none"]), Ok(Codings::default()));
@@ -228,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn the_two_forms_of_deflate() {
+    fn zlib_is_told_from_bare_deflate() {
         for level in 0..=9 {
             let mut zlib = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::new(level));
             let mut bare = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::new(level));

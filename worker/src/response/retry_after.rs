@@ -1,23 +1,19 @@
-//! How a provider asks to slow down: the headers that say for how long. `docs/job-file.md` has the table of them.
+//! The headers by which a provider asks to slow down, and for how long. `docs/job-file.md` has the table of
+//! them.
 
-use std::time::{Duration, UNIX_EPOCH};
+mod values;
+
+use std::time::Duration;
 
 use http::header::DATE;
 use http::{HeaderMap, StatusCode};
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
-/// Nobody means more.
-const MOST: Duration = Duration::from_secs(366 * 24 * 3600);
-/// Numbers from here on are a time in seconds since 1970: as a wait it would be 31 years.
-const EPOCH: f64 = 1e9;
-/// And from here on in milliseconds.
-const EPOCH_MILLIS: f64 = 1e11;
+use self::values::{MOST, Parameters, Unit, date, items, span};
 
-/// Headers that say how long to wait, whatever else the response says; the most exact first.
+/// Headers that always say how long to wait; the most exact first.
 const WAITS: [(&str, Unit); 3] =
     [("retry-after-ms", Unit::Millis), ("x-ms-retry-after-ms", Unit::Millis), ("retry-after", Unit::Seconds)];
-/// Headers that say when there are requests again, where none are left.
+/// Headers that say when the limit is reset, which counts if no requests are left.
 const RESETS: [&str; 5] = [
     "x-ratelimit-reset-after",
     "ratelimit-reset",
@@ -28,156 +24,98 @@ const RESETS: [&str; 5] = [
 /// Headers that say how many requests are left.
 const REMAINING: [&str; 4] =
     ["ratelimit-remaining", "x-ratelimit-remaining", "x-rate-limit-remaining", "rate-limit-remaining"];
-/// Of `draft-ietf-httpapi-ratelimit-headers`, and of its version 7.
+/// The header of `draft-ietf-httpapi-ratelimit-headers`, and of its version 7.
 const RATE_LIMIT: &str = "ratelimit";
 const POLICY: &str = "ratelimit-policy";
 
-/// What the plain numbers of a header count.
-#[derive(Clone, Copy)]
-enum Unit {
-    Seconds,
-    Millis,
-}
-
 /// A wait that a provider asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Asked {
+pub(crate) struct RetryAfter {
     pub(crate) wait: Duration,
     /// The header, as it came.
-    pub(crate) said: String,
+    pub(crate) header: String,
 }
 
-/// The wait that a provider asks for, whatever the status. A date is taken against the response's own `Date`, so that clocks may
-/// differ; `now` is in milliseconds since 1970.
+/// The wait that a provider asks for, whatever the status. A date is compared with the response's `Date`, so
+/// that clocks may differ; `now` is in milliseconds since 1970.
 pub fn read(headers: &HeaderMap, now: u64) -> Option<Duration> {
     explicit(headers, now).map(|asked| asked.wait)
 }
 
 /// Whether a response asks to slow down, and for how long if it says so.
-pub(crate) fn asked(status: StatusCode, headers: &HeaderMap, now: u64) -> (bool, Option<Asked>) {
+pub(crate) fn asked(status: StatusCode, headers: &HeaderMap, now: u64) -> (bool, Option<RetryAfter>) {
     let explicit = explicit(headers, now);
     let left = left(headers);
     let slow = match status.as_u16() {
         429 => true,
-        // Of a wrong key, a large body, a lock: only with a word about time.
+        // These have other causes too (a wrong key, a large body, a lock): they count only with a header
+        // about time.
         403 | 408 | 413 | 420 | 423 => explicit.is_some() || left == Some(0),
         503 | 529 => explicit.is_some(),
         _ => false,
     };
-    // When the next requests come is of interest where there are none: another limit may have been met than the one that is told of.
+    // A reset counts only if no requests are left: otherwise another limit was exceeded than the one in the
+    // headers.
     let reset = || if slow && left.unwrap_or(0) == 0 { reset(headers, now) } else { None };
     (slow, explicit.or_else(reset))
 }
 
-fn explicit(headers: &HeaderMap, now: u64) -> Option<Asked> {
+fn explicit(headers: &HeaderMap, now: u64) -> Option<RetryAfter> {
     WAITS.iter().find_map(|(name, unit)| in_header(headers, name, *unit, now))
 }
 
-fn reset(headers: &HeaderMap, now: u64) -> Option<Asked> {
+fn reset(headers: &HeaderMap, now: u64) -> Option<RetryAfter> {
     let plain = RESETS.iter().find_map(|name| in_header(headers, name, Unit::Seconds, now));
     plain.or_else(|| {
-        let said = text(headers, RATE_LIMIT)?;
+        let value = text(headers, RATE_LIMIT)?;
         let window =
             |policy: &str| items(text(headers, POLICY)?).find(|(name, _)| name == policy)?.1.number("w");
-        let waits = items(said).filter_map(|(name, parameters)| match parameters.number("r") {
+        let waits = items(value).filter_map(|(name, parameters)| match parameters.number("r") {
             Some(0.0) => parameters.number("t").or_else(|| window(&name)),
             _ => None,
         });
         let longest = waits
             .fold(None, |longest: Option<f64>, wait| Some(longest.map_or(wait, |longest| longest.max(wait))));
-        let seconds = longest.or_else(|| Parameters(said).number("reset"))?;
-        Some(Asked {
+        let seconds = longest.or_else(|| Parameters(value).number("reset"))?;
+        Some(RetryAfter {
             wait: span(seconds, Unit::Seconds, server_time(headers, now))?,
-            said: format!("RateLimit: {said}"),
+            header: format!("RateLimit: {value}"),
         })
     })
 }
 
-/// Requests that are left, by the least of the headers that say so.
+/// Requests that are left: the smallest number in the headers.
 fn left(headers: &HeaderMap) -> Option<u64> {
     let plain = REMAINING
         .iter()
         .filter_map(|name| text(headers, name)?.split([',', ';']).next()?.trim().parse::<f64>().ok());
-    let draft = text(headers, RATE_LIMIT).into_iter().flat_map(|said| {
-        let old = Parameters(said).number("remaining");
-        items(said).filter_map(|(_, parameters)| parameters.number("r")).chain(old).collect::<Vec<_>>()
+    let draft = text(headers, RATE_LIMIT).into_iter().flat_map(|value| {
+        let old = Parameters(value).number("remaining");
+        items(value).filter_map(|(_, parameters)| parameters.number("r")).chain(old).collect::<Vec<_>>()
     });
     let least = plain.chain(draft).fold(f64::INFINITY, f64::min);
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count; saturates")]
     least.is_finite().then_some(least.ceil() as u64)
 }
 
-fn in_header(headers: &HeaderMap, name: &str, unit: Unit, now: u64) -> Option<Asked> {
-    let said = text(headers, name)?;
+fn in_header(headers: &HeaderMap, name: &str, unit: Unit, now: u64) -> Option<RetryAfter> {
+    let value = text(headers, name)?;
     let now = server_time(headers, now);
-    let wait = match said.parse::<f64>() {
+    let wait = match value.parse::<f64>() {
         Ok(number) => span(number, unit, now)?,
-        Err(_) => Duration::from_millis(date(said)?.saturating_sub(now)).min(MOST),
+        Err(_) => Duration::from_millis(date(value)?.saturating_sub(now)).min(MOST),
     };
     let name = if name == "retry-after" { "Retry-After" } else { name };
-    Some(Asked { wait, said: format!("{name}: {said}") })
+    Some(RetryAfter { wait, header: format!("{name}: {value}") })
 }
 
-/// A number of seconds or milliseconds, or a time since 1970.
-fn span(number: f64, unit: Unit, now: u64) -> Option<Duration> {
-    let millis = match unit {
-        _ if number >= EPOCH_MILLIS => number - millis_of(now),
-        Unit::Seconds if number >= EPOCH => number * 1000.0 - millis_of(now),
-        Unit::Seconds => number * 1000.0,
-        Unit::Millis => number,
-    };
-    if number.is_nan() || number < 0.0 {
-        return None;
-    }
-    Some(Duration::try_from_secs_f64(millis.max(0.0) / 1000.0).unwrap_or(MOST).min(MOST))
-}
-
-#[expect(clippy::cast_precision_loss, reason = "exact for many thousands of years")]
-fn millis_of(now: u64) -> f64 {
-    now as f64
-}
-
-/// Milliseconds since 1970 of a date in one of HTTP's three formats, or of RFC 3339.
-fn date(text: &str) -> Option<u64> {
-    let zulu = text.strip_suffix("UTC").or_else(|| text.strip_suffix("+0000"));
-    let http = zulu.map(|text| format!("{text}GMT"));
-    let millis = httpdate::parse_http_date(http.as_deref().unwrap_or(text))
-        .ok()
-        .and_then(|at| at.duration_since(UNIX_EPOCH).ok());
-    match millis {
-        Some(since) => u64::try_from(since.as_millis()).ok(),
-        None => {
-            u64::try_from(OffsetDateTime::parse(text, &Rfc3339).ok()?.unix_timestamp_nanos() / 1_000_000).ok()
-        }
-    }
-}
-
-/// The server's clock, where it tells the time.
+/// The server's time if the response has it, else `now`.
 fn server_time(headers: &HeaderMap, now: u64) -> u64 {
     text(headers, DATE.as_str()).and_then(date).unwrap_or(now)
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     Some(headers.get(name)?.to_str().ok()?.trim())
-}
-
-/// The items of a list of structured fields: `"name";r=0;t=30, "other";r=5`. Names hold no commas and semicolons.
-fn items(list: &str) -> impl Iterator<Item = (String, Parameters<'_>)> {
-    list.split(',').map(|item| {
-        let (name, parameters) = item.split_once(';').unwrap_or((item, ""));
-        (name.trim().trim_matches('"').to_owned(), Parameters(parameters))
-    })
-}
-
-/// `r=0;t=30`.
-#[derive(Clone, Copy)]
-struct Parameters<'a>(&'a str);
-
-impl Parameters<'_> {
-    fn number(&self, name: &str) -> Option<f64> {
-        let mut pairs = self.0.split([';', ',']).filter_map(|pair| pair.split_once('='));
-        pairs.find(|(other, _)| other.trim().eq_ignore_ascii_case(name))?.1.trim().parse().ok()
-    }
 }
 
 #[cfg(test)]
@@ -245,7 +183,7 @@ mod tests {
     fn the_header_is_quoted_as_it_came() {
         let (_, asked) =
             asked(StatusCode::TOO_MANY_REQUESTS, &headers(&[("retry-after", "1445412510")]), THEN);
-        assert_eq!(asked.map(|asked| asked.said).as_deref(), Some("Retry-After: 1445412510"));
+        assert_eq!(asked.map(|asked| asked.header).as_deref(), Some("Retry-After: 1445412510"));
     }
 
     #[test]
