@@ -65,7 +65,7 @@ impl Store {
             s3: self.client.clone(),
             executions: Arc::new(NoOthers),
             progress: Arc::new(|_, _| {}),
-            now: home::now,
+            now: Arc::new(home::now),
             turn_wait: Duration::from_secs(1),
             home: preprocess::Home::Local,
             stop: CancellationToken::new(),

@@ -50,8 +50,8 @@ pub struct Context {
     pub executions: Arc<dyn Executions>,
     /// Told how far the split is: lines and bytes.
     pub progress: Arc<dyn Fn(u64, u64) + Send + Sync>,
-    /// Milliseconds since 1970.
-    pub now: fn() -> u64,
+    /// The clock: milliseconds since 1970.
+    pub now: Arc<dyn Fn() -> u64 + Send + Sync>,
     /// How long to wait at the least before asking for the turn again.
     pub turn_wait: Duration,
     /// Where the step runs.

@@ -15,7 +15,7 @@ async fn main() -> Result<(), lambda::Error> {
         s3: lambda::s3(&aws),
         executions: Arc::new(StepFunctions::new(&aws)),
         progress: Arc::new(|_, _| {}),
-        now: lambda::now,
+        now: Arc::new(lambda::now),
         turn_wait: TURN_WAIT,
         home: Home::Aws,
         stop: CancellationToken::new(),

@@ -132,7 +132,7 @@ fn host(
             s3: s3.clone(),
             executions: Arc::new(NoOthers),
             progress: Arc::new(move |lines, bytes| splitting.split(lines, bytes)),
-            now,
+            now: Arc::new(now),
             turn_wait: Duration::from_secs(1),
             home: preprocess::Home::Local,
             stop: stop.clone(),

@@ -99,7 +99,7 @@ impl Functions {
             s3: s3.clone(),
             executions: Arc::new(Ended),
             progress: Arc::new(|_, _| {}),
-            now: throughline::home::now,
+            now: Arc::new(throughline::home::now),
             turn_wait: Duration::from_secs(1),
             home: preprocess::Home::Local,
             stop: stop.clone(),

@@ -35,7 +35,7 @@ async fn an_event_that_comes_eight_times_starts_one_run() {
         s3: client,
         executions: Arc::new(AllRunning),
         progress: Arc::new(|_, _| ()),
-        now: || 1_763_700_000_000,
+        now: Arc::new(|| 1_763_700_000_000),
         turn_wait: Duration::from_secs(1),
         home: Home::Aws,
         stop: CancellationToken::new(),
