@@ -1,4 +1,4 @@
-//! The function `preprocess`: builds its clients once, then answers calls.
+//! The function `preprocess`: builds its clients once, then serves calls.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,7 +6,8 @@ use std::time::Duration;
 use preprocess::{Context, Home, StepFunctions, preprocess};
 use tokio_util::sync::CancellationToken;
 
-const TURN_WAIT: Duration = Duration::from_secs(15);
+/// The shortest wait before a run asks for the job's lease again.
+const LEASE_WAIT: Duration = Duration::from_secs(15);
 
 #[tokio::main]
 async fn main() -> Result<(), lambda::Error> {
@@ -16,7 +17,7 @@ async fn main() -> Result<(), lambda::Error> {
         executions: Arc::new(StepFunctions::new(&aws)),
         progress: Arc::new(|_, _| {}),
         now: Arc::new(lambda::now),
-        turn_wait: TURN_WAIT,
+        turn_wait: LEASE_WAIT,
         home: Home::Aws,
         stop: CancellationToken::new(),
         pause: CancellationToken::new(),

@@ -1,4 +1,4 @@
-//! Decompression: the members of a compressed file one after another, and what stands behind the last of them.
+//! Decompression: all members of a compressed file as one stream, up to padding or garbage after the last one.
 
 use std::cell::Cell;
 use std::io::{self, BufRead, Read};
@@ -7,19 +7,19 @@ use std::rc::Rc;
 use flate2::bufread::GzDecoder;
 use job::job_file::Compression;
 
-use crate::window::Window;
+use super::Window;
 
-/// Bytes that tell how a member is compressed.
+/// Bytes that identify the compression of a member.
 const MAGIC: usize = 10;
 
-/// How a file is compressed, by its first bytes.
+/// The compression of a file, by its first bytes.
 pub(crate) fn compression_of(head: &[u8]) -> Compression {
     const BZIP2_BLOCK: &[u8] = b"\x31\x41\x59\x26\x53\x59";
-    /// Of a file that was compressed from nothing.
+    /// The end of a file without content.
     const BZIP2_END: &[u8] = b"\x17\x72\x45\x38\x50\x90";
     match head {
         [0x1f, 0x8b, 8, ..] => Compression::Gzip,
-        // A frame, or one that holds no content and is passed over.
+        // A frame, or a skippable frame.
         [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Compression::Zstd,
         [b'B', b'Z', b'h', b'1'..=b'9', rest @ ..]
             if rest.starts_with(BZIP2_BLOCK) || rest.starts_with(BZIP2_END) =>
@@ -30,8 +30,8 @@ pub(crate) fn compression_of(head: &[u8]) -> Compression {
     }
 }
 
-/// Decompresses as it is read. Members that follow one another are one stream; zeros behind the last one are padding, and
-/// anything else there sets `garbage` and is ignored, as gzip and bzip2 do.
+/// Decompresses a stream while it is read. All members make one stream. Zeros after the last member are padding; anything
+/// else there sets `garbage` and is ignored, as gzip and bzip2 do.
 pub(crate) fn decompress<'a>(
     stream: impl Read + 'a,
     compression: Compression,
@@ -90,7 +90,7 @@ impl<R: Read> Members<R> {
     }
 }
 
-/// Whether another member begins, even if it is cut.
+/// Whether another member begins here, be it complete or truncated.
 fn continues(head: &[u8], compression: Compression) -> bool {
     let magic: &[u8] = match compression {
         Compression::Gzip => &[0x1f, 0x8b],

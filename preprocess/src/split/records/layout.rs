@@ -1,4 +1,4 @@
-//! How the records of an input are laid out, found out once at its beginning.
+//! The layout of an input's records, detected once at the beginning of the input.
 
 use std::io::{self, Read};
 
@@ -7,27 +7,27 @@ use job::Job;
 use job::job_file::{Compression, Format};
 use serde::{Deserialize, Serialize};
 
-use crate::facts;
-use crate::records::{Dialect, Position, sep_line};
-use crate::window::Window;
+use super::Position;
+use super::dialect::{Dialect, sep_line};
+use crate::split::source::{Window, format};
 
-/// Bytes of the decoded input that are looked at.
+/// Bytes of the decoded input that decide the format and the delimiter.
 const HEAD: usize = 64 << 10;
 /// Bytes of the lines before the header that are kept.
 const MAX_PREAMBLE: usize = 64 << 10;
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// What a reader of records must know.
+/// What a reader of records needs to know.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Layout {
     pub(crate) compression: Compression,
-    /// Its name.
+    /// The encoding's name.
     encoding: String,
     pub(crate) format: Format,
-    /// The job does not say the format.
+    /// The format was detected, since the job does not name it.
     pub(crate) guessed: bool,
     pub(crate) dialect: Dialect,
-    /// Lines of text and JSONL end with CR, too.
+    /// A CR alone ends a line of text or JSONL, too.
     pub(crate) cr: bool,
     pub(crate) keep_blank: bool,
     /// The lines before the header, with their line ends.
@@ -36,8 +36,8 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
-    /// Looks at the beginning of a decoded input, and passes over what stands before its header or first record.
-    pub(crate) fn find<R: Read>(
+    /// Detects the layout of a decoded input, and consumes what comes before its header or first record.
+    pub(crate) fn detect<R: Read>(
         window: &mut Window<R>,
         job: &Job,
         file: &str,
@@ -51,13 +51,13 @@ impl Layout {
         let cr = memchr::memchr(b'\n', beginning).is_none() && memchr::memchr(b'\r', beginning).is_some();
         let (mut preamble, mut sep) = (String::new(), None);
         for _ in 0..job.input.skip {
-            let line = pass_line(window)?;
+            let line = read_line(window)?;
             sep = sep.or_else(|| sep_line(&line));
             keep(&mut preamble, &line);
         }
         let format = match job.input.format {
             Some(format) => format,
-            None => facts::format_of(file, head(window)?),
+            None => format::format_of(file, head(window)?),
         };
         let mut lines = u64::from(job.input.skip);
         let mut dialect = Dialect::of(&job.input, format);
@@ -67,7 +67,7 @@ impl Layout {
                 head(window)?.split(|byte| matches!(byte, b'\n' | b'\r')).next().and_then(sep_line)
             {
                 sep = Some(delimiter);
-                keep(&mut preamble, &pass_line(window)?);
+                keep(&mut preamble, &read_line(window)?);
                 lines += 1;
             }
             let head = head(window)?;
@@ -77,7 +77,7 @@ impl Layout {
                     dialect.delimiter = delimiter;
                     let named =
                         if sep.is_some() { "the line sep= of the file says" } else { "the header shows" };
-                    notes.push(format!("fields are separated by {}, as {named}", shown(delimiter)));
+                    notes.push(format!("fields are separated by {}, as {named}", display(delimiter)));
                 }
                 _ => {}
             }
@@ -96,33 +96,33 @@ impl Layout {
         Ok((layout, Position::begin(window.offset(), lines)))
     }
 
-    /// How the file is encoded.
+    /// The encoding of the file.
     pub(crate) fn encoding(&self) -> &'static Encoding {
         Encoding::for_label(self.encoding.as_bytes()).unwrap_or(encoding_rs::UTF_8)
     }
 
-    /// Whether an offset of the text is one of the file.
+    /// Whether an offset in the text is also one in the file.
     pub(crate) fn is_plain(&self) -> bool {
         self.compression == Compression::None && self.encoding() == encoding_rs::UTF_8
     }
 }
 
-/// The beginning of what is left, the same however much is at hand.
+/// The first bytes that are left: their number does not depend on how many are buffered.
 fn head<R: Read>(window: &mut Window<R>) -> io::Result<&[u8]> {
-    let at_hand = window.look(HEAD)?;
-    Ok(&at_hand[..at_hand.len().min(HEAD)])
+    let buffered = window.look(HEAD)?;
+    Ok(&buffered[..buffered.len().min(HEAD)])
 }
 
-/// A character for messages.
-pub(crate) fn shown(delimiter: u8) -> String {
+/// A delimiter as messages name it.
+pub(crate) fn display(delimiter: u8) -> String {
     match delimiter {
         b'\t' => "a tab".to_owned(),
         other => format!("{:?}", char::from(other)),
     }
 }
 
-/// Passes over a line: its beginning, with the line end.
-fn pass_line<R: Read>(window: &mut Window<R>) -> io::Result<Vec<u8>> {
+/// Consumes a line, and returns its beginning with the line end.
+fn read_line<R: Read>(window: &mut Window<R>) -> io::Result<Vec<u8>> {
     let mut line = Vec::new();
     loop {
         let bytes = window.look(1)?;
@@ -132,7 +132,7 @@ fn pass_line<R: Read>(window: &mut Window<R>) -> io::Result<Vec<u8>> {
         window.consume(count);
         if end.is_some() {
             let end = if window.look(2)?.starts_with(b"\r\n") { 2 } else { 1 };
-            line.extend_from_slice(&window.at_hand()[..end]);
+            line.extend_from_slice(&window.buffered()[..end]);
             window.consume(end);
             return Ok(line);
         }
@@ -142,7 +142,7 @@ fn pass_line<R: Read>(window: &mut Window<R>) -> io::Result<Vec<u8>> {
     }
 }
 
-/// A line too many is kept as an empty one, so that the number of lines stays.
+/// Appends a line. One that does not fit is kept as an empty line, so that the number of lines stays the same.
 fn keep(preamble: &mut String, line: &[u8]) {
     let text = String::from_utf8_lossy(line);
     let text =

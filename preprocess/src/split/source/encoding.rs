@@ -1,25 +1,26 @@
-//! From the bytes of a file in any encoding to UTF-8, as they are read.
+//! Decodes a stream of any encoding to UTF-8 while it is read.
 
 use std::io::{self, Read};
 
 use encoding_rs::{Decoder, DecoderResult, Encoding, UTF_8, UTF_16BE, UTF_16LE};
 
-use crate::window::Window;
+use super::Window;
 
-const CHUNK: usize = 64 << 10;
-/// Stands for bytes that mean nothing in their encoding: it is no UTF-8, and so fails its line.
-const MEANINGLESS: u8 = 0xff;
-/// Bytes that are looked at for UTF-16 without a byte order mark, and how many there must be.
-const LOOKED_AT: usize = 4096;
-const FEWEST: usize = 4;
+/// Bytes of decoded text that are buffered.
+const TEXT_BUFFER: usize = 64 << 10;
+/// Replaces a malformed sequence. It is not valid UTF-8, and so fails its line.
+const MALFORMED: u8 = 0xff;
+/// Bytes in which UTF-16 without a byte order mark is searched for, at most and at least.
+const MOST_SAMPLED: usize = 4096;
+const LEAST_SAMPLED: usize = 4;
 
-/// The encoding of a file that begins like this: by its byte order mark, else as the job says, else by its bytes.
+/// The encoding of a file that begins with `head`: by its byte order mark, else as `configured`, else by its bytes.
 ///
 /// # Errors
-/// In words, what it is that cannot be decoded.
+/// When the encoding is not supported, which one it is and what to do.
 pub(crate) fn encoding_of(
     head: &[u8],
-    said: Option<&'static Encoding>,
+    configured: Option<&'static Encoding>,
 ) -> Result<&'static Encoding, &'static str> {
     const UTF_32: &str = "it is UTF-32: convert it to UTF-8, for example with iconv -f UTF-32 -t UTF-8";
     if head.starts_with(b"\xff\xfe\0\0") || head.starts_with(b"\0\0\xfe\xff") {
@@ -28,15 +29,15 @@ pub(crate) fn encoding_of(
     if let Some((encoding, _)) = Encoding::for_bom(head) {
         return Ok(encoding);
     }
-    if let Some(encoding) = said {
+    if let Some(encoding) = configured {
         return Ok(encoding);
     }
-    let head = &head[..head.len().min(LOOKED_AT) / 4 * 4];
-    // Of text in UTF-16 most characters, or the line ends and digits at least, have a zero as their high byte.
+    let head = &head[..head.len().min(MOST_SAMPLED) / 4 * 4];
+    // In UTF-16 most characters, or at least the line ends and digits, have zero as their high byte.
     let zeros = |from: usize| head.iter().skip(from).step_by(4).filter(|byte| **byte == 0).count();
     let [a, b, c, d] = [zeros(0), zeros(1), zeros(2), zeros(3)];
     let most = head.len() / 4;
-    if head.len() < FEWEST {
+    if head.len() < LEAST_SAMPLED {
         return Ok(UTF_8);
     }
     if (a > most / 2 && b > most / 2 && c > most / 2 && d == 0)
@@ -52,7 +53,7 @@ pub(crate) fn encoding_of(
     }
 }
 
-/// Decodes a stream; a byte order mark becomes that of UTF-8. Bytes that mean nothing become one byte that is no UTF-8.
+/// Decodes a stream. A byte order mark becomes that of UTF-8, a malformed sequence becomes the byte [`MALFORMED`].
 pub(crate) fn decode<'a>(stream: impl Read + 'a, encoding: &'static Encoding) -> Box<dyn Read + 'a> {
     if encoding == UTF_8 {
         return Box::new(stream);
@@ -60,7 +61,7 @@ pub(crate) fn decode<'a>(stream: impl Read + 'a, encoding: &'static Encoding) ->
     Box::new(Decoding {
         raw: Window::new(stream),
         decoder: encoding.new_decoder_without_bom_handling(),
-        text: vec![0; CHUNK].into(),
+        text: vec![0; TEXT_BUFFER].into(),
         from: 0,
         to: 0,
         finished: false,
@@ -82,7 +83,7 @@ impl<R: Read> Decoding<R> {
         while self.to == 0 && !self.finished {
             let raw = self.raw.look(1)?;
             let last = raw.is_empty();
-            // The last byte has room for what cannot be decoded.
+            // The last byte is kept free for a malformed sequence.
             let room = self.text.len() - 1;
             let (result, read, written) =
                 self.decoder.decode_to_utf8_without_replacement(raw, &mut self.text[..room], last);
@@ -92,7 +93,7 @@ impl<R: Read> Decoding<R> {
                 DecoderResult::InputEmpty => self.finished = last,
                 DecoderResult::OutputFull => {}
                 DecoderResult::Malformed(..) => {
-                    self.text[self.to] = MEANINGLESS;
+                    self.text[self.to] = MALFORMED;
                     self.to += 1;
                 }
             }
@@ -131,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn an_encoding_is_known_by_its_bytes() {
+    fn encodings_are_detected_by_their_bytes() {
         let found = |head: &[u8]| encoding_of(head, None).map(Encoding::name);
         assert_eq!(found(b"\xef\xbb\xbfa"), Ok("UTF-8"));
         assert_eq!(found(b"\xff\xfea\0"), Ok("UTF-16LE"));
@@ -144,17 +145,17 @@ mod tests {
         assert_eq!(found(b"a\0b\0 is text with two zeros, which are characters of UTF-8"), Ok("UTF-8"));
         assert_eq!(found(b"a\0"), Ok("UTF-8"));
         assert_eq!(found(b""), Ok("UTF-8"));
-        let said = Encoding::for_label(b"windows-1252");
+        let configured = Encoding::for_label(b"windows-1252");
         assert_eq!(
-            encoding_of(b"\xef\xbb\xbfa", said).map(Encoding::name),
+            encoding_of(b"\xef\xbb\xbfa", configured).map(Encoding::name),
             Ok("UTF-8"),
-            "a byte order mark counts more"
+            "a byte order mark takes precedence"
         );
-        assert_eq!(encoding_of(b"a\xe9", said).map(Encoding::name), Ok("windows-1252"));
+        assert_eq!(encoding_of(b"a\xe9", configured).map(Encoding::name), Ok("windows-1252"));
     }
 
     #[test]
-    fn bytes_that_mean_nothing_are_no_text() {
+    fn malformed_sequences_become_bytes_that_are_not_utf8() {
         let mut text = Vec::new();
         decode(&b"\x82\xa0\n\xff\n\x82"[..], Encoding::for_label(b"shift_jis").unwrap())
             .read_to_end(&mut text)

@@ -1,57 +1,73 @@
-//! Which lane a line goes to: the one that is paced together with all other requests to the same provider.
+//! Decides the lane of a line: all requests to one provider are in one lane, so that they are paced together.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use job::job_file::{Limit, limit_key};
+use job::job_file::{Format, Limit, limit_key};
 use job::plan::LaneKind;
 use job::secrets::Secrets;
 use job::template::Template;
 use job::{Code, Job, Row};
+use serde_json::value::RawValue;
 
-/// Lanes over which the hosts without a limit of their own are spread.
+use super::records::{LineError, Record};
+
+/// Lanes among which the hosts that no limit names are distributed: that many workers send to them at the same time.
 const HASHED_LANES: usize = 4;
-/// Keys whose lane is remembered, and their bytes at most.
-const REMEMBERED: usize = 100_000;
-const REMEMBERED_BYTES: usize = 300;
+/// Keys whose lane is cached, at most.
+const CACHED_KEYS: usize = 100_000;
+/// Bytes of such a key at most.
+const CACHED_KEY_BYTES: usize = 300;
 
-/// A lane before it is known whether any line goes there.
+/// A lane that may have lines.
 #[derive(Debug, Clone)]
-pub(crate) struct LaneSpec {
-    pub(crate) name: String,
-    pub(crate) kind: LaneKind,
-    pub(crate) limit: Limit,
+pub(super) struct LaneSpec {
+    pub(super) name: String,
+    pub(super) kind: LaneKind,
+    pub(super) limit: Limit,
 }
 
-/// Where a line goes: the lane's index, and in a hashed lane the key that it is paced by.
+/// Where a line goes.
 #[derive(Clone)]
-pub(crate) struct Routed {
-    pub(crate) lane: usize,
-    pub(crate) key: Option<Arc<str>>,
+pub(super) struct Routed {
+    /// Index of the lane.
+    pub(super) lane: usize,
+    /// In a hashed lane, the key that the line is paced by.
+    pub(super) key: Option<Arc<str>>,
 }
 
-pub(crate) struct Router {
-    pub(crate) lanes: Vec<LaneSpec>,
+/// Decides the lane of each line.
+pub(super) struct Router {
+    pub(super) lanes: Vec<LaneSpec>,
     job: Arc<Job>,
+    format: Format,
+    columns: Arc<[String]>,
     route: Route,
+    /// The lanes of keys.
     known: HashMap<Arc<str>, usize>,
-    /// Where URLs go that begin like this, see [`authority`].
+    /// The lanes of URLs by their [`authority`].
     authorities: HashMap<Box<str>, Routed>,
     secrets: Arc<Secrets>,
 }
 
 /// How the limit key of a line is found.
 enum Route {
-    /// Every line has the same.
+    /// All lines have the same key.
     Fixed { lane: usize, key: Option<Arc<str>> },
-    /// It is a column's value, or the host of the URL in that column.
-    Column { name: String, url: bool },
+    /// The key is the value of a column, or the host of the URL in that column.
+    Column {
+        name: String,
+        /// Its index among the columns of text, CSV and TSV.
+        index: Option<usize>,
+        url: bool,
+    },
     /// A template must be rendered for each line.
     Render { template: Template, url: bool },
 }
 
 impl Router {
-    pub(crate) fn new(job: Arc<Job>) -> Self {
+    /// A router for records of this format. It needs the columns before the first record: see [`Router::set_columns`].
+    pub(super) fn new(job: Arc<Job>, format: Format) -> Self {
         let named = job.limits.providers.iter().map(|provider| LaneSpec {
             name: lane_name(&provider.name),
             kind: LaneKind::Named { provider: provider.name.clone() },
@@ -62,11 +78,13 @@ impl Router {
             kind: LaneKind::Hashed,
             limit: job.limits.default,
         });
-        // Secrets never decide the lane; the mask stands in where a URL carries one.
+        // Secrets never decide the lane: a URL that contains one is routed with the mask in its place.
         let secrets = Secrets::masked(job.secrets.keys().cloned());
         let lanes = named.chain(hashed).collect();
         let mut router = Self {
             lanes,
+            format,
+            columns: Arc::from([]),
             route: Route::Fixed { lane: 0, key: None },
             known: HashMap::new(),
             authorities: HashMap::new(),
@@ -82,54 +100,62 @@ impl Router {
         router
     }
 
-    /// The lane of every line, when there is only one.
-    pub(crate) fn fixed_lane(&self) -> Option<(usize, Option<Arc<str>>)> {
-        match &self.route {
-            Route::Fixed { lane, key } => Some((*lane, key.clone())),
-            _ => None,
+    /// Learns the columns of text, CSV and TSV; JSON has none.
+    pub(super) fn set_columns(&mut self, columns: Arc<[String]>) {
+        if let Route::Column { name, index, .. } = &mut self.route {
+            *index = columns.iter().position(|column| column == name);
         }
+        self.columns = columns;
     }
 
-    /// The column whose value decides, where that is enough.
-    pub(crate) fn column(&self) -> Option<&str> {
-        match &self.route {
-            Route::Column { name, .. } => Some(name),
-            _ => None,
-        }
-    }
-
-    /// The lane for lines that can't be routed: they make no request, so any will do.
-    pub(crate) fn fallback(&self) -> usize {
+    /// The lane of lines that cannot be routed. They make no request, so any lane will do.
+    pub(super) fn fallback(&self) -> usize {
         match self.route {
             Route::Fixed { lane, .. } => lane,
             _ => self.lanes.len() - HASHED_LANES,
         }
     }
 
-    /// Routes by the value of [`Router::column`].
-    pub(crate) fn by_value(&mut self, value: &str) -> Result<Routed, (Code, String)> {
-        let url = matches!(self.route, Route::Column { url: true, .. });
-        self.by_text(value, url)
+    /// The lane of a record that was normalised to `value`.
+    ///
+    /// # Errors
+    /// A template fails, a column is missing, or the URL is not valid.
+    pub(super) fn route(&mut self, record: &Record<'_>, value: &[u8]) -> Result<Routed, LineError> {
+        let (text, url) = match (&self.route, self.format) {
+            (Route::Fixed { lane, key }, _) => return Ok(Routed { lane: *lane, key: key.clone() }),
+            (Route::Column { index: Some(_), url, .. }, Format::Text) => (Some(record.raw), *url),
+            (Route::Column { index: Some(index), url, .. }, Format::Csv | Format::Tsv) => {
+                (record.fields.get(*index), *url)
+            }
+            _ => (None, false),
+        };
+        if let Some(text) = text.and_then(|text| std::str::from_utf8(text).ok()) {
+            return self.by_text(text, url);
+        }
+        let raw: &RawValue =
+            serde_json::from_slice(value).map_err(|error| LineError::new(Code::Parse, error.to_string()))?;
+        let row = Row::parse(&self.columns, raw).map_err(|error| LineError::new(Code::Parse, error))?;
+        self.by_row(row)
     }
 
-    /// Routes by rendering a template for the line.
-    pub(crate) fn by_row(&mut self, row: Row) -> Result<Routed, (Code, String)> {
+    fn by_row(&mut self, row: Row) -> Result<Routed, LineError> {
         let (text, url) = match &self.route {
-            Route::Render { template, url } => {
-                (template.render(&Arc::new(row), &self.secrets).map_err(|e| (Code::Render, e))?, *url)
-            }
-            Route::Column { name, url } => {
+            Route::Fixed { lane, key } => return Ok(Routed { lane: *lane, key: key.clone() }),
+            Route::Column { name, url, .. } => {
                 let value = row.get(name).ok_or_else(|| {
-                    (Code::Render, format!("the column {name:?} is missing from this line"))
+                    LineError::new(Code::Render, format!("the column {name:?} is missing from this line"))
                 })?;
                 (value.as_str().map_or_else(|| value.to_string(), str::to_owned), *url)
             }
-            Route::Fixed { lane, key } => return Ok(Routed { lane: *lane, key: key.clone() }),
+            Route::Render { template, url } => {
+                let text = template.render(&Arc::new(row), &self.secrets);
+                (text.map_err(|error| LineError::new(Code::Render, error))?, *url)
+            }
         };
         self.by_text(&text, url)
     }
 
-    fn by_text(&mut self, text: &str, url: bool) -> Result<Routed, (Code, String)> {
+    fn by_text(&mut self, text: &str, url: bool) -> Result<Routed, LineError> {
         if !url {
             return Ok(self.by_key(text));
         }
@@ -139,8 +165,8 @@ impl Router {
         }
         let routed = self.by_key(&host_key(text)?);
         if let Some(authority) = authority
-            && self.authorities.len() < REMEMBERED
-            && authority.len() <= REMEMBERED_BYTES
+            && self.authorities.len() < CACHED_KEYS
+            && authority.len() <= CACHED_KEY_BYTES
         {
             self.authorities.insert(authority.into(), routed.clone());
         }
@@ -153,7 +179,7 @@ impl Router {
         }
         let lane = self.lane_of(key);
         let key: Arc<str> = key.into();
-        if self.known.len() < REMEMBERED && key.len() <= REMEMBERED_BYTES {
+        if self.known.len() < CACHED_KEYS && key.len() <= CACHED_KEY_BYTES {
             self.known.insert(key.clone(), lane);
         }
         Routed { lane, key: self.paced_by(lane, key) }
@@ -183,27 +209,27 @@ impl Router {
 impl Route {
     fn of(template: &Template, url: bool) -> Self {
         match template.column() {
-            Some(name) => Self::Column { name: name.to_owned(), url },
+            Some(name) => Self::Column { name: name.to_owned(), index: None, url },
             None => Self::Render { template: template.clone(), url },
         }
     }
 }
 
-/// Scheme, host and port of a URL as they are written. Whether such a URL is valid, and its key, depend on nothing that
-/// comes after them (WHATWG URL Standard: behind an authority every path, query and fragment can be parsed).
+/// Scheme, host and port of a URL as they are written. They alone decide whether the URL is valid and which key it has
+/// (WHATWG URL Standard: after an authority every path, query and fragment can be parsed).
 fn authority(text: &str) -> Option<&str> {
     let start = ["https://", "http://"].into_iter().find(|scheme| text.starts_with(scheme))?.len();
     let length = text[start..].find(['/', '?', '#', '\\']).unwrap_or(text.len() - start);
     let authority = &text[..start + length];
-    // Spaces at the end of a URL are passed over, within it they are not.
+    // Spaces at the end of a URL are ignored, but not within it.
     (length > 0 && authority.bytes().all(|byte| byte.is_ascii_graphic())).then_some(authority)
 }
 
-fn host_key(text: &str) -> Result<String, (Code, String)> {
+fn host_key(text: &str) -> Result<String, LineError> {
     let url = job::absolute_url(text).map_err(|reason| {
         let quoted =
             if reason.contains(text.trim()) { String::new() } else { format!(": {}", excerpt(text)) };
-        (Code::Url, format!("{reason}{quoted}"))
+        LineError::new(Code::Url, format!("{reason}{quoted}"))
     })?;
     Ok(limit_key(&url))
 }
@@ -212,7 +238,8 @@ fn excerpt(text: &str) -> String {
     text.chars().take(200).collect()
 }
 
-/// A name for keys: letters, digits, dot and dash stay; anything else makes the name end in a hash, so that two never meet.
+/// The lane's name in the keys of objects. Letters, digits, dots and dashes are kept; with any other character the name ends
+/// in a hash, so that two providers never share a name.
 fn lane_name(provider: &str) -> String {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '-');
     let name: String = provider.chars().map(|c| if plain(c) { c } else { '_' }).take(60).collect();
@@ -229,7 +256,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_authority_tells_the_key(
+        fn urls_of_one_authority_have_one_key(
             authority in "https?://[ -~\t\u{e9}]{0,12}",
             a in "([/?#\\\\][ -~\t]{0,8})?",
             b in "([/?#\\\\][ -~\t]{0,8})?",
@@ -242,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn an_authority_ends_where_the_path_begins() {
+    fn an_authority_ends_before_the_path() {
         assert_eq!(authority("https://a.example:8443/x?y#z"), Some("https://a.example:8443"));
         assert_eq!(authority("http://a.example"), Some("http://a.example"));
         assert_eq!(authority("HTTP://a.example/x"), None);

@@ -1,7 +1,7 @@
-//! Records that are the items of a JSON array, or JSON values one after another, over as many lines as they like.
+//! Records that are the items of a JSON array, or JSON values one after another, each on any number of lines.
 //!
-//! Only brackets and strings are looked at, to find where a value ends; whether it is valid JSON is found out later, for
-//! that item alone. What stands between the items must be right, or the rest of the file could not be told apart.
+//! Only brackets and strings are examined, to find the end of a value; whether the value is valid JSON is decided later, and
+//! for that item alone. The text between the items must be valid, since otherwise the following items cannot be found.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
@@ -10,42 +10,42 @@ use memchr::memchr2;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{Fields, MAX_RECORD, Position, Record, Wrapped, misplaced, too_large};
-use crate::window::Window;
+use super::{Fields, MAX_RECORD, Position, Record, WrappedArray, syntax_error, too_large};
+use crate::split::source::Window;
 
 pub(crate) struct JsonReader<R> {
     window: Window<R>,
-    place: Place,
-    /// Bytes of the record handed out last; they are consumed with the next call.
+    place: ArrayState,
+    /// Bytes of the last record returned; the next call consumes them.
     taken: usize,
-    /// The item handed out last was too large: pass over the rest of it.
+    /// The last item returned was too large: skip the rest of it.
     skipping: Option<Value>,
     /// An item without line breaks.
     compact: Vec<u8>,
     /// Line ends before the window.
     lines: u64,
     items: u64,
-    /// An object around an array is more likely than one item.
+    /// The format was detected: one object around an array is more likely than a file of one item.
     guessed: bool,
     /// The member of the first object that holds an array of objects.
     around: Option<String>,
 }
 
-/// Where the next byte stands.
+/// Where the next byte is in relation to an array.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Place {
-    /// In no array.
+pub(super) enum ArrayState {
+    /// Outside of any array.
     #[default]
     Outside,
-    /// Behind `[`.
+    /// After `[`.
     Opened,
-    /// Behind an item of an array.
+    /// After an item of an array.
     Item,
-    /// Behind a comma.
+    /// After a comma.
     Comma,
 }
 
-/// How far into a value.
+/// How much of a value is read.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Value {
     depth: u32,
@@ -55,7 +55,7 @@ pub(super) struct Value {
 }
 
 impl<R: Read> JsonReader<R> {
-    /// Goes on at a place between two items.
+    /// Reads from a position between two items.
     pub(super) fn at(window: Window<R>, guessed: bool, position: &Position) -> Self {
         let Position { place, value, lines, items, ref around, .. } = *position;
         Self {
@@ -98,20 +98,20 @@ impl<R: Read> JsonReader<R> {
         loop {
             let Some(byte) = self.next_byte()? else { return self.end().map(|()| None) };
             self.place = match (self.place, byte) {
-                (Place::Outside, b'[') => Place::Opened,
-                (Place::Opened | Place::Item, b']') => Place::Outside,
-                (Place::Item, b',') => Place::Comma,
-                (Place::Item, _) => return Err(self.wrong("`,` or `]` is missing before this")),
+                (ArrayState::Outside, b'[') => ArrayState::Opened,
+                (ArrayState::Opened | ArrayState::Item, b']') => ArrayState::Outside,
+                (ArrayState::Item, b',') => ArrayState::Comma,
+                (ArrayState::Item, _) => return Err(self.error("`,` or `]` is missing before this")),
                 (_, b'{' | b'[' | b'"' | b'-' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z') => {
                     return self.item().map(Some);
                 }
-                _ => return Err(self.wrong("a JSON value is missing before this")),
+                _ => return Err(self.error("a JSON value is missing before this")),
             };
             self.consume(1);
         }
     }
 
-    /// The first byte that is no white space.
+    /// The first byte that is not white space.
     fn next_byte(&mut self) -> io::Result<Option<u8>> {
         loop {
             let bytes = self.window.look(1)?;
@@ -126,11 +126,11 @@ impl<R: Read> JsonReader<R> {
 
     fn end(&self) -> io::Result<()> {
         match (self.place, &self.around) {
-            (Place::Outside, Some(member)) if self.items == 1 => {
-                Err(io::Error::new(io::ErrorKind::InvalidData, Wrapped { member: member.clone() }))
+            (ArrayState::Outside, Some(member)) if self.items == 1 => {
+                Err(io::Error::new(io::ErrorKind::InvalidData, WrappedArray { member: member.clone() }))
             }
-            (Place::Outside, _) => Ok(()),
-            _ => Err(self.wrong("the JSON array ends without its `]`. Is the file complete?")),
+            (ArrayState::Outside, _) => Ok(()),
+            _ => Err(self.error("the JSON array ends without its `]`. Is the file complete?")),
         }
     }
 
@@ -138,14 +138,14 @@ impl<R: Read> JsonReader<R> {
         let mut value = Value::default();
         let mut length = 0;
         loop {
-            let bytes = self.window.at_hand();
+            let bytes = self.window.buffered();
             let (count, ended) = value.read(&bytes[length..]);
             length += count;
             if ended || (self.window.ended() && value.may_end()) {
                 break;
             }
             if self.window.ended() {
-                return Err(self.wrong("the JSON value that begins here has no end. Is the file complete?"));
+                return Err(self.error("the JSON value that begins here has no end. Is the file complete?"));
             }
             if length > MAX_RECORD {
                 self.skipping = Some(value);
@@ -155,10 +155,10 @@ impl<R: Read> JsonReader<R> {
         }
         self.taken = length;
         self.items += 1;
-        if self.place != Place::Outside {
-            self.place = Place::Item;
+        if self.place != ArrayState::Outside {
+            self.place = ArrayState::Item;
         }
-        let (at, raw) = (self.window.offset(), &self.window.at_hand()[..length]);
+        let (at, raw) = (self.window.offset(), &self.window.buffered()[..length]);
         if length > MAX_RECORD {
             return Ok(too_large(at, raw));
         }
@@ -166,13 +166,13 @@ impl<R: Read> JsonReader<R> {
             None => raw,
             Some(_) => {
                 compact(&mut self.compact, raw);
-                if self.items == 1 && self.guessed && self.place == Place::Outside {
+                if self.items == 1 && self.guessed && self.place == ArrayState::Outside {
                     self.around = array_in(&self.compact);
                 }
                 &self.compact
             }
         };
-        Ok(Record { at, raw, fields: Fields::default(), fault: None })
+        Ok(Record { at, raw, fields: Fields::default(), error: None })
     }
 
     fn skip(&mut self, mut value: Value) -> io::Result<()> {
@@ -182,11 +182,11 @@ impl<R: Read> JsonReader<R> {
             if ended {
                 return Ok(());
             }
-            if self.window.ended() && self.window.at_hand().is_empty() {
+            if self.window.ended() && self.window.buffered().is_empty() {
                 return if value.may_end() {
                     Ok(())
                 } else {
-                    Err(self.wrong("the JSON value has no end. Is the file complete?"))
+                    Err(self.error("the JSON value has no end. Is the file complete?"))
                 };
             }
         }
@@ -198,17 +198,17 @@ impl<R: Read> JsonReader<R> {
     }
 
     fn consume(&mut self, count: usize) {
-        self.lines += memchr::memchr_iter(b'\n', &self.window.at_hand()[..count]).count() as u64;
+        self.lines += memchr::memchr_iter(b'\n', &self.window.buffered()[..count]).count() as u64;
         self.window.consume(count);
     }
 
-    fn wrong(&self, what: &str) -> io::Error {
-        misplaced(self.lines + 1, self.window.offset(), what)
+    fn error(&self, what: &str) -> io::Error {
+        syntax_error(self.lines + 1, self.window.offset(), what)
     }
 }
 
 impl Value {
-    /// Reads on: how many bytes belong to the value, and whether it ends with them.
+    /// Continues to read: how many of the bytes belong to the value, and whether it ends with them.
     fn read(&mut self, bytes: &[u8]) -> (usize, bool) {
         let mut at = 0;
         while at < bytes.len() {
@@ -256,7 +256,7 @@ impl Value {
     }
 }
 
-/// The JSON without white space between its parts.
+/// Replaces `out` by the JSON without white space between its tokens.
 fn compact(out: &mut Vec<u8>, json: &[u8]) {
     out.clear();
     let (mut string, mut escaped) = (false, false);
@@ -272,7 +272,7 @@ fn compact(out: &mut Vec<u8>, json: &[u8]) {
     }
 }
 
-/// The first member of an object that is an array of objects.
+/// The name of the object's first member that is an array of objects.
 fn array_in(object: &[u8]) -> Option<String> {
     let members: BTreeMap<String, &RawValue> = serde_json::from_slice(object).ok()?;
     members.into_iter().find(|(_, value)| value.get().starts_with("[{")).map(|(name, _)| name)

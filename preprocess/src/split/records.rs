@@ -1,9 +1,10 @@
-//! Splits a byte stream into records. Any bytes in, every record out exactly once.
+//! Splits decoded text into records. Any bytes may come; each record is returned exactly once.
 
 mod csv;
 mod dialect;
 mod field;
 mod json;
+mod layout;
 mod lines;
 
 use std::io::{self, Read};
@@ -12,69 +13,81 @@ use job::Code;
 use job::job_file::Format;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use dialect::{Dialect, sep_line};
+pub(super) use layout::{Layout, display};
 
-use crate::layout::Layout;
-use crate::window::Window;
+use super::source::Window;
 
 /// Bytes of one record at most. A longer one is a failed line (`too_large`) that keeps its first bytes.
-pub(crate) const MAX_RECORD: usize = 8 << 20;
-/// How much of a record that is too large is kept.
+const MAX_RECORD: usize = 8 << 20;
+/// Bytes that are kept of a record that is too large.
 const KEPT_OF_TOO_LARGE: usize = 1024;
 
 /// One record.
-pub(crate) struct Record<'a> {
+pub(super) struct Record<'a> {
     /// Offset of its first byte in the input, decompressed and decoded.
-    pub(crate) at: u64,
+    pub(super) at: u64,
     /// Its bytes without the line end.
-    pub(crate) raw: &'a [u8],
-    /// Its fields, of CSV and TSV.
-    pub(crate) fields: Fields<'a>,
-    /// Why it is no record after all.
-    pub(crate) fault: Option<(Code, String)>,
+    pub(super) raw: &'a [u8],
+    /// The fields of a CSV or TSV record.
+    pub(super) fields: Fields<'a>,
+    /// Why it cannot be read as a record.
+    pub(super) error: Option<LineError>,
+}
+
+/// Why a line fails before any request is made.
+#[derive(Debug, Clone)]
+pub(super) struct LineError {
+    pub(super) code: Code,
+    pub(super) detail: String,
+}
+
+impl LineError {
+    pub(super) fn new(code: Code, detail: impl Into<String>) -> Self {
+        Self { code, detail: detail.into() }
+    }
 }
 
 /// The unquoted fields of a CSV record, one after the other.
 #[derive(Clone, Copy, Default)]
-pub(crate) struct Fields<'a> {
-    pub(crate) bytes: &'a [u8],
-    pub(crate) ends: &'a [usize],
+pub(super) struct Fields<'a> {
+    pub(super) bytes: &'a [u8],
+    pub(super) ends: &'a [usize],
     /// Bytes between two fields: 1 where the delimiters are still there.
-    pub(crate) gap: usize,
+    pub(super) gap: usize,
 }
 
 impl<'a> Fields<'a> {
-    pub(crate) fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.ends.len()
     }
 
-    pub(crate) fn get(&self, index: usize) -> Option<&'a [u8]> {
+    pub(super) fn get(&self, index: usize) -> Option<&'a [u8]> {
         let end = *self.ends.get(index)?;
         let start = if index == 0 { 0 } else { self.ends[index - 1] + self.gap };
         Some(&self.bytes[start..end])
     }
 
-    /// Where each field begins and ends.
-    pub(crate) fn places(self) -> impl Iterator<Item = (usize, usize)> {
+    /// The start and the end of each field.
+    pub(super) fn ranges(self) -> impl Iterator<Item = (usize, usize)> {
         let starts = std::iter::once(0).chain(self.ends.iter().map(move |end| end + self.gap));
         starts.zip(self.ends.iter().copied())
     }
 
-    pub(crate) fn iter(self) -> impl Iterator<Item = &'a [u8]> {
-        self.places().map(move |(from, to)| &self.bytes[from..to])
+    pub(super) fn iter(self) -> impl Iterator<Item = &'a [u8]> {
+        self.ranges().map(move |(from, to)| &self.bytes[from..to])
     }
 }
 
-/// Reads records of one format.
-pub(crate) enum Records<R> {
+/// Reads the records of one format.
+pub(super) enum Records<R> {
     Lines(lines::LineReader<R>),
     Csv(Box<csv::CsvReader<R>>),
     Json(json::JsonReader<R>),
 }
 
 impl<R: Read> Records<R> {
-    /// Goes on at a place between two records; `window` begins there.
-    pub(crate) fn at(window: Window<R>, layout: &Layout, position: &Position) -> Self {
+    /// Reads from a position between two records, at which `window` begins.
+    pub(super) fn at(window: Window<R>, layout: &Layout, position: &Position) -> Self {
         let keep_blank = layout.keep_blank;
         match layout.format {
             Format::Text | Format::Jsonl => {
@@ -87,8 +100,8 @@ impl<R: Read> Records<R> {
         }
     }
 
-    /// Where another reader can go on, behind the record handed out last.
-    pub(crate) fn pause(&mut self) -> Position {
+    /// The position after the last record returned, from which another reader can continue.
+    pub(super) fn pause(&mut self) -> Position {
         match self {
             Self::Lines(lines) => lines.pause(),
             Self::Csv(csv) => csv.pause(),
@@ -97,7 +110,7 @@ impl<R: Read> Records<R> {
     }
 
     /// The next record; `None` at the end.
-    pub(crate) fn next(&mut self) -> io::Result<Option<Record<'_>>> {
+    pub(super) fn next(&mut self) -> io::Result<Option<Record<'_>>> {
         match self {
             Self::Lines(lines) => lines.next(),
             Self::Csv(csv) => csv.next(),
@@ -105,8 +118,8 @@ impl<R: Read> Records<R> {
         }
     }
 
-    /// Blank lines passed over so far.
-    pub(crate) fn blank(&self) -> u64 {
+    /// Blank lines skipped so far.
+    pub(super) fn blank(&self) -> u64 {
         match self {
             Self::Lines(lines) => lines.blank,
             Self::Csv(csv) => csv.blank,
@@ -114,8 +127,8 @@ impl<R: Read> Records<R> {
         }
     }
 
-    /// Records so far that have a field in quotes, where quotes are characters like any other.
-    pub(crate) fn quoted(&self) -> u64 {
+    /// Records so far that have a field in quotes although quotes are ordinary characters.
+    pub(super) fn quoted(&self) -> u64 {
         match self {
             Self::Csv(csv) => csv.quoted,
             _ => 0,
@@ -123,7 +136,7 @@ impl<R: Read> Records<R> {
     }
 
     /// Bytes read so far.
-    pub(crate) fn offset(&self) -> u64 {
+    pub(super) fn offset(&self) -> u64 {
         match self {
             Self::Lines(lines) => lines.offset(),
             Self::Csv(csv) => csv.offset(),
@@ -132,61 +145,61 @@ impl<R: Read> Records<R> {
     }
 }
 
-/// A place between two records.
+/// A position between two records.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Position {
-    /// In the input, decompressed and decoded.
-    pub(crate) offset: u64,
-    /// Blank lines before it that were passed over.
+pub(super) struct Position {
+    /// Offset in the input, decompressed and decoded.
+    pub(super) offset: u64,
+    /// Blank lines skipped before it.
     blank: u64,
-    /// A CR lies before it: an LF behind it belongs to the same line end.
+    /// The byte before it is a CR: an LF after it belongs to the same line end.
     after_cr: bool,
-    /// It lies within a line that was too large: the rest is passed over.
+    /// It is within a line that was too large, the rest of which is skipped.
     skipping: bool,
-    /// Records before it that have a field in quotes, where these have no meaning.
+    /// Records before it that have a field in quotes although quotes are ordinary characters.
     quoted: u64,
-    /// In a JSON array.
-    place: json::Place,
-    /// How far it lies within a JSON value that was too large.
+    /// Its state within a JSON array.
+    place: json::ArrayState,
+    /// How much of a JSON value that was too large is read.
     value: Option<json::Value>,
-    /// Items before it, of JSON.
+    /// JSON items before it.
     items: u64,
     /// The member of the only JSON object before it that holds all items.
     around: Option<String>,
-    /// Line ends before it, of JSON.
+    /// Line ends before it, counted for JSON only.
     lines: u64,
 }
 
 impl Position {
     /// Where the first record begins.
-    pub(crate) fn begin(offset: u64, lines: u64) -> Self {
+    fn begin(offset: u64, lines: u64) -> Self {
         Self { offset, lines, ..Self::default() }
     }
 
     /// Its line in the file.
-    pub(crate) fn line(&self) -> u64 {
+    pub(super) fn line(&self) -> u64 {
         self.lines + 1
     }
 }
 
-/// The input cannot be read on from a place.
+/// The input has a syntax error after which no record can be told apart from the next.
 #[derive(Debug, thiserror::Error)]
 #[error("{what}")]
-pub(crate) struct Misplaced {
-    pub(crate) line: u64,
-    pub(crate) at: u64,
-    pub(crate) what: String,
+pub(super) struct SyntaxError {
+    pub(super) line: u64,
+    pub(super) at: u64,
+    pub(super) what: String,
 }
 
-/// The input is one JSON object, of which a member holds the items.
+/// The input is one JSON object, and one of its members holds the items.
 #[derive(Debug, thiserror::Error)]
 #[error("one JSON object around {member}")]
-pub(crate) struct Wrapped {
-    pub(crate) member: String,
+pub(super) struct WrappedArray {
+    pub(super) member: String,
 }
 
-fn misplaced(line: u64, at: u64, what: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, Misplaced { line, at, what: what.to_owned() })
+fn syntax_error(line: u64, at: u64, what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, SyntaxError { line, at, what: what.to_owned() })
 }
 
 fn too_large(at: u64, raw: &[u8]) -> Record<'_> {
@@ -198,6 +211,6 @@ fn too_large(at: u64, raw: &[u8]) -> Record<'_> {
         at,
         raw: &raw[..raw.len().min(KEPT_OF_TOO_LARGE)],
         fields: Fields::default(),
-        fault: Some((Code::TooLarge, detail)),
+        error: Some(LineError::new(Code::TooLarge, detail)),
     }
 }

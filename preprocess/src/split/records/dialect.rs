@@ -1,25 +1,25 @@
-//! How the fields of a record are separated, quoted and escaped.
+//! How the fields of a record are delimited, quoted and escaped.
 
 use job::job_file::{Format, Input, Quote};
 use serde::{Deserialize, Serialize};
 
-use super::field::{Fields, Progress};
+use super::field::{FieldReader, Progress};
 
-/// Records at the beginning of the input that must agree on a delimiter that the job does not name.
-const AGREEING: usize = 20;
+/// Records after the header that must agree on a detected delimiter, at most.
+const SAMPLED_RECORDS: usize = 20;
 
-/// Three ASCII characters, two of which may not be there.
+/// Three ASCII characters, two of which are optional.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Dialect {
     pub(crate) delimiter: u8,
-    /// Begins and ends a quoted field; within one it is doubled.
+    /// Begins and ends a quoted field; within the field it is doubled.
     pub(crate) quote: Option<u8>,
-    /// What follows stands for itself, or is a letter for a control character.
+    /// The character after it is literal, or the letter of a control character.
     pub(crate) escape: Option<u8>,
 }
 
 impl Dialect {
-    /// What the job says, or else what is usual for the format.
+    /// As the job says, or else as is usual for the format.
     pub(crate) fn of(input: &Input, format: Format) -> Self {
         let quote = match input.quote {
             Some(Quote::Char(quote)) => Some(quote),
@@ -27,12 +27,12 @@ impl Dialect {
             None => (format != Format::Tsv).then_some(b'"'),
         };
         let delimiter = input.delimiter.unwrap_or(if format == Format::Tsv { b'\t' } else { b',' });
-        // A quote that escapes quotes is doubled anyway.
+        // A quote that escapes itself is the usual doubling.
         Self { delimiter, quote, escape: input.escape.filter(|escape| Some(*escape) != quote) }
     }
 
-    /// The delimiter of a file whose header has not the usual one but another, by which the first records have as many fields.
-    /// `ended`: the file has no more than `head`.
+    /// Detects a delimiter other than this one: it occurs in the header, and splits the first records into as many fields.
+    /// `None` if the header has this one, or if more than one would do. `ended`: the file has no more bytes than `head`.
     pub(crate) fn sniff(self, head: &[u8], ended: bool) -> Option<u8> {
         let (header, _) = self.counts(head, ended)?;
         if header > 1 {
@@ -48,15 +48,14 @@ impl Dialect {
         };
         let mut agreeing = unused.filter(agree);
         let found = agreeing.next();
-        // Two that would do are a guess.
         found.filter(|_| agreeing.next().is_none())
     }
 
-    /// How many fields the header has, and each of the first records.
+    /// The number of fields of the header, and of each of the first records.
     fn counts(self, head: &[u8], ended: bool) -> Option<(usize, Vec<usize>)> {
-        let mut fields = Fields::new(self);
+        let mut fields = FieldReader::new(self);
         let (mut rest, mut counts) = (head, Vec::new());
-        while counts.len() <= AGREEING {
+        while counts.len() <= SAMPLED_RECORDS {
             rest = &rest[rest.iter().take_while(|byte| matches!(byte, b'\n' | b'\r')).count()..];
             fields.begin();
             match fields.read(rest, ended) {
@@ -64,7 +63,7 @@ impl Dialect {
                     counts.push(fields.ends.len());
                     rest = &rest[length..];
                 }
-                Progress::Broken(_) => {
+                Progress::Malformed(_) => {
                     let line =
                         rest.iter().position(|byte| matches!(byte, b'\n' | b'\r')).unwrap_or(rest.len());
                     rest = &rest[line..];
@@ -77,7 +76,7 @@ impl Dialect {
     }
 }
 
-/// The delimiter that the line `sep=;` names, which Excel writes and reads before a header.
+/// The delimiter that a line like `sep=;` names. Excel writes and reads such a line before the header.
 pub(crate) fn sep_line(line: &[u8]) -> Option<u8> {
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     let line = line.strip_prefix(b"\"").and_then(|line| line.strip_suffix(b"\"")).unwrap_or(line);
@@ -102,11 +101,11 @@ mod tests {
     }
 
     #[test]
-    fn a_delimiter_is_taken_from_the_header_only_where_the_lines_agree() {
+    fn a_delimiter_is_detected_only_if_header_and_records_agree() {
         assert_eq!(sniff("id;name\n1;Ann\n2;1,5\n"), Some(';'));
         assert_eq!(sniff("id\tname\n1\tAnn\n"), Some('\t'));
         assert_eq!(sniff("id|name"), Some('|'));
-        assert_eq!(sniff("id;\"a;b\"\n1;2\n3;4;5"), Some(';'), "the last line may be cut");
+        assert_eq!(sniff("id;\"a;b\"\n1;2\n3;4;5"), Some(';'), "the last line may be truncated");
         assert_eq!(sniff("id;name\n1;\"a\nb;c\"\n2;d\n"), Some(';'), "a record may have many lines");
         assert_eq!(sniff("id;name\n1;2\n3\n"), None);
         assert_eq!(sniff("id,name;x\n1;2\n"), None, "the usual delimiter is there");
@@ -116,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn the_line_of_excel_names_the_delimiter() {
+    fn the_sep_line_of_excel_names_the_delimiter() {
         assert_eq!(sep_line(b"sep=;\r"), Some(b';'));
         assert_eq!(sep_line(b"SEP=\t"), Some(b'\t'));
         assert_eq!(sep_line(b"\"sep=,\""), Some(b','));

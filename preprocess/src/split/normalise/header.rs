@@ -1,27 +1,27 @@
-//! The columns of an input, by its header.
+//! Reads the columns of an input from its header.
 
-use crate::records::Record;
+use crate::split::records::{LineError, Record};
 
 /// Columns of CSV and TSV at most.
 const MAX_COLUMNS: usize = 100_000;
-/// The columns that every output ends with.
+/// The last columns of every output.
 pub(super) const OUTPUT: [&str; 2] = ["error", "error_detail"];
 
-/// What a header says.
+/// The content of a header.
 pub(super) struct Header {
     pub(super) columns: Vec<String>,
-    /// It is that of an earlier output.
+    /// It is the header of an earlier output.
     pub(super) output: bool,
-    /// Names that were given to columns without one.
+    /// The names given to columns without a name.
     pub(super) named: Vec<String>,
 }
 
-/// Reads a header. A column without a name is called after its place.
+/// Reads a header. A column without a name is named by its number.
 ///
 /// # Errors
-/// What is wrong with it, in words.
+/// Why the header cannot be used.
 pub(super) fn read(record: &Record<'_>, encoding: &str) -> Result<Header, String> {
-    if let Some((_, detail)) = &record.fault {
+    if let Some(LineError { detail, .. }) = &record.error {
         return Err(format!("the header cannot be read: {detail}"));
     }
     if record.fields.len() > MAX_COLUMNS {

@@ -1,19 +1,19 @@
-//! The fields of one record, read one by one: quotes and escapes undone.
+//! Reads the fields of one record, without their quotes and escapes.
 
 use memchr::{memchr, memchr2};
 
 use super::dialect::Dialect;
 
-/// Reads the fields of one record from as many bytes of it as are at hand.
-pub(super) struct Fields {
+/// Reads the fields of one record incrementally, as its bytes are buffered.
+pub(super) struct FieldReader {
     dialect: Dialect,
-    /// The fields' text, one behind the other.
+    /// The text of all fields, one after the other.
     pub(super) text: Vec<u8>,
-    /// Where each field ends.
+    /// The end of each field in the text.
     pub(super) ends: Vec<usize>,
     at: usize,
     state: State,
-    /// The field is `\N` so far, which stands for no value.
+    /// The field is `\N` so far, which means no value.
     null: bool,
 }
 
@@ -22,55 +22,55 @@ enum State {
     Start,
     Plain,
     Quoted,
-    /// Behind a quote within quotes: the first of two, or the closing one.
+    /// After a quote within quotes: it is the first of two, or the closing one.
     Quote,
-    /// Behind a closing quote and blanks.
+    /// After a closing quote and blanks.
     Closed,
     Escape {
         quoted: bool,
     },
-    /// Behind an escaped CR: an LF belongs to it.
+    /// After an escaped CR: an LF belongs to it.
     EscapedCr {
         quoted: bool,
     },
 }
 
-/// How far the bytes at hand lead.
+/// How far the buffered bytes lead.
 pub(super) enum Progress {
-    /// To the record's end: its bytes without the line end.
+    /// To the end of the record, which has this many bytes without the line end.
     Record(usize),
-    /// Not to the record's end.
+    /// Not to the end of the record.
     More,
     /// There is no further record.
     End,
-    Broken(Fault),
+    Malformed(QuoteError),
 }
 
-/// Why a record cannot be read beyond its first line.
-pub(super) struct Fault {
+/// Why a record with quotes cannot be read beyond its first line.
+pub(super) struct QuoteError {
     column: usize,
-    kind: FaultKind,
+    kind: QuoteErrorKind,
 }
 
-enum FaultKind {
-    TextBehindQuote { escaped: bool },
+enum QuoteErrorKind {
+    TextAfterQuote { escaped: bool },
     NeverClosed,
 }
 
-impl Fault {
-    /// In words; the record begins at byte `at`.
+impl QuoteError {
+    /// The error of the record at byte `at`, in words.
     pub(super) fn detail(&self, at: u64) -> String {
         let column = self.column;
         let what = match self.kind {
-            FaultKind::NeverClosed => format!("the quote of column {column} is never closed"),
-            FaultKind::TextBehindQuote { escaped: false } => {
+            QuoteErrorKind::NeverClosed => format!("the quote of column {column} is never closed"),
+            QuoteErrorKind::TextAfterQuote { escaped: false } => {
                 format!(
-                    "column {column} has text behind its closing quote: within quotes a quote is written twice"
+                    "column {column} has text after its closing quote: within quotes a quote is written twice"
                 )
             }
-            FaultKind::TextBehindQuote { escaped: true } => {
+            QuoteErrorKind::TextAfterQuote { escaped: true } => {
                 format!(
-                    r#"column {column} has text behind its closing quote: if \ escapes quotes, set input.escape = "\\""#
+                    r#"column {column} has text after its closing quote: if \ escapes quotes, set input.escape = "\\""#
                 )
             }
         };
@@ -78,7 +78,7 @@ impl Fault {
     }
 }
 
-impl Fields {
+impl FieldReader {
     pub(super) fn new(dialect: Dialect) -> Self {
         Self { dialect, text: Vec::new(), ends: Vec::new(), at: 0, state: State::Start, null: false }
     }
@@ -95,12 +95,12 @@ impl Fields {
         self.at
     }
 
-    /// The fault of a record that is too long to be one.
-    pub(super) fn too_long(&self) -> Fault {
-        self.fault(FaultKind::NeverClosed)
+    /// The error of a record that exceeds the size limit.
+    pub(super) fn too_long(&self) -> QuoteError {
+        self.error(QuoteErrorKind::NeverClosed)
     }
 
-    /// Reads on in `bytes`, which begin with the record; `ended`: no byte comes behind them.
+    /// Continues to read in `bytes`, which begin with the record. `ended`: no bytes come after them.
     pub(super) fn read(&mut self, bytes: &[u8], ended: bool) -> Progress {
         let Dialect { delimiter, quote, escape } = self.dialect;
         while let Some(&byte) = bytes.get(self.at) {
@@ -145,7 +145,7 @@ impl Fields {
                 }
                 State::Quote | State::Closed => {
                     let escaped = escape.is_none() && self.at > 1 && bytes[self.at - 2] == b'\\';
-                    return Progress::Broken(self.fault(FaultKind::TextBehindQuote { escaped }));
+                    return Progress::Malformed(self.error(QuoteErrorKind::TextAfterQuote { escaped }));
                 }
                 State::Escape { quoted } => {
                     self.null = byte == b'N' && !quoted && self.text.len() == self.start();
@@ -170,10 +170,10 @@ impl Fields {
         match self.state {
             State::Start if self.at == 0 => Progress::End,
             State::Quoted | State::Escape { quoted: true } | State::EscapedCr { quoted: true } => {
-                Progress::Broken(self.fault(FaultKind::NeverClosed))
+                Progress::Malformed(self.error(QuoteErrorKind::NeverClosed))
             }
             State::Escape { quoted: false } => {
-                // It escapes nothing.
+                // The escape character is the last one, and literal.
                 self.text.extend(self.dialect.escape);
                 self.end_record()
             }
@@ -204,13 +204,13 @@ impl Fields {
         self.ends.push(self.text.len());
     }
 
-    /// Where the open field begins in the text.
+    /// The start of the open field in the text.
     fn start(&self) -> usize {
         self.ends.last().copied().unwrap_or_default()
     }
 
-    fn fault(&self, kind: FaultKind) -> Fault {
-        Fault { column: self.ends.len() + 1, kind }
+    fn error(&self, kind: QuoteErrorKind) -> QuoteError {
+        QuoteError { column: self.ends.len() + 1, kind }
     }
 }
 
@@ -218,7 +218,7 @@ fn inside(quoted: bool) -> State {
     if quoted { State::Quoted } else { State::Plain }
 }
 
-/// What an escaped character stands for (MySQL 8.4 Reference Manual, "LOAD DATA Statement").
+/// The meaning of an escaped character (MySQL 8.4 Reference Manual, "LOAD DATA Statement").
 fn control(byte: u8) -> u8 {
     match byte {
         b'0' => 0,

@@ -1,8 +1,9 @@
-//! A window on a byte stream: the bytes read and not yet consumed, and where in the stream they begin.
+//! A window on a byte stream: the bytes that are read and not yet consumed.
 
 use std::io::{self, BufRead, Read};
 
-const CHUNK: usize = 256 << 10;
+/// Bytes that the buffer holds at the beginning; a longer record doubles it.
+const BUFFER: usize = 256 << 10;
 
 pub(crate) struct Window<R> {
     reader: R,
@@ -20,39 +21,39 @@ impl<R: Read> Window<R> {
 
     /// A window on a stream that begins at this offset.
     pub(crate) fn at(reader: R, offset: u64) -> Self {
-        Self { reader, buffer: vec![0; CHUNK], from: 0, to: 0, offset, ended: false }
+        Self { reader, buffer: vec![0; BUFFER], from: 0, to: 0, offset, ended: false }
     }
 
-    /// The bytes at hand.
-    pub(crate) fn at_hand(&self) -> &[u8] {
+    /// The bytes that are read and not yet consumed.
+    pub(crate) fn buffered(&self) -> &[u8] {
         &self.buffer[self.from..self.to]
     }
 
-    /// The next `count` bytes and maybe more, or all that are left.
+    /// At least the next `count` bytes, or all that are left.
     pub(crate) fn look(&mut self, count: usize) -> io::Result<&[u8]> {
         while self.to - self.from < count && !self.ended {
             self.fill()?;
         }
-        Ok(self.at_hand())
+        Ok(self.buffered())
     }
 
-    /// Offset in the stream of the first byte at hand.
+    /// Offset in the stream of the first buffered byte.
     pub(crate) fn offset(&self) -> u64 {
         self.offset
     }
 
-    /// Whether the stream has no more bytes than those at hand.
+    /// Whether the stream has no bytes after the buffered ones.
     pub(crate) fn ended(&self) -> bool {
         self.ended
     }
 
-    /// Reads more behind the bytes at hand; nothing comes when the stream has ended.
+    /// Reads more bytes, or notices that the stream has ended.
     pub(crate) fn fill(&mut self) -> io::Result<()> {
         if self.to == self.buffer.len() {
             self.buffer.copy_within(self.from..self.to, 0);
             self.to -= self.from;
             self.from = 0;
-            if self.buffer.len() - self.to < CHUNK / 2 {
+            if self.buffer.len() - self.to < BUFFER / 2 {
                 self.buffer.resize(self.buffer.len() * 2, 0);
             }
         }
@@ -67,7 +68,7 @@ impl<R: Read> Window<R> {
         Ok(())
     }
 
-    /// Passes over bytes at hand.
+    /// Drops the first `count` buffered bytes.
     pub(crate) fn consume(&mut self, count: usize) {
         debug_assert!(count <= self.to - self.from);
         self.from += count;

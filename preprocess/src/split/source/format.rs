@@ -1,25 +1,25 @@
-//! What an input is, read off its name and its first bytes where the job does not say.
+//! Recognises the format of an input by its name and its first bytes.
 
 use job::job_file::Format;
 
-/// The file's name without the ending of its compression, in lower case.
+/// The file's name in lower case and without the extension of its compression.
 pub(crate) fn stem(file: &str) -> String {
     let lower = file.to_ascii_lowercase();
-    let endings = [".gz", ".gzip", ".zst", ".zstd", ".bz2"];
-    endings.iter().find_map(|ending| lower.strip_suffix(ending)).unwrap_or(&lower).to_owned()
+    let extensions = [".gz", ".gzip", ".zst", ".zstd", ".bz2"];
+    extensions.iter().find_map(|extension| lower.strip_suffix(extension)).unwrap_or(&lower).to_owned()
 }
 
-/// The format by the file's ending, or else by its content: a JSON object on the first line is JSONL, other JSON objects or
-/// an array of them are JSON, anything else is text. CSV is never guessed from content.
+/// The format by the file's extension, or else by its content: a JSON object on the first line means JSONL, other JSON
+/// objects or an array of them mean JSON, anything else is text. CSV is never guessed from content.
 pub(crate) fn format_of(file: &str, head: &[u8]) -> Format {
     let stem = stem(file);
-    match stem.rsplit_once('.').map_or("", |(_, ending)| ending) {
+    match stem.rsplit_once('.').map_or("", |(_, extension)| extension) {
         "csv" => Format::Csv,
         "tsv" | "tab" => Format::Tsv,
         "jsonl" | "ndjson" if !begins_array(head) => Format::Jsonl,
         "jsonl" | "ndjson" => Format::Json,
         "txt" | "text" | "list" => Format::Text,
-        ending => by_content(head, ending == "json"),
+        extension => by_content(head, extension == "json"),
     }
 }
 
@@ -40,12 +40,12 @@ fn by_content(head: &[u8], json: bool) -> Format {
     }
 }
 
-/// Whether this is an array of objects.
+/// Whether the text begins with an array of objects.
 fn begins_array(head: &[u8]) -> bool {
     matches!(head.trim_ascii_start(), [b'[', rest @ ..] if rest.trim_ascii_start().starts_with(b"{"))
 }
 
-/// Why the first bytes cannot be the text of any format; `None` when they can.
+/// Why a file that begins with these bytes cannot be read; `None` if it may be text.
 pub(crate) fn unreadable(head: &[u8]) -> Option<&'static str> {
     if head.starts_with(b"PK\x03\x04") {
         return Some("it is a ZIP archive (or an Excel file): unpack it, or export it as CSV");

@@ -1,4 +1,5 @@
-//! Cuts a lane into batches of about a minute, nearly equal, and never fewer than the lane has workers.
+//! Cuts a lane into batches of about a minute each. They are nearly equal, and there are at least as many as the lane has
+//! workers.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,19 +9,20 @@ use job::job_file::Limit;
 use job::plan::LaneKind;
 use serde::{Deserialize, Serialize};
 
-/// How long a batch lasts at its worker's rate, so that the gap between two costs a per cent or two.
+/// How long a batch takes at its worker's rate, in seconds: long enough that the gap between two batches costs only one or
+/// two per cent.
 const BATCH_SECONDS: f64 = 60.0;
-/// Lines of a batch at most, and at least (so that a slow limit does not make an execution of every line).
+/// Lines of a batch at most, and at least: a slow limit must not make every line an execution.
 const MAX_LINES: u64 = 50_000;
 const MIN_LINES: u64 = 10;
 /// Bytes of a batch at most: a worker holds it in memory.
 const MAX_BYTES: u64 = 8 << 20;
-/// A minute's work can be cut at so many places: what one worker has more than another is lost time.
-const MARKS: u64 = 512;
-/// Pieces of a lane at most: of more, each two are joined. A lane that has so many has batches enough to even out.
+/// Pieces of a batch: the finer they are, the less the workers' shares of a lane differ, and the less time is lost.
+const PIECES_PER_BATCH: u64 = 512;
+/// Pieces of a lane at most. When there are more, each two are joined: a lane of that size has enough batches to even out.
 const MAX_PIECES: usize = 1 << 17;
 
-/// Collects a lane's lines in order and cuts them.
+/// Takes a lane's lines in order and cuts them into batches.
 pub(crate) struct Cutter {
     limit: Limit,
     hashed: bool,
@@ -30,10 +32,11 @@ pub(crate) struct Cutter {
     piece: u64,
     /// Lines of each key in the open batch of a hashed lane.
     keys: HashMap<Arc<str>, u64>,
+    /// Lines of the key that has most of them.
     busiest: u64,
 }
 
-/// A lane's lines so far: batches of a hashed lane, pieces of batches of a named one.
+/// A lane's lines so far: the batches of a hashed lane, or pieces of the batches of a named one.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Pieces {
     lines: u64,
@@ -51,11 +54,11 @@ pub(crate) struct Cut {
 }
 
 impl Cutter {
-    /// Goes on behind `done`.
+    /// Continues after `done`.
     pub(crate) fn new(kind: &LaneKind, limit: Limit, done: Pieces) -> Self {
         let open = Batch { first: 0, lines: 0, from: 0, to: 0 };
         let hashed = *kind == LaneKind::Hashed;
-        let piece = (target(limit, hashed) / MARKS).max(1);
+        let piece = (target(limit, hashed) / PIECES_PER_BATCH).max(1);
         Self { limit, hashed, done, open, piece, keys: HashMap::new(), busiest: 0 }
     }
 
@@ -81,14 +84,14 @@ impl Cutter {
         }
     }
 
-    /// Closes the open piece, so that another cutter can go on.
+    /// Closes the open piece, so that another cutter can continue.
     pub(crate) fn pause(mut self) -> Pieces {
         self.close();
         self.done
     }
 
-    /// Cuts. A hashed lane was cut as its lines came, since its busiest host decides; a named one has only fine
-    /// pieces so far, which are joined into equal batches now that the total is known.
+    /// Returns the batches. A hashed lane was cut while its lines came, since its busiest host decides. A named lane has
+    /// only fine pieces so far: now that the total is known they are joined into equal batches.
     pub(crate) fn finish(mut self) -> Cut {
         self.close();
         let Pieces { lines, bytes, closed, seconds } = self.done;
@@ -133,7 +136,7 @@ impl Cutter {
     }
 }
 
-/// Lines that take one worker, or one host, a minute.
+/// The lines of one minute: of a worker of a named lane, or of a host in a hashed lane.
 fn target(limit: Limit, hashed: bool) -> u64 {
     let limit = if hashed { limit } else { limit.share() };
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
@@ -160,7 +163,7 @@ fn join_pairs(pieces: &[Batch]) -> Vec<Batch> {
 fn join(pieces: &[Batch], lines: u64, wanted: u64) -> Vec<Batch> {
     let mut batches: Vec<Batch> = Vec::new();
     let mut done = 0;
-    // The cut that the next batch begins behind lies at `cuts / wanted` of the lines.
+    // The next batch begins after `cuts / wanted` of the lines.
     let mut cuts = 0;
     for piece in pieces {
         let middle = done + piece.lines / 2;
@@ -198,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn a_minute_each_and_work_for_every_worker() {
+    fn batches_take_a_minute_and_every_worker_has_as_many() {
         let limit = Limit::new(Rate::PerSecond(1000.0), Some(300));
         let batches = cut(&named(), limit, &vec![(100, None); 60_000]);
         assert_eq!(batches.len(), 3);
@@ -210,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn the_busiest_host_ends_a_hashed_batch() {
+    fn the_busiest_host_decides_the_size_of_a_hashed_batch() {
         let limit = Limit::new(Rate::PerSecond(1.0), None);
         let lines: Vec<_> =
             (0..600).map(|n| (10, Some(if n % 2 == 0 { "busy" } else { ["a", "b", "c"][n % 3] }))).collect();
@@ -219,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_lane_has_no_more_pieces_than_fit() {
+    fn the_pieces_of_a_long_lane_are_joined() {
         let limit = Limit::new(Rate::PerSecond(1000.0), Some(300));
         let mut cutter = Cutter::new(&named(), limit, Pieces::default());
         (1..=10_000_000).for_each(|n| cutter.add(n, 100, None));
