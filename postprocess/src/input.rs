@@ -1,28 +1,15 @@
-//! What is merged, fetched ahead of the merge: the items of a lane, and beside them the results that won.
+//! The input of the merge: the items of each lane and the results of their lines. Both are fetched ahead.
 
-mod budget;
 mod feed;
 mod index;
 mod items;
-mod lines;
-mod listing;
-mod notes;
-mod records;
+mod results;
+mod segments;
 mod view;
-mod window;
 
-pub(crate) use budget::Budget;
-pub(crate) use feed::Feed;
-pub(crate) use lines::{line_at, number};
-pub(crate) use records::{Chunk, Outcome, Place, Source, Spent};
-pub(crate) use view::{ItemView, RecordView, item, record};
-
-/// Whole lines of a lane's items, in order.
-pub(crate) fn items(source: &Source) -> Feed<bytes::Bytes> {
-    items::feed(source)
-}
-
-/// What became of a lane's lines, in line order; a line that does not occur has no result.
-pub(crate) fn records(source: &Source) -> Feed<Chunk> {
-    records::feed(source)
-}
+pub(crate) use feed::{Budget, Feed, LaneInput};
+pub(crate) use index::Slice;
+pub(crate) use items::{lane_items, line_at, number};
+pub(crate) use results::{Chunk, lane_results};
+pub(crate) use segments::RequestCounts;
+pub(crate) use view::{ItemView, RecordView as ResultView, item as read_item, record as read_result};

@@ -1,4 +1,4 @@
-//! The function `postprocess`: builds its clients once, then answers calls.
+//! The function `postprocess`: builds its clients once, then serves calls.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ async fn main() -> Result<(), lambda::Error> {
     let aws = lambda::aws().await;
     let context = Context {
         s3: lambda::s3(&aws),
-        // Of the function's 1,769 MB. A request to S3 takes tens of milliseconds, however little it reads.
+        // The function has 1,769 MB. A request to S3 takes tens of milliseconds, however little it reads.
         settings: Settings { home: Home::Aws, memory: 512 << 20, whole_batch: 64 << 20, piece: 1 << 20 },
         stop: CancellationToken::new(),
         pause: CancellationToken::new(),
