@@ -13,7 +13,7 @@ use job::{ErrorName, PlannedLane, StepError};
 use crate::context::Context;
 use crate::input::{Budget, LaneInput};
 use crate::names::{failed_key, output_key};
-use crate::output::{Rows, Sink};
+use crate::output::{FormatState, Rows, Sink};
 use crate::run::{Run, damaged};
 
 pub(crate) use histogram::Histogram;
@@ -127,13 +127,14 @@ impl Files {
 }
 
 /// How far a merge has come.
-#[derive(Default)]
 struct Progress {
     /// Number of the last line that is written.
     line: u64,
     /// The counts of each lane of the plan.
     lanes: Vec<Tally>,
     codes: Codes,
+    /// The state of the output's format.
+    format: FormatState,
 }
 
 enum Walk {
@@ -148,8 +149,17 @@ async fn merge_into(
     progress: Option<Progress>,
 ) -> Result<Walk, StepError> {
     let report = |rows: &Rows| context.progress.iter().for_each(|hook| hook(rows.last));
-    let Progress { line, lanes, mut codes } = progress.unwrap_or_default();
-    let mut rows = Rows::new(&run.plan, run.style, line, !codes.is_empty(), context.settings.rows());
+    let mut rows = Rows::new(&run.plan, run.style, context.settings.rows());
+    let (line, lanes, mut codes) = match progress {
+        Some(Progress { line, lanes, codes, format }) => {
+            rows.resume(line, !codes.is_empty(), format)?;
+            (line, lanes, codes)
+        }
+        None => {
+            rows.begin();
+            (0, Vec::new(), Codes::default())
+        }
+    };
     let mut lanes = open_lanes(context, run, run.stop_reasons().await?, line, lanes);
     let mut order = BinaryHeap::new();
     for (index, lane) in lanes.iter_mut().enumerate() {
@@ -177,10 +187,11 @@ async fn merge_into(
                     report(&rows);
                     // Every call writes at least one line, or the run would never end.
                     if context.pause.is_cancelled() && rows.last > line {
-                        let line = rows.last;
+                        let (line, format) = (rows.last, rows.pause());
+                        files.write(&mut rows).await?;
                         let lanes = lanes.into_iter().zip(&run.plan.lanes);
                         let lanes = lanes.map(|(lane, plan)| lane.pause(batch_of(plan, line))).collect();
-                        return Ok(Walk::Paused(Progress { line, lanes, codes }));
+                        return Ok(Walk::Paused(Progress { line, lanes, codes, format }));
                     }
                     // Let other tasks run: a full buffer is about a millisecond of work.
                     tokio::task::yield_now().await;
@@ -194,6 +205,7 @@ async fn merge_into(
             rows.last, run.plan.input.lines
         )));
     }
+    rows.finish();
     files.write(&mut rows).await?;
     report(&rows);
     let mut tallies = Vec::new();

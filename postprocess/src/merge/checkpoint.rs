@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::tally::{Codes, Tally};
 use super::{Files, Progress};
 use crate::context::Context;
-use crate::output::Sink;
+use crate::output::{FormatState, Sink};
 use crate::run::{Run, damaged};
 
 #[derive(Serialize, Deserialize)]
@@ -17,6 +17,9 @@ struct Checkpoint {
     /// One for each lane of the plan.
     lanes: Vec<Tally>,
     codes: Codes,
+    /// The state of the output's format.
+    #[serde(default, skip_serializing_if = "FormatState::is_null")]
+    format: FormatState,
     output: PausedUpload,
     failed: PausedUpload,
 }
@@ -31,12 +34,12 @@ pub(super) async fn write(
     files: Files,
     progress: Progress,
 ) -> Result<String, StepError> {
-    let Progress { line, lanes, codes } = progress;
+    let Progress { line, lanes, codes, format } = progress;
     let at = format!("{:04}-{line:012}-{:013}", run.run.generation, (context.now)());
     let key = |part: &str| run.keys.checkpoint("merge", &at, part);
     let (output, failed) =
         (files.output.pause(key("output.rest")).await?, files.failed.pause(key("failed.rest")).await?);
-    let checkpoint = Checkpoint { line, lanes, codes, output, failed };
+    let checkpoint = Checkpoint { line, lanes, codes, format, output, failed };
     let body = serde_json::to_vec(&checkpoint).expect("a checkpoint is plain JSON");
     run.objects.put(&key("state.json"), body).await?;
     tracing::info!(line, "the merge is left to another call");
@@ -51,11 +54,11 @@ pub(super) async fn read(run: &Run, key: &str) -> Result<(Files, Progress), Step
     let checkpoint = run.objects.get(key).await?;
     let checkpoint: Checkpoint = serde_json::from_slice(&checkpoint)
         .map_err(|error| damaged(format!("{key} is not what this version writes: {error}")))?;
-    let Checkpoint { line, lanes, codes, output, failed } = checkpoint;
+    let Checkpoint { line, lanes, codes, format, output, failed } = checkpoint;
     tracing::info!(line, "the merge goes on");
     let files = Files {
         output: Sink::resumed(run.objects.resume(output).await?),
         failed: Sink::resumed(run.objects.resume(failed).await?),
     };
-    Ok((files, Progress { line, lanes, codes }))
+    Ok((files, Progress { line, lanes, codes, format }))
 }

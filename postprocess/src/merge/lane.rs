@@ -10,7 +10,7 @@ use crate::input::{
     Chunk, Feed, LaneInput, RequestCounts, ResultView, Slice, lane_items, lane_results, line_at, number,
     read_item, read_result,
 };
-use crate::output::{Ending, Rows};
+use crate::output::{Outcome, Rows};
 use crate::run::damaged;
 
 const UNKNOWN: &str = "the request may have been sent before the worker died, and it may not be repeated";
@@ -236,25 +236,25 @@ fn write(
     let outcome = match (&item.error, &result) {
         // The line failed before any request, so its result does not matter.
         (Some(error), _) => {
-            Ending::Failed { code: error, detail: item.detail.as_deref().unwrap_or_default() }
+            Outcome::Failed { code: error, detail: item.detail.as_deref().unwrap_or_default() }
         }
         (None, Some(ResultView { error: Some(error), detail, .. })) => {
-            Ending::Failed { code: error, detail: detail.as_deref().unwrap_or_default() }
+            Outcome::Failed { code: error, detail: detail.as_deref().unwrap_or_default() }
         }
-        (None, Some(ResultView { v, .. })) => Ending::Values(v.unwrap_or("[]")),
+        (None, Some(ResultView { v, .. })) => Outcome::Values(v.unwrap_or("[]")),
         (None, None) => {
             let (which, detail) = match lookup {
                 Lookup::Unknown => (Code::OutcomeUnknown, UNKNOWN),
                 _ => (missing.code, missing.detail.as_str()),
             };
             code = which.to_string();
-            Ending::Failed { code: &code, detail }
+            Outcome::Failed { code: &code, detail }
         }
     };
     match outcome {
-        Ending::Values(_) => tally.ok += 1,
-        Ending::Failed { code, detail } if codes.add(item.n, code, detail) => tally.failed += 1,
-        Ending::Failed { .. } => tally.not_processed += 1,
+        Outcome::Values(_) => tally.ok += 1,
+        Outcome::Failed { code, detail } if codes.add(item.n, code, detail) => tally.failed += 1,
+        Outcome::Failed { .. } => tally.not_processed += 1,
     }
     rows.line(&item, outcome)
 }

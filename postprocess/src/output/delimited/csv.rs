@@ -1,12 +1,12 @@
-//! RFC 4180 by hand, into one buffer: quotes only where a cell needs them, and `\n` ends a record.
+//! CSV (RFC 4180), written by hand into one buffer. A cell has quotes only if it needs them, and `\n` ends a row.
 
 use memchr::memchr;
 
 use crate::json;
 
-/// Appends a cell that holds a text.
+/// Appends a cell with a text.
 pub(super) fn text(out: &mut Vec<u8>, text: &[u8], delimiter: u8) {
-    // Without an early exit the compiler looks at many bytes at a time.
+    // Without an early exit the compiler examines many bytes at a time.
     if !text
         .iter()
         .fold(false, |special, byte| special | (*byte == delimiter) | matches!(byte, b'"' | b'\n' | b'\r'))
@@ -19,7 +19,7 @@ pub(super) fn text(out: &mut Vec<u8>, text: &[u8], delimiter: u8) {
     out.push(b'"');
 }
 
-/// Appends a cell that holds a JSON value: strings as they are, null as nothing, anything else as compact JSON.
+/// Appends a cell with a JSON value: a string as its text, null as an empty cell, anything else as compact JSON.
 pub(super) fn value(out: &mut Vec<u8>, value: &str, delimiter: u8) {
     match value.as_bytes() {
         b"null" => {}
@@ -33,13 +33,13 @@ pub(super) fn value(out: &mut Vec<u8>, value: &str, delimiter: u8) {
     }
 }
 
-/// Appends a cell that holds what a JSON string stands for, given the bytes between its quotes.
+/// Appends a cell with the text of a JSON string, given the bytes between its quotes.
 fn string(out: &mut Vec<u8>, inner: &[u8], delimiter: u8) {
     let (has_delimiter, has_escape) = inner.iter().fold((false, false), |(delimiters, escapes), byte| {
         (delimiters | (*byte == delimiter), escapes | (*byte == b'\\'))
     });
     if !has_escape {
-        // Without an escape there is neither a quote nor a line break in a JSON string.
+        // A JSON string without escapes contains neither a quote nor a line break.
         if has_delimiter {
             out.push(b'"');
             out.extend_from_slice(inner);
@@ -53,7 +53,7 @@ fn string(out: &mut Vec<u8>, inner: &[u8], delimiter: u8) {
     let mut needs_quotes = has_delimiter;
     out.push(b'"');
     json::unescape(inner, |part| {
-        // An escape is handed out alone, and only an escape can be a quote or a line break.
+        // Each escape is a part, and only an escape can be a quote or a line break.
         if let [byte] = part {
             needs_quotes |= matches!(byte, b'"' | b'\n' | b'\r') || *byte == delimiter;
             if *byte == b'"' {

@@ -1,17 +1,17 @@
-//! A row of a JSONL output.
+//! JSONL: each row is an object.
 
 use std::collections::HashMap;
 
-use job::Plan;
+use job::{Plan, StepError};
 
 use super::columns::{Columns, OWN};
-use super::rows::{Ending, Row};
+use super::row_format::{FormatState, Outcome, Row, RowFormat};
 use crate::json;
 
-/// Members of an object up to which each is compared with each.
-const FEW: usize = 16;
+/// Members of an object that are compared with each other one by one, at most.
+const COMPARED_MEMBERS: usize = 16;
 
-pub(super) struct JsonRows {
+pub(super) struct JsonlRows {
     columns: Columns,
     /// `"name":` of each column.
     input: Vec<Option<Vec<u8>>>,
@@ -19,29 +19,33 @@ pub(super) struct JsonRows {
     own: [Vec<u8>; 2],
 }
 
-impl JsonRows {
+impl JsonlRows {
     pub(super) fn new(plan: &Plan) -> Self {
         let columns = Columns::new(plan);
         let input = columns.input.iter().map(|name| name.as_deref().map(key)).collect();
         let extracted = columns.extracted.iter().map(|name| key(name)).collect();
         Self { columns, input, extracted, own: OWN.map(key) }
     }
+}
 
-    pub(super) fn row(&self, out: &mut Vec<u8>, row: &Row<'_>) {
+impl RowFormat for JsonlRows {
+    fn begin(&mut self, _out: &mut Vec<u8>) {}
+
+    fn row(&mut self, out: &mut Vec<u8>, row: &Row<'_>) {
         out.push(b'{');
         match row.input {
             Some(object) if object.starts_with('{') => self.object(out, object),
             Some(array) => self.array(out, array),
-            // The keys of a line that is no JSON are not known.
+            // The keys of a line that is not JSON are unknown.
             None if row.keyed => {}
             None => self.array(out, "[]"),
         }
-        let mut values = json::elements(if let Ending::Values(values) = row.ending { values } else { "[]" });
+        let mut values = json::elements(row.outcome.values());
         for key in &self.extracted {
             member(out, key, values.next().unwrap_or("null"));
         }
         let [error, error_detail] = &self.own;
-        if let Ending::Failed { code, detail } = row.ending {
+        if let Outcome::Failed { code, detail } = row.outcome {
             out.extend_from_slice(error);
             json::string(out, code);
             out.push(b',');
@@ -55,6 +59,18 @@ impl JsonRows {
         out.extend_from_slice(b"}\n");
     }
 
+    fn finish(&mut self, _out: &mut Vec<u8>) {}
+
+    fn pause(&mut self, _out: &mut Vec<u8>) -> FormatState {
+        FormatState::Null
+    }
+
+    fn resume(&mut self, _state: FormatState) -> Result<(), StepError> {
+        Ok(())
+    }
+}
+
+impl JsonlRows {
     fn array(&self, out: &mut Vec<u8>, array: &str) {
         let mut values = json::elements(array);
         for key in &self.input {
@@ -65,11 +81,12 @@ impl JsonRows {
         }
     }
 
-    /// The object's own members as they are, without those that the output has itself; of two with one key the last.
+    /// Writes the object's own members as they are, without those whose names are columns of the output. Of two members with
+    /// one key the last one counts.
     fn object(&self, out: &mut Vec<u8>, object: &str) {
         let members: Vec<_> =
-            json::members(object).map(|(key, place)| (json::text(key), key, place)).collect();
-        let last_of_many: Option<HashMap<&str, usize>> = (members.len() > FEW)
+            json::members(object).map(|(key, range)| (json::text(key), key, range)).collect();
+        let last_of_many: Option<HashMap<&str, usize>> = (members.len() > COMPARED_MEMBERS)
             .then(|| members.iter().enumerate().map(|(index, (name, ..))| (name.as_ref(), index)).collect());
         for (index, (name, key, (start, end))) in members.iter().enumerate() {
             let repeated = match &last_of_many {

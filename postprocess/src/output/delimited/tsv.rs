@@ -1,11 +1,10 @@
-//! A cell of TSV: no quotes, and what would end the cell is written as two characters: `\t`, `\n`, `\r` and, for the backslash
-//! itself, `\\`.
+//! TSV: cells have no quotes. A tab, a line end and a backslash are written as two characters: `\t`, `\n`, `\r` and `\\`.
 
 use memchr::memchr2;
 
 use crate::json;
 
-/// Appends a cell that holds a text.
+/// Appends a cell with a text.
 pub(super) fn text(out: &mut Vec<u8>, text: &[u8]) {
     if memchr2(b'\t', b'\n', text).is_none() && memchr2(b'\r', b'\\', text).is_none() {
         out.extend_from_slice(text);
@@ -22,7 +21,7 @@ pub(super) fn text(out: &mut Vec<u8>, text: &[u8]) {
     }
 }
 
-/// Appends a cell that holds a JSON value, as [`super::csv::value`] does.
+/// Appends a cell with a JSON value, as [`super::csv::value`] does.
 pub(super) fn value(out: &mut Vec<u8>, value: &str) {
     match value.as_bytes() {
         b"null" => {}

@@ -1,30 +1,34 @@
-//! The cells of a row of CSV or TSV.
+//! Writes the cells of CSV and TSV.
 
-use job::job_file::{OutputFormat, Style};
+use job::job_file::Style;
 
 use super::{csv, tsv};
 
 const COMMA: u8 = b',';
 const TAB: u8 = b'\t';
-/// How a spreadsheet knows a formula (OWASP, "CSV Injection").
+/// The first characters of a formula in a spreadsheet (OWASP, "CSV Injection").
 const FORMULA: [u8; 7] = *b"=+-@\t\r\n";
-const MARK: &[u8] = "\u{feff}".as_bytes();
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// How cells are written.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Cells {
+pub(in crate::output) struct Cells {
     tsv: bool,
     style: Style,
 }
 
 impl Cells {
-    pub(super) fn new(format: OutputFormat, style: Style) -> Self {
-        Self { tsv: format == OutputFormat::Tsv, style }
+    pub(in crate::output) fn csv(style: Style) -> Self {
+        Self { tsv: false, style }
     }
 
-    /// What the file begins with.
+    pub(in crate::output) fn tsv(style: Style) -> Self {
+        Self { tsv: true, style }
+    }
+
+    /// The byte order mark of the file, if the job asks for one.
     pub(super) fn mark(self) -> &'static [u8] {
-        if self.style.bom { MARK } else { b"" }
+        if self.style.bom { BYTE_ORDER_MARK } else { b"" }
     }
 
     pub(super) fn separator(self) -> u8 {
@@ -57,7 +61,7 @@ impl Cells {
     }
 }
 
-/// `-5`, `+41`, `-1.5e-3`: a spreadsheet computes nothing with it.
+/// Whether a cell is a number like `-5`, `+41` or `-1.5e-3`, which a spreadsheet does not evaluate.
 fn is_number(text: &[u8]) -> bool {
     let Some(digits) = text.strip_prefix(b"-").or_else(|| text.strip_prefix(b"+")) else { return false };
     digits.first().is_some_and(u8::is_ascii_digit)
