@@ -9,7 +9,6 @@ use std::collections::BTreeMap;
 use job::ErrorName;
 use job::messages::{PostprocessResponse, RunRef};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::context::Home;
 
@@ -72,8 +71,6 @@ pub struct Report {
     pub lanes: Vec<LaneReport>,
     /// The keys of the outputs.
     pub outputs: Outputs,
-    /// What the run cost on AWS; not estimated yet.
-    pub cost: Option<Value>,
 }
 
 /// How a run ended.

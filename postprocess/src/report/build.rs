@@ -58,7 +58,6 @@ pub(crate) async fn build(context: &Context, run: &Run, merged: &Merged) -> Resu
             failed: (!complete).then(|| failed_key(&run.run, &run.plan)),
             report: report_key(&run.run),
         },
-        cost: None,
     };
     report.message = message(&report, run.failure.tolerated);
     Ok(report)
