@@ -20,7 +20,7 @@ fn check(
 }
 
 #[test]
-fn names_of_the_outputs() {
+fn output_keys_follow_the_name_of_the_input() {
     use Compression::{Bzip2, Gzip, None, Zstd};
     use OutputFormat::{Csv, Jsonl};
     check("a.csv", Format::Csv, None, Csv, "a.csv", "a.csv");

@@ -25,7 +25,7 @@ async fn merge(mut fixture: Fixture) -> Left {
 }
 
 #[tokio::test]
-async fn all_succeeded() {
+async fn a_run_without_failures_succeeds() {
     let mut fixture = some_failed(0, 3);
     fixture.plan.input.blank = 2;
     let Left { report, response, failed, .. } = merge(fixture.clone()).await;
@@ -47,7 +47,7 @@ async fn all_succeeded() {
 }
 
 #[tokio::test]
-async fn tolerance_is_exceeded_by_one_line_more() {
+async fn one_line_beyond_the_tolerance_fails_the_run() {
     for (share, within) in [("29%", 29), ("0%", 0), ("100%", 100), ("7%", 7), ("0.5%", 0)] {
         let left = merge(some_failed(within, 100).tolerated(share)).await;
         let verdict = if within == 0 { Verdict::Succeeded } else { Verdict::SomeFailed };
@@ -60,7 +60,7 @@ async fn tolerance_is_exceeded_by_one_line_more() {
 }
 
 #[tokio::test]
-async fn the_cause_names_the_most_frequent_reason() {
+async fn the_cause_names_the_most_frequent_error() {
     let mut endings = vec![bad("http_401", "the answer is 401 Unauthorized"); 1200];
     endings.extend(vec![bad("timeout", "no answer"); 3]);
     endings.push(ok(json!([1])));
@@ -83,7 +83,7 @@ async fn the_cause_names_the_most_frequent_reason() {
 }
 
 #[tokio::test]
-async fn within_the_tolerance_is_said() {
+async fn the_message_says_that_failures_are_within_the_tolerance() {
     let left = merge(some_failed(1, 100).tolerated("5%")).await;
     assert_eq!(
         left.report.message,
@@ -107,7 +107,7 @@ async fn a_line_that_was_not_processed_fails_the_run() {
 }
 
 #[tokio::test]
-async fn a_stopped_line_fails_the_run_and_the_markers_say_why() {
+async fn a_stopped_line_fails_the_run_with_the_reason_of_its_marker() {
     let mut fixture = csv(vec![ok(json!([1])), bad("http_401", "no"), None]);
     fixture.objects.push((
         "stop/0000/lane.json".to_owned(),
@@ -149,7 +149,7 @@ async fn a_stopped_line_fails_the_run_and_the_markers_say_why() {
 }
 
 #[tokio::test]
-async fn an_unknown_outcome_is_a_failure_and_no_missing_line() {
+async fn an_unknown_outcome_counts_as_failed_and_not_as_unprocessed() {
     let mut fixture = csv(vec![ok(json!([1])), None, None, None]);
     let (first, second) = (Invocation::new(0, STARTED, 1), Invocation::new(0, STARTED + 5, 2));
     // Line 2 was never marked unsent; line 3 was by another call; line 4 was by the same; line 1 has a record.
@@ -170,7 +170,7 @@ async fn an_unknown_outcome_is_a_failure_and_no_missing_line() {
 }
 
 #[tokio::test]
-async fn the_report_has_the_fields_it_is_known_for() {
+async fn the_report_has_its_promised_fields() {
     let world = World::new();
     let mut fixture = some_failed(1, 2);
     world.merge(&mut fixture).await;
