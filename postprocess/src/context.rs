@@ -27,9 +27,11 @@ pub struct Context {
 pub struct Settings {
     /// Where the step runs.
     pub home: Home,
-    /// Bytes of items and results in memory, over all lanes. Many lanes exceed it by six [`Settings::piece`] each.
+    /// Bytes of items and results in memory, over all lanes. Many lanes exceed it by six [`Settings::piece`]
+    /// each.
     pub memory: u64,
-    /// A batch with more bytes of results is merged by its index, and so is a batch for which there is no room in memory.
+    /// A batch with more bytes of results is merged by its index, and so is a batch for which there is no
+    /// room in memory.
     pub whole_batch: u64,
     /// Bytes of the smallest range that is worth a separate request.
     pub piece: u64,

@@ -1,9 +1,10 @@
-//! The post-process step: merges the results of all batches into one output file in input order, and writes a file of failed
-//! lines and a report.
+//! The post-process step: merges the results of all batches into one output file in input order, and writes a
+//! file of failed lines and a report.
 //!
-//! [`postprocess`] reads the run's plan, fetches the items of all lanes and their results (`input`), merges them in line
-//! order (`merge`), writes a row for each line (`output`), and at last writes the report (`report`): a run with a report is
-//! complete. The memory it needs depends on the number of lanes, not on the number of lines.
+//! [`postprocess`] reads the run's plan, fetches the items of all lanes and their results (`input`), merges
+//! them in line order (`merge`), writes a row for each line (`output`), and at last writes the report
+//! (`report`): a run with a report is complete. The memory it needs depends on the number of lanes, not on
+//! the number of lines.
 
 mod context;
 mod input;

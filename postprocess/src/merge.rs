@@ -36,7 +36,8 @@ pub(crate) enum Merge {
     Paused(String),
 }
 
-/// Writes the output, and the file of failed lines if there are any; from the checkpoint at a key if there is one.
+/// Writes the output, and the file of failed lines if there are any; from the checkpoint at a key if there is
+/// one.
 ///
 /// # Errors
 /// `Run.Damaged`, `Run.Interrupted`, and errors of the store.
@@ -53,8 +54,8 @@ pub(crate) async fn merge(
         None => merge_all(context, run).await,
     };
     match begun {
-        // The uploads are gone. Either a call completed them and then died or lost its response, or they have expired. All
-        // results are still there.
+        // The uploads are gone. Either a call completed them and then died or lost its response, or they have
+        // expired. All results are still there.
         Err(error) if error.name == ErrorName::RunDamaged => {
             tracing::warn!(%error, "the merge begins again");
             merge_all(context, run).await

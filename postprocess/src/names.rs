@@ -12,8 +12,9 @@ const COMPRESSED: [&str; 5] = ["gz", "gzip", "zst", "zstd", "bz2"];
 /// Extensions that name a format, and therefore change with it.
 const FORMATS: [&str; 9] = ["txt", "text", "list", "csv", "tsv", "tab", "jsonl", "ndjson", "json"];
 
-/// `jobs/<job>/output/<file>`: the input's name without the extension of its compression, and with the extension of the
-/// output's format if that differs. Two inputs whose names differ only in their extension share an output.
+/// `jobs/<job>/output/<file>`: the input's name without the extension of its compression, and with the
+/// extension of the output's format if that differs. Two inputs whose names differ only in their extension
+/// share an output.
 pub fn output_key(run: &RunRef, plan: &Plan) -> String {
     let file = uncompressed(&run.file, plan);
     let file = match (plan.input.format, plan.output) {

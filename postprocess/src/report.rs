@@ -50,8 +50,8 @@ pub struct Report {
     /// The input's encoding, by its name in the WHATWG Encoding Standard.
     #[serde(default)]
     pub encoding: String,
-    /// Requests that were sent, in all generations. Retries and redirects count; a request that was refused before it was sent,
-    /// or that had no connection, does not.
+    /// Requests that were sent, in all generations. Retries and redirects count; a request that was refused
+    /// before it was sent, or that had no connection, does not.
     pub requests: u64,
     /// Responses that asked to slow down, in all generations.
     pub throttled: u64,
@@ -103,7 +103,8 @@ pub struct Latency {
 pub struct ErrorCount {
     /// The code, as in the output's column `error`.
     pub code: String,
-    /// The cause of `connect`: `dns`, `refused`, `unreachable`, `timeout`, `reset`, `closed` or `unprocessed`.
+    /// The cause of `connect`: `dns`, `refused`, `unreachable`, `timeout`, `reset`, `closed` or
+    /// `unprocessed`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
     /// The number of these lines.

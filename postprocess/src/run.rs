@@ -68,8 +68,9 @@ impl Run {
         }
     }
 
-    /// The report of an earlier call, if every line succeeded: then parts of the run's folder may already be removed, and a
-    /// merge cannot improve on it. Any other run is merged again, since there may be new results.
+    /// The report of an earlier call, if every line succeeded: then parts of the run's folder may already be
+    /// removed, and a merge cannot improve on it. Any other run is merged again, since there may be new
+    /// results.
     ///
     /// # Errors
     /// Errors of the store.
@@ -94,8 +95,8 @@ impl Run {
         Ok(reasons)
     }
 
-    /// Removes what only a redrive would need. The claim, the job file and the plan stay, so that the same event finds the
-    /// finished run.
+    /// Removes what only a redrive would need. The claim, the job file and the plan stay, so that the same
+    /// event finds the finished run.
     ///
     /// # Errors
     /// Errors of the store.

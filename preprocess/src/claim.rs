@@ -1,4 +1,5 @@
-//! The claim, by which an execution owns a run, and the lease, by which only one run of a job sends at a time.
+//! The claim, by which an execution owns a run, and the lease, by which only one run of a job sends at a
+//! time.
 //!
 //! In keys and messages the lease is called `turn`.
 
@@ -10,8 +11,8 @@ use job::{ErrorName, Objects, RunKeys, StepError, keys};
 
 use crate::{Context, Home};
 
-/// Knows whether an execution has ended. On AWS that is `DescribeExecution`. On one machine every execution but the caller's
-/// own has ended, since the caller holds the lock of the state folder.
+/// Knows whether an execution has ended. On AWS that is `DescribeExecution`. On one machine every execution
+/// but the caller's own has ended, since the caller holds the lock of the state folder.
 #[async_trait]
 pub trait Executions: Send + Sync {
     /// Whether the execution is known to have ended.
@@ -57,8 +58,9 @@ pub(crate) enum Lease {
     Draining(String, Duration),
 }
 
-/// Acquires the job's lease for this run. An execution that ended without releasing the lease was aborted, and Step Functions
-/// does not stop the functions that it had called: a stop marker tells them to end, and they have the time `drain` for that.
+/// Acquires the job's lease for this run. An execution that ended without releasing the lease was aborted,
+/// and Step Functions does not stop the functions that it had called: a stop marker tells them to end, and
+/// they have the time `drain` for that.
 ///
 /// # Errors
 /// `Run.Damaged` if the lease cannot be read, and errors of the store.
@@ -91,8 +93,8 @@ pub(crate) async fn acquire_lease(
         if !context.executions.ended(&holder.execution).await? {
             return Ok(Lease::HeldBy(holder.execution));
         }
-        // On one machine workers end with their process, and the run that they belong to may be continued. A run without a
-        // plan has no workers: it may have failed at its beginning.
+        // On one machine workers end with their process, and the run that they belong to may be continued. A
+        // run without a plan has no workers: it may have failed at its beginning.
         let keys = RunKeys::new(&run.job, &holder.run);
         let has_workers = context.home == Home::Aws && objects.find(&keys.plan()).await?.is_some();
         if has_workers {

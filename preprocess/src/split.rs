@@ -1,7 +1,8 @@
 //! Splits one input into lanes of items: the whole work of the step, without the store.
 //!
-//! A stream is decompressed and decoded (`source`), read record by record (`records`), normalised to JSON (`normalise`), and
-//! written to the lane (`lanes`) that the router chooses (`route`); each lane is cut into batches (`batches`).
+//! A stream is decompressed and decoded (`source`), read record by record (`records`), normalised to JSON
+//! (`normalise`), and written to the lane (`lanes`) that the router chooses (`route`); each lane is cut into
+//! batches (`batches`).
 
 mod batches;
 mod lanes;
@@ -35,7 +36,8 @@ pub trait Sink {
     /// Any error ends the split.
     fn items(&mut self, lane: &str, items: Vec<u8>) -> io::Result<()>;
 
-    /// Called with the names of the columns before the first item. For JSONL there are none: each line has its own keys.
+    /// Called with the names of the columns before the first item. For JSONL there are none: each line has
+    /// its own keys.
     fn columns(&mut self, _columns: &Arc<[String]>) {}
 
     /// Called now and then with the progress: lines, and bytes of the decompressed input.
@@ -79,8 +81,9 @@ impl Checkpoint {
 /// Splits a stream into items and plans the lanes. `file` is the input's name.
 ///
 /// # Errors
-/// `Job.Invalid` if the job does not fit the input, `Input.Unreadable` if the stream breaks off, cannot be decompressed or
-/// is not text. An error of the sink or the stream that carries a [`StepError`] is returned as that.
+/// `Job.Invalid` if the job does not fit the input, `Input.Unreadable` if the stream breaks off, cannot be
+/// decompressed or is not text. An error of the sink or the stream that carries a [`StepError`] is returned
+/// as that.
 pub fn split(stream: impl Read, job: &Arc<Job>, file: &str, sink: &mut impl Sink) -> Result<Plan, StepError> {
     match start(stream, job, file, sink, || false)? {
         Split::Done(plan) => Ok(plan),
@@ -88,7 +91,8 @@ pub fn split(stream: impl Read, job: &Arc<Job>, file: &str, sink: &mut impl Sink
     }
 }
 
-/// Like [`split`], but calls `pause` after each record, and leaves the rest to another call if that returns true.
+/// Like [`split`], but calls `pause` after each record, and leaves the rest to another call if that returns
+/// true.
 ///
 /// # Errors
 /// As [`split`].

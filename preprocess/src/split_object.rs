@@ -40,7 +40,8 @@ struct Checkpoint {
 /// The open uploads by lane.
 type Uploads = HashMap<String, Upload>;
 
-/// Splits the event's object into the run's folder. The plan is written last: a run with a plan is completely split.
+/// Splits the event's object into the run's folder. The plan is written last: a run with a plan is completely
+/// split.
 pub(crate) struct ObjectSplit<'a> {
     pub(crate) context: &'a Context,
     pub(crate) objects: &'a Objects,
@@ -56,7 +57,8 @@ impl ObjectSplit<'_> {
     /// By the stable names of [`ErrorName`].
     pub(crate) async fn run(&self, checkpoint: Option<&str>) -> Result<Outcome, StepError> {
         match self.run_from(checkpoint).await {
-            // The uploads are gone. Either a call completed them and then died or lost its response, or they have expired.
+            // The uploads are gone. Either a call completed them and then died or lost its response, or they
+            // have expired.
             Err(error) if error.name == ErrorName::RunDamaged => {
                 tracing::warn!(%error, "the split begins again");
                 self.run_from(None).await
@@ -112,7 +114,8 @@ impl ObjectSplit<'_> {
         let offset = from.map_or(0, split::Checkpoint::begin);
         let range = match offset {
             0 => None,
-            // S3 refuses a range that begins at the end of an object ("GetObject", InvalidRange), so the end is given.
+            // S3 refuses a range that begins at the end of an object ("GetObject", InvalidRange), so the end
+            // is given.
             offset => Some(offset..self.objects.head(key).await.map_err(failed)?.size),
         };
         self.objects.read(key, range, etag).await.map_err(failed)

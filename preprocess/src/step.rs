@@ -13,8 +13,8 @@ use crate::redrive;
 use crate::split_object::{ObjectSplit, Outcome};
 use crate::{Context, Home};
 
-/// How long a worker on AWS may still send after its execution was aborted, without the job's timeout: a batch takes about a
-/// minute, and the worker looks for a stop marker with each flush.
+/// How long a worker on AWS may still send after its execution was aborted, without the job's timeout: a
+/// batch takes about a minute, and the worker looks for a stop marker with each flush.
 const DRAIN: Duration = Duration::from_secs(90);
 /// The longest wait before a run that has waited for hours asks for the lease again.
 const LONGEST_LEASE_WAIT: Duration = Duration::from_secs(15 * 60);
@@ -87,8 +87,8 @@ pub(crate) async fn start(
     Ok(PreprocessResponse::Ready { run, lanes })
 }
 
-/// Seconds until a run asks for the lease again: a tenth of the time it has waited. An execution has at most 25,000 events,
-/// and each time takes nine (Step Functions Developer Guide, "Quotas").
+/// Seconds until a run asks for the lease again: a tenth of the time it has waited. An execution has at most
+/// 25,000 events, and each time takes nine (Step Functions Developer Guide, "Quotas").
 fn lease_wait(least: Duration, waited: Duration) -> u64 {
     (waited / 10).clamp(least, LONGEST_LEASE_WAIT.max(least)).as_secs().max(1)
 }
@@ -140,12 +140,14 @@ fn read_plan(run: &RunRef, plan: &[u8]) -> Result<Plan, StepError> {
     })
 }
 
-/// How long a worker on AWS may still send after its execution was aborted: it ends when the requests under way have ended.
+/// How long a worker on AWS may still send after its execution was aborted: it ends when the requests under
+/// way have ended.
 fn drain(job: &Job) -> Duration {
     DRAIN + job.request.timeout
 }
 
-/// Writes the lanes' manifests, and describes the lanes for the state machine. A redrive has only unfinished batches.
+/// Writes the lanes' manifests, and describes the lanes for the state machine. A redrive has only unfinished
+/// batches.
 async fn lanes(
     context: &Context,
     objects: &Objects,

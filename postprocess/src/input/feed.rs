@@ -32,8 +32,8 @@ impl LaneInput {
     }
 }
 
-/// Values that a task makes ahead of their use: while one is used, the next is made or waits. The task ends when the feed is
-/// dropped.
+/// Values that a task makes ahead of their use: while one is used, the next is made or waits. The task ends
+/// when the feed is dropped.
 pub(crate) struct Feed<T> {
     receiver: mpsc::Receiver<T>,
     task: Option<JoinHandle<Result<(), StepError>>>,
@@ -104,8 +104,8 @@ impl Budget {
         }
     }
 
-    /// Room in memory for a batch; `None` if the batch must be merged by its index. Nobody waits for room, since the lane
-    /// that holds it may be waiting for this one.
+    /// Room in memory for a batch; `None` if the batch must be merged by its index. Nobody waits for room,
+    /// since the lane that holds it may be waiting for this one.
     pub(super) fn room_for(&self, bytes: u64) -> Option<OwnedSemaphorePermit> {
         let permits = u32::try_from(bytes.div_ceil(PERMIT)).ok()?;
         if bytes > self.whole_batch { None } else { self.pool.clone().try_acquire_many_owned(permits).ok() }

@@ -47,8 +47,8 @@ impl IndexEntry {
     }
 }
 
-/// Adds the results in `bytes`, which begin at `offset` of the segment. `deep`: also reads what decides between two results
-/// of one line, since the bytes will be gone by then.
+/// Adds the results in `bytes`, which begin at `offset` of the segment. `deep`: also reads what decides
+/// between two results of one line, since the bytes will be gone by then.
 ///
 /// # Errors
 /// `Run.Damaged` if a result cannot be read.
@@ -78,8 +78,8 @@ pub(super) fn scan(
     Ok(())
 }
 
-/// Leaves one entry for each line, sorted: the first success in key order, or else the last failure. The entries must come
-/// in key order. `bodies` are the segments if the scan was not deep.
+/// Leaves one entry for each line, sorted: the first success in key order, or else the last failure. The
+/// entries must come in key order. `bodies` are the segments if the scan was not deep.
 ///
 /// # Errors
 /// `Run.Damaged` if a result cannot be read.

@@ -36,8 +36,9 @@ pub(super) struct Lines<'a> {
 }
 
 impl Lines<'_> {
-    /// The next lines and the offset of the first. Each request begins after the last complete line, so that nothing needs
-    /// to be copied. A line that is longer than `size` is fetched again in a range of twice the length.
+    /// The next lines and the offset of the first. Each request begins after the last complete line, so that
+    /// nothing needs to be copied. A line that is longer than `size` is fetched again in a range of twice the
+    /// length.
     ///
     /// # Errors
     /// Errors of the store.
@@ -71,7 +72,8 @@ pub(crate) fn line_at(bytes: &[u8], at: usize) -> Option<(&[u8], usize)> {
     }
 }
 
-/// The line number of an item or a result as the steps write them, `{"n":17,…`; `None` if the line must be parsed.
+/// The line number of an item or a result as the steps write them, `{"n":17,…`; `None` if the line must be
+/// parsed.
 pub(crate) fn number(line: &[u8]) -> Option<u64> {
     let digits = line.strip_prefix(b"{\"n\":")?;
     let mut n: u64 = 0;

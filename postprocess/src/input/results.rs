@@ -52,7 +52,8 @@ pub(crate) fn lane_results(source: &LaneInput) -> Feed<Chunk> {
             let folder = source.keys.batch_results(&source.lane().name, batch.first);
             let mut entries = listing.folder(&folder).await?;
             if count_results(&entries) < batch.lines {
-                // The lane was stopped, or the page is older than some of the segments: stores other than S3 may list late.
+                // The lane was stopped, or the page is older than some of the segments: stores other than S3
+                // may list late.
                 entries = source.objects.list(&folder).await?;
             }
             if entries.is_empty() {
@@ -125,7 +126,8 @@ async fn read_whole(
     Ok((index, bodies))
 }
 
-/// Sends the results of a batch that is too large for memory, window by window. `first` has the counts of the batch.
+/// Sends the results of a batch that is too large for memory, window by window. `first` has the counts of the
+/// batch.
 async fn send_windows(
     source: &LaneInput,
     first: Chunk,

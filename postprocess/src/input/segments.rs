@@ -28,8 +28,8 @@ impl RequestCounts {
     }
 }
 
-/// The objects below a prefix in key order, one page at a time. One listing serves a whole lane, since the folders of the
-/// batches come in the order of the batches.
+/// The objects below a prefix in key order, one page at a time. One listing serves a whole lane, since the
+/// folders of the batches come in the order of the batches.
 pub(super) struct Listing<'a> {
     objects: &'a Objects,
     prefix: String,
@@ -43,7 +43,8 @@ impl<'a> Listing<'a> {
         Self { objects, prefix, page: Vec::new().into_iter(), token: None, begun: false }
     }
 
-    /// The objects of one folder. Folders must be asked for in key order; objects before the folder are skipped.
+    /// The objects of one folder. Folders must be asked for in key order; objects before the folder are
+    /// skipped.
     ///
     /// # Errors
     /// Errors of the store.
@@ -128,8 +129,8 @@ impl Segments {
     }
 }
 
-/// The lines, sorted, that an invocation named in an intent and did not mark as unsent later: they may have been sent, and
-/// the worker may then have died. Most of them have a result.
+/// The lines, sorted, that an invocation named in an intent and did not mark as unsent later: they may have
+/// been sent, and the worker may then have died. Most of them have a result.
 ///
 /// # Errors
 /// `Run.Damaged` if an intent cannot be read, and errors of the store.

@@ -1,5 +1,5 @@
-//! What one call of the merge leaves to the next. A line's number is enough to find the position in each lane, since the plan
-//! and the results do not change.
+//! What one call of the merge leaves to the next. A line's number is enough to find the position in each
+//! lane, since the plan and the results do not change.
 
 use job::{PausedUpload, StepError};
 use serde::{Deserialize, Serialize};

@@ -25,8 +25,8 @@ pub(super) struct Lane {
     results: Results,
     missing: Missing,
     tally: Tally,
-    /// Counts of batches, which belong to no single line. They are held until the batch is complete, since a batch that is
-    /// read again is counted again.
+    /// Counts of batches, which belong to no single line. They are held until the batch is complete, since a
+    /// batch that is read again is counted again.
     pending: VecDeque<BatchCounts>,
 }
 
@@ -75,7 +75,8 @@ enum Lookup {
 }
 
 impl Lane {
-    /// `stopped`: why the lane was stopped, if it was. `tally`: the counts of the lines that an earlier call has written.
+    /// `stopped`: why the lane was stopped, if it was. `tally`: the counts of the lines that an earlier call
+    /// has written.
     pub(super) fn new(source: &LaneInput, stopped: Option<String>, tally: Tally) -> Self {
         let missing = match stopped {
             Some(reason) => Missing { code: Code::Stopped, detail: reason },
@@ -92,7 +93,8 @@ impl Lane {
         }
     }
 
-    /// Skips the lines up to number `after`, which an earlier call has written. Returns the number of the next line.
+    /// Skips the lines up to number `after`, which an earlier call has written. Returns the number of the
+    /// next line.
     ///
     /// # Errors
     /// `Run.Damaged`, and errors of the store.

@@ -108,7 +108,8 @@ pub(crate) struct Failures {
 }
 
 impl Codes {
-    /// Counts a failed line. Lost connections are counted by their causes. Returns whether the line was processed.
+    /// Counts a failed line. Lost connections are counted by their causes. Returns whether the line was
+    /// processed.
     pub(crate) fn add(&mut self, n: u64, code: &str, detail: &str) -> bool {
         if let Some(cause) = cause(code, detail) {
             return self.add_to(n, &format!("{code}{CAUSE_SEPARATOR}{cause}"), detail);

@@ -9,9 +9,9 @@ use crate::json;
 /// The last columns of every output.
 pub(super) const OWN: [&str; 2] = ["error", "error_detail"];
 
-/// The columns of the output: those of the input, the extracted ones, and [`OWN`]. An input column is left out if it has the
-/// name of another column of the output. Only a JSONL line or an earlier output can have one: elsewhere it is an error of the
-/// job.
+/// The columns of the output: those of the input, the extracted ones, and [`OWN`]. An input column is left
+/// out if it has the name of another column of the output. Only a JSONL line or an earlier output can have
+/// one: elsewhere it is an error of the job.
 pub(super) struct Columns {
     /// The columns of the input in its order; `None` for one that is left out.
     pub(super) input: Vec<Option<String>>,
@@ -37,8 +37,8 @@ impl Columns {
         self.taken.iter().any(|taken| taken == name)
     }
 
-    /// The column of a key of a JSONL line, given with its escapes. Most lines have the same keys in the same order, so the
-    /// key's number is a good `guess`.
+    /// The column of a key of a JSONL line, given with its escapes. Most lines have the same keys in the same
+    /// order, so the key's number is a good `guess`.
     pub(super) fn index_of(&self, key: &str, guess: usize) -> Option<usize> {
         let key = json::text(key);
         match self.input.get(guess) {

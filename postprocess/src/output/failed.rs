@@ -64,7 +64,8 @@ fn text(value: &str) -> Vec<u8> {
     json::text(value.get(1..value.len() - 1).unwrap_or_default()).as_bytes().to_vec()
 }
 
-/// Appends a line. If its last byte is a CR it ends with CRLF, or that CR would be taken for a part of the line end.
+/// Appends a line. If its last byte is a CR it ends with CRLF, or that CR would be taken for a part of the
+/// line end.
 fn line(out: &mut Vec<u8>, line: &[u8]) {
     out.extend_from_slice(line);
     out.extend_from_slice(if line.ends_with(b"\r") { b"\r\n" } else { b"\n" });

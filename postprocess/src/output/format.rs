@@ -1,8 +1,10 @@
-//! The formats of the output. This is the only place that chooses one: a new format is a [`RowFormat`] and a row here.
+//! The formats of the output. This is the only place that chooses one: a new format is a [`RowFormat`] and a
+//! row here.
 //!
-//! One decision about formats is made earlier, when a worker extracts the column `body`: for JSONL it keeps a JSON body as
-//! JSON, for other formats as text. It has to be made there, since the body itself is not kept. `job` therefore gives the
-//! plan's format to `Extractor::parse` and `Extractor::extract`, and a run cannot change its format after it is planned.
+//! One decision about formats is made earlier, when a worker extracts the column `body`: for JSONL it keeps a
+//! JSON body as JSON, for other formats as text. It has to be made there, since the body itself is not kept.
+//! `job` therefore gives the plan's format to `Extractor::parse` and `Extractor::extract`, and a run cannot
+//! change its format after it is planned.
 
 use job::Plan;
 use job::job_file::{OutputFormat, Style};

@@ -81,8 +81,8 @@ impl JsonlRows {
         }
     }
 
-    /// Writes the object's own members as they are, without those whose names are columns of the output. Of two members with
-    /// one key the last one counts.
+    /// Writes the object's own members as they are, without those whose names are columns of the output. Of
+    /// two members with one key the last one counts.
     fn object(&self, out: &mut Vec<u8>, object: &str) {
         let members: Vec<_> =
             json::members(object).map(|(key, range)| (json::text(key), key, range)).collect();

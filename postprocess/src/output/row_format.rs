@@ -6,10 +6,12 @@ use serde_json::Value;
 /// What a format keeps between two calls of the step, as JSON; null for a format that keeps nothing.
 pub(crate) type FormatState = Value;
 
-/// Writes the rows of the output in one format. Everything is appended to `out`, whose bytes go to the output in that order.
+/// Writes the rows of the output in one format. Everything is appended to `out`, whose bytes go to the output
+/// in that order.
 ///
-/// The merge calls [`begin`](RowFormat::begin), or [`resume`](RowFormat::resume) if an earlier call has paused; then
-/// [`row`](RowFormat::row) for each line; and at last [`finish`](RowFormat::finish) or [`pause`](RowFormat::pause).
+/// The merge calls [`begin`](RowFormat::begin), or [`resume`](RowFormat::resume) if an earlier call has
+/// paused; then [`row`](RowFormat::row) for each line; and at last [`finish`](RowFormat::finish) or
+/// [`pause`](RowFormat::pause).
 pub(super) trait RowFormat: Send {
     /// Writes what comes before the first row.
     fn begin(&mut self, out: &mut Vec<u8>);
@@ -20,8 +22,8 @@ pub(super) trait RowFormat: Send {
     /// Writes what comes after the last row.
     fn finish(&mut self, out: &mut Vec<u8>);
 
-    /// Writes all rows that are kept, and returns what [`RowFormat::resume`] needs in another call. A format with metadata
-    /// at its end, such as Parquet, returns the metadata of the rows so far.
+    /// Writes all rows that are kept, and returns what [`RowFormat::resume`] needs in another call. A format
+    /// with metadata at its end, such as Parquet, returns the metadata of the rows so far.
     fn pause(&mut self, out: &mut Vec<u8>) -> FormatState;
 
     /// Continues after a pause.

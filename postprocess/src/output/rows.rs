@@ -137,7 +137,8 @@ mod tests {
 
     use super::*;
 
-    /// A format that keeps rows, and writes the number of all rows at its end, as Parquet does with its metadata.
+    /// A format that keeps rows, and writes the number of all rows at its end, as Parquet does with its
+    /// metadata.
     #[derive(Default)]
     struct Grouped {
         kept: Vec<u8>,

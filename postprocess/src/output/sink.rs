@@ -26,7 +26,8 @@ impl Sink {
         Self::of(upload, false)
     }
 
-    /// Continues an upload that was paused. Its parts stay even if the call fails, since the call may be repeated.
+    /// Continues an upload that was paused. Its parts stay even if the call fails, since the call may be
+    /// repeated.
     pub(crate) fn resumed(upload: Upload) -> Self {
         Self::of(upload, true)
     }

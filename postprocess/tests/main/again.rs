@@ -121,7 +121,8 @@ async fn a_run_with_failures_keeps_its_folder_and_merges_new_results() {
     let response = world.call(&fixture).await.unwrap();
     assert_eq!(world.left(&fixture, response).await, first);
 
-    // A redrive succeeds: its result counts, the old file of failed lines is removed, and both requests are counted.
+    // A redrive succeeds: its result counts, the old file of failed lines is removed, and both requests are
+    // counted.
     let mut fixture = half();
     fixture.run.generation = 1;
     fixture.flush("lane", 1, &Invocation::new(1, STARTED, 1), 0, &[(2, ok(json!([22])).unwrap())]);

@@ -1,5 +1,5 @@
-//! Cuts a lane into batches of about a minute each. They are nearly equal, and there are at least as many as the lane has
-//! workers.
+//! Cuts a lane into batches of about a minute each. They are nearly equal, and there are at least as many as
+//! the lane has workers.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,17 +9,19 @@ use job::job_file::Limit;
 use job::plan::LaneKind;
 use serde::{Deserialize, Serialize};
 
-/// How long a batch takes at its worker's rate, in seconds: long enough that the gap between two batches costs only one or
-/// two per cent.
+/// How long a batch takes at its worker's rate, in seconds: long enough that the gap between two batches
+/// costs only one or two per cent.
 const BATCH_SECONDS: f64 = 60.0;
 /// Lines of a batch at most, and at least: a slow limit must not make every line an execution.
 const MAX_LINES: u64 = 50_000;
 const MIN_LINES: u64 = 10;
 /// Bytes of a batch at most: a worker holds it in memory.
 const MAX_BYTES: u64 = 8 << 20;
-/// Pieces of a batch: the finer they are, the less the workers' shares of a lane differ, and the less time is lost.
+/// Pieces of a batch: the finer they are, the less the workers' shares of a lane differ, and the less time is
+/// lost.
 const PIECES_PER_BATCH: u64 = 512;
-/// Pieces of a lane at most. When there are more, each two are joined: a lane of that size has enough batches to even out.
+/// Pieces of a lane at most. When there are more, each two are joined: a lane of that size has enough batches
+/// to even out.
 const MAX_PIECES: usize = 1 << 17;
 
 /// Takes a lane's lines in order and cuts them into batches.
@@ -90,8 +92,9 @@ impl Cutter {
         self.done
     }
 
-    /// Returns the batches. A hashed lane was cut while its lines came, since its busiest host decides. A named lane has
-    /// only fine pieces so far: now that the total is known they are joined into equal batches.
+    /// Returns the batches. A hashed lane was cut while its lines came, since its busiest host decides. A
+    /// named lane has only fine pieces so far: now that the total is known they are joined into equal
+    /// batches.
     pub(crate) fn finish(mut self) -> Cut {
         self.close();
         let Pieces { lines, bytes, closed, seconds } = self.done;

@@ -12,7 +12,8 @@ use serde_json::value::RawValue;
 
 use super::records::{LineError, Record};
 
-/// Lanes among which the hosts that no limit names are distributed: that many workers send to them at the same time.
+/// Lanes among which the hosts that no limit names are distributed: that many workers send to them at the
+/// same time.
 const HASHED_LANES: usize = 4;
 /// Keys whose lane is cached, at most.
 const CACHED_KEYS: usize = 100_000;
@@ -66,7 +67,8 @@ enum Route {
 }
 
 impl Router {
-    /// A router for records of this format. It needs the columns before the first record: see [`Router::set_columns`].
+    /// A router for records of this format. It needs the columns before the first record: see
+    /// [`Router::set_columns`].
     pub(super) fn new(job: Arc<Job>, format: Format) -> Self {
         let named = job.limits.providers.iter().map(|provider| LaneSpec {
             name: lane_name(&provider.name),
@@ -215,8 +217,8 @@ impl Route {
     }
 }
 
-/// Scheme, host and port of a URL as they are written. They alone decide whether the URL is valid and which key it has
-/// (WHATWG URL Standard: after an authority every path, query and fragment can be parsed).
+/// Scheme, host and port of a URL as they are written. They alone decide whether the URL is valid and which
+/// key it has (WHATWG URL Standard: after an authority every path, query and fragment can be parsed).
 fn authority(text: &str) -> Option<&str> {
     let start = ["https://", "http://"].into_iter().find(|scheme| text.starts_with(scheme))?.len();
     let length = text[start..].find(['/', '?', '#', '\\']).unwrap_or(text.len() - start);
@@ -238,8 +240,8 @@ fn excerpt(text: &str) -> String {
     text.chars().take(200).collect()
 }
 
-/// The lane's name in the keys of objects. Letters, digits, dots and dashes are kept; with any other character the name ends
-/// in a hash, so that two providers never share a name.
+/// The lane's name in the keys of objects. Letters, digits, dots and dashes are kept; with any other
+/// character the name ends in a hash, so that two providers never share a name.
 fn lane_name(provider: &str) -> String {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '-');
     let name: String = provider.chars().map(|c| if plain(c) { c } else { '_' }).take(60).collect();

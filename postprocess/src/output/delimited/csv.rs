@@ -1,4 +1,5 @@
-//! CSV (RFC 4180), written by hand into one buffer. A cell has quotes only if it needs them, and `\n` ends a row.
+//! CSV (RFC 4180), written by hand into one buffer. A cell has quotes only if it needs them, and `\n` ends a
+//! row.
 
 use memchr::memchr;
 
@@ -19,7 +20,8 @@ pub(super) fn text(out: &mut Vec<u8>, text: &[u8], delimiter: u8) {
     out.push(b'"');
 }
 
-/// Appends a cell with a JSON value: a string as its text, null as an empty cell, anything else as compact JSON.
+/// Appends a cell with a JSON value: a string as its text, null as an empty cell, anything else as compact
+/// JSON.
 pub(super) fn value(out: &mut Vec<u8>, value: &str, delimiter: u8) {
     match value.as_bytes() {
         b"null" => {}

@@ -1,4 +1,5 @@
-//! TSV: cells have no quotes. A tab, a line end and a backslash are written as two characters: `\t`, `\n`, `\r` and `\\`.
+//! TSV: cells have no quotes. A tab, a line end and a backslash are written as two characters: `\t`, `\n`,
+//! `\r` and `\\`.
 
 use memchr::memchr2;
 

@@ -59,7 +59,8 @@ pub(super) fn object(out: &mut Vec<u8>, raw: &[u8], keys: &mut Keys) -> Result<(
     }
 }
 
-/// Appends an object that is JSON except for `NaN`, `Infinity` or half a surrogate pair. It is written as JSON.
+/// Appends an object that is JSON except for `NaN`, `Infinity` or half a surrogate pair. It is written as
+/// JSON.
 fn lenient_object(out: &mut Vec<u8>, text: &str, keys: &mut Keys) -> Option<()> {
     let tape = Tape::parse(text).ok()?;
     let object = Some(tape.root(text)).filter(|root| root.kind() == Kind::Object)?;

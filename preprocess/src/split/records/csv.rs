@@ -1,8 +1,9 @@
-//! CSV and TSV records (RFC 4180; any of LF, CRLF, CR ends a record). Quoted line breaks belong to their record.
+//! CSV and TSV records (RFC 4180; any of LF, CRLF, CR ends a record). Quoted line breaks belong to their
+//! record.
 //!
-//! A quote that is never closed would take the rest of the file into its field. Where a quoted field has text after its
-//! closing quote, or a record reaches the size limit or the end of the file inside quotes, only its first line is a failed
-//! line, and reading continues after that line.
+//! A quote that is never closed would take the rest of the file into its field. Where a quoted field has text
+//! after its closing quote, or a record reaches the size limit or the end of the file inside quotes, only its
+//! first line is a failed line, and reading continues after that line.
 
 use std::io::{self, Read};
 
@@ -151,7 +152,8 @@ impl<R: Read> CsvReader<R> {
         }
     }
 
-    /// The first record if it is one line without special characters: the number of its bytes with and without the line end.
+    /// The first record if it is one line without special characters: the number of its bytes with and
+    /// without the line end.
     fn plain(&mut self) -> Option<(usize, usize)> {
         let bytes = self.window.buffered();
         let end = memchr2(b'\n', b'\r', bytes).filter(|end| *end < MAX_RECORD)?;
@@ -210,7 +212,8 @@ impl<R: Read> CsvReader<R> {
     }
 }
 
-/// The length of the line end at the beginning of a text. If only the CR of a CRLF is buffered, the LF is skipped later.
+/// The length of the line end at the beginning of a text. If only the CR of a CRLF is buffered, the LF is
+/// skipped later.
 fn line_end(rest: &[u8]) -> usize {
     match rest {
         [b'\r', b'\n', ..] => 2,

@@ -31,8 +31,9 @@ impl Dialect {
         Self { delimiter, quote, escape: input.escape.filter(|escape| Some(*escape) != quote) }
     }
 
-    /// Detects a delimiter other than this one: it occurs in the header, and splits the first records into as many fields.
-    /// `None` if the header has this one, or if more than one would do. `ended`: the file has no more bytes than `head`.
+    /// Detects a delimiter other than this one: it occurs in the header, and splits the first records into as
+    /// many fields. `None` if the header has this one, or if more than one would do. `ended`: the file has no
+    /// more bytes than `head`.
     pub(crate) fn sniff(self, head: &[u8], ended: bool) -> Option<u8> {
         let (header, _) = self.counts(head, ended)?;
         if header > 1 {

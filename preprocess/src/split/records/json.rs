@@ -1,7 +1,8 @@
 //! Records that are the items of a JSON array, or JSON values one after another, each on any number of lines.
 //!
-//! Only brackets and strings are examined, to find the end of a value; whether the value is valid JSON is decided later, and
-//! for that item alone. The text between the items must be valid, since otherwise the following items cannot be found.
+//! Only brackets and strings are examined, to find the end of a value; whether the value is valid JSON is
+//! decided later, and for that item alone. The text between the items must be valid, since otherwise the
+//! following items cannot be found.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};

@@ -142,7 +142,8 @@ fn read_line<R: Read>(window: &mut Window<R>) -> io::Result<Vec<u8>> {
     }
 }
 
-/// Appends a line. One that does not fit is kept as an empty line, so that the number of lines stays the same.
+/// Appends a line. One that does not fit is kept as an empty line, so that the number of lines stays the
+/// same.
 fn keep(preamble: &mut String, line: &[u8]) {
     let text = String::from_utf8_lossy(line);
     let text =

@@ -1,5 +1,5 @@
-//! Records that are lines: text and JSONL. A line ends with LF or CRLF, or with CR in a file without LF. The last line may
-//! have no line end.
+//! Records that are lines: text and JSONL. A line ends with LF or CRLF, or with CR in a file without LF. The
+//! last line may have no line end.
 
 use std::io::{self, Read};
 

@@ -1,4 +1,5 @@
-//! Decompression: all members of a compressed file as one stream, up to padding or garbage after the last one.
+//! Decompression: all members of a compressed file as one stream, up to padding or garbage after the last
+//! one.
 
 use std::cell::Cell;
 use std::io::{self, BufRead, Read};
@@ -30,8 +31,8 @@ pub(crate) fn compression_of(head: &[u8]) -> Compression {
     }
 }
 
-/// Decompresses a stream while it is read. All members make one stream. Zeros after the last member are padding; anything
-/// else there sets `garbage` and is ignored, as gzip and bzip2 do.
+/// Decompresses a stream while it is read. All members make one stream. Zeros after the last member are
+/// padding; anything else there sets `garbage` and is ignored, as gzip and bzip2 do.
 pub(crate) fn decompress<'a>(
     stream: impl Read + 'a,
     compression: Compression,

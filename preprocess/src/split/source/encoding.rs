@@ -14,7 +14,8 @@ const MALFORMED: u8 = 0xff;
 const MOST_SAMPLED: usize = 4096;
 const LEAST_SAMPLED: usize = 4;
 
-/// The encoding of a file that begins with `head`: by its byte order mark, else as `configured`, else by its bytes.
+/// The encoding of a file that begins with `head`: by its byte order mark, else as `configured`, else by its
+/// bytes.
 ///
 /// # Errors
 /// When the encoding is not supported, which one it is and what to do.
@@ -53,7 +54,8 @@ pub(crate) fn encoding_of(
     }
 }
 
-/// Decodes a stream. A byte order mark becomes that of UTF-8, a malformed sequence becomes the byte [`MALFORMED`].
+/// Decodes a stream. A byte order mark becomes that of UTF-8, a malformed sequence becomes the byte
+/// [`MALFORMED`].
 pub(crate) fn decode<'a>(stream: impl Read + 'a, encoding: &'static Encoding) -> Box<dyn Read + 'a> {
     if encoding == UTF_8 {
         return Box::new(stream);

@@ -9,8 +9,9 @@ pub(crate) fn stem(file: &str) -> String {
     extensions.iter().find_map(|extension| lower.strip_suffix(extension)).unwrap_or(&lower).to_owned()
 }
 
-/// The format by the file's extension, or else by its content: a JSON object on the first line means JSONL, other JSON
-/// objects or an array of them mean JSON, anything else is text. CSV is never guessed from content.
+/// The format by the file's extension, or else by its content: a JSON object on the first line means JSONL,
+/// other JSON objects or an array of them mean JSON, anything else is text. CSV is never guessed from
+/// content.
 pub(crate) fn format_of(file: &str, head: &[u8]) -> Format {
     let stem = stem(file);
     match stem.rsplit_once('.').map_or("", |(_, extension)| extension) {
