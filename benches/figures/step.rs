@@ -65,9 +65,9 @@ impl Store {
             s3: self.client.clone(),
             executions: Arc::new(NoOthers),
             progress: Arc::new(|_, _| {}),
-            now: local::now,
-            turn_wait: Duration::from_secs(1),
-            home: job::Environment::Local,
+            now: Arc::new(local::now),
+            lease_wait: Duration::from_secs(1),
+            environment: job::Environment::Local,
             stop: CancellationToken::new(),
             pause: CancellationToken::new(),
         };

@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
-use job::job_file::{Format, OutputFormat, Rate, Response};
-use job::secrets::{Secret, SecretRef, Secrets};
-use job::template::{Place, Template};
+use job::file::secrets::{Secret, SecretRef, Secrets};
+use job::file::template::{Place, Template};
+use job::file::{Format, OutputFormat, Rate, Response};
 use job::{Job, Row};
 use proptest::prelude::*;
 

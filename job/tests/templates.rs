@@ -5,8 +5,8 @@ use std::process::Command;
 use std::sync::Arc;
 
 use job::Row;
-use job::secrets::Secrets;
-use job::template::{Place, Template};
+use job::file::secrets::Secrets;
+use job::file::template::{Place, Template};
 use proptest::prelude::*;
 
 /// Bytes of address space for a rendering: the line, what is read of it, and what a rendering may make.

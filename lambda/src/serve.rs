@@ -3,7 +3,8 @@
 use std::pin::Pin;
 use std::time::{Duration, SystemTime};
 
-use job::{StepError, messages};
+use job::StepError;
+use job::run::messages;
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde::Serialize;
 use serde::de::DeserializeOwned;

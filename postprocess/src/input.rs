@@ -1,27 +1,14 @@
-//! What is merged, fetched ahead of the merge: the items of a lane, and beside them the results that won.
+//! The input of the merge: the items of each lane and the results of their lines. Both are fetched ahead.
 
-mod budget;
 mod feed;
 mod index;
 mod items;
-mod lines;
-mod listing;
-mod notes;
-mod records;
-mod window;
+mod results;
+mod segments;
 
-pub(crate) use budget::Budget;
-pub(crate) use feed::Feed;
-pub(crate) use job::wire::{ItemView, ResultView as RecordView, read_item, read_result};
-pub(crate) use lines::{line_at, number};
-pub(crate) use records::{Chunk, Outcome, Place, Source, Spent};
-
-/// Whole lines of a lane's items, in order.
-pub(crate) fn items(source: &Source) -> Feed<bytes::Bytes> {
-    items::feed(source)
-}
-
-/// What became of a lane's lines, in line order; a line that does not occur has no result.
-pub(crate) fn records(source: &Source) -> Feed<Chunk> {
-    records::feed(source)
-}
+pub(crate) use feed::{Budget, Feed, LaneInput};
+pub(crate) use index::Slice;
+pub(crate) use items::{lane_items, line_at, number};
+pub(crate) use job::wire::{ItemView, ResultView, read_item, read_result};
+pub(crate) use results::{Chunk, lane_results};
+pub(crate) use segments::RequestCounts;

@@ -1,10 +1,11 @@
-//! Merges the results of all batches into one output file in input order, with the failed lines and a report beside it.
+//! The post-process step: merges the results of all batches into one output file in input order, and writes a
+//! file of failed lines and a report.
 //!
-//! [`postprocess`] reads the run's plan, then walks the items of all lanes in line order (`merge`) beside the
-//! results that won (`input`), writes a row each (`output`), and ends with the report (`report`): a run with a
-//! report has everything else. What it holds in memory depends on the number of lanes, not on that of lines.
+//! [`postprocess`] reads the run's plan, fetches the items of all lanes and their results (`input`), merges
+//! them in line order (`merge`), writes a row for each line (`output`), and at last writes the report
+//! (`report`): a run with a report is complete. The memory it needs depends on the number of lanes, not on
+//! the number of lines.
 
-mod cleanup;
 mod context;
 mod input;
 mod merge;
@@ -14,18 +15,17 @@ mod report;
 mod run;
 
 use job::StepError;
-use job::messages::{self, PostprocessRequest, PostprocessResponse};
+use job::run::{PostprocessRequest, PostprocessResponse, messages};
 
-pub use context::{Context, Home, Settings};
+pub use context::{Context, Settings};
 pub use names::{failed_key, output_key, report_key};
 pub use report::{ErrorCount, LaneReport, Latency, LimitedBy, Outputs, Report, Verdict};
 
-use job::wire::json;
 use merge::Merge;
 use run::Run;
 use tracing::Instrument;
 
-/// Merges a run and says how it ended. Called again for the same run, it ends the same.
+/// Merges a run, and returns how it ended. A repeated call for the same run returns the same.
 ///
 /// # Errors
 /// `Run.Damaged`, `Storage.Unavailable`, `Storage.Denied`, `Run.Interrupted`; never because lines failed.
@@ -52,12 +52,12 @@ async fn complete(context: &Context, request: PostprocessRequest) -> Result<Post
     };
     if report.complete() {
         tokio::select! {
-            removed = cleanup::remove_temporary(&run) => removed?,
+            removed = run.remove_temporary() => removed?,
             // The next call finds the report, and removes the rest.
             () = context.pause.cancelled() => return Ok(paused(run, None)),
         }
     }
-    cleanup::release_turn(&run).await?;
+    run.release_lease().await?;
     tracing::info!(lines = report.lines, ok = report.ok, "merged: {}", report.message);
     Ok(report.response(run.run))
 }

@@ -1,4 +1,4 @@
-//! Walks the lanes in line order and writes each line once.
+//! Merges the lanes: writes each line once, in line order.
 
 mod checkpoint;
 mod histogram;
@@ -11,32 +11,36 @@ use std::collections::BinaryHeap;
 use job::{ErrorName, PlannedLane, StepError};
 
 use crate::context::Context;
-use crate::input::{Budget, Source};
+use crate::input::{Budget, LaneInput};
 use crate::names::{failed_key, output_key};
-use crate::output::{Rows, Sink};
+use crate::output::{FormatState, Rows, Sink};
 use crate::run::{Run, damaged};
 
 pub(crate) use histogram::Histogram;
 use lane::{Lane, Needs};
 pub(crate) use tally::{CLASSES, Codes, Failures, Tally, WITHOUT_RESULT};
 
-/// What was counted on the way.
+/// The counts of a complete merge.
 #[derive(Debug)]
 pub(crate) struct Merged {
-    /// Beside the plan's lanes.
+    /// One for each lane of the plan.
     pub(crate) lanes: Vec<Tally>,
     pub(crate) codes: Codes,
 }
 
 /// How a call of the merge ended.
 pub(crate) enum Merge {
-    /// With both files.
+    /// Both files are complete.
     Done(Merged),
-    /// Its time is nearly over; the next call needs the checkpoint of this key.
+    /// The call's time is nearly over; the next call needs the checkpoint at this key.
     Paused(String),
 }
 
-/// Writes the output, and the file of failed lines if there are any, from a checkpoint if there is one.
+/// Writes the output, and the file of failed lines if there are any; from the checkpoint at a key if there is
+/// one.
+///
+/// # Errors
+/// `Run.Damaged`, `Run.Interrupted`, and errors of the store.
 pub(crate) async fn merge(
     context: &Context,
     run: &Run,
@@ -44,14 +48,14 @@ pub(crate) async fn merge(
 ) -> Result<Merge, StepError> {
     let begun = match checkpoint {
         Some(key) => match checkpoint::read(run, key).await {
-            Ok((files, counts)) => merge_from(context, run, files, counts).await,
+            Ok((files, progress)) => merge_from(context, run, files, Some(progress)).await,
             Err(error) => Err(error),
         },
         None => merge_all(context, run).await,
     };
     match begun {
-        // Its uploads are gone: completed by a call that died behind it or whose answer was lost, or swept. The results are
-        // all still there.
+        // The uploads are gone. Either a call completed them and then died or lost its response, or they have
+        // expired. All results are still there.
         Err(error) if error.name == ErrorName::RunDamaged => {
             tracing::warn!(%error, "the merge begins again");
             merge_all(context, run).await
@@ -66,26 +70,31 @@ async fn merge_all(context: &Context, run: &Run) -> Result<Merge, StepError> {
         output: sink(output_key(&run.run, &run.plan)),
         failed: sink(failed_key(&run.run, &run.plan)),
     };
-    merge_from(context, run, files, Counts::default()).await
+    merge_from(context, run, files, None).await
 }
 
 async fn merge_from(
     context: &Context,
     run: &Run,
     mut files: Files,
-    counts: Counts,
+    progress: Option<Progress>,
 ) -> Result<Merge, StepError> {
     let merged = tokio::select! {
         biased;
-        () = context.stop.cancelled() => Err(StepError::new(ErrorName::Interrupted, "stopped while the output was written; run it again to continue")),
-        merged = merge_into(&mut files, context, run, counts) => merged,
+        () = context.stop.cancelled() => {
+            let message = "stopped while the output was written; run it again to continue";
+            Err(StepError::new(ErrorName::Interrupted, message))
+        }
+        merged = merge_into(&mut files, context, run, progress) => merged,
     };
     match merged {
         Ok(Walk::Ended(merged)) => {
             files.finish(run, &merged).await?;
             Ok(Merge::Done(merged))
         }
-        Ok(Walk::Paused(counts)) => checkpoint::write(context, run, files, counts).await.map(Merge::Paused),
+        Ok(Walk::Paused(progress)) => {
+            checkpoint::write(context, run, files, progress).await.map(Merge::Paused)
+        }
         Err(error) => {
             files.output.abort().await;
             files.failed.abort().await;
@@ -94,6 +103,7 @@ async fn merge_from(
     }
 }
 
+/// The two files that the merge writes.
 struct Files {
     output: Sink,
     failed: Sink,
@@ -117,30 +127,40 @@ impl Files {
     }
 }
 
-/// What was counted up to a line.
-#[derive(Default)]
-struct Counts {
-    /// Number of the line; all up to it are written.
+/// How far a merge has come.
+struct Progress {
+    /// Number of the last line that is written.
     line: u64,
-    /// Beside the plan's lanes; fewer at the beginning.
+    /// The counts of each lane of the plan.
     lanes: Vec<Tally>,
     codes: Codes,
+    /// The state of the output's format.
+    format: FormatState,
 }
 
 enum Walk {
     Ended(Merged),
-    Paused(Counts),
+    Paused(Progress),
 }
 
 async fn merge_into(
     files: &mut Files,
     context: &Context,
     run: &Run,
-    counts: Counts,
+    progress: Option<Progress>,
 ) -> Result<Walk, StepError> {
-    let progress = |rows: &Rows| context.progress.iter().for_each(|hook| hook(rows.last));
-    let Counts { line, lanes, mut codes } = counts;
-    let mut rows = Rows::new(&run.plan, run.style, line, !codes.is_empty(), context.settings.rows());
+    let report = |rows: &Rows| context.progress.iter().for_each(|hook| hook(rows.last));
+    let mut rows = Rows::new(&run.plan, run.style, context.settings.rows());
+    let (line, lanes, mut codes) = match progress {
+        Some(Progress { line, lanes, codes, format }) => {
+            rows.resume(line, !codes.is_empty(), format)?;
+            (line, lanes, codes)
+        }
+        None => {
+            rows.begin();
+            (0, Vec::new(), Codes::default())
+        }
+    };
     let mut lanes = open_lanes(context, run, run.stop_reasons().await?, line, lanes);
     let mut order = BinaryHeap::new();
     for (index, lane) in lanes.iter_mut().enumerate() {
@@ -153,11 +173,11 @@ async fn merge_into(
         let lane = &mut lanes[index];
         loop {
             match lane.advance(until, &mut rows, &mut codes)? {
-                Needs::Turn(next) => {
+                Needs::OtherLane(next) => {
                     order.push(Reverse((next, index)));
                     break;
                 }
-                Needs::Records => lane.next_records().await?,
+                Needs::Results => lane.next_results().await?,
                 Needs::Items => {
                     if lane.next_items().await?.is_none() {
                         break;
@@ -165,17 +185,16 @@ async fn merge_into(
                 }
                 Needs::Room => {
                     files.write(&mut rows).await?;
-                    progress(&rows);
-                    // Every call gets on, or the run would never end.
+                    report(&rows);
+                    // Every call writes at least one line, or the run would never end.
                     if context.pause.is_cancelled() && rows.last > line {
-                        let line = rows.last;
-                        let lanes = lanes
-                            .into_iter()
-                            .zip(&run.plan.lanes)
-                            .map(|(lane, plan)| lane.pause(batch_of(plan, line)));
-                        return Ok(Walk::Paused(Counts { line, lanes: lanes.collect(), codes }));
+                        let (line, format) = (rows.last, rows.pause());
+                        files.write(&mut rows).await?;
+                        let lanes = lanes.into_iter().zip(&run.plan.lanes);
+                        let lanes = lanes.map(|(lane, plan)| lane.pause(batch_of(plan, line))).collect();
+                        return Ok(Walk::Paused(Progress { line, lanes, codes, format }));
                     }
-                    // Let others run: a full buffer is about a millisecond of work.
+                    // Let other tasks run: a full buffer is about a millisecond of work.
                     tokio::task::yield_now().await;
                 }
             }
@@ -187,8 +206,9 @@ async fn merge_into(
             rows.last, run.plan.input.lines
         )));
     }
+    rows.finish();
     files.write(&mut rows).await?;
-    progress(&rows);
+    report(&rows);
     let mut tallies = Vec::new();
     for lane in lanes {
         tallies.push(lane.finish().await?);
@@ -196,7 +216,7 @@ async fn merge_into(
     Ok(Walk::Ended(Merged { lanes: tallies, codes }))
 }
 
-/// The lanes behind line `after`, with what was counted up to there.
+/// The lanes from the batch of line `after` on, with the counts up to that line.
 fn open_lanes(
     context: &Context,
     run: &Run,
@@ -205,7 +225,7 @@ fn open_lanes(
     counted: Vec<Tally>,
 ) -> Vec<Lane> {
     let budget = Budget::new(&context.settings, run.plan.lanes.len());
-    let source = |lane: usize| Source {
+    let source = |lane: usize| LaneInput {
         objects: run.objects.clone(),
         keys: run.keys.clone(),
         plan: run.plan.clone(),
@@ -223,7 +243,7 @@ fn open_lanes(
         .collect()
 }
 
-/// Index of the batch that has the lane's lines from about `after` on: those before it have none behind it.
+/// Index of the batch from which a lane must be read after line `after`: earlier batches have no later lines.
 fn batch_of(lane: &PlannedLane, after: u64) -> usize {
     lane.batches.partition_point(|batch| batch.first.number() <= after).saturating_sub(1)
 }

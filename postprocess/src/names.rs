@@ -1,24 +1,25 @@
-//! Where the outputs of a run lie.
+//! The keys of a run's outputs.
 
-use job::job_file::{Compression, Format, OutputFormat};
+use job::file::{Compression, Format, OutputFormat};
 use job::keys;
-use job::messages::RunRef;
-use job::plan::Plan;
+use job::run::Plan;
+use job::run::RunRef;
 
-/// `jobs/<job>/output/<file>`: the input's name, without the ending of its compression, and with that of the output's
-/// format where it is another one. Two inputs whose names differ in their ending only share an output.
+/// `jobs/<job>/output/<file>`: the input's name without the extension of its compression, and with the
+/// extension of the output's format if that differs. Two inputs whose names differ only in their extension
+/// share an output.
 pub fn output_key(run: &RunRef, plan: &Plan) -> String {
     let file = uncompressed(&run.file, plan);
     let file = match (plan.input.format, plan.output) {
         (Format::Csv, OutputFormat::Csv)
         | (Format::Tsv, OutputFormat::Tsv)
         | (Format::Jsonl, OutputFormat::Jsonl) => file.to_owned(),
-        (_, output) => with_ending(file, output.name()),
+        (_, format) => with_extension(file, format.name()),
     };
     keys::output(&run.job, &file)
 }
 
-/// `jobs/<job>/failed/<file>`: the input's name without the ending of its compression.
+/// `jobs/<job>/failed/<file>`: the input's name without the extension of its compression.
 pub fn failed_key(run: &RunRef, plan: &Plan) -> String {
     keys::failed(&run.job, uncompressed(&run.file, plan))
 }
@@ -29,9 +30,9 @@ pub fn report_key(run: &RunRef) -> String {
 }
 
 fn uncompressed<'a>(file: &'a str, plan: &Plan) -> &'a str {
-    match ending(file) {
-        Some((stem, ending))
-            if plan.input.compression != Compression::None && Compression::of_ending(ending).is_some() =>
+    match split_extension(file) {
+        Some((stem, extension))
+            if plan.input.compression != Compression::None && Compression::of_ending(extension).is_some() =>
         {
             stem
         }
@@ -39,16 +40,15 @@ fn uncompressed<'a>(file: &'a str, plan: &Plan) -> &'a str {
     }
 }
 
-/// An ending that names a format changes with the format.
-fn with_ending(file: &str, new: &str) -> String {
-    match ending(file) {
-        Some((stem, ending)) if Format::of_ending(ending).is_some() => format!("{stem}.{new}"),
+fn with_extension(file: &str, new: &str) -> String {
+    match split_extension(file) {
+        Some((stem, extension)) if Format::of_ending(extension).is_some() => format!("{stem}.{new}"),
         _ => format!("{file}.{new}"),
     }
 }
 
-/// Splits `a/b.csv` at the last dot, unless nothing of the name would be left before it.
-fn ending(file: &str) -> Option<(&str, &str)> {
-    let (stem, ending) = file.rsplit_once('.')?;
-    (!stem.is_empty() && !stem.ends_with('/') && !ending.contains('/')).then_some((stem, ending))
+/// Splits `a/b.csv` at the last dot, unless the name begins with that dot.
+fn split_extension(file: &str) -> Option<(&str, &str)> {
+    let (stem, extension) = file.rsplit_once('.')?;
+    (!stem.is_empty() && !stem.ends_with('/') && !extension.contains('/')).then_some((stem, extension))
 }

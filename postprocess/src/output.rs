@@ -1,14 +1,14 @@
-//! What is written: the rows, the failed lines, and the objects they go to.
+//! The output of the merge: rows, failed lines, and the objects they are written to.
 
-mod cells;
 mod columns;
-mod csv;
-mod csv_row;
+mod delimited;
 mod failed;
-mod json_row;
+mod format;
+mod jsonl;
+mod row_format;
 mod rows;
 mod sink;
-mod tsv;
 
-pub(crate) use rows::{Ending, Rows};
+pub(crate) use row_format::{FormatState, Outcome};
+pub(crate) use rows::Rows;
 pub(crate) use sink::Sink;

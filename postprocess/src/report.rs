@@ -1,4 +1,4 @@
-//! The report of a run: what the command line prints, and what marks the run as finished.
+//! The report of a run. The command line prints it, and a run that has it is finished.
 
 mod build;
 mod limited;
@@ -7,11 +7,10 @@ mod message;
 use std::collections::BTreeMap;
 
 use job::ErrorName;
-use job::messages::{PostprocessResponse, RunRef};
+use job::run::{PostprocessResponse, RunRef};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
-use crate::context::Home;
+use job::Environment;
 
 pub(crate) use build::build;
 
@@ -30,13 +29,13 @@ pub struct Report {
     pub file: String,
     /// 0, or the number of the redrive.
     pub generation: u32,
-    /// Where it ran.
-    pub home: Home,
-    /// When this generation was claimed, RFC 3339 in UTC.
+    /// Where the run was executed.
+    pub home: Environment,
+    /// When this generation was claimed: RFC 3339, in UTC.
     pub started: Option<String>,
-    /// When the output was complete, RFC 3339 in UTC.
+    /// When the output was complete: RFC 3339, in UTC.
     pub finished: String,
-    /// From `started` to `finished`.
+    /// The time from `started` to `finished`.
     pub duration_seconds: Option<f64>,
     /// Lines of the input: `ok`, `failed` and `not_processed` together.
     pub lines: u64,
@@ -51,28 +50,27 @@ pub struct Report {
     /// The input's encoding, by its name in the WHATWG Encoding Standard.
     #[serde(default)]
     pub encoding: String,
-    /// Requests that went out, in all generations: retries and redirects too, what was refused here or had no connection not.
+    /// Requests that were sent, in all generations. Retries and redirects count; a request that was refused
+    /// before it was sent, or that had no connection, does not.
     pub requests: u64,
-    /// Answers that asked to slow down, in all generations.
+    /// Responses that asked to slow down, in all generations.
     pub throttled: u64,
-    /// Requests of this generation, by the time from the first to the last.
+    /// Requests of this generation, divided by the time from the first to the last.
     pub requests_per_second: f64,
     /// How long requests took; null without any.
     pub latency_ms: Option<Latency>,
-    /// The same by what the last attempts came to: `ok`, `429`, `4xx`, `5xx`, `other`.
+    /// The same by the class of the last attempt: `ok`, `429`, `4xx`, `5xx`, `other`.
     #[serde(default)]
     pub latency_by_class: BTreeMap<String, Latency>,
     /// Why lines failed, the most frequent first.
     pub errors: Vec<ErrorCount>,
-    /// What the user should look at: limits that no line meets.
+    /// What the user should check: limits that apply to no line.
     #[serde(default)]
     pub warnings: Vec<String>,
     /// The lanes, as planned.
     pub lanes: Vec<LaneReport>,
-    /// Where the results lie.
+    /// The keys of the outputs.
     pub outputs: Outputs,
-    /// What the run cost on AWS; not estimated yet.
-    pub cost: Option<Value>,
 }
 
 /// How a run ended.
@@ -90,29 +88,30 @@ pub enum Verdict {
 /// Milliseconds that the last attempts of lines took, within 1/32.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Latency {
-    /// Half of them took no longer.
+    /// Half of the attempts took no longer.
     pub p50: u32,
-    /// Nine in ten took no longer.
+    /// 90 of 100 attempts took no longer.
     pub p90: u32,
-    /// 99 in a hundred took no longer.
+    /// 99 of 100 attempts took no longer.
     pub p99: u32,
-    /// The longest, exactly.
+    /// The longest attempt, exactly.
     pub max: u32,
 }
 
-/// The lines that failed with one code, and of `connect` for one cause.
+/// The lines that failed with one code, or for `connect` with one cause.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErrorCount {
     /// The code, as in the output's column `error`.
     pub code: String,
-    /// Of `connect`: `dns`, `refused`, `unreachable`, `timeout`, `reset`, `closed` or `unprocessed`.
+    /// The cause of `connect`: `dns`, `refused`, `unreachable`, `timeout`, `reset`, `closed` or
+    /// `unprocessed`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
-    /// How many lines.
+    /// The number of these lines.
     pub count: u64,
     /// The numbers of the first five.
     pub lines: Vec<u64>,
-    /// What was wrong with the first.
+    /// What was wrong with the first line.
     pub detail: String,
 }
 
@@ -120,9 +119,9 @@ pub struct ErrorCount {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LimitedBy {
-    /// The job's rate: all is well.
+    /// The job's rate, as it should be.
     Rate,
-    /// Requests under way at once.
+    /// The number of concurrent requests, `in_flight`.
     InFlight,
     /// The provider, which asked to slow down.
     Provider,
@@ -133,9 +132,9 @@ pub enum LimitedBy {
 pub struct LaneReport {
     /// Its name.
     pub name: String,
-    /// The provider whose lines it held; null where it was a share of all other hosts.
+    /// The provider of its lines; null for a lane of other hosts.
     pub provider: Option<String>,
-    /// Its lines.
+    /// The number of its lines.
     pub lines: u64,
     /// Lines that succeeded.
     pub ok: u64,
@@ -143,17 +142,17 @@ pub struct LaneReport {
     pub failed: u64,
     /// Lines without a result.
     pub not_processed: u64,
-    /// Requests sent, in all generations.
+    /// Requests that were sent, in all generations.
     pub requests: u64,
-    /// Answers that asked to slow down, in all generations.
+    /// Responses that asked to slow down, in all generations.
     pub throttled: u64,
-    /// Requests of this generation, by the time from the first to the last.
+    /// Requests of this generation, divided by the time from the first to the last.
     pub requests_per_second: f64,
     /// How long requests took; null without any.
     pub latency_ms: Option<Latency>,
-    /// Why it was stopped, if it was.
+    /// Why the lane was stopped, if it was.
     pub stopped: Option<String>,
-    /// What kept it from going faster; null when nothing did for long, or nobody can tell.
+    /// What kept the lane from going faster; null if nothing did for long, or if it is unknown.
     #[serde(default)]
     pub limited_by: Option<LimitedBy>,
     /// What to do about that, in words.
@@ -161,12 +160,12 @@ pub struct LaneReport {
     pub advice: Option<String>,
 }
 
-/// Where the results lie.
+/// The keys of the outputs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outputs {
     /// Key of the output.
     pub output: String,
-    /// Key of the failed lines; null without any.
+    /// Key of the file of failed lines; null without any.
     pub failed: Option<String>,
     /// Key of this report.
     pub report: String,
@@ -194,7 +193,7 @@ impl Report {
         json
     }
 
-    /// What the state machine is told.
+    /// The response to the state machine.
     pub(crate) fn response(self, run: RunRef) -> PostprocessResponse {
         let Self { lines, ok, .. } = self;
         let failed = self.failed + self.not_processed;

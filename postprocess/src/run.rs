@@ -1,16 +1,16 @@
-//! A run as the step finds it.
+//! A run: its plan, its job, and the objects in its folder.
 
 use std::sync::Arc;
 
-use job::job_file::{Failure, Limit, Limits, Style};
-use job::run::{Opened, RunRef, StopMarker};
-use job::{ErrorName, LaneKind, Objects, Plan, PlannedLane, RunKeys, StepError};
+use job::file::{Failure, Limit, Limits, Style};
+use job::run::{LeaseHolder, Opened, RunRef, StopMarker};
+use job::{ErrorName, LaneKind, Objects, Plan, PlannedLane, RunKeys, StepError, keys};
 
 use crate::context::Context;
 use crate::names::report_key;
 use crate::report::Report;
 
-/// A run as the step finds it.
+/// A run that is to be merged.
 pub(crate) struct Run {
     pub(crate) run: RunRef,
     pub(crate) keys: RunKeys,
@@ -21,13 +21,17 @@ pub(crate) struct Run {
     pub(crate) warnings: Vec<String>,
     /// All lines have the same host.
     one_host: bool,
-    /// How the rows are written.
+    /// The style of the output's rows.
     pub(crate) style: Style,
     /// When its execution claimed it, milliseconds since 1970.
     pub(crate) started: Option<u64>,
 }
 
 impl Run {
+    /// Reads the run's plan, job file and claim.
+    ///
+    /// # Errors
+    /// `Run.Damaged` if one of them cannot be read, and errors of the store.
     pub(crate) async fn open(context: &Context, run: RunRef) -> Result<Self, StepError> {
         let objects = Objects::new(context.s3.clone(), &run.bucket);
         let Opened { keys, job, plan, claim } = job::run::open(&objects, &run).await?;
@@ -47,7 +51,7 @@ impl Run {
         })
     }
 
-    /// The limit of a lane that has one: not of one whose lines are of many hosts.
+    /// The limit of a lane, if all its lines have the same one.
     pub(crate) fn limit_of(&self, lane: &PlannedLane) -> Option<Limit> {
         match &lane.kind {
             LaneKind::Named { provider } => {
@@ -57,15 +61,22 @@ impl Run {
         }
     }
 
-    /// The report of an earlier call that found every line succeeded: from then on the run's folder may be gone in parts,
-    /// and there is nothing left to do better. Any other run is merged again, since results may have come in.
+    /// The report of an earlier call, if every line succeeded: then parts of the run's folder may already be
+    /// removed, and a merge cannot improve on it. Any other run is merged again, since there may be new
+    /// results.
+    ///
+    /// # Errors
+    /// Errors of the store.
     pub(crate) async fn completed(&self) -> Result<Option<Report>, StepError> {
         let found = self.objects.find(&report_key(&self.run)).await?;
         let report = found.and_then(|bytes| serde_json::from_slice::<Report>(&bytes).ok());
         Ok(report.filter(|report| report.run == self.run.id && report.complete()))
     }
 
-    /// Why each lane was stopped in this generation, beside the plan's lanes.
+    /// Why each lane of the plan was stopped in this generation.
+    ///
+    /// # Errors
+    /// Errors of the store.
     pub(crate) async fn stop_reasons(&self) -> Result<Vec<Option<String>>, StepError> {
         let generation = self.run.generation;
         let all = self.stop_reason(&self.keys.stop_run(generation)).await?;
@@ -77,6 +88,32 @@ impl Run {
         Ok(reasons)
     }
 
+    /// Removes what only a redrive would need. The claim, the job file and the plan stay, so that the same
+    /// event finds the finished run.
+    ///
+    /// # Errors
+    /// Errors of the store.
+    pub(crate) async fn remove_temporary(&self) -> Result<(), StepError> {
+        for folder in ["items/", "results/", "manifest/", "stop/", "checkpoint/"] {
+            self.objects.delete_prefix(&format!("{}{folder}", self.keys.prefix())).await?;
+        }
+        Ok(())
+    }
+
+    /// Releases the job's lease if this run holds it, so that the next run can begin.
+    ///
+    /// # Errors
+    /// Errors of the store.
+    pub(crate) async fn release_lease(&self) -> Result<(), StepError> {
+        let key = keys::lease(&self.run.job);
+        let found = self.objects.find(&key).await?;
+        let holder = found.and_then(|lease| serde_json::from_slice::<LeaseHolder>(&lease).ok());
+        if holder.is_some_and(|holder| holder.run == self.run.id) {
+            self.objects.delete(&key).await?;
+        }
+        Ok(())
+    }
+
     async fn stop_reason(&self, key: &str) -> Result<Option<String>, StepError> {
         let Some(marker) = self.objects.find(key).await? else { return Ok(None) };
         Ok(Some(
@@ -86,7 +123,7 @@ impl Run {
     }
 }
 
-/// A file of the run folder is not what it must be.
+/// An object of the run's folder cannot be used.
 pub(crate) fn damaged(message: impl Into<String>) -> StepError {
     StepError::new(ErrorName::RunDamaged, message)
 }

@@ -1,4 +1,7 @@
-//! Who owns a run, and whose turn it is among the runs of a job.
+//! The claim, by which an execution owns a run, and the lease, by which only one run of a job sends at a
+//! time.
+//!
+//! In keys and messages the lease is called `turn`.
 
 use std::time::Duration;
 
@@ -6,27 +9,32 @@ use async_trait::async_trait;
 use job::run::{Claim, LeaseHolder, RunRef, StopMarker};
 use job::{ErrorName, Objects, RunKeys, StepError, keys};
 
-use crate::{Context, Home};
+use crate::Context;
+use job::Environment;
 
-/// Tells whether an execution has ended. On AWS that is `DescribeExecution`; on one machine every execution
-/// but the caller's own has ended, since the caller holds the state folder's lock.
+/// Knows whether an execution has ended. On AWS that is `DescribeExecution`. On one machine every execution
+/// but the caller's own has ended, since the caller holds the lock of the state folder.
 #[async_trait]
 pub trait Executions: Send + Sync {
     /// Whether the execution is known to have ended.
     ///
     /// # Errors
-    /// When it can't be told.
+    /// When that cannot be determined.
     async fn ended(&self, execution: &str) -> Result<bool, StepError>;
 }
 
 /// Who owns the run.
 pub(crate) enum Owner {
-    /// Since then, milliseconds since 1970.
+    /// This execution, since then: milliseconds since 1970.
     Us(u64),
+    /// Another execution.
     Other(String),
 }
 
-/// Claims the run, or finds who did. The claim is a conditional PUT: of two executions one wins.
+/// Claims the run, or finds its owner. The claim is a conditional PUT: of two executions only one succeeds.
+///
+/// # Errors
+/// `Run.Damaged` if the claim cannot be read, and errors of the store.
 pub(crate) async fn claim(objects: &Objects, run: &RunRef, ours: Claim) -> Result<Owner, StepError> {
     let key = run.keys().claim(run.generation);
     let body = serde_json::to_vec(&ours).expect("a claim is always JSON");
@@ -42,24 +50,28 @@ pub(crate) async fn claim(objects: &Objects, run: &RunRef, ours: Claim) -> Resul
     })
 }
 
-/// Whose turn it is.
-pub(crate) enum Turn {
+/// Who holds the job's lease.
+pub(crate) enum Lease {
     Ours,
-    /// Another execution's.
-    Of(String),
-    /// Ours, as soon as the workers of this execution, which was aborted, must have ended.
-    Settling(String, Duration),
+    /// Another execution holds it.
+    HeldBy(String),
+    /// It is ours, but an execution was aborted whose workers may still send for this long.
+    Draining(String, Duration),
 }
 
-/// Takes the job's turn for this run. An execution that ended without giving its turn back was aborted, and Step Functions
-/// does not stop the functions that it had called: they are told to end, and for `settle` have time to.
-pub(crate) async fn take_turn(
+/// Acquires the job's lease for this run. An execution that ended without releasing the lease was aborted,
+/// and Step Functions does not stop the functions that it had called: a stop marker tells them to end, and
+/// they have the time `drain` for that.
+///
+/// # Errors
+/// `Run.Damaged` if the lease cannot be read, and errors of the store.
+pub(crate) async fn acquire_lease(
     context: &Context,
     objects: &Objects,
     run: &RunRef,
     execution: &str,
-    settle: Duration,
-) -> Result<Turn, StepError> {
+    drain: Duration,
+) -> Result<Lease, StepError> {
     let key = keys::lease(&run.job);
     let ours = |not_before| LeaseHolder {
         run: run.id.clone(),
@@ -67,37 +79,38 @@ pub(crate) async fn take_turn(
         execution: execution.to_owned(),
         not_before,
     };
-    let body = |ours: &LeaseHolder| serde_json::to_vec(ours).expect("a turn is always JSON");
+    let body = |ours: &LeaseHolder| serde_json::to_vec(ours).expect("a lease is always JSON");
     loop {
         if objects.put_if_absent(&key, body(&ours(0))).await? {
-            return Ok(Turn::Ours);
+            return Ok(Lease::Ours);
         }
         let Some(facts) = find_head(objects, &key).await? else { continue };
         let Some(found) = objects.find(&key).await? else { continue };
         let holder: LeaseHolder = serde_json::from_slice(&found).map_err(|error| damaged(&key, &error))?;
         if holder.execution == execution {
             let left = Duration::from_millis(holder.not_before.saturating_sub((context.now)()));
-            return Ok(if left.is_zero() { Turn::Ours } else { Turn::Settling(holder.execution, left) });
+            return Ok(if left.is_zero() { Lease::Ours } else { Lease::Draining(holder.execution, left) });
         }
         if !context.executions.ended(&holder.execution).await? {
-            return Ok(Turn::Of(holder.execution));
+            return Ok(Lease::HeldBy(holder.execution));
         }
-        // On one machine workers end with their process, and the run that they belong to may be continued. A run without a
-        // plan, such as one that failed at its beginning, has no workers.
+        // On one machine workers end with their process, and the run that they belong to may be continued. A
+        // run without a plan has no workers: it may have failed at its beginning.
         let keys = RunKeys::new(&run.job, &holder.run);
-        let settles = context.home == Home::Aws && objects.find(&keys.plan()).await?.is_some();
-        if settles {
+        let has_workers =
+            context.environment == Environment::Aws && objects.find(&keys.plan()).await?.is_some();
+        if has_workers {
             StopMarker::place(objects, &keys.stop_run(holder.generation), "its execution was aborted")
                 .await?;
         }
-        let left = if settles { settle } else { Duration::ZERO };
+        let left = if has_workers { drain } else { Duration::ZERO };
         let until = if left.is_zero() {
             0
         } else {
             (context.now)() + u64::try_from(left.as_millis()).unwrap_or(u64::MAX)
         };
         if objects.put_if_match(&key, body(&ours(until)), &facts).await? {
-            return Ok(if left.is_zero() { Turn::Ours } else { Turn::Settling(holder.execution, left) });
+            return Ok(if left.is_zero() { Lease::Ours } else { Lease::Draining(holder.execution, left) });
         }
     }
 }
@@ -105,7 +118,7 @@ pub(crate) async fn take_turn(
 async fn find_head(objects: &Objects, key: &str) -> Result<Option<String>, StepError> {
     match objects.head(key).await {
         Ok(facts) => Ok(Some(facts.etag)),
-        Err(error) if error.kind == job::objects::StorageErrorKind::NotFound => Ok(None),
+        Err(error) if error.kind == job::store::StorageErrorKind::NotFound => Ok(None),
         Err(error) => Err(error.into()),
     }
 }

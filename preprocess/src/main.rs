@@ -1,12 +1,14 @@
-//! The function `preprocess`: builds its clients once, then answers calls.
+//! The function `preprocess`: builds its clients once, then serves calls.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use preprocess::{Context, Home, StepFunctions, preprocess};
+use job::Environment;
+use preprocess::{Context, StepFunctions, preprocess};
 use tokio_util::sync::CancellationToken;
 
-const TURN_WAIT: Duration = Duration::from_secs(15);
+/// The shortest wait before a run asks for the job's lease again.
+const LEASE_WAIT: Duration = Duration::from_secs(15);
 
 #[tokio::main]
 async fn main() -> Result<(), lambda::Error> {
@@ -15,9 +17,9 @@ async fn main() -> Result<(), lambda::Error> {
         s3: lambda::s3(&aws),
         executions: Arc::new(StepFunctions::new(&aws)),
         progress: Arc::new(|_, _| {}),
-        now: lambda::now,
-        turn_wait: TURN_WAIT,
-        home: Home::Aws,
+        now: Arc::new(lambda::now),
+        lease_wait: LEASE_WAIT,
+        environment: Environment::Aws,
         stop: CancellationToken::new(),
         pause: CancellationToken::new(),
     };

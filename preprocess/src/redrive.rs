@@ -1,40 +1,43 @@
-//! A redrive's manifests: the batches that have lines without a success.
+//! The batches of a redrive: those that have lines without a success.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use job::messages::RunRef;
-use job::objects::Entry;
+use job::run::RunRef;
+use job::store::Entry;
 use job::{Batch, LineId, LineResult, Objects, PlannedLane, SegmentKey, StepError};
 
-/// The batches of a lane that are not complete. A worker itself passes over the lines that succeeded.
+/// The batches of a lane that are not complete. Their workers skip the lines that succeeded.
+///
+/// # Errors
+/// Errors of the store.
 pub(crate) async fn unfinished(
     objects: &Objects,
     run: &RunRef,
     lane: &PlannedLane,
 ) -> Result<Vec<Batch>, StepError> {
     let prefix = run.keys().lane_results(&lane.name);
-    let mut flushes: BTreeMap<LineId, Vec<Entry>> = BTreeMap::new();
+    let mut segments: BTreeMap<LineId, Vec<Entry>> = BTreeMap::new();
     for entry in objects.list(&prefix).await? {
         let first = entry.key[prefix.len()..].split('/').next().and_then(|digits| digits.parse().ok());
         if let Some(first) = first {
-            flushes.entry(first).or_default().push(entry);
+            segments.entry(first).or_default().push(entry);
         }
     }
     let mut unfinished = Vec::new();
     for batch in &lane.batches {
-        let flushes = flushes.get(&batch.first).map(Vec::as_slice).unwrap_or_default();
-        if !complete(objects, batch, flushes).await? {
+        let segments = segments.get(&batch.first).map(Vec::as_slice).unwrap_or_default();
+        if !complete(objects, batch, segments).await? {
             unfinished.push(*batch);
         }
     }
     Ok(unfinished)
 }
 
-async fn complete(objects: &Objects, batch: &Batch, flushes: &[Entry]) -> Result<bool, StepError> {
+async fn complete(objects: &Objects, batch: &Batch, segments: &[Entry]) -> Result<bool, StepError> {
     let mut succeeded = 0;
     let mut invocations = BTreeSet::new();
     let mut successes = Vec::new();
-    for entry in flushes {
+    for entry in segments {
         if let Some(SegmentKey::Results { invocation, ok, .. }) = SegmentKey::parse(&entry.key)
             && ok > 0
         {

@@ -8,12 +8,12 @@ use job::{ErrorName, StepError};
 
 use crate::claim::Executions;
 
-/// Asks Step Functions.
+/// Asks Step Functions whether an execution has ended.
 #[derive(Debug, Clone)]
 pub struct StepFunctions(Client);
 
 impl StepFunctions {
-    /// By the environment's credentials, Region and endpoint.
+    /// Uses the environment's credentials, Region and endpoint.
     pub fn new(aws: &lambda::SdkConfig) -> Self {
         Self(Client::new(aws))
     }

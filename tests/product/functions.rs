@@ -99,9 +99,9 @@ impl Functions {
             s3: s3.clone(),
             executions: Arc::new(Ended),
             progress: Arc::new(|_, _| {}),
-            now: throughline::local::now,
-            turn_wait: Duration::from_secs(1),
-            home: job::Environment::Local,
+            now: Arc::new(throughline::local::now),
+            lease_wait: Duration::from_secs(1),
+            environment: job::Environment::Local,
             stop: stop.clone(),
             pause: CancellationToken::new(),
         };

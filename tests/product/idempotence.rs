@@ -35,9 +35,9 @@ async fn an_event_that_comes_eight_times_starts_one_run() {
         s3: client,
         executions: Arc::new(AllRunning),
         progress: Arc::new(|_, _| ()),
-        now: || 1_763_700_000_000,
-        turn_wait: Duration::from_secs(1),
-        home: Environment::Aws,
+        now: Arc::new(|| 1_763_700_000_000),
+        lease_wait: Duration::from_secs(1),
+        environment: Environment::Aws,
         stop: CancellationToken::new(),
         pause: CancellationToken::new(),
     };

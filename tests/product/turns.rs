@@ -65,9 +65,9 @@ async fn workers_of_an_aborted_execution_have_time_to_end() {
         s3: client,
         executions: Arc::new(ByName),
         progress: Arc::new(|_, _| {}),
-        now: || NOW.load(Ordering::SeqCst),
-        turn_wait: Duration::from_secs(15),
-        home: Environment::Aws,
+        now: Arc::new(|| NOW.load(Ordering::SeqCst)),
+        lease_wait: Duration::from_secs(15),
+        environment: Environment::Aws,
         stop: CancellationToken::new(),
         pause: CancellationToken::new(),
     };
@@ -88,7 +88,7 @@ async fn workers_of_an_aborted_execution_have_time_to_end() {
     run_of(call(&objects, &context, "two.txt", "running-2").await.unwrap());
 
     // On one machine the workers have ended with their process, and the run may be continued.
-    let local = Context { home: Environment::Local, ..context };
+    let local = Context { environment: Environment::Local, ..context };
     let one_machine = call(&objects, &local, "four.txt", "aborted-4").await.unwrap();
     assert_eq!(waiting(one_machine).1, "running-2");
     objects.delete("runs/places/turn.json").await.unwrap();
@@ -143,9 +143,9 @@ fn on_aws(s3: aws_sdk_s3::Client) -> Context {
         s3,
         executions: Arc::new(ByName),
         progress: Arc::new(|_, _| {}),
-        now: || 0,
-        turn_wait: Duration::from_secs(15),
-        home: Environment::Aws,
+        now: Arc::new(|| 0),
+        lease_wait: Duration::from_secs(15),
+        environment: Environment::Aws,
         stop: CancellationToken::new(),
         pause: CancellationToken::new(),
     }

@@ -33,8 +33,7 @@ pub async fn work_until(
     stop: CancellationToken,
 ) -> Result<WorkResponse, StepError> {
     let RunRef { id, job, .. } = &request.run;
-    let span =
-        tracing::info_span!("work", %job, run = %id, lane = %request.lane.name, batch = request.batch.first.number());
+    let span = tracing::info_span!("work", %job, run = %id, lane = %request.lane.name, batch = request.batch.first.number());
     async { call(context, request, stop).await.inspect_err(StepError::log) }.instrument(span).await
 }
 

@@ -1,20 +1,46 @@
-//! A task that fetches ahead.
+//! Fetches ahead of the merge, within a budget of memory.
 
 use std::future::Future;
+use std::sync::Arc;
 
-use job::{ErrorName, StepError};
-use tokio::sync::mpsc;
+use job::{ErrorName, Objects, Plan, PlannedLane, RunKeys, StepError};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinHandle;
 
-/// Values that a task of its own makes ahead of their use: one is made, or waits, while another is used.
-/// The task ends with the feed.
+use crate::context::Settings;
+
+/// Bytes of one permit of the pool.
+const PERMIT: u64 = 1 << 10;
+
+/// One lane of a run, as its feeds read it.
+#[derive(Clone)]
+pub(crate) struct LaneInput {
+    pub(crate) objects: Objects,
+    pub(crate) keys: RunKeys,
+    pub(crate) plan: Arc<Plan>,
+    /// Index of the lane in the plan.
+    pub(crate) lane: usize,
+    /// Index of the first batch to read.
+    pub(crate) from: usize,
+    pub(crate) generation: u32,
+    pub(crate) budget: Budget,
+}
+
+impl LaneInput {
+    pub(crate) fn lane(&self) -> &PlannedLane {
+        &self.plan.lanes[self.lane]
+    }
+}
+
+/// Values that a task makes ahead of their use: while one is used, the next is made or waits. The task ends
+/// when the feed is dropped.
 pub(crate) struct Feed<T> {
     receiver: mpsc::Receiver<T>,
     task: Option<JoinHandle<Result<(), StepError>>>,
 }
 
 impl<T: Send + 'static> Feed<T> {
-    pub(crate) fn spawn<F>(make: impl FnOnce(mpsc::Sender<T>) -> F) -> Self
+    pub(super) fn spawn<F>(make: impl FnOnce(mpsc::Sender<T>) -> F) -> Self
     where
         F: Future<Output = Result<(), StepError>> + Send + 'static,
     {
@@ -22,7 +48,10 @@ impl<T: Send + 'static> Feed<T> {
         Self { receiver, task: Some(tokio::spawn(make(sender))) }
     }
 
-    /// The next value; `None` when the task has ended well, and only then.
+    /// The next value; `None` if the task has ended without an error, and only then.
+    ///
+    /// # Errors
+    /// The error of the task.
     pub(crate) async fn next(&mut self) -> Result<Option<T>, StepError> {
         if let Some(value) = self.receiver.recv().await {
             return Ok(Some(value));
@@ -41,5 +70,44 @@ impl<T> Drop for Feed<T> {
         if let Some(task) = &self.task {
             task.abort();
         }
+    }
+}
+
+/// How much may be fetched ahead: all lanes together use about [`Settings::memory`].
+#[derive(Debug, Clone)]
+pub(crate) struct Budget {
+    /// Bytes of items of one request; each lane has up to two in memory.
+    pub(super) items: u64,
+    /// Bytes of results in one chunk of a batch that is not in memory as a whole; each lane has up to three.
+    pub(super) window: u64,
+    /// Concurrent requests of one lane.
+    pub(super) fetches: usize,
+    whole_batch: u64,
+    /// The memory that all lanes share for batches that are in memory as a whole.
+    pool: Arc<Semaphore>,
+}
+
+impl Budget {
+    pub(crate) fn new(settings: &Settings, lanes: usize) -> Self {
+        let lanes = lanes.max(1);
+        let pool = settings.memory / 3 * 2;
+        let piece = (settings.memory - pool) / (6 * lanes as u64);
+        let piece = piece.clamp(settings.piece, settings.piece.max(1 << 20));
+        Self {
+            items: piece,
+            window: piece,
+            fetches: (32 / lanes).clamp(2, 16),
+            whole_batch: settings.whole_batch,
+            pool: Arc::new(Semaphore::new(
+                usize::try_from(pool / PERMIT).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS),
+            )),
+        }
+    }
+
+    /// Room in memory for a batch; `None` if the batch must be merged by its index. Nobody waits for room,
+    /// since the lane that holds it may be waiting for this one.
+    pub(super) fn room_for(&self, bytes: u64) -> Option<OwnedSemaphorePermit> {
+        let permits = u32::try_from(bytes.div_ceil(PERMIT)).ok()?;
+        if bytes > self.whole_batch { None } else { self.pool.clone().try_acquire_many_owned(permits).ok() }
     }
 }

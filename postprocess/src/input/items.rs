@@ -1,12 +1,14 @@
-//! The items of a lane.
+//! The items of a lane, and the lines of an object in general.
 
 use bytes::Bytes;
+use job::wire::line_id;
+use job::{LineId, Objects, StorageError};
+use memchr::{memchr, memrchr};
 
-use super::Feed;
-use super::lines::Lines;
-use super::records::Source;
+use super::feed::{Feed, LaneInput};
 
-pub(super) fn feed(source: &Source) -> Feed<Bytes> {
+/// Whole lines of a lane's items, in order.
+pub(crate) fn lane_items(source: &LaneInput) -> Feed<Bytes> {
     let source = source.clone();
     Feed::spawn(async move |sender| {
         let key = source.keys.items(&source.lane().name);
@@ -23,4 +25,56 @@ pub(super) fn feed(source: &Source) -> Feed<Bytes> {
         }
         Ok(())
     })
+}
+
+/// Whole lines of `from..to` of an object, about `size` bytes at a time.
+pub(super) struct Lines<'a> {
+    pub(super) objects: &'a Objects,
+    pub(super) key: &'a str,
+    pub(super) from: u64,
+    pub(super) to: u64,
+    pub(super) size: u64,
+}
+
+impl Lines<'_> {
+    /// The next lines and the offset of the first. Each request begins after the last complete line, so that
+    /// nothing needs to be copied. A line that is longer than `size` is fetched again in a range of twice the
+    /// length.
+    ///
+    /// # Errors
+    /// Errors of the store.
+    pub(super) async fn next(&mut self) -> Result<Option<(u64, Bytes)>, StorageError> {
+        let mut size = self.size.max(1);
+        while self.from < self.to {
+            let to = self.to.min(self.from.saturating_add(size));
+            let bytes = self.objects.get_range(self.key, self.from, to).await?;
+            let whole =
+                if to == self.to { bytes.len() } else { memrchr(b'\n', &bytes).map_or(0, |at| at + 1) };
+            if whole > 0 {
+                let at = self.from;
+                self.from = if to == self.to { to } else { at + whole as u64 };
+                return Ok(Some((at, bytes.slice(..whole))));
+            }
+            if bytes.is_empty() {
+                return Ok(None);
+            }
+            size = size.saturating_mul(2);
+        }
+        Ok(None)
+    }
+}
+
+/// The line that begins at `at`, without its end, and the start of the next line.
+pub(crate) fn line_at(bytes: &[u8], at: usize) -> Option<(&[u8], usize)> {
+    let rest = bytes.get(at..).filter(|rest| !rest.is_empty())?;
+    match memchr(b'\n', rest) {
+        Some(end) => Some((&rest[..end], at + end + 1)),
+        None => Some((rest, bytes.len())),
+    }
+}
+
+/// The line number of an item or a result as the steps write them, `{"n":17,…`; `None` if the line must be
+/// parsed.
+pub(crate) fn number(line: &[u8]) -> Option<u64> {
+    line_id(line).map(LineId::number)
 }

@@ -1,56 +1,64 @@
-//! What one call of the merge leaves to the next. Besides it there are only the plan and the results: a line's number is
-//! enough to find the place in each lane.
+//! What one call of the merge leaves to the next. A line's number is enough to find the position in each
+//! lane, since the plan and the results do not change.
 
 use job::{PausedUpload, StepError};
 use serde::{Deserialize, Serialize};
 
 use super::tally::{Codes, Tally};
-use super::{Counts, Files};
+use super::{Files, Progress};
 use crate::context::Context;
-use crate::output::Sink;
+use crate::output::{FormatState, Sink};
 use crate::run::{Run, damaged};
 
 #[derive(Serialize, Deserialize)]
 struct Checkpoint {
     /// Number of the last line that is written.
     line: u64,
-    /// Beside the plan's lanes.
+    /// One for each lane of the plan.
     lanes: Vec<Tally>,
     codes: Codes,
+    /// The state of the output's format.
+    #[serde(default, skip_serializing_if = "FormatState::is_null")]
+    format: FormatState,
     output: PausedUpload,
     failed: PausedUpload,
 }
 
-/// Writes a checkpoint: its key.
+/// Writes a checkpoint, and returns its key.
+///
+/// # Errors
+/// Errors of the store.
 pub(super) async fn write(
     context: &Context,
     run: &Run,
     files: Files,
-    counts: Counts,
+    progress: Progress,
 ) -> Result<String, StepError> {
-    let Counts { line, lanes, codes } = counts;
+    let Progress { line, lanes, codes, format } = progress;
     let at = format!("{:04}-{line:012}-{:013}", run.run.generation, (context.now)());
     let key = |part: &str| run.keys.checkpoint("merge", &at, part);
     let (output, failed) =
         (files.output.pause(key("output.rest")).await?, files.failed.pause(key("failed.rest")).await?);
-    let checkpoint = Checkpoint { line, lanes, codes, output, failed };
-    run.objects
-        .put(&key("state.json"), serde_json::to_vec(&checkpoint).expect("a checkpoint is plain JSON"))
-        .await?;
+    let checkpoint = Checkpoint { line, lanes, codes, format, output, failed };
+    let body = serde_json::to_vec(&checkpoint).expect("a checkpoint is plain JSON");
+    run.objects.put(&key("state.json"), body).await?;
     tracing::info!(line, "the merge is left to another call");
     Ok(key("state.json"))
 }
 
-/// Reads what [`write`] wrote.
-pub(super) async fn read(run: &Run, key: &str) -> Result<(Files, Counts), StepError> {
+/// Reads a checkpoint, and reopens its uploads.
+///
+/// # Errors
+/// `Run.Damaged` if the checkpoint cannot be read or an upload is gone, and errors of the store.
+pub(super) async fn read(run: &Run, key: &str) -> Result<(Files, Progress), StepError> {
     let checkpoint = run.objects.get(key).await?;
     let checkpoint: Checkpoint = serde_json::from_slice(&checkpoint)
         .map_err(|error| damaged(format!("{key} is not what this version writes: {error}")))?;
-    let Checkpoint { line, lanes, codes, output, failed } = checkpoint;
+    let Checkpoint { line, lanes, codes, format, output, failed } = checkpoint;
     tracing::info!(line, "the merge goes on");
     let files = Files {
         output: Sink::resumed(run.objects.resume(output).await?),
         failed: Sink::resumed(run.objects.resume(failed).await?),
     };
-    Ok((files, Counts { line, lanes, codes }))
+    Ok((files, Progress { line, lanes, codes, format }))
 }

@@ -1,10 +1,10 @@
-//! Latencies, counted in buckets of a fixed number.
+//! Latencies, counted in a fixed number of buckets.
 
 use serde::{Deserialize, Serialize};
 
-/// Buckets of each power of two: a percentile is right within 1/32, and exact below twice this.
-const FINE: u32 = 32;
-const BUCKETS: usize = FINE as usize * 28;
+/// Buckets of each power of two: a percentile is right within 1/32, and exact below 64 milliseconds.
+const PER_OCTAVE: u32 = 32;
+const BUCKETS: usize = PER_OCTAVE as usize * 28;
 
 /// Latencies in milliseconds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -33,7 +33,7 @@ impl Histogram {
         self.max = self.max.max(other.max);
     }
 
-    /// In milliseconds, within 1/32; 0 without any.
+    /// The mean in milliseconds, within 1/32; 0 without any.
     pub(crate) fn mean(&self) -> f64 {
         let sum: f64 = self
             .buckets
@@ -52,7 +52,7 @@ impl Histogram {
         self.max
     }
 
-    /// The value that this share of the values does not exceed, rounded up to its bucket's end.
+    /// The value that this percentage of the values does not exceed, rounded up to the end of its bucket.
     pub(crate) fn percentile(&self, percent: u64) -> u32 {
         let rank = (self.count * percent).div_ceil(100).max(1);
         let mut seen = 0;
@@ -67,14 +67,14 @@ impl Histogram {
 }
 
 fn bucket(millis: u32) -> usize {
-    let shift = (millis / FINE).checked_ilog2().unwrap_or(0);
-    (shift * FINE + (millis >> shift)) as usize
+    let shift = (millis / PER_OCTAVE).checked_ilog2().unwrap_or(0);
+    (shift * PER_OCTAVE + (millis >> shift)) as usize
 }
 
 fn last_of(bucket: usize) -> u32 {
-    let bucket = u32::try_from(bucket).expect("there are few buckets");
-    let shift = (bucket / FINE).saturating_sub(1);
-    let first = u64::from(bucket - shift * FINE) << shift;
+    let bucket = u32::try_from(bucket).expect("there are fewer than 2^32 buckets");
+    let shift = (bucket / PER_OCTAVE).saturating_sub(1);
+    let first = u64::from(bucket - shift * PER_OCTAVE) << shift;
     u32::try_from(first + (1 << shift) - 1).unwrap_or(u32::MAX)
 }
 
@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_value_lies_in_its_bucket() {
+    fn every_value_is_counted_in_its_bucket() {
         for millis in (0..5000).chain((0..32).map(|bit| 1 << bit)).chain([u32::MAX]) {
             let index = bucket(millis);
             assert!(index < BUCKETS && (millis == 0 || index >= bucket(millis - 1)), "{millis}");
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn percentiles() {
+    fn percentiles_mean_and_maximum() {
         let mut all = Histogram::default();
         (1..=100).for_each(|millis| all.add(millis));
         assert_eq!(all.percentile(50), 50);

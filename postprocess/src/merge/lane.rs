@@ -1,4 +1,4 @@
-//! The items of one lane beside what became of them.
+//! One lane of the merge: its items, and the results of their lines.
 
 use std::collections::VecDeque;
 
@@ -6,55 +6,78 @@ use bytes::Bytes;
 use job::{Code, Item, LineId, StepError};
 
 use super::tally::{Codes, Tally};
-use crate::input::{self, Chunk, Feed, Outcome, Place, RecordView, Source, Spent, line_at, number};
-use crate::output::{Ending, Rows};
+use crate::input::{
+    Chunk, Feed, LaneInput, RequestCounts, ResultView, Slice, lane_items, lane_results, line_at, number,
+    read_item, read_result,
+};
+use crate::output::{Outcome, Rows};
 use crate::run::damaged;
 
 const UNKNOWN: &str = "the request may have been sent before the worker died, and it may not be repeated";
 const MISSING: &str = "no result was found for this line";
 
-/// The items of one lane beside what became of them.
+/// The items of one lane, and the results of their lines.
 pub(super) struct Lane {
     name: String,
     items: Feed<Bytes>,
-    /// Whole lines of the items, and where the next begins.
+    /// Whole lines of the items, and the start of the next line.
     lines: (Bytes, usize),
-    records: Records,
+    results: Results,
     missing: Missing,
     tally: Tally,
-    /// What chunks counted beside their lines, by batch: a batch that is read again counts it again.
-    beside: VecDeque<(usize, u64, Spent)>,
+    /// Counts of batches, which belong to no single line. They are held until the batch is complete, since a
+    /// batch that is read again is counted again.
+    pending: VecDeque<BatchCounts>,
 }
 
-/// What lines get that have no result.
+struct BatchCounts {
+    batch: usize,
+    throttled: u64,
+    requests: RequestCounts,
+}
+
+/// The outcome of lines without a result.
 struct Missing {
     code: Code,
     detail: String,
 }
 
-/// Why a lane does not go on by itself.
+/// What a lane needs before it can continue.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Needs {
-    /// Another lane has an earlier line than this one's next.
-    Turn(u64),
+    /// Another lane has an earlier line than this lane's next line, whose number this is.
+    OtherLane(u64),
     /// [`Lane::next_items`].
     Items,
-    /// [`Lane::next_records`].
-    Records,
-    /// The rows are to be handed on.
+    /// [`Lane::next_results`].
+    Results,
+    /// The buffer of rows is full.
     Room,
 }
 
-struct Records {
+struct Results {
     feed: Feed<Chunk>,
     ended: bool,
     chunk: Chunk,
     at: usize,
 }
 
+/// What is known about the result of a line.
+#[derive(Clone, Copy)]
+enum Lookup {
+    /// Its chunk is not in memory yet.
+    NotFetched,
+    /// It has none.
+    Missing,
+    /// It has none, but the line may have been sent.
+    Unknown,
+    Found(Slice),
+}
+
 impl Lane {
-    /// `stopped`: why, if the lane was stopped. `tally`: the counts of the lines before the source's first.
-    pub(super) fn new(source: &Source, stopped: Option<String>, tally: Tally) -> Self {
+    /// `stopped`: why the lane was stopped, if it was. `tally`: the counts of the lines that an earlier call
+    /// has written.
+    pub(super) fn new(source: &LaneInput, stopped: Option<String>, tally: Tally) -> Self {
         let missing = match stopped {
             Some(reason) => Missing { code: Code::Stopped, detail: reason },
             None => Missing { code: Code::NotProcessed, detail: MISSING.to_owned() },
@@ -62,15 +85,19 @@ impl Lane {
         Self {
             missing,
             name: source.lane().name.clone(),
-            items: input::items(source),
+            items: lane_items(source),
             lines: (Bytes::new(), 0),
-            records: Records { feed: input::records(source), ended: false, chunk: Chunk::default(), at: 0 },
+            results: Results { feed: lane_results(source), ended: false, chunk: Chunk::default(), at: 0 },
             tally,
-            beside: VecDeque::new(),
+            pending: VecDeque::new(),
         }
     }
 
-    /// Passes over the lines up to number `after`, which an earlier call has written: the number of the next one.
+    /// Skips the lines up to number `after`, which an earlier call has written. Returns the number of the
+    /// next line.
+    ///
+    /// # Errors
+    /// `Run.Damaged`, and errors of the store.
     pub(super) async fn begin(&mut self, after: u64) -> Result<Option<u64>, StepError> {
         while self.next_items().await?.is_some() {
             while let Some((line, end)) = line_at(&self.lines.0, self.lines.1) {
@@ -84,20 +111,23 @@ impl Lane {
         Ok(None)
     }
 
-    /// The counts of all lines so far, for a call that begins with the batch `from` again.
+    /// The counts of all lines so far, for a call that begins with the batch `from`.
     pub(super) fn pause(mut self, from: usize) -> Tally {
-        self.settle(from);
+        self.count_batches_before(from);
         self.tally
     }
 
-    fn settle(&mut self, before: usize) {
-        while let Some((_, throttled, spent)) = self.beside.pop_front_if(|(batch, ..)| *batch < before) {
-            self.tally.throttled += throttled;
-            self.tally.spent.add(spent);
+    fn count_batches_before(&mut self, end: usize) {
+        while let Some(counts) = self.pending.pop_front_if(|counts| counts.batch < end) {
+            self.tally.throttled += counts.throttled;
+            self.tally.spent.add(counts.requests);
         }
     }
 
-    /// Waits for more items: the number of the next line, if there is one.
+    /// Waits for more items. Returns the number of the next line, if there is one.
+    ///
+    /// # Errors
+    /// `Run.Damaged`, and errors of the store.
     pub(super) async fn next_items(&mut self) -> Result<Option<u64>, StepError> {
         let Some(lines) = self.items.next().await? else { return Ok(None) };
         self.lines = (lines, 0);
@@ -105,19 +135,26 @@ impl Lane {
         number_of(line).map(Some).map_err(|what| self.damaged(&what))
     }
 
-    /// Waits for more records.
-    pub(super) async fn next_records(&mut self) -> Result<(), StepError> {
-        match self.records.feed.next().await? {
+    /// Waits for more results.
+    ///
+    /// # Errors
+    /// `Run.Damaged`, and errors of the store.
+    pub(super) async fn next_results(&mut self) -> Result<(), StepError> {
+        match self.results.feed.next().await? {
             Some(chunk) => {
-                self.beside.push_back((chunk.batch, chunk.throttled, chunk.spent));
-                (self.records.chunk, self.records.at) = (chunk, 0);
+                let Chunk { batch, throttled, requests, .. } = chunk;
+                self.pending.push_back(BatchCounts { batch, throttled, requests });
+                (self.results.chunk, self.results.at) = (chunk, 0);
             }
-            None => self.records.ended = true,
+            None => self.results.ended = true,
         }
         Ok(())
     }
 
-    /// Writes the lines up to number `until` that are in memory.
+    /// Writes the lines up to number `until` that are in memory. Returns what is needed for the next line.
+    ///
+    /// # Errors
+    /// `Run.Damaged` if an item or a result cannot be read.
     pub(super) fn advance(
         &mut self,
         until: u64,
@@ -131,10 +168,13 @@ impl Lane {
             let Some((line, next)) = line_at(&self.lines.0, self.lines.1) else { return Ok(Needs::Items) };
             let n = number_of(line).map_err(|what| self.damaged(&what))?;
             if n > until {
-                return Ok(Needs::Turn(n));
+                return Ok(Needs::OtherLane(n));
             }
-            let Some(outcome) = self.records.outcome_of(n) else { return Ok(Needs::Records) };
-            write((line, n), outcome, &self.records.chunk, &self.missing, rows, codes, &mut self.tally)
+            let result = self.results.find(n);
+            if matches!(result, Lookup::NotFetched) {
+                return Ok(Needs::Results);
+            }
+            write((line, n), result, &self.results.chunk, &self.missing, rows, codes, &mut self.tally)
                 .map_err(|error| {
                     StepError::new(error.name, format!("lane {}: {}", self.name, error.message))
                 })?;
@@ -142,12 +182,15 @@ impl Lane {
         }
     }
 
-    /// The counts, with those of records that come after the last line's.
+    /// All counts, including those of results that come after the result of the last line.
+    ///
+    /// # Errors
+    /// `Run.Damaged`, and errors of the store.
     pub(super) async fn finish(mut self) -> Result<Tally, StepError> {
-        while !self.records.ended {
-            self.next_records().await?;
+        while !self.results.ended {
+            self.next_results().await?;
         }
-        self.settle(usize::MAX);
+        self.count_batches_before(usize::MAX);
         Ok(self.tally)
     }
 
@@ -156,70 +199,70 @@ impl Lane {
     }
 }
 
-impl Records {
-    /// What became of a line, `Some(None)` when nothing did; `None` when that is not in memory yet.
-    fn outcome_of(&mut self, n: u64) -> Option<Option<Outcome>> {
+impl Results {
+    /// The result of line `n`. Lines must be asked for in order.
+    fn find(&mut self, n: u64) -> Lookup {
         loop {
-            match self.chunk.outcomes.get(self.at) {
-                Some(outcome) if outcome.n < n => self.at += 1,
-                Some(outcome) if outcome.n == n => return Some(Some(*outcome)),
-                None if !self.ended => return None,
-                _ => return Some(None),
+            match self.chunk.lines.get(self.at) {
+                Some(entry) if entry.n < n => self.at += 1,
+                Some(entry) if entry.n == n => return entry.result.map_or(Lookup::Unknown, Lookup::Found),
+                None if !self.ended => return Lookup::NotFetched,
+                _ => return Lookup::Missing,
             }
         }
     }
 }
 
+/// Writes and counts one line.
 fn write(
     (line, n): (&[u8], u64),
-    outcome: Option<Outcome>,
+    lookup: Lookup,
     chunk: &Chunk,
     missing: &Missing,
     rows: &mut Rows,
     codes: &mut Codes,
     tally: &mut Tally,
 ) -> Result<(), StepError> {
-    let item = input::read_item(line, LineId::nth(n))
-        .map_err(|error| damaged(format!("an item is damaged: {error}")))?;
-    let record = match outcome.and_then(|outcome| outcome.record) {
-        Some(Place { body, start, end, object }) => {
+    let item =
+        read_item(line, LineId::nth(n)).map_err(|error| damaged(format!("an item is damaged: {error}")))?;
+    let result = match lookup {
+        Lookup::Found(Slice { body, start, end, segment }) => {
             let bytes = &chunk.bodies[body as usize][start as usize..end as usize];
-            let record = input::read_result(bytes)
-                .map_err(|error| damaged(format!("the record of line {} is damaged: {error}", item.n)))?;
-            tally.record(&record, chunk.current[object as usize]);
-            Some(record)
+            let result = read_result(bytes)
+                .map_err(|error| damaged(format!("the record of line {n} is damaged: {error}")))?;
+            tally.attempt(&result, chunk.current[segment as usize]);
+            Some(result)
         }
-        None => None,
+        _ => None,
     };
     let code;
-    let ending = match (&item.error, &record) {
-        // Known before any request, whatever the worker made of it.
+    let outcome = match (&item.error, &result) {
+        // The line failed before any request, so its result does not matter.
         (Some(error), _) => {
-            Ending::Failed { code: error, detail: item.detail.as_deref().unwrap_or_default() }
+            Outcome::Failed { code: error, detail: item.detail.as_deref().unwrap_or_default() }
         }
-        (None, Some(RecordView { error: Some(error), detail, .. })) => {
-            Ending::Failed { code: error, detail: detail.as_deref().unwrap_or_default() }
+        (None, Some(ResultView { error: Some(error), detail, .. })) => {
+            Outcome::Failed { code: error, detail: detail.as_deref().unwrap_or_default() }
         }
-        (None, Some(RecordView { v, .. })) => Ending::Values(v.unwrap_or("[]")),
+        (None, Some(ResultView { v, .. })) => Outcome::Values(v.unwrap_or("[]")),
         (None, None) => {
-            let (which, detail) = if outcome.is_some() {
-                (Code::OutcomeUnknown, UNKNOWN)
-            } else {
-                (missing.code, missing.detail.as_str())
+            let (which, detail) = match lookup {
+                Lookup::Unknown => (Code::OutcomeUnknown, UNKNOWN),
+                _ => (missing.code, missing.detail.as_str()),
             };
             code = which.to_string();
-            Ending::Failed { code: &code, detail }
+            Outcome::Failed { code: &code, detail }
         }
     };
-    match ending {
-        Ending::Values(_) => tally.ok += 1,
-        Ending::Failed { code, detail } if codes.add(n, code, detail) => tally.failed += 1,
-        Ending::Failed { .. } => tally.not_processed += 1,
+    match outcome {
+        Outcome::Values(_) => tally.ok += 1,
+        Outcome::Failed { code, detail } if codes.add(n, code, detail) => tally.failed += 1,
+        Outcome::Failed { .. } => tally.not_processed += 1,
     }
-    rows.line(&item, ending)
+    rows.line(&item, outcome)
 }
 
-/// The number of an item's line, or why it has none.
+/// The number of an item's line, or why it cannot be read.
 fn number_of(line: &[u8]) -> Result<u64, String> {
     match number(line) {
         Some(n) => Ok(n),

@@ -1,24 +1,24 @@
-//! Counts.
+//! The counts of a merge: lines, requests, latencies, and why lines failed.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use job::Code;
-use job::codes::CONNECT_CAUSES;
+use job::run::CONNECT_CAUSES;
 use serde::{Deserialize, Serialize};
 
 use super::Histogram;
-use crate::input::{RecordView, Spent};
+use crate::input::{RequestCounts, ResultView};
 
-/// Numbers of example lines that are kept for each code.
+/// Lines whose numbers are kept for each code, as examples.
 const EXAMPLES: usize = 5;
-/// [`Code::NotProcessed`] and [`Code::Stopped`], for a comparison a line.
+/// [`Code::NotProcessed`] and [`Code::Stopped`] as strings, since each line is compared with them.
 pub(crate) const WITHOUT_RESULT: [&str; 2] = ["not_processed", "stopped"];
 
-/// What the last attempt of a line came to, as the report names it.
+/// The classes of a line's last attempt, as the report names them.
 pub(crate) const CLASSES: [&str; 5] = ["ok", "429", "4xx", "5xx", "other"];
-/// Between a code and its cause.
-const CAUSE: char = ' ';
+/// Separates a code from its cause.
+const CAUSE_SEPARATOR: char = ' ';
 
 /// Counts of one lane, or of all.
 #[derive(Debug, Default, Clone, PartialEq, Serialize, Deserialize)]
@@ -27,27 +27,27 @@ pub(crate) struct Tally {
     pub(crate) failed: u64,
     pub(crate) not_processed: u64,
     pub(crate) throttled: u64,
-    pub(crate) spent: Spent,
-    /// When the first of this generation's last attempts began, and the last ended: milliseconds since 1970.
+    pub(crate) spent: RequestCounts,
+    /// The first begin and the last end of this generation's last attempts: milliseconds since 1970.
     span: Option<(u64, u64)>,
-    /// How long the last attempts took.
+    /// How long the lines' last attempts took.
     pub(crate) latency: Histogram,
-    /// The same by what they came to: indexes of [`CLASSES`].
+    /// The same by class: indexes of [`CLASSES`].
     pub(crate) classes: BTreeMap<u8, Histogram>,
 }
 
 impl Tally {
-    /// Counts the record that a line ended with.
-    pub(crate) fn record(&mut self, record: &RecordView<'_>, current: bool) {
-        if record.tries == 0 {
+    /// Counts the last attempt of a line. `current`: it is of this generation.
+    pub(crate) fn attempt(&mut self, result: &ResultView<'_>, current: bool) {
+        if result.tries == 0 {
             return;
         }
-        self.latency.add(record.ms);
-        self.classes.entry(class(record.error.as_deref())).or_default().add(record.ms);
+        self.latency.add(result.ms);
+        self.classes.entry(class(result.error.as_deref())).or_default().add(result.ms);
         if current {
-            let began = record.t.saturating_sub(u64::from(record.ms));
+            let began = result.t.saturating_sub(u64::from(result.ms));
             self.span = Some(
-                self.span.map_or((began, record.t), |(first, last)| (first.min(began), last.max(record.t))),
+                self.span.map_or((began, result.t), |(first, last)| (first.min(began), last.max(result.t))),
             );
         }
     }
@@ -71,7 +71,7 @@ impl Tally {
         self.ok + self.failed + self.not_processed
     }
 
-    /// Requests a second of this generation, from the first to the last; 0 where no time passed.
+    /// Requests per second of this generation, from the first to the last; 0 if no time passed.
     pub(crate) fn rate(&self) -> f64 {
         match self.span {
             Some((first, last)) if last > first => self.spent.current as f64 * 1000.0 / (last - first) as f64,
@@ -80,7 +80,7 @@ impl Tally {
     }
 }
 
-/// What the last attempt of a line came to.
+/// The class of a line's last attempt: an index of [`CLASSES`].
 fn class(error: Option<&str>) -> u8 {
     match error {
         None => 0,
@@ -101,17 +101,18 @@ pub(crate) struct Codes {
 #[derive(Debug, Default, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Failures {
     pub(crate) count: u64,
-    /// The first few.
+    /// The numbers of the first few.
     pub(crate) lines: Vec<u64>,
-    /// Of the first.
+    /// The detail of the first.
     pub(crate) detail: String,
 }
 
 impl Codes {
-    /// Counts a failed line; whether anything became of it at all. Lost connections are counted by their causes.
+    /// Counts a failed line. Lost connections are counted by their causes. Returns whether the line was
+    /// processed.
     pub(crate) fn add(&mut self, n: u64, code: &str, detail: &str) -> bool {
         if let Some(cause) = cause(code, detail) {
-            return self.add_to(n, &format!("{code}{CAUSE}{cause}"), detail);
+            return self.add_to(n, &format!("{code}{CAUSE_SEPARATOR}{cause}"), detail);
         }
         self.add_to(n, code, detail)
     }
@@ -138,9 +139,9 @@ impl Codes {
         self.by_code.get(&code.to_string()).map_or(0, |failures| failures.count)
     }
 
-    /// The most frequent first.
+    /// All codes with their causes, the most frequent first.
     pub(crate) fn by_frequency(&self) -> Vec<(&str, Option<&str>, &Failures)> {
-        let all = self.by_code.iter().map(|(code, failures)| match code.split_once(CAUSE) {
+        let all = self.by_code.iter().map(|(code, failures)| match code.split_once(CAUSE_SEPARATOR) {
             Some((code, cause)) => (code, Some(cause), failures),
             None => (code.as_str(), None, failures),
         });
@@ -150,7 +151,7 @@ impl Codes {
     }
 }
 
-/// What was wrong with a connection, see [`CONNECT_CAUSES`].
+/// The cause of a lost connection, see [`CONNECT_CAUSES`].
 fn cause(code: &str, detail: &str) -> Option<&'static str> {
     let word = if code == "connect" { detail.split_once(':')?.0 } else { return None };
     CONNECT_CAUSES.into_iter().find(|cause| *cause == word)
@@ -179,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn the_code_of_a_missing_line() {
+    fn the_codes_of_lines_that_were_not_processed() {
         assert_eq!(WITHOUT_RESULT, [Code::NotProcessed.to_string(), Code::Stopped.to_string()]);
     }
 }

@@ -3,17 +3,16 @@
 use std::collections::HashMap;
 
 use job::Plan;
-pub(super) use job::file::OWN_COLUMNS as OWN;
-
-use crate::json;
-
-/// The input's columns, as far as the output has them. A column of the input that has the name of an extracted one, or of
-/// our own, is left out: only a JSONL line or an earlier output can bring one, since otherwise it is an error of the job.
+use job::file::OWN_COLUMNS;
+use job::wire::json;
+/// The columns of the output: those of the input, the extracted ones, and [`OWN_COLUMNS`]. An input column is left
+/// out if it has the name of another column of the output. Only a JSONL line or an earlier output can have
+/// one: elsewhere it is an error of the job.
 pub(super) struct Columns {
-    /// In the input's order; `None` for one that is left out.
+    /// The columns of the input in its order; `None` for one that is left out.
     pub(super) input: Vec<Option<String>>,
     pub(super) extracted: Vec<String>,
-    /// Few enough to be compared one by one.
+    /// The names of extracted columns and of [`OWN_COLUMNS`]: few enough to be compared one by one.
     taken: Vec<String>,
     by_name: HashMap<String, usize>,
 }
@@ -21,7 +20,7 @@ pub(super) struct Columns {
 impl Columns {
     pub(super) fn new(plan: &Plan) -> Self {
         let taken: Vec<String> =
-            plan.extracted.iter().map(String::as_str).chain(OWN).map(str::to_owned).collect();
+            plan.extracted.iter().map(String::as_str).chain(OWN_COLUMNS).map(str::to_owned).collect();
         let input =
             plan.input.columns.iter().map(|name| (!taken.contains(name)).then(|| name.clone())).collect();
         let by_name =
@@ -29,12 +28,13 @@ impl Columns {
         Self { input, extracted: plan.extracted.clone(), taken, by_name }
     }
 
-    /// Whether a key of a JSONL line gives way to a column of the output.
+    /// Whether a key of a JSONL line is left out, since the output has a column of that name.
     pub(super) fn is_taken(&self, name: &str) -> bool {
         self.taken.iter().any(|taken| taken == name)
     }
 
-    /// The column of a key of a JSONL line, as it stands there; most lines have the same keys in the same order.
+    /// The column of a key of a JSONL line, given with its escapes. Most lines have the same keys in the same
+    /// order, so the key's number is a good `guess`.
     pub(super) fn index_of(&self, key: &str, guess: usize) -> Option<usize> {
         let key = json::text(key);
         match self.input.get(guess) {
@@ -43,9 +43,9 @@ impl Columns {
         }
     }
 
-    /// Names of all columns of the output.
+    /// The names of all columns of the output.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         let input = self.input.iter().flatten().map(String::as_str);
-        input.chain(self.extracted.iter().map(String::as_str)).chain(OWN)
+        input.chain(self.extracted.iter().map(String::as_str)).chain(OWN_COLUMNS)
     }
 }

@@ -1,16 +1,16 @@
-//! The failed lines in the input's own format, ready to be run again.
+//! The failed lines in the format of the input, so that they can be run again.
 
 use job::Plan;
-use job::job_file::{Format, Style};
+use job::file::{Format, Style};
 
-use crate::json;
+use job::wire::json;
 
 const BYTE_ORDER_MARK: &str = "\u{feff}";
 
 pub(super) struct FailedRows {
     format: Format,
     dialect: Dialect,
-    /// What stands before the first line, until that is written.
+    /// What comes before the first line, until that is written.
     beginning: Option<Vec<u8>>,
 }
 
@@ -22,23 +22,27 @@ struct Dialect {
 }
 
 impl FailedRows {
-    /// `begun`: the first line was written before.
-    pub(super) fn new(plan: &Plan, style: Style, begun: bool) -> Self {
+    pub(super) fn new(plan: &Plan, style: Style) -> Self {
         let input = &plan.input;
         let dialect = Dialect { delimiter: input.delimiter, quote: input.quote, escape: input.escape };
         let mut beginning = Vec::new();
         if input.encoding != "UTF-8" || (style.bom && input.format.is_delimited()) {
-            // It counts more than `input.encoding`: these lines are decoded.
+            // A byte order mark takes precedence over `input.encoding`, and these lines are decoded.
             beginning.extend_from_slice(BYTE_ORDER_MARK.as_bytes());
         }
         beginning.extend_from_slice(input.preamble.as_bytes());
         if input.header && input.format.is_delimited() {
             dialect.record(&mut beginning, input.columns.iter().map(|name| name.as_bytes().to_vec()));
         }
-        Self { format: input.format, dialect, beginning: (!begun).then_some(beginning) }
+        Self { format: input.format, dialect, beginning: Some(beginning) }
     }
 
-    /// Appends a line: its bytes as they were where they were kept, or else its fields written again.
+    /// An earlier call has written the first line.
+    pub(super) fn skip_beginning(&mut self) {
+        self.beginning = None;
+    }
+
+    /// Appends a line: its original bytes if they were kept, or else its fields.
     pub(super) fn row(&mut self, out: &mut Vec<u8>, fields: Option<&str>, raw: Option<&[u8]>) {
         if let Some(beginning) = self.beginning.take() {
             out.extend_from_slice(&beginning);
@@ -55,12 +59,13 @@ impl FailedRows {
     }
 }
 
-/// What a JSON string of an item stands for.
+/// The text of a JSON string of an item.
 fn text(value: &str) -> Vec<u8> {
     json::text(value.get(1..value.len() - 1).unwrap_or_default()).as_bytes().to_vec()
 }
 
-/// A line whose last byte is a CR gets CRLF behind it: one CR would be taken for a part of the line end.
+/// Appends a line. If its last byte is a CR it ends with CRLF, or that CR would be taken for a part of the
+/// line end.
 fn line(out: &mut Vec<u8>, line: &[u8]) {
     out.extend_from_slice(line);
     out.extend_from_slice(if line.ends_with(b"\r") { b"\r\n" } else { b"\n" });
@@ -104,7 +109,7 @@ impl Dialect {
             } else if is(*byte, self.escape) || (self.quote.is_none() && separates(*byte)) {
                 out.extend(self.escape);
                 if *byte == b'\r' {
-                    // An escaped CR takes along the LF of the line end behind it.
+                    // An escaped CR would take the LF of the line end into the cell.
                     out.push(b'r');
                     continue;
                 }

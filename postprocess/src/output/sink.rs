@@ -1,23 +1,23 @@
-//! An object that is written while the next rows are made.
+//! Writes an object in a task, while the next rows are made.
 
 use job::{PausedUpload, StepError, StorageError, Upload};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-/// Pieces that wait to be written.
+/// Pieces that may wait to be written.
 const WAITING: usize = 4;
 
-/// An upload in a task of its own. Unless [`Sink::finish`] or [`Sink::pause`] is called, nothing is left of a new one.
+/// An upload in a separate task. Without [`Sink::finish`] or [`Sink::pause`] nothing is left of a new upload.
 pub(crate) struct Sink {
     sender: mpsc::Sender<Piece>,
-    /// Until it has ended.
+    /// Present until it has ended.
     task: Option<JoinHandle<Result<Option<PausedUpload>, StorageError>>>,
 }
 
 enum Piece {
     Bytes(Vec<u8>),
     End,
-    /// With the key of what does not fill a part.
+    /// With the key for the bytes that do not fill a part.
     Pause(String),
 }
 
@@ -26,7 +26,8 @@ impl Sink {
         Self::of(upload, false)
     }
 
-    /// Goes on with an upload that was paused: whatever happens its parts stay, since the call may be repeated.
+    /// Continues an upload that was paused. Its parts stay even if the call fails, since the call may be
+    /// repeated.
     pub(crate) fn resumed(upload: Upload) -> Self {
         Self::of(upload, true)
     }
@@ -38,7 +39,7 @@ impl Sink {
             while let Some(piece) = receiver.recv().await {
                 match piece {
                     Piece::End => return upload.finish().await.map(|_| None),
-                    Piece::Pause(aside) => return upload.pause(aside).await.map(Some),
+                    Piece::Pause(rest) => return upload.pause(rest).await.map(Some),
                     Piece::Bytes(bytes) => {
                         if let Err(error) = upload.write(&bytes).await {
                             failure = Some(error);
@@ -47,7 +48,7 @@ impl Sink {
                     }
                 }
             }
-            // Parts that cannot be removed now are left to the bucket's lifecycle rule.
+            // The bucket's lifecycle rule removes parts that cannot be removed now.
             let aborted = if keep { Ok(()) } else { upload.abort().await };
             failure.map_or(aborted, Err).map(|()| None)
         });
@@ -61,20 +62,26 @@ impl Sink {
         Ok(())
     }
 
-    /// Makes the object visible.
+    /// Completes the object, which makes it visible.
+    ///
+    /// # Errors
+    /// The first error of the upload.
     pub(crate) async fn finish(mut self) -> Result<(), StepError> {
-        // When it cannot be sent, the task has ended with the error that is returned here.
+        // If this cannot be sent, the task has ended with the error that is returned here.
         let _ = self.sender.send(Piece::End).await;
         ended(&mut self.task).await.map(|_| ())
     }
 
-    /// Leaves the upload to another call.
-    pub(crate) async fn pause(mut self, aside: String) -> Result<PausedUpload, StepError> {
-        let _ = self.sender.send(Piece::Pause(aside)).await;
+    /// Leaves the upload to another call. Bytes that do not fill a part are written to the key `rest`.
+    ///
+    /// # Errors
+    /// The first error of the upload.
+    pub(crate) async fn pause(mut self, rest: String) -> Result<PausedUpload, StepError> {
+        let _ = self.sender.send(Piece::Pause(rest)).await;
         Ok(ended(&mut self.task).await?.expect("an upload that was asked to pause has paused, or failed"))
     }
 
-    /// Gives the upload up, and waits until its parts are gone.
+    /// Aborts the upload, and waits until its parts are removed.
     pub(crate) async fn abort(self) {
         let Self { sender, mut task } = self;
         drop(sender);

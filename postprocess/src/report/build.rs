@@ -1,6 +1,6 @@
-//! From counts to the report.
+//! Builds the report from the counts of the merge.
 
-use job::messages::RunRef;
+use job::run::RunRef;
 use job::{Code, LaneKind, StepError};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -13,7 +13,10 @@ use crate::merge::{CLASSES, Histogram, Merged, Tally};
 use crate::names::{failed_key, output_key, report_key};
 use crate::run::Run;
 
-/// The report of what was merged.
+/// Builds the report of a complete merge.
+///
+/// # Errors
+/// Errors of the store.
 pub(crate) async fn build(context: &Context, run: &Run, merged: &Merged) -> Result<Report, StepError> {
     let mut total = Tally::default();
     merged.lanes.iter().for_each(|lane| total.add(lane));
@@ -28,7 +31,7 @@ pub(crate) async fn build(context: &Context, run: &Run, merged: &Merged) -> Resu
         job,
         file,
         generation,
-        home: context.settings.home,
+        home: context.settings.environment,
         started: run.started.map(rfc3339),
         finished: rfc3339(finished),
         duration_seconds: run.started.map(|started| finished.saturating_sub(started) as f64 / 1000.0),
@@ -55,14 +58,13 @@ pub(crate) async fn build(context: &Context, run: &Run, merged: &Merged) -> Resu
             failed: (!complete).then(|| failed_key(&run.run, &run.plan)),
             report: report_key(&run.run),
         },
-        cost: None,
     };
     report.message = message(&report, run.failure.tolerated);
     Ok(report)
 }
 
 fn verdict(total: &Tally, stopped: u64, tolerated: f64) -> Verdict {
-    // A share like 0.29 has no exact double: 29 of 100 lines are not more than 29%.
+    // A share like 0.29 is not exact as a double, and 29 of 100 lines must not count as more than 29%.
     let most = total.lines() as f64 * (tolerated + 1e-12);
     if total.not_processed > 0 || stopped > 0 || total.failed as f64 > most {
         Verdict::Failed

@@ -1,18 +1,18 @@
-//! What kept a lane from going faster.
+//! Finds what kept a lane from going faster.
 
-use job::job_file::Limit;
+use job::file::Limit;
 
 use super::{LaneReport, LimitedBy};
 
-/// Below so many requests a figure says nothing.
-const FEW: u64 = 20;
+/// Requests that are needed for a reliable figure.
+const LEAST_REQUESTS: u64 = 20;
 
-/// What limited a lane; `None` when nothing did for long, or nobody can tell. `limit` is that of its one provider, `mean` the
-/// milliseconds that a request took.
+/// What limited a lane, and what to do about it; `None` if nothing did for long, or if it is unknown. `limit`
+/// is the limit of its only provider, and `mean` is how long a request took on average, in milliseconds.
 pub(super) fn limited_by(lane: &LaneReport, limit: &Limit, mean: f64) -> (Option<LimitedBy>, Option<String>) {
     let rate = limit.rate.per_second();
     let reached = lane.requests_per_second;
-    if lane.requests < FEW || reached <= 0.0 {
+    if lane.requests < LEAST_REQUESTS || reached <= 0.0 {
         return (None, None);
     }
     if rate.is_some_and(|rate| reached >= 0.9 * rate) {
@@ -25,9 +25,9 @@ pub(super) fn limited_by(lane: &LaneReport, limit: &Limit, mean: f64) -> (Option
         );
         return (Some(LimitedBy::Provider), Some(advice));
     }
-    // Little's law: so many were under way at a time.
-    let under_way = reached * mean / 1000.0;
-    if under_way < 0.8 * f64::from(limit.most_in_flight) {
+    // Little's law: the mean number of concurrent requests.
+    let concurrent = reached * mean / 1000.0;
+    if concurrent < 0.8 * f64::from(limit.most_in_flight) {
         return (None, None);
     }
     let advice = rate.map_or_else(
@@ -44,7 +44,7 @@ pub(super) fn limited_by(lane: &LaneReport, limit: &Limit, mean: f64) -> (Option
 
 #[cfg(test)]
 mod tests {
-    use job::job_file::Rate;
+    use job::file::Rate;
 
     use super::*;
 
@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn what_limits_a_lane() {
+    fn a_lane_is_limited_by_its_rate_the_provider_or_in_flight() {
         assert_eq!(by(600, 0, 9.9, 100.0, None).0, Some(LimitedBy::Rate));
         let (limited, advice) = by(600, 0, 3.3, 6000.0, Some(20));
         assert_eq!(limited, Some(LimitedBy::InFlight));

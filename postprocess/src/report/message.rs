@@ -1,14 +1,13 @@
-//! The report in words.
-
-use job::text::excerpt;
+//! The report's message.
 
 use super::{ErrorCount, Report, Verdict};
 use crate::merge::WITHOUT_RESULT;
+use job::text::excerpt;
 
-/// Characters of an example's detail.
+/// Characters of an example's detail at most.
 const DETAIL: usize = 200;
 
-/// How the run ended, the most frequent reason, and why lanes were stopped.
+/// How the run ended, why most lines failed, and why lanes were stopped.
 pub(super) fn message(report: &Report, tolerated: f64) -> String {
     let lines = report.lines;
     if lines == 0 {
@@ -32,9 +31,9 @@ pub(super) fn message(report: &Report, tolerated: f64) -> String {
     } else if report.failed as f64 > tolerated * lines as f64 {
         text += &format!(", more than the tolerated {}%", percent(tolerated));
     }
-    // That a line was not processed has another reason, which is more of use.
-    let told = report.errors.iter().find(|error| !WITHOUT_RESULT.contains(&error.code.as_str()));
-    if let Some(ErrorCount { code, count, lines, detail, .. }) = told {
+    // The reason why lines were not processed is among the other errors.
+    let example = report.errors.iter().find(|error| !WITHOUT_RESULT.contains(&error.code.as_str()));
+    if let Some(ErrorCount { code, count, lines, detail, .. }) = example {
         let line = lines.first().map_or(0, |line| *line);
         text += &format!(
             "; most often {code} ({}), for example line {}: {}",

@@ -1,11 +1,11 @@
-//! Called again, interrupted, cleaned up, damaged.
+//! Repeated calls, interruptions, the clean-up, and damaged objects.
 
 use std::sync::atomic::Ordering;
 
 use job::ErrorName;
 use job::Invocation;
-use job::job_file::Format;
-use job::messages::{LeaseHolder, PostprocessResponse};
+use job::file::Format;
+use job::run::{LeaseHolder, PostprocessResponse};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -33,16 +33,16 @@ async fn run_folder(world: &World, fixture: &Fixture) -> Vec<String> {
     entries.into_iter().map(|entry| entry.key[prefix.len()..].to_owned()).collect()
 }
 
-async fn hold_turn(world: &World, run: &str) {
-    let turn =
+async fn hold_lease(world: &World, run: &str) {
+    let lease =
         LeaseHolder { run: run.to_owned(), execution: "execution".to_owned(), generation: 0, not_before: 0 };
-    world.objects.put("runs/places/turn.json", serde_json::to_vec(&turn).unwrap()).await.unwrap();
+    world.objects.put("runs/places/turn.json", serde_json::to_vec(&lease).unwrap()).await.unwrap();
 }
 
 #[tokio::test]
-async fn a_run_that_succeeded_is_cleaned_and_answers_again() {
+async fn a_successful_run_is_cleaned_up_and_a_repeated_call_returns_the_same() {
     let (world, mut fixture) = (World::new(), good());
-    hold_turn(&world, &fixture.run.id).await;
+    hold_lease(&world, &fixture.run.id).await;
     let first = world.merge(&mut fixture).await;
     assert_eq!(run_folder(&world, &fixture).await, ["claim.json", "job.toml", "plan.json"]);
     assert_eq!(world.text("runs/places/turn.json").await, None);
@@ -53,13 +53,13 @@ async fn a_run_that_succeeded_is_cleaned_and_answers_again() {
 }
 
 #[tokio::test]
-async fn a_crash_during_the_clean_up_is_made_good() {
+async fn a_call_after_a_crash_during_the_clean_up_completes_it() {
     let (world, mut fixture) = (World::new(), good());
     let first = world.merge(&mut fixture).await;
-    // The items are gone, the results are still there, and so is the turn.
+    // The items are gone; the results and the lease are still there.
     world.write(&mut fixture).await;
     world.objects.delete(&fixture.run.keys().items("lane")).await.unwrap();
-    hold_turn(&world, &fixture.run.id).await;
+    hold_lease(&world, &fixture.run.id).await;
     let response = world.call(&fixture).await.unwrap();
     assert_eq!(world.left(&fixture, response).await, first);
     assert_eq!(run_folder(&world, &fixture).await, ["claim.json", "job.toml", "plan.json"]);
@@ -67,7 +67,7 @@ async fn a_crash_during_the_clean_up_is_made_good() {
 }
 
 #[tokio::test]
-async fn a_crash_before_the_report_is_made_good() {
+async fn a_call_after_a_crash_before_the_report_merges_again() {
     let (world, mut fixture) = (World::new(), half());
     let first = world.merge(&mut fixture).await;
     world.objects.delete(&first.report.outputs.report).await.unwrap();
@@ -76,7 +76,7 @@ async fn a_crash_before_the_report_is_made_good() {
     assert_eq!(world.left(&fixture, response).await, first);
 }
 
-/// A merge that was paused behind its first line: the world, the run, and the response.
+/// A merge that was paused after its first line: the world, the run, and the response.
 async fn paused() -> (World, Fixture, PostprocessResponse) {
     let (mut world, mut fixture) = (World::new(), half());
     world.context.settings.piece = 1;
@@ -96,7 +96,7 @@ async fn a_paused_call_may_be_repeated() {
     world.context.pause.cancel();
     world.call_again(&fixture, previous()).await.unwrap();
     world.context.pause = CancellationToken::new();
-    // Its answer was lost, and the same call comes again; then even behind the end.
+    // The response was lost and the call is repeated, the second time even after the merge is complete.
     for _ in 0..2 {
         let response = world.call_again(&fixture, previous()).await.unwrap();
         assert_eq!(world.left(&fixture, response).await, first);
@@ -104,7 +104,7 @@ async fn a_paused_call_may_be_repeated() {
 }
 
 #[tokio::test]
-async fn a_merge_whose_checkpoint_is_gone_begins_again() {
+async fn a_merge_without_its_checkpoint_begins_again() {
     let first = World::new().merge(&mut half()).await;
     let (world, fixture, response) = paused().await;
     world.objects.delete_prefix(&format!("{}checkpoint/", fixture.run.keys().prefix())).await.unwrap();
@@ -113,7 +113,7 @@ async fn a_merge_whose_checkpoint_is_gone_begins_again() {
 }
 
 #[tokio::test]
-async fn a_run_with_failures_keeps_its_folder_and_takes_what_comes_in() {
+async fn a_run_with_failures_keeps_its_folder_and_merges_new_results() {
     let (world, mut fixture) = (World::new(), half());
     let first = world.merge(&mut fixture).await;
     assert_eq!(first.failed.as_deref(), Some("a\n2\n"));
@@ -121,7 +121,8 @@ async fn a_run_with_failures_keeps_its_folder_and_takes_what_comes_in() {
     let response = world.call(&fixture).await.unwrap();
     assert_eq!(world.left(&fixture, response).await, first);
 
-    // A redrive succeeds: its record wins, the stale file of failed lines goes, and both requests are counted.
+    // A redrive succeeds: its result counts, the old file of failed lines is removed, and both requests are
+    // counted.
     let mut fixture = half();
     fixture.run.generation = 1;
     fixture.flush("lane", 1, &Invocation::new(1, STARTED, 1), 0, &[(2, ok(json!([22])).unwrap())]);
@@ -139,7 +140,7 @@ async fn a_run_with_failures_keeps_its_folder_and_takes_what_comes_in() {
 }
 
 #[tokio::test]
-async fn the_report_of_another_run_is_no_answer() {
+async fn the_report_of_another_run_is_ignored() {
     let (world, mut fixture) = (World::new(), good());
     world.merge(&mut fixture).await;
     let mut other = half();
@@ -149,23 +150,23 @@ async fn the_report_of_another_run_is_no_answer() {
 }
 
 #[tokio::test]
-async fn the_turn_of_another_run_is_left_alone() {
+async fn the_lease_of_another_run_is_not_released() {
     let (world, mut fixture) = (World::new(), good());
-    hold_turn(&world, "another").await;
+    hold_lease(&world, "another").await;
     world.merge(&mut fixture).await;
     assert!(world.text("runs/places/turn.json").await.is_some());
 }
 
 #[tokio::test]
-async fn the_turn_is_released_when_lines_failed_too() {
+async fn the_lease_is_released_even_if_lines_failed() {
     let (world, mut fixture) = (World::new(), half());
-    hold_turn(&world, &fixture.run.id).await;
+    hold_lease(&world, &fixture.run.id).await;
     world.merge(&mut fixture).await;
     assert_eq!(world.text("runs/places/turn.json").await, None);
 }
 
 #[tokio::test]
-async fn when_it_is_to_stop_it_leaves_nothing() {
+async fn a_stopped_merge_leaves_no_output() {
     let (world, mut fixture) = (World::new(), good());
     world.write(&mut fixture).await;
     world.context.stop.cancel();
@@ -175,7 +176,7 @@ async fn when_it_is_to_stop_it_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn damage_is_an_error_and_not_an_output() {
+async fn a_damaged_run_folder_is_an_error_without_output() {
     let keys = good().run.keys();
     let flush = format!("{}{}", keys.prefix(), good().objects[0].0);
     let damages: [(&str, String, &str, &str); 8] = [
@@ -192,16 +193,16 @@ async fn damage_is_an_error_and_not_an_output() {
             "{\"n\":1,\"at\":0,\"v\":[\"1\"]}\n{\"n\":1,\"at\":0,\"v\":[\"1\"]}\n",
             "overlap",
         ),
-        ("an item that is no JSON", keys.items("lane"), "{\"n\":1,\"v\":[\"1\"\n\n", "an item is damaged"),
+        ("an item that is not JSON", keys.items("lane"), "{\"n\":1,\"v\":[\"1\"\n\n", "an item is damaged"),
         ("an empty line of items", keys.items("lane"), "\n\n", "an item is damaged"),
         (
-            "a record that is no JSON",
+            "a record that is not JSON",
             flush.clone(),
             "{\"n\":1,\"v\":[1]\n",
             "the record of line 1 is damaged",
         ),
-        ("a record without number", flush, "{\"v\":[1]}\n", "the record at byte 0 is damaged"),
-        ("a plan that is no JSON", keys.plan(), "{", "is not a plan"),
+        ("a record without a number", flush, "{\"v\":[1]}\n", "the record at byte 0 is damaged"),
+        ("a plan that is not JSON", keys.plan(), "{", "is not a plan"),
     ];
     for (what, key, body, message) in damages {
         let (world, mut fixture) = (World::new(), good());

@@ -1,8 +1,8 @@
-//! What stands in the output and in the file of failed lines, for each format.
+//! The content of the output and of the file of failed lines, for each format.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use job::job_file::{Format, OutputFormat};
+use job::file::{Format, OutputFormat};
 use serde_json::{Value, json};
 
 use crate::world::{Fixture, Left, World, bad, ok};
@@ -19,7 +19,7 @@ async fn check(mut fixture: Fixture, output: &str, failed: &str) -> Left {
 }
 
 #[tokio::test]
-async fn csv_to_csv_quotes_what_needs_it() {
+async fn csv_to_csv_quotes_only_cells_that_need_it() {
     let lines = [
         (v(json!(["plain", "1"])), ok(json!([true]))),
         (v(json!(["a,b", "say \"hi\""])), ok(json!(["x,y"]))),
@@ -43,7 +43,7 @@ async fn csv_to_csv_quotes_what_needs_it() {
 }
 
 #[tokio::test]
-async fn the_output_can_be_read_back_by_another_parser() {
+async fn another_parser_reads_the_output_back() {
     let values = [
         "",
         " ",
@@ -75,7 +75,7 @@ async fn the_output_can_be_read_back_by_another_parser() {
 }
 
 #[tokio::test]
-async fn csv_to_jsonl_has_strings() {
+async fn csv_to_jsonl_writes_fields_as_strings() {
     let lines = [
         (v(json!(["1", "a\"b\n"])), ok(json!([2.50]))),
         (v(json!(["", "é"])), ok(json!([[1, "two"]]))),
@@ -92,7 +92,7 @@ async fn csv_to_jsonl_has_strings() {
 }
 
 #[tokio::test]
-async fn csv_without_header_gets_one_and_its_failed_file_none() {
+async fn csv_without_a_header_gets_one_but_not_its_failed_lines() {
     let lines = [(v(json!(["a", "b"])), bad("connect", "refused")), (v(json!(["c", "d"])), ok(json!(["e"])))];
     let mut fixture = Fixture::new(Format::Csv, &["c1", "c2"], &lines);
     fixture.plan.input.header = false;
@@ -101,7 +101,7 @@ async fn csv_without_header_gets_one_and_its_failed_file_none() {
 }
 
 #[tokio::test]
-async fn tsv_is_failed_as_tsv() {
+async fn failed_lines_of_tsv_are_tsv() {
     let lines = [
         (v(json!(["a,b", "\"c\" d"])), bad("connect", "refused")),
         (v(json!(["c", "d"])), ok(json!(["e\tf"]))),
@@ -122,7 +122,7 @@ async fn tsv_is_failed_as_tsv() {
 }
 
 #[tokio::test]
-async fn failed_lines_are_quoted_and_escaped_as_the_input_is() {
+async fn failed_lines_are_quoted_and_escaped_like_the_input() {
     let lines = [(v(json!(["it's\tso", "a\\b\r\nc"])), bad("connect", "refused"))];
     let output = "a,b,x,error,error_detail\nit's\tso,\"a\\b\r\nc\",,connect,refused\n";
     for (quote, escape, failed) in [
@@ -138,7 +138,7 @@ async fn failed_lines_are_quoted_and_escaped_as_the_input_is() {
 }
 
 #[tokio::test]
-async fn failed_lines_of_a_decoded_input_begin_as_it_did_with_a_byte_order_mark() {
+async fn failed_lines_of_a_decoded_input_begin_with_a_byte_order_mark_and_the_preamble() {
     let lines = [
         (v(json!(["ü", "1"])), bad("connect", "refused")),
         (v(json!(["x", "2"])), bad("connect", "refused")),
@@ -151,7 +151,7 @@ async fn failed_lines_of_a_decoded_input_begin_as_it_did_with_a_byte_order_mark(
 }
 
 #[tokio::test]
-async fn tsv_has_no_quotes_and_one_line_a_row() {
+async fn a_tsv_row_is_one_line_without_quotes() {
     let lines = [
         (v(json!(["a,\"b\"", "tab\there"])), bad("connect", "two\nlines")),
         (v(json!(["back\\slash", "\r\n"])), ok(json!([{ "k": "e\tf" }]))),
@@ -173,7 +173,7 @@ async fn tsv_has_no_quotes_and_one_line_a_row() {
 }
 
 #[tokio::test]
-async fn cells_that_begin_as_formulas_are_guarded_and_numbers_are_not() {
+async fn cells_that_begin_like_formulas_are_guarded_unless_they_are_numbers() {
     let lines = [
         (v(json!(["=1+1", "+cmd|' /C calc'!A0"])), ok(json!(["@SUM(A1)"]))),
         (v(json!(["-5", "+41"])), ok(json!([-1.5]))),
@@ -209,7 +209,7 @@ async fn cells_that_begin_as_formulas_are_guarded_and_numbers_are_not() {
 }
 
 #[tokio::test]
-async fn a_byte_order_mark_comes_once_and_only_before_a_header() {
+async fn a_byte_order_mark_is_written_once_before_the_header() {
     let lines = [(v(json!(["a"])), bad("timeout", "late")), (v(json!(["b"])), bad("timeout", "late"))];
     check(
         Fixture::new(Format::Csv, &["c"], &lines).styled("bom = true"),
@@ -226,7 +226,7 @@ async fn a_byte_order_mark_comes_once_and_only_before_a_header() {
 }
 
 #[tokio::test]
-async fn text_to_either() {
+async fn text_is_written_to_csv_and_jsonl() {
     let lines = [
         (v(json!(["one, two"])), ok(json!([1]))),
         (v(json!([""])), bad("http_500", "oops")),
@@ -272,7 +272,7 @@ async fn jsonl_to_jsonl_keeps_the_objects_own_keys() {
 async fn an_object_of_many_keys_has_each_once() {
     let keys: Vec<String> = (0..40).map(|n| format!("k{n}")).collect();
     let members = |keys: &[String]| keys.iter().map(|key| format!("\"{key}\":0,")).collect::<String>();
-    // Each key again behind the others, written with an escape, and with another value.
+    // Each key again after all others, written with an escape and with another value.
     let again: String = (0..40).map(|n| format!("\"\\u006b{n}\":{n},")).collect();
     let own = members(&["error".to_owned()]);
     let object = format!("{{{}{own}{}}}", members(&keys), again.trim_end_matches(','));
@@ -285,7 +285,7 @@ async fn an_object_of_many_keys_has_each_once() {
     assert_eq!(output, format!("{{{again}\"x\":1,\"error\":null,\"error_detail\":null}}\n"));
 }
 
-/// A run of one line, whose object stands in the items as it is here.
+/// Writes a run of one line. The object is in the items exactly as it is here.
 async fn write_item(world: &World, fixture: &mut Fixture, object: &str) {
     world.write(fixture).await;
     let item = format!("{{\"n\":1,\"at\":0,\"v\":{object}}}\n");
@@ -295,7 +295,7 @@ async fn write_item(world: &World, fixture: &mut Fixture, object: &str) {
 }
 
 #[tokio::test]
-async fn jsonl_to_csv_has_a_column_for_every_key() {
+async fn jsonl_to_csv_writes_a_column_for_every_key() {
     let lines = [
         (v(json!({ "b": 1, "a": "t,ext" })), ok(json!(["one"]))),
         (v(json!({ "a": null, "c": { "k": [true, "s p"] }, "b": 2.5 })), ok(json!([2]))),
@@ -315,7 +315,7 @@ async fn jsonl_to_csv_has_a_column_for_every_key() {
 }
 
 #[tokio::test]
-async fn jsonl_as_it_was_written() {
+async fn jsonl_values_keep_their_spelling() {
     // White space, escaped keys and a key twice: what serde_json would not keep.
     let object =
         r#"{ "k\u0065y" : "\u00e9\/" , "a" : [ 1,  "x y" ], "n": 1.10, "key": "last", "\u0078": 0 }"#;
@@ -336,7 +336,7 @@ async fn jsonl_as_it_was_written() {
 }
 
 #[tokio::test]
-async fn a_line_that_was_no_record_is_failed_as_it_was() {
+async fn failed_lines_that_are_not_records_are_written_as_they_were() {
     let raw = |bytes: &[u8]| STANDARD.encode(bytes);
     let lines = [
         (
@@ -357,7 +357,7 @@ async fn a_line_that_was_no_record_is_failed_as_it_was() {
 }
 
 #[tokio::test]
-async fn a_record_of_one_empty_cell_is_no_blank_line() {
+async fn a_failed_record_of_one_empty_cell_is_not_a_blank_line() {
     let lines = [(v(json!([""])), bad("connect", "refused"))];
     check(
         Fixture::new(Format::Csv, &["a"], &lines),
@@ -368,7 +368,7 @@ async fn a_record_of_one_empty_cell_is_no_blank_line() {
 }
 
 #[tokio::test]
-async fn nothing_in_nothing_out() {
+async fn an_empty_input_has_an_empty_output() {
     for format in [Format::Text, Format::Csv, Format::Tsv, Format::Jsonl] {
         for output in [OutputFormat::Csv, OutputFormat::Jsonl] {
             let mut fixture = Fixture::new(format, &[], &[]).output(output);
@@ -380,13 +380,13 @@ async fn nothing_in_nothing_out() {
 }
 
 #[tokio::test]
-async fn only_a_header() {
+async fn an_input_of_only_a_header_has_an_output_of_only_a_header() {
     check(Fixture::new(Format::Csv, &["a", "b"], &[]), "a,b,x,error,error_detail\n", "").await;
     check(Fixture::new(Format::Csv, &["a", "b"], &[]).output(OutputFormat::Jsonl), "", "").await;
 }
 
 #[tokio::test]
-async fn values_and_columns_that_do_not_fit_together_are_padded() {
+async fn missing_values_are_padded_and_surplus_values_dropped() {
     let lines = [
         (v(json!(["only one"])), ok(json!([]))),
         (v(json!(["one", "two", "three"])), ok(json!([1, 2]))),

@@ -1,6 +1,6 @@
-//! More than fits: batches that are merged by positions, long lines, many objects.
+//! Batches that are too large for memory, long lines, and many objects.
 
-use job::job_file::Format;
+use job::file::Format;
 use job::{Invocation, SegmentKey};
 use postprocess::Settings;
 use serde_json::json;
@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::world::{Fixture, STARTED, World, bad, ok};
 
 #[tokio::test]
-async fn a_batch_that_is_merged_by_positions_gives_the_same() {
+async fn a_batch_merged_by_its_index_equals_one_merged_in_memory() {
     let lines: Vec<_> = (0..300)
         .map(|n| {
             let record = match n % 7 {
@@ -20,7 +20,7 @@ async fn a_batch_that_is_merged_by_positions_gives_the_same() {
         })
         .collect();
     let mut fixture = Fixture::new(Format::Csv, &["a", "b"], &lines);
-    // Another call's flush objects: later successes for failures, later failures for successes, and new lines.
+    // Another call's segments: later successes for failures, later failures for successes, and new lines.
     for k in 0_u64..5 {
         let records: Vec<_> = (k * 40..k * 40 + 60)
             .map(|n| (n + 1, if n % 2 == 0 { ok(json!([k])) } else { bad("timeout", "") }.unwrap()))
@@ -39,7 +39,7 @@ async fn a_batch_that_is_merged_by_positions_gives_the_same() {
 }
 
 #[tokio::test]
-async fn an_output_of_many_parts() {
+async fn an_output_may_have_many_parts() {
     let text = "0123456789abcdef".repeat(4096);
     let lines: Vec<_> = (0..300).map(|n| (json!({ "v": [n.to_string()] }), ok(json!([text])))).collect();
     let left = World::new().merge(&mut Fixture::new(Format::Csv, &["a"], &lines)).await;
@@ -48,7 +48,7 @@ async fn an_output_of_many_parts() {
 }
 
 #[tokio::test]
-async fn an_output_of_many_parts_in_many_calls() {
+async fn an_output_of_many_parts_may_take_many_calls() {
     let text = "0123456789abcdef".repeat(4096);
     let lines: Vec<_> = (0..300)
         .map(|n| {
@@ -71,7 +71,7 @@ async fn an_output_of_many_parts_in_many_calls() {
 }
 
 #[tokio::test]
-async fn more_objects_than_a_page_of_a_listing() {
+async fn a_batch_may_have_more_objects_than_a_page_of_a_listing() {
     let mut fixture = Fixture::new(
         Format::Csv,
         &["a"],

@@ -1,8 +1,8 @@
-//! Any split into lanes, batches and flush objects, against a model that is a few lines long.
+//! Any split into lanes, batches and result segments, against a model that is a few lines long.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use job::job_file::Format;
+use job::file::Format;
 use job::{Batch, Invocation, LaneKind, LineId, PlannedLane};
 use postprocess::Settings;
 use proptest::prelude::*;
@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 
 use crate::world::{Fixture, STARTED, World};
 
-/// One flush object of a batch: what it says of each line, by the line's place in the batch.
+/// One result segment of a batch: what it says of each line, by the line's place in the batch.
 #[derive(Debug, Clone)]
-struct Flush {
+struct Segment {
     generation: u32,
     records: BTreeMap<usize, bool>,
     sending: Vec<usize>,
@@ -25,15 +25,15 @@ struct Split {
     lanes: Vec<usize>,
     /// Lines of each batch, taken in turn.
     batches: Vec<usize>,
-    /// Flush objects of each batch, taken in turn.
-    flushes: Vec<Vec<Flush>>,
+    /// Result segments of each batch, taken in turn.
+    segments: Vec<Vec<Segment>>,
     settings: Settings,
 }
 
-fn flush() -> impl Strategy<Value = Flush> {
+fn segment() -> impl Strategy<Value = Segment> {
     let places = || prop::collection::vec(0_usize..8, 0..4);
     (0_u32..3, prop::collection::btree_map(0_usize..8, any::<bool>(), 0..8), places(), places())
-        .prop_map(|(generation, records, sending, unsent)| Flush { generation, records, sending, unsent })
+        .prop_map(|(generation, records, sending, unsent)| Segment { generation, records, sending, unsent })
 }
 
 fn split() -> impl Strategy<Value = Split> {
@@ -42,11 +42,11 @@ fn split() -> impl Strategy<Value = Split> {
     );
     let lanes = prop::collection::vec(0_usize..4, 0..40);
     let batches = prop::collection::vec(1_usize..8, 40);
-    let flushes = prop::collection::vec(prop::collection::vec(flush(), 0..5), 40);
-    (lanes, batches, flushes, settings).prop_map(|(lanes, batches, flushes, settings)| Split {
+    let segments = prop::collection::vec(prop::collection::vec(segment(), 0..5), 40);
+    (lanes, batches, segments, settings).prop_map(|(lanes, batches, segments, settings)| Split {
         lanes,
         batches,
-        flushes,
+        segments,
         settings,
     })
 }
@@ -64,8 +64,8 @@ fn build(split: &Split) -> (Fixture, Vec<Expected>) {
     let mut fixture = Fixture::new(Format::Csv, &["a"], &[]);
     (fixture.plan.lanes, fixture.items) = (Vec::new(), Vec::new());
     let mut expected = vec![Expected::default(); split.lanes.len()];
-    let (mut batch_lines, mut batch_flushes, mut identity) =
-        (split.batches.iter().cycle(), split.flushes.iter().cycle(), 0);
+    let (mut batch_lines, mut batch_segments, mut identity) =
+        (split.batches.iter().cycle(), split.segments.iter().cycle(), 0);
     for lane in split.lanes.iter().collect::<BTreeSet<_>>() {
         let name = format!("lane-{lane}");
         let numbers: Vec<u64> =
@@ -76,13 +76,13 @@ fn build(split: &Split) -> (Fixture, Vec<Expected>) {
             let (batch, later) = rest.split_at(rest.len().min(*batch_lines.next().unwrap()));
             rest = later;
             batches.push(Batch { first: LineId::nth(batch[0]), lines: batch.len() as u64, from: 0, to: 0 });
-            let mut flushes = batch_flushes.next().unwrap().clone();
-            flushes.sort_by_key(|flush| flush.generation);
-            for (k, flush) in (0..).zip(&flushes) {
+            let mut segments = batch_segments.next().unwrap().clone();
+            segments.sort_by_key(|segment| segment.generation);
+            for (k, segment) in (0..).zip(&segments) {
                 // A call of its own each, except that notes and records of one go together.
-                let invocation = Invocation::new(flush.generation, STARTED + k, 1);
+                let invocation = Invocation::new(segment.generation, STARTED + k, 1);
                 let mut records = Vec::new();
-                for (place, ok) in flush.records.range(..batch.len()) {
+                for (place, ok) in segment.records.range(..batch.len()) {
                     identity += 1;
                     let ending = if *ok {
                         json!({ "v": [identity] })
@@ -98,7 +98,7 @@ fn build(split: &Split) -> (Fixture, Vec<Expected>) {
                 let numbers = |places: &[usize]| {
                     places.iter().filter_map(|place| batch.get(*place).copied()).collect::<Vec<_>>()
                 };
-                let (sending, unsent) = (numbers(&flush.sending), numbers(&flush.unsent));
+                let (sending, unsent) = (numbers(&segment.sending), numbers(&segment.unsent));
                 fixture.note(&name, batch[0], &invocation, 0, &sending, &[]);
                 fixture.note(&name, batch[0], &invocation, 2, &[], &unsent);
                 for n in sending.iter().filter(|n| !unsent.contains(n)) {
@@ -147,7 +147,7 @@ fn rows(expected: &[Expected]) -> (String, String) {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
     #[test]
-    fn every_line_exactly_once_in_order_with_the_right_result(split in split(), short in 0_usize..3) {
+    fn every_line_is_written_once_in_order_with_the_right_result(split in split(), short in 0_usize..3) {
         let (mut fixture, expected) = build(&split);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let left = runtime.block_on(async {

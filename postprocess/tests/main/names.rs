@@ -1,4 +1,4 @@
-use job::job_file::{Compression, Format, OutputFormat};
+use job::file::{Compression, Format, OutputFormat};
 use postprocess::{failed_key, output_key, report_key};
 
 use crate::world::Fixture;
@@ -20,7 +20,7 @@ fn check(
 }
 
 #[test]
-fn names_of_the_outputs() {
+fn output_keys_follow_the_name_of_the_input() {
     use Compression::{Bzip2, Gzip, None, Zstd};
     use OutputFormat::{Csv, Jsonl};
     check("a.csv", Format::Csv, None, Csv, "a.csv", "a.csv");

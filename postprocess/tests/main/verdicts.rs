@@ -1,9 +1,10 @@
 //! How a run ends, and what the report says.
 
-use job::job_file::Format;
-use job::messages::PostprocessResponse;
+use job::Environment;
+use job::file::Format;
+use job::run::PostprocessResponse;
 use job::{Invocation, LaneKind, PlannedLane};
-use postprocess::{Home, Latency, Verdict};
+use postprocess::{Latency, Verdict};
 use serde_json::{Value, json};
 
 use crate::world::{FINISHED, Fixture, Left, STARTED, World, bad, ok};
@@ -25,14 +26,14 @@ async fn merge(mut fixture: Fixture) -> Left {
 }
 
 #[tokio::test]
-async fn all_succeeded() {
+async fn a_run_without_failures_succeeds() {
     let mut fixture = some_failed(0, 3);
     fixture.plan.input.blank = 2;
     let Left { report, response, failed, .. } = merge(fixture.clone()).await;
     assert_eq!(response, PostprocessResponse::Succeeded { run: fixture.run, lines: 3, ok: 3, failed: 0 });
     assert_eq!(
         (report.verdict, report.home, report.message.as_str()),
-        (Verdict::Succeeded, Home::Local, "all 3 lines succeeded")
+        (Verdict::Succeeded, Environment::Local, "all 3 lines succeeded")
     );
     assert_eq!((report.lines, report.ok, report.failed, report.not_processed, report.blank), (3, 3, 0, 0, 2));
     assert_eq!((report.requests, report.throttled), (3, 1));
@@ -47,7 +48,7 @@ async fn all_succeeded() {
 }
 
 #[tokio::test]
-async fn tolerance_is_exceeded_by_one_line_more() {
+async fn one_line_beyond_the_tolerance_fails_the_run() {
     for (share, within) in [("29%", 29), ("0%", 0), ("100%", 100), ("7%", 7), ("0.5%", 0)] {
         let left = merge(some_failed(within, 100).tolerated(share)).await;
         let verdict = if within == 0 { Verdict::Succeeded } else { Verdict::SomeFailed };
@@ -60,7 +61,7 @@ async fn tolerance_is_exceeded_by_one_line_more() {
 }
 
 #[tokio::test]
-async fn the_cause_names_the_most_frequent_reason() {
+async fn the_cause_names_the_most_frequent_error() {
     let mut endings = vec![bad("http_401", "the answer is 401 Unauthorized"); 1200];
     endings.extend(vec![bad("timeout", "no answer"); 3]);
     endings.push(ok(json!([1])));
@@ -83,7 +84,7 @@ async fn the_cause_names_the_most_frequent_reason() {
 }
 
 #[tokio::test]
-async fn within_the_tolerance_is_said() {
+async fn the_message_says_that_failures_are_within_the_tolerance() {
     let left = merge(some_failed(1, 100).tolerated("5%")).await;
     assert_eq!(
         left.report.message,
@@ -107,7 +108,7 @@ async fn a_line_that_was_not_processed_fails_the_run() {
 }
 
 #[tokio::test]
-async fn a_stopped_line_fails_the_run_and_the_markers_say_why() {
+async fn a_stopped_line_fails_the_run_with_the_reason_of_its_marker() {
     let mut fixture = csv(vec![ok(json!([1])), bad("http_401", "no"), None]);
     fixture.objects.push((
         "stop/0000/lane.json".to_owned(),
@@ -149,10 +150,11 @@ async fn a_stopped_line_fails_the_run_and_the_markers_say_why() {
 }
 
 #[tokio::test]
-async fn an_unknown_outcome_is_a_failure_and_no_missing_line() {
+async fn an_unknown_outcome_counts_as_failed_and_not_as_unprocessed() {
     let mut fixture = csv(vec![ok(json!([1])), None, None, None]);
     let (first, second) = (Invocation::new(0, STARTED, 1), Invocation::new(0, STARTED + 5, 2));
-    // Line 2 was never marked unsent; line 3 was by another call; line 4 was by the same; line 1 has a record.
+    // Line 2 was never marked unsent; line 3 was by another call; line 4 was by the same; line 1 has a
+    // record.
     fixture.note("lane", 1, &first, 1, &[1, 2, 3, 4], &[]);
     fixture.note("lane", 1, &first, 2, &[], &[4]);
     fixture.note("lane", 1, &second, 1, &[], &[3]);
@@ -170,7 +172,7 @@ async fn an_unknown_outcome_is_a_failure_and_no_missing_line() {
 }
 
 #[tokio::test]
-async fn the_report_has_the_fields_it_is_known_for() {
+async fn the_report_has_its_promised_fields() {
     let world = World::new();
     let mut fixture = some_failed(1, 2);
     world.merge(&mut fixture).await;
@@ -178,12 +180,9 @@ async fn the_report_has_the_fields_it_is_known_for() {
     let report: Value = serde_json::from_str(&text).unwrap();
     let keys: Vec<_> = report.as_object().unwrap().keys().map(String::as_str).collect();
     let expected = "verdict message run job file generation home started finished duration_seconds lines ok failed not_processed blank encoding \
-                    requests throttled requests_per_second latency_ms latency_by_class errors warnings lanes outputs cost";
+                    requests throttled requests_per_second latency_ms latency_by_class errors warnings lanes outputs";
     assert_eq!(keys.join(" "), expected.split_whitespace().collect::<Vec<_>>().join(" "));
-    assert_eq!(
-        (&report["verdict"], &report["home"], &report["cost"]),
-        (&json!("some_failed"), &json!("local"), &Value::Null)
-    );
+    assert_eq!((&report["verdict"], &report["home"]), (&json!("some_failed"), &json!("local")));
     let lane: Vec<_> = report["lanes"][0].as_object().unwrap().keys().map(String::as_str).collect();
     let expected = "name provider lines ok failed not_processed requests throttled requests_per_second latency_ms stopped limited_by advice";
     assert_eq!(lane.join(" "), expected);

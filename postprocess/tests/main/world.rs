@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
-use job::job_file::{Compression, Format, OutputFormat};
-use job::messages::{Claim, PostprocessRequest, PostprocessResponse, RunRef};
-use job::plan::InputFacts;
+use job::file::{Compression, Format, OutputFormat};
+use job::run::InputFacts;
+use job::run::{Claim, PostprocessRequest, PostprocessResponse, RunRef};
 use job::{Batch, Invocation, LaneKind, LineId, Objects, Plan, PlannedLane, SegmentKey, StepError};
 use postprocess::{Context, Report, Settings, failed_key, output_key, postprocess, report_key};
 use serde_json::{Value, json};
@@ -263,7 +263,7 @@ impl Fixture {
             SegmentKey::Results { invocation: invocation.clone(), k, ok, failed, throttled: 1, sent }.name();
         let mut body =
             records.iter().map(|(n, record)| numbered(*n, record)).collect::<String>().into_bytes();
-        job::seal::seal(&mut body);
+        job::wire::seal::seal(&mut body);
         let body = String::from_utf8(body).unwrap();
         self.objects.push((format!("results/{lane}/{first:012}/{name}"), body));
     }

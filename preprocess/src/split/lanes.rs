@@ -1,24 +1,26 @@
-//! The lanes while they are filled.
+//! The lanes while their items are written.
 
 use std::io;
 use std::sync::Arc;
 
+use job::file::Format;
 use job::wire::write_item;
 use job::{Job, LaneKind, LineId, PlannedLane};
 
 use super::Sink;
-use super::shape::Shape;
-use crate::batches::{Cutter, Pieces};
-use crate::records::Record;
-use crate::route::{Routed, Router};
+use super::batches::{Cutter, Pieces};
+use super::normalise::Normaliser;
+use super::records::Record;
+use super::route::{Routed, Router};
 
-/// Items of a lane are handed on in pieces of about this many bytes.
-const PIECE: usize = 256 << 10;
+/// Bytes of a lane's items that are passed to the sink together.
+const BUFFERED: usize = 256 << 10;
 
 pub(super) struct Lanes {
-    pub(super) router: Router,
+    router: Router,
     open: Vec<OpenLane>,
-    scratch: Vec<u8>,
+    /// The value of the current record.
+    value: Vec<u8>,
 }
 
 struct OpenLane {
@@ -27,67 +29,76 @@ struct OpenLane {
 }
 
 impl Lanes {
-    pub(super) fn new(job: &Arc<Job>) -> Self {
-        Self::with(job, std::iter::repeat_with(Pieces::default))
+    pub(super) fn new(job: &Arc<Job>, format: Format) -> Self {
+        Self::resume(job, format, std::iter::repeat_with(Pieces::default))
     }
 
-    /// Goes on where [`Lanes::pause`] ended.
-    pub(super) fn with(job: &Arc<Job>, pieces: impl IntoIterator<Item = Pieces>) -> Self {
-        let router = Router::new(job.clone());
+    /// Continues where [`Lanes::pause`] ended.
+    pub(super) fn resume(job: &Arc<Job>, format: Format, pieces: impl IntoIterator<Item = Pieces>) -> Self {
+        let router = Router::new(job.clone(), format);
         let cutters =
             router.lanes.iter().zip(pieces).map(|(lane, pieces)| Cutter::new(&lane.kind, lane.limit, pieces));
         let open = cutters.map(|cutter| OpenLane { cutter, items: Vec::new() }).collect();
-        Self { router, open, scratch: Vec::new() }
+        Self { router, open, value: Vec::new() }
     }
 
-    /// Adds a record to its lane: whether items were handed on.
-    pub(super) fn take(
+    /// Must be called before the first record.
+    pub(super) fn set_columns(&mut self, columns: &Arc<[String]>) {
+        self.router.set_columns(columns.clone());
+    }
+
+    /// Adds record number `n` to its lane. Returns whether items were passed to the sink.
+    ///
+    /// # Errors
+    /// Any error of the sink.
+    pub(super) fn add(
         &mut self,
         n: u64,
         record: &Record<'_>,
-        shape: &mut Shape<'_>,
+        normaliser: &mut Normaliser<'_>,
         sink: &mut impl Sink,
     ) -> io::Result<bool> {
-        self.scratch.clear();
-        let fault = shape.value(&mut self.scratch, record);
-        let routed = match fault {
-            Some(fault) => Err(fault),
-            None => shape.route(&mut self.router, record, &self.scratch),
+        self.value.clear();
+        let routed = match normaliser.value(&mut self.value, record) {
+            Ok(()) => self.router.route(record, &self.value),
+            Err(error) => Err(error),
         };
-        let lane = match routed {
-            Ok(Routed { lane, key }) => {
-                let open = &mut self.open[lane];
-                let before = open.items.len();
-                write_item(&mut open.items, LineId::nth(n), record.at, key.as_deref(), &self.scratch);
-                let length = open.items.len() - before;
-                open.cutter.add(n, length as u64, key.as_ref());
-                lane
+        let index = routed.as_ref().map_or_else(|_| self.router.fallback(), |routed| routed.lane);
+        let lane = &mut self.open[index];
+        let before = lane.items.len();
+        let key = match routed {
+            Ok(Routed { key, .. }) => {
+                write_item(&mut lane.items, LineId::nth(n), record.at, key.as_deref(), &self.value);
+                key
             }
-            Err((code, detail)) => {
-                let lane = self.router.fallback();
-                let mut item = shape.failed(n, record, code, &detail);
-                item.push(b'\n');
-                self.open[lane].cutter.add(n, item.len() as u64, None);
-                self.open[lane].items.extend_from_slice(&item);
-                lane
+            Err(error) => {
+                normaliser.failed_item(&mut lane.items, n, record, &error);
+                None
             }
         };
-        let full = self.open[lane].items.len() >= PIECE;
+        lane.cutter.add(n, (lane.items.len() - before) as u64, key.as_ref());
+        let full = lane.items.len() >= BUFFERED;
         if full {
-            self.hand_on(lane, sink)?;
+            self.flush(index, sink)?;
         }
         Ok(full)
     }
 
-    /// Hands on all items, and gives what [`Lanes::with`] needs.
+    /// Passes all items to the sink, and returns what [`Lanes::resume`] needs.
+    ///
+    /// # Errors
+    /// Any error of the sink.
     pub(super) fn pause(mut self, sink: &mut impl Sink) -> io::Result<Vec<Pieces>> {
-        (0..self.open.len()).try_for_each(|lane| self.hand_on(lane, sink))?;
+        (0..self.open.len()).try_for_each(|lane| self.flush(lane, sink))?;
         Ok(self.open.into_iter().map(|open| open.cutter.pause()).collect())
     }
 
-    /// Hands on all items, and plans the lanes that have any.
+    /// Passes all items to the sink, and plans the lanes that have any.
+    ///
+    /// # Errors
+    /// Any error of the sink.
     pub(super) fn plan(mut self, sink: &mut impl Sink) -> io::Result<Vec<PlannedLane>> {
-        (0..self.open.len()).try_for_each(|lane| self.hand_on(lane, sink))?;
+        (0..self.open.len()).try_for_each(|lane| self.flush(lane, sink))?;
         let lanes = self.router.lanes.into_iter().zip(self.open).map(|(spec, open)| {
             let cut = open.cutter.finish();
             let workers = match spec.kind {
@@ -107,7 +118,7 @@ impl Lanes {
         Ok(lanes.filter(|lane| lane.lines > 0).collect())
     }
 
-    fn hand_on(&mut self, lane: usize, sink: &mut impl Sink) -> io::Result<()> {
+    fn flush(&mut self, lane: usize, sink: &mut impl Sink) -> io::Result<()> {
         let items = std::mem::take(&mut self.open[lane].items);
         if items.is_empty() { Ok(()) } else { sink.items(&self.router.lanes[lane].name, items) }
     }

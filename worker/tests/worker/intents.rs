@@ -23,10 +23,11 @@ async fn named(world: &World) -> (BTreeSet<u64>, BTreeSet<u64>) {
     let (mut ever, mut open) = (BTreeSet::new(), BTreeSet::new());
     for (flush, body) in world.flushes().await {
         if matches!(flush, SegmentKey::Intents { .. }) {
-            let intent: Notes = serde_json::from_slice(&body).unwrap();
-            intent.unsent.iter().for_each(|n| _ = open.remove(n));
-            open.extend(&intent.sending);
-            ever.extend(intent.sending);
+            let intent: Intents = serde_json::from_slice(&body).unwrap();
+            intent.unsent.iter().for_each(|n| _ = open.remove(&n.number()));
+            let sending: Vec<u64> = intent.sending.iter().map(|n| n.number()).collect();
+            open.extend(&sending);
+            ever.extend(sending);
         }
     }
     let back = ever.difference(&open).copied().collect();
@@ -214,7 +215,8 @@ async fn named_now(world: &World) -> Option<Vec<u64>> {
         .iter()
         .find(|entry| matches!(SegmentKey::parse(&entry.key), Some(SegmentKey::Intents { .. })))?;
     let body = world.objects.get(&intents.key).await.ok()?;
-    Some(serde_json::from_slice::<Notes>(&body).ok()?.sending)
+    let intents: Intents = serde_json::from_slice(&body).ok()?;
+    Some(intents.sending.iter().map(|n| n.number()).collect())
 }
 
 fn watch() -> (Arc<AtomicUsize>, Watcher) {

@@ -78,7 +78,7 @@ async fn attempts_survive_a_pause() {
     let job = job(&server.url("/"), "rate = \"unlimited\"\n[retry]\nattempts = 2");
     let mut world = Setup::numbered(&job, 1).build().await;
     let (_, next) = world.paused().await;
-    assert_eq!(next.pace.tries, [(1, 1)]);
+    assert_eq!(next.pace.tries, [(job::LineId::nth(1), 1)]);
     world.request = next;
     world.request.pace.keys.clear();
     assert_eq!(codes(&world.done().await), ["http_500"]);
@@ -164,7 +164,7 @@ async fn next_batch_probes_a_provider_that_was_down() {
     world.done().await;
     assert_eq!(server.count(), 1);
     // The next sends one, and waits as long as any.
-    world.request.batch = Batch { first: 41, lines: 40, from: ends[39], to: whole.to };
+    world.request.batch = Batch { first: job::LineId::nth(41), lines: 40, from: ends[39], to: whole.to };
     world.request.pace = fresh;
     let (_, next) = world.paused().await;
     assert_eq!(server.count(), 2);

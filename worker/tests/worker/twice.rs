@@ -56,8 +56,8 @@ async fn lines(world: &World, only_ok: bool) -> BTreeSet<u64> {
             let records = body
                 .split(|byte| *byte == b'\n')
                 .filter(|line| !line.is_empty())
-                .map(|line| Record::parse(line).unwrap());
-            lines.extend(records.filter(|record| !only_ok || record.ok()).map(|record| record.n));
+                .map(|line| LineResult::parse(line).unwrap());
+            lines.extend(records.filter(|record| !only_ok || record.ok()).map(|record| record.n.number()));
         }
     }
     lines

@@ -96,7 +96,8 @@ impl Setup {
         for (n, item) in items.iter().enumerate() {
             writeln!(text, "{{\"n\":{},\"at\":0,{item}}}", n + 1).unwrap();
         }
-        let batch = Batch { first: 1, lines: items.len() as u64, from: 0, to: text.len() as u64 };
+        let batch =
+            Batch { first: job::LineId::nth(1), lines: items.len() as u64, from: 0, to: text.len() as u64 };
         let plan = Plan {
             input: InputFacts {
                 file: "in.txt".into(),
@@ -171,7 +172,7 @@ impl World {
     }
 
     pub fn prefix(&self) -> String {
-        self.request.run.keys().batch_results("lane", 1)
+        self.request.run.keys().batch_results("lane", job::LineId::nth(1))
     }
 
     pub async fn flushes(&self) -> Vec<(SegmentKey, Vec<u8>)> {
@@ -191,21 +192,22 @@ impl World {
             let mut last = 0;
             let (mut good, mut bad) = (0, 0);
             for record in body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-                let record = Record::parse(record).unwrap();
-                assert!(record.n > last, "sorted");
-                last = record.n;
+                let record = LineResult::parse(record).unwrap();
+                let n = record.n.number();
+                assert!(n > last, "sorted");
+                last = n;
                 *if record.ok() { &mut good } else { &mut bad } += 1;
                 let values =
                     record.v.iter().flatten().map(|value| job::json::value(value.get()).unwrap()).collect();
                 let line = Line {
-                    n: record.n,
+                    n,
                     values,
                     error: record.error.as_deref().map(str::to_owned),
                     detail: record.detail.as_deref().unwrap_or_default().to_owned(),
                     tries: record.tries,
                     status: record.status,
                 };
-                assert!(lines.insert(record.n, line).is_none(), "line {} has two records", record.n);
+                assert!(lines.insert(n, line).is_none(), "line {n} has two records");
             }
             assert_eq!((good, bad), (ok, failed), "the key carries the counts");
         }

@@ -1,0 +1,31 @@
+//! What the step is given: the store, the clock, who watches, and how it is stopped.
+
+use job::Environment;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_sdk_s3::Client;
+use tokio_util::sync::CancellationToken;
+
+use crate::claim::Executions;
+
+/// The step's dependencies, made once per process.
+#[derive(Clone)]
+pub struct Context {
+    /// The client of the store.
+    pub s3: Client,
+    /// Knows whether an execution has ended.
+    pub executions: Arc<dyn Executions>,
+    /// Called with the progress of the split: lines and bytes.
+    pub progress: Arc<dyn Fn(u64, u64) + Send + Sync>,
+    /// The clock: milliseconds since 1970.
+    pub now: Arc<dyn Fn() -> u64 + Send + Sync>,
+    /// The shortest wait before the step asks for the job's lease again.
+    pub lease_wait: Duration,
+    /// Where the step runs.
+    pub environment: Environment,
+    /// Ends the step early.
+    pub stop: CancellationToken,
+    /// Cancelled when the call's time is nearly over: the rest of the split is left to the next call.
+    pub pause: CancellationToken,
+}

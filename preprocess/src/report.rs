@@ -1,0 +1,29 @@
+//! The report of a run that could not start.
+
+use job::run::PreprocessRequest;
+use job::{ErrorName, Objects, StepError, keys};
+
+/// Writes why the run could not start to the key of the run's report, where the user looks for it. An error
+/// that passes is not reported, and an existing report is kept if it describes what is there: for a redrive,
+/// and for an upload that a newer one has replaced.
+pub(crate) async fn not_started(objects: &Objects, request: &PreprocessRequest, error: &StepError) {
+    let passing = matches!(error.name, ErrorName::StorageUnavailable | ErrorName::Interrupted);
+    let Some((job, file)) = keys::parse_input(&request.event.detail.object.key).filter(|_| !passing) else {
+        return;
+    };
+    let keeps = request.event.redrive.is_some() || error.name == ErrorName::InputChanged;
+    if keeps && !matches!(objects.find(&keys::report(job, file)).await, Ok(None)) {
+        return;
+    }
+    let report = serde_json::json!({
+        "verdict": "not_started",
+        "job": job,
+        "file": file,
+        "error": error.name.as_str(),
+        "message": error.message,
+        "execution": request.execution,
+    });
+    if let Err(unwritten) = objects.put(&keys::report(job, file), format!("{report:#}\n")).await {
+        tracing::warn!(job, file, %unwritten, "the report could not be written");
+    }
+}

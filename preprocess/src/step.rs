@@ -1,0 +1,179 @@
+//! The step: find the run, claim it, take the job's lease, split, and plan the lanes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use job::run::{Claim, Lane, PreprocessRequest, PreprocessResponse, RunRef, messages};
+use job::store::StorageErrorKind;
+use job::{Environment, ErrorName, Job, Objects, Plan, StepError, keys};
+use tracing::Span;
+
+use crate::Context;
+use crate::claim::{self, Lease, Owner};
+use crate::redrive;
+use crate::split_object::{ObjectSplit, Outcome};
+
+/// How long a worker on AWS may still send after its execution was aborted, without the job's timeout: a
+/// batch takes about a minute, and the worker looks for a stop marker with each flush.
+const DRAIN: Duration = Duration::from_secs(90);
+/// The longest wait before a run that has waited for hours asks for the lease again.
+const LONGEST_LEASE_WAIT: Duration = Duration::from_secs(15 * 60);
+
+/// Executes one call of the step.
+///
+/// # Errors
+/// By the stable names of [`ErrorName`].
+pub(crate) async fn start(
+    context: &Context,
+    objects: &Objects,
+    request: &PreprocessRequest,
+) -> Result<PreprocessResponse, StepError> {
+    let (run, job_text) = find_run(objects, request).await?;
+    Span::current().record("job", &run.job).record("run", &run.id);
+    let ours = Claim {
+        execution: request.execution.clone(),
+        started: (context.now)(),
+        include_unknown: request.event.redrive.as_ref().is_some_and(|redrive| redrive.include_unknown),
+    };
+    let since = match claim::claim(objects, &run, ours).await? {
+        Owner::Us(since) => since,
+        Owner::Other(execution) => {
+            tracing::info!(%execution, "another execution owns the run");
+            return Ok(PreprocessResponse::Elsewhere { execution });
+        }
+    };
+    if objects.find(&run.keys().stop_run(run.generation)).await?.is_some() {
+        return Err(StepError::new(ErrorName::LaneStopped, "the run was stopped before its first line"));
+    }
+    let mut job = Arc::new(job::run::parse_job(&job_text, &keys::job_file(&run.job))?);
+    if let Some(format) = request.event.output {
+        Arc::make_mut(&mut job).output.format = Some(format);
+    }
+    if context.environment == Environment::Aws {
+        job.check_aws(&run.job)?;
+    }
+    objects.put(&run.keys().job_file(), job_text).await?;
+    let waiting = match claim::acquire_lease(context, objects, &run, &request.execution, drain(&job)).await? {
+        Lease::Ours => None,
+        Lease::HeldBy(holder) => {
+            let waited = Duration::from_millis((context.now)().saturating_sub(since));
+            Some((holder, lease_wait(context.lease_wait, waited)))
+        }
+        Lease::Draining(holder, left) => Some((holder, left.as_millis().div_ceil(1000).max(1) as u64)),
+    };
+    if let Some((holder, wait_seconds)) = waiting {
+        return Ok(PreprocessResponse::Leased { run, wait_seconds, holder });
+    }
+    let plan = match objects.find(&run.keys().plan()).await? {
+        Some(plan) => job::run::parse_plan(&plan, &run.keys().plan())?,
+        None if run.generation > 0 => {
+            let message =
+                format!("the run {} was never split: start it again instead of redriving it", run.id);
+            return Err(StepError::new(ErrorName::RunDamaged, message));
+        }
+        None => {
+            let checkpoint = messages::checkpoint(&request.previous);
+            let object = &request.event.detail.object;
+            match (ObjectSplit { context, objects, run: &run, object, job: &job }).run(checkpoint).await? {
+                Outcome::Done(plan) => plan,
+                Outcome::Paused(checkpoint) => {
+                    return Ok(PreprocessResponse::Paused { run, wait_seconds: 1, checkpoint });
+                }
+            }
+        }
+    };
+    tracing::info!(lines = plan.input.lines, bytes = plan.input.bytes, lanes = plan.lanes.len(), "split");
+    let lanes = lanes(context, objects, &run, &job, &plan).await?;
+    Ok(PreprocessResponse::Ready { run, lanes })
+}
+
+/// Seconds until a run asks for the lease again: a tenth of the time it has waited. An execution has at most
+/// 25,000 events, and each time takes nine (Step Functions Developer Guide, "Quotas").
+fn lease_wait(least: Duration, waited: Duration) -> u64 {
+    (waited / 10).clamp(least, LONGEST_LEASE_WAIT.max(least)).as_secs().max(1)
+}
+
+/// The event's run and its job file, which is the copy in the run's folder once there is one.
+async fn find_run(
+    objects: &Objects,
+    request: &PreprocessRequest,
+) -> Result<(RunRef, bytes::Bytes), StepError> {
+    let event = &request.event;
+    let known =
+        request.previous.get("run").and_then(|run| serde_json::from_value::<RunRef>(run.clone()).ok());
+    let known = match (known, &event.redrive) {
+        (None, Some(_)) => Some(event.run(&[])?),
+        (known, _) => known,
+    };
+    if let Some(run) = known
+        && let Some(text) = objects.find(&run.keys().job_file()).await?
+    {
+        return Ok((run, text));
+    }
+    let key = &event.detail.object.key;
+    let (job, _) = keys::require_input(key)?;
+    let text = objects.get(&keys::job_file(job)).await.map_err(|error| match error.kind {
+        StorageErrorKind::NotFound => {
+            let message = format!("there is no job file: upload {} before the input", keys::job_file(job));
+            StepError::new(ErrorName::JobNotFound, message)
+        }
+        _ => error.into(),
+    })?;
+    Ok((event.run(&text)?, text))
+}
+
+/// How long a worker on AWS may still send after its execution was aborted: it ends when the requests under
+/// way have ended.
+fn drain(job: &Job) -> Duration {
+    DRAIN + job.request.timeout
+}
+
+/// Writes the lanes' manifests, and describes the lanes for the state machine. A redrive has only unfinished
+/// batches.
+async fn lanes(
+    context: &Context,
+    objects: &Objects,
+    run: &RunRef,
+    job: &Job,
+    plan: &Plan,
+) -> Result<Vec<Lane>, StepError> {
+    let mut lanes = Vec::new();
+    for lane in &plan.lanes {
+        let manifest = run.keys().manifest(run.generation, &lane.name);
+        let batches = if run.generation == 0 {
+            lane.batches.clone()
+        } else {
+            redrive::unfinished(objects, run, lane).await?
+        };
+        if batches.is_empty() {
+            continue;
+        }
+        objects.put(&manifest, serde_json::to_vec(&batches).expect("batches are always JSON")).await?;
+        lanes.push(Lane {
+            name: lane.name.clone(),
+            manifest,
+            workers: lane.workers,
+            tolerated_failure_percentage: job.batch_tolerance() * 100.0,
+            settle_seconds: if context.environment == Environment::Aws { drain(job).as_secs() } else { 1 },
+        });
+    }
+    Ok(lanes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_can_wait_for_its_lease_for_two_weeks() {
+        let least = Duration::from_secs(15);
+        let (mut waited, mut events) = (Duration::ZERO, 0);
+        while waited < Duration::from_secs(14 * 24 * 3600) {
+            waited += Duration::from_secs(lease_wait(least, waited));
+            events += 9;
+        }
+        assert!(events < 20_000, "{events} of 25,000 events");
+        assert_eq!(lease_wait(least, Duration::ZERO), 15);
+        assert_eq!(lease_wait(Duration::ZERO, Duration::ZERO), 1);
+    }
+}
