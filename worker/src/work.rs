@@ -1,5 +1,7 @@
 //! One call of the worker: from the state machine's request to its response.
 
+use std::pin::Pin;
+
 use job::file::Job;
 use job::run::{Pace, RunRef, StopMarker, WorkRequest, WorkResponse};
 use job::{ErrorName, Objects, StepError};
@@ -34,7 +36,9 @@ pub async fn work_until(
 ) -> Result<WorkResponse, StepError> {
     let RunRef { id, job, .. } = &request.run;
     let span = tracing::info_span!("work", %job, run = %id, lane = %request.lane.name, batch = request.batch.first.number());
-    async { call(context, request, stop).await.inspect_err(StepError::log) }.instrument(span).await
+    // A future of this size is expensive to compile into each caller.
+    let call: Pin<Box<dyn Future<Output = _> + Send + '_>> = Box::pin(call(context, request, stop));
+    async { call.await.inspect_err(StepError::log) }.instrument(span).await
 }
 
 async fn call(
