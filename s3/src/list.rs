@@ -1,4 +1,4 @@
-//! `ListObjectsV2`: pages of keys, rolled up at a delimiter.
+//! `ListObjectsV2`: pages of keys, grouped at a delimiter.
 
 use std::fmt::Write;
 
@@ -11,7 +11,7 @@ use crate::object::Info;
 use crate::store::Store;
 use crate::walk::{Start, Walk};
 
-/// Keys of a page at most, as on AWS.
+/// The maximum number of keys in a page, as on AWS.
 const PAGE: i32 = 1000;
 
 enum Item {
@@ -106,7 +106,7 @@ fn object(key: String, info: &Info) -> Object {
     }
 }
 
-/// Where the next page begins; it depends on nothing but what the last page ended with.
+/// The continuation token, which contains the last key or prefix of the page and so needs no state.
 fn token(last: &Item) -> String {
     match last {
         Item::Object(key, _) => format!("key-{}", url_encode(key)),
@@ -130,7 +130,7 @@ fn read_token(token: &str) -> S3Result<Start> {
         Some(("prefix", text)) => read(text).map(Start::Prefix),
         _ => None,
     };
-    start.ok_or_else(|| s3_error!(InvalidArgument, "the continuation token is not one of ours"))
+    start.ok_or_else(|| s3_error!(InvalidArgument, "the continuation token is not one of this store"))
 }
 
 fn url_encode(text: &str) -> String {

@@ -1,4 +1,4 @@
-//! The operations of S3, each a translation to a function of the store.
+//! The operations of S3, each of which calls a function of the store.
 
 use std::io;
 use std::path::Path;
@@ -17,7 +17,7 @@ use crate::object::Info;
 use crate::outgoing::Outgoing;
 use crate::store::Store;
 
-/// The service itself, for those who need it without an SDK client: [`s3s`] makes an HTTP server of it.
+/// The service itself. [`s3s`] can make an HTTP server of it.
 #[derive(Clone)]
 pub struct Service(Arc<Store>);
 
@@ -28,15 +28,15 @@ impl std::fmt::Debug for Service {
 }
 
 impl Service {
-    /// Opens the folder `root`, makes it when it is missing, and sweeps up what dead processes left half written.
+    /// Opens the folder `root`, creates it if it is missing, and removes the incomplete files of dead processes.
     ///
     /// # Errors
     /// When the folder or its `.s3/` cannot be created, read or locked.
-    pub fn open(root: &Path) -> io::Result<Service> {
+    pub fn open(root: &Path) -> io::Result<Self> {
         Ok(Service(Arc::new(Store::open(root)?)))
     }
 
-    /// Writes a small file next to the objects: whole or not at all, durable, and private to the user.
+    /// Writes a small file that is not an object: whole or not at all, durable, and private to the user.
     ///
     /// # Errors
     /// When it cannot be written.
@@ -53,23 +53,43 @@ impl Service {
     }
 }
 
-type Reply<T> = S3Result<S3Response<T>>;
+type Response<T> = S3Result<S3Response<T>>;
+
+/// The condition of a read or, by the `copy-source-if-…` headers, of a copy.
+macro_rules! read_condition {
+    ($input:ident) => {
+        ReadCondition {
+            if_match: $input.if_match,
+            if_none_match: $input.if_none_match,
+            if_modified_since: $input.if_modified_since,
+            if_unmodified_since: $input.if_unmodified_since,
+        }
+    };
+    (copy $input:ident) => {
+        ReadCondition {
+            if_match: $input.copy_source_if_match,
+            if_none_match: $input.copy_source_if_none_match,
+            if_modified_since: $input.copy_source_if_modified_since,
+            if_unmodified_since: $input.copy_source_if_unmodified_since,
+        }
+    };
+}
 
 #[async_trait::async_trait]
 impl S3 for Service {
-    async fn create_bucket(&self, req: S3Request<CreateBucketInput>) -> Reply<CreateBucketOutput> {
+    async fn create_bucket(&self, req: S3Request<CreateBucketInput>) -> Response<CreateBucketOutput> {
         let bucket = req.input.bucket;
         let location = Some(format!("/{bucket}"));
         self.run(move |store| store.create_bucket(&bucket)).await?;
-        answer(CreateBucketOutput { location })
+        respond(CreateBucketOutput { location })
     }
 
-    async fn head_bucket(&self, req: S3Request<HeadBucketInput>) -> Reply<HeadBucketOutput> {
-        self.run(move |store| store.bucket(&req.input.bucket)).await.map_err(headless)?;
-        answer(HeadBucketOutput::default())
+    async fn head_bucket(&self, req: S3Request<HeadBucketInput>) -> Response<HeadBucketOutput> {
+        self.run(move |store| store.bucket(&req.input.bucket)).await.map_err(without_code)?;
+        respond(HeadBucketOutput::default())
     }
 
-    async fn put_object(&self, req: S3Request<PutObjectInput>) -> Reply<PutObjectOutput> {
+    async fn put_object(&self, req: S3Request<PutObjectInput>) -> Response<PutObjectOutput> {
         refuse_trailers(&req)?;
         let mut input = req.input;
         let condition = WriteCondition::new(input.if_match.take(), input.if_none_match.take())?;
@@ -81,21 +101,16 @@ impl S3 for Service {
                 store.publish(&body.finish(store)?.path, &input.bucket, &input.key, &condition)
             })
             .await?;
-        answer(PutObjectOutput { e_tag: info.e_tag(), size: info.size(), ..PutObjectOutput::default() })
+        respond(PutObjectOutput { e_tag: info.e_tag(), size: info.size(), ..PutObjectOutput::default() })
     }
 
-    async fn get_object(&self, req: S3Request<GetObjectInput>) -> Reply<GetObjectOutput> {
+    async fn get_object(&self, req: S3Request<GetObjectInput>) -> Response<GetObjectOutput> {
         let input = req.input;
         current_version(input.version_id.as_deref())?;
         if input.part_number.is_some() {
-            return Err(s3_error!(NotImplemented, "objects are not kept in parts"));
+            return Err(s3_error!(NotImplemented, "the parts of an object are not kept"));
         }
-        let condition = ReadCondition {
-            if_match: input.if_match,
-            if_none_match: input.if_none_match,
-            if_modified_since: input.if_modified_since,
-            if_unmodified_since: input.if_unmodified_since,
-        };
+        let condition = read_condition!(input);
         let (info, range, body) = self
             .run(move |store| {
                 let (file, path, info) = store.open_object(&input.bucket, &input.key, &condition)?;
@@ -106,7 +121,7 @@ impl S3 for Service {
             })
             .await?;
         let length = range.as_ref().map_or(info.size, |range| range.end - range.start);
-        answer(GetObjectOutput {
+        respond(GetObjectOutput {
             content_length: Some(i64::try_from(length).expect("files are smaller than 8 EiB")),
             content_range: range
                 .map(|range| format!("bytes {}-{}/{}", range.start, range.end.saturating_sub(1), info.size)),
@@ -118,18 +133,13 @@ impl S3 for Service {
         })
     }
 
-    async fn head_object(&self, req: S3Request<HeadObjectInput>) -> Reply<HeadObjectOutput> {
+    async fn head_object(&self, req: S3Request<HeadObjectInput>) -> Response<HeadObjectOutput> {
         let input = req.input;
         current_version(input.version_id.as_deref())?;
         if input.part_number.is_some() || input.range.is_some() {
-            return Err(s3_error!(NotImplemented, "HeadObject is of whole objects"));
+            return Err(s3_error!(NotImplemented, "HeadObject supports only whole objects"));
         }
-        let condition = ReadCondition {
-            if_match: input.if_match,
-            if_none_match: input.if_none_match,
-            if_modified_since: input.if_modified_since,
-            if_unmodified_since: input.if_unmodified_since,
-        };
+        let condition = read_condition!(input);
         let info = self
             .run(move |store| {
                 let info = Info::at(&store.object(&input.bucket, &input.key)?)?
@@ -138,8 +148,8 @@ impl S3 for Service {
                 Ok(info)
             })
             .await
-            .map_err(headless)?;
-        answer(HeadObjectOutput {
+            .map_err(without_code)?;
+        respond(HeadObjectOutput {
             content_length: info.size(),
             accept_ranges: Some("bytes".to_owned()),
             e_tag: info.e_tag(),
@@ -148,17 +158,17 @@ impl S3 for Service {
         })
     }
 
-    async fn delete_object(&self, req: S3Request<DeleteObjectInput>) -> Reply<DeleteObjectOutput> {
+    async fn delete_object(&self, req: S3Request<DeleteObjectInput>) -> Response<DeleteObjectOutput> {
         let input = req.input;
         current_version(input.version_id.as_deref())?;
         let condition = WriteCondition::new(input.if_match, None)?;
         let mut results =
             self.run(move |store| store.remove(&input.bucket, [(input.key.as_str(), condition)])).await?;
         results.pop().expect("one key, one result")?;
-        answer(DeleteObjectOutput::default())
+        respond(DeleteObjectOutput::default())
     }
 
-    async fn delete_objects(&self, req: S3Request<DeleteObjectsInput>) -> Reply<DeleteObjectsOutput> {
+    async fn delete_objects(&self, req: S3Request<DeleteObjectsInput>) -> Response<DeleteObjectsOutput> {
         let DeleteObjectsInput { bucket, delete, .. } = req.input;
         let quiet = delete.quiet.unwrap_or(false);
         let keys = delete.objects.into_iter().map(|object| {
@@ -180,29 +190,24 @@ impl S3 for Service {
             match result {
                 Ok(()) if quiet => {}
                 Ok(()) => deleted.push(DeletedObject { key: Some(key), ..DeletedObject::default() }),
-                Err(err) => errors.push(Error {
+                Err(error) => errors.push(Error {
                     key: Some(key),
-                    code: Some(err.code().as_str().to_owned()),
-                    message: err.message().map(str::to_owned),
+                    code: Some(error.code().as_str().to_owned()),
+                    message: error.message().map(str::to_owned),
                     version_id: None,
                 }),
             }
         }
-        answer(DeleteObjectsOutput { deleted: Some(deleted), errors: Some(errors), request_charged: None })
+        respond(DeleteObjectsOutput { deleted: Some(deleted), errors: Some(errors), request_charged: None })
     }
 
-    async fn list_objects_v2(&self, req: S3Request<ListObjectsV2Input>) -> Reply<ListObjectsV2Output> {
-        answer(self.run(move |store| store.list(req.input)).await?)
+    async fn list_objects_v2(&self, req: S3Request<ListObjectsV2Input>) -> Response<ListObjectsV2Output> {
+        respond(self.run(move |store| store.list(req.input)).await?)
     }
 
-    async fn copy_object(&self, req: S3Request<CopyObjectInput>) -> Reply<CopyObjectOutput> {
+    async fn copy_object(&self, req: S3Request<CopyObjectInput>) -> Response<CopyObjectOutput> {
         let input = req.input;
-        let condition = ReadCondition {
-            if_match: input.copy_source_if_match,
-            if_none_match: input.copy_source_if_none_match,
-            if_modified_since: input.copy_source_if_modified_since,
-            if_unmodified_since: input.copy_source_if_unmodified_since,
-        };
+        let condition = read_condition!(copy input);
         let info = self
             .run(move |store| {
                 store.bucket(&input.bucket)?;
@@ -215,13 +220,13 @@ impl S3 for Service {
             last_modified: info.last_modified(),
             ..CopyObjectResult::default()
         };
-        answer(CopyObjectOutput { copy_object_result: Some(result), ..CopyObjectOutput::default() })
+        respond(CopyObjectOutput { copy_object_result: Some(result), ..CopyObjectOutput::default() })
     }
 
     async fn create_multipart_upload(
         &self,
         req: S3Request<CreateMultipartUploadInput>,
-    ) -> Reply<CreateMultipartUploadOutput> {
+    ) -> Response<CreateMultipartUploadOutput> {
         let CreateMultipartUploadInput { bucket, key, .. } = req.input;
         let (bucket, key, id) = self
             .run(move |store| {
@@ -229,7 +234,7 @@ impl S3 for Service {
                 Ok((bucket, key, id))
             })
             .await?;
-        answer(CreateMultipartUploadOutput {
+        respond(CreateMultipartUploadOutput {
             bucket: Some(bucket),
             key: Some(key),
             upload_id: Some(id),
@@ -237,7 +242,7 @@ impl S3 for Service {
         })
     }
 
-    async fn upload_part(&self, req: S3Request<UploadPartInput>) -> Reply<UploadPartOutput> {
+    async fn upload_part(&self, req: S3Request<UploadPartInput>) -> Response<UploadPartOutput> {
         refuse_trailers(&req)?;
         let mut input = req.input;
         let expected = Expected::of_part(&mut input);
@@ -248,17 +253,12 @@ impl S3 for Service {
                 store.put_part(&temp, &input.upload_id, &input.bucket, &input.key, input.part_number)
             })
             .await?;
-        answer(UploadPartOutput { e_tag: info.e_tag(), ..UploadPartOutput::default() })
+        respond(UploadPartOutput { e_tag: info.e_tag(), ..UploadPartOutput::default() })
     }
 
-    async fn upload_part_copy(&self, req: S3Request<UploadPartCopyInput>) -> Reply<UploadPartCopyOutput> {
+    async fn upload_part_copy(&self, req: S3Request<UploadPartCopyInput>) -> Response<UploadPartCopyOutput> {
         let input = req.input;
-        let condition = ReadCondition {
-            if_match: input.copy_source_if_match,
-            if_none_match: input.copy_source_if_none_match,
-            if_modified_since: input.copy_source_if_modified_since,
-            if_unmodified_since: input.copy_source_if_unmodified_since,
-        };
+        let condition = read_condition!(copy input);
         let info = self
             .run(move |store| {
                 store.open_upload(&input.upload_id, &input.bucket, &input.key)?;
@@ -271,13 +271,13 @@ impl S3 for Service {
             last_modified: info.last_modified(),
             ..CopyPartResult::default()
         };
-        answer(UploadPartCopyOutput { copy_part_result: Some(result), ..UploadPartCopyOutput::default() })
+        respond(UploadPartCopyOutput { copy_part_result: Some(result), ..UploadPartCopyOutput::default() })
     }
 
     async fn complete_multipart_upload(
         &self,
         req: S3Request<CompleteMultipartUploadInput>,
-    ) -> Reply<CompleteMultipartUploadOutput> {
+    ) -> Response<CompleteMultipartUploadOutput> {
         let input = req.input;
         let completion = Completion {
             condition: WriteCondition::new(input.if_match, input.if_none_match)?,
@@ -293,7 +293,7 @@ impl S3 for Service {
                 Ok((completion, etag))
             })
             .await?;
-        answer(CompleteMultipartUploadOutput {
+        respond(CompleteMultipartUploadOutput {
             location: Some(format!("/{}/{}", done.bucket, done.key)),
             bucket: Some(done.bucket),
             key: Some(done.key),
@@ -305,25 +305,25 @@ impl S3 for Service {
     async fn abort_multipart_upload(
         &self,
         req: S3Request<AbortMultipartUploadInput>,
-    ) -> Reply<AbortMultipartUploadOutput> {
+    ) -> Response<AbortMultipartUploadOutput> {
         let input = req.input;
         self.run(move |store| store.abort_upload(&input.upload_id, &input.bucket, &input.key)).await?;
-        answer(AbortMultipartUploadOutput::default())
+        respond(AbortMultipartUploadOutput::default())
     }
 
-    async fn list_parts(&self, req: S3Request<ListPartsInput>) -> Reply<ListPartsOutput> {
-        answer(self.run(move |store| store.list_parts(req.input)).await?)
+    async fn list_parts(&self, req: S3Request<ListPartsInput>) -> Response<ListPartsOutput> {
+        respond(self.run(move |store| store.list_parts(req.input)).await?)
     }
 
     async fn list_multipart_uploads(
         &self,
         req: S3Request<ListMultipartUploadsInput>,
-    ) -> Reply<ListMultipartUploadsOutput> {
-        answer(self.run(move |store| store.list_uploads(req.input)).await?)
+    ) -> Response<ListMultipartUploadsOutput> {
+        respond(self.run(move |store| store.list_uploads(req.input)).await?)
     }
 }
 
-fn answer<T>(output: T) -> Reply<T> {
+fn respond<T>(output: T) -> Response<T> {
     Ok(S3Response::new(output))
 }
 
@@ -334,30 +334,33 @@ fn current_version(id: Option<&str>) -> S3Result {
     }
 }
 
-/// On AWS a HEAD request fails with a status and no more, which the SDK calls `NotFound`; s3s sends the code along.
-fn headless(mut err: S3Error) -> S3Error {
+/// The error of a HEAD request. On AWS it has a status and no code, which the SDK calls `NotFound`; s3s would send the code.
+fn without_code(mut error: S3Error) -> S3Error {
     if let (S3ErrorCode::NoSuchKey | S3ErrorCode::NoSuchBucket, Some(status)) =
-        (err.code(), err.status_code())
+        (error.code(), error.status_code())
     {
-        err.set_code(S3ErrorCode::Custom("NotFound".into()));
-        err.set_status_code(status);
+        error.set_code(S3ErrorCode::Custom("NotFound".into()));
+        error.set_status_code(status);
     }
-    err
+    error
 }
 
-/// s3s unpacks a body with trailing checksums only when the request is signed; stored as it is, it would be wrong.
+/// Refuses a body with trailing checksums. s3s unpacks it only if the request is signed, so its content would be wrong.
 fn refuse_trailers<T>(req: &S3Request<T>) -> S3Result {
     let packed = req
         .headers
         .get("content-encoding")
         .is_some_and(|value| value.to_str().is_ok_and(|value| value.contains("aws-chunked")));
     if packed || req.headers.contains_key("x-amz-trailer") {
-        return Err(s3_error!(NotImplemented, "checksums after the body; send them before it or not at all"));
+        return Err(s3_error!(
+            NotImplemented,
+            "checksums after the body are not supported: send them before it, or none"
+        ));
     }
     Ok(())
 }
 
-/// Does file I/O away from the threads that run futures.
+/// Does file I/O outside the threads that run futures.
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> S3Result<T> + Send + 'static,
 ) -> S3Result<T> {

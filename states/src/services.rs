@@ -53,11 +53,11 @@ pub trait Service: Send + Sync {
 /// Whether a service does a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Support {
-    /// It does.
+    /// The service does the task.
     Yes,
     /// The task belongs to another service.
     No,
-    /// It would, if this were there: what is missing, and what to do.
+    /// It would if something were not missing. The text says what is missing and what to do.
     Missing(String),
 }
 
