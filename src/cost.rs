@@ -7,7 +7,8 @@ pub const AS_OF: &str = "August 2026";
 /// The Region of the prices below.
 pub const REGION: &str = "us-east-1";
 
-/// Dollars for one unit. Source: the price list of [`REGION`], as of [`AS_OF`]; no free tier, no volume discount.
+/// Dollars for one unit. Source: the price list of [`REGION`], as of [`AS_OF`]; no free tier, no volume
+/// discount.
 mod price {
     pub(super) const STATE_TRANSITION: f64 = 0.025 / 1e3;
     pub(super) const LAMBDA_CALL: f64 = 0.20 / 1e6;
@@ -23,8 +24,8 @@ const WORKER_GB: f64 = 512.0 / 1024.0;
 const STEP_GB: f64 = 1769.0 / 1024.0;
 /// Seconds between two flushes of a worker's results.
 const FLUSH_SECONDS: f64 = 10.0;
-/// Intents that a worker writes a second at most, if requests must not be repeated: each intent names half a second's lines
-/// ahead, and the next one is written for a tenth of a second meanwhile.
+/// Intents that a worker writes a second at most, if requests must not be repeated: each intent names half a
+/// second's lines ahead, and the next one is written for a tenth of a second meanwhile.
 const INTENTS_A_SECOND: f64 = 2.5;
 /// Bytes a second that the pre-process and the post-process step process with one vCPU.
 const STEP_SPEED: f64 = 80e6;
@@ -32,7 +33,8 @@ const STEP_SPEED: f64 = 80e6;
 const PART: f64 = 5.0 * 1024.0 * 1024.0;
 /// Seconds that a response is assumed to take in a lane without a rate limit.
 pub const RESPONSE_SECONDS: f64 = 0.2;
-/// States that an execution enters outside its lanes: Preprocess, Claimed?, Lanes, Postprocess, Succeeded?, Succeeded.
+/// States that an execution enters outside its lanes: Preprocess, Claimed?, Lanes, Postprocess, Succeeded?,
+/// Succeeded.
 const RUN_STATES: f64 = 6.0;
 /// States of a lane: Process lines, Lane ended.
 const LANE_STATES: f64 = 2.0;
@@ -78,8 +80,8 @@ pub struct Charge {
 }
 
 impl Usage {
-    /// The usage of a plan if every lane runs at its limit and nothing is sent twice. `repeatable` says whether the job's
-    /// requests may be sent twice and so need no intents.
+    /// The usage of a plan if every lane runs at its limit and nothing is sent twice. `repeatable` says
+    /// whether the job's requests may be sent twice and so need no intents.
     #[expect(clippy::cast_precision_loss, reason = "an estimate")]
     pub fn of(plan: &Plan, repeatable: bool, in_flight: impl Fn(&LaneKind) -> u32) -> Self {
         let step_seconds = plan.input.bytes as f64 / STEP_SPEED + 1.0;
@@ -113,8 +115,8 @@ impl Usage {
             usage.calls += batches + pauses;
             usage.gb_seconds += worker_seconds * WORKER_GB;
             let intents = if repeatable { 0.0 } else { lines.min(worker_seconds * INTENTS_A_SECOND) };
-            // Each flush looks for a stop marker. Each batch lists earlier results, and its manifest and result are objects.
-            // After each intent the worker lists the intents of other workers.
+            // Each flush looks for a stop marker. Each batch lists earlier results, and its manifest and
+            // result are objects. After each intent the worker lists the intents of other workers.
             usage.writes += 2.0 * flushes + 2.0 * batches + 2.0 + 2.0 * intents;
             usage.reads += flushes + 2.0 * batches + parts * lines / all_lines;
             usage.metric_hours += LANE_METRICS * (seconds / 3600.0).ceil().max(1.0);
@@ -154,7 +156,8 @@ mod tests {
         assert!((total(&usage) - 25.53).abs() < 0.01, "{}", total(&usage));
     }
 
-    /// The same lines in batches of a thousand with a hundred in flight, in functions of 256 MB for 2.1 seconds each.
+    /// The same lines in batches of a thousand with a hundred in flight, in functions of 256 MB for 2.1
+    /// seconds each.
     #[test]
     fn batches_of_a_thousand_lines_cost_a_thousandth() {
         let usage = Usage { transitions: 1e3, calls: 1e3, gb_seconds: 1e3 * 2.1 * 0.25, ..Usage::default() };

@@ -137,7 +137,8 @@ impl From<StepError> for CliError {
     }
 }
 
-/// Whether an execution's error is a mistake in the job, the input or the command, and not a failure of the run.
+/// Whether an execution's error is a mistake in the job, the input or the command, and not a failure of the
+/// run.
 pub fn is_user_error(error: &str) -> bool {
     let user_errors = [
         ErrorName::EventInvalid,

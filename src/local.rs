@@ -1,4 +1,5 @@
-//! Runs on this machine. A state folder holds the embedded S3, and the engine runs the same definition as AWS.
+//! Runs on this machine. A state folder holds the embedded S3, and the engine runs the same definition as
+//! AWS.
 
 mod execute;
 mod input;

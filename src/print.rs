@@ -1,8 +1,9 @@
-//! Printing to standard output and standard error. Throughout this crate `println!`, `print!`, `eprintln!` and `eprint!` are the
-//! macros of this module, which never panic.
+//! Printing to standard output and standard error. Throughout this crate `println!`, `print!`, `eprintln!`
+//! and `eprint!` are the macros of this module, which never panic.
 //!
-//! When the reader of the output has gone, as `head -1` does, the command ends quietly with [`Exit::Unread`], either at once or
-//! like an interrupted run. Any other error of a stream is reported once, and the command fails when it ends.
+//! When the reader of the output has gone, as `head -1` does, the command ends quietly with [`Exit::Unread`],
+//! either at once or like an interrupted run. Any other error of a stream is reported once, and the command
+//! fails when it ends.
 
 use std::fmt::Arguments;
 use std::io::{self, ErrorKind, Write};
@@ -56,7 +57,8 @@ pub fn exit(exit: Exit) -> Exit {
     }
 }
 
-/// Prints to standard output. Control characters, for example in a file's name, are made visible so that no terminal obeys them.
+/// Prints to standard output. Control characters, for example in a file's name, are made visible so that no
+/// terminal obeys them.
 pub fn stdout(text: Arguments<'_>) {
     if OUTPUT_ON_STDOUT.load(Ordering::Relaxed) {
         return stderr(text);

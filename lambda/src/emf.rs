@@ -12,8 +12,8 @@ const NAMESPACE: &str = "throughline";
 /// The maximum number of values of one metric in one line.
 const MAX_VALUES: usize = 100;
 
-/// The metrics of one call for one lane of a job. The run is a field of the log line and not a dimension, because each value of a
-/// dimension is a metric that is paid for.
+/// The metrics of one call for one lane of a job. The run is a field of the log line and not a dimension,
+/// because each value of a dimension is a metric that is paid for.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Metrics {
     /// Lines that have got their outcome.

@@ -1,7 +1,8 @@
-//! The code that the three functions share on AWS: clients, logs, metrics, deadlines, and the names of errors.
+//! The code that the three functions share on AWS: clients, logs, metrics, deadlines, and the names of
+//! errors.
 //!
-//! A function's `main` builds its clients once and passes its step to [`serve`]. No function needs its own environment variables,
-//! because bucket, job and run are in the event.
+//! A function's `main` builds its clients once and passes its step to [`serve`]. No function needs its own
+//! environment variables, because bucket, job and run are in the event.
 
 mod clients;
 mod emf;

@@ -75,8 +75,8 @@ fn working_time(left: Duration) -> Duration {
     left - CHECKPOINT_TIME.min(left / 4)
 }
 
-/// A step's error as an error of the function. `Retry` and `Catch` match on its `errorType`, in which the runtime would otherwise put
-/// the name of a Rust type.
+/// A step's error as an error of the function. `Retry` and `Catch` match on its `errorType`, in which the
+/// runtime would otherwise put the name of a Rust type.
 #[derive(Debug)]
 struct Failure(StepError);
 

@@ -1,6 +1,6 @@
-//! The address guard. Requests cannot reach loopback, private, link-local or metadata addresses unless the job allows it. The guard
-//! checks the very addresses that are connected to, so a name whose addresses change between two look-ups gains nothing. Addresses in
-//! a URL are checked before the request.
+//! The address guard. Requests cannot reach loopback, private, link-local or metadata addresses unless the
+//! job allows it. The guard checks the very addresses that are connected to, so a name whose addresses change
+//! between two look-ups gains nothing. Addresses in a URL are checked before the request.
 
 use std::fmt;
 use std::io;
@@ -50,7 +50,8 @@ pub struct AddressDenied {
 }
 
 impl Guard {
-    /// A guard for `[request] allow`: host names (also `*.domain`), addresses, and networks as `address/bits`.
+    /// A guard for `[request] allow`: host names (also `*.domain`), addresses, and networks as
+    /// `address/bits`.
     pub fn new(allow: &[String]) -> Self {
         Self::looking_up(allow, Arc::new(SystemLookUp))
     }
@@ -75,7 +76,8 @@ impl Guard {
         if self.allows(address) { Ok(()) } else { Err(AddressDenied { host: address.to_string() }) }
     }
 
-    /// Checks a URL as [`Guard::check`] does, and also refuses names that always lead to this machine (RFC 6761).
+    /// Checks a URL as [`Guard::check`] does, and also refuses names that always lead to this machine (RFC
+    /// 6761).
     ///
     /// # Errors
     /// When the host may not be reached.

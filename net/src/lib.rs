@@ -1,5 +1,5 @@
-//! Limits of network access: the addresses that a request may reach ([`guard`]), and HTTP servers that only programs on this machine
-//! may reach (`loopback`).
+//! Limits of network access: the addresses that a request may reach ([`guard`]), and HTTP servers that only
+//! programs on this machine may reach (`loopback`).
 
 pub mod guard;
 #[cfg(feature = "loopback")]

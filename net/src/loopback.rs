@@ -1,5 +1,5 @@
-//! HTTP servers that only programs on this machine may use. A page in the user's browser may not use them, even if the name of its
-//! site resolves to this machine (DNS rebinding).
+//! HTTP servers that only programs on this machine may use. A page in the user's browser may not use them,
+//! even if the name of its site resolves to this machine (DNS rebinding).
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -62,8 +62,8 @@ async fn accept(listener: TcpListener, router: Router) {
     }
 }
 
-/// Refuses requests of browsers for other sites. A browser sends the name of the site (`Host`) and the page that makes the request
-/// (`Origin`); a program that calls this server names loopback and has no page.
+/// Refuses requests of browsers for other sites. A browser sends the name of the site (`Host`) and the page
+/// that makes the request (`Origin`); a program that calls this server names loopback and has no page.
 async fn only_local_programs(request: Request, next: Next) -> Response {
     let hosts = request.headers().get_all(header::HOST);
     let mut hosts = hosts

@@ -13,8 +13,8 @@ use crate::Service;
 
 /// A client for the objects in `root`, which is created, private to the user, if it is missing.
 ///
-/// Clones share one service. Several clients of one folder, even in several processes, see each other's objects, but a write with
-/// `If-Match` is race-free only among clones of one client.
+/// Clones share one service. Several clients of one folder, even in several processes, see each other's
+/// objects, but a write with `If-Match` is race-free only among clones of one client.
 ///
 /// # Errors
 /// When the folder or its `.s3/` cannot be created, read or locked.

@@ -49,7 +49,8 @@ pub(crate) struct ReadCondition {
 }
 
 impl ReadCondition {
-    /// Fails with `PreconditionFailed` or `NotModified`. Conditions on the ETag have precedence over conditions on the time.
+    /// Fails with `PreconditionFailed` or `NotModified`. Conditions on the ETag have precedence over
+    /// conditions on the time.
     pub(crate) fn check(&self, info: &Info) -> S3Result {
         // HTTP dates are whole seconds.
         let seconds = info.modified.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();

@@ -53,9 +53,9 @@ impl Store {
         };
         let mut temp = Temp::new(&self.tmp).map_err(io_error)?;
         file.seek(SeekFrom::Start(range.start)).at(&path).map_err(io_error)?;
-        let wanted = range.end - range.start;
-        let copied = io::copy(&mut file.take(wanted), &mut temp.file).at(&temp.path).map_err(io_error)?;
-        if copied < wanted {
+        let length = range.end - range.start;
+        let copied = io::copy(&mut file.take(length), &mut temp.file).at(&temp.path).map_err(io_error)?;
+        if copied < length {
             return Err(s3_error!(
                 InternalError,
                 "{}: it became shorter while it was copied",

@@ -29,7 +29,8 @@ pub(crate) fn io_error(error: io::Error) -> S3Error {
     S3Error::with_message(code, error.to_string())
 }
 
-/// The error for a full disk, which S3 does not have. Clients do not retry its status (RFC 4918, "507 Insufficient Storage").
+/// The error for a full disk, which S3 does not have. Clients do not retry its status (RFC 4918, "507
+/// Insufficient Storage").
 fn disk_full(error: &io::Error) -> S3Error {
     let mut error =
         S3Error::with_message(S3ErrorCode::Custom("InsufficientStorage".into()), error.to_string());

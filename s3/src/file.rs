@@ -14,7 +14,8 @@ use crate::error::At;
 const PRIVATE_FILE: u32 = 0o600;
 const PRIVATE_FOLDER: u32 = 0o700;
 
-/// A file that is being written. It is removed when it is dropped, so publishing means renaming or linking it first.
+/// A file that is being written. It is removed when it is dropped, so publishing means renaming or linking it
+/// first.
 pub(crate) struct Temp {
     pub(crate) file: File,
     pub(crate) path: PathBuf,
@@ -40,7 +41,8 @@ impl Temp {
 
 impl Drop for Temp {
     fn drop(&mut self) {
-        // A renamed file has no temporary name any more. A file that cannot be removed is swept at the next start.
+        // A renamed file has no temporary name any more. A file that cannot be removed is swept at the next
+        // start.
         let _ = fs::remove_file(&self.path);
     }
 }
@@ -129,8 +131,8 @@ pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     }
 }
 
-/// The present time, but never the same time twice in a process. The clock of file systems ticks every few milliseconds, which is too
-/// coarse to distinguish two contents of one key.
+/// The present time, but never the same time twice in a process. The clock of file systems ticks every few
+/// milliseconds, which is too coarse to distinguish two contents of one key.
 fn unique_now() -> SystemTime {
     static LAST: AtomicU64 = AtomicU64::new(0);
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();

@@ -20,7 +20,8 @@ const BATCH: usize = 1 << 20;
 /// Pieces smaller than this are joined before they are written.
 const PIECE: usize = 64 << 10;
 
-/// A body that has arrived. Its last bytes may still be in memory, so that a small object needs only one call of a blocking thread.
+/// A body that has arrived. Its last bytes may still be in memory, so that a small object needs only one call
+/// of a blocking thread.
 pub(crate) struct Incoming {
     sink: Option<Sink>,
     rest: Vec<Bytes>,

@@ -1,8 +1,9 @@
 //! Keys as paths. The paths are readable, safe, reversible, and independent of other keys.
 //!
-//! Each component of a key is a name on disk. **The name of a file contains a dot, and the name of a folder does not. A name that
-//! breaks this rule gets a `%` at its end.** So the keys `x` and `x/y` (the file `x%` and the folder `x`) never collide, and no look-up
-//! has to ask the disk which of two names was used. Ordinary keys are their own paths:
+//! Each component of a key is a name on disk. **The name of a file contains a dot, and the name of a folder
+//! does not. A name that breaks this rule gets a `%` at its end.** So the keys `x` and `x/y` (the file `x%`
+//! and the folder `x`) never collide, and no look-up has to ask the disk which of two names was used.
+//! Ordinary keys are their own paths:
 //!
 //! | key                   | path                     |
 //! |-----------------------|--------------------------|
@@ -12,9 +13,9 @@
 //! | `a//`                 | `a/%%/%`                 |
 //! | `zzz…` (300)          | `zzz…%-/zzz…%` (200/100) |
 //!
-//! Control characters, `%` and a leading dot are escaped as `%` and two hex digits. A long component continues in a folder whose name
-//! ends in `%-`. All components with the same first bytes are in that folder, so folders hold contiguous ranges of keys. Listing relies
-//! on that.
+//! Control characters, `%` and a leading dot are escaped as `%` and two hex digits. A long component
+//! continues in a folder whose name ends in `%-`. All components with the same first bytes are in that
+//! folder, so folders hold contiguous ranges of keys. Listing relies on that.
 
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -46,7 +47,8 @@ pub(crate) fn path(key: &str) -> PathBuf {
     path
 }
 
-/// The innermost folder that contains all keys beginning with `prefix`, and the part of `prefix` that the folder represents.
+/// The innermost folder that contains all keys beginning with `prefix`, and the part of `prefix` that the
+/// folder represents.
 pub(crate) fn folder(prefix: &str) -> (PathBuf, &str) {
     let mut path = PathBuf::new();
     let mut open = prefix;

@@ -1,8 +1,8 @@
 //! The embedded S3: a store whose objects are files in a folder, for `aws-sdk-s3` in the same process.
 //!
-//! [`client`] returns an ordinary [`aws_sdk_s3::Client`] whose connector calls the service directly, without a socket. The bucket
-//! [`BUCKET`] is the folder itself, so the object `jobs/places/output/addresses.csv` is the file of that name. Everything else that the
-//! service needs is in the folder `.s3/`:
+//! [`client`] returns an ordinary [`aws_sdk_s3::Client`] whose connector calls the service directly, without
+//! a socket. The bucket [`BUCKET`] is the folder itself, so the object `jobs/places/output/addresses.csv` is
+//! the file of that name. Everything else that the service needs is in the folder `.s3/`:
 //!
 //! ```text
 //! <root>/jobs/places/output/addresses.csv    an object of the bucket `throughline`
@@ -11,8 +11,9 @@
 //! <root>/.s3/tmp/<process>/…                 files that are being written; removed when their process has died
 //! ```
 //!
-//! Names that begin with a dot are never objects, so the folder may contain other files with such names. Links are not followed, except
-//! those that [`link_object`] has created in this process, because an attacker may have placed others.
+//! Names that begin with a dot are never objects, so the folder may contain other files with such names.
+//! Links are not followed, except those that [`link_object`] has created in this process, because an attacker
+//! may have placed others.
 //!
 //! Like S3, the store promises:
 //!
@@ -21,9 +22,10 @@
 //! - A repeated `CompleteMultipartUpload` has the same response as the first.
 //! - Listings are in byte order of the keys.
 //!
-//! The store does not have versions, metadata, content types, ACLs, tags or encryption, which are accepted and not kept. Trailing
-//! checksums are refused. Within the process requests need no signature, because the caller can read the folder anyway; [`Server`]
-//! serves other processes, which must sign their requests. The file system must be that of a Unix and distinguish upper and lower case.
+//! The store has no versions. Metadata, content types, ACLs, tags and encryption of a write are accepted and
+//! not kept. Trailing checksums are refused. Within the process requests need no signature, because the
+//! caller can read the folder anyway; [`Server`] serves other processes, which must sign their requests. The
+//! file system must be that of a Unix and distinguish upper and lower case.
 
 mod checksum;
 mod client;

@@ -12,12 +12,13 @@ use crate::{key, store};
 
 /// Makes the file `target` the object `key` by a link, without copying it.
 ///
-/// Reads in this process follow the link and see the present content of the file. Other processes see no object. Replacing or
-/// deleting the object replaces or deletes only the link. An existing object with this key is replaced.
+/// Reads in this process follow the link and see the present content of the file. Other processes see no
+/// object. Replacing or deleting the object replaces or deletes only the link. An existing object with this
+/// key is replaced.
 ///
 /// # Errors
-/// When `target` is not a regular file (a pipe or folder has no size to plan with), the bucket or the key is not
-/// legal, or the link cannot be made.
+/// When `target` is not a regular file (a pipe or folder has no size to plan with), the bucket or the key is
+/// not legal, or the link cannot be made.
 pub fn link_object(root: &Path, bucket: &str, key: &str, target: &Path) -> io::Result<()> {
     let refuse = |why: String| Err(io::Error::new(io::ErrorKind::InvalidInput, why));
     let target = target.canonicalize().at(target)?;
@@ -39,8 +40,8 @@ pub fn link_object(root: &Path, bucket: &str, key: &str, target: &Path) -> io::R
     sync_parent(&link)
 }
 
-/// The target of the link at this path, if this process has created the link. An attacker may have placed any other link, which is
-/// therefore not an object.
+/// The target of the link at this path, if this process has created the link. An attacker may have placed any
+/// other link, which is therefore not an object.
 pub(crate) fn linked(path: &Path) -> Option<PathBuf> {
     LINKS.read().unwrap_or_else(PoisonError::into_inner).get(path).cloned()
 }

@@ -30,11 +30,12 @@ impl Store {
             (None, None) => Start::Key(String::new()),
         };
         let max = input.max_keys.unwrap_or(PAGE);
-        let wanted = usize::try_from(max).map_err(|_| s3_error!(InvalidArgument, "max-keys is negative"))?;
-        let wanted = wanted.min(usize::try_from(PAGE).expect("it is positive"));
+        let max_items =
+            usize::try_from(max).map_err(|_| s3_error!(InvalidArgument, "max-keys is negative"))?;
+        let max_items = max_items.min(usize::try_from(PAGE).expect("it is positive"));
         self.check_folders(&bucket.join(super::key::folder(prefix).0))?;
         let mut walk = Walk::new(&self.folders, &bucket, prefix, start)?;
-        let (items, more) = page(&mut walk, prefix, delimiter, wanted)?;
+        let (items, more) = page(&mut walk, prefix, delimiter, max_items)?;
 
         let name = |text: &str| match input.encoding_type.as_ref().map(EncodingType::as_str) {
             Some(EncodingType::URL) => url_encode(text),
@@ -67,19 +68,19 @@ impl Store {
     }
 }
 
-/// At most `wanted` items, and whether there are more.
+/// At most `max_items` items, and whether there are more.
 fn page(
     walk: &mut Walk,
     prefix: &str,
     delimiter: Option<&str>,
-    wanted: usize,
+    max_items: usize,
 ) -> S3Result<(Vec<Item>, bool)> {
     let mut items = Vec::new();
-    if wanted == 0 {
+    if max_items == 0 {
         return Ok((items, false));
     }
     while let Some((key, info)) = walk.next()? {
-        if items.len() == wanted {
+        if items.len() == max_items {
             return Ok((items, true));
         }
         let end =

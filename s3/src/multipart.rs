@@ -7,8 +7,9 @@
 //! | `joined`        | all parts in one file, on disk, about to be renamed to the object                      |
 //! | `complete.json` | which parts are joined and what the object's ETag is; written once `joined` is on disk |
 //!
-//! With `joined`, `complete.json` marks an upload that is being completed; without `joined`, a completed one. It is kept as the record
-//! for the response to a repeated completion. So every state that a crash can leave says what to do next.
+//! With `joined`, `complete.json` marks an upload that is being completed; without `joined`, a completed one.
+//! It is kept as the record for the response to a repeated completion. So every state that a crash can leave
+//! says what to do next.
 
 mod complete;
 mod parts;

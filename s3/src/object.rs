@@ -24,7 +24,8 @@ pub(crate) struct Info {
 }
 
 impl Info {
-    /// The metadata of the object at `path`, or `None` if there is none. A link counts only if this process has created it.
+    /// The metadata of the object at `path`, or `None` if there is none. A link counts only if this process
+    /// has created it.
     pub(crate) fn at(path: &Path) -> S3Result<Option<Self>> {
         let found = std::fs::symlink_metadata(path).and_then(|meta| {
             match linked(path).filter(|_| meta.is_symlink()) {

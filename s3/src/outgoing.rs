@@ -37,7 +37,8 @@ struct Source {
 }
 
 impl Outgoing {
-    /// The bytes in `range` of `file`. Blocks until the first chunk is read, so that a small body is complete at once.
+    /// The bytes in `range` of `file`. Blocks until the first chunk is read, so that a small body is complete
+    /// at once.
     pub(crate) fn new(file: File, path: PathBuf, range: Range<u64>) -> io::Result<Self> {
         let source = Arc::new(Source { file, path });
         let left = range.end - range.start;

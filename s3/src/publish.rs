@@ -13,7 +13,8 @@ use crate::file::{make_folder, sync_folder, sync_parent};
 use crate::object::{Info, absent};
 use crate::store::Store;
 
-/// The number of attempts to put a file into a folder. Another process may remove the empty folder just before, but rarely twice.
+/// The number of attempts to put a file into a folder. Another process may remove the empty folder just
+/// before, but rarely twice.
 const MAX_ATTEMPTS: u32 = 100;
 
 impl Store {
@@ -37,8 +38,8 @@ impl Store {
         Ok(info)
     }
 
-    /// Removes objects and the folders that become empty, durably. Of a link, only the link is removed. Returns a result for each key,
-    /// in order. A missing object is not an error.
+    /// Removes objects and the folders that become empty, durably. Of a link, only the link is removed.
+    /// Returns a result for each key, in order. A missing object is not an error.
     pub(crate) fn remove<'a>(
         &self,
         bucket: &str,
@@ -69,7 +70,8 @@ impl Store {
     }
 }
 
-/// Publishes a new object by `link(2)`, which fails if the name is taken, so that only one of two processes succeeds.
+/// Publishes a new object by `link(2)`, which fails if the name is taken, so that only one of two processes
+/// succeeds.
 fn link_new(from: &Path, to: &Path) -> S3Result {
     let taken = || s3_error!(PreconditionFailed, "the object exists");
     let mut linked = Ok(());

@@ -1,5 +1,6 @@
-//! The requirements of S3 for a signature that s3s does not check. s3s checks the signature over the headers that the client has signed;
-//! `host` and every `x-amz-*` header must be among them (AWS Signature Version 4, "Create a signed AWS API request").
+//! The requirements of S3 for a signature that s3s does not check. s3s checks the signature over the headers
+//! that the client has signed; `host` and every `x-amz-*` header must be among them (AWS Signature Version 4,
+//! "Create a signed AWS API request").
 
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use s3s::Body;
@@ -15,7 +16,8 @@ struct Signed {
     malformed: &'static str,
 }
 
-/// Refuses a request that is not signed for this Region and for S3, or that has unsigned headers which must be signed.
+/// Refuses a request that is not signed for this Region and for S3, or that has unsigned headers which must
+/// be signed.
 pub(crate) fn check<B>(request: &Request<B>, region: &str) -> Result<(), Refused> {
     let in_header = request.headers().get(header::AUTHORIZATION);
     let query: Vec<_> =

@@ -105,7 +105,8 @@ impl Drop for Store {
     }
 }
 
-/// The folder of a bucket. s3s refuses names with other characters than letters, digits, `.` and `-`, and the names `.` and `..`.
+/// The folder of a bucket. s3s refuses names with other characters than letters, digits, `.` and `-`, and the
+/// names `.` and `..`.
 pub(crate) fn bucket_folder(root: &Path, bucket: &str) -> PathBuf {
     if bucket == BUCKET { root.to_owned() } else { root.join(".s3/buckets").join(bucket) }
 }
@@ -118,7 +119,8 @@ pub(crate) fn make_root(root: &Path) -> io::Result<PathBuf> {
     root.canonicalize().at(root)
 }
 
-/// Waits until no other process is opening or sweeping `root`, and locks them out until the result is dropped.
+/// Waits until no other process is opening or sweeping `root`, and locks them out until the result is
+/// dropped.
 pub(crate) fn lock_out_others(root: &Path) -> io::Result<File> {
     make_folder(&root.join(".s3/tmp"))?;
     let path = root.join(".s3/lock");
@@ -179,7 +181,8 @@ impl Locks {
         let result = work();
         drop(held);
         let mut names = self.names();
-        // Only the map and this function have the lock, so nobody waits, and nobody can start to wait before `names` is released.
+        // Only the map and this function have the lock, so nobody waits, and nobody can start to wait before
+        // `names` is released.
         if Arc::strong_count(&lock) == 2 {
             names.remove(name);
         }

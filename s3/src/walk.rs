@@ -1,4 +1,5 @@
-//! Lists the objects in a folder in the order of their keys, and reads only the folders that can contain a match.
+//! Lists the objects in a folder in the order of their keys, and reads only the folders that can contain a
+//! match.
 
 use std::collections::HashMap;
 use std::fs::{self, FileType};
@@ -122,7 +123,8 @@ impl Start {
     }
 }
 
-/// A cache of the sorted contents of folders, so that the pages of a long listing do not sort a folder again and again.
+/// A cache of the sorted contents of folders, so that the pages of a long listing do not sort a folder again
+/// and again.
 #[derive(Default)]
 pub(crate) struct Folders(Mutex<Cache>);
 
@@ -131,8 +133,8 @@ type Cache = HashMap<PathBuf, (SystemTime, Arc<[Entry]>)>;
 
 /// The maximum number of cached names in all folders. A name takes about 100 bytes.
 const MAX_CACHED: usize = 100_000;
-/// The clock of a file system may tick only this often. A folder that has changed within this time before it was read may have changed
-/// again with the same modification time.
+/// The clock of a file system may tick only this often. A folder that has changed within this time before it
+/// was read may have changed again with the same modification time.
 const TICK: Duration = Duration::from_millis(100);
 
 impl Folders {

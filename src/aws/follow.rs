@@ -1,5 +1,5 @@
-//! Follows a run from its claim to its end. Its progress is read from the bucket (claim, plan, and the counts in the names of the
-//! flush objects), from its execution, and from the execution's Map Runs.
+//! Follows a run from its claim to its end. Its progress is read from the bucket (claim, plan, and the counts
+//! in the names of the flush objects), from its execution, and from the execution's Map Runs.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -24,8 +24,8 @@ const TOLERATE_ERRORS: Duration = Duration::from_secs(300);
 /// The time in which an upload must have started an execution. Usually it takes seconds.
 const CLAIMED_WITHIN: Duration = Duration::from_secs(60);
 
-/// Counts a run's progress until its execution has ended. Returns that execution, or `None` if none has claimed the run. Errors
-/// are tolerated for some minutes, because a run may take hours.
+/// Counts a run's progress until its execution has ended. Returns that execution, or `None` if none has
+/// claimed the run. Errors are tolerated for some minutes, because a run may take hours.
 ///
 /// # Errors
 /// When the bucket or Step Functions cannot be read for some minutes.

@@ -85,7 +85,8 @@ async fn on_aws(stack: &args::Stack, args: &args::Redrive) -> Result<Exit, CliEr
         )));
     }
     if execution.status == Status::Aborted {
-        // Functions outlive an execution that was stopped from outside. They end when they find the stop marker.
+        // Functions outlive an execution that was stopped from outside. They end when they find the stop
+        // marker.
         stack.stop(&run, "its execution was stopped").await?;
     }
     let run = stack.redrive(&run, &execution, args.include_unknown).await?;

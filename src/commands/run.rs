@@ -55,7 +55,8 @@ pub(super) async fn run(args: args::Run) -> Result<Exit, CliError> {
     }
 }
 
-/// Opens the state folder and installs the job, after checking everything that can be checked before any request.
+/// Opens the state folder and installs the job, after checking everything that can be checked before any
+/// request.
 pub(super) async fn prepare(
     target: &args::Target,
     places: &args::Places,
@@ -103,7 +104,8 @@ pub(super) fn file_name(input: &Path) -> String {
     input.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// Executes a run in this process or by functions in other processes, shows its progress, and prints its summary.
+/// Executes a run in this process or by functions in other processes, shows its progress, and prints its
+/// summary.
 pub(super) async fn execute_and_summarize(
     state: &StateDir,
     target: &Target,
@@ -171,7 +173,8 @@ pub(super) async fn latest_report(objects: &Objects, run: &RunRef) -> Result<Opt
     Ok(report.filter(|report| report.run == run.id && report.generation >= run.generation))
 }
 
-/// Whether a run without a report has succeeded before and was cleaned up. Another run has replaced its outputs since then.
+/// Whether a run without a report has succeeded before and was cleaned up. Another run has replaced its
+/// outputs since then.
 async fn was_cleaned_up(state: &StateDir, run: &RunRef) -> Result<bool, CliError> {
     let objects = state.objects();
     match objects.find(&run.keys().plan()).await? {

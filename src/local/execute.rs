@@ -22,8 +22,8 @@ use s3::file::make_folder;
 const DEFINITION: &str = include_str!("../../definition.asl.json");
 /// The time between two flushes of a worker's results.
 const FLUSH_EVERY: Duration = Duration::from_secs(1);
-/// Waits between the attempts to read or write an object for the engine, after the client's own retries. They are long because a
-/// lane ends when its batches cannot be read.
+/// Waits between the attempts to read or write an object for the engine, after the client's own retries. They
+/// are long because a lane ends when its batches cannot be read.
 const RETRY_WAITS: [Duration; 4] =
     [Duration::from_secs(1), Duration::from_secs(4), Duration::from_secs(16), Duration::from_secs(60)];
 
@@ -48,7 +48,8 @@ pub enum ExecutionEnd {
     Interrupted,
 }
 
-/// Runs a target's execution, or continues it. The steps run in this process, or as `functions` in other processes.
+/// Runs a target's execution, or continues it. The steps run in this process, or as `functions` in other
+/// processes.
 ///
 /// # Errors
 /// When the journal cannot be used.
@@ -175,8 +176,8 @@ fn steps(
     }
 }
 
-/// The journal, and the event that the execution started with. That event stays its input, even if the file's tag has changed
-/// since then. An error comes with the path of its file.
+/// The journal, and the event that the execution started with. That event stays its input, even if the file's
+/// tag has changed since then. An error comes with the path of its file.
 fn begin(
     state: &StateDir,
     journal: &Path,
@@ -211,8 +212,8 @@ fn starting_event(state: &StateDir, journal: &Path, path: &Path, target: &Target
     Ok(target.event.clone())
 }
 
-/// Checks the run's copy of the job file, which the steps read and which says where secrets are sent. It must be the file that
-/// the run's id is a hash of.
+/// Checks the run's copy of the job file, which the steps read and which says where secrets are sent. It must
+/// be the file that the run's id is a hash of.
 async fn check_job_copy(state: &StateDir, target: &Target) -> Result<(), CliError> {
     let key = target.run.keys().job_file();
     match state.objects().find(&key).await? {

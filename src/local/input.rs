@@ -59,7 +59,7 @@ impl Input {
     /// Copies the content into an object. Returns its size, the stored object, and the hash of the content.
     ///
     /// # Errors
-    /// When it cannot be read, or the object not be written.
+    /// When it cannot be read, or the object cannot be written.
     pub async fn copy(self, objects: &Objects, key: &str) -> Result<(u64, Stored, String), CliError> {
         let read_error =
             |error: io::Error| CliError::new(format!("cannot read the input {}: {error}", self.name));
@@ -86,8 +86,8 @@ impl Input {
     }
 }
 
-/// The name of the input in keys. The name of an open file, such as `<(command)` of a shell, is a number that may be different
-/// the next time, so it becomes `pipe`.
+/// The name of the input in keys. The name of an open file, such as `<(command)` of a shell, is a number that
+/// may be different the next time, so it becomes `pipe`.
 fn name(path: &Path) -> Option<String> {
     let name = path.file_name()?.to_str()?;
     let open = path.parent().is_some_and(|folder| folder.ends_with("fd"))

@@ -48,11 +48,12 @@ impl Lock {
     }
 }
 
-/// The holder of the lock, or `None` if another version of the program has it. A new holder is given a moment to write its name.
+/// The holder of the lock, or `None` if another version of the program has it. A new holder is given a moment
+/// to write its name.
 fn holder(path: &Path) -> Option<Holder> {
     let read = || serde_json::from_str(&fs::read_to_string(path).unwrap_or_default()).ok();
-    (0..50).find_map(|look| {
-        if look > 0 {
+    (0..50).find_map(|attempt| {
+        if attempt > 0 {
             std::thread::sleep(Duration::from_millis(2));
         }
         read()

@@ -20,20 +20,20 @@ const UNWRITABLE: [&str; 22] = [
 /// # Errors
 /// When such a file cannot be written, or the job names another format.
 pub fn format_by_name(output: &Path, job: &Job) -> Result<Option<OutputFormat>, CliError> {
-    let Some(wanted) = format_of_name(output)? else { return Ok(None) };
+    let Some(requested) = format_of_name(output)? else { return Ok(None) };
     match job.output.format {
-        Some(format) if format != wanted => {
+        Some(format) if format != requested => {
             let message = format!(
                 "the job says {}, and the output {} is to be {}: change one of them",
                 name(format),
                 output.display(),
-                name(wanted)
+                name(requested)
             );
             Err(job.error_at(&["output", "format"], message).into())
         }
         _ => {
-            job.check_style(wanted)?;
-            Ok(Some(wanted))
+            job.check_style(requested)?;
+            Ok(Some(requested))
         }
     }
 }
@@ -48,16 +48,16 @@ pub async fn check_planned_format(
     output: Option<&Path>,
 ) -> Result<(), CliError> {
     let Some(output) = output else { return Ok(()) };
-    let Some(wanted) = format_of_name(output)? else { return Ok(()) };
+    let Some(requested) = format_of_name(output)? else { return Ok(()) };
     let plan =
         objects.find(&run.keys().plan()).await?.and_then(|plan| serde_json::from_slice::<Plan>(&plan).ok());
     match plan.map(|plan| plan.output) {
-        Some(format) if format != wanted => Err(CliError::new(format!(
+        Some(format) if format != requested => Err(CliError::new(format!(
             "the output of this run is {}, and {} is to be {}: give the output another extension, or start over with --fresh, which makes \
              every request again",
             name(format),
             output.display(),
-            name(wanted)
+            name(requested)
         ))),
         _ => Ok(()),
     }

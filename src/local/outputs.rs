@@ -27,7 +27,8 @@ pub struct Outputs {
     pub failed: Option<PathBuf>,
     /// The report.
     pub report: PathBuf,
-    /// An existing file with the name of the failed lines that does not belong to this run. It was not changed.
+    /// An existing file with the name of the failed lines that does not belong to this run. It was not
+    /// changed.
     pub unrelated: Option<PathBuf>,
 }
 
@@ -56,8 +57,8 @@ impl OutputError {
 }
 
 impl Outputs {
-    /// Checks before any request that the outputs of a run over an input of this name can be written to `output` and replace no
-    /// protected file. Changes nothing.
+    /// Checks before any request that the outputs of a run over an input of this name can be written to
+    /// `output` and replace no protected file. Changes nothing.
     ///
     /// # Errors
     /// When an output cannot be written, or would replace a protected file.
@@ -93,8 +94,8 @@ impl Outputs {
         Ok(())
     }
 
-    /// Writes the outputs of a finished run to `destination`. Without one they stay in the store, at the paths that `path_of` gives;
-    /// so do the failed lines and the report if the destination is not a file.
+    /// Writes the outputs of a finished run to `destination`. Without one they stay in the store, at the
+    /// paths that `path_of` gives; so do the failed lines and the report if the destination is not a file.
     ///
     /// # Errors
     /// When they cannot be read or written.
@@ -207,8 +208,8 @@ fn write_error(path: &Path, error: io::Error) -> OutputError {
     OutputError::Write { path: path.display().to_string(), error }
 }
 
-/// Removes an earlier file of failed lines, which would be mistaken for this run's. It is removed only if the report that is about
-/// to be replaced says that it belongs to this run; otherwise its path is returned.
+/// Removes an earlier file of failed lines, which would be mistaken for this run's. It is removed only if the
+/// report that is about to be replaced says that it belongs to this run; otherwise its path is returned.
 fn remove_stale(failed: &Path, report: &Path, run: &RunRef) -> io::Result<Option<PathBuf>> {
     let Ok(meta) = fs::symlink_metadata(failed) else { return Ok(None) };
     let before: Option<Report> =

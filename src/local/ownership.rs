@@ -10,7 +10,8 @@ use s3::file::make_folder;
 /// The folders in a state folder that hold the data of runs.
 pub(super) const DATA_FOLDERS: [&str; 5] = ["jobs", "runs", ".s3", ".journal", ".fresh"];
 
-/// Creates the folder, private to the user. An existing folder is accepted if nobody else can have put anything into it.
+/// Creates the folder, private to the user. An existing folder is accepted if nobody else can have put
+/// anything into it.
 ///
 /// # Errors
 /// When it is a link, belongs to another user, or is writable for others.

@@ -33,8 +33,8 @@ impl LocalSecrets {
     }
 }
 
-/// Turns core dumps off, because they would contain the secrets. On Linux this also keeps other processes of the user from
-/// reading the memory of this one.
+/// Turns core dumps off, because they would contain the secrets. On Linux this also keeps other processes of
+/// the user from reading the memory of this one.
 fn no_core_dumps() {
     use rustix::process::{Resource, Rlimit, setrlimit};
     let none = Rlimit { current: Some(0), maximum: Some(0) };

@@ -1,4 +1,5 @@
-//! Serves the store and the Step Functions API to functions in other processes. On AWS they would use the services of AWS.
+//! Serves the store and the Step Functions API to functions in other processes. On AWS they would use the
+//! services of AWS.
 
 use axum::Router;
 use axum::body::Body;
@@ -12,8 +13,9 @@ use tokio_util::task::AbortOnDropHandle;
 use super::StateDir;
 use crate::exit::CliError;
 
-/// Serves the store of a state folder at a loopback port until the handle is dropped. Requests must be signed for the Region and
-/// with the AWS credentials of the environment, so that only processes that know them can read the folder.
+/// Serves the store of a state folder at a loopback port until the handle is dropped. Requests must be signed
+/// for the Region and with the AWS credentials of the environment, so that only processes that know them can
+/// read the folder.
 ///
 /// # Errors
 /// When there are no such credentials, or the port is taken.

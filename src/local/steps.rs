@@ -1,4 +1,5 @@
-//! The three steps as a service. Their tasks are done by the steps' handlers in this process, or by functions in other processes.
+//! The three steps as a service. Their tasks are done by the steps' handlers in this process, or by functions
+//! in other processes.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -122,8 +123,8 @@ impl Steps {
         }
     }
 
-    /// Checks that a call is for this run. A journal that somebody has changed could name another run, with a job that sends the
-    /// secrets to somebody else.
+    /// Checks that a call is for this run. A journal that somebody has changed could name another run, with a
+    /// job that sends the secrets to somebody else.
     fn check_run(&self, payload: &Value) -> Result<(), TaskError> {
         let named = [&payload["run"], &payload["previous"]["run"]].into_iter().filter(|run| run.is_object());
         let named = named.map(|run| serde_json::from_value::<RunRef>(run.clone()).ok());
@@ -141,8 +142,8 @@ impl Steps {
         Err(failed(StepError::new(ErrorName::RunDamaged, message)))
     }
 
-    /// Calls the worker. As on AWS, the call outlives an execution that no longer waits for it; here it is also cancelled, and so
-    /// ends soon.
+    /// Calls the worker. As on AWS, the call outlives an execution that no longer waits for it; here it is
+    /// also cancelled, and so ends soon.
     async fn work(
         &self,
         request: WorkRequest,

@@ -58,11 +58,11 @@ pub fn job_name(path: &Path) -> Result<String, CliError> {
 }
 
 impl Target {
-    /// Puts the job file and a link to the input where an upload would put them. An input that can be read only once is copied.
-    /// The input's version is a hash of its content.
+    /// Puts the job file and a link to the input where an upload would put them. An input that can be read
+    /// only once is copied. The input's version is a hash of its content.
     ///
     /// # Errors
-    /// When the input cannot be read, or the state folder not be written.
+    /// When the input cannot be read, or the state folder cannot be written.
     pub async fn install(
         state: &StateDir,
         name: &str,
@@ -100,7 +100,8 @@ impl Target {
         Ok(())
     }
 
-    /// A step's message with the paths that the user gave, because the steps know the job file and the input by their keys.
+    /// A step's message with the paths that the user gave, because the steps know the job file and the input
+    /// by their keys.
     pub fn with_user_paths(&self, message: &str) -> String {
         with_user_paths(message, &self.run, self.job.file(), &self.input)
     }

@@ -26,8 +26,8 @@ impl Bars {
         self.replace(Vec::new());
     }
 
-    /// Replaces the lines one by one, because a terminal that is cleared from its top keeps the old lines in its history. Errors
-    /// are ignored, because a closed terminal shows nothing.
+    /// Replaces the lines one by one, because a terminal that is cleared from its top keeps the old lines in
+    /// its history. Errors are ignored, because a closed terminal shows nothing.
     fn replace(&mut self, lines: Vec<String>) {
         let (height, width) = self.terminal.size();
         let width = usize::from(width).max(1);

@@ -1,5 +1,5 @@
-//! A run at one moment as rows for a terminal: the total, a row for each lane, and the status. Rows are never wider than the
-//! terminal: the least important columns are left out, and no number is cut.
+//! A run at one moment as rows for a terminal: the total, a row for each lane, and the status. Rows are never
+//! wider than the terminal: the least important columns are left out, and no number is cut.
 
 use std::fmt::Write;
 
@@ -55,8 +55,8 @@ pub(super) fn rows(now: &Snapshot, rates: &Rates, width: usize, height: usize) -
     lines
 }
 
-/// Divides the lanes into shown and hidden ones, in the plan's order. Lanes that send are shown first, then lanes that wait, then
-/// finished ones.
+/// Divides the lanes into shown and hidden ones, in the plan's order. Lanes that send are shown first, then
+/// lanes that wait, then finished ones.
 fn choose<'a>(
     lanes: &'a [LaneSnapshot],
     rates: &Rates,

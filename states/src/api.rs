@@ -1,5 +1,5 @@
-//! The part of the Step Functions API that other programs may call (AWS Step Functions API Reference). A request names its action
-//! in a header, and its body is JSON (Smithy, "AWS JSON 1.0 protocol").
+//! The part of the Step Functions API that other programs may call (AWS Step Functions API Reference). A
+//! request names its action in a header, and its body is JSON (Smithy, "AWS JSON 1.0 protocol").
 
 mod executions;
 mod workers;

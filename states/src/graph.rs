@@ -1,4 +1,5 @@
-//! Draws a definition as SVG. The states of a scope are arranged in layers, and a state that contains others is a box around them.
+//! Draws a definition as SVG. The states of a scope are arranged in layers, and a state that contains others
+//! is a box around them.
 
 use std::fmt::Write;
 
@@ -198,7 +199,8 @@ fn dot() -> Drawing {
     }
 }
 
-/// The upper left corner of each drawing. The crate assigns a column and a layer to each; a layer is as high as its highest drawing.
+/// The upper left corner of each drawing. The crate assigns a column and a layer to each; a layer is as high
+/// as its highest drawing.
 fn arrange(drawings: &[Drawing], edges: &[Edge]) -> Vec<(f64, f64)> {
     let id = |index: usize| u32::try_from(index).expect("a definition has at most a megabyte");
     let vertices: Vec<(u32, (f64, f64))> =
@@ -237,8 +239,8 @@ fn arrange(drawings: &[Drawing], edges: &[Edge]) -> Vec<(f64, f64)> {
     places
 }
 
-/// Draws an edge: from the bottom of a state to the top of a lower one, or along the right side if it leads back. Returns the x
-/// coordinate that the edge reaches on the right.
+/// Draws an edge: from the bottom of a state to the top of a lower one, or along the right side if it leads
+/// back. Returns the x coordinate that the edge reaches on the right.
 fn draw(edge: &Edge, drawings: &[Drawing], places: &[(f64, f64)], body: &mut String) -> f64 {
     let ((x1, y1), (x2, y2)) = (places[edge.from], places[edge.to]);
     let (from, to) = (&drawings[edge.from], &drawings[edge.to]);

@@ -60,8 +60,8 @@ impl Host {
         Self { tokens, tokens_served: served, ..self }
     }
 
-    /// Retries reads and writes of objects after these waits while the store is unavailable, and reports a full disk to
-    /// `disk_full`.
+    /// Retries reads and writes of objects after these waits while the store is unavailable, and reports a
+    /// full disk to `disk_full`.
     #[must_use]
     pub fn with_store_retries(self, retry_waits: &'static [Duration], disk_full: DiskFull) -> Self {
         Self { retry_waits, disk_full: Some(disk_full), ..self }
@@ -220,13 +220,14 @@ fn chunks(object: Download) -> BoxStream<'static, io::Result<Bytes>> {
     chunks.map_err(|error: StorageError| io::Error::other(error)).boxed()
 }
 
-/// The signal that the disk is full. Every task would find it full, so the whole execution is stopped where it is. Clones share
-/// the signal.
+/// The signal that the disk is full. Every task would find it full, so the whole execution is stopped where
+/// it is. Clones share the signal.
 #[derive(Debug, Clone, Default)]
 pub struct DiskFull(Arc<watch::Sender<Option<String>>>);
 
 impl DiskFull {
-    /// Reports the store's message and never returns: the execution is ended by the code that waits for [`DiskFull::reported`].
+    /// Reports the store's message and never returns: the execution is ended by the code that waits for
+    /// [`DiskFull::reported`].
     pub async fn report<T>(&self, message: String) -> T {
         self.0.send_replace(Some(message));
         std::future::pending().await

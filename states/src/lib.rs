@@ -1,8 +1,9 @@
 //! Step Functions on this machine.
 //!
-//! [`Host`] connects the engine to this machine by a store, a clock, and a list of [`services`]. Each task goes to the first service
-//! that supports it. [`Host::missing`] finds the tasks that no service supports before the execution starts.
-//! [`api`] is the part of the Step Functions API that other programs may call. [`svg`] draws a definition.
+//! [`Host`] connects the engine to this machine by a store, a clock, and a list of [`services`]. Each task
+//! goes to the first service that supports it. [`Host::missing`] finds the tasks that no service supports
+//! before the execution starts. [`api`] is the part of the Step Functions API that other programs may call.
+//! [`svg`] draws a definition.
 
 pub mod api;
 mod clock;

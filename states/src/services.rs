@@ -43,8 +43,8 @@ pub trait Service: Send + Sync {
         false
     }
 
-    /// Whether a call ends by itself when its `cancel` is set, for example because it saves its work first. The host drops
-    /// other calls.
+    /// Whether a call ends by itself when its `cancel` is set, for example because it saves its work first.
+    /// The host drops other calls.
     fn ends_on_cancel(&self) -> bool {
         false
     }

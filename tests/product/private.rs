@@ -179,7 +179,7 @@ fn a_planted_job_gets_no_secret() {
     // The run's copy of the job.
     fs::write(&copy, with_secret(&thief)).unwrap();
     let ran = scene.run(&RUN).expect(1);
-    assert!(ran.stderr.contains("job.toml is not the job file that this run began with"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("job.toml is not the job file that this run started with"), "{}", ran.stderr);
     fs::write(&copy, &good).unwrap();
     // A journal that was begun for another run.
     let event = find(&scene, ".event.json");

@@ -39,22 +39,22 @@ struct Joined {
 
 impl Store {
     /// Returns the object's ETag.
-    pub(crate) fn complete_upload(&self, wanted: &Completion) -> S3Result<String> {
-        self.uploads.with_lock(&wanted.upload_id, || {
-            let folder = self.upload(&wanted.upload_id, &wanted.bucket, &wanted.key)?;
+    pub(crate) fn complete_upload(&self, request: &Completion) -> S3Result<String> {
+        self.uploads.with_lock(&request.upload_id, || {
+            let folder = self.upload(&request.upload_id, &request.bucket, &request.key)?;
             let joined = match read_record::<Joined>(&folder.join("complete.json"))? {
-                Some(joined) if self.published(&folder, wanted, &joined)? => {
+                Some(joined) if self.published(&folder, request, &joined)? => {
                     remove_parts(&folder).map_err(io_error)?;
                     return Ok(joined.etag);
                 }
-                Some(joined) if joined.parts == hash(&wanted.parts) => joined,
+                Some(joined) if joined.parts == hash(&request.parts) => joined,
                 _ => {
                     reopen(&folder).map_err(io_error)?;
-                    self.join(&folder, wanted)?
+                    self.join(&folder, request)?
                 }
             };
             let published =
-                self.publish(&folder.join("joined"), &wanted.bucket, &wanted.key, &wanted.condition);
+                self.publish(&folder.join("joined"), &request.bucket, &request.key, &request.condition);
             if let Err(error) = published {
                 reopen(&folder).map_err(io_error)?;
                 return Err(error);
@@ -65,18 +65,18 @@ impl Store {
     }
 
     /// Whether an earlier completion has already published the object.
-    fn published(&self, folder: &Path, wanted: &Completion, joined: &Joined) -> S3Result<bool> {
+    fn published(&self, folder: &Path, request: &Completion, joined: &Joined) -> S3Result<bool> {
         if Info::at(&folder.join("joined"))?.is_none() {
             return Ok(true);
         }
         // It may be linked to its key and not yet removed from the upload.
-        let object = Info::at(&self.object(&wanted.bucket, &wanted.key)?)?;
+        let object = Info::at(&self.object(&request.bucket, &request.key)?)?;
         Ok(object.is_some_and(|object| object.etag == joined.etag))
     }
 
     /// Writes `joined` and then `complete.json`, both durably.
-    fn join(&self, folder: &Path, wanted: &Completion) -> S3Result<Joined> {
-        let parts = check_parts(folder, wanted)?;
+    fn join(&self, folder: &Path, request: &Completion) -> S3Result<Joined> {
+        let parts = check_parts(folder, request)?;
         let path = folder.join("joined");
         // A single part is the whole object. A link keeps it as a part until the object is published.
         let linked = matches!(parts.as_slice(), [part] if fs::hard_link(part, &path).is_ok());
@@ -87,7 +87,7 @@ impl Store {
         sync_folder(folder).map_err(io_error)?;
         let info = Info::at(&path)?
             .ok_or_else(|| s3_error!(InternalError, "{}: the file has disappeared", path.display()))?;
-        let joined = Joined { parts: hash(&wanted.parts), etag: info.etag };
+        let joined = Joined { parts: hash(&request.parts), etag: info.etag };
         let record = serde_json::to_vec(&joined).expect("it is plain data");
         write_whole(&folder.join("complete.json"), &record, &self.tmp).map_err(io_error)?;
         Ok(joined)
@@ -95,12 +95,12 @@ impl Store {
 }
 
 /// The files of the parts, after checking that they are the parts that the client names.
-fn check_parts(folder: &Path, wanted: &Completion) -> S3Result<Vec<PathBuf>> {
-    if wanted.parts.is_empty() || wanted.parts.len() > PARTS as usize {
+fn check_parts(folder: &Path, request: &Completion) -> S3Result<Vec<PathBuf>> {
+    if request.parts.is_empty() || request.parts.len() > PARTS as usize {
         return Err(s3_error!(MalformedXML, "an upload has 1 to {PARTS} parts"));
     }
     let (mut paths, mut last, mut total) = (Vec::new(), None::<(i32, u64)>, 0);
-    for part in &wanted.parts {
+    for part in &request.parts {
         let number = part.part_number.unwrap_or_default();
         check_number(number)?;
         if let Some((before, size)) = last {
@@ -123,7 +123,7 @@ fn check_parts(folder: &Path, wanted: &Completion) -> S3Result<Vec<PathBuf>> {
         last = Some((number, info.size));
         total += info.size;
     }
-    match wanted.size {
+    match request.size {
         Some(size) if u64::try_from(size) != Ok(total) => {
             Err(s3_error!(InvalidRequest, "the parts have {total} bytes, not {size}"))
         }

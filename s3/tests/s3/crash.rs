@@ -81,7 +81,8 @@ async fn a_completion_continues_from_every_state() {
     assert_eq!(complete(client, "2.bin", &id, &parts).await.unwrap().e_tag, etag);
     assert!(store.get("2.bin").await == bytes);
 
-    // The object is linked to its key and not yet removed from the upload. Its own condition must not prevent the completion.
+    // The object is linked to its key and not yet removed from the upload. Its own condition must not prevent
+    // the completion.
     let (folder, id, parts) = upload("3.bin").await;
     let etag = complete(client, "3.bin", &id, &parts).await.unwrap().e_tag;
     fs::hard_link(store.root().join("3.bin"), folder.join("joined")).unwrap();

@@ -27,7 +27,8 @@ pub(super) struct Findings {
     first: Option<(u64, Prepared)>,
     /// Whether every request so far is the same.
     pub(super) equal: bool,
-    /// How often each separator occurs in the first field of a line, if that number is the same in all lines; otherwise 0.
+    /// How often each separator occurs in the first field of a line, if that number is the same in all lines;
+    /// otherwise 0.
     separators: Option<[usize; SEPARATORS.len()]>,
 }
 

@@ -56,7 +56,8 @@ pub(super) fn all(job: &Job, plan: &Plan, findings: &Findings) -> Vec<Hint> {
     hints
 }
 
-/// A column that a template names in single braces. If all requests are `equal`, any name in the URL and the headers counts.
+/// A column that a template names in single braces. If all requests are `equal`, any name in the URL and the
+/// headers counts.
 fn single_braces(job: &Job, plan: &Plan, equal: bool) -> Option<String> {
     job.templates().find_map(|template| {
         // A body may contain single braces for another reason, for example in a GraphQL query.

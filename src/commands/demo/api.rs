@@ -1,5 +1,5 @@
-//! A sample API on loopback. It limits the requests in any second, responds to others with 429 and Retry-After, and has a few
-//! transient faults.
+//! A sample API on loopback. It limits the requests in any second, responds to others with 429 and
+//! Retry-After, and has a few transient faults.
 
 use std::collections::{HashSet, VecDeque};
 use std::net::{Ipv4Addr, SocketAddr};

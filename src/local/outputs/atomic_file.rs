@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use super::sink::folder_of;
 use s3::file::no_follow;
 
-/// The file under its temporary name. Its lock tells other processes that it is being written. It is removed if it is dropped
-/// before [`AtomicFile::commit`].
+/// The file under its temporary name. Its lock tells other processes that it is being written. It is removed
+/// if it is dropped before [`AtomicFile::commit`].
 pub(super) struct AtomicFile {
     pub(super) file: File,
     path: PathBuf,
@@ -17,8 +17,8 @@ pub(super) struct AtomicFile {
 }
 
 impl AtomicFile {
-    /// Creates an empty file in the folder of `target`, with the permissions that `target` has or will have. Removes the temporary
-    /// files that dead processes have left of the same target.
+    /// Creates an empty file in the folder of `target`, with the permissions that `target` has or will have.
+    /// Removes the temporary files that dead processes have left of the same target.
     pub(super) fn create(target: &Path) -> io::Result<Self> {
         let folder = folder_of(target);
         let prefix = prefix(target);
@@ -41,7 +41,8 @@ impl AtomicFile {
                 continue;
             }
             if let Some(before) = before {
-                // Only root can change the owner. Others own the file that they replace, or share it by its folder.
+                // Only root can change the owner. Others own the file that they replace, or share it by its
+                // folder.
                 let _ = fchown(&created.file, Some(before.uid()), Some(before.gid()));
                 created.file.set_permissions(Permissions::from_mode(mode))?;
             }
@@ -74,7 +75,8 @@ fn prefix(target: &Path) -> String {
     format!(".throughline-{}-", &blake3::hash(name.as_encoded_bytes()).to_hex()[..8])
 }
 
-/// Removes the files with this prefix that no process has locked. Errors are ignored, because the files disturb nobody.
+/// Removes the files with this prefix that no process has locked. Errors are ignored, because the files
+/// disturb nobody.
 fn sweep(folder: &Path, prefix: &str) {
     let ours = |name: &str| name.strip_prefix(prefix).is_some_and(|id| uuid::Uuid::try_parse(id).is_ok());
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {

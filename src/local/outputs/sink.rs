@@ -1,4 +1,5 @@
-//! The destination of one output: standard output, a pipe or device, or a file that appears only when it is complete.
+//! The destination of one output: standard output, a pipe or device, or a file that appears only when it is
+//! complete.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};

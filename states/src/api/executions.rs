@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 
 use super::{Actions, ApiError, unknown};
 
-/// Reports every execution as ended, to the functions of a run on this machine. The process that serves them holds the lock of the
-/// state folder, so no other execution is running.
+/// Reports every execution as ended, to the functions of a run on this machine. The process that serves them
+/// holds the lock of the state folder, so no other execution is running.
 #[derive(Debug, Clone, Copy)]
 pub struct EndedExecutions;
 

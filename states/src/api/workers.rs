@@ -1,5 +1,5 @@
-//! The actions of workers, which take the tasks of activities and send the outcomes of tasks: GetActivityTask, SendTaskSuccess,
-//! SendTaskFailure, SendTaskHeartbeat.
+//! The actions of workers, which take the tasks of activities and send the outcomes of tasks:
+//! GetActivityTask, SendTaskSuccess, SendTaskFailure, SendTaskHeartbeat.
 
 use std::time::Duration;
 

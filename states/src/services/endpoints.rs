@@ -1,5 +1,5 @@
-//! Services at URLs that the user named, for example DynamoDB Local. They use AWS's JSON protocol, in which the action is a header
-//! and the body holds the parameters (Smithy, "AWS JSON 1.0 protocol").
+//! Services at URLs that the user named, for example DynamoDB Local. They use AWS's JSON protocol, in which
+//! the action is a header and the body holds the parameters (Smithy, "AWS JSON 1.0 protocol").
 
 use std::collections::BTreeMap;
 
@@ -11,8 +11,8 @@ use super::{Service, Support};
 use crate::error::task_error;
 use crate::{Error, Host};
 
-/// The supported services. For each: its name in a resource, the prefix of `X-Amz-Target`, its name in errors, and whether its
-/// parameters are in lower camel case.
+/// The supported services. For each: its name in a resource, the prefix of `X-Amz-Target`, its name in
+/// errors, and whether its parameters are in lower camel case.
 const SERVICES: &[(&str, &str, &str, bool)] = &[
     ("athena", "AmazonAthena", "Athena", false),
     ("codebuild", "CodeBuild_20161006", "CodeBuild", true),

@@ -1,5 +1,5 @@
-//! `states:startExecution`: state machines that start others (AWS Step Functions Developer Guide, "Start a new AWS Step
-//! Functions state machine from a running execution").
+//! `states:startExecution`: state machines that start others (AWS Step Functions Developer Guide, "Start a
+//! new AWS Step Functions state machine from a running execution").
 
 use std::collections::BTreeMap;
 use std::path::Path;

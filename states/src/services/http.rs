@@ -1,5 +1,5 @@
-//! `http:invoke` (AWS Step Functions Developer Guide, "Call HTTPS APIs in Step Functions workflows"). The credentials of a
-//! connection are on AWS, so the request is sent without them.
+//! `http:invoke` (AWS Step Functions Developer Guide, "Call HTTPS APIs in Step Functions workflows"). The
+//! credentials of a connection are on AWS, so the request is sent without them.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -15,8 +15,8 @@ use crate::error::task_error;
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
-/// The last request and its response, with the names of TestState's `InspectionData`. Headers that the client adds by itself, such
-/// as `host`, are not included. Clones share it.
+/// The last request and its response, with the names of TestState's `InspectionData`. Headers that the client
+/// adds by itself, such as `host`, are not included. Clones share it.
 #[derive(Clone, Default)]
 pub struct Exchange(Arc<Mutex<Map<String, Value>>>);
 

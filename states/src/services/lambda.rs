@@ -40,7 +40,8 @@ impl Functions {
     /// Calls a function and waits for its response.
     ///
     /// # Errors
-    /// The error of the function, or that it could not be called. Both have the names that Step Functions gives them.
+    /// The error of the function, or that it could not be called. Both have the names that Step Functions
+    /// gives them.
     pub async fn invoke(&self, name: &str, payload: &Value) -> Result<Value, TaskError> {
         let url = format!("{}/2015-03-31/functions/{name}/invocations", self.url);
         let response = self

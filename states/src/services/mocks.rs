@@ -1,5 +1,6 @@
-//! Mocked tasks, in the format of Step Functions Local (AWS Step Functions Developer Guide, "Using mocked service
-//! integrations for testing in Step Functions Local", "Configuration file for mocked service integrations").
+//! Mocked tasks, in the format of Step Functions Local (AWS Step Functions Developer Guide, "Using mocked
+//! service integrations for testing in Step Functions Local", "Configuration file for mocked service
+//! integrations").
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -64,7 +65,7 @@ impl Mocks {
         for (machine, cases) in &file.state_machines {
             for (name, states) in &cases.test_cases {
                 let name = format!("{machine}#{name}");
-                if case.is_none_or(|wanted| wanted == name) {
+                if case.is_none_or(|case| case == name) {
                     found = Some(states);
                 }
                 names.push(name);
@@ -73,11 +74,11 @@ impl Mocks {
         let states = match (found, case) {
             (Some(states), Some(_)) => states,
             (Some(states), None) if names.len() == 1 => states,
-            (_, wanted) => {
-                let wanted = wanted.map_or("choose a test case with --case".to_owned(), |wanted| {
-                    format!("{wanted} is not in the file")
+            (_, case) => {
+                let problem = case.map_or("choose a test case with --case".to_owned(), |name| {
+                    format!("{name} is not in the file")
                 });
-                return Err(Error::at(path, format!("{wanted}: the test cases are {}", names.join(", "))));
+                return Err(Error::at(path, format!("{problem}: the test cases are {}", names.join(", "))));
             }
         };
         let mut mocks = HashMap::new();

@@ -1,5 +1,5 @@
-//! `aws-sdk:s3:*`: the operations of S3 that state machines use most. Names and shapes are those of the Amazon S3 API Reference in
-//! the form of Step Functions: keys in PascalCase, and a body as text.
+//! `aws-sdk:s3:*`: the operations of S3 that state machines use most. Names and shapes are those of the
+//! Amazon S3 API Reference in the form of Step Functions: keys in PascalCase, and a body as text.
 
 use std::ops::Range;
 
