@@ -6,8 +6,8 @@ pub mod states;
 
 use clap::{Parser, Subcommand};
 
-pub use aws::{Account, Shown, Stack, Stop, Submit, Watch};
-pub use jobs::{Check, Demo, Init, Places, Redrive, Run, Target};
+pub use aws::{Account, Stack, Stop, Submit, Watch, WatchOptions};
+pub use jobs::{Check, Demo, Init, Redrive, Run, RunOptions, Target};
 pub use states::{States, StatesCommand};
 
 /// One network request per line of a file, never faster than the APIs allow, one output file in input order.
@@ -51,11 +51,11 @@ impl Command {
     /// Whether the command prints JSON.
     pub fn json(&self) -> bool {
         match self {
-            Self::Run(args) => args.places.json,
+            Self::Run(args) => args.options.json,
             Self::Check(args) => args.json,
-            Self::Redrive(args) => args.places.json,
-            Self::Submit(args) => args.shown.json,
-            Self::Watch(args) => args.shown.json,
+            Self::Redrive(args) => args.options.json,
+            Self::Submit(args) => args.watch_options.json,
+            Self::Watch(args) => args.watch_options.json,
             Self::States(args) => match &args.command {
                 StatesCommand::Validate(args) => args.definition.json,
                 StatesCommand::Run(args) => args.definition.json,

@@ -11,7 +11,7 @@ use s3s::{S3Result, s3_error};
 
 use crate::error::{At, io_error};
 use crate::file::{make_folder, open_private};
-use crate::walk::Folders;
+use crate::walk::FolderCache;
 use crate::{BUCKET, key};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -31,7 +31,7 @@ pub(crate) struct Store {
     /// A lock for each multipart upload.
     pub(crate) uploads: Locks,
     /// The contents of recently listed folders.
-    pub(crate) folders: Folders,
+    pub(crate) folders: FolderCache,
 }
 
 impl Store {
@@ -52,7 +52,7 @@ impl Store {
             _tmp_lock: lock,
             objects: Locks::default(),
             uploads: Locks::default(),
-            folders: Folders::default(),
+            folders: FolderCache::default(),
         })
     }
 

@@ -16,7 +16,7 @@ use crate::object::{Info, absent};
 
 /// A walk through the objects from a given start, in the order of their keys.
 pub(crate) struct Walk<'a> {
-    folders: &'a Folders,
+    folders: &'a FolderCache,
     prefix: &'a str,
     start: Start,
     /// The open folders, outermost first.
@@ -48,7 +48,7 @@ struct Entry {
 
 impl<'a> Walk<'a> {
     pub(crate) fn new(
-        folders: &'a Folders,
+        folders: &'a FolderCache,
         bucket: &Path,
         prefix: &'a str,
         start: Start,
@@ -126,7 +126,7 @@ impl Start {
 /// A cache of the sorted contents of folders, so that the pages of a long listing do not sort a folder again
 /// and again.
 #[derive(Default)]
-pub(crate) struct Folders(Mutex<Cache>);
+pub(crate) struct FolderCache(Mutex<Cache>);
 
 /// For each path: the time of the folder's last change, and its entries.
 type Cache = HashMap<PathBuf, (SystemTime, Arc<[Entry]>)>;
@@ -137,7 +137,7 @@ const MAX_CACHED: usize = 100_000;
 /// was read may have changed again with the same modification time.
 const TICK: Duration = Duration::from_millis(100);
 
-impl Folders {
+impl FolderCache {
     /// The entries of a folder. They are empty if the folder does not exist.
     fn read(&self, path: &Path) -> io::Result<Arc<[Entry]>> {
         let changed = match fs::metadata(path).and_then(|meta| meta.modified()) {

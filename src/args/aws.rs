@@ -34,7 +34,7 @@ pub struct Stack {
 
 /// How a run on AWS is shown.
 #[derive(Debug, Clone, Args)]
-pub struct Shown {
+pub struct WatchOptions {
     /// Where to save the output when the run has ended; failed lines and report go to the same folder. With - the output goes
     /// to standard output, and everything else that is printed to standard error. Default: they stay in the bucket.
     #[arg(short, long)]
@@ -55,7 +55,7 @@ pub struct Submit {
     #[arg(long)]
     pub watch: bool,
     #[command(flatten)]
-    pub shown: Shown,
+    pub watch_options: WatchOptions,
 }
 
 /// `throughline watch`
@@ -66,7 +66,7 @@ pub struct Watch {
     #[command(flatten)]
     pub stack: Stack,
     #[command(flatten)]
-    pub shown: Shown,
+    pub watch_options: WatchOptions,
 }
 
 /// `throughline stop`

@@ -19,7 +19,7 @@ pub struct Target {
 
 /// Where a run keeps what it knows, and where its outputs go.
 #[derive(Debug, Clone, Args)]
-pub struct Places {
+pub struct RunOptions {
     /// The output file; failed lines and report go to the same folder, as OUTPUT.failed.… and OUTPUT.report.json. With - the
     /// output goes to standard output, and everything else that is printed to standard error. Default: jobs/JOB/output/ in
     /// the state folder.
@@ -39,7 +39,7 @@ pub struct Run {
     #[command(flatten)]
     pub target: Target,
     #[command(flatten)]
-    pub places: Places,
+    pub options: RunOptions,
     /// Start over, even if this file was run before: every request is made again.
     #[arg(long)]
     pub fresh: bool,
@@ -83,7 +83,7 @@ pub struct Redrive {
     /// The input file of the run on this machine.
     pub input: Option<PathBuf>,
     #[command(flatten)]
-    pub places: Places,
+    pub options: RunOptions,
     /// The bucket of the stack, for a run on AWS.
     #[arg(long, value_name = "NAME", env = "THROUGHLINE_BUCKET")]
     pub bucket: Option<String>,

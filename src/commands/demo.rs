@@ -5,7 +5,7 @@ mod files;
 
 use std::fs;
 
-use crate::args::{self, Places, Target};
+use crate::args::{self, RunOptions, Target};
 use crate::exit::{CliError, Exit};
 
 pub(super) async fn demo(args: &args::Demo) -> Result<Exit, CliError> {
@@ -29,7 +29,7 @@ pub(super) async fn demo(args: &args::Demo) -> Result<Exit, CliError> {
     println!("$ throughline run {} {} -o {}\n", job.display(), input.display(), output.display());
     let exit = super::run::run(args::Run {
         target: Target { job: job.clone(), input: input.clone() },
-        places: Places { output: Some(output.clone()), state: folder.join(".throughline"), json: false },
+        options: RunOptions { output: Some(output.clone()), state: folder.join(".throughline"), json: false },
         fresh: true,
         functions: None,
         s3_port: 0,

@@ -25,42 +25,42 @@ pub(super) async fn redrive(args: args::Redrive) -> Result<Exit, CliError> {
 
 /// Redrives a run on this machine.
 async fn on_this_machine(target: &args::Target, args: &args::Redrive) -> Result<Exit, CliError> {
-    let (state, mut target) = run::prepare(target, &args.places, "redrive").await?;
+    let (state, mut target) = run::prepare(target, &args.options, "redrive").await?;
     let Some(latest) = latest_generation(&state.objects(), &target.run).await? else {
         let command = format!("throughline run {} {}", args.job.display(), target.input.display());
         return Err(CliError::new(format!(
             "this job and input have not been run yet: start with `{command}`"
         )));
     };
-    check_planned_format(&state.objects(), &target.run, args.places.output.as_deref()).await?;
+    check_planned_format(&state.objects(), &target.run, args.options.output.as_deref()).await?;
     target.run.generation = latest;
     let before = run::latest_report(&state.objects(), &target.run).await?;
     match before.filter(|_| !state.is_under_way(&target.run)) {
         Some(report) if nothing_left(&report, args.include_unknown) => {
-            summary::print_local(&state, &target, &report, &args.places, summary::RequestsMade::Before).await
+            summary::print_local(&state, &target, &report, &args.options, summary::RequestsMade::Before).await
         }
         Some(_) => {
             target.redrive(latest + 1, args.include_unknown);
-            run::execute_and_summarize(&state, &target, &args.places, None).await
+            run::execute_and_summarize(&state, &target, &args.options, None).await
         }
         // It was cut off, so it is continued: as a redrive if it was one, or as the run itself.
         None => {
             if latest > 0 {
                 target.redrive(latest, args.include_unknown);
             }
-            run::execute_and_summarize(&state, &target, &args.places, None).await
+            run::execute_and_summarize(&state, &target, &args.options, None).await
         }
     }
 }
 
 /// Redrives a run on AWS by a new execution on the same run folder.
 async fn on_aws(stack: &args::Stack, args: &args::Redrive) -> Result<Exit, CliError> {
-    if let Some(output) = &args.places.output {
+    if let Some(output) = &args.options.output {
         Outputs::check(output, "", &ProtectedFiles::default())?;
     }
     let stack = AwsStack::connect(stack).await?;
     let (run, execution) = stack.find(&args.job.display().to_string()).await?;
-    let shown = args::Shown { output: args.places.output.clone(), json: args.places.json };
+    let watch_options = args::WatchOptions { output: args.options.output.clone(), json: args.options.json };
     let name = watch::run_name(&run);
     if execution.status == Status::Running {
         return Err(CliError::busy(format!(
@@ -70,7 +70,7 @@ async fn on_aws(stack: &args::Stack, args: &args::Redrive) -> Result<Exit, CliEr
     }
     let report = run::latest_report(&stack.objects(), &run).await?;
     if report.is_some_and(|report| nothing_left(&report, args.include_unknown)) {
-        return watch::print_end(&stack, &run, &execution, &shown).await;
+        return watch::print_end(&stack, &run, &execution, &watch_options).await;
     }
     let objects = stack.objects();
     let Some(plan) = objects.find(&run.keys().plan()).await? else {
@@ -90,7 +90,7 @@ async fn on_aws(stack: &args::Stack, args: &args::Redrive) -> Result<Exit, CliEr
         stack.stop(&run, "its execution was stopped").await?;
     }
     let run = stack.redrive(&run, &execution, args.include_unknown).await?;
-    watch::follow(&stack, &run, &shown).await
+    watch::follow(&stack, &run, &watch_options).await
 }
 
 /// Whether no line is left to send.

@@ -24,9 +24,9 @@ use crate::progress::{Progress, Style, show};
 use crate::signals::Signals;
 
 pub(super) async fn run(args: args::Run) -> Result<Exit, CliError> {
-    let (state, mut target) = prepare(&args.target, &args.places, "run").await?;
+    let (state, mut target) = prepare(&args.target, &args.options, "run").await?;
     if !args.fresh {
-        check_planned_format(&state.objects(), &target.run, args.places.output.as_deref()).await?;
+        check_planned_format(&state.objects(), &target.run, args.options.output.as_deref()).await?;
     }
     let before = if args.fresh { None } else { latest_report(&state.objects(), &target.run).await? };
     match before {
@@ -34,7 +34,7 @@ pub(super) async fn run(args: args::Run) -> Result<Exit, CliError> {
             // A redrive may have ended this run.
             target.run.generation = report.generation;
             if !state.is_under_way(&target.run) {
-                return summary::print_local(&state, &target, &report, &args.places, RequestsMade::Before)
+                return summary::print_local(&state, &target, &report, &args.options, RequestsMade::Before)
                     .await;
             }
             // It was cut off after its report and before its end, so its cleanup must still be done.
@@ -46,11 +46,11 @@ pub(super) async fn run(args: args::Run) -> Result<Exit, CliError> {
         None => {}
     }
     match &args.functions {
-        None => execute_and_summarize(&state, &target, &args.places, None).await,
+        None => execute_and_summarize(&state, &target, &args.options, None).await,
         Some(url) => {
             let functions = Functions::at(url)?;
             let _served = serve(&state, args.s3_port).await?;
-            execute_and_summarize(&state, &target, &args.places, Some(functions)).await
+            execute_and_summarize(&state, &target, &args.options, Some(functions)).await
         }
     }
 }
@@ -59,27 +59,27 @@ pub(super) async fn run(args: args::Run) -> Result<Exit, CliError> {
 /// request.
 pub(super) async fn prepare(
     target: &args::Target,
-    places: &args::Places,
+    options: &args::RunOptions,
     command: &str,
 ) -> Result<(StateDir, Target), CliError> {
     let (text, job) = crate::local::read_job(&target.job)?;
     check_local_path(&target.input, FileRole::Input)?;
-    let format = match &places.output {
+    let format = match &options.output {
         Some(output) => {
             check_local_path(output, FileRole::Output)?;
             format_by_name(output, &job)?
         }
         None => None,
     };
-    let protected = protected_files(target, &job, Some(&places.state));
+    let protected = protected_files(target, &job, Some(&options.state));
     protected.check_inputs()?;
-    if let Some(output) = &places.output {
+    if let Some(output) = &options.output {
         Outputs::check(output, &file_name(&target.input), &protected)?;
     }
     let name = crate::local::job_name(&target.job)?;
     LocalSecrets::check(&name, &job).await?;
     let state = StateDir::open(
-        &places.state,
+        &options.state,
         &format!("{command} {} {}", target.job.display(), target.input.display()),
     )?;
     let mut target = Target::install(&state, &name, text, job, &target.input).await?;
@@ -109,15 +109,15 @@ pub(super) fn file_name(input: &Path) -> String {
 pub(super) async fn execute_and_summarize(
     state: &StateDir,
     target: &Target,
-    places: &args::Places,
+    options: &args::RunOptions,
     functions: Option<Functions>,
 ) -> Result<Exit, CliError> {
     let progress = Arc::new(Progress::default());
-    let style = if places.json { Style::Json } else { Style::Text };
+    let style = if options.json { Style::Json } else { Style::Text };
     let (stop, shown) = (CancellationToken::new(), CancellationToken::new());
     print::stop_when_unread(stop.clone());
     let showing = tokio::spawn(show(progress.clone(), style, shown.clone()));
-    let listening = tokio::spawn(stop_on_signal(stop.clone(), progress.clone(), places.json));
+    let listening = tokio::spawn(stop_on_signal(stop.clone(), progress.clone(), options.json));
     let ended = execute(state, target, functions, &progress, stop).await;
     shown.cancel();
     let _ = showing.await;
@@ -126,16 +126,18 @@ pub(super) async fn execute_and_summarize(
     let _exit_on_signal = AbortOnDropHandle::new(tokio::spawn(exit_on_signal(
         Signals::listen(),
         progress.clone(),
-        places.json,
+        options.json,
     )));
-    summarize(state, target, places, ended, &progress, sent).await.map_err(|error| error.after_requests(sent))
+    summarize(state, target, options, ended, &progress, sent)
+        .await
+        .map_err(|error| error.after_requests(sent))
 }
 
 /// Prints how an execution ended. `sent` says whether it made requests.
 async fn summarize(
     state: &StateDir,
     target: &Target,
-    places: &args::Places,
+    options: &args::RunOptions,
     ended: Result<ExecutionEnd, CliError>,
     progress: &Progress,
     sent: bool,
@@ -143,7 +145,7 @@ async fn summarize(
     match ended? {
         ExecutionEnd::Finished => match latest_report(&state.objects(), &target.run).await? {
             Some(report) => {
-                summary::print_local(state, target, &report, places, RequestsMade::by_now(sent)).await
+                summary::print_local(state, target, &report, options, RequestsMade::by_now(sent)).await
             }
             None => Err(CliError::new("the run ended without a report")),
         },
@@ -151,16 +153,16 @@ async fn summarize(
             let message = target.with_user_paths(&message);
             let exit = if is_user_error(&error) && !sent { Exit::Wrong } else { Exit::Failed };
             let verdict = if sent { "failed" } else { "not_started" };
-            Ok(FailedRun { exit, verdict, error: &error, message: &message, sent }.print(places.json))
+            Ok(FailedRun { exit, verdict, error: &error, message: &message, sent }.print(options.json))
         }
         ExecutionEnd::DiskFull { message } => {
             let message = format!("{message}. Make room; the same command continues");
             let error = ErrorName::StorageFull.as_str();
             Ok(FailedRun { exit: Exit::Failed, verdict: "stopped", error, message: &message, sent }
-                .print(places.json))
+                .print(options.json))
         }
         ExecutionEnd::Interrupted => {
-            summary::print_interrupted(&progress.snapshot(), sent, places.json);
+            summary::print_interrupted(&progress.snapshot(), sent, options.json);
             Ok(Exit::Interrupted)
         }
     }

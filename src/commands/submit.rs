@@ -12,14 +12,14 @@ pub(super) async fn submit(args: args::Submit) -> Result<Exit, CliError> {
     let name = job_name(job_path)?;
     job.check_aws(&name)?;
     check_local_path(input, FileRole::Input)?;
-    if let Some(output) = &args.shown.output {
+    if let Some(output) = &args.watch_options.output {
         check_local_path(output, FileRole::Output)?;
         format_by_name(output, &job)?;
         Outputs::check(output, &run::file_name(input), &run::protected_files(&args.target, &job, None))?;
     }
     let stack = AwsStack::connect(&args.stack).await?;
     let run = aws::upload(&stack, &name, &text, input).await?;
-    if args.shown.json {
+    if args.watch_options.json {
         let mut event = serde_json::json!({ "event": "submitted", "run": watch::run_name(&run), "bucket": stack.bucket() });
         if !args.watch {
             event["exit_code"] = Exit::Succeeded.code().into();
@@ -28,12 +28,12 @@ pub(super) async fn submit(args: args::Submit) -> Result<Exit, CliError> {
         println!("{event}");
     }
     if args.watch {
-        if !args.shown.json {
+        if !args.watch_options.json {
             println!("{}", watch::run_name(&run));
         }
-        return watch::follow(&stack, &run, &args.shown).await;
+        return watch::follow(&stack, &run, &args.watch_options).await;
     }
-    if !args.shown.json {
+    if !args.watch_options.json {
         println!(
             "uploaded to s3://{}/{}; it starts the run {}",
             stack.bucket(),

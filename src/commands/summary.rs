@@ -10,7 +10,7 @@ use postprocess::Report;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::args::Places;
+use crate::args::RunOptions;
 use crate::exit::{CliError, Exit};
 use crate::local::{Outputs, StateDir, Target};
 use crate::progress::Snapshot;
@@ -117,10 +117,10 @@ pub(super) async fn print_local(
     state: &StateDir,
     target: &Target,
     report: &Report,
-    places: &Places,
+    options: &RunOptions,
     requests: RequestsMade,
 ) -> Result<Exit, CliError> {
-    Summary::local(state, target).print(report, places.output.as_deref(), places.json, requests).await
+    Summary::local(state, target).print(report, options.output.as_deref(), options.json, requests).await
 }
 
 /// A run that ended without a report.

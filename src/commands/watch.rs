@@ -17,19 +17,23 @@ use crate::progress::{Progress, Style, show};
 use crate::signals::Signals;
 
 pub(super) async fn watch(args: args::Watch) -> Result<Exit, CliError> {
-    if let Some(output) = &args.shown.output {
+    if let Some(output) = &args.watch_options.output {
         Outputs::check(output, "", &ProtectedFiles::default())?;
     }
     let stack = AwsStack::connect(&args.stack).await?;
     // Just after an upload no execution has claimed the run yet.
     let run = stack.run(&args.run).await?;
-    follow(&stack, &run, &args.shown).await
+    follow(&stack, &run, &args.watch_options).await
 }
 
 /// Shows a run until it ends, then prints its summary. Ctrl-C ends the command and not the run.
-pub(super) async fn follow(stack: &AwsStack, run: &RunRef, shown: &args::Shown) -> Result<Exit, CliError> {
+pub(super) async fn follow(
+    stack: &AwsStack,
+    run: &RunRef,
+    watch_options: &args::WatchOptions,
+) -> Result<Exit, CliError> {
     let progress = Arc::new(Progress::remote());
-    let style = if shown.json { Style::Json } else { Style::Text };
+    let style = if watch_options.json { Style::Json } else { Style::Text };
     let done = CancellationToken::new();
     let showing = tokio::spawn(show(progress.clone(), style, done.clone()));
     let mut signals = Signals::listen();
@@ -42,7 +46,7 @@ pub(super) async fn follow(stack: &AwsStack, run: &RunRef, shown: &args::Shown) 
     match followed.transpose()? {
         None => {
             let again = command_for("watch", stack, run);
-            if shown.json {
+            if watch_options.json {
                 let sent = progress.snapshot().lanes.iter().any(|lane| lane.done > 0);
                 let event = serde_json::json!({
                     "event": "summary", "exit_code": Exit::Interrupted.code(), "requests_sent": sent, "verdict": "interrupted",
@@ -62,7 +66,7 @@ pub(super) async fn follow(stack: &AwsStack, run: &RunRef, shown: &args::Shown) 
                 stack.bucket()
             )),
         }),
-        Some(Some(execution)) => print_end(stack, run, &execution, shown).await,
+        Some(Some(execution)) => print_end(stack, run, &execution, watch_options).await,
     }
 }
 
@@ -93,7 +97,7 @@ pub(super) async fn print_end(
     stack: &AwsStack,
     run: &RunRef,
     execution: &Execution,
-    shown: &args::Shown,
+    watch_options: &args::WatchOptions,
 ) -> Result<Exit, CliError> {
     let run = &RunRef { file: execution.file.clone(), ..run.clone() };
     match (&execution.status, run::latest_report(&stack.objects(), run).await?) {
@@ -103,7 +107,7 @@ pub(super) async fn print_end(
             let exit = if is_user_error(error) && !begun { Exit::Wrong } else { Exit::Failed };
             let verdict = if begun { "failed" } else { "not_started" };
             Ok(FailedRun { exit, verdict, error, message: &crate::local::message_of(cause), sent: begun }
-                .print(shown.json))
+                .print(watch_options.json))
         }
         (Status::Aborted, None) => {
             let message = format!(
@@ -118,7 +122,7 @@ pub(super) async fn print_end(
                 message: &message,
                 sent,
             };
-            Ok(failed.print(shown.json))
+            Ok(failed.print(watch_options.json))
         }
         (_, Some(report)) => {
             let bucket = stack.bucket().to_owned();
@@ -133,8 +137,8 @@ pub(super) async fn print_end(
             summary
                 .print(
                     &report,
-                    shown.output.as_deref(),
-                    shown.json,
+                    watch_options.output.as_deref(),
+                    watch_options.json,
                     RequestsMade::by_now(report.requests > 0),
                 )
                 .await
@@ -151,7 +155,7 @@ pub(super) async fn print_end(
                 _ => (Exit::Failed, "failed"),
             };
             Ok(FailedRun { exit, verdict, error: "Output.Replaced", message: &message, sent: true }
-                .print(shown.json))
+                .print(watch_options.json))
         }
     }
 }
