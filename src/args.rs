@@ -1,4 +1,4 @@
-//! What can be typed.
+//! Command-line arguments.
 
 mod aws;
 mod jobs;
@@ -10,26 +10,27 @@ pub use aws::{Account, Stack, Stop, Submit, Watch, WatchOptions};
 pub use jobs::{Check, Demo, Init, Redrive, Run, RunOptions, Target};
 pub use states::{States, StatesCommand};
 
-/// One network request per line of a file, never faster than the APIs allow, one output file in input order.
+/// Sends one network request per line of a file, within the limits of each API, and writes one output file in
+/// input order.
 #[derive(Debug, Parser)]
 #[command(version, about, max_term_width = 100, after_help = EXIT_CODES)]
 pub struct Cli {
-    /// What to do.
+    /// The command.
     #[command(subcommand)]
     pub command: Command,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 every line succeeded; 1 the command or the job was wrong, and nothing was sent; 2 finished, \
-some lines failed, within what the job tolerates; 3 stopped, failed, over tolerance, or lines not processed; 4 busy: another \
-process uses the state folder, and nothing was sent; 130 interrupted: the same command continues; 141 nobody reads any more what \
-is printed: the same command continues.";
+const EXIT_CODES: &str = "Exit codes: 0 every line succeeded; 1 the command or the job was wrong, and nothing was \
+sent; 2 finished, some lines failed, within what the job tolerates; 3 stopped, failed, over tolerance, or lines not \
+processed; 4 busy: another process uses the state folder, and nothing was sent; 130 interrupted: the same command \
+continues; 141 the reader of the output has gone: the same command continues.";
 
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Run a job over a file; the same command again continues after an interruption.
+    /// Run a job over a file. After an interruption the same command continues.
     Run(Run),
-    /// Validate a job, and show its first requests, its lanes and how long the run will take.
+    /// Validate a job. Shows its first requests, its lanes and the expected time of the run; sends nothing.
     Check(Check),
     /// Send again only the lines that failed or were not processed, and write the complete output.
     Redrive(Redrive),
@@ -37,13 +38,13 @@ pub enum Command {
     Submit(Submit),
     /// Show a run on AWS until it ends.
     Watch(Watch),
-    /// End a run on AWS early: what was answered by then is merged into its output.
+    /// End a run on AWS early. The results so far are merged into its output.
     Stop(Stop),
     /// Run, validate, test and draw any Amazon States Language definition on this machine.
     States(States),
     /// Write a commented job file to start from.
     Init(Init),
-    /// See it work: a sample API with limits on this machine, some thousand lines, under a minute.
+    /// Show a run against a sample API with limits on this machine: some thousand lines, under a minute.
     Demo(Demo),
 }
 

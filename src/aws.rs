@@ -8,7 +8,7 @@ mod upload;
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_s3::config::ProvideCredentials;
 use job::Objects;
-use job::messages::RunRef;
+use job::run::RunRef;
 
 use crate::args;
 use crate::exit::CliError;

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use job::Objects;
-use job::messages::RunRef;
+use job::run::RunRef;
 
 use states::{Clock, WallClock};
 

@@ -12,8 +12,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Instant;
 
-use job::messages::RunRef;
-use job::{FlushKey, LaneKind, Objects, Plan, StepError};
+use job::run::RunRef;
+use job::{LaneKind, Objects, Plan, SegmentKey, StepError};
 
 pub use show::{Style, show};
 pub use snapshot::{Batches, LaneSnapshot, Phase, Queue, Snapshot};
@@ -118,8 +118,8 @@ impl Progress {
             };
             let lane = Lane::new(shown, planned.lines);
             for entry in objects.list(&run.keys().lane_results(&planned.name)).await? {
-                if let Some(FlushKey::Records { invocation, ok, failed, throttled, .. }) =
-                    FlushKey::parse(&entry.key)
+                if let Some(SegmentKey::Results { invocation, ok, failed, throttled, .. }) =
+                    SegmentKey::parse(&entry.key)
                 {
                     lane.ok.fetch_add(ok, Ordering::Relaxed);
                     if invocation.generation() == run.generation {

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use job::messages::RunRef;
-use job::seal::seal;
-use job::{Batch, FlushKey, Invocation, Plan, Record};
+use job::run::RunRef;
+use job::wire::seal::seal;
+use job::{Batch, Invocation, LineId, LineResult, Plan, SegmentKey};
 use serde_json::value::RawValue;
 
 use crate::process::spent;
@@ -68,9 +68,9 @@ fn answer_batch(store: &Store, run: &RunRef, lane: &str, batch: Batch) -> Measur
     let invocation = Invocation::new(run.generation, millis, 0);
     let mut flushes = vec![(Vec::new(), 0); usize::try_from(batch.lines.div_ceil(FLUSH) + 1)?];
     for at in 0..batch.lines {
-        let n = batch.first + at;
-        let record = Record {
-            n,
+        let n = batch.first.number() + at;
+        let record = LineResult {
+            n: LineId::nth(n),
             t: millis,
             ms: 40,
             tries: 1,
@@ -86,7 +86,7 @@ fn answer_batch(store: &Store, run: &RunRef, lane: &str, batch: Batch) -> Measur
     }
     for (k, (mut body, ok)) in (0..).zip(flushes).filter(|(_, (_, lines))| *lines > 0) {
         let name =
-            FlushKey::Records { invocation: invocation.clone(), k, ok, failed: 0, throttled: 0, sent: 0 }
+            SegmentKey::Results { invocation: invocation.clone(), k, ok, failed: 0, throttled: 0, sent: 0 }
                 .name();
         seal(&mut body);
         store.wait(store.objects.put(&(run.keys().batch_results(lane, batch.first) + &name), body))?;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use job::messages::{
+use job::run::{
     Event, PostprocessRequest, PostprocessResponse, PreprocessRequest, PreprocessResponse, RunRef,
 };
 use job::{Objects, StepError, keys};
@@ -67,7 +67,7 @@ impl Store {
             progress: Arc::new(|_, _| {}),
             now: local::now,
             turn_wait: Duration::from_secs(1),
-            home: preprocess::Home::Local,
+            home: job::Environment::Local,
             stop: CancellationToken::new(),
             pause: CancellationToken::new(),
         };

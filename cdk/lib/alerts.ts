@@ -13,11 +13,11 @@ export interface AlertsProps {
   readonly email: string | undefined;
 }
 
-/** Tells people of runs that fail. */
+/** Notifies people of failed runs. */
 export class Alerts extends Construct {
   /**
-   * Runs that failed, and alarms. SNS encrypts what it stores with a key of its own; a key of ours would cost a dollar
-   * a month, and its policy is one more way to lose a message unnoticed.
+   * Receives failed runs and alarms. SNS encrypts stored messages with its own key. A customer key would cost a dollar
+   * a month, and its policy would be one more way to lose a message unnoticed.
    */
   readonly topic: sns.Topic;
 
@@ -29,7 +29,7 @@ export class Alerts extends Construct {
       this.topic.addSubscription(new subscriptions.EmailSubscription(email));
     }
     new events.Rule(this, 'FailedRuns', {
-      description: 'Tells of runs that failed',
+      description: 'Sends a notification for each failed run',
       eventPattern: {
         source: ['aws.states'],
         detailType: ['Step Functions Execution Status Change'],
@@ -39,7 +39,7 @@ export class Alerts extends Construct {
     });
   }
 
-  /** A topic with a policy takes messages from nobody else, and the rule above gives it one. */
+  /** Allows alarms to publish. The rule above gives the topic a policy, which excludes every other publisher. */
   private allowAlarms(): void {
     const stack = Stack.of(this);
     const alarms = stack.formatArn({

@@ -12,8 +12,8 @@ import { Step } from './permissions';
 export type Make = (id: string, name: Step, options: lambda.FunctionOptions) => lambda.Function;
 
 /**
- * Where the code of the functions comes from: `source` builds it with cargo-lambda, anything else is the folder that
- * `cargo lambda build` filled, and without either the template asks for it.
+ * Where the code of the functions comes from. `source` builds it with cargo-lambda. Any other value is the folder that
+ * `cargo lambda build` filled. Without a value the template has parameters for it.
  */
 export function functionMaker(scope: Construct, source: string | undefined): Make {
   const architecture = lambda.Architecture.ARM_64;
@@ -33,7 +33,7 @@ function builtCode(folder: string): (name: Step) => lambda.Code {
   return (name) => {
     const built = resolve(folder, name);
     if (!existsSync(join(built, 'bootstrap'))) {
-      throw new Error(`there is no ${join(built, 'bootstrap')}: run "cargo lambda build --release --arm64" first`);
+      throw new Error(`${join(built, 'bootstrap')} does not exist: run "cargo lambda build --release --arm64" first`);
     }
     return lambda.Code.fromAsset(built);
   };
@@ -41,7 +41,7 @@ function builtCode(folder: string): (name: Step) => lambda.Code {
 
 /**
  * Zip files in a bucket that is named when the template is deployed. The two parameters have no default, so that
- * nothing can be deployed by mistake from a template that was made without the code.
+ * a template without the code cannot be deployed by mistake.
  */
 function uploadedCode(scope: Construct): (name: Step) => lambda.Code {
   const parameter = (name: string, description: string) => {
@@ -52,17 +52,17 @@ function uploadedCode(scope: Construct): (name: Step) => lambda.Code {
   const bucketName = parameter('CodeBucket', 'Bucket with the zip files of the functions, in the Region of the stack');
   const folder = parameter(
     'CodeFolder',
-    'Its folder with the zip files, named as the steps; a new one for each version',
+    'Folder in CodeBucket with the zip files, which have the names of the steps; use a new folder for each version',
   );
   const bucket = s3.Bucket.fromBucketName(scope, 'Code', bucketName);
   Annotations.of(scope).addWarningV2(
     'throughline:code',
-    'The template is made without the code of the functions. To build the code and deploy: npm run deploy. ' +
-      'To deploy code that lies in a bucket: give the parameters CodeBucket and CodeFolder.',
+    'The template does not contain the code of the functions. To build the code and deploy: npm run deploy. ' +
+      'To deploy code from a bucket: set the parameters CodeBucket and CodeFolder.',
   );
   Annotations.of(scope).acknowledgeWarning(
     '@aws-cdk/aws-lambda:codeFromBucketObjectVersionNotSpecified',
-    'Each version of the code has a folder of its own.',
+    'Each version of the code has a separate folder.',
   );
   return (name) => lambda.Code.fromBucketV2(bucket, `${folder}/${name}.zip`);
 }

@@ -17,7 +17,7 @@ export interface DashboardProps {
 
 const PERIOD = Duration.minutes(1);
 
-/** Adds the dashboard: what the lanes do, how runs end, how the functions fare, what waits. */
+/** Adds the dashboard: metrics of lanes, runs, functions and the dead-letter queue. */
 export function addDashboard(scope: Construct, props: DashboardProps): void {
   const { functions, stateMachine, deadLetters, alarms } = props;
   const eachFunction = (metric: (step: lambda.Function, label: string) => cloudwatch.IMetric) => [
@@ -33,9 +33,9 @@ export function addDashboard(scope: Construct, props: DashboardProps): void {
     widgets: [
       [new cloudwatch.AlarmStatusWidget({ title: 'Alarms', alarms: [...alarms], width: 24, height: 3 })],
       [
-        graph('Lines a minute', [ofLanes('Lines', 'Sum')]),
-        graph('Failed lines a minute', [ofLanes('Failed', 'Sum')]),
-        graph('Throttled answers a minute', [ofLanes('Throttled', 'Sum')]),
+        graph('Lines per minute', [ofLanes('Lines', 'Sum')]),
+        graph('Failed lines per minute', [ofLanes('Failed', 'Sum')]),
+        graph('Throttled responses per minute', [ofLanes('Throttled', 'Sum')]),
         graph('Latency: median and 99th percentile (ms)', [ofLanes('Latency', 'p50'), ofLanes('Latency', 'p99')]),
       ],
       [
@@ -44,7 +44,7 @@ export function addDashboard(scope: Construct, props: DashboardProps): void {
           stateMachine.metricSucceeded({ ...sum, label: 'succeeded' }),
           stateMachine.metricFailed({ ...sum, label: 'failed' }),
           stateMachine.metricTimedOut({ ...sum, label: 'timed out' }),
-          stateMachine.metricAborted({ ...sum, label: 'stopped' }),
+          stateMachine.metricAborted({ ...sum, label: 'aborted' }),
         ]),
         graph('Duration of ended runs (ms)', [
           stateMachine.metricTime({ period: PERIOD, statistic: 'p50', label: 'median' }),
@@ -53,7 +53,7 @@ export function addDashboard(scope: Construct, props: DashboardProps): void {
         graph('Events that started nothing', [
           deadLetters.metricApproximateNumberOfMessagesVisible({ ...longest, label: 'events' }),
         ]),
-        graph('Age of the oldest of them (s)', [
+        graph('Age of the oldest such event (s)', [
           deadLetters.metricApproximateAgeOfOldestMessage({ ...longest, label: 'age' }),
         ]),
       ],
@@ -67,7 +67,7 @@ export function addDashboard(scope: Construct, props: DashboardProps): void {
           eachFunction((step, label) => step.metricErrors({ ...sum, label })),
         ),
         graph(
-          'Refused function calls',
+          'Throttled function calls',
           eachFunction((step, label) => step.metricThrottles({ ...sum, label })),
         ),
         graph(
@@ -83,7 +83,7 @@ function graph(title: string, left: cloudwatch.IMetric[]): cloudwatch.GraphWidge
   return new cloudwatch.GraphWidget({ title, left, width: 6, height: 6, leftYAxis: { min: 0, showUnits: false } });
 }
 
-/** A metric that the functions write, a line for each job and lane; found by a search, since jobs come and go. */
+/** A metric that the functions write, with a line for each job and lane. A search finds it, since jobs come and go. */
 function ofLanes(metricName: string, statistic: string): cloudwatch.IMetric {
   return new cloudwatch.MathExpression({
     expression: `SEARCH('{throughline,Job,Lane} MetricName="${metricName}"', '${statistic}', ${PERIOD.toSeconds()})`,

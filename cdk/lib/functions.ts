@@ -43,7 +43,7 @@ export class Functions extends Construct {
       if (name === 'worker') {
         allowSecrets(role);
       }
-      acknowledgeWildcard(role, '*', 'X-Ray segments belong to no resource that a policy could name.');
+      acknowledgeWildcard(role, '*', 'A policy cannot name X-Ray segments as resources.');
       // No reserved concurrency: it would be taken from the account's other functions, and a new account has none to
       // spare. How many workers run at a time is the lanes' business.
       return make(constructId, name, {

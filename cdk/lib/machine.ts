@@ -21,7 +21,7 @@ export const DEFINITION = resolve(__dirname, '../../definition.asl.json');
 /** The `Label` of the definition's Distributed Map: its children are executions of `<machine>/<label>`. */
 export const MAP_LABEL = 'Lines';
 
-/** The state machine, and who may ask it what. */
+/** The state machine and its permissions. */
 export class Machine extends Construct {
   readonly stateMachine: sfn.StateMachine;
   /** Must be there before an execution starts. */
@@ -51,18 +51,18 @@ export class Machine extends Construct {
       // Inputs and outputs of states quote what users upload.
       logs: { destination: logGroup, level: sfn.LogLevel.ERROR, includeExecutionData: false },
     });
-    acknowledgeWildcard(role, '*', 'X-Ray segments and log deliveries belong to no resource that a policy could name.');
+    acknowledgeWildcard(role, '*', 'A policy cannot name X-Ray segments and log deliveries as resources.');
     Validations.of(this.stateMachine).acknowledge({
       id: 'AwsSolutions-SF1',
-      reason: 'Every event of every batch would cost more than the run; Step Functions keeps the history for 90 days.',
+      reason: 'Logs of all events would cost more than the run; Step Functions keeps the history for 90 days.',
     });
 
     this.policies = [this.mapPolicy(role, bucket), this.turnPolicy(functions.preprocess.role as iam.Role)];
   }
 
   /**
-   * What the Distributed Map does. A policy of its own: it names the state machine, which itself waits for the role's
-   * default policy.
+   * Permissions of the Distributed Map. The policy is separate because it names the state machine, which itself waits
+   * for the role's default policy.
    */
   private mapPolicy(role: iam.Role, bucket: s3.Bucket): iam.Policy {
     const policy = new iam.Policy(this, 'MapPolicy', { roles: [role] });
@@ -70,9 +70,9 @@ export class Machine extends Construct {
     allow(policy, {
       actions: ['states:DescribeExecution', 'states:StopExecution'],
       resources: [this.executions(), this.executions(MAP_LABEL)],
-      reason: 'Step Functions makes the names of executions.',
+      reason: 'Step Functions chooses the names of executions.',
     });
-    const reason = 'The names of jobs and runs are not known before.';
+    const reason = 'The names of jobs and runs are not known in advance.';
     allow(policy, { actions: ['s3:GetObject'], resources: [bucket.arnForObjects('runs/*/manifest/*')], reason });
     allow(policy, {
       actions: ['s3:PutObject', 's3:GetObject', 's3:ListMultipartUploadParts', 's3:AbortMultipartUpload'],
@@ -82,13 +82,16 @@ export class Machine extends Construct {
     return policy;
   }
 
-  /** The pre-process step takes over the turn of an execution that has ended. A policy of its own, for the same reason. */
+  /**
+   * The preprocess step takes over the turn of an execution that has ended. The policy is separate for the same reason
+   * as {@link mapPolicy}.
+   */
   private turnPolicy(role: iam.Role): iam.Policy {
     const policy = new iam.Policy(this, 'TurnPolicy', { roles: [role] });
     allow(policy, {
       actions: ['states:DescribeExecution'],
       resources: [this.executions()],
-      reason: 'Step Functions makes the names of executions.',
+      reason: 'Step Functions chooses the names of executions.',
     });
     return policy;
   }

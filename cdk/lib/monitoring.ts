@@ -14,7 +14,7 @@ export interface MonitoringProps {
   readonly functions: Functions;
   readonly stateMachine: sfn.StateMachine;
   readonly deadLetters: sqs.Queue;
-  /** Where alarms go. */
+  /** The topic that alarms are sent to. */
   readonly topic: sns.Topic;
 }
 
@@ -40,12 +40,12 @@ export class Monitoring extends Construct {
 
     alarm(
       'DeadLetters',
-      'Uploads or schedules that started no run: see the messages of the dead-letter queue.',
+      'Uploads or schedules did not start a run. See the messages of the dead-letter queue.',
       deadLetters.metricApproximateNumberOfMessagesVisible({ period, statistic: 'Maximum' }),
     );
     alarm(
       'FailedRuns',
-      'Runs that failed, timed out or were stopped: the report beside the output says why.',
+      'Runs failed, timed out or were aborted. The report in jobs/<job>/report/ says why.',
       new cloudwatch.MathExpression({
         expression: 'failed + timedOut + aborted',
         label: 'Failed runs',
@@ -57,16 +57,16 @@ export class Monitoring extends Construct {
         },
       }),
     );
-    const errors = 'Calls that ended in an error or ran into the time limit. Most are tried again: see the logs.';
+    const errors = 'Function calls ended in an error or reached the time limit. Most are tried again. See the logs.';
     alarm('PreprocessErrors', errors, functions.preprocess.metricErrors({ period }));
     alarm('WorkerErrors', errors, functions.worker.metricErrors({ period }));
     alarm('PostprocessErrors', errors, functions.postprocess.metricErrors({ period }));
     alarm(
       'Throttles',
-      'For a quarter of an hour, calls were refused because the account has no concurrency left. Runs wait, and go on.',
+      'Function calls were throttled for 15 minutes: the account has no concurrency left. Runs wait and continue.',
       new cloudwatch.MathExpression({
         expression: 'preprocess + worker + postprocess',
-        label: 'Refused calls',
+        label: 'Throttled calls',
         period,
         usingMetrics: {
           preprocess: functions.preprocess.metricThrottles(),

@@ -2,7 +2,7 @@ import { ArnFormat, Stack, Validations } from 'aws-cdk-lib';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import * as s3 from 'aws-cdk-lib/aws-s3';
 
-/** What a role may do with objects, by patterns of their keys. In a pattern `*` stands for any text, `/` included. */
+/** What a role may do with objects, by patterns of their keys. In a pattern `*` matches any text, `/` included. */
 export interface ObjectAccess {
   /** Read. */
   readonly read?: readonly string[];
@@ -19,7 +19,7 @@ export interface ObjectAccess {
   readonly list?: readonly string[];
 }
 
-/** What is read of a run that has been split. */
+/** The objects of a run that later steps read. */
 const RUN_FOLDER = [
   'runs/*/claim*.json',
   'runs/*/job.toml',
@@ -29,10 +29,10 @@ const RUN_FOLDER = [
   'runs/*/stop/*',
 ];
 
-/** What a step that needs more than one call lays aside for the next. */
+/** What a step that needs more than one call saves for the next call. */
 const CHECKPOINTS = 'runs/*/checkpoint/*';
 
-/** What each step does with objects; where they lie is decided in `job/src/keys.rs`. */
+/** What each step does with objects. `job/src/run/keys.rs` decides their keys. */
 export const STEPS = {
   preprocess: {
     read: [
@@ -93,7 +93,7 @@ export type Step = keyof typeof STEPS;
 /** Allows a role to do this with the bucket's objects, and nothing else. */
 export function allowObjects(role: iam.Role, bucket: s3.Bucket, access: ObjectAccess): void {
   const { read = [], write = [], upload = [], remove = [], list = [] } = access;
-  const reason = 'The names of jobs, runs and files are not known before.';
+  const reason = 'The names of jobs, runs and files are not known in advance.';
   const objects = (actions: string[], patterns: readonly string[]) => {
     if (patterns.length > 0) {
       allow(role, { actions, resources: patterns.map((pattern) => bucket.arnForObjects(pattern)), reason });
@@ -109,10 +109,10 @@ export function allowObjects(role: iam.Role, bucket: s3.Bucket, access: ObjectAc
   }
 }
 
-/** Allows to read the secrets that jobs refer to; the worker itself sees to it that a job gets only its own. */
+/** Allows to read the secrets that jobs refer to; the worker ensures that a job gets only its own secrets. */
 export function allowSecrets(role: iam.Role): void {
   const stack = Stack.of(role);
-  const reason = 'The names of jobs, and of the secrets that a person makes for them, are not known before.';
+  const reason = 'The names of jobs and of their secrets are not known in advance.';
   const parameters = stack.formatArn({ service: 'ssm', resource: 'parameter', resourceName: 'throughline/*' });
   const secrets = stack.formatArn({
     service: 'secretsmanager',
@@ -131,7 +131,7 @@ export function allowSecrets(role: iam.Role): void {
         StringEquals: { 'kms:ViaService': `${service}.${stack.region}.${stack.urlSuffix}` },
         StringLike: { [`kms:EncryptionContext:${context}`]: arn },
       },
-      reason: 'A secret may have any key of the account; the conditions leave only these secrets.',
+      reason: 'A secret may be encrypted with any key of the account; the conditions admit only these secrets.',
     });
   decrypt('ssm', 'PARAMETER_ARN', parameters);
   decrypt('secretsmanager', 'SecretARN', secrets);
@@ -164,7 +164,7 @@ export function acknowledgeWildcard(to: iam.Role | iam.Policy, resource: string,
   Validations.of(to).acknowledge({ id: `AwsSolutions-IAM5[Resource::${name}]`, reason });
 }
 
-/** A value of a template as text: references stand in it as `<id>` and `<id.attribute>`. */
+/** A value of a template as text: references appear as `<id>` and `<id.attribute>`. */
 export function plainText(value: unknown): string {
   if (typeof value !== 'object' || value === null) {
     return String(value);

@@ -16,7 +16,7 @@ export interface SchedulesProps {
   readonly schedules: readonly ScheduleSettings[];
 }
 
-/** Starts runs by the clock, on a file that lies in a job's input folder. */
+/** Starts scheduled runs on a file in a job's input folder. */
 export class Schedules extends Construct {
   constructor(scope: Construct, id: string, { bucket, machine, deadLetters, schedules }: SchedulesProps) {
     super(scope, id);
@@ -27,8 +27,8 @@ export class Schedules extends Construct {
         target: new targets.StepFunctionsStartExecution(machine.stateMachine, {
           input: scheduler.ScheduleTargetInput.fromObject({
             detail: { bucket: { name: bucket.bucketName }, object: { key: `jobs/${job}/input/${file}` } },
-            // Makes each firing a run of its own. The time, and not the id of the execution, because that is another
-            // one for each attempt: a firing that is delivered twice is one run.
+            // Makes each firing a separate run. The scheduled time is used because the id of the execution differs
+            // for each attempt: a firing that is delivered twice must be one run.
             nonce: `${name} ${scheduler.ContextAttribute.scheduledTime}`,
           }),
           deadLetterQueue: deadLetters,

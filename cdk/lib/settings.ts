@@ -1,19 +1,19 @@
 import { Node } from 'constructs';
 
-/** What a person can choose, as context: `--context key=value`, or under `context` in `cdk.json`. */
+/** The settings that a person can choose, as context: `--context key=value`, or under `context` in `cdk.json`. */
 export interface Settings {
   /**
-   * Where the functions' code comes from: `source` builds it with cargo-lambda, anything else is the folder that
-   * `cargo lambda build` filled. Absent: the template asks for the place of the zip files when it is deployed.
+   * Where the functions' code comes from. `source` builds it with cargo-lambda. Any other value is the folder that
+   * `cargo lambda build` filled. Without a value the template has parameters for the location of the zip files.
    */
   readonly functions?: string;
-  /** Who is written to when a run fails or an alarm goes off; AWS asks this address for its consent first. */
+  /** The address that is notified of failed runs and alarms. AWS asks this address for its consent first. */
   readonly email?: string;
   /** Runs that no upload starts. */
   readonly schedules: readonly ScheduleSettings[];
 }
 
-/** Runs a job again and again on a file that lies in its input folder. */
+/** Runs a job repeatedly on a file in its input folder. */
 export interface ScheduleSettings {
   /** Unique in the stack: letters, digits, `-`, `_`. */
   readonly name: string;
@@ -71,7 +71,7 @@ function readSchedule(value: unknown, index: number): ScheduleSettings {
 
 function text(place: string, value: unknown, pattern: RegExp): string {
   if (typeof value !== 'string' || !pattern.test(value)) {
-    throw new Error(`the context "${place}" must be a text that matches ${pattern}, and is ${JSON.stringify(value)}`);
+    throw new Error(`the context "${place}" must be a text that matches ${pattern}, but is ${JSON.stringify(value)}`);
   }
   return value;
 }

@@ -37,11 +37,11 @@ export class ThroughlineStack extends Stack {
       topic: alerts.topic,
     });
 
-    new CfnOutput(this, 'Bucket', { value: bucket.bucketName, description: 'Upload jobs and inputs here' });
+    new CfnOutput(this, 'Bucket', { value: bucket.bucketName, description: 'Upload jobs and inputs to this bucket' });
     new CfnOutput(this, 'StateMachine', { value: machine.stateMachine.stateMachineArn });
     new CfnOutput(this, 'FailedRuns', {
       value: alerts.topic.topicArn,
-      description: 'Subscribe to hear of failed runs',
+      description: 'Subscribe to this topic to be notified of failed runs',
     });
   }
 }

@@ -21,7 +21,7 @@ export class Storage extends Construct {
           id: 'runs',
           prefix: 'runs/',
           expiration: Duration.days(30),
-          // What a run writes is never replaced by hand: an old version is only what a step has deleted.
+          // Nobody replaces the objects of a run by hand: an old version is only an object that a step has deleted.
           noncurrentVersionExpiration: Duration.days(1),
         },
         {
@@ -40,8 +40,8 @@ export class Storage extends Construct {
     Validations.of(this.bucket).acknowledge({
       id: 'AwsSolutions-S1',
       reason:
-        'A run makes a request per flush and batch; a log line of each would cost more than the objects. ' +
-        'Whoever needs an audit turns on CloudTrail data events for this bucket.',
+        'A run makes a request per flush and batch; a log line for each request would cost more than the objects. ' +
+        'For an audit, turn on CloudTrail data events for this bucket.',
     });
   }
 }

@@ -33,7 +33,7 @@ export class Trigger extends Construct {
     });
     Validations.of(this.deadLetters).acknowledge({
       id: 'AwsSolutions-SQS3',
-      reason: 'This is the dead-letter queue, of the rule and the schedules.',
+      reason: 'This queue is the dead-letter queue of the rule and the schedules.',
     });
 
     const rule = new events.Rule(this, 'Uploads', {

@@ -51,7 +51,7 @@ fuzz_target!(|case: Case| {
         let bytes = &items.0[&lane.name];
         assert_eq!(bytes.len() as u64, lane.bytes);
         for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-            numbers.push(Item::parse(line).expect("an item").n);
+            numbers.push(Item::parse(line).expect("an item").n.number());
         }
     }
     numbers.sort_unstable();

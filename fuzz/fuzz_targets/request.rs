@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use job::secrets::Secrets;
+use job::file::secrets::Secrets;
 use job::{Job, Row};
 use libfuzzer_sys::fuzz_target;
 use serde_json::value::to_raw_value;

@@ -1,7 +1,7 @@
-//! JSON that comes from others, read in place: a number keeps its digits, and no key has a meaning of its own.
+//! JSON from others, read in place: numbers keep their digits, and no key has a special meaning.
 //!
-//! A [`Tape`] says where in the text each value stands; a [`Json`] is one of them. It takes twelve bytes a value, whatever the
-//! value, so that a small text never becomes a large tree.
+//! A [`Tape`] holds the place of each value in the text, and a [`Json`] is one of the values. A tape takes
+//! twelve bytes for any value, so that a small text never becomes a large tree.
 
 mod parse;
 mod path;
@@ -14,17 +14,19 @@ pub use parse::JsonError;
 pub use path::{Path, TooMuch};
 pub use write::{unescape, write_string};
 
-/// The values of a JSON text, in the order in which they begin. Members of an object are two values: the key, then its value.
+/// The values of a JSON text, in the order in which they begin. Members of an object are two values: the key,
+/// then its value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tape {
     nodes: Vec<Node>,
     /// There is white space between tokens.
     spaced: bool,
-    /// There is a value that strict JSON has not: `NaN`, `Infinity`, `-Infinity`, or half a surrogate pair in a string.
+    /// There is a value that strict JSON does not have: `NaN`, `Infinity`, `-Infinity`, or half a surrogate
+    /// pair in a string.
     odd: bool,
 }
 
-/// Where a value stands in its text, and the index of the value behind all that it holds.
+/// The place of a value in its text, and the index of the next value outside of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Node {
     start: u32,
@@ -41,7 +43,8 @@ pub enum Kind {
     Bool(bool),
     /// A number in JSON's grammar.
     Number,
-    /// `NaN`, `Infinity` or `-Infinity`: not JSON, but written by many. It is taken for the text of its name.
+    /// `NaN`, `Infinity` or `-Infinity`: not JSON, but many programs write it. It is read as the text of its
+    /// name.
     Word,
     /// A string.
     String,
@@ -55,7 +58,7 @@ impl Tape {
     /// Reads a text as one JSON value.
     ///
     /// # Errors
-    /// Where it is not JSON.
+    /// The place where the text is not JSON.
     pub fn parse(text: &str) -> Result<Self, JsonError> {
         parse::parse(text)
     }
@@ -70,7 +73,7 @@ impl Tape {
         self.nodes.capacity() * size_of::<Node>()
     }
 
-    /// Whether a strict reader takes the text too.
+    /// Whether a strict reader accepts the text too.
     pub fn is_strict(&self) -> bool {
         !self.odd
     }
@@ -93,18 +96,18 @@ impl<'a> Json<'a> {
         Self { at, ..self }
     }
 
-    /// Where the value stands in its document, see [`Document::at`].
+    /// The value's place in its document, see [`Document::at`].
     pub fn place(self) -> u32 {
         self.at
     }
 
-    /// As it stands in the text.
+    /// The value as it is written in the text.
     pub fn raw(self) -> &'a str {
         let node = self.node();
         &self.text[node.start as usize..node.end as usize]
     }
 
-    /// What it is.
+    /// The kind of the value.
     pub fn kind(self) -> Kind {
         let raw = self.raw().as_bytes();
         match raw[0] {
@@ -120,7 +123,7 @@ impl<'a> Json<'a> {
         }
     }
 
-    /// The text of a string without quotes and escapes; of anything else, as it stands there.
+    /// The text of a string without quotes and escapes. Any other value is as it is written.
     pub fn text(self) -> Cow<'a, str> {
         match self.raw().strip_prefix('"').and_then(|raw| raw.strip_suffix('"')) {
             Some(inner) => unescape(inner),
@@ -155,14 +158,14 @@ impl<'a> Json<'a> {
         std::iter::from_fn(move || Some((parts.next()?.text(), parts.next()?)))
     }
 
-    /// Every key, and every value that holds no others, in order.
+    /// Every key, and every value that is not an array or an object, in order.
     pub fn leaves(self) -> impl Iterator<Item = Json<'a>> {
         (self.at..self.node().next)
             .map(move |at| self.with(at))
             .filter(|json| !matches!(json.kind(), Kind::Array | Kind::Object))
     }
 
-    /// A member of an object. Of several with this name the last one counts.
+    /// A member of an object. If several have this name, the last one counts.
     pub fn get(self, name: &str) -> Option<Self> {
         self.members().filter(|(key, _)| key == name).last().map(|(_, value)| value)
     }
@@ -176,7 +179,7 @@ impl<'a> Json<'a> {
         self.items().nth(n)
     }
 
-    /// The same as a value of `serde_json`, for what works with such. Numbers are rounded to 64 bits.
+    /// The value as `serde_json` has it. Numbers are rounded to 64 bits.
     pub fn value(self) -> serde_json::Value {
         use serde_json::{Map, Number, Value};
         match self.kind() {
@@ -206,16 +209,16 @@ impl<'a> Json<'a> {
     }
 }
 
-/// Reads foreign JSON as a value of `serde_json`, which by itself would read some keys as orders to its own machinery.
+/// Reads JSON from others as a value of `serde_json`, whose own reader gives some keys a special meaning.
 ///
 /// # Errors
-/// Where it is not strict JSON.
+/// The place where the text is not strict JSON.
 pub fn value(text: &str) -> Result<serde_json::Value, JsonError> {
     let tape = Tape::parse(text)?;
     if tape.is_strict() { Ok(tape.root(text).value()) } else { Err(JsonError::odd(text)) }
 }
 
-/// A text with its tape, for those who keep it.
+/// A text with its tape, which is cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Document(Arc<(Box<str>, Tape)>);
 
@@ -223,7 +226,7 @@ impl Document {
     /// Reads a text as one JSON value.
     ///
     /// # Errors
-    /// Where it is not JSON.
+    /// The place where the text is not JSON.
     pub fn parse(text: &str) -> Result<Self, JsonError> {
         let tape = Tape::parse(text)?;
         Ok(Self(Arc::new((text.into(), tape))))

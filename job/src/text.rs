@@ -1,17 +1,18 @@
-//! Text of others, made safe to show.
+//! Text from others, made safe to show.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-/// The text with every character visible that a terminal or an editor takes for an order: control characters but line breaks and
-/// tabs, and those that turn the direction of text. They become `\uXXXX`, which means the same within JSON.
+/// Makes every character visible that a terminal or an editor would obey: control characters, except line
+/// breaks and tabs, and characters that change the direction of text. They become `\uXXXX`, which means the
+/// same within JSON.
 pub fn visible(text: &str) -> Cow<'_, str> {
-    if !text.contains(is_order) {
+    if !text.contains(must_be_visible) {
         return Cow::Borrowed(text);
     }
     let mut visible = String::with_capacity(text.len() + 16);
     for character in text.chars() {
-        if is_order(character) {
+        if must_be_visible(character) {
             write!(visible, "\\u{:04x}", u32::from(character)).expect("writing to memory does not fail");
         } else {
             visible.push(character);
@@ -28,7 +29,7 @@ pub fn one_line(text: &str) -> Cow<'_, str> {
     }
 }
 
-fn is_order(character: char) -> bool {
+fn must_be_visible(character: char) -> bool {
     match character {
         '\n' | '\t' => false,
         '\u{61c}'
@@ -41,16 +42,31 @@ fn is_order(character: char) -> bool {
     }
 }
 
+/// The first `most` characters of a text, and an ellipsis where there are more.
+pub fn excerpt(text: &str, most: usize) -> Cow<'_, str> {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => Cow::Owned(format!("{}…", &text[..end])),
+        None => Cow::Borrowed(text),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn orders_become_visible_and_text_stays() {
+    fn only_control_characters_are_replaced() {
         for text in ["", "Café, 東京\tא\n", "👩‍👩‍👧", "a\u{200d}b"] {
             assert!(matches!(visible(text), Cow::Borrowed(same) if same == text));
         }
         assert_eq!(visible("a\x1b[31m\u{202e}b\u{9b}\r\x7f"), "a\\u001b[31m\\u202eb\\u009b\\u000d\\u007f");
         assert_eq!(one_line("a\nb\tc\0"), "a b c\\u0000");
+    }
+
+    #[test]
+    fn an_excerpt_ends_with_an_ellipsis_where_text_is_cut() {
+        assert_eq!(excerpt("Café", 4), "Café");
+        assert_eq!(excerpt("Cafés", 4), "Café…");
+        assert_eq!(excerpt("", 0), "");
     }
 }

@@ -26,7 +26,7 @@ fn error(text: &str) -> (usize, usize, String) {
 }
 
 #[test]
-fn the_designs_example_is_a_job() {
+fn a_full_job_file_is_read() {
     let job = Job::parse(
         r#"
 [input]
@@ -79,11 +79,11 @@ tolerated = "5%"
 }
 
 #[test]
-fn errors_have_their_place() {
+fn errors_have_line_and_column() {
     for (text, line, column, part) in [
         ("[request]\nurl = \"http://a/\"\nmethdo = \"GET\"\n", 3, 1, "methdo"),
         ("[request]\nurl = \"http://a/\"\n[limits.default]\nrate = \"0/s\"\n", 4, 8, "never send"),
-        ("[request]\nurl = \"http://a/\"\n[limits.default]\nrate = \"fast\"\n", 4, 8, "no rate"),
+        ("[request]\nurl = \"http://a/\"\n[limits.default]\nrate = \"fast\"\n", 4, 8, "not a rate"),
         ("[request]\nurl = \"http://a/\"\n[limits.x]\nrate = \"1/s\"\nin_flight = 0\n", 5, 13, "from 1"),
         ("[request]\nurl = \"http://a/\"\n[output]\ncolumns = { x = \"$.[\" }\n", 4, 17, "JSONPath"),
         ("[request]\nurl = \"http://a/{{ x\"\n", 2, 7, "template"),
@@ -110,7 +110,7 @@ fn errors_have_their_place() {
     }
 }
 
-/// Line, column and words of what is wrong with a job file.
+/// The message of a job file's error.
 fn places(text: &str) -> String {
     error(text).2
 }
@@ -123,21 +123,21 @@ fn a_wrong_type_is_explained_with_an_example() {
         (
             "timeout = 30",
             (3, 11),
-            "request.timeout is a duration in quotes, and here stands a number: write for example timeout = \"30s\"",
+            "request.timeout must be a duration in quotes, not a number: write for example timeout = \"30s\"",
         ),
         ("timeout = true", (3, 11), "write for example timeout = \"30s\""),
         ("max_response = 1000", (3, 16), "write for example max_response = \"1000B\""),
         (
             "allow = \"127.0.0.1\"",
             (3, 9),
-            "request.allow is a list of hosts, and here stands a text: write for example allow = [\"127.0.0.1\"]",
+            "request.allow must be a list of hosts, not a text: write for example allow = [\"127.0.0.1\"]",
         ),
         ("allow = [5]", (3, 10), "write for example allow = [\"127.0.0.1\"]"),
         ("secret_hosts = \"a.example\"", (3, 16), "secret_hosts = [\"a.example\"]"),
-        ("idempotent = \"yes\"", (3, 14), "request.idempotent is true or false, without quotes"),
-        ("method = [\"GET\"]", (3, 10), "request.method is a text in quotes, and here stands a list"),
+        ("idempotent = \"yes\"", (3, 14), "request.idempotent must be true or false, without quotes"),
+        ("method = [\"GET\"]", (3, 10), "request.method must be a text in quotes, not a list"),
         ("headers = { x-count = 5 }", (3, 23), "write for example x-count = \"5\""),
-        ("headers = \"a: b\"", (3, 11), "request.headers is a table"),
+        ("headers = \"a: b\"", (3, 11), "request.headers must be a table"),
         (
             "[limits]\nrate = \"5/s\"",
             (4, 8),
@@ -157,16 +157,16 @@ fn a_wrong_type_is_explained_with_an_example() {
         (
             "[limits.default]\nin_flight = \"5\"",
             (4, 13),
-            "limits.default.in_flight is a whole number, and here stands a text: write for example in_flight = 5",
+            "limits.default.in_flight must be a whole number, not a text: write for example in_flight = 5",
         ),
         ("[limits.default]\nin_flight = 2.5", (4, 13), "whole number"),
         ("[retry]\nattempts = \"many\"", (4, 12), "write for example attempts = 5"),
         ("[failure]\ntolerated = 5", (4, 13), "write for example tolerated = \"5%\""),
-        ("[output]\ncolumns = [\"a\"]", (4, 11), "output.columns is a table"),
+        ("[output]\ncolumns = [\"a\"]", (4, 11), "output.columns must be a table"),
         ("[output]\ncolumns = { a = 1 }", (4, 17), "the source of a column in quotes"),
-        ("[output]\nbom = \"true\"", (4, 7), "output.bom is true or false"),
-        ("[input]\nheader = \"no\"", (4, 10), "input.header is true or false"),
-        ("[secrets]\nK = 5", (4, 5), "secrets.K is a reference in quotes"),
+        ("[output]\nbom = \"true\"", (4, 7), "output.bom must be true or false"),
+        ("[input]\nheader = \"no\"", (4, 10), "input.header must be true or false"),
+        ("[secrets]\nK = 5", (4, 5), "secrets.K must be a reference in quotes"),
     ] {
         let (line, column, found) = error(&format!("{REQUEST}{lines}\n"));
         assert!(found.contains(message), "{lines}\n{found}");
@@ -185,7 +185,7 @@ fn a_wrong_type_is_explained_with_an_example() {
 }
 
 #[test]
-fn an_unknown_key_has_its_nearest() {
+fn an_unknown_key_is_explained_with_the_nearest_key() {
     for (lines, message) in [
         (
             "methdo = \"GET\"",
@@ -205,7 +205,7 @@ fn an_unknown_key_has_its_nearest() {
 }
 
 #[test]
-fn what_is_found_later_has_its_own_keys_place() {
+fn errors_found_after_parsing_have_line_and_column() {
     let job = |lines: &str| {
         Job::parse(&format!("[request]\nurl = \"http://a/line\"\n{lines}"), "job.toml").unwrap()
     };
@@ -231,7 +231,7 @@ fn what_is_found_later_has_its_own_keys_place() {
 }
 
 #[test]
-fn keys_of_csv_are_refused_for_jsonl() {
+fn csv_keys_are_refused_for_jsonl_output() {
     let text = |lines: &str| format!("{REQUEST}[output]\n{lines}\n");
     for key in ["bom", "guard_formulas"] {
         let (line, column, message) = error(&text(&format!("format = \"jsonl\"\n{key} = true")));
@@ -244,7 +244,7 @@ fn keys_of_csv_are_refused_for_jsonl() {
 }
 
 #[test]
-fn a_secret_that_no_header_can_carry_is_refused_by_its_name() {
+fn a_secret_that_a_header_cannot_carry_is_refused() {
     let job = |field: &str| {
         Job::parse(&format!("{REQUEST}{field}\n[secrets]\nKEY = \"env:K\"\n"), "job.toml").unwrap()
     };
@@ -261,7 +261,7 @@ fn a_secret_that_no_header_can_carry_is_refused_by_its_name() {
 }
 
 #[test]
-fn an_unknown_column_has_its_place() {
+fn an_unknown_column_is_an_error_with_line_and_column() {
     let job = Job::parse("[request]\nurl = \"http://a/?q={{ adress }}\"\n", "job.toml").unwrap();
     let error = job.check_columns(&["address".to_owned()]).unwrap_err();
     assert_eq!((error.line, error.column), (2, 23));
@@ -270,7 +270,7 @@ fn an_unknown_column_has_its_place() {
 }
 
 #[test]
-fn values_are_encoded_for_their_place() {
+fn values_are_encoded_for_their_part_of_the_request() {
     let columns = [("a", "x y&b=\"1\"/é"), ("url", "http://h/p?q=1")];
     for (source, place, expected) in [
         ("http://h/?q={{ a }}", Place::Url, "http://h/?q=x%20y%26b%3D%221%22%2F%C3%A9"),
@@ -310,7 +310,7 @@ fn json_values_print_as_json() {
 }
 
 #[test]
-fn a_missing_column_and_endless_work_are_errors_of_the_line() {
+fn missing_columns_and_endless_loops_fail_the_line() {
     assert!(render("{{ nope }}", Place::Text, &[("a", "1")]).unwrap_err().contains("missing"));
     assert!(
         render(
@@ -324,7 +324,7 @@ fn a_missing_column_and_endless_work_are_errors_of_the_line() {
 }
 
 #[test]
-fn secrets_are_rendered_only_from_the_table() {
+fn secrets_are_rendered_only_from_the_secrets_table() {
     let template = Template::new("Bearer {{ secret.K }}", Place::Header).unwrap();
     assert_eq!(template.secrets(), ["K"]);
     let secrets: Secrets = [("K".to_owned(), Secret::new("v"))].into_iter().collect();
@@ -334,7 +334,7 @@ fn secrets_are_rendered_only_from_the_table() {
 }
 
 #[test]
-fn extraction() {
+fn columns_are_extracted_from_the_response() {
     let job = Job::parse(
         "[request]\nurl = \"http://a/\"\n[output]\ncolumns = { one = \"$.a\", all = \"$.b[*]\", none = \"$.x\", code = \"status\", type = \"header.Content-Type\" }\n",
         "job.toml",
@@ -361,7 +361,7 @@ fn extraction() {
 }
 
 #[test]
-fn output_columns_may_not_collide() {
+fn output_columns_must_not_collide() {
     let job = Job::parse("[request]\nurl = \"http://a/\"\n", "job.toml").unwrap();
     assert!(job.check_output(&["a".into()]).is_ok());
     assert!(job.check_output(&["a".into(), "response".into()]).is_err());
@@ -369,14 +369,14 @@ fn output_columns_may_not_collide() {
 
 proptest! {
     #[test]
-    fn any_value_stays_one_url_component(value in ".*") {
+    fn any_value_is_one_url_component(value in ".*") {
         let rendered = render("http://h/a?q={{ v }}&z=1", Place::Url, &[("v", &value)]).unwrap();
         let url = url::Url::parse(&rendered).unwrap();
         prop_assert_eq!(url.query_pairs().collect::<Vec<_>>(), vec![("q".into(), value.as_str().into()), ("z".into(), "1".into())]);
     }
 
     #[test]
-    fn any_value_keeps_a_json_body_json(value in ".*") {
+    fn any_value_leaves_a_json_body_valid(value in ".*") {
         let rendered = render(r#"{"bare": {{ v }}, "quoted": "<{{ v }}>"}"#, Place::Json, &[("v", &value)]).unwrap();
         let body: serde_json::Value = serde_json::from_str(&rendered).unwrap();
         prop_assert_eq!(body["bare"].as_str(), Some(value.as_str()));
@@ -385,7 +385,7 @@ proptest! {
     }
 
     #[test]
-    fn any_text_is_a_job_or_an_error(text in ".*") {
+    fn any_text_is_a_job_or_an_error_without_panic(text in ".*") {
         let _ = Job::parse(&text, "job.toml");
     }
 }

@@ -82,10 +82,11 @@ const HARMLESS: [&str; 4] = [
     "{% set ns = namespace(s=[]) %}{% for i in range(1000) %}{% set ns.s = ns.s + [i] %}{% endfor %}{{ ns.s | length }}",
 ];
 
-/// Started by [`no_template_makes_a_lines_weight_many_times_over`] with little memory, and only then does anything.
+/// Started by [`no_template_uses_much_more_memory_than_its_line`] with little memory, and only then does
+/// anything.
 #[test]
 #[ignore = "is started by another test with little memory"]
-fn expansions_with_little_memory() {
+fn template_memory_is_limited() {
     let text = "a".repeat(7 << 20);
     let items = vec!["1"; 200_000].join(",");
     let deep = format!("{}{}{}", "[".repeat(100), vec!["1"; 20_000].join(","), "]".repeat(100));
@@ -116,10 +117,10 @@ fn expansions_with_little_memory() {
 }
 
 #[test]
-fn no_template_makes_a_lines_weight_many_times_over() {
+fn no_template_uses_much_more_memory_than_its_line() {
     let this = std::env::current_exe().unwrap();
     let command = format!(
-        "ulimit -v {}; exec \"$0\" --exact expansions_with_little_memory --ignored --nocapture",
+        "ulimit -v {}; exec \"$0\" --exact template_memory_is_limited --ignored --nocapture",
         MEMORY / 1024
     );
     let output = Command::new("sh").args(["-c", &command]).arg(this).output().unwrap();
@@ -129,7 +130,7 @@ fn no_template_makes_a_lines_weight_many_times_over() {
 }
 
 #[test]
-fn names_beyond_ascii_are_columns() {
+fn column_names_may_be_beyond_ascii() {
     let row = object(r#"{"Größe": 3, "名前": "花", "straße": "a b"}"#);
     assert_eq!(render("{{ Größe }}{{ row['Größe'] }}{{ 名前 }}", &row).unwrap(), "33花");
     let template = Template::new("http://a/{{ straße }}", Place::Url).unwrap();
@@ -139,7 +140,7 @@ fn names_beyond_ascii_are_columns() {
 }
 
 #[test]
-fn white_space_and_raw_text_are_kept() {
+fn white_space_and_raw_text_are_rendered_unchanged() {
     let row = object(r#"{"a": "x", "b": 2}"#);
     let long = "long text ".repeat(40);
     for (source, expected) in [
@@ -209,10 +210,10 @@ fn expression() -> impl Strategy<Value = String> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
-    /// Operators that count what they make mean the same as those of the template machine. (Lists of the line as text do not:
-    /// they keep the line's own JSON.)
+    /// Operators that count what they make mean the same as those of the template machine. (Lists of the line
+    /// as text do not: they keep the line's own JSON.)
     #[test]
-    fn guarded_expressions_mean_the_same(expression in expression(), statement in 0..4) {
+    fn guarded_expressions_have_the_same_value(expression in expression(), statement in 0..4) {
         let source = match statement {
             0 => format!("{{% set x = {expression} %}}{{{{ x | tojson }}}}"),
             1 => format!("{{% if {expression} %}}yes{{% else %}}no{{% endif %}}"),

@@ -8,11 +8,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use job::job_file::host_listed;
+use job::file::host_listed;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
-pub use job::net::{Net, is_public};
+pub use job::file::net::{Net, is_public};
 
 /// The addresses that one job may reach.
 #[derive(Clone)]

@@ -1,6 +1,6 @@
 //! What is left to do when the report is written.
 
-use job::messages::TurnHolder;
+use job::run::LeaseHolder;
 use job::{StepError, keys};
 
 use crate::run::Run;
@@ -15,9 +15,9 @@ pub(crate) async fn remove_temporary(run: &Run) -> Result<(), StepError> {
 
 /// Lets the job's next run begin.
 pub(crate) async fn release_turn(run: &Run) -> Result<(), StepError> {
-    let key = keys::turn(&run.run.job);
+    let key = keys::lease(&run.run.job);
     let turn =
-        run.objects.find(&key).await?.and_then(|turn| serde_json::from_slice::<TurnHolder>(&turn).ok());
+        run.objects.find(&key).await?.and_then(|turn| serde_json::from_slice::<LeaseHolder>(&turn).ok());
     if turn.is_some_and(|turn| turn.run == run.run.id) {
         run.objects.delete(&key).await?;
     }

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 /// What the step needs from outside.
@@ -48,12 +47,5 @@ impl Default for Settings {
     }
 }
 
-/// Where a run takes place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Home {
-    /// One machine.
-    Local,
-    /// Lambda.
-    Aws,
-}
+#[doc(hidden)]
+pub use job::Environment as Home;

@@ -8,14 +8,13 @@ mod lines;
 mod listing;
 mod notes;
 mod records;
-mod view;
 mod window;
 
 pub(crate) use budget::Budget;
 pub(crate) use feed::Feed;
+pub(crate) use job::wire::{ItemView, ResultView as RecordView, read_item, read_result};
 pub(crate) use lines::{line_at, number};
 pub(crate) use records::{Chunk, Outcome, Place, Source, Spent};
-pub(crate) use view::{ItemView, RecordView, item, record};
 
 /// Whole lines of a lane's items, in order.
 pub(crate) fn items(source: &Source) -> Feed<bytes::Bytes> {

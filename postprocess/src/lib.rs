@@ -7,7 +7,6 @@
 mod cleanup;
 mod context;
 mod input;
-mod json;
 mod merge;
 mod names;
 mod output;
@@ -21,6 +20,7 @@ pub use context::{Context, Home, Settings};
 pub use names::{failed_key, output_key, report_key};
 pub use report::{ErrorCount, LaneReport, Latency, LimitedBy, Outputs, Report, Verdict};
 
+use job::wire::json;
 use merge::Merge;
 use run::Run;
 use tracing::Instrument;

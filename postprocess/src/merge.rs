@@ -225,5 +225,5 @@ fn open_lanes(
 
 /// Index of the batch that has the lane's lines from about `after` on: those before it have none behind it.
 fn batch_of(lane: &PlannedLane, after: u64) -> usize {
-    lane.batches.partition_point(|batch| batch.first <= after).saturating_sub(1)
+    lane.batches.partition_point(|batch| batch.first.number() <= after).saturating_sub(1)
 }

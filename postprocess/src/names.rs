@@ -5,10 +5,6 @@ use job::keys;
 use job::messages::RunRef;
 use job::plan::Plan;
 
-const COMPRESSED: [&str; 5] = ["gz", "gzip", "zst", "zstd", "bz2"];
-/// Endings that name a format, and so must change with it.
-const FORMATS: [&str; 9] = ["txt", "text", "list", "csv", "tsv", "tab", "jsonl", "ndjson", "json"];
-
 /// `jobs/<job>/output/<file>`: the input's name, without the ending of its compression, and with that of the output's
 /// format where it is another one. Two inputs whose names differ in their ending only share an output.
 pub fn output_key(run: &RunRef, plan: &Plan) -> String {
@@ -17,9 +13,7 @@ pub fn output_key(run: &RunRef, plan: &Plan) -> String {
         (Format::Csv, OutputFormat::Csv)
         | (Format::Tsv, OutputFormat::Tsv)
         | (Format::Jsonl, OutputFormat::Jsonl) => file.to_owned(),
-        (_, OutputFormat::Csv) => with_ending(file, "csv"),
-        (_, OutputFormat::Tsv) => with_ending(file, "tsv"),
-        (_, OutputFormat::Jsonl) => with_ending(file, "jsonl"),
+        (_, output) => with_ending(file, output.name()),
     };
     keys::output(&run.job, &file)
 }
@@ -37,7 +31,7 @@ pub fn report_key(run: &RunRef) -> String {
 fn uncompressed<'a>(file: &'a str, plan: &Plan) -> &'a str {
     match ending(file) {
         Some((stem, ending))
-            if plan.input.compression != Compression::None && is_one_of(ending, &COMPRESSED) =>
+            if plan.input.compression != Compression::None && Compression::of_ending(ending).is_some() =>
         {
             stem
         }
@@ -45,9 +39,10 @@ fn uncompressed<'a>(file: &'a str, plan: &Plan) -> &'a str {
     }
 }
 
+/// An ending that names a format changes with the format.
 fn with_ending(file: &str, new: &str) -> String {
     match ending(file) {
-        Some((stem, ending)) if is_one_of(ending, &FORMATS) => format!("{stem}.{new}"),
+        Some((stem, ending)) if Format::of_ending(ending).is_some() => format!("{stem}.{new}"),
         _ => format!("{file}.{new}"),
     }
 }
@@ -56,8 +51,4 @@ fn with_ending(file: &str, new: &str) -> String {
 fn ending(file: &str) -> Option<(&str, &str)> {
     let (stem, ending) = file.rsplit_once('.')?;
     (!stem.is_empty() && !stem.ends_with('/') && !ending.contains('/')).then_some((stem, ending))
-}
-
-fn is_one_of(ending: &str, known: &[&str]) -> bool {
-    known.iter().any(|known| known.eq_ignore_ascii_case(ending))
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use job::job_file::{Failure, Limit, Limits, Style};
-use job::messages::{Claim, RunRef, StopMarker};
-use job::{ErrorName, Job, LaneKind, Objects, Plan, PlannedLane, RunKeys, StepError};
+use job::run::{Opened, RunRef, StopMarker};
+use job::{ErrorName, LaneKind, Objects, Plan, PlannedLane, RunKeys, StepError};
 
 use crate::context::Context;
 use crate::names::report_key;
@@ -30,15 +30,8 @@ pub(crate) struct Run {
 impl Run {
     pub(crate) async fn open(context: &Context, run: RunRef) -> Result<Self, StepError> {
         let objects = Objects::new(context.s3.clone(), &run.bucket);
-        let keys = run.keys();
-        let plan = objects.get(&keys.plan()).await?;
-        let plan: Plan = serde_json::from_slice(&plan)
-            .map_err(|error| damaged(format!("{} is not a plan: {error}", keys.plan())))?;
-        let job = objects.get(&keys.job_file()).await?;
-        let job = Job::parse(&String::from_utf8_lossy(&job), &keys.job_file())?;
-        let claim = objects.find(&keys.claim(run.generation)).await?;
-        let started =
-            claim.and_then(|claim| serde_json::from_slice::<Claim>(&claim).ok()).map(|claim| claim.started);
+        let Opened { keys, job, plan, claim } = job::run::open(&objects, &run).await?;
+        let started = claim.map(|claim| claim.started);
         let warnings = plan.warnings(&job);
         Ok(Self {
             warnings,

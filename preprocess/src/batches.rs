@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use job::Batch;
 use job::job_file::Limit;
 use job::plan::LaneKind;
+use job::{Batch, LineId};
 use serde::{Deserialize, Serialize};
 
 /// How long a batch lasts at its worker's rate, so that the gap between two costs a per cent or two.
@@ -53,7 +53,7 @@ pub(crate) struct Cut {
 impl Cutter {
     /// Goes on behind `done`.
     pub(crate) fn new(kind: &LaneKind, limit: Limit, done: Pieces) -> Self {
-        let open = Batch { first: 0, lines: 0, from: 0, to: 0 };
+        let open = Batch { first: LineId::nth(0), lines: 0, from: 0, to: 0 };
         let hashed = *kind == LaneKind::Hashed;
         let piece = (target(limit, hashed) / MARKS).max(1);
         Self { limit, hashed, done, open, piece, keys: HashMap::new(), busiest: 0 }
@@ -65,7 +65,7 @@ impl Cutter {
             self.close();
         }
         if self.open.lines == 0 {
-            self.open = Batch { first: n, lines: 0, from: self.done.bytes, to: self.done.bytes };
+            self.open = Batch { first: LineId::nth(n), lines: 0, from: self.done.bytes, to: self.done.bytes };
         }
         self.open.lines += 1;
         self.done.lines += 1;
@@ -243,7 +243,7 @@ mod tests {
             let batches = cut(&kind, limit, &lines);
             let (mut line, mut byte) = (0, 0);
             for batch in &batches {
-                prop_assert_eq!((batch.first, batch.from), (line + 1, byte));
+                prop_assert_eq!((batch.first, batch.from), (LineId::nth(line + 1), byte));
                 prop_assert!(batch.lines > 0 && (batch.to - batch.from <= MAX_BYTES || batch.lines == 1));
                 line += batch.lines;
                 byte = batch.to;

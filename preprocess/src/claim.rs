@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use job::messages::{Claim, RunRef, StopMarker, TurnHolder};
+use job::run::{Claim, LeaseHolder, RunRef, StopMarker};
 use job::{ErrorName, Objects, RunKeys, StepError, keys};
 
 use crate::{Context, Home};
@@ -60,21 +60,21 @@ pub(crate) async fn take_turn(
     execution: &str,
     settle: Duration,
 ) -> Result<Turn, StepError> {
-    let key = keys::turn(&run.job);
-    let ours = |not_before| TurnHolder {
+    let key = keys::lease(&run.job);
+    let ours = |not_before| LeaseHolder {
         run: run.id.clone(),
         generation: run.generation,
         execution: execution.to_owned(),
         not_before,
     };
-    let body = |ours: &TurnHolder| serde_json::to_vec(ours).expect("a turn is always JSON");
+    let body = |ours: &LeaseHolder| serde_json::to_vec(ours).expect("a turn is always JSON");
     loop {
         if objects.put_if_absent(&key, body(&ours(0))).await? {
             return Ok(Turn::Ours);
         }
         let Some(facts) = find_head(objects, &key).await? else { continue };
         let Some(found) = objects.find(&key).await? else { continue };
-        let holder: TurnHolder = serde_json::from_slice(&found).map_err(|error| damaged(&key, &error))?;
+        let holder: LeaseHolder = serde_json::from_slice(&found).map_err(|error| damaged(&key, &error))?;
         if holder.execution == execution {
             let left = Duration::from_millis(holder.not_before.saturating_sub((context.now)()));
             return Ok(if left.is_zero() { Turn::Ours } else { Turn::Settling(holder.execution, left) });

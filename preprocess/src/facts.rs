@@ -1,25 +1,25 @@
 //! What an input is, read off its name and its first bytes where the job does not say.
 
-use job::job_file::Format;
+use job::job_file::{Compression, Format, unreadable_compression};
 
 /// The file's name without the ending of its compression, in lower case.
 pub(crate) fn stem(file: &str) -> String {
     let lower = file.to_ascii_lowercase();
-    let endings = [".gz", ".gzip", ".zst", ".zstd", ".bz2"];
-    endings.iter().find_map(|ending| lower.strip_suffix(ending)).unwrap_or(&lower).to_owned()
+    match lower.rsplit_once('.') {
+        Some((stem, ending)) if Compression::of_ending(ending).is_some() => stem.to_owned(),
+        _ => lower,
+    }
 }
 
 /// The format by the file's ending, or else by its content: a JSON object on the first line is JSONL, other JSON objects or
 /// an array of them are JSON, anything else is text. CSV is never guessed from content.
 pub(crate) fn format_of(file: &str, head: &[u8]) -> Format {
     let stem = stem(file);
-    match stem.rsplit_once('.').map_or("", |(_, ending)| ending) {
-        "csv" => Format::Csv,
-        "tsv" | "tab" => Format::Tsv,
-        "jsonl" | "ndjson" if !begins_array(head) => Format::Jsonl,
-        "jsonl" | "ndjson" => Format::Json,
-        "txt" | "text" | "list" => Format::Text,
-        ending => by_content(head, ending == "json"),
+    match Format::of_ending(stem.rsplit_once('.').map_or("", |(_, ending)| ending)) {
+        Some(Format::Jsonl) if begins_array(head) => Format::Json,
+        Some(Format::Json) => by_content(head, true),
+        Some(format) => format,
+        None => by_content(head, false),
     }
 }
 
@@ -50,7 +50,7 @@ pub(crate) fn unreadable(head: &[u8]) -> Option<&'static str> {
     if head.starts_with(b"PK\x03\x04") {
         return Some("it is a ZIP archive (or an Excel file): unpack it, or export it as CSV");
     }
-    if head.starts_with(b"\xfd7zXZ\0") {
+    if unreadable_compression(head).is_some() {
         return Some("it is compressed with xz: use gzip, zstd or bzip2");
     }
     if head.starts_with(b"PAR1") {

@@ -62,14 +62,8 @@ pub struct Context {
     pub pause: CancellationToken,
 }
 
-/// Where the step runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Home {
-    /// One machine: the workers end with the process.
-    Local,
-    /// AWS: the workers outlive an execution that is aborted.
-    Aws,
-}
+#[doc(hidden)]
+pub use job::Environment as Home;
 
 /// Claims the run of an event, takes the job's turn, splits the input, and plans the lanes.
 ///
@@ -117,7 +111,7 @@ async fn start(
     if objects.find(&run.keys().stop_run(run.generation)).await?.is_some() {
         return Err(StepError::new(ErrorName::LaneStopped, "the run was stopped before its first line"));
     }
-    let mut job = parse_job(&job_text, &keys::job_file(&run.job))?;
+    let mut job = Arc::new(job::run::parse_job(&job_text, &keys::job_file(&run.job))?);
     if let Some(format) = request.event.output {
         Arc::make_mut(&mut job).output.format = Some(format);
     }
@@ -129,14 +123,14 @@ async fn start(
         Turn::Ours => {}
         Turn::Of(holder) => {
             let waited = Duration::from_millis((context.now)().saturating_sub(since));
-            return Ok(PreprocessResponse::Turn {
+            return Ok(PreprocessResponse::Leased {
                 run,
                 wait_seconds: turn_wait(context.turn_wait, waited),
                 holder,
             });
         }
         Turn::Settling(holder, left) => {
-            return Ok(PreprocessResponse::Turn {
+            return Ok(PreprocessResponse::Leased {
                 run,
                 wait_seconds: left.as_millis().div_ceil(1000).max(1) as u64,
                 holder,
@@ -144,7 +138,7 @@ async fn start(
         }
     }
     let plan = match objects.find(&run.keys().plan()).await? {
-        Some(plan) => read_plan(&run, &plan)?,
+        Some(plan) => job::run::parse_plan(&plan, &run.keys().plan())?,
         None if run.generation > 0 => {
             let message =
                 format!("the run {} was never split: start it again instead of redriving it", run.id);
@@ -191,12 +185,7 @@ async fn find_run(
         return Ok((run, text));
     }
     let key = &event.detail.object.key;
-    let (job, _) = keys::parse_input(key).ok_or_else(|| {
-        StepError::new(
-            ErrorName::EventInvalid,
-            format!("the key {key:?} is not an input: expected jobs/<job>/input/<file>"),
-        )
-    })?;
+    let (job, _) = keys::require_input(key)?;
     let text = objects.get(&keys::job_file(job)).await.map_err(|error| match error.kind {
         StorageErrorKind::NotFound => {
             let message = format!("there is no job file: upload {} before the input", keys::job_file(job));
@@ -205,19 +194,6 @@ async fn find_run(
         _ => error.into(),
     })?;
     Ok((event.run(&text)?, text))
-}
-
-fn parse_job(text: &[u8], file: &str) -> Result<Arc<Job>, StepError> {
-    let text = std::str::from_utf8(text)
-        .map_err(|error| StepError::new(ErrorName::JobInvalid, format!("{file} is not UTF-8: {error}")))?;
-    Ok(Arc::new(Job::parse(text, file)?))
-}
-
-fn read_plan(run: &RunRef, plan: &[u8]) -> Result<Plan, StepError> {
-    serde_json::from_slice(plan).map_err(|error| {
-        let message = format!("{} is not what this version writes: {error}", run.keys().plan());
-        StepError::new(ErrorName::RunDamaged, message)
-    })
 }
 
 /// How long a worker on AWS may still send after its execution was aborted: it looks for the stop marker with each flush, then

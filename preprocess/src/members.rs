@@ -12,24 +12,6 @@ use crate::window::Window;
 /// Bytes that tell how a member is compressed.
 const MAGIC: usize = 10;
 
-/// How a file is compressed, by its first bytes.
-pub(crate) fn compression_of(head: &[u8]) -> Compression {
-    const BZIP2_BLOCK: &[u8] = b"\x31\x41\x59\x26\x53\x59";
-    /// Of a file that was compressed from nothing.
-    const BZIP2_END: &[u8] = b"\x17\x72\x45\x38\x50\x90";
-    match head {
-        [0x1f, 0x8b, 8, ..] => Compression::Gzip,
-        // A frame, or one that holds no content and is passed over.
-        [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Compression::Zstd,
-        [b'B', b'Z', b'h', b'1'..=b'9', rest @ ..]
-            if rest.starts_with(BZIP2_BLOCK) || rest.starts_with(BZIP2_END) =>
-        {
-            Compression::Bzip2
-        }
-        _ => Compression::None,
-    }
-}
-
 /// Decompresses as it is read. Members that follow one another are one stream; zeros behind the last one are padding, and
 /// anything else there sets `garbage` and is ignored, as gzip and bzip2 do.
 pub(crate) fn decompress<'a>(
@@ -95,7 +77,7 @@ fn continues(head: &[u8], compression: Compression) -> bool {
     let magic: &[u8] = match compression {
         Compression::Gzip => &[0x1f, 0x8b],
         Compression::Bzip2 => b"BZh",
-        Compression::Zstd if head.len() > 3 => return compression_of(head) == compression,
+        Compression::Zstd if head.len() > 3 => return Compression::of(head) == compression,
         Compression::Zstd => return matches!(head[0], 0x28 | 0x50..=0x5f),
         Compression::None => return false,
     };

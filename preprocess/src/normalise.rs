@@ -7,7 +7,8 @@ use std::fmt;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use job::json::{Kind, Tape};
-use job::{Code, Item};
+use job::wire::json::plain_string as string;
+use job::{Code, Item, LineId};
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
@@ -129,7 +130,7 @@ pub(crate) fn failed(
     });
     let v = values.as_deref().and_then(|values| serde_json::from_slice::<&RawValue>(values).ok());
     let item = Item {
-        n,
+        n: LineId::nth(n),
         at,
         key: None,
         v,
@@ -138,25 +139,6 @@ pub(crate) fn failed(
         raw: Some(Cow::Owned(STANDARD.encode(raw))),
     };
     serde_json::to_vec(&item).expect("an item is always JSON")
-}
-
-/// Writes a JSON string.
-pub(crate) fn string(out: &mut Vec<u8>, text: &str) {
-    // Without an early exit the compiler looks at many bytes at a time.
-    let plain =
-        text.bytes().fold(true, |plain, byte| plain & (byte >= b' ') & (byte != b'"') & (byte != b'\\'));
-    if plain {
-        out.push(b'"');
-        out.extend_from_slice(text.as_bytes());
-        out.push(b'"');
-    } else {
-        serde_json::to_writer(out, text).expect("writing to memory does not fail");
-    }
-}
-
-/// Writes a JSON number.
-pub(crate) fn number(out: &mut Vec<u8>, number: u64) {
-    serde_json::to_writer(out, &number).expect("writing to memory does not fail");
 }
 
 /// The keys of all objects, in order of first appearance.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use job::messages::RunRef;
 use job::objects::Entry;
-use job::{Batch, FlushKey, Objects, PlannedLane, Record, StepError};
+use job::{Batch, LineId, LineResult, Objects, PlannedLane, SegmentKey, StepError};
 
 /// The batches of a lane that are not complete. A worker itself passes over the lines that succeeded.
 pub(crate) async fn unfinished(
@@ -13,7 +13,7 @@ pub(crate) async fn unfinished(
     lane: &PlannedLane,
 ) -> Result<Vec<Batch>, StepError> {
     let prefix = run.keys().lane_results(&lane.name);
-    let mut flushes: BTreeMap<u64, Vec<Entry>> = BTreeMap::new();
+    let mut flushes: BTreeMap<LineId, Vec<Entry>> = BTreeMap::new();
     for entry in objects.list(&prefix).await? {
         let first = entry.key[prefix.len()..].split('/').next().and_then(|digits| digits.parse().ok());
         if let Some(first) = first {
@@ -35,7 +35,7 @@ async fn complete(objects: &Objects, batch: &Batch, flushes: &[Entry]) -> Result
     let mut invocations = BTreeSet::new();
     let mut successes = Vec::new();
     for entry in flushes {
-        if let Some(FlushKey::Records { invocation, ok, .. }) = FlushKey::parse(&entry.key)
+        if let Some(SegmentKey::Results { invocation, ok, .. }) = SegmentKey::parse(&entry.key)
             && ok > 0
         {
             succeeded += ok;
@@ -50,8 +50,8 @@ async fn complete(objects: &Objects, batch: &Batch, flushes: &[Entry]) -> Result
     let mut lines = BTreeSet::new();
     for entry in successes {
         let body = objects.get(&entry.key).await?;
-        let records = body.split(|byte| *byte == b'\n').filter_map(|line| Record::parse(line).ok());
-        lines.extend(records.filter(Record::ok).map(|record| record.n));
+        let records = body.split(|byte| *byte == b'\n').filter_map(|line| LineResult::parse(line).ok());
+        lines.extend(records.filter(LineResult::ok).map(|record| record.n));
     }
     Ok(lines.len() as u64 >= batch.lines)
 }

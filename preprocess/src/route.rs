@@ -7,6 +7,7 @@ use job::job_file::{Limit, limit_key};
 use job::plan::LaneKind;
 use job::secrets::Secrets;
 use job::template::Template;
+use job::text::excerpt;
 use job::{Code, Job, Row};
 
 /// Lanes over which the hosts without a limit of their own are spread.
@@ -14,6 +15,8 @@ const HASHED_LANES: usize = 4;
 /// Keys whose lane is remembered, and their bytes at most.
 const REMEMBERED: usize = 100_000;
 const REMEMBERED_BYTES: usize = 300;
+/// Characters of a URL that an error quotes.
+const QUOTED: usize = 200;
 
 /// A lane before it is known whether any line goes there.
 #[derive(Debug, Clone)]
@@ -202,14 +205,10 @@ fn authority(text: &str) -> Option<&str> {
 fn host_key(text: &str) -> Result<String, (Code, String)> {
     let url = job::absolute_url(text).map_err(|reason| {
         let quoted =
-            if reason.contains(text.trim()) { String::new() } else { format!(": {}", excerpt(text)) };
+            if reason.contains(text.trim()) { String::new() } else { format!(": {}", excerpt(text, QUOTED)) };
         (Code::Url, format!("{reason}{quoted}"))
     })?;
     Ok(limit_key(&url))
-}
-
-fn excerpt(text: &str) -> String {
-    text.chars().take(200).collect()
 }
 
 /// A name for keys: letters, digits, dot and dash stay; anything else makes the name end in a hash, so that two never meet.

@@ -9,13 +9,14 @@ use std::io::{self, Read};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use job::job_file::Compression;
 use job::plan::InputFacts;
 use job::{ErrorName, Job, Plan, StepError};
 use serde::{Deserialize, Serialize};
 
 use crate::batches::Pieces;
 use crate::layout::Layout;
-use crate::members::{compression_of, decompress};
+use crate::members::decompress;
 use crate::normalise::Keys;
 use crate::records::{Misplaced, Position, Records, Wrapped};
 use crate::window::Window;
@@ -97,7 +98,7 @@ pub(crate) fn start(
         |reason: &str| StepError::new(ErrorName::InputUnreadable, format!("{file} cannot be read: {reason}"));
     let check = |head: &[u8]| facts::unreadable(head).map_or(Ok(()), |reason| Err(refuse(reason)));
     let (head, stream) = source::peek(stream).map_err(unreadable)?;
-    let compression = job.input.compression.unwrap_or_else(|| compression_of(&head));
+    let compression = job.input.compression.unwrap_or_else(|| Compression::of(&head));
     check(&head)?;
     let garbage = Rc::default();
     let (head, stream) =

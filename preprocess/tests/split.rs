@@ -58,7 +58,7 @@ fn try_run(job: &str, file: &str, input: impl Read) -> Result<(Plan, Vec<Line>),
         for item in items.split(|byte| *byte == b'\n').filter(|item| !item.is_empty()) {
             let item = Item::parse(item).unwrap();
             lines.push(Line {
-                n: item.n,
+                n: item.n.number(),
                 at: item.at,
                 lane: lane.name.clone(),
                 key: item.key.map(Into::into),

@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::Target;
 
-/// How AWS is reached; by default as the AWS command line reaches it.
+/// The AWS account. Defaults are those of the AWS command line.
 #[derive(Debug, Clone, Args)]
 pub struct Account {
     /// A profile of the AWS configuration.
@@ -17,7 +17,7 @@ pub struct Account {
     /// The stack's Region.
     #[arg(long, value_name = "NAME")]
     pub region: Option<String>,
-    /// Another endpoint for every service, for example a LocalStack's.
+    /// The endpoint of all services, for example of a LocalStack.
     #[arg(long, value_name = "URL")]
     pub endpoint_url: Option<String>,
 }
@@ -32,14 +32,15 @@ pub struct Stack {
     pub account: Account,
 }
 
-/// How a run on AWS is shown.
+/// The output of a command that watches a run on AWS.
 #[derive(Debug, Clone, Args)]
 pub struct WatchOptions {
-    /// Where to save the output when the run has ended; failed lines and report go to the same folder. With - the output goes
-    /// to standard output, and everything else that is printed to standard error. Default: they stay in the bucket.
+    /// The file for the output when the run has ended. Failed lines and report are written to the same folder. With -
+    /// the output goes to standard output, and all messages go to standard error. Default: the files stay in the
+    /// bucket.
     #[arg(short, long)]
     pub output: Option<PathBuf>,
-    /// Print progress and summary as JSON, one object a line.
+    /// Print progress and summary as JSON, one object per line.
     #[arg(long)]
     pub json: bool,
 }
@@ -51,7 +52,7 @@ pub struct Submit {
     pub target: Target,
     #[command(flatten)]
     pub stack: Stack,
-    /// Show the run until it ends, and exit as it ends.
+    /// Show the run until it ends, and exit with the run's exit code.
     #[arg(long)]
     pub watch: bool,
     #[command(flatten)]
@@ -61,7 +62,7 @@ pub struct Submit {
 /// `throughline watch`
 #[derive(Debug, Args)]
 pub struct Watch {
-    /// The run, JOB/ID, as `throughline submit` prints it.
+    /// The run id, JOB/ID, as printed by `throughline submit`.
     pub run: String,
     #[command(flatten)]
     pub stack: Stack,
@@ -72,7 +73,7 @@ pub struct Watch {
 /// `throughline stop`
 #[derive(Debug, Args)]
 pub struct Stop {
-    /// The run, JOB/ID, as `throughline submit` prints it.
+    /// The run id, JOB/ID, as printed by `throughline submit`.
     pub run: String,
     #[command(flatten)]
     pub stack: Stack,

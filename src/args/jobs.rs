@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::Account;
 
-/// What every run needs.
+/// The arguments of every run.
 #[derive(Debug, Clone, Args)]
 pub struct Target {
     /// The job file.
@@ -17,18 +17,18 @@ pub struct Target {
     pub input: PathBuf,
 }
 
-/// Where a run keeps what it knows, and where its outputs go.
+/// The locations of a run's outputs and state.
 #[derive(Debug, Clone, Args)]
 pub struct RunOptions {
-    /// The output file; failed lines and report go to the same folder, as OUTPUT.failed.… and OUTPUT.report.json. With - the
-    /// output goes to standard output, and everything else that is printed to standard error. Default: jobs/JOB/output/ in
-    /// the state folder.
+    /// The output file. Failed lines and report are written to the same folder, as OUTPUT.failed.… and
+    /// OUTPUT.report.json. With - the output goes to standard output, and all messages go to standard error.
+    /// Default: a file in jobs/JOB/output/ of the state folder.
     #[arg(short, long)]
     pub output: Option<PathBuf>,
     /// The folder that remembers runs.
     #[arg(long, value_name = "DIR", default_value = ".throughline")]
     pub state: PathBuf,
-    /// Print progress and summary as JSON, one object a line.
+    /// Print progress and summary as JSON, one object per line.
     #[arg(long)]
     pub json: bool,
 }
@@ -40,14 +40,14 @@ pub struct Run {
     pub target: Target,
     #[command(flatten)]
     pub options: RunOptions,
-    /// Start over, even if this file was run before: every request is made again.
+    /// Start over, even if this file was run before. Every request is sent again.
     #[arg(long)]
     pub fresh: bool,
-    /// Call the functions preprocess, worker and postprocess there, over Lambda's Invoke API, and not in this process; for
-    /// example at http://127.0.0.1:9000, where `cargo lambda watch` has them.
+    /// Call the functions preprocess, worker and postprocess at this URL, over Lambda's Invoke API, instead of in
+    /// this process. `cargo lambda watch` serves them at http://127.0.0.1:9000.
     #[arg(long, value_name = "URL")]
     pub functions: Option<String>,
-    /// With --functions: the port of 127.0.0.1 where they find the store.
+    /// With --functions: the port of 127.0.0.1 at which the functions reach the store.
     #[arg(long, value_name = "PORT", default_value_t = 9001)]
     pub s3_port: u16,
 }
@@ -57,19 +57,19 @@ pub struct Run {
 pub struct Check {
     #[command(flatten)]
     pub target: Target,
-    /// How many requests to show.
+    /// The number of requests to show.
     #[arg(long, value_name = "N", default_value_t = 3)]
     pub lines: usize,
-    /// Look at every line, however long that takes. Default: at as many as ten seconds allow.
+    /// Check every line, however long that takes. Default: as many lines as ten seconds allow.
     #[arg(long)]
     pub all: bool,
     /// Print one JSON object.
     #[arg(long)]
     pub json: bool,
-    /// Also show what the run would cost on AWS, line by line of the bill.
+    /// Also show the estimated bill of the run on AWS, item by item.
     #[arg(long)]
     pub cost: bool,
-    /// With --cost: how many Lambda functions the account may run at a time; a new account has 10.
+    /// With --cost: the account's limit of concurrent Lambda functions. A new account may have 10.
     #[arg(long, value_name = "N", default_value_t = 1000)]
     pub concurrency: u32,
 }
@@ -77,7 +77,7 @@ pub struct Check {
 /// `throughline redrive`
 #[derive(Debug, Args)]
 pub struct Redrive {
-    /// The job file; or, without INPUT, a run on AWS, as `throughline submit` prints it.
+    /// The job file; or, without INPUT, the id of a run on AWS, as printed by `throughline submit`.
     #[arg(value_name = "JOB|RUN")]
     pub job: PathBuf,
     /// The input file of the run on this machine.
@@ -89,7 +89,8 @@ pub struct Redrive {
     pub bucket: Option<String>,
     #[command(flatten)]
     pub account: Account,
-    /// Also send the lines whose outcome is unknown because a crash cut their request off. They may then be sent twice.
+    /// Also send the lines whose outcome is unknown because a crash interrupted their request. Their requests may
+    /// then be sent twice.
     #[arg(long)]
     pub include_unknown: bool,
 }
@@ -97,7 +98,7 @@ pub struct Redrive {
 /// `throughline init`
 #[derive(Debug, Args)]
 pub struct Init {
-    /// The job's name; the file is NAME.toml in this folder.
+    /// The job's name. The file is NAME.toml in the current folder.
     pub name: String,
 }
 

@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 /// `throughline states`
 #[derive(Debug, Args)]
 pub struct States {
-    /// What to do.
+    /// The command.
     #[command(subcommand)]
     pub command: StatesCommand,
 }
@@ -17,18 +17,18 @@ pub struct States {
 /// The commands of `throughline states`.
 #[derive(Debug, Subcommand)]
 pub enum StatesCommand {
-    /// Say everything that is wrong with a definition.
+    /// Report every problem of a definition.
     Validate(Validate),
-    /// Run a definition to its end. Exit code 0 when it succeeded, 3 otherwise.
+    /// Run a definition to its end. Exit code 0 if it succeeded, 3 otherwise.
     Run(Box<Run>),
-    /// Test one state: its outcome, and every value on the way, as AWS's TestState shows them. Exit code 0 when the state
-    /// succeeded or its error was caught, 3 otherwise.
+    /// Test one state. Shows its outcome and every intermediate value, as AWS's TestState does. Exit code 0 if the
+    /// state succeeded or its error was caught, 3 otherwise.
     Test(Box<Test>),
     /// Draw a definition as SVG.
     Graph(Graph),
 }
 
-/// A definition.
+/// The definition and the form of the output.
 #[derive(Debug, Args)]
 pub struct Definition {
     /// The file with the definition, in the Amazon States Language.
@@ -43,36 +43,36 @@ pub struct Definition {
 pub struct Validate {
     #[command(flatten)]
     pub definition: Definition,
-    /// For a machine of the type EXPRESS.
+    /// Validate it as a machine of the type EXPRESS.
     #[arg(long)]
     pub express: bool,
 }
 
-/// Who does the tasks.
+/// How tasks are executed.
 #[derive(Debug, Args)]
 pub struct Services {
-    /// Answers in place of services, in Step Functions Local's MockConfigFile format.
+    /// A file with mocked responses of services, in the MockConfigFile format of Step Functions Local.
     #[arg(long, value_name = "FILE")]
     pub mocks: Option<PathBuf>,
-    /// With --mocks: the test case, where the file has several.
+    /// With --mocks: the test case, if the file has several.
     #[arg(long, value_name = "MACHINE#CASE", requires = "mocks")]
     pub case: Option<String>,
-    /// Where Lambda functions are called, over Lambda's Invoke API.
+    /// The URL at which Lambda functions are called, over Lambda's Invoke API.
     #[arg(long, value_name = "URL")]
     pub functions: Option<String>,
-    /// Where another service is, such as dynamodb=http://127.0.0.1:8000; s3=URL in place of the embedded S3.
+    /// The URL of another service, such as dynamodb=http://127.0.0.1:8000. s3=URL replaces the embedded S3.
     #[arg(long, value_name = "SERVICE=URL")]
     pub endpoint: Vec<String>,
     /// Private addresses that http:invoke may reach: host names (also *.domain), addresses and networks (10.0.0.0/8).
     #[arg(long, value_name = "HOST_OR_NETWORK")]
     pub allow: Vec<String>,
-    /// A state machine that states:startExecution can start, by the name that ends its ARN.
+    /// A state machine that states:startExecution can start. NAME is the end of its ARN.
     #[arg(long, value_name = "NAME=FILE")]
     pub machine: Vec<String>,
-    /// Serve GetActivityTask and SendTask… for workers and task tokens, at this port of 127.0.0.1.
+    /// Serve GetActivityTask and SendTask… for activity workers and task tokens at this port of 127.0.0.1.
     #[arg(long, value_name = "PORT")]
     pub port: Option<u16>,
-    /// The folder of the embedded S3: each bucket is a folder in .s3/buckets.
+    /// The folder of the embedded S3. Each bucket is a folder in .s3/buckets.
     #[arg(long, value_name = "DIR", default_value = ".throughline")]
     pub store: PathBuf,
 }
@@ -82,12 +82,12 @@ pub struct Services {
 pub struct Run {
     #[command(flatten)]
     pub definition: Definition,
-    /// The input: JSON, or a file with it, or - for what is typed or piped in.
+    /// The input: JSON, a JSON file, or - for standard input.
     #[arg(short, long, value_name = "JSON_OR_FILE", default_value = "{}")]
     pub input: String,
     #[command(flatten)]
     pub services: Services,
-    /// An Express execution: five minutes at most, and no limit of events.
+    /// Run an Express execution: at most five minutes, without a limit of events.
     #[arg(long)]
     pub express: bool,
     /// Show the execution's history.
@@ -100,45 +100,46 @@ pub struct Run {
 pub struct Test {
     #[command(flatten)]
     pub definition: Definition,
-    /// The state, also one inside a Map or Parallel. Without it the definition is that of one state.
+    /// The state's name, also of a state inside a Map or Parallel. Without it the definition is that of a single
+    /// state.
     #[arg(long = "state", value_name = "NAME")]
     pub name: Option<String>,
-    /// The state's input: JSON, or a file with it, or -.
+    /// The state's input: JSON, a JSON file, or - for standard input.
     #[arg(short, long, value_name = "JSON_OR_FILE", default_value = "{}")]
     pub input: String,
-    /// The context object, as far as it matters.
+    /// The context object. Fields that the state does not use may be left out.
     #[arg(long, value_name = "JSON_OR_FILE")]
     pub context: Option<String>,
-    /// The variables.
+    /// The values of variables, by name.
     #[arg(long, value_name = "JSON_OR_FILE")]
     pub variables: Option<String>,
-    /// What a Task, Map or Parallel comes to, in place of its work.
+    /// The result of a Task, Map or Parallel, which replaces its work.
     #[arg(long, value_name = "JSON_OR_FILE")]
     pub result: Option<String>,
-    /// The error that it fails with instead.
+    /// The error of a Task, Map or Parallel, which replaces its work.
     #[arg(long, value_name = "NAME", conflicts_with = "result")]
     pub error: Option<String>,
-    /// With --error: its cause.
+    /// With --error: the cause of the error.
     #[arg(long, requires = "error", default_value = "")]
     pub cause: String,
-    /// Retries that were made before.
+    /// The number of earlier retries.
     #[arg(long, value_name = "COUNT")]
     pub retries: Option<u32>,
-    /// How much is shown.
+    /// The level of detail.
     #[arg(long, value_enum, default_value = "trace")]
     pub level: Level,
     #[command(flatten)]
     pub services: Services,
 }
 
-/// How much `throughline states test` shows.
+/// The level of detail of `throughline states test`.
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
 pub enum Level {
     /// The outcome.
     Info,
     /// Every intermediate value.
     Debug,
-    /// The same, and the raw request and answer of an HTTP task.
+    /// Every intermediate value, and the raw request and response of an HTTP task.
     Trace,
 }
 
@@ -147,7 +148,7 @@ pub enum Level {
 pub struct Graph {
     /// The file with the definition.
     pub definition: PathBuf,
-    /// The picture; without it, it is printed.
+    /// The SVG file. Default: the picture is printed.
     #[arg(short, long)]
     pub output: Option<PathBuf>,
 }

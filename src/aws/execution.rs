@@ -3,7 +3,7 @@
 use aws_sdk_sfn::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sfn::types::ExecutionStatus;
 use job::Objects;
-use job::messages::{Claim, Redrive, RunRef, StopMarker};
+use job::run::{Claim, Redrive, RunRef, StopMarker};
 use serde_json::Value;
 
 use super::AwsStack;

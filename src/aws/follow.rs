@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use job::messages::{Claim, RunRef, TurnHolder};
+use job::run::{Claim, LeaseHolder, RunRef};
 use job::{Plan, RunKeys, keys};
 
 use super::{AwsStack, Execution, Status};
@@ -94,8 +94,8 @@ async fn poll(
 /// The run of the same job that this run waits for, unless it is this run's turn.
 async fn queue(stack: &AwsStack, run: &RunRef) -> Result<Option<Queue>, CliError> {
     let objects = stack.objects();
-    let turn = objects.find(&keys::turn(&run.job)).await?;
-    let Some(turn) = turn.and_then(|turn| serde_json::from_slice::<TurnHolder>(&turn).ok()) else {
+    let turn = objects.find(&keys::lease(&run.job)).await?;
+    let Some(turn) = turn.and_then(|turn| serde_json::from_slice::<LeaseHolder>(&turn).ok()) else {
         return Ok(None);
     };
     if turn.run == run.id {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use job::keys;
-use job::messages::{Event, RunRef};
+use job::run::{Event, RunRef};
 
 use super::AwsStack;
 use crate::exit::CliError;

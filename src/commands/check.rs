@@ -60,7 +60,7 @@ pub(super) async fn check(args: &args::Check) -> Result<Exit, CliError> {
 }
 
 /// The limit that applies to a lane.
-fn limit(job: &Job, kind: &job::LaneKind) -> job::job_file::Limit {
+fn limit(job: &Job, kind: &job::LaneKind) -> job::file::Limit {
     match kind {
         job::LaneKind::Named { provider } => job
             .limits

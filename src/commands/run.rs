@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use job::messages::RunRef;
-use job::secrets::SecretRef;
+use job::file::secrets::SecretRef;
+use job::run::RunRef;
 use job::{ErrorName, Job, Objects, Plan};
 use postprocess::Report;
 use tokio_util::sync::CancellationToken;

@@ -4,7 +4,7 @@ mod text_form;
 
 use std::path::{Path, PathBuf};
 
-use job::messages::RunRef;
+use job::run::RunRef;
 use job::{ErrorName, Objects};
 use postprocess::Report;
 use serde::Serialize;

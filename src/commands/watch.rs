@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use job::ErrorName;
-use job::messages::RunRef;
+use job::run::RunRef;
 use tokio_util::sync::CancellationToken;
 
 use super::run;

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use engine::{Fault, Journal, JournalError, Outcome, Start, Stop};
-use job::messages::Event;
+use job::run::Event;
 use states::services::Functions;
 use states::{DiskFull, Host};
 use tokio_util::sync::CancellationToken;
@@ -144,7 +144,7 @@ fn steps(
             progress: Arc::new(move |lines, bytes| splitting.split(lines, bytes)),
             now,
             turn_wait: Duration::from_secs(1),
-            home: preprocess::Home::Local,
+            home: job::Environment::Local,
             stop: stop.clone(),
             pause: CancellationToken::new(),
         },

@@ -6,7 +6,7 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
 use job::Objects;
-use job::objects::Stored;
+use job::store::Stored;
 use tokio::io::AsyncReadExt;
 
 use super::{FileRole, check_local_path};

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use job::Job;
-use job::job_file::OutputFormat;
-use job::messages::RunRef;
+use job::file::OutputFormat;
+use job::run::RunRef;
 use job::{Objects, Plan};
 
 use crate::exit::CliError;

@@ -8,7 +8,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use job::messages::RunRef;
+use job::run::RunRef;
 use job::{Objects, Plan};
 use postprocess::Report;
 

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use job::Job;
-use job::secrets::{Secret, SecretRef};
+use job::file::secrets::{Secret, SecretRef};
 use worker::{SecretSource, Unresolved};
 
 use crate::exit::CliError;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use engine::{Resource, TaskCall, TaskError};
-use job::messages::{self, Event, PreprocessResponse, RunRef, WorkRequest, WorkResponse};
+use job::run::{Event, PreprocessResponse, RunRef, WorkRequest, WorkResponse, messages};
 use job::{ErrorName, Objects, StepError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;

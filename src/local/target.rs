@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use job::messages::{Event, Redrive, RunRef};
+use job::run::{Event, Redrive, RunRef};
 use job::{Job, keys};
 
 use super::{FileRole, Input, StateDir, check_local_path};

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use engine::{Machine, ObjectError, ObjectInfo, Part, Resource, TaskCall, TaskError, TaskTokens};
 use futures_util::stream::{self, BoxStream};
 use futures_util::{StreamExt, TryStreamExt};
-use job::objects::StorageErrorKind;
+use job::store::StorageErrorKind;
 use job::{Download, Objects, StorageError};
 use serde_json::Value;
 use time::OffsetDateTime;

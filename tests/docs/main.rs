@@ -1,13 +1,15 @@
 //! The documentation of the job file is true: examples, tables and schema against the code.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod words;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use job::secrets::Secrets;
-use job::template::{Place, Template};
+use job::file::secrets::Secrets;
+use job::file::template::{Place, Template};
 use job::{Code, Job, Row};
 use jsonschema::Validator;
 use serde_json::Value;
@@ -353,7 +355,7 @@ fn defaults_are_as_documented() {
         Job::parse(&text, "job.toml").unwrap_or_else(|error| panic!("{error}")),
     );
     let facts = |job: &Job| {
-        let job::job_file::Request { method, timeout, allow, secret_hosts, idempotent, max_response, .. } =
+        let job::file::Request { method, timeout, allow, secret_hosts, idempotent, max_response, .. } =
             &job.request;
         let request =
             format!("{method:?} {timeout:?} {allow:?} {secret_hosts:?} {idempotent} {max_response}");

@@ -74,8 +74,8 @@ impl worker::SecretSource for NoSecrets {
         &self,
         _: &str,
         name: &str,
-        _: &job::secrets::SecretRef,
-    ) -> Result<job::secrets::Secret, worker::Unresolved> {
+        _: &job::file::secrets::SecretRef,
+    ) -> Result<job::file::secrets::Secret, worker::Unresolved> {
         Err(format!("there is no secret {name}").into())
     }
 }
@@ -101,7 +101,7 @@ impl Functions {
             progress: Arc::new(|_, _| {}),
             now: throughline::local::now,
             turn_wait: Duration::from_secs(1),
-            home: preprocess::Home::Local,
+            home: job::Environment::Local,
             stop: stop.clone(),
             pause: CancellationToken::new(),
         };

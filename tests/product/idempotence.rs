@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use job::messages::{Event, PreprocessRequest, PreprocessResponse};
+use job::Environment;
+use job::run::{Event, PreprocessRequest, PreprocessResponse};
 use job::{Objects, StepError};
-use preprocess::{Context, Home, preprocess};
+use preprocess::{Context, preprocess};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -36,7 +37,7 @@ async fn an_event_that_comes_eight_times_starts_one_run() {
         progress: Arc::new(|_, _| ()),
         now: || 1_763_700_000_000,
         turn_wait: Duration::from_secs(1),
-        home: Home::Aws,
+        home: Environment::Aws,
         stop: CancellationToken::new(),
         pause: CancellationToken::new(),
     };

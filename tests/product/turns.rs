@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use job::messages::{Event, PreprocessRequest, PreprocessResponse, RunRef, StopMarker};
+use job::Environment;
+use job::run::{Event, PreprocessRequest, PreprocessResponse, RunRef, StopMarker};
 use job::{Objects, StepError};
-use preprocess::{Context, Home, preprocess};
+use preprocess::{Context, preprocess};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -48,7 +49,7 @@ fn run_of(response: PreprocessResponse) -> RunRef {
 
 fn waiting(response: PreprocessResponse) -> (u64, String) {
     match response {
-        PreprocessResponse::Turn { wait_seconds, holder, .. } => (wait_seconds, holder),
+        PreprocessResponse::Leased { wait_seconds, holder, .. } => (wait_seconds, holder),
         other => panic!("no turn: {other:?}"),
     }
 }
@@ -66,7 +67,7 @@ async fn workers_of_an_aborted_execution_have_time_to_end() {
         progress: Arc::new(|_, _| {}),
         now: || NOW.load(Ordering::SeqCst),
         turn_wait: Duration::from_secs(15),
-        home: Home::Aws,
+        home: Environment::Aws,
         stop: CancellationToken::new(),
         pause: CancellationToken::new(),
     };
@@ -87,7 +88,7 @@ async fn workers_of_an_aborted_execution_have_time_to_end() {
     run_of(call(&objects, &context, "two.txt", "running-2").await.unwrap());
 
     // On one machine the workers have ended with their process, and the run may be continued.
-    let local = Context { home: Home::Local, ..context };
+    let local = Context { home: Environment::Local, ..context };
     let one_machine = call(&objects, &local, "four.txt", "aborted-4").await.unwrap();
     assert_eq!(waiting(one_machine).1, "running-2");
     objects.delete("runs/places/turn.json").await.unwrap();
@@ -144,7 +145,7 @@ fn on_aws(s3: aws_sdk_s3::Client) -> Context {
         progress: Arc::new(|_, _| {}),
         now: || 0,
         turn_wait: Duration::from_secs(15),
-        home: Home::Aws,
+        home: Environment::Aws,
         stop: CancellationToken::new(),
         pause: CancellationToken::new(),
     }

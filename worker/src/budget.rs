@@ -1,25 +1,26 @@
-//! The memory that a process gives to responses, in bytes.
+//! The memory budget of a process for responses.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore, TryAcquireError};
 
-/// A permit is this many bytes.
+/// Bytes of one permit.
 const UNIT: usize = 1024;
-/// What every response has room for from the beginning.
+/// Bytes that every response reserves at the beginning.
 const FIRST: usize = 16 << 10;
-/// The part of all room that one provider's responses may take.
+/// One provider's responses may take one part in this many of the budget.
 const SHARE: u32 = 4;
 
-/// Room is taken as bytes come, not as a response says that they will. A quarter is kept for the first bytes of each response, so
-/// that small responses do not wait for large ones; of the rest, each provider has a share. A response that outgrows its
-/// provider's share goes on alone among that provider's, and one that outgrows everything goes on alone among all: no two wait
-/// for each other, and the budget is exceeded by at most one largest response.
+/// A response reserves memory as its bytes arrive, whatever length it declares. A quarter of the budget is
+/// kept for the first bytes of responses, so that small responses do not wait for large ones. Each provider
+/// may take a share of the rest. A response that outgrows its provider's share continues alone among that
+/// provider's responses. One that outgrows the budget continues alone among all. So no two wait for each
+/// other, and at most one response exceeds the budget.
 pub(crate) struct Budget {
     first: Arc<Semaphore>,
     rest: Arc<Pool>,
-    /// The most that is taken from the rest at once.
+    /// Permits of `rest`.
     units: u32,
     shares: Mutex<HashMap<String, Weak<Pool>>>,
 }
@@ -48,7 +49,7 @@ impl Budget {
         }
     }
 
-    /// Waits for room for the first bytes of a response of this provider.
+    /// Waits for memory for the first bytes of a response of this provider.
     pub(crate) async fn reserve(self: &Arc<Self>, provider: String) -> Reservation {
         let first = self.first.clone().acquire_many_owned(FIRST.div_ceil(UNIT) as u32).await.ok();
         Reservation {
@@ -77,28 +78,28 @@ impl Budget {
     }
 }
 
-/// Room for one response; given back when dropped.
+/// The memory of one response; released when dropped.
 pub(crate) struct Reservation {
     budget: Arc<Budget>,
     provider: String,
-    #[expect(dead_code, reason = "given back when dropped")]
+    #[expect(dead_code, reason = "released when dropped")]
     first: Option<OwnedSemaphorePermit>,
-    /// Looked up when it is needed: most responses are small.
+    /// Found when it is first needed, since most responses are small.
     share: Option<Arc<Pool>>,
     shared: Option<OwnedSemaphorePermit>,
     rest: Option<OwnedSemaphorePermit>,
-    /// Whom it goes on alone among: first its provider's responses, then all.
+    /// The locks of a response that continues alone: first among its provider's responses, then among all.
     alone: Vec<OwnedMutexGuard<()>>,
     bytes: usize,
 }
 
 impl Reservation {
-    /// Whether this many bytes have room already.
+    /// Whether this many bytes are reserved already.
     pub(crate) fn holds(&self, bytes: usize) -> bool {
         bytes <= self.bytes
     }
 
-    /// Makes room for this many bytes in all; doubles, so that it is rarely asked.
+    /// Reserves this many bytes in all. Each time it at least doubles, so that it is rarely called.
     pub(crate) async fn grow(&mut self, bytes: usize) {
         let wanted = bytes.max(self.bytes.saturating_mul(2)) - self.bytes;
         let more = u32::try_from(wanted.div_ceil(UNIT)).unwrap_or(u32::MAX);
@@ -141,7 +142,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_provider_that_takes_its_share_leaves_the_others_theirs() {
+    async fn one_provider_cannot_use_up_the_budget_of_others() {
         let budget = Arc::new(Budget::new(16 << 20));
         // The rest is 12 MiB, a share 3 MiB.
         let mut greedy = [
@@ -170,7 +171,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_was_reserved_is_given_back() {
+    async fn reservations_are_released() {
         let budget = Arc::new(Budget::new(1 << 20));
         let (first, rest) = (budget.first.available_permits(), budget.rest.free.available_permits());
         for n in 0..3000 {

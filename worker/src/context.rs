@@ -1,11 +1,11 @@
-//! What a worker is given from outside: store, secrets, clock settings, dice, and who watches.
+//! What a worker is given from outside: store, secrets, clock settings, rng, and who watches.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_sdk_s3::Client;
-use job::secrets::{Secret, SecretRef};
+use job::file::secrets::{Secret, SecretRef};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -13,31 +13,32 @@ use crate::budget::Budget;
 use crate::run::RunCache;
 use net::guard::{LookUp, SystemLookUp};
 
-/// Built once per process and shared by all calls: runs, connections and the budget of response bytes live here.
+/// A worker's dependencies, built once per process and shared by all calls. It also holds the runs, their
+/// connections, and the budget of response bytes.
 #[derive(Clone)]
 pub struct Context {
     /// The store.
     pub s3: Client,
-    /// Where the values of secrets come from.
+    /// The source of the values of secrets.
     pub secrets: Arc<dyn SecretSource>,
-    /// Told of everything a progress bar or a metric counts.
+    /// Called on every event that a progress bar or a metric counts.
     pub observer: Arc<dyn Observer>,
     /// Times and sizes.
     pub settings: Settings,
     /// Cancelled by Ctrl-C or SIGTERM.
     pub stop: CancellationToken,
-    /// Chance, for jitter and names.
-    pub dice: Arc<dyn Dice>,
-    /// The addresses of names.
+    /// Random numbers, for jitter and names.
+    pub rng: Arc<dyn Rng>,
+    /// Finds the addresses of names.
     pub look_up: Arc<dyn LookUp>,
-    /// When this call is over, whatever [`Settings::deadline`] says.
+    /// The end of this call; it overrides [`Settings::deadline`].
     pub(crate) ends: Option<Instant>,
     pub(crate) budget: Arc<Budget>,
     pub(crate) runs: Arc<RunCache>,
 }
 
 impl Context {
-    /// A context of this process's own, with chance from the system.
+    /// A context with the system's random numbers and name look-ups.
     pub fn new(
         s3: Client,
         secrets: Arc<dyn SecretSource>,
@@ -46,22 +47,11 @@ impl Context {
         stop: CancellationToken,
     ) -> Self {
         let budget = Arc::new(Budget::new(settings.response_budget));
-        let (dice, look_up) = (Arc::new(SystemDice), Arc::new(SystemLookUp));
-        Self {
-            s3,
-            secrets,
-            observer,
-            settings,
-            stop,
-            dice,
-            look_up,
-            ends: None,
-            budget,
-            runs: Arc::default(),
-        }
+        let (rng, look_up) = (Arc::new(SystemRng), Arc::new(SystemLookUp));
+        Self { s3, secrets, observer, settings, stop, rng, look_up, ends: None, budget, runs: Arc::default() }
     }
 
-    /// The same, for one call that has so much time from now.
+    /// The same context, for one call that must end within `left`.
     #[must_use]
     pub fn with_deadline(&self, left: Duration) -> Self {
         Self { ends: Some(Instant::now() + left), ..self.clone() }
@@ -71,34 +61,36 @@ impl Context {
 /// Times and sizes of a worker.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// How often finished lines are written: one second on one machine, ten on AWS.
+    /// How often the worker writes finished records: every second on one machine, every ten on AWS.
     pub flush_every: Duration,
-    /// The time one call has; it returns `paused` before it is over. `None`: as long as it takes.
+    /// The time that one call has; it returns `paused` before the time is over. `None`: no limit.
     pub deadline: Option<Duration>,
-    /// A wait longer than this is handed to the state machine.
+    /// The state machine does the waits that are longer than this.
     pub pause_after: Duration,
     /// Bytes of responses held at once, over all calls of the process.
     pub response_budget: usize,
-    /// Requests under way at once in one call, over all its hosts.
+    /// The most requests under way in one call, over all its hosts.
     pub in_flight: usize,
     /// How long requests under way may take to end after `stop`.
     pub grace: Duration,
-    /// How intents of sending are written, where requests must not be repeated.
+    /// How intents are written, where requests must not be repeated.
     pub intents: Intents,
 }
 
-/// Who may work on a batch beside a call, which says how its intents are written.
+/// How intents are written: it depends on whether another call may work on the same batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Intents {
-    /// Nobody: one process at a time has the store. A call has one object of intents, which it replaces.
+    /// No other call: one process at a time has the store. A call has one object of intents, which it
+    /// replaces.
     Alone,
-    /// Another call may have been started for the same batch: objects of intents accumulate, and after each the call looks
-    /// for another one's.
+    /// Another call may work on the same batch: objects of intents accumulate, and after each the call looks
+    /// for objects of another call.
     Shared,
 }
 
 impl Intents {
-    /// The lines of this time are named by one intent. They are what a crash leaves unknown though they were not sent.
+    /// One intent names the lines of this time. After a crash their outcome is unknown even if they were not
+    /// sent.
     pub(crate) fn window(self) -> Duration {
         match self {
             Self::Alone => Duration::from_millis(30),
@@ -127,60 +119,60 @@ pub trait SecretSource: Send + Sync {
     /// The value of one of a job's secrets.
     ///
     /// # Errors
-    /// Why there is none; never the value.
+    /// Why the secret has no value; the error never contains the value.
     async fn resolve(&self, job: &str, name: &str, reference: &SecretRef) -> Result<Secret, Unresolved>;
 }
 
 /// Why a secret has no value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unresolved {
-    /// In words.
+    /// The reason in words.
     pub reason: String,
-    /// Another try may find one.
+    /// Another try may find a value.
     pub passing: bool,
 }
 
 impl From<String> for Unresolved {
-    /// There is none, and there will be none.
+    /// The secret has no value, and another try would not find one.
     fn from(reason: String) -> Self {
         Self { reason, passing: false }
     }
 }
 
-/// Told of what happens, at once and often: implementations only count.
+/// Called synchronously on every event; implementations must be cheap.
 pub trait Observer: Send + Sync {
     /// Lines of a batch that earlier calls had finished.
     fn found(&self, _lane: &str, _ok: u64, _failed: u64) {}
     /// A request goes out.
     fn sent(&self, _lane: &str) {}
-    /// An answer asked to slow down.
+    /// A response asked to slow down.
     fn throttled(&self, _lane: &str) {}
-    /// An attempt is over, after so many milliseconds.
+    /// An attempt ended after this many milliseconds.
     fn attempted(&self, _lane: &str, _millis: u32) {}
-    /// A line has its outcome.
+    /// A line has its result.
     fn finished(&self, _lane: &str, _ok: bool) {}
-    /// A limit key is held back: by the provider's wish, or because it is down.
+    /// A limit key is held back for this long: the provider asked for it, or is down.
     fn held(&self, _lane: &str, _key: &str, _wait: Duration) {}
 }
 
-/// Watches nothing.
+/// An observer that does nothing.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Silent;
 
 impl Observer for Silent {}
 
-/// Chance, passed in so that a test can fix it.
-pub trait Dice: Send + Sync {
+/// Random numbers, passed in so that a test can fix them.
+pub trait Rng: Send + Sync {
     /// 64 random bits.
-    fn roll(&self) -> u64;
+    fn next_u64(&self) -> u64;
 }
 
-/// The system's own chance.
+/// The system's random numbers.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct SystemDice;
+pub struct SystemRng;
 
-impl Dice for SystemDice {
-    fn roll(&self) -> u64 {
+impl Rng for SystemRng {
+    fn next_u64(&self) -> u64 {
         rand::random()
     }
 }

@@ -1,35 +1,43 @@
-//! The worker: sends one request per line of a batch, never faster than the limits allow, and writes what came of it.
+//! The worker: sends one request per line of a batch, never faster than the limits allow, and writes the
+//! results.
 //!
-//! Read [`work`] first: it loads the run and the batch, lets `drive` send, and answers the state machine.
+//! Read [`work`] first: it loads the run and the batch, lets `drive` send, and responds to the state machine.
+//! Then read `drive`, the loop: `drive/` has a file for each step in the life of a request.
 //!
-//! What is not here: no decision which lines make a batch (`preprocess`), no order of the output (`postprocess`),
-//! no coordination between workers: a worker paces itself at its share of the limit, and the shares add up.
+//! Other packages decide which lines make a batch (`preprocess`) and order the output (`postprocess`).
+//! Workers do not coordinate: each keeps to its share of a limit, and the shares add up.
 
-mod answer;
-#[cfg(feature = "lambda")]
-mod aws;
+mod attempt;
+mod background;
 mod batch;
 mod budget;
+mod canary;
 mod context;
 mod drive;
-mod flush;
-mod gate;
+mod failure;
 mod intents;
-mod line;
-mod outcome;
 mod pace;
+mod parcel;
+mod record;
 pub mod request;
+mod response;
+mod results;
 mod retry;
 mod run;
 mod schedule;
-mod stop;
-mod tally;
 mod work;
 
-pub use answer::retry_after::read as retry_after;
 #[cfg(feature = "lambda")]
-pub use aws::{AwsSecrets, CallMetrics};
-pub use context::{Context, Dice, Intents, Observer, SecretSource, Settings, Silent, SystemDice, Unresolved};
+mod aws {
+    pub(crate) mod metrics;
+    pub(crate) mod secrets;
+}
+
+#[cfg(feature = "lambda")]
+pub use aws::{metrics::CallMetrics, secrets::AwsSecrets};
+pub use context::{Context, Intents, Observer, Rng, SecretSource, Settings, Silent, SystemRng, Unresolved};
+pub use failure::Failure;
+pub use response::retry_after::read as retry_after;
 pub use work::{work, work_until};
 
 /// What the worker calls itself in requests, unless the job sets a `user-agent`.

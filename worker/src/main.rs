@@ -1,13 +1,13 @@
-//! The function `worker`: builds its clients once, then answers calls.
+//! The function `worker`: builds its clients once, then serves calls.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use job::messages::WorkRequest;
+use job::run::WorkRequest;
 use tokio_util::sync::CancellationToken;
 use worker::{AwsSecrets, CallMetrics, Context, Settings, work};
 
-/// A flush is an object to write, to list and to read.
+/// Each flush costs a write and a list of the store now, and a read later.
 const FLUSH_EVERY: Duration = Duration::from_secs(10);
 
 #[tokio::main]

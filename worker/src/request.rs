@@ -5,13 +5,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use cookie_store::CookieStore;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use job::job_file::{Job, Request, is_allowed, limit_key};
-use job::secrets::Secrets;
-use job::{Code, Row};
+use job::file::secrets::Secrets;
+use job::file::{Job, Request, is_allowed, limit_key};
+use job::{Code, LineId, Row};
 use url::Url;
 
-/// The longest URL that the HTTP client can send.
-const MAX_URL: usize = 65_000;
+use crate::failure::Failure;
 
 /// A rendered request.
 #[derive(Debug, Clone)]
@@ -30,26 +29,8 @@ pub struct Prepared {
     pub cookies: Option<Box<CookieStore>>,
 }
 
-/// Why a line fails.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failure {
-    /// Stable code.
-    pub code: Code,
-    /// In words, on one line.
-    pub detail: String,
-    /// Status of the answer, 0 without one.
-    pub status: u16,
-}
-
-impl Failure {
-    /// A failure without an answer.
-    pub fn new(code: Code, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into(), status: 0 }
-    }
-}
-
-/// Renders a line's request. With [`Secrets::masked`] it can be shown to a person. `idempotency_key` is sent where
-/// the job asks for one, see [`idempotency_key`].
+/// Renders a line's request. With [`Secrets::masked`] it can be shown to a person. `idempotency_key` is sent
+/// where the job asks for one, see [`idempotency_key`].
 ///
 /// # Errors
 /// `render`, `url`, `header` or `secret_denied`.
@@ -62,7 +43,7 @@ pub fn render(
     let unrendered = |message: String| Failure::new(Code::Render, message);
     let request = &job.request;
     let text = request.url.render(row, secrets).map_err(unrendered)?;
-    let url = parse_url(&text)?;
+    let url = job::absolute_url(&text).map_err(|reason| Failure::new(Code::Url, reason))?;
     if leaves_its_path(request.url.source(), &text) {
         let reason = "a value is . or .. where the job has a part of the path: it would lead to another path";
         return Err(Failure::new(Code::Url, reason));
@@ -88,14 +69,15 @@ pub fn render(
     Ok(Prepared { method, url, headers, body: body.map(Bytes::from), hops: 0, cookies: None })
 }
 
-/// The key that makes a POST or PATCH of an idempotent job repeatable: the same in every call, redrive and home.
-pub fn idempotency_key(job: &Job, run: &str, n: u64) -> Option<String> {
+/// The key that makes a POST or PATCH of an idempotent job repeatable. It is the same in every call and
+/// redrive, on one machine and on AWS.
+pub fn idempotency_key(job: &Job, run: &str, n: LineId) -> Option<String> {
     let asked = job.request.idempotent
-        && matches!(job.request.method, job::job_file::Method::Post | job::job_file::Method::Patch);
+        && matches!(job.request.method, job::file::Method::Post | job::file::Method::Patch);
     asked.then(|| blake3::hash(format!("{run}/{n}").as_bytes()).to_hex()[..32].to_owned())
 }
 
-/// Whether the host that a line has chosen may have the job's secrets.
+/// Fails if the host that a line has chosen may not have the job's secrets.
 fn may_have_secrets(request: &Request, url: &Url) -> Result<(), Failure> {
     let mut hosts = request.secret_hosts.iter();
     if hosts.clone().any(|host| host.admits(url, false)) {
@@ -119,18 +101,10 @@ fn may_have_secrets(request: &Request, url: &Url) -> Result<(), Failure> {
     ))
 }
 
-fn parse_url(text: &str) -> Result<Url, Failure> {
-    let url = job::absolute_url(text).map_err(|reason| Failure::new(Code::Url, reason))?;
-    if url.as_str().len() > MAX_URL {
-        return Err(Failure::new(Code::Url, "the URL is longer than 65,000 bytes"));
-    }
-    Ok(url)
-}
-
 const DOTS: [&str; 6] = [".", "..", "%2e", ".%2e", "%2e.", "%2e%2e"];
 
-/// Whether a value makes a part of the path that URLs take for "here" or "up" (WHATWG URL Standard, "dot segments"); no
-/// encoding keeps it from that. A line that brings its URL's beginning may bring any path.
+/// Whether a value makes a dot segment, which would lead to another path (WHATWG URL Standard).
+/// Percent-encoding does not prevent that. A line that gives the beginning of its URL may give any path.
 fn leaves_its_path(template: &str, text: &str) -> bool {
     let has = |url: &str| {
         let path =
@@ -142,7 +116,7 @@ fn leaves_its_path(template: &str, text: &str) -> bool {
 
 fn header_name(name: &str) -> Result<HeaderName, Failure> {
     HeaderName::from_bytes(name.as_bytes())
-        .map_err(|_| Failure::new(Code::Header, format!("{name:?} is no header name")))
+        .map_err(|_| Failure::new(Code::Header, format!("{name:?} is not a header name")))
 }
 
 fn header_value(name: &str, value: &str) -> Result<HeaderValue, Failure> {
@@ -159,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_value_does_not_lead_up_the_path() {
+    fn values_cannot_make_dot_segments() {
         let template = "https://api.example.com/v1/{{ a }}{{ b }}/x?q={{ a }}";
         let leaves =
             |path: &str| leaves_its_path(template, &format!("https://api.example.com/v1/{path}/x?q=/../"));

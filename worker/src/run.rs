@@ -1,27 +1,31 @@
 //! What all batches of a run share, read once: job, plan, secrets, connections.
 
-mod cache;
 mod connections;
-mod learned;
+mod known;
 mod mask;
+mod tokens;
 
 use std::sync::Arc;
 
-use job::job_file::{Limit, OutputFormat};
-use job::messages::RunRef;
-use job::plan::{LaneKind, Plan};
-use job::secrets::Secrets;
+use job::file::secrets::Secrets;
+use job::file::{Limit, OutputFormat};
+use job::run::{LaneKind, Opened, RunRef, StopMarker};
 use job::{ErrorName, Job, Objects, RunKeys, StepError};
-use serde::Deserialize;
+use tokio::sync::{Mutex, OnceCell};
 
-pub(crate) use cache::RunCache;
 use connections::Connections;
-pub(crate) use learned::Known;
-use learned::Learned;
+pub(crate) use known::Known;
+use known::KnownKeys;
 pub(crate) use mask::Mask;
+use tokens::{ConstantSecrets, TokenSource};
 
 use crate::context::Context;
 use net::guard::Guard;
+
+/// Runs kept; the oldest is dropped first.
+const MOST_RUNS: usize = 8;
+
+type Slot = Arc<OnceCell<Arc<Run>>>;
 
 /// A run, as a worker needs it.
 pub(crate) struct Run {
@@ -32,57 +36,61 @@ pub(crate) struct Run {
     pub(crate) objects: Objects,
     pub(crate) columns: Arc<[String]>,
     pub(crate) output: OutputFormat,
-    pub(crate) secrets: Arc<Secrets>,
+    pub(crate) tokens: Box<dyn TokenSource>,
     pub(crate) mask: Mask,
     pub(crate) guard: Guard,
     pub(crate) connections: Connections,
-    /// Lines whose outcome is unknown since an earlier generation are sent again.
+    /// Whether lines whose outcome is unknown since an earlier generation are sent again.
     pub(crate) include_unknown: bool,
-    pub(crate) learned: Learned,
+    pub(crate) known_keys: KnownKeys,
     lanes: Vec<(String, LaneKind)>,
 }
 
 /// The limit of a lane's keys.
 pub(crate) struct LaneLimit<'a> {
-    /// The one key of a named lane; the items name the keys of all others.
+    /// The one key of a named lane. In any other lane the items name their keys.
     pub(crate) provider: Option<&'a str>,
     pub(crate) limit: Limit,
 }
 
 impl Run {
     async fn read(context: &Context, run: &RunRef) -> Result<Self, StepError> {
-        let keys = run.keys();
         let objects = Objects::new(context.s3.clone(), &run.bucket);
-        let (text, plan, claim) = futures_util::future::try_join3(
-            objects.get(&keys.job_file()),
-            objects.get(&keys.plan()),
-            objects.find(&keys.claim(run.generation)),
-        )
-        .await?;
-        let job = Job::parse(&String::from_utf8_lossy(&text), &keys.job_file())
-            .map_err(|error| StepError::new(ErrorName::JobInvalid, error.to_string()))?;
-        let plan: Plan = serde_json::from_slice(&plan).map_err(|error| damaged(&keys.plan(), &error))?;
-        let claim: Claim = claim
-            .map_or(Ok(Claim::default()), |claim| serde_json::from_slice(&claim))
-            .map_err(|error| damaged("the claim", &error))?;
+        let Opened { keys, job, plan, claim } = job::run::open(&objects, run).await?;
         let secrets = resolve(context, &run.job, &job).await?;
+        let mask = Mask::default();
+        mask.learn(job.secrets.keys().filter_map(|name| secrets.get(name)));
         let guard = Guard::looking_up(&job.request.allow, context.look_up.clone());
         Ok(Self {
             id: run.id.clone(),
             connections: Connections::new(&job, &guard)?,
             guard,
-            mask: Mask::new(&secrets, job.secrets.keys()),
-            secrets: Arc::new(secrets),
+            mask,
+            tokens: Box::new(ConstantSecrets::new(secrets)),
             columns: plan.input.columns.into(),
             output: plan.output,
             lanes: plan.lanes.into_iter().map(|lane| (lane.name, lane.kind)).collect(),
-            include_unknown: claim.include_unknown,
-            learned: Learned::default(),
+            include_unknown: claim.is_some_and(|claim| claim.include_unknown),
+            known_keys: KnownKeys::default(),
             generation: run.generation,
             keys,
             objects,
             job,
         })
+    }
+
+    /// The reason, when a stop marker tells this lane to stop.
+    pub(crate) async fn stop_reason(&self, lane: &str) -> Result<Option<String>, StepError> {
+        let whole = self.keys.stop_run(self.generation);
+        let own = self.keys.stop_lane(self.generation, lane);
+        let found = self.objects.list(whole.trim_end_matches(".json")).await?;
+        let Some(entry) = found.into_iter().find(|entry| entry.key == whole || entry.key == own) else {
+            return Ok(None);
+        };
+        let marker = self.objects.find(&entry.key).await?;
+        let marker = marker.and_then(|body| serde_json::from_slice::<StopMarker>(&body).ok());
+        let reason = marker.map(|marker| marker.reason).filter(|reason| !reason.is_empty());
+        Ok(Some(reason.unwrap_or_else(|| "the run was stopped".to_owned())))
     }
 
     /// The limit of one worker of a lane.
@@ -105,18 +113,11 @@ impl Run {
     }
 }
 
-/// The part of a claim that a worker reads.
-#[derive(Default, Deserialize)]
-struct Claim {
-    #[serde(default)]
-    include_unknown: bool,
-}
-
 async fn resolve(context: &Context, name: &str, job: &Job) -> Result<Secrets, StepError> {
     let mut values = Vec::with_capacity(job.secrets.len());
     for (secret, reference) in &job.secrets {
         let value = context.secrets.resolve(name, secret, reference).await.map_err(|error| {
-            // What passes by itself is tried again by the state machine.
+            // The state machine tries again after a transient error.
             let kind = if error.passing { ErrorName::StorageUnavailable } else { ErrorName::JobInvalid };
             StepError::new(
                 kind,
@@ -129,6 +130,29 @@ async fn resolve(context: &Context, name: &str, job: &Job) -> Result<Secrets, St
     Ok(values.into_iter().collect())
 }
 
-fn damaged(key: &str, error: &serde_json::Error) -> StepError {
-    StepError::new(ErrorName::RunDamaged, format!("{key} is damaged: {error}"))
+/// The runs that this process works on. Each is read once, also when many batches ask for it at the same
+/// time.
+#[derive(Default)]
+pub(crate) struct RunCache {
+    slots: Mutex<Vec<(RunRef, Slot)>>,
+}
+
+impl RunCache {
+    pub(crate) async fn get(&self, context: &Context, run: &RunRef) -> Result<Arc<Run>, StepError> {
+        let slot = self.slot(run).await;
+        slot.get_or_try_init(|| async { Run::read(context, run).await.map(Arc::new) }).await.cloned()
+    }
+
+    async fn slot(&self, run: &RunRef) -> Slot {
+        let mut slots = self.slots.lock().await;
+        if let Some((_, slot)) = slots.iter().find(|(known, _)| known == run) {
+            return slot.clone();
+        }
+        if slots.len() == MOST_RUNS {
+            slots.remove(0);
+        }
+        let slot = Slot::default();
+        slots.push((run.clone(), slot.clone()));
+        slot
+    }
 }

@@ -1,9 +1,10 @@
-//! Which line goes next: one queue per limit key, and a heap of the keys by the instant when each may send.
-//! A line waits only for its own key.
+//! Which parcel goes next: one queue per limit key, and a heap of the keys by the instant at which each may
+//! send. A parcel waits only for its own key.
 
 mod handover;
+mod health;
+mod intents;
 mod key;
-mod naming;
 mod queue;
 
 use std::cmp::Reverse;
@@ -11,28 +12,31 @@ use std::collections::BinaryHeap;
 
 use tokio::time::Instant;
 
-pub(crate) use key::{Death, Key, KeyLimit, Line, Turn};
-pub(crate) use naming::Ahead;
+pub(crate) use handover::KeyLimit;
+pub(crate) use health::Abandoned;
+pub(crate) use intents::Lookahead;
+pub(crate) use key::{Key, Turn};
 
 use crate::pace::Now;
+use crate::parcel::ParcelId;
 
 /// All keys of one call.
 #[derive(Default)]
 pub(crate) struct Schedule {
     keys: Vec<Key>,
     due: BinaryHeap<Reverse<(Instant, u32)>>,
-    /// Lines in the queues.
+    /// Parcels in the queues.
     waiting: usize,
-    /// Keys that could send soon, if an intent named their lines.
-    hungry: Vec<u32>,
-    ahead: Ahead,
+    /// Keys that could send soon if an intent named their lines.
+    wanting_intents: Vec<u32>,
+    lookahead: Lookahead,
 }
 
 /// What to do now.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Next {
-    /// Send this line; its slot is taken.
-    Send(Line),
+    /// Send this parcel; its slot is taken.
+    Send(ParcelId),
     /// Nothing before this.
     At(Instant),
     /// Nothing until an attempt ends or something else changes.
@@ -43,7 +47,7 @@ impl Schedule {
     /// Adds a key; returns its index.
     pub(crate) fn add(&mut self, key: Key) -> u32 {
         self.keys.push(key);
-        u32::try_from(self.keys.len() - 1).expect("a batch has fewer lines than that")
+        u32::try_from(self.keys.len() - 1).expect("a batch has fewer parcels than that")
     }
 
     pub(crate) fn key(&self, index: u32) -> &Key {
@@ -54,32 +58,33 @@ impl Schedule {
         &self.keys
     }
 
-    /// Lines in the queues, those under way not counted.
+    /// Parcels in the queues, those under way not counted.
     pub(crate) fn waiting(&self) -> usize {
         self.waiting
     }
 
-    /// A line that was never sent joins the end of its key's queue.
-    pub(crate) fn push(&mut self, key: u32, line: Line, now: Instant) {
+    /// A parcel that was never sent joins the end of its key's queue.
+    pub(crate) fn push(&mut self, key: u32, parcel: ParcelId, now: Instant) {
         self.waiting += 1;
-        self.change(key, now, |key| key.push(line));
+        self.change(key, now, |key| key.push(parcel));
     }
 
-    /// A line waits to be sent again, not before `at`. `named`: the intent of its last attempt still names it.
-    pub(crate) fn push_retry(&mut self, key: u32, line: Line, at: Instant, named: bool, now: Instant) {
+    /// A parcel waits to be sent again, not before `at`. `named`: the intent of its last attempt still names
+    /// it.
+    pub(crate) fn push_retry(&mut self, key: u32, parcel: ParcelId, at: Instant, named: bool, now: Instant) {
         self.waiting += 1;
-        self.change(key, now, |key| key.push_retry(line, at, named));
+        self.change(key, now, |key| key.push_retry(parcel, at, named));
     }
 
-    /// A line in the middle of a redirect goes before all others.
-    pub(crate) fn push_hop(&mut self, key: u32, line: Line, now: Instant) {
+    /// A parcel in the middle of a redirect goes before all others.
+    pub(crate) fn push_redirect(&mut self, key: u32, parcel: ParcelId, now: Instant) {
         self.waiting += 1;
-        self.change(key, now, |key| key.push_hop(line));
+        self.change(key, now, |key| key.push_redirect(parcel));
     }
 
-    /// The next line that may be sent. `ready` prepares a line that was never sent; a line it refuses leaves the
-    /// queue without a slot. With `fresh` unset only lines that were sent before may go.
-    pub(crate) fn next(&mut self, now: Now, fresh: bool, ready: &mut dyn FnMut(Line) -> bool) -> Next {
+    /// The next parcel that may be sent. `prepare` prepares a parcel that was never sent; one that it rejects
+    /// leaves the queue without a slot. Without `fresh` only parcels that were sent before may go.
+    pub(crate) fn next(&mut self, now: Now, fresh: bool, prepare: &mut dyn FnMut(ParcelId) -> bool) -> Next {
         while let Some(&Reverse((at, index))) = self.due.peek() {
             if self.keys[index as usize].due != Some(at) {
                 self.due.pop();
@@ -92,12 +97,12 @@ impl Schedule {
             let key = &mut self.keys[index as usize];
             key.due = None;
             let before = key.waiting();
-            let turn = key.turn(now, fresh, ready);
+            let turn = key.turn(now, fresh, prepare);
             self.waiting -= before - key.waiting();
             match turn {
-                Turn::Send(line) => {
+                Turn::Send(parcel) => {
                     self.put(index, now.instant);
-                    return Next::Send(line);
+                    return Next::Send(parcel);
                 }
                 turn => {
                     let look = self.look_ahead(index, now.instant, fresh);
@@ -121,30 +126,31 @@ impl Schedule {
 
     /// Looks at every key again.
     pub(crate) fn wake(&mut self, now: Instant) {
-        for index in 0..self.keys.len() {
-            if self.keys[index].waiting() > 0 {
-                self.put(u32::try_from(index).expect("as added"), now);
+        for index in (0..).take(self.keys.len()) {
+            if self.key(index).waiting() > 0 {
+                self.put(index, now);
             }
         }
     }
 
-    /// Takes all waiting lines of a key out.
-    pub(crate) fn drain(&mut self, index: u32) -> Vec<Line> {
-        let lines = self.keys[index as usize].drain();
-        self.waiting -= lines.len();
-        lines
+    /// Takes all waiting parcels of a key out.
+    pub(crate) fn drain(&mut self, index: u32) -> Vec<ParcelId> {
+        let parcels = self.keys[index as usize].drain();
+        self.waiting -= parcels.len();
+        parcels
     }
 
-    /// Takes those lines of a key out that were sent before and meet a condition.
-    pub(crate) fn take_out(&mut self, index: u32, condition: impl Fn(Line) -> bool) -> Vec<Line> {
-        let lines = self.keys[index as usize].take_out(condition);
-        self.waiting -= lines.len();
-        lines
+    /// Takes all parcels out that were sent before and meet a condition.
+    pub(crate) fn take_out(&mut self, condition: impl Fn(ParcelId) -> bool) -> Vec<ParcelId> {
+        let parcels: Vec<_> = self.keys.iter_mut().flat_map(|key| key.take_out(&condition)).collect();
+        self.waiting -= parcels.len();
+        parcels
     }
 
-    /// Takes all waiting lines out.
-    pub(crate) fn drain_all(&mut self) -> Vec<Line> {
-        (0..self.keys.len()).flat_map(|index| self.drain(u32::try_from(index).expect("as added"))).collect()
+    /// Takes all waiting parcels out.
+    pub(crate) fn drain_all(&mut self) -> Vec<ParcelId> {
+        self.waiting = 0;
+        self.keys.iter_mut().flat_map(Key::drain).collect()
     }
 
     fn put(&mut self, index: u32, at: Instant) {
@@ -157,5 +163,4 @@ impl Schedule {
 }
 
 #[cfg(test)]
-#[path = "schedule/tests.rs"]
 mod tests;

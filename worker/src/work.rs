@@ -1,28 +1,29 @@
 //! One call of the worker: from the state machine's request to its response.
 
-use job::job_file::Job;
-use job::messages::{Pace, RunRef, StopMarker, WorkRequest, WorkResponse};
+use job::file::Job;
+use job::run::{Pace, RunRef, StopMarker, WorkRequest, WorkResponse};
 use job::{ErrorName, Objects, StepError};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use crate::batch::{Items, Seen};
+use crate::batch::{EarlierResults, Items};
 use crate::context::Context;
 use crate::drive::{Drive, End};
-use crate::stop;
-use crate::tally::Tally;
+use crate::results::Tally;
 
 /// Works on one batch until every line has a record, or until there is a reason to pause.
 ///
 /// # Errors
-/// Never for a line. `Lane.Stopped` when a stop marker stands or nine in ten of the first hundred answers were 401 or
-/// 403, `Batch.TooManyFailures` when more failed than the job tolerates, `Run.Interrupted` after `context.stop`, and what
-/// went wrong with the store or the run folder. Whatever was answered by then has been written, unless the store failed.
+/// Never for a line. `Lane.Stopped` if there is a stop marker or nine in ten of the first hundred responses
+/// were 401 or 403, `Batch.TooManyFailures` if more lines failed than the job tolerates, `Run.Interrupted`
+/// after `context.stop`, and the errors of the store and of the run folder. The results so far have been
+/// written, unless the store failed.
 pub async fn work(context: &Context, request: WorkRequest) -> Result<WorkResponse, StepError> {
     work_until(context, request, context.stop.clone()).await
 }
 
-/// [`work`], for a caller that may want this one call to stop: what was answered is written, as after `context.stop`.
+/// [`work`] for a caller that may stop this one call: the results so far are written, as after
+/// `context.stop`.
 ///
 /// # Errors
 /// As [`work`].
@@ -32,8 +33,7 @@ pub async fn work_until(
     stop: CancellationToken,
 ) -> Result<WorkResponse, StepError> {
     let RunRef { id, job, .. } = &request.run;
-    let span =
-        tracing::info_span!("work", %job, run = %id, lane = %request.lane.name, batch = request.batch.first);
+    let span = tracing::info_span!("work", %job, run = %id, lane = %request.lane.name, batch = request.batch.first.number());
     async { call(context, request, stop).await.inspect_err(StepError::log) }.instrument(span).await
 }
 
@@ -49,7 +49,7 @@ async fn call(
     let run = match context.runs.get(context, &request.run).await {
         Ok(run) => run,
         Err(error) => {
-            // No other batch would fare better, and the report says why.
+            // Every other batch would fail too, and the report gives the reason.
             if error.name == ErrorName::JobInvalid {
                 let objects = Objects::new(context.s3.clone(), &request.run.bucket);
                 let key = request.run.keys().stop_lane(request.run.generation, lane);
@@ -58,17 +58,17 @@ async fn call(
             return Err(error);
         }
     };
-    if let Some(reason) = stop::look(&run, lane).await? {
+    if let Some(reason) = run.stop_reason(lane).await? {
         return Err(stopped(lane, &reason));
     }
     let batch = request.batch;
     let results = run.keys.batch_results(lane, batch.first);
-    let (items, seen) = tokio::try_join!(
+    let (items, earlier) = tokio::try_join!(
         Items::read(&run.objects, run.keys.items(lane), batch),
-        Seen::read(&run.objects, &results)
+        EarlierResults::read(&run.objects, &results)
     )?;
-    let drive = Drive::new(context, run.clone(), &request, items, &seen, token)?;
-    drop(seen);
+    let drive = Drive::new(context, run.clone(), &request, items, &earlier, token)?;
+    drop(earlier);
     let (end, tally) = drive.run().await?;
     let Tally { ok, failed, .. } = tally;
     match end {

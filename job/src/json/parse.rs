@@ -1,8 +1,8 @@
-//! From a text to its tape, in one pass and without recursion.
+//! Parses a text into its tape, in one pass and without recursion.
 
 use super::{Node, Tape};
 
-/// How deep values may lie in each other.
+/// The deepest nesting of values.
 const DEEPEST: usize = 128;
 
 /// A text that is not JSON.
@@ -41,7 +41,7 @@ pub(super) fn parse(text: &str) -> Result<Tape, JsonError> {
 struct Parser<'a> {
     bytes: &'a [u8],
     at: usize,
-    /// The nodes of the arrays and objects around this place.
+    /// The nodes of the arrays and objects that are open here.
     open: Vec<u32>,
     tape: Tape,
 }
@@ -51,7 +51,7 @@ impl Parser<'_> {
         if u32::try_from(self.bytes.len()).is_err() {
             return Err("4 GiB and more are too much");
         }
-        // White space around the whole value is none within it.
+        // White space around the whole value does not count as white space within it.
         self.skip_space();
         self.tape.spaced = false;
         self.value()?;
@@ -75,7 +75,7 @@ impl Parser<'_> {
             }
         }
         self.skip_space();
-        if self.at < self.bytes.len() { Err("more text behind the value") } else { Ok(()) }
+        if self.at < self.bytes.len() { Err("more text after the value") } else { Ok(()) }
     }
 
     /// A value of an array, or key and value of an object.

@@ -1,5 +1,5 @@
-//! JSONPath (RFC 9535) on a tape. Plain steps are walked in place; filters, slices and unions are left to a library, which works
-//! on a tree of its own, and whose matches are found again in the text.
+//! JSONPath (RFC 9535) on a tape. Plain steps are walked in place. Filters, slices and unions are left to a
+//! library, which works on a tree; its matches are then found in the text.
 
 use std::collections::HashMap;
 
@@ -8,24 +8,25 @@ use serde_json_path::JsonPath;
 
 use super::{Json, Kind};
 
-/// Bytes that a value takes in the library's tree, about: a member of an object, with its name's own allocation.
+/// About how many bytes a value takes in the library's tree: a member of an object, with the allocation of
+/// its name.
 const LEAF: usize = 128;
 
 /// A query.
 #[derive(Debug, Clone)]
 pub struct Path {
     query: Box<JsonPath>,
-    /// The same, if it has only plain steps.
+    /// The query's steps, if it has only plain ones.
     steps: Option<Vec<Step>>,
 }
 
-/// The matches of a query are more than they may be.
+/// The matches of a query have more bytes than they may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TooMuch;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Step {
-    /// Of the value and of all that it holds.
+    /// Match the value, and every value within it.
     deep: bool,
     selector: Selector,
 }
@@ -49,15 +50,15 @@ impl Path {
         Ok(Self { query: Box::new(query), steps: steps(source) })
     }
 
-    /// Bytes of memory that the query needs beside the tape.
+    /// Bytes of memory that the query needs in addition to the tape.
     pub fn memory(&self, root: Json<'_>) -> usize {
         if self.steps.is_some() { 0 } else { root.tape.nodes.len() * LEAF + root.raw().len() }
     }
 
-    /// The values that match, in order. Together they have at most `most` bytes of text.
+    /// The values that match, in order.
     ///
     /// # Errors
-    /// They have more.
+    /// The values have more than `most` bytes of text together.
     pub fn query<'a>(&self, root: Json<'a>, most: usize) -> Result<Vec<Json<'a>>, TooMuch> {
         match &self.steps {
             Some(steps) => steps.iter().enumerate().try_fold(vec![root], |values, (n, step)| {
@@ -71,7 +72,8 @@ impl Path {
     }
 }
 
-/// What matches may still take: the text of those that are the result, a place in the list of the others.
+/// The bytes that matches may still take: a match of the last step takes its text, any other a place in the
+/// list.
 struct Left {
     bytes: usize,
     text: bool,
@@ -103,7 +105,7 @@ impl Step {
             Selector::All => children(value).try_for_each(&mut push)?,
         }
         if self.deep {
-            // Values lie at most 128 deep.
+            // Values are nested at most 128 deep.
             children(value).try_for_each(|child| self.select(child, matches, left))?;
         }
         Ok(())
@@ -115,7 +117,7 @@ fn children(value: Json<'_>) -> impl Iterator<Item = Json<'_>> {
     value.parts().skip(skip).step_by(skip + 1)
 }
 
-/// The steps of a query that has only names, indices and wildcards, each alone; the query is known to be right.
+/// The steps of a valid query, if each is a single name, index or wildcard.
 fn steps(source: &str) -> Option<Vec<Step>> {
     let mut rest = source.strip_prefix('$')?;
     let mut steps = Vec::new();
@@ -125,11 +127,11 @@ fn steps(source: &str) -> Option<Vec<Step>> {
         let selector;
         if let Some(inside) = rest.strip_prefix('[') {
             let quote = inside.chars().next().filter(|quote| matches!(quote, '"' | '\''));
-            let (text, behind) = match quote {
+            let (text, after) = match quote {
                 Some(quote) => inside[1..].split_once(quote)?,
                 None => inside.split_once(']').map(|(text, _)| (text, &inside[text.len()..]))?,
             };
-            rest = behind.strip_prefix(']')?;
+            rest = after.strip_prefix(']')?;
             selector = match (quote, text) {
                 (Some(_), name) if !name.contains('\\') => Selector::Name(name.to_owned()),
                 (None, "*") => Selector::All,
@@ -139,7 +141,7 @@ fn steps(source: &str) -> Option<Vec<Step>> {
         } else {
             rest = if deep { rest } else { rest.strip_prefix('.')? };
             let length = rest.find(['.', '[']).unwrap_or(rest.len());
-            let (name, behind) = rest.split_at(length);
+            let (name, after) = rest.split_at(length);
             selector = match name {
                 "*" => Selector::All,
                 name if name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || !c.is_ascii())
@@ -149,7 +151,7 @@ fn steps(source: &str) -> Option<Vec<Step>> {
                 }
                 _ => return None,
             };
-            rest = behind;
+            rest = after;
         }
         steps.push(Step { deep, selector });
     }
@@ -168,7 +170,7 @@ fn by_library<'a>(query: &JsonPath, root: Json<'a>, most: usize) -> Result<Vec<J
     values.map(|value| left.take(value).map(|()| value)).collect()
 }
 
-/// Walks tree and text side by side.
+/// Walks the tree and the text together.
 fn find<'a>(tree: &Value, json: Json<'a>, found: &mut HashMap<*const Value, Option<Json<'a>>>) {
     if let Some(place) = found.get_mut(&std::ptr::from_ref(tree)) {
         *place = Some(json);
@@ -197,7 +199,7 @@ mod tests {
     const STORE: &str = r#"{"store":{"book":[{"title":"A","price":8.950},{"title":"B","price":12.99,"isbn":"x"}],"bike":{"price":19.95}},"a b":{"é":[1,[2,{"price":3}]]},"":0}"#;
 
     #[test]
-    fn plain_steps_match_what_the_library_matches() {
+    fn plain_steps_match_as_in_the_library() {
         let tape = Tape::parse(STORE).unwrap();
         let root = tape.root(STORE);
         for (source, plain) in [
@@ -234,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn matches_that_hold_each_other_are_capped_as_they_are_collected() {
+    fn nested_matches_are_limited_while_they_are_collected() {
         let text = format!("{}[{}]{}", "{\"a\":".repeat(100), "1,".repeat(9_999) + "1", "}".repeat(100));
         let tape = Tape::parse(&text).unwrap();
         let root = tape.root(&text);

@@ -30,7 +30,7 @@ fn numbers_keep_their_digits() {
 }
 
 #[test]
-fn keys_that_a_library_takes_for_orders_are_data() {
+fn special_keys_of_serde_json_are_data() {
     for key in
         ["$serde_json::private::RawValue", "$serde_json::private::Number", "$serde_json::private::Unknown"]
     {
@@ -43,7 +43,7 @@ fn keys_that_a_library_takes_for_orders_are_data() {
 }
 
 #[test]
-fn words_that_are_no_json_are_taken_for_their_names() {
+fn nan_and_infinity_are_read_as_their_names() {
     assert_eq!(
         written(r#"{"a":NaN,"b":[Infinity,-Infinity],"c":"\ud83d!","d":"\ud83d\ude00","e":-1}"#),
         r#"{"a":"NaN","b":["Infinity","-Infinity"],"c":"�!","d":"😀","e":-1}"#
@@ -55,7 +55,7 @@ fn words_that_are_no_json_are_taken_for_their_names() {
 }
 
 #[test]
-fn what_is_no_json_is_refused_as_serde_refuses_it() {
+fn text_that_is_not_json_is_refused_as_in_serde() {
     let deep = "[".repeat(129) + &"]".repeat(129);
     let texts = [
         "",
@@ -133,7 +133,7 @@ fn members_and_items_are_found() {
 }
 
 #[test]
-fn a_tape_is_small() {
+fn a_tape_has_twelve_bytes_for_each_value() {
     let text = format!("[{}1]", "1,".repeat(100_000));
     assert!(Tape::parse(&text).unwrap().size() <= 24 * 131_072, "twelve bytes a value");
 }
@@ -158,14 +158,14 @@ fn any_value() -> impl Strategy<Value = Value> {
 
 proptest! {
     #[test]
-    fn it_reads_what_serde_reads(tree in any_value(), pretty: bool) {
+    fn values_are_read_as_in_serde(tree in any_value(), pretty: bool) {
         let text = if pretty { serde_json::to_string_pretty(&tree).unwrap() } else { tree.to_string() };
         prop_assert_eq!(&value(&text).unwrap(), &tree);
         prop_assert_eq!(written(&text), tree.to_string());
     }
 
     #[test]
-    fn it_refuses_what_serde_refuses(junk in r#"[\[\]{}",:0-9eE.\-+tfn\\u d8a\x00-\x20é]{0,16}"#) {
+    fn only_odd_values_are_read_that_serde_refuses(junk in r#"[\[\]{}",:0-9eE.\-+tfn\\u d8a\x00-\x20é]{0,16}"#) {
         match (Tape::parse(&junk), serde_json::from_str::<Value>(&junk)) {
             (Ok(tape), Ok(tree)) => prop_assert_eq!(tape.root(&junk).value(), tree),
             (Err(_), Err(_)) => {}
@@ -176,7 +176,7 @@ proptest! {
     }
 
     #[test]
-    fn strings_lose_their_escapes(text: String) {
+    fn strings_are_read_without_their_escapes(text: String) {
         let quoted = Value::from(text.as_str()).to_string();
         prop_assert_eq!(unescape(&quoted[1..quoted.len() - 1]), text.as_str());
         let escaped: String = text.encode_utf16().map(|unit| format!("\\u{unit:04X}")).collect();

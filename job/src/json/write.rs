@@ -1,4 +1,4 @@
-//! From a value to JSON on one line, and from a string to its text.
+//! Writes a value as JSON on one line, and a string as its text.
 
 use std::borrow::Cow;
 
@@ -8,8 +8,9 @@ use super::parse::unit;
 use super::{Json, Kind};
 
 impl Json<'_> {
-    /// Appends the value as strict JSON without white space. Numbers and strings stand there as they did, but for `NaN`,
-    /// `Infinity` and `-Infinity`, which become strings, and half surrogate pairs, which become U+FFFD.
+    /// Appends the value as strict JSON without white space. Numbers and strings are written unchanged,
+    /// except that `NaN`, `Infinity` and `-Infinity` become strings, and that half of a surrogate pair
+    /// becomes U+FFFD.
     pub fn write(self, out: &mut Vec<u8>) {
         if !self.tape.spaced && !self.tape.odd {
             return out.extend_from_slice(self.raw().as_bytes());
@@ -53,7 +54,7 @@ pub fn write_string(out: &mut Vec<u8>, text: &str) {
     serde_json::to_writer(out, text).expect("writing to memory does not fail");
 }
 
-/// What stands between a string's quotes, without escapes. Half of a surrogate pair is U+FFFD.
+/// The text between a string's quotes, without escapes. Half of a surrogate pair becomes U+FFFD.
 pub fn unescape(inner: &str) -> Cow<'_, str> {
     let Some(mut escape) = memchr(b'\\', inner.as_bytes()) else { return Cow::Borrowed(inner) };
     let mut text = String::with_capacity(inner.len());
@@ -89,7 +90,7 @@ fn character(escape: &str) -> (char, usize) {
                 12,
             ),
             (Some(unit), _) => (char::from_u32(unit).unwrap_or(char::REPLACEMENT_CHARACTER), 6),
-            // Not an escape: the backslash stands for itself.
+            // Not an escape: the backslash is a character.
             (None, _) => ('\\', 1),
         },
         _ => ('\\', 1),

@@ -2,9 +2,9 @@
 
 use bytes::Bytes;
 use job::StepError;
+use job::wire::read_result;
 
 use super::lines::{line_at, number};
-use super::view::record;
 use crate::run::damaged;
 
 /// Where a record lies. Kept small: a batch of any size is merged by these.
@@ -48,8 +48,8 @@ pub(super) fn scan(
 
 impl Position {
     fn read(&mut self, line: &[u8]) -> Result<(), serde_json::Error> {
-        let record = record(line)?;
-        (self.n, self.ok) = (record.n, record.error.is_none());
+        let record = read_result(line)?;
+        (self.n, self.ok) = (record.n.number(), record.error.is_none());
         Ok(())
     }
 }

@@ -1,7 +1,8 @@
 //! Lines of an object, by ranges.
 
 use bytes::Bytes;
-use job::{Objects, StorageError};
+use job::wire::line_id;
+use job::{LineId, Objects, StorageError};
 use memchr::{memchr, memrchr};
 
 /// Whole lines of `from..to` of an object, about `size` bytes at a time.
@@ -46,16 +47,7 @@ pub(crate) fn line_at(bytes: &[u8], at: usize) -> Option<(&[u8], usize)> {
     }
 }
 
-/// The line number of an item or record as the steps write them, `{"n":17,…`; `None` when it must be parsed to tell.
+/// The line number of an item or result as the steps write them; `None` when it must be parsed to tell.
 pub(crate) fn number(line: &[u8]) -> Option<u64> {
-    let digits = line.strip_prefix(b"{\"n\":")?;
-    let mut n: u64 = 0;
-    for (at, byte) in digits.iter().enumerate() {
-        match byte {
-            b'0'..=b'9' => n = n.checked_mul(10)?.checked_add(u64::from(byte - b'0'))?,
-            b',' | b'}' if at > 0 => return Some(n),
-            _ => return None,
-        }
-    }
-    None
+    line_id(line).map(LineId::number)
 }

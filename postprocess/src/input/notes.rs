@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
-use job::record::Notes;
+use job::wire::Intents;
 use job::{Invocation, Objects, StepError};
 
 use crate::run::damaged;
@@ -20,7 +20,7 @@ pub(super) async fn possibly_sent(
     let mut fetched = stream::iter(notes)
         .map(|(invocation, key)| async move {
             let notes = objects.get(&key).await?;
-            let notes: Notes = serde_json::from_slice(&notes)
+            let notes: Intents = serde_json::from_slice(&notes)
                 .map_err(|error| damaged(format!("{key} is not a note: {error}")))?;
             Ok::<_, StepError>((invocation, notes))
         })
@@ -31,9 +31,9 @@ pub(super) async fn possibly_sent(
             by = Some(invocation);
         }
         for line in &notes.unsent {
-            noted.remove(line);
+            noted.remove(&line.number());
         }
-        noted.extend(notes.sending);
+        noted.extend(notes.sending.iter().map(|line| line.number()));
     }
     all.extend(noted);
     all.sort_unstable();

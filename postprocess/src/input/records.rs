@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use job::objects::Entry;
 use job::seal::{self, Sum};
-use job::{FlushKey, Objects, Plan, PlannedLane, RunKeys, StepError};
+use job::{Objects, Plan, PlannedLane, RunKeys, SegmentKey, StepError};
 use serde::{Deserialize, Serialize};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::mpsc::Sender;
@@ -118,8 +118,8 @@ pub(super) fn feed(source: &Source) -> Feed<Chunk> {
 
 /// Records in the flush objects of a batch, by their names.
 fn records_in(entries: &[Entry]) -> u64 {
-    let records = |entry: &Entry| match FlushKey::parse(&entry.key) {
-        Some(FlushKey::Records { ok, failed, .. }) => ok + failed,
+    let records = |entry: &Entry| match SegmentKey::parse(&entry.key) {
+        Some(SegmentKey::Results { ok, failed, .. }) => ok + failed,
         _ => 0,
     };
     entries.iter().map(records).sum()
@@ -225,8 +225,8 @@ impl Flushes {
         let mut flushes = Self::default();
         let mut current = Vec::new();
         for entry in entries {
-            match FlushKey::parse(&entry.key) {
-                Some(FlushKey::Records { invocation, throttled, sent, ok, failed, .. }) => {
+            match SegmentKey::parse(&entry.key) {
+                Some(SegmentKey::Results { invocation, throttled, sent, ok, failed, .. }) => {
                     let is_current = invocation.generation() == generation;
                     flushes.throttled += throttled;
                     flushes.spent.add(Spent { requests: sent, current: if is_current { sent } else { 0 } });
@@ -238,7 +238,7 @@ impl Flushes {
                         current.push(is_current);
                     }
                 }
-                Some(FlushKey::Notes { invocation, .. }) => flushes.notes.push((invocation, entry.key)),
+                Some(SegmentKey::Intents { invocation, .. }) => flushes.notes.push((invocation, entry.key)),
                 None => {}
             }
         }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use job::{Code, Item, StepError};
+use job::{Code, Item, LineId, StepError};
 
 use super::tally::{Codes, Tally};
 use crate::input::{self, Chunk, Feed, Outcome, Place, RecordView, Source, Spent, line_at, number};
@@ -179,11 +179,12 @@ fn write(
     codes: &mut Codes,
     tally: &mut Tally,
 ) -> Result<(), StepError> {
-    let item = input::item(line, n).map_err(|error| damaged(format!("an item is damaged: {error}")))?;
+    let item = input::read_item(line, LineId::nth(n))
+        .map_err(|error| damaged(format!("an item is damaged: {error}")))?;
     let record = match outcome.and_then(|outcome| outcome.record) {
         Some(Place { body, start, end, object }) => {
             let bytes = &chunk.bodies[body as usize][start as usize..end as usize];
-            let record = input::record(bytes)
+            let record = input::read_result(bytes)
                 .map_err(|error| damaged(format!("the record of line {} is damaged: {error}", item.n)))?;
             tally.record(&record, chunk.current[object as usize]);
             Some(record)
@@ -212,7 +213,7 @@ fn write(
     };
     match ending {
         Ending::Values(_) => tally.ok += 1,
-        Ending::Failed { code, detail } if codes.add(item.n, code, detail) => tally.failed += 1,
+        Ending::Failed { code, detail } if codes.add(n, code, detail) => tally.failed += 1,
         Ending::Failed { .. } => tally.not_processed += 1,
     }
     rows.line(&item, ending)
@@ -222,6 +223,8 @@ fn write(
 fn number_of(line: &[u8]) -> Result<u64, String> {
     match number(line) {
         Some(n) => Ok(n),
-        None => Item::parse(line).map(|item| item.n).map_err(|error| format!("an item is damaged: {error}")),
+        None => Item::parse(line)
+            .map(|item| item.n.number())
+            .map_err(|error| format!("an item is damaged: {error}")),
     }
 }

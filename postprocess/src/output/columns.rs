@@ -3,11 +3,9 @@
 use std::collections::HashMap;
 
 use job::Plan;
+pub(super) use job::file::OWN_COLUMNS as OWN;
 
 use crate::json;
-
-/// The columns of every output, last.
-pub(super) const OWN: [&str; 2] = ["error", "error_detail"];
 
 /// The input's columns, as far as the output has them. A column of the input that has the name of an extracted one, or of
 /// our own, is left out: only a JSONL line or an earlier output can bring one, since otherwise it is an error of the job.

@@ -84,19 +84,20 @@ impl Rows {
     }
 
     pub(crate) fn line(&mut self, item: &ItemView<'_>, ending: Ending<'_>) -> Result<(), StepError> {
-        if item.n != self.last + 1 {
+        let n = item.n.number();
+        if n != self.last + 1 {
             return Err(damaged(format!(
                 "line {} comes after line {}: items of this run overlap or are missing",
-                item.n, self.last
+                n, self.last
             )));
         }
-        self.last = item.n;
+        self.last = n;
 
         let raw = match &item.raw {
             Some(raw) => Some(
                 STANDARD
                     .decode(raw.as_ref())
-                    .map_err(|error| damaged(format!("the bytes of line {}: {error}", item.n)))?,
+                    .map_err(|error| damaged(format!("the bytes of line {n}: {error}")))?,
             ),
             None => None,
         };

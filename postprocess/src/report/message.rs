@@ -1,5 +1,7 @@
 //! The report in words.
 
+use job::text::excerpt;
+
 use super::{ErrorCount, Report, Verdict};
 use crate::merge::WITHOUT_RESULT;
 
@@ -38,7 +40,7 @@ pub(super) fn message(report: &Report, tolerated: f64) -> String {
             "; most often {code} ({}), for example line {}: {}",
             grouped(*count),
             grouped(line),
-            shortened(detail)
+            excerpt(detail, DETAIL)
         );
     }
     let mut stopped: Vec<(&str, Vec<&str>)> = Vec::new();
@@ -82,11 +84,4 @@ fn grouped(n: u64) -> String {
 
 fn percent(share: f64) -> f64 {
     (share * 1e6).round() / 1e4
-}
-
-fn shortened(detail: &str) -> String {
-    match detail.char_indices().nth(DETAIL) {
-        Some((end, _)) => format!("{}…", &detail[..end]),
-        None => detail.to_owned(),
-    }
 }

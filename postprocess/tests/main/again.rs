@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use job::ErrorName;
 use job::Invocation;
 use job::job_file::Format;
-use job::messages::{PostprocessResponse, TurnHolder};
+use job::messages::{LeaseHolder, PostprocessResponse};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -35,7 +35,7 @@ async fn run_folder(world: &World, fixture: &Fixture) -> Vec<String> {
 
 async fn hold_turn(world: &World, run: &str) {
     let turn =
-        TurnHolder { run: run.to_owned(), execution: "execution".to_owned(), generation: 0, not_before: 0 };
+        LeaseHolder { run: run.to_owned(), execution: "execution".to_owned(), generation: 0, not_before: 0 };
     world.objects.put("runs/places/turn.json", serde_json::to_vec(&turn).unwrap()).await.unwrap();
 }
 

@@ -1,7 +1,7 @@
 //! More than fits: batches that are merged by positions, long lines, many objects.
 
 use job::job_file::Format;
-use job::{FlushKey, Invocation};
+use job::{Invocation, SegmentKey};
 use postprocess::Settings;
 use serde_json::json;
 
@@ -80,7 +80,7 @@ async fn more_objects_than_a_page_of_a_listing() {
     let batch = fixture.plan.lanes[0].batches[0];
     fixture.plan.lanes[0].batches = vec![job::Batch { lines: 2, ..batch }; 550];
     for n in 1..=1100_u64 {
-        let name = FlushKey::Records {
+        let name = SegmentKey::Results {
             invocation: Invocation::new(0, STARTED, 1),
             k: 0,
             ok: 1,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use job::job_file::Format;
-use job::{Batch, Invocation, LaneKind, PlannedLane};
+use job::{Batch, Invocation, LaneKind, LineId, PlannedLane};
 use postprocess::Settings;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -75,7 +75,7 @@ fn build(split: &Split) -> (Fixture, Vec<Expected>) {
         while !rest.is_empty() {
             let (batch, later) = rest.split_at(rest.len().min(*batch_lines.next().unwrap()));
             rest = later;
-            batches.push(Batch { first: batch[0], lines: batch.len() as u64, from: 0, to: 0 });
+            batches.push(Batch { first: LineId::nth(batch[0]), lines: batch.len() as u64, from: 0, to: 0 });
             let mut flushes = batch_flushes.next().unwrap().clone();
             flushes.sort_by_key(|flush| flush.generation);
             for (k, flush) in (0..).zip(&flushes) {

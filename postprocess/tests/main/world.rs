@@ -7,7 +7,7 @@ use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
 use job::job_file::{Compression, Format, OutputFormat};
 use job::messages::{Claim, PostprocessRequest, PostprocessResponse, RunRef};
 use job::plan::InputFacts;
-use job::{Batch, FlushKey, Invocation, LaneKind, Objects, Plan, PlannedLane, StepError};
+use job::{Batch, Invocation, LaneKind, LineId, Objects, Plan, PlannedLane, SegmentKey, StepError};
 use postprocess::{Context, Report, Settings, failed_key, output_key, postprocess, report_key};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -88,7 +88,8 @@ impl World {
             let mut before = 0;
             for batch in &mut lane.batches {
                 let after = before + usize::try_from(batch.lines).unwrap();
-                (batch.first, batch.from, batch.to) = (items[before].0, ends[before], ends[after]);
+                (batch.first, batch.from, batch.to) =
+                    (LineId::nth(items[before].0), ends[before], ends[after]);
                 before = after;
             }
             self.objects.put(&keys.items(&lane.name), body).await.unwrap();
@@ -175,7 +176,7 @@ impl Fixture {
         let items = (1..).zip(lines).map(|(n, (item, _))| (n, item.clone())).collect::<Vec<_>>();
         let records: Vec<_> =
             (1..).zip(lines).filter_map(|(n, (_, record))| Some((n, record.clone()?))).collect();
-        let batch = Batch { first: 1, lines: items.len() as u64, from: 0, to: 0 };
+        let batch = Batch { first: LineId::nth(1), lines: items.len() as u64, from: 0, to: 0 };
         let lane = PlannedLane {
             name: "lane".to_owned(),
             kind: LaneKind::Named { provider: "api.example.com".to_owned() },
@@ -259,7 +260,7 @@ impl Fixture {
         let ok = records.len() as u64 - failed;
         let sent = records.iter().filter_map(|(_, record)| record.get("tries")?.as_u64()).sum();
         let name =
-            FlushKey::Records { invocation: invocation.clone(), k, ok, failed, throttled: 1, sent }.name();
+            SegmentKey::Results { invocation: invocation.clone(), k, ok, failed, throttled: 1, sent }.name();
         let mut body =
             records.iter().map(|(n, record)| numbered(*n, record)).collect::<String>().into_bytes();
         job::seal::seal(&mut body);
@@ -277,7 +278,7 @@ impl Fixture {
         sending: &[u64],
         unsent: &[u64],
     ) {
-        let name = FlushKey::Notes { invocation: invocation.clone(), k }.name();
+        let name = SegmentKey::Intents { invocation: invocation.clone(), k }.name();
         let body = json!({ "sending": sending, "unsent": unsent }).to_string();
         self.objects.push((format!("results/{lane}/{first:012}/{name}"), body));
     }

@@ -3,12 +3,12 @@
 use std::io;
 use std::sync::Arc;
 
-use job::{Job, LaneKind, PlannedLane};
+use job::wire::write_item;
+use job::{Job, LaneKind, LineId, PlannedLane};
 
 use super::Sink;
 use super::shape::Shape;
 use crate::batches::{Cutter, Pieces};
-use crate::normalise;
 use crate::records::Record;
 use crate::route::{Routed, Router};
 
@@ -58,7 +58,7 @@ impl Lanes {
             Ok(Routed { lane, key }) => {
                 let open = &mut self.open[lane];
                 let before = open.items.len();
-                write_item(&mut open.items, n, record.at, key.as_deref(), &self.scratch);
+                write_item(&mut open.items, LineId::nth(n), record.at, key.as_deref(), &self.scratch);
                 let length = open.items.len() - before;
                 open.cutter.add(n, length as u64, key.as_ref());
                 lane
@@ -111,19 +111,4 @@ impl Lanes {
         let items = std::mem::take(&mut self.open[lane].items);
         if items.is_empty() { Ok(()) } else { sink.items(&self.router.lanes[lane].name, items) }
     }
-}
-
-/// The shape of [`job::Item`], written by hand because this is the step's inner loop.
-fn write_item(out: &mut Vec<u8>, n: u64, at: u64, key: Option<&str>, value: &[u8]) {
-    out.extend_from_slice(b"{\"n\":");
-    normalise::number(out, n);
-    out.extend_from_slice(b",\"at\":");
-    normalise::number(out, at);
-    if let Some(key) = key {
-        out.extend_from_slice(b",\"key\":");
-        normalise::string(out, key);
-    }
-    out.extend_from_slice(b",\"v\":");
-    out.extend_from_slice(value);
-    out.extend_from_slice(b"}\n");
 }

@@ -1,6 +1,6 @@
 //! Probable mistakes in the job or the input, and what to write instead.
 
-use job::job_file::Format;
+use job::file::Format;
 use job::{Job, Plan};
 
 use super::findings::{Findings, SEPARATORS};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use indicatif::ProgressBar;
-use job::secrets::Secrets;
+use job::file::secrets::Secrets;
 use job::{Code, Item, Job, Row};
 use net::guard::Guard;
 use serde::de::IgnoredAny;
@@ -60,25 +60,24 @@ impl Preview {
     }
 
     fn item(&mut self, item: &Item<'_>) {
+        let n = item.n.number();
         let late = self.until.is_some_and(|until| Instant::now() > until);
-        if late && item.error.is_none() && item.n > self.shown {
+        if late && item.error.is_none() && n > self.shown {
             self.previewed.findings.skipped += 1;
             return;
         }
         let rendered = self.render(item);
         match &rendered {
             Ok(request) => self.previewed.findings.add_request(
-                item.n,
+                n,
                 request,
                 self.job.request.json_body.then(|| json_error(request)).flatten(),
             ),
-            Err((code, detail)) => self.previewed.findings.add_failure(item.n, code, detail),
+            Err((code, detail)) => self.previewed.findings.add_failure(n, code, detail),
         }
         self.previewed.findings.add_fields(item.v);
-        if item.n <= self.shown {
-            self.previewed
-                .first
-                .insert(item.n, rendered.map_err(|(code, detail)| format!("{code}: {detail}")));
+        if n <= self.shown {
+            self.previewed.first.insert(n, rendered.map_err(|(code, detail)| format!("{code}: {detail}")));
         }
     }
 

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use job::job_file::Format;
 use job::{Job, LaneKind, Plan, PlannedLane};
 use worker::request::Prepared;
 
@@ -19,7 +18,7 @@ pub(super) fn head(job: &Job, path: &Path, plan: &Plan, hopeless: bool) {
     println!(
         "input    {} of {}, {}",
         text::lines(facts.lines),
-        format_name(facts.format),
+        facts.format.name(),
         text::bytes(facts.bytes)
     );
     if !facts.columns.is_empty() {
@@ -87,16 +86,6 @@ pub(super) fn lanes(job: &Job, plan: &Plan) {
             "time     at least {}, if every lane runs at its limit and nothing is sent twice",
             text::duration(longest)
         );
-    }
-}
-
-fn format_name(format: Format) -> &'static str {
-    match format {
-        Format::Text => "text",
-        Format::Csv => "csv",
-        Format::Tsv => "tsv",
-        Format::Jsonl => "jsonl",
-        Format::Json => "json",
     }
 }
 

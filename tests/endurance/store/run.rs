@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use job::Record;
+use job::LineResult;
 use postprocess::Report;
 use states::Clock;
 use tempfile::TempDir;
@@ -166,7 +166,7 @@ impl Yard {
         let mut since: BTreeMap<u64, usize> = BTreeMap::new();
         for (requests, records) in stored {
             for record in records.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-                let n = Record::parse(record).unwrap().n;
+                let n = LineResult::parse(record).unwrap().n.number();
                 since.entry(n).or_insert(*requests);
             }
         }

@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use job::messages::RunRef;
+use job::run::RunRef;
 use lambda::Metrics;
 
 use crate::context::Observer;
@@ -12,7 +12,7 @@ use crate::context::Observer;
 pub struct CallMetrics(Mutex<Metrics>);
 
 impl CallMetrics {
-    /// Writes the counts since the last time.
+    /// Writes the counts since the last call of this function.
     pub fn emit(&self, run: &RunRef, lane: &str) {
         let metrics = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
         metrics.emit(&run.job, lane, &run.id);

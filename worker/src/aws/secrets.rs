@@ -1,19 +1,20 @@
-//! Secrets on AWS: SSM parameters below `/throughline/<job>/` and Secrets Manager's below `throughline/<job>/`.
+//! Secrets on AWS: SSM parameters below `/throughline/<job>/` and Secrets Manager's below
+//! `throughline/<job>/`.
 
 use async_trait::async_trait;
 use aws_sdk_ssm::error::{ProvideErrorMetadata, SdkError};
-use job::secrets::{Secret, SecretRef};
+use job::file::secrets::{Secret, SecretRef};
 
 use crate::context::{SecretSource, Unresolved};
 
-/// Reads a job's own secrets, and no other's: whoever can write a job must not read what is another's.
+/// Reads a job's own secrets and no others, so that the author of one job cannot read the secrets of another.
 #[derive(Debug, Clone)]
 pub struct AwsSecrets {
     parameters: aws_sdk_ssm::Client,
     secrets: aws_sdk_secretsmanager::Client,
 }
 
-/// Where a job's secret stands.
+/// The place of a job's secret.
 #[derive(Debug, PartialEq, Eq)]
 enum Place {
     Parameter(String),
@@ -21,7 +22,7 @@ enum Place {
 }
 
 impl AwsSecrets {
-    /// By the environment's credentials, Region and endpoint.
+    /// Uses the credentials, the Region and the endpoint of the environment.
     pub fn new(aws: &lambda::SdkConfig) -> Self {
         Self { parameters: aws_sdk_ssm::Client::new(aws), secrets: aws_sdk_secretsmanager::Client::new(aws) }
     }
@@ -44,14 +45,14 @@ impl SecretSource for AwsSecrets {
                     .secret_string
             }
         };
-        let value = value.ok_or_else(|| format!("the secret {name} at {reference} is no text"))?;
+        let value = value.ok_or_else(|| format!("the secret {name} at {reference} is not text"))?;
         Secret::read(&value)
             .map_err(|reason| format!("the secret {name} at {reference} cannot be used: {reason}").into())
     }
 }
 
-/// A reference that holds on one machine holds here too: `env:NAME` is the job's parameter NAME, since a function's
-/// environment is its own and not the job's.
+/// References mean the same as on one machine, but `env:NAME` is the job's parameter NAME: a function's
+/// environment is not the job's.
 fn place(job: &str, name: &str, reference: &SecretRef) -> Result<Place, String> {
     let (parameters, secrets) = (format!("/throughline/{job}/"), format!("throughline/{job}/"));
     let below = |path: &str, folder: &str| {
@@ -100,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn a_job_reads_its_own_secrets() {
+    fn a_job_may_read_its_own_secrets() {
         assert_eq!(of("env:KEY"), Ok(Place::Parameter("/throughline/places/KEY".into())));
         assert_eq!(of("ssm:/throughline/places/a/b"), Ok(Place::Parameter("/throughline/places/a/b".into())));
         assert_eq!(
@@ -110,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn and_no_other() {
+    fn a_job_may_not_read_other_secrets() {
         let others = [
             "ssm:/throughline/placesx/KEY",
             "ssm:/throughline/places/",

@@ -1,53 +1,49 @@
-//! The end of a call: everything answered is written, and what was noted but not sent is taken back.
+//! The end of a call: writes all records, and takes lines that were not sent out of the intents.
 
-use bytes::Bytes;
-use job::messages::{Pace, StopMarker};
+use std::time::Duration;
+
+use job::run::{Pace, StopMarker};
 use job::{Code, StepError};
 use tokio::time::Instant;
 
-use super::settle::denied_reason;
-use super::{Drive, End, Halt, ended};
-use crate::flush;
-use crate::gate::Verdict;
-use crate::request::Failure;
-use crate::tally::Tally;
+use super::outcome::denied_reason;
+use super::{Drive, End, Halt};
+use crate::canary::Verdict;
+use crate::failure::Failure;
+use crate::results::Tally;
 
-/// A message of the state machine holds 256 KiB; lines beyond this begin to count their attempts anew.
+/// A message of the state machine holds 256 KiB. Lines beyond this number count their attempts from zero
+/// again.
 const MOST_TRIES: usize = 4000;
 
 impl Drive<'_> {
     pub(super) async fn close(mut self) -> Result<(End, Tally), StepError> {
-        if self.naming.is_some() {
-            let alone = ended(&mut self.naming).await?;
-            self.named(alone);
+        if self.intents.is_writing() {
+            let alone = self.intents.written().await?;
+            self.intent_durable(alone);
         }
         self.fail_mid_redirect();
-        if let Some(intents) = &mut self.intents
-            && let Some((name, body)) = intents.last(&self.schedule, &self.lines)
-        {
-            flush::put(&self.run.objects, &(self.prefix.clone() + &name), Bytes::from(body), &self.stuck)
-                .await?;
+        self.intents.close(&self.schedule, &self.parcels).await?;
+        if self.results.is_writing() {
+            let written = self.results.written().await?;
+            self.segment_durable(written);
         }
-        if self.flushing.is_some() {
-            let stop = ended(&mut self.flushing).await?;
-            self.flushed(stop);
-        }
-        if let Some((name, body)) = self.outbox.take(&self.invocation, true) {
-            flush::put(&self.run.objects, &(self.prefix.clone() + &name), body, &self.stuck).await?;
-        }
-        self.run.learned.learn(self.schedule.keys());
+        self.results.close().await?;
+        self.run.known_keys.learn(self.schedule.keys());
         let end = self.end().await?;
-        Ok((end, self.tally))
+        Ok((end, self.results.into_tally()))
     }
 
     async fn end(&mut self) -> Result<End, StepError> {
         let left = self.schedule.waiting() > 0;
-        match (self.halt.take(), self.gate.at_end()) {
+        match (self.halt.take(), self.canary.at_end()) {
             (Some(Halt::Denied(reason)), _) => self.stop_lane(reason).await,
-            (Some(Halt::Interrupt), _) => Ok(End::Interrupted),
+            (Some(Halt::Interrupt { .. }), _) => Ok(End::Interrupted),
             (Some(Halt::Stop(reason)), _) if left => Ok(End::Stopped { reason }),
-            (Some(Halt::Pause), _) if left => Ok(self.pause()),
-            (_, Verdict::Denied { answers, denied }) => self.stop_lane(denied_reason(answers, denied)).await,
+            (Some(Halt::Pause { at_least }), _) if left => Ok(self.pause(at_least)),
+            (_, Verdict::Denied { responses, denied }) => {
+                self.stop_lane(denied_reason(responses, denied)).await
+            }
             _ => Ok(End::Done),
         }
     }
@@ -62,37 +58,34 @@ impl Drive<'_> {
         Ok(End::Stopped { reason })
     }
 
-    fn pause(&mut self) -> End {
+    fn pause(&mut self, at_least: Duration) -> End {
         let now = self.wall.now();
         let (keys, earliest) = self.schedule.pace(now);
         let wait = earliest.map(|at| at.saturating_duration_since(now.instant)).unwrap_or_default();
-        let wait = wait.max(self.apart);
+        let wait = wait.max(at_least);
         let wait_seconds = u64::try_from(wait.as_nanos().div_ceil(1_000_000_000)).unwrap_or(u64::MAX).max(1);
         let left = self.schedule.drain_all();
-        let tries = left.iter().map(|line| &self.lines[*line as usize]).filter(|line| line.past.burnt > 0);
-        let tries = tries.map(|line| (line.n, line.past.burnt)).take(MOST_TRIES).collect();
-        End::Paused { wait_seconds, pace: Pace { keys, tries } }
+        let failed = left.into_iter().filter(|parcel| self.parcels[*parcel].retry.attempts > 0);
+        let tries = failed.flat_map(|parcel| {
+            let attempts = self.parcels[parcel].retry.attempts;
+            self.parcels.numbers(parcel).map(move |n| (n, attempts))
+        });
+        End::Paused { wait_seconds, pace: Pace { keys, tries: tries.take(MOST_TRIES).collect() } }
     }
 
-    /// A line that stands in the middle of a redirect was sent. Where it must not be sent twice it cannot begin anew.
+    /// A parcel in the middle of a redirect was processed in part. Where it must not be sent twice, it cannot
+    /// begin anew.
     fn fail_mid_redirect(&mut self) {
         if self.run.job.repeatable() {
             return;
         }
         let now = self.wall.at(Instant::now());
-        let keys = u32::try_from(self.schedule.keys().len()).expect("as added");
-        for key in 0..keys {
-            let lines = &self.lines;
-            let gone = self
-                .schedule
-                .take_out(key, |line| lines[line as usize].prepared.as_ref().is_some_and(|p| p.hops > 0));
-            for line in gone {
-                let detail =
-                    "the call ended in the middle of a redirect, and the request must not be sent twice";
-                let last = self.lines[line as usize].last.take();
-                let failure = last.map_or_else(|| Failure::new(Code::OutcomeUnknown, detail), |last| *last);
-                self.fail(line, failure, 0, now);
-            }
+        let parcels = &self.parcels;
+        for parcel in self.schedule.take_out(|parcel| parcels[parcel].is_processed()) {
+            let detail = "the call ended in the middle of a redirect, and the request must not be sent twice";
+            let last = self.parcels[parcel].last_failure.take();
+            let failure = last.map_or_else(|| Failure::new(Code::OutcomeUnknown, detail), |last| *last);
+            self.fail(parcel, &failure, 0, now);
         }
     }
 }

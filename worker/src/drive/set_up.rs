@@ -1,39 +1,37 @@
-//! From a batch's items to queues.
+//! Puts the lines of a batch into queues.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::time::Duration;
 
-use job::job_file::Limit;
-use job::messages::{KeyPace, WorkRequest};
-use job::{Code, Invocation, Job, StepError};
+use job::file::Limit;
+use job::run::{KeyPace, WorkRequest};
+use job::{Code, Invocation, Job, LineId, StepError};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Drive;
-use crate::answer::Sender;
-use crate::batch::{Before, Items, Parsed, Seen, View};
+use crate::batch::{Earlier, EarlierResults, Items, Parsed, Rules};
+use crate::canary::Canary;
 use crate::context::Context;
-use crate::flush::Outbox;
-use crate::gate::Gate;
 use crate::intents::IntentLog;
-use crate::line::LineState;
-use crate::outcome::{self, Figures};
 use crate::pace::{Now, Wall};
-use crate::retry::Past;
+use crate::parcel::{Line, ParcelId, Parcels};
+use crate::record::{self, Figures};
+use crate::response::Sender;
+use crate::results::{BatchFolder, ResultWriter, Tally};
+use crate::retry::RetryState;
 use crate::run::Run;
 use crate::schedule::{Key, KeyLimit, Schedule};
-use crate::tally::Tally;
 
 impl<'a> Drive<'a> {
-    /// Sorts the batch's lines: those with an outcome are counted, those that cannot be sent fail, the rest is queued.
+    /// Counts the lines that have a result, fails those that cannot be sent, and queues the rest.
     pub(crate) fn new(
         context: &'a Context,
         run: Arc<Run>,
         request: &'a WorkRequest,
         items: Items,
-        seen: &Seen,
+        earlier: &EarlierResults,
         stop: CancellationToken,
     ) -> Result<Self, StepError> {
         let wall = Wall::start();
@@ -43,99 +41,85 @@ impl<'a> Drive<'a> {
         let limit = lane_limit.limit;
         let repeatable = run.job.repeatable();
         #[expect(clippy::cast_possible_truncation, reason = "a random number")]
-        let random = context.dice.roll() as u32;
+        let random = context.rng.next_u64() as u32;
         let invocation = Invocation::new(run.generation, now.millis, random);
-        let intents =
-            (!repeatable).then(|| IntentLog::new(invocation.clone(), seen.keys(), context.settings.intents));
+        let prefix = run.keys.batch_results(lane, request.batch.first);
+        let folder = Arc::new(BatchFolder::new(run.objects.clone(), prefix, invocation));
+        let mut results = ResultWriter::new(run.clone(), lane, folder.clone());
+        let intents = if repeatable {
+            IntentLog::off(folder)
+        } else {
+            IntentLog::new(folder, earlier.keys(), context.settings.intents)
+        };
         let mut keys = Keys {
             run: &run,
             limit,
             pace: &request.pace.keys,
-            intents: intents.is_some(),
+            intents: intents.is_on(),
             by_name: HashMap::new(),
         };
-        let view = View { generation: run.generation, include_unknown: run.include_unknown, repeatable };
-        let tries: HashMap<u64, u32> = request.pace.tries.iter().copied().collect();
-        let (mut schedule, mut lines, mut outbox, mut tally) =
-            (Schedule::default(), Vec::new(), Outbox::default(), Tally::default());
-        if let Some(intents) = &intents {
-            schedule.set_ahead(intents.ahead());
-        }
+        let rules = Rules { generation: run.generation, include_unknown: run.include_unknown, repeatable };
+        let tries: HashMap<LineId, u32> = request.pace.tries.iter().copied().collect();
+        let (mut schedule, mut parcels) = (Schedule::default(), Parcels::default());
+        schedule.set_lookahead(intents.lookahead());
         let mut new_failures = 0;
         for parsed in items.parse() {
             let Parsed { item, fields } = parsed?;
             let figures = Figures { n: item.n, at: now.millis, ..Figures::default() };
-            match (seen.before(item.n, view), &item.error) {
-                (Before::Ok, _) => tally.ok(),
-                (Before::Failed(code), _) => tally.failed(code),
-                (Before::Nothing, None) => {
+            match (earlier.of(item.n, rules), &item.error) {
+                (Earlier::Succeeded, _) => results.found(None),
+                (Earlier::Failed(code), _) => results.found(Some(code)),
+                (Earlier::Nothing, None) => {
                     let key = keys.index(
                         lane_limit.provider.or(item.key.as_deref()).unwrap_or_default(),
                         &mut schedule,
                         now,
                     );
-                    let past = Past { burnt: tries.get(&item.n).copied().unwrap_or(0), ..Past::default() };
-                    lines.push(LineState {
-                        n: item.n,
-                        fields,
-                        key,
-                        tries: 0,
-                        mid_redirect: false,
-                        past,
-                        prepared: None,
-                        last: None,
-                    });
+                    let attempts = tries.get(&item.n).copied().unwrap_or(0);
+                    let retry = RetryState { attempts, ..RetryState::default() };
+                    parcels.push([Line { n: item.n, fields }], key, retry);
                 }
                 (_, Some(error)) => {
-                    outbox.push(item.n, outcome::refused(figures, error, item.detail.as_deref()), false);
-                    tally.failed(error);
+                    results.failed(item.n, error, record::refused(figures, error, item.detail.as_deref()));
                     new_failures += 1;
                 }
-                (Before::Unknown, None) => {
+                (Earlier::Unknown, None) => {
                     let detail = "it may have been sent before an interruption, and must not be sent twice";
-                    outbox.push(item.n, outcome::failure(figures, Code::OutcomeUnknown, detail), false);
-                    tally.code(Code::OutcomeUnknown);
+                    let code = Code::OutcomeUnknown;
+                    results.failed(item.n, &code.to_string(), record::failure(figures, code, detail));
                     new_failures += 1;
                 }
             }
         }
-        let gate = gate(&run.job);
-        for index in gate.order(lines.len(), || context.dice.roll()) {
-            let line = u32::try_from(index).expect("a batch is smaller than 4 GiB");
-            schedule.push(lines[index].key, line, now.instant);
+        let canary = canary(&run.job);
+        for index in canary.order(parcels.len(), || context.rng.next_u64()) {
+            let parcel = ParcelId::try_from(index).expect("a batch is smaller than 4 GiB");
+            schedule.push(parcels[parcel].key, parcel, now.instant);
         }
-        context.observer.found(lane, tally.ok, tally.failed - new_failures);
+        let Tally { ok, failed, .. } = results.tally();
+        context.observer.found(lane, *ok, failed - new_failures);
         (0..new_failures).for_each(|_| context.observer.finished(lane, false));
         Ok(Self {
             last_call: last_call(context, &run, now.instant),
             sender: Arc::new(Sender { run: run.clone(), budget: context.budget.clone(), wall }),
-            prefix: run.keys.batch_results(lane, request.batch.first),
-            gate,
+            canary,
             context,
             stop,
             run,
             lane,
-            invocation,
             wall,
             items,
-            lines,
+            parcels,
             schedule,
             in_flight: JoinSet::new(),
-            outbox,
-            stuck: Arc::default(),
-            tally,
+            results,
             intents,
-            flushing: None,
-            recording: Vec::new(),
-            naming: None,
-            apart: Duration::ZERO,
             halt: None,
-            give_up: None,
         })
     }
 }
 
-/// The limit keys as they turn up.
+/// The limit keys of a batch; each is added when its first line is read.
 struct Keys<'a> {
     run: &'a Run,
     limit: Limit,
@@ -149,21 +133,25 @@ impl Keys<'_> {
         if let Some(index) = self.by_name.get(name) {
             return *index;
         }
-        let limit = KeyLimit::new(&self.limit, self.pace, name, self.run.learned.of(name), now);
+        let limit = KeyLimit::new(&self.limit, self.pace, name, self.run.known_keys.of(name), now);
         let index = schedule.add(Key::new(name.to_owned(), limit, self.intents, now));
         self.by_name.insert(name.to_owned(), index);
         index
     }
 }
 
-/// A wrong key shows in the first answers. Where the lines choose their hosts and the job sends no key, hosts that
-/// refuse say nothing about the others.
-fn gate(job: &Job) -> Gate {
-    if job.request.fixed_host.is_none() && job.secrets.is_empty() { Gate::opened() } else { Gate::default() }
+/// A wrong key shows in the first responses. If lines choose their hosts and the job has no secrets, one
+/// host's refusals say nothing about the others.
+fn canary(job: &Job) -> Canary {
+    if job.request.fixed_host.is_none() && job.secrets.is_empty() {
+        Canary::disabled()
+    } else {
+        Canary::default()
+    }
 }
 
-/// When to stop sending so that requests under way and the last flush are over by the deadline; with a job whose
-/// timeout is longer than the call, half way.
+/// When to stop sending, so that requests under way and the last segment end before the deadline; half way if
+/// the job's timeout is longer than the call.
 fn last_call(context: &Context, run: &Run, now: Instant) -> Option<Instant> {
     let deadline = match context.ends {
         Some(ends) => ends.saturating_duration_since(now),

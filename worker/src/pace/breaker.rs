@@ -1,30 +1,36 @@
-//! The circuit breaker of one limit key: a provider that is down is asked once in a while, not once per line.
+//! The circuit breaker of one limit key. It is closed while responses come, open after many failures in a
+//! row, and half-open while one probe is under way: a provider that is down gets a probe now and then, not a
+//! request per line.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::Now;
-use crate::outcome::Nature;
+use crate::failure::Nature;
+use crate::parcel::ParcelId;
 use crate::retry::FEW_UNPROCESSED;
 
-/// Lines that failed in a row before it opens, at the least: the few lines of a small host fail by their own attempts.
+/// At least this many lines must fail in a row before it opens. The few lines of a small host use up their
+/// attempts first.
 const LEAST: u32 = 10;
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// Closed while answers come; open after many failures in a row, and then one probe at a time.
+/// A circuit breaker.
 #[derive(Debug)]
 pub(crate) struct Breaker {
-    /// Lines that failed in a row before it opens.
+    /// It opens when this many lines have failed in a row.
     threshold: u32,
+    /// Lines that have failed in a row.
     streak: u32,
     state: State,
+    /// How long it stays open the next time.
     pause: Duration,
     /// Milliseconds since 1970 when it opened; 0 while the provider is up.
     down_since: u64,
-    /// Only another batch has found it down.
-    hearsay: bool,
+    /// Another batch found the provider down, and this one has not tried yet.
+    unconfirmed: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,35 +39,36 @@ enum State {
     Open {
         until: Instant,
     },
-    /// This line is on its way to find out.
-    Probing(u32),
+    /// This parcel is the probe.
+    HalfOpen(ParcelId),
 }
 
 /// What an attempt says about the provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Health {
-    /// It answered, whatever the answer.
+    /// It responded, whatever the response.
     Up,
-    /// No connection, a timeout, a reset, a 5xx. From a line that has failed before this is no news: it may be to blame.
-    Ailing { news: bool },
-    /// Nothing: it was not asked.
+    /// No connection, a timeout, a reset, a 5xx. Only the first failure of a line counts: a line that fails
+    /// again may itself be the cause.
+    Unhealthy { first_failure: bool },
+    /// Nothing: no request went out.
     Unknown,
 }
 
 /// Whether a request may go out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Leave {
-    Free,
-    /// One, to find out.
+pub(crate) enum Permit {
+    Granted,
+    /// One request may go out, as a probe.
     Probe,
-    /// Not before this.
+    /// None before this instant.
     Later(Instant),
-    /// Not before the probe is back.
-    Probing,
+    /// None before the probe is back.
+    ProbeUnderWay,
 }
 
 impl Breaker {
-    /// `in_flight`: a full house of failures says no more than one.
+    /// Opens after at least `in_flight` failures: requests that fail together are one observation.
     pub(crate) fn new(in_flight: u32) -> Self {
         Self {
             threshold: in_flight.max(LEAST),
@@ -69,63 +76,63 @@ impl Breaker {
             state: State::Closed,
             pause: FIRST_PAUSE,
             down_since: 0,
-            hearsay: false,
+            unconfirmed: false,
         }
     }
 
-    /// Of a provider that an earlier call found down.
+    /// The breaker of a provider that an earlier call found down.
     pub(crate) fn down(in_flight: u32, down_since: u64, until: Instant, now: Now) -> Self {
         let pause = Duration::from_millis(now.millis.saturating_sub(down_since) / 2)
             .clamp(FIRST_PAUSE, LONGEST_PAUSE);
         Self { state: State::Open { until }, pause, down_since, ..Self::new(in_flight) }
     }
 
-    /// Of a provider that was down when another batch ended: it begins with a probe.
-    pub(crate) fn heard(in_flight: u32, now: Now) -> Self {
-        Self { hearsay: true, ..Self::down(in_flight, now.millis, now.instant, now) }
+    /// The breaker of a provider that was down when another batch ended: it begins with a probe.
+    pub(crate) fn suspected(in_flight: u32, now: Now) -> Self {
+        Self { unconfirmed: true, ..Self::down(in_flight, now.millis, now.instant, now) }
     }
 
-    /// So many requests may be under way from now on.
-    pub(crate) fn expect(&mut self, in_flight: u32) {
+    /// From now on this many requests may be under way.
+    pub(crate) fn set_in_flight(&mut self, in_flight: u32) {
         self.threshold = in_flight.max(LEAST);
     }
 
-    pub(crate) fn leave(&self, now: Instant) -> Leave {
+    pub(crate) fn permit(&self, now: Instant) -> Permit {
         match self.state {
-            State::Closed => Leave::Free,
-            State::Open { until } if until <= now => Leave::Probe,
-            State::Open { until } => Leave::Later(until),
-            State::Probing(_) => Leave::Probing,
+            State::Closed => Permit::Granted,
+            State::Open { until } if until <= now => Permit::Probe,
+            State::Open { until } => Permit::Later(until),
+            State::HalfOpen(_) => Permit::ProbeUnderWay,
         }
     }
 
-    /// This line goes out.
-    pub(crate) fn sent(&mut self, line: u32) {
+    /// A request for this parcel goes out.
+    pub(crate) fn sent(&mut self, parcel: ParcelId) {
         if let State::Open { .. } = self.state {
-            self.state = State::Probing(line);
+            self.state = State::HalfOpen(parcel);
         }
     }
 
-    /// An attempt ended. Says for how long the provider is left alone, when that begins.
-    pub(crate) fn ended(&mut self, line: u32, health: Health, now: Now) -> Option<Duration> {
+    /// Records what an attempt says. `Some`: the breaker opens for this long.
+    pub(crate) fn record(&mut self, parcel: ParcelId, health: Health, now: Now) -> Option<Duration> {
         match (health, self.state) {
             (Health::Up, _) => {
                 *self = Self { threshold: self.threshold, ..Self::new(0) };
                 None
             }
             (_, State::Closed) => {
-                self.streak += u32::from(health == Health::Ailing { news: true });
+                self.streak += u32::from(health == Health::Unhealthy { first_failure: true });
                 (self.streak >= self.threshold).then(|| {
                     self.down_since = now.millis;
                     self.open(now.instant)
                 })
             }
-            (Health::Unknown, State::Probing(probe)) if probe == line => {
+            (Health::Unknown, State::HalfOpen(probe)) if probe == parcel => {
                 self.state = State::Open { until: now.instant };
                 None
             }
-            (_, State::Probing(probe)) if probe == line => {
-                if std::mem::take(&mut self.hearsay) {
+            (_, State::HalfOpen(probe)) if probe == parcel => {
+                if std::mem::take(&mut self.unconfirmed) {
                     self.down_since = now.millis;
                 }
                 self.pause = (self.pause * 2).min(LONGEST_PAUSE);
@@ -147,16 +154,19 @@ impl Breaker {
 }
 
 impl Health {
-    /// What an attempt that failed this way says; `news`: the line has not failed before. `unprocessed`: how many of the line's
-    /// requests were not processed.
-    pub(crate) fn of(nature: Nature, code: job::Code, news: bool, unprocessed: u32) -> Self {
+    /// What a failed attempt says. `first_failure`: the line has not failed before. `unprocessed`: how many
+    /// of the line's requests were not processed.
+    pub(crate) fn of(nature: Nature, code: job::Code, first_failure: bool, unprocessed: u32) -> Self {
         match (nature, code) {
             (_, job::Code::AddressDenied | job::Code::Url) => Self::Unknown,
             // 408 and 425 come from a server that is up.
             (Nature::Doubtful, job::Code::Http(status)) if status < 500 => Self::Up,
-            // The server is there, and says so itself; from a line that has had this a few times it is a sign.
+            // The server is up and says so itself. Only when a line has had this several times is it a sign
+            // of trouble.
             (Nature::Unprocessed, _) if unprocessed <= FEW_UNPROCESSED => Self::Unknown,
-            (Nature::Doubtful | Nature::Unreached | Nature::Unprocessed, _) => Self::Ailing { news },
+            (Nature::Doubtful | Nature::Unreached | Nature::Unprocessed, _) => {
+                Self::Unhealthy { first_failure }
+            }
             (Nature::Final | Nature::Throttled, _) => Self::Up,
         }
     }
@@ -166,7 +176,7 @@ impl Health {
 mod tests {
     use super::*;
 
-    const DOWN: Health = Health::Ailing { news: true };
+    const DOWN: Health = Health::Unhealthy { first_failure: true };
 
     fn at(start: Instant, millis: u64) -> Now {
         Now { instant: start + Duration::from_millis(millis), millis: 1_000_000 + millis }
@@ -177,54 +187,54 @@ mod tests {
         let start = Instant::now();
         let mut breaker = Breaker::new(4);
         for n in 0..9 {
-            assert_eq!(breaker.ended(n, DOWN, at(start, 0)), None);
+            assert_eq!(breaker.record(n, DOWN, at(start, 0)), None);
         }
-        assert_eq!(breaker.ended(9, DOWN, at(start, 0)), Some(FIRST_PAUSE));
+        assert_eq!(breaker.record(9, DOWN, at(start, 0)), Some(FIRST_PAUSE));
         assert_eq!(breaker.down_since(), 1_000_000);
-        assert_eq!(breaker.ended(10, DOWN, at(start, 5)), None, "it was under way");
-        assert_eq!(breaker.leave(at(start, 999).instant), Leave::Later(at(start, 1000).instant));
-        assert_eq!(breaker.leave(at(start, 1000).instant), Leave::Probe);
+        assert_eq!(breaker.record(10, DOWN, at(start, 5)), None, "it was under way");
+        assert_eq!(breaker.permit(at(start, 999).instant), Permit::Later(at(start, 1000).instant));
+        assert_eq!(breaker.permit(at(start, 1000).instant), Permit::Probe);
         breaker.sent(11);
-        assert_eq!(breaker.leave(at(start, 1001).instant), Leave::Probing);
-        assert_eq!(breaker.ended(11, DOWN, at(start, 1010)), Some(FIRST_PAUSE * 2));
-        assert_eq!(breaker.leave(at(start, 3009).instant), Leave::Later(at(start, 3010).instant));
+        assert_eq!(breaker.permit(at(start, 1001).instant), Permit::ProbeUnderWay);
+        assert_eq!(breaker.record(11, DOWN, at(start, 1010)), Some(FIRST_PAUSE * 2));
+        assert_eq!(breaker.permit(at(start, 3009).instant), Permit::Later(at(start, 3010).instant));
         breaker.sent(12);
-        assert_eq!(breaker.ended(12, Health::Up, at(start, 3020)), None);
-        assert_eq!((breaker.leave(start), breaker.down_since()), (Leave::Free, 0));
+        assert_eq!(breaker.record(12, Health::Up, at(start, 3020)), None);
+        assert_eq!((breaker.permit(start), breaker.down_since()), (Permit::Granted, 0));
     }
 
     #[test]
     fn what_was_heard_is_found_out_by_a_probe() {
         let start = Instant::now();
-        let mut breaker = Breaker::heard(4, at(start, 0));
-        assert_eq!(breaker.leave(start), Leave::Probe);
+        let mut breaker = Breaker::suspected(4, at(start, 0));
+        assert_eq!(breaker.permit(start), Permit::Probe);
         breaker.sent(1);
-        assert_eq!(breaker.ended(1, DOWN, at(start, 30_000)), Some(FIRST_PAUSE * 2));
+        assert_eq!(breaker.record(1, DOWN, at(start, 30_000)), Some(FIRST_PAUSE * 2));
         assert_eq!(breaker.down_since(), 1_030_000, "the probe's own time does not count");
         breaker.sent(2);
-        assert_eq!(breaker.ended(2, DOWN, at(start, 40_000)), Some(FIRST_PAUSE * 4));
+        assert_eq!(breaker.record(2, DOWN, at(start, 40_000)), Some(FIRST_PAUSE * 4));
         assert_eq!(breaker.down_since(), 1_030_000);
     }
 
     #[test]
-    fn the_pause_has_an_end() {
+    fn pauses_double_up_to_a_maximum() {
         let start = Instant::now();
         let mut breaker = Breaker::new(1);
         let mut longest = Duration::ZERO;
         for n in 0..40 {
             breaker.sent(n);
-            longest = longest.max(breaker.ended(n, DOWN, at(start, 0)).unwrap_or_default());
+            longest = longest.max(breaker.record(n, DOWN, at(start, 0)).unwrap_or_default());
         }
         assert_eq!(longest, LONGEST_PAUSE);
     }
 
     #[test]
-    fn lines_that_always_fail_do_not_open_it() {
+    fn repeated_failures_of_the_same_lines_do_not_open_it() {
         let start = Instant::now();
         let mut breaker = Breaker::new(1);
         for n in 0..1000 {
-            assert_eq!(breaker.ended(n, Health::Ailing { news: false }, at(start, 0)), None);
+            assert_eq!(breaker.record(n, Health::Unhealthy { first_failure: false }, at(start, 0)), None);
         }
-        assert_eq!(breaker.leave(start), Leave::Free);
+        assert_eq!(breaker.permit(start), Permit::Granted);
     }
 }

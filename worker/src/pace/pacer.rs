@@ -1,4 +1,6 @@
-//! The limiter of one limit key: governor's GCRA on tokio's clock, slowed down by what the provider says.
+//! The rate limiter of one limit key: governor's GCRA (generic cell rate algorithm) on tokio's clock. When
+//! the provider asks to slow down, the rate follows AIMD: it is halved at once, and grows back by a twentieth
+//! each second.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -7,28 +9,33 @@ use governor::clock::Clock;
 use governor::middleware::NoOpMiddleware;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
-use job::job_file::Rate;
+use job::file::Rate;
 use tokio::time::Instant;
 
-/// The cells of ten milliseconds may go at once: tokio's timer is no finer than one, and late by up to two.
+/// GCRA's burst: the requests of ten milliseconds may go out together. tokio's timer has a resolution of one
+/// millisecond and may be two milliseconds late.
 const BURST_SECONDS: f64 = 0.01;
-/// From here on two cells may go at once: that is no more than two per cent of a second's.
+/// From this rate on, requests a second, two requests may go out together: they are at most 2% of a second's
+/// requests.
 const PAIRS: f64 = 50.0;
-/// What a request to slow down leaves of the rate.
+/// AIMD's multiplicative decrease: the share of the rate that is left when the provider asks to slow down.
 const DECREASE: f64 = 0.5;
-/// What a second without one gives back.
+/// AIMD's additive increase: the share of the full rate that is added after each second without such a
+/// request.
 const INCREASE: f64 = 0.05;
+/// The smallest share of the rate.
 const LEAST: f64 = 0.01;
+/// The shortest time between two changes of the rate.
 const STEP: Duration = Duration::from_secs(1);
-/// Governor reckons in 64 bits of nanoseconds.
+/// Governor counts nanoseconds in 64 bits.
 const LONGEST: Duration = Duration::from_secs(1_000_000_000);
 
 type Limiter = RateLimiter<NotKeyed, InMemoryState, TokioClock, NoOpMiddleware<Duration>>;
 
-/// How a limiter begins.
+/// How many slots a limiter has at the beginning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Start {
-    /// The first slot lies one interval ahead: whoever sent before us may just have used one.
+    /// The first slot is free after one interval: an earlier call may just have used one.
     Empty,
     /// One slot is free: an earlier call has waited for it.
     Waited,
@@ -36,9 +43,9 @@ pub(crate) enum Start {
 
 /// Hands out the slots of one key.
 pub(crate) struct Pacer {
-    /// Requests a second; while an unlimited key is slowed down, what it reached before.
+    /// Requests a second; of an unlimited key that is slowed down, the rate that it reached before.
     rate: Option<f64>,
-    /// What an unlimited key is taken to reach at the least.
+    /// The rate that an unlimited key is assumed to reach at least.
     reach: Option<f64>,
     /// Share of the rate in use.
     factor: f64,
@@ -50,7 +57,7 @@ pub(crate) struct Pacer {
 }
 
 impl Pacer {
-    /// `in_flight`: what an unlimited key is taken to reach at the least, requests a second.
+    /// `in_flight`: the requests a second that an unlimited key is assumed to reach at least.
     pub(crate) fn new(rate: Rate, factor: f64, start: Start, in_flight: u32, now: Instant) -> Self {
         let factor = if factor.is_finite() { factor.clamp(LEAST, 1.0) } else { 1.0 };
         let reach = rate.per_second().is_none().then_some(f64::from(in_flight));
@@ -74,13 +81,13 @@ impl Pacer {
         Ok(())
     }
 
-    /// When a slot is free at the latest.
+    /// The latest instant at which a slot becomes free.
     pub(crate) fn free_by(&self) -> Instant {
         self.free_by
     }
 
-    /// Slots that `window` holds at the present rate; of an unlimited key what it sends in this time, and at least one for each
-    /// request that may be in flight.
+    /// The slots of `window` at the present rate. For an unlimited key: the requests that it sends in this
+    /// time, and at least one for each request that may be in flight.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a line count; saturates")]
     pub(crate) fn slots_in(&self, window: Duration) -> usize {
         match (self.rate, self.reach) {
@@ -91,9 +98,9 @@ impl Pacer {
         }
     }
 
-    /// The provider asked to slow down, in answer to a request sent at `sent`. Requests that were sent before the
-    /// last slow-down say nothing about the new pace.
-    pub(crate) fn slow(&mut self, sent: Instant, now: Instant) {
+    /// The provider asked to slow down in its response to a request sent at `sent`. Requests that were sent
+    /// before the last slow-down say nothing about the new rate.
+    pub(crate) fn slow_down(&mut self, sent: Instant, now: Instant) {
         let soon = |slowed: Instant| sent <= slowed || now < slowed + STEP;
         if self.slowed.is_some_and(soon) {
             return;
@@ -105,7 +112,7 @@ impl Pacer {
         self.rebuild(Start::Empty, now);
     }
 
-    /// Requests a second that it hands out; 0 without a limit.
+    /// The present rate in requests a second; 0 without a limit.
     pub(crate) fn rate(&self) -> f64 {
         self.rate.map_or(0.0, |rate| rate * self.factor)
     }
@@ -115,7 +122,7 @@ impl Pacer {
         self.factor
     }
 
-    /// Steps up at most once a second, and only when a request goes out: a pause is no sign of health.
+    /// Steps up at most once a second, and only when a request goes out: a pause is not a sign of health.
     fn recover(&mut self, now: Instant) {
         if self.factor >= 1.0 || now < self.changed + STEP {
             return;
@@ -131,7 +138,7 @@ impl Pacer {
         }
     }
 
-    /// Governor cannot change a quota: a new limiter, which begins empty.
+    /// Makes a new limiter, because governor cannot change a quota.
     fn rebuild(&mut self, start: Start, now: Instant) {
         self.limiter = self.rate.map(|rate| limiter(rate * self.factor, start, now));
         self.free_by = if start == Start::Empty { now + self.interval() } else { now };
@@ -142,7 +149,7 @@ impl Pacer {
     }
 }
 
-/// In whole nanoseconds, rounded up: the rate is never above what was asked for.
+/// The interval of a rate in whole nanoseconds, rounded up: the rate never exceeds the limit.
 fn period(rate: f64) -> Duration {
     Duration::try_from_secs_f64((1e9 / rate).ceil() / 1e9)
         .unwrap_or(LONGEST)
@@ -167,7 +174,7 @@ fn limiter(rate: f64, start: Start, now: Instant) -> Box<Limiter> {
     Box::new(limiter)
 }
 
-/// Requests of the last full second, for the pace of a key that had no limit.
+/// Counts the requests of the last full second: the rate of a key without a limit.
 struct Recent {
     since: Instant,
     count: u32,

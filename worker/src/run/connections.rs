@@ -1,8 +1,8 @@
-//! The connections of a run, and how long one may rest before it is used again.
+//! The connections of a run, and how long one may be idle before it is used again.
 //!
-//! A server closes a connection that nothing is asked on, and a request that crosses that is lost: whether it was processed, nobody
-//! knows. What must not be repeated therefore uses only connections that have just been used, and each host is believed when it says
-//! how long it waits (`Keep-Alive: timeout=N`).
+//! A server closes an idle connection. A request that is sent at that moment is lost, and whether it was
+//! processed is unknown. So a request that must not be repeated uses only connections that have just been
+//! used, and a host that says how long it waits is believed (`Keep-Alive: timeout=N`).
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,48 +16,50 @@ use url::Url;
 
 use net::guard::Guard;
 
-/// A connection that is not made in this time, or in three quarters of the job's timeout, never will be: as nothing was sent,
-/// any request may be sent again.
+/// The connect timeout, or three quarters of the job's timeout if that is shorter. Nothing has been sent by
+/// then, so any request may be sent again.
 const CONNECT: Duration = Duration::from_secs(10);
-/// Of common servers gunicorn has the least patience, two seconds; half of it is left for the way there.
+/// Of common servers gunicorn has the shortest keep-alive timeout, two seconds; half of it is left for the
+/// network.
 const BRIEF: Duration = Duration::from_secs(1);
-/// What is left of a server's own patience when a request is sent.
+/// How long before the end of a server's keep-alive timeout a connection is no longer used.
 const MARGIN: Duration = Duration::from_secs(1);
-/// Lines of a response's head. It is read into 32 bytes a line: this is the most that the allocator has at hand.
+/// Lines of a response's head. Reading takes 32 bytes a line: this is the most that the allocator has at
+/// hand.
 const HEAD_LINES: usize = 1000;
-/// Bytes of the head of an HTTP/2 response; of HTTP/1 the client takes 400 KiB.
+/// Bytes of the head of an HTTP/2 response; for HTTP/1 the client's own limit is 400 KiB.
 const HEAD_BYTES: u32 = 512 << 10;
 /// Hosts remembered.
 const MOST: usize = 10_000;
 
-/// How long a host's connection may rest before it is used again.
+/// How long a host's connection may be idle before it is used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Rest {
-    /// It is used once.
+enum Idle {
+    /// A connection is used once.
     Never,
-    /// [`BRIEF`].
+    /// For [`BRIEF`].
     Brief,
     /// As long as the job's requests allow.
     Long,
 }
 
-/// The HTTP clients of a run, one for each [`Rest`].
+/// The HTTP clients of a run, one for each [`Idle`].
 pub(crate) struct Connections {
-    usual: Rest,
+    usual: Idle,
     long: Duration,
-    /// One of each, made when it is first needed: it reads the system's certificates.
+    /// Each is made when it is first needed, since it reads the system's certificates.
     clients: [OnceLock<Client>; 3],
     make: Box<dyn Fn(Duration) -> Result<Client, reqwest::Error> + Send + Sync>,
-    /// Hosts whose connections rest for a shorter time than usual.
-    hosts: RwLock<HashMap<String, Rest>>,
-    /// There are any.
-    some: AtomicBool,
+    /// Hosts whose connections may be idle for a shorter time than usual.
+    hosts: RwLock<HashMap<String, Idle>>,
+    /// Whether `hosts` has any.
+    has_hosts: AtomicBool,
 }
 
 impl Connections {
     pub(crate) fn new(job: &Job, guard: &Guard) -> Result<Self, StepError> {
         let (guard, connect) = (guard.clone(), CONNECT.min(job.request.timeout * 3 / 4));
-        let make = move |rest: Duration| {
+        let make = move |idle: Duration| {
             // Retries and redirects are ours, since each counts against the limit.
             let client = Client::builder()
                 .user_agent(crate::USER_AGENT)
@@ -66,7 +68,7 @@ impl Connections {
                 .no_brotli()
                 .redirect(reqwest::redirect::Policy::none())
                 .retry(reqwest::retry::never())
-                .pool_idle_timeout(rest)
+                .pool_idle_timeout(idle)
                 .connect_timeout(connect)
                 .dns_resolver(guard.clone())
                 // Heads are read as curl and browsers do.
@@ -75,16 +77,16 @@ impl Connections {
                 .http1_allow_obsolete_multiline_headers_in_responses(true)
                 .http1_ignore_invalid_headers_in_responses(true)
                 .http2_max_header_list_size(HEAD_BYTES);
-            if rest.is_zero() { client.pool_max_idle_per_host(0).build() } else { client.build() }
+            if idle.is_zero() { client.pool_max_idle_per_host(0).build() } else { client.build() }
         };
         let connections = Self {
-            usual: if job.repeatable() { Rest::Long } else { Rest::Brief },
-            // Of thousands of hosts with a few requests each, no socket is held for long.
+            usual: if job.repeatable() { Idle::Long } else { Idle::Brief },
+            // With thousands of hosts and a few requests each, sockets must not be held for long.
             long: Duration::from_secs(if job.request.fixed_host.is_some() { 30 } else { 5 }),
             clients: Default::default(),
             make: Box::new(make),
             hosts: RwLock::default(),
-            some: AtomicBool::new(false),
+            has_hosts: AtomicBool::new(false),
         };
         let client = (connections.make)(connections.time(connections.usual));
         let client = client
@@ -95,58 +97,59 @@ impl Connections {
 
     /// The client for a request to this URL.
     pub(crate) fn client(&self, url: &Url) -> &Client {
-        let rest = if self.some.load(Ordering::Relaxed) { self.rest(url) } else { self.usual };
+        let idle = if self.has_hosts.load(Ordering::Relaxed) { self.idle(url) } else { self.usual };
         // The first client was made in the same way, and that worked.
-        self.clients[rest as usize]
-            .get_or_init(|| (self.make)(self.time(rest)).expect("another client like the first"))
+        self.clients[idle as usize]
+            .get_or_init(|| (self.make)(self.time(idle)).expect("another client like the first"))
     }
 
-    /// Takes note of what a host says about its connections.
+    /// Learns from a response how long its host leaves connections open.
     pub(crate) fn learn(&self, url: &Url, response: &Response) {
-        let Some(patience) = patience(response.headers()) else { return };
-        let left = patience.saturating_sub(MARGIN);
-        let rest = if left >= self.time(self.usual) {
+        let Some(keep_alive_timeout) = keep_alive_timeout(response.headers()) else { return };
+        let left = keep_alive_timeout.saturating_sub(MARGIN);
+        let idle = if left >= self.time(self.usual) {
             return;
         } else if left >= BRIEF {
-            Rest::Brief
+            Idle::Brief
         } else {
-            Rest::Never
+            Idle::Never
         };
-        self.shorten(url, rest);
+        self.shorten(url, idle);
     }
 
-    /// A host has sent what is no response: perhaps the end of an earlier one. Its connections are used once from now on.
+    /// A host has sent something that is not a response, perhaps the end of an earlier one. From now on each
+    /// of its connections is used once.
     pub(crate) fn distrust(&self, url: &Url) {
-        self.shorten(url, Rest::Never);
+        self.shorten(url, Idle::Never);
     }
 
-    fn rest(&self, url: &Url) -> Rest {
+    fn idle(&self, url: &Url) -> Idle {
         let hosts = self.hosts.read().unwrap_or_else(PoisonError::into_inner);
         hosts.get(url.authority()).copied().unwrap_or(self.usual)
     }
 
-    fn shorten(&self, url: &Url, rest: Rest) {
-        if rest >= self.rest(url) {
+    fn shorten(&self, url: &Url, idle: Idle) {
+        if idle >= self.idle(url) {
             return;
         }
         let mut hosts = self.hosts.write().unwrap_or_else(PoisonError::into_inner);
         if hosts.len() < MOST || hosts.contains_key(url.authority()) {
-            hosts.insert(url.authority().to_owned(), rest);
-            self.some.store(true, Ordering::Relaxed);
+            hosts.insert(url.authority().to_owned(), idle);
+            self.has_hosts.store(true, Ordering::Relaxed);
         }
     }
 
-    fn time(&self, rest: Rest) -> Duration {
-        match rest {
-            Rest::Never => Duration::ZERO,
-            Rest::Brief => BRIEF,
-            Rest::Long => self.long,
+    fn time(&self, idle: Idle) -> Duration {
+        match idle {
+            Idle::Never => Duration::ZERO,
+            Idle::Brief => BRIEF,
+            Idle::Long => self.long,
         }
     }
 }
 
 /// `timeout` of the header `Keep-Alive`: how long the server leaves an idle connection open.
-fn patience(headers: &HeaderMap) -> Option<Duration> {
+fn keep_alive_timeout(headers: &HeaderMap) -> Option<Duration> {
     let value = headers.get("keep-alive")?.to_str().ok()?;
     let parameters = value.split([',', ';']).filter_map(|parameter| parameter.split_once('='));
     let mut timeouts = parameters.filter(|(name, _)| name.trim().eq_ignore_ascii_case("timeout"));
@@ -161,7 +164,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn patience_of_servers() {
+    fn keep_alive_timeouts() {
         for (value, seconds) in [
             ("timeout=5", Some(5)),
             ("max=100, Timeout = 15", Some(15)),
@@ -174,7 +177,11 @@ mod tests {
                 http::header::HeaderName::from_static("keep-alive"),
                 HeaderValue::from_static(value),
             )]);
-            assert_eq!(patience(&headers).map(|patience| patience.as_secs()), seconds, "{value}");
+            assert_eq!(
+                keep_alive_timeout(&headers).map(|keep_alive_timeout| keep_alive_timeout.as_secs()),
+                seconds,
+                "{value}"
+            );
         }
     }
 }

@@ -1,35 +1,39 @@
-//! Keeps the values of secrets out of everything that is written down. It is a net and no proof: it knows the forms in which
-//! servers give values back, not every form that there may be.
+//! Keeps the values of secrets out of everything that is written. It is a safety net and not a proof: it
+//! knows the forms in which servers echo values, but not every possible form.
 
 mod views;
 
 use std::ops::Range;
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
 use aho_corasick::{AhoCorasick, MatchKind};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use job::file::secrets::Secret;
 use job::json::{Kind, Tape, write_string};
-use job::secrets::Secrets;
 
 const MASK: &str = "***";
-/// Secrets shorter than this are not masked at all: everything would be stars.
+/// Secrets shorter than this are not masked, since they occur everywhere by chance.
 const SHORTEST: usize = 4;
-/// Values of columns are a response's data: only what is too long to be there by chance is masked in them.
+/// In the values of columns, which are data, only secrets are masked that are too long to occur by chance.
 const LONG: usize = 8;
-/// Bytes that are looked through at a time, so that views of a text stay small.
+/// Bytes that are searched at a time, so that views of a text stay small.
 const WINDOW: usize = 64 << 10;
-/// The most bytes of a text that stand for one of a secret: `&#x000070;`, `\u0070`.
+/// The most bytes of a text that encode one byte of a secret: `&#x000070;`, `\u0070`.
 const WIDEST: usize = 10;
 
-/// The values of a job's secrets.
-#[derive(Clone, Default)]
-pub(crate) struct Mask {
+/// The values of a job's secrets. New values can be added while the run lasts.
+#[derive(Default)]
+pub(crate) struct Mask(RwLock<Patterns>);
+
+#[derive(Default)]
+struct Patterns {
+    values: Vec<String>,
     all: Option<Forms>,
     long: Option<Forms>,
 }
 
-/// Secrets, as they are and in base64; other forms are undone in the text that is looked through.
-#[derive(Clone)]
+/// Secrets, as they are and in base64; other forms are decoded in the text that is searched.
 struct Forms {
     search: AhoCorasick,
     /// Patterns from this one on are base64.
@@ -38,29 +42,35 @@ struct Forms {
 }
 
 impl Mask {
-    pub(crate) fn new(secrets: &Secrets, names: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
-        let values = names.into_iter().flat_map(|name| {
-            let forms = secrets.get(name.as_ref()).into_iter().flat_map(job::secrets::Secret::forms);
-            forms.map(str::to_owned).collect::<Vec<_>>()
-        });
-        let values: Vec<String> = values.filter(|value| value.len() >= SHORTEST).collect();
-        let long = values.iter().filter(|value| value.len() >= LONG).cloned().collect();
-        Self { all: Forms::new(values), long: Forms::new(long) }
+    /// Masks these secrets too from now on.
+    pub(crate) fn learn<'a>(&self, secrets: impl IntoIterator<Item = &'a Secret>) {
+        let values = secrets.into_iter().flat_map(Secret::forms).map(str::to_owned);
+        let mut patterns = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        patterns.values.extend(values.filter(|value| value.len() >= SHORTEST));
+        patterns.all = Forms::new(patterns.values.clone());
+        patterns.long =
+            Forms::new(patterns.values.iter().filter(|value| value.len() >= LONG).cloned().collect());
     }
 
     /// A message without secrets.
     pub(crate) fn text(&self, text: &str) -> String {
-        self.all.as_ref().and_then(|forms| forms.mask(text)).unwrap_or_else(|| text.to_owned())
+        let patterns = self.patterns();
+        patterns.all.as_ref().and_then(|forms| forms.mask(text)).unwrap_or_else(|| text.to_owned())
     }
 
     /// The JSON value at the end of `out`, from `from` on, without secrets.
     pub(crate) fn value(&self, out: &mut Vec<u8>, from: usize) {
-        let Some(forms) = &self.long else { return };
+        let patterns = self.patterns();
+        let Some(forms) = &patterns.long else { return };
         let masked = std::str::from_utf8(&out[from..]).ok().and_then(|value| forms.mask_json(value));
         if let Some(masked) = masked {
             out.truncate(from);
             out.extend_from_slice(&masked);
         }
+    }
+
+    fn patterns(&self) -> RwLockReadGuard<'_, Patterns> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -86,7 +96,7 @@ impl Forms {
         let mut masked = String::with_capacity(text.len());
         let mut done = 0;
         for Range { start, end } in found {
-            // A form of a secret may begin or end within a character that is not its own.
+            // A form of a secret may begin or end within a character.
             let start = text.floor_char_boundary(start).max(done);
             if start > done || done == 0 {
                 masked.push_str(&text[done..start]);
@@ -124,7 +134,7 @@ impl Forms {
         (done > 0).then_some(masked)
     }
 
-    /// Where secrets stand, in order and apart from each other.
+    /// The ranges that hold secrets, in order and without overlaps.
     fn find(&self, text: &[u8]) -> Vec<Range<usize>> {
         let mut found: Vec<_> = self
             .search
@@ -154,7 +164,8 @@ impl Forms {
         found
     }
 
-    /// What is to be masked for a match: of base64 the whole word, as it holds more of the same, such as the user's name.
+    /// The range to mask for a match. Of base64 it is the whole word, which holds more of the same, such as
+    /// the user's name.
     fn place(&self, text: &[u8], pattern: usize, Range { mut start, mut end }: Range<usize>) -> Range<usize> {
         if pattern >= self.base64 {
             let word =
@@ -166,8 +177,8 @@ impl Forms {
     }
 }
 
-/// What of a base64 text is certain where `before` bytes more than a multiple of three stand in front of a value, and anything
-/// behind it. In the usual alphabet and in that of URLs.
+/// The part of a base64 text that is certain if `before` bytes, modulo three, precede a value and anything
+/// follows it. In the usual alphabet and in that of URLs.
 fn in_base64(value: &[u8], before: usize) -> Vec<Vec<u8>> {
     let bytes = [&vec![0; before], value].concat();
     let certain = (before * 8).div_ceil(6)..bytes.len() * 8 / 6;

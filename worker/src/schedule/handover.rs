@@ -1,23 +1,42 @@
-//! What a call that pauses hands to the next: the pace of the keys that still have lines.
+//! What a call that pauses hands over to the next: the pace of the keys that still have lines.
 
 use std::collections::BTreeMap;
 
-use job::job_file::Limit;
-use job::messages::KeyPace;
+use job::file::{Limit, Rate};
+use job::run::KeyPace;
 use tokio::time::Instant;
 
-use super::{Key, KeyLimit, Schedule};
+use super::{Key, Schedule};
 use crate::pace::{Now, Start};
 use crate::run::Known;
 
-/// Stands for all keys that are not listed. No host and no value of a limit is called so by accident.
+/// The name for all keys that are not listed. It cannot collide with a host name or a `limits.by` value.
 const OTHERS: &str = "*";
 /// A message holds 256 KiB, and a key is about a hundred bytes.
 const MOST: usize = 1500;
 
+/// The limit of one key, and when it may begin.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct KeyLimit {
+    pub(crate) rate: Rate,
+    pub(crate) in_flight: u32,
+    /// `in_flight` may grow to this when responses take long.
+    pub(crate) most_in_flight: u32,
+    /// Milliseconds that responses took in an earlier batch; 0 if unknown.
+    pub(crate) latency: f64,
+    pub(crate) factor: f64,
+    pub(crate) start: Start,
+    /// Nothing is sent before this instant.
+    pub(crate) hold: Option<Instant>,
+    /// Milliseconds since 1970 when it was found down, or 0.
+    pub(crate) down_since: u64,
+    /// It was down when another batch ended.
+    pub(crate) suspected: bool,
+}
+
 impl Schedule {
-    /// The pace of all keys with lines, and the earliest instant when one may send. Of more keys than a message
-    /// holds, the last to be ready share one entry with the latest of their times.
+    /// The pace of all keys with lines, and the earliest instant at which one may send. If a message cannot
+    /// hold all keys, the keys that are ready last share one entry with the latest of their times.
     pub(crate) fn pace(&self, now: Now) -> (BTreeMap<String, KeyPace>, Option<Instant>) {
         let mut paces: Vec<_> =
             self.keys.iter().filter(|key| key.waiting() > 0).map(|key| (pace(key, now), key)).collect();
@@ -39,7 +58,7 @@ fn pace(key: &Key, now: Now) -> KeyPace {
 }
 
 impl KeyLimit {
-    /// A key's limit in a call that may go on with the pace of an earlier one.
+    /// A key's limit in a call that may continue with the pace of an earlier one.
     pub(crate) fn new(
         limit: &Limit,
         pace: &BTreeMap<String, KeyPace>,
@@ -48,7 +67,7 @@ impl KeyLimit {
         now: Now,
     ) -> Self {
         let Limit { rate, in_flight, most_in_flight } = *limit;
-        let Known { sick, latency } = known;
+        let Known { down, latency } = known;
         let fresh = Self {
             rate,
             in_flight,
@@ -58,7 +77,7 @@ impl KeyLimit {
             start: Start::Empty,
             hold: None,
             down_since: 0,
-            sick,
+            suspected: down,
         };
         let Some(pace) = pace.get(name).or_else(|| pace.get(OTHERS)) else { return fresh };
         let hold = now.instant_of(pace.not_before);
@@ -67,7 +86,7 @@ impl KeyLimit {
             start: Start::Waited,
             hold: Some(hold),
             down_since: pace.down_since,
-            sick: false,
+            suspected: false,
             ..fresh
         }
     }

@@ -1,98 +1,71 @@
-//! One limit key: its lines, its pace, its health.
+//! One limit key: its parcels, its pace, its health.
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
 use job::Code;
-use job::job_file::Rate;
 use tokio::time::Instant;
 
+use super::handover::KeyLimit;
+use super::health::Abandoned;
 use super::queue::Queue;
-use crate::pace::{Breaker, Health, Leave, Now, Pacer, Start};
+use crate::pace::{Breaker, Now, Pacer, Permit};
+use crate::parcel::ParcelId;
 
-/// Responses that the average latency is of, about.
+/// The average latency is that of about this many responses.
 const SAMPLES: f64 = 8.0;
-/// Requests under way for each that the rate needs at the average latency.
+/// How many times the requests may be under way that the rate needs at the average latency.
 const SPARE: f64 = 1.25;
 
-/// Index of a line in its batch.
-pub(crate) type Line = u32;
-
-/// The limit of one key, and when it may begin.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct KeyLimit {
-    pub(crate) rate: Rate,
-    pub(crate) in_flight: u32,
-    /// What `in_flight` may grow to when responses take long.
-    pub(crate) most_in_flight: u32,
-    /// Milliseconds that responses took in an earlier batch; 0 when nobody knows.
-    pub(crate) latency: f64,
-    pub(crate) factor: f64,
-    pub(crate) start: Start,
-    /// Nothing is sent before.
-    pub(crate) hold: Option<Instant>,
-    /// Milliseconds since 1970 when it was found down, or 0.
-    pub(crate) down_since: u64,
-    /// It was down when another batch ended.
-    pub(crate) sick: bool,
-}
-
-/// All lines with one limit.
+/// All parcels with one limit.
 pub(crate) struct Key {
     pub(crate) name: String,
-    /// When it stands in the schedule's heap.
+    /// Its place in the schedule's heap.
     pub(super) due: Option<Instant>,
     pub(super) pacer: Pacer,
-    breaker: Breaker,
-    hold: Option<Instant>,
+    pub(super) breaker: Breaker,
+    pub(super) hold: Option<Instant>,
     in_flight: u32,
-    most: u32,
-    /// What `most` moves between, by the latency.
+    max_in_flight: u32,
+    /// `max_in_flight` moves between these, by the latency.
     bounds: (u32, u32),
-    /// Milliseconds that a response takes, a moving average; 0 when nobody knows.
+    /// Milliseconds that a response takes, a moving average; 0 if unknown.
     latency: f64,
-    hops: VecDeque<Line>,
-    /// Lines that may be sent when their turn comes.
+    /// Parcels in the middle of a redirect.
+    redirects: VecDeque<ParcelId>,
+    /// Parcels that may be sent when their turn comes.
     pub(super) ready: Queue,
-    /// Lines that need a durable intent first; `None` where requests may be repeated.
-    pub(super) unnamed: Option<Queue>,
-    /// Lines that the intent under way names.
-    pub(super) naming: Queue,
-    /// It stands in the schedule's list of keys that need an intent.
-    pub(super) hungry: bool,
-    dead: Option<Death>,
-    /// The last failure that spoke of the provider's health.
-    ill: Option<(Code, String)>,
-}
-
-/// Why no more is sent to a key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Death {
-    pub(crate) code: Code,
-    pub(crate) detail: String,
+    /// Parcels that need a durable intent first; `None` where requests may be repeated.
+    pub(super) needs_intent: Option<Queue>,
+    /// Parcels that the intent under way names.
+    pub(super) intent_pending: Queue,
+    /// The schedule's list of keys that need an intent has it.
+    pub(super) wants_intent: bool,
+    pub(super) abandoned: Option<Abandoned>,
+    /// The last failure that showed the provider to be unhealthy.
+    pub(super) last_failure: Option<(Code, String)>,
 }
 
 /// A key's turn.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Turn {
-    Send(Line),
+    Send(ParcelId),
     Later(Instant),
     /// Not before something changes.
     Never,
 }
 
 enum Candidate {
-    Hop,
+    Redirect,
     Retry,
     Fresh,
 }
 
 impl Key {
     pub(crate) fn new(name: String, limit: KeyLimit, intents: bool, now: Now) -> Self {
-        let KeyLimit { rate, in_flight, most_in_flight, latency, factor, start, hold, down_since, sick } =
+        let KeyLimit { rate, in_flight, most_in_flight, latency, factor, start, hold, down_since, suspected } =
             limit;
         let breaker = match down_since {
-            0 if sick => Breaker::heard(in_flight, now),
+            0 if suspected => Breaker::suspected(in_flight, now),
             0 => Breaker::new(in_flight),
             since => Breaker::down(in_flight, since, hold.unwrap_or(now.instant), now),
         };
@@ -103,50 +76,53 @@ impl Key {
             breaker,
             hold,
             in_flight: 0,
-            most: in_flight.max(1),
+            max_in_flight: in_flight.max(1),
             bounds: (in_flight.max(1), most_in_flight.max(in_flight).max(1)),
             latency,
-            hops: VecDeque::new(),
+            redirects: VecDeque::new(),
             ready: Queue::default(),
-            unnamed: intents.then(Queue::default),
-            naming: Queue::default(),
-            hungry: false,
-            dead: None,
-            ill: None,
+            needs_intent: intents.then(Queue::default),
+            intent_pending: Queue::default(),
+            wants_intent: false,
+            abandoned: None,
+            last_failure: None,
         };
         key.fit();
         key
     }
 
-    /// Lines in its queues.
+    /// Parcels in its queues.
     pub(crate) fn waiting(&self) -> usize {
-        self.hops.len() + self.ready.len() + self.naming.len() + self.unnamed.as_ref().map_or(0, Queue::len)
+        self.redirects.len()
+            + self.ready.len()
+            + self.intent_pending.len()
+            + self.needs_intent.as_ref().map_or(0, Queue::len)
     }
 
-    pub(super) fn push(&mut self, line: Line) {
-        self.unnamed.as_mut().unwrap_or(&mut self.ready).fresh.push_back(line);
+    pub(super) fn push(&mut self, parcel: ParcelId) {
+        self.needs_intent.as_mut().unwrap_or(&mut self.ready).fresh.push_back(parcel);
     }
 
-    /// `named`: the durable intent of its last attempt still names the line.
-    pub(super) fn push_retry(&mut self, line: Line, at: Instant, named: bool) {
-        let unnamed = self.unnamed.as_mut().filter(|_| !named);
-        unnamed.unwrap_or(&mut self.ready).push_retry(at, line);
+    /// `named`: the durable intent of its last attempt still names the parcel.
+    pub(super) fn push_retry(&mut self, parcel: ParcelId, at: Instant, named: bool) {
+        let queue = self.needs_intent.as_mut().filter(|_| !named);
+        queue.unwrap_or(&mut self.ready).push_retry(at, parcel);
     }
 
-    pub(super) fn push_hop(&mut self, line: Line) {
-        self.hops.push_back(line);
+    pub(super) fn push_redirect(&mut self, parcel: ParcelId) {
+        self.redirects.push_back(parcel);
     }
 
-    /// Takes the next line and its slot, if there are both.
-    pub(super) fn turn(&mut self, now: Now, fresh: bool, ready: &mut dyn FnMut(Line) -> bool) -> Turn {
-        if self.in_flight >= self.most {
+    /// Takes the next parcel and its slot, if there are both.
+    pub(super) fn turn(&mut self, now: Now, fresh: bool, prepare: &mut dyn FnMut(ParcelId) -> bool) -> Turn {
+        if self.in_flight >= self.max_in_flight {
             return Turn::Never;
         }
-        let probe = match self.breaker.leave(now.instant) {
-            Leave::Free => false,
-            Leave::Probe => true,
-            Leave::Later(at) => return Turn::Later(at),
-            Leave::Probing => return Turn::Never,
+        let probe = match self.breaker.permit(now.instant) {
+            Permit::Granted => false,
+            Permit::Probe => true,
+            Permit::Later(at) => return Turn::Later(at),
+            Permit::ProbeUnderWay => return Turn::Never,
         };
         if let Some(hold) = self.hold {
             if hold > now.instant {
@@ -156,7 +132,7 @@ impl Key {
         }
         let candidate = loop {
             match self.candidate(now.instant, fresh, probe) {
-                Ok(Candidate::Fresh) if !ready(self.ready.fresh[0]) => _ = self.ready.fresh.pop_front(),
+                Ok(Candidate::Fresh) if !prepare(self.ready.fresh[0]) => _ = self.ready.fresh.pop_front(),
                 Ok(candidate) => break candidate,
                 Err(turn) => return turn,
             }
@@ -164,23 +140,23 @@ impl Key {
         if let Err(at) = self.pacer.take(now.instant) {
             return Turn::Later(at);
         }
-        let line = match candidate {
-            Candidate::Hop => self.hops.pop_front(),
+        let parcel = match candidate {
+            Candidate::Redirect => self.redirects.pop_front(),
             Candidate::Retry => self.ready.pop_retry(),
             Candidate::Fresh => self.ready.fresh.pop_front(),
         };
-        let line = line.expect("it was seen above");
+        let parcel = parcel.expect("a candidate is in its queue");
         self.in_flight += 1;
-        self.breaker.sent(line);
-        Turn::Send(line)
+        self.breaker.sent(parcel);
+        Turn::Send(parcel)
     }
 
-    /// Lines in the middle first, then those that have waited, then new ones; a probe is rather a new line, since one
-    /// that has failed may be to blame itself.
+    /// Parcels in the middle of a redirect go first, then those that are sent again, then new ones. A new one
+    /// is preferred as a probe, since one that has failed may itself be the cause.
     fn candidate(&self, now: Instant, fresh: bool, probe: bool) -> Result<Candidate, Turn> {
         let has_fresh = fresh && !self.ready.fresh.is_empty();
         match self.ready.retry_at() {
-            _ if !self.hops.is_empty() => Ok(Candidate::Hop),
+            _ if !self.redirects.is_empty() => Ok(Candidate::Redirect),
             _ if probe && has_fresh => Ok(Candidate::Fresh),
             Some(at) if at <= now => Ok(Candidate::Retry),
             _ if has_fresh => Ok(Candidate::Fresh),
@@ -189,26 +165,26 @@ impl Key {
         }
     }
 
-    /// A response came after so many milliseconds.
-    pub(crate) fn took(&mut self, millis: u32) {
+    /// A response came after this many milliseconds.
+    pub(crate) fn record_latency(&mut self, millis: u32) {
         let millis = f64::from(millis);
         self.latency =
             if self.latency > 0.0 { self.latency + (millis - self.latency) / SAMPLES } else { millis };
         self.fit();
     }
 
-    /// As many requests are under way as the rate needs at this latency (Little's law), and no more than the limit has.
+    /// Lets as many requests be under way as the rate needs at this latency (Little's law), within the limit.
     fn fit(&mut self) {
         let (least, most) = self.bounds;
         if least < most && self.latency > 0.0 {
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count; saturates")]
             let needed = (self.pacer.rate() * self.latency / 1000.0 * SPARE).ceil() as u32;
-            self.most = needed.clamp(least, most);
-            self.breaker.expect(self.most);
+            self.max_in_flight = needed.clamp(least, most);
+            self.breaker.set_in_flight(self.max_in_flight);
         }
     }
 
-    /// Milliseconds that a response takes; 0 when nobody knows.
+    /// Milliseconds that a response takes; 0 if unknown.
     pub(crate) fn latency(&self) -> f64 {
         self.latency
     }
@@ -219,8 +195,8 @@ impl Key {
     }
 
     #[cfg(test)]
-    pub(super) fn most(&self) -> u32 {
-        self.most
+    pub(super) fn max_in_flight(&self) -> u32 {
+        self.max_in_flight
     }
 
     #[cfg(test)]
@@ -228,104 +204,47 @@ impl Key {
         self.in_flight > 0
     }
 
-    /// What an attempt said about the provider. `Some`: it is down and left alone for so long.
-    pub(crate) fn ended(
-        &mut self,
-        line: Line,
-        health: Health,
-        failure: Option<(Code, &str)>,
-        now: Now,
-    ) -> Option<Duration> {
-        if let (Health::Ailing { .. }, Some((code, detail))) = (health, failure) {
-            self.ill = Some((code, detail.to_owned()));
-        }
-        self.breaker.ended(line, health, now)
-    }
-
-    /// Whether the provider was found down and has not been seen up since.
-    pub(crate) fn is_down(&self) -> bool {
-        self.breaker.down_since() > 0
-    }
-
-    /// Whether nothing is sent now, whatever its rate: on the provider's wish, or because it is down.
-    pub(super) fn is_held(&self, now: Instant) -> bool {
-        self.hold.is_some_and(|hold| hold > now)
-            || matches!(self.breaker.leave(now), Leave::Later(_) | Leave::Probing)
-    }
-
-    /// Whether one line is to find out how the provider is.
-    pub(super) fn is_probed(&self, now: Instant) -> bool {
-        self.breaker.leave(now) == Leave::Probe
-    }
-
-    /// How long it has been down.
-    pub(crate) fn down_for(&self, now: Now) -> Duration {
-        match self.breaker.down_since() {
-            0 => Duration::ZERO,
-            since => Duration::from_millis(now.millis.saturating_sub(since)),
-        }
-    }
-
-    /// The failure that lines get which are given up because the provider stays down.
-    pub(crate) fn illness(&self) -> Death {
-        let (code, detail) = self.ill.clone().unwrap_or((Code::Connect, String::new()));
-        Death { code, detail: format!("{detail} ({} stayed down)", self.name) }
-    }
-
-    /// The provider asked to slow down, in answer to a request sent at `sent`.
-    pub(crate) fn slow(&mut self, sent: Instant, now: Instant) {
-        self.pacer.slow(sent, now);
+    /// The provider asked to slow down in its response to a request sent at `sent`.
+    pub(crate) fn slow_down(&mut self, sent: Instant, now: Instant) {
+        self.pacer.slow_down(sent, now);
     }
 
     /// Nothing is sent before `until`.
-    pub(crate) fn hold(&mut self, until: Instant) {
+    pub(crate) fn hold_until(&mut self, until: Instant) {
         self.hold = Some(self.hold.map_or(until, |hold| hold.max(until)));
-    }
-
-    /// Nothing is sent any more.
-    pub(crate) fn die(&mut self, death: Death) {
-        self.dead = Some(death);
-    }
-
-    pub(crate) fn dead(&self) -> Option<&Death> {
-        self.dead.as_ref()
     }
 
     pub(crate) fn factor(&self) -> f64 {
         self.pacer.factor()
     }
 
-    pub(crate) fn down_since(&self) -> u64 {
-        self.breaker.down_since()
-    }
-
-    /// When it may send next; what it waits for now may lie before its next slot.
+    /// When it may send next. It may have to be looked at before its next slot is free.
     pub(super) fn next_at(&self, now: Instant) -> Instant {
         let held = self.hold.unwrap_or(now).max(self.pacer.free_by());
         self.due.unwrap_or(now).max(held)
     }
 
-    pub(super) fn take_out(&mut self, condition: impl Fn(Line) -> bool) -> Vec<Line> {
+    pub(super) fn take_out(&mut self, condition: impl Fn(ParcelId) -> bool) -> Vec<ParcelId> {
         let mut out = Vec::new();
-        let mut stays = |line: Line| {
-            let goes = condition(line);
-            out.extend(goes.then_some(line));
+        let mut stays = |parcel: ParcelId| {
+            let goes = condition(parcel);
+            out.extend(goes.then_some(parcel));
             !goes
         };
-        self.hops.retain(|line| stays(*line));
+        self.redirects.retain(|parcel| stays(*parcel));
         self.ready.retain_retries(&mut stays);
-        self.naming.retain_retries(&mut stays);
-        if let Some(unnamed) = &mut self.unnamed {
+        self.intent_pending.retain_retries(&mut stays);
+        if let Some(unnamed) = &mut self.needs_intent {
             unnamed.retain_retries(&mut stays);
         }
         out
     }
 
-    pub(super) fn drain(&mut self) -> Vec<Line> {
-        let mut lines: Vec<_> = self.hops.drain(..).collect();
-        for queue in [&mut self.ready, &mut self.naming].into_iter().chain(&mut self.unnamed) {
-            lines.extend(queue.drain());
+    pub(super) fn drain(&mut self) -> Vec<ParcelId> {
+        let mut parcels: Vec<_> = self.redirects.drain(..).collect();
+        for queue in [&mut self.ready, &mut self.intent_pending].into_iter().chain(&mut self.needs_intent) {
+            parcels.extend(queue.drain());
         }
-        lines
+        parcels
     }
 }

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use job::job_file::{Limit, Rate};
-use job::messages::KeyPace;
+use job::file::{Limit, Rate};
+use job::run::KeyPace;
 use tokio::time::{Instant, sleep_until};
 
 use super::*;
-use crate::outcome::Nature;
+use crate::failure::Nature;
 use crate::pace::{Health, Start, Wall};
 use crate::run::Known;
 
@@ -24,15 +24,15 @@ fn limit(rate: f64, in_flight: u32) -> KeyLimit {
         start: Start::Empty,
         hold: None,
         down_since: 0,
-        sick: false,
+        suspected: false,
     }
 }
 
-/// A schedule whose requests are answered at once.
+/// A schedule whose requests get their responses at once.
 struct Bench {
     wall: Wall,
     schedule: Schedule,
-    sent: Vec<(Instant, u32, Line)>,
+    sent: Vec<(Instant, u32, ParcelId)>,
 }
 
 impl Bench {
@@ -40,30 +40,30 @@ impl Bench {
         let wall = Wall::start();
         let now = wall.now();
         let mut schedule = Schedule::default();
-        let mut line = 0;
+        let mut parcel = 0;
         for (n, (limit, lines)) in keys.iter().enumerate() {
             let index = schedule.add(Key::new(format!("k{n}"), *limit, false, now));
             for _ in 0..*lines {
-                schedule.push(index, line, now.instant);
-                line += 1;
+                schedule.push(index, parcel, now.instant);
+                parcel += 1;
             }
         }
         Self { wall, schedule, sent: Vec::new() }
     }
 
-    /// Sends for so long; `answer` says what becomes of each request.
-    async fn run(&mut self, length: Duration, mut answer: impl FnMut(&mut Schedule, u32, Line, Now)) {
+    /// Sends for `length`; `respond` handles the response to each request.
+    async fn run(&mut self, length: Duration, mut respond: impl FnMut(&mut Schedule, u32, ParcelId, Now)) {
         let end = Instant::now() + length;
         loop {
             let now = self.wall.now();
             match self.schedule.next(now, true, &mut |_| true) {
-                Next::Send(line) => {
+                Next::Send(parcel) => {
                     let keys = self.schedule.keys();
                     let key = (0..keys.len()).find(|key| keys[*key].is_busy()).expect("one is");
                     let key = u32::try_from(key).expect("few keys");
-                    self.sent.push((now.instant, key, line));
+                    self.sent.push((now.instant, key, parcel));
                     self.schedule.change(key, now.instant, |key| key.returned());
-                    answer(&mut self.schedule, key, line, now);
+                    respond(&mut self.schedule, key, parcel, now);
                 }
                 Next::At(at) if at < end => sleep_until(at).await,
                 Next::At(_) | Next::Idle => return,
@@ -76,7 +76,7 @@ impl Bench {
     }
 }
 
-fn ignore(_: &mut Schedule, _: u32, _: Line, _: Now) {}
+fn ignore(_: &mut Schedule, _: u32, _: ParcelId, _: Now) {}
 
 /// The most requests in any window of this length.
 fn busiest(sent: &[Instant], window: Duration) -> usize {
@@ -91,7 +91,7 @@ fn busiest(sent: &[Instant], window: Duration) -> usize {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rate_is_used_and_kept() {
+async fn rates_are_used_and_never_exceeded() {
     for (rate, minutes) in
         [(2.0, 60), (10.0, 30), (37.5, 10), (50.0, 10), (100.0, 5), (200.0, 5), (1000.0, 2)]
     {
@@ -109,7 +109,7 @@ async fn a_rate_is_used_and_kept() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn two_an_hour_for_days() {
+async fn two_requests_an_hour_for_days() {
     let mut bench = Bench::new(&[(limit(2.0 / 3600.0, 1), 1000)]);
     bench.run(SECOND * 3600 * 72, ignore).await;
     let sent = bench.of(0);
@@ -118,14 +118,14 @@ async fn two_an_hour_for_days() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn retries_count() {
+async fn retries_count_against_the_rate() {
     let mut bench = Bench::new(&[(limit(100.0, 10), 1000)]);
     bench
-        .run(SECOND * 60, |schedule, key, line, now| {
+        .run(SECOND * 60, |schedule, key, parcel, now| {
             schedule.push_retry(
                 key,
-                line,
-                now.instant + Duration::from_millis(u64::from(line) % 700),
+                parcel,
+                now.instant + Duration::from_millis(u64::from(parcel) % 700),
                 false,
                 now.instant,
             );
@@ -149,13 +149,13 @@ async fn keys_wait_only_for_themselves() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn throttles_slow_down_and_never_speed_up() {
+async fn the_rate_recovers_after_throttles_and_stays_below_the_limit() {
     let mut bench = Bench::new(&[(limit(100.0, 10), 100_000)]);
     let start = Instant::now();
-    let mut throttle = |schedule: &mut Schedule, key: u32, _: Line, now: Now| {
+    let mut throttle = |schedule: &mut Schedule, key: u32, _: ParcelId, now: Now| {
         let early = now.instant < start + SECOND * 5;
         if early {
-            schedule.change(key, now.instant, |key| key.slow(now.instant, now.instant));
+            schedule.change(key, now.instant, |key| key.slow_down(now.instant, now.instant));
         }
     };
     bench.run(SECOND * 60, &mut throttle).await;
@@ -170,7 +170,7 @@ async fn throttles_slow_down_and_never_speed_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_unlimited_key_finds_a_pace() {
+async fn an_unlimited_key_slows_down_to_its_own_rate() {
     let unlimited = KeyLimit { rate: Rate::Unlimited, ..limit(1.0, 20) };
     let mut bench = Bench::new(&[(unlimited, 3000)]);
     let start = Instant::now();
@@ -178,7 +178,7 @@ async fn an_unlimited_key_finds_a_pace() {
     bench
         .run(SECOND * 2, |schedule, key, _, now| {
             if !std::mem::replace(&mut slowed, true) {
-                schedule.change(key, now.instant, |key| key.slow(now.instant, now.instant));
+                schedule.change(key, now.instant, |key| key.slow_down(now.instant, now.instant));
             }
         })
         .await;
@@ -187,7 +187,7 @@ async fn an_unlimited_key_finds_a_pace() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_pace_is_handed_over() {
+async fn the_pace_is_handed_over_to_the_next_call() {
     let wall = Wall::start();
     let now = wall.now();
     let mut schedule = Schedule::default();
@@ -212,7 +212,7 @@ async fn the_pace_is_handed_over() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn pauses_do_not_add_up_to_more_than_the_rate() {
+async fn the_rate_is_kept_across_pauses() {
     // A slow key, sent one line a call, paused and resumed as the state machine does.
     let (rate, mut sent, mut pace) = (1.0 / 30.0, Vec::new(), BTreeMap::new());
     let start = Instant::now();
@@ -238,13 +238,13 @@ async fn pauses_do_not_add_up_to_more_than_the_rate() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_probe_is_rather_a_new_line() {
+async fn new_lines_are_preferred_as_probes() {
     let mut bench = Bench::new(&[(KeyLimit { rate: Rate::Unlimited, ..limit(1.0, 1) }, 12)]);
     bench
-        .run(SECOND * 4, |schedule, key, line, now| {
+        .run(SECOND * 4, |schedule, key, parcel, now| {
             let health = Health::of(Nature::Unreached, job::Code::Connect, true, 0);
-            schedule.change(key, now.instant, |key| key.ended(line, health, None, now));
-            schedule.push_retry(key, line, now.instant, false, now.instant);
+            schedule.change(key, now.instant, |key| key.record_health(parcel, health, None, now));
+            schedule.push_retry(key, parcel, now.instant, false, now.instant);
         })
         .await;
     let lines: Vec<_> = bench.sent.iter().map(|(_, _, line)| *line).collect();
@@ -252,25 +252,25 @@ async fn a_probe_is_rather_a_new_line() {
     assert_eq!(&lines[10..], [1, 2], "{lines:?}");
 }
 
-/// Sends lines that need intents, each of which takes some milliseconds to write. The result is the lines that were named and
-/// not sent, by millisecond.
-async fn named_ahead(rate: f64, takes: u64, seconds: u32) -> (Vec<Instant>, Vec<usize>) {
+/// Sends lines that need intents, each of which takes some milliseconds to write. The result is the lines
+/// that were named and not sent, by millisecond.
+async fn named_ahead(rate: f64, write_time: u64, seconds: u32) -> (Vec<Instant>, Vec<usize>) {
     let now = Wall::start().now();
     let mut schedule = Schedule::default();
-    let takes = Duration::from_millis(takes);
-    schedule.set_ahead(Ahead {
-        lead: (takes * 2).max(Duration::from_millis(10)),
-        window: Duration::from_millis(30).max(takes * 2),
+    let write_time = Duration::from_millis(write_time);
+    schedule.set_lookahead(Lookahead {
+        lead: (write_time * 2).max(Duration::from_millis(10)),
+        window: Duration::from_millis(30).max(write_time * 2),
     });
     let key = schedule.add(Key::new("k".to_owned(), limit(rate, 100), true, now));
-    (0..100_000).for_each(|line| schedule.push(key, line, now.instant));
+    (0..100_000).for_each(|parcel| schedule.push(key, parcel, now.instant));
     let (wall, end) = (Wall::start(), Instant::now() + SECOND * seconds);
     let (mut sent, mut unsent, mut durable) = (Vec::new(), Vec::new(), None::<Instant>);
     while Instant::now() < end {
         let now = wall.now();
         if durable.is_some_and(|at| at <= now.instant) {
             durable = None;
-            schedule.change(key, now.instant, Key::named);
+            schedule.change(key, now.instant, Key::intent_durable);
         }
         while let Next::Send(_) = schedule.next(now, true, &mut |_| true) {
             sent.push(now.instant);
@@ -278,11 +278,11 @@ async fn named_ahead(rate: f64, takes: u64, seconds: u32) -> (Vec<Instant>, Vec<
         }
         if durable.is_none() {
             let named = schedule
-                .take_hungry()
+                .take_keys_wanting_intents()
                 .into_iter()
-                .map(|key| schedule.name_lines(key, now.instant, true).len());
+                .map(|key| schedule.name_ahead(key, now.instant, true).len());
             let named = named.collect::<Vec<_>>();
-            durable = (named.iter().sum::<usize>() > 0).then(|| now.instant + takes);
+            durable = (named.iter().sum::<usize>() > 0).then(|| now.instant + write_time);
         }
         unsent.push(schedule.key(key).named_unsent().count());
         tokio::time::sleep(Duration::from_millis(1)).await;
@@ -291,39 +291,39 @@ async fn named_ahead(rate: f64, takes: u64, seconds: u32) -> (Vec<Instant>, Vec<
 }
 
 #[tokio::test(start_paused = true)]
-async fn few_lines_are_named_before_they_are_sent() {
-    for (rate, takes, most) in
+async fn intents_name_few_lines_that_are_not_sent() {
+    for (rate, write_time, most) in
         [(2.0, 3, 1.0), (50.0, 3, 1.0), (100.0, 3, 3.0), (500.0, 3, 25.0), (500.0, 40, 40.0)]
     {
         let seconds = if rate < 10.0 { 100 } else { 10 };
-        let (sent, unsent) = named_ahead(rate, takes, seconds).await;
+        let (sent, unsent) = named_ahead(rate, write_time, seconds).await;
         #[expect(clippy::cast_precision_loss, reason = "small")]
         let (used, mean) = (
             sent.len() as f64 / rate / f64::from(seconds),
             unsent.iter().sum::<usize>() as f64 / unsent.len() as f64,
         );
-        assert!((0.97..=1.0).contains(&used), "{used} of {rate}/s where an intent takes {takes} ms");
+        assert!((0.97..=1.0).contains(&used), "{used} of {rate}/s where an intent takes {write_time} ms");
         assert!(
             mean <= most,
-            "{mean} lines are named and not sent at {rate}/s where an intent takes {takes} ms"
+            "{mean} lines are named and not sent at {rate}/s where an intent takes {write_time} ms"
         );
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_default_in_flight_grows_with_the_latency() {
+async fn the_default_in_flight_follows_the_latency() {
     let now = Wall::start().now();
     let mut key = Key::new("k".to_owned(), KeyLimit { most_in_flight: 256, ..limit(10.0, 20) }, false, now);
-    assert_eq!(key.most(), 20);
-    key.took(6000);
-    assert_eq!(key.most(), 75, "ten a second that take six seconds, and a quarter more");
-    (0..100).for_each(|_| key.took(100_000));
-    assert_eq!(key.most(), 256, "it has an end");
-    (0..100).for_each(|_| key.took(10));
-    assert_eq!(key.most(), 20, "and comes back");
+    assert_eq!(key.max_in_flight(), 20);
+    key.record_latency(6000);
+    assert_eq!(key.max_in_flight(), 75, "ten a second that take six seconds, and a quarter more");
+    (0..100).for_each(|_| key.record_latency(100_000));
+    assert_eq!(key.max_in_flight(), 256, "it has an end");
+    (0..100).for_each(|_| key.record_latency(10));
+    assert_eq!(key.max_in_flight(), 20, "and comes back");
     let known = KeyLimit { most_in_flight: 256, latency: 6000.0, ..limit(10.0, 20) };
-    assert_eq!(Key::new("k".to_owned(), known, false, now).most(), 75, "the next batch knows");
-    let mut said = Key::new("k".to_owned(), limit(10.0, 20), false, now);
-    said.took(6000);
-    assert_eq!(said.most(), 20, "what the job says is kept");
+    assert_eq!(Key::new("k".to_owned(), known, false, now).max_in_flight(), 75, "the next batch knows");
+    let mut fixed = Key::new("k".to_owned(), limit(10.0, 20), false, now);
+    fixed.record_latency(6000);
+    assert_eq!(fixed.max_in_flight(), 20, "a limit of the job is kept");
 }

@@ -1,4 +1,4 @@
-//! From a response's bytes to text: content codings, charsets, and what is neither.
+//! Bodies are decoded to text: content codings, charsets, and bodies that cannot be decoded.
 
 use std::io::Write;
 
@@ -66,7 +66,7 @@ fn zstd(text: &[u8]) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn every_content_coding_is_undone() {
+async fn content_codings_are_decoded() {
     let cases = [
         ("gzip", gzip(CITY)),
         ("GZIP", gzip(CITY)),
@@ -87,7 +87,7 @@ async fn every_content_coding_is_undone() {
 }
 
 #[tokio::test]
-async fn all_members_of_a_gzip_body_are_read_and_what_follows_is_not() {
+async fn gzip_members_are_read_and_trailing_bytes_ignored() {
     let (head, tail) = CITY.split_at(9);
     for behind in [&b""[..], b"\0\0\0\0", b"garbage", &[0x1f, 0x00]] {
         let body = [&gzip(head)[..], &gzip(b""), &gzip(tail), behind].concat();
@@ -99,7 +99,7 @@ async fn all_members_of_a_gzip_body_are_read_and_what_follows_is_not() {
 }
 
 #[tokio::test]
-async fn a_content_coding_that_is_not_known_fails_by_its_name() {
+async fn unknown_content_coding_fails_with_its_name() {
     for coding in ["compress", "gzip, exi", "dcz", "utf-8"] {
         let line = city(&format!("content-encoding: {coding}\r\n"), &gzip(CITY)).await;
         assert_eq!((line.error(), line.tries, line.status), ("extract", 1, 200), "{coding}");
@@ -124,7 +124,7 @@ async fn a_content_coding_that_is_not_known_fails_by_its_name() {
 }
 
 #[tokio::test]
-async fn compressed_bodies_that_end_early_are_cut_and_broken_ones_are_not_read() {
+async fn truncated_compressed_bodies_are_cut_and_corrupt_ones_unreadable() {
     let long: Vec<u8> =
         (0..2_000_u32).flat_map(|n| (n.wrapping_mul(2_654_435_761) >> 7).to_le_bytes()).collect();
     for (coding, body) in [
@@ -157,7 +157,7 @@ async fn compressed_bodies_that_end_early_are_cut_and_broken_ones_are_not_read()
 }
 
 #[tokio::test]
-async fn the_cap_holds_at_every_step_of_unpacking() {
+async fn size_cap_holds_at_every_decoding_step() {
     let zeros = vec![0; 1 << 20];
     let small = "max_response = \"100KB\"\n";
     for (coding, body) in [
@@ -176,7 +176,7 @@ async fn the_cap_holds_at_every_step_of_unpacking() {
 }
 
 #[tokio::test]
-async fn requests_say_which_codings_are_taken() {
+async fn requests_declare_the_accepted_codings() {
     use crate::server::{Server, answer};
     let server = Server::start(|_, _| answer(200, "")).await;
     for (headers, expected) in [
@@ -190,7 +190,7 @@ async fn requests_say_which_codings_are_taken() {
 }
 
 #[tokio::test]
-async fn text_has_the_charset_that_its_response_declares() {
+async fn text_is_decoded_with_the_declared_charset() {
     let text = |head: &'static [u8], body: &'static [u8]| async move { respond(200, head, body, "").await };
     for head in [
         &b"content-type: text/html; charset=ISO-8859-1\r\n"[..],
@@ -234,7 +234,7 @@ async fn a_byte_order_mark_before_json_is_skipped() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_not_text_is_never_a_success_with_damaged_text() {
+async fn bodies_that_are_not_text_fail() {
     for (head, body, why) in [
         (
             &b"content-type: image/png\r\n"[..],
@@ -259,7 +259,7 @@ async fn a_body_that_is_not_text_is_never_a_success_with_damaged_text() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_unpacked_and_decoded() {
+async fn refusal_details_are_decompressed_and_decoded() {
     let detail = |head: &'static str, body: Vec<u8>| async move {
         let line = respond(404, head.as_bytes(), &body, "").await;
         assert_eq!(line.error(), "http_404");
@@ -296,7 +296,7 @@ async fn a_refusal_is_unpacked_and_decoded() {
 }
 
 #[tokio::test]
-async fn html_where_json_is_wanted_is_quoted() {
+async fn html_instead_of_json_is_quoted() {
     let line = city(
         "content-type: text/html; charset=utf-8\r\n",
         format!("<html>\n <b>{}", "x".repeat(1000)).as_bytes(),
@@ -313,7 +313,7 @@ async fn html_where_json_is_wanted_is_quoted() {
 }
 
 #[tokio::test]
-async fn header_values_are_the_characters_that_came() {
+async fn header_values_keep_their_characters() {
     let columns = "[output]\ncolumns = { h = \"header.X-City\" }";
     assert_eq!(respond(200, b"x-city: Gen\xe8ve\r\n", b"", columns).await.values, [json!("Genève")]);
     assert_eq!(
@@ -333,7 +333,7 @@ async fn stored(body: &str, columns: &str) -> String {
     let lines = world.done().await;
     assert_eq!(lines[0].error(), "ok", "{}", lines[0].detail);
     let (_, records) = world.flushes().await.into_iter().find(|(_, body)| !body.is_empty()).unwrap();
-    job::Record::parse(&records)
+    job::LineResult::parse(&records)
         .unwrap()
         .v
         .unwrap()
@@ -363,14 +363,14 @@ async fn numbers_keep_their_digits() {
 }
 
 #[tokio::test]
-async fn values_that_are_no_json_do_not_cost_the_others() {
+async fn invalid_json_values_do_not_affect_the_others() {
     let body = r#"{"city": "Bern", "x": NaN, "y": [-Infinity, 1], "z": "\ud83d!"}"#;
     let expected = r#""Bern" "NaN" ["-Infinity",1] "�!""#;
     assert_eq!(stored(body, r#"{ city = "$.city", x = "$.x", y = "$.y", z = "$.z" }"#).await, expected);
 }
 
 #[tokio::test]
-async fn keys_that_a_library_takes_for_orders_are_data() {
+async fn keys_special_to_serde_json_are_data() {
     let body = r#"[{"$serde_json::private::RawValue":"[1]"}]"#;
     assert_eq!(stored(body, r#"{ a = "$[0]['$serde_json::private::RawValue']" }"#).await, "\"[1]\"");
     let body = r#"{"$serde_json::private::Number":"x","a":1}"#;
@@ -378,7 +378,7 @@ async fn keys_that_a_library_takes_for_orders_are_data() {
 }
 
 #[tokio::test]
-async fn matches_that_hold_each_other_are_too_large() {
+async fn nested_matches_are_too_large() {
     let nested = format!("{}[{}1]{}", "{\"name\":".repeat(100), "1,".repeat(500_000), "}".repeat(100));
     for query in ["$..name", "$..[?@.name]"] {
         let columns = format!("[output]\ncolumns = {{ n = \"{query}\" }}");

@@ -22,7 +22,7 @@ async fn fail_at(address: SocketAddr, request: &str) -> Line {
 }
 
 #[tokio::test]
-async fn urls_that_are_none() {
+async fn invalid_urls_fail() {
     let lines = fail(
         "",
         &["nonsense", "ftp://a/", "http://", "/path", "mailto:a@b", "http://a:99999/", "", "http://[::1"],
@@ -35,7 +35,7 @@ async fn urls_that_are_none() {
 }
 
 #[tokio::test]
-async fn addresses_that_are_not_allowed() {
+async fn private_addresses_are_denied() {
     let server = Server::start(|_, _| answer(200, "inside")).await;
     let port = server.address.port();
     let urls: Vec<_> = [
@@ -58,13 +58,13 @@ async fn addresses_that_are_not_allowed() {
 }
 
 #[tokio::test]
-async fn header_values_with_line_breaks() {
+async fn header_values_with_line_breaks_fail() {
     let lines = fail("headers = { x = \"{{ line }}\" }", &["http://a/\r\nx-evil: 1"]).await;
     assert_eq!(codes(&lines), ["header"]);
 }
 
 #[tokio::test]
-async fn templates_that_cannot_be_rendered() {
+async fn render_errors_fail_the_line() {
     let endless =
         "headers = { x = \"{% for a in range(9000) %}{% for b in range(9000) %}{% endfor %}{% endfor %}\" }";
     assert_eq!(codes(&fail(endless, &["http://a/"]).await), ["render"]);
@@ -72,7 +72,7 @@ async fn templates_that_cannot_be_rendered() {
 }
 
 #[tokio::test]
-async fn items_that_are_errors() {
+async fn error_items_fail_without_a_request() {
     let items = vec![
         r#""key":"h","error":"decode","detail":"byte 3 is not UTF-8","raw":"/w==""#.to_owned(),
         r#""key":"h","v":{"broken":"no array"},"error":"parse""#.to_owned(),
@@ -83,7 +83,7 @@ async fn items_that_are_errors() {
 }
 
 #[tokio::test]
-async fn statuses_that_are_final() {
+async fn final_statuses_are_not_retried() {
     let server = Server::start(|_, seen| answer(seen.uri[1..].parse().unwrap(), "no\n\n  such thing")).await;
     let urls: Vec<_> =
         [300, 304, 400, 404, 410, 418, 422].map(|status| server.url(&format!("/{status}"))).into();
@@ -97,14 +97,14 @@ async fn statuses_that_are_final() {
 }
 
 #[tokio::test]
-async fn nobody_listens() {
+async fn refused_connections_fail_with_connect() {
     let line = fail_at(nobody().await, "").await;
     assert_eq!((line.error(), line.tries), ("connect", 2));
     assert!(line.detail.to_lowercase().contains("refused"), "{}", line.detail);
 }
 
 #[tokio::test]
-async fn a_reset_before_the_answer() {
+async fn resets_before_the_response_fail_with_connect() {
     assert_eq!(fail_at(raw(Raw::Reset).await, "").await.error(), "connect");
     assert_eq!(fail_at(raw(Raw::Write(b"".to_vec())).await, "").await.error(), "connect");
     assert_eq!(
@@ -114,7 +114,7 @@ async fn a_reset_before_the_answer() {
 }
 
 #[tokio::test]
-async fn a_server_that_speaks_no_tls() {
+async fn server_without_tls_fails_with_tls() {
     let address = raw(Raw::Write(b"HTTP/1.1 200 OK\r\n\r\n".to_vec())).await;
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let plain = listener.local_addr().unwrap();
@@ -132,7 +132,7 @@ async fn a_server_that_speaks_no_tls() {
 }
 
 #[tokio::test]
-async fn stalls() {
+async fn stalled_responses_time_out() {
     let before_head = fail_at(raw(Raw::Stall(b"".to_vec())).await, "").await;
     assert_eq!((before_head.error(), before_head.tries, before_head.status), ("timeout", 2, 0));
     let in_head = fail_at(raw(Raw::Stall(b"HTTP/1.1 200 OK\r\ncontent-le".to_vec())).await, "").await;
@@ -143,7 +143,7 @@ async fn stalls() {
 }
 
 #[tokio::test]
-async fn bodies_that_end_early() {
+async fn truncated_bodies_fail_with_body_cut() {
     for body in [
         &b"HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\nabc"[..],
         b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n",
@@ -156,7 +156,7 @@ async fn bodies_that_end_early() {
 }
 
 #[tokio::test]
-async fn bodies_that_are_not_what_they_say() {
+async fn bodies_that_the_columns_cannot_use_fail() {
     let gzip = raw(Raw::Write(
         b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 12\r\n\r\nnot gzip at!".to_vec(),
     ))
@@ -169,7 +169,7 @@ async fn bodies_that_are_not_what_they_say() {
 }
 
 #[tokio::test]
-async fn answers_above_the_cap() {
+async fn responses_above_the_cap_are_too_large() {
     let cap = "max_response = \"1KB\"";
     let said = raw(Raw::Write(b"HTTP/1.1 200 OK\r\ncontent-length: 99999999999\r\n\r\nabc".to_vec())).await;
     assert_eq!(fail_at(said, cap).await.error(), "too_large");
@@ -187,7 +187,7 @@ async fn answers_above_the_cap() {
 }
 
 #[tokio::test]
-async fn names_that_do_not_exist() {
+async fn unknown_names_fail_with_connect() {
     let lines = fail("", &["http://no-such-host.invalid/"]).await;
     assert_eq!((lines[0].error(), lines[0].tries), ("connect", 2));
 }

@@ -1,4 +1,4 @@
-//! Providers and networks at their worst: what the line gets, and how often it is sent. `docs/failures.md` has a row for each.
+//! Faults of providers and networks: the code of the line, and how often it is sent. `docs/failures.md` has a row for each.
 
 use std::io;
 use std::net::SocketAddr;
@@ -24,7 +24,7 @@ async fn ask(method: &str, address: SocketAddr, more: &str) -> Line {
 }
 
 #[tokio::test]
-async fn asked_to_slow_down_without_a_time() {
+async fn throttle_without_a_wait_backs_off() {
     for method in ["GET", "POST"] {
         let server = Server::start(|_, _| answer(429, "slower")).await;
         let line = ask(method, server.address, "").await;
@@ -39,7 +39,7 @@ async fn asked_to_slow_down_without_a_time() {
 }
 
 #[tokio::test]
-async fn asked_to_wait_for_hours() {
+async fn wait_of_hours_pauses_the_call() {
     let server = Server::start(|_, _| with(429, &[("retry-after", "7200")], "")).await;
     let job = job("GET", "").replace("attempts = 2", "attempts = 2\nmax_wait = \"3h\"");
     let (wait, next) = Setup::lines(&job, &[&server.url("/")]).build().await.paused().await;
@@ -49,7 +49,7 @@ async fn asked_to_wait_for_hours() {
 }
 
 #[tokio::test]
-async fn a_connection_that_is_not_made() {
+async fn connect_timeout_fails_with_connect() {
     let (address, _full) = busy().await;
     for method in ["GET", "POST"] {
         let line = ask(method, address, "").await;
@@ -58,7 +58,7 @@ async fn a_connection_that_is_not_made() {
 }
 
 #[tokio::test]
-async fn a_connection_that_breaks_in_the_body() {
+async fn connection_lost_in_the_body_is_body_cut() {
     for reply in [
         "HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\nabc",
         "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n",
@@ -75,7 +75,7 @@ async fn codes_of(method: &str, address: SocketAddr) -> (String, u32) {
 }
 
 #[tokio::test]
-async fn a_body_that_drips() {
+async fn slowly_dripping_body_times_out() {
     let address = raw(Raw::Drip(b"HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n".to_vec())).await;
     assert_eq!(codes_of("GET", address).await, ("timeout".into(), 2), "no byte is late, and the whole is");
     assert_eq!(codes_of("POST", address).await, ("timeout".into(), 1));
@@ -84,7 +84,7 @@ async fn a_body_that_drips() {
 }
 
 #[tokio::test]
-async fn a_body_longer_than_it_says() {
+async fn bytes_beyond_content_length_are_ignored() {
     let address = raw(Raw::Write(
         b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nabcHTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil"
             .to_vec(),
@@ -100,7 +100,7 @@ async fn a_body_longer_than_it_says() {
 }
 
 #[tokio::test]
-async fn text_that_is_no_json_and_no_utf8() {
+async fn invalid_json_and_invalid_utf8_fail() {
     let columns = "[output]\ncolumns = { a = \"$.a\" }\n";
     for body in [&b"{\"a\": "[..], b"{\"a\": \"\xff\"}", b"{\"a\": 1} {}", b"nan", b"\xef\xbb\xbf{\"a\" 1}"] {
         let server =
@@ -129,7 +129,7 @@ impl LookUp for Changing {
 }
 
 #[tokio::test]
-async fn a_name_whose_address_changes() {
+async fn changed_address_of_a_name_is_checked_again() {
     // The first address is allowed here, as a public one always is; the second is not. The answer closes the connection, so
     // that the second line's request makes one of its own.
     let server = Server::start(|_, _| with(200, &[("connection", "close")], "outside")).await;

@@ -1,12 +1,12 @@
-//! Requests that must not be repeated are named in a durable intent before they are sent.
+//! A durable intent names each request that must not be repeated before the request is sent.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use job::messages::WorkResponse;
-use job::record::Notes;
-use job::{ErrorName, FlushKey, Invocation};
+use job::run::WorkResponse;
+use job::wire::Intents;
+use job::{ErrorName, Invocation, SegmentKey};
 
 use crate::server::{Raw, Server, answer, raw, with};
 use crate::world::{Setup, World, codes};
@@ -22,7 +22,7 @@ fn job(server: &Server, more: &str) -> String {
 async fn named(world: &World) -> (BTreeSet<u64>, BTreeSet<u64>) {
     let (mut ever, mut open) = (BTreeSet::new(), BTreeSet::new());
     for (flush, body) in world.flushes().await {
-        if matches!(flush, FlushKey::Notes { .. }) {
+        if matches!(flush, SegmentKey::Intents { .. }) {
             let intent: Notes = serde_json::from_slice(&body).unwrap();
             intent.unsent.iter().for_each(|n| _ = open.remove(n));
             open.extend(&intent.sending);
@@ -34,7 +34,7 @@ async fn named(world: &World) -> (BTreeSet<u64>, BTreeSet<u64>) {
 }
 
 #[tokio::test]
-async fn every_line_is_named_before_it_is_sent() {
+async fn every_line_has_an_intent_before_it_is_sent() {
     let server = Server::start(|_, _| answer(200, "")).await;
     let world = Setup::numbered(&job(&server, ""), 700).build().await;
     assert_eq!(world.done().await.len(), 700);
@@ -60,20 +60,20 @@ async fn repeatable_requests_need_no_intents() {
 }
 
 #[tokio::test]
-async fn what_may_have_been_sent_is_not_sent_again() {
+async fn lines_that_may_have_been_sent_are_not_sent_again() {
     let server = Server::start(|_, _| answer(200, "")).await;
     let world = Setup::numbered(&job(&server, ""), 5).build().await;
     let crashed = Invocation::new(0, 1, 1);
-    let put = async |flush: FlushKey, body: &str| {
+    let put = async |flush: SegmentKey, body: &str| {
         world.objects.put(&(world.prefix() + &flush.name()), body.to_owned()).await.unwrap();
     };
-    put(FlushKey::Notes { invocation: crashed.clone(), k: 0 }, r#"{"sending":[1,2,3]}"#).await;
+    put(SegmentKey::Intents { invocation: crashed.clone(), k: 0 }, r#"{"sending":[1,2,3]}"#).await;
     put(
-        FlushKey::Records { invocation: crashed.clone(), k: 0, ok: 1, failed: 0, throttled: 0, sent: 1 },
+        SegmentKey::Results { invocation: crashed.clone(), k: 0, ok: 1, failed: 0, throttled: 0, sent: 1 },
         "{\"n\":1,\"v\":[\"x\"]}\n",
     )
     .await;
-    put(FlushKey::Notes { invocation: crashed, k: 1 }, r#"{"unsent":[3]}"#).await;
+    put(SegmentKey::Intents { invocation: crashed, k: 1 }, r#"{"unsent":[3]}"#).await;
     let done = world.work().await.unwrap();
     assert!(matches!(done, WorkResponse::Done { ok: 4, failed: 1, .. }), "{done:?}");
     assert_eq!(codes(&world.records().await), ["ok", "outcome_unknown", "ok", "ok", "ok"]);
@@ -83,7 +83,7 @@ async fn what_may_have_been_sent_is_not_sent_again() {
 }
 
 #[tokio::test]
-async fn a_pause_takes_back_the_names_of_unsent_lines() {
+async fn a_pause_takes_back_intents_of_unsent_lines() {
     let server =
         Server::start(|n, _| if n < 3 { answer(200, "") } else { with(429, &[("retry-after", "300")], "") })
             .await;
@@ -101,7 +101,7 @@ async fn a_pause_takes_back_the_names_of_unsent_lines() {
 }
 
 #[tokio::test]
-async fn lines_of_many_hosts_are_named_too() {
+async fn intents_cover_lines_of_many_hosts() {
     let server = Server::start(|_, _| answer(200, "")).await;
     let items = (0..600).map(|n| format!(r#""key":"host{}","v":["{n}"]"#, n % 200)).collect();
     let world = Setup::items(&job(&server, ""), items).build().await;
@@ -110,7 +110,7 @@ async fn lines_of_many_hosts_are_named_too() {
 }
 
 #[tokio::test]
-async fn a_request_that_was_given_up_is_not_sent_again() {
+async fn aborted_request_is_not_sent_again() {
     let address = raw(Raw::Stall(b"HTTP/1.1 ".to_vec())).await;
     let job = format!(
         "[request]\nmethod = \"POST\"\nurl = \"http://{address}/\"\nallow = [\"127.0.0.1\"]\n[limits.default]\nrate = \"unlimited\"\nin_flight = 2"
@@ -163,19 +163,19 @@ async fn dies_under_way(world: &mut World, requests: usize) {
 }
 
 #[tokio::test]
-async fn a_call_that_is_alone_replaces_one_object_of_intents() {
+async fn single_call_replaces_its_intent_object() {
     let server = Server::start(|_, _| answer(200, "")).await;
     let mut setup = Setup::numbered(&job(&server, ""), 700);
     setup.settings.intents = worker::Intents::Alone;
     let world = setup.build().await;
     assert_eq!(world.done().await.len(), 700);
     let intents =
-        world.flushes().await.into_iter().filter(|(flush, _)| matches!(flush, FlushKey::Notes { .. }));
+        world.flushes().await.into_iter().filter(|(flush, _)| matches!(flush, SegmentKey::Intents { .. }));
     assert_eq!(intents.count(), 1);
 }
 
 #[tokio::test]
-async fn a_call_that_is_alone_leaves_unknown_what_was_under_way() {
+async fn interrupted_requests_of_a_single_call_are_unknown() {
     let address = raw(Raw::Stall(b"HTTP/1.1 ".to_vec())).await;
     let job = format!(
         "[request]\nmethod = \"POST\"\nurl = \"http://{address}/\"\nallow = [\"127.0.0.1\"]\n[limits.default]\nrate = \"unlimited\"\nin_flight = 8"
@@ -190,7 +190,7 @@ async fn a_call_that_is_alone_leaves_unknown_what_was_under_way() {
 }
 
 #[tokio::test]
-async fn a_line_that_was_refused_is_not_named_while_it_waits() {
+async fn throttled_line_has_no_intent_while_it_waits() {
     let server = Server::start(|_, _| with(429, &[("retry-after", "5")], "")).await;
     let mut setup = Setup::numbered(&job(&server, ""), 100);
     setup.settings.intents = worker::Intents::Alone;
@@ -210,8 +210,9 @@ async fn a_line_that_was_refused_is_not_named_while_it_waits() {
 /// The lines that the one object of intents names now; `None` while it is written.
 async fn named_now(world: &World) -> Option<Vec<u64>> {
     let written = world.objects.list(&world.prefix()).await.unwrap();
-    let intents =
-        written.iter().find(|entry| matches!(FlushKey::parse(&entry.key), Some(FlushKey::Notes { .. })))?;
+    let intents = written
+        .iter()
+        .find(|entry| matches!(SegmentKey::parse(&entry.key), Some(SegmentKey::Intents { .. })))?;
     let body = world.objects.get(&intents.key).await.ok()?;
     Some(serde_json::from_slice::<Notes>(&body).ok()?.sending)
 }

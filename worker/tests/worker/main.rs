@@ -1,13 +1,13 @@
-//! The worker as a whole: a batch in a store, real servers on loopback, and what it leaves behind.
+//! The worker as a whole: a batch in a store, real servers on loopback, and the results that it writes.
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
 
-mod answers;
 mod bodies;
 mod failures;
 mod faults;
 mod intents;
 mod pauses;
 mod redirects;
+mod responses;
 mod retries;
 mod secrets;
 mod server;

@@ -1,12 +1,12 @@
-//! Waits that are handed to the state machine, providers that ask for time, and providers that are down.
+//! Waits that the state machine takes over, providers that ask to slow down, and providers that are down.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use job::ErrorName;
-use job::messages::KeyPace;
-use job::plan::{Batch, LaneKind};
+use job::run::KeyPace;
+use job::run::{Batch, LaneKind};
 
 use crate::server::{Server, answer, nobody, with};
 use crate::world::{Setup, codes};
@@ -18,8 +18,8 @@ fn job(url: &str, limits: &str) -> String {
 /// Every backoff is as long as the last.
 struct Same(u64);
 
-impl worker::Dice for Same {
-    fn roll(&self) -> u64 {
+impl worker::Rng for Same {
+    fn next_u64(&self) -> u64 {
         self.0
     }
 }
@@ -29,7 +29,7 @@ fn millis() -> u64 {
 }
 
 #[tokio::test]
-async fn two_an_hour() {
+async fn two_requests_an_hour() {
     let server = Server::start(|_, _| answer(200, "")).await;
     let mut world = Setup::numbered(&job(&server.url("/"), "rate = \"2/h\""), 2).build().await;
     let (wait, next) = world.paused().await;
@@ -73,7 +73,7 @@ async fn retry_after_is_honoured_in_both_forms() {
 }
 
 #[tokio::test]
-async fn a_pause_keeps_the_attempts() {
+async fn attempts_survive_a_pause() {
     let server = Server::start(|_, _| with(500, &[("retry-after", "300")], "")).await;
     let job = job(&server.url("/"), "rate = \"unlimited\"\n[retry]\nattempts = 2");
     let mut world = Setup::numbered(&job, 1).build().await;
@@ -86,7 +86,7 @@ async fn a_pause_keeps_the_attempts() {
 }
 
 #[tokio::test]
-async fn one_hosts_pause_stops_no_other() {
+async fn one_hosts_pause_does_not_delay_others() {
     let server = Server::start(|_, seen| {
         if seen.uri == "/busy" { with(429, &[("retry-after", "300")], "") } else { answer(200, "") }
     })
@@ -106,7 +106,7 @@ async fn one_hosts_pause_stops_no_other() {
 }
 
 #[tokio::test]
-async fn longer_than_max_wait_fails_at_once() {
+async fn wait_longer_than_max_wait_fails_at_once() {
     let server = Server::start(|_, _| with(429, &[("retry-after", "3600")], "")).await;
     let world =
         Setup::numbered(&job(&server.url("/"), "rate = \"unlimited\"\nin_flight = 1"), 50).build().await;
@@ -117,13 +117,13 @@ async fn longer_than_max_wait_fails_at_once() {
 }
 
 #[tokio::test]
-async fn a_provider_that_is_down_is_left_alone() {
+async fn requests_stop_while_a_provider_is_down() {
     let address = nobody().await;
     let mut setup =
         Setup::numbered(&job(&format!("http://{address}/"), "rate = \"unlimited\"\nin_flight = 5"), 1000);
     setup.settings.pause_after = Duration::ZERO;
     let mut world = setup.build().await;
-    world.context.dice = std::sync::Arc::new(Same(400_000_000));
+    world.context.rng = std::sync::Arc::new(Same(400_000_000));
     let (_, next) = world.paused().await;
     let pace = next.pace.keys["h"].clone();
     assert!(pace.down_since > 0 && pace.down_since <= millis());
@@ -144,7 +144,7 @@ async fn a_provider_that_is_down_is_left_alone() {
 }
 
 #[tokio::test]
-async fn the_next_batch_knows_who_is_down() {
+async fn next_batch_probes_a_provider_that_was_down() {
     let server = Server::start(|n, _| answer(if n < 3 { 503 } else { 200 }, "")).await;
     let mut setup = Setup::numbered(&job(&server.url("/"), "rate = \"unlimited\"\nin_flight = 20"), 80);
     setup.settings.pause_after = Duration::ZERO;
@@ -172,7 +172,7 @@ async fn the_next_batch_knows_who_is_down() {
 }
 
 #[tokio::test]
-async fn it_resumes_by_itself() {
+async fn sending_resumes_when_the_provider_recovers() {
     let server = Server::start(|n, _| answer(if n < 10 { 503 } else { 200 }, "")).await;
     let world =
         Setup::numbered(&job(&server.url("/"), "rate = \"unlimited\"\nin_flight = 4"), 40).build().await;
@@ -180,7 +180,7 @@ async fn it_resumes_by_itself() {
 }
 
 #[tokio::test]
-async fn the_calls_own_deadline() {
+async fn call_pauses_before_its_deadline() {
     let server = Server::start(|_, _| answer(200, "")).await;
     let mut setup = Setup::numbered(&job(&server.url("/"), "rate = \"100/s\""), 5_000);
     setup.settings.deadline = Some(Duration::from_millis(600));
@@ -197,7 +197,7 @@ async fn the_calls_own_deadline() {
 }
 
 #[tokio::test]
-async fn an_interruption_keeps_what_was_answered() {
+async fn interruption_keeps_received_responses() {
     let server = Server::start(|_, _| answer(200, "")).await;
     let world = Setup::numbered(&job(&server.url("/"), "rate = \"500/s\""), 2000).build().await;
     let interrupt = async {
@@ -232,7 +232,7 @@ async fn under_way(limits: &str, lines: usize) -> usize {
 }
 
 #[tokio::test]
-async fn slow_responses_make_more_requests_at_once_of_the_default() {
+async fn default_in_flight_grows_with_slow_responses() {
     // Twice the rate is what the default begins with: at half a second it is enough.
     assert!(under_way("rate = \"8/s\"", 12).await <= 16);
     // A job that says how many has so many.
@@ -240,7 +240,7 @@ async fn slow_responses_make_more_requests_at_once_of_the_default() {
 }
 
 #[tokio::test]
-async fn asked_to_slow_down_is_no_wrong_key() {
+async fn throttles_do_not_count_as_a_wrong_key() {
     const NONE_LEFT: &[(&str, &str)] = &[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "0")];
     let server =
         Server::start(|n, _| if n < 40 { with(403, NONE_LEFT, "slower") } else { answer(200, "") }).await;
@@ -251,7 +251,7 @@ async fn asked_to_slow_down_is_no_wrong_key() {
 }
 
 #[tokio::test]
-async fn a_wait_that_is_too_long_is_quoted() {
+async fn excessive_wait_is_quoted() {
     let server = Server::start(|_, _| with(429, &[("x-ratelimit-reset", "7200")], "")).await;
     let world = Setup::numbered(&job(&server.url("/"), "rate = \"unlimited\""), 1).build().await;
     let lines = world.done().await;

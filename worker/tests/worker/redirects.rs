@@ -12,7 +12,7 @@ fn job(url: &str, more: &str) -> String {
 }
 
 #[tokio::test]
-async fn followed_to_the_end() {
+async fn redirects_are_followed_up_to_five() {
     let server = Server::start(|_, seen| match seen.uri.as_str() {
         "/a" => with(301, &[("location", "/b")], ""),
         "/b" => with(307, &[("location", "c?x=1")], ""),
@@ -30,7 +30,7 @@ async fn followed_to_the_end() {
 }
 
 #[tokio::test]
-async fn to_a_private_address() {
+async fn redirect_to_a_private_address_is_denied() {
     let inside = Server::start(|_, _| answer(200, "metadata")).await;
     let port = inside.address.port();
     let hosts = ["[::1]", "[::ffff:127.0.0.2]", "2130706434", "169.254.169.254"];
@@ -45,7 +45,7 @@ async fn to_a_private_address() {
 }
 
 #[tokio::test]
-async fn to_another_origin_with_a_secret() {
+async fn secrets_are_not_redirected_to_another_origin() {
     let other = Server::start(|_, _| answer(200, "")).await;
     let target = other.url("/");
     let server = Server::start(move |_, seen| {
@@ -65,7 +65,7 @@ async fn to_another_origin_with_a_secret() {
 }
 
 #[tokio::test]
-async fn a_post_that_becomes_a_get() {
+async fn redirected_post_becomes_a_get() {
     let server = Server::start(|n, seen| match (seen.uri.as_str(), n) {
         ("/1", _) => with(303, &[("location", "/result")], ""),
         (_, 1) => answer(503, "later"),
@@ -80,7 +80,7 @@ async fn a_post_that_becomes_a_get() {
 }
 
 #[tokio::test]
-async fn a_cookie_wall_is_passed_if_the_job_asks_for_it() {
+async fn cookies_of_redirects_are_kept_if_the_job_asks() {
     let other = Server::start(|_, seen| answer(200, seen.header("cookie").unwrap_or("none"))).await;
     // Another host, and not only another port: cookies do not tell ports apart.
     let elsewhere = format!("http://localhost:{}/", other.address.port());

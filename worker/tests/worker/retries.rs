@@ -21,7 +21,7 @@ async fn requests(method: &str, more: &str, status: u16, headers: &'static [(&st
 }
 
 #[tokio::test]
-async fn by_status_and_method() {
+async fn retries_depend_on_status_and_method() {
     for status in [408, 425, 500, 502, 503, 504, 599] {
         assert_eq!(requests("GET", "", status, &[]).await, 3, "{status}");
         assert_eq!(requests("PUT", "", status, &[]).await, 3, "{status}");
@@ -36,7 +36,7 @@ async fn by_status_and_method() {
 }
 
 #[tokio::test]
-async fn throttles_are_pacing_and_not_failures() {
+async fn throttles_are_not_counted_as_failures() {
     let server =
         Server::start(|n, _| if n < 4 { with(503, &[("retry-after", "0")], "") } else { answer(200, "") })
             .await;
@@ -48,7 +48,7 @@ async fn throttles_are_pacing_and_not_failures() {
 }
 
 #[tokio::test]
-async fn faults_by_method() {
+async fn connection_faults_are_retried_by_method() {
     for (what, get, post) in [(Raw::Reset, 3, 1), (Raw::Stall(b"HTTP".to_vec()), 3, 1)] {
         let address = raw(what.clone()).await;
         for (method, tries) in [("GET", get), ("POST", post)] {
@@ -62,14 +62,14 @@ async fn faults_by_method() {
 }
 
 #[tokio::test]
-async fn a_passing_fault_is_passed_over() {
+async fn transient_failure_is_retried() {
     let server = Server::start(|n, _| answer(if n % 2 == 0 { 502 } else { 200 }, "")).await;
     let world = Setup::numbered(&job("GET", &server.url("/"), ""), 3).build().await;
     assert!(codes(&world.done().await).iter().all(|code| *code == "ok" || *code == "http_502"));
 }
 
 #[tokio::test]
-async fn the_same_idempotency_key_every_time() {
+async fn idempotency_key_stays_the_same() {
     let server = Server::start(|n, _| answer(if n == 0 { 500 } else { 200 }, "")).await;
     let world = Setup::numbered(&job("POST", &server.url("/"), "idempotent = true"), 1).build().await;
     world.done().await;

@@ -1,4 +1,4 @@
-//! Where secrets go, and where they never are.
+//! Secrets go only to allowed hosts, and are never written to the store.
 
 use job::ErrorName;
 
@@ -8,7 +8,7 @@ use crate::world::{SECRET, Setup, codes};
 const LIMIT: &str = "[limits.default]\nrate = \"unlimited\"";
 
 #[tokio::test]
-async fn never_in_the_store() {
+async fn secrets_are_never_written_to_the_store() {
     // A server that gives everything it gets back, in success and in failure.
     let server = Server::start(|_, seen| {
         let echo = format!("{} {:?} {}", seen.uri, seen.header("x-key"), seen.body);
@@ -31,7 +31,7 @@ async fn never_in_the_store() {
 }
 
 #[tokio::test]
-async fn only_to_hosts_that_may_have_them() {
+async fn secrets_go_only_to_allowed_hosts() {
     let server = Server::start(|_, _| answer(200, "")).await;
     let job = format!(
         "[request]\nurl = \"{{{{ line }}}}\"\nheaders = {{ x-key = \"{{{{ secret.KEY }}}}\" }}\nsecret_hosts = [\"127.0.0.1:{}\"]\nallow = [\"127.0.0.0/8\"]\n{LIMIT}",
@@ -46,7 +46,7 @@ async fn only_to_hosts_that_may_have_them() {
 }
 
 #[tokio::test]
-async fn over_https_unless_the_job_says_otherwise() {
+async fn secrets_require_https_unless_the_job_allows_http() {
     let server = Server::start(|_, _| answer(200, "")).await;
     let url = format!("http://localhost:{}/", server.address.port());
     // The name is not among those that are allowed, only its address is.
@@ -65,7 +65,7 @@ async fn over_https_unless_the_job_says_otherwise() {
 }
 
 #[tokio::test]
-async fn one_that_is_not_set_ends_the_step() {
+async fn missing_secret_fails_the_step() {
     let job = format!(
         "[request]\nurl = \"http://a.example/\"\nheaders = {{ x = \"{{{{ secret.MISSING }}}}\" }}\n{LIMIT}"
     );
@@ -80,7 +80,7 @@ async fn one_that_is_not_set_ends_the_step() {
 }
 
 #[tokio::test]
-async fn never_in_the_store_in_any_form() {
+async fn encoded_secrets_are_never_written_to_the_store() {
     use base64::Engine;
     use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
     let forms = [

@@ -1,7 +1,7 @@
 //! Reasons to stop a lane, and redrives.
 
-use job::messages::{RunRef, WorkResponse};
-use job::{ErrorName, FlushKey, Invocation};
+use job::run::{RunRef, WorkResponse};
+use job::{ErrorName, Invocation, SegmentKey};
 
 use crate::server::{Server, answer};
 use crate::world::{Setup, World, codes};
@@ -18,7 +18,7 @@ async fn stop(world: &World, key: &str) {
 }
 
 #[tokio::test]
-async fn a_marker_stops_before_the_first_request() {
+async fn stop_marker_prevents_the_first_request() {
     let server = Server::start(|_, _| answer(200, "")).await;
     let keys =
         RunRef { bucket: String::new(), job: "j".into(), file: String::new(), id: "r".into(), generation: 0 }
@@ -37,7 +37,7 @@ async fn a_marker_stops_before_the_first_request() {
 }
 
 #[tokio::test]
-async fn a_marker_is_found_while_sending() {
+async fn stop_marker_is_found_while_sending() {
     let server = Server::start(|_, _| answer(200, "")).await;
     let slow = format!(
         "[request]\nurl = \"{}\"\nallow = [\"127.0.0.1\"]\n[limits.default]\nrate = \"50/s\"",
@@ -56,7 +56,7 @@ async fn a_marker_is_found_while_sending() {
 }
 
 #[tokio::test]
-async fn a_wrong_key_costs_a_hundred_requests() {
+async fn wrong_key_costs_a_hundred_requests() {
     let server = Server::start(|n, _| answer(if n % 12 == 0 { 404 } else { 401 }, "")).await;
     let world = Setup::numbered(&job(&server, ""), 5000).build().await;
     let error = world.work().await.unwrap_err();
@@ -69,7 +69,7 @@ async fn a_wrong_key_costs_a_hundred_requests() {
 }
 
 #[tokio::test]
-async fn lines_that_are_refused_together_do_not_stop_the_lane() {
+async fn neighbouring_refusals_do_not_stop_the_lane() {
     // At the head, and as every second line.
     for refused in [(|line| line <= 200) as fn(usize) -> bool, |line| line % 2 == 0] {
         let server = Server::start(move |_, seen| {
@@ -87,14 +87,14 @@ async fn lines_that_are_refused_together_do_not_stop_the_lane() {
 }
 
 #[tokio::test]
-async fn some_refusals_are_results() {
+async fn some_refusals_do_not_stop_the_lane() {
     let server = Server::start(|n, _| answer(if n % 5 == 0 { 200 } else { 403 }, "")).await;
     let world = Setup::numbered(&job(&server, ""), 500).build().await;
     assert_eq!(world.done().await.len(), 500);
 }
 
 #[tokio::test]
-async fn a_small_batch_is_judged_at_its_end() {
+async fn small_batch_gets_its_verdict_at_the_end() {
     let server = Server::start(|_, _| answer(403, "")).await;
     let world = Setup::numbered(&job(&server, ""), 20).build().await;
     assert_eq!(world.work().await.unwrap_err().name, ErrorName::LaneStopped);
@@ -103,7 +103,7 @@ async fn a_small_batch_is_judged_at_its_end() {
 }
 
 #[tokio::test]
-async fn too_many_failures() {
+async fn too_many_failures_fail_the_step() {
     let server = Server::start(|_, seen| {
         answer(if seen.uri[1..].parse::<u32>().unwrap() <= 5 { 404 } else { 200 }, "")
     })
@@ -119,7 +119,7 @@ async fn too_many_failures() {
 }
 
 #[tokio::test]
-async fn a_redrive_sends_what_failed() {
+async fn redrive_sends_failed_lines_again() {
     let server = Server::start(|n, seen| answer(if n < 4 && seen.uri != "/1" { 404 } else { 200 }, "")).await;
     let mut world = Setup::numbered(&job(&server, ""), 4).build().await;
     assert_eq!(codes(&world.done().await), ["ok", "http_404", "http_404", "http_404"]);
@@ -137,10 +137,10 @@ async fn a_redrive_sends_what_failed() {
 }
 
 #[tokio::test]
-async fn an_unknown_outcome_is_sent_again_only_when_asked() {
+async fn unknown_outcome_is_sent_again_only_on_request() {
     let server = Server::start(|_, _| answer(200, "")).await;
     let mut world = Setup::numbered(&job(&server, ""), 1).build().await;
-    let earlier = FlushKey::Records {
+    let earlier = SegmentKey::Results {
         invocation: Invocation::new(0, 1, 1),
         k: 0,
         ok: 0,

@@ -17,7 +17,7 @@ fn job(server: &Server) -> String {
 }
 
 #[tokio::test]
-async fn a_passing_fault_is_passed_over() {
+async fn transient_store_failure_is_retried() {
     let server = Server::start(|_, _| answer(200, "")).await;
     let world = Setup::numbered(&job(&server), 10).build().await;
     world.faults.0.store(2, Ordering::SeqCst);
@@ -26,7 +26,7 @@ async fn a_passing_fault_is_passed_over() {
 }
 
 #[tokio::test]
-async fn a_lasting_fault_ends_the_step() {
+async fn lasting_store_failure_fails_the_step() {
     let server = Server::start(|_, _| answer(200, "")).await;
     let world = Setup::numbered(&job(&server), 10).build().await;
     world.faults.0.store(u32::MAX, Ordering::SeqCst);
@@ -54,7 +54,7 @@ async fn nothing_is_sent_while_the_store_fails() {
 }
 
 #[tokio::test]
-async fn a_damaged_run_is_said_so() {
+async fn damaged_run_is_reported() {
     let server = Server::start(|_, _| answer(200, "")).await;
     let mut world = Setup::numbered(&job(&server), 10).build().await;
     world.request.batch.to += 5;

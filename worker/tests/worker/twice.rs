@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use job::messages::{WorkRequest, WorkResponse};
-use job::record::Record;
-use job::{FlushKey, StepError};
+use job::run::{WorkRequest, WorkResponse};
+use job::wire::LineResult;
+use job::{SegmentKey, StepError};
 use tokio::sync::Mutex;
 
 use crate::server::{Server, answer};
@@ -52,7 +52,7 @@ fn sent(server: &Server) -> BTreeMap<String, usize> {
 async fn lines(world: &World, only_ok: bool) -> BTreeSet<u64> {
     let mut lines = BTreeSet::new();
     for (flush, body) in world.flushes().await {
-        if matches!(flush, FlushKey::Records { .. }) {
+        if matches!(flush, SegmentKey::Results { .. }) {
             let records = body
                 .split(|byte| *byte == b'\n')
                 .filter(|line| !line.is_empty())

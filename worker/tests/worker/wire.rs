@@ -1,4 +1,4 @@
-//! What stands on the wire: heads that are unusual, framing of two kinds, connections that rest, and what was not a response.
+//! HTTP on the wire: unusual heads, two kinds of framing, idle connections, and bytes that are not a response.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -89,7 +89,7 @@ async fn has_request(stream: &mut TcpStream) -> bool {
 }
 
 #[tokio::test]
-async fn unusual_heads_are_read() {
+async fn unusual_response_heads_are_accepted() {
     let cookies: String = (0..120).map(|n| format!("Set-Cookie: c{n}=v\r\n")).collect();
     let many: String = (0..900).map(|n| format!("X-H{n}: v\r\n")).collect();
     let large: String = (0..40).map(|n| format!("X-H{n}: {}\r\n", "v".repeat(7000))).collect();
@@ -118,7 +118,7 @@ async fn unusual_heads_are_read() {
 }
 
 #[tokio::test]
-async fn a_response_that_cannot_be_read_is_no_lost_connection() {
+async fn unreadable_response_is_not_a_lost_connection() {
     let endless = format!("HTTP/1.1 200 OK\r\n{}", "X-H: v\r\n".repeat(100_000));
     for bytes in [
         "this is not HTTP\r\n\r\n",
@@ -142,7 +142,7 @@ async fn a_response_that_cannot_be_read_is_no_lost_connection() {
 }
 
 #[tokio::test]
-async fn what_was_responded_to_is_not_sent_again_by_a_redrive() {
+async fn redrive_does_not_repeat_a_post_that_got_a_response() {
     for (method, again) in [("POST", 1), ("GET", 3)] {
         let server = Kept::writing(b"HTTP/1.1 banana\r\n\r\n").await;
         let mut world = Setup::lines(&job(method, ""), &[&server.url()]).build().await;
@@ -156,7 +156,7 @@ async fn what_was_responded_to_is_not_sent_again_by_a_redrive() {
 }
 
 #[tokio::test]
-async fn the_coding_identity_ends_with_the_length() {
+async fn identity_transfer_coding_ends_at_content_length() {
     for head in [
         "Transfer-Encoding: identity\r\nContent-Length: 4\r\n",
         "Content-Length: 4\r\nTransfer-Encoding: Identity\r\n",
@@ -206,7 +206,7 @@ async fn resting(
 }
 
 #[tokio::test]
-async fn what_must_not_be_repeated_uses_no_connection_that_may_be_closing() {
+async fn posts_use_no_connection_that_may_be_closing() {
     const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
     // The server's patience ends just when the next request is due.
     let (lines, server) = resting("POST", "40/min", 3, OK, Duration::from_millis(1500)).await;
@@ -218,7 +218,7 @@ async fn what_must_not_be_repeated_uses_no_connection_that_may_be_closing() {
 }
 
 #[tokio::test]
-async fn a_server_is_believed_when_it_says_how_long_it_waits() {
+async fn keep_alive_timeout_is_honoured() {
     const ONE: &str = "HTTP/1.1 200 OK\r\nKeep-Alive: timeout=1, max=100\r\nContent-Length: 2\r\n\r\nok";
     for method in ["GET", "POST"] {
         let (lines, server) = resting(method, "100/s", 5, ONE, Duration::from_secs(1)).await;
@@ -231,7 +231,7 @@ async fn a_server_is_believed_when_it_says_how_long_it_waits() {
 }
 
 #[tokio::test]
-async fn lost_connections_say_what_was_wrong() {
+async fn lost_connections_name_their_cause() {
     for (address, word) in [
         (nobody().await.to_string(), "refused: "),
         ("no-such-host.invalid".to_owned(), "dns: "),

@@ -7,15 +7,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use job::job_file::{Compression, Format, OutputFormat};
-use job::messages::{Lane, Pace, RunRef, WorkRequest, WorkResponse};
-use job::plan::{Batch, InputFacts, LaneKind, Plan, PlannedLane};
-use job::record::Record;
-use job::secrets::{Secret, SecretRef};
-use job::{FlushKey, Job, Objects, StepError};
+use job::file::secrets::{Secret, SecretRef};
+use job::file::{Compression, Format, OutputFormat};
+use job::run::{Batch, InputFacts, LaneKind, Plan, PlannedLane};
+use job::run::{Lane, Pace, RunRef, WorkRequest, WorkResponse};
+use job::wire::LineResult;
+use job::{Job, Objects, SegmentKey, StepError};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
-use worker::{Context, Dice, SecretSource, Settings, Silent};
+use worker::{Context, Rng, SecretSource, Settings, Silent};
 
 use crate::store::{self, BUCKET, Faults};
 
@@ -131,7 +131,7 @@ impl Setup {
         objects.put(&keys.items("lane"), text).await.unwrap();
         let mut context =
             Context::new(client, Arc::new(Vault), Arc::new(Silent), settings, CancellationToken::new());
-        context.dice = Arc::new(Small::default());
+        context.rng = Arc::new(Small::default());
         let lane = Lane {
             name: "lane".into(),
             manifest: keys.manifest(0, "lane"),
@@ -174,11 +174,11 @@ impl World {
         self.request.run.keys().batch_results("lane", 1)
     }
 
-    pub async fn flushes(&self) -> Vec<(FlushKey, Vec<u8>)> {
+    pub async fn flushes(&self) -> Vec<(SegmentKey, Vec<u8>)> {
         let mut flushes = Vec::new();
         for entry in self.objects.list(&self.prefix()).await.unwrap() {
             let body = self.objects.get(&entry.key).await.unwrap();
-            flushes.push((FlushKey::parse(&entry.key).unwrap(), body.to_vec()));
+            flushes.push((SegmentKey::parse(&entry.key).unwrap(), body.to_vec()));
         }
         flushes
     }
@@ -187,7 +187,7 @@ impl World {
     pub async fn records(&self) -> Vec<Line> {
         let mut lines = BTreeMap::new();
         for (flush, body) in self.flushes().await {
-            let FlushKey::Records { ok, failed, .. } = flush else { continue };
+            let SegmentKey::Results { ok, failed, .. } = flush else { continue };
             let mut last = 0;
             let (mut good, mut bad) = (0, 0);
             for record in body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
@@ -249,12 +249,12 @@ impl SecretSource for Vault {
     }
 }
 
-/// Dice that make every backoff a few nanoseconds, and every number another.
+/// Random numbers so small that every backoff takes a few nanoseconds, and no two of them equal.
 #[derive(Default)]
 struct Small(AtomicU64);
 
-impl Dice for Small {
-    fn roll(&self) -> u64 {
+impl Rng for Small {
+    fn next_u64(&self) -> u64 {
         self.0.fetch_add(1, Ordering::Relaxed)
     }
 }

@@ -1,11 +1,11 @@
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
-use job::secrets::Secret;
 
 use super::*;
 
 fn mask(secret: &str) -> Mask {
-    let secrets: Secrets = [("K".to_owned(), Secret::new(secret))].into_iter().collect();
-    Mask::new(&secrets, ["K"])
+    let mask = Mask::default();
+    mask.learn([&Secret::new(secret)]);
+    mask
 }
 
 fn value(secret: &str, json: &str) -> String {
@@ -15,7 +15,7 @@ fn value(secret: &str, json: &str) -> String {
 }
 
 #[test]
-fn every_form() {
+fn secrets_are_masked_in_every_form() {
     let secret = "hunter 2/é\"~<p&>";
     let mask = mask(secret);
     let escaped: String = secret.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect();
@@ -53,7 +53,7 @@ fn every_form() {
 }
 
 #[test]
-fn values_keep_their_shape() {
+fn masked_values_stay_valid_json() {
     assert_eq!(
         value("hunter22", r#"{"a":["x hunter22 y",1.50],"hunter22":null}"#),
         r#"{"a":["x *** y",1.50],"***":null}"#
@@ -65,8 +65,18 @@ fn values_keep_their_shape() {
 }
 
 #[test]
-fn short_secrets_stay_in_data() {
+fn short_secrets_are_not_masked_in_data() {
     assert_eq!(value("abcd", r#""abcde""#), r#""abcde""#);
     assert_eq!(mask("abcd").text("abcde"), "***e");
     assert_eq!(mask("abc").text("abc"), "abc");
+}
+
+#[test]
+fn values_learned_later_are_masked_with_the_others() {
+    let mask = mask("hunter22");
+    mask.learn([&Secret::new("token-33")]);
+    assert_eq!(mask.text("hunter22 and token-33"), "*** and ***");
+    let mut out = br#""token-33""#.to_vec();
+    mask.value(&mut out, 0);
+    assert_eq!(out, br#""***""#);
 }

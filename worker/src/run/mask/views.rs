@@ -1,4 +1,4 @@
-//! A text as it reads without one kind of escapes, and where each of its bytes came from.
+//! A text with one kind of escapes decoded, and the place that each of its bytes comes from.
 
 use std::borrow::Cow;
 
@@ -29,7 +29,7 @@ impl View {
         }
     }
 
-    /// The text without escapes, and for each of its bytes, and for its end, the place in the text.
+    /// The decoded text, and for each of its bytes, and for its end, the place in the text.
     pub(super) fn of(self, text: &[u8]) -> (Vec<u8>, Vec<usize>) {
         let (mut plain, mut places) = (Vec::with_capacity(text.len()), Vec::with_capacity(text.len() + 1));
         let mut at = 0;
@@ -43,7 +43,7 @@ impl View {
         (plain, places)
     }
 
-    /// What the escape at the beginning stands for, and its length.
+    /// The bytes that the escape at the beginning encodes, and the escape's length.
     fn unescape(self, text: &[u8]) -> Option<(Cow<'static, [u8]>, usize)> {
         let character = |character: char| Cow::Owned(character.encode_utf8(&mut [0; 4]).as_bytes().to_vec());
         match (self, text[0]) {

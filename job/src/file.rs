@@ -1,0 +1,296 @@
+//! The job file: how one line becomes one request, what of the response to keep, and how fast to send.
+//!
+//! [`Job`] is a job file, read and validated: what is wrong with it is a [`JobError`] with its line and
+//! column. Its [templates](template) are rendered with the columns of a line, a [`Row`], and with the job's
+//! [secrets](secrets). [`COMPRESSIONS`] and [`FORMATS`] are the tables of what an input may be.
+
+mod absolute_url;
+mod authority;
+mod check;
+mod compression;
+mod error;
+mod extract;
+mod fit;
+mod format;
+mod hosts;
+mod input;
+mod limits;
+pub mod net;
+mod places;
+mod row;
+pub mod secrets;
+mod syntax;
+pub mod template;
+mod units;
+mod words;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use absolute_url::absolute_url;
+pub use compression::{COMPRESSIONS, Compression, CompressionInfo, unreadable_compression};
+pub use error::JobError;
+pub use extract::{Column, Extracted, Extractor, Response};
+pub use format::{FORMATS, Format, FormatInfo, OutputFormat};
+pub use hosts::{SecretHost, is_allowed};
+pub use input::{Input, Quote};
+pub use limits::{Limit, Limits, MOST_IN_FLIGHT, Provider, Rate, host_listed, limit_key};
+pub use row::Row;
+pub use units::{parse_bytes, parse_duration, parse_rate, parse_share};
+
+use places::Places;
+use secrets::{Secret, SecretRef};
+use template::Template;
+
+/// The columns of every output, which come last.
+pub const OWN_COLUMNS: [&str; 2] = ["error", "error_detail"];
+
+/// The longest timeout on AWS: within the 15 minutes of a call, a worker waits for a request to end and then
+/// writes its results.
+const LONGEST_ON_AWS: Duration = Duration::from_secs(7 * 60);
+
+/// A job file, validated.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// `[input]`
+    pub input: Input,
+    /// `[request]`
+    pub request: Request,
+    /// `[output]`
+    pub output: Output,
+    /// `[limits]`
+    pub limits: Limits,
+    /// `[retry]`
+    pub retry: Retry,
+    /// `[failure]`
+    pub failure: Failure,
+    /// For each secret that a template names, where its value is kept.
+    pub secrets: BTreeMap<String, SecretRef>,
+    text: String,
+    file: String,
+    places: Arc<Places>,
+}
+
+/// `[request]`
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// `method`: GET, POST, PUT, PATCH or DELETE.
+    pub method: Method,
+    /// `url`
+    pub url: Template,
+    /// The host of every rendered URL, as `host` or `host:port`, where no placeholder comes before the end of
+    /// the authority.
+    pub fixed_host: Option<String>,
+    /// `headers`, names in lower case.
+    pub headers: Vec<(String, Template)>,
+    /// `body`
+    pub body: Option<Template>,
+    /// Whether the body is JSON, by content type or its first character.
+    pub json_body: bool,
+    /// `timeout` of one attempt, from connecting to the last byte of the response; default 30 s.
+    pub timeout: Duration,
+    /// `allow`: private hosts, addresses or networks that this job may reach.
+    pub allow: Vec<String>,
+    /// `secret_hosts`: the hosts that may receive secrets when the line decides the host.
+    pub secret_hosts: Vec<SecretHost>,
+    /// `idempotent`: a POST or PATCH may be sent again. GET, PUT and DELETE may always be sent again.
+    pub idempotent: bool,
+    /// `cookies`: the cookies that a redirect sets are sent with the line's next requests.
+    pub cookies: bool,
+    /// `max_response`: bytes of a response's body; default 10 MiB.
+    pub max_response: u64,
+}
+
+/// A request method.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names of RFC 9110")]
+pub enum Method {
+    Get,
+    Post,
+    Put,
+    Patch,
+    Delete,
+}
+
+/// `[output]`
+#[derive(Debug, Clone)]
+pub struct Output {
+    /// `format`; default the format of the input, CSV for text.
+    pub format: Option<OutputFormat>,
+    /// `columns`: what of the response to keep.
+    pub columns: Extractor,
+    /// How CSV and TSV are written.
+    pub style: Style,
+}
+
+/// How CSV and TSV are written, for programs that need something special.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Style {
+    /// `bom`: the file begins with a byte order mark.
+    pub bom: bool,
+    /// `guard_formulas`: an apostrophe is written before a cell that a spreadsheet would read as a formula.
+    pub guard_formulas: bool,
+}
+
+/// `[retry]`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retry {
+    /// `attempts`: most requests for one line; default 5.
+    pub attempts: u32,
+    /// `max_wait`: the longest wait a provider may ask for; default 10 minutes.
+    pub max_wait: Duration,
+}
+
+/// `[failure]`
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Failure {
+    /// `tolerated`: share of lines that may fail, 0 to 1; default 1.
+    pub tolerated: f64,
+}
+
+impl Job {
+    /// Reads and validates a job file. `file` is its name, for messages.
+    ///
+    /// # Errors
+    /// What is wrong, with line and column.
+    pub fn parse(text: &str, file: &str) -> Result<Self, JobError> {
+        syntax::read(text, file).and_then(|syntax| check::job(syntax, text, file))
+    }
+
+    /// The name of the job file.
+    pub fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// Checks that every column a template names is among these.
+    ///
+    /// # Errors
+    /// The first column that is not, with its place in the job file.
+    pub fn check_columns(&self, columns: &[String]) -> Result<(), JobError> {
+        fit::columns(self, columns)
+    }
+
+    /// Checks that no column of the output has the name of a column of the input.
+    ///
+    /// # Errors
+    /// The first collision, with its place in the job file.
+    pub fn check_output(&self, columns: &[String]) -> Result<(), JobError> {
+        fit::output(self, columns)
+    }
+
+    /// The format of the output for an input of this format.
+    ///
+    /// # Errors
+    /// When the job has a key that does not apply to that format.
+    pub fn output_format(&self, input: Format) -> Result<OutputFormat, JobError> {
+        let format = self.output.format.unwrap_or(if input.is_json() {
+            OutputFormat::Jsonl
+        } else {
+            OutputFormat::Csv
+        });
+        self.check_style(format)?;
+        Ok(format)
+    }
+
+    /// Checks that every key of the job's `[output]` applies to this format.
+    ///
+    /// # Errors
+    /// The first key that does not.
+    pub fn check_style(&self, format: OutputFormat) -> Result<(), JobError> {
+        fit::style(self, format)
+    }
+
+    /// Checks that a secret's value can be sent in the header that names it.
+    ///
+    /// # Errors
+    /// In words, with the secret's name.
+    pub fn check_secret(&self, name: &str, value: &Secret) -> Result<(), String> {
+        let in_header = self
+            .request
+            .headers
+            .iter()
+            .find(|(_, template)| template.secrets().iter().any(|secret| secret == name));
+        match (in_header, value.unsendable()) {
+            (Some((header, _)), Some(what)) => Err(format!(
+                "the secret {name} has {what}, which the header {header} cannot carry: set it again without"
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// An error at a key of the job file, or at the innermost part of its path that the file has.
+    pub fn error_at(&self, path: &[&str], message: impl Into<String>) -> JobError {
+        let place = (1..=path.len()).rev().find_map(|length| self.places.get(&path[..length]));
+        JobError::at(&self.text, &self.file, &place.map_or(0..0, |entry| entry.key.clone()), message)
+    }
+
+    /// An error at the template that names a secret.
+    pub fn error_at_secret(&self, name: &str, message: impl Into<String>) -> JobError {
+        let template = self
+            .placed_templates()
+            .find(|(_, template)| template.secrets().iter().any(|secret| secret == name));
+        let path = template.map(|(path, _)| path).unwrap_or_default();
+        JobError::at(&self.text, &self.file, &fit::word_in(self, &path, &format!("secret.{name}")), message)
+    }
+
+    /// Checks that the functions on AWS can do the job, which is called `name` there.
+    ///
+    /// # Errors
+    /// The first part that they cannot do.
+    pub fn check_aws(&self, name: &str) -> Result<(), JobError> {
+        for (secret, reference) in &self.secrets {
+            if let SecretRef::File(_) = reference {
+                let message = format!(
+                    "{reference} cannot be read on AWS: use the SSM parameter /throughline/{name}/{secret}"
+                );
+                return Err(self.error_at_secret(secret, message));
+            }
+        }
+        if self.request.timeout > LONGEST_ON_AWS {
+            let message =
+                "a function on AWS has 15 minutes, and must have time for what it writes: at most 7m";
+            return Err(self.error_at(&["request", "timeout"], message));
+        }
+        Ok(())
+    }
+
+    /// All templates of the job.
+    pub fn templates(&self) -> impl Iterator<Item = &Template> {
+        self.placed_templates().map(|(_, template)| template)
+    }
+
+    /// All templates of the job, each with the path of its key.
+    fn placed_templates(&self) -> impl Iterator<Item = (Vec<&str>, &Template)> {
+        let Request { url, headers, body, .. } = &self.request;
+        let headers = headers.iter().map(|(name, value)| (vec!["request", "headers", name], value));
+        let body = body.iter().map(|body| (vec!["request", "body"], body));
+        let by = self.limits.by.iter().map(|by| (vec!["limits", "by"], by));
+        std::iter::once((vec!["request", "url"], url)).chain(headers).chain(body).chain(by)
+    }
+
+    /// Whether a request may be sent again although an earlier one may have arrived.
+    pub fn repeatable(&self) -> bool {
+        self.request.idempotent || !matches!(self.request.method, Method::Post | Method::Patch)
+    }
+
+    /// Share of a batch's lines, and of a lane's batches, that may fail. A tolerance of t is split into √t of
+    /// the lines of a batch and √t of the batches: a lane is only stopped when more than t of its lines have
+    /// failed.
+    pub fn batch_tolerance(&self) -> f64 {
+        self.failure.tolerated.sqrt()
+    }
+}
+
+impl Method {
+    /// The name in a request line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Patch => "PATCH",
+            Self::Delete => "DELETE",
+        }
+    }
+}

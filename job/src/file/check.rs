@@ -1,0 +1,296 @@
+//! From the syntax of a job file to a [`Job`]: checks every value, and reports each problem with its place.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use toml::Spanned;
+
+use super::authority::{self, Authority};
+use super::extract::{Column, Extractor};
+use super::fit;
+use super::hosts;
+use super::limits::{Limit, Limits, Provider, Rate};
+use super::places::Places;
+use super::syntax::{JobSyntax, LimitSyntax, LimitsSyntax, OutputSyntax, RequestSyntax, RetrySyntax};
+use super::units::{parse_bytes, parse_duration, parse_rate, parse_share};
+use super::{
+    Failure, Job, JobError, Method, OWN_COLUMNS, Output, OutputFormat, Request, Retry, SecretHost, Style,
+};
+use crate::file::secrets::SecretRef;
+use crate::file::template::{Place, Template};
+
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
+const DEFAULT_MAX_RESPONSE: u64 = 10 << 20;
+const DEFAULT_RATE: Rate = Rate::PerSecond(10.0);
+const DEFAULT_ATTEMPTS: u32 = 5;
+const DEFAULT_MAX_WAIT: Duration = Duration::from_secs(600);
+
+pub(super) fn job(syntax: JobSyntax, text: &str, file: &str) -> Result<Job, JobError> {
+    let place = File { text, file };
+    let request = place.request(syntax.request)?;
+    let limits = place.limits(syntax.limits)?;
+    let mut job = Job {
+        input: place.input(syntax.input)?,
+        output: place.output(syntax.output)?,
+        retry: place.retry(syntax.retry)?,
+        failure: Failure {
+            tolerated: place.optional(syntax.failure.tolerated.as_ref(), 1.0, |text| parse_share(text))?,
+        },
+        secrets: BTreeMap::new(),
+        text: text.to_owned(),
+        file: file.to_owned(),
+        places: Arc::new(Places::of(text)),
+        request,
+        limits,
+    };
+    if let Some(format) = job.output.format {
+        fit::style(&job, format)?;
+    }
+    let mut table = BTreeMap::new();
+    for (name, reference) in &syntax.secrets.0 {
+        table.insert(name.clone(), place.value(reference, |text| SecretRef::parse(text))?);
+    }
+    let named: BTreeSet<String> = job.templates().flat_map(Template::secrets).cloned().collect();
+    if job.limits.by.as_ref().is_some_and(|by| !by.secrets().is_empty()) {
+        return Err(job.error_at(&["limits", "by"], "a limit cannot count by a secret"));
+    }
+    if !named.is_empty() && job.request.fixed_host.is_none() && job.request.secret_hosts.is_empty() {
+        let seen = match authority::read(job.request.url.source()) {
+            Ok(Authority::Open(seen)) if !seen.is_empty() => {
+                format!(" ({seen:?} is only its beginning)")
+            }
+            _ => String::new(),
+        };
+        let message = format!(
+            "the line decides the host{seen} and the request carries a secret: name the hosts that may receive it, [request] secret_hosts = [\"api.example.com\"]"
+        );
+        return Err(job.error_at(&["request", "url"], message));
+    }
+    job.secrets = named
+        .into_iter()
+        .map(|name| (name.clone(), table.remove(&name).unwrap_or(SecretRef::Env(name))))
+        .collect();
+    Ok(job)
+}
+
+pub(super) struct File<'a> {
+    text: &'a str,
+    file: &'a str,
+}
+
+impl File<'_> {
+    pub(super) fn error(&self, span: &Range<usize>, message: impl Into<String>) -> JobError {
+        JobError::at(self.text, self.file, span, message)
+    }
+
+    /// Reads a value. An error has the value's place.
+    pub(super) fn value<V, T>(
+        &self,
+        written: &Spanned<V>,
+        read: impl FnOnce(&V) -> Result<T, String>,
+    ) -> Result<T, JobError> {
+        read(written.get_ref()).map_err(|message| self.error(&written.span(), message))
+    }
+
+    pub(super) fn optional<V, T>(
+        &self,
+        written: Option<&Spanned<V>>,
+        default: T,
+        read: impl FnOnce(&V) -> Result<T, String>,
+    ) -> Result<T, JobError> {
+        written.map_or(Ok(default), |written| self.value(written, read))
+    }
+
+    fn request(&self, syntax: RequestSyntax) -> Result<Request, JobError> {
+        let method = |text: &String| match text.as_str() {
+            "GET" => Ok(Method::Get),
+            "POST" => Ok(Method::Post),
+            "PUT" => Ok(Method::Put),
+            "PATCH" => Ok(Method::Patch),
+            "DELETE" => Ok(Method::Delete),
+            other => Err(format!("{other:?} is not a method: write GET, POST, PUT, PATCH or DELETE")),
+        };
+        let fixed_host = match self.value(&syntax.url, |source| authority::read(source))? {
+            Authority::Fixed(host) => Some(host),
+            Authority::Open(_) => None,
+        };
+        let mut headers: Vec<(String, Template)> = Vec::new();
+        for (name, value) in &syntax.headers.0 {
+            let lower = name.to_ascii_lowercase();
+            let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+            if name.is_empty() || !name.bytes().all(token) {
+                return Err(self.error(&value.span(), format!("{name:?} is not a header name")));
+            }
+            if matches!(lower.as_str(), "host" | "content-length" | "transfer-encoding" | "connection") {
+                return Err(
+                    self.error(&value.span(), format!("the header {name:?} is set by the client itself"))
+                );
+            }
+            if headers.iter().any(|(other, _)| *other == lower) {
+                return Err(self.error(&value.span(), format!("the header {name:?} is given twice")));
+            }
+            if value.get_ref().contains(['\r', '\n']) {
+                return Err(
+                    self.error(&value.span(), format!("the header {name:?} has a line break in its value"))
+                );
+            }
+            headers.push((lower, self.template(value, Place::Header)?));
+        }
+        let json_body = syntax.body.as_ref().is_some_and(|body| {
+            let content_type = headers.iter().find(|(name, _)| name == "content-type").map(|(_, value)| value.source());
+            match content_type {
+                Some(value) => value.contains("json"),
+                None => {
+                    matches!(body.get_ref().trim_start().as_bytes(), [b'{', second, ..] if !matches!(second, b'{' | b'%' | b'#'))
+                        || body.get_ref().trim_start().starts_with('[')
+                }
+            }
+        });
+        let form_body = headers
+            .iter()
+            .any(|(name, value)| name == "content-type" && value.source().contains("x-www-form-urlencoded"));
+        let body_place = match (json_body, form_body) {
+            (true, _) => Place::Json,
+            (_, true) => Place::Form,
+            _ => Place::Text,
+        };
+        Ok(Request {
+            method: self.optional(syntax.method.as_ref(), Method::Get, method)?,
+            url: self.template(&syntax.url, Place::Url)?,
+            fixed_host,
+            headers,
+            body: syntax.body.as_ref().map(|body| self.template(body, body_place)).transpose()?,
+            json_body,
+            timeout: self.optional(syntax.timeout.as_ref(), DEFAULT_TIMEOUT, |text| parse_duration(text))?,
+            allow: self.each(&syntax.allow, hosts::allowed)?,
+            secret_hosts: self.each(&syntax.secret_hosts, SecretHost::parse)?,
+            idempotent: syntax.idempotent,
+            cookies: syntax.cookies,
+            max_response: self
+                .optional(syntax.max_response.as_ref(), DEFAULT_MAX_RESPONSE, |text| parse_bytes(text))?,
+        })
+    }
+
+    fn template(&self, source: &Spanned<String>, place: Place) -> Result<Template, JobError> {
+        Template::new(source.get_ref(), place).map_err(|error| {
+            let span = source.span();
+            let at = span.start + line_within(&self.text[span], error.line);
+            self.error(&(at..at), format!("bad template: {error}"))
+        })
+    }
+
+    /// Hosts, addresses and networks, each read on its own.
+    fn each<T>(
+        &self,
+        list: &[Spanned<String>],
+        read: impl Fn(&str) -> Result<T, String>,
+    ) -> Result<Vec<T>, JobError> {
+        list.iter().map(|host| self.value(host, |text| read(text))).collect()
+    }
+
+    fn output(&self, syntax: OutputSyntax) -> Result<Output, JobError> {
+        let format = |text: &String| match OutputFormat::named(text) {
+            Some(format) => Ok(Some(format)),
+            None => Err(format!("{text:?} is not an output format: write csv, tsv or jsonl")),
+        };
+        let mut columns = Vec::new();
+        for (name, source) in &syntax.columns.0 {
+            if OWN_COLUMNS.contains(&name.as_str()) {
+                return Err(self.error(
+                    &source.span(),
+                    format!("{name:?} is a column of every output: give this one another name"),
+                ));
+            }
+            columns.push(self.value(source, |source| Column::new(name, source))?);
+        }
+        let is_set = |key: &Option<Spanned<bool>>| key.as_ref().is_some_and(|key| *key.get_ref());
+        let style = Style { bom: is_set(&syntax.bom), guard_formulas: is_set(&syntax.guard_formulas) };
+        Ok(Output {
+            format: self.optional(syntax.format.as_ref(), None, format)?,
+            columns: Extractor::new(columns),
+            style,
+        })
+    }
+
+    fn limits(&self, syntax: LimitsSyntax) -> Result<Limits, JobError> {
+        let mut limits = Limits {
+            by: syntax.by.as_ref().map(|by| self.template(by, Place::Text)).transpose()?,
+            providers: Vec::new(),
+            default: Limit::new(DEFAULT_RATE, None),
+        };
+        for (name, limit) in syntax.limits {
+            if name == "default" {
+                limits.default = self.limit(&limit, Some(DEFAULT_RATE))?;
+                continue;
+            }
+            if name.contains("://")
+                || (name.contains('*') && (!name.starts_with("*.") || name[1..].contains('*')))
+            {
+                return Err(self.error(
+                    &limit.span(),
+                    format!(
+                        "{name:?} names no provider: write a host, host:port, *.domain, or a value of `by`"
+                    ),
+                ));
+            }
+            let name = if limits.by.is_some() { Ok(name) } else { hosts::host_and_port(&name) };
+            let name = name.map_err(|why| self.error(&limit.span(), why))?;
+            if limits.providers.iter().any(|other| other.name == name) {
+                return Err(self.error(&limit.span(), format!("{name:?} has two limits: leave one out")));
+            }
+            limits.providers.push(Provider { name, limit: self.limit(&limit, None)? });
+        }
+        Ok(limits)
+    }
+
+    fn limit(&self, syntax: &Spanned<LimitSyntax>, default: Option<Rate>) -> Result<Limit, JobError> {
+        let LimitSyntax { rate, in_flight } = syntax.get_ref();
+        let rate = match (rate, default) {
+            (Some(rate), _) => self.value(rate, |text| parse_rate(text))?,
+            (None, Some(default)) => default,
+            (None, None) => {
+                return Err(self.error(
+                    &syntax.span(),
+                    "a rate is missing: write rate = \"10/s\", or rate = \"unlimited\"",
+                ));
+            }
+        };
+        let in_flight = in_flight
+            .as_ref()
+            .map(|written| self.value(written, |n| positive(*n, "in_flight", 10_000)))
+            .transpose()?;
+        Ok(Limit::new(rate, in_flight))
+    }
+
+    fn retry(&self, syntax: RetrySyntax) -> Result<Retry, JobError> {
+        Ok(Retry {
+            attempts: self
+                .optional(syntax.attempts.as_ref(), DEFAULT_ATTEMPTS, |n| positive(*n, "attempts", 100))?,
+            max_wait: self
+                .optional(syntax.max_wait.as_ref(), DEFAULT_MAX_WAIT, |text| parse_duration(text))?,
+        })
+    }
+}
+
+fn positive(n: i64, what: &str, most: u32) -> Result<u32, String> {
+    match u32::try_from(n) {
+        Ok(n) if (1..=most).contains(&n) => Ok(n),
+        _ => Err(format!("{what} = {n} must be from 1 to {most}")),
+    }
+}
+
+/// Where a line of a text begins in what is written for it: the text of `'''` begins on the next line.
+fn line_within(written: &str, line: usize) -> usize {
+    let quoted = ["\"\"\"", "'''"].iter().find_map(|quote| written.strip_prefix(quote));
+    let first =
+        quoted.map_or(0, |rest| if rest.starts_with('\n') || rest.starts_with("\r\n") { 1 } else { 0 });
+    match first + line - 1 {
+        0 => 0,
+        skipped => {
+            let start = written.match_indices('\n').nth(skipped - 1).map_or(0, |(at, _)| at + 1);
+            start + written[start..].find(|c: char| !c.is_whitespace()).unwrap_or(0)
+        }
+    }
+}

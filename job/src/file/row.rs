@@ -1,0 +1,70 @@
+//! A row: the columns of one line, as templates see them.
+
+use std::sync::Arc;
+
+use minijinja::value::{Enumerator, Object, Value};
+use serde_json::value::RawValue;
+
+use crate::file::template::exact;
+use crate::json::{Document, JsonError};
+
+/// The columns of one line.
+#[derive(Debug, Clone)]
+pub enum Row {
+    /// A line of text, CSV or TSV: values in the order of the columns.
+    Fields {
+        /// The names of the columns.
+        columns: Arc<[String]>,
+        /// The values, as many as names.
+        values: Vec<String>,
+    },
+    /// A line of JSON: its object.
+    Object(Document),
+}
+
+impl Row {
+    /// Reads an item's `v`, whose values are in the order of the plan's columns.
+    ///
+    /// # Errors
+    /// In words, why it is neither an array of texts nor an object.
+    pub fn parse(columns: &Arc<[String]>, v: &RawValue) -> Result<Self, String> {
+        if v.get().starts_with('{') {
+            Document::parse(v.get()).map(Self::Object).map_err(|error: JsonError| error.to_string())
+        } else {
+            let values = serde_json::from_str(v.get()).map_err(|error| error.to_string())?;
+            Ok(Self::Fields { columns: columns.clone(), values })
+        }
+    }
+
+    /// One column's value.
+    pub fn get(&self, name: &str) -> Option<Value> {
+        match self {
+            Self::Fields { columns, values } => {
+                let at = columns.iter().position(|column| column == name)?;
+                values.get(at).map(|value| Value::from(value.as_str()))
+            }
+            Self::Object(object) => object.root().get(name).map(|value| exact::value(object, value, true)),
+        }
+    }
+
+    fn names(&self) -> Vec<Value> {
+        match self {
+            Self::Fields { columns, .. } => columns.iter().map(|name| Value::from(name.as_str())).collect(),
+            Self::Object(object) => object.root().members().map(|(name, _)| Value::from(name)).collect(),
+        }
+    }
+}
+
+impl Object for Row {
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        self.get(key.as_str()?)
+    }
+
+    fn get_value_by_str(self: &Arc<Self>, key: &str) -> Option<Value> {
+        self.get(key)
+    }
+
+    fn enumerate(self: &Arc<Self>) -> Enumerator {
+        Enumerator::Values(self.names())
+    }
+}

@@ -1,0 +1,159 @@
+//! The syntax of a job file: names, types and places. Values are checked later.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use toml::Spanned;
+
+use super::error::JobError;
+use super::words;
+
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct JobSyntax {
+    #[serde(default)]
+    pub(super) input: InputSyntax,
+    pub(super) request: RequestSyntax,
+    #[serde(default)]
+    pub(super) output: OutputSyntax,
+    #[serde(default)]
+    pub(super) limits: LimitsSyntax,
+    #[serde(default)]
+    pub(super) retry: RetrySyntax,
+    #[serde(default)]
+    pub(super) failure: FailureSyntax,
+    #[serde(default)]
+    pub(super) secrets: Entries<String>,
+}
+
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct InputSyntax {
+    pub(super) format: Option<Spanned<String>>,
+    pub(super) compression: Option<Spanned<String>>,
+    pub(super) header: Option<bool>,
+    pub(super) delimiter: Option<Spanned<String>>,
+    pub(super) quote: Option<Spanned<String>>,
+    pub(super) escape: Option<Spanned<String>>,
+    pub(super) encoding: Option<Spanned<String>>,
+    pub(super) skip: Option<Spanned<i64>>,
+    pub(super) blank: Option<Spanned<String>>,
+}
+
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RequestSyntax {
+    pub(super) method: Option<Spanned<String>>,
+    pub(super) url: Spanned<String>,
+    #[serde(default)]
+    pub(super) headers: Entries<String>,
+    pub(super) body: Option<Spanned<String>>,
+    pub(super) timeout: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(super) allow: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub(super) secret_hosts: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub(super) idempotent: bool,
+    #[serde(default)]
+    pub(super) cookies: bool,
+    pub(super) max_response: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OutputSyntax {
+    pub(super) format: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(super) columns: Entries<String>,
+    pub(super) bom: Option<Spanned<bool>>,
+    pub(super) guard_formulas: Option<Spanned<bool>>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct LimitsSyntax {
+    pub(super) by: Option<Spanned<String>>,
+    pub(super) limits: Vec<(String, Spanned<LimitSyntax>)>,
+}
+
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LimitSyntax {
+    pub(super) rate: Option<Spanned<String>>,
+    pub(super) in_flight: Option<Spanned<i64>>,
+}
+
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RetrySyntax {
+    pub(super) attempts: Option<Spanned<i64>>,
+    pub(super) max_wait: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FailureSyntax {
+    pub(super) tolerated: Option<Spanned<String>>,
+}
+
+/// A table whose keys the user chooses, in the order of the file.
+#[derive(Debug)]
+pub(super) struct Entries<V>(pub(super) Vec<(String, Spanned<V>)>);
+
+pub(super) fn read(text: &str, file: &str) -> Result<JobSyntax, JobError> {
+    toml::from_str(text).map_err(|error| {
+        let (span, message) = words::explain(text, error.span().unwrap_or(0..0), error.message().trim());
+        JobError::at(text, file, &span, message)
+    })
+}
+
+impl<V> Default for Entries<V> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<'de, V: Deserialize<'de>> Deserialize<'de> for Entries<V> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct EntriesVisitor<V>(PhantomData<V>);
+        impl<'de, V: Deserialize<'de>> Visitor<'de> for EntriesVisitor<V> {
+            type Value = Entries<V>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a table")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut entries = Vec::new();
+                while let Some(entry) = map.next_entry()? {
+                    entries.push(entry);
+                }
+                Ok(Entries(entries))
+            }
+        }
+        deserializer.deserialize_map(EntriesVisitor(PhantomData))
+    }
+}
+
+impl<'de> Deserialize<'de> for LimitsSyntax {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct LimitsVisitor;
+        impl<'de> Visitor<'de> for LimitsVisitor {
+            type Value = LimitsSyntax;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a table of limits by provider")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut syntax = LimitsSyntax::default();
+                while let Some(key) = map.next_key::<String>()? {
+                    if key == "by" {
+                        syntax.by = Some(map.next_value()?);
+                    } else {
+                        syntax.limits.push((key, map.next_value()?));
+                    }
+                }
+                Ok(syntax)
+            }
+        }
+        deserializer.deserialize_map(LimitsVisitor)
+    }
+}

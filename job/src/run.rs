@@ -1,0 +1,31 @@
+//! A run: its folder of objects, the messages that pass between its steps, and how a step opens it.
+//!
+//! [`Event`] starts a run and [`RunRef`] names it. [`RunKeys`] says where its objects are, [`Plan`] what the
+//! split made of the input, and [`Opened`] is what a step reads first. A [`Claim`], a [`LeaseHolder`] and a
+//! [`StopMarker`] decide which execution may work. [`messages`] are the requests and responses of the three
+//! steps.
+
+mod code;
+mod environment;
+mod event;
+pub mod keys;
+mod line_id;
+pub mod messages;
+mod open;
+mod plan;
+mod run_files;
+mod segment;
+
+pub use code::{CONNECT_CAUSES, Code, UnknownCode};
+pub use environment::Environment;
+pub use event::{Bucket, Detail, Event, Object, Redrive, RunRef, run_id};
+pub use keys::RunKeys;
+pub use line_id::{InvalidLineId, LineId};
+pub use messages::{
+    KeyPace, Lane, Pace, PostprocessRequest, PostprocessResponse, PreprocessRequest, PreprocessResponse,
+    WorkRequest, WorkResponse,
+};
+pub use open::{Opened, damaged, open, parse_job, parse_plan};
+pub use plan::{Batch, InputFacts, LaneKind, Plan, PlannedLane};
+pub use run_files::{Claim, LeaseHolder, StopMarker};
+pub use segment::{Invocation, SegmentKey};

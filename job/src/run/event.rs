@@ -1,0 +1,152 @@
+//! The event that starts a run, and the run's name.
+
+use serde::{Deserialize, Serialize};
+
+use super::keys::{self, RunKeys};
+use crate::error::StepError;
+use crate::file::OutputFormat;
+
+/// The fields that are read of EventBridge's `Object Created` event of S3.
+/// Source: Amazon S3 User Guide, "EventBridge event message structure".
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Event {
+    /// What happened.
+    pub detail: Detail,
+    /// Makes another run of an input that ran before (schedules, `--fresh`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nonce: Option<String>,
+    /// Set by `redrive`: the run to complete.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redrive: Option<Redrive>,
+    /// The format of the output, where the ending of its file says it. It does not make another run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<OutputFormat>,
+}
+
+/// The event's `detail`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Detail {
+    /// The bucket.
+    pub bucket: Bucket,
+    /// The object.
+    pub object: Object,
+}
+
+/// The event's bucket.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Bucket {
+    /// Its name.
+    pub name: String,
+}
+
+/// The event's object.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Object {
+    /// Its key.
+    pub key: String,
+    /// Its size in bytes.
+    #[serde(default)]
+    pub size: u64,
+    /// Its entity tag, as the event has it: without quotes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub etag: Option<String>,
+    /// Its version; on one machine a hash of the content.
+    #[serde(default, rename = "version-id", skip_serializing_if = "Option::is_none")]
+    pub version_id: Option<String>,
+}
+
+/// A request to send the failed and unprocessed lines of an earlier run again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Redrive {
+    /// The run.
+    pub run: String,
+    /// From 1; each redrive of a run has the next.
+    pub generation: u32,
+    /// The lines whose outcome is unknown are sent again too.
+    #[serde(default)]
+    pub include_unknown: bool,
+}
+
+impl Event {
+    /// The event of an upload of this object.
+    pub fn object_created(
+        bucket: &str,
+        key: &str,
+        size: u64,
+        etag: Option<String>,
+        version_id: &str,
+    ) -> Self {
+        Self {
+            detail: Detail {
+                bucket: Bucket { name: bucket.to_owned() },
+                object: Object { key: key.to_owned(), size, etag, version_id: Some(version_id.to_owned()) },
+            },
+            nonce: None,
+            redrive: None,
+            output: None,
+        }
+    }
+
+    /// The run that the event asks for. Its id is a hash of the job file, bucket, key, version and nonce: the
+    /// same event twice is one run, and a new upload is a new run.
+    ///
+    /// # Errors
+    /// `Event.Invalid` when the key is not the key of an input.
+    pub fn run(&self, job_file: &[u8]) -> Result<RunRef, StepError> {
+        let Object { key, version_id, etag, .. } = &self.detail.object;
+        let (job, file) = keys::require_input(key)?;
+        let (id, generation) = match &self.redrive {
+            Some(redrive) => (redrive.run.clone(), redrive.generation),
+            None => {
+                let version = version_id.as_deref().or(etag.as_deref()).unwrap_or_default();
+                (run_id(job_file, &self.detail.bucket.name, key, version, self.nonce.as_deref()), 0)
+            }
+        };
+        Ok(RunRef {
+            bucket: self.detail.bucket.name.clone(),
+            job: job.to_owned(),
+            file: file.to_owned(),
+            id,
+            generation,
+        })
+    }
+}
+
+/// The id of a run: 20 hexadecimal digits.
+pub fn run_id(job_file: &[u8], bucket: &str, key: &str, version: &str, nonce: Option<&str>) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for part in [
+        job_file,
+        bucket.as_bytes(),
+        key.as_bytes(),
+        version.as_bytes(),
+        nonce.unwrap_or_default().as_bytes(),
+    ] {
+        hasher.update(&(part.len() as u64).to_le_bytes());
+        hasher.update(part);
+    }
+    hasher.finalize().to_hex()[..20].to_owned()
+}
+
+/// Names a run in every message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunRef {
+    /// The bucket of all the run's objects.
+    pub bucket: String,
+    /// The job's name.
+    pub job: String,
+    /// The input's file name.
+    pub file: String,
+    /// The run's id.
+    pub id: String,
+    /// 0, or the number of the redrive.
+    #[serde(default)]
+    pub generation: u32,
+}
+
+impl RunRef {
+    /// The keys of the run's folder.
+    pub fn keys(&self) -> RunKeys {
+        RunKeys::new(&self.job, &self.id)
+    }
+}

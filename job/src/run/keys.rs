@@ -1,0 +1,153 @@
+//! The keys of all objects. They are the same in a bucket and in the local state folder.
+
+use super::LineId;
+use crate::error::{ErrorName, StepError};
+
+/// `jobs/<job>/job.toml`.
+pub fn job_file(job: &str) -> String {
+    format!("jobs/{job}/job.toml")
+}
+
+/// `jobs/<job>/input/<file>`.
+pub fn input(job: &str, file: &str) -> String {
+    format!("jobs/{job}/input/{file}")
+}
+
+/// `jobs/<job>/output/<file>`.
+pub fn output(job: &str, file: &str) -> String {
+    format!("jobs/{job}/output/{file}")
+}
+
+/// `jobs/<job>/failed/<file>`.
+pub fn failed(job: &str, file: &str) -> String {
+    format!("jobs/{job}/failed/{file}")
+}
+
+/// `jobs/<job>/report/<file>.json`.
+pub fn report(job: &str, file: &str) -> String {
+    format!("jobs/{job}/report/{file}.json")
+}
+
+/// `runs/<job>/turn.json`: the lease of a job. Only the run that holds it may send requests.
+pub fn lease(job: &str) -> String {
+    format!("runs/{job}/turn.json")
+}
+
+/// The job and the file of `jobs/<job>/input/<file>`. `None` for any other key, and for the empty folder keys
+/// that the console makes.
+pub fn parse_input(key: &str) -> Option<(&str, &str)> {
+    let (job, file) = key.strip_prefix("jobs/")?.split_once("/input/")?;
+    let plain = |part: &str| !part.is_empty() && !part.ends_with('/');
+    (plain(job) && !job.contains('/') && plain(file)).then_some((job, file))
+}
+
+#[doc(hidden)]
+pub use self::lease as turn;
+
+/// [`parse_input`], for a key that must be an input's.
+///
+/// # Errors
+/// `Event.Invalid` for any other key.
+pub fn require_input(key: &str) -> Result<(&str, &str), StepError> {
+    parse_input(key).ok_or_else(|| {
+        let message = format!("the key {key:?} is not an input: expected jobs/<job>/input/<file>");
+        StepError::new(ErrorName::EventInvalid, message)
+    })
+}
+
+/// The keys of a run's folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunKeys {
+    prefix: String,
+}
+
+impl RunKeys {
+    /// The folder `runs/<job>/<run>/`.
+    pub fn new(job: &str, run: &str) -> Self {
+        Self { prefix: format!("runs/{job}/{run}/") }
+    }
+
+    /// The folder itself, with its closing `/`.
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// The copy of the job file that all steps read.
+    pub fn job_file(&self) -> String {
+        format!("{}job.toml", self.prefix)
+    }
+
+    /// The claim: which execution owns the run. Each redrive is a generation and has another claim.
+    pub fn claim(&self, generation: u32) -> String {
+        match generation {
+            0 => format!("{}claim.json", self.prefix),
+            g => format!("{}claim-{g:04}.json", self.prefix),
+        }
+    }
+
+    /// The plan. The pre-process step writes it last: a run with a plan is completely split.
+    pub fn plan(&self) -> String {
+        format!("{}plan.json", self.prefix)
+    }
+
+    /// A part of a checkpoint: what one call of a step saves for the next call. `at` tells the calls apart.
+    pub fn checkpoint(&self, step: &str, at: &str, part: &str) -> String {
+        format!("{}checkpoint/{step}/{at}/{part}", self.prefix)
+    }
+
+    /// The lines of a lane.
+    pub fn items(&self, lane: &str) -> String {
+        format!("{}items/{lane}.jsonl", self.prefix)
+    }
+
+    /// The batches of a lane.
+    pub fn manifest(&self, generation: u32, lane: &str) -> String {
+        format!("{}manifest/{generation:04}/{lane}.json", self.prefix)
+    }
+
+    /// All results and intents of a run.
+    pub fn results(&self) -> String {
+        format!("{}results/", self.prefix)
+    }
+
+    /// All results and intents of a lane.
+    pub fn lane_results(&self, lane: &str) -> String {
+        format!("{}results/{lane}/", self.prefix)
+    }
+
+    /// All results and intents of the batch whose first line is `first`.
+    pub fn batch_results(&self, lane: &str, first: LineId) -> String {
+        format!("{}results/{lane}/{first:012}/", self.prefix)
+    }
+
+    /// The marker that stops one lane in one generation. Its content says why.
+    pub fn stop_lane(&self, generation: u32, lane: &str) -> String {
+        format!("{}stop/{generation:04}/{lane}.json", self.prefix)
+    }
+
+    /// The marker that stops every lane in one generation. Its content says why.
+    pub fn stop_run(&self, generation: u32) -> String {
+        format!("{}stop/{generation:04}.json", self.prefix)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_files_of_an_input_folder_are_inputs() {
+        assert_eq!(parse_input("jobs/a/input/b.csv"), Some(("a", "b.csv")));
+        assert_eq!(parse_input("jobs/a/input/2026/b.csv"), Some(("a", "2026/b.csv")));
+        for other in [
+            "jobs/a/input/",
+            "jobs/a/input/x/",
+            "jobs/a/b/input/c",
+            "jobs/a/output/b",
+            "runs/a/input/b",
+            "jobs//input/b",
+        ] {
+            assert_eq!(parse_input(other), None, "{other}");
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! The lines that the steps pass to each other, as bytes. Each kind of line has its writer and its readers
+//! here, and property tests that they agree.
+//!
+//! An [`Item`] is a line of the input, and a [`LineResult`] is its outcome. Both are parsed with serde
+//! where a step needs every field; the merge reads them as [`ItemView`] and [`ResultView`], which are slices
+//! of the line. A result segment ends with a [sum](seal). [`Intents`] name the lines that a worker is about
+//! to send.
+
+mod intents;
+mod item;
+pub mod json;
+mod line_result;
+pub mod seal;
+mod view;
+
+pub use intents::Intents;
+pub use item::{Item, write_item};
+pub use line_result::{LineResult, write_success};
+pub use view::{ItemView, ResultView, line_id, read_item, read_result};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,206 @@
+//! The results that earlier calls wrote for a batch: records of finished lines, and intents of lines that may
+//! have been sent.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use job::wire::{Intents, LineResult};
+use job::{ErrorName, Invocation, LineId, Objects, SegmentKey, StepError, seal};
+
+/// Objects read ahead.
+const AHEAD: usize = 4;
+/// The request was, or may have been, processed.
+const UNKNOWN: [&str; 2] = ["outcome_unknown", "bad_response"];
+
+/// The results of earlier calls for a batch.
+#[derive(Debug, Default)]
+pub(crate) struct EarlierResults {
+    keys: Arc<[String]>,
+    /// The calls, oldest first.
+    calls: Vec<Invocation>,
+    /// By line: the first success, else the newest record.
+    records: HashMap<LineId, Known>,
+    /// By line: the last call whose durable intents name it as possibly sent.
+    named: HashMap<LineId, usize>,
+}
+
+#[derive(Debug)]
+struct Known {
+    call: usize,
+    /// The code of a line that failed.
+    error: Option<Box<str>>,
+}
+
+/// The result of earlier calls for a line.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Earlier<'a> {
+    /// None: the line is to be sent.
+    Nothing,
+    Succeeded,
+    /// It failed, and this call does not try again.
+    Failed(&'a str),
+    /// It may have been sent, and must not be sent twice.
+    Unknown,
+}
+
+/// Rules for deciding whether an earlier record still counts.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rules {
+    pub(crate) generation: u32,
+    pub(crate) include_unknown: bool,
+    pub(crate) repeatable: bool,
+}
+
+impl Rules {
+    /// Whether a line with this code is sent again only if that is asked for.
+    fn is_final(self, code: &str) -> bool {
+        code == UNKNOWN[0] || code == UNKNOWN[1] && !self.repeatable
+    }
+}
+
+impl EarlierResults {
+    pub(crate) async fn read(objects: &Objects, prefix: &str) -> Result<Self, StepError> {
+        let entries = objects.list(prefix).await?;
+        let keys = entries.iter().map(|entry| entry.key.clone()).collect();
+        let flushes = entries
+            .into_iter()
+            .filter_map(|entry| SegmentKey::parse(&entry.key).map(|flush| (flush, entry.key)));
+        let flushes: Vec<_> = flushes.collect();
+        let calls: BTreeSet<_> = flushes.iter().map(|(flush, _)| flush.invocation().clone()).collect();
+        let mut earlier = Self { keys, calls: calls.into_iter().collect(), ..Self::default() };
+        let mut bodies = stream::iter(flushes)
+            .map(|(flush, key)| async move { objects.get(&key).await.map(|body| (flush, key, body)) })
+            .buffered(AHEAD);
+        let mut named: BTreeMap<usize, BTreeSet<LineId>> = BTreeMap::new();
+        while let Some((flush, key, body)) = bodies.try_next().await? {
+            let call = earlier.calls.binary_search(flush.invocation()).expect("it was collected above");
+            match flush {
+                SegmentKey::Results { ok, failed, .. } => {
+                    seal::check(&body).map_err(|error| damaged(&key, &error))?;
+                    let count = earlier.add_records(call, &body).map_err(|error| damaged(&key, &error))?;
+                    if count != ok + failed {
+                        return Err(damaged(
+                            &key,
+                            &format!("it has {count} records, and {} were written", ok + failed),
+                        ));
+                    }
+                }
+                SegmentKey::Intents { .. } => {
+                    let intent: Intents =
+                        serde_json::from_slice(&body).map_err(|error| damaged(&key, &error))?;
+                    let named = named.entry(call).or_default();
+                    intent.unsent.iter().for_each(|n| _ = named.remove(n));
+                    named.extend(intent.sending);
+                }
+            }
+        }
+        for (call, named) in named {
+            earlier.named.extend(named.into_iter().map(|n| (n, call)));
+        }
+        Ok(earlier)
+    }
+
+    /// The keys of all objects that earlier calls had written when this one began, sorted.
+    pub(crate) fn keys(&self) -> Arc<[String]> {
+        self.keys.clone()
+    }
+
+    /// The result of earlier calls for line `n`.
+    pub(crate) fn of(&self, n: LineId, rules: Rules) -> Earlier<'_> {
+        let record = self.records.get(&n);
+        if let Some(Known { error: None, .. }) = record {
+            return Earlier::Succeeded;
+        }
+        let this = |call: usize| self.calls[call].generation() == rules.generation;
+        if let Some(call) = self.named.get(&n)
+            && !rules.repeatable
+            && record.is_none_or(|record| record.call < *call)
+            && (this(*call) || !rules.include_unknown)
+        {
+            return Earlier::Unknown;
+        }
+        match record {
+            Some(Known { call, error: Some(error) })
+                if this(*call) || (rules.is_final(error) && !rules.include_unknown) =>
+            {
+                Earlier::Failed(error)
+            }
+            _ => Earlier::Nothing,
+        }
+    }
+
+    /// Adds the records of one object. Returns how many it has.
+    fn add_records(&mut self, call: usize, body: &[u8]) -> Result<u64, serde_json::Error> {
+        let mut count = 0;
+        for line in body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+            let record = LineResult::parse(line)?;
+            count += 1;
+            let known = Known { call, error: record.error.as_deref().map(Into::into) };
+            match self.records.get(&record.n) {
+                Some(Known { error: None, .. }) => {}
+                Some(other) if known.error.is_some() && other.call > call => {}
+                _ => {
+                    self.records.insert(record.n, known);
+                }
+            }
+        }
+        Ok(count)
+    }
+}
+
+fn damaged(key: &str, error: &dyn std::fmt::Display) -> StepError {
+    StepError::new(ErrorName::RunDamaged, format!("{key} is damaged: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GEN0: Rules = Rules { generation: 0, include_unknown: false, repeatable: false };
+    const GEN1: Rules = Rules { generation: 1, ..GEN0 };
+    const ASKED: Rules = Rules { include_unknown: true, ..GEN1 };
+
+    fn earlier(records: &[(u64, usize, Option<&str>)], named: &[(u64, usize)]) -> EarlierResults {
+        let mut earlier = EarlierResults {
+            calls: vec![Invocation::new(0, 1, 0), Invocation::new(0, 2, 0), Invocation::new(1, 3, 0)],
+            ..EarlierResults::default()
+        };
+        for (n, call, error) in records {
+            let error = error.map(|error| format!(r#","error":"{error}""#)).unwrap_or_default();
+            earlier.add_records(*call, &format!("{{\"n\":{n}{error}}}\n").into_bytes()).expect("a record");
+        }
+        earlier.named = named.iter().map(|(n, call)| (LineId::nth(*n), *call)).collect();
+        earlier
+    }
+
+    #[test]
+    fn a_success_is_final() {
+        let earlier = earlier(&[(1, 0, Some("http_500")), (1, 1, None), (1, 2, Some("timeout"))], &[(1, 2)]);
+        assert_eq!(earlier.of(LineId::nth(1), GEN1), Earlier::Succeeded);
+        assert_eq!(earlier.of(LineId::nth(2), GEN1), Earlier::Nothing);
+    }
+
+    #[test]
+    fn failures_of_earlier_generations_are_sent_again() {
+        let earlier = earlier(&[(1, 0, Some("http_500")), (2, 0, Some("outcome_unknown"))], &[]);
+        assert_eq!(earlier.of(LineId::nth(1), GEN0), Earlier::Failed("http_500"));
+        assert_eq!(earlier.of(LineId::nth(1), GEN1), Earlier::Nothing);
+        assert_eq!(earlier.of(LineId::nth(2), GEN1), Earlier::Failed("outcome_unknown"));
+        assert_eq!(earlier.of(LineId::nth(2), ASKED), Earlier::Nothing);
+    }
+
+    #[test]
+    fn a_noted_line_without_a_later_record_is_unknown() {
+        let earlier = earlier(
+            &[(2, 0, Some("http_500")), (3, 1, Some("outcome_unknown"))],
+            &[(1, 0), (2, 0), (3, 0), (4, 2)],
+        );
+        assert_eq!(earlier.of(LineId::nth(1), GEN0), Earlier::Unknown);
+        assert_eq!(earlier.of(LineId::nth(1), Rules { repeatable: true, ..GEN0 }), Earlier::Nothing);
+        assert_eq!(earlier.of(LineId::nth(2), GEN1), Earlier::Nothing, "it has its outcome");
+        assert_eq!(earlier.of(LineId::nth(1), ASKED), Earlier::Nothing);
+        assert_eq!(earlier.of(LineId::nth(3), ASKED), Earlier::Nothing);
+        assert_eq!(earlier.of(LineId::nth(4), ASKED), Earlier::Unknown, "sent by this very redrive");
+    }
+}

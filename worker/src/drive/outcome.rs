@@ -1,0 +1,228 @@
+//! What the result of an attempt means for its parcel, its key, and the lane.
+
+use std::time::Duration;
+
+use job::Code;
+use tokio::time::Instant;
+
+use super::{Drive, Halt};
+use crate::attempt::{Attempt, Success};
+use crate::canary::Verdict;
+use crate::failure::{FailedAttempt, Failure, Nature};
+use crate::pace::{Health, Now};
+use crate::parcel::ParcelId;
+use crate::record::{self, Figures};
+use crate::response::RetryAfter;
+use crate::retry::{backoff, may_retry};
+use crate::schedule::Abandoned;
+
+/// The lines of a provider that gets no request for this long are taken out of the durable intents.
+const TAKE_BACK_FROM: Duration = Duration::from_secs(1);
+
+impl Drive<'_> {
+    /// Records the result of an attempt.
+    pub(super) fn finish_attempt(&mut self, parcel: ParcelId, attempt: Attempt) {
+        let now = self.wall.now();
+        let key = self.parcels[parcel].key;
+        let millis = attempt.millis;
+        if attempt.on_wire() {
+            self.results.sent();
+        }
+        self.context.observer.attempted(self.lane, millis);
+        if attempt.has_latency() {
+            self.schedule.change(key, now.instant, |key| key.record_latency(millis));
+        }
+        match attempt.result {
+            Ok(Success::Records(records)) => {
+                self.update_health(parcel, Health::Up, None, now);
+                self.update_canary(false);
+                for (n, record) in records {
+                    self.results.succeeded(n, record);
+                    self.context.observer.finished(self.lane, true);
+                }
+            }
+            Ok(Success::Redirect(next)) => {
+                self.update_health(parcel, Health::Up, None, now);
+                let state = &mut self.parcels[parcel];
+                state.prepared = Some(next);
+                state.mid_redirect = true;
+                match self.schedule.key(key).abandoned().cloned() {
+                    Some(abandoned) => self.abandon(parcel, &abandoned, 0, now),
+                    None => self.schedule.push_redirect(key, parcel, now.instant),
+                }
+            }
+            Err(failed) => {
+                // A server that asks to slow down has accepted the key.
+                let denied = matches!(failed.failure.code, Code::Http(401 | 403));
+                self.update_canary(denied && failed.nature != Nature::Throttled);
+                self.parcels[parcel].prepared = attempt.prepared;
+                self.retry_or_fail(parcel, failed, attempt.sent, millis, now);
+            }
+        }
+    }
+
+    fn retry_or_fail(
+        &mut self,
+        parcel: ParcelId,
+        failed: FailedAttempt,
+        sent: Instant,
+        millis: u32,
+        now: Now,
+    ) {
+        let FailedAttempt { failure, nature, retry_after, .. } = failed;
+        let state = &mut self.parcels[parcel];
+        let key = state.key;
+        let max_wait = self.run.job.retry.max_wait;
+        // While the provider is down, the line is not to blame for a connection that fails.
+        let counted = nature != Nature::Unreached || !self.schedule.key(key).is_down();
+        let first_failure = state.retry.attempts == 0;
+        state.retry.record_failure(nature, counted);
+        let mut delay = backoff(state.retry, &*self.context.rng);
+        if nature == Nature::Throttled {
+            state.retry.waited += millis_of(retry_after.as_ref().map_or(delay, |asked| asked.wait));
+        }
+        let (retry, code) = (state.retry, failure.code);
+        let is_get = state.prepared.as_ref().is_some_and(|prepared| prepared.method == http::Method::GET);
+        let repeatable = self.run.job.repeatable() || is_get;
+        let health = Health::of(nature, code, first_failure, retry.unprocessed);
+        self.update_health(parcel, health, Some((code, &failure.detail)), now);
+        if nature == Nature::Throttled {
+            self.throttled(key, retry_after.as_ref(), sent, now);
+        }
+        if self.schedule.key(key).is_down() && self.schedule.key(key).down_for(now) > max_wait {
+            let abandoned = self.schedule.key(key).stayed_down();
+            self.abandon_key(key, abandoned, now);
+        }
+        if let Some(RetryAfter { wait, .. }) = retry_after {
+            // A throttle holds the key itself back.
+            delay = if nature == Nature::Throttled { Duration::ZERO } else { delay.max(wait.min(max_wait)) };
+        }
+        let again = may_retry(nature, retry, repeatable, &self.run.job.retry);
+        let abandoned = self.schedule.key(key).abandoned().cloned();
+        let state = &mut self.parcels[parcel];
+        match abandoned {
+            Some(abandoned) if again || nature == Nature::Throttled => {
+                state.last_failure = Some(Box::new(failure));
+                self.abandon(parcel, &abandoned, millis, now);
+            }
+            None if again && state.prepared.is_some() => {
+                state.last_failure = Some(Box::new(failure));
+                let processed = state.is_processed();
+                if !processed {
+                    self.intents.take_back(self.parcels.numbers(parcel));
+                }
+                self.schedule.push_retry(key, parcel, now.instant + delay, processed, now.instant);
+            }
+            _ => self.fail(parcel, &failure, millis, now),
+        }
+    }
+
+    /// A request is back: frees its slot, and tells the circuit breaker what it says about the provider.
+    fn update_health(&mut self, parcel: ParcelId, health: Health, failure: Option<(Code, &str)>, now: Now) {
+        let index = self.parcels[parcel].key;
+        let paused = self.schedule.change(index, now.instant, |key| {
+            key.returned();
+            let paused = key.record_health(parcel, health, failure, now);
+            if paused.is_some() {
+                key.slow_down(now.instant, now.instant);
+            }
+            paused
+        });
+        if let Some(pause) = paused {
+            let name = &self.schedule.key(index).name;
+            self.context.observer.held(self.lane, name, pause);
+            tracing::warn!(key = name, ?pause, "down; left alone for a while");
+            self.take_back(index);
+        }
+    }
+
+    fn throttled(&mut self, key: u32, retry_after: Option<&RetryAfter>, sent: Instant, now: Now) {
+        self.results.throttled();
+        self.context.observer.throttled(self.lane);
+        let name = self.schedule.key(key).name.clone();
+        let wait = retry_after.map(|asked| asked.wait).unwrap_or_default();
+        if let Some(RetryAfter { header, .. }) = retry_after
+            && wait > self.run.job.retry.max_wait
+        {
+            let most = self.run.job.retry.max_wait;
+            let wait = Duration::from_secs(wait.as_secs() + u64::from(wait.subsec_nanos() > 0));
+            let detail =
+                format!("{name} asks to wait {wait:?} ({header}), longer than [retry] max_wait ({most:?})");
+            self.abandon_key(key, Abandoned { code: Code::RateLimited, detail }, now);
+            return;
+        }
+        if !wait.is_zero() {
+            self.context.observer.held(self.lane, &name, wait);
+        }
+        self.schedule.change(key, now.instant, |key| {
+            key.slow_down(sent, now.instant);
+            key.hold_until(now.instant + wait);
+        });
+        if wait >= TAKE_BACK_FROM {
+            self.take_back(key);
+        }
+    }
+
+    /// Takes the lines of a key out of the intents: none of them is sent soon.
+    fn take_back(&mut self, key: u32) {
+        let parcels = &self.parcels;
+        let back = self.schedule.take_back(key, |parcel| !parcels[parcel].is_processed());
+        self.intents.take_back(back.into_iter().flat_map(|parcel| parcels.numbers(parcel)));
+    }
+
+    /// Fails all parcels of a key that wait, without a request.
+    fn abandon_key(&mut self, key: u32, abandoned: Abandoned, now: Now) {
+        if self.schedule.key(key).abandoned().is_some() {
+            return;
+        }
+        let detail = self.run.mask.text(&abandoned.detail);
+        tracing::warn!(key = self.schedule.key(key).name, code = %abandoned.code, "given up: {detail}");
+        for parcel in self.schedule.drain(key) {
+            self.abandon(parcel, &abandoned, 0, now);
+        }
+        self.schedule.change(key, now.instant, |key| key.abandon(abandoned));
+    }
+
+    /// Fails a parcel whose key was abandoned: with its own last failure, where it has one that gives a
+    /// reason.
+    fn abandon(&mut self, parcel: ParcelId, abandoned: &Abandoned, millis: u32, now: Now) {
+        let failure = match self.parcels[parcel].last_failure.take() {
+            Some(last) if abandoned.code != Code::RateLimited => *last,
+            last => Failure {
+                status: last.map_or(0, |last| last.status),
+                ..Failure::new(abandoned.code, &*abandoned.detail)
+            },
+        };
+        self.fail(parcel, &failure, millis, now);
+    }
+
+    /// All lines of a parcel have failed for good.
+    pub(super) fn fail(&mut self, parcel: ParcelId, why: &Failure, millis: u32, now: Now) {
+        self.parcels[parcel].prepared = None;
+        let (tries, status, code) = (self.parcels[parcel].tries, why.status, why.code.to_string());
+        let detail = self.run.mask.text(&why.detail);
+        for n in self.parcels.numbers(parcel) {
+            let figures = Figures { n, at: now.millis, millis, tries, status };
+            self.results.failed(n, &code, record::failure(figures, why.code, &detail));
+            self.context.observer.finished(self.lane, false);
+        }
+    }
+
+    fn update_canary(&mut self, denied: bool) {
+        match self.canary.record(denied) {
+            Verdict::Pending => {}
+            Verdict::Passed => self.schedule.wake(Instant::now()),
+            Verdict::Denied { responses, denied } => {
+                self.halt.get_or_insert_with(|| Halt::Denied(denied_reason(responses, denied)));
+            }
+        }
+    }
+}
+
+pub(super) fn denied_reason(responses: u32, denied: u32) -> String {
+    format!("{denied} of the first {responses} responses were 401 or 403: the key or its rights are wrong")
+}
+
+fn millis_of(wait: Duration) -> u64 {
+    u64::try_from(wait.as_millis()).unwrap_or(u64::MAX / 2)
+}

@@ -1,0 +1,66 @@
+//! The beginning of an attempt: the next parcel whose turn it is, with its request.
+
+use std::sync::Arc;
+
+use job::Code;
+use job::file::secrets::Secrets;
+
+use super::Drive;
+use crate::batch::Items;
+use crate::failure::Failure;
+use crate::parcel::{ParcelId, Parcels};
+use crate::record::{self, Figures};
+use crate::request::{self, Prepared};
+use crate::run::Run;
+use crate::schedule::Next;
+
+impl Drive<'_> {
+    /// The next parcel whose turn it is. Its request is rendered when the parcel comes to the front of its
+    /// queue; a parcel that cannot be rendered fails there, and takes no slot.
+    pub(super) async fn next(&mut self) -> Next {
+        // Awaited before a slot is taken: a slow source delays requests and never makes a burst of them.
+        let secrets = self.run.tokens.secrets().await;
+        let now = self.wall.now();
+        let Self { run, items, parcels, results, context, lane, .. } = self;
+        let mut prepare = |parcel: ParcelId| {
+            if parcels[parcel].prepared.is_some() {
+                return true;
+            }
+            match prepare(run, items, parcels, parcel, secrets.as_ref()) {
+                Ok(prepared) => {
+                    parcels[parcel].prepared = Some(Box::new(prepared));
+                    true
+                }
+                Err(why) => {
+                    let detail = run.mask.text(&why.detail);
+                    for n in parcels.numbers(parcel) {
+                        let figures = Figures { n, at: now.millis, ..Figures::default() };
+                        let record = record::failure(figures, why.code, &detail);
+                        results.failed(n, &why.code.to_string(), record);
+                        context.observer.finished(lane, false);
+                    }
+                    false
+                }
+            }
+        };
+        self.schedule.next(now, self.canary.admits_new(), &mut prepare)
+    }
+}
+
+/// The request of a parcel: today that of its only line.
+fn prepare(
+    run: &Run,
+    items: &Items,
+    parcels: &Parcels,
+    parcel: ParcelId,
+    secrets: Result<&Arc<Secrets>, &Failure>,
+) -> Result<Prepared, Failure> {
+    let line = &parcels.lines(parcel)[0];
+    let key = request::idempotency_key(&run.job, &run.id, line.n);
+    let row = items.row(&run.columns, &line.fields)?;
+    let prepared = request::render(&run.job, &row, secrets.map_err(Clone::clone)?, key.as_deref())?;
+    match run.guard.check(&prepared.url) {
+        Ok(()) => Ok(prepared),
+        Err(denied) => Err(Failure::new(Code::AddressDenied, denied.to_string())),
+    }
+}

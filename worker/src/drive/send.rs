@@ -1,0 +1,52 @@
+//! Sends what is due: an attempt is a task, and its result comes back to the loop.
+
+use std::panic::AssertUnwindSafe;
+
+use futures_util::FutureExt;
+use tokio::time::Instant;
+
+use super::Drive;
+use crate::attempt::{Attempt, Outgoing};
+use crate::parcel::ParcelId;
+use crate::schedule::Next;
+
+impl Drive<'_> {
+    /// Sends everything that is due. Says when the next parcel is.
+    pub(super) async fn send_due(&mut self) -> Option<Instant> {
+        let stop = self.stop.clone();
+        while self.in_flight.len() < self.context.settings.in_flight.max(1) && self.results.may_send() {
+            let next = tokio::select! {
+                biased;
+                next = self.next() => next,
+                () = stop.cancelled() => return None,
+            };
+            match next {
+                Next::Send(parcel) => self.send(parcel),
+                Next::At(at) => return Some(at),
+                Next::Idle => return None,
+            }
+        }
+        None
+    }
+
+    fn send(&mut self, parcel: ParcelId) {
+        let lines = self.parcels.numbers(parcel).collect();
+        let state = &mut self.parcels[parcel];
+        let prepared = state.prepared.take().expect("a parcel is prepared before its turn");
+        if !std::mem::take(&mut state.mid_redirect) {
+            state.tries += 1;
+            if state.tries == 1 {
+                self.canary.started();
+            }
+        }
+        self.context.observer.sent(self.lane);
+        let provider = self.schedule.key(state.key).name.clone();
+        let outgoing = Outgoing { prepared, lines, provider, tries: state.tries };
+        let sender = self.sender.clone();
+        self.in_flight.spawn(async move {
+            let sent = Instant::now();
+            let attempt = AssertUnwindSafe(sender.attempt(outgoing)).catch_unwind();
+            (parcel, attempt.await.unwrap_or_else(|_| Attempt::bug(sent)))
+        });
+    }
+}

@@ -1,0 +1,92 @@
+//! The unit of sending: a parcel holds the lines that one request carries. Today each has one line.
+
+use job::LineId;
+use std::ops::{Index, IndexMut, Range};
+
+use crate::failure::Failure;
+use crate::request::Prepared;
+use crate::retry::RetryState;
+
+/// Index of a parcel in its batch.
+pub(crate) type ParcelId = u32;
+
+/// A line of the batch that is to be sent.
+#[derive(Debug)]
+pub(crate) struct Line {
+    /// Its number.
+    pub(crate) n: LineId,
+    /// Place of its fields in the batch's bytes.
+    pub(crate) fields: Range<u32>,
+}
+
+/// Lines that share a request, and the state of that request.
+#[derive(Debug)]
+pub(crate) struct Parcel {
+    /// Its lines, as indices into the lines of [`Parcels`].
+    lines: Range<u32>,
+    /// Index of its limit key.
+    pub(crate) key: u32,
+    /// Requests sent for it by this call, redirects not counted.
+    pub(crate) tries: u32,
+    /// Its next request follows a redirect and is not counted as another try.
+    pub(crate) mid_redirect: bool,
+    pub(crate) retry: RetryState,
+    /// Rendered when its turn comes, and kept while it may be sent again.
+    pub(crate) prepared: Option<Box<Prepared>>,
+    pub(crate) last_failure: Option<Box<Failure>>,
+}
+
+/// The lines of a batch that are to be sent, in parcels.
+#[derive(Debug, Default)]
+pub(crate) struct Parcels {
+    lines: Vec<Line>,
+    parcels: Vec<Parcel>,
+}
+
+impl Parcel {
+    /// Whether the server has processed a part of it: its last response was a redirect that has not been followed yet.
+    pub(crate) fn is_processed(&self) -> bool {
+        self.prepared.as_ref().is_some_and(|prepared| prepared.hops > 0)
+    }
+}
+
+impl Parcels {
+    /// Adds a parcel with these lines.
+    pub(crate) fn push(&mut self, lines: impl IntoIterator<Item = Line>, key: u32, retry: RetryState) {
+        let from = self.lines.len();
+        self.lines.extend(lines);
+        #[expect(clippy::cast_possible_truncation, reason = "a batch is smaller than 4 GiB")]
+        let lines = from as u32..self.lines.len() as u32;
+        let state =
+            Parcel { lines, key, tries: 0, mid_redirect: false, retry, prepared: None, last_failure: None };
+        self.parcels.push(state);
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.parcels.len()
+    }
+
+    pub(crate) fn lines(&self, parcel: ParcelId) -> &[Line] {
+        let Range { start, end } = self[parcel].lines;
+        &self.lines[start as usize..end as usize]
+    }
+
+    /// The numbers of a parcel's lines.
+    pub(crate) fn numbers(&self, parcel: ParcelId) -> impl Iterator<Item = LineId> {
+        self.lines(parcel).iter().map(|line| line.n)
+    }
+}
+
+impl Index<ParcelId> for Parcels {
+    type Output = Parcel;
+
+    fn index(&self, parcel: ParcelId) -> &Parcel {
+        &self.parcels[parcel as usize]
+    }
+}
+
+impl IndexMut<ParcelId> for Parcels {
+    fn index_mut(&mut self, parcel: ParcelId) -> &mut Parcel {
+        &mut self.parcels[parcel as usize]
+    }
+}

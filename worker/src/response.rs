@@ -1,0 +1,198 @@
+//! One attempt: sends a request, reads the response, and reduces it to records or a failure.
+
+mod body;
+mod charset;
+mod coding;
+mod cookies;
+mod extract;
+mod fault;
+mod redirect;
+mod refusal;
+pub(crate) mod retry_after;
+
+use std::sync::Arc;
+
+use http::header::{ACCEPT_ENCODING, COOKIE, HeaderValue, LOCATION, RANGE};
+use http::{HeaderMap, StatusCode};
+use job::Code;
+use tokio::time::{Instant, timeout_at};
+
+use self::body::BodyError;
+pub(crate) use self::retry_after::RetryAfter;
+use crate::attempt::{Attempt, Outgoing, Success};
+use crate::budget::Budget;
+use crate::failure::{FailedAttempt, Nature};
+use crate::pace::Wall;
+use crate::record::{self, Figures};
+use crate::request::Prepared;
+use crate::run::Run;
+
+/// Bytes of a refusal that are read: for its excerpt, and so that the connection can be used again.
+const REFUSAL: u64 = 64 << 10;
+/// The most bytes that the values of a response may have together, as a multiple of the largest body.
+const COPIES: usize = 2;
+/// Characters of a body that are quoted.
+const EXCERPT: usize = 200;
+/// Characters of the detail of a failure.
+const DETAIL: usize = 400;
+
+/// Sends requests of one run.
+pub(crate) struct Sender {
+    pub(crate) run: Arc<Run>,
+    pub(crate) budget: Arc<Budget>,
+    pub(crate) wall: Wall,
+}
+
+impl Sender {
+    /// Sends one request.
+    pub(crate) async fn attempt(&self, outgoing: Outgoing) -> Attempt {
+        let sent = Instant::now();
+        let mut result = self.exchange(&outgoing, sent).await;
+        if let Err(FailedAttempt { failure, .. }) = &mut result {
+            failure.detail = shorten(&self.run.mask.text(&failure.detail), DETAIL);
+        }
+        Attempt { sent, millis: millis(sent), prepared: Some(outgoing.prepared), result }
+    }
+
+    async fn exchange(&self, outgoing: &Outgoing, sent: Instant) -> Result<Success, FailedAttempt> {
+        let Outgoing { prepared, lines, provider, tries } = outgoing;
+        let run = &*self.run;
+        let mut deadline = sent + run.job.request.timeout;
+        run.guard
+            .check(&prepared.url)
+            .map_err(|denied| FailedAttempt::unsent(Code::AddressDenied, denied.to_string()))?;
+        let client = run.connections.client(&prepared.url);
+        let request = request(client, prepared).map_err(fault::of_request)?;
+        let response = timeout_at(deadline, client.execute(request)).await;
+        let response =
+            response.map_err(|_| self.timeout("no response"))?.map_err(|error| self.lost(error, prepared))?;
+        run.connections.learn(&prepared.url, &response);
+        let status = response.status();
+        // Bytes after this length do not belong to the body.
+        let whole = body::length_of_identity(&response);
+        if redirect::is_redirect(status) && response.headers().contains_key(LOCATION) {
+            let location = response.headers()[LOCATION].clone();
+            let jar = run.job.request.cookies.then(|| cookies::after(prepared, response.headers()));
+            // The body is only read so that the connection can be used again.
+            drop(timeout_at(deadline, body::prefix(response, whole.unwrap_or(REFUSAL).min(REFUSAL))).await);
+            let carries_secret = !run.job.secrets.is_empty();
+            return redirect::follow(prepared, status, &location, carries_secret)
+                .map(|next| Success::Redirect(Box::new(Prepared { cookies: jar, ..next })))
+                .map_err(FailedAttempt::from);
+        }
+        if !status.is_success() {
+            return Err(self.refusal(response, whole, deadline).await);
+        }
+        let headers = response.headers().clone();
+        let waiting = Instant::now();
+        let mut room = self.budget.reserve(provider.clone()).await;
+        // The wait for memory does not count against the server's time.
+        deadline += waiting.elapsed();
+        let mut limits = body::ReadLimits::new(&mut room, &mut deadline);
+        let read = body::read(response, whole, run.job.request.max_response, &mut limits).await;
+        let body = read.map_err(|error| self.unusable(error, status))?;
+        let values = self
+            .extract(prepared, status, &headers, &body, sent, &mut limits)
+            .await
+            .map_err(|error| self.unusable(error, status))?;
+        drop((body, room));
+        let (at, millis, status) = (self.wall.now().millis, millis(sent), status.as_u16());
+        let record = |n| record::success(Figures { n, at, millis, tries: *tries, status }, &values);
+        Ok(Success::Records(lines.iter().map(|n| (*n, record(*n))).collect()))
+    }
+
+    /// The response began, and its body cannot be used.
+    fn unusable(&self, error: BodyError, status: StatusCode) -> FailedAttempt {
+        let mut failed = match error {
+            BodyError::TooLarge => FailedAttempt::sent(
+                Code::TooLarge,
+                format!("the response is larger than {} bytes", self.run.job.request.max_response),
+            ),
+            BodyError::TooMuch => {
+                let most = self.run.job.request.max_response.saturating_mul(COPIES as u64);
+                FailedAttempt::sent(
+                    Code::TooLarge,
+                    format!("the values of the columns have more than {most} bytes together"),
+                )
+            }
+            BodyError::Late => self.timeout("the response's body did not end"),
+            BodyError::Broken(error) => fault::of_body(error),
+            BodyError::Short(reason) => FailedAttempt::sent(Code::BodyCut, reason).with(Nature::Doubtful),
+            BodyError::Unreadable(reason) => FailedAttempt::sent(Code::Extract, reason),
+        };
+        failed.failure.status = status.as_u16();
+        failed
+    }
+
+    /// No response came, or none that can be read.
+    fn lost(&self, error: reqwest::Error, prepared: &Prepared) -> FailedAttempt {
+        let failed = fault::of_request(error);
+        if failed.failure.code == Code::BadResponse {
+            // What it sent may have been the end of an earlier response.
+            self.run.connections.distrust(&prepared.url);
+        }
+        failed
+    }
+
+    fn timeout(&self, what: &str) -> FailedAttempt {
+        let detail = format!("{what} within {:?}", self.run.job.request.timeout);
+        FailedAttempt::sent(Code::Timeout, detail).with(Nature::Doubtful)
+    }
+}
+
+fn request(client: &reqwest::Client, prepared: &Prepared) -> Result<reqwest::Request, reqwest::Error> {
+    let mut headers = prepared.headers.clone();
+    // A range counts the bytes of the stored representation, so the job decides on the coding itself.
+    if !headers.contains_key(RANGE) {
+        headers.entry(ACCEPT_ENCODING).or_insert(HeaderValue::from_static(coding::ACCEPTED));
+    }
+    if let Some(cookies) = cookies::header(prepared) {
+        headers.insert(COOKIE, cookies);
+    }
+    // The builder turns `user:password@` of the URL into a header, which the job's own headers override.
+    let request = client.request(prepared.method.clone(), prepared.url.clone()).headers(headers);
+    match &prepared.body {
+        Some(body) => request.body(body.clone()).build(),
+        None => request.build(),
+    }
+}
+
+fn media_type(headers: &HeaderMap) -> String {
+    Some(charset::media_type(headers))
+        .filter(|media_type| !media_type.is_empty())
+        .unwrap_or_else(|| "no Content-Type".to_owned())
+}
+
+/// A text on one line of at most this many characters.
+fn shorten(text: &str, most: usize) -> String {
+    let mut short = String::with_capacity(most.min(text.len()));
+    let words = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
+    for (n, word) in words.enumerate() {
+        short.extend((n > 0).then_some(' ').into_iter().chain(word.chars()).take(most + 1));
+        if short.len() > most && short.chars().count() > most {
+            let mut cut: String = short.chars().take(most - 1).collect();
+            cut.push('…');
+            return cut;
+        }
+    }
+    short
+}
+
+fn millis(since: Instant) -> u32 {
+    u32::try_from(since.elapsed().as_millis()).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_shortened_to_one_line() {
+        assert_eq!(shorten(" a\r\n\tb\0c ", EXCERPT), "a b c");
+        let long = shorten(&"é".repeat(1000), EXCERPT);
+        assert_eq!(long.chars().count(), EXCERPT);
+        assert!(long.ends_with('…'));
+        assert_eq!(shorten(&"é".repeat(EXCERPT), EXCERPT).chars().count(), EXCERPT);
+        assert_eq!(shorten(&"word ".repeat(1000), EXCERPT).chars().count(), EXCERPT);
+    }
+}

@@ -1,0 +1,86 @@
+//! The values of the columns, from a response that succeeded.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use http::header::HeaderValue;
+use http::{HeaderMap, StatusCode};
+use job::file::{Extracted, Response};
+use tokio::time::Instant;
+
+use super::body::{BodyError, ReadLimits};
+use super::{COPIES, EXCERPT, Sender, charset, media_type, millis, shorten};
+use crate::request::Prepared;
+use crate::run::Run;
+
+impl Sender {
+    /// The values of the columns, as a JSON array.
+    pub(super) async fn extract(
+        &self,
+        prepared: &Prepared,
+        status: StatusCode,
+        headers: &HeaderMap,
+        packed: &Bytes,
+        sent: Instant,
+        limits: &mut ReadLimits<'_>,
+    ) -> Result<Vec<u8>, BodyError> {
+        let Run { job, output, mask, .. } = &*self.run;
+        let columns = &job.output.columns;
+        let millis = millis(sent);
+        let unreadable = BodyError::Unreadable;
+        let body = if columns.read_the_body() {
+            charset::text(packed, headers).map_err(unreadable)?
+        } else {
+            "".into()
+        };
+        let tape =
+            columns.parse(&body, *output).map_err(|error| unreadable(not_json(&error, &body, headers)))?;
+        let mut memory = packed.len() + if matches!(body, Cow::Owned(_)) { body.len() } else { 0 };
+        if let Some(tape) = &tape {
+            memory += tape.size() + columns.memory(tape.root(&body));
+            limits.room(memory).await;
+        }
+        let header = |name: &str| {
+            let values: Vec<_> = headers.get_all(name).iter().map(header_text).collect();
+            (!values.is_empty()).then(|| values.join(", "))
+        };
+        let url = prepared.url.as_str();
+        let response = Response {
+            status: status.as_u16(),
+            url,
+            millis,
+            body: &body,
+            json: tape.as_ref(),
+            header: &header,
+        };
+        let most = usize::try_from(job.request.max_response).unwrap_or(usize::MAX).saturating_mul(COPIES);
+        let values =
+            columns.extract(&response, *output, most).map_err(|job::json::TooMuch| BodyError::TooMuch)?;
+        let size: usize = values.iter().map(Extracted::size).sum();
+        limits.room(memory + size).await;
+        let mut out = Vec::with_capacity(size + 16 * values.len() + 2);
+        for (n, value) in values.iter().enumerate() {
+            out.push(if n == 0 { b'[' } else { b',' });
+            let from = out.len();
+            value.write(&mut out);
+            mask.value(&mut out, from);
+        }
+        out.push(b']');
+        Ok(out)
+    }
+}
+
+/// A header's value has no charset: UTF-8 if it is, else each byte is the character of its number (RFC 9110,
+/// 5.5).
+fn header_text(value: &HeaderValue) -> String {
+    let bytes = value.as_bytes();
+    std::str::from_utf8(bytes)
+        .map_or_else(|_| bytes.iter().map(|byte| char::from(*byte)).collect(), str::to_owned)
+}
+
+/// Why a body is not JSON, and how it begins.
+fn not_json(error: &str, body: &str, headers: &HeaderMap) -> String {
+    let media_type = media_type(headers);
+    let what = if media_type.contains("json") { format!("{media_type}; {error}") } else { media_type };
+    format!("the body is not JSON ({what}): {}", shorten(body, EXCERPT))
+}
