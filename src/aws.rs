@@ -1,8 +1,8 @@
-//! A stack on AWS as the command line sees it: a bucket, and the executions that work in it.
+//! A stack on AWS: its bucket and its executions.
 
-mod address;
 mod execution;
 mod follow;
+mod unreachable;
 mod upload;
 
 use aws_config::{BehaviorVersion, Region};
@@ -13,12 +13,12 @@ use job::run::RunRef;
 use crate::args;
 use crate::exit::CliError;
 
-use address::Address;
 pub use execution::{Execution, Status, latest_generation};
 pub use follow::follow;
+use unreachable::NameUnreachable;
 pub use upload::upload;
 
-/// A stack's bucket, and Step Functions in its Region.
+/// A stack: its bucket, and Step Functions in its Region.
 #[derive(Debug, Clone)]
 pub struct AwsStack {
     bucket: String,
@@ -28,7 +28,7 @@ pub struct AwsStack {
 }
 
 impl AwsStack {
-    /// By the usual AWS profile, Region, credentials and endpoints.
+    /// Connects with the usual AWS profile, Region, credentials and endpoints.
     ///
     /// # Errors
     /// When no Region or no credentials are known.
@@ -53,16 +53,17 @@ impl AwsStack {
             Some(provider) => {
                 provider.provide_credentials().await.map(drop).map_err(|error| job::in_words(&error))
             }
-            None => Err("there is no source for them".to_owned()),
+            None => Err("no source of credentials is configured".to_owned()),
         };
         credentials.map_err(|why| {
             CliError::new(format!("no AWS credentials: {why}. Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or sign in with the AWS command line"))
         })?;
-        // An endpoint of one's own (LocalStack) has no subdomains for buckets.
+        // A custom endpoint, such as LocalStack, has no subdomains for buckets.
         let paths = aws.endpoint_url().is_some();
-        let s3 =
-            aws_sdk_s3::config::Builder::from(&aws).force_path_style(paths).interceptor(Address::default());
-        let states = aws_sdk_sfn::config::Builder::from(&aws).interceptor(Address::default());
+        let s3 = aws_sdk_s3::config::Builder::from(&aws)
+            .force_path_style(paths)
+            .interceptor(NameUnreachable::default());
+        let states = aws_sdk_sfn::config::Builder::from(&aws).interceptor(NameUnreachable::default());
         Ok(Self {
             bucket: args.bucket.clone(),
             account: args.account.clone(),
@@ -76,7 +77,7 @@ impl AwsStack {
         &self.bucket
     }
 
-    /// The options that lead another command to this stack.
+    /// The options with which another command finds this stack.
     pub fn options(&self) -> String {
         let args::Account { profile, region, endpoint_url } = &self.account;
         let options =
@@ -85,21 +86,21 @@ impl AwsStack {
         options.filter_map(|(name, value)| Some(format!("--{name} {}", value?))).collect::<Vec<_>>().join(" ")
     }
 
-    /// Everything in the bucket.
+    /// The objects of the bucket.
     pub fn objects(&self) -> Objects {
         Objects::new(self.s3.clone(), &self.bucket)
     }
 
-    /// The run of this name, `<job>/<id>`, in its latest generation. Its file is only known to its execution.
+    /// The run with this id, `JOB/ID`, in its latest generation. Only its execution knows its file.
     ///
     /// # Errors
-    /// When it is no name of a run, or the bucket cannot be listed.
+    /// When it is not the id of a run, or the bucket cannot be listed.
     pub async fn run(&self, name: &str) -> Result<RunRef, CliError> {
         let Some((job, id)) =
             name.split_once('/').filter(|(job, id)| !job.is_empty() && !id.is_empty() && !id.contains('/'))
         else {
             return Err(CliError::new(format!(
-                "{name:?} is no run: a run is JOB/ID, as `throughline submit` prints it"
+                "{name:?} is not a run id; expected JOB/ID as printed by `throughline submit`"
             )));
         };
         let mut run = RunRef {
@@ -113,7 +114,7 @@ impl AwsStack {
         Ok(run)
     }
 
-    /// The run of this name with the execution that owns it.
+    /// The run with this id and the execution that owns it.
     ///
     /// # Errors
     /// As [`AwsStack::run`], and when no execution has claimed such a run.

@@ -14,10 +14,10 @@ mod watch;
 use crate::args::Command;
 use crate::exit::{CliError, Exit};
 
-/// Does what was asked.
+/// Runs a command.
 ///
 /// # Errors
-/// When the command itself or the job is wrong.
+/// When the command or the job is wrong.
 pub async fn run(command: Command) -> Result<Exit, CliError> {
     match command {
         Command::Run(args) => run::run(args).await,

@@ -1,4 +1,4 @@
-//! What a run costs on AWS, line by line of the bill.
+//! The cost of a run on AWS, item by item of the bill.
 
 use job::{LaneKind, Plan};
 
@@ -7,7 +7,8 @@ pub const AS_OF: &str = "August 2026";
 /// The Region of the prices below.
 pub const REGION: &str = "us-east-1";
 
-/// Dollars for one unit. Source: the price list of [`REGION`], as of [`AS_OF`]; no free tier, no volume discount.
+/// Dollars for one unit. Source: the price list of [`REGION`], as of [`AS_OF`]; no free tier, no volume
+/// discount.
 mod price {
     pub(super) const STATE_TRANSITION: f64 = 0.025 / 1e3;
     pub(super) const LAMBDA_CALL: f64 = 0.20 / 1e6;
@@ -18,43 +19,44 @@ mod price {
     pub(super) const METRIC_HOUR: f64 = 0.30 / 730.0;
 }
 
-/// Gigabytes of the functions, as `cdk/lib/functions.ts` has them.
+/// Memory of the functions in gigabytes, as in `cdk/lib/functions.ts`.
 const WORKER_GB: f64 = 512.0 / 1024.0;
 const STEP_GB: f64 = 1769.0 / 1024.0;
-/// How often a worker writes what it has, seconds.
+/// Seconds between two flushes of a worker's results.
 const FLUSH_SECONDS: f64 = 10.0;
-/// How often a worker writes an intent, at most, where requests must not be repeated: half a second of the rate is named
-/// ahead, and the next intent is under way for a tenth of a second.
+/// Intents that a worker writes a second at most, if requests must not be repeated: each intent names half a
+/// second's lines ahead, and the next one is written for a tenth of a second meanwhile.
 const INTENTS_A_SECOND: f64 = 2.5;
-/// Bytes a second that the pre- and the post-process step go through, with one vCPU.
+/// Bytes a second that the pre-process and the post-process step process with one vCPU.
 const STEP_SPEED: f64 = 80e6;
-/// Bytes of a part of an upload.
+/// Bytes in one part of an upload.
 const PART: f64 = 5.0 * 1024.0 * 1024.0;
-/// How long an answer takes where no limit says how long a lane lasts, seconds.
-pub const ANSWER_SECONDS: f64 = 0.2;
-/// States that an execution enters besides its lanes: Preprocess, Claimed?, Lanes, Postprocess, Succeeded?, Succeeded.
+/// Seconds that a response is assumed to take in a lane without a rate limit.
+pub const RESPONSE_SECONDS: f64 = 0.2;
+/// States that an execution enters outside its lanes: Preprocess, Claimed?, Lanes, Postprocess, Succeeded?,
+/// Succeeded.
 const RUN_STATES: f64 = 6.0;
-/// Process lines, Lane ended.
+/// States of a lane: Process lines, Lane ended.
 const LANE_STATES: f64 = 2.0;
-/// Work, Finished?, Done.
+/// States of a batch: Work, Finished?, Done.
 const BATCH_STATES: f64 = 3.0;
-/// Work, Finished?, Pause.
+/// States of a pause: Work, Finished?, Pause.
 const PAUSE_STATES: f64 = 3.0;
-/// A worker hands longer waits to the state machine.
+/// A worker hands waits longer than this to the state machine, in seconds.
 const PAUSE_SECONDS: f64 = 20.0;
-/// Metrics of a lane.
+/// Number of metrics for each lane.
 const LANE_METRICS: f64 = 4.0;
-/// Log of one call: start, end, report, a line of its own, and its metrics.
+/// Bytes that one call logs: start, end, report, one line of the step, and its metrics.
 const LOG_BYTES: f64 = 2000.0;
 
-/// What a run uses.
+/// What a run uses of AWS's services.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Usage {
     /// States entered.
     pub transitions: f64,
     /// Calls of functions.
     pub calls: f64,
-    /// Memory of functions by time.
+    /// Memory of functions multiplied by time.
     pub gb_seconds: f64,
     /// Objects written, parts and listings.
     pub writes: f64,
@@ -62,24 +64,24 @@ pub struct Usage {
     pub reads: f64,
     /// Gigabytes of logs.
     pub log_gb: f64,
-    /// Metrics by the hours in which they are written.
+    /// Metrics multiplied by the hours in which they are written.
     pub metric_hours: f64,
 }
 
 /// One line of the bill.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Charge {
-    /// What for.
+    /// The name of the charge.
     pub what: &'static str,
-    /// How much of it.
+    /// The amount used.
     pub amount: f64,
-    /// Dollars.
+    /// The price in dollars.
     pub dollars: f64,
 }
 
 impl Usage {
-    /// Of a plan, when nothing is slower than its limit and nothing is sent twice. `repeatable`: whether the job's requests
-    /// may be sent twice, and so need no intents.
+    /// The usage of a plan if every lane runs at its limit and nothing is sent twice. `repeatable` says
+    /// whether the job's requests may be sent twice and so need no intents.
     #[expect(clippy::cast_precision_loss, reason = "an estimate")]
     pub fn of(plan: &Plan, repeatable: bool, in_flight: impl Fn(&LaneKind) -> u32) -> Self {
         let step_seconds = plan.input.bytes as f64 / STEP_SPEED + 1.0;
@@ -96,22 +98,25 @@ impl Usage {
         };
         for lane in &plan.lanes {
             let batches = lane.batches.len() as f64;
-            let unlimited = lane.lines as f64 * ANSWER_SECONDS / f64::from(in_flight(&lane.kind).max(1));
+            let unlimited = lane.lines as f64 * RESPONSE_SECONDS / f64::from(in_flight(&lane.kind).max(1));
             let seconds = lane.seconds.max(unlimited);
             let lines = lane.lines as f64;
-            // A wait that is longer is Step Functions', and costs the way there and back.
+            // Step Functions does the longer waits, and each costs the states of a pause.
             let pauses =
                 if seconds / lines.max(1.0) * f64::from(lane.workers) > PAUSE_SECONDS { lines } else { 0.0 };
-            let worker_seconds =
-                if pauses > 0.0 { lines * (ANSWER_SECONDS + 1.0) } else { seconds * f64::from(lane.workers) };
-            // The last flush of a batch comes whenever it ends.
+            let worker_seconds = if pauses > 0.0 {
+                lines * (RESPONSE_SECONDS + 1.0)
+            } else {
+                seconds * f64::from(lane.workers)
+            };
+            // Each batch ends with one more flush.
             let flushes = worker_seconds / FLUSH_SECONDS + batches + pauses;
             usage.transitions += LANE_STATES + batches * BATCH_STATES + pauses * PAUSE_STATES;
             usage.calls += batches + pauses;
             usage.gb_seconds += worker_seconds * WORKER_GB;
             let intents = if repeatable { 0.0 } else { lines.min(worker_seconds * INTENTS_A_SECOND) };
-            // A flush looks for a stop marker; a batch looks for earlier results, and its manifest and result are objects.
-            // Behind an intent the worker looks for another one's.
+            // Each flush looks for a stop marker. Each batch lists earlier results, and its manifest and
+            // result are objects. After each intent the worker lists the intents of other workers.
             usage.writes += 2.0 * flushes + 2.0 * batches + 2.0 + 2.0 * intents;
             usage.reads += flushes + 2.0 * batches + parts * lines / all_lines;
             usage.metric_hours += LANE_METRICS * (seconds / 3600.0).ceil().max(1.0);
@@ -120,7 +125,7 @@ impl Usage {
         usage
     }
 
-    /// The bill.
+    /// The items of the bill.
     pub fn charges(&self) -> Vec<Charge> {
         let charge = |what, amount, price| Charge { what, amount, dollars: amount * price };
         vec![
@@ -144,23 +149,24 @@ mod tests {
         usage.charges().iter().map(|charge| charge.dollars).sum()
     }
 
-    /// A million lines, 200 ms a request: an execution and a function of 128 MB for each line.
+    /// A million lines at 200 ms a request, with an execution and a function of 128 MB for each line.
     #[test]
-    fn one_child_a_line_costs_what_the_price_list_says() {
+    fn one_execution_per_line_costs_what_the_price_list_says() {
         let usage = Usage { transitions: 1e6, calls: 1e6, gb_seconds: 1e6 * 0.2 * 0.125, ..Usage::default() };
         assert!((total(&usage) - 25.53).abs() < 0.01, "{}", total(&usage));
     }
 
-    /// The same in batches of a thousand, a hundred in flight, in functions of 256 MB for 2.1 seconds each.
+    /// The same lines in batches of a thousand with a hundred in flight, in functions of 256 MB for 2.1
+    /// seconds each.
     #[test]
-    fn a_thousand_lines_a_batch_cost_a_thousandth() {
+    fn batches_of_a_thousand_lines_cost_a_thousandth() {
         let usage = Usage { transitions: 1e3, calls: 1e3, gb_seconds: 1e3 * 2.1 * 0.25, ..Usage::default() };
         assert!((total(&usage) - 0.032).abs() < 0.001, "{}", total(&usage));
     }
 
-    /// A minute at 100/s in one batch: the worker's minute, and one flush in ten seconds.
+    /// One batch that takes a minute at 100/s: a minute of the worker, and a flush every ten seconds.
     #[test]
-    fn a_plan_is_counted_in_workers_and_flushes() {
+    fn usage_of_a_plan_counts_workers_and_flushes() {
         let plan = serde_json::json!({
             "input": { "file": "a.csv", "format": "csv", "compression": "none", "delimiter": 44, "header": true,
                 "columns": ["q"], "lines": 6000, "blank": 0, "bytes": 60_000 },

@@ -1,4 +1,4 @@
-//! How a command ends.
+//! Exit codes and the errors of the command line.
 
 use std::process::ExitCode;
 
@@ -17,16 +17,16 @@ pub enum Exit {
     SomeFailed,
     /// Stopped, failed, over tolerance, or a line was not processed.
     Failed,
-    /// Another process, or another execution, has what the command needs; nothing was sent.
+    /// Another process uses the state folder, or the run on AWS is still running; nothing was sent.
     Busy,
     /// Interrupted; the same command continues.
     Interrupted,
-    /// Nobody reads any more what the command prints: the code of a process that SIGPIPE ended.
+    /// The reader of the output has gone. A process that SIGPIPE ends has the same code.
     Unread,
 }
 
 impl Exit {
-    /// The number.
+    /// The process's exit code.
     pub fn code(self) -> u8 {
         match self {
             Self::Succeeded => 0,
@@ -56,52 +56,52 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Why a command could not do what it was asked: what was wrong, where, and what to do.
+/// Why a command failed. The message says what is wrong, where, and what to do.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct CliError {
     message: String,
     exit: Exit,
     requests_sent: bool,
-    /// More about it, for programs.
+    /// Further fields of the JSON object.
     details: Map<String, Value>,
 }
 
 impl CliError {
-    /// In words.
+    /// An error with this message. The command exits with [`Exit::Wrong`].
     pub fn new(message: impl Into<String>) -> Self {
         Self { message: message.into(), exit: Exit::Wrong, requests_sent: false, details: Map::new() }
     }
 
-    /// Something about a file or folder.
+    /// An error about a file or folder.
     pub fn at(path: &std::path::Path, error: impl std::fmt::Display) -> Self {
         Self::new(format!("{}: {error}", path.display()))
     }
 
-    /// Somebody else has what the command needs.
+    /// An error because another process or execution has what the command needs.
     pub fn busy(message: impl Into<String>) -> Self {
         Self { exit: Exit::Busy, ..Self::new(message) }
     }
 
-    /// The same, with more about it for programs.
+    /// Adds a field to the JSON object.
     #[must_use]
-    pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+    pub fn with_field(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.details.insert(name.to_owned(), value.into());
         self
     }
 
-    /// The same, after requests were `sent` by this command.
+    /// If this command `sent` requests before the error, the command failed and was not merely wrong.
     #[must_use]
     pub fn after_requests(self, sent: bool) -> Self {
         if sent { Self { exit: Exit::Failed, requests_sent: true, ..self } } else { self }
     }
 
-    /// How the command ends.
+    /// The command's exit code.
     pub fn exit(&self) -> Exit {
         self.exit
     }
 
-    /// As one JSON object.
+    /// The error as one JSON object.
     pub fn to_json(&self) -> String {
         let mut event = json!({
             "event": "error", "exit_code": self.exit.code(), "requests_sent": self.requests_sent, "message": self.message,
@@ -137,9 +137,10 @@ impl From<StepError> for CliError {
     }
 }
 
-/// Whether an execution's error says that the job, the input or the command was wrong, and not that lines failed.
-pub fn is_wrong(error: &str) -> bool {
-    let wrong = [
+/// Whether an execution's error is a mistake in the job, the input or the command, and not a failure of the
+/// run.
+pub fn is_user_error(error: &str) -> bool {
+    let user_errors = [
         ErrorName::EventInvalid,
         ErrorName::JobNotFound,
         ErrorName::JobInvalid,
@@ -147,5 +148,5 @@ pub fn is_wrong(error: &str) -> bool {
         ErrorName::InputUnreadable,
         ErrorName::InputChanged,
     ];
-    wrong.iter().any(|name| name.as_str() == error)
+    user_errors.iter().any(|name| name.as_str() == error)
 }

@@ -1,4 +1,5 @@
-//! The command line: arguments, commands and exit codes; runs on this machine ([`local`]), and runs on AWS ([`aws`]).
+//! The command line: arguments, commands, exit codes, runs on this machine ([`local`]) and runs on AWS
+//! ([`aws`]).
 
 #[macro_use]
 pub mod print;

@@ -1,16 +1,17 @@
-//! Runs on this machine: a state folder with the embedded S3 in it, and the engine, which runs the same definition as AWS.
+//! Runs on this machine. A state folder holds the embedded S3, and the engine runs the same definition as
+//! AWS.
 
-mod endings;
 mod execute;
-mod here;
 mod input;
+mod local_path;
 mod lock;
+mod output_format;
 mod outputs;
+mod ownership;
 mod secrets;
 mod serve;
 mod steps;
 mod target;
-mod trust;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -23,17 +24,17 @@ use states::{Clock, WallClock};
 
 use crate::exit::CliError;
 
-pub use endings::{check_planned, format_by_name, wanted};
 pub use execute::{ExecutionEnd, execute, message_of};
-pub use here::{Role, check_here};
 pub use input::Input;
-pub use outputs::{OutputError, Outputs, Protected, save};
+pub use local_path::{FileRole, check_local_path};
+pub use output_format::{check_planned_format, format_by_name, format_of_name};
+pub use outputs::{OutputError, Outputs, ProtectedFiles, save};
 pub use secrets::LocalSecrets;
 pub use serve::serve;
 pub use steps::bind;
-pub use target::{Target, at_input, job_name, read_job};
+pub use target::{Target, job_name, read_job, with_input_path};
 
-/// An open state folder. Only one process has it at a time.
+/// An open state folder. Only one process can have it open at a time.
 #[derive(Debug)]
 pub struct StateDir {
     folder: PathBuf,
@@ -44,17 +45,17 @@ pub struct StateDir {
 }
 
 impl StateDir {
-    /// Opens a state folder, making it if need be.
+    /// Opens a state folder, and creates it if it does not exist.
     ///
     /// # Errors
-    /// When another process has it, or it cannot be made.
+    /// When another process has it open, or it cannot be created or trusted.
     pub fn open(folder: &Path, command: &str) -> Result<Self, CliError> {
         let at = |error| CliError::at(folder, error);
-        // Without a slash at its end, behind which a link would be followed.
+        // Without a trailing slash, which would make the system follow a link.
         let folder: &Path = &folder.components().collect::<PathBuf>();
-        trust::check(folder)?;
+        ownership::secure(folder)?;
         let service = s3::Service::open(folder).map_err(at)?;
-        let lock = lock::Lock::take(folder, command)?;
+        let lock = lock::Lock::acquire(folder, command)?;
         Ok(Self {
             folder: folder.to_owned(),
             s3: s3::client_of(service.clone()),
@@ -64,7 +65,7 @@ impl StateDir {
         })
     }
 
-    /// The same by another client of its store, and with another clock.
+    /// The same folder with another client of its store and another clock.
     #[must_use]
     pub fn with(self, s3: aws_sdk_s3::Client, clock: Arc<dyn Clock>) -> Self {
         Self { s3, clock, ..self }
@@ -75,7 +76,7 @@ impl StateDir {
         &self.folder
     }
 
-    /// Everything in the embedded S3.
+    /// The objects of the embedded S3.
     pub fn objects(&self) -> Objects {
         Objects::new(self.s3.clone(), s3::BUCKET)
     }
@@ -85,7 +86,7 @@ impl StateDir {
         &self.s3
     }
 
-    /// Whether a run's execution was begun and has not come to its end.
+    /// Whether a run's execution has started and not ended.
     pub fn is_under_way(&self, run: &RunRef) -> bool {
         self.journal(&run.id, run.generation).exists()
     }

@@ -1,4 +1,4 @@
-//! `throughline`: parse, do, and turn the outcome into an exit code.
+//! `throughline`: parses the arguments, runs the command, and exits with its code.
 
 use std::process::ExitCode;
 
@@ -14,12 +14,12 @@ fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            // Help and version are answers, not errors; clap knows which stream each belongs to.
+            // Help and version are not errors. Clap knows which stream each of them belongs to.
             if !error.use_stderr() {
                 let _ = error.print();
                 return Exit::Succeeded.into();
             }
-            if json_is_asked_for() {
+            if json_requested() {
                 print::stdout(format_args!(
                     "{}\n",
                     CliError::new(error.render().to_string().trim_end()).to_json()
@@ -38,19 +38,19 @@ fn main() -> ExitCode {
             return Exit::Wrong.into();
         }
     };
-    let exit = runtime.block_on(commands::run(cli.command)).unwrap_or_else(|wrong| {
+    let exit = runtime.block_on(commands::run(cli.command)).unwrap_or_else(|error| {
         if json {
-            print::stdout(format_args!("{}\n", wrong.to_json()));
+            print::stdout(format_args!("{}\n", error.to_json()));
         } else {
-            print::stderr(format_args!("throughline: {wrong}\n"));
+            print::stderr(format_args!("throughline: {error}\n"));
         }
-        wrong.exit()
+        error.exit()
     });
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     print::exit(exit).into()
 }
 
-/// Whether a command that could not be read asked for JSON.
-fn json_is_asked_for() -> bool {
+/// Whether arguments that could not be parsed ask for JSON.
+fn json_requested() -> bool {
     std::env::args_os().skip(1).take_while(|argument| argument != "--").any(|argument| argument == "--json")
 }

@@ -1,8 +1,9 @@
-//! What the command line prints. Throughout this crate `println!`, `print!`, `eprintln!` and `eprint!` are those of this module,
-//! which never panic.
+//! Printing to standard output and standard error. Throughout this crate `println!`, `print!`, `eprintln!`
+//! and `eprint!` are the macros of this module, which never panic.
 //!
-//! A reader that has gone, as `head -1` does, ends the command quietly with [`Exit::Unread`]: at
-//! once, or as an interrupted run ends. Any other stream that cannot be written is said once, and the command fails at its end.
+//! When the reader of the output has gone, as `head -1` does, the command ends quietly with [`Exit::Unread`],
+//! either at once or like an interrupted run. Any other error of a stream is reported once, and the command
+//! fails when it ends.
 
 use std::fmt::Arguments;
 use std::io::{self, ErrorKind, Write};
@@ -37,17 +38,17 @@ static UNREAD: AtomicBool = AtomicBool::new(false);
 static FAILED: AtomicBool = AtomicBool::new(false);
 static STOP: OnceLock<CancellationToken> = OnceLock::new();
 
-/// From now on standard output is for a run's output alone: whatever else is printed goes to standard error.
-pub fn keep_stdout_for_the_output() {
+/// Reserves standard output for a run's output. Everything else is printed to standard error from now on.
+pub fn reserve_stdout() {
     OUTPUT_ON_STDOUT.store(true, Ordering::Relaxed);
 }
 
-/// When a reader has gone, this token is cancelled, in place of ending the process at once.
+/// Cancels this token when the reader of the output has gone, instead of ending the process at once.
 pub fn stop_when_unread(stop: CancellationToken) {
     let _ = STOP.set(stop);
 }
 
-/// How the command ends, after what became of its printing.
+/// The command's exit code, which errors in printing may change.
 pub fn exit(exit: Exit) -> Exit {
     match (UNREAD.load(Ordering::Relaxed), FAILED.load(Ordering::Relaxed)) {
         (true, _) => Exit::Unread,
@@ -56,7 +57,8 @@ pub fn exit(exit: Exit) -> Exit {
     }
 }
 
-/// Prints to standard output. What a terminal would take for an order, in a file's name or a line's text, is shown instead.
+/// Prints to standard output. Control characters, for example in a file's name, are made visible so that no
+/// terminal obeys them.
 pub fn stdout(text: Arguments<'_>) {
     if OUTPUT_ON_STDOUT.load(Ordering::Relaxed) {
         return stderr(text);
@@ -75,12 +77,12 @@ pub fn stdout(text: Arguments<'_>) {
 pub fn stderr(text: Arguments<'_>) {
     match io::stderr().lock().write_all(visible(&text.to_string()).as_bytes()) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => unread(),
-        // There is nowhere left to say it.
+        // There is nowhere left to report it.
         _ => {}
     }
 }
 
-/// Nobody reads any more what the command prints.
+/// Ends the command because the reader of its output has gone.
 pub fn unread() {
     match STOP.get() {
         Some(stop) => {

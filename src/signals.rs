@@ -11,7 +11,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 pub struct Signals(Vec<Signal>);
 
 impl Signals {
-    /// Listens from now on. SIGHUP stays ignored where it was, as by `nohup`.
+    /// Starts to listen. SIGHUP stays ignored if it was ignored before, as under `nohup`.
     pub fn listen() -> Self {
         let hangup = (!is_ignored(SignalKind::hangup())).then(SignalKind::hangup);
         let kinds = [SignalKind::interrupt(), SignalKind::terminate()].into_iter().chain(hangup);
@@ -27,7 +27,7 @@ impl Signals {
     }
 }
 
-/// Whether whoever started this process had it ignore a signal. Source: proc_pid_status(5), `SigIgn`.
+/// Whether this process was started with a signal ignored. Source: proc_pid_status(5), `SigIgn`.
 fn is_ignored(kind: SignalKind) -> bool {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).map(str::trim);

@@ -1,4 +1,4 @@
-//! Numbers and times for people.
+//! Numbers and times in a readable form.
 
 use std::time::Duration;
 
@@ -18,12 +18,12 @@ pub fn count(n: u64) -> String {
     text
 }
 
-/// `one line`, `2 lines`.
+/// `1 line`, `2 lines`.
 pub fn lines(n: u64) -> String {
     if n == 1 { "1 line".to_owned() } else { format!("{} lines", count(n)) }
 }
 
-/// A size in the unit that says most, of 1,000.
+/// A size in the best unit: bytes, KB, MB or GB, in powers of 1,000.
 pub fn bytes(n: u64) -> String {
     #[expect(clippy::cast_precision_loss, reason = "for people")]
     let scaled = |unit: u64, name: &str| {
@@ -38,7 +38,7 @@ pub fn bytes(n: u64) -> String {
     }
 }
 
-/// An amount with as many decimals as say something.
+/// An amount: two decimals below 100, none above.
 pub fn amount(amount: f64) -> String {
     #[expect(
         clippy::cast_possible_truncation,
@@ -78,11 +78,11 @@ pub fn rate(per_second: f64) -> String {
     }
 }
 
-/// A share as a percentage with as many digits as it needs.
+/// A share as a percentage. Very small and very large shares have more digits.
 pub fn percent(part: u64, whole: u64) -> String {
     #[expect(clippy::cast_precision_loss, reason = "for people")]
     let share = if whole == 0 { 0.0 } else { part as f64 * 100.0 / whole as f64 };
-    // Nearly all is not all.
+    // A share just below 100% is never rounded up to 100%.
     let digits = if part == whole || part == 0 {
         0
     } else if (0.1..10.0).contains(&share) || share > 99.0 {
@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers() {
+    fn numbers_and_times_are_readable() {
         assert_eq!(
             (count(0), count(999), count(1_000), count(1_234_567)),
             ("0".into(), "999".into(), "1,000".into(), "1,234,567".into())

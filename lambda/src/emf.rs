@@ -1,4 +1,4 @@
-//! CloudWatch's embedded metric format: a log line that is also metrics.
+//! CloudWatch's embedded metric format: log lines that contain metrics.
 //! Source: CloudWatch User Guide, "Specification: Embedded metric format".
 
 use std::io::Write;
@@ -9,32 +9,32 @@ use crate::now;
 
 /// The namespace of every metric.
 const NAMESPACE: &str = "throughline";
-/// Values of one metric in one line at most.
-const MOST: usize = 100;
+/// The maximum number of values of one metric in one line.
+const MAX_VALUES: usize = 100;
 
-/// The metrics of one call, for one lane of a job. The run is a field of the log line and no dimension: each value of
-/// a dimension is a metric that is paid for.
+/// The metrics of one call for one lane of a job. The run is a field of the log line and not a dimension,
+/// because each value of a dimension is a metric that is paid for.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Metrics {
-    /// Lines that got their outcome.
+    /// Lines that have got their outcome.
     pub lines: u64,
-    /// Of these, failed.
+    /// Lines that have failed; they are also counted in `lines`.
     pub failed: u64,
-    /// Answers that asked to slow down.
+    /// Responses that asked to slow down.
     pub throttled: u64,
-    /// Milliseconds of attempts, see [`Metrics::latency`].
+    /// Durations of attempts in milliseconds, see [`Metrics::latency`].
     latencies: Vec<u32>,
-    /// Each so-many-th attempt is kept.
+    /// One attempt in `stride` is kept.
     stride: u64,
     attempts: u64,
 }
 
 impl Metrics {
-    /// Adds an attempt's milliseconds. Of very many an even sample is kept.
+    /// Adds the duration of an attempt. Of very many attempts, an even sample is kept.
     pub fn latency(&mut self, millis: u32) {
         self.stride = self.stride.max(1);
         if self.attempts.is_multiple_of(self.stride) {
-            if self.latencies.len() == MOST {
+            if self.latencies.len() == MAX_VALUES {
                 let mut index = 0;
                 self.latencies.retain(|_| {
                     index += 1;
@@ -49,10 +49,10 @@ impl Metrics {
         self.attempts += 1;
     }
 
-    /// Writes them to the log, where CloudWatch finds them.
+    /// Writes the metrics to the log, from which CloudWatch extracts them.
     pub fn emit(&self, job: &str, lane: &str, run: &str) {
         let line = self.line(job, lane, run, now());
-        // A metric that cannot be written is no reason to fail.
+        // A call does not fail because its metrics cannot be written.
         let _ = writeln!(std::io::stdout().lock(), "{line}");
     }
 
@@ -100,17 +100,21 @@ mod tests {
     }
 
     #[test]
-    fn without_an_attempt_there_is_no_latency() {
+    fn a_line_without_attempts_has_no_latency() {
         let line = Metrics::default().line("places", "other-0", "r1", 1000);
         assert_eq!(line.get("Latency"), None);
         assert_eq!(line["_aws"]["CloudWatchMetrics"][0]["Metrics"].as_array().map(Vec::len), Some(3));
     }
 
     #[test]
-    fn many_attempts_leave_an_even_sample() {
+    fn many_attempts_are_sampled_evenly() {
         let mut metrics = Metrics::default();
         (0..100_000).for_each(|millis| metrics.latency(millis));
-        assert!((MOST / 2..=MOST).contains(&metrics.latencies.len()), "{}", metrics.latencies.len());
+        assert!(
+            (MAX_VALUES / 2..=MAX_VALUES).contains(&metrics.latencies.len()),
+            "{}",
+            metrics.latencies.len()
+        );
         let steps: Vec<u32> = metrics.latencies.windows(2).map(|pair| pair[1] - pair[0]).collect();
         assert!(steps.iter().all(|step| *step == steps[0]), "{steps:?}");
     }

@@ -1,7 +1,8 @@
-//! What the three functions have in common on AWS: clients, logs, deadlines, and how an error reaches the state machine.
+//! The code that the three functions share on AWS: clients, logs, metrics, deadlines, and the names of
+//! errors.
 //!
-//! A function's `main` builds its clients once and hands its step to [`serve`]. No function needs an environment
-//! variable of its own: bucket, job and run come with the event.
+//! A function's `main` builds its clients once and passes its step to [`serve`]. No function needs its own
+//! environment variables, because bucket, job and run are in the event.
 
 mod clients;
 mod emf;

@@ -1,11 +1,11 @@
-//! Logs: one JSON object a line, each with the fields of the span it is in (job, run, lane, batch).
+//! Logs: one JSON object in each line, with the fields of its span (job, run, lane, batch).
 
 use tracing::Level;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-/// The crates whose `INFO` is worth its price; of all others only warnings.
+/// The crates whose `INFO` lines are logged. Other crates log only warnings, because each line costs money.
 const OURS: [&str; 5] = ["job", "lambda", "preprocess", "worker", "postprocess"];
 
 pub(crate) fn start() {

@@ -1,4 +1,4 @@
-//! From Lambda's event to a step's request, and from its outcome to what Lambda and Step Functions understand.
+//! Translates Lambda's event to a step's request, and the step's result to that of the function.
 
 use std::pin::Pin;
 use std::time::{Duration, SystemTime};
@@ -17,16 +17,16 @@ use crate::logs;
 /// One call of a function.
 #[derive(Debug, Clone)]
 pub struct Call {
-    /// How long it may still take before Lambda kills it.
+    /// The time until Lambda kills the function.
     pub left: Duration,
-    /// Cancelled when there is just time left to lay aside what was done.
+    /// Cancelled when there is just enough time left to write a checkpoint.
     pub pause: CancellationToken,
 }
 
-/// Time to write a checkpoint: a few hundred megabytes, when many lanes are open.
-const MARGIN: Duration = Duration::from_secs(60);
+/// Time to write a checkpoint, which has a few hundred megabytes if many lanes are open.
+const CHECKPOINT_TIME: Duration = Duration::from_secs(60);
 
-/// Answers calls with `step` until the environment is shut down.
+/// Handles calls with `step` until the environment is shut down.
 ///
 /// # Errors
 /// When the runtime API cannot be reached.
@@ -40,44 +40,44 @@ where
     logs::start();
     let step = &step;
     let handle = service_fn(async move |event: LambdaEvent<Value>| {
-        let left = left(event.context.deadline, SystemTime::now());
+        let left = time_left(event.context.deadline, SystemTime::now());
         let call = Call { left, pause: CancellationToken::new() };
         let pause = call.pause.clone();
         let _timer = AbortOnDropHandle::new(tokio::spawn(async move {
             tokio::time::sleep(working_time(left)).await;
             pause.cancel();
         }));
-        let answer = match messages::request(event.payload) {
+        let response = match messages::request(event.payload) {
             Ok(request) => boxed(step(request, call)).await,
             Err(error) => {
                 error.log();
                 Err(error)
             }
         };
-        answer
+        response
             .map(|response| serde_json::to_value(response).expect("a response is always JSON"))
             .map_err(Failure)
     });
     lambda_runtime::run(handle).await
 }
 
-/// The type of a step's future is too deep for the compiler to go through together with the runtime's.
+/// Boxes a step's future, because its type together with the runtime's is too deep for the compiler.
 fn boxed<'a, T>(future: impl Future<Output = T> + 'a) -> Pin<Box<dyn Future<Output = T> + 'a>> {
     Box::pin(future)
 }
 
-/// `deadline` in milliseconds since 1970.
-fn left(deadline: u64, now: SystemTime) -> Duration {
+/// The time from `now` to `deadline`, which is in milliseconds since 1970.
+fn time_left(deadline: u64, now: SystemTime) -> Duration {
     (SystemTime::UNIX_EPOCH + Duration::from_millis(deadline)).duration_since(now).unwrap_or_default()
 }
 
-/// What is left, without the time that a checkpoint takes.
+/// The time left without the time for a checkpoint.
 fn working_time(left: Duration) -> Duration {
-    left - MARGIN.min(left / 4)
+    left - CHECKPOINT_TIME.min(left / 4)
 }
 
-/// A step's error on its way to Lambda: `errorType` is what `Retry` and `Catch` match on. By itself the runtime would
-/// put the name of a Rust type there.
+/// A step's error as an error of the function. `Retry` and `Catch` match on its `errorType`, in which the
+/// runtime would otherwise put the name of a Rust type.
 #[derive(Debug)]
 struct Failure(StepError);
 
@@ -102,20 +102,20 @@ mod tests {
     }
 
     #[test]
-    fn a_call_has_the_time_until_its_deadline() {
+    fn time_left_ends_at_the_deadline() {
         let now = SystemTime::UNIX_EPOCH + Duration::from_millis(10_000);
-        assert_eq!(left(12_500, now), Duration::from_millis(2500));
-        assert_eq!(left(9_000, now), Duration::ZERO);
+        assert_eq!(time_left(12_500, now), Duration::from_millis(2500));
+        assert_eq!(time_left(9_000, now), Duration::ZERO);
     }
 
     #[test]
-    fn a_checkpoint_has_its_time() {
+    fn working_time_leaves_time_for_a_checkpoint() {
         assert_eq!(working_time(Duration::from_secs(900)), Duration::from_secs(840));
         assert_eq!(working_time(Duration::from_secs(8)), Duration::from_secs(6));
     }
 
     #[test]
-    fn what_is_no_request_is_an_event_that_is_invalid() {
+    fn a_malformed_request_is_an_invalid_event() {
         let error = messages::request::<messages::WorkRequest>(serde_json::json!({ "run": 1 }))
             .expect_err("no request");
         assert_eq!(error.name, ErrorName::EventInvalid);

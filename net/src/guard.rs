@@ -1,6 +1,6 @@
-//! The address guard: a line may not make the worker reach loopback, private, link-local or metadata addresses
-//! unless the job allows it. Names are checked on the addresses that are connected to, so a name that changes
-//! between two look-ups gains nothing; addresses written into a URL are checked before the request.
+//! The address guard. Requests cannot reach loopback, private, link-local or metadata addresses unless the
+//! job allows it. The guard checks the very addresses that are connected to, so a name whose addresses change
+//! between two look-ups gains nothing. Addresses in a URL are checked before the request.
 
 use std::fmt;
 use std::io;
@@ -14,7 +14,7 @@ use url::{Host, Url};
 
 pub use job::file::net::{Net, is_public};
 
-/// What one job may reach.
+/// The addresses that one job may reach.
 #[derive(Clone)]
 pub struct Guard {
     names: Arc<[String]>,
@@ -22,17 +22,17 @@ pub struct Guard {
     look_up: Arc<dyn LookUp>,
 }
 
-/// Finds the addresses of a name.
+/// Looks up the addresses of a name.
 #[async_trait]
 pub trait LookUp: Send + Sync {
     /// The addresses, with port 0.
     ///
     /// # Errors
-    /// When there are none, or nobody can tell.
+    /// When the name has no address, or the look-up fails.
     async fn look_up(&self, name: &str) -> io::Result<Vec<SocketAddr>>;
 }
 
-/// The system's way.
+/// Looks names up as the system does.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemLookUp;
 
@@ -43,14 +43,15 @@ impl LookUp for SystemLookUp {
     }
 }
 
-/// The address is one that the job may not reach.
+/// The job may not reach the address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AddressDenied {
     host: String,
 }
 
 impl Guard {
-    /// From `[request] allow`: host names (also `*.domain`), addresses, and networks as `address/bits`.
+    /// A guard for `[request] allow`: host names (also `*.domain`), addresses, and networks as
+    /// `address/bits`.
     pub fn new(allow: &[String]) -> Self {
         Self::looking_up(allow, Arc::new(SystemLookUp))
     }
@@ -62,10 +63,10 @@ impl Guard {
         Self { names, nets, look_up }
     }
 
-    /// Refuses a URL whose host is an address that may not be reached. A name is checked when it is looked up.
+    /// Checks a URL whose host is an address. A name is checked when it is looked up.
     ///
     /// # Errors
-    /// Says so.
+    /// When the address may not be reached.
     pub fn check(&self, url: &Url) -> Result<(), AddressDenied> {
         let address = match url.host() {
             Some(Host::Ipv4(address)) => IpAddr::V4(address),
@@ -75,11 +76,12 @@ impl Guard {
         if self.allows(address) { Ok(()) } else { Err(AddressDenied { host: address.to_string() }) }
     }
 
-    /// Refuses what [`Guard::check`] does, and names that always lead to this machine (RFC 6761), without a look-up.
+    /// Checks a URL as [`Guard::check`] does, and also refuses names that always lead to this machine (RFC
+    /// 6761).
     ///
     /// # Errors
-    /// Says so.
-    pub fn foresee(&self, url: &Url) -> Result<(), AddressDenied> {
+    /// When the host may not be reached.
+    pub fn check_without_lookup(&self, url: &Url) -> Result<(), AddressDenied> {
         let host = url.host_str().unwrap_or_default().trim_end_matches('.').to_ascii_lowercase();
         let loops = host == "localhost" || host.ends_with(".localhost");
         let addresses = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
@@ -97,7 +99,7 @@ impl Guard {
         is_public(address) || self.nets.iter().any(|net| net.contains(address))
     }
 
-    /// Of the addresses that a name has, those that may be connected to.
+    /// Keeps the addresses of a name that may be connected to.
     fn filter(&self, host: &str, found: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, AddressDenied> {
         if host_listed(&self.names, &host.to_ascii_lowercase()) {
             return Ok(found);
@@ -158,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn every_way_to_write_an_address() {
+    fn private_addresses_are_denied_in_every_notation() {
         for url in [
             "http://127.0.0.1/",
             "http://2130706433/",
@@ -209,22 +211,23 @@ mod tests {
     }
 
     #[test]
-    fn names_of_this_machine_are_foreseen() {
-        let foreseen =
-            |allow: &[&str], url: &str| guard(allow).foresee(&Url::parse(url).expect("a URL")).is_err();
+    fn names_of_this_machine_are_denied_without_a_lookup() {
+        let denied = |allow: &[&str], url: &str| {
+            guard(allow).check_without_lookup(&Url::parse(url).expect("a URL")).is_err()
+        };
         for url in
             ["http://localhost/", "http://LOCALHOST.:8080/", "http://api.localhost/", "http://10.0.0.1/"]
         {
-            assert!(foreseen(&[], url), "{url}");
+            assert!(denied(&[], url), "{url}");
         }
-        assert!(!foreseen(&[], "http://example.com/"));
+        assert!(!denied(&[], "http://example.com/"));
         for allow in ["127.0.0.1", "::1", "127.0.0.0/8", "localhost"] {
-            assert!(!foreseen(&[allow], "http://localhost/"), "{allow}");
+            assert!(!denied(&[allow], "http://localhost/"), "{allow}");
         }
     }
 
     #[test]
-    fn exceptions() {
+    fn allowed_addresses_names_and_networks_are_exceptions() {
         let guard = guard(&["127.0.0.1", "10.0.0.0/8", "fd00::/16", "localhost", "*.internal"]);
         for url in [
             "http://127.0.0.1/",

@@ -1,4 +1,4 @@
-//! The network on both sides of this machine: which addresses a request may reach ([`guard`]), and HTTP servers that only
+//! Limits of network access: the addresses that a request may reach ([`guard`]), and HTTP servers that only
 //! programs on this machine may reach (`loopback`).
 
 pub mod guard;

@@ -1,5 +1,5 @@
-//! HTTP servers that only programs on this machine may use. A page in the user's browser may not, although a name of its own may
-//! resolve to this machine (DNS rebinding).
+//! HTTP servers that only programs on this machine may use. A page in the user's browser may not use them,
+//! even if the name of its site resolves to this machine (DNS rebinding).
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -19,12 +19,12 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::task::AbortOnDropHandle;
 
-/// How long a request's head may take, counted from the connection or from the previous response.
-const HEAD: Duration = Duration::from_secs(10);
-/// Connections at a time; more wait to be accepted.
-const CONNECTIONS: usize = 512;
+/// How long the head of a request may take, counted from the connection or from the previous response.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// The number of connections at a time. Further ones wait until they are accepted.
+const MAX_CONNECTIONS: usize = 512;
 
-/// Serves a router at a port of loopback, until the handle is dropped.
+/// Serves a router at a loopback port until the handle is dropped.
 ///
 /// # Errors
 /// When the port is taken.
@@ -33,16 +33,16 @@ pub async fn serve(port: u16, router: Router) -> io::Result<AbortOnDropHandle<()
     let listener = TcpListener::bind(address)
         .await
         .map_err(|error| io::Error::new(error.kind(), format!("{address}: {error}")))?;
-    let router = router.layer(middleware::from_fn(from_here));
+    let router = router.layer(middleware::from_fn(only_local_programs));
     Ok(AbortOnDropHandle::new(tokio::spawn(accept(listener, router))))
 }
 
 async fn accept(listener: TcpListener, router: Router) {
-    let room = Arc::new(Semaphore::new(CONNECTIONS));
+    let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let mut connections = JoinSet::new();
     loop {
         let permit = room.clone().acquire_owned().await;
-        // Too many open files, or a connection that was gone before it was accepted.
+        // There are too many open files, or the connection was closed before it was accepted.
         let Ok((stream, _)) = listener.accept().await else {
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
@@ -51,20 +51,20 @@ async fn accept(listener: TcpListener, router: Router) {
         let service = TowerToHyperService::new(router.clone());
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(HEAD)
+            .header_read_timeout(HEAD_TIMEOUT)
             .serve_connection(TokioIo::new(stream), service);
         connections.spawn(async move {
             let _permit = permit;
             if let Err(error) = connection.await {
-                tracing::debug!(%error, "a connection broke");
+                tracing::debug!(%error, "a connection failed");
             }
         });
     }
 }
 
-/// Browsers say for whom a request is (`Host`), and from which page it comes (`Origin`); programs that mean this server name
-/// loopback, and have no page.
-async fn from_here(request: Request, next: Next) -> Response {
+/// Refuses requests of browsers for other sites. A browser sends the name of the site (`Host`) and the page
+/// that makes the request (`Origin`); a program that calls this server names loopback and has no page.
+async fn only_local_programs(request: Request, next: Next) -> Response {
     let hosts = request.headers().get_all(header::HOST);
     let mut hosts = hosts
         .iter()
@@ -96,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn loopback_has_few_names() {
+    fn only_loopback_addresses_and_localhost_are_loopback() {
         for host in ["localhost", "LOCALHOST:9001", "127.0.0.1", "127.0.0.1:9001", "127.9.9.9", "[::1]:9001"]
         {
             assert!(is_loopback(host), "{host}");

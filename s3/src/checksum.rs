@@ -1,4 +1,4 @@
-//! Checksums a client sent along with a body. Nothing is hashed when it sent none.
+//! The checksums that a client sends with a body. Nothing is hashed if it sends none.
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use s3s::checksum::ChecksumHasher;
@@ -6,7 +6,7 @@ use s3s::crypto::{Checksum as _, Crc32, Crc32c, Crc64Nvme, Md5, Sha1, Sha256};
 use s3s::dto::{PutObjectInput, UploadPartInput};
 use s3s::{S3Result, s3_error};
 
-/// The values a body must have, in base64.
+/// The checksums that a body must have, in base64.
 #[derive(Default)]
 pub(crate) struct Expected {
     md5: Option<String>,
@@ -31,15 +31,16 @@ macro_rules! expected {
 }
 
 impl Expected {
-    pub(crate) fn of_object(input: &mut PutObjectInput) -> Expected {
+    pub(crate) fn of_object(input: &mut PutObjectInput) -> Self {
         expected!(input)
     }
 
-    pub(crate) fn of_part(input: &mut UploadPartInput) -> Expected {
+    pub(crate) fn of_part(input: &mut UploadPartInput) -> Self {
         expected!(input)
     }
 }
 
+/// Calculates the expected checksums of a body.
 pub(crate) struct Checksums {
     expected: Expected,
     md5: Option<Md5>,
@@ -47,7 +48,7 @@ pub(crate) struct Checksums {
 }
 
 impl Checksums {
-    pub(crate) fn new(expected: Expected) -> Checksums {
+    pub(crate) fn new(expected: Expected) -> Self {
         let hasher = ChecksumHasher {
             crc32: expected.crc32.is_some().then(Crc32::new),
             crc32c: expected.crc32c.is_some().then(Crc32c::new),
@@ -55,7 +56,7 @@ impl Checksums {
             sha1: expected.sha1.is_some().then(Sha1::new),
             sha256: expected.sha256.is_some().then(Sha256::new),
         };
-        Checksums { md5: expected.md5.is_some().then(Md5::new), hasher, expected }
+        Self { md5: expected.md5.is_some().then(Md5::new), hasher, expected }
     }
 
     pub(crate) fn update(&mut self, bytes: &[u8]) {
@@ -65,7 +66,7 @@ impl Checksums {
         self.hasher.update(bytes);
     }
 
-    /// Fails with `BadDigest`.
+    /// Fails with `BadDigest` if a checksum is not the expected one.
     pub(crate) fn check(self) -> S3Result {
         let found = self.hasher.finalize();
         let md5 = self.md5.map(|md5| BASE64_STANDARD.encode(md5.finalize()));

@@ -1,4 +1,4 @@
-//! An SDK client whose requests never leave the process.
+//! SDK clients whose requests stay in the process.
 
 use std::io;
 use std::path::Path;
@@ -11,10 +11,10 @@ use s3s::service::S3ServiceBuilder;
 
 use crate::Service;
 
-/// A client for the objects in `root`, which is created (private to the user) when missing.
+/// A client for the objects in `root`, which is created, private to the user, if it is missing.
 ///
-/// Clones share one service. Several clients of one folder, also in several processes, see each other's objects;
-/// but a write with `If-Match` is only race-free among clones of one client.
+/// Clones share one service. Several clients of one folder, even in several processes, see each other's
+/// objects, but a write with `If-Match` is race-free only among clones of one client.
 ///
 /// # Errors
 /// When the folder or its `.s3/` cannot be created, read or locked.
@@ -22,12 +22,12 @@ pub fn client(root: &Path) -> io::Result<aws_sdk_s3::Client> {
     Ok(client_of(Service::open(root)?))
 }
 
-/// A client of a service that others use too.
+/// A client of an existing service.
 pub fn client_of(service: Service) -> aws_sdk_s3::Client {
     aws_sdk_s3::Client::from_conf(config_of(service).build())
 }
 
-/// What [`client`] is made of, for callers that want to add to it (an interceptor, another retry policy).
+/// The configuration of [`client`], to which callers can add, for example, an interceptor or a retry policy.
 ///
 /// # Errors
 /// As [`client`].
@@ -42,10 +42,10 @@ fn config_of(service: Service) -> Builder {
         .endpoint_url("http://localhost")
         .force_path_style(true)
         .allow_no_auth()
-        // Bytes do not change between two functions of one process.
+        // Bytes cannot be damaged between two functions of one process.
         .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
         .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
-        // A slow disk is no reason to give up.
+        // A slow disk must not fail a request.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .http_client(s3s_aws::Client::from(S3ServiceBuilder::new(service).build()))
 }

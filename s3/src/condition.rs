@@ -1,4 +1,4 @@
-//! `If-Match` and its relatives.
+//! The conditions of requests: `If-Match`, `If-None-Match` and the like.
 
 use s3s::dto::{ETagCondition, Timestamp};
 use s3s::{S3Result, s3_error};
@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::object::Info;
 
-/// What must hold for a write to take place.
+/// The condition of a write.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct WriteCondition {
     /// `If-None-Match: *`
@@ -23,7 +23,7 @@ impl WriteCondition {
         if matches!(if_none_match, Some(ETagCondition::ETag(_))) {
             return Err(s3_error!(NotImplemented, "If-None-Match of a write can only be `*`"));
         }
-        Ok(WriteCondition { absent: if_none_match.is_some(), matches: if_match })
+        Ok(Self { absent: if_none_match.is_some(), matches: if_match })
     }
 
     pub(crate) fn check(&self, existing: Option<&Info>) -> S3Result {
@@ -33,13 +33,13 @@ impl WriteCondition {
         match (&self.matches, existing) {
             (None, _) => Ok(()),
             (Some(_), None) => Err(s3_error!(NoSuchKey, "If-Match on an object that does not exist")),
-            (Some(wanted), Some(existing)) if is(wanted, existing) => Ok(()),
+            (Some(wanted), Some(existing)) if has_etag(wanted, existing) => Ok(()),
             (Some(_), Some(_)) => Err(s3_error!(PreconditionFailed, "the object has another ETag")),
         }
     }
 }
 
-/// What must hold for a read; the `copy-source-if-…` headers too.
+/// The condition of a read or of the source of a copy.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ReadCondition {
     pub(crate) if_match: Option<ETagCondition>,
@@ -49,18 +49,19 @@ pub(crate) struct ReadCondition {
 }
 
 impl ReadCondition {
-    /// Fails with `PreconditionFailed` or `NotModified`. The ETag conditions outrank those of time.
+    /// Fails with `PreconditionFailed` or `NotModified`. Conditions on the ETag have precedence over
+    /// conditions on the time.
     pub(crate) fn check(&self, info: &Info) -> S3Result {
         // HTTP dates are whole seconds.
         let seconds = info.modified.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
         let modified = Timestamp::from(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
         let stale = match (&self.if_match, &self.if_unmodified_since) {
-            (Some(wanted), _) => !is(wanted, info),
+            (Some(wanted), _) => !has_etag(wanted, info),
             (None, Some(since)) => modified > *since,
             (None, None) => false,
         };
         let known = match (&self.if_none_match, &self.if_modified_since) {
-            (Some(unwanted), _) => is(unwanted, info),
+            (Some(unwanted), _) => has_etag(unwanted, info),
             (None, Some(since)) => modified <= *since,
             (None, None) => false,
         };
@@ -72,7 +73,7 @@ impl ReadCondition {
     }
 }
 
-fn is(condition: &ETagCondition, info: &Info) -> bool {
+fn has_etag(condition: &ETagCondition, info: &Info) -> bool {
     match condition {
         ETagCondition::Any => true,
         ETagCondition::ETag(etag) => etag.value() == info.etag,

@@ -1,4 +1,4 @@
-//! Copies within the store; the kernel moves the bytes (`copy_file_range`).
+//! Copies within the store. The kernel copies the bytes (`copy_file_range`).
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -14,7 +14,7 @@ use crate::object::{Info, open};
 use crate::store::Store;
 
 impl Store {
-    /// Opens an object; fails with `NoSuchKey` or as the condition says.
+    /// Opens an object. Fails with `NoSuchKey`, or if the condition does not hold.
     pub(crate) fn open_object(
         &self,
         bucket: &str,
@@ -28,7 +28,7 @@ impl Store {
         Ok((file, path, info))
     }
 
-    /// A sealed copy of an object or, of the form `bytes=first-last`, a part of it.
+    /// A sealed copy of an object, or of the `range` of it, in the form `bytes=first-last`.
     pub(crate) fn copy(
         &self,
         source: &CopySource,
@@ -53,9 +53,9 @@ impl Store {
         };
         let mut temp = Temp::new(&self.tmp).map_err(io_error)?;
         file.seek(SeekFrom::Start(range.start)).at(&path).map_err(io_error)?;
-        let wanted = range.end - range.start;
-        let copied = io::copy(&mut file.take(wanted), &mut temp.file).at(&temp.path).map_err(io_error)?;
-        if copied < wanted {
+        let length = range.end - range.start;
+        let copied = io::copy(&mut file.take(length), &mut temp.file).at(&temp.path).map_err(io_error)?;
+        if copied < length {
             return Err(s3_error!(
                 InternalError,
                 "{}: it became shorter while it was copied",

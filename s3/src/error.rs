@@ -1,4 +1,4 @@
-//! I/O errors that say which file, and the S3 errors they become.
+//! I/O errors that name their file, and their translation to S3 errors.
 
 use std::io;
 use std::path::Path;
@@ -13,25 +13,27 @@ pub(crate) trait At<T> {
 
 impl<T> At<T> for io::Result<T> {
     fn at(self, path: &Path) -> io::Result<T> {
-        self.map_err(|err| io::Error::new(err.kind(), format!("{}: {err}", path.display())))
+        self.map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
     }
 }
 
-/// The S3 error of an I/O error that has no meaning of its own in S3.
-pub(crate) fn io_error(err: io::Error) -> S3Error {
-    let code = match err.kind() {
+/// Translates an I/O error that has no special meaning in S3.
+pub(crate) fn io_error(error: io::Error) -> S3Error {
+    let code = match error.kind() {
         io::ErrorKind::InvalidFilename => S3ErrorCode::KeyTooLongError,
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
-            return no_room(&err);
+            return disk_full(&error);
         }
         _ => S3ErrorCode::InternalError,
     };
-    S3Error::with_message(code, err.to_string())
+    S3Error::with_message(code, error.to_string())
 }
 
-/// S3 itself is never full. The status (RFC 4918, "507 Insufficient Storage") is none that clients try again.
-fn no_room(err: &io::Error) -> S3Error {
-    let mut error = S3Error::with_message(S3ErrorCode::Custom("InsufficientStorage".into()), err.to_string());
+/// The error for a full disk, which S3 does not have. Clients do not retry its status (RFC 4918, "507
+/// Insufficient Storage").
+fn disk_full(error: &io::Error) -> S3Error {
+    let mut error =
+        S3Error::with_message(S3ErrorCode::Custom("InsufficientStorage".into()), error.to_string());
     error.set_status_code(StatusCode::INSUFFICIENT_STORAGE);
     error
 }

@@ -1,4 +1,4 @@
-//! Files and folders that only the user can read, durable when a function here says so.
+//! Files and folders that only the user can read. Functions say which of them are durable.
 
 use std::fs::{self, DirBuilder, File, FileTimes, OpenOptions, Permissions};
 use std::io;
@@ -14,25 +14,25 @@ use crate::error::At;
 const PRIVATE_FILE: u32 = 0o600;
 const PRIVATE_FOLDER: u32 = 0o700;
 
-/// A file that is being written. Dropping it removes it from where it was made, so publishing means renaming or
-/// linking it before.
+/// A file that is being written. It is removed when it is dropped, so publishing means renaming or linking it
+/// first.
 pub(crate) struct Temp {
     pub(crate) file: File,
     pub(crate) path: PathBuf,
 }
 
 impl Temp {
-    pub(crate) fn new(folder: &Path) -> io::Result<Temp> {
+    pub(crate) fn new(folder: &Path) -> io::Result<Self> {
         let path = folder.join(uuid::Uuid::new_v4().simple().to_string());
         let file =
             OpenOptions::new().write(true).create_new(true).mode(PRIVATE_FILE).open(&path).at(&path)?;
-        let temp = Temp { file, path };
-        // Whatever the umask took.
+        let temp = Self { file, path };
+        // The umask may have taken permissions.
         temp.file.set_permissions(Permissions::from_mode(PRIVATE_FILE)).at(&temp.path)?;
         Ok(temp)
     }
 
-    /// Ends the writing: gives the content a modification time that no other content has, and flushes it to disk.
+    /// Ends the writing: sets a modification time that no other content has, and flushes the content to disk.
     pub(crate) fn seal(&self) -> io::Result<()> {
         self.file.set_times(FileTimes::new().set_modified(unique_now())).at(&self.path)?;
         self.file.sync_all().at(&self.path)
@@ -41,12 +41,13 @@ impl Temp {
 
 impl Drop for Temp {
     fn drop(&mut self) {
-        // Gone already when it was renamed; swept at the next start when this fails.
+        // A renamed file has no temporary name any more. A file that cannot be removed is swept at the next
+        // start.
         let _ = fs::remove_file(&self.path);
     }
 }
 
-/// Writes a small file whole or not at all, durably; `tmp` is a folder of the same file system.
+/// Writes a small file whole or not at all, durably. `tmp` is a folder on the same file system.
 pub(crate) fn write_whole(path: &Path, content: &[u8], tmp: &Path) -> io::Result<()> {
     let mut temp = Temp::new(tmp)?;
     io::Write::write_all(&mut temp.file, content).at(&temp.path)?;
@@ -55,59 +56,63 @@ pub(crate) fn write_whole(path: &Path, content: &[u8], tmp: &Path) -> io::Result
     sync_parent(path)
 }
 
-/// Opens a file for writing, or makes it.
+/// Opens a file for writing, and creates it if it does not exist.
 ///
 /// # Errors
-/// When there is a link at the path, or the file has a second name.
+/// When the path is a link, or the file has a second name.
 pub fn open_private(path: &Path) -> io::Result<File> {
     let mut open = OpenOptions::new();
     open.read(true).write(true).create(true).truncate(false).mode(PRIVATE_FILE).custom_flags(no_follow());
     let file = open.open(path).at(path)?;
     let meta = file.metadata().at(path)?;
     if !meta.is_file() || meta.nlink() > 1 {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a file of its own")).at(path);
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "it is not a regular file with only one name",
+        ))
+        .at(path);
     }
     file.set_permissions(Permissions::from_mode(PRIVATE_FILE)).at(path)?;
     Ok(file)
 }
 
-/// Flags for opening a file: the call fails on a link, and never waits for the other end of a pipe.
+/// Flags for opening a file, with which the call fails on a link and never waits for the other end of a pipe.
 pub fn no_follow() -> i32 {
     (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed()
 }
 
-/// Makes the folder `path` and its missing parents, durably.
+/// Creates the folder `path` and its missing parents, durably.
 ///
 /// # Errors
-/// When it cannot be made, or a link is there.
+/// When it cannot be created, or the path is a link.
 pub fn make_folder(path: &Path) -> io::Result<()> {
     match create(path) {
         Ok(()) => sync_parent(path),
-        Err(err)
-            if err.kind() == io::ErrorKind::AlreadyExists
+        Err(error)
+            if error.kind() == io::ErrorKind::AlreadyExists
                 && fs::symlink_metadata(path).is_ok_and(|meta| meta.is_dir()) =>
         {
             Ok(())
         }
-        Err(err) if err.kind() == io::ErrorKind::NotFound => {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
             match path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-                // Somebody may remove the empty parent again before we are in it; then the caller tries again.
+                // Another process may remove the empty parent again. Then the caller tries again.
                 Some(parent) => make_folder(parent).and_then(|()| match create(path) {
-                    Err(err) if err.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
                     made => made.at(path).and_then(|()| sync_parent(path)),
                 }),
-                None => Err(err).at(path),
+                None => Err(error).at(path),
             }
         }
-        Err(err) => Err(err).at(path),
+        Err(error) => Err(error).at(path),
     }
 }
 
 fn create(path: &Path) -> io::Result<()> {
     DirBuilder::new().mode(PRIVATE_FOLDER).create(path)?;
-    // Whatever the umask took. Somebody may have removed the empty folder again.
+    // The umask may have taken permissions. Another process may have removed the empty folder again.
     match fs::set_permissions(path, Permissions::from_mode(PRIVATE_FOLDER)) {
-        Err(err) if err.kind() != io::ErrorKind::NotFound => Err(err),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
 }
@@ -118,16 +123,16 @@ pub(crate) fn sync_parent(path: &Path) -> io::Result<()> {
     sync_folder(parent)
 }
 
-/// Makes the entries of `folder` durable; one that is gone needs nothing.
+/// Makes the entries of `folder` durable. A missing folder is not an error.
 pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     match File::open(folder).and_then(|open| open.sync_all()) {
-        Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         done => done.at(folder),
     }
 }
 
-/// The present time, but never the same twice in a process. File systems stamp files with a clock that ticks every
-/// few milliseconds, too coarse to tell two contents of one key apart.
+/// The present time, but never the same time twice in a process. The clock of file systems ticks every few
+/// milliseconds, which is too coarse to distinguish two contents of one key.
 fn unique_now() -> SystemTime {
     static LAST: AtomicU64 = AtomicU64::new(0);
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! A body on its way to a file.
+//! The body of a request, on its way to a file.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -15,13 +15,13 @@ use crate::file::Temp;
 use crate::service::blocking;
 use crate::store::Store;
 
-/// Bytes that are collected before a thread is asked to write them.
+/// Bytes that are collected before they are written by a blocking thread.
 const BATCH: usize = 1 << 20;
 /// Pieces smaller than this are joined before they are written.
 const PIECE: usize = 64 << 10;
 
-/// A body that has arrived. Its last bytes may still be in memory, so that a small object costs one hop to the
-/// blocking threads for everything.
+/// A body that has arrived. Its last bytes may still be in memory, so that a small object needs only one call
+/// of a blocking thread.
 pub(crate) struct Incoming {
     sink: Option<Sink>,
     rest: Vec<Bytes>,
@@ -37,19 +37,19 @@ struct Sink {
 }
 
 impl Incoming {
-    /// Reads `body` to its end. `length` is what its sender announced.
+    /// Reads `body` to its end. `length` is the length that the sender announced.
     pub(crate) async fn receive(
         store: &Arc<Store>,
         body: Option<StreamingBlob>,
         length: Option<i64>,
         expected: Expected,
-    ) -> S3Result<Incoming> {
-        let mut incoming = Incoming { sink: None, rest: Vec::new(), expected, length };
+    ) -> S3Result<Self> {
+        let mut incoming = Self { sink: None, rest: Vec::new(), expected, length };
         let mut waiting = 0;
         let Some(mut body) = body else { return Ok(incoming) };
         while let Some(piece) = body.next().await {
-            let piece =
-                piece.map_err(|err| S3Error::with_message(S3ErrorCode::IncompleteBody, err.to_string()))?;
+            let piece = piece
+                .map_err(|error| S3Error::with_message(S3ErrorCode::IncompleteBody, error.to_string()))?;
             waiting += piece.len();
             incoming.rest.push(piece);
             if waiting >= BATCH {
@@ -61,21 +61,21 @@ impl Incoming {
         Ok(incoming)
     }
 
-    /// The file of the whole body, sealed. Blocks.
+    /// Writes the rest and returns the sealed file of the whole body. Blocks.
     pub(crate) fn finish(self, store: &Store) -> S3Result<Temp> {
         let mut all = self.write(store)?;
         let sink = all.sink.take().expect("write() makes it");
         if let Some(length) = all.length
             && u64::try_from(length) != Ok(sink.length)
         {
-            return Err(s3_error!(IncompleteBody, "{} bytes came of {length}", sink.length));
+            return Err(s3_error!(IncompleteBody, "only {} of {length} bytes were received", sink.length));
         }
         sink.checksums.check()?;
         sink.temp.seal().map_err(io_error)?;
         Ok(sink.temp)
     }
 
-    fn write(mut self, store: &Store) -> S3Result<Incoming> {
+    fn write(mut self, store: &Store) -> S3Result<Self> {
         let mut sink = match self.sink.take() {
             Some(sink) => sink,
             None => Sink {

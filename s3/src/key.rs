@@ -1,8 +1,9 @@
-//! Keys as paths: readable, safe, reversible, and the same whatever else is stored.
+//! Keys as paths. The paths are readable, safe, reversible, and independent of other keys.
 //!
-//! A component of a key is a name on disk. **A file's name has a dot in it, a folder's has none; one that breaks
-//! this rule gets a `%` at its end.** So the keys `x` and `x/y` (the file `x%` and the folder `x`) never meet, and
-//! no look-up has to ask the disk which of two names was taken. Ordinary keys are their own paths:
+//! Each component of a key is a name on disk. **The name of a file contains a dot, and the name of a folder
+//! does not. A name that breaks this rule gets a `%` at its end.** So the keys `x` and `x/y` (the file `x%`
+//! and the folder `x`) never collide, and no look-up has to ask the disk which of two names was used.
+//! Ordinary keys are their own paths:
 //!
 //! | key                   | path                     |
 //! |-----------------------|--------------------------|
@@ -12,14 +13,14 @@
 //! | `a//`                 | `a/%%/%`                 |
 //! | `zzz…` (300)          | `zzz…%-/zzz…%` (200/100) |
 //!
-//! Control characters, `%` and a leading dot are escaped as `%` and two hex digits. A long component continues in
-//! a folder whose name ends in `%-`; since every component that goes on beyond those first bytes lies in that
-//! folder, and the one that ends there does too, folders hold contiguous ranges of keys. Listing relies on that.
+//! Control characters, `%` and a leading dot are escaped as `%` and two hex digits. A long component
+//! continues in a folder whose name ends in `%-`. All components with the same first bytes are in that
+//! folder, so folders hold contiguous ranges of keys. Listing relies on that.
 
 use std::fmt::Write;
 use std::path::PathBuf;
 
-/// A name is cut once its escaped form has this many bytes; file systems allow 255.
+/// A name is cut when its escaped form has this many bytes. File systems allow 255.
 const CUT: usize = 200;
 
 /// One name on disk, decoded.
@@ -33,7 +34,7 @@ pub(crate) enum Name {
     Long(String),
 }
 
-/// Where the object `key` lies below its bucket's folder.
+/// The path of the object `key` in the folder of its bucket.
 pub(crate) fn path(key: &str) -> PathBuf {
     let mut path = PathBuf::new();
     let (folders, file) = key.rsplit_once('/').map_or((None, key), |(a, b)| (Some(a), b));
@@ -46,7 +47,8 @@ pub(crate) fn path(key: &str) -> PathBuf {
     path
 }
 
-/// The innermost folder that holds every key beginning with `prefix`, and the part of `prefix` it stands for.
+/// The innermost folder that contains all keys beginning with `prefix`, and the part of `prefix` that the
+/// folder represents.
 pub(crate) fn folder(prefix: &str) -> (PathBuf, &str) {
     let mut path = PathBuf::new();
     let mut open = prefix;
@@ -60,8 +62,7 @@ pub(crate) fn folder(prefix: &str) -> (PathBuf, &str) {
 }
 
 impl Name {
-    /// What the keys below this name have in common here. Names of a folder in the order of these texts are in
-    /// the order of their keys.
+    /// The part that this name adds to its keys. Sorting the names of a folder by it sorts their keys.
     pub(crate) fn text(&self) -> String {
         match self {
             Name::File(text) | Name::Long(text) => text.clone(),
@@ -86,7 +87,7 @@ impl Name {
         name
     }
 
-    /// The inverse of [`Name::on_disk`]; `None` for a name that no key has.
+    /// The inverse of [`Name::on_disk`], or `None` for a name that belongs to no key.
     pub(crate) fn read(name: &str) -> Option<Name> {
         let decoded = if name == "%%" {
             Name::Folder(String::new())
@@ -106,7 +107,7 @@ impl Name {
     }
 }
 
-/// Pushes the folders in which `component` is continued; returns what is left of it.
+/// Pushes the folders in which a long `component` continues. Returns the rest of it.
 fn cut<'a>(component: &'a str, path: &mut PathBuf) -> &'a str {
     let mut begin = 0;
     let mut name = String::new();
@@ -148,7 +149,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn ordinary_keys_are_their_own_paths_and_odd_ones_are_safe() {
+    fn ordinary_keys_are_their_own_paths_and_other_keys_have_safe_paths() {
         let z = "z".repeat(300);
         for (key, expected) in [
             ("jobs/places/output/addresses.csv", "jobs/places/output/addresses.csv".to_owned()),
@@ -178,7 +179,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_path_is_safe_and_leads_back_to_its_key(text in any_key()) {
+        fn every_path_is_safe_and_can_be_converted_back_to_its_key(text in any_key()) {
             let path = path(&text);
             prop_assert!(path.components().all(|c| matches!(c, std::path::Component::Normal(_))));
             prop_assert!(path.iter().all(|name| name.len() <= 255 && !name.to_string_lossy().starts_with('.')));
@@ -186,7 +187,7 @@ mod tests {
         }
 
         #[test]
-        fn a_folder_of_a_prefix_holds_all_its_keys(text in any_key(), at in 0usize..200) {
+        fn folder_of_a_prefix_contains_all_its_keys(text in any_key(), at in 0usize..200) {
             let at = (0..=at.min(text.len())).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
             let (folder, base) = folder(&text[..at]);
             prop_assert!(path(&text).starts_with(&folder));
@@ -194,7 +195,7 @@ mod tests {
         }
 
         #[test]
-        fn only_our_names_are_read(name in "[a.%0-9A-Fé-]{1,12}") {
+        fn only_names_that_belong_to_a_key_are_decoded(name in "[a.%0-9A-Fé-]{1,12}") {
             if let Some(read) = Name::read(&name) {
                 prop_assert_eq!(read.on_disk(), name);
             }

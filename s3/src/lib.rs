@@ -1,25 +1,31 @@
-//! The embedded S3: objects are files of a folder, and `aws-sdk-s3` talks to them in the same process.
+//! The embedded S3: a store whose objects are files in a folder, for `aws-sdk-s3` in the same process.
 //!
-//! [`client`] returns an ordinary [`aws_sdk_s3::Client`] whose connector calls the service directly, without a
-//! socket. The bucket [`BUCKET`] is the folder itself, so that the object `jobs/places/output/addresses.csv` is
-//! the file of that name; everything else that the service needs is in `.s3/` in it:
+//! [`client`] returns an ordinary [`aws_sdk_s3::Client`] whose connector calls the service directly, without
+//! a socket. The bucket [`BUCKET`] is the folder itself, so the object `jobs/places/output/addresses.csv` is
+//! the file of that name. Everything else that the service needs is in the folder `.s3/`:
 //!
 //! ```text
 //! <root>/jobs/places/output/addresses.csv    an object of the bucket `throughline`
 //! <root>/.s3/buckets/<bucket>/…              the objects of any other bucket
-//! <root>/.s3/uploads/<upload id>/…           multipart uploads, and the records of completed ones
-//! <root>/.s3/tmp/<process>/…                 files being written; swept when their process has died
+//! <root>/.s3/uploads/<upload id>/…           multipart uploads and the records of completed ones
+//! <root>/.s3/tmp/<process>/…                 files that are being written; removed when their process has died
 //! ```
 //!
-//! Names that begin with a dot are never objects, so others may keep files under such names in the folder. Links are not
-//! followed, but for those that [`link_object`] has made in this process: any other may have been planted.
+//! Names that begin with a dot are never objects, so the folder may contain other files with such names.
+//! Links are not followed, except those that [`link_object`] has created in this process, because an attacker
+//! may have placed others.
 //!
-//! What it promises, like S3: a write is whole or not there, and on disk when it is answered; conditional writes
-//! have one winner; a repeated `CompleteMultipartUpload` answers as the first did; listings are in byte order of
-//! the keys. What it leaves out: versions, metadata and content types, ACLs, tags, encryption (accepted and not
-//! kept), trailing checksums (refused), and, in this process, signatures (whoever can call it can read the folder
-//! anyway). [`Server`] lets other processes in, by a key.
-//! It needs a Unix file system that tells upper from lower case.
+//! Like S3, the store promises:
+//!
+//! - A write is done as a whole or not at all, and is on disk before the response.
+//! - Of several conditional writes, exactly one succeeds.
+//! - A repeated `CompleteMultipartUpload` has the same response as the first.
+//! - Listings are in byte order of the keys.
+//!
+//! The store has no versions. Metadata, content types, ACLs, tags and encryption of a write are accepted and
+//! not kept. Trailing checksums are refused. Within the process requests need no signature, because the
+//! caller can read the folder anyway; [`Server`] serves other processes, which must sign their requests. The
+//! file system must be that of a Unix and distinguish upper and lower case.
 
 mod checksum;
 mod client;

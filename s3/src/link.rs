@@ -1,4 +1,4 @@
-//! Objects that are files of the user, lying elsewhere.
+//! Objects that are files of the user in other folders.
 
 use std::collections::HashMap;
 use std::fs;
@@ -10,14 +10,15 @@ use crate::error::At;
 use crate::file::{make_folder, sync_parent};
 use crate::{key, store};
 
-/// Makes the file `target` the object `key` without copying it: a link to where it lies now.
+/// Makes the file `target` the object `key` by a link, without copying it.
 ///
-/// Reads in this process follow the link and see the file as it is then; other processes see no object. replacing or deleting the object replaces or deletes the
-/// link only. An object of that key is replaced.
+/// Reads in this process follow the link and see the present content of the file. Other processes see no
+/// object. Replacing or deleting the object replaces or deletes only the link. An existing object with this
+/// key is replaced.
 ///
 /// # Errors
-/// When `target` is not a regular file (a pipe or folder has no size to plan with), the bucket or the key is not
-/// legal, or the link cannot be made.
+/// When `target` is not a regular file (a pipe or folder has no size to plan with), the bucket or the key is
+/// not legal, or the link cannot be made.
 pub fn link_object(root: &Path, bucket: &str, key: &str, target: &Path) -> io::Result<()> {
     let refuse = |why: String| Err(io::Error::new(io::ErrorKind::InvalidInput, why));
     let target = target.canonicalize().at(target)?;
@@ -29,9 +30,9 @@ pub fn link_object(root: &Path, bucket: &str, key: &str, target: &Path) -> io::R
     }
     let root = &store::make_root(root)?;
     let link = store::bucket_folder(root, bucket).join(key::path(key));
-    make_folder(link.parent().expect("an object lies in a folder"))?;
-    // Held, so that nobody sweeps the new link away before it is in place.
-    let _held = store::hold(root)?;
+    make_folder(link.parent().expect("an object is in a folder"))?;
+    // No process may sweep the new link before it is in place.
+    let _held = store::lock_out_others(root)?;
     let temp = root.join(".s3/tmp").join(uuid::Uuid::new_v4().simple().to_string());
     std::os::unix::fs::symlink(&target, &temp).at(&temp)?;
     LINKS.write().unwrap_or_else(PoisonError::into_inner).insert(link.clone(), target);
@@ -39,7 +40,8 @@ pub fn link_object(root: &Path, bucket: &str, key: &str, target: &Path) -> io::R
     sync_parent(&link)
 }
 
-/// Where the link at this path leads, if this process has made it. Any other may have been planted, and is no object.
+/// The target of the link at this path, if this process has created the link. An attacker may have placed any
+/// other link, which is therefore not an object.
 pub(crate) fn linked(path: &Path) -> Option<PathBuf> {
     LINKS.read().unwrap_or_else(PoisonError::into_inner).get(path).cloned()
 }

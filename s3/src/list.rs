@@ -1,4 +1,4 @@
-//! `ListObjectsV2`: pages of keys, rolled up at a delimiter.
+//! `ListObjectsV2`: pages of keys, grouped at a delimiter.
 
 use std::fmt::Write;
 
@@ -11,7 +11,7 @@ use crate::object::Info;
 use crate::store::Store;
 use crate::walk::{Start, Walk};
 
-/// Keys of a page at most, as on AWS.
+/// The maximum number of keys in a page, as on AWS.
 const PAGE: i32 = 1000;
 
 enum Item {
@@ -30,11 +30,12 @@ impl Store {
             (None, None) => Start::Key(String::new()),
         };
         let max = input.max_keys.unwrap_or(PAGE);
-        let wanted = usize::try_from(max).map_err(|_| s3_error!(InvalidArgument, "max-keys is negative"))?;
-        let wanted = wanted.min(usize::try_from(PAGE).expect("it is positive"));
+        let max_items =
+            usize::try_from(max).map_err(|_| s3_error!(InvalidArgument, "max-keys is negative"))?;
+        let max_items = max_items.min(usize::try_from(PAGE).expect("it is positive"));
         self.check_folders(&bucket.join(super::key::folder(prefix).0))?;
         let mut walk = Walk::new(&self.folders, &bucket, prefix, start)?;
-        let (items, more) = page(&mut walk, prefix, delimiter, wanted)?;
+        let (items, more) = page(&mut walk, prefix, delimiter, max_items)?;
 
         let name = |text: &str| match input.encoding_type.as_ref().map(EncodingType::as_str) {
             Some(EncodingType::URL) => url_encode(text),
@@ -67,19 +68,19 @@ impl Store {
     }
 }
 
-/// At most `wanted` items, and whether there are more.
+/// At most `max_items` items, and whether there are more.
 fn page(
     walk: &mut Walk,
     prefix: &str,
     delimiter: Option<&str>,
-    wanted: usize,
+    max_items: usize,
 ) -> S3Result<(Vec<Item>, bool)> {
     let mut items = Vec::new();
-    if wanted == 0 {
+    if max_items == 0 {
         return Ok((items, false));
     }
     while let Some((key, info)) = walk.next()? {
-        if items.len() == wanted {
+        if items.len() == max_items {
             return Ok((items, true));
         }
         let end =
@@ -106,7 +107,7 @@ fn object(key: String, info: &Info) -> Object {
     }
 }
 
-/// Where the next page begins; it depends on nothing but what the last page ended with.
+/// The continuation token, which contains the last key or prefix of the page and so needs no state.
 fn token(last: &Item) -> String {
     match last {
         Item::Object(key, _) => format!("key-{}", url_encode(key)),
@@ -130,7 +131,7 @@ fn read_token(token: &str) -> S3Result<Start> {
         Some(("prefix", text)) => read(text).map(Start::Prefix),
         _ => None,
     };
-    start.ok_or_else(|| s3_error!(InvalidArgument, "the continuation token is not one of ours"))
+    start.ok_or_else(|| s3_error!(InvalidArgument, "the continuation token is not one of this store"))
 }
 
 fn url_encode(text: &str) -> String {

@@ -1,4 +1,4 @@
-//! What is known of an object without reading it.
+//! The metadata of objects.
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io;
@@ -13,18 +13,20 @@ use crate::error::{At, io_error};
 use crate::file::no_follow;
 use crate::link::linked;
 
+/// The metadata of one object.
 #[derive(Debug, Clone)]
 pub(crate) struct Info {
-    /// Bytes.
+    /// The size in bytes.
     pub(crate) size: u64,
-    /// Changes whenever the content does: see [`super::file::Temp::seal`].
+    /// Changes whenever the content changes, see [`super::file::Temp::seal`].
     pub(crate) etag: String,
     pub(crate) modified: SystemTime,
 }
 
 impl Info {
-    /// Of the files that links lead to, only those that this process has linked; `None` when there is no file.
-    pub(crate) fn at(path: &Path) -> S3Result<Option<Info>> {
+    /// The metadata of the object at `path`, or `None` if there is none. A link counts only if this process
+    /// has created it.
+    pub(crate) fn at(path: &Path) -> S3Result<Option<Self>> {
         let found = std::fs::symlink_metadata(path).and_then(|meta| {
             match linked(path).filter(|_| meta.is_symlink()) {
                 Some(target) => std::fs::metadata(target),
@@ -33,15 +35,15 @@ impl Info {
         });
         match found {
             Ok(meta) => Ok(Info::of(&meta)),
-            Err(err) if absent(&err) => Ok(None),
+            Err(error) if absent(&error) => Ok(None),
             failed => failed.at(path).map(|_| None).map_err(io_error),
         }
     }
 
-    /// `None` when it is no file.
-    pub(crate) fn of(meta: &Metadata) -> Option<Info> {
+    /// The metadata of a file, or `None` if it is not a regular file.
+    pub(crate) fn of(meta: &Metadata) -> Option<Self> {
         let nanos = i128::from(meta.mtime()) * 1_000_000_000 + i128::from(meta.mtime_nsec());
-        meta.is_file().then(|| Info {
+        meta.is_file().then(|| Self {
             size: meta.len(),
             etag: format!("{nanos:x}-{:x}-{:x}", meta.len(), meta.ino()),
             modified: meta.modified().unwrap_or(SystemTime::UNIX_EPOCH),
@@ -61,17 +63,17 @@ impl Info {
     }
 }
 
-/// Opens the object at `path`; `None` when there is none.
+/// Opens the object at `path`, or returns `None` if there is none.
 pub(crate) fn open(path: &Path) -> S3Result<Option<(File, Info)>> {
     let opened = match open_file(path) {
-        Err(err) if is_link(&err) => match linked(path) {
+        Err(error) if is_link(&error) => match linked(path) {
             Some(target) => File::open(target),
             None => return Ok(None),
         },
         opened => opened,
     };
     let opened = match opened {
-        Err(err) if absent(&err) => return Ok(None),
+        Err(error) if absent(&error) => return Ok(None),
         opened => opened.at(path).map_err(io_error)?,
     };
     let meta = opened.metadata().at(path).map_err(io_error)?;
@@ -84,14 +86,14 @@ pub(crate) fn open_file(path: &Path) -> io::Result<File> {
 }
 
 /// Whether the error says that a link was not followed.
-fn is_link(err: &io::Error) -> bool {
-    err.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error())
+fn is_link(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error())
 }
 
 /// Whether the error says that there is nothing at the path.
-pub(crate) fn absent(err: &io::Error) -> bool {
+pub(crate) fn absent(error: &io::Error) -> bool {
     matches!(
-        err.kind(),
+        error.kind(),
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::InvalidFilename
     )
 }

@@ -1,4 +1,4 @@
-//! An object on its way to the client: exactly the bytes of the range, a chunk ahead of the reader.
+//! The body of a response: exactly the bytes of the range, read one chunk ahead of the client.
 
 use std::fs::File;
 use std::io;
@@ -17,17 +17,17 @@ use tokio::task::JoinHandle;
 
 use crate::error::At;
 
-/// Bytes read at once; at most two chunks of a body are in memory.
+/// Bytes that are read at once. At most two chunks of a body are in memory.
 const CHUNK: u64 = 1 << 20;
 
 pub(crate) struct Outgoing {
     source: Arc<Source>,
-    /// What has not been asked of the disk yet.
+    /// The bytes that are not requested from the disk yet.
     unread: Range<u64>,
     reading: Option<JoinHandle<io::Result<Bytes>>>,
-    /// Read already, when the body was made.
+    /// The first chunk, which is read when the body is created.
     first: Option<Bytes>,
-    /// Bytes that the client has not got yet.
+    /// The number of bytes that the client has not received yet.
     left: u64,
 }
 
@@ -37,11 +37,12 @@ struct Source {
 }
 
 impl Outgoing {
-    /// The bytes in `range` of `file`. Blocks for the first chunk, so that a small body is there at once.
-    pub(crate) fn new(file: File, path: PathBuf, range: Range<u64>) -> io::Result<Outgoing> {
+    /// The bytes in `range` of `file`. Blocks until the first chunk is read, so that a small body is complete
+    /// at once.
+    pub(crate) fn new(file: File, path: PathBuf, range: Range<u64>) -> io::Result<Self> {
         let source = Arc::new(Source { file, path });
         let left = range.end - range.start;
-        let mut body = Outgoing { source, unread: range, reading: None, first: None, left };
+        let mut body = Self { source, unread: range, reading: None, first: None, left };
         if let Some(chunk) = body.next_chunk() {
             body.first = Some(body.source.read(chunk)?);
         }
@@ -82,9 +83,9 @@ impl Stream for Outgoing {
             self.reading = None;
             match read.map_err(io::Error::other).flatten() {
                 Ok(bytes) => bytes,
-                Err(err) => {
+                Err(error) => {
                     self.unread.start = self.unread.end;
-                    return Poll::Ready(Some(Err(err.into())));
+                    return Poll::Ready(Some(Err(error.into())));
                 }
             }
         } else {

@@ -1,4 +1,4 @@
-//! How an object appears, is replaced and goes: at once, whatever happens.
+//! Publishing, replacing and removing objects, each of which is atomic.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -13,11 +13,12 @@ use crate::file::{make_folder, sync_folder, sync_parent};
 use crate::object::{Info, absent};
 use crate::store::Store;
 
-/// A folder can be removed, being empty, just when we put something in; rarely twice.
-const TRIES: u32 = 100;
+/// The number of attempts to put a file into a folder. Another process may remove the empty folder just
+/// before, but rarely twice.
+const MAX_ATTEMPTS: u32 = 100;
 
 impl Store {
-    /// Puts the sealed file `from` in the place of `key`, durably. It is gone from where it was.
+    /// Moves the sealed file `from` to the place of `key`, durably.
     pub(crate) fn publish(
         &self,
         from: &Path,
@@ -26,10 +27,10 @@ impl Store {
         condition: &WriteCondition,
     ) -> S3Result<Info> {
         let to = self.object(bucket, key)?;
-        let info = self.objects.hold(&format!("{bucket}/{key}"), || {
+        let info = self.objects.with_lock(&format!("{bucket}/{key}"), || {
             condition.check(Info::at(&to)?.as_ref())?;
-            let info =
-                Info::at(from)?.ok_or_else(|| s3_error!(InternalError, "{}: it is gone", from.display()))?;
+            let info = Info::at(from)?
+                .ok_or_else(|| s3_error!(InternalError, "{}: the file has disappeared", from.display()))?;
             if condition.absent { link_new(from, &to) } else { place(&to, || fs::rename(from, &to)) }?;
             Ok(info)
         })?;
@@ -37,8 +38,8 @@ impl Store {
         Ok(info)
     }
 
-    /// Removes objects (of links only the link), the folders that are empty then, durably.
-    /// One result for each key, in order; what is not there is removed already.
+    /// Removes objects and the folders that become empty, durably. Of a link, only the link is removed.
+    /// Returns a result for each key, in order. A missing object is not an error.
     pub(crate) fn remove<'a>(
         &self,
         bucket: &str,
@@ -49,12 +50,12 @@ impl Store {
         let results = keys.into_iter().map(|(key, condition)| {
             let path = root.join(super::key::path(key));
             self.check_folders(path.parent().unwrap_or(&root))?;
-            let removed = self.objects.hold(&format!("{bucket}/{key}"), || {
+            let removed = self.objects.with_lock(&format!("{bucket}/{key}"), || {
                 if condition.matches.is_some() {
                     condition.check(Info::at(&path)?.as_ref())?;
                 }
                 match fs::remove_file(&path) {
-                    Err(err) if absent(&err) => Ok(()),
+                    Err(error) if absent(&error) => Ok(()),
                     removed => removed.at(&path).map_err(io_error),
                 }
             });
@@ -69,16 +70,17 @@ impl Store {
     }
 }
 
-/// `link(2)` fails when the name is taken, so that two processes cannot both win either.
+/// Publishes a new object by `link(2)`, which fails if the name is taken, so that only one of two processes
+/// succeeds.
 fn link_new(from: &Path, to: &Path) -> S3Result {
     let taken = || s3_error!(PreconditionFailed, "the object exists");
     let mut linked = Ok(());
     place(to, || {
         linked = match fs::hard_link(from, to) {
-            Err(err) if err.kind() == io::ErrorKind::AlreadyExists => Err(taken()),
-            // File systems without links: the lock of this process has to do.
-            Err(err)
-                if matches!(err.kind(), io::ErrorKind::Unsupported | io::ErrorKind::PermissionDenied) =>
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(taken()),
+            // On a file system without links, only the lock of this process protects the name.
+            Err(error)
+                if matches!(error.kind(), io::ErrorKind::Unsupported | io::ErrorKind::PermissionDenied) =>
             {
                 return fs::rename(from, to);
             }
@@ -91,24 +93,24 @@ fn link_new(from: &Path, to: &Path) -> S3Result {
     Ok(())
 }
 
-/// Runs `put` with the folder of `to` in place.
+/// Runs `put` after creating the folder of `to`.
 fn place(to: &Path, mut put: impl FnMut() -> io::Result<()>) -> S3Result {
-    let folder = to.parent().expect("an object lies in a folder");
-    for _ in 1..TRIES {
+    let folder = to.parent().expect("an object is in a folder");
+    for _ in 1..MAX_ATTEMPTS {
         match put() {
-            Err(err) if err.kind() == io::ErrorKind::NotFound => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             done => return done.at(to).map_err(io_error),
         }
         match make_folder(folder) {
-            // Removed again while we looked; a file in the way shows in the end.
-            Err(err) if matches!(err.kind(), io::ErrorKind::NotFound | io::ErrorKind::AlreadyExists) => {}
+            // The folder was removed again. A file that blocks its name is reported after the last attempt.
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::AlreadyExists) => {}
             made => made.map_err(io_error)?,
         }
     }
     put().at(to).map_err(io_error)
 }
 
-/// Removes the empty folders above `path`, up to `root`; returns the first that stays.
+/// Removes the empty folders above `path`, up to `root`. Returns the first folder that stays.
 fn prune(path: &Path, root: &Path) -> PathBuf {
     let mut above = path.ancestors().skip(1).take_while(|folder| *folder != root);
     above.find(|folder| fs::remove_dir(folder).is_err() && folder.exists()).unwrap_or(root).to_owned()

@@ -1,4 +1,4 @@
-//! The embedded S3 for other processes on this machine.
+//! Serves the embedded S3 to other processes on this machine.
 
 use std::sync::Arc;
 
@@ -8,10 +8,10 @@ use s3s::service::{S3Service, S3ServiceBuilder};
 
 use crate::{Service, signature};
 
-/// The pair that requests must be signed with: every process on the machine can reach loopback.
+/// The key that requests must be signed with, because every process on the machine can reach loopback.
 #[derive(Clone)]
 pub struct AccessKey {
-    /// The id, which is not secret.
+    /// The id, which is not a secret.
     pub id: String,
     /// The secret.
     pub secret: String,
@@ -19,7 +19,7 @@ pub struct AccessKey {
     pub region: String,
 }
 
-/// The service for requests over HTTP that are signed with one key. Clones share it.
+/// Handles HTTP requests that are signed with one key. Clones share the service.
 #[derive(Clone)]
 pub struct Server {
     service: S3Service,
@@ -34,7 +34,7 @@ impl Server {
         Self { service: builder.build(), region: key.region.into() }
     }
 
-    /// The response to a request. A request that is not signed as it must be is refused.
+    /// The response to a request. A request without a valid signature is refused.
     pub async fn respond<B>(&self, request: Request<B>) -> Response<s3s::Body>
     where
         B: http_body::Body<Data = bytes::Bytes> + Send + 'static,

@@ -1,5 +1,6 @@
-//! What S3 requires of a signature, besides that it is right. s3s checks it over the headers that the client chose to sign;
-//! `host` and every `x-amz-*` header must be among them (AWS Signature Version 4, "Create a signed AWS API request").
+//! The requirements of S3 for a signature that s3s does not check. s3s checks the signature over the headers
+//! that the client has signed; `host` and every `x-amz-*` header must be among them (AWS Signature Version 4,
+//! "Create a signed AWS API request").
 
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use s3s::Body;
@@ -8,14 +9,15 @@ use url::form_urlencoded;
 /// Why a request is refused: status, code, message.
 pub(crate) struct Refused(StatusCode, &'static str, String);
 
-/// What a signature covers.
+/// The scope and the headers that a signature covers.
 struct Signed {
     scope: String,
     headers: Vec<String>,
     malformed: &'static str,
 }
 
-/// A request that is not signed for this Region and for S3, or has headers that matter and are not signed, is refused.
+/// Refuses a request that is not signed for this Region and for S3, or that has unsigned headers which must
+/// be signed.
 pub(crate) fn check<B>(request: &Request<B>, region: &str) -> Result<(), Refused> {
     let in_header = request.headers().get(header::AUTHORIZATION);
     let query: Vec<_> =
@@ -24,7 +26,7 @@ pub(crate) fn check<B>(request: &Request<B>, region: &str) -> Result<(), Refused
         |name: &str| query.iter().find(|(key, _)| key == name).map(|(_, value)| value.to_string());
     let twice = |name: &str| query.iter().filter(|(key, _)| key.eq_ignore_ascii_case(name)).count() > 1;
     if ["X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-SignedHeaders"].into_iter().any(twice) {
-        let message = "the query says twice what was signed".to_owned();
+        let message = "a signature parameter occurs twice in the query".to_owned();
         return Err(Refused(StatusCode::BAD_REQUEST, "AuthorizationQueryParametersError", message));
     }
     let signed = match (in_header, parameter("X-Amz-Algorithm")) {

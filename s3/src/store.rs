@@ -1,4 +1,4 @@
-//! The folder, what is in it besides objects, and who may clean it up.
+//! The folder of the store, its service files, and its cleanup.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -11,33 +11,33 @@ use s3s::{S3Result, s3_error};
 
 use crate::error::{At, io_error};
 use crate::file::{make_folder, open_private};
-use crate::walk::Folders;
+use crate::walk::FolderCache;
 use crate::{BUCKET, key};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-/// Uploads that nobody has touched for so long are removed, as a lifecycle rule does on AWS.
+/// Uploads without a change for this time are removed, as by a lifecycle rule on AWS.
 const ABANDONED: Duration = Duration::from_secs(7 * DAY.as_secs());
-/// How long a completed upload answers a repeated completion.
-const REMEMBERED: Duration = Duration::from_secs(30 * DAY.as_secs());
+/// How long the record of a completed upload is kept for repeated completions.
+const RECORD_KEPT: Duration = Duration::from_secs(30 * DAY.as_secs());
 
 pub(crate) struct Store {
     root: PathBuf,
-    /// This process's own folder for files being written.
+    /// This process's folder for files that are being written.
     pub(crate) tmp: PathBuf,
-    /// Locked as long as `tmp` is in use.
+    /// The lock that shows that `tmp` is in use.
     _tmp_lock: File,
-    /// One per object that is being replaced, by bucket and key.
+    /// A lock for each object that is being replaced, by bucket and key.
     pub(crate) objects: Locks,
-    /// One per multipart upload.
+    /// A lock for each multipart upload.
     pub(crate) uploads: Locks,
-    /// Folders lately listed.
-    pub(crate) folders: Folders,
+    /// The contents of recently listed folders.
+    pub(crate) folders: FolderCache,
 }
 
 impl Store {
-    pub(crate) fn open(root: &Path) -> io::Result<Store> {
+    pub(crate) fn open(root: &Path) -> io::Result<Self> {
         let root = make_root(root)?;
-        let _held = hold(&root)?;
+        let _held = lock_out_others(&root)?;
         make_folder(&root.join(".s3/uploads"))?;
         make_folder(&root.join(".s3/buckets"))?;
         sweep_tmp(&root.join(".s3/tmp"))?;
@@ -46,13 +46,13 @@ impl Store {
         make_folder(&tmp)?;
         let lock = open_private(&tmp.with_extension("lock"))?;
         lock.lock().at(&tmp)?;
-        Ok(Store {
+        Ok(Self {
             root,
             tmp,
             _tmp_lock: lock,
             objects: Locks::default(),
             uploads: Locks::default(),
-            folders: Folders::default(),
+            folders: FolderCache::default(),
         })
     }
 
@@ -66,25 +66,25 @@ impl Store {
         }
     }
 
-    /// Does nothing when it exists.
+    /// Creates a bucket. An existing one is not an error.
     pub(crate) fn create_bucket(&self, bucket: &str) -> S3Result {
         make_folder(&bucket_folder(&self.root, bucket)).map_err(io_error)
     }
 
-    /// Where an object of an existing bucket lies, whether it exists or not.
+    /// The path of an object in an existing bucket. The object need not exist.
     pub(crate) fn object(&self, bucket: &str, key: &str) -> S3Result<PathBuf> {
         let path = self.bucket(bucket)?.join(key::path(key));
         self.check_folders(path.parent().unwrap_or(&self.root))?;
         Ok(path)
     }
 
-    /// No folder of the store is a link: whoever had planted one would read and write elsewhere in our name.
+    /// Checks that no folder on the path is a link, with which an attacker could redirect reads and writes.
     pub(crate) fn check_folders(&self, innermost: &Path) -> S3Result {
         for folder in innermost.ancestors().take_while(|folder| *folder != self.root) {
             if fs::symlink_metadata(folder).is_ok_and(|meta| meta.is_symlink()) {
                 return Err(s3_error!(
                     AccessDenied,
-                    "{}: it is a link, and no folder of this store",
+                    "{}: it is a link and not a folder of this store",
                     folder.display()
                 ));
             }
@@ -99,18 +99,19 @@ impl Store {
 
 impl Drop for Store {
     fn drop(&mut self) {
-        // Whatever fails here is swept at the next start.
+        // Files that cannot be removed here are swept at the next start.
         let _ = fs::remove_dir_all(&self.tmp);
         let _ = fs::remove_file(self.tmp.with_extension("lock"));
     }
 }
 
-/// Names of buckets are letters, digits, `.` and `-`, and neither `.` nor `..`: s3s refuses others.
+/// The folder of a bucket. s3s refuses names with other characters than letters, digits, `.` and `-`, and the
+/// names `.` and `..`.
 pub(crate) fn bucket_folder(root: &Path, bucket: &str) -> PathBuf {
     if bucket == BUCKET { root.to_owned() } else { root.join(".s3/buckets").join(bucket) }
 }
 
-/// Makes the folder of a store, or takes one that is there, also where a link leads to it: its path without links.
+/// Creates the folder of a store if it does not exist. Returns its path without links.
 pub(crate) fn make_root(root: &Path) -> io::Result<PathBuf> {
     if !root.is_dir() {
         make_folder(root)?;
@@ -118,8 +119,9 @@ pub(crate) fn make_root(root: &Path) -> io::Result<PathBuf> {
     root.canonicalize().at(root)
 }
 
-/// Waits until no other process is opening or sweeping `root`; keeps them away until dropped.
-pub(crate) fn hold(root: &Path) -> io::Result<File> {
+/// Waits until no other process is opening or sweeping `root`, and locks them out until the result is
+/// dropped.
+pub(crate) fn lock_out_others(root: &Path) -> io::Result<File> {
     make_folder(&root.join(".s3/tmp"))?;
     let path = root.join(".s3/lock");
     let file = open_private(&path)?;
@@ -127,7 +129,7 @@ pub(crate) fn hold(root: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Removes what processes that have died were writing. The system unlocks a dead process's files.
+/// Removes the temporary files of dead processes. The system has released the locks of a dead process.
 fn sweep_tmp(tmp: &Path) -> io::Result<()> {
     for entry in fs::read_dir(tmp).at(tmp)? {
         let path = entry.at(tmp)?.path().with_extension("");
@@ -148,7 +150,7 @@ fn sweep_uploads(uploads: &Path) -> io::Result<()> {
         let Ok(touched) = fs::metadata(&path).and_then(|meta| meta.modified()) else { continue };
         let age = SystemTime::now().duration_since(touched).unwrap_or_default();
         let completed = path.join("complete.json").exists() && !path.join("joined").exists();
-        if age > if completed { REMEMBERED } else { ABANDONED } {
+        if age > if completed { RECORD_KEPT } else { ABANDONED } {
             remove(&path)?;
         }
     }
@@ -159,27 +161,28 @@ fn remove(path: &Path) -> io::Result<()> {
     let removed = match fs::symlink_metadata(path) {
         Ok(meta) if meta.is_dir() => fs::remove_dir_all(path),
         Ok(_) => fs::remove_file(path),
-        Err(err) => Err(err),
+        Err(error) => Err(error),
     };
     match removed {
-        Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         removed => removed.at(path),
     }
 }
 
-/// One lock per name, for as long as somebody holds or wants it.
+/// One lock for each name, which exists only while it is held or waited for.
 #[derive(Default)]
 pub(crate) struct Locks(Mutex<HashMap<String, Arc<Mutex<()>>>>);
 
 impl Locks {
-    /// Runs `work` while nobody else holds `name`.
-    pub(crate) fn hold<T>(&self, name: &str, work: impl FnOnce() -> S3Result<T>) -> S3Result<T> {
+    /// Runs `work` while holding the lock of `name`.
+    pub(crate) fn with_lock<T>(&self, name: &str, work: impl FnOnce() -> S3Result<T>) -> S3Result<T> {
         let lock = Arc::clone(self.names().entry(name.to_owned()).or_default());
         let held = lock.lock().unwrap_or_else(PoisonError::into_inner);
         let result = work();
         drop(held);
         let mut names = self.names();
-        // The map's and ours: nobody waits, and nobody can come before `names` is released.
+        // Only the map and this function have the lock, so nobody waits, and nobody can start to wait before
+        // `names` is released.
         if Arc::strong_count(&lock) == 2 {
             names.remove(name);
         }

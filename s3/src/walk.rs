@@ -1,4 +1,5 @@
-//! The objects below a folder, in the order of their keys, reading only the folders that can hold a match.
+//! Lists the objects in a folder in the order of their keys, and reads only the folders that can contain a
+//! match.
 
 use std::collections::HashMap;
 use std::fs::{self, FileType};
@@ -13,12 +14,12 @@ use crate::error::{At, io_error};
 use crate::key::{self, Name};
 use crate::object::{Info, absent};
 
-/// A walk from a place in the order of keys onwards.
+/// A walk through the objects from a given start, in the order of their keys.
 pub(crate) struct Walk<'a> {
-    folders: &'a Folders,
+    folders: &'a FolderCache,
     prefix: &'a str,
     start: Start,
-    /// The folders we are in, outermost first.
+    /// The open folders, outermost first.
     stack: Vec<Level>,
 }
 
@@ -32,7 +33,7 @@ pub(crate) enum Start {
 }
 
 struct Level {
-    /// What the keys in this folder begin with.
+    /// The prefix of all keys in this folder.
     base: String,
     path: PathBuf,
     entries: Arc<[Entry]>,
@@ -47,13 +48,13 @@ struct Entry {
 
 impl<'a> Walk<'a> {
     pub(crate) fn new(
-        folders: &'a Folders,
+        folders: &'a FolderCache,
         bucket: &Path,
         prefix: &'a str,
         start: Start,
     ) -> S3Result<Walk<'a>> {
         let (folder, base) = key::folder(prefix);
-        let mut walk = Walk { folders, prefix, start, stack: Vec::new() };
+        let mut walk = Self { folders, prefix, start, stack: Vec::new() };
         walk.enter(bucket.join(folder), base.to_owned())?;
         if let Some(level) = walk.stack.last_mut() {
             let open = &prefix[base.len()..];
@@ -73,7 +74,7 @@ impl<'a> Walk<'a> {
             let key = format!("{}{}", level.base, entry.text);
             let path = level.path.join(entry.name.on_disk());
             if !key.starts_with(self.prefix) {
-                // The matches are one run of the outermost folder's entries, and this is the first after it.
+                // The matches are contiguous in the outermost folder, and this is the first entry after them.
                 self.stack.clear();
             } else if !matches!(entry.name, Name::File(_)) {
                 self.enter(path, key)?;
@@ -84,7 +85,7 @@ impl<'a> Walk<'a> {
         Ok(None)
     }
 
-    /// Leaves out all further keys that begin with `prefix`, which the last one did.
+    /// Skips all further keys that begin with `prefix`, as the last key does.
     pub(crate) fn skip(&mut self, prefix: &str) {
         while self.stack.last().is_some_and(|level| level.base.starts_with(prefix)) {
             self.stack.pop();
@@ -104,7 +105,7 @@ impl<'a> Walk<'a> {
 }
 
 impl Start {
-    /// The first of a folder's entries that is not left out entirely.
+    /// The index of the first entry of a folder that has a key after the start.
     fn first(&self, entries: &[Entry], base: &str) -> usize {
         let (Start::Key(text) | Start::Prefix(text)) = self;
         let Some(rest) = text.strip_prefix(base) else {
@@ -122,28 +123,28 @@ impl Start {
     }
 }
 
-/// The sorted contents of folders, remembered while they do not change, so that page after page of a long listing
-/// does not sort it again.
+/// A cache of the sorted contents of folders, so that the pages of a long listing do not sort a folder again
+/// and again.
 #[derive(Default)]
-pub(crate) struct Folders(Mutex<Remembered>);
+pub(crate) struct FolderCache(Mutex<Cache>);
 
-/// By path: when the folder had last changed, and what was in it.
-type Remembered = HashMap<PathBuf, (SystemTime, Arc<[Entry]>)>;
+/// For each path: the time of the folder's last change, and its entries.
+type Cache = HashMap<PathBuf, (SystemTime, Arc<[Entry]>)>;
 
-/// Names remembered at most, in all folders; about 100 bytes each.
-const REMEMBERED: usize = 100_000;
-/// File systems stamp a folder's change with a clock that may tick this slowly. A folder changed less than that
-/// before it was read may have changed again since under the same stamp.
+/// The maximum number of cached names in all folders. A name takes about 100 bytes.
+const MAX_CACHED: usize = 100_000;
+/// The clock of a file system may tick only this often. A folder that has changed within this time before it
+/// was read may have changed again with the same modification time.
 const TICK: Duration = Duration::from_millis(100);
 
-impl Folders {
-    /// Empty when there is no such folder.
+impl FolderCache {
+    /// The entries of a folder. They are empty if the folder does not exist.
     fn read(&self, path: &Path) -> io::Result<Arc<[Entry]>> {
         let changed = match fs::metadata(path).and_then(|meta| meta.modified()) {
-            Err(err) if absent(&err) => return Ok(Arc::default()),
+            Err(error) if absent(&error) => return Ok(Arc::default()),
             changed => changed.at(path)?,
         };
-        if let Some((then, entries)) = self.remembered().get(path)
+        if let Some((then, entries)) = self.cached().get(path)
             && *then == changed
         {
             return Ok(Arc::clone(entries));
@@ -151,21 +152,21 @@ impl Folders {
         let now = SystemTime::now();
         let entries: Arc<[Entry]> = read_folder(path)?.into();
         let settled = now.duration_since(changed).is_ok_and(|age| age > TICK);
-        let mut remembered = self.remembered();
+        let mut cached = self.cached();
         if settled {
-            if remembered.values().map(|(_, entries)| entries.len() + 1).sum::<usize>() + entries.len()
-                > REMEMBERED
+            if cached.values().map(|(_, entries)| entries.len() + 1).sum::<usize>() + entries.len()
+                > MAX_CACHED
             {
-                remembered.clear();
+                cached.clear();
             }
-            remembered.insert(path.to_owned(), (changed, Arc::clone(&entries)));
+            cached.insert(path.to_owned(), (changed, Arc::clone(&entries)));
         } else {
-            remembered.remove(path);
+            cached.remove(path);
         }
         Ok(entries)
     }
 
-    fn remembered(&self) -> MutexGuard<'_, Remembered> {
+    fn cached(&self) -> MutexGuard<'_, Cache> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -173,7 +174,7 @@ impl Folders {
 fn read_folder(path: &Path) -> io::Result<Vec<Entry>> {
     let mut entries = Vec::new();
     let listed = match fs::read_dir(path) {
-        Err(err) if absent(&err) => return Ok(entries),
+        Err(error) if absent(&error) => return Ok(entries),
         listed => listed.at(path)?,
     };
     for found in listed {

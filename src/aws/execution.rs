@@ -1,4 +1,4 @@
-//! The execution that owns a run.
+//! The executions that own runs.
 
 use aws_sdk_sfn::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sfn::types::ExecutionStatus;
@@ -10,34 +10,34 @@ use super::AwsStack;
 use crate::exit::CliError;
 use crate::progress::Batches;
 
-/// An execution as `DescribeExecution` tells it.
+/// An execution as `DescribeExecution` describes it.
 #[derive(Debug, Clone)]
 pub struct Execution {
     /// Its ARN.
     pub arn: String,
-    /// How far it is.
+    /// Its status.
     pub status: Status,
     /// The input's file name.
     pub file: String,
-    /// What it returned.
+    /// Its output.
     pub output: Value,
     machine: String,
     /// The event that started it.
     event: Value,
 }
 
-/// How far an execution is.
+/// The status of an execution.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Status {
-    /// Not at its end.
+    /// It has not ended.
     Running,
-    /// It did what it was to do.
+    /// It succeeded.
     Succeeded,
     /// It failed, with this error and cause.
     Failed {
         /// The error's name.
         error: String,
-        /// In words, or as a function reported it.
+        /// The cause, in words or as a function reported it.
         cause: String,
     },
     /// It was stopped from outside (StopExecution), or ran into a time limit: the run has no output.
@@ -45,7 +45,7 @@ pub enum Status {
 }
 
 impl AwsStack {
-    /// The execution that has claimed this generation of a run; `None` while none has.
+    /// The execution that has claimed this generation of a run, or `None` if none has.
     ///
     /// # Errors
     /// When the bucket or Step Functions cannot be read.
@@ -53,7 +53,7 @@ impl AwsStack {
         let key = run.keys().claim(run.generation);
         let Some(claim) = self.objects().find(&key).await? else { return Ok(None) };
         let claim: Claim = serde_json::from_slice(&claim)
-            .map_err(|error| CliError::new(format!("{key} is no claim: {error}")))?;
+            .map_err(|error| CliError::new(format!("{key} is not a valid claim: {error}")))?;
         self.describe(&claim.execution).await.map(Some)
     }
 
@@ -67,7 +67,8 @@ impl AwsStack {
 
     async fn describe(&self, arn: &str) -> Result<Execution, CliError> {
         let found = self.states.describe_execution().execution_arn(arn).send().await;
-        let found = found.map_err(|error| wrong(&format!("cannot look up the execution {arn}"), &error))?;
+        let found =
+            found.map_err(|error| call_error(&format!("cannot look up the execution {arn}"), &error))?;
         let event: Value = serde_json::from_str(found.input().unwrap_or_default()).unwrap_or_default();
         let key = event["detail"]["object"]["key"].as_str().unwrap_or_default();
         let file = job::keys::parse_input(key).map(|(_, file)| file.to_owned()).unwrap_or_default();
@@ -91,17 +92,18 @@ impl AwsStack {
         })
     }
 
-    /// How far the execution's Map Runs are, together: one for each lane.
+    /// The counts of all Map Runs of the execution together. Each lane has one.
     ///
     /// # Errors
     /// When Step Functions cannot be read.
     pub async fn batches(&self, arn: &str) -> Result<Batches, CliError> {
-        let failed = |error: SdkError<_>| wrong(&format!("cannot list the Map Runs of {arn}"), &error);
+        let failed = |error: SdkError<_>| call_error(&format!("cannot list the Map Runs of {arn}"), &error);
         let runs = self.states.list_map_runs().execution_arn(arn).send().await.map_err(failed)?;
         let mut all = Batches::default();
         for run in runs.map_runs() {
             let run = self.states.describe_map_run().map_run_arn(run.map_run_arn()).send().await;
-            let run = run.map_err(|error| wrong(&format!("cannot look up a Map Run of {arn}"), &error))?;
+            let run =
+                run.map_err(|error| call_error(&format!("cannot look up a Map Run of {arn}"), &error))?;
             let Some(counts) = run.execution_counts() else { continue };
             let count = |count: i64| count.max(0).cast_unsigned();
             all.total += count(counts.total());
@@ -112,7 +114,7 @@ impl AwsStack {
         Ok(all)
     }
 
-    /// Tells the workers of a run to end.
+    /// Writes the stop marker, at which the workers of a run end.
     ///
     /// # Errors
     /// When the bucket cannot be written.
@@ -120,7 +122,7 @@ impl AwsStack {
         Ok(StopMarker::place(&self.objects(), &run.keys().stop_run(run.generation), reason).await?)
     }
 
-    /// Starts the next generation of a run on its state machine: the same event, and what to complete.
+    /// Starts the next generation of a run on its state machine, with the same event and the redrive in it.
     ///
     /// # Errors
     /// When Step Functions refuses.
@@ -136,7 +138,7 @@ impl AwsStack {
             CliError::new(format!("the input of the execution {} is not an event", execution.arn))
         })?;
         fields.insert("redrive".to_owned(), serde_json::to_value(&redrive).expect("it is plain data"));
-        // Only a claim says that a generation is taken: an execution that ended before its claim blocks no name.
+        // The time makes the name unique: an execution that ended before its claim must not block its name.
         let name = format!("{}-redrive-{}-{:x}", run.id, redrive.generation, crate::local::now());
         let started = self
             .states
@@ -146,12 +148,12 @@ impl AwsStack {
             .input(event.to_string())
             .send()
             .await;
-        started.map_err(|error| wrong(&format!("cannot start the execution {name}"), &error))?;
+        started.map_err(|error| call_error(&format!("cannot start the execution {name}"), &error))?;
         Ok(RunRef { generation: redrive.generation, ..run.clone() })
     }
 }
 
-/// The number of a run's last redrive, 0 without one; `None` when there is no such run.
+/// The number of a run's last redrive, 0 if there was none, or `None` if there is no such run.
 ///
 /// # Errors
 /// When the run's folder cannot be listed.
@@ -162,7 +164,10 @@ pub async fn latest_generation(objects: &Objects, run: &RunRef) -> Result<Option
     Ok(claims.iter().filter_map(|entry| generation(&entry.key)).max())
 }
 
-fn wrong<E: ProvideErrorMetadata + std::error::Error + 'static>(what: &str, error: &SdkError<E>) -> CliError {
+fn call_error<E: ProvideErrorMetadata + std::error::Error + 'static>(
+    what: &str,
+    error: &SdkError<E>,
+) -> CliError {
     let why = match (error.code(), error.message()) {
         (Some(code), Some(message)) => format!("{message} ({code})"),
         (Some(code), None) => code.to_owned(),

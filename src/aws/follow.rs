@@ -1,5 +1,5 @@
-//! Follows a run from its claim to its end: by what lies in the bucket (claim, plan, and the names of the flush objects,
-//! which carry the counts), by its execution, and by the execution's Map Runs.
+//! Follows a run from its claim to its end. Its progress is read from the bucket (claim, plan, and the counts
+//! in the names of the flush objects), from its execution, and from the execution's Map Runs.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,19 +13,19 @@ use crate::local::now;
 use crate::progress::{Phase, Progress, Queue};
 use crate::text;
 
-/// How often to look, at the least.
-const EVERY: Duration = Duration::from_secs(1);
-/// Looking takes this share of the time at most: a long run has very many objects.
-const SHARE: u32 = 10;
-/// The Map Runs, a request for each lane, are looked at every so many times.
+/// The shortest time between two polls.
+const POLL_EVERY: Duration = Duration::from_secs(1);
+/// One part in so many of the time is spent polling at most, because a long run has very many objects.
+const POLL_SHARE: u32 = 10;
+/// Every so many polls also read the Map Runs, which takes a request for each lane.
 const MAP_RUNS_EVERY: u64 = 5;
-/// How long to go on without an answer.
-const BLIND_FOR: Duration = Duration::from_secs(300);
-/// An upload starts an execution within seconds, when it starts one.
+/// How long errors are tolerated.
+const TOLERATE_ERRORS: Duration = Duration::from_secs(300);
+/// The time in which an upload must have started an execution. Usually it takes seconds.
 const CLAIMED_WITHIN: Duration = Duration::from_secs(60);
 
-/// Counts a run's progress until its execution has ended: that execution, or `None` when none has claimed the run. A run
-/// of hours outlives many a failed request.
+/// Counts a run's progress until its execution has ended. Returns that execution, or `None` if none has
+/// claimed the run. Errors are tolerated for some minutes, because a run may take hours.
 ///
 /// # Errors
 /// When the bucket or Step Functions cannot be read for some minutes.
@@ -35,28 +35,30 @@ pub async fn follow(
     progress: &Arc<Progress>,
 ) -> Result<Option<Execution>, CliError> {
     let begun = Instant::now();
-    let (mut plan, mut well, mut looks) = (None, begun, 0_u64);
+    let (mut plan, mut last_success, mut polls) = (None, begun, 0_u64);
     loop {
-        let looked = Instant::now();
-        match look(stack, run, progress, &mut plan, looks).await {
+        let polled = Instant::now();
+        match poll(stack, run, progress, &mut plan, polls).await {
             Ok(Some(execution)) if execution.status != Status::Running => return Ok(Some(execution)),
             Ok(None) if begun.elapsed() > CLAIMED_WITHIN => return Ok(None),
-            Ok(_) => well = Instant::now(),
-            Err(error) if well == begun || well.elapsed() > BLIND_FOR => return Err(error),
-            Err(error) => tracing::warn!(%error, "looking again"),
+            Ok(_) => last_success = Instant::now(),
+            Err(error) if last_success == begun || last_success.elapsed() > TOLERATE_ERRORS => {
+                return Err(error);
+            }
+            Err(error) => tracing::warn!(%error, "polling again"),
         }
-        looks += 1;
-        tokio::time::sleep(EVERY.max(looked.elapsed() * (SHARE - 1))).await;
+        polls += 1;
+        tokio::time::sleep(POLL_EVERY.max(polled.elapsed() * (POLL_SHARE - 1))).await;
     }
 }
 
-/// The execution, once there is one; counts what it has done.
-async fn look(
+/// Counts what the execution has done. Returns the execution, if there is one yet.
+async fn poll(
     stack: &AwsStack,
     run: &RunRef,
     progress: &Arc<Progress>,
     plan: &mut Option<Plan>,
-    looks: u64,
+    polls: u64,
 ) -> Result<Option<Execution>, CliError> {
     let objects = stack.objects();
     let execution = stack.execution(run).await?;
@@ -66,16 +68,16 @@ async fn look(
                 objects.find(&run.keys().plan()).await?.and_then(|plan| serde_json::from_slice(&plan).ok());
         }
         match plan {
-            // From here on the results are merged, and then removed.
-            Some(_) if progress.now().phase == Phase::Merging => {}
+            // The results are merged and then removed, so they are not counted any more.
+            Some(_) if progress.snapshot().phase == Phase::Merging => {}
             Some(plan) => {
                 progress.count_lanes(&objects, run, plan).await?;
                 if let Some(execution) = &execution
-                    && looks.is_multiple_of(MAP_RUNS_EVERY)
+                    && polls.is_multiple_of(MAP_RUNS_EVERY)
                 {
                     match stack.batches(&execution.arn).await {
                         Ok(batches) => progress.batches(batches),
-                        // Who may not look at Map Runs still sees the lines.
+                        // A user without permission for Map Runs still sees the lines.
                         Err(error) => tracing::debug!(%error, "without the Map Runs"),
                     }
                 }
@@ -89,7 +91,7 @@ async fn look(
     Ok(execution)
 }
 
-/// Runs of one job take turns: whose turn it is, unless it is this run's.
+/// The run of the same job that this run waits for, unless it is this run's turn.
 async fn queue(stack: &AwsStack, run: &RunRef) -> Result<Option<Queue>, CliError> {
     let objects = stack.objects();
     let turn = objects.find(&keys::lease(&run.job)).await?;
@@ -107,7 +109,7 @@ async fn queue(stack: &AwsStack, run: &RunRef) -> Result<Option<Queue>, CliError
     }
     let claim = objects.find(&RunKeys::new(&run.job, &turn.run).claim(turn.generation)).await?;
     let claim = claim.and_then(|claim| serde_json::from_slice::<Claim>(&claim).ok());
-    // Who may not look at another execution still sees whose turn it is.
+    // A user without permission for the other execution still sees its run.
     let ended = stack.has_ended(&turn.execution).await.unwrap_or(false);
     let since = claim.map(|claim| text::moment(claim.started));
     Ok(Some(Queue { holder: Some(format!("{}/{}", run.job, turn.run)), since, ended, begins: None }))

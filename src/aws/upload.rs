@@ -1,4 +1,4 @@
-//! Puts a job and its input where an upload starts a run.
+//! Uploads a job and its input, which starts a run.
 
 use std::path::Path;
 
@@ -9,17 +9,17 @@ use super::AwsStack;
 use crate::exit::CliError;
 use crate::local::Input;
 
-/// Uploads the job file, then the input, which starts the run: that run.
+/// Uploads the job file and then the input, which starts the run. Returns that run.
 ///
 /// # Errors
-/// When the input cannot be read, or the bucket not be written.
+/// When the input cannot be read or the bucket cannot be written.
 pub async fn upload(stack: &AwsStack, job: &str, job_text: &str, input: &Path) -> Result<RunRef, CliError> {
     let source = Input::open(input)?;
     let objects = stack.objects();
     objects.put(&keys::job_file(job), job_text.to_owned()).await?;
     let key = keys::input(job, &source.name);
     let (size, stored, _) = source.copy(&objects, &key).await?;
-    // A bucket without versions tells uploads apart by their content.
+    // Without versions of the bucket, the content distinguishes uploads.
     let version = stored.version.unwrap_or_else(|| stored.etag.clone());
     let event = Event::object_created(stack.bucket(), &key, size, Some(stored.etag), &version);
     Ok(event.run(job_text.as_bytes())?)

@@ -1,10 +1,10 @@
-//! `throughline check`: everything that can be known before a request is made.
+//! `throughline check`: reports everything that can be known before a request is made.
 
 mod cost;
 mod findings;
 mod hints;
 mod json;
-mod look;
+mod preview;
 mod show;
 
 use std::sync::Arc;
@@ -14,30 +14,32 @@ use job::Job;
 
 use crate::args;
 use crate::exit::{CliError, Exit};
-use crate::local::{Input, LocalSecrets, at_input, job_name, read_job};
-use look::Look;
+use crate::local::{Input, LocalSecrets, job_name, read_job, with_input_path};
+use preview::Preview;
 
-/// How long lines are rendered, unless all are asked for.
-const LOOK_FOR: Duration = Duration::from_secs(10);
+/// How long lines are rendered, unless `--all` is given.
+const TIME_LIMIT: Duration = Duration::from_secs(10);
 
 pub(super) async fn check(args: &args::Check) -> Result<Exit, CliError> {
     let args::Target { job: job_path, input } = &args.target;
     let (_, job) = read_job(job_path)?;
-    // The secrets of a run on AWS are there, and no value is needed to show requests.
+    // The secrets of a run on AWS are on AWS, and requests are shown without their values.
     if !args.cost {
         LocalSecrets::check(&job_name(job_path)?, &job).await?;
     }
     let job = Arc::new(job);
-    let (plan, look) = {
+    let (plan, previewed) = {
         let Input { name, file, .. } = Input::open(input)?;
-        let until = (!args.all).then(|| Instant::now() + LOOK_FOR);
-        let (job, mut look, split_name) = (job.clone(), Look::new(&job, args.lines, until), name.clone());
-        let split =
-            move || preprocess::split(file, &job, &split_name, &mut look).map(|plan| (plan, look.end()));
+        let until = (!args.all).then(|| Instant::now() + TIME_LIMIT);
+        let (job, mut preview, split_name) =
+            (job.clone(), Preview::new(&job, args.lines, until), name.clone());
+        let split = move || {
+            preprocess::split(file, &job, &split_name, &mut preview).map(|plan| (plan, preview.end()))
+        };
         let split = tokio::task::spawn_blocking(split).await.expect("splitting does not panic");
-        split.map_err(|error| CliError::new(at_input(&error.message, &name, input)))?
+        split.map_err(|error| CliError::new(with_input_path(&error.message, &name, input)))?
     };
-    let findings = look.findings;
+    let findings = previewed.findings;
     let hints = hints::all(&job, &plan, &findings);
     let hopeless = findings.hopeless() || hints.iter().any(|hint| hint.hopeless);
     let exit = if hopeless { Exit::Wrong } else { Exit::Succeeded };
@@ -47,7 +49,7 @@ pub(super) async fn check(args: &args::Check) -> Result<Exit, CliError> {
     }
     show::head(&job, job_path, &plan, hopeless);
     println!();
-    show::requests(&look.first);
+    show::requests(&previewed.first);
     show::lanes(&job, &plan);
     if args.cost {
         cost::print(&job, &plan, args.concurrency);
@@ -57,7 +59,7 @@ pub(super) async fn check(args: &args::Check) -> Result<Exit, CliError> {
     Ok(exit)
 }
 
-/// The limit of a lane.
+/// The limit that applies to a lane.
 fn limit(job: &Job, kind: &job::LaneKind) -> job::file::Limit {
     match kind {
         job::LaneKind::Named { provider } => job

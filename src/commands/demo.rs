@@ -1,11 +1,11 @@
-//! `throughline demo`: a sample API on this machine, and a real run against it.
+//! `throughline demo`: starts a sample API on this machine and runs a job against it.
 
 mod api;
 mod files;
 
 use std::fs;
 
-use crate::args::{self, Places, Target};
+use crate::args::{self, RunOptions, Target};
 use crate::exit::{CliError, Exit};
 
 pub(super) async fn demo(args: &args::Demo) -> Result<Exit, CliError> {
@@ -22,21 +22,23 @@ pub(super) async fn demo(args: &args::Demo) -> Result<Exit, CliError> {
     fs::write(&job, files::job(&quick.host(), &slow.host())).map_err(|error| CliError::at(&job, error))?;
     fs::write(&input, files::input(&quick.host(), &slow.host()))
         .map_err(|error| CliError::at(&input, error))?;
-    println!("A sample API answers on this machine:");
-    println!("  {}  allows 300 requests/s and answers 429 with Retry-After beyond that", quick.host());
+    println!("A sample API runs on this machine:");
+    println!("  {}  allows 300 requests/s, and responds with 429 and Retry-After beyond that", quick.host());
     println!("  {}  is slow and allows 20/s", slow.host());
-    println!("Two in a hundred requests fail in passing, and a few lines must fail.\n");
+    println!("Two in a hundred requests fail once, and a few lines always fail.\n");
     println!("$ throughline run {} {} -o {}\n", job.display(), input.display(), output.display());
     let exit = super::run::run(args::Run {
         target: Target { job: job.clone(), input: input.clone() },
-        places: Places { output: Some(output.clone()), state: folder.join(".throughline"), json: false },
+        options: RunOptions { output: Some(output.clone()), state: folder.join(".throughline"), json: false },
         fresh: true,
         functions: None,
         s3_port: 0,
     })
     .await?;
     if exit == Exit::Interrupted {
-        println!("(The demo itself starts over: its sample API is gone.)");
+        println!(
+            "(The demo cannot continue: its sample API has ended with it. Run the demo again to start over.)"
+        );
         return Ok(exit);
     }
     println!("\nThe first lines of {}:", output.display());
@@ -48,6 +50,6 @@ pub(super) async fn demo(args: &args::Demo) -> Result<Exit, CliError> {
     println!("  throughline init places        # writes places.toml, with comments");
     println!("  throughline check places.toml YOUR.csv");
     println!("  throughline run places.toml YOUR.csv -o output.csv");
-    // Some lines of the demo fail on purpose: that is its success.
+    // Some lines of the demo fail on purpose.
     Ok(if exit == Exit::SomeFailed { Exit::Succeeded } else { exit })
 }

@@ -1,4 +1,4 @@
-//! `throughline init`: a commented job file to start from.
+//! `throughline init`: writes a commented job file to start from.
 
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write};
@@ -15,7 +15,7 @@ pub(super) fn init(args: &args::Init) -> Result<Exit, CliError> {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     if name.is_empty() || name.starts_with('.') || !name.chars().all(plain) {
         return Err(CliError::new(format!(
-            "{name:?} can't be a job's name: use letters, digits, dashes, underscores and dots"
+            "{name:?} cannot be the name of a job: use letters, digits, dashes, underscores and dots"
         )));
     }
     let path = PathBuf::from(format!("{path}.toml"));
@@ -37,7 +37,7 @@ pub(super) fn init(args: &args::Init) -> Result<Exit, CliError> {
             _ => CliError::at(&path, error),
         })?;
     if let Err(error) = file.write_all(TEMPLATE.as_bytes()) {
-        // Half a job file would be in the way of the next attempt.
+        // An incomplete job file would block the next attempt.
         let _ = std::fs::remove_file(&path);
         return Err(CliError::at(&path, error));
     }

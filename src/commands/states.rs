@@ -1,4 +1,4 @@
-//! `throughline states`: any definition on this machine.
+//! `throughline states`: validates, runs, tests and draws definitions on this machine.
 
 mod graph;
 mod run;
@@ -18,8 +18,8 @@ use crate::exit::{CliError, Exit};
 pub(super) async fn states(args: States) -> Result<Exit, CliError> {
     match args.command {
         StatesCommand::Validate(args) => validate::validate(&args),
-        StatesCommand::Execute(args) => run::run(*args).await,
-        StatesCommand::Try(args) => test::test(*args).await,
+        StatesCommand::Run(args) => run::run(*args).await,
+        StatesCommand::Test(args) => test::test(*args).await,
         StatesCommand::Graph(args) => graph::graph(&args),
     }
 }
@@ -28,13 +28,13 @@ fn execution_type(express: bool) -> ExecutionType {
     if express { ExecutionType::Express } else { ExecutionType::Standard }
 }
 
-/// The JSON that a flag gives: as text, in a file, or on standard input.
+/// The JSON that a flag gives as text, as the name of a file, or as `-` for standard input.
 fn json_of(flag: &str, given: &str) -> Result<Value, CliError> {
     if given == "-" {
         let mut text = String::new();
         std::io::stdin()
             .read_to_string(&mut text)
-            .map_err(|error| CliError::new(format!("standard input cannot be read: {error}")))?;
+            .map_err(|error| CliError::new(format!("cannot read standard input: {error}")))?;
         return engine::json::from_str(&text)
             .map_err(|error| CliError::new(format!("standard input is not valid JSON: {error}")));
     }

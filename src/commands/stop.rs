@@ -1,4 +1,4 @@
-//! `throughline stop`: ends a run on AWS early, with everything that was paid for.
+//! `throughline stop`: ends a run on AWS early and keeps every response that it has received.
 
 use super::watch;
 use crate::args;
@@ -9,13 +9,13 @@ pub(super) async fn stop(args: args::Stop) -> Result<Exit, CliError> {
     let stack = AwsStack::connect(&args.stack).await?;
     let (run, execution) = stack.find(&args.run).await?;
     if execution.status != Status::Running {
-        return Err(CliError::new(format!("the run {} has already ended", watch::name(&run))));
+        return Err(CliError::new(format!("the run {} has already ended", watch::run_name(&run))));
     }
     stack.stop(&run, "stopped by `throughline stop`").await?;
     println!(
-        "{} is stopping: workers see it within ten seconds, then what was answered is merged",
-        watch::name(&run)
+        "{} is stopping: the workers notice it within ten seconds, then all responses so far are merged",
+        watch::run_name(&run)
     );
-    println!("\n  {}", watch::command("watch", &stack, &run));
+    println!("\n  {}", watch::command_for("watch", &stack, &run));
     Ok(Exit::Succeeded)
 }

@@ -1,4 +1,4 @@
-//! `throughline watch`: a run on AWS, as a run on this machine is shown.
+//! `throughline watch`: shows a run on AWS in the same way as a run on this machine.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,28 +8,32 @@ use job::run::RunRef;
 use tokio_util::sync::CancellationToken;
 
 use super::run;
-use super::summary::{Failed, Summary, When};
+use super::summary::{FailedRun, RequestsMade, Summary};
 use crate::args;
 use crate::aws::{self, AwsStack, Execution, Status};
-use crate::exit::{CliError, Exit, is_wrong};
-use crate::local::{Outputs, Protected};
+use crate::exit::{CliError, Exit, is_user_error};
+use crate::local::{Outputs, ProtectedFiles};
 use crate::progress::{Progress, Style, show};
 use crate::signals::Signals;
 
 pub(super) async fn watch(args: args::Watch) -> Result<Exit, CliError> {
-    if let Some(output) = &args.shown.output {
-        Outputs::check(output, "", &Protected::default())?;
+    if let Some(output) = &args.watch_options.output {
+        Outputs::check(output, "", &ProtectedFiles::default())?;
     }
     let stack = AwsStack::connect(&args.stack).await?;
-    // Just after an upload nothing has claimed it.
+    // Just after an upload no execution has claimed the run yet.
     let run = stack.run(&args.run).await?;
-    follow(&stack, &run, &args.shown).await
+    follow(&stack, &run, &args.watch_options).await
 }
 
-/// Shows a run until it ends, and its summary. Ctrl-C leaves the run alone.
-pub(super) async fn follow(stack: &AwsStack, run: &RunRef, shown: &args::Shown) -> Result<Exit, CliError> {
-    let progress = Arc::new(Progress::elsewhere());
-    let style = if shown.json { Style::Json } else { Style::Person };
+/// Shows a run until it ends, then prints its summary. Ctrl-C ends the command and not the run.
+pub(super) async fn follow(
+    stack: &AwsStack,
+    run: &RunRef,
+    watch_options: &args::WatchOptions,
+) -> Result<Exit, CliError> {
+    let progress = Arc::new(Progress::remote());
+    let style = if watch_options.json { Style::Json } else { Style::Text };
     let done = CancellationToken::new();
     let showing = tokio::spawn(show(progress.clone(), style, done.clone()));
     let mut signals = Signals::listen();
@@ -41,32 +45,32 @@ pub(super) async fn follow(stack: &AwsStack, run: &RunRef, shown: &args::Shown) 
     let _ = showing.await;
     match followed.transpose()? {
         None => {
-            let again = command("watch", stack, run);
-            if shown.json {
-                let sent = progress.now().lanes.iter().any(|lane| lane.done > 0);
+            let again = command_for("watch", stack, run);
+            if watch_options.json {
+                let sent = progress.snapshot().lanes.iter().any(|lane| lane.done > 0);
                 let event = serde_json::json!({
                     "event": "summary", "exit_code": Exit::Interrupted.code(), "requests_sent": sent, "verdict": "interrupted",
-                    "message": format!("the run goes on; watch it again: {again}"),
+                    "message": format!("the run continues; to watch it again: {again}"),
                 });
                 println!("{event}");
             } else {
-                eprintln!("the run goes on; watch it again: {again}");
+                eprintln!("the run continues; to watch it again: {again}");
             }
             Ok(Exit::Interrupted)
         }
         Some(None) => Err(match not_started(stack, run).await? {
-            Some(why) => CliError::new(format!("the run {} has not started: {why}", name(run))),
+            Some(why) => CliError::new(format!("the run {} has not started: {why}", run_name(run))),
             None => CliError::new(format!(
-                "no execution has claimed the run {}: is that its name, and does a stack with the bucket {} start runs for uploads?",
-                name(run),
+                "no execution has claimed the run {}: check the id of the run, and that uploads to the bucket {} start runs",
+                run_name(run),
                 stack.bucket()
             )),
         }),
-        Some(Some(execution)) => ended(stack, run, &execution, shown).await,
+        Some(Some(execution)) => print_end(stack, run, &execution, watch_options).await,
     }
 }
 
-/// Why an execution could not even claim the run, as far as its report says.
+/// The reason why no execution could claim the run, if a report gives it.
 async fn not_started(stack: &AwsStack, run: &RunRef) -> Result<Option<String>, CliError> {
     if run.file.is_empty() {
         return Ok(None);
@@ -78,64 +82,71 @@ async fn not_started(stack: &AwsStack, run: &RunRef) -> Result<Option<String>, C
     Ok(report["message"].as_str().filter(|_| report["verdict"] == "not_started").map(str::to_owned))
 }
 
-/// `JOB/ID`, as it is typed.
-pub(super) fn name(run: &RunRef) -> String {
+/// The id of a run for users: `JOB/ID`.
+pub(super) fn run_name(run: &RunRef) -> String {
     format!("{}/{}", run.job, run.id)
 }
 
-/// What to type about a run.
-pub(super) fn command(verb: &str, stack: &AwsStack, run: &RunRef) -> String {
-    format!("throughline {verb} {} {}", name(run), stack.options())
+/// The command line that does `verb` to a run.
+pub(super) fn command_for(verb: &str, stack: &AwsStack, run: &RunRef) -> String {
+    format!("throughline {verb} {} {}", run_name(run), stack.options())
 }
 
-/// The summary of a run that has ended.
-pub(super) async fn ended(
+/// Prints the summary of a run that has ended.
+pub(super) async fn print_end(
     stack: &AwsStack,
     run: &RunRef,
     execution: &Execution,
-    shown: &args::Shown,
+    watch_options: &args::WatchOptions,
 ) -> Result<Exit, CliError> {
     let run = &RunRef { file: execution.file.clone(), ..run.clone() };
-    match (&execution.status, run::finished(&stack.objects(), run).await?) {
+    match (&execution.status, run::latest_report(&stack.objects(), run).await?) {
         (Status::Failed { error, cause }, _) if error != ErrorName::RunFailed.as_str() => {
-            // With a plan, lines may have been sent.
+            // If there is a plan, lines may have been sent.
             let begun = stack.objects().find(&run.keys().plan()).await?.is_some();
-            let exit = if is_wrong(error) && !begun { Exit::Wrong } else { Exit::Failed };
+            let exit = if is_user_error(error) && !begun { Exit::Wrong } else { Exit::Failed };
             let verdict = if begun { "failed" } else { "not_started" };
-            Ok(Failed { exit, verdict, error, message: &crate::local::message_of(cause), sent: begun }
-                .print(shown.json))
+            Ok(FailedRun { exit, verdict, error, message: &crate::local::message_of(cause), sent: begun }
+                .print(watch_options.json))
         }
         (Status::Aborted, None) => {
             let message = format!(
-                "the execution was stopped from outside and left no output; `{}` finishes the run",
-                command("redrive", stack, run)
+                "the execution was stopped from outside and wrote no output; `{}` finishes the run",
+                command_for("redrive", stack, run)
             );
             let sent = stack.objects().find(&run.keys().plan()).await?.is_some();
-            let failed = Failed {
+            let failed = FailedRun {
                 exit: Exit::Failed,
                 verdict: "aborted",
                 error: "Execution.Aborted",
                 message: &message,
                 sent,
             };
-            Ok(failed.print(shown.json))
+            Ok(failed.print(watch_options.json))
         }
         (_, Some(report)) => {
             let bucket = stack.bucket().to_owned();
             let summary = Summary {
                 objects: stack.objects(),
-                place: Box::new(move |key| PathBuf::from(format!("s3://{bucket}/{key}"))),
+                path_of: Box::new(move |key| PathBuf::from(format!("s3://{bucket}/{key}"))),
                 run: run.clone(),
                 input: run.file.clone(),
-                again: command("redrive", stack, run),
-                finish: format!("`{} -o FILE`", command("watch", stack, run)),
+                again: command_for("redrive", stack, run),
+                finish: format!("`{} -o FILE`", command_for("watch", stack, run)),
             };
-            summary.print(&report, shown.output.as_deref(), shown.json, When::now(report.requests > 0)).await
+            summary
+                .print(
+                    &report,
+                    watch_options.output.as_deref(),
+                    watch_options.json,
+                    RequestsMade::by_now(report.requests > 0),
+                )
+                .await
         }
         (status, None) => {
             let message = format!(
                 "the report and the output of the run {} were replaced by a later upload of {}",
-                name(run),
+                run_name(run),
                 run.file
             );
             let (exit, verdict) = match (status, execution.output["failed"].as_u64()) {
@@ -143,8 +154,8 @@ pub(super) async fn ended(
                 (Status::Succeeded, _) => (Exit::SomeFailed, "some_failed"),
                 _ => (Exit::Failed, "failed"),
             };
-            Ok(Failed { exit, verdict, error: "Output.Replaced", message: &message, sent: true }
-                .print(shown.json))
+            Ok(FailedRun { exit, verdict, error: "Output.Replaced", message: &message, sent: true }
+                .print(watch_options.json))
         }
     }
 }

@@ -1,4 +1,4 @@
-//! One execution of the definition, from its journal if it was cut off.
+//! Runs one execution of the definition, or continues it from its journal.
 
 use std::fs;
 use std::io;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use engine::{Fault, Journal, JournalError, Outcome, Start, Stop};
 use job::run::Event;
 use states::services::Functions;
-use states::{Host, NoRoom};
+use states::{DiskFull, Host};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -20,35 +20,36 @@ use crate::progress::Progress;
 use s3::file::make_folder;
 
 const DEFINITION: &str = include_str!("../../definition.asl.json");
-/// How often a worker flushes its results.
+/// The time between two flushes of a worker's results.
 const FLUSH_EVERY: Duration = Duration::from_secs(1);
-/// Waits between the attempts to read or write an object for the engine, after the client's own retries. A lane whose batches
-/// cannot be read ends.
+/// Waits between the attempts to read or write an object for the engine, after the client's own retries. They
+/// are long because a lane ends when its batches cannot be read.
 const RETRY_WAITS: [Duration; 4] =
     [Duration::from_secs(1), Duration::from_secs(4), Duration::from_secs(16), Duration::from_secs(60)];
 
 /// How an execution ended.
 #[derive(Debug)]
 pub enum ExecutionEnd {
-    /// It ran to its end, well or badly: the report says how.
+    /// It ran to its end. The report says whether it succeeded.
     Finished,
-    /// It failed before there was anything to report.
+    /// It failed without a report.
     Failed {
-        /// Its error's stable name.
+        /// The stable name of its error.
         error: String,
-        /// In words.
+        /// The message of its error.
         message: String,
     },
-    /// The disk is full. With room it can be continued.
-    NoRoom {
-        /// In words.
+    /// The disk is full. The execution can be continued when there is room.
+    DiskFull {
+        /// The message of the store.
         message: String,
     },
     /// It was interrupted and can be continued.
     Interrupted,
 }
 
-/// Runs a target's execution, or continues it; the steps are this process's own, or `functions` elsewhere.
+/// Runs a target's execution, or continues it. The steps run in this process, or as `functions` in other
+/// processes.
 ///
 /// # Errors
 /// When the journal cannot be used.
@@ -63,11 +64,11 @@ pub async fn execute(
         .map_err(|problems| CliError::new(format!("the definition is wrong:\n{problems}")))?;
     let run = &target.run;
     let path = state.journal(&run.id, run.generation);
-    check_copy(state, target).await?;
+    check_job_copy(state, target).await?;
     let (event, journal) = match begin(state, &path, target) {
         Ok(begun) => begun,
         Err((path, JournalError::Full(error))) => {
-            return Ok(ExecutionEnd::NoRoom { message: no_room_for(&path, &error) });
+            return Ok(ExecutionEnd::DiskFull { message: cannot_write(&path, &error) });
         }
         Err((path, error)) => return Err(CliError::at(&path, error)),
     };
@@ -77,33 +78,33 @@ pub async fn execute(
         format!("arn:aws:states:local:000000000000:execution:throughline:{name}"),
         serde_json::to_value(event).expect("an event is always JSON"),
     );
-    // Here a run asks for its turn every second, for as long as it takes.
+    // On this machine a run asks every second for its turn, for as long as it takes.
     start.max_events = None;
-    let no_room = NoRoom::default();
-    let steps = Arc::new(steps(state, target, functions, progress, &stop, &no_room));
+    let disk_full = DiskFull::default();
+    let steps = Arc::new(steps(state, target, functions, progress, &stop, &disk_full));
     steps.resume(run).await?;
     let working = steps.working.clone();
     let host = Host::new(state.s3.clone(), vec![steps])
         .with_clock(state.clock.clone())
-        .insisting(&RETRY_WAITS, no_room.clone());
+        .with_store_retries(&RETRY_WAITS, disk_full.clone());
     // The next thing that happens is the call of `Steps` for the definition's first task, "preprocess".
     let outcome = tokio::select! {
         outcome = engine::run(Arc::new(machine), start, Arc::new(host), journal, stop.clone()) => match outcome {
-            Err(Stop::Fault(Fault::Journal(JournalError::Full(error)))) => Err(no_room_for(&path, &error)),
+            Err(Stop::Fault(Fault::Journal(JournalError::Full(error)))) => Err(cannot_write(&path, &error)),
             outcome => Ok(outcome),
         },
-        message = no_room.told() => Err(message),
+        message = disk_full.reported() => Err(message),
     };
     let outcome = match outcome {
         Ok(Ok(outcome)) => outcome,
         Ok(Err(Stop::Interrupted)) => return Ok(ExecutionEnd::Interrupted),
         Ok(Err(Stop::Fault(fault))) => return Err(CliError::at(&path, fault)),
         Err(message) => {
-            // What workers have answered they may still find room for.
+            // The workers may still find room for the results that they hold.
             stop.cancel();
             working.close();
             working.wait().await;
-            return Ok(ExecutionEnd::NoRoom { message });
+            return Ok(ExecutionEnd::DiskFull { message });
         }
     };
     remove_journal(&path)?;
@@ -120,7 +121,7 @@ pub async fn execute(
     })
 }
 
-fn no_room_for(path: &Path, error: &str) -> String {
+fn cannot_write(path: &Path, error: &str) -> String {
     format!("cannot write {}: {error}", path.display())
 }
 
@@ -130,7 +131,7 @@ fn steps(
     functions: Option<Functions>,
     progress: &Arc<Progress>,
     stop: &CancellationToken,
-    no_room: &NoRoom,
+    disk_full: &DiskFull,
 ) -> Steps {
     let s3 = state.s3.clone();
     let (splitting, merging) = (progress.clone(), progress.clone());
@@ -139,7 +140,7 @@ fn steps(
         job_text: target.text.clone(),
         preprocess: preprocess::Context {
             s3: s3.clone(),
-            executions: Arc::new(NoOthers),
+            executions: Arc::new(NoOtherExecutions),
             progress: Arc::new(move |lines, bytes| splitting.split(lines, bytes)),
             now: Arc::new(now),
             lease_wait: Duration::from_secs(1),
@@ -168,15 +169,15 @@ fn steps(
             now: Arc::new(now),
         },
         functions,
-        no_room: no_room.clone(),
+        disk_full: disk_full.clone(),
         counting: Mutex::default(),
         progress: progress.clone(),
         objects: state.objects(),
     }
 }
 
-/// The journal, and the event that the execution began with, which stays its input although the file's tag may have
-/// changed since. An error comes with its file.
+/// The journal, and the event that the execution started with. That event stays its input, even if the file's
+/// tag has changed since then. An error comes with the path of its file.
 fn begin(
     state: &StateDir,
     journal: &Path,
@@ -187,7 +188,7 @@ fn begin(
         if fs::symlink_metadata(path).is_ok_and(|meta| !meta.is_file()) {
             return Err((
                 path.to_owned(),
-                io::Error::other("it is no file, or a link to one: remove it").into(),
+                io::Error::other("it is a link or not a regular file: remove it").into(),
             ));
         }
     }
@@ -202,22 +203,22 @@ fn starting_event(state: &StateDir, journal: &Path, path: &Path, target: &Target
         return match event.run(target.text.as_bytes()) {
             Ok(run) if run == target.run => Ok(event),
             _ => Err(io::Error::other(
-                "it is of another run: somebody has changed it. Start over with --fresh",
+                "it belongs to another run, so somebody has changed it: start over with --fresh",
             )),
         };
     }
-    make_folder(journal.parent().expect("it lies in the state folder"))?;
+    make_folder(journal.parent().expect("the journal is inside the state folder"))?;
     state.service.write_file(path, &serde_json::to_vec(&target.event).expect("an event is always JSON"))?;
     Ok(target.event.clone())
 }
 
-/// The steps read the run's own copy of the job file, which says where secrets go: it must be the file of which the run's id is a
-/// hash.
-async fn check_copy(state: &StateDir, target: &Target) -> Result<(), CliError> {
+/// Checks the run's copy of the job file, which the steps read and which says where secrets are sent. It must
+/// be the file that the run's id is a hash of.
+async fn check_job_copy(state: &StateDir, target: &Target) -> Result<(), CliError> {
     let key = target.run.keys().job_file();
     match state.objects().find(&key).await? {
         Some(copy) if copy != target.text.as_bytes() => Err(CliError::new(format!(
-            "{} is not the job file that this run began with: somebody has changed it. Start over with --fresh",
+            "{} is not the job file that this run started with, so somebody has changed it: start over with --fresh",
             state.folder.join(key).display()
         ))),
         _ => Ok(()),
@@ -246,11 +247,11 @@ pub fn message_of(cause: &str) -> String {
     parsed.as_ref().and_then(|value| value["errorMessage"].as_str()).unwrap_or(cause).to_owned()
 }
 
-/// This process holds the state folder's lock: every other execution has ended.
-struct NoOthers;
+/// Reports every other execution as ended, because this process holds the lock of the state folder.
+struct NoOtherExecutions;
 
 #[async_trait::async_trait]
-impl preprocess::Executions for NoOthers {
+impl preprocess::Executions for NoOtherExecutions {
     async fn ended(&self, _execution: &str) -> Result<bool, job::StepError> {
         Ok(true)
     }

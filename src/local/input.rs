@@ -9,20 +9,20 @@ use job::Objects;
 use job::store::Stored;
 use tokio::io::AsyncReadExt;
 
-use super::{Role, check_here};
+use super::{FileRole, check_local_path};
 use crate::exit::CliError;
 
-/// Bytes read at a time.
+/// Bytes that are read at a time.
 const CHUNK: usize = 1 << 20;
 
-/// An input, open.
+/// An open input file.
 #[derive(Debug)]
 pub struct Input {
     /// Its name in keys.
     pub name: String,
-    /// Its content, from the beginning on.
+    /// Its content, from the beginning.
     pub file: File,
-    /// It can be read only once: a pipe, or a file that is made while it is read.
+    /// Whether it can be read only once: a pipe, or a file whose content is produced while it is read.
     pub is_stream: bool,
 }
 
@@ -30,43 +30,44 @@ impl Input {
     /// Opens a file or a pipe.
     ///
     /// # Errors
-    /// When it cannot be read, is neither, or has no name in UTF-8.
+    /// When it cannot be read, is neither a file nor a pipe, or its name is not UTF-8.
     pub fn open(path: &Path) -> Result<Self, CliError> {
-        check_here(path, Role::Input)?;
-        let wrong = |reason: &dyn std::fmt::Display| {
+        check_local_path(path, FileRole::Input)?;
+        let unreadable = |reason: &dyn std::fmt::Display| {
             CliError::new(format!("cannot read the input {}: {reason}", path.display()))
         };
-        let kind = fs::metadata(path).map_err(|error| wrong(&error))?.file_type();
+        let kind = fs::metadata(path).map_err(|error| unreadable(&error))?.file_type();
         if kind.is_dir() {
-            return Err(wrong(&"it is a folder, not a file"));
+            return Err(unreadable(&"it is a folder, not a file"));
         }
         if kind.is_char_device() || kind.is_block_device() {
-            return Err(wrong(&"it is a device, not a file"));
+            return Err(unreadable(&"it is a device, not a file"));
         }
         if kind.is_socket() {
-            return Err(wrong(&"it is a socket, not a file"));
+            return Err(unreadable(&"it is a socket, not a file"));
         }
-        let name = name(path).ok_or_else(|| wrong(&"its name is not UTF-8"))?;
+        let name = name(path).ok_or_else(|| unreadable(&"its name is not UTF-8"))?;
         if kind.is_fifo() {
             eprintln!("reading the pipe {} to its end", path.display());
         }
-        let file = File::open(path).map_err(|error| wrong(&error))?;
-        let is_stream = kind.is_fifo() || is_made_while_read(&file).map_err(|error| wrong(&error))?;
+        let file = File::open(path).map_err(|error| unreadable(&error))?;
+        let is_stream =
+            kind.is_fifo() || is_produced_while_read(&file).map_err(|error| unreadable(&error))?;
         Ok(Self { name, file, is_stream })
     }
 
-    /// Copies the content into an object: its size, what the store says, and the content's hash.
+    /// Copies the content into an object. Returns its size, the stored object, and the hash of the content.
     ///
     /// # Errors
-    /// When it cannot be read, or the object not be written.
+    /// When it cannot be read, or the object cannot be written.
     pub async fn copy(self, objects: &Objects, key: &str) -> Result<(u64, Stored, String), CliError> {
-        let unreadable =
+        let read_error =
             |error: io::Error| CliError::new(format!("cannot read the input {}: {error}", self.name));
         let mut content = tokio::fs::File::from_std(self.file);
         let mut hasher = blake3::Hasher::new();
         let mut upload = objects.upload(key);
         let mut chunk = Vec::with_capacity(CHUNK);
-        while (&mut content).take(CHUNK as u64).read_to_end(&mut chunk).await.map_err(unreadable)? > 0 {
+        while (&mut content).take(CHUNK as u64).read_to_end(&mut chunk).await.map_err(read_error)? > 0 {
             hasher.update(&chunk);
             upload.write(&chunk).await?;
             chunk.clear();
@@ -75,7 +76,7 @@ impl Input {
         Ok((size, upload.finish().await?, version(&hasher)))
     }
 
-    /// The content's hash, which is its version.
+    /// The hash of the content, which is its version.
     ///
     /// # Errors
     /// When it cannot be read.
@@ -85,7 +86,8 @@ impl Input {
     }
 }
 
-/// A name for keys; that of an open file (`<(command)` of a shell) has a number that may be another the next time.
+/// The name of the input in keys. The name of an open file, such as `<(command)` of a shell, is a number that
+/// may be different the next time, so it becomes `pipe`.
 fn name(path: &Path) -> Option<String> {
     let name = path.file_name()?.to_str()?;
     let open = path.parent().is_some_and(|folder| folder.ends_with("fd"))
@@ -93,16 +95,16 @@ fn name(path: &Path) -> Option<String> {
     Some(if open { "pipe".to_owned() } else { name.to_owned() })
 }
 
-/// Whether a file that says that it is empty is not, as those of /proc.
-fn is_made_while_read(mut file: &File) -> io::Result<bool> {
+/// Whether a file has content although its size is 0, like the files of /proc.
+fn is_produced_while_read(mut file: &File) -> io::Result<bool> {
     if file.metadata()?.len() > 0 {
         return Ok(false);
     }
-    let some = file.read(&mut [0])? > 0;
-    if some {
+    let has_content = file.read(&mut [0])? > 0;
+    if has_content {
         file.rewind()?;
     }
-    Ok(some)
+    Ok(has_content)
 }
 
 fn version(hasher: &blake3::Hasher) -> String {

@@ -1,4 +1,4 @@
-//! One process at a time on a state folder.
+//! The lock of a state folder, which only one process can hold.
 
 use std::fs::{self, File, TryLockError};
 use std::io::Write;
@@ -11,7 +11,7 @@ use crate::exit::CliError;
 use crate::text;
 use s3::file::open_private;
 
-/// Who has the lock, as the lock file says.
+/// The holder of the lock, as the lock file names it.
 #[derive(Debug, Serialize, Deserialize)]
 struct Holder {
     pid: u32,
@@ -20,13 +20,13 @@ struct Holder {
     since: String,
 }
 
-/// The lock of a state folder; given back when dropped, or by the system when the process ends in any way.
+/// The lock of a state folder. It is released when dropped, or by the system when the process ends.
 #[derive(Debug)]
 pub(super) struct Lock(#[expect(dead_code, reason = "held, not read")] File);
 
 impl Lock {
-    /// Takes the lock, or says who has it.
-    pub(super) fn take(folder: &Path, command: &str) -> Result<Self, CliError> {
+    /// Acquires the lock. The error names its holder.
+    pub(super) fn acquire(folder: &Path, command: &str) -> Result<Self, CliError> {
         let path = folder.join(".lock");
         // Its error names the path.
         let mut file = open_private(&path).map_err(|error| CliError::new(error.to_string()))?;
@@ -48,11 +48,12 @@ impl Lock {
     }
 }
 
-/// The holder; `None` when another version has the lock. Who has just taken it has a moment to say so.
+/// The holder of the lock, or `None` if another version of the program has it. A new holder is given a moment
+/// to write its name.
 fn holder(path: &Path) -> Option<Holder> {
     let read = || serde_json::from_str(&fs::read_to_string(path).unwrap_or_default()).ok();
-    (0..50).find_map(|look| {
-        if look > 0 {
+    (0..50).find_map(|attempt| {
+        if attempt > 0 {
             std::thread::sleep(Duration::from_millis(2));
         }
         read()
@@ -61,15 +62,15 @@ fn holder(path: &Path) -> Option<Holder> {
 
 fn in_use(folder: &Path, holder: Option<Holder>) -> CliError {
     let folder = folder.display();
-    let then = "Wait until it has ended, or give this run a folder of its own with --state";
+    let remedy = "Wait until that process has ended, or give this run another folder with --state";
     match holder {
         Some(Holder { pid, command, since }) => {
             let words = format!(
-                "the state folder {folder} is in use by process {pid} (`{command}`, since {since}). {then}"
+                "the state folder {folder} is in use by process {pid} (`{command}`, since {since}). {remedy}"
             );
             CliError::busy(words)
-                .with("holder", serde_json::json!({ "pid": pid, "command": command, "since": since }))
+                .with_field("holder", serde_json::json!({ "pid": pid, "command": command, "since": since }))
         }
-        None => CliError::busy(format!("the state folder {folder} is in use by another process. {then}")),
+        None => CliError::busy(format!("the state folder {folder} is in use by another process. {remedy}")),
     }
 }

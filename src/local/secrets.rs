@@ -1,4 +1,4 @@
-//! Secrets on one machine: the environment, and files.
+//! Secrets of a run on this machine: environment variables and files.
 
 use async_trait::async_trait;
 use job::Job;
@@ -12,20 +12,20 @@ use crate::exit::CliError;
 pub struct LocalSecrets;
 
 impl LocalSecrets {
-    /// Makes sure that every secret of a job is set, before any request.
+    /// Checks before any request that every secret of a job is set.
     ///
     /// # Errors
-    /// The first that is not, with the place in the job file that names it.
+    /// The first secret that is not set, with its place in the job file.
     pub async fn check(job_name: &str, job: &Job) -> Result<(), CliError> {
         if !job.secrets.is_empty() {
             no_core_dumps();
         }
         for (name, reference) in &job.secrets {
-            let wrong = match Self.resolve(job_name, name, reference).await {
+            let problem = match Self.resolve(job_name, name, reference).await {
                 Ok(secret) => job.check_secret(name, &secret).err(),
                 Err(error) => Some(error.reason),
             };
-            if let Some(reason) = wrong {
+            if let Some(reason) = problem {
                 return Err(job.error_at_secret(name, reason).into());
             }
         }
@@ -33,7 +33,8 @@ impl LocalSecrets {
     }
 }
 
-/// A core dump would hold the secrets. On Linux this also keeps other processes of the user from reading this one's memory.
+/// Turns core dumps off, because they would contain the secrets. On Linux this also keeps other processes of
+/// the user from reading the memory of this one.
 fn no_core_dumps() {
     use rustix::process::{Resource, Rlimit, setrlimit};
     let none = Rlimit { current: Some(0), maximum: Some(0) };
@@ -73,7 +74,7 @@ impl SecretSource for LocalSecrets {
                 }
             },
             SecretRef::Ssm(_) | SecretRef::SecretsManager(_) => Err(format!(
-                "the secret {name} is at {reference}, which only a run on AWS can read: on one machine use env:NAME or file:PATH"
+                "the secret {name} is at {reference}, which only a run on AWS can read: on this machine use env:NAME or file:PATH"
             )),
         };
         found.map_err(Unresolved::from)

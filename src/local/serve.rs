@@ -1,4 +1,5 @@
-//! What functions in other processes find here, where on AWS they find the services of AWS.
+//! Serves the store and the Step Functions API to functions in other processes. On AWS they would use the
+//! services of AWS.
 
 use axum::Router;
 use axum::body::Body;
@@ -12,8 +13,9 @@ use tokio_util::task::AbortOnDropHandle;
 use super::StateDir;
 use crate::exit::CliError;
 
-/// Serves the store of a state folder at a port of loopback, until the handle is dropped. Requests must be signed with the
-/// AWS credentials of the environment, and for its Region, so that only those who know them can read the folder.
+/// Serves the store of a state folder at a loopback port until the handle is dropped. Requests must be signed
+/// for the Region and with the AWS credentials of the environment, so that only processes that know them can
+/// read the folder.
 ///
 /// # Errors
 /// When there are no such credentials, or the port is taken.
@@ -21,8 +23,8 @@ pub async fn serve(state: &StateDir, port: u16) -> Result<AbortOnDropHandle<()>,
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let (Some(id), Some(secret)) = (variable("AWS_ACCESS_KEY_ID"), variable("AWS_SECRET_ACCESS_KEY")) else {
         return Err(CliError::new(
-            "--functions lets other processes read this run: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, to any values, \
-             the same here and for the functions",
+            "--functions lets other processes read this run, so it needs a key: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY \
+             to any values, the same ones here and for the functions",
         ));
     };
     let region = variable("AWS_REGION")

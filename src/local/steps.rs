@@ -1,5 +1,5 @@
-//! The three steps as a service: the tasks of the definition are done by the steps' handlers in this process, or by functions
-//! elsewhere.
+//! The three steps as a service. Their tasks are done by the steps' handlers in this process, or by functions
+//! in other processes.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use states::services::Functions;
-use states::{Host, NoRoom, Service, Support};
+use states::{DiskFull, Host, Service, Support};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
@@ -21,7 +21,7 @@ use crate::progress::Progress;
 
 /// The steps of one run.
 pub(super) struct Steps {
-    /// The only run that is worked on.
+    /// The run. Calls for any other run are refused.
     pub(super) run: RunRef,
     pub(super) job_text: String,
     pub(super) objects: Objects,
@@ -30,27 +30,27 @@ pub(super) struct Steps {
     /// Calls of the worker that have not ended, including those that the execution no longer waits for.
     pub(super) working: TaskTracker,
     pub(super) postprocess: postprocess::Context,
-    /// Where the functions are, if not in this process.
+    /// The functions in other processes, if the steps do not run in this one.
     pub(super) functions: Option<Functions>,
-    pub(super) no_room: NoRoom,
-    /// Counts what workers elsewhere write.
+    pub(super) disk_full: DiskFull,
+    /// Counts the results that workers in other processes write.
     pub(super) counting: Mutex<Option<AbortOnDropHandle<()>>>,
     pub(super) progress: Arc<Progress>,
 }
 
-/// The placeholders of the definition, and the functions they stand for.
+/// The placeholders of the definition and the functions that replace them.
 const FUNCTIONS: [(&str, &str); 3] = [
     ("PreprocessFunctionArn", "preprocess"),
     ("WorkerFunctionArn", "worker"),
     ("PostprocessFunctionArn", "postprocess"),
 ];
 
-/// How often the progress of functions elsewhere is counted.
+/// The time between two counts of the results that functions in other processes write.
 const COUNT_EVERY: Duration = Duration::from_secs(1);
 
 const FUNCTION_ARN: &str = "arn:aws:lambda:local:000000000000:function:";
 
-/// Puts this machine's functions into the definition.
+/// Replaces the placeholders of the definition by the functions of this machine.
 pub fn bind(definition: &str) -> String {
     FUNCTIONS.iter().fold(definition.to_owned(), |text, (placeholder, function)| {
         text.replace(&format!("${{{placeholder}}}"), &format!("{FUNCTION_ARN}{function}"))
@@ -70,7 +70,7 @@ impl Service for Steps {
     async fn call(&self, _host: &Host, call: &TaskCall) -> Result<Value, TaskError> {
         let result = match self.function(call).await {
             Err(TaskError::Error { error, cause }) if error == ErrorName::StorageFull.as_str() => {
-                self.no_room.tell(message_of(&cause)).await
+                self.disk_full.report(message_of(&cause)).await
             }
             result => result?,
         };
@@ -84,10 +84,10 @@ impl Service for Steps {
 }
 
 impl Steps {
-    /// What was done before is shown from the first moment on.
+    /// Counts what an earlier process has done, so that it is shown from the start.
     pub(super) async fn resume(&self, run: &RunRef) -> Result<(), StepError> {
         if self.progress.resume(&self.objects, run).await? && self.functions.is_some() {
-            self.count_on(run);
+            self.start_counting(run);
         }
         Ok(())
     }
@@ -98,7 +98,7 @@ impl Steps {
         self.check_run(payload)?;
         match (name, &self.functions) {
             ("preprocess" | "worker" | "postprocess", Some(functions)) => {
-                self.elsewhere(functions, name, payload).await
+                self.invoke(functions, name, payload).await
             }
             ("preprocess", None) => {
                 self.progress.splitting();
@@ -106,15 +106,15 @@ impl Steps {
                 if let Ok(PreprocessResponse::Ready { run, .. }) = &response {
                     self.progress.start_lanes(&self.objects, run).await.map_err(failed)?;
                 }
-                answer(response)
+                to_json(response)
             }
-            ("worker", None) => answer(self.work(request(payload)?, &call.cancel).await),
+            ("worker", None) => to_json(self.work(request(payload)?, &call.cancel).await),
             ("postprocess", None) => {
-                // A worker that was given up still writes what it has.
+                // A worker that the execution no longer waits for still writes its results.
                 self.working.close();
                 self.working.wait().await;
                 self.progress.merging();
-                answer(postprocess::postprocess(&self.postprocess, request(payload)?).await)
+                to_json(postprocess::postprocess(&self.postprocess, request(payload)?).await)
             }
             _ => Err(TaskError::Error {
                 error: "Lambda.ResourceNotFoundException".to_owned(),
@@ -123,74 +123,71 @@ impl Steps {
         }
     }
 
-    /// A journal that somebody has changed could lead the steps to another run, with a job that sends secrets elsewhere.
+    /// Checks that a call is for this run. A journal that somebody has changed could name another run, with a
+    /// job that sends the secrets to somebody else.
     fn check_run(&self, payload: &Value) -> Result<(), TaskError> {
         let named = [&payload["run"], &payload["previous"]["run"]].into_iter().filter(|run| run.is_object());
         let named = named.map(|run| serde_json::from_value::<RunRef>(run.clone()).ok());
         let events = [&payload["event"]].into_iter().filter(|event| event.is_object());
-        let begun = events.map(|event| {
+        let started = events.map(|event| {
             serde_json::from_value::<Event>(event.clone()).ok()?.run(self.job_text.as_bytes()).ok()
         });
-        if named.chain(begun).all(|run| run.as_ref() == Some(&self.run)) {
+        if named.chain(started).all(|run| run.as_ref() == Some(&self.run)) {
             return Ok(());
         }
         let message = format!(
-            "the journal belongs to another run than {}: somebody has changed it. Start over with --fresh",
+            "the journal belongs to another run than {}, so somebody has changed it: start over with --fresh",
             self.run.id
         );
         Err(failed(StepError::new(ErrorName::RunDamaged, message)))
     }
 
-    /// As on AWS, a call outlives an execution that gives it up; but here it is told, and ends soon.
+    /// Calls the worker. As on AWS, the call outlives an execution that no longer waits for it; here it is
+    /// also cancelled, and so ends soon.
     async fn work(
         &self,
         request: WorkRequest,
         cancel: &CancellationToken,
     ) -> Result<WorkResponse, StepError> {
         let stop = cancel.child_token();
-        let _given_up = stop.clone().drop_guard();
+        let _cancel_on_drop = stop.clone().drop_guard();
         let context = self.worker.clone();
         let call = self.working.spawn(async move { worker::work_until(&context, request, stop).await });
         call.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
     }
 
-    /// Calls a function in another process; its progress is what it writes.
-    async fn elsewhere(
-        &self,
-        functions: &Functions,
-        name: &str,
-        payload: &Value,
-    ) -> Result<Value, TaskError> {
+    /// Calls a function in another process. Its progress is counted by the results that it writes.
+    async fn invoke(&self, functions: &Functions, name: &str, payload: &Value) -> Result<Value, TaskError> {
         match name {
             "preprocess" => self.progress.splitting(),
-            "worker" => self.progress.calls_worker(),
+            "worker" => self.progress.worker_called(),
             "postprocess" => {
-                self.count(None);
+                self.set_counting(None);
                 self.progress.merging();
             }
             _ => {}
         }
-        let answer = functions.invoke(name, payload).await?;
+        let response = functions.invoke(name, payload).await?;
         if name == "preprocess"
-            && let Ok(PreprocessResponse::Ready { run, .. }) = serde_json::from_value(answer.clone())
+            && let Ok(PreprocessResponse::Ready { run, .. }) = serde_json::from_value(response.clone())
         {
-            self.count_on(&run);
+            self.start_counting(&run);
         }
-        Ok(answer)
+        Ok(response)
     }
 
-    /// Counts what workers elsewhere write.
-    fn count_on(&self, run: &RunRef) {
+    /// Starts to count the results that workers in other processes write.
+    fn start_counting(&self, run: &RunRef) {
         let (objects, run, progress) = (self.objects.clone(), run.clone(), self.progress.clone());
-        self.count(Some(AbortOnDropHandle::new(tokio::spawn(async move {
-            // What cannot be counted is not shown.
+        self.set_counting(Some(AbortOnDropHandle::new(tokio::spawn(async move {
+            // An error ends the counting, and only the display suffers.
             while progress.start_lanes(&objects, &run).await.is_ok() {
                 tokio::time::sleep(COUNT_EVERY).await;
             }
         }))));
     }
 
-    fn count(&self, counting: Option<AbortOnDropHandle<()>>) {
+    fn set_counting(&self, counting: Option<AbortOnDropHandle<()>>) {
         *self.counting.lock().unwrap_or_else(PoisonError::into_inner) = counting;
     }
 }
@@ -199,12 +196,12 @@ fn request<T: DeserializeOwned>(payload: &Value) -> Result<T, TaskError> {
     messages::request(payload.clone()).map_err(failed)
 }
 
-fn answer<T: Serialize>(response: Result<T, StepError>) -> Result<Value, TaskError> {
+fn to_json<T: Serialize>(response: Result<T, StepError>) -> Result<Value, TaskError> {
     let response = response.map_err(failed)?;
     Ok(serde_json::to_value(response).expect("a response is always JSON"))
 }
 
-/// What Lambda makes of a handler's error: `errorType` is what `Retry` and `Catch` match on.
+/// The error that Lambda makes of a handler's error. `Retry` and `Catch` match on its `errorType`.
 fn failed(error: StepError) -> TaskError {
     match error.name {
         ErrorName::Interrupted => TaskError::Interrupted,

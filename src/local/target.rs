@@ -1,11 +1,11 @@
-//! A job and an input, as the state machine will see them.
+//! A job and an input, installed in the embedded S3 for the state machine.
 
 use std::path::{Path, PathBuf};
 
 use job::run::{Event, Redrive, RunRef};
 use job::{Job, keys};
 
-use super::{Input, Role, StateDir, check_here};
+use super::{FileRole, Input, StateDir, check_local_path};
 use crate::exit::CliError;
 use s3::file::make_folder;
 
@@ -14,9 +14,9 @@ use s3::file::make_folder;
 pub struct Target {
     /// The job.
     pub job: Job,
-    /// The text of its file.
+    /// The text of the job file.
     pub text: String,
-    /// The input file as it was named.
+    /// The input file as the user named it.
     pub input: PathBuf,
     /// The event that starts the run.
     pub event: Event,
@@ -24,12 +24,12 @@ pub struct Target {
     pub run: RunRef,
 }
 
-/// Reads and validates a job file: its text, and the job.
+/// Reads and validates a job file. Returns its text and the job.
 ///
 /// # Errors
-/// When it cannot be read, or what is wrong with it.
+/// When the file cannot be read or the job is not valid.
 pub fn read_job(path: &Path) -> Result<(String, Job), CliError> {
-    check_here(path, Role::Job)?;
+    check_local_path(path, FileRole::Job)?;
     let text = std::fs::read_to_string(path)
         .map_err(|error| CliError::new(format!("cannot read the job file {}: {error}", path.display())))?;
     let job = Job::parse(&text, &path.display().to_string())?;
@@ -39,7 +39,7 @@ pub fn read_job(path: &Path) -> Result<(String, Job), CliError> {
 /// The name of a job: `places` of `places.toml`, and of `places/job.toml`.
 ///
 /// # Errors
-/// When the file's name has none.
+/// When no name can be derived from the path.
 pub fn job_name(path: &Path) -> Result<String, CliError> {
     let stem = path.file_stem().unwrap_or_default();
     let full = path.canonicalize().unwrap_or_else(|_| path.to_owned());
@@ -48,18 +48,21 @@ pub fn job_name(path: &Path) -> Result<String, CliError> {
     let name: String = name.to_string_lossy().chars().map(|c| if plain(c) { c } else { '_' }).collect();
     let name = name.trim_start_matches('.');
     if name.is_empty() {
-        Err(CliError::new(format!("{} gives the job no name: call it NAME.toml", path.display())))
+        Err(CliError::new(format!(
+            "cannot derive the name of the job from {}: rename the file to NAME.toml",
+            path.display()
+        )))
     } else {
         Ok(name.to_owned())
     }
 }
 
 impl Target {
-    /// Puts the job file and a link to the input where an upload would put them; what can be read only once is copied. The
-    /// input's version is a hash of its content.
+    /// Puts the job file and a link to the input where an upload would put them. An input that can be read
+    /// only once is copied. The input's version is a hash of its content.
     ///
     /// # Errors
-    /// When the input cannot be read, or the state folder not be written.
+    /// When the input cannot be read, or the state folder cannot be written.
     pub async fn install(
         state: &StateDir,
         name: &str,
@@ -86,20 +89,21 @@ impl Target {
         let run = event.run(text.as_bytes())?;
         let nonce = state.nonce(&run)?;
         let mut target = Self { job, text, input: input.to_owned(), event, run };
-        target.restart(nonce)?;
+        target.set_nonce(nonce)?;
         Ok(target)
     }
 
-    /// Makes this a run of its own, by a nonce.
-    pub(super) fn restart(&mut self, nonce: Option<String>) -> Result<(), CliError> {
+    /// Sets the nonce, which makes this a different run.
+    pub(super) fn set_nonce(&mut self, nonce: Option<String>) -> Result<(), CliError> {
         self.event.nonce = nonce;
         self.run = self.event.run(self.text.as_bytes())?;
         Ok(())
     }
 
-    /// A step's message with the names that the user gave: the steps know the job file and the input by their keys.
-    pub fn in_users_names(&self, message: &str) -> String {
-        in_users_names(message, &self.run, self.job.file(), &self.input)
+    /// A step's message with the paths that the user gave, because the steps know the job file and the input
+    /// by their keys.
+    pub fn with_user_paths(&self, message: &str) -> String {
+        with_user_paths(message, &self.run, self.job.file(), &self.input)
     }
 
     /// Makes this a redrive.
@@ -109,15 +113,15 @@ impl Target {
     }
 }
 
-fn in_users_names(message: &str, run: &RunRef, job_file: &str, input: &Path) -> String {
+fn with_user_paths(message: &str, run: &RunRef, job_file: &str, input: &Path) -> String {
     let keys = [keys::job_file(&run.job), run.keys().job_file()];
     let at_job =
         keys.iter().find_map(|key| message.strip_prefix(key.as_str())).filter(|rest| rest.starts_with(':'));
-    at_job.map_or_else(|| at_input(message, &run.file, input), |rest| format!("{job_file}{rest}"))
+    at_job.map_or_else(|| with_input_path(message, &run.file, input), |rest| format!("{job_file}{rest}"))
 }
 
-/// A message about the input, which the steps know by its name alone.
-pub fn at_input(message: &str, file: &str, input: &Path) -> String {
+/// A message about the input with the path that the user gave, because the steps know only the input's name.
+pub fn with_input_path(message: &str, file: &str, input: &Path) -> String {
     match message.strip_prefix(file).filter(|rest| rest.starts_with([':', ' '])) {
         Some(rest) => format!("{}{rest}", input.display()),
         None => message.to_owned(),
@@ -135,19 +139,19 @@ impl StateDir {
         }
     }
 
-    /// Starts over: the job and input of this target are from now on a new run, also when continued.
+    /// Starts over: the job and input of this target are a new run from now on, also for later commands.
     ///
     /// # Errors
     /// When the state folder cannot be written.
     pub fn start_over(&self, target: &mut Target) -> Result<(), CliError> {
-        target.restart(None)?;
+        target.set_nonce(None)?;
         let path = self.nonce_file(&target.run);
         let nonce = uuid::Uuid::new_v4().simple().to_string();
-        let folder = path.parent().expect("it lies in the state folder");
+        let folder = path.parent().expect("a nonce file is inside the state folder");
         make_folder(folder)
             .and_then(|()| self.service.write_file(&path, nonce.as_bytes()))
             .map_err(|error| CliError::new(error.to_string()))?;
-        target.restart(Some(nonce))
+        target.set_nonce(Some(nonce))
     }
 
     fn nonce_file(&self, base: &RunRef) -> PathBuf {

@@ -1,14 +1,14 @@
-//! Progress on a terminal, drawn anew in place.
+//! Progress on a terminal, redrawn in place.
 
 use console::{Term, measure_text_width};
 
-use super::Now;
-use super::rows::frame;
+use super::Snapshot;
+use super::rows::rows;
 use super::show::Rates;
 
 pub(super) struct Bars {
     terminal: Term,
-    /// What stands there.
+    /// The lines that are on the terminal.
     drawn: Vec<String>,
 }
 
@@ -17,20 +17,21 @@ impl Bars {
         Self { terminal: Term::buffered_stderr(), drawn: Vec::new() }
     }
 
-    pub(super) fn draw(&mut self, now: &Now, rates: &Rates) {
+    pub(super) fn draw(&mut self, now: &Snapshot, rates: &Rates) {
         let (height, width) = self.terminal.size();
-        self.replace(frame(now, rates, width.into(), height.into()));
+        self.replace(rows(now, rates, width.into(), height.into()));
     }
 
     pub(super) fn clear(mut self) {
         self.replace(Vec::new());
     }
 
-    /// Line by line: a terminal that is cleared from its top keeps what it clears. One that is gone shows nothing to anybody.
+    /// Replaces the lines one by one, because a terminal that is cleared from its top keeps the old lines in
+    /// its history. Errors are ignored, because a closed terminal shows nothing.
     fn replace(&mut self, lines: Vec<String>) {
         let (height, width) = self.terminal.size();
         let width = usize::from(width).max(1);
-        // A terminal that has become narrower has broken the lines.
+        // A terminal that has become narrower has wrapped the lines.
         let rows: usize = self.drawn.iter().map(|line| measure_text_width(line).div_ceil(width).max(1)).sum();
         let rows = rows.min(usize::from(height).saturating_sub(1));
         let _ = self.terminal.move_cursor_up(rows);

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::show::Rates;
-use super::{Batches, LaneNow, Now, Phase, Queue};
+use super::{Batches, LaneSnapshot, Phase, Queue, Snapshot};
 
 #[derive(Serialize)]
 struct Event<'a> {
@@ -12,9 +12,9 @@ struct Event<'a> {
     split_lines: u64,
     split_bytes: u64,
     merged_lines: u64,
-    /// Lines that were done before this process began.
+    /// Lines that were done before this process started.
     done_before: u64,
-    /// All lanes together.
+    /// The sum of all lanes.
     total: Lane<'a>,
     lanes: Vec<Lane<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -26,23 +26,23 @@ struct Event<'a> {
 #[derive(Serialize)]
 struct Lane<'a> {
     #[serde(flatten)]
-    now: &'a LaneNow,
+    now: &'a LaneSnapshot,
     requests_per_second: f64,
     left_seconds: Option<u64>,
 }
 
 impl<'a> Lane<'a> {
-    fn new(now: &'a LaneNow, rates: &Rates) -> Self {
+    fn new(now: &'a LaneSnapshot, rates: &Rates) -> Self {
         Self {
             now,
             requests_per_second: (rates.requests(&now.name) * 10.0).round() / 10.0,
-            left_seconds: rates.left(now).map(|left| left.as_secs()),
+            left_seconds: rates.time_left(now).map(|left| left.as_secs()),
         }
     }
 }
 
 /// `{"event": "progress", …}`
-pub(super) fn progress(now: &Now, rates: &Rates) -> String {
+pub(super) fn progress(now: &Snapshot, rates: &Rates) -> String {
     let shown = |lane| Lane::new(lane, rates);
     let total = now.total();
     let event = Event {

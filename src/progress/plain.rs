@@ -3,20 +3,20 @@
 use std::fmt::Write;
 
 use super::show::Rates;
-use super::{Batches, LaneNow, Now, Phase, Queue, rows};
+use super::{Batches, LaneSnapshot, Phase, Queue, Snapshot, rows};
 use crate::text;
 
-/// Lanes that are told of at a time.
-const LANES: usize = 10;
+/// The number of lanes that are printed at a time.
+const MAX_LANES: usize = 10;
 
-/// A line for all lanes and one for each that moves, or one for what else is going on.
-pub(super) fn progress(now: &Now, rates: &Rates) -> String {
+/// A line for all lanes and one for each unfinished lane, or one line for another phase.
+pub(super) fn progress(now: &Snapshot, rates: &Rates) -> String {
     let mut out = String::new();
     match now.phase {
         Phase::Starting => {}
         Phase::Queued => _ = writeln!(out, "{}", queue(now).swap_remove(0)),
-        Phase::Splitting if now.elsewhere => _ = writeln!(out, "splitting"),
-        Phase::Merging if now.elsewhere => _ = writeln!(out, "merging"),
+        Phase::Splitting if now.remote => _ = writeln!(out, "splitting"),
+        Phase::Merging if now.remote => _ = writeln!(out, "merging"),
         Phase::Splitting => {
             _ = writeln!(out, "splitting: {}, {}", text::lines(now.split_lines), text::bytes(now.split_bytes))
         }
@@ -28,25 +28,26 @@ pub(super) fn progress(now: &Now, rates: &Rates) -> String {
             if now.lanes.len() > 1 {
                 line(&mut out, &now.total(), rates);
             }
-            let mut open: Vec<&LaneNow> = now.lanes.iter().filter(|lane| lane.done < lane.lines).collect();
+            let mut open: Vec<&LaneSnapshot> =
+                now.lanes.iter().filter(|lane| lane.done < lane.lines).collect();
             open.sort_by_key(|lane| rates.requests(&lane.name) <= 0.0);
-            let more = open.split_off(open.len().min(LANES));
+            let more = open.split_off(open.len().min(MAX_LANES));
             open.into_iter().for_each(|lane| line(&mut out, lane, rates));
             if !more.is_empty() {
-                let _ = writeln!(out, "{}", rows::left_out(&more));
+                let _ = writeln!(out, "{}", rows::hidden_lanes(&more));
             }
         }
     }
     out
 }
 
-fn line(out: &mut String, lane: &LaneNow, rates: &Rates) {
+fn line(out: &mut String, lane: &LaneSnapshot, rates: &Rates) {
     let (done, lines) = (text::count(lane.done), text::count(lane.lines));
     let _ = writeln!(out, "{}: {done} of {lines} lines · {}", lane.name, figures(lane, rates));
 }
 
-/// How far the Map Runs are, where they are known.
-pub(super) fn batches(now: &Now) -> String {
+/// The counts of the Map Runs, if they are known.
+pub(super) fn batches(now: &Snapshot) -> String {
     let Some(Batches { total, done, failed, running }) = now.batches.filter(|batches| batches.total > 0)
     else {
         return String::new();
@@ -55,34 +56,34 @@ pub(super) fn batches(now: &Now) -> String {
     format!(": {} of {} batches done, {running} running{failed}", text::count(done), text::count(total))
 }
 
-/// Whose turn it is, since when, and when it is taken over: in full, and in short.
-pub(super) fn queue(now: &Now) -> Vec<String> {
+/// The run that this one waits for, in a long and in a short form.
+pub(super) fn queue(now: &Snapshot) -> Vec<String> {
     let Some(Queue { holder, since, ended, begins }) = &now.queue else {
-        return vec!["waiting: another run of this job has its turn".to_owned()];
+        return vec!["waiting: another run of this job comes first".to_owned()];
     };
     let Some(holder) = holder else {
-        let until = begins.as_deref().unwrap_or("they have ended");
+        let until = begins.as_deref().unwrap_or("they end");
         return vec![
             format!(
-                "waiting: the run before this one was aborted, and its workers may send until {until}: then this run begins"
+                "waiting: the previous run was aborted, and its workers may send until {until}; then this run starts"
             ),
             format!("waiting until {until}"),
         ];
     };
-    let since = since.as_ref().map_or_else(String::new, |since| format!(", which began at {since}"));
+    let since = since.as_ref().map_or_else(String::new, |since| format!(", which started at {since}"));
     let then = if *ended {
-        "it has ended, and this run begins when it looks next"
+        "it has ended, and this run starts at its next check"
     } else {
-        "this run begins when it has ended"
+        "this run starts when that run has ended"
     };
     vec![
-        format!("waiting: the turn of this job is held by the run {holder}{since}; {then}"),
+        format!("waiting for the run {holder} of the same job{since}; {then}"),
         format!("waiting for the run {holder}"),
     ]
 }
 
-/// Requests a second, failures, throttles, time left.
-fn figures(lane: &LaneNow, rates: &Rates) -> String {
+/// Requests a second, failures, throttled responses, and the time left.
+fn figures(lane: &LaneSnapshot, rates: &Rates) -> String {
     let mut out = format!(
         "{} · {} failed · {} throttled",
         text::rate(rates.requests(&lane.name)),
@@ -95,9 +96,9 @@ fn figures(lane: &LaneNow, rates: &Rates) -> String {
     out
 }
 
-/// How long a lane still takes, or waits.
-pub(super) fn left(lane: &LaneNow, rates: &Rates) -> Option<String> {
-    match (lane.held_seconds, rates.left(lane)) {
+/// How long a lane will still take, or how long it waits.
+pub(super) fn left(lane: &LaneSnapshot, rates: &Rates) -> Option<String> {
+    match (lane.held_seconds, rates.time_left(lane)) {
         _ if lane.done >= lane.lines => None,
         (Some(seconds), _) => Some(format!("waits {seconds} s")),
         (None, left) => left.map(|left| format!("{} left", text::duration(left))),

@@ -1,20 +1,20 @@
-//! A run at one moment as lines of text: the total, then a row for each lane, then what is going on. No row is wider than
-//! it may be: what is least important is left out, and no number is cut.
+//! A run at one moment as rows for a terminal: the total, a row for each lane, and the status. Rows are never
+//! wider than the terminal: the least important columns are left out, and no number is cut.
 
 use std::fmt::Write;
 
 use console::{measure_text_width, truncate_str};
 
 use super::show::Rates;
-use super::{LaneNow, Now, Phase, plain};
+use super::{LaneSnapshot, Phase, Snapshot, plain};
 use crate::text;
 
-/// The longest name of a lane, and how short it may become before a column is left out.
+/// The maximum width of a lane's name, and the width below which a column is left out instead.
 const NAME: (usize, usize) = (40, 12);
-/// How wide a bar may be, and must be.
+/// The maximum and the minimum width of a bar.
 const BAR: (usize, usize) = (24, 8);
 
-/// The columns behind the name, in their order; the last are left out first where the order below says so.
+/// The columns after the name.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Column {
     Done,
@@ -25,15 +25,16 @@ enum Column {
     Throttled,
 }
 
+/// The columns in their order.
 const COLUMNS: [Column; 6] =
     [Column::Done, Column::Percent, Column::Rate, Column::Left, Column::Failed, Column::Throttled];
-/// What is left out where there is no room, the first first.
+/// The columns that are left out if there is no room, the least important one first.
 const EXPENDABLE: [Column; 5] =
     [Column::Throttled, Column::Percent, Column::Failed, Column::Left, Column::Rate];
 
-/// The lines of a terminal that has so many columns and rows.
-pub(super) fn frame(now: &Now, rates: &Rates, width: usize, height: usize) -> Vec<String> {
-    // The last column stays free: some terminals begin a new line behind it.
+/// The rows for a terminal of this width and height.
+pub(super) fn rows(now: &Snapshot, rates: &Rates, width: usize, height: usize) -> Vec<String> {
+    // The last column stays free, because some terminals start a new line after it.
     let width = width.saturating_sub(1).max(1);
     let mut lines = Vec::new();
     if !now.lanes.is_empty() {
@@ -41,22 +42,27 @@ pub(super) fn frame(now: &Now, rates: &Rates, width: usize, height: usize) -> Ve
         if now.lanes.len() > 1 {
             rows.push(now.total());
         }
-        // Besides the rows: what is left out, what is going on, and the line where the cursor stands.
+        // Three more rows: the hidden lanes, the status, and the row of the cursor.
         let room = height.saturating_sub(rows.len() + 3).max(1);
         let (shown, hidden) = choose(&now.lanes, rates, room);
         rows.extend(shown.into_iter().cloned());
         lines.extend(table(&rows, rates, width));
         if !hidden.is_empty() {
-            lines.push(fit(&left_out(&hidden), width));
+            lines.push(fit(&hidden_lanes(&hidden), width));
         }
     }
     lines.push(fit(&status(now, width), width));
     lines
 }
 
-/// The lanes that have room, in the plan's order: those that move come before those that wait, those before the finished ones.
-fn choose<'a>(lanes: &'a [LaneNow], rates: &Rates, room: usize) -> (Vec<&'a LaneNow>, Vec<&'a LaneNow>) {
-    let rank = |lane: &LaneNow| match lane {
+/// Divides the lanes into shown and hidden ones, in the plan's order. Lanes that send are shown first, then
+/// lanes that wait, then finished ones.
+fn choose<'a>(
+    lanes: &'a [LaneSnapshot],
+    rates: &Rates,
+    room: usize,
+) -> (Vec<&'a LaneSnapshot>, Vec<&'a LaneSnapshot>) {
+    let rank = |lane: &LaneSnapshot| match lane {
         lane if lane.done >= lane.lines => 3,
         lane if rates.requests(&lane.name) > 0.0 => 0,
         lane if lane.held_seconds.is_some() => 1,
@@ -70,8 +76,8 @@ fn choose<'a>(lanes: &'a [LaneNow], rates: &Rates, room: usize) -> (Vec<&'a Lane
     (shown.into_iter().map(|(lane, _)| lane).collect(), hidden.into_iter().map(|(lane, _)| lane).collect())
 }
 
-/// What is said of the lanes without a row.
-pub(super) fn left_out(lanes: &[&LaneNow]) -> String {
+/// A summary of the lanes without a row.
+pub(super) fn hidden_lanes(lanes: &[&LaneSnapshot]) -> String {
     let finished = lanes.iter().filter(|lane| lane.done >= lane.lines).count();
     let held = lanes.iter().filter(|lane| lane.held_seconds.is_some()).count();
     let mut text = format!("and {} more", lanes.len());
@@ -87,10 +93,10 @@ pub(super) fn left_out(lanes: &[&LaneNow]) -> String {
     text
 }
 
-fn table(rows: &[LaneNow], rates: &Rates, width: usize) -> Vec<String> {
+fn table(rows: &[LaneSnapshot], rates: &Rates, width: usize) -> Vec<String> {
     let cells: Vec<Vec<String>> =
         rows.iter().map(|row| COLUMNS.iter().map(|column| cell(*column, row, rates)).collect()).collect();
-    // A column in which nothing stands takes no room.
+    // An empty column takes no room.
     let widths: Vec<usize> = (0..COLUMNS.len())
         .map(|at| cells.iter().map(|row| measure_text_width(&row[at])).max().unwrap_or(0))
         .collect();
@@ -107,11 +113,11 @@ fn table(rows: &[LaneNow], rates: &Rates, width: usize) -> Vec<String> {
     }
     let name = longest.min(width.saturating_sub(taken(&shown)));
     let bar = width.saturating_sub(name + taken(&shown) + 2).min(BAR.0);
-    let row = |(lane, cells): (&LaneNow, &Vec<String>)| {
+    let row = |(lane, cells): (&LaneSnapshot, &Vec<String>)| {
         let mut line = padded(&truncate_str(&lane.name, name, "…"), name);
         for (at, cell) in cells.iter().enumerate().filter(|(at, _)| shown[*at]) {
             let gap = " ".repeat(widths[at] - measure_text_width(cell) + 2);
-            // Numbers stand below each other, words begin below each other.
+            // Numbers are aligned to the right, words to the left.
             let _ = if matches!(COLUMNS[at], Column::Done | Column::Percent | Column::Rate) {
                 write!(line, "{gap}{cell}")
             } else {
@@ -119,14 +125,14 @@ fn table(rows: &[LaneNow], rates: &Rates, width: usize) -> Vec<String> {
             };
         }
         if bar >= BAR.1 {
-            let _ = write!(line, "  {}", drawn(lane, bar));
+            let _ = write!(line, "  {}", bar_of(lane, bar));
         }
         line.trim_end().to_owned()
     };
     rows.iter().zip(&cells).map(row).collect()
 }
 
-fn cell(column: Column, lane: &LaneNow, rates: &Rates) -> String {
+fn cell(column: Column, lane: &LaneSnapshot, rates: &Rates) -> String {
     match column {
         Column::Done => format!("{} of {}", text::count(lane.done), text::count(lane.lines)),
         Column::Percent => text::percent(lane.done, lane.lines),
@@ -138,7 +144,7 @@ fn cell(column: Column, lane: &LaneNow, rates: &Rates) -> String {
     }
 }
 
-fn drawn(lane: &LaneNow, width: usize) -> String {
+fn bar_of(lane: &LaneSnapshot, width: usize) -> String {
     let share = if lane.lines == 0 { 1.0 } else { lane.done as f64 / lane.lines as f64 };
     #[expect(
         clippy::cast_possible_truncation,
@@ -157,22 +163,22 @@ fn fit(text: &str, width: usize) -> String {
     truncate_str(text, width, "…").into_owned()
 }
 
-/// What is going on, in words that fit.
-fn status(now: &Now, width: usize) -> String {
+/// The status of the run, in the longest form that fits.
+fn status(now: &Snapshot, width: usize) -> String {
     let before = || match now.done_before {
         0 => String::new(),
         done => format!(" ({} were done before)", text::lines(done)),
     };
     let variants = match now.phase {
         _ if now.stopping => vec![
-            "stopping: requests under way may end; Ctrl-C again stops at once".to_owned(),
-            "stopping; Ctrl-C again: at once".to_owned(),
+            "stopping: waiting for requests in flight; Ctrl-C again stops at once".to_owned(),
+            "stopping; Ctrl-C again stops at once".to_owned(),
         ],
         Phase::Starting => vec!["starting".to_owned()],
         Phase::Queued => plain::queue(now),
-        Phase::Splitting if now.elsewhere => vec!["splitting the input".to_owned()],
-        Phase::Merging if now.elsewhere => vec!["merging the output".to_owned()],
-        Phase::Sending if now.elsewhere => {
+        Phase::Splitting if now.remote => vec!["splitting the input".to_owned()],
+        Phase::Merging if now.remote => vec!["merging the output".to_owned()],
+        Phase::Sending if now.remote => {
             vec![
                 format!("sending{}; Ctrl-C leaves the run alone", plain::batches(now)),
                 "sending; Ctrl-C leaves the run alone".to_owned(),
@@ -194,8 +200,8 @@ fn status(now: &Now, width: usize) -> String {
 mod tests {
     use super::*;
 
-    fn lane(name: &str, done: u64, lines: u64) -> LaneNow {
-        LaneNow {
+    fn lane(name: &str, done: u64, lines: u64) -> LaneSnapshot {
+        LaneSnapshot {
             name: name.to_owned(),
             lines,
             done,
@@ -206,17 +212,17 @@ mod tests {
         }
     }
 
-    fn now(lanes: Vec<LaneNow>) -> Now {
-        Now { phase: Phase::Sending, lanes, ..Now::default() }
+    fn now(lanes: Vec<LaneSnapshot>) -> Snapshot {
+        Snapshot { phase: Phase::Sending, lanes, ..Snapshot::default() }
     }
 
     #[test]
-    fn every_width_has_whole_numbers_and_no_row_is_too_wide() {
+    fn rows_fit_every_width_and_numbers_are_never_cut() {
         let mut slow = lane("a-very-long-name-of-a-host.eu-central-1.example.com", 1_234_567, 99_999_999);
         (slow.failed, slow.throttled, slow.held_seconds) = (123_456, 789, Some(3_600));
         let now = now(vec![slow, lane("b.example.com", 5, 10)]);
         for width in 40..200 {
-            let lines = frame(&now, &Rates::default(), width, 24);
+            let lines = rows(&now, &Rates::default(), width, 24);
             assert_eq!(lines.len(), 4);
             for line in &lines {
                 assert!(measure_text_width(line) < width, "{width}: {line}");
@@ -231,20 +237,20 @@ mod tests {
                 );
             }
         }
-        let wide = frame(&now, &Rates::default(), 160, 24);
+        let wide = rows(&now, &Rates::default(), 160, 24);
         assert!(wide[1].find("failed") < wide[1].find('─'), "numbers come before bars\n{}", wide[1]);
-        let narrow = frame(&now, &Rates::default(), 40, 24);
+        let narrow = rows(&now, &Rates::default(), 40, 24);
         assert!(!narrow[1].contains('─'), "{}", narrow[1]);
     }
 
     #[test]
-    fn what_moves_comes_first_and_the_total_counts_all() {
-        let mut lanes: Vec<LaneNow> = (0..20).map(|n| lane(&format!("done-{n}"), 10, 10)).collect();
+    fn sending_lanes_are_shown_first_and_the_total_counts_all_lanes() {
+        let mut lanes: Vec<LaneSnapshot> = (0..20).map(|n| lane(&format!("done-{n}"), 10, 10)).collect();
         lanes.extend((0..5).map(|n| lane(&format!("idle-{n}"), 0, 10)));
         lanes.extend((0..5).map(|n| lane(&format!("moves-{n}"), 5, 10)));
         let now = now(lanes);
         let rates = Rates::of_test(&["moves-0", "moves-1", "moves-2", "moves-3", "moves-4"]);
-        let lines = frame(&now, &rates, 80, 18);
+        let lines = rows(&now, &rates, 80, 18);
         assert_eq!(lines.len(), 17, "{lines:#?}");
         assert!(lines[0].starts_with("all") && lines[0].contains("225 of 300"), "{}", lines[0]);
         for name in (0..5).flat_map(|n| [format!("idle-{n}"), format!("moves-{n}")]) {
@@ -252,15 +258,15 @@ mod tests {
         }
         assert!(lines[15].starts_with("and 16 more: 16 finished"), "{}", lines[15]);
         // With one lane there is no total, and every height has at least a lane and the status.
-        assert_eq!(frame(&self::now(vec![lane("a", 1, 2)]), &rates, 80, 24).len(), 2);
-        assert_eq!(frame(&now, &rates, 80, 1).len(), 4);
+        assert_eq!(rows(&self::now(vec![lane("a", 1, 2)]), &rates, 80, 24).len(), 2);
+        assert_eq!(rows(&now, &rates, 80, 1).len(), 4);
     }
 
     #[test]
-    fn words_of_the_status_fit() {
+    fn status_is_shortened_to_fit() {
         let mut run = now(vec![lane("a", 1, 2)]);
         run.done_before = 1_000;
-        let status = |width| frame(&run, &Rates::default(), width, 24).pop().unwrap_or_default();
+        let status = |width| rows(&run, &Rates::default(), width, 24).pop().unwrap_or_default();
         assert_eq!(
             status(120),
             "sending (1,000 lines were done before); Ctrl-C stops, the same command continues"

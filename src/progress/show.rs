@@ -1,4 +1,4 @@
-//! Shows a run's progress until it ends: bars on a terminal, a line now and then elsewhere, or JSON.
+//! Shows a run's progress until it ends: bars on a terminal, otherwise lines from time to time, or JSON.
 
 use std::collections::{HashMap, VecDeque};
 use std::io::IsTerminal;
@@ -7,25 +7,25 @@ use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Now, Phase, Progress, bars::Bars, json, plain};
+use super::{Phase, Progress, Snapshot, bars::Bars, json, plain};
 
 /// How progress is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Style {
-    /// Bars on standard error when it is a terminal, otherwise lines.
-    Person,
+    /// Bars on standard error if it is a terminal, otherwise lines.
+    Text,
     /// JSON on standard output.
     Json,
 }
 
 /// Shows progress until `done` is cancelled.
 pub async fn show(progress: Arc<Progress>, style: Style, done: CancellationToken) {
-    let terminal = std::io::stderr().is_terminal() && can_be_drawn_on();
-    let mut bars = (style == Style::Person && terminal).then(Bars::new);
+    let terminal = std::io::stderr().is_terminal() && can_redraw();
+    let mut bars = (style == Style::Text && terminal).then(Bars::new);
     let every = match (style, terminal) {
         (Style::Json, _) => Duration::from_secs(1),
-        (Style::Person, true) => Duration::from_millis(200),
-        (Style::Person, false) => Duration::from_secs(10),
+        (Style::Text, true) => Duration::from_millis(200),
+        (Style::Text, false) => Duration::from_secs(10),
     };
     let mut rates = Rates::default();
     let mut ticks = tokio::time::interval(SAMPLE);
@@ -35,18 +35,18 @@ pub async fn show(progress: Arc<Progress>, style: Style, done: CancellationToken
             _ = ticks.tick() => {}
             () = done.cancelled() => break,
         }
-        let now = progress.now();
+        let now = progress.snapshot();
         rates.add(&now, Instant::now());
-        // Programs are told of a new phase at once.
-        let news = style == Style::Json && now.phase != phase;
-        if shown.elapsed() < every && !news {
+        // Programs learn of a new phase at once.
+        let new_phase = style == Style::Json && now.phase != phase;
+        if shown.elapsed() < every && !new_phase {
             continue;
         }
         (shown, phase) = (Instant::now(), now.phase);
         match (&mut bars, style) {
             (Some(bars), _) => bars.draw(&now, &rates),
             (None, Style::Json) => println!("{}", json::progress(&now, &rates)),
-            (None, Style::Person) => eprint!("{}", plain::progress(&now, &rates)),
+            (None, Style::Text) => eprint!("{}", plain::progress(&now, &rates)),
         }
     }
     if let Some(bars) = bars {
@@ -54,29 +54,30 @@ pub async fn show(progress: Arc<Progress>, style: Style, done: CancellationToken
     }
 }
 
-/// Whether lines can be drawn anew.
-fn can_be_drawn_on() -> bool {
+/// Whether the terminal can redraw lines.
+fn can_redraw() -> bool {
     std::env::var("TERM").is_ok_and(|terminal| !terminal.is_empty() && terminal != "dumb")
 }
 
-/// Requests a second of each lane and of all together, over the last seconds.
+/// The rates of each lane and of all lanes together, over the last seconds.
 #[derive(Debug, Default)]
 pub(super) struct Rates {
     lanes: HashMap<String, VecDeque<Sample>>,
-    /// Of the lane that ends last, once that can be said of all.
+    /// The time left of the lane that ends last, when it is known for all lanes.
     longest: Option<Duration>,
 }
 
-/// Counts are read so often.
+/// The time between two samples of the counts.
 const SAMPLE: Duration = Duration::from_millis(200);
 
-/// When, requests sent, lines done.
+/// The time of the sample, requests sent, lines done.
 type Sample = (Instant, u64, u64);
 
+/// Rates are measured over this time.
 const WINDOW: Duration = Duration::from_secs(10);
 
 impl Rates {
-    fn add(&mut self, now: &Now, at: Instant) {
+    fn add(&mut self, now: &Snapshot, at: Instant) {
         for lane in now.lanes.iter().chain([&now.total()]) {
             let samples = self.lanes.entry(lane.name.clone()).or_default();
             samples.push_back((at, lane.sent, lane.done));
@@ -85,11 +86,11 @@ impl Rates {
             }
         }
         let open = now.lanes.iter().filter(|lane| lane.done < lane.lines);
-        let left: Option<Vec<Duration>> = open.map(|lane| self.left(lane)).collect();
+        let left: Option<Vec<Duration>> = open.map(|lane| self.time_left(lane)).collect();
         self.longest = left.and_then(|left| left.into_iter().max());
     }
 
-    /// In which these lanes send.
+    /// Rates in which these lanes send.
     #[cfg(test)]
     pub(super) fn of_test(lanes: &[&str]) -> Self {
         let (before, now) = (Instant::now(), Instant::now() + Duration::from_secs(1));
@@ -102,9 +103,9 @@ impl Rates {
         self.per_second(lane, |(_, sent, _)| *sent)
     }
 
-    /// Time left at the present pace, once there is one.
-    pub(super) fn left(&self, lane: &super::LaneNow) -> Option<Duration> {
-        if lane.name == super::ALL {
+    /// The time left at the present rate, if there is one.
+    pub(super) fn time_left(&self, lane: &super::LaneSnapshot) -> Option<Duration> {
+        if lane.name == super::snapshot::ALL {
             return self.longest;
         }
         let done = self.per_second(&lane.name, |(.., done)| *done);

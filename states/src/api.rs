@@ -1,5 +1,5 @@
-//! The part of the Step Functions API that other programs may call (AWS Step Functions API Reference): a request names its
-//! action in a header, and its body is JSON (Smithy, "AWS JSON 1.0 protocol").
+//! The part of the Step Functions API that other programs may call (AWS Step Functions API Reference). A
+//! request names its action in a header, and its body is JSON (Smithy, "AWS JSON 1.0 protocol").
 
 mod executions;
 mod workers;
@@ -25,7 +25,7 @@ pub trait Actions: Send + Sync + 'static {
     /// Does an action.
     ///
     /// # Errors
-    /// The API's error, by its name. [`unknown`] is for an action that is not served.
+    /// The error of the API by its name; [`unknown`] for an action that is not served.
     async fn call(&self, action: &str, input: &Value) -> Result<Value, ApiError>;
 }
 

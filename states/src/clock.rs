@@ -1,21 +1,21 @@
-//! The time of an execution's waits and retries, which a test may let pass faster.
+//! The clock of an execution's waits and retries. Tests may use a faster one.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 use time::OffsetDateTime;
 
-/// A clock.
+/// A source of time.
 #[async_trait]
 pub trait Clock: std::fmt::Debug + Send + Sync {
-    /// The time.
+    /// The current time.
     fn now(&self) -> OffsetDateTime;
 
-    /// Returns when it shows this time.
+    /// Returns when the clock has reached this time.
     async fn sleep_until(&self, moment: OffsetDateTime);
 }
 
-/// The system's.
+/// The clock of the system.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct WallClock;
 
@@ -26,7 +26,7 @@ impl Clock for WallClock {
     }
 
     async fn sleep_until(&self, moment: OffsetDateTime) {
-        // It may be set while we wait; look at it again now and then.
+        // The system clock may be set during the wait, so it is read again every minute.
         loop {
             let left = moment - self.now();
             let Ok(left) = Duration::try_from(left) else { return };

@@ -1,4 +1,4 @@
-//! Definitions in files.
+//! Definitions that are read from files.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ pub fn read(path: &Path) -> Result<String, Error> {
 /// The machine of a definition that was read from `path`.
 ///
 /// # Errors
-/// All problems of the definition.
+/// All problems of the definition, when it is not valid.
 pub fn compile(path: &Path, text: &str) -> Result<Arc<Machine>, Error> {
     let machine = engine::compile(text)
         .map_err(|problems| Error::at(path, format!("the definition is wrong:\n{problems}")))?;

@@ -1,11 +1,11 @@
-//! Errors of the user, and the errors that tasks get.
+//! Errors in what the user gave, and errors of tasks.
 
 use std::fmt::Display;
 use std::path::Path;
 
 use engine::TaskError;
 
-/// Something that the user gave is wrong: what, where, and what to do.
+/// An error in what the user gave. The message says what is wrong, where, and what to do.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct Error(String);

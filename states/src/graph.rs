@@ -1,11 +1,12 @@
-//! A picture of a machine as SVG: a scope's states in layers, states that hold others as boxes around them.
+//! Draws a definition as SVG. The states of a scope are arranged in layers, and a state that contains others
+//! is a box around them.
 
 use std::fmt::Write;
 
 use rust_sugiyama::configure::Config;
 use serde_json::Value;
 
-/// Pixels.
+/// Sizes in pixels.
 const LINE: f64 = 16.0;
 const LETTER: f64 = 7.2;
 const MARGIN: f64 = 14.0;
@@ -17,7 +18,7 @@ const STYLE: &str = "text{font:12px system-ui,sans-serif;fill:#1f2933;text-ancho
 .state{fill:#fff;stroke:#66788a}.scope{fill:#f5f7fa;stroke:#9aa5b1;stroke-dasharray:4 3}.edge{fill:none;stroke:#3e4c59}\
 .caught{stroke:#ba2525;stroke-dasharray:5 3}.dot{fill:#3e4c59}.label{font-size:10px;fill:#52606d}";
 
-/// Draws a definition, which must be a valid one.
+/// Draws a valid definition as SVG.
 pub fn svg(definition: &Value) -> String {
     let drawing = scope(definition);
     let (width, height) = (drawing.width + 2.0 * MARGIN, drawing.height + 2.0 * MARGIN);
@@ -31,7 +32,7 @@ pub fn svg(definition: &Value) -> String {
     )
 }
 
-/// Something drawn with its upper left corner at the origin.
+/// A drawing whose upper left corner is at the origin.
 struct Drawing {
     width: f64,
     height: f64,
@@ -43,11 +44,11 @@ struct Edge {
     to: usize,
     label: String,
     caught: bool,
-    /// It leads back to a state that came before.
+    /// Whether it leads back to an earlier state.
     back: bool,
 }
 
-/// The states of a `{StartAt, States}`, with a dot where it begins and one where it ends.
+/// The states of an object with `StartAt` and `States`, with a dot for the start and one for the end.
 fn scope(definition: &Value) -> Drawing {
     let nothing = serde_json::Map::new();
     let states = definition["States"].as_object().unwrap_or(&nothing);
@@ -56,7 +57,7 @@ fn scope(definition: &Value) -> Drawing {
     let index = |name: &Value| names.iter().position(|known| Some(*known) == name.as_str());
     let mut edges: Vec<Edge> = index(&definition["StartAt"]).map(|to| plain(start, to)).into_iter().collect();
     for (from, state) in states.values().enumerate() {
-        leads(from, state, end, &index, &mut edges);
+        outgoing(from, state, end, &index, &mut edges);
     }
     let mut drawings: Vec<Drawing> = states.iter().map(|(name, state)| node(name, state)).collect();
     drawings.extend([dot(), dot()]);
@@ -65,7 +66,7 @@ fn scope(definition: &Value) -> Drawing {
     let places = arrange(&drawings, &edges);
     let width = places.iter().zip(&drawings).map(|((x, _), drawing)| x + drawing.width).fold(0.0, f64::max);
     let height = places.iter().zip(&drawings).map(|((_, y), drawing)| y + drawing.height).fold(0.0, f64::max);
-    // What passes a state passes behind it.
+    // Edges are drawn first, so that they pass behind the states.
     let (mut body, mut width) = (String::new(), width);
     for edge in &edges {
         width = width.max(draw(edge, &drawings, &places, &mut body));
@@ -80,7 +81,7 @@ fn plain(from: usize, to: usize) -> Edge {
     Edge { from, to, label: String::new(), caught: false, back: false }
 }
 
-/// One edge for those of a kind between the same two states.
+/// Merges edges of the same kind between the same two states.
 fn merged(edges: Vec<Edge>) -> Vec<Edge> {
     let mut kept: Vec<Edge> = Vec::new();
     for edge in edges {
@@ -105,7 +106,7 @@ enum Visit {
     Done,
 }
 
-/// Marks the edges without which there is no circle, as one meets them from `at` on.
+/// Marks the edges that close a circle, in a depth-first search from `at`.
 fn mark_back(at: usize, edges: &mut [Edge], visits: &mut [Visit]) {
     visits[at] = Visit::Open;
     for index in 0..edges.len() {
@@ -122,8 +123,8 @@ fn mark_back(at: usize, edges: &mut [Edge], visits: &mut [Visit]) {
     visits[at] = Visit::Done;
 }
 
-/// The edges that leave a state.
-fn leads(
+/// Adds the edges that leave a state.
+fn outgoing(
     from: usize,
     state: &Value,
     end: usize,
@@ -153,7 +154,7 @@ fn leads(
     }
 }
 
-/// A state: a box with its name, around what it holds.
+/// A state: a box with its name around the states that it contains.
 fn node(name: &str, state: &Value) -> Drawing {
     let kind = state["Type"].as_str().unwrap_or_default();
     let processor =
@@ -198,7 +199,8 @@ fn dot() -> Drawing {
     }
 }
 
-/// The upper left corner of each drawing. The crate gives each a column and a layer; a layer is as high as its highest.
+/// The upper left corner of each drawing. The crate assigns a column and a layer to each; a layer is as high
+/// as its highest drawing.
 fn arrange(drawings: &[Drawing], edges: &[Edge]) -> Vec<(f64, f64)> {
     let id = |index: usize| u32::try_from(index).expect("a definition has at most a megabyte");
     let vertices: Vec<(u32, (f64, f64))> =
@@ -207,13 +209,13 @@ fn arrange(drawings: &[Drawing], edges: &[Edge]) -> Vec<(f64, f64)> {
         edges.iter().filter(|edge| !edge.back).map(|edge| (id(edge.from), id(edge.to))).collect();
     let config = Config { vertex_spacing: GAP, ..Config::default() };
     let mut places = vec![(0.0, 0.0); drawings.len()];
-    let mut beside = 0.0;
+    let mut offset = 0.0;
     for (component, ..) in rust_sugiyama::from_vertices_and_edges(&vertices, &pairs, &config) {
         let left =
             component.iter().map(|(index, (x, _))| x - drawings[*index].width / 2.0).fold(f64::MAX, f64::min);
         let mut layers: Vec<(f64, Vec<usize>)> = Vec::new();
         for (index, (x, y)) in &component {
-            places[*index].0 = beside + x - drawings[*index].width / 2.0 - left;
+            places[*index].0 = offset + x - drawings[*index].width / 2.0 - left;
             match layers.iter_mut().find(|(at, _)| (at - y).abs() < 1e-6) {
                 Some((_, members)) => members.push(*index),
                 None => layers.push((*y, vec![*index])),
@@ -228,16 +230,17 @@ fn arrange(drawings: &[Drawing], edges: &[Edge]) -> Vec<(f64, f64)> {
                 .for_each(|index| places[*index].1 = top + (tallest - drawings[*index].height) / 2.0);
             top += tallest + GAP;
         }
-        beside = component
+        offset = component
             .iter()
             .map(|(index, _)| places[*index].0 + drawings[*index].width)
-            .fold(beside, f64::max)
+            .fold(offset, f64::max)
             + GAP;
     }
     places
 }
 
-/// Draws an edge: downwards from bottom to top, back by the right side. How far to the right it reached.
+/// Draws an edge: from the bottom of a state to the top of a lower one, or along the right side if it leads
+/// back. Returns the x coordinate that the edge reaches on the right.
 fn draw(edge: &Edge, drawings: &[Drawing], places: &[(f64, f64)], body: &mut String) -> f64 {
     let ((x1, y1), (x2, y2)) = (places[edge.from], places[edge.to]);
     let (from, to) = (&drawings[edge.from], &drawings[edge.to]);

@@ -21,17 +21,17 @@ use crate::clock::{Clock, WallClock};
 use crate::error::task_error;
 use crate::services::{self, Service, Support};
 
-/// What an execution finds outside itself. Clones share it.
+/// The engine's view of this machine. Clones share it.
 #[derive(Clone)]
 pub struct Host {
     services: Arc<[Arc<dyn Service>]>,
     s3: Client,
     clock: Arc<dyn Clock>,
     tokens: TaskTokens,
-    /// Whether the outcome of a token can be sent: the API is served.
-    takes_tokens: bool,
+    /// Whether the API is served, so that workers can send the outcome of a token.
+    tokens_served: bool,
     retry_waits: &'static [Duration],
-    no_room: Option<NoRoom>,
+    disk_full: Option<DiskFull>,
 }
 
 impl Host {
@@ -42,29 +42,29 @@ impl Host {
             s3,
             clock: Arc::new(WallClock),
             tokens: TaskTokens::default(),
-            takes_tokens: false,
+            tokens_served: false,
             retry_waits: &[],
-            no_room: None,
+            disk_full: None,
         }
     }
 
-    /// The same with another clock.
+    /// Uses another clock.
     #[must_use]
     pub fn with_clock(self, clock: Arc<dyn Clock>) -> Self {
         Self { clock, ..self }
     }
 
-    /// The same for tasks whose outcome is sent by these tokens; `served` says whether workers can send it.
+    /// Uses these tokens for tasks whose outcome is sent. `served` says whether workers can send it.
     #[must_use]
     pub fn with_tokens(self, tokens: TaskTokens, served: bool) -> Self {
-        Self { tokens, takes_tokens: served, ..self }
+        Self { tokens, tokens_served: served, ..self }
     }
 
-    /// The same for an execution that must outlast its store: reads and writes of objects are retried after these waits, and
-    /// a full disk is told to `no_room`.
+    /// Retries reads and writes of objects after these waits while the store is unavailable, and reports a
+    /// full disk to `disk_full`.
     #[must_use]
-    pub fn insisting(self, retry_waits: &'static [Duration], no_room: NoRoom) -> Self {
-        Self { retry_waits, no_room: Some(no_room), ..self }
+    pub fn with_store_retries(self, retry_waits: &'static [Duration], disk_full: DiskFull) -> Self {
+        Self { retry_waits, disk_full: Some(disk_full), ..self }
     }
 
     /// The tasks of a machine that this host cannot do, one line each.
@@ -77,14 +77,14 @@ impl Host {
             .collect()
     }
 
-    /// Why the task of a state cannot be done.
+    /// Why the task of a state cannot be done, if it cannot.
     fn why_not(&self, state: &str, resource: &Resource) -> Option<String> {
         let (service, support) = self.service(state, resource);
         match support {
             Support::No => Some(NO_SERVICE.to_owned()),
             Support::Missing(what) => Some(what),
             Support::Yes => {
-                let waits = resource.waits_for_token() && !self.takes_tokens;
+                let waits = resource.waits_for_token() && !self.tokens_served;
                 let waits = waits && !service.is_some_and(|service| service.sends_outcomes());
                 waits.then(|| NO_WORKERS.to_owned())
             }
@@ -111,8 +111,8 @@ impl Host {
         Objects::new(self.s3.clone(), bucket)
     }
 
-    /// Reads or writes an object, with retries where they can help.
-    async fn insist<T, F>(&self, attempt: impl Fn() -> F) -> Result<T, ObjectError>
+    /// Reads or writes an object, with retries while the store is unavailable.
+    async fn retry_unavailable<T, F>(&self, attempt: impl Fn() -> F) -> Result<T, ObjectError>
     where
         F: Future<Output = Result<T, StorageError>>,
     {
@@ -122,13 +122,13 @@ impl Host {
                 Ok(done) => return Ok(done),
                 Err(error) => error,
             };
-            match (waits.next(), &self.no_room) {
+            match (waits.next(), &self.disk_full) {
                 (Some(wait), _) if error.kind == StorageErrorKind::Unavailable => {
                     tracing::warn!(%error, "trying again");
                     self.clock.sleep_until(self.clock.now() + *wait).await;
                 }
-                (_, Some(no_room)) if error.kind == StorageErrorKind::Full => {
-                    return no_room.tell(error.to_string()).await;
+                (_, Some(disk_full)) if error.kind == StorageErrorKind::Full => {
+                    return disk_full.report(error.to_string()).await;
                 }
                 _ => return Err(ObjectError(error.to_string())),
             }
@@ -164,7 +164,7 @@ impl engine::Host for Host {
         key: &str,
     ) -> Result<BoxStream<'static, io::Result<Bytes>>, ObjectError> {
         let objects = self.objects(bucket);
-        Ok(chunks(self.insist(|| objects.read(key, None, None)).await?))
+        Ok(chunks(self.retry_unavailable(|| objects.read(key, None, None)).await?))
     }
 
     async fn read_version(
@@ -174,12 +174,12 @@ impl engine::Host for Host {
         version: &str,
     ) -> Result<BoxStream<'static, io::Result<Bytes>>, ObjectError> {
         let objects = self.objects(bucket);
-        Ok(chunks(self.insist(|| objects.read_version(key, version)).await?))
+        Ok(chunks(self.retry_unavailable(|| objects.read_version(key, version)).await?))
     }
 
     async fn read_part(&self, bucket: &str, key: &str, part: Part) -> Result<(Bytes, u64), ObjectError> {
         let objects = self.objects(bucket);
-        self.insist(|| services::s3::part(&objects, key, part.clone())).await
+        self.retry_unavailable(|| services::s3::part(&objects, key, part.clone())).await
     }
 
     async fn list_objects(
@@ -193,7 +193,7 @@ impl engine::Host for Host {
 
     async fn write_object(&self, bucket: &str, key: &str, body: Bytes) -> Result<(), ObjectError> {
         let objects = self.objects(bucket);
-        self.insist(|| objects.put(key, body.clone())).await.map(drop)
+        self.retry_unavailable(|| objects.put(key, body.clone())).await.map(drop)
     }
 
     fn now(&self) -> OffsetDateTime {
@@ -213,27 +213,28 @@ impl engine::Host for Host {
     }
 }
 
-/// The contents of an object, as the engine reads them.
+/// The content of an object as the stream that the engine reads.
 fn chunks(object: Download) -> BoxStream<'static, io::Result<Bytes>> {
     let chunks =
         stream::try_unfold(object, async |mut object| Ok(object.next().await?.map(|chunk| (chunk, object))));
     chunks.map_err(|error: StorageError| io::Error::other(error)).boxed()
 }
 
-/// Where a full disk is told. Every task would find the disk full, so the whole execution is given up where it is. Clones share
-/// it.
+/// The signal that the disk is full. Every task would find it full, so the whole execution is stopped where
+/// it is. Clones share the signal.
 #[derive(Debug, Clone, Default)]
-pub struct NoRoom(Arc<watch::Sender<Option<String>>>);
+pub struct DiskFull(Arc<watch::Sender<Option<String>>>);
 
-impl NoRoom {
-    /// Tells the store's message, and never returns: whoever waits for [`NoRoom::told`] ends the execution.
-    pub async fn tell<T>(&self, message: String) -> T {
+impl DiskFull {
+    /// Reports the store's message and never returns: the execution is ended by the code that waits for
+    /// [`DiskFull::reported`].
+    pub async fn report<T>(&self, message: String) -> T {
         self.0.send_replace(Some(message));
         std::future::pending().await
     }
 
-    /// Waits until a full disk is told: the store's message.
-    pub async fn told(&self) -> String {
+    /// Waits until a full disk is reported. Returns the store's message.
+    pub async fn reported(&self) -> String {
         let mut receiver = self.0.subscribe();
         let message = receiver.wait_for(Option::is_some).await.map(|message| message.clone());
         match message {

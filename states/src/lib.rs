@@ -1,8 +1,9 @@
 //! Step Functions on this machine.
 //!
-//! [`Host`] is what the engine finds outside itself: a store, a clock, and a list of [`services`]. Each task goes to the
-//! first service that supports it. What no service supports is found before the execution starts, by [`Host::missing`].
-//! [`api`] is the part of the Step Functions API that other programs may call. [`svg`] draws a definition.
+//! [`Host`] connects the engine to this machine by a store, a clock, and a list of [`services`]. Each task
+//! goes to the first service that supports it. [`Host::missing`] finds the tasks that no service supports
+//! before the execution starts. [`api`] is the part of the Step Functions API that other programs may call.
+//! [`svg`] draws a definition.
 
 pub mod api;
 mod clock;
@@ -16,5 +17,5 @@ pub use clock::{Clock, WallClock};
 pub use definition::{compile, read};
 pub use error::Error;
 pub use graph::svg;
-pub use host::{Host, NoRoom, run};
+pub use host::{DiskFull, Host, run};
 pub use services::{Service, Support};

@@ -43,8 +43,8 @@ pub trait Service: Send + Sync {
         false
     }
 
-    /// Whether a call ends by itself when its `cancel` is set, for example because it saves its work first. The host drops
-    /// other calls.
+    /// Whether a call ends by itself when its `cancel` is set, for example because it saves its work first.
+    /// The host drops other calls.
     fn ends_on_cancel(&self) -> bool {
         false
     }
@@ -53,11 +53,11 @@ pub trait Service: Send + Sync {
 /// Whether a service does a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Support {
-    /// It does.
+    /// The service does the task.
     Yes,
     /// The task belongs to another service.
     No,
-    /// It would, if this were there: what is missing, and what to do.
+    /// It would if something were not missing. The text says what is missing and what to do.
     Missing(String),
 }
 

@@ -73,7 +73,7 @@ fn a_job_of_which_every_line_must_fail_is_not_valid() {
             "url = \"https://a.example/{line}\"",
             "in.txt",
             "a\nb\n",
-            &["{line} is sent as it stands", "{{ line }}"],
+            &["{line} is sent unchanged", "{{ line }}"],
         ),
         (
             "url = \"https://a.example/\"\nheaders = { x = \"{{ line }}\\u0001\" }",

@@ -182,7 +182,7 @@ fn check_tells_what_a_run_would_cost_on_aws() {
     assert!(!without.stdout.contains("dollars"));
     let with = scene.run(&["check", "job.toml", "in.txt", "--cost"]).expect(0);
     for part in
-        ["Step Functions, state transitions", "Lambda, GB-seconds", "S3, PUT and LIST", "in all", "us-east-1"]
+        ["Step Functions, state transitions", "Lambda, GB-seconds", "S3, PUT and LIST", "total", "us-east-1"]
     {
         assert!(with.stdout.contains(part), "{part}\n{}", with.stdout);
     }

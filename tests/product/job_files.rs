@@ -158,8 +158,8 @@ fn what_stands_in_the_place_of_a_file_says_what_works() {
             "write a file, then copy it: aws s3 cp FILE s3://data/out.csv",
         ),
         (&["run", "job.toml", "in.csv", "-o", "https://example.com/out.csv"], "is not a file"),
-        (&["check", "job.toml", "-"], "to read standard input write /dev/stdin"),
-        (&["run", "job.toml", "-"], "to read standard input write /dev/stdin"),
+        (&["check", "job.toml", "-"], "to read standard input, give /dev/stdin"),
+        (&["run", "job.toml", "-"], "to read standard input, give /dev/stdin"),
     ] {
         let refused = scene.run(args).expect(1);
         assert!(refused.stderr.contains(part), "{args:?}\n{}", refused.stderr);

@@ -188,7 +188,7 @@ fn nothing_that_a_run_reads_is_replaced_by_what_it_writes() {
     symlink("state/sub", scene.path("way")).unwrap();
     for output in ["state/out.csv", "state/sub/out.csv", "way/out.csv"] {
         let ran = scene.run(&["run", "job.toml", "in.csv", "-o", output, "--state", "state"]).expect(1);
-        assert!(ran.stderr.contains("lies in the state folder"), "{output}\n{}", ran.stderr);
+        assert!(ran.stderr.contains("is in the state folder"), "{output}\n{}", ran.stderr);
     }
     // The failed lines of a run without -o: the next run would write its own there.
     scene.run(&["run", "job.toml", "in.csv"]).expect(2);
@@ -200,7 +200,7 @@ fn nothing_that_a_run_reads_is_replaced_by_what_it_writes() {
         ])
         .expect(1);
     assert!(
-        ran.stderr.contains("lies in the state folder") && ran.stderr.contains("redrive"),
+        ran.stderr.contains("is in the state folder") && ran.stderr.contains("redrive"),
         "{}",
         ran.stderr
     );
@@ -219,7 +219,7 @@ fn failed_lines_of_another_run_are_left_where_they_are() {
     scene.write("out.failed.csv", "somebody's own");
     let ran = scene.run(&["run", "job.toml", "good.csv", "-o", "out.csv"]).expect(0);
     assert_eq!(scene.read("out.failed.csv"), "somebody's own");
-    assert!(ran.stdout.contains("out.failed.csv is there already and not this run's"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("out.failed.csv exists and does not belong to this run"), "{}", ran.stdout);
     // The run's own go when its lines have succeeded.
     scene.write("job.toml", job(&api));
     scene.write("in.csv", "kind,id\nflaky,7\n");

@@ -125,7 +125,7 @@ fn a_folder_that_somebody_else_made_is_refused() {
         refused("it is a link", &["run", "job.toml", "in.csv", "--state", link]);
     }
     scene.write("file", "");
-    refused("it is no folder", &["run", "job.toml", "in.csv", "--state", "file"]);
+    refused("it is not a folder", &["run", "job.toml", "in.csv", "--state", "file"]);
     fs::rename(scene.path(".throughline/jobs"), scene.path("jobs")).unwrap();
     symlink("../jobs", scene.path(".throughline/jobs")).unwrap();
     refused("it is a link", &RUN);
@@ -179,14 +179,14 @@ fn a_planted_job_gets_no_secret() {
     // The run's copy of the job.
     fs::write(&copy, with_secret(&thief)).unwrap();
     let ran = scene.run(&RUN).expect(1);
-    assert!(ran.stderr.contains("job.toml is not the job file that this run began with"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("job.toml is not the job file that this run started with"), "{}", ran.stderr);
     fs::write(&copy, &good).unwrap();
     // A journal that was begun for another run.
     let event = find(&scene, ".event.json");
     let text = fs::read_to_string(&event).unwrap();
     fs::write(&event, text.replace("in.csv", "other.csv")).unwrap();
     let ran = scene.run(&RUN).expect(1);
-    assert!(ran.stderr.contains("it is of another run"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("it belongs to another run"), "{}", ran.stderr);
     fs::write(&event, text).unwrap();
     assert_eq!(thief.total(), 0);
     scene.run(&RUN).expect(0);
@@ -203,7 +203,7 @@ fn links_below_the_folder_are_not_followed() {
     symlink(scene.path("elsewhere"), scene.path(&format!(".throughline/jobs/{name}/output"))).unwrap();
     let ran = scene.run(&RUN);
     assert_ne!(ran.code, 0);
-    assert!(ran.stderr.contains("it is a link, and no folder of this store"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("it is a link and not a folder of this store"), "{}", ran.stderr);
     assert_eq!(fs::read_dir(scene.path("elsewhere")).unwrap().count(), 0, "nothing was written there");
     fs::remove_file(scene.path(&format!(".throughline/jobs/{name}/output"))).unwrap();
     scene.run(&["run", "job.toml", "in.csv", "-o", "out.csv", "--fresh"]).expect(0);

@@ -1,4 +1,4 @@
-//! Completing an upload, once or often, whatever interrupts it.
+//! Completes an upload. Completion can be repeated and can be interrupted at any point.
 
 use std::fs;
 use std::io;
@@ -17,13 +17,13 @@ use crate::file::{Temp, sync_folder, write_whole};
 use crate::object::{Info, open_file};
 use crate::store::Store;
 
-/// What the client asks for.
+/// The request to complete an upload.
 pub(crate) struct Completion {
     pub(crate) bucket: String,
     pub(crate) key: String,
     pub(crate) upload_id: String,
     pub(crate) parts: Vec<CompletedPart>,
-    /// Bytes of the whole object, when the client knows them.
+    /// The size of the whole object in bytes, if the client states it.
     pub(crate) size: Option<i64>,
     pub(crate) condition: WriteCondition,
 }
@@ -33,74 +33,74 @@ pub(crate) struct Completion {
 struct Joined {
     /// A hash over the numbers and ETags of the joined parts.
     parts: String,
-    /// The object's, which is that of the joined file.
+    /// The ETag of the object, which is that of the joined file.
     etag: String,
 }
 
 impl Store {
     /// Returns the object's ETag.
-    pub(crate) fn complete_upload(&self, wanted: &Completion) -> S3Result<String> {
-        self.uploads.hold(&wanted.upload_id, || {
-            let folder = self.upload(&wanted.upload_id, &wanted.bucket, &wanted.key)?;
+    pub(crate) fn complete_upload(&self, request: &Completion) -> S3Result<String> {
+        self.uploads.with_lock(&request.upload_id, || {
+            let folder = self.upload(&request.upload_id, &request.bucket, &request.key)?;
             let joined = match read_record::<Joined>(&folder.join("complete.json"))? {
-                Some(joined) if self.published(&folder, wanted, &joined)? => {
+                Some(joined) if self.published(&folder, request, &joined)? => {
                     remove_parts(&folder).map_err(io_error)?;
                     return Ok(joined.etag);
                 }
-                Some(joined) if joined.parts == hash(&wanted.parts) => joined,
+                Some(joined) if joined.parts == hash(&request.parts) => joined,
                 _ => {
                     reopen(&folder).map_err(io_error)?;
-                    self.join(&folder, wanted)?
+                    self.join(&folder, request)?
                 }
             };
             let published =
-                self.publish(&folder.join("joined"), &wanted.bucket, &wanted.key, &wanted.condition);
-            if let Err(err) = published {
+                self.publish(&folder.join("joined"), &request.bucket, &request.key, &request.condition);
+            if let Err(error) = published {
                 reopen(&folder).map_err(io_error)?;
-                return Err(err);
+                return Err(error);
             }
             sync_folder(&folder).and_then(|()| remove_parts(&folder)).map_err(io_error)?;
             Ok(joined.etag)
         })
     }
 
-    /// Whether an earlier completion got as far as the object.
-    fn published(&self, folder: &Path, wanted: &Completion, joined: &Joined) -> S3Result<bool> {
+    /// Whether an earlier completion has already published the object.
+    fn published(&self, folder: &Path, request: &Completion, joined: &Joined) -> S3Result<bool> {
         if Info::at(&folder.join("joined"))?.is_none() {
             return Ok(true);
         }
-        // Linked to its key, but not removed from here yet.
-        let object = Info::at(&self.object(&wanted.bucket, &wanted.key)?)?;
+        // It may be linked to its key and not yet removed from the upload.
+        let object = Info::at(&self.object(&request.bucket, &request.key)?)?;
         Ok(object.is_some_and(|object| object.etag == joined.etag))
     }
 
-    /// Makes `joined` and `complete.json`, in this order, both durable.
-    fn join(&self, folder: &Path, wanted: &Completion) -> S3Result<Joined> {
-        let parts = check_parts(folder, wanted)?;
+    /// Writes `joined` and then `complete.json`, both durably.
+    fn join(&self, folder: &Path, request: &Completion) -> S3Result<Joined> {
+        let parts = check_parts(folder, request)?;
         let path = folder.join("joined");
-        // One part is the object; linking leaves it in place as a part until the object is published.
+        // A single part is the whole object. A link keeps it as a part until the object is published.
         let linked = matches!(parts.as_slice(), [part] if fs::hard_link(part, &path).is_ok());
         if !linked {
             let temp = concatenate(&parts, &self.tmp).map_err(io_error)?;
             fs::rename(&temp.path, &path).at(&path).map_err(io_error)?;
         }
         sync_folder(folder).map_err(io_error)?;
-        let info =
-            Info::at(&path)?.ok_or_else(|| s3_error!(InternalError, "{}: it is gone", path.display()))?;
-        let joined = Joined { parts: hash(&wanted.parts), etag: info.etag };
+        let info = Info::at(&path)?
+            .ok_or_else(|| s3_error!(InternalError, "{}: the file has disappeared", path.display()))?;
+        let joined = Joined { parts: hash(&request.parts), etag: info.etag };
         let record = serde_json::to_vec(&joined).expect("it is plain data");
         write_whole(&folder.join("complete.json"), &record, &self.tmp).map_err(io_error)?;
         Ok(joined)
     }
 }
 
-/// The files of the parts, all of them there as the client thinks they are.
-fn check_parts(folder: &Path, wanted: &Completion) -> S3Result<Vec<PathBuf>> {
-    if wanted.parts.is_empty() || wanted.parts.len() > PARTS as usize {
+/// The files of the parts, after checking that they are the parts that the client names.
+fn check_parts(folder: &Path, request: &Completion) -> S3Result<Vec<PathBuf>> {
+    if request.parts.is_empty() || request.parts.len() > PARTS as usize {
         return Err(s3_error!(MalformedXML, "an upload has 1 to {PARTS} parts"));
     }
     let (mut paths, mut last, mut total) = (Vec::new(), None::<(i32, u64)>, 0);
-    for part in &wanted.parts {
+    for part in &request.parts {
         let number = part.part_number.unwrap_or_default();
         check_number(number)?;
         if let Some((before, size)) = last {
@@ -110,7 +110,7 @@ fn check_parts(folder: &Path, wanted: &Completion) -> S3Result<Vec<PathBuf>> {
             if size < SMALLEST_PART {
                 return Err(s3_error!(
                     EntityTooSmall,
-                    "part {before}, not the last one, has only {size} bytes"
+                    "part {before} has only {size} bytes and is not the last part"
                 ));
             }
         }
@@ -123,7 +123,7 @@ fn check_parts(folder: &Path, wanted: &Completion) -> S3Result<Vec<PathBuf>> {
         last = Some((number, info.size));
         total += info.size;
     }
-    match wanted.size {
+    match request.size {
         Some(size) if u64::try_from(size) != Ok(total) => {
             Err(s3_error!(InvalidRequest, "the parts have {total} bytes, not {size}"))
         }
@@ -141,14 +141,14 @@ fn concatenate(parts: &[PathBuf], tmp: &Path) -> io::Result<Temp> {
     Ok(temp)
 }
 
-/// Undoes a join. In this order: `complete.json` alone would mean that the upload is completed.
+/// Undoes a join. `complete.json` is removed first, because it alone would mean that the upload is completed.
 fn reopen(folder: &Path) -> io::Result<()> {
     remove_file(&folder.join("complete.json"))?;
     sync_folder(folder)?;
     remove_file(&folder.join("joined"))
 }
 
-/// Leaves the two records.
+/// Removes the parts and keeps the two records.
 fn remove_parts(folder: &Path) -> io::Result<()> {
     for entry in fs::read_dir(folder).at(folder)? {
         let path = entry.at(folder)?.path();
@@ -161,7 +161,7 @@ fn remove_parts(folder: &Path) -> io::Result<()> {
 
 fn remove_file(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
-        Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         removed => removed.at(path),
     }
 }

@@ -1,4 +1,4 @@
-//! The parts of an upload that is open.
+//! The parts of an open upload.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use crate::object::Info;
 use crate::store::Store;
 
 impl Store {
-    /// Puts a sealed file in the place of a part, durably.
+    /// Makes a sealed file a part, durably.
     pub(crate) fn put_part(
         &self,
         temp: &Temp,
@@ -23,11 +23,12 @@ impl Store {
         number: i32,
     ) -> S3Result<Info> {
         check_number(number)?;
-        self.uploads.hold(id, || {
+        self.uploads.with_lock(id, || {
             let path = part_path(&self.open_upload(id, bucket, key)?, number);
             fs::rename(&temp.path, &path).at(&path).map_err(io_error)?;
             sync_parent(&path).map_err(io_error)?;
-            Info::at(&path)?.ok_or_else(|| s3_error!(InternalError, "{}: it is gone", path.display()))
+            Info::at(&path)?
+                .ok_or_else(|| s3_error!(InternalError, "{}: the file has disappeared", path.display()))
         })
     }
 

@@ -1,4 +1,4 @@
-//! Beginning, abandoning and listing uploads.
+//! Creates, aborts and lists uploads.
 
 use std::fs;
 use std::io;
@@ -39,7 +39,7 @@ impl Store {
         Ok(id)
     }
 
-    /// The folder of an upload that has begun, completed or not. Fails with `NoSuchUpload`.
+    /// The folder of an upload, completed or not. Fails with `NoSuchUpload`.
     pub(super) fn upload(&self, id: &str, bucket: &str, key: &str) -> S3Result<PathBuf> {
         if !id.bytes().all(|byte| byte.is_ascii_alphanumeric()) || id.is_empty() {
             return Err(no_such_upload(id));
@@ -59,9 +59,9 @@ impl Store {
     }
 
     pub(crate) fn abort_upload(&self, id: &str, bucket: &str, key: &str) -> S3Result {
-        self.uploads.hold(id, || {
+        self.uploads.with_lock(id, || {
             let folder = self.open_upload(id, bucket, key)?;
-            // Renamed first: half an upload must not be found after a crash.
+            // It is renamed first, so that no incomplete upload is found after a crash.
             let gone = self.tmp.join(id);
             fs::rename(&folder, &gone).at(&folder).map_err(io_error)?;
             fs::remove_dir_all(&gone).at(&gone).map_err(io_error)
@@ -76,7 +76,10 @@ impl Store {
         if input.delimiter.is_some()
             || input.encoding_type.as_ref().is_some_and(|e| e.as_str() == EncodingType::URL)
         {
-            return Err(s3_error!(NotImplemented, "uploads are listed without delimiter and encoding"));
+            return Err(s3_error!(
+                NotImplemented,
+                "listing uploads with a delimiter or an encoding is not supported"
+            ));
         }
         let prefix = input.prefix.as_deref().unwrap_or_default();
         let after = input.key_marker.as_deref().map(|key| (key, input.upload_id_marker.as_deref()));
@@ -124,7 +127,7 @@ impl Store {
 }
 
 pub(super) fn no_such_upload(id: &str) -> S3Error {
-    s3_error!(NoSuchUpload, "there is no upload {id} of this key, or it is completed or aborted")
+    s3_error!(NoSuchUpload, "there is no upload {id} for this key, or it was completed or aborted")
 }
 
 fn completed(folder: &Path) -> bool {
@@ -135,10 +138,10 @@ fn read_upload(folder: &Path) -> S3Result<Option<Upload>> {
     read_record(&folder.join("upload.json"))
 }
 
-/// A record, which is written whole: `None` when it was not written.
+/// Reads a record, which was written as a whole or, if the result is `None`, not at all.
 pub(super) fn read_record<T: serde::de::DeserializeOwned>(path: &Path) -> S3Result<Option<T>> {
     match open_file(path).and_then(io::read_to_string) {
-        Err(err) if err.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         read => {
             let text = read.at(path).map_err(io_error)?;
             let record = serde_json::from_str(&text).map_err(std::io::Error::from).at(path);

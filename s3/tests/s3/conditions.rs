@@ -1,4 +1,4 @@
-//! Conditional writes have exactly one winner.
+//! Of several conditional writes, exactly one succeeds.
 
 use futures_util::future::join_all;
 use s3::BUCKET;
@@ -9,9 +9,9 @@ const WRITERS: usize = 16;
 const ROUNDS: usize = 20;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn one_of_sixteen_creates_the_object() {
+async fn only_one_of_sixteen_writers_creates_the_object() {
     let store = Store::new();
-    // Half of them by a client that shares no locks with the other half.
+    // Half of them use a client that shares no locks with the other half.
     let clients = [store.client.clone(), store.other()];
     for round in 0..ROUNDS {
         let key = format!("runs/{round}/claim.json");
@@ -33,7 +33,7 @@ async fn one_of_sixteen_creates_the_object() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn one_of_sixteen_replaces_the_object_they_all_know() {
+async fn only_one_of_sixteen_writers_replaces_a_known_object() {
     let store = Store::new();
     let mut etag = store.put("turn.json", "first").await;
     for _ in 0..ROUNDS {
@@ -50,7 +50,7 @@ async fn one_of_sixteen_replaces_the_object_they_all_know() {
 }
 
 #[tokio::test]
-async fn conditions_on_what_is_there_and_what_is_not() {
+async fn conditions_apply_to_existing_and_missing_objects() {
     let store = Store::new();
     let put = || store.client.put_object().bucket(BUCKET).key("a");
     assert_eq!(code(put().if_match("\"x\"").send().await), "NoSuchKey");

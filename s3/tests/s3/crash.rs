@@ -1,4 +1,4 @@
-//! What a killed process leaves behind is finished or swept, never seen.
+//! The leftovers of a killed process are completed or swept, and never visible.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -15,7 +15,7 @@ use crate::{Store, code, everything, pattern};
 const PART: usize = 5 << 20;
 
 #[tokio::test]
-async fn leftovers_of_dead_processes_are_swept_and_those_of_live_ones_are_not() {
+async fn only_leftovers_of_dead_processes_are_swept() {
     let store = Store::new();
     store.put("a.txt", "kept").await;
     let tmp = store.root().join(".s3/tmp");
@@ -36,7 +36,7 @@ async fn leftovers_of_dead_processes_are_swept_and_those_of_live_ones_are_not() 
     let listed = other.list_objects_v2().bucket(BUCKET).send().await.unwrap();
     assert_eq!(listed.contents().len(), 1);
 
-    // The last clone of a client takes its own leftovers along.
+    // Dropping the last clone of a client removes its own temporary files.
     let Store { folder, client } = store;
     drop((client, other));
     assert_eq!(everything(&tmp), Vec::<std::path::PathBuf>::new());
@@ -44,7 +44,7 @@ async fn leftovers_of_dead_processes_are_swept_and_those_of_live_ones_are_not() 
 }
 
 #[tokio::test]
-async fn uploads_nobody_touched_for_a_week_are_swept() {
+async fn uploads_without_a_change_for_a_week_are_swept() {
     let store = Store::new();
     let (old, new) = (begin(&store.client, "old").await, begin(&store.client, "new").await);
     let folder = store.root().join(".s3/uploads").join(&old);
@@ -54,9 +54,9 @@ async fn uploads_nobody_touched_for_a_week_are_swept() {
     assert_eq!(listed.uploads().iter().map(|upload| upload.upload_id().unwrap()).collect::<Vec<_>>(), [&new]);
 }
 
-/// Each state of the folder in which a completion can be cut off, made by hand.
+/// Creates each state of the folder in which a completion can be cut off.
 #[tokio::test]
-async fn a_completion_goes_on_from_every_state() {
+async fn a_completion_continues_from_every_state() {
     let store = Store::new();
     let client = &store.client;
     let bytes = pattern(PART + 5);
@@ -67,13 +67,13 @@ async fn a_completion_goes_on_from_every_state() {
         (store.root().join(".s3/uploads").join(&id), id, [first, second])
     };
 
-    // Half joined.
+    // The parts are partly joined.
     let (folder, id, parts) = upload("1.bin").await;
     fs::write(folder.join("joined"), &bytes[..100]).unwrap();
     complete(client, "1.bin", &id, &parts).await.unwrap();
     assert!(store.get("1.bin").await == bytes);
 
-    // Joined, not yet the object.
+    // The parts are joined, and the object is not published.
     let (folder, id, parts) = upload("2.bin").await;
     let etag = complete(client, "2.bin", &id, &parts).await.unwrap().e_tag;
     fs::rename(store.root().join("2.bin"), folder.join("joined")).unwrap();
@@ -81,7 +81,8 @@ async fn a_completion_goes_on_from_every_state() {
     assert_eq!(complete(client, "2.bin", &id, &parts).await.unwrap().e_tag, etag);
     assert!(store.get("2.bin").await == bytes);
 
-    // Linked to its key, not yet removed from the upload; the condition is not to stand in its own way.
+    // The object is linked to its key and not yet removed from the upload. Its own condition must not prevent
+    // the completion.
     let (folder, id, parts) = upload("3.bin").await;
     let etag = complete(client, "3.bin", &id, &parts).await.unwrap().e_tag;
     fs::hard_link(store.root().join("3.bin"), folder.join("joined")).unwrap();
@@ -92,7 +93,7 @@ async fn a_completion_goes_on_from_every_state() {
     assert_eq!(again.if_none_match("*").send().await.unwrap().e_tag, etag);
     assert!(store.get("3.bin").await == bytes && !folder.join("joined").exists());
 
-    // The object is there, the parts are not removed.
+    // The object is published, and the parts are not removed.
     let (folder, id, parts) = upload("4.bin").await;
     let etag = complete(client, "4.bin", &id, &parts).await.unwrap().e_tag;
     fs::write(folder.join("00001"), "left").unwrap();
@@ -100,7 +101,7 @@ async fn a_completion_goes_on_from_every_state() {
     assert!(!folder.join("00001").exists());
 }
 
-/// A real process, killed at every stage of a real completion.
+/// Kills a real process at every stage of a real completion.
 #[tokio::test]
 async fn a_process_killed_while_completing_loses_nothing() {
     let store = Store::new();

@@ -1,11 +1,11 @@
-//! Every legal key is an object of its own, inside the folder.
+//! Every legal key is a separate object inside the folder.
 
 use s3::BUCKET;
 
 use crate::{Store, everything};
 
 #[tokio::test]
-async fn odd_keys_live_side_by_side_and_stay_inside() {
+async fn unusual_keys_do_not_collide_and_stay_inside_the_folder() {
     let store = Store::new();
     let long = [
         "k".repeat(1024),
@@ -69,7 +69,7 @@ async fn odd_keys_live_side_by_side_and_stay_inside() {
 }
 
 #[tokio::test]
-async fn ordinary_keys_are_found_where_a_user_looks_for_them() {
+async fn ordinary_keys_are_paths_in_the_folder() {
     let store = Store::new();
     for key in
         ["jobs/places/output/addresses.csv", "runs/places/0f3a/results/l1/000000000001/a-1-o5-f0.jsonl"]

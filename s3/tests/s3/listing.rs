@@ -1,4 +1,4 @@
-//! Listings, against a model.
+//! Listings, compared with a model.
 
 use std::collections::BTreeSet;
 
@@ -21,7 +21,7 @@ struct Query {
 /// One page: keys and common prefixes.
 type Page = (Vec<String>, Vec<String>);
 
-/// What S3 would answer, page by page.
+/// The pages that S3 would return.
 fn model(keys: &BTreeSet<String>, query: &Query) -> Vec<Page> {
     let after = query.start_after.as_deref().unwrap_or("");
     let mut items: Vec<(bool, &str)> = Vec::new();
@@ -46,7 +46,7 @@ fn split(items: &[(bool, &str)]) -> Page {
     (of(false), of(true))
 }
 
-/// What the store answers, page by page.
+/// The pages that the store returns.
 async fn pages(client: &Client, query: &Query) -> Vec<Page> {
     let mut pages = Vec::new();
     let mut token = None;
@@ -98,7 +98,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn listings_are_those_of_the_model(
+    fn listings_are_equal_to_those_of_the_model(
         // The SDK itself refuses blank keys.
         keys in prop::collection::btree_set(text().prop_filter("blank", |key| !key.trim().is_empty()), 1..30),
         removed in prop::collection::vec(any::<prop::sample::Index>(), 0..5),
@@ -114,7 +114,7 @@ proptest! {
                     assert_eq!(pages(&store.client, query).await, model(&keys, query), "{query:?} {keys:?}");
                 }
                 if round == 0 {
-                    // What was remembered of the folders must be forgotten.
+                    // The cached folders must be invalidated.
                     for index in &removed {
                         let key = index.get(&keys.iter().cloned().collect::<Vec<_>>()).clone();
                         store.client.delete_object().bucket(BUCKET).key(&key).send().await.unwrap();
@@ -128,7 +128,7 @@ proptest! {
 }
 
 #[tokio::test]
-async fn a_long_listing_comes_in_pages_of_a_thousand() {
+async fn a_long_listing_has_pages_of_a_thousand_keys() {
     let store = Store::new();
     let folder = store.root().join("runs/r");
     std::fs::create_dir_all(&folder).unwrap();

@@ -1,4 +1,4 @@
-//! What the embedded S3 promises, through `aws-sdk-s3`.
+//! The promises of the embedded S3, tested through `aws-sdk-s3`.
 #![allow(clippy::unwrap_used)]
 
 mod conditions;
@@ -17,7 +17,7 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::ByteStream;
 use s3::BUCKET;
 
-/// A store in a folder of its own.
+/// A store in a temporary folder.
 struct Store {
     folder: tempfile::TempDir,
     client: Client,
@@ -34,7 +34,7 @@ impl Store {
         self.folder.path().join("state")
     }
 
-    /// Another process's view: a client that shares nothing with the first but the folder.
+    /// The view of another process: a client that shares only the folder with the first one.
     fn other(&self) -> Client {
         s3::client(&self.root()).unwrap()
     }
@@ -58,12 +58,12 @@ async fn get(client: &Client, key: &str) -> Vec<u8> {
     got.body.collect().await.unwrap().to_vec()
 }
 
-/// The S3 code of a failed call.
+/// The S3 error code of a failed call.
 fn code<T: Debug, E: ProvideErrorMetadata + Debug, R: Debug>(result: Result<T, SdkError<E, R>>) -> String {
     result.unwrap_err().code().unwrap_or("no code").to_owned()
 }
 
-/// Bytes that differ from place to place.
+/// Bytes that differ at each position.
 fn pattern(length: usize) -> Vec<u8> {
     (0..length as u64).map(|at| (at.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 56) as u8).collect()
 }

@@ -1,4 +1,4 @@
-//! Multipart uploads: what they accept, and that completing is idempotent.
+//! Multipart uploads: the parts that they accept, and that completing is idempotent.
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::SdkError;
@@ -10,7 +10,7 @@ use s3::BUCKET;
 
 use crate::{Store, code, everything, pattern};
 
-/// Bytes of the smallest part that may have another after it.
+/// The size in bytes of the smallest part that may be followed by another.
 const PART: usize = 5 << 20;
 
 pub(crate) async fn begin(client: &Client, key: &str) -> String {
@@ -42,7 +42,7 @@ pub(crate) async fn complete(client: &Client, key: &str, id: &str, parts: &[Comp
 }
 
 #[tokio::test]
-async fn parts_are_joined_in_order_with_gaps_whatever_order_they_came_in() {
+async fn parts_are_joined_by_number_in_whatever_order_they_arrive() {
     let store = Store::new();
     let client = &store.client;
     let bytes = pattern(2 * PART + 11);
@@ -73,12 +73,12 @@ async fn parts_are_joined_in_order_with_gaps_whatever_order_they_came_in() {
     assert!(store.get("a/out.csv").await == bytes);
     let head = client.head_object().bucket(BUCKET).key("a/out.csv").send().await.unwrap();
     assert_eq!(done.e_tag, head.e_tag);
-    // Two small records are all that is left of it.
+    // Only two small records of the upload are left.
     assert_eq!(everything(&store.root().join(".s3/uploads")).len(), 3);
 }
 
 #[tokio::test]
-async fn completing_again_answers_the_same_and_changes_nothing() {
+async fn completing_again_has_the_same_response_and_changes_nothing() {
     let store = Store::new();
     for parts in [1, 2] {
         let key = format!("{parts}.bin");
@@ -103,7 +103,7 @@ async fn completing_again_answers_the_same_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn what_does_not_fit_is_refused_and_can_be_corrected() {
+async fn wrong_parts_are_refused_and_can_be_corrected() {
     let store = Store::new();
     let client = &store.client;
     let id = begin(client, "k").await;
@@ -151,7 +151,7 @@ async fn parts_are_copied_from_ranges() {
 }
 
 #[tokio::test]
-async fn a_completion_may_demand_that_the_object_is_new() {
+async fn a_completion_can_require_a_new_object() {
     let store = Store::new();
     store.put("k", "old").await;
     let id = begin(&store.client, "k").await;

@@ -1,4 +1,4 @@
-//! Reading, writing, copying and deleting single objects.
+//! Reads, writes, copies and deletes single objects.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -14,7 +14,7 @@ use crate::{Store, code, everything, get, pattern, put};
 const MIB: usize = 1 << 20;
 
 #[tokio::test]
-async fn ranges_are_exact_at_every_edge_of_a_chunk() {
+async fn ranges_are_exact_at_every_chunk_boundary() {
     let store = Store::new();
     let bytes = pattern(3 * MIB + 7);
     store.put("a.bin", bytes.clone()).await;
@@ -40,7 +40,7 @@ async fn ranges_are_exact_at_every_edge_of_a_chunk() {
 }
 
 #[tokio::test]
-async fn a_range_of_an_enormous_object_reads_only_the_range() {
+async fn reading_a_range_does_not_read_the_whole_object() {
     let store = Store::new();
     let target = store.folder.path().join("sparse.bin");
     fs::File::create(&target).unwrap().set_len(1 << 42).unwrap();
@@ -51,7 +51,7 @@ async fn a_range_of_an_enormous_object_reads_only_the_range() {
 }
 
 #[tokio::test]
-async fn etags_agree_and_change_with_every_write() {
+async fn etags_are_consistent_and_change_with_every_write() {
     let store = Store::new();
     let mut seen = std::collections::HashSet::new();
     for _ in 0..50 {
@@ -66,7 +66,7 @@ async fn etags_agree_and_change_with_every_write() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_has_its_own_code() {
+async fn missing_objects_and_buckets_have_the_codes_of_s3() {
     let store = Store::new();
     let client = &store.client;
     assert_eq!(code(client.get_object().bucket(BUCKET).key("no").send().await), "NoSuchKey");
@@ -100,7 +100,7 @@ async fn what_is_not_there_has_its_own_code() {
     client.head_bucket().bucket("other.bucket").send().await.unwrap();
     client.put_object().bucket("other.bucket").key("a").send().await.unwrap();
     assert_eq!(code(client.get_object().bucket(BUCKET).key("a").send().await), "NoSuchKey");
-    // Deleting what is not there is no error.
+    // Deleting a missing object is not an error.
     client.delete_object().bucket(BUCKET).key("no/such/thing").send().await.unwrap();
 }
 
@@ -136,7 +136,7 @@ async fn readers_see_the_old_or_the_new_object_never_a_mixture() {
 }
 
 #[tokio::test]
-async fn a_linked_file_is_read_where_it_lies_and_never_written() {
+async fn a_linked_file_is_read_in_place_and_never_written() {
     let store = Store::new();
     let target = store.folder.path().join("input.csv");
     fs::write(&target, "address\n").unwrap();
@@ -183,7 +183,7 @@ async fn copies_are_whole_and_independent() {
 }
 
 #[tokio::test]
-async fn many_are_deleted_at_once_and_empty_folders_go_with_them() {
+async fn many_objects_are_deleted_at_once_with_their_empty_folders() {
     let store = Store::new();
     for n in 0..10 {
         store.put(&format!("a/b{}/{n}.txt", n % 3), "x").await;
@@ -211,7 +211,7 @@ async fn writes_survive_the_removal_of_their_folder_by_a_delete() {
 }
 
 #[tokio::test]
-async fn wrong_lengths_and_checksums_are_refused_and_leave_nothing() {
+async fn bodies_with_a_wrong_length_or_checksum_are_refused_and_removed() {
     let store = Store::new();
     let put = || store.client.put_object().bucket(BUCKET).key("a").body(ByteStream::from_static(b"hello"));
     assert_eq!(code(put().checksum_crc32("AAAAAA==").send().await), "BadDigest");
@@ -225,7 +225,7 @@ async fn wrong_lengths_and_checksums_are_refused_and_leave_nothing() {
 }
 
 #[tokio::test]
-async fn a_file_is_uploaded_in_pieces_too() {
+async fn a_streamed_file_is_uploaded() {
     let store = Store::new();
     let path = store.folder.path().join("upload.bin");
     let bytes = pattern(2 * MIB + 3);
@@ -236,7 +236,7 @@ async fn a_file_is_uploaded_in_pieces_too() {
 }
 
 #[tokio::test]
-async fn everything_is_private_to_the_user() {
+async fn all_files_are_private_to_the_user() {
     let store = Store::new();
     store.put("jobs/a/input/b.csv", "x").await;
     store.client.create_multipart_upload().bucket(BUCKET).key("k").send().await.unwrap();
@@ -247,7 +247,7 @@ async fn everything_is_private_to_the_user() {
 }
 
 #[tokio::test]
-async fn an_error_of_the_disk_says_what_and_where() {
+async fn a_disk_error_names_the_file_and_the_cause() {
     let store = Store::new();
     let config = s3::config(&store.root()).unwrap().retry_config(RetryConfig::disabled());
     let client = aws_sdk_s3::Client::from_conf(config.build());

@@ -1,4 +1,4 @@
-//! What the run would cost on AWS.
+//! The estimated cost of the run on AWS.
 
 use job::{Job, Plan};
 
@@ -6,7 +6,7 @@ use super::limit;
 use crate::cost::{self, Charge, Usage};
 use crate::text;
 
-/// Prints the bill, and what the account's quota does to the run.
+/// Prints the bill, and a warning if the account's quota slows the run down.
 pub(super) fn print(job: &Job, plan: &Plan, concurrency: u32) {
     let usage = Usage::of(plan, job.repeatable(), |kind| limit(job, kind).in_flight);
     let charges = usage.charges();
@@ -15,18 +15,18 @@ pub(super) fn print(job: &Job, plan: &Plan, concurrency: u32) {
         println!("{what:36} {:>14}  {dollars:>10.4}", text::amount(*amount));
     }
     let total: f64 = charges.iter().map(|charge| charge.dollars).sum();
-    println!("{:36} {:>14}  {total:>10.4}", "in all", "");
+    println!("{:36} {:>14}  {total:>10.4}", "total", "");
     println!(
-        "prices of {}, {}, without the free tier and what leaves AWS; an answer is taken to last {} ms where no limit says how long a lane lasts",
+        "prices of {}, {}, without the free tier and without data transfer out of AWS; a response is assumed to take {} ms in lanes without a rate limit",
         cost::REGION,
         cost::AS_OF,
-        cost::ANSWER_SECONDS * 1000.0
+        cost::RESPONSE_SECONDS * 1000.0
     );
     let workers: u32 = plan.lanes.iter().map(|lane| lane.workers).sum();
     if workers > concurrency {
         println!(
-            "\nwarning: the lanes have {workers} workers, the account runs {concurrency} functions at a time: the run will be slower than its limits. \
-             Ask AWS for a higher quota, or give the limits a smaller in_flight."
+            "\nwarning: the lanes have {workers} workers, but the account runs only {concurrency} functions at a time: the run will be slower than its limits. \
+             Ask AWS for a higher quota, or set a smaller in_flight in the limits."
         );
     }
 }

@@ -1,4 +1,4 @@
-//! What will go wrong, counted by reason.
+//! What will go wrong in the run, counted by reason.
 
 use std::collections::BTreeMap;
 
@@ -9,32 +9,33 @@ use worker::request::Prepared;
 use super::super::summary::reason;
 use crate::text;
 
-/// Examples of each reason.
+/// Lines named as examples of each reason.
 const EXAMPLES: usize = 5;
-/// Separators that a file may have in place of the one that it is read with.
+/// Separators that a file may use instead of the one it is read with.
 pub(super) const SEPARATORS: [char; 4] = [';', '\t', '|', ','];
 
-/// The lines that were looked at.
+/// Counts over the lines that were rendered.
 #[derive(Default)]
 pub(super) struct Findings {
-    /// Lines that were not looked at, for lack of time.
-    pub(super) missed: u64,
-    looked: u64,
+    /// Lines that were not rendered for lack of time.
+    pub(super) skipped: u64,
+    rendered: u64,
     failing: u64,
     codes: BTreeMap<String, ErrorCount>,
-    /// Bodies that are not the JSON that they say they are.
+    /// Bodies that are declared as JSON and are not valid JSON.
     bodies: ErrorCount,
     first: Option<(u64, Prepared)>,
-    /// Every request so far is the same.
+    /// Whether every request so far is the same.
     pub(super) equal: bool,
-    /// How often each separator stands in a line's first field, while that is the same in all lines.
+    /// How often each separator occurs in the first field of a line, if that number is the same in all lines;
+    /// otherwise 0.
     separators: Option<[usize; SEPARATORS.len()]>,
 }
 
 impl Findings {
-    /// A line has a request, whose body may be `no_json`.
-    pub(super) fn sends(&mut self, n: u64, request: &Prepared, no_json: Option<String>) {
-        self.looked += 1;
+    /// Adds a line that has a request. `json_error` says why its body is not the JSON that it should be.
+    pub(super) fn add_request(&mut self, n: u64, request: &Prepared, json_error: Option<String>) {
+        self.rendered += 1;
         match &self.first {
             None => {
                 self.equal = true;
@@ -47,22 +48,22 @@ impl Findings {
             }
             Some(_) => {}
         }
-        if let Some(error) = no_json {
+        if let Some(error) = json_error {
             "body".clone_into(&mut self.bodies.code);
-            count(&mut self.bodies, n, &error);
+            add(&mut self.bodies, n, &error);
         }
     }
 
-    /// A line fails without a request.
-    pub(super) fn fails(&mut self, n: u64, code: &str, detail: &str) {
-        self.looked += 1;
+    /// Adds a line that fails without a request.
+    pub(super) fn add_failure(&mut self, n: u64, code: &str, detail: &str) {
+        self.rendered += 1;
         self.failing += 1;
         let empty = || ErrorCount { code: code.to_owned(), ..ErrorCount::default() };
-        count(self.codes.entry(code.to_owned()).or_insert_with(empty), n, detail);
+        add(self.codes.entry(code.to_owned()).or_insert_with(empty), n, detail);
     }
 
-    /// The fields of a line, where it has some.
-    pub(super) fn value(&mut self, fields: Option<&RawValue>) {
+    /// Adds the fields of a line, if it has any.
+    pub(super) fn add_fields(&mut self, fields: Option<&RawValue>) {
         let Some(fields) = fields
             .filter(|fields| fields.get().starts_with('[') && self.separators != Some([0; SEPARATORS.len()]))
         else {
@@ -80,59 +81,59 @@ impl Findings {
 
     /// Whether no line can succeed.
     pub(super) fn hopeless(&self) -> bool {
-        self.looked > 0 && self.failing + self.bodies.count >= self.looked
+        self.rendered > 0 && self.failing + self.bodies.count >= self.rendered
     }
 
-    /// How many lines fail with this code.
-    pub(super) fn of(&self, code: &str) -> u64 {
+    /// The number of lines that fail with this code.
+    pub(super) fn count(&self, code: &str) -> u64 {
         self.codes.get(code).map_or(0, |found| found.count)
     }
 
-    /// What the first line with this code fails with.
+    /// The detail of the first failure with this code.
     pub(super) fn detail(&self, code: &str) -> &str {
         self.codes.get(code).map_or("", |found| &found.detail)
     }
 
-    /// The request of the first line that has one, where all requests of several lines are the same.
-    pub(super) fn only(&self) -> Option<&Prepared> {
+    /// The request that several lines have in common, if all requests are the same.
+    pub(super) fn common_request(&self) -> Option<&Prepared> {
         self.first
             .as_ref()
-            .filter(|_| self.equal && self.looked - self.failing > 1)
+            .filter(|_| self.equal && self.rendered - self.failing > 1)
             .map(|(_, request)| request)
     }
 
-    /// The separator that stands in the first field of every line, equally often.
+    /// The separator that occurs in the first field of every line, and equally often in each.
     pub(super) fn separator(&self) -> Option<char> {
-        let counts = self.separators.filter(|_| self.looked > 0)?;
+        let counts = self.separators.filter(|_| self.rendered > 0)?;
         SEPARATORS.into_iter().zip(counts).find(|(_, count)| *count > 0).map(|(separator, _)| separator)
     }
 
-    /// How many of `lines` were looked at.
-    pub(super) fn looked(&self, lines: u64) -> u64 {
-        lines.saturating_sub(self.missed)
+    /// How many of all `lines` were checked.
+    pub(super) fn checked(&self, lines: u64) -> u64 {
+        lines.saturating_sub(self.skipped)
     }
 
-    /// Lines that fail without a request.
+    /// The number of lines that fail without a request.
     pub(super) fn failing(&self) -> u64 {
         self.failing
     }
 
-    /// Lines whose body is not the JSON that it says it is.
+    /// The number of lines whose body is declared as JSON and is not valid JSON.
     pub(super) fn bodies(&self) -> u64 {
         self.bodies.count
     }
 
-    /// Why lines fail without a request, the most frequent reason first.
+    /// The reasons why lines fail without a request, the most frequent one first.
     pub(super) fn by_frequency(&self) -> Vec<&ErrorCount> {
         let mut codes: Vec<&ErrorCount> = self.codes.values().collect();
         codes.sort_by_key(|found| std::cmp::Reverse(found.count));
         codes
     }
 
-    /// Prints what was found among `lines`, and how far the look went.
+    /// Prints what was found among all `lines`, and how many of them were checked.
     pub(super) fn print(&self, lines: u64) {
         if self.failing > 0 {
-            let (more, all) = (if self.missed > 0 { "at least " } else { "" }, text::lines(lines));
+            let (more, all) = (if self.skipped > 0 { "at least " } else { "" }, text::lines(lines));
             println!("\n{more}{} of {all} will fail without a request:", text::count(self.failing));
             self.by_frequency().into_iter().for_each(|found| println!("{}", reason(found)));
         }
@@ -144,17 +145,18 @@ impl Findings {
             );
             println!("{}", reason(&self.bodies));
         }
-        if self.missed > 0 {
+        if self.skipped > 0 {
             println!(
-                "\nlooked at {} of {}; --all looks at all",
-                text::count(self.looked(lines)),
+                "\nchecked {} of {}; --all checks every line",
+                text::count(self.checked(lines)),
                 text::lines(lines)
             );
         }
     }
 }
 
-fn count(found: &mut ErrorCount, n: u64, detail: &str) {
+/// Counts one more line, and keeps the first lines as examples.
+fn add(found: &mut ErrorCount, n: u64, detail: &str) {
     found.count += 1;
     let at = found.lines.partition_point(|line| *line < n);
     if at < EXAMPLES {

@@ -1,4 +1,4 @@
-//! What is probably meant differently, and what to write instead.
+//! Probable mistakes in the job or the input, and what to write instead.
 
 use job::file::Format;
 use job::{Job, Plan};
@@ -6,20 +6,20 @@ use job::{Job, Plan};
 use super::findings::{Findings, SEPARATORS};
 use crate::text;
 
-/// One thing to look at.
+/// One probable mistake.
 pub(super) struct Hint {
     pub(super) text: String,
-    /// No line can succeed.
+    /// Whether no line can succeed because of it.
     pub(super) hopeless: bool,
 }
 
-/// Everything that is probably meant differently.
+/// All probable mistakes.
 pub(super) fn all(job: &Job, plan: &Plan, findings: &Findings) -> Vec<Hint> {
     let certain = |text: String| Hint { text, hopeless: true };
     let likely = |text: String| Hint { text, hopeless: false };
     let mut hints: Vec<Hint> = plan.warnings(job).into_iter().map(likely).collect();
-    let braces = single_braces(job, plan, findings.only().is_some());
-    if let Some(request) = findings.only().filter(|_| braces.is_none()) {
+    let braces = single_braces(job, plan, findings.common_request().is_some());
+    if let Some(request) = findings.common_request().filter(|_| braces.is_none()) {
         let all = format!(
             "all {} of the lines send the same request, {} {}",
             text::count(plan.input.lines),
@@ -32,8 +32,8 @@ pub(super) fn all(job: &Job, plan: &Plan, findings: &Findings) -> Vec<Hint> {
         )));
     }
     if let Some(name) = braces {
-        let text = format!("{{{name}}} is sent as it stands: a placeholder has two braces, {{{{ {name} }}}}");
-        hints.push(if findings.only().is_some() { certain(text) } else { likely(text) });
+        let text = format!("{{{name}}} is sent unchanged: a placeholder has two braces, {{{{ {name} }}}}");
+        hints.push(if findings.common_request().is_some() { certain(text) } else { likely(text) });
     }
     if let Some(separator) = separator(plan, findings) {
         let words = format!("the fields seem to be separated by {separator:?}");
@@ -42,12 +42,12 @@ pub(super) fn all(job: &Job, plan: &Plan, findings: &Findings) -> Vec<Hint> {
             separator.escape_default()
         )));
     }
-    if findings.of("parse") * 2 > findings.looked(plan.input.lines)
+    if findings.count("parse") * 2 > findings.checked(plan.input.lines)
         && let Some(hint) = outer_separator(plan, findings.detail("parse"))
     {
         hints.push(likely(hint));
     }
-    if findings.of("decode") > 0 {
+    if findings.count("decode") > 0 {
         let file = &plan.input.file;
         hints.push(likely(format!(
             "text that is not UTF-8 is often Windows-1252: iconv -f WINDOWS-1252 -t UTF-8 {file} > converted-{file}"
@@ -56,17 +56,18 @@ pub(super) fn all(job: &Job, plan: &Plan, findings: &Findings) -> Vec<Hint> {
     hints
 }
 
-/// A column that a template names in single braces. Where all requests are the same, any name in the URL and the headers is one.
+/// A column that a template names in single braces. If all requests are `equal`, any name in the URL and the
+/// headers counts.
 fn single_braces(job: &Job, plan: &Plan, equal: bool) -> Option<String> {
     job.templates().find_map(|template| {
-        // A body may have single braces of its own, such as a query of GraphQL.
+        // A body may contain single braces for another reason, for example in a GraphQL query.
         let body = job.request.body.as_ref().is_some_and(|body| body.source() == template.source());
         let known = |name: &String| (equal && !body) || plan.input.columns.contains(name);
         braced(template.source()).into_iter().find(|name| (equal || !body) && known(name))
     })
 }
 
-/// The words that stand alone in single braces.
+/// The words that are in single braces.
 fn braced(source: &str) -> Vec<String> {
     let mut found = Vec::new();
     for (at, _) in source.match_indices('{') {
@@ -93,7 +94,7 @@ fn separator(plan: &Plan, findings: &Findings) -> Option<char> {
     by_header.or_else(|| findings.separator().filter(|separator| *separator != own))
 }
 
-/// A separator at the end of the header only, or of the rows only.
+/// A hint about a separator at the end of only the header or only the rows.
 fn outer_separator(plan: &Plan, detail: &str) -> Option<String> {
     let columns = plan.input.columns.len();
     let fields: usize = detail.split_whitespace().find_map(|word| word.parse().ok())?;
@@ -101,7 +102,7 @@ fn outer_separator(plan: &Plan, detail: &str) -> Option<String> {
         return Some("the header ends with a separator, and the rows do not: remove it".to_owned());
     }
     (fields == columns + 1)
-        .then(|| "the rows have one field more than the header: where they end with a separator, end the header with one, too".to_owned())
+        .then(|| "the rows have one field more than the header: if the rows end with a separator, end the header with one too".to_owned())
 }
 
 fn example(plan: &Plan) -> &str {
@@ -113,7 +114,7 @@ mod tests {
     use super::braced;
 
     #[test]
-    fn single_braces_are_told_from_placeholders() {
+    fn single_braces_are_distinguished_from_placeholders() {
         assert_eq!(braced("https://h/{line}?a={ b }"), ["line", "b"]);
         for source in
             ["https://h/{{ line }}", "{{line}}", "{% if a %}", "{\"a\": 1}", "{a b}", "{{ {a} }}x", "{}"]

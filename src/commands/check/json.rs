@@ -1,4 +1,4 @@
-//! What was found, as one JSON object.
+//! The findings as one JSON object.
 
 use job::{Job, LaneKind, Plan};
 use serde_json::{Value, json};
@@ -35,7 +35,7 @@ pub(super) fn object(
         "job": args.target.job.display().to_string(), "input": args.target.input.display().to_string(),
         "lines": plan.input.lines, "bytes": plan.input.bytes, "columns": plan.input.columns,
         "encoding": plan.input.encoding, "notes": plan.input.notes,
-        "lines_looked_at": findings.looked(plan.input.lines), "failing": findings.failing(), "errors": findings.by_frequency(),
+        "lines_looked_at": findings.checked(plan.input.lines), "failing": findings.failing(), "errors": findings.by_frequency(),
         "bodies_not_json": findings.bodies(), "hints": hints.iter().map(|hint| &hint.text).collect::<Vec<_>>(),
         "lanes": lanes.collect::<Vec<_>>(), "seconds": plan.lanes.iter().map(|lane| lane.seconds).fold(0.0, f64::max),
     });

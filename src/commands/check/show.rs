@@ -1,4 +1,4 @@
-//! What a run would do.
+//! The findings as text.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,13 +10,17 @@ use worker::request::Prepared;
 use super::limit;
 use crate::text;
 
-/// The job and its input.
+/// Prints the job and its input.
 pub(super) fn head(job: &Job, path: &Path, plan: &Plan, hopeless: bool) {
     let verdict = if hopeless { "cannot succeed with this input: see below" } else { "is valid" };
     println!("job      {} {verdict}", path.display());
     let facts = &plan.input;
-    let format = facts.format.name();
-    println!("input    {} of {format}, {}", text::lines(facts.lines), text::bytes(facts.bytes));
+    println!(
+        "input    {} of {}, {}",
+        text::lines(facts.lines),
+        facts.format.name(),
+        text::bytes(facts.bytes)
+    );
     if !facts.columns.is_empty() {
         println!("columns  {}", facts.columns.join(", "));
     }
@@ -32,7 +36,7 @@ pub(super) fn head(job: &Job, path: &Path, plan: &Plan, hopeless: bool) {
     }
 }
 
-/// The first requests, secrets masked.
+/// Prints the first requests with masked secrets.
 pub(super) fn requests(first: &BTreeMap<u64, Result<Prepared, String>>) {
     for (n, rendered) in first {
         match rendered {
@@ -51,7 +55,7 @@ pub(super) fn requests(first: &BTreeMap<u64, Result<Prepared, String>>) {
     }
 }
 
-/// The lanes, and how long they take.
+/// Prints the lanes and how long they take.
 pub(super) fn lanes(job: &Job, plan: &Plan) {
     let width = plan.lanes.iter().map(|lane| provider(lane).chars().count()).max().unwrap_or(4).max(4);
     if plan.lanes.is_empty() {
@@ -76,10 +80,10 @@ pub(super) fn lanes(job: &Job, plan: &Plan) {
     let longest = plan.lanes.iter().map(seconds).max().unwrap_or_default();
     println!();
     if longest.is_zero() {
-        println!("time     as fast as the providers answer: no lane is limited");
+        println!("time     as fast as the providers respond: no lane has a rate limit");
     } else {
         println!(
-            "time     at least {}, when nothing is slower than its limit and nothing is sent twice",
+            "time     at least {}, if every lane runs at its limit and nothing is sent twice",
             text::duration(longest)
         );
     }

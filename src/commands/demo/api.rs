@@ -1,4 +1,5 @@
-//! A sample API on loopback: a limit over any second, answered beyond with 429 and Retry-After; some passing faults.
+//! A sample API on loopback. It limits the requests in any second, responds to others with 429 and
+//! Retry-After, and has a few transient faults.
 
 use std::collections::{HashSet, VecDeque};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -13,7 +14,7 @@ use axum::routing::get;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-/// Names of places; some need care in a CSV or a URL.
+/// Names of places. Some of them must be quoted in CSV or encoded in a URL.
 pub(super) const NAMES: [&str; 7] =
     ["Zürich HB", "Baker Street", "Gate, North", "Rue de l'Église", "5th & Main", "Plaza 100%", "Nørreport"];
 const CITIES: [&str; 5] = ["Zürich", "London", "Paris", "New York", "København"];
@@ -21,9 +22,9 @@ const CITIES: [&str; 5] = ["Zürich", "London", "Paris", "New York", "København
 /// How a provider behaves.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Behaviour {
-    /// Requests in any second.
+    /// Requests that are allowed in any second.
     limit: usize,
-    /// How long an answer takes.
+    /// How long a response takes.
     delay: Duration,
 }
 
@@ -39,7 +40,7 @@ pub(super) struct Api {
 struct Provider {
     behaviour: Behaviour,
     recent: Mutex<VecDeque<Instant>>,
-    /// Places whose first request failed in passing.
+    /// Places whose first request has failed with a transient fault.
     faulted: Mutex<HashSet<String>>,
 }
 
@@ -74,17 +75,17 @@ async fn place(State(provider): State<Arc<Provider>>, Path(id): Path<String>) ->
     }
     tokio::time::sleep(provider.behaviour.delay).await;
     let hash = blake3::hash(id.as_bytes());
-    let dice = u16::from_le_bytes([hash.as_bytes()[0], hash.as_bytes()[1]]);
+    let draw = u16::from_le_bytes([hash.as_bytes()[0], hash.as_bytes()[1]]);
     if id.starts_with("missing") {
         return (StatusCode::NOT_FOUND, r#"{"error": "no such place"}"#).into_response();
     }
-    if dice.is_multiple_of(50)
+    if draw.is_multiple_of(50)
         && provider.faulted.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone())
     {
         return (StatusCode::BAD_GATEWAY, "upstream hiccup").into_response();
     }
-    let city = CITIES[usize::from(dice) % CITIES.len()];
-    let tenths = |range: i32| f64::from(i32::from(dice) % (2 * range) - range) / 10.0;
+    let city = CITIES[usize::from(draw) % CITIES.len()];
+    let tenths = |range: i32| f64::from(i32::from(draw) % (2 * range) - range) / 10.0;
     let (lat, lon) = (tenths(900), tenths(1800));
     let body = serde_json::json!({ "id": id, "city": city, "position": { "lat": lat, "lon": lon } });
     ([(header::CONTENT_TYPE, "application/json")], body.to_string()).into_response()

@@ -1,4 +1,4 @@
-//! The demo's job and input.
+//! The job file and the input of the demo.
 
 use std::fmt::Write;
 
@@ -7,7 +7,7 @@ use super::api;
 const QUICK_LINES: u32 = 6_500;
 const SLOW_LINES: u32 = 450;
 
-/// The job: both providers by name, a little below what they allow.
+/// A job that names both providers, with limits a little below what they allow.
 pub(super) fn job(quick: &str, slow: &str) -> String {
     format!(
         r#"# Written by `throughline demo`.
@@ -32,7 +32,7 @@ tolerated = "1%"
     )
 }
 
-/// The input: lines of both providers, mixed; a few name places that do not exist.
+/// An input with the lines of both providers mixed. A few lines name places that do not exist.
 pub(super) fn input(quick: &str, slow: &str) -> String {
     let mut text = String::from("id,name,api\n");
     let total = QUICK_LINES + SLOW_LINES;

@@ -1,6 +1,6 @@
-//! `throughline states graph`
+//! `throughline states graph`: draws a definition.
 
-use crate::args::Graph;
+use crate::args::states::Graph;
 use crate::exit::{CliError, Exit};
 use crate::local::save;
 

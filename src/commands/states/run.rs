@@ -1,4 +1,4 @@
-//! `throughline states run`
+//! `throughline states run`: runs a definition.
 
 use engine::{History, Outcome, Start, Stop};
 use serde_json::json;
@@ -7,11 +7,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::services::Services;
 use super::{execution_type, json_of};
-use crate::args::Execute;
+use crate::args::states::Run;
 use crate::exit::{CliError, Exit};
 use crate::signals::Signals;
 
-pub(super) async fn run(args: Execute) -> Result<Exit, CliError> {
+pub(super) async fn run(args: Run) -> Result<Exit, CliError> {
     let path = &args.definition.definition;
     let machine = ::states::compile(path, &::states::read(path)?)?;
     let input = json_of("input", &args.input)?;
@@ -47,7 +47,7 @@ pub(super) async fn run(args: Execute) -> Result<Exit, CliError> {
     Ok(exit)
 }
 
-/// Prints the end of an execution, which was aborted if it has no outcome.
+/// Prints the outcome of an execution. An execution without an outcome was aborted.
 fn show(outcome: Option<&Outcome>, history: Option<&History>, as_json: bool) {
     let (status, output, error, cause) = match outcome {
         Some(Outcome::Succeeded(output)) => ("SUCCEEDED", Some(output), None, None),

@@ -1,4 +1,4 @@
-//! The services that the command line names, and the host over them.
+//! The services that the arguments name, and the host that uses them.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::args;
 use crate::exit::CliError;
 use crate::local::StateDir;
 
-/// The host, and what must be kept for as long as it is used.
+/// The host, and the objects that must live as long as it is used.
 pub(super) struct Services {
     pub(super) host: Host,
     /// The last HTTP task's request and response.
@@ -23,8 +23,8 @@ pub(super) struct Services {
 }
 
 impl Services {
-    /// Opens the store, and serves the API if a port is given.
-    pub(super) async fn open(args: &args::Services) -> Result<Self, CliError> {
+    /// Opens the store, creates the services, and serves the API if a port is given.
+    pub(super) async fn open(args: &args::states::Services) -> Result<Self, CliError> {
         let mut endpoints = Endpoints::default();
         args.endpoint.iter().try_for_each(|endpoint| endpoints.add(endpoint))?;
         let mut executions = Executions::default();

@@ -1,4 +1,4 @@
-//! `throughline states test`
+//! `throughline states test`: tests one state.
 
 use std::sync::Arc;
 
@@ -10,10 +10,10 @@ use serde_json::Value;
 
 use super::json_of;
 use super::services::Services;
-use crate::args::{Level, Try};
+use crate::args::states::{Level, Test};
 use crate::exit::{CliError, Exit};
 
-pub(super) async fn test(args: Try) -> Result<Exit, CliError> {
+pub(super) async fn test(args: Test) -> Result<Exit, CliError> {
     let path = &args.definition.definition;
     let definition = ::states::read(path)?;
     let text = |flag: &str, given: Option<&String>| {
@@ -38,7 +38,7 @@ pub(super) async fn test(args: Try) -> Result<Exit, CliError> {
     let host = Arc::new(host.clone());
     let tested = match engine::test_state(&definition, args.name.as_deref(), &request, host).await {
         Ok(tested) => tested,
-        Err(TestError::Refused(refused)) => return Err(CliError::at(path, refused)),
+        Err(TestError::Refused(error)) => return Err(CliError::at(path, error)),
         Err(TestError::Stopped(stop)) => return Err(CliError::new(stop.to_string())),
     };
     let level = match args.level {
@@ -57,11 +57,11 @@ pub(super) async fn test(args: Try) -> Result<Exit, CliError> {
     } else {
         show_test(&shown);
     }
-    let good = matches!(tested.status, TestStatus::Succeeded | TestStatus::CaughtError);
-    Ok(if good { Exit::Succeeded } else { Exit::Failed })
+    let passed = matches!(tested.status, TestStatus::Succeeded | TestStatus::CaughtError);
+    Ok(if passed { Exit::Succeeded } else { Exit::Failed })
 }
 
-/// Prints one value a line, the intermediate ones first.
+/// Prints one value in each line, the intermediate values first.
 fn show_test(shown: &Value) {
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     for (name, value) in shown["inspectionData"].as_object().into_iter().flatten() {

@@ -1,9 +1,9 @@
-//! `throughline states validate`
+//! `throughline states validate`: reports the problems of a definition.
 
 use engine::{Diagnostic, Severity, Verdict};
 
 use super::execution_type;
-use crate::args::{Definition, Validate};
+use crate::args::states::{Definition, Validate};
 use crate::exit::{CliError, Exit};
 
 pub(super) fn validate(args: &Validate) -> Result<Exit, CliError> {

@@ -1,25 +1,26 @@
-//! Where one output goes: standard output, a pipe or device, or a file that appears when it is whole.
+//! The destination of one output: standard output, a pipe or device, or a file that appears only when it is
+//! complete.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use super::unfinished::Unfinished;
+use super::atomic_file::AtomicFile;
 use crate::exit::CliError;
 use crate::print;
 
-/// As many links as the kernel follows (`path_resolution(7)`).
-const LINKS: usize = 40;
+/// The number of links that the kernel follows (`path_resolution(7)`).
+const MAX_LINKS: usize = 40;
 
-/// Where an output goes.
+/// The destination of an output.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Sink {
-    /// `-`, or one of its names as a file.
+    /// Standard output, as `-` or as a file such as `/dev/stdout`.
     Stdout,
-    /// A pipe or a device: it is there already, and stays what it is.
+    /// An existing pipe or device, which is written to and not replaced.
     Stream(PathBuf),
-    /// A file, where the links of its path lead; it need not be there yet.
+    /// A file, which need not exist. Links in its path are resolved.
     File(PathBuf),
 }
 
@@ -27,41 +28,41 @@ pub(super) enum Sink {
 pub(super) enum Writer {
     Stdout,
     Stream(File),
-    File(Unfinished),
+    File(AtomicFile),
 }
 
 impl Sink {
-    /// What a path that the user gave leads to.
-    pub(super) fn at(path: &Path) -> Result<Sink, CliError> {
-        let wrong =
+    /// The destination that a path of the user names.
+    pub(super) fn at(path: &Path) -> Result<Self, CliError> {
+        let refused =
             |why: &dyn std::fmt::Display| CliError::new(format!("cannot write {}: {why}", path.display()));
         if ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"].iter().any(|stdout| Path::new(stdout) == path)
         {
             return Ok(Sink::Stdout);
         }
         if let Some((scheme, _)) = path.to_str().and_then(|text| text.split_once("://")) {
-            return Err(wrong(&format!(
-                "outputs of this machine are files, not {scheme}:// addresses: write a file, or - for standard output, and copy it there"
+            return Err(refused(&format!(
+                "outputs are files on this machine, not {scheme}:// addresses: write a file, or - for standard output, and copy it there"
             )));
         }
         let kind = match fs::metadata(path) {
             Ok(meta) => Some(meta.file_type()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => return Err(wrong(&error)),
+            Err(error) => return Err(refused(&error)),
         };
         match kind {
-            Some(kind) if kind.is_dir() => Err(wrong(&"it is a folder")),
+            Some(kind) if kind.is_dir() => Err(refused(&"it is a folder")),
             Some(kind) if kind.is_socket() || kind.is_block_device() => {
-                Err(wrong(&"it is a socket or a disk"))
+                Err(refused(&"it is a socket or a disk"))
             }
             Some(kind) if kind.is_fifo() || kind.is_char_device() || is_open_file(path) => {
                 Ok(Sink::Stream(path.to_owned()))
             }
-            _ => follow(path).map(Sink::File).map_err(|error| wrong(&error)),
+            _ => follow(path).map(Sink::File).map_err(|error| refused(&error)),
         }
     }
 
-    /// The file that is written, if it is one.
+    /// The path, if the destination is a file.
     pub(super) fn file(&self) -> Option<&Path> {
         match self {
             Sink::File(path) => Some(path),
@@ -69,11 +70,11 @@ impl Sink {
         }
     }
 
-    /// Fails as the writing would, and leaves everything as it is.
-    pub(super) fn try_out(&self) -> io::Result<()> {
+    /// Fails if writing would fail. Changes nothing.
+    pub(super) fn check_writable(&self) -> io::Result<()> {
         match self {
             Sink::Stdout => Ok(()),
-            Sink::Stream(path) => writable(path),
+            Sink::Stream(path) => check_access(path),
             Sink::File(path) => {
                 let folder = folder_of(path);
                 if !folder.is_dir() {
@@ -83,20 +84,20 @@ impl Sink {
                     ));
                 }
                 if fs::symlink_metadata(path).is_ok() {
-                    writable(path)?;
+                    check_access(path)?;
                 }
-                Unfinished::create(path).map(drop)
+                AtomicFile::create(path).map(drop)
             }
         }
     }
 
-    /// Begins to write.
+    /// Starts to write.
     pub(super) fn open(&self) -> io::Result<Writer> {
         match self {
             Sink::Stdout => Ok(Writer::Stdout),
-            // A file that a shell has opened (`3>> all.csv`) is added to.
+            // A file that a shell has opened (`3>> all.csv`) is appended to.
             Sink::Stream(path) => OpenOptions::new().append(true).open(path).map(Writer::Stream),
-            Sink::File(path) => Unfinished::create(path).map(Writer::File),
+            Sink::File(path) => AtomicFile::create(path).map(Writer::File),
         }
     }
 }
@@ -113,20 +114,20 @@ impl Writer {
                 written
             }
             Writer::Stream(file) => file.write_all(bytes),
-            Writer::File(unfinished) => unfinished.file.write_all(bytes),
+            Writer::File(file) => file.file.write_all(bytes),
         }
     }
 
-    /// Ends the writing: a file takes its place, if it has this many bytes.
+    /// Ends the writing. A file takes its place if it has this many bytes.
     pub(super) fn finish(self, length: u64) -> io::Result<()> {
         match self {
             Writer::Stdout | Writer::Stream(_) => Ok(()),
-            Writer::File(unfinished) => unfinished.finish(length),
+            Writer::File(file) => file.commit(length),
         }
     }
 }
 
-/// Whether two paths lead to one file, by whatever names and links.
+/// Whether two paths lead to the same file, whatever their names and links.
 pub(super) fn same_file(a: &Path, b: &Path) -> bool {
     match (fs::metadata(a), fs::metadata(b)) {
         (Ok(a), Ok(b)) => (a.dev(), a.ino()) == (b.dev(), b.ino()),
@@ -139,24 +140,24 @@ pub(super) fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// Asks the system, which also knows of file systems that are read-only.
-fn writable(path: &Path) -> io::Result<()> {
+/// Checks that a path is writable. The system also knows which file systems are read-only.
+fn check_access(path: &Path) -> io::Result<()> {
     Ok(rustix::fs::access(path, rustix::fs::Access::WRITE_OK)?)
 }
 
-/// Where the links of the last name of a path lead, whether anything is there or not.
+/// Follows the links of the last name of a path. The target need not exist.
 fn follow(path: &Path) -> io::Result<PathBuf> {
     let mut path = path.to_owned();
-    for _ in 0..LINKS {
+    for _ in 0..MAX_LINKS {
         match fs::read_link(&path) {
             Ok(to) => path = path.parent().unwrap_or(Path::new("")).join(to),
             Err(_) => return Ok(path),
         }
     }
-    Err(io::Error::other("too many links lead on from it"))
+    Err(io::Error::other("too many levels of links"))
 }
 
-/// Whether the path names a file that this process has open already (`/dev/fd/3`).
+/// Whether the path names a file that this process has already opened (`/dev/fd/3`).
 fn is_open_file(path: &Path) -> bool {
     ["/dev/fd", "/dev/stderr", "/proc/self/fd"].iter().any(|open| path.starts_with(open))
 }

@@ -1,12 +1,12 @@
-//! Questions about executions.
+//! Actions about executions.
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
 use super::{Actions, ApiError, unknown};
 
-/// Says of every execution that it has ended, for the functions of a run on this machine: the process that serves them holds
-/// the lock of the state folder, so no other execution runs.
+/// Reports every execution as ended, to the functions of a run on this machine. The process that serves them
+/// holds the lock of the state folder, so no other execution is running.
 #[derive(Debug, Clone, Copy)]
 pub struct EndedExecutions;
 

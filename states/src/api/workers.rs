@@ -1,5 +1,5 @@
-//! Actions of workers, which take the tasks of activities and send the outcomes of tasks: GetActivityTask, SendTaskSuccess,
-//! SendTaskFailure, SendTaskHeartbeat.
+//! The actions of workers, which take the tasks of activities and send the outcomes of tasks:
+//! GetActivityTask, SendTaskSuccess, SendTaskFailure, SendTaskHeartbeat.
 
 use std::time::Duration;
 
@@ -40,13 +40,13 @@ impl Actions for Workers {
             }
             "SendTaskSuccess" => {
                 let output = engine::json::from_str(text("output"))
-                    .map_err(|wrong| ("InvalidOutput", wrong.to_string()))?;
+                    .map_err(|error| ("InvalidOutput", error.to_string()))?;
                 self.tokens.succeed(token, output)
             }
             "SendTaskFailure" => self.tokens.fail(token, text("error"), text("cause")),
             "SendTaskHeartbeat" => self.tokens.heartbeat(token),
             other => return Err(unknown(other)),
         };
-        sent.map(|()| json!({})).map_err(|gone| ("TaskTimedOut", gone.to_string()))
+        sent.map(|()| json!({})).map_err(|error| ("TaskTimedOut", error.to_string()))
     }
 }

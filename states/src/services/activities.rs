@@ -18,6 +18,7 @@ pub struct Activities {
     more: Arc<Notify>,
 }
 
+/// A task that waits for a worker.
 struct Offer {
     token: String,
     input: String,
@@ -56,7 +57,7 @@ impl Service for Activities {
         if matches!(resource, Resource::Activity(_)) { Support::Yes } else { Support::No }
     }
 
-    /// Waits until a worker takes the task: the worker's name.
+    /// Waits until a worker takes the task. Returns the worker's name.
     async fn call(&self, _host: &Host, call: &TaskCall) -> Result<Value, TaskError> {
         let Resource::Activity(activity) = &call.resource else { return Ok(Value::Null) };
         let (taken, worker) = oneshot::channel();

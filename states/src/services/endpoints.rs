@@ -1,5 +1,5 @@
-//! Services at URLs that the user named, for example a DynamoDB Local: those of AWS's JSON protocol, where an action is a
-//! header and its parameters are the body (Smithy, "AWS JSON 1.0 protocol").
+//! Services at URLs that the user named, for example DynamoDB Local. They use AWS's JSON protocol, in which
+//! the action is a header and the body holds the parameters (Smithy, "AWS JSON 1.0 protocol").
 
 use std::collections::BTreeMap;
 
@@ -11,8 +11,8 @@ use super::{Service, Support};
 use crate::error::task_error;
 use crate::{Error, Host};
 
-/// Services: their names in a resource, the prefix of `X-Amz-Target`, the name that errors get, and whether their
-/// parameters are written in lower camel case.
+/// The supported services. For each: its name in a resource, the prefix of `X-Amz-Target`, its name in
+/// errors, and whether its parameters are in lower camel case.
 const SERVICES: &[(&str, &str, &str, bool)] = &[
     ("athena", "AmazonAthena", "Athena", false),
     ("codebuild", "CodeBuild_20161006", "CodeBuild", true),
@@ -29,7 +29,7 @@ const SERVICES: &[(&str, &str, &str, bool)] = &[
     ("ssm", "AmazonSSM", "Ssm", false),
 ];
 
-/// Where services are, by their names.
+/// The URLs of services, by their names.
 #[derive(Clone, Default)]
 pub struct Endpoints(BTreeMap<String, String>);
 
@@ -55,12 +55,12 @@ impl Endpoints {
         Ok(())
     }
 
-    /// Where the store is, if it is not the embedded one.
+    /// The URL of the store, if it is not the embedded one.
     pub fn s3(&self) -> Option<&str> {
         self.0.get("s3").map(String::as_str)
     }
 
-    /// Calls an action of a service: its response.
+    /// Calls an action of a service and returns its response.
     async fn request(&self, resource: &str, action: &str, parameters: &Value) -> Result<Value, TaskError> {
         let service = service_of(resource);
         let (Some(url), Some((_, target, name, camel))) = (self.0.get(service), entry(service)) else {
@@ -72,7 +72,7 @@ impl Endpoints {
             .post(url)
             .header("content-type", "application/x-amz-json-1.0")
             .header("x-amz-target", target);
-        // Emulators only look for the service's name in it.
+        // Emulators read only the service's name from it.
         let scope = format!(
             "AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/{service}/aws4_request, SignedHeaders=host, Signature=0"
         );
@@ -118,7 +118,7 @@ impl Service for Endpoints {
 
 fn no_endpoint(service: &str) -> String {
     format!(
-        "the service is not on this machine: name where it is with --endpoint {service}=URL, or mock the state (--mocks FILE)"
+        "the service is not on this machine: give its URL with --endpoint {service}=URL, or mock the state (--mocks FILE)"
     )
 }
 
@@ -135,7 +135,7 @@ fn first_letter(text: &str, case: fn(&char) -> char) -> String {
     letters.next().map_or_else(String::new, |first| case(&first).to_string() + letters.as_str())
 }
 
-/// The same with every key's first letter changed.
+/// The same value with another case of the first letter of every key.
 fn renamed(value: &Value, case: fn(&char) -> char) -> Value {
     match value {
         Value::Object(fields) => {

@@ -1,5 +1,5 @@
-//! `states:startExecution`: state machines that start others (AWS Step Functions Developer Guide, "Start a new AWS Step
-//! Functions state machine from a running execution").
+//! `states:startExecution`: state machines that start others (AWS Step Functions Developer Guide, "Start a
+//! new AWS Step Functions state machine from a running execution").
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -30,14 +30,14 @@ impl Executions {
         Ok(())
     }
 
-    /// Runs a machine. The result is that of the call's pattern.
+    /// Runs a machine, and returns what the call's pattern demands.
     async fn start(&self, host: &Host, call: &TaskCall) -> Result<Value, TaskError> {
         let arn = call.parameters["StateMachineArn"].as_str().unwrap_or_default();
         let name = arn.rsplit(':').next().unwrap_or_default();
         let Some(machine) = self.0.get(name).cloned() else {
             let known = self.0.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
             let cause = format!(
-                "State Machine Does Not Exist: '{arn}' (--machine {name}=FILE names one; there are: {known})"
+                "State Machine Does Not Exist: '{arn}' (known machines: {known}; --machine {name}=FILE adds one)"
             );
             return Err(task_error("StepFunctions.StateMachineDoesNotExistException", &cause));
         };
@@ -56,7 +56,7 @@ impl Executions {
         let Resource::Service { pattern, .. } = call.resource else { return Ok(response) };
         match pattern {
             Pattern::RequestResponse | Pattern::WaitForTaskToken => {
-                // The caller does not wait for the child's outcome. The child ends with this process at the latest.
+                // The caller does not wait for the child, which ends with this process at the latest.
                 let child = host.clone();
                 let start = Start::new(execution, input);
                 tokio::spawn(async move { crate::run(&child, machine, start, Default::default()).await });

@@ -1,5 +1,5 @@
-//! `http:invoke` (AWS Step Functions Developer Guide, "Call HTTPS APIs in Step Functions workflows"). A connection's
-//! credentials are in AWS: here the request goes out without them.
+//! `http:invoke` (AWS Step Functions Developer Guide, "Call HTTPS APIs in Step Functions workflows"). The
+//! credentials of a connection are on AWS, so the request is sent without them.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -15,13 +15,13 @@ use crate::error::task_error;
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
-/// The last request and its response, by the names of TestState's `InspectionData`. What the client adds to the request by
-/// itself, such as `host`, is not in it. Clones share it.
+/// The last request and its response, with the names of TestState's `InspectionData`. Headers that the client
+/// adds by itself, such as `host`, are not included. Clones share it.
 #[derive(Clone, Default)]
 pub struct Exchange(Arc<Mutex<Map<String, Value>>>);
 
 impl Exchange {
-    /// `request` and `response`, as far as there were any.
+    /// `request` and `response`, if there were any.
     pub fn shown(&self) -> Map<String, Value> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -36,7 +36,7 @@ impl Exchange {
     }
 }
 
-/// HTTP tasks: which addresses they may reach, and the client. Clones share both.
+/// HTTP tasks: the client, and the addresses that it may reach. Clones share both.
 #[derive(Clone)]
 pub struct Http {
     guard: Guard,
@@ -45,7 +45,7 @@ pub struct Http {
 }
 
 impl Http {
-    /// Reaches public addresses, and of the others those that are listed.
+    /// HTTP tasks that may reach public addresses and those in `allow`.
     pub fn new(allow: &[String]) -> Self {
         let guard = Guard::new(allow);
         let client =
@@ -72,7 +72,7 @@ impl Http {
             sent["body"] = String::from_utf8_lossy(body).into();
         }
         self.exchange.set_request(sent);
-        let response = self.client.execute(request).await.map_err(unsent)?;
+        let response = self.client.execute(request).await.map_err(send_error)?;
         let status = response.status();
         let words = status.canonical_reason().unwrap_or_default();
         let shown = in_brackets(response.headers());
@@ -97,19 +97,19 @@ impl Http {
 
     fn request(&self, parameters: &Value) -> Result<reqwest::Request, TaskError> {
         let text = |name: &str| parameters.get(name).and_then(Value::as_str);
-        let endpoint = text("ApiEndpoint").ok_or_else(|| wrong("ApiEndpoint is missing"))?;
-        let method = text("Method").ok_or_else(|| wrong("Method is missing"))?;
+        let endpoint = text("ApiEndpoint").ok_or_else(|| invalid("ApiEndpoint is missing"))?;
+        let method = text("Method").ok_or_else(|| invalid("Method is missing"))?;
         if !METHODS.contains(&method) {
-            return Err(wrong(&format!(
-                "{method:?} is not a method of an HTTP Task: {}",
+            return Err(invalid(&format!(
+                "{method:?} is not a method of an HTTP Task; methods: {}",
                 METHODS.join(", ")
             )));
         }
         let method =
-            method.parse::<reqwest::Method>().map_err(|_| wrong(&format!("{method:?} is not a method")))?;
+            method.parse::<reqwest::Method>().map_err(|_| invalid(&format!("{method:?} is not a method")))?;
         let mut url =
-            reqwest::Url::parse(endpoint).map_err(|error| wrong(&format!("{endpoint:?}: {error}")))?;
-        self.guard.check(&url).map_err(|denied| denied_to(denied.host()))?;
+            reqwest::Url::parse(endpoint).map_err(|error| invalid(&format!("{endpoint:?}: {error}")))?;
+        self.guard.check(&url).map_err(|denied| address_denied(denied.host()))?;
         if let Some(Value::Object(query)) = parameters.get("QueryParameters") {
             for (name, value) in query {
                 for value in several(value) {
@@ -125,7 +125,7 @@ impl Http {
                 if RESERVED.contains(&lower.as_str())
                     || RESERVED_PREFIXES.iter().any(|prefix| lower.starts_with(prefix))
                 {
-                    return Err(wrong(&format!(
+                    return Err(invalid(&format!(
                         "the header {name} is reserved: an HTTP Task cannot send it"
                     )));
                 }
@@ -142,7 +142,7 @@ impl Http {
             || encoding.is_none() && kind.as_ref().is_some_and(|kind| kind.starts_with(FORM));
         let arrays = transform["RequestEncodingOptions"]["ArrayFormat"].as_str().unwrap_or("INDICES");
         let (body, default) = match parameters.get("RequestBody") {
-            None => return request.build().map_err(|error| wrong(&job::in_words(&error))),
+            None => return request.build().map_err(|error| invalid(&job::in_words(&error))),
             Some(Value::Object(fields)) if form => (encode(fields, arrays)?, FORM),
             Some(Value::String(text)) => (text.clone(), "text/plain"),
             Some(body) => (body.to_string(), "application/json"),
@@ -150,7 +150,7 @@ impl Http {
         if kind.is_none() {
             request = request.header("content-type", default);
         }
-        request.body(body).build().map_err(|error| wrong(&job::in_words(&error)))
+        request.body(body).build().map_err(|error| invalid(&job::in_words(&error)))
     }
 }
 
@@ -203,21 +203,21 @@ const RESERVED: [&str; 31] = [
 ];
 const RESERVED_PREFIXES: [&str; 4] = ["x-forwarded", "x-amz", "x-amzn", "warning"];
 
-fn wrong(what: &str) -> TaskError {
+fn invalid(what: &str) -> TaskError {
     task_error("States.Runtime", what)
 }
 
-fn denied_to(host: &str) -> TaskError {
+fn address_denied(host: &str) -> TaskError {
     let cause =
         format!("{host} is a private, local or reserved address; --allow {host} lets the machine reach it");
     task_error("States.Http.Socket", &cause)
 }
 
-fn unsent(error: reqwest::Error) -> TaskError {
+fn send_error(error: reqwest::Error) -> TaskError {
     let mut source = std::error::Error::source(&error);
     while let Some(cause) = source {
         if let Some(denied) = cause.downcast_ref::<AddressDenied>() {
-            return denied_to(denied.host());
+            return address_denied(denied.host());
         }
         source = cause.source();
     }
@@ -266,9 +266,9 @@ fn add(url: &mut reqwest::Url, name: &str, value: &Value, arrays: &str) -> Resul
                 .try_for_each(|(i, item)| add(url, &format!("{name}[{i}]"), item, arrays)),
             "BRACKETS" => items.iter().try_for_each(|item| add(url, &format!("{name}[]"), item, arrays)),
             "REPEAT" => items.iter().try_for_each(|item| add(url, name, item, arrays)),
-            other => {
-                Err(wrong(&format!("{other:?} is not an ArrayFormat: INDICES, REPEAT, COMMAS, BRACKETS")))
-            }
+            other => Err(invalid(&format!(
+                "{other:?} is not an ArrayFormat; formats: INDICES, REPEAT, COMMAS, BRACKETS"
+            ))),
         },
         Value::Object(fields) => {
             fields.iter().try_for_each(|(field, value)| add(url, &format!("{name}[{field}]"), value, arrays))

@@ -10,10 +10,10 @@ use super::{Service, Support};
 use crate::error::task_error;
 use crate::{Error, Host};
 
-/// A call may last as long as a function on AWS.
-const LONGEST: Duration = Duration::from_secs(15 * 60);
+/// The timeout of a call, which may take as long as a function on AWS.
+const TIMEOUT: Duration = Duration::from_secs(15 * 60);
 
-/// Where functions are called, for example by `cargo lambda watch`.
+/// The URL of functions, for example of those that `cargo lambda watch` runs.
 #[derive(Debug, Clone)]
 pub struct Functions {
     http: reqwest::Client,
@@ -21,7 +21,7 @@ pub struct Functions {
 }
 
 impl Functions {
-    /// At this URL, without a path.
+    /// Functions at this URL, which has no path.
     ///
     /// # Errors
     /// When it is not an http or https URL.
@@ -33,14 +33,15 @@ impl Functions {
             )));
         };
         let http =
-            reqwest::Client::builder().timeout(LONGEST).no_proxy().build().expect("the settings are sound");
+            reqwest::Client::builder().timeout(TIMEOUT).no_proxy().build().expect("the settings are sound");
         Ok(Self { http, url: url.as_str().trim_end_matches('/').to_owned() })
     }
 
-    /// Calls a function, and waits for its response.
+    /// Calls a function and waits for its response.
     ///
     /// # Errors
-    /// By the names that Step Functions gives them: what the function failed with, or that it could not be called.
+    /// The error of the function, or that it could not be called. Both have the names that Step Functions
+    /// gives them.
     pub async fn invoke(&self, name: &str, payload: &Value) -> Result<Value, TaskError> {
         let url = format!("{}/2015-03-31/functions/{name}/invocations", self.url);
         let response = self
@@ -77,12 +78,12 @@ fn error(name: &str, message: &str) -> TaskError {
     task_error(name, &json!({ "errorType": name, "errorMessage": message }).to_string())
 }
 
-/// Lambda functions, if the user said where they are.
+/// Lambda functions, if the user gave their URL.
 #[derive(Debug, Clone, Default)]
 pub struct Lambda(pub Option<Functions>);
 
 const NO_FUNCTIONS: &str =
-    "there are no functions: name where they are with --functions URL, or mock the state (--mocks FILE)";
+    "no URL for functions is given: give it with --functions URL, or mock the state (--mocks FILE)";
 
 #[async_trait]
 impl Service for Lambda {

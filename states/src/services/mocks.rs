@@ -1,5 +1,6 @@
-//! Mocked tasks, in the format of Step Functions Local (AWS Step Functions Developer Guide, "Using mocked service
-//! integrations for testing in Step Functions Local", "Configuration file for mocked service integrations").
+//! Mocked tasks, in the format of Step Functions Local (AWS Step Functions Developer Guide, "Using mocked
+//! service integrations for testing in Step Functions Local", "Configuration file for mocked service
+//! integrations").
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -51,7 +52,7 @@ struct Cases {
 }
 
 impl Mocks {
-    /// Reads the test case `MACHINE#CASE` of a file; without a name, the only one.
+    /// Reads the test case `MACHINE#CASE` of a file. Without a name, reads the only test case.
     ///
     /// # Errors
     /// When the file cannot be read, or has no such case.
@@ -64,7 +65,7 @@ impl Mocks {
         for (machine, cases) in &file.state_machines {
             for (name, states) in &cases.test_cases {
                 let name = format!("{machine}#{name}");
-                if case.is_none_or(|wanted| wanted == name) {
+                if case.is_none_or(|case| case == name) {
                     found = Some(states);
                 }
                 names.push(name);
@@ -73,34 +74,33 @@ impl Mocks {
         let states = match (found, case) {
             (Some(states), Some(_)) => states,
             (Some(states), None) if names.len() == 1 => states,
-            (_, wanted) => {
-                let wanted = wanted.map_or("choose one with --case".to_owned(), |wanted| {
-                    format!("{wanted} is not in the file")
+            (_, case) => {
+                let problem = case.map_or("choose a test case with --case".to_owned(), |name| {
+                    format!("{name} is not in the file")
                 });
-                return Err(Error::at(path, format!("{wanted}: the test cases are {}", names.join(", "))));
+                return Err(Error::at(path, format!("{problem}: the test cases are {}", names.join(", "))));
             }
         };
         let mut mocks = HashMap::new();
         for (state, response) in states {
-            let answers = file.mocked_responses.get(response);
-            let answers = answers
+            let results = file.mocked_responses.get(response);
+            let results = results
                 .ok_or_else(|| Error::at(path, format!("{state}: MockedResponses has no {response:?}")))?;
-            let answers: Result<Vec<_>, _> =
-                answers.iter().map(|(range, answer)| Mock::of(range, answer)).collect();
-            let answers = answers.map_err(|range| {
-                Error::at(path, format!("{response}: {range:?} is not an attempt, nor a range of attempts such as \"1-2\"; the first is 0"))
+            let results: Result<Vec<_>, _> =
+                results.iter().map(|(range, result)| Mock::of(range, result)).collect();
+            let results = results.map_err(|range| {
+                Error::at(path, format!("{response}: {range:?} is neither an attempt nor a range of attempts such as \"1-2\"; the first attempt is 0"))
             })?;
-            mocks.insert(state.clone(), answers);
+            mocks.insert(state.clone(), results);
         }
         Ok(Self(Arc::new(mocks)))
     }
 
     /// The result of an attempt, counted from 0. The last result is that of all attempts after it.
     fn result(&self, state: &str, attempt: u32) -> Option<Result<Value, TaskError>> {
-        let answers = self.0.get(state)?;
+        let mocks = self.0.get(state)?;
         let covers = |mock: &&Mock| (mock.first..=mock.last).contains(&attempt);
-        let found =
-            answers.iter().find(covers).or_else(|| answers.iter().max_by_key(|answers| answers.last))?;
+        let found = mocks.iter().find(covers).or_else(|| mocks.iter().max_by_key(|mock| mock.last))?;
         Some(match found.result.clone() {
             MockedResult::Return(value) => Ok(value),
             MockedResult::Throw { error, cause } => Err(TaskError::Error { error, cause }),

@@ -1,5 +1,5 @@
-//! `aws-sdk:s3:*`: the operations that machines use most, on the store of a client. Names and shapes are those of the Amazon S3
-//! API Reference, as Step Functions has them: keys in PascalCase, a body as text.
+//! `aws-sdk:s3:*`: the operations of S3 that state machines use most. Names and shapes are those of the
+//! Amazon S3 API Reference in the form of Step Functions: keys in PascalCase, and a body as text.
 
 use std::ops::Range;
 
@@ -31,7 +31,7 @@ const ACTIONS: [&str; 9] = [
     "putObject",
 ];
 
-/// A store at a URL, with the credentials of the environment.
+/// A client of the store at a URL, with the credentials of the environment.
 pub async fn client(url: &str) -> Client {
     let aws = aws_config::defaults(BehaviorVersion::v2026_01_12())
         .region(Region::from_static("us-east-1"))
@@ -41,7 +41,7 @@ pub async fn client(url: &str) -> Client {
     Client::from_conf(aws_sdk_s3::config::Builder::from(&aws).force_path_style(true).build())
 }
 
-/// The store of a client.
+/// The service S3, on the store of a client.
 #[derive(Debug, Clone)]
 pub struct S3(pub Client);
 
@@ -54,7 +54,9 @@ impl Service for S3 {
                     Support::Yes
                 } else {
                     let known = ACTIONS.join(", ");
-                    Support::Missing(format!("this store has only {known}: mock the state (--mocks FILE)"))
+                    Support::Missing(format!(
+                        "the store on this machine supports only {known}: mock the state (--mocks FILE)"
+                    ))
                 }
             }
             _ => Support::No,
@@ -69,14 +71,14 @@ impl Service for S3 {
 
 /// Does an action.
 async fn operation(client: &Client, action: &str, parameters: &Value) -> Result<Value, TaskError> {
-    let take = Parameters(parameters);
+    let parameters = &Parameters(parameters);
     match action {
         "getObject" => {
             let request = client
                 .get_object()
-                .bucket(take.text("Bucket")?)
-                .key(take.text("Key")?)
-                .set_range(take.maybe("Range"));
+                .bucket(parameters.required("Bucket")?)
+                .key(parameters.required("Key")?)
+                .set_range(parameters.optional("Range"));
             let output = request.send().await.map_err(failed)?;
             let facts = (output.content_length, output.e_tag.clone(), output.last_modified);
             let (mut body, mut chunks) = (Vec::new(), output.body);
@@ -87,46 +89,46 @@ async fn operation(client: &Client, action: &str, parameters: &Value) -> Result<
                 }
                 body.extend_from_slice(&chunk);
             }
-            let mut result = about(facts);
+            let mut result = object_facts(facts);
             result["Body"] = String::from_utf8_lossy(&body).into();
             Ok(result)
         }
         "headObject" => {
             let output = client
                 .head_object()
-                .bucket(take.text("Bucket")?)
-                .key(take.text("Key")?)
+                .bucket(parameters.required("Bucket")?)
+                .key(parameters.required("Key")?)
                 .send()
                 .await
                 .map_err(failed)?;
-            Ok(about((output.content_length, output.e_tag, output.last_modified)))
+            Ok(object_facts((output.content_length, output.e_tag, output.last_modified)))
         }
         "putObject" => {
-            let body = match parameters.get("Body") {
+            let body = match parameters.0.get("Body") {
                 None => String::new(),
                 Some(Value::String(text)) => text.clone(),
                 Some(other) => other.to_string(),
             };
             let request = client
                 .put_object()
-                .bucket(take.text("Bucket")?)
-                .key(take.text("Key")?)
-                .set_if_none_match(take.maybe("IfNoneMatch"));
+                .bucket(parameters.required("Bucket")?)
+                .key(parameters.required("Key")?)
+                .set_if_none_match(parameters.optional("IfNoneMatch"));
             let output = request.body(ByteStream::from(body.into_bytes())).send().await.map_err(failed)?;
             Ok(json!({ "ETag": output.e_tag }))
         }
         "deleteObject" => {
             client
                 .delete_object()
-                .bucket(take.text("Bucket")?)
-                .key(take.text("Key")?)
+                .bucket(parameters.required("Bucket")?)
+                .key(parameters.required("Key")?)
                 .send()
                 .await
                 .map_err(failed)?;
             Ok(json!({}))
         }
         "deleteObjects" => {
-            let keys = parameters["Delete"]["Objects"].as_array().map(Vec::as_slice).unwrap_or_default();
+            let keys = parameters.0["Delete"]["Objects"].as_array().map(Vec::as_slice).unwrap_or_default();
             let keys = keys
                 .iter()
                 .filter_map(|object| ObjectIdentifier::builder().key(object["Key"].as_str()?).build().ok());
@@ -134,7 +136,7 @@ async fn operation(client: &Client, action: &str, parameters: &Value) -> Result<
                 Delete::builder().set_objects(Some(keys.collect())).build().expect("it has objects, if none");
             let output = client
                 .delete_objects()
-                .bucket(take.text("Bucket")?)
+                .bucket(parameters.required("Bucket")?)
                 .delete(delete)
                 .send()
                 .await
@@ -146,9 +148,9 @@ async fn operation(client: &Client, action: &str, parameters: &Value) -> Result<
         "copyObject" => {
             let request = client
                 .copy_object()
-                .bucket(take.text("Bucket")?)
-                .key(take.text("Key")?)
-                .copy_source(take.text("CopySource")?);
+                .bucket(parameters.required("Bucket")?)
+                .key(parameters.required("Key")?)
+                .copy_source(parameters.required("CopySource")?);
             let output = request.send().await.map_err(failed)?;
             let result = output.copy_object_result();
             let modified = result.and_then(|result| result.last_modified()).and_then(iso);
@@ -157,29 +159,31 @@ async fn operation(client: &Client, action: &str, parameters: &Value) -> Result<
             )
         }
         "createBucket" => {
-            let output = client.create_bucket().bucket(take.text("Bucket")?).send().await.map_err(failed)?;
+            let output =
+                client.create_bucket().bucket(parameters.required("Bucket")?).send().await.map_err(failed)?;
             Ok(json!({ "Location": output.location }))
         }
         "headBucket" => {
-            client.head_bucket().bucket(take.text("Bucket")?).send().await.map_err(failed)?;
+            client.head_bucket().bucket(parameters.required("Bucket")?).send().await.map_err(failed)?;
             Ok(json!({}))
         }
-        _ => list(client, &take).await,
+        _ => list(client, parameters).await,
     }
 }
 
-async fn list(client: &Client, take: &Parameters<'_>) -> Result<Value, TaskError> {
-    let bucket = take.text("Bucket")?;
-    let most = take.0.get("MaxKeys").and_then(Value::as_i64).and_then(|most| i32::try_from(most).ok());
+async fn list(client: &Client, parameters: &Parameters<'_>) -> Result<Value, TaskError> {
+    let bucket = parameters.required("Bucket")?;
+    let max_keys = parameters.0.get("MaxKeys").and_then(Value::as_i64);
+    let max_keys = max_keys.and_then(|max_keys| i32::try_from(max_keys).ok());
     let request = client
         .list_objects_v2()
         .bucket(&bucket)
-        .set_prefix(take.maybe("Prefix"))
-        .set_delimiter(take.maybe("Delimiter"));
+        .set_prefix(parameters.optional("Prefix"))
+        .set_delimiter(parameters.optional("Delimiter"));
     let request = request
-        .set_start_after(take.maybe("StartAfter"))
-        .set_continuation_token(take.maybe("ContinuationToken"));
-    let output = request.set_max_keys(most).send().await.map_err(failed)?;
+        .set_start_after(parameters.optional("StartAfter"))
+        .set_continuation_token(parameters.optional("ContinuationToken"));
+    let output = request.set_max_keys(max_keys).send().await.map_err(failed)?;
     let contents = output.contents().iter().map(|object| {
         json!({
             "ETag": object.e_tag(),
@@ -195,7 +199,7 @@ async fn list(client: &Client, take: &Parameters<'_>) -> Result<Value, TaskError
         "KeyCount": output.key_count(),
         "MaxKeys": output.max_keys().unwrap_or(1000),
         "Name": bucket,
-        "Prefix": take.maybe("Prefix").unwrap_or_default(),
+        "Prefix": parameters.optional("Prefix").unwrap_or_default(),
     });
     if !output.common_prefixes().is_empty() {
         result["CommonPrefixes"] =
@@ -241,7 +245,7 @@ pub(crate) async fn part(objects: &Objects, key: &str, part: Part) -> Result<(By
     Ok((objects.get_range(key, start, end).await?, whole))
 }
 
-fn about((length, etag, modified): (Option<i64>, Option<String>, Option<DateTime>)) -> Value {
+fn object_facts((length, etag, modified): (Option<i64>, Option<String>, Option<DateTime>)) -> Value {
     let mut result = Map::new();
     result.insert("AcceptRanges".into(), "bytes".into());
     result.insert("ContentLength".into(), length.into());
@@ -255,7 +259,7 @@ fn iso(moment: &DateTime) -> Option<String> {
     moment.fmt(DateTimeFormat::DateTime).ok()
 }
 
-/// The error by the name of the Java SDK's exception, which is what Step Functions gives it.
+/// The error of a task, with the name of the Java SDK's exception, as in Step Functions.
 fn failed<E>(error: SdkError<E>) -> TaskError
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
@@ -277,13 +281,13 @@ where
 struct Parameters<'v>(&'v Value);
 
 impl Parameters<'_> {
-    fn text(&self, name: &str) -> Result<String, TaskError> {
-        self.maybe(name).ok_or_else(|| {
+    fn required(&self, name: &str) -> Result<String, TaskError> {
+        self.optional(name).ok_or_else(|| {
             task_error("S3.S3Exception", &format!("the parameter {name} is missing, or is not text"))
         })
     }
 
-    fn maybe(&self, name: &str) -> Option<String> {
+    fn optional(&self, name: &str) -> Option<String> {
         self.0.get(name)?.as_str().map(str::to_owned)
     }
 }

@@ -243,7 +243,7 @@ impl Yard {
                 assert!(error.starts_with("Storage."), "{error}: {message}");
                 End::Stopped(message)
             }
-            ExecutionEnd::NoRoom { message } => End::Stopped(message),
+            ExecutionEnd::DiskFull { message } => End::Stopped(message),
             ExecutionEnd::Interrupted => End::Stopped("the store was left alone".to_owned()),
         })
     }

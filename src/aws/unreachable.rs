@@ -1,4 +1,4 @@
-//! Says which address could not be reached: the errors of the SDK do not.
+//! Names the address that could not be reached, which the errors of the SDK do not.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -12,11 +12,11 @@ use aws_smithy_runtime_api::client::orchestrator::OrchestratorError;
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use url::Url;
 
-/// Remembers where a client sends its requests.
+/// Remembers the address of a request, and adds it to the error if the address cannot be reached.
 #[derive(Debug, Default)]
-pub(super) struct Address(Mutex<String>);
+pub(super) struct NameUnreachable(Mutex<String>);
 
-/// Nobody answered there.
+/// No server responded at the address.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot reach {address}: {why}")]
 struct Unreachable {
@@ -24,9 +24,9 @@ struct Unreachable {
     why: String,
 }
 
-impl Intercept for Address {
+impl Intercept for NameUnreachable {
     fn name(&self) -> &'static str {
-        "Address"
+        "NameUnreachable"
     }
 
     fn read_before_transmit(

@@ -1,4 +1,4 @@
-//! A file that is being written under a name of its own, and takes the place of another when it is whole.
+//! A file that is written under a temporary name and takes the place of its target when it is complete.
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io;
@@ -8,17 +8,17 @@ use std::path::{Path, PathBuf};
 use super::sink::folder_of;
 use s3::file::no_follow;
 
-/// The file under its passing name. Its lock tells other processes that somebody is writing it; dropped unfinished, it is
-/// removed.
-pub(super) struct Unfinished {
+/// The file under its temporary name. Its lock tells other processes that it is being written. It is removed
+/// if it is dropped before [`AtomicFile::commit`].
+pub(super) struct AtomicFile {
     pub(super) file: File,
     path: PathBuf,
     target: PathBuf,
 }
 
-impl Unfinished {
-    /// Makes an empty file in the folder of `target`, with the permissions that `target` has, or will have. What processes
-    /// that have died left of the same target goes.
+impl AtomicFile {
+    /// Creates an empty file in the folder of `target`, with the permissions that `target` has or will have.
+    /// Removes the temporary files that dead processes have left of the same target.
     pub(super) fn create(target: &Path) -> io::Result<Self> {
         let folder = folder_of(target);
         let prefix = prefix(target);
@@ -33,24 +33,25 @@ impl Unfinished {
                 .mode(mode)
                 .custom_flags(no_follow())
                 .open(&path)?;
-            let unfinished = Self { file, path, target: target.to_owned() };
-            // File systems without locks have no sweeps either.
-            let _ = unfinished.file.lock();
-            if unfinished.file.metadata()?.nlink() == 0 {
-                // Swept between its making and its lock.
+            let created = Self { file, path, target: target.to_owned() };
+            // On a file system without locks nothing is swept either.
+            let _ = created.file.lock();
+            if created.file.metadata()?.nlink() == 0 {
+                // It was swept after it was created and before it was locked.
                 continue;
             }
             if let Some(before) = before {
-                // Only root can give files away; everybody else owns what he replaces, or shares it by its folder.
-                let _ = fchown(&unfinished.file, Some(before.uid()), Some(before.gid()));
-                unfinished.file.set_permissions(Permissions::from_mode(mode))?;
+                // Only root can change the owner. Others own the file that they replace, or share it by its
+                // folder.
+                let _ = fchown(&created.file, Some(before.uid()), Some(before.gid()));
+                created.file.set_permissions(Permissions::from_mode(mode))?;
             }
-            return Ok(unfinished);
+            return Ok(created);
         }
     }
 
-    /// Puts the file in its place, durably, if all that was written is in it.
-    pub(super) fn finish(self, length: u64) -> io::Result<()> {
+    /// Moves the file to its place, durably, if it has this many bytes.
+    pub(super) fn commit(self, length: u64) -> io::Result<()> {
         self.file.sync_all()?;
         let written = self.file.metadata()?.len();
         if written != length {
@@ -61,20 +62,21 @@ impl Unfinished {
     }
 }
 
-impl Drop for Unfinished {
+impl Drop for AtomicFile {
     fn drop(&mut self) {
-        // It is gone already when it was renamed.
+        // A committed file has no temporary name any more.
         let _ = fs::remove_file(&self.path);
     }
 }
 
-/// What the passing names of a target begin with: short, whatever the target's name.
+/// The prefix of the temporary names of a target. It is short, however long the target's name is.
 fn prefix(target: &Path) -> String {
     let name = target.file_name().unwrap_or_default();
     format!(".throughline-{}-", &blake3::hash(name.as_encoded_bytes()).to_hex()[..8])
 }
 
-/// Removes files of this prefix that nobody holds. What cannot be read or removed is left: it is in nobody's way.
+/// Removes the files with this prefix that no process has locked. Errors are ignored, because the files
+/// disturb nobody.
 fn sweep(folder: &Path, prefix: &str) {
     let ours = |name: &str| name.strip_prefix(prefix).is_some_and(|id| uuid::Uuid::try_parse(id).is_ok());
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {

@@ -1,4 +1,4 @@
-//! Whose a state folder is: what lies in it decides where secrets go, so it must be the user's alone.
+//! Makes sure that a state folder belongs to the user alone, because its files decide where secrets are sent.
 
 use std::fs::{self, Metadata, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -7,66 +7,67 @@ use std::path::Path;
 use crate::exit::CliError;
 use s3::file::make_folder;
 
-/// What runs keep in the folder, each a folder itself.
-const OWN: [&str; 5] = ["jobs", "runs", ".s3", ".journal", ".fresh"];
+/// The folders in a state folder that hold the data of runs.
+pub(super) const DATA_FOLDERS: [&str; 5] = ["jobs", "runs", ".s3", ".journal", ".fresh"];
 
-/// Makes the folder, private to the user, or takes one that is there if nobody else can have put anything into it.
+/// Creates the folder, private to the user. An existing folder is accepted if nobody else can have put
+/// anything into it.
 ///
 /// # Errors
-/// When it is a link, another user's, or one that others may write.
-pub(super) fn check(folder: &Path) -> Result<(), CliError> {
+/// When it is a link, belongs to another user, or is writable for others.
+pub(super) fn secure(folder: &Path) -> Result<(), CliError> {
     if fs::symlink_metadata(folder).is_err() {
         // Its error names the path.
         make_folder(folder).map_err(|error| CliError::new(error.to_string()))?;
     }
-    let meta = look(folder)?;
+    let meta = own_folder(folder)?;
     let known = folder.join(".s3").is_dir();
     let empty = fs::read_dir(folder).map_err(|error| CliError::at(folder, error))?.next().is_none();
     if meta.mode() & 0o022 != 0 && !empty {
         return Err(refused(
             folder,
-            "others may write to it, and may have planted a run that sends your secrets elsewhere",
-            "make sure that all in it is yours, then `chmod -R go-w` it; or name another folder with --state",
+            "others may write to it, and may have put a run into it that sends your secrets to them",
+            "make sure that everything in it is yours, then run `chmod -R go-w` on it; or name another folder with --state",
         ));
     }
-    // A folder that holds other things, too, keeps its permissions: what runs keep there is private by itself.
+    // A folder that also holds other files keeps its permissions. The data folders in it are private anyway.
     if known || empty {
-        tighten(folder, &meta)?;
+        make_private(folder, &meta)?;
     }
-    for name in OWN {
+    for name in DATA_FOLDERS {
         let own = folder.join(name);
         if fs::symlink_metadata(&own).is_ok() {
-            let meta = look(&own)?;
-            tighten(&own, &meta)?;
+            let meta = own_folder(&own)?;
+            make_private(&own, &meta)?;
         }
     }
     Ok(())
 }
 
-/// A folder that is the user's own.
-fn look(folder: &Path) -> Result<Metadata, CliError> {
+/// The metadata of a folder, which must belong to the user.
+fn own_folder(folder: &Path) -> Result<Metadata, CliError> {
     let meta = fs::symlink_metadata(folder).map_err(|error| CliError::at(folder, error))?;
     if meta.is_symlink() {
         return Err(refused(folder, "it is a link", "name the folder that it leads to with --state"));
     }
     if !meta.is_dir() {
-        return Err(refused(folder, "it is no folder", "name another one with --state"));
+        return Err(refused(folder, "it is not a folder", "name another one with --state"));
     }
     let ours = rustix::process::geteuid().as_raw();
-    // As git does it: root may use the folder of the user who called sudo.
+    // As in git, root may use the folder of the user who called sudo.
     let caller = std::env::var("SUDO_UID").ok().and_then(|uid| uid.parse().ok()).filter(|_| ours == 0);
     if meta.uid() != ours && Some(meta.uid()) != caller {
         return Err(refused(
             folder,
             &format!("it belongs to the user {}, and not to you ({ours})", meta.uid()),
-            "make it yours with `chown -R`, if you trust all in it; or name another folder with --state",
+            "if you trust everything in it, run `chown -R` on it; or name another folder with --state",
         ));
     }
     Ok(meta)
 }
 
-/// Nobody else may read it from now on.
-fn tighten(folder: &Path, meta: &Metadata) -> Result<(), CliError> {
+/// Takes all permissions from other users.
+fn make_private(folder: &Path, meta: &Metadata) -> Result<(), CliError> {
     if meta.mode() & 0o077 == 0 {
         return Ok(());
     }

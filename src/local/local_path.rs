@@ -1,12 +1,12 @@
-//! Names of files on this machine, and what people type in place of one.
+//! Paths of local files, and what users give instead of one.
 
 use std::path::Path;
 
 use crate::exit::CliError;
 
-/// What a file is for.
+/// The purpose of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
+pub enum FileRole {
     /// The job file.
     Job,
     /// The input.
@@ -15,15 +15,15 @@ pub enum Role {
     Output,
 }
 
-/// Refuses an address, or a dash for standard input, in the place of a file on this machine, and says what works.
+/// Refuses a URL, or a dash for standard input, instead of a local file. The error says what to do.
 ///
 /// # Errors
-/// When it is one.
-pub fn check_here(path: &Path, role: Role) -> Result<(), CliError> {
+/// When the path is not that of a local file.
+pub fn check_local_path(path: &Path, role: FileRole) -> Result<(), CliError> {
     let shown = path.display().to_string();
-    if shown == "-" && role == Role::Input {
+    if shown == "-" && role == FileRole::Input {
         return Err(CliError::new(
-            "- is not a file: to read standard input write /dev/stdin, and [input] format in the job",
+            "- is not a file: to read standard input, give /dev/stdin as the input and set [input] format in the job",
         ));
     }
     let Some((scheme, _)) =
@@ -33,12 +33,12 @@ pub fn check_here(path: &Path, role: Role) -> Result<(), CliError> {
     };
     let s3 = scheme.eq_ignore_ascii_case("s3");
     let (what, instead) = match role {
-        Role::Output if s3 => {
+        FileRole::Output if s3 => {
             ("the output is", format!("write a file, then copy it: aws s3 cp FILE {shown}"))
         }
-        Role::Output => ("the output is", "write a file, for example -o output.csv".to_owned()),
-        Role::Job | Role::Input => {
-            let what = if role == Role::Job { "the job file is" } else { "the input is read from" };
+        FileRole::Output => ("the output is", "write a file, for example -o output.csv".to_owned()),
+        FileRole::Job | FileRole::Input => {
+            let what = if role == FileRole::Job { "the job file is" } else { "the input is read from" };
             let copy = match scheme.to_ascii_lowercase().as_str() {
                 "s3" => format!("copy it first: aws s3 cp {shown} ."),
                 "http" | "https" => format!("fetch it first: curl -LO {shown}"),

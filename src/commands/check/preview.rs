@@ -1,4 +1,4 @@
-//! Renders the lines as a worker would, and sends none.
+//! Renders the requests as a worker would, and sends none of them.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -15,31 +15,31 @@ use worker::request::{self, Prepared};
 use super::findings::Findings;
 use crate::text;
 
-/// The lines as they are split.
-pub(super) struct Look {
+/// Renders each line when the input is split.
+pub(super) struct Preview {
     job: Arc<Job>,
     secrets: Arc<Secrets>,
     guard: Guard,
     columns: Arc<[String]>,
-    /// The first lines, whose requests are shown.
+    /// How many of the first lines are shown.
     shown: u64,
     until: Option<Instant>,
     bar: ProgressBar,
-    seen: Seen,
+    previewed: Previewed,
 }
 
-/// What was seen.
+/// The rendered requests and what is wrong with them.
 #[derive(Default)]
-pub(super) struct Seen {
-    /// The first requests by line, or why there is none.
+pub(super) struct Previewed {
+    /// The first requests by line number, or why a line has no request.
     pub(super) first: BTreeMap<u64, Result<Prepared, String>>,
     pub(super) findings: Findings,
 }
 
-impl Look {
-    /// Shows the first `shown` requests, and renders lines `until` then.
+impl Preview {
+    /// Keeps the first `shown` requests, and renders further lines `until` this time.
     pub(super) fn new(job: &Arc<Job>, shown: usize, until: Option<Instant>) -> Self {
-        // It draws only on a terminal.
+        // The bar is drawn only on a terminal.
         let bar = ProgressBar::new_spinner();
         bar.enable_steady_tick(Duration::from_millis(200));
         Self {
@@ -50,38 +50,38 @@ impl Look {
             shown: shown as u64,
             until,
             bar,
-            seen: Seen::default(),
+            previewed: Previewed::default(),
         }
     }
 
-    pub(super) fn end(self) -> Seen {
+    pub(super) fn end(self) -> Previewed {
         self.bar.finish_and_clear();
-        self.seen
+        self.previewed
     }
 
     fn item(&mut self, item: &Item<'_>) {
         let n = item.n.number();
         let late = self.until.is_some_and(|until| Instant::now() > until);
         if late && item.error.is_none() && n > self.shown {
-            self.seen.findings.missed += 1;
+            self.previewed.findings.skipped += 1;
             return;
         }
         let rendered = self.render(item);
         match &rendered {
-            Ok(request) => self.seen.findings.sends(
+            Ok(request) => self.previewed.findings.add_request(
                 n,
                 request,
-                self.job.request.json_body.then(|| no_json(request)).flatten(),
+                self.job.request.json_body.then(|| json_error(request)).flatten(),
             ),
-            Err((code, detail)) => self.seen.findings.fails(n, code, detail),
+            Err((code, detail)) => self.previewed.findings.add_failure(n, code, detail),
         }
-        self.seen.findings.value(item.v);
+        self.previewed.findings.add_fields(item.v);
         if n <= self.shown {
-            self.seen.first.insert(n, rendered.map_err(|(code, detail)| format!("{code}: {detail}")));
+            self.previewed.first.insert(n, rendered.map_err(|(code, detail)| format!("{code}: {detail}")));
         }
     }
 
-    /// The line's request, or the code and the detail that it fails with.
+    /// The line's request, or the code and the detail of its failure.
     fn render(&self, item: &Item<'_>) -> Result<Prepared, (String, String)> {
         if let Some(error) = &item.error {
             return Err((error.to_string(), item.detail.as_deref().unwrap_or_default().to_owned()));
@@ -93,18 +93,18 @@ impl Look {
         let request = request::render(&self.job, &Arc::new(row), &self.secrets, None);
         let request = request.map_err(|failure| (failure.code.to_string(), failure.detail))?;
         self.guard
-            .foresee(&request.url)
+            .check_without_lookup(&request.url)
             .map_err(|denied| (Code::AddressDenied.to_string(), denied.to_string()))?;
         Ok(request)
     }
 }
 
-/// Why the body is not the JSON that it says it is.
-fn no_json(request: &Prepared) -> Option<String> {
+/// Why the body is not valid JSON, although the request declares it as JSON.
+fn json_error(request: &Prepared) -> Option<String> {
     serde_json::from_slice::<IgnoredAny>(request.body.as_deref()?).err().map(|error| error.to_string())
 }
 
-impl preprocess::Sink for Look {
+impl preprocess::Sink for Preview {
     fn items(&mut self, _lane: &str, items: Vec<u8>) -> io::Result<()> {
         for line in items.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
             self.item(&Item::parse(line).map_err(io::Error::other)?);
@@ -117,7 +117,7 @@ impl preprocess::Sink for Look {
     }
 
     fn progress(&mut self, lines: u64, _bytes: u64) {
-        self.bar.set_message(format!("looking at the input: {}", text::lines(lines)));
+        self.bar.set_message(format!("checking the input: {}", text::lines(lines)));
     }
 }
 
@@ -127,17 +127,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn without_time_only_what_is_shown_and_what_the_split_finds_is_counted() {
+    fn after_the_time_limit_only_shown_lines_and_unreadable_lines_are_counted() {
         let job =
             Arc::new(Job::parse("[request]\nurl = \"https://a.example/{{ line }}\"", "job.toml").unwrap());
-        let seen = |until| {
-            let mut look = Look::new(&job, 2, until);
-            preprocess::split(&b"1\n2\n3\n\xff\n5\n"[..], &job, "in.txt", &mut look).unwrap();
-            look.end()
+        let previewed = |until| {
+            let mut preview = Preview::new(&job, 2, until);
+            preprocess::split(&b"1\n2\n3\n\xff\n5\n"[..], &job, "in.txt", &mut preview).unwrap();
+            preview.end()
         };
-        let late = seen(Some(Instant::now().checked_sub(Duration::from_secs(1)).unwrap()));
-        assert_eq!((late.findings.missed, late.findings.of("decode"), late.first.len()), (2, 1, 2));
-        let all = seen(None);
-        assert_eq!((all.findings.missed, all.findings.of("decode"), all.first.len()), (0, 1, 2));
+        let late = previewed(Some(Instant::now().checked_sub(Duration::from_secs(1)).unwrap()));
+        assert_eq!((late.findings.skipped, late.findings.count("decode"), late.first.len()), (2, 1, 2));
+        let all = previewed(None);
+        assert_eq!((all.findings.skipped, all.findings.count("decode"), all.first.len()), (0, 1, 2));
     }
 }

@@ -1,4 +1,4 @@
-//! What the ending of the output's name says: the format, or that it cannot be written.
+//! The format that the extension of the output's name asks for.
 
 use std::path::Path;
 
@@ -9,61 +9,65 @@ use job::{Objects, Plan};
 
 use crate::exit::CliError;
 
-/// Endings of files that people expect to be able to name, and that are written nowhere here.
+/// Extensions that users may expect to work and that cannot be written.
 const UNWRITABLE: [&str; 22] = [
     "gz", "gzip", "zst", "zstd", "bz2", "xz", "zip", "lz4", "br", "7z", "tar", "tgz", "json", "parquet",
     "avro", "orc", "arrow", "feather", "xlsx", "xls", "ods", "xml",
 ];
 
-/// The format that the output's name asks for; `None` when the job decides.
+/// The format that the output's name asks for. `None` if the job decides.
 ///
 /// # Errors
-/// When such a file cannot be written, or the job says another format.
+/// When such a file cannot be written, or the job names another format.
 pub fn format_by_name(output: &Path, job: &Job) -> Result<Option<OutputFormat>, CliError> {
-    let Some(wanted) = wanted(output)? else { return Ok(None) };
+    let Some(requested) = format_of_name(output)? else { return Ok(None) };
     match job.output.format {
-        Some(format) if format != wanted => {
+        Some(format) if format != requested => {
             let message = format!(
                 "the job says {}, and the output {} is to be {}: change one of them",
                 name(format),
                 output.display(),
-                name(wanted)
+                name(requested)
             );
             Err(job.error_at(&["output", "format"], message).into())
         }
         _ => {
-            job.check_style(wanted)?;
-            Ok(Some(wanted))
+            job.check_style(requested)?;
+            Ok(Some(requested))
         }
     }
 }
 
-/// Makes sure that a run which has a plan writes what the output's name asks for.
+/// Checks that a run which already has a plan writes the format that the output's name asks for.
 ///
 /// # Errors
 /// When it writes another format, or its plan cannot be read.
-pub async fn check_planned(objects: &Objects, run: &RunRef, output: Option<&Path>) -> Result<(), CliError> {
+pub async fn check_planned_format(
+    objects: &Objects,
+    run: &RunRef,
+    output: Option<&Path>,
+) -> Result<(), CliError> {
     let Some(output) = output else { return Ok(()) };
-    let Some(wanted) = wanted(output)? else { return Ok(()) };
+    let Some(requested) = format_of_name(output)? else { return Ok(()) };
     let plan =
         objects.find(&run.keys().plan()).await?.and_then(|plan| serde_json::from_slice::<Plan>(&plan).ok());
     match plan.map(|plan| plan.output) {
-        Some(format) if format != wanted => Err(CliError::new(format!(
-            "the output of this run is {}, and {} is to be {}: give the output another ending, or start over with --fresh, which makes \
+        Some(format) if format != requested => Err(CliError::new(format!(
+            "the output of this run is {}, and {} is to be {}: give the output another extension, or start over with --fresh, which makes \
              every request again",
             name(format),
             output.display(),
-            name(wanted)
+            name(requested)
         ))),
         _ => Ok(()),
     }
 }
 
-/// The format that a name asks for.
+/// The format that a file name asks for.
 ///
 /// # Errors
 /// When such a file cannot be written.
-pub fn wanted(output: &Path) -> Result<Option<OutputFormat>, CliError> {
+pub fn format_of_name(output: &Path) -> Result<Option<OutputFormat>, CliError> {
     let ending = output.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
     match ending.as_str() {
         "csv" => Ok(Some(OutputFormat::Csv)),

@@ -1,0 +1,111 @@
+//! Arguments of the commands that run a job on this machine.
+
+#![expect(missing_docs, reason = "a flattened group is documented by its type")]
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::Account;
+
+/// The arguments of every run.
+#[derive(Debug, Clone, Args)]
+pub struct Target {
+    /// The job file.
+    pub job: PathBuf,
+    /// The input file: text, CSV, TSV or JSONL, also as .gz, .zst or .bz2.
+    pub input: PathBuf,
+}
+
+/// The locations of a run's outputs and state.
+#[derive(Debug, Clone, Args)]
+pub struct RunOptions {
+    /// The output file. Failed lines and report are written to the same folder, as OUTPUT.failed.… and
+    /// OUTPUT.report.json. With - the output goes to standard output, and all messages go to standard error.
+    /// Default: a file in jobs/JOB/output/ of the state folder.
+    #[arg(short, long)]
+    pub output: Option<PathBuf>,
+    /// The folder that remembers runs.
+    #[arg(long, value_name = "DIR", default_value = ".throughline")]
+    pub state: PathBuf,
+    /// Print progress and summary as JSON, one object per line.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `throughline run`
+#[derive(Debug, Args)]
+pub struct Run {
+    #[command(flatten)]
+    pub target: Target,
+    #[command(flatten)]
+    pub options: RunOptions,
+    /// Start over, even if this file was run before. Every request is sent again.
+    #[arg(long)]
+    pub fresh: bool,
+    /// Call the functions preprocess, worker and postprocess at this URL, over Lambda's Invoke API, instead of in
+    /// this process. `cargo lambda watch` serves them at http://127.0.0.1:9000.
+    #[arg(long, value_name = "URL")]
+    pub functions: Option<String>,
+    /// With --functions: the port of 127.0.0.1 at which the functions reach the store.
+    #[arg(long, value_name = "PORT", default_value_t = 9001)]
+    pub s3_port: u16,
+}
+
+/// `throughline check`
+#[derive(Debug, Args)]
+pub struct Check {
+    #[command(flatten)]
+    pub target: Target,
+    /// The number of requests to show.
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub lines: usize,
+    /// Check every line, however long that takes. Default: as many lines as ten seconds allow.
+    #[arg(long)]
+    pub all: bool,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub json: bool,
+    /// Also show the estimated bill of the run on AWS, item by item.
+    #[arg(long)]
+    pub cost: bool,
+    /// With --cost: the account's limit of concurrent Lambda functions. A new account may have 10.
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    pub concurrency: u32,
+}
+
+/// `throughline redrive`
+#[derive(Debug, Args)]
+pub struct Redrive {
+    /// The job file; or, without INPUT, the id of a run on AWS, as printed by `throughline submit`.
+    #[arg(value_name = "JOB|RUN")]
+    pub job: PathBuf,
+    /// The input file of the run on this machine.
+    pub input: Option<PathBuf>,
+    #[command(flatten)]
+    pub options: RunOptions,
+    /// The bucket of the stack, for a run on AWS.
+    #[arg(long, value_name = "NAME", env = "THROUGHLINE_BUCKET")]
+    pub bucket: Option<String>,
+    #[command(flatten)]
+    pub account: Account,
+    /// Also send the lines whose outcome is unknown because a crash interrupted their request. Their requests may
+    /// then be sent twice.
+    #[arg(long)]
+    pub include_unknown: bool,
+}
+
+/// `throughline init`
+#[derive(Debug, Args)]
+pub struct Init {
+    /// The job's name. The file is NAME.toml in the current folder.
+    pub name: String,
+}
+
+/// `throughline demo`
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// The folder for the demo's job, input, output and state.
+    #[arg(long, value_name = "DIR", default_value = "throughline-demo")]
+    pub folder: PathBuf,
+}
