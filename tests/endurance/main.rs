@@ -8,12 +8,8 @@
 //! ```
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
 
-#[path = "../product/api.rs"]
-mod api;
 mod disk;
 mod kill;
 mod long;
 mod store;
-#[path = "../product/support.rs"]
-mod support;
 mod unknown;

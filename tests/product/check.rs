@@ -1,14 +1,14 @@
 //! `check` foresees every line that must fail, and sends nothing.
 
-use crate::support::{Ran, Scene};
+use testing::{Output, Scene};
 
 /// Checks a job whose `[request]` is this.
-fn check(request: &str, file: &str, input: impl AsRef<[u8]>) -> Ran {
+fn check(request: &str, file: &str, input: impl AsRef<[u8]>) -> Output {
     Scene::new(&format!("[request]\n{request}\n"), file, input).run(&["check", "job.toml", file])
 }
 
 #[track_caller]
-fn says(ran: &Ran, parts: &[&str]) {
+fn says(ran: &Output, parts: &[&str]) {
     for part in parts {
         assert!(ran.stdout.contains(part), "{part}\n{}\n{}", ran.stdout, ran.stderr);
     }

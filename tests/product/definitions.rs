@@ -1,9 +1,9 @@
 //! `throughline states` that runs nothing: `validate`, `test` and `graph`.
 
 use serde_json::{Value, json};
+use testing::Scene;
 
 use crate::states::{Services, scene, task};
-use crate::support::Scene;
 
 #[test]
 fn all_problems_of_a_definition_are_told_with_their_places() {
@@ -69,7 +69,15 @@ fn one_state_is_tested_with_every_value_on_the_way() {
         json!({ "Type": "Task", "Resource": "arn:aws:lambda:us-east-1:123456789012:function:echo", "End": true }).to_string(),
     );
     let ran = scene
-        .run(&["states", "test", "one.json", "--input", "{\"a\": 1}", "--functions", &services.url])
+        .run(&[
+            "states",
+            "test",
+            "one.json",
+            "--input",
+            "{\"a\": 1}",
+            "--functions",
+            &services.server.url(""),
+        ])
         .expect(0);
     assert!(ran.stdout.contains("SUCCEEDED") && ran.stdout.contains("{\"a\":1}"), "{}", ran.stdout);
     let wrong = scene.run(&["states", "test", "machine.json", "--state", "None"]).expect(1);

@@ -7,10 +7,8 @@ use job::messages::{Event, PreprocessRequest, PreprocessResponse};
 use job::{Objects, StepError};
 use preprocess::{Context, Home, preprocess};
 use serde_json::json;
+use testing::{Api, JobFile, Scene, column, wait_until};
 use tokio_util::sync::CancellationToken;
-
-use crate::api::Api;
-use crate::support::{Scene, column, wait_until};
 
 /// Nobody has ended.
 struct AllRunning;
@@ -73,15 +71,12 @@ async fn an_event_that_comes_eight_times_starts_one_run() {
 #[test]
 fn of_many_processes_on_one_state_folder_one_runs() {
     let api = Api::start();
-    let job = format!(
-        "[request]\nmethod = \"POST\"\nurl = \"http://{host}/ok/{{{{ id }}}}\"\nallow = [\"127.0.0.1\"]\n[limits.\"{host}\"]\nrate = \"unlimited\"\n",
-        host = api.host()
-    );
+    let job = JobFile::post(api.url("/ok/{{ id }}")).unlimited(api.host());
     let input: String =
         std::iter::once("id\n".to_owned()).chain((0..100).map(|n| format!("{n}\n"))).collect();
-    let scene = Scene::new(&job, "in.csv", input);
+    let scene = Scene::new(job, "in.csv", input);
     let args = |command| [command, "job.toml", "in.csv", "-o", "out.csv"];
-    api.answer_only(0);
+    api.respond_only(0);
     let mut running: Vec<_> = (0..6).map(|_| scene.start(&args("run"))).collect();
     let mut told = Vec::new();
     wait_until("all but one have ended", || {
@@ -90,15 +85,15 @@ fn of_many_processes_on_one_state_folder_one_runs() {
         }
         running.len() == 1
     });
-    wait_until("its requests", || api.total() > 0);
+    wait_until("its requests", || api.count() > 0);
     told.push(scene.run(&args("redrive")));
     for ran in told {
         let ran = ran.expect(4);
         assert!(ran.stderr.contains("in use by process"), "{}", ran.stderr);
     }
-    api.answer_all();
+    api.respond_all();
     let ran = running.remove(0).wait();
     assert_eq!(ran.code, 0, "{}", ran.stderr);
-    assert_eq!(api.total(), 100);
+    assert_eq!(api.count(), 100);
     assert_eq!(column(&scene.read("out.csv"), "id"), (0..100).map(|n| n.to_string()).collect::<Vec<_>>());
 }

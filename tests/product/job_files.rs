@@ -2,17 +2,13 @@
 
 use std::process::Command;
 
-use crate::api::Api;
-use crate::support::{Ran, Scene, column};
+use testing::{Api, JobFile, Output, Scene, column};
 
-fn job(api: &Api, more: &str) -> String {
-    format!(
-        "[request]\nurl = \"http://{host}/ok/{{{{ id }}}}\"\nallow = [\"127.0.0.1\"]\n{more}\n[limits.\"{host}\"]\nrate = \"unlimited\"\n",
-        host = api.host()
-    )
+fn job(api: &Api) -> JobFile {
+    JobFile::get(api.url("/ok/{{ id }}")).unlimited(api.host())
 }
 
-fn said(ran: &Ran) -> String {
+fn said(ran: &Output) -> String {
     format!("{}{}", ran.stdout, ran.stderr)
 }
 
@@ -73,11 +69,7 @@ fn init_says_what_is_in_its_way() {
 #[test]
 fn the_outputs_ending_decides_its_format() {
     let api = Api::start();
-    let scene = Scene::new(
-        &job(&api, "[output]\ncolumns = { twice = \"$.twice\" }"),
-        "in.csv",
-        "id,note\n1,\"a\tb\\\"\n",
-    );
+    let scene = Scene::new(job(&api).column("twice", "$.twice"), "in.csv", "id,note\n1,\"a\tb\\\"\n");
     for (output, expected) in [
         (
             "a.jsonl",
@@ -97,7 +89,7 @@ fn the_outputs_ending_decides_its_format() {
             .expect(0);
         assert_eq!(scene.read(output), expected, "{output}");
     }
-    let sent = api.total();
+    let sent = api.count();
     // The same run cannot be written in another format without sending again.
     let again =
         scene.run(&["run", "job.toml", "in.csv", "-o", "a.csv", "--state", "state-a.jsonl"]).expect(1);
@@ -108,7 +100,7 @@ fn the_outputs_ending_decides_its_format() {
     );
     scene.run(&["run", "job.toml", "in.csv", "-o", "again.jsonl", "--state", "state-a.jsonl"]).expect(0);
     assert_eq!(scene.read("again.jsonl"), scene.read("a.jsonl"));
-    assert_eq!(api.total(), sent);
+    assert_eq!(api.count(), sent);
     scene.run(&["run", "job.toml", "in.csv", "-o", "a.csv", "--state", "state-a.jsonl", "--fresh"]).expect(0);
     assert_eq!(scene.read("a.csv"), scene.read("d.csv"));
 }
@@ -116,7 +108,7 @@ fn the_outputs_ending_decides_its_format() {
 #[test]
 fn an_output_that_cannot_be_written_is_refused_before_the_first_request() {
     let api = Api::start();
-    let scene = Scene::new(&job(&api, "[output]\nformat = \"csv\""), "in.csv", "id\n1\n");
+    let scene = Scene::new(job(&api).output("format = \"csv\""), "in.csv", "id\n1\n");
     for name in ["x.parquet", "x.csv.gz", "x.jsonl.zst", "x.xlsx", "x.json", "x.CSV.BZ2", "x.zip"] {
         let refused = scene.run(&["run", "job.toml", "in.csv", "-o", name]).expect(1);
         assert!(
@@ -135,10 +127,10 @@ fn an_output_that_cannot_be_written_is_refused_before_the_first_request() {
         "{}",
         contradiction.stderr
     );
-    scene.write("job.toml", job(&api, "[output]\nbom = true"));
+    scene.write("job.toml", job(&api).output("bom = true").to_string());
     let meaningless = scene.run(&["run", "job.toml", "in.csv", "-o", "x.jsonl"]).expect(1);
     assert!(meaningless.stderr.contains("job.toml:5:1: bom is for CSV and TSV"), "{}", meaningless.stderr);
-    assert_eq!(api.total(), 0);
+    assert_eq!(api.count(), 0);
 }
 
 #[test]
@@ -170,15 +162,15 @@ fn what_stands_in_the_place_of_a_file_says_what_works() {
 #[test]
 fn what_an_editor_puts_around_a_secret_is_not_sent() {
     let api = Api::start();
-    let text = job(&api, "headers = { x-key = \"{{ secret.KEY }}\" }");
+    let text = job(&api).request("headers = { x-key = \"{{ secret.KEY }}\" }");
     for kept in ["hunter22\n", "\u{feff}hunter22\r\n"] {
         let scene = Scene::new(&text, "in.csv", "id\n1\n");
         scene
             .run_with(&["run", "job.toml", "in.csv", "-o", "out.csv"], |command| _ = command.env("KEY", kept))
             .expect(0);
-        assert_eq!(api.seen().last().unwrap().headers["x-key"].as_bytes(), b"hunter22");
+        assert_eq!(api.requests().last().unwrap().headers["x-key"].as_bytes(), b"hunter22");
     }
-    let sent = api.total();
+    let sent = api.count();
     for (kept, part) in [
         ("hunter\n22", "the secret KEY has a line break within it"),
         (" \n", "the secret KEY"),
@@ -193,16 +185,16 @@ fn what_an_editor_puts_around_a_secret_is_not_sent() {
             refused.stderr
         );
     }
-    assert_eq!(api.total(), sent);
+    assert_eq!(api.count(), sent);
 }
 
 #[test]
 fn a_column_whose_name_is_not_ascii_is_named_as_any() {
     let api = Api::start();
-    let text = job(&api, "").replace("{{ id }}", "{{ Größe }}-{{ row['Größe'] }}");
+    let text = job(&api).to_string().replace("{{ id }}", "{{ Größe }}-{{ row['Größe'] }}");
     let scene = Scene::new(&text, "in.csv", "Größe\n7 ü\n");
     scene.run(&["run", "job.toml", "in.csv", "-o", "out.csv"]).expect(0);
-    assert_eq!(api.seen()[0].uri, "/ok/7%20%C3%BC-7%20%C3%BC");
+    assert_eq!(api.requests()[0].uri, "/ok/7%20%C3%BC-7%20%C3%BC");
     assert_eq!(column(&scene.read("out.csv"), "Größe"), ["7 ü"]);
     scene.write("job.toml", text.replace("{{ Größe }}", "{{ Grösse }}"));
     let wrong = scene.run(&["check", "job.toml", "in.csv"]).expect(1);
@@ -212,7 +204,10 @@ fn a_column_whose_name_is_not_ascii_is_named_as_any() {
 #[test]
 fn a_failed_file_with_a_byte_order_mark_can_be_run_again() {
     let api = Api::start();
-    let text = job(&api, "[output]\nbom = true\nguard_formulas = true\ncolumns = { twice = \"$.twice\" }")
+    let text = job(&api)
+        .output("bom = true\nguard_formulas = true")
+        .column("twice", "$.twice")
+        .to_string()
         .replace("/ok/", "/{{ kind }}/");
     let scene = Scene::new(&text, "in.csv", "id,kind\n=1,ok\n=2,none\n");
     scene.run(&["run", "job.toml", "in.csv", "-o", "out.csv"]).expect(2);
@@ -225,7 +220,7 @@ fn a_failed_file_with_a_byte_order_mark_can_be_run_again() {
     );
     assert_eq!(scene.read("out.failed.csv"), "\u{feff}id,kind\n=2,none\n");
     scene.run(&["run", "job.toml", "out.failed.csv", "-o", "again.csv"]).expect(2);
-    assert_eq!(api.seen().last().unwrap().uri, "/none/%3D2");
+    assert_eq!(api.requests().last().unwrap().uri, "/none/%3D2");
 }
 
 /// Twenty gigabytes and more, were it all rendered.
@@ -233,11 +228,12 @@ fn a_failed_file_with_a_byte_order_mark_can_be_run_again() {
 fn a_line_that_renders_to_too_much_fails_alone() {
     let api = Api::start();
     let host = api.host();
-    let text = format!(
-        "[request]\nmethod = \"POST\"\nurl = \"http://{host}/ok/{{{{ id }}}}\"\nallow = [\"127.0.0.1\"]\n\
-         body = \"\"\"x{{% for i in items %}}{{% for j in items %}}{{{{ text }}}}{{% endfor %}}{{% endfor %}}\"\"\"\n\
-         [limits.\"{host}\"]\nrate = \"unlimited\"\n[output]\ncolumns = {{ twice = \"$.twice\" }}\n"
-    );
+    let text = JobFile::post(api.url("/ok/{{ id }}"))
+        .request(
+            "body = \"\"\"x{% for i in items %}{% for j in items %}{{ text }}{% endfor %}{% endfor %}\"\"\"",
+        )
+        .unlimited(host)
+        .column("twice", "$.twice");
     let items = vec!["\"i\""; 300_000].join(",");
     let heavy = format!("{{\"id\":1,\"text\":\"{}\",\"items\":[{items}]}}", "t".repeat(6 << 20));
     let scene =
@@ -257,5 +253,5 @@ fn a_line_that_renders_to_too_much_fails_alone() {
         "{}",
         rows[0]["error_detail"]
     );
-    assert_eq!(api.seen()[0].body, "xtttt");
+    assert_eq!(api.requests()[0].body, "xtttt");
 }

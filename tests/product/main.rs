@@ -1,7 +1,6 @@
 //! The whole product from outside: the real binary, a real HTTP server on loopback, real files.
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
 
-mod api;
 mod check;
 mod commands;
 mod crash;
@@ -21,7 +20,6 @@ mod redrive;
 mod requests;
 mod served;
 mod states;
-mod support;
 mod terminal;
 mod tls;
 mod turns;

@@ -5,22 +5,17 @@ use std::io::Read;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
 use std::process::{Command, Stdio};
 
-use crate::api::Api;
-use crate::support::{Scene, column};
+use testing::{Api, JobFile, Scene, column, wait_until};
 
 const RUN: [&str; 5] = ["run", "job.toml", "in.csv", "-o", "out.csv"];
 
 /// Two lines that succeed and one that fails.
 fn scene(api: &Api) -> Scene {
-    Scene::new(&job(api), "in.csv", "kind,id\nok,1\nnone,2\nok,3\n")
+    Scene::new(job(api), "in.csv", "kind,id\nok,1\nnone,2\nok,3\n")
 }
 
-fn job(api: &Api) -> String {
-    let host = api.host();
-    format!(
-        "[request]\nurl = \"http://{host}/{{{{ kind }}}}/{{{{ id }}}}\"\nallow = [\"127.0.0.1\"]\n\
-         [output]\ncolumns = {{ twice = \"$.twice\" }}\n[limits.\"{host}\"]\nrate = \"unlimited\"\n"
-    )
+fn job(api: &Api) -> JobFile {
+    JobFile::get(api.url("/{{ kind }}/{{ id }}")).column("twice", "$.twice").unlimited(api.host())
 }
 
 /// What is in the folder besides what the scene made and the state folder.
@@ -122,7 +117,7 @@ fn a_device_stays_a_device() {
         "{}",
         ran.stderr
     );
-    assert_eq!(api.total(), 3);
+    assert_eq!(api.count(), 3);
 }
 
 #[test]
@@ -165,8 +160,10 @@ fn nothing_that_a_run_reads_is_replaced_by_what_it_writes() {
     scene.write("key.txt", "k");
     scene.write(
         "secret.toml",
-        job(&api).replace("[output]", "headers = { a = \"{{ secret.K }}\" }\n[output]")
-            + "[secrets]\nK = \"file:key.txt\"\n",
+        job(&api)
+            .request("headers = { a = \"{{ secret.K }}\" }")
+            .tables("[secrets]\nK = \"file:key.txt\"")
+            .to_string(),
     );
     for (args, part) in [
         (&["run", "job.toml", "in.csv", "-o", "in.csv"][..], "is the input"),
@@ -208,7 +205,7 @@ fn nothing_that_a_run_reads_is_replaced_by_what_it_writes() {
         assert_eq!(fs::read(scene.path(kept)).unwrap(), before, "{kept}");
     }
     assert_eq!(scene.read("key.txt"), "k");
-    assert_eq!(api.total(), 3);
+    assert_eq!(api.count(), 3);
 }
 
 #[test]
@@ -221,7 +218,7 @@ fn failed_lines_of_another_run_are_left_where_they_are() {
     assert_eq!(scene.read("out.failed.csv"), "somebody's own");
     assert!(ran.stdout.contains("out.failed.csv is there already and not this run's"), "{}", ran.stdout);
     // The run's own go when its lines have succeeded.
-    scene.write("job.toml", job(&api));
+    scene.write("job.toml", job(&api).to_string());
     scene.write("in.csv", "kind,id\nflaky,7\n");
     api.set_broken(true);
     scene.run(&RUN).expect(2);
@@ -258,7 +255,7 @@ fn an_output_that_cannot_be_written_is_found_out_before_the_first_request() {
         let ran = scene.run(&["run", "job.toml", "in.csv", "-o", output]).expect(1);
         assert!(ran.stderr.contains(part), "{output}\n{}", ran.stderr);
     }
-    assert_eq!(api.total(), 0);
+    assert_eq!(api.count(), 0);
     assert!(!scene.exists(".throughline"));
 }
 
@@ -267,11 +264,11 @@ fn an_output_that_cannot_be_written_at_the_end_keeps_every_response() {
     let api = Api::start();
     let scene = scene(&api);
     fs::create_dir(scene.path("data")).unwrap();
-    api.answer_only(0);
+    api.respond_only(0);
     let running = scene.start(&["run", "job.toml", "in.csv", "-o", "data/out.csv"]);
-    crate::support::wait_until("a request", || api.total() > 0);
+    wait_until("a request", || api.count() > 0);
     fs::remove_dir(scene.path("data")).unwrap();
-    api.answer_all();
+    api.respond_all();
     let ran = running.wait().expect(3);
     assert!(
         ran.stderr.contains("cannot write data/out.csv") && ran.stderr.contains("the same command"),
@@ -281,7 +278,7 @@ fn an_output_that_cannot_be_written_at_the_end_keeps_every_response() {
     fs::create_dir(scene.path("data")).unwrap();
     scene.run(&["run", "job.toml", "in.csv", "-o", "data/out.csv"]).expect(2);
     assert_eq!(column(&scene.read("data/out.csv"), "twice"), ["11", "", "33"]);
-    assert_eq!(api.total(), 3);
+    assert_eq!(api.count(), 3);
 }
 
 #[test]
@@ -337,13 +334,13 @@ fn a_reader_that_goes_ends_the_command_quietly() {
     // A run that is under way stops as an interrupted one does, and goes on.
     fs::remove_dir_all(scene.path(".throughline")).unwrap();
     api.forget();
-    api.answer_only(1);
+    api.respond_only(1);
     let mut running =
         scene.command(&["run", "job.toml", "in.csv", "--json"]).stderr(Stdio::piped()).spawn().unwrap();
     let mut first = [0; 1];
     running.stdout.as_mut().unwrap().read_exact(&mut first).unwrap();
     drop(running.stdout.take());
-    api.answer_all();
+    api.respond_all();
     let ended = running.wait_with_output().unwrap();
     assert!(matches!(ended.status.code(), Some(141)), "{:?}", ended.status);
     scene.run(&RUN).expect(2);

@@ -11,11 +11,8 @@ use parquet::data_type::Int64Type;
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
+use testing::{Api, HttpServer, Scene, closed_port, wait_until};
 use tokio::runtime::Runtime;
-
-use crate::api::{Api, closed_port};
-use crate::support::{Scene, wait_until};
 
 /// A folder with `machine.json`.
 pub fn scene(definition: &Value) -> Scene {
@@ -36,20 +33,15 @@ fn run(scene: &Scene, args: &[&str], code: i32) -> Value {
 /// Stands for other services: echoes what a function gets, fails for the function `broken`, and says what was asked of an
 /// AWS JSON service.
 pub struct Services {
-    pub url: String,
-    _runtime: Runtime,
+    pub server: HttpServer,
 }
 
 impl Services {
     pub fn start() -> Self {
-        let runtime = Runtime::new().unwrap();
-        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
         let router = axum::Router::new()
             .route("/2015-03-31/functions/{name}/invocations", post(invoke))
             .route("/", post(service));
-        runtime.spawn(async move { axum::serve(listener, router).await.unwrap() });
-        Self { url, _runtime: runtime }
+        Self { server: HttpServer::router(router) }
     }
 }
 
@@ -174,7 +166,7 @@ fn functions_are_called_where_they_are() {
         "End": { "Type": "Succeed" }
     }});
     let scene = scene(&definition);
-    let ended = run(&scene, &["--functions", &services.url, "--input", "{\"n\": 1}"], 0);
+    let ended = run(&scene, &["--functions", &services.server.url(""), "--input", "{\"n\": 1}"], 0);
     assert_eq!(ended["output"]["was"], json!({ "n": 1 }));
     assert_eq!(ended["output"]["status"], 200);
     assert_eq!(ended["output"]["caught"]["Error"], "Broken");
@@ -231,7 +223,7 @@ fn an_api_is_asked_over_http() {
     let local = ["--allow", "127.0.0.1"];
     let output = run(&scene, &[&["--input", &input("/ok/7")], &local[..]].concat(), 0)["output"].clone();
     assert_eq!((&output["StatusCode"], &output["ResponseBody"]["twice"]), (&json!(200), &json!("77")));
-    let seen = api.seen().pop().unwrap();
+    let seen = api.requests().pop().unwrap();
     assert_eq!(
         (seen.method.as_str(), seen.body.as_str(), seen.uri.as_str()),
         ("POST", "{\"n\":1}", "/ok/7?q=a+b&q=2")
@@ -287,10 +279,8 @@ async fn hostile(uri: axum::http::Uri, headers: HeaderMap, body: String) -> Resp
 
 #[test]
 fn an_http_task_reaches_no_private_address_and_takes_no_endless_body() {
-    let runtime = Runtime::new().unwrap();
-    let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
-    let port = listener.local_addr().unwrap().port();
-    runtime.spawn(async move { axum::serve(listener, axum::Router::new().fallback(hostile)).await.unwrap() });
+    let server = HttpServer::router(axum::Router::new().fallback(hostile));
+    let port = server.port();
     let ask = |host: &str, path: &str, more: Value| {
         let mut parameters =
             json!({ "ApiEndpoint": format!("http://{host}:{port}{path}"), "Method": "POST" });
@@ -372,7 +362,7 @@ fn an_interrupted_execution_is_aborted() {
     let scene = scene(&task("arn:aws:states:::http:invoke", &parameters));
     let running =
         scene.start(&["states", "run", "machine.json", "--json", "--history", "--allow", "127.0.0.1"]);
-    wait_until("it asks", || api.total() == 1);
+    wait_until("it asks", || api.count() == 1);
     let ended: Value = serde_json::from_str(&running.interrupt().expect(130).stdout).unwrap();
     assert_eq!((&ended["status"], &ended["output"]), (&json!("ABORTED"), &Value::Null));
     let last = ended["history"].as_array().unwrap().last().unwrap();
@@ -441,7 +431,7 @@ fn a_machine_starts_another_and_waits_for_it() {
 #[test]
 fn a_service_is_asked_at_the_endpoint_that_was_named() {
     let services = Services::start();
-    let endpoint = format!("dynamodb={}", services.url);
+    let endpoint = format!("dynamodb={}", services.server.url(""));
     let mut definition = task(
         "arn:aws:states:::dynamodb:getItem",
         &json!({ "TableName.$": "$.table", "Key": { "id": { "S": "7" } } }),
@@ -457,7 +447,8 @@ fn a_service_is_asked_at_the_endpoint_that_was_named() {
     // A service whose parameters begin with a small letter.
     definition = task("arn:aws:states:::aws-sdk:sfn:describeExecution", &json!({ "ExecutionArn": "arn" }));
     scene.write("machine.json", definition.to_string());
-    let output = run(&scene, &["--endpoint", &format!("sfn={}", services.url)], 0)["output"].clone();
+    let output =
+        run(&scene, &["--endpoint", &format!("sfn={}", services.server.url(""))], 0)["output"].clone();
     assert_eq!(
         output,
         json!({ "Target": "AWSStepFunctions.DescribeExecution", "Asked": { "ExecutionArn": "arn" } })

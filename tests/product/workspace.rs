@@ -88,7 +88,7 @@ fn dependencies_run_one_way() {
         })
         .collect();
     let of = |names: &[&'static str]| BTreeSet::from_iter(names.iter().copied());
-    for independent in ["engine", "job", "s3"] {
+    for independent in ["engine", "job", "s3", "testing"] {
         assert_eq!(ours[independent], of(&[]), "{independent}");
     }
     assert_eq!(ours["net"], of(&["job"]));

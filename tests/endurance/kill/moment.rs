@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::api::Api;
+use testing::Api;
 
 /// A moment. Whether it was met is looked up again when the process is dead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -134,7 +134,7 @@ pub struct State {
 
 impl State {
     pub fn new(root: PathBuf, before: &Left, api: &Api) -> Self {
-        let mut state = Self { root, before: before.clone(), old: (HashSet::new(), 0, api.total()) };
+        let mut state = Self { root, before: before.clone(), old: (HashSet::new(), 0, api.count()) };
         state.old.0 = entries(&state.root.join(".s3/uploads")).into_iter().collect();
         state.old.1 = state.flushes().len();
         state
@@ -147,7 +147,7 @@ impl State {
 
     /// Requests of this process.
     pub fn requests(&self, api: &Api) -> usize {
-        api.total() - self.old.2
+        api.count() - self.old.2
     }
 
     /// What a redrive finds.
@@ -217,7 +217,7 @@ impl State {
             count(&self.root.join("jobs/kill/output")),
             usize::from(self.is_new(&self.report())),
             // A request is an event too, but not each.
-            api.total() / 50,
+            api.count() / 50,
         ];
         (journal, rest)
     }

@@ -7,12 +7,11 @@ use std::time::Instant;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde_json::Value;
+use testing::{Api, DEADLINE, JobFile, Output, Running, Scene, records};
 
 use super::moment::{Left, Moment, State};
 use super::story::Story;
 use super::tally::Tally;
-use crate::api::Api;
-use crate::support::{DEADLINE, Ran, Running, Scene, csv};
 
 pub const LINES: usize = 1_200;
 /// Bytes that make items and output larger than one part of an upload.
@@ -24,7 +23,7 @@ const GATE: usize = 150;
 pub struct Matrix {
     story: Story,
     api: Api,
-    job: String,
+    job: JobFile,
     input: String,
     expected: Expected,
 }
@@ -58,12 +57,13 @@ impl Matrix {
     pub fn new(story: Story) -> Self {
         let api = Api::start();
         let named = api.host();
-        let other = format!("localhost:{}", api.address.port());
-        let job = format!(
-            "[request]\nurl = \"{{{{ url }}}}\"\nheaders = {{ x-attempt = \"{{{{ secret.ATTEMPT }}}}\" }}\n\
-             secret_hosts = [\"127.0.0.1\", \"http://{other}\"]\nallow = [\"127.0.0.1\"]\n[limits.\"{named}\"]\nrate = \"unlimited\"\n\
-             in_flight = {IN_FLIGHT}\n[limits.default]\nrate = \"unlimited\"\nin_flight = {IN_FLIGHT}\n[output]\ncolumns = {{ twice = \"$.twice\" }}\n"
-        );
+        let other = format!("localhost:{}", api.port());
+        let job = JobFile::get("{{ url }}")
+            .request("headers = { x-attempt = \"{{ secret.ATTEMPT }}\" }")
+            .request(format!("secret_hosts = [\"127.0.0.1\", \"http://{other}\"]"))
+            .limit(&named, format!("rate = \"unlimited\"\nin_flight = {IN_FLIGHT}"))
+            .limit("default", format!("rate = \"unlimited\"\nin_flight = {IN_FLIGHT}"))
+            .column("twice", "$.twice");
         let line = |n: usize| {
             let host = if n.is_multiple_of(3) { &other } else { &named };
             let kind = story.kind(n);
@@ -124,7 +124,7 @@ impl Matrix {
             let state = self.state(&scene, &before);
             let running = self.start_gated(&scene, &mut attempts, &when);
             let killed = self.kill(running, &state, &when);
-            self.api.answer_all();
+            self.api.respond_all();
             let met = match when {
                 When::At(moment) => Some((moment, killed && moment.is_now(&state, &self.api))),
                 When::After(_) => None,
@@ -137,7 +137,7 @@ impl Matrix {
         assert_eq!(outputs.differs(&self.expected.outputs), None, "after {tally:?}");
         attempts.check(self.story.asked(), &self.api, &mut tally);
 
-        let total = self.api.total();
+        let total = self.api.count();
         let again = self.start(&scene, &mut attempts).wait();
         assert!(again.stdout.contains("no request was made"), "{}{}", again.stdout, again.stderr);
         assert_eq!(
@@ -145,19 +145,18 @@ impl Matrix {
             None,
             "the same command once more, after {tally:?}"
         );
-        assert_eq!(self.api.total(), total);
+        assert_eq!(self.api.count(), total);
         assert_eq!(self.state(&scene, &before).journal(), None, "the journal is left over");
         if self.expected.outputs.code == 0 {
             assert_eq!(self.left_over(&scene), self.expected.left_over);
         }
-        tally.lines(LINES, &csv(&scene.read("out.csv")));
+        tally.lines(LINES, &records(&scene.read("out.csv")));
         tally
     }
 
     /// Where the command begins, and what is there already.
     fn scene(&self) -> (Scene, Left) {
-        let scene = Scene::new("", "in.csv", &self.input);
-        scene.write("kill.toml", &self.job);
+        let scene = Scene::named("kill", &self.job, "in.csv", &self.input);
         let mut before = Left::default();
         if self.story == Story::Redriven {
             self.api.set_broken(true);
@@ -193,8 +192,8 @@ impl Matrix {
         match when {
             When::At(
                 Moment::Started | Moment::Claimed | Moment::Splitting | Moment::Split | Moment::FirstRequest,
-            ) => self.api.answer_only(0),
-            When::At(Moment::Flushes(_)) => self.api.answer_only(GATE),
+            ) => self.api.respond_only(0),
+            When::At(Moment::Flushes(_)) => self.api.respond_only(GATE),
             _ => {}
         }
         self.start(scene, attempts)
@@ -215,7 +214,7 @@ impl Matrix {
                 // The next flush needs answers.
                 let now = state.new_flushes();
                 if now > std::mem::replace(&mut flushes, now) && !moment.is_now(state, api) {
-                    api.answer_more(GATE);
+                    api.respond_more(GATE);
                 }
                 // One that went by unseen does not come again.
                 moment.is_now(state, api) || (moment.is_before_answers() && state.requests(api) > 0)
@@ -258,7 +257,7 @@ impl Attempts {
     /// sent again was in flight, or not yet flushed.
     fn check(&self, lines: usize, api: &Api, tally: &mut Tally) {
         let mut asked: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
-        for seen in api.seen() {
+        for seen in api.requests() {
             let attempt = seen.headers["x-attempt"]
                 .to_str()
                 .unwrap()
@@ -302,7 +301,7 @@ impl Outputs {
         Self { code: -1, output: String::new(), failed: None, counts: Vec::new() }
     }
 
-    fn of(scene: &Scene, ran: Ran) -> Self {
+    fn of(scene: &Scene, ran: Output) -> Self {
         assert!(matches!(ran.code, 0 | 2), "{}{}", ran.stdout, ran.stderr);
         let report: Value = serde_json::from_str(&scene.read("out.report.json")).unwrap();
         let counts =

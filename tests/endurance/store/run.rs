@@ -1,23 +1,22 @@
-//! Whole runs in this process (the steps, the engine, the embedded store), with a [`Layer`] before the store.
+//! Whole runs in this process (the steps, the engine, the embedded store), with [`Faults`] before the store.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
+use aws_sdk_s3::config::retry::RetryConfig;
 use job::Record;
 use postprocess::Report;
 use states::Clock;
 use tempfile::TempDir;
+use testing::{Action, Api, Call, Fault, Faults, JobFile};
 use throughline::exit::CliError;
 use throughline::local::{ExecutionEnd, StateDir, Target, execute, job_name, read_job};
 use throughline::progress::Progress;
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
-
-use super::fault::{Call, Fault};
-use super::layer::{Deed, Layer, Shared};
-use crate::api::Api;
 
 pub const LINES: usize = 700;
 /// Bytes that make items and output larger than one part of an upload.
@@ -49,6 +48,9 @@ pub struct Endured {
     pub duplicated: usize,
 }
 
+/// A segment of results that was stored: how many requests the API had had by then, and the records.
+type Segment = (usize, Vec<u8>);
+
 /// How a command ended.
 enum End {
     Finished(Box<Report>),
@@ -69,34 +71,34 @@ impl Yard {
 
     fn asking(method: &str) -> Self {
         let api = Api::start();
-        let (named, other) = (api.host(), format!("localhost:{}", api.address.port()));
+        let (named, other) = (api.host(), format!("localhost:{}", api.port()));
         // Four workers of one lane, one of the other.
-        let job = format!(
-            "[request]\nmethod = \"{method}\"\nurl = \"{{{{ url }}}}\"\nallow = [\"127.0.0.1\"]\n[limits.\"{named}\"]\nrate = \"unlimited\"\nin_flight = 400\n\
-             [limits.default]\nrate = \"unlimited\"\nin_flight = 20\n[output]\ncolumns = {{ twice = \"$.twice\" }}\n"
-        );
+        let job = JobFile::with_method(method, "{{ url }}")
+            .limit(&named, "rate = \"unlimited\"\nin_flight = 400")
+            .limit("default", "rate = \"unlimited\"\nin_flight = 20")
+            .column("twice", "$.twice");
         let line = |n: usize| {
             let host = if n.is_multiple_of(5) { &other } else { &named };
             format!("http://{host}/ok/{n},{}\n", char::from(b'a' + (n % 26) as u8).to_string().repeat(PAD))
         };
         let input: String = std::iter::once("url,pad\n".to_owned()).chain((1..=LINES).map(line)).collect();
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("yard.toml"), job).unwrap();
+        std::fs::write(folder.path().join("yard.toml"), job.to_string()).unwrap();
         std::fs::write(folder.path().join("in.csv"), input).unwrap();
         let mut yard = Self { api, folder, expected: String::new(), post: method == "POST", calls: 0 };
-        let shared = yard.shared(|_, _| Deed::Nothing);
+        let (faults, _) = yard.faults(|_| Action::Proceed);
         let state = tempfile::tempdir().unwrap();
-        let end = yard.command(&state.path().join("state"), &shared, None);
+        let end = yard.command(&state.path().join("state"), &faults, None);
         assert!(matches!(&end, End::Finished(report) if report.complete()));
         yard.expected = std::fs::read_to_string(output(&state)).unwrap();
-        yard.calls = shared.calls();
+        yard.calls = faults.calls();
         yard
     }
 
     /// A run whose commands meet what the plans say; when there are no more plans, nothing happens to it any more.
     pub fn endures<P>(&self, plans: impl IntoIterator<Item = P>) -> Endured
     where
-        P: FnMut(u64, Call) -> Deed + Send + 'static,
+        P: FnMut(&Call) -> Action + Send + 'static,
     {
         self.api.forget();
         let state = tempfile::tempdir().unwrap();
@@ -104,14 +106,14 @@ impl Yard {
         let mut plans = plans.into_iter();
         let mut redrive = None;
         loop {
-            let shared = match plans.next() {
-                Some(plan) => self.shared(plan),
-                None => self.shared(|_, _| Deed::Nothing),
+            let (faults, segments) = match plans.next() {
+                Some(plan) => self.faults(plan),
+                None => self.faults(|_| Action::Proceed),
             };
-            let end = self.command(&state.path().join("state"), &shared, redrive);
+            let end = self.command(&state.path().join("state"), &faults, redrive);
             endured.commands += 1;
-            stored.extend(shared.stored());
-            for (fault, count) in shared.met() {
+            stored.append(&mut segments.lock().unwrap());
+            for (fault, count) in faults.injected() {
                 *endured.faults.entry(fault).or_default() += count;
             }
             match end {
@@ -162,7 +164,7 @@ impl Yard {
     }
 
     /// No line is asked about again when its answer is stored, unless a listing lacked it.
-    fn check(&self, stored: &[(usize, bytes::Bytes)], endured: &mut Endured) {
+    fn check(&self, stored: &[Segment], endured: &mut Endured) {
         let mut since: BTreeMap<u64, usize> = BTreeMap::new();
         for (requests, records) in stored {
             for record in records.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
@@ -170,7 +172,7 @@ impl Yard {
                 since.entry(n).or_insert(*requests);
             }
         }
-        let seen = self.api.seen();
+        let seen = self.api.requests();
         let line = |uri: &str| uri.rsplit('/').next().unwrap().parse::<u64>().unwrap();
         let asked: BTreeSet<_> = seen.iter().map(|seen| line(&seen.uri)).collect();
         endured.repeated = seen.len() - asked.len();
@@ -190,22 +192,31 @@ impl Yard {
         }
     }
 
-    fn shared(&self, plan: impl FnMut(u64, Call) -> Deed + Send + 'static) -> Arc<Shared> {
-        let requests = self.api.shared.clone();
-        Shared::new(plan, move || requests.total())
+    fn faults(
+        &self,
+        plan: impl FnMut(&Call) -> Action + Send + 'static,
+    ) -> (Faults, Arc<Mutex<Vec<Segment>>>) {
+        let segments = Arc::<Mutex<Vec<Segment>>>::default();
+        let (server, stored) = ((*self.api).clone(), segments.clone());
+        let faults = Faults::observed(plan, move |key, body| {
+            if let (Some(body), true) = (body, key.contains("/results/") && key.ends_with(".jsonl")) {
+                stored.lock().unwrap().push((server.count(), body.to_owned()));
+            }
+        });
+        (faults, segments)
     }
 
     /// What `throughline run` does, or `throughline redrive`. A process of its own, as far as it goes: its runtime ends with it.
-    fn command(&self, state: &std::path::Path, shared: &Arc<Shared>, redrive: Option<u32>) -> End {
+    fn command(&self, state: &std::path::Path, faults: &Faults, redrive: Option<u32>) -> End {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let end = runtime.block_on(async {
             tokio::select! {
-                ended = self.run(state, shared.clone(), redrive) => ended.unwrap_or_else(|wrong| End::Stopped(wrong.to_string())),
-                () = shared.died.notified() => End::Died,
+                ended = self.run(state, faults, redrive) => ended.unwrap_or_else(|wrong| End::Stopped(wrong.to_string())),
+                () = faults.died() => End::Died,
             }
         });
-        runtime.shutdown_timeout(crate::support::DEADLINE);
+        runtime.shutdown_timeout(testing::DEADLINE);
         if let End::Stopped(message) = &end {
             assert!(
                 ["s3://", "store", ".redb"].iter().any(|word| message.contains(word)),
@@ -218,12 +229,13 @@ impl Yard {
     async fn run(
         &self,
         state: &std::path::Path,
-        shared: Arc<Shared>,
+        faults: &Faults,
         redrive: Option<u32>,
     ) -> Result<End, CliError> {
         let state = StateDir::open(state, "endurance")?;
         let clean = state.objects();
-        let client = Layer::client(state.s3().config(), shared);
+        let retries = RetryConfig::standard().with_initial_backoff(Duration::from_millis(1));
+        let client = faults.client(state.s3().config(), retries);
         let state = state.with(client, Arc::new(Fast::default()));
         let path = |name: &str| self.folder.path().join(name);
         let (text, job) = read_job(&path("yard.toml"))?;

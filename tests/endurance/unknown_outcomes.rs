@@ -5,9 +5,7 @@ use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-
-use crate::api::Api;
-use crate::support::{Scene, column, wait_until};
+use testing::{Api, JobFile, Scene, column, wait_until};
 
 /// A rate, the requests that a process sends before it is killed, and the lines a kill may leave unknown on average although
 /// the server never saw them.
@@ -59,22 +57,20 @@ impl fmt::Display for Unknown {
 
 fn killed(seed: u64, kills: usize, rate: u32, requests: usize, each: usize) -> Unknown {
     let api = Api::start();
-    let job = format!(
-        "[request]\nmethod = \"POST\"\nurl = \"http://{host}/ok/{{{{ id }}}}\"\nbody = \"x\"\nallow = [\"127.0.0.1\"]\n\
-         [limits.\"{host}\"]\nrate = \"{rate}/s\"\n",
-        host = api.host()
-    );
+    let job = JobFile::post(api.url("/ok/{{ id }}"))
+        .request("body = \"x\"")
+        .limit(api.host(), format!("rate = \"{rate}/s\""));
     // A process that is killed leaves as many lines again unknown, at the most.
     let lines = kills * (2 * requests + 2 * each) + 10;
     let input: String =
         std::iter::once("id\n".to_owned()).chain((0..lines).map(|n| format!("{n}\n"))).collect();
-    let scene = Scene::new(&job, "in.csv", input);
+    let scene = Scene::new(job, "in.csv", input);
     let run = ["run", "job.toml", "in.csv", "-o", "out.csv"];
     let mut dice = StdRng::seed_from_u64(seed);
     for _ in 0..kills {
-        let until = api.total() + dice.random_range(requests / 2..=requests);
+        let until = api.count() + dice.random_range(requests / 2..=requests);
         let running = scene.start(&run);
-        wait_until("requests", || api.total() >= until);
+        wait_until("requests", || api.count() >= until);
         // Any moment between two requests.
         std::thread::sleep(Duration::from_secs_f64(dice.random_range(0.0..1.0 / f64::from(rate))));
         running.kill();

@@ -1,18 +1,15 @@
 //! Runs whose store fails: each ends right, or stops with a clear error and is continued.
 
-mod fault;
-mod layer;
 mod run;
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-use fault::{Call, Fault};
-use layer::Deed;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use run::{Endured, LINES, Yard};
+use testing::{Action, Call, Fault, Operation};
 
 /// Commands of a run to which something happens.
 const COMMANDS: u64 = 4;
@@ -25,9 +22,13 @@ fn each_fault_alone() {
         // The first call that it can meet, and every third from there.
         let plan = |_| {
             let mut met = 0_u64;
-            move |_, call| {
-                met += u64::from(fault.can_meet(call));
-                if fault.can_meet(call) && met % 3 == 1 { Deed::Fault(fault) } else { Deed::Nothing }
+            move |call: &Call| {
+                met += u64::from(fault.can_meet(call.operation));
+                if fault.can_meet(call.operation) && met % 3 == 1 {
+                    Action::Fail(fault)
+                } else {
+                    Action::Proceed
+                }
             }
         };
         let endured = yard.endures([0].map(plan));
@@ -69,13 +70,15 @@ fn dying_at_a_call() {
 #[test]
 fn a_full_disk() {
     let yard = Yard::new();
-    for (first, count) in [(Call::Create, 1), (Call::Complete, 1), (Call::Put, 8), (Call::Complete, 2)] {
+    for (first, count) in
+        [(Operation::Create, 1), (Operation::Complete, 1), (Operation::Put, 8), (Operation::Complete, 2)]
+    {
         println!("full from {first:?} {count}");
         let (mut met, mut full) = (0, false);
-        let endured = yard.endures([move |_, call| {
-            met += usize::from(call == first);
+        let endured = yard.endures([move |call: &Call| {
+            met += usize::from(call.operation == first);
             full |= met == count;
-            if full { Deed::Full } else { Deed::Nothing }
+            if full { Action::DiskFull } else { Action::Proceed }
         }]);
         assert_eq!(endured.commands, 2, "{:?}", endured.stops);
         assert!(endured.stops[0].contains("No space left on device"), "{:?}", endured.stops);
@@ -87,12 +90,12 @@ fn endures_seed(yard: &Yard, seed: u64) -> Endured {
 }
 
 /// Faults at random: seldom, often, or in outages in which every call fails.
-fn random(seed: u64, kind: u64) -> impl FnMut(u64, Call) -> Deed + Send + 'static {
+fn random(seed: u64, kind: u64) -> impl FnMut(&Call) -> Action + Send + 'static {
     let mut dice = StdRng::seed_from_u64(seed);
     let chance = [0.03, 0.15, 0.05, 0.02][kind as usize];
     let outages = kind >= 2;
     let mut outage = 0;
-    move |_, call| {
+    move |call: &Call| {
         if outage == 0 && outages && dice.random_bool(0.01) {
             outage = dice.random_range(5..150);
         }
@@ -100,18 +103,18 @@ fn random(seed: u64, kind: u64) -> impl FnMut(u64, Call) -> Deed + Send + 'stati
         outage = outage.max(1) - 1;
         let possible = Fault::ALL
             .into_iter()
-            .filter(|fault| fault.can_meet(call) && (kind == 3 || *fault != Fault::Stale));
+            .filter(|fault| fault.can_meet(call.operation) && (kind == 3 || *fault != Fault::Stale));
         match possible.collect::<Vec<_>>().choose(&mut dice) {
-            Some(fault) if fails => Deed::Fault(*fault),
-            _ => Deed::Nothing,
+            Some(fault) if fails => Action::Fail(*fault),
+            _ => Action::Proceed,
         }
     }
 }
 
 fn dies_at(yard: &Yard, at: u64, before: bool) -> Endured {
-    println!("dies {} call {at} of {}", if before { "before" } else { "behind" }, yard.calls);
-    let deed = if before { Deed::DieBefore } else { Deed::DieBehind };
-    yard.endures([move |nth, _| if nth == at { deed } else { Deed::Nothing }])
+    println!("dies {} call {at} of {}", if before { "before" } else { "after" }, yard.calls);
+    let action = if before { Action::DieBefore } else { Action::DieAfter };
+    yard.endures([move |call: &Call| if call.number == at { action } else { Action::Proceed }])
 }
 
 /// What came of many runs.

@@ -2,25 +2,21 @@
 
 use aws_sdk_sfn::types::ExecutionStatus;
 use serde_json::Value;
+use testing::{Api, JobFile, Scene, column, wait_until};
 
-use crate::api::Api;
 use crate::stack::stack;
-use crate::support::{Scene, column, wait_until};
 
 #[test]
 #[ignore = "needs LocalStack, see README.md here"]
 fn a_wrong_key_costs_a_hundred_requests() {
     let api = Api::start();
-    let job = format!(
-        "[request]\nurl = \"{}\"\nallow = [\"127.0.0.1\"]\n[limits.default]\nrate = \"1000/s\"\n",
-        api.url("/status/401?q={{ line }}")
-    );
-    let scene = Scene::new("", "in.txt", (0..400).map(|n| format!("{n}\n")).collect::<String>());
-    scene.write("refused.toml", job);
+    let job = JobFile::get(api.url("/status/401?q={{ line }}")).limit("default", "rate = \"1000/s\"");
+    let scene =
+        Scene::named("refused", job, "in.txt", (0..400).map(|n| format!("{n}\n")).collect::<String>());
     let ended =
         stack().run(&scene, &["submit", "refused.toml", "in.txt", "--watch", "-o", "out.csv"]).expect(3);
     assert!(ended.stdout.contains("401"), "{}", ended.stdout);
-    assert!(api.total() <= 100, "{} requests", api.total());
+    assert!(api.count() <= 100, "{} requests", api.count());
     assert_eq!(column(&scene.read("out.csv"), "error").len(), 400);
 }
 

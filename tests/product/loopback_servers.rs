@@ -7,9 +7,7 @@ use std::time::Duration;
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::primitives::ByteStream;
-
-use crate::api::closed_port;
-use crate::support::{DEADLINE, Running, Scene, wait_until};
+use testing::{DEADLINE, Running, Scene, closed_port, wait_until};
 
 const KEY: &str = "local";
 const SECRET: &str = "any-secret";

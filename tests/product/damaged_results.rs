@@ -3,8 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use crate::api::Api;
-use crate::support::{Scene, column, wait_until};
+use testing::{Api, JobFile, Scene, column, wait_until};
 
 const RUN: [&str; 5] = ["run", "job.toml", "in.csv", "-o", "out.csv"];
 const REDRIVE: [&str; 5] = ["redrive", "job.toml", "in.csv", "-o", "out.csv"];
@@ -12,14 +11,11 @@ const REDRIVE: [&str; 5] = ["redrive", "job.toml", "in.csv", "-o", "out.csv"];
 /// Lines 1 to 9 of which the fifth fails, so that the results stay.
 fn scene(api: &Api) -> Scene {
     let host = api.host();
-    let job = format!(
-        "[request]\nurl = \"http://{host}/{{{{ kind }}}}/{{{{ id }}}}\"\nallow = [\"127.0.0.1\"]\n\
-         [output]\ncolumns = {{ twice = \"$.twice\" }}\n[limits.\"{host}\"]\nrate = \"unlimited\"\n"
-    );
+    let job = JobFile::get(api.url("/{{ kind }}/{{ id }}")).column("twice", "$.twice").unlimited(host);
     let lines = (1..=9).fold("kind,id\n".to_owned(), |text, n| {
         format!("{text}{},{n}\n", if n == 5 { "flaky" } else { "ok" })
     });
-    Scene::new(&job, "in.csv", lines)
+    Scene::new(job, "in.csv", lines)
 }
 
 fn segments(scene: &Scene) -> Vec<PathBuf> {
@@ -76,7 +72,7 @@ fn a_changed_result_is_never_in_the_output() {
 fn a_run_that_goes_on_uses_no_changed_result() {
     let api = Api::start();
     let scene = scene(&api);
-    api.answer_only(6);
+    api.respond_only(6);
     let running = scene.start(&RUN);
     // Which lines are answered first is not known.
     let answered = |path: PathBuf| {
@@ -84,7 +80,7 @@ fn a_run_that_goes_on_uses_no_changed_result() {
     };
     wait_until("records", || segments(&scene).into_iter().any(|path| answered(path).is_some()));
     running.kill();
-    api.answer_all();
+    api.respond_all();
     let (path, text) = segments(&scene).into_iter().find_map(answered).unwrap();
     fs::write(&path, text.replacen("\"v\":[\"", "\"v\":[\"0", 1)).unwrap();
     let ran = scene.run(&RUN).expect(3);
