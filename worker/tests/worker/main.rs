@@ -10,7 +10,6 @@ mod pauses;
 mod redirects;
 mod retries;
 mod secrets;
-mod server;
 mod stops;
 mod storage;
 mod store;
