@@ -1,4 +1,4 @@
-//! A disk that is full: the real process, on a real file system.
+//! The real process on a real file system whose disk is full.
 
 use testing::{Api, JobFile, Output, Scene};
 
@@ -30,9 +30,9 @@ fn expected(api: &Api) -> String {
     whole.read("out.csv")
 }
 
-/// A limit on the size of files stands for a full disk where nothing may be mounted.
+/// A limit on the size of files replaces a full disk where nothing may be mounted.
 #[test]
-fn files_that_may_not_grow() {
+fn run_continues_after_a_limit_on_file_size() {
     let api = Api::start();
     let expected = expected(&api);
     // In kilobytes: no part fits; no whole object does.
@@ -53,10 +53,10 @@ fn files_that_may_not_grow() {
     }
 }
 
-/// The output's own file system is full: the row that does not fit, the failed lines, the report.
+/// The file system of the output is full while the rows, the failed lines or the report are written.
 #[cfg(target_os = "linux")]
 #[test]
-fn an_output_on_a_file_system_without_room() {
+fn run_continues_after_the_disk_of_the_output_was_full() {
     let api = Api::start();
     let host = api.host();
     let job = JobFile::get(api.url("/{{ kind }}/{{ id }}")).unlimited(host);
@@ -110,7 +110,7 @@ fn an_output_on_a_file_system_without_room() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_file_system_without_room() {
+fn run_continues_after_the_disk_of_the_state_folder_was_full() {
     let api = Api::start();
     let expected = expected(&api);
     // The journal, the split, its completion, the merge.

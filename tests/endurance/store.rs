@@ -1,4 +1,4 @@
-//! Runs whose store fails: each ends right, or stops with a clear error and is continued.
+//! Runs whose store fails: each succeeds, or stops with a clear error and can be continued.
 
 mod run;
 
@@ -8,15 +8,15 @@ use std::fmt;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
-use run::{Endured, LINES, Yard};
+use run::{LINES, Survived, TestBed};
 use testing::{Action, Call, Fault, Operation};
 
-/// Commands of a run to which something happens.
+/// Commands of a run that meet faults.
 const COMMANDS: u64 = 4;
 
 #[test]
-fn each_fault_alone() {
-    let yard = Yard::new();
+fn run_survives_each_fault_alone() {
+    let bed = TestBed::new();
     for fault in Fault::ALL {
         println!("{fault}");
         // The first call that it can meet, and every third from there.
@@ -31,93 +31,93 @@ fn each_fault_alone() {
                 }
             }
         };
-        let endured = yard.endures([0].map(plan));
-        assert!(endured.faults.contains_key(&fault), "it was never met");
-        assert_eq!(endured.commands, 1, "{:?}", endured.stops);
+        let survived = bed.survives([0].map(plan));
+        assert!(survived.faults.contains_key(&fault), "it was never met");
+        assert_eq!(survived.commands, 1, "{:?}", survived.stops);
     }
 }
 
 #[test]
-fn faults_at_random() {
-    let yard = Yard::new();
+fn run_survives_random_faults() {
+    let bed = TestBed::new();
     for seed in 1..=4 {
         println!("seed {seed}");
-        endures_seed(&yard, seed);
+        survives_seed(&bed, seed);
     }
 }
 
 #[test]
 fn a_post_is_never_sent_twice() {
-    let yard = Yard::posting();
+    let bed = TestBed::posting();
     for seed in [1, 2, 5] {
         println!("seed {seed}");
-        endures_seed(&yard, seed);
+        survives_seed(&bed, seed);
     }
-    for nth in (1..=yard.calls).step_by(usize::try_from(yard.calls / 3).unwrap()) {
-        dies_at(&yard, nth, nth % 2 == 0);
-    }
-}
-
-#[test]
-fn dying_at_a_call() {
-    let yard = Yard::new();
-    for nth in (1..=yard.calls).step_by(usize::try_from(yard.calls / 6).unwrap()) {
-        dies_at(&yard, nth, true);
-        dies_at(&yard, nth, false);
+    for nth in (1..=bed.calls).step_by(usize::try_from(bed.calls / 3).unwrap()) {
+        dies_at(&bed, nth, nth % 2 == 0);
     }
 }
 
 #[test]
-fn a_full_disk() {
-    let yard = Yard::new();
+fn run_survives_a_death_at_any_call() {
+    let bed = TestBed::new();
+    for nth in (1..=bed.calls).step_by(usize::try_from(bed.calls / 6).unwrap()) {
+        dies_at(&bed, nth, true);
+        dies_at(&bed, nth, false);
+    }
+}
+
+#[test]
+fn run_continues_after_a_full_disk() {
+    let bed = TestBed::new();
     for (first, count) in
         [(Operation::Create, 1), (Operation::Complete, 1), (Operation::Put, 8), (Operation::Complete, 2)]
     {
         println!("full from {first:?} {count}");
         let (mut met, mut full) = (0, false);
-        let endured = yard.endures([move |call: &Call| {
+        let survived = bed.survives([move |call: &Call| {
             met += usize::from(call.operation == first);
             full |= met == count;
             if full { Action::DiskFull } else { Action::Proceed }
         }]);
-        assert_eq!(endured.commands, 2, "{:?}", endured.stops);
-        assert!(endured.stops[0].contains("No space left on device"), "{:?}", endured.stops);
+        assert_eq!(survived.commands, 2, "{:?}", survived.stops);
+        assert!(survived.stops[0].contains("No space left on device"), "{:?}", survived.stops);
     }
 }
 
-fn endures_seed(yard: &Yard, seed: u64) -> Endured {
-    yard.endures((0..COMMANDS).map(|command| random(seed * COMMANDS + command, seed % 4)))
+fn survives_seed(bed: &TestBed, seed: u64) -> Survived {
+    bed.survives((0..COMMANDS).map(|command| random(seed * COMMANDS + command, seed % 4)))
 }
 
 /// Faults at random: seldom, often, or in outages in which every call fails.
 fn random(seed: u64, kind: u64) -> impl FnMut(&Call) -> Action + Send + 'static {
-    let mut dice = StdRng::seed_from_u64(seed);
+    let mut rng = StdRng::seed_from_u64(seed);
     let chance = [0.03, 0.15, 0.05, 0.02][kind as usize];
     let outages = kind >= 2;
     let mut outage = 0;
     move |call: &Call| {
-        if outage == 0 && outages && dice.random_bool(0.01) {
-            outage = dice.random_range(5..150);
+        if outage == 0 && outages && rng.random_bool(0.01) {
+            outage = rng.random_range(5..150);
         }
-        let fails = outage > 0 || dice.random_bool(chance);
+        let fails = outage > 0 || rng.random_bool(chance);
         outage = outage.max(1) - 1;
         let possible = Fault::ALL
             .into_iter()
             .filter(|fault| fault.can_meet(call.operation) && (kind == 3 || *fault != Fault::Stale));
-        match possible.collect::<Vec<_>>().choose(&mut dice) {
+        match possible.collect::<Vec<_>>().choose(&mut rng) {
             Some(fault) if fails => Action::Fail(*fault),
             _ => Action::Proceed,
         }
     }
 }
 
-fn dies_at(yard: &Yard, at: u64, before: bool) -> Endured {
-    println!("dies {} call {at} of {}", if before { "before" } else { "after" }, yard.calls);
+fn dies_at(bed: &TestBed, at: u64, before: bool) -> Survived {
+    println!("dies {} call {at} of {}", if before { "before" } else { "after" }, bed.calls);
     let action = if before { Action::DieBefore } else { Action::DieAfter };
-    yard.endures([move |call: &Call| if call.number == at { action } else { Action::Proceed }])
+    bed.survives([move |call: &Call| if call.number == at { action } else { Action::Proceed }])
 }
 
-/// What came of many runs.
+/// The results of many runs.
 #[derive(Debug, Default)]
 pub struct Tally {
     seeds: u64,
@@ -134,41 +134,41 @@ pub struct Tally {
     unknown: usize,
 }
 
-/// So many seeds, and deaths before and behind every call.
+/// Runs with this number of seeds, and deaths before and after every call.
 pub fn many(seeds: u64) -> Tally {
-    let yard = Yard::new();
+    let bed = TestBed::new();
     let mut tally = Tally { seeds, ..Tally::default() };
     for seed in 1..=seeds {
         println!("  seed {seed} of {seeds}");
-        tally.add(&endures_seed(&yard, seed));
+        tally.add(&survives_seed(&bed, seed));
     }
-    let posting = Yard::posting();
+    let posting = TestBed::posting();
     for seed in (1..=seeds).filter(|seed| seed % 4 != 3) {
         println!("  seed {seed} of {seeds}, POST");
-        tally.unknown += tally.add(&endures_seed(&posting, seed));
+        tally.unknown += tally.add(&survives_seed(&posting, seed));
         tally.posts += 1;
     }
-    for nth in 1..=yard.calls {
+    for nth in 1..=bed.calls {
         tally.deaths += 2;
-        tally.add(&dies_at(&yard, nth, true));
-        tally.add(&dies_at(&yard, nth, false));
+        tally.add(&dies_at(&bed, nth, true));
+        tally.add(&dies_at(&bed, nth, false));
     }
     tally
 }
 
 impl Tally {
     /// Returns the lines whose outcome is unknown.
-    fn add(&mut self, endured: &Endured) -> usize {
+    fn add(&mut self, survived: &Survived) -> usize {
         self.runs += 1;
-        self.stops += endured.stops.len();
-        for (fault, count) in &endured.faults {
+        self.stops += survived.stops.len();
+        for (fault, count) in &survived.faults {
             *self.faults.entry(*fault).or_default() += count;
         }
-        self.lines_out += endured.lines_out;
-        self.lost += endured.lost;
-        self.duplicated += endured.duplicated;
-        self.repeated += endured.repeated;
-        endured.unknown
+        self.lines_out += survived.lines_out;
+        self.lost += survived.lost;
+        self.duplicated += survived.duplicated;
+        self.repeated += survived.repeated;
+        survived.unknown
     }
 }
 

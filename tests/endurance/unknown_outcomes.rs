@@ -1,4 +1,4 @@
-//! What a killed POST job leaves unknown: lines that may really have been sent, and hardly any other.
+//! A killed POST job reports `outcome_unknown` for lines that were sent, and for few others.
 
 use std::fmt;
 use std::time::Duration;
@@ -12,29 +12,29 @@ use testing::{Api, JobFile, Scene, column, wait_until};
 const RATES: [(u32, usize, usize); 3] = [(2, 3, 1), (50, 20, 1), (500, 150, 25)];
 
 #[test]
-fn a_killed_post_job_leaves_few_lines_unknown_that_were_never_sent() {
+fn killed_post_job_leaves_few_unsent_lines_unknown() {
     for (seed, tally) in (1..).zip(all(5)) {
         println!("seed {seed}: {tally}");
         tally.holds();
     }
 }
 
-/// Kills so many processes at each rate.
+/// Kills this number of processes at each rate.
 pub fn all(kills: usize) -> Vec<Unknown> {
     (1..).zip(RATES).map(|(seed, (rate, requests, each))| killed(seed, kills, rate, requests, each)).collect()
 }
 
-/// What many kills of one POST job left.
+/// The lines of one POST job after many kills.
 #[derive(Debug)]
 pub struct Unknown {
     rate: u32,
     kills: usize,
     /// Lines whose outcome is unknown.
     unknown: usize,
-    /// Those of them that the server never saw.
+    /// Lines with an unknown outcome that the server never received.
     never_sent: usize,
     most: usize,
-    /// Lines that the server saw twice.
+    /// Lines that the server received twice.
     twice: usize,
 }
 
@@ -66,13 +66,13 @@ fn killed(seed: u64, kills: usize, rate: u32, requests: usize, each: usize) -> U
         std::iter::once("id\n".to_owned()).chain((0..lines).map(|n| format!("{n}\n"))).collect();
     let scene = Scene::new(job, "in.csv", input);
     let run = ["run", "job.toml", "in.csv", "-o", "out.csv"];
-    let mut dice = StdRng::seed_from_u64(seed);
+    let mut rng = StdRng::seed_from_u64(seed);
     for _ in 0..kills {
-        let until = api.count() + dice.random_range(requests / 2..=requests);
+        let until = api.count() + rng.random_range(requests / 2..=requests);
         let running = scene.start(&run);
         wait_until("requests", || api.count() >= until);
         // Any moment between two requests.
-        std::thread::sleep(Duration::from_secs_f64(dice.random_range(0.0..1.0 / f64::from(rate))));
+        std::thread::sleep(Duration::from_secs_f64(rng.random_range(0.0..1.0 / f64::from(rate))));
         running.kill();
     }
     scene.run(&run).expect(2);

@@ -1,4 +1,4 @@
-//! What the person who uploads sees when something is wrong: the bucket, not the console.
+//! Errors must be visible to a user who sees the bucket but not the console.
 
 use aws_sdk_sfn::types::ExecutionStatus;
 use serde_json::Value;
@@ -22,7 +22,7 @@ fn a_wrong_key_costs_a_hundred_requests() {
 
 #[test]
 #[ignore = "needs LocalStack, see README.md here"]
-fn uploads_that_cannot_be_run_say_why_in_a_report() {
+fn upload_that_cannot_run_gets_a_report_with_the_reason() {
     stack().put("jobs/nothing/input/a.csv", "q\n1\n");
     stack().put("jobs/broken/job.toml", "[request]\nurl = 7\n");
     stack().put("jobs/broken/input/a.csv", "q\n1\n");
@@ -57,7 +57,7 @@ fn uploads_that_cannot_be_run_say_why_in_a_report() {
 
 #[test]
 #[ignore = "needs LocalStack, see README.md here"]
-fn folders_of_the_console_start_nothing() {
+fn folders_created_in_the_console_start_no_execution() {
     stack().put("jobs/folders/input/", "");
     // An upload after it has been dealt with: then so has the folder.
     stack().put("jobs/folders/input/a.csv", "");

@@ -7,6 +7,6 @@
 //! writes no result files. Both are tested on the embedded engine.
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
 
+mod errors;
 mod runs;
 mod stack;
-mod wrong;

@@ -1,4 +1,4 @@
-//! Runs that end well, whatever happens on the way.
+//! Runs that succeed in spite of repeated events, kills, stops and redrives.
 
 use aws_sdk_sfn::types::ExecutionStatus;
 use serde_json::Value;
@@ -6,7 +6,7 @@ use testing::{Api, JobFile, Scene, column, wait_until};
 
 use crate::stack::stack;
 
-/// A job of its own name, so that tests do not wait for each other's turn.
+/// A job with a unique name, so that tests do not wait for each other's lease.
 fn scene(name: &str, job: JobFile, input: &str) -> Scene {
     Scene::named(name, job, "in.csv", input)
 }
@@ -21,7 +21,7 @@ fn any_url() -> JobFile {
 
 #[test]
 #[ignore = "needs LocalStack, see README.md here"]
-fn the_output_is_byte_for_byte_that_of_one_machine() {
+fn output_equals_that_of_one_machine() {
     let (one, two) = (Api::start(), Api::start());
     let input = (1..=300).fold("name,url\n".to_owned(), |text, n| {
         let url = match n % 10 {
@@ -49,7 +49,7 @@ fn the_output_is_byte_for_byte_that_of_one_machine() {
 
 #[test]
 #[ignore = "needs LocalStack, see README.md here"]
-fn the_same_event_twice_is_one_run() {
+fn event_that_is_delivered_twice_is_one_run() {
     let api = Api::start();
     let scene = scene("twice", any_url(), &paths(&api, 20, |n| format!("/ok/{n}")));
     let run = stack().submit(&scene, "twice.toml", "in.csv");
@@ -73,7 +73,7 @@ fn the_same_event_twice_is_one_run() {
 
 #[test]
 #[ignore = "needs LocalStack, see README.md here"]
-fn two_files_of_a_job_take_turns() {
+fn two_files_of_a_job_run_one_after_the_other() {
     let api = Api::start();
     let scene = scene("turns", any_url(), &paths(&api, 10, |n| format!("/ok/a{n}")));
     scene.write("later.csv", paths(&api, 10, |n| format!("/ok/b{n}")));
@@ -92,7 +92,7 @@ fn two_files_of_a_job_take_turns() {
 
 #[test]
 #[ignore = "needs LocalStack, see README.md here"]
-fn failed_lines_are_sent_again_and_no_others() {
+fn redrive_sends_only_failed_lines() {
     let api = Api::start();
     let kind = |n: usize| if n.is_multiple_of(4) { format!("/flaky/{n}") } else { format!("/ok/{n}") };
     let scene = scene("again", any_url(), &paths(&api, 40, kind));
@@ -116,7 +116,7 @@ fn failed_lines_are_sent_again_and_no_others() {
 
 #[test]
 #[ignore = "needs LocalStack, see README.md here"]
-fn a_worker_that_is_killed_costs_no_line() {
+fn killed_worker_loses_no_line() {
     let api = Api::start();
     let scene = scene(
         "killed",
@@ -139,7 +139,7 @@ fn a_worker_that_is_killed_costs_no_line() {
 
 #[test]
 #[ignore = "needs LocalStack, see README.md here"]
-fn stop_keeps_what_was_answered() {
+fn stop_keeps_stored_responses() {
     let api = Api::start();
     let scene = scene(
         "stopped",

@@ -99,7 +99,7 @@ impl Stack {
         })
     }
 
-    /// Submits, and says which run that is.
+    /// Submits, and returns the run.
     pub fn submit(&self, scene: &Scene, job: &str, input: &str) -> String {
         let submitted = self.run(scene, &["submit", job, input, "--json"]).expect(0);
         let submitted: Value = serde_json::from_str(&submitted.stdout).unwrap();

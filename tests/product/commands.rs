@@ -1,9 +1,9 @@
-//! What the commands print.
+//! The output of the commands.
 
 use testing::{Api, HttpServer, JobFile, Raw, Scene};
 
 #[test]
-fn init_writes_a_job_that_check_takes() {
+fn init_writes_a_job_that_passes_check() {
     let scene = Scene::new("", "in.csv", "address\nBaker Street 221b\nUnter den Linden\n");
     scene.run(&["init", "places"]).expect(0);
     let checked = scene.run(&["check", "places.toml", "in.csv", "--lines", "1"]).expect(0);
@@ -39,7 +39,7 @@ fn check_sends_nothing_and_shows_lines_that_will_fail() {
 }
 
 #[test]
-fn json_is_one_object_a_line() {
+fn json_output_has_one_object_per_line() {
     let api = Api::start();
     let job = JobFile::get(api.url("/{{ kind }}/1"));
     let scene = Scene::new(job, "in.csv", "kind\nok\nnone\n");
@@ -70,7 +70,7 @@ fn json_is_one_object_a_line() {
 }
 
 #[test]
-fn with_json_every_ending_is_one_object_with_its_exit_code() {
+fn every_command_ends_its_json_output_with_an_object_that_has_the_exit_code() {
     let scene = Scene::new("[request]\nurl = \"https://a.example/{{ line }}\"\n", "in.txt", "a\n");
     scene.write("bad.toml", "[request]\n");
     scene.write("archive.txt", b"PK\x03\x04");
@@ -116,7 +116,7 @@ fn with_json_every_ending_is_one_object_with_its_exit_code() {
 }
 
 #[test]
-fn terminal_report_json_and_exit_code_use_one_wording() {
+fn terminal_report_json_and_exit_code_agree_on_the_verdict() {
     let api = Api::start();
     let job = |tolerated: &str| {
         JobFile::get(api.url("/{{ kind }}/1"))
@@ -142,7 +142,7 @@ fn terminal_report_json_and_exit_code_use_one_wording() {
 }
 
 #[test]
-fn a_run_whose_lines_all_fail_without_a_request_says_that_none_was_made() {
+fn summary_says_when_no_request_was_made() {
     let scene = Scene::new("[request]\nurl = \"{{ line }}\"\n", "in.txt", "a.example\nb.example\n");
     let ran = scene.run(&["run", "job.toml", "in.txt", "-o", "out.csv"]).expect(2);
     for part in ["finished, every line failed", "no request was made now"] {
@@ -151,7 +151,7 @@ fn a_run_whose_lines_all_fail_without_a_request_says_that_none_was_made() {
 }
 
 #[test]
-fn a_text_summary_names_reasons_and_files() {
+fn summary_names_reasons_and_files() {
     let api = Api::start();
     let job = JobFile::get(api.url("/{{ kind }}/1"));
     let scene = Scene::new(job, "in.csv", "kind\nok\nnone\n");
@@ -170,7 +170,7 @@ fn a_text_summary_names_reasons_and_files() {
 }
 
 #[test]
-fn check_tells_what_a_run_would_cost_on_aws() {
+fn check_estimates_the_cost_of_a_run_on_aws() {
     let job = "[request]\nurl = \"https://api.example.com/{{ line }}\"\n[limits.\"api.example.com\"]\nrate = \"100/s\"\nin_flight = 250\n";
     let scene = Scene::new(job, "in.txt", "a\nb\n");
     let without = scene.run(&["check", "job.toml", "in.txt"]).expect(0);
@@ -187,7 +187,7 @@ fn check_tells_what_a_run_would_cost_on_aws() {
 }
 
 #[test]
-fn commands_for_aws_say_what_is_missing() {
+fn aws_commands_name_missing_settings() {
     let scene = Scene::new("[request]\nurl = \"https://api.example.com/{{ line }}\"\n", "in.txt", "a\n");
     let run = |args: &[&str], environment: &[(&str, &str)]| {
         let alone = |command: &mut std::process::Command| {
@@ -225,7 +225,7 @@ fn commands_for_aws_say_what_is_missing() {
 }
 
 #[test]
-fn a_bucket_that_does_not_exist_is_named_with_its_region() {
+fn missing_bucket_is_named_with_its_region() {
     let store = |head: &'static str, code: &str| -> HttpServer {
         let body = format!("<Error><Code>{code}</Code><Message>m</Message></Error>");
         let length = body.len();

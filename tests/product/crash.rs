@@ -1,4 +1,4 @@
-//! Runs that are cut off and continued: nothing lost, nothing paid twice.
+//! Runs that are killed or interrupted and continued: no line is lost, no stored response is requested again.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -18,7 +18,7 @@ fn input() -> String {
 
 const RUN: [&str; 5] = ["run", "job.toml", "in.csv", "-o", "out.csv"];
 
-/// The ids of the lines whose answers are stored.
+/// The ids of the lines whose responses are stored.
 fn stored(scene: &Scene) -> BTreeSet<String> {
     let mut ids = BTreeSet::new();
     for file in scene.files() {
@@ -39,7 +39,7 @@ fn hits_of(hits: &HashMap<String, usize>, id: &str) -> usize {
 }
 
 #[test]
-fn a_killed_run_goes_on_where_it_was() {
+fn killed_run_continues_without_repeating_stored_lines() {
     let api = Api::start();
     let whole = Scene::new(job(&api, "GET"), "in.csv", input());
     whole.run(&RUN).expect(0);
@@ -150,7 +150,7 @@ fn stops_cleanly_and_continues(signal: &str) {
 }
 
 #[test]
-fn a_continued_run_shows_what_was_done_before_from_the_first_moment() {
+fn continued_run_shows_earlier_progress_at_once() {
     let api = Api::start();
     let scene = Scene::new(job(&api, "GET"), "in.csv", input());
     api.respond_only(500);
@@ -185,7 +185,7 @@ fn a_continued_run_shows_what_was_done_before_from_the_first_moment() {
 }
 
 #[test]
-fn two_runs_on_one_state_folder_do_not_meet() {
+fn second_run_on_a_state_folder_is_refused() {
     let api = Api::start();
     let scene = Scene::new(job(&api, "GET"), "in.csv", input());
     api.respond_only(10);
@@ -209,7 +209,7 @@ fn two_runs_on_one_state_folder_do_not_meet() {
 }
 
 #[test]
-fn a_journal_cut_off_while_it_was_made_is_made_again() {
+fn incomplete_journal_is_created_again() {
     let api = Api::start();
     let scene = || {
         let scene = Scene::new("", "in.csv", "id\n1\n");
@@ -234,7 +234,7 @@ fn a_journal_cut_off_while_it_was_made_is_made_again() {
 }
 
 #[test]
-fn fresh_starts_over() {
+fn fresh_discards_earlier_results() {
     let api = Api::start();
     let scene = Scene::new(job(&api, "GET"), "in.csv", "id\n1\n2\n");
     scene.run(&RUN).expect(0);

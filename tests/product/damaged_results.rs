@@ -1,4 +1,4 @@
-//! Results that are not what was written are never in an output.
+//! Results that have changed in the store are never in an output.
 
 use std::fs;
 use std::path::PathBuf;
@@ -27,14 +27,14 @@ fn segments(scene: &Scene) -> Vec<PathBuf> {
     segments
 }
 
-/// The segment with the record of line 3, and what is in it.
+/// The segment with the record of line 3, and its content.
 fn third(scene: &Scene) -> (PathBuf, String) {
     let read = |path: PathBuf| fs::read_to_string(&path).map(|text| (path, text)).unwrap();
     segments(scene).into_iter().map(read).find(|(_, text)| text.contains("\"33\"")).unwrap()
 }
 
 #[test]
-fn a_changed_result_is_never_in_the_output() {
+fn changed_results_are_never_in_the_output() {
     type Change = fn(&str) -> String;
     let changes: [(&str, Change); 4] = [
         ("a value", |text| text.replace("\"33\"", "\"34\"")),
@@ -69,7 +69,7 @@ fn a_changed_result_is_never_in_the_output() {
 }
 
 #[test]
-fn a_run_that_goes_on_uses_no_changed_result() {
+fn continued_run_uses_no_changed_result() {
     let api = Api::start();
     let scene = scene(&api);
     api.respond_only(6);

@@ -1,4 +1,4 @@
-//! `throughline states` that runs nothing: `validate`, `test` and `graph`.
+//! The commands `states validate`, `states test` and `states graph`, which run no execution.
 
 use serde_json::{Value, json};
 use testing::Scene;
@@ -6,7 +6,7 @@ use testing::Scene;
 use crate::states::{Services, scene, task};
 
 #[test]
-fn all_problems_of_a_definition_are_told_with_their_places() {
+fn validate_names_every_problem_with_its_place() {
     let scene = Scene::new(
         "",
         "machine.json",
@@ -29,7 +29,7 @@ fn all_problems_of_a_definition_are_told_with_their_places() {
 }
 
 #[test]
-fn one_state_is_tested_with_every_value_on_the_way() {
+fn states_test_shows_every_intermediate_value() {
     let mut definition =
         task("arn:aws:states:::lambda:invoke", &json!({ "FunctionName": "f", "Payload.$": "$.order" }));
     let state = &mut definition["States"]["Do"];
@@ -85,7 +85,7 @@ fn one_state_is_tested_with_every_value_on_the_way() {
 }
 
 #[test]
-fn a_definition_is_drawn() {
+fn states_graph_draws_a_definition() {
     let scene = Scene::new("", "none", "");
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/definition.asl.json");
     scene.run(&["states", "graph", root, "-o", "picture.svg"]).expect(0);

@@ -1,4 +1,4 @@
-//! Lines that fail, each in its own way: a row with its reason, never the end of the run.
+//! Every kind of failed line gets a row with its error, and the run continues.
 
 use testing::{Api, HttpServer, JobFile, Raw, Scene, closed_port, column};
 
@@ -105,7 +105,7 @@ fn a_secret_goes_only_to_its_hosts() {
 }
 
 #[test]
-fn hosts_that_refuse_do_not_stop_a_check_of_urls() {
+fn refusals_of_different_hosts_do_not_stop_a_run() {
     let api = Api::start();
     let job = JobFile::get("{{ line }}").unlimited("default").column("status", "status");
     let input: String = (0..300).map(|n| format!("{}?{n}\n", api.url("/status/403"))).collect();

@@ -55,14 +55,13 @@ fn csv_in_every_compression_comes_out_in_order() {
 }
 
 #[test]
-fn text_tsv_and_jsonl() {
+fn text_tsv_and_jsonl_come_out_in_order() {
     let api = Api::start();
     let text = job(&api).to_string().replace("{{ id }}", "{{ line }}");
     let scene = Scene::new(&text, "ids.txt", "one\n\ntwo words\nlast\n\n");
     scene.run(&["run", "job.toml", "ids.txt", "-o", "out.csv"]).expect(0);
     assert_eq!(column(&scene.read("out.csv"), "line"), ["one", "two words", "last"]);
-    let scene =
-        Scene::new(&format!("{text}[input]\nblank = \"keep\"\n"), "ids.txt", "one\n\ntwo words\nlast");
+    let scene = Scene::new(format!("{text}[input]\nblank = \"keep\"\n"), "ids.txt", "one\n\ntwo words\nlast");
     scene.run(&["run", "job.toml", "ids.txt", "-o", "out.csv"]).expect(2);
     let output = scene.read("out.csv");
     assert_eq!(column(&output, "line"), ["one", "", "two words", "last"]);
@@ -86,7 +85,7 @@ fn text_tsv_and_jsonl() {
 }
 
 #[test]
-fn outputs_of_another_format() {
+fn output_format_can_differ_from_the_input() {
     let api = Api::start();
     let scene = Scene::new(job(&api).output("format = \"jsonl\""), "in.csv", "id\n1\n");
     scene.run(&["run", "job.toml", "in.csv", "-o", "out.jsonl"]).expect(0);
@@ -134,7 +133,7 @@ fn numbers_keep_their_digits_from_line_to_request_and_from_response_to_output() 
 }
 
 #[test]
-fn empty_files_succeed() {
+fn empty_inputs_succeed() {
     let api = Api::start();
     for (file, input, output) in [
         ("in.csv", "", ""),

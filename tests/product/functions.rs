@@ -22,7 +22,7 @@ use worker::Silent;
 const KEY: &str = "local";
 const SECRET: &str = "any-secret";
 
-/// Lambda's Invoke API as `cargo lambda watch` has it: an error is an answer of 500.
+/// Lambda's Invoke API as `cargo lambda watch` has it: an error is a response with status 500.
 struct Functions {
     server: HttpServer,
     calls: Arc<AtomicUsize>,
@@ -34,7 +34,7 @@ struct Steps {
     worker: Arc<worker::Context>,
     postprocess: postprocess::Context,
     calls: Arc<AtomicUsize>,
-    /// So many of the first calls of each have next to no time.
+    /// How many of the first calls of each have next to no time.
     hurried: [Arc<AtomicUsize>; 2],
 }
 
@@ -173,7 +173,7 @@ fn run(scene: &Scene, args: &[&str]) -> Output {
 }
 
 #[test]
-fn functions_elsewhere_make_the_same_output() {
+fn functions_in_other_processes_make_the_same_output() {
     let api = Api::start();
     let scene = scene(&api);
     scene.run(&["run", "job.toml", "in.csv", "-o", "here.csv"]).expect(2);
@@ -204,7 +204,7 @@ fn functions_elsewhere_make_the_same_output() {
 }
 
 #[test]
-fn functions_that_run_out_of_time_go_on_in_the_next_call() {
+fn functions_that_run_out_of_time_continue_in_the_next_call() {
     let api = Api::start();
     let scene = scene(&api);
     scene.run(&["run", "job.toml", "in.csv", "-o", "here.csv"]).expect(2);
@@ -231,7 +231,7 @@ fn functions_that_run_out_of_time_go_on_in_the_next_call() {
 }
 
 #[test]
-fn an_error_of_a_function_ends_the_run_by_its_name() {
+fn function_error_ends_the_run_with_its_name() {
     let scene = Scene::new("[request]\nurl = \"http://127.0.0.1/{{ nothing }}\"\n", "in.csv", "url\nx\n");
     let port = closed_port().port().to_string();
     let functions = Functions::start(port.parse().unwrap(), SECRET);
@@ -242,7 +242,7 @@ fn an_error_of_a_function_ends_the_run_by_its_name() {
 }
 
 #[test]
-fn the_store_is_for_those_who_know_the_secret() {
+fn served_store_requires_its_secret_key() {
     let api = Api::start();
     let scene = scene(&api);
     let port = closed_port().port().to_string();
@@ -266,7 +266,7 @@ fn the_store_is_for_those_who_know_the_secret() {
 
 #[test]
 #[ignore = "needs cargo-lambda on the PATH (pip install cargo-lambda), and builds the functions"]
-fn cargo_lambda_watch_has_the_functions() {
+fn functions_run_under_cargo_lambda_watch() {
     let api = Api::start();
     let scene = scene(&api);
     scene.run(&["run", "job.toml", "in.csv", "-o", "here.csv"]).expect(2);

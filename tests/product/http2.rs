@@ -1,4 +1,4 @@
-//! HTTP/2 servers that say which requests they have not processed: those are sent again, whatever the method, and no other.
+//! HTTP/2 servers that name the requests they have not processed: these are sent again with any method, and no others.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
@@ -16,12 +16,12 @@ const NO_ERROR: u32 = 0;
 const REFUSED_STREAM: u32 = 7;
 const ENHANCE_YOUR_CALM: u32 = 11;
 
-/// What a server does not process.
+/// Which requests a server does not process.
 #[derive(Clone, Copy)]
 enum Refuses {
-    /// Streams above the so-manyth of a connection: a GOAWAY frame with this reason names the last, as nginx does.
+    /// Streams after the nth of a connection: a GOAWAY frame with this reason names the last, as nginx does.
     Above(u32, u32),
-    /// Every so-manyth stream.
+    /// Every nth stream.
     Every(u32),
 }
 
@@ -175,7 +175,7 @@ fn goaway_sends_unprocessed_requests_again() {
 }
 
 #[test]
-fn goaway_with_an_error_names_what_was_not_processed_too() {
+fn goaway_with_an_error_sends_unprocessed_requests_again_too() {
     each_line_is_processed_once(Refuses::Above(50, ENHANCE_YOUR_CALM));
 }
 

@@ -1,4 +1,4 @@
-//! The same thing twice, also at once: it is done once.
+//! Repeated events and concurrent processes do the work of a run once.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use serde_json::json;
 use testing::{Api, JobFile, Scene, column, wait_until};
 use tokio_util::sync::CancellationToken;
 
-/// Nobody has ended.
+/// Executions of which none has ended.
 struct AllRunning;
 
 #[async_trait::async_trait]
@@ -21,7 +21,7 @@ impl preprocess::Executions for AllRunning {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_event_that_comes_eight_times_starts_one_run() {
+async fn event_that_is_delivered_eight_times_starts_one_run() {
     let folder = tempfile::tempdir().unwrap();
     let client = s3::client(folder.path()).unwrap();
     let objects = Objects::new(client.clone(), s3::BUCKET);
@@ -69,7 +69,7 @@ async fn an_event_that_comes_eight_times_starts_one_run() {
 }
 
 #[test]
-fn of_many_processes_on_one_state_folder_one_runs() {
+fn only_one_process_can_use_a_state_folder() {
     let api = Api::start();
     let job = JobFile::post(api.url("/ok/{{ id }}")).unlimited(api.host());
     let input: String =

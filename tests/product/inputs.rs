@@ -1,8 +1,8 @@
-//! Files as they are found: their quotes, encodings, first lines and ends, and what they are in place of a file.
+//! Input files: quotes, encodings, headers, and inputs that are pipes, folders or devices.
 
 use testing::{Api, JobFile, Scene, column, records};
 
-/// A GET of what `{{ id }}` stands for, which fails with 404 below `flaky` while the API is broken.
+/// A job that requests `/KIND/ID`; with the kind `flaky` it fails with 404 while the API is broken.
 fn job(api: &Api, kind: &str, input: &str) -> JobFile {
     JobFile::get(api.url(&format!("/{kind}/{{{{ id }}}}")))
         .unlimited(api.host())
@@ -30,7 +30,7 @@ fn each_line_of_a_tsv_file_with_bare_quotes_is_a_row() {
 }
 
 #[test]
-fn malformed_quotes_cost_their_line() {
+fn malformed_quotes_fail_only_their_line() {
     let api = Api::start();
     let scene = Scene::new(job(&api, "ok", ""), "in.csv", "id,name\n1,\"Ann\n2,Bob\n3,\"Cy\n4,Di\n");
     scene.run(&["run", "job.toml", "in.csv", "-o", "out.csv"]).expect(2);
@@ -41,7 +41,7 @@ fn malformed_quotes_cost_their_line() {
 }
 
 #[test]
-fn the_failed_lines_of_any_layout_run_again_with_the_same_job() {
+fn failed_file_of_any_layout_runs_again_with_the_same_job() {
     let api = Api::start();
     let latin = windows_1252("id;größe\r\n1;\"1,5 ü\r\nx\"\r\n2;b\r\n");
     let titled = "Sales\r\nof \"2024\"\r\nid,name\r\n1,a\r\n2,\"b, c\"\r\n";
@@ -80,7 +80,7 @@ fn the_failed_lines_of_any_layout_run_again_with_the_same_job() {
 }
 
 #[test]
-fn a_text_in_utf_16_without_a_mark_is_decoded() {
+fn utf_16_without_a_byte_order_mark_is_decoded() {
     let api = Api::start();
     let utf16: Vec<u8> = "1\r\nzwei\r\n\r\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
     let scene =
@@ -95,7 +95,7 @@ fn a_text_in_utf_16_without_a_mark_is_decoded() {
 }
 
 #[test]
-fn an_output_is_an_input() {
+fn output_of_a_run_can_be_an_input() {
     let api = Api::start();
     let scene = Scene::new(job(&api, "flaky", ""), "in.csv", "id\n1\n2\n");
     api.set_broken(true);
@@ -115,7 +115,7 @@ fn an_output_is_an_input() {
 }
 
 #[test]
-fn a_fault_of_the_input_is_placed_in_the_input() {
+fn input_errors_name_their_place_in_the_input() {
     let api = Api::start();
     let latin = windows_1252("id,größe\n1,2\n");
     for (bytes, expected) in [
@@ -137,7 +137,7 @@ fn a_fault_of_the_input_is_placed_in_the_input() {
 }
 
 #[test]
-fn a_url_without_a_scheme_is_shown_with_one() {
+fn url_without_a_scheme_fails_with_a_suggestion() {
     let job = "[request]\nurl = \"{{ line }}\"\n";
     let scene = Scene::new(job, "urls.txt", "www.example.com\nlocalhost:8080/x\n");
     scene.run(&["run", "job.toml", "urls.txt", "-o", "out.csv"]).expect(2);
@@ -149,7 +149,7 @@ fn a_url_without_a_scheme_is_shown_with_one() {
 }
 
 #[test]
-fn a_pipe_is_an_input_for_check_and_run() {
+fn check_and_run_read_a_pipe() {
     let api = Api::start();
     let scene = Scene::new(job(&api, "ok", "format = \"csv\""), "in.csv", "id\n1\n2\n");
     let shell = |command: &str| {
@@ -169,7 +169,7 @@ fn a_pipe_is_an_input_for_check_and_run() {
 }
 
 #[test]
-fn what_is_no_file_is_named_and_what_is_made_while_read_is_read() {
+fn folders_and_devices_are_refused_and_generated_files_are_read() {
     let api = Api::start();
     let scene = Scene::new(job(&api, "ok", "").to_string().replace("{{ id }}", "x?{{ line }}"), "in.txt", "");
     for (input, expected) in [(".", "it is a folder"), ("/dev/null", "it is a device")] {

@@ -1,4 +1,4 @@
-//! What a job file and a command line say, and what is said when they are wrong.
+//! Job files and command lines, and the errors about them.
 
 use std::process::Command;
 
@@ -43,7 +43,7 @@ fn errors_name_the_files_that_the_user_named() {
 }
 
 #[test]
-fn init_says_what_is_in_its_way() {
+fn init_names_the_file_that_already_exists() {
     let scene = Scene::new("", "in.csv", "id\n1\n");
     scene.run(&["init", "geo"]).expect(0);
     scene.write("geo.toml", "mine");
@@ -67,7 +67,7 @@ fn init_says_what_is_in_its_way() {
 }
 
 #[test]
-fn the_outputs_ending_decides_its_format() {
+fn file_ending_of_the_output_decides_its_format() {
     let api = Api::start();
     let scene = Scene::new(job(&api).column("twice", "$.twice"), "in.csv", "id,note\n1,\"a\tb\\\"\n");
     for (output, expected) in [
@@ -106,7 +106,7 @@ fn the_outputs_ending_decides_its_format() {
 }
 
 #[test]
-fn an_output_that_cannot_be_written_is_refused_before_the_first_request() {
+fn unwritable_output_format_is_refused_before_the_first_request() {
     let api = Api::start();
     let scene = Scene::new(job(&api).output("format = \"csv\""), "in.csv", "id\n1\n");
     for name in ["x.parquet", "x.csv.gz", "x.jsonl.zst", "x.xlsx", "x.json", "x.CSV.BZ2", "x.zip"] {
@@ -134,7 +134,7 @@ fn an_output_that_cannot_be_written_is_refused_before_the_first_request() {
 }
 
 #[test]
-fn what_stands_in_the_place_of_a_file_says_what_works() {
+fn urls_and_dashes_in_place_of_files_are_refused_with_a_way_out() {
     let scene = Scene::new("[request]\nurl = \"https://api.example.com/{{ id }}\"\n", "in.csv", "id\n1\n");
     for (args, part) in [
         (&["run", "job.toml", "s3://data/in.csv"][..], "copy it first: aws s3 cp s3://data/in.csv ."),
@@ -160,7 +160,7 @@ fn what_stands_in_the_place_of_a_file_says_what_works() {
 }
 
 #[test]
-fn what_an_editor_puts_around_a_secret_is_not_sent() {
+fn byte_order_mark_and_line_end_of_a_secret_are_not_sent() {
     let api = Api::start();
     let text = job(&api).request("headers = { x-key = \"{{ secret.KEY }}\" }");
     for kept in ["hunter22\n", "\u{feff}hunter22\r\n"] {
@@ -189,7 +189,7 @@ fn what_an_editor_puts_around_a_secret_is_not_sent() {
 }
 
 #[test]
-fn a_column_whose_name_is_not_ascii_is_named_as_any() {
+fn column_names_may_be_non_ascii() {
     let api = Api::start();
     let text = job(&api).to_string().replace("{{ id }}", "{{ Größe }}-{{ row['Größe'] }}");
     let scene = Scene::new(&text, "in.csv", "Größe\n7 ü\n");
@@ -202,7 +202,7 @@ fn a_column_whose_name_is_not_ascii_is_named_as_any() {
 }
 
 #[test]
-fn a_failed_file_with_a_byte_order_mark_can_be_run_again() {
+fn failed_file_with_a_byte_order_mark_can_be_an_input() {
     let api = Api::start();
     let text = job(&api)
         .output("bom = true\nguard_formulas = true")
@@ -223,9 +223,9 @@ fn a_failed_file_with_a_byte_order_mark_can_be_run_again() {
     assert_eq!(api.requests().last().unwrap().uri, "/none/%3D2");
 }
 
-/// Twenty gigabytes and more, were it all rendered.
+/// The request would have twenty gigabytes and more.
 #[test]
-fn a_line_that_renders_to_too_much_fails_alone() {
+fn line_with_an_oversized_request_fails_alone() {
     let api = Api::start();
     let host = api.host();
     let text = JobFile::post(api.url("/ok/{{ id }}"))

@@ -1,9 +1,9 @@
-//! Job files that are wrong, and runs that cannot start: a clear error with its place, and no request.
+//! Job files with errors and runs that cannot start: an error that names its place, and no request.
 
 use testing::{Api, JobFile, Scene, column};
 
 #[test]
-fn what_is_wrong_with_a_job_is_said_with_its_place() {
+fn job_errors_name_their_place() {
     for (job, place, part) in [
         ("[request]\nurl = \"http://h/\"\nretries = 3\n", "job.toml:3:1", "retries"),
         ("[request]\nurl = \"http://h/{{ nope }}\"\n", "job.toml:2:20", "it has: id"),
@@ -38,7 +38,7 @@ fn what_is_wrong_with_a_job_is_said_with_its_place() {
 }
 
 #[test]
-fn a_run_that_cannot_start_says_why() {
+fn run_that_cannot_start_says_why() {
     let job = "[request]\nurl = \"http://h/\"\n";
     let scene = Scene::new(job, "in.csv", "id\n1\n");
     scene.write("bad.csv.gz", b"\x1f\x8b\x08nonsense");
@@ -78,7 +78,7 @@ fn a_wrong_key_costs_about_a_hundred_requests() {
 }
 
 #[test]
-fn more_failures_than_tolerated_stop_the_run_and_keep_what_was_paid_for() {
+fn too_many_failures_stop_the_run_and_keep_its_results() {
     let api = Api::start();
     let job = JobFile::get(api.url("/{{ kind }}/{{ id }}"))
         .unlimited(api.host())
@@ -99,7 +99,7 @@ fn more_failures_than_tolerated_stop_the_run_and_keep_what_was_paid_for() {
 }
 
 #[test]
-fn secrets_appear_nowhere() {
+fn secrets_appear_in_no_output_and_no_file() {
     let api = Api::start();
     let secret = "s3cr3t-of-the-test-0123456789";
     let job = JobFile::get(api.url("/{{ kind }}/{{ id }}?key={{ secret.K }}"))

@@ -1,4 +1,4 @@
-//! Where outputs go, what they never replace, and what becomes of one that cannot be written.
+//! Where outputs are written, what they never replace, and what happens when one cannot be written.
 
 use std::fs::{self, Permissions};
 use std::io::Read;
@@ -18,7 +18,7 @@ fn job(api: &Api) -> JobFile {
     JobFile::get(api.url("/{{ kind }}/{{ id }}")).column("twice", "$.twice").unlimited(api.host())
 }
 
-/// What is in the folder besides what the scene made and the state folder.
+/// The files that the run has added to the folder, without the state folder.
 fn names(scene: &Scene) -> Vec<String> {
     let entries =
         fs::read_dir(scene.path("")).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
@@ -29,7 +29,7 @@ fn names(scene: &Scene) -> Vec<String> {
 }
 
 #[test]
-fn a_dash_is_standard_output_and_everything_else_goes_to_standard_error() {
+fn output_to_a_dash_leaves_standard_output_to_the_rows() {
     let api = Api::start();
     let scene = scene(&api);
     scene.run(&RUN).expect(2);
@@ -62,7 +62,7 @@ fn a_dash_is_standard_output_and_everything_else_goes_to_standard_error() {
 }
 
 #[test]
-fn a_file_named_dash_is_written_with_its_folder() {
+fn file_named_dash_is_written_when_it_has_a_folder() {
     let api = Api::start();
     let scene = scene(&api);
     scene.run(&["run", "job.toml", "in.csv", "-o", "./-"]).expect(2);
@@ -70,7 +70,7 @@ fn a_file_named_dash_is_written_with_its_folder() {
 }
 
 #[test]
-fn a_link_stays_and_what_it_leads_to_is_replaced() {
+fn output_to_a_link_replaces_its_target() {
     let api = Api::start();
     let scene = scene(&api);
     fs::create_dir(scene.path("data")).unwrap();
@@ -87,7 +87,7 @@ fn a_link_stays_and_what_it_leads_to_is_replaced() {
 }
 
 #[test]
-fn a_pipe_is_written_into_and_stays_a_pipe() {
+fn output_to_a_pipe_is_written_into_it() {
     let api = Api::start();
     let scene = scene(&api);
     scene.run(&RUN).expect(2);
@@ -104,7 +104,7 @@ fn a_pipe_is_written_into_and_stays_a_pipe() {
 }
 
 #[test]
-fn a_device_stays_a_device() {
+fn output_to_a_device_does_not_replace_it() {
     let api = Api::start();
     let scene = scene(&api);
     scene.run(&["run", "job.toml", "in.csv", "-o", "/dev/null"]).expect(2);
@@ -121,7 +121,7 @@ fn a_device_stays_a_device() {
 }
 
 #[test]
-fn permissions_of_a_file_that_is_replaced_stay() {
+fn replaced_file_keeps_its_permissions() {
     let api = Api::start();
     let scene = scene(&api);
     for mode in [0o600, 0o640, 0o666] {
@@ -149,7 +149,7 @@ fn permissions_of_a_file_that_is_replaced_stay() {
 }
 
 #[test]
-fn nothing_that_a_run_reads_is_replaced_by_what_it_writes() {
+fn outputs_never_replace_the_files_of_a_run() {
     let api = Api::start();
     let scene = scene(&api);
     let before = fs::read(scene.path("in.csv")).unwrap();
@@ -209,7 +209,7 @@ fn nothing_that_a_run_reads_is_replaced_by_what_it_writes() {
 }
 
 #[test]
-fn failed_lines_of_another_run_are_left_where_they_are() {
+fn failed_file_of_another_run_is_kept() {
     let api = Api::start();
     let scene = scene(&api);
     scene.write("good.csv", "kind,id\nok,4\n");
@@ -229,7 +229,7 @@ fn failed_lines_of_another_run_are_left_where_they_are() {
 }
 
 #[test]
-fn an_output_that_cannot_be_written_is_found_out_before_the_first_request() {
+fn unwritable_output_is_found_before_the_first_request() {
     let api = Api::start();
     let scene = scene(&api);
     fs::create_dir(scene.path("folder.csv")).unwrap();
@@ -260,7 +260,7 @@ fn an_output_that_cannot_be_written_is_found_out_before_the_first_request() {
 }
 
 #[test]
-fn an_output_that_cannot_be_written_at_the_end_keeps_every_response() {
+fn unwritable_output_at_the_end_loses_no_response() {
     let api = Api::start();
     let scene = scene(&api);
     fs::create_dir(scene.path("data")).unwrap();
@@ -282,7 +282,7 @@ fn an_output_that_cannot_be_written_at_the_end_keeps_every_response() {
 }
 
 #[test]
-fn what_a_killed_process_left_unfinished_is_swept_and_what_is_being_written_is_not() {
+fn unfinished_output_of_a_killed_process_is_removed() {
     let api = Api::start();
     let scene = scene(&api);
     scene.run(&RUN).expect(2);
@@ -302,7 +302,7 @@ fn what_a_killed_process_left_unfinished_is_swept_and_what_is_being_written_is_n
 }
 
 #[test]
-fn a_reader_that_goes_ends_the_command_quietly() {
+fn closed_standard_output_ends_the_command_quietly() {
     let api = Api::start();
     let scene = scene(&api);
     scene.run(&RUN).expect(2);
@@ -349,7 +349,7 @@ fn a_reader_that_goes_ends_the_command_quietly() {
 }
 
 #[test]
-fn a_standard_output_without_room_fails_the_command() {
+fn full_standard_output_fails_the_command() {
     let api = Api::start();
     let scene = scene(&api);
     let full = || fs::OpenOptions::new().write(true).open("/dev/full").unwrap();

@@ -1,4 +1,4 @@
-//! Sending again only what failed.
+//! A redrive sends only failed lines.
 
 use testing::{Api, JobFile, Scene, column};
 
@@ -36,7 +36,7 @@ fn only_failed_lines_are_sent_again_and_the_output_is_complete() {
 }
 
 #[test]
-fn the_failed_file_is_an_input() {
+fn failed_file_can_be_an_input() {
     let api = Api::start();
     let scene = scene(&api);
     api.set_broken(true);

@@ -1,4 +1,4 @@
-//! What the report says of the requests of a run, next to what a server counted.
+//! The report counts as many requests as the server received.
 
 use serde_json::Value;
 use testing::{Api, JobFile, Scene, closed_port, wait_until};
@@ -52,7 +52,7 @@ fn every_request_that_went_out_counts_once() {
 }
 
 #[test]
-fn a_limit_that_fits_no_line_is_told_of() {
+fn limit_that_matches_no_line_is_reported() {
     let api = Api::start();
     let job = JobFile::get(api.url("/ok/{{ line }}"))
         .limit(format!("127.0.1.1:{}", api.port()), "rate = \"1/min\"");

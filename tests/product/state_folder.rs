@@ -1,4 +1,4 @@
-//! The state folder: whose it is, who may read it, and what was planted in it.
+//! The state folder: its owner, its permissions, and links and files that others have put there.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
@@ -41,7 +41,7 @@ fn find(scene: &Scene, ending: &str) -> std::path::PathBuf {
 }
 
 #[test]
-fn only_its_owner_can_read_or_write_it_whatever_the_umask() {
+fn state_folder_is_private_whatever_the_umask() {
     let api = Api::start();
     for umask in ["000", "022", "777"] {
         let scene = scene(&api);
@@ -76,7 +76,7 @@ fn only_its_owner_can_read_or_write_it_whatever_the_umask() {
 }
 
 #[test]
-fn a_folder_that_others_could_read_is_theirs_no_longer() {
+fn readable_state_folder_becomes_private() {
     let api = Api::start();
     let scene = scene(&api);
     fs::create_dir(scene.path(".throughline")).unwrap();
@@ -99,7 +99,7 @@ fn a_folder_that_others_could_read_is_theirs_no_longer() {
 }
 
 #[test]
-fn a_folder_that_somebody_else_made_is_refused() {
+fn unsafe_state_folder_is_refused() {
     let api = Api::start();
     let scene = scene(&api);
     scene.run(&RUN).expect(0);
@@ -137,7 +137,7 @@ fn a_folder_that_somebody_else_made_is_refused() {
 }
 
 #[test]
-fn a_lock_that_is_a_link_leads_nowhere() {
+fn lock_that_is_a_link_is_refused() {
     let api = Api::start();
     let scene = scene(&api);
     scene.run(&RUN).expect(0);
@@ -191,7 +191,7 @@ fn a_planted_job_gets_no_secret() {
 }
 
 #[test]
-fn links_below_the_folder_are_not_followed() {
+fn links_in_the_state_folder_are_not_followed() {
     let api = Api::start();
     let scene = scene(&api);
     cut_off(&api, &scene);

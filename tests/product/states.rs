@@ -1,4 +1,4 @@
-//! `throughline states`: any definition, with each kind of service that a task may ask.
+//! `throughline states run` with every kind of service that a task can call.
 
 use std::sync::Arc;
 
@@ -30,8 +30,8 @@ fn run(scene: &Scene, args: &[&str], code: i32) -> Value {
     engine::json::from_str(&ran.stdout).unwrap()
 }
 
-/// Stands for other services: echoes what a function gets, fails for the function `broken`, and says what was asked of an
-/// AWS JSON service.
+/// Replaces other services: echoes the payload of a function, fails for the function `broken`, and returns what an AWS
+/// JSON service was asked for.
 pub struct Services {
     pub server: HttpServer,
 }
@@ -68,7 +68,7 @@ async fn service(headers: HeaderMap, body: String) -> Response {
 }
 
 #[test]
-fn a_machine_ends_with_its_output_and_an_exit_code() {
+fn states_run_prints_the_output_and_sets_the_exit_code() {
     let definition = json!({ "StartAt": "A", "States": {
         "A": { "Type": "Choice", "Choices": [{ "Variable": "$.ok", "BooleanEquals": true, "Next": "B" }], "Default": "C" },
         "B": { "Type": "Pass", "Parameters": { "said.$": "States.Format('{}!', $.word)" }, "End": true },
@@ -105,7 +105,7 @@ fn a_machine_ends_with_its_output_and_an_exit_code() {
 }
 
 #[test]
-fn what_nobody_can_do_is_said_before_anything_is_done() {
+fn tasks_without_a_handler_are_named_before_the_first_state() {
     let definition = json!({ "StartAt": "Store", "States": {
         "Store": { "Type": "Task", "Resource": "arn:aws:states:::aws-sdk:s3:putObject", "Parameters": { "Bucket": "throughline", "Key": "k", "Body": "x" }, "Next": "Call" },
         "Call": { "Type": "Task", "Resource": "arn:aws:lambda:us-east-1:123456789012:function:f", "Next": "Publish" },
@@ -131,7 +131,7 @@ fn what_nobody_can_do_is_said_before_anything_is_done() {
 }
 
 #[test]
-fn mocks_answer_attempt_by_attempt() {
+fn mocks_respond_attempt_by_attempt() {
     let mut definition = task(
         "arn:aws:states:::sqs:sendMessage.waitForTaskToken",
         &json!({ "MessageBody.$": "$$.Task.Token" }),
@@ -158,7 +158,7 @@ fn mocks_answer_attempt_by_attempt() {
 }
 
 #[test]
-fn functions_are_called_where_they_are() {
+fn functions_are_called_at_their_endpoint() {
     let services = Services::start();
     let definition = json!({ "StartAt": "One", "States": {
         "One": { "Type": "Task", "Resource": "arn:aws:states:::lambda:invoke", "Parameters": { "FunctionName": "arn:aws:lambda:us-east-1:123456789012:function:echo:1", "Payload.$": "$" }, "ResultSelector": { "was.$": "$.Payload", "status.$": "$.StatusCode" }, "Next": "Two" },
@@ -173,7 +173,7 @@ fn functions_are_called_where_they_are() {
 }
 
 #[test]
-fn the_store_is_for_tasks_and_for_maps() {
+fn tasks_and_maps_share_the_store() {
     let sdk = |action: &str| format!("arn:aws:states:::aws-sdk:s3:{action}");
     let definition = json!({ "StartAt": "Make", "States": {
         "Make": { "Type": "Task", "Resource": sdk("createBucket"), "Parameters": { "Bucket": "data" }, "ResultPath": null, "Next": "Put" },
@@ -202,7 +202,7 @@ fn the_store_is_for_tasks_and_for_maps() {
 }
 
 #[test]
-fn an_api_is_asked_over_http() {
+fn http_task_calls_an_api() {
     let api = Api::start();
     let mut definition = task(
         "arn:aws:states:::http:invoke",
@@ -260,7 +260,7 @@ fn an_api_is_asked_over_http() {
     assert!(response["body"].as_str().unwrap().contains("\"77\""), "{response}");
 }
 
-/// Redirects to itself, answers without end, and says what form it got.
+/// Redirects to itself, responds without end, or echoes the form that it received.
 async fn hostile(uri: axum::http::Uri, headers: HeaderMap, body: String) -> Response {
     match uri.path() {
         "/away" => (StatusCode::FOUND, [("location", "/secret")]).into_response(),
@@ -278,7 +278,7 @@ async fn hostile(uri: axum::http::Uri, headers: HeaderMap, body: String) -> Resp
 }
 
 #[test]
-fn an_http_task_reaches_no_private_address_and_takes_no_endless_body() {
+fn http_task_refuses_private_addresses_and_endless_bodies() {
     let server = HttpServer::router(axum::Router::new().fallback(hostile));
     let port = server.port();
     let ask = |host: &str, path: &str, more: Value| {
@@ -330,9 +330,9 @@ fn an_http_task_reaches_no_private_address_and_takes_no_endless_body() {
     }
 }
 
-/// Where nothing more can be reserved, a definition that grows without limit ends with an error that it can catch.
+/// With little memory, a definition that grows without limit fails with an error that it can catch.
 #[test]
-fn an_expression_that_grows_without_limit_hurts_no_machine() {
+fn expression_that_grows_without_limit_fails() {
     let double = "$f := function($a, $n){$n = 0 ? $a : $f({'a': $a, 'b': $a}, $n - 1)}";
     let repeat = "$t := function($s, $n){$n = 0 ? $s : $t($s & $s, $n - 1)}";
     for expression in [
@@ -399,7 +399,7 @@ fn a_map_reads_the_rows_of_a_parquet_file() {
 }
 
 #[test]
-fn a_machine_starts_another_and_waits_for_it() {
+fn state_machine_starts_another_and_waits_for_it() {
     let start = |pattern: &str, machine: &str| {
         let arn = format!("arn:aws:states:us-east-1:123456789012:stateMachine:{machine}");
         task(
@@ -429,7 +429,7 @@ fn a_machine_starts_another_and_waits_for_it() {
 }
 
 #[test]
-fn a_service_is_asked_at_the_endpoint_that_was_named() {
+fn aws_service_is_called_at_its_named_endpoint() {
     let services = Services::start();
     let endpoint = format!("dynamodb={}", services.server.url(""));
     let mut definition = task(
@@ -459,7 +459,7 @@ fn a_service_is_asked_at_the_endpoint_that_was_named() {
 }
 
 #[test]
-fn a_worker_takes_an_activitys_task_and_sends_its_outcome() {
+fn activity_worker_takes_a_task_and_sends_its_outcome() {
     let arn = "arn:aws:states:us-east-1:123456789012:activity:review";
     let scene = scene(
         &json!({ "StartAt": "Do", "States": { "Do": { "Type": "Task", "Resource": arn, "HeartbeatSeconds": 60, "End": true } } }),

@@ -1,4 +1,4 @@
-//! Progress on a real terminal, of every size.
+//! Progress on real terminals of several sizes.
 
 use std::io::Read;
 use std::num::NonZeroU16;
@@ -87,7 +87,7 @@ fn scene(api: &Api) -> Scene {
 const RUN: [&str; 3] = ["run", "places.toml", "in.csv"];
 
 #[test]
-fn many_lanes_have_a_total_and_fit_every_terminal() {
+fn progress_of_many_lanes_fits_every_terminal() {
     let api = Api::start();
     let scene = scene(&api);
     api.respond_only(200);
@@ -126,7 +126,7 @@ fn many_lanes_have_a_total_and_fit_every_terminal() {
 }
 
 #[test]
-fn a_terminal_that_cannot_be_drawn_on_gets_lines() {
+fn dumb_terminal_gets_plain_lines() {
     let api = Api::start();
     let scene = Scene::new(JobFile::get(api.url("/ok/{{ line }}")), "in.txt", "1\n2\n");
     let terminal = Terminal::start(&scene, &["run", "job.toml", "in.txt"], 24, 80, &[("TERM", "dumb")]);

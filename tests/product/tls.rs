@@ -1,4 +1,4 @@
-//! Certificates that are none, for the names they are asked for.
+//! Certificates that must not be accepted.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ type Issuer = CertifiedIssuer<'static, KeyPair>;
 /// A server with a certificate.
 struct Server(HttpServer);
 
-/// What accepts connections with a certificate, for these protocols above TLS.
+/// Accepts connections with this certificate, for these protocols above TLS.
 pub fn acceptor(certificate: CertificateDer<'static>, key: &KeyPair, protocols: &[&[u8]]) -> TlsAcceptor {
     let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
     let provider = Arc::new(tokio_rustls::rustls::crypto::aws_lc_rs::default_provider());
@@ -71,7 +71,7 @@ fn authority(name: &str) -> Issuer {
 }
 
 #[test]
-fn only_a_certificate_that_holds_is_talked_to() {
+fn only_a_valid_certificate_is_accepted() {
     let (trusted, unknown) = (authority("trusted"), authority("unknown"));
     let servers = [
         Server::issued(&trusted, "localhost", |_| ()),

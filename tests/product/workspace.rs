@@ -1,4 +1,4 @@
-//! The shape of the project itself: the definition, and who may depend on whom.
+//! The project itself: the definition, and the dependencies between packages.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
@@ -24,7 +24,7 @@ const AWS_NAMES: [&str; 10] = [
 ];
 
 #[test]
-fn the_definition_compiles_with_its_placeholders_bound() {
+fn definition_compiles_with_its_placeholders_bound() {
     let placeholders: BTreeSet<&str> =
         DEFINITION.split("${").skip(1).map(|rest| rest.split('}').next().unwrap()).collect();
     assert_eq!(
