@@ -1,15 +1,16 @@
-//! `throughline run` on a job that asks the server one question per line.
+//! `throughline run` on a job that sends the server one request per line.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
+use testing::JobFile;
 
 use crate::process::{self, Ended};
 use crate::{Measured, server};
 
-/// The question of a line, as the job's template and for the bare loop.
+/// The path of a line's request, as the job's template and for the bare loop.
 const PATH: &str = "/v1/places/{{ id }}?city={{ city }}";
 
 /// One run of the release binary.
@@ -28,13 +29,9 @@ pub(crate) fn url(host: &str, id: &str, city: &str) -> String {
 /// Runs the job over an input. The run is all there is in the state folder, which is removed; the output stays.
 pub(crate) fn run(folder: &Path, host: &str, limit: &str, input: &Path, lines: u64) -> Measured<Run> {
     let (job, output, state) = (folder.join("places.toml"), folder.join("output.csv"), folder.join("state"));
-    let text = format!(
-        "[request]\nurl = \"http://{host}{PATH}\"\nallow = [\"127.0.0.1\"]\n\n\
-         [output]\ncolumns = {{ found = \"{}\" }}\n\n\
-         [limits.\"{host}\"]\n{limit}\n",
-        server::JSON_PATH
-    );
-    fs::write(&job, text)?;
+    let text =
+        JobFile::get(format!("http://{host}{PATH}")).column("found", server::JSON_PATH).limit(host, limit);
+    fs::write(&job, text.to_string())?;
     let mut command = Command::new(env!("CARGO_BIN_EXE_throughline"));
     command.arg("run").args([&job, input]).arg("-o").arg(&output).arg("--state").arg(&state).arg("--json");
     let ended = process::run(command, folder)?;

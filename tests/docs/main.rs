@@ -1,4 +1,4 @@
-//! The documentation of the job file is true: examples, tables and schema against the code.
+//! Examples, tables and the schema of the job file's documentation agree with the code.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod words;
@@ -16,7 +16,7 @@ use serde_json::Value;
 
 const MINIMAL: &str = "[request]\nurl = \"http://a.example/\"\n";
 const UNKNOWN: &str = "no_such_key";
-/// Stands in the docs and here for a name of the user's own.
+/// A placeholder for the user's names, in the docs and here.
 const NAME: &str = "NAME";
 
 fn path(name: &str) -> PathBuf {
@@ -99,7 +99,7 @@ fn table(head: &str) -> Vec<Vec<String>> {
     rows
 }
 
-/// The keys that the parser accepts in a table, from its own words about one that it does not.
+/// The keys that the parser accepts in a table, taken from its error about an unknown key.
 fn accepted(table: &str) -> Vec<String> {
     let text = match table {
         "" => format!("{UNKNOWN} = 1\n{MINIMAL}"),
@@ -216,7 +216,7 @@ fn an_unknown_key_is_refused_by_the_schema_too() {
 }
 
 #[test]
-fn the_schema_and_the_parser_agree_on_values() {
+fn schema_and_parser_agree_on_values() {
     let validator = validator();
     let good = [
         ("input", "format", &["'text'", "'csv'", "'tsv'", "'jsonl'", "'json'"][..]),
@@ -437,7 +437,7 @@ fn every_code_is_documented() {
 }
 
 #[test]
-fn links_lead_somewhere() {
+fn links_have_targets() {
     let text = read("docs/job-file.md");
     let anchor = |title: &str| -> String {
         title

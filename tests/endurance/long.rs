@@ -1,6 +1,6 @@
-//! The long forms, and a table of what came of them.
+//! Many cases of every test, and a table of their results.
 
-use crate::{kill, store, unknown};
+use crate::{kill, store, unknown_outcomes};
 
 /// `KILLS=20` makes it shorter.
 fn from_environment(name: &str, default: usize) -> usize {
@@ -9,13 +9,13 @@ fn from_environment(name: &str, default: usize) -> usize {
 
 #[test]
 #[ignore = "takes minutes"]
-fn the_long_forms() {
+fn all_endurance_tests_at_length() {
     println!("\nkilling");
     let kills = kill::many(from_environment("KILLS", 200));
     println!("\nfailing store");
     let store = store::many(from_environment("SEEDS", 100) as u64);
-    let left = unknown::all(from_environment("POST_KILLS", 50));
+    let left = unknown_outcomes::all(from_environment("POST_KILLS", 50));
     println!("\nkilled processes\n{kills}\nfailing store\n{store}\nkilled POST jobs");
     left.iter().for_each(|unknown| println!("  {unknown}"));
-    left.iter().for_each(unknown::Unknown::holds);
+    left.iter().for_each(unknown_outcomes::Unknown::holds);
 }

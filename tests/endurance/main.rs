@@ -1,19 +1,14 @@
-//! Runs to which everything happens that may happen, and what is left of them afterwards: every line once, and nothing paid
-//! twice that need not be.
+//! Runs under kills, store failures and full disks: every line comes out once, and no request is repeated without need.
 //!
-//! `cargo test` runs a few fixed cases. The long forms, and a table of what came of them:
+//! `cargo test` runs a few fixed cases. This command runs many, and prints a table of the results:
 //!
 //! ```text
 //! cargo test --test endurance -- --ignored --nocapture
 //! ```
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
 
-#[path = "../product/api.rs"]
-mod api;
-mod disk;
+mod full_disk;
 mod kill;
 mod long;
 mod store;
-#[path = "../product/support.rs"]
-mod support;
-mod unknown;
+mod unknown_outcomes;

@@ -7,10 +7,6 @@
 //! writes no result files. Both are tested on the embedded engine.
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
 
-#[path = "../product/api.rs"]
-mod api;
+mod errors;
 mod runs;
 mod stack;
-#[path = "../product/support.rs"]
-mod support;
-mod wrong;

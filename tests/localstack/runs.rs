@@ -1,32 +1,27 @@
-//! Runs that end well, whatever happens on the way.
+//! Runs that succeed in spite of repeated events, kills, stops and redrives.
 
 use aws_sdk_sfn::types::ExecutionStatus;
 use serde_json::Value;
+use testing::{Api, JobFile, Scene, column, wait_until};
 
-use crate::api::Api;
 use crate::stack::stack;
-use crate::support::{Scene, column, wait_until};
 
-const COLUMNS: &str = "[output]\ncolumns = { twice = \"$.twice\" }\n";
-
-/// A job of its own name, so that tests do not wait for each other's turn.
-fn scene(name: &str, job: &str, input: &str) -> Scene {
-    let scene = Scene::new("", "in.csv", input);
-    scene.write(&format!("{name}.toml"), job);
-    scene
+/// A job with a unique name, so that tests do not wait for each other's lease.
+fn scene(name: &str, job: JobFile, input: &str) -> Scene {
+    Scene::named(name, job, "in.csv", input)
 }
 
 fn paths(api: &Api, count: usize, path: impl Fn(usize) -> String) -> String {
     (1..=count).fold("url\n".to_owned(), |text, n| text + &api.url(&path(n)) + "\n")
 }
 
-fn any_url(extra: &str) -> String {
-    format!("[request]\nurl = \"{{{{ url }}}}\"\nallow = [\"127.0.0.1\"]\n{COLUMNS}{extra}")
+fn any_url() -> JobFile {
+    JobFile::get("{{ url }}").column("twice", "$.twice")
 }
 
 #[test]
 #[ignore = "needs LocalStack, see README.md here"]
-fn the_output_is_byte_for_byte_that_of_one_machine() {
+fn output_equals_that_of_one_machine() {
     let (one, two) = (Api::start(), Api::start());
     let input = (1..=300).fold("name,url\n".to_owned(), |text, n| {
         let url = match n % 10 {
@@ -37,11 +32,8 @@ fn the_output_is_byte_for_byte_that_of_one_machine() {
         };
         text + &format!("\"line {n}, so\",{url}\n")
     });
-    let job = any_url(&format!(
-        "[limits.\"{}\"]\nrate = \"200/s\"\n[limits.default]\nrate = \"100/s\"\n",
-        one.host()
-    ));
-    let scene = scene("same", &job, &input);
+    let job = any_url().limit(one.host(), "rate = \"200/s\"").limit("default", "rate = \"100/s\"");
+    let scene = scene("same", job, &input);
     let local = scene.run(&["run", "same.toml", "in.csv", "-o", "local.csv"]).expect(2);
     let stack =
         stack().run(&scene, &["submit", "same.toml", "in.csv", "--watch", "-o", "stack.csv"]).expect(2);
@@ -57,9 +49,9 @@ fn the_output_is_byte_for_byte_that_of_one_machine() {
 
 #[test]
 #[ignore = "needs LocalStack, see README.md here"]
-fn the_same_event_twice_is_one_run() {
+fn event_that_is_delivered_twice_is_one_run() {
     let api = Api::start();
-    let scene = scene("twice", &any_url(""), &paths(&api, 20, |n| format!("/ok/{n}")));
+    let scene = scene("twice", any_url(), &paths(&api, 20, |n| format!("/ok/{n}")));
     let run = stack().submit(&scene, "twice.toml", "in.csv");
     stack().run(&scene, &["watch", &run]).expect(0);
     let first = stack().describe(&stack().execution(&run).unwrap());
@@ -76,23 +68,23 @@ fn the_same_event_twice_is_one_run() {
         (&output["status"], &output["execution"]),
         (&"elsewhere".into(), &first.execution_arn().into())
     );
-    assert_eq!(api.total(), 20);
+    assert_eq!(api.count(), 20);
 }
 
 #[test]
 #[ignore = "needs LocalStack, see README.md here"]
-fn two_files_of_a_job_take_turns() {
+fn two_files_of_a_job_run_one_after_the_other() {
     let api = Api::start();
-    let scene = scene("turns", &any_url(""), &paths(&api, 10, |n| format!("/ok/a{n}")));
+    let scene = scene("turns", any_url(), &paths(&api, 10, |n| format!("/ok/a{n}")));
     scene.write("later.csv", paths(&api, 10, |n| format!("/ok/b{n}")));
-    api.answer_only(0);
+    api.respond_only(0);
     let first = stack().submit(&scene, "turns.toml", "in.csv");
-    wait_until("the first run sends", || api.total() > 0);
+    wait_until("the first run sends", || api.count() > 0);
     let second = stack().submit(&scene, "turns.toml", "later.csv");
     wait_until("the second run is claimed", || stack().execution(&second).is_some());
     assert!(api.hits().keys().all(|path| path.starts_with("/ok/a")), "{:?}", api.hits());
     assert_eq!(stack().find(&format!("runs/{second}/plan.json")), None, "it has not been split");
-    api.answer_all();
+    api.respond_all();
     stack().run(&scene, &["watch", &first]).expect(0);
     stack().run(&scene, &["watch", &second, "-o", "b.csv"]).expect(0);
     assert_eq!(column(&scene.read("b.csv"), "twice")[9], "b10b10");
@@ -100,10 +92,10 @@ fn two_files_of_a_job_take_turns() {
 
 #[test]
 #[ignore = "needs LocalStack, see README.md here"]
-fn failed_lines_are_sent_again_and_no_others() {
+fn redrive_sends_only_failed_lines() {
     let api = Api::start();
     let kind = |n: usize| if n.is_multiple_of(4) { format!("/flaky/{n}") } else { format!("/ok/{n}") };
-    let scene = scene("again", &any_url(""), &paths(&api, 40, kind));
+    let scene = scene("again", any_url(), &paths(&api, 40, kind));
     api.set_broken(true);
     let run = stack().submit(&scene, "again.toml", "in.csv");
     stack().run(&scene, &["watch", &run]).expect(2);
@@ -124,22 +116,22 @@ fn failed_lines_are_sent_again_and_no_others() {
 
 #[test]
 #[ignore = "needs LocalStack, see README.md here"]
-fn a_worker_that_is_killed_costs_no_line() {
+fn killed_worker_loses_no_line() {
     let api = Api::start();
     let scene = scene(
         "killed",
-        &any_url("[limits.default]\nrate = \"100/s\"\nin_flight = 5\n"),
+        any_url().limit("default", "rate = \"100/s\"\nin_flight = 5"),
         &paths(&api, 60, |n| format!("/ok/{n}")),
     );
-    api.answer_only(20);
+    api.respond_only(20);
     let run = stack().submit(&scene, "killed.toml", "in.csv");
-    wait_until("some lines were answered", || api.total() > 20);
+    wait_until("some lines were answered", || api.count() > 20);
     // Its connections tell which process it is: this test's server talks to no other worker.
     let worker = worker_of(&api);
     assert!(
         std::process::Command::new("kill").args(["-KILL", &worker.to_string()]).status().unwrap().success()
     );
-    api.answer_all();
+    api.respond_all();
     stack().run(&scene, &["watch", &run, "-o", "out.csv"]).expect(0);
     let twice = column(&scene.read("out.csv"), "twice");
     assert!((1..=60).all(|n| twice[n - 1] == format!("{n}{n}")), "{twice:?}");
@@ -147,16 +139,16 @@ fn a_worker_that_is_killed_costs_no_line() {
 
 #[test]
 #[ignore = "needs LocalStack, see README.md here"]
-fn stop_keeps_what_was_answered() {
+fn stop_keeps_stored_responses() {
     let api = Api::start();
     let scene = scene(
         "stopped",
-        &any_url("[limits.default]\nrate = \"100/s\"\nin_flight = 5\n"),
+        any_url().limit("default", "rate = \"100/s\"\nin_flight = 5"),
         &paths(&api, 60, |n| format!("/ok/{n}")),
     );
-    api.answer_only(20);
+    api.respond_only(20);
     let run = stack().submit(&scene, "stopped.toml", "in.csv");
-    wait_until("some lines were answered", || api.total() > 20);
+    wait_until("some lines were answered", || api.count() > 20);
     stack().run(&scene, &["stop", &run]).expect(0);
     let watching = stack().spawn(&scene, &["watch", &run, "-o", "out.csv", "--json"]);
     wait_until("the worker has written what it had", || {
@@ -164,7 +156,7 @@ fn stop_keeps_what_was_answered() {
             stack().s3.list_objects_v2().bucket(&stack().bucket).prefix(format!("runs/{run}/results/"));
         stack().runtime.block_on(list.send()).unwrap().key_count().unwrap() > 0
     });
-    api.answer_all();
+    api.respond_all();
     let ended = watching.wait().expect(3);
     assert!(ended.stdout.contains("stopped by `throughline stop`"), "{}", ended.stdout);
     assert!(ended.stdout.contains("\"batches\":{\"total\":1,"), "{}", ended.stdout);
@@ -178,7 +170,7 @@ fn stop_keeps_what_was_answered() {
 
 /// The process at the other end of a connection to this server (proc_net_tcp(5)).
 fn worker_of(api: &Api) -> u32 {
-    let port = format!(":{:04X}", api.address.port());
+    let port = format!(":{:04X}", api.port());
     let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
     let inodes: Vec<String> = table
         .lines()

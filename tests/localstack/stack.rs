@@ -8,9 +8,8 @@ use std::sync::OnceLock;
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_sfn::config::Credentials;
 use serde_json::Value;
+use testing::{Output, Running, Scene};
 use tokio::runtime::Runtime;
-
-use crate::support::{Ran, Running, Scene};
 
 pub struct Stack {
     pub endpoint: String,
@@ -82,7 +81,7 @@ impl Stack {
     }
 
     /// The real binary, pointed at this stack.
-    pub fn run(&self, scene: &Scene, args: &[&str]) -> Ran {
+    pub fn run(&self, scene: &Scene, args: &[&str]) -> Output {
         self.spawn(scene, args).wait()
     }
 
@@ -100,7 +99,7 @@ impl Stack {
         })
     }
 
-    /// Submits, and says which run that is.
+    /// Submits, and returns the run.
     pub fn submit(&self, scene: &Scene, job: &str, input: &str) -> String {
         let submitted = self.run(scene, &["submit", job, input, "--json"]).expect(0);
         let submitted: Value = serde_json::from_str(&submitted.stdout).unwrap();

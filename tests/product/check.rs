@@ -1,21 +1,21 @@
-//! `check` foresees every line that must fail, and sends nothing.
+//! `check` finds every line that must fail, and sends nothing.
 
-use crate::support::{Ran, Scene};
+use testing::{Output, Scene};
 
 /// Checks a job whose `[request]` is this.
-fn check(request: &str, file: &str, input: impl AsRef<[u8]>) -> Ran {
-    Scene::new(&format!("[request]\n{request}\n"), file, input).run(&["check", "job.toml", file])
+fn check(request: &str, file: &str, input: impl AsRef<[u8]>) -> Output {
+    Scene::new(format!("[request]\n{request}\n"), file, input).run(&["check", "job.toml", file])
 }
 
 #[track_caller]
-fn says(ran: &Ran, parts: &[&str]) {
+fn says(ran: &Output, parts: &[&str]) {
     for part in parts {
         assert!(ran.stdout.contains(part), "{part}\n{}\n{}", ran.stdout, ran.stderr);
     }
 }
 
 #[test]
-fn lines_that_must_fail_are_counted_by_reason() {
+fn check_counts_failing_lines_by_reason() {
     let mut input = b"url,note\n".to_vec();
     for n in 1..=2_000 {
         let line: &[u8] = match n {
@@ -51,7 +51,7 @@ fn lines_that_must_fail_are_counted_by_reason() {
 }
 
 #[test]
-fn a_job_of_which_every_line_must_fail_is_not_valid() {
+fn check_fails_when_every_line_would_fail() {
     let header = "x,y\na\nb\n";
     for (request, file, input, parts) in [
         (
@@ -103,10 +103,10 @@ fn a_job_of_which_every_line_must_fail_is_not_valid() {
 }
 
 #[test]
-fn secrets_and_hosts_that_do_not_fit_are_foreseen() {
+fn check_finds_secrets_that_a_host_may_not_have() {
     let request = "url = \"{{ line }}\"\nheaders = { authorization = \"{{ secret.K }}\" }\nsecret_hosts = [\"a.example\"]";
     let scene = Scene::new(
-        &format!("[request]\n{request}\n[secrets]\nK = \"file:k\"\n"),
+        format!("[request]\n{request}\n[secrets]\nK = \"file:k\"\n"),
         "in.txt",
         "https://a.example/\nhttps://b.example/\n",
     );
@@ -118,7 +118,7 @@ fn secrets_and_hosts_that_do_not_fit_are_foreseen() {
 }
 
 #[test]
-fn a_secret_that_no_header_can_have_is_an_error_before_the_first_request() {
+fn secret_that_is_not_a_header_value_is_refused_before_the_first_request() {
     let job = "[request]\nurl = \"https://a.example/{{ line }}\"\nheaders = { authorization = \"{{ secret.K }}\" }\n[secrets]\nK = \"file:k\"\n";
     let scene = Scene::new(job, "in.txt", "a\n");
     scene.write("k", "abcdefgh\nijklmnop\n");
@@ -134,7 +134,7 @@ fn a_secret_that_no_header_can_have_is_an_error_before_the_first_request() {
 }
 
 #[test]
-fn what_lines_may_reach_and_send_is_no_finding() {
+fn allowed_addresses_and_bodies_are_not_findings() {
     for (request, input) in [
         ("url = \"http://127.0.0.1:8080/{{ line }}\"\nallow = [\"127.0.0.1\"]", "a\nb\n"),
         ("url = \"http://localhost/{{ line }}\"\nallow = [\"::1\"]", "a\nb\n"),
@@ -157,7 +157,7 @@ fn what_lines_may_reach_and_send_is_no_finding() {
 }
 
 #[test]
-fn names_that_do_not_exist_in_a_template_are_errors_of_the_job() {
+fn unknown_names_in_a_template_are_job_errors() {
     for (template, part) in [
         ("{{ line | shout }}", "there is no filter \"shout\""),
         ("{% if line is nice %}a{% endif %}", "there is no test \"nice\""),
@@ -166,7 +166,7 @@ fn names_that_do_not_exist_in_a_template_are_errors_of_the_job() {
     ] {
         for command in ["check", "run"] {
             let scene =
-                Scene::new(&format!("[request]\nurl = \"https://a.example/{template}\"\n"), "in.txt", "a\n");
+                Scene::new(format!("[request]\nurl = \"https://a.example/{template}\"\n"), "in.txt", "a\n");
             let ran = scene.run(&[command, "job.toml", "in.txt"]).expect(1);
             assert!(
                 ran.stderr.contains(part) && ran.stderr.contains("job.toml:2:"),
@@ -180,7 +180,7 @@ fn names_that_do_not_exist_in_a_template_are_errors_of_the_job() {
 }
 
 #[test]
-fn a_file_with_another_separator_is_recognised() {
+fn check_recognises_another_separator() {
     let ran = check("url = \"https://a.example/{{ name }}\"", "in.csv", "id;name\n1;a\n2;2,5\n").expect(0);
     says(&ran, &["fields are separated by ';'", "https://a.example/2%2C5"]);
     let job = "[input]\ndelimiter = \",\"\n[request]\nurl = \"https://a.example/{{ row['id;price'] }}\"\n";
@@ -195,7 +195,7 @@ fn a_file_with_another_separator_is_recognised() {
 }
 
 #[test]
-fn a_separator_at_the_end_of_the_header_or_of_the_rows_only_fails_every_line() {
+fn trailing_separator_of_header_or_rows_alone_fails_every_line() {
     let ran = check("url = \"https://a.example/{{ a }}\"", "in.csv", "a,b,\n1,2\n3,4\n").expect(1);
     says(&ran, &["2 of 2 lines", "the header ends with a separator, and the rows do not"]);
     let ran = check("url = \"https://a.example/{{ a }}\"", "in.csv", "a,b\n1,2,\n3,4,\n").expect(1);
@@ -203,13 +203,13 @@ fn a_separator_at_the_end_of_the_header_or_of_the_rows_only_fails_every_line() {
 }
 
 #[test]
-fn requests_that_are_all_the_same_are_told() {
+fn check_reports_identical_requests() {
     let ran = check("url = \"https://a.example/x\"", "in.txt", "a\nb\nc\n").expect(0);
     says(&ran, &["all 3 of the lines send the same request, GET https://a.example/x", "{{ line }}"]);
 }
 
 #[test]
-fn a_small_file_has_a_size() {
+fn check_shows_the_size_of_a_small_file() {
     let ran = check("url = \"https://a.example/{{ line }}\"", "in.txt", "a\nb\n").expect(0);
     says(&ran, &["2 lines of text, 4 bytes"]);
     let ran = check("url = \"https://a.example/{{ line }}\"", "in.txt", "abc\n".repeat(1_000)).expect(0);
@@ -217,7 +217,7 @@ fn a_small_file_has_a_size() {
 }
 
 #[test]
-fn what_was_found_is_one_json_object() {
+fn findings_are_one_json_object() {
     let scene = Scene::new("[request]\nurl = \"{{ line }}\"\n", "in.txt", "a.example\nhttps://a.example/\n");
     let ran = scene.run(&["check", "job.toml", "in.txt", "--json", "--all"]).expect(0);
     let object: serde_json::Value = serde_json::from_str(ran.stdout.trim_end()).unwrap();

@@ -1,10 +1,9 @@
-//! What the commands print.
+//! The output of the commands.
 
-use crate::api::{Api, HangUp};
-use crate::support::Scene;
+use testing::{Api, HttpServer, JobFile, Raw, Scene};
 
 #[test]
-fn init_writes_a_job_that_check_takes() {
+fn init_writes_a_job_that_passes_check() {
     let scene = Scene::new("", "in.csv", "address\nBaker Street 221b\nUnter den Linden\n");
     scene.run(&["init", "places"]).expect(0);
     let checked = scene.run(&["check", "places.toml", "in.csv", "--lines", "1"]).expect(0);
@@ -27,25 +26,23 @@ fn init_writes_a_job_that_check_takes() {
 #[test]
 fn check_sends_nothing_and_shows_lines_that_will_fail() {
     let api = Api::start();
-    let job = format!(
-        "[request]\nmethod = \"POST\"\nurl = \"http://{host}/ok/{{{{ id }}}}\"\nbody = '{{\"id\": {{{{ id }}}}}}'\nallow = [\"127.0.0.1\"]\n[limits.\"{host}\"]\nrate = \"2/h\"\n",
-        host = api.host()
-    );
-    let scene = Scene::new(&job, "in.csv", "id\n1\n2,3\n");
+    let job = JobFile::post(api.url("/ok/{{ id }}"))
+        .request("body = '{\"id\": {{ id }}}'")
+        .limit(api.host(), "rate = \"2/h\"");
+    let scene = Scene::new(job, "in.csv", "id\n1\n2,3\n");
     let checked = scene.run(&["check", "job.toml", "in.csv"]).expect(0);
     for part in ["POST http://", r#"{"id": "1"}"#, "line 2  fails without a request: parse", "1 h 0 min"] {
         assert!(checked.stdout.contains(part), "{part}\n{}", checked.stdout);
     }
-    assert_eq!(api.total(), 0);
+    assert_eq!(api.count(), 0);
     assert!(!scene.exists(".throughline"), "check leaves nothing behind");
 }
 
 #[test]
-fn json_is_one_object_a_line() {
+fn json_output_has_one_object_per_line() {
     let api = Api::start();
-    let job =
-        format!("[request]\nurl = \"http://{}/{{{{ kind }}}}/1\"\nallow = [\"127.0.0.1\"]\n", api.host());
-    let scene = Scene::new(&job, "in.csv", "kind\nok\nnone\n");
+    let job = JobFile::get(api.url("/{{ kind }}/1"));
+    let scene = Scene::new(job, "in.csv", "kind\nok\nnone\n");
     let ran = scene.run(&["run", "job.toml", "in.csv", "--json"]).expect(2);
     let events: Vec<serde_json::Value> =
         ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -73,7 +70,7 @@ fn json_is_one_object_a_line() {
 }
 
 #[test]
-fn with_json_every_ending_is_one_object_with_its_exit_code() {
+fn every_command_ends_its_json_output_with_an_object_that_has_the_exit_code() {
     let scene = Scene::new("[request]\nurl = \"https://a.example/{{ line }}\"\n", "in.txt", "a\n");
     scene.write("bad.toml", "[request]\n");
     scene.write("archive.txt", b"PK\x03\x04");
@@ -119,13 +116,12 @@ fn with_json_every_ending_is_one_object_with_its_exit_code() {
 }
 
 #[test]
-fn terminal_report_json_and_exit_code_use_one_wording() {
+fn terminal_report_json_and_exit_code_agree_on_the_verdict() {
     let api = Api::start();
     let job = |tolerated: &str| {
-        format!(
-            "[request]\nurl = \"http://{}/{{{{ kind }}}}/1\"\nallow = [\"127.0.0.1\"]\n[limits.default]\nrate = \"unlimited\"\n[failure]\ntolerated = \"{tolerated}\"\n",
-            api.host()
-        )
+        JobFile::get(api.url("/{{ kind }}/1"))
+            .unlimited("default")
+            .tables(format!("[failure]\ntolerated = \"{tolerated}\""))
     };
     for (input, tolerated, code, verdict, words) in [
         ("kind\nok\nok\n", "100%", 0, "succeeded", "every line succeeded"),
@@ -134,7 +130,7 @@ fn terminal_report_json_and_exit_code_use_one_wording() {
         ("kind\nnone\nnone\n", "100%", 2, "some_failed", "finished, every line failed"),
         ("kind\nok\nnone\n", "10%", 3, "failed", "failed"),
     ] {
-        let scene = Scene::new(&job(tolerated), "in.csv", input);
+        let scene = Scene::new(job(tolerated), "in.csv", input);
         let ran = scene.run(&["run", "job.toml", "in.csv", "-o", "out.csv"]).expect(code);
         assert!(ran.stdout.starts_with(&format!("in.csv: {words} in ")), "{}", ran.stdout);
         let report: serde_json::Value = serde_json::from_str(&scene.read("out.report.json")).unwrap();
@@ -146,7 +142,7 @@ fn terminal_report_json_and_exit_code_use_one_wording() {
 }
 
 #[test]
-fn a_run_whose_lines_all_fail_without_a_request_says_that_none_was_made() {
+fn summary_says_when_no_request_was_made() {
     let scene = Scene::new("[request]\nurl = \"{{ line }}\"\n", "in.txt", "a.example\nb.example\n");
     let ran = scene.run(&["run", "job.toml", "in.txt", "-o", "out.csv"]).expect(2);
     for part in ["finished, every line failed", "no request was made now"] {
@@ -155,11 +151,10 @@ fn a_run_whose_lines_all_fail_without_a_request_says_that_none_was_made() {
 }
 
 #[test]
-fn a_text_summary_names_reasons_and_files() {
+fn summary_names_reasons_and_files() {
     let api = Api::start();
-    let job =
-        format!("[request]\nurl = \"http://{}/{{{{ kind }}}}/1\"\nallow = [\"127.0.0.1\"]\n", api.host());
-    let scene = Scene::new(&job, "in.csv", "kind\nok\nnone\n");
+    let job = JobFile::get(api.url("/{{ kind }}/1"));
+    let scene = Scene::new(job, "in.csv", "kind\nok\nnone\n");
     let ran = scene.run(&["run", "job.toml", "in.csv", "-o", "out.csv"]).expect(2);
     for part in [
         "in.csv: finished, some lines failed",
@@ -175,7 +170,7 @@ fn a_text_summary_names_reasons_and_files() {
 }
 
 #[test]
-fn check_tells_what_a_run_would_cost_on_aws() {
+fn check_estimates_the_cost_of_a_run_on_aws() {
     let job = "[request]\nurl = \"https://api.example.com/{{ line }}\"\n[limits.\"api.example.com\"]\nrate = \"100/s\"\nin_flight = 250\n";
     let scene = Scene::new(job, "in.txt", "a\nb\n");
     let without = scene.run(&["check", "job.toml", "in.txt"]).expect(0);
@@ -192,7 +187,7 @@ fn check_tells_what_a_run_would_cost_on_aws() {
 }
 
 #[test]
-fn commands_for_aws_say_what_is_missing() {
+fn aws_commands_name_missing_settings() {
     let scene = Scene::new("[request]\nurl = \"https://api.example.com/{{ line }}\"\n", "in.txt", "a\n");
     let run = |args: &[&str], environment: &[(&str, &str)]| {
         let alone = |command: &mut std::process::Command| {
@@ -230,13 +225,13 @@ fn commands_for_aws_say_what_is_missing() {
 }
 
 #[test]
-fn a_bucket_that_does_not_exist_is_named_with_its_region() {
-    let store = |head: &'static str, code: &str| -> HangUp {
+fn missing_bucket_is_named_with_its_region() {
+    let store = |head: &'static str, code: &str| -> HttpServer {
         let body = format!("<Error><Code>{code}</Code><Message>m</Message></Error>");
-        HangUp::after(Box::leak(
-            format!("HTTP/1.1 {head}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len())
-                .into_boxed_str(),
-        ))
+        let length = body.len();
+        let response =
+            format!("HTTP/1.1 {head}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}");
+        HttpServer::raw(Raw::Write(response.into_bytes()))
     };
     let scene = Scene::new("[request]\nurl = \"https://api.example.com/{{ line }}\"\n", "in.txt", "a\n");
     let cases = [
@@ -247,7 +242,7 @@ fn a_bucket_that_does_not_exist_is_named_with_its_region() {
         ),
     ];
     for (store, words) in cases {
-        let endpoint = format!("http://{}", store.address);
+        let endpoint = store.url("");
         for command in
             [&["submit", "job.toml", "in.txt"][..], &["watch", "a/b"], &["stop", "a/b"], &["redrive", "a/b"]]
         {

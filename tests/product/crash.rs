@@ -1,17 +1,15 @@
-//! Runs that are cut off and continued: nothing lost, nothing paid twice.
+//! Runs that are killed or interrupted and continued: no line is lost, no stored response is requested again.
 
 use std::collections::{BTreeSet, HashMap};
 
-use crate::api::Api;
-use crate::support::{Scene, column, wait_until};
+use testing::{Api, JobFile, Scene, column, wait_until};
 
 const LINES: usize = 1_500;
 
-fn job(api: &Api, method: &str) -> String {
-    format!(
-        "[request]\nmethod = \"{method}\"\nurl = \"http://{host}/ok/{{{{ id }}}}\"\nallow = [\"127.0.0.1\"]\n[limits.\"{host}\"]\nrate = \"unlimited\"\nin_flight = 20\n[output]\ncolumns = {{ twice = \"$.twice\" }}\n",
-        host = api.host()
-    )
+fn job(api: &Api, method: &str) -> JobFile {
+    JobFile::with_method(method, api.url("/ok/{{ id }}"))
+        .limit(api.host(), "rate = \"unlimited\"\nin_flight = 20")
+        .column("twice", "$.twice")
 }
 
 fn input() -> String {
@@ -20,7 +18,7 @@ fn input() -> String {
 
 const RUN: [&str; 5] = ["run", "job.toml", "in.csv", "-o", "out.csv"];
 
-/// The ids of the lines whose answers are stored.
+/// The ids of the lines whose responses are stored.
 fn stored(scene: &Scene) -> BTreeSet<String> {
     let mut ids = BTreeSet::new();
     for file in scene.files() {
@@ -41,25 +39,25 @@ fn hits_of(hits: &HashMap<String, usize>, id: &str) -> usize {
 }
 
 #[test]
-fn a_killed_run_goes_on_where_it_was() {
+fn killed_run_continues_without_repeating_stored_lines() {
     let api = Api::start();
-    let whole = Scene::new(&job(&api, "GET"), "in.csv", input());
+    let whole = Scene::new(job(&api, "GET"), "in.csv", input());
     whole.run(&RUN).expect(0);
     let expected = whole.read("out.csv");
 
-    let scene = Scene::new(&job(&api, "GET"), "in.csv", input());
+    let scene = Scene::new(job(&api, "GET"), "in.csv", input());
     for answered in [0, 1, 300, 700] {
-        let before = api.total();
+        let before = api.count();
         let had = stored(&scene);
-        api.answer_only(answered);
+        api.respond_only(answered);
         let running = scene.start(&RUN);
         // With a gate of n, n answers come and others hang: wait for both, and once for a flush of the answers.
-        wait_until("requests under way", || api.total() > before + answered);
+        wait_until("requests under way", || api.count() > before + answered);
         if answered > 1 {
             wait_until("a flush", || stored(&scene).len() > had.len());
         }
         running.kill();
-        api.answer_all();
+        api.respond_all();
     }
     let (had, before) = (stored(&scene), api.hits());
     assert!(had.len() >= 2, "{}", had.len());
@@ -74,24 +72,24 @@ fn a_killed_run_goes_on_where_it_was() {
         );
     }
     // Once finished, the same command makes no request and writes its output again.
-    let total = api.total();
+    let total = api.count();
     std::fs::remove_file(scene.path("out.csv")).unwrap();
     let ran = scene.run(&RUN).expect(0);
     assert!(ran.stdout.contains("no request was made"), "{}", ran.stdout);
-    assert_eq!((scene.read("out.csv"), api.total()), (expected, total));
+    assert_eq!((scene.read("out.csv"), api.count()), (expected, total));
 }
 
 #[test]
 fn a_post_is_never_sent_twice() {
     let api = Api::start();
-    let scene = Scene::new(&job(&api, "POST"), "in.csv", input());
+    let scene = Scene::new(job(&api, "POST"), "in.csv", input());
     for answered in [0, 40, 400] {
-        let before = api.total();
-        api.answer_only(answered);
+        let before = api.count();
+        api.respond_only(answered);
         let running = scene.start(&RUN);
-        wait_until("requests under way", || api.total() > before + answered);
+        wait_until("requests under way", || api.count() > before + answered);
         running.kill();
-        api.answer_all();
+        api.respond_all();
     }
     scene.run(&RUN).expect(2);
     assert!(api.hits().values().all(|hits| *hits == 1), "a POST was sent twice");
@@ -122,25 +120,25 @@ fn a_closed_terminal_stops_cleanly_and_the_same_command_continues() {
 #[test]
 fn a_run_under_nohup_outlives_its_terminal() {
     let api = Api::start();
-    let scene = Scene::new(&job(&api, "POST"), "in.csv", input());
-    api.answer_only(100);
+    let scene = Scene::new(job(&api, "POST"), "in.csv", input());
+    api.respond_only(100);
     let running = scene.start_as("nohup", &[&[env!("CARGO_BIN_EXE_throughline")], &RUN[..]].concat());
-    wait_until("requests under way", || api.total() > 100);
+    wait_until("requests under way", || api.count() > 100);
     running.signal("HUP");
-    api.answer_all();
+    api.respond_all();
     running.wait().expect(0);
 }
 
 fn stops_cleanly_and_continues(signal: &str) {
     let api = Api::start();
-    let scene = Scene::new(&job(&api, "POST"), "in.csv", input());
-    api.answer_only(500);
+    let scene = Scene::new(job(&api, "POST"), "in.csv", input());
+    api.respond_only(500);
     let running = scene.start(&RUN);
-    wait_until("requests under way", || api.total() > 500);
-    api.answer_only(100_000);
+    wait_until("requests under way", || api.count() > 500);
+    api.respond_only(100_000);
     running.signal(signal);
     let ran = running.wait();
-    api.answer_all();
+    api.respond_all();
     assert_eq!(ran.code, 130, "{}", ran.stderr);
     assert!(ran.stderr.contains("the same command continues"), "{}", ran.stderr);
     assert!(!scene.exists("out.csv"));
@@ -152,18 +150,18 @@ fn stops_cleanly_and_continues(signal: &str) {
 }
 
 #[test]
-fn a_continued_run_shows_what_was_done_before_from_the_first_moment() {
+fn continued_run_shows_earlier_progress_at_once() {
     let api = Api::start();
-    let scene = Scene::new(&job(&api, "GET"), "in.csv", input());
-    api.answer_only(500);
+    let scene = Scene::new(job(&api, "GET"), "in.csv", input());
+    api.respond_only(500);
     let running = scene.start(&RUN);
     wait_until("a flush", || stored(&scene).len() >= 20);
     running.kill();
     let had = stored(&scene).len() as u64;
-    let before = api.total();
-    api.answer_only(0);
+    let before = api.count();
+    api.respond_only(0);
     let running = scene.start(&[&RUN[..], &["--json"]].concat());
-    wait_until("requests under way", || api.total() > before);
+    wait_until("requests under way", || api.count() > before);
     let ran = running.interrupt();
     assert_eq!(ran.code, 130, "{}", ran.stderr);
     let events: Vec<serde_json::Value> =
@@ -182,17 +180,17 @@ fn a_continued_run_shows_what_was_done_before_from_the_first_moment() {
     let last = events.last().unwrap();
     assert_eq!((&last["verdict"], &last["lines"]), (&"interrupted".into(), &LINES.into()), "{last}");
     assert!(last["done"].as_u64().unwrap() >= had, "{last}");
-    api.answer_all();
+    api.respond_all();
     scene.run(&RUN).expect(0);
 }
 
 #[test]
-fn two_runs_on_one_state_folder_do_not_meet() {
+fn second_run_on_a_state_folder_is_refused() {
     let api = Api::start();
-    let scene = Scene::new(&job(&api, "GET"), "in.csv", input());
-    api.answer_only(10);
+    let scene = Scene::new(job(&api, "GET"), "in.csv", input());
+    api.respond_only(10);
     let running = scene.start(&RUN);
-    wait_until("requests under way", || api.total() > 10);
+    wait_until("requests under way", || api.count() > 10);
     let second = scene.run(&RUN).expect(4);
     for part in ["in use by process", "`throughline run job.toml in.csv`, since 20", "--state"] {
         assert!(second.stderr.contains(part), "{part}\n{}", second.stderr);
@@ -205,17 +203,17 @@ fn two_runs_on_one_state_folder_do_not_meet() {
     );
     assert_eq!(object["holder"]["command"], "throughline run job.toml in.csv");
     assert!(second.stderr.is_empty(), "{}", second.stderr);
-    api.answer_all();
+    api.respond_all();
     let first = running.wait();
     assert_eq!(first.code, 0, "{}", first.stderr);
 }
 
 #[test]
-fn a_journal_cut_off_while_it_was_made_is_made_again() {
+fn incomplete_journal_is_created_again() {
     let api = Api::start();
     let scene = || {
         let scene = Scene::new("", "in.csv", "id\n1\n");
-        scene.write("places.toml", job(&api, "GET"));
+        scene.write("places.toml", job(&api, "GET").to_string());
         scene
     };
     let args = ["run", "places.toml", "in.csv"];
@@ -236,19 +234,19 @@ fn a_journal_cut_off_while_it_was_made_is_made_again() {
 }
 
 #[test]
-fn fresh_starts_over() {
+fn fresh_discards_earlier_results() {
     let api = Api::start();
-    let scene = Scene::new(&job(&api, "GET"), "in.csv", "id\n1\n2\n");
+    let scene = Scene::new(job(&api, "GET"), "in.csv", "id\n1\n2\n");
     scene.run(&RUN).expect(0);
     scene.run(&RUN).expect(0);
-    assert_eq!(api.total(), 2);
+    assert_eq!(api.count(), 2);
     scene.run(&[&RUN[..], &["--fresh"]].concat()).expect(0);
-    assert_eq!(api.total(), 4);
+    assert_eq!(api.count(), 4);
     scene.run(&RUN).expect(0);
-    assert_eq!(api.total(), 4, "the fresh run is the one that is remembered");
+    assert_eq!(api.count(), 4, "the fresh run is the one that is remembered");
     scene.write("in.csv", "id\n1\n3\n");
     scene.run(&RUN).expect(0);
-    assert_eq!(api.total(), 6, "a changed input is a new run");
+    assert_eq!(api.count(), 6, "a changed input is a new run");
     assert_eq!(column(&scene.read("out.csv"), "id"), ["1", "3"]);
     scene.write("in.csv", "id\n1\n2\n");
     scene.run(&RUN).expect(0);

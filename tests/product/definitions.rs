@@ -1,12 +1,12 @@
-//! `throughline states` that runs nothing: `validate`, `test` and `graph`.
+//! The commands `states validate`, `states test` and `states graph`, which run no execution.
 
 use serde_json::{Value, json};
+use testing::Scene;
 
 use crate::states::{Services, scene, task};
-use crate::support::Scene;
 
 #[test]
-fn all_problems_of_a_definition_are_told_with_their_places() {
+fn validate_names_every_problem_with_its_place() {
     let scene = Scene::new(
         "",
         "machine.json",
@@ -29,7 +29,7 @@ fn all_problems_of_a_definition_are_told_with_their_places() {
 }
 
 #[test]
-fn one_state_is_tested_with_every_value_on_the_way() {
+fn states_test_shows_every_intermediate_value() {
     let mut definition =
         task("arn:aws:states:::lambda:invoke", &json!({ "FunctionName": "f", "Payload.$": "$.order" }));
     let state = &mut definition["States"]["Do"];
@@ -69,7 +69,15 @@ fn one_state_is_tested_with_every_value_on_the_way() {
         json!({ "Type": "Task", "Resource": "arn:aws:lambda:us-east-1:123456789012:function:echo", "End": true }).to_string(),
     );
     let ran = scene
-        .run(&["states", "test", "one.json", "--input", "{\"a\": 1}", "--functions", &services.url])
+        .run(&[
+            "states",
+            "test",
+            "one.json",
+            "--input",
+            "{\"a\": 1}",
+            "--functions",
+            &services.server.url(""),
+        ])
         .expect(0);
     assert!(ran.stdout.contains("SUCCEEDED") && ran.stdout.contains("{\"a\":1}"), "{}", ran.stdout);
     let wrong = scene.run(&["states", "test", "machine.json", "--state", "None"]).expect(1);
@@ -77,7 +85,7 @@ fn one_state_is_tested_with_every_value_on_the_way() {
 }
 
 #[test]
-fn a_definition_is_drawn() {
+fn states_graph_draws_a_definition() {
     let scene = Scene::new("", "none", "");
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/definition.asl.json");
     scene.run(&["states", "graph", root, "-o", "picture.svg"]).expect(0);

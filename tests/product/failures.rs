@@ -1,14 +1,19 @@
-//! Lines that fail, each in its own way: a row with its reason, never the end of the run.
+//! Every kind of failed line gets a row with its error, and the run continues.
 
-use crate::api::{Api, HangUp, closed_port};
-use crate::support::{Scene, column};
+use testing::{Api, HttpServer, JobFile, Raw, Scene, closed_port, column};
 
 #[test]
 fn every_failure_has_its_code() {
     let api = Api::start();
-    let hang_up = HangUp::after("");
-    let cut = HangUp::after("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{");
-    let job = "[request]\nurl = \"{{ url }}\"\nheaders = { x-note = \"{{ note }}\" }\nallow = [\"127.0.0.1\"]\ntimeout = \"2s\"\nmax_response = \"1KiB\"\n[retry]\nattempts = 2\n[limits.default]\nrate = \"unlimited\"\n[output]\ncolumns = { id = \"$.id\" }\n";
+    let hang_up = HttpServer::raw(Raw::Write(Vec::new()));
+    let cut = HttpServer::raw(Raw::Write(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{".to_vec()));
+    let job = JobFile::get("{{ url }}")
+        .request("headers = { x-note = \"{{ note }}\" }")
+        .request("timeout = \"2s\"")
+        .request("max_response = \"1KiB\"")
+        .tables("[retry]\nattempts = 2")
+        .unlimited("default")
+        .column("id", "$.id");
     let cases: Vec<(String, String)> = vec![
         (format!(r#"{{"url": "{}", "note": "n"}}"#, api.url("/ok/1")), "".into()),
         (format!(r#"{{"url": "{}", "note": "a\r\nx: y"}}"#, api.url("/ok/2")), "header".into()),
@@ -25,10 +30,10 @@ fn every_failure_has_its_code() {
         // localhost is 127.0.0.1, which is allowed.
         (r#"{"url": "http://localhost:1/", "note": ""}"#.into(), "connect".into()),
         (format!(r#"{{"url": "http://{}/", "note": ""}}"#, closed_port()), "connect".into()),
-        (format!(r#"{{"url": "http://{}/", "note": ""}}"#, hang_up.address), "connect".into()),
+        (format!(r#"{{"url": "{}", "note": ""}}"#, hang_up.url("/")), "connect".into()),
         (format!(r#"{{"url": "https://{}/", "note": ""}}"#, api.host()), "tls".into()),
         (format!(r#"{{"url": "{}", "note": ""}}"#, api.url("/stall/1")), "timeout".into()),
-        (format!(r#"{{"url": "http://{}/", "note": ""}}"#, cut.address), "body_cut".into()),
+        (format!(r#"{{"url": "{}", "note": ""}}"#, cut.url("/")), "body_cut".into()),
         (format!(r#"{{"url": "{}", "note": ""}}"#, api.url("/large/5000")), "too_large".into()),
         (format!(r#"{{"url": "{}", "note": ""}}"#, api.url("/status/404")), "http_404".into()),
         (format!(r#"{{"url": "{}", "note": ""}}"#, api.url("/status/500")), "http_500".into()),
@@ -75,35 +80,34 @@ fn every_failure_has_its_code() {
 #[test]
 fn a_redirect_carries_no_secret_to_another_origin() {
     let (api, other) = (Api::start(), Api::start());
-    let job = format!(
-        "[request]\nurl = \"http://{}/to/{{{{ to }}}}\"\nheaders = {{ authorization = \"{{{{ secret.K }}}}\" }}\nallow = [\"127.0.0.1\"]\n[secrets]\nK = \"file:key.txt\"\n",
-        api.host()
-    );
-    let scene = Scene::new(&job, "in.csv", format!("to\nhttp:~~{}~ok~1\n~ok~2\n", other.host()));
+    let job = JobFile::get(api.url("/to/{{ to }}"))
+        .request("headers = { authorization = \"{{ secret.K }}\" }")
+        .tables("[secrets]\nK = \"file:key.txt\"");
+    let scene = Scene::new(job, "in.csv", format!("to\nhttp:~~{}~ok~1\n~ok~2\n", other.host()));
     scene.write("key.txt", "abcdefgh");
     scene.run(&["run", "job.toml", "in.csv", "-o", "out.csv"]).expect(2);
     assert_eq!(column(&scene.read("out.csv"), "error"), ["redirect_with_secret", ""]);
-    assert_eq!(other.total(), 0);
+    assert_eq!(other.count(), 0);
 }
 
 #[test]
 fn a_secret_goes_only_to_its_hosts() {
     let (api, other) = (Api::start(), Api::start());
-    let job = format!(
-        "[request]\nurl = \"{{{{ url }}}}\"\nheaders = {{ authorization = \"{{{{ secret.K }}}}\" }}\nallow = [\"127.0.0.1\"]\nsecret_hosts = [\"{}\"]\n[secrets]\nK = \"file:key.txt\"\n",
-        api.host()
-    );
-    let scene = Scene::new(&job, "in.csv", format!("url\n{}\n{}\n", api.url("/ok/1"), other.url("/ok/1")));
+    let job = JobFile::get("{{ url }}")
+        .request("headers = { authorization = \"{{ secret.K }}\" }")
+        .request(format!("secret_hosts = [\"{}\"]", api.host()))
+        .tables("[secrets]\nK = \"file:key.txt\"");
+    let scene = Scene::new(job, "in.csv", format!("url\n{}\n{}\n", api.url("/ok/1"), other.url("/ok/1")));
     scene.write("key.txt", "abcdefgh");
     scene.run(&["run", "job.toml", "in.csv", "-o", "out.csv"]).expect(2);
     assert_eq!(column(&scene.read("out.csv"), "error"), ["", "secret_denied"]);
-    assert_eq!((api.total(), other.total()), (1, 0));
+    assert_eq!((api.count(), other.count()), (1, 0));
 }
 
 #[test]
-fn hosts_that_refuse_do_not_stop_a_check_of_urls() {
+fn refusals_of_different_hosts_do_not_stop_a_run() {
     let api = Api::start();
-    let job = "[request]\nurl = \"{{ line }}\"\nallow = [\"127.0.0.1\"]\n[limits.default]\nrate = \"unlimited\"\n[output]\ncolumns = { status = \"status\" }\n";
+    let job = JobFile::get("{{ line }}").unlimited("default").column("status", "status");
     let input: String = (0..300).map(|n| format!("{}?{n}\n", api.url("/status/403"))).collect();
     let scene = Scene::new(job, "urls.txt", input);
     scene.run(&["run", "job.toml", "urls.txt", "-o", "out.csv"]).expect(2);

@@ -2,14 +2,14 @@
 
 use std::io::Write;
 
-use crate::api::Api;
-use crate::support::{Scene, column, csv};
+use testing::{Api, JobFile, Scene, column, records};
 
-fn job(api: &Api, more: &str) -> String {
-    format!(
-        "[request]\nurl = \"http://{host}/ok/{{{{ id }}}}\"\nallow = [\"127.0.0.1\"]\n[limits.\"{host}\"]\nrate = \"unlimited\"\n[output]\ncolumns = {{ twice = \"$.twice\", list = \"$.list[*]\", none = \"$.none\" }}\n{more}",
-        host = api.host()
-    )
+fn job(api: &Api) -> JobFile {
+    JobFile::get(api.url("/ok/{{ id }}"))
+        .unlimited(api.host())
+        .column("twice", "$.twice")
+        .column("list", "$.list[*]")
+        .column("none", "$.none")
 }
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
@@ -43,41 +43,37 @@ fn csv_in_every_compression_comes_out_in_order() {
         ),
         ("in.csv.bz2", [bzip2(first.as_bytes()), bzip2(second.as_bytes())].concat()),
     ] {
-        let scene = Scene::new(&job(&api, ""), file, input);
+        let scene = Scene::new(job(&api), file, input);
         scene.run(&["run", "job.toml", file, "-o", "out.csv"]).expect(0);
         let output = scene.read("out.csv");
-        assert_eq!(csv(&output)[0], ["id", "note", "twice", "list", "none", "error", "error_detail"]);
+        assert_eq!(records(&output)[0], ["id", "note", "twice", "list", "none", "error", "error_detail"]);
         assert_eq!(column(&output, "id"), ids, "{file}");
         assert!(column(&output, "twice").iter().zip(&ids).all(|(twice, id)| *twice == format!("{id}{id}")));
-        assert_eq!(csv(&output)[8], ["7", "a \"note\",\r\n7", "77", "[1,2]", "", "", ""]);
+        assert_eq!(records(&output)[8], ["7", "a \"note\",\r\n7", "77", "[1,2]", "", "", ""]);
         assert!(!scene.exists("out.failed.csv"));
     }
 }
 
 #[test]
-fn text_tsv_and_jsonl() {
+fn text_tsv_and_jsonl_come_out_in_order() {
     let api = Api::start();
-    let text = job(&api, "").replace("{{ id }}", "{{ line }}");
+    let text = job(&api).to_string().replace("{{ id }}", "{{ line }}");
     let scene = Scene::new(&text, "ids.txt", "one\n\ntwo words\nlast\n\n");
     scene.run(&["run", "job.toml", "ids.txt", "-o", "out.csv"]).expect(0);
     assert_eq!(column(&scene.read("out.csv"), "line"), ["one", "two words", "last"]);
-    let scene =
-        Scene::new(&format!("{text}[input]\nblank = \"keep\"\n"), "ids.txt", "one\n\ntwo words\nlast");
+    let scene = Scene::new(format!("{text}[input]\nblank = \"keep\"\n"), "ids.txt", "one\n\ntwo words\nlast");
     scene.run(&["run", "job.toml", "ids.txt", "-o", "out.csv"]).expect(2);
     let output = scene.read("out.csv");
     assert_eq!(column(&output, "line"), ["one", "", "two words", "last"]);
     assert_eq!(column(&output, "twice")[2], "two wordstwo words");
     assert_eq!(scene.read("out.failed.txt"), "\n");
 
-    let scene = Scene::new(&job(&api, ""), "in.tsv", "id\tname\n1\tx, y\n2\t\n");
+    let scene = Scene::new(job(&api), "in.tsv", "id\tname\n1\tx, y\n2\t\n");
     scene.run(&["run", "job.toml", "in.tsv", "-o", "out.csv"]).expect(0);
-    assert_eq!(csv(&scene.read("out.csv"))[1], ["1", "x, y", "11", "[1,2]", "", "", ""]);
+    assert_eq!(records(&scene.read("out.csv"))[1], ["1", "x, y", "11", "[1,2]", "", "", ""]);
 
-    let scene = Scene::new(
-        &job(&api, ""),
-        "in.jsonl",
-        "{\"id\": 1, \"o\": {\"b\": 1.0}}\n\n{\"o\":null,\"id\":\"2\"}",
-    );
+    let scene =
+        Scene::new(job(&api), "in.jsonl", "{\"id\": 1, \"o\": {\"b\": 1.0}}\n\n{\"o\":null,\"id\":\"2\"}");
     scene.run(&["run", "job.toml", "in.jsonl", "-o", "out.jsonl"]).expect(0);
     let lines: Vec<serde_json::Value> =
         scene.read("out.jsonl").lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -89,18 +85,18 @@ fn text_tsv_and_jsonl() {
 }
 
 #[test]
-fn outputs_of_another_format() {
+fn output_format_can_differ_from_the_input() {
     let api = Api::start();
-    let scene = Scene::new(&job(&api, "format = \"jsonl\"\n"), "in.csv", "id\n1\n");
+    let scene = Scene::new(job(&api).output("format = \"jsonl\""), "in.csv", "id\n1\n");
     scene.run(&["run", "job.toml", "in.csv", "-o", "out.jsonl"]).expect(0);
     assert!(scene.read("out.jsonl").starts_with(r#"{"id":"1","#));
     let scene = Scene::new(
-        &job(&api, "format = \"csv\"\n"),
+        job(&api).output("format = \"csv\""),
         "in.jsonl",
         "{\"id\": 1, \"tags\": [\"a\", \"b\"]}\n{\"id\": 2, \"more\": true}\n",
     );
     scene.run(&["run", "job.toml", "in.jsonl", "-o", "out.csv"]).expect(0);
-    let output = csv(&scene.read("out.csv"));
+    let output = records(&scene.read("out.csv"));
     assert_eq!(output[0][..3], ["id", "tags", "more"]);
     assert_eq!(output[2][..3], ["2", "", "true"]);
 }
@@ -108,17 +104,15 @@ fn outputs_of_another_format() {
 #[test]
 fn numbers_keep_their_digits_from_line_to_request_and_from_response_to_output() {
     let api = Api::start();
-    let job = |more: &str| {
-        format!(
-            "[request]\nmethod = \"POST\"\nurl = \"http://{}/numbers/{{{{ price }}}}?id={{{{ id }}}}&double={{{{ price * 2 }}}}\"\nbody = '{{\"id\": {{{{ id }}}}, \"all\": {{{{ row }}}}, \"whole\": {{{{ price | int }}}}}}'\nallow = [\"127.0.0.1\"]\n[output]\n{more}columns = {{ digits = \"$.digits\", total = \"$.total\", odd = \"$.odd\" }}\n",
-            api.host()
-        )
-        .replace("{{ row }}", "{{ parts }}")
-    };
+    let job = JobFile::post(api.url("/numbers/{{ price }}?id={{ id }}&double={{ price * 2 }}"))
+        .request("body = '{\"id\": {{ id }}, \"all\": {{ parts }}, \"whole\": {{ price | int }}}'")
+        .column("digits", "$.digits")
+        .column("total", "$.total")
+        .column("odd", "$.odd");
     let line = r#"{"id":89014103211118510720123,"price":12.50,"parts":[1.0,0.10,1E5,-0],"unused":NaN,"half":"\ud83d"}"#;
-    let scene = Scene::new(&job(""), "in.jsonl", line);
+    let scene = Scene::new(&job, "in.jsonl", line);
     scene.run(&["run", "job.toml", "in.jsonl", "-o", "out.jsonl"]).expect(0);
-    let seen = &api.seen()[0];
+    let seen = &api.requests()[0];
     assert_eq!(seen.uri, "/numbers/12.50?id=89014103211118510720123&double=25.0");
     assert_eq!(seen.body, r#"{"id": 89014103211118510720123, "all": [1.0,0.10,1E5,-0], "whole": 12}"#);
     let digits = r#""digits":[12.50,12345678901234567890123,12.50,1e400],"total":12.50,"odd":"NaN""#;
@@ -131,38 +125,38 @@ fn numbers_keep_their_digits_from_line_to_request_and_from_response_to_output() 
     );
     assert!(output.contains(digits), "{output}");
 
-    let scene = Scene::new(&job("format = \"csv\"\n"), "in.jsonl", line);
+    let scene = Scene::new(job.output("format = \"csv\""), "in.jsonl", line);
     scene.run(&["run", "job.toml", "in.jsonl", "-o", "out.csv"]).expect(0);
-    let output = csv(&scene.read("out.csv"));
+    let output = records(&scene.read("out.csv"));
     assert_eq!(output[1][..4], ["89014103211118510720123", "12.50", "[1.0,0.10,1E5,-0]", "NaN"]);
     assert_eq!(output[1][5..8], ["[12.50,12345678901234567890123,12.50,1e400]", "12.50", "NaN"]);
 }
 
 #[test]
-fn empty_files_succeed() {
+fn empty_inputs_succeed() {
     let api = Api::start();
     for (file, input, output) in [
         ("in.csv", "", ""),
         ("in.csv", "id\n", "id,twice,list,none,error,error_detail\n"),
         ("in.jsonl", "", ""),
     ] {
-        let scene = Scene::new(&job(&api, ""), file, input);
+        let scene = Scene::new(job(&api), file, input);
         scene.run(&["run", "job.toml", file, "-o", "out"]).expect(0);
         assert_eq!(scene.read("out"), output);
     }
-    assert_eq!(api.total(), 0);
+    assert_eq!(api.count(), 0);
 }
 
 #[test]
 fn requests_are_what_the_job_says() {
     let api = Api::start();
-    let job = format!(
-        "[request]\nmethod = \"POST\"\nidempotent = true\nurl = \"http://{}/ok/{{{{ id }}}}?q={{{{ q }}}}\"\nheaders = {{ x-key = \"k {{{{ q }}}}\", content-type = \"application/json\" }}\nbody = '{{\"q\": {{{{ q }}}}, \"t\": \"<{{{{ q }}}}>\"}}'\nallow = [\"127.0.0.1\"]\n",
-        api.host()
-    );
-    let scene = Scene::new(&job, "in.csv", "id,q\n1,\"a \"\"b\"\" & ü\"\n");
+    let job = JobFile::post(api.url("/ok/{{ id }}?q={{ q }}"))
+        .request("idempotent = true")
+        .request("headers = { x-key = \"k {{ q }}\", content-type = \"application/json\" }")
+        .request("body = '{\"q\": {{ q }}, \"t\": \"<{{ q }}>\"}'");
+    let scene = Scene::new(job, "in.csv", "id,q\n1,\"a \"\"b\"\" & ü\"\n");
     scene.run(&["run", "job.toml", "in.csv", "-o", "out.csv"]).expect(0);
-    let seen = &api.seen()[0];
+    let seen = &api.requests()[0];
     assert_eq!((seen.method.as_str(), seen.uri.as_str()), ("POST", "/ok/1?q=a%20%22b%22%20%26%20%C3%BC"));
     assert_eq!(seen.headers["x-key"].as_bytes(), "k a \"b\" & ü".as_bytes());
     assert_eq!(seen.body, r#"{"q": "a \"b\" & ü", "t": "<a \"b\" & ü>"}"#);
@@ -173,18 +167,18 @@ fn requests_are_what_the_job_says() {
 #[test]
 fn lines_of_two_providers_and_of_others_come_out_in_order() {
     let apis = [Api::start(), Api::start(), Api::start()];
-    let job = format!(
-        "[request]\nurl = \"{{{{ url }}}}\"\nallow = [\"127.0.0.1\"]\n[limits.\"{}\"]\nrate = \"unlimited\"\nin_flight = 250\n[limits.\"{}\"]\nrate = \"500/s\"\n[limits.default]\nrate = \"1000/s\"\n[output]\ncolumns = {{ twice = \"$.twice\" }}\n",
-        apis[0].host(),
-        apis[1].host()
-    );
+    let job = JobFile::get("{{ url }}")
+        .limit(apis[0].host(), "rate = \"unlimited\"\nin_flight = 250")
+        .limit(apis[1].host(), "rate = \"500/s\"")
+        .limit("default", "rate = \"1000/s\"")
+        .column("twice", "$.twice");
     let urls: Vec<String> = (0..600).map(|n| apis[n * 7 % 3].url(&format!("/ok/{n}"))).collect();
     let input: String =
         std::iter::once("url\n".to_owned()).chain(urls.iter().map(|url| format!("{url}\n"))).collect();
-    let scene = Scene::new(&job, "in.csv", input);
+    let scene = Scene::new(job, "in.csv", input);
     scene.run(&["run", "job.toml", "in.csv", "-o", "out.csv"]).expect(0);
     let output = scene.read("out.csv");
     assert_eq!(column(&output, "url"), urls);
     assert_eq!(column(&output, "twice"), (0..600).map(|n| format!("{n}{n}")).collect::<Vec<_>>());
-    assert_eq!(apis.iter().map(Api::total).sum::<usize>(), 600);
+    assert_eq!(apis.iter().map(|api| api.count()).sum::<usize>(), 600);
 }

@@ -1,6 +1,6 @@
 //! `run --functions`: the steps in another process, here in the test's, with the store over a real socket.
 
-use std::net::{SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::sync::Arc;
@@ -15,22 +15,17 @@ use axum::{Json, Router};
 use job::StepError;
 use serde::Serialize;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
-use tokio::runtime::Runtime;
+use testing::{Api, HttpServer, JobFile, Output, Scene, closed_port, column, wait_until};
 use tokio_util::sync::CancellationToken;
 use worker::Silent;
-
-use crate::api::{Api, closed_port};
-use crate::support::{Ran, Scene, column, wait_until};
 
 const KEY: &str = "local";
 const SECRET: &str = "any-secret";
 
-/// Lambda's Invoke API as `cargo lambda watch` has it: an error is an answer of 500.
+/// Lambda's Invoke API as `cargo lambda watch` has it: an error is a response with status 500.
 struct Functions {
-    address: SocketAddr,
+    server: HttpServer,
     calls: Arc<AtomicUsize>,
-    _runtime: Runtime,
 }
 
 #[derive(Clone)]
@@ -39,7 +34,7 @@ struct Steps {
     worker: Arc<worker::Context>,
     postprocess: postprocess::Context,
     calls: Arc<AtomicUsize>,
-    /// So many of the first calls of each have next to no time.
+    /// How many of the first calls of each have next to no time.
     hurried: [Arc<AtomicUsize>; 2],
 }
 
@@ -123,13 +118,9 @@ impl Functions {
         };
         let calls = Arc::new(AtomicUsize::new(0));
         let steps = Steps { preprocess, worker, postprocess, calls: calls.clone(), hurried };
-        let runtime = Runtime::new().unwrap();
-        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
-        let address = listener.local_addr().unwrap();
         let router =
             Router::new().route("/2015-03-31/functions/{name}/invocations", post(invoke)).with_state(steps);
-        runtime.spawn(async move { axum::serve(listener, router).await.unwrap() });
-        Self { address, calls, _runtime: runtime }
+        Self { server: HttpServer::router(router), calls }
     }
 }
 
@@ -165,7 +156,7 @@ fn answer(response: Result<impl Serialize, StepError>) -> (StatusCode, Json<Valu
 }
 
 fn scene(api: &Api) -> Scene {
-    let job = "[request]\nurl = \"{{ url }}\"\nallow = [\"127.0.0.1\"]\n[output]\ncolumns = { twice = \"$.twice\" }\n[limits.default]\nrate = \"unlimited\"\n";
+    let job = JobFile::get("{{ url }}").column("twice", "$.twice").unlimited("default");
     let input = (1..=200).fold("url\n".to_owned(), |text, n| {
         let path = if n % 9 == 0 { "/status/404".to_owned() } else { format!("/ok/{n}") };
         text + &api.url(&path) + "\n"
@@ -173,7 +164,7 @@ fn scene(api: &Api) -> Scene {
     Scene::new(job, "in.csv", input)
 }
 
-fn run(scene: &Scene, args: &[&str]) -> Ran {
+fn run(scene: &Scene, args: &[&str]) -> Output {
     scene
         .start_with(args, |command| {
             _ = command.env("AWS_ACCESS_KEY_ID", KEY).env("AWS_SECRET_ACCESS_KEY", SECRET)
@@ -182,13 +173,13 @@ fn run(scene: &Scene, args: &[&str]) -> Ran {
 }
 
 #[test]
-fn functions_elsewhere_make_the_same_output() {
+fn functions_in_other_processes_make_the_same_output() {
     let api = Api::start();
     let scene = scene(&api);
     scene.run(&["run", "job.toml", "in.csv", "-o", "here.csv"]).expect(2);
     let port = closed_port().port().to_string();
     let functions = Functions::start(port.parse().unwrap(), SECRET);
-    let url = format!("http://{}", functions.address);
+    let url = functions.server.url("");
     let args = [
         "run",
         "job.toml",
@@ -213,13 +204,13 @@ fn functions_elsewhere_make_the_same_output() {
 }
 
 #[test]
-fn functions_that_run_out_of_time_go_on_in_the_next_call() {
+fn functions_that_run_out_of_time_continue_in_the_next_call() {
     let api = Api::start();
     let scene = scene(&api);
     scene.run(&["run", "job.toml", "in.csv", "-o", "here.csv"]).expect(2);
     let port = closed_port().port().to_string();
     let functions = Functions::hurried(port.parse().unwrap(), SECRET, 2);
-    let url = format!("http://{}", functions.address);
+    let url = functions.server.url("");
     let args = [
         "run",
         "job.toml",
@@ -240,23 +231,23 @@ fn functions_that_run_out_of_time_go_on_in_the_next_call() {
 }
 
 #[test]
-fn an_error_of_a_function_ends_the_run_by_its_name() {
+fn function_error_ends_the_run_with_its_name() {
     let scene = Scene::new("[request]\nurl = \"http://127.0.0.1/{{ nothing }}\"\n", "in.csv", "url\nx\n");
     let port = closed_port().port().to_string();
     let functions = Functions::start(port.parse().unwrap(), SECRET);
-    let url = format!("http://{}", functions.address);
+    let url = functions.server.url("");
     let ended =
         run(&scene, &["run", "job.toml", "in.csv", "--functions", &url, "--s3-port", &port]).expect(1);
     assert!(ended.stderr.contains("Job.Invalid") && ended.stderr.contains("nothing"), "{}", ended.stderr);
 }
 
 #[test]
-fn the_store_is_for_those_who_know_the_secret() {
+fn served_store_requires_its_secret_key() {
     let api = Api::start();
     let scene = scene(&api);
     let port = closed_port().port().to_string();
     let functions = Functions::start(port.parse().unwrap(), "another-secret");
-    let url = format!("http://{}", functions.address);
+    let url = functions.server.url("");
     let ended = run(&scene, &["run", "job.toml", "in.csv", "--functions", &url, "--s3-port", &port]);
     assert!(
         ended.code != 0 && ended.stderr.contains("SignatureDoesNotMatch"),
@@ -264,7 +255,7 @@ fn the_store_is_for_those_who_know_the_secret() {
         ended.code,
         ended.stderr
     );
-    assert_eq!(api.total(), 0);
+    assert_eq!(api.count(), 0);
     // And without one nobody is let in.
     let refused = scene.start_with(&["run", "job.toml", "in.csv", "--functions", &url], |command| {
         _ = command.env_remove("AWS_ACCESS_KEY_ID")
@@ -275,7 +266,7 @@ fn the_store_is_for_those_who_know_the_secret() {
 
 #[test]
 #[ignore = "needs cargo-lambda on the PATH (pip install cargo-lambda), and builds the functions"]
-fn cargo_lambda_watch_has_the_functions() {
+fn functions_run_under_cargo_lambda_watch() {
     let api = Api::start();
     let scene = scene(&api);
     scene.run(&["run", "job.toml", "in.csv", "-o", "here.csv"]).expect(2);

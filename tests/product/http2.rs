@@ -1,41 +1,42 @@
-//! HTTP/2 servers that say which requests they have not processed: those are sent again, whatever the method, and no other.
+//! HTTP/2 servers that name the requests they have not processed: these are sent again with any method, and no others.
 
 use std::collections::{HashMap, HashSet};
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rcgen::{CertificateParams, KeyPair};
+use testing::{HttpServer, Scene, column};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::runtime::Runtime;
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
-use tokio_rustls::rustls::pki_types::PrivateKeyDer;
+use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
-use crate::support::{Scene, column};
+use crate::tls;
 
 const NO_ERROR: u32 = 0;
 const REFUSED_STREAM: u32 = 7;
 const ENHANCE_YOUR_CALM: u32 = 11;
 
-/// What a server does not process.
+/// Which requests a server does not process.
 #[derive(Clone, Copy)]
 enum Refuses {
-    /// Streams above the so-manyth of a connection: a GOAWAY frame with this reason names the last, as nginx does.
+    /// Streams after the nth of a connection: a GOAWAY frame with this reason names the last, as nginx does.
     Above(u32, u32),
-    /// Every so-manyth stream.
+    /// Every nth stream.
     Every(u32),
 }
 
 /// A server of HTTP/2 over TLS. A request is its body: the frames of its head are not read.
 struct Server {
-    address: SocketAddr,
+    server: HttpServer,
     certificate: String,
-    processed: Arc<Mutex<HashMap<String, u32>>>,
-    refused: Arc<Mutex<u32>>,
-    _runtime: Runtime,
+    counts: Arc<Counts>,
+}
+
+#[derive(Default)]
+struct Counts {
+    /// By body.
+    processed: Mutex<HashMap<String, u32>>,
+    refused: Mutex<u32>,
 }
 
 impl Server {
@@ -43,42 +44,23 @@ impl Server {
         let key = KeyPair::generate().unwrap();
         let certificate =
             CertificateParams::new(["localhost".to_owned()]).unwrap().self_signed(&key).unwrap();
-        let provider = Arc::new(tokio_rustls::rustls::crypto::aws_lc_rs::default_provider());
-        let config =
-            ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-        let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
-        let mut config =
-            config.with_no_client_auth().with_single_cert(vec![certificate.der().clone()], key).unwrap();
-        config.alpn_protocols = vec![b"h2".to_vec()];
-        let acceptor = TlsAcceptor::from(Arc::new(config));
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
-        let address = listener.local_addr().unwrap();
-        let (processed, refused) =
-            (Arc::<Mutex<HashMap<String, u32>>>::default(), Arc::<Mutex<u32>>::default());
-        let (counts, refusals) = (processed.clone(), refused.clone());
-        runtime.spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let (acceptor, counts, refusals) = (acceptor.clone(), counts.clone(), refusals.clone());
-                tokio::spawn(async move {
-                    let Ok(stream) = acceptor.accept(stream).await else { return };
-                    // The client hangs up when it likes.
-                    let _ = serve(stream, refuses, &counts, &refusals).await;
-                });
+        let acceptor = tls::acceptor(certificate.der().clone(), &key, &[b"h2"]);
+        let counts = Arc::<Counts>::default();
+        let counted = counts.clone();
+        let server = HttpServer::connections(move |stream| {
+            let (acceptor, counts) = (acceptor.clone(), counted.clone());
+            async move {
+                let Ok(stream) = acceptor.accept(stream).await else { return };
+                // The client hangs up when it likes.
+                let _ = serve(stream, refuses, &counts).await;
             }
         });
-        Self { address, certificate: certificate.pem(), processed, refused, _runtime: runtime }
+        Self { server, certificate: certificate.pem(), counts }
     }
 }
 
 /// One connection. Responses to the streams that it processes come in bursts, so that requests are under way when it refuses.
-async fn serve(
-    mut stream: TlsStream<TcpStream>,
-    refuses: Refuses,
-    counts: &Mutex<HashMap<String, u32>>,
-    refusals: &Mutex<u32>,
-) -> std::io::Result<()> {
+async fn serve(mut stream: TlsStream<TcpStream>, refuses: Refuses, counts: &Counts) -> std::io::Result<()> {
     let mut preface = [0; 24];
     stream.read_exact(&mut preface).await?;
     stream.write_all(&frame(4, 0, 0, &[])).await?;
@@ -94,7 +76,7 @@ async fn serve(
             _ = burst.tick() => {
                 for id in waiting.drain(..) {
                     let body = String::from_utf8(bodies.remove(&id).unwrap_or_default()).unwrap();
-                    *counts.lock().unwrap().entry(body).or_default() += 1;
+                    *counts.processed.lock().unwrap().entry(body).or_default() += 1;
                     // `:status: 200` of the static table.
                     stream.write_all(&[frame(1, 4, id, &[0x88]), frame(0, 1, id, b"ok")].concat()).await?;
                 }
@@ -127,12 +109,12 @@ async fn serve(
                                     .await?;
                             }
                             refused.insert(id);
-                            *refusals.lock().unwrap() += 1;
+                            *counts.refused.lock().unwrap() += 1;
                         }
                         Refuses::Every(nth) if streams % nth == 0 => {
                             stream.write_all(&frame(3, 0, id, &REFUSED_STREAM.to_be_bytes())).await?;
                             refused.insert(id);
-                            *refusals.lock().unwrap() += 1;
+                            *counts.refused.lock().unwrap() += 1;
                         }
                         _ => {}
                     }
@@ -167,7 +149,7 @@ fn each_line_is_processed_once(refuses: Refuses) {
     let job = format!(
         "[request]\nmethod = \"POST\"\nurl = \"https://localhost:{}/\"\nbody = \"{{{{ line }}}}\"\nallow = [\"localhost\"]\n\
          [retry]\nattempts = 1\n[limits.default]\nrate = \"unlimited\"\nin_flight = 20\n",
-        server.address.port()
+        server.server.port()
     );
     let scene = Scene::new(&job, "lines.txt", (1..=LINES).map(|n| format!("{n}\n")).collect::<String>());
     scene.write("trusted.pem", &server.certificate);
@@ -180,8 +162,8 @@ fn each_line_is_processed_once(refuses: Refuses) {
         column(&output, "error_detail").into_iter().filter(|detail| !detail.is_empty()).take(3).collect();
     assert!(failed.is_empty(), "{failed:?}");
     ran.expect(0);
-    assert!(*server.refused.lock().unwrap() > 0, "nothing was refused");
-    let processed = server.processed.lock().unwrap();
+    assert!(*server.counts.refused.lock().unwrap() > 0, "nothing was refused");
+    let processed = server.counts.processed.lock().unwrap();
     assert_eq!(processed.len(), LINES as usize);
     assert!(processed.values().all(|times| *times == 1), "{processed:?}");
 }
@@ -193,7 +175,7 @@ fn goaway_sends_unprocessed_requests_again() {
 }
 
 #[test]
-fn goaway_with_an_error_names_what_was_not_processed_too() {
+fn goaway_with_an_error_sends_unprocessed_requests_again_too() {
     each_line_is_processed_once(Refuses::Above(50, ENHANCE_YOUR_CALM));
 }
 

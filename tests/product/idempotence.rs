@@ -1,4 +1,4 @@
-//! The same thing twice, also at once: it is done once.
+//! Repeated events and concurrent processes do the work of a run once.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,12 +8,10 @@ use job::run::{Event, PreprocessRequest, PreprocessResponse};
 use job::{Objects, StepError};
 use preprocess::{Context, preprocess};
 use serde_json::json;
+use testing::{Api, JobFile, Scene, column, wait_until};
 use tokio_util::sync::CancellationToken;
 
-use crate::api::Api;
-use crate::support::{Scene, column, wait_until};
-
-/// Nobody has ended.
+/// Executions of which none has ended.
 struct AllRunning;
 
 #[async_trait::async_trait]
@@ -24,7 +22,7 @@ impl preprocess::Executions for AllRunning {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_event_that_comes_eight_times_starts_one_run() {
+async fn event_that_is_delivered_eight_times_starts_one_run() {
     let folder = tempfile::tempdir().unwrap();
     let client = s3::client(folder.path()).unwrap();
     let objects = Objects::new(client.clone(), s3::BUCKET);
@@ -72,17 +70,14 @@ async fn an_event_that_comes_eight_times_starts_one_run() {
 }
 
 #[test]
-fn of_many_processes_on_one_state_folder_one_runs() {
+fn only_one_process_can_use_a_state_folder() {
     let api = Api::start();
-    let job = format!(
-        "[request]\nmethod = \"POST\"\nurl = \"http://{host}/ok/{{{{ id }}}}\"\nallow = [\"127.0.0.1\"]\n[limits.\"{host}\"]\nrate = \"unlimited\"\n",
-        host = api.host()
-    );
+    let job = JobFile::post(api.url("/ok/{{ id }}")).unlimited(api.host());
     let input: String =
         std::iter::once("id\n".to_owned()).chain((0..100).map(|n| format!("{n}\n"))).collect();
-    let scene = Scene::new(&job, "in.csv", input);
+    let scene = Scene::new(job, "in.csv", input);
     let args = |command| [command, "job.toml", "in.csv", "-o", "out.csv"];
-    api.answer_only(0);
+    api.respond_only(0);
     let mut running: Vec<_> = (0..6).map(|_| scene.start(&args("run"))).collect();
     let mut told = Vec::new();
     wait_until("all but one have ended", || {
@@ -91,15 +86,15 @@ fn of_many_processes_on_one_state_folder_one_runs() {
         }
         running.len() == 1
     });
-    wait_until("its requests", || api.total() > 0);
+    wait_until("its requests", || api.count() > 0);
     told.push(scene.run(&args("redrive")));
     for ran in told {
         let ran = ran.expect(4);
         assert!(ran.stderr.contains("in use by process"), "{}", ran.stderr);
     }
-    api.answer_all();
+    api.respond_all();
     let ran = running.remove(0).wait();
     assert_eq!(ran.code, 0, "{}", ran.stderr);
-    assert_eq!(api.total(), 100);
+    assert_eq!(api.count(), 100);
     assert_eq!(column(&scene.read("out.csv"), "id"), (0..100).map(|n| n.to_string()).collect::<Vec<_>>());
 }

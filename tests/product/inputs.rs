@@ -1,14 +1,13 @@
-//! Files as they are found: their quotes, encodings, first lines and ends, and what they are in place of a file.
+//! Input files: quotes, encodings, headers, and inputs that are pipes, folders or devices.
 
-use crate::api::Api;
-use crate::support::{Scene, column, csv};
+use testing::{Api, JobFile, Scene, column, records};
 
-/// A GET of what `{{ id }}` stands for, which fails with 404 below `flaky` while the API is broken.
-fn job(api: &Api, kind: &str, input: &str) -> String {
-    format!(
-        "[request]\nurl = \"http://{host}/{kind}/{{{{ id }}}}\"\nallow = [\"127.0.0.1\"]\n[limits.\"{host}\"]\nrate = \"unlimited\"\n[output]\ncolumns = {{ twice = \"$.twice\" }}\n[input]\n{input}\n",
-        host = api.host()
-    )
+/// A job that requests `/KIND/ID`; with the kind `flaky` it fails with 404 while the API is broken.
+fn job(api: &Api, kind: &str, input: &str) -> JobFile {
+    JobFile::get(api.url(&format!("/{kind}/{{{{ id }}}}")))
+        .unlimited(api.host())
+        .column("twice", "$.twice")
+        .tables(format!("[input]\n{input}"))
 }
 
 fn windows_1252(text: &str) -> Vec<u8> {
@@ -19,7 +18,7 @@ fn windows_1252(text: &str) -> Vec<u8> {
 fn each_line_of_a_tsv_file_with_bare_quotes_is_a_row() {
     let api = Api::start();
     let scene = Scene::new(
-        &job(&api, "ok", ""),
+        job(&api, "ok", ""),
         "in.tsv",
         "id\tname\n1\ta p\n2\t\"b q\n3\tc r\n4\t\"d\" s\n5\te\" t\n",
     );
@@ -27,13 +26,13 @@ fn each_line_of_a_tsv_file_with_bare_quotes_is_a_row() {
     let output = scene.read("out.csv");
     assert_eq!(column(&output, "id"), ["1", "2", "3", "4", "5"]);
     assert_eq!(column(&output, "name"), ["a p", "\"b q", "c r", "\"d\" s", "e\" t"]);
-    assert_eq!(api.total(), 5);
+    assert_eq!(api.count(), 5);
 }
 
 #[test]
-fn malformed_quotes_cost_their_line() {
+fn malformed_quotes_fail_only_their_line() {
     let api = Api::start();
-    let scene = Scene::new(&job(&api, "ok", ""), "in.csv", "id,name\n1,\"Ann\n2,Bob\n3,\"Cy\n4,Di\n");
+    let scene = Scene::new(job(&api, "ok", ""), "in.csv", "id,name\n1,\"Ann\n2,Bob\n3,\"Cy\n4,Di\n");
     scene.run(&["run", "job.toml", "in.csv", "-o", "out.csv"]).expect(2);
     let output = scene.read("out.csv");
     assert_eq!(column(&output, "error"), ["parse", "", "parse", ""]);
@@ -42,7 +41,7 @@ fn malformed_quotes_cost_their_line() {
 }
 
 #[test]
-fn the_failed_lines_of_any_layout_run_again_with_the_same_job() {
+fn failed_file_of_any_layout_runs_again_with_the_same_job() {
     let api = Api::start();
     let latin = windows_1252("id;größe\r\n1;\"1,5 ü\r\nx\"\r\n2;b\r\n");
     let titled = "Sales\r\nof \"2024\"\r\nid,name\r\n1,a\r\n2,\"b, c\"\r\n";
@@ -56,7 +55,7 @@ fn the_failed_lines_of_any_layout_run_again_with_the_same_job() {
         ("in.csv", "blank = \"keep\"", b"id,name\n1,\n2,\"x\"\n", "name"),
         ("in.json", "", b"[{\"id\": \"1\", \"name\": [1,\n2]},\n {\"id\": \"2\", \"name\": 0.10}]\n", "name"),
     ] {
-        let scene = Scene::new(&job(&api, "flaky", input), file, bytes);
+        let scene = Scene::new(job(&api, "flaky", input), file, bytes);
         api.set_broken(true);
         let (out, again) =
             if file == "in.json" { ("out.jsonl", "again.jsonl") } else { ("out.csv", "again.csv") };
@@ -81,10 +80,11 @@ fn the_failed_lines_of_any_layout_run_again_with_the_same_job() {
 }
 
 #[test]
-fn a_text_in_utf_16_without_a_mark_is_decoded() {
+fn utf_16_without_a_byte_order_mark_is_decoded() {
     let api = Api::start();
     let utf16: Vec<u8> = "1\r\nzwei\r\n\r\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
-    let scene = Scene::new(&job(&api, "ok", "").replace("{{ id }}", "{{ line }}"), "in.txt", utf16);
+    let scene =
+        Scene::new(job(&api, "ok", "").to_string().replace("{{ id }}", "{{ line }}"), "in.txt", utf16);
     scene.run(&["run", "job.toml", "in.txt", "-o", "out.csv"]).expect(0);
     assert_eq!(column(&scene.read("out.csv"), "twice"), ["11", "zweizwei"]);
     let report: serde_json::Value = serde_json::from_str(&scene.read("out.report.json")).unwrap();
@@ -95,9 +95,9 @@ fn a_text_in_utf_16_without_a_mark_is_decoded() {
 }
 
 #[test]
-fn an_output_is_an_input() {
+fn output_of_a_run_can_be_an_input() {
     let api = Api::start();
-    let scene = Scene::new(&job(&api, "flaky", ""), "in.csv", "id\n1\n2\n");
+    let scene = Scene::new(job(&api, "flaky", ""), "in.csv", "id\n1\n2\n");
     api.set_broken(true);
     scene.run(&["run", "job.toml", "in.csv", "-o", "first.csv"]).expect(2);
     api.set_broken(false);
@@ -109,13 +109,13 @@ fn an_output_is_an_input() {
     );
     scene.run(&["run", "job.toml", "first.csv", "-o", "second.csv"]).expect(0);
     assert_eq!(
-        csv(&scene.read("second.csv")),
+        records(&scene.read("second.csv")),
         [["id", "twice", "error", "error_detail"], ["1", "11", "", ""], ["2", "22", "", ""]]
     );
 }
 
 #[test]
-fn a_fault_of_the_input_is_placed_in_the_input() {
+fn input_errors_name_their_place_in_the_input() {
     let api = Api::start();
     let latin = windows_1252("id,größe\n1,2\n");
     for (bytes, expected) in [
@@ -126,18 +126,18 @@ fn a_fault_of_the_input_is_placed_in_the_input() {
         (b"id,a,id\n1,2,3\n", "in.csv:1: the columns 1 and 3 are both called \"id\""),
         (b"id,error\n1,2\n", "in.csv:1: the input has a column \"error\""),
     ] {
-        let scene = Scene::new(&job(&api, "ok", ""), "in.csv", bytes);
+        let scene = Scene::new(job(&api, "ok", ""), "in.csv", bytes);
         for command in [&["check", "job.toml", "in.csv"][..], &["run", "job.toml", "in.csv", "-o", "out.csv"]]
         {
             let ran = scene.run(command).expect(1);
             assert!(ran.stderr.contains(expected), "{}", ran.stderr);
         }
     }
-    assert_eq!(api.total(), 0);
+    assert_eq!(api.count(), 0);
 }
 
 #[test]
-fn a_url_without_a_scheme_is_shown_with_one() {
+fn url_without_a_scheme_fails_with_a_suggestion() {
     let job = "[request]\nurl = \"{{ line }}\"\n";
     let scene = Scene::new(job, "urls.txt", "www.example.com\nlocalhost:8080/x\n");
     scene.run(&["run", "job.toml", "urls.txt", "-o", "out.csv"]).expect(2);
@@ -149,9 +149,9 @@ fn a_url_without_a_scheme_is_shown_with_one() {
 }
 
 #[test]
-fn a_pipe_is_an_input_for_check_and_run() {
+fn check_and_run_read_a_pipe() {
     let api = Api::start();
-    let scene = Scene::new(&job(&api, "ok", "format = \"csv\""), "in.csv", "id\n1\n2\n");
+    let scene = Scene::new(job(&api, "ok", "format = \"csv\""), "in.csv", "id\n1\n2\n");
     let shell = |command: &str| {
         let line = format!("{} {command}", env!("CARGO_BIN_EXE_throughline"));
         scene.run_as("bash", &["-c", &line])
@@ -159,19 +159,19 @@ fn a_pipe_is_an_input_for_check_and_run() {
     assert!(shell("check job.toml <(cat in.csv)").expect(0).stdout.contains("2 lines"));
     shell("run job.toml <(cat in.csv) -o out.csv").expect(0);
     assert_eq!(column(&scene.read("out.csv"), "twice"), ["11", "22"]);
-    assert_eq!(api.total(), 2);
+    assert_eq!(api.count(), 2);
     // The same content is the same run, whatever number the shell gives the pipe.
     shell("run job.toml <(cat in.csv) -o again.csv 3</dev/null 4</dev/null").expect(0);
-    assert_eq!((api.total(), scene.read("again.csv")), (2, scene.read("out.csv")));
+    assert_eq!((api.count(), scene.read("again.csv")), (2, scene.read("out.csv")));
     shell("run job.toml <(printf 'id\\n3\\n') -o third.csv").expect(0);
     assert_eq!(column(&scene.read("third.csv"), "twice"), ["33"]);
     assert_eq!(scene.read("in.csv"), "id\n1\n2\n");
 }
 
 #[test]
-fn what_is_no_file_is_named_and_what_is_made_while_read_is_read() {
+fn folders_and_devices_are_refused_and_generated_files_are_read() {
     let api = Api::start();
-    let scene = Scene::new(&job(&api, "ok", "").replace("{{ id }}", "x?{{ line }}"), "in.txt", "");
+    let scene = Scene::new(job(&api, "ok", "").to_string().replace("{{ id }}", "x?{{ line }}"), "in.txt", "");
     for (input, expected) in [(".", "it is a folder"), ("/dev/null", "it is a device")] {
         for command in [&["check", "job.toml", input][..], &["run", "job.toml", input, "-o", "out.csv"]] {
             let ran = scene.run(command).expect(1);
@@ -180,5 +180,5 @@ fn what_is_no_file_is_named_and_what_is_made_while_read_is_read() {
     }
     assert!(scene.run(&["check", "job.toml", "/proc/version"]).expect(0).stdout.contains("1 line"));
     scene.run(&["run", "job.toml", "/proc/version", "-o", "out.csv"]).expect(0);
-    assert_eq!(api.total(), 1);
+    assert_eq!(api.count(), 1);
 }

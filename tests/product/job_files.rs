@@ -1,18 +1,14 @@
-//! What a job file and a command line say, and what is said when they are wrong.
+//! Job files and command lines, and the errors about them.
 
 use std::process::Command;
 
-use crate::api::Api;
-use crate::support::{Ran, Scene, column};
+use testing::{Api, JobFile, Output, Scene, column};
 
-fn job(api: &Api, more: &str) -> String {
-    format!(
-        "[request]\nurl = \"http://{host}/ok/{{{{ id }}}}\"\nallow = [\"127.0.0.1\"]\n{more}\n[limits.\"{host}\"]\nrate = \"unlimited\"\n",
-        host = api.host()
-    )
+fn job(api: &Api) -> JobFile {
+    JobFile::get(api.url("/ok/{{ id }}")).unlimited(api.host())
 }
 
-fn said(ran: &Ran) -> String {
+fn said(ran: &Output) -> String {
     format!("{}{}", ran.stdout, ran.stderr)
 }
 
@@ -47,7 +43,7 @@ fn errors_name_the_files_that_the_user_named() {
 }
 
 #[test]
-fn init_says_what_is_in_its_way() {
+fn init_names_the_file_that_already_exists() {
     let scene = Scene::new("", "in.csv", "id\n1\n");
     scene.run(&["init", "geo"]).expect(0);
     scene.write("geo.toml", "mine");
@@ -71,13 +67,9 @@ fn init_says_what_is_in_its_way() {
 }
 
 #[test]
-fn the_outputs_ending_decides_its_format() {
+fn file_ending_of_the_output_decides_its_format() {
     let api = Api::start();
-    let scene = Scene::new(
-        &job(&api, "[output]\ncolumns = { twice = \"$.twice\" }"),
-        "in.csv",
-        "id,note\n1,\"a\tb\\\"\n",
-    );
+    let scene = Scene::new(job(&api).column("twice", "$.twice"), "in.csv", "id,note\n1,\"a\tb\\\"\n");
     for (output, expected) in [
         (
             "a.jsonl",
@@ -97,7 +89,7 @@ fn the_outputs_ending_decides_its_format() {
             .expect(0);
         assert_eq!(scene.read(output), expected, "{output}");
     }
-    let sent = api.total();
+    let sent = api.count();
     // The same run cannot be written in another format without sending again.
     let again =
         scene.run(&["run", "job.toml", "in.csv", "-o", "a.csv", "--state", "state-a.jsonl"]).expect(1);
@@ -108,15 +100,15 @@ fn the_outputs_ending_decides_its_format() {
     );
     scene.run(&["run", "job.toml", "in.csv", "-o", "again.jsonl", "--state", "state-a.jsonl"]).expect(0);
     assert_eq!(scene.read("again.jsonl"), scene.read("a.jsonl"));
-    assert_eq!(api.total(), sent);
+    assert_eq!(api.count(), sent);
     scene.run(&["run", "job.toml", "in.csv", "-o", "a.csv", "--state", "state-a.jsonl", "--fresh"]).expect(0);
     assert_eq!(scene.read("a.csv"), scene.read("d.csv"));
 }
 
 #[test]
-fn an_output_that_cannot_be_written_is_refused_before_the_first_request() {
+fn unwritable_output_format_is_refused_before_the_first_request() {
     let api = Api::start();
-    let scene = Scene::new(&job(&api, "[output]\nformat = \"csv\""), "in.csv", "id\n1\n");
+    let scene = Scene::new(job(&api).output("format = \"csv\""), "in.csv", "id\n1\n");
     for name in ["x.parquet", "x.csv.gz", "x.jsonl.zst", "x.xlsx", "x.json", "x.CSV.BZ2", "x.zip"] {
         let refused = scene.run(&["run", "job.toml", "in.csv", "-o", name]).expect(1);
         assert!(
@@ -135,14 +127,14 @@ fn an_output_that_cannot_be_written_is_refused_before_the_first_request() {
         "{}",
         contradiction.stderr
     );
-    scene.write("job.toml", job(&api, "[output]\nbom = true"));
+    scene.write("job.toml", job(&api).output("bom = true").to_string());
     let meaningless = scene.run(&["run", "job.toml", "in.csv", "-o", "x.jsonl"]).expect(1);
     assert!(meaningless.stderr.contains("job.toml:5:1: bom is for CSV and TSV"), "{}", meaningless.stderr);
-    assert_eq!(api.total(), 0);
+    assert_eq!(api.count(), 0);
 }
 
 #[test]
-fn what_stands_in_the_place_of_a_file_says_what_works() {
+fn urls_and_dashes_in_place_of_files_are_refused_with_a_way_out() {
     let scene = Scene::new("[request]\nurl = \"https://api.example.com/{{ id }}\"\n", "in.csv", "id\n1\n");
     for (args, part) in [
         (&["run", "job.toml", "s3://data/in.csv"][..], "copy it first: aws s3 cp s3://data/in.csv ."),
@@ -168,17 +160,17 @@ fn what_stands_in_the_place_of_a_file_says_what_works() {
 }
 
 #[test]
-fn what_an_editor_puts_around_a_secret_is_not_sent() {
+fn byte_order_mark_and_line_end_of_a_secret_are_not_sent() {
     let api = Api::start();
-    let text = job(&api, "headers = { x-key = \"{{ secret.KEY }}\" }");
+    let text = job(&api).request("headers = { x-key = \"{{ secret.KEY }}\" }");
     for kept in ["hunter22\n", "\u{feff}hunter22\r\n"] {
         let scene = Scene::new(&text, "in.csv", "id\n1\n");
         scene
             .run_with(&["run", "job.toml", "in.csv", "-o", "out.csv"], |command| _ = command.env("KEY", kept))
             .expect(0);
-        assert_eq!(api.seen().last().unwrap().headers["x-key"].as_bytes(), b"hunter22");
+        assert_eq!(api.requests().last().unwrap().headers["x-key"].as_bytes(), b"hunter22");
     }
-    let sent = api.total();
+    let sent = api.count();
     for (kept, part) in [
         ("hunter\n22", "the secret KEY has a line break within it"),
         (" \n", "the secret KEY"),
@@ -193,16 +185,16 @@ fn what_an_editor_puts_around_a_secret_is_not_sent() {
             refused.stderr
         );
     }
-    assert_eq!(api.total(), sent);
+    assert_eq!(api.count(), sent);
 }
 
 #[test]
-fn a_column_whose_name_is_not_ascii_is_named_as_any() {
+fn column_names_may_be_non_ascii() {
     let api = Api::start();
-    let text = job(&api, "").replace("{{ id }}", "{{ Größe }}-{{ row['Größe'] }}");
+    let text = job(&api).to_string().replace("{{ id }}", "{{ Größe }}-{{ row['Größe'] }}");
     let scene = Scene::new(&text, "in.csv", "Größe\n7 ü\n");
     scene.run(&["run", "job.toml", "in.csv", "-o", "out.csv"]).expect(0);
-    assert_eq!(api.seen()[0].uri, "/ok/7%20%C3%BC-7%20%C3%BC");
+    assert_eq!(api.requests()[0].uri, "/ok/7%20%C3%BC-7%20%C3%BC");
     assert_eq!(column(&scene.read("out.csv"), "Größe"), ["7 ü"]);
     scene.write("job.toml", text.replace("{{ Größe }}", "{{ Grösse }}"));
     let wrong = scene.run(&["check", "job.toml", "in.csv"]).expect(1);
@@ -210,9 +202,12 @@ fn a_column_whose_name_is_not_ascii_is_named_as_any() {
 }
 
 #[test]
-fn a_failed_file_with_a_byte_order_mark_can_be_run_again() {
+fn failed_file_with_a_byte_order_mark_can_be_an_input() {
     let api = Api::start();
-    let text = job(&api, "[output]\nbom = true\nguard_formulas = true\ncolumns = { twice = \"$.twice\" }")
+    let text = job(&api)
+        .output("bom = true\nguard_formulas = true")
+        .column("twice", "$.twice")
+        .to_string()
         .replace("/ok/", "/{{ kind }}/");
     let scene = Scene::new(&text, "in.csv", "id,kind\n=1,ok\n=2,none\n");
     scene.run(&["run", "job.toml", "in.csv", "-o", "out.csv"]).expect(2);
@@ -225,19 +220,20 @@ fn a_failed_file_with_a_byte_order_mark_can_be_run_again() {
     );
     assert_eq!(scene.read("out.failed.csv"), "\u{feff}id,kind\n=2,none\n");
     scene.run(&["run", "job.toml", "out.failed.csv", "-o", "again.csv"]).expect(2);
-    assert_eq!(api.seen().last().unwrap().uri, "/none/%3D2");
+    assert_eq!(api.requests().last().unwrap().uri, "/none/%3D2");
 }
 
-/// Twenty gigabytes and more, were it all rendered.
+/// The request would have twenty gigabytes and more.
 #[test]
-fn a_line_that_renders_to_too_much_fails_alone() {
+fn line_with_an_oversized_request_fails_alone() {
     let api = Api::start();
     let host = api.host();
-    let text = format!(
-        "[request]\nmethod = \"POST\"\nurl = \"http://{host}/ok/{{{{ id }}}}\"\nallow = [\"127.0.0.1\"]\n\
-         body = \"\"\"x{{% for i in items %}}{{% for j in items %}}{{{{ text }}}}{{% endfor %}}{{% endfor %}}\"\"\"\n\
-         [limits.\"{host}\"]\nrate = \"unlimited\"\n[output]\ncolumns = {{ twice = \"$.twice\" }}\n"
-    );
+    let text = JobFile::post(api.url("/ok/{{ id }}"))
+        .request(
+            "body = \"\"\"x{% for i in items %}{% for j in items %}{{ text }}{% endfor %}{% endfor %}\"\"\"",
+        )
+        .unlimited(host)
+        .column("twice", "$.twice");
     let items = vec!["\"i\""; 300_000].join(",");
     let heavy = format!("{{\"id\":1,\"text\":\"{}\",\"items\":[{items}]}}", "t".repeat(6 << 20));
     let scene =
@@ -257,5 +253,5 @@ fn a_line_that_renders_to_too_much_fails_alone() {
         "{}",
         rows[0]["error_detail"]
     );
-    assert_eq!(api.seen()[0].body, "xtttt");
+    assert_eq!(api.requests()[0].body, "xtttt");
 }

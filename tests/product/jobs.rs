@@ -1,10 +1,9 @@
-//! Job files that are wrong, and runs that cannot start: a clear error with its place, and no request.
+//! Job files with errors and runs that cannot start: an error that names its place, and no request.
 
-use crate::api::Api;
-use crate::support::Scene;
+use testing::{Api, JobFile, Scene, column};
 
 #[test]
-fn what_is_wrong_with_a_job_is_said_with_its_place() {
+fn job_errors_name_their_place() {
     for (job, place, part) in [
         ("[request]\nurl = \"http://h/\"\nretries = 3\n", "job.toml:3:1", "retries"),
         ("[request]\nurl = \"http://h/{{ nope }}\"\n", "job.toml:2:20", "it has: id"),
@@ -39,7 +38,7 @@ fn what_is_wrong_with_a_job_is_said_with_its_place() {
 }
 
 #[test]
-fn a_run_that_cannot_start_says_why() {
+fn run_that_cannot_start_says_why() {
     let job = "[request]\nurl = \"http://h/\"\n";
     let scene = Scene::new(job, "in.csv", "id\n1\n");
     scene.write("bad.csv.gz", b"\x1f\x8b\x08nonsense");
@@ -66,33 +65,24 @@ fn a_run_that_cannot_start_says_why() {
 #[test]
 fn a_wrong_key_costs_about_a_hundred_requests() {
     let api = Api::start();
-    let job = format!(
-        "[request]\nurl = \"{}\"\nallow = [\"127.0.0.1\"]\n[limits.\"{}\"]\nrate = \"unlimited\"\n",
-        api.url("/status/401"),
-        api.host()
-    );
+    let job = JobFile::get(api.url("/status/401")).unlimited(api.host());
     let input: String =
         std::iter::once("id\n".to_owned()).chain((0..5_000).map(|n| format!("{n}\n"))).collect();
-    let scene = Scene::new(&job, "in.csv", input);
+    let scene = Scene::new(job, "in.csv", input);
     let ran = scene.run(&["run", "job.toml", "in.csv", "-o", "out.csv"]).expect(3);
-    assert!(api.total() <= 200, "{} requests", api.total());
+    assert!(api.count() <= 200, "{} requests", api.count());
     assert!(ran.stdout.contains("http_401"), "{}", ran.stdout);
     let output = scene.read("out.csv");
-    assert_eq!(crate::support::column(&output, "id"), (0..5_000).map(|n| n.to_string()).collect::<Vec<_>>());
-    assert!(
-        crate::support::column(&output, "error")
-            .iter()
-            .all(|error| matches!(error.as_str(), "http_401" | "stopped"))
-    );
+    assert_eq!(column(&output, "id"), (0..5_000).map(|n| n.to_string()).collect::<Vec<_>>());
+    assert!(column(&output, "error").iter().all(|error| matches!(error.as_str(), "http_401" | "stopped")));
 }
 
 #[test]
-fn more_failures_than_tolerated_stop_the_run_and_keep_what_was_paid_for() {
+fn too_many_failures_stop_the_run_and_keep_its_results() {
     let api = Api::start();
-    let job = format!(
-        "[request]\nurl = \"http://{host}/{{{{ kind }}}}/{{{{ id }}}}\"\nallow = [\"127.0.0.1\"]\n[limits.\"{host}\"]\nrate = \"unlimited\"\n[failure]\ntolerated = \"5%\"\n",
-        host = api.host()
-    );
+    let job = JobFile::get(api.url("/{{ kind }}/{{ id }}"))
+        .unlimited(api.host())
+        .tables("[failure]\ntolerated = \"5%\"");
     let kinds = |n: u32| if n.is_multiple_of(3) { ("status", 404) } else { ("ok", n) };
     let input: String = std::iter::once("kind,id\n".to_owned())
         .chain((0..300).map(|n| {
@@ -100,29 +90,30 @@ fn more_failures_than_tolerated_stop_the_run_and_keep_what_was_paid_for() {
             format!("{kind},{id}\n")
         }))
         .collect();
-    let scene = Scene::new(&job, "in.csv", input);
+    let scene = Scene::new(job, "in.csv", input);
     let ran = scene.run(&["run", "job.toml", "in.csv", "-o", "out.csv"]).expect(3);
     assert!(ran.stdout.contains("http_404"), "{}", ran.stdout);
-    let errors = crate::support::column(&scene.read("out.csv"), "error");
+    let errors = column(&scene.read("out.csv"), "error");
     assert_eq!(errors.iter().filter(|error| *error == "http_404").count(), 100);
     assert_eq!(errors.iter().filter(|error| error.is_empty()).count(), 200);
 }
 
 #[test]
-fn secrets_appear_nowhere() {
+fn secrets_appear_in_no_output_and_no_file() {
     let api = Api::start();
     let secret = "s3cr3t-of-the-test-0123456789";
-    let job = format!(
-        "[request]\nurl = \"http://{}/{{{{ kind }}}}/{{{{ id }}}}?key={{{{ secret.K }}}}\"\nheaders = {{ authorization = \"Bearer {{{{ secret.K }}}}\" }}\nallow = [\"127.0.0.1\"]\ntimeout = \"2s\"\n[retry]\nattempts = 1\n[secrets]\nK = \"file:key.txt\"\n",
-        api.host()
-    );
-    let scene = Scene::new(&job, "in.csv", "kind,id\nok,1\nstatus,500\nloop,1\nto,https:~~example.com~\n");
+    let job = JobFile::get(api.url("/{{ kind }}/{{ id }}?key={{ secret.K }}"))
+        .request("headers = { authorization = \"Bearer {{ secret.K }}\" }")
+        .request("timeout = \"2s\"")
+        .tables("[retry]\nattempts = 1")
+        .tables("[secrets]\nK = \"file:key.txt\"");
+    let scene = Scene::new(job, "in.csv", "kind,id\nok,1\nstatus,500\nloop,1\nto,https:~~example.com~\n");
     scene.write("key.txt", format!("{secret}\n"));
     let ran = scene.run(&["run", "job.toml", "in.csv", "-o", "out.csv", "--json"]).expect(2);
     let checked = scene.run(&["check", "job.toml", "in.csv"]).expect(0);
     assert!(checked.stdout.contains("Bearer ***"), "{}", checked.stdout);
     assert!(
-        api.seen().iter().any(|seen| seen.headers["authorization"].to_str().unwrap().contains(secret)),
+        api.requests().iter().any(|seen| seen.headers["authorization"].to_str().unwrap().contains(secret)),
         "it was sent"
     );
     for text in [&ran.stdout, &ran.stderr, &checked.stdout, &checked.stderr] {

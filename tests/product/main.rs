@@ -1,11 +1,10 @@
 //! The whole product from outside: the real binary, a real HTTP server on loopback, real files.
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
 
-mod api;
 mod check;
 mod commands;
 mod crash;
-mod damage;
+mod damaged_results;
 mod definitions;
 mod failures;
 mod formats;
@@ -15,14 +14,13 @@ mod idempotence;
 mod inputs;
 mod job_files;
 mod jobs;
+mod leases;
+mod loopback_servers;
 mod outputs;
-mod private;
 mod redrive;
-mod requests;
-mod served;
+mod request_counts;
+mod state_folder;
 mod states;
-mod support;
 mod terminal;
 mod tls;
-mod turns;
 mod workspace;

@@ -1,29 +1,24 @@
-//! Where outputs go, what they never replace, and what becomes of one that cannot be written.
+//! Where outputs are written, what they never replace, and what happens when one cannot be written.
 
 use std::fs::{self, Permissions};
 use std::io::Read;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
 use std::process::{Command, Stdio};
 
-use crate::api::Api;
-use crate::support::{Scene, column};
+use testing::{Api, JobFile, Scene, column, wait_until};
 
 const RUN: [&str; 5] = ["run", "job.toml", "in.csv", "-o", "out.csv"];
 
 /// Two lines that succeed and one that fails.
 fn scene(api: &Api) -> Scene {
-    Scene::new(&job(api), "in.csv", "kind,id\nok,1\nnone,2\nok,3\n")
+    Scene::new(job(api), "in.csv", "kind,id\nok,1\nnone,2\nok,3\n")
 }
 
-fn job(api: &Api) -> String {
-    let host = api.host();
-    format!(
-        "[request]\nurl = \"http://{host}/{{{{ kind }}}}/{{{{ id }}}}\"\nallow = [\"127.0.0.1\"]\n\
-         [output]\ncolumns = {{ twice = \"$.twice\" }}\n[limits.\"{host}\"]\nrate = \"unlimited\"\n"
-    )
+fn job(api: &Api) -> JobFile {
+    JobFile::get(api.url("/{{ kind }}/{{ id }}")).column("twice", "$.twice").unlimited(api.host())
 }
 
-/// What is in the folder besides what the scene made and the state folder.
+/// The files that the run has added to the folder, without the state folder.
 fn names(scene: &Scene) -> Vec<String> {
     let entries =
         fs::read_dir(scene.path("")).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
@@ -34,7 +29,7 @@ fn names(scene: &Scene) -> Vec<String> {
 }
 
 #[test]
-fn a_dash_is_standard_output_and_everything_else_goes_to_standard_error() {
+fn output_to_a_dash_leaves_standard_output_to_the_rows() {
     let api = Api::start();
     let scene = scene(&api);
     scene.run(&RUN).expect(2);
@@ -67,7 +62,7 @@ fn a_dash_is_standard_output_and_everything_else_goes_to_standard_error() {
 }
 
 #[test]
-fn a_file_named_dash_is_written_with_its_folder() {
+fn file_named_dash_is_written_when_it_has_a_folder() {
     let api = Api::start();
     let scene = scene(&api);
     scene.run(&["run", "job.toml", "in.csv", "-o", "./-"]).expect(2);
@@ -75,7 +70,7 @@ fn a_file_named_dash_is_written_with_its_folder() {
 }
 
 #[test]
-fn a_link_stays_and_what_it_leads_to_is_replaced() {
+fn output_to_a_link_replaces_its_target() {
     let api = Api::start();
     let scene = scene(&api);
     fs::create_dir(scene.path("data")).unwrap();
@@ -92,7 +87,7 @@ fn a_link_stays_and_what_it_leads_to_is_replaced() {
 }
 
 #[test]
-fn a_pipe_is_written_into_and_stays_a_pipe() {
+fn output_to_a_pipe_is_written_into_it() {
     let api = Api::start();
     let scene = scene(&api);
     scene.run(&RUN).expect(2);
@@ -109,7 +104,7 @@ fn a_pipe_is_written_into_and_stays_a_pipe() {
 }
 
 #[test]
-fn a_device_stays_a_device() {
+fn output_to_a_device_does_not_replace_it() {
     let api = Api::start();
     let scene = scene(&api);
     scene.run(&["run", "job.toml", "in.csv", "-o", "/dev/null"]).expect(2);
@@ -122,11 +117,11 @@ fn a_device_stays_a_device() {
         "{}",
         ran.stderr
     );
-    assert_eq!(api.total(), 3);
+    assert_eq!(api.count(), 3);
 }
 
 #[test]
-fn permissions_of_a_file_that_is_replaced_stay() {
+fn replaced_file_keeps_its_permissions() {
     let api = Api::start();
     let scene = scene(&api);
     for mode in [0o600, 0o640, 0o666] {
@@ -154,7 +149,7 @@ fn permissions_of_a_file_that_is_replaced_stay() {
 }
 
 #[test]
-fn nothing_that_a_run_reads_is_replaced_by_what_it_writes() {
+fn outputs_never_replace_the_files_of_a_run() {
     let api = Api::start();
     let scene = scene(&api);
     let before = fs::read(scene.path("in.csv")).unwrap();
@@ -165,8 +160,10 @@ fn nothing_that_a_run_reads_is_replaced_by_what_it_writes() {
     scene.write("key.txt", "k");
     scene.write(
         "secret.toml",
-        job(&api).replace("[output]", "headers = { a = \"{{ secret.K }}\" }\n[output]")
-            + "[secrets]\nK = \"file:key.txt\"\n",
+        job(&api)
+            .request("headers = { a = \"{{ secret.K }}\" }")
+            .tables("[secrets]\nK = \"file:key.txt\"")
+            .to_string(),
     );
     for (args, part) in [
         (&["run", "job.toml", "in.csv", "-o", "in.csv"][..], "is the input"),
@@ -208,11 +205,11 @@ fn nothing_that_a_run_reads_is_replaced_by_what_it_writes() {
         assert_eq!(fs::read(scene.path(kept)).unwrap(), before, "{kept}");
     }
     assert_eq!(scene.read("key.txt"), "k");
-    assert_eq!(api.total(), 3);
+    assert_eq!(api.count(), 3);
 }
 
 #[test]
-fn failed_lines_of_another_run_are_left_where_they_are() {
+fn failed_file_of_another_run_is_kept() {
     let api = Api::start();
     let scene = scene(&api);
     scene.write("good.csv", "kind,id\nok,4\n");
@@ -221,7 +218,7 @@ fn failed_lines_of_another_run_are_left_where_they_are() {
     assert_eq!(scene.read("out.failed.csv"), "somebody's own");
     assert!(ran.stdout.contains("out.failed.csv exists and does not belong to this run"), "{}", ran.stdout);
     // The run's own go when its lines have succeeded.
-    scene.write("job.toml", job(&api));
+    scene.write("job.toml", job(&api).to_string());
     scene.write("in.csv", "kind,id\nflaky,7\n");
     api.set_broken(true);
     scene.run(&RUN).expect(2);
@@ -232,7 +229,7 @@ fn failed_lines_of_another_run_are_left_where_they_are() {
 }
 
 #[test]
-fn an_output_that_cannot_be_written_is_found_out_before_the_first_request() {
+fn unwritable_output_is_found_before_the_first_request() {
     let api = Api::start();
     let scene = scene(&api);
     fs::create_dir(scene.path("folder.csv")).unwrap();
@@ -258,20 +255,20 @@ fn an_output_that_cannot_be_written_is_found_out_before_the_first_request() {
         let ran = scene.run(&["run", "job.toml", "in.csv", "-o", output]).expect(1);
         assert!(ran.stderr.contains(part), "{output}\n{}", ran.stderr);
     }
-    assert_eq!(api.total(), 0);
+    assert_eq!(api.count(), 0);
     assert!(!scene.exists(".throughline"));
 }
 
 #[test]
-fn an_output_that_cannot_be_written_at_the_end_keeps_every_response() {
+fn unwritable_output_at_the_end_loses_no_response() {
     let api = Api::start();
     let scene = scene(&api);
     fs::create_dir(scene.path("data")).unwrap();
-    api.answer_only(0);
+    api.respond_only(0);
     let running = scene.start(&["run", "job.toml", "in.csv", "-o", "data/out.csv"]);
-    crate::support::wait_until("a request", || api.total() > 0);
+    wait_until("a request", || api.count() > 0);
     fs::remove_dir(scene.path("data")).unwrap();
-    api.answer_all();
+    api.respond_all();
     let ran = running.wait().expect(3);
     assert!(
         ran.stderr.contains("cannot write data/out.csv") && ran.stderr.contains("the same command"),
@@ -281,11 +278,11 @@ fn an_output_that_cannot_be_written_at_the_end_keeps_every_response() {
     fs::create_dir(scene.path("data")).unwrap();
     scene.run(&["run", "job.toml", "in.csv", "-o", "data/out.csv"]).expect(2);
     assert_eq!(column(&scene.read("data/out.csv"), "twice"), ["11", "", "33"]);
-    assert_eq!(api.total(), 3);
+    assert_eq!(api.count(), 3);
 }
 
 #[test]
-fn what_a_killed_process_left_unfinished_is_swept_and_what_is_being_written_is_not() {
+fn unfinished_output_of_a_killed_process_is_removed() {
     let api = Api::start();
     let scene = scene(&api);
     scene.run(&RUN).expect(2);
@@ -305,7 +302,7 @@ fn what_a_killed_process_left_unfinished_is_swept_and_what_is_being_written_is_n
 }
 
 #[test]
-fn a_reader_that_goes_ends_the_command_quietly() {
+fn closed_standard_output_ends_the_command_quietly() {
     let api = Api::start();
     let scene = scene(&api);
     scene.run(&RUN).expect(2);
@@ -337,13 +334,13 @@ fn a_reader_that_goes_ends_the_command_quietly() {
     // A run that is under way stops as an interrupted one does, and goes on.
     fs::remove_dir_all(scene.path(".throughline")).unwrap();
     api.forget();
-    api.answer_only(1);
+    api.respond_only(1);
     let mut running =
         scene.command(&["run", "job.toml", "in.csv", "--json"]).stderr(Stdio::piped()).spawn().unwrap();
     let mut first = [0; 1];
     running.stdout.as_mut().unwrap().read_exact(&mut first).unwrap();
     drop(running.stdout.take());
-    api.answer_all();
+    api.respond_all();
     let ended = running.wait_with_output().unwrap();
     assert!(matches!(ended.status.code(), Some(141)), "{:?}", ended.status);
     scene.run(&RUN).expect(2);
@@ -352,7 +349,7 @@ fn a_reader_that_goes_ends_the_command_quietly() {
 }
 
 #[test]
-fn a_standard_output_without_room_fails_the_command() {
+fn full_standard_output_fails_the_command() {
     let api = Api::start();
     let scene = scene(&api);
     let full = || fs::OpenOptions::new().write(true).open("/dev/full").unwrap();

@@ -1,17 +1,13 @@
-//! Sending again only what failed.
+//! A redrive sends only failed lines.
 
-use crate::api::Api;
-use crate::support::{Scene, column};
+use testing::{Api, JobFile, Scene, column};
 
 fn scene(api: &Api) -> Scene {
-    let job = format!(
-        "[request]\nurl = \"http://{host}/{{{{ kind }}}}/{{{{ id }}}}\"\nallow = [\"127.0.0.1\"]\n[limits.\"{host}\"]\nrate = \"unlimited\"\n[output]\ncolumns = {{ twice = \"$.twice\" }}\n",
-        host = api.host()
-    );
+    let job = JobFile::get(api.url("/{{ kind }}/{{ id }}")).unlimited(api.host()).column("twice", "$.twice");
     let input: String = std::iter::once("kind,id\n".to_owned())
         .chain((0..400).map(|n| format!("{},{n}\n", if n % 4 == 0 { "flaky" } else { "ok" })))
         .collect();
-    Scene::new(&job, "in.csv", input)
+    Scene::new(job, "in.csv", input)
 }
 
 #[test]
@@ -23,12 +19,12 @@ fn only_failed_lines_are_sent_again_and_the_output_is_complete() {
     let ran = scene.run(&args("run")).expect(2);
     assert!(ran.stdout.contains("http_404"), "{}", ran.stdout);
     assert_eq!(scene.read("out.failed.csv").lines().count(), 101);
-    assert_eq!(api.total(), 400);
+    assert_eq!(api.count(), 400);
     scene.run(&args("redrive")).expect(2);
-    assert_eq!(api.total(), 500, "a redrive that fails again can be redriven again");
+    assert_eq!(api.count(), 500, "a redrive that fails again can be redriven again");
     api.set_broken(false);
     scene.run(&args("redrive")).expect(0);
-    assert_eq!(api.total(), 600);
+    assert_eq!(api.count(), 600);
     let output = scene.read("out.csv");
     assert_eq!(column(&output, "id"), (0..400).map(|n| n.to_string()).collect::<Vec<_>>());
     assert!(column(&output, "error").iter().all(String::is_empty));
@@ -36,11 +32,11 @@ fn only_failed_lines_are_sent_again_and_the_output_is_complete() {
     assert!(!scene.exists("out.failed.csv"), "nothing failed");
     scene.run(&args("redrive")).expect(0);
     scene.run(&args("run")).expect(0);
-    assert_eq!(api.total(), 600, "there was nothing left to send");
+    assert_eq!(api.count(), 600, "there was nothing left to send");
 }
 
 #[test]
-fn the_failed_file_is_an_input() {
+fn failed_file_can_be_an_input() {
     let api = Api::start();
     let scene = scene(&api);
     api.set_broken(true);

@@ -1,4 +1,4 @@
-//! `throughline states`: any definition, with each kind of service that a task may ask.
+//! `throughline states run` with every kind of service that a task can call.
 
 use std::sync::Arc;
 
@@ -11,11 +11,8 @@ use parquet::data_type::Int64Type;
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
+use testing::{Api, HttpServer, Scene, closed_port, wait_until};
 use tokio::runtime::Runtime;
-
-use crate::api::{Api, closed_port};
-use crate::support::{Scene, wait_until};
 
 /// A folder with `machine.json`.
 pub fn scene(definition: &Value) -> Scene {
@@ -33,23 +30,18 @@ fn run(scene: &Scene, args: &[&str], code: i32) -> Value {
     engine::json::from_str(&ran.stdout).unwrap()
 }
 
-/// Stands for other services: echoes what a function gets, fails for the function `broken`, and says what was asked of an
-/// AWS JSON service.
+/// Replaces other services: echoes the payload of a function, fails for the function `broken`, and returns what an AWS
+/// JSON service was asked for.
 pub struct Services {
-    pub url: String,
-    _runtime: Runtime,
+    pub server: HttpServer,
 }
 
 impl Services {
     pub fn start() -> Self {
-        let runtime = Runtime::new().unwrap();
-        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
         let router = axum::Router::new()
             .route("/2015-03-31/functions/{name}/invocations", post(invoke))
             .route("/", post(service));
-        runtime.spawn(async move { axum::serve(listener, router).await.unwrap() });
-        Self { url, _runtime: runtime }
+        Self { server: HttpServer::router(router) }
     }
 }
 
@@ -76,7 +68,7 @@ async fn service(headers: HeaderMap, body: String) -> Response {
 }
 
 #[test]
-fn a_machine_ends_with_its_output_and_an_exit_code() {
+fn states_run_prints_the_output_and_sets_the_exit_code() {
     let definition = json!({ "StartAt": "A", "States": {
         "A": { "Type": "Choice", "Choices": [{ "Variable": "$.ok", "BooleanEquals": true, "Next": "B" }], "Default": "C" },
         "B": { "Type": "Pass", "Parameters": { "said.$": "States.Format('{}!', $.word)" }, "End": true },
@@ -113,7 +105,7 @@ fn a_machine_ends_with_its_output_and_an_exit_code() {
 }
 
 #[test]
-fn what_nobody_can_do_is_said_before_anything_is_done() {
+fn tasks_without_a_handler_are_named_before_the_first_state() {
     let definition = json!({ "StartAt": "Store", "States": {
         "Store": { "Type": "Task", "Resource": "arn:aws:states:::aws-sdk:s3:putObject", "Parameters": { "Bucket": "throughline", "Key": "k", "Body": "x" }, "Next": "Call" },
         "Call": { "Type": "Task", "Resource": "arn:aws:lambda:us-east-1:123456789012:function:f", "Next": "Publish" },
@@ -139,7 +131,7 @@ fn what_nobody_can_do_is_said_before_anything_is_done() {
 }
 
 #[test]
-fn mocks_answer_attempt_by_attempt() {
+fn mocks_respond_attempt_by_attempt() {
     let mut definition = task(
         "arn:aws:states:::sqs:sendMessage.waitForTaskToken",
         &json!({ "MessageBody.$": "$$.Task.Token" }),
@@ -166,7 +158,7 @@ fn mocks_answer_attempt_by_attempt() {
 }
 
 #[test]
-fn functions_are_called_where_they_are() {
+fn functions_are_called_at_their_endpoint() {
     let services = Services::start();
     let definition = json!({ "StartAt": "One", "States": {
         "One": { "Type": "Task", "Resource": "arn:aws:states:::lambda:invoke", "Parameters": { "FunctionName": "arn:aws:lambda:us-east-1:123456789012:function:echo:1", "Payload.$": "$" }, "ResultSelector": { "was.$": "$.Payload", "status.$": "$.StatusCode" }, "Next": "Two" },
@@ -174,14 +166,14 @@ fn functions_are_called_where_they_are() {
         "End": { "Type": "Succeed" }
     }});
     let scene = scene(&definition);
-    let ended = run(&scene, &["--functions", &services.url, "--input", "{\"n\": 1}"], 0);
+    let ended = run(&scene, &["--functions", &services.server.url(""), "--input", "{\"n\": 1}"], 0);
     assert_eq!(ended["output"]["was"], json!({ "n": 1 }));
     assert_eq!(ended["output"]["status"], 200);
     assert_eq!(ended["output"]["caught"]["Error"], "Broken");
 }
 
 #[test]
-fn the_store_is_for_tasks_and_for_maps() {
+fn tasks_and_maps_share_the_store() {
     let sdk = |action: &str| format!("arn:aws:states:::aws-sdk:s3:{action}");
     let definition = json!({ "StartAt": "Make", "States": {
         "Make": { "Type": "Task", "Resource": sdk("createBucket"), "Parameters": { "Bucket": "data" }, "ResultPath": null, "Next": "Put" },
@@ -210,7 +202,7 @@ fn the_store_is_for_tasks_and_for_maps() {
 }
 
 #[test]
-fn an_api_is_asked_over_http() {
+fn http_task_calls_an_api() {
     let api = Api::start();
     let mut definition = task(
         "arn:aws:states:::http:invoke",
@@ -231,7 +223,7 @@ fn an_api_is_asked_over_http() {
     let local = ["--allow", "127.0.0.1"];
     let output = run(&scene, &[&["--input", &input("/ok/7")], &local[..]].concat(), 0)["output"].clone();
     assert_eq!((&output["StatusCode"], &output["ResponseBody"]["twice"]), (&json!(200), &json!("77")));
-    let seen = api.seen().pop().unwrap();
+    let seen = api.requests().pop().unwrap();
     assert_eq!(
         (seen.method.as_str(), seen.body.as_str(), seen.uri.as_str()),
         ("POST", "{\"n\":1}", "/ok/7?q=a+b&q=2")
@@ -268,7 +260,7 @@ fn an_api_is_asked_over_http() {
     assert!(response["body"].as_str().unwrap().contains("\"77\""), "{response}");
 }
 
-/// Redirects to itself, answers without end, and says what form it got.
+/// Redirects to itself, responds without end, or echoes the form that it received.
 async fn hostile(uri: axum::http::Uri, headers: HeaderMap, body: String) -> Response {
     match uri.path() {
         "/away" => (StatusCode::FOUND, [("location", "/secret")]).into_response(),
@@ -286,11 +278,9 @@ async fn hostile(uri: axum::http::Uri, headers: HeaderMap, body: String) -> Resp
 }
 
 #[test]
-fn an_http_task_reaches_no_private_address_and_takes_no_endless_body() {
-    let runtime = Runtime::new().unwrap();
-    let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
-    let port = listener.local_addr().unwrap().port();
-    runtime.spawn(async move { axum::serve(listener, axum::Router::new().fallback(hostile)).await.unwrap() });
+fn http_task_refuses_private_addresses_and_endless_bodies() {
+    let server = HttpServer::router(axum::Router::new().fallback(hostile));
+    let port = server.port();
     let ask = |host: &str, path: &str, more: Value| {
         let mut parameters =
             json!({ "ApiEndpoint": format!("http://{host}:{port}{path}"), "Method": "POST" });
@@ -340,9 +330,9 @@ fn an_http_task_reaches_no_private_address_and_takes_no_endless_body() {
     }
 }
 
-/// Where nothing more can be reserved, a definition that grows without limit ends with an error that it can catch.
+/// With little memory, a definition that grows without limit fails with an error that it can catch.
 #[test]
-fn an_expression_that_grows_without_limit_hurts_no_machine() {
+fn expression_that_grows_without_limit_fails() {
     let double = "$f := function($a, $n){$n = 0 ? $a : $f({'a': $a, 'b': $a}, $n - 1)}";
     let repeat = "$t := function($s, $n){$n = 0 ? $s : $t($s & $s, $n - 1)}";
     for expression in [
@@ -372,7 +362,7 @@ fn an_interrupted_execution_is_aborted() {
     let scene = scene(&task("arn:aws:states:::http:invoke", &parameters));
     let running =
         scene.start(&["states", "run", "machine.json", "--json", "--history", "--allow", "127.0.0.1"]);
-    wait_until("it asks", || api.total() == 1);
+    wait_until("it asks", || api.count() == 1);
     let ended: Value = serde_json::from_str(&running.interrupt().expect(130).stdout).unwrap();
     assert_eq!((&ended["status"], &ended["output"]), (&json!("ABORTED"), &Value::Null));
     let last = ended["history"].as_array().unwrap().last().unwrap();
@@ -409,7 +399,7 @@ fn a_map_reads_the_rows_of_a_parquet_file() {
 }
 
 #[test]
-fn a_machine_starts_another_and_waits_for_it() {
+fn state_machine_starts_another_and_waits_for_it() {
     let start = |pattern: &str, machine: &str| {
         let arn = format!("arn:aws:states:us-east-1:123456789012:stateMachine:{machine}");
         task(
@@ -439,9 +429,9 @@ fn a_machine_starts_another_and_waits_for_it() {
 }
 
 #[test]
-fn a_service_is_asked_at_the_endpoint_that_was_named() {
+fn aws_service_is_called_at_its_named_endpoint() {
     let services = Services::start();
-    let endpoint = format!("dynamodb={}", services.url);
+    let endpoint = format!("dynamodb={}", services.server.url(""));
     let mut definition = task(
         "arn:aws:states:::dynamodb:getItem",
         &json!({ "TableName.$": "$.table", "Key": { "id": { "S": "7" } } }),
@@ -457,7 +447,8 @@ fn a_service_is_asked_at_the_endpoint_that_was_named() {
     // A service whose parameters begin with a small letter.
     definition = task("arn:aws:states:::aws-sdk:sfn:describeExecution", &json!({ "ExecutionArn": "arn" }));
     scene.write("machine.json", definition.to_string());
-    let output = run(&scene, &["--endpoint", &format!("sfn={}", services.url)], 0)["output"].clone();
+    let output =
+        run(&scene, &["--endpoint", &format!("sfn={}", services.server.url(""))], 0)["output"].clone();
     assert_eq!(
         output,
         json!({ "Target": "AWSStepFunctions.DescribeExecution", "Asked": { "ExecutionArn": "arn" } })
@@ -468,7 +459,7 @@ fn a_service_is_asked_at_the_endpoint_that_was_named() {
 }
 
 #[test]
-fn a_worker_takes_an_activitys_task_and_sends_its_outcome() {
+fn activity_worker_takes_a_task_and_sends_its_outcome() {
     let arn = "arn:aws:states:us-east-1:123456789012:activity:review";
     let scene = scene(
         &json!({ "StartAt": "Do", "States": { "Do": { "Type": "Task", "Resource": arn, "HeartbeatSeconds": 60, "End": true } } }),

@@ -1,4 +1,4 @@
-//! Progress on a real terminal, of every size.
+//! Progress on real terminals of several sizes.
 
 use std::io::Read;
 use std::num::NonZeroU16;
@@ -7,9 +7,7 @@ use std::thread;
 
 use pty_process::Size;
 use pty_process::blocking::{Command, Pty, open};
-
-use crate::api::Api;
-use crate::support::{Scene, wait_until};
+use testing::{Api, JobFile, Scene, wait_until};
 
 /// A program on a terminal, and what the terminal shows.
 struct Terminal {
@@ -80,23 +78,19 @@ const LANES: usize = 30;
 fn scene(api: &Api) -> Scene {
     let limits: String =
         (0..LANES).map(|n| format!("[limits.provider-{n:02}]\nrate = \"unlimited\"\n")).collect();
-    let job = format!(
-        "[request]\nurl = \"http://{}/ok/{{{{ id }}}}\"\nallow = [\"127.0.0.1\"]\n[limits]\nby = \"{{{{ provider }}}}\"\n{limits}",
-        api.host()
-    );
+    let job = JobFile::get(api.url("/ok/{{ id }}"))
+        .tables(format!("[limits]\nby = \"{{{{ provider }}}}\"\n{limits}"));
     let lines: String = (0..LANES * 40).map(|n| format!("{n},provider-{:02}\n", n % LANES)).collect();
-    let scene = Scene::new("", "in.csv", format!("id,provider\n{lines}"));
-    scene.write("places.toml", job);
-    scene
+    Scene::named("places", job, "in.csv", format!("id,provider\n{lines}"))
 }
 
 const RUN: [&str; 3] = ["run", "places.toml", "in.csv"];
 
 #[test]
-fn many_lanes_have_a_total_and_fit_every_terminal() {
+fn progress_of_many_lanes_fits_every_terminal() {
     let api = Api::start();
     let scene = scene(&api);
-    api.answer_only(200);
+    api.respond_only(200);
     let terminal = Terminal::start(&scene, &RUN, 18, 80, &[]);
     let is_total = |row: &String| row.starts_with("all lanes") && row.contains("200 of 1,200");
     for (rows, columns) in [(18, 80), (18, 40), (10, 120), (40, 60)] {
@@ -121,7 +115,7 @@ fn many_lanes_have_a_total_and_fit_every_terminal() {
             "no number is cut\n{shown:#?}"
         );
     }
-    api.answer_all();
+    api.respond_all();
     terminal.wait_for("the summary", |shown| shown.iter().any(|row| row.starts_with("  report")));
     let written = terminal.written();
     let colours = written
@@ -132,13 +126,9 @@ fn many_lanes_have_a_total_and_fit_every_terminal() {
 }
 
 #[test]
-fn a_terminal_that_cannot_be_drawn_on_gets_lines() {
+fn dumb_terminal_gets_plain_lines() {
     let api = Api::start();
-    let scene = Scene::new(
-        &format!("[request]\nurl = \"http://{}/ok/{{{{ line }}}}\"\nallow = [\"127.0.0.1\"]\n", api.host()),
-        "in.txt",
-        "1\n2\n",
-    );
+    let scene = Scene::new(JobFile::get(api.url("/ok/{{ line }}")), "in.txt", "1\n2\n");
     let terminal = Terminal::start(&scene, &["run", "job.toml", "in.txt"], 24, 80, &[("TERM", "dumb")]);
     terminal.wait_for("the summary", |shown| shown.iter().any(|row| row.contains("every line succeeded")));
     assert!(!terminal.written().contains('\u{1b}'), "{:?}", terminal.written());

@@ -1,42 +1,37 @@
-//! Certificates that are none, for the names they are asked for.
+//! Certificates that must not be accepted.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
+use testing::{HttpServer, Scene, column};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
-use tokio::runtime::Runtime;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-use crate::support::{Scene, column};
-
 type Issuer = CertifiedIssuer<'static, KeyPair>;
 
 /// A server with a certificate.
-struct Server {
-    address: SocketAddr,
-    _runtime: Runtime,
+struct Server(HttpServer);
+
+/// Accepts connections with this certificate, for these protocols above TLS.
+pub fn acceptor(certificate: CertificateDer<'static>, key: &KeyPair, protocols: &[&[u8]]) -> TlsAcceptor {
+    let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    let provider = Arc::new(tokio_rustls::rustls::crypto::aws_lc_rs::default_provider());
+    let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let mut config = config.with_no_client_auth().with_single_cert(vec![certificate], key).unwrap();
+    config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+    TlsAcceptor::from(Arc::new(config))
 }
 
 impl Server {
     fn start(certificate: CertificateDer<'static>, key: &KeyPair) -> Self {
-        let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
-        let provider = Arc::new(tokio_rustls::rustls::crypto::aws_lc_rs::default_provider());
-        let config =
-            ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-        let config = config.with_no_client_auth().with_single_cert(vec![certificate], key).unwrap();
-        let acceptor = TlsAcceptor::from(Arc::new(config));
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
-        let address = listener.local_addr().unwrap();
-        runtime.spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                // Whoever does not trust the certificate hangs up.
-                let Ok(mut stream) = acceptor.accept(stream).await else { continue };
+        let acceptor = acceptor(certificate, key, &[]);
+        Self(HttpServer::connections(move |stream| {
+            let acceptor = acceptor.clone();
+            async move {
+                // A client that does not trust the certificate hangs up.
+                let Ok(mut stream) = acceptor.accept(stream).await else { return };
                 let mut head = [0; 4096];
                 let _ = stream.read(&mut head).await;
                 let _ = stream
@@ -44,8 +39,7 @@ impl Server {
                     .await;
                 let _ = stream.shutdown().await;
             }
-        });
-        Self { address, _runtime: runtime }
+        }))
     }
 
     /// With a certificate for `name`, changed, and issued by `issuer`.
@@ -65,7 +59,7 @@ impl Server {
     }
 
     fn url(&self) -> String {
-        format!("https://localhost:{}/", self.address.port())
+        format!("https://localhost:{}/", self.0.port())
     }
 }
 
@@ -77,7 +71,7 @@ fn authority(name: &str) -> Issuer {
 }
 
 #[test]
-fn only_a_certificate_that_holds_is_talked_to() {
+fn only_a_valid_certificate_is_accepted() {
     let (trusted, unknown) = (authority("trusted"), authority("unknown"));
     let servers = [
         Server::issued(&trusted, "localhost", |_| ()),

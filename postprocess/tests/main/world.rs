@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
 use job::file::{Compression, Format, OutputFormat};
 use job::run::InputFacts;
 use job::run::{Claim, PostprocessRequest, PostprocessResponse, RunRef};
@@ -13,7 +12,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
-pub(crate) const BUCKET: &str = "bucket";
+use s3::BUCKET;
+
 /// When runs are claimed, and when they are merged.
 pub(crate) const STARTED: u64 = 1_763_700_000_000;
 pub(crate) const FINISHED: u64 = STARTED + 60_000;
@@ -49,19 +49,7 @@ pub(crate) struct Left {
 impl World {
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::create_dir(folder.path().join(BUCKET)).unwrap();
-        let mut builder =
-            s3s::service::S3ServiceBuilder::new(s3s_fs::FileSystem::new(folder.path()).unwrap());
-        builder.set_auth(s3s::auth::SimpleAuth::from_single("key", "secret"));
-        let config = aws_sdk_s3::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::from_static("us-east-1"))
-            .endpoint_url("http://localhost")
-            .force_path_style(true)
-            .credentials_provider(Credentials::new("key", "secret", None, None, "test"))
-            .http_client(s3s_aws::Client::from(builder.build()))
-            .build();
-        let s3 = aws_sdk_s3::Client::from_conf(config);
+        let s3 = s3::client(folder.path()).unwrap();
         let merged = Arc::new(AtomicU64::new(0));
         let seen = merged.clone();
         let context = Context {

@@ -1,39 +1,39 @@
-//! Moments in the life of a run, as they show in its state folder.
+//! Moments in the life of a run, recognised by the files of its state folder.
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::api::Api;
+use testing::Api;
 
 /// A moment. Whether it was met is looked up again when the process is dead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Moment {
-    /// The process is there, and nothing else.
+    /// The process exists, and nothing else.
     Started,
-    /// The run is claimed; of its items nothing is written.
+    /// The run is claimed; no item is written.
     Claimed,
     /// Parts of the items are written.
     Splitting,
-    /// The plan is there, and no request was made.
+    /// The plan exists, and no request was made.
     Split,
     FirstRequest,
-    /// So many flushes are stored, and not all lines.
+    /// This number of flushes is stored, but not all lines.
     Flushes(usize),
-    /// The journal has changed so often.
+    /// The journal has changed this number of times.
     Commits(u64),
     /// Parts of the output are written.
     Merging,
-    /// All parts are there and are being joined.
+    /// All parts exist and are being joined.
     Joining,
-    /// They are joined, and the output is not there yet.
+    /// The parts are joined, and the output does not exist yet.
     Joined,
-    /// The output is there, and no report.
+    /// The output exists, and no report.
     Published,
-    /// The report is there, and everything else too.
+    /// The report exists, and so does everything else.
     Reported,
-    /// Half removed.
+    /// The run's folder is partly removed.
     Tidying,
 }
 
@@ -74,7 +74,7 @@ impl Moment {
         }
     }
 
-    /// Whether it comes before the first answer.
+    /// Whether it comes before the first response.
     pub fn is_before_answers(self) -> bool {
         matches!(self, Self::Started | Self::Claimed | Self::Splitting | Self::Split | Self::FirstRequest)
     }
@@ -116,7 +116,7 @@ impl Moment {
     }
 }
 
-/// What a run has left that is redriven.
+/// What the run before a redrive has left.
 #[derive(Clone, Default)]
 pub struct Left {
     flushes: HashSet<PathBuf>,
@@ -124,17 +124,17 @@ pub struct Left {
     written: HashMap<PathBuf, SystemTime>,
 }
 
-/// A state folder, looked at from outside.
+/// A state folder, observed from outside.
 pub struct State {
     root: PathBuf,
     before: Left,
-    /// What earlier processes left: unfinished uploads, flushes, and how many requests they had made.
+    /// What earlier processes left: unfinished uploads, flushes, and the number of their requests.
     old: (HashSet<PathBuf>, usize, usize),
 }
 
 impl State {
     pub fn new(root: PathBuf, before: &Left, api: &Api) -> Self {
-        let mut state = Self { root, before: before.clone(), old: (HashSet::new(), 0, api.total()) };
+        let mut state = Self { root, before: before.clone(), old: (HashSet::new(), 0, api.count()) };
         state.old.0 = entries(&state.root.join(".s3/uploads")).into_iter().collect();
         state.old.1 = state.flushes().len();
         state
@@ -147,7 +147,7 @@ impl State {
 
     /// Requests of this process.
     pub fn requests(&self, api: &Api) -> usize {
-        api.total() - self.old.2
+        api.count() - self.old.2
     }
 
     /// What a redrive finds.
@@ -157,7 +157,7 @@ impl State {
         Left { flushes: self.flushes().into_iter().collect(), written }
     }
 
-    /// Whether it is there, and was not when the redrive began.
+    /// Whether the file exists, and did not when the redrive began.
     fn is_new(&self, path: &Path) -> bool {
         fs::metadata(path)
             .and_then(|facts| facts.modified())
@@ -188,7 +188,7 @@ impl State {
             .collect()
     }
 
-    /// The flush objects; in a redrive its own.
+    /// The flush objects; in a redrive only those of the redrive.
     pub fn flushes(&self) -> Vec<PathBuf> {
         let lanes = self.run().map(|run| entries(&run.join("results"))).unwrap_or_default();
         let all = lanes.iter().flat_map(|lane| entries(lane)).flat_map(|batch| entries(&batch));
@@ -202,7 +202,7 @@ impl State {
             .find(|path| path.extension().is_some_and(|ending| ending == "redb"))
     }
 
-    /// Something that changes whenever anything has happened: the state of the journal, and of everything else.
+    /// A value that changes with every change of the state folder: the state of the journal, and of everything else.
     pub fn changes(&self, api: &Api) -> (u128, Vec<usize>) {
         let journal = self.journal().and_then(|path| fs::metadata(path).ok()?.modified().ok());
         let journal = journal.and_then(|at| at.duration_since(UNIX_EPOCH).ok()).map_or(0, |at| at.as_nanos());
@@ -217,7 +217,7 @@ impl State {
             count(&self.root.join("jobs/kill/output")),
             usize::from(self.is_new(&self.report())),
             // A request is an event too, but not each.
-            api.total() / 50,
+            api.count() / 50,
         ];
         (journal, rest)
     }

@@ -1,4 +1,4 @@
-//! A job, what comes of it when nothing happens, and what comes of it when its process is killed again and again.
+//! A job whose process is killed repeatedly must leave what an uninterrupted run leaves.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
@@ -7,12 +7,11 @@ use std::time::Instant;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde_json::Value;
+use testing::{Api, DEADLINE, JobFile, Output, Running, Scene, records};
 
 use super::moment::{Left, Moment, State};
-use super::story::Story;
+use super::scenario::Scenario;
 use super::tally::Tally;
-use crate::api::Api;
-use crate::support::{DEADLINE, Ran, Running, Scene, csv};
 
 pub const LINES: usize = 1_200;
 /// Bytes that make items and output larger than one part of an upload.
@@ -22,9 +21,9 @@ const FILES: [&str; 4] = ["kill.toml", "in.csv", "-o", "out.csv"];
 const GATE: usize = 150;
 
 pub struct Matrix {
-    story: Story,
+    scenario: Scenario,
     api: Api,
-    job: String,
+    job: JobFile,
     input: String,
     expected: Expected,
 }
@@ -34,7 +33,7 @@ struct Expected {
     outputs: Outputs,
     /// Files of the run.
     left_over: BTreeSet<PathBuf>,
-    /// How often something had changed when one looked.
+    /// How many changes of the state folder were observed.
     events: u64,
 }
 
@@ -49,24 +48,25 @@ struct Outputs {
 /// When to kill.
 enum When {
     At(Moment),
-    /// After so many changes.
+    /// After this number of changes.
     After(u64),
 }
 
 impl Matrix {
-    /// Two lanes: of a named provider, and of all other hosts.
-    pub fn new(story: Story) -> Self {
+    /// Two lanes: one of a named provider, one of all other hosts.
+    pub fn new(scenario: Scenario) -> Self {
         let api = Api::start();
         let named = api.host();
-        let other = format!("localhost:{}", api.address.port());
-        let job = format!(
-            "[request]\nurl = \"{{{{ url }}}}\"\nheaders = {{ x-attempt = \"{{{{ secret.ATTEMPT }}}}\" }}\n\
-             secret_hosts = [\"127.0.0.1\", \"http://{other}\"]\nallow = [\"127.0.0.1\"]\n[limits.\"{named}\"]\nrate = \"unlimited\"\n\
-             in_flight = {IN_FLIGHT}\n[limits.default]\nrate = \"unlimited\"\nin_flight = {IN_FLIGHT}\n[output]\ncolumns = {{ twice = \"$.twice\" }}\n"
-        );
+        let other = format!("localhost:{}", api.port());
+        let job = JobFile::get("{{ url }}")
+            .request("headers = { x-attempt = \"{{ secret.ATTEMPT }}\" }")
+            .request(format!("secret_hosts = [\"127.0.0.1\", \"http://{other}\"]"))
+            .limit(&named, format!("rate = \"unlimited\"\nin_flight = {IN_FLIGHT}"))
+            .limit("default", format!("rate = \"unlimited\"\nin_flight = {IN_FLIGHT}"))
+            .column("twice", "$.twice");
         let line = |n: usize| {
             let host = if n.is_multiple_of(3) { &other } else { &named };
-            let kind = story.kind(n);
+            let kind = scenario.kind(n);
             format!(
                 "http://{host}/{kind}/{n},{}\n",
                 char::from(b'a' + (n % 26) as u8).to_string().repeat(PAD)
@@ -74,7 +74,7 @@ impl Matrix {
         };
         let input = std::iter::once("url,pad\n".to_owned()).chain((1..=LINES).map(line)).collect();
         let mut matrix = Self {
-            story,
+            scenario,
             api,
             job,
             input,
@@ -100,9 +100,11 @@ impl Matrix {
         matrix
     }
 
-    /// Those that can be met.
+    /// The moments that can be met.
     pub fn moments(&self) -> impl Iterator<Item = Moment> {
-        Moment::ALL.into_iter().filter(|moment| self.story != Story::Redriven || !moment.is_of_the_split())
+        Moment::ALL
+            .into_iter()
+            .filter(|moment| self.scenario != Scenario::Redriven || !moment.is_of_the_split())
     }
 
     pub fn survives_at(&self, moments: &[Moment]) -> Tally {
@@ -111,10 +113,10 @@ impl Matrix {
 
     /// Kills at random.
     pub fn survives_seed(&self, seed: u64, kills: usize) -> Tally {
-        let mut dice = StdRng::seed_from_u64(seed);
+        let mut rng = StdRng::seed_from_u64(seed);
         // A process that goes on has less to do than one that begins.
         let most = |nth: usize| self.expected.events / (1 + nth as u64 / 2) + 1;
-        self.survives((0..kills).map(|nth| When::After(dice.random_range(0..most(nth)))))
+        self.survives((0..kills).map(|nth| When::After(rng.random_range(0..most(nth)))))
     }
 
     fn survives(&self, kills: impl IntoIterator<Item = When>) -> Tally {
@@ -124,7 +126,7 @@ impl Matrix {
             let state = self.state(&scene, &before);
             let running = self.start_gated(&scene, &mut attempts, &when);
             let killed = self.kill(running, &state, &when);
-            self.api.answer_all();
+            self.api.respond_all();
             let met = match when {
                 When::At(moment) => Some((moment, killed && moment.is_now(&state, &self.api))),
                 When::After(_) => None,
@@ -135,9 +137,9 @@ impl Matrix {
         let ran = self.start(&scene, &mut attempts).wait();
         let outputs = Outputs::of(&scene, ran);
         assert_eq!(outputs.differs(&self.expected.outputs), None, "after {tally:?}");
-        attempts.check(self.story.asked(), &self.api, &mut tally);
+        attempts.check(self.scenario.asked(), &self.api, &mut tally);
 
-        let total = self.api.total();
+        let total = self.api.count();
         let again = self.start(&scene, &mut attempts).wait();
         assert!(again.stdout.contains("no request was made"), "{}{}", again.stdout, again.stderr);
         assert_eq!(
@@ -145,21 +147,20 @@ impl Matrix {
             None,
             "the same command once more, after {tally:?}"
         );
-        assert_eq!(self.api.total(), total);
+        assert_eq!(self.api.count(), total);
         assert_eq!(self.state(&scene, &before).journal(), None, "the journal is left over");
         if self.expected.outputs.code == 0 {
             assert_eq!(self.left_over(&scene), self.expected.left_over);
         }
-        tally.lines(LINES, &csv(&scene.read("out.csv")));
+        tally.lines(LINES, &records(&scene.read("out.csv")));
         tally
     }
 
-    /// Where the command begins, and what is there already.
+    /// A folder for the command, and what it already contains.
     fn scene(&self) -> (Scene, Left) {
-        let scene = Scene::new("", "in.csv", &self.input);
-        scene.write("kill.toml", &self.job);
+        let scene = Scene::named("kill", &self.job, "in.csv", &self.input);
         let mut before = Left::default();
-        if self.story == Story::Redriven {
+        if self.scenario == Scenario::Redriven {
             self.api.set_broken(true);
             Self::command(&scene, "run", 0).wait().expect(2);
             self.api.set_broken(false);
@@ -180,7 +181,7 @@ impl Matrix {
 
     fn start(&self, scene: &Scene, attempts: &mut Attempts) -> Running {
         attempts.count += 1;
-        Self::command(scene, self.story.command(), attempts.count)
+        Self::command(scene, self.scenario.command(), attempts.count)
     }
 
     fn command(scene: &Scene, command: &str, attempt: usize) -> Running {
@@ -193,14 +194,14 @@ impl Matrix {
         match when {
             When::At(
                 Moment::Started | Moment::Claimed | Moment::Splitting | Moment::Split | Moment::FirstRequest,
-            ) => self.api.answer_only(0),
-            When::At(Moment::Flushes(_)) => self.api.answer_only(GATE),
+            ) => self.api.respond_only(0),
+            When::At(Moment::Flushes(_)) => self.api.respond_only(GATE),
             _ => {}
         }
         self.start(scene, attempts)
     }
 
-    /// Whether the process was still there to be killed.
+    /// Returns whether the process was still running.
     fn kill(&self, running: Running, state: &State, when: &When) -> bool {
         let (mut seen, mut events, mut commits, mut flushes) = (None, 0, 0, 0);
         self.watch(running, |api| match when {
@@ -215,7 +216,7 @@ impl Matrix {
                 // The next flush needs answers.
                 let now = state.new_flushes();
                 if now > std::mem::replace(&mut flushes, now) && !moment.is_now(state, api) {
-                    api.answer_more(GATE);
+                    api.respond_more(GATE);
                 }
                 // One that went by unseen does not come again.
                 moment.is_now(state, api) || (moment.is_before_answers() && state.requests(api) > 0)
@@ -228,7 +229,7 @@ impl Matrix {
         })
     }
 
-    /// Looks again and again, until it is time to kill the process, or it has ended.
+    /// Observes the process until it is time to kill it, or it has ended.
     fn watch(&self, mut running: Running, mut now: impl FnMut(&Api) -> bool) -> bool {
         let begun = Instant::now();
         loop {
@@ -249,16 +250,16 @@ impl Matrix {
 #[derive(Default)]
 struct Attempts {
     count: usize,
-    /// The lines that had an answer in the store when each process was dead.
+    /// By process: the lines whose responses were stored when it was dead.
     stored: Vec<BTreeSet<u64>>,
 }
 
 impl Attempts {
-    /// No line is asked about that had a stored answer when the process began, and none twice by one process: what is
+    /// No process sends a line whose response was stored before it began, and none sends a line twice: a line that is
     /// sent again was in flight, or not yet flushed.
     fn check(&self, lines: usize, api: &Api, tally: &mut Tally) {
         let mut asked: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
-        for seen in api.seen() {
+        for seen in api.requests() {
             let attempt = seen.headers["x-attempt"]
                 .to_str()
                 .unwrap()
@@ -285,7 +286,7 @@ impl Attempts {
     }
 }
 
-/// Lines whose answers are in the store.
+/// Lines whose responses are in the store.
 fn stored(state: &State) -> BTreeSet<u64> {
     let mut lines = BTreeSet::new();
     for flush in state.flushes() {
@@ -302,7 +303,7 @@ impl Outputs {
         Self { code: -1, output: String::new(), failed: None, counts: Vec::new() }
     }
 
-    fn of(scene: &Scene, ran: Ran) -> Self {
+    fn of(scene: &Scene, ran: Output) -> Self {
         assert!(matches!(ran.code, 0 | 2), "{}{}", ran.stdout, ran.stderr);
         let report: Value = serde_json::from_str(&scene.read("out.report.json")).unwrap();
         let counts =
@@ -322,7 +323,7 @@ impl Outputs {
         }
     }
 
-    /// How these are not those, without a megabyte of text.
+    /// The differences in short, without the contents.
     fn differs(&self, other: &Self) -> Option<String> {
         let texts: HashMap<_, _> =
             [("output", self.output == other.output), ("failed file", self.failed == other.failed)].into();

@@ -1,4 +1,4 @@
-//! What is counted over many runs.
+//! Counts over many runs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -11,7 +11,7 @@ pub struct Tally {
     pub kills: usize,
     /// Processes that had ended before they could be killed.
     pub missed: usize,
-    /// By moment: how often it was met, of how many kills.
+    /// By moment: how many kills met it, and how many were planned for it.
     pub moments: BTreeMap<Moment, (usize, usize)>,
     pub lines_in: usize,
     pub lines_out: usize,
@@ -19,7 +19,7 @@ pub struct Tally {
     pub duplicated: usize,
     /// Requests for lines that had been sent before.
     pub repeated: usize,
-    /// In one run.
+    /// The most of them in one run.
     pub most_repeated: usize,
 }
 
@@ -34,7 +34,7 @@ impl Tally {
         }
     }
 
-    /// Fails when no process was killed, or one of these moments, at which it waits, was not met.
+    /// Fails when no process was killed, or when one of these moments was never met.
     pub fn met(&self, sure: &[Moment]) {
         assert!(self.kills > 0, "{self}");
         assert!(sure.iter().all(|moment| self.moments[moment].0 > 0), "{self}");

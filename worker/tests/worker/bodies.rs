@@ -5,16 +5,14 @@ use std::io::Write;
 use flate2::Compression;
 use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
 use serde_json::json;
+use testing::{HttpServer, JobFile, Raw, response};
 
-use crate::server::{Raw, raw};
 use crate::world::{Line, Setup};
 
 const CITY: &[u8] = br#"{"city":"Bern"}"#;
 
 fn job(more: &str) -> String {
-    format!(
-        "[request]\nurl = \"{{{{ line }}}}\"\nallow = [\"127.0.0.1\"]\n{more}\n[retry]\nattempts = 2\n[limits.default]\nrate = \"unlimited\""
-    )
+    JobFile::get("{{ line }}").request(more).tables("[retry]\nattempts = 2").unlimited("default").to_string()
 }
 
 /// What comes of a response with this status, these header lines and this body.
@@ -24,7 +22,8 @@ async fn respond(status: u16, head: &[u8], body: &[u8], more: &str) -> Line {
     response.extend_from_slice(head);
     response.extend_from_slice(b"\r\n");
     response.extend_from_slice(body);
-    let url = format!("http://{}/", raw(Raw::Write(response)).await);
+    let server = HttpServer::raw(Raw::Write(response));
+    let url = server.url("/");
     Setup::lines(&job(more), &[&url]).build().await.done().await.remove(0)
 }
 
@@ -177,15 +176,14 @@ async fn size_cap_holds_at_every_decoding_step() {
 
 #[tokio::test]
 async fn requests_declare_the_accepted_codings() {
-    use crate::server::{Server, answer};
-    let server = Server::start(|_, _| answer(200, "")).await;
+    let server = HttpServer::start(|_, _| response(200, ""));
     for (headers, expected) in [
         ("", Some("gzip, deflate, br, zstd")),
         ("headers = { accept-encoding = \"identity\" }", Some("identity")),
         ("headers = { range = \"bytes=0-9\" }", None),
     ] {
         Setup::lines(&job(headers), &[&server.url("/")]).build().await.done().await;
-        assert_eq!(server.seen().last().unwrap().header("accept-encoding"), expected);
+        assert_eq!(server.requests().last().unwrap().header("accept-encoding"), expected);
     }
 }
 
@@ -326,7 +324,8 @@ async fn header_values_keep_their_characters() {
 async fn stored(body: &str, columns: &str) -> String {
     let mut response = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len()).into_bytes();
     response.extend_from_slice(body.as_bytes());
-    let url = format!("http://{}/", raw(Raw::Write(response)).await);
+    let server = HttpServer::raw(Raw::Write(response));
+    let url = server.url("/");
     let world = Setup::lines(&job(&format!("[output]\nformat = \"jsonl\"\ncolumns = {columns}")), &[&url])
         .build()
         .await;

@@ -1,8 +1,8 @@
 //! Lines that fail, each with its own code, and never the batch.
 
 use std::net::SocketAddr;
+use testing::{HttpServer, Raw, closed_port, response};
 
-use crate::server::{Raw, Server, answer, nobody, raw};
 use crate::world::{Line, Setup, codes};
 
 fn job(request: &str) -> String {
@@ -36,8 +36,8 @@ async fn invalid_urls_fail() {
 
 #[tokio::test]
 async fn private_addresses_are_denied() {
-    let server = Server::start(|_, _| answer(200, "inside")).await;
-    let port = server.address.port();
+    let server = HttpServer::start(|_, _| response(200, "inside"));
+    let port = server.port();
     let urls: Vec<_> = [
         "127.0.0.1",
         "2130706433",
@@ -84,7 +84,7 @@ async fn error_items_fail_without_a_request() {
 
 #[tokio::test]
 async fn final_statuses_are_not_retried() {
-    let server = Server::start(|_, seen| answer(seen.uri[1..].parse().unwrap(), "no\n\n  such thing")).await;
+    let server = HttpServer::start(|_, seen| response(seen.uri[1..].parse().unwrap(), "no\n\n  such thing"));
     let urls: Vec<_> =
         [300, 304, 400, 404, 410, 418, 422].map(|status| server.url(&format!("/{status}"))).into();
     let lines = fail(ALLOW, &urls.iter().map(String::as_str).collect::<Vec<_>>()).await;
@@ -98,47 +98,48 @@ async fn final_statuses_are_not_retried() {
 
 #[tokio::test]
 async fn refused_connections_fail_with_connect() {
-    let line = fail_at(nobody().await, "").await;
+    let line = fail_at(closed_port(), "").await;
     assert_eq!((line.error(), line.tries), ("connect", 2));
     assert!(line.detail.to_lowercase().contains("refused"), "{}", line.detail);
 }
 
 #[tokio::test]
 async fn resets_before_the_response_fail_with_connect() {
-    assert_eq!(fail_at(raw(Raw::Reset).await, "").await.error(), "connect");
-    assert_eq!(fail_at(raw(Raw::Write(b"".to_vec())).await, "").await.error(), "connect");
+    assert_eq!(fail_at(HttpServer::raw(Raw::Reset).address(), "").await.error(), "connect");
+    assert_eq!(fail_at(HttpServer::raw(Raw::Write(b"".to_vec())).address(), "").await.error(), "connect");
     assert_eq!(
-        fail_at(raw(Raw::Write(b"this is not HTTP\r\n\r\n".to_vec())).await, "").await.error(),
+        fail_at(HttpServer::raw(Raw::Write(b"this is not HTTP\r\n\r\n".to_vec())).address(), "")
+            .await
+            .error(),
         "bad_response"
     );
 }
 
 #[tokio::test]
 async fn server_without_tls_fails_with_tls() {
-    let address = raw(Raw::Write(b"HTTP/1.1 200 OK\r\n\r\n".to_vec())).await;
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let plain = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        loop {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            tokio::io::AsyncWriteExt::write_all(&mut stream, b"HTTP/1.1 400 Bad Request\r\n\r\n")
-                .await
-                .unwrap();
-            tokio::io::AsyncReadExt::read_u8(&mut stream).await.ok();
-        }
+    let server = HttpServer::raw(Raw::Write(b"HTTP/1.1 200 OK\r\n\r\n".to_vec()));
+    let address = server.address();
+    let server = HttpServer::connections(|mut stream| async move {
+        tokio::io::AsyncWriteExt::write_all(&mut stream, b"HTTP/1.1 400 Bad Request\r\n\r\n").await.unwrap();
+        tokio::io::AsyncReadExt::read_u8(&mut stream).await.ok();
     });
+    let plain = server.address();
     let lines = fail(ALLOW, &[&format!("https://{plain}/")]).await;
     assert_eq!((lines[0].error(), lines[0].tries), ("tls", 1), "{:?} {address}", lines[0]);
 }
 
 #[tokio::test]
 async fn stalled_responses_time_out() {
-    let before_head = fail_at(raw(Raw::Stall(b"".to_vec())).await, "").await;
+    let before_head = fail_at(HttpServer::raw(Raw::Stall(b"".to_vec())).address(), "").await;
     assert_eq!((before_head.error(), before_head.tries, before_head.status), ("timeout", 2, 0));
-    let in_head = fail_at(raw(Raw::Stall(b"HTTP/1.1 200 OK\r\ncontent-le".to_vec())).await, "").await;
+    let in_head =
+        fail_at(HttpServer::raw(Raw::Stall(b"HTTP/1.1 200 OK\r\ncontent-le".to_vec())).address(), "").await;
     assert_eq!(in_head.error(), "timeout");
-    let in_body =
-        fail_at(raw(Raw::Stall(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nabc".to_vec())).await, "").await;
+    let in_body = fail_at(
+        HttpServer::raw(Raw::Stall(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nabc".to_vec())).address(),
+        "",
+    )
+    .await;
     assert_eq!((in_body.error(), in_body.status), ("timeout", 200));
 }
 
@@ -150,19 +151,19 @@ async fn truncated_bodies_fail_with_body_cut() {
         b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nnonsense\r\n",
         b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 12\r\n\r\n\x1f\x8b\x08\0\0\0\0\0\0\xffKL",
     ] {
-        let line = fail_at(raw(Raw::Write(body.to_vec())).await, "").await;
+        let line = fail_at(HttpServer::raw(Raw::Write(body.to_vec())).address(), "").await;
         assert_eq!((line.error(), line.tries, line.status), ("body_cut", 2, 200), "{}", String::from_utf8_lossy(body));
     }
 }
 
 #[tokio::test]
 async fn bodies_that_the_columns_cannot_use_fail() {
-    let gzip = raw(Raw::Write(
+    let server = HttpServer::raw(Raw::Write(
         b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 12\r\n\r\nnot gzip at!".to_vec(),
-    ))
-    .await;
+    ));
+    let gzip = server.address();
     assert_eq!(fail_at(gzip, "").await.error(), "extract");
-    let server = Server::start(|_, _| answer(200, "<html>")).await;
+    let server = HttpServer::start(|_, _| response(200, "<html>"));
     let job = format!("{}\n[output]\ncolumns = {{ a = \"$.a\" }}", job(ALLOW));
     let line = Setup::lines(&job, &[&server.url("/")]).build().await.done().await.remove(0);
     assert_eq!((line.error(), line.tries, line.status), ("extract", 1, 200));
@@ -171,11 +172,13 @@ async fn bodies_that_the_columns_cannot_use_fail() {
 #[tokio::test]
 async fn responses_above_the_cap_are_too_large() {
     let cap = "max_response = \"1KB\"";
-    let said = raw(Raw::Write(b"HTTP/1.1 200 OK\r\ncontent-length: 99999999999\r\n\r\nabc".to_vec())).await;
+    let server =
+        HttpServer::raw(Raw::Write(b"HTTP/1.1 200 OK\r\ncontent-length: 99999999999\r\n\r\nabc".to_vec()));
+    let said = server.address();
     assert_eq!(fail_at(said, cap).await.error(), "too_large");
     let mut unsaid = b"HTTP/1.1 200 OK\r\n\r\n".to_vec();
     unsaid.extend([b'x'; 5000]);
-    assert_eq!(fail_at(raw(Raw::Write(unsaid)).await, cap).await.error(), "too_large");
+    assert_eq!(fail_at(HttpServer::raw(Raw::Write(unsaid)).address(), cap).await.error(), "too_large");
     let mut bomb = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
     std::io::Write::write_all(&mut bomb, &vec![0; 1 << 20]).unwrap();
     let bomb = bomb.finish().unwrap();
@@ -183,7 +186,10 @@ async fn responses_above_the_cap_are_too_large() {
         format!("HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: {}\r\n\r\n", bomb.len())
             .into_bytes();
     answer.extend(bomb);
-    assert_eq!(fail_at(raw(Raw::Write(answer)).await, "max_response = \"100KB\"").await.error(), "too_large");
+    assert_eq!(
+        fail_at(HttpServer::raw(Raw::Write(answer)).address(), "max_response = \"100KB\"").await.error(),
+        "too_large"
+    );
 }
 
 #[tokio::test]

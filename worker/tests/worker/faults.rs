@@ -8,15 +8,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use async_trait::async_trait;
 use net::guard::LookUp;
 use serde_json::json;
+use testing::{HttpServer, JobFile, Raw, full_port, response, response_with};
 
-use crate::server::{Raw, Server, answer, busy, raw, with};
 use crate::world::{Line, Setup, codes};
 
 fn job(method: &str, more: &str) -> String {
-    format!(
-        "[request]\nmethod = \"{method}\"\nurl = \"{{{{ line }}}}\"\ntimeout = \"600ms\"\nallow = [\"127.0.0.1\"]\n{more}\n\
-         [retry]\nattempts = 2\n[limits.default]\nrate = \"unlimited\"\n"
-    )
+    JobFile::with_method(method, "{{ line }}")
+        .request("timeout = \"600ms\"")
+        .request(more)
+        .tables("[retry]\nattempts = 2")
+        .unlimited("default")
+        .to_string()
 }
 
 async fn ask(method: &str, address: SocketAddr, more: &str) -> Line {
@@ -26,21 +28,21 @@ async fn ask(method: &str, address: SocketAddr, more: &str) -> Line {
 #[tokio::test]
 async fn throttle_without_a_wait_backs_off() {
     for method in ["GET", "POST"] {
-        let server = Server::start(|_, _| answer(429, "slower")).await;
-        let line = ask(method, server.address, "").await;
+        let server = HttpServer::start(|_, _| response(429, "slower"));
+        let line = ask(method, server.address(), "").await;
         assert_eq!(
             (line.error(), line.tries, server.count()),
             ("http_429", 8, 8),
             "four times as often as attempts"
         );
-        let server = Server::start(|n, _| answer(if n < 5 { 429 } else { 200 }, "")).await;
-        assert_eq!(ask(method, server.address, "").await.error(), "ok");
+        let server = HttpServer::start(|n, _| response(if n < 5 { 429 } else { 200 }, ""));
+        assert_eq!(ask(method, server.address(), "").await.error(), "ok");
     }
 }
 
 #[tokio::test]
 async fn wait_of_hours_pauses_the_call() {
-    let server = Server::start(|_, _| with(429, &[("retry-after", "7200")], "")).await;
+    let server = HttpServer::start(|_, _| response_with(429, &[("retry-after", "7200")], ""));
     let job = job("GET", "").replace("attempts = 2", "attempts = 2\nmax_wait = \"3h\"");
     let (wait, next) = Setup::lines(&job, &[&server.url("/")]).build().await.paused().await;
     assert!((7190..=7201).contains(&wait), "{wait}");
@@ -50,7 +52,7 @@ async fn wait_of_hours_pauses_the_call() {
 
 #[tokio::test]
 async fn connect_timeout_fails_with_connect() {
-    let (address, _full) = busy().await;
+    let (address, _full) = full_port().await;
     for method in ["GET", "POST"] {
         let line = ask(method, address, "").await;
         assert_eq!((line.error(), line.tries), ("connect", 2), "nothing was sent: {method} {line:?}");
@@ -63,7 +65,8 @@ async fn connection_lost_in_the_body_is_body_cut() {
         "HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\nabc",
         "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n",
     ] {
-        let address = raw(Raw::ResetBehind(reply.into())).await;
+        let server = HttpServer::raw(Raw::WriteAndReset(reply.into()));
+        let address = server.address();
         assert_eq!(codes_of("GET", address).await, ("body_cut".into(), 2));
         assert_eq!(codes_of("POST", address).await, ("body_cut".into(), 1));
     }
@@ -76,20 +79,22 @@ async fn codes_of(method: &str, address: SocketAddr) -> (String, u32) {
 
 #[tokio::test]
 async fn slowly_dripping_body_times_out() {
-    let address = raw(Raw::Drip(b"HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n".to_vec())).await;
+    let server = HttpServer::raw(Raw::Drip(b"HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n".to_vec()));
+    let address = server.address();
     assert_eq!(codes_of("GET", address).await, ("timeout".into(), 2), "no byte is late, and the whole is");
     assert_eq!(codes_of("POST", address).await, ("timeout".into(), 1));
-    let address = raw(Raw::Drip(b"HTTP/1.1 200 OK\r\nx: ".to_vec())).await;
+    let server = HttpServer::raw(Raw::Drip(b"HTTP/1.1 200 OK\r\nx: ".to_vec()));
+    let address = server.address();
     assert_eq!(codes_of("GET", address).await, ("timeout".into(), 2));
 }
 
 #[tokio::test]
 async fn bytes_beyond_content_length_are_ignored() {
-    let address = raw(Raw::Write(
+    let server = HttpServer::raw(Raw::Write(
         b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nabcHTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil"
             .to_vec(),
-    ))
-    .await;
+    ));
+    let address = server.address();
     let url = format!("http://{address}/");
     let job = format!("{}in_flight = 1\n", job("GET", ""));
     let lines = Setup::lines(&job, &[&url, &url, &url]).build().await.done().await;
@@ -104,7 +109,7 @@ async fn invalid_json_and_invalid_utf8_fail() {
     let columns = "[output]\ncolumns = { a = \"$.a\" }\n";
     for body in [&b"{\"a\": "[..], b"{\"a\": \"\xff\"}", b"{\"a\": 1} {}", b"nan", b"\xef\xbb\xbf{\"a\" 1}"] {
         let server =
-            Server::start(move |_, _| axum::response::Response::new(axum::body::Body::from(body))).await;
+            HttpServer::start(move |_, _| axum::response::Response::new(axum::body::Body::from(body)));
         let job = format!("{}{columns}", job("GET", ""));
         let line = Setup::lines(&job, &[&server.url("/")]).build().await.done().await.remove(0);
         assert_eq!(
@@ -132,8 +137,8 @@ impl LookUp for Changing {
 async fn changed_address_of_a_name_is_checked_again() {
     // The first address is allowed here, as a public one always is; the second is not. The answer closes the connection, so
     // that the second line's request makes one of its own.
-    let server = Server::start(|_, _| with(200, &[("connection", "close")], "outside")).await;
-    let url = format!("http://rebinding.example:{}/", server.address.port());
+    let server = HttpServer::start(|_, _| response_with(200, &[("connection", "close")], "outside"));
+    let url = format!("http://rebinding.example:{}/", server.port());
     let job = format!("{}in_flight = 1\n", job("GET", ""));
     let mut world = Setup::lines(&job, &[&url, &url]).build().await;
     world.context.look_up = Arc::new(Changing(AtomicUsize::new(0)));

@@ -7,15 +7,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use job::run::WorkResponse;
 use job::wire::Intents;
 use job::{ErrorName, Invocation, SegmentKey};
+use testing::{HttpServer, JobFile, Raw, response, response_with};
 
-use crate::server::{Raw, Server, answer, raw, with};
 use crate::world::{Setup, World, codes};
 
-fn job(server: &Server, more: &str) -> String {
-    format!(
-        "[request]\nmethod = \"POST\"\nurl = \"{}{{{{ line }}}}\"\nbody = \"x\"\nallow = [\"127.0.0.1\"]\n{more}\n[limits.default]\nrate = \"unlimited\"\nin_flight = 8",
-        server.url("/")
-    )
+fn job(server: &HttpServer, more: &str) -> String {
+    JobFile::post(format!("{}{{{{ line }}}}", server.url("/")))
+        .request("body = \"x\"")
+        .request(more)
+        .limit("default", "rate = \"unlimited\"\nin_flight = 8")
+        .to_string()
 }
 
 /// The lines that the intents in the store name or named, and those whose names they took back.
@@ -36,7 +37,7 @@ async fn named(world: &World) -> (BTreeSet<u64>, BTreeSet<u64>) {
 
 #[tokio::test]
 async fn every_line_has_an_intent_before_it_is_sent() {
-    let server = Server::start(|_, _| answer(200, "")).await;
+    let server = HttpServer::start(|_, _| response(200, ""));
     let world = Setup::numbered(&job(&server, ""), 700).build().await;
     assert_eq!(world.done().await.len(), 700);
     assert_eq!(named(&world).await, ((1..=700).collect(), BTreeSet::new()));
@@ -45,7 +46,7 @@ async fn every_line_has_an_intent_before_it_is_sent() {
 
 #[tokio::test]
 async fn nothing_is_sent_without_a_durable_intent() {
-    let server = Server::start(|_, _| answer(200, "")).await;
+    let server = HttpServer::start(|_, _| response(200, ""));
     let world = Setup::numbered(&job(&server, ""), 10).build().await;
     world.faults.0.store(1000, Ordering::SeqCst);
     assert_eq!(world.work().await.unwrap_err().name, ErrorName::StorageUnavailable);
@@ -54,7 +55,7 @@ async fn nothing_is_sent_without_a_durable_intent() {
 
 #[tokio::test]
 async fn repeatable_requests_need_no_intents() {
-    let server = Server::start(|_, _| answer(200, "")).await;
+    let server = HttpServer::start(|_, _| response(200, ""));
     let world = Setup::numbered(&job(&server, "idempotent = true"), 10).build().await;
     world.done().await;
     assert!(named(&world).await.0.is_empty());
@@ -62,7 +63,7 @@ async fn repeatable_requests_need_no_intents() {
 
 #[tokio::test]
 async fn lines_that_may_have_been_sent_are_not_sent_again() {
-    let server = Server::start(|_, _| answer(200, "")).await;
+    let server = HttpServer::start(|_, _| response(200, ""));
     let world = Setup::numbered(&job(&server, ""), 5).build().await;
     let crashed = Invocation::new(0, 1, 1);
     let put = async |flush: SegmentKey, body: &str| {
@@ -78,16 +79,16 @@ async fn lines_that_may_have_been_sent_are_not_sent_again() {
     let done = world.work().await.unwrap();
     assert!(matches!(done, WorkResponse::Done { ok: 4, failed: 1, .. }), "{done:?}");
     assert_eq!(codes(&world.records().await), ["ok", "outcome_unknown", "ok", "ok", "ok"]);
-    let mut sent: Vec<_> = server.seen().iter().map(|seen| seen.uri.clone()).collect();
+    let mut sent: Vec<_> = server.requests().iter().map(|seen| seen.uri.clone()).collect();
     sent.sort();
     assert_eq!(sent, ["/3", "/4", "/5"]);
 }
 
 #[tokio::test]
 async fn a_pause_takes_back_intents_of_unsent_lines() {
-    let server =
-        Server::start(|n, _| if n < 3 { answer(200, "") } else { with(429, &[("retry-after", "300")], "") })
-            .await;
+    let server = HttpServer::start(|n, _| {
+        if n < 3 { response(200, "") } else { response_with(429, &[("retry-after", "300")], "") }
+    });
     let mut world = Setup::numbered(&job(&server, ""), 100).build().await;
     let (_, next) = world.paused().await;
     let answered: BTreeSet<u64> = world.records().await.iter().map(|line| line.n).collect();
@@ -103,7 +104,7 @@ async fn a_pause_takes_back_intents_of_unsent_lines() {
 
 #[tokio::test]
 async fn intents_cover_lines_of_many_hosts() {
-    let server = Server::start(|_, _| answer(200, "")).await;
+    let server = HttpServer::start(|_, _| response(200, ""));
     let items = (0..600).map(|n| format!(r#""key":"host{}","v":["{n}"]"#, n % 200)).collect();
     let world = Setup::items(&job(&server, ""), items).build().await;
     assert_eq!(world.done().await.len(), 600);
@@ -112,10 +113,11 @@ async fn intents_cover_lines_of_many_hosts() {
 
 #[tokio::test]
 async fn aborted_request_is_not_sent_again() {
-    let address = raw(Raw::Stall(b"HTTP/1.1 ".to_vec())).await;
-    let job = format!(
-        "[request]\nmethod = \"POST\"\nurl = \"http://{address}/\"\nallow = [\"127.0.0.1\"]\n[limits.default]\nrate = \"unlimited\"\nin_flight = 2"
-    );
+    let server = HttpServer::raw(Raw::Stall(b"HTTP/1.1 ".to_vec()));
+    let address = server.address();
+    let job = JobFile::post(format!("http://{address}/"))
+        .limit("default", "rate = \"unlimited\"\nin_flight = 2")
+        .to_string();
     let mut setup = Setup::numbered(&job, 5);
     setup.settings.grace = std::time::Duration::ZERO;
     let mut world = setup.build().await;
@@ -165,7 +167,7 @@ async fn dies_under_way(world: &mut World, requests: usize) {
 
 #[tokio::test]
 async fn single_call_replaces_its_intent_object() {
-    let server = Server::start(|_, _| answer(200, "")).await;
+    let server = HttpServer::start(|_, _| response(200, ""));
     let mut setup = Setup::numbered(&job(&server, ""), 700);
     setup.settings.intents = worker::Intents::Alone;
     let world = setup.build().await;
@@ -177,10 +179,11 @@ async fn single_call_replaces_its_intent_object() {
 
 #[tokio::test]
 async fn interrupted_requests_of_a_single_call_are_unknown() {
-    let address = raw(Raw::Stall(b"HTTP/1.1 ".to_vec())).await;
-    let job = format!(
-        "[request]\nmethod = \"POST\"\nurl = \"http://{address}/\"\nallow = [\"127.0.0.1\"]\n[limits.default]\nrate = \"unlimited\"\nin_flight = 8"
-    );
+    let server = HttpServer::raw(Raw::Stall(b"HTTP/1.1 ".to_vec()));
+    let address = server.address();
+    let job = JobFile::post(format!("http://{address}/"))
+        .limit("default", "rate = \"unlimited\"\nin_flight = 8")
+        .to_string();
     let mut setup = Setup::numbered(&job, 1000);
     setup.settings.intents = worker::Intents::Alone;
     let mut world = setup.build().await;
@@ -192,7 +195,7 @@ async fn interrupted_requests_of_a_single_call_are_unknown() {
 
 #[tokio::test]
 async fn throttled_line_has_no_intent_while_it_waits() {
-    let server = Server::start(|_, _| with(429, &[("retry-after", "5")], "")).await;
+    let server = HttpServer::start(|_, _| response_with(429, &[("retry-after", "5")], ""));
     let mut setup = Setup::numbered(&job(&server, ""), 100);
     setup.settings.intents = worker::Intents::Alone;
     let world = setup.build().await;

@@ -10,7 +10,6 @@ mod redirects;
 mod responses;
 mod retries;
 mod secrets;
-mod server;
 mod stops;
 mod storage;
 mod store;

@@ -7,12 +7,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use job::ErrorName;
 use job::run::KeyPace;
 use job::run::{Batch, LaneKind};
+use testing::{HttpServer, JobFile, closed_port, response, response_with};
 
-use crate::server::{Server, answer, nobody, with};
 use crate::world::{Setup, codes};
 
 fn job(url: &str, limits: &str) -> String {
-    format!("[request]\nurl = \"{url}\"\nallow = [\"127.0.0.1\"]\n[limits.default]\n{limits}")
+    JobFile::get(url).limit("default", limits).to_string()
 }
 
 /// Every backoff is as long as the last.
@@ -30,7 +30,7 @@ fn millis() -> u64 {
 
 #[tokio::test]
 async fn two_requests_an_hour() {
-    let server = Server::start(|_, _| answer(200, "")).await;
+    let server = HttpServer::start(|_, _| response(200, ""));
     let mut world = Setup::numbered(&job(&server.url("/"), "rate = \"2/h\""), 2).build().await;
     let (wait, next) = world.paused().await;
     assert!((1790..=1801).contains(&wait), "{wait}");
@@ -49,7 +49,7 @@ async fn two_requests_an_hour() {
 
 #[tokio::test]
 async fn a_named_provider_has_one_key() {
-    let server = Server::start(|_, _| answer(200, "")).await;
+    let server = HttpServer::start(|_, _| response(200, ""));
     let limits = "rate = \"1/s\"\n[limits.api]\nrate = \"2/h\"";
     let mut setup = Setup::numbered(&job(&server.url("/"), limits), 2);
     setup.kind = LaneKind::Named { provider: "api".into() };
@@ -61,7 +61,7 @@ async fn a_named_provider_has_one_key() {
 async fn retry_after_is_honoured_in_both_forms() {
     let date = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(300));
     for retry_after in ["300".to_owned(), date] {
-        let server = Server::start(move |_, _| with(429, &[("retry-after", &retry_after)], "")).await;
+        let server = HttpServer::start(move |_, _| response_with(429, &[("retry-after", &retry_after)], ""));
         let world =
             Setup::numbered(&job(&server.url("/"), "rate = \"unlimited\"\nin_flight = 1"), 3).build().await;
         let (wait, next) = world.paused().await;
@@ -74,7 +74,7 @@ async fn retry_after_is_honoured_in_both_forms() {
 
 #[tokio::test]
 async fn attempts_survive_a_pause() {
-    let server = Server::start(|_, _| with(500, &[("retry-after", "300")], "")).await;
+    let server = HttpServer::start(|_, _| response_with(500, &[("retry-after", "300")], ""));
     let job = job(&server.url("/"), "rate = \"unlimited\"\n[retry]\nattempts = 2");
     let mut world = Setup::numbered(&job, 1).build().await;
     let (_, next) = world.paused().await;
@@ -87,18 +87,20 @@ async fn attempts_survive_a_pause() {
 
 #[tokio::test]
 async fn one_hosts_pause_does_not_delay_others() {
-    let server = Server::start(|_, seen| {
-        if seen.uri == "/busy" { with(429, &[("retry-after", "300")], "") } else { answer(200, "") }
-    })
-    .await;
+    let server = HttpServer::start(|_, seen| {
+        if seen.uri == "/busy" {
+            response_with(429, &[("retry-after", "300")], "")
+        } else {
+            response(200, "")
+        }
+    });
     let items = (0..60).map(|n| {
         let host = if n % 2 == 0 { "busy" } else { "free" };
         format!(r#""key":"{host}","v":["{host}"]"#)
     });
-    let job = format!(
-        "[request]\nurl = \"{}{{{{ line }}}}\"\nallow = [\"127.0.0.1\"]\n[limits.default]\nrate = \"unlimited\"\nin_flight = 2",
-        server.url("/")
-    );
+    let job = JobFile::get(format!("{}{{{{ line }}}}", server.url("/")))
+        .limit("default", "rate = \"unlimited\"\nin_flight = 2")
+        .to_string();
     let world = Setup::items(&job, items.collect()).build().await;
     let (_, next) = world.paused().await;
     assert_eq!(next.pace.keys.keys().collect::<Vec<_>>(), ["busy"]);
@@ -107,7 +109,7 @@ async fn one_hosts_pause_does_not_delay_others() {
 
 #[tokio::test]
 async fn wait_longer_than_max_wait_fails_at_once() {
-    let server = Server::start(|_, _| with(429, &[("retry-after", "3600")], "")).await;
+    let server = HttpServer::start(|_, _| response_with(429, &[("retry-after", "3600")], ""));
     let world =
         Setup::numbered(&job(&server.url("/"), "rate = \"unlimited\"\nin_flight = 1"), 50).build().await;
     let lines = world.done().await;
@@ -118,7 +120,7 @@ async fn wait_longer_than_max_wait_fails_at_once() {
 
 #[tokio::test]
 async fn requests_stop_while_a_provider_is_down() {
-    let address = nobody().await;
+    let address = closed_port();
     let mut setup =
         Setup::numbered(&job(&format!("http://{address}/"), "rate = \"unlimited\"\nin_flight = 5"), 1000);
     setup.settings.pause_after = Duration::ZERO;
@@ -145,7 +147,7 @@ async fn requests_stop_while_a_provider_is_down() {
 
 #[tokio::test]
 async fn next_batch_probes_a_provider_that_was_down() {
-    let server = Server::start(|n, _| answer(if n < 3 { 503 } else { 200 }, "")).await;
+    let server = HttpServer::start(|n, _| response(if n < 3 { 503 } else { 200 }, ""));
     let mut setup = Setup::numbered(&job(&server.url("/"), "rate = \"unlimited\"\nin_flight = 20"), 80);
     setup.settings.pause_after = Duration::ZERO;
     let mut world = setup.build().await;
@@ -173,7 +175,7 @@ async fn next_batch_probes_a_provider_that_was_down() {
 
 #[tokio::test]
 async fn sending_resumes_when_the_provider_recovers() {
-    let server = Server::start(|n, _| answer(if n < 10 { 503 } else { 200 }, "")).await;
+    let server = HttpServer::start(|n, _| response(if n < 10 { 503 } else { 200 }, ""));
     let world =
         Setup::numbered(&job(&server.url("/"), "rate = \"unlimited\"\nin_flight = 4"), 40).build().await;
     assert_eq!(codes(&world.done().await), ["ok"; 40]);
@@ -181,7 +183,7 @@ async fn sending_resumes_when_the_provider_recovers() {
 
 #[tokio::test]
 async fn call_pauses_before_its_deadline() {
-    let server = Server::start(|_, _| answer(200, "")).await;
+    let server = HttpServer::start(|_, _| response(200, ""));
     let mut setup = Setup::numbered(&job(&server.url("/"), "rate = \"100/s\""), 5_000);
     setup.settings.deadline = Some(Duration::from_millis(600));
     let mut world = setup.build().await;
@@ -198,7 +200,7 @@ async fn call_pauses_before_its_deadline() {
 
 #[tokio::test]
 async fn interruption_keeps_received_responses() {
-    let server = Server::start(|_, _| answer(200, "")).await;
+    let server = HttpServer::start(|_, _| response(200, ""));
     let world = Setup::numbered(&job(&server.url("/"), "rate = \"500/s\""), 2000).build().await;
     let interrupt = async {
         while server.count() < 20 {
@@ -223,9 +225,8 @@ async fn under_way(limits: &str, lines: usize) -> usize {
             now.fetch_sub(1, Ordering::SeqCst);
         }
     });
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move { axum::serve(listener, slow).await.unwrap() });
+    let server = HttpServer::router(slow);
+    let address = server.address();
     let world = Setup::numbered(&job(&format!("http://{address}/"), limits), lines).build().await;
     assert_eq!(codes(&world.done().await), vec!["ok"; lines]);
     most.load(Ordering::SeqCst)
@@ -243,7 +244,9 @@ async fn default_in_flight_grows_with_slow_responses() {
 async fn throttles_do_not_count_as_a_wrong_key() {
     const NONE_LEFT: &[(&str, &str)] = &[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "0")];
     let server =
-        Server::start(|n, _| if n < 40 { with(403, NONE_LEFT, "slower") } else { answer(200, "") }).await;
+        HttpServer::start(
+            |n, _| if n < 40 { response_with(403, NONE_LEFT, "slower") } else { response(200, "") },
+        );
     let world =
         Setup::numbered(&job(&server.url("/"), "rate = \"unlimited\"\nin_flight = 40"), 40).build().await;
     assert_eq!(codes(&world.done().await), ["ok"; 40]);
@@ -252,7 +255,7 @@ async fn throttles_do_not_count_as_a_wrong_key() {
 
 #[tokio::test]
 async fn excessive_wait_is_quoted() {
-    let server = Server::start(|_, _| with(429, &[("x-ratelimit-reset", "7200")], "")).await;
+    let server = HttpServer::start(|_, _| response_with(429, &[("x-ratelimit-reset", "7200")], ""));
     let world = Setup::numbered(&job(&server.url("/"), "rate = \"unlimited\""), 1).build().await;
     let lines = world.done().await;
     assert_eq!(codes(&lines), ["rate_limited"]);

@@ -3,19 +3,20 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::json;
+use testing::{HttpServer, JobFile, response, response_with};
 
-use crate::server::{Server, answer, with};
 use crate::world::Setup;
 
 fn job(url: &str, more: &str) -> String {
-    format!(
-        "[request]\nurl = \"{url}?q={{{{ line }}}}\"\nallow = [\"127.0.0.1\"]\n[limits.default]\nrate = \"unlimited\"\nin_flight = 16\n{more}"
-    )
+    JobFile::get(format!("{url}?q={{{{ line }}}}"))
+        .limit("default", "rate = \"unlimited\"\nin_flight = 16")
+        .tables(more)
+        .to_string()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_line_has_one_record() {
-    let server = Server::start(|_, seen| answer(200, &seen.uri)).await;
+    let server = HttpServer::start(|_, seen| response(200, &seen.uri));
     let world = Setup::numbered(&job(&server.url("/a"), ""), 1000).build().await;
     let lines = world.done().await;
     assert_eq!(lines.len(), 1000);
@@ -25,13 +26,13 @@ async fn every_line_has_one_record() {
         assert_eq!((line.tries, line.status), (1, 200));
     }
     let user_agents: Vec<_> =
-        server.seen().iter().map(|seen| seen.header("user-agent").unwrap().to_owned()).collect();
+        server.requests().iter().map(|seen| seen.header("user-agent").unwrap().to_owned()).collect();
     assert!(user_agents.iter().all(|agent| agent == worker::USER_AGENT));
 }
 
 #[tokio::test]
 async fn a_second_call_sends_nothing() {
-    let server = Server::start(|_, _| answer(200, "x")).await;
+    let server = HttpServer::start(|_, _| response(200, "x"));
     let world = Setup::numbered(&job(&server.url("/"), ""), 20).build().await;
     assert_eq!(world.done().await, world.done().await);
     assert_eq!(server.count(), 20);
@@ -40,7 +41,7 @@ async fn a_second_call_sends_nothing() {
 #[tokio::test]
 async fn columns_are_extracted() {
     let body = r#"{"a": {"b": 1}, "l": [1, 2]}"#;
-    let server = Server::start(move |_, _| with(200, &[("x-note", "hi")], body)).await;
+    let server = HttpServer::start(move |_, _| response_with(200, &[("x-note", "hi")], body));
     let columns = r#"[output]
 columns = { b = "$.a.b", l = "$.l[*]", none = "$.z", s = "status", u = "url", h = "header.X-Note" }"#;
     let world = Setup::lines(&job(&server.url("/"), columns), &["x"]).build().await;
@@ -51,16 +52,15 @@ columns = { b = "$.a.b", l = "$.l[*]", none = "$.z", s = "status", u = "url", h 
 
 #[tokio::test]
 async fn bodies_are_decompressed_and_may_be_empty() {
-    let server = Server::start(|_, seen| {
+    let server = HttpServer::start(|_, seen| {
         if seen.uri.ends_with("empty") {
-            return answer(204, "");
+            return response(204, "");
         }
         let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         std::io::Write::write_all(&mut gzip, b"packed").unwrap();
         let body = axum::body::Body::from(gzip.finish().unwrap());
         axum::response::Response::builder().header("content-encoding", "gzip").body(body).unwrap()
-    })
-    .await;
+    });
     let world = Setup::lines(&job(&server.url("/"), ""), &["empty", "x"]).build().await;
     let lines = world.done().await;
     assert_eq!((&lines[0].values[..], lines[0].error()), (&[json!(null)][..], "ok"));
@@ -69,7 +69,7 @@ async fn bodies_are_decompressed_and_may_be_empty() {
 
 #[tokio::test]
 async fn bodies_and_headers_are_rendered() {
-    let server = Server::start(|_, _| answer(200, "")).await;
+    let server = HttpServer::start(|_, _| response(200, ""));
     let job = format!(
         r#"[request]
 method = "POST"
@@ -85,7 +85,7 @@ rate = "unlimited"
     );
     let world = Setup::lines(&job, &["a\"b"]).build().await;
     world.done().await;
-    let seen = server.seen();
+    let seen = server.requests();
     assert_eq!((seen[0].method.as_str(), seen[0].body.as_str()), ("POST", r#"{"q": "a\"b"}"#));
     assert_eq!((seen[0].header("x-line"), seen[0].header("user-agent")), (Some("l a\"b"), Some("me")));
     assert_eq!(seen[0].header("content-type"), Some("application/json"));
@@ -94,7 +94,7 @@ rate = "unlimited"
 
 #[tokio::test]
 async fn large_responses_share_a_small_budget() {
-    let server = Server::start(|_, _| answer(200, &"x".repeat(200_000))).await;
+    let server = HttpServer::start(|_, _| response(200, &"x".repeat(200_000)));
     let mut setup = Setup::numbered(&job(&server.url("/"), "[output]\ncolumns = { s = \"status\" }"), 60);
     setup.settings.response_budget = 64 << 10;
     assert!(setup.build().await.done().await.iter().all(|line| line.error() == "ok"));
@@ -115,9 +115,8 @@ async fn requests_in_flight_stay_within_the_limit() {
             "done"
         }
     });
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}/", listener.local_addr().unwrap());
-    tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+    let server = HttpServer::router(app);
+    let url = server.url("/");
     let world = Setup::numbered(&job(&url, ""), 200).build().await;
     let release = async {
         // All sixteen are there before the first is answered; no more come until one is.
@@ -132,10 +131,10 @@ async fn requests_in_flight_stay_within_the_limit() {
 
 #[tokio::test]
 async fn url_credentials_become_a_header() {
-    let server = Server::start(|_, _| answer(200, "")).await;
-    let job = "[request]\nurl = \"{{ line }}\"\nallow = [\"127.0.0.1\"]";
-    let world = Setup::lines(job, &[&format!("http://me:p%40ss@{}/x", server.address)]).build().await;
+    let server = HttpServer::start(|_, _| response(200, ""));
+    let job = JobFile::get("{{ line }}").to_string();
+    let world = Setup::lines(&job, &[&format!("http://me:p%40ss@{}/x", server.address())]).build().await;
     world.done().await;
-    assert_eq!(server.seen()[0].header("authorization"), Some("Basic bWU6cEBzcw=="));
-    assert_eq!(server.seen()[0].uri, "/x");
+    assert_eq!(server.requests()[0].header("authorization"), Some("Basic bWU6cEBzcw=="));
+    assert_eq!(server.requests()[0].uri, "/x");
 }

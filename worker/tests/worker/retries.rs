@@ -1,18 +1,22 @@
 //! What is sent again, and how often.
+use testing::{HttpServer, JobFile, Raw, closed_port, response, response_with};
 
-use crate::server::{Raw, Server, answer, nobody, raw, with};
 use crate::world::{Setup, codes};
 
 fn job(method: &str, url: &str, more: &str) -> String {
     let body = if method == "GET" { "" } else { "body = \"x\"" };
-    format!(
-        "[request]\nmethod = \"{method}\"\nurl = \"{url}\"\n{body}\ntimeout = \"500ms\"\nallow = [\"127.0.0.1\"]\n{more}\n[retry]\nattempts = 3\n[limits.default]\nrate = \"unlimited\""
-    )
+    JobFile::with_method(method, url)
+        .request(body)
+        .request("timeout = \"500ms\"")
+        .request(more)
+        .tables("[retry]\nattempts = 3")
+        .unlimited("default")
+        .to_string()
 }
 
 /// Requests that arrive when every answer has this status.
 async fn requests(method: &str, more: &str, status: u16, headers: &'static [(&str, &str)]) -> usize {
-    let server = Server::start(move |_, _| with(status, headers, "")).await;
+    let server = HttpServer::start(move |_, _| response_with(status, headers, ""));
     let world = Setup::numbered(&job(method, &server.url("/"), more), 1).build().await;
     let lines = world.done().await;
     assert_eq!(codes(&lines), [format!("http_{status}")]);
@@ -37,9 +41,9 @@ async fn retries_depend_on_status_and_method() {
 
 #[tokio::test]
 async fn throttles_are_not_counted_as_failures() {
-    let server =
-        Server::start(|n, _| if n < 4 { with(503, &[("retry-after", "0")], "") } else { answer(200, "") })
-            .await;
+    let server = HttpServer::start(|n, _| {
+        if n < 4 { response_with(503, &[("retry-after", "0")], "") } else { response(200, "") }
+    });
     for method in ["GET", "POST"] {
         let world = Setup::numbered(&job(method, &server.url("/"), ""), 1).build().await;
         assert_eq!(codes(&world.done().await), ["ok"]);
@@ -50,30 +54,31 @@ async fn throttles_are_not_counted_as_failures() {
 #[tokio::test]
 async fn connection_faults_are_retried_by_method() {
     for (what, get, post) in [(Raw::Reset, 3, 1), (Raw::Stall(b"HTTP".to_vec()), 3, 1)] {
-        let address = raw(what.clone()).await;
+        let server = HttpServer::raw(what.clone());
+        let address = server.address();
         for (method, tries) in [("GET", get), ("POST", post)] {
             let world = Setup::numbered(&job(method, &format!("http://{address}/"), ""), 1).build().await;
             assert_eq!(world.done().await[0].tries, tries, "{what:?} {method}");
         }
     }
-    let address = nobody().await;
+    let address = closed_port();
     let world = Setup::numbered(&job("POST", &format!("http://{address}/"), ""), 1).build().await;
     assert_eq!(world.done().await[0].tries, 3, "refused: nothing can have happened");
 }
 
 #[tokio::test]
 async fn transient_failure_is_retried() {
-    let server = Server::start(|n, _| answer(if n % 2 == 0 { 502 } else { 200 }, "")).await;
+    let server = HttpServer::start(|n, _| response(if n % 2 == 0 { 502 } else { 200 }, ""));
     let world = Setup::numbered(&job("GET", &server.url("/"), ""), 3).build().await;
     assert!(codes(&world.done().await).iter().all(|code| *code == "ok" || *code == "http_502"));
 }
 
 #[tokio::test]
 async fn idempotency_key_stays_the_same() {
-    let server = Server::start(|n, _| answer(if n == 0 { 500 } else { 200 }, "")).await;
+    let server = HttpServer::start(|n, _| response(if n == 0 { 500 } else { 200 }, ""));
     let world = Setup::numbered(&job("POST", &server.url("/"), "idempotent = true"), 1).build().await;
     world.done().await;
-    let seen = server.seen();
+    let seen = server.requests();
     assert_eq!(seen[0].header("idempotency-key").unwrap().len(), 32);
     assert_eq!(seen[0].header("idempotency-key"), seen[1].header("idempotency-key"));
 }

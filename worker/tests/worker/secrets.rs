@@ -1,8 +1,8 @@
 //! Secrets go only to allowed hosts, and are never written to the store.
 
 use job::ErrorName;
+use testing::{HttpServer, JobFile, response};
 
-use crate::server::{Server, answer};
 use crate::world::{SECRET, Setup, codes};
 
 const LIMIT: &str = "[limits.default]\nrate = \"unlimited\"";
@@ -10,19 +10,22 @@ const LIMIT: &str = "[limits.default]\nrate = \"unlimited\"";
 #[tokio::test]
 async fn secrets_are_never_written_to_the_store() {
     // A server that gives everything it gets back, in success and in failure.
-    let server = Server::start(|_, seen| {
+    let server = HttpServer::start(|_, seen| {
         let echo = format!("{} {:?} {}", seen.uri, seen.header("x-key"), seen.body);
-        answer(if seen.uri.contains("fail") { 400 } else { 200 }, &echo)
-    })
-    .await;
-    let job = format!(
-        "[request]\nmethod = \"POST\"\nidempotent = true\nurl = \"{}?l={{{{ line }}}}&k={{{{ secret.KEY }}}}\"\nheaders = {{ x-key = \"{{{{ secret.KEY }}}}\" }}\nbody = '{{\"k\": {{{{ secret.KEY }}}}}}'\nallow = [\"127.0.0.1\"]\n[output]\ncolumns = {{ body = \"body\", url = \"url\" }}\n{LIMIT}",
-        server.url("/")
-    );
+        response(if seen.uri.contains("fail") { 400 } else { 200 }, &echo)
+    });
+    let job = JobFile::post(format!("{}?l={{{{ line }}}}&k={{{{ secret.KEY }}}}", server.url("/")))
+        .request("idempotent = true")
+        .request("headers = { x-key = \"{{ secret.KEY }}\" }")
+        .request("body = '{\"k\": {{ secret.KEY }}}'")
+        .column("body", "body")
+        .column("url", "url")
+        .output(LIMIT)
+        .to_string();
     let world = Setup::lines(&job, &["ok", "fail"]).build().await;
     let lines = world.done().await;
     assert_eq!(codes(&lines), ["ok", "http_400"]);
-    assert!(server.seen().iter().all(|seen| seen.header("x-key") == Some(SECRET)));
+    assert!(server.requests().iter().all(|seen| seen.header("x-key") == Some(SECRET)));
     assert!(lines[1].detail.contains("***"), "{}", lines[1].detail);
     let all = world.everything();
     for form in [SECRET, "s3cr3t"] {
@@ -32,14 +35,13 @@ async fn secrets_are_never_written_to_the_store() {
 
 #[tokio::test]
 async fn secrets_go_only_to_allowed_hosts() {
-    let server = Server::start(|_, _| answer(200, "")).await;
+    let server = HttpServer::start(|_, _| response(200, ""));
     let job = format!(
         "[request]\nurl = \"{{{{ line }}}}\"\nheaders = {{ x-key = \"{{{{ secret.KEY }}}}\" }}\nsecret_hosts = [\"127.0.0.1:{}\"]\nallow = [\"127.0.0.0/8\"]\n{LIMIT}",
-        server.address.port()
+        server.port()
     );
-    let other = Server::start(|_, _| answer(200, "")).await;
-    let lines =
-        [server.url("/"), other.url("/"), format!("http://127.0.0.1:{}@127.0.0.2/", server.address.port())];
+    let other = HttpServer::start(|_, _| response(200, ""));
+    let lines = [server.url("/"), other.url("/"), format!("http://127.0.0.1:{}@127.0.0.2/", server.port())];
     let world = Setup::lines(&job, &lines.each_ref().map(String::as_str)).build().await;
     assert_eq!(codes(&world.done().await), ["ok", "secret_denied", "secret_denied"]);
     assert_eq!(other.count(), 0);
@@ -47,8 +49,8 @@ async fn secrets_go_only_to_allowed_hosts() {
 
 #[tokio::test]
 async fn secrets_require_https_unless_the_job_allows_http() {
-    let server = Server::start(|_, _| answer(200, "")).await;
-    let url = format!("http://localhost:{}/", server.address.port());
+    let server = HttpServer::start(|_, _| response(200, ""));
+    let url = format!("http://localhost:{}/", server.port());
     // The name is not among those that are allowed, only its address is.
     for (entry, expected) in [("localhost", "secret_denied"), (&url[..url.len() - 1], "ok")] {
         let job = format!(
@@ -56,10 +58,7 @@ async fn secrets_require_https_unless_the_job_allows_http() {
         );
         let lines = Setup::lines(&job, &[&url]).build().await.done().await;
         assert_eq!(codes(&lines), [expected], "{entry}: {}", lines[0].detail);
-        assert!(
-            expected == "ok"
-                || lines[0].detail.contains(&format!("http://localhost:{}", server.address.port()))
-        );
+        assert!(expected == "ok" || lines[0].detail.contains(&format!("http://localhost:{}", server.port())));
     }
     assert_eq!(server.count(), 1);
 }
@@ -93,17 +92,19 @@ async fn encoded_secrets_are_never_written_to_the_store() {
     ];
     let body = forms.join(" , ");
     let json = format!("{{\"a\": \"{body}\", \"{SECRET}\": 1}}");
-    let server = Server::start(move |_, seen| {
-        answer(
+    let server = HttpServer::start(move |_, seen| {
+        response(
             if seen.uri.contains("fail") { 400 } else { 200 },
             if seen.uri.contains("fail") { &body } else { &json },
         )
-    })
-    .await;
-    let job = format!(
-        "[request]\nurl = \"{}?l={{{{ line }}}}\"\nheaders = {{ x-key = \"{{{{ secret.KEY }}}}\" }}\nallow = [\"127.0.0.1\"]\n[output]\ncolumns = {{ a = \"$.a\", whole = \"$\", body = \"body\" }}\n{LIMIT}",
-        server.url("/")
-    );
+    });
+    let job = JobFile::get(format!("{}?l={{{{ line }}}}", server.url("/")))
+        .request("headers = { x-key = \"{{ secret.KEY }}\" }")
+        .column("a", "$.a")
+        .column("whole", "$")
+        .column("body", "body")
+        .output(LIMIT)
+        .to_string();
     let world = Setup::lines(&job, &["ok", "fail"]).build().await;
     let lines = world.done().await;
     assert_eq!(codes(&lines), ["ok", "http_400"]);

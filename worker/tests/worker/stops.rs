@@ -2,15 +2,15 @@
 
 use job::run::{RunRef, WorkResponse};
 use job::{ErrorName, Invocation, SegmentKey};
+use testing::{HttpServer, JobFile, response};
 
-use crate::server::{Server, answer};
 use crate::world::{Setup, World, codes};
 
-fn job(server: &Server, more: &str) -> String {
-    format!(
-        "[request]\nurl = \"{}{{{{ line }}}}\"\nallow = [\"127.0.0.1\"]\n[limits.default]\nrate = \"unlimited\"\nin_flight = 100\n{more}",
-        server.url("/")
-    )
+fn job(server: &HttpServer, more: &str) -> String {
+    JobFile::get(format!("{}{{{{ line }}}}", server.url("/")))
+        .limit("default", "rate = \"unlimited\"\nin_flight = 100")
+        .tables(more)
+        .to_string()
 }
 
 async fn stop(world: &World, key: &str) {
@@ -19,7 +19,7 @@ async fn stop(world: &World, key: &str) {
 
 #[tokio::test]
 async fn stop_marker_prevents_the_first_request() {
-    let server = Server::start(|_, _| answer(200, "")).await;
+    let server = HttpServer::start(|_, _| response(200, ""));
     let keys =
         RunRef { bucket: String::new(), job: "j".into(), file: String::new(), id: "r".into(), generation: 0 }
             .keys();
@@ -38,11 +38,8 @@ async fn stop_marker_prevents_the_first_request() {
 
 #[tokio::test]
 async fn stop_marker_is_found_while_sending() {
-    let server = Server::start(|_, _| answer(200, "")).await;
-    let slow = format!(
-        "[request]\nurl = \"{}\"\nallow = [\"127.0.0.1\"]\n[limits.default]\nrate = \"50/s\"",
-        server.url("/")
-    );
+    let server = HttpServer::start(|_, _| response(200, ""));
+    let slow = JobFile::get(server.url("/")).limit("default", "rate = \"50/s\"").to_string();
     let world = Setup::numbered(&slow, 5_000).build().await;
     let marker = async {
         while server.count() < 3 {
@@ -57,7 +54,7 @@ async fn stop_marker_is_found_while_sending() {
 
 #[tokio::test]
 async fn wrong_key_costs_a_hundred_requests() {
-    let server = Server::start(|n, _| answer(if n % 12 == 0 { 404 } else { 401 }, "")).await;
+    let server = HttpServer::start(|n, _| response(if n % 12 == 0 { 404 } else { 401 }, ""));
     let world = Setup::numbered(&job(&server, ""), 5000).build().await;
     let error = world.work().await.unwrap_err();
     assert_eq!(error.name, ErrorName::LaneStopped);
@@ -72,10 +69,9 @@ async fn wrong_key_costs_a_hundred_requests() {
 async fn neighbouring_refusals_do_not_stop_the_lane() {
     // At the head, and as every second line.
     for refused in [(|line| line <= 200) as fn(usize) -> bool, |line| line % 2 == 0] {
-        let server = Server::start(move |_, seen| {
-            answer(if refused(seen.uri[1..].parse().unwrap()) { 403 } else { 200 }, "")
-        })
-        .await;
+        let server = HttpServer::start(move |_, seen| {
+            response(if refused(seen.uri[1..].parse().unwrap()) { 403 } else { 200 }, "")
+        });
         let world = Setup::numbered(&job(&server, ""), 600).build().await;
         let lines = world.done().await;
         assert!(
@@ -88,14 +84,14 @@ async fn neighbouring_refusals_do_not_stop_the_lane() {
 
 #[tokio::test]
 async fn some_refusals_do_not_stop_the_lane() {
-    let server = Server::start(|n, _| answer(if n % 5 == 0 { 200 } else { 403 }, "")).await;
+    let server = HttpServer::start(|n, _| response(if n % 5 == 0 { 200 } else { 403 }, ""));
     let world = Setup::numbered(&job(&server, ""), 500).build().await;
     assert_eq!(world.done().await.len(), 500);
 }
 
 #[tokio::test]
 async fn small_batch_gets_its_verdict_at_the_end() {
-    let server = Server::start(|_, _| answer(403, "")).await;
+    let server = HttpServer::start(|_, _| response(403, ""));
     let world = Setup::numbered(&job(&server, ""), 20).build().await;
     assert_eq!(world.work().await.unwrap_err().name, ErrorName::LaneStopped);
     let world = Setup::numbered(&job(&server, ""), 19).build().await;
@@ -104,10 +100,9 @@ async fn small_batch_gets_its_verdict_at_the_end() {
 
 #[tokio::test]
 async fn too_many_failures_fail_the_step() {
-    let server = Server::start(|_, seen| {
-        answer(if seen.uri[1..].parse::<u32>().unwrap() <= 5 { 404 } else { 200 }, "")
-    })
-    .await;
+    let server = HttpServer::start(|_, seen| {
+        response(if seen.uri[1..].parse::<u32>().unwrap() <= 5 { 404 } else { 200 }, "")
+    });
     // A tolerance of 25% lets half of a batch fail.
     let tolerated = job(&server, "[failure]\ntolerated = \"25%\"");
     assert_eq!(Setup::numbered(&tolerated, 10).build().await.done().await.len(), 10);
@@ -120,7 +115,7 @@ async fn too_many_failures_fail_the_step() {
 
 #[tokio::test]
 async fn redrive_sends_failed_lines_again() {
-    let server = Server::start(|n, seen| answer(if n < 4 && seen.uri != "/1" { 404 } else { 200 }, "")).await;
+    let server = HttpServer::start(|n, seen| response(if n < 4 && seen.uri != "/1" { 404 } else { 200 }, ""));
     let mut world = Setup::numbered(&job(&server, ""), 4).build().await;
     assert_eq!(codes(&world.done().await), ["ok", "http_404", "http_404", "http_404"]);
     // A failure of this generation is done; one of an earlier generation is absent.
@@ -138,7 +133,7 @@ async fn redrive_sends_failed_lines_again() {
 
 #[tokio::test]
 async fn unknown_outcome_is_sent_again_only_on_request() {
-    let server = Server::start(|_, _| answer(200, "")).await;
+    let server = HttpServer::start(|_, _| response(200, ""));
     let mut world = Setup::numbered(&job(&server, ""), 1).build().await;
     let earlier = SegmentKey::Results {
         invocation: Invocation::new(0, 1, 1),

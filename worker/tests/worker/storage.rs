@@ -4,21 +4,18 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use job::ErrorName;
+use testing::{HttpServer, JobFile, response};
 
-use crate::server::{Server, answer};
 use crate::store::Faults;
 use crate::world::Setup;
 
-fn job(server: &Server) -> String {
-    format!(
-        "[request]\nurl = \"{}\"\nallow = [\"127.0.0.1\"]\n[limits.default]\nrate = \"unlimited\"",
-        server.url("/")
-    )
+fn job(server: &HttpServer) -> String {
+    JobFile::get(server.url("/")).unlimited("default").to_string()
 }
 
 #[tokio::test]
 async fn transient_store_failure_is_retried() {
-    let server = Server::start(|_, _| answer(200, "")).await;
+    let server = HttpServer::start(|_, _| response(200, ""));
     let world = Setup::numbered(&job(&server), 10).build().await;
     world.faults.0.store(2, Ordering::SeqCst);
     assert_eq!(world.done().await.len(), 10);
@@ -27,7 +24,7 @@ async fn transient_store_failure_is_retried() {
 
 #[tokio::test]
 async fn lasting_store_failure_fails_the_step() {
-    let server = Server::start(|_, _| answer(200, "")).await;
+    let server = HttpServer::start(|_, _| response(200, ""));
     let world = Setup::numbered(&job(&server), 10).build().await;
     world.faults.0.store(u32::MAX, Ordering::SeqCst);
     assert_eq!(world.work().await.unwrap_err().name, ErrorName::StorageUnavailable);
@@ -39,12 +36,11 @@ async fn lasting_store_failure_fails_the_step() {
 async fn nothing_is_sent_while_the_store_fails() {
     let (failing, late) = (Arc::new(OnceLock::<Faults>::new()), Arc::new(AtomicUsize::new(0)));
     let (faults, counter) = (failing.clone(), late.clone());
-    let server = Server::start(move |_, _| {
+    let server = HttpServer::start(move |_, _| {
         let failed = faults.get().is_some_and(|faults| faults.0.load(Ordering::SeqCst) < u32::MAX);
         counter.fetch_add(usize::from(failed), Ordering::SeqCst);
-        answer(200, "")
-    })
-    .await;
+        response(200, "")
+    });
     let world = Setup::numbered(&format!("{}\nin_flight = 8", job(&server)), 50_000).build().await;
     world.faults.0.store(u32::MAX, Ordering::SeqCst);
     failing.set(world.faults.clone()).ok();
@@ -55,7 +51,7 @@ async fn nothing_is_sent_while_the_store_fails() {
 
 #[tokio::test]
 async fn damaged_run_is_reported() {
-    let server = Server::start(|_, _| answer(200, "")).await;
+    let server = HttpServer::start(|_, _| response(200, ""));
     let mut world = Setup::numbered(&job(&server), 10).build().await;
     world.request.batch.to += 5;
     assert_eq!(world.work().await.unwrap_err().name, ErrorName::RunDamaged);

@@ -6,18 +6,17 @@ use std::time::Duration;
 use job::run::{WorkRequest, WorkResponse};
 use job::wire::LineResult;
 use job::{SegmentKey, StepError};
+use testing::{HttpServer, JobFile, response};
 use tokio::sync::Mutex;
 
-use crate::server::{Server, answer};
 use crate::world::{Setup, World};
 
 const LINES: usize = 400;
 
-async fn world(method: &str, server: &Server) -> World {
-    let job = format!(
-        "[request]\nmethod = \"{method}\"\nurl = \"{}{{{{ line }}}}\"\nallow = [\"127.0.0.1\"]\n[limits.default]\nrate = \"unlimited\"\nin_flight = 4",
-        server.url("/")
-    );
+async fn world(method: &str, server: &HttpServer) -> World {
+    let job = JobFile::with_method(method, format!("{}{{{{ line }}}}", server.url("/")))
+        .limit("default", "rate = \"unlimited\"\nin_flight = 4")
+        .to_string();
     let mut setup = Setup::numbered(&job, LINES);
     setup.settings.flush_every = Duration::from_millis(5);
     setup.build().await
@@ -41,8 +40,8 @@ async fn to_the_end(world: &World, apart: &Mutex<()>) -> Result<(), StepError> {
 }
 
 /// How often each line was sent.
-fn sent(server: &Server) -> BTreeMap<String, usize> {
-    server.seen().into_iter().fold(BTreeMap::new(), |mut sent, seen| {
+fn sent(server: &HttpServer) -> BTreeMap<String, usize> {
+    server.requests().into_iter().fold(BTreeMap::new(), |mut sent, seen| {
         *sent.entry(seen.uri).or_default() += 1;
         sent
     })
@@ -66,7 +65,7 @@ async fn lines(world: &World, only_ok: bool) -> BTreeSet<u64> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_post_is_sent_once() {
     for _ in 0..5 {
-        let server = Server::start(|_, _| answer(200, "")).await;
+        let server = HttpServer::start(|_, _| response(200, ""));
         let (world, apart) = (world("POST", &server).await, Mutex::default());
         let called =
             tokio::join!(to_the_end(&world, &apart), to_the_end(&world, &apart), to_the_end(&world, &apart));
@@ -84,7 +83,7 @@ async fn a_post_is_sent_once() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_get_is_sent_twice_at_most() {
-    let server = Server::start(|_, _| answer(200, "")).await;
+    let server = HttpServer::start(|_, _| response(200, ""));
     let (world, apart) = (world("GET", &server).await, Mutex::default());
     let called = tokio::join!(to_the_end(&world, &apart), to_the_end(&world, &apart));
     assert!(matches!(called, (Ok(()), Ok(()))), "{called:?}");

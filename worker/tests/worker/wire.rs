@@ -1,91 +1,24 @@
 //! HTTP on the wire: unusual heads, two kinds of framing, idle connections, and bytes that are not a response.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::json;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use testing::{HttpServer, JobFile, Raw, closed_port};
 
-use crate::server::{Raw, nobody, raw};
 use crate::world::{Line, Setup, codes};
 
 fn job(method: &str, more: &str) -> String {
-    format!(
-        "[request]\nmethod = \"{method}\"\nurl = \"{{{{ line }}}}\"\nallow = [\"127.0.0.1\"]\ntimeout = \"20s\"\n{more}\n\
-         [retry]\nattempts = 2\n[limits.default]\nrate = \"unlimited\"\nin_flight = 1\n"
-    )
+    JobFile::with_method(method, "{{ line }}")
+        .request("timeout = \"20s\"")
+        .request(more)
+        .tables("[retry]\nattempts = 2")
+        .limit("default", "rate = \"unlimited\"\nin_flight = 1")
+        .to_string()
 }
 
 async fn ask(method: &str, address: SocketAddr, more: &str) -> Line {
     Setup::lines(&job(method, more), &[&format!("http://{address}/")]).build().await.done().await.remove(0)
-}
-
-/// A server that keeps its connections, and what it saw.
-struct Kept {
-    address: SocketAddr,
-    connections: Arc<AtomicUsize>,
-    requests: Arc<AtomicUsize>,
-}
-
-/// What a connection does once it has read a request; `false` ends it.
-type Reply =
-    Arc<dyn Fn(TcpStream) -> futures_util::future::BoxFuture<'static, Option<TcpStream>> + Send + Sync>;
-
-impl Kept {
-    async fn start(reply: Reply) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let (connections, requests) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
-        let (opened, seen) = (connections.clone(), requests.clone());
-        tokio::spawn(async move {
-            loop {
-                let (stream, _) = listener.accept().await.unwrap();
-                opened.fetch_add(1, Ordering::SeqCst);
-                let (seen, reply) = (seen.clone(), reply.clone());
-                tokio::spawn(async move {
-                    let mut stream = stream;
-                    while has_request(&mut stream).await {
-                        seen.fetch_add(1, Ordering::SeqCst);
-                        match reply(stream).await {
-                            Some(kept) => stream = kept,
-                            None => return,
-                        }
-                    }
-                });
-            }
-        });
-        Self { address, connections, requests }
-    }
-
-    /// Writes the same bytes for each request.
-    async fn writing(bytes: &'static [u8]) -> Self {
-        Self::start(Arc::new(move |mut stream| {
-            Box::pin(async move {
-                stream.write_all(bytes).await.ok()?;
-                Some(stream)
-            })
-        }))
-        .await
-    }
-
-    fn url(&self) -> String {
-        format!("http://{}/", self.address)
-    }
-}
-
-/// Reads a request without a body.
-async fn has_request(stream: &mut TcpStream) -> bool {
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        match stream.read_u8().await {
-            Ok(byte) => head.push(byte),
-            Err(_) => return false,
-        }
-    }
-    true
 }
 
 #[tokio::test]
@@ -105,7 +38,7 @@ async fn unusual_response_heads_are_accepted() {
     ] {
         for end in ["\r\n", "\n"] {
             let text = format!("HTTP/1.1 200 OK\r\n{head}Content-Length: 2\r\n\r\nok").replace("\r\n", end);
-            let line = ask("POST", raw(Raw::Write(text.into_bytes())).await, "").await;
+            let line = ask("POST", HttpServer::raw(Raw::Write(text.into_bytes())).address(), "").await;
             assert_eq!(
                 (line.error(), line.values.as_slice()),
                 ("ok", &[json!("ok")][..]),
@@ -128,7 +61,8 @@ async fn unreadable_response_is_not_a_lost_connection() {
         "HTTP/1.1 200 OK\r\nContent-Length: two\r\n\r\nab",
         &endless,
     ] {
-        let address = raw(Raw::Write(bytes.to_owned().into_bytes())).await;
+        let server = HttpServer::raw(Raw::Write(bytes.to_owned().into_bytes()));
+        let address = server.address();
         let line = ask("POST", address, "").await;
         assert_eq!(
             (line.error(), line.tries),
@@ -144,13 +78,13 @@ async fn unreadable_response_is_not_a_lost_connection() {
 #[tokio::test]
 async fn redrive_does_not_repeat_a_post_that_got_a_response() {
     for (method, again) in [("POST", 1), ("GET", 3)] {
-        let server = Kept::writing(b"HTTP/1.1 banana\r\n\r\n").await;
-        let mut world = Setup::lines(&job(method, ""), &[&server.url()]).build().await;
+        let server = HttpServer::raw(Raw::Repeat(b"HTTP/1.1 banana\r\n\r\n".to_vec(), None));
+        let mut world = Setup::lines(&job(method, ""), &[&server.url("/")]).build().await;
         world.done().await;
-        let before = server.requests.load(Ordering::SeqCst);
+        let before = server.count();
         world.request.run.generation = 1;
         world.work().await.unwrap();
-        let sent = server.requests.load(Ordering::SeqCst) - before;
+        let sent = server.count() - before;
         assert_eq!(sent, again - 1, "{method}");
     }
 }
@@ -162,21 +96,21 @@ async fn identity_transfer_coding_ends_at_content_length() {
         "Content-Length: 4\r\nTransfer-Encoding: Identity\r\n",
         "Transfer-Encoding: identity, identity\r\nContent-Length: 4\r\n",
     ] {
-        let text: &'static str = format!("HTTP/1.1 200 OK\r\n{head}\r\nBern").leak();
-        let server = Kept::writing(text.as_bytes()).await;
-        let url = server.url();
+        let text = format!("HTTP/1.1 200 OK\r\n{head}\r\nBern");
+        let server = HttpServer::raw(Raw::Repeat(text.into_bytes(), None));
+        let url = server.url("/");
         let lines = Setup::lines(&job("POST", ""), &[&url, &url]).build().await.done().await;
         assert!(lines.iter().all(|line| line.values == [json!("Bern")]), "{lines:?}");
     }
-    let refused = Kept::writing(
-        b"HTTP/1.1 404 Not Found\r\nTransfer-Encoding: identity\r\nContent-Length: 4\r\n\r\ngone",
-    )
-    .await;
-    assert_eq!(ask("GET", refused.address, "").await.detail, "gone");
-    let short = raw(Raw::Write(
+    let refused = HttpServer::raw(Raw::Repeat(
+        b"HTTP/1.1 404 Not Found\r\nTransfer-Encoding: identity\r\nContent-Length: 4\r\n\r\ngone".to_vec(),
+        None,
+    ));
+    assert_eq!(ask("GET", refused.address(), "").await.detail, "gone");
+    let server = HttpServer::raw(Raw::Write(
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\nContent-Length: 9\r\n\r\nBern".to_vec(),
-    ))
-    .await;
+    ));
+    let short = server.address();
     assert_eq!(ask("POST", short, "").await.error(), "body_cut");
 }
 
@@ -187,20 +121,10 @@ async fn resting(
     lines: usize,
     reply: &'static str,
     patience: Duration,
-) -> (Vec<Line>, Kept) {
-    let server = Kept::start(Arc::new(move |mut stream| {
-        Box::pin(async move {
-            stream.write_all(reply.as_bytes()).await.ok()?;
-            let mut next = [0];
-            match tokio::time::timeout(patience, stream.peek(&mut next)).await {
-                Ok(_) => Some(stream),
-                Err(_) => None,
-            }
-        })
-    }))
-    .await;
+) -> (Vec<Line>, HttpServer) {
+    let server = HttpServer::raw(Raw::Repeat(reply.into(), Some(patience)));
     let job = job(method, "").replace("rate = \"unlimited\"", &format!("rate = \"{rate}\""));
-    let url = server.url();
+    let url = server.url("/");
     let lines = Setup::lines(&job, &vec![url.as_str(); lines]).build().await.done().await;
     (lines, server)
 }
@@ -211,10 +135,10 @@ async fn posts_use_no_connection_that_may_be_closing() {
     // The server's patience ends just when the next request is due.
     let (lines, server) = resting("POST", "40/min", 3, OK, Duration::from_millis(1500)).await;
     assert_eq!(codes(&lines), ["ok"; 3]);
-    assert_eq!(server.connections.load(Ordering::SeqCst), 3, "each on a connection of its own");
+    assert_eq!(server.connection_count(), 3, "each on a connection of its own");
     let (lines, server) = resting("POST", "100/s", 60, OK, Duration::from_secs(5)).await;
     assert_eq!(codes(&lines), ["ok"; 60]);
-    assert_eq!(server.connections.load(Ordering::SeqCst), 1, "one that was just used is used again");
+    assert_eq!(server.connection_count(), 1, "one that was just used is used again");
 }
 
 #[tokio::test]
@@ -223,20 +147,20 @@ async fn keep_alive_timeout_is_honoured() {
     for method in ["GET", "POST"] {
         let (lines, server) = resting(method, "100/s", 5, ONE, Duration::from_secs(1)).await;
         assert_eq!(codes(&lines), ["ok"; 5]);
-        assert!(server.connections.load(Ordering::SeqCst) >= 4, "none rests for a part of a second");
+        assert!(server.connection_count() >= 4, "none rests for a part of a second");
     }
     const FIVE: &str = "HTTP/1.1 200 OK\r\nKeep-Alive: timeout=5\r\nContent-Length: 2\r\n\r\nok";
     let (_, server) = resting("POST", "100/s", 30, FIVE, Duration::from_secs(5)).await;
-    assert_eq!(server.connections.load(Ordering::SeqCst), 1);
+    assert_eq!(server.connection_count(), 1);
 }
 
 #[tokio::test]
 async fn lost_connections_name_their_cause() {
     for (address, word) in [
-        (nobody().await.to_string(), "refused: "),
+        (closed_port().to_string(), "refused: "),
         ("no-such-host.invalid".to_owned(), "dns: "),
-        (raw(Raw::Reset).await.to_string(), "reset: "),
-        (raw(Raw::Write(Vec::new())).await.to_string(), "closed: "),
+        (HttpServer::raw(Raw::Reset).address().to_string(), "reset: "),
+        (HttpServer::raw(Raw::Write(Vec::new())).address().to_string(), "closed: "),
     ] {
         let line = Setup::lines(&job("POST", ""), &[&format!("http://{address}/")])
             .build()

@@ -1,10 +1,9 @@
-//! Results that are not what was written are never in an output.
+//! Results that have changed in the store are never in an output.
 
 use std::fs;
 use std::path::PathBuf;
 
-use crate::api::Api;
-use crate::support::{Scene, column, wait_until};
+use testing::{Api, JobFile, Scene, column, wait_until};
 
 const RUN: [&str; 5] = ["run", "job.toml", "in.csv", "-o", "out.csv"];
 const REDRIVE: [&str; 5] = ["redrive", "job.toml", "in.csv", "-o", "out.csv"];
@@ -12,14 +11,11 @@ const REDRIVE: [&str; 5] = ["redrive", "job.toml", "in.csv", "-o", "out.csv"];
 /// Lines 1 to 9 of which the fifth fails, so that the results stay.
 fn scene(api: &Api) -> Scene {
     let host = api.host();
-    let job = format!(
-        "[request]\nurl = \"http://{host}/{{{{ kind }}}}/{{{{ id }}}}\"\nallow = [\"127.0.0.1\"]\n\
-         [output]\ncolumns = {{ twice = \"$.twice\" }}\n[limits.\"{host}\"]\nrate = \"unlimited\"\n"
-    );
+    let job = JobFile::get(api.url("/{{ kind }}/{{ id }}")).column("twice", "$.twice").unlimited(host);
     let lines = (1..=9).fold("kind,id\n".to_owned(), |text, n| {
         format!("{text}{},{n}\n", if n == 5 { "flaky" } else { "ok" })
     });
-    Scene::new(&job, "in.csv", lines)
+    Scene::new(job, "in.csv", lines)
 }
 
 fn segments(scene: &Scene) -> Vec<PathBuf> {
@@ -31,14 +27,14 @@ fn segments(scene: &Scene) -> Vec<PathBuf> {
     segments
 }
 
-/// The segment with the record of line 3, and what is in it.
+/// The segment with the record of line 3, and its content.
 fn third(scene: &Scene) -> (PathBuf, String) {
     let read = |path: PathBuf| fs::read_to_string(&path).map(|text| (path, text)).unwrap();
     segments(scene).into_iter().map(read).find(|(_, text)| text.contains("\"33\"")).unwrap()
 }
 
 #[test]
-fn a_changed_result_is_never_in_the_output() {
+fn changed_results_are_never_in_the_output() {
     type Change = fn(&str) -> String;
     let changes: [(&str, Change); 4] = [
         ("a value", |text| text.replace("\"33\"", "\"34\"")),
@@ -73,10 +69,10 @@ fn a_changed_result_is_never_in_the_output() {
 }
 
 #[test]
-fn a_run_that_goes_on_uses_no_changed_result() {
+fn continued_run_uses_no_changed_result() {
     let api = Api::start();
     let scene = scene(&api);
-    api.answer_only(6);
+    api.respond_only(6);
     let running = scene.start(&RUN);
     // Which lines are answered first is not known.
     let answered = |path: PathBuf| {
@@ -84,7 +80,7 @@ fn a_run_that_goes_on_uses_no_changed_result() {
     };
     wait_until("records", || segments(&scene).into_iter().any(|path| answered(path).is_some()));
     running.kill();
-    api.answer_all();
+    api.respond_all();
     let (path, text) = segments(&scene).into_iter().find_map(answered).unwrap();
     fs::write(&path, text.replacen("\"v\":[\"", "\"v\":[\"0", 1)).unwrap();
     let ran = scene.run(&RUN).expect(3);

@@ -1,27 +1,36 @@
-//! What can happen to a call of the store, and to which.
+//! What a call of the store does, and what can happen to it.
 
 use std::fmt;
 
 use aws_sdk_s3::config::http::HttpRequest;
 
-/// What a request asks for.
+/// What a call of the store does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Call {
+pub enum Operation {
+    /// Reads an object.
     Get,
+    /// Reads what is known of an object.
     Head,
+    /// Lists objects.
     List,
+    /// Writes an object.
     Put,
-    /// `If-None-Match` or `If-Match`.
+    /// Writes an object on a condition: `If-None-Match` or `If-Match`.
     PutIf,
+    /// Begins an upload of several parts.
     Create,
+    /// Writes a part.
     Part,
+    /// Completes an upload.
     Complete,
+    /// Gives an upload up.
     Abort,
+    /// Deletes an object.
     Delete,
 }
 
-impl Call {
-    pub fn of(request: &HttpRequest) -> Self {
+impl Operation {
+    pub(super) fn of(request: &HttpRequest) -> Self {
         let query = request.uri().split_once('?').map_or("", |(_, query)| query);
         let conditional =
             ["if-none-match", "if-match"].iter().any(|name| request.headers().get(*name).is_some());
@@ -40,7 +49,8 @@ impl Call {
         }
     }
 
-    fn writes(self) -> bool {
+    /// Whether it changes the store.
+    pub fn writes(self) -> bool {
         !matches!(self, Self::Get | Self::Head | Self::List)
     }
 }
@@ -52,17 +62,17 @@ pub enum Fault {
     Internal,
     /// 503 SlowDown; nothing was done.
     SlowDown,
-    /// No answer in time; nothing was done.
+    /// No response in time; nothing was done.
     Timeout,
     /// The connection breaks before anything arrives.
     Reset,
     /// The connection breaks in the middle of the request's body.
     CutRequest,
-    /// The connection breaks in the middle of the answer's body.
-    CutAnswer,
-    /// It was done, and the answer is lost. The client asks again, and meets its own doing.
-    LostAnswer,
-    /// As a lost answer to a completion, but the store does not remember the upload.
+    /// The connection breaks in the middle of the response's body.
+    CutResponse,
+    /// It was done, and the response is lost. The client repeats the call, and finds what it has done.
+    LostResponse,
+    /// As a lost response to a completion, but the store does not remember the upload.
     Forgotten,
     /// 409 ConditionalRequestConflict; nothing was done.
     Conflict,
@@ -71,28 +81,30 @@ pub enum Fault {
 }
 
 impl Fault {
+    /// All of them.
     pub const ALL: [Self; 10] = [
         Self::Internal,
         Self::SlowDown,
         Self::Timeout,
         Self::Reset,
         Self::CutRequest,
-        Self::CutAnswer,
-        Self::LostAnswer,
+        Self::CutResponse,
+        Self::LostResponse,
         Self::Forgotten,
         Self::Conflict,
         Self::Stale,
     ];
 
-    pub fn can_meet(self, call: Call) -> bool {
+    /// Whether it can happen to such a call.
+    pub fn can_meet(self, operation: Operation) -> bool {
         match self {
             Self::Internal | Self::SlowDown | Self::Timeout | Self::Reset => true,
-            Self::CutRequest => matches!(call, Call::Put | Call::PutIf | Call::Part),
-            Self::CutAnswer => call == Call::Get,
-            Self::LostAnswer => call.writes(),
-            Self::Forgotten => call == Call::Complete,
-            Self::Conflict => call == Call::PutIf,
-            Self::Stale => call == Call::List,
+            Self::CutRequest => matches!(operation, Operation::Put | Operation::PutIf | Operation::Part),
+            Self::CutResponse => operation == Operation::Get,
+            Self::LostResponse => operation.writes(),
+            Self::Forgotten => operation == Operation::Complete,
+            Self::Conflict => operation == Operation::PutIf,
+            Self::Stale => operation == Operation::List,
         }
     }
 }
@@ -105,8 +117,8 @@ impl fmt::Display for Fault {
             Self::Timeout => "timeout",
             Self::Reset => "connection reset",
             Self::CutRequest => "request body cut",
-            Self::CutAnswer => "answer body cut",
-            Self::LostAnswer => "answer lost, call done",
+            Self::CutResponse => "response body cut",
+            Self::LostResponse => "response lost, call done",
             Self::Forgotten => "completion lost and forgotten",
             Self::Conflict => "409 conflict",
             Self::Stale => "stale listing",

@@ -1,4 +1,4 @@
-//! The servers of `--s3-port` and `--port`: whom they let in.
+//! The servers of `--s3-port` and `--port` refuse strangers.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -7,14 +7,12 @@ use std::time::Duration;
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::primitives::ByteStream;
-
-use crate::api::closed_port;
-use crate::support::{DEADLINE, Running, Scene, wait_until};
+use testing::{DEADLINE, Running, Scene, closed_port, wait_until};
 
 const KEY: &str = "local";
 const SECRET: &str = "any-secret";
 
-/// A run whose functions never answer, and its store.
+/// A run whose functions never respond, and its store.
 struct Store {
     address: SocketAddr,
     _running: Running,
@@ -47,7 +45,7 @@ impl Store {
     }
 }
 
-/// What a server answers to this head, up to the end of the connection or its first silence.
+/// The response to this head, up to the end of the connection.
 fn ask(address: SocketAddr, head: &str) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.write_all(head.as_bytes()).unwrap();
@@ -58,7 +56,7 @@ fn ask(address: SocketAddr, head: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_signature_covers_every_header_that_matters() {
+async fn signature_covers_every_relevant_header() {
     let store = Store::start();
     let client = store.client("eu-west-1");
     let put = |key: &str, text: &'static str| {
@@ -108,7 +106,7 @@ async fn a_signature_covers_every_header_that_matters() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_signature_is_for_one_region_and_one_service() {
+async fn signature_is_valid_for_one_region_and_one_service() {
     let store = Store::start();
     let error =
         store.client("us-east-1").get_object().bucket("throughline").key("a.txt").send().await.unwrap_err();
@@ -126,7 +124,7 @@ async fn a_signature_is_for_one_region_and_one_service() {
 }
 
 #[test]
-fn a_page_in_a_browser_is_not_let_in_by_any_name() {
+fn browser_pages_are_refused_under_every_host_name() {
     let store = Store::start();
     let scene = Scene::new("", "in.txt", "");
     scene.write(

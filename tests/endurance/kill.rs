@@ -1,58 +1,58 @@
-//! The real process, killed (SIGKILL) wherever it stands, and continued by the same command.
+//! The real process is killed (SIGKILL) at any moment, and the same command continues its run.
 
 mod moment;
 mod run;
-mod story;
+mod scenario;
 mod tally;
 
 use moment::Moment;
 use run::Matrix;
-use story::Story;
+use scenario::Scenario;
 pub use tally::Tally;
 
 #[test]
-fn inside_the_split() {
+fn killed_during_the_split() {
     let moments = [Moment::Started, Moment::Claimed, Moment::Splitting, Moment::Split];
-    Matrix::new(Story::AllSucceed).survives_at(&moments).met(&[Moment::Started]);
+    Matrix::new(Scenario::AllSucceed).survives_at(&moments).met(&[Moment::Started]);
 }
 
 #[test]
-fn between_flushes() {
+fn killed_between_flushes() {
     let moments = [Moment::FirstRequest, Moment::Flushes(1), Moment::Flushes(2), Moment::Commits(6)];
-    Matrix::new(Story::SomeFail).survives_at(&moments).met(&moments[..2]);
+    Matrix::new(Scenario::SomeFail).survives_at(&moments).met(&moments[..2]);
 }
 
 #[test]
-fn while_the_output_is_completed() {
-    Matrix::new(Story::AllSucceed)
+fn killed_while_the_output_is_completed() {
+    Matrix::new(Scenario::AllSucceed)
         .survives_at(&[Moment::Merging, Moment::Joining, Moment::Joined, Moment::Published])
         .met(&[]);
 }
 
 #[test]
-fn during_the_clean_up() {
-    Matrix::new(Story::AllSucceed).survives_at(&[Moment::Reported, Moment::Tidying]).met(&[]);
+fn killed_during_the_clean_up() {
+    Matrix::new(Scenario::AllSucceed).survives_at(&[Moment::Reported, Moment::Tidying]).met(&[]);
 }
 
 #[test]
-fn a_redrive() {
+fn killed_during_a_redrive() {
     let moments =
         [Moment::Started, Moment::FirstRequest, Moment::Flushes(1), Moment::Published, Moment::Tidying];
-    Matrix::new(Story::Redriven).survives_at(&moments).met(&moments[..3]);
+    Matrix::new(Scenario::Redriven).survives_at(&moments).met(&moments[..3]);
 }
 
 #[test]
-fn wherever_it_stands() {
-    for (seed, story) in [(1, Story::SomeFail), (2, Story::AllSucceed)] {
+fn killed_at_random_moments() {
+    for (seed, scenario) in [(1, Scenario::SomeFail), (2, Scenario::AllSucceed)] {
         println!("seed {seed}");
-        Matrix::new(story).survives_seed(seed, 3);
+        Matrix::new(scenario).survives_seed(seed, 3);
     }
 }
 
-/// Kills at least so many processes: at every moment in turn, and at random ones.
+/// Kills at least `kills` processes, at every moment in turn and at random moments.
 pub fn many(kills: usize) -> Tally {
     let [all_succeed, some_fail, redriven] =
-        [Story::AllSucceed, Story::SomeFail, Story::Redriven].map(Matrix::new);
+        [Scenario::AllSucceed, Scenario::SomeFail, Scenario::Redriven].map(Matrix::new);
     let mut tally = Tally::default();
     for seed in 1.. {
         if tally.kills >= kills {

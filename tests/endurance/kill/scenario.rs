@@ -1,19 +1,19 @@
-//! What becomes of the lines.
+//! Which lines of a job succeed.
 
 use super::run::LINES;
 
-/// What the lines come to.
+/// Which lines succeed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Story {
-    /// Every line succeeds, and the run's folder is tidied away.
+pub enum Scenario {
+    /// Every line succeeds, and the run's folder is removed.
     AllSucceed,
     /// A few fail, and the run's folder stays.
     SomeFail,
-    /// Half of them have failed; killed is the redrive, in which they succeed.
+    /// Half of the lines have failed. The redrive, in which they succeed, is killed.
     Redriven,
 }
 
-impl Story {
+impl Scenario {
     pub fn command(self) -> &'static str {
         if self == Self::Redriven { "redrive" } else { "run" }
     }
@@ -27,7 +27,7 @@ impl Story {
         }
     }
 
-    /// Lines that the command asks about.
+    /// How many lines the command sends.
     pub fn asked(self) -> usize {
         if self == Self::Redriven { LINES / 2 } else { LINES }
     }

@@ -1,7 +1,6 @@
-//! A disk that is full: the real process, on a real file system.
+//! The real process on a real file system whose disk is full.
 
-use crate::api::Api;
-use crate::support::{Ran, Scene};
+use testing::{Api, JobFile, Output, Scene};
 
 const LINES: usize = 1_000;
 /// Bytes that make items and output larger than one part of an upload: about twelve megabytes each.
@@ -10,21 +9,17 @@ const RUN: &str = "run disk.toml in.csv -o out.csv --state state";
 
 fn scene(api: &Api) -> Scene {
     let host = api.host();
-    let job = format!(
-        "[request]\nurl = \"http://{host}/ok/{{{{ id }}}}\"\nallow = [\"127.0.0.1\"]\n[limits.\"{host}\"]\nrate = \"unlimited\"\n\
-         [output]\ncolumns = {{ twice = \"$.twice\" }}\n"
-    );
+    let job = JobFile::get(api.url("/ok/{{ id }}")).unlimited(host).column("twice", "$.twice");
     let line = |n: usize| format!("{n},{}\n", "x".repeat(PAD));
-    let scene = Scene::new(
-        "",
+    Scene::named(
+        "disk",
+        job,
         "in.csv",
         std::iter::once("id,pad\n".to_owned()).chain((1..=LINES).map(line)).collect::<String>(),
-    );
-    scene.write("disk.toml", job);
-    scene
+    )
 }
 
-fn shell(scene: &Scene, wrapper: &[&str], script: &str) -> Ran {
+fn shell(scene: &Scene, wrapper: &[&str], script: &str) -> Output {
     let script = script.replace("THROUGHLINE", &format!("'{}' {RUN}", env!("CARGO_BIN_EXE_throughline")));
     scene.run_as(wrapper[0], &[&wrapper[1..], &["sh", "-c", &script]].concat())
 }
@@ -35,9 +30,9 @@ fn expected(api: &Api) -> String {
     whole.read("out.csv")
 }
 
-/// A limit on the size of files stands for a full disk where nothing may be mounted.
+/// A limit on the size of files replaces a full disk where nothing may be mounted.
 #[test]
-fn files_that_may_not_grow() {
+fn run_continues_after_a_limit_on_file_size() {
     let api = Api::start();
     let expected = expected(&api);
     // In kilobytes: no part fits; no whole object does.
@@ -54,24 +49,21 @@ fn files_that_may_not_grow() {
         assert!(ran.stderr.contains("cannot write s3://throughline/"), "{}", ran.stderr);
         scene.run(&RUN.split(' ').collect::<Vec<_>>()).expect(0);
         assert!(scene.read("out.csv") == expected);
-        assert_eq!(api.total(), LINES);
+        assert_eq!(api.count(), LINES);
     }
 }
 
-/// The output's own file system is full: the row that does not fit, the failed lines, the report.
+/// The file system of the output is full while the rows, the failed lines or the report are written.
 #[cfg(target_os = "linux")]
 #[test]
-fn an_output_on_a_file_system_without_room() {
+fn run_continues_after_the_disk_of_the_output_was_full() {
     let api = Api::start();
     let host = api.host();
-    let job = format!(
-        "[request]\nurl = \"http://{host}/{{{{ kind }}}}/{{{{ id }}}}\"\nallow = [\"127.0.0.1\"]\n[limits.\"{host}\"]\nrate = \"unlimited\"\n"
-    );
+    let job = JobFile::get(api.url("/{{ kind }}/{{ id }}")).unlimited(host);
     let kind = |n: usize| if n.is_multiple_of(4) { "none" } else { "ok" };
     let input = (1..=4_000).fold("kind,id\n".to_owned(), |text, n| format!("{text}{},{n}\n", kind(n)));
     let scene = || {
-        let scene = Scene::new("", "in.csv", &input);
-        scene.write("disk.toml", &job);
+        let scene = Scene::named("disk", &job, "in.csv", &input);
         std::fs::create_dir(scene.path("data")).unwrap();
         scene
     };
@@ -112,13 +104,13 @@ fn an_output_on_a_file_system_without_room() {
         for name in ["out.csv", "out.failed.csv"] {
             assert!(scene.read(name) == whole.read(&format!("data/{name}")), "{name}");
         }
-        assert_eq!(api.total(), 4_000, "{kilobytes}: no line is sent again");
+        assert_eq!(api.count(), 4_000, "{kilobytes}: no line is sent again");
     }
 }
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_file_system_without_room() {
+fn run_continues_after_the_disk_of_the_state_folder_was_full() {
     let api = Api::start();
     let expected = expected(&api);
     // The journal, the split, its completion, the merge.
@@ -144,6 +136,6 @@ fn a_file_system_without_room() {
         );
         ran.expect(0);
         assert!(scene.read("out.csv") == expected);
-        assert_eq!(api.total(), LINES, "{size}");
+        assert_eq!(api.count(), LINES, "{size}");
     }
 }

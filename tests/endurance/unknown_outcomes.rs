@@ -1,42 +1,40 @@
-//! What a killed POST job leaves unknown: lines that may really have been sent, and hardly any other.
+//! A killed POST job reports `outcome_unknown` for lines that were sent, and for few others.
 
 use std::fmt;
 use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-
-use crate::api::Api;
-use crate::support::{Scene, column, wait_until};
+use testing::{Api, JobFile, Scene, column, wait_until};
 
 /// A rate, the requests that a process sends before it is killed, and the lines a kill may leave unknown on average although
 /// the server never saw them.
 const RATES: [(u32, usize, usize); 3] = [(2, 3, 1), (50, 20, 1), (500, 150, 25)];
 
 #[test]
-fn a_killed_post_job_leaves_few_lines_unknown_that_were_never_sent() {
+fn killed_post_job_leaves_few_unsent_lines_unknown() {
     for (seed, tally) in (1..).zip(all(5)) {
         println!("seed {seed}: {tally}");
         tally.holds();
     }
 }
 
-/// Kills so many processes at each rate.
+/// Kills this number of processes at each rate.
 pub fn all(kills: usize) -> Vec<Unknown> {
     (1..).zip(RATES).map(|(seed, (rate, requests, each))| killed(seed, kills, rate, requests, each)).collect()
 }
 
-/// What many kills of one POST job left.
+/// The lines of one POST job after many kills.
 #[derive(Debug)]
 pub struct Unknown {
     rate: u32,
     kills: usize,
     /// Lines whose outcome is unknown.
     unknown: usize,
-    /// Those of them that the server never saw.
+    /// Lines with an unknown outcome that the server never received.
     never_sent: usize,
     most: usize,
-    /// Lines that the server saw twice.
+    /// Lines that the server received twice.
     twice: usize,
 }
 
@@ -59,24 +57,22 @@ impl fmt::Display for Unknown {
 
 fn killed(seed: u64, kills: usize, rate: u32, requests: usize, each: usize) -> Unknown {
     let api = Api::start();
-    let job = format!(
-        "[request]\nmethod = \"POST\"\nurl = \"http://{host}/ok/{{{{ id }}}}\"\nbody = \"x\"\nallow = [\"127.0.0.1\"]\n\
-         [limits.\"{host}\"]\nrate = \"{rate}/s\"\n",
-        host = api.host()
-    );
+    let job = JobFile::post(api.url("/ok/{{ id }}"))
+        .request("body = \"x\"")
+        .limit(api.host(), format!("rate = \"{rate}/s\""));
     // A process that is killed leaves as many lines again unknown, at the most.
     let lines = kills * (2 * requests + 2 * each) + 10;
     let input: String =
         std::iter::once("id\n".to_owned()).chain((0..lines).map(|n| format!("{n}\n"))).collect();
-    let scene = Scene::new(&job, "in.csv", input);
+    let scene = Scene::new(job, "in.csv", input);
     let run = ["run", "job.toml", "in.csv", "-o", "out.csv"];
-    let mut dice = StdRng::seed_from_u64(seed);
+    let mut rng = StdRng::seed_from_u64(seed);
     for _ in 0..kills {
-        let until = api.total() + dice.random_range(requests / 2..=requests);
+        let until = api.count() + rng.random_range(requests / 2..=requests);
         let running = scene.start(&run);
-        wait_until("requests", || api.total() >= until);
+        wait_until("requests", || api.count() >= until);
         // Any moment between two requests.
-        std::thread::sleep(Duration::from_secs_f64(dice.random_range(0.0..1.0 / f64::from(rate))));
+        std::thread::sleep(Duration::from_secs_f64(rng.random_range(0.0..1.0 / f64::from(rate))));
         running.kill();
     }
     scene.run(&run).expect(2);

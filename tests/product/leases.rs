@@ -1,4 +1,4 @@
-//! Runs of one job on AWS take turns; one that was aborted leaves workers behind.
+//! Runs of one job on AWS are serialised by a lease; an aborted run's workers may still be sending.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -55,7 +55,7 @@ fn waiting(response: PreprocessResponse) -> (u64, String) {
 }
 
 #[tokio::test]
-async fn workers_of_an_aborted_execution_have_time_to_end() {
+async fn lease_of_an_aborted_execution_is_kept_until_its_workers_have_ended() {
     let folder = tempfile::tempdir().unwrap();
     let client = s3::client(folder.path()).unwrap();
     let objects = Objects::new(client.clone(), s3::BUCKET);
@@ -105,7 +105,7 @@ async fn workers_of_an_aborted_execution_have_time_to_end() {
 }
 
 #[tokio::test]
-async fn a_run_that_failed_at_its_beginning_gives_the_turn_to_the_next_at_once() {
+async fn lease_of_a_run_that_failed_early_is_free_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let client = s3::client(folder.path()).unwrap();
     let objects = Objects::new(client.clone(), s3::BUCKET);
@@ -122,7 +122,7 @@ async fn a_run_that_failed_at_its_beginning_gives_the_turn_to_the_next_at_once()
 }
 
 #[tokio::test]
-async fn a_job_that_the_functions_cannot_do_is_refused_in_words() {
+async fn job_beyond_the_limits_of_functions_is_refused_with_a_reason() {
     let folder = tempfile::tempdir().unwrap();
     let client = s3::client(folder.path()).unwrap();
     let objects = Objects::new(client.clone(), s3::BUCKET);

@@ -1,32 +1,28 @@
-//! What the person who uploads sees when something is wrong: the bucket, not the console.
+//! Errors must be visible to a user who sees the bucket but not the console.
 
 use aws_sdk_sfn::types::ExecutionStatus;
 use serde_json::Value;
+use testing::{Api, JobFile, Scene, column, wait_until};
 
-use crate::api::Api;
 use crate::stack::stack;
-use crate::support::{Scene, column, wait_until};
 
 #[test]
 #[ignore = "needs LocalStack, see README.md here"]
 fn a_wrong_key_costs_a_hundred_requests() {
     let api = Api::start();
-    let job = format!(
-        "[request]\nurl = \"{}\"\nallow = [\"127.0.0.1\"]\n[limits.default]\nrate = \"1000/s\"\n",
-        api.url("/status/401?q={{ line }}")
-    );
-    let scene = Scene::new("", "in.txt", (0..400).map(|n| format!("{n}\n")).collect::<String>());
-    scene.write("refused.toml", job);
+    let job = JobFile::get(api.url("/status/401?q={{ line }}")).limit("default", "rate = \"1000/s\"");
+    let scene =
+        Scene::named("refused", job, "in.txt", (0..400).map(|n| format!("{n}\n")).collect::<String>());
     let ended =
         stack().run(&scene, &["submit", "refused.toml", "in.txt", "--watch", "-o", "out.csv"]).expect(3);
     assert!(ended.stdout.contains("401"), "{}", ended.stdout);
-    assert!(api.total() <= 100, "{} requests", api.total());
+    assert!(api.count() <= 100, "{} requests", api.count());
     assert_eq!(column(&scene.read("out.csv"), "error").len(), 400);
 }
 
 #[test]
 #[ignore = "needs LocalStack, see README.md here"]
-fn uploads_that_cannot_be_run_say_why_in_a_report() {
+fn upload_that_cannot_run_gets_a_report_with_the_reason() {
     stack().put("jobs/nothing/input/a.csv", "q\n1\n");
     stack().put("jobs/broken/job.toml", "[request]\nurl = 7\n");
     stack().put("jobs/broken/input/a.csv", "q\n1\n");
@@ -61,7 +57,7 @@ fn uploads_that_cannot_be_run_say_why_in_a_report() {
 
 #[test]
 #[ignore = "needs LocalStack, see README.md here"]
-fn folders_of_the_console_start_nothing() {
+fn folders_created_in_the_console_start_no_execution() {
     stack().put("jobs/folders/input/", "");
     // An upload after it has been dealt with: then so has the folder.
     stack().put("jobs/folders/input/a.csv", "");

@@ -1,9 +1,7 @@
-//! What the report says of the requests of a run, next to what a server counted.
+//! The report counts as many requests as the server received.
 
 use serde_json::Value;
-
-use crate::api::{Api, closed_port};
-use crate::support::{Scene, wait_until};
+use testing::{Api, JobFile, Scene, closed_port, wait_until};
 
 fn report(scene: &Scene) -> Value {
     serde_json::from_str(&scene.read("out.report.json")).unwrap()
@@ -12,7 +10,9 @@ fn report(scene: &Scene) -> Value {
 #[test]
 fn every_request_that_went_out_counts_once() {
     let api = Api::start();
-    let job = "[request]\nurl = \"{{ line }}\"\nallow = [\"127.0.0.1\"]\n[retry]\nattempts = 2\n[limits.default]\nrate = \"unlimited\"\nin_flight = 8\n";
+    let job = JobFile::get("{{ line }}")
+        .tables("[retry]\nattempts = 2")
+        .limit("default", "rate = \"unlimited\"\nin_flight = 8");
     let mut urls = vec![
         // Failing, and redirected: each request counts.
         api.url("/status/503"),
@@ -31,17 +31,17 @@ fn every_request_that_went_out_counts_once() {
     let scene = Scene::new(job, "urls.txt", urls.join("\n") + "\n");
     let args = ["run", "job.toml", "urls.txt", "-o", "out.csv"];
     // Interrupted, and continued.
-    api.answer_only(40);
+    api.respond_only(40);
     let running = scene.start(&args);
     wait_until("forty answers", || api.hits().keys().filter(|path| path.starts_with("/ok/")).count() > 45);
     running.interrupt().expect(130);
-    api.answer_all();
+    api.respond_all();
     scene.run(&args).expect(2);
     let report = report(&scene);
-    assert_eq!(report["requests"].as_u64().unwrap(), api.total() as u64);
+    assert_eq!(report["requests"].as_u64().unwrap(), api.count() as u64);
     let lanes: u64 =
         report["lanes"].as_array().unwrap().iter().map(|lane| lane["requests"].as_u64().unwrap()).sum();
-    assert_eq!(lanes, api.total() as u64);
+    assert_eq!(lanes, api.count() as u64);
     assert!(report["throttled"].as_u64().unwrap() >= 8);
     for class in ["ok", "429", "4xx", "5xx", "other"] {
         assert!(report["latency_by_class"][class]["max"].is_u64(), "{class}: {report:#}");
@@ -52,11 +52,11 @@ fn every_request_that_went_out_counts_once() {
 }
 
 #[test]
-fn a_limit_that_fits_no_line_is_told_of() {
-    let job = "[request]\nurl = \"http://127.0.0.1:PORT/ok/{{ line }}\"\nallow = [\"127.0.0.1\"]\n[limits.\"127.0.1.1:PORT\"]\nrate = \"1/min\"\n";
+fn limit_that_matches_no_line_is_reported() {
     let api = Api::start();
-    let job = job.replace("PORT", &api.address.port().to_string());
-    let scene = Scene::new(&job, "lines.txt", "a\n");
+    let job = JobFile::get(api.url("/ok/{{ line }}"))
+        .limit(format!("127.0.1.1:{}", api.port()), "rate = \"1/min\"");
+    let scene = Scene::new(job, "lines.txt", "a\n");
     let words = format!("fits no line: did you mean \"{}\"?", api.host());
     let checked = scene.run(&["check", "job.toml", "lines.txt"]).expect(0);
     assert!(

@@ -1,23 +1,19 @@
-//! The state folder: whose it is, who may read it, and what was planted in it.
+//! The state folder: its owner, its permissions, and links and files that others have put there.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::Path;
 
-use crate::api::Api;
-use crate::support::{Running, Scene, wait_until};
+use testing::{Api, JobFile, Running, Scene, wait_until};
 
 const RUN: [&str; 5] = ["run", "job.toml", "in.csv", "-o", "out.csv"];
 
-fn job(api: &Api, more: &str) -> String {
-    let host = api.host();
-    format!(
-        "[request]\nurl = \"http://{host}/ok/{{{{ id }}}}\"\nallow = [\"127.0.0.1\"]\n{more}[limits.\"{host}\"]\nrate = \"unlimited\"\n"
-    )
+fn job(api: &Api) -> JobFile {
+    JobFile::get(api.url("/ok/{{ id }}")).unlimited(api.host())
 }
 
 fn scene(api: &Api) -> Scene {
-    Scene::new(&job(api, ""), "in.csv", "id\n1\n2\n3\n")
+    Scene::new(job(api), "in.csv", "id\n1\n2\n3\n")
 }
 
 fn mode(path: &Path) -> u32 {
@@ -26,12 +22,12 @@ fn mode(path: &Path) -> u32 {
 
 /// A run that was cut off with its requests under way.
 fn cut_off(api: &Api, scene: &Scene) {
-    api.answer_only(0);
-    let before = api.total();
+    api.respond_only(0);
+    let before = api.count();
     let running: Running = scene.start(&RUN);
-    wait_until("a request", || api.total() > before);
+    wait_until("a request", || api.count() > before);
     running.kill();
-    api.answer_all();
+    api.respond_all();
 }
 
 /// The only file with this ending below the state folder.
@@ -45,18 +41,18 @@ fn find(scene: &Scene, ending: &str) -> std::path::PathBuf {
 }
 
 #[test]
-fn only_its_owner_can_read_or_write_it_whatever_the_umask() {
+fn state_folder_is_private_whatever_the_umask() {
     let api = Api::start();
     for umask in ["000", "022", "777"] {
         let scene = scene(&api);
-        api.answer_only(0);
-        let before = api.total();
+        api.respond_only(0);
+        let before = api.count();
         let command =
             format!("umask {umask}; exec '{}' {}", env!("CARGO_BIN_EXE_throughline"), RUN.join(" "));
         let mut running = scene.start_as("sh", &["-c", &command]);
-        wait_until("a request", || api.total() > before || running.has_ended());
+        wait_until("a request", || api.count() > before || running.has_ended());
         running.kill();
-        api.answer_all();
+        api.respond_all();
         scene.run(&["run", "job.toml", "in.csv", "--fresh"]).expect(0);
         let state = scene.path(".throughline");
         assert_eq!(mode(&state), 0o700, "{umask}");
@@ -80,7 +76,7 @@ fn only_its_owner_can_read_or_write_it_whatever_the_umask() {
 }
 
 #[test]
-fn a_folder_that_others_could_read_is_theirs_no_longer() {
+fn readable_state_folder_becomes_private() {
     let api = Api::start();
     let scene = scene(&api);
     fs::create_dir(scene.path(".throughline")).unwrap();
@@ -103,12 +99,12 @@ fn a_folder_that_others_could_read_is_theirs_no_longer() {
 }
 
 #[test]
-fn a_folder_that_somebody_else_made_is_refused() {
+fn unsafe_state_folder_is_refused() {
     let api = Api::start();
     let scene = scene(&api);
     scene.run(&RUN).expect(0);
     let state = scene.path(".throughline");
-    let asked = api.total();
+    let asked = api.count();
     let refused = |part: &str, args: &[&str]| {
         let ran = scene.run(args).expect(1);
         assert!(
@@ -137,11 +133,11 @@ fn a_folder_that_somebody_else_made_is_refused() {
         chown(&state, Some(0), None).unwrap();
     }
     scene.run(&RUN).expect(0);
-    assert_eq!(api.total(), asked);
+    assert_eq!(api.count(), asked);
 }
 
 #[test]
-fn a_lock_that_is_a_link_leads_nowhere() {
+fn lock_that_is_a_link_is_refused() {
     let api = Api::start();
     let scene = scene(&api);
     scene.run(&RUN).expect(0);
@@ -165,10 +161,11 @@ fn a_lock_that_is_a_link_leads_nowhere() {
 fn a_planted_job_gets_no_secret() {
     let (api, thief) = (Api::start(), Api::start());
     let with_secret = |api: &Api| {
-        job(api, "headers = { authorization = \"Bearer {{ secret.K }}\" }\n")
-            + "[secrets]\nK = \"file:key.txt\"\n"
+        job(api)
+            .request("headers = { authorization = \"Bearer {{ secret.K }}\" }")
+            .tables("[secrets]\nK = \"file:key.txt\"")
     };
-    let scene = Scene::new(&with_secret(&api), "in.csv", "id\n1\n2\n3\n");
+    let scene = Scene::new(with_secret(&api), "in.csv", "id\n1\n2\n3\n");
     scene.write("key.txt", "s3cr3t-of-the-test");
     cut_off(&api, &scene);
     let runs = scene.path(".throughline/runs").join(scene.job_name());
@@ -177,7 +174,7 @@ fn a_planted_job_gets_no_secret() {
     let copy = run.join("job.toml");
     let good = fs::read(&copy).unwrap();
     // The run's copy of the job.
-    fs::write(&copy, with_secret(&thief)).unwrap();
+    fs::write(&copy, with_secret(&thief).to_string()).unwrap();
     let ran = scene.run(&RUN).expect(1);
     assert!(ran.stderr.contains("job.toml is not the job file that this run started with"), "{}", ran.stderr);
     fs::write(&copy, &good).unwrap();
@@ -188,13 +185,13 @@ fn a_planted_job_gets_no_secret() {
     let ran = scene.run(&RUN).expect(1);
     assert!(ran.stderr.contains("it belongs to another run"), "{}", ran.stderr);
     fs::write(&event, text).unwrap();
-    assert_eq!(thief.total(), 0);
+    assert_eq!(thief.count(), 0);
     scene.run(&RUN).expect(0);
-    assert_eq!(thief.total(), 0);
+    assert_eq!(thief.count(), 0);
 }
 
 #[test]
-fn links_below_the_folder_are_not_followed() {
+fn links_in_the_state_folder_are_not_followed() {
     let api = Api::start();
     let scene = scene(&api);
     cut_off(&api, &scene);
@@ -222,23 +219,23 @@ fn links_below_the_folder_are_not_followed() {
 fn a_job_with_secrets_leaves_no_core_dump() {
     let api = Api::start();
     for secret in [false, true] {
-        let header = if secret { "headers = { authorization = \"{{ secret.K }}\" }\n" } else { "" };
-        let scene = Scene::new(&job(&api, header), "in.csv", "id\n1\n");
-        api.answer_only(0);
-        let before = api.total();
+        let header = if secret { "headers = { authorization = \"{{ secret.K }}\" }" } else { "" };
+        let scene = Scene::new(job(&api).request(header), "in.csv", "id\n1\n");
+        api.respond_only(0);
+        let before = api.count();
         let command = format!(
             "ulimit -S -c unlimited 2>/dev/null; exec '{}' {}",
             env!("CARGO_BIN_EXE_throughline"),
             RUN.join(" ")
         );
         let running = scene.start_as_with("sh", &["-c", &command], |command| _ = command.env("K", "s3cr3t"));
-        wait_until("a request", || api.total() > before);
+        wait_until("a request", || api.count() > before);
         let limits = fs::read_to_string(format!("/proc/{}/limits", running.id())).unwrap();
         let cores = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
         let (soft, hard) =
             (cores.split_whitespace().nth(4).unwrap(), cores.split_whitespace().nth(5).unwrap());
         assert!(!secret || (soft, hard) == ("0", "0"), "{cores}");
         drop(running);
-        api.answer_all();
+        api.respond_all();
     }
 }
