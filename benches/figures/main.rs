@@ -1,4 +1,4 @@
-//! The figures that throughline is held to, each beside a reference measured in the same run, on loopback:
+//! The figures that throughline is held to, each with a reference from the same run, on loopback:
 //! `cargo bench --bench figures`.
 //!
 //! Arguments choose figures (`-- throughput rate memory preprocess postprocess`); `-- --quick` measures less.

@@ -1,4 +1,4 @@
-//! Post-processing: megabytes of output a second, beside a plain copy of the same rows from CSV to CSV.
+//! Post-processing: megabytes of output a second, compared with a plain copy of the same rows from CSV to CSV.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! Pre-processing: megabytes of decompressed input a second, beside a plain reader that writes each record as JSON.
+//! Pre-processing: megabytes of decompressed input a second, compared with a plain reader that writes each record as JSON.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};

@@ -1,6 +1,7 @@
 //! Examples, tables and the schema of the job file's documentation agree with the code.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod architecture;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -122,7 +123,7 @@ fn keys_of_the_parser() -> BTreeSet<String> {
     for top in accepted("") {
         match top.as_str() {
             "limits" => {
-                // The only key that is no provider: it takes a template, and any other takes a table.
+                // The only key that is not a provider: it takes a template, and any other takes a table.
                 assert!(Job::parse(&format!("{MINIMAL}[limits]\nby = \"x\"\n"), "job.toml").is_ok());
                 assert!(Job::parse(&format!("{MINIMAL}[limits]\n{UNKNOWN} = \"x\"\n"), "job.toml").is_err());
                 keys.insert("limits.by".to_owned());
@@ -494,7 +495,7 @@ fn every_failure_has_its_test() {
             .filter(|code| !code.starts_with("http_") && *code != "Content-Length")
         {
             let documented = table("| Code |").into_iter().any(|row| row[0] == code);
-            assert!(documented, "{row}: {code} is no code");
+            assert!(documented, "{row}: {code} is not a code");
         }
     }
 }

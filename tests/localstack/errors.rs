@@ -27,7 +27,7 @@ fn upload_that_cannot_run_gets_a_report_with_the_reason() {
     stack().put("jobs/broken/job.toml", "[request]\nurl = 7\n");
     stack().put("jobs/broken/input/a.csv", "q\n1\n");
     stack().put("jobs/noise/job.toml", "[request]\nurl = \"http://127.0.0.1/{{ q }}\"\n");
-    stack().put("jobs/noise/input/a.csv.gz", "this is no gzip");
+    stack().put("jobs/noise/input/a.csv.gz", "this is not gzip");
     for (key, report, error, words) in [
         (
             "jobs/nothing/input/a.csv",

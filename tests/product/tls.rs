@@ -97,6 +97,6 @@ fn only_a_valid_certificate_is_accepted() {
     }
     assert!(
         scene.read("out.report.json").contains("\"requests\": 1,"),
-        "a handshake that failed is no request"
+        "a failed handshake is not a request"
     );
 }

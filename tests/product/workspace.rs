@@ -48,7 +48,7 @@ fn every_error_name_of_the_definition_exists() {
     for name in named {
         assert!(
             ours.contains(name.as_str()) || AWS_NAMES.contains(&name.as_str()),
-            "{name} is no error that anything raises"
+            "nothing raises the error {name}"
         );
     }
 }

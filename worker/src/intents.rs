@@ -91,7 +91,7 @@ impl IntentLog {
         let now = Instant::now();
         let mut sending = Vec::new();
         for key in schedule.take_keys_wanting_intents() {
-            let named = schedule.name_ahead(key, now, fresh);
+            let named = schedule.name_upcoming(key, now, fresh);
             if !named.is_empty() {
                 self.keys.push(key);
                 sending.extend(named.into_iter().flat_map(|parcel| parcels.numbers(parcel)));

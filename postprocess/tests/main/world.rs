@@ -287,7 +287,7 @@ pub(crate) fn bad(code: &str, detail: &str) -> Option<Value> {
     Some(json!({ "t": STARTED + 1000, "ms": 10, "tries": 2, "error": code, "detail": detail }))
 }
 
-/// The items as they stand in their file, and the offset of each, and of the end.
+/// The items in their file, and the offset of each, and of the end.
 fn items_file(items: &[(u64, Value)]) -> (String, Vec<u64>) {
     let (mut body, mut ends) = (String::new(), vec![0]);
     for (n, item) in items {

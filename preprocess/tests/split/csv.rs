@@ -106,7 +106,7 @@ fn text_after_a_closing_quote_fails_the_first_line_only() {
     let (_, lines) = run(FIXED, "x.csv", b"id,name\r1,\"a\"b\r2,c\r\n3,\"d\"e\r\n4,f\r");
     assert_eq!(errors(&lines), [Some("parse"), None, Some("parse"), None]);
     let (_, lines) = run(FIXED, "x.csv", b"id,name\n1,\"a\" \n\"2\"\t,b");
-    assert_eq!(values(&lines), [["1", "a"], ["2", "b"]], "blanks are no text");
+    assert_eq!(values(&lines), [["1", "a"], ["2", "b"]], "blanks are not text");
 }
 
 #[test]

@@ -146,5 +146,5 @@ fn data_after_the_compressed_data_is_padding_or_garbage() {
         assert_eq!((got.len(), plan.input.notes.len()), (lines, notes), "{:?}", plan.input.notes);
     }
     let error = try_run(FIXED, "x.txt.gz", &[&gz[..], &gz[..10]].concat()[..]).unwrap_err();
-    assert!(error.message.contains("complete?"), "a member that is cut is no garbage: {error}");
+    assert!(error.message.contains("complete?"), "a truncated member is not garbage: {error}");
 }

@@ -22,7 +22,7 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// Of common servers gunicorn has the shortest keep-alive timeout, two seconds; half of it is left for the
 /// network.
 const BRIEF: Duration = Duration::from_secs(1);
-/// How long before the end of a server's keep-alive timeout a connection is no longer used.
+/// How long before the end of a server's keep-alive timeout a connection is left unused.
 const MARGIN: Duration = Duration::from_secs(1);
 /// Lines of a response's head. Reading takes 32 bytes a line: this is the most that the allocator has at
 /// hand.

@@ -35,9 +35,9 @@ impl Schedule {
     }
 
     /// Takes the parcels of a key that the next intent is to name.
-    pub(crate) fn name_ahead(&mut self, index: u32, now: Instant, fresh: bool) -> Vec<ParcelId> {
+    pub(crate) fn name_upcoming(&mut self, index: u32, now: Instant, fresh: bool) -> Vec<ParcelId> {
         let lookahead = self.lookahead;
-        self.keys[index as usize].name_ahead(now, fresh, lookahead)
+        self.keys[index as usize].name_upcoming(now, fresh, lookahead)
     }
 
     /// Takes the parcels of a key that were not sent out of the intents, since none will be sent soon.
@@ -90,7 +90,7 @@ impl Key {
         self.pacer.slots_in(lookahead.lead).max(wanted / 4).min(wanted.saturating_sub(1))
     }
 
-    fn name_ahead(&mut self, now: Instant, fresh: bool, lookahead: Lookahead) -> Vec<ParcelId> {
+    fn name_upcoming(&mut self, now: Instant, fresh: bool, lookahead: Lookahead) -> Vec<ParcelId> {
         if self.intent_pending.len() > 0 {
             return Vec::new();
         }

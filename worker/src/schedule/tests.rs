@@ -280,7 +280,7 @@ async fn named_ahead(rate: f64, write_time: u64, seconds: u32) -> (Vec<Instant>,
             let named = schedule
                 .take_keys_wanting_intents()
                 .into_iter()
-                .map(|key| schedule.name_ahead(key, now.instant, true).len());
+                .map(|key| schedule.name_upcoming(key, now.instant, true).len());
             let named = named.collect::<Vec<_>>();
             durable = (named.iter().sum::<usize>() > 0).then(|| now.instant + write_time);
         }

@@ -320,7 +320,7 @@ async fn header_values_keep_their_characters() {
     );
 }
 
-/// The values of a line that succeeded, as they stand in the store.
+/// The values of a line that succeeded, as they are in the store.
 async fn stored(body: &str, columns: &str) -> String {
     let mut response = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len()).into_bytes();
     response.extend_from_slice(body.as_bytes());

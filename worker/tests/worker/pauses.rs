@@ -129,8 +129,8 @@ async fn requests_stop_while_a_provider_is_down() {
     let (_, next) = world.paused().await;
     let pace = next.pace.keys["h"].clone();
     assert!(pace.down_since > 0 && pace.down_since <= millis());
-    let burnt: u32 = next.pace.tries.iter().map(|(_, tries)| tries).sum();
-    assert!(burnt <= 15, "{burnt} attempts were burnt");
+    let attempts_used: u32 = next.pace.tries.iter().map(|(_, tries)| tries).sum();
+    assert!(attempts_used <= 15, "{attempts_used} attempts were attempts_used");
     assert!(world.records().await.is_empty());
 
     // It stays down: longer than max_wait, and the rest fails fast.

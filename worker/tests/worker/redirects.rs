@@ -22,7 +22,7 @@ async fn redirects_are_followed_up_to_five() {
     let world = Setup::lines(&job(&server.url(""), ""), &["a", "loop", "bad", "nowhere"]).build().await;
     let lines = world.done().await;
     assert_eq!(codes(&lines), ["ok", "redirect_loop", "url", "http_302"]);
-    assert_eq!((&lines[0].values[0], lines[0].tries), (&json!("/c?x=1"), 1), "hops are no tries");
+    assert_eq!((&lines[0].values[0], lines[0].tries), (&json!("/c?x=1"), 1), "hops are not tries");
     assert_eq!(server.requests().iter().filter(|seen| seen.uri == "/loop").count(), 6);
 }
 
