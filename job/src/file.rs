@@ -2,7 +2,7 @@
 //!
 //! [`Job`] is a job file, read and validated: what is wrong with it is a [`JobError`] with its line and
 //! column. Its [templates](template) are rendered with the columns of a line, a [`Row`], and with the job's
-//! [secrets](secrets). [`COMPRESSIONS`] and [`FORMATS`] are the tables of what an input may be.
+//! [secrets]. [`COMPRESSIONS`] and [`FORMATS`] are the tables of what an input may be.
 
 mod absolute_url;
 mod authority;
