@@ -3,7 +3,7 @@
 pub(crate) mod comparison;
 mod convert;
 mod cursor;
-mod filter;
+mod exact;
 mod functions;
 mod growth;
 mod intrinsic;
@@ -12,10 +12,13 @@ pub(crate) mod jsonata;
 mod measure;
 mod meter;
 mod path;
+mod pattern;
 mod reference;
 mod references;
+mod syntax_tree;
 mod template;
 mod variables;
+mod words;
 
 use std::ops::Deref;
 use std::sync::Arc;

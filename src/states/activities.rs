@@ -128,5 +128,5 @@ async fn call(activities: &Activities, tokens: &TaskTokens, action: &str, asked:
         "SendTaskHeartbeat" => tokens.heartbeat(token),
         other => return Err(("UnknownOperationException", format!("{other:?} is not served here"))),
     };
-    sent.map(|()| json!({})).map_err(|gone| ("TaskTimedOut", gone.to_string()))
+    sent.map(|()| json!({})).map_err(|unknown| (unknown.name(), unknown.to_string()))
 }

@@ -157,7 +157,7 @@ fn a_page_in_a_browser_is_not_let_in_by_any_name() {
         assert!(answer.starts_with("HTTP/1.1 403"), "{answer}");
     }
     let answer = ask(api, &format!("POST / HTTP/1.1\r\nhost: localhost:{}\r\n{target}", api.port()));
-    assert!(answer.contains("TaskTimedOut"), "{answer}");
+    assert!(answer.contains("InvalidToken"), "{answer}");
 }
 
 #[test]

@@ -503,7 +503,7 @@ fn a_worker_takes_an_activitys_task_and_sends_its_outcome() {
     assert_eq!(call("SendTaskHeartbeat", json!({ "taskToken": task["taskToken"] })).unwrap(), json!({}));
     assert_eq!(
         call("SendTaskSuccess", json!({ "taskToken": "other", "output": "1" })).unwrap()["__type"],
-        "TaskTimedOut"
+        "InvalidToken"
     );
     assert_eq!(
         call("SendTaskSuccess", json!({ "taskToken": task["taskToken"], "output": "{\"ok\":true}" }))

@@ -26,7 +26,7 @@ const DEPTH: usize = 10;
 
 impl Call {
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let mut cursor = Cursor::new(text.trim_end());
+        let mut cursor = Cursor::new(text.trim());
         let call = Call::read(&mut cursor, DEPTH)?;
         cursor.finish()?;
         Ok(call)

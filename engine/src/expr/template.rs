@@ -20,7 +20,7 @@ pub(crate) enum Template {
 impl Template {
     /// Parses the expression in the field `field` (its name with `.$`).
     pub(crate) fn expression(field: &str, text: &str) -> Result<Self, String> {
-        if text.starts_with("States.") {
+        if text.trim_start().starts_with("States.") {
             Ok(Template::Call(Call::parse(text)?))
         } else {
             Ok(Template::Path { field: field.to_owned(), path: Path::parse(text)? })
