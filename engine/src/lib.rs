@@ -54,6 +54,9 @@
 //!   the raw requests of HTTP tasks.
 //! - An evaluation is stopped after a second on this machine, not on AWS's. Its memory is counted otherwise, so
 //!   that AWS may stop it earlier or later.
+//! - The values that one evaluation of a state makes, and the outputs of a Map or Parallel with more than 256
+//!   branches, take at most 64 MiB together; then the state fails with `States.DataLimitExceeded`. A JSONPath that
+//!   finds more than 16 million values and bytes fails with `States.Runtime`.
 //! - A regular expression with look-around or back references is stopped after a million steps back.
 //!   `^` and `$` with the flag `m` know only LF as the end of a line.
 //! - `States.MathRandom` with a seed always gives the same number, but perhaps not the number that AWS gives.

@@ -43,7 +43,7 @@ pub(super) fn to_exact_json(value: &JValue, exact: &Exact) -> Result<Value, Unfi
 /// 2^53: larger numbers have lost digits in f64, and an i64 would pretend that the digits are exact.
 pub(super) const WHOLE: f64 = 9_007_199_254_740_992.0;
 
-/// The text that AWS returns in place of a number that is none.
+/// The text that AWS returns for a number that JSON cannot hold.
 fn not_finite(number: f64) -> &'static str {
     if number.is_nan() {
         "NaN"

@@ -181,7 +181,7 @@ fn insert_in(kind: &str, node: &mut Value) -> bool {
     match (kind, &*node) {
         ("Variable", Value::String(name)) if is_builtin(name) => return false,
         ("Transform", _) => return false,
-        // These are no expressions.
+        // These are not expressions.
         ("params" | "String" | "Name" | "Regex", _) => return true,
         _ => {}
     }

@@ -1,6 +1,8 @@
 //! JSONata expressions, `{% … %}`, as Step Functions evaluates them: JSONata 2.0.6 with functions of its own
 //! and without `$eval` (AWS developer guide, "Transforming data with JSONata").
 
+mod plain;
+
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::OnceLock;
@@ -11,6 +13,7 @@ use jsonata_core::parser;
 use jsonata_core::value::JValue;
 use serde_json::Value;
 
+use self::plain::{PlainValue, plain};
 use super::convert::{Unfit, from_json, to_exact_json};
 use super::exact::{self, Exact};
 use super::functions::{self, EvaluationRng};
@@ -50,14 +53,6 @@ pub(crate) struct Expression {
 struct Variant {
     ast: AstNode,
     deepest: usize,
-}
-
-/// The value of an expression that is only a variable and names.
-enum PlainValue<'v> {
-    Found(&'v Value),
-    Undefined,
-    /// The expression is more than that, or there is an array on the way, over which JSONata maps.
-    NeedsEvaluator,
 }
 
 /// The limits of an evaluation. AWS stops an evaluation after a second, and limits its memory (see `meter`)
@@ -108,7 +103,7 @@ impl Expression {
         if expression.plain.is_none() && !expression.too_deep {
             let mut measured = ast.clone();
             if measure::insert(&mut measured, source) {
-                expression.deepest = syntax_tree::DEEPEST * syntax_tree::depth(&measured) / depth;
+                expression.deepest = deepest(&ast, &measured, source);
                 expression.measured = Some(Box::new(measured));
             }
         }
@@ -225,7 +220,7 @@ impl Expression {
         }
         let mut ast: AstNode = serde_json::from_value(tree).ok()?;
         measure::insert(&mut ast, &self.source);
-        let deepest = syntax_tree::DEEPEST * syntax_tree::depth(&ast) / syntax_tree::depth(&self.ast);
+        let deepest = deepest(&self.ast, &ast, &self.source);
         Some(Box::new(Variant { ast, deepest }))
     }
 
@@ -279,25 +274,6 @@ impl Expression {
         )
     }
 
-    /// Finds the value of names after a variable without an evaluator, which leaves numbers as they are written.
-    fn find_plain<'v>(&self, env: &Env<'v, '_>) -> PlainValue<'v> {
-        let Some((variable, names)) = &self.plain else { return PlainValue::NeedsEvaluator };
-        let (mut value, names) = match variable.as_str() {
-            "states" => {
-                let Some((first, rest)) = names.split_first() else { return PlainValue::NeedsEvaluator };
-                (env.scope.part(first), rest)
-            }
-            name => (env.scope.variables.get(name), names.as_slice()),
-        };
-        for name in names {
-            value = match value {
-                Some(Value::Array(_)) => return PlainValue::NeedsEvaluator,
-                value => value.and_then(|value| value.get(name.as_str())),
-            };
-        }
-        value.map_or(PlainValue::Undefined, PlainValue::Found)
-    }
-
     /// The members of `$states` that the expression may refer to.
     fn parts<'v>(&self, env: &Env<'v, '_>) -> impl Iterator<Item = (&'static str, &'v Value)> {
         let scope = env.scope;
@@ -312,7 +288,7 @@ impl Expression {
     }
 }
 
-/// What an evaluation does besides.
+/// The additional work of an evaluation.
 #[derive(Clone, Copy)]
 enum Mode<'c> {
     Plain,
@@ -347,35 +323,20 @@ impl<'a> EvalScope<'a> {
     }
 }
 
-/// The variable and names of an expression such as `$states.input.a.b` or `$variable.a.b`.
-fn plain(ast: &AstNode) -> Option<(String, Vec<String>)> {
-    match ast {
-        AstNode::Variable(name) if !name.is_empty() => Some((name.clone(), Vec::new())),
-        AstNode::Path { steps } => {
-            let mut names = Vec::with_capacity(steps.len());
-            for step in steps {
-                let simple = step.stages.is_empty() && step.focus.is_none() && step.index_var.is_none();
-                match &step.node {
-                    AstNode::Variable(name) if simple && names.is_empty() && !name.is_empty() => {
-                        names.push(name.clone())
-                    }
-                    AstNode::Name(name) if simple && !names.is_empty() => names.push(name.clone()),
-                    _ => return None,
-                }
-            }
-            let variable = names.remove(0);
-            Some((variable, names))
-        }
-        _ => None,
-    }
-}
-
 /// The operators `??` and `?:`, which JSONata has only since 2.1, and the character that an older parser does
 /// not understand.
 const LATER_OPERATORS: &[(&str, &str)] = &[("Coalesce", "?"), ("Default", ":")];
 
 const COMPARISONS: &[(&str, &str)] =
     &[("LessThan", "<"), ("LessThanOrEqual", "<="), ("GreaterThan", ">"), ("GreaterThanOrEqual", ">=")];
+
+/// The deepest nesting of an expression with inserted calls: as much deeper as the calls make it. Inside of
+/// functions, which may call themselves, that is at most twice as deep.
+fn deepest(ast: &AstNode, with_calls: &AstNode, source: &str) -> usize {
+    let calls_itself = source.contains("function") || source.contains('λ');
+    let deeper = syntax_tree::DEEPEST * syntax_tree::depth(with_calls) / syntax_tree::depth(ast);
+    deeper.max(if calls_itself { 2 * syntax_tree::DEEPEST } else { 0 })
+}
 
 /// The longest message of an error, in bytes. A cause has at most 32,768 characters.
 const LONGEST: usize = 16_384;

@@ -215,7 +215,7 @@ impl<'r, 't> Fields<'r, 't> {
         self.list(name)
     }
 
-    /// The object's own query language, or `inherited`. AWS takes a word that is neither for JSONata.
+    /// The object's own query language, or `inherited`. AWS treats every other word as JSONata.
     pub(crate) fn query_language(&mut self, inherited: Language) -> Language {
         let Some(language) = self.text("QueryLanguage") else { return inherited };
         match language.value.as_str() {

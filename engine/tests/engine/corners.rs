@@ -231,6 +231,8 @@ fn depth_of_a_hundred_is_an_error_that_can_be_caught() {
     for expression in [sum(200), sum(600), recursion, nested, format!("{}1", "-".repeat(700))] {
         assert_eq!(thrown(&expression), too_deep);
     }
+    let texts = "($f := function($n){$n = 0 ? '' : 'a' & $f($n - 1)}; $f(25))";
+    assert_eq!(evaluated(texts), json!({"r": "a".repeat(25)}));
     assert_eq!(evaluated(&sum(90)), json!({"r": 90}));
     assert_eq!(evaluated(&vec!["'a'"; 90].join(" & ")), json!({"r": "a".repeat(90)}));
     let state = json!({
@@ -470,6 +472,29 @@ fn failure_by_the_event_limit_is_event_25_000() {
         assert_eq!([&*end[0].kind, &*end[1].kind], last, "{limit}");
         assert_eq!((end[0].id, end[1].id, end[1].previous), (limit - 1, limit, limit - 1), "{limit}");
     }
+}
+
+#[test]
+fn state_takes_a_limited_share_of_memory() {
+    let text = json!({"t": "x".repeat(200_000)});
+    let fields = |value: &str| -> Value {
+        (0..5_000).map(|i| (format!("f{i}{}", if value == "$" { ".$" } else { "" }), json!(value))).collect()
+    };
+    let too_large = |failed: &Value| {
+        assert_eq!(failed[0], "States.DataLimitExceeded", "{failed}");
+        assert!(failed[1].as_str().unwrap().starts_with("The state/task 'A' returned a result with a size"));
+    };
+    too_large(&output(pass(json!({"Parameters": fields("$")})), text.clone()));
+    let array = format!("States.Array({})", vec!["$"; 5_000].join(", "));
+    too_large(&output(pass(json!({"Parameters": {"r.$": array}})), text.clone()));
+    let state = json!({"Type": "Pass", "Output": fields("{% $states.input %}"), "End": true});
+    too_large(&outcome(&jsonata(state), text.clone()));
+    let map = json!({"Type": "Map", "End": true, "ItemsPath": "$.l", "ItemSelector": {"t.$": "$.t"}, "ItemProcessor": {
+        "StartAt": "I", "States": {"I": {"Type": "Pass", "End": true}}
+    }});
+    let mut input = text;
+    input["l"] = json!((0..2_000).collect::<Vec<_>>());
+    too_large(&output(map, input));
 }
 
 #[test]
