@@ -494,7 +494,7 @@ fn activity_worker_takes_a_task_and_sends_its_outcome() {
     assert_eq!(call("SendTaskHeartbeat", json!({ "taskToken": task["taskToken"] })).unwrap(), json!({}));
     assert_eq!(
         call("SendTaskSuccess", json!({ "taskToken": "other", "output": "1" })).unwrap()["__type"],
-        "TaskTimedOut"
+        "InvalidToken"
     );
     assert_eq!(
         call("SendTaskSuccess", json!({ "taskToken": task["taskToken"], "output": "{\"ok\":true}" }))
