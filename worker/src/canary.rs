@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn eleven_other_answers_open_it() {
+    fn eleven_other_responses_open_it() {
         let mut canary = Canary::default();
         for _ in 0..100 {
             canary.started();

@@ -61,7 +61,7 @@ impl Context {
 /// Times and sizes of a worker.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// How often the worker writes finished records: every second on one machine, every ten on AWS.
+    /// How often the worker writes results: every second on one machine, every ten on AWS.
     pub flush_every: Duration,
     /// The time that one call has; it returns `paused` before the time is over. `None`: no limit.
     pub deadline: Option<Duration>,

@@ -74,8 +74,8 @@ pub(crate) enum End {
 }
 
 impl Drive<'_> {
-    /// Sends until every line has its record or there is a reason to stop, then writes the rest of the
-    /// records.
+    /// Sends until every line has its result or there is a reason to stop, then writes the rest of the
+    /// results.
     pub(crate) async fn run(mut self) -> Result<(End, Tally), StepError> {
         let every = self.context.settings.flush_every;
         let mut ticks = tokio::time::interval_at(Instant::now() + every, every);
@@ -158,7 +158,7 @@ impl Drive<'_> {
     fn joined(&mut self, joined: Result<(ParcelId, Attempt), JoinError>) {
         match joined {
             Ok((parcel, attempt)) => self.finish_attempt(parcel, attempt),
-            // An aborted task leaves its lines without records, and its request has most likely gone out.
+            // An aborted task leaves its lines without results, and its request has most likely gone out.
             Err(_) => self.results.sent(),
         }
     }

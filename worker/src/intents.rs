@@ -40,7 +40,7 @@ pub(crate) struct IntentLog {
 enum Mode {
     /// Requests may be repeated and need no intents.
     Off,
-    /// One object, which is replaced. It holds every line that is named and has no durable record.
+    /// One object, which is replaced. It holds every line that is named and has no durable result.
     Replaced { open: BTreeSet<LineId> },
     /// One object after the other, each with the changes, since another call may read them at any time.
     Appended {
@@ -125,7 +125,7 @@ impl IntentLog {
         let (own, before) = (self.folder.invocation().clone(), before.clone());
         Some(move |key: &str| {
             before.binary_search_by(|before| before.as_str().cmp(key)).is_ok()
-                || SegmentKey::parse(key).is_none_or(|flush| *flush.invocation() == own)
+                || SegmentKey::parse(key).is_none_or(|segment| *segment.invocation() == own)
         })
     }
 
@@ -152,7 +152,7 @@ impl IntentLog {
         }
     }
 
-    /// The records of these lines are durable.
+    /// The results of these lines are durable.
     pub(crate) fn recorded(&mut self, lines: &[LineId]) {
         if let Mode::Replaced { open } = &mut self.mode {
             for line in lines {

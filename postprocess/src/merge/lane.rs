@@ -229,7 +229,7 @@ fn write(
         Lookup::Found(Slice { body, start, end, segment }) => {
             let bytes = &chunk.bodies[body as usize][start as usize..end as usize];
             let result = read_result(bytes)
-                .map_err(|error| damaged(format!("the record of line {n} is damaged: {error}")))?;
+                .map_err(|error| damaged(format!("the result of line {n} is damaged: {error}")))?;
             tally.attempt(&result, chunk.current[segment as usize]);
             Some(result)
         }

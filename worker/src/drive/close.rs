@@ -1,4 +1,4 @@
-//! The end of a call: writes all records, and takes lines that were not sent out of the intents.
+//! The end of a call: writes all results, and takes lines that were not sent out of the intents.
 
 use std::time::Duration;
 

@@ -11,8 +11,8 @@ use crate::canary::Verdict;
 use crate::failure::{FailedAttempt, Failure, Nature};
 use crate::pace::{Health, Now};
 use crate::parcel::ParcelId;
-use crate::record::{self, Figures};
 use crate::response::RetryAfter;
+use crate::result_line::{self, Figures};
 use crate::retry::{backoff, may_retry};
 use crate::schedule::Abandoned;
 
@@ -33,11 +33,11 @@ impl Drive<'_> {
             self.schedule.change(key, now.instant, |key| key.record_latency(millis));
         }
         match attempt.result {
-            Ok(Success::Records(records)) => {
+            Ok(Success::Results(results)) => {
                 self.update_health(parcel, Health::Up, None, now);
                 self.update_canary(false);
-                for (n, record) in records {
-                    self.results.succeeded(n, record);
+                for (n, result) in results {
+                    self.results.succeeded(n, result);
                     self.context.observer.finished(self.lane, true);
                 }
             }
@@ -203,7 +203,7 @@ impl Drive<'_> {
         let detail = self.run.mask.text(&why.detail);
         for n in self.parcels.numbers(parcel) {
             let figures = Figures { n, at: now.millis, millis, tries, status };
-            self.results.failed(n, &code, record::failure(figures, why.code, &detail));
+            self.results.failed(n, &code, result_line::failure(figures, why.code, &detail));
             self.context.observer.finished(self.lane, false);
         }
     }

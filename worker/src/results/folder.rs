@@ -10,7 +10,7 @@ use job::{Invocation, Objects, StepError};
 /// Waits between the attempts to write one object, after the client's own retries.
 const WAITS: [Duration; 3] = [Duration::from_millis(200), Duration::from_secs(1), Duration::from_secs(3)];
 
-/// Where a call writes its records and its intents.
+/// Where a call writes its results and its intents.
 pub(crate) struct BatchFolder {
     objects: Objects,
     prefix: String,
