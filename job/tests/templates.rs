@@ -210,7 +210,7 @@ fn expression() -> impl Strategy<Value = String> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
-    /// Operators that count what they make mean the same as those of the template machine. (Lists of the line
+    /// Operators that count what they make mean the same as those of the template engine. (Lists of the line
     /// as text do not: they keep the line's own JSON.)
     #[test]
     fn guarded_expressions_have_the_same_value(expression in expression(), statement in 0..4) {
@@ -228,7 +228,7 @@ proptest! {
         let expected = plain.render_str(&source, minijinja::value::Serde(&context));
         let template = match Template::new(&source, Place::Text) {
             Ok(template) => template,
-            // `b==not (a)` calls a function `not`, which the template machine only misses when it gets there.
+            // `b==not (a)` calls a function `not`, which the template engine only misses when it gets there.
             Err(error) if error.to_string().contains("there is no function") => return Ok(()),
             Err(_) => { prop_assert!(expected.is_err(), "{}", source); return Ok(()) }
         };
