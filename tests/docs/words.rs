@@ -116,7 +116,7 @@ fn without_strings(code: &str) -> String {
 }
 
 /// The project's own files with these endings, relative to it.
-pub fn files(endings: &[&str]) -> Vec<PathBuf> {
+pub(crate) fn files(endings: &[&str]) -> Vec<PathBuf> {
     let list = std::process::Command::new("git").args(["ls-files"]).current_dir(PROJECT).output().unwrap();
     let list = String::from_utf8(list.stdout).unwrap();
     assert!(!list.is_empty(), "git knows the files of the project");

@@ -16,7 +16,7 @@ use crate::results::BatchFolder;
 use crate::schedule::{Lookahead, Schedule};
 
 /// The shortest lead: tokio's timers have a resolution of a few milliseconds.
-const LEAST_LEAD: Duration = Duration::from_millis(10);
+const MIN_LEAD: Duration = Duration::from_millis(10);
 const LONGEST_LEAD: Duration = Duration::from_secs(1);
 
 /// The intents of one call.
@@ -141,7 +141,7 @@ impl IntentLog {
 
     /// How far ahead intents name lines.
     pub(crate) fn lookahead(&self) -> Lookahead {
-        let lead = (LEAST_LEAD / 2 + self.write_time * 3 / 2).clamp(LEAST_LEAD, LONGEST_LEAD);
+        let lead = (MIN_LEAD / 2 + self.write_time * 3 / 2).clamp(MIN_LEAD, LONGEST_LEAD);
         Lookahead { lead, window: self.window.max(self.write_time * 2) }
     }
 

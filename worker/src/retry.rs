@@ -14,7 +14,7 @@ const CAP: Duration = Duration::from_secs(30);
 
 /// After this many requests that the server did not process, the line fails. A server that ends a connection
 /// after ten or a thousand streams costs a line only a few.
-const MOST_UNPROCESSED: u32 = 50;
+const MAX_UNPROCESSED: u32 = 50;
 /// This many are sent again at once and do not count as a sign that the provider is unhealthy.
 pub(crate) const FEW_UNPROCESSED: u32 = 3;
 
@@ -48,7 +48,7 @@ impl RetryState {
 pub(crate) fn may_retry(nature: Nature, state: RetryState, repeatable: bool, retry: &file::Retry) -> bool {
     match nature {
         Nature::Final => false,
-        Nature::Unprocessed => state.unprocessed < MOST_UNPROCESSED,
+        Nature::Unprocessed => state.unprocessed < MAX_UNPROCESSED,
         Nature::Doubtful if !repeatable => false,
         Nature::Doubtful | Nature::Unreached => state.attempts < retry.attempts,
         Nature::Throttled => {

@@ -10,7 +10,7 @@ use job::Code;
 use crate::failure::Failure;
 use crate::request::Prepared;
 
-const MOST_HOPS: u8 = 5;
+const MAX_HOPS: u8 = 5;
 
 pub(super) fn is_redirect(status: StatusCode) -> bool {
     matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
@@ -24,8 +24,8 @@ pub(super) fn follow(
     carries_secret: bool,
 ) -> Result<Prepared, Failure> {
     let wrong = |code, detail: String| Failure { status: status.as_u16(), ..Failure::new(code, detail) };
-    if from.hops >= MOST_HOPS {
-        return Err(wrong(Code::RedirectLoop, format!("more than {MOST_HOPS} redirects")));
+    if from.hops >= MAX_HOPS {
+        return Err(wrong(Code::RedirectLoop, format!("more than {MAX_HOPS} redirects")));
     }
     let url = from
         .url

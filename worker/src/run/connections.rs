@@ -30,7 +30,7 @@ const HEAD_LINES: usize = 1000;
 /// Bytes of the head of an HTTP/2 response; for HTTP/1 the client's own limit is 400 KiB.
 const HEAD_BYTES: u32 = 512 << 10;
 /// Hosts remembered.
-const MOST: usize = 10_000;
+const MAX_HOSTS: usize = 10_000;
 
 /// How long a host's connection may be idle before it is used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -133,7 +133,7 @@ impl Connections {
             return;
         }
         let mut hosts = self.hosts.write().unwrap_or_else(PoisonError::into_inner);
-        if hosts.len() < MOST || hosts.contains_key(url.authority()) {
+        if hosts.len() < MAX_HOSTS || hosts.contains_key(url.authority()) {
             hosts.insert(url.authority().to_owned(), idle);
             self.has_hosts.store(true, Ordering::Relaxed);
         }

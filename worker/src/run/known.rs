@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use crate::schedule::Key;
 
 /// Keys remembered at most.
-const MOST: usize = 10_000;
+const MAX_KEYS: usize = 10_000;
 
 /// What is known of a key.
 #[derive(Debug, Clone, Copy, Default)]
@@ -32,7 +32,7 @@ impl KnownKeys {
             let known = Known { down: key.is_down(), latency: key.latency() };
             if let Some(before) = all.get_mut(&key.name) {
                 *before = known;
-            } else if (known.down || known.latency > 0.0) && all.len() < MOST {
+            } else if (known.down || known.latency > 0.0) && all.len() < MAX_KEYS {
                 all.insert(key.name.clone(), known);
             }
         }

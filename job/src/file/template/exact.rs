@@ -26,7 +26,7 @@ pub(crate) fn value(document: &Document, json: Json<'_>, exact: bool) -> Value {
         Kind::Null => Value::from(()),
         Kind::Bool(bool) => Value::from(bool),
         Kind::String | Kind::Word => Value::from(json.text()),
-        Kind::Number => match machine(json.raw()) {
+        Kind::Number => match engine_number(json.raw()) {
             (number, true) => number,
             (number, false) if !exact => number,
             _ => part(document, json, exact),
@@ -48,7 +48,7 @@ pub(super) fn size(value: &Value) -> Option<u64> {
 }
 
 /// A number as the engine has it, and whether it prints with the same digits.
-fn machine(digits: &str) -> (Value, bool) {
+fn engine_number(digits: &str) -> (Value, bool) {
     if !digits.contains(['.', 'e', 'E']) && digits != "-0" {
         if let Ok(number) = digits.parse::<i64>() {
             return (Value::from(number), true);
