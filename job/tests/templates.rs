@@ -1,4 +1,4 @@
-//! What templates may make of a line, and what they mean.
+//! The values of templates, and the limits on what they may make of a line.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use std::process::Command;
@@ -97,7 +97,7 @@ fn template_memory_is_limited() {
     for source in EXPANSIONS {
         let error = render(source, &row).map(|made| made.len()).expect_err(source);
         assert!(
-            error.contains("makes more than 16 MiB") || error.contains("too much work"),
+            error.contains("produces more than 16 MiB") || error.contains("too much work"),
             "{source}: {error}"
         );
     }
@@ -107,7 +107,7 @@ fn template_memory_is_limited() {
             "{{% set x %}}{{% for i in items %}}{literal}{{% endfor %}}{{% endset %}}{{{{ x | length }}}}"
         );
         assert!(
-            render(&source, &row).expect_err("long literals count").contains("makes more than"),
+            render(&source, &row).expect_err("long literals count").contains("produces more than"),
             "a literal"
         );
     }

@@ -4,8 +4,8 @@ use job::run::PreprocessRequest;
 use job::{ErrorName, Objects, StepError, keys};
 
 /// Writes why the run could not start to the key of the run's report, where the user looks for it. A
-/// transient error is not reported. An existing report is kept if it still describes the output: for a redrive,
-/// and for an upload that a newer one has replaced.
+/// transient error is not reported. An existing report is kept if it still describes the output: for a
+/// redrive, and for an upload that a newer one has replaced.
 pub(crate) async fn not_started(objects: &Objects, request: &PreprocessRequest, error: &StepError) {
     let transient = matches!(error.name, ErrorName::StorageUnavailable | ErrorName::Interrupted);
     let Some((job, file)) = keys::parse_input(&request.event.detail.object.key).filter(|_| !transient) else {

@@ -51,7 +51,8 @@ fn killed_run_continues_without_repeating_stored_lines() {
         let had = stored(&scene);
         api.respond_only(responses);
         let running = scene.start(&RUN);
-        // This number of responses is sent and further requests hang. Wait for both, and for a flush of the responses.
+        // This number of responses is sent and further requests hang. Wait for both, and for a flush of the
+        // responses.
         wait_until("requests under way", || api.count() > before + responses);
         if responses > 1 {
             wait_until("a flush", || stored(&scene).len() > had.len());

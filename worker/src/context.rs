@@ -89,7 +89,8 @@ pub enum Intents {
 }
 
 impl Intents {
-    /// The time whose lines one intent names. After a crash their outcome is unknown even if they were not sent.
+    /// The time whose lines one intent names. After a crash their outcome is unknown even if they were not
+    /// sent.
     pub(crate) fn window(self) -> Duration {
         match self {
             Self::Alone => Duration::from_millis(30),

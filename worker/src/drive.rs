@@ -27,7 +27,7 @@ use crate::results::{ResultWriter, Tally, Written};
 use crate::run::Run;
 use crate::schedule::Schedule;
 
-/// A call that meets another one on its batch pauses for up to about this many seconds.
+/// A call that finds another call at work on its batch pauses for up to about this many seconds.
 const APART: u64 = 60;
 
 /// One call for one batch.

@@ -33,7 +33,7 @@ pub(crate) struct IntentLog {
     /// How long it takes to write one, a moving average.
     write_time: Duration,
     window: Duration,
-    /// The intent under way; its result is whether this call is alone with its batch.
+    /// The intent under way. Its result says whether this call is the only one that works on its batch.
     writing: Background<bool>,
 }
 
@@ -105,15 +105,15 @@ impl IntentLog {
         let (folder, known) = (self.folder.clone(), self.known());
         self.writing.start(async move {
             folder.put(&name, body.into()).await?;
-            // Of two calls that work on the same batch, the later to list finds the other's intent, and sends
+            // If two calls work on the same batch, the later one to list finds the other's intent and sends
             // none of the lines that it has named.
             let Some(known) = known else { return Ok(true) };
             Ok(folder.keys().await?.all(|key| known(&key)))
         });
     }
 
-    /// Waits until the intent under way is durable; forever if there is none. Says whether this call is
-    /// alone with its batch.
+    /// Waits until the intent under way is durable; forever if there is none. Returns whether this call is
+    /// the only one that works on its batch.
     pub(crate) async fn written(&mut self) -> Result<bool, StepError> {
         self.writing.result().await
     }

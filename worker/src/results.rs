@@ -120,8 +120,8 @@ impl ResultWriter {
         !self.writing.is_idle()
     }
 
-    /// Starts to write the buffered results as a segment and to look for a stop marker, unless an earlier segment
-    /// is still being written.
+    /// Starts to write the buffered results as a segment and to look for a stop marker, unless an earlier
+    /// segment is still being written.
     pub(crate) fn flush(&mut self) {
         if self.is_writing() {
             return;

@@ -9,7 +9,7 @@ use crate::failure::Nature;
 
 /// The first backoff is between zero and this.
 const BASE: Duration = Duration::from_millis(500);
-/// No backoff is longer.
+/// The longest backoff.
 const CAP: Duration = Duration::from_secs(30);
 
 /// After this many requests that the server did not process, the line fails. A server that ends a connection
@@ -32,8 +32,8 @@ pub(crate) struct RetryState {
 }
 
 impl RetryState {
-    /// Records a failed attempt. It counts unless the provider is known to be down, for then the line is not
-    /// to blame.
+    /// Records a failed attempt. It does not count if the provider is known to be down, because then the line
+    /// is not the cause.
     pub(crate) fn record_failure(&mut self, nature: Nature, counted: bool) {
         match nature {
             Nature::Throttled => self.throttles += 1,

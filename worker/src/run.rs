@@ -22,7 +22,7 @@ use tokens::{ConstantSecrets, TokenSource};
 use crate::context::Context;
 use net::guard::Guard;
 
-/// Runs kept; the oldest is dropped first.
+/// The maximum number of runs in memory. The oldest is dropped first.
 const MAX_RUNS: usize = 8;
 
 type Slot = Arc<OnceCell<Arc<Run>>>;

@@ -66,8 +66,8 @@ fn parts(text: &str) -> Option<(bool, &str, bool)> {
     }
 }
 
-/// Whether an at sign follows in the authority: the placeholder before this text is then a part of the user or the
-/// password.
+/// Whether an at sign follows in the authority: the placeholder before this text is then a part of the user
+/// or the password.
 fn at_sign_follows(text: &str) -> bool {
     let mut rest = text;
     loop {

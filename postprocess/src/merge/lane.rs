@@ -13,7 +13,7 @@ use crate::input::{
 use crate::output::{Outcome, Rows};
 use crate::run::damaged;
 
-const UNKNOWN: &str = "the request may have been sent before the worker died, and it may not be repeated";
+const UNKNOWN: &str = "the request may have been sent before the worker died, and it must not be repeated";
 const MISSING: &str = "no result was found for this line";
 
 /// The items of one lane, and the results of their lines.

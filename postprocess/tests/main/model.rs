@@ -129,7 +129,7 @@ fn rows(expected: &[Expected]) -> (String, String) {
             Some((identity, true)) => format!("{identity},,"),
             Some((identity, false)) => format!(",http_{identity},"),
             None if line.possibly_sent => {
-                ",outcome_unknown,\"the request may have been sent before the worker died, and it may not be repeated\"".to_owned()
+                ",outcome_unknown,\"the request may have been sent before the worker died, and it must not be repeated\"".to_owned()
             }
             None => ",not_processed,no result was found for this line".to_owned(),
         };

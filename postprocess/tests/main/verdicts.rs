@@ -153,7 +153,8 @@ async fn a_stopped_line_fails_the_run_with_the_reason_of_its_marker() {
 async fn an_unknown_outcome_counts_as_failed_and_not_as_unprocessed() {
     let mut fixture = csv(vec![ok(json!([1])), None, None, None]);
     let (first, second) = (Invocation::new(0, STARTED, 1), Invocation::new(0, STARTED + 5, 2));
-    // Line 1 has a result. Line 2 was never marked unsent, line 3 only by another call, line 4 by the same call.
+    // Line 1 has a result. Line 2 was never marked unsent, line 3 only by another call, line 4 by the same
+    // call.
     fixture.intents("lane", 1, &first, 1, &[1, 2, 3, 4], &[]);
     fixture.intents("lane", 1, &first, 2, &[], &[4]);
     fixture.intents("lane", 1, &second, 1, &[], &[3]);

@@ -159,8 +159,8 @@ impl World {
 }
 
 impl Fixture {
-    /// A run with one lane of one batch; `lines` are the items and, where there is one, their
-    /// results, both without their numbers.
+    /// A run with one lane of one batch; `lines` are the items and, where there is one, their results, both
+    /// without their numbers.
     pub(crate) fn new(format: Format, columns: &[&str], lines: &[(Value, Option<Value>)]) -> Self {
         let items = (1..).zip(lines).map(|(n, (item, _))| (n, item.clone())).collect::<Vec<_>>();
         let results: Vec<_> =

@@ -265,8 +265,8 @@ fn output(state: &TempDir) -> PathBuf {
     state.path().join("state/jobs/faults/output/in.csv")
 }
 
-/// A clock that moves forward when somebody sleeps, so that no wait takes time. The time limit of an execution, a
-/// year, does not move it.
+/// A clock that moves forward when somebody sleeps, so that no wait takes time. The time limit of an
+/// execution, a year, does not move it.
 #[derive(Debug, Default)]
 struct Fast(Mutex<time::Duration>);
 

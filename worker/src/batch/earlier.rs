@@ -1,5 +1,5 @@
-//! What earlier calls wrote for a batch: the results of finished lines, and the intents of lines that may have
-//! been sent.
+//! What earlier calls wrote for a batch: the results of finished lines, and the intents of lines that may
+//! have been sent.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;

@@ -73,7 +73,7 @@ impl Drive<'_> {
         let state = &mut self.parcels[parcel];
         let key = state.key;
         let max_wait = self.run.job.retry.max_wait;
-        // While the provider is down, the line is not to blame for a connection that fails.
+        // While the provider is down, the line is not the cause of a connection that fails.
         let counted = nature != Nature::Unreached || !self.schedule.key(key).is_down();
         let first_failure = state.retry.attempts == 0;
         state.retry.record_failure(nature, counted);
@@ -131,7 +131,7 @@ impl Drive<'_> {
         if let Some(pause) = paused {
             let name = &self.schedule.key(index).name;
             self.context.observer.held(self.lane, name, pause);
-            tracing::warn!(key = name, ?pause, "down; left alone for a while");
+            tracing::warn!(key = name, ?pause, "the provider is down and gets no requests for a while");
             self.take_back(index);
         }
     }
@@ -163,7 +163,7 @@ impl Drive<'_> {
         }
     }
 
-    /// Takes the lines of a key out of the intents: none of them is sent soon.
+    /// Takes the lines of a key out of the intents, because none of them will be sent soon.
     fn take_back(&mut self, key: u32) {
         let parcels = &self.parcels;
         let back = self.schedule.take_back(key, |parcel| !parcels[parcel].is_processed());
@@ -176,7 +176,7 @@ impl Drive<'_> {
             return;
         }
         let detail = self.run.mask.text(&abandoned.detail);
-        tracing::warn!(key = self.schedule.key(key).name, code = %abandoned.code, "given up: {detail}");
+        tracing::warn!(key = self.schedule.key(key).name, code = %abandoned.code, "abandoned: {detail}");
         for parcel in self.schedule.drain(key) {
             self.abandon(parcel, &abandoned, 0, now);
         }

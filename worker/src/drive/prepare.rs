@@ -47,7 +47,7 @@ impl Drive<'_> {
     }
 }
 
-/// The request of a parcel: today that of its only line.
+/// The request of a parcel. Today a parcel has one line.
 fn prepare(
     run: &Run,
     items: &Items,

@@ -1,4 +1,4 @@
-//! The request that follows a redirect. Each is an attempt: paced, guarded, with a timeout.
+//! The request that follows a redirect. Each one is an attempt: it is paced and guarded and has a timeout.
 
 use http::header::{
     AUTHORIZATION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LOCATION, CONTENT_TYPE, COOKIE, HeaderValue,
@@ -32,7 +32,7 @@ pub(super) fn follow(
         .join(&in_ascii(location.as_bytes()))
         .map_err(|error| wrong(Code::Url, format!("the location of a redirect is not a URL: {error}")))?;
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(str::is_empty) {
-        return Err(wrong(Code::Url, "a redirect leads to something that is not http or https".to_owned()));
+        return Err(wrong(Code::Url, "a redirect leads to a URL that is not http or https".to_owned()));
     }
     let same_origin = url.origin() == from.url.origin();
     if carries_secret && !same_origin {

@@ -15,7 +15,7 @@ pub(crate) struct BatchFolder {
     objects: Objects,
     prefix: String,
     invocation: Invocation,
-    /// The last write failed and is tried again: a response that comes meanwhile might be lost.
+    /// Whether the last write failed and is being repeated. A response that arrives meanwhile might be lost.
     unavailable: AtomicBool,
 }
 

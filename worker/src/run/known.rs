@@ -1,11 +1,11 @@
-//! What earlier batches of this process found out about limit keys.
+//! What this process has learned about limit keys from earlier batches.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use crate::schedule::Key;
 
-/// Keys remembered at most.
+/// The maximum number of remembered keys.
 const MAX_KEYS: usize = 10_000;
 
 /// What is known of a key.

@@ -1,4 +1,4 @@
-//! What a call that pauses hands over to the next: the pace of the keys that still have lines.
+//! The pace of the keys that still have lines, which a call that pauses hands over to the next call.
 
 use std::collections::BTreeMap;
 
@@ -28,9 +28,9 @@ pub(crate) struct KeyLimit {
     pub(crate) start: Start,
     /// Nothing is sent before this instant.
     pub(crate) hold: Option<Instant>,
-    /// Milliseconds since 1970 when it was found down, or 0.
+    /// Milliseconds since 1970 when the provider was found down, or 0.
     pub(crate) down_since: u64,
-    /// It was down when another batch ended.
+    /// Whether the provider was down when another batch ended.
     pub(crate) suspected: bool,
 }
 

@@ -22,8 +22,8 @@ async fn world(method: &str, server: &HttpServer) -> World {
     setup.build().await
 }
 
-/// Works until the batch is done, as the state machine does. Two calls that met would pause for different times; here they
-/// continue one after the other.
+/// Works until the batch is done, as the state machine does. Two calls that met would pause for different
+/// times; here they continue one after the other.
 async fn to_the_end(world: &World, apart: &Mutex<()>) -> Result<(), StepError> {
     let (mut request, mut alone): (WorkRequest, _) = (world.request.clone(), None);
     loop {

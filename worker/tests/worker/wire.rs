@@ -114,7 +114,8 @@ async fn identity_transfer_coding_ends_at_content_length() {
     assert_eq!(ask("POST", short, "").await.error(), "body_cut");
 }
 
-/// Sends lines at this rate to a server that writes `reply` and closes a connection that is idle for `patience`.
+/// Sends lines at this rate to a server that writes `reply` and closes a connection that is idle for
+/// `patience`.
 async fn resting(
     method: &str,
     rate: &str,
