@@ -1,7 +1,7 @@
-//! Everything that the three steps of a run must agree on, and no more. A step never depends on another step:
-//! what they share is here, in four rooms.
+//! Everything that the three steps of a run must agree on, and nothing else. A step never depends on another
+//! step: what they share is here, in four modules.
 //!
-//! | room | what is in it |
+//! | module | what is in it |
 //! |---|---|
 //! | [`mod@file`] | the job file: its keys, templates and secrets, and the tables of formats and compressions |
 //! | [`run`] | a run: its event, keys, plan and messages; claim, lease and stop marker; the codes of failed lines |
