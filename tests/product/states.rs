@@ -1,6 +1,7 @@
 //! The commands `throughline states` on definitions of all kinds.
 
 mod files;
+mod graph;
 mod http;
 mod mocks;
 mod run;
