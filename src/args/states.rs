@@ -21,8 +21,8 @@ pub enum StatesCommand {
     Validate(Validate),
     /// Run a definition to its end. Exit code 0 if it succeeded, 3 otherwise.
     Run(Box<Run>),
-    /// Test one state. Shows its outcome and every intermediate value, as AWS's TestState does. Exit code 0 if the
-    /// state succeeded or its error was caught, 3 otherwise.
+    /// Test one state, or run a file of test cases. Shows the state's outcome and every intermediate value, as AWS's
+    /// TestState does. Exit code 0 if the state succeeded or its error was caught, or if all cases passed, 3 otherwise.
     Test(Box<Test>),
     /// Draw a definition as SVG.
     Graph(Graph),
@@ -144,6 +144,16 @@ pub struct Test {
     /// The level of detail.
     #[arg(long, value_enum, default_value = "trace")]
     pub level: Level,
+    /// A file of test cases in JSON or YAML, which are run instead. Also shows the states and branches that no case
+    /// reaches.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["name", "context", "variables", "result", "error", "retries"])]
+    pub suite: Option<PathBuf>,
+    /// With --suite: write the results as JUnit XML.
+    #[arg(long, value_name = "FILE", requires = "suite")]
+    pub junit: Option<PathBuf>,
+    /// With --suite: the speed of the clock for waits, retries and timeouts. 1 is real time.
+    #[arg(long, value_name = "FACTOR", requires = "suite", default_value = "100", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub speed: u32,
     #[command(flatten)]
     pub services: Services,
 }

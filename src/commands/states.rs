@@ -3,6 +3,7 @@
 mod graph;
 mod run;
 mod services;
+mod suite;
 mod test;
 mod validate;
 
@@ -20,7 +21,10 @@ pub(super) async fn states(args: States) -> Result<Exit, CliError> {
     match args.command {
         StatesCommand::Validate(args) => validate::validate(&args),
         StatesCommand::Run(args) => run::run(*args).await,
-        StatesCommand::Test(args) => test::test(*args).await,
+        StatesCommand::Test(args) => match args.suite.clone() {
+            Some(path) => suite::suite(*args, &path).await,
+            None => test::test(*args).await,
+        },
         StatesCommand::Graph(args) => graph::graph(&args),
     }
 }

@@ -222,6 +222,19 @@ impl Written {
     }
 }
 
+/// Reads a file in YAML, if its name says so, or JSON.
+///
+/// # Errors
+/// When it cannot be read, or is not in this format.
+pub fn read_document(path: &Path) -> Result<Value, Error> {
+    let text = std::fs::read_to_string(path).map_err(|error| Error::at(path, error))?;
+    if is_yaml(path) {
+        return Ok(yaml::read(&text).map_err(|error| Error::at(path, error))?.0);
+    }
+    engine::json::from_str(&text)
+        .map_err(|error| Error::at(path, format!("the file is not valid JSON: {error}")))
+}
+
 /// The path of a file that a template names, relative to the template.
 fn beside(template: &Path, named: &str) -> PathBuf {
     template.parent().unwrap_or(Path::new("")).join(named)

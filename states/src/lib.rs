@@ -14,8 +14,8 @@ mod host;
 pub mod services;
 mod store;
 
-pub use clock::{Clock, WallClock};
-pub use definition::{Definition, Values};
+pub use clock::{Clock, FastClock, WallClock};
+pub use definition::{Definition, Values, read_document};
 pub use error::Error;
 pub use graph::svg;
 pub use host::{DiskFull, Host, run};

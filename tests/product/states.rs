@@ -8,6 +8,7 @@ mod run;
 mod services;
 mod side_by_side;
 mod store;
+mod suite;
 mod test;
 mod validate;
 

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::{is_yaml, yaml};
+use super::read_document;
 use crate::Error;
 
 /// The values that the user gave, by the names of placeholders.
@@ -18,13 +18,7 @@ impl Values {
     /// # Errors
     /// When it cannot be read, or is neither.
     pub fn read(path: &Path) -> Result<Self, Error> {
-        let text = std::fs::read_to_string(path).map_err(|error| Error::at(path, error))?;
-        let value = if is_yaml(path) {
-            yaml::read(&text).map_err(|error| Error::at(path, error))?.0
-        } else {
-            engine::json::from_str(&text)
-                .map_err(|error| Error::at(path, format!("the file is not valid JSON: {error}")))?
-        };
+        let value = read_document(path)?;
         let value = value.get("Parameters").cloned().unwrap_or(value);
         let plain = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         let pair = |entry: &Value| {

@@ -76,6 +76,20 @@ impl Mocks {
         Self::new(states.iter().map(|(state, of)| (state.clone(), (state.clone(), of.clone()))).collect())
     }
 
+    /// The response to a call in an object of responses: a value, or an error and its cause. None if it has none.
+    pub fn response_of(responses: &Value, number: u64) -> Option<Result<Value, (String, String)>> {
+        let responses = responses.as_object()?;
+        let (_, response) = responses.iter().find(|(range, _)| covers(range, number))?;
+        let text = |field: &Value| field.as_str().unwrap_or_default().to_owned();
+        match (response.get("Return"), response.get("Throw")) {
+            (Some(value), None) => Some(Ok(value.clone())),
+            (None, Some(error @ Value::Object(_))) => {
+                Some(Err((text(&error["Error"]), text(&error["Cause"]))))
+            }
+            _ => None,
+        }
+    }
+
     fn new(responses: HashMap<String, (String, Value)>) -> Self {
         Self(Arc::new(Inner { responses, calls: Mutex::default() }))
     }
@@ -83,25 +97,21 @@ impl Mocks {
     /// The response to a call.
     fn response(&self, call: &TaskCall) -> Result<Value, TaskError> {
         let number = self.count(call);
-        let Some((name, responses)) = self.0.responses.get(&call.state) else {
+        let Some((name, of)) = self.0.responses.get(&call.state) else {
             return Err(runtime(call, number, "the state is not mocked"));
         };
-        let Some(responses) = responses.as_object() else {
+        let Some(responses) = of.as_object() else {
             return Err(runtime(call, number, &format!("MockedResponses has no {name:?}")));
         };
-        let response = responses.iter().find(|(range, _)| covers(range, number));
-        let Some((_, response)) = response else {
+        if !responses.keys().any(|range| covers(range, number)) {
             let known: Vec<&str> = responses.keys().map(String::as_str).collect();
             let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
             return Err(runtime(call, number, &format!("the responses of {name:?} are {known}")));
-        };
-        let text = |field: &Value| field.as_str().unwrap_or_default().to_owned();
-        match (response.get("Return"), response.get("Throw")) {
-            (Some(value), None) => Ok(value.clone()),
-            (None, Some(error @ Value::Object(_))) => {
-                Err(TaskError::Error { error: text(&error["Error"]), cause: text(&error["Cause"]) })
-            }
-            _ => Err(runtime(
+        }
+        match Self::response_of(of, number) {
+            Some(Ok(value)) => Ok(value),
+            Some(Err((error, cause))) => Err(TaskError::Error { error, cause }),
+            None => Err(runtime(
                 call,
                 number,
                 &format!("its response in {name:?} is neither a Return nor a Throw"),

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
-use testing::{Api, HttpServer};
+use testing::{Api, HttpServer, closed_port};
 
 use super::{run, scene, task};
 
@@ -75,12 +75,64 @@ async fn hostile(uri: axum::http::Uri, headers: HeaderMap, body: String) -> Resp
             Ok::<_, std::io::Error>(vec![b'x'; 65_536])
         }))
         .into_response(),
+        "/image" => ([("content-type", "image/png")], "x").into_response(),
+        "/bytes" => ([("content-type", "Application/Octet-Stream; a=b")], "x").into_response(),
+        "/binary" => ([("content-type", "text/plain")], vec![0xff, 0xfe, 0x00]).into_response(),
+        "/gone" => StatusCode::GONE.into_response(),
         "/private" => "{\"$serde_json::private::RawValue\": \"[1]\", \"$serde_json::private::Number\": 1}"
             .into_response(),
         _ => Json(
             json!({ "kind": headers.get("content-type").and_then(|kind| kind.to_str().ok()), "body": body }),
         )
         .into_response(),
+    }
+}
+
+#[test]
+fn http_task_fails_with_the_errors_of_aws() {
+    let server = HttpServer::router(axum::Router::new().fallback(hostile));
+    let ask = |url: String, more: Value| {
+        let mut parameters = json!({ "ApiEndpoint": url, "Method": "POST", "RequestBody": { "a": ["x"] } });
+        parameters.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let failed =
+            run(&scene(&task("arn:aws:states:::http:invoke", &parameters)), &["--allow", "127.0.0.1"], 3);
+        (failed["error"].as_str().unwrap().to_owned(), failed["cause"].as_str().unwrap().to_owned())
+    };
+    for (path, error, part) in [
+        ("/image", "States.Runtime", "image/png"),
+        ("/bytes", "States.Runtime", "application/octet-stream"),
+        ("/binary", "States.Runtime", "not text"),
+        ("/gone", "States.Http.StatusCode.410", ""),
+        ("/endless", "States.DataLimitExceeded", "exceeding"),
+    ] {
+        let failed = ask(server.url(path), json!({}));
+        assert!(failed.0 == error && failed.1.contains(part), "{path}: {failed:?}");
+    }
+    let refused = ask(format!("http://{}/", closed_port()), json!({}));
+    assert_eq!(refused.0, "States.Http.Socket");
+    for (more, part) in [
+        (json!({ "Method": "TRACE" }), "TRACE"),
+        (json!({ "Transform": { "RequestBodyEncoding": "BASE64" } }), "BASE64"),
+        (
+            json!({ "Transform": { "RequestBodyEncoding": "URL_ENCODED", "RequestEncodingOptions": { "ArrayFormat": "SPACES" } } }),
+            "SPACES",
+        ),
+        (json!({ "ApiEndpoint": "no url" }), "no url"),
+    ] {
+        let failed = ask(server.url("/"), more);
+        assert!(failed.0 == "States.Runtime" && failed.1.contains(part), "{failed:?}");
+    }
+}
+
+#[test]
+fn http_task_sends_the_headers_of_aws() {
+    let api = Api::start();
+    for (headers, range) in [(json!({}), "bytes=0-262144"), (json!({ "Range": "bytes=0-9" }), "bytes=0-9")] {
+        let parameters = json!({ "ApiEndpoint": api.url("/ok/1"), "Method": "GET", "Headers": headers });
+        run(&scene(&task("arn:aws:states:::http:invoke", &parameters)), &["--allow", "127.0.0.1"], 0);
+        let seen = api.requests().pop().unwrap();
+        assert_eq!(seen.headers["range"], range);
+        assert!(seen.headers["user-agent"].to_str().unwrap().starts_with("Amazon|StepFunctions|HttpInvoke"));
     }
 }
 
