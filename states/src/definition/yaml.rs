@@ -41,6 +41,20 @@ impl Places {
 
 /// Reads the first document.
 pub(super) fn read(text: &str) -> Result<(Value, Places), String> {
+    // The parser refuses a closing bracket that is not indented, which AWS accepts.
+    parse(text).or_else(|error| parse(&indented(text)).map_err(|_| error))
+}
+
+/// The text with more space before lines of closing brackets, where space has no meaning.
+fn indented(text: &str) -> String {
+    let closes = |line: &str| !line.trim().is_empty() && line.trim().chars().all(|c| "]},".contains(c));
+    let lines = text
+        .lines()
+        .map(|line| if closes(line) { format!("{:80}{line}\n", "") } else { format!("{line}\n") });
+    lines.collect()
+}
+
+fn parse(text: &str) -> Result<(Value, Places), String> {
     let mut builder = Builder::default();
     for event in Parser::new_from_str(text) {
         let (event, span) = event.map_err(|error| error.to_string())?;
@@ -87,10 +101,8 @@ impl Builder {
         let fail = |what: &dyn Display| format!("line {}, column {}: {what}", place.0, place.1);
         match event {
             Event::Scalar(text, style, anchor, tag) => {
-                if let Some(key) = self.key_slot() {
-                    if key.is_none() {
-                        return self.set_key(&text, place).map_err(|error| fail(&error));
-                    }
+                if let Some(None) = self.key_slot() {
+                    return self.set_key(&text, place).map_err(|error| fail(&error));
                 }
                 self.mark(place);
                 let value = scalar(&text, style, tag.as_deref());
@@ -136,7 +148,8 @@ impl Builder {
         else {
             return Ok(());
         };
-        if entries.contains_key(text) {
+        // In a template, the last of two resources with the same name counts. States must differ.
+        if entries.contains_key(text) && (pointer.is_empty() || pointer.contains("/States")) {
             return Err(format!("the key {text:?} is there twice"));
         }
         *key = Some(text.to_owned());
@@ -302,6 +315,13 @@ mod tests {
     }
 
     #[test]
+    fn what_aws_accepts_in_templates_is_accepted() {
+        let (value, _) =
+            read("R:\n  A: {\n    \"x\": [\n      1\n    ]\n  }\n  A: 3\n  B: {\n}\n").expect("it is YAML");
+        assert_eq!(value, json!({ "R": { "A": 3, "B": {} } }));
+    }
+
+    #[test]
     fn hostile_yaml_is_refused() {
         let bomb: String = (1..12)
             .map(|i| format!("a{i}: &a{i} [{}]\n", vec![format!("*a{}", i - 1); 9].join(", ")))
@@ -312,6 +332,7 @@ mod tests {
             "a: 1\na: 2\n".into(),
             "a: &a [*a]\n".into(),
             "? [1]\n: 2\n".into(),
+            "States:\n  A: 1\n  A: 2\n".into(),
         ] {
             assert!(read(&text).is_err(), "{}", &text[..10]);
         }

@@ -32,7 +32,7 @@ fn mocks_respond_attempt_by_attempt() {
     assert!(wrong.stderr.contains("m#bad, m#good"), "{}", wrong.stderr);
 }
 
-/// Asks until the work is no longer running.
+/// Asks again until the work is running.
 fn polling(responses: &Value) -> Scene {
     let definition = json!({ "StartAt": "Ask", "States": {
         "Ask": { "Type": "Task", "Resource": "arn:aws:states:::lambda:invoke", "Parameters": { "FunctionName": "f" }, "Next": "Done?" },
@@ -72,7 +72,7 @@ fn call_without_a_mocked_response_fails_the_state() {
         (json!({}), 0),
         (json!({ "0": pending, "1": {} }), 1),
         (json!({ "0": pending, "1": { "Throw": 1 } }), 1),
-        (json!({ "nought": pending }), 0),
+        (json!({ "zero": pending }), 0),
         (Value::Null, 0),
     ] {
         let failed = run(&polling(&responses), &MOCKS, 3);
