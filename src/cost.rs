@@ -91,7 +91,7 @@ impl Usage {
             transitions: RUN_STATES,
             calls: 2.0,
             gb_seconds: 2.0 * step_seconds * STEP_GB,
-            // Items, output, claim, turn, job, plan, report, and the listings between.
+            // Items, output, claim, lease, job, plan, report, and the listings between.
             writes: 2.0 * parts + 20.0,
             reads: 20.0,
             ..Self::default()

@@ -94,7 +94,7 @@ impl Progress {
         Ok(true)
     }
 
-    /// Sets the lanes: their sizes from the plan, and their counts from the names of the flush objects.
+    /// Sets the lanes: their sizes from the plan, and their counts from the names of the result segments.
     ///
     /// # Errors
     /// When the run's folder cannot be read.

@@ -1,4 +1,4 @@
-//! What anyone would write: a bare loop of reqwest and csv over the same requests, in a process of its own.
+//! The loop that anyone would write with reqwest and csv, over the same requests and in a separate process.
 
 use std::path::Path;
 use std::process::Command;
@@ -49,9 +49,9 @@ async fn row(
     record: csv::Result<StringRecord>,
 ) -> Measured<StringRecord> {
     let mut record = record?;
-    let answer =
+    let response =
         client.get(product::url(host, &record[0], &record[files::CITY])).send().await?.error_for_status()?;
-    let body: Value = serde_json::from_slice(&answer.bytes().await?)?;
+    let body: Value = serde_json::from_slice(&response.bytes().await?)?;
     let found = body.pointer(server::JSON_POINTER).and_then(Value::as_str).unwrap_or_default();
     [found, "", ""].iter().for_each(|value| record.push_field(value));
     Ok(record)

@@ -14,7 +14,8 @@ const STREETS: [&str; 5] =
     ["Rua das Flores", "Calle de Alcala", "Hauptstrasse", "Boulevard Voltaire", "Kungsgatan"];
 const CITIES: [&str; 6] = ["Lisbon", "Madrid", "Heidelberg", "Paris", "Stockholm", "Edinburgh"];
 
-/// A CSV of so many lines. Two columns in seven hold a comma, one in a hundred a quote.
+/// A CSV of this many lines. Two lines in seven have a comma in the name, and one in a hundred has quotes in
+/// the street.
 pub(crate) fn csv(path: &Path, lines: u64) -> io::Result<()> {
     write(path, |out| {
         writeln!(out, "id,name,email,street,city,since")?;

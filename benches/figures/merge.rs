@@ -16,11 +16,11 @@ use crate::{Bench, Measured, files};
 const JOB: &str = "[request]\nurl = \"https://api.example.com/v1/places?q={{ street }}\"\n\n\
                    [output]\ncolumns = { lat = \"$.lat\", lon = \"$.lon\" }\n\n\
                    [limits.\"api.example.com\"]\nrate = \"unlimited\"\n";
-/// What every line's answer came to.
+/// The values of every line's result.
 const VALUES: [&str; 2] = ["38.7223", "-9.1393"];
-/// Lines of a flush object: a second's, of a quick provider.
+/// Lines of a result segment: those of a second at a fast provider.
 const FLUSH: u64 = 10_000;
-/// Requests under way at once: by so much do answers come out of order.
+/// Requests under way at once: the number of lines by which responses are out of order.
 const IN_FLIGHT: u64 = 64;
 
 pub(crate) fn measure(bench: &Bench) -> Measured<Vec<Row>> {
@@ -32,7 +32,7 @@ pub(crate) fn measure(bench: &Bench) -> Measured<Vec<Row>> {
         let store = Store::new(bench, JOB, &input)?;
         let run = store.preprocess()?;
         let plan: Plan = serde_json::from_slice(&store.wait(store.objects.get(&run.keys().plan()))?)?;
-        answer(&store, &run, &plan)?;
+        write_results(&store, &run, &plan)?;
         let (ok, spent_ours) = spent(|| store.postprocess(&run))?;
         let ((), spent_theirs) = spent(|| plain(&input, &copy))?;
         let bytes = store.wait(store.objects.head(&postprocess::output_key(&run, &plan)))?.size;
@@ -49,27 +49,27 @@ pub(crate) fn measure(bench: &Bench) -> Measured<Vec<Row>> {
     ])
 }
 
-/// Writes what workers would have flushed.
-fn answer(store: &Store, run: &RunRef, plan: &Plan) -> Measured<()> {
+/// Writes the result segments of all batches, as workers do.
+fn write_results(store: &Store, run: &RunRef, plan: &Plan) -> Measured<()> {
     for lane in &plan.lanes {
         for batch in &lane.batches {
-            answer_batch(store, run, &lane.name, *batch)?;
+            write_batch(store, run, &lane.name, *batch)?;
         }
     }
     Ok(())
 }
 
 /// The lines of a lane follow one another, since there is only one.
-fn answer_batch(store: &Store, run: &RunRef, lane: &str, batch: Batch) -> Measured<()> {
+fn write_batch(store: &Store, run: &RunRef, lane: &str, batch: Batch) -> Measured<()> {
     let values = VALUES.map(|value| RawValue::from_string(value.to_owned()));
     let [lat, lon] = values;
     let (lat, lon) = (lat?, lon?);
     let millis = throughline::local::now();
     let invocation = Invocation::new(run.generation, millis, 0);
-    let mut flushes = vec![(Vec::new(), 0); usize::try_from(batch.lines.div_ceil(FLUSH) + 1)?];
+    let mut segments = vec![(Vec::new(), 0); usize::try_from(batch.lines.div_ceil(FLUSH) + 1)?];
     for at in 0..batch.lines {
         let n = batch.first.number() + at;
-        let record = LineResult {
+        let result = LineResult {
             n: LineId::nth(n),
             t: millis,
             ms: 40,
@@ -79,12 +79,12 @@ fn answer_batch(store: &Store, run: &RunRef, lane: &str, batch: Batch) -> Measur
             error: None,
             detail: None,
         };
-        let (body, lines) = &mut flushes[usize::try_from((at + n * 31 % IN_FLIGHT) / FLUSH)?];
-        serde_json::to_writer(&mut *body, &record)?;
+        let (body, lines) = &mut segments[usize::try_from((at + n * 31 % IN_FLIGHT) / FLUSH)?];
+        serde_json::to_writer(&mut *body, &result)?;
         body.push(b'\n');
         *lines += 1;
     }
-    for (k, (mut body, ok)) in (0..).zip(flushes).filter(|(_, (_, lines))| *lines > 0) {
+    for (k, (mut body, ok)) in (0..).zip(segments).filter(|(_, (_, lines))| *lines > 0) {
         let name =
             SegmentKey::Results { invocation: invocation.clone(), k, ok, failed: 0, throttled: 0, sent: 0 }
                 .name();

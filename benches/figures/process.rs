@@ -106,7 +106,7 @@ enum Whose {
 fn cpu(whose: Whose) -> Measured<f64> {
     let stat = fs::read_to_string("/proc/self/stat")?;
     let (_, fields) = stat.rsplit_once(") ").ok_or("/proc/self/stat has another form")?;
-    // The 14th field of the line is the 12th behind the name.
+    // The 14th field of the line is the 12th after the name.
     let times = fields.split(' ').skip(11 + whose as usize).take(2);
     let ticks = times.map(str::parse::<f64>).sum::<Result<f64, _>>()?;
     Ok(ticks / TICKS_PER_SECOND)

@@ -38,7 +38,7 @@ impl Server {
         Ok(Self { host: host.trim().to_owned(), _running: running, stdin, stdout })
     }
 
-    /// Ends it. When each request arrived, in order, reckoned from its start.
+    /// Ends the server. Returns when each request arrived, in order, as the time since its start.
     pub(crate) fn arrivals(self) -> Measured<Vec<Duration>> {
         drop(self.stdin);
         let micros = self.stdout.lines().map(|line| Ok(Duration::from_micros(line?.parse()?)));

@@ -1,4 +1,4 @@
-//! A step's handler over an embedded S3 of its own.
+//! A step's handler with a separate embedded S3.
 
 use std::future::Future;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! The table that is printed: one row a figure.
+//! The table that is printed: one row per figure.
 
 /// One figure.
 pub(crate) struct Row {

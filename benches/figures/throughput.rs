@@ -1,4 +1,5 @@
-//! Throughput: lines a second against a server that answers at once, compared with the bare loop over the same requests.
+//! Throughput: lines a second against a server that responds at once, compared with the bare loop over the
+//! same requests.
 
 use crate::bare::{self, IN_FLIGHT};
 use crate::server::Server;

@@ -44,7 +44,7 @@ export class Trigger extends Construct {
         detail: { bucket: { name: [bucket.bucketName] }, $or: inputObjects() },
       },
     });
-    // The target has no input of its own, so that the execution's input is the whole event.
+    // The target sets no input, so that the execution's input is the whole event.
     rule.addTarget(
       new targets.SfnStateMachine(machine.stateMachine, {
         deadLetterQueue: this.deadLetters,

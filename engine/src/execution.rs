@@ -10,7 +10,7 @@ use crate::tokens::TaskTokens;
 pub struct Start {
     /// The execution's ARN.
     pub id: String,
-    /// The error's name.
+    /// The execution's name.
     pub name: String,
     /// The state machine's ARN.
     pub state_machine_id: String,

@@ -3,7 +3,7 @@
 pub(crate) mod comparison;
 mod convert;
 mod cursor;
-mod filter;
+mod exact;
 mod functions;
 mod growth;
 mod intrinsic;
@@ -12,10 +12,13 @@ pub(crate) mod jsonata;
 mod measure;
 mod meter;
 mod path;
+mod pattern;
 mod reference;
 mod references;
+mod syntax_tree;
 mod template;
 mod variables;
+mod words;
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -28,12 +31,53 @@ pub(crate) use reference::ReferencePath;
 pub(crate) use template::Template;
 pub(crate) use variables::Variables;
 
+use crate::failure::Failure;
 use crate::host::Host;
 
 /// The environment of an evaluation.
 pub(crate) struct Env<'a, 'd> {
     pub(crate) scope: EvalScope<'a>,
     pub(crate) rng: &'a mut RecordedRng<'d>,
+    pub(crate) made: Made,
+}
+
+/// The values that the expressions of one evaluation have made.
+#[derive(Debug, Default)]
+pub(crate) struct Made {
+    values: usize,
+    bytes: usize,
+}
+
+/// The most values that are not weighed: each has at most 256 KiB.
+const UNWEIGHED: usize = 64;
+/// The largest size of all values of one evaluation, in bytes.
+const LARGEST: usize = 64 << 20;
+
+impl Env<'_, '_> {
+    /// Counts a value of an expression. Fails if all values together take too much memory.
+    fn count(&mut self, value: &Value, can_grow: bool) -> Result<(), Failure> {
+        self.made.values += 1;
+        if !can_grow && self.made.values <= UNWEIGHED {
+            return Ok(());
+        }
+        self.made.bytes = self.made.bytes.saturating_add(memory(value));
+        if self.made.bytes > LARGEST {
+            let name = self.scope.context["State"]["Name"].as_str().unwrap_or_default().to_owned();
+            return Err(Failure::too_large(&name));
+        }
+        Ok(())
+    }
+}
+
+/// The memory that a value takes, in bytes.
+pub(crate) fn memory(value: &Value) -> usize {
+    size_of::<Value>()
+        + match value {
+            Value::String(text) => text.len(),
+            Value::Array(items) => items.iter().map(memory).sum(),
+            Value::Object(fields) => fields.iter().map(|(name, value)| name.len() + memory(value)).sum(),
+            _ => 0,
+        }
 }
 
 /// The values that an expression can refer to.

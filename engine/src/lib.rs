@@ -46,17 +46,20 @@
 //!
 //! # Differences from AWS
 //!
-//! - JSONata computes in 64-bit floating point, as on AWS, but here a number that only passes through an
-//!   evaluation is changed as well: `1.0` becomes `1`, and 9007199254740993 loses its last digit. An
-//!   expression that is only a variable and names (`{% $states.input.total %}`) leaves numbers as they are
-//!   written.
+//! - A number that only passes through an evaluation of JSONata keeps its digits, as on AWS (`1.0` stays `1.0`),
+//!   unless the expression uses a function of JSONata as a value or without its argument, as in
+//!   `$map($states.input.list, $abs)`.
 //! - A definition is refused for everything that AWS is known to refuse, and for everything that could not be
 //!   run. The message is AWS's where that is known. [`test_state`] does not require a role, and does not show
 //!   the raw requests of HTTP tasks.
-//! - An evaluation is stopped after a second on this machine, not on AWS's; after 5,000 nested calls; and
-//!   when a sequence has more than a million items.
-//! - `$random(seed)` and `States.MathRandom` with a seed always give the same number, but not the number that
-//!   AWS gives.
+//! - An evaluation is stopped after a second on this machine, not on AWS's. Its memory is counted otherwise, so
+//!   that AWS may stop it earlier or later.
+//! - The values that one evaluation of a state makes, and the outputs of a Map or Parallel with more than 256
+//!   branches, take at most 64 MiB together; then the state fails with `States.DataLimitExceeded`. A JSONPath that
+//!   finds more than 16 million values and bytes fails with `States.Runtime`.
+//! - A regular expression with look-around or back references is stopped after a million steps back.
+//!   `^` and `$` with the flag `m` know only LF as the end of a line.
+//! - `States.MathRandom` with a seed always gives the same number, but perhaps not the number that AWS gives.
 //! - When an execution is continued after a crash, the time limit of a running task begins anew, unless the
 //!   task's outcome comes by token.
 //! - A Distributed Map starts its items in their order, and writes result files of 8 MiB, not of 5 GB; a

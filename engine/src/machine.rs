@@ -123,7 +123,6 @@ pub(crate) struct OnExit {
 
 /// What a state does, with the fields of its type.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "there is one for each state of a definition")]
 pub(crate) enum Kind {
     Work(Work),
     Choice {

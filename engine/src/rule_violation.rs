@@ -23,8 +23,9 @@ pub(crate) enum RuleViolation<'a> {
     ExactlyOne(&'a [&'a str]),
     ConditionForm,
     Type(&'static str),
-    Minimum(f64),
-    Maximum(f64),
+    /// The least number, and whether the field is a whole number.
+    Minimum(f64, bool),
+    Maximum(f64, bool),
     Empty,
     Values(&'a [&'a str]),
     StateType,
@@ -111,8 +112,12 @@ impl RuleViolation<'_> {
                     .into(),
             ),
             RuleViolation::Type(name) => (SCHEMA, Here, format!("Expected value of type {name}")),
-            RuleViolation::Minimum(number) => (SCHEMA, Here, format!("Minimum value is {number}")),
-            RuleViolation::Maximum(number) => (SCHEMA, Here, format!("Maximum value is {number}")),
+            RuleViolation::Minimum(number, whole) => {
+                (SCHEMA, Here, format!("Minimum value is {}", bound(number, whole)))
+            }
+            RuleViolation::Maximum(number, whole) => {
+                (SCHEMA, Here, format!("Maximum value is {}", bound(number, whole)))
+            }
             RuleViolation::Empty => (SCHEMA, Here, "Value cannot be empty".into()),
             RuleViolation::Values(values) => {
                 (SCHEMA, Here, format!("Value should be one of the following: [{}]", values.join(", ")))
@@ -180,6 +185,11 @@ impl RuleViolation<'_> {
         };
         (code, spot, Some(message))
     }
+}
+
+/// A bound as AWS writes it: `0.0` where fractions are allowed.
+fn bound(number: f64, whole: bool) -> String {
+    if whole { number.to_string() } else { format!("{number:?}") }
 }
 
 fn one_of(names: &[&str]) -> String {

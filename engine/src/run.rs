@@ -87,7 +87,7 @@ pub async fn run(
     let result = tokio::select! {
         biased;
         ended = running => match ended {
-            Ok(done) => Ok(done),
+            Ok(done) => identity.events.check_end().map(|()| done).map_err(Some),
             Err(Halt::Failed(failure)) => Err(Some(failure)),
             Err(Halt::Stopped(stop)) => return Err(stop),
         },

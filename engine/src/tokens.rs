@@ -14,11 +14,36 @@ use tokio::sync::mpsc;
 #[derive(Debug, Clone, Default)]
 pub struct TaskTokens(Arc<Mutex<HashMap<String, mpsc::UnboundedSender<Signal>>>>);
 
-/// The error for a token that no task waits with: the task has its outcome or timed out, or the token never
-/// existed.
+/// The error for a token that no task waits with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("no task waits for this token")]
-pub struct UnknownToken;
+pub enum UnknownToken {
+    /// The task has its outcome or timed out.
+    #[error("Task Timed Out: 'Provided task does not exist anymore'")]
+    TimedOut,
+    /// The text does not have the form of a token, which is that of a UUID.
+    #[error("Invalid Token: 'Invalid token'")]
+    Invalid,
+}
+
+impl UnknownToken {
+    /// The name of the error in AWS's API.
+    pub fn name(self) -> &'static str {
+        match self {
+            UnknownToken::TimedOut => "TaskTimedOut",
+            UnknownToken::Invalid => "InvalidToken",
+        }
+    }
+
+    fn of(token: &str) -> Self {
+        let hyphens = [8, 13, 18, 23];
+        let well_formed = token.len() == 36
+            && token
+                .bytes()
+                .enumerate()
+                .all(|(i, byte)| if hyphens.contains(&i) { byte == b'-' } else { byte.is_ascii_hexdigit() });
+        if well_formed { UnknownToken::TimedOut } else { UnknownToken::Invalid }
+    }
+}
 
 #[derive(Debug)]
 pub(crate) enum Signal {
@@ -60,7 +85,7 @@ impl TaskTokens {
             Signal::Heartbeat => waiting.get(token).cloned(),
             Signal::Outcome(_) => waiting.remove(token),
         };
-        sender.and_then(|sender| sender.send(signal).ok()).ok_or(UnknownToken)
+        sender.and_then(|sender| sender.send(signal).ok()).ok_or_else(|| UnknownToken::of(token))
     }
 
     /// Makes the token known until the inbox is dropped.

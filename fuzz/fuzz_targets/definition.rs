@@ -1,4 +1,4 @@
-//! Any text is a definition, or is refused with places that lie within it.
+//! Any text is a definition, or is refused with places within it.
 #![no_main]
 
 use engine::{ExecutionType, Verdict};

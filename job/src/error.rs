@@ -81,7 +81,7 @@ impl fmt::Display for ErrorName {
     }
 }
 
-/// The failure of a whole step. A line never causes one.
+/// The failure of a whole step. A single failed line never causes one.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{message}")]
 pub struct StepError {

@@ -1,8 +1,8 @@
-//! The job file: how one line becomes one request, what of the response to keep, and how fast to send.
+//! The job file: how one line becomes one request, what to keep of the response, and how fast to send.
 //!
 //! [`Job`] is a job file, read and validated: what is wrong with it is a [`JobError`] with its line and
 //! column. Its [templates](template) are rendered with the columns of a line, a [`Row`], and with the job's
-//! [secrets](secrets). [`COMPRESSIONS`] and [`FORMATS`] are the tables of what an input may be.
+//! [secrets]. [`COMPRESSIONS`] and [`FORMATS`] are the tables of what an input may be.
 
 mod absolute_url;
 mod authority;
@@ -118,13 +118,13 @@ pub enum Method {
 pub struct Output {
     /// `format`; default the format of the input, CSV for text.
     pub format: Option<OutputFormat>,
-    /// `columns`: what of the response to keep.
+    /// `columns`: what to keep of the response.
     pub columns: Extractor,
     /// How CSV and TSV are written.
     pub style: Style,
 }
 
-/// How CSV and TSV are written, for programs that need something special.
+/// How CSV and TSV are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Style {
     /// `bom`: the file begins with a byte order mark.
@@ -136,7 +136,7 @@ pub struct Style {
 /// `[retry]`
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retry {
-    /// `attempts`: most requests for one line; default 5.
+    /// `attempts`: the number of failed attempts after which a line fails; default 5.
     pub attempts: u32,
     /// `max_wait`: the longest wait a provider may ask for; default 10 minutes.
     pub max_wait: Duration,

@@ -1,9 +1,9 @@
-//! Everything that the three steps of a run must agree on, and no more. A step never depends on another step:
-//! what they share is here, in four rooms.
+//! Everything that the three steps of a run must agree on, and nothing else. A step never depends on another
+//! step: what they share is here, in four modules.
 //!
-//! | room | what is in it |
+//! | module | what is in it |
 //! |---|---|
-//! | [`file`] | the job file: its keys, templates and secrets, and the tables of formats and compressions |
+//! | [`mod@file`] | the job file: its keys, templates and secrets, and the tables of formats and compressions |
 //! | [`run`] | a run: its event, keys, plan and messages; claim, lease and stop marker; the codes of failed lines |
 //! | [`store`] | the objects of a bucket: download, upload, and the one retry loop |
 //! | [`wire`] | an item and a line's result as bytes: their writers and readers |

@@ -57,7 +57,7 @@ pub(crate) async fn merge(
         // The uploads are gone. Either a call completed them and then died or lost its response, or they have
         // expired. All results are still there.
         Err(error) if error.name == ErrorName::RunDamaged => {
-            tracing::warn!(%error, "the merge begins again");
+            tracing::warn!(%error, "the merge starts over");
             merge_all(context, run).await
         }
         begun => begun,

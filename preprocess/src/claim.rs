@@ -127,7 +127,7 @@ fn damaged(key: &str, error: &serde_json::Error) -> StepError {
     StepError::new(
         ErrorName::RunDamaged,
         format!(
-            "{key} is not what this version writes: {error}. Remove it, or use a new state folder or bucket"
+            "{key} does not have the format of this version: {error}. Remove it, or use a new state folder or bucket"
         ),
     )
 }

@@ -1,4 +1,4 @@
-//! What the step is given: the store, the clock, who watches, and how it is stopped.
+//! The step's dependencies: the store, the clock, an observer of the progress, and the signals that stop it.
 
 use job::Environment;
 use std::sync::Arc;

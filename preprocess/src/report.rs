@@ -3,12 +3,12 @@
 use job::run::PreprocessRequest;
 use job::{ErrorName, Objects, StepError, keys};
 
-/// Writes why the run could not start to the key of the run's report, where the user looks for it. An error
-/// that passes is not reported, and an existing report is kept if it describes what is there: for a redrive,
-/// and for an upload that a newer one has replaced.
+/// Writes why the run could not start to the key of the run's report, where the user looks for it. A
+/// transient error is not reported. An existing report is kept if it still describes the output: for a
+/// redrive, and for an upload that a newer one has replaced.
 pub(crate) async fn not_started(objects: &Objects, request: &PreprocessRequest, error: &StepError) {
-    let passing = matches!(error.name, ErrorName::StorageUnavailable | ErrorName::Interrupted);
-    let Some((job, file)) = keys::parse_input(&request.event.detail.object.key).filter(|_| !passing) else {
+    let transient = matches!(error.name, ErrorName::StorageUnavailable | ErrorName::Interrupted);
+    let Some((job, file)) = keys::parse_input(&request.event.detail.object.key).filter(|_| !transient) else {
         return;
     };
     let keeps = request.event.redrive.is_some() || error.name == ErrorName::InputChanged;

@@ -18,7 +18,7 @@ use crate::Context;
 use crate::split::{self, Split};
 use channels::{ChannelReader, ChannelSink};
 
-/// Chunks of the input, and pieces of items, that may wait between the store and the split.
+/// The number of chunks of the input, and of pieces of items, that may wait between the store and the split.
 const WAITING: usize = 8;
 
 /// How the split of an object ended.
@@ -29,7 +29,7 @@ pub(crate) enum Outcome {
     Paused(String),
 }
 
-/// What one call leaves to the next.
+/// The state that one call saves for the next.
 #[derive(Serialize, Deserialize)]
 struct Checkpoint {
     split: split::Checkpoint,
@@ -60,7 +60,7 @@ impl ObjectSplit<'_> {
             // The uploads are gone. Either a call completed them and then died or lost its response, or they
             // have expired.
             Err(error) if error.name == ErrorName::RunDamaged => {
-                tracing::warn!(%error, "the split begins again");
+                tracing::warn!(%error, "the split starts over");
                 self.run_from(None).await
             }
             other => other,
@@ -87,13 +87,16 @@ impl ObjectSplit<'_> {
     async fn resume(&self, key: &str) -> Result<(split::Checkpoint, Uploads), StepError> {
         let bytes = self.objects.get(key).await?;
         let Checkpoint { split, uploads: paused } = serde_json::from_slice(&bytes).map_err(|error| {
-            StepError::new(ErrorName::RunDamaged, format!("{key} is not what this version writes: {error}"))
+            StepError::new(
+                ErrorName::RunDamaged,
+                format!("{key} does not have the format of this version: {error}"),
+            )
         })?;
         let mut uploads = Uploads::new();
         for (lane, upload) in paused {
             uploads.insert(lane, self.objects.resume(upload).await?);
         }
-        tracing::info!(offset = split.offset(), "the split goes on");
+        tracing::info!(offset = split.offset(), "the split continues");
         Ok((split, uploads))
     }
 
@@ -175,7 +178,7 @@ impl ObjectSplit<'_> {
             let rest = key(&format!("{lane}.rest"));
             paused.insert(lane, upload.pause(rest).await?);
         }
-        tracing::info!(offset = split.offset(), "the split is left to another call");
+        tracing::info!(offset = split.offset(), "the split pauses; another call continues it");
         let checkpoint = Checkpoint { split, uploads: paused };
         let body = serde_json::to_vec(&checkpoint).expect("a checkpoint is plain JSON");
         self.objects.put(&key("state.json"), body).await?;

@@ -88,7 +88,7 @@ pub(crate) async fn start(
 }
 
 /// Seconds until a run asks for the lease again: a tenth of the time it has waited. An execution has at most
-/// 25,000 events, and each time takes nine (Step Functions Developer Guide, "Quotas").
+/// 25,000 events, and each request for the lease takes nine (Step Functions Developer Guide, "Quotas").
 fn lease_wait(least: Duration, waited: Duration) -> u64 {
     (waited / 10).clamp(least, LONGEST_LEASE_WAIT.max(least)).as_secs().max(1)
 }

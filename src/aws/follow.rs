@@ -1,5 +1,5 @@
 //! Follows a run from its claim to its end. Its progress is read from the bucket (claim, plan, and the counts
-//! in the names of the flush objects), from its execution, and from the execution's Map Runs.
+//! in the names of the result segments), from its execution, and from the execution's Map Runs.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,9 +15,9 @@ use crate::text;
 
 /// The shortest time between two polls.
 const POLL_EVERY: Duration = Duration::from_secs(1);
-/// One part in so many of the time is spent polling at most, because a long run has very many objects.
+/// At most one part in this number of the time is spent polling, because a long run has very many objects.
 const POLL_SHARE: u32 = 10;
-/// Every so many polls also read the Map Runs, which takes a request for each lane.
+/// Once in this number of polls the Map Runs are read too, which takes a request for each lane.
 const MAP_RUNS_EVERY: u64 = 5;
 /// How long errors are tolerated.
 const TOLERATE_ERRORS: Duration = Duration::from_secs(300);

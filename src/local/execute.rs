@@ -78,7 +78,7 @@ pub async fn execute(
         format!("arn:aws:states:local:000000000000:execution:throughline:{name}"),
         serde_json::to_value(event).expect("an event is always JSON"),
     );
-    // On this machine a run asks every second for its turn, for as long as it takes.
+    // On this machine a run asks for the lease every second, for as long as it takes.
     start.max_events = None;
     let disk_full = DiskFull::default();
     let steps = Arc::new(steps(state, target, functions, progress, &stop, &disk_full));

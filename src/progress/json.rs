@@ -1,4 +1,4 @@
-//! Progress as one JSON object a line.
+//! Progress as one JSON object per line.
 
 use serde::Serialize;
 

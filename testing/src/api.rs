@@ -22,8 +22,8 @@ use crate::HttpServer;
 /// | `/flaky/ID` | as `/ok`, or 404 while the API is broken |
 /// | `/status/CODE` | this status |
 /// | `/numbers/N` | JSON with numbers of many digits |
-/// | `/html/…`, `/empty/…` | what is not JSON; nothing |
-/// | `/large/BYTES` | so many bytes |
+/// | `/html/…`, `/empty/…` | HTML, not JSON; an empty body |
+/// | `/large/BYTES` | this number of bytes |
 /// | `/stall/…` | none for two minutes |
 /// | `/loop/…`, `/to/TARGET` | a redirect to itself; one to the target, in which `~` is a slash |
 pub struct Api {
@@ -60,14 +60,14 @@ impl Api {
         *self.state.gate.lock().unwrap() = Some(Arc::new(Semaphore::new(count)));
     }
 
-    /// Lets this number of further responses go, also to requests that are held.
+    /// Releases this number of further responses, also for requests that are held.
     pub fn respond_more(&self, count: usize) {
         if let Some(gate) = &*self.state.gate.lock().unwrap() {
             gate.add_permits(count);
         }
     }
 
-    /// Lets all responses go.
+    /// Releases all responses.
     pub fn respond_all(&self) {
         if let Some(gate) = self.state.gate.lock().unwrap().take() {
             gate.add_permits(Semaphore::MAX_PERMITS / 2);

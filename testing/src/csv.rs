@@ -1,4 +1,4 @@
-//! What a CSV text holds.
+//! Reads the records and columns of a CSV text.
 
 /// The records of a CSV text, header first.
 pub fn records(text: &str) -> Vec<Vec<String>> {

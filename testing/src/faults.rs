@@ -1,4 +1,4 @@
-//! Failures of a store: an HTTP client between the SDK and the store does to each call what a plan says.
+//! Failures of a store. An HTTP client between the SDK and the store makes each call fail as a plan says.
 
 mod connector;
 mod operation;
@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 use connector::FaultyHttpClient;
 pub use operation::{Fault, Operation};
 
-/// Objects that a stale listing lacks.
+/// The number of objects that are missing from a stale listing.
 const UNLISTED: usize = 6;
 
 /// A call of the store.
@@ -29,7 +29,7 @@ pub struct Call {
     pub key: String,
 }
 
-/// What is done to a call.
+/// What happens to a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
     /// Nothing.
@@ -97,7 +97,7 @@ impl Faults {
         Self(Arc::new(Shared { state: Mutex::new(state), died: Notify::new() }))
     }
 
-    /// A client like that of `config`, whose calls meet these faults.
+    /// A client with this configuration, whose calls meet these faults.
     pub fn client(&self, config: &aws_sdk_s3::Config, retries: RetryConfig) -> aws_sdk_s3::Client {
         let faulty = FaultyHttpClient { inner: config.http_client().unwrap(), faults: self.clone() };
         let config = config.to_builder().http_client(faulty).retry_config(retries);
@@ -114,7 +114,7 @@ impl Faults {
         self.state().injected.clone()
     }
 
-    /// Returns when the process is dead as far as the store is concerned.
+    /// Returns when the plan has let the process die.
     pub async fn died(&self) {
         self.0.died.notified().await;
     }

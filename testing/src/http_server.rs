@@ -29,7 +29,7 @@ pub struct ReceivedRequest {
     pub uri: String,
     /// All headers.
     pub headers: HeaderMap,
-    /// The body; what is not UTF-8 in it is replaced.
+    /// The body. Bytes that are not UTF-8 are replaced.
     pub body: String,
 }
 
@@ -149,7 +149,7 @@ impl HttpServer {
         Self(Arc::new(Inner { address, log, _stop: stop }))
     }
 
-    /// Where it listens.
+    /// The address on which it listens.
     pub fn address(&self) -> SocketAddr {
         self.0.address
     }
@@ -253,12 +253,12 @@ pub fn response_with(status: u16, headers: &[(&str, &str)], body: &str) -> Respo
     response.body(Body::from(body.to_owned())).unwrap()
 }
 
-/// An address on which nobody listens.
+/// An address on which no server listens.
 pub fn closed_port() -> SocketAddr {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
-/// An address that takes no connection, because its queue is full; it is so until what is returned is dropped.
+/// An address that accepts no connection, because its queue is full until the second value is dropped.
 pub async fn full_port() -> (SocketAddr, impl Sized) {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();

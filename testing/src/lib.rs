@@ -1,4 +1,4 @@
-//! What the tests of several packages share. Only ever a development dependency.
+//! Code that the tests of several packages share. It is only a development dependency.
 //!
 //! - [`HttpServer`]: a server on loopback that responds as a test says, also with bytes that are not HTTP.
 //!   [`Api`] is such a server with responses by path, which can be held back.

@@ -1,12 +1,12 @@
-//! Processes, and waiting for what they do.
+//! Processes, and waiting for events.
 
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
-/// Longest that any test waits for something to happen.
+/// The longest time that any test waits for an event.
 pub const DEADLINE: Duration = Duration::from_secs(60);
 
-/// What a process has left that has ended.
+/// The exit code and the output of a process that has ended.
 pub struct Output {
     /// The exit code; -1 after a signal.
     pub code: i32,

@@ -33,7 +33,8 @@ impl Scene {
         scene
     }
 
-    /// A folder with a job file of another name than `job.toml`, which then is the job's name, and an input.
+    /// A folder with a job file and an input. The name of the job file, which is not `job.toml`, is the name
+    /// of the job.
     pub fn named(name: &str, job: impl Display, file: &str, input: impl AsRef<[u8]>) -> Self {
         let scene = Self::new("", file, input);
         scene.write(&format!("{name}.toml"), job.to_string());

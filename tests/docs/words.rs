@@ -7,7 +7,7 @@ const PROJECT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// Private words that were replaced by standard terms, and the terms. A word counts as a whole identifier, or as a part of one.
 /// Strings are exempt: keys and fields keep their names.
-const IDENTIFIERS: [(&str, &str); 27] = [
+const IDENTIFIERS: [(&str, &str); 31] = [
     ("TurnHolder", "LeaseHolder"),
     ("NoteBook", "IntentLog"),
     ("hungry", "wants_intents"),
@@ -35,10 +35,14 @@ const IDENTIFIERS: [(&str, &str); 27] = [
     ("Unwritten", "OutputError"),
     ("Kept", "Protected"),
     ("FlushKey", "SegmentKey"),
+    ("answers", "responses"),
+    ("behind", "after"),
+    ("flush_object", "segment"),
+    ("passing", "transient"),
 ];
 
 /// Turns of phrase that make a reader read a sentence twice.
-const PHRASES: [&str; 16] = [
+const PHRASES: [&str; 29] = [
     " is no ",
     " are no ",
     " lies in",
@@ -55,6 +59,19 @@ const PHRASES: [&str; 16] = [
     " beside the",
     " beside a",
     "nobody here",
+    "what of the",
+    "what became of",
+    "must become of",
+    "must come of",
+    " lie within",
+    " beside this",
+    "/// Most ",
+    "flush object",
+    "given up",
+    "asked for again",
+    " to blame",
+    " for then ",
+    "mean nothing in",
 ];
 
 /// Sentences in which a phrase is plain English.
@@ -116,7 +133,7 @@ fn without_strings(code: &str) -> String {
 }
 
 /// The project's own files with these endings, relative to it.
-pub fn files(endings: &[&str]) -> Vec<PathBuf> {
+pub(crate) fn files(endings: &[&str]) -> Vec<PathBuf> {
     let list = std::process::Command::new("git").args(["ls-files"]).current_dir(PROJECT).output().unwrap();
     let list = String::from_utf8(list.stdout).unwrap();
     assert!(!list.is_empty(), "git knows the files of the project");

@@ -60,7 +60,7 @@ fn killed(seed: u64, kills: usize, rate: u32, requests: usize, each: usize) -> U
     let job = JobFile::post(api.url("/ok/{{ id }}"))
         .request("body = \"x\"")
         .limit(api.host(), format!("rate = \"{rate}/s\""));
-    // A process that is killed leaves as many lines again unknown, at the most.
+    // Each kill leaves at most as many lines unknown as the process has sent.
     let lines = kills * (2 * requests + 2 * each) + 10;
     let input: String =
         std::iter::once("id\n".to_owned()).chain((0..lines).map(|n| format!("{n}\n"))).collect();

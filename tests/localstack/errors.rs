@@ -59,7 +59,7 @@ fn upload_that_cannot_run_gets_a_report_with_the_reason() {
 #[ignore = "needs LocalStack, see README.md here"]
 fn folders_created_in_the_console_start_no_execution() {
     stack().put("jobs/folders/input/", "");
-    // An upload after it has been dealt with: then so has the folder.
+    // A later upload: when it has started its execution, the folder has been handled too.
     stack().put("jobs/folders/input/a.csv", "");
     wait_until("the later upload starts an execution", || {
         !stack().executions_of("jobs/folders/input/a.csv").is_empty()

@@ -125,7 +125,7 @@ fn killed_worker_loses_no_line() {
     );
     api.respond_only(20);
     let run = stack().submit(&scene, "killed.toml", "in.csv");
-    wait_until("some lines were answered", || api.count() > 20);
+    wait_until("some responses", || api.count() > 20);
     // Its connections tell which process it is: this test's server talks to no other worker.
     let worker = worker_of(&api);
     assert!(
@@ -148,7 +148,7 @@ fn stop_keeps_stored_responses() {
     );
     api.respond_only(20);
     let run = stack().submit(&scene, "stopped.toml", "in.csv");
-    wait_until("some lines were answered", || api.count() > 20);
+    wait_until("some responses", || api.count() > 20);
     stack().run(&scene, &["stop", &run]).expect(0);
     let watching = stack().spawn(&scene, &["watch", &run, "-o", "out.csv", "--json"]);
     wait_until("the worker has written what it had", || {
@@ -161,8 +161,8 @@ fn stop_keeps_stored_responses() {
     assert!(ended.stdout.contains("stopped by `throughline stop`"), "{}", ended.stdout);
     assert!(ended.stdout.contains("\"batches\":{\"total\":1,"), "{}", ended.stdout);
     let errors = column(&scene.read("out.csv"), "error");
-    let answered = errors.iter().filter(|error| error.is_empty()).count();
-    assert!((20..60).contains(&answered), "{errors:?}");
+    let succeeded = errors.iter().filter(|error| error.is_empty()).count();
+    assert!((20..60).contains(&succeeded), "{errors:?}");
     assert!(errors.iter().all(|error| error.is_empty() || error == "stopped"), "{errors:?}");
     // What is left can still be done.
     stack().run(&scene, &["redrive", &run, "-o", "out.csv"]).expect(0);

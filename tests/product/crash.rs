@@ -27,8 +27,8 @@ fn stored(scene: &Scene) -> BTreeSet<String> {
             continue;
         }
         for line in std::fs::read_to_string(&file).unwrap().lines() {
-            let record: serde_json::Value = serde_json::from_str(line).unwrap();
-            ids.insert((record["n"].as_u64().unwrap() - 1).to_string());
+            let result: serde_json::Value = serde_json::from_str(line).unwrap();
+            ids.insert((result["n"].as_u64().unwrap() - 1).to_string());
         }
     }
     ids
@@ -46,14 +46,15 @@ fn killed_run_continues_without_repeating_stored_lines() {
     let expected = whole.read("out.csv");
 
     let scene = Scene::new(job(&api, "GET"), "in.csv", input());
-    for answered in [0, 1, 300, 700] {
+    for responses in [0, 1, 300, 700] {
         let before = api.count();
         let had = stored(&scene);
-        api.respond_only(answered);
+        api.respond_only(responses);
         let running = scene.start(&RUN);
-        // With a gate of n, n answers come and others hang: wait for both, and once for a flush of the answers.
-        wait_until("requests under way", || api.count() > before + answered);
-        if answered > 1 {
+        // This number of responses is sent and further requests hang. Wait for both, and for a flush of the
+        // responses.
+        wait_until("requests under way", || api.count() > before + responses);
+        if responses > 1 {
             wait_until("a flush", || stored(&scene).len() > had.len());
         }
         running.kill();
@@ -68,7 +69,7 @@ fn killed_run_continues_without_repeating_stored_lines() {
         assert_eq!(
             hits_of(&before, id),
             hits_of(&after, id),
-            "line {id} had a stored answer and was asked again"
+            "line {id} had a stored response and was sent again"
         );
     }
     // Once finished, the same command makes no request and writes its output again.
@@ -83,11 +84,11 @@ fn killed_run_continues_without_repeating_stored_lines() {
 fn a_post_is_never_sent_twice() {
     let api = Api::start();
     let scene = Scene::new(job(&api, "POST"), "in.csv", input());
-    for answered in [0, 40, 400] {
+    for responses in [0, 40, 400] {
         let before = api.count();
-        api.respond_only(answered);
+        api.respond_only(responses);
         let running = scene.start(&RUN);
-        wait_until("requests under way", || api.count() > before + answered);
+        wait_until("requests under way", || api.count() > before + responses);
         running.kill();
         api.respond_all();
     }
@@ -142,7 +143,7 @@ fn stops_cleanly_and_continues(signal: &str) {
     assert_eq!(ran.code, 130, "{}", ran.stderr);
     assert!(ran.stderr.contains("the same command continues"), "{}", ran.stderr);
     assert!(!scene.exists("out.csv"));
-    // Some requests hung on the first gate when the run was stopped: their outcome is unknown.
+    // Some requests had no response when the run was stopped: their outcome is unknown.
     let ran = scene.run(&RUN);
     assert!(matches!(ran.code, 0 | 2), "{}", ran.stderr);
     assert!(api.hits().values().all(|hits| *hits == 1), "a POST was sent twice");

@@ -27,7 +27,7 @@ fn segments(scene: &Scene) -> Vec<PathBuf> {
     segments
 }
 
-/// The segment with the record of line 3, and its content.
+/// The segment with the result of line 3, and its content.
 fn third(scene: &Scene) -> (PathBuf, String) {
     let read = |path: PathBuf| fs::read_to_string(&path).map(|text| (path, text)).unwrap();
     segments(scene).into_iter().map(read).find(|(_, text)| text.contains("\"33\"")).unwrap()
@@ -57,7 +57,7 @@ fn changed_results_are_never_in_the_output() {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         assert!(ran.stderr.contains("Run.Damaged") && ran.stderr.contains(&name), "{what}: {}", ran.stderr);
         assert_eq!(scene.read("out.csv"), before, "{what}");
-        // With the segment as it was, the run goes on.
+        // With the original segment the run continues.
         fs::write(&path, text).unwrap();
         scene.run(&REDRIVE).expect(0);
         assert_eq!(
@@ -74,19 +74,19 @@ fn continued_run_uses_no_changed_result() {
     let scene = scene(&api);
     api.respond_only(6);
     let running = scene.start(&RUN);
-    // Which lines are answered first is not known.
-    let answered = |path: PathBuf| {
+    // Any line may get its response first.
+    let with_success = |path: PathBuf| {
         fs::read_to_string(&path).ok().filter(|text| text.contains("\"v\":[\"")).map(|text| (path, text))
     };
-    wait_until("records", || segments(&scene).into_iter().any(|path| answered(path).is_some()));
+    wait_until("a result", || segments(&scene).into_iter().any(|path| with_success(path).is_some()));
     running.kill();
     api.respond_all();
-    let (path, text) = segments(&scene).into_iter().find_map(answered).unwrap();
+    let (path, text) = segments(&scene).into_iter().find_map(with_success).unwrap();
     fs::write(&path, text.replacen("\"v\":[\"", "\"v\":[\"0", 1)).unwrap();
     let ran = scene.run(&RUN).expect(3);
     assert!(ran.stderr.contains("Run.Damaged"), "{} {}", ran.stdout, ran.stderr);
     assert!(!scene.exists("out.csv"));
-    // Without it, its lines are sent again.
+    // Without the segment its lines are sent again.
     fs::remove_file(&path).unwrap();
     scene.run(&RUN).expect(0);
     assert_eq!(

@@ -34,7 +34,7 @@ struct Steps {
     worker: Arc<worker::Context>,
     postprocess: postprocess::Context,
     calls: Arc<AtomicUsize>,
-    /// How many of the first calls of each have next to no time.
+    /// The number of first calls of each step that have almost no time.
     hurried: [Arc<AtomicUsize>; 2],
 }
 
@@ -134,18 +134,18 @@ async fn invoke(
     match name.as_str() {
         "preprocess" => {
             let context = preprocess::Context { pause: steps.pause(0), ..steps.preprocess.clone() };
-            answer(preprocess::preprocess(&context, serde_json::from_value(payload).unwrap()).await)
+            respond(preprocess::preprocess(&context, serde_json::from_value(payload).unwrap()).await)
         }
-        "worker" => answer(worker::work(&steps.worker, serde_json::from_value(payload).unwrap()).await),
+        "worker" => respond(worker::work(&steps.worker, serde_json::from_value(payload).unwrap()).await),
         "postprocess" => {
             let context = postprocess::Context { pause: steps.pause(1), ..steps.postprocess.clone() };
-            answer(postprocess::postprocess(&context, serde_json::from_value(payload).unwrap()).await)
+            respond(postprocess::postprocess(&context, serde_json::from_value(payload).unwrap()).await)
         }
         _ => (StatusCode::NOT_FOUND, Json(json!({}))),
     }
 }
 
-fn answer(response: Result<impl Serialize, StepError>) -> (StatusCode, Json<Value>) {
+fn respond(response: Result<impl Serialize, StepError>) -> (StatusCode, Json<Value>) {
     match response {
         Ok(response) => (StatusCode::OK, Json(serde_json::to_value(response).unwrap())),
         Err(error) => {
@@ -256,7 +256,7 @@ fn served_store_requires_its_secret_key() {
         ended.stderr
     );
     assert_eq!(api.count(), 0);
-    // And without one nobody is let in.
+    // Without a key the store is not served.
     let refused = scene.start_with(&["run", "job.toml", "in.csv", "--functions", &url], |command| {
         _ = command.env_remove("AWS_ACCESS_KEY_ID")
     });
@@ -301,7 +301,7 @@ fn functions_run_under_cargo_lambda_watch() {
         &port,
     ];
     let ended = run(&scene, &args);
-    // It and all that it started.
+    // The process and all processes that it started.
     Command::new("kill").args(["-TERM", "--", &format!("-{}", watch.id())]).status().unwrap();
     watch.wait().unwrap();
     ended.expect(2);

@@ -7,7 +7,7 @@ fn job_errors_name_their_place() {
     for (job, place, part) in [
         ("[request]\nurl = \"http://h/\"\nretries = 3\n", "job.toml:3:1", "retries"),
         ("[request]\nurl = \"http://h/{{ nope }}\"\n", "job.toml:2:20", "it has: id"),
-        ("[request]\nurl = \"http://h/\"\n[limits.\"h\"]\nrate = \"quick\"\n", "job.toml:4:8", "no rate"),
+        ("[request]\nurl = \"http://h/\"\n[limits.\"h\"]\nrate = \"quick\"\n", "job.toml:4:8", "not a rate"),
         ("[request]\nurl = \"http://h/\"\n[limits.\"h\"]\nrate = \"0/s\"\n", "job.toml:4:8", "never send"),
         (
             "[request]\nurl = \"http://h/\"\n[limits.\"h\"]\nrate = \"1/s\"\nin_flight = 0\n",

@@ -50,7 +50,7 @@ fn run_of(response: PreprocessResponse) -> RunRef {
 fn waiting(response: PreprocessResponse) -> (u64, String) {
     match response {
         PreprocessResponse::Leased { wait_seconds, holder, .. } => (wait_seconds, holder),
-        other => panic!("no turn: {other:?}"),
+        other => panic!("no lease: {other:?}"),
     }
 }
 
@@ -73,7 +73,7 @@ async fn lease_of_an_aborted_execution_is_kept_until_its_workers_have_ended() {
     };
     let aborted = run_of(call(&objects, &context, "one.txt", "aborted-1").await.unwrap());
 
-    // The next one waits: its wait does not begin again with every call.
+    // The next run waits, and its wait does not begin again with every call.
     assert_eq!(
         waiting(call(&objects, &context, "two.txt", "running-2").await.unwrap()),
         (100, "aborted-1".to_owned())
@@ -82,7 +82,7 @@ async fn lease_of_an_aborted_execution_is_kept_until_its_workers_have_ended() {
     assert!(serde_json::from_slice::<StopMarker>(&marker).unwrap().reason.contains("aborted"));
     NOW.fetch_add(60_500, Ordering::SeqCst);
     assert_eq!(waiting(call(&objects, &context, "two.txt", "running-2").await.unwrap()).0, 40);
-    // A third one asks meanwhile.
+    // Meanwhile a third run asks for the lease.
     assert_eq!(waiting(call(&objects, &context, "three.txt", "running-3").await.unwrap()).1, "running-2");
     NOW.fetch_add(39_500, Ordering::SeqCst);
     run_of(call(&objects, &context, "two.txt", "running-2").await.unwrap());

@@ -331,7 +331,7 @@ fn closed_standard_output_ends_the_command_quietly() {
             assert!(matches!(ended.status.code(), Some(141 | 0)), "{args:?}: {:?} {said}", ended.status);
         }
     }
-    // A run that is under way stops as an interrupted one does, and goes on.
+    // A run that is under way stops like an interrupted one and can be continued.
     fs::remove_dir_all(scene.path(".throughline")).unwrap();
     api.forget();
     api.respond_only(1);

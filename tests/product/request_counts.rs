@@ -33,7 +33,7 @@ fn every_request_that_went_out_counts_once() {
     // Interrupted, and continued.
     api.respond_only(40);
     let running = scene.start(&args);
-    wait_until("forty answers", || api.hits().keys().filter(|path| path.starts_with("/ok/")).count() > 45);
+    wait_until("forty responses", || api.hits().keys().filter(|path| path.starts_with("/ok/")).count() > 45);
     running.interrupt().expect(130);
     api.respond_all();
     scene.run(&args).expect(2);

@@ -28,8 +28,8 @@ pub(crate) struct Attempt {
 
 /// The result of an attempt that did not fail.
 pub(crate) enum Success {
-    /// 2xx with everything that the columns need: the number and the finished record of each line.
-    Records(Vec<(LineId, Vec<u8>)>),
+    /// 2xx with everything that the columns need: the number and the result of each line.
+    Results(Vec<(LineId, Vec<u8>)>),
     /// A redirect: the request that follows it.
     Redirect(Box<Prepared>),
 }

@@ -15,8 +15,8 @@ const SHARE: u32 = 4;
 /// A response reserves memory as its bytes arrive, whatever length it declares. A quarter of the budget is
 /// kept for the first bytes of responses, so that small responses do not wait for large ones. Each provider
 /// may take a share of the rest. A response that outgrows its provider's share continues alone among that
-/// provider's responses. One that outgrows the budget continues alone among all. So no two wait for each
-/// other, and at most one response exceeds the budget.
+/// provider's responses. A response that outgrows the budget continues alone among all responses. So no two
+/// responses wait for each other, and at most one exceeds the budget.
 pub(crate) struct Budget {
     first: Arc<Semaphore>,
     rest: Arc<Pool>,

@@ -1,10 +1,10 @@
 //! The canary: a hundred lines from all over the batch are sent before the rest, so that a wrong key costs a
-//! hundred requests and not a million. They come from all over the batch because neighbouring lines may all
-//! be refused for a reason that is only theirs.
+//! hundred requests and not a million. Neighbouring lines may all be refused for a reason that applies only
+//! to them, so the lines come from all over the batch.
 
 /// Lines that may be sent before the verdict.
 const FIRST: u32 = 100;
-/// With more responses than this that are not 401 or 403, nine in ten of the hundred cannot be.
+/// If more responses than this are neither 401 nor 403, fewer than nine in ten of the hundred are.
 const OTHERS: u32 = 10;
 /// With fewer responses than this there is no verdict.
 const SMALL: u32 = 20;
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn eleven_other_answers_open_it() {
+    fn eleven_other_responses_open_it() {
         let mut canary = Canary::default();
         for _ in 0..100 {
             canary.started();

@@ -1,4 +1,4 @@
-//! What a worker is given from outside: store, secrets, clock settings, rng, and who watches.
+//! A worker's dependencies: the store, secrets, settings, random numbers, and an observer.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -61,7 +61,7 @@ impl Context {
 /// Times and sizes of a worker.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// How often the worker writes finished records: every second on one machine, every ten on AWS.
+    /// How often the worker writes results: every second on one machine, every ten on AWS.
     pub flush_every: Duration,
     /// The time that one call has; it returns `paused` before the time is over. `None`: no limit.
     pub deadline: Option<Duration>,
@@ -80,16 +80,16 @@ pub struct Settings {
 /// How intents are written: it depends on whether another call may work on the same batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Intents {
-    /// No other call: one process at a time has the store. A call has one object of intents, which it
-    /// replaces.
+    /// No other call can, because only one process at a time has the store. A call has one object of intents,
+    /// which it replaces.
     Alone,
-    /// Another call may work on the same batch: objects of intents accumulate, and after each the call looks
-    /// for objects of another call.
+    /// Another call may. Objects of intents accumulate, and after writing one the call looks for objects of
+    /// another call.
     Shared,
 }
 
 impl Intents {
-    /// One intent names the lines of this time. After a crash their outcome is unknown even if they were not
+    /// The time whose lines one intent names. After a crash their outcome is unknown even if they were not
     /// sent.
     pub(crate) fn window(self) -> Duration {
         match self {
@@ -128,14 +128,14 @@ pub trait SecretSource: Send + Sync {
 pub struct Unresolved {
     /// The reason in words.
     pub reason: String,
-    /// Another try may find a value.
-    pub passing: bool,
+    /// Whether another attempt may find a value.
+    pub transient: bool,
 }
 
 impl From<String> for Unresolved {
-    /// The secret has no value, and another try would not find one.
+    /// The error of a secret that has no value, and for which another attempt would not find one.
     fn from(reason: String) -> Self {
-        Self { reason, passing: false }
+        Self { reason, transient: false }
     }
 }
 

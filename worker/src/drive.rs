@@ -27,7 +27,7 @@ use crate::results::{ResultWriter, Tally, Written};
 use crate::run::Run;
 use crate::schedule::Schedule;
 
-/// A call that meets another one on its batch pauses for up to about this many seconds.
+/// A call that finds another call at work on its batch pauses for up to about this many seconds.
 const APART: u64 = 60;
 
 /// One call for one batch.
@@ -74,8 +74,8 @@ pub(crate) enum End {
 }
 
 impl Drive<'_> {
-    /// Sends until every line has its record or there is a reason to stop, then writes the rest of the
-    /// records.
+    /// Sends until every line has its result or there is a reason to stop, then writes the rest of the
+    /// results.
     pub(crate) async fn run(mut self) -> Result<(End, Tally), StepError> {
         let every = self.context.settings.flush_every;
         let mut ticks = tokio::time::interval_at(Instant::now() + every, every);
@@ -158,7 +158,7 @@ impl Drive<'_> {
     fn joined(&mut self, joined: Result<(ParcelId, Attempt), JoinError>) {
         match joined {
             Ok((parcel, attempt)) => self.finish_attempt(parcel, attempt),
-            // An aborted task leaves its lines without records, and its request has most likely gone out.
+            // An aborted task leaves its lines without results, and its request has most likely gone out.
             Err(_) => self.results.sent(),
         }
     }

@@ -22,8 +22,8 @@ pub(crate) enum Nature {
     Final,
     /// No connection: the server saw nothing of the request.
     Unreached,
-    /// The server says, or it is clear, that it did not process the request: a stream above the last of a
-    /// GOAWAY frame, a refused stream, a connection that ended before the request was written.
+    /// The server did not process the request, because it says so or because that is clear: a stream above
+    /// the last of a GOAWAY frame, a refused stream, a connection that ended before the request was written.
     Unprocessed,
     /// The server is unhealthy and may have acted on the request: a reset, a timeout, 408, 425, 5xx.
     Doubtful,

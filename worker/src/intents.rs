@@ -16,7 +16,7 @@ use crate::results::BatchFolder;
 use crate::schedule::{Lookahead, Schedule};
 
 /// The shortest lead: tokio's timers have a resolution of a few milliseconds.
-const LEAST_LEAD: Duration = Duration::from_millis(10);
+const MIN_LEAD: Duration = Duration::from_millis(10);
 const LONGEST_LEAD: Duration = Duration::from_secs(1);
 
 /// The intents of one call.
@@ -33,14 +33,14 @@ pub(crate) struct IntentLog {
     /// How long it takes to write one, a moving average.
     write_time: Duration,
     window: Duration,
-    /// The intent under way; its result is whether this call is alone with its batch.
+    /// The intent under way. Its result says whether this call is the only one that works on its batch.
     writing: Background<bool>,
 }
 
 enum Mode {
     /// Requests may be repeated and need no intents.
     Off,
-    /// One object, which is replaced. It holds every line that is named and has no durable record.
+    /// One object, which is replaced. It holds every line that is named and has no durable result.
     Replaced { open: BTreeSet<LineId> },
     /// One object after the other, each with the changes, since another call may read them at any time.
     Appended {
@@ -105,15 +105,15 @@ impl IntentLog {
         let (folder, known) = (self.folder.clone(), self.known());
         self.writing.start(async move {
             folder.put(&name, body.into()).await?;
-            // Of two calls that work on the same batch, the later to list finds the other's intent, and sends
+            // If two calls work on the same batch, the later one to list finds the other's intent and sends
             // none of the lines that it has named.
             let Some(known) = known else { return Ok(true) };
             Ok(folder.keys().await?.all(|key| known(&key)))
         });
     }
 
-    /// Waits until the intent under way is durable; forever if there is none. Says whether this call is
-    /// alone with its batch.
+    /// Waits until the intent under way is durable; forever if there is none. Returns whether this call is
+    /// the only one that works on its batch.
     pub(crate) async fn written(&mut self) -> Result<bool, StepError> {
         self.writing.result().await
     }
@@ -125,7 +125,7 @@ impl IntentLog {
         let (own, before) = (self.folder.invocation().clone(), before.clone());
         Some(move |key: &str| {
             before.binary_search_by(|before| before.as_str().cmp(key)).is_ok()
-                || SegmentKey::parse(key).is_none_or(|flush| *flush.invocation() == own)
+                || SegmentKey::parse(key).is_none_or(|segment| *segment.invocation() == own)
         })
     }
 
@@ -141,7 +141,7 @@ impl IntentLog {
 
     /// How far ahead intents name lines.
     pub(crate) fn lookahead(&self) -> Lookahead {
-        let lead = (LEAST_LEAD / 2 + self.write_time * 3 / 2).clamp(LEAST_LEAD, LONGEST_LEAD);
+        let lead = (MIN_LEAD / 2 + self.write_time * 3 / 2).clamp(MIN_LEAD, LONGEST_LEAD);
         Lookahead { lead, window: self.window.max(self.write_time * 2) }
     }
 
@@ -152,7 +152,7 @@ impl IntentLog {
         }
     }
 
-    /// The records of these lines are durable.
+    /// The results of these lines are durable.
     pub(crate) fn recorded(&mut self, lines: &[LineId]) {
         if let Mode::Replaced { open } = &mut self.mode {
             for line in lines {

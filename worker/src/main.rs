@@ -7,7 +7,7 @@ use job::run::WorkRequest;
 use tokio_util::sync::CancellationToken;
 use worker::{AwsSecrets, CallMetrics, Context, Settings, work};
 
-/// Each flush costs a write and a list of the store now, and a read later.
+/// The time between two flushes. Each costs a write and a list request now, and a read later.
 const FLUSH_EVERY: Duration = Duration::from_secs(10);
 
 #[tokio::main]

@@ -12,7 +12,7 @@ pub(crate) use pacer::{Pacer, Start};
 
 const YEAR: Duration = Duration::from_secs(366 * 24 * 3600);
 
-/// An instant for timers, and the same in milliseconds since 1970 for messages and records.
+/// An instant for timers, and the same in milliseconds since 1970 for messages and results.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Now {
     pub(crate) instant: Instant,

@@ -45,7 +45,7 @@ pub fn render(
     let text = request.url.render(row, secrets).map_err(unrendered)?;
     let url = job::absolute_url(&text).map_err(|reason| Failure::new(Code::Url, reason))?;
     if leaves_its_path(request.url.source(), &text) {
-        let reason = "a value is . or .. where the job has a part of the path: it would lead to another path";
+        let reason = "a value in the path is . or .., which would lead to another path";
         return Err(Failure::new(Code::Url, reason));
     }
     let named = request.fixed_host.as_deref() == Some(limit_key(&url).as_str());
@@ -143,7 +143,7 @@ mod tests {
         for path in ["...", ".a", "a..", "%2e%2e%2e", "%252e", ""] {
             assert!(!leaves(path), "{path}");
         }
-        // Where the line brings the whole URL, or the job says so itself, nothing is left.
+        // If the line has the whole URL, or the job itself has the dots, no dot segment comes from a value.
         assert!(!leaves_its_path("{{ url }}", "https://example.com/a/../b"));
         assert!(!leaves_its_path("https://example.com/a/../{{ b }}", "https://example.com/a/../.."));
         assert!(!leaves_its_path("https://example.com", "https://example.com"));

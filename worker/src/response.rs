@@ -1,4 +1,4 @@
-//! One attempt: sends a request, reads the response, and reduces it to records or a failure.
+//! One attempt: sends a request, reads the response, and reduces it to results or a failure.
 
 mod body;
 mod charset;
@@ -23,8 +23,8 @@ use crate::attempt::{Attempt, Outgoing, Success};
 use crate::budget::Budget;
 use crate::failure::{FailedAttempt, Nature};
 use crate::pace::Wall;
-use crate::record::{self, Figures};
 use crate::request::Prepared;
+use crate::result_line::{self, Figures};
 use crate::run::Run;
 
 /// Bytes of a refusal that are read: for its excerpt, and so that the connection can be used again.
@@ -97,8 +97,8 @@ impl Sender {
             .map_err(|error| self.unusable(error, status))?;
         drop((body, room));
         let (at, millis, status) = (self.wall.now().millis, millis(sent), status.as_u16());
-        let record = |n| record::success(Figures { n, at, millis, tries: *tries, status }, &values);
-        Ok(Success::Records(lines.iter().map(|n| (*n, record(*n))).collect()))
+        let result = |n| result_line::success(Figures { n, at, millis, tries: *tries, status }, &values);
+        Ok(Success::Results(lines.iter().map(|n| (*n, result(*n))).collect()))
     }
 
     /// The response began, and its body cannot be used.

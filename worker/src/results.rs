@@ -1,5 +1,4 @@
-//! Results on their way into the store: records are buffered, and written as segments into the batch's
-//! folder.
+//! Results on their way into the store: they are buffered, and written as segments into the batch's folder.
 
 mod folder;
 
@@ -37,10 +36,10 @@ pub(crate) struct Written {
     pub(crate) stop: Option<String>,
 }
 
-/// Records that wait for the next segment.
+/// Results that wait for the next segment.
 #[derive(Debug, Default)]
 struct Buffer {
-    records: Vec<(LineId, Vec<u8>)>,
+    results: Vec<(LineId, Vec<u8>)>,
     bytes: usize,
     ok: u64,
     failed: u64,
@@ -71,17 +70,17 @@ impl ResultWriter {
     }
 
     /// The line `n` has succeeded.
-    pub(crate) fn succeeded(&mut self, n: LineId, record: Vec<u8>) {
+    pub(crate) fn succeeded(&mut self, n: LineId, result: Vec<u8>) {
         self.tally.ok += 1;
         self.buffer.ok += 1;
-        self.buffer.push(n, record);
+        self.buffer.push(n, result);
     }
 
     /// The line `n` has failed with this code.
-    pub(crate) fn failed(&mut self, n: LineId, code: &str, record: Vec<u8>) {
+    pub(crate) fn failed(&mut self, n: LineId, code: &str, result: Vec<u8>) {
         self.tally.failed(code);
         self.buffer.failed += 1;
-        self.buffer.push(n, record);
+        self.buffer.push(n, result);
     }
 
     /// Counts the result that an earlier call wrote for a line; `code` is `None` for a success.
@@ -121,12 +120,13 @@ impl ResultWriter {
         !self.writing.is_idle()
     }
 
-    /// Starts to write what is buffered, and to look for a stop marker, unless that is under way.
+    /// Starts to write the buffered results as a segment and to look for a stop marker, unless an earlier
+    /// segment is still being written.
     pub(crate) fn flush(&mut self) {
         if self.is_writing() {
             return;
         }
-        let lines = self.buffer.records.iter().map(|(n, _)| *n).collect();
+        let lines = self.buffer.results.iter().map(|(n, _)| *n).collect();
         let segment = self.buffer.take(&self.folder, false);
         let (run, lane, folder) = (self.run.clone(), self.lane.clone(), self.folder.clone());
         self.writing.start(async move {
@@ -156,23 +156,23 @@ impl ResultWriter {
 }
 
 impl Buffer {
-    fn push(&mut self, n: LineId, record: Vec<u8>) {
-        self.bytes += record.len();
-        self.records.push((n, record));
+    fn push(&mut self, n: LineId, result: Vec<u8>) {
+        self.bytes += result.len();
+        self.results.push((n, result));
     }
 
-    /// All that is buffered as one object, sorted by line; counts without a line wait for the last object.
+    /// The buffered results as one segment, sorted by line. Counts without a line wait for the last segment.
     fn take(&mut self, folder: &BatchFolder, last: bool) -> Option<(String, Bytes)> {
         let counted = last && self.throttled + self.sent > 0;
-        if self.records.is_empty() && !counted {
+        if self.results.is_empty() && !counted {
             return None;
         }
-        let Self { mut records, bytes, ok, failed, throttled, sent, k } = std::mem::take(self);
+        let Self { mut results, bytes, ok, failed, throttled, sent, k } = std::mem::take(self);
         self.k = k + 1;
-        records.sort_unstable_by_key(|(n, _)| *n);
+        results.sort_unstable_by_key(|(n, _)| *n);
         let mut body = Vec::with_capacity(bytes + seal::LENGTH);
-        for (_, record) in records {
-            body.extend_from_slice(&record);
+        for (_, result) in results {
+            body.extend_from_slice(&result);
         }
         seal::seal(&mut body);
         let invocation = folder.invocation().clone();

@@ -9,12 +9,12 @@ use crate::failure::Nature;
 
 /// The first backoff is between zero and this.
 const BASE: Duration = Duration::from_millis(500);
-/// No backoff is longer.
+/// The longest backoff.
 const CAP: Duration = Duration::from_secs(30);
 
 /// After this many requests that the server did not process, the line fails. A server that ends a connection
 /// after ten or a thousand streams costs a line only a few.
-const MOST_UNPROCESSED: u32 = 50;
+const MAX_UNPROCESSED: u32 = 50;
 /// This many are sent again at once and do not count as a sign that the provider is unhealthy.
 pub(crate) const FEW_UNPROCESSED: u32 = 3;
 
@@ -32,8 +32,8 @@ pub(crate) struct RetryState {
 }
 
 impl RetryState {
-    /// Records a failed attempt. It counts unless the provider is known to be down, for then the line is not
-    /// to blame.
+    /// Records a failed attempt. It does not count if the provider is known to be down, because then the line
+    /// is not the cause.
     pub(crate) fn record_failure(&mut self, nature: Nature, counted: bool) {
         match nature {
             Nature::Throttled => self.throttles += 1,
@@ -48,7 +48,7 @@ impl RetryState {
 pub(crate) fn may_retry(nature: Nature, state: RetryState, repeatable: bool, retry: &file::Retry) -> bool {
     match nature {
         Nature::Final => false,
-        Nature::Unprocessed => state.unprocessed < MOST_UNPROCESSED,
+        Nature::Unprocessed => state.unprocessed < MAX_UNPROCESSED,
         Nature::Doubtful if !repeatable => false,
         Nature::Doubtful | Nature::Unreached => state.attempts < retry.attempts,
         Nature::Throttled => {

@@ -22,8 +22,8 @@ use tokens::{ConstantSecrets, TokenSource};
 use crate::context::Context;
 use net::guard::Guard;
 
-/// Runs kept; the oldest is dropped first.
-const MOST_RUNS: usize = 8;
+/// The maximum number of runs in memory. The oldest is dropped first.
+const MAX_RUNS: usize = 8;
 
 type Slot = Arc<OnceCell<Arc<Run>>>;
 
@@ -118,7 +118,7 @@ async fn resolve(context: &Context, name: &str, job: &Job) -> Result<Secrets, St
     for (secret, reference) in &job.secrets {
         let value = context.secrets.resolve(name, secret, reference).await.map_err(|error| {
             // The state machine tries again after a transient error.
-            let kind = if error.passing { ErrorName::StorageUnavailable } else { ErrorName::JobInvalid };
+            let kind = if error.transient { ErrorName::StorageUnavailable } else { ErrorName::JobInvalid };
             StepError::new(
                 kind,
                 format!("the secret {secret} ({reference}) cannot be read: {}", error.reason),
@@ -148,7 +148,7 @@ impl RunCache {
         if let Some((_, slot)) = slots.iter().find(|(known, _)| known == run) {
             return slot.clone();
         }
-        if slots.len() == MOST_RUNS {
+        if slots.len() == MAX_RUNS {
             slots.remove(0);
         }
         let slot = Slot::default();

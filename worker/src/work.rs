@@ -13,7 +13,7 @@ use crate::context::Context;
 use crate::drive::{Drive, End};
 use crate::results::Tally;
 
-/// Works on one batch until every line has a record, or until there is a reason to pause.
+/// Works on one batch until every line has a result, or until there is a reason to pause.
 ///
 /// # Errors
 /// Never for a line. `Lane.Stopped` if there is a stop marker or nine in ten of the first hundred responses

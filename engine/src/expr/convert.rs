@@ -3,6 +3,7 @@
 use jsonata_core::value::JValue;
 use serde_json::{Map, Number, Value};
 
+use super::exact::Exact;
 use super::meter;
 
 /// The deepest nesting of a value that JSONata returns.
@@ -31,12 +32,29 @@ pub(super) enum Unfit {
 
 /// Converts a value to JSON. Whole numbers get no fraction. A part that a value holds twice is copied twice.
 pub(super) fn to_json(value: &JValue) -> Result<Value, Unfit> {
-    convert(value, &mut meter::Weight::default(), MAX_DEPTH)
+    to_exact_json(value, &Exact::default())
 }
 
-fn convert(value: &JValue, weight: &mut meter::Weight, depth: usize) -> Result<Value, Unfit> {
-    /// 2^53: larger numbers have lost digits in f64, and an i64 would pretend that the digits are exact.
-    const WHOLE: f64 = 9_007_199_254_740_992.0;
+/// Converts a value in which stand-ins stand for numbers.
+pub(super) fn to_exact_json(value: &JValue, exact: &Exact) -> Result<Value, Unfit> {
+    convert(value, exact, &mut meter::Weight::default(), MAX_DEPTH)
+}
+
+/// 2^53: larger numbers have lost digits in f64, and an i64 would pretend that the digits are exact.
+pub(super) const WHOLE: f64 = 9_007_199_254_740_992.0;
+
+/// The text that AWS returns for a number that JSON cannot hold.
+fn not_finite(number: f64) -> &'static str {
+    if number.is_nan() {
+        "NaN"
+    } else if number > 0.0 {
+        "Infinity"
+    } else {
+        "-Infinity"
+    }
+}
+
+fn convert(value: &JValue, exact: &Exact, weight: &mut meter::Weight, depth: usize) -> Result<Value, Unfit> {
     let depth = depth.checked_sub(1).ok_or(Unfit::TooDeep)?;
     let heavy = |_| Unfit::TooLarge;
     weight.add(0).map_err(heavy)?;
@@ -46,20 +64,23 @@ fn convert(value: &JValue, weight: &mut meter::Weight, depth: usize) -> Result<V
         JValue::Number(number) if number.fract() == 0.0 && number.abs() <= WHOLE => {
             Value::from(*number as i64)
         }
-        JValue::Number(number) => Number::from_f64(*number).map_or(Value::Null, Value::Number),
+        JValue::Number(number) => {
+            let number = Number::from_f64(*number).or_else(|| exact.number(*number).cloned()).ok_or(*number);
+            number.map_or_else(|number| not_finite(number).into(), Value::Number)
+        }
         JValue::String(text) => {
             weight.add(text.len()).map_err(heavy)?;
             Value::String(text.to_string())
         }
-        JValue::Array(items) => {
-            Value::Array(items.iter().map(|item| convert(item, weight, depth)).collect::<Result<_, _>>()?)
-        }
+        JValue::Array(items) => Value::Array(
+            items.iter().map(|item| convert(item, exact, weight, depth)).collect::<Result<_, _>>()?,
+        ),
         JValue::Object(fields) => {
             let mut found = Map::with_capacity(fields.len());
             for (name, value) in fields.iter() {
                 if !matches!(value, JValue::Undefined) {
                     weight.add(name.len()).map_err(heavy)?;
-                    found.insert(name.clone(), convert(value, weight, depth)?);
+                    found.insert(name.clone(), convert(value, exact, weight, depth)?);
                 }
             }
             Value::Object(found)

@@ -87,6 +87,42 @@ impl<'t> Cursor<'t> {
         }
     }
 
+    /// Reads what follows a backslash: `u` with four hexadecimal digits, twice for a surrogate pair, or the
+    /// character itself.
+    pub(crate) fn escaped(&mut self) -> Result<char, String> {
+        let Some(unit) = self.utf16_unit() else {
+            return self.next().ok_or_else(|| self.error("a character expected"));
+        };
+        let mut units = vec![unit];
+        let start = self.at;
+        if (0xD800..0xDC00).contains(&unit) && self.eat("\\") {
+            match self.utf16_unit() {
+                Some(low @ 0xDC00..0xE000) => units.push(low),
+                _ => self.at = start,
+            }
+        }
+        Ok(char::decode_utf16(units).next().and_then(Result::ok).unwrap_or(char::REPLACEMENT_CHARACTER))
+    }
+
+    fn utf16_unit(&mut self) -> Option<u16> {
+        let digits = self.rest().strip_prefix('u')?.get(..4)?;
+        let unit = digits.bytes().all(|digit| digit.is_ascii_hexdigit()).then_some(digits)?;
+        self.at += 5;
+        u16::from_str_radix(unit, 16).ok()
+    }
+
+    /// Reads a token, or a word in any case whose last character, a blank, is not read.
+    pub(crate) fn eat_word(&mut self, token: &str) -> bool {
+        let Some(word) = token.strip_suffix(' ') else { return self.eat(token) };
+        let Some((found, rest)) = self.rest().split_at_checked(word.len()) else { return false };
+        let ends = rest.starts_with(|c: char| c.is_whitespace() || c == '[' || c == '\'');
+        let found = ends && found.eq_ignore_ascii_case(word);
+        if found {
+            self.at += word.len();
+        }
+        found
+    }
+
     pub(crate) fn finish(&self) -> Result<(), String> {
         match self.rest() {
             "" => Ok(()),

@@ -26,7 +26,7 @@ const DEPTH: usize = 10;
 
 impl Call {
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let mut cursor = Cursor::new(text.trim_end());
+        let mut cursor = Cursor::new(text.trim());
         let call = Call::read(&mut cursor, DEPTH)?;
         cursor.finish()?;
         Ok(call)
@@ -67,7 +67,11 @@ impl Call {
         for argument in &self.arguments {
             values.push(match argument {
                 Argument::Literal(value) => value.clone(),
-                Argument::Path(path) => path.get_for(&self.text, env)?.into_owned(),
+                Argument::Path(path) => {
+                    let value = path.get_for(&self.text, env)?;
+                    env.count(&value, false)?;
+                    value.into_owned()
+                }
                 Argument::Call(call) => call.run(env)?,
             });
         }

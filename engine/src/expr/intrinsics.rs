@@ -40,7 +40,7 @@ pub(super) const INTRINSICS: &[Intrinsic] = &[
     row("ArrayGetItem", 2..=2, |args, _| array_get_item(&args[0], &args[1])),
     row("ArrayLength", 1..=1, |args, _| Ok(array(&args[0])?.len().into())),
     row("ArrayPartition", 2..=2, |args, _| array_partition(&args[0], &args[1])),
-    row("ArrayRange", 3..=3, |args, _| array_range(&args[0], &args[1], &args[2], RANGE)),
+    row("ArrayRange", 3..=3, |args, _| array_range(&args[0], &args[1], &args[2])),
     row("ArrayUnique", 1..=1, |args, _| array_unique(&args[0])),
     row("Base64Decode", 1..=1, |args, _| base64_decode(&args[0])),
     row("Base64Encode", 1..=1, |args, _| Ok(STANDARD.encode(short_text(&args[0])?).into())),
@@ -68,7 +68,7 @@ fn array_get_item(list: &Value, index: &Value) -> Result {
     array(list)?.get(index).cloned().ok_or_else(|| format!("there is no item {index}"))
 }
 
-pub(super) fn array_partition(list: &Value, size: &Value) -> Result {
+fn array_partition(list: &Value, size: &Value) -> Result {
     if size.as_f64().is_some_and(|size| size < 1.0) {
         return Err("the size must be at least 1".into());
     }
@@ -83,7 +83,7 @@ pub(super) fn array_partition(list: &Value, size: &Value) -> Result {
 /// The longest result of States.ArrayRange, in items.
 const RANGE: usize = 1_000;
 
-pub(super) fn array_range(first: &Value, last: &Value, step: &Value, most: usize) -> Result {
+fn array_range(first: &Value, last: &Value, step: &Value) -> Result {
     let (first, last, step) = (integer(first)?, integer(last)?, integer(step)?);
     if step == 0 {
         return Err("the step cannot be 0".into());
@@ -91,8 +91,8 @@ pub(super) fn array_range(first: &Value, last: &Value, step: &Value, most: usize
     let mut items = Vec::new();
     let mut at = first;
     while (step > 0 && at <= last) || (step < 0 && at >= last) {
-        if items.len() == most {
-            return Err(format!("the range has more than {most} items"));
+        if items.len() == RANGE {
+            return Err(format!("the range has more than {RANGE} items"));
         }
         items.push(at);
         match at.checked_add(step) {
@@ -198,17 +198,23 @@ fn math_random(args: &[Value], rng: &mut RecordedRng<'_>) -> Result {
     }
     let chance = match args.get(2) {
         None => rng.random(),
-        Some(seed) => seeded(seed)?,
+        Some(seed) => java_random(integer(seed)?),
     };
     let drawn = start + (chance * (end - start) as f64) as i64;
     Ok(json!(drawn.min(end - 1)))
 }
 
-/// A number from 0 (included) to 1 (excluded), always the same for the same seed.
-pub(super) fn seeded(seed: &Value) -> std::result::Result<f64, String> {
-    let digest = sha2::Sha256::digest(integer(seed)?.to_be_bytes());
-    let first = digest.iter().take(6).fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
-    Ok(first as f64 / (1_u64 << 48) as f64)
+/// The first number from 0 (included) to 1 (excluded) of Java's generator with this seed.
+pub(super) fn java_random(seed: i64) -> f64 {
+    const MULTIPLIER: u64 = 0x5_DEEC_E66D;
+    const MASK: u64 = (1 << 48) - 1;
+    let mut state = (seed as u64 ^ MULTIPLIER) & MASK;
+    let mut next = |bits: u32| {
+        state = state.wrapping_mul(MULTIPLIER).wrapping_add(0xB) & MASK;
+        state >> (48 - bits)
+    };
+    let high = next(26) << 27;
+    (high + next(27)) as f64 / (1_u64 << 53) as f64
 }
 
 fn string_to_json(text: &str) -> Result {

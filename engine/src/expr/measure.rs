@@ -6,10 +6,10 @@ use jsonata_core::ast::{AstNode, BinaryOp, PathStep, Stage};
 
 use super::growth::Growth::{List, Text, Walk};
 use super::growth::{growth, stand_in};
-use super::meter;
+use super::{exact, meter};
 
 /// The longest text that is split, in bytes. Every part becomes a value.
-const SPLIT: f64 = 1_048_576.0;
+pub(super) const SPLIT: f64 = 1_048_576.0;
 /// The longest text that is matched, in bytes. Every match becomes a large value.
 const MATCHED: f64 = 262_144.0;
 /// The longest text in which matches are replaced, in bytes.
@@ -322,7 +322,11 @@ fn is_tuple(step: &PathStep) -> bool {
 
 /// Whether a node may be evaluated twice.
 fn is_cheap(node: &AstNode) -> bool {
-    matches!(node, AstNode::String(_) | AstNode::Variable(_) | AstNode::Regex { .. })
+    match node {
+        AstNode::String(_) | AstNode::Variable(_) | AstNode::Regex { .. } => true,
+        AstNode::Function { name, args, .. } => name == exact::PLAIN && args.first().is_some_and(is_cheap),
+        _ => false,
+    }
 }
 
 fn call(name: &str, args: Vec<AstNode>) -> AstNode {

@@ -9,6 +9,8 @@ use std::rc::{Rc, Weak};
 use jsonata_core::evaluator::{Evaluator, EvaluatorError};
 use jsonata_core::value::{JValue, with_stack};
 
+use super::words::{TOO_LONG, TOO_MUCH, thrown};
+
 /// The largest text, and the largest value with everything in it, in bytes.
 const LARGEST: usize = 16 << 20;
 /// The most bytes of texts that exist at the same time.
@@ -186,7 +188,7 @@ fn subject(text: &str, pattern: Option<&JValue>, replacement: Option<&JValue>, l
     let found = match pattern {
         Some(JValue::Regex { pattern, .. }) => {
             if instructions(pattern).saturating_mul(text.len()) > STEPS {
-                return Err(thrown("Expression evaluation timeout: Check for infinite loop"));
+                return Err(thrown(TOO_LONG));
             }
             text.len()
         }
@@ -264,14 +266,6 @@ fn first(args: &[JValue]) -> JValue {
 fn number(args: &[JValue], index: usize) -> usize {
     args.get(index).and_then(JValue::as_f64).map_or(usize::MAX, |number| number as usize)
 }
-
-pub(super) fn thrown(reason: impl Into<String>) -> EvaluatorError {
-    EvaluatorError::EvaluationError(reason.into())
-}
-
-/// AWS's message for this is not known.
-pub(super) const TOO_MUCH: &str =
-    "Expression evaluation memory limit exceeded: Check for values that grow without limit";
 
 fn too_much() -> EvaluatorError {
     thrown(TOO_MUCH)

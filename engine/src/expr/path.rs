@@ -1,14 +1,44 @@
 //! JSONPath as Step Functions defines it: a definite path must find its value and returns it; an indefinite
 //! path returns a list.
+//!
+//! # What AWS accepts
+//!
+//! Step Functions reads paths with Jayway's JsonPath, to which its Developer Guide refers ("Using JSONPath
+//! paths"). The grammar, with the source of each rule:
+//!
+//! | Form | Meaning | Source |
+//! |---|---|---|
+//! | `$`, `$$`, `$name` | the input, the context object, a variable | Developer Guide, "Using JSONPath paths" |
+//! | `.name`, `['name']`, `["name"]` | a member | Developer Guide, ibid. |
+//! | `.[0]`, `.['name']` | a dot before a bracket means nothing | Developer Guide, "Manipulating parameters"; asl-validator#47 |
+//! | `\c`, `\uD800` in a name | the character itself, a UTF-16 unit | Amazon States Language, "Reference Paths" |
+//! | `['a','b']` | an object with these members; only as the last step | measured on AWS (gist of deric4) |
+//! | `[0]`, `[-1]`, `[0,1]`, `[1:3]` | items | Jayway, "Operators" |
+//! | `[(@.length-1)]` | an item, counted from the end | asl-validator#90 |
+//! | `.*`, `[*]`, `..name`, `..[0]` | all members, at any depth | Developer Guide, "Using JSONPath paths" |
+//! | `[?(…)]` | the items that a filter accepts, see `filter` | Developer Guide, "Manage distributed maps", and others |
+//! | `.sum()` | a member with this name, which hardly exists: functions are not supported | re:Post "sum() function"; Developer Guide, pull request 5 |
+//! | blanks around a path | nothing | definitions that AWS publishes |
+//!
+//! Names after a dot end at a dot, a bracket or a blank. They may hold any other character; a parenthesis, a
+//! comma, a star and quotation marks must be escaped.
+
+mod budget;
+mod filter;
+mod grammar;
+mod step;
 
 use std::borrow::Cow;
 
 use serde_json::Value;
 
+use self::budget::Budget;
+use self::step::{definite, walk};
 use super::Env;
 use super::cursor::Cursor;
-use super::filter::Filter;
 use crate::failure::Failure;
+
+pub(super) use self::step::Step;
 
 /// A path into the input (`$`), the context object (`$$`) or a variable (`$name`).
 #[derive(Debug, Clone)]
@@ -26,25 +56,27 @@ enum Root {
     Variable(String),
 }
 
-#[derive(Debug, Clone)]
-pub(super) enum Step {
-    Field(String),
-    Index(i64),
-    Fields(Vec<String>),
-    Indices(Vec<i64>),
-    Slice(Option<i64>, Option<i64>),
-    Every,
-    Filter(Filter),
-    /// The value itself and all values inside it.
-    Descend,
+/// The reason why a path has no value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Lost {
+    /// The value does not exist.
+    Missing(String),
+    /// The path cannot be applied to any value.
+    Invalid(String),
+    /// There is no input that a path could be applied to.
+    NoInput,
+    /// The path takes too long, or its values are too large.
+    TooMuch,
 }
 
 impl Path {
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let mut cursor = Cursor::new(text);
+        cursor.spaces();
         let path = Path::read(&mut cursor)?;
+        cursor.spaces();
         cursor.finish()?;
-        Ok(path)
+        Ok(Self { text: text.to_owned(), ..path })
     }
 
     /// Reads a path that may be followed by other text.
@@ -59,8 +91,8 @@ impl Path {
                 name => Root::Variable(name.to_owned()),
             }
         };
-        let steps = read_steps(cursor)?;
-        let definite = steps.iter().all(|step| matches!(step, Step::Field(_) | Step::Index(_)));
+        let steps = grammar::read_steps(cursor, grammar::Place::Field)?;
+        let definite = steps.iter().all(Step::is_definite);
         Ok(Self { text: cursor.since(start).to_owned(), root, steps, definite })
     }
 
@@ -75,46 +107,27 @@ impl Path {
 
     /// Its steps, if the path refers to a single place in the input.
     pub(super) fn into_reference(self) -> Option<Vec<Step>> {
-        (self.definite && self.root == Root::Input).then_some(self.steps)
+        let reference = self.steps.iter().all(|step| matches!(step, Step::Name(_) | Step::Index(_)));
+        (reference && self.root == Root::Input).then_some(self.steps)
     }
 
     /// The value of the path; None if a definite path does not find its value.
-    pub(crate) fn find<'a>(&self, env: &Env<'a, '_>) -> Option<Cow<'a, Value>> {
-        self.find_in(self.root(env)?)
-    }
-
-    fn root<'a>(&self, env: &Env<'a, '_>) -> Option<&'a Value> {
-        match &self.root {
-            Root::Input => Some(env.scope.current()),
-            Root::Context => Some(env.scope.context),
-            Root::Variable(name) => env.scope.variables.get(name),
+    pub(crate) fn find<'a>(&self, env: &Env<'a, '_>) -> Result<Option<Cow<'a, Value>>, Failure> {
+        match self.look_up(env) {
+            Ok(value) => Ok(Some(value)),
+            Err(Lost::Missing(_)) => Ok(None),
+            Err(lost) => Err(self.failure(lost)),
         }
-    }
-
-    pub(crate) fn find_in<'a>(&self, root: &'a Value) -> Option<Cow<'a, Value>> {
-        if self.definite {
-            return definite(root, &self.steps).ok().map(Cow::Borrowed);
-        }
-        Some(Cow::Owned(walk(root, &self.steps).into_iter().cloned().collect()))
     }
 
     /// The value for `InputPath` and `OutputPath`, or their error.
     pub(crate) fn get<'a>(&self, env: &Env<'a, '_>) -> Result<Cow<'a, Value>, Failure> {
-        self.find(env).ok_or_else(|| {
-            let found = self.root(env).and_then(|root| definite(root, &self.steps).err()).unwrap_or_default();
-            let spelled = spell(self.steps.get(..=found).unwrap_or_default());
-            let reason = if found + 1 < self.steps.len() {
-                format!("Missing property in path {spelled}")
-            } else {
-                format!("No results for path: {spelled}")
-            };
-            Failure::runtime(format!("Invalid path '{}' : {reason}", self.text))
-        })
+        self.look_up(env).map_err(|lost| self.failure(lost))
     }
 
     /// The value for templates and `…Path` fields, or their error; `field` is the field with the path.
     pub(crate) fn get_for<'a>(&self, field: &str, env: &Env<'a, '_>) -> Result<Cow<'a, Value>, Failure> {
-        self.find(env).ok_or_else(|| {
+        self.find(env)?.ok_or_else(|| {
             let cause = format!(
                 "The JSONPath '{}' specified for the field '{field}' could not be found in the input '{}'",
                 self.text,
@@ -123,165 +136,50 @@ impl Path {
             Failure::runtime(cause)
         })
     }
-}
 
-/// Reads the steps after a path's root, or after `@` in a filter.
-pub(super) fn read_steps(cursor: &mut Cursor<'_>) -> Result<Vec<Step>, String> {
-    let mut steps = Vec::new();
-    loop {
-        if cursor.eat("..") {
-            steps.push(Step::Descend);
-            match cursor.peek() {
-                Some('[') => {}
-                _ => steps.push(read_name(cursor)?),
+    fn look_up<'a>(&self, env: &Env<'a, '_>) -> Result<Cow<'a, Value>, Lost> {
+        let root = match &self.root {
+            Root::Input => match env.scope.current() {
+                Value::Null => return Err(Lost::NoInput),
+                input => input,
+            },
+            Root::Context => env.scope.context,
+            Root::Variable(name) => {
+                let missing = || Lost::Missing(format!("No results for path: ${name}"));
+                env.scope.variables.get(name).ok_or_else(missing)?
             }
-        } else if cursor.eat(".") {
-            steps.push(read_name(cursor)?);
-        } else if cursor.eat("[") {
-            steps.push(read_bracket(cursor)?);
-            cursor.spaces();
-            cursor.expect("]")?;
-        } else {
-            return Ok(steps);
+        };
+        self.find_in(root)
+    }
+
+    fn find_in<'a>(&self, root: &'a Value) -> Result<Cow<'a, Value>, Lost> {
+        if let Some(at) = self.steps.iter().position(|step| matches!(step, Step::Names(_)))
+            && at + 1 < self.steps.len()
+        {
+            let spelled = step::spell(&self.steps[..=at]);
+            return Err(Lost::Invalid(format!("Multi properties can only be used as path leafs: {spelled}")));
         }
-    }
-}
-
-fn read_name(cursor: &mut Cursor<'_>) -> Result<Step, String> {
-    if cursor.eat("*") {
-        return Ok(Step::Every);
-    }
-    let name = cursor.take_while(|c| !c.is_whitespace() && !".[](),'\"*=!<>&|".contains(c));
-    match name {
-        "" => Err(cursor.error("a name expected")),
-        _ if cursor.peek() == Some('(') => Err(cursor.error("functions in paths are not supported yet:")),
-        name => Ok(Step::Field(name.to_owned())),
-    }
-}
-
-fn read_bracket(cursor: &mut Cursor<'_>) -> Result<Step, String> {
-    cursor.spaces();
-    if cursor.eat("*") {
-        return Ok(Step::Every);
-    }
-    if cursor.eat("?") {
-        return Ok(Step::Filter(Filter::read(cursor)?));
-    }
-    if matches!(cursor.peek(), Some('\'' | '"')) {
-        let mut names = vec![cursor.quoted(|quote, c| c != quote)?];
-        while next_of_list(cursor) {
-            names.push(cursor.quoted(|quote, c| c != quote)?);
+        if self.definite {
+            return definite(root, &self.steps);
         }
-        return Ok(match names.len() {
-            1 => Step::Field(names.remove(0)),
-            _ => Step::Fields(names),
-        });
-    }
-    let first = cursor.integer();
-    if cursor.eat(":") {
-        let end = cursor.integer();
-        return Ok(Step::Slice(first, end));
-    }
-    let mut indices = vec![first.ok_or_else(|| cursor.error("a name, an index or * expected"))?];
-    while next_of_list(cursor) {
-        indices.push(cursor.integer().ok_or_else(|| cursor.error("an index expected"))?);
-    }
-    Ok(match indices.len() {
-        1 => Step::Index(indices[0]),
-        _ => Step::Indices(indices),
-    })
-}
-
-fn next_of_list(cursor: &mut Cursor<'_>) -> bool {
-    cursor.spaces();
-    let more = cursor.eat(",");
-    cursor.spaces();
-    more
-}
-
-/// The value, or the number of the step that did not find one.
-fn definite<'v>(root: &'v Value, steps: &[Step]) -> Result<&'v Value, usize> {
-    let mut value = root;
-    for (i, step) in steps.iter().enumerate() {
-        value = match step {
-            Step::Field(name) => value.get(name.as_str()),
-            Step::Index(index) => item(value, *index),
-            _ => None,
+        let budget = Budget::default();
+        let found = walk(root, root, &self.steps, &budget);
+        found.iter().for_each(|value| budget.spend_on(value));
+        if budget.is_spent() {
+            return Err(Lost::TooMuch);
         }
-        .ok_or(i)?;
+        Ok(Cow::Owned(found.into_iter().map(Cow::into_owned).collect()))
     }
-    Ok(value)
-}
 
-pub(super) fn walk<'v>(root: &'v Value, steps: &[Step]) -> Vec<&'v Value> {
-    let mut values = vec![root];
-    for step in steps {
-        let mut found = Vec::new();
-        for value in values {
-            take_step(value, step, &mut found);
-        }
-        values = found;
-    }
-    values
-}
-
-fn take_step<'v>(value: &'v Value, step: &Step, found: &mut Vec<&'v Value>) {
-    match step {
-        Step::Field(name) => found.extend(value.get(name.as_str())),
-        Step::Index(index) => found.extend(item(value, *index)),
-        Step::Fields(names) => found.extend(names.iter().filter_map(|name| value.get(name.as_str()))),
-        Step::Indices(indices) => found.extend(indices.iter().filter_map(|index| item(value, *index))),
-        Step::Slice(from, to) => {
-            if let Value::Array(items) = value {
-                let bound = |index: i64| match index {
-                    index if index < 0 => items.len().saturating_sub(index.unsigned_abs() as usize),
-                    index => (index as usize).min(items.len()),
-                };
-                let (from, to) = (from.map_or(0, bound), to.map_or(items.len(), bound));
-                found.extend(items.get(from..to).unwrap_or_default());
+    fn failure(&self, lost: Lost) -> Failure {
+        match lost {
+            Lost::Missing(reason) | Lost::Invalid(reason) => {
+                Failure::runtime(format!("Invalid path '{}' : {reason}", self.text))
             }
-        }
-        Step::Every => found.extend(members(value)),
-        Step::Filter(filter) => match value {
-            Value::Array(items) => found.extend(items.iter().filter(|item| filter.accepts(item))),
-            value => found.extend(filter.accepts(value).then_some(value)),
-        },
-        Step::Descend => {
-            found.push(value);
-            for member in members(value) {
-                take_step(member, step, found);
-            }
+            Lost::TooMuch => Failure::runtime(format!("Invalid path '{}' : too many values", self.text)),
+            Lost::NoInput => Failure::runtime("Unable to apply Path transformation to null or empty input."),
         }
     }
-}
-
-fn members(value: &Value) -> Vec<&Value> {
-    match value {
-        Value::Array(items) => items.iter().collect(),
-        Value::Object(fields) => fields.values().collect(),
-        _ => Vec::new(),
-    }
-}
-
-/// A negative index counts from the end.
-fn item(value: &Value, index: i64) -> Option<&Value> {
-    let items = value.as_array()?;
-    match index {
-        index if index < 0 => items.get(items.len().checked_sub(index.unsigned_abs() as usize)?),
-        index => items.get(index as usize),
-    }
-}
-
-fn spell(steps: &[Step]) -> String {
-    let mut text = String::from("$");
-    for step in steps {
-        match step {
-            Step::Field(name) => text.push_str(&format!("['{name}']")),
-            Step::Index(index) => text.push_str(&format!("[{index}]")),
-            _ => text.push_str("[*]"),
-        }
-    }
-    text
 }
 
 #[cfg(test)]
@@ -289,6 +187,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    fn found(path: &str, value: &Value) -> Option<Value> {
+        Path::parse(path).expect(path).find_in(value).map(Cow::into_owned).ok()
+    }
 
     #[test]
     fn paths_find_values() {
@@ -306,18 +208,102 @@ mod tests {
             ("$.a.b[0,1]", Some(json!([1, 2]))),
             ("$..c", Some(json!([3]))),
             ("$.l[*].n", Some(json!([1, 2]))),
-            ("$.l[?(@.n == 2)].s", Some(json!(["q"]))),
-            ("$.l[?(@.n > 0 && @.s == 'p')].n", Some(json!([1]))),
-            ("$.l[?(@.none)]", Some(json!([]))),
+            ("$.l[*].none", Some(json!([]))),
             ("$.no", None),
+            ("$.no[*]", Some(json!([]))),
+            ("$.no.such[1:].c", Some(json!([]))),
             ("$.a.b[9]", None),
         ];
         for (path, expected) in cases {
-            let found = Path::parse(path).expect(path).find_in(&value).map(Cow::into_owned);
-            assert_eq!(found, expected, "{path}");
+            assert_eq!(found(path, &value), expected, "{path}");
         }
-        for wrong in ["", "a", "$.", "$[", "$.a[", "$.a.b[x]", "$.a b", "$.a.length()"] {
+        for wrong in
+            ["", "a", "$.", "$..", "$[", "$.a[", "$.a.b[x]", "$.a b", "$.a...b", "$.a[1:2:3]", "$.a.sum("]
+        {
             assert!(Path::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn dot_before_a_bracket_means_nothing() {
+        let value = json!({"a": {"b c": 1, "l": [7, 8]}});
+        for (path, expected) in [
+            ("$.['a'].['b c']", json!(1)),
+            ("$.a.['l'].[1]", json!(8)),
+            ("$.a.l.[*]", json!([7, 8])),
+            ("$..['b c']", json!([1])),
+            ("$..[0]", json!([7])),
+        ] {
+            assert_eq!(found(path, &value), Some(expected), "{path}");
+        }
+    }
+
+    #[test]
+    fn escapes_of_the_specification_are_names() {
+        let value =
+            json!({"foo@bar": {"baz[[": {"?pretty": 1}}, "&Ж中": {"\u{10346}": 2}, "store.book": 3, ".b": 4});
+        for (path, expected) in [
+            (r"$.foo\@bar.baz\[\[.\?pretty", 1),
+            (r"$.&Ж中.\uD800\uDF46", 2),
+            (r"$.store\.book", 3),
+            (r"$.\stor\e.boo\k", 5),
+            (r"$.\.b", 4),
+        ] {
+            let mut value = value.clone();
+            value["store"] = json!({"book": 5});
+            assert_eq!(found(path, &value), Some(json!(expected)), "{path}");
+        }
+    }
+
+    #[test]
+    fn several_names_make_an_object() {
+        let value = json!({"a": 1, "b": 2, "l": [{"a": 3}]});
+        assert_eq!(found("$['b', 'a', 'none']", &value), Some(json!({"b": 2, "a": 1})));
+        assert_eq!(found("$.l[*]['a','b']", &value), Some(json!([{"a": 3}])));
+        let lost = Path::parse("$['a','b'].c").expect("a path").find_in(&value).expect_err("no value");
+        let reason = "Multi properties can only be used as path leafs: $['a', 'b']";
+        assert_eq!(lost, Lost::Invalid(reason.into()));
+    }
+
+    #[test]
+    fn computed_index_counts_from_the_end() {
+        let value = json!([{"bar": 1}, {"bar": 2}]);
+        assert_eq!(found("$[(@.length-1)].bar", &value), Some(json!(2)));
+        assert_eq!(found("$[( @.length - 2 )].bar", &value), Some(json!(1)));
+        assert_eq!(found("$[(@.length-3)].bar", &value), None);
+    }
+
+    #[test]
+    fn path_that_finds_too_much_is_stopped() {
+        let mut nested = json!(0);
+        for _ in 0..100 {
+            nested = json!([nested, "x".repeat(1_000)]);
+        }
+        let flat = json!((0..20_000).collect::<Vec<_>>());
+        for (path, value) in [
+            ("$..*..*..*..*..*..*", &nested),
+            ("$..[?($..*..*..*)]", &nested),
+            ("$[?(@ in $[*])]..[?($[*])]", &flat),
+            ("$[?($..[?($..*)])]", &flat),
+        ] {
+            let found = Path::parse(path).expect(path).find_in(value);
+            assert_eq!(found.expect_err(path), Lost::TooMuch, "{path}");
+        }
+        assert!(Path::parse("$..*").expect("a path").find_in(&nested).is_ok());
+    }
+
+    #[test]
+    fn lost_values_have_the_reasons_of_the_library() {
+        let value = json!({"list": [1], "o": {}});
+        for (path, reason) in [
+            ("$.no", "No results for path: $['no']"),
+            ("$.o.no.such", "Missing property in path $['o']['no']"),
+            ("$.list.length()", "Property ['length()'] not found in path $['list']"),
+            ("$.list[3]", "Index out of bounds when evaluating path $['list'][3]"),
+            ("$.o[0]", "Filter: [0] can only be applied to arrays. Current context is: {}"),
+        ] {
+            let lost = Path::parse(path).expect(path).find_in(&value).expect_err(path);
+            assert_eq!(lost, Lost::Missing(reason.into()), "{path}");
         }
     }
 }

@@ -28,7 +28,7 @@ impl ReferencePath {
         let mut place = &mut input;
         for step in &self.0 {
             place = match step {
-                Step::Field(name) => {
+                Step::Name(name) => {
                     if place.is_null() {
                         *place = Value::Object(Map::new());
                     }

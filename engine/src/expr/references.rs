@@ -1,5 +1,5 @@
-//! Finds references that Step Functions does not support: it has no context item, so that a bare name and
-//! `$$` mean nothing (AWS returns `UNSUPPORTED_JSONATA_EXPRESSION`).
+//! Finds references that Step Functions does not support: it has no context item, so that a bare name `$`
+//! and `$$` mean nothing (AWS returns `UNSUPPORTED_JSONATA_EXPRESSION`).
 
 use jsonata_core::ast::{AstNode, PathStep, Stage};
 
@@ -33,6 +33,9 @@ impl Search {
             }
             AstNode::ParentVariable(_) => self.say("Reference to '$$' is not supported.".into()),
             AstNode::Variable(name) if name == "$" => self.say("Reference to '$$' is not supported.".into()),
+            AstNode::Variable(name) if name.is_empty() && top => {
+                self.say("Reference to '$' is not supported.".into())
+            }
             AstNode::Path { steps } => self.path(steps, top),
             AstNode::Binary { lhs, rhs, .. } => {
                 self.visit(lhs, top);

@@ -20,7 +20,7 @@ pub(crate) enum Template {
 impl Template {
     /// Parses the expression in the field `field` (its name with `.$`).
     pub(crate) fn expression(field: &str, text: &str) -> Result<Self, String> {
-        if text.starts_with("States.") {
+        if text.trim_start().starts_with("States.") {
             Ok(Template::Call(Call::parse(text)?))
         } else {
             Ok(Template::Path { field: field.to_owned(), path: Path::parse(text)? })
@@ -38,9 +38,17 @@ impl Template {
                 Ok(Value::Object(filled))
             }
             Template::Array(items) => items.iter().map(|item| item.fill(env)).collect(),
-            Template::Path { field, path } => Ok(path.get_for(field, env)?.into_owned()),
+            Template::Path { field, path } => {
+                let value = path.get_for(field, env)?;
+                env.count(&value, false)?;
+                Ok(value.into_owned())
+            }
             Template::Call(call) => call.run(env),
-            Template::Expression(expression) => expression.run(env),
+            Template::Expression(expression) => {
+                let value = expression.run(env)?;
+                env.count(&value, true)?;
+                Ok(value)
+            }
         }
     }
 }

@@ -9,7 +9,7 @@ use super::Runtime;
 use super::frame::{self, Frame, Running};
 use super::task_set::TaskSet;
 use crate::error::Halt;
-use crate::expr::Variables;
+use crate::expr::{Variables, memory};
 use crate::failure::Failure;
 use crate::journal::{self, Change, Done, EntryKind, Key};
 use crate::machine::Scope;
@@ -23,7 +23,16 @@ pub(super) struct Branches {
     pub(super) under_way: BTreeSet<usize>,
     /// The index of the branch that ended last.
     pub(super) latest: usize,
+    /// The name of the state.
+    state: String,
+    /// The memory that the outputs take, in bytes, if there are many.
+    bytes: usize,
 }
+
+/// The most branches whose outputs are not weighed: each has at most 256 KiB.
+const UNWEIGHED: usize = 256;
+/// The largest size of all outputs together, in bytes. No state could return it.
+const LARGEST: usize = 64 << 20;
 
 /// The start of a branch.
 pub(super) struct BranchStart {
@@ -37,7 +46,7 @@ pub(super) struct BranchStart {
 }
 
 impl Branches {
-    pub(super) fn new(running: &Running, count: usize) -> Self {
+    pub(super) fn new(running: &Running, state: &str, count: usize) -> Self {
         let variables = &running.variables;
         Self {
             tasks: TaskSet::new(),
@@ -46,6 +55,8 @@ impl Branches {
             outputs: vec![Value::Null; count],
             under_way: BTreeSet::new(),
             latest: 0,
+            state: state.to_owned(),
+            bytes: 0,
         }
     }
 
@@ -72,6 +83,13 @@ impl Branches {
         self.latest = index;
         match ended {
             Ok(done) => {
+                if self.outputs.len() > UNWEIGHED {
+                    self.bytes += memory(&done.output);
+                }
+                if self.bytes > LARGEST {
+                    self.abort().await;
+                    return Err(Failure::too_large(&self.state).into());
+                }
                 self.outputs[index] = done.output;
                 running.at.previous = done.previous;
                 Ok(Some(Ok(())))

@@ -66,7 +66,7 @@ fn holds(condition: &Condition, env: &mut Env<'_, '_>) -> Result<bool, Failure> 
         Condition::Literal(value) => Ok(*value),
         Condition::Expression(expression) => Ok(expression.run_as("boolean", env)? == true),
         Condition::Compare { variable, comparator, operand } => {
-            let value = variable.find(env);
+            let value = variable.find(env)?;
             if comparator.name == IS_PRESENT {
                 return Ok(
                     matches!(operand, Operand::Literal(Value::Bool(wanted)) if *wanted == value.is_some()),
@@ -76,7 +76,7 @@ fn holds(condition: &Condition, env: &mut Env<'_, '_>) -> Result<bool, Failure> 
             match operand {
                 Operand::Literal(operand) => Ok((comparator.test)(&value, operand)),
                 Operand::Path(path) => {
-                    let operand = path.find(env).ok_or_else(|| invalid(path))?;
+                    let operand = path.find(env)?.ok_or_else(|| invalid(path))?;
                     Ok((comparator.test)(&value, &operand))
                 }
             }

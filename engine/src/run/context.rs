@@ -81,8 +81,7 @@ impl Identity {
             }
             Err(None) => Some(("executionTimedOutEventDetails", json!({}))),
         };
-        self.events.add(previous, || host.now(), || kind.into(), details);
-        self.events.end();
+        self.events.add_last(previous, || host.now(), || kind.into(), details);
     }
 
     pub(super) fn region(&self) -> &str {

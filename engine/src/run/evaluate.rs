@@ -60,7 +60,7 @@ impl Running {
             context: &context,
             variables: &self.variables,
         };
-        let result = expression(&mut Env { scope, rng: &mut rng });
+        let result = expression(&mut Env { scope, rng: &mut rng, made: Default::default() });
         // The context object contains the time at which the state was entered, which is not saved yet.
         self.nondeterministic |= self.draws.all.len() > drawn || (asked.get() && self.moved);
         result

@@ -25,7 +25,7 @@ impl Running {
         };
         self.save_if_moved().await?;
         self.record_map_started(items.len());
-        let mut running = Branches::new(self, items.len());
+        let mut running = Branches::new(self, &state.name, items.len());
         let mut waiting = items.into_iter().enumerate();
         // An iteration's first event follows the start of the Map, or the end of the iteration whose place it
         // takes.

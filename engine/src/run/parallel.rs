@@ -23,7 +23,7 @@ impl Running {
         self.save_if_moved().await?;
         self.event(|| "ParallelStateStarted".into(), || None);
         let started = self.at.previous;
-        let mut running = Branches::new(self, branches.len());
+        let mut running = Branches::new(self, &state.name, branches.len());
         for (index, branch) in branches.iter().enumerate() {
             running.start(
                 self,

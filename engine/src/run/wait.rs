@@ -82,7 +82,7 @@ impl Running {
         input: &Value,
         field: &str,
     ) -> Result<Value, Failure> {
-        let value = self.evaluate(state, input, |env| Ok(path.find(env).map(Cow::into_owned)))?;
+        let value = self.evaluate(state, input, |env| Ok(path.find(env)?.map(Cow::into_owned)))?;
         value.ok_or_else(|| {
             Failure::runtime(format!(
                 "The {field} parameter does not reference an input value: {}",

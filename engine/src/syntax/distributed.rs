@@ -88,7 +88,7 @@ impl Batcher {
             if matches!(number, Some(Number::Literal(0.0))) {
                 fields.report.violation(
                     &fields.at,
-                    RuleViolation::Minimum(1.0),
+                    RuleViolation::Minimum(1.0, true),
                     format!("{name} must be at least 1"),
                 );
             }

@@ -135,8 +135,8 @@ impl<'r, 't> Fields<'r, 't> {
         }
     }
 
-    /// A number from `low` to `high`, both included.
-    pub(crate) fn number(&mut self, name: &str, low: f64, high: f64) -> Option<f64> {
+    /// A number from `low` to `high`, both included. `whole` says whether AWS calls it an integer.
+    pub(crate) fn number(&mut self, name: &str, low: f64, high: f64, whole: bool) -> Option<f64> {
         let node = self.take(name)?;
         let number = match &node.kind {
             Json::Plain(Value::Number(number)) => number.as_f64(),
@@ -144,8 +144,8 @@ impl<'r, 't> Fields<'r, 't> {
         };
         let broken = match number {
             None => RuleViolation::Type("Integer"),
-            Some(number) if number < low => RuleViolation::Minimum(low),
-            Some(number) if number > high => RuleViolation::Maximum(high),
+            Some(number) if number < low => RuleViolation::Minimum(low, whole),
+            Some(number) if number > high => RuleViolation::Maximum(high, whole),
             Some(_) => return number,
         };
         self.report.violation(&node.at, broken, format!("must be a number from {low} to {high}"));
@@ -154,7 +154,7 @@ impl<'r, 't> Fields<'r, 't> {
 
     pub(crate) fn integer(&mut self, name: &str, low: u32, high: u32) -> Option<u32> {
         let at = self.left.iter().find(|(field, _)| field == name).map(|(_, node)| node.at.clone())?;
-        let number = self.number(name, low.into(), high.into())?;
+        let number = self.number(name, low.into(), high.into(), true)?;
         if number.fract() != 0.0 {
             self.report.violation(&at, RuleViolation::Type("Integer"), "must be a whole number");
         }
@@ -171,7 +171,7 @@ impl<'r, 't> Fields<'r, 't> {
         let given = if expression {
             self.text(name).map(Number::Expression)
         } else {
-            self.number(name, low, high).map(Number::Literal)
+            self.number(name, low, high, whole).map(Number::Literal)
         };
         let path = self.text(&path_name);
         match (given, path) {
@@ -215,7 +215,7 @@ impl<'r, 't> Fields<'r, 't> {
         self.list(name)
     }
 
-    /// The object's own query language, or `inherited`.
+    /// The object's own query language, or `inherited`. AWS treats every other word as JSONata.
     pub(crate) fn query_language(&mut self, inherited: Language) -> Language {
         let Some(language) = self.text("QueryLanguage") else { return inherited };
         match language.value.as_str() {
@@ -227,7 +227,7 @@ impl<'r, 't> Fields<'r, 't> {
                     RuleViolation::Values(&["JSONPath", "JSONata"]),
                     format!("{other:?} is not a query language"),
                 );
-                inherited
+                Language::Jsonata
             }
         }
     }

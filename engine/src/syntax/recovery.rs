@@ -56,7 +56,7 @@ fn read_retrier(node: Node, last: bool, report: &mut Report<'_>) -> Option<Retri
         errors: error_names(&mut fields, last),
         interval_seconds: fields.integer("IntervalSeconds", 0, MAX_SECONDS).unwrap_or(1),
         max_attempts: fields.integer("MaxAttempts", 0, MAX_SECONDS).unwrap_or(3),
-        backoff_rate: fields.number("BackoffRate", 1.0, f64::MAX).unwrap_or(2.0),
+        backoff_rate: fields.number("BackoffRate", 1.0, f64::MAX, false).unwrap_or(2.0),
         max_delay_seconds: fields.integer("MaxDelaySeconds", 1, MAX_RETRY_DELAY_SECONDS),
         full_jitter: jitter.is_some_and(|j| j.value == "FULL"),
     };

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::machines::{jsonata, outcome};
 
-const TOO_MUCH: &str = "threw an error during evaluation: Expression evaluation memory limit exceeded: Check for values that grow without limit";
+const TOO_MUCH: &str = "threw an error during evaluation: Expression evaluation memory limit exceeded: Check for excessive memory usage";
 const TOO_DEEP: &str = "threw an error during evaluation: Stack overflow error: Check for non-terminating recursive function. Consider rewriting as tail-recursive";
 
 fn output(expression: &str) -> Value {
@@ -227,7 +227,7 @@ fn measuring_changes_no_value() {
         ("$states.input.l#$i.(k & $i)", json!(["p0", "q1", "r2"])),
         ("($f := function($n){$n = 0 ? 'end' : $f($n - 1)}; $f(5000))", json!("end")),
         ("($f := function($n, $s){$n = 0 ? $s : $f($n - 1, $s & 'x')}; $length($f(1000, '')))", json!(1000)),
-        ("$count([1..1000000])", json!(1_000_000)),
+        ("$count([1..200000])", json!(200_000)),
         ("$count($map([1..20000], function($x){$x & ''}))", json!(20_000)),
         (
             "$length($reduce([1..4000], function($s, $i){$s & 'a row of a table that is as long as this\\n'}, ''))",

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod conformance;
+mod corners;
 mod crash;
 mod definition;
 mod fake;

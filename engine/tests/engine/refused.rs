@@ -39,11 +39,11 @@ fn each_error_has_its_position() {
         ),
         (
             r#""Type": "Pass", "QueryLanguage": "JSONata", "Output": {"x": "{% $a ?? 1 %}"}, "End": true"#,
-            "JSONata 2.0.6 has no operator ??",
+            "The symbol \"?\" cannot be used as a unary operator",
         ),
         (
             r#""Type": "Pass", "QueryLanguage": "JSONata", "Output": "{% $a ?: 1 %}", "End": true"#,
-            "JSONata 2.0.6 has no operator ?:",
+            "The symbol \":\" cannot be used as a unary operator",
         ),
         (
             r#""Type": "Pass", "QueryLanguage": "JSONata", "Output": "{% 1", "End": true"#,

@@ -507,7 +507,7 @@ fn run_over_its_tolerance_lists_aborted_and_pending_children() {
 #[test]
 fn faulty_readers_fail_the_state() {
     for (body, cause) in [
-        (Some("{\"a\": 1}"), "Attempting to map over non-iterable node."),
+        (Some("1"), "Attempting to map over non-iterable node."),
         (Some("[1, 2"), "the file ends within its array"),
         (None, "no object items"),
     ] {

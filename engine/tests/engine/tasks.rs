@@ -164,7 +164,8 @@ fn task_that_waits_for_its_token_is_handed_over_once() {
         // Dropping the execution after 60 seconds has the effect of a crash.
         assert!(tokio::time::timeout(std::time::Duration::from_secs(60), run()).await.is_err());
         let token = calls.lock().unwrap()[0].clone();
-        assert_eq!(tokens.succeed(&token, json!(1)), Err(engine::UnknownToken));
+        assert_eq!(tokens.succeed(&token, json!(1)), Err(engine::UnknownToken::TimedOut));
+        assert_eq!(tokens.succeed("NoSuchTaskToken", json!(1)), Err(engine::UnknownToken::Invalid));
         let again = tokens.clone();
         later(30, move || again.succeed(&token, json!("done")).unwrap());
         assert_eq!(run().await.unwrap(), Outcome::Succeeded(json!("done")));

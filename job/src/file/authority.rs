@@ -54,7 +54,7 @@ fn parts(text: &str) -> Option<(bool, &str, bool)> {
                 // anything may follow.
                 let close = rest[next..].strip_prefix("{{").and_then(|_| rest[next..].find("}}"));
                 let encoded = close.filter(|close| !rest[next..next + close].contains("safe"));
-                let in_user = encoded.is_some_and(|close| behind(&text[end + close + 2..]));
+                let in_user = encoded.is_some_and(|close| at_sign_follows(&text[end + close + 2..]));
                 if !in_user {
                     let host = &text[host..end];
                     return if host.is_empty() { None } else { Some((user, host, false)) };
@@ -66,8 +66,9 @@ fn parts(text: &str) -> Option<(bool, &str, bool)> {
     }
 }
 
-/// Whether an at sign follows a placeholder, which is then a part of the user or the password.
-fn behind(text: &str) -> bool {
+/// Whether an at sign follows in the authority: the placeholder before this text is then a part of the user
+/// or the password.
+fn at_sign_follows(text: &str) -> bool {
     let mut rest = text;
     loop {
         match rest.find(['/', '?', '#', '\\', '@', '{']).map(|at| (at, rest.as_bytes()[at])) {

@@ -1,8 +1,9 @@
-//! The compressions of an input file.
+//! The table of the compressions of an input file. The decoders are in
+//! `preprocess/src/split/source/compression.rs`.
 
 use serde::{Deserialize, Serialize};
 
-/// How an input file is compressed. Each is one decoder.
+/// How an input file is compressed. There is one decoder for each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Compression {
@@ -97,7 +98,8 @@ fn readable() -> impl Iterator<Item = (&'static CompressionInfo, Compression)> {
     TABLE.iter().filter_map(|info| info.decoder.map(|compression| (info, compression)))
 }
 
-/// The compression of a file that begins with these bytes, where it is recognised and cannot be read.
+/// The name of the compression of a file that begins with these bytes, if it is recognised but cannot be
+/// read.
 pub fn unreadable_compression(head: &[u8]) -> Option<&'static str> {
     let unreadable = |info: &&CompressionInfo| info.decoder.is_none() && (info.begins)(head);
     COMPRESSIONS.iter().find(unreadable).map(|info| info.name)

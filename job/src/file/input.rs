@@ -7,7 +7,7 @@ use super::check::File;
 use super::syntax::InputSyntax;
 use super::{Compression, Format, JobError};
 
-/// Most lines before the header.
+/// The maximum number of lines before the header.
 const MAX_SKIP: i64 = 10_000;
 
 /// `[input]`. What the job file does not say is decided by the input's name and content.

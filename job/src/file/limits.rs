@@ -2,7 +2,7 @@
 
 use crate::file::template::Template;
 
-/// The most requests in flight that slow responses may raise a default to.
+/// The limit to which slow responses may raise the default of `in_flight`.
 pub const MOST_IN_FLIGHT: u32 = 256;
 
 /// `[limits]`
@@ -30,9 +30,10 @@ pub struct Provider {
 pub struct Limit {
     /// The rate of attempts, retries included.
     pub rate: Rate,
-    /// Most requests in flight to the whole provider.
+    /// The maximum number of requests in flight to the whole provider.
     pub in_flight: u32,
-    /// What `in_flight` may grow to when responses are slow. It does not grow where the job file sets it.
+    /// The number to which `in_flight` may grow when responses are slow. It does not grow if the job file
+    /// sets it.
     pub most_in_flight: u32,
 }
 

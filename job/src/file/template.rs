@@ -132,7 +132,7 @@ impl Template {
         let rendered = template.render_captured_to(Value::from_object(scope), &mut sink).map(|_| ());
         rendered.map_err(|error| match error.kind() {
             _ if budget::is_exceeded() => {
-                format!("the template {:?} makes more than 16 MiB of this line", self.source)
+                format!("the template {:?} produces more than 16 MiB for this line", self.source)
             }
             ErrorKind::UndefinedError => {
                 format!("a column of the template {:?} is missing from this line", self.source)

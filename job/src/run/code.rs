@@ -26,7 +26,7 @@ pub enum Code {
     Header,
     /// A secret may not be sent to this host.
     SecretDenied,
-    /// There was no connection, or it broke before the response.
+    /// There was no connection, or it broke before the response began.
     Connect,
     /// The response is not HTTP.
     BadResponse,

@@ -41,9 +41,6 @@ pub fn parse_input(key: &str) -> Option<(&str, &str)> {
     (plain(job) && !job.contains('/') && plain(file)).then_some((job, file))
 }
 
-#[doc(hidden)]
-pub use self::lease as turn;
-
 /// [`parse_input`], for a key that must be an input's.
 ///
 /// # Errors

@@ -15,7 +15,7 @@ use crate::error::{ErrorName, StepError};
 /// `Event.Invalid` when the payload is not such a request.
 pub fn request<T: DeserializeOwned>(payload: Value) -> Result<T, StepError> {
     serde_json::from_value(payload).map_err(|error| {
-        StepError::new(ErrorName::EventInvalid, format!("the step's input is not what it takes: {error}"))
+        StepError::new(ErrorName::EventInvalid, format!("the step's input is not valid: {error}"))
     })
 }
 
@@ -101,7 +101,7 @@ pub struct WorkRequest {
 /// The response of `Work`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "status", rename_all = "snake_case")]
-#[expect(clippy::large_enum_variant, reason = "one value a batch")]
+#[expect(clippy::large_enum_variant, reason = "one value per batch")]
 pub enum WorkResponse {
     /// The batch is not finished: wait, then call again with this request.
     Paused {
@@ -195,7 +195,7 @@ pub enum PostprocessResponse {
         wait_seconds: u64,
         /// The run.
         run: RunRef,
-        /// Key of what the next call needs to go on, if it needs anything.
+        /// Key of the checkpoint that the next call continues from, if it needs one.
         checkpoint: Option<String>,
     },
 }

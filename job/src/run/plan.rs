@@ -132,7 +132,8 @@ pub enum LaneKind {
         /// The provider's name in the job file.
         provider: String,
     },
-    /// The lines of a share of all other hosts. All lines of a host are in one lane.
+    /// Lines of hosts that the job does not name. All lines of one host are in the same lane, which is chosen
+    /// by a hash of the host.
     Hashed,
 }
 

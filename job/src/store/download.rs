@@ -97,7 +97,12 @@ impl Download {
             if self.breaks > BREAKS {
                 return Err(self.objects.cut(&self.key, &broken));
             }
-            tracing::debug!(key = self.key, at = self.at, broken, "a body broke; it is asked for again");
+            tracing::debug!(
+                key = self.key,
+                at = self.at,
+                broken,
+                "the connection broke while a body was read; the rest is requested again"
+            );
             self.open().await?;
         }
     }

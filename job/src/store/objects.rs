@@ -44,7 +44,7 @@ impl Stored {
     }
 }
 
-/// What a `HEAD` tells about an object.
+/// The response to a `HEAD` request for an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Facts {
     /// Bytes.

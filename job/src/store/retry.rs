@@ -1,4 +1,4 @@
-//! The one loop that asks the store again.
+//! The one loop that repeats requests to the store.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ impl RetryPolicy {
         waits: &[Duration::from_millis(200), Duration::from_secs(1), Duration::from_secs(3)],
     };
 
-    /// For the engine's own objects on one machine, where nobody else starts the execution again.
+    /// For the engine's own objects on one machine, where no other service restarts the execution.
     pub const PATIENT: Self = Self {
         retried: StorageErrorKind::Unavailable,
         waits: &[

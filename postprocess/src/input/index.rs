@@ -66,7 +66,7 @@ pub(super) fn scan(
         if line.is_empty() {
             continue;
         }
-        let bad = || damaged(format!("the record at byte {offset} is damaged"));
+        let bad = || damaged(format!("the result at byte {offset} is damaged"));
         let len = u32::try_from(line.len()).map_err(|_| bad())?;
         let mut entry = IndexEntry { n: 0, offset, len, segment, ok: false };
         match number(line) {
@@ -114,7 +114,7 @@ pub(super) fn complete(entry: &mut IndexEntry, bodies: &[Bytes]) -> Result<(), S
     let Some(body) = bodies.get(entry.segment as usize) else { return Ok(()) };
     let start = usize::try_from(entry.offset).expect("the segment is in memory");
     let line = &body[start..start + entry.len as usize];
-    entry.read(line).map_err(|error| damaged(format!("the record of line {} is damaged: {error}", entry.n)))
+    entry.read(line).map_err(|error| damaged(format!("the result of line {} is damaged: {error}", entry.n)))
 }
 
 /// How many of the first entries are fetched together: as many as fit into `bytes`, and at least one.

@@ -185,7 +185,7 @@ impl Segment {
         if found as u64 == *count {
             Ok(())
         } else {
-            Err(self.damaged(&format!("it has {found} records, and {count} were written")))
+            Err(self.damaged(&format!("it has {found} results, and {count} were written")))
         }
     }
 

@@ -1,5 +1,5 @@
-//! What one call of the merge leaves to the next. A line's number is enough to find the position in each
-//! lane, since the plan and the results do not change.
+//! The state that one call of the merge saves for the next. A line's number is enough to find the position in
+//! each lane, since the plan and the results do not change.
 
 use job::{PausedUpload, StepError};
 use serde::{Deserialize, Serialize};
@@ -42,7 +42,7 @@ pub(super) async fn write(
     let checkpoint = Checkpoint { line, lanes, codes, format, output, failed };
     let body = serde_json::to_vec(&checkpoint).expect("a checkpoint is plain JSON");
     run.objects.put(&key("state.json"), body).await?;
-    tracing::info!(line, "the merge is left to another call");
+    tracing::info!(line, "the merge pauses; another call continues it");
     Ok(key("state.json"))
 }
 
@@ -53,9 +53,9 @@ pub(super) async fn write(
 pub(super) async fn read(run: &Run, key: &str) -> Result<(Files, Progress), StepError> {
     let checkpoint = run.objects.get(key).await?;
     let checkpoint: Checkpoint = serde_json::from_slice(&checkpoint)
-        .map_err(|error| damaged(format!("{key} is not what this version writes: {error}")))?;
+        .map_err(|error| damaged(format!("{key} does not have the format of this version: {error}")))?;
     let Checkpoint { line, lanes, codes, format, output, failed } = checkpoint;
-    tracing::info!(line, "the merge goes on");
+    tracing::info!(line, "the merge continues");
     let files = Files {
         output: Sink::resumed(run.objects.resume(output).await?),
         failed: Sink::resumed(run.objects.resume(failed).await?),

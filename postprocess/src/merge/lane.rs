@@ -13,7 +13,7 @@ use crate::input::{
 use crate::output::{Outcome, Rows};
 use crate::run::damaged;
 
-const UNKNOWN: &str = "the request may have been sent before the worker died, and it may not be repeated";
+const UNKNOWN: &str = "the request may have been sent before the worker died, and it must not be repeated";
 const MISSING: &str = "no result was found for this line";
 
 /// The items of one lane, and the results of their lines.
@@ -229,7 +229,7 @@ fn write(
         Lookup::Found(Slice { body, start, end, segment }) => {
             let bytes = &chunk.bodies[body as usize][start as usize..end as usize];
             let result = read_result(bytes)
-                .map_err(|error| damaged(format!("the record of line {n} is damaged: {error}")))?;
+                .map_err(|error| damaged(format!("the result of line {n} is damaged: {error}")))?;
             tally.attempt(&result, chunk.current[segment as usize]);
             Some(result)
         }

@@ -9,7 +9,7 @@ use super::columns::Columns;
 use super::row_format::{FormatState, Outcome, Row, RowFormat};
 use job::wire::json;
 
-/// Members of an object that are compared with each other one by one, at most.
+/// The maximum number of members of an object that are compared with each other one by one.
 const COMPARED_MEMBERS: usize = 16;
 
 pub(super) struct JsonlRows {

@@ -86,7 +86,7 @@ impl Sink {
         let Self { sender, mut task } = self;
         drop(sender);
         if let Err(error) = ended(&mut task).await {
-            tracing::warn!("an upload was given up: {error}");
+            tracing::warn!("an upload was abandoned: {error}");
         }
     }
 }

@@ -5,14 +5,14 @@ use job::file::Limit;
 use super::{LaneReport, LimitedBy};
 
 /// Requests that are needed for a reliable figure.
-const LEAST_REQUESTS: u64 = 20;
+const MIN_REQUESTS: u64 = 20;
 
 /// What limited a lane, and what to do about it; `None` if nothing did for long, or if it is unknown. `limit`
 /// is the limit of its only provider, and `mean` is how long a request took on average, in milliseconds.
 pub(super) fn limited_by(lane: &LaneReport, limit: &Limit, mean: f64) -> (Option<LimitedBy>, Option<String>) {
     let rate = limit.rate.per_second();
     let reached = lane.requests_per_second;
-    if lane.requests < LEAST_REQUESTS || reached <= 0.0 {
+    if lane.requests < MIN_REQUESTS || reached <= 0.0 {
         return (None, None);
     }
     if rate.is_some_and(|rate| reached >= 0.9 * rate) {

@@ -4,7 +4,7 @@ use super::{ErrorCount, Report, Verdict};
 use crate::merge::WITHOUT_RESULT;
 use job::text::excerpt;
 
-/// Characters of an example's detail at most.
+/// The maximum number of characters of an example's detail.
 const DETAIL: usize = 200;
 
 /// How the run ended, why most lines failed, and why lanes were stopped.

@@ -56,7 +56,7 @@ async fn a_successful_run_is_cleaned_up_and_a_repeated_call_returns_the_same() {
 async fn a_call_after_a_crash_during_the_clean_up_completes_it() {
     let (world, mut fixture) = (World::new(), good());
     let first = world.merge(&mut fixture).await;
-    // The items are gone; the results and the lease are still there.
+    // The items are removed; the results and the lease are still there.
     world.write(&mut fixture).await;
     world.objects.delete(&fixture.run.keys().items("lane")).await.unwrap();
     hold_lease(&world, &fixture.run.id).await;
@@ -125,7 +125,7 @@ async fn a_run_with_failures_keeps_its_folder_and_merges_new_results() {
     // counted.
     let mut fixture = half();
     fixture.run.generation = 1;
-    fixture.flush("lane", 1, &Invocation::new(1, STARTED, 1), 0, &[(2, ok(json!([22])).unwrap())]);
+    fixture.segment("lane", 1, &Invocation::new(1, STARTED, 1), 0, &[(2, ok(json!([22])).unwrap())]);
     let second = world.merge(&mut fixture).await;
     assert_eq!(second.output.as_deref(), Some("a,x,error,error_detail\n1,1,,\n2,22,,\n"));
     assert_eq!((second.failed, second.report.outputs.failed, second.report.generation), (None, None, 1));
@@ -178,7 +178,7 @@ async fn a_stopped_merge_leaves_no_output() {
 #[tokio::test]
 async fn a_damaged_run_folder_is_an_error_without_output() {
     let keys = good().run.keys();
-    let flush = format!("{}{}", keys.prefix(), good().objects[0].0);
+    let segment = format!("{}{}", keys.prefix(), good().objects[0].0);
     let damages: [(&str, String, &str, &str); 8] = [
         ("no items", keys.items("lane"), "", "cannot read"),
         (
@@ -196,12 +196,12 @@ async fn a_damaged_run_folder_is_an_error_without_output() {
         ("an item that is not JSON", keys.items("lane"), "{\"n\":1,\"v\":[\"1\"\n\n", "an item is damaged"),
         ("an empty line of items", keys.items("lane"), "\n\n", "an item is damaged"),
         (
-            "a record that is not JSON",
-            flush.clone(),
+            "a result that is not JSON",
+            segment.clone(),
             "{\"n\":1,\"v\":[1]\n",
-            "the record of line 1 is damaged",
+            "the result of line 1 is damaged",
         ),
-        ("a record without a number", flush, "{\"v\":[1]}\n", "the record at byte 0 is damaged"),
+        ("a result without a number", segment, "{\"v\":[1]}\n", "the result at byte 0 is damaged"),
         ("a plan that is not JSON", keys.plan(), "{", "is not a plan"),
     ];
     for (what, key, body, message) in damages {

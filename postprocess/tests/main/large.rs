@@ -11,23 +11,23 @@ use crate::world::{Fixture, STARTED, World, bad, ok};
 async fn a_batch_merged_by_its_index_equals_one_merged_in_memory() {
     let lines: Vec<_> = (0..300)
         .map(|n| {
-            let record = match n % 7 {
+            let result = match n % 7 {
                 0 => None,
                 1 => bad("http_500", &"long ".repeat(n)),
                 _ => ok(json!(["x".repeat(n * 3)])),
             };
-            (json!({ "v": [n.to_string(), "y".repeat(n % 50)] }), record)
+            (json!({ "v": [n.to_string(), "y".repeat(n % 50)] }), result)
         })
         .collect();
     let mut fixture = Fixture::new(Format::Csv, &["a", "b"], &lines);
     // Another call's segments: later successes for failures, later failures for successes, and new lines.
     for k in 0_u64..5 {
-        let records: Vec<_> = (k * 40..k * 40 + 60)
+        let results: Vec<_> = (k * 40..k * 40 + 60)
             .map(|n| (n + 1, if n % 2 == 0 { ok(json!([k])) } else { bad("timeout", "") }.unwrap()))
             .collect();
-        fixture.flush("lane", 1, &Invocation::new(0, STARTED + 1 + k, 7), 0, &records);
+        fixture.segment("lane", 1, &Invocation::new(0, STARTED + 1 + k, 7), 0, &results);
     }
-    fixture.note("lane", 1, &Invocation::new(0, STARTED + 9, 7), 0, &[295, 299, 300], &[]);
+    fixture.intents("lane", 1, &Invocation::new(0, STARTED + 9, 7), 0, &[295, 299, 300], &[]);
 
     let in_memory = World::new().merge(&mut fixture.clone()).await;
     assert_eq!(in_memory.output.as_deref().map(|output| output.lines().count()), Some(301));
@@ -93,7 +93,7 @@ async fn a_batch_may_have_more_objects_than_a_page_of_a_listing() {
         let body = format!("{{\"n\":{n},\"t\":1,\"ms\":1,\"tries\":1,\"status\":200,\"v\":[{n}]}}\n");
         fixture.objects.push((format!("results/lane/{:012}/{name}", (n - 1) / 2 * 2 + 1), body));
     }
-    // Not of any batch, and not of any worker.
+    // Objects that belong to no batch, or that no worker writes.
     fixture.objects.push(("results/lane/000000000002/junk.jsonl".to_owned(), "?".to_owned()));
     fixture.objects.push(("results/lane/000000000003/junk.txt".to_owned(), "?".to_owned()));
     let left = World::new().merge(&mut fixture).await;

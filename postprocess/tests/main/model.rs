@@ -14,7 +14,7 @@ use crate::world::{Fixture, STARTED, World};
 #[derive(Debug, Clone)]
 struct Segment {
     generation: u32,
-    records: BTreeMap<usize, bool>,
+    results: BTreeMap<usize, bool>,
     sending: Vec<usize>,
     unsent: Vec<usize>,
 }
@@ -33,7 +33,7 @@ struct Split {
 fn segment() -> impl Strategy<Value = Segment> {
     let places = || prop::collection::vec(0_usize..8, 0..4);
     (0_u32..3, prop::collection::btree_map(0_usize..8, any::<bool>(), 0..8), places(), places())
-        .prop_map(|(generation, records, sending, unsent)| Segment { generation, records, sending, unsent })
+        .prop_map(|(generation, results, sending, unsent)| Segment { generation, results, sending, unsent })
 }
 
 fn split() -> impl Strategy<Value = Split> {
@@ -51,15 +51,15 @@ fn split() -> impl Strategy<Value = Split> {
     })
 }
 
-/// What must become of a line.
+/// The required outcome of a line.
 #[derive(Default, Clone)]
 struct Expected {
-    /// Identities of the records in key order, and whether they succeeded.
-    records: Vec<(u64, bool)>,
+    /// Identities of its results in key order, and whether they succeeded.
+    results: Vec<(u64, bool)>,
     possibly_sent: bool,
 }
 
-/// The run folder of a split, and what must come of it, by line.
+/// The run folder of a split, and the required outcome of each line.
 fn build(split: &Split) -> (Fixture, Vec<Expected>) {
     let mut fixture = Fixture::new(Format::Csv, &["a"], &[]);
     (fixture.plan.lanes, fixture.items) = (Vec::new(), Vec::new());
@@ -79,28 +79,28 @@ fn build(split: &Split) -> (Fixture, Vec<Expected>) {
             let mut segments = batch_segments.next().unwrap().clone();
             segments.sort_by_key(|segment| segment.generation);
             for (k, segment) in (0..).zip(&segments) {
-                // A call of its own each, except that notes and records of one go together.
+                // Each segment is of a separate call, which also writes its intents.
                 let invocation = Invocation::new(segment.generation, STARTED + k, 1);
-                let mut records = Vec::new();
-                for (place, ok) in segment.records.range(..batch.len()) {
+                let mut results = Vec::new();
+                for (place, ok) in segment.results.range(..batch.len()) {
                     identity += 1;
                     let ending = if *ok {
                         json!({ "v": [identity] })
                     } else {
                         json!({ "error": format!("http_{identity}") })
                     };
-                    let mut record = json!({ "t": STARTED, "ms": 1, "tries": 1 });
-                    record.as_object_mut().unwrap().extend(ending.as_object().unwrap().clone());
-                    records.push((batch[*place], record));
-                    expected[usize::try_from(batch[*place]).unwrap() - 1].records.push((identity, *ok));
+                    let mut result = json!({ "t": STARTED, "ms": 1, "tries": 1 });
+                    result.as_object_mut().unwrap().extend(ending.as_object().unwrap().clone());
+                    results.push((batch[*place], result));
+                    expected[usize::try_from(batch[*place]).unwrap() - 1].results.push((identity, *ok));
                 }
-                fixture.flush(&name, batch[0], &invocation, 1, &records);
+                fixture.segment(&name, batch[0], &invocation, 1, &results);
                 let numbers = |places: &[usize]| {
                     places.iter().filter_map(|place| batch.get(*place).copied()).collect::<Vec<_>>()
                 };
                 let (sending, unsent) = (numbers(&segment.sending), numbers(&segment.unsent));
-                fixture.note(&name, batch[0], &invocation, 0, &sending, &[]);
-                fixture.note(&name, batch[0], &invocation, 2, &[], &unsent);
+                fixture.intents(&name, batch[0], &invocation, 0, &sending, &[]);
+                fixture.intents(&name, batch[0], &invocation, 2, &[], &unsent);
                 for n in sending.iter().filter(|n| !unsent.contains(n)) {
                     expected[usize::try_from(*n).unwrap() - 1].possibly_sent = true;
                 }
@@ -124,12 +124,12 @@ fn build(split: &Split) -> (Fixture, Vec<Expected>) {
 fn rows(expected: &[Expected]) -> (String, String) {
     let (mut output, mut failed) = ("a,x,error,error_detail\n".to_owned(), String::new());
     for (n, line) in (1..).zip(expected) {
-        let winner = line.records.iter().find(|(_, ok)| *ok).or(line.records.last());
+        let winner = line.results.iter().find(|(_, ok)| *ok).or(line.results.last());
         let ending = match winner {
             Some((identity, true)) => format!("{identity},,"),
             Some((identity, false)) => format!(",http_{identity},"),
             None if line.possibly_sent => {
-                ",outcome_unknown,\"the request may have been sent before the worker died, and it may not be repeated\"".to_owned()
+                ",outcome_unknown,\"the request may have been sent before the worker died, and it must not be repeated\"".to_owned()
             }
             None => ",not_processed,no result was found for this line".to_owned(),
         };
@@ -163,7 +163,7 @@ proptest! {
         let report = left.report;
         prop_assert_eq!(report.lines, split.lanes.len() as u64);
         prop_assert_eq!(report.ok + report.failed + report.not_processed, report.lines);
-        prop_assert_eq!(report.requests, expected.iter().map(|line| line.records.len() as u64).sum::<u64>());
+        prop_assert_eq!(report.requests, expected.iter().map(|line| line.results.len() as u64).sum::<u64>());
         prop_assert_eq!(report.requests, report.lanes.iter().map(|lane| lane.requests).sum::<u64>());
         let errors: Value = serde_json::to_value(&report.errors).unwrap();
         let counted: u64 = errors.as_array().unwrap().iter().map(|error| error["count"].as_u64().unwrap()).sum();

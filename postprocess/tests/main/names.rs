@@ -38,7 +38,7 @@ fn output_keys_follow_the_name_of_the_input() {
     check("x.ndjson", Format::Jsonl, None, Jsonl, "x.ndjson", "x.ndjson");
     check("2026.11", Format::Csv, None, Csv, "2026.11", "2026.11");
     check("2026.11", Format::Csv, None, Jsonl, "2026.11.jsonl", "2026.11");
-    // Compressed, by its content, under another name; and a name that is only an ending.
+    // The content is compressed although the name does not say so; then a name that is only an extension.
     check("data.bin", Format::Csv, Gzip, Csv, "data.bin", "data.bin");
     check("a.csv.gz", Format::Csv, None, Csv, "a.csv.gz", "a.csv.gz");
     check(".gz", Format::Csv, Gzip, Csv, ".gz", ".gz");

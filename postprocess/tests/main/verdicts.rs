@@ -62,12 +62,12 @@ async fn one_line_beyond_the_tolerance_fails_the_run() {
 
 #[tokio::test]
 async fn the_cause_names_the_most_frequent_error() {
-    let mut endings = vec![bad("http_401", "the answer is 401 Unauthorized"); 1200];
-    endings.extend(vec![bad("timeout", "no answer"); 3]);
+    let mut endings = vec![bad("http_401", "the response was 401 Unauthorized"); 1200];
+    endings.extend(vec![bad("timeout", "no response"); 3]);
     endings.push(ok(json!([1])));
     let left = merge(csv(endings).tolerated("5%")).await;
     let cause = "1,203 of 1,204 lines failed, more than the tolerated 5%; most often http_401 (1,200), for example line 1: \
-                 the answer is 401 Unauthorized";
+                 the response was 401 Unauthorized";
     let PostprocessResponse::Failed { error, cause: told, lines, ok, failed, .. } = left.response else {
         panic!("it failed")
     };
@@ -112,7 +112,7 @@ async fn a_stopped_line_fails_the_run_with_the_reason_of_its_marker() {
     let mut fixture = csv(vec![ok(json!([1])), bad("http_401", "no"), None]);
     fixture.objects.push((
         "stop/0000/lane.json".to_owned(),
-        json!({ "reason": "nine in ten answers were 401" }).to_string(),
+        json!({ "reason": "nine in ten responses were 401" }).to_string(),
     ));
     fixture
         .objects
@@ -120,14 +120,14 @@ async fn a_stopped_line_fails_the_run_with_the_reason_of_its_marker() {
     let left = merge(fixture.clone()).await;
     assert_eq!(left.report.verdict, Verdict::Failed);
     assert!(
-        left.report.message.ends_with("; the run was stopped: nine in ten answers were 401"),
+        left.report.message.ends_with("; the run was stopped: nine in ten responses were 401"),
         "{}",
         left.report.message
     );
-    assert_eq!(left.report.lanes[0].stopped.as_deref(), Some("nine in ten answers were 401"));
+    assert_eq!(left.report.lanes[0].stopped.as_deref(), Some("nine in ten responses were 401"));
     assert_eq!((left.report.ok, left.report.failed, left.report.not_processed), (1, 1, 1));
     let last = left.output.as_deref().unwrap().lines().last().unwrap();
-    assert!(last.ends_with(",stopped,nine in ten answers were 401"), "{last}");
+    assert!(last.ends_with(",stopped,nine in ten responses were 401"), "{last}");
 
     // One of two lanes, and a marker that cannot be read.
     let second =
@@ -153,11 +153,11 @@ async fn a_stopped_line_fails_the_run_with_the_reason_of_its_marker() {
 async fn an_unknown_outcome_counts_as_failed_and_not_as_unprocessed() {
     let mut fixture = csv(vec![ok(json!([1])), None, None, None]);
     let (first, second) = (Invocation::new(0, STARTED, 1), Invocation::new(0, STARTED + 5, 2));
-    // Line 2 was never marked unsent; line 3 was by another call; line 4 was by the same; line 1 has a
-    // record.
-    fixture.note("lane", 1, &first, 1, &[1, 2, 3, 4], &[]);
-    fixture.note("lane", 1, &first, 2, &[], &[4]);
-    fixture.note("lane", 1, &second, 1, &[], &[3]);
+    // Line 1 has a result. Line 2 was never marked unsent, line 3 only by another call, line 4 by the same
+    // call.
+    fixture.intents("lane", 1, &first, 1, &[1, 2, 3, 4], &[]);
+    fixture.intents("lane", 1, &first, 2, &[], &[4]);
+    fixture.intents("lane", 1, &second, 1, &[], &[3]);
     let left = merge(fixture).await;
     let codes: Vec<_> = left
         .output

@@ -31,13 +31,13 @@ pub(crate) struct Fixture {
     pub(crate) run: RunRef,
     pub(crate) plan: Plan,
     pub(crate) job: String,
-    /// Beside the plan's lanes: each item without its number, which comes with it.
+    /// For each lane of the plan: the numbers of its items, and the items without their numbers.
     pub(crate) items: Vec<Vec<(u64, Value)>>,
     /// Keys and contents below the run's folder.
     pub(crate) objects: Vec<(String, String)>,
 }
 
-/// What a call left behind.
+/// What a call has written, and its response.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Left {
     pub(crate) output: Option<String>,
@@ -159,11 +159,12 @@ impl World {
 }
 
 impl Fixture {
-    /// A run with one lane of one batch; `lines` are items without number and, where there is one, the record without number.
+    /// A run with one lane of one batch; `lines` are the items and, where there is one, their results, both
+    /// without their numbers.
     pub(crate) fn new(format: Format, columns: &[&str], lines: &[(Value, Option<Value>)]) -> Self {
         let items = (1..).zip(lines).map(|(n, (item, _))| (n, item.clone())).collect::<Vec<_>>();
-        let records: Vec<_> =
-            (1..).zip(lines).filter_map(|(n, (_, record))| Some((n, record.clone()?))).collect();
+        let results: Vec<_> =
+            (1..).zip(lines).filter_map(|(n, (_, result))| Some((n, result.clone()?))).collect();
         let batch = Batch { first: LineId::nth(1), lines: items.len() as u64, from: 0, to: 0 };
         let lane = PlannedLane {
             name: "lane".to_owned(),
@@ -212,7 +213,7 @@ impl Fixture {
             items: vec![items],
             objects: Vec::new(),
         };
-        fixture.flush("lane", 1, &Invocation::new(0, STARTED, 1), 0, &records);
+        fixture.segment("lane", 1, &Invocation::new(0, STARTED, 1), 0, &results);
         fixture
     }
 
@@ -232,32 +233,32 @@ impl Fixture {
         self
     }
 
-    /// Adds a flush object.
-    pub(crate) fn flush(
+    /// Adds a result segment.
+    pub(crate) fn segment(
         &mut self,
         lane: &str,
         first: u64,
         invocation: &Invocation,
         k: u32,
-        records: &[(u64, Value)],
+        results: &[(u64, Value)],
     ) {
-        if records.is_empty() {
+        if results.is_empty() {
             return;
         }
-        let failed = records.iter().filter(|(_, record)| record.get("error").is_some()).count() as u64;
-        let ok = records.len() as u64 - failed;
-        let sent = records.iter().filter_map(|(_, record)| record.get("tries")?.as_u64()).sum();
+        let failed = results.iter().filter(|(_, result)| result.get("error").is_some()).count() as u64;
+        let ok = results.len() as u64 - failed;
+        let sent = results.iter().filter_map(|(_, result)| result.get("tries")?.as_u64()).sum();
         let name =
             SegmentKey::Results { invocation: invocation.clone(), k, ok, failed, throttled: 1, sent }.name();
         let mut body =
-            records.iter().map(|(n, record)| numbered(*n, record)).collect::<String>().into_bytes();
+            results.iter().map(|(n, result)| numbered(*n, result)).collect::<String>().into_bytes();
         job::wire::seal::seal(&mut body);
         let body = String::from_utf8(body).unwrap();
         self.objects.push((format!("results/{lane}/{first:012}/{name}"), body));
     }
 
-    /// Adds a note of lines about to be sent.
-    pub(crate) fn note(
+    /// Adds an object of intents.
+    pub(crate) fn intents(
         &mut self,
         lane: &str,
         first: u64,
@@ -277,12 +278,12 @@ fn utf8_or_latin1(bytes: &[u8]) -> String {
         .map_or_else(|_| bytes.iter().map(|byte| char::from(*byte)).collect(), str::to_owned)
 }
 
-/// A record that succeeded.
+/// The result of a line that succeeded, without its number.
 pub(crate) fn ok(values: Value) -> Option<Value> {
     Some(json!({ "t": STARTED + 1000, "ms": 10, "tries": 1, "status": 200, "v": values }))
 }
 
-/// A record that failed.
+/// The result of a line that failed, without its number.
 pub(crate) fn bad(code: &str, detail: &str) -> Option<Value> {
     Some(json!({ "t": STARTED + 1000, "ms": 10, "tries": 2, "error": code, "detail": detail }))
 }

@@ -12,16 +12,17 @@ use serde::{Deserialize, Serialize};
 /// How long a batch takes at its worker's rate, in seconds: long enough that the gap between two batches
 /// costs only one or two per cent.
 const BATCH_SECONDS: f64 = 60.0;
-/// Lines of a batch at most, and at least: a slow limit must not make every line an execution.
+/// The maximum and the minimum number of lines of a batch. With a slow limit each line would otherwise be a
+/// separate execution.
 const MAX_LINES: u64 = 50_000;
 const MIN_LINES: u64 = 10;
-/// Bytes of a batch at most: a worker holds it in memory.
+/// The maximum number of bytes of a batch, which a worker holds in memory.
 const MAX_BYTES: u64 = 8 << 20;
 /// Pieces of a batch: the finer they are, the less the workers' shares of a lane differ, and the less time is
 /// lost.
 const PIECES_PER_BATCH: u64 = 512;
-/// Pieces of a lane at most. When there are more, each two are joined: a lane of that size has enough batches
-/// to even out.
+/// The maximum number of pieces of a lane. When there are more, pieces are joined in pairs: a lane of that
+/// size has enough batches to even out.
 const MAX_PIECES: usize = 1 << 17;
 
 /// Takes a lane's lines in order and cuts them into batches.

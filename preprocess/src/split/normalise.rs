@@ -155,11 +155,11 @@ impl<'a> Normaliser<'a> {
         let counts = format!("the record has {fields} fields, the header has {}", columns.len());
         let last_is_empty = || record.fields.get(fields - 1).is_some_and(<[u8]>::is_empty);
         if fields == columns.len() + 1 && last_is_empty() {
-            format!("{counts}: {} at the end of the record separates nothing", display(self.delimiter))
+            format!("{counts}: {} at the end of the record is superfluous", display(self.delimiter))
         } else if fields + 1 == columns.len()
             && *columns.last().expect("there is one more") == format!("c{}", columns.len())
         {
-            format!("{counts}: {} at the end of the header separates nothing", display(self.delimiter))
+            format!("{counts}: {} at the end of the header is superfluous", display(self.delimiter))
         } else if let Some(hint) = other_delimiter(columns) {
             format!("{counts}. {hint}")
         } else {
@@ -171,7 +171,7 @@ impl<'a> Normaliser<'a> {
         if self.encoding == encoding_rs::UTF_8.name() {
             format!("{detail}: set input.encoding, for example \"windows-1252\"")
         } else {
-            format!("the line has bytes that mean nothing in {}", self.encoding)
+            format!("the line has bytes that are not valid in {}", self.encoding)
         }
     }
 }

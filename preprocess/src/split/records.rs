@@ -17,7 +17,8 @@ pub(super) use layout::{Layout, display};
 
 use super::source::Window;
 
-/// Bytes of one record at most. A longer one is a failed line (`too_large`) that keeps its first bytes.
+/// The maximum number of bytes of one record. A longer one is a failed line (`too_large`) that keeps its
+/// first bytes.
 const MAX_RECORD: usize = 8 << 20;
 /// Bytes that are kept of a record that is too large.
 const KEPT_OF_TOO_LARGE: usize = 1024;

@@ -13,12 +13,11 @@ use serde_json::value::RawValue;
 
 use super::records::{LineError, Record};
 
-/// Lanes among which the hosts that no limit names are distributed: that many workers send to them at the
-/// same time.
+/// The number of lanes for hosts that no limit names. Each has one worker.
 const HASHED_LANES: usize = 4;
-/// Keys whose lane is cached, at most.
+/// The maximum number of keys whose lane is cached.
 const CACHED_KEYS: usize = 100_000;
-/// Bytes of such a key at most.
+/// The maximum number of bytes of a cached key.
 const CACHED_KEY_BYTES: usize = 300;
 /// Characters of a URL that an error quotes.
 const QUOTED: usize = 200;

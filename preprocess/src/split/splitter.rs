@@ -21,7 +21,7 @@ pub(super) struct Splitter<'a, R> {
     /// The input's name.
     pub(super) file: &'a str,
     pub(super) layout: Layout,
-    /// The compressed data is followed by something else.
+    /// Whether other bytes follow the compressed data.
     pub(super) garbage: Rc<Cell<bool>>,
     /// The line of the header in the file.
     pub(super) first_line: u64,
@@ -101,7 +101,7 @@ impl<R: Read> Splitter<'_, R> {
         if garbage.get() {
             normaliser
                 .notes
-                .push("what follows the compressed data is not part of it, and is ignored".to_owned());
+                .push("the bytes after the compressed data are not part of it and are ignored".to_owned());
         }
         Ok(Split::Done(Plan {
             input: InputFacts {
@@ -142,7 +142,7 @@ pub(super) fn input_error(file: &str, offset: u64, error: io::Error) -> StepErro
     let message = match inner.and_then(|inner| inner.downcast_ref::<SyntaxError>()) {
         Some(SyntaxError { line, at, what }) => format!("{file}:{line}: {what} (byte {at})"),
         None => format!(
-            "{file} cannot be read on after byte {offset} of its decompressed content: {error}. Is the file complete?"
+            "{file} cannot be read beyond byte {offset} of its decompressed content: {error}. Is the file complete?"
         ),
     };
     StepError::new(ErrorName::InputUnreadable, message)

@@ -43,7 +43,7 @@ pub(super) struct ChannelSink {
 
 impl Sink for ChannelSink {
     fn items(&mut self, lane: &str, items: Vec<u8>) -> io::Result<()> {
-        let closed = |_| io::Error::other(StepError::new(ErrorName::Interrupted, "the split was given up"));
+        let closed = |_| io::Error::other(StepError::new(ErrorName::Interrupted, "the split was abandoned"));
         self.items.blocking_send((lane.to_owned(), items)).map_err(closed)
     }
 

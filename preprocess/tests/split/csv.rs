@@ -102,7 +102,7 @@ fn text_after_a_closing_quote_fails_the_first_line_only() {
         (Some(&b"1,\"Ann"[..]), Some(&b"3,\"Cy"[..]))
     );
     assert_eq!((&lines[1].v, lines[1].at), (&Some(serde_json::json!(["2", "Bob"])), 15));
-    // Line ends of every kind are where reading goes on.
+    // Reading continues after a line end of any kind.
     let (_, lines) = run(FIXED, "x.csv", b"id,name\r1,\"a\"b\r2,c\r\n3,\"d\"e\r\n4,f\r");
     assert_eq!(errors(&lines), [Some("parse"), None, Some("parse"), None]);
     let (_, lines) = run(FIXED, "x.csv", b"id,name\n1,\"a\" \n\"2\"\t,b");

@@ -129,7 +129,7 @@ fn data_after_the_compressed_data_is_padding_or_garbage() {
     let bz = encoder.finish().unwrap();
     let zst = zstd::encode_all(&b"one\ntwo\n"[..], 1).unwrap();
     let skippable = b"\x53\x2a\x4d\x18\x03\0\0\0abc";
-    for (data, behind, lines, notes) in [
+    for (data, after, lines, notes) in [
         (&gz, &[0; 700][..], 2, 0),
         (&gz, b"trailing garbage", 2, 1),
         (&gz, b"\0\0\0garbage", 2, 1),
@@ -142,7 +142,7 @@ fn data_after_the_compressed_data_is_padding_or_garbage() {
         (&zst, skippable, 2, 0),
         (&skippable.to_vec(), &zst, 2, 0),
     ] {
-        let (plan, got) = run(FIXED, "x.txt", &[data.as_slice(), behind].concat());
+        let (plan, got) = run(FIXED, "x.txt", &[data.as_slice(), after].concat());
         assert_eq!((got.len(), plan.input.notes.len()), (lines, notes), "{:?}", plan.input.notes);
     }
     let error = try_run(FIXED, "x.txt.gz", &[&gz[..], &gz[..10]].concat()[..]).unwrap_err();

@@ -102,10 +102,10 @@ pub(in crate::commands) fn reason(error: &ErrorCount) -> String {
 }
 
 fn excerpt(text: &str) -> String {
-    const MOST: usize = 120;
+    const MAX_CHARACTERS: usize = 120;
     let line = text.lines().next().unwrap_or_default();
-    if line.chars().count() > MOST {
-        format!("{}…", line.chars().take(MOST).collect::<String>())
+    if line.chars().count() > MAX_CHARACTERS {
+        format!("{}…", line.chars().take(MAX_CHARACTERS).collect::<String>())
     } else {
         line.to_owned()
     }

@@ -47,6 +47,6 @@ impl Actions for Workers {
             "SendTaskHeartbeat" => self.tokens.heartbeat(token),
             other => return Err(unknown(other)),
         };
-        sent.map(|()| json!({})).map_err(|error| ("TaskTimedOut", error.to_string()))
+        sent.map(|()| json!({})).map_err(|unknown| (unknown.name(), unknown.to_string()))
     }
 }

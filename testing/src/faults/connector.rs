@@ -16,7 +16,7 @@ use http_body_util::{BodyExt, StreamBody};
 
 use super::{Action, Fault, Faults, Operation, key};
 
-/// Around the HTTP client of the store.
+/// A wrapper of the HTTP client of the store.
 #[derive(Debug, Clone)]
 pub(super) struct FaultyHttpClient {
     pub(super) inner: SharedHttpClient,
@@ -175,7 +175,7 @@ fn cut(body: SdkBody) -> SdkBody {
         left -= chunk.len();
         Ok(http_body::Frame::data(chunk))
     });
-    // The last piece may have ended the body before the error its turn.
+    // The last piece may end the body before the error is returned.
     let end =
         futures_util::stream::once(async { Err(io::Error::new(io::ErrorKind::ConnectionReset, "planned")) });
     SdkBody::from_body_1_x(StreamBody::new(data.chain(end)))

@@ -23,7 +23,7 @@ pub enum Operation {
     Part,
     /// Completes an upload.
     Complete,
-    /// Gives an upload up.
+    /// Aborts an upload.
     Abort,
     /// Deletes an object.
     Delete,
@@ -70,13 +70,13 @@ pub enum Fault {
     CutRequest,
     /// The connection breaks in the middle of the response's body.
     CutResponse,
-    /// It was done, and the response is lost. The client repeats the call, and finds what it has done.
+    /// The call was done, and its response is lost. The client repeats the call, and finds that it was done.
     LostResponse,
     /// As a lost response to a completion, but the store does not remember the upload.
     Forgotten,
     /// 409 ConditionalRequestConflict; nothing was done.
     Conflict,
-    /// The listing lacks what was written last.
+    /// The objects that were written last are missing from the listing.
     Stale,
 }
 
@@ -95,7 +95,7 @@ impl Fault {
         Self::Stale,
     ];
 
-    /// Whether it can happen to such a call.
+    /// Whether it can happen to a call of this operation.
     pub fn can_meet(self, operation: Operation) -> bool {
         match self {
             Self::Internal | Self::SlowDown | Self::Timeout | Self::Reset => true,

@@ -10,7 +10,7 @@ use super::Log;
 
 /// The end of a request's head. Requests have no body here.
 const END: &[u8] = b"\r\n\r\n";
-/// Between two bytes of a response that drips.
+/// The time between two bytes of a response that drips.
 const DRIP: Duration = Duration::from_millis(20);
 
 /// What a server does with a connection once it has read the head of a request.
@@ -20,7 +20,7 @@ pub enum Raw {
     Write(Vec<u8>),
     /// Writes these bytes and nothing more, without closing.
     Stall(Vec<u8>),
-    /// Writes these bytes, and then a byte now and then, for ever.
+    /// Writes these bytes, and then a byte from time to time, without end.
     Drip(Vec<u8>),
     /// Closes with a reset.
     Reset,

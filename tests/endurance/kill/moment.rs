@@ -19,7 +19,7 @@ pub enum Moment {
     /// The plan exists, and no request was made.
     Split,
     FirstRequest,
-    /// This number of flushes is stored, but not all lines.
+    /// This number of result segments is stored, but not the output.
     Flushes(usize),
     /// The journal has changed this number of times.
     Commits(u64),
@@ -62,20 +62,20 @@ impl Moment {
             Self::Splitting => "inside the split",
             Self::Split => "split, nothing sent",
             Self::FirstRequest => "first requests under way",
-            Self::Flushes(1) => "behind the first flush",
+            Self::Flushes(1) => "after the first flush",
             Self::Flushes(_) => "between flushes",
             Self::Commits(_) => "journal commits",
             Self::Merging => "during the merge",
             Self::Joining => "parts being joined",
-            Self::Joined => "output joined, not there",
-            Self::Published => "output there, no report",
+            Self::Joined => "output joined, not published",
+            Self::Published => "output published, no report",
             Self::Reported => "reported, not tidied",
             Self::Tidying => "during the clean-up",
         }
     }
 
     /// Whether it comes before the first response.
-    pub fn is_before_answers(self) -> bool {
+    pub fn is_before_responses(self) -> bool {
         matches!(self, Self::Started | Self::Claimed | Self::Splitting | Self::Split | Self::FirstRequest)
     }
 
@@ -100,7 +100,7 @@ impl Moment {
             Self::Splitting => !state.uploads("/items/").is_empty() && !has("plan.json"),
             Self::Split => has("plan.json") && state.requests(api) == 0,
             Self::FirstRequest => has("plan.json") && state.requests(api) > 0,
-            Self::Flushes(count) => state.new_flushes() >= count && !output,
+            Self::Flushes(count) => state.new_segments() >= count && !output,
             Self::Commits(_) => !report,
             Self::Merging => !state.uploads("/output/").is_empty() && !output,
             Self::Joining => {
@@ -119,7 +119,7 @@ impl Moment {
 /// What the run before a redrive has left.
 #[derive(Clone, Default)]
 pub struct Left {
-    flushes: HashSet<PathBuf>,
+    segments: HashSet<PathBuf>,
     /// When output and report were written.
     written: HashMap<PathBuf, SystemTime>,
 }
@@ -128,7 +128,7 @@ pub struct Left {
 pub struct State {
     root: PathBuf,
     before: Left,
-    /// What earlier processes left: unfinished uploads, flushes, and the number of their requests.
+    /// What earlier processes left: unfinished uploads, result segments, and the number of their requests.
     old: (HashSet<PathBuf>, usize, usize),
 }
 
@@ -136,13 +136,13 @@ impl State {
     pub fn new(root: PathBuf, before: &Left, api: &Api) -> Self {
         let mut state = Self { root, before: before.clone(), old: (HashSet::new(), 0, api.count()) };
         state.old.0 = entries(&state.root.join(".s3/uploads")).into_iter().collect();
-        state.old.1 = state.flushes().len();
+        state.old.1 = state.segments().len();
         state
     }
 
-    /// Flushes of this process.
-    pub fn new_flushes(&self) -> usize {
-        self.flushes().len().saturating_sub(self.old.1)
+    /// Result segments of this process.
+    pub fn new_segments(&self) -> usize {
+        self.segments().len().saturating_sub(self.old.1)
     }
 
     /// Requests of this process.
@@ -154,7 +154,7 @@ impl State {
     pub fn left(&self) -> Left {
         let written = |path: PathBuf| fs::metadata(&path).ok()?.modified().ok().map(|at| (path, at));
         let written = [self.output(), self.report()].into_iter().filter_map(written).collect();
-        Left { flushes: self.flushes().into_iter().collect(), written }
+        Left { segments: self.segments().into_iter().collect(), written }
     }
 
     /// Whether the file exists, and did not when the redrive began.
@@ -188,11 +188,11 @@ impl State {
             .collect()
     }
 
-    /// The flush objects; in a redrive only those of the redrive.
-    pub fn flushes(&self) -> Vec<PathBuf> {
+    /// The result segments; in a redrive only those of the redrive.
+    pub fn segments(&self) -> Vec<PathBuf> {
         let lanes = self.run().map(|run| entries(&run.join("results"))).unwrap_or_default();
         let all = lanes.iter().flat_map(|lane| entries(lane)).flat_map(|batch| entries(&batch));
-        all.filter(|flush| !self.before.flushes.contains(flush)).collect()
+        all.filter(|segment| !self.before.segments.contains(segment)).collect()
     }
 
     /// The journal, as long as there is one.
@@ -210,7 +210,7 @@ impl State {
         let uploads = entries(&self.root.join(".s3/uploads"));
         let rest = vec![
             count(&run),
-            self.flushes().len(),
+            self.segments().len(),
             uploads.len(),
             uploads.iter().map(|upload| count(upload)).sum(),
             entries(&self.root.join(".s3/tmp")).iter().map(|process| count(process)).sum(),

@@ -114,7 +114,7 @@ impl Matrix {
     /// Kills at random.
     pub fn survives_seed(&self, seed: u64, kills: usize) -> Tally {
         let mut rng = StdRng::seed_from_u64(seed);
-        // A process that goes on has less to do than one that begins.
+        // A process that continues a run has less to do than the first one.
         let most = |nth: usize| self.expected.events / (1 + nth as u64 / 2) + 1;
         self.survives((0..kills).map(|nth| When::After(rng.random_range(0..most(nth)))))
     }
@@ -137,7 +137,7 @@ impl Matrix {
         let ran = self.start(&scene, &mut attempts).wait();
         let outputs = Outputs::of(&scene, ran);
         assert_eq!(outputs.differs(&self.expected.outputs), None, "after {tally:?}");
-        attempts.check(self.scenario.asked(), &self.api, &mut tally);
+        attempts.check(self.scenario.lines_sent(), &self.api, &mut tally);
 
         let total = self.api.count();
         let again = self.start(&scene, &mut attempts).wait();
@@ -203,7 +203,7 @@ impl Matrix {
 
     /// Returns whether the process was still running.
     fn kill(&self, running: Running, state: &State, when: &When) -> bool {
-        let (mut seen, mut events, mut commits, mut flushes) = (None, 0, 0, 0);
+        let (mut seen, mut events, mut commits, mut segments) = (None, 0, 0, 0);
         self.watch(running, |api| match when {
             When::At(Moment::Commits(count)) => {
                 let (journal, _) = state.changes(api);
@@ -213,13 +213,13 @@ impl Matrix {
                 commits >= *count
             }
             When::At(moment) => {
-                // The next flush needs answers.
-                let now = state.new_flushes();
-                if now > std::mem::replace(&mut flushes, now) && !moment.is_now(state, api) {
+                // The next flush needs responses.
+                let now = state.new_segments();
+                if now > std::mem::replace(&mut segments, now) && !moment.is_now(state, api) {
                     api.respond_more(GATE);
                 }
-                // One that went by unseen does not come again.
-                moment.is_now(state, api) || (moment.is_before_answers() && state.requests(api) > 0)
+                // A moment that was missed does not come again.
+                moment.is_now(state, api) || (moment.is_before_responses() && state.requests(api) > 0)
             }
             When::After(count) => {
                 let changes = state.changes(api);
@@ -258,7 +258,7 @@ impl Attempts {
     /// No process sends a line whose response was stored before it began, and none sends a line twice: a line that is
     /// sent again was in flight, or not yet flushed.
     fn check(&self, lines: usize, api: &Api, tally: &mut Tally) {
-        let mut asked: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
+        let mut sent_by: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
         for seen in api.requests() {
             let attempt = seen.headers["x-attempt"]
                 .to_str()
@@ -268,31 +268,31 @@ impl Attempts {
                 .parse()
                 .unwrap();
             let line = seen.uri.rsplit('/').next().unwrap().parse().unwrap();
-            asked.entry(line).or_default().push(attempt);
+            sent_by.entry(line).or_default().push(attempt);
         }
-        assert_eq!(asked.len(), lines, "every line was asked about, and in a redrive no other");
-        for (line, attempts) in &asked {
+        assert_eq!(sent_by.len(), lines, "every line was sent, and in a redrive no other");
+        for (line, attempts) in &sent_by {
             let once: BTreeSet<_> = attempts.iter().collect();
             assert_eq!(once.len(), attempts.len(), "line {line} was sent twice by one process: {attempts:?}");
             for attempt in attempts {
                 let before = &self.stored[..attempt - 1];
                 assert!(
                     !before.iter().any(|stored| stored.contains(line)),
-                    "line {line} had a stored answer and was asked again: {attempts:?}"
+                    "line {line} had a stored response and was sent again: {attempts:?}"
                 );
             }
         }
-        tally.requests(asked.values().map(Vec::len).sum(), lines);
+        tally.requests(sent_by.values().map(Vec::len).sum(), lines);
     }
 }
 
 /// Lines whose responses are in the store.
 fn stored(state: &State) -> BTreeSet<u64> {
     let mut lines = BTreeSet::new();
-    for flush in state.flushes() {
-        for record in std::fs::read_to_string(flush).unwrap().lines() {
-            let record: Value = serde_json::from_str(record).unwrap();
-            lines.insert(record["n"].as_u64().unwrap());
+    for segment in state.segments() {
+        for result in std::fs::read_to_string(segment).unwrap().lines() {
+            let result: Value = serde_json::from_str(result).unwrap();
+            lines.insert(result["n"].as_u64().unwrap());
         }
     }
     lines

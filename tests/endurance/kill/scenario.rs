@@ -28,7 +28,7 @@ impl Scenario {
     }
 
     /// How many lines the command sends.
-    pub fn asked(self) -> usize {
+    pub fn lines_sent(self) -> usize {
         if self == Self::Redriven { LINES / 2 } else { LINES }
     }
 }

@@ -48,7 +48,7 @@ pub struct Survived {
     pub duplicated: usize,
 }
 
-/// A segment of results that was stored: how many requests the API had had by then, and the records.
+/// A stored result segment: the number of requests that the API had received by then, and the content.
 type Segment = (usize, Vec<u8>);
 
 /// How a command ended.
@@ -163,12 +163,12 @@ impl TestBed {
         assert_eq!(unknown, survived.unknown);
     }
 
-    /// No line is sent again once its response is stored, unless a listing lacked it.
+    /// No line is sent again once its response is stored, unless a listing did not show it.
     fn check(&self, stored: &[Segment], survived: &mut Survived) {
         let mut since: BTreeMap<u64, usize> = BTreeMap::new();
-        for (requests, records) in stored {
-            for record in records.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-                let n = LineResult::parse(record).unwrap().n.number();
+        for (requests, body) in stored {
+            for result in body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+                let n = LineResult::parse(result).unwrap().n.number();
                 since.entry(n).or_insert(*requests);
             }
         }
@@ -186,9 +186,9 @@ impl TestBed {
         }
         for (index, seen) in seen.iter().enumerate() {
             let n = line(&seen.uri);
-            // One that was stored just as the process died is not known here.
+            // A result that was stored just as the process died is not known here.
             let stored = since.get(&n).copied().unwrap_or(usize::MAX);
-            assert!(index < stored, "line {n} had a stored answer and was asked again, after {survived:#?}");
+            assert!(index < stored, "line {n} had a stored response and was sent again, after {survived:#?}");
         }
     }
 
@@ -265,7 +265,8 @@ fn output(state: &TempDir) -> PathBuf {
     state.path().join("state/jobs/faults/output/in.csv")
 }
 
-/// A clock that makes nobody wait: a sleep puts it forward. Only the year that an execution may take does not.
+/// A clock that moves forward when somebody sleeps, so that no wait takes time. The time limit of an
+/// execution, a year, does not move it.
 #[derive(Debug, Default)]
 struct Fast(Mutex<time::Duration>);
 

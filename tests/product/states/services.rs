@@ -106,10 +106,10 @@ fn activity_worker_takes_a_task_and_sends_its_outcome() {
             .post(format!("http://{port}/"))
             .header("x-amz-target", target)
             .body(body.to_string());
-        let answer = runtime.block_on(async {
+        let response = runtime.block_on(async {
             Ok::<Value, reqwest::Error>(serde_json::from_str(&request.send().await?.text().await?).unwrap())
         });
-        answer.ok()
+        response.ok()
     };
     wait_until("the API is served", || call("Nothing", json!({})).is_some());
     let task = call("GetActivityTask", json!({ "activityArn": arn, "workerName": "me" })).unwrap();
@@ -117,7 +117,7 @@ fn activity_worker_takes_a_task_and_sends_its_outcome() {
     assert_eq!(call("SendTaskHeartbeat", json!({ "taskToken": task["taskToken"] })).unwrap(), json!({}));
     assert_eq!(
         call("SendTaskSuccess", json!({ "taskToken": "other", "output": "1" })).unwrap()["__type"],
-        "TaskTimedOut"
+        "InvalidToken"
     );
     assert_eq!(
         call("SendTaskSuccess", json!({ "taskToken": task["taskToken"], "output": "{\"ok\":true}" }))

@@ -87,9 +87,9 @@ fn unread<E: ProvideErrorMetadata + std::error::Error + 'static>(
         "DecryptionFailure",
         "InvalidKeyId",
     ];
-    let passing = !error.code().is_some_and(|code| final_codes.contains(&code));
+    let transient = !error.code().is_some_and(|code| final_codes.contains(&code));
     let why = error.code().map_or_else(|| job::in_words(error), str::to_owned);
-    Unresolved { reason: format!("the secret {name} cannot be read from {place}: {why}"), passing }
+    Unresolved { reason: format!("the secret {name} cannot be read from {place}: {why}"), transient }
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The results that earlier calls wrote for a batch: records of finished lines, and intents of lines that may
+//! What earlier calls wrote for a batch: the results of finished lines, and the intents of lines that may
 //! have been sent.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -10,7 +10,7 @@ use job::{ErrorName, Invocation, LineId, Objects, SegmentKey, StepError, seal};
 
 /// Objects read ahead.
 const AHEAD: usize = 4;
-/// The request was, or may have been, processed.
+/// The codes of lines whose request was processed, or may have been.
 const UNKNOWN: [&str; 2] = ["outcome_unknown", "bad_response"];
 
 /// The results of earlier calls for a batch.
@@ -19,8 +19,8 @@ pub(crate) struct EarlierResults {
     keys: Arc<[String]>,
     /// The calls, oldest first.
     calls: Vec<Invocation>,
-    /// By line: the first success, else the newest record.
-    records: HashMap<LineId, Known>,
+    /// By line: the first success, else the newest failure.
+    results: HashMap<LineId, Known>,
     /// By line: the last call whose durable intents name it as possibly sent.
     named: HashMap<LineId, usize>,
 }
@@ -44,7 +44,7 @@ pub(crate) enum Earlier<'a> {
     Unknown,
 }
 
-/// Rules for deciding whether an earlier record still counts.
+/// Rules for deciding whether an earlier result still counts.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rules {
     pub(crate) generation: u32,
@@ -53,7 +53,7 @@ pub(crate) struct Rules {
 }
 
 impl Rules {
-    /// Whether a line with this code is sent again only if that is asked for.
+    /// Whether a line with this code is sent again only with `include_unknown`.
     fn is_final(self, code: &str) -> bool {
         code == UNKNOWN[0] || code == UNKNOWN[1] && !self.repeatable
     }
@@ -63,26 +63,26 @@ impl EarlierResults {
     pub(crate) async fn read(objects: &Objects, prefix: &str) -> Result<Self, StepError> {
         let entries = objects.list(prefix).await?;
         let keys = entries.iter().map(|entry| entry.key.clone()).collect();
-        let flushes = entries
+        let segments = entries
             .into_iter()
-            .filter_map(|entry| SegmentKey::parse(&entry.key).map(|flush| (flush, entry.key)));
-        let flushes: Vec<_> = flushes.collect();
-        let calls: BTreeSet<_> = flushes.iter().map(|(flush, _)| flush.invocation().clone()).collect();
+            .filter_map(|entry| SegmentKey::parse(&entry.key).map(|segment| (segment, entry.key)));
+        let segments: Vec<_> = segments.collect();
+        let calls: BTreeSet<_> = segments.iter().map(|(segment, _)| segment.invocation().clone()).collect();
         let mut earlier = Self { keys, calls: calls.into_iter().collect(), ..Self::default() };
-        let mut bodies = stream::iter(flushes)
-            .map(|(flush, key)| async move { objects.get(&key).await.map(|body| (flush, key, body)) })
+        let mut bodies = stream::iter(segments)
+            .map(|(segment, key)| async move { objects.get(&key).await.map(|body| (segment, key, body)) })
             .buffered(AHEAD);
         let mut named: BTreeMap<usize, BTreeSet<LineId>> = BTreeMap::new();
-        while let Some((flush, key, body)) = bodies.try_next().await? {
-            let call = earlier.calls.binary_search(flush.invocation()).expect("it was collected above");
-            match flush {
+        while let Some((segment, key, body)) = bodies.try_next().await? {
+            let call = earlier.calls.binary_search(segment.invocation()).expect("it was collected above");
+            match segment {
                 SegmentKey::Results { ok, failed, .. } => {
                     seal::check(&body).map_err(|error| damaged(&key, &error))?;
-                    let count = earlier.add_records(call, &body).map_err(|error| damaged(&key, &error))?;
+                    let count = earlier.add_results(call, &body).map_err(|error| damaged(&key, &error))?;
                     if count != ok + failed {
                         return Err(damaged(
                             &key,
-                            &format!("it has {count} records, and {} were written", ok + failed),
+                            &format!("it has {count} results, and {} were written", ok + failed),
                         ));
                     }
                 }
@@ -108,19 +108,19 @@ impl EarlierResults {
 
     /// The result of earlier calls for line `n`.
     pub(crate) fn of(&self, n: LineId, rules: Rules) -> Earlier<'_> {
-        let record = self.records.get(&n);
-        if let Some(Known { error: None, .. }) = record {
+        let result = self.results.get(&n);
+        if let Some(Known { error: None, .. }) = result {
             return Earlier::Succeeded;
         }
         let this = |call: usize| self.calls[call].generation() == rules.generation;
         if let Some(call) = self.named.get(&n)
             && !rules.repeatable
-            && record.is_none_or(|record| record.call < *call)
+            && result.is_none_or(|result| result.call < *call)
             && (this(*call) || !rules.include_unknown)
         {
             return Earlier::Unknown;
         }
-        match record {
+        match result {
             Some(Known { call, error: Some(error) })
                 if this(*call) || (rules.is_final(error) && !rules.include_unknown) =>
             {
@@ -130,18 +130,18 @@ impl EarlierResults {
         }
     }
 
-    /// Adds the records of one object. Returns how many it has.
-    fn add_records(&mut self, call: usize, body: &[u8]) -> Result<u64, serde_json::Error> {
+    /// Adds the results of one segment. Returns how many it has.
+    fn add_results(&mut self, call: usize, body: &[u8]) -> Result<u64, serde_json::Error> {
         let mut count = 0;
         for line in body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-            let record = LineResult::parse(line)?;
+            let result = LineResult::parse(line)?;
             count += 1;
-            let known = Known { call, error: record.error.as_deref().map(Into::into) };
-            match self.records.get(&record.n) {
+            let known = Known { call, error: result.error.as_deref().map(Into::into) };
+            match self.results.get(&result.n) {
                 Some(Known { error: None, .. }) => {}
                 Some(other) if known.error.is_some() && other.call > call => {}
                 _ => {
-                    self.records.insert(record.n, known);
+                    self.results.insert(result.n, known);
                 }
             }
         }
@@ -161,14 +161,14 @@ mod tests {
     const GEN1: Rules = Rules { generation: 1, ..GEN0 };
     const ASKED: Rules = Rules { include_unknown: true, ..GEN1 };
 
-    fn earlier(records: &[(u64, usize, Option<&str>)], named: &[(u64, usize)]) -> EarlierResults {
+    fn earlier(results: &[(u64, usize, Option<&str>)], named: &[(u64, usize)]) -> EarlierResults {
         let mut earlier = EarlierResults {
             calls: vec![Invocation::new(0, 1, 0), Invocation::new(0, 2, 0), Invocation::new(1, 3, 0)],
             ..EarlierResults::default()
         };
-        for (n, call, error) in records {
+        for (n, call, error) in results {
             let error = error.map(|error| format!(r#","error":"{error}""#)).unwrap_or_default();
-            earlier.add_records(*call, &format!("{{\"n\":{n}{error}}}\n").into_bytes()).expect("a record");
+            earlier.add_results(*call, &format!("{{\"n\":{n}{error}}}\n").into_bytes()).expect("a result");
         }
         earlier.named = named.iter().map(|(n, call)| (LineId::nth(*n), *call)).collect();
         earlier
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_noted_line_without_a_later_record_is_unknown() {
+    fn a_line_with_an_intent_and_no_later_result_is_unknown() {
         let earlier = earlier(
             &[(2, 0, Some("http_500")), (3, 1, Some("outcome_unknown"))],
             &[(1, 0), (2, 0), (3, 0), (4, 2)],

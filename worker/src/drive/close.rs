@@ -1,4 +1,4 @@
-//! The end of a call: writes all records, and takes lines that were not sent out of the intents.
+//! The end of a call: writes all results, and takes lines that were not sent out of the intents.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::results::Tally;
 
 /// A message of the state machine holds 256 KiB. Lines beyond this number count their attempts from zero
 /// again.
-const MOST_TRIES: usize = 4000;
+const MAX_TRIES: usize = 4000;
 
 impl Drive<'_> {
     pub(super) async fn close(mut self) -> Result<(End, Tally), StepError> {
@@ -70,7 +70,7 @@ impl Drive<'_> {
             let attempts = self.parcels[parcel].retry.attempts;
             self.parcels.numbers(parcel).map(move |n| (n, attempts))
         });
-        End::Paused { wait_seconds, pace: Pace { keys, tries: tries.take(MOST_TRIES).collect() } }
+        End::Paused { wait_seconds, pace: Pace { keys, tries: tries.take(MAX_TRIES).collect() } }
     }
 
     /// A parcel in the middle of a redirect was processed in part. Where it must not be sent twice, it cannot

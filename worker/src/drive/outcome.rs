@@ -11,8 +11,8 @@ use crate::canary::Verdict;
 use crate::failure::{FailedAttempt, Failure, Nature};
 use crate::pace::{Health, Now};
 use crate::parcel::ParcelId;
-use crate::record::{self, Figures};
 use crate::response::RetryAfter;
+use crate::result_line::{self, Figures};
 use crate::retry::{backoff, may_retry};
 use crate::schedule::Abandoned;
 
@@ -33,11 +33,11 @@ impl Drive<'_> {
             self.schedule.change(key, now.instant, |key| key.record_latency(millis));
         }
         match attempt.result {
-            Ok(Success::Records(records)) => {
+            Ok(Success::Results(results)) => {
                 self.update_health(parcel, Health::Up, None, now);
                 self.update_canary(false);
-                for (n, record) in records {
-                    self.results.succeeded(n, record);
+                for (n, result) in results {
+                    self.results.succeeded(n, result);
                     self.context.observer.finished(self.lane, true);
                 }
             }
@@ -73,7 +73,7 @@ impl Drive<'_> {
         let state = &mut self.parcels[parcel];
         let key = state.key;
         let max_wait = self.run.job.retry.max_wait;
-        // While the provider is down, the line is not to blame for a connection that fails.
+        // While the provider is down, the line is not the cause of a connection that fails.
         let counted = nature != Nature::Unreached || !self.schedule.key(key).is_down();
         let first_failure = state.retry.attempts == 0;
         state.retry.record_failure(nature, counted);
@@ -131,7 +131,7 @@ impl Drive<'_> {
         if let Some(pause) = paused {
             let name = &self.schedule.key(index).name;
             self.context.observer.held(self.lane, name, pause);
-            tracing::warn!(key = name, ?pause, "down; left alone for a while");
+            tracing::warn!(key = name, ?pause, "the provider is down and gets no requests for a while");
             self.take_back(index);
         }
     }
@@ -163,7 +163,7 @@ impl Drive<'_> {
         }
     }
 
-    /// Takes the lines of a key out of the intents: none of them is sent soon.
+    /// Takes the lines of a key out of the intents, because none of them will be sent soon.
     fn take_back(&mut self, key: u32) {
         let parcels = &self.parcels;
         let back = self.schedule.take_back(key, |parcel| !parcels[parcel].is_processed());
@@ -176,7 +176,7 @@ impl Drive<'_> {
             return;
         }
         let detail = self.run.mask.text(&abandoned.detail);
-        tracing::warn!(key = self.schedule.key(key).name, code = %abandoned.code, "given up: {detail}");
+        tracing::warn!(key = self.schedule.key(key).name, code = %abandoned.code, "abandoned: {detail}");
         for parcel in self.schedule.drain(key) {
             self.abandon(parcel, &abandoned, 0, now);
         }
@@ -203,7 +203,7 @@ impl Drive<'_> {
         let detail = self.run.mask.text(&why.detail);
         for n in self.parcels.numbers(parcel) {
             let figures = Figures { n, at: now.millis, millis, tries, status };
-            self.results.failed(n, &code, record::failure(figures, why.code, &detail));
+            self.results.failed(n, &code, result_line::failure(figures, why.code, &detail));
             self.context.observer.finished(self.lane, false);
         }
     }

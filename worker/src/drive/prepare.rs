@@ -9,8 +9,8 @@ use super::Drive;
 use crate::batch::Items;
 use crate::failure::Failure;
 use crate::parcel::{ParcelId, Parcels};
-use crate::record::{self, Figures};
 use crate::request::{self, Prepared};
+use crate::result_line::{self, Figures};
 use crate::run::Run;
 use crate::schedule::Next;
 
@@ -35,8 +35,8 @@ impl Drive<'_> {
                     let detail = run.mask.text(&why.detail);
                     for n in parcels.numbers(parcel) {
                         let figures = Figures { n, at: now.millis, ..Figures::default() };
-                        let record = record::failure(figures, why.code, &detail);
-                        results.failed(n, &why.code.to_string(), record);
+                        let result = result_line::failure(figures, why.code, &detail);
+                        results.failed(n, &why.code.to_string(), result);
                         context.observer.finished(lane, false);
                     }
                     false
@@ -47,7 +47,7 @@ impl Drive<'_> {
     }
 }
 
-/// The request of a parcel: today that of its only line.
+/// The request of a parcel. Today a parcel has one line.
 fn prepare(
     run: &Run,
     items: &Items,

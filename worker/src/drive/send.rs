@@ -11,7 +11,7 @@ use crate::parcel::ParcelId;
 use crate::schedule::Next;
 
 impl Drive<'_> {
-    /// Sends everything that is due. Says when the next parcel is.
+    /// Sends everything that is due. Returns when the next parcel is due.
     pub(super) async fn send_due(&mut self) -> Option<Instant> {
         let stop = self.stop.clone();
         while self.in_flight.len() < self.context.settings.in_flight.max(1) && self.results.may_send() {

@@ -17,8 +17,8 @@ use crate::context::Context;
 use crate::intents::IntentLog;
 use crate::pace::{Now, Wall};
 use crate::parcel::{Line, ParcelId, Parcels};
-use crate::record::{self, Figures};
 use crate::response::Sender;
+use crate::result_line::{self, Figures};
 use crate::results::{BatchFolder, ResultWriter, Tally};
 use crate::retry::RetryState;
 use crate::run::Run;
@@ -80,13 +80,17 @@ impl<'a> Drive<'a> {
                     parcels.push([Line { n: item.n, fields }], key, retry);
                 }
                 (_, Some(error)) => {
-                    results.failed(item.n, error, record::refused(figures, error, item.detail.as_deref()));
+                    results.failed(
+                        item.n,
+                        error,
+                        result_line::refused(figures, error, item.detail.as_deref()),
+                    );
                     new_failures += 1;
                 }
                 (Earlier::Unknown, None) => {
                     let detail = "it may have been sent before an interruption, and must not be sent twice";
                     let code = Code::OutcomeUnknown;
-                    results.failed(item.n, &code.to_string(), record::failure(figures, code, detail));
+                    results.failed(item.n, &code.to_string(), result_line::failure(figures, code, detail));
                     new_failures += 1;
                 }
             }

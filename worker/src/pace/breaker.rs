@@ -13,7 +13,7 @@ use crate::retry::FEW_UNPROCESSED;
 
 /// At least this many lines must fail in a row before it opens. The few lines of a small host use up their
 /// attempts first.
-const LEAST: u32 = 10;
+const MIN_THRESHOLD: u32 = 10;
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
@@ -71,7 +71,7 @@ impl Breaker {
     /// Opens after at least `in_flight` failures: requests that fail together are one observation.
     pub(crate) fn new(in_flight: u32) -> Self {
         Self {
-            threshold: in_flight.max(LEAST),
+            threshold: in_flight.max(MIN_THRESHOLD),
             streak: 0,
             state: State::Closed,
             pause: FIRST_PAUSE,
@@ -94,7 +94,7 @@ impl Breaker {
 
     /// From now on this many requests may be under way.
     pub(crate) fn set_in_flight(&mut self, in_flight: u32) {
-        self.threshold = in_flight.max(LEAST);
+        self.threshold = in_flight.max(MIN_THRESHOLD);
     }
 
     pub(crate) fn permit(&self, now: Instant) -> Permit {

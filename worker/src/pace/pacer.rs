@@ -24,7 +24,7 @@ const DECREASE: f64 = 0.5;
 /// request.
 const INCREASE: f64 = 0.05;
 /// The smallest share of the rate.
-const LEAST: f64 = 0.01;
+const MIN_FACTOR: f64 = 0.01;
 /// The shortest time between two changes of the rate.
 const STEP: Duration = Duration::from_secs(1);
 /// Governor counts nanoseconds in 64 bits.
@@ -59,7 +59,7 @@ pub(crate) struct Pacer {
 impl Pacer {
     /// `in_flight`: the requests a second that an unlimited key is assumed to reach at least.
     pub(crate) fn new(rate: Rate, factor: f64, start: Start, in_flight: u32, now: Instant) -> Self {
-        let factor = if factor.is_finite() { factor.clamp(LEAST, 1.0) } else { 1.0 };
+        let factor = if factor.is_finite() { factor.clamp(MIN_FACTOR, 1.0) } else { 1.0 };
         let reach = rate.per_second().is_none().then_some(f64::from(in_flight));
         let rate = rate.per_second().or(reach.filter(|_| factor < 1.0));
         let recent = Recent::new(now);
@@ -108,7 +108,7 @@ impl Pacer {
         self.rate.get_or_insert_with(|| self.recent.per_second().max(self.reach.unwrap_or(0.0)));
         self.slowed = Some(now);
         self.changed = now;
-        self.factor = (self.factor * DECREASE).max(LEAST);
+        self.factor = (self.factor * DECREASE).max(MIN_FACTOR);
         self.rebuild(Start::Empty, now);
     }
 

@@ -13,7 +13,7 @@ use super::body::{BodyError, ReadLimits};
 pub(crate) const ACCEPTED: &str = "gzip, deflate, br, zstd";
 
 /// Codings that one response may have. Source: curl.
-const MOST: usize = 5;
+const MAX_CODINGS: usize = 5;
 /// Bytes that are unpacked at a time.
 const PIECE: usize = 32 << 10;
 /// Bytes that are unpacked before memory is reserved. Most bodies end before, so they hold no decoder while
@@ -60,8 +60,8 @@ impl Codings {
                 });
             }
         }
-        if codings.len() > MOST {
-            Err(format!("the body has more than {MOST} content codings"))
+        if codings.len() > MAX_CODINGS {
+            Err(format!("the body has more than {MAX_CODINGS} content codings"))
         } else {
             Ok(Self(codings))
         }

@@ -1,4 +1,4 @@
-//! The request that follows a redirect. Each is an attempt: paced, guarded, with a timeout.
+//! The request that follows a redirect. Each one is an attempt: it is paced and guarded and has a timeout.
 
 use http::header::{
     AUTHORIZATION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LOCATION, CONTENT_TYPE, COOKIE, HeaderValue,
@@ -10,7 +10,7 @@ use job::Code;
 use crate::failure::Failure;
 use crate::request::Prepared;
 
-const MOST_HOPS: u8 = 5;
+const MAX_HOPS: u8 = 5;
 
 pub(super) fn is_redirect(status: StatusCode) -> bool {
     matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
@@ -24,15 +24,15 @@ pub(super) fn follow(
     carries_secret: bool,
 ) -> Result<Prepared, Failure> {
     let wrong = |code, detail: String| Failure { status: status.as_u16(), ..Failure::new(code, detail) };
-    if from.hops >= MOST_HOPS {
-        return Err(wrong(Code::RedirectLoop, format!("more than {MOST_HOPS} redirects")));
+    if from.hops >= MAX_HOPS {
+        return Err(wrong(Code::RedirectLoop, format!("more than {MAX_HOPS} redirects")));
     }
     let url = from
         .url
         .join(&in_ascii(location.as_bytes()))
         .map_err(|error| wrong(Code::Url, format!("the location of a redirect is not a URL: {error}")))?;
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(str::is_empty) {
-        return Err(wrong(Code::Url, "a redirect leads to something that is not http or https".to_owned()));
+        return Err(wrong(Code::Url, "a redirect leads to a URL that is not http or https".to_owned()));
     }
     let same_origin = url.origin() == from.url.origin();
     if carries_secret && !same_origin {

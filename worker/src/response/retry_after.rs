@@ -8,7 +8,7 @@ use std::time::Duration;
 use http::header::DATE;
 use http::{HeaderMap, StatusCode};
 
-use self::values::{MOST, Parameters, Unit, date, items, span};
+use self::values::{MAX_WAIT, Parameters, Unit, date, items, span};
 
 /// Headers that always say how long to wait; the most exact first.
 const WAITS: [(&str, Unit); 3] =
@@ -103,7 +103,7 @@ fn in_header(headers: &HeaderMap, name: &str, unit: Unit, now: u64) -> Option<Re
     let now = server_time(headers, now);
     let wait = match value.parse::<f64>() {
         Ok(number) => span(number, unit, now)?,
-        Err(_) => Duration::from_millis(date(value)?.saturating_sub(now)).min(MOST),
+        Err(_) => Duration::from_millis(date(value)?.saturating_sub(now)).min(MAX_WAIT),
     };
     let name = if name == "retry-after" { "Retry-After" } else { name };
     Some(RetryAfter { wait, header: format!("{name}: {value}") })

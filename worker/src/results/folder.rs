@@ -10,12 +10,12 @@ use job::{Invocation, Objects, StepError};
 /// Waits between the attempts to write one object, after the client's own retries.
 const WAITS: [Duration; 3] = [Duration::from_millis(200), Duration::from_secs(1), Duration::from_secs(3)];
 
-/// Where a call writes its records and its intents.
+/// Where a call writes its results and its intents.
 pub(crate) struct BatchFolder {
     objects: Objects,
     prefix: String,
     invocation: Invocation,
-    /// The last write failed and is tried again: a response that comes meanwhile might be lost.
+    /// Whether the last write failed and is being repeated. A response that arrives meanwhile might be lost.
     unavailable: AtomicBool,
 }
 

@@ -2,7 +2,7 @@
 //!
 //! A server closes an idle connection. A request that is sent at that moment is lost, and whether it was
 //! processed is unknown. So a request that must not be repeated uses only connections that have just been
-//! used, and a host that says how long it waits is believed (`Keep-Alive: timeout=N`).
+//! used, and the idle time that a host announces is respected (`Keep-Alive: timeout=N`).
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,18 +19,19 @@ use net::guard::Guard;
 /// The connect timeout, or three quarters of the job's timeout if that is shorter. Nothing has been sent by
 /// then, so any request may be sent again.
 const CONNECT: Duration = Duration::from_secs(10);
-/// Of common servers gunicorn has the shortest keep-alive timeout, two seconds; half of it is left for the
-/// network.
+/// Half of the shortest keep-alive timeout of common servers, the two seconds of gunicorn. The other half is
+/// left for the network.
 const BRIEF: Duration = Duration::from_secs(1);
 /// How long before the end of a server's keep-alive timeout a connection is left unused.
 const MARGIN: Duration = Duration::from_secs(1);
-/// Lines of a response's head. Reading takes 32 bytes a line: this is the most that the allocator has at
-/// hand.
+/// The maximum number of lines of a response's head. Reading takes 32 bytes per line; up to this number the
+/// allocator has a buffer ready.
 const HEAD_LINES: usize = 1000;
-/// Bytes of the head of an HTTP/2 response; for HTTP/1 the client's own limit is 400 KiB.
+/// The maximum number of bytes of the head of an HTTP/2 response; for HTTP/1 the client's own limit is 400
+/// KiB.
 const HEAD_BYTES: u32 = 512 << 10;
-/// Hosts remembered.
-const MOST: usize = 10_000;
+/// The maximum number of remembered hosts.
+const MAX_HOSTS: usize = 10_000;
 
 /// How long a host's connection may be idle before it is used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,7 +61,7 @@ impl Connections {
     pub(crate) fn new(job: &Job, guard: &Guard) -> Result<Self, StepError> {
         let (guard, connect) = (guard.clone(), CONNECT.min(job.request.timeout * 3 / 4));
         let make = move |idle: Duration| {
-            // Retries and redirects are ours, since each counts against the limit.
+            // The worker itself makes retries and redirects, because each counts against the limit.
             let client = Client::builder()
                 .user_agent(crate::USER_AGENT)
                 .no_proxy()
@@ -133,7 +134,7 @@ impl Connections {
             return;
         }
         let mut hosts = self.hosts.write().unwrap_or_else(PoisonError::into_inner);
-        if hosts.len() < MOST || hosts.contains_key(url.authority()) {
+        if hosts.len() < MAX_HOSTS || hosts.contains_key(url.authority()) {
             hosts.insert(url.authority().to_owned(), idle);
             self.has_hosts.store(true, Ordering::Relaxed);
         }

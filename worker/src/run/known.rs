@@ -1,12 +1,12 @@
-//! What earlier batches of this process found out about limit keys.
+//! What this process has learned about limit keys from earlier batches.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use crate::schedule::Key;
 
-/// Keys remembered at most.
-const MOST: usize = 10_000;
+/// The maximum number of remembered keys.
+const MAX_KEYS: usize = 10_000;
 
 /// What is known of a key.
 #[derive(Debug, Clone, Copy, Default)]
@@ -32,7 +32,7 @@ impl KnownKeys {
             let known = Known { down: key.is_down(), latency: key.latency() };
             if let Some(before) = all.get_mut(&key.name) {
                 *before = known;
-            } else if (known.down || known.latency > 0.0) && all.len() < MOST {
+            } else if (known.down || known.latency > 0.0) && all.len() < MAX_KEYS {
                 all.insert(key.name.clone(), known);
             }
         }

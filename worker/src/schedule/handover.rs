@@ -1,4 +1,4 @@
-//! What a call that pauses hands over to the next: the pace of the keys that still have lines.
+//! The pace of the keys that still have lines, which a call that pauses hands over to the next call.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::run::Known;
 /// The name for all keys that are not listed. It cannot collide with a host name or a `limits.by` value.
 const OTHERS: &str = "*";
 /// A message holds 256 KiB, and a key is about a hundred bytes.
-const MOST: usize = 1500;
+const MAX_KEYS: usize = 1500;
 
 /// The limit of one key, and when it may begin.
 #[derive(Debug, Clone, Copy)]
@@ -28,9 +28,9 @@ pub(crate) struct KeyLimit {
     pub(crate) start: Start,
     /// Nothing is sent before this instant.
     pub(crate) hold: Option<Instant>,
-    /// Milliseconds since 1970 when it was found down, or 0.
+    /// Milliseconds since 1970 when the provider was found down, or 0.
     pub(crate) down_since: u64,
-    /// It was down when another batch ended.
+    /// Whether the provider was down when another batch ended.
     pub(crate) suspected: bool,
 }
 
@@ -42,7 +42,7 @@ impl Schedule {
             self.keys.iter().filter(|key| key.waiting() > 0).map(|key| (pace(key, now), key)).collect();
         paces.sort_by_key(|(pace, _)| pace.not_before);
         let earliest = paces.first().map(|(pace, _)| now.instant_of(pace.not_before));
-        let rest = paces.split_off(paces.len().min(MOST));
+        let rest = paces.split_off(paces.len().min(MAX_KEYS));
         let mut keys: BTreeMap<_, _> =
             paces.into_iter().map(|(pace, key)| (key.name.clone(), pace)).collect();
         if let Some((last, _)) = rest.last() {

@@ -45,7 +45,7 @@ impl Schedule {
         self.keys[index as usize].take_back(unsent)
     }
 
-    /// Marks a key that needs an intent. Says when it will need one, if it does not yet.
+    /// Marks a key that needs an intent. Returns when it will need one, if it does not yet.
     pub(super) fn look_ahead(&mut self, index: u32, now: Instant, fresh: bool) -> Option<Instant> {
         let key = &mut self.keys[index as usize];
         let at = key.intent_needed_at(now, fresh, self.lookahead)?;
@@ -74,7 +74,7 @@ impl Key {
         }
     }
 
-    /// When the first parcel without an intent may be sent, its key's limit aside.
+    /// When the first parcel without an intent may be sent, without regard to the key's limit.
     fn first_without_intent(&self, waiting: &Queue, now: Instant, fresh: bool) -> Option<Instant> {
         if fresh && !waiting.fresh.is_empty() { Some(now) } else { waiting.retry_at() }
     }

@@ -32,8 +32,8 @@ impl Queue {
         self.retries.pop().map(|Reverse((_, parcel))| parcel)
     }
 
-    /// How many parcels may be sent by `until`, their key's limit aside. Without `fresh` only those that were
-    /// sent before.
+    /// The number of parcels that may be sent by `until`, without regard to the key's limit. Without `fresh`
+    /// only parcels that were sent before.
     pub(super) fn due(&self, until: Instant, fresh: bool) -> usize {
         let again = self.retries.iter().filter(|Reverse((at, _))| *at <= until).count();
         again + if fresh { self.fresh.len() } else { 0 }

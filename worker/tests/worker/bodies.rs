@@ -15,7 +15,7 @@ fn job(more: &str) -> String {
     JobFile::get("{{ line }}").request(more).tables("[retry]\nattempts = 2").unlimited("default").to_string()
 }
 
-/// What comes of a response with this status, these header lines and this body.
+/// The result of a line whose response has this status, these header lines and this body.
 async fn respond(status: u16, head: &[u8], body: &[u8], more: &str) -> Line {
     let mut response =
         format!("HTTP/1.1 {status} Whatever\r\ncontent-length: {}\r\n", body.len()).into_bytes();
@@ -88,10 +88,10 @@ async fn content_codings_are_decoded() {
 #[tokio::test]
 async fn gzip_members_are_read_and_trailing_bytes_ignored() {
     let (head, tail) = CITY.split_at(9);
-    for behind in [&b""[..], b"\0\0\0\0", b"garbage", &[0x1f, 0x00]] {
-        let body = [&gzip(head)[..], &gzip(b""), &gzip(tail), behind].concat();
+    for after in [&b""[..], b"\0\0\0\0", b"garbage", &[0x1f, 0x00]] {
+        let body = [&gzip(head)[..], &gzip(b""), &gzip(tail), after].concat();
         let line = city("content-encoding: gzip\r\n", &body).await;
-        assert_eq!((line.error(), &line.values[..]), ("ok", &[json!("Bern")][..]), "{behind:?}: {line:?}");
+        assert_eq!((line.error(), &line.values[..]), ("ok", &[json!("Bern")][..]), "{after:?}: {line:?}");
     }
     let frames = [zstd(head), zstd(tail)].concat();
     assert_eq!(city("content-encoding: zstd\r\n", &frames).await.values, [json!("Bern")]);
@@ -110,7 +110,7 @@ async fn unknown_content_coding_fails_with_its_name() {
     }
     let line = city("content-encoding: gzip, gzip, gzip, gzip, gzip, gzip\r\n", &gzip(CITY)).await;
     assert_eq!(line.error(), "extract");
-    // Nothing is encoded in nothing.
+    // An empty body is empty whatever its content coding.
     for coding in ["compress", "gzip", "br", "zstd", "deflate"] {
         assert_eq!(
             city(&format!("content-encoding: {coding}\r\n"), b"").await.values,
@@ -150,7 +150,7 @@ async fn truncated_compressed_bodies_are_cut_and_corrupt_ones_unreadable() {
         let line = city(&format!("content-encoding: {coding}\r\n"), &body).await;
         assert_eq!((line.error(), line.tries, line.status), ("extract", 1, 200), "{coding}: {line:?}");
     }
-    // A window of 2 GiB.
+    // A zstd frame that asks for a window of 2 GiB.
     let line = city("content-encoding: zstd\r\n", b"\x28\xb5\x2f\xfd\x00\xa8\x01\x00\x00").await;
     assert_eq!(line.error(), "extract", "{line:?}");
 }
@@ -165,7 +165,7 @@ async fn size_cap_holds_at_every_decoding_step() {
         ("br", brotli(&zeros)),
         ("zstd", zstd(&zeros)),
         ("gzip, gzip", gzip(&gzip(&zeros))),
-        // Much on the way, nothing at the end.
+        // Undoing br makes many bytes, undoing gzip then makes none.
         ("gzip, br", brotli(&gzip(b"").repeat(50_000))),
     ] {
         assert!(body.len() < 100_000);
@@ -250,7 +250,7 @@ async fn bodies_that_are_not_text_fail() {
             "{}",
             line.detail
         );
-        // Who does not ask for the body does not read it.
+        // A job that does not use the body does not decode it.
         let line = respond(200, head, body, "[output]\ncolumns = { status = \"status\" }").await;
         assert_eq!((line.error(), &line.values[..]), ("ok", &[json!(200)][..]));
     }
@@ -271,7 +271,7 @@ async fn refusal_details_are_decompressed_and_decoded() {
     assert_eq!(
         detail("content-type: text/plain\r\n", b"Gen\xe8ve".to_vec()).await,
         "Genève",
-        "nobody knows better"
+        "a body without a declared charset is read as windows-1252"
     );
     let unread = "the response was 404 Not Found, with a body that is not text";
     assert_eq!(
@@ -282,7 +282,7 @@ async fn refusal_details_are_decompressed_and_decoded() {
         detail("content-encoding: exi\r\n", b"\x89PNG".to_vec()).await,
         format!("{unread} (no Content-Type)")
     );
-    // 64 KiB are read, whatever follows.
+    // Only the first 64 KiB are read.
     let noise: Vec<u8> =
         (0..100_000_u32).flat_map(|n| (n.wrapping_mul(2_654_435_761)).to_le_bytes()).collect();
     let long = [&b"no such city "[..], &noise].concat();
@@ -331,8 +331,8 @@ async fn stored(body: &str, columns: &str) -> String {
         .await;
     let lines = world.done().await;
     assert_eq!(lines[0].error(), "ok", "{}", lines[0].detail);
-    let (_, records) = world.flushes().await.into_iter().find(|(_, body)| !body.is_empty()).unwrap();
-    job::LineResult::parse(&records)
+    let (_, results) = world.segments().await.into_iter().find(|(_, body)| !body.is_empty()).unwrap();
+    job::LineResult::parse(&results)
         .unwrap()
         .v
         .unwrap()
@@ -385,7 +385,7 @@ async fn nested_matches_are_too_large() {
         assert_eq!((line.error(), line.tries), ("too_large", 1), "{query}");
         assert!(line.detail.contains("20971520 bytes"), "{}", line.detail);
     }
-    // Two copies of a body have room.
+    // The values may have twice the bytes of the largest body.
     let columns = "max_response = \"2MB\"\n[output]\ncolumns = { a = \"body\", b = \"$\" }";
     assert_eq!(
         respond(200, b"", format!("[{}1]", "1,".repeat(900_000)).as_bytes(), columns).await.error(),

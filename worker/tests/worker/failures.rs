@@ -182,12 +182,12 @@ async fn responses_above_the_cap_are_too_large() {
     let mut bomb = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
     std::io::Write::write_all(&mut bomb, &vec![0; 1 << 20]).unwrap();
     let bomb = bomb.finish().unwrap();
-    let mut answer =
+    let mut response =
         format!("HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: {}\r\n\r\n", bomb.len())
             .into_bytes();
-    answer.extend(bomb);
+    response.extend(bomb);
     assert_eq!(
-        fail_at(HttpServer::raw(Raw::Write(answer)).address(), "max_response = \"100KB\"").await.error(),
+        fail_at(HttpServer::raw(Raw::Write(response)).address(), "max_response = \"100KB\"").await.error(),
         "too_large"
     );
 }

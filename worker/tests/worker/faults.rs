@@ -100,7 +100,7 @@ async fn bytes_beyond_content_length_are_ignored() {
     let lines = Setup::lines(&job, &[&url, &url, &url]).build().await.done().await;
     assert!(
         lines.iter().all(|line| line.values == [json!("abc")]),
-        "what follows is nobody's answer: {lines:?}"
+        "bytes after a response do not belong to any request: {lines:?}"
     );
 }
 
@@ -121,7 +121,7 @@ async fn invalid_json_and_invalid_utf8_fail() {
     }
 }
 
-/// A name whose address is another one each time.
+/// A name that resolves to another address at each look-up.
 struct Changing(AtomicUsize);
 
 #[async_trait]
@@ -135,8 +135,8 @@ impl LookUp for Changing {
 
 #[tokio::test]
 async fn changed_address_of_a_name_is_checked_again() {
-    // The first address is allowed here, as a public one always is; the second is not. The answer closes the connection, so
-    // that the second line's request makes one of its own.
+    // The job allows the first address and not the second. The response closes the connection, so the second
+    // line's request needs a new one.
     let server = HttpServer::start(|_, _| response_with(200, &[("connection", "close")], "outside"));
     let url = format!("http://rebinding.example:{}/", server.port());
     let job = format!("{}in_flight = 1\n", job("GET", ""));

@@ -19,11 +19,11 @@ fn job(server: &HttpServer, more: &str) -> String {
         .to_string()
 }
 
-/// The lines that the intents in the store name or named, and those whose names they took back.
+/// The lines that the intents in the store have ever named, and the lines that they have taken back.
 async fn named(world: &World) -> (BTreeSet<u64>, BTreeSet<u64>) {
     let (mut ever, mut open) = (BTreeSet::new(), BTreeSet::new());
-    for (flush, body) in world.flushes().await {
-        if matches!(flush, SegmentKey::Intents { .. }) {
+    for (segment, body) in world.segments().await {
+        if matches!(segment, SegmentKey::Intents { .. }) {
             let intent: Intents = serde_json::from_slice(&body).unwrap();
             intent.unsent.iter().for_each(|n| _ = open.remove(&n.number()));
             let sending: Vec<u64> = intent.sending.iter().map(|n| n.number()).collect();
@@ -66,8 +66,8 @@ async fn lines_that_may_have_been_sent_are_not_sent_again() {
     let server = HttpServer::start(|_, _| response(200, ""));
     let world = Setup::numbered(&job(&server, ""), 5).build().await;
     let crashed = Invocation::new(0, 1, 1);
-    let put = async |flush: SegmentKey, body: &str| {
-        world.objects.put(&(world.prefix() + &flush.name()), body.to_owned()).await.unwrap();
+    let put = async |segment: SegmentKey, body: &str| {
+        world.objects.put(&(world.prefix() + &segment.name()), body.to_owned()).await.unwrap();
     };
     put(SegmentKey::Intents { invocation: crashed.clone(), k: 0 }, r#"{"sending":[1,2,3]}"#).await;
     put(
@@ -78,7 +78,7 @@ async fn lines_that_may_have_been_sent_are_not_sent_again() {
     put(SegmentKey::Intents { invocation: crashed, k: 1 }, r#"{"unsent":[3]}"#).await;
     let done = world.work().await.unwrap();
     assert!(matches!(done, WorkResponse::Done { ok: 4, failed: 1, .. }), "{done:?}");
-    assert_eq!(codes(&world.records().await), ["ok", "outcome_unknown", "ok", "ok", "ok"]);
+    assert_eq!(codes(&world.results().await), ["ok", "outcome_unknown", "ok", "ok", "ok"]);
     let mut sent: Vec<_> = server.requests().iter().map(|seen| seen.uri.clone()).collect();
     sent.sort();
     assert_eq!(sent, ["/3", "/4", "/5"]);
@@ -91,15 +91,15 @@ async fn a_pause_takes_back_intents_of_unsent_lines() {
     });
     let mut world = Setup::numbered(&job(&server, ""), 100).build().await;
     let (_, next) = world.paused().await;
-    let answered: BTreeSet<u64> = world.records().await.iter().map(|line| line.n).collect();
+    let finished: BTreeSet<u64> = world.results().await.iter().map(|line| line.n).collect();
     let (sending, unsent) = named(&world).await;
-    assert_eq!(answered.len(), 3);
-    assert_eq!(unsent, sending.difference(&answered).copied().collect());
-    // The next call is free to send them: nothing is unknown.
+    assert_eq!(finished.len(), 3);
+    assert_eq!(unsent, sending.difference(&finished).copied().collect());
+    // The next call may send them: no outcome is unknown.
     world.request = next;
     world.request.pace.keys.clear();
     world.paused().await;
-    assert_eq!(world.records().await.len(), 3);
+    assert_eq!(world.results().await.len(), 3);
 }
 
 #[tokio::test]
@@ -132,12 +132,16 @@ async fn aborted_request_is_not_sent_again() {
     let (result, ()) = tokio::join!(world.work(), interrupt);
     assert_eq!(result.unwrap_err().name, ErrorName::Interrupted);
     let (ever, back) = named(&world).await;
-    assert_eq!(ever.difference(&back).copied().collect::<Vec<_>>(), [1, 2], "what was given up stays named");
+    assert_eq!(
+        ever.difference(&back).copied().collect::<Vec<_>>(),
+        [1, 2],
+        "requests that were aborted keep their intents"
+    );
 
     world.context.stop = tokio_util::sync::CancellationToken::new();
     let (request, run) = (world.request.clone(), world.context.stop.clone());
     let stop = async {
-        // The two are failures at once; the rest goes out and hangs again.
+        // The two aborted lines fail at once. The other requests go out and hang again.
         while sent.load(Ordering::SeqCst) < 4 {
             tokio::task::yield_now().await;
         }
@@ -145,12 +149,12 @@ async fn aborted_request_is_not_sent_again() {
     };
     let (result, ()) = tokio::join!(worker::work(&world.context, request), stop);
     assert_eq!(result.unwrap_err().name, ErrorName::Interrupted);
-    let lines = world.records().await;
+    let lines = world.results().await;
     assert_eq!(codes(&lines), ["outcome_unknown"; 2]);
     assert_eq!((lines[0].n, lines[1].n), (1, 2));
 }
 
-/// What a call leaves that dies with all its requests under way.
+/// Ends a call, as a crash would, when this number of its requests are under way.
 async fn dies_under_way(world: &mut World, requests: usize) {
     let (sent, watcher) = watch();
     world.context.observer = Arc::new(watcher);
@@ -172,8 +176,11 @@ async fn single_call_replaces_its_intent_object() {
     setup.settings.intents = worker::Intents::Alone;
     let world = setup.build().await;
     assert_eq!(world.done().await.len(), 700);
-    let intents =
-        world.flushes().await.into_iter().filter(|(flush, _)| matches!(flush, SegmentKey::Intents { .. }));
+    let intents = world
+        .segments()
+        .await
+        .into_iter()
+        .filter(|(segment, _)| matches!(segment, SegmentKey::Intents { .. }));
     assert_eq!(intents.count(), 1);
 }
 
@@ -200,7 +207,7 @@ async fn throttled_line_has_no_intent_while_it_waits() {
     setup.settings.intents = worker::Intents::Alone;
     let world = setup.build().await;
     let taken_back = async {
-        // The refusals are read, the provider is left alone, and the names are taken back.
+        // The responses are read, the provider gets no requests, and the lines are taken out of the intents.
         while server.count() == 0 || named_now(&world).await != Some(Vec::new()) {
             tokio::task::yield_now().await;
         }
@@ -211,7 +218,7 @@ async fn throttled_line_has_no_intent_while_it_waits() {
     }
 }
 
-/// The lines that the one object of intents names now; `None` while it is written.
+/// The lines that the only object of intents names now; `None` while it is being written.
 async fn named_now(world: &World) -> Option<Vec<u64>> {
     let written = world.objects.list(&world.prefix()).await.unwrap();
     let intents = written

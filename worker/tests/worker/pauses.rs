@@ -38,13 +38,13 @@ async fn two_requests_an_hour() {
     let pace = next.pace.keys["h"].clone();
     assert!(pace.not_before > millis() + 1_700_000);
 
-    // Half an hour later: one slot, and not two.
+    // Half an hour later there is one slot, not two.
     world.request = next;
     world.request.pace.keys.insert("h".into(), KeyPace { not_before: millis() - 1, ..pace });
     let (wait, next) = world.paused().await;
     assert!((1790..=1801).contains(&wait), "{wait}");
     assert_eq!((server.count(), next.pace.keys.len()), (1, 1));
-    assert_eq!(world.records().await.len(), 1, "flushed before the pause");
+    assert_eq!(world.results().await.len(), 1, "flushed before the pause");
 }
 
 #[tokio::test]
@@ -68,7 +68,7 @@ async fn retry_after_is_honoured_in_both_forms() {
         assert!((290..=301).contains(&wait), "{wait}");
         assert_eq!(server.count(), 1, "the key is held back");
         assert!(next.pace.keys["h"].factor < 1.0);
-        assert!(world.records().await.is_empty());
+        assert!(world.results().await.is_empty());
     }
 }
 
@@ -104,7 +104,7 @@ async fn one_hosts_pause_does_not_delay_others() {
     let world = Setup::items(&job, items.collect()).build().await;
     let (_, next) = world.paused().await;
     assert_eq!(next.pace.keys.keys().collect::<Vec<_>>(), ["busy"]);
-    assert_eq!(world.records().await.len(), 30);
+    assert_eq!(world.results().await.len(), 30);
 }
 
 #[tokio::test]
@@ -130,10 +130,10 @@ async fn requests_stop_while_a_provider_is_down() {
     let pace = next.pace.keys["h"].clone();
     assert!(pace.down_since > 0 && pace.down_since <= millis());
     let attempts_used: u32 = next.pace.tries.iter().map(|(_, tries)| tries).sum();
-    assert!(attempts_used <= 15, "{attempts_used} attempts were attempts_used");
-    assert!(world.records().await.is_empty());
+    assert!(attempts_used <= 15, "{attempts_used} attempts were used");
+    assert!(world.results().await.is_empty());
 
-    // It stays down: longer than max_wait, and the rest fails fast.
+    // It has been down for longer than max_wait: after one probe all other lines fail.
     world.request = next;
     world
         .request
@@ -156,7 +156,7 @@ async fn next_batch_probes_a_provider_that_was_down() {
     let ends: Vec<u64> =
         (0..).zip(items.iter()).filter(|(_, byte)| **byte == b'\n').map(|(at, _): (u64, _)| at + 1).collect();
     let fresh = world.request.pace.clone();
-    // Down for longer than it may be: one probe, and the batch is given up.
+    // The provider has been down for longer than max_wait: after one probe the batch is abandoned.
     world.request.batch = Batch { lines: 40, to: ends[39], ..whole };
     world
         .request
@@ -165,7 +165,7 @@ async fn next_batch_probes_a_provider_that_was_down() {
         .insert("h".into(), KeyPace { down_since: millis() - 700_000, not_before: 0, factor: 1.0 });
     world.done().await;
     assert_eq!(server.count(), 1);
-    // The next sends one, and waits as long as any.
+    // The next batch sends one probe, and then waits like any other batch.
     world.request.batch = Batch { first: job::LineId::nth(41), lines: 40, from: ends[39], to: whole.to };
     world.request.pace = fresh;
     let (_, next) = world.paused().await;
@@ -189,12 +189,12 @@ async fn call_pauses_before_its_deadline() {
     let mut world = setup.build().await;
     let (wait, next) = world.paused().await;
     assert_eq!(wait, 1);
-    let first = world.records().await.len();
+    let first = world.results().await.len();
     assert_eq!(first, server.count());
     assert!(first > 0);
     world.request = next;
     world.paused().await;
-    assert_eq!(world.records().await.len(), server.count());
+    assert_eq!(world.results().await.len(), server.count());
     assert!(server.count() > first);
 }
 
@@ -210,10 +210,10 @@ async fn interruption_keeps_received_responses() {
     };
     let (result, ()) = tokio::join!(world.work(), interrupt);
     assert_eq!(result.unwrap_err().name, ErrorName::Interrupted);
-    assert_eq!(world.records().await.len(), server.count());
+    assert_eq!(world.results().await.len(), server.count());
 }
 
-/// How many requests are under way at a time, of a server that takes half a second for each.
+/// The maximum number of requests under way to a server that takes half a second for each.
 async fn under_way(limits: &str, lines: usize) -> usize {
     let (now, most) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
     let (entered, high) = (now.clone(), most.clone());
@@ -234,9 +234,9 @@ async fn under_way(limits: &str, lines: usize) -> usize {
 
 #[tokio::test]
 async fn default_in_flight_grows_with_slow_responses() {
-    // Twice the rate is what the default begins with: at half a second it is enough.
+    // The default begins with twice the rate, which is enough for responses of half a second.
     assert!(under_way("rate = \"8/s\"", 12).await <= 16);
-    // A job that says how many has so many.
+    // The number that the job sets does not grow.
     assert_eq!(under_way("rate = \"100/s\"\nin_flight = 4", 16).await, 4);
 }
 

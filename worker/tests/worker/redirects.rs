@@ -80,7 +80,7 @@ async fn redirected_post_becomes_a_get() {
 #[tokio::test]
 async fn cookies_of_redirects_are_kept_if_the_job_asks() {
     let other = HttpServer::start(|_, seen| response(200, seen.header("cookie").unwrap_or("none")));
-    // Another host, and not only another port: cookies do not tell ports apart.
+    // Another host, not only another port, because cookies do not distinguish ports.
     let elsewhere = format!("http://localhost:{}/", other.port());
     let server = HttpServer::start(move |_, seen| {
         match (seen.uri.as_str(), seen.header("cookie").unwrap_or_default()) {
@@ -113,7 +113,7 @@ async fn cookies_of_redirects_are_kept_if_the_job_asks() {
     assert_eq!(codes(&lines), ["ok"; 3], "{lines:?}");
     assert_eq!(lines[0].values, [json!("own=1; seen=yes; who=me")]);
     assert_eq!(lines[2].values, [json!("none")]);
-    // Each line begins without.
+    // Each line begins without cookies.
     assert_eq!(server.requests().iter().filter(|seen| seen.header("cookie") == Some("own=1")).count(), 3);
     assert_eq!(codes(&Setup::lines(&job_with(""), &["wall"]).build().await.done().await), ["redirect_loop"]);
 }

@@ -1,4 +1,4 @@
-//! Lines that succeed: each has one record, with the values of its columns.
+//! Lines that succeed: each has one result, with the values of its columns.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -119,7 +119,7 @@ async fn requests_in_flight_stay_within_the_limit() {
     let url = server.url("/");
     let world = Setup::numbered(&job(&url, ""), 200).build().await;
     let release = async {
-        // All sixteen are there before the first is answered; no more come until one is.
+        // All sixteen requests arrive before the first response; no more arrive until there is one.
         while now.load(Ordering::SeqCst) < 16 {
             tokio::task::yield_now().await;
         }

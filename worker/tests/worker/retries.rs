@@ -14,7 +14,7 @@ fn job(method: &str, url: &str, more: &str) -> String {
         .to_string()
 }
 
-/// Requests that arrive when every answer has this status.
+/// Requests that arrive when every response has this status.
 async fn requests(method: &str, more: &str, status: u16, headers: &'static [(&str, &str)]) -> usize {
     let server = HttpServer::start(move |_, _| response_with(status, headers, ""));
     let world = Setup::numbered(&job(method, &server.url("/"), more), 1).build().await;

@@ -9,7 +9,7 @@ const LIMIT: &str = "[limits.default]\nrate = \"unlimited\"";
 
 #[tokio::test]
 async fn secrets_are_never_written_to_the_store() {
-    // A server that gives everything it gets back, in success and in failure.
+    // A server that returns everything it receives, in successes and in failures.
     let server = HttpServer::start(|_, seen| {
         let echo = format!("{} {:?} {}", seen.uri, seen.header("x-key"), seen.body);
         response(if seen.uri.contains("fail") { 400 } else { 200 }, &echo)
@@ -51,7 +51,7 @@ async fn secrets_go_only_to_allowed_hosts() {
 async fn secrets_require_https_unless_the_job_allows_http() {
     let server = HttpServer::start(|_, _| response(200, ""));
     let url = format!("http://localhost:{}/", server.port());
-    // The name is not among those that are allowed, only its address is.
+    // Only the address is allowed, not the name.
     for (entry, expected) in [("localhost", "secret_denied"), (&url[..url.len() - 1], "ok")] {
         let job = format!(
             "[request]\nurl = \"{{{{ line }}}}\"\nheaders = {{ x-key = \"{{{{ secret.KEY }}}}\" }}\nsecret_hosts = [{entry:?}]\nallow = [\"127.0.0.1\"]\n{LIMIT}"
@@ -72,7 +72,7 @@ async fn missing_secret_fails_the_step() {
     let error = world.work().await.unwrap_err();
     assert_eq!(error.name, ErrorName::JobInvalid);
     assert!(error.message.contains("MISSING") && error.message.contains("not set"), "{error}");
-    // No other batch of the lane tries, and the report can say why.
+    // The other batches of the lane send nothing, and the report can give the reason.
     let again = world.work().await.unwrap_err();
     assert!(matches!(again.name, ErrorName::JobInvalid | ErrorName::LaneStopped), "{again}");
     assert!(world.everything().contains("cannot be read: not set"), "{}", world.everything());

@@ -49,7 +49,7 @@ async fn stop_marker_is_found_while_sending() {
     };
     let (result, ()) = tokio::join!(world.work(), marker);
     assert_eq!(result.unwrap_err().name, ErrorName::LaneStopped);
-    assert_eq!(world.records().await.len(), server.count(), "what was answered is kept");
+    assert_eq!(world.results().await.len(), server.count(), "every received response is kept");
 }
 
 #[tokio::test]
@@ -59,7 +59,7 @@ async fn wrong_key_costs_a_hundred_requests() {
     let error = world.work().await.unwrap_err();
     assert_eq!(error.name, ErrorName::LaneStopped);
     assert!(error.message.contains("91 of the first 100"), "{error}");
-    assert_eq!((server.count(), world.records().await.len()), (100, 100));
+    assert_eq!((server.count(), world.results().await.len()), (100, 100));
     // The lane's other batches fail without a request.
     assert_eq!(world.work().await.unwrap_err().name, ErrorName::LaneStopped);
     assert_eq!(server.count(), 100);
@@ -110,7 +110,7 @@ async fn too_many_failures_fail_the_step() {
     let error = world.work().await.unwrap_err();
     assert_eq!(error.name, ErrorName::TooManyFailures);
     assert!(error.message.contains("5 of 9") && error.message.contains("http_404 (5 times)"), "{error}");
-    assert_eq!(world.records().await.len(), 9, "after all its lines are done");
+    assert_eq!(world.results().await.len(), 9, "after all its lines are done");
 }
 
 #[tokio::test]
@@ -126,7 +126,7 @@ async fn redrive_sends_failed_lines_again() {
     assert!(matches!(done, WorkResponse::Done { ok: 4, failed: 0, .. }), "{done:?}");
     assert_eq!(server.count(), 7);
     let mut generations: Vec<_> =
-        world.flushes().await.iter().map(|(flush, _)| flush.invocation().generation()).collect();
+        world.segments().await.iter().map(|(segment, _)| segment.invocation().generation()).collect();
     generations.dedup();
     assert_eq!(generations, [0, 1]);
 }

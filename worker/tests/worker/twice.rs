@@ -1,4 +1,4 @@
-//! A batch that is delivered twice at once: Step Functions promises that a task is called, not that it is called once.
+//! Two calls for the same batch at the same time: Step Functions promises at least one call of a task.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -22,7 +22,8 @@ async fn world(method: &str, server: &HttpServer) -> World {
     setup.build().await
 }
 
-/// Works until it is done, as the state machine would. Calls that met pause for different times: here, one after the other.
+/// Works until the batch is done, as the state machine does. Two calls that met would pause for different
+/// times; here they continue one after the other.
 async fn to_the_end(world: &World, apart: &Mutex<()>) -> Result<(), StepError> {
     let (mut request, mut alone): (WorkRequest, _) = (world.request.clone(), None);
     loop {
@@ -47,16 +48,16 @@ fn sent(server: &HttpServer) -> BTreeMap<String, usize> {
     })
 }
 
-/// The lines that have a success, or any record.
+/// The lines that have a success, or any result.
 async fn lines(world: &World, only_ok: bool) -> BTreeSet<u64> {
     let mut lines = BTreeSet::new();
-    for (flush, body) in world.flushes().await {
-        if matches!(flush, SegmentKey::Results { .. }) {
-            let records = body
+    for (segment, body) in world.segments().await {
+        if matches!(segment, SegmentKey::Results { .. }) {
+            let results = body
                 .split(|byte| *byte == b'\n')
                 .filter(|line| !line.is_empty())
                 .map(|line| LineResult::parse(line).unwrap());
-            lines.extend(records.filter(|record| !only_ok || record.ok()).map(|record| record.n.number()));
+            lines.extend(results.filter(|result| !only_ok || result.ok()).map(|result| result.n.number()));
         }
     }
     lines
@@ -77,7 +78,7 @@ async fn a_post_is_sent_once() {
             sent.iter().filter(|(_, count)| **count > 1).collect::<Vec<_>>()
         );
         assert_eq!(lines(&world, false).await.len(), LINES, "every line has an outcome");
-        assert_eq!(lines(&world, true).await.len(), sent.len(), "every answer is kept");
+        assert_eq!(lines(&world, true).await.len(), sent.len(), "every response is kept");
     }
 }
 

@@ -114,7 +114,8 @@ async fn identity_transfer_coding_ends_at_content_length() {
     assert_eq!(ask("POST", short, "").await.error(), "body_cut");
 }
 
-/// Sends lines at this rate to a server that writes `reply` and closes a connection that rests for `patience`.
+/// Sends lines at this rate to a server that writes `reply` and closes a connection that is idle for
+/// `patience`.
 async fn resting(
     method: &str,
     rate: &str,
@@ -132,10 +133,10 @@ async fn resting(
 #[tokio::test]
 async fn posts_use_no_connection_that_may_be_closing() {
     const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
-    // The server's patience ends just when the next request is due.
+    // The server closes the connection just when the next request is due.
     let (lines, server) = resting("POST", "40/min", 3, OK, Duration::from_millis(1500)).await;
     assert_eq!(codes(&lines), ["ok"; 3]);
-    assert_eq!(server.connection_count(), 3, "each on a connection of its own");
+    assert_eq!(server.connection_count(), 3, "each on a separate connection");
     let (lines, server) = resting("POST", "100/s", 60, OK, Duration::from_secs(5)).await;
     assert_eq!(codes(&lines), ["ok"; 60]);
     assert_eq!(server.connection_count(), 1, "one that was just used is used again");

@@ -21,7 +21,7 @@ use crate::store::{self, BUCKET, Faults};
 
 pub const SECRET: &str = "pl4nted/s3cr3t value";
 
-/// A record, without what differs from run to run.
+/// A result, without what differs from run to run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
     pub n: u64,
@@ -155,13 +155,13 @@ impl World {
         worker::work(&self.context, self.request.clone()).await
     }
 
-    /// Works to the end; returns the counts and the lines' records.
+    /// Works to the end; returns the counts and the lines' results.
     pub async fn done(&self) -> Vec<Line> {
         match self.work().await.unwrap() {
             WorkResponse::Done { lines, ok, failed, .. } => assert_eq!(ok + failed, lines),
             paused @ WorkResponse::Paused { .. } => panic!("{paused:?}"),
         }
-        self.records().await
+        self.results().await
     }
 
     pub async fn paused(&self) -> (u64, WorkRequest) {
@@ -175,39 +175,39 @@ impl World {
         self.request.run.keys().batch_results("lane", job::LineId::nth(1))
     }
 
-    pub async fn flushes(&self) -> Vec<(SegmentKey, Vec<u8>)> {
-        let mut flushes = Vec::new();
+    pub async fn segments(&self) -> Vec<(SegmentKey, Vec<u8>)> {
+        let mut segments = Vec::new();
         for entry in self.objects.list(&self.prefix()).await.unwrap() {
             let body = self.objects.get(&entry.key).await.unwrap();
-            flushes.push((SegmentKey::parse(&entry.key).unwrap(), body.to_vec()));
+            segments.push((SegmentKey::parse(&entry.key).unwrap(), body.to_vec()));
         }
-        flushes
+        segments
     }
 
-    /// All records, one per line, in order; fails when a line has two, or a flush is not sorted.
-    pub async fn records(&self) -> Vec<Line> {
+    /// All results, one per line, in order; fails when a line has two, or a segment is not sorted.
+    pub async fn results(&self) -> Vec<Line> {
         let mut lines = BTreeMap::new();
-        for (flush, body) in self.flushes().await {
-            let SegmentKey::Results { ok, failed, .. } = flush else { continue };
+        for (segment, body) in self.segments().await {
+            let SegmentKey::Results { ok, failed, .. } = segment else { continue };
             let mut last = 0;
             let (mut good, mut bad) = (0, 0);
-            for record in body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-                let record = LineResult::parse(record).unwrap();
-                let n = record.n.number();
+            for result in body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+                let result = LineResult::parse(result).unwrap();
+                let n = result.n.number();
                 assert!(n > last, "sorted");
                 last = n;
-                *if record.ok() { &mut good } else { &mut bad } += 1;
+                *if result.ok() { &mut good } else { &mut bad } += 1;
                 let values =
-                    record.v.iter().flatten().map(|value| job::json::value(value.get()).unwrap()).collect();
+                    result.v.iter().flatten().map(|value| job::json::value(value.get()).unwrap()).collect();
                 let line = Line {
                     n,
                     values,
-                    error: record.error.as_deref().map(str::to_owned),
-                    detail: record.detail.as_deref().unwrap_or_default().to_owned(),
-                    tries: record.tries,
-                    status: record.status,
+                    error: result.error.as_deref().map(str::to_owned),
+                    detail: result.detail.as_deref().unwrap_or_default().to_owned(),
+                    tries: result.tries,
+                    status: result.status,
                 };
-                assert!(lines.insert(n, line).is_none(), "line {n} has two records");
+                assert!(lines.insert(n, line).is_none(), "line {n} has two results");
             }
             assert_eq!((good, bad), (ok, failed), "the key carries the counts");
         }

@@ -110,7 +110,8 @@ impl Child {
             identity.id = arn;
             identity.events = Events::default();
         }
-        let mut frame = Frame::new(key.clone(), Arc::new(identity));
+        let identity = Arc::new(identity);
+        let mut frame = Frame::new(key.clone(), identity.clone());
         frame.nondeterministic = self.nondeterministic;
         let run = frame::run(runtime.clone(), spec.scope.clone(), frame, input);
         let ended = if spec.express {
@@ -125,7 +126,10 @@ impl Child {
             run.await
         };
         match ended {
-            Ok(done) => Ok((ChildStatus::Succeeded, Ok(done.output))),
+            Ok(done) => match identity.events.check_end() {
+                Ok(()) => Ok((ChildStatus::Succeeded, Ok(done.output))),
+                Err(failure) => Ok((ChildStatus::Failed, Err(failure))),
+            },
             Err(Halt::Failed(failure)) => Ok((ChildStatus::Failed, Err(failure))),
             Err(Halt::Stopped(stop)) => Err(stop),
         }

@@ -14,8 +14,21 @@ fn elements_of_an_array_are_items() {
 }
 
 #[test]
-fn value_that_is_not_an_array_fails_the_map() {
-    for body in [r#"{"Hello": "world"}"#, "1", ""] {
+fn members_of_an_object_are_items() {
+    assert_eq!(
+        read(json!({"InputType": "JSON"}), r#"{"a": {"x": 1}}"#),
+        json!([{"Key": "a", "Value": {"x": 1}}])
+    );
+    let host = Fake::echo();
+    host.put("b", "file", r#"{"a": {"x": 1}}"#);
+    let selector = json!({"key.$": "$$.Map.Item.Key", "value.$": "$$.Map.Item.Value"});
+    let fields = merged(reader(json!({"InputType": "JSON"})), json!({"ItemSelector": selector}));
+    assert_eq!(output(&machine(fields), json!({}), &host), json!([{"key": "a", "value": {"x": 1}}]));
+}
+
+#[test]
+fn value_without_items_fails_the_map() {
+    for body in ["\"x\"", "1", ""] {
         let failed = json!(["States.ItemReaderFailed", "Attempting to map over non-iterable node."]);
         assert_eq!(read(json!({"InputType": "JSON"}), body), failed, "{body}");
     }

@@ -9,11 +9,11 @@ use minijinja::{Error, ErrorKind, Output};
 
 use super::exact;
 
-/// Most bytes of one text or list, and of the rendered text.
+/// The maximum number of bytes of one text or list, and of the rendered text.
 pub(super) const MAX_RENDERED: u64 = 16 << 20;
-/// Most bytes that a filter may need while it works on its arguments.
+/// The maximum number of bytes that a filter may need while it works on its arguments.
 const MAX_WORKING: u64 = 4 * MAX_RENDERED;
-/// Most bytes of all texts and lists of one rendering together.
+/// The maximum number of bytes of all texts and lists of one rendering together.
 const MAX_MADE: u64 = 8 * MAX_RENDERED;
 /// Bytes of an element of a list.
 pub(super) const ELEMENT: u64 = 32;
@@ -21,7 +21,7 @@ pub(super) const ELEMENT: u64 = 32;
 const MAX_DEPTH: u64 = 128;
 
 thread_local! {
-    /// The bytes that this thread's rendering may still make; `None` once it wanted more.
+    /// The bytes that this thread's rendering may still make; `None` after it has exceeded them.
     static LEFT: Cell<Option<u64>> = const { Cell::new(Some(MAX_MADE)) };
 }
 
@@ -30,7 +30,7 @@ pub(super) fn begin() {
     LEFT.set(Some(MAX_MADE));
 }
 
-/// Whether this thread's rendering wanted more than it may make.
+/// Whether this thread's rendering has exceeded its budget.
 pub(super) fn is_exceeded() -> bool {
     LEFT.get().is_none()
 }
@@ -113,7 +113,7 @@ fn add_size(value: &Value, indent: u64, depth: u64, size: &mut u64) -> Result<()
     Ok(())
 }
 
-/// Records that the rendering wanted too much, so that its error says so whatever the template engine
+/// Records that the rendering has exceeded its budget. Its error then says so, whatever the template engine
 /// reports.
 fn exceed() -> Error {
     LEFT.set(None);
@@ -121,10 +121,10 @@ fn exceed() -> Error {
 }
 
 fn exceeded() -> Error {
-    Error::new(ErrorKind::InvalidOperation, "too much is made of this line")
+    Error::new(ErrorKind::InvalidOperation, "the rendering exceeds its memory budget")
 }
 
-/// The output of a rendering. It fails at the first byte too many.
+/// The output of a rendering. Writing fails at the first byte beyond the limit.
 #[derive(Default)]
 pub(super) struct Sink(Vec<u8>);
 

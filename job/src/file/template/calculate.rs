@@ -1,5 +1,5 @@
-//! Finds the tags of a template that calculate, and puts the filter after each of their values that makes it a
-//! number of the template engine.
+//! Finds the tags of a template that calculate. After each value in them it puts a filter that turns the
+//! value into a number of the template engine.
 
 use std::borrow::Cow;
 
@@ -48,7 +48,7 @@ const WORDS: [&str; 16] = [
     "secret",
 ];
 
-/// A tag, with marks, in which every name is followed by the filter if the tag calculates.
+/// A tag with its marks. If the tag calculates, every name in the result is followed by the filter.
 pub(super) fn prepare(tag: &str) -> Cow<'_, str> {
     let tokens = tokens(tag);
     // The name that a statement sets, or that a loop assigns, is not a value.

@@ -2,8 +2,8 @@
 //!
 //! The template engine has numbers of 64 and 128 bits. A number that would print differently (`12.50`,
 //! `1e400`) becomes an object that prints its digits. An array or an object becomes an object that prints its
-//! text. Where a template does more with a value than print it or pass it on, [`super::calculate`] puts a filter after
-//! the value's name, which makes it a number of the engine.
+//! text. If a template does more with a value than print it or pass it on, [`super::calculate`] puts a filter
+//! after the value's name, which turns it into a number of the engine.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use minijinja::{Environment, Error};
 
 use crate::json::{Document, Json, Kind};
 
-/// The filter that makes a number of a value, see [`super::calculate`].
+/// The filter that turns a value into a number, see [`super::calculate`].
 pub(super) const NUMBER: &str = "__number";
 /// Registers the filter.
 pub(super) fn install(environment: &mut Environment<'_>) {
@@ -26,7 +26,7 @@ pub(crate) fn value(document: &Document, json: Json<'_>, exact: bool) -> Value {
         Kind::Null => Value::from(()),
         Kind::Bool(bool) => Value::from(bool),
         Kind::String | Kind::Word => Value::from(json.text()),
-        Kind::Number => match machine(json.raw()) {
+        Kind::Number => match engine_number(json.raw()) {
             (number, true) => number,
             (number, false) if !exact => number,
             _ => part(document, json, exact),
@@ -35,20 +35,20 @@ pub(crate) fn value(document: &Document, json: Json<'_>, exact: bool) -> Value {
     }
 }
 
-/// The JSON text of a value that is such an object.
+/// The JSON text of a value that is an object of this module.
 pub(super) fn json(value: &Value) -> Option<String> {
     let part = value.downcast_object_ref::<Part>().filter(|part| part.exact)?;
     Some(part.json().compact())
 }
 
-/// Bytes of such a value as text.
+/// The size of its text in bytes.
 pub(super) fn size(value: &Value) -> Option<u64> {
     let part = value.downcast_object_ref::<Part>().filter(|part| part.exact)?;
     Some(part.json().raw().len() as u64)
 }
 
-/// A number as the engine has it, and whether it prints with the same digits.
-fn machine(digits: &str) -> (Value, bool) {
+/// A number of the engine, and whether it prints with the same digits.
+fn engine_number(digits: &str) -> (Value, bool) {
     if !digits.contains(['.', 'e', 'E']) && digits != "-0" {
         if let Ok(number) = digits.parse::<i64>() {
             return (Value::from(number), true);
@@ -143,7 +143,7 @@ fn number(value: Value) -> Value {
     }
 }
 
-/// The filter of this name, for markup too, with a line's digits.
+/// The filter `tojson`, which keeps the digits of the line and escapes the characters of markup.
 pub(super) fn tojson(value: &Value, indent: Option<Value>, args: Kwargs) -> Result<Value, Error> {
     match json(value).filter(|_| indent.is_none() && args.args().next().is_none()) {
         None => minijinja::filters::tojson(&number(value.clone()), indent, args),

@@ -2,7 +2,7 @@
 
 use crate::split::records::{LineError, Record};
 
-/// Columns of CSV and TSV at most.
+/// The maximum number of columns of CSV and TSV.
 const MAX_COLUMNS: usize = 100_000;
 /// The last columns of every output.
 pub(super) const OUTPUT: [&str; 2] = ["error", "error_detail"];
@@ -65,7 +65,7 @@ fn undecoded(column: usize, byte: u8, encoding: &str) -> String {
         )
     } else {
         format!(
-            "the header has bytes in column {column} that mean nothing in {encoding}: set another input.encoding"
+            "the header has bytes in column {column} that are not valid in {encoding}: set another input.encoding"
         )
     }
 }

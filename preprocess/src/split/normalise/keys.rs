@@ -6,9 +6,9 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 
-/// Keys at most.
+/// The maximum number of keys.
 const MAX_KEYS: usize = 10_000;
-/// Bytes of all keys at most.
+/// The maximum number of bytes of all keys.
 const MAX_KEY_BYTES: usize = 1 << 20;
 
 /// The keys of all objects, in order of first appearance.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::field::{FieldReader, Progress};
 
-/// Records after the header that must agree on a detected delimiter, at most.
+/// The maximum number of records after the header that must agree on a detected delimiter.
 const SAMPLED_RECORDS: usize = 20;
 
 /// Three ASCII characters, two of which are optional.

@@ -11,8 +11,8 @@ const TEXT_BUFFER: usize = 64 << 10;
 /// Replaces a malformed sequence. It is not valid UTF-8, and so fails its line.
 const MALFORMED: u8 = 0xff;
 /// Bytes in which UTF-16 without a byte order mark is searched for, at most and at least.
-const MOST_SAMPLED: usize = 4096;
-const LEAST_SAMPLED: usize = 4;
+const MAX_SAMPLED: usize = 4096;
+const MIN_SAMPLED: usize = 4;
 
 /// The encoding of a file that begins with `head`: by its byte order mark, else as `configured`, else by its
 /// bytes.
@@ -33,12 +33,12 @@ pub(crate) fn encoding_of(
     if let Some(encoding) = configured {
         return Ok(encoding);
     }
-    let head = &head[..head.len().min(MOST_SAMPLED) / 4 * 4];
+    let head = &head[..head.len().min(MAX_SAMPLED) / 4 * 4];
     // In UTF-16 most characters, or at least the line ends and digits, have zero as their high byte.
     let zeros = |from: usize| head.iter().skip(from).step_by(4).filter(|byte| **byte == 0).count();
     let [a, b, c, d] = [zeros(0), zeros(1), zeros(2), zeros(3)];
     let most = head.len() / 4;
-    if head.len() < LEAST_SAMPLED {
+    if head.len() < MIN_SAMPLED {
         return Ok(UTF_8);
     }
     if (a > most / 2 && b > most / 2 && c > most / 2 && d == 0)

@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 /// Longer waits are shortened to this.
-pub(super) const MOST: Duration = Duration::from_secs(366 * 24 * 3600);
+pub(super) const MAX_WAIT: Duration = Duration::from_secs(366 * 24 * 3600);
 /// Numbers from here on are a time in seconds since 1970: as a wait it would be 31 years.
 const EPOCH: f64 = 1e9;
 /// Numbers from here on are a time in milliseconds since 1970.
@@ -30,7 +30,7 @@ pub(super) fn span(number: f64, unit: Unit, now: u64) -> Option<Duration> {
     if number.is_nan() || number < 0.0 {
         return None;
     }
-    Some(Duration::try_from_secs_f64(millis.max(0.0) / 1000.0).unwrap_or(MOST).min(MOST))
+    Some(Duration::try_from_secs_f64(millis.max(0.0) / 1000.0).unwrap_or(MAX_WAIT).min(MAX_WAIT))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "exact for many thousands of years")]

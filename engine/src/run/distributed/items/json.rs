@@ -1,4 +1,4 @@
-//! The items of a JSON file: those of its array, or of the array or object at a JSON pointer.
+//! The items of a JSON file: those of its array or object, or of the array or object at a JSON pointer.
 
 use super::{Raw, Step, TOO_LONG};
 
@@ -181,7 +181,7 @@ impl Splitter {
         self.in_object = byte == b'{';
         match byte {
             b'[' if there => self.part = Part::Items,
-            b'{' if there && self.followed > 0 => self.part = Part::Items,
+            b'{' if there => self.part = Part::Items,
             b'[' if !there => {
                 self.index = 0;
                 self.enter_element();
@@ -295,9 +295,16 @@ mod tests {
         assert_eq!(split("", "\u{feff} [ ] \n"), Ok(json!([])));
         let text = r#"[1, "a,]\"[", [2,[3]], {"x": "}"}]"#;
         assert_eq!(split("", text), Ok(json!([1, "a,]\"[", [2, [3]], {"x": "}"}])));
-        for wrong in ["", "{}", "[", "[1", "[1,]", "[,1]", "[1] 2", "[1}]", "[1 2]", "\"x\""] {
+        for wrong in ["", "1", "{", "{1}", "[", "[1", "[1,]", "[,1]", "[1] 2", "[1}]", "[1 2]", "\"x\""] {
             assert!(split("", wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn object_is_split_into_its_members() {
+        assert_eq!(split("", "{}"), Ok(json!([])));
+        let members = json!([{"Key": "a", "Value": {"x": 1}}, {"Key": "b", "Value": 2}]);
+        assert_eq!(split("", r#" {"a": {"x": 1}, "b": 2} "#), Ok(members));
     }
 
     #[test]

@@ -1,10 +1,10 @@
-//! The record of a line, as bytes.
+//! The result of a line as bytes: one line of a result segment.
 
 use job::text::one_line;
 use job::wire::write_success;
 use job::{Code, LineId, LineResult};
 
-/// The figures of a record, apart from its result.
+/// The figures of a result, apart from its values or its error.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Figures {
     pub(crate) n: LineId,
@@ -15,23 +15,23 @@ pub(crate) struct Figures {
     pub(crate) status: u16,
 }
 
-/// The record of a line that succeeded; `values` is a JSON array.
+/// The result of a line that succeeded; `values` is a JSON array.
 pub(crate) fn success(figures: Figures, values: &[u8]) -> Vec<u8> {
-    write_success(&record(figures), values)
+    write_success(&result(figures), values)
 }
 
-/// The record of a line that failed.
+/// The result of a line that failed.
 pub(crate) fn failure(figures: Figures, code: Code, detail: &str) -> Vec<u8> {
     let detail = (!detail.is_empty()).then(|| one_line(detail));
-    LineResult { error: Some(code.as_str()), detail, ..record(figures) }.to_line()
+    LineResult { error: Some(code.as_str()), detail, ..result(figures) }.to_line()
 }
 
-/// The record of a line whose item is an error.
+/// The result of a line whose item is an error.
 pub(crate) fn refused(figures: Figures, error: &str, detail: Option<&str>) -> Vec<u8> {
-    LineResult { error: Some(error.into()), detail: detail.map(one_line), ..record(figures) }.to_line()
+    LineResult { error: Some(error.into()), detail: detail.map(one_line), ..result(figures) }.to_line()
 }
 
-fn record(figures: Figures) -> LineResult<'static> {
+fn result(figures: Figures) -> LineResult<'static> {
     let Figures { n, at, millis, tries, status } = figures;
     LineResult { n, t: at, ms: millis, tries, status, v: None, error: None, detail: None }
 }
@@ -52,15 +52,15 @@ mod tests {
     }
 
     #[test]
-    fn the_record_of_a_success_has_its_values() {
+    fn result_of_a_success_has_its_values() {
         let line =
             success(Figures { n: LineId::nth(3), at: 5, millis: 7, tries: 1, status: 200 }, b"[1.50,\"a\"]");
         assert_eq!(line.last(), Some(&b'\n'));
-        let record = LineResult::parse(&line).unwrap();
+        let result = LineResult::parse(&line).unwrap();
         assert_eq!(
-            (record.n.number(), record.t, record.ms, record.tries, record.status, record.ok()),
+            (result.n.number(), result.t, result.ms, result.tries, result.status, result.ok()),
             (3, 5, 7, 1, 200, true)
         );
-        assert_eq!(record.v.unwrap().iter().map(|value| value.get()).collect::<Vec<_>>(), ["1.50", "\"a\""]);
+        assert_eq!(result.v.unwrap().iter().map(|value| value.get()).collect::<Vec<_>>(), ["1.50", "\"a\""]);
     }
 }
