@@ -2,8 +2,11 @@
 
 mod intrinsics;
 mod placeholders;
+mod remaining;
+mod scalar;
 mod template;
 mod values;
+mod wanted;
 mod yaml;
 
 use std::collections::BTreeMap;
@@ -113,7 +116,12 @@ impl Definition {
 
     /// For each task: the names of the placeholders without a value that its call needs.
     pub fn unbound_tasks(&self) -> BTreeMap<String, Vec<String>> {
-        placeholders::tasks(&self.drawn)
+        remaining::tasks(&self.drawn)
+    }
+
+    /// The same for the readers and writers of Maps.
+    pub fn unbound_maps(&self) -> BTreeMap<String, Vec<String>> {
+        remaining::maps(&self.drawn)
     }
 
     /// The machine of the definition.

@@ -4,8 +4,10 @@
 mod calls;
 mod conditions;
 mod drawing;
+mod errors;
 mod layers;
 mod layout;
+mod order;
 mod places;
 mod scope;
 mod svg;

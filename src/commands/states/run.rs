@@ -20,7 +20,11 @@ pub(super) async fn run(args: Run) -> Result<Exit, CliError> {
     let machine = definition.compile()?;
     let input = json_of("input", &args.input)?;
     let services = Services::open(&args.services, &definition, &values, mocks(&args.services)?).await?;
-    let missing = services.host.missing(&machine);
+    let mut missing = services.host.missing(&machine);
+    missing.extend(definition.unbound_maps().iter().map(|(state, names)| {
+        let shown: Vec<String> = names.iter().map(|name| format!("${{{name}}}")).collect();
+        format!("{state}: no value for {}: give it with --set {}=VALUE", shown.join(", "), names[0])
+    }));
     if !missing.is_empty() {
         return Err(CliError::at(path, format!("no handler for these tasks:\n{}", missing.join("\n"))));
     }

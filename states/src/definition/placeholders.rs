@@ -1,8 +1,8 @@
 //! Placeholders of a definition: `${Name}`.
 
-use std::collections::BTreeMap;
-
 use serde_json::Value;
+
+use super::wanted::Wanted;
 
 /// What becomes of a placeholder without a value.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub(super) fn fill(json: &str, value: &dyn Fn(&str) -> Option<String>, how: Fill
             let content = string.get(1..length - 1).filter(|_| string.ends_with('"')).unwrap_or_default();
             if after.trim_start().starts_with(':') {
                 key = content;
-                filler.text.push_str(string);
+                filler.key(string);
             } else if content.contains("${") {
                 filler.string(key, content);
             } else {
@@ -93,8 +93,7 @@ impl Filler<'_> {
             };
             match (self.value)(name) {
                 Some(value) => {
-                    let quoted = Value::String(value).to_string();
-                    filled.push_str(&quoted[1..quoted.len() - 1]);
+                    filled.push_str(&escaped(value));
                 }
                 None => {
                     if counts {
@@ -114,6 +113,27 @@ impl Filler<'_> {
         self.text.push('"');
         self.text.push_str(&filled);
         self.text.push('"');
+    }
+
+    /// Adds a name, with the values of the placeholders in it.
+    fn key(&mut self, string: &str) {
+        let mut rest = string;
+        while let Some(at) = rest.find("${") {
+            self.text.push_str(&rest[..at]);
+            rest = &rest[at..];
+            let value = placeholder(rest).and_then(|(name, length)| Some(((self.value)(name)?, length)));
+            match value {
+                Some((value, length)) => {
+                    self.text.push_str(&escaped(value));
+                    rest = &rest[length..];
+                }
+                None => {
+                    self.text.push_str("${");
+                    rest = &rest[2..];
+                }
+            }
+        }
+        self.text.push_str(rest);
     }
 
     /// Adds a placeholder that is not part of a string.
@@ -138,59 +158,10 @@ impl Filler<'_> {
     }
 }
 
-/// What the language wants in a field that does not take any text.
-#[derive(Clone, Copy)]
-enum Wanted {
-    Number,
-    Time,
-    Truth,
-}
-
-impl Wanted {
-    fn of(key: &str) -> Option<Self> {
-        const NUMBERS: [&str; 12] = [
-            "BackoffRate",
-            "HeartbeatSeconds",
-            "IntervalSeconds",
-            "MaxAttempts",
-            "MaxConcurrency",
-            "MaxDelaySeconds",
-            "MaxInputBytesPerBatch",
-            "MaxItems",
-            "MaxItemsPerBatch",
-            "Seconds",
-            "TimeoutSeconds",
-            "ToleratedFailureCount",
-        ];
-        let compares = |kind: &str| key.starts_with(kind) && !key.ends_with("Path");
-        if NUMBERS.contains(&key) || key == "ToleratedFailurePercentage" || compares("Numeric") {
-            Some(Self::Number)
-        } else if compares("Timestamp") {
-            Some(Self::Time)
-        } else if key == "BooleanEquals" || key.starts_with("Is") {
-            Some(Self::Truth)
-        } else {
-            None
-        }
-    }
-
-    /// Whether a value is one, so that it is written without quotation marks.
-    fn accepts(self, value: &str) -> bool {
-        match self {
-            Self::Number => serde_json::from_str::<serde_json::Number>(value).is_ok(),
-            Self::Time => false,
-            Self::Truth => value == "true" || value == "false",
-        }
-    }
-
-    fn stand_in(self, key: &str) -> &'static str {
-        match self {
-            Self::Number if key == "TimeoutSeconds" => "99999999",
-            Self::Number => "1",
-            Self::Time => "\"2030-01-01T00:00:00Z\"",
-            Self::Truth => "true",
-        }
-    }
+/// A text as it is written in a JSON string.
+fn escaped(text: String) -> String {
+    let quoted = Value::String(text).to_string();
+    quoted[1..quoted.len() - 1].to_owned()
 }
 
 /// The length of the string at the beginning of a JSON text, with its quotation marks.
@@ -208,57 +179,10 @@ fn string_length(text: &str) -> usize {
 }
 
 /// The name and the length of the placeholder at the beginning of a text.
-fn placeholder(text: &str) -> Option<(&str, usize)> {
+pub(super) fn placeholder(text: &str) -> Option<(&str, usize)> {
     let name = text.strip_prefix("${")?.split_once('}')?.0;
     let plain = |c: char| c.is_ascii_alphanumeric() || "_.:-[]".contains(c);
     (!name.is_empty() && name.chars().all(plain)).then_some((name, name.len() + 3))
-}
-
-/// For each Task state at any depth: the placeholders that remain in what it calls.
-pub(super) fn tasks(definition: &Value) -> BTreeMap<String, Vec<String>> {
-    let mut found = BTreeMap::new();
-    scope(definition, &mut found);
-    found
-}
-
-fn scope(definition: &Value, found: &mut BTreeMap<String, Vec<String>>) {
-    for (name, state) in definition["States"].as_object().into_iter().flatten() {
-        if state["Type"] == "Task" {
-            let mut names = Vec::new();
-            for field in ["Resource", "Parameters", "Arguments", "Credentials"] {
-                remaining(&state[field], field == "Resource", &mut names);
-            }
-            if !names.is_empty() {
-                found.insert(name.clone(), names);
-            }
-        }
-        let branches = state["Branches"].as_array().into_iter().flatten();
-        for inner in branches.chain([&state["ItemProcessor"], &state["Iterator"]]) {
-            scope(inner, found);
-        }
-    }
-}
-
-/// Adds the names of placeholders that are whole values or parts of ARNs.
-fn remaining(value: &Value, any: bool, names: &mut Vec<String>) {
-    match value {
-        Value::String(text) => {
-            let whole = placeholder(text).is_some_and(|(_, length)| length == text.len());
-            if !any && !whole && !text.starts_with("arn:") {
-                return;
-            }
-            for (at, _) in text.match_indices("${") {
-                if let Some((name, _)) = placeholder(&text[at..])
-                    && !names.iter().any(|known| known == name)
-                {
-                    names.push(name.to_owned());
-                }
-            }
-        }
-        Value::Array(items) => items.iter().for_each(|item| remaining(item, any, names)),
-        Value::Object(fields) => fields.values().for_each(|field| remaining(field, any, names)),
-        _ => {}
-    }
 }
 
 #[cfg(test)]

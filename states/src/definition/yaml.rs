@@ -6,7 +6,9 @@ use std::collections::HashMap;
 use std::fmt::Display;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span, Tag};
-use serde_json::{Map, Number, Value};
+use serde_json::{Map, Value};
+
+use super::scalar::scalar;
 
 /// The most nodes of a document, with those that aliases repeat.
 const MAX_NODES: usize = 500_000;
@@ -105,7 +107,8 @@ impl Builder {
                     return self.set_key(&text, place).map_err(|error| fail(&error));
                 }
                 self.mark(place);
-                let value = scalar(&text, style, tag.as_deref());
+                let plain = style == ScalarStyle::Plain && !is_text(tag.as_deref());
+                let value = if plain { scalar(&text) } else { Value::String(text.into_owned()) };
                 let value = tagged(value, name_of(tag));
                 if anchor > 0 {
                     self.anchors.insert(anchor, (value.clone(), 1));
@@ -253,6 +256,11 @@ fn name_of(tag: Option<Cow<'_, Tag>>) -> Option<String> {
     tag.filter(|tag| tag.handle == "!" && !tag.suffix.is_empty()).map(|tag| tag.suffix.clone())
 }
 
+/// Whether a tag says that a scalar is text.
+fn is_text(tag: Option<&Tag>) -> bool {
+    tag.is_some_and(|tag| tag.handle == "!" || tag.is_yaml_core_schema() && tag.suffix == "str")
+}
+
 fn tagged(value: Value, tag: Option<String>) -> Value {
     let Some(tag) = tag else { return value };
     let name = if tag == "Ref" || tag == "Condition" { tag } else { format!("Fn::{tag}") };
@@ -261,39 +269,6 @@ fn tagged(value: Value, tag: Option<String>) -> Value {
 
 fn escape(key: &str) -> String {
     key.replace('~', "~0").replace('/', "~1")
-}
-
-/// A scalar by YAML's core schema. A quoted one is text.
-fn scalar(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Value {
-    let is_text = tag.is_some_and(|tag| tag.is_yaml_core_schema() && tag.suffix == "str");
-    if style != ScalarStyle::Plain || is_text || name_of(tag.map(Cow::Borrowed)).is_some() {
-        return Value::String(text.to_owned());
-    }
-    match text {
-        "" | "~" | "null" | "Null" | "NULL" => return Value::Null,
-        "true" | "True" | "TRUE" => return Value::Bool(true),
-        "false" | "False" | "FALSE" => return Value::Bool(false),
-        _ => {}
-    }
-    number(text).map_or_else(|| Value::String(text.to_owned()), Value::Number)
-}
-
-fn number(text: &str) -> Option<Number> {
-    let radix = |prefix: &str, radix: u32| {
-        text.strip_prefix(prefix).and_then(|digits| u64::from_str_radix(digits, radix).ok())
-    };
-    if let Some(number) = radix("0x", 16).or_else(|| radix("0o", 8)) {
-        return Some(number.into());
-    }
-    if !text.chars().all(|c| c.is_ascii_digit() || "+-.eE".contains(c))
-        || !text.contains(|c: char| c.is_ascii_digit())
-    {
-        return None;
-    }
-    if let Ok(number) = serde_json::from_str::<Number>(text) {
-        return Some(number);
-    }
-    text.parse::<i64>().ok().map(Number::from).or_else(|| text.parse::<f64>().ok().and_then(Number::from_f64))
 }
 
 #[cfg(test)]

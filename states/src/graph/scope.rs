@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::calls;
 use super::conditions::condition;
 use super::drawing::{Drawing, Kind, Line, Shape, Style, Text};
+use super::errors;
 use super::layout::{Edge, Graph, layout};
 use super::text::{LINE, SMALL, width, wrap};
 
@@ -93,9 +94,9 @@ fn outgoing(from: usize, state: &Value, end: usize, index: &HashMap<&str, usize>
     }
     for catcher in state["Catch"].as_array().into_iter().flatten() {
         let Some(to) = target(&catcher["Next"]) else { continue };
-        let label = wrap(&format!("on {}", calls::first_errors(catcher)), LABEL / SMALL);
-        let errors = calls::errors(catcher);
-        arrows.push(Arrow { label, title: errors, caught: true, ..Arrow::plain(from, to) });
+        let label = wrap(&format!("on {}", errors::first_errors(catcher)), LABEL / SMALL);
+        let title = errors::errors(catcher);
+        arrows.push(Arrow { label, title, caught: true, ..Arrow::plain(from, to) });
     }
 }
 
@@ -133,7 +134,7 @@ fn node(name: &str, state: &Value) -> Drawing {
     let scopes: Vec<Drawing> = processor.chain(branches).map(|scope| draw(scope, false)).collect();
     let mut lines: Vec<(Style, String)> =
         wrap(name, NAME).into_iter().map(|line| (Style::Name, line)).collect();
-    for detail in calls::lines(state).into_iter().chain(calls::retries(state)) {
+    for detail in calls::lines(state).into_iter().chain(errors::retries(state)) {
         lines.extend(wrap(&detail, DETAIL / SMALL).into_iter().map(|line| (Style::Detail, line)));
     }
     let widest = lines.iter().map(|(style, line)| text_width(*style, line)).fold(0.0, f64::max);
@@ -175,7 +176,7 @@ fn node(name: &str, state: &Value) -> Drawing {
 /// The comment of a state, and its retries in full.
 fn title(state: &Value) -> String {
     let retriers = state["Retry"].as_array().into_iter().flatten();
-    let retries = retriers.map(|retrier| format!("Retry: {}", calls::errors(retrier)));
+    let retries = retriers.map(|retrier| format!("Retry: {}", errors::errors(retrier)));
     let comment = state["Comment"].as_str().map(str::to_owned);
     comment.into_iter().chain(retries).collect::<Vec<_>>().join("\n")
 }

@@ -1,6 +1,8 @@
 //! `http:invoke` (AWS Step Functions Developer Guide, "Call HTTPS APIs in Step Functions workflows"). The
 //! credentials of a connection are on AWS, so the request is sent without them.
 
+mod form;
+
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -165,7 +167,7 @@ impl Http {
         let arrays = transform["RequestEncodingOptions"]["ArrayFormat"].as_str().unwrap_or("INDICES");
         let (body, default) = match parameters.get("RequestBody") {
             None => return request.build().map_err(|error| invalid(&job::in_words(&error))),
-            Some(Value::Object(fields)) if form => (encode(fields, arrays)?, FORM),
+            Some(Value::Object(fields)) if form => (form::encode(fields, arrays)?, FORM),
             Some(Value::String(text)) => (text.clone(), "text/plain"),
             Some(body) => (body.to_string(), "application/json"),
         };
@@ -277,41 +279,4 @@ fn several(value: &Value) -> &[Value] {
 
 fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
-}
-
-/// A form. Arrays are written as the format says: `a[0]=x&a[1]=y`, `a=x&a=y`, `a=x,y` or `a[]=x&a[]=y`.
-fn encode(fields: &Map<String, Value>, arrays: &str) -> Result<String, TaskError> {
-    let mut url = reqwest::Url::parse("http://form").expect("it is a URL");
-    for (name, value) in fields {
-        add(&mut url, name, value, arrays)?;
-    }
-    Ok(url.query().unwrap_or_default().to_owned())
-}
-
-fn add(url: &mut reqwest::Url, name: &str, value: &Value, arrays: &str) -> Result<(), TaskError> {
-    match value {
-        Value::Array(items) => match arrays {
-            "COMMAS" => {
-                url.query_pairs_mut()
-                    .append_pair(name, &items.iter().map(plain).collect::<Vec<_>>().join(","));
-                Ok(())
-            }
-            "INDICES" => items
-                .iter()
-                .enumerate()
-                .try_for_each(|(i, item)| add(url, &format!("{name}[{i}]"), item, arrays)),
-            "BRACKETS" => items.iter().try_for_each(|item| add(url, &format!("{name}[]"), item, arrays)),
-            "REPEAT" => items.iter().try_for_each(|item| add(url, name, item, arrays)),
-            other => Err(invalid(&format!(
-                "{other:?} is not an ArrayFormat; formats: INDICES, REPEAT, COMMAS, BRACKETS"
-            ))),
-        },
-        Value::Object(fields) => {
-            fields.iter().try_for_each(|(field, value)| add(url, &format!("{name}[{field}]"), value, arrays))
-        }
-        value => {
-            url.query_pairs_mut().append_pair(name, &plain(value));
-            Ok(())
-        }
-    }
 }

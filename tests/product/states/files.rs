@@ -76,6 +76,14 @@ fn tasks_with_placeholders_run_when_they_are_mocked_or_have_values() {
     scene
         .write("values.json", json!([{ "ParameterKey": "FunctionArn", "ParameterValue": "no" }]).to_string());
     run(&scene, &[&one[..], &["--values", "values.json", "--set", &set]].concat(), 0);
+    let map = json!({ "StartAt": "Rows", "States": { "Rows": {
+        "Type": "Map", "End": true,
+        "ItemReader": { "Resource": "arn:aws:states:::s3:getObject", "ReaderConfig": { "InputType": "JSON" }, "Parameters": { "Bucket": "${Bucket}", "Key": "k" } },
+        "ItemProcessor": { "ProcessorConfig": { "Mode": "DISTRIBUTED", "ExecutionType": "EXPRESS" }, "StartAt": "A", "States": { "A": { "Type": "Pass", "End": true } } }
+    } } });
+    scene.write("map.json", map.to_string());
+    let wrong = scene.run(&["states", "run", "map.json"]).expect(1);
+    assert!(wrong.stderr.contains("Rows: no value for ${Bucket}"), "{}", wrong.stderr);
     let wrong = scene.run(&["states", "run", "machine.json", "--set", "x"]).expect(1);
     assert!(wrong.stderr.contains("NAME=VALUE"), "{}", wrong.stderr);
 }

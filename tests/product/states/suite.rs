@@ -154,3 +154,12 @@ fn case_takes_its_mocks_from_a_mock_config_file() {
         assert!(wrong.contains(part), "{part}: {wrong}");
     }
 }
+
+#[test]
+fn example_suite_passes() {
+    let root = env!("CARGO_MANIFEST_DIR");
+    let (machine, suite) =
+        (format!("{root}/examples/hello.asl.json"), format!("{root}/examples/hello.suite.yaml"));
+    let shown = orders().run(&["states", "test", &machine, "--suite", &suite]).expect(0).stdout;
+    assert!(shown.contains("2 passed, 0 failed") && shown.contains("3 of 3 states"), "{shown}");
+}
