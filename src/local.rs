@@ -23,6 +23,7 @@ use job::run::RunRef;
 use states::{Clock, WallClock};
 
 use crate::exit::CliError;
+use lock::{Lock, Purpose};
 
 pub use execute::{ExecutionEnd, execute, message_of};
 pub use input::Input;
@@ -34,28 +35,41 @@ pub use serve::serve;
 pub use steps::bind;
 pub use target::{Target, job_name, read_job, with_input_path};
 
-/// An open state folder. Only one process can have it open at a time.
+/// An open state folder. Only one process can have it open for runs at a time. Several can have it open for its
+/// objects at a time, but not during a run.
 #[derive(Debug)]
 pub struct StateDir {
     folder: PathBuf,
     service: s3::Service,
     s3: aws_sdk_s3::Client,
     clock: Arc<dyn Clock>,
-    _lock: lock::Lock,
+    _lock: Lock,
 }
 
 impl StateDir {
-    /// Opens a state folder, and creates it if it does not exist.
+    /// Opens a state folder for runs, and creates it if it does not exist.
     ///
     /// # Errors
     /// When another process has it open, or it cannot be created or trusted.
     pub fn open(folder: &Path, command: &str) -> Result<Self, CliError> {
+        Self::open_for(Purpose::Runs, folder, command)
+    }
+
+    /// Opens a state folder for its objects, and creates it if it does not exist.
+    ///
+    /// # Errors
+    /// When a run uses it, or it cannot be created or trusted.
+    pub fn open_objects(folder: &Path, command: &str) -> Result<Self, CliError> {
+        Self::open_for(Purpose::Objects, folder, command)
+    }
+
+    fn open_for(purpose: Purpose, folder: &Path, command: &str) -> Result<Self, CliError> {
         let at = |error| CliError::at(folder, error);
         // Without a trailing slash, which would make the system follow a link.
         let folder: &Path = &folder.components().collect::<PathBuf>();
-        ownership::secure(folder)?;
+        ownership::secure(folder, purpose)?;
         let service = s3::Service::open(folder).map_err(at)?;
-        let lock = lock::Lock::acquire(folder, command)?;
+        let lock = Lock::acquire(folder, command, purpose)?;
         Ok(Self {
             folder: folder.to_owned(),
             s3: s3::client_of(service.clone()),

@@ -32,6 +32,19 @@ impl Machine {
         found
     }
 
+    /// Whether a Distributed Map of the machine reads its items from objects, or writes its results to objects.
+    pub fn uses_objects(&self) -> bool {
+        let mut uses = false;
+        self.scope.visit(&mut |state| {
+            if let Kind::Work(Work::Map(map)) = &state.kind
+                && let Some(distributed) = &map.distributed
+            {
+                uses |= distributed.reader.is_some() || distributed.writer.target.is_some();
+            }
+        });
+        uses
+    }
+
     /// The names or ARNs of the functions that the machine calls, each once and in the order of the states.
     /// Functions whose names are computed are missing.
     pub fn functions(&self) -> Vec<String> {

@@ -21,8 +21,8 @@ pub enum StatesCommand {
     Validate(Validate),
     /// Run a definition to its end. Exit code 0 if it succeeded, 3 otherwise.
     Run(Box<Run>),
-    /// Test one state. Shows its outcome and every intermediate value, as AWS's TestState does. Exit code 0 if the
-    /// state succeeded or its error was caught, 3 otherwise.
+    /// Test one state, or run a file of test cases. Shows the state's outcome and every intermediate value, as AWS's
+    /// TestState does. Exit code 0 if the state succeeded or its error was caught, or if all cases passed, 3 otherwise.
     Test(Box<Test>),
     /// Draw a definition as SVG.
     Graph(Graph),
@@ -31,11 +31,26 @@ pub enum StatesCommand {
 /// The definition and the form of the output.
 #[derive(Debug, Args)]
 pub struct Definition {
-    /// The file with the definition, in the Amazon States Language.
+    /// The file with the definition: the Amazon States Language in JSON or YAML, or a CloudFormation, SAM or CDK
+    /// template. FILE#ID is the state machine with this logical ID, if the template has several.
+    #[arg(value_name = "FILE")]
     pub definition: PathBuf,
     /// Print one JSON object.
     #[arg(long)]
     pub json: bool,
+    #[command(flatten)]
+    pub values: Values,
+}
+
+/// The values of placeholders such as ${FunctionArn}.
+#[derive(Debug, Args)]
+pub struct Values {
+    /// The value of the placeholder ${NAME}.
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub set: Vec<String>,
+    /// A file with the values of placeholders: an object in JSON or YAML, or a CloudFormation parameter file.
+    #[arg(long, value_name = "FILE")]
+    pub values: Option<PathBuf>,
 }
 
 /// `throughline states validate`
@@ -72,7 +87,8 @@ pub struct Services {
     /// Serve GetActivityTask and SendTask… for activity workers and task tokens at this port of 127.0.0.1.
     #[arg(long, value_name = "PORT")]
     pub port: Option<u16>,
-    /// The folder of the embedded S3. Each bucket is a folder in .s3/buckets.
+    /// The folder of the embedded S3, which is opened only if something needs it. Each bucket is a folder in
+    /// .s3/buckets.
     #[arg(long, value_name = "DIR", default_value = ".throughline")]
     pub store: PathBuf,
 }
@@ -128,6 +144,16 @@ pub struct Test {
     /// The level of detail.
     #[arg(long, value_enum, default_value = "trace")]
     pub level: Level,
+    /// A file of test cases in JSON or YAML, which are run instead. Also shows the states and branches that no case
+    /// reaches.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["name", "context", "variables", "result", "error", "retries"])]
+    pub suite: Option<PathBuf>,
+    /// With --suite: write the results as JUnit XML.
+    #[arg(long, value_name = "FILE", requires = "suite")]
+    pub junit: Option<PathBuf>,
+    /// With --suite: the speed of the clock for waits, retries and timeouts. 1 is real time.
+    #[arg(long, value_name = "FACTOR", requires = "suite", default_value = "100", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub speed: u32,
     #[command(flatten)]
     pub services: Services,
 }
@@ -146,8 +172,12 @@ pub enum Level {
 /// `throughline states graph`
 #[derive(Debug, Args)]
 pub struct Graph {
-    /// The file with the definition.
+    /// The file with the definition: the Amazon States Language in JSON or YAML, or a CloudFormation, SAM or CDK
+    /// template. FILE#ID is the state machine with this logical ID, if the template has several.
+    #[arg(value_name = "FILE")]
     pub definition: PathBuf,
+    #[command(flatten)]
+    pub values: Values,
     /// The SVG file. Default: the picture is printed.
     #[arg(short, long)]
     pub output: Option<PathBuf>,

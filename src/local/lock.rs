@@ -14,10 +14,30 @@ use s3::file::open_private;
 /// The holder of the lock, as the lock file names it.
 #[derive(Debug, Serialize, Deserialize)]
 struct Holder {
-    pid: u32,
+    /// None for a lock that several processes may share.
+    pid: Option<u32>,
     command: String,
     /// RFC 3339 in UTC.
     since: String,
+}
+
+/// How a command uses a state folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// For runs, which no other process may use at the same time.
+    Runs,
+    /// For the objects of its store only, which several processes may use at the same time.
+    Objects,
+}
+
+impl Purpose {
+    /// The option that names the folder.
+    pub(super) fn option(self) -> &'static str {
+        match self {
+            Self::Runs => "--state",
+            Self::Objects => "--store",
+        }
+    }
 }
 
 /// The lock of a state folder. It is released when dropped, or by the system when the process ends.
@@ -26,17 +46,21 @@ pub(super) struct Lock(#[expect(dead_code, reason = "held, not read")] File);
 
 impl Lock {
     /// Acquires the lock. The error names its holder.
-    pub(super) fn acquire(folder: &Path, command: &str) -> Result<Self, CliError> {
+    pub(super) fn acquire(folder: &Path, command: &str, purpose: Purpose) -> Result<Self, CliError> {
         let path = folder.join(".lock");
         // Its error names the path.
         let mut file = open_private(&path).map_err(|error| CliError::new(error.to_string()))?;
-        match file.try_lock() {
+        let locked = match purpose {
+            Purpose::Runs => file.try_lock(),
+            Purpose::Objects => file.try_lock_shared(),
+        };
+        match locked {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(in_use(folder, holder(&path))),
+            Err(TryLockError::WouldBlock) => return Err(in_use(folder, holder(&path), purpose)),
             Err(TryLockError::Error(error)) => return Err(CliError::at(&path, error)),
         }
         let holder = Holder {
-            pid: std::process::id(),
+            pid: (purpose == Purpose::Runs).then(std::process::id),
             command: format!("throughline {command}"),
             since: text::moment(super::now()),
         };
@@ -60,15 +84,19 @@ fn holder(path: &Path) -> Option<Holder> {
     })
 }
 
-fn in_use(folder: &Path, holder: Option<Holder>) -> CliError {
+fn in_use(folder: &Path, holder: Option<Holder>, purpose: Purpose) -> CliError {
     let folder = folder.display();
-    let remedy = "Wait until that process has ended, or give this run another folder with --state";
+    let remedy = format!(
+        "Wait until that process has ended, or give this command another folder with {}",
+        purpose.option()
+    );
     match holder {
         Some(Holder { pid, command, since }) => {
-            let words = format!(
-                "the state folder {folder} is in use by process {pid} (`{command}`, since {since}). {remedy}"
+            let who = pid.map_or_else(
+                || format!("`{command}` (since {since})"),
+                |pid| format!("process {pid} (`{command}`, since {since})"),
             );
-            CliError::busy(words)
+            CliError::busy(format!("the state folder {folder} is in use by {who}. {remedy}"))
                 .with_field("holder", serde_json::json!({ "pid": pid, "command": command, "since": since }))
         }
         None => CliError::busy(format!("the state folder {folder} is in use by another process. {remedy}")),

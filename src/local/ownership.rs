@@ -4,6 +4,7 @@ use std::fs::{self, Metadata, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
+use super::lock::Purpose;
 use crate::exit::CliError;
 use s3::file::make_folder;
 
@@ -15,19 +16,22 @@ pub(super) const DATA_FOLDERS: [&str; 5] = ["jobs", "runs", ".s3", ".journal", "
 ///
 /// # Errors
 /// When it is a link, belongs to another user, or is writable for others.
-pub(super) fn secure(folder: &Path) -> Result<(), CliError> {
+pub(super) fn secure(folder: &Path, purpose: Purpose) -> Result<(), CliError> {
+    let option = purpose.option();
     if fs::symlink_metadata(folder).is_err() {
         // Its error names the path.
         make_folder(folder).map_err(|error| CliError::new(error.to_string()))?;
     }
-    let meta = own_folder(folder)?;
+    let meta = own_folder(folder, option)?;
     let known = folder.join(".s3").is_dir();
     let empty = fs::read_dir(folder).map_err(|error| CliError::at(folder, error))?.next().is_none();
     if meta.mode() & 0o022 != 0 && !empty {
         return Err(refused(
             folder,
             "others may write to it, and may have put a run into it that sends your secrets to them",
-            "make sure that everything in it is yours, then run `chmod -R go-w` on it; or name another folder with --state",
+            &format!(
+                "make sure that everything in it is yours, then run `chmod -R go-w` on it; or name another folder with {option}"
+            ),
         ));
     }
     // A folder that also holds other files keeps its permissions. The data folders in it are private anyway.
@@ -37,7 +41,7 @@ pub(super) fn secure(folder: &Path) -> Result<(), CliError> {
     for name in DATA_FOLDERS {
         let own = folder.join(name);
         if fs::symlink_metadata(&own).is_ok() {
-            let meta = own_folder(&own)?;
+            let meta = own_folder(&own, option)?;
             make_private(&own, &meta)?;
         }
     }
@@ -45,13 +49,17 @@ pub(super) fn secure(folder: &Path) -> Result<(), CliError> {
 }
 
 /// The metadata of a folder, which must belong to the user.
-fn own_folder(folder: &Path) -> Result<Metadata, CliError> {
+fn own_folder(folder: &Path, option: &str) -> Result<Metadata, CliError> {
     let meta = fs::symlink_metadata(folder).map_err(|error| CliError::at(folder, error))?;
     if meta.is_symlink() {
-        return Err(refused(folder, "it is a link", "name the folder that it leads to with --state"));
+        return Err(refused(
+            folder,
+            "it is a link",
+            &format!("name the folder that it leads to with {option}"),
+        ));
     }
     if !meta.is_dir() {
-        return Err(refused(folder, "it is not a folder", "name another one with --state"));
+        return Err(refused(folder, "it is not a folder", &format!("name another one with {option}")));
     }
     let ours = rustix::process::geteuid().as_raw();
     // As in git, root may use the folder of the user who called sudo.
@@ -60,7 +68,9 @@ fn own_folder(folder: &Path) -> Result<Metadata, CliError> {
         return Err(refused(
             folder,
             &format!("it belongs to the user {}, and not to you ({ours})", meta.uid()),
-            "if you trust everything in it, run `chown -R` on it; or name another folder with --state",
+            &format!(
+                "if you trust everything in it, run `chown -R` on it; or name another folder with {option}"
+            ),
         ));
     }
     Ok(meta)

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use aws_sdk_s3::Client;
 use bytes::Bytes;
 use engine::{Machine, ObjectError, ObjectInfo, Part, Resource, TaskCall, TaskError, TaskTokens};
 use futures_util::stream::{self, BoxStream};
@@ -20,12 +19,13 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::{Clock, WallClock};
 use crate::error::task_error;
 use crate::services::{self, Service, Support};
+use crate::store::Store;
 
 /// The engine's view of this machine. Clones share it.
 #[derive(Clone)]
 pub struct Host {
     services: Arc<[Arc<dyn Service>]>,
-    s3: Client,
+    store: Store,
     clock: Arc<dyn Clock>,
     tokens: TaskTokens,
     /// Whether the API is served, so that workers can send the outcome of a token.
@@ -36,10 +36,10 @@ pub struct Host {
 
 impl Host {
     /// A host with the system's clock. A task goes to the first of the services that supports it.
-    pub fn new(s3: Client, services: Vec<Arc<dyn Service>>) -> Self {
+    pub fn new(store: impl Into<Store>, services: Vec<Arc<dyn Service>>) -> Self {
         Self {
             services: services.into(),
-            s3,
+            store: store.into(),
             clock: Arc::new(WallClock),
             tokens: TaskTokens::default(),
             tokens_served: false,
@@ -106,9 +106,17 @@ impl Host {
         &self.tokens
     }
 
-    /// The objects of a bucket.
-    pub fn objects(&self, bucket: &str) -> Objects {
-        Objects::new(self.s3.clone(), bucket)
+    /// Whether a machine reads or writes objects of the store, as far as its definition says.
+    pub fn uses_store(&self, machine: &Machine) -> bool {
+        let by_task = |(state, resource): (String, Resource)| {
+            self.service(&state, &resource).0.is_some_and(|service| service.uses_store())
+        };
+        machine.uses_objects() || machine.tasks().into_iter().any(by_task)
+    }
+
+    /// The objects of a bucket. Opens the store.
+    async fn objects(&self, bucket: &str) -> Result<Objects, ObjectError> {
+        Ok(Objects::new(self.store.client().await?, bucket))
     }
 
     /// Reads or writes an object, with retries while the store is unavailable.
@@ -163,7 +171,7 @@ impl engine::Host for Host {
         bucket: &str,
         key: &str,
     ) -> Result<BoxStream<'static, io::Result<Bytes>>, ObjectError> {
-        let objects = self.objects(bucket);
+        let objects = self.objects(bucket).await?;
         Ok(chunks(self.retry_unavailable(|| objects.read(key, None, None)).await?))
     }
 
@@ -173,12 +181,12 @@ impl engine::Host for Host {
         key: &str,
         version: &str,
     ) -> Result<BoxStream<'static, io::Result<Bytes>>, ObjectError> {
-        let objects = self.objects(bucket);
+        let objects = self.objects(bucket).await?;
         Ok(chunks(self.retry_unavailable(|| objects.read_version(key, version)).await?))
     }
 
     async fn read_part(&self, bucket: &str, key: &str, part: Part) -> Result<(Bytes, u64), ObjectError> {
-        let objects = self.objects(bucket);
+        let objects = self.objects(bucket).await?;
         self.retry_unavailable(|| services::s3::part(&objects, key, part.clone())).await
     }
 
@@ -188,11 +196,11 @@ impl engine::Host for Host {
         prefix: &str,
         after: Option<&str>,
     ) -> Result<Vec<ObjectInfo>, ObjectError> {
-        services::s3::page(&self.s3, bucket, prefix, after).await
+        services::s3::page(&self.store.client().await?, bucket, prefix, after).await
     }
 
     async fn write_object(&self, bucket: &str, key: &str, body: Bytes) -> Result<(), ObjectError> {
-        let objects = self.objects(bucket);
+        let objects = self.objects(bucket).await?;
         self.retry_unavailable(|| objects.put(key, body.clone())).await.map(drop)
     }
 

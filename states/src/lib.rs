@@ -3,7 +3,7 @@
 //! [`Host`] connects the engine to this machine by a store, a clock, and a list of [`services`]. Each task
 //! goes to the first service that supports it. [`Host::missing`] finds the tasks that no service supports
 //! before the execution starts. [`api`] is the part of the Step Functions API that other programs may call.
-//! [`svg`] draws a definition.
+//! [`Definition`] reads definitions from files. [`svg`] draws them.
 
 pub mod api;
 mod clock;
@@ -12,10 +12,12 @@ mod error;
 mod graph;
 mod host;
 pub mod services;
+mod store;
 
-pub use clock::{Clock, WallClock};
-pub use definition::{compile, read};
+pub use clock::{Clock, FastClock, WallClock};
+pub use definition::{Definition, Values, read_document};
 pub use error::Error;
 pub use graph::svg;
 pub use host::{DiskFull, Host, run};
 pub use services::{Service, Support};
+pub use store::Store;

@@ -7,6 +7,7 @@ mod http;
 mod lambda;
 mod mocks;
 pub(crate) mod s3;
+mod unbound;
 
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -25,6 +26,7 @@ pub use http::{Exchange, Http};
 pub use lambda::{Functions, Lambda};
 pub use mocks::Mocks;
 pub use s3::{S3, client as s3_client};
+pub use unbound::Unbound;
 
 /// Does the tasks of some resources.
 #[async_trait]
@@ -40,6 +42,11 @@ pub trait Service: Send + Sync {
 
     /// Whether the service itself sends the outcome of a task that waits for one, as mocks do.
     fn sends_outcomes(&self) -> bool {
+        false
+    }
+
+    /// Whether the service reads or writes objects of the store.
+    fn uses_store(&self) -> bool {
         false
     }
 

@@ -5,7 +5,6 @@ mod check;
 mod commands;
 mod crash;
 mod damaged_results;
-mod definitions;
 mod failures;
 mod formats;
 mod functions;

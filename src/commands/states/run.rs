@@ -5,27 +5,36 @@ use serde_json::json;
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 
-use super::services::Services;
-use super::{execution_type, json_of};
+use states::Definition;
+
+use super::services::{Services, mocks};
+use super::{execution_type, json_of, values_of};
 use crate::args::states::Run;
 use crate::exit::{CliError, Exit};
 use crate::signals::Signals;
 
 pub(super) async fn run(args: Run) -> Result<Exit, CliError> {
     let path = &args.definition.definition;
-    let machine = ::states::compile(path, &::states::read(path)?)?;
+    let values = values_of(&args.definition.values)?;
+    let definition = Definition::read(path, &values)?;
+    let machine = definition.compile()?;
     let input = json_of("input", &args.input)?;
-    let services = Services::open(&args.services).await?;
-    let missing = services.host.missing(&machine);
+    let services = Services::open(&args.services, &definition, &values, mocks(&args.services)?).await?;
+    let mut missing = services.host.missing(&machine);
+    missing.extend(definition.unbound_maps().iter().map(|(state, names)| {
+        let shown: Vec<String> = names.iter().map(|name| format!("${{{name}}}")).collect();
+        format!("{state}: no value for {}: give it with --set {}=VALUE", shown.join(", "), names[0])
+    }));
     if !missing.is_empty() {
         return Err(CliError::at(path, format!("no handler for these tasks:\n{}", missing.join("\n"))));
     }
+    services.open_store_for(&machine)?;
     let name = path.file_stem().unwrap_or_default().to_string_lossy().replace([':', ' '], "-");
     let mut start = Start::new(
         format!("arn:aws:states:local:000000000000:execution:{name}:{}", uuid::Uuid::new_v4()),
         input,
     );
-    start.execution_type = execution_type(args.express);
+    start.execution_type = definition.execution_type(execution_type(args.express));
     let history = args.history.then(History::default);
     start.history.clone_from(&history);
     let cancel = CancellationToken::new();
@@ -34,7 +43,7 @@ pub(super) async fn run(args: Run) -> Result<Exit, CliError> {
         Signals::listen().next().await;
         interrupt.cancel();
     });
-    let (outcome, exit) = match ::states::run(&services.host, machine, start, cancel).await {
+    let (outcome, exit) = match states::run(&services.host, machine, start, cancel).await {
         Ok(outcome @ Outcome::Succeeded(_)) => (Some(outcome), Exit::Succeeded),
         Ok(outcome) => (Some(outcome), Exit::Failed),
         Err(Stop::Interrupted) => (None, Exit::Interrupted),

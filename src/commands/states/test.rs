@@ -7,15 +7,17 @@ use engine::{
     TestStatus,
 };
 use serde_json::Value;
+use states::Definition;
 
-use super::json_of;
-use super::services::Services;
+use super::services::{Services, mocks};
+use super::{json_of, values_of};
 use crate::args::states::{Level, Test};
 use crate::exit::{CliError, Exit};
 
 pub(super) async fn test(args: Test) -> Result<Exit, CliError> {
     let path = &args.definition.definition;
-    let definition = ::states::read(path)?;
+    let values = values_of(&args.definition.values)?;
+    let definition = Definition::read(path, &values)?;
     let text = |flag: &str, given: Option<&String>| {
         given.map(|given| json_of(flag, given).map(|json| json.to_string())).transpose()
     };
@@ -34,9 +36,10 @@ pub(super) async fn test(args: Test) -> Result<Exit, CliError> {
         },
         ..TestRequest::default()
     };
-    let Services { host, exchange, .. } = &Services::open(&args.services).await?;
+    let Services { host, exchange, .. } =
+        &Services::open(&args.services, &definition, &values, mocks(&args.services)?).await?;
     let host = Arc::new(host.clone());
-    let tested = match engine::test_state(&definition, args.name.as_deref(), &request, host).await {
+    let tested = match engine::test_state(definition.text(), args.name.as_deref(), &request, host).await {
         Ok(tested) => tested,
         Err(TestError::Refused(error)) => return Err(CliError::at(path, error)),
         Err(TestError::Stopped(stop)) => return Err(CliError::new(stop.to_string())),

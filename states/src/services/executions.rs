@@ -2,7 +2,6 @@
 //! new AWS Step Functions state machine from a running execution").
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -12,22 +11,17 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::{Service, Support};
+use crate::Host;
 use crate::error::task_error;
-use crate::{Error, Host, definition};
 
 /// Starts state machines, which it knows by their names.
 #[derive(Clone, Default)]
 pub struct Executions(BTreeMap<String, Arc<Machine>>);
 
 impl Executions {
-    /// Adds the definition in a file.
-    ///
-    /// # Errors
-    /// When the file cannot be read, or is not a definition.
-    pub fn add(&mut self, name: &str, path: &Path) -> Result<(), Error> {
-        let text = definition::read(path)?;
-        self.0.insert(name.to_owned(), definition::compile(path, &text)?);
-        Ok(())
+    /// Adds a machine.
+    pub fn add(&mut self, name: &str, machine: Arc<Machine>) {
+        self.0.insert(name.to_owned(), machine);
     }
 
     /// Runs a machine, and returns what the call's pattern demands.

@@ -1,6 +1,8 @@
 //! `http:invoke` (AWS Step Functions Developer Guide, "Call HTTPS APIs in Step Functions workflows"). The
 //! credentials of a connection are on AWS, so the request is sent without them.
 
+mod form;
+
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -74,6 +76,7 @@ impl Http {
         self.exchange.set_request(sent);
         let response = self.client.execute(request).await.map_err(send_error)?;
         let status = response.status();
+        let unsupported = unsupported(response.headers());
         let words = status.canonical_reason().unwrap_or_default();
         let shown = in_brackets(response.headers());
         let mut headers = Map::new();
@@ -83,11 +86,21 @@ impl Http {
                 values.push(String::from_utf8_lossy(value.as_bytes()).into());
             }
         }
-        let body = String::from_utf8_lossy(&super::body(response, "http").await?).into_owned();
+        let body = super::body(response, "http").await?;
+        let text = std::str::from_utf8(&body).is_ok();
+        let body = String::from_utf8_lossy(&body).into_owned();
         let shown_response = json!({ "protocol": protocol, "statusCode": status.as_str(), "statusMessage": words, "headers": shown, "body": body });
         self.exchange.set_response(shown_response);
         if !status.is_success() {
             return Err(task_error(&format!("States.Http.StatusCode.{}", status.as_u16()), &body));
+        }
+        if let Some(kind) = unsupported {
+            return Err(invalid(&format!(
+                "the response has the content type {kind}, which an HTTP Task cannot read"
+            )));
+        }
+        if !text {
+            return Err(invalid("the response body is not text, so an HTTP Task cannot read it"));
         }
         let body = engine::json::from_str(&body).unwrap_or(Value::String(body));
         Ok(
@@ -136,14 +149,25 @@ impl Http {
                 request = request.header(name, value);
             }
         }
+        for (name, value) in DEFAULT_HEADERS {
+            let given = parameters["Headers"].as_object();
+            if !given.is_some_and(|given| given.keys().any(|given| given.eq_ignore_ascii_case(name))) {
+                request = request.header(name, value);
+            }
+        }
         let transform = &parameters["Transform"];
         let encoding = transform["RequestBodyEncoding"].as_str();
+        if let Some(encoding) = encoding.filter(|encoding| !["NONE", "URL_ENCODED"].contains(encoding)) {
+            return Err(invalid(&format!(
+                "{encoding:?} is not a RequestBodyEncoding; encodings: NONE, URL_ENCODED"
+            )));
+        }
         let form = encoding == Some("URL_ENCODED")
             || encoding.is_none() && kind.as_ref().is_some_and(|kind| kind.starts_with(FORM));
         let arrays = transform["RequestEncodingOptions"]["ArrayFormat"].as_str().unwrap_or("INDICES");
         let (body, default) = match parameters.get("RequestBody") {
             None => return request.build().map_err(|error| invalid(&job::in_words(&error))),
-            Some(Value::Object(fields)) if form => (encode(fields, arrays)?, FORM),
+            Some(Value::Object(fields)) if form => (form::encode(fields, arrays)?, FORM),
             Some(Value::String(text)) => (text.clone(), "text/plain"),
             Some(body) => (body.to_string(), "application/json"),
         };
@@ -203,6 +227,20 @@ const RESERVED: [&str; 31] = [
 ];
 const RESERVED_PREFIXES: [&str; 4] = ["x-forwarded", "x-amz", "x-amzn", "warning"];
 
+/// Headers that an HTTP Task sends unless the definition has them. The range keeps a response within the largest
+/// data of a state.
+const DEFAULT_HEADERS: [(&str, &str); 2] =
+    [("user-agent", "Amazon|StepFunctions|HttpInvoke|us-east-1"), ("range", "bytes=0-262144")];
+
+/// The content type of a response, if an HTTP Task does not read it (the guide named above, "Unsupported HTTP
+/// Task responses").
+fn unsupported(headers: &HeaderMap) -> Option<String> {
+    let kind = headers.get("content-type")?.to_str().ok()?;
+    let plain = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let media = ["image/", "video/", "audio/"].iter().any(|media| plain.starts_with(media));
+    (media || plain == "application/octet-stream").then_some(plain)
+}
+
 fn invalid(what: &str) -> TaskError {
     task_error("States.Runtime", what)
 }
@@ -241,41 +279,4 @@ fn several(value: &Value) -> &[Value] {
 
 fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
-}
-
-/// A form. Arrays are written as the format says: `a[0]=x&a[1]=y`, `a=x&a=y`, `a=x,y` or `a[]=x&a[]=y`.
-fn encode(fields: &Map<String, Value>, arrays: &str) -> Result<String, TaskError> {
-    let mut url = reqwest::Url::parse("http://form").expect("it is a URL");
-    for (name, value) in fields {
-        add(&mut url, name, value, arrays)?;
-    }
-    Ok(url.query().unwrap_or_default().to_owned())
-}
-
-fn add(url: &mut reqwest::Url, name: &str, value: &Value, arrays: &str) -> Result<(), TaskError> {
-    match value {
-        Value::Array(items) => match arrays {
-            "COMMAS" => {
-                url.query_pairs_mut()
-                    .append_pair(name, &items.iter().map(plain).collect::<Vec<_>>().join(","));
-                Ok(())
-            }
-            "INDICES" => items
-                .iter()
-                .enumerate()
-                .try_for_each(|(i, item)| add(url, &format!("{name}[{i}]"), item, arrays)),
-            "BRACKETS" => items.iter().try_for_each(|item| add(url, &format!("{name}[]"), item, arrays)),
-            "REPEAT" => items.iter().try_for_each(|item| add(url, name, item, arrays)),
-            other => Err(invalid(&format!(
-                "{other:?} is not an ArrayFormat; formats: INDICES, REPEAT, COMMAS, BRACKETS"
-            ))),
-        },
-        Value::Object(fields) => {
-            fields.iter().try_for_each(|(field, value)| add(url, &format!("{name}[{field}]"), value, arrays))
-        }
-        value => {
-            url.query_pairs_mut().append_pair(name, &plain(value));
-            Ok(())
-        }
-    }
 }

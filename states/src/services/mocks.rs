@@ -1,54 +1,32 @@
 //! Mocked tasks, in the format of Step Functions Local (AWS Step Functions Developer Guide, "Using mocked
 //! service integrations for testing in Step Functions Local", "Configuration file for mocked service
 //! integrations").
+//!
+//! Calls are counted by execution and state, as Step Functions Local counts them: a retry is a further call, and
+//! so is a later visit of the state. A call without a response fails its state with `States.Runtime`. A response
+//! is only read when it is called for, so mistakes in others have no effect.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use engine::{Resource, TaskCall, TaskError};
-use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{Service, Support};
 use crate::error::task_error;
 use crate::{Error, Host};
 
-/// The mocked results of one test case, by state.
+/// The mocked responses of one test case, by state. Clones share the counts of calls.
 #[derive(Clone)]
-pub struct Mocks(Arc<HashMap<String, Vec<Mock>>>);
+pub struct Mocks(Arc<Inner>);
 
-/// The result of a range of attempts.
-#[derive(Clone)]
-struct Mock {
-    first: u32,
-    last: u32,
-    result: MockedResult,
-}
-
-#[derive(Clone, Deserialize)]
-enum MockedResult {
-    Return(#[serde(deserialize_with = "engine::json::value")] Value),
-    Throw {
-        #[serde(rename = "Error")]
-        error: String,
-        #[serde(rename = "Cause", default)]
-        cause: String,
-    },
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct File {
-    state_machines: BTreeMap<String, Cases>,
-    mocked_responses: BTreeMap<String, BTreeMap<String, MockedResult>>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Cases {
-    test_cases: BTreeMap<String, BTreeMap<String, String>>,
+struct Inner {
+    /// For each state: the name of its response, and the response.
+    responses: HashMap<String, (String, Value)>,
+    /// The number of calls, by execution and state.
+    calls: Mutex<HashMap<(String, String), u64>>,
 }
 
 impl Mocks {
@@ -58,12 +36,14 @@ impl Mocks {
     /// When the file cannot be read, or has no such case.
     pub fn read(path: &Path, case: Option<&str>) -> Result<Self, Error> {
         let text = std::fs::read_to_string(path).map_err(|error| Error::at(path, error))?;
-        let file: File = serde_json::from_str(&text)
-            .map_err(|error| Error::at(path, format!("is not a MockConfigFile: {error}")))?;
+        let wrong = |error: &str| Error::at(path, format!("is not a MockConfigFile: {error}"));
+        let file = engine::json::from_str(&text).map_err(|error| wrong(&error.to_string()))?;
+        let machines = file["StateMachines"].as_object();
+        let machines = machines.ok_or_else(|| wrong("the object StateMachines is missing"))?;
         let mut names = Vec::new();
         let mut found = None;
-        for (machine, cases) in &file.state_machines {
-            for (name, states) in &cases.test_cases {
+        for (machine, cases) in machines {
+            for (name, states) in cases["TestCases"].as_object().into_iter().flatten() {
                 let name = format!("{machine}#{name}");
                 if case.is_none_or(|case| case == name) {
                     found = Some(states);
@@ -71,6 +51,7 @@ impl Mocks {
                 names.push(name);
             }
         }
+        names.sort_unstable();
         let states = match (found, case) {
             (Some(states), Some(_)) => states,
             (Some(states), None) if names.len() == 1 => states,
@@ -81,46 +62,96 @@ impl Mocks {
                 return Err(Error::at(path, format!("{problem}: the test cases are {}", names.join(", "))));
             }
         };
-        let mut mocks = HashMap::new();
-        for (state, response) in states {
-            let results = file.mocked_responses.get(response);
-            let results = results
-                .ok_or_else(|| Error::at(path, format!("{state}: MockedResponses has no {response:?}")))?;
-            let results: Result<Vec<_>, _> =
-                results.iter().map(|(range, result)| Mock::of(range, result)).collect();
-            let results = results.map_err(|range| {
-                Error::at(path, format!("{response}: {range:?} is neither an attempt nor a range of attempts such as \"1-2\"; the first attempt is 0"))
-            })?;
-            mocks.insert(state.clone(), results);
-        }
-        Ok(Self(Arc::new(mocks)))
+        let states = states.as_object().ok_or_else(|| wrong("a test case is an object of states"))?;
+        let responses = states.iter().map(|(state, response)| {
+            let name = response.as_str().unwrap_or_default().to_owned();
+            let response = file["MockedResponses"].get(&name).cloned().unwrap_or_default();
+            (state.clone(), (name, response))
+        });
+        Ok(Self::new(responses.collect()))
     }
 
-    /// The result of an attempt, counted from 0. The last result is that of all attempts after it.
-    fn result(&self, state: &str, attempt: u32) -> Option<Result<Value, TaskError>> {
-        let mocks = self.0.get(state)?;
-        let covers = |mock: &&Mock| (mock.first..=mock.last).contains(&attempt);
-        let found = mocks.iter().find(covers).or_else(|| mocks.iter().max_by_key(|mock| mock.last))?;
-        Some(match found.result.clone() {
-            MockedResult::Return(value) => Ok(value),
-            MockedResult::Throw { error, cause } => Err(TaskError::Error { error, cause }),
-        })
+    /// The mocks of states: a name for messages, and an object of responses by the numbers of calls.
+    pub fn of_states(states: &Map<String, Value>) -> Self {
+        Self::new(states.iter().map(|(state, of)| (state.clone(), (state.clone(), of.clone()))).collect())
     }
+
+    /// The response to a call in an object of responses: a value, or an error and its cause. None if it has none.
+    pub fn response_of(responses: &Value, number: u64) -> Option<Result<Value, (String, String)>> {
+        let responses = responses.as_object()?;
+        let (_, response) = responses.iter().find(|(range, _)| covers(range, number))?;
+        let text = |field: &Value| field.as_str().unwrap_or_default().to_owned();
+        match (response.get("Return"), response.get("Throw")) {
+            (Some(value), None) => Some(Ok(value.clone())),
+            (None, Some(error @ Value::Object(_))) => {
+                Some(Err((text(&error["Error"]), text(&error["Cause"]))))
+            }
+            _ => None,
+        }
+    }
+
+    fn new(responses: HashMap<String, (String, Value)>) -> Self {
+        Self(Arc::new(Inner { responses, calls: Mutex::default() }))
+    }
+
+    /// The response to a call.
+    fn response(&self, call: &TaskCall) -> Result<Value, TaskError> {
+        let number = self.count(call);
+        let Some((name, of)) = self.0.responses.get(&call.state) else {
+            return Err(runtime(call, number, "the state is not mocked"));
+        };
+        let Some(responses) = of.as_object() else {
+            return Err(runtime(call, number, &format!("MockedResponses has no {name:?}")));
+        };
+        if !responses.keys().any(|range| covers(range, number)) {
+            let known: Vec<&str> = responses.keys().map(String::as_str).collect();
+            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+            return Err(runtime(call, number, &format!("the responses of {name:?} are {known}")));
+        }
+        match Self::response_of(of, number) {
+            Some(Ok(value)) => Ok(value),
+            Some(Err((error, cause))) => Err(TaskError::Error { error, cause }),
+            None => Err(runtime(
+                call,
+                number,
+                &format!("its response in {name:?} is neither a Return nor a Throw"),
+            )),
+        }
+    }
+
+    /// The number of a call; the first is 0. The test of a single state may begin with earlier retries.
+    fn count(&self, call: &TaskCall) -> u64 {
+        let mut calls = self.0.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = calls.entry((call.execution.clone(), call.state.clone())).or_default();
+        let number = (*next).max(call.attempt.into());
+        *next = number + 1;
+        number
+    }
+}
+
+fn runtime(call: &TaskCall, number: u64, why: &str) -> TaskError {
+    let cause = format!("No mocked response for call {number} of the state '{}': {why}", call.state);
+    task_error("States.Runtime", &cause)
+}
+
+/// Whether `"3"` or `"1-5"` covers the number of a call.
+fn covers(range: &str, number: u64) -> bool {
+    let (first, last) = range.split_once('-').unwrap_or((range, range));
+    let ends = first.trim().parse::<u64>().ok().zip(last.trim().parse::<u64>().ok());
+    ends.is_some_and(|(first, last)| (first..=last).contains(&number))
 }
 
 #[async_trait]
 impl Service for Mocks {
     fn support(&self, state: &str, _resource: &Resource) -> Support {
-        if self.0.contains_key(state) { Support::Yes } else { Support::No }
+        if self.0.responses.contains_key(state) { Support::Yes } else { Support::No }
     }
 
     /// A mock replaces the service, and the worker that sends the outcome of a token.
     async fn call(&self, host: &Host, call: &TaskCall) -> Result<Value, TaskError> {
-        let Some(result) = self.result(&call.state, call.attempt) else {
-            return Err(task_error("States.Runtime", "the mocked responses have no attempts"));
-        };
-        let Some(token) = &call.token else { return result };
-        let sent = match result {
+        let response = self.response(call);
+        let Some(token) = &call.token else { return response };
+        let sent = match response {
             Ok(output) => host.tokens().succeed(token, output),
             Err(TaskError::Error { error, cause }) => host.tokens().fail(token, &error, &cause),
             Err(interrupted) => return Err(interrupted),
@@ -131,15 +162,5 @@ impl Service for Mocks {
 
     fn sends_outcomes(&self) -> bool {
         true
-    }
-}
-
-impl Mock {
-    fn of<'r>(range: &'r str, result: &MockedResult) -> Result<Self, &'r str> {
-        let (first, last) = range.split_once('-').unwrap_or((range, range));
-        match (first.parse(), last.parse()) {
-            (Ok(first), Ok(last)) if first <= last => Ok(Self { first, last, result: result.clone() }),
-            _ => Err(range),
-        }
     }
 }

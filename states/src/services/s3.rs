@@ -16,8 +16,8 @@ use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 
 use super::{Service, Support};
-use crate::Host;
 use crate::error::task_error;
+use crate::{Host, Store};
 
 const ACTIONS: [&str; 9] = [
     "copyObject",
@@ -41,9 +41,9 @@ pub async fn client(url: &str) -> Client {
     Client::from_conf(aws_sdk_s3::config::Builder::from(&aws).force_path_style(true).build())
 }
 
-/// The service S3, on the store of a client.
-#[derive(Debug, Clone)]
-pub struct S3(pub Client);
+/// The service S3, on a store.
+#[derive(Clone)]
+pub struct S3(pub Store);
 
 #[async_trait]
 impl Service for S3 {
@@ -65,7 +65,13 @@ impl Service for S3 {
 
     async fn call(&self, _host: &Host, call: &TaskCall) -> Result<Value, TaskError> {
         let Resource::Service { action, .. } = &call.resource else { return Ok(Value::Null) };
-        operation(&self.0, action, &call.parameters).await
+        let client = self.0.client().await;
+        let client = client.map_err(|error| task_error("S3.SdkClientException", &error.to_string()))?;
+        operation(&client, action, &call.parameters).await
+    }
+
+    fn uses_store(&self) -> bool {
+        true
     }
 }
 

@@ -1,32 +1,8 @@
-//! The commands `states validate`, `states test` and `states graph`, which run no execution.
+//! `states test` of one state.
 
 use serde_json::{Value, json};
-use testing::Scene;
 
-use crate::states::{Services, scene, task};
-
-#[test]
-fn validate_names_every_problem_with_its_place() {
-    let scene = Scene::new(
-        "",
-        "machine.json",
-        "{\n  \"StartAt\": \"A\",\n  \"States\": {\n    \"A\": { \"Type\": \"Pass\", \"Next\": \"B\" },\n    \"C\": { \"Type\": \"Nap\" }\n  }\n}\n",
-    );
-    let ran = scene.run(&["states", "validate", "machine.json"]).expect(1);
-    assert!(
-        ran.stdout.contains("machine.json:4:") && ran.stdout.contains("machine.json:5:"),
-        "{}",
-        ran.stdout
-    );
-    let ran = scene.run(&["states", "validate", "machine.json", "--json"]).expect(1);
-    let found: Value = serde_json::from_str(&ran.stdout).unwrap();
-    assert_eq!(found["result"], "FAIL");
-    assert!(found["diagnostics"].as_array().unwrap().len() >= 2);
-    scene.run(&["states", "run", "machine.json"]).expect(1);
-    scene.run(&["states", "graph", "machine.json"]).expect(1);
-    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/definition.asl.json");
-    assert!(scene.run(&["states", "validate", root]).expect(0).stdout.contains("is valid"));
-}
+use super::{Services, scene, task};
 
 #[test]
 fn states_test_shows_every_intermediate_value() {
@@ -82,26 +58,4 @@ fn states_test_shows_every_intermediate_value() {
     assert!(ran.stdout.contains("SUCCEEDED") && ran.stdout.contains("{\"a\":1}"), "{}", ran.stdout);
     let wrong = scene.run(&["states", "test", "machine.json", "--state", "None"]).expect(1);
     assert!(wrong.stderr.contains("State not found"), "{}", wrong.stderr);
-}
-
-#[test]
-fn states_graph_draws_a_definition() {
-    let scene = Scene::new("", "none", "");
-    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/definition.asl.json");
-    scene.run(&["states", "graph", root, "-o", "picture.svg"]).expect(0);
-    let svg = scene.read("picture.svg");
-    for name in [
-        "Preprocess",
-        "Lanes",
-        "Process lines",
-        "Distributed Map",
-        "Merge on",
-        "States.DataLimitExceeded, States.ALL",
-    ] {
-        assert!(svg.contains(&format!(">{name}</text>")), "{name}");
-    }
-    // Each of the 17 states once, and the background.
-    assert_eq!(svg.matches("<rect ").count(), 18);
-    let printed = scene.run(&["states", "graph", root]).expect(0).stdout;
-    assert_eq!(printed, svg);
 }
