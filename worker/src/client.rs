@@ -1,0 +1,107 @@
+//! The HTTP client: HTTP/1 and HTTP/2 over TCP and TLS, with connections that are used again.
+
+mod connection;
+mod connector;
+mod hosts;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, HeaderValue, USER_AGENT};
+use http::{HeaderMap, Request, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Body, Incoming};
+use hyper_util::client::legacy;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+
+use self::connection::Watch;
+pub(crate) use self::connector::Connector;
+pub(crate) use self::hosts::{Hosts, Idle};
+pub(crate) use legacy::Error;
+
+/// Lines of a response's head. Reading takes 32 bytes a line: this is the most that the allocator has at
+/// hand.
+const HEAD_LINES: usize = 1000;
+/// Bytes of the head of an HTTP/2 response; for HTTP/1 the client's own limit is 400 KiB.
+const HEAD_BYTES: u32 = 512 << 10;
+
+/// Sends requests. Redirects and retries are left to the caller.
+pub(crate) struct Client(legacy::Client<Connector, Full<Bytes>>);
+
+impl Client {
+    /// A client that uses a connection again if it was idle for at most this time, and never if it is zero.
+    pub(crate) fn new(connector: &Connector, idle: Duration) -> Self {
+        let mut builder = legacy::Client::builder(TokioExecutor::new());
+        builder
+            .timer(TokioTimer::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(idle)
+            // Heads are read as curl and browsers do.
+            .http1_max_headers(HEAD_LINES)
+            .http1_allow_spaces_after_header_name_in_responses(true)
+            .http1_allow_obsolete_multiline_headers_in_responses(true)
+            .http1_ignore_invalid_headers_in_responses(true)
+            .http2_max_header_list_size(HEAD_BYTES);
+        if idle.is_zero() {
+            builder.pool_max_idle_per_host(0);
+        }
+        Self(builder.build(connector.clone()))
+    }
+
+    /// Sends a request and waits for the head of its response.
+    pub(crate) async fn send(&self, mut request: Request<Full<Bytes>>) -> Result<Response, Error> {
+        let headers = request.headers_mut();
+        headers.entry(ACCEPT).or_insert(HeaderValue::from_static("*/*"));
+        headers.entry(USER_AGENT).or_insert(HeaderValue::from_static(crate::USER_AGENT));
+        let (mut head, body) = self.0.request(request).await?.into_parts();
+        let watch = head.extensions.remove();
+        let response = Response { status: head.status, headers: head.headers, body, watch };
+        response.note_end();
+        Ok(response)
+    }
+}
+
+/// A response whose body is still to be read.
+pub(crate) struct Response {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Incoming,
+    watch: Option<Arc<Watch>>,
+}
+
+impl Response {
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    pub(crate) fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// The length of what is left of the body, if the response says it.
+    pub(crate) fn content_length(&self) -> Option<u64> {
+        self.body.size_hint().exact()
+    }
+
+    /// The next bytes of the body.
+    pub(crate) async fn chunk(&mut self) -> Result<Option<Bytes>, hyper::Error> {
+        while let Some(frame) = self.body.frame().await {
+            let frame = frame?;
+            self.note_end();
+            if let Ok(data) = frame.into_data() {
+                return Ok(Some(data));
+            }
+        }
+        self.note_end();
+        Ok(None)
+    }
+
+    fn note_end(&self) {
+        if let Some(watch) = &self.watch
+            && self.body.is_end_stream()
+        {
+            watch.responded();
+        }
+    }
+}
