@@ -70,7 +70,8 @@ impl Hosts {
     /// Whether one more connection of this host is to be watched. If so, [`Hosts::watched`] follows.
     pub(super) fn watch(&self, host: &str) -> bool {
         self.update(host, |host| {
-            let is_needed = host.quiet < TRIALS && host.watched < MOST_WATCHED;
+            // Connections that are used once anyway need no watch.
+            let is_needed = host.idle > Idle::Never && host.quiet < TRIALS && host.watched < MOST_WATCHED;
             host.watched += u8::from(is_needed);
             is_needed
         })
@@ -129,6 +130,8 @@ mod tests {
         assert!(!hosts.watch("a"));
         hosts.watched("a", false);
         assert!(hosts.watch("a"));
+        hosts.distrust("b");
+        assert!(!hosts.watch("b"), "its connections are used once anyway");
     }
 
     #[test]
