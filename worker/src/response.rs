@@ -68,11 +68,10 @@ impl Sender {
             .check(&prepared.url)
             .map_err(|denied| FailedAttempt::unsent(Code::AddressDenied, denied.to_string()))?;
         let request = request(prepared)?;
-        let response = timeout_at(deadline, run.connections.client(&prepared.url).send(request)).await;
+        let response = timeout_at(deadline, run.connections.send(&prepared.url, request)).await;
         let response = response
             .map_err(|_| self.timeout("no response"))?
             .map_err(|error| self.lost(&error, prepared))?;
-        run.connections.learn(&prepared.url, response.headers());
         let status = response.status();
         // Bytes after this length do not belong to the body.
         let whole = body::length_of_identity(&response);

@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::Uri;
+use http::uri::{Authority, Scheme};
 use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::dns::Name;
 use hyper_util::client::legacy::connect::{Connection as _, HttpConnector};
@@ -44,7 +45,7 @@ pub(crate) struct Connector {
 
 impl Connector {
     /// Reads the system's certificates.
-    pub(crate) fn new(guard: &Guard, timeout: Duration, hosts: &Arc<Hosts>) -> Result<Self, rustls::Error> {
+    pub(crate) fn new(guard: &Guard, timeout: Duration) -> Result<Self, rustls::Error> {
         let mut http = HttpConnector::new_with_resolver(Resolver(guard.clone()));
         http.enforce_http(false);
         http.set_connect_timeout(Some(timeout));
@@ -54,7 +55,11 @@ impl Connector {
         http.set_keepalive_retries(Some(PROBES));
         #[cfg(target_os = "linux")]
         http.set_tcp_user_timeout(Some(UNACKNOWLEDGED));
-        Ok(Self { https: (http, tls()?).into(), timeout, hosts: hosts.clone() })
+        Ok(Self { https: (http, tls()?).into(), timeout, hosts: Arc::default() })
+    }
+
+    pub(super) fn hosts(&self) -> Arc<Hosts> {
+        self.hosts.clone()
     }
 }
 
@@ -81,17 +86,17 @@ impl Service<Uri> for Connector {
     }
 
     fn call(&mut self, to: Uri) -> Self::Future {
-        let host = to.authority().map(|authority| authority.as_str().to_owned()).unwrap_or_default();
-        let hosts = self.hosts.clone();
+        let host = self.hosts.get(to.authority().map(Authority::as_str).unwrap_or_default());
+        let is_https = to.scheme() == Some(&Scheme::HTTPS);
         let connecting = timeout(self.timeout, self.https.call(to));
         Box::pin(async move {
             let stream = connecting
                 .await
                 .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "operation timed out"))??;
-            // HTTP/2 numbers its responses.
-            let is_h2 = stream.connected().is_negotiated_h2();
-            let watch = (!is_h2).then(|| Watch::new(hosts, &host));
-            Ok(TokioIo::new(Connection::new(stream, watch)))
+            let is_http2 = stream.connected().is_negotiated_h2();
+            let is_used_once = is_https && !host.negotiated(is_http2);
+            let watch = (!is_http2).then(|| Watch::new(host));
+            Ok(TokioIo::new(Connection::new(stream, watch, is_used_once)))
         })
     }
 }

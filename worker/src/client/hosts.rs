@@ -1,14 +1,26 @@
-//! What a run has learnt about hosts: how long their connections may be idle, and whether they send bytes
-//! that belong to no request.
+//! The hosts of a run and their connections.
+//!
+//! HTTP/1 matches responses to requests by their order alone. If a server or proxy sends more than one
+//! response to a request, the surplus is taken as the response to the next request on the connection, unless
+//! it arrives before that request is sent. So a connection rests after its response, and is used again only
+//! if it was quiet. A host that has sent surplus bytes gets a fresh connection for each request.
+//!
+//! A host has at most as many resting connections as requests under way, and [`SPARE`] more. That suffices
+//! unless it responds in less than [`REST`]. A faster host's connections rest as long as this allows, once
+//! [`TRIALS`] of them were quiet; until then it gets fresh ones.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{PoisonError, RwLock};
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
 
-/// Connections of a host that must have been quiet after a response before its connections are used again.
+use tokio::time::Instant;
+
+use super::Client;
+
+/// How long a connection rests after its response.
+const REST: Duration = Duration::from_millis(50);
+const SPARE: usize = 4;
 const TRIALS: u8 = 3;
-/// Connections of a host that are watched at once.
-const MOST_WATCHED: u8 = 8;
 /// Hosts remembered.
 const MOST: usize = 10_000;
 
@@ -24,82 +36,130 @@ pub(crate) enum Idle {
 }
 
 #[derive(Default)]
-pub(crate) struct Hosts {
-    hosts: RwLock<HashMap<Box<str>, Host>>,
-    /// Whether a host's connections may be idle for a shorter time than others.
-    has_short: AtomicBool,
+pub(crate) struct Hosts(RwLock<HashMap<Box<str>, Arc<Host>>>);
+
+/// A host and port.
+#[derive(Default)]
+pub(crate) struct Host(Mutex<State>);
+
+struct State {
+    idle: Idle,
+    /// Its last connection over TLS speaks HTTP/2, which numbers its responses: one is enough for all requests.
+    has_http2: bool,
+    /// Connections that were quiet while they rested.
+    quiet: u8,
+    under_way: usize,
+    /// Clients with one connection each that is resting or has rested, by the end of its response.
+    free: VecDeque<(Instant, Arc<Client>)>,
 }
 
-struct Host {
-    idle: Idle,
-    /// Connections that were quiet after their response.
-    quiet: u8,
-    /// Connections that are watched now.
-    watched: u8,
+impl Default for State {
+    fn default() -> Self {
+        Self { idle: Idle::Long, has_http2: false, quiet: 0, under_way: 0, free: VecDeque::new() }
+    }
+}
+
+/// Which client a request gets.
+pub(super) enum Turn {
+    /// The one that requests share.
+    Shared,
+    /// The one whose connections are used once.
+    Once,
+    /// One that no other request uses meanwhile: this one, or a new one.
+    Own(Option<Arc<Client>>),
 }
 
 impl Hosts {
-    /// How long connections of this host may be idle.
-    pub(crate) fn idle(&self, host: &str) -> Idle {
-        if !self.has_short.load(Ordering::Relaxed) {
-            return Idle::Long;
+    pub(crate) fn get(&self, name: &str) -> Arc<Host> {
+        let hosts = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(host) = hosts.get(name) {
+            return host.clone();
         }
-        let hosts = self.hosts.read().unwrap_or_else(PoisonError::into_inner);
-        hosts.get(host).map_or(Idle::Long, |host| host.idle)
+        drop(hosts);
+        let mut hosts = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if hosts.len() >= MOST && !hosts.contains_key(name) {
+            // Their connections are closed.
+            hosts.retain(|_, host| host.state().idle < Idle::Long || Arc::strong_count(host) > 1);
+        }
+        if hosts.len() >= 2 * MOST {
+            return Arc::new(Host::with(Idle::Never));
+        }
+        hosts.entry(name.into()).or_default().clone()
+    }
+}
+
+impl Host {
+    fn with(idle: Idle) -> Self {
+        Self(Mutex::new(State { idle, ..State::default() }))
     }
 
-    /// Connections of this host may be idle for this time at most.
-    pub(crate) fn shorten(&self, host: &str, idle: Idle) {
-        if idle < self.idle(host) {
-            self.update(host, |host| host.idle = host.idle.min(idle));
-            self.has_short.store(true, Ordering::Relaxed);
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How long connections may be idle.
+    pub(crate) fn idle(&self) -> Idle {
+        self.state().idle
+    }
+
+    /// Connections may be idle for this time at most.
+    pub(crate) fn shorten(&self, idle: Idle) {
+        let mut state = self.state();
+        if idle < state.idle {
+            state.idle = idle;
+            state.free.clear();
         }
     }
 
-    /// A host has sent bytes that belong to no request. From now on each of its connections is used once.
-    pub(crate) fn distrust(&self, host: &str) {
-        self.shorten(host, Idle::Never);
+    /// The host has sent bytes that belong to no request. From now on each of its connections is used once.
+    pub(crate) fn distrust(&self) {
+        self.shorten(Idle::Never);
     }
 
-    /// Whether enough connections of this host were quiet after their response.
-    pub(super) fn is_trusted(&self, host: &str) -> bool {
-        let hosts = self.hosts.read().unwrap_or_else(PoisonError::into_inner);
-        hosts.get(host).is_some_and(|host| host.quiet >= TRIALS)
+    /// A connection over TLS was made. Whether it may be used again: one that speaks HTTP/1 may not if its
+    /// client was chosen for HTTP/2.
+    pub(super) fn negotiated(&self, is_http2: bool) -> bool {
+        let had_http2 = std::mem::replace(&mut self.state().has_http2, is_http2);
+        is_http2 || !had_http2
     }
 
-    /// Whether one more connection of this host is to be watched. If so, [`Hosts::watched`] follows.
-    pub(super) fn watch(&self, host: &str) -> bool {
-        self.update(host, |host| {
-            // Connections that are used once anyway need no watch.
-            let is_needed = host.idle > Idle::Never && host.quiet < TRIALS && host.watched < MOST_WATCHED;
-            host.watched += u8::from(is_needed);
-            is_needed
-        })
-    }
-
-    /// A connection was watched to its end, which was quiet or not.
-    pub(super) fn watched(&self, host: &str, was_quiet: bool) {
-        self.update(host, |host| {
-            host.watched = host.watched.saturating_sub(1);
-            host.quiet = host.quiet.saturating_add(u8::from(was_quiet));
-        });
-    }
-
-    fn update<T>(&self, host: &str, change: impl FnOnce(&mut Host) -> T) -> T {
-        let mut hosts = self.hosts.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(host) = hosts.get_mut(host) {
-            return change(host);
+    /// Chooses the client of a request. After `Own` follows [`Host::give_back`].
+    pub(super) fn take(&self, is_https: bool, longest: Duration) -> Turn {
+        let now = Instant::now();
+        let mut state = self.state();
+        if state.idle == Idle::Never {
+            return Turn::Once;
         }
-        if hosts.len() >= MOST {
-            // A host that is forgotten is tried again.
-            hosts.retain(|_, host| host.idle < Idle::Long);
+        if is_https && state.has_http2 {
+            return Turn::Shared;
         }
-        let mut new = Host { idle: Idle::Long, quiet: 0, watched: 0 };
-        let changed = change(&mut new);
-        if hosts.len() < MOST {
-            hosts.insert(host.into(), new);
+        // Their connections have been closed by now.
+        while state.free.front().is_some_and(|(since, _)| *since + longest < now) {
+            state.free.pop_front();
         }
-        changed
+        let rested = state.free.partition_point(|(since, _)| *since + REST <= now);
+        let free = if rested > 0 {
+            state.quiet = state.quiet.saturating_add(1);
+            // The one that was used last will not be closed by the server next.
+            state.free.remove(rested - 1)
+        } else if state.free.len() < state.under_way + SPARE {
+            None
+        } else if state.quiet >= TRIALS {
+            state.free.pop_front()
+        } else {
+            return Turn::Once;
+        };
+        state.under_way += 1;
+        Turn::Own(free.map(|(_, client)| client))
+    }
+
+    /// The response has ended, and the client's connection may rest.
+    pub(super) fn give_back(&self, client: Arc<Client>, idle: Idle) {
+        let mut state = self.state();
+        state.under_way -= 1;
+        if state.idle >= idle {
+            state.free.push_back((Instant::now(), client));
+        }
     }
 }
 
@@ -108,40 +168,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hosts_are_trusted_after_quiet_connections() {
+    fn few_hosts_are_remembered_and_the_bad_ones_kept() {
         let hosts = Hosts::default();
-        for quiet in [true, false, true] {
-            assert!(hosts.watch("a"));
-            hosts.watched("a", quiet);
-            assert!(!hosts.is_trusted("a"));
-        }
-        assert!(hosts.watch("a"));
-        hosts.watched("a", true);
-        assert!(hosts.is_trusted("a") && !hosts.is_trusted("b"));
-        assert!(!hosts.watch("a"), "a trusted host is not watched");
-        hosts.distrust("a");
-        assert_eq!((hosts.idle("a"), hosts.idle("b")), (Idle::Never, Idle::Long));
-    }
-
-    #[test]
-    fn few_connections_are_watched_at_once() {
-        let hosts = Hosts::default();
-        assert!((0..MOST_WATCHED).all(|_| hosts.watch("a")));
-        assert!(!hosts.watch("a"));
-        hosts.watched("a", false);
-        assert!(hosts.watch("a"));
-        hosts.distrust("b");
-        assert!(!hosts.watch("b"), "its connections are used once anyway");
-    }
-
-    #[test]
-    fn hosts_with_short_idle_times_are_remembered() {
-        let hosts = Hosts::default();
-        hosts.distrust("bad");
+        hosts.get("bad").distrust();
         for n in 0..2 * MOST {
-            hosts.watched(&n.to_string(), true);
+            hosts.get(&n.to_string());
         }
-        assert_eq!(hosts.idle("bad"), Idle::Never);
-        assert!(hosts.hosts.read().unwrap().len() <= MOST);
+        assert_eq!(hosts.get("bad").idle(), Idle::Never);
+        assert!(hosts.0.read().unwrap().len() <= MOST);
+    }
+
+    #[test]
+    fn a_distrusted_host_gets_fresh_connections() {
+        let host = Host::default();
+        assert!(matches!(host.take(false, Duration::ZERO), Turn::Own(None)));
+        host.distrust();
+        assert!(matches!(host.take(false, Duration::ZERO), Turn::Once));
+        assert_eq!(host.state().under_way, 1);
+    }
+
+    #[test]
+    fn http2_is_shared_until_a_connection_speaks_http1() {
+        let host = Host::default();
+        assert!(host.negotiated(true));
+        assert!(matches!(host.take(true, Duration::ZERO), Turn::Shared));
+        assert!(matches!(host.take(false, Duration::ZERO), Turn::Own(None)), "without TLS");
+        assert!(!host.negotiated(false));
+        assert!(matches!(host.take(true, Duration::ZERO), Turn::Own(None)));
+        assert!(host.negotiated(false));
     }
 }

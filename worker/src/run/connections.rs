@@ -4,16 +4,16 @@
 //! processed is unknown. So a request that must not be repeated uses only connections that have just been
 //! used, and a host that says how long it waits is believed (`Keep-Alive: timeout=N`).
 
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use http::HeaderMap;
+use bytes::Bytes;
+use http::{HeaderMap, Request};
+use http_body_util::Full;
 use job::{ErrorName, Job, StepError};
+use net::guard::Guard;
 use url::{Position, Url};
 
-use net::guard::Guard;
-
-use crate::client::{Client, Connector, Hosts, Idle};
+use crate::client::{self, Clients, Connector, Idle, Response};
 
 /// The connect timeout, or three quarters of the job's timeout if that is shorter. Nothing has been sent by
 /// then, so any request may be sent again.
@@ -24,66 +24,51 @@ const BRIEF: Duration = Duration::from_secs(1);
 /// How long before the end of a server's keep-alive timeout a connection is left unused.
 const MARGIN: Duration = Duration::from_secs(1);
 
-/// The HTTP clients of a run, one for each [`Idle`].
+/// The HTTP clients of a run.
 pub(crate) struct Connections {
-    usual: Idle,
-    long: Duration,
-    clients: [OnceLock<Client>; 3],
-    connector: Connector,
-    hosts: Arc<Hosts>,
+    clients: Clients,
+    /// How long a connection may usually be idle.
+    usual: Duration,
 }
 
 impl Connections {
     pub(crate) fn new(job: &Job, guard: &Guard) -> Result<Self, StepError> {
-        let hosts = Arc::new(Hosts::default());
-        let connector = Connector::new(guard, CONNECT.min(job.request.timeout * 3 / 4), &hosts)
+        let connector = Connector::new(guard, CONNECT.min(job.request.timeout * 3 / 4))
             .map_err(|error| StepError::new(ErrorName::JobInvalid, format!("no HTTP client: {error}")))?;
-        Ok(Self {
-            usual: if job.repeatable() { Idle::Long } else { Idle::Brief },
-            // With thousands of hosts and a few requests each, sockets must not be held for long.
-            long: Duration::from_secs(if job.request.fixed_host.is_some() { 30 } else { 5 }),
-            clients: Default::default(),
-            connector,
-            hosts,
-        })
+        // With thousands of hosts and a few requests each, sockets must not be held for long.
+        let long = Duration::from_secs(if job.request.fixed_host.is_some() { 30 } else { 5 });
+        let (idle, usual) = if job.repeatable() { (Idle::Long, long) } else { (Idle::Brief, BRIEF) };
+        Ok(Self { clients: Clients::new(connector, [Duration::ZERO, BRIEF, long], idle), usual })
     }
 
-    /// The client for a request to this URL.
-    pub(crate) fn client(&self, url: &Url) -> &Client {
-        let idle = self.hosts.idle(host(url)).min(self.usual);
-        self.clients[idle as usize].get_or_init(|| Client::new(&self.connector, self.time(idle)))
-    }
-
-    /// Learns from a response how long its host leaves connections open.
-    pub(crate) fn learn(&self, url: &Url, headers: &HeaderMap) {
-        let Some(keep_alive_timeout) = keep_alive_timeout(headers) else { return };
-        let left = keep_alive_timeout.saturating_sub(MARGIN);
-        let idle = if left >= self.time(self.usual) {
-            return;
-        } else if left >= BRIEF {
-            Idle::Brief
-        } else {
-            Idle::Never
-        };
-        self.hosts.shorten(host(url), idle);
+    /// Sends a request and waits for the head of its response.
+    pub(crate) async fn send(
+        &self,
+        url: &Url,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Response, client::Error> {
+        let host = self.clients.host(name(url));
+        let response = self.clients.send(&host, request).await?;
+        if let Some(idle) = self.idle(response.headers()) {
+            host.shorten(idle);
+        }
+        Ok(response)
     }
 
     /// A host has sent something that is not a response, perhaps the end of an earlier one.
     pub(crate) fn distrust(&self, url: &Url) {
-        self.hosts.distrust(host(url));
+        self.clients.host(name(url)).distrust();
     }
 
-    fn time(&self, idle: Idle) -> Duration {
-        match idle {
-            Idle::Never => Duration::ZERO,
-            Idle::Brief => BRIEF,
-            Idle::Long => self.long,
-        }
+    /// How long connections may be idle by a response's head, if that is shorter than usual.
+    fn idle(&self, headers: &HeaderMap) -> Option<Idle> {
+        let left = keep_alive_timeout(headers)?.saturating_sub(MARGIN);
+        (left < self.usual).then_some(if left >= BRIEF { Idle::Brief } else { Idle::Never })
     }
 }
 
 /// The host of a URL, with its port unless it is the scheme's own.
-fn host(url: &Url) -> &str {
+fn name(url: &Url) -> &str {
     &url[Position::BeforeHost..Position::AfterPort]
 }
 
