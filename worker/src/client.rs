@@ -17,9 +17,10 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
 use hyper_util::client::legacy;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use net::guard::Guard;
 
 use self::connection::Watch;
-pub(crate) use self::connector::Connector;
+use self::connector::Connector;
 pub(crate) use self::hosts::{Host, Idle};
 use self::hosts::{Hosts, Turn};
 pub(crate) use legacy::Error;
@@ -68,9 +69,17 @@ pub(crate) struct Clients {
 }
 
 impl Clients {
-    /// `times` are how long connections may be idle, by [`Idle`]; `usual` is used unless a host needs less.
-    pub(crate) fn new(connector: Connector, times: [Duration; 3], usual: Idle) -> Self {
-        Self { hosts: connector.hosts(), connector, times, usual, shared: Default::default() }
+    /// Clients whose connections may be idle for `times`, by [`Idle`], and for `usual` unless a host needs
+    /// less.
+    pub(crate) fn new(
+        guard: &Guard,
+        connect_timeout: Duration,
+        times: [Duration; 3],
+        usual: Idle,
+    ) -> Result<Self, rustls::Error> {
+        let hosts = Arc::new(Hosts::new(times[usual as usize]));
+        let connector = Connector::new(guard, connect_timeout, hosts.clone())?;
+        Ok(Self { hosts, connector, times, usual, shared: Default::default() })
     }
 
     /// What is known about a host, which is given with its port unless that is the scheme's own.

@@ -38,14 +38,13 @@ type Connecting<T> = Pin<Box<dyn Future<Output = Result<T, BoxError>> + Send>>;
 #[derive(Clone)]
 pub(crate) struct Connector {
     https: HttpsConnector<HttpConnector<Resolver>>,
-    /// For name, TCP and TLS together.
     timeout: Duration,
     hosts: Arc<Hosts>,
 }
 
 impl Connector {
-    /// Reads the system's certificates.
-    pub(crate) fn new(guard: &Guard, timeout: Duration) -> Result<Self, rustls::Error> {
+    /// Reads the system's certificates. Name, TCP and TLS together may take `timeout`.
+    pub(super) fn new(guard: &Guard, timeout: Duration, hosts: Arc<Hosts>) -> Result<Self, rustls::Error> {
         let mut http = HttpConnector::new_with_resolver(Resolver(guard.clone()));
         http.enforce_http(false);
         http.set_connect_timeout(Some(timeout));
@@ -55,11 +54,7 @@ impl Connector {
         http.set_keepalive_retries(Some(PROBES));
         #[cfg(target_os = "linux")]
         http.set_tcp_user_timeout(Some(UNACKNOWLEDGED));
-        Ok(Self { https: (http, tls()?).into(), timeout, hosts: Arc::default() })
-    }
-
-    pub(super) fn hosts(&self) -> Arc<Hosts> {
-        self.hosts.clone()
+        Ok(Self { https: (http, tls()?).into(), timeout, hosts })
     }
 }
 

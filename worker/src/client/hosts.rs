@@ -10,6 +10,7 @@
 //! [`TRIALS`] of them were quiet; until then it gets fresh ones.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -21,7 +22,9 @@ use super::Client;
 const REST: Duration = Duration::from_millis(50);
 const SPARE: usize = 4;
 const TRIALS: u8 = 3;
-/// Hosts remembered.
+/// Hosts that are remembered in any case.
+const FEW: usize = 1000;
+/// Hosts that are remembered although they have no connection, for the time that they have shortened.
 const MOST: usize = 10_000;
 
 /// How long a host's connection may be idle before it is used again.
@@ -35,8 +38,14 @@ pub(crate) enum Idle {
     Long,
 }
 
-#[derive(Default)]
-pub(crate) struct Hosts(RwLock<HashMap<Box<str>, Arc<Host>>>);
+/// The hosts that requests go to, and those that have shortened their time.
+pub(crate) struct Hosts {
+    hosts: RwLock<HashMap<Box<str>, Arc<Host>>>,
+    /// At this many hosts, those that are not needed are forgotten.
+    full: AtomicUsize,
+    /// The longest time for which a connection is idle.
+    longest: Duration,
+}
 
 /// A host and port.
 #[derive(Default)]
@@ -70,29 +79,33 @@ pub(super) enum Turn {
 }
 
 impl Hosts {
+    pub(super) fn new(longest: Duration) -> Self {
+        Self { hosts: RwLock::default(), full: AtomicUsize::new(FEW), longest }
+    }
+
     pub(crate) fn get(&self, name: &str) -> Arc<Host> {
-        let hosts = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let hosts = self.hosts.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(host) = hosts.get(name) {
             return host.clone();
         }
         drop(hosts);
-        let mut hosts = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        if hosts.len() >= MOST && !hosts.contains_key(name) {
-            // Their connections are closed.
-            hosts.retain(|_, host| host.state().idle < Idle::Long || Arc::strong_count(host) > 1);
-        }
-        if hosts.len() >= 2 * MOST {
-            return Arc::new(Host::with(Idle::Never));
+        let mut hosts = self.hosts.write().unwrap_or_else(PoisonError::into_inner);
+        if hosts.len() >= self.full.load(Ordering::Relaxed) {
+            let mut short = 0;
+            hosts.retain(|_, host| {
+                let state = host.state();
+                short += usize::from(state.idle < Idle::Long);
+                let is_short = state.idle < Idle::Long && short <= MOST;
+                let is_open = state.free.back().is_some_and(|(since, _)| since.elapsed() <= self.longest);
+                is_short || is_open || state.under_way > 0
+            });
+            self.full.store(FEW.max(2 * hosts.len()), Ordering::Relaxed);
         }
         hosts.entry(name.into()).or_default().clone()
     }
 }
 
 impl Host {
-    fn with(idle: Idle) -> Self {
-        Self(Mutex::new(State { idle, ..State::default() }))
-    }
-
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -168,14 +181,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn few_hosts_are_remembered_and_the_bad_ones_kept() {
-        let hosts = Hosts::default();
+    fn hosts_without_connections_are_forgotten_and_distrusted_ones_kept() {
+        let hosts = Hosts::new(Duration::ZERO);
         hosts.get("bad").distrust();
-        for n in 0..2 * MOST {
+        hosts.get("busy").take(false, Duration::ZERO);
+        for n in 0..10 * FEW {
             hosts.get(&n.to_string());
         }
         assert_eq!(hosts.get("bad").idle(), Idle::Never);
-        assert!(hosts.0.read().unwrap().len() <= MOST);
+        assert_eq!(hosts.get("busy").state().under_way, 1);
+        assert!(hosts.hosts.read().unwrap().len() <= FEW);
     }
 
     #[test]

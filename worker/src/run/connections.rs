@@ -13,7 +13,7 @@ use job::{ErrorName, Job, StepError};
 use net::guard::Guard;
 use url::{Position, Url};
 
-use crate::client::{self, Clients, Connector, Idle, Response};
+use crate::client::{self, Clients, Idle, Response};
 
 /// The connect timeout, or three quarters of the job's timeout if that is shorter. Nothing has been sent by
 /// then, so any request may be sent again.
@@ -33,12 +33,13 @@ pub(crate) struct Connections {
 
 impl Connections {
     pub(crate) fn new(job: &Job, guard: &Guard) -> Result<Self, StepError> {
-        let connector = Connector::new(guard, CONNECT.min(job.request.timeout * 3 / 4))
-            .map_err(|error| StepError::new(ErrorName::JobInvalid, format!("no HTTP client: {error}")))?;
         // With thousands of hosts and a few requests each, sockets must not be held for long.
         let long = Duration::from_secs(if job.request.fixed_host.is_some() { 30 } else { 5 });
         let (idle, usual) = if job.repeatable() { (Idle::Long, long) } else { (Idle::Brief, BRIEF) };
-        Ok(Self { clients: Clients::new(connector, [Duration::ZERO, BRIEF, long], idle), usual })
+        let connect_timeout = CONNECT.min(job.request.timeout * 3 / 4);
+        let clients = Clients::new(guard, connect_timeout, [Duration::ZERO, BRIEF, long], idle)
+            .map_err(|error| StepError::new(ErrorName::JobInvalid, format!("no HTTP client: {error}")))?;
+        Ok(Self { clients, usual })
     }
 
     /// Sends a request and waits for the head of its response.
