@@ -103,7 +103,7 @@ fn only_a_valid_certificate_is_accepted() {
 }
 
 #[test]
-fn late_bytes_over_tls_are_no_lines_response() {
+fn late_bytes_over_tls_are_not_a_response() {
     const LINES: usize = 100;
     let trusted = authority("trusted");
     let key = KeyPair::generate().unwrap();

@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, HeaderValue, USER_AGENT};
-use http::uri::Scheme;
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
@@ -78,11 +77,12 @@ impl Clients {
         usual: Idle,
     ) -> Result<Self, rustls::Error> {
         let hosts = Arc::new(Hosts::new(times[usual as usize]));
-        let connector = Connector::new(guard, connect_timeout, hosts.clone())?;
+        let connector = Connector::new(guard, connect_timeout, &hosts)?;
         Ok(Self { hosts, connector, times, usual, shared: Default::default() })
     }
 
-    /// What is known about a host, which is given with its port unless that is the scheme's own.
+    /// What is known about a host, which is given as in a URL: with its scheme, and with its port unless that
+    /// is the scheme's own.
     pub(crate) fn host(&self, name: &str) -> Arc<Host> {
         self.hosts.get(name)
     }
@@ -96,7 +96,7 @@ impl Clients {
         let headers = request.headers_mut();
         headers.entry(ACCEPT).or_insert(HeaderValue::from_static("*/*"));
         headers.entry(USER_AGENT).or_insert(HeaderValue::from_static(crate::USER_AGENT));
-        let lease = self.lease(host, request.uri().scheme() == Some(&Scheme::HTTPS));
+        let lease = self.lease(host);
         let (mut head, body) = lease.client.client.request(request).await?.into_parts();
         let watch = head.extensions.remove();
         let response = Response { status: head.status, headers: head.headers, body, watch, _lease: lease };
@@ -104,13 +104,13 @@ impl Clients {
         Ok(response)
     }
 
-    fn lease(&self, host: &Arc<Host>, is_https: bool) -> Lease {
+    fn lease(&self, host: &Arc<Host>) -> Lease {
         let idle = host.idle().min(self.usual);
         let shared = |idle: Idle| {
             let make = || Arc::new(Client::new(&self.connector, idle, self.times[idle as usize]));
             Lease { client: self.shared[idle as usize].get_or_init(make).clone(), owner: None }
         };
-        match host.take(is_https, self.times[idle as usize]) {
+        match host.take(self.times[idle as usize]) {
             Turn::Once => shared(Idle::Never),
             Turn::Shared => shared(idle),
             Turn::Own(client) => Lease {

@@ -5,8 +5,8 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, ready};
 
 use hyper_util::client::legacy::connect::{self, Connected};
@@ -17,7 +17,8 @@ use super::hosts::Host;
 
 /// What is known about an HTTP/1 connection, for its host.
 pub(crate) struct Watch {
-    host: Arc<Host>,
+    /// Its connections do not keep a host that the run has forgotten.
+    host: Weak<Host>,
     /// The response to the last request was read to its end.
     has_responded: AtomicBool,
     /// Bytes arrived after a response.
@@ -25,8 +26,12 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    pub(super) fn new(host: Arc<Host>) -> Self {
-        Self { host, has_responded: AtomicBool::new(false), has_surplus: AtomicBool::new(false) }
+    pub(super) fn new(host: &Arc<Host>) -> Self {
+        Self {
+            host: Arc::downgrade(host),
+            has_responded: AtomicBool::new(false),
+            has_surplus: AtomicBool::new(false),
+        }
     }
 
     /// The response was read to its end.
@@ -47,8 +52,9 @@ impl Watch {
 
     /// The connection may notice the bytes before the response is read to its end.
     fn judge(&self) {
-        if self.has_surplus.load(Ordering::SeqCst) && self.has_responded.load(Ordering::SeqCst) {
-            self.host.distrust();
+        let is_surplus = self.has_surplus.load(Ordering::SeqCst) && self.has_responded.load(Ordering::SeqCst);
+        if is_surplus && let Some(host) = self.host.upgrade() {
+            host.distrust();
         }
     }
 }

@@ -3,12 +3,11 @@
 use std::error::Error;
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::Uri;
-use http::uri::{Authority, Scheme};
 use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::dns::Name;
 use hyper_util::client::legacy::connect::{Connection as _, HttpConnector};
@@ -39,12 +38,13 @@ type Connecting<T> = Pin<Box<dyn Future<Output = Result<T, BoxError>> + Send>>;
 pub(crate) struct Connector {
     https: HttpsConnector<HttpConnector<Resolver>>,
     timeout: Duration,
-    hosts: Arc<Hosts>,
+    /// The hosts keep their clients, which keep this.
+    hosts: Weak<Hosts>,
 }
 
 impl Connector {
     /// Reads the system's certificates. Name, TCP and TLS together may take `timeout`.
-    pub(super) fn new(guard: &Guard, timeout: Duration, hosts: Arc<Hosts>) -> Result<Self, rustls::Error> {
+    pub(super) fn new(guard: &Guard, timeout: Duration, hosts: &Arc<Hosts>) -> Result<Self, rustls::Error> {
         let mut http = HttpConnector::new_with_resolver(Resolver(guard.clone()));
         http.enforce_http(false);
         http.set_connect_timeout(Some(timeout));
@@ -54,7 +54,7 @@ impl Connector {
         http.set_keepalive_retries(Some(PROBES));
         #[cfg(target_os = "linux")]
         http.set_tcp_user_timeout(Some(UNACKNOWLEDGED));
-        Ok(Self { https: (http, tls()?).into(), timeout, hosts })
+        Ok(Self { https: (http, tls()?).into(), timeout, hosts: Arc::downgrade(hosts) })
     }
 }
 
@@ -81,16 +81,16 @@ impl Service<Uri> for Connector {
     }
 
     fn call(&mut self, to: Uri) -> Self::Future {
-        let host = self.hosts.get(to.authority().map(Authority::as_str).unwrap_or_default());
-        let is_https = to.scheme() == Some(&Scheme::HTTPS);
+        // A URI without a path ends with its port and a slash.
+        let host = self.hosts.upgrade().map(|hosts| hosts.get(to.to_string().trim_end_matches('/')));
         let connecting = timeout(self.timeout, self.https.call(to));
         Box::pin(async move {
             let stream = connecting
                 .await
                 .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "operation timed out"))??;
             let is_http2 = stream.connected().is_negotiated_h2();
-            let is_used_once = is_https && !host.negotiated(is_http2);
-            let watch = (!is_http2).then(|| Watch::new(host));
+            let is_used_once = host.as_ref().is_some_and(|host| !host.negotiated(is_http2));
+            let watch = host.as_ref().filter(|_| !is_http2).map(Watch::new);
             Ok(TokioIo::new(Connection::new(stream, watch, is_used_once)))
         })
     }

@@ -47,13 +47,13 @@ pub(crate) struct Hosts {
     longest: Duration,
 }
 
-/// A host and port.
+/// A scheme, host and port.
 #[derive(Default)]
 pub(crate) struct Host(Mutex<State>);
 
 struct State {
     idle: Idle,
-    /// Its last connection over TLS speaks HTTP/2, which numbers its responses: one is enough for all requests.
+    /// Its last connection speaks HTTP/2, which numbers its responses: one is enough for all requests.
     has_http2: bool,
     /// Connections that were quiet while they rested.
     quiet: u8,
@@ -83,6 +83,7 @@ impl Hosts {
         Self { hosts: RwLock::default(), full: AtomicUsize::new(FEW), longest }
     }
 
+    /// A host by its scheme, name and port, as in a URL.
     pub(crate) fn get(&self, name: &str) -> Arc<Host> {
         let hosts = self.hosts.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(host) = hosts.get(name) {
@@ -129,21 +130,25 @@ impl Host {
         self.shorten(Idle::Never);
     }
 
-    /// A connection over TLS was made. Whether it may be used again: one that speaks HTTP/1 may not if its
-    /// client was chosen for HTTP/2.
+    /// A connection was made. Whether it may be used again: one that speaks HTTP/1 may not if its client was
+    /// chosen for HTTP/2.
     pub(super) fn negotiated(&self, is_http2: bool) -> bool {
-        let had_http2 = std::mem::replace(&mut self.state().has_http2, is_http2);
+        let mut state = self.state();
+        let had_http2 = std::mem::replace(&mut state.has_http2, is_http2);
+        if is_http2 {
+            state.free.clear();
+        }
         is_http2 || !had_http2
     }
 
     /// Chooses the client of a request. After `Own` follows [`Host::give_back`].
-    pub(super) fn take(&self, is_https: bool, longest: Duration) -> Turn {
+    pub(super) fn take(&self, longest: Duration) -> Turn {
         let now = Instant::now();
         let mut state = self.state();
         if state.idle == Idle::Never {
             return Turn::Once;
         }
-        if is_https && state.has_http2 {
+        if state.has_http2 {
             return Turn::Shared;
         }
         // Their connections have been closed by now.
@@ -170,7 +175,7 @@ impl Host {
     pub(super) fn give_back(&self, client: Arc<Client>, idle: Idle) {
         let mut state = self.state();
         state.under_way -= 1;
-        if state.idle >= idle {
+        if state.idle >= idle && !state.has_http2 {
             state.free.push_back((Instant::now(), client));
         }
     }
@@ -184,7 +189,7 @@ mod tests {
     fn hosts_without_connections_are_forgotten_and_distrusted_ones_kept() {
         let hosts = Hosts::new(Duration::ZERO);
         hosts.get("bad").distrust();
-        hosts.get("busy").take(false, Duration::ZERO);
+        hosts.get("busy").take(Duration::ZERO);
         for n in 0..10 * FEW {
             hosts.get(&n.to_string());
         }
@@ -196,9 +201,9 @@ mod tests {
     #[test]
     fn a_distrusted_host_gets_fresh_connections() {
         let host = Host::default();
-        assert!(matches!(host.take(false, Duration::ZERO), Turn::Own(None)));
+        assert!(matches!(host.take(Duration::ZERO), Turn::Own(None)));
         host.distrust();
-        assert!(matches!(host.take(false, Duration::ZERO), Turn::Once));
+        assert!(matches!(host.take(Duration::ZERO), Turn::Once));
         assert_eq!(host.state().under_way, 1);
     }
 
@@ -206,10 +211,9 @@ mod tests {
     fn http2_is_shared_until_a_connection_speaks_http1() {
         let host = Host::default();
         assert!(host.negotiated(true));
-        assert!(matches!(host.take(true, Duration::ZERO), Turn::Shared));
-        assert!(matches!(host.take(false, Duration::ZERO), Turn::Own(None)), "without TLS");
+        assert!(matches!(host.take(Duration::ZERO), Turn::Shared));
         assert!(!host.negotiated(false));
-        assert!(matches!(host.take(true, Duration::ZERO), Turn::Own(None)));
+        assert!(matches!(host.take(Duration::ZERO), Turn::Own(None)));
         assert!(host.negotiated(false));
     }
 }

@@ -4,6 +4,7 @@
 //! processed is unknown. So a request that must not be repeated uses only connections that have just been
 //! used, and a host that says how long it waits is believed (`Keep-Alive: timeout=N`).
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -48,7 +49,7 @@ impl Connections {
         url: &Url,
         request: Request<Full<Bytes>>,
     ) -> Result<Response, client::Error> {
-        let host = self.clients.host(name(url));
+        let host = self.clients.host(&name(url));
         let response = self.clients.send(&host, request).await?;
         if let Some(idle) = self.idle(response.headers()) {
             host.shorten(idle);
@@ -58,7 +59,7 @@ impl Connections {
 
     /// A host has sent something that is not a response, perhaps the end of an earlier one.
     pub(crate) fn distrust(&self, url: &Url) {
-        self.clients.host(name(url)).distrust();
+        self.clients.host(&name(url)).distrust();
     }
 
     /// How long connections may be idle by a response's head, if that is shorter than usual.
@@ -68,9 +69,15 @@ impl Connections {
     }
 }
 
-/// The host of a URL, with its port unless it is the scheme's own.
-fn name(url: &Url) -> &str {
-    &url[Position::BeforeHost..Position::AfterPort]
+/// The beginning of a URL up to its port, without `user:password@`.
+fn name(url: &Url) -> Cow<'_, str> {
+    if url[Position::BeforeUsername..Position::BeforeHost].is_empty() {
+        Cow::Borrowed(&url[..Position::AfterPort])
+    } else {
+        Cow::Owned(
+            [&url[..Position::BeforeUsername], &url[Position::BeforeHost..Position::AfterPort]].concat(),
+        )
+    }
 }
 
 /// `timeout` of the header `Keep-Alive`: how long the server leaves an idle connection open.

@@ -1,6 +1,7 @@
-//! Bytes that arrive after a response and belong to no request: they are no line's response.
+//! Bytes that arrive after a response and belong to no request are not taken as a line's response.
 
 use std::collections::HashSet;
+use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -22,22 +23,22 @@ struct Server {
 }
 
 impl Server {
-    /// Sends `bytes` this long after the response to each request whose number, from 0, is `from` or more.
-    fn start(from: usize, wait: Duration, bytes: &'static str) -> Self {
-        Self::slow(Duration::ZERO, from, wait, bytes)
+    /// Sends `bytes` this long after the responses to these requests, from 0.
+    fn start(late: Range<usize>, wait: Duration, bytes: &'static str) -> Self {
+        Self::slow(Duration::ZERO, late, wait, bytes)
     }
 
     /// Takes this long for a response.
-    fn slow(pause: Duration, from: usize, wait: Duration, bytes: &'static str) -> Self {
+    fn slow(pause: Duration, late: Range<usize>, wait: Duration, bytes: &'static str) -> Self {
         let used = Arc::<Mutex<Vec<usize>>>::default();
         let (log, connections) = (used.clone(), AtomicUsize::new(0));
         let http = HttpServer::connections(move |stream| {
             let connection = connections.fetch_add(1, Ordering::SeqCst);
-            let log = log.clone();
+            let (log, late) = (log.clone(), late.clone());
             let note = move || {
                 let mut used = log.lock().unwrap();
                 used.push(connection);
-                used.len() > from
+                late.contains(&(used.len() - 1))
             };
             async move {
                 // The client closes the connection.
@@ -110,10 +111,10 @@ fn distinct(connections: &[usize]) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn late_bytes_are_no_lines_response() {
+async fn late_bytes_are_not_a_response() {
     for bytes in [EVIL, "garbage\r\n\r\n", "\0"] {
         for (millis, in_flight) in [(0, 1), (1, 1), (5, 1), (20, 1), (1, 4), (20, 4)] {
-            let server = Server::start(0, Duration::from_millis(millis), bytes);
+            let server = Server::start(0..usize::MAX, Duration::from_millis(millis), bytes);
             let lines = server.lines(150, "unlimited", in_flight).await;
             assert_own_responses(&lines);
             assert_each_used_once(&server.used());
@@ -122,9 +123,9 @@ async fn late_bytes_are_no_lines_response() {
 }
 
 #[tokio::test]
-async fn late_bytes_are_no_lines_response_at_a_rate() {
+async fn late_bytes_are_not_a_response_at_a_rate() {
     for millis in [0, 1, 5, 20] {
-        let server = Server::start(0, Duration::from_millis(millis), EVIL);
+        let server = Server::start(0..usize::MAX, Duration::from_millis(millis), EVIL);
         assert_own_responses(&server.lines(30, "60/s", 4).await);
         assert_each_used_once(&server.used());
     }
@@ -133,7 +134,7 @@ async fn late_bytes_are_no_lines_response_at_a_rate() {
 #[tokio::test]
 async fn late_bytes_on_an_idle_connection_end_the_reuse_of_connections() {
     const BEFORE: usize = 20;
-    let server = Server::start(BEFORE, Duration::ZERO, EVIL);
+    let server = Server::start(BEFORE..BEFORE + 1, Duration::ZERO, EVIL);
     assert_own_responses(&server.lines(BEFORE + 20, "40/s", 1).await);
     let used = server.used();
     let (before, after) = used.split_at(BEFORE);
@@ -143,10 +144,10 @@ async fn late_bytes_on_an_idle_connection_end_the_reuse_of_connections() {
 }
 
 #[tokio::test]
-async fn late_bytes_of_a_host_that_was_quiet_are_no_lines_response() {
+async fn late_bytes_of_a_quiet_host_are_not_a_response() {
     for millis in [0, 1, 20] {
         let (pause, wait) = (Duration::from_millis(60), Duration::from_millis(millis));
-        let server = Server::slow(pause, 40, wait, EVIL);
+        let server = Server::slow(pause, 40..usize::MAX, wait, EVIL);
         assert_own_responses(&server.lines(80, "unlimited", 4).await);
         assert!(distinct(&server.used()[..40]) < 20, "they are used again: {:?}", server.used());
     }
@@ -155,7 +156,7 @@ async fn late_bytes_of_a_host_that_was_quiet_are_no_lines_response() {
 #[tokio::test]
 async fn connections_of_a_quiet_host_are_used_again() {
     for (lines, rate, in_flight) in [(60, "100/s", 1), (1000, "unlimited", 1), (2000, "unlimited", 8)] {
-        let server = Server::start(usize::MAX, Duration::ZERO, "");
+        let server = Server::start(0..0, Duration::ZERO, "");
         assert_own_responses(&server.lines(lines, rate, in_flight).await);
         let used = server.used();
         let later = distinct(&used[lines * 2 / 3..]);
