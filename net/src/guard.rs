@@ -2,6 +2,7 @@
 //! job allows it. The guard checks the very addresses that are connected to, so a name whose addresses change
 //! between two look-ups gains nothing. Addresses in a URL are checked before the request.
 
+use std::error::Error;
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -99,6 +100,18 @@ impl Guard {
         is_public(address) || self.nets.iter().any(|net| net.contains(address))
     }
 
+    /// The addresses of a name that may be connected to, with port 0.
+    ///
+    /// # Errors
+    /// When the name has no address, the look-up fails, or none of the addresses may be reached.
+    pub async fn look_up(&self, name: &str) -> Result<Vec<SocketAddr>, Box<dyn Error + Send + Sync>> {
+        let found = self.look_up.look_up(name).await?;
+        if found.is_empty() {
+            return Err(io::Error::new(io::ErrorKind::NotFound, "the name has no address").into());
+        }
+        Ok(self.filter(name.trim_end_matches('.'), found)?)
+    }
+
     /// Keeps the addresses of a name that may be connected to.
     fn filter(&self, host: &str, found: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, AddressDenied> {
         if host_listed(&self.names, &host.to_ascii_lowercase()) {
@@ -116,15 +129,7 @@ impl Guard {
 impl Resolve for Guard {
     fn resolve(&self, name: Name) -> Resolving {
         let guard = self.clone();
-        Box::pin(async move {
-            let host = name.as_str().trim_end_matches('.');
-            let found = guard.look_up.look_up(name.as_str()).await?;
-            if found.is_empty() {
-                return Err(io::Error::new(io::ErrorKind::NotFound, "the name has no address").into());
-            }
-            let allowed = guard.filter(host, found)?;
-            Ok(Box::new(allowed.into_iter()) as Addrs)
-        })
+        Box::pin(async move { Ok(Box::new(guard.look_up(name.as_str()).await?.into_iter()) as Addrs) })
     }
 }
 
@@ -145,7 +150,7 @@ impl fmt::Display for AddressDenied {
     }
 }
 
-impl std::error::Error for AddressDenied {}
+impl Error for AddressDenied {}
 
 #[cfg(test)]
 mod tests {

@@ -1,10 +1,11 @@
 //! Certificates that must not be accepted.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
 use testing::{HttpServer, Scene, column};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -99,4 +100,46 @@ fn only_a_valid_certificate_is_accepted() {
         scene.read("out.report.json").contains("\"requests\": 1,"),
         "a failed handshake is not a request"
     );
+}
+
+#[test]
+fn late_bytes_over_tls_are_not_a_response() {
+    const LINES: usize = 100;
+    let trusted = authority("trusted");
+    let key = KeyPair::generate().unwrap();
+    let certificate = CertificateParams::new(["localhost".to_owned()]).unwrap().signed_by(&key, &trusted);
+    let acceptor = acceptor(certificate.unwrap().der().clone(), &key, &[b"http/1.1"]);
+    let server = HttpServer::connections(move |stream| {
+        let acceptor = acceptor.clone();
+        async move {
+            let Ok(stream) = acceptor.accept(stream).await else { return };
+            let mut stream = BufReader::new(stream);
+            let mut line = String::new();
+            while stream.read_line(&mut line).await.is_ok_and(|read| read > 0) {
+                let path = line.split(' ').nth(1).unwrap().to_owned();
+                while line != "\r\n" {
+                    line.clear();
+                    let _ = stream.read_line(&mut line).await;
+                }
+                line.clear();
+                let response = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{path}", path.len());
+                let _ = stream.write_all(response.as_bytes()).await;
+                let _ = stream.flush().await;
+                tokio::time::sleep(Duration::from_millis(1)).await;
+                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil").await;
+                let _ = stream.flush().await;
+            }
+        }
+    });
+    let job = "[request]\nurl = \"{{ line }}\"\nallow = [\"localhost\"]\n[output]\ncolumns = { body = \"body\" }\n\
+               [limits.default]\nrate = \"unlimited\"\nin_flight = 2\n";
+    let urls = (1..=LINES).map(|n| format!("https://localhost:{}/{n}\n", server.port())).collect::<String>();
+    let scene = Scene::new(job, "urls.txt", urls);
+    scene.write("trusted.pem", trusted.pem());
+    let args = ["run", "job.toml", "urls.txt", "-o", "out.csv"];
+    scene
+        .run_with(&args, |command| _ = command.env("SSL_CERT_FILE", "trusted.pem").env_remove("SSL_CERT_DIR"))
+        .expect(0);
+    let own: Vec<_> = (1..=LINES).map(|n| format!("/{n}")).collect();
+    assert_eq!(column(&scene.read("out.csv"), "body"), own);
 }

@@ -12,6 +12,7 @@ mod background;
 mod batch;
 mod budget;
 mod canary;
+mod client;
 mod context;
 mod drive;
 mod failure;

@@ -12,15 +12,21 @@ pub(crate) mod retry_after;
 
 use std::sync::Arc;
 
-use http::header::{ACCEPT_ENCODING, COOKIE, HeaderValue, LOCATION, RANGE};
-use http::{HeaderMap, StatusCode};
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+use bytes::Bytes;
+use http::header::{ACCEPT_ENCODING, AUTHORIZATION, COOKIE, HeaderValue, LOCATION, RANGE};
+use http::{HeaderMap, Request, StatusCode, Uri};
+use http_body_util::Full;
 use job::Code;
+use percent_encoding::percent_decode_str;
 use tokio::time::{Instant, timeout_at};
+use url::{Position, Url};
 
 use self::body::BodyError;
 pub(crate) use self::retry_after::RetryAfter;
 use crate::attempt::{Attempt, Outgoing, Success};
 use crate::budget::Budget;
+use crate::client;
 use crate::failure::{FailedAttempt, Nature};
 use crate::pace::Wall;
 use crate::request::Prepared;
@@ -61,12 +67,11 @@ impl Sender {
         run.guard
             .check(&prepared.url)
             .map_err(|denied| FailedAttempt::unsent(Code::AddressDenied, denied.to_string()))?;
-        let client = run.connections.client(&prepared.url);
-        let request = request(client, prepared).map_err(fault::of_request)?;
-        let response = timeout_at(deadline, client.execute(request)).await;
-        let response =
-            response.map_err(|_| self.timeout("no response"))?.map_err(|error| self.lost(error, prepared))?;
-        run.connections.learn(&prepared.url, &response);
+        let request = request(prepared)?;
+        let response = timeout_at(deadline, run.connections.send(&prepared.url, request)).await;
+        let response = response
+            .map_err(|_| self.timeout("no response"))?
+            .map_err(|error| self.lost(&error, prepared))?;
         let status = response.status();
         // Bytes after this length do not belong to the body.
         let whole = body::length_of_identity(&response);
@@ -116,7 +121,7 @@ impl Sender {
                 )
             }
             BodyError::Late => self.timeout("the response's body did not end"),
-            BodyError::Broken(error) => fault::of_body(error),
+            BodyError::Broken(error) => fault::of_body(&error),
             BodyError::Short(reason) => FailedAttempt::sent(Code::BodyCut, reason).with(Nature::Doubtful),
             BodyError::Unreadable(reason) => FailedAttempt::sent(Code::Extract, reason),
         };
@@ -125,7 +130,7 @@ impl Sender {
     }
 
     /// No response came, or none that can be read.
-    fn lost(&self, error: reqwest::Error, prepared: &Prepared) -> FailedAttempt {
+    fn lost(&self, error: &client::Error, prepared: &Prepared) -> FailedAttempt {
         let failed = fault::of_request(error);
         if failed.failure.code == Code::BadResponse {
             // What it sent may have been the end of an earlier response.
@@ -140,7 +145,8 @@ impl Sender {
     }
 }
 
-fn request(client: &reqwest::Client, prepared: &Prepared) -> Result<reqwest::Request, reqwest::Error> {
+fn request(prepared: &Prepared) -> Result<Request<Full<Bytes>>, FailedAttempt> {
+    let Prepared { method, url, body, .. } = prepared;
     let mut headers = prepared.headers.clone();
     // A range counts the bytes of the stored representation, so the job decides on the coding itself.
     if !headers.contains_key(RANGE) {
@@ -149,12 +155,32 @@ fn request(client: &reqwest::Client, prepared: &Prepared) -> Result<reqwest::Req
     if let Some(cookies) = cookies::header(prepared) {
         headers.insert(COOKIE, cookies);
     }
-    // The builder turns `user:password@` of the URL into a header, which the job's own headers override.
-    let request = client.request(prepared.method.clone(), prepared.url.clone()).headers(headers);
-    match &prepared.body {
-        Some(body) => request.body(body.clone()).build(),
-        None => request.build(),
-    }
+    let unusable = |error: http::Error| {
+        FailedAttempt::unsent(Code::Url, format!("the URL cannot be requested: {error}"))
+    };
+    let uri = if url.username().is_empty() && url.password().is_none() {
+        Uri::try_from(&url[..Position::AfterQuery])
+    } else {
+        headers.entry(AUTHORIZATION).or_insert(authorization(url));
+        let parts = [&url[..Position::BeforeUsername], &url[Position::BeforeHost..Position::AfterQuery]];
+        Uri::try_from(parts.concat())
+    };
+    let mut request = Request::new(Full::from(body.clone().unwrap_or_default()));
+    *request.method_mut() = method.clone();
+    *request.uri_mut() = uri.map_err(|error| unusable(error.into()))?;
+    *request.headers_mut() = headers;
+    Ok(request)
+}
+
+/// `user:password@` of a URL as a header.
+fn authorization(url: &Url) -> HeaderValue {
+    let mut pair: Vec<u8> = percent_decode_str(url.username()).collect();
+    pair.push(b':');
+    pair.extend(percent_decode_str(url.password().unwrap_or_default()));
+    let mut value = HeaderValue::try_from(format!("Basic {}", BASE64_STANDARD.encode(pair)))
+        .expect("base64 is valid in a header");
+    value.set_sensitive(true);
+    value
 }
 
 fn media_type(headers: &HeaderMap) -> String {

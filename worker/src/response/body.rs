@@ -2,11 +2,11 @@
 
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, TRANSFER_ENCODING};
-use reqwest::Response;
 use tokio::time::{Instant, timeout_at};
 
 use super::coding::Codings;
 use crate::budget::Reservation;
+use crate::client::Response;
 
 /// Why a body cannot be used.
 pub(super) enum BodyError {
@@ -15,7 +15,7 @@ pub(super) enum BodyError {
     TooMuch,
     /// The job's timeout is over.
     Late,
-    Broken(reqwest::Error),
+    Broken(hyper::Error),
     /// The body, or its compressed content, ends early.
     Short(String),
     /// The content coding is unknown or broken, or the content is not what the columns need.
@@ -108,7 +108,7 @@ pub(super) async fn prefix(mut response: Response, most: u64) -> Vec<u8> {
 /// The body's length, if a response has both `Transfer-Encoding: identity` and `Content-Length`. RFC 7230
 /// dropped the coding `identity`, which leaves the body as it is. The client reads such a body until the
 /// connection ends, and a server that keeps the connection never ends it.
-pub(super) fn length_of_identity(response: &reqwest::Response) -> Option<u64> {
+pub(super) fn length_of_identity(response: &Response) -> Option<u64> {
     let headers = response.headers();
     if !headers.contains_key(TRANSFER_ENCODING) || headers.contains_key(CONTENT_ENCODING) {
         return None;

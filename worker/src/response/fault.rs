@@ -5,45 +5,40 @@ use std::io;
 
 use job::Code;
 
+use crate::client;
 use crate::failure::{FailedAttempt, Nature};
 use net::guard::AddressDenied;
 
 /// No response came, or none that can be read.
-pub(super) fn of_request(error: reqwest::Error) -> FailedAttempt {
-    // The URL may carry a secret.
-    let error = error.without_url();
-    if let Some(denied) = find::<AddressDenied>(&error) {
+pub(super) fn of_request(error: &client::Error) -> FailedAttempt {
+    if let Some(denied) = find::<AddressDenied>(error) {
         return FailedAttempt::unsent(Code::AddressDenied, denied.to_string());
     }
-    if error.is_builder() {
-        return FailedAttempt::unsent(Code::Url, format!("the URL cannot be requested: {}", reason(&error)));
-    }
     if error.is_connect() {
-        return match find::<rustls::Error>(&error) {
+        return match find::<rustls::Error>(error) {
             Some(tls) => FailedAttempt::unsent(Code::Tls, tls.to_string()),
-            None => FailedAttempt::unsent(Code::Connect, cause_and_reason(&error)).with(Nature::Unreached),
+            None => FailedAttempt::unsent(Code::Connect, cause_and_reason(error)).with(Nature::Unreached),
         };
     }
-    if find::<hyper::Error>(&error).is_some_and(hyper::Error::is_canceled) {
-        let detail = format!("closed: the connection ended before the request was sent ({})", reason(&error));
+    if find::<hyper::Error>(error).is_some_and(hyper::Error::is_canceled) {
+        let detail = format!("closed: the connection ended before the request was sent ({})", reason(error));
         return FailedAttempt::unsent(Code::Connect, detail).with(Nature::Unprocessed);
     }
-    match find::<h2::Error>(&error) {
+    match find::<h2::Error>(error) {
         Some(h2) if is_unprocessed(h2) => {
-            let detail = format!("unprocessed: the server did not process the request ({})", reason(&error));
+            let detail = format!("unprocessed: the server did not process the request ({})", reason(error));
             FailedAttempt::sent(Code::Connect, detail).with(Nature::Unprocessed)
         }
         // The client reset the stream because the frames of the response were wrong.
-        Some(h2) if h2.is_reset() && h2.is_library() => unreadable(&error),
-        _ if find::<hyper::Error>(&error).is_some_and(hyper::Error::is_parse) => unreadable(&error),
-        _ => FailedAttempt::sent(Code::Connect, cause_and_reason(&error)).with(Nature::Doubtful),
+        Some(h2) if h2.is_reset() && h2.is_library() => unreadable(error),
+        _ if find::<hyper::Error>(error).is_some_and(hyper::Error::is_parse) => unreadable(error),
+        _ => FailedAttempt::sent(Code::Connect, cause_and_reason(error)).with(Nature::Doubtful),
     }
 }
 
 /// The response began and did not end.
-pub(super) fn of_body(error: reqwest::Error) -> FailedAttempt {
-    let error = error.without_url();
-    FailedAttempt::sent(Code::BodyCut, reason(&error)).with(Nature::Doubtful)
+pub(super) fn of_body(error: &hyper::Error) -> FailedAttempt {
+    FailedAttempt::sent(Code::BodyCut, reason(error)).with(Nature::Doubtful)
 }
 
 /// Streams above the last one that a GOAWAY frame names, and refused streams, were not processed, whatever
@@ -55,19 +50,19 @@ fn is_unprocessed(error: &h2::Error) -> bool {
 }
 
 /// The server responded, and the response cannot be read.
-fn unreadable(error: &reqwest::Error) -> FailedAttempt {
+fn unreadable(error: &client::Error) -> FailedAttempt {
     FailedAttempt::sent(Code::BadResponse, format!("the response cannot be read: {}", reason(error)))
         .with(Nature::Doubtful)
 }
 
 /// The cause of a lost connection in one word, by which the report counts ([`job::run::CONNECT_CAUSES`]),
 /// then the reason.
-fn cause_and_reason(error: &reqwest::Error) -> String {
+fn cause_and_reason(error: &client::Error) -> String {
     let reason = reason(error);
     let io = chain(error).filter_map(|cause| cause.downcast_ref::<io::Error>()).last();
     let kind = match io.map(io::Error::kind) {
         _ if chain(error).any(|cause| cause.to_string() == "dns error") => "dns",
-        _ if error.is_timeout() => "timeout",
+        _ if find::<hyper::Error>(error).is_some_and(hyper::Error::is_timeout) => "timeout",
         Some(io::ErrorKind::ConnectionRefused) => "refused",
         Some(
             io::ErrorKind::HostUnreachable
@@ -94,11 +89,11 @@ fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn 
     })
 }
 
-fn find<E: Error + 'static>(error: &reqwest::Error) -> Option<&E> {
+fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
     chain(error).find_map(|cause| cause.downcast_ref())
 }
 
 /// The innermost cause of an error.
-fn reason(error: &reqwest::Error) -> String {
+fn reason(error: &(dyn Error + 'static)) -> String {
     chain(error).last().map_or_else(|| error.to_string(), ToString::to_string)
 }

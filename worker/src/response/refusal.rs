@@ -5,13 +5,14 @@ use job::Code;
 use tokio::time::{Instant, timeout_at};
 
 use super::{EXCERPT, REFUSAL, Sender, body, charset, coding, media_type, retry_after, shorten};
+use crate::client::Response;
 use crate::failure::{FailedAttempt, Failure, Nature};
 
 impl Sender {
     /// The failure of a response that is neither 2xx nor a redirect.
     pub(super) async fn refusal(
         &self,
-        response: reqwest::Response,
+        response: Response,
         whole: Option<u64>,
         deadline: Instant,
     ) -> FailedAttempt {

@@ -5,6 +5,7 @@ mod bodies;
 mod failures;
 mod faults;
 mod intents;
+mod late_bytes;
 mod pauses;
 mod redirects;
 mod responses;

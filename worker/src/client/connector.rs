@@ -1,0 +1,116 @@
+//! Makes connections: looks the name up, connects, and agrees on TLS and on HTTP/1 or HTTP/2.
+
+use std::error::Error;
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::Uri;
+use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
+use hyper_util::client::legacy::connect::dns::Name;
+use hyper_util::client::legacy::connect::{Connection as _, HttpConnector};
+use hyper_util::rt::TokioIo;
+use net::guard::Guard;
+use rustls::ClientConfig;
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls_platform_verifier::Verifier;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tower_service::Service;
+
+use super::connection::{Connection, Watch};
+use super::hosts::Hosts;
+
+/// After this time without a packet the system asks the other side whether it is still there, and again.
+const PROBE: Duration = Duration::from_secs(15);
+const PROBES: u32 = 3;
+/// How long sent bytes may be without an acknowledgement.
+#[cfg(target_os = "linux")]
+const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
+
+type BoxError = Box<dyn Error + Send + Sync>;
+type Connecting<T> = Pin<Box<dyn Future<Output = Result<T, BoxError>> + Send>>;
+
+/// Makes the connections of a run.
+#[derive(Clone)]
+pub(crate) struct Connector {
+    https: HttpsConnector<HttpConnector<Resolver>>,
+    timeout: Duration,
+    /// The hosts keep their clients, which keep this.
+    hosts: Weak<Hosts>,
+}
+
+impl Connector {
+    /// Reads the system's certificates. Name, TCP and TLS together may take `timeout`.
+    pub(super) fn new(guard: &Guard, timeout: Duration, hosts: &Arc<Hosts>) -> Result<Self, rustls::Error> {
+        let mut http = HttpConnector::new_with_resolver(Resolver(guard.clone()));
+        http.enforce_http(false);
+        http.set_connect_timeout(Some(timeout));
+        http.set_nodelay(true);
+        http.set_keepalive(Some(PROBE));
+        http.set_keepalive_interval(Some(PROBE));
+        http.set_keepalive_retries(Some(PROBES));
+        #[cfg(target_os = "linux")]
+        http.set_tcp_user_timeout(Some(UNACKNOWLEDGED));
+        Ok(Self { https: (http, tls()?).into(), timeout, hosts: Arc::downgrade(hosts) })
+    }
+}
+
+fn tls() -> Result<ClientConfig, rustls::Error> {
+    let provider =
+        CryptoProvider::get_default().cloned().unwrap_or_else(|| Arc::new(aws_lc_rs::default_provider()));
+    let verifier = Verifier::new(provider.clone())?;
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_no_client_auth();
+    config.alpn_protocols = vec!["h2".into(), "http/1.1".into()];
+    Ok(config)
+}
+
+impl Service<Uri> for Connector {
+    type Response = TokioIo<Connection<MaybeHttpsStream<TokioIo<TcpStream>>>>;
+    type Error = BoxError;
+    type Future = Connecting<Self::Response>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.https.poll_ready(cx)
+    }
+
+    fn call(&mut self, to: Uri) -> Self::Future {
+        // A URI without a path ends with its port and a slash.
+        let host = self.hosts.upgrade().map(|hosts| hosts.get(to.to_string().trim_end_matches('/')));
+        let connecting = timeout(self.timeout, self.https.call(to));
+        Box::pin(async move {
+            let stream = connecting
+                .await
+                .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "operation timed out"))??;
+            let is_http2 = stream.connected().is_negotiated_h2();
+            let is_used_once = host.as_ref().is_some_and(|host| !host.negotiated(is_http2));
+            let watch = host.as_ref().filter(|_| !is_http2).map(Watch::new);
+            Ok(TokioIo::new(Connection::new(stream, watch, is_used_once)))
+        })
+    }
+}
+
+/// Looks up names. The guard leaves out the addresses that may not be connected to.
+#[derive(Clone)]
+struct Resolver(Guard);
+
+impl Service<Name> for Resolver {
+    type Response = std::vec::IntoIter<std::net::SocketAddr>;
+    type Error = BoxError;
+    type Future = Connecting<Self::Response>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, name: Name) -> Self::Future {
+        let guard = self.0.clone();
+        Box::pin(async move { Ok(guard.look_up(name.as_str()).await?.into_iter()) })
+    }
+}
