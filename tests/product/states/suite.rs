@@ -21,7 +21,7 @@ fn orders() -> Scene {
             "Next": "Items"
         },
         "Items": {
-            "Type": "Map", "ItemsPath": "$.items", "ResultPath": "$.sent",
+            "Type": "Map", "MaxConcurrency": 1, "ItemsPath": "$.items", "ResultPath": "$.sent",
             "ItemProcessor": { "StartAt": "Send", "States": { "Send": { "Type": "Task", "Resource": pay, "Parameters": { "FunctionName": "send" }, "OutputPath": "$.n", "End": true } } },
             "Next": "Done"
         },
