@@ -1,12 +1,17 @@
 //! The summary as text.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
+use job::text::excerpt;
 use postprocess::{ErrorCount, Report, Verdict};
 
 use super::{RequestsMade, Summary};
 use crate::local::Outputs;
 use crate::text;
+
+/// The characters that are shown of the first line of a reason or detail, at most.
+const DETAIL_CHARACTERS: usize = 120;
 
 impl Summary {
     /// Prints the summary as text.
@@ -57,7 +62,7 @@ impl Summary {
                 text::count(lane.throttled)
             );
             if let Some(reason) = &lane.stopped {
-                println!("    stopped: {}", excerpt(reason));
+                println!("    stopped: {}", first_line(reason));
             }
             if let Some(advice) = &lane.advice {
                 println!("    {advice}");
@@ -97,16 +102,10 @@ pub(in crate::commands) fn reason(error: &ErrorCount) -> String {
         error.code,
         text::count(error.count),
         numbers.join(", "),
-        excerpt(&error.detail)
+        first_line(&error.detail)
     )
 }
 
-fn excerpt(text: &str) -> String {
-    const MAX_CHARACTERS: usize = 120;
-    let line = text.lines().next().unwrap_or_default();
-    if line.chars().count() > MAX_CHARACTERS {
-        format!("{}…", line.chars().take(MAX_CHARACTERS).collect::<String>())
-    } else {
-        line.to_owned()
-    }
+fn first_line(text: &str) -> Cow<'_, str> {
+    excerpt(text.lines().next().unwrap_or_default(), DETAIL_CHARACTERS)
 }

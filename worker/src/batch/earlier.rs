@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
+use job::run::damaged;
 use job::wire::{Intents, LineResult};
-use job::{ErrorName, Invocation, LineId, Objects, SegmentKey, StepError, seal};
+use job::{Invocation, LineId, Objects, SegmentKey, StepError, seal};
 
 /// Objects read ahead.
 const AHEAD: usize = 4;
@@ -77,18 +78,18 @@ impl EarlierResults {
             let call = earlier.calls.binary_search(segment.invocation()).expect("it was collected above");
             match segment {
                 SegmentKey::Results { ok, failed, .. } => {
-                    seal::check(&body).map_err(|error| damaged(&key, &error))?;
-                    let count = earlier.add_results(call, &body).map_err(|error| damaged(&key, &error))?;
+                    seal::check(&body).map_err(|error| damaged(&key, error))?;
+                    let count = earlier.add_results(call, &body).map_err(|error| damaged(&key, error))?;
                     if count != ok + failed {
                         return Err(damaged(
                             &key,
-                            &format!("it has {count} results, and {} were written", ok + failed),
+                            format!("it has {count} results, and {} were written", ok + failed),
                         ));
                     }
                 }
                 SegmentKey::Intents { .. } => {
                     let intent: Intents =
-                        serde_json::from_slice(&body).map_err(|error| damaged(&key, &error))?;
+                        serde_json::from_slice(&body).map_err(|error| damaged(&key, error))?;
                     let named = named.entry(call).or_default();
                     intent.unsent.iter().for_each(|n| _ = named.remove(n));
                     named.extend(intent.sending);
@@ -147,10 +148,6 @@ impl EarlierResults {
         }
         Ok(count)
     }
-}
-
-fn damaged(key: &str, error: &dyn std::fmt::Display) -> StepError {
-    StepError::new(ErrorName::RunDamaged, format!("{key} is damaged: {error}"))
 }
 
 #[cfg(test)]
