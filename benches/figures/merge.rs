@@ -4,7 +4,7 @@ use std::path::Path;
 
 use job::run::RunRef;
 use job::wire::seal::seal;
-use job::{Batch, Invocation, LineId, LineResult, Plan, SegmentKey};
+use job::{Batch, Invocation, LineId, LineResult, SegmentKey};
 use serde_json::value::RawValue;
 
 use crate::process::spent;
@@ -13,7 +13,7 @@ use crate::step::{Speed, Store};
 use crate::table::Row;
 use crate::{Bench, Measured, files};
 
-const JOB: &str = "[request]\nurl = \"https://api.example.com/v1/places?q={{ street }}\"\n\n\
+pub(crate) const JOB: &str = "[request]\nurl = \"https://api.example.com/v1/places?q={{ street }}\"\n\n\
                    [output]\ncolumns = { lat = \"$.lat\", lon = \"$.lon\" }\n\n\
                    [limits.\"api.example.com\"]\nrate = \"unlimited\"\n";
 /// The values of every line's result.
@@ -31,11 +31,10 @@ pub(crate) fn measure(bench: &Bench) -> Measured<Vec<Row>> {
     for _ in 0..rounds {
         let store = Store::new(bench, JOB, &input)?;
         let run = store.preprocess()?;
-        let plan: Plan = serde_json::from_slice(&store.wait(store.objects.get(&run.keys().plan()))?)?;
-        write_results(&store, &run, &plan)?;
+        write_results(&store, &run)?;
         let (ok, spent_ours) = spent(|| store.postprocess(&run))?;
         let ((), spent_theirs) = spent(|| plain(&input, &copy))?;
-        let bytes = store.wait(store.objects.head(&postprocess::output_key(&run, &plan)))?.size;
+        let bytes = store.output_bytes(&run)?;
         if (ok, bytes) != (lines, copy.metadata()?.len()) {
             return Err(format!("{ok} of {lines} lines succeeded; {bytes} bytes of output").into());
         }
@@ -50,8 +49,8 @@ pub(crate) fn measure(bench: &Bench) -> Measured<Vec<Row>> {
 }
 
 /// Writes the result segments of all batches, as workers do.
-fn write_results(store: &Store, run: &RunRef, plan: &Plan) -> Measured<()> {
-    for lane in &plan.lanes {
+pub(crate) fn write_results(store: &Store, run: &RunRef) -> Measured<()> {
+    for lane in &store.plan(run)?.lanes {
         for batch in &lane.batches {
             write_batch(store, run, &lane.name, *batch)?;
         }

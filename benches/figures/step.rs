@@ -9,13 +9,14 @@ use async_trait::async_trait;
 use job::run::{
     Event, PostprocessRequest, PostprocessResponse, PreprocessRequest, PreprocessResponse, RunRef,
 };
-use job::{Objects, StepError, keys};
+use job::{Environment, Objects, Plan, StepError, keys};
 use serde_json::Value;
 use tempfile::TempDir;
 use throughline::local;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
+use crate::distant::Distant;
 use crate::process::Spent;
 use crate::table::median;
 use crate::{Bench, Measured};
@@ -25,7 +26,10 @@ const EXECUTION: &str = "figures";
 
 /// An embedded S3 with a job and an input, and a runtime like that of the command line.
 pub(crate) struct Store {
+    /// The client of the steps.
     client: aws_sdk_s3::Client,
+    environment: Environment,
+    /// The same store, always without a delay.
     pub(crate) objects: Objects,
     event: Event,
     runtime: Runtime,
@@ -35,6 +39,17 @@ pub(crate) struct Store {
 impl Store {
     /// `job` is the text of the job file.
     pub(crate) fn new(bench: &Bench, job: &str, input: &Path) -> Measured<Self> {
+        Self::distant(bench, job, input, Environment::Local, Duration::ZERO)
+    }
+
+    /// Each response of the store begins after `delay`.
+    pub(crate) fn distant(
+        bench: &Bench,
+        job: &str,
+        input: &Path,
+        environment: Environment,
+        delay: Duration,
+    ) -> Measured<Self> {
         let folder = tempfile::tempdir_in(&bench.folder)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let client = s3::client(folder.path())?;
@@ -53,7 +68,17 @@ impl Store {
             Some(facts.etag.trim_matches('"').to_owned()),
             "1",
         );
-        Ok(Self { client, objects, event, runtime, _folder: folder })
+        let client = if delay.is_zero() { client } else { delayed(&client, delay)? };
+        Ok(Self { client, environment, objects, event, runtime, _folder: folder })
+    }
+
+    pub(crate) fn plan(&self, run: &RunRef) -> Measured<Plan> {
+        Ok(serde_json::from_slice(&self.wait(self.objects.get(&run.keys().plan()))?)?)
+    }
+
+    pub(crate) fn output_bytes(&self, run: &RunRef) -> Measured<u64> {
+        let key = postprocess::output_key(run, &self.plan(run)?);
+        Ok(self.wait(self.objects.head(&key))?.size)
     }
 
     pub(crate) fn wait<T>(&self, future: impl Future<Output = T>) -> T {
@@ -67,7 +92,7 @@ impl Store {
             progress: Arc::new(|_, _| {}),
             now: Arc::new(local::now),
             lease_wait: Duration::from_secs(1),
-            environment: job::Environment::Local,
+            environment: self.environment,
             stop: CancellationToken::new(),
             pause: CancellationToken::new(),
         };
@@ -86,7 +111,10 @@ impl Store {
     pub(crate) fn postprocess(&self, run: &RunRef) -> Measured<u64> {
         let context = postprocess::Context {
             s3: self.client.clone(),
-            settings: postprocess::Settings::default(),
+            settings: match self.environment {
+                Environment::Local => postprocess::Settings::default(),
+                Environment::Aws => postprocess::Settings::FUNCTION,
+            },
             stop: CancellationToken::new(),
             pause: CancellationToken::new(),
             progress: None,
@@ -99,6 +127,12 @@ impl Store {
             other => Err(format!("not merged: {other:?}").into()),
         }
     }
+}
+
+fn delayed(client: &aws_sdk_s3::Client, delay: Duration) -> Measured<aws_sdk_s3::Client> {
+    let inner = client.config().http_client().ok_or("the client has no HTTP client")?;
+    let config = client.config().to_builder().http_client(Distant { inner, delay });
+    Ok(aws_sdk_s3::Client::from_conf(config.build()))
 }
 
 struct NoOthers;

@@ -4,14 +4,18 @@
 //! [`Objects`] is a bucket. [`Download`] reads an object to its end although connections break, [`Upload`]
 //! writes one in parts, and [`RetryPolicy`] is the one loop that makes an attempt again.
 
+mod ahead;
 mod download;
 mod error;
 mod objects;
 mod retry;
+mod transfers;
 mod upload;
 
+pub use ahead::RangesAhead;
 pub use download::Download;
 pub use error::{StorageError, StorageErrorKind, in_words};
 pub use objects::{Entry, Facts, Objects, Stored};
 pub use retry::RetryPolicy;
+pub use transfers::Transfers;
 pub use upload::{PART_BYTES, PausedUpload, Upload};

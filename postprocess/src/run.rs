@@ -33,7 +33,8 @@ impl Run {
     /// # Errors
     /// `Run.Damaged` if one of them cannot be read, and errors of the store.
     pub(crate) async fn open(context: &Context, run: RunRef) -> Result<Self, StepError> {
-        let objects = Objects::new(context.s3.clone(), &run.bucket);
+        let objects =
+            Objects::new(context.s3.clone(), &run.bucket).with_transfers(context.settings.environment.into());
         let Opened { keys, job, plan, claim } = job::run::open(&objects, &run).await?;
         let started = claim.map(|claim| claim.started);
         let warnings = plan.warnings(&job);

@@ -35,7 +35,8 @@ pub async fn preprocess(
     context: &Context,
     request: PreprocessRequest,
 ) -> Result<PreprocessResponse, StepError> {
-    let objects = Objects::new(context.s3.clone(), &request.event.detail.bucket.name);
+    let objects = Objects::new(context.s3.clone(), &request.event.detail.bucket.name)
+        .with_transfers(context.environment.into());
     let span =
         tracing::info_span!("preprocess", key = %request.event.detail.object.key, job = Empty, run = Empty);
     async {

@@ -1,6 +1,7 @@
 //! Splits an object of the store into the objects of the run's folder.
 
 mod channels;
+mod input;
 
 use std::collections::HashMap;
 use std::io;
@@ -9,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use job::run::{Object, RunRef};
 use job::store::StorageErrorKind;
-use job::{Download, ErrorName, Job, Objects, PausedUpload, Plan, StepError, StorageError, Upload};
+use job::{Environment, ErrorName, Job, Objects, PausedUpload, Plan, StepError, StorageError, Upload};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
@@ -17,6 +18,7 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::Context;
 use crate::split::{self, Split};
 use channels::{ChannelReader, ChannelSink};
+use input::Input;
 
 /// The number of chunks of the input, and of pieces of items, that may wait between the store and the split.
 const WAITING: usize = 8;
@@ -101,11 +103,7 @@ impl ObjectSplit<'_> {
     }
 
     /// Opens the object, at the checkpoint's offset if that is an offset in the file.
-    async fn open(
-        &self,
-        etag: Option<&str>,
-        from: Option<&split::Checkpoint>,
-    ) -> Result<Download, StepError> {
+    async fn open(&self, etag: Option<&str>, from: Option<&split::Checkpoint>) -> Result<Input, StepError> {
         let key = &self.object.key;
         let failed = |error: StorageError| match error.kind {
             StorageErrorKind::NotFound => {
@@ -115,19 +113,26 @@ impl ObjectSplit<'_> {
             _ => error.into(),
         };
         let offset = from.map_or(0, split::Checkpoint::begin);
-        let range = match offset {
-            0 => None,
-            // S3 refuses a range that begins at the end of an object ("GetObject", InvalidRange), so the end
-            // is given.
-            offset => Some(offset..self.objects.head(key).await.map_err(failed)?.size),
-        };
-        self.objects.read(key, range, etag).await.map_err(failed)
+        let stream = |download| Input::Stream(Box::new(download));
+        if offset == 0 && self.context.environment == Environment::Local {
+            return self.objects.read(key, None, etag).await.map(stream).map_err(failed);
+        }
+        // S3 refuses a range that begins at the end of an object ("GetObject", InvalidRange), so the end is
+        // given.
+        let facts = self.objects.head(key).await.map_err(failed)?;
+        let range = offset..facts.size;
+        match self.context.environment {
+            Environment::Local => self.objects.read(key, Some(range), etag).await.map(stream).map_err(failed),
+            Environment::Aws => {
+                Ok(Input::Ranges(self.objects.read_ahead(key, range, etag.unwrap_or(&facts.etag))))
+            }
+        }
     }
 
     /// Splits a stream on a blocking thread, and uploads the items as they come.
     async fn split(
         &self,
-        stream: Download,
+        stream: Input,
         from: Option<split::Checkpoint>,
         uploads: &mut Uploads,
     ) -> Result<Split, StepError> {
@@ -209,7 +214,7 @@ fn changed(key: &str) -> StepError {
 }
 
 /// Sends the chunks of a download, until its end or its first error.
-async fn feed(mut input: Download, chunks: mpsc::Sender<io::Result<bytes::Bytes>>) {
+async fn feed(mut input: Input, chunks: mpsc::Sender<io::Result<bytes::Bytes>>) {
     loop {
         let chunk = match input.next().await {
             Ok(None) => return,

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::store::Transfers;
+
 /// Where a run takes place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -10,4 +12,14 @@ pub enum Environment {
     Local,
     /// AWS: the workers outlive an execution that is aborted.
     Aws,
+}
+
+impl From<Environment> for Transfers {
+    /// The store is behind a network on AWS, and in this process on one machine.
+    fn from(environment: Environment) -> Self {
+        match environment {
+            Environment::Local => Self::default(),
+            Environment::Aws => Self::NETWORK,
+        }
+    }
 }

@@ -132,7 +132,7 @@ impl Download {
                 Some(format!("bytes={at}-{}", end.map_or_else(String::new, |end| (end - 1).to_string())))
             }
         };
-        let Objects { client, bucket } = &self.objects;
+        let Objects { client, bucket, .. } = &self.objects;
         let request = client
             .get_object()
             .bucket(bucket)

@@ -9,12 +9,14 @@ use bytes::Bytes;
 
 use super::error::{StorageError, StorageErrorKind, in_words};
 use super::retry::RetryPolicy;
+use super::transfers::Transfers;
 
 /// A bucket, as the steps use it.
 #[derive(Debug, Clone)]
 pub struct Objects {
     pub(crate) client: Client,
     pub(crate) bucket: String,
+    pub(crate) transfers: Transfers,
 }
 
 /// One entry of a listing.
@@ -56,7 +58,13 @@ pub struct Facts {
 impl Objects {
     /// The objects of one bucket.
     pub fn new(client: Client, bucket: impl Into<String>) -> Self {
-        Self { client, bucket: bucket.into() }
+        Self { client, bucket: bucket.into(), transfers: Transfers::default() }
+    }
+
+    /// The same objects, of which large ones are transferred in several requests at a time.
+    #[must_use]
+    pub fn with_transfers(self, transfers: Transfers) -> Self {
+        Self { transfers, ..self }
     }
 
     /// Size and tag of an object, of one version if given.

@@ -1,5 +1,7 @@
 //! Writes an object in parts.
 
+use std::collections::VecDeque;
+
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use bytes::{Bytes, BytesMut};
@@ -22,7 +24,7 @@ impl Objects {
             key: key.into(),
             id: None,
             parts: Vec::new(),
-            under_way: None,
+            under_way: VecDeque::new(),
             buffer: BytesMut::new(),
             written: 0,
         }
@@ -41,7 +43,7 @@ impl Objects {
         };
         let part = |(number, etag)| CompletedPart::builder().part_number(number).e_tag(etag).build();
         let parts = (1..).zip(parts).map(part).collect();
-        Ok(Upload { objects: self.clone(), key, id, parts, under_way: None, buffer, written })
+        Ok(Upload { objects: self.clone(), key, id, parts, under_way: VecDeque::new(), buffer, written })
     }
 }
 
@@ -58,7 +60,7 @@ pub struct PausedUpload {
     written: u64,
 }
 
-/// An object that is being written in parts: one part is sent while the next is collected. If it is dropped
+/// An object that is being written in parts: some are sent while the next is collected. If it is dropped
 /// unfinished, its parts remain until a lifecycle rule (or the sweep of the local store) removes them;
 /// [`Upload::abort`] removes them at once.
 #[derive(Debug)]
@@ -67,7 +69,8 @@ pub struct Upload {
     key: String,
     id: Option<String>,
     parts: Vec<CompletedPart>,
-    under_way: Option<AbortOnDropHandle<Result<CompletedPart, StorageError>>>,
+    /// The parts that are being sent, in order; at most [`super::Transfers::parts`].
+    under_way: VecDeque<AbortOnDropHandle<Result<CompletedPart, StorageError>>>,
     buffer: BytesMut,
     written: u64,
 }
@@ -114,7 +117,7 @@ impl Upload {
         }
         self.sent().await?;
         let parts = CompletedMultipartUpload::builder().set_parts(Some(self.parts)).build();
-        let Objects { client, bucket } = &self.objects;
+        let Objects { client, bucket, .. } = &self.objects;
         let request = client
             .complete_multipart_upload()
             .bucket(bucket)
@@ -144,9 +147,11 @@ impl Upload {
     /// # Errors
     /// [`StorageError`] when the parts cannot be removed.
     pub async fn abort(mut self) -> Result<(), StorageError> {
-        // Otherwise the part might arrive after the upload was removed.
-        let _ = self.sent().await;
-        let Objects { client, bucket } = &self.objects;
+        // Otherwise a part might arrive after the upload was removed.
+        while !self.under_way.is_empty() {
+            let _ = self.first_sent().await;
+        }
+        let Objects { client, bucket, .. } = &self.objects;
         if self.id.is_some() {
             let request =
                 client.abort_multipart_upload().bucket(bucket).key(&self.key).set_upload_id(self.id);
@@ -156,19 +161,22 @@ impl Upload {
     }
 
     fn part_bytes(&self) -> usize {
-        PART_BYTES * (1 + self.parts.len() / 1000)
+        PART_BYTES * (1 + (self.parts.len() + self.under_way.len()) / 1000)
     }
 
-    /// Begins to send a part once the one before has arrived.
+    /// Begins to send a part as soon as few enough others are being sent.
     async fn send(&mut self, part: Bytes) -> Result<(), StorageError> {
-        self.sent().await?;
-        let Objects { client, bucket } = &self.objects;
+        while self.under_way.len() >= self.objects.transfers.parts.max(1) {
+            self.first_sent().await?;
+        }
+        let Objects { client, bucket, .. } = &self.objects;
         if self.id.is_none() {
             let request = client.create_multipart_upload().bucket(bucket).key(&self.key);
             let created = request.send().await.map_err(|e| self.objects.error("write", &self.key, e))?;
             self.id = created.upload_id().map(str::to_owned);
         }
-        let number = i32::try_from(self.parts.len() + 1).expect("at most 10,000 parts");
+        let number =
+            i32::try_from(self.parts.len() + self.under_way.len() + 1).expect("at most 10,000 parts");
         let request = client
             .upload_part()
             .bucket(bucket)
@@ -176,7 +184,7 @@ impl Upload {
             .set_upload_id(self.id.clone())
             .part_number(number);
         let (objects, key) = (self.objects.clone(), self.key.clone());
-        self.under_way = Some(AbortOnDropHandle::new(tokio::spawn(async move {
+        self.under_way.push_back(AbortOnDropHandle::new(tokio::spawn(async move {
             let sent = request
                 .body(ByteStream::from(part))
                 .send()
@@ -187,9 +195,17 @@ impl Upload {
         Ok(())
     }
 
-    /// Waits for the part that is being sent.
+    /// Waits for all parts that are being sent.
     async fn sent(&mut self) -> Result<(), StorageError> {
-        let Some(part) = self.under_way.take() else { return Ok(()) };
+        while !self.under_way.is_empty() {
+            self.first_sent().await?;
+        }
+        Ok(())
+    }
+
+    /// Waits for the first of the parts that are being sent.
+    async fn first_sent(&mut self) -> Result<(), StorageError> {
+        let Some(part) = self.under_way.pop_front() else { return Ok(()) };
         let part = part.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?;
         self.parts.push(part);
         Ok(())

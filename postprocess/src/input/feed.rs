@@ -9,6 +9,9 @@ use tokio::task::JoinHandle;
 
 use crate::context::Settings;
 
+/// Bytes of the largest range. Larger ones would not be faster (S3 User Guide, "Performance design patterns":
+/// 8 to 16 MB).
+const LARGEST_PIECE: u64 = 16 << 20;
 /// Bytes of one permit of the pool.
 const PERMIT: u64 = 1 << 10;
 
@@ -76,8 +79,10 @@ impl<T> Drop for Feed<T> {
 /// How much may be fetched ahead: all lanes together use about [`Settings::memory`].
 #[derive(Debug, Clone)]
 pub(crate) struct Budget {
-    /// Bytes of items of one request; each lane has up to two in memory.
+    /// Bytes of items of one request; each lane has [`Budget::ahead`] and two more in memory.
     pub(super) items: u64,
+    /// Requests for items of one lane that are under way at a time.
+    pub(super) ahead: usize,
     /// Bytes of results in one chunk of a batch that is not in memory as a whole; each lane has up to three.
     pub(super) window: u64,
     /// Concurrent requests of one lane.
@@ -91,10 +96,12 @@ impl Budget {
     pub(crate) fn new(settings: &Settings, lanes: usize) -> Self {
         let lanes = lanes.max(1);
         let pool = settings.memory / 3 * 2;
-        let piece = (settings.memory - pool) / (6 * lanes as u64);
-        let piece = piece.clamp(settings.piece, settings.piece.max(1 << 20));
+        let pieces = (5 + settings.ahead as u64) * lanes as u64;
+        let piece =
+            ((settings.memory - pool) / pieces).clamp(settings.piece, settings.piece.max(LARGEST_PIECE));
         Self {
             items: piece,
+            ahead: settings.ahead,
             window: piece,
             fetches: (32 / lanes).clamp(2, 16),
             whole_batch: settings.whole_batch,

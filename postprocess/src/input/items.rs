@@ -1,24 +1,27 @@
 //! The items of a lane, and the lines of an object in general.
 
-use bytes::Bytes;
+use std::iter;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::{Bytes, BytesMut};
+use futures_util::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use job::wire::line_id;
 use job::{LineId, Objects, StorageError};
 use memchr::{memchr, memrchr};
+use tokio_util::task::AbortOnDropHandle;
 
-use super::feed::{Feed, LaneInput};
+use super::feed::{Budget, Feed, LaneInput};
 
 /// Whole lines of a lane's items, in order.
 pub(crate) fn lane_items(source: &LaneInput) -> Feed<Bytes> {
     let source = source.clone();
     Feed::spawn(async move |sender| {
         let key = source.keys.items(&source.lane().name);
-        let mut lines = Lines {
-            objects: &source.objects,
-            key: &key,
-            from: source.lane().batches.get(source.from).map_or(0, |batch| batch.from),
-            to: source.lane().bytes,
-            size: source.budget.items,
-        };
+        let from = source.lane().batches.get(source.from).map_or(0, |batch| batch.from);
+        let Budget { items, ahead, .. } = source.budget;
+        let mut lines = Lines::new(&source.objects, &key, from, source.lane().bytes, items, ahead);
         while let Ok(room) = sender.reserve().await {
             let Some((_, bytes)) = lines.next().await? else { break };
             room.send(bytes);
@@ -27,40 +30,85 @@ pub(crate) fn lane_items(source: &LaneInput) -> Feed<Bytes> {
     })
 }
 
-/// Whole lines of `from..to` of an object, about `size` bytes at a time.
-pub(super) struct Lines<'a> {
-    pub(super) objects: &'a Objects,
-    pub(super) key: &'a str,
-    pub(super) from: u64,
-    pub(super) to: u64,
-    pub(super) size: u64,
+/// Whole lines of an object. Its ranges are fetched ahead of their use.
+pub(super) struct Lines {
+    ranges: BoxStream<'static, Result<Bytes, StorageError>>,
+    /// Bytes of the next range. Each range without the end of a line doubles it.
+    size: Arc<AtomicU64>,
+    /// What is left of the current range.
+    rest: Bytes,
+    /// The beginning of a line whose end is in a later range.
+    begun: BytesMut,
+    /// Offset of the next line.
+    at: u64,
 }
 
-impl Lines<'_> {
-    /// The next lines and the offset of the first. Each request begins after the last complete line, so that
-    /// nothing needs to be copied. A line that is longer than `size` is fetched again in a range of twice the
-    /// length.
+impl Lines {
+    /// Reads `from..to` of an object in ranges of `size` bytes, of which `ahead` are under way at a time.
+    pub(super) fn new(objects: &Objects, key: &str, from: u64, to: u64, size: u64, ahead: usize) -> Self {
+        let (objects, key) = (objects.clone(), key.to_owned());
+        let size = Arc::new(AtomicU64::new(size.max(1)));
+        let (mut next, sizes) = (from, size.clone());
+        let begins = iter::from_fn(move || {
+            let begin = (next < to).then_some(next)?;
+            next = to.min(begin.saturating_add(sizes.load(Ordering::Relaxed)));
+            Some(begin..next)
+        });
+        let get = move |range: Range<u64>| {
+            let (objects, key) = (objects.clone(), key.clone());
+            // A task of its own goes on while nobody asks for the next lines.
+            let range = AbortOnDropHandle::new(tokio::spawn(async move {
+                objects.get_range(&key, range.start, range.end).await
+            }));
+            async move { range.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic())) }
+        };
+        let ranges = stream::iter(begins).map(get).buffered(ahead.max(1)).boxed();
+        Self { ranges, size, rest: Bytes::new(), begun: BytesMut::new(), at: from }
+    }
+
+    /// The next lines and the offset of the first. Only a line that begins in one range and ends in another
+    /// is copied. The last line may have no end.
     ///
     /// # Errors
     /// Errors of the store.
     pub(super) async fn next(&mut self) -> Result<Option<(u64, Bytes)>, StorageError> {
-        let mut size = self.size.max(1);
-        while self.from < self.to {
-            let to = self.to.min(self.from.saturating_add(size));
-            let bytes = self.objects.get_range(self.key, self.from, to).await?;
-            let whole =
-                if to == self.to { bytes.len() } else { memrchr(b'\n', &bytes).map_or(0, |at| at + 1) };
-            if whole > 0 {
-                let at = self.from;
-                self.from = if to == self.to { to } else { at + whole as u64 };
-                return Ok(Some((at, bytes.slice(..whole))));
+        loop {
+            let next_range = self.rest.is_empty();
+            if next_range {
+                match self.ranges.try_next().await? {
+                    Some(range) if range.is_empty() => return Ok(self.last()),
+                    Some(range) => self.rest = range,
+                    None => return Ok(self.last()),
+                }
             }
-            if bytes.is_empty() {
-                return Ok(None);
+            let end =
+                if self.begun.is_empty() { memrchr(b'\n', &self.rest) } else { memchr(b'\n', &self.rest) };
+            let Some(end) = end else {
+                if next_range {
+                    self.size.fetch_add(self.size.load(Ordering::Relaxed), Ordering::Relaxed);
+                }
+                self.begun.extend_from_slice(&std::mem::take(&mut self.rest));
+                continue;
+            };
+            let whole = self.rest.split_to(end + 1);
+            if self.begun.is_empty() {
+                return Ok(Some(self.advance(whole)));
             }
-            size = size.saturating_mul(2);
+            self.begun.extend_from_slice(&whole);
+            let line = self.begun.split().freeze();
+            return Ok(Some(self.advance(line)));
         }
-        Ok(None)
+    }
+
+    fn last(&mut self) -> Option<(u64, Bytes)> {
+        let line = self.begun.split().freeze();
+        (!line.is_empty()).then(|| self.advance(line))
+    }
+
+    fn advance(&mut self, lines: Bytes) -> (u64, Bytes) {
+        let at = self.at;
+        self.at += lines.len() as u64;
+        (at, lines)
     }
 }
 

@@ -10,7 +10,7 @@ use job::wire::seal::{self, Sum};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::mpsc::Sender;
 
-use super::feed::{Feed, LaneInput};
+use super::feed::{Budget, Feed, LaneInput};
 use super::index::{self, IndexEntry, Slice, choose, complete, scan};
 use super::items::Lines;
 use super::segments::{Listing, RequestCounts, Segment, Segments, count_results, possibly_sent};
@@ -163,8 +163,8 @@ async fn send_windows(
 async fn read_index(source: &LaneInput, segments: &[Segment]) -> Result<Vec<IndexEntry>, StepError> {
     let objects = &source.objects;
     let all = stream::iter((0..).zip(segments.to_vec())).map(|(number, segment)| async move {
-        let (key, to) = (segment.key.as_str(), segment.size);
-        let mut lines = Lines { objects, key, from: 0, to, size: source.budget.items };
+        let Budget { items, ahead, .. } = source.budget;
+        let mut lines = Lines::new(objects, &segment.key, 0, segment.size, items, ahead);
         let (mut index, mut sum) = (Vec::new(), Sum::default());
         while let Some((offset, bytes)) = lines.next().await? {
             sum.add(&bytes);

@@ -37,9 +37,14 @@ fn segment() -> impl Strategy<Value = Segment> {
 }
 
 fn split() -> impl Strategy<Value = Split> {
-    let settings = (prop_oneof![Just(0), Just(300), Just(1 << 20)], 1_u64..200, 0_u64..2000).prop_map(
-        |(whole_batch, piece, memory)| Settings { whole_batch, piece, memory, ..Settings::default() },
-    );
+    let settings = (prop_oneof![Just(0), Just(300), Just(1 << 20)], 1_u64..200, 0_u64..2000, 1_usize..4)
+        .prop_map(|(whole_batch, piece, memory, ahead)| Settings {
+            whole_batch,
+            piece,
+            memory,
+            ahead,
+            ..Settings::default()
+        });
     let lanes = prop::collection::vec(0_usize..4, 0..40);
     let batches = prop::collection::vec(1_usize..8, 40);
     let segments = prop::collection::vec(prop::collection::vec(segment(), 0..5), 40);
