@@ -10,6 +10,7 @@ use aws_sdk_s3::config::{
 use s3s::service::S3ServiceBuilder;
 
 use crate::Service;
+use crate::connector::Connector;
 
 /// A client for the objects in `root`, which is created, private to the user, if it is missing.
 ///
@@ -47,5 +48,5 @@ fn config_of(service: Service) -> Builder {
         .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
         // A slow disk must not fail a request.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-        .http_client(s3s_aws::Client::from(S3ServiceBuilder::new(service).build()))
+        .http_client(Connector(S3ServiceBuilder::new(service).build()))
 }

@@ -30,6 +30,7 @@
 mod checksum;
 mod client;
 mod condition;
+mod connector;
 mod copy;
 mod error;
 pub mod file;
