@@ -15,6 +15,7 @@ mod job_files;
 mod jobs;
 mod leases;
 mod loopback_servers;
+mod many_hosts;
 mod outputs;
 mod redrive;
 mod request_counts;

@@ -6,7 +6,7 @@ mod connection;
 mod connector;
 mod hosts;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -22,6 +22,7 @@ use self::connection::Watch;
 use self::connector::Connector;
 pub(crate) use self::hosts::{Host, Idle};
 use self::hosts::{Hosts, Turn};
+use crate::sockets::Sockets;
 pub(crate) use legacy::Error;
 
 /// Lines of a response's head. Reading takes 32 bytes a line: this is the most that the allocator has at
@@ -64,7 +65,6 @@ pub(crate) struct Clients {
     /// How long connections may be idle, by [`Idle`].
     times: [Duration; 3],
     usual: Idle,
-    shared: [OnceLock<Arc<Client>>; 3],
 }
 
 impl Clients {
@@ -72,13 +72,14 @@ impl Clients {
     /// less.
     pub(crate) fn new(
         guard: &Guard,
+        sockets: &Arc<Sockets>,
         connect_timeout: Duration,
         times: [Duration; 3],
         usual: Idle,
     ) -> Result<Self, rustls::Error> {
         let hosts = Arc::new(Hosts::new(times[usual as usize]));
-        let connector = Connector::new(guard, connect_timeout, &hosts)?;
-        Ok(Self { hosts, connector, times, usual, shared: Default::default() })
+        let connector = Connector::new(guard, sockets, connect_timeout, &hosts)?;
+        Ok(Self { hosts, connector, times, usual })
     }
 
     /// What is known about a host, which is given as in a URL: with its scheme, and with its port unless that
@@ -106,19 +107,14 @@ impl Clients {
 
     fn lease(&self, host: &Arc<Host>) -> Lease {
         let idle = host.idle().min(self.usual);
-        let shared = |idle: Idle| {
-            let make = || Arc::new(Client::new(&self.connector, idle, self.times[idle as usize]));
-            Lease { client: self.shared[idle as usize].get_or_init(make).clone(), owner: None }
-        };
+        let new = |idle: Idle| Arc::new(Client::new(&self.connector, idle, self.times[idle as usize]));
+        let shared = |idle: Idle| Lease { client: self.hosts.shared(idle, || new(idle)), owner: None };
         match host.take(self.times[idle as usize]) {
             Turn::Once => shared(Idle::Never),
             Turn::Shared => shared(idle),
-            Turn::Own(client) => Lease {
-                client: client.unwrap_or_else(|| {
-                    Arc::new(Client::new(&self.connector, idle, self.times[idle as usize]))
-                }),
-                owner: Some(host.clone()),
-            },
+            Turn::Own(client) => {
+                Lease { client: client.unwrap_or_else(|| new(idle)), owner: Some(host.clone()) }
+            }
         }
     }
 }

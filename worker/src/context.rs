@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::budget::Budget;
 use crate::run::RunCache;
+use crate::sockets::{self, Sockets};
 use net::guard::{LookUp, SystemLookUp};
 
 /// A worker's dependencies, built once per process and shared by all calls. It also holds the runs, their
@@ -33,6 +34,7 @@ pub struct Context {
     pub look_up: Arc<dyn LookUp>,
     /// The end of this call; it overrides [`Settings::deadline`].
     pub(crate) ends: Option<Instant>,
+    pub(crate) sockets: Arc<Sockets>,
     pub(crate) budget: Arc<Budget>,
     pub(crate) runs: Arc<RunCache>,
 }
@@ -47,8 +49,21 @@ impl Context {
         stop: CancellationToken,
     ) -> Self {
         let budget = Arc::new(Budget::new(settings.response_budget));
+        let sockets = Arc::new(Sockets::new(settings.descriptors.unwrap_or_else(sockets::descriptors)));
         let (rng, look_up) = (Arc::new(SystemRng), Arc::new(SystemLookUp));
-        Self { s3, secrets, observer, settings, stop, rng, look_up, ends: None, budget, runs: Arc::default() }
+        Self {
+            s3,
+            secrets,
+            observer,
+            settings,
+            stop,
+            rng,
+            look_up,
+            ends: None,
+            sockets,
+            budget,
+            runs: Arc::default(),
+        }
     }
 
     /// The same context, for one call that must end within `left`.
@@ -71,6 +86,8 @@ pub struct Settings {
     pub response_budget: usize,
     /// The most requests under way in one call, over all its hosts.
     pub in_flight: usize,
+    /// File descriptors that the process may have; `None`: as many as the system says when it starts.
+    pub descriptors: Option<u64>,
     /// How long requests under way may take to end after `stop`.
     pub grace: Duration,
     /// How intents are written, where requests must not be repeated.
@@ -107,6 +124,7 @@ impl Default for Settings {
             pause_after: Duration::from_secs(20),
             response_budget: 64 << 20,
             in_flight: 256,
+            descriptors: None,
             grace: Duration::from_secs(3),
             intents: Intents::Shared,
         }

@@ -20,6 +20,8 @@ pub struct Failure {
 pub(crate) enum Nature {
     /// The same request would fail the same way.
     Final,
+    /// This process had no descriptor for a connection. The server has no part in it.
+    Local,
     /// No connection: the server saw nothing of the request.
     Unreached,
     /// The server did not process the request, because it says so or because that is clear: a stream above

@@ -26,6 +26,7 @@ mod results;
 mod retry;
 mod run;
 mod schedule;
+mod sockets;
 mod work;
 
 #[cfg(feature = "lambda")]
@@ -39,6 +40,7 @@ pub use aws::{metrics::CallMetrics, secrets::AwsSecrets};
 pub use context::{Context, Intents, Observer, Rng, SecretSource, Settings, Silent, SystemRng, Unresolved};
 pub use failure::Failure;
 pub use response::retry_after::read as retry_after;
+pub use sockets::raise_descriptors;
 pub use work::{work, work_until};
 
 /// What the worker calls itself in requests, unless the job sets a `user-agent`.

@@ -38,6 +38,7 @@ impl RetryState {
         match nature {
             Nature::Throttled => self.throttles += 1,
             Nature::Unprocessed => self.unprocessed += 1,
+            Nature::Local => {}
             _ if !counted => {}
             _ => self.attempts += 1,
         }
@@ -48,6 +49,7 @@ impl RetryState {
 pub(crate) fn may_retry(nature: Nature, state: RetryState, repeatable: bool, retry: &file::Retry) -> bool {
     match nature {
         Nature::Final => false,
+        Nature::Local => true,
         Nature::Unprocessed => state.unprocessed < MAX_UNPROCESSED,
         Nature::Doubtful if !repeatable => false,
         Nature::Doubtful | Nature::Unreached => state.attempts < retry.attempts,

@@ -63,7 +63,7 @@ impl Run {
         let guard = Guard::looking_up(&job.request.allow, context.look_up.clone());
         Ok(Self {
             id: run.id.clone(),
-            connections: Connections::new(&job, &guard)?,
+            connections: Connections::new(&job, &guard, &context.sockets)?,
             guard,
             mask,
             tokens: Box::new(ConstantSecrets::new(secrets)),

@@ -14,6 +14,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::hosts::Host;
+use crate::sockets::Socket;
 
 /// What is known about an HTTP/1 connection, for its host.
 pub(crate) struct Watch {
@@ -69,12 +70,13 @@ pub(crate) struct Connection<S> {
     has_read: bool,
     /// It has ended, has failed, or is being shut down.
     is_over: bool,
+    _socket: Socket,
 }
 
 impl<S> Connection<S> {
-    pub(super) fn new(stream: S, watch: Option<Watch>, is_used_once: bool) -> Self {
+    pub(super) fn new(stream: S, socket: Socket, watch: Option<Watch>, is_used_once: bool) -> Self {
         let (stream, watch) = (TokioIo::new(stream), watch.map(Arc::new));
-        Self { stream, watch, is_used_once, has_read: false, is_over: false }
+        Self { stream, watch, is_used_once, has_read: false, is_over: false, _socket: socket }
     }
 }
 

@@ -22,6 +22,7 @@ use tower_service::Service;
 
 use super::connection::{Connection, Watch};
 use super::hosts::Hosts;
+use crate::sockets::Sockets;
 
 /// After this time without a packet the system asks the other side whether it is still there, and again.
 const PROBE: Duration = Duration::from_secs(15);
@@ -37,6 +38,7 @@ type Connecting<T> = Pin<Box<dyn Future<Output = Result<T, BoxError>> + Send>>;
 #[derive(Clone)]
 pub(crate) struct Connector {
     https: HttpsConnector<HttpConnector<Resolver>>,
+    sockets: Arc<Sockets>,
     timeout: Duration,
     /// The hosts keep their clients, which keep this.
     hosts: Weak<Hosts>,
@@ -44,7 +46,12 @@ pub(crate) struct Connector {
 
 impl Connector {
     /// Reads the system's certificates. Name, TCP and TLS together may take `timeout`.
-    pub(super) fn new(guard: &Guard, timeout: Duration, hosts: &Arc<Hosts>) -> Result<Self, rustls::Error> {
+    pub(super) fn new(
+        guard: &Guard,
+        sockets: &Arc<Sockets>,
+        timeout: Duration,
+        hosts: &Arc<Hosts>,
+    ) -> Result<Self, rustls::Error> {
         let mut http = HttpConnector::new_with_resolver(Resolver(guard.clone()));
         http.enforce_http(false);
         http.set_connect_timeout(Some(timeout));
@@ -54,7 +61,12 @@ impl Connector {
         http.set_keepalive_retries(Some(PROBES));
         #[cfg(target_os = "linux")]
         http.set_tcp_user_timeout(Some(UNACKNOWLEDGED));
-        Ok(Self { https: (http, tls()?).into(), timeout, hosts: Arc::downgrade(hosts) })
+        Ok(Self {
+            https: (http, tls()?).into(),
+            sockets: sockets.clone(),
+            timeout,
+            hosts: Arc::downgrade(hosts),
+        })
     }
 }
 
@@ -81,17 +93,19 @@ impl Service<Uri> for Connector {
     }
 
     fn call(&mut self, to: Uri) -> Self::Future {
-        // A URI without a path ends with its port and a slash.
-        let host = self.hosts.upgrade().map(|hosts| hosts.get(to.to_string().trim_end_matches('/')));
-        let connecting = timeout(self.timeout, self.https.call(to));
+        let Self { mut https, sockets, timeout: limit, hosts } = self.clone();
         Box::pin(async move {
-            let stream = connecting
+            let close_idle = || hosts.upgrade().iter().for_each(|hosts| hosts.close_idle());
+            let socket = sockets.connection(close_idle).await;
+            // A URI without a path ends with its port and a slash.
+            let host = hosts.upgrade().map(|hosts| hosts.get(to.to_string().trim_end_matches('/')));
+            let stream = timeout(limit, https.call(to))
                 .await
                 .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "operation timed out"))??;
             let is_http2 = stream.connected().is_negotiated_h2();
             let is_used_once = host.as_ref().is_some_and(|host| !host.negotiated(is_http2));
             let watch = host.as_ref().filter(|_| !is_http2).map(Watch::new);
-            Ok(TokioIo::new(Connection::new(stream, watch, is_used_once)))
+            Ok(TokioIo::new(Connection::new(stream, socket, watch, is_used_once)))
         })
     }
 }

@@ -45,6 +45,8 @@ pub(crate) struct Hosts {
     full: AtomicUsize,
     /// The longest time for which a connection is idle.
     longest: Duration,
+    /// The clients that requests share, by [`Idle`].
+    shared: [Mutex<Option<Arc<Client>>>; 3],
 }
 
 /// A scheme, host and port.
@@ -80,7 +82,7 @@ pub(super) enum Turn {
 
 impl Hosts {
     pub(super) fn new(longest: Duration) -> Self {
-        Self { hosts: RwLock::default(), full: AtomicUsize::new(FEW), longest }
+        Self { hosts: RwLock::default(), full: AtomicUsize::new(FEW), longest, shared: Default::default() }
     }
 
     /// A host by its scheme, name and port, as in a URL.
@@ -103,6 +105,23 @@ impl Hosts {
             self.full.store(FEW.max(2 * hosts.len()), Ordering::Relaxed);
         }
         hosts.entry(name.into()).or_default().clone()
+    }
+
+    /// The client that requests share.
+    pub(super) fn shared(&self, idle: Idle, make: impl FnOnce() -> Arc<Client>) -> Arc<Client> {
+        let mut shared = self.shared[idle as usize].lock().unwrap_or_else(PoisonError::into_inner);
+        shared.get_or_insert_with(make).clone()
+    }
+
+    /// Closes the connections that no request uses.
+    pub(super) fn close_idle(&self) {
+        // A request that is under way keeps its client, and with it the connection.
+        for shared in &self.shared {
+            shared.lock().unwrap_or_else(PoisonError::into_inner).take();
+        }
+        for host in self.hosts.read().unwrap_or_else(PoisonError::into_inner).values() {
+            host.state().free.clear();
+        }
     }
 }
 

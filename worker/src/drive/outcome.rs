@@ -19,6 +19,9 @@ use crate::schedule::Abandoned;
 /// The lines of a provider that gets no request for this long are taken out of the durable intents.
 const TAKE_BACK_FROM: Duration = Duration::from_secs(1);
 
+/// The wait of a request for which the process had no descriptor.
+const NO_DESCRIPTOR: Duration = Duration::from_secs(1);
+
 impl Drive<'_> {
     /// Records the result of an attempt.
     pub(super) fn finish_attempt(&mut self, parcel: ParcelId, attempt: Attempt) {
@@ -77,7 +80,10 @@ impl Drive<'_> {
         let counted = nature != Nature::Unreached || !self.schedule.key(key).is_down();
         let first_failure = state.retry.attempts == 0;
         state.retry.record_failure(nature, counted);
-        let mut delay = backoff(state.retry, &*self.context.rng);
+        let mut delay = match nature {
+            Nature::Local => NO_DESCRIPTOR,
+            _ => backoff(state.retry, &*self.context.rng),
+        };
         if nature == Nature::Throttled {
             state.retry.waited += millis_of(retry_after.as_ref().map_or(delay, |asked| asked.wait));
         }

@@ -158,7 +158,7 @@ impl Health {
     /// of the line's requests were not processed.
     pub(crate) fn of(nature: Nature, code: job::Code, first_failure: bool, unprocessed: u32) -> Self {
         match (nature, code) {
-            (_, job::Code::AddressDenied | job::Code::Url) => Self::Unknown,
+            (_, job::Code::AddressDenied | job::Code::Url) | (Nature::Local, _) => Self::Unknown,
             // 408 and 425 come from a server that is up.
             (Nature::Doubtful, job::Code::Http(status)) if status < 500 => Self::Up,
             // The server is up and says so itself. Only when a line has had this several times is it a sign

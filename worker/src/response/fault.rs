@@ -4,6 +4,7 @@ use std::error::Error;
 use std::io;
 
 use job::Code;
+use rustix::io::Errno;
 
 use crate::client;
 use crate::failure::{FailedAttempt, Nature};
@@ -13,6 +14,10 @@ use net::guard::AddressDenied;
 pub(super) fn of_request(error: &client::Error) -> FailedAttempt {
     if let Some(denied) = find::<AddressDenied>(error) {
         return FailedAttempt::unsent(Code::AddressDenied, denied.to_string());
+    }
+    if chain(error).any(is_out_of_descriptors) {
+        tracing::warn!("the process has no file descriptor left for a connection: the request is made again");
+        return FailedAttempt::unsent(Code::Connect, reason(error)).with(Nature::Local);
     }
     if error.is_connect() {
         return match find::<rustls::Error>(error) {
@@ -87,6 +92,11 @@ fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn 
         let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
         wrapped.map(|inner| inner as &(dyn Error + 'static)).or_else(|| error.source())
     })
+}
+
+fn is_out_of_descriptors(error: &(dyn Error + 'static)) -> bool {
+    let code = error.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error);
+    code.is_some_and(|code| [Errno::MFILE, Errno::NFILE].contains(&Errno::from_raw_os_error(code)))
 }
 
 fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {

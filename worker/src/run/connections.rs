@@ -5,6 +5,7 @@
 //! used, and the idle time that a host announces is respected (`Keep-Alive: timeout=N`).
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,6 +16,7 @@ use net::guard::Guard;
 use url::{Position, Url};
 
 use crate::client::{self, Clients, Idle, Response};
+use crate::sockets::Sockets;
 
 /// The connect timeout, or three quarters of the job's timeout if that is shorter. Nothing has been sent by
 /// then, so any request may be sent again.
@@ -33,12 +35,12 @@ pub(crate) struct Connections {
 }
 
 impl Connections {
-    pub(crate) fn new(job: &Job, guard: &Guard) -> Result<Self, StepError> {
+    pub(crate) fn new(job: &Job, guard: &Guard, sockets: &Arc<Sockets>) -> Result<Self, StepError> {
         // With thousands of hosts and a few requests each, sockets must not be held for long.
         let long = Duration::from_secs(if job.request.fixed_host.is_some() { 30 } else { 5 });
         let (idle, usual) = if job.repeatable() { (Idle::Long, long) } else { (Idle::Brief, BRIEF) };
         let connect_timeout = CONNECT.min(job.request.timeout * 3 / 4);
-        let clients = Clients::new(guard, connect_timeout, [Duration::ZERO, BRIEF, long], idle)
+        let clients = Clients::new(guard, sockets, connect_timeout, [Duration::ZERO, BRIEF, long], idle)
             .map_err(|error| StepError::new(ErrorName::JobInvalid, format!("no HTTP client: {error}")))?;
         Ok(Self { clients, usual })
     }
