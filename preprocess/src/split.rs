@@ -9,6 +9,7 @@ mod lanes;
 mod normalise;
 mod records;
 mod route;
+mod shape;
 mod source;
 mod splitter;
 
@@ -17,13 +18,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use job::file::Compression;
-use job::{ErrorName, Job, Plan, StepError};
+use job::{Environment, ErrorName, Job, Plan, StepError};
 use serde::{Deserialize, Serialize};
 
 use batches::Pieces;
 use lanes::Lanes;
 use normalise::{Keys, Normaliser};
 use records::{Layout, Position, Records};
+pub(crate) use shape::Shape;
 use source::Window;
 use source::compression::decompress;
 use source::{encoding, format};
@@ -79,14 +81,15 @@ impl Checkpoint {
     }
 }
 
-/// Splits a stream into items and plans the lanes. `file` is the input's name.
+/// Splits a stream into items and plans the lanes, as on one machine. `file` is the input's name.
 ///
 /// # Errors
 /// `Job.Invalid` if the job does not fit the input, `Input.Unreadable` if the stream breaks off, cannot be
 /// decompressed or is not text. An error of the sink or the stream that carries a [`StepError`] is returned
 /// as that.
 pub fn split(stream: impl Read, job: &Arc<Job>, file: &str, sink: &mut impl Sink) -> Result<Plan, StepError> {
-    match start(stream, job, file, sink, || false)? {
+    let shape = Shape::new(Environment::Local, 0);
+    match start(stream, job, file, shape, sink, || false)? {
         Split::Done(plan) => Ok(plan),
         Split::Paused(_) => unreachable!("no pause is asked for"),
     }
@@ -101,6 +104,7 @@ pub(crate) fn start(
     stream: impl Read,
     job: &Arc<Job>,
     file: &str,
+    shape: Shape,
     sink: &mut impl Sink,
     pause: impl FnMut() -> bool,
 ) -> Result<Split, StepError> {
@@ -129,7 +133,7 @@ pub(crate) fn start(
     Splitter {
         records: Records::at(window, &layout, &position),
         normaliser: Normaliser::new(job, &layout, Keys::default()),
-        lanes: Lanes::new(job, layout.format),
+        lanes: Lanes::new(job, layout.format, shape),
         n: 0,
         file,
         layout,
@@ -148,6 +152,7 @@ pub(crate) fn resume(
     checkpoint: Checkpoint,
     job: &Arc<Job>,
     file: &str,
+    shape: Shape,
     sink: &mut impl Sink,
     mut pause: impl FnMut() -> bool,
 ) -> Result<Split, StepError> {
@@ -159,7 +164,7 @@ pub(crate) fn resume(
     source::skip(&mut stream, skipped, &mut pause)
         .map_err(|error| input_error(file, position.offset, error))?;
     let columns: Arc<[String]> = columns.into();
-    let mut lanes = Lanes::resume(job, layout.format, lanes);
+    let mut lanes = Lanes::resume(job, layout.format, shape, lanes);
     lanes.set_columns(&columns);
     let mut normaliser = Normaliser::new(job, &layout, Keys::new(keys));
     normaliser.columns = Some(columns);
@@ -185,6 +190,8 @@ mod tests {
             Ok(())
         }
     }
+
+    const SHAPE: Shape = Shape { hashed_lanes: 5, batch_bytes: 1 << 20 };
 
     const JOB: &str = r#"
         [request]
@@ -217,14 +224,14 @@ mod tests {
             };
             calls += 1;
             let ended = match from.take() {
-                None => start(input, job, file, &mut items, count(left))?,
+                None => start(input, job, file, SHAPE, &mut items, count(left))?,
                 Some(from) => {
                     let from: Checkpoint =
                         serde_json::from_slice(&serde_json::to_vec(&from).unwrap()).unwrap();
                     let begin = usize::try_from(from.begin()).unwrap();
                     // `pause` is called once more while the beginning is skipped.
                     left += usize::from(begin == 0);
-                    resume(&input[begin..], from, job, file, &mut items, count(left))?
+                    resume(&input[begin..], from, job, file, SHAPE, &mut items, count(left))?
                 }
             };
             match ended {

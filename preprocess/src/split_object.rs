@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::Context;
-use crate::split::{self, Split};
+use crate::split::{self, Shape, Split};
 use channels::{ChannelReader, ChannelSink};
 use input::Input;
 
@@ -141,14 +141,15 @@ impl ObjectSplit<'_> {
         let (items_in, mut items) = mpsc::channel(WAITING);
         let feeding = AbortOnDropHandle::new(tokio::spawn(feed(stream, chunks_in)));
         let pause = Arc::new(AtomicBool::new(false));
+        let shape = Shape::new(context.environment, self.object.size);
         let splitting = {
             let (job, file, pause) = (job.clone(), run.file.clone(), pause.clone());
             let mut sink = ChannelSink { items: items_in, progress: context.progress.clone() };
             tokio::task::spawn_blocking(move || {
                 let (stream, pause) = (ChannelReader::new(chunks), || pause.load(Ordering::Relaxed));
                 match from {
-                    None => split::start(stream, &job, &file, &mut sink, pause),
-                    Some(from) => split::resume(stream, from, &job, &file, &mut sink, pause),
+                    None => split::start(stream, &job, &file, shape, &mut sink, pause),
+                    Some(from) => split::resume(stream, from, &job, &file, shape, &mut sink, pause),
                 }
             })
         };

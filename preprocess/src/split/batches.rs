@@ -16,8 +16,6 @@ const BATCH_SECONDS: f64 = 60.0;
 /// separate execution.
 const MAX_LINES: u64 = 50_000;
 const MIN_LINES: u64 = 10;
-/// The maximum number of bytes of a batch, which a worker holds in memory.
-const MAX_BYTES: u64 = 8 << 20;
 /// Pieces of a batch: the finer they are, the less the workers' shares of a lane differ, and the less time is
 /// lost.
 const PIECES_PER_BATCH: u64 = 512;
@@ -28,6 +26,8 @@ const MAX_PIECES: usize = 1 << 17;
 /// Takes a lane's lines in order and cuts them into batches.
 pub(crate) struct Cutter {
     limit: Limit,
+    /// The maximum number of bytes of a batch.
+    max_bytes: u64,
     hashed: bool,
     done: Pieces,
     open: Batch,
@@ -58,11 +58,11 @@ pub(crate) struct Cut {
 
 impl Cutter {
     /// Continues after `done`.
-    pub(crate) fn new(kind: &LaneKind, limit: Limit, done: Pieces) -> Self {
+    pub(crate) fn new(kind: &LaneKind, limit: Limit, max_bytes: u64, done: Pieces) -> Self {
         let open = Batch { first: LineId::nth(0), lines: 0, from: 0, to: 0 };
         let hashed = *kind == LaneKind::Hashed;
         let piece = (target(limit, hashed) / PIECES_PER_BATCH).max(1);
-        Self { limit, hashed, done, open, piece, keys: HashMap::new(), busiest: 0 }
+        Self { limit, max_bytes, hashed, done, open, piece, keys: HashMap::new(), busiest: 0 }
     }
 
     /// Adds a line of `bytes` bytes.
@@ -104,7 +104,7 @@ impl Cutter {
         }
         let workers = u64::from(self.limit.workers());
         let by_lines = lines.div_ceil(target(self.limit, false));
-        let by_bytes = bytes.div_ceil(MAX_BYTES);
+        let by_bytes = bytes.div_ceil(self.max_bytes);
         let wanted = by_lines.max(by_bytes).max(1).next_multiple_of(workers);
         #[expect(clippy::cast_precision_loss, reason = "an estimate of seconds")]
         let seconds = self.limit.rate.per_second().map_or(0.0, |rate| lines as f64 / rate);
@@ -112,7 +112,7 @@ impl Cutter {
     }
 
     fn full(&self, more: u64) -> bool {
-        let too_many_bytes = self.open.to - self.open.from + more > MAX_BYTES;
+        let too_many_bytes = self.open.to - self.open.from + more > self.max_bytes;
         if self.hashed {
             too_many_bytes || self.open.lines >= MAX_LINES || self.busiest >= target(self.limit, true)
         } else {
@@ -134,7 +134,7 @@ impl Cutter {
         self.keys.clear();
         self.busiest = 0;
         if !self.hashed && self.done.closed.len() >= MAX_PIECES {
-            self.done.closed = join_pairs(&self.done.closed);
+            self.done.closed = join_pairs(&self.done.closed, self.max_bytes);
             self.piece *= 2;
         }
     }
@@ -150,11 +150,11 @@ fn target(limit: Limit, hashed: bool) -> u64 {
         .map_or(MAX_LINES, |rate| (rate * BATCH_SECONDS).clamp(MIN_LINES as f64, MAX_LINES as f64) as u64)
 }
 
-fn join_pairs(pieces: &[Batch]) -> Vec<Batch> {
+fn join_pairs(pieces: &[Batch], max_bytes: u64) -> Vec<Batch> {
     let mut joined: Vec<Batch> = Vec::with_capacity(pieces.len());
     for pair in pieces.chunks(2) {
         match pair {
-            [one, other] if other.to - one.from <= MAX_BYTES => {
+            [one, other] if other.to - one.from <= max_bytes => {
                 joined.push(Batch { lines: one.lines + other.lines, to: other.to, ..*one });
             }
             _ => joined.extend_from_slice(pair),
@@ -164,7 +164,7 @@ fn join_pairs(pieces: &[Batch]) -> Vec<Batch> {
 }
 
 /// Joins consecutive pieces into about `wanted` batches of nearly equal lines, within the byte limit.
-fn join(pieces: &[Batch], lines: u64, wanted: u64) -> Vec<Batch> {
+fn join(pieces: &[Batch], lines: u64, wanted: u64, max_bytes: u64) -> Vec<Batch> {
     let mut batches: Vec<Batch> = Vec::new();
     let mut done = 0;
     // The next batch begins after `cuts / wanted` of the lines.
@@ -173,7 +173,7 @@ fn join(pieces: &[Batch], lines: u64, wanted: u64) -> Vec<Batch> {
         let middle = done + piece.lines / 2;
         done += piece.lines;
         match batches.last_mut() {
-            Some(batch) if piece.to - batch.from <= MAX_BYTES && middle * wanted < cuts * lines => {
+            Some(batch) if piece.to - batch.from <= max_bytes && middle * wanted < cuts * lines => {
                 batch.lines += piece.lines;
                 batch.to = piece.to;
             }
@@ -192,12 +192,14 @@ mod tests {
     use job::file::Rate;
     use proptest::prelude::*;
 
+    const MAX_BYTES: u64 = 8 << 20;
+
     fn named() -> LaneKind {
         LaneKind::Named { provider: "p".to_owned() }
     }
 
     fn cut(kind: &LaneKind, limit: Limit, lines: &[(u64, Option<&str>)]) -> Vec<Batch> {
-        let mut cutter = Cutter::new(kind, limit, Pieces::default());
+        let mut cutter = Cutter::new(kind, limit, MAX_BYTES, Pieces::default());
         for (n, (bytes, key)) in lines.iter().enumerate() {
             cutter.add(n as u64 + 1, *bytes, key.map(Arc::from).as_ref());
         }
@@ -228,7 +230,7 @@ mod tests {
     #[test]
     fn the_pieces_of_a_long_lane_are_joined() {
         let limit = Limit::new(Rate::PerSecond(1000.0), Some(300));
-        let mut cutter = Cutter::new(&named(), limit, Pieces::default());
+        let mut cutter = Cutter::new(&named(), limit, MAX_BYTES, Pieces::default());
         (1..=10_000_000).for_each(|n| cutter.add(n, 100, None));
         assert!(cutter.done.closed.len() < MAX_PIECES && cutter.done.closed.capacity() <= 2 * MAX_PIECES);
         let batches = cutter.finish().batches;

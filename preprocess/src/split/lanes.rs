@@ -12,6 +12,7 @@ use super::batches::{Cutter, Pieces};
 use super::normalise::Normaliser;
 use super::records::Record;
 use super::route::{Routed, Router};
+use super::shape::Shape;
 
 /// Bytes of a lane's items that are passed to the sink together.
 const BUFFERED: usize = 256 << 10;
@@ -29,15 +30,23 @@ struct OpenLane {
 }
 
 impl Lanes {
-    pub(super) fn new(job: &Arc<Job>, format: Format) -> Self {
-        Self::resume(job, format, std::iter::repeat_with(Pieces::default))
+    pub(super) fn new(job: &Arc<Job>, format: Format, shape: Shape) -> Self {
+        Self::resume(job, format, shape, std::iter::repeat_with(Pieces::default))
     }
 
     /// Continues where [`Lanes::pause`] ended.
-    pub(super) fn resume(job: &Arc<Job>, format: Format, pieces: impl IntoIterator<Item = Pieces>) -> Self {
-        let router = Router::new(job.clone(), format);
-        let cutters =
-            router.lanes.iter().zip(pieces).map(|(lane, pieces)| Cutter::new(&lane.kind, lane.limit, pieces));
+    pub(super) fn resume(
+        job: &Arc<Job>,
+        format: Format,
+        shape: Shape,
+        pieces: impl IntoIterator<Item = Pieces>,
+    ) -> Self {
+        let router = Router::new(job.clone(), format, shape.hashed_lanes);
+        let cutters = router
+            .lanes
+            .iter()
+            .zip(pieces)
+            .map(|(lane, pieces)| Cutter::new(&lane.kind, lane.limit, shape.batch_bytes, pieces));
         let open = cutters.map(|cutter| OpenLane { cutter, items: Vec::new() }).collect();
         Self { router, open, value: Vec::new() }
     }

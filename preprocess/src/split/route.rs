@@ -13,8 +13,6 @@ use serde_json::value::RawValue;
 
 use super::records::{LineError, Record};
 
-/// The number of lanes for hosts that no limit names. Each has one worker.
-const HASHED_LANES: usize = 4;
 /// The maximum number of keys whose lane is cached.
 const CACHED_KEYS: usize = 100_000;
 /// The maximum number of bytes of a cached key.
@@ -42,6 +40,8 @@ pub(super) struct Routed {
 /// Decides the lane of each line.
 pub(super) struct Router {
     pub(super) lanes: Vec<LaneSpec>,
+    /// How many of the lanes, the last ones, are for hosts that no limit names.
+    hashed: usize,
     job: Arc<Job>,
     format: Format,
     columns: Arc<[String]>,
@@ -71,22 +71,23 @@ enum Route {
 impl Router {
     /// A router for records of this format. It needs the columns before the first record: see
     /// [`Router::set_columns`].
-    pub(super) fn new(job: Arc<Job>, format: Format) -> Self {
+    pub(super) fn new(job: Arc<Job>, format: Format, hashed: usize) -> Self {
         let named = job.limits.providers.iter().map(|provider| LaneSpec {
             name: lane_name(&provider.name),
             kind: LaneKind::Named { provider: provider.name.clone() },
             limit: provider.limit,
         });
-        let hashed = (0..HASHED_LANES).map(|index| LaneSpec {
+        let hashed_lanes = (0..hashed).map(|index| LaneSpec {
             name: format!("other-{index}"),
             kind: LaneKind::Hashed,
             limit: job.limits.default,
         });
         // Secrets never decide the lane: a URL that contains one is routed with the mask in its place.
         let secrets = Secrets::masked(job.secrets.keys().cloned());
-        let lanes = named.chain(hashed).collect();
+        let lanes = named.chain(hashed_lanes).collect();
         let mut router = Self {
             lanes,
+            hashed,
             format,
             columns: Arc::from([]),
             route: Route::Fixed { lane: 0, key: None },
@@ -116,7 +117,7 @@ impl Router {
     pub(super) fn fallback(&self) -> usize {
         match self.route {
             Route::Fixed { lane, .. } => lane,
-            _ => self.lanes.len() - HASHED_LANES,
+            _ => self.lanes.len() - self.hashed,
         }
     }
 
@@ -201,7 +202,7 @@ impl Router {
                 .iter()
                 .position(|provider| provider.name == named.name)
                 .expect("it is one of the job's"),
-            None => providers.len() + usize::from(blake3::hash(key.as_bytes()).as_bytes()[0]) % HASHED_LANES,
+            None => providers.len() + usize::from(blake3::hash(key.as_bytes()).as_bytes()[0]) % self.hashed,
         }
     }
 
