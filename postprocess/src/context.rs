@@ -35,7 +35,7 @@ pub struct Settings {
     pub whole_batch: u64,
     /// Bytes of the smallest range that is worth a separate request.
     pub piece: u64,
-    /// Ranges of a lane's items that are fetched at a time.
+    /// Ranges of a lane's items, and batches of its results, that are fetched at a time.
     pub ahead: usize,
 }
 
@@ -46,7 +46,7 @@ impl Settings {
         memory: 512 << 20,
         whole_batch: 64 << 20,
         piece: 1 << 20,
-        ahead: 2,
+        ahead: 4,
     };
 
     /// Bytes of rows that are written together.

@@ -81,7 +81,7 @@ impl<T> Drop for Feed<T> {
 pub(crate) struct Budget {
     /// Bytes of items of one request; each lane has [`Budget::ahead`] and two more in memory.
     pub(super) items: u64,
-    /// Requests for items of one lane that are under way at a time.
+    /// Ranges of items, and batches of results, of one lane that are fetched at a time.
     pub(super) ahead: usize,
     /// Bytes of results in one chunk of a batch that is not in memory as a whole; each lane has up to three.
     pub(super) window: u64,

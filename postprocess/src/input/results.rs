@@ -1,5 +1,6 @@
 //! The results of a lane's lines, in line order: of several results of one line only the one that counts.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -9,6 +10,7 @@ use job::store::Entry;
 use job::wire::seal::{self, Sum};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::mpsc::Sender;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::feed::{Budget, Feed, LaneInput};
 use super::index::{self, IndexEntry, Slice, choose, complete, scan};
@@ -48,6 +50,8 @@ pub(crate) fn lane_results(source: &LaneInput) -> Feed<Chunk> {
     let source = source.clone();
     Feed::spawn(async move |sender| {
         let mut listing = Listing::new(&source.objects, source.keys.lane_results(&source.lane().name));
+        let mut reading = Reading { sender: &sender, batches: VecDeque::new() };
+        let last = source.budget.ahead.max(1) - 1;
         for (index, batch) in source.lane().batches.iter().enumerate().skip(source.from) {
             let folder = source.keys.batch_results(&source.lane().name, batch.first);
             let mut entries = listing.folder(&folder).await?;
@@ -59,41 +63,86 @@ pub(crate) fn lane_results(source: &LaneInput) -> Feed<Chunk> {
             if entries.is_empty() {
                 continue;
             }
-            // A batch is large, so it is fetched only when there is room for it.
-            let Ok(room) = sender.reserve().await else { break };
-            drop(room);
-            if !send_batch(&source, index, entries, &sender).await? {
+            if !reading.send_down_to(last).await? {
+                break;
+            }
+            if reading.batches.len() == last {
+                // A batch is large, so the last one ahead is fetched only when there is room for it.
+                let Ok(room) = sender.reserve().await else { break };
+                drop(room);
+            }
+            let segments = Segments::new(entries, source.generation);
+            let mut room = source.budget.room_for(segments.bytes());
+            if room.is_none() {
+                // The merge of those before it may make room.
+                if !reading.send_down_to(0).await? {
+                    break;
+                }
+                room = source.budget.room_for(segments.bytes());
+            }
+            if let Some(room) = room {
+                let read = read_batch(source.clone(), index, segments, room);
+                reading.batches.push_back(AbortOnDropHandle::new(tokio::spawn(read)));
+            } else if !send_windows(&source, index, segments, &sender).await? {
                 break;
             }
         }
-        Ok(())
+        reading.send_down_to(0).await.map(drop)
     })
 }
 
-/// Sends the results of one batch. Returns whether the receiver still exists.
-async fn send_batch(
-    source: &LaneInput,
+/// The batches of a lane that are being read, in order.
+struct Reading<'a> {
+    sender: &'a Sender<Chunk>,
+    batches: VecDeque<AbortOnDropHandle<Result<Chunk, StepError>>>,
+}
+
+impl Reading<'_> {
+    /// Sends the first batches until so many are left. Returns whether the receiver still exists.
+    async fn send_down_to(&mut self, left: usize) -> Result<bool, StepError> {
+        while self.batches.len() > left {
+            let Some(batch) = self.batches.pop_front() else { break };
+            let chunk = batch.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?;
+            if self.sender.send(chunk).await.is_err() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+impl Chunk {
+    /// The counts of a batch, and the lines that were possibly sent.
+    async fn begin(
+        source: &LaneInput,
+        batch: usize,
+        segments: &mut Segments,
+    ) -> Result<(Self, Vec<u64>), StepError> {
+        let intents = std::mem::take(&mut segments.intents);
+        let unknown = possibly_sent(&source.objects, intents, source.budget.fetches).await?;
+        let first = Self {
+            batch,
+            current: segments.current.clone(),
+            throttled: segments.throttled,
+            requests: segments.requests,
+            ..Self::default()
+        };
+        Ok((first, unknown))
+    }
+}
+
+/// Reads the results of a batch that fits into memory.
+async fn read_batch(
+    source: LaneInput,
     batch: usize,
-    entries: Vec<Entry>,
-    sender: &Sender<Chunk>,
-) -> Result<bool, StepError> {
-    let mut segments = Segments::new(entries, source.generation);
-    let intents = std::mem::take(&mut segments.intents);
-    let unknown = possibly_sent(&source.objects, intents, source.budget.fetches).await?;
-    let first = Chunk {
-        batch,
-        current: segments.current.clone(),
-        throttled: segments.throttled,
-        requests: segments.requests,
-        ..Chunk::default()
-    };
-    let Some(room) = source.budget.room_for(segments.bytes()) else {
-        return send_windows(source, first, &segments.segments, &unknown, sender).await;
-    };
-    let (index, bodies) = read_whole(source, batch, &segments.segments).await?;
+    mut segments: Segments,
+    room: OwnedSemaphorePermit,
+) -> Result<Chunk, StepError> {
+    let (first, unknown) = Chunk::begin(&source, batch, &mut segments).await?;
+    let (index, bodies) = read_whole(&source, batch, &segments.segments).await?;
     let results = index.iter().map(|entry| LineEntry { n: entry.n, result: Some(entry.in_memory()) });
     let lines = with_unknown(results.collect(), &unknown);
-    Ok(sender.send(Chunk { lines, bodies, _room: Some(room), ..first }).await.is_ok())
+    Ok(Chunk { lines, bodies, _room: Some(room), ..first })
 }
 
 /// Reads a batch into memory.
@@ -126,19 +175,20 @@ async fn read_whole(
     Ok((index, bodies))
 }
 
-/// Sends the results of a batch that is too large for memory, window by window. `first` has the counts of the
-/// batch.
+/// Sends the results of a batch that is too large for memory, window by window. Returns whether the receiver
+/// still exists.
 async fn send_windows(
     source: &LaneInput,
-    first: Chunk,
-    segments: &[Segment],
-    unknown: &[u64],
+    batch: usize,
+    mut segments: Segments,
     sender: &Sender<Chunk>,
 ) -> Result<bool, StepError> {
+    let (first, unknown) = Chunk::begin(source, batch, &mut segments).await?;
+    let segments = segments.segments.as_slice();
     let mut index = read_index(source, segments).await?;
     choose(&mut index, &[])?;
-    let (mut rest, mut unknown) = (index.as_slice(), unknown);
-    let (batch, current) = (first.batch, first.current.clone());
+    let (mut rest, mut unknown) = (index.as_slice(), unknown.as_slice());
+    let current = first.current.clone();
     if sender.send(first).await.is_err() {
         return Ok(false);
     }
