@@ -75,6 +75,7 @@ fn write_batch(store: &Store, run: &RunRef, lane: &str, batch: Batch) -> Measure
             ms: 40,
             tries: 1,
             status: 200,
+            id: None,
             v: Some(vec![&lat, &lon]),
             error: None,
             detail: None,

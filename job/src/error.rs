@@ -17,6 +17,8 @@ pub enum ErrorName {
     InputUnreadable,
     /// The input object changed while it was read.
     InputChanged,
+    /// The job or the input was edited since the last run, and nobody has said whether its answers count.
+    RunDoubtful,
     /// A file of the run folder is missing or broken.
     RunDamaged,
     /// More lines of a batch failed than the job tolerates.
@@ -37,13 +39,14 @@ pub enum ErrorName {
 
 impl ErrorName {
     /// Every name, so that a test can compare them with the definition.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::EventInvalid,
         Self::JobNotFound,
         Self::JobInvalid,
         Self::InputNotFound,
         Self::InputUnreadable,
         Self::InputChanged,
+        Self::RunDoubtful,
         Self::RunDamaged,
         Self::TooManyFailures,
         Self::LaneStopped,
@@ -63,6 +66,7 @@ impl ErrorName {
             Self::InputNotFound => "Input.NotFound",
             Self::InputUnreadable => "Input.Unreadable",
             Self::InputChanged => "Input.Changed",
+            Self::RunDoubtful => "Run.Doubtful",
             Self::RunDamaged => "Run.Damaged",
             Self::TooManyFailures => "Batch.TooManyFailures",
             Self::LaneStopped => "Lane.Stopped",

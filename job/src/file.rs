@@ -13,6 +13,7 @@ mod extract;
 mod fit;
 mod format;
 mod hosts;
+mod identity;
 mod input;
 mod limits;
 pub mod net;
@@ -34,11 +35,13 @@ pub use error::JobError;
 pub use extract::{Column, Extracted, Extractor, Response};
 pub use format::{FORMATS, Format, FormatInfo, OutputFormat};
 pub use hosts::{SecretHost, is_allowed};
+pub use identity::{Identity, InvalidIdentity};
 pub use input::{Input, Quote};
 pub use limits::{Limit, Limits, MOST_IN_FLIGHT, Provider, Rate, host_listed, limit_key};
 pub use row::Row;
 pub use units::{parse_bytes, parse_duration, parse_rate, parse_share};
 
+use crate::run::Again;
 use places::Places;
 use secrets::{Secret, SecretRef};
 use template::Template;
@@ -65,6 +68,8 @@ pub struct Job {
     pub retry: Retry,
     /// `[failure]`
     pub failure: Failure,
+    /// `[run] again`: what a run does with the answers of the run before it.
+    pub again: Option<Again>,
     /// For each secret that a template names, where its value is kept.
     pub secrets: BTreeMap<String, SecretRef>,
     text: String,

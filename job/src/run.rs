@@ -5,6 +5,7 @@
 //! [`StopMarker`] decide which execution may work. [`messages`] are the requests and responses of the three
 //! steps.
 
+mod again;
 mod code;
 mod environment;
 mod event;
@@ -16,6 +17,7 @@ mod plan;
 mod run_files;
 mod segment;
 
+pub use again::{Again, Continued, Finished, Latest, Start};
 pub use code::{CONNECT_CAUSES, Code, UnknownCode};
 pub use environment::Environment;
 pub use event::{Bucket, Detail, Event, Object, Redrive, RunRef, run_id};
@@ -29,3 +31,6 @@ pub use open::{Opened, damaged, open, parse_job, parse_plan};
 pub use plan::{Batch, InputFacts, LaneKind, Plan, PlannedLane};
 pub use run_files::{Claim, LeaseHolder, StopMarker};
 pub use segment::{Invocation, SegmentKey};
+
+/// The format of everything that a run writes. A step refuses a run of a higher one. 1 had no number.
+pub const FORMAT: u32 = 2;

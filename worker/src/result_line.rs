@@ -33,7 +33,7 @@ pub(crate) fn refused(figures: Figures, error: &str, detail: Option<&str>) -> Ve
 
 fn result(figures: Figures) -> LineResult<'static> {
     let Figures { n, at, millis, tries, status } = figures;
-    LineResult { n, t: at, ms: millis, tries, status, v: None, error: None, detail: None }
+    LineResult { n, t: at, ms: millis, tries, status, id: None, v: None, error: None, detail: None }
 }
 
 #[cfg(test)]

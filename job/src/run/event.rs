@@ -1,7 +1,10 @@
 //! The event that starts a run, and the run's name.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
+use super::Again;
 use super::keys::{self, RunKeys};
 use crate::error::StepError;
 use crate::file::OutputFormat;
@@ -21,6 +24,12 @@ pub struct Event {
     /// The format of the output, where the ending of its file says it. It does not make another run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<OutputFormat>,
+    /// What the user wants of the answers of the run before, where they have said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub again: Option<Again>,
+    /// For each secret of the job a keyed fingerprint of its value. Two runs of one machine compare them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secrets: BTreeMap<String, String>,
 }
 
 /// The event's `detail`.
@@ -84,6 +93,8 @@ impl Event {
             nonce: None,
             redrive: None,
             output: None,
+            again: None,
+            secrets: BTreeMap::new(),
         }
     }
 

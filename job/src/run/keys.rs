@@ -33,6 +33,11 @@ pub fn lease(job: &str) -> String {
     format!("runs/{job}/turn.json")
 }
 
+/// `runs/<job>/latest/<file>.json`: the run that had this job and file last.
+pub fn latest(job: &str, file: &str) -> String {
+    format!("runs/{job}/latest/{file}.json")
+}
+
 /// The job and the file of `jobs/<job>/input/<file>`. `None` for any other key, and for the empty folder keys
 /// that the console makes.
 pub fn parse_input(key: &str) -> Option<(&str, &str)> {
@@ -72,6 +77,21 @@ impl RunKeys {
     /// The copy of the job file that all steps read.
     pub fn job_file(&self) -> String {
         format!("{}job.toml", self.prefix)
+    }
+
+    /// What the run began with, see [`super::Start`].
+    pub fn start(&self) -> String {
+        format!("{}start.json", self.prefix)
+    }
+
+    /// The marker of a run of which every line has succeeded, see [`super::Finished`].
+    pub fn finished(&self) -> String {
+        format!("{}finished.json", self.prefix)
+    }
+
+    /// The marker of a run that another run continues, see [`super::Continued`].
+    pub fn continued(&self) -> String {
+        format!("{}continued.json", self.prefix)
     }
 
     /// The claim: which execution owns the run. Each redrive is a generation and has another claim.

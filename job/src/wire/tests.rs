@@ -57,7 +57,7 @@ proptest! {
         (t, ms, tries, status) in any::<(u64, u32, u32, u16)>(),
         values in prop::collection::vec(any::<(String, i32)>(), 0..4),
     ) {
-        let figures = LineResult { n, t, ms, tries, status, v: None, error: None, detail: None };
+        let figures = LineResult { n, t, ms, tries, status, id: None, v: None, error: None, detail: None };
         let values = serde_json::to_string(&values).unwrap();
         let line = write_success(&figures, values.as_bytes());
         let line = line.strip_suffix(b"\n").unwrap();
@@ -78,7 +78,7 @@ proptest! {
     ) {
         let raws = values.as_deref().map(raw_values);
         let v = raws.as_ref().map(|raws| raws.iter().map(AsRef::as_ref).collect());
-        let whole = LineResult { n, t, ms, tries, status, v, error: cow(&error), detail: cow(&detail) };
+        let whole = LineResult { n, t, ms, tries, status, id: None, v, error: cow(&error), detail: cow(&detail) };
         let line = whole.to_line();
         let line = line.strip_suffix(b"\n").unwrap();
         let array = whole.v.as_ref().map(|values| serde_json::to_string(values).unwrap());
