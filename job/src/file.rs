@@ -279,6 +279,11 @@ impl Job {
         self.request.idempotent || !matches!(self.request.method, Method::Post | Method::Patch)
     }
 
+    /// Whether each request carries a key by which its provider recognises a repetition.
+    pub fn sends_idempotency_keys(&self) -> bool {
+        self.request.idempotent && matches!(self.request.method, Method::Post | Method::Patch)
+    }
+
     /// Share of a batch's lines, and of a lane's batches, that may fail. A tolerance of t is split into √t of
     /// the lines of a batch and √t of the batches: a lane is only stopped when more than t of its lines have
     /// failed.

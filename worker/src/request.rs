@@ -72,9 +72,8 @@ pub fn render(
 /// The key that makes a POST or PATCH of an idempotent job repeatable. It is the same in every call and
 /// redrive, on one machine and on AWS.
 pub fn idempotency_key(job: &Job, run: &str, n: LineId) -> Option<String> {
-    let asked = job.request.idempotent
-        && matches!(job.request.method, job::file::Method::Post | job::file::Method::Patch);
-    asked.then(|| blake3::hash(format!("{run}/{n}").as_bytes()).to_hex()[..32].to_owned())
+    job.sends_idempotency_keys()
+        .then(|| blake3::hash(format!("{run}/{n}").as_bytes()).to_hex()[..32].to_owned())
 }
 
 /// Fails if the host that a line has chosen may not have the job's secrets.
