@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Instant;
 
-use job::run::RunRef;
+use job::run::{RunRef, parse_plan};
 use job::{LaneKind, Objects, Plan, SegmentKey, StepError};
 
 pub use show::{Style, show};
@@ -99,9 +99,8 @@ impl Progress {
     /// # Errors
     /// When the run's folder cannot be read.
     pub async fn start_lanes(&self, objects: &Objects, run: &RunRef) -> Result<(), StepError> {
-        let plan = objects.get(&run.keys().plan()).await?;
-        let plan: Plan = serde_json::from_slice(&plan)
-            .map_err(|error| StepError::new(job::ErrorName::RunDamaged, error.to_string()))?;
+        let key = run.keys().plan();
+        let plan = parse_plan(&objects.get(&key).await?, &key)?;
         self.count_lanes(objects, run, &plan).await
     }
 

@@ -19,6 +19,8 @@ pub enum ErrorName {
     InputChanged,
     /// The job or the input was edited since the last run, and nobody has said whether its answers count.
     RunDoubtful,
+    /// A later version wrote the run.
+    RunUnknownFormat,
     /// A file of the run folder is missing or broken.
     RunDamaged,
     /// More lines of a batch failed than the job tolerates.
@@ -39,7 +41,7 @@ pub enum ErrorName {
 
 impl ErrorName {
     /// Every name, so that a test can compare them with the definition.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::EventInvalid,
         Self::JobNotFound,
         Self::JobInvalid,
@@ -47,6 +49,7 @@ impl ErrorName {
         Self::InputUnreadable,
         Self::InputChanged,
         Self::RunDoubtful,
+        Self::RunUnknownFormat,
         Self::RunDamaged,
         Self::TooManyFailures,
         Self::LaneStopped,
@@ -67,6 +70,7 @@ impl ErrorName {
             Self::InputUnreadable => "Input.Unreadable",
             Self::InputChanged => "Input.Changed",
             Self::RunDoubtful => "Run.Doubtful",
+            Self::RunUnknownFormat => "Run.UnknownFormat",
             Self::RunDamaged => "Run.Damaged",
             Self::TooManyFailures => "Batch.TooManyFailures",
             Self::LaneStopped => "Lane.Stopped",

@@ -9,6 +9,7 @@ mod again;
 mod code;
 mod environment;
 mod event;
+mod format;
 pub mod keys;
 mod line_id;
 pub mod messages;
@@ -21,6 +22,7 @@ pub use again::{Again, Continued, Finished, Latest, Start};
 pub use code::{CONNECT_CAUSES, Code, UnknownCode};
 pub use environment::Environment;
 pub use event::{Bucket, Detail, Event, Object, Redrive, RunRef, run_id};
+pub use format::{FORMAT, check_format, first_format, read_file};
 pub use keys::RunKeys;
 pub use line_id::{InvalidLineId, LineId};
 pub use messages::{
@@ -31,10 +33,3 @@ pub use open::{Opened, damaged, open, parse_job, parse_plan};
 pub use plan::{Batch, Continues, InputFacts, LaneKind, Plan, PlannedLane};
 pub use run_files::{Claim, LeaseHolder, StopMarker};
 pub use segment::{Invocation, SegmentKey};
-
-/// The format of everything that a run writes. A step refuses a run of a higher one. 1 had no number.
-pub const FORMAT: u32 = 2;
-
-fn first_format() -> u32 {
-    1
-}

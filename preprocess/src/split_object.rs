@@ -7,7 +7,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use job::run::{Object, RunRef};
+use job::run::{FORMAT, Object, RunRef, first_format, read_file};
 use job::store::StorageErrorKind;
 use job::{Download, ErrorName, Job, Objects, PausedUpload, Plan, StepError, StorageError, Upload};
 use serde::{Deserialize, Serialize};
@@ -32,6 +32,9 @@ pub(crate) enum Outcome {
 /// The state that one call saves for the next.
 #[derive(Serialize, Deserialize)]
 struct Checkpoint {
+    /// See [`FORMAT`].
+    #[serde(default = "first_format")]
+    format: u32,
     split: split::Checkpoint,
     /// The uploads of the lanes that have items.
     uploads: HashMap<String, PausedUpload>,
@@ -86,12 +89,7 @@ impl ObjectSplit<'_> {
     /// Reads a checkpoint, and reopens its uploads.
     async fn resume(&self, key: &str) -> Result<(split::Checkpoint, Uploads), StepError> {
         let bytes = self.objects.get(key).await?;
-        let Checkpoint { split, uploads: paused } = serde_json::from_slice(&bytes).map_err(|error| {
-            StepError::new(
-                ErrorName::RunDamaged,
-                format!("{key} does not have the format of this version: {error}"),
-            )
-        })?;
+        let Checkpoint { split, uploads: paused, .. } = read_file(&bytes, key, "a checkpoint")?;
         let mut uploads = Uploads::new();
         for (lane, upload) in paused {
             uploads.insert(lane, self.objects.resume(upload).await?);
@@ -179,7 +177,7 @@ impl ObjectSplit<'_> {
             paused.insert(lane, upload.pause(rest).await?);
         }
         tracing::info!(offset = split.offset(), "the split pauses; another call continues it");
-        let checkpoint = Checkpoint { split, uploads: paused };
+        let checkpoint = Checkpoint { format: FORMAT, split, uploads: paused };
         let body = serde_json::to_vec(&checkpoint).expect("a checkpoint is plain JSON");
         self.objects.put(&key("state.json"), body).await?;
         Ok(key("state.json"))

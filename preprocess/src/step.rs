@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use job::run::{Claim, Lane, PreprocessRequest, PreprocessResponse, RunRef, messages};
+use job::run::{Claim, FORMAT, Lane, PreprocessRequest, PreprocessResponse, RunRef, messages};
 use job::store::StorageErrorKind;
 use job::{Environment, ErrorName, Job, Objects, Plan, StepError, keys};
 use tracing::Span;
@@ -32,7 +32,9 @@ pub(crate) async fn start(
     let (run, job_text) = find_run(objects, request).await?;
     Span::current().record("job", &run.job).record("run", &run.id);
     refuse_continued(objects, &run).await?;
+    run.check_format()?;
     let ours = Claim {
+        format: FORMAT,
         execution: request.execution.clone(),
         started: (context.now)(),
         include_unknown: request.event.includes_unknown(),

@@ -80,7 +80,8 @@ pub fn render(
 }
 
 /// The key that makes a POST or PATCH of an idempotent job repeatable. It is the same in every call and
-/// redrive, on one machine and on AWS.
+/// redrive, on one machine and on AWS: `run` is the id of the run that sent the line first, and `n` the line
+/// that it was then.
 pub fn idempotency_key(job: &Job, run: &str, n: LineId) -> Option<String> {
     job.sends_idempotency_keys()
         .then(|| blake3::hash(format!("{run}/{n}").as_bytes()).to_hex()[..32].to_owned())

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::Again;
 use super::keys::{self, RunKeys};
+use super::{Again, FORMAT, check_format};
 use crate::error::StepError;
 use crate::file::OutputFormat;
 
@@ -123,6 +123,7 @@ impl Event {
             }
         };
         Ok(RunRef {
+            format: FORMAT,
             bucket: self.detail.bucket.name.clone(),
             job: job.to_owned(),
             file: file.to_owned(),
@@ -151,6 +152,9 @@ pub fn run_id(job_file: &[u8], bucket: &str, key: &str, version: &str, nonce: Op
 /// Names a run in every message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunRef {
+    /// The format of the message and of what its sender wrote, see [`super::FORMAT`].
+    #[serde(default = "super::first_format")]
+    pub format: u32,
     /// The bucket of all the run's objects.
     pub bucket: String,
     /// The job's name.
@@ -165,6 +169,14 @@ pub struct RunRef {
 }
 
 impl RunRef {
+    /// Refuses a message of a later version.
+    ///
+    /// # Errors
+    /// `Run.UnknownFormat`.
+    pub fn check_format(&self) -> Result<(), StepError> {
+        check_format(self.format, &format!("the run {}/{}", self.job, self.id))
+    }
+
     /// The keys of the run's folder.
     pub fn keys(&self) -> RunKeys {
         RunKeys::new(&self.job, &self.id)

@@ -57,6 +57,9 @@ pub fn require_input(key: &str) -> Result<(&str, &str), StepError> {
     })
 }
 
+/// The last part of the key of a batch's origins, see [`RunKeys::origins`].
+pub const ORIGINS: &str = "origins.json";
+
 /// The keys of a run's folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunKeys {
@@ -139,7 +142,7 @@ impl RunKeys {
 
     /// The lines of a batch that an earlier run may have sent, see [`crate::wire::Origins`].
     pub fn origins(&self, lane: &str, first: LineId) -> String {
-        format!("{}origins.json", self.batch_results(lane, first))
+        format!("{}{ORIGINS}", self.batch_results(lane, first))
     }
 
     /// The marker that stops one lane in one generation. Its content says why.

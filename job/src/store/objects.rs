@@ -222,12 +222,13 @@ impl Objects {
         Ok(())
     }
 
-    /// Removes everything below a prefix, 1,000 keys with each request.
+    /// Removes everything below a prefix, 1,000 keys with each request. Returns how many keys there were.
     ///
     /// # Errors
     /// [`StorageError`].
-    pub async fn delete_prefix(&self, prefix: &str) -> Result<(), StorageError> {
-        for entries in self.list(prefix).await?.chunks(1000) {
+    pub async fn delete_prefix(&self, prefix: &str) -> Result<usize, StorageError> {
+        let all = self.list(prefix).await?;
+        for entries in all.chunks(1000) {
             let objects: Result<Vec<_>, _> =
                 entries.iter().map(|entry| ObjectIdentifier::builder().key(&entry.key).build()).collect();
             let delete =
@@ -236,7 +237,7 @@ impl Objects {
             let request = self.client.delete_objects().bucket(&self.bucket).delete(delete);
             request.send().await.map_err(|e| self.error("delete", prefix, e))?;
         }
-        Ok(())
+        Ok(all.len())
     }
 
     pub(crate) fn error<E>(&self, action: &'static str, key: &str, error: SdkError<E>) -> StorageError

@@ -84,13 +84,22 @@ pub(super) struct Segment {
     pub(super) count: u64,
 }
 
+/// Who wrote a result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Writer {
+    /// The run before of the same job and file: this run has sent nothing for it.
+    RunBefore,
+    EarlierGeneration,
+    ThisGeneration,
+}
+
 /// What the keys of a batch's objects tell.
 #[derive(Default)]
 pub(super) struct Segments {
     /// In key order, without those that have no results.
     pub(super) segments: Vec<Segment>,
-    /// For each segment, whether it is of this generation.
-    pub(super) current: Arc<[bool]>,
+    /// For each segment, who wrote it.
+    pub(super) writers: Arc<[Writer]>,
     /// Keys of intents, with the invocations that wrote them.
     pub(super) intents: Vec<(Invocation, String)>,
     /// Responses that asked to slow down.
@@ -101,25 +110,29 @@ pub(super) struct Segments {
 impl Segments {
     pub(super) fn new(entries: Vec<Entry>, generation: u32) -> Self {
         let mut all = Self::default();
-        let mut current = Vec::new();
+        let mut writers = Vec::new();
         for Entry { key, size, .. } in entries {
             match SegmentKey::parse(&key) {
                 Some(SegmentKey::Results { invocation, throttled, sent, ok, failed, .. }) => {
-                    let is_current = invocation.generation() == generation;
+                    let writer = match invocation.generation() == generation {
+                        _ if invocation.is_kept() => Writer::RunBefore,
+                        true => Writer::ThisGeneration,
+                        false => Writer::EarlierGeneration,
+                    };
                     all.throttled += throttled;
-                    all.requests
-                        .add(RequestCounts { requests: sent, current: if is_current { sent } else { 0 } });
+                    let current = if writer == Writer::ThisGeneration { sent } else { 0 };
+                    all.requests.add(RequestCounts { requests: sent, current });
                     // The last segment of a call may have counts and no results.
                     if size > 0 || ok + failed > 0 {
                         all.segments.push(Segment { key, size, count: ok + failed });
-                        current.push(is_current);
+                        writers.push(writer);
                     }
                 }
                 Some(SegmentKey::Intents { invocation, .. }) => all.intents.push((invocation, key)),
                 None => {}
             }
         }
-        all.current = current.into();
+        all.writers = writers.into();
         all
     }
 

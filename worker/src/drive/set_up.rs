@@ -31,7 +31,7 @@ impl<'a> Drive<'a> {
         run: Arc<Run>,
         request: &'a WorkRequest,
         items: Items,
-        earlier: &EarlierResults,
+        earlier: EarlierResults,
         stop: CancellationToken,
     ) -> Result<Self, StepError> {
         let wall = Wall::start();
@@ -116,6 +116,7 @@ impl<'a> Drive<'a> {
             lane,
             wall,
             items,
+            origins: earlier.into_origins(),
             parcels,
             schedule,
             in_flight: JoinSet::new(),
