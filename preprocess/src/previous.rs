@@ -4,7 +4,7 @@ mod decision;
 mod facts;
 mod unrecorded;
 
-use job::run::{Again, Continued, Event, Latest, RunRef, Start, damaged};
+use job::run::{Again, Continued, Event, Latest, RunRef, Start, damaged, read_file};
 use job::{Environment, ErrorName, Job, Objects, Plan, RunKeys, StepError, keys};
 use serde::de::DeserializeOwned;
 
@@ -138,5 +138,5 @@ fn refused(run: &RunRef, why: &str) -> StepError {
 
 async fn read<T: DeserializeOwned>(objects: &Objects, key: &str) -> Result<Option<T>, StepError> {
     let Some(body) = objects.find(key).await? else { return Ok(None) };
-    serde_json::from_slice(&body).map(Some).map_err(|error| damaged(key, error))
+    read_file(&body, key, "what a run writes").map(Some)
 }
