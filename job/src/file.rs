@@ -32,10 +32,10 @@ use std::time::Duration;
 pub use absolute_url::absolute_url;
 pub use compression::{COMPRESSIONS, Compression, CompressionInfo, unreadable_compression};
 pub use error::JobError;
-pub use extract::{Column, Extracted, Extractor, Response};
+pub use extract::{Column, Conversion, Extracted, Extractor, Response, Unmade};
 pub use format::{FORMATS, Format, FormatInfo, OutputFormat};
 pub use hosts::{SecretHost, is_allowed};
-pub use identity::{Identity, InvalidIdentity};
+pub use identity::{Identity, InvalidIdentity, Rendered};
 pub use input::{Input, Quote};
 pub use limits::{Limit, Limits, MOST_IN_FLIGHT, Provider, Rate, host_listed, limit_key};
 pub use row::Row;
@@ -277,6 +277,11 @@ impl Job {
     /// Whether a request may be sent again although an earlier one may have arrived.
     pub fn repeatable(&self) -> bool {
         self.request.idempotent || !matches!(self.request.method, Method::Post | Method::Patch)
+    }
+
+    /// Whether each request carries a key by which its provider recognises a repetition.
+    pub fn sends_idempotency_keys(&self) -> bool {
+        self.request.idempotent && matches!(self.request.method, Method::Post | Method::Patch)
     }
 
     /// Share of a batch's lines, and of a lane's batches, that may fail. A tolerance of t is split into √t of

@@ -28,9 +28,13 @@ pub use messages::{
     WorkRequest, WorkResponse,
 };
 pub use open::{Opened, damaged, open, parse_job, parse_plan};
-pub use plan::{Batch, InputFacts, LaneKind, Plan, PlannedLane};
+pub use plan::{Batch, Continues, InputFacts, LaneKind, Plan, PlannedLane};
 pub use run_files::{Claim, LeaseHolder, StopMarker};
 pub use segment::{Invocation, SegmentKey};
 
 /// The format of everything that a run writes. A step refuses a run of a higher one. 1 had no number.
 pub const FORMAT: u32 = 2;
+
+fn first_format() -> u32 {
+    1
+}

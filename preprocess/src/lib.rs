@@ -6,6 +6,7 @@
 
 mod claim;
 mod context;
+mod previous;
 mod redrive;
 mod report;
 mod split;
@@ -42,7 +43,7 @@ pub async fn preprocess(
         let started = step::start(context, &objects, &request).await;
         if let Err(error) = &started {
             error.log();
-            report::not_started(&objects, &request, error).await;
+            report::not_started(context, &objects, &request, error).await;
         }
         started
     }

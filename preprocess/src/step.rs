@@ -10,6 +10,7 @@ use tracing::Span;
 
 use crate::Context;
 use crate::claim::{self, Lease, Owner};
+use crate::previous::{Beginning, refuse_continued};
 use crate::redrive;
 use crate::split_object::{ObjectSplit, Outcome};
 
@@ -30,10 +31,11 @@ pub(crate) async fn start(
 ) -> Result<PreprocessResponse, StepError> {
     let (run, job_text) = find_run(objects, request).await?;
     Span::current().record("job", &run.job).record("run", &run.id);
+    refuse_continued(objects, &run).await?;
     let ours = Claim {
         execution: request.execution.clone(),
         started: (context.now)(),
-        include_unknown: request.event.redrive.as_ref().is_some_and(|redrive| redrive.include_unknown),
+        include_unknown: request.event.includes_unknown(),
     };
     let since = match claim::claim(objects, &run, ours).await? {
         Owner::Us(since) => since,
@@ -72,6 +74,10 @@ pub(crate) async fn start(
             return Err(StepError::new(ErrorName::RunDamaged, message));
         }
         None => {
+            // Another run may have continued this one while it waited for the lease.
+            refuse_continued(objects, &run).await?;
+            let event = &request.event;
+            Beginning { context, objects, run: &run, event, job: &job }.record().await?;
             let checkpoint = messages::checkpoint(&request.previous);
             let object = &request.event.detail.object;
             match (ObjectSplit { context, objects, run: &run, object, job: &job }).run(checkpoint).await? {

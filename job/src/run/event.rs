@@ -27,6 +27,9 @@ pub struct Event {
     /// What the user wants of the answers of the run before, where they have said so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub again: Option<Again>,
+    /// The lines of the run before whose outcome is unknown are sent again too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub include_unknown: bool,
     /// For each secret of the job a keyed fingerprint of its value. Two runs of one machine compare them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub secrets: BTreeMap<String, String>,
@@ -94,8 +97,14 @@ impl Event {
             redrive: None,
             output: None,
             again: None,
+            include_unknown: false,
             secrets: BTreeMap::new(),
         }
+    }
+
+    /// Whether the lines whose outcome is unknown are sent again.
+    pub fn includes_unknown(&self) -> bool {
+        self.include_unknown || self.redrive.as_ref().is_some_and(|redrive| redrive.include_unknown)
     }
 
     /// The run that the event asks for. Its id is a hash of the job file, bucket, key, version and nonce: the

@@ -137,6 +137,11 @@ impl RunKeys {
         format!("{}results/{lane}/{first:012}/", self.prefix)
     }
 
+    /// The lines of a batch that an earlier run may have sent, see [`crate::wire::Origins`].
+    pub fn origins(&self, lane: &str, first: LineId) -> String {
+        format!("{}origins.json", self.batch_results(lane, first))
+    }
+
     /// The marker that stops one lane in one generation. Its content says why.
     pub fn stop_lane(&self, generation: u32, lane: &str) -> String {
         format!("{}stop/{generation:04}/{lane}.json", self.prefix)

@@ -1,5 +1,7 @@
 //! A bucket, as the steps use it.
 
+use std::collections::HashMap;
+
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
@@ -51,6 +53,8 @@ pub struct Facts {
     pub size: u64,
     /// The entity tag as sent, with quotes.
     pub etag: String,
+    /// What the writer of the object said of it, by names in lower case.
+    pub metadata: HashMap<String, String>,
 }
 
 impl Objects {
@@ -75,6 +79,7 @@ impl Objects {
         Ok(Facts {
             size: output.content_length().unwrap_or(0).max(0).cast_unsigned(),
             etag: output.e_tag().unwrap_or_default().to_owned(),
+            metadata: output.metadata.unwrap_or_default(),
         })
     }
 

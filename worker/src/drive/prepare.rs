@@ -28,6 +28,7 @@ impl Drive<'_> {
             }
             match prepare(run, items, parcels, parcel, secrets.as_ref()) {
                 Ok(prepared) => {
+                    parcels[parcel].identity = prepared.identity;
                     parcels[parcel].prepared = Some(Box::new(prepared));
                     true
                 }

@@ -90,6 +90,9 @@ impl<'a> Drive<'a> {
                 (Earlier::Unknown, None) => {
                     let detail = "it may have been sent before an interruption, and must not be sent twice";
                     let code = Code::OutcomeUnknown;
+                    let row = items.row(&run.columns, &fields).ok();
+                    let id = row.and_then(|row| run.job.identity(&row));
+                    let figures = Figures { id, ..figures };
                     results.failed(item.n, &code.to_string(), result_line::failure(figures, code, detail));
                     new_failures += 1;
                 }

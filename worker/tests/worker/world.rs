@@ -99,6 +99,8 @@ impl Setup {
         let batch =
             Batch { first: job::LineId::nth(1), lines: items.len() as u64, from: 0, to: text.len() as u64 };
         let plan = Plan {
+            format: job::run::FORMAT,
+            continues: None,
             input: InputFacts {
                 file: "in.txt".into(),
                 format: Format::Text,
