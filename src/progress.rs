@@ -16,7 +16,7 @@ use job::run::{RunRef, parse_plan};
 use job::{LaneKind, Objects, Plan, SegmentKey, StepError};
 
 pub use show::{Style, show};
-pub use snapshot::{Batches, LaneSnapshot, Phase, Queue, Snapshot};
+pub use snapshot::{Batches, LaneSnapshot, OtherJob, Phase, Queue, Snapshot};
 
 /// The counts of the steps.
 #[derive(Debug, Default)]
@@ -44,6 +44,7 @@ struct Lane {
     throttled: AtomicU64,
     sent: AtomicU64,
     held: Mutex<Option<Instant>>,
+    waits_for: Mutex<Option<OtherJob>>,
 }
 
 impl Progress {
@@ -145,6 +146,11 @@ impl Progress {
         *self.batches.lock().unwrap_or_else(PoisonError::into_inner) = Some(batches);
     }
 
+    /// A lane waits for the lane of another job, or no longer.
+    pub fn lane_waits_for(&self, lane: &str, other: Option<OtherJob>) {
+        self.with(lane, |lane| *lane.waits_for.lock().unwrap_or_else(PoisonError::into_inner) = other);
+    }
+
     /// Whether this process has sent requests, or has called a worker in another process.
     pub fn has_sent(&self) -> bool {
         self.sent.load(Ordering::Relaxed)
@@ -224,6 +230,7 @@ impl Lane {
             throttled: zero(),
             sent: zero(),
             held: Mutex::default(),
+            waits_for: Mutex::default(),
         }
     }
 
@@ -245,6 +252,7 @@ impl Lane {
             throttled: get(&self.throttled),
             sent: get(&self.sent),
             held_seconds: held,
+            waits_for: self.waits_for.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         }
     }
 }

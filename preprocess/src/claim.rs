@@ -13,7 +13,7 @@ use crate::Context;
 use job::Environment;
 
 /// Knows whether an execution has ended. On AWS that is `DescribeExecution`. On one machine every execution
-/// but the caller's own has ended, since the caller holds the lock of the state folder.
+/// of the job but the caller's own has ended, since the caller holds the job's lock in the state folder.
 #[async_trait]
 pub trait Executions: Send + Sync {
     /// Whether the execution is known to have ended.

@@ -25,6 +25,7 @@ pub(super) async fn redrive(args: args::Redrive) -> Result<Exit, CliError> {
 
 /// Redrives a run on this machine.
 async fn on_this_machine(target: &args::Target, args: &args::Redrive) -> Result<Exit, CliError> {
+    let early = run::exit_before_requests(args.options.json);
     let (state, mut target) = run::prepare(target, &args.options, "redrive").await?;
     let Some(latest) = latest_generation(&state.objects(), &target.run).await? else {
         let command = format!("throughline run {} {}", args.job.display(), target.input.display());
@@ -41,14 +42,14 @@ async fn on_this_machine(target: &args::Target, args: &args::Redrive) -> Result<
         }
         Some(_) => {
             target.redrive(latest + 1, args.include_unknown);
-            run::execute_and_summarize(&state, &target, &args.options, None).await
+            run::execute_and_summarize(&state, &target, &args.options, None, early).await
         }
         // It was cut off, so it is continued: as a redrive if it was one, or as the run itself.
         None => {
             if latest > 0 {
                 target.redrive(latest, args.include_unknown);
             }
-            run::execute_and_summarize(&state, &target, &args.options, None).await
+            run::execute_and_summarize(&state, &target, &args.options, None, early).await
         }
     }
 }

@@ -13,6 +13,7 @@ use states::{DiskFull, Host};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::lane_locks::LaneLocks;
 use super::steps::{Steps, bind};
 use super::{LocalSecrets, StateDir, Target, now};
 use crate::exit::CliError;
@@ -159,6 +160,7 @@ fn steps(
             },
             stop.clone(),
         )),
+        lanes: LaneLocks::new(state.folder.clone(), state.holder.clone()),
         working: TaskTracker::new(),
         postprocess: postprocess::Context {
             s3: s3.clone(),
@@ -247,7 +249,8 @@ pub fn message_of(cause: &str) -> String {
     parsed.as_ref().and_then(|value| value["errorMessage"].as_str()).unwrap_or(cause).to_owned()
 }
 
-/// Reports every other execution as ended, because this process holds the lock of the state folder.
+/// Reports every other execution of the job as ended, because this process holds the job's lock. The step asks
+/// about no other job's: the lease that it wants is this job's.
 struct NoOtherExecutions;
 
 #[async_trait::async_trait]

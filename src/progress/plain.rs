@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::show::Rates;
-use super::{Batches, LaneSnapshot, Phase, Queue, Snapshot, rows};
+use super::{Batches, LaneSnapshot, OtherJob, Phase, Queue, Snapshot, rows};
 use crate::text;
 
 /// The number of lanes that are printed at a time.
@@ -100,6 +100,7 @@ fn figures(lane: &LaneSnapshot, rates: &Rates) -> String {
 pub(super) fn left(lane: &LaneSnapshot, rates: &Rates) -> Option<String> {
     match (lane.held_seconds, rates.time_left(lane)) {
         _ if lane.done >= lane.lines => None,
+        _ if lane.waits_for.is_some() => lane.waits_for.as_ref().map(OtherJob::to_string),
         (Some(seconds), _) => Some(format!("waits {seconds} s")),
         (None, left) => left.map(|left| format!("{} left", text::duration(left))),
     }

@@ -186,30 +186,6 @@ fn continued_run_shows_earlier_progress_at_once() {
 }
 
 #[test]
-fn second_run_on_a_state_folder_is_refused() {
-    let api = Api::start();
-    let scene = Scene::new(job(&api, "GET"), "in.csv", input());
-    api.respond_only(10);
-    let running = scene.start(&RUN);
-    wait_until("requests under way", || api.count() > 10);
-    let second = scene.run(&RUN).expect(4);
-    for part in ["in use by process", "`throughline run job.toml in.csv`, since 20", "--state"] {
-        assert!(second.stderr.contains(part), "{part}\n{}", second.stderr);
-    }
-    let second = scene.run(&[&RUN[..], &["--json"]].concat()).expect(4);
-    let object: serde_json::Value = serde_json::from_str(second.stdout.trim_end()).unwrap();
-    assert_eq!(
-        (&object["event"], &object["exit_code"], &object["requests_sent"]),
-        (&"error".into(), &4.into(), &false.into())
-    );
-    assert_eq!(object["holder"]["command"], "throughline run job.toml in.csv");
-    assert!(second.stderr.is_empty(), "{}", second.stderr);
-    api.respond_all();
-    let first = running.wait();
-    assert_eq!(first.code, 0, "{}", first.stderr);
-}
-
-#[test]
 fn incomplete_journal_is_created_again() {
     let api = Api::start();
     let scene = || {

@@ -18,6 +18,7 @@ mod loopback_servers;
 mod outputs;
 mod redrive;
 mod request_counts;
+mod shared_folder;
 mod state_folder;
 mod states;
 mod terminal;
