@@ -22,7 +22,7 @@ pub use again::{Again, Continued, Finished, Latest, Start};
 pub use code::{CONNECT_CAUSES, Code, UnknownCode};
 pub use environment::Environment;
 pub use event::{Bucket, Detail, Event, Object, Redrive, RunRef, run_id};
-pub use format::{FORMAT, check_format, first_format, read_file};
+pub use format::{FORMAT, check_format, check_run, first_format, read_file};
 pub use keys::RunKeys;
 pub use line_id::{InvalidLineId, LineId};
 pub use messages::{

@@ -65,6 +65,7 @@ pub async fn execute(
         .map_err(|problems| CliError::new(format!("the definition is wrong:\n{problems}")))?;
     let run = &target.run;
     let path = state.journal(&run.id, run.generation);
+    job::run::check_run(&state.objects(), run).await?;
     check_job_copy(state, target).await?;
     let (event, journal) = match begin(state, &path, target) {
         Ok(begun) => begun,

@@ -141,11 +141,14 @@ impl Steps {
     fn check_run(&self, payload: &Value) -> Result<(), TaskError> {
         let named = [&payload["run"], &payload["previous"]["run"]].into_iter().filter(|run| run.is_object());
         let named = named.map(|run| serde_json::from_value::<RunRef>(run.clone()).ok());
+        let named: Vec<Option<RunRef>> = named.collect();
+        named.iter().flatten().try_for_each(RunRef::check_format).map_err(failed)?;
         let events = [&payload["event"]].into_iter().filter(|event| event.is_object());
         let started = events.map(|event| {
             serde_json::from_value::<Event>(event.clone()).ok()?.run(self.job_text.as_bytes()).ok()
         });
-        if named.chain(started).all(|run| run.as_ref() == Some(&self.run)) {
+        let is_this = |run: RunRef| RunRef { format: self.run.format, ..run } == self.run;
+        if named.into_iter().chain(started).all(|run| run.is_some_and(is_this)) {
             return Ok(());
         }
         let message = format!(

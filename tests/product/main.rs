@@ -23,4 +23,5 @@ mod state_folder;
 mod states;
 mod terminal;
 mod tls;
+mod versions;
 mod workspace;

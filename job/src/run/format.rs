@@ -3,8 +3,9 @@
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::damaged;
+use super::{RunRef, damaged, keys};
 use crate::error::{ErrorName, StepError};
+use crate::store::Objects;
 
 /// The format of everything that a run writes. A step refuses a run of a higher one. 1 had no number.
 pub const FORMAT: u32 = 2;
@@ -45,6 +46,24 @@ pub fn read_file<T: DeserializeOwned>(body: &[u8], key: &str, what: &str) -> Res
         check_format(format, key)?;
     }
     serde_json::from_slice(body).map_err(|error| damaged(key, format!("it is not {what}: {error}")))
+}
+
+/// Checks every file that says what a run is, before anything is done with it.
+///
+/// # Errors
+/// `Run.UnknownFormat` when a later version wrote one of them, and errors of the store.
+pub async fn check_run(objects: &Objects, run: &RunRef) -> Result<(), StepError> {
+    let keys = run.keys();
+    let own = [keys.claim(run.generation), keys.start(), keys.plan(), keys.finished(), keys.continued()];
+    let shared = [keys::lease(&run.job), keys::latest(&run.job, &run.file)];
+    for key in own.into_iter().chain(shared) {
+        if let Some(body) = objects.find(&key).await?
+            && let Ok(Numbered { format }) = serde_json::from_slice(&body)
+        {
+            check_format(format, &key)?;
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
