@@ -71,8 +71,10 @@ export const STEPS = {
       'runs/*/turn.json',
       ...RUN_FOLDER,
       CHECKPOINTS,
+      'runs/*/start.json',
+      'runs/*/finished.json',
     ],
-    write: ['jobs/*/report/*', CHECKPOINTS],
+    write: ['jobs/*/report/*', CHECKPOINTS, 'runs/*/finished.json'],
     upload: ['jobs/*/output/*', 'jobs/*/failed/*'],
     remove: [
       'jobs/*/failed/*',

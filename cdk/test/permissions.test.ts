@@ -82,6 +82,7 @@ test('postprocess writes the outputs and clears the run away', () => {
   for (const key of ['jobs/places/input/all.csv', 'jobs/places/job.toml', 'jobs/places/output/all.csv']) {
     assert.ok(!may(allowed, remove, key), key);
   }
+  assert.ok(may(allowed, read, 'runs/places/0f3a/start.json') && may(allowed, write, 'runs/places/0f3a/finished.json'));
   assert.ok(!may(allowed, remove, 'runs/places/0f3a/claim.json'));
   assert.ok(!may(allowed, write, 'jobs/places/input/all.csv'));
 });
