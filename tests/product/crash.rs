@@ -198,8 +198,8 @@ fn incomplete_journal_is_created_again() {
     first.run(&args).expect(0);
     let run = std::fs::read_dir(first.path(".throughline/runs/places"))
         .unwrap()
-        .next()
-        .unwrap()
+        .map(|entry| entry.unwrap())
+        .find(|entry| entry.path().join("claim.json").exists())
         .unwrap()
         .file_name();
     std::fs::create_dir_all(second.path(".throughline/.journal")).unwrap();

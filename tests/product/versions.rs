@@ -102,15 +102,23 @@ fn every_file_of_a_run_that_a_later_version_wrote_is_refused_before_a_request() 
         fs::write(&path, ours).unwrap();
         refused.push(name.rsplit('/').next().unwrap().to_owned());
     }
-    refused.sort();
-    assert!(
-        ["claim.json", "plan.json", "turn.json"].iter().all(|name| refused.contains(&(*name).to_owned())),
-        "{refused:?}"
-    );
+    // Claim, plan and beginning of the run, the job's lease, and the file's latest run.
+    for name in ["claim.json", "plan.json", "start.json"] {
+        assert!(refused.contains(&name.to_owned()), "{name}: {refused:?}");
+    }
+    assert_eq!(refused.len(), 5, "{refused:?}");
     assert_eq!(api.count(), sent);
     scene.run(&RUN).expect(2);
     assert!(api.hits().values().all(|hits| *hits == 1), "a POST was sent twice");
     assert_eq!(column(&scene.read("out.csv"), "id").len(), 200);
+}
+
+#[test]
+fn an_edited_job_keeps_the_responses_that_the_first_version_has_stored() {
+    let (scene, server) = interrupted();
+    scene.write("charge.toml", scene.read("charge.toml").replace("in_flight = 8", "in_flight = 4"));
+    scene.run(&RUN).expect(2);
+    nothing_was_sent_twice(&scene, &server);
 }
 
 #[test]
