@@ -12,6 +12,16 @@ pub enum Again {
     Fresh,
 }
 
+impl Again {
+    /// Its word in job files and in the metadata of objects.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Continue => "continue",
+            Self::Fresh => "fresh",
+        }
+    }
+}
+
 /// `start.json` of a run's folder: what the run began with. It is written once, under the job's lease, and
 /// before the input is split.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
