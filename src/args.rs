@@ -7,7 +7,7 @@ pub mod states;
 use clap::{Parser, Subcommand};
 
 pub use aws::{Account, Stack, Stop, Submit, Watch, WatchOptions};
-pub use jobs::{Check, Demo, Init, Redrive, Run, RunOptions, Target};
+pub use jobs::{Again, Check, Demo, Init, Redrive, Run, RunOptions, Target};
 pub use states::{States, StatesCommand};
 
 /// Sends one network request per line of a file, within the limits of each API, and writes one output file in

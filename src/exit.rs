@@ -148,6 +148,7 @@ pub fn is_user_error(error: &str) -> bool {
         ErrorName::InputNotFound,
         ErrorName::InputUnreadable,
         ErrorName::InputChanged,
+        ErrorName::RunDoubtful,
         ErrorName::RunUnknownFormat,
     ];
     user_errors.iter().any(|name| name.as_str() == error)

@@ -2,8 +2,10 @@
 //! AWS.
 
 mod execute;
+mod fingerprints;
 mod input;
 mod lane_locks;
+mod latest;
 mod local_path;
 mod lock;
 mod output_format;

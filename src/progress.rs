@@ -9,14 +9,18 @@ mod snapshot;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Instant;
 
-use job::run::{RunRef, parse_plan};
+use job::run::{Continues, RunRef, parse_plan};
 use job::{LaneKind, Objects, Plan, SegmentKey, StepError};
 
+use tokio::sync::Notify;
+
+use crate::text;
+
 pub use show::{Style, show};
-pub use snapshot::{Batches, LaneSnapshot, OtherJob, Phase, Queue, Snapshot};
+pub use snapshot::{Batches, LaneSnapshot, OtherJob, Phase, Queue, Snapshot, TakenOver};
 
 /// The counts of the steps.
 #[derive(Debug, Default)]
@@ -33,6 +37,9 @@ pub struct Progress {
     queue: Mutex<Option<Queue>>,
     sent: AtomicBool,
     done_before: AtomicU64,
+    taken_over: OnceLock<TakenOver>,
+    /// Notified when `taken_over` is known.
+    news: Notify,
 }
 
 #[derive(Debug)]
@@ -138,7 +145,22 @@ impl Progress {
         *self.by_name.write().unwrap_or_else(PoisonError::into_inner) = by_name;
         *self.lanes.write().unwrap_or_else(PoisonError::into_inner) = lanes;
         self.enter(if self.remote && all_done { Phase::Merging } else { Phase::Sending });
+        if let Some(continues) = &plan.continues {
+            self.take_over(continues);
+        }
         Ok(())
+    }
+
+    /// The run continues another one. Only the first call counts.
+    fn take_over(&self, continues: &Continues) {
+        let Continues { run, started, kept, unknown } = continues.clone();
+        let total = self.snapshot().total();
+        let to_send = total.lines - total.done;
+        let taken_over = TakenOver { run, started: text::moment(started), kept, unknown, to_send };
+        if self.taken_over.set(taken_over).is_ok() {
+            self.done_before.store(total.done, Ordering::Relaxed);
+            self.news.notify_one();
+        }
     }
 
     /// Sets the counts of the Map Runs.

@@ -12,6 +12,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use states::services::Functions;
 
+use super::question::{self, Decision};
 use super::summary::{self, FailedRun, RequestsMade};
 use crate::args;
 use crate::exit::{CliError, Exit, is_user_error};
@@ -26,10 +27,13 @@ use crate::signals::Signals;
 pub(super) async fn run(args: args::Run) -> Result<Exit, CliError> {
     let early = exit_before_requests(args.options.json);
     let (state, mut target) = prepare(&args.target, &args.options, "run").await?;
-    if !args.fresh {
+    target.event.again = args.again.said();
+    let fresh = args.again.fresh;
+    if !fresh {
+        state.follow_latest(&mut target).await?;
         check_planned_format(&state.objects(), &target.run, args.options.output.as_deref()).await?;
     }
-    let before = if args.fresh { None } else { latest_report(&state.objects(), &target.run).await? };
+    let before = if fresh { None } else { latest_report(&state.objects(), &target.run).await? };
     match before {
         Some(report) => {
             // A redrive may have ended this run.
@@ -43,7 +47,7 @@ pub(super) async fn run(args: args::Run) -> Result<Exit, CliError> {
                 target.redrive(report.generation, false);
             }
         }
-        None if args.fresh || was_cleaned_up(&state, &target.run).await? => state.start_over(&mut target)?,
+        None if fresh || was_cleaned_up(&state, &target.run).await? => state.start_over(&mut target)?,
         None => {}
     }
     match &args.functions {
@@ -83,6 +87,7 @@ pub(super) async fn prepare(
     let state = StateDir::open(&options.state, &name, &command, waits(options.json)).await?;
     let mut target = Target::install(&state, &name, text, job, &target.input).await?;
     target.event.output = format;
+    target.event.secrets = state.fingerprints(&name, &target.job).await?;
     Ok((state, target))
 }
 
@@ -120,35 +125,67 @@ pub(super) fn file_name(input: &Path) -> String {
 }
 
 /// Executes a run in this process or by functions in other processes, shows its progress, and prints its
-/// summary. `early` has listened for signals until now.
+/// summary. If only the user can know what the run keeps, it is asked, and then executed again. `early` has
+/// listened for signals until now.
 pub(super) async fn execute_and_summarize(
     state: &StateDir,
     target: &Target,
     options: &args::RunOptions,
     functions: Option<Functions>,
-    early: AbortOnDropHandle<()>,
+    mut early: AbortOnDropHandle<()>,
 ) -> Result<Exit, CliError> {
-    let progress = Arc::new(Progress::default());
-    let style = if options.json { Style::Json } else { Style::Text };
-    let (stop, shown) = (CancellationToken::new(), CancellationToken::new());
+    let mut target = target.clone();
+    let stop = CancellationToken::new();
     print::stop_when_unread(stop.clone());
+    loop {
+        let progress = Arc::new(Progress::default());
+        let ended =
+            execute_visibly(state, &target, options, functions.clone(), &progress, &stop, early).await;
+        let sent = progress.has_sent();
+        let signals = Signals::listen();
+        early = AbortOnDropHandle::new(tokio::spawn(exit_on_signal(signals, progress.clone(), options.json)));
+        if let Ok(ExecutionEnd::Failed { error, message }) = &ended
+            && error == ErrorName::RunDoubtful.as_str()
+            && !(sent || options.json)
+        {
+            match question::ask(&target.with_user_paths(message)).await {
+                Decision::Said(again) => {
+                    target.event.again = Some(again);
+                    continue;
+                }
+                Decision::Cancelled => {
+                    eprintln!("cancelled: nothing was sent");
+                    return Ok(Exit::Wrong);
+                }
+                Decision::Open => {}
+            }
+        }
+        let summarized = summarize(state, &target, options, ended, &progress, sent).await;
+        return summarized.map_err(|error| error.after_requests(sent));
+    }
+}
+
+/// Executes a run and shows its progress. A signal stops it.
+async fn execute_visibly(
+    state: &StateDir,
+    target: &Target,
+    options: &args::RunOptions,
+    functions: Option<Functions>,
+    progress: &Arc<Progress>,
+    stop: &CancellationToken,
+    early: AbortOnDropHandle<()>,
+) -> Result<ExecutionEnd, CliError> {
+    let style = if options.json { Style::Json } else { Style::Text };
+    let shown = CancellationToken::new();
     let showing = tokio::spawn(show(progress.clone(), style, shown.clone()));
     let signals = Signals::listen();
     drop(early);
     let listening = tokio::spawn(stop_on_signal(signals, stop.clone(), progress.clone(), options.json));
-    let ended = execute(state, target, functions, &progress, stop).await;
+    let ended = execute(state, target, functions, progress, stop.clone()).await;
     shown.cancel();
     let _ = showing.await;
     listening.abort();
-    let sent = progress.has_sent();
-    let _exit_on_signal = AbortOnDropHandle::new(tokio::spawn(exit_on_signal(
-        Signals::listen(),
-        progress.clone(),
-        options.json,
-    )));
-    summarize(state, target, options, ended, &progress, sent)
-        .await
-        .map_err(|error| error.after_requests(sent))
+    ended
 }
 
 /// Prints how an execution ended. `sent` says whether it made requests.

@@ -116,6 +116,7 @@ pub async fn execute(
         }
     };
     remove_journal(&path)?;
+    remove_continued_journals(state, target).await?;
     Ok(match outcome {
         Outcome::Succeeded(_) => ExecutionEnd::Finished,
         Outcome::Failed { error, .. } if error == job::ErrorName::RunFailed.as_str() => {
@@ -210,7 +211,8 @@ fn starting_event(state: &StateDir, journal: &Path, path: &Path, target: &Target
     if journal.exists() && path.exists() {
         let event: Event = serde_json::from_slice(&fs::read(path)?)?;
         return match event.run(target.text.as_bytes()) {
-            Ok(run) if run == target.run => Ok(event),
+            // The user may say now what was asked.
+            Ok(run) if run == target.run => Ok(Event { again: target.event.again.or(event.again), ..event }),
             _ => Err(io::Error::other(
                 "it belongs to another run, so somebody has changed it: start over with --fresh",
             )),
@@ -237,6 +239,21 @@ async fn check_job_copy(state: &StateDir, target: &Target) -> Result<(), CliErro
 fn remove_journal(path: &Path) -> Result<(), CliError> {
     remove_if_there(path)?;
     remove_if_there(&event_file(path))
+}
+
+/// Removes the journals of the run that this one continues, which can no longer go on.
+async fn remove_continued_journals(state: &StateDir, target: &Target) -> Result<(), CliError> {
+    let key = target.run.keys().plan();
+    let Some(plan) = state.objects().find(&key).await? else { return Ok(()) };
+    if let Some(continues) = job::run::parse_plan(&plan, &key)?.continues {
+        let folder = state.folder.join(".journal");
+        for entry in fs::read_dir(&folder).map_err(|error| CliError::at(&folder, error))?.flatten() {
+            if entry.file_name().to_string_lossy().starts_with(&format!("{}-", continues.run)) {
+                remove_if_there(&entry.path())?;
+            }
+        }
+    }
+    Ok(())
 }
 
 fn remove_if_there(path: &Path) -> Result<(), CliError> {

@@ -3,11 +3,25 @@
 use std::fmt::Write;
 
 use super::show::Rates;
-use super::{Batches, LaneSnapshot, OtherJob, Phase, Queue, Snapshot, rows};
+use super::{Batches, LaneSnapshot, OtherJob, Phase, Queue, Snapshot, TakenOver, rows};
 use crate::text;
 
 /// The number of lanes that are printed at a time.
 const MAX_LANES: usize = 10;
+
+/// What the run has taken over from another one.
+pub(super) fn taken_over(taken_over: &TakenOver) -> String {
+    let TakenOver { started, kept, unknown, to_send, .. } = taken_over;
+    let unknown = match unknown {
+        0 => String::new(),
+        unknown => format!(", {} with an unknown outcome not sent again", text::lines(*unknown)),
+    };
+    format!(
+        "continues the run of {started}: {} kept{unknown}, {} to send",
+        text::responses(*kept),
+        text::lines(*to_send)
+    )
+}
 
 /// A line for all lanes and one for each unfinished lane, or one line for another phase.
 pub(super) fn progress(now: &Snapshot, rates: &Rates) -> String {

@@ -109,6 +109,21 @@ impl std::fmt::Display for OtherJob {
     }
 }
 
+/// What a run has taken over from the run before it of the same job and file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TakenOver {
+    /// The id of the run before.
+    pub run: String,
+    /// When that run started, RFC 3339 in UTC.
+    pub started: String,
+    /// Lines that keep their response.
+    pub kept: u64,
+    /// Lines with an unknown outcome, which are not sent again.
+    pub unknown: u64,
+    /// Lines that are left to send.
+    pub to_send: u64,
+}
+
 /// The name of the sum of all lanes.
 pub(super) const ALL: &str = "all lanes";
 

@@ -196,14 +196,11 @@ fn incomplete_journal_is_created_again() {
     let args = ["run", "places.toml", "in.csv"];
     let (first, second) = (scene(), scene());
     first.run(&args).expect(0);
-    let run = std::fs::read_dir(first.path(".throughline/runs/places"))
-        .unwrap()
-        .map(|entry| entry.unwrap())
-        .find(|entry| entry.path().join("claim.json").exists())
-        .unwrap()
-        .file_name();
+    let latest = first.read(".throughline/runs/places/latest/in.csv.json");
+    let latest: serde_json::Value = serde_json::from_str(&latest).unwrap();
+    let run = latest["run"].as_str().unwrap();
     std::fs::create_dir_all(second.path(".throughline/.journal")).unwrap();
-    second.write(&format!(".throughline/.journal/{}-0000.new", run.to_str().unwrap()), [0; 4096]);
+    second.write(&format!(".throughline/.journal/{run}-0000.new"), [0; 4096]);
     second.run(&args).expect(0);
     let left: Vec<_> =
         second.files().into_iter().filter(|file| file.to_string_lossy().contains(".journal")).collect();
@@ -221,15 +218,4 @@ fn fresh_discards_earlier_results() {
     assert_eq!(api.count(), 4);
     scene.run(&RUN).expect(0);
     assert_eq!(api.count(), 4, "the fresh run is the one that is remembered");
-    scene.write("in.csv", "id\n1\n3\n");
-    scene.run(&RUN).expect(0);
-    assert_eq!(api.count(), 6, "a changed input is a new run");
-    assert_eq!(column(&scene.read("out.csv"), "id"), ["1", "3"]);
-    scene.write("in.csv", "id\n1\n2\n");
-    scene.run(&RUN).expect(0);
-    assert_eq!(
-        column(&scene.read("out.csv"), "id"),
-        ["1", "2"],
-        "its outputs were replaced: it is run again"
-    );
 }

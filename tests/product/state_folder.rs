@@ -172,12 +172,8 @@ fn a_planted_job_gets_no_secret() {
     scene.write("key.txt", "s3cr3t-of-the-test");
     cut_off(&api, &scene);
     let runs = scene.path(".throughline/runs").join(scene.job_name());
-    let run = fs::read_dir(&runs)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .find(|path| path.join("claim.json").exists())
-        .unwrap();
-    let copy = run.join("job.toml");
+    let runs = fs::read_dir(&runs).unwrap().map(|entry| entry.unwrap().path().join("job.toml"));
+    let copy = runs.filter(|copy| copy.exists()).last().unwrap();
     let good = fs::read(&copy).unwrap();
     // The run's copy of the job.
     fs::write(&copy, with_secret(&thief).to_string()).unwrap();

@@ -116,9 +116,19 @@ impl Objects {
     /// # Errors
     /// [`StorageError`].
     pub async fn put(&self, key: &str, body: impl Into<Bytes>) -> Result<Stored, StorageError> {
-        let request =
-            self.client.put_object().bucket(&self.bucket).key(key).body(ByteStream::from(body.into()));
-        let output = request.send().await.map_err(|e| self.error("write", key, e))?;
+        self.put_with(key, body.into(), None).await
+    }
+
+    /// [`Objects::put`] with metadata.
+    pub(super) async fn put_with(
+        &self,
+        key: &str,
+        body: Bytes,
+        metadata: Option<HashMap<String, String>>,
+    ) -> Result<Stored, StorageError> {
+        let request = self.client.put_object().bucket(&self.bucket).key(key).set_metadata(metadata);
+        let output =
+            request.body(ByteStream::from(body)).send().await.map_err(|e| self.error("write", key, e))?;
         Ok(Stored::new(output.e_tag(), output.version_id()))
     }
 

@@ -1,5 +1,7 @@
 //! Writes an object in parts.
 
+use std::collections::HashMap;
+
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use bytes::{Bytes, BytesMut};
@@ -21,6 +23,7 @@ impl Objects {
             objects: self.clone(),
             key: key.into(),
             id: None,
+            metadata: None,
             parts: Vec::new(),
             under_way: None,
             buffer: BytesMut::new(),
@@ -41,7 +44,7 @@ impl Objects {
         };
         let part = |(number, etag)| CompletedPart::builder().part_number(number).e_tag(etag).build();
         let parts = (1..).zip(parts).map(part).collect();
-        Ok(Upload { objects: self.clone(), key, id, parts, under_way: None, buffer, written })
+        Ok(Upload { objects: self.clone(), key, id, metadata: None, parts, under_way: None, buffer, written })
     }
 }
 
@@ -66,6 +69,8 @@ pub struct Upload {
     objects: Objects,
     key: String,
     id: Option<String>,
+    /// Written with the object.
+    metadata: Option<HashMap<String, String>>,
     parts: Vec<CompletedPart>,
     under_way: Option<AbortOnDropHandle<Result<CompletedPart, StorageError>>>,
     buffer: BytesMut,
@@ -73,6 +78,14 @@ pub struct Upload {
 }
 
 impl Upload {
+    /// Describes the object by names and values, for whoever reads it.
+    #[must_use]
+    pub fn with_metadata<'a>(self, metadata: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        let metadata = metadata.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let metadata: HashMap<_, _> = metadata.collect();
+        Self { metadata: Some(metadata).filter(|metadata| !metadata.is_empty()), ..self }
+    }
+
     /// Bytes written so far.
     pub fn written(&self) -> u64 {
         self.written
@@ -107,7 +120,7 @@ impl Upload {
     pub async fn finish(mut self) -> Result<Stored, StorageError> {
         let rest = std::mem::take(&mut self.buffer).freeze();
         if self.id.is_none() {
-            return self.objects.put(&self.key, rest).await;
+            return self.objects.put_with(&self.key, rest, self.metadata).await;
         }
         if !rest.is_empty() {
             self.send(rest).await?;
@@ -165,6 +178,7 @@ impl Upload {
         let Objects { client, bucket } = &self.objects;
         if self.id.is_none() {
             let request = client.create_multipart_upload().bucket(bucket).key(&self.key);
+            let request = request.set_metadata(self.metadata.take());
             let created = request.send().await.map_err(|e| self.objects.error("write", &self.key, e))?;
             self.id = created.upload_id().map(str::to_owned);
         }
