@@ -7,7 +7,7 @@ pub mod states;
 use clap::{Parser, Subcommand};
 
 pub use aws::{Account, Stack, Stop, Submit, Watch, WatchOptions};
-pub use jobs::{Check, Demo, Init, Redrive, Run, RunOptions, Target};
+pub use jobs::{Again, Check, Demo, Init, Redrive, Run, RunOptions, Target};
 pub use states::{States, StatesCommand};
 
 /// Sends one network request per line of a file, within the limits of each API, and writes one output file in
@@ -22,7 +22,7 @@ pub struct Cli {
 
 const EXIT_CODES: &str = "Exit codes: 0 every line succeeded; 1 the command or the job was wrong, and nothing was \
 sent; 2 finished, some lines failed, within what the job tolerates; 3 stopped, failed, over tolerance, or lines not \
-processed; 4 busy: another process uses the state folder, and nothing was sent; 130 interrupted: the same command \
+processed; 4 busy: another process has the whole state folder for itself, or the run on AWS is still going, and nothing was sent; 130 interrupted: the same command \
 continues; 141 the reader of the output has gone: the same command continues.";
 
 /// The commands.

@@ -104,6 +104,7 @@ impl AwsStack {
             )));
         };
         let mut run = RunRef {
+            format: job::run::FORMAT,
             bucket: self.bucket.clone(),
             job: job.to_owned(),
             file: String::new(),

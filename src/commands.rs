@@ -3,6 +3,7 @@
 mod check;
 mod demo;
 mod init;
+mod question;
 mod redrive;
 mod run;
 mod states;

@@ -17,7 +17,8 @@ pub enum Exit {
     SomeFailed,
     /// Stopped, failed, over tolerance, or a line was not processed.
     Failed,
-    /// Another process uses the state folder, or the run on AWS is still running; nothing was sent.
+    /// Another process has the whole state folder for itself, or the run on AWS is still running; nothing was
+    /// sent.
     Busy,
     /// Interrupted; the same command continues.
     Interrupted,
@@ -147,6 +148,8 @@ pub fn is_user_error(error: &str) -> bool {
         ErrorName::InputNotFound,
         ErrorName::InputUnreadable,
         ErrorName::InputChanged,
+        ErrorName::RunDoubtful,
+        ErrorName::RunUnknownFormat,
     ];
     user_errors.iter().any(|name| name.as_str() == error)
 }

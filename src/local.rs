@@ -2,7 +2,10 @@
 //! AWS.
 
 mod execute;
+mod fingerprints;
 mod input;
+mod lane_locks;
+mod latest;
 mod local_path;
 mod lock;
 mod output_format;
@@ -23,11 +26,13 @@ use job::run::RunRef;
 use states::{Clock, WallClock};
 
 use crate::exit::CliError;
+use crate::text;
 use lock::{Lock, Purpose};
 
 pub use execute::{ExecutionEnd, execute, message_of};
 pub use input::Input;
 pub use local_path::{FileRole, check_local_path};
+pub use lock::Holder;
 pub use output_format::{check_planned_format, format_by_name, format_of_name};
 pub use outputs::{OutputError, Outputs, ProtectedFiles, save};
 pub use secrets::LocalSecrets;
@@ -35,30 +40,42 @@ pub use serve::serve;
 pub use steps::bind;
 pub use target::{Target, job_name, read_job, with_input_path};
 
-/// An open state folder. Only one process can have it open for runs at a time. Several can have it open for its
-/// objects at a time, but not during a run.
+/// An open state folder. Several processes can have it open at a time, but only one for the runs of a job.
 #[derive(Debug)]
 pub struct StateDir {
     folder: PathBuf,
     service: s3::Service,
     s3: aws_sdk_s3::Client,
     clock: Arc<dyn Clock>,
-    _lock: Lock,
+    /// This process, as locks name it to others.
+    holder: Holder,
+    _folder_lock: Lock,
+    _job_lock: Option<Lock>,
 }
 
 impl StateDir {
-    /// Opens a state folder for runs, and creates it if it does not exist.
+    /// Opens a state folder for the runs of a job, and creates it if it does not exist. While another process
+    /// runs the same job, it waits, and tells `waits` about that process again and again.
     ///
     /// # Errors
-    /// When another process has it open, or it cannot be created or trusted.
-    pub fn open(folder: &Path, command: &str) -> Result<Self, CliError> {
-        Self::open_for(Purpose::Runs, folder, command)
+    /// When another process has the whole folder for itself, or it cannot be created or trusted.
+    pub async fn open(
+        folder: &Path,
+        job: &str,
+        command: &str,
+        waits: impl FnMut(Holder),
+    ) -> Result<Self, CliError> {
+        let mut state = Self::open_for(Purpose::Runs, folder, command)?;
+        state.holder.job = Some(job.to_owned());
+        let lock = Lock::acquire(&state.folder, "job", job, &state.holder, waits).await;
+        state._job_lock = Some(lock.map_err(|error| CliError::new(error.to_string()))?);
+        Ok(state)
     }
 
     /// Opens a state folder for its objects, and creates it if it does not exist.
     ///
     /// # Errors
-    /// When a run uses it, or it cannot be created or trusted.
+    /// When another process has the whole folder for itself, or it cannot be created or trusted.
     pub fn open_objects(folder: &Path, command: &str) -> Result<Self, CliError> {
         Self::open_for(Purpose::Objects, folder, command)
     }
@@ -69,13 +86,19 @@ impl StateDir {
         let folder: &Path = &folder.components().collect::<PathBuf>();
         ownership::secure(folder, purpose)?;
         let service = s3::Service::open(folder).map_err(at)?;
-        let lock = Lock::acquire(folder, command, purpose)?;
         Ok(Self {
+            _folder_lock: Lock::share(folder, purpose)?,
+            _job_lock: None,
             folder: folder.to_owned(),
             s3: s3::client_of(service.clone()),
             service,
             clock: Arc::new(WallClock),
-            _lock: lock,
+            holder: Holder {
+                pid: Some(std::process::id()),
+                command: format!("throughline {command}"),
+                since: text::moment(now()),
+                job: None,
+            },
         })
     }
 

@@ -9,14 +9,18 @@ mod snapshot;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Instant;
 
-use job::run::RunRef;
+use job::run::{Continues, RunRef, parse_plan};
 use job::{LaneKind, Objects, Plan, SegmentKey, StepError};
 
+use tokio::sync::Notify;
+
+use crate::text;
+
 pub use show::{Style, show};
-pub use snapshot::{Batches, LaneSnapshot, Phase, Queue, Snapshot};
+pub use snapshot::{Batches, LaneSnapshot, OtherJob, Phase, Queue, Snapshot, TakenOver};
 
 /// The counts of the steps.
 #[derive(Debug, Default)]
@@ -33,6 +37,9 @@ pub struct Progress {
     queue: Mutex<Option<Queue>>,
     sent: AtomicBool,
     done_before: AtomicU64,
+    taken_over: OnceLock<TakenOver>,
+    /// Notified when `taken_over` is known.
+    news: Notify,
 }
 
 #[derive(Debug)]
@@ -44,6 +51,7 @@ struct Lane {
     throttled: AtomicU64,
     sent: AtomicU64,
     held: Mutex<Option<Instant>>,
+    waits_for: Mutex<Option<OtherJob>>,
 }
 
 impl Progress {
@@ -99,9 +107,8 @@ impl Progress {
     /// # Errors
     /// When the run's folder cannot be read.
     pub async fn start_lanes(&self, objects: &Objects, run: &RunRef) -> Result<(), StepError> {
-        let plan = objects.get(&run.keys().plan()).await?;
-        let plan: Plan = serde_json::from_slice(&plan)
-            .map_err(|error| StepError::new(job::ErrorName::RunDamaged, error.to_string()))?;
+        let key = run.keys().plan();
+        let plan = parse_plan(&objects.get(&key).await?, &key)?;
         self.count_lanes(objects, run, &plan).await
     }
 
@@ -138,12 +145,32 @@ impl Progress {
         *self.by_name.write().unwrap_or_else(PoisonError::into_inner) = by_name;
         *self.lanes.write().unwrap_or_else(PoisonError::into_inner) = lanes;
         self.enter(if self.remote && all_done { Phase::Merging } else { Phase::Sending });
+        if let Some(continues) = &plan.continues {
+            self.take_over(continues);
+        }
         Ok(())
+    }
+
+    /// The run continues another one. Only the first call counts.
+    fn take_over(&self, continues: &Continues) {
+        let Continues { run, started, kept, unknown } = continues.clone();
+        let total = self.snapshot().total();
+        let to_send = total.lines - total.done;
+        let taken_over = TakenOver { run, started: text::moment(started), kept, unknown, to_send };
+        if self.taken_over.set(taken_over).is_ok() {
+            self.done_before.store(total.done, Ordering::Relaxed);
+            self.news.notify_one();
+        }
     }
 
     /// Sets the counts of the Map Runs.
     pub fn batches(&self, batches: Batches) {
         *self.batches.lock().unwrap_or_else(PoisonError::into_inner) = Some(batches);
+    }
+
+    /// A lane waits for the lane of another job, or no longer.
+    pub fn lane_waits_for(&self, lane: &str, other: Option<OtherJob>) {
+        self.with(lane, |lane| *lane.waits_for.lock().unwrap_or_else(PoisonError::into_inner) = other);
     }
 
     /// Whether this process has sent requests, or has called a worker in another process.
@@ -225,6 +252,7 @@ impl Lane {
             throttled: zero(),
             sent: zero(),
             held: Mutex::default(),
+            waits_for: Mutex::default(),
         }
     }
 
@@ -246,6 +274,7 @@ impl Lane {
             throttled: get(&self.throttled),
             sent: get(&self.sent),
             held_seconds: held,
+            waits_for: self.waits_for.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         }
     }
 }

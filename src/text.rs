@@ -23,6 +23,16 @@ pub fn lines(n: u64) -> String {
     if n == 1 { "1 line".to_owned() } else { format!("{} lines", count(n)) }
 }
 
+/// `1 request`, `2 requests`.
+pub fn requests(n: u64) -> String {
+    if n == 1 { "1 request".to_owned() } else { format!("{} requests", count(n)) }
+}
+
+/// `1 response`, `2 responses`.
+pub fn responses(n: u64) -> String {
+    if n == 1 { "1 response".to_owned() } else { format!("{} responses", count(n)) }
+}
+
 /// A size in the best unit: bytes, KB, MB or GB, in powers of 1,000.
 pub fn bytes(n: u64) -> String {
     #[expect(clippy::cast_precision_loss, reason = "for people")]

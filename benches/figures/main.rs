@@ -1,13 +1,15 @@
 //! The figures that throughline is held to, each with a reference from the same run, on loopback:
 //! `cargo bench --bench figures`.
 //!
-//! Arguments choose figures (`-- throughput rate memory preprocess postprocess distant`); `-- --quick` measures less.
+//! Arguments choose figures (`-- throughput rate memory preprocess postprocess join distant`); `-- --quick` measures
+//! less.
 //! Nothing is asserted: the exit code is 0 unless a measurement could not be made. Needs Linux (`/proc`).
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod bare;
 mod distant;
 mod files;
+mod join;
 mod memory;
 mod merge;
 mod process;
@@ -40,13 +42,14 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 type Figure = (&'static str, fn(&Bench) -> Measured<Vec<Row>>);
 
-const FIGURES: [Figure; 6] = [
+const FIGURES: [Figure; 7] = [
     ("throughput", throughput::measure),
     ("rate", rate::measure),
     ("memory", memory::measure),
     ("preprocess", split::measure),
     ("postprocess", merge::measure),
     ("distant", distant::measure),
+    ("join", join::measure),
 ];
 
 fn main() -> ExitCode {

@@ -18,8 +18,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub(crate) use entry::{
-    Checkpoint, ChildRecord, ChildStatus, Done, Ending, FrameEntry, MapRunEntry, Owner, ResultFile, Span,
-    Tally, micros, moment,
+    Checkpoint, ChildRecord, ChildStatus, Done, Ending, FORMAT, FrameEntry, MapRunEntry, Numbered, Owner,
+    ResultFile, Span, Tally, micros, moment,
 };
 use file::FileStore;
 use memory::MemoryStore;
@@ -45,6 +45,11 @@ pub enum JournalError {
     /// The journal belongs to another execution; the text names what differs.
     #[error("the journal belongs to another {0}")]
     Foreign(&'static str),
+    /// A later version wrote the journal, in this format.
+    #[error(
+        "the journal has format {0}, and this version knows formats up to {FORMAT}: use the version that wrote it, or begin elsewhere"
+    )]
+    UnknownFormat(u32),
 }
 
 impl From<io::Error> for JournalError {
@@ -219,6 +224,14 @@ impl Journal {
         found.map(|value| serde_json::from_slice(&value).map_err(broken)).transpose()
     }
 
+    /// The owner, if the journal has one.
+    pub(crate) fn owner(&self) -> Result<Option<Owner>, JournalError> {
+        match self.get::<Numbered>(EntryKind::Owner, &Key::root())? {
+            Some(Numbered { format }) if format > FORMAT => Err(JournalError::UnknownFormat(format)),
+            _ => self.get(EntryKind::Owner, &Key::root()),
+        }
+    }
+
     /// The records of the finished children of a Map Run from index `from` on, at most `limit`. The keys of
     /// Map Runs inside of children are in between and are skipped.
     pub(crate) fn records(
@@ -257,4 +270,27 @@ impl std::fmt::Debug for Journal {
 
 fn broken(error: impl std::fmt::Display) -> JournalError {
     JournalError::Broken(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    async fn owner(json: serde_json::Value) -> Result<Option<Owner>, JournalError> {
+        let journal = Journal::in_memory().unwrap();
+        let owner = Change::put(EntryKind::Owner, &Key::root(), &json).unwrap();
+        journal.commit(vec![owner]).await.unwrap();
+        journal.owner()
+    }
+
+    #[tokio::test]
+    async fn a_journal_of_a_later_version_is_refused_by_its_format() {
+        let later = owner(serde_json::json!({ "format": 2, "owners": [] })).await.unwrap_err();
+        assert!(
+            later.to_string().starts_with("the journal has format 2, and this version knows formats up to 1")
+        );
+        let first = serde_json::json!({ "definition": "d", "input": "i", "execution": "e", "started": 1, "outcome": null });
+        assert_eq!(owner(first).await.unwrap().unwrap().format, 1);
+    }
 }

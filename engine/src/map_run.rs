@@ -1,9 +1,10 @@
 //! The status of a Map Run, which can be read while the run lasts.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use serde_json::Value;
+use tokio::sync::watch;
 
 use crate::error::Halt;
 use crate::journal::{ChildStatus, Tally};
@@ -22,14 +23,13 @@ pub struct MapRunStatus {
     pub tolerated_failure_count: Option<u64>,
     /// The percentage of items that may fail, from 0 to 100.
     pub tolerated_failure_percentage: Option<f64>,
-    phase: AtomicU8,
+    phase: watch::Sender<Phase>,
     items: Counters,
     executions: Counters,
 }
 
 /// The phase of a Map Run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
 pub enum Phase {
     /// Under way.
     Running,
@@ -86,7 +86,7 @@ impl MapRunStatus {
             max_concurrency,
             tolerated_failure_count,
             tolerated_failure_percentage,
-            phase: AtomicU8::new(Phase::Running as u8),
+            phase: watch::Sender::new(Phase::Running),
             items: Counters::default(),
             executions: Counters::default(),
         })
@@ -94,8 +94,14 @@ impl MapRunStatus {
 
     /// The phase of the run.
     pub fn phase(&self) -> Phase {
-        let phases = [Phase::Running, Phase::Succeeded, Phase::Failed, Phase::Aborted];
-        phases[usize::from(self.phase.load(Relaxed))]
+        *self.phase.borrow()
+    }
+
+    /// Waits until the run has ended.
+    pub async fn wait(&self) {
+        let mut phase = self.phase.subscribe();
+        // The sender is in `self`, so it is not closed.
+        let _ = phase.wait_for(|phase| *phase != Phase::Running).await;
     }
 
     /// The items of the run. The items of a batch have the status of the batch.
@@ -176,14 +182,18 @@ impl Watch {
             Err(Halt::Failed(_)) => Phase::Failed,
             Err(Halt::Stopped(_)) => Phase::Aborted,
         };
-        self.0.phase.store(phase as u8, Relaxed);
+        self.0.phase.send_replace(phase);
     }
 }
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        let running = Phase::Running as u8;
-        // This has no effect on a run that has ended.
-        let _ = self.0.phase.compare_exchange(running, Phase::Aborted as u8, Relaxed, Relaxed);
+        self.0.phase.send_if_modified(|phase| {
+            let running = *phase == Phase::Running;
+            if running {
+                *phase = Phase::Aborted;
+            }
+            running
+        });
     }
 }

@@ -32,7 +32,7 @@ use crate::error::{Halt, Stop};
 use crate::execution::{Outcome, Start};
 use crate::failure::Failure;
 use crate::host::Host;
-use crate::journal::{Change, Ending, EntryKind, Journal, JournalError, Key, Owner, micros, moment};
+use crate::journal::{Change, Ending, EntryKind, FORMAT, Journal, JournalError, Key, Owner, micros, moment};
 use crate::machine::Machine;
 use crate::tokens::TaskTokens;
 use context::Identity;
@@ -124,7 +124,7 @@ async fn claim(
     journal: &Journal,
 ) -> Result<Owner, JournalError> {
     let input = digest::hex(&Sha256::digest(start.input.to_string()));
-    if let Some(owner) = journal.get::<Owner>(EntryKind::Owner, &Key::root())? {
+    if let Some(owner) = journal.owner()? {
         let differs = if owner.definition != machine.hash {
             "definition"
         } else if owner.input != input {
@@ -137,6 +137,7 @@ async fn claim(
         return Err(JournalError::Foreign(differs));
     }
     let owner = Owner {
+        format: FORMAT,
         definition: machine.hash.clone(),
         input,
         execution: start.id.clone(),

@@ -17,6 +17,10 @@ pub enum ErrorName {
     InputUnreadable,
     /// The input object changed while it was read.
     InputChanged,
+    /// The job or the input was edited since the last run, and nobody has said whether its responses count.
+    RunDoubtful,
+    /// A later version wrote the run.
+    RunUnknownFormat,
     /// A file of the run folder is missing or broken.
     RunDamaged,
     /// More lines of a batch failed than the job tolerates.
@@ -37,13 +41,15 @@ pub enum ErrorName {
 
 impl ErrorName {
     /// Every name, so that a test can compare them with the definition.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::EventInvalid,
         Self::JobNotFound,
         Self::JobInvalid,
         Self::InputNotFound,
         Self::InputUnreadable,
         Self::InputChanged,
+        Self::RunDoubtful,
+        Self::RunUnknownFormat,
         Self::RunDamaged,
         Self::TooManyFailures,
         Self::LaneStopped,
@@ -63,6 +69,8 @@ impl ErrorName {
             Self::InputNotFound => "Input.NotFound",
             Self::InputUnreadable => "Input.Unreadable",
             Self::InputChanged => "Input.Changed",
+            Self::RunDoubtful => "Run.Doubtful",
+            Self::RunUnknownFormat => "Run.UnknownFormat",
             Self::RunDamaged => "Run.Damaged",
             Self::TooManyFailures => "Batch.TooManyFailures",
             Self::LaneStopped => "Lane.Stopped",

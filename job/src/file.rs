@@ -13,6 +13,7 @@ mod extract;
 mod fit;
 mod format;
 mod hosts;
+mod identity;
 mod input;
 mod limits;
 pub mod net;
@@ -31,14 +32,16 @@ use std::time::Duration;
 pub use absolute_url::absolute_url;
 pub use compression::{COMPRESSIONS, Compression, CompressionInfo, unreadable_compression};
 pub use error::JobError;
-pub use extract::{Column, Extracted, Extractor, Response};
+pub use extract::{Column, Conversion, Extracted, Extractor, Response, Unmade};
 pub use format::{FORMATS, Format, FormatInfo, OutputFormat};
 pub use hosts::{SecretHost, is_allowed};
+pub use identity::{Identity, InvalidIdentity, Rendered};
 pub use input::{Input, Quote};
 pub use limits::{Limit, Limits, MOST_IN_FLIGHT, Provider, Rate, host_listed, limit_key};
 pub use row::Row;
 pub use units::{parse_bytes, parse_duration, parse_rate, parse_share};
 
+use crate::run::Again;
 use places::Places;
 use secrets::{Secret, SecretRef};
 use template::Template;
@@ -65,6 +68,8 @@ pub struct Job {
     pub retry: Retry,
     /// `[failure]`
     pub failure: Failure,
+    /// `[run] again`: what a run does with the responses of the run before it.
+    pub again: Option<Again>,
     /// For each secret that a template names, where its value is kept.
     pub secrets: BTreeMap<String, SecretRef>,
     text: String,
@@ -272,6 +277,11 @@ impl Job {
     /// Whether a request may be sent again although an earlier one may have arrived.
     pub fn repeatable(&self) -> bool {
         self.request.idempotent || !matches!(self.request.method, Method::Post | Method::Patch)
+    }
+
+    /// Whether each request carries a key by which its provider recognises a repetition.
+    pub fn sends_idempotency_keys(&self) -> bool {
+        self.request.idempotent && matches!(self.request.method, Method::Post | Method::Patch)
     }
 
     /// Share of a batch's lines, and of a lane's batches, that may fail. A tolerance of t is split into √t of

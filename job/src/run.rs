@@ -5,9 +5,11 @@
 //! [`StopMarker`] decide which execution may work. [`messages`] are the requests and responses of the three
 //! steps.
 
+mod again;
 mod code;
 mod environment;
 mod event;
+mod format;
 pub mod keys;
 mod line_id;
 pub mod messages;
@@ -16,9 +18,11 @@ mod plan;
 mod run_files;
 mod segment;
 
+pub use again::{Again, Continued, Finished, Latest, Start};
 pub use code::{CONNECT_CAUSES, Code, UnknownCode};
 pub use environment::Environment;
 pub use event::{Bucket, Detail, Event, Object, Redrive, RunRef, run_id};
+pub use format::{FORMAT, check_format, check_run, first_format, read_file};
 pub use keys::RunKeys;
 pub use line_id::{InvalidLineId, LineId};
 pub use messages::{
@@ -26,6 +30,6 @@ pub use messages::{
     WorkRequest, WorkResponse,
 };
 pub use open::{Opened, damaged, open, parse_job, parse_plan};
-pub use plan::{Batch, InputFacts, LaneKind, Plan, PlannedLane};
+pub use plan::{Batch, Continues, InputFacts, LaneKind, Plan, PlannedLane};
 pub use run_files::{Claim, LeaseHolder, StopMarker};
 pub use segment::{Invocation, SegmentKey};

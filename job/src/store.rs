@@ -7,6 +7,7 @@
 mod ahead;
 mod download;
 mod error;
+mod listing;
 mod objects;
 mod retry;
 mod transfers;
@@ -15,6 +16,7 @@ mod upload;
 pub use ahead::RangesAhead;
 pub use download::Download;
 pub use error::{StorageError, StorageErrorKind, in_words};
+pub use listing::Listing;
 pub use objects::{Entry, Facts, Objects, Stored};
 pub use retry::RetryPolicy;
 pub use transfers::Transfers;

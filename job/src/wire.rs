@@ -4,18 +4,20 @@
 //! An [`Item`] is a line of the input, and a [`LineResult`] is its outcome. Both are parsed with serde
 //! where a step needs every field; the merge reads them as [`ItemView`] and [`ResultView`], which are slices
 //! of the line. A result segment ends with a [sum](seal). [`Intents`] name the lines that a worker is about
-//! to send.
+//! to send, and [`Origins`] the lines that an earlier run may have sent.
 
 mod intents;
 mod item;
 pub mod json;
 mod line_result;
+mod origins;
 pub mod seal;
 mod view;
 
 pub use intents::Intents;
 pub use item::{Item, write_item};
 pub use line_result::{LineResult, write_success};
+pub use origins::{Origin, Origins};
 pub use view::{ItemView, ResultView, line_id, read_item, read_result};
 
 #[cfg(test)]

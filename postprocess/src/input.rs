@@ -11,4 +11,4 @@ pub(crate) use index::Slice;
 pub(crate) use items::{lane_items, line_at, number};
 pub(crate) use job::wire::{ItemView, ResultView, read_item, read_result};
 pub(crate) use results::{Chunk, lane_results};
-pub(crate) use segments::RequestCounts;
+pub(crate) use segments::{RequestCounts, Writer};

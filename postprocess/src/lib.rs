@@ -3,9 +3,10 @@
 //!
 //! [`postprocess`] reads the run's plan, fetches the items of all lanes and their results (`input`), merges
 //! them in line order (`merge`), writes a row for each line (`output`), and at last writes the report
-//! (`report`): a run with a report is complete. The memory it needs depends on the number of lanes, not on
-//! the number of lines.
+//! (`report`): a run with a report is complete. Where every line succeeded, it removes what no later run needs
+//! (`clean_up`). The memory it needs depends on the number of lanes, not on the number of lines.
 
+mod clean_up;
 mod context;
 mod input;
 mod merge;
@@ -52,7 +53,7 @@ async fn complete(context: &Context, request: PostprocessRequest) -> Result<Post
     };
     if report.complete() {
         tokio::select! {
-            removed = run.remove_temporary() => removed?,
+            finished = run.finish((context.now)()) => finished?,
             // The next call finds the report, and removes the rest.
             () = context.pause.cancelled() => return Ok(paused(run, None)),
         }

@@ -45,6 +45,12 @@ pub struct Report {
     pub failed: u64,
     /// Lines without a result.
     pub not_processed: u64,
+    /// Lines of `ok` whose response was kept from the run before, and that this run has not sent.
+    #[serde(default)]
+    pub kept: u64,
+    /// When the run began whose responses were kept: RFC 3339, in UTC; null where none was.
+    #[serde(default)]
+    pub kept_from: Option<String>,
     /// Blank lines of the input that were skipped; they are not among `lines`.
     pub blank: u64,
     /// The input's encoding, by its name in the WHATWG Encoding Standard.

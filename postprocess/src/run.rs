@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use job::file::{Failure, Limit, Limits, Style};
-use job::run::{LeaseHolder, Opened, RunRef, StopMarker};
+use job::run::{LeaseHolder, Opened, RunRef, StopMarker, read_file};
 use job::{ErrorName, LaneKind, Objects, Plan, PlannedLane, RunKeys, StepError, keys};
 
 use crate::context::Context;
@@ -89,18 +89,6 @@ impl Run {
         Ok(reasons)
     }
 
-    /// Removes what only a redrive would need. The claim, the job file and the plan stay, so that the same
-    /// event finds the finished run.
-    ///
-    /// # Errors
-    /// Errors of the store.
-    pub(crate) async fn remove_temporary(&self) -> Result<(), StepError> {
-        for folder in ["items/", "results/", "manifest/", "stop/", "checkpoint/"] {
-            self.objects.delete_prefix(&format!("{}{folder}", self.keys.prefix())).await?;
-        }
-        Ok(())
-    }
-
     /// Releases the job's lease if this run holds it, so that the next run can begin.
     ///
     /// # Errors
@@ -108,7 +96,7 @@ impl Run {
     pub(crate) async fn release_lease(&self) -> Result<(), StepError> {
         let key = keys::lease(&self.run.job);
         let found = self.objects.find(&key).await?;
-        let holder = found.and_then(|lease| serde_json::from_slice::<LeaseHolder>(&lease).ok());
+        let holder: Option<LeaseHolder> = found.and_then(|lease| read_file(&lease, &key, "a lease").ok());
         if holder.is_some_and(|holder| holder.run == self.run.id) {
             self.objects.delete(&key).await?;
         }
@@ -117,10 +105,8 @@ impl Run {
 
     async fn stop_reason(&self, key: &str) -> Result<Option<String>, StepError> {
         let Some(marker) = self.objects.find(key).await? else { return Ok(None) };
-        Ok(Some(
-            serde_json::from_slice::<StopMarker>(&marker)
-                .map_or_else(|_| "no reason was given".to_owned(), |marker| marker.reason),
-        ))
+        let marker: Result<StopMarker, _> = read_file(&marker, key, "a stop marker");
+        Ok(Some(marker.map_or_else(|_| "no reason was given".to_owned(), |marker| marker.reason)))
     }
 }
 

@@ -6,14 +6,14 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use job::run::{Claim, LeaseHolder, RunRef, StopMarker};
-use job::{ErrorName, Objects, RunKeys, StepError, keys};
+use job::run::{Claim, FORMAT, LeaseHolder, RunRef, StopMarker, read_file};
+use job::{Objects, RunKeys, StepError, keys};
 
 use crate::Context;
 use job::Environment;
 
 /// Knows whether an execution has ended. On AWS that is `DescribeExecution`. On one machine every execution
-/// but the caller's own has ended, since the caller holds the lock of the state folder.
+/// of the job but the caller's own has ended, since the caller holds the job's lock in the state folder.
 #[async_trait]
 pub trait Executions: Send + Sync {
     /// Whether the execution is known to have ended.
@@ -34,7 +34,7 @@ pub(crate) enum Owner {
 /// Claims the run, or finds its owner. The claim is a conditional PUT: of two executions only one succeeds.
 ///
 /// # Errors
-/// `Run.Damaged` if the claim cannot be read, and errors of the store.
+/// `Run.UnknownFormat` or `Run.Damaged` if the claim cannot be read, and errors of the store.
 pub(crate) async fn claim(objects: &Objects, run: &RunRef, ours: Claim) -> Result<Owner, StepError> {
     let key = run.keys().claim(run.generation);
     let body = serde_json::to_vec(&ours).expect("a claim is always JSON");
@@ -42,7 +42,7 @@ pub(crate) async fn claim(objects: &Objects, run: &RunRef, ours: Claim) -> Resul
         return Ok(Owner::Us(ours.started));
     }
     let found = objects.get(&key).await?;
-    let found: Claim = serde_json::from_slice(&found).map_err(|error| damaged(&key, &error))?;
+    let found: Claim = read_file(&found, &key, "a claim")?;
     Ok(if found.execution == ours.execution {
         Owner::Us(found.started)
     } else {
@@ -64,7 +64,7 @@ pub(crate) enum Lease {
 /// they have the time `drain` for that.
 ///
 /// # Errors
-/// `Run.Damaged` if the lease cannot be read, and errors of the store.
+/// `Run.UnknownFormat` or `Run.Damaged` if the lease cannot be read, and errors of the store.
 pub(crate) async fn acquire_lease(
     context: &Context,
     objects: &Objects,
@@ -74,6 +74,7 @@ pub(crate) async fn acquire_lease(
 ) -> Result<Lease, StepError> {
     let key = keys::lease(&run.job);
     let ours = |not_before| LeaseHolder {
+        format: FORMAT,
         run: run.id.clone(),
         generation: run.generation,
         execution: execution.to_owned(),
@@ -86,7 +87,7 @@ pub(crate) async fn acquire_lease(
         }
         let Some(facts) = find_head(objects, &key).await? else { continue };
         let Some(found) = objects.find(&key).await? else { continue };
-        let holder: LeaseHolder = serde_json::from_slice(&found).map_err(|error| damaged(&key, &error))?;
+        let holder: LeaseHolder = read_file(&found, &key, "a lease")?;
         if holder.execution == execution {
             let left = Duration::from_millis(holder.not_before.saturating_sub((context.now)()));
             return Ok(if left.is_zero() { Lease::Ours } else { Lease::Draining(holder.execution, left) });
@@ -121,13 +122,4 @@ async fn find_head(objects: &Objects, key: &str) -> Result<Option<String>, StepE
         Err(error) if error.kind == job::store::StorageErrorKind::NotFound => Ok(None),
         Err(error) => Err(error.into()),
     }
-}
-
-fn damaged(key: &str, error: &serde_json::Error) -> StepError {
-    StepError::new(
-        ErrorName::RunDamaged,
-        format!(
-            "{key} does not have the format of this version: {error}. Remove it, or use a new state folder or bucket"
-        ),
-    )
 }

@@ -1,11 +1,15 @@
 //! The pre-process step: claims a run, and splits its input into lanes of batches.
 //!
-//! [`preprocess`] is the step. It claims the run and takes the job's lease (`claim`), splits the input's
-//! object (`split_object`), and writes a manifest for each lane; a redrive has only the batches that are not
-//! complete (`redrive`). [`split`] is the split itself without the store, to see what a run would do.
+//! [`preprocess`] is the step. It claims the run and takes the job's lease (`claim`), decides which run it
+//! continues (`previous`), splits the input's object (`split_object`), keeps what that run has of the same
+//! requests (`join`), and writes a manifest for each lane; a redrive has only the batches that are not complete
+//! (`redrive`). [`split`] is the split itself without the store, to see what a run would do.
 
 mod claim;
 mod context;
+mod join;
+mod planning;
+mod previous;
 mod redrive;
 mod report;
 mod split;
@@ -43,7 +47,7 @@ pub async fn preprocess(
         let started = step::start(context, &objects, &request).await;
         if let Err(error) = &started {
             error.log();
-            report::not_started(&objects, &request, error).await;
+            report::not_started(context, &objects, &request, error).await;
         }
         started
     }

@@ -1,17 +1,27 @@
 //! The report of a run that could not start.
 
 use job::run::PreprocessRequest;
-use job::{ErrorName, Objects, StepError, keys};
+use job::{Environment, ErrorName, Objects, StepError, keys};
+
+use crate::Context;
 
 /// Writes why the run could not start to the key of the run's report, where the user looks for it. A
 /// transient error is not reported. An existing report is kept if it still describes the output: for a
-/// redrive, and for an upload that a newer one has replaced.
-pub(crate) async fn not_started(objects: &Objects, request: &PreprocessRequest, error: &StepError) {
+/// redrive, for an upload that a newer one has replaced, and for a doubt on one machine, which the command line
+/// shows.
+pub(crate) async fn not_started(
+    context: &Context,
+    objects: &Objects,
+    request: &PreprocessRequest,
+    error: &StepError,
+) {
     let transient = matches!(error.name, ErrorName::StorageUnavailable | ErrorName::Interrupted);
     let Some((job, file)) = keys::parse_input(&request.event.detail.object.key).filter(|_| !transient) else {
         return;
     };
-    let keeps = request.event.redrive.is_some() || error.name == ErrorName::InputChanged;
+    let keeps = request.event.redrive.is_some()
+        || error.name == ErrorName::InputChanged
+        || error.name == ErrorName::RunDoubtful && context.environment == Environment::Local;
     if keeps && !matches!(objects.find(&keys::report(job, file)).await, Ok(None)) {
         return;
     }

@@ -8,7 +8,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use job::run::{Object, RunRef};
+use job::run::{FORMAT, Object, RunRef, first_format, read_file};
 use job::store::StorageErrorKind;
 use job::{Environment, ErrorName, Job, Objects, PausedUpload, Plan, StepError, StorageError, Upload};
 use serde::{Deserialize, Serialize};
@@ -23,7 +23,8 @@ use input::Input;
 /// The number of chunks of the input, and of pieces of items, that may wait between the store and the split.
 const WAITING: usize = 8;
 
-/// How the split of an object ended.
+/// How one call of the split, or of the join that follows it, ended.
+#[expect(clippy::large_enum_variant, reason = "one value per call")]
 pub(crate) enum Outcome {
     /// It is complete.
     Done(Plan),
@@ -34,6 +35,9 @@ pub(crate) enum Outcome {
 /// The state that one call saves for the next.
 #[derive(Serialize, Deserialize)]
 struct Checkpoint {
+    /// See [`FORMAT`].
+    #[serde(default = "first_format")]
+    format: u32,
     split: split::Checkpoint,
     /// The uploads of the lanes that have items.
     uploads: HashMap<String, PausedUpload>,
@@ -42,8 +46,7 @@ struct Checkpoint {
 /// The open uploads by lane.
 type Uploads = HashMap<String, Upload>;
 
-/// Splits the event's object into the run's folder. The plan is written last: a run with a plan is completely
-/// split.
+/// Splits the event's object into the run's folder.
 pub(crate) struct ObjectSplit<'a> {
     pub(crate) context: &'a Context,
     pub(crate) objects: &'a Objects,
@@ -88,12 +91,7 @@ impl ObjectSplit<'_> {
     /// Reads a checkpoint, and reopens its uploads.
     async fn resume(&self, key: &str) -> Result<(split::Checkpoint, Uploads), StepError> {
         let bytes = self.objects.get(key).await?;
-        let Checkpoint { split, uploads: paused } = serde_json::from_slice(&bytes).map_err(|error| {
-            StepError::new(
-                ErrorName::RunDamaged,
-                format!("{key} does not have the format of this version: {error}"),
-            )
-        })?;
+        let Checkpoint { split, uploads: paused, .. } = read_file(&bytes, key, "a checkpoint")?;
         let mut uploads = Uploads::new();
         for (lane, upload) in paused {
             uploads.insert(lane, self.objects.resume(upload).await?);
@@ -185,13 +183,13 @@ impl ObjectSplit<'_> {
             paused.insert(lane, upload.pause(rest).await?);
         }
         tracing::info!(offset = split.offset(), "the split pauses; another call continues it");
-        let checkpoint = Checkpoint { split, uploads: paused };
+        let checkpoint = Checkpoint { format: FORMAT, split, uploads: paused };
         let body = serde_json::to_vec(&checkpoint).expect("a checkpoint is plain JSON");
         self.objects.put(&key("state.json"), body).await?;
         Ok(key("state.json"))
     }
 
-    /// Completes the uploads, checks that the object is still the same, and writes the plan.
+    /// Completes the uploads, and checks that the object is still the same.
     async fn finish(&self, plan: Plan, uploads: Uploads, etag: Option<&str>) -> Result<Plan, StepError> {
         for (_, upload) in uploads {
             upload.finish().await?;
@@ -202,8 +200,6 @@ impl ObjectSplit<'_> {
         {
             return Err(changed(key));
         }
-        let body = serde_json::to_vec(&plan).expect("a plan is always JSON");
-        self.objects.put(&self.run.keys().plan(), body).await?;
         Ok(plan)
     }
 }

@@ -26,6 +26,10 @@ impl WriteCondition {
         Ok(Self { absent: if_none_match.is_some(), matches: if_match })
     }
 
+    pub(crate) fn is_some(&self) -> bool {
+        self.absent || self.matches.is_some()
+    }
+
     pub(crate) fn check(&self, existing: Option<&Info>) -> S3Result {
         if self.absent && existing.is_some() {
             return Err(s3_error!(PreconditionFailed, "the object exists"));

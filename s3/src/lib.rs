@@ -8,6 +8,7 @@
 //! <root>/jobs/places/output/addresses.csv    an object of the bucket `throughline`
 //! <root>/.s3/buckets/<bucket>/…              the objects of any other bucket
 //! <root>/.s3/uploads/<upload id>/…           multipart uploads and the records of completed ones
+//! <root>/.s3/locks/<two digits>              held while an object is changed under a condition
 //! <root>/.s3/tmp/<process>/…                 files that are being written; removed when their process has died
 //! ```
 //!
@@ -18,7 +19,8 @@
 //! Like S3, the store promises:
 //!
 //! - A write is done as a whole or not at all, and is on disk before the response.
-//! - Of several conditional writes, exactly one succeeds.
+//! - Of several conditional writes, exactly one succeeds, also if they come from several processes. (It
+//!   does not see a write without a condition that another process makes at the same moment.)
 //! - A repeated `CompleteMultipartUpload` has the same response as the first.
 //! - Listings are in byte order of the keys.
 //!
@@ -38,6 +40,7 @@ mod incoming;
 mod key;
 mod link;
 mod list;
+mod lock;
 mod multipart;
 mod object;
 mod outgoing;

@@ -27,7 +27,7 @@ impl Store {
         condition: &WriteCondition,
     ) -> S3Result<Info> {
         let to = self.object(bucket, key)?;
-        let info = self.objects.with_lock(&format!("{bucket}/{key}"), || {
+        let info = self.exclusively(bucket, key, condition, || {
             condition.check(Info::at(&to)?.as_ref())?;
             let info = Info::at(from)?
                 .ok_or_else(|| s3_error!(InternalError, "{}: the file has disappeared", from.display()))?;
@@ -50,7 +50,7 @@ impl Store {
         let results = keys.into_iter().map(|(key, condition)| {
             let path = root.join(super::key::path(key));
             self.check_folders(path.parent().unwrap_or(&root))?;
-            let removed = self.objects.with_lock(&format!("{bucket}/{key}"), || {
+            let removed = self.exclusively(bucket, key, &condition, || {
                 if condition.matches.is_some() {
                     condition.check(Info::at(&path)?.as_ref())?;
                 }

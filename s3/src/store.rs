@@ -1,16 +1,15 @@
 //! The folder of the store, its service files, and its cleanup.
 
-use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use s3s::{S3Result, s3_error};
 
 use crate::error::{At, io_error};
 use crate::file::{make_folder, open_private};
+use crate::lock::Locks;
 use crate::walk::FolderCache;
 use crate::{BUCKET, key};
 
@@ -40,6 +39,7 @@ impl Store {
         let _held = lock_out_others(&root)?;
         make_folder(&root.join(".s3/uploads"))?;
         make_folder(&root.join(".s3/buckets"))?;
+        make_folder(&root.join(".s3/locks"))?;
         sweep_tmp(&root.join(".s3/tmp"))?;
         sweep_uploads(&root.join(".s3/uploads"))?;
         let tmp = root.join(".s3/tmp").join(uuid::Uuid::new_v4().simple().to_string());
@@ -90,6 +90,10 @@ impl Store {
             }
         }
         Ok(())
+    }
+
+    pub(crate) fn locks_folder(&self) -> PathBuf {
+        self.root.join(".s3/locks")
     }
 
     pub(crate) fn uploads_folder(&self) -> PathBuf {
@@ -166,30 +170,5 @@ fn remove(path: &Path) -> io::Result<()> {
     match removed {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         removed => removed.at(path),
-    }
-}
-
-/// One lock for each name, which exists only while it is held or waited for.
-#[derive(Default)]
-pub(crate) struct Locks(Mutex<HashMap<String, Arc<Mutex<()>>>>);
-
-impl Locks {
-    /// Runs `work` while holding the lock of `name`.
-    pub(crate) fn with_lock<T>(&self, name: &str, work: impl FnOnce() -> S3Result<T>) -> S3Result<T> {
-        let lock = Arc::clone(self.names().entry(name.to_owned()).or_default());
-        let held = lock.lock().unwrap_or_else(PoisonError::into_inner);
-        let result = work();
-        drop(held);
-        let mut names = self.names();
-        // Only the map and this function have the lock, so nobody waits, and nobody can start to wait before
-        // `names` is released.
-        if Arc::strong_count(&lock) == 2 {
-            names.remove(name);
-        }
-        result
-    }
-
-    fn names(&self) -> MutexGuard<'_, HashMap<String, Arc<Mutex<()>>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

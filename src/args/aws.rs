@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::Target;
+use super::{Again, Target};
 
 /// The AWS account. Defaults are those of the AWS command line.
 #[derive(Debug, Clone, Args)]
@@ -57,6 +57,8 @@ pub struct Submit {
     pub watch: bool,
     #[command(flatten)]
     pub watch_options: WatchOptions,
+    #[command(flatten)]
+    pub again: Again,
 }
 
 /// `throughline watch`

@@ -40,9 +40,8 @@ pub struct Run {
     pub target: Target,
     #[command(flatten)]
     pub options: RunOptions,
-    /// Start over, even if this file was run before. Every request is sent again.
-    #[arg(long)]
-    pub fresh: bool,
+    #[command(flatten)]
+    pub again: Again,
     /// Call the functions preprocess, worker and postprocess at this URL, over Lambda's Invoke API, instead of in
     /// this process. `cargo lambda watch` serves them at http://127.0.0.1:9000.
     #[arg(long, value_name = "URL")]
@@ -50,6 +49,30 @@ pub struct Run {
     /// With --functions: the port of 127.0.0.1 at which the functions reach the store.
     #[arg(long, value_name = "PORT", default_value_t = 9001)]
     pub s3_port: u16,
+}
+
+/// What happens to the responses of the run before of the same job and file. The job file can say it too:
+/// `[run] again`.
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub struct Again {
+    /// Start over, even if this file was run before. Every request is sent again.
+    #[arg(long)]
+    pub fresh: bool,
+    /// Keep the responses of the run before for the lines whose request is the same, and send only the others,
+    /// also if that run had succeeded and the file, the requests or a secret have changed since then.
+    #[arg(long = "continue", conflicts_with = "fresh")]
+    pub keep: bool,
+}
+
+impl Again {
+    /// What the user has said.
+    pub fn said(self) -> Option<job::run::Again> {
+        match self {
+            Self { fresh: true, .. } => Some(job::run::Again::Fresh),
+            Self { keep: true, .. } => Some(job::run::Again::Continue),
+            _ => None,
+        }
+    }
 }
 
 /// `throughline check`
@@ -89,6 +112,9 @@ pub struct Redrive {
     pub bucket: Option<String>,
     #[command(flatten)]
     pub account: Account,
+    /// Keep the responses of the last run although a secret, or everything that it sent, has changed since then.
+    #[arg(long = "continue")]
+    pub keep: bool,
     /// Also send the lines whose outcome is unknown because a crash interrupted their request. Their requests may
     /// then be sent twice.
     #[arg(long)]

@@ -3,7 +3,7 @@
 use aws_sdk_sfn::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sfn::types::ExecutionStatus;
 use job::Objects;
-use job::run::{Claim, Redrive, RunRef, StopMarker};
+use job::run::{Claim, Redrive, RunRef, StopMarker, read_file};
 use serde_json::Value;
 
 use super::AwsStack;
@@ -52,8 +52,7 @@ impl AwsStack {
     pub async fn execution(&self, run: &RunRef) -> Result<Option<Execution>, CliError> {
         let key = run.keys().claim(run.generation);
         let Some(claim) = self.objects().find(&key).await? else { return Ok(None) };
-        let claim: Claim = serde_json::from_slice(&claim)
-            .map_err(|error| CliError::new(format!("{key} is not a valid claim: {error}")))?;
+        let claim: Claim = read_file(&claim, &key, "a claim")?;
         self.describe(&claim.execution).await.map(Some)
     }
 

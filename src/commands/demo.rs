@@ -30,7 +30,7 @@ pub(super) async fn demo(args: &args::Demo) -> Result<Exit, CliError> {
     let exit = super::run::run(args::Run {
         target: Target { job: job.clone(), input: input.clone() },
         options: RunOptions { output: Some(output.clone()), state: folder.join(".throughline"), json: false },
-        fresh: true,
+        again: args::Again { fresh: true, keep: false },
         functions: None,
         s3_port: 0,
     })

@@ -1,5 +1,7 @@
 //! `throughline redrive`: sends the lines that failed or were not processed, and writes the complete output.
 
+use job::keys;
+use job::run::{Again, RunRef};
 use postprocess::Report;
 
 use super::{run, summary, watch};
@@ -25,7 +27,18 @@ pub(super) async fn redrive(args: args::Redrive) -> Result<Exit, CliError> {
 
 /// Redrives a run on this machine.
 async fn on_this_machine(target: &args::Target, args: &args::Redrive) -> Result<Exit, CliError> {
+    let early = run::exit_before_requests(args.options.json);
     let (state, mut target) = run::prepare(target, &args.options, "redrive").await?;
+    target.event.again = args.keep.then_some(Again::Continue);
+    let before = state.latest(&target).await?;
+    if before.as_ref().is_some_and(|before| *before != target.run.id) {
+        state.follow_latest(&mut target).await?;
+        if !args.options.json {
+            eprintln!("sending with the job and the file as they are now");
+        }
+        target.event.include_unknown = args.include_unknown;
+        return run::execute_and_summarize(&state, &target, &args.options, None, early).await;
+    }
     let Some(latest) = latest_generation(&state.objects(), &target.run).await? else {
         let command = format!("throughline run {} {}", args.job.display(), target.input.display());
         return Err(CliError::new(format!(
@@ -41,14 +54,14 @@ async fn on_this_machine(target: &args::Target, args: &args::Redrive) -> Result<
         }
         Some(_) => {
             target.redrive(latest + 1, args.include_unknown);
-            run::execute_and_summarize(&state, &target, &args.options, None).await
+            run::execute_and_summarize(&state, &target, &args.options, None, early).await
         }
         // It was cut off, so it is continued: as a redrive if it was one, or as the run itself.
         None => {
             if latest > 0 {
                 target.redrive(latest, args.include_unknown);
             }
-            run::execute_and_summarize(&state, &target, &args.options, None).await
+            run::execute_and_summarize(&state, &target, &args.options, None, early).await
         }
     }
 }
@@ -84,6 +97,7 @@ async fn on_aws(stack: &args::Stack, args: &args::Redrive) -> Result<Exit, CliEr
             execution.file
         )));
     }
+    warn_of_mended_job(&stack, &run, &args.options).await?;
     if execution.status == Status::Aborted {
         // Functions outlive an execution that was stopped from outside. They end when they find the stop
         // marker.
@@ -91,6 +105,33 @@ async fn on_aws(stack: &args::Stack, args: &args::Redrive) -> Result<Exit, CliEr
     }
     let run = stack.redrive(&run, &execution, args.include_unknown).await?;
     watch::follow(&stack, &run, &watch_options).await
+}
+
+/// Says that a redrive on AWS sends with the job that the run began with, if the bucket has another one.
+async fn warn_of_mended_job(
+    stack: &AwsStack,
+    run: &RunRef,
+    options: &args::RunOptions,
+) -> Result<(), CliError> {
+    let objects = stack.objects();
+    let now = objects.find(&keys::job_file(&run.job)).await?;
+    let then = objects.find(&run.keys().job_file()).await?;
+    if now == then {
+        return Ok(());
+    }
+    let message = format!(
+        "the job file in the bucket is not the one that the run {} began with, and this redrive sends with the job of the run. To keep \
+         its responses and send the other lines with the mended job: throughline submit JOB {} --continue {}",
+        watch::run_name(run),
+        run.file,
+        stack.options()
+    );
+    if options.json {
+        println!("{}", serde_json::json!({ "event": "warning", "message": message }));
+    } else {
+        eprintln!("{message}");
+    }
+    Ok(())
 }
 
 /// Whether no line is left to send.

@@ -12,23 +12,28 @@ use tokio_util::task::AbortOnDropHandle;
 
 use states::services::Functions;
 
+use super::question::{self, Decision};
 use super::summary::{self, FailedRun, RequestsMade};
 use crate::args;
 use crate::exit::{CliError, Exit, is_user_error};
 use crate::local::{
-    ExecutionEnd, FileRole, LocalSecrets, Outputs, ProtectedFiles, StateDir, Target, check_local_path,
-    check_planned_format, execute, format_by_name, serve,
+    ExecutionEnd, FileRole, Holder, LocalSecrets, Outputs, ProtectedFiles, StateDir, Target,
+    check_local_path, check_planned_format, execute, format_by_name, serve,
 };
 use crate::print;
 use crate::progress::{Progress, Style, show};
 use crate::signals::Signals;
 
 pub(super) async fn run(args: args::Run) -> Result<Exit, CliError> {
+    let early = exit_before_requests(args.options.json);
     let (state, mut target) = prepare(&args.target, &args.options, "run").await?;
-    if !args.fresh {
+    target.event.again = args.again.said();
+    let fresh = args.again.fresh;
+    if !fresh {
+        state.follow_latest(&mut target).await?;
         check_planned_format(&state.objects(), &target.run, args.options.output.as_deref()).await?;
     }
-    let before = if args.fresh { None } else { latest_report(&state.objects(), &target.run).await? };
+    let before = if fresh { None } else { latest_report(&state.objects(), &target.run).await? };
     match before {
         Some(report) => {
             // A redrive may have ended this run.
@@ -42,21 +47,21 @@ pub(super) async fn run(args: args::Run) -> Result<Exit, CliError> {
                 target.redrive(report.generation, false);
             }
         }
-        None if args.fresh || was_cleaned_up(&state, &target.run).await? => state.start_over(&mut target)?,
+        None if fresh || was_cleaned_up(&state, &target.run).await? => state.start_over(&mut target)?,
         None => {}
     }
     match &args.functions {
-        None => execute_and_summarize(&state, &target, &args.options, None).await,
+        None => execute_and_summarize(&state, &target, &args.options, None, early).await,
         Some(url) => {
             let functions = Functions::at(url)?;
             let _served = serve(&state, args.s3_port).await?;
-            execute_and_summarize(&state, &target, &args.options, Some(functions)).await
+            execute_and_summarize(&state, &target, &args.options, Some(functions), early).await
         }
     }
 }
 
 /// Opens the state folder and installs the job, after checking everything that can be checked before any
-/// request.
+/// request. Waits while another process runs the same job.
 pub(super) async fn prepare(
     target: &args::Target,
     options: &args::RunOptions,
@@ -78,13 +83,28 @@ pub(super) async fn prepare(
     }
     let name = crate::local::job_name(&target.job)?;
     LocalSecrets::check(&name, &job).await?;
-    let state = StateDir::open(
-        &options.state,
-        &format!("{command} {} {}", target.job.display(), target.input.display()),
-    )?;
+    let command = format!("{command} {} {}", target.job.display(), target.input.display());
+    let state = StateDir::open(&options.state, &name, &command, waits(options.json)).await?;
     let mut target = Target::install(&state, &name, text, job, &target.input).await?;
     target.event.output = format;
+    target.event.secrets = state.fingerprints(&name, &target.job).await?;
     Ok((state, target))
+}
+
+/// Says which process this one waits for, once for each.
+fn waits(json: bool) -> impl FnMut(Holder) {
+    let mut told = None;
+    move |holder| {
+        if told.as_ref() == Some(&holder) {
+            return;
+        }
+        if json {
+            println!("{}", serde_json::json!({ "event": "waiting", "holder": &holder }));
+        } else {
+            eprintln!("waiting for {holder}, which runs the same job; Ctrl-C ends the wait");
+        }
+        told = Some(holder);
+    }
 }
 
 /// The files that no output may replace.
@@ -105,32 +125,67 @@ pub(super) fn file_name(input: &Path) -> String {
 }
 
 /// Executes a run in this process or by functions in other processes, shows its progress, and prints its
-/// summary.
+/// summary. If only the user can know what the run keeps, it is asked, and then executed again. `early` has
+/// listened for signals until now.
 pub(super) async fn execute_and_summarize(
     state: &StateDir,
     target: &Target,
     options: &args::RunOptions,
     functions: Option<Functions>,
+    mut early: AbortOnDropHandle<()>,
 ) -> Result<Exit, CliError> {
-    let progress = Arc::new(Progress::default());
-    let style = if options.json { Style::Json } else { Style::Text };
-    let (stop, shown) = (CancellationToken::new(), CancellationToken::new());
+    let mut target = target.clone();
+    let stop = CancellationToken::new();
     print::stop_when_unread(stop.clone());
+    loop {
+        let progress = Arc::new(Progress::default());
+        let ended =
+            execute_visibly(state, &target, options, functions.clone(), &progress, &stop, early).await;
+        let sent = progress.has_sent();
+        let signals = Signals::listen();
+        early = AbortOnDropHandle::new(tokio::spawn(exit_on_signal(signals, progress.clone(), options.json)));
+        if let Ok(ExecutionEnd::Failed { error, message }) = &ended
+            && error == ErrorName::RunDoubtful.as_str()
+            && !(sent || options.json)
+        {
+            match question::ask(&target.with_user_paths(message)).await {
+                Decision::Said(again) => {
+                    target.event.again = Some(again);
+                    continue;
+                }
+                Decision::Cancelled => {
+                    eprintln!("cancelled: nothing was sent");
+                    return Ok(Exit::Wrong);
+                }
+                Decision::Open => {}
+            }
+        }
+        let summarized = summarize(state, &target, options, ended, &progress, sent).await;
+        return summarized.map_err(|error| error.after_requests(sent));
+    }
+}
+
+/// Executes a run and shows its progress. A signal stops it.
+async fn execute_visibly(
+    state: &StateDir,
+    target: &Target,
+    options: &args::RunOptions,
+    functions: Option<Functions>,
+    progress: &Arc<Progress>,
+    stop: &CancellationToken,
+    early: AbortOnDropHandle<()>,
+) -> Result<ExecutionEnd, CliError> {
+    let style = if options.json { Style::Json } else { Style::Text };
+    let shown = CancellationToken::new();
     let showing = tokio::spawn(show(progress.clone(), style, shown.clone()));
-    let listening = tokio::spawn(stop_on_signal(stop.clone(), progress.clone(), options.json));
-    let ended = execute(state, target, functions, &progress, stop).await;
+    let signals = Signals::listen();
+    drop(early);
+    let listening = tokio::spawn(stop_on_signal(signals, stop.clone(), progress.clone(), options.json));
+    let ended = execute(state, target, functions, progress, stop.clone()).await;
     shown.cancel();
     let _ = showing.await;
     listening.abort();
-    let sent = progress.has_sent();
-    let _exit_on_signal = AbortOnDropHandle::new(tokio::spawn(exit_on_signal(
-        Signals::listen(),
-        progress.clone(),
-        options.json,
-    )));
-    summarize(state, target, options, ended, &progress, sent)
-        .await
-        .map_err(|error| error.after_requests(sent))
+    ended
 }
 
 /// Prints how an execution ended. `sent` says whether it made requests.
@@ -193,12 +248,16 @@ pub(super) async fn is_cleaned_up(objects: &Objects, run: &RunRef, plan: &[u8]) 
 }
 
 /// Stops the run at the first signal, and ends the process at the second one.
-async fn stop_on_signal(stop: CancellationToken, progress: Arc<Progress>, json: bool) {
-    let mut signals = Signals::listen();
+async fn stop_on_signal(mut signals: Signals, stop: CancellationToken, progress: Arc<Progress>, json: bool) {
     signals.next().await;
     progress.stopping();
     stop.cancel();
     exit_on_signal(signals, progress, json).await;
+}
+
+/// Ends the process at a signal until the result is dropped, for the time before the first request.
+pub(super) fn exit_before_requests(json: bool) -> AbortOnDropHandle<()> {
+    AbortOnDropHandle::new(tokio::spawn(exit_on_signal(Signals::listen(), Arc::default(), json)))
 }
 
 /// Ends the process at the next signal, without waiting for anything.

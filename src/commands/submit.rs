@@ -18,7 +18,7 @@ pub(super) async fn submit(args: args::Submit) -> Result<Exit, CliError> {
         Outputs::check(output, &run::file_name(input), &run::protected_files(&args.target, &job, None))?;
     }
     let stack = AwsStack::connect(&args.stack).await?;
-    let run = aws::upload(&stack, &name, &text, input).await?;
+    let run = aws::upload(&stack, &name, &text, input, args.again.said()).await?;
     if args.watch_options.json {
         let mut event = serde_json::json!({ "event": "submitted", "run": watch::run_name(&run), "bucket": stack.bucket() });
         if !args.watch {

@@ -13,6 +13,7 @@ use states::{DiskFull, Host};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::lane_locks::LaneLocks;
 use super::steps::{Steps, bind};
 use super::{LocalSecrets, StateDir, Target, now};
 use crate::exit::CliError;
@@ -64,6 +65,7 @@ pub async fn execute(
         .map_err(|problems| CliError::new(format!("the definition is wrong:\n{problems}")))?;
     let run = &target.run;
     let path = state.journal(&run.id, run.generation);
+    job::run::check_run(&state.objects(), run).await?;
     check_job_copy(state, target).await?;
     let (event, journal) = match begin(state, &path, target) {
         Ok(begun) => begun,
@@ -81,7 +83,7 @@ pub async fn execute(
     // On this machine a run asks for the lease every second, for as long as it takes.
     start.max_events = None;
     let disk_full = DiskFull::default();
-    let steps = Arc::new(steps(state, target, functions, progress, &stop, &disk_full));
+    let steps = Arc::new(steps(state, target, functions.clone(), progress, &stop, &disk_full));
     steps.resume(run).await?;
     let working = steps.working.clone();
     let host = Host::new(state.s3.clone(), vec![steps])
@@ -97,6 +99,12 @@ pub async fn execute(
     };
     let outcome = match outcome {
         Ok(Ok(outcome)) => outcome,
+        // Another version began the run. Its claim, its plan and its results are there, and a new execution of
+        // the same name continues from them.
+        Ok(Err(Stop::Fault(Fault::Journal(JournalError::Foreign("definition"))))) => {
+            remove_journal(&path)?;
+            return Box::pin(execute(state, target, functions, progress, stop)).await;
+        }
         Ok(Err(Stop::Interrupted)) => return Ok(ExecutionEnd::Interrupted),
         Ok(Err(Stop::Fault(fault))) => return Err(CliError::at(&path, fault)),
         Err(message) => {
@@ -108,6 +116,7 @@ pub async fn execute(
         }
     };
     remove_journal(&path)?;
+    remove_continued_journals(state, target).await?;
     Ok(match outcome {
         Outcome::Succeeded(_) => ExecutionEnd::Finished,
         Outcome::Failed { error, .. } if error == job::ErrorName::RunFailed.as_str() => {
@@ -159,6 +168,7 @@ fn steps(
             },
             stop.clone(),
         )),
+        lanes: LaneLocks::new(state.folder.clone(), state.holder.clone()),
         working: TaskTracker::new(),
         postprocess: postprocess::Context {
             s3: s3.clone(),
@@ -201,7 +211,8 @@ fn starting_event(state: &StateDir, journal: &Path, path: &Path, target: &Target
     if journal.exists() && path.exists() {
         let event: Event = serde_json::from_slice(&fs::read(path)?)?;
         return match event.run(target.text.as_bytes()) {
-            Ok(run) if run == target.run => Ok(event),
+            // The user may say now what was asked.
+            Ok(run) if run == target.run => Ok(Event { again: target.event.again.or(event.again), ..event }),
             _ => Err(io::Error::other(
                 "it belongs to another run, so somebody has changed it: start over with --fresh",
             )),
@@ -230,6 +241,21 @@ fn remove_journal(path: &Path) -> Result<(), CliError> {
     remove_if_there(&event_file(path))
 }
 
+/// Removes the journals of the run that this one continues, which can no longer go on.
+async fn remove_continued_journals(state: &StateDir, target: &Target) -> Result<(), CliError> {
+    let key = target.run.keys().plan();
+    let Some(plan) = state.objects().find(&key).await? else { return Ok(()) };
+    if let Some(continues) = job::run::parse_plan(&plan, &key)?.continues {
+        let folder = state.folder.join(".journal");
+        for entry in fs::read_dir(&folder).map_err(|error| CliError::at(&folder, error))?.flatten() {
+            if entry.file_name().to_string_lossy().starts_with(&format!("{}-", continues.run)) {
+                remove_if_there(&entry.path())?;
+            }
+        }
+    }
+    Ok(())
+}
+
 fn remove_if_there(path: &Path) -> Result<(), CliError> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(CliError::at(path, error)),
@@ -247,7 +273,8 @@ pub fn message_of(cause: &str) -> String {
     parsed.as_ref().and_then(|value| value["errorMessage"].as_str()).unwrap_or(cause).to_owned()
 }
 
-/// Reports every other execution as ended, because this process holds the lock of the state folder.
+/// Reports every other execution of the job as ended, because this process holds the job's lock. The step asks
+/// about no other job's: the lease that it wants is this job's.
 struct NoOtherExecutions;
 
 #[async_trait::async_trait]

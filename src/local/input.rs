@@ -5,8 +5,7 @@ use std::io::{self, Read, Seek};
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
-use job::Objects;
-use job::store::Stored;
+use job::store::{Stored, Upload};
 use tokio::io::AsyncReadExt;
 
 use super::{FileRole, check_local_path};
@@ -56,16 +55,15 @@ impl Input {
         Ok(Self { name, file, is_stream })
     }
 
-    /// Copies the content into an object. Returns its size, the stored object, and the hash of the content.
+    /// Copies the content into an upload. Returns its size, the stored object, and the hash of the content.
     ///
     /// # Errors
     /// When it cannot be read, or the object cannot be written.
-    pub async fn copy(self, objects: &Objects, key: &str) -> Result<(u64, Stored, String), CliError> {
+    pub async fn copy(self, mut upload: Upload) -> Result<(u64, Stored, String), CliError> {
         let read_error =
             |error: io::Error| CliError::new(format!("cannot read the input {}: {error}", self.name));
         let mut content = tokio::fs::File::from_std(self.file);
         let mut hasher = blake3::Hasher::new();
-        let mut upload = objects.upload(key);
         let mut chunk = Vec::with_capacity(CHUNK);
         while (&mut content).take(CHUNK as u64).read_to_end(&mut chunk).await.map_err(read_error)? > 0 {
             hasher.update(&chunk);

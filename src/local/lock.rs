@@ -1,32 +1,55 @@
-//! The lock of a state folder, which only one process can hold.
+//! The locks of a state folder. The system releases the locks of a process that ends in any way.
+//!
+//! ```text
+//! .lock                       shared by all processes that use the folder
+//! .locks/job-<hash>.lock      held for the commands of one job
+//! .locks/limit-<hash>.lock    held while a lane of this limit is under way
+//! ```
 
 use std::fs::{self, File, TryLockError};
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::Path;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
 
 use crate::exit::CliError;
-use crate::text;
-use s3::file::open_private;
+use s3::file::{make_folder, open_private};
 
-/// The holder of the lock, as the lock file names it.
-#[derive(Debug, Serialize, Deserialize)]
-struct Holder {
-    /// None for a lock that several processes may share.
-    pid: Option<u32>,
-    command: String,
-    /// RFC 3339 in UTC.
-    since: String,
+/// The time between two looks at who holds a lock.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// The process that holds a lock, as the lock file names it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// Its process id. A lock that several processes share names none.
+    pub pid: Option<u32>,
+    /// Its command.
+    pub command: String,
+    /// When it started: RFC 3339 in UTC.
+    pub since: String,
+    /// Its job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<String>,
+}
+
+impl std::fmt::Display for Holder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { pid, command, since, .. } = self;
+        match pid {
+            Some(pid) => write!(f, "process {pid} (`{command}`, since {since})"),
+            None => write!(f, "`{command}` (since {since})"),
+        }
+    }
 }
 
 /// How a command uses a state folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
-    /// For runs, which no other process may use at the same time.
+    /// For runs.
     Runs,
-    /// For the objects of its store only, which several processes may use at the same time.
+    /// For the objects of its store only.
     Objects,
 }
 
@@ -40,65 +63,110 @@ impl Purpose {
     }
 }
 
-/// The lock of a state folder. It is released when dropped, or by the system when the process ends.
+/// A lock that this process holds until it is dropped.
 #[derive(Debug)]
-pub(super) struct Lock(#[expect(dead_code, reason = "held, not read")] File);
+pub(super) struct Lock {
+    file: File,
+    /// Whether no other process may hold it.
+    exclusive: bool,
+}
 
 impl Lock {
-    /// Acquires the lock. The error names its holder.
-    pub(super) fn acquire(folder: &Path, command: &str, purpose: Purpose) -> Result<Self, CliError> {
+    /// Uses the folder together with other processes.
+    ///
+    /// # Errors
+    /// When a process, such as one of an earlier version, has the whole folder for itself.
+    pub(super) fn share(folder: &Path, purpose: Purpose) -> Result<Self, CliError> {
         let path = folder.join(".lock");
         // Its error names the path.
-        let mut file = open_private(&path).map_err(|error| CliError::new(error.to_string()))?;
-        let locked = match purpose {
-            Purpose::Runs => file.try_lock(),
-            Purpose::Objects => file.try_lock_shared(),
-        };
-        match locked {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(in_use(folder, holder(&path), purpose)),
-            Err(TryLockError::Error(error)) => return Err(CliError::at(&path, error)),
+        let file = open_private(&path).map_err(|error| CliError::new(error.to_string()))?;
+        match file.try_lock_shared() {
+            Ok(()) => Ok(Self { file, exclusive: false }),
+            Err(TryLockError::WouldBlock) => Err(in_use(folder, holder(&path), purpose)),
+            Err(TryLockError::Error(error)) => Err(CliError::at(&path, error)),
         }
-        let holder = Holder {
-            pid: (purpose == Purpose::Runs).then(std::process::id),
-            command: format!("throughline {command}"),
-            since: text::moment(super::now()),
+    }
+
+    /// Holds the lock of a job or of a limit alone. While another process holds it, `waits` is told so again
+    /// and again. The wait ends when the future is dropped.
+    ///
+    /// # Errors
+    /// When the lock file cannot be used. The message names it.
+    pub(super) async fn acquire(
+        folder: &Path,
+        kind: &str,
+        name: &str,
+        ours: &Holder,
+        mut waits: impl FnMut(Holder),
+    ) -> io::Result<Self> {
+        let folder = folder.join(".locks");
+        make_folder(&folder)?;
+        // Names of limits may have any characters.
+        let hash = blake3::hash(name.as_bytes()).to_hex();
+        let path = folder.join(format!("{kind}-{}.lock", &hash[..16]));
+        let at = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
+        let file = open_private(&path)?;
+        let file = match file.try_lock() {
+            Ok(()) => file,
+            Err(TryLockError::Error(error)) => return Err(at(error)),
+            Err(TryLockError::WouldBlock) => {
+                let mut locked = lock_in_a_thread(file);
+                let mut looks = tokio::time::interval(LOOK_EVERY);
+                loop {
+                    tokio::select! {
+                        biased;
+                        locked = &mut locked => break locked.map_err(io::Error::other).flatten().map_err(at)?,
+                        _ = looks.tick() => holder(&path).into_iter().for_each(&mut waits),
+                    }
+                }
+            }
         };
-        let holder = serde_json::to_string(&holder).expect("a holder is always JSON") + "\n";
-        let written =
-            file.set_len(0).and_then(|()| file.write_all(holder.as_bytes())).and_then(|()| file.flush());
-        written.map_err(|error| CliError::at(&path, error))?;
-        Ok(Self(file))
+        let mut lock = Self { file, exclusive: true };
+        lock.name(ours).map_err(at)?;
+        Ok(lock)
+    }
+
+    /// Writes the holder's name for processes that wait.
+    fn name(&mut self, holder: &Holder) -> io::Result<()> {
+        let holder = serde_json::to_string(holder).expect("a holder is always JSON") + "\n";
+        self.file.set_len(0)?;
+        self.file.write_all(holder.as_bytes())
     }
 }
 
-/// The holder of the lock, or `None` if another version of the program has it. A new holder is given a moment
-/// to write its name.
-fn holder(path: &Path) -> Option<Holder> {
-    let read = || serde_json::from_str(&fs::read_to_string(path).unwrap_or_default()).ok();
-    (0..50).find_map(|attempt| {
-        if attempt > 0 {
-            std::thread::sleep(Duration::from_millis(2));
+impl Drop for Lock {
+    fn drop(&mut self) {
+        if self.exclusive {
+            // The name of a process that has ended would mislead.
+            let _ = self.file.set_len(0);
         }
-        read()
-    })
+    }
+}
+
+/// Waits for a lock in a thread of its own, because the wait can last for days and blocks its thread. If
+/// nobody wants the lock any more, it is released.
+fn lock_in_a_thread(file: File) -> oneshot::Receiver<io::Result<File>> {
+    let (done, locked) = oneshot::channel();
+    std::thread::spawn(move || {
+        let _ = done.send(file.lock().map(|()| file));
+    });
+    locked
+}
+
+/// The holder of a lock, or `None` if it has not yet written its name.
+fn holder(path: &Path) -> Option<Holder> {
+    serde_json::from_str(&fs::read_to_string(path).ok()?).ok()
 }
 
 fn in_use(folder: &Path, holder: Option<Holder>, purpose: Purpose) -> CliError {
     let folder = folder.display();
-    let remedy = format!(
-        "Wait until that process has ended, or give this command another folder with {}",
+    let who = holder.as_ref().map_or_else(|| "another process".to_owned(), Holder::to_string);
+    let error = CliError::busy(format!(
+        "the state folder {folder} is in use by {who}. Wait until that process has ended, or give this command another folder with {}",
         purpose.option()
-    );
+    ));
     match holder {
-        Some(Holder { pid, command, since }) => {
-            let who = pid.map_or_else(
-                || format!("`{command}` (since {since})"),
-                |pid| format!("process {pid} (`{command}`, since {since})"),
-            );
-            CliError::busy(format!("the state folder {folder} is in use by {who}. {remedy}"))
-                .with_field("holder", serde_json::json!({ "pid": pid, "command": command, "since": since }))
-        }
-        None => CliError::busy(format!("the state folder {folder} is in use by another process. {remedy}")),
+        Some(holder) => error.with_field("holder", serde_json::json!(holder)),
+        None => error,
     }
 }

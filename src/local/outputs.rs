@@ -8,8 +8,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use job::run::RunRef;
-use job::{Objects, Plan};
+use job::Objects;
+use job::run::{RunRef, parse_plan};
 use postprocess::Report;
 
 use self::sink::Sink;
@@ -105,9 +105,9 @@ impl Outputs {
         run: &RunRef,
         destination: Option<&Path>,
     ) -> Result<Self, OutputError> {
-        let plan = objects.get(&run.keys().plan()).await?;
-        let plan: Plan = serde_json::from_slice(&plan)
-            .map_err(|error| OutputError::Unreadable(format!("{}: {error}", run.keys().plan())))?;
+        let key = run.keys().plan();
+        let plan = parse_plan(&objects.get(&key).await?, &key)
+            .map_err(|error| OutputError::Unreadable(error.message))?;
         let (output, failed, report) = (
             postprocess::output_key(run, &plan),
             postprocess::failed_key(run, &plan),

@@ -16,6 +16,8 @@ use states::{DiskFull, Host, Service, Support};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
+use super::lane_locks::LaneLocks;
+use super::lock::Lock;
 use super::message_of;
 use crate::progress::Progress;
 
@@ -27,6 +29,7 @@ pub(super) struct Steps {
     pub(super) objects: Objects,
     pub(super) preprocess: preprocess::Context,
     pub(super) worker: Arc<worker::Context>,
+    pub(super) lanes: LaneLocks,
     /// Calls of the worker that have not ended, including those that the execution no longer waits for.
     pub(super) working: TaskTracker,
     pub(super) postprocess: postprocess::Context,
@@ -96,6 +99,8 @@ impl Steps {
         let (arn, payload) = (call.function(), call.payload());
         let name = arn.strip_prefix(FUNCTION_ARN).unwrap_or_default();
         self.check_run(payload)?;
+        // A call may outlive its lane, and holds the lane's lock itself.
+        let lock = if name == "worker" { self.lane_lock(call).await? } else { None };
         match (name, &self.functions) {
             ("preprocess" | "worker" | "postprocess", Some(functions)) => {
                 self.invoke(functions, name, payload).await
@@ -108,7 +113,7 @@ impl Steps {
                 }
                 to_json(response)
             }
-            ("worker", None) => to_json(self.work(request(payload)?, &call.cancel).await),
+            ("worker", None) => to_json(self.work(request(payload)?, &call.cancel, lock).await),
             ("postprocess", None) => {
                 // A worker that the execution no longer waits for still writes its results.
                 self.working.close();
@@ -123,16 +128,27 @@ impl Steps {
         }
     }
 
+    async fn lane_lock(&self, call: &TaskCall) -> Result<Option<Arc<Lock>>, TaskError> {
+        let request: WorkRequest = request(call.payload())?;
+        let map_run = call.map_run.as_ref();
+        self.lanes
+            .acquire(&self.objects, &self.run, &request.lane.name, map_run, &call.cancel, &self.progress)
+            .await
+    }
+
     /// Checks that a call is for this run. A journal that somebody has changed could name another run, with a
     /// job that sends the secrets to somebody else.
     fn check_run(&self, payload: &Value) -> Result<(), TaskError> {
         let named = [&payload["run"], &payload["previous"]["run"]].into_iter().filter(|run| run.is_object());
         let named = named.map(|run| serde_json::from_value::<RunRef>(run.clone()).ok());
+        let named: Vec<Option<RunRef>> = named.collect();
+        named.iter().flatten().try_for_each(RunRef::check_format).map_err(failed)?;
         let events = [&payload["event"]].into_iter().filter(|event| event.is_object());
         let started = events.map(|event| {
             serde_json::from_value::<Event>(event.clone()).ok()?.run(self.job_text.as_bytes()).ok()
         });
-        if named.chain(started).all(|run| run.as_ref() == Some(&self.run)) {
+        let is_this = |run: RunRef| RunRef { format: self.run.format, ..run } == self.run;
+        if named.into_iter().chain(started).all(|run| run.is_some_and(is_this)) {
             return Ok(());
         }
         let message = format!(
@@ -148,11 +164,15 @@ impl Steps {
         &self,
         request: WorkRequest,
         cancel: &CancellationToken,
+        lock: Option<Arc<Lock>>,
     ) -> Result<WorkResponse, StepError> {
         let stop = cancel.child_token();
         let _cancel_on_drop = stop.clone().drop_guard();
         let context = self.worker.clone();
-        let call = self.working.spawn(async move { worker::work_until(&context, request, stop).await });
+        let call = self.working.spawn(async move {
+            let _lock = lock;
+            worker::work_until(&context, request, stop).await
+        });
         call.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
     }
 
@@ -202,7 +222,7 @@ fn to_json<T: Serialize>(response: Result<T, StepError>) -> Result<Value, TaskEr
 }
 
 /// The error that Lambda makes of a handler's error. `Retry` and `Catch` match on its `errorType`.
-fn failed(error: StepError) -> TaskError {
+pub(super) fn failed(error: StepError) -> TaskError {
     match error.name {
         ErrorName::Interrupted => TaskError::Interrupted,
         name => TaskError::Error {

@@ -75,7 +75,7 @@ impl Target {
         objects.put(&keys::job_file(name), text.clone()).await?;
         let key = keys::input(name, &source.name);
         let version = if source.is_stream {
-            source.copy(&objects, &key).await?.2
+            source.copy(objects.upload(&key)).await?.2
         } else {
             s3::link_object(state.folder(), s3::BUCKET, &key, input)
                 .map_err(|error| CliError::at(input, error))?;

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::show::Rates;
-use super::{Batches, LaneSnapshot, Phase, Queue, Snapshot};
+use super::{Batches, LaneSnapshot, Phase, Queue, Snapshot, TakenOver};
 
 #[derive(Serialize)]
 struct Event<'a> {
@@ -39,6 +39,13 @@ impl<'a> Lane<'a> {
             left_seconds: rates.time_left(now).map(|left| left.as_secs()),
         }
     }
+}
+
+/// `{"event": "continues", …}`
+pub(super) fn taken_over(taken_over: &TakenOver) -> String {
+    let mut event = serde_json::json!(taken_over);
+    event["event"] = "continues".into();
+    event.to_string()
 }
 
 /// `{"event": "progress", …}`

@@ -3,11 +3,25 @@
 use std::fmt::Write;
 
 use super::show::Rates;
-use super::{Batches, LaneSnapshot, Phase, Queue, Snapshot, rows};
+use super::{Batches, LaneSnapshot, OtherJob, Phase, Queue, Snapshot, TakenOver, rows};
 use crate::text;
 
 /// The number of lanes that are printed at a time.
 const MAX_LANES: usize = 10;
+
+/// What the run has taken over from another one.
+pub(super) fn taken_over(taken_over: &TakenOver) -> String {
+    let TakenOver { started, kept, unknown, to_send, .. } = taken_over;
+    let unknown = match unknown {
+        0 => String::new(),
+        unknown => format!(", {} with an unknown outcome not sent again", text::lines(*unknown)),
+    };
+    format!(
+        "continues the run of {started}: {} kept{unknown}, {} to send",
+        text::responses(*kept),
+        text::lines(*to_send)
+    )
+}
 
 /// A line for all lanes and one for each unfinished lane, or one line for another phase.
 pub(super) fn progress(now: &Snapshot, rates: &Rates) -> String {
@@ -100,6 +114,7 @@ fn figures(lane: &LaneSnapshot, rates: &Rates) -> String {
 pub(super) fn left(lane: &LaneSnapshot, rates: &Rates) -> Option<String> {
     match (lane.held_seconds, rates.time_left(lane)) {
         _ if lane.done >= lane.lines => None,
+        _ if lane.waits_for.is_some() => lane.waits_for.as_ref().map(OtherJob::to_string),
         (Some(seconds), _) => Some(format!("waits {seconds} s")),
         (None, left) => left.map(|left| format!("{} left", text::duration(left))),
     }

@@ -65,7 +65,7 @@ fn choose<'a>(
     let rank = |lane: &LaneSnapshot| match lane {
         lane if lane.done >= lane.lines => 3,
         lane if rates.requests(&lane.name) > 0.0 => 0,
-        lane if lane.held_seconds.is_some() => 1,
+        lane if lane.held_seconds.is_some() || lane.waits_for.is_some() => 1,
         _ => 2,
     };
     let mut order: Vec<usize> = (0..lanes.len()).collect();
@@ -137,6 +137,8 @@ fn cell(column: Column, lane: &LaneSnapshot, rates: &Rates) -> String {
         Column::Done => format!("{} of {}", text::count(lane.done), text::count(lane.lines)),
         Column::Percent => text::percent(lane.done, lane.lines),
         Column::Rate => text::rate(rates.requests(&lane.name)),
+        // The status says the rest.
+        Column::Left if lane.waits_for.is_some() => "waits".to_owned(),
         Column::Left => plain::left(lane, rates).unwrap_or_default(),
         Column::Failed if lane.failed > 0 => format!("{} failed", text::count(lane.failed)),
         Column::Throttled if lane.throttled > 0 => format!("{} throttled", text::count(lane.throttled)),
@@ -169,28 +171,34 @@ fn status(now: &Snapshot, width: usize) -> String {
         0 => String::new(),
         done => format!(" ({} were done before)", text::lines(done)),
     };
-    let variants = match now.phase {
+    let other = now.lanes.iter().find_map(|lane| lane.waits_for.as_ref());
+    let variants = match (now.phase, other) {
         _ if now.stopping => vec![
             "stopping: waiting for requests in flight; Ctrl-C again stops at once".to_owned(),
             "stopping; Ctrl-C again stops at once".to_owned(),
         ],
-        Phase::Starting => vec!["starting".to_owned()],
-        Phase::Queued => plain::queue(now),
-        Phase::Splitting if now.remote => vec!["splitting the input".to_owned()],
-        Phase::Merging if now.remote => vec!["merging the output".to_owned()],
-        Phase::Sending if now.remote => {
+        (Phase::Starting, _) => vec!["starting".to_owned()],
+        (Phase::Queued, _) => plain::queue(now),
+        (Phase::Splitting, _) if now.remote => vec!["splitting the input".to_owned()],
+        (Phase::Merging, _) if now.remote => vec!["merging the output".to_owned()],
+        (Phase::Sending, _) if now.remote => {
             vec![
                 format!("sending{}; Ctrl-C leaves the run alone", plain::batches(now)),
                 "sending; Ctrl-C leaves the run alone".to_owned(),
             ]
         }
-        Phase::Splitting => vec![format!("splitting the input: {}", text::lines(now.split_lines))],
-        Phase::Sending => vec![
+        (Phase::Splitting, _) => vec![format!("splitting the input: {}", text::lines(now.split_lines))],
+        (Phase::Sending, Some(other)) => vec![
+            format!("{other}; Ctrl-C stops, the same command continues"),
+            other.to_string(),
+            format!("waits for {}", other.job),
+        ],
+        (Phase::Sending, None) => vec![
             format!("sending{}; Ctrl-C stops, the same command continues", before()),
             "sending; Ctrl-C stops, the same command continues".to_owned(),
             "sending; Ctrl-C stops".to_owned(),
         ],
-        Phase::Merging => vec![format!("merging the output: {}", text::lines(now.merged_lines))],
+        (Phase::Merging, _) => vec![format!("merging the output: {}", text::lines(now.merged_lines))],
     };
     let fits = variants.iter().find(|text| measure_text_width(text) <= width);
     fits.or(variants.last()).cloned().unwrap_or_default()
@@ -209,6 +217,7 @@ mod tests {
             throttled: 0,
             sent: done,
             held_seconds: None,
+            waits_for: None,
         }
     }
 

@@ -5,6 +5,7 @@ use std::io::IsTerminal;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt;
 use tokio_util::sync::CancellationToken;
 
 use super::{Phase, Progress, Snapshot, bars::Bars, json, plain};
@@ -33,6 +34,14 @@ pub async fn show(progress: Arc<Progress>, style: Style, done: CancellationToken
     loop {
         tokio::select! {
             _ = ticks.tick() => {}
+            () = progress.news.notified() => {
+                if let Some(shown) = bars.take() {
+                    shown.clear();
+                    bars = Some(Bars::new());
+                }
+                say(&progress, style);
+                continue;
+            }
             () = done.cancelled() => break,
         }
         let now = progress.snapshot();
@@ -51,6 +60,19 @@ pub async fn show(progress: Arc<Progress>, style: Style, done: CancellationToken
     }
     if let Some(bars) = bars {
         bars.clear();
+    }
+    // The run may have ended before anything was shown.
+    if progress.news.notified().now_or_never().is_some() {
+        say(&progress, style);
+    }
+}
+
+/// Says what the run has taken over from another one.
+fn say(progress: &Progress, style: Style) {
+    let Some(taken_over) = progress.taken_over.get() else { return };
+    match style {
+        Style::Json => println!("{}", json::taken_over(taken_over)),
+        Style::Text => eprintln!("{}", plain::taken_over(taken_over)),
     }
 }
 
@@ -78,6 +100,10 @@ const WINDOW: Duration = Duration::from_secs(10);
 
 impl Rates {
     fn add(&mut self, now: &Snapshot, at: Instant) {
+        // Otherwise the lines that were done before would count as done now.
+        if now.lanes.is_empty() {
+            return;
+        }
         for lane in now.lanes.iter().chain([&now.total()]) {
             let samples = self.lanes.entry(lane.name.clone()).or_default();
             samples.push_back((at, lane.sent, lane.done));

@@ -89,6 +89,39 @@ pub struct LaneSnapshot {
     /// Seconds until the provider may get requests again, if it asked to wait.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub held_seconds: Option<u64>,
+    /// The job whose lane must end first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waits_for: Option<OtherJob>,
+}
+
+/// A job that another process runs in the same state folder, with a lane of the same limit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct OtherJob {
+    /// Its name.
+    pub job: String,
+    /// The limit.
+    pub limit: String,
+}
+
+impl std::fmt::Display for OtherJob {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "waits for {}, which uses the limit {}", self.job, self.limit)
+    }
+}
+
+/// What a run has taken over from the run before it of the same job and file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TakenOver {
+    /// The id of the run before.
+    pub run: String,
+    /// When that run started, RFC 3339 in UTC.
+    pub started: String,
+    /// Lines that keep their response.
+    pub kept: u64,
+    /// Lines with an unknown outcome, which are not sent again.
+    pub unknown: u64,
+    /// Lines that are left to send.
+    pub to_send: u64,
 }
 
 /// The name of the sum of all lanes.
@@ -106,6 +139,7 @@ impl Snapshot {
             throttled: sum(|lane| lane.throttled),
             sent: sum(|lane| lane.sent),
             held_seconds: None,
+            waits_for: None,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! A server on loopback that responds as a test says.
 
+mod ports;
 mod raw;
 
 use std::collections::HashMap;
@@ -15,10 +16,14 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::serve::ListenerExt;
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
+use ports::any_port;
+pub use ports::{closed_port, full_port};
 pub use raw::Raw;
+
+use crate::wait_until;
 
 /// A request that arrived.
 #[derive(Debug, Clone)]
@@ -78,16 +83,29 @@ impl HttpServer {
     pub fn start<R: IntoResponse>(
         respond: impl Fn(usize, &ReceivedRequest) -> R + Clone + Send + Sync + 'static,
     ) -> Self {
-        Self::router(axum::Router::new().fallback(move |mut request: Request| {
-            let Number(number) = request.extensions_mut().remove().unwrap();
-            let received: ReceivedRequest = request.extensions_mut().remove().unwrap();
-            ready(respond(number, &received).into_response())
-        }))
+        Self::router(fallback(respond))
+    }
+
+    /// [`Self::start`] on a port that a job file names. Waits while another test has it.
+    pub fn start_at<R: IntoResponse>(
+        port: u16,
+        respond: impl Fn(usize, &ReceivedRequest) -> R + Clone + Send + Sync + 'static,
+    ) -> Self {
+        let mut free = None;
+        wait_until("the port is free", || {
+            free = std::net::TcpListener::bind(("127.0.0.1", port)).ok();
+            free.is_some()
+        });
+        Self::routes(free.unwrap(), fallback(respond))
     }
 
     /// Responds by routes.
     pub fn router(router: axum::Router) -> Self {
-        Self::serve(|listener, log| async move {
+        Self::routes(any_port(), router)
+    }
+
+    fn routes(listener: std::net::TcpListener, router: axum::Router) -> Self {
+        Self::serve(listener, |listener, log| async move {
             let connected = log.clone();
             let listener = listener.tap_io(move |_| connected.connected());
             let router = router.layer(axum::middleware::from_fn_with_state(log, record));
@@ -114,7 +132,7 @@ impl HttpServer {
     fn accept<F: Future<Output = ()> + Send + 'static>(
         serve: impl Fn(TcpStream, Arc<Log>) -> F + Send + Sync + 'static,
     ) -> Self {
-        Self::serve(|listener, log| async move {
+        Self::serve(any_port(), |listener, log| async move {
             while let Ok((stream, _)) = listener.accept().await {
                 log.connected();
                 tokio::spawn(serve(stream, log.clone()));
@@ -125,9 +143,9 @@ impl HttpServer {
     /// Serves in the runtime of an asynchronous test: in one thread, a client sees a response and the end of its
     /// connection together. Serves in another thread elsewhere.
     fn serve<F: Future<Output = ()> + Send + 'static>(
+        listener: std::net::TcpListener,
         serve: impl FnOnce(TcpListener, Arc<Log>) -> F + Send + 'static,
     ) -> Self {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
         let log = Arc::new(Log { started: Instant::now(), state: Mutex::default() });
@@ -204,6 +222,16 @@ impl HttpServer {
     }
 }
 
+fn fallback<R: IntoResponse>(
+    respond: impl Fn(usize, &ReceivedRequest) -> R + Clone + Send + Sync + 'static,
+) -> axum::Router {
+    axum::Router::new().fallback(move |mut request: Request| {
+        let Number(number) = request.extensions_mut().remove().unwrap();
+        let received: ReceivedRequest = request.extensions_mut().remove().unwrap();
+        ready(respond(number, &received).into_response())
+    })
+}
+
 impl Log {
     fn connected(&self) {
         self.state.lock().unwrap().connections += 1;
@@ -251,29 +279,4 @@ pub fn response_with(status: u16, headers: &[(&str, &str)], body: &str) -> Respo
         .iter()
         .fold(Response::builder().status(status), |response, (name, value)| response.header(*name, *value));
     response.body(Body::from(body.to_owned())).unwrap()
-}
-
-/// An address on which no server listens.
-pub fn closed_port() -> SocketAddr {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
-}
-
-/// An address that accepts no connection, because its queue is full until the second value is dropped.
-pub async fn full_port() -> (SocketAddr, impl Sized) {
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    let listener = socket.listen(1).unwrap();
-    let address = listener.local_addr().unwrap();
-    let mut waiting = tokio::task::JoinSet::new();
-    let (connected, mut connections) = tokio::sync::mpsc::unbounded_channel();
-    for _ in 0..8 {
-        let connected = connected.clone();
-        waiting.spawn(async move {
-            let stream = TcpStream::connect(address).await;
-            let _ = connected.send(stream);
-        });
-    }
-    // The queue has room for two: once they are connected, it is full.
-    let first = [connections.recv().await, connections.recv().await];
-    (address, (listener, waiting, connections, first))
 }

@@ -41,6 +41,14 @@ impl Scene {
         scene
     }
 
+    /// A folder with the files of an archive (tar, gzip).
+    pub fn unpack(archive: &Path) -> Self {
+        let scene = Self { folder: tempfile::tempdir().unwrap() };
+        let archive = archive.to_str().unwrap();
+        scene.run_as("tar", &["-xzf", archive]).expect(0);
+        scene
+    }
+
     /// The path of a file in the folder.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)

@@ -1,6 +1,6 @@
 //! The output of the commands.
 
-use testing::{Api, HttpServer, JobFile, Raw, Scene};
+use testing::{Api, HttpServer, JobFile, Raw, ReceivedRequest, Scene, response_with};
 
 #[test]
 fn init_writes_a_job_that_passes_check() {
@@ -253,6 +253,42 @@ fn missing_bucket_is_named_with_its_region() {
             });
             let ran = ran.expect(1);
             assert!(ran.stderr.contains(words), "{command:?}\n{}", ran.stderr);
+        }
+    }
+}
+
+#[test]
+fn submit_says_with_the_upload_what_happens_to_earlier_responses() {
+    let store = HttpServer::start(|_, request: &ReceivedRequest| {
+        let begins = request.uri.contains("?uploads");
+        let xml = if begins {
+            "<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>"
+        } else if request.method == "POST" {
+            "<CompleteMultipartUploadResult><ETag>\"e\"</ETag></CompleteMultipartUploadResult>"
+        } else {
+            ""
+        };
+        response_with(200, &[("etag", "\"e\""), ("x-amz-version-id", "v")], xml)
+    });
+    let scene = Scene::new("[request]\nurl = \"https://api.example.com/{{ line }}\"\n", "small.txt", "a\n");
+    scene.write("large.txt", "a line of text\n".repeat(400_000));
+    let endpoint = store.url("");
+    for (file, method) in [("small.txt", "PUT"), ("large.txt", "POST")] {
+        for (flags, said) in
+            [(&["--continue"][..], Some("continue")), (&["--fresh"], Some("fresh")), (&[], None)]
+        {
+            store.forget();
+            let options = ["--bucket", "b", "--region", "us-east-1", "--endpoint-url", &endpoint];
+            let args = [&["submit", "job.toml", file][..], &options, flags].concat();
+            let ran = scene.run_with(&args, |command| {
+                command.env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test");
+            });
+            ran.expect(0);
+            let requests = store.requests();
+            let begins = requests.iter().find(|request| {
+                request.method == method && request.path().ends_with(&format!("/input/{file}"))
+            });
+            assert_eq!(begins.unwrap().header("x-amz-meta-again"), said, "{file} {flags:?}");
         }
     }
 }

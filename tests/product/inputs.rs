@@ -163,7 +163,7 @@ fn check_and_run_read_a_pipe() {
     // The same content is the same run, whatever number the shell gives the pipe.
     shell("run job.toml <(cat in.csv) -o again.csv 3</dev/null 4</dev/null").expect(0);
     assert_eq!((api.count(), scene.read("again.csv")), (2, scene.read("out.csv")));
-    shell("run job.toml <(printf 'id\\n3\\n') -o third.csv").expect(0);
+    shell("run job.toml <(printf 'id\\n3\\n') -o third.csv --fresh").expect(0);
     assert_eq!(column(&scene.read("third.csv"), "twice"), ["33"]);
     assert_eq!(scene.read("in.csv"), "id\n1\n2\n");
 }

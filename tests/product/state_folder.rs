@@ -30,11 +30,12 @@ fn cut_off(api: &Api, scene: &Scene) {
     api.respond_all();
 }
 
-/// The only file with this ending below the state folder.
-fn find(scene: &Scene, ending: &str) -> std::path::PathBuf {
+/// The only file below the state folder with this part and this ending.
+fn find(scene: &Scene, ending: &str, part: &str) -> std::path::PathBuf {
     let mut found: Vec<_> = scene.files();
     found.retain(|path| {
-        path.to_string_lossy().ends_with(ending) && path.to_string_lossy().contains("/.throughline/")
+        let path = path.to_string_lossy();
+        path.ends_with(ending) && path.contains("/.throughline/") && path.contains(part)
     });
     assert_eq!(found.len(), 1, "{found:?}");
     found.remove(0)
@@ -142,7 +143,9 @@ fn lock_that_is_a_link_is_refused() {
     let scene = scene(&api);
     scene.run(&RUN).expect(0);
     scene.write("precious.txt", "precious");
-    for lock in [".throughline/.lock", ".throughline/.s3/lock"] {
+    let of_job = find(&scene, ".lock", "/.locks/job-");
+    let of_job = of_job.strip_prefix(scene.path("")).unwrap().to_str().unwrap();
+    for lock in [".throughline/.lock", ".throughline/.s3/lock", of_job] {
         for hard in [false, true] {
             let _ = fs::remove_file(scene.path(lock));
             match hard {
@@ -169,9 +172,8 @@ fn a_planted_job_gets_no_secret() {
     scene.write("key.txt", "s3cr3t-of-the-test");
     cut_off(&api, &scene);
     let runs = scene.path(".throughline/runs").join(scene.job_name());
-    let run =
-        fs::read_dir(&runs).unwrap().map(|entry| entry.unwrap().path()).find(|path| path.is_dir()).unwrap();
-    let copy = run.join("job.toml");
+    let runs = fs::read_dir(&runs).unwrap().map(|entry| entry.unwrap().path().join("job.toml"));
+    let copy = runs.filter(|copy| copy.exists()).last().unwrap();
     let good = fs::read(&copy).unwrap();
     // The run's copy of the job.
     fs::write(&copy, with_secret(&thief).to_string()).unwrap();
@@ -179,7 +181,7 @@ fn a_planted_job_gets_no_secret() {
     assert!(ran.stderr.contains("job.toml is not the job file that this run started with"), "{}", ran.stderr);
     fs::write(&copy, &good).unwrap();
     // A journal that was begun for another run.
-    let event = find(&scene, ".event.json");
+    let event = find(&scene, ".event.json", "/.journal/");
     let text = fs::read_to_string(&event).unwrap();
     fs::write(&event, text.replace("in.csv", "other.csv")).unwrap();
     let ran = scene.run(&RUN).expect(1);

@@ -6,11 +6,12 @@ mod prepare;
 mod send;
 mod set_up;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use job::StepError;
 use job::run::Pace;
+use job::{LineId, StepError};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
@@ -40,6 +41,8 @@ pub(crate) struct Drive<'a> {
     /// Nothing is sent after this instant, so that all requests end before the deadline.
     last_call: Option<Instant>,
     items: Items,
+    /// The lines that an earlier run may have sent, each with that run's id and the line that it was then.
+    origins: HashMap<LineId, (String, LineId)>,
     parcels: Parcels,
     schedule: Schedule,
     canary: Canary,

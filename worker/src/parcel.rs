@@ -1,6 +1,7 @@
 //! The unit of sending: a parcel holds the lines that one request carries. Today each has one line.
 
 use job::LineId;
+use job::file::Identity;
 use std::ops::{Index, IndexMut, Range};
 
 use crate::failure::Failure;
@@ -33,6 +34,8 @@ pub(crate) struct Parcel {
     pub(crate) retry: RetryState,
     /// Rendered when its turn comes, and kept while it may be sent again.
     pub(crate) prepared: Option<Box<Prepared>>,
+    /// The identity of its request, once that was rendered.
+    pub(crate) identity: Option<Identity>,
     pub(crate) last_failure: Option<Box<Failure>>,
 }
 
@@ -57,8 +60,16 @@ impl Parcels {
         self.lines.extend(lines);
         #[expect(clippy::cast_possible_truncation, reason = "a batch is smaller than 4 GiB")]
         let lines = from as u32..self.lines.len() as u32;
-        let state =
-            Parcel { lines, key, tries: 0, mid_redirect: false, retry, prepared: None, last_failure: None };
+        let state = Parcel {
+            lines,
+            key,
+            tries: 0,
+            mid_redirect: false,
+            retry,
+            prepared: None,
+            identity: None,
+            last_failure: None,
+        };
         self.parcels.push(state);
     }
 

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use cookie_store::CookieStore;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use job::file::secrets::Secrets;
-use job::file::{Job, Request, is_allowed, limit_key};
+use job::file::{Identity, Job, Rendered, Request, is_allowed, limit_key};
 use job::{Code, LineId, Row};
 use url::Url;
 
@@ -27,6 +27,8 @@ pub struct Prepared {
     pub hops: u8,
     /// Cookies that they set, if the job keeps them.
     pub cookies: Option<Box<CookieStore>>,
+    /// The identity of the line's request, before any redirect.
+    pub identity: Option<Identity>,
 }
 
 /// Renders a line's request. With [`Secrets::masked`] it can be shown to a person. `idempotency_key` is sent
@@ -59,6 +61,14 @@ pub fn render(
         value.set_sensitive(!template.secrets().is_empty());
         headers.insert(header_name(name)?, value);
     }
+    let identity = job.identity_of(
+        row,
+        &Rendered {
+            url: &text,
+            body: body.as_deref().map(str::as_bytes),
+            header: &|name| headers.get(name).map(HeaderValue::as_bytes),
+        },
+    );
     if request.json_body && !headers.contains_key(CONTENT_TYPE) {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     }
@@ -66,15 +76,15 @@ pub fn render(
         headers.entry("idempotency-key").or_insert(header_value("idempotency-key", key)?);
     }
     let method = request.method.as_str().parse().map_err(|_| Failure::new(Code::Render, "no such method"))?;
-    Ok(Prepared { method, url, headers, body: body.map(Bytes::from), hops: 0, cookies: None })
+    Ok(Prepared { method, url, headers, body: body.map(Bytes::from), hops: 0, cookies: None, identity })
 }
 
 /// The key that makes a POST or PATCH of an idempotent job repeatable. It is the same in every call and
-/// redrive, on one machine and on AWS.
+/// redrive, on one machine and on AWS: `run` is the id of the run that sent the line first, and `n` the line
+/// that it was then.
 pub fn idempotency_key(job: &Job, run: &str, n: LineId) -> Option<String> {
-    let asked = job.request.idempotent
-        && matches!(job.request.method, job::file::Method::Post | job::file::Method::Patch);
-    asked.then(|| blake3::hash(format!("{run}/{n}").as_bytes()).to_hex()[..32].to_owned())
+    job.sends_idempotency_keys()
+        .then(|| blake3::hash(format!("{run}/{n}").as_bytes()).to_hex()[..32].to_owned())
 }
 
 /// Fails if the host that a line has chosen may not have the job's secrets.

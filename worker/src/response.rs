@@ -102,7 +102,8 @@ impl Sender {
             .map_err(|error| self.unusable(error, status))?;
         drop((body, room));
         let (at, millis, status) = (self.wall.now().millis, millis(sent), status.as_u16());
-        let result = |n| result_line::success(Figures { n, at, millis, tries: *tries, status }, &values);
+        let figures = |n| Figures { n, at, millis, tries: *tries, status, id: prepared.identity };
+        let result = |n| result_line::success(figures(n), &values);
         Ok(Success::Results(lines.iter().map(|n| (*n, result(*n))).collect()))
     }
 

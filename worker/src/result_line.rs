@@ -1,5 +1,6 @@
 //! The result of a line as bytes: one line of a result segment.
 
+use job::file::Identity;
 use job::text::one_line;
 use job::wire::write_success;
 use job::{Code, LineId, LineResult};
@@ -13,6 +14,8 @@ pub(crate) struct Figures {
     pub(crate) millis: u32,
     pub(crate) tries: u32,
     pub(crate) status: u16,
+    /// The identity of the line's request, if it was rendered.
+    pub(crate) id: Option<Identity>,
 }
 
 /// The result of a line that succeeded; `values` is a JSON array.
@@ -32,8 +35,8 @@ pub(crate) fn refused(figures: Figures, error: &str, detail: Option<&str>) -> Ve
 }
 
 fn result(figures: Figures) -> LineResult<'static> {
-    let Figures { n, at, millis, tries, status } = figures;
-    LineResult { n, t: at, ms: millis, tries, status, v: None, error: None, detail: None }
+    let Figures { n, at, millis, tries, status, id } = figures;
+    LineResult { n, t: at, ms: millis, tries, status, id, v: None, error: None, detail: None }
 }
 
 #[cfg(test)]
@@ -53,13 +56,14 @@ mod tests {
 
     #[test]
     fn result_of_a_success_has_its_values() {
-        let line =
-            success(Figures { n: LineId::nth(3), at: 5, millis: 7, tries: 1, status: 200 }, b"[1.50,\"a\"]");
+        let id = Some(Identity([7; 16]));
+        let figures = Figures { n: LineId::nth(3), at: 5, millis: 7, tries: 1, status: 200, id };
+        let line = success(figures, b"[1.50,\"a\"]");
         assert_eq!(line.last(), Some(&b'\n'));
         let result = LineResult::parse(&line).unwrap();
         assert_eq!(
-            (result.n.number(), result.t, result.ms, result.tries, result.status, result.ok()),
-            (3, 5, 7, 1, 200, true)
+            (result.n.number(), result.t, result.ms, result.tries, result.status, result.id, result.ok()),
+            (3, 5, 7, 1, 200, id, true)
         );
         assert_eq!(result.v.unwrap().iter().map(|value| value.get()).collect::<Vec<_>>(), ["1.50", "\"a\""]);
     }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use job::file::secrets::Secrets;
 use job::file::{Limit, OutputFormat};
-use job::run::{LaneKind, Opened, RunRef, StopMarker};
+use job::run::{LaneKind, Opened, RunRef, StopMarker, read_file};
 use job::{ErrorName, Job, Objects, RunKeys, StepError};
 use tokio::sync::{Mutex, OnceCell};
 
@@ -88,8 +88,8 @@ impl Run {
             return Ok(None);
         };
         let marker = self.objects.find(&entry.key).await?;
-        let marker = marker.and_then(|body| serde_json::from_slice::<StopMarker>(&body).ok());
-        let reason = marker.map(|marker| marker.reason).filter(|reason| !reason.is_empty());
+        let marker = marker.and_then(|body| read_file(&body, &entry.key, "a stop marker").ok());
+        let reason = marker.map(|marker: StopMarker| marker.reason).filter(|reason| !reason.is_empty());
         Ok(Some(reason.unwrap_or_else(|| "the run was stopped".to_owned())))
     }
 

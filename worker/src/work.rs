@@ -71,8 +71,7 @@ async fn call(
         Items::read(&run.objects, run.keys.items(lane), batch),
         EarlierResults::read(&run.objects, &results)
     )?;
-    let drive = Drive::new(context, run.clone(), &request, items, &earlier, token)?;
-    drop(earlier);
+    let drive = Drive::new(context, run.clone(), &request, items, earlier, token)?;
     let (end, tally) = drive.run().await?;
     let Tally { ok, failed, .. } = tally;
     match end {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
+use crate::map_run::MapRunStatus;
 use crate::resource::Resource;
 
 /// One call of a task.
@@ -30,6 +31,8 @@ pub struct TaskCall {
     pub attempt: u32,
     /// The ARN of the calling execution; a child of a Distributed Map has its own.
     pub execution: String,
+    /// The Map Run that the calling execution is a child of.
+    pub map_run: Option<Arc<MapRunStatus>>,
     /// Cancelled when the execution is to stop. The task should then end soon, with its result or with
     /// [`crate::TaskError::Interrupted`].
     pub cancel: CancellationToken,

@@ -7,9 +7,26 @@ use time::OffsetDateTime;
 use crate::failure::Failure;
 use crate::json;
 
+/// The format of journals. A journal of a higher one is refused. A journal without a number has the format 1.
+pub(crate) const FORMAT: u32 = 1;
+
+fn first_format() -> u32 {
+    1
+}
+
+/// The format alone, which can be read of an owner of any format.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Numbered {
+    #[serde(default = "first_format")]
+    pub(crate) format: u32,
+}
+
 /// The owner of the journal, and how its execution ended.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Owner {
+    /// The format of the journal, see [`FORMAT`].
+    #[serde(default = "first_format")]
+    pub(crate) format: u32,
     pub(crate) definition: String,
     pub(crate) input: String,
     pub(crate) execution: String,

@@ -1,5 +1,7 @@
 //! The context object.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 use time::macros::format_description;
@@ -9,6 +11,7 @@ use crate::execution::{ExecutionType, Start};
 use crate::failure::Failure;
 use crate::host::Host;
 use crate::journal::Done;
+use crate::map_run::MapRunStatus;
 
 /// The execution that is running, or the child of a Distributed Map, which is an execution of its own.
 #[derive(Debug)]
@@ -21,6 +24,8 @@ pub(super) struct Identity {
     pub(super) started: OffsetDateTime,
     pub(super) input: Value,
     pub(super) events: Events,
+    /// The Map Run that a child belongs to.
+    pub(super) map_run: Option<Arc<MapRunStatus>>,
 }
 
 impl Identity {
@@ -37,11 +42,19 @@ impl Identity {
             role_arn: start.role_arn,
             started,
             input: start.input,
+            map_run: None,
         }
     }
 
     /// The identity of a child of the Map Run `label`. Its state machine is `<machine>/<label>`.
-    pub(super) fn of_child(&self, label: &str, name: String, started: OffsetDateTime, input: Value) -> Self {
+    pub(super) fn of_child(
+        &self,
+        label: &str,
+        map_run: Arc<MapRunStatus>,
+        name: String,
+        started: OffsetDateTime,
+        input: Value,
+    ) -> Self {
         Self {
             id: format!("{}:{name}", self.arn("execution", label)),
             name,
@@ -51,6 +64,7 @@ impl Identity {
             started,
             input,
             events: self.events.of_child(),
+            map_run: Some(map_run),
         }
     }
 
@@ -88,7 +102,7 @@ impl Identity {
         self.id.split(':').nth(3).unwrap_or_default()
     }
 
-    pub(super) fn map_run(&self, label: &str, id: &str) -> String {
+    pub(super) fn map_run_arn(&self, label: &str, id: &str) -> String {
         format!("{}:{id}", self.arn("mapRun", label))
     }
 

@@ -54,7 +54,7 @@ impl Running {
         let visit = self.frame.key.visit(self.at.step);
         let known: Option<MapRunEntry> = self.runtime.journal.get(EntryKind::MapRun, &visit)?;
         let id = known.as_ref().map_or_else(|| self.runtime.host.uuid(), |entry| entry.id.clone());
-        let arn = self.frame.identity.map_run(&distributed.label, &id);
+        let arn = self.frame.identity.map_run_arn(&distributed.label, &id);
         let started = self.event(
             || "MapRunStarted".into(),
             || Some(("mapRunStartedEventDetails", json!({"mapRunArn": arn}))),
@@ -131,7 +131,7 @@ impl<'a> MapRun<'a> {
         entry: MapRunEntry,
         status: Arc<MapRunStatus>,
     ) -> Result<Value, Halt> {
-        let spec = Arc::new(ChildSpec::new(running, &plan, &entry, &visit));
+        let spec = Arc::new(ChildSpec::new(running, &plan, &entry, &visit, status.clone()));
         let ledger = Ledger::open(&running.runtime, &visit, &entry)?;
         status.resumed(&ledger.tally, entry.total);
         let tasks = TaskSet::new();
@@ -157,7 +157,13 @@ impl<'a> MapRun<'a> {
 }
 
 impl ChildSpec {
-    fn new(running: &Running, plan: &Plan<'_>, entry: &MapRunEntry, visit: &Key) -> Self {
+    fn new(
+        running: &Running,
+        plan: &Plan<'_>,
+        entry: &MapRunEntry,
+        visit: &Key,
+        status: Arc<MapRunStatus>,
+    ) -> Self {
         let (distributed, parent) = (plan.distributed, running.frame.identity.clone());
         let (writer, label) = (&distributed.writer, &distributed.label);
         let has_target = plan.target.is_some();
@@ -167,6 +173,7 @@ impl ChildSpec {
             scope: plan.map.processor.clone(),
             label: label.clone(),
             run: entry.id.clone(),
+            status,
             visit: visit.clone(),
             express: distributed.express,
             transformation: writer.transformation,

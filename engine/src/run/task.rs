@@ -58,6 +58,7 @@ impl Running {
             state: state.name.clone(),
             attempt: self.at.tries.iter().sum(),
             execution: self.frame.identity.id.clone(),
+            map_run: self.frame.identity.map_run.clone(),
             cancel: self.runtime.cancel.clone(),
             submission: Arc::default(),
         })

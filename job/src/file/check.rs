@@ -20,6 +20,7 @@ use super::{
 };
 use crate::file::secrets::SecretRef;
 use crate::file::template::{Place, Template};
+use crate::run::Again;
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 const DEFAULT_MAX_RESPONSE: u64 = 10 << 20;
@@ -38,6 +39,7 @@ pub(super) fn job(syntax: JobSyntax, text: &str, file: &str) -> Result<Job, JobE
         failure: Failure {
             tolerated: place.optional(syntax.failure.tolerated.as_ref(), 1.0, |text| parse_share(text))?,
         },
+        again: place.optional(syntax.run.again.as_ref(), None, |text| again(text).map(Some))?,
         secrets: BTreeMap::new(),
         text: text.to_owned(),
         file: file.to_owned(),
@@ -73,6 +75,14 @@ pub(super) fn job(syntax: JobSyntax, text: &str, file: &str) -> Result<Job, JobE
         .map(|name| (name.clone(), table.remove(&name).unwrap_or(SecretRef::Env(name))))
         .collect();
     Ok(job)
+}
+
+fn again(text: &str) -> Result<Again, String> {
+    match text {
+        "continue" => Ok(Again::Continue),
+        "fresh" => Ok(Again::Fresh),
+        other => Err(format!("{other:?} is not a way to run again: write \"continue\" or \"fresh\"")),
+    }
 }
 
 pub(super) struct File<'a> {

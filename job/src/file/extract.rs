@@ -1,6 +1,10 @@
 //! `[output] columns`: which values of a response are kept.
 
+mod conversion;
+
 use std::borrow::Cow;
+
+pub use conversion::{Conversion, Unmade};
 
 use super::OutputFormat;
 use crate::json::{Json, Path, Tape, TooMuch, write_string};
@@ -19,7 +23,7 @@ pub struct Column {
     source: Source,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Source {
     /// RFC 9535, on the body as JSON.
     Path(Path),

@@ -1,5 +1,6 @@
 //! A row: the columns of one line, as templates see them.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use minijinja::value::{Enumerator, Object, Value};
@@ -44,6 +45,17 @@ impl Row {
                 values.get(at).map(|value| Value::from(value.as_str()))
             }
             Self::Object(object) => object.root().get(name).map(|value| exact::value(object, value, true)),
+        }
+    }
+
+    /// The columns and their values as a text: two rows with the same text are the same line.
+    pub(in crate::file) fn source(&self) -> Cow<'_, str> {
+        match self {
+            Self::Fields { columns, values } => {
+                let pairs: Vec<_> = columns.iter().zip(values).collect();
+                serde_json::to_string(&pairs).expect("texts are plain JSON").into()
+            }
+            Self::Object(object) => object.root().raw().into(),
         }
     }
 

@@ -24,6 +24,8 @@ pub(super) struct JobSyntax {
     #[serde(default)]
     pub(super) failure: FailureSyntax,
     #[serde(default)]
+    pub(super) run: RunSyntax,
+    #[serde(default)]
     pub(super) secrets: Entries<String>,
 }
 
@@ -95,6 +97,12 @@ pub(super) struct RetrySyntax {
 #[serde(deny_unknown_fields)]
 pub(super) struct FailureSyntax {
     pub(super) tolerated: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RunSyntax {
+    pub(super) again: Option<Spanned<String>>,
 }
 
 /// A table whose keys the user chooses, in the order of the file.

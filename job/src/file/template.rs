@@ -4,6 +4,7 @@ mod budget;
 mod calculate;
 pub(crate) mod exact;
 mod guards;
+mod named_secrets;
 mod names;
 mod operators;
 mod place;
@@ -40,6 +41,7 @@ pub struct Template {
     column: Option<Arc<str>>,
     variables: Arc<[String]>,
     secrets: Arc<[String]>,
+    named: named_secrets::Named,
 }
 
 impl Template {
@@ -77,19 +79,24 @@ impl Template {
         }
         secrets.sort();
         let top = template.undeclared_variables(false);
+        let any_row = top.contains("row");
         let mut variables: Vec<String> = top
             .into_iter()
             .filter(|name| name != "secret" && name != "row" && !GLOBALS.contains(&name.as_str()))
             .collect();
         variables.sort();
-        Ok(Self {
+        let named = named_secrets::Named::new(&secrets);
+        let constant = variables.is_empty() && !any_row;
+        let template = Self {
             literal: !source.contains("{{") && !source.contains("{%") && !source.contains("{#"),
             column: place::single_column(source).map(Arc::from),
             source: source.into(),
             variables: variables.into(),
             secrets: secrets.into(),
+            named,
             environment: Arc::new(environment),
-        })
+        };
+        Ok(if constant { template.with_constant_name() } else { template })
     }
 
     /// The source, as it is in the job file.

@@ -13,7 +13,7 @@ use super::{Json, Kind};
 const LEAF: usize = 128;
 
 /// A query.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Path {
     query: Box<JsonPath>,
     /// The query's steps, if it has only plain ones.

@@ -1,8 +1,11 @@
 //! The event that starts a run, and the run's name.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::keys::{self, RunKeys};
+use super::{Again, FORMAT, check_format};
 use crate::error::StepError;
 use crate::file::OutputFormat;
 
@@ -21,6 +24,15 @@ pub struct Event {
     /// The format of the output, where the ending of its file says it. It does not make another run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<OutputFormat>,
+    /// What the user wants of the responses of the run before, where they have said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub again: Option<Again>,
+    /// The lines of the run before whose outcome is unknown are sent again too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub include_unknown: bool,
+    /// For each secret of the job a keyed fingerprint of its value. Two runs of one machine compare them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secrets: BTreeMap<String, String>,
 }
 
 /// The event's `detail`.
@@ -84,7 +96,15 @@ impl Event {
             nonce: None,
             redrive: None,
             output: None,
+            again: None,
+            include_unknown: false,
+            secrets: BTreeMap::new(),
         }
+    }
+
+    /// Whether the lines whose outcome is unknown are sent again.
+    pub fn includes_unknown(&self) -> bool {
+        self.include_unknown || self.redrive.as_ref().is_some_and(|redrive| redrive.include_unknown)
     }
 
     /// The run that the event asks for. Its id is a hash of the job file, bucket, key, version and nonce: the
@@ -103,6 +123,7 @@ impl Event {
             }
         };
         Ok(RunRef {
+            format: FORMAT,
             bucket: self.detail.bucket.name.clone(),
             job: job.to_owned(),
             file: file.to_owned(),
@@ -131,6 +152,9 @@ pub fn run_id(job_file: &[u8], bucket: &str, key: &str, version: &str, nonce: Op
 /// Names a run in every message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunRef {
+    /// The format of the message and of what its sender wrote, see [`super::FORMAT`].
+    #[serde(default = "super::first_format")]
+    pub format: u32,
     /// The bucket of all the run's objects.
     pub bucket: String,
     /// The job's name.
@@ -145,6 +169,14 @@ pub struct RunRef {
 }
 
 impl RunRef {
+    /// Refuses a message of a later version.
+    ///
+    /// # Errors
+    /// `Run.UnknownFormat`.
+    pub fn check_format(&self) -> Result<(), StepError> {
+        check_format(self.format, &format!("the run {}/{}", self.job, self.id))
+    }
+
     /// The keys of the run's folder.
     pub fn keys(&self) -> RunKeys {
         RunKeys::new(&self.job, &self.id)

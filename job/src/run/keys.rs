@@ -33,6 +33,11 @@ pub fn lease(job: &str) -> String {
     format!("runs/{job}/turn.json")
 }
 
+/// `runs/<job>/latest/<file>.json`: the run that had this job and file last.
+pub fn latest(job: &str, file: &str) -> String {
+    format!("runs/{job}/latest/{file}.json")
+}
+
 /// The job and the file of `jobs/<job>/input/<file>`. `None` for any other key, and for the empty folder keys
 /// that the console makes.
 pub fn parse_input(key: &str) -> Option<(&str, &str)> {
@@ -51,6 +56,9 @@ pub fn require_input(key: &str) -> Result<(&str, &str), StepError> {
         StepError::new(ErrorName::EventInvalid, message)
     })
 }
+
+/// The last part of the key of a batch's origins, see [`RunKeys::origins`].
+pub const ORIGINS: &str = "origins.json";
 
 /// The keys of a run's folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,6 +82,21 @@ impl RunKeys {
         format!("{}job.toml", self.prefix)
     }
 
+    /// What the run began with, see [`super::Start`].
+    pub fn start(&self) -> String {
+        format!("{}start.json", self.prefix)
+    }
+
+    /// The marker of a run of which every line has succeeded, see [`super::Finished`].
+    pub fn finished(&self) -> String {
+        format!("{}finished.json", self.prefix)
+    }
+
+    /// The marker of a run that another run continues, see [`super::Continued`].
+    pub fn continued(&self) -> String {
+        format!("{}continued.json", self.prefix)
+    }
+
     /// The claim: which execution owns the run. Each redrive is a generation and has another claim.
     pub fn claim(&self, generation: u32) -> String {
         match generation {
@@ -85,6 +108,11 @@ impl RunKeys {
     /// The plan. The pre-process step writes it last: a run with a plan is completely split.
     pub fn plan(&self) -> String {
         format!("{}plan.json", self.prefix)
+    }
+
+    /// Everything that the calls of a step leave to each other.
+    pub fn checkpoint_of(&self, step: &str) -> String {
+        format!("{}checkpoint/{step}/", self.prefix)
     }
 
     /// A part of a checkpoint: what one call of a step saves for the next call. `at` tells the calls apart.
@@ -115,6 +143,11 @@ impl RunKeys {
     /// All results and intents of the batch whose first line is `first`.
     pub fn batch_results(&self, lane: &str, first: LineId) -> String {
         format!("{}results/{lane}/{first:012}/", self.prefix)
+    }
+
+    /// The lines of a batch that an earlier run may have sent, see [`crate::wire::Origins`].
+    pub fn origins(&self, lane: &str, first: LineId) -> String {
+        format!("{}{ORIGINS}", self.batch_results(lane, first))
     }
 
     /// The marker that stops one lane in one generation. Its content says why.

@@ -2,7 +2,7 @@
 
 use futures_util::future::try_join3;
 
-use super::{Claim, Plan, RunKeys, RunRef};
+use super::{Claim, Plan, RunKeys, RunRef, read_file};
 use crate::error::{ErrorName, StepError};
 use crate::file::Job;
 use crate::store::Objects;
@@ -23,9 +23,11 @@ pub struct Opened {
 /// Reads the plan, the job and the claim of a run.
 ///
 /// # Errors
-/// `Run.Damaged` when the plan or the claim cannot be read, `Job.Invalid` when the job file cannot, and the
+/// `Run.UnknownFormat` when a later version wrote the run, `Run.Damaged` when the plan or the claim cannot be
+/// read, `Job.Invalid` when the job file cannot, and the
 /// store's errors.
 pub async fn open(objects: &Objects, run: &RunRef) -> Result<Opened, StepError> {
+    run.check_format()?;
     let keys = run.keys();
     let claim_key = keys.claim(run.generation);
     let (job_key, plan_key) = (keys.job_file(), keys.plan());
@@ -33,10 +35,7 @@ pub async fn open(objects: &Objects, run: &RunRef) -> Result<Opened, StepError> 
         try_join3(objects.get(&job_key), objects.get(&plan_key), objects.find(&claim_key)).await?;
     let job = parse_job(&text, &job_key)?;
     let plan = parse_plan(&plan, &plan_key)?;
-    let claim = claim
-        .map(|claim| serde_json::from_slice(&claim))
-        .transpose()
-        .map_err(|error| damaged(&claim_key, format!("it is not a claim: {error}")))?;
+    let claim = claim.map(|claim| read_file(&claim, &claim_key, "a claim")).transpose()?;
     Ok(Opened { keys, job, plan, claim })
 }
 
@@ -53,9 +52,9 @@ pub fn parse_job(text: &[u8], file: &str) -> Result<Job, StepError> {
 /// Reads the plan that is at a key.
 ///
 /// # Errors
-/// `Run.Damaged`.
+/// `Run.UnknownFormat` and `Run.Damaged`.
 pub fn parse_plan(plan: &[u8], key: &str) -> Result<Plan, StepError> {
-    serde_json::from_slice(plan).map_err(|error| damaged(key, format!("it is not a plan: {error}")))
+    read_file(plan, key, "a plan")
 }
 
 /// A file of the run's folder is not what it must be.

@@ -8,6 +8,9 @@ use crate::file::{Compression, Format, Job, OutputFormat, Provider};
 /// `plan.json` of a run's folder. It is written after everything else of the split.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
+    /// See [`super::FORMAT`].
+    #[serde(default = "super::first_format")]
+    pub format: u32,
     /// What the input is.
     pub input: InputFacts,
     /// The format of the output file.
@@ -16,6 +19,22 @@ pub struct Plan {
     pub extracted: Vec<String>,
     /// The lanes that have lines.
     pub lanes: Vec<PlannedLane>,
+    /// The run whose results this one has taken over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub continues: Option<Continues>,
+}
+
+/// What a run has taken over from the run before it of the same job and file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Continues {
+    /// The id of the run before.
+    pub run: String,
+    /// When that run began, in milliseconds since 1970; 0 where that is not known.
+    pub started: u64,
+    /// Lines that keep their success.
+    pub kept: u64,
+    /// Lines whose outcome is unknown, which are not sent again.
+    pub unknown: u64,
 }
 
 /// What the input is.

@@ -3,11 +3,15 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::FORMAT;
 use crate::store::{Objects, StorageError};
 
 /// `claim.json`: which execution owns a run, or one redrive of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claim {
+    /// See [`super::FORMAT`].
+    #[serde(default = "super::first_format")]
+    pub format: u32,
     /// The execution.
     pub execution: String,
     /// When it claimed the run, in milliseconds since 1970.
@@ -21,6 +25,9 @@ pub struct Claim {
 /// `turn.json`: the run that holds its job's lease. Only that run may send requests.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeaseHolder {
+    /// See [`super::FORMAT`].
+    #[serde(default = "super::first_format")]
+    pub format: u32,
     /// The run.
     pub run: String,
     /// 0, or the number of the redrive.
@@ -37,6 +44,9 @@ pub struct LeaseHolder {
 /// A stop marker: a worker that finds one sends no more requests.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StopMarker {
+    /// See [`super::FORMAT`].
+    #[serde(default = "super::first_format")]
+    pub format: u32,
     /// Why, in words.
     pub reason: String,
 }
@@ -47,7 +57,7 @@ impl StopMarker {
     /// # Errors
     /// When the store fails.
     pub async fn place(objects: &Objects, key: &str, reason: &str) -> Result<(), StorageError> {
-        let marker = Self { reason: reason.to_owned() };
+        let marker = Self { format: FORMAT, reason: reason.to_owned() };
         objects.put_if_absent(key, serde_json::to_vec(&marker).expect("a marker is plain JSON")).await?;
         Ok(())
     }

@@ -15,6 +15,17 @@ impl Invocation {
         Self(format!("{generation:04}{millis:013}{random:08x}"))
     }
 
+    /// The name under which pre-process writes the results that a run keeps of the run before it. It comes
+    /// before that of any call of a worker.
+    pub fn kept() -> Self {
+        Self::new(0, 0, 0)
+    }
+
+    /// Whether it is [`Self::kept`].
+    pub fn is_kept(&self) -> bool {
+        *self == Self::kept()
+    }
+
     /// The generation of the run that the call belongs to.
     pub fn generation(&self) -> u32 {
         self.0.get(..4).and_then(|digits| digits.parse().ok()).unwrap_or(0)
@@ -124,5 +135,6 @@ mod tests {
     fn invocations_order_by_generation_then_time() {
         assert!(Invocation::new(0, 2, 0) < Invocation::new(1, 1, 0));
         assert!(Invocation::new(1, 1, 9) < Invocation::new(1, 2, 0));
+        assert!(Invocation::kept() < Invocation::new(0, 1, 0) && Invocation::kept().is_kept());
     }
 }

@@ -1,5 +1,7 @@
 //! A bucket, as the steps use it.
 
+use std::collections::HashMap;
+
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
@@ -53,6 +55,8 @@ pub struct Facts {
     pub size: u64,
     /// The entity tag as sent, with quotes.
     pub etag: String,
+    /// What the writer of the object said of it, by names in lower case.
+    pub metadata: HashMap<String, String>,
 }
 
 impl Objects {
@@ -83,6 +87,7 @@ impl Objects {
         Ok(Facts {
             size: output.content_length().unwrap_or(0).max(0).cast_unsigned(),
             etag: output.e_tag().unwrap_or_default().to_owned(),
+            metadata: output.metadata.unwrap_or_default(),
         })
     }
 
@@ -119,9 +124,19 @@ impl Objects {
     /// # Errors
     /// [`StorageError`].
     pub async fn put(&self, key: &str, body: impl Into<Bytes>) -> Result<Stored, StorageError> {
-        let request =
-            self.client.put_object().bucket(&self.bucket).key(key).body(ByteStream::from(body.into()));
-        let output = request.send().await.map_err(|e| self.error("write", key, e))?;
+        self.put_with(key, body.into(), None).await
+    }
+
+    /// [`Objects::put`] with metadata.
+    pub(super) async fn put_with(
+        &self,
+        key: &str,
+        body: Bytes,
+        metadata: Option<HashMap<String, String>>,
+    ) -> Result<Stored, StorageError> {
+        let request = self.client.put_object().bucket(&self.bucket).key(key).set_metadata(metadata);
+        let output =
+            request.body(ByteStream::from(body)).send().await.map_err(|e| self.error("write", key, e))?;
         Ok(Stored::new(output.e_tag(), output.version_id()))
     }
 
@@ -225,12 +240,13 @@ impl Objects {
         Ok(())
     }
 
-    /// Removes everything below a prefix, 1,000 keys with each request.
+    /// Removes everything below a prefix, 1,000 keys with each request. Returns how many keys there were.
     ///
     /// # Errors
     /// [`StorageError`].
-    pub async fn delete_prefix(&self, prefix: &str) -> Result<(), StorageError> {
-        for entries in self.list(prefix).await?.chunks(1000) {
+    pub async fn delete_prefix(&self, prefix: &str) -> Result<usize, StorageError> {
+        let all = self.list(prefix).await?;
+        for entries in all.chunks(1000) {
             let objects: Result<Vec<_>, _> =
                 entries.iter().map(|entry| ObjectIdentifier::builder().key(&entry.key).build()).collect();
             let delete =
@@ -239,7 +255,7 @@ impl Objects {
             let request = self.client.delete_objects().bucket(&self.bucket).delete(delete);
             request.send().await.map_err(|e| self.error("delete", prefix, e))?;
         }
-        Ok(())
+        Ok(all.len())
     }
 
     pub(crate) fn error<E>(&self, action: &'static str, key: &str, error: SdkError<E>) -> StorageError

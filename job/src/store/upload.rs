@@ -1,6 +1,6 @@
 //! Writes an object in parts.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
@@ -23,6 +23,7 @@ impl Objects {
             objects: self.clone(),
             key: key.into(),
             id: None,
+            metadata: None,
             parts: Vec::new(),
             under_way: VecDeque::new(),
             buffer: BytesMut::new(),
@@ -43,7 +44,8 @@ impl Objects {
         };
         let part = |(number, etag)| CompletedPart::builder().part_number(number).e_tag(etag).build();
         let parts = (1..).zip(parts).map(part).collect();
-        Ok(Upload { objects: self.clone(), key, id, parts, under_way: VecDeque::new(), buffer, written })
+        let under_way = VecDeque::new();
+        Ok(Upload { objects: self.clone(), key, id, metadata: None, parts, under_way, buffer, written })
     }
 }
 
@@ -68,6 +70,8 @@ pub struct Upload {
     objects: Objects,
     key: String,
     id: Option<String>,
+    /// Written with the object.
+    metadata: Option<HashMap<String, String>>,
     parts: Vec<CompletedPart>,
     /// The parts that are being sent, in order; at most [`super::Transfers::parts`].
     under_way: VecDeque<AbortOnDropHandle<Result<CompletedPart, StorageError>>>,
@@ -76,6 +80,14 @@ pub struct Upload {
 }
 
 impl Upload {
+    /// Describes the object by names and values, for whoever reads it.
+    #[must_use]
+    pub fn with_metadata<'a>(self, metadata: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        let metadata = metadata.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let metadata: HashMap<_, _> = metadata.collect();
+        Self { metadata: Some(metadata).filter(|metadata| !metadata.is_empty()), ..self }
+    }
+
     /// Bytes written so far.
     pub fn written(&self) -> u64 {
         self.written
@@ -110,7 +122,7 @@ impl Upload {
     pub async fn finish(mut self) -> Result<Stored, StorageError> {
         let rest = std::mem::take(&mut self.buffer).freeze();
         if self.id.is_none() {
-            return self.objects.put(&self.key, rest).await;
+            return self.objects.put_with(&self.key, rest, self.metadata).await;
         }
         if !rest.is_empty() {
             self.send(rest).await?;
@@ -172,6 +184,7 @@ impl Upload {
         let Objects { client, bucket, .. } = &self.objects;
         if self.id.is_none() {
             let request = client.create_multipart_upload().bucket(bucket).key(&self.key);
+            let request = request.set_metadata(self.metadata.take());
             let created = request.send().await.map_err(|e| self.objects.error("write", &self.key, e))?;
             self.id = created.upload_id().map(str::to_owned);
         }

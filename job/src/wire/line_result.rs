@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::file::Identity;
 use crate::run::LineId;
 
 /// The result of one finished line: one JSON object on a line. A result segment is sorted by `n`.
@@ -24,6 +25,9 @@ pub struct LineResult<'a> {
     /// Status of the last response, 0 without one.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub status: u16,
+    /// The identity of its request; absent when it was not rendered, and before format 2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<Identity>,
     /// The extracted values, in the order of the job's output columns; absent when the line failed.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     pub v: Option<Vec<&'a RawValue>>,

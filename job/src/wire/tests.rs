@@ -9,12 +9,17 @@ use serde_json::value::{RawValue, to_raw_value};
 use super::{
     Item, ItemView, LineResult, ResultView, line_id, read_item, read_result, write_item, write_success,
 };
+use crate::file::Identity;
 use crate::run::LineId;
 
 type Texts = (Option<String>, Option<String>, Option<String>);
 
 fn any_id() -> impl Strategy<Value = LineId> {
     any::<u64>().prop_map(LineId::nth)
+}
+
+fn any_identity() -> impl Strategy<Value = Option<Identity>> {
+    any::<Option<[u8; 16]>>().prop_map(|id| id.map(Identity))
 }
 
 fn cow(text: &Option<String>) -> Option<Cow<'_, str>> {
@@ -55,17 +60,18 @@ proptest! {
     fn a_written_success_is_read_by_both_readers(
         n in any_id(),
         (t, ms, tries, status) in any::<(u64, u32, u32, u16)>(),
+        id in any_identity(),
         values in prop::collection::vec(any::<(String, i32)>(), 0..4),
     ) {
-        let figures = LineResult { n, t, ms, tries, status, v: None, error: None, detail: None };
+        let figures = LineResult { n, t, ms, tries, status, id, v: None, error: None, detail: None };
         let values = serde_json::to_string(&values).unwrap();
         let line = write_success(&figures, values.as_bytes());
         let line = line.strip_suffix(b"\n").unwrap();
         prop_assert_eq!(line_id(line), Some(n));
         let whole = LineResult::parse(line).unwrap();
-        prop_assert_eq!((whole.n, whole.t, whole.ms, whole.tries, whole.status, whole.ok()), (n, t, ms, tries, status, true));
+        prop_assert_eq!((whole.n, whole.t, whole.ms, whole.tries, whole.status, whole.id, whole.ok()), (n, t, ms, tries, status, id, true));
         prop_assert_eq!(serde_json::to_string(&whole.v.unwrap()).unwrap(), values.as_str());
-        let expected = ResultView { n, t, ms, tries, v: Some(&values), error: None, detail: None };
+        let expected = ResultView { n, t, ms, tries, status, id, v: Some(&values), error: None, detail: None };
         prop_assert_eq!(read_result(line).unwrap(), expected);
     }
 
@@ -73,17 +79,18 @@ proptest! {
     fn the_fast_reader_of_results_agrees_with_serde(
         n in any_id(),
         (t, ms, tries, status) in any::<(u64, u32, u32, u16)>(),
+        id in any_identity(),
         values in prop::option::of(prop::collection::vec(any::<(String, i32)>(), 0..4)),
         (error, detail, _) in any::<Texts>(),
     ) {
         let raws = values.as_deref().map(raw_values);
         let v = raws.as_ref().map(|raws| raws.iter().map(AsRef::as_ref).collect());
-        let whole = LineResult { n, t, ms, tries, status, v, error: cow(&error), detail: cow(&detail) };
+        let whole = LineResult { n, t, ms, tries, status, id, v, error: cow(&error), detail: cow(&detail) };
         let line = whole.to_line();
         let line = line.strip_suffix(b"\n").unwrap();
         let array = whole.v.as_ref().map(|values| serde_json::to_string(values).unwrap());
         let (error, detail) = (whole.error, whole.detail);
-        prop_assert_eq!(read_result(line).unwrap(), ResultView { n, t, ms, tries, v: array.as_deref(), error, detail });
+        prop_assert_eq!(read_result(line).unwrap(), ResultView { n, t, ms, tries, status, id, v: array.as_deref(), error, detail });
     }
 
     #[test]

@@ -9,6 +9,7 @@ use memchr::memmem::Finder;
 
 use super::json::{members, text};
 use super::{Item, LineResult};
+use crate::file::Identity;
 use crate::run::LineId;
 
 static VALUE: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new(b",\"v\":"));
@@ -40,6 +41,10 @@ pub struct ResultView<'a> {
     pub ms: u32,
     /// See [`LineResult::tries`].
     pub tries: u32,
+    /// See [`LineResult::status`].
+    pub status: u16,
+    /// See [`LineResult::id`].
+    pub id: Option<Identity>,
     /// See [`LineResult::v`]: a JSON array.
     pub v: Option<&'a str>,
     /// See [`LineResult::error`].
@@ -83,7 +88,7 @@ fn sound_item(line: &str, n: LineId) -> Option<ItemView<'_>> {
     Some(ItemView { n, v: Some(v), error: None, detail: None, raw: None })
 }
 
-/// A result as [`super::write_success`] writes it: five numbers, then `v`.
+/// A result as [`super::write_success`] writes it: five numbers, the identity, then `v`.
 fn success(line: &str) -> Option<ResultView<'_>> {
     let mut rest = line;
     let mut next = |name: &str| {
@@ -93,8 +98,16 @@ fn success(line: &str) -> Option<ResultView<'_>> {
         rest = after;
         number.parse::<u64>().ok()
     };
-    let (n, t, ms, tries, _status) =
+    let (n, t, ms, tries, status) =
         (next("{\"n\":")?, next(",\"t\":")?, next(",\"ms\":")?, next(",\"tries\":")?, next(",\"status\":")?);
+    let id = match rest.strip_prefix(",\"id\":\"") {
+        Some(text) => {
+            let (id, after) = text.split_once('"')?;
+            rest = after;
+            Some(id.parse().ok()?)
+        }
+        None => None,
+    };
     let at = line.len() - rest.strip_prefix(",\"v\":")?.len();
     let v = last_value(line, at).filter(|v| v.starts_with('['))?;
     Some(ResultView {
@@ -102,6 +115,8 @@ fn success(line: &str) -> Option<ResultView<'_>> {
         t,
         ms: ms.try_into().ok()?,
         tries: tries.try_into().ok()?,
+        status: status.try_into().ok()?,
+        id,
         v: Some(v),
         error: None,
         detail: None,
@@ -141,6 +156,8 @@ fn result_of(line: &str) -> Option<ResultView<'_>> {
             "t" => view.t = value.parse().ok()?,
             "ms" => view.ms = value.parse().ok()?,
             "tries" => view.tries = value.parse().ok()?,
+            "status" => view.status = value.parse().ok()?,
+            "id" => view.id = string(value)?.map(|id| id.parse()).transpose().ok()?,
             "v" if value.starts_with('[') => view.v = Some(value),
             "error" => view.error = string(value)?,
             "detail" => view.detail = string(value)?,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use job::StepError;
-use job::store::Entry;
+use job::store::{Entry, Listing};
 use job::wire::seal::{self, Sum};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::mpsc::Sender;
@@ -15,7 +15,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::feed::{Budget, Feed, LaneInput};
 use super::index::{self, IndexEntry, Slice, choose, complete, scan};
 use super::items::Lines;
-use super::segments::{Listing, RequestCounts, Segment, Segments, count_results, possibly_sent};
+use super::segments::{RequestCounts, Segment, Segments, Writer, count_results, possibly_sent};
 use crate::run::damaged;
 
 /// The results of consecutive lines of a lane.
@@ -27,8 +27,8 @@ pub(crate) struct Chunk {
     pub(crate) lines: Vec<LineEntry>,
     /// The bytes that [`Slice`] refers to.
     pub(crate) bodies: Vec<Bytes>,
-    /// For each segment of the batch, whether it is of this generation.
-    pub(crate) current: Arc<[bool]>,
+    /// For each segment of the batch, who wrote it.
+    pub(crate) writers: Arc<[Writer]>,
     /// The requests of the batch; only its first chunk counts them.
     pub(crate) requests: RequestCounts,
     /// Responses that asked to slow down; only the first chunk of a batch counts them.
@@ -122,7 +122,7 @@ impl Chunk {
         let unknown = possibly_sent(&source.objects, intents, source.budget.fetches).await?;
         let first = Self {
             batch,
-            current: segments.current.clone(),
+            writers: segments.writers.clone(),
             throttled: segments.throttled,
             requests: segments.requests,
             ..Self::default()
@@ -188,7 +188,7 @@ async fn send_windows(
     let mut index = read_index(source, segments).await?;
     choose(&mut index, &[])?;
     let (mut rest, mut unknown) = (index.as_slice(), unknown.as_slice());
-    let current = first.current.clone();
+    let writers = first.writers.clone();
     if sender.send(first).await.is_err() {
         return Ok(false);
     }
@@ -200,7 +200,7 @@ async fn send_windows(
         let results =
             wanted.iter().zip(slices).map(|(entry, slice)| LineEntry { n: entry.n, result: Some(slice) });
         let lines = with_unknown(results.collect(), unknown_here);
-        let chunk = Chunk { batch, lines, bodies, current: current.clone(), ..Chunk::default() };
+        let chunk = Chunk { batch, lines, bodies, writers: writers.clone(), ..Chunk::default() };
         if sender.send(chunk).await.is_err() {
             return Ok(false);
         }

@@ -2,12 +2,11 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::vec::IntoIter;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use job::store::Entry;
 use job::wire::Intents;
-use job::{Invocation, Objects, SegmentKey, StepError, StorageError};
+use job::{Invocation, Objects, SegmentKey, StepError};
 use serde::{Deserialize, Serialize};
 
 use crate::run::damaged;
@@ -25,43 +24,6 @@ impl RequestCounts {
     pub(crate) fn add(&mut self, Self { requests, current }: Self) {
         self.requests += requests;
         self.current += current;
-    }
-}
-
-/// The objects below a prefix in key order, one page at a time. One listing serves a whole lane, since the
-/// folders of the batches come in the order of the batches.
-pub(super) struct Listing<'a> {
-    objects: &'a Objects,
-    prefix: String,
-    page: IntoIter<Entry>,
-    token: Option<String>,
-    begun: bool,
-}
-
-impl<'a> Listing<'a> {
-    pub(super) fn new(objects: &'a Objects, prefix: String) -> Self {
-        Self { objects, prefix, page: Vec::new().into_iter(), token: None, begun: false }
-    }
-
-    /// The objects of one folder. Folders must be asked for in key order; objects before the folder are
-    /// skipped.
-    ///
-    /// # Errors
-    /// Errors of the store.
-    pub(super) async fn folder(&mut self, folder: &str) -> Result<Vec<Entry>, StorageError> {
-        let mut entries = Vec::new();
-        loop {
-            match self.page.as_slice().first() {
-                Some(entry) if entry.key.starts_with(folder) => entries.extend(self.page.next()),
-                Some(entry) if entry.key.as_str() < folder => drop(self.page.next()),
-                Some(_) => return Ok(entries),
-                None if self.begun && self.token.is_none() => return Ok(entries),
-                None => {
-                    let (page, token) = self.objects.list_page(&self.prefix, self.token.take()).await?;
-                    (self.page, self.token, self.begun) = (page.into_iter(), token, true);
-                }
-            }
-        }
     }
 }
 
@@ -84,13 +46,22 @@ pub(super) struct Segment {
     pub(super) count: u64,
 }
 
+/// Who wrote a result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Writer {
+    /// The run before of the same job and file: this run has sent nothing for it.
+    RunBefore,
+    EarlierGeneration,
+    ThisGeneration,
+}
+
 /// What the keys of a batch's objects tell.
 #[derive(Default)]
 pub(super) struct Segments {
     /// In key order, without those that have no results.
     pub(super) segments: Vec<Segment>,
-    /// For each segment, whether it is of this generation.
-    pub(super) current: Arc<[bool]>,
+    /// For each segment, who wrote it.
+    pub(super) writers: Arc<[Writer]>,
     /// Keys of intents, with the invocations that wrote them.
     pub(super) intents: Vec<(Invocation, String)>,
     /// Responses that asked to slow down.
@@ -101,25 +72,29 @@ pub(super) struct Segments {
 impl Segments {
     pub(super) fn new(entries: Vec<Entry>, generation: u32) -> Self {
         let mut all = Self::default();
-        let mut current = Vec::new();
+        let mut writers = Vec::new();
         for Entry { key, size, .. } in entries {
             match SegmentKey::parse(&key) {
                 Some(SegmentKey::Results { invocation, throttled, sent, ok, failed, .. }) => {
-                    let is_current = invocation.generation() == generation;
+                    let writer = match invocation.generation() == generation {
+                        _ if invocation.is_kept() => Writer::RunBefore,
+                        true => Writer::ThisGeneration,
+                        false => Writer::EarlierGeneration,
+                    };
                     all.throttled += throttled;
-                    all.requests
-                        .add(RequestCounts { requests: sent, current: if is_current { sent } else { 0 } });
+                    let current = if writer == Writer::ThisGeneration { sent } else { 0 };
+                    all.requests.add(RequestCounts { requests: sent, current });
                     // The last segment of a call may have counts and no results.
                     if size > 0 || ok + failed > 0 {
                         all.segments.push(Segment { key, size, count: ok + failed });
-                        current.push(is_current);
+                        writers.push(writer);
                     }
                 }
                 Some(SegmentKey::Intents { invocation, .. }) => all.intents.push((invocation, key)),
                 None => {}
             }
         }
-        all.current = current.into();
+        all.writers = writers.into();
         all
     }
 

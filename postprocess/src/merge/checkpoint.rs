@@ -1,6 +1,7 @@
 //! The state that one call of the merge saves for the next. A line's number is enough to find the position in
 //! each lane, since the plan and the results do not change.
 
+use job::run::{FORMAT, first_format, read_file};
 use job::{PausedUpload, StepError};
 use serde::{Deserialize, Serialize};
 
@@ -8,18 +9,21 @@ use super::tally::{Codes, Tally};
 use super::{Files, Progress};
 use crate::context::Context;
 use crate::output::{FormatState, Sink};
-use crate::run::{Run, damaged};
+use crate::run::Run;
 
 #[derive(Serialize, Deserialize)]
 struct Checkpoint {
+    /// See [`FORMAT`].
+    #[serde(default = "first_format")]
+    format: u32,
     /// Number of the last line that is written.
     line: u64,
     /// One for each lane of the plan.
     lanes: Vec<Tally>,
     codes: Codes,
-    /// The state of the output's format.
+    /// The state of the output's rows.
     #[serde(default, skip_serializing_if = "FormatState::is_null")]
-    format: FormatState,
+    rows: FormatState,
     output: PausedUpload,
     failed: PausedUpload,
 }
@@ -39,7 +43,7 @@ pub(super) async fn write(
     let key = |part: &str| run.keys.checkpoint("merge", &at, part);
     let (output, failed) =
         (files.output.pause(key("output.rest")).await?, files.failed.pause(key("failed.rest")).await?);
-    let checkpoint = Checkpoint { line, lanes, codes, format, output, failed };
+    let checkpoint = Checkpoint { format: FORMAT, line, lanes, codes, rows: format, output, failed };
     let body = serde_json::to_vec(&checkpoint).expect("a checkpoint is plain JSON");
     run.objects.put(&key("state.json"), body).await?;
     tracing::info!(line, "the merge pauses; another call continues it");
@@ -49,12 +53,11 @@ pub(super) async fn write(
 /// Reads a checkpoint, and reopens its uploads.
 ///
 /// # Errors
-/// `Run.Damaged` if the checkpoint cannot be read or an upload is gone, and errors of the store.
+/// `Run.UnknownFormat` if a later version wrote the checkpoint, `Run.Damaged` if it cannot be read or an upload is gone, and errors of the store.
 pub(super) async fn read(run: &Run, key: &str) -> Result<(Files, Progress), StepError> {
     let checkpoint = run.objects.get(key).await?;
-    let checkpoint: Checkpoint = serde_json::from_slice(&checkpoint)
-        .map_err(|error| damaged(format!("{key} does not have the format of this version: {error}")))?;
-    let Checkpoint { line, lanes, codes, format, output, failed } = checkpoint;
+    let Checkpoint { line, lanes, codes, rows: format, output, failed, .. } =
+        read_file(&checkpoint, key, "a checkpoint")?;
     tracing::info!(line, "the merge continues");
     let files = Files {
         output: Sink::resumed(run.objects.resume(output).await?),

@@ -230,7 +230,7 @@ fn write(
             let bytes = &chunk.bodies[body as usize][start as usize..end as usize];
             let result = read_result(bytes)
                 .map_err(|error| damaged(format!("the result of line {n} is damaged: {error}")))?;
-            tally.attempt(&result, chunk.current[segment as usize]);
+            tally.attempt(&result, chunk.writers[segment as usize]);
             Some(result)
         }
         _ => None,

@@ -8,7 +8,7 @@ use job::run::CONNECT_CAUSES;
 use serde::{Deserialize, Serialize};
 
 use super::Histogram;
-use crate::input::{RequestCounts, ResultView};
+use crate::input::{RequestCounts, ResultView, Writer};
 
 /// Lines whose numbers are kept for each code, as examples.
 const EXAMPLES: usize = 5;
@@ -37,14 +37,14 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    /// Counts the last attempt of a line. `current`: it is of this generation.
-    pub(crate) fn attempt(&mut self, result: &ResultView<'_>, current: bool) {
-        if result.tries == 0 {
+    /// Counts the last attempt of a line, if this run made it.
+    pub(crate) fn attempt(&mut self, result: &ResultView<'_>, writer: Writer) {
+        if result.tries == 0 || writer == Writer::RunBefore {
             return;
         }
         self.latency.add(result.ms);
         self.classes.entry(class(result.error.as_deref())).or_default().add(result.ms);
-        if current {
+        if writer == Writer::ThisGeneration {
             let began = result.t.saturating_sub(u64::from(result.ms));
             self.span = Some(
                 self.span.map_or((began, result.t), |(first, last)| (first.min(began), last.max(result.t))),

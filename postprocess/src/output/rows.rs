@@ -189,7 +189,14 @@ mod tests {
             bytes: 0,
             notes: Vec::new(),
         };
-        Plan { input, output: OutputFormat::Jsonl, extracted: Vec::new(), lanes: Vec::new() }
+        Plan {
+            format: job::run::FORMAT,
+            input,
+            output: OutputFormat::Jsonl,
+            extracted: Vec::new(),
+            lanes: Vec::new(),
+            continues: None,
+        }
     }
 
     fn rows() -> Rows {

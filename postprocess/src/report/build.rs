@@ -24,6 +24,7 @@ pub(crate) async fn build(context: &Context, run: &Run, merged: &Merged) -> Resu
     let stopped = if complete { Vec::new() } else { run.stop_reasons().await? };
     let finished = (context.now)();
     let RunRef { job, file, id, generation, .. } = run.run.clone();
+    let kept = run.plan.continues.as_ref().filter(|kept| kept.kept > 0);
     let mut report = Report {
         verdict: verdict(&total, merged.codes.count(Code::Stopped), run.failure.tolerated),
         message: String::new(),
@@ -39,6 +40,8 @@ pub(crate) async fn build(context: &Context, run: &Run, merged: &Merged) -> Resu
         ok: total.ok,
         failed: total.failed,
         not_processed: total.not_processed,
+        kept: kept.map_or(0, |kept| kept.kept),
+        kept_from: kept.filter(|kept| kept.started > 0).map(|kept| rfc3339(kept.started)),
         blank: run.plan.input.blank,
         encoding: run.plan.input.encoding.clone(),
         requests: total.spent.requests,

@@ -14,7 +14,7 @@ pub(super) fn message(report: &Report, tolerated: f64) -> String {
         return "the input has no lines".to_owned();
     }
     if report.complete() {
-        return format!("all {} succeeded", count(lines, "line"));
+        return format!("all {} succeeded{}", count(lines, "line"), kept(report));
     }
     let mut text = match (report.failed, report.not_processed) {
         (failed, 0) => format!("{} of {} failed", grouped(failed), count(lines, "line")),
@@ -26,6 +26,7 @@ pub(super) fn message(report: &Report, tolerated: f64) -> String {
             grouped(missing)
         ),
     };
+    text += &kept(report);
     if report.verdict == Verdict::SomeFailed && tolerated < 1.0 {
         text += &format!(", within the tolerated {}%", percent(tolerated));
     } else if report.failed as f64 > tolerated * lines as f64 {
@@ -62,6 +63,15 @@ pub(super) fn message(report: &Report, tolerated: f64) -> String {
         };
     }
     text
+}
+
+/// How many responses were kept from which run.
+fn kept(report: &Report) -> String {
+    match (report.kept, &report.kept_from) {
+        (0, _) => String::new(),
+        (n, None) => format!(", {} kept from an earlier run", count(n, "response")),
+        (n, Some(from)) => format!(", {} kept from the run of {from}", count(n, "response")),
+    }
 }
 
 fn count(n: u64, noun: &str) -> String {

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::world::{Fixture, STARTED, World, bad, ok};
 
-fn good() -> Fixture {
+pub(crate) fn good() -> Fixture {
     Fixture::new(
         Format::Csv,
         &["a"],
@@ -19,7 +19,7 @@ fn good() -> Fixture {
     )
 }
 
-fn half() -> Fixture {
+pub(crate) fn half() -> Fixture {
     Fixture::new(
         Format::Csv,
         &["a"],
@@ -27,15 +27,20 @@ fn half() -> Fixture {
     )
 }
 
-async fn run_folder(world: &World, fixture: &Fixture) -> Vec<String> {
+pub(crate) async fn run_folder(world: &World, fixture: &Fixture) -> Vec<String> {
     let prefix = fixture.run.keys().prefix().to_owned();
     let entries = world.objects.list(&prefix).await.unwrap();
     entries.into_iter().map(|entry| entry.key[prefix.len()..].to_owned()).collect()
 }
 
 async fn hold_lease(world: &World, run: &str) {
-    let lease =
-        LeaseHolder { run: run.to_owned(), execution: "execution".to_owned(), generation: 0, not_before: 0 };
+    let lease = LeaseHolder {
+        format: job::run::FORMAT,
+        run: run.to_owned(),
+        execution: "execution".to_owned(),
+        generation: 0,
+        not_before: 0,
+    };
     world.objects.put("runs/places/turn.json", serde_json::to_vec(&lease).unwrap()).await.unwrap();
 }
 
@@ -44,7 +49,7 @@ async fn a_successful_run_is_cleaned_up_and_a_repeated_call_returns_the_same() {
     let (world, mut fixture) = (World::new(), good());
     hold_lease(&world, &fixture.run.id).await;
     let first = world.merge(&mut fixture).await;
-    assert_eq!(run_folder(&world, &fixture).await, ["claim.json", "job.toml", "plan.json"]);
+    assert_eq!(run_folder(&world, &fixture).await, ["claim.json", "finished.json", "job.toml", "plan.json"]);
     assert_eq!(world.text("runs/places/turn.json").await, None);
     assert_eq!(world.merged.load(Ordering::Relaxed), 2);
 
@@ -62,7 +67,7 @@ async fn a_call_after_a_crash_during_the_clean_up_completes_it() {
     hold_lease(&world, &fixture.run.id).await;
     let response = world.call(&fixture).await.unwrap();
     assert_eq!(world.left(&fixture, response).await, first);
-    assert_eq!(run_folder(&world, &fixture).await, ["claim.json", "job.toml", "plan.json"]);
+    assert_eq!(run_folder(&world, &fixture).await, ["claim.json", "finished.json", "job.toml", "plan.json"]);
     assert_eq!(world.text("runs/places/turn.json").await, None);
 }
 
@@ -135,7 +140,7 @@ async fn a_run_with_failures_keeps_its_folder_and_merges_new_results() {
     );
     assert_eq!(
         run_folder(&world, &fixture).await,
-        ["claim-0001.json", "claim.json", "job.toml", "plan.json"]
+        ["claim-0001.json", "claim.json", "finished.json", "job.toml", "plan.json"]
     );
 }
 

@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod again;
+mod finished;
 mod formats;
+mod kept;
 mod large;
 mod model;
 mod names;

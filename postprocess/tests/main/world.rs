@@ -89,7 +89,12 @@ impl World {
         fixture.plan.input.lines = fixture.items.iter().map(|items| items.len() as u64).sum();
         self.objects.put(&keys.plan(), serde_json::to_vec(&fixture.plan).unwrap()).await.unwrap();
         self.objects.put(&keys.job_file(), fixture.job.clone()).await.unwrap();
-        let claim = Claim { execution: "execution".to_owned(), started: STARTED, include_unknown: false };
+        let claim = Claim {
+            format: job::run::FORMAT,
+            execution: "execution".to_owned(),
+            started: STARTED,
+            include_unknown: false,
+        };
         self.objects
             .put(&keys.claim(fixture.run.generation), serde_json::to_vec(&claim).unwrap())
             .await
@@ -202,13 +207,21 @@ impl Fixture {
         let output = if format.is_json() { OutputFormat::Jsonl } else { OutputFormat::Csv };
         let mut fixture = Self {
             run: RunRef {
+                format: job::run::FORMAT,
                 bucket: BUCKET.to_owned(),
                 job: "places".to_owned(),
                 file,
                 id: "0123456789abcdef0123".to_owned(),
                 generation: 0,
             },
-            plan: Plan { input, output, extracted: vec!["x".to_owned()], lanes: vec![lane] },
+            plan: Plan {
+                format: job::run::FORMAT,
+                continues: None,
+                input,
+                output,
+                extracted: vec!["x".to_owned()],
+                lanes: vec![lane],
+            },
             job: "[request]\nurl = \"https://api.example.com/\"\n".to_owned(),
             items: vec![items],
             objects: Vec::new(),

@@ -108,7 +108,7 @@ impl Cutter {
         let wanted = by_lines.max(by_bytes).max(1).next_multiple_of(workers);
         #[expect(clippy::cast_precision_loss, reason = "an estimate of seconds")]
         let seconds = self.limit.rate.per_second().map_or(0.0, |rate| lines as f64 / rate);
-        Cut { lines, bytes, batches: join(&closed, lines, wanted), seconds }
+        Cut { lines, bytes, batches: join(&closed, lines, wanted, self.max_bytes), seconds }
     }
 
     fn full(&self, more: u64) -> bool {

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::io::{self, Read};
 use std::rc::Rc;
 
-use job::run::InputFacts;
+use job::run::{FORMAT, InputFacts};
 use job::{ErrorName, Plan, StepError};
 
 use super::lanes::Lanes;
@@ -104,6 +104,8 @@ impl<R: Read> Splitter<'_, R> {
                 .push("the bytes after the compressed data are not part of it and are ignored".to_owned());
         }
         Ok(Split::Done(Plan {
+            format: FORMAT,
+            continues: None,
             input: InputFacts {
                 file: file.to_owned(),
                 format: layout.format,

@@ -1,9 +1,12 @@
 //! Of several conditional writes, exactly one succeeds.
 
+use std::path::Path;
+use std::process::Command;
+
 use futures_util::future::join_all;
 use s3::BUCKET;
 
-use crate::{Store, code};
+use crate::{Store, code, get};
 
 const WRITERS: usize = 16;
 const ROUNDS: usize = 20;
@@ -71,4 +74,42 @@ async fn conditions_apply_to_existing_and_missing_objects() {
     delete().if_match(&etag).send().await.unwrap();
     assert_eq!(code(get().send().await), "NoSuchKey");
     put().if_none_match("*").send().await.unwrap();
+}
+
+const STEPS: u32 = 100;
+
+/// Each of two processes reads a number and replaces it by the next one, if it is still the number that was
+/// read.
+#[tokio::test]
+async fn processes_that_replace_an_object_under_a_condition_lose_no_step() {
+    let store = Store::new();
+    store.put("number.txt", "0").await;
+    let counting = || {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["--exact", "conditions::counts", "--ignored"]);
+        command.env("THROUGHLINE_TEST_ROOT", store.root()).spawn().unwrap()
+    };
+    for mut child in [counting(), counting()] {
+        assert!(child.wait().unwrap().success());
+    }
+    assert_eq!(store.get("number.txt").await, (2 * STEPS).to_string().into_bytes());
+}
+
+/// The child process of the test above.
+#[tokio::test]
+#[ignore = "started by another test"]
+async fn counts() {
+    let Ok(root) = std::env::var("THROUGHLINE_TEST_ROOT") else { return };
+    let client = s3::client(Path::new(&root)).unwrap();
+    let mut steps = 0;
+    while steps < STEPS {
+        let head = client.head_object().bucket(BUCKET).key("number.txt").send().await.unwrap();
+        let number = String::from_utf8(get(&client, "number.txt").await).unwrap();
+        let next = (number.parse::<u32>().unwrap() + 1).to_string();
+        let put = client.put_object().bucket(BUCKET).key("number.txt").if_match(head.e_tag.unwrap());
+        match put.body(next.into_bytes().into()).send().await {
+            Ok(_) => steps += 1,
+            lost => assert_eq!(code(lost), "PreconditionFailed"),
+        }
+    }
 }

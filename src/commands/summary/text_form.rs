@@ -20,10 +20,10 @@ impl Summary {
             .duration_seconds
             .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
             .map(text::duration);
-        let requests = match requests {
-            RequestsMade::Before => " before; no request was made now",
-            RequestsMade::Now => "",
-            RequestsMade::NotNow => "; no request was made now",
+        let (requests, now) = match requests {
+            RequestsMade::Before => (" before; no request was made now", ""),
+            RequestsMade::Now => ("", " now"),
+            RequestsMade::NotNow => ("; no request was made now", ""),
         };
         println!(
             "{}: {}{}{requests}",
@@ -47,6 +47,11 @@ impl Summary {
                 };
                 println!("  {name:13} {:>12}{share}", text::count(count));
             }
+        }
+        if report.kept > 0 {
+            let from = report.kept_from.as_deref().unwrap_or("an earlier run");
+            let kept = text::responses(report.kept);
+            println!("  {kept} kept from {from}, {} sent{now}", text::requests(report.requests));
         }
         report.errors.iter().take(6).for_each(|error| println!("{}", reason(error)));
         println!();

@@ -232,7 +232,7 @@ impl TestBed {
         faults: &Faults,
         redrive: Option<u32>,
     ) -> Result<End, CliError> {
-        let state = StateDir::open(state, "endurance")?;
+        let state = StateDir::open(state, "faults", "endurance", |_| ()).await?;
         let clean = state.objects();
         let retries = RetryConfig::standard().with_initial_backoff(Duration::from_millis(1));
         let client = faults.client(state.s3().config(), retries);

@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
-use job::run::damaged;
-use job::wire::{Intents, LineResult};
+use job::run::keys::ORIGINS;
+use job::run::{damaged, read_file};
+use job::store::Entry;
+use job::wire::{Intents, LineResult, Origin, Origins};
 use job::{Invocation, LineId, Objects, SegmentKey, StepError, seal};
 
 /// Objects read ahead.
@@ -24,6 +26,7 @@ pub(crate) struct EarlierResults {
     results: HashMap<LineId, Known>,
     /// By line: the last call whose durable intents name it as possibly sent.
     named: HashMap<LineId, usize>,
+    origins: HashMap<LineId, (String, LineId)>,
 }
 
 #[derive(Debug)]
@@ -64,12 +67,16 @@ impl EarlierResults {
     pub(crate) async fn read(objects: &Objects, prefix: &str) -> Result<Self, StepError> {
         let entries = objects.list(prefix).await?;
         let keys = entries.iter().map(|entry| entry.key.clone()).collect();
+        let origins = match entries.iter().find(|entry| entry.key.ends_with(ORIGINS)) {
+            Some(Entry { key, .. }) => origins(&objects.get(key).await?, key)?,
+            None => HashMap::new(),
+        };
         let segments = entries
             .into_iter()
             .filter_map(|entry| SegmentKey::parse(&entry.key).map(|segment| (segment, entry.key)));
         let segments: Vec<_> = segments.collect();
         let calls: BTreeSet<_> = segments.iter().map(|(segment, _)| segment.invocation().clone()).collect();
-        let mut earlier = Self { keys, calls: calls.into_iter().collect(), ..Self::default() };
+        let mut earlier = Self { keys, calls: calls.into_iter().collect(), origins, ..Self::default() };
         let mut bodies = stream::iter(segments)
             .map(|(segment, key)| async move { objects.get(&key).await.map(|body| (segment, key, body)) })
             .buffered(AHEAD);
@@ -105,6 +112,11 @@ impl EarlierResults {
     /// The keys of all objects that earlier calls had written when this one began, sorted.
     pub(crate) fn keys(&self) -> Arc<[String]> {
         self.keys.clone()
+    }
+
+    /// The lines that an earlier run may have sent, each with that run's id and the line that it was then.
+    pub(crate) fn into_origins(self) -> HashMap<LineId, (String, LineId)> {
+        self.origins
     }
 
     /// The result of earlier calls for line `n`.
@@ -148,6 +160,11 @@ impl EarlierResults {
         }
         Ok(count)
     }
+}
+
+fn origins(body: &[u8], key: &str) -> Result<HashMap<LineId, (String, LineId)>, StepError> {
+    let Origins { lines, .. } = read_file(body, key, "a list of origins")?;
+    Ok(lines.into_iter().map(|Origin { n, run, line }| (n, (run, line))).collect())
 }
 
 #[cfg(test)]

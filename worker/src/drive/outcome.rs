@@ -10,7 +10,7 @@ use crate::attempt::{Attempt, Success};
 use crate::canary::Verdict;
 use crate::failure::{FailedAttempt, Failure, Nature};
 use crate::pace::{Health, Now};
-use crate::parcel::ParcelId;
+use crate::parcel::{Parcel, ParcelId};
 use crate::response::RetryAfter;
 use crate::result_line::{self, Figures};
 use crate::retry::{backoff, may_retry};
@@ -205,10 +205,11 @@ impl Drive<'_> {
     /// All lines of a parcel have failed for good.
     pub(super) fn fail(&mut self, parcel: ParcelId, why: &Failure, millis: u32, now: Now) {
         self.parcels[parcel].prepared = None;
-        let (tries, status, code) = (self.parcels[parcel].tries, why.status, why.code.to_string());
+        let Parcel { tries, identity: id, .. } = self.parcels[parcel];
+        let (status, code) = (why.status, why.code.to_string());
         let detail = self.run.mask.text(&why.detail);
         for n in self.parcels.numbers(parcel) {
-            let figures = Figures { n, at: now.millis, millis, tries, status };
+            let figures = Figures { n, at: now.millis, millis, tries, status, id };
             self.results.failed(n, &code, result_line::failure(figures, why.code, &detail));
             self.context.observer.finished(self.lane, false);
         }

@@ -1,14 +1,14 @@
 //! The beginning of an attempt: the next parcel whose turn it is, with its request.
 
-use std::sync::Arc;
-
-use job::Code;
 use job::file::secrets::Secrets;
+use job::{Code, LineId};
+use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::Drive;
 use crate::batch::Items;
 use crate::failure::Failure;
-use crate::parcel::{ParcelId, Parcels};
+use crate::parcel::{Line, ParcelId};
 use crate::request::{self, Prepared};
 use crate::result_line::{self, Figures};
 use crate::run::Run;
@@ -21,13 +21,16 @@ impl Drive<'_> {
         // Awaited before a slot is taken: a slow source delays requests and never makes a burst of them.
         let secrets = self.run.tokens.secrets().await;
         let now = self.wall.now();
-        let Self { run, items, parcels, results, context, lane, .. } = self;
+        let Self { run, items, origins, parcels, results, context, lane, .. } = self;
         let mut prepare = |parcel: ParcelId| {
             if parcels[parcel].prepared.is_some() {
                 return true;
             }
-            match prepare(run, items, parcels, parcel, secrets.as_ref()) {
+            // Today a parcel has one line.
+            let line = &parcels.lines(parcel)[0];
+            match prepare(run, items, origins, line, secrets.as_ref()) {
                 Ok(prepared) => {
+                    parcels[parcel].identity = prepared.identity;
                     parcels[parcel].prepared = Some(Box::new(prepared));
                     true
                 }
@@ -47,16 +50,16 @@ impl Drive<'_> {
     }
 }
 
-/// The request of a parcel. Today a parcel has one line.
+/// The request of a line.
 fn prepare(
     run: &Run,
     items: &Items,
-    parcels: &Parcels,
-    parcel: ParcelId,
+    origins: &HashMap<LineId, (String, LineId)>,
+    line: &Line,
     secrets: Result<&Arc<Secrets>, &Failure>,
 ) -> Result<Prepared, Failure> {
-    let line = &parcels.lines(parcel)[0];
-    let key = request::idempotency_key(&run.job, &run.id, line.n);
+    let (id, n) = origins.get(&line.n).map_or((&run.id, line.n), |(id, n)| (id, *n));
+    let key = request::idempotency_key(&run.job, id, n);
     let row = items.row(&run.columns, &line.fields)?;
     let prepared = request::render(&run.job, &row, secrets.map_err(Clone::clone)?, key.as_deref())?;
     match run.guard.check(&prepared.url) {

@@ -31,7 +31,7 @@ impl<'a> Drive<'a> {
         run: Arc<Run>,
         request: &'a WorkRequest,
         items: Items,
-        earlier: &EarlierResults,
+        earlier: EarlierResults,
         stop: CancellationToken,
     ) -> Result<Self, StepError> {
         let wall = Wall::start();
@@ -90,6 +90,9 @@ impl<'a> Drive<'a> {
                 (Earlier::Unknown, None) => {
                     let detail = "it may have been sent before an interruption, and must not be sent twice";
                     let code = Code::OutcomeUnknown;
+                    let row = items.row(&run.columns, &fields).ok();
+                    let id = row.and_then(|row| run.job.identity(&row));
+                    let figures = Figures { id, ..figures };
                     results.failed(item.n, &code.to_string(), result_line::failure(figures, code, detail));
                     new_failures += 1;
                 }
@@ -113,6 +116,7 @@ impl<'a> Drive<'a> {
             lane,
             wall,
             items,
+            origins: earlier.into_origins(),
             parcels,
             schedule,
             in_flight: JoinSet::new(),

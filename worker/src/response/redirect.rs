@@ -97,6 +97,7 @@ mod tests {
             body: Some(Bytes::from_static(b"x")),
             hops: 0,
             cookies: None,
+            identity: None,
         }
     }
 

@@ -4,6 +4,7 @@
 mod bodies;
 mod failures;
 mod faults;
+mod identity;
 mod intents;
 mod late_bytes;
 mod pauses;

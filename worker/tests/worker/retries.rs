@@ -1,4 +1,6 @@
 //! What is sent again, and how often.
+use job::LineId;
+use job::wire::{Origin, Origins};
 use testing::{HttpServer, JobFile, Raw, closed_port, response, response_with};
 
 use crate::world::{Setup, codes};
@@ -81,4 +83,22 @@ async fn idempotency_key_stays_the_same() {
     let seen = server.requests();
     assert_eq!(seen[0].header("idempotency-key").unwrap().len(), 32);
     assert_eq!(seen[0].header("idempotency-key"), seen[1].header("idempotency-key"));
+}
+
+#[tokio::test]
+async fn a_line_that_an_earlier_run_may_have_sent_carries_the_key_that_it_had_there() {
+    let server = HttpServer::start(|_, _| response(200, ""));
+    let url = format!("{}{{{{ line }}}}", server.url("/"));
+    let world = Setup::numbered(&job("POST", &url, "idempotent = true"), 2).build().await;
+    let origin = Origin { n: LineId::nth(2), run: "earlier".to_owned(), line: LineId::nth(7) };
+    let origins = Origins { format: job::run::FORMAT, lines: vec![origin] };
+    let key = world.request.run.keys().origins("lane", LineId::nth(1));
+    world.objects.put(&key, serde_json::to_vec(&origins).unwrap()).await.unwrap();
+    assert_eq!(codes(&world.done().await), ["ok", "ok"]);
+    let parsed = job::Job::parse(&job("POST", &url, "idempotent = true"), "job.toml").unwrap();
+    for (path, run, line) in [("/1", "r", 1), ("/2", "earlier", 7)] {
+        let seen = server.requests().into_iter().find(|seen| seen.path() == path).unwrap();
+        let expected = worker::request::idempotency_key(&parsed, run, LineId::nth(line));
+        assert_eq!(seen.header("idempotency-key"), expected.as_deref(), "{path}");
+    }
 }

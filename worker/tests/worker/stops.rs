@@ -20,9 +20,15 @@ async fn stop(world: &World, key: &str) {
 #[tokio::test]
 async fn stop_marker_prevents_the_first_request() {
     let server = HttpServer::start(|_, _| response(200, ""));
-    let keys =
-        RunRef { bucket: String::new(), job: "j".into(), file: String::new(), id: "r".into(), generation: 0 }
-            .keys();
+    let keys = RunRef {
+        format: job::run::FORMAT,
+        bucket: String::new(),
+        job: "j".into(),
+        file: String::new(),
+        id: "r".into(),
+        generation: 0,
+    }
+    .keys();
     for key in [keys.stop_run(0), keys.stop_lane(0, "lane")] {
         let world = Setup::numbered(&job(&server, ""), 5).build().await;
         stop(&world, &key).await;

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use job::ErrorName;
+use job::{ErrorName, LineId};
 use testing::{HttpServer, JobFile, response};
 
 use crate::store::Faults;
@@ -69,4 +69,28 @@ async fn damaged_run_is_reported() {
     assert!(error.message.contains("items/lane.jsonl"), "{error}");
     world.request.run.id = "other".into();
     assert_eq!(world.work().await.unwrap_err().name, ErrorName::RunDamaged);
+}
+
+#[tokio::test]
+async fn a_run_of_a_later_version_is_refused_before_the_first_request() {
+    let server = HttpServer::start(|_, _| response(200, ""));
+    let mut world = Setup::numbered(&job(&server), 10).build().await;
+    let keys = world.request.run.keys();
+    for key in [keys.plan(), keys.claim(0), keys.origins("lane", LineId::nth(1))] {
+        let before = world.objects.find(&key).await.unwrap();
+        world.objects.put(&key, r#"{"format":3}"#).await.unwrap();
+        let error = world.work().await.unwrap_err();
+        assert_eq!(error.name, ErrorName::RunUnknownFormat);
+        assert!(error.message.starts_with(&format!("{key} has format 3")), "{error}");
+        match before {
+            Some(body) => drop(world.objects.put(&key, body).await.unwrap()),
+            None => world.objects.delete(&key).await.unwrap(),
+        }
+    }
+    world.request.run.format = 3;
+    let error = world.work().await.unwrap_err();
+    assert!(error.message.starts_with("the run j/r has format 3"), "{error}");
+    assert_eq!(server.count(), 0);
+    world.request.run.format = 1;
+    assert_eq!(world.done().await.len(), 10);
 }

@@ -85,6 +85,7 @@ impl Setup {
         let client = store::client(root.path(), faults.clone());
         let objects = Objects::new(client.clone(), BUCKET);
         let run = RunRef {
+            format: job::run::FORMAT,
             bucket: BUCKET.into(),
             job: "j".into(),
             file: "in.txt".into(),
@@ -99,6 +100,8 @@ impl Setup {
         let batch =
             Batch { first: job::LineId::nth(1), lines: items.len() as u64, from: 0, to: text.len() as u64 };
         let plan = Plan {
+            format: job::run::FORMAT,
+            continues: None,
             input: InputFacts {
                 file: "in.txt".into(),
                 format: Format::Text,
@@ -178,8 +181,8 @@ impl World {
     pub async fn segments(&self) -> Vec<(SegmentKey, Vec<u8>)> {
         let mut segments = Vec::new();
         for entry in self.objects.list(&self.prefix()).await.unwrap() {
-            let body = self.objects.get(&entry.key).await.unwrap();
-            segments.push((SegmentKey::parse(&entry.key).unwrap(), body.to_vec()));
+            let Some(segment) = SegmentKey::parse(&entry.key) else { continue };
+            segments.push((segment, self.objects.get(&entry.key).await.unwrap().to_vec()));
         }
         segments
     }

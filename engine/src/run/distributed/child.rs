@@ -12,6 +12,7 @@ use crate::error::{Halt, Stop};
 use crate::failure::Failure;
 use crate::journal::{Change, ChildRecord, ChildStatus, EntryKind, FrameEntry, Key, micros, moment};
 use crate::machine::Scope;
+use crate::map_run::MapRunStatus;
 use crate::run::Runtime;
 use crate::run::context::Identity;
 use crate::run::events::Events;
@@ -26,6 +27,7 @@ pub(super) struct ChildSpec {
     pub(super) label: String,
     /// The Map Run's id.
     pub(super) run: String,
+    pub(super) status: Arc<MapRunStatus>,
     /// The key of the run's entries in the journal.
     pub(super) visit: Key,
     pub(super) express: bool,
@@ -105,7 +107,8 @@ impl Child {
     ) -> Result<(ChildStatus, Result<Value, Failure>), Stop> {
         let (spec, runtime) = (&*self.spec, &self.spec.runtime);
         let arn = spec.express.then(|| spec.child_arn(&name));
-        let mut identity = spec.parent.of_child(&spec.label, name, moment(started), input.clone());
+        let mut identity =
+            spec.parent.of_child(&spec.label, spec.status.clone(), name, moment(started), input.clone());
         if let Some(arn) = arn {
             identity.id = arn;
             identity.events = Events::default();

@@ -167,7 +167,7 @@ pub(super) async fn write_manifest(
     run: &MapRunEntry,
     pending: &[ResultFile],
 ) -> Result<Value, Halt> {
-    let arn = running.frame.identity.map_run(&distributed.label, &run.id);
+    let arn = running.frame.identity.map_run_arn(&distributed.label, &run.id);
     let key = format!("{}/manifest.json", target.folder(&run.id));
     let manifest = json!({
         "DestinationBucket": target.bucket,

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, OnceLock};
 
 use engine::{Counts, MapRunStatus, Phase, TaskError};
+use futures_util::FutureExt;
 use serde_json::json;
 
 use super::{output, with_child, writer};
@@ -16,6 +17,8 @@ fn status_counts_during_and_after_a_run() {
     let host = Fake::new(move |call| {
         let status: Arc<MapRunStatus> = from.get().unwrap().map_runs.lock().unwrap()[0].clone();
         assert_eq!(status.phase(), Phase::Running);
+        assert!(call.map_run.as_ref().is_some_and(|of| Arc::ptr_eq(of, &status)));
+        assert_eq!(status.wait().now_or_never(), None);
         looks.lock().unwrap().push((status.items(), status.executions()));
         if call.payload()["Items"][0] == 0 {
             Err(TaskError::Error { error: "Bad".into(), cause: String::new() })
@@ -41,7 +44,7 @@ fn status_counts_during_and_after_a_run() {
     let seen: Vec<Counts> = seen.lock().unwrap().iter().map(|(items, _)| *items).collect();
     assert_eq!(seen, [items(3, 2, 0, 0), items(1, 2, 0, 2), items(0, 1, 2, 2)]);
     let status = host.map_runs.lock().unwrap()[0].clone();
-    assert_eq!(status.phase(), Phase::Succeeded);
+    assert_eq!((status.phase(), status.wait().now_or_never()), (Phase::Succeeded, Some(())));
     assert!(status.arn.contains(":mapRun:machine/L:"), "{}", status.arn);
     assert_eq!((status.max_concurrency, status.tolerated_failure_percentage), (1, Some(50.0)));
     assert_eq!(status.items(), Counts { results_written: 5, ..items(0, 0, 3, 2) });

@@ -1,0 +1,167 @@
+//! The identity of a request: two lines with the same identity ask the same thing.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::template::Template;
+use super::{Job, Request, Row};
+
+/// 128 bits of BLAKE3 over the method, URL, headers and body of a request, as rendered for one line alone.
+/// Secrets are in it by name. The order of the headers does not count, and neither does the key that makes a
+/// request idempotent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Identity(pub [u8; 16]);
+
+/// The texts of a request that was rendered with the values of its secrets.
+pub struct Rendered<'a> {
+    /// `url`, as it was rendered.
+    pub url: &'a str,
+    /// `body`, if the job has one.
+    pub body: Option<&'a [u8]>,
+    /// The value of a header of the job.
+    pub header: &'a dyn Fn(&str) -> Option<&'a [u8]>,
+}
+
+impl Job {
+    /// The identity of a line's request. `None` where a template cannot be rendered for the line.
+    pub fn identity(&self, row: &Arc<Row>) -> Option<Identity> {
+        self.request.identity(row, None)
+    }
+
+    /// [`Self::identity`], where the request has been rendered already: only the templates that name a secret
+    /// are rendered again.
+    pub fn identity_of(&self, row: &Arc<Row>, rendered: &Rendered<'_>) -> Option<Identity> {
+        self.request.identity(row, Some(rendered))
+    }
+}
+
+impl Request {
+    fn identity(&self, row: &Arc<Row>, rendered: Option<&Rendered<'_>>) -> Option<Identity> {
+        let mut sum = Sum::default();
+        sum.part(self.method.as_str().as_bytes());
+        sum.part(&text(&self.url, row, rendered.map(|known| known.url.as_bytes()))?);
+        if let Some(body) = &self.body {
+            sum.part(&text(body, row, rendered.and_then(|known| known.body))?);
+        }
+        let mut headers = Vec::with_capacity(self.headers.len() + 1);
+        for (name, value) in &self.headers {
+            let known = rendered.and_then(|known| (known.header)(name));
+            headers.push((name.as_str(), text(value, row, known)?));
+        }
+        if self.json_body && !self.headers.iter().any(|(name, _)| name == "content-type") {
+            headers.push(("content-type", b"application/json".into()));
+        }
+        headers.sort_unstable();
+        for (name, value) in headers {
+            sum.part(name.as_bytes());
+            sum.part(&value);
+        }
+        Some(sum.identity())
+    }
+}
+
+/// A template's text without the values of secrets. `known` is its text with them.
+fn text<'a>(template: &'a Template, row: &Arc<Row>, known: Option<&'a [u8]>) -> Option<Cow<'a, [u8]>> {
+    match known {
+        Some(known) if template.secrets().is_empty() => Some(Cow::Borrowed(known)),
+        _ => match template.render_named(row).ok()? {
+            Cow::Borrowed(text) => Some(Cow::Borrowed(text.as_bytes())),
+            Cow::Owned(text) => Some(Cow::Owned(text.into_bytes())),
+        },
+    }
+}
+
+/// Parts with their lengths. The number of parts says whether there is a body: headers are pairs.
+#[derive(Default)]
+struct Sum(blake3::Hasher);
+
+impl Sum {
+    fn part(&mut self, part: &[u8]) {
+        self.0.update(&(part.len() as u64).to_le_bytes());
+        self.0.update(part);
+    }
+
+    fn identity(&self) -> Identity {
+        let mut identity = [0; 16];
+        self.0.finalize_xof().fill(&mut identity);
+        Identity(identity)
+    }
+}
+
+/// The text is not 32 hexadecimal digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("it is not the identity of a request: expected 32 hexadecimal digits")]
+pub struct InvalidIdentity;
+
+impl Identity {
+    fn digits(&self) -> [u8; 32] {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut digits = [0; 32];
+        for (pair, byte) in digits.as_chunks_mut::<2>().0.iter_mut().zip(self.0) {
+            *pair = [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]];
+        }
+        digits
+    }
+}
+
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(std::str::from_utf8(&self.digits()).expect("digits are ASCII"))
+    }
+}
+
+impl FromStr for Identity {
+    type Err = InvalidIdentity;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (pairs, []) = text.as_bytes().as_chunks::<2>() else { return Err(InvalidIdentity) };
+        let mut identity = [0; 16];
+        if pairs.len() != identity.len() {
+            return Err(InvalidIdentity);
+        }
+        for (byte, [high, low]) in identity.iter_mut().zip(pairs) {
+            *byte = digit(*high)? << 4 | digit(*low)?;
+        }
+        Ok(Self(identity))
+    }
+}
+
+fn digit(digit: u8) -> Result<u8, InvalidIdentity> {
+    match digit {
+        b'0'..=b'9' => Ok(digit - b'0'),
+        b'a'..=b'f' => Ok(digit - b'a' + 10),
+        _ => Err(InvalidIdentity),
+    }
+}
+
+impl Serialize for Identity {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(std::str::from_utf8(&self.digits()).expect("digits are ASCII"))
+    }
+}
+
+impl<'de> Deserialize<'de> for Identity {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_identity_is_read_as_it_was_written() {
+        let identity = Identity(*b"0123456789abcdef");
+        assert_eq!(identity.to_string(), "30313233343536373839616263646566");
+        assert_eq!(identity.to_string().parse(), Ok(identity));
+        for wrong in ["", "+0303030303030303030303030303030", "0", "0123456789abcdef0123456789abcdeg"] {
+            assert_eq!(wrong.parse::<Identity>(), Err(InvalidIdentity), "{wrong}");
+        }
+    }
+}
