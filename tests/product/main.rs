@@ -18,6 +18,7 @@ mod loopback_servers;
 mod outputs;
 mod redrive;
 mod request_counts;
+mod runs;
 mod shared_folder;
 mod state_folder;
 mod states;
