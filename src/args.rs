@@ -7,7 +7,7 @@ pub mod states;
 use clap::{Parser, Subcommand};
 
 pub use aws::{Account, Stack, Stop, Submit, Watch, WatchOptions};
-pub use jobs::{Again, Check, Demo, Init, Redrive, Run, RunOptions, Target};
+pub use jobs::{Again, Check, Demo, Init, Redrive, Run, RunOptions, Runs, Target};
 pub use states::{States, StatesCommand};
 
 /// Sends one network request per line of a file, within the limits of each API, and writes one output file in
@@ -38,6 +38,8 @@ pub enum Command {
     Submit(Submit),
     /// Show a run on AWS until it ends.
     Watch(Watch),
+    /// List the runs on this machine or on AWS, and their state.
+    Runs(Runs),
     /// End a run on AWS early. The results so far are merged into its output.
     Stop(Stop),
     /// Run, validate, test and draw any Amazon States Language definition on this machine.
@@ -56,6 +58,7 @@ impl Command {
             Self::Check(args) => args.json,
             Self::Redrive(args) => args.options.json,
             Self::Submit(args) => args.watch_options.json,
+            Self::Runs(args) => args.json,
             Self::Watch(args) => args.watch_options.json,
             Self::States(args) => match &args.command {
                 StatesCommand::Validate(args) => args.definition.json,

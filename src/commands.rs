@@ -6,6 +6,7 @@ mod init;
 mod question;
 mod redrive;
 mod run;
+mod runs;
 mod states;
 mod stop;
 mod submit;
@@ -26,6 +27,7 @@ pub async fn run(command: Command) -> Result<Exit, CliError> {
         Command::Redrive(args) => redrive::redrive(args).await,
         Command::Submit(args) => submit::submit(args).await,
         Command::Watch(args) => watch::watch(args).await,
+        Command::Runs(args) => runs::runs(args).await,
         Command::Stop(args) => stop::stop(args).await,
         Command::Init(args) => init::init(&args),
         Command::States(args) => states::states(args).await,

@@ -123,6 +123,14 @@ impl StateDir {
         &self.s3
     }
 
+    /// Whether a process runs a job.
+    ///
+    /// # Errors
+    /// When the lock of the job cannot be read.
+    pub fn is_busy(&self, job: &str) -> Result<bool, CliError> {
+        Lock::is_held(&self.folder, "job", job).map_err(|error| CliError::at(&self.folder, error))
+    }
+
     /// Whether a run's execution has started and not ended.
     pub fn is_under_way(&self, run: &RunRef) -> bool {
         self.journal(&run.id, run.generation).exists()

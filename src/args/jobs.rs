@@ -121,6 +121,24 @@ pub struct Redrive {
     pub include_unknown: bool,
 }
 
+/// `throughline runs`
+#[derive(Debug, Args)]
+pub struct Runs {
+    /// Only the runs of this job: its name, as NAME of NAME.toml.
+    pub job: Option<String>,
+    /// The folder that remembers runs.
+    #[arg(long, value_name = "DIR", default_value = ".throughline")]
+    pub state: PathBuf,
+    /// The bucket of a stack on AWS, for its runs.
+    #[arg(long, value_name = "NAME", env = "THROUGHLINE_BUCKET", conflicts_with = "state")]
+    pub bucket: Option<String>,
+    #[command(flatten)]
+    pub account: Account,
+    /// Print one JSON object per run.
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// `throughline init`
 #[derive(Debug, Args)]
 pub struct Init {

@@ -64,7 +64,7 @@ impl AwsStack {
         Ok(self.describe(arn).await?.status != Status::Running)
     }
 
-    async fn describe(&self, arn: &str) -> Result<Execution, CliError> {
+    pub(crate) async fn describe(&self, arn: &str) -> Result<Execution, CliError> {
         let found = self.states.describe_execution().execution_arn(arn).send().await;
         let found =
             found.map_err(|error| call_error(&format!("cannot look up the execution {arn}"), &error))?;

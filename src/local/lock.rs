@@ -8,7 +8,7 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -17,6 +17,7 @@ use tokio::sync::oneshot;
 use crate::exit::CliError;
 use s3::file::{make_folder, open_private};
 
+const LOCKS: &str = ".locks";
 /// The time between two looks at who holds a lock.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
@@ -99,11 +100,8 @@ impl Lock {
         ours: &Holder,
         mut waits: impl FnMut(Holder),
     ) -> io::Result<Self> {
-        let folder = folder.join(".locks");
-        make_folder(&folder)?;
-        // Names of limits may have any characters.
-        let hash = blake3::hash(name.as_bytes()).to_hex();
-        let path = folder.join(format!("{kind}-{}.lock", &hash[..16]));
+        make_folder(&folder.join(LOCKS))?;
+        let path = path_of(folder, kind, name);
         let at = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
         let file = open_private(&path)?;
         let file = match file.try_lock() {
@@ -126,6 +124,22 @@ impl Lock {
         Ok(lock)
     }
 
+    /// Whether a process holds the lock of a job or of a limit.
+    ///
+    /// # Errors
+    /// When the lock file cannot be read.
+    pub(super) fn is_held(folder: &Path, kind: &str, name: &str) -> io::Result<bool> {
+        let file = match File::open(path_of(folder, kind, name)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            file => file?,
+        };
+        match file.try_lock_shared() {
+            Ok(()) => Ok(false),
+            Err(TryLockError::WouldBlock) => Ok(true),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
     /// Writes the holder's name for processes that wait.
     fn name(&mut self, holder: &Holder) -> io::Result<()> {
         let holder = serde_json::to_string(holder).expect("a holder is always JSON") + "\n";
@@ -141,6 +155,12 @@ impl Drop for Lock {
             let _ = self.file.set_len(0);
         }
     }
+}
+
+/// The lock file. Names of limits may have any characters.
+fn path_of(folder: &Path, kind: &str, name: &str) -> PathBuf {
+    let hash = blake3::hash(name.as_bytes()).to_hex();
+    folder.join(LOCKS).join(format!("{kind}-{}.lock", &hash[..16]))
 }
 
 /// Waits for a lock in a thread of its own, because the wait can last for days and blocks its thread. If

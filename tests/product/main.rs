@@ -19,6 +19,7 @@ mod many_hosts;
 mod outputs;
 mod redrive;
 mod request_counts;
+mod runs;
 mod shared_folder;
 mod state_folder;
 mod states;

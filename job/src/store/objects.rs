@@ -225,6 +225,29 @@ impl Objects {
         ))
     }
 
+    /// The names of the folders directly below a prefix that ends with a slash, in order.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    pub async fn folders(&self, prefix: &str) -> Result<Vec<String>, StorageError> {
+        let request = self.client.list_objects_v2().bucket(&self.bucket).prefix(prefix).delimiter("/");
+        let mut pages = request.into_paginator().send();
+        let mut folders = Vec::new();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|e| self.error("list", prefix, e))?;
+            let names = page.common_prefixes().iter().filter_map(|folder| folder.prefix());
+            folders.extend(
+                names.filter_map(|name| Some(name.strip_prefix(prefix)?.strip_suffix('/')?.to_owned())),
+            );
+        }
+        Ok(folders)
+    }
+
+    /// The name of the bucket.
+    pub fn bucket(&self) -> &str {
+        &self.bucket
+    }
+
     /// Removes one object; it is not an error when there is none.
     ///
     /// # Errors
