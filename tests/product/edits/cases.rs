@@ -138,6 +138,7 @@ fn check(case: &str, prepared: &Prepared, edit: &Edit, scene: &Scene, ran: Outpu
         }
     }
     assert_eq!(ran.code, if unknown.is_empty() { 0 } else { 2 }, "{words}");
+    assert_eq!(scene.exists("out.failed.csv"), !unknown.is_empty(), "{words}");
     let may_be_unknown = prepared.ended == Ended::Interrupted && prepared.job.method == "POST";
     assert!(may_be_unknown || unknown.is_empty(), "{words}");
     let of = |counts: &Counts, key: &str| counts.get(key).copied().unwrap_or(0);
