@@ -1,12 +1,13 @@
 //! The figures that throughline is held to, each with a reference from the same run, on loopback:
 //! `cargo bench --bench figures`.
 //!
-//! Arguments choose figures (`-- throughput rate memory preprocess postprocess`); `-- --quick` measures less.
+//! Arguments choose figures (`-- throughput rate memory preprocess postprocess join`); `-- --quick` measures less.
 //! Nothing is asserted: the exit code is 0 unless a measurement could not be made. Needs Linux (`/proc`).
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod bare;
 mod files;
+mod join;
 mod memory;
 mod merge;
 mod process;
@@ -39,12 +40,13 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 type Figure = (&'static str, fn(&Bench) -> Measured<Vec<Row>>);
 
-const FIGURES: [Figure; 5] = [
+const FIGURES: [Figure; 6] = [
     ("throughput", throughput::measure),
     ("rate", rate::measure),
     ("memory", memory::measure),
     ("preprocess", split::measure),
     ("postprocess", merge::measure),
+    ("join", join::measure),
 ];
 
 fn main() -> ExitCode {

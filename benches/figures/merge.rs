@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use job::file::Identity;
 use job::run::RunRef;
 use job::wire::seal::seal;
 use job::{Batch, Invocation, LineId, LineResult, Plan, SegmentKey};
@@ -75,7 +76,7 @@ fn write_batch(store: &Store, run: &RunRef, lane: &str, batch: Batch) -> Measure
             ms: 40,
             tries: 1,
             status: 200,
-            id: None,
+            id: Some(Identity([7; 16])),
             v: Some(vec![&lat, &lon]),
             error: None,
             detail: None,

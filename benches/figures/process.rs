@@ -112,6 +112,16 @@ fn cpu(whose: Whose) -> Measured<f64> {
     Ok(ticks / TICKS_PER_SECOND)
 }
 
+/// `VmHWM` of this process.
+pub(crate) fn own_peak_memory() -> Option<u64> {
+    peak_memory(std::process::id())
+}
+
+/// Lets `VmHWM` of this process begin anew, see proc_pid_clear_refs(5).
+pub(crate) fn forget_peak_memory() -> Measured<()> {
+    Ok(fs::write("/proc/self/clear_refs", "5")?)
+}
+
 /// `VmHWM` of a process; none once it has ended.
 fn peak_memory(process: u32) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;

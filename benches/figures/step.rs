@@ -29,7 +29,7 @@ pub(crate) struct Store {
     pub(crate) objects: Objects,
     event: Event,
     runtime: Runtime,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Store {
@@ -39,21 +39,22 @@ impl Store {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let client = s3::client(folder.path())?;
         let objects = Objects::new(client.clone(), s3::BUCKET);
-        let key = keys::input(
-            JOB,
-            input.file_name().and_then(|name| name.to_str()).ok_or("the input has no name")?,
-        );
-        s3::link_object(folder.path(), s3::BUCKET, &key, input)?;
-        runtime.block_on(objects.put(&keys::job_file(JOB), job.to_owned()))?;
-        let facts = runtime.block_on(objects.head(&key))?;
-        let event = Event::object_created(
-            s3::BUCKET,
-            &key,
-            facts.size,
-            Some(facts.etag.trim_matches('"').to_owned()),
-            "1",
-        );
-        Ok(Self { client, objects, event, runtime, _folder: folder })
+        let event = Event::object_created(s3::BUCKET, "", 0, None, "");
+        let mut store = Self { client, objects, event, runtime, folder };
+        store.replace(job, input)?;
+        Ok(store)
+    }
+
+    /// Another job and another input of the same name.
+    pub(crate) fn replace(&mut self, job: &str, input: &Path) -> Measured<()> {
+        let name = input.file_name().and_then(|name| name.to_str()).ok_or("the input has no name")?;
+        let key = keys::input(JOB, name);
+        s3::link_object(self.folder.path(), s3::BUCKET, &key, input)?;
+        self.wait(self.objects.put(&keys::job_file(JOB), job.to_owned()))?;
+        let facts = self.wait(self.objects.head(&key))?;
+        let etag = facts.etag.trim_matches('"').to_owned();
+        self.event = Event::object_created(s3::BUCKET, &key, facts.size, Some(etag.clone()), &etag);
+        Ok(())
     }
 
     pub(crate) fn wait<T>(&self, future: impl Future<Output = T>) -> T {

@@ -29,6 +29,9 @@ const RUN_FOLDER = [
   'runs/*/stop/*',
 ];
 
+/** Which run continues which. */
+const BEGINNINGS = ['runs/*/latest/*', 'runs/*/start.json', 'runs/*/continued.json'];
+
 /** What a step that needs more than one call saves for the next call. */
 const CHECKPOINTS = 'runs/*/checkpoint/*';
 
@@ -39,11 +42,9 @@ export const STEPS = {
       'jobs/*/job.toml',
       'jobs/*/input/*',
       'runs/*/turn.json',
-      'runs/*/claim*.json',
-      'runs/*/job.toml',
-      'runs/*/plan.json',
-      'runs/*/results/*',
-      'runs/*/stop/*',
+      ...RUN_FOLDER,
+      ...BEGINNINGS,
+      'runs/*/finished.json',
       'jobs/*/report/*',
       CHECKPOINTS,
     ],
@@ -54,10 +55,13 @@ export const STEPS = {
       'runs/*/job.toml',
       'runs/*/plan.json',
       'runs/*/manifest/*',
+      'runs/*/results/*',
       'runs/*/stop/*',
+      ...BEGINNINGS,
       CHECKPOINTS,
     ],
     upload: ['runs/*/items/*'],
+    remove: ['runs/*/items/*', 'runs/*/manifest/*', 'runs/*/results/*', CHECKPOINTS],
     list: ['jobs/*', 'runs/*'],
   },
   worker: {
@@ -70,9 +74,11 @@ export const STEPS = {
       'jobs/*/report/*',
       'runs/*/turn.json',
       ...RUN_FOLDER,
+      'runs/*/start.json',
+      'runs/*/finished.json',
       CHECKPOINTS,
     ],
-    write: ['jobs/*/report/*', CHECKPOINTS],
+    write: ['jobs/*/report/*', 'runs/*/finished.json', CHECKPOINTS],
     upload: ['jobs/*/output/*', 'jobs/*/failed/*'],
     remove: [
       'jobs/*/failed/*',

@@ -43,8 +43,18 @@ test('preprocess reads inputs and writes what the run is made of', () => {
     'manifest/0000/a.json',
     'stop/0000.json',
     'checkpoint/split/1/state.json',
+    'start.json',
+    'continued.json',
+    'results/lane/000000000001/x-000000-1-0-0.jsonl',
   ]) {
     assert.ok(may(allowed, write, `runs/places/0f3a/${key}`), key);
+  }
+  for (const key of ['start.json', 'continued.json', 'finished.json', 'items/a.jsonl', 'checkpoint/join/1/old-00000']) {
+    assert.ok(may(allowed, read, `runs/places/0f3a/${key}`), key);
+  }
+  assert.ok(may(allowed, read, 'runs/places/latest/all.csv.json') && may(allowed, write, 'runs/places/latest/all.csv.json'));
+  for (const key of ['items/a.jsonl', 'manifest/0000/a.json', 'results/a/000000000001/x', 'checkpoint/join/1/old-00000']) {
+    assert.ok(may(allowed, remove, `runs/places/0f3a/${key}`), key);
   }
   assert.ok(may(allowed, read, 'runs/places/turn.json') && may(allowed, write, 'runs/places/turn.json'));
   assert.ok(may(allowed, write, 'jobs/places/report/all.csv.json'));
@@ -52,7 +62,9 @@ test('preprocess reads inputs and writes what the run is made of', () => {
   for (const key of ['jobs/places/job.toml', 'jobs/places/input/all.csv', 'jobs/places/output/all.csv']) {
     assert.ok(!may(allowed, write, key), key);
   }
-  assert.ok(!may(allowed, write, 'runs/places/0f3a/results/lane/000000000001/x'));
+  for (const key of ['plan.json', 'claim.json', 'job.toml', 'start.json']) {
+    assert.ok(!may(allowed, remove, `runs/places/0f3a/${key}`), key);
+  }
   assert.ok(!may(allowed, remove, 'runs/places/turn.json'));
 });
 
@@ -74,6 +86,7 @@ test('postprocess writes the outputs and clears the run away', () => {
   for (const key of ['output/all.csv', 'failed/all.csv', 'report/all.csv.json']) {
     assert.ok(may(allowed, write, `jobs/places/${key}`), key);
   }
+  assert.ok(may(allowed, write, 'runs/places/0f3a/finished.json') && may(allowed, read, 'runs/places/0f3a/start.json'));
   for (const key of ['items/a.jsonl', 'results/a/000000000001/x', 'manifest/0000/a.json', 'stop/0000.json', 'checkpoint/x']) {
     assert.ok(may(allowed, remove, `runs/places/0f3a/${key}`), key);
   }
@@ -82,6 +95,7 @@ test('postprocess writes the outputs and clears the run away', () => {
   for (const key of ['jobs/places/input/all.csv', 'jobs/places/job.toml', 'jobs/places/output/all.csv']) {
     assert.ok(!may(allowed, remove, key), key);
   }
+  assert.ok(may(allowed, read, 'runs/places/0f3a/start.json') && may(allowed, write, 'runs/places/0f3a/finished.json'));
   assert.ok(!may(allowed, remove, 'runs/places/0f3a/claim.json'));
   assert.ok(!may(allowed, write, 'jobs/places/input/all.csv'));
 });

@@ -17,7 +17,7 @@ pub enum ErrorName {
     InputUnreadable,
     /// The input object changed while it was read.
     InputChanged,
-    /// The job or the input was edited since the last run, and nobody has said whether its answers count.
+    /// The job or the input was edited since the last run, and nobody has said whether its responses count.
     RunDoubtful,
     /// A later version wrote the run.
     RunUnknownFormat,

@@ -68,7 +68,7 @@ pub struct Job {
     pub retry: Retry,
     /// `[failure]`
     pub failure: Failure,
-    /// `[run] again`: what a run does with the answers of the run before it.
+    /// `[run] again`: what a run does with the responses of the run before it.
     pub again: Option<Again>,
     /// For each secret that a template names, where its value is kept.
     pub secrets: BTreeMap<String, SecretRef>,

@@ -6,12 +6,14 @@
 
 mod download;
 mod error;
+mod listing;
 mod objects;
 mod retry;
 mod upload;
 
 pub use download::Download;
 pub use error::{StorageError, StorageErrorKind, in_words};
+pub use listing::Listing;
 pub use objects::{Entry, Facts, Objects, Stored};
 pub use retry::RetryPolicy;
 pub use upload::{PART_BYTES, PausedUpload, Upload};

@@ -130,7 +130,7 @@ proptest! {
         let (from, to) = (FORMATS[from], FORMATS[to]);
         let made = converted(EVERYTHING, "b = 'body'", &body, from, to).unwrap();
         let whole = values(&columns("b = 'body'"), &body, to).unwrap();
-        // For JSONL a body is kept without its white space, and its null is no body.
+        // For JSONL a body is kept without its white space, and a null without a body.
         let without_space = |text: &str| text.replace(' ', "").replace("[\"null\"]", "[null]");
         prop_assert_eq!(without_space(&made), without_space(&whole));
     }

@@ -1,11 +1,14 @@
 //! The pre-process step: claims a run, and splits its input into lanes of batches.
 //!
-//! [`preprocess`] is the step. It claims the run and takes the job's lease (`claim`), splits the input's
-//! object (`split_object`), and writes a manifest for each lane; a redrive has only the batches that are not
-//! complete (`redrive`). [`split`] is the split itself without the store, to see what a run would do.
+//! [`preprocess`] is the step. It claims the run and takes the job's lease (`claim`), decides which run it
+//! continues (`previous`), splits the input's object (`split_object`), keeps what that run has of the same
+//! requests (`join`), and writes a manifest for each lane; a redrive has only the batches that are not complete
+//! (`redrive`). [`split`] is the split itself without the store, to see what a run would do.
 
 mod claim;
 mod context;
+mod join;
+mod planning;
 mod previous;
 mod redrive;
 mod report;

@@ -136,7 +136,7 @@ fn refused(run: &RunRef, why: &str) -> StepError {
     StepError::new(ErrorName::RunDoubtful, message)
 }
 
-async fn read<T: DeserializeOwned>(objects: &Objects, key: &str) -> Result<Option<T>, StepError> {
+pub(crate) async fn read<T: DeserializeOwned>(objects: &Objects, key: &str) -> Result<Option<T>, StepError> {
     let Some(body) = objects.find(key).await? else { return Ok(None) };
     read_file(&body, key, "what a run writes").map(Some)
 }

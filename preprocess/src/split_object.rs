@@ -21,7 +21,7 @@ use channels::{ChannelReader, ChannelSink};
 /// The number of chunks of the input, and of pieces of items, that may wait between the store and the split.
 const WAITING: usize = 8;
 
-/// How the split of an object ended.
+/// How one call of the split, or of the join that follows it, ended.
 pub(crate) enum Outcome {
     /// It is complete.
     Done(Plan),
@@ -43,8 +43,7 @@ struct Checkpoint {
 /// The open uploads by lane.
 type Uploads = HashMap<String, Upload>;
 
-/// Splits the event's object into the run's folder. The plan is written last: a run with a plan is completely
-/// split.
+/// Splits the event's object into the run's folder.
 pub(crate) struct ObjectSplit<'a> {
     pub(crate) context: &'a Context,
     pub(crate) objects: &'a Objects,
@@ -183,7 +182,7 @@ impl ObjectSplit<'_> {
         Ok(key("state.json"))
     }
 
-    /// Completes the uploads, checks that the object is still the same, and writes the plan.
+    /// Completes the uploads, and checks that the object is still the same.
     async fn finish(&self, plan: Plan, uploads: Uploads, etag: Option<&str>) -> Result<Plan, StepError> {
         for (_, upload) in uploads {
             upload.finish().await?;
@@ -194,8 +193,6 @@ impl ObjectSplit<'_> {
         {
             return Err(changed(key));
         }
-        let body = serde_json::to_vec(&plan).expect("a plan is always JSON");
-        self.objects.put(&self.run.keys().plan(), body).await?;
         Ok(plan)
     }
 }

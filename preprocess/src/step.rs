@@ -1,18 +1,21 @@
-//! The step: find the run, claim it, take the job's lease, split, and plan the lanes.
+//! The step: find the run, claim it, take the job's lease, split, keep what the run before has, and plan the
+//! lanes.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use job::run::{Claim, FORMAT, Lane, PreprocessRequest, PreprocessResponse, RunRef, messages};
+use job::run::{Claim, FORMAT, Lane, PreprocessRequest, PreprocessResponse, RunRef};
 use job::store::StorageErrorKind;
 use job::{Environment, ErrorName, Job, Objects, Plan, StepError, keys};
 use tracing::Span;
 
 use crate::Context;
 use crate::claim::{self, Lease, Owner};
+use crate::join;
+use crate::planning::Planning;
 use crate::previous::{Beginning, refuse_continued};
 use crate::redrive;
-use crate::split_object::{ObjectSplit, Outcome};
+use crate::split_object::Outcome;
 
 /// How long a worker on AWS may still send after its execution was aborted, without the job's timeout: a
 /// batch takes about a minute, and the worker looks for a stop marker with each flush.
@@ -68,6 +71,8 @@ pub(crate) async fn start(
     if let Some((holder, wait_seconds)) = waiting {
         return Ok(PreprocessResponse::Leased { run, wait_seconds, holder });
     }
+    // Another run may have continued this one while it waited for the lease.
+    refuse_continued(objects, &run).await?;
     let plan = match objects.find(&run.keys().plan()).await? {
         Some(plan) => job::run::parse_plan(&plan, &run.keys().plan())?,
         None if run.generation > 0 => {
@@ -76,13 +81,9 @@ pub(crate) async fn start(
             return Err(StepError::new(ErrorName::RunDamaged, message));
         }
         None => {
-            // Another run may have continued this one while it waited for the lease.
-            refuse_continued(objects, &run).await?;
             let event = &request.event;
-            Beginning { context, objects, run: &run, event, job: &job }.record().await?;
-            let checkpoint = messages::checkpoint(&request.previous);
-            let object = &request.event.detail.object;
-            match (ObjectSplit { context, objects, run: &run, object, job: &job }).run(checkpoint).await? {
+            let start = Beginning { context, objects, run: &run, event, job: &job }.record().await?;
+            match (Planning { context, objects, run: &run, job: &job, request, start: &start }).run().await? {
                 Outcome::Done(plan) => plan,
                 Outcome::Paused(checkpoint) => {
                     return Ok(PreprocessResponse::Paused { run, wait_seconds: 1, checkpoint });
@@ -90,6 +91,7 @@ pub(crate) async fn start(
             }
         }
     };
+    join::take_over(objects, &run, &plan).await?;
     tracing::info!(lines = plan.input.lines, bytes = plan.input.bytes, lanes = plan.lanes.len(), "split");
     let lanes = lanes(context, objects, &run, &job, &plan).await?;
     Ok(PreprocessResponse::Ready { run, lanes })
@@ -136,8 +138,8 @@ fn drain(job: &Job) -> Duration {
     DRAIN + job.request.timeout
 }
 
-/// Writes the lanes' manifests, and describes the lanes for the state machine. A redrive has only unfinished
-/// batches.
+/// Writes the lanes' manifests, and describes the lanes for the state machine. A redrive, and a run that
+/// continues another one, have only unfinished batches.
 async fn lanes(
     context: &Context,
     objects: &Objects,
@@ -148,7 +150,7 @@ async fn lanes(
     let mut lanes = Vec::new();
     for lane in &plan.lanes {
         let manifest = run.keys().manifest(run.generation, &lane.name);
-        let batches = if run.generation == 0 {
+        let batches = if run.generation == 0 && plan.continues.is_none() {
             lane.batches.clone()
         } else {
             redrive::unfinished(objects, run, lane).await?

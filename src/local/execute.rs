@@ -83,7 +83,7 @@ pub async fn execute(
     // On this machine a run asks for the lease every second, for as long as it takes.
     start.max_events = None;
     let disk_full = DiskFull::default();
-    let steps = Arc::new(steps(state, target, functions, progress, &stop, &disk_full));
+    let steps = Arc::new(steps(state, target, functions.clone(), progress, &stop, &disk_full));
     steps.resume(run).await?;
     let working = steps.working.clone();
     let host = Host::new(state.s3.clone(), vec![steps])
@@ -99,6 +99,12 @@ pub async fn execute(
     };
     let outcome = match outcome {
         Ok(Ok(outcome)) => outcome,
+        // Another version began the run. Its claim, its plan and its results are there, and a new execution of
+        // the same name continues from them.
+        Ok(Err(Stop::Fault(Fault::Journal(JournalError::Foreign("definition"))))) => {
+            remove_journal(&path)?;
+            return Box::pin(execute(state, target, functions, progress, stop)).await;
+        }
         Ok(Err(Stop::Interrupted)) => return Ok(ExecutionEnd::Interrupted),
         Ok(Err(Stop::Fault(fault))) => return Err(CliError::at(&path, fault)),
         Err(message) => {

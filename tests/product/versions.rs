@@ -3,19 +3,21 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use serde_json::Value;
 use testing::{Api, HttpServer, JobFile, Scene, column, response, wait_until};
+use tokio_util::sync::CancellationToken;
 
 /// Where the job of the archive sends its requests.
 const PORT: u16 = 18931;
 const RUN: [&str; 5] = ["run", "charge.toml", "orders.csv", "-o", "out.csv"];
 
-/// A folder in which version 0.1.0, whose files had no format number, was killed in the middle of a POST job:
+/// A folder in which a version whose files had no format number was killed in the middle of a POST job:
 /// of its 300 lines 120 have a stored response, and
 /// 16 others are named as possibly sent.
 fn interrupted() -> (Scene, HttpServer) {
-    let archive = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/product/interrupted_by_0.1.0.tar.gz");
+    let archive = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/product/interrupted_format_1.tar.gz");
     let server = HttpServer::start_at(PORT, |_, seen| {
         let id = seen.path().rsplit('/').next().unwrap();
         response(200, &format!(r#"{{"receipt": "r-{id}"}}"#))
@@ -100,12 +102,41 @@ fn every_file_of_a_run_that_a_later_version_wrote_is_refused_before_a_request() 
         fs::write(&path, ours).unwrap();
         refused.push(name.rsplit('/').next().unwrap().to_owned());
     }
-    refused.sort();
-    assert!(
-        ["claim.json", "plan.json", "turn.json"].iter().all(|name| refused.contains(&(*name).to_owned())),
-        "{refused:?}"
-    );
+    // Claim, plan and beginning of the run, the job's lease, and the file's latest run.
+    for name in ["claim.json", "plan.json", "start.json"] {
+        assert!(refused.contains(&name.to_owned()), "{name}: {refused:?}");
+    }
+    assert_eq!(refused.len(), 5, "{refused:?}");
     assert_eq!(api.count(), sent);
+    scene.run(&RUN).expect(2);
+    assert!(api.hits().values().all(|hits| *hits == 1), "a POST was sent twice");
+    assert_eq!(column(&scene.read("out.csv"), "id").len(), 200);
+}
+
+#[test]
+fn an_edited_job_keeps_the_responses_that_the_first_version_has_stored() {
+    let (scene, server) = interrupted();
+    scene.write("charge.toml", scene.read("charge.toml").replace("in_flight = 8", "in_flight = 4"));
+    scene.run(&RUN).expect(2);
+    nothing_was_sent_twice(&scene, &server);
+}
+
+#[test]
+fn a_run_continues_although_another_version_has_another_state_machine() {
+    let api = Api::start();
+    let scene = killed(&api);
+    let journal = scene.files().into_iter().find(|file| file.extension() == Some("redb".as_ref())).unwrap();
+    fs::remove_file(&journal).unwrap();
+    let machine = engine::compile(r#"{"StartAt": "Done", "States": {"Done": {"Type": "Succeed"}}}"#).unwrap();
+    let other = async {
+        let host = states::Host::new(s3::client(&scene.path("other")).unwrap(), Vec::new());
+        let (start, journal) =
+            (engine::Start::new("another", Value::Null), engine::Journal::open(&journal).unwrap());
+        engine::run(Arc::new(machine), start, Arc::new(host), journal, CancellationToken::new())
+            .await
+            .unwrap()
+    };
+    tokio::runtime::Runtime::new().unwrap().block_on(other);
     scene.run(&RUN).expect(2);
     assert!(api.hits().values().all(|hits| *hits == 1), "a POST was sent twice");
     assert_eq!(column(&scene.read("out.csv"), "id").len(), 200);

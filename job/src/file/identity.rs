@@ -97,9 +97,20 @@ impl Sum {
 #[error("it is not the identity of a request: expected 32 hexadecimal digits")]
 pub struct InvalidIdentity;
 
+impl Identity {
+    fn digits(&self) -> [u8; 32] {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut digits = [0; 32];
+        for (pair, byte) in digits.as_chunks_mut::<2>().0.iter_mut().zip(self.0) {
+            *pair = [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]];
+        }
+        digits
+    }
+}
+
 impl fmt::Display for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:032x}", u128::from_be_bytes(self.0))
+        f.write_str(std::str::from_utf8(&self.digits()).expect("digits are ASCII"))
     }
 }
 
@@ -129,7 +140,7 @@ fn digit(digit: u8) -> Result<u8, InvalidIdentity> {
 
 impl Serialize for Identity {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        serializer.serialize_str(std::str::from_utf8(&self.digits()).expect("digits are ASCII"))
     }
 }
 
@@ -147,6 +158,7 @@ mod tests {
     #[test]
     fn an_identity_is_read_as_it_was_written() {
         let identity = Identity(*b"0123456789abcdef");
+        assert_eq!(identity.to_string(), "30313233343536373839616263646566");
         assert_eq!(identity.to_string().parse(), Ok(identity));
         for wrong in ["", "+0303030303030303030303030303030", "0", "0123456789abcdef0123456789abcdeg"] {
             assert_eq!(wrong.parse::<Identity>(), Err(InvalidIdentity), "{wrong}");

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What a run does with the answers of the run before it of the same job and file.
+/// What a run does with the responses of the run before it of the same job and file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Again {
@@ -30,10 +30,10 @@ pub struct Start {
     pub format: u32,
     /// The input's entity tag, or its version where it has no tag.
     pub content: String,
-    /// The run that had the job and the file before.
+    /// The last run before it of the job and the file that was split.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous: Option<String>,
-    /// Whether answers of `previous` are kept.
+    /// Whether responses of `previous` are kept.
     #[serde(default)]
     pub continues: bool,
     /// For each secret of the job a keyed fingerprint of its value, from the event.
@@ -60,7 +60,7 @@ pub struct Finished {
     pub at: u64,
 }
 
-/// `continued.json` of a run's folder: another run has taken its answers over, so it can be neither continued
+/// `continued.json` of a run's folder: another run has taken its responses over, so it can be neither continued
 /// nor redriven any more.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Continued {

@@ -24,7 +24,7 @@ pub struct Event {
     /// The format of the output, where the ending of its file says it. It does not make another run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<OutputFormat>,
-    /// What the user wants of the answers of the run before, where they have said so.
+    /// What the user wants of the responses of the run before, where they have said so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub again: Option<Again>,
     /// The lines of the run before whose outcome is unknown are sent again too.

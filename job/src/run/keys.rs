@@ -110,6 +110,11 @@ impl RunKeys {
         format!("{}plan.json", self.prefix)
     }
 
+    /// Everything that the calls of a step leave to each other.
+    pub fn checkpoint_of(&self, step: &str) -> String {
+        format!("{}checkpoint/{step}/", self.prefix)
+    }
+
     /// A part of a checkpoint: what one call of a step saves for the next call. `at` tells the calls apart.
     pub fn checkpoint(&self, step: &str, at: &str, part: &str) -> String {
         format!("{}checkpoint/{step}/{at}/{part}", self.prefix)

@@ -23,6 +23,14 @@ pub fn seal(body: &mut Vec<u8>) {
     }
 }
 
+/// A result, which has no line feed, without its sum and its closing brace.
+pub fn without(line: &[u8]) -> Option<&[u8]> {
+    let open = line.strip_suffix(b"}")?;
+    let sealed = open.strip_suffix(b"\"").and_then(|rest| rest.split_last_chunk::<DIGITS>());
+    let unsealed = sealed.and_then(|(rest, _)| rest.strip_suffix(BEGIN));
+    Some(unsealed.unwrap_or(open))
+}
+
 /// The bytes of a segment are not what was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("what is in it is not what was written: its sum is another one")]
@@ -111,6 +119,16 @@ mod tests {
         assert_eq!(sum.check(), Ok(()));
         sum.add(b"{\"n\":3}\n");
         assert_eq!(sum.check(), Err(Damaged), "there are bytes after the sum");
+    }
+
+    #[test]
+    fn a_result_is_taken_out_of_its_segment_without_the_sum() {
+        for body in [RECORDS.to_vec(), sealed()] {
+            let lines = body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+            let open: Vec<_> = lines.map(|line| without(line).expect("it is a result")).collect();
+            assert_eq!(open, [b"{\"n\":1,\"v\":[\"a\"]".as_slice(), b"{\"n\":2,\"error\":\"timeout\""]);
+        }
+        assert_eq!(without(b"{\"n\":1"), None);
     }
 
     #[test]

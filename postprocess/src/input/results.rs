@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use job::StepError;
-use job::store::Entry;
+use job::store::{Entry, Listing};
 use job::wire::seal::{self, Sum};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::mpsc::Sender;
@@ -13,7 +13,7 @@ use tokio::sync::mpsc::Sender;
 use super::feed::{Feed, LaneInput};
 use super::index::{self, IndexEntry, Slice, choose, complete, scan};
 use super::items::Lines;
-use super::segments::{Listing, RequestCounts, Segment, Segments, Writer, count_results, possibly_sent};
+use super::segments::{RequestCounts, Segment, Segments, Writer, count_results, possibly_sent};
 use crate::run::damaged;
 
 /// The results of consecutive lines of a lane.

@@ -2,12 +2,11 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::vec::IntoIter;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use job::store::Entry;
 use job::wire::Intents;
-use job::{Invocation, Objects, SegmentKey, StepError, StorageError};
+use job::{Invocation, Objects, SegmentKey, StepError};
 use serde::{Deserialize, Serialize};
 
 use crate::run::damaged;
@@ -25,43 +24,6 @@ impl RequestCounts {
     pub(crate) fn add(&mut self, Self { requests, current }: Self) {
         self.requests += requests;
         self.current += current;
-    }
-}
-
-/// The objects below a prefix in key order, one page at a time. One listing serves a whole lane, since the
-/// folders of the batches come in the order of the batches.
-pub(super) struct Listing<'a> {
-    objects: &'a Objects,
-    prefix: String,
-    page: IntoIter<Entry>,
-    token: Option<String>,
-    begun: bool,
-}
-
-impl<'a> Listing<'a> {
-    pub(super) fn new(objects: &'a Objects, prefix: String) -> Self {
-        Self { objects, prefix, page: Vec::new().into_iter(), token: None, begun: false }
-    }
-
-    /// The objects of one folder. Folders must be asked for in key order; objects before the folder are
-    /// skipped.
-    ///
-    /// # Errors
-    /// Errors of the store.
-    pub(super) async fn folder(&mut self, folder: &str) -> Result<Vec<Entry>, StorageError> {
-        let mut entries = Vec::new();
-        loop {
-            match self.page.as_slice().first() {
-                Some(entry) if entry.key.starts_with(folder) => entries.extend(self.page.next()),
-                Some(entry) if entry.key.as_str() < folder => drop(self.page.next()),
-                Some(_) => return Ok(entries),
-                None if self.begun && self.token.is_none() => return Ok(entries),
-                None => {
-                    let (page, token) = self.objects.list_page(&self.prefix, self.token.take()).await?;
-                    (self.page, self.token, self.begun) = (page.into_iter(), token, true);
-                }
-            }
-        }
     }
 }
 

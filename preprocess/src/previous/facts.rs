@@ -1,8 +1,11 @@
 //! What the decision depends on, read from the run before.
 
+use std::collections::HashMap;
+
 use job::file::Request;
 use job::run::{Again, Claim, run_id};
-use job::{Environment, ErrorName, Job, Objects, SegmentKey, StepError};
+use job::store::StorageErrorKind;
+use job::{Environment, ErrorName, Job, Objects, Plan, SegmentKey, StepError};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -60,7 +63,7 @@ impl Beginning<'_> {
                 .filter(|(name, was)| changed(name, was))
                 .map(|(name, _)| name.clone())
                 .collect(),
-            lost_column: lost_column(&before, job),
+            lost_column: lost_column(&before, plan, job),
         })
     }
 
@@ -74,13 +77,23 @@ impl Beginning<'_> {
     /// What `submit --continue` or `submit --fresh` wrote to the object.
     async fn uploaded_with(&self) -> Result<Option<Again>, StepError> {
         let object = &self.event.detail.object;
-        let facts = self.objects.head(&object.key).await?;
+        let facts = match self.objects.head(&object.key).await {
+            Ok(facts) => facts,
+            // The split says so in its own words.
+            Err(error) if error.kind == StorageErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
         let is_the_events = object.etag.as_deref().is_none_or(|etag| etag == facts.etag.trim_matches('"'));
-        Ok(match facts.metadata.get("again").map(String::as_str).filter(|_| is_the_events) {
-            Some("continue") => Some(Again::Continue),
-            Some("fresh") => Some(Again::Fresh),
-            _ => None,
-        })
+        Ok(if is_the_events { said(&facts.metadata) } else { None })
+    }
+}
+
+/// What the metadata of an uploaded object says.
+fn said(metadata: &HashMap<String, String>) -> Option<Again> {
+    match metadata.get("again")?.as_str() {
+        "continue" => Some(Again::Continue),
+        "fresh" => Some(Again::Fresh),
+        _ => None,
     }
 }
 
@@ -114,13 +127,48 @@ fn differ(one: &Request, other: &Request) -> bool {
     parts(one) != parts(other)
 }
 
-/// The first column of a job whose values cannot be made from what another job kept.
-fn lost_column(_before: &Job, _job: &Job) -> Option<String> {
-    None
+/// The first column of a job whose values cannot be made from what the run before kept.
+fn lost_column(before: &Job, plan: &Plan, job: &Job) -> Option<String> {
+    let format = job.output_format(plan.input.format).unwrap_or(plan.output);
+    let lost = job.output.columns.from_kept(&before.output.columns, plan.output, format).err()?;
+    lost.into_iter().next()
 }
 
 fn moment(millis: u64) -> String {
     let seconds = i64::try_from(millis / 1000).unwrap_or_default();
     let time = OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH);
     time.format(&Rfc3339).expect("a time in UTC can be written")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_uploaded_object_says_what_its_run_does() {
+        let metadata = |value: &str| HashMap::from([("again".to_owned(), value.to_owned())]);
+        assert_eq!(said(&metadata("continue")), Some(Again::Continue));
+        assert_eq!(said(&metadata("fresh")), Some(Again::Fresh));
+        assert_eq!((said(&metadata("other")), said(&HashMap::new())), (None, None));
+    }
+
+    #[test]
+    fn only_what_is_sent_makes_another_request() {
+        let request = |text: &str| {
+            let text = format!("[request]\nurl = \"https://a.example.com/{{{{ line }}}}\"\n{text}");
+            Job::parse(&text, "job.toml").expect("it is a job").request
+        };
+        let plain = request("");
+        for same in ["timeout = \"5s\"", "# a comment", "[retry]\nattempts = 9"] {
+            assert!(!differ(&plain, &request(same)), "{same}");
+        }
+        for other in
+            ["method = \"POST\"", "headers = { a = \"b\" }", "method = \"POST\"\nbody = \"{{ line }}\""]
+        {
+            assert!(differ(&plain, &request(other)), "{other}");
+        }
+        let (one, other) =
+            (request("headers = { a = \"1\", b = \"2\" }"), request("headers = { b = \"2\", a = \"1\" }"));
+        assert!(!differ(&one, &other), "the order of headers does not count");
+    }
 }

@@ -111,7 +111,7 @@ impl Moment {
             }
             Self::Published => output && !report,
             Self::Reported => report && has("items") && has("results"),
-            Self::Tidying => report && !has("items") && has("manifest"),
+            Self::Tidying => report && has("finished.json") && has("manifest"),
         }
     }
 }
@@ -174,7 +174,7 @@ impl State {
 
     /// The folder of the one run.
     pub fn run(&self) -> Option<PathBuf> {
-        entries(&self.root.join("runs/kill")).into_iter().find(|path| path.is_dir())
+        entries(&self.root.join("runs/kill")).into_iter().find(|path| path.join("claim.json").exists())
     }
 
     /// The folders of multipart uploads under way whose keys contain `part`.

@@ -14,6 +14,8 @@ pub struct Conversion {
     columns: Vec<Origin>,
     /// The place of the whole body among the kept values, if a column is read from it.
     body: Option<usize>,
+    /// Whether the kept values are the new ones as they are.
+    unchanged: bool,
     /// Whether the kept job needed bodies that are JSON.
     only_json: bool,
     /// The format of the output that the results were kept for.
@@ -73,7 +75,9 @@ impl Extractor {
             return Err(lost);
         }
         let reads_body = |column: &Origin| matches!(column, Origin::Response(Source::Path(_) | Source::Body));
+        let same = |(at, column): (usize, &Origin)| matches!(column, Origin::Same(place) if *place == at);
         Ok(Conversion {
+            unchanged: columns.len() == kept.columns.len() && columns.iter().enumerate().all(same),
             body: body.filter(|_| columns.iter().any(reads_body)),
             columns,
             only_json: kept.columns.iter().any(|column| matches!(column.source, Source::Path(_))),
@@ -84,6 +88,11 @@ impl Extractor {
 }
 
 impl Conversion {
+    /// Whether every success keeps its values as they are.
+    pub fn changes_nothing(&self) -> bool {
+        self.unchanged
+    }
+
     /// The new values of a success, as a JSON array of at most about `most` bytes.
     ///
     /// # Errors
