@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use job::StepError;
-use job::store::{Entry, Listing};
+use job::store::Listing;
 use job::wire::seal::{self, Sum};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::mpsc::Sender;
