@@ -22,6 +22,7 @@ use channels::{ChannelReader, ChannelSink};
 const WAITING: usize = 8;
 
 /// How one call of the split, or of the join that follows it, ended.
+#[expect(clippy::large_enum_variant, reason = "one value per call")]
 pub(crate) enum Outcome {
     /// It is complete.
     Done(Plan),
