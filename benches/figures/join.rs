@@ -64,7 +64,7 @@ fn insert_a_line(input: &Path, output: &Path) -> Measured<()> {
     let mut header = String::new();
     lines.read_line(&mut header)?;
     write(output, |out| {
-        write!(out, "{header}0,Zoe Zimmer,zoe@example.com,New Street 1,Lisbon,2026-01-01\n")?;
+        writeln!(out, "{header}0,Zoe Zimmer,zoe@example.com,New Street 1,Lisbon,2026-01-01")?;
         std::io::copy(&mut lines, out)?;
         Ok(())
     })
