@@ -8,8 +8,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use job::Objects;
-use job::run::{RunRef, parse_plan};
+use job::run::{RunRef, Start, parse_plan};
+use job::{Objects, RunKeys};
 use postprocess::Report;
 
 use self::sink::Sink;
@@ -134,7 +134,9 @@ impl Outputs {
             copy(objects, &failed, &failed_path).await?;
             None
         } else {
-            remove_stale(&failed_path, &report_path, run).map_err(|error| write_error(&failed_path, error))?
+            let runs = runs_before(objects, run).await?;
+            remove_stale(&failed_path, &report_path, &run.job, &runs)
+                .map_err(|error| write_error(&failed_path, error))?
         };
         // The report is written last, because it says which run the failed lines belong to.
         copy(objects, &report, &report_path).await?;
@@ -208,14 +210,27 @@ fn write_error(path: &Path, error: io::Error) -> OutputError {
     OutputError::Write { path: path.display().to_string(), error }
 }
 
+/// The ids of this run and of the runs before it of the same job and file.
+async fn runs_before(objects: &Objects, run: &RunRef) -> Result<Vec<String>, OutputError> {
+    let (mut runs, mut next) = (Vec::new(), Some(run.id.clone()));
+    while let Some(id) = next.filter(|id| !runs.contains(id)) {
+        let start = objects.find(&RunKeys::new(&run.job, &id).start()).await?;
+        let start: Option<Start> = start.and_then(|start| serde_json::from_slice(&start).ok());
+        runs.push(id);
+        next = start.and_then(|start| start.previous);
+    }
+    Ok(runs)
+}
+
 /// Removes an earlier file of failed lines, which would be mistaken for this run's. It is removed only if the
-/// report that is about to be replaced says that it belongs to this run; otherwise its path is returned.
-fn remove_stale(failed: &Path, report: &Path, run: &RunRef) -> io::Result<Option<PathBuf>> {
+/// report that is about to be replaced says that it belongs to one of these runs; otherwise its path is
+/// returned.
+fn remove_stale(failed: &Path, report: &Path, job: &str, runs: &[String]) -> io::Result<Option<PathBuf>> {
     let Ok(meta) = fs::symlink_metadata(failed) else { return Ok(None) };
     let before: Option<Report> =
         fs::read(report).ok().and_then(|report| serde_json::from_slice(&report).ok());
     let ours = before.is_some_and(|before| {
-        before.run == run.id && before.job == run.job && before.outputs.failed.is_some()
+        runs.contains(&before.run) && before.job == job && before.outputs.failed.is_some()
     });
     if !ours || !meta.is_file() {
         return Ok(Some(failed.to_owned()));

@@ -207,6 +207,7 @@ fn status(now: &Snapshot, width: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::progress::OtherJob;
 
     fn lane(name: &str, done: u64, lines: u64) -> LaneSnapshot {
         LaneSnapshot {
@@ -283,5 +284,9 @@ mod tests {
         assert_eq!(status(60), "sending; Ctrl-C stops, the same command continues");
         assert_eq!(status(40), "sending; Ctrl-C stops");
         assert_eq!(status(12), "sending; C…");
+        run.lanes[0].waits_for = Some(OtherJob { job: "places".into(), limit: "a".into() });
+        let lines = rows(&run, &Rates::default(), 100, 24);
+        assert!(lines[0].contains("1 of 2") && lines[0].contains("waits"), "{lines:?}");
+        assert!(lines[1].starts_with("waits for places, which uses the limit a; Ctrl-C"), "{lines:?}");
     }
 }

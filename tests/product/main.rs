@@ -5,6 +5,7 @@ mod check;
 mod commands;
 mod crash;
 mod damaged_results;
+mod edits;
 mod failures;
 mod formats;
 mod functions;

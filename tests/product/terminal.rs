@@ -1,6 +1,6 @@
 //! Progress on real terminals of several sizes.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::num::NonZeroU16;
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -10,7 +10,7 @@ use pty_process::blocking::{Command, Pty, open};
 use testing::{Api, JobFile, Scene, wait_until};
 
 /// A program on a terminal, and what the terminal shows.
-struct Terminal {
+pub(crate) struct Terminal {
     pty: Arc<Pty>,
     parser: Arc<Mutex<vt100::Parser>>,
     /// Every byte that was written.
@@ -19,7 +19,13 @@ struct Terminal {
 }
 
 impl Terminal {
-    fn start(scene: &Scene, args: &[&str], rows: u16, columns: u16, environment: &[(&str, &str)]) -> Self {
+    pub(crate) fn start(
+        scene: &Scene,
+        args: &[&str],
+        rows: u16,
+        columns: u16,
+        environment: &[(&str, &str)],
+    ) -> Self {
         let (pty, terminal) = open().unwrap();
         pty.resize(Size::new(rows, columns)).unwrap();
         let command = Command::new(env!("CARGO_BIN_EXE_throughline"))
@@ -48,6 +54,16 @@ impl Terminal {
         self.pty.resize(Size::new(rows, columns)).unwrap();
     }
 
+    /// Types keys.
+    pub(crate) fn write(&self, keys: &str) {
+        (&*self.pty).write_all(keys.as_bytes()).unwrap();
+    }
+
+    /// Waits for the end of the program.
+    pub(crate) fn wait(&mut self) {
+        self.child.wait().unwrap();
+    }
+
     /// The rows that have something in them.
     fn rows(&self) -> Vec<String> {
         let parser = self.parser.lock().unwrap();
@@ -55,12 +71,12 @@ impl Terminal {
         parser.screen().rows(0, columns.get()).filter(|row| !row.trim().is_empty()).collect()
     }
 
-    fn wait_for(&self, what: &str, seen: impl Fn(&[String]) -> bool) -> Vec<String> {
+    pub(crate) fn wait_for(&self, what: &str, seen: impl Fn(&[String]) -> bool) -> Vec<String> {
         wait_until(what, || seen(&self.rows()));
         self.rows()
     }
 
-    fn written(&self) -> String {
+    pub(crate) fn written(&self) -> String {
         String::from_utf8_lossy(&self.written.lock().unwrap()).into_owned()
     }
 }
