@@ -299,12 +299,13 @@ mod tests {
             Arc::new(Job::parse("[request]\nurl = \"https://example.com/{{ line }}\"", "job.toml").unwrap());
         let input = gzip(b"one\ntwo\n");
         let Split::Paused(checkpoint) =
-            start(input.as_slice(), &job, "f.txt", &mut Items::default(), || true).unwrap()
+            start(input.as_slice(), &job, "f.txt", SHAPE, &mut Items::default(), || true).unwrap()
         else {
             panic!("it was asked to pause")
         };
         let error =
-            resume(input.as_slice(), checkpoint, &job, "f.txt", &mut Items::default(), || true).unwrap_err();
+            resume(input.as_slice(), checkpoint, &job, "f.txt", SHAPE, &mut Items::default(), || true)
+                .unwrap_err();
         assert_eq!(error.name, ErrorName::InputUnreadable);
         assert!(error.message.contains("without compression"), "{}", error.message);
     }
