@@ -15,12 +15,30 @@ pub(crate) async fn not_started(objects: &Objects, request: &PreprocessRequest, 
     if keeps && !matches!(objects.find(&keys::report(job, file)).await, Ok(None)) {
         return;
     }
+    write(objects, request, (job, file), error.name, &error.message).await;
+}
+
+/// Writes why an upload whose key has a folder too many starts no run, to the key at which its uploader looks
+/// for the report: for `jobs/a/b/input/c` that is `jobs/a/b/report/c.json`.
+pub(crate) async fn misplaced(objects: &Objects, request: &PreprocessRequest, reason: &str) {
+    if let Some(place) = keys::parse_misplaced_input(&request.event.detail.object.key) {
+        write(objects, request, place, ErrorName::EventInvalid, reason).await;
+    }
+}
+
+async fn write(
+    objects: &Objects,
+    request: &PreprocessRequest,
+    (job, file): (&str, &str),
+    error: ErrorName,
+    message: &str,
+) {
     let report = serde_json::json!({
         "verdict": "not_started",
         "job": job,
         "file": file,
-        "error": error.name.as_str(),
-        "message": error.message,
+        "error": error.as_str(),
+        "message": message,
         "execution": request.execution,
     });
     if let Err(unwritten) = objects.put(&keys::report(job, file), format!("{report:#}\n")).await {

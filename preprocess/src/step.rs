@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use job::run::{Claim, Lane, PreprocessRequest, PreprocessResponse, RunRef, messages};
+use job::run::{Claim, Event, Lane, PreprocessRequest, PreprocessResponse, RunRef, messages};
 use job::store::StorageErrorKind;
 use job::{Environment, ErrorName, Job, Objects, Plan, StepError, keys};
 use tracing::Span;
@@ -11,6 +11,7 @@ use tracing::Span;
 use crate::Context;
 use crate::claim::{self, Lease, Owner};
 use crate::redrive;
+use crate::report;
 use crate::split_object::{ObjectSplit, Outcome};
 
 /// How long a worker on AWS may still send after its execution was aborted, without the job's timeout: a
@@ -28,6 +29,11 @@ pub(crate) async fn start(
     objects: &Objects,
     request: &PreprocessRequest,
 ) -> Result<PreprocessResponse, StepError> {
+    if let Some(reason) = not_an_input(&request.event) {
+        tracing::info!(reason, "the event starts no run");
+        report::misplaced(objects, request, &reason).await;
+        return Ok(PreprocessResponse::Ignored { reason });
+    }
     let (run, job_text) = find_run(objects, request).await?;
     Span::current().record("job", &run.job).record("run", &run.id);
     let ours = Claim {
@@ -87,6 +93,13 @@ pub(crate) async fn start(
     Ok(PreprocessResponse::Ready { run, lanes })
 }
 
+/// Why the event of an upload starts no run, if its key is not the key of an input. The rule on AWS fits a few
+/// such keys, for example an empty output.
+fn not_an_input(event: &Event) -> Option<String> {
+    let wrong = keys::require_input(&event.detail.object.key).err();
+    wrong.filter(|_| event.redrive.is_none()).map(|error| error.message)
+}
+
 /// Seconds until a run asks for the lease again: a tenth of the time it has waited. An execution has at most
 /// 25,000 events, and each request for the lease takes nine (Step Functions Developer Guide, "Quotas").
 fn lease_wait(least: Duration, waited: Duration) -> u64 {
@@ -114,7 +127,8 @@ async fn find_run(
     let (job, _) = keys::require_input(key)?;
     let text = objects.get(&keys::job_file(job)).await.map_err(|error| match error.kind {
         StorageErrorKind::NotFound => {
-            let message = format!("there is no job file: upload {} before the input", keys::job_file(job));
+            let message =
+                format!("there is no job file: upload {}, then upload the input again", keys::job_file(job));
             StepError::new(ErrorName::JobNotFound, message)
         }
         _ => error.into(),

@@ -22,4 +22,5 @@ mod state_folder;
 mod states;
 mod terminal;
 mod tls;
+mod uploads;
 mod workspace;

@@ -61,6 +61,11 @@ pub enum PreprocessResponse {
         /// Key of the checkpoint that the next call continues from.
         checkpoint: String,
     },
+    /// The key is not the key of an input, so there is nothing to do.
+    Ignored {
+        /// Why, in words.
+        reason: String,
+    },
     /// Another execution owns this run, so there is nothing to do.
     Elsewhere {
         /// The owner.
