@@ -6,14 +6,14 @@ import { find, makeTemplate, statementsOf } from './synth';
 const template = makeTemplate();
 const bucket = find(template, 'AWS::S3::Bucket');
 
-test('the bucket is versioned, encrypted, closed to the public, and outlives the stack', () => {
+test('the bucket is versioned, encrypted, closed to the public, and outlives a stack that was deployed', () => {
   const { properties, resource } = bucket;
   assert.equal(properties.VersioningConfiguration.Status, 'Enabled');
   const [encryption] = properties.BucketEncryption.ServerSideEncryptionConfiguration;
   assert.equal(encryption.ServerSideEncryptionByDefault.SSEAlgorithm, 'AES256');
   assert.ok(Object.values(properties.PublicAccessBlockConfiguration).every((blocked) => blocked === true));
   assert.equal(Object.keys(properties.PublicAccessBlockConfiguration).length, 4);
-  assert.equal(resource.DeletionPolicy, 'Retain');
+  assert.equal(resource.DeletionPolicy, 'RetainExceptOnCreate');
   assert.equal(resource.UpdateReplacePolicy, 'Retain');
 });
 
