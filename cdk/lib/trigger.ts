@@ -9,7 +9,7 @@ import { Machine } from './machine';
 
 /** What {@link Trigger} is made from. */
 export interface TriggerProps {
-  readonly bucket: s3.Bucket;
+  readonly bucket: s3.IBucket;
   readonly machine: Machine;
 }
 

@@ -28,13 +28,15 @@ test('runs, old versions and unfinished uploads expire; jobs do not', () => {
   const rules: any[] = bucket.properties.LifecycleConfiguration.Rules;
   assert.ok(rules.every((rule) => rule.Status === 'Enabled'));
   const runs = rules.find((rule) => rule.Prefix === 'runs/');
-  assert.equal(runs.ExpirationInDays, 30);
+  assert.equal(runs.ExpirationInDays, 180);
+  assert.equal(runs.NoncurrentVersionExpiration.NoncurrentDays, 1);
   const everything = rules.find((rule) => rule.Prefix === undefined);
   assert.equal(everything.NoncurrentVersionExpiration.NoncurrentDays, 30);
   assert.equal(everything.AbortIncompleteMultipartUpload.DaysAfterInitiation, 7);
   assert.equal(everything.ExpiredObjectDeleteMarker, true);
   assert.equal(everything.ExpirationInDays, undefined);
   assert.equal(rules.length, 2);
+  assert.ok(!rules.some((rule) => 'turns/'.startsWith(rule.Prefix ?? '-')));
 });
 
 test('bucket, queue and topic refuse requests without TLS', () => {
