@@ -12,7 +12,7 @@ export interface StorageProps {
 
 /**
  * Days that a run's folder is kept. What a run leaves there is removed when the run ends well, so these are the results
- * of runs that are going or failed. `preprocess/src/duration.rs` refuses runs that would take longer.
+ * of runs that are going or failed. `job/src/run/duration.rs` refuses runs that would take longer.
  */
 export const RUNS_KEPT = 180;
 

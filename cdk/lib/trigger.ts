@@ -61,7 +61,7 @@ export class Trigger extends Construct {
  * one field; but those objects are empty, so an empty object must have the ending of a file.
  *
  * EventBridge refuses a rule whose wildcards are too complex, and more than one pattern with wildcards is. Endings
- * alone also fit empty files that are no inputs, such as an empty output: the preprocess step ignores those.
+ * alone also fit other empty files, such as an empty output: the preprocess step ignores those.
  */
 function inputObjects(): object[] {
   return [

@@ -5,7 +5,9 @@
 //! [`StopMarker`] decide which execution may work. [`messages`] are the requests and responses of the three
 //! steps.
 
+mod call;
 mod code;
+mod duration;
 mod environment;
 mod event;
 pub mod keys;
@@ -16,6 +18,7 @@ mod plan;
 mod run_files;
 mod segment;
 
+pub use call::{CALL_TIME, working_time};
 pub use code::{CONNECT_CAUSES, Code, UnknownCode};
 pub use environment::Environment;
 pub use event::{Bucket, Detail, Event, Object, Redrive, RunRef, run_id};

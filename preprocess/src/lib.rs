@@ -42,7 +42,7 @@ pub async fn preprocess(
         let started = step::start(context, &objects, &request).await;
         if let Err(error) = &started {
             error.log();
-            report::not_started(&objects, &request, error).await;
+            report::not_started(context, &objects, &request, error).await;
         }
         started
     }

@@ -9,7 +9,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use job::run::{Object, RunRef};
 use job::store::StorageErrorKind;
-use job::{Download, ErrorName, Job, Objects, PausedUpload, Plan, StepError, StorageError, Upload};
+use job::{
+    Download, Environment, ErrorName, Job, Objects, PausedUpload, Plan, StepError, StorageError, Upload,
+};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
@@ -195,6 +197,9 @@ impl ObjectSplit<'_> {
             && self.objects.head(key).await?.etag != etag
         {
             return Err(changed(key));
+        }
+        if self.context.environment == Environment::Aws {
+            plan.check_duration_on_aws()?;
         }
         let body = serde_json::to_vec(&plan).expect("a plan is always JSON");
         self.objects.put(&self.run.keys().plan(), body).await?;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use job::run::{Claim, Event, Lane, PreprocessRequest, PreprocessResponse, RunRef, messages};
+use job::run::{CALL_TIME, Claim, Event, Lane, PreprocessRequest, PreprocessResponse, RunRef, messages};
 use job::store::StorageErrorKind;
 use job::{Environment, ErrorName, Job, Objects, Plan, StepError, keys};
 use tracing::Span;
@@ -31,7 +31,7 @@ pub(crate) async fn start(
 ) -> Result<PreprocessResponse, StepError> {
     if let Some(reason) = not_an_input(&request.event) {
         tracing::info!(reason, "the event starts no run");
-        report::misplaced(objects, request, &reason).await;
+        report::misplaced(context, objects, request, &reason).await;
         return Ok(PreprocessResponse::Ignored { reason });
     }
     let (run, job_text) = find_run(objects, request).await?;
@@ -142,6 +142,13 @@ fn drain(job: &Job) -> Duration {
     DRAIN + job.request.timeout
 }
 
+/// How long the state machine waits for a call of the worker. Lambda ends a call at its time; on one machine a
+/// request that is under way then may take as long as its timeout.
+fn call_timeout(environment: Environment, job: &Job) -> Duration {
+    let call = CALL_TIME + Duration::from_secs(20);
+    if environment == Environment::Aws { call } else { call + job.request.timeout }
+}
+
 /// Writes the lanes' manifests, and describes the lanes for the state machine. A redrive has only unfinished
 /// batches.
 async fn lanes(
@@ -169,6 +176,7 @@ async fn lanes(
             workers: lane.workers,
             tolerated_failure_percentage: job.batch_tolerance() * 100.0,
             settle_seconds: if context.environment == Environment::Aws { drain(job).as_secs() } else { 1 },
+            call_seconds: call_timeout(context.environment, job).as_secs(),
         });
     }
     Ok(lanes)

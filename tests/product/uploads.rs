@@ -1,12 +1,13 @@
 //! Uploads that start no run on AWS: the rule fits a few keys that are not the keys of inputs.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use job::run::{Event, PreprocessRequest, PreprocessResponse};
 use job::{Environment, ErrorName, Objects, StepError};
 use preprocess::{Context, preprocess};
 use serde_json::{Value, json};
+use testing::{JobFile, Scene};
 use tokio_util::sync::CancellationToken;
 
 struct NoExecutions;
@@ -92,9 +93,64 @@ async fn input_below_a_folder_too_many_gets_a_report() {
 }
 
 #[tokio::test]
+async fn report_of_a_run_that_could_not_start_has_the_time_and_tells_of_an_earlier_output() {
+    let store = Store::new();
+    let report = async || {
+        let started = store.upload("jobs/places/input/all.csv", "q\n1\n").await;
+        assert_eq!(started.unwrap_err().name, ErrorName::JobNotFound);
+        let report = store.objects.get("jobs/places/report/all.csv.json").await.unwrap();
+        serde_json::from_slice::<Value>(&report).unwrap()
+    };
+    let first = report().await;
+    assert_eq!(first["time"], "2025-11-21T04:40:00Z");
+    assert!(first["message"].as_str().unwrap().contains("then upload the input again"), "{first}");
+    assert_eq!(first.get("output"), None);
+    store.objects.put("jobs/places/output/all.csv", "of an earlier run\n").await.unwrap();
+    assert_eq!(report().await["output"], "jobs/places/output/all.csv is the output of an earlier run");
+}
+
+#[tokio::test]
 async fn redrive_of_a_key_that_is_not_an_input_fails() {
     let store = Store::new();
     let mut event = Event::object_created(s3::BUCKET, "jobs/places/output/all.csv", 1, None, "1");
     event.redrive = Some(job::run::Redrive { run: "0f3a".to_owned(), generation: 1, include_unknown: false });
     assert_eq!(store.start(event).await.unwrap_err().name, ErrorName::EventInvalid);
+}
+
+#[tokio::test]
+async fn run_that_would_outlive_its_results_is_refused_with_the_time_it_takes() {
+    let store = Store::new();
+    let job = "[request]\nurl = \"https://a.example.com/{{ line }}\"\n[limits.default]\nrate = \"2/h\"\n";
+    store.objects.put("jobs/places/job.toml", job).await.unwrap();
+    let error = store.upload("jobs/places/input/in.txt", eight_thousand_lines()).await.unwrap_err();
+    assert_eq!(error.name, ErrorName::JobInvalid);
+    assert!(error.message.contains("would take 167 days"), "{}", error.message);
+    let report = store.objects.get("jobs/places/report/in.txt.json").await.unwrap();
+    assert!(String::from_utf8(report.to_vec()).unwrap().contains("may take 150 days"));
+    let keys = store.keys().await;
+    assert!(!keys.iter().any(|key| key.ends_with("plan.json")), "{keys:?}");
+
+    let local = Context { environment: Environment::Local, ..store.context.clone() };
+    let store = Store { context: local, ..store };
+    let started = store.upload("jobs/places/input/local.txt", eight_thousand_lines()).await;
+    assert!(
+        matches!(started.unwrap(), PreprocessResponse::Ready { .. }),
+        "one machine keeps its results for ever"
+    );
+}
+
+#[test]
+fn check_and_submit_refuse_a_run_that_would_outlive_its_results() {
+    let job = JobFile::get("https://a.example.com/{{ line }}").limit("default", "rate = \"2/h\"");
+    let scene = Scene::new(job, "in.txt", eight_thousand_lines());
+    let checked = scene.run(&["check", "job.toml", "in.txt"]).expect(0);
+    assert!(checked.stdout.contains("on AWS this run is refused"), "{}", checked.stdout);
+    assert!(checked.stdout.contains("would take 167 days"), "{}", checked.stdout);
+    let submitted = scene.run(&["submit", "job.toml", "in.txt", "--bucket", "b"]).expect(1);
+    assert!(submitted.stderr.contains("would take 167 days"), "{}", submitted.stderr);
+}
+
+fn eight_thousand_lines() -> &'static str {
+    static LINES: OnceLock<String> = OnceLock::new();
+    LINES.get_or_init(|| (0..8000).map(|n| format!("{n}\n")).collect())
 }

@@ -28,8 +28,14 @@ pub fn report(job: &str, file: &str) -> String {
     format!("jobs/{job}/report/{file}.json")
 }
 
-/// `runs/<job>/turn.json`: the lease of a job. Only the run that holds it may send requests.
+/// `turns/<job>.json`: the lease of a job. Only the run that holds it may send requests. It is outside `runs/`,
+/// where objects expire.
 pub fn lease(job: &str) -> String {
+    format!("turns/{job}.json")
+}
+
+/// `runs/<job>/turn.json`: the lease of a job in earlier versions. While there is one, it is the job's lease.
+pub fn earlier_lease(job: &str) -> String {
     format!("runs/{job}/turn.json")
 }
 

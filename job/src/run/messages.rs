@@ -87,6 +87,9 @@ pub struct Lane {
     pub tolerated_failure_percentage: f64,
     /// Seconds after which a worker whose execution was aborted has ended.
     pub settle_seconds: u64,
+    /// Seconds after which the state machine no longer waits for a call of the worker.
+    #[serde(default)]
+    pub call_seconds: u64,
 }
 
 /// The request of `Work`: a batch, and after a pause the pace that the worker returned.

@@ -75,7 +75,7 @@ async fn missing_secret_fails_the_step() {
     // The other batches of the lane send nothing, and the report can give the reason.
     let again = world.work().await.unwrap_err();
     assert!(matches!(again.name, ErrorName::JobInvalid | ErrorName::LaneStopped), "{again}");
-    assert!(world.everything().contains("cannot be read: not set"), "{}", world.everything());
+    assert!(world.everything().contains("the secret MISSING is not set"), "{}", world.everything());
 }
 
 #[tokio::test]

@@ -139,6 +139,7 @@ impl Setup {
             workers: 1,
             tolerated_failure_percentage: 100.0,
             settle_seconds: 1,
+            call_seconds: 920,
         };
         World {
             root,
@@ -247,7 +248,11 @@ impl SecretSource for Vault {
         name: &str,
         _reference: &SecretRef,
     ) -> Result<Secret, worker::Unresolved> {
-        if name == "MISSING" { Err("not set".to_owned().into()) } else { Ok(Secret::new(SECRET)) }
+        if name == "MISSING" {
+            Err("the secret MISSING is not set".to_owned().into())
+        } else {
+            Ok(Secret::new(SECRET))
+        }
     }
 }
 
