@@ -119,10 +119,7 @@ async fn resolve(context: &Context, name: &str, job: &Job) -> Result<Secrets, St
         let value = context.secrets.resolve(name, secret, reference).await.map_err(|error| {
             // The state machine tries again after a transient error.
             let kind = if error.transient { ErrorName::StorageUnavailable } else { ErrorName::JobInvalid };
-            StepError::new(
-                kind,
-                format!("the secret {secret} ({reference}) cannot be read: {}", error.reason),
-            )
+            StepError::new(kind, error.reason)
         })?;
         job.check_secret(secret, &value).map_err(|reason| StepError::new(ErrorName::JobInvalid, reason))?;
         values.push((secret.clone(), value));
