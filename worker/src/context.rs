@@ -73,6 +73,8 @@ pub struct Settings {
     pub in_flight: usize,
     /// How long requests under way may take to end after `stop`.
     pub grace: Duration,
+    /// How often secrets are read again while responses are 401.
+    pub read_secrets_every: Duration,
     /// How intents are written, where requests must not be repeated.
     pub intents: Intents,
 }
@@ -108,6 +110,7 @@ impl Default for Settings {
             response_budget: 64 << 20,
             in_flight: 256,
             grace: Duration::from_secs(3),
+            read_secrets_every: Duration::from_secs(60),
             intents: Intents::Shared,
         }
     }
