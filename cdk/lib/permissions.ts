@@ -33,7 +33,7 @@ const RUN_FOLDER = [
 /** What a step that needs more than one call saves for the next call. */
 const CHECKPOINTS = 'runs/*/checkpoint/*';
 
-/** The leases of jobs. Versions before 0.2 had them in the folders of runs. */
+/** The leases of jobs. Earlier versions had them in the folders of runs. */
 const LEASES = ['turns/*.json', 'runs/*/turn.json'];
 
 /** What each step does with objects. `job/src/run/keys.rs` decides their keys. */
