@@ -2,6 +2,7 @@
 
 mod execution;
 mod follow;
+mod profile;
 mod unreachable;
 mod upload;
 
@@ -31,11 +32,12 @@ impl AwsStack {
     /// Connects with the usual AWS profile, Region, credentials and endpoints.
     ///
     /// # Errors
-    /// When no Region or no credentials are known.
+    /// When the profile does not exist, or no Region or no credentials are known.
     pub async fn connect(args: &args::Stack) -> Result<Self, CliError> {
+        profile::check(args.account.profile.as_deref()).await?;
         let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12());
         if let Some(profile) = &args.account.profile {
-            loader = loader.profile_name(profile);
+            loader = loader.profile_name(profile).credentials_provider(profile::credentials(profile).await);
         }
         if let Some(region) = &args.account.region {
             loader = loader.region(Region::new(region.clone()));

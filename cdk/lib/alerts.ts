@@ -10,24 +10,23 @@ import { Construct } from 'constructs';
 /** What {@link Alerts} are made from. */
 export interface AlertsProps {
   readonly stateMachine: sfn.StateMachine;
+  /** A topic that exists. */
+  readonly topic: sns.ITopic | undefined;
   readonly email: string | undefined;
 }
 
-/** Notifies people of failed runs. */
+/** Notifies people of failed runs: one message for each. */
 export class Alerts extends Construct {
-  /**
-   * Receives failed runs and alarms. SNS encrypts stored messages with its own key. A customer key would cost a dollar
-   * a month, and its policy would be one more way to lose a message unnoticed.
-   */
-  readonly topic: sns.Topic;
+  /** Receives failed runs and alarms. */
+  readonly topic: sns.ITopic;
 
-  constructor(scope: Construct, id: string, { stateMachine, email }: AlertsProps) {
+  constructor(scope: Construct, id: string, { stateMachine, topic, email }: AlertsProps) {
     super(scope, id);
-    this.topic = new sns.Topic(this, 'Topic', { displayName: 'throughline', enforceSSL: true });
-    this.allowAlarms();
+    this.topic = topic ?? this.newTopic();
     if (email !== undefined) {
       this.topic.addSubscription(new subscriptions.EmailSubscription(email));
     }
+    const target = new targets.SnsTopic(this.topic, { message: events.RuleTargetInput.fromText(message()) });
     new events.Rule(this, 'FailedRuns', {
       description: 'Sends a notification for each failed run',
       eventPattern: {
@@ -35,12 +34,16 @@ export class Alerts extends Construct {
         detailType: ['Step Functions Execution Status Change'],
         detail: { stateMachineArn: [stateMachine.stateMachineArn], status: ['FAILED', 'TIMED_OUT', 'ABORTED'] },
       },
-      targets: [new targets.SnsTopic(this.topic)],
+      targets: [target],
     });
   }
 
-  /** Allows alarms to publish. The rule above gives the topic a policy, which excludes every other publisher. */
-  private allowAlarms(): void {
+  /**
+   * SNS encrypts stored messages with its own key. A customer key would cost a dollar a month, and its policy would be
+   * one more way to lose a message unnoticed.
+   */
+  private newTopic(): sns.Topic {
+    const topic = new sns.Topic(this, 'Topic', { displayName: 'throughline', enforceSSL: true });
     const stack = Stack.of(this);
     const alarms = stack.formatArn({
       service: 'cloudwatch',
@@ -48,13 +51,28 @@ export class Alerts extends Construct {
       resourceName: '*',
       arnFormat: ArnFormat.COLON_RESOURCE_NAME,
     });
-    this.topic.addToResourcePolicy(
+    // The rule gives the topic a policy, which excludes every other publisher.
+    topic.addToResourcePolicy(
       new iam.PolicyStatement({
         principals: [new iam.ServicePrincipal('cloudwatch.amazonaws.com')],
         actions: ['sns:Publish'],
-        resources: [this.topic.topicArn],
+        resources: [topic.topicArn],
         conditions: { ArnLike: { 'aws:SourceArn': alarms }, StringEquals: { 'aws:SourceAccount': stack.account } },
       }),
     );
+    return topic;
   }
+}
+
+/** What a person must know of a failed run. The input is the event of the upload, whose key names job and file. */
+function message(): string {
+  const { fromPath } = events.EventField;
+  return [
+    `A run of throughline has ended as ${fromPath('$.detail.status')}: ${fromPath('$.detail.error')}.`,
+    `Why: ${fromPath('$.detail.cause')}`,
+    `The run was started by ${fromPath('$.detail.input')}.`,
+    'The report of the run is jobs/JOB/report/FILE.json in the bucket. A run that ended as ABORTED has no report.',
+    '`throughline redrive` sends the lines that failed or were not processed.',
+    `Execution: ${fromPath('$.detail.executionArn')}`,
+  ].join(' ');
 }

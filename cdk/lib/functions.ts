@@ -1,18 +1,25 @@
 import { Duration, RemovalPolicy } from 'aws-cdk-lib';
+import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as iam from 'aws-cdk-lib/aws-iam';
+import * as kms from 'aws-cdk-lib/aws-kms';
 import * as lambda from 'aws-cdk-lib/aws-lambda';
 import * as logs from 'aws-cdk-lib/aws-logs';
 import * as s3 from 'aws-cdk-lib/aws-s3';
 import { Construct } from 'constructs';
 
 import { functionMaker } from './code';
-import { acknowledgeWildcard, allowObjects, allowSecrets, Step, STEPS } from './permissions';
+import { acknowledgeWildcard, allow, allowKey, allowObjects, allowSecrets, Step, STEPS } from './permissions';
 
-/** What {@link Functions} are made from. */
+/** What {@link Functions} are made from. See `ThroughlineProps`. */
 export interface FunctionsProps {
-  readonly bucket: s3.Bucket;
-  /** See `Settings.functions`. */
-  readonly source: string | undefined;
+  readonly bucket: s3.IBucket;
+  readonly encryptionKey: kms.IKey | undefined;
+  readonly logRetention: logs.RetentionDays;
+  readonly code?: string;
+  readonly vpc?: ec2.IVpc;
+  readonly subnets?: ec2.SubnetSelection;
+  readonly securityGroups?: readonly ec2.ISecurityGroup[];
+  readonly workerMemory?: number;
 }
 
 /**
@@ -27,12 +34,14 @@ export class Functions extends Construct {
   readonly worker: lambda.Function;
   readonly postprocess: lambda.Function;
 
-  constructor(scope: Construct, id: string, { bucket, source }: FunctionsProps) {
+  constructor(scope: Construct, id: string, props: FunctionsProps) {
     super(scope, id);
-    const make = functionMaker(this, source);
+    const { bucket, encryptionKey, logRetention, code, workerMemory } = props;
+    const make = functionMaker(this, code);
+    const network = this.network(props);
     const step = (name: Step, constructId: string): lambda.Function => {
       const logGroup = new logs.LogGroup(this, `${constructId}Logs`, {
-        retention: logs.RetentionDays.ONE_MONTH,
+        retention: logRetention,
         removalPolicy: RemovalPolicy.DESTROY,
       });
       const role = new iam.Role(this, `${constructId}Role`, {
@@ -40,20 +49,24 @@ export class Functions extends Construct {
       });
       logGroup.grantWrite(role);
       allowObjects(role, bucket, STEPS[name]);
+      if (encryptionKey !== undefined) {
+        allowKey(role, encryptionKey);
+      }
       if (name === 'worker') {
         allowSecrets(role);
       }
-      acknowledgeWildcard(role, '*', 'A policy cannot name X-Ray segments as resources.');
+      if (network !== undefined) {
+        allowNetwork(role);
+      }
       // No reserved concurrency: it would be taken from the account's other functions, and a new account has none to
       // spare. How many workers run at a time is the lanes' business.
       return make(constructId, name, {
-        description: `throughline: ${name}`,
-        memorySize: MEMORY[name],
+        memorySize: name === 'worker' && workerMemory !== undefined ? workerMemory : MEMORY[name],
         timeout: Duration.minutes(15),
-        tracing: lambda.Tracing.ACTIVE,
         loggingFormat: lambda.LoggingFormat.JSON,
         logGroup,
         role,
+        ...network,
       });
     };
     this.preprocess = step('preprocess', 'Preprocess');
@@ -65,4 +78,35 @@ export class Functions extends Construct {
   get all(): lambda.Function[] {
     return [this.preprocess, this.worker, this.postprocess];
   }
+
+  /** The network of the functions: one security group for all, because they talk to the same services. */
+  private network({ vpc, subnets, securityGroups }: FunctionsProps): lambda.FunctionOptions | undefined {
+    if (vpc === undefined) {
+      if (subnets !== undefined || securityGroups !== undefined) {
+        throw new Error('subnets and securityGroups belong to a vpc: set vpc too');
+      }
+      return undefined;
+    }
+    const groups = securityGroups ?? [
+      new ec2.SecurityGroup(this, 'SecurityGroup', { vpc, description: 'The functions of throughline: only outbound' }),
+    ];
+    const vpcSubnets = subnets ?? { subnetType: ec2.SubnetType.PRIVATE_WITH_EGRESS };
+    return { vpc, vpcSubnets, securityGroups: [...groups] };
+  }
+}
+
+/** What Lambda does with a function's role to connect the function to a network. */
+function allowNetwork(role: iam.Role): void {
+  allow(role, {
+    actions: [
+      'ec2:CreateNetworkInterface',
+      'ec2:DeleteNetworkInterface',
+      'ec2:DescribeNetworkInterfaces',
+      'ec2:DescribeSubnets',
+      'ec2:AssignPrivateIpAddresses',
+      'ec2:UnassignPrivateIpAddresses',
+    ],
+    resources: ['*'],
+  });
+  acknowledgeWildcard(role, '*', 'Lambda creates the network interfaces, whose names are not known in advance.');
 }

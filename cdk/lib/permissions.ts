@@ -1,5 +1,6 @@
 import { ArnFormat, Stack, Validations } from 'aws-cdk-lib';
 import * as iam from 'aws-cdk-lib/aws-iam';
+import * as kms from 'aws-cdk-lib/aws-kms';
 import * as s3 from 'aws-cdk-lib/aws-s3';
 
 /** What a role may do with objects, by patterns of their keys. In a pattern `*` matches any text, `/` included. */
@@ -35,13 +36,16 @@ const BEGINNINGS = ['runs/*/latest/*', 'runs/*/start.json', 'runs/*/continued.js
 /** What a step that needs more than one call saves for the next call. */
 const CHECKPOINTS = 'runs/*/checkpoint/*';
 
+/** The leases of jobs. Earlier versions had them in the folders of runs. */
+const LEASES = ['turns/*.json', 'runs/*/turn.json'];
+
 /** What each step does with objects. `job/src/run/keys.rs` decides their keys. */
 export const STEPS = {
   preprocess: {
     read: [
       'jobs/*/job.toml',
       'jobs/*/input/*',
-      'runs/*/turn.json',
+      ...LEASES,
       ...RUN_FOLDER,
       ...BEGINNINGS,
       'runs/*/finished.json',
@@ -50,7 +54,7 @@ export const STEPS = {
     ],
     write: [
       'jobs/*/report/*',
-      'runs/*/turn.json',
+      ...LEASES,
       'runs/*/claim*.json',
       'runs/*/job.toml',
       'runs/*/plan.json',
@@ -62,7 +66,7 @@ export const STEPS = {
     ],
     upload: ['runs/*/items/*'],
     remove: ['runs/*/items/*', 'runs/*/manifest/*', 'runs/*/results/*', CHECKPOINTS],
-    list: ['jobs/*', 'runs/*'],
+    list: ['jobs/*', 'runs/*', 'turns/*'],
   },
   worker: {
     read: RUN_FOLDER,
@@ -72,7 +76,7 @@ export const STEPS = {
   postprocess: {
     read: [
       'jobs/*/report/*',
-      'runs/*/turn.json',
+      ...LEASES,
       ...RUN_FOLDER,
       'runs/*/start.json',
       'runs/*/finished.json',
@@ -82,14 +86,14 @@ export const STEPS = {
     upload: ['jobs/*/output/*', 'jobs/*/failed/*'],
     remove: [
       'jobs/*/failed/*',
-      'runs/*/turn.json',
+      ...LEASES,
       'runs/*/items/*',
       'runs/*/manifest/*',
       'runs/*/results/*',
       'runs/*/stop/*',
       CHECKPOINTS,
     ],
-    list: ['jobs/*', 'runs/*'],
+    list: ['jobs/*', 'runs/*', 'turns/*'],
   },
 } satisfies Record<string, ObjectAccess>;
 
@@ -97,7 +101,7 @@ export const STEPS = {
 export type Step = keyof typeof STEPS;
 
 /** Allows a role to do this with the bucket's objects, and nothing else. */
-export function allowObjects(role: iam.Role, bucket: s3.Bucket, access: ObjectAccess): void {
+export function allowObjects(role: Grantee, bucket: s3.IBucket, access: ObjectAccess): void {
   const { read = [], write = [], upload = [], remove = [], list = [] } = access;
   const reason = 'The names of jobs, runs and files are not known in advance.';
   const objects = (actions: string[], patterns: readonly string[]) => {
@@ -126,7 +130,7 @@ export function allowSecrets(role: iam.Role): void {
     resourceName: 'throughline/*',
     arnFormat: ArnFormat.COLON_RESOURCE_NAME,
   });
-  allow(role, { actions: ['ssm:GetParameter', 'ssm:GetParameters'], resources: [parameters], reason });
+  allow(role, { actions: ['ssm:GetParameter'], resources: [parameters], reason });
   allow(role, { actions: ['secretsmanager:GetSecretValue'], resources: [secrets], reason });
 
   const decrypt = (service: string, context: string, arn: string) =>
@@ -143,6 +147,14 @@ export function allowSecrets(role: iam.Role): void {
   decrypt('secretsmanager', 'SecretARN', secrets);
 }
 
+/** Allows to read and write the objects that a key encrypts. */
+export function allowKey(to: Grantee, key: kms.IKey): void {
+  allow(to, { actions: ['kms:Decrypt', 'kms:GenerateDataKey'], resources: [key.keyArn] });
+}
+
+/** What statements are added to. */
+export type Grantee = iam.Role | iam.Policy | iam.ManagedPolicy;
+
 /** One statement of a policy. */
 export interface Permission {
   readonly actions: string[];
@@ -153,11 +165,11 @@ export interface Permission {
 }
 
 /** Allows this, and says why where a resource has a `*` in its name. */
-export function allow(to: iam.Role | iam.Policy, { reason, ...statement }: Permission): void {
-  if (to instanceof iam.Policy) {
-    to.addStatements(new iam.PolicyStatement(statement));
-  } else {
+export function allow(to: Grantee, { reason, ...statement }: Permission): void {
+  if (to instanceof iam.Role) {
     to.addToPolicy(new iam.PolicyStatement(statement));
+  } else {
+    to.addStatements(new iam.PolicyStatement(statement));
   }
   for (const resource of statement.resources.filter((resource) => reason !== undefined && resource.includes('*'))) {
     acknowledgeWildcard(to, resource, reason!);
@@ -165,7 +177,7 @@ export function allow(to: iam.Role | iam.Policy, { reason, ...statement }: Permi
 }
 
 /** Says why a policy names this resource with a `*` in it. */
-export function acknowledgeWildcard(to: iam.Role | iam.Policy, resource: string, reason: string): void {
+export function acknowledgeWildcard(to: Grantee, resource: string, reason: string): void {
   const name = plainText(Stack.of(to).resolve(resource));
   Validations.of(to).acknowledge({ id: `AwsSolutions-IAM5[Resource::${name}]`, reason });
 }

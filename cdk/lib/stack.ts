@@ -1,47 +1,24 @@
 import { CfnOutput, Stack, StackProps } from 'aws-cdk-lib';
 import { Construct } from 'constructs';
 
-import { Alerts } from './alerts';
-import { Functions } from './functions';
-import { Machine } from './machine';
-import { Monitoring } from './monitoring';
-import { Schedules } from './schedules';
-import { Settings } from './settings';
-import { Storage } from './storage';
-import { Trigger } from './trigger';
+import { readSettings } from './settings';
+import { Throughline } from './throughline';
 
-/** What {@link ThroughlineStack} is made from. */
-export interface ThroughlineProps extends StackProps {
-  readonly settings: Settings;
-}
-
-/** Everything that throughline needs in one Region of one account. */
+/** A stack with nothing but throughline, with the settings of the context. */
 export class ThroughlineStack extends Stack {
-  constructor(scope: Construct, id: string, { settings, ...props }: ThroughlineProps) {
-    super(scope, id, props);
-    const { bucket } = new Storage(this, 'Storage');
-    const functions = new Functions(this, 'Functions', { bucket, source: settings.functions });
-    const machine = new Machine(this, 'Machine', { bucket, functions });
-    const trigger = new Trigger(this, 'Trigger', { bucket, machine });
-    new Schedules(this, 'Schedules', {
-      bucket,
-      machine,
-      deadLetters: trigger.deadLetters,
-      schedules: settings.schedules,
-    });
-    const alerts = new Alerts(this, 'Alerts', { stateMachine: machine.stateMachine, email: settings.email });
-    new Monitoring(this, 'Monitoring', {
-      functions,
-      stateMachine: machine.stateMachine,
-      deadLetters: trigger.deadLetters,
-      topic: alerts.topic,
-    });
+  readonly throughline: Throughline;
 
-    new CfnOutput(this, 'Bucket', { value: bucket.bucketName, description: 'Upload jobs and inputs to this bucket' });
-    new CfnOutput(this, 'StateMachine', { value: machine.stateMachine.stateMachineArn });
-    new CfnOutput(this, 'FailedRuns', {
-      value: alerts.topic.topicArn,
-      description: 'Subscribe to this topic to be notified of failed runs',
-    });
+  constructor(scope: Construct, id: string, props: StackProps = {}) {
+    super(scope, id, { description: 'throughline: one network request per line of a file', ...props });
+    this.throughline = new Throughline(this, 'Throughline', readSettings(this));
+    const { bucket, stateMachine, topic, operatorPolicy } = this.throughline;
+    this.output('Bucket', bucket.bucketName, 'Upload jobs and inputs to this bucket');
+    this.output('StateMachine', stateMachine.stateMachineArn, 'Its executions are the runs');
+    this.output('FailedRuns', topic.topicArn, 'Subscribe to this topic to be notified of failed runs and alarms');
+    this.output('OperatorPolicy', operatorPolicy.managedPolicyArn, 'Attach this policy to those who start runs');
+  }
+
+  private output(name: string, value: string, description: string): void {
+    new CfnOutput(this, name, { value, description });
   }
 }

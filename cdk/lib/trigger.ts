@@ -9,7 +9,7 @@ import { Machine } from './machine';
 
 /** What {@link Trigger} is made from. */
 export interface TriggerProps {
-  readonly bucket: s3.Bucket;
+  readonly bucket: s3.IBucket;
   readonly machine: Machine;
 }
 
@@ -58,11 +58,14 @@ export class Trigger extends Construct {
 
 /**
  * Inputs, without the keys that end in `/`, which the console makes for folders. A pattern cannot ask two things of
- * one field; but those objects are empty, so an empty object must have the name of a file.
+ * one field; but those objects are empty, so an empty object must have the ending of a file.
+ *
+ * EventBridge refuses a rule whose wildcards are too complex, and more than one pattern with wildcards is. Endings
+ * alone also fit other empty files, such as an empty output: the preprocess step ignores those.
  */
 function inputObjects(): object[] {
   return [
     { object: { key: [{ wildcard: INPUTS }], size: [{ 'anything-but': [0] }] } },
-    { object: { key: ENDINGS.map((ending) => ({ wildcard: `${INPUTS}${ending}` })), size: [0] } },
+    { object: { key: ENDINGS.map((suffix) => ({ suffix })), size: [0] } },
   ];
 }

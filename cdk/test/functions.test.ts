@@ -18,7 +18,7 @@ test('the functions are small arm64 programs that need nothing from their enviro
     assert.equal(properties.Timeout, 900);
     assert.equal(properties.Environment, undefined);
     assert.equal(properties.ReservedConcurrentExecutions, undefined);
-    assert.equal(properties.TracingConfig.Mode, 'Active');
+    assert.equal(properties.TracingConfig, undefined);
     assert.equal(properties.LoggingConfig.LogFormat, 'JSON');
     assert.deepEqual(properties.LoggingConfig.LogGroup, {
       Ref: find(template, 'AWS::Logs::LogGroup', `/${step}Logs/`).id,
@@ -28,7 +28,7 @@ test('the functions are small arm64 programs that need nothing from their enviro
 
 test('without code the template asks for it, so that it cannot be deployed by mistake', () => {
   const { stack } = makeStack();
-  Annotations.fromStack(stack).hasWarning('/Throughline/Functions', Match.stringLikeRegexp('npm run deploy'));
+  Annotations.fromStack(stack).hasWarning('/Throughline/Throughline/Functions', Match.stringLikeRegexp('npm run deploy'));
   const template = makeTemplate();
   for (const name of ['CodeBucket', 'CodeFolder']) {
     assert.equal(template.findParameters(name)[name]?.['Default'], undefined);

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 
 import { plainText } from '../lib/permissions';
@@ -31,26 +33,53 @@ test('an e-mail address subscribes when one is set', () => {
   makeTemplate().resourceCountIs('AWS::SNS::Subscription', 0);
 });
 
-test('every alarm goes to the topic, and is quiet where nothing happens', () => {
-  const alarms = Object.values(template.findResources('AWS::CloudWatch::Alarm'));
-  assert.equal(alarms.length, 6);
-  for (const { Properties: properties } of alarms as any[]) {
+test('a failed run is one message, in words, with its error, its cause and its input', () => {
+  const { properties } = find(template, 'AWS::Events::Rule', '/FailedRuns/');
+  const { InputPathsMap: paths, InputTemplate } = properties.Targets[0].InputTransformer;
+  const words: string = JSON.parse(InputTemplate);
+  for (const field of ['status', 'error', 'cause', 'input', 'executionArn']) {
+    const [name] = Object.entries(paths).find(([, path]) => path === `$.detail.${field}`)!;
+    assert.ok(words.includes(`<${name}>`), field);
+  }
+  assert.match(words, /jobs\/JOB\/report\/FILE\.json/);
+  assert.ok(!/["\n]/.test(words));
+});
+
+/** Alarms by their construct's name. */
+const alarms: Record<string, any> = Object.fromEntries(
+  Object.values(template.findResources('AWS::CloudWatch::Alarm')).map((alarm) => [
+    alarm['Metadata']['aws:cdk:path'].split('/').at(-2),
+    alarm['Properties'],
+  ]),
+);
+
+test('every alarm goes to the topic, is quiet where nothing happens, and says what to do', () => {
+  assert.deepEqual(Object.keys(alarms).sort(), ['DeadLetters', 'NoLines', 'NoTurns', 'Throttles']);
+  const runbook = readFileSync(join(__dirname, '../../docs/runbook.md'), 'utf8');
+  for (const [name, properties] of Object.entries(alarms)) {
     assert.deepEqual(properties.AlarmActions, [{ Ref: topic.id }]);
     assert.equal(properties.TreatMissingData, 'notBreaching');
     assert.equal(properties.Threshold, 1);
-    assert.ok(properties.AlarmDescription);
+    assert.match(properties.AlarmDescription, new RegExp(`docs/runbook\\.md of throughline, "${name}"`));
+    assert.match(runbook, new RegExp(`^## .*\`${name}\``, 'm'));
   }
 });
 
-test('there is an alarm for events that started nothing, failed runs, errors and throttles', () => {
-  const metrics = Object.values(template.findResources('AWS::CloudWatch::Alarm')).flatMap((alarm: any) => {
-    const { MetricName, Metrics = [] } = alarm.Properties;
-    return [MetricName, ...Metrics.map((metric: any) => metric.MetricStat?.Metric.MetricName)];
-  });
-  const wanted = ['ApproximateNumberOfMessagesVisible', 'ExecutionsFailed', 'ExecutionsTimedOut', 'ExecutionsAborted'];
-  for (const name of [...wanted, 'Errors', 'Throttles']) {
-    assert.ok(metrics.includes(name), name);
+test('an alarm compares what goes on with the lines of all jobs, for as long as it says', () => {
+  const metricsOf = (name: string) =>
+    alarms[name].Metrics.filter((metric: any) => metric.MetricStat).map((metric: any) => metric.MetricStat.Metric);
+  for (const [name, going, minutes] of [
+    ['NoLines', 'ConcurrentExecutions', 30],
+    ['NoTurns', 'Waiting', 360],
+  ] as const) {
+    const [first, lines] = metricsOf(name);
+    assert.equal(first.MetricName, going);
+    assert.deepEqual(lines, { MetricName: 'Lines', Namespace: 'throughline' });
+    const period = alarms[name].Metrics.find((metric: any) => metric.MetricStat).MetricStat.Period;
+    assert.equal((period * alarms[name].EvaluationPeriods) / 60, minutes);
   }
+  assert.equal(alarms['DeadLetters'].MetricName, 'ApproximateNumberOfMessagesVisible');
+  assert.ok(metricsOf('Throttles').every((metric: any) => metric.MetricName === 'Throttles'));
 });
 
 test('the dashboard finds every job and lane by a search', () => {

@@ -16,6 +16,6 @@ test('the AwsSolutions rules of cdk-nag pass', () => {
 test('and would not, if something were wrong', () => {
   const { app, stack } = makeStack();
   Validations.of(app).addPlugins(new AwsSolutionsChecks(app));
-  stack.node.findChild('Trigger').node.findChild('DeadLetters').node.tryRemoveChild('Policy');
+  stack.throughline.node.findChild('Trigger').node.findChild('DeadLetters').node.tryRemoveChild('Policy');
   assert.throws(() => app.synth(), /Validation failed/);
 });

@@ -56,7 +56,9 @@ test('preprocess reads inputs and writes what the run is made of', () => {
   for (const key of ['items/a.jsonl', 'manifest/0000/a.json', 'results/a/000000000001/x', 'checkpoint/join/1/old-00000']) {
     assert.ok(may(allowed, remove, `runs/places/0f3a/${key}`), key);
   }
-  assert.ok(may(allowed, read, 'runs/places/turn.json') && may(allowed, write, 'runs/places/turn.json'));
+  for (const lease of ['turns/places.json', 'runs/places/turn.json']) {
+    assert.ok(may(allowed, read, lease) && may(allowed, write, lease), lease);
+  }
   assert.ok(may(allowed, write, 'jobs/places/report/all.csv.json'));
   assert.ok(may(allowed, 's3:AbortMultipartUpload', 'runs/places/0f3a/items/a.jsonl'));
   for (const key of ['jobs/places/job.toml', 'jobs/places/input/all.csv', 'jobs/places/output/all.csv']) {
@@ -65,7 +67,7 @@ test('preprocess reads inputs and writes what the run is made of', () => {
   for (const key of ['plan.json', 'claim.json', 'job.toml', 'start.json']) {
     assert.ok(!may(allowed, remove, `runs/places/0f3a/${key}`), key);
   }
-  assert.ok(!may(allowed, remove, 'runs/places/turn.json'));
+  assert.ok(!may(allowed, remove, 'turns/places.json'));
 });
 
 test('worker writes results and stop markers, and reads no input', () => {
@@ -90,7 +92,7 @@ test('postprocess writes the outputs and clears the run away', () => {
   for (const key of ['items/a.jsonl', 'results/a/000000000001/x', 'manifest/0000/a.json', 'stop/0000.json', 'checkpoint/x']) {
     assert.ok(may(allowed, remove, `runs/places/0f3a/${key}`), key);
   }
-  assert.ok(may(allowed, remove, 'runs/places/turn.json'));
+  assert.ok(may(allowed, remove, 'turns/places.json') && may(allowed, remove, 'runs/places/turn.json'));
   assert.ok(may(allowed, remove, 'jobs/places/failed/all.csv'));
   for (const key of ['jobs/places/input/all.csv', 'jobs/places/job.toml', 'jobs/places/output/all.csv']) {
     assert.ok(!may(allowed, remove, key), key);
@@ -145,6 +147,8 @@ test('what the distributed map needs is a policy of its own, which the trigger w
   for (const action of [write, read, 's3:ListMultipartUploadParts', 's3:AbortMultipartUpload']) {
     assert.ok(may(statements, action, 'runs/map/e1/uuid/manifest.json'), action);
   }
+  const redrive = statements.find(({ actions }) => actions.includes('states:RedriveExecution'));
+  assert.deepEqual(redrive?.resources, [`${executions}/Lines:*`]);
   const machine = find(template, 'AWS::StepFunctions::StateMachine');
   assert.ok(!machine.resource.DependsOn.includes(id));
   assert.ok(find(template, 'AWS::Events::Rule', '/Uploads/').resource.DependsOn.includes(id));
@@ -156,7 +160,7 @@ test('preprocess can tell whether the holder of a turn has ended', () => {
   assert.match(asking[0]!.resources[0]!, /:execution:<\w+\.Name>:\*$/);
 });
 
-test('no policy allows an action with a wildcard, or anything on every resource but logs delivery and X-Ray', () => {
+test('no policy allows an action with a wildcard, or anything on every resource but log deliveries', () => {
   const documents = [
     ...Object.values(template.findResources('AWS::IAM::Policy')).map((policy) => policy['Properties'].PolicyDocument),
     find(template, 'AWS::S3::BucketPolicy').properties.PolicyDocument,
@@ -169,7 +173,7 @@ test('no policy allows an action with a wildcard, or anything on every resource 
     assert.ok(!actions.some((action) => action.includes('*')), `${actions}`);
     if (resources.includes('*')) {
       assert.ok(
-        actions.every((action) => /^(logs|xray):/.test(action)),
+        actions.every((action) => /^logs:/.test(action)),
         `${actions}`,
       );
     }

@@ -1,4 +1,4 @@
-import { App } from 'aws-cdk-lib';
+import { App, Stack } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -6,8 +6,8 @@ import { join } from 'node:path';
 
 import cdkJson from '../cdk.json';
 import { plainText } from '../lib/permissions';
-import { Settings } from '../lib/settings';
 import { ThroughlineStack } from '../lib/stack';
+import { Throughline, ThroughlineProps } from '../lib/throughline';
 
 /** A folder that is gone after the tests. */
 export function temporaryFolder(): string {
@@ -16,21 +16,31 @@ export function temporaryFolder(): string {
   return folder;
 }
 
-/** The stack in an app with the context of `cdk.json`, not yet synthesised. */
-export function makeStack(settings: Partial<Settings> = {}): { app: App; stack: ThroughlineStack } {
-  const context = { ...cdkJson.context, 'aws:cdk:enable-path-metadata': true };
-  const app = new App({
-    context,
+function makeApp(settings: Record<string, unknown> = {}): App {
+  return new App({
+    context: { ...cdkJson.context, 'aws:cdk:enable-path-metadata': true, ...settings },
     outdir: temporaryFolder(),
     // `cdk synth` does it, and it takes seconds.
     builtinCloudFormationValidation: false,
   });
-  return { app, stack: new ThroughlineStack(app, 'Throughline', { settings: { schedules: [], ...settings } }) };
+}
+
+/** The stack in an app with the context of `cdk.json` and these settings, not yet synthesised. */
+export function makeStack(settings: Record<string, unknown> = {}): { app: App; stack: ThroughlineStack } {
+  const app = makeApp(settings);
+  return { app, stack: new ThroughlineStack(app, 'Throughline') };
 }
 
 /** Its template. */
-export function makeTemplate(settings: Partial<Settings> = {}): Template {
+export function makeTemplate(settings: Record<string, unknown> = {}): Template {
   return Template.fromStack(makeStack(settings).stack);
+}
+
+/** The template of a stack of somebody else with the construct in it. */
+export function embed(props: (stack: Stack) => ThroughlineProps): { template: Template; construct: Throughline } {
+  const stack = new Stack(makeApp(), 'Theirs');
+  const construct = new Throughline(stack, 'Throughline', props(stack));
+  return { template: Template.fromStack(stack), construct };
 }
 
 /** The one resource of a type whose path in the stack has this in it. */

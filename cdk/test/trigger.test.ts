@@ -28,6 +28,9 @@ function fitsValue(wanted: any, value: any): boolean {
   if (wanted.wildcard !== undefined) {
     return matches(wanted.wildcard, value);
   }
+  if (wanted.suffix !== undefined) {
+    return value.endsWith(wanted.suffix);
+  }
   const except: unknown[] | undefined = wanted['anything-but'];
   return except === undefined ? wanted === value : !except.includes(value);
 }
@@ -51,8 +54,18 @@ test('nothing else does: folders of the console, job files, and what the steps w
   assert.ok(!starts('jobs/places/input/2026.csv/', 0));
   assert.ok(!starts('jobs/places/job.toml', 100));
   assert.ok(!starts('jobs/places/output/all.csv', 100));
-  assert.ok(!starts('jobs/places/failed/all.csv', 0));
+  assert.ok(!starts('jobs/places/failed/all.csv', 100));
   assert.ok(!starts('runs/places/0f3a/items/a.jsonl', 100));
+});
+
+test('the pattern has one wildcard with two stars, because EventBridge refuses a rule that is too complex', () => {
+  const wildcards = [...JSON.stringify(uploads.EventPattern).matchAll(/"wildcard":"([^"]*)"/g)].map(([, text]) => text!);
+  assert.equal(wildcards.length, 1);
+  assert.equal(wildcards[0]!.split('*').length - 1, 2);
+  assert.deepEqual(uploads.EventPattern.detail.$or[1].object, {
+    key: ['.txt', '.csv', '.tsv', '.jsonl'].map((suffix) => ({ suffix })),
+    size: [0],
+  });
 });
 
 test('the whole event is the input of the execution', () => {

@@ -6,7 +6,9 @@
 //! steps.
 
 mod again;
+mod call;
 mod code;
+mod duration;
 mod environment;
 mod event;
 mod format;
@@ -19,6 +21,7 @@ mod run_files;
 mod segment;
 
 pub use again::{Again, Continued, Finished, Latest, Start};
+pub use call::{CALL_TIME, working_time};
 pub use code::{CONNECT_CAUSES, Code, UnknownCode};
 pub use environment::Environment;
 pub use event::{Bucket, Detail, Event, Object, Redrive, RunRef, run_id};

@@ -76,10 +76,33 @@ impl Metrics {
         }
         line["_aws"] = json!({
             "Timestamp": now,
-            "CloudWatchMetrics": [{ "Namespace": NAMESPACE, "Dimensions": [["Job", "Lane"]], "Metrics": metrics }],
+            "CloudWatchMetrics": [
+                { "Namespace": NAMESPACE, "Dimensions": [["Job", "Lane"]], "Metrics": metrics },
+                of_all("Lines"),
+            ],
         });
         line
     }
+}
+
+/// Writes to the log that a run is waiting for its turn, for the metric `Waiting` of all jobs together.
+pub fn emit_waiting(job: &str, run: &str) {
+    let line = waiting(job, run, now());
+    let _ = writeln!(std::io::stdout().lock(), "{line}");
+}
+
+fn waiting(job: &str, run: &str, now: u64) -> Value {
+    json!({
+        "Job": job,
+        "Run": run,
+        "Waiting": 1,
+        "_aws": { "Timestamp": now, "CloudWatchMetrics": [of_all("Waiting")] },
+    })
+}
+
+/// A metric of all jobs and lanes together, which alarms look at.
+fn of_all(name: &str) -> Value {
+    json!({ "Namespace": NAMESPACE, "Dimensions": [[]], "Metrics": [{ "Name": name, "Unit": "Count" }] })
 }
 
 #[cfg(test)]
@@ -97,6 +120,17 @@ mod tests {
             assert!(line[metric["Name"].as_str().expect("a name")] != Value::Null, "{metric}");
         }
         assert_eq!((&line["Lines"], &line["Latency"], &line["Run"]), (&json!(3), &json!([40]), &json!("r1")));
+    }
+
+    #[test]
+    fn lines_and_waiting_runs_are_also_counted_without_dimensions() {
+        let lines = &Metrics::default().line("places", "n0", "r1", 1000)["_aws"]["CloudWatchMetrics"][1];
+        let waiting = waiting("places", "r1", 1000);
+        assert_eq!(waiting["Waiting"], 1);
+        for (directive, name) in [(lines, "Lines"), (&waiting["_aws"]["CloudWatchMetrics"][0], "Waiting")] {
+            assert_eq!(directive["Dimensions"], json!([[]]));
+            assert_eq!(directive["Metrics"][0]["Name"], name);
+        }
     }
 
     #[test]

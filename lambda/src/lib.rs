@@ -11,7 +11,7 @@ mod serve;
 
 pub use aws_config::SdkConfig;
 pub use clients::{aws, s3};
-pub use emf::Metrics;
+pub use emf::{Metrics, emit_waiting};
 pub use lambda_runtime::Error;
 pub use serve::{Call, serve};
 

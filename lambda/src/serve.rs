@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::time::{Duration, SystemTime};
 
 use job::StepError;
-use job::run::messages;
+use job::run::{messages, working_time};
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -22,9 +22,6 @@ pub struct Call {
     /// Cancelled when there is just enough time left to write a checkpoint.
     pub pause: CancellationToken,
 }
-
-/// Time to write a checkpoint, which has a few hundred megabytes if many lanes are open.
-const CHECKPOINT_TIME: Duration = Duration::from_secs(60);
 
 /// Handles calls with `step` until the environment is shut down.
 ///
@@ -71,11 +68,6 @@ fn time_left(deadline: u64, now: SystemTime) -> Duration {
     (SystemTime::UNIX_EPOCH + Duration::from_millis(deadline)).duration_since(now).unwrap_or_default()
 }
 
-/// The time left without the time for a checkpoint.
-fn working_time(left: Duration) -> Duration {
-    left - CHECKPOINT_TIME.min(left / 4)
-}
-
 /// A step's error as an error of the function. `Retry` and `Catch` match on its `errorType`, in which the
 /// runtime would otherwise put the name of a Rust type.
 #[derive(Debug)]
@@ -106,12 +98,6 @@ mod tests {
         let now = SystemTime::UNIX_EPOCH + Duration::from_millis(10_000);
         assert_eq!(time_left(12_500, now), Duration::from_millis(2500));
         assert_eq!(time_left(9_000, now), Duration::ZERO);
-    }
-
-    #[test]
-    fn working_time_leaves_time_for_a_checkpoint() {
-        assert_eq!(working_time(Duration::from_secs(900)), Duration::from_secs(840));
-        assert_eq!(working_time(Duration::from_secs(8)), Duration::from_secs(6));
     }
 
     #[test]

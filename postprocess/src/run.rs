@@ -94,11 +94,12 @@ impl Run {
     /// # Errors
     /// Errors of the store.
     pub(crate) async fn release_lease(&self) -> Result<(), StepError> {
-        let key = keys::lease(&self.run.job);
-        let found = self.objects.find(&key).await?;
-        let holder: Option<LeaseHolder> = found.and_then(|lease| read_file(&lease, &key, "a lease").ok());
-        if holder.is_some_and(|holder| holder.run == self.run.id) {
-            self.objects.delete(&key).await?;
+        for key in [keys::lease(&self.run.job), keys::earlier_lease(&self.run.job)] {
+            let found = self.objects.find(&key).await?;
+            let holder: Option<LeaseHolder> = found.and_then(|lease| read_file(&lease, &key, "a lease").ok());
+            if holder.is_some_and(|holder| holder.run == self.run.id) {
+                self.objects.delete(&key).await?;
+            }
         }
         Ok(())
     }

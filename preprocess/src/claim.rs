@@ -72,7 +72,6 @@ pub(crate) async fn acquire_lease(
     execution: &str,
     drain: Duration,
 ) -> Result<Lease, StepError> {
-    let key = keys::lease(&run.job);
     let ours = |not_before| LeaseHolder {
         format: FORMAT,
         run: run.id.clone(),
@@ -82,7 +81,10 @@ pub(crate) async fn acquire_lease(
     };
     let body = |ours: &LeaseHolder| serde_json::to_vec(ours).expect("a lease is always JSON");
     loop {
-        if objects.put_if_absent(&key, body(&ours(0))).await? {
+        // An earlier lease is never acquired anew: once it is released, the lease is at its own key.
+        let earlier = keys::earlier_lease(&run.job);
+        let key = if find_head(objects, &earlier).await?.is_some() { earlier } else { keys::lease(&run.job) };
+        if key == keys::lease(&run.job) && objects.put_if_absent(&key, body(&ours(0))).await? {
             return Ok(Lease::Ours);
         }
         let Some(facts) = find_head(objects, &key).await? else { continue };

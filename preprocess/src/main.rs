@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use job::Environment;
+use job::run::PreprocessResponse;
 use preprocess::{Context, StepFunctions, preprocess};
 use tokio_util::sync::CancellationToken;
 
@@ -24,7 +25,11 @@ async fn main() -> Result<(), lambda::Error> {
         pause: CancellationToken::new(),
     };
     lambda::serve(async |request, call| {
-        preprocess(&Context { pause: call.pause, ..context.clone() }, request).await
+        let response = preprocess(&Context { pause: call.pause, ..context.clone() }, request).await;
+        if let Ok(PreprocessResponse::Leased { run, .. }) = &response {
+            lambda::emit_waiting(&run.job, &run.id);
+        }
+        response
     })
     .await
 }

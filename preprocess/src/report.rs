@@ -2,6 +2,8 @@
 
 use job::run::PreprocessRequest;
 use job::{Environment, ErrorName, Objects, StepError, keys};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use crate::Context;
 
@@ -25,15 +27,52 @@ pub(crate) async fn not_started(
     if keeps && !matches!(objects.find(&keys::report(job, file)).await, Ok(None)) {
         return;
     }
-    let report = serde_json::json!({
+    write(context, objects, request, (job, file), error.name, &error.message).await;
+}
+
+/// Writes why an upload whose key has a folder too many starts no run, to the key at which its uploader looks
+/// for the report: for `jobs/a/b/input/c` that is `jobs/a/b/report/c.json`.
+pub(crate) async fn misplaced(
+    context: &Context,
+    objects: &Objects,
+    request: &PreprocessRequest,
+    reason: &str,
+) {
+    if let Some(place) = keys::parse_misplaced_input(&request.event.detail.object.key) {
+        write(context, objects, request, place, ErrorName::EventInvalid, reason).await;
+    }
+}
+
+async fn write(
+    context: &Context,
+    objects: &Objects,
+    request: &PreprocessRequest,
+    (job, file): (&str, &str),
+    error: ErrorName,
+    message: &str,
+) {
+    // Without permission to list, the report says nothing of the output.
+    let output = keys::output(job, file);
+    let earlier =
+        objects.list(&output).await.is_ok_and(|found| found.iter().any(|entry| entry.key == output));
+    let mut report = serde_json::json!({
         "verdict": "not_started",
         "job": job,
         "file": file,
-        "error": error.name.as_str(),
-        "message": error.message,
+        "error": error.as_str(),
+        "message": message,
+        "time": moment((context.now)()),
         "execution": request.execution,
     });
+    if earlier {
+        report["output"] = format!("{output} is the output of an earlier run").into();
+    }
     if let Err(unwritten) = objects.put(&keys::report(job, file), format!("{report:#}\n")).await {
         tracing::warn!(job, file, %unwritten, "the report could not be written");
     }
+}
+
+/// A time in milliseconds since 1970, RFC 3339 in UTC.
+fn moment(millis: u64) -> Option<String> {
+    OffsetDateTime::from_unix_timestamp(i64::try_from(millis / 1000).ok()?).ok()?.format(&Rfc3339).ok()
 }

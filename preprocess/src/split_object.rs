@@ -200,6 +200,9 @@ impl ObjectSplit<'_> {
         {
             return Err(changed(key));
         }
+        if self.context.environment == Environment::Aws {
+            plan.check_duration_on_aws()?;
+        }
         Ok(plan)
     }
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use job::run::{Claim, FORMAT, Lane, PreprocessRequest, PreprocessResponse, RunRef};
+use job::run::{CALL_TIME, Claim, Event, FORMAT, Lane, PreprocessRequest, PreprocessResponse, RunRef};
 use job::store::StorageErrorKind;
 use job::{Environment, ErrorName, Job, Objects, Plan, StepError, keys};
 use tracing::Span;
@@ -15,6 +15,7 @@ use crate::join;
 use crate::planning::Planning;
 use crate::previous::{Beginning, refuse_continued};
 use crate::redrive;
+use crate::report;
 use crate::split_object::Outcome;
 
 /// How long a worker on AWS may still send after its execution was aborted, without the job's timeout: a
@@ -32,6 +33,11 @@ pub(crate) async fn start(
     objects: &Objects,
     request: &PreprocessRequest,
 ) -> Result<PreprocessResponse, StepError> {
+    if let Some(reason) = not_an_input(&request.event) {
+        tracing::info!(reason, "the event starts no run");
+        report::misplaced(context, objects, request, &reason).await;
+        return Ok(PreprocessResponse::Ignored { reason });
+    }
     let (run, job_text) = find_run(objects, request).await?;
     Span::current().record("job", &run.job).record("run", &run.id);
     refuse_continued(objects, &run).await?;
@@ -97,6 +103,13 @@ pub(crate) async fn start(
     Ok(PreprocessResponse::Ready { run, lanes })
 }
 
+/// Why the event of an upload starts no run, if its key is not the key of an input. The rule on AWS fits a few
+/// such keys, for example an empty output.
+fn not_an_input(event: &Event) -> Option<String> {
+    let wrong = keys::require_input(&event.detail.object.key).err();
+    wrong.filter(|_| event.redrive.is_none()).map(|error| error.message)
+}
+
 /// Seconds until a run asks for the lease again: a tenth of the time it has waited. An execution has at most
 /// 25,000 events, and each request for the lease takes nine (Step Functions Developer Guide, "Quotas").
 fn lease_wait(least: Duration, waited: Duration) -> u64 {
@@ -124,7 +137,8 @@ async fn find_run(
     let (job, _) = keys::require_input(key)?;
     let text = objects.get(&keys::job_file(job)).await.map_err(|error| match error.kind {
         StorageErrorKind::NotFound => {
-            let message = format!("there is no job file: upload {} before the input", keys::job_file(job));
+            let message =
+                format!("there is no job file: upload {}, then upload the input again", keys::job_file(job));
             StepError::new(ErrorName::JobNotFound, message)
         }
         _ => error.into(),
@@ -136,6 +150,13 @@ async fn find_run(
 /// way have ended.
 fn drain(job: &Job) -> Duration {
     DRAIN + job.request.timeout
+}
+
+/// How long the state machine waits for a call of the worker. Lambda ends a call at its time; on one machine a
+/// request that is under way then may take as long as its timeout.
+fn call_timeout(environment: Environment, job: &Job) -> Duration {
+    let call = CALL_TIME + Duration::from_secs(20);
+    if environment == Environment::Aws { call } else { call + job.request.timeout }
 }
 
 /// Writes the lanes' manifests, and describes the lanes for the state machine. A redrive, and a run that
@@ -165,6 +186,7 @@ async fn lanes(
             workers: lane.workers,
             tolerated_failure_percentage: job.batch_tolerance() * 100.0,
             settle_seconds: if context.environment == Environment::Aws { drain(job).as_secs() } else { 1 },
+            call_seconds: call_timeout(context.environment, job).as_secs(),
         });
     }
     Ok(lanes)

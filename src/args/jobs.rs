@@ -93,7 +93,7 @@ pub struct Check {
     #[arg(long)]
     pub cost: bool,
     /// With --cost: the account's limit of concurrent Lambda functions. A new account may have 10.
-    #[arg(long, value_name = "N", default_value_t = 1000)]
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
     pub concurrency: u32,
 }
 

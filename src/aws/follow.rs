@@ -94,7 +94,10 @@ async fn poll(
 /// The run of the same job that this run waits for, unless it is this run's turn.
 async fn queue(stack: &AwsStack, run: &RunRef) -> Result<Option<Queue>, CliError> {
     let objects = stack.objects();
-    let turn = objects.find(&keys::lease(&run.job)).await?;
+    let turn = match objects.find(&keys::earlier_lease(&run.job)).await? {
+        None => objects.find(&keys::lease(&run.job)).await?,
+        earlier => earlier,
+    };
     let Some(turn) = turn.and_then(|turn| serde_json::from_slice::<LeaseHolder>(&turn).ok()) else {
         return Ok(None);
     };

@@ -41,8 +41,12 @@ async fn on_this_machine(target: &args::Target, args: &args::Redrive) -> Result<
     }
     let Some(latest) = latest_generation(&state.objects(), &target.run).await? else {
         let command = format!("throughline run {} {}", args.job.display(), target.input.display());
+        let aws = args.bucket.as_ref().map(|bucket| {
+            format!(". A run on AWS has an id in place of the two files: `throughline redrive JOB/ID --bucket {bucket}`")
+        });
         return Err(CliError::new(format!(
-            "this job and input have not been run yet: start with `{command}`"
+            "this job and input have not been run on this machine yet: start with `{command}`{}",
+            aws.unwrap_or_default()
         )));
     };
     check_planned_format(&state.objects(), &target.run, args.options.output.as_deref()).await?;

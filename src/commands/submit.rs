@@ -1,10 +1,19 @@
 //! `throughline submit`: uploads a job and a file to a stack on AWS.
 
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use job::Job;
+use job::file::Limit;
+
 use super::{run, watch};
 use crate::args;
 use crate::aws::{self, AwsStack};
 use crate::exit::{CliError, Exit};
-use crate::local::{FileRole, Outputs, check_local_path, format_by_name, job_name, read_job};
+use crate::local::{
+    FileRole, Input, Outputs, check_local_path, format_by_name, job_name, read_job, with_input_path,
+};
 
 pub(super) async fn submit(args: args::Submit) -> Result<Exit, CliError> {
     let args::Target { job: job_path, input } = &args.target;
@@ -17,6 +26,7 @@ pub(super) async fn submit(args: args::Submit) -> Result<Exit, CliError> {
         format_by_name(output, &job)?;
         Outputs::check(output, &run::file_name(input), &run::protected_files(&args.target, &job, None))?;
     }
+    check_duration(Arc::new(job), input).await?;
     let stack = AwsStack::connect(&args.stack).await?;
     let run = aws::upload(&stack, &name, &text, input, args.again.said()).await?;
     if args.watch_options.json {
@@ -43,4 +53,42 @@ pub(super) async fn submit(args: args::Submit) -> Result<Exit, CliError> {
         println!("\n  {}", watch::command_for("watch", &stack, &run));
     }
     Ok(Exit::Succeeded)
+}
+
+/// How many bytes a compressed byte may be at most.
+const EXPANSION: u64 = 1000;
+
+/// Checks that the run ends before its results expire, as the pre-process step does after the upload.
+async fn check_duration(job: Arc<Job>, path: &Path) -> Result<(), CliError> {
+    let Input { name, file, is_stream } = Input::open(path)?;
+    let size = file.metadata().map_or(0, |facts| facts.len());
+    if is_stream || !may_take_long(&job, &name, size) {
+        return Ok(());
+    }
+    let split_name = name.clone();
+    let split = move || preprocess::split(file, &job, &split_name, &mut Discarded);
+    let plan = tokio::task::spawn_blocking(split).await.expect("splitting does not panic");
+    let plan = plan.map_err(|error| CliError::new(with_input_path(&error.message, &name, path)))?;
+    plan.check_duration_on_aws().map_err(|error| CliError::new(error.message))
+}
+
+/// Whether a file of this size could have more lines than the slowest limit allows in a month. Only such a
+/// file is read before the upload.
+fn may_take_long(job: &Job, name: &str, size: u64) -> bool {
+    let limits = job.limits.providers.iter().map(|provider| provider.limit).chain([job.limits.default]);
+    let slowest = limits.filter_map(|limit: Limit| limit.rate.per_second()).fold(f64::INFINITY, f64::min);
+    let compressed = [".gz", ".zst", ".bz2"].iter().any(|ending| name.ends_with(ending));
+    let lines = if compressed { size.saturating_mul(EXPANSION) } else { size };
+    #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+    let seconds = lines as f64 / slowest;
+    seconds > 30.0 * 86_400.0
+}
+
+/// Takes the items of a split that is only for its plan.
+struct Discarded;
+
+impl preprocess::Sink for Discarded {
+    fn items(&mut self, _lane: &str, _items: Vec<u8>) -> io::Result<()> {
+        Ok(())
+    }
 }

@@ -5,8 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use engine::{Resource, TaskCall, TaskError};
-use job::run::{Event, PreprocessResponse, RunRef, WorkRequest, WorkResponse, messages};
+use engine::{Host as _, Resource, TaskCall, TaskError};
+use job::run::{
+    CALL_TIME, Event, PreprocessResponse, RunRef, WorkRequest, WorkResponse, messages, working_time,
+};
 use job::{ErrorName, Objects, StepError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -70,8 +72,8 @@ impl Service for Steps {
         }
     }
 
-    async fn call(&self, _host: &Host, call: &TaskCall) -> Result<Value, TaskError> {
-        let result = match self.function(call).await {
+    async fn call(&self, host: &Host, call: &TaskCall) -> Result<Value, TaskError> {
+        let result = match self.function(host, call).await {
             Err(TaskError::Error { error, cause }) if error == ErrorName::StorageFull.as_str() => {
                 self.disk_full.report(message_of(&cause)).await
             }
@@ -95,7 +97,7 @@ impl Steps {
         Ok(())
     }
 
-    async fn function(&self, call: &TaskCall) -> Result<Value, TaskError> {
+    async fn function(&self, host: &Host, call: &TaskCall) -> Result<Value, TaskError> {
         let (arn, payload) = (call.function(), call.payload());
         let name = arn.strip_prefix(FUNCTION_ARN).unwrap_or_default();
         self.check_run(payload)?;
@@ -107,7 +109,9 @@ impl Steps {
             }
             ("preprocess", None) => {
                 self.progress.splitting();
-                let response = preprocess::preprocess(&self.preprocess, request(payload)?).await;
+                let (pause, _timer) = pause_of_call(host);
+                let context = preprocess::Context { pause, ..self.preprocess.clone() };
+                let response = preprocess::preprocess(&context, request(payload)?).await;
                 if let Ok(PreprocessResponse::Ready { run, .. }) = &response {
                     self.progress.start_lanes(&self.objects, run).await.map_err(failed)?;
                 }
@@ -119,7 +123,9 @@ impl Steps {
                 self.working.close();
                 self.working.wait().await;
                 self.progress.merging();
-                to_json(postprocess::postprocess(&self.postprocess, request(payload)?).await)
+                let (pause, _timer) = pause_of_call(host);
+                let context = postprocess::Context { pause, ..self.postprocess.clone() };
+                to_json(postprocess::postprocess(&context, request(payload)?).await)
             }
             _ => Err(TaskError::Error {
                 error: "Lambda.ResourceNotFoundException".to_owned(),
@@ -168,7 +174,7 @@ impl Steps {
     ) -> Result<WorkResponse, StepError> {
         let stop = cancel.child_token();
         let _cancel_on_drop = stop.clone().drop_guard();
-        let context = self.worker.clone();
+        let context = self.worker.with_deadline(CALL_TIME);
         let call = self.working.spawn(async move {
             let _lock = lock;
             worker::work_until(&context, request, stop).await
@@ -210,6 +216,17 @@ impl Steps {
     fn set_counting(&self, counting: Option<AbortOnDropHandle<()>>) {
         *self.counting.lock().unwrap_or_else(PoisonError::into_inner) = counting;
     }
+}
+
+/// A token that is cancelled when a call must save its work, as on AWS. The timer ends with its handle.
+fn pause_of_call(host: &Host) -> (CancellationToken, AbortOnDropHandle<()>) {
+    let (pause, host) = (CancellationToken::new(), host.clone());
+    let (cancelled, end) = (pause.clone(), host.now() + working_time(CALL_TIME));
+    let timer = tokio::spawn(async move {
+        host.sleep_until(end).await;
+        cancelled.cancel();
+    });
+    (pause, AbortOnDropHandle::new(timer))
 }
 
 fn request<T: DeserializeOwned>(payload: &Value) -> Result<T, TaskError> {

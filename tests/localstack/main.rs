@@ -10,3 +10,4 @@
 mod errors;
 mod runs;
 mod stack;
+mod versions;

@@ -1,4 +1,4 @@
-//! One LocalStack for all tests of this process, with a stack in it.
+//! One LocalStack for all tests of this process, with the stack of cdk/ in it.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -12,56 +12,84 @@ use testing::{Output, Running, Scene};
 use tokio::runtime::Runtime;
 
 pub struct Stack {
-    pub endpoint: String,
     pub bucket: String,
     pub machine: String,
+    pub endpoint: String,
     pub runtime: Runtime,
     pub s3: aws_sdk_s3::Client,
     pub states: aws_sdk_sfn::Client,
-    /// Ends when its standard input is closed, which is when this process ends.
-    _localstack: Option<Child>,
+    name: String,
 }
 
+/// A LocalStack, and the Python with which a stack is deployed to it.
+struct LocalStack {
+    endpoint: String,
+    python: PathBuf,
+    /// Ends when its standard input is closed, which is when this process ends.
+    _process: Option<Child>,
+}
+
+/// The stack that most tests share.
 pub fn stack() -> &'static Stack {
     static STACK: OnceLock<Stack> = OnceLock::new();
-    STACK.get_or_init(Stack::start)
+    STACK.get_or_init(|| Stack::deploy(&functions()))
+}
+
+/// What `cargo lambda build --release` built.
+pub fn functions() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("target/lambda")
+}
+
+fn localstack() -> &'static LocalStack {
+    static LOCALSTACK: OnceLock<LocalStack> = OnceLock::new();
+    LOCALSTACK.get_or_init(LocalStack::start)
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/localstack")
+}
+
+impl LocalStack {
+    fn start() -> Self {
+        let start = folder().join("start");
+        let prepared = Command::new(&start).arg("--prepare").stderr(Stdio::inherit()).output().unwrap();
+        assert!(prepared.status.success(), "LocalStack could not be installed");
+        let python = PathBuf::from(String::from_utf8(prepared.stdout).unwrap().trim());
+        if let Ok(endpoint) = std::env::var("LOCALSTACK_ENDPOINT") {
+            return Self { endpoint, python, _process: None };
+        }
+        let mut child =
+            Command::new(start).arg("0").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let ready = lines.find_map(|line| line.unwrap().strip_prefix("ready ").map(str::to_owned));
+        // The pipe stays open for whatever it says later.
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { endpoint: ready.expect("LocalStack starts"), python, _process: Some(child) }
+    }
+
+    /// Deploys these functions as the stack of this name, which may exist. Returns the outputs.
+    fn deploy(&self, name: &str, functions: &Path) -> Value {
+        let deployed = Command::new(&self.python)
+            .arg(folder().join("deploy"))
+            .args([&self.endpoint, "--name", name, "--functions"])
+            .arg(functions)
+            .stderr(Stdio::inherit())
+            .output()
+            .unwrap();
+        assert!(
+            deployed.status.success(),
+            "the stack could not be deployed: run `cargo lambda build --release`, and `npm ci` in cdk/, first"
+        );
+        serde_json::from_slice(&deployed.stdout).unwrap()
+    }
 }
 
 impl Stack {
-    fn start() -> Self {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/localstack");
-        let prepared =
-            Command::new(folder.join("start")).arg("--prepare").stderr(Stdio::inherit()).output().unwrap();
-        assert!(prepared.status.success(), "LocalStack could not be installed");
-        let python = PathBuf::from(String::from_utf8(prepared.stdout).unwrap().trim());
-        let (endpoint, localstack) = match std::env::var("LOCALSTACK_ENDPOINT") {
-            Ok(endpoint) => (endpoint, None),
-            Err(_) => {
-                let mut child = Command::new(folder.join("start"))
-                    .arg("0")
-                    .stdin(Stdio::piped())
-                    .stdout(Stdio::piped())
-                    .spawn()
-                    .unwrap();
-                let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-                let ready = lines.find_map(|line| line.unwrap().strip_prefix("ready ").map(str::to_owned));
-                // The pipe stays open for whatever it says later.
-                std::thread::spawn(move || lines.for_each(drop));
-                (ready.expect("LocalStack starts"), Some(child))
-            }
-        };
+    /// A new stack with these functions.
+    pub fn deploy(functions: &Path) -> Self {
         let name = format!("throughline-{}", &uuid::Uuid::new_v4().simple().to_string()[..8]);
-        let deployed = Command::new(python)
-            .arg(folder.join("deploy"))
-            .args([&endpoint, "--name", &name])
-            .stderr(Stdio::inherit())
-            .output();
-        let deployed = deployed.unwrap();
-        assert!(
-            deployed.status.success(),
-            "the stack could not be deployed: run `cargo lambda build --release` first"
-        );
-        let deployed: Value = serde_json::from_slice(&deployed.stdout).unwrap();
+        let deployed = localstack().deploy(&name, functions);
+        let endpoint = localstack().endpoint.clone();
         let runtime = Runtime::new().unwrap();
         let loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
             .region(Region::new(deployed["region"].as_str().unwrap().to_owned()))
@@ -76,8 +104,13 @@ impl Stack {
             states: aws_sdk_sfn::Client::new(&aws),
             endpoint,
             runtime,
-            _localstack: localstack,
+            name,
         }
+    }
+
+    /// Deploys other functions to the same stack.
+    pub fn update(&self, functions: &Path) {
+        localstack().deploy(&self.name, functions);
     }
 
     /// The real binary, pointed at this stack.

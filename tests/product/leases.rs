@@ -91,7 +91,7 @@ async fn lease_of_an_aborted_execution_is_kept_until_its_workers_have_ended() {
     let local = Context { environment: Environment::Local, ..context };
     let one_machine = call(&objects, &local, "four.txt", "aborted-4").await.unwrap();
     assert_eq!(waiting(one_machine).1, "running-2");
-    objects.delete("runs/places/turn.json").await.unwrap();
+    objects.delete("turns/places.json").await.unwrap();
     let PreprocessResponse::Ready { run, .. } =
         call(&objects, &local, "four.txt", "aborted-4").await.unwrap()
     else {
@@ -113,12 +113,44 @@ async fn lease_of_a_run_that_failed_early_is_free_at_once() {
     let context = on_aws(client);
     let error = call(&objects, &context, "one.txt", "aborted-1").await.unwrap_err();
     assert_eq!(error.name, job::ErrorName::JobInvalid);
-    objects.get("runs/places/turn.json").await.unwrap();
+    objects.get("turns/places.json").await.unwrap();
     objects.put("jobs/places/job.toml", "[request]\nurl = \"https://a.example/{{ line }}\"\n").await.unwrap();
     assert!(matches!(
         call(&objects, &context, "two.txt", "running-2").await.unwrap(),
         PreprocessResponse::Ready { .. }
     ));
+}
+
+#[tokio::test]
+async fn lease_of_an_earlier_version_is_kept_until_it_is_released() {
+    let folder = tempfile::tempdir().unwrap();
+    let client = s3::client(folder.path()).unwrap();
+    let objects = Objects::new(client.clone(), s3::BUCKET);
+    objects
+        .put("jobs/places/job.toml", "[request]\nurl = \"{{ line }}\"\ntimeout = \"10s\"\n")
+        .await
+        .unwrap();
+    let context = on_aws(client);
+    let earlier =
+        |execution: &str| json!({ "run": "0f3a", "execution": execution, "generation": 0, "not_before": 0 });
+    objects.put("runs/places/turn.json", earlier("running-0").to_string()).await.unwrap();
+    for file in ["one.txt", "two.txt"] {
+        let waits = waiting(call(&objects, &context, file, &format!("running-{file}")).await.unwrap());
+        assert_eq!(waits.1, "running-0");
+    }
+    assert_eq!(objects.find("turns/places.json").await.unwrap(), None);
+
+    // An aborted execution's lease is taken over where it is, and nobody else gets one beside it.
+    objects.put("runs/places/turn.json", earlier("aborted-0").to_string()).await.unwrap();
+    run_of(call(&objects, &context, "one.txt", "running-one.txt").await.unwrap());
+    let waits = waiting(call(&objects, &context, "two.txt", "running-two.txt").await.unwrap());
+    assert_eq!(waits.1, "running-one.txt");
+
+    // When it is released, the next one is at the new key.
+    objects.delete("runs/places/turn.json").await.unwrap();
+    run_of(call(&objects, &context, "two.txt", "running-two.txt").await.unwrap());
+    assert!(objects.find("turns/places.json").await.unwrap().is_some());
+    assert_eq!(objects.find("runs/places/turn.json").await.unwrap(), None);
 }
 
 #[tokio::test]

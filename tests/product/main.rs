@@ -1,6 +1,7 @@
 //! The whole product from outside: the real binary, a real HTTP server on loopback, real files.
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
 
+mod aws_profiles;
 mod check;
 mod commands;
 mod crash;
@@ -15,6 +16,7 @@ mod inputs;
 mod job_files;
 mod jobs;
 mod leases;
+mod long_calls;
 mod loopback_servers;
 mod many_hosts;
 mod outputs;
@@ -26,5 +28,6 @@ mod state_folder;
 mod states;
 mod terminal;
 mod tls;
+mod uploads;
 mod versions;
 mod workspace;

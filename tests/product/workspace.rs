@@ -10,9 +10,10 @@ const DEFINITION: &str = include_str!("../../definition.asl.json");
 
 /// Error names of Step Functions and Lambda that the definition may name.
 /// Source: Step Functions Developer Guide, "Handling errors" and "Best practices: handle transient Lambda service exceptions".
-const AWS_NAMES: [&str; 10] = [
+const AWS_NAMES: [&str; 11] = [
     "States.ALL",
     "States.DataLimitExceeded",
+    "States.Timeout",
     "Lambda.TooManyRequestsException",
     "Lambda.ClientExecutionTimeoutException",
     "Lambda.ServiceException",

@@ -90,6 +90,8 @@ pub struct Settings {
     pub descriptors: Option<u64>,
     /// How long requests under way may take to end after `stop`.
     pub grace: Duration,
+    /// How often secrets are read again while responses are 401.
+    pub read_secrets_every: Duration,
     /// How intents are written, where requests must not be repeated.
     pub intents: Intents,
 }
@@ -126,6 +128,7 @@ impl Default for Settings {
             in_flight: 256,
             descriptors: None,
             grace: Duration::from_secs(3),
+            read_secrets_every: Duration::from_secs(60),
             intents: Intents::Shared,
         }
     }

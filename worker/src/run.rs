@@ -17,9 +17,9 @@ use connections::Connections;
 pub(crate) use known::Known;
 use known::KnownKeys;
 pub(crate) use mask::Mask;
-use tokens::{ConstantSecrets, TokenSource};
+use tokens::{StoredSecrets, TokenSource};
 
-use crate::context::Context;
+use crate::context::{Context, SecretSource};
 use net::guard::Guard;
 
 /// The maximum number of runs in memory. The oldest is dropped first.
@@ -37,7 +37,7 @@ pub(crate) struct Run {
     pub(crate) columns: Arc<[String]>,
     pub(crate) output: OutputFormat,
     pub(crate) tokens: Box<dyn TokenSource>,
-    pub(crate) mask: Mask,
+    pub(crate) mask: Arc<Mask>,
     pub(crate) guard: Guard,
     pub(crate) connections: Connections,
     /// Whether lines whose outcome is unknown since an earlier generation are sent again.
@@ -57,16 +57,16 @@ impl Run {
     async fn read(context: &Context, run: &RunRef) -> Result<Self, StepError> {
         let objects = Objects::new(context.s3.clone(), &run.bucket);
         let Opened { keys, job, plan, claim } = job::run::open(&objects, run).await?;
-        let secrets = resolve(context, &run.job, &job).await?;
-        let mask = Mask::default();
-        mask.learn(job.secrets.keys().filter_map(|name| secrets.get(name)));
+        let mask = Arc::new(Mask::default());
+        let (source, read_every) = (context.secrets.clone(), context.settings.read_secrets_every);
+        let tokens = StoredSecrets::read(source, &run.job, &job, mask.clone(), read_every).await?;
         let guard = Guard::looking_up(&job.request.allow, context.look_up.clone());
         Ok(Self {
             id: run.id.clone(),
             connections: Connections::new(&job, &guard, &context.sockets)?,
             guard,
             mask,
-            tokens: Box::new(ConstantSecrets::new(secrets)),
+            tokens: Box::new(tokens),
             columns: plan.input.columns.into(),
             output: plan.output,
             lanes: plan.lanes.into_iter().map(|lane| (lane.name, lane.kind)).collect(),
@@ -113,16 +113,13 @@ impl Run {
     }
 }
 
-async fn resolve(context: &Context, name: &str, job: &Job) -> Result<Secrets, StepError> {
+async fn resolve(source: &dyn SecretSource, name: &str, job: &Job) -> Result<Secrets, StepError> {
     let mut values = Vec::with_capacity(job.secrets.len());
     for (secret, reference) in &job.secrets {
-        let value = context.secrets.resolve(name, secret, reference).await.map_err(|error| {
+        let value = source.resolve(name, secret, reference).await.map_err(|error| {
             // The state machine tries again after a transient error.
             let kind = if error.transient { ErrorName::StorageUnavailable } else { ErrorName::JobInvalid };
-            StepError::new(
-                kind,
-                format!("the secret {secret} ({reference}) cannot be read: {}", error.reason),
-            )
+            StepError::new(kind, error.reason)
         })?;
         job.check_secret(secret, &value).map_err(|reason| StepError::new(ErrorName::JobInvalid, reason))?;
         values.push((secret.clone(), value));

@@ -22,7 +22,7 @@ pub(crate) fn event() -> Value {
 fn lane(name: &str, workers: u64, tolerated: f64) -> Value {
     json!({
         "name": name, "manifest": format!("manifest/{name}.json"), "workers": workers,
-        "tolerated_failure_percentage": tolerated, "settle_seconds": 70
+        "tolerated_failure_percentage": tolerated, "settle_seconds": 70, "call_seconds": 920
     })
 }
 

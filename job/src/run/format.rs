@@ -55,7 +55,7 @@ pub fn read_file<T: DeserializeOwned>(body: &[u8], key: &str, what: &str) -> Res
 pub async fn check_run(objects: &Objects, run: &RunRef) -> Result<(), StepError> {
     let keys = run.keys();
     let own = [keys.claim(run.generation), keys.start(), keys.plan(), keys.finished(), keys.continued()];
-    let shared = [keys::lease(&run.job), keys::latest(&run.job, &run.file)];
+    let shared = [keys::lease(&run.job), keys::earlier_lease(&run.job), keys::latest(&run.job, &run.file)];
     for key in own.into_iter().chain(shared) {
         if let Some(body) = objects.find(&key).await?
             && let Ok(Numbered { format }) = serde_json::from_slice(&body)

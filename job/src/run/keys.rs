@@ -28,8 +28,14 @@ pub fn report(job: &str, file: &str) -> String {
     format!("jobs/{job}/report/{file}.json")
 }
 
-/// `runs/<job>/turn.json`: the lease of a job. Only the run that holds it may send requests.
+/// `turns/<job>.json`: the lease of a job. Only the run that holds it may send requests. It is outside `runs/`,
+/// where objects expire.
 pub fn lease(job: &str) -> String {
+    format!("turns/{job}.json")
+}
+
+/// `runs/<job>/turn.json`: the lease of a job in earlier versions. While there is one, it is the job's lease.
+pub fn earlier_lease(job: &str) -> String {
     format!("runs/{job}/turn.json")
 }
 
@@ -41,9 +47,22 @@ pub fn latest(job: &str, file: &str) -> String {
 /// The job and the file of `jobs/<job>/input/<file>`. `None` for any other key, and for the empty folder keys
 /// that the console makes.
 pub fn parse_input(key: &str) -> Option<(&str, &str)> {
-    let (job, file) = key.strip_prefix("jobs/")?.split_once("/input/")?;
+    parse_upload(key).filter(|(job, _)| !job.contains('/'))
+}
+
+/// The job with its folders and the file of `jobs/<job>/<folders>/input/<file>`, to which somebody has
+/// uploaded an input by mistake. `None` for the keys of outputs, which may have a folder `input` too.
+pub fn parse_misplaced_input(key: &str) -> Option<(&str, &str)> {
+    let (path, file) = parse_upload(key)?;
+    let (_, folders) = path.split_once('/')?;
+    let ours = ["output", "failed", "report"];
+    (!ours.contains(&folders.split('/').next()?)).then_some((path, file))
+}
+
+fn parse_upload(key: &str) -> Option<(&str, &str)> {
+    let (path, file) = key.strip_prefix("jobs/")?.split_once("/input/")?;
     let plain = |part: &str| !part.is_empty() && !part.ends_with('/');
-    (plain(job) && !job.contains('/') && plain(file)).then_some((job, file))
+    (plain(path) && plain(file)).then_some((path, file))
 }
 
 /// [`parse_input`], for a key that must be an input's.
@@ -52,7 +71,7 @@ pub fn parse_input(key: &str) -> Option<(&str, &str)> {
 /// `Event.Invalid` for any other key.
 pub fn require_input(key: &str) -> Result<(&str, &str), StepError> {
     parse_input(key).ok_or_else(|| {
-        let message = format!("the key {key:?} is not an input: expected jobs/<job>/input/<file>");
+        let message = format!("the key {key:?} is not the key of an input: upload the file to jobs/<job>/input/<file>, with one folder between jobs/ and /input/");
         StepError::new(ErrorName::EventInvalid, message)
     })
 }
@@ -178,6 +197,21 @@ mod tests {
             "jobs//input/b",
         ] {
             assert_eq!(parse_input(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn an_input_below_folders_of_a_job_is_misplaced() {
+        assert_eq!(parse_misplaced_input("jobs/a/b/input/c.csv"), Some(("a/b", "c.csv")));
+        for other in [
+            "jobs/a/input/c.csv",
+            "jobs/a/output/input/c.csv",
+            "jobs/a/failed/x/input/c.csv",
+            "jobs/a/report/input/c.csv.json",
+            "jobs/a/b/input/",
+            "runs/a/b/input/c",
+        ] {
+            assert_eq!(parse_misplaced_input(other), None, "{other}");
         }
     }
 }

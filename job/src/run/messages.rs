@@ -61,6 +61,11 @@ pub enum PreprocessResponse {
         /// Key of the checkpoint that the next call continues from.
         checkpoint: String,
     },
+    /// The key is not the key of an input, so there is nothing to do.
+    Ignored {
+        /// Why, in words.
+        reason: String,
+    },
     /// Another execution owns this run, so there is nothing to do.
     Elsewhere {
         /// The owner.
@@ -82,6 +87,9 @@ pub struct Lane {
     pub tolerated_failure_percentage: f64,
     /// Seconds after which a worker whose execution was aborted has ended.
     pub settle_seconds: u64,
+    /// Seconds after which the state machine no longer waits for a call of the worker.
+    #[serde(default)]
+    pub call_seconds: u64,
 }
 
 /// The request of `Work`: a batch, and after a pause the pace that the worker returned.

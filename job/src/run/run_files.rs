@@ -22,7 +22,7 @@ pub struct Claim {
     pub include_unknown: bool,
 }
 
-/// `turn.json`: the run that holds its job's lease. Only that run may send requests.
+/// `turns/<job>.json`: the run that holds its job's lease. Only that run may send requests.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeaseHolder {
     /// See [`super::FORMAT`].

@@ -53,7 +53,10 @@ pub(super) fn message(report: &Report, tolerated: f64) -> String {
     }
     for (reason, lanes) in stopped {
         text += &if lanes.len() == report.lanes.len() {
-            format!("; the run was stopped: {reason}")
+            let reason = reason
+                .strip_prefix("stopped ")
+                .map_or_else(|| format!("stopped: {reason}"), |by| format!("stopped {by}"));
+            format!("; the run was {reason}")
         } else {
             format!(
                 "; {} {} stopped: {reason}",

@@ -41,7 +41,22 @@ async fn hold_lease(world: &World, run: &str) {
         generation: 0,
         not_before: 0,
     };
+    world.objects.put("turns/places.json", serde_json::to_vec(&lease).unwrap()).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_lease_of_an_earlier_version_is_released() {
+    let (world, mut fixture) = (World::new(), good());
+    let lease = LeaseHolder {
+        format: job::run::FORMAT,
+        run: fixture.run.id.clone(),
+        execution: "execution".to_owned(),
+        generation: 0,
+        not_before: 0,
+    };
     world.objects.put("runs/places/turn.json", serde_json::to_vec(&lease).unwrap()).await.unwrap();
+    world.merge(&mut fixture).await;
+    assert_eq!(world.text("runs/places/turn.json").await, None);
 }
 
 #[tokio::test]
@@ -50,7 +65,7 @@ async fn a_successful_run_is_cleaned_up_and_a_repeated_call_returns_the_same() {
     hold_lease(&world, &fixture.run.id).await;
     let first = world.merge(&mut fixture).await;
     assert_eq!(run_folder(&world, &fixture).await, ["claim.json", "finished.json", "job.toml", "plan.json"]);
-    assert_eq!(world.text("runs/places/turn.json").await, None);
+    assert_eq!(world.text("turns/places.json").await, None);
     assert_eq!(world.merged.load(Ordering::Relaxed), 2);
 
     let response = world.call(&fixture).await.unwrap();
@@ -68,7 +83,7 @@ async fn a_call_after_a_crash_during_the_clean_up_completes_it() {
     let response = world.call(&fixture).await.unwrap();
     assert_eq!(world.left(&fixture, response).await, first);
     assert_eq!(run_folder(&world, &fixture).await, ["claim.json", "finished.json", "job.toml", "plan.json"]);
-    assert_eq!(world.text("runs/places/turn.json").await, None);
+    assert_eq!(world.text("turns/places.json").await, None);
 }
 
 #[tokio::test]
@@ -159,7 +174,7 @@ async fn the_lease_of_another_run_is_not_released() {
     let (world, mut fixture) = (World::new(), good());
     hold_lease(&world, "another").await;
     world.merge(&mut fixture).await;
-    assert!(world.text("runs/places/turn.json").await.is_some());
+    assert!(world.text("turns/places.json").await.is_some());
 }
 
 #[tokio::test]
@@ -167,7 +182,7 @@ async fn the_lease_is_released_even_if_lines_failed() {
     let (world, mut fixture) = (World::new(), half());
     hold_lease(&world, &fixture.run.id).await;
     world.merge(&mut fixture).await;
-    assert_eq!(world.text("runs/places/turn.json").await, None);
+    assert_eq!(world.text("turns/places.json").await, None);
 }
 
 #[tokio::test]

@@ -18,6 +18,9 @@ pub(super) fn all(job: &Job, plan: &Plan, findings: &Findings) -> Vec<Hint> {
     let certain = |text: String| Hint { text, hopeless: true };
     let likely = |text: String| Hint { text, hopeless: false };
     let mut hints: Vec<Hint> = plan.warnings(job).into_iter().map(likely).collect();
+    if let Err(error) = plan.check_duration_on_aws() {
+        hints.push(likely(format!("on AWS this run is refused: {}", error.message)));
+    }
     let braces = single_braces(job, plan, findings.common_request().is_some());
     if let Some(request) = findings.common_request().filter(|_| braces.is_none()) {
         let all = format!(

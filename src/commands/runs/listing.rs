@@ -95,9 +95,12 @@ pub(super) async fn list(objects: &Objects, home: &Home, job: Option<&str>) -> R
     };
     let mut runs = Vec::new();
     for job in jobs {
-        let lease = keys::lease(&job);
-        let holder = objects.find(&lease).await?;
-        let holder = holder.map(|holder| read_file::<LeaseHolder>(&holder, &lease, "a lease")).transpose()?;
+        let mut holder = None;
+        for lease in [keys::lease(&job), keys::earlier_lease(&job)] {
+            if let Some(found) = objects.find(&lease).await? {
+                holder = Some(read_file::<LeaseHolder>(&found, &lease, "a lease")?);
+            }
+        }
         let folders = objects.folders(&format!("runs/{job}/")).await?;
         let ids = folders.into_iter().filter(|id| id != "latest");
         let read = ids.map(|id| read(objects, home, &job, id, holder.as_ref()));

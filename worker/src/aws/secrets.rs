@@ -1,6 +1,8 @@
 //! Secrets on AWS: SSM parameters below `/throughline/<job>/` and Secrets Manager's below
 //! `throughline/<job>/`.
 
+use std::fmt;
+
 use async_trait::async_trait;
 use aws_sdk_ssm::error::{ProvideErrorMetadata, SdkError};
 use job::file::secrets::{Secret, SecretRef};
@@ -21,6 +23,28 @@ enum Place {
     Secret(String),
 }
 
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Parameter(path) => write!(f, "SSM parameter {path}"),
+            Self::Secret(id) => write!(f, "secret {id} in Secrets Manager"),
+        }
+    }
+}
+
+impl Place {
+    fn how_to_create(&self) -> String {
+        match self {
+            Self::Parameter(path) => {
+                format!("To create it: aws ssm put-parameter --type SecureString --name {path} --value VALUE")
+            }
+            Self::Secret(id) => {
+                format!("To create it: aws secretsmanager create-secret --name {id} --secret-string VALUE")
+            }
+        }
+    }
+}
+
 impl AwsSecrets {
     /// Uses the credentials, the Region and the endpoint of the environment.
     pub fn new(aws: &lambda::SdkConfig) -> Self {
@@ -31,18 +55,16 @@ impl AwsSecrets {
 #[async_trait]
 impl SecretSource for AwsSecrets {
     async fn resolve(&self, job: &str, name: &str, reference: &SecretRef) -> Result<Secret, Unresolved> {
-        let value = match place(job, name, reference)? {
+        let place = place(job, name, reference)?;
+        let value = match &place {
             Place::Parameter(path) => {
-                let found = self.parameters.get_parameter().name(&path).with_decryption(true).send().await;
-                let found =
-                    found.map_err(|error| unread(name, &format!("the SSM parameter {path}"), &error))?;
+                let found = self.parameters.get_parameter().name(path).with_decryption(true).send().await;
+                let found = found.map_err(|error| unread(name, &place, &error))?;
                 found.parameter.and_then(|parameter| parameter.value)
             }
             Place::Secret(id) => {
-                let found = self.secrets.get_secret_value().secret_id(&id).send().await;
-                found
-                    .map_err(|error| unread(name, &format!("{id} in Secrets Manager"), &error))?
-                    .secret_string
+                let found = self.secrets.get_secret_value().secret_id(id).send().await;
+                found.map_err(|error| unread(name, &place, &error))?.secret_string
             }
         };
         let value = value.ok_or_else(|| format!("the secret {name} at {reference} is not text"))?;
@@ -75,11 +97,11 @@ fn place(job: &str, name: &str, reference: &SecretRef) -> Result<Place, String> 
     }
 }
 
-fn unread<E: ProvideErrorMetadata + std::error::Error + 'static>(
-    name: &str,
-    place: &str,
-    error: &SdkError<E>,
-) -> Unresolved {
+fn unread<E, R>(name: &str, place: &Place, error: &SdkError<E, R>) -> Unresolved
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+    R: std::fmt::Debug + 'static,
+{
     let final_codes = [
         "ParameterNotFound",
         "ResourceNotFoundException",
@@ -88,8 +110,14 @@ fn unread<E: ProvideErrorMetadata + std::error::Error + 'static>(
         "InvalidKeyId",
     ];
     let transient = !error.code().is_some_and(|code| final_codes.contains(&code));
-    let why = error.code().map_or_else(|| job::in_words(error), str::to_owned);
-    Unresolved { reason: format!("the secret {name} cannot be read from {place}: {why}"), transient }
+    let reason = match error.code() {
+        Some("ParameterNotFound" | "ResourceNotFoundException") => {
+            format!("the secret {name} does not exist: there is no {place}. {}", place.how_to_create())
+        }
+        Some(code) => format!("the secret {name} cannot be read from the {place}: {code}"),
+        None => format!("the secret {name} cannot be read from the {place}: {}", job::in_words(error)),
+    };
+    Unresolved { reason, transient }
 }
 
 #[cfg(test)]
@@ -98,6 +126,21 @@ mod tests {
 
     fn of(text: &str) -> Result<Place, String> {
         place("places", "KEY", &SecretRef::parse(text).expect("a reference"))
+    }
+
+    #[test]
+    fn a_missing_secret_is_said_once_with_the_command_that_creates_it() {
+        let missing = aws_sdk_ssm::error::ErrorMetadata::builder().code("ParameterNotFound").build();
+        let missing: SdkError<_, ()> = SdkError::service_error(
+            aws_sdk_ssm::operation::get_parameter::GetParameterError::generic(missing),
+            (),
+        );
+        let Unresolved { reason, transient } = unread("KEY", &of("env:KEY").expect("a place"), &missing);
+        assert!(!transient);
+        assert_eq!(
+            reason,
+            "the secret KEY does not exist: there is no SSM parameter /throughline/places/KEY. To create it: aws ssm put-parameter --type SecureString --name /throughline/places/KEY --value VALUE"
+        );
     }
 
     #[test]

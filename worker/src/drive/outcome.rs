@@ -57,6 +57,9 @@ impl Drive<'_> {
             Err(failed) => {
                 // A server that asks to slow down has accepted the key.
                 let denied = matches!(failed.failure.code, Code::Http(401 | 403));
+                if failed.failure.code == Code::Http(401) {
+                    self.run.tokens.refused();
+                }
                 self.update_canary(denied && failed.nature != Nature::Throttled);
                 self.parcels[parcel].prepared = attempt.prepared;
                 self.retry_or_fail(parcel, failed, attempt.sent, millis, now);

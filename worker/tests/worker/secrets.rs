@@ -1,5 +1,7 @@
 //! Secrets go only to allowed hosts, and are never written to the store.
 
+use std::time::Duration;
+
 use job::ErrorName;
 use testing::{HttpServer, JobFile, response};
 
@@ -31,6 +33,27 @@ async fn secrets_are_never_written_to_the_store() {
     for form in [SECRET, "s3cr3t"] {
         assert!(!all.contains(form), "{form} in {all}");
     }
+}
+
+#[tokio::test]
+async fn secrets_are_read_again_after_a_401() {
+    let server = HttpServer::start(|_, seen| {
+        let valid = seen.header("x-key") == Some(SECRET);
+        response(if valid { 200 } else { 401 }, seen.header("x-key").unwrap())
+    });
+    let job = JobFile::post(server.url("/{{ line }}"))
+        .request("headers = { x-key = \"{{ secret.ROTATED }}\" }")
+        .column("body", "body")
+        .output("[limits.default]\nrate = \"unlimited\"\nin_flight = 1")
+        .to_string();
+    let mut setup = Setup::numbered(&job, 5);
+    setup.settings.read_secrets_every = Duration::ZERO;
+    let world = setup.build().await;
+    let lines = world.done().await;
+    assert_eq!(codes(&lines), ["http_401", "ok", "ok", "ok", "ok"]);
+    // The new value is masked as the old one was.
+    let all = world.everything();
+    assert!(!all.contains(SECRET) && !all.contains("outdated-secret"), "{all}");
 }
 
 #[tokio::test]
@@ -75,7 +98,7 @@ async fn missing_secret_fails_the_step() {
     // The other batches of the lane send nothing, and the report can give the reason.
     let again = world.work().await.unwrap_err();
     assert!(matches!(again.name, ErrorName::JobInvalid | ErrorName::LaneStopped), "{again}");
-    assert!(world.everything().contains("cannot be read: not set"), "{}", world.everything());
+    assert!(world.everything().contains("the secret MISSING is not set"), "{}", world.everything());
 }
 
 #[tokio::test]

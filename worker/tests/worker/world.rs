@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -133,8 +133,13 @@ impl Setup {
         objects.put(&keys.job_file(), job).await.unwrap();
         objects.put(&keys.plan(), serde_json::to_vec(&plan).unwrap()).await.unwrap();
         objects.put(&keys.items("lane"), text).await.unwrap();
-        let mut context =
-            Context::new(client, Arc::new(Vault), Arc::new(Silent), settings, CancellationToken::new());
+        let mut context = Context::new(
+            client,
+            Arc::new(Vault::default()),
+            Arc::new(Silent),
+            settings,
+            CancellationToken::new(),
+        );
         context.rng = Arc::new(Small::default());
         let lane = Lane {
             name: "lane".into(),
@@ -142,6 +147,7 @@ impl Setup {
             workers: 1,
             tolerated_failure_percentage: 100.0,
             settle_seconds: 1,
+            call_seconds: 920,
         };
         World {
             root,
@@ -240,7 +246,9 @@ pub fn codes(lines: &[Line]) -> Vec<&str> {
     lines.iter().map(Line::error).collect()
 }
 
-struct Vault;
+/// The secret ROTATED is replaced after it has been read once.
+#[derive(Default)]
+struct Vault(AtomicUsize);
 
 #[async_trait]
 impl SecretSource for Vault {
@@ -250,7 +258,14 @@ impl SecretSource for Vault {
         name: &str,
         _reference: &SecretRef,
     ) -> Result<Secret, worker::Unresolved> {
-        if name == "MISSING" { Err("not set".to_owned().into()) } else { Ok(Secret::new(SECRET)) }
+        if name == "MISSING" {
+            Err("the secret MISSING is not set".to_owned().into())
+        } else if name == "ROTATED" {
+            let reads = self.0.fetch_add(1, Ordering::SeqCst);
+            Ok(Secret::new(if reads == 0 { "outdated-secret" } else { SECRET }))
+        } else {
+            Ok(Secret::new(SECRET))
+        }
     }
 }
 

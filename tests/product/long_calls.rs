@@ -1,0 +1,88 @@
+//! A step has the same time for a call on one machine as on AWS, and continues in another call.
+
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use job::run::{CALL_TIME, working_time};
+use serde_json::Value;
+use states::Clock;
+use testing::{Api, JobFile, Scene, column};
+use throughline::local::{ExecutionEnd, StateDir, Target, execute, job_name, read_job};
+use throughline::progress::Progress;
+use time::OffsetDateTime;
+use tokio_util::sync::CancellationToken;
+
+const LINES: usize = 40;
+
+/// A clock that is at the end of a call's time as soon as the call begins. It moves forward with the waits
+/// between calls and with the time in which a call works. The time limit of a state, which is longer, ends
+/// before with its call, so it never moves the clock.
+#[derive(Debug, Default)]
+struct Simulated(Mutex<time::Duration>);
+
+#[async_trait]
+impl Clock for Simulated {
+    fn now(&self) -> OffsetDateTime {
+        OffsetDateTime::UNIX_EPOCH + *self.0.lock().unwrap()
+    }
+
+    async fn sleep_until(&self, moment: OffsetDateTime) {
+        let left = moment - self.now();
+        let (wait, work) = (time::Duration::seconds(1), working_time(CALL_TIME));
+        if left > wait && left != work {
+            std::future::pending().await
+        }
+        *self.0.lock().unwrap() += left.max(time::Duration::ZERO);
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn split_and_merge_that_take_longer_than_a_call_continue_in_another() {
+    let api = Api::start();
+    let input = (1..=LINES).fold("url\n".to_owned(), |text, n| text + &api.url(&format!("/ok/{n}")) + "\n");
+    let scene = Scene::new(
+        JobFile::get("{{ url }}").column("twice", "$.twice").unlimited("default"),
+        "in.csv",
+        input,
+    );
+    let clock = Arc::new(Simulated::default());
+    let state = StateDir::open(&scene.path("state"), "run").unwrap();
+    let s3 = state.s3().clone();
+    let state = state.with(s3, clock.clone());
+    let path = scene.path("job.toml");
+    let (text, job) = read_job(&path).unwrap();
+    let target =
+        Target::install(&state, &job_name(&path).unwrap(), text, job, &scene.path("in.csv")).await.unwrap();
+    let ended =
+        execute(&state, &target, None, &Arc::new(Progress::default()), CancellationToken::new()).await;
+    assert!(matches!(ended, Ok(ExecutionEnd::Finished)), "{ended:?}");
+
+    let output = state.objects().get(&job::keys::output(&target.run.job, "in.csv")).await.unwrap();
+    let output = String::from_utf8(output.to_vec()).unwrap();
+    let expected: Vec<String> = (1..=LINES).map(|n| format!("{n}{n}")).collect();
+    assert_eq!(column(&output, "twice"), expected);
+    assert_eq!(api.count(), LINES);
+    let minutes = clock.0.lock().unwrap().whole_minutes();
+    assert!(minutes > 3 * 14, "the split and the merge took only {minutes} simulated minutes");
+}
+
+#[test]
+fn state_machine_waits_longer_for_a_response_than_a_call_may_take() {
+    let definition: Value = serde_json::from_str(include_str!("../../definition.asl.json")).unwrap();
+    let worker = &definition["States"]["Lanes"]["ItemProcessor"]["States"]["Process lines"]["ItemProcessor"]
+        ["States"]["Work"];
+    for task in [&definition["States"]["Preprocess"], worker, &definition["States"]["Postprocess"]] {
+        let retried = task["Retry"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .flat_map(|retry| retry["ErrorEquals"].as_array().unwrap());
+        assert!(retried.clone().any(|error| error == "States.Timeout"), "{task}");
+    }
+    for step in ["Preprocess", "Postprocess"] {
+        let seconds = definition["States"][step]["TimeoutSeconds"].as_u64().unwrap();
+        assert!(seconds > CALL_TIME.as_secs() && seconds < 1000, "{step}: {seconds}");
+    }
+    assert_eq!(worker["TimeoutSecondsPath"], "$.lane.call_seconds");
+}
