@@ -41,7 +41,7 @@ impl Job {
 
 impl Request {
     fn identity(&self, row: &Arc<Row>, rendered: Option<&Rendered<'_>>) -> Option<Identity> {
-        let mut sum = Sum::default();
+        let mut sum = Sum(Vec::with_capacity(512));
         sum.part(self.method.as_str().as_bytes());
         sum.part(&text(&self.url, row, rendered.map(|known| known.url.as_bytes()))?);
         if let Some(body) = &self.body {
@@ -75,19 +75,20 @@ fn text<'a>(template: &'a Template, row: &Arc<Row>, known: Option<&'a [u8]>) -> 
     }
 }
 
-/// Parts with their lengths. The number of parts says whether there is a body: headers are pairs.
-#[derive(Default)]
-struct Sum(blake3::Hasher);
+/// Parts with their lengths. The number of parts says whether there is a body: headers are pairs. They are
+/// hashed in one go, which costs half of what it does part by part.
+struct Sum(Vec<u8>);
 
 impl Sum {
     fn part(&mut self, part: &[u8]) {
-        self.0.update(&(part.len() as u64).to_le_bytes());
-        self.0.update(part);
+        let length = u32::try_from(part.len()).expect("a request is smaller than 4 GiB");
+        self.0.extend_from_slice(&length.to_le_bytes());
+        self.0.extend_from_slice(part);
     }
 
     fn identity(&self) -> Identity {
         let mut identity = [0; 16];
-        self.0.finalize_xof().fill(&mut identity);
+        identity.copy_from_slice(&blake3::hash(&self.0).as_bytes()[..16]);
         Identity(identity)
     }
 }
@@ -123,20 +124,31 @@ impl FromStr for Identity {
         if pairs.len() != identity.len() {
             return Err(InvalidIdentity);
         }
+        let mut wrong = 0;
         for (byte, [high, low]) in identity.iter_mut().zip(pairs) {
-            *byte = digit(*high)? << 4 | digit(*low)?;
+            let (high, low) = (VALUES[usize::from(*high)], VALUES[usize::from(*low)]);
+            wrong |= high | low;
+            *byte = high << 4 | low;
+        }
+        if wrong == NOT_A_DIGIT {
+            return Err(InvalidIdentity);
         }
         Ok(Self(identity))
     }
 }
 
-fn digit(digit: u8) -> Result<u8, InvalidIdentity> {
-    match digit {
-        b'0'..=b'9' => Ok(digit - b'0'),
-        b'a'..=b'f' => Ok(digit - b'a' + 10),
-        _ => Err(InvalidIdentity),
+const NOT_A_DIGIT: u8 = 0xff;
+
+/// The values of hexadecimal digits.
+const VALUES: [u8; 256] = {
+    let mut values = [NOT_A_DIGIT; 256];
+    let mut value = 0;
+    while value < 16 {
+        values[b"0123456789abcdef"[value as usize] as usize] = value;
+        value += 1;
     }
-}
+    values
+};
 
 impl Serialize for Identity {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
