@@ -1,6 +1,6 @@
 //! A redrive sends only failed lines.
 
-use testing::{Api, JobFile, Scene, column};
+use testing::{Api, HttpServer, JobFile, ReceivedRequest, Scene, column, response};
 
 fn scene(api: &Api) -> Scene {
     let job = JobFile::get(api.url("/{{ kind }}/{{ id }}")).unlimited(api.host()).column("twice", "$.twice");
@@ -45,4 +45,74 @@ fn failed_file_can_be_an_input() {
     scene.run(&["run", "job.toml", "out.failed.csv", "-o", "again.csv"]).expect(0);
     let again = scene.read("again.csv");
     assert_eq!(column(&again, "id"), (0..400).step_by(4).map(|n| n.to_string()).collect::<Vec<_>>());
+}
+
+/// S3 and Step Functions as a redrive on AWS uses them: the objects are the files of a state folder, and every
+/// execution has failed and can be started no more.
+fn aws(scene: &Scene) -> HttpServer {
+    let state = scene.path(".throughline");
+    HttpServer::start(move |_, request: &ReceivedRequest| {
+        if let Some(target) = request.header("x-amz-target") {
+            let input = r#"{\"detail\":{\"object\":{\"key\":\"jobs/places/input/in.csv\"}}}"#;
+            let failed = format!(
+                r#"{{"executionArn":"e","stateMachineArn":"m","startDate":1,"status":"FAILED","input":"{input}"}}"#
+            );
+            return match target.ends_with(".DescribeExecution") {
+                true => response(200, &failed),
+                false => response(400, r#"{"__type":"AccessDeniedException","message":"not now"}"#),
+            };
+        }
+        let (path, query) = request.uri.split_once('?').unwrap_or((&request.uri, ""));
+        let prefix = query.split('&').find_map(|part| part.strip_prefix("prefix="));
+        let Some(prefix) = prefix.map(|prefix| prefix.replace("%2F", "/")) else {
+            let found = std::fs::read_to_string(state.join(path.strip_prefix("/b/").unwrap_or("none")));
+            let missing = "<Error><Code>NoSuchKey</Code></Error>";
+            return found.map_or_else(|_| response(404, missing), |text| response(200, &text));
+        };
+        let (folder, _) = prefix.rsplit_once('/').unwrap();
+        let names = std::fs::read_dir(state.join(folder)).into_iter().flatten();
+        let keys = names.map(|entry| format!("{folder}/{}", entry.unwrap().file_name().to_string_lossy()));
+        let contents = keys
+            .filter(|key| key.starts_with(&prefix))
+            .map(|key| format!("<Contents><Key>{key}</Key><Size>1</Size><ETag>e</ETag></Contents>"));
+        let contents: String = contents.collect();
+        response(
+            200,
+            &format!("<ListBucketResult><IsTruncated>false</IsTruncated>{contents}</ListBucketResult>"),
+        )
+    })
+}
+
+#[test]
+fn redrive_on_aws_says_that_it_does_not_use_a_mended_job() {
+    let api = Api::start();
+    let job = JobFile::get(api.url("/{{ kind }}/{{ id }}")).unlimited(api.host());
+    let scene = Scene::named("places", job, "in.csv", "kind,id\nflaky,1\n");
+    api.set_broken(true);
+    scene.run(&["run", "places.toml", "in.csv"]).expect(2);
+    let latest = scene.read(".throughline/runs/places/latest/in.csv.json");
+    let latest: serde_json::Value = serde_json::from_str(&latest).unwrap();
+    let run = format!("places/{}", latest["run"].as_str().unwrap());
+    let aws = aws(&scene);
+    let redrive = |more: &[&str]| {
+        let endpoint = aws.url("");
+        let options = ["--bucket", "b", "--region", "us-east-1", "--endpoint-url", &endpoint];
+        let args = [&["redrive", &run], &options[..], more].concat();
+        let ran = scene.run_with(&args, |command| {
+            command.env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test");
+        });
+        let ran = ran.expect(1);
+        assert!(format!("{}{}", ran.stdout, ran.stderr).contains("not now"), "{}{}", ran.stdout, ran.stderr);
+        ran
+    };
+    assert!(!redrive(&[]).stderr.contains("began with"));
+    scene.write(".throughline/jobs/places/job.toml", "mended");
+    let ran = redrive(&[]);
+    for part in [&format!("the run {run} began with"), "throughline submit JOB in.csv --continue --bucket b"]
+    {
+        assert!(ran.stderr.contains(part), "{part}\n{}", ran.stderr);
+    }
+    let ran = redrive(&["--json"]);
+    let warning: serde_json::Value = serde_json::from_str(ran.stdout.lines().next().unwrap()).unwrap();
+    assert!(warning["event"] == "warning" && warning["message"].as_str().unwrap().contains("began with"));
 }
