@@ -47,13 +47,13 @@ async fn split_and_merge_that_take_longer_than_a_call_continue_in_another() {
         input,
     );
     let clock = Arc::new(Simulated::default());
-    let state = StateDir::open(&scene.path("state"), "run").unwrap();
+    let name = job_name(&scene.path("job.toml")).unwrap();
+    let state = StateDir::open(&scene.path("state"), &name, "run", |_| ()).await.unwrap();
     let s3 = state.s3().clone();
     let state = state.with(s3, clock.clone());
     let path = scene.path("job.toml");
     let (text, job) = read_job(&path).unwrap();
-    let target =
-        Target::install(&state, &job_name(&path).unwrap(), text, job, &scene.path("in.csv")).await.unwrap();
+    let target = Target::install(&state, &name, text, job, &scene.path("in.csv")).await.unwrap();
     let ended =
         execute(&state, &target, None, &Arc::new(Progress::default()), CancellationToken::new()).await;
     assert!(matches!(ended, Ok(ExecutionEnd::Finished)), "{ended:?}");
