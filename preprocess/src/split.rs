@@ -191,7 +191,7 @@ mod tests {
         }
     }
 
-    const SHAPE: Shape = Shape { hashed_lanes: 5, batch_bytes: 1 << 20 };
+    const SHAPE: Shape = Shape { hashed_lanes: 4, batch_bytes: 8 << 20 };
 
     const JOB: &str = r#"
         [request]
