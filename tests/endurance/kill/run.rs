@@ -1,7 +1,9 @@
 //! A job whose process is killed repeatedly must leave what an uninterrupted run leaves.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::path::PathBuf;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use rand::rngs::StdRng;
@@ -19,6 +21,8 @@ const PAD: usize = 9_000;
 const IN_FLIGHT: usize = 20;
 const FILES: [&str; 4] = ["kill.toml", "in.csv", "-o", "out.csv"];
 const GATE: usize = 150;
+/// The request that follows those of a process.
+const LAST: &str = "/empty/0";
 
 pub struct Matrix {
     scenario: Scenario,
@@ -59,8 +63,6 @@ impl Matrix {
         let named = api.host();
         let other = format!("localhost:{}", api.port());
         let job = JobFile::get("{{ url }}")
-            .request("headers = { x-attempt = \"{{ secret.ATTEMPT }}\" }")
-            .request(format!("secret_hosts = [\"127.0.0.1\", \"http://{other}\"]"))
             .limit(&named, format!("rate = \"unlimited\"\nin_flight = {IN_FLIGHT}"))
             .limit("default", format!("rate = \"unlimited\"\nin_flight = {IN_FLIGHT}"))
             .column("twice", "$.twice");
@@ -81,16 +83,15 @@ impl Matrix {
             expected: Expected { outputs: Outputs::none(), left_over: BTreeSet::new(), events: 0 },
         };
         let (scene, before) = matrix.scene();
-        let mut attempts = Attempts::default();
         let (mut seen, mut events) = (None, 0);
-        let running = matrix.start(&scene, &mut attempts);
+        let running = matrix.start(&scene);
         let state = matrix.state(&scene, &before);
         matrix.watch(running, |_| {
             let changes = state.changes(&matrix.api);
             events += u64::from(seen.replace(changes.clone()) != Some(changes));
             false
         });
-        let outputs = Outputs::of(&scene, matrix.start(&scene, &mut attempts).wait());
+        let outputs = Outputs::of(&scene, matrix.start(&scene).wait());
         let left_over = matrix.left_over(&scene);
         assert!(
             outputs.code != 0 || left_over.iter().all(|file| file.components().count() == 1),
@@ -124,7 +125,7 @@ impl Matrix {
         let (mut attempts, mut tally) = (Attempts::default(), Tally::default());
         for when in kills {
             let state = self.state(&scene, &before);
-            let running = self.start_gated(&scene, &mut attempts, &when);
+            let running = self.start_gated(&scene, &when);
             let killed = self.kill(running, &state, &when);
             self.api.respond_all();
             let met = match when {
@@ -132,15 +133,15 @@ impl Matrix {
                 When::After(_) => None,
             };
             tally.kill(killed, met);
-            attempts.stored.push(stored(&state));
+            attempts.ended(&self.api, stored(&state));
         }
-        let ran = self.start(&scene, &mut attempts).wait();
+        let ran = self.start(&scene).wait();
         let outputs = Outputs::of(&scene, ran);
         assert_eq!(outputs.differs(&self.expected.outputs), None, "after {tally:?}");
         attempts.check(self.scenario.lines_sent(), &self.api, &mut tally);
 
         let total = self.api.count();
-        let again = self.start(&scene, &mut attempts).wait();
+        let again = self.start(&scene).wait();
         assert!(again.stdout.contains("no request was made"), "{}{}", again.stdout, again.stderr);
         assert_eq!(
             Outputs::of(&scene, again).differs(&self.expected.outputs),
@@ -162,7 +163,7 @@ impl Matrix {
         let mut before = Left::default();
         if self.scenario == Scenario::Redriven {
             self.api.set_broken(true);
-            Self::command(&scene, "run", 0).wait().expect(2);
+            Self::command(&scene, "run").wait().expect(2);
             self.api.set_broken(false);
             before = self.state(&scene, &before).left();
         }
@@ -170,27 +171,27 @@ impl Matrix {
         (scene, before)
     }
 
+    /// Files of the run, without the results, which stay for the next run of the job and file.
     fn left_over(&self, scene: &Scene) -> BTreeSet<PathBuf> {
         let run = self.state(scene, &Left::default()).run().unwrap();
-        scene.files().iter().filter_map(|file| Some(file.strip_prefix(&run).ok()?.to_owned())).collect()
+        let files = scene.files();
+        let files = files.iter().filter_map(|file| file.strip_prefix(&run).ok());
+        files.filter(|file| !file.starts_with("results")).map(Path::to_owned).collect()
     }
 
     fn state(&self, scene: &Scene, before: &Left) -> State {
         State::new(scene.path(".throughline"), before, &self.api)
     }
 
-    fn start(&self, scene: &Scene, attempts: &mut Attempts) -> Running {
-        attempts.count += 1;
-        Self::command(scene, self.scenario.command(), attempts.count)
+    fn start(&self, scene: &Scene) -> Running {
+        Self::command(scene, self.scenario.command())
     }
 
-    fn command(scene: &Scene, command: &str, attempt: usize) -> Running {
-        scene.start_with(&[&[command], &FILES[..]].concat(), |command| {
-            _ = command.env("ATTEMPT", format!("attempt-{attempt}"))
-        })
+    fn command(scene: &Scene, command: &str) -> Running {
+        scene.start(&[&[command], &FILES[..]].concat())
     }
 
-    fn start_gated(&self, scene: &Scene, attempts: &mut Attempts, when: &When) -> Running {
+    fn start_gated(&self, scene: &Scene, when: &When) -> Running {
         match when {
             When::At(
                 Moment::Started | Moment::Claimed | Moment::Splitting | Moment::Split | Moment::FirstRequest,
@@ -198,7 +199,7 @@ impl Matrix {
             When::At(Moment::Flushes(_)) => self.api.respond_only(GATE),
             _ => {}
         }
-        self.start(scene, attempts)
+        self.start(scene)
     }
 
     /// Returns whether the process was still running.
@@ -249,24 +250,27 @@ impl Matrix {
 /// The processes of one run.
 #[derive(Default)]
 struct Attempts {
-    count: usize,
-    /// By process: the lines whose responses were stored when it was dead.
-    stored: Vec<BTreeSet<u64>>,
+    /// By process: the number of requests, its own and those of earlier ones, and the lines whose responses were
+    /// stored, when it was dead.
+    ended: Vec<(usize, BTreeSet<u64>)>,
 }
 
 impl Attempts {
+    /// The server has read what a dead process has sent before it reads what is sent now.
+    fn ended(&mut self, api: &Api, stored: BTreeSet<u64>) {
+        let mut stream = TcpStream::connect(("127.0.0.1", api.port())).unwrap();
+        let request = format!("GET {LAST} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
+        stream.read_to_end(&mut Vec::new()).unwrap();
+        self.ended.push((api.count(), stored));
+    }
+
     /// No process sends a line whose response was stored before it began, and none sends a line twice: a line that is
     /// sent again was in flight, or not yet flushed.
     fn check(&self, lines: usize, api: &Api, tally: &mut Tally) {
         let mut sent_by: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
-        for seen in api.requests() {
-            let attempt = seen.headers["x-attempt"]
-                .to_str()
-                .unwrap()
-                .strip_prefix("attempt-")
-                .unwrap()
-                .parse()
-                .unwrap();
+        for (nth, seen) in api.requests().into_iter().enumerate().filter(|(_, seen)| seen.uri != LAST) {
+            let attempt = self.ended.partition_point(|(requests, _)| *requests <= nth) + 1;
             let line = seen.uri.rsplit('/').next().unwrap().parse().unwrap();
             sent_by.entry(line).or_default().push(attempt);
         }
@@ -275,9 +279,9 @@ impl Attempts {
             let once: BTreeSet<_> = attempts.iter().collect();
             assert_eq!(once.len(), attempts.len(), "line {line} was sent twice by one process: {attempts:?}");
             for attempt in attempts {
-                let before = &self.stored[..attempt - 1];
+                let before = &self.ended[..attempt - 1];
                 assert!(
-                    !before.iter().any(|stored| stored.contains(line)),
+                    !before.iter().any(|(_, stored)| stored.contains(line)),
                     "line {line} had a stored response and was sent again: {attempts:?}"
                 );
             }
