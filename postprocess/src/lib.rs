@@ -15,6 +15,8 @@ mod output;
 mod report;
 mod run;
 
+use std::time::Duration;
+
 use job::StepError;
 use job::run::{PostprocessRequest, PostprocessResponse, messages};
 
@@ -24,7 +26,11 @@ pub use report::{ErrorCount, LaneReport, Latency, LimitedBy, Outputs, Report, Ve
 
 use merge::Merge;
 use run::Run;
+use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
+
+/// Well within the time between the signal to pause and the end of a call.
+const SPARE: Duration = Duration::from_secs(5);
 
 /// Merges a run, and returns how it ended. A repeated call for the same run returns the same.
 ///
@@ -55,12 +61,18 @@ async fn complete(context: &Context, request: PostprocessRequest) -> Result<Post
         tokio::select! {
             finished = run.finish((context.now)()) => finished?,
             // The next call finds the report, and removes the rest.
-            () = context.pause.cancelled() => return Ok(paused(run, None)),
+            () = nearly_over(&context.pause) => return Ok(paused(run, None)),
         }
     }
     run.release_lease().await?;
     tracing::info!(lines = report.lines, ok = report.ok, "merged: {}", report.message);
     Ok(report.response(run.run))
+}
+
+/// The clean-up goes on a little when the call's time is nearly over, so that each call removes something.
+async fn nearly_over(pause: &CancellationToken) {
+    pause.cancelled().await;
+    tokio::time::sleep(SPARE).await;
 }
 
 fn paused(run: Run, checkpoint: Option<String>) -> PostprocessResponse {
