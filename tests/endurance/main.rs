@@ -7,6 +7,7 @@
 //! ```
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
 
+mod edited;
 mod full_disk;
 mod kill;
 mod long;
