@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::time::{Duration, SystemTime};
 
 use job::StepError;
-use job::run::{messages, working_time};
+use job::run::{CALL_TIME, messages, working_time};
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -37,7 +37,7 @@ where
     logs::start();
     let step = &step;
     let handle = service_fn(async move |event: LambdaEvent<Value>| {
-        let left = time_left(event.context.deadline, SystemTime::now());
+        let left = time_of_call(event.context.deadline, SystemTime::now());
         let call = Call { left, pause: CancellationToken::new() };
         let pause = call.pause.clone();
         let _timer = AbortOnDropHandle::new(tokio::spawn(async move {
@@ -61,6 +61,13 @@ where
 /// Boxes a step's future, because its type together with the runtime's is too deep for the compiler.
 fn boxed<'a, T>(future: impl Future<Output = T> + 'a) -> Pin<Box<dyn Future<Output = T> + 'a>> {
     Box::pin(future)
+}
+
+/// The time that a call has. An emulator may send no deadline of this kind: then it is the longest that Lambda
+/// gives.
+fn time_of_call(deadline: u64, now: SystemTime) -> Duration {
+    let left = time_left(deadline, now);
+    if left.is_zero() { CALL_TIME } else { left }
 }
 
 /// The time from `now` to `deadline`, which is in milliseconds since 1970.
@@ -98,6 +105,7 @@ mod tests {
         let now = SystemTime::UNIX_EPOCH + Duration::from_millis(10_000);
         assert_eq!(time_left(12_500, now), Duration::from_millis(2500));
         assert_eq!(time_left(9_000, now), Duration::ZERO);
+        assert_eq!(time_of_call(9_000, now), CALL_TIME);
     }
 
     #[test]
