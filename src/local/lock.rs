@@ -88,8 +88,8 @@ impl Lock {
         }
     }
 
-    /// Holds the lock of a job or of a limit alone. While another process holds it, `waits` is told so again
-    /// and again. The wait ends when the future is dropped.
+    /// Holds the lock of a job or of a limit alone. While another process holds it, `waits` is called with
+    /// that process again and again. The wait ends when the future is dropped.
     ///
     /// # Errors
     /// When the lock file cannot be used. The message names it.

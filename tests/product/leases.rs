@@ -140,7 +140,7 @@ async fn lease_of_an_earlier_version_is_kept_until_it_is_released() {
     }
     assert_eq!(objects.find("turns/places.json").await.unwrap(), None);
 
-    // An aborted execution's lease is taken over where it is, and nobody else gets one beside it.
+    // An aborted execution's lease is taken over where it is, so the job has one lease.
     objects.put("runs/places/turn.json", earlier("aborted-0").to_string()).await.unwrap();
     run_of(call(&objects, &context, "one.txt", "running-one.txt").await.unwrap());
     let waits = waiting(call(&objects, &context, "two.txt", "running-two.txt").await.unwrap());

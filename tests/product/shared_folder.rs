@@ -194,17 +194,23 @@ fn lanes_of_one_limit_take_turns_and_other_lanes_do_not_wait() {
     assert_eq!((paths.len(), paths.iter().filter(|one| **one).count()), (150, 100));
 }
 
+/// Starts both jobs: the first has requests under way, and the second waits for the limit.
+fn one_holds_the_limit(api: &Api, scene: &Scene) -> (Running, Running) {
+    api.respond_only(30);
+    let first = start(scene, "one");
+    wait_until("requests under way", || api.count() > 30);
+    let second = start_logged(scene, "two", "second.jsonl");
+    wait_until("a lane that waits", || {
+        events(scene, "second.jsonl").iter().any(|event| event["lanes"][0]["waits_for"]["job"] == "one")
+    });
+    (first, second)
+}
+
 #[test]
 fn killed_run_leaves_its_limit_to_other_jobs() {
     let api = Api::start();
     let scene = scene(job(&api, "GET", "one"), job(&api, "GET", "two"));
-    api.respond_only(30);
-    let first = start(&scene, "one");
-    wait_until("requests under way", || api.count() > 30);
-    let second = start_logged(&scene, "two", "second.jsonl");
-    wait_until("a lane that waits", || {
-        events(&scene, "second.jsonl").iter().any(|event| event["lanes"][0]["waits_for"]["job"] == "one")
-    });
+    let (first, second) = one_holds_the_limit(&api, &scene);
     first.kill();
     api.respond_all();
     second.wait().expect(0);
@@ -217,13 +223,7 @@ fn killed_run_leaves_its_limit_to_other_jobs() {
 fn run_that_waits_for_a_limit_can_be_interrupted() {
     let api = Api::start();
     let scene = scene(job(&api, "POST", "one"), job(&api, "POST", "two"));
-    api.respond_only(30);
-    let first = start(&scene, "one");
-    wait_until("requests under way", || api.count() > 30);
-    let second = start_logged(&scene, "two", "second.jsonl");
-    wait_until("a lane that waits", || {
-        events(&scene, "second.jsonl").iter().any(|event| event["lanes"][0]["waits_for"]["job"] == "one")
-    });
+    let (first, second) = one_holds_the_limit(&api, &scene);
     second.interrupt().expect(130);
     api.respond_all();
     first.wait().expect(0);

@@ -158,7 +158,7 @@ async fn requests_that_may_have_been_sent_are_not_sent_again() {
     assert_eq!(world.plan(&run).await.continues.unwrap().unknown, 13);
     assert_eq!(world.origins(&run).await, BTreeMap::new());
 
-    // A run that is told so sends them.
+    // A run with `include_unknown` sends them.
     event = world.upload(&job("POST", "# a comment"), &after).await;
     event.include_unknown = true;
     let run = world.begin(&event).await;

@@ -1,9 +1,10 @@
 //! The beginning of an attempt: the next parcel whose turn it is, with its request.
 
-use job::file::secrets::Secrets;
-use job::{Code, LineId};
 use std::collections::HashMap;
 use std::sync::Arc;
+
+use job::file::secrets::Secrets;
+use job::{Code, LineId};
 
 use super::Drive;
 use crate::batch::Items;
