@@ -1,5 +1,6 @@
 //! An API that responds by path, and that can be told to hold its responses or to fail.
 
+use std::fmt;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -43,6 +44,12 @@ impl Deref for Api {
 
     fn deref(&self) -> &HttpServer {
         &self.server
+    }
+}
+
+impl fmt::Debug for Api {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Api").finish_non_exhaustive()
     }
 }
 

@@ -12,18 +12,24 @@ use throughline::progress::Progress;
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 
-const LINES: usize = 40;
+/// Lines of four thousand bytes: the output is written in several pieces, and a call ends after one of them.
+const LINES: usize = 300;
 
 /// A clock that is at the end of a call's time as soon as the call begins. It moves forward with the waits
 /// between calls and with the time in which a call works. The time limit of a state, which is longer, ends
 /// before with its call, so it never moves the clock.
-#[derive(Debug, Default)]
-struct Simulated(Mutex<time::Duration>);
+#[derive(Debug)]
+struct Simulated {
+    elapsed: Mutex<time::Duration>,
+    api: Arc<Api>,
+    /// The number of requests that had been sent when each call began.
+    calls: Mutex<Vec<usize>>,
+}
 
 #[async_trait]
 impl Clock for Simulated {
     fn now(&self) -> OffsetDateTime {
-        OffsetDateTime::UNIX_EPOCH + *self.0.lock().unwrap()
+        OffsetDateTime::UNIX_EPOCH + *self.elapsed.lock().unwrap()
     }
 
     async fn sleep_until(&self, moment: OffsetDateTime) {
@@ -32,21 +38,26 @@ impl Clock for Simulated {
         if left > wait && left != work {
             std::future::pending().await
         }
-        *self.0.lock().unwrap() += left.max(time::Duration::ZERO);
+        if left == work {
+            self.calls.lock().unwrap().push(self.api.count());
+        }
+        *self.elapsed.lock().unwrap() += left.max(time::Duration::ZERO);
         tokio::task::yield_now().await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn split_and_merge_that_take_longer_than_a_call_continue_in_another() {
-    let api = Api::start();
-    let input = (1..=LINES).fold("url\n".to_owned(), |text, n| text + &api.url(&format!("/ok/{n}")) + "\n");
+    let api = Arc::new(Api::start());
+    let wide = "x".repeat(4_000);
+    let line = |n| format!("{},{wide}\n", api.url(&format!("/ok/{n}")));
+    let input = (1..=LINES).fold("url,wide\n".to_owned(), |text, n| text + &line(n));
     let scene = Scene::new(
         JobFile::get("{{ url }}").column("twice", "$.twice").unlimited("default"),
         "in.csv",
         input,
     );
-    let clock = Arc::new(Simulated::default());
+    let clock = Arc::new(Simulated { elapsed: Mutex::default(), api: api.clone(), calls: Mutex::default() });
     let name = job_name(&scene.path("job.toml")).unwrap();
     let state = StateDir::open(&scene.path("state"), &name, "run", |_| ()).await.unwrap();
     let s3 = state.s3().clone();
@@ -63,8 +74,11 @@ async fn split_and_merge_that_take_longer_than_a_call_continue_in_another() {
     let expected: Vec<String> = (1..=LINES).map(|n| format!("{n}{n}")).collect();
     assert_eq!(column(&output, "twice"), expected);
     assert_eq!(api.count(), LINES);
-    let minutes = clock.0.lock().unwrap().whole_minutes();
-    assert!(minutes > 3 * 14, "the split and the merge took only {minutes} simulated minutes");
+    let calls = clock.calls.lock().unwrap();
+    for (step, requests) in [("split", 0), ("merge", LINES)] {
+        let calls = calls.iter().filter(|sent| **sent == requests).count();
+        assert!(calls > 1, "the {step} took {calls} call");
+    }
 }
 
 #[test]
