@@ -36,8 +36,8 @@ pub const RESPONSE_SECONDS: f64 = 0.2;
 /// States that an execution enters outside its lanes: Preprocess, Claimed?, Lanes, Postprocess, Succeeded?,
 /// Succeeded.
 const RUN_STATES: f64 = 6.0;
-/// States of a lane: Process lines, Lane ended.
-const LANE_STATES: f64 = 2.0;
+/// States of a lane: Process lines, End lane, Lane ended.
+const LANE_STATES: f64 = 3.0;
 /// States of a batch: Work, Finished?, Done.
 const BATCH_STATES: f64 = 3.0;
 /// States of a pause: Work, Finished?, Pause.
@@ -112,13 +112,14 @@ impl Usage {
             // Each batch ends with one more flush.
             let flushes = worker_seconds / FLUSH_SECONDS + batches + pauses;
             usage.transitions += LANE_STATES + batches * BATCH_STATES + pauses * PAUSE_STATES;
-            usage.calls += batches + pauses;
+            // One more call ends the lane.
+            usage.calls += batches + pauses + 1.0;
             usage.gb_seconds += worker_seconds * WORKER_GB;
             let intents = if repeatable { 0.0 } else { lines.min(worker_seconds * INTENTS_A_SECOND) };
-            // Each flush looks for a stop marker. Each batch lists earlier results, and its manifest and
-            // result are objects. After each intent the worker lists the intents of other workers.
+            // Each flush looks for a stop marker. Each batch lists earlier results and reads the lease of its
+            // limit, and its manifest and result are objects. After each intent the worker lists the intents of other workers.
             usage.writes += 2.0 * flushes + 2.0 * batches + 2.0 + 2.0 * intents;
-            usage.reads += flushes + 2.0 * batches + parts * lines / all_lines;
+            usage.reads += flushes + 3.0 * batches + parts * lines / all_lines;
             usage.metric_hours += LANE_METRICS * (seconds / 3600.0).ceil().max(1.0);
         }
         usage.log_gb = usage.calls * LOG_BYTES / 1e9;
@@ -179,8 +180,8 @@ mod tests {
         let usage = Usage::of(&plan, true, |_| 100);
         let intents = Usage::of(&plan, false, |_| 100).writes - usage.writes;
         assert_eq!(intents, 2.0 * 60.0 * INTENTS_A_SECOND, "an intent and a listing each");
-        assert_eq!(usage.transitions, 11.0);
-        assert_eq!(usage.calls, 3.0);
+        assert_eq!(usage.transitions, 12.0);
+        assert_eq!(usage.calls, 4.0);
         assert!((usage.gb_seconds - (60.0 * 0.5 + 2.0 * STEP_GB)).abs() < 0.01, "{}", usage.gb_seconds);
         assert!(total(&usage) < 0.01);
     }

@@ -1,7 +1,7 @@
 //! A run: its folder of objects, the messages that pass between its steps, and how a step opens it.
 //!
 //! [`Event`] starts a run and [`RunRef`] names it. [`RunKeys`] says where its objects are, [`Plan`] what the
-//! split made of the input, and [`Opened`] is what a step reads first. A [`Claim`], a [`LeaseHolder`] and a
+//! split made of the input, and [`Opened`] is what a step reads first. A [`Claim`], a [`lease`] and a
 //! [`StopMarker`] decide which execution may work. [`messages`] are the requests and responses of the three
 //! steps.
 
@@ -13,6 +13,7 @@ mod environment;
 mod event;
 mod format;
 pub mod keys;
+pub mod lease;
 mod line_id;
 pub mod messages;
 mod open;
@@ -29,8 +30,8 @@ pub use format::{FORMAT, check_format, check_run, first_format, read_file};
 pub use keys::RunKeys;
 pub use line_id::{InvalidLineId, LineId};
 pub use messages::{
-    KeyPace, Lane, Pace, PostprocessRequest, PostprocessResponse, PreprocessRequest, PreprocessResponse,
-    WorkRequest, WorkResponse,
+    EndLaneRequest, KeyPace, Lane, Pace, PostprocessRequest, PostprocessResponse, PreprocessRequest,
+    PreprocessResponse, WorkRequest, WorkResponse, WorkerRequest,
 };
 pub use open::{Opened, damaged, open, parse_job, parse_plan};
 pub use plan::{Batch, Continues, InputFacts, LaneKind, Plan, PlannedLane};

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use job::file::{Failure, Limit, Limits, Style};
-use job::run::{LeaseHolder, Opened, RunRef, StopMarker, read_file};
-use job::{ErrorName, LaneKind, Objects, Plan, PlannedLane, RunKeys, StepError, keys};
+use job::run::lease::{self, LeaseOf};
+use job::run::{Opened, RunRef, StopMarker, read_file};
+use job::{ErrorName, LaneKind, Objects, Plan, PlannedLane, RunKeys, StepError};
 
 use crate::context::Context;
 use crate::names::report_key;
@@ -94,14 +95,7 @@ impl Run {
     /// # Errors
     /// Errors of the store.
     pub(crate) async fn release_lease(&self) -> Result<(), StepError> {
-        for key in [keys::lease(&self.run.job), keys::earlier_lease(&self.run.job)] {
-            let found = self.objects.find(&key).await?;
-            let holder: Option<LeaseHolder> = found.and_then(|lease| read_file(&lease, &key, "a lease").ok());
-            if holder.is_some_and(|holder| holder.run == self.run.id) {
-                self.objects.delete(&key).await?;
-            }
-        }
-        Ok(())
+        lease::release(&self.objects, LeaseOf::Job(&self.run.job), &self.run).await
     }
 
     async fn stop_reason(&self, key: &str) -> Result<Option<String>, StepError> {

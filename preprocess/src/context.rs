@@ -7,7 +7,7 @@ use std::time::Duration;
 use aws_sdk_s3::Client;
 use tokio_util::sync::CancellationToken;
 
-use crate::claim::Executions;
+use job::run::lease::Executions;
 
 /// The step's dependencies, made once per process.
 #[derive(Clone)]

@@ -15,8 +15,6 @@ mod report;
 mod split;
 mod split_object;
 mod step;
-#[cfg(feature = "lambda")]
-mod step_functions;
 mod wire;
 
 use job::run::{PreprocessRequest, PreprocessResponse};
@@ -24,11 +22,9 @@ use job::{Objects, StepError};
 use tracing::Instrument;
 use tracing::field::Empty;
 
-pub use claim::Executions;
 pub use context::Context;
+pub use job::run::lease::Executions;
 pub use split::{Sink, split};
-#[cfg(feature = "lambda")]
-pub use step_functions::StepFunctions;
 
 /// Claims the run of an event, takes the job's lease, splits the input, and plans the lanes.
 ///

@@ -1,25 +1,22 @@
 //! The function `preprocess`: builds its clients once, then serves calls.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use job::Environment;
 use job::run::PreprocessResponse;
-use preprocess::{Context, StepFunctions, preprocess};
+use preprocess::{Context, preprocess};
 use tokio_util::sync::CancellationToken;
 
-/// The shortest wait before a run asks for the job's lease again.
-const LEASE_WAIT: Duration = Duration::from_secs(15);
 
 #[tokio::main]
 async fn main() -> Result<(), lambda::Error> {
     let aws = lambda::aws().await;
     let context = Context {
         s3: lambda::s3(&aws),
-        executions: Arc::new(StepFunctions::new(&aws)),
+        executions: Arc::new(lambda::StepFunctions::new(&aws)),
         progress: Arc::new(|_, _| {}),
         now: Arc::new(lambda::now),
-        lease_wait: LEASE_WAIT,
+        lease_wait: lambda::LEASE_WAIT,
         environment: Environment::Aws,
         stop: CancellationToken::new(),
         pause: CancellationToken::new(),

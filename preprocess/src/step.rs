@@ -4,25 +4,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use job::run::lease::{self, Applicant, Asking, Lease, LeaseOf, Wait};
 use job::run::{CALL_TIME, Claim, Event, FORMAT, Lane, PreprocessRequest, PreprocessResponse, RunRef};
 use job::store::StorageErrorKind;
-use job::{Environment, ErrorName, Job, Objects, Plan, StepError, keys};
+use job::{Environment, ErrorName, Job, LaneKind, Objects, Plan, StepError, keys};
 use tracing::Span;
 
 use crate::Context;
-use crate::claim::{self, Lease, Owner};
+use crate::claim::{self, Owner};
 use crate::join;
 use crate::planning::Planning;
 use crate::previous::{Beginning, refuse_continued};
 use crate::redrive;
 use crate::report;
 use crate::split_object::Outcome;
-
-/// How long a worker on AWS may still send after its execution was aborted, without the job's timeout: a
-/// batch takes about a minute, and the worker looks for a stop marker with each flush.
-const DRAIN: Duration = Duration::from_secs(90);
-/// The longest wait before a run that has waited for hours asks for the lease again.
-const LONGEST_LEASE_WAIT: Duration = Duration::from_secs(15 * 60);
 
 /// Executes one call of the step.
 ///
@@ -66,16 +61,8 @@ pub(crate) async fn start(
         job.check_aws(&run.job)?;
     }
     objects.put(&run.keys().job_file(), job_text).await?;
-    let waiting = match claim::acquire_lease(context, objects, &run, &request.execution, drain(&job)).await? {
-        Lease::Ours => None,
-        Lease::HeldBy(holder) => {
-            let waited = Duration::from_millis((context.now)().saturating_sub(since));
-            Some((holder, lease_wait(context.lease_wait, waited)))
-        }
-        Lease::Draining(holder, left) => Some((holder, left.as_millis().div_ceil(1000).max(1) as u64)),
-    };
-    if let Some((holder, wait_seconds)) = waiting {
-        return Ok(PreprocessResponse::Leased { run, wait_seconds, holder });
+    if let Some(wait) = acquire_lease(context, objects, &run, &job, request, since).await? {
+        return Ok(PreprocessResponse::Leased { run, wait });
     }
     // Another run may have continued this one while it waited for the lease.
     refuse_continued(objects, &run).await?;
@@ -110,10 +97,36 @@ fn not_an_input(event: &Event) -> Option<String> {
     wrong.filter(|_| event.redrive.is_none()).map(|error| error.message)
 }
 
-/// Seconds until a run asks for the lease again: a tenth of the time it has waited. An execution has at most
-/// 25,000 events, and each request for the lease takes nine (Step Functions Developer Guide, "Quotas").
-fn lease_wait(least: Duration, waited: Duration) -> u64 {
-    (waited / 10).clamp(least, LONGEST_LEASE_WAIT.max(least)).as_secs().max(1)
+/// Acquires the job's lease for this run, or says how long to wait. In keys and messages it is called `turn`.
+/// Runs wait in the order of their events; a redrive has none, and comes when it has claimed the run.
+async fn acquire_lease(
+    context: &Context,
+    objects: &Objects,
+    run: &RunRef,
+    job: &Job,
+    request: &PreprocessRequest,
+    since: u64,
+) -> Result<Option<Wait>, StepError> {
+    let now = (context.now)();
+    let event = request.event.millis().filter(|_| request.event.redrive.is_none());
+    let applicant = Applicant {
+        objects,
+        executions: &*context.executions,
+        environment: context.environment,
+        now,
+        of: LeaseOf::Job(&run.job),
+        run,
+        execution: &request.execution,
+        came: [event.unwrap_or(since), since],
+        drain: lease::drain(job),
+    };
+    let before: Option<Wait> = serde_json::from_value(request.previous.clone()).ok();
+    let asking = Asking { before: before.as_ref(), least: context.lease_wait, since, now };
+    Ok(match applicant.acquire().await? {
+        Lease::Ours => None,
+        Lease::Taken { by, ahead } => Some(asking.behind(by, ahead)),
+        Lease::Draining { holder, left } => Some(asking.draining(holder, left)),
+    })
 }
 
 /// The event's run and its job file, which is the copy in the run's folder once there is one.
@@ -146,12 +159,6 @@ async fn find_run(
     Ok((event.run(&text)?, text))
 }
 
-/// How long a worker on AWS may still send after its execution was aborted: it ends when the requests under
-/// way have ended.
-fn drain(job: &Job) -> Duration {
-    DRAIN + job.request.timeout
-}
-
 /// How long the state machine waits for a call of the worker. Lambda ends a call at its time; on one machine a
 /// request that is under way then may take as long as its timeout.
 fn call_timeout(environment: Environment, job: &Job) -> Duration {
@@ -168,6 +175,7 @@ async fn lanes(
     job: &Job,
     plan: &Plan,
 ) -> Result<Vec<Lane>, StepError> {
+    let on_aws = context.environment == Environment::Aws;
     let mut lanes = Vec::new();
     for lane in &plan.lanes {
         let manifest = run.keys().manifest(run.generation, &lane.name);
@@ -185,27 +193,13 @@ async fn lanes(
             manifest,
             workers: lane.workers,
             tolerated_failure_percentage: job.batch_tolerance() * 100.0,
-            settle_seconds: if context.environment == Environment::Aws { drain(job).as_secs() } else { 1 },
+            settle_seconds: if on_aws { lease::drain(job).as_secs() } else { 1 },
             call_seconds: call_timeout(context.environment, job).as_secs(),
+            limit: match &lane.kind {
+                LaneKind::Named { provider } if on_aws => Some(provider.clone()),
+                _ => None,
+            },
         });
     }
     Ok(lanes)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_run_can_wait_for_its_lease_for_two_weeks() {
-        let least = Duration::from_secs(15);
-        let (mut waited, mut events) = (Duration::ZERO, 0);
-        while waited < Duration::from_secs(14 * 24 * 3600) {
-            waited += Duration::from_secs(lease_wait(least, waited));
-            events += 9;
-        }
-        assert!(events < 20_000, "{events} of 25,000 events");
-        assert_eq!(lease_wait(least, Duration::ZERO), 15);
-        assert_eq!(lease_wait(Duration::ZERO, Duration::ZERO), 1);
-    }
 }

@@ -7,7 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use engine::{Host as _, Resource, TaskCall, TaskError};
 use job::run::{
-    CALL_TIME, Event, PreprocessResponse, RunRef, WorkRequest, WorkResponse, messages, working_time,
+    CALL_TIME, Event, PreprocessResponse, RunRef, WorkRequest, WorkResponse, WorkerRequest, messages,
+    working_time,
 };
 use job::{ErrorName, Objects, StepError};
 use serde::Serialize;
@@ -101,12 +102,17 @@ impl Steps {
         let (arn, payload) = (call.function(), call.payload());
         let name = arn.strip_prefix(FUNCTION_ARN).unwrap_or_default();
         self.check_run(payload)?;
+        let worker = if name == "worker" { Some(request::<WorkerRequest>(payload)?) } else { None };
         // A call may outlive its lane, and holds the lane's lock itself.
-        let lock = if name == "worker" { self.lane_lock(call).await? } else { None };
+        let lock = match &worker {
+            Some(WorkerRequest::Work(work)) => self.lane_lock(&work.lane.name, call).await?,
+            _ => None,
+        };
         match (name, &self.functions) {
-            ("preprocess" | "worker" | "postprocess", Some(functions)) => {
-                self.invoke(functions, name, payload).await
+            ("worker", Some(functions)) => {
+                self.invoke(functions, name, &without_limit(payload)).await
             }
+            ("preprocess" | "postprocess", Some(functions)) => self.invoke(functions, name, payload).await,
             ("preprocess", None) => {
                 self.progress.splitting();
                 let (pause, _timer) = pause_of_call(host);
@@ -117,7 +123,11 @@ impl Steps {
                 }
                 to_json(response)
             }
-            ("worker", None) => to_json(self.work(request(payload)?, &call.cancel, lock).await),
+            ("worker", None) => match worker {
+                Some(WorkerRequest::Work(work)) => to_json(self.work(work, &call.cancel, lock).await),
+                Some(WorkerRequest::EndLane(end)) => to_json(worker::end_lane(&self.worker, end).await),
+                None => Ok(Value::Null),
+            },
             ("postprocess", None) => {
                 // A worker that the execution no longer waits for still writes its results.
                 self.working.close();
@@ -134,12 +144,9 @@ impl Steps {
         }
     }
 
-    async fn lane_lock(&self, call: &TaskCall) -> Result<Option<Arc<Lock>>, TaskError> {
-        let request: WorkRequest = request(call.payload())?;
+    async fn lane_lock(&self, lane: &str, call: &TaskCall) -> Result<Option<Arc<Lock>>, TaskError> {
         let map_run = call.map_run.as_ref();
-        self.lanes
-            .acquire(&self.objects, &self.run, &request.lane.name, map_run, &call.cancel, &self.progress)
-            .await
+        self.lanes.acquire(&self.objects, &self.run, lane, map_run, &call.cancel, &self.progress).await
     }
 
     /// Checks that a call is for this run. A journal that somebody has changed could name another run, with a
@@ -216,6 +223,18 @@ impl Steps {
     fn set_counting(&self, counting: Option<AbortOnDropHandle<()>>) {
         *self.counting.lock().unwrap_or_else(PoisonError::into_inner) = counting;
     }
+}
+
+/// A call of the function `worker` without the limit whose lease it would take on AWS: this process holds the
+/// limit's lock.
+fn without_limit(payload: &Value) -> Value {
+    let mut payload = payload.clone();
+    for lane in ["lane", "ended"] {
+        if let Some(lane) = payload.get_mut(lane).and_then(Value::as_object_mut) {
+            lane.remove("limit");
+        }
+    }
+    payload
 }
 
 /// A token that is cancelled when a call must save its work, as on AWS. The timer ends with its handle.

@@ -13,6 +13,7 @@ use axum::http::StatusCode;
 use axum::routing::post;
 use axum::{Json, Router};
 use job::StepError;
+use job::run::WorkerRequest;
 use serde::Serialize;
 use serde_json::{Value, json};
 use testing::{Api, HttpServer, JobFile, Output, Scene, closed_port, column, wait_until};
@@ -61,7 +62,7 @@ impl preprocess::Executions for Ended {
     }
 }
 
-struct NoSecrets;
+pub(crate) struct NoSecrets;
 
 #[async_trait::async_trait]
 impl worker::SecretSource for NoSecrets {
@@ -136,7 +137,10 @@ async fn invoke(
             let context = preprocess::Context { pause: steps.pause(0), ..steps.preprocess.clone() };
             respond(preprocess::preprocess(&context, serde_json::from_value(payload).unwrap()).await)
         }
-        "worker" => respond(worker::work(&steps.worker, serde_json::from_value(payload).unwrap()).await),
+        "worker" => match serde_json::from_value(payload).unwrap() {
+            WorkerRequest::Work(request) => respond(worker::work(&steps.worker, request).await),
+            WorkerRequest::EndLane(request) => respond(worker::end_lane(&steps.worker, request).await),
+        },
         "postprocess" => {
             let context = postprocess::Context { pause: steps.pause(1), ..steps.postprocess.clone() };
             respond(postprocess::postprocess(&context, serde_json::from_value(payload).unwrap()).await)

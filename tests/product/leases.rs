@@ -49,7 +49,7 @@ fn run_of(response: PreprocessResponse) -> RunRef {
 
 fn waiting(response: PreprocessResponse) -> (u64, String) {
     match response {
-        PreprocessResponse::Leased { wait_seconds, holder, .. } => (wait_seconds, holder),
+        PreprocessResponse::Leased { wait, .. } => (wait.wait_seconds, wait.holder),
         other => panic!("no lease: {other:?}"),
     }
 }
@@ -66,7 +66,7 @@ async fn lease_of_an_aborted_execution_is_kept_until_its_workers_have_ended() {
         executions: Arc::new(ByName),
         progress: Arc::new(|_, _| {}),
         now: Arc::new(|| NOW.load(Ordering::SeqCst)),
-        lease_wait: Duration::from_secs(15),
+        lease_wait: Duration::from_secs(2),
         environment: Environment::Aws,
         stop: CancellationToken::new(),
         pause: CancellationToken::new(),
@@ -176,7 +176,7 @@ fn on_aws(s3: aws_sdk_s3::Client) -> Context {
         executions: Arc::new(ByName),
         progress: Arc::new(|_, _| {}),
         now: Arc::new(|| 0),
-        lease_wait: Duration::from_secs(15),
+        lease_wait: Duration::from_secs(2),
         environment: Environment::Aws,
         stop: CancellationToken::new(),
         pause: CancellationToken::new(),

@@ -3,6 +3,7 @@
 
 mod aws_profiles;
 mod check;
+mod cloud;
 mod commands;
 mod crash;
 mod damaged_results;
@@ -20,6 +21,7 @@ mod long_calls;
 mod loopback_servers;
 mod many_hosts;
 mod outputs;
+mod queues;
 mod redrive;
 mod request_counts;
 mod runs;

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::budget::Budget;
+use crate::limit::SharedLimits;
 use crate::run::RunCache;
 use crate::sockets::{self, Sockets};
 use net::guard::{LookUp, SystemLookUp};
@@ -32,6 +33,8 @@ pub struct Context {
     pub rng: Arc<dyn Rng>,
     /// Finds the addresses of names.
     pub look_up: Arc<dyn LookUp>,
+    /// Where lanes of other jobs may use the same limits.
+    pub(crate) shared_limits: Option<SharedLimits>,
     /// The end of this call; it overrides [`Settings::deadline`].
     pub(crate) ends: Option<Instant>,
     pub(crate) sockets: Arc<Sockets>,
@@ -59,11 +62,18 @@ impl Context {
             stop,
             rng,
             look_up,
+            shared_limits: None,
             ends: None,
             sockets,
             budget,
             runs: Arc::default(),
         }
+    }
+
+    /// The same context, for workers whose limits may be those of other jobs too.
+    #[must_use]
+    pub fn with_shared_limits(self, shared: SharedLimits) -> Self {
+        Self { shared_limits: Some(shared), ..self }
     }
 
     /// The same context, for one call that must end within `left`.

@@ -5,7 +5,8 @@
 //! Then read `drive`, the loop: `drive/` has a file for each step in the life of a request.
 //!
 //! Other packages decide which lines make a batch (`preprocess`) and order the output (`postprocess`).
-//! Workers do not coordinate: each keeps to its share of a limit, and the shares add up.
+//! Workers of a lane do not coordinate: each keeps to its share of a limit, and the shares add up. Lanes of
+//! different jobs take turns for a limit (`limit`).
 
 mod attempt;
 mod background;
@@ -17,6 +18,7 @@ mod context;
 mod drive;
 mod failure;
 mod intents;
+mod limit;
 mod pace;
 mod parcel;
 pub mod request;
@@ -39,6 +41,7 @@ mod aws {
 pub use aws::{metrics::CallMetrics, secrets::AwsSecrets};
 pub use context::{Context, Intents, Observer, Rng, SecretSource, Settings, Silent, SystemRng, Unresolved};
 pub use failure::Failure;
+pub use limit::{SharedLimits, end_lane};
 pub use response::retry_after::read as retry_after;
 pub use sockets::raise_descriptors;
 pub use work::{work, work_until};

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use job::run::WorkRequest;
+use job::run::{WorkResponse, WorkerRequest};
 use tokio_util::sync::CancellationToken;
-use worker::{AwsSecrets, CallMetrics, Context, Settings, work};
+use worker::{AwsSecrets, CallMetrics, Context, Settings, SharedLimits, end_lane, work};
 
 /// The time between two flushes. Each costs a write and a list request now, and a read later.
 const FLUSH_EVERY: Duration = Duration::from_secs(10);
@@ -18,11 +18,25 @@ async fn main() -> Result<(), lambda::Error> {
     let secrets = Arc::new(AwsSecrets::new(&aws));
     let context =
         Context::new(lambda::s3(&aws), secrets, metrics.clone(), settings, CancellationToken::new());
-    lambda::serve(async |request: WorkRequest, call| {
-        let (run, lane) = (request.run.clone(), request.lane.name.clone());
-        let response = work(&context.with_deadline(call.left), request).await;
-        metrics.emit(&run, &lane);
-        response
+    let shared_limits = SharedLimits {
+        executions: Arc::new(lambda::StepFunctions::new(&aws)),
+        now: Arc::new(lambda::now),
+        lease_wait: lambda::LEASE_WAIT,
+    };
+    let context = context.with_shared_limits(shared_limits);
+    lambda::serve(async |request: WorkerRequest, call| match request {
+        WorkerRequest::Work(request) => {
+            let (run, lane) = (request.run.clone(), request.lane.name.clone());
+            let response = work(&context.with_deadline(call.left), request).await;
+            match &response {
+                Ok(WorkResponse::Paused { request, .. }) if request.wait.is_some() => {
+                    lambda::emit_waiting(&run.job, &run.id);
+                }
+                _ => metrics.emit(&run, &lane),
+            }
+            response.map(Some)
+        }
+        WorkerRequest::EndLane(request) => end_lane(&context, request).await.map(|()| None),
     })
     .await
 }

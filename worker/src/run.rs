@@ -33,6 +33,8 @@ pub(crate) struct Run {
     pub(crate) job: Job,
     pub(crate) keys: RunKeys,
     pub(crate) generation: u32,
+    /// The execution that has claimed this generation.
+    pub(crate) execution: Option<String>,
     pub(crate) objects: Objects,
     pub(crate) columns: Arc<[String]>,
     pub(crate) output: OutputFormat,
@@ -70,7 +72,8 @@ impl Run {
             columns: plan.input.columns.into(),
             output: plan.output,
             lanes: plan.lanes.into_iter().map(|lane| (lane.name, lane.kind)).collect(),
-            include_unknown: claim.is_some_and(|claim| claim.include_unknown),
+            include_unknown: claim.as_ref().is_some_and(|claim| claim.include_unknown),
+            execution: claim.map(|claim| claim.execution),
             known_keys: KnownKeys::default(),
             generation: run.generation,
             keys,

@@ -11,9 +11,11 @@ use tracing::Instrument;
 use crate::batch::{EarlierResults, Items};
 use crate::context::Context;
 use crate::drive::{Drive, End};
+use crate::limit;
 use crate::results::Tally;
 
-/// Works on one batch until every line has a result, or until there is a reason to pause.
+/// Works on one batch until every line has a result, or until there is a reason to pause, for example that a
+/// lane of another job uses the limit.
 ///
 /// # Errors
 /// Never for a line. `Lane.Stopped` if there is a stop marker or nine in ten of the first hundred responses
@@ -65,6 +67,14 @@ async fn call(
     if let Some(reason) = run.stop_reason(lane).await? {
         return Err(stopped(lane, &reason));
     }
+    if let Some(wait) = limit::acquire(context, &run, &request).await? {
+        tracing::info!(holder = wait.holder, seconds = wait.wait_seconds, "the limit is another lane's");
+        let wait_seconds = wait.wait_seconds;
+        return Ok(WorkResponse::Paused {
+            wait_seconds,
+            request: WorkRequest { wait: Some(wait), ..request },
+        });
+    }
     let batch = request.batch;
     let results = run.keys.batch_results(lane, batch.first);
     let (items, earlier) = tokio::try_join!(
@@ -95,7 +105,7 @@ async fn call(
 }
 
 fn paused(wait_seconds: u64, request: WorkRequest, pace: Pace) -> WorkResponse {
-    WorkResponse::Paused { wait_seconds, request: WorkRequest { pace, ..request } }
+    WorkResponse::Paused { wait_seconds, request: WorkRequest { pace, wait: None, ..request } }
 }
 
 fn stopped(lane: &str, reason: &str) -> StepError {

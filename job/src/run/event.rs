@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use super::keys::{self, RunKeys};
 use super::{Again, FORMAT, check_format};
@@ -15,6 +17,9 @@ use crate::file::OutputFormat;
 pub struct Event {
     /// What happened.
     pub detail: Detail,
+    /// When, to the second: RFC 3339. Only EventBridge says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<String>,
     /// Makes another run of an input that ran before (schedules, `--fresh`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nonce: Option<String>,
@@ -93,6 +98,7 @@ impl Event {
                 bucket: Bucket { name: bucket.to_owned() },
                 object: Object { key: key.to_owned(), size, etag, version_id: Some(version_id.to_owned()) },
             },
+            time: None,
             nonce: None,
             redrive: None,
             output: None,
@@ -100,6 +106,12 @@ impl Event {
             include_unknown: false,
             secrets: BTreeMap::new(),
         }
+    }
+
+    /// When it happened, in milliseconds since 1970, if it says so.
+    pub fn millis(&self) -> Option<u64> {
+        let time = OffsetDateTime::parse(self.time.as_deref()?, &Rfc3339).ok()?;
+        u64::try_from(time.unix_timestamp()).ok()?.checked_mul(1000)
     }
 
     /// Whether the lines whose outcome is unknown are sent again.

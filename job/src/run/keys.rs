@@ -34,6 +34,26 @@ pub fn lease(job: &str) -> String {
     format!("turns/{job}.json")
 }
 
+/// `turns/<job>/queue/`: the runs that wait for the lease of a job.
+pub fn lease_queue(job: &str) -> String {
+    format!("turns/{job}/queue/")
+}
+
+/// `turns/limit/<hash>.json`: the lease of a limit that several jobs may name. Only the lane that holds it may
+/// send requests. The names of limits may have any characters, so the key has a hash of it.
+pub fn limit_lease(limit: &str) -> String {
+    format!("turns/limit/{}.json", hash_of_limit(limit))
+}
+
+/// `turns/limit/<hash>/queue/`: the runs of which a lane waits for the lease of a limit.
+pub fn limit_queue(limit: &str) -> String {
+    format!("turns/limit/{}/queue/", hash_of_limit(limit))
+}
+
+fn hash_of_limit(limit: &str) -> String {
+    blake3::hash(limit.as_bytes()).to_hex()[..16].to_owned()
+}
+
 /// `runs/<job>/turn.json`: the lease of a job in earlier versions. While there is one, it is the job's lease.
 pub fn earlier_lease(job: &str) -> String {
     format!("runs/{job}/turn.json")

@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::lease::Wait;
 use super::{Batch, Event, LineId, RunRef};
 use crate::error::{ErrorName, StepError};
 
@@ -42,15 +43,14 @@ pub enum PreprocessResponse {
         /// The lanes, each for one Map Run.
         lanes: Vec<Lane>,
     },
-    /// Another run of this job holds the lease: ask again.
+    /// Another run of this job holds the lease, or comes first: ask again.
     #[serde(rename = "turn")]
     Leased {
         /// The run that waits.
         run: RunRef,
-        /// Whole seconds, at least 1.
-        wait_seconds: u64,
-        /// The execution that holds it.
-        holder: String,
+        /// What it waits for, and how long until it asks again.
+        #[serde(flatten)]
+        wait: Wait,
     },
     /// The call's own time was nearly over: call again.
     Paused {
@@ -90,6 +90,9 @@ pub struct Lane {
     /// Seconds after which the state machine no longer waits for a call of the worker.
     #[serde(default)]
     pub call_seconds: u64,
+    /// On AWS, the limit whose lease the lane must hold while it sends. On one machine the lane has a lock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<String>,
 }
 
 /// The request of `Work`: a batch, and after a pause the pace that the worker returned.
@@ -104,6 +107,29 @@ pub struct WorkRequest {
     /// The pace at which the worker paused.
     #[serde(default)]
     pub pace: Pace,
+    /// The wait for the limit's lease that the worker paused for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wait: Option<Wait>,
+}
+
+/// The request that ends a lane: its workers have ended, so its limit is free for the lanes of other jobs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EndLaneRequest {
+    /// The run.
+    pub run: RunRef,
+    /// The lane.
+    pub ended: Lane,
+}
+
+/// What the function `worker` is called for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+#[expect(clippy::large_enum_variant, reason = "one value per call")]
+pub enum WorkerRequest {
+    /// To work on a batch.
+    Work(WorkRequest),
+    /// To end a lane.
+    EndLane(EndLaneRequest),
 }
 
 /// The response of `Work`.

@@ -22,12 +22,16 @@ pub struct Claim {
     pub include_unknown: bool,
 }
 
-/// `turns/<job>.json`: the run that holds its job's lease. Only that run may send requests.
+/// `turns/<job>.json`: the run that holds its job's lease, and in the same form the run whose lane holds a
+/// limit's lease, and a run that waits for one of them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeaseHolder {
     /// See [`super::FORMAT`].
     #[serde(default = "super::first_format")]
     pub format: u32,
+    /// The job of the run; empty in the lease of a job that an earlier version wrote.
+    #[serde(default)]
+    pub job: String,
     /// The run.
     pub run: String,
     /// 0, or the number of the redrive.
@@ -39,6 +43,10 @@ pub struct LeaseHolder {
     /// there are none.
     #[serde(default)]
     pub not_before: u64,
+    /// Seconds that the workers of this run may still send after its execution was aborted; 0 where an earlier
+    /// version wrote it.
+    #[serde(default)]
+    pub drain_seconds: u64,
 }
 
 /// A stop marker: a worker that finds one sends no more requests.

@@ -35,11 +35,13 @@ pub(crate) async fn run_folder(world: &World, fixture: &Fixture) -> Vec<String> 
 
 async fn hold_lease(world: &World, run: &str) {
     let lease = LeaseHolder {
+        job: "places".to_owned(),
         format: job::run::FORMAT,
         run: run.to_owned(),
         execution: "execution".to_owned(),
         generation: 0,
         not_before: 0,
+        drain_seconds: 0,
     };
     world.objects.put("turns/places.json", serde_json::to_vec(&lease).unwrap()).await.unwrap();
 }
@@ -48,11 +50,13 @@ async fn hold_lease(world: &World, run: &str) {
 async fn the_lease_of_an_earlier_version_is_released() {
     let (world, mut fixture) = (World::new(), good());
     let lease = LeaseHolder {
+        job: String::new(),
         format: job::run::FORMAT,
         run: fixture.run.id.clone(),
         execution: "execution".to_owned(),
         generation: 0,
         not_before: 0,
+        drain_seconds: 0,
     };
     world.objects.put("runs/places/turn.json", serde_json::to_vec(&lease).unwrap()).await.unwrap();
     world.merge(&mut fixture).await;

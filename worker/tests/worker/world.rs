@@ -148,12 +148,13 @@ impl Setup {
             tolerated_failure_percentage: 100.0,
             settle_seconds: 1,
             call_seconds: 920,
+            limit: None,
         };
         World {
             root,
             objects,
             context,
-            request: WorkRequest { run, lane, batch, pace: Pace::default() },
+            request: WorkRequest { run, lane, batch, pace: Pace::default(), wait: None },
             faults,
         }
     }

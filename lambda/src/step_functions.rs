@@ -1,12 +1,17 @@
 //! Executions on AWS.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
+use aws_config::SdkConfig;
 use aws_sdk_sfn::Client;
 use aws_sdk_sfn::operation::describe_execution::DescribeExecutionError;
 use aws_sdk_sfn::types::ExecutionStatus;
+use job::run::lease::Executions;
 use job::{ErrorName, StepError};
 
-use crate::claim::Executions;
+/// The shortest wait before an execution asks for a lease again: the shortest run takes longer.
+pub const LEASE_WAIT: Duration = Duration::from_secs(2);
 
 /// Asks Step Functions whether an execution has ended.
 #[derive(Debug, Clone)]
@@ -14,7 +19,7 @@ pub struct StepFunctions(Client);
 
 impl StepFunctions {
     /// Uses the environment's credentials, Region and endpoint.
-    pub fn new(aws: &lambda::SdkConfig) -> Self {
+    pub fn new(aws: &SdkConfig) -> Self {
         Self(Client::new(aws))
     }
 }
