@@ -20,6 +20,7 @@ export interface FunctionsProps {
   readonly subnets?: ec2.SubnetSelection;
   readonly securityGroups?: readonly ec2.ISecurityGroup[];
   readonly workerMemory?: number;
+  readonly preprocessConcurrency?: number;
 }
 
 /**
@@ -36,7 +37,7 @@ export class Functions extends Construct {
 
   constructor(scope: Construct, id: string, props: FunctionsProps) {
     super(scope, id);
-    const { bucket, encryptionKey, logRetention, code, workerMemory } = props;
+    const { bucket, encryptionKey, logRetention, code, workerMemory, preprocessConcurrency } = props;
     const make = functionMaker(this, code);
     const network = this.network(props);
     const step = (name: Step, constructId: string): lambda.Function => {
@@ -58,9 +59,11 @@ export class Functions extends Construct {
       if (network !== undefined) {
         allowNetwork(role);
       }
-      // No reserved concurrency: it would be taken from the account's other functions, and a new account has none to
-      // spare. How many workers run at a time is the lanes' business.
+      // No reserved concurrency unless it is asked for: it would be taken from the account's other functions, and a new
+      // account has none to spare. How many workers run at a time is the lanes' business.
+      const capped = name === 'preprocess' && preprocessConcurrency !== undefined;
       return make(constructId, name, {
+        ...(capped && { reservedConcurrentExecutions: preprocessConcurrency }),
         memorySize: name === 'worker' && workerMemory !== undefined ? workerMemory : MEMORY[name],
         timeout: Duration.minutes(15),
         loggingFormat: lambda.LoggingFormat.JSON,

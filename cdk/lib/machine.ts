@@ -75,7 +75,10 @@ export class Machine extends Construct {
       reason: 'Logs of all events would cost more than the run; Step Functions keeps the history for 90 days.',
     });
 
-    this.policies = [this.mapPolicy(role, bucket), this.turnPolicy(functions.preprocess.role as iam.Role)];
+    this.policies = [
+      this.mapPolicy(role, bucket),
+      this.turnPolicy([functions.preprocess.role as iam.Role, functions.worker.role as iam.Role]),
+    ];
   }
 
   /**
@@ -103,11 +106,11 @@ export class Machine extends Construct {
   }
 
   /**
-   * The preprocess step takes over the turn of an execution that has ended. The policy is separate for the same reason
-   * as {@link mapPolicy}.
+   * The preprocess step takes over the lease of a job, and the worker that of a limit, when the execution that holds it
+   * has ended. The policy is separate for the same reason as {@link mapPolicy}.
    */
-  private turnPolicy(role: iam.Role): iam.Policy {
-    const policy = new iam.Policy(this, 'TurnPolicy', { roles: [role] });
+  private turnPolicy(roles: iam.Role[]): iam.Policy {
+    const policy = new iam.Policy(this, 'TurnPolicy', { roles });
     allow(policy, {
       actions: ['states:DescribeExecution'],
       resources: [this.executions()],

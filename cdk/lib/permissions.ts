@@ -36,8 +36,11 @@ const BEGINNINGS = ['runs/*/latest/*', 'runs/*/start.json', 'runs/*/continued.js
 /** What a step that needs more than one call saves for the next call. */
 const CHECKPOINTS = 'runs/*/checkpoint/*';
 
-/** The leases of jobs. Earlier versions had them in the folders of runs. */
+/** The leases of jobs with their queues. Earlier versions had the leases in the folders of runs. */
 const LEASES = ['turns/*.json', 'runs/*/turn.json'];
+
+/** The leases of limits with their queues. */
+const LIMITS = 'turns/limit/*.json';
 
 /** What each step does with objects. `job/src/run/keys.rs` decides their keys. */
 export const STEPS = {
@@ -65,13 +68,14 @@ export const STEPS = {
       CHECKPOINTS,
     ],
     upload: ['runs/*/items/*'],
-    remove: ['runs/*/items/*', 'runs/*/manifest/*', 'runs/*/results/*', CHECKPOINTS],
+    remove: ['turns/*/queue/*.json', 'runs/*/items/*', 'runs/*/manifest/*', 'runs/*/results/*', CHECKPOINTS],
     list: ['jobs/*', 'runs/*', 'turns/*'],
   },
   worker: {
-    read: RUN_FOLDER,
-    write: ['runs/*/results/*', 'runs/*/stop/*'],
-    list: ['runs/*'],
+    read: [...RUN_FOLDER, LIMITS],
+    write: ['runs/*/results/*', 'runs/*/stop/*', LIMITS],
+    remove: [LIMITS],
+    list: ['runs/*', 'turns/limit/*'],
   },
   postprocess: {
     read: [

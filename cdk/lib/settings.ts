@@ -30,6 +30,9 @@ const SETTINGS: Record<string, Reader> = {
     permissionsBoundary: iam.ManagedPolicy.fromManagedPolicyArn(scope, 'Boundary', text(place, value, ARN)),
   }),
   workerMemory: (_, value, place) => ({ workerMemory: number(place, value, (n) => n >= 128 && n <= 10_240) }),
+  preprocessConcurrency: (_, value, place) => ({
+    preprocessConcurrency: number(place, value, (n) => n >= 1 && n <= 1000),
+  }),
   alarmTopic: (scope, value, place) => ({
     alarmTopic: sns.Topic.fromTopicArn(scope, 'OwnTopic', text(place, value, ARN)),
   }),
@@ -120,6 +123,7 @@ function number(place: string, value: unknown, allowed: (value: number) => boole
 
 const RANGES: Record<string, string> = {
   workerMemory: 'it is a number of megabytes from 128 to 10240',
+  preprocessConcurrency: 'it is a number of calls from 1 to 1000',
   logRetention: 'it is a number of days that CloudWatch knows, such as 7, 30, 90 or 365',
 };
 

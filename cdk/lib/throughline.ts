@@ -73,6 +73,14 @@ export interface ThroughlineProps {
    */
   readonly workerMemory?: number;
   /**
+   * How many calls of the function that splits inputs may be under way. It is for a job to which many files are uploaded
+   * at once: each upload calls this function, which then waits for the lease of the job. Lambda takes it from the
+   * concurrency of the account and keeps it for this function.
+   *
+   * @default - the concurrency of the account
+   */
+  readonly preprocessConcurrency?: number;
+  /**
    * The topic of failed runs and alarms. EventBridge and CloudWatch must be allowed to publish to it.
    *
    * @default - a new topic

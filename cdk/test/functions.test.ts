@@ -26,6 +26,14 @@ test('the functions are small arm64 programs that need nothing from their enviro
   }
 });
 
+test('only the calls of preprocess can be capped', () => {
+  const template = makeTemplate({ preprocessConcurrency: 10 });
+  const reserved = STEPS.map(
+    (step) => find(template, 'AWS::Lambda::Function', `/${step}/`).properties.ReservedConcurrentExecutions,
+  );
+  assert.deepEqual(reserved, [10, undefined, undefined]);
+});
+
 test('without code the template asks for it, so that it cannot be deployed by mistake', () => {
   const { stack } = makeStack();
   Annotations.fromStack(stack).hasWarning('/Throughline/Throughline/Functions', Match.stringLikeRegexp('npm run deploy'));

@@ -56,9 +56,11 @@ test('preprocess reads inputs and writes what the run is made of', () => {
   for (const key of ['items/a.jsonl', 'manifest/0000/a.json', 'results/a/000000000001/x', 'checkpoint/join/1/old-00000']) {
     assert.ok(may(allowed, remove, `runs/places/0f3a/${key}`), key);
   }
-  for (const lease of ['turns/places.json', 'runs/places/turn.json']) {
+  const waiting = 'turns/places/queue/001763700000000-001763700000000-0f3a-0000.json';
+  for (const lease of ['turns/places.json', 'runs/places/turn.json', waiting]) {
     assert.ok(may(allowed, read, lease) && may(allowed, write, lease), lease);
   }
+  assert.ok(may(allowed, remove, waiting));
   assert.ok(may(allowed, write, 'jobs/places/report/all.csv.json'));
   assert.ok(may(allowed, 's3:AbortMultipartUpload', 'runs/places/0f3a/items/a.jsonl'));
   for (const key of ['jobs/places/job.toml', 'jobs/places/input/all.csv', 'jobs/places/output/all.csv']) {
@@ -68,6 +70,7 @@ test('preprocess reads inputs and writes what the run is made of', () => {
     assert.ok(!may(allowed, remove, `runs/places/0f3a/${key}`), key);
   }
   assert.ok(!may(allowed, remove, 'turns/places.json'));
+  assert.ok(!may(allowed, remove, 'turns/limit/0f3a0f3a0f3a0f3a.json'));
 });
 
 test('worker writes results and stop markers, and reads no input', () => {
@@ -83,6 +86,22 @@ test('worker writes results and stop markers, and reads no input', () => {
   assert.ok(!may(allowed, remove, 'runs/places/0f3a/results/a/000000000001/x'));
 });
 
+test('worker takes and releases the leases of limits, and no lease of a job', () => {
+  const allowed = permissions('WorkerRole');
+  const limit = 'turns/limit/0f3a0f3a0f3a0f3a';
+  for (const key of [`${limit}.json`, `${limit}/queue/001763700000000-001763700000000-0f3a-0000.json`]) {
+    for (const action of [read, write, remove]) {
+      assert.ok(may(allowed, action, key), `${action} ${key}`);
+    }
+  }
+  assert.ok(mayList(allowed, `${limit}/queue/`));
+  for (const key of ['turns/places.json', 'turns/places/queue/0-0-0f3a-0000.json', 'runs/places/turn.json']) {
+    for (const action of [read, write, remove]) {
+      assert.ok(!may(allowed, action, key), `${action} ${key}`);
+    }
+  }
+});
+
 test('postprocess writes the outputs and clears the run away', () => {
   const allowed = permissions('PostprocessRole');
   for (const key of ['output/all.csv', 'failed/all.csv', 'report/all.csv.json']) {
@@ -92,7 +111,10 @@ test('postprocess writes the outputs and clears the run away', () => {
   for (const key of ['items/a.jsonl', 'results/a/000000000001/x', 'manifest/0000/a.json', 'stop/0000.json', 'checkpoint/x']) {
     assert.ok(may(allowed, remove, `runs/places/0f3a/${key}`), key);
   }
-  assert.ok(may(allowed, remove, 'turns/places.json') && may(allowed, remove, 'runs/places/turn.json'));
+  for (const lease of ['turns/places.json', 'turns/places/queue/0-0-0f3a-0000.json', 'runs/places/turn.json']) {
+    assert.ok(may(allowed, read, lease) && may(allowed, remove, lease), lease);
+  }
+  assert.ok(mayList(allowed, 'turns/places/queue/'));
   assert.ok(may(allowed, remove, 'jobs/places/failed/all.csv'));
   for (const key of ['jobs/places/input/all.csv', 'jobs/places/job.toml', 'jobs/places/output/all.csv']) {
     assert.ok(!may(allowed, remove, key), key);
@@ -154,10 +176,12 @@ test('what the distributed map needs is a policy of its own, which the trigger w
   assert.ok(find(template, 'AWS::Events::Rule', '/Uploads/').resource.DependsOn.includes(id));
 });
 
-test('preprocess can tell whether the holder of a turn has ended', () => {
-  const asking = permissions('PreprocessRole').filter(({ actions }) => actions.includes('states:DescribeExecution'));
-  assert.equal(asking.length, 1);
-  assert.match(asking[0]!.resources[0]!, /:execution:<\w+\.Name>:\*$/);
+test('preprocess and the worker can tell whether the holder of a lease has ended', () => {
+  for (const role of ['PreprocessRole', 'WorkerRole']) {
+    const asking = permissions(role).filter(({ actions }) => actions.includes('states:DescribeExecution'));
+    assert.equal(asking.length, 1, role);
+    assert.match(asking[0]!.resources[0]!, /:execution:<\w+\.Name>:\*$/);
+  }
 });
 
 test('no policy allows an action with a wildcard, or anything on every resource but log deliveries', () => {

@@ -17,12 +17,20 @@ test('nothing has to be set', () => {
 
 test('what is set is read', () => {
   const schedules = [{ ...daily, timezone: 'Asia/Tokyo' }];
-  const context = { functions: 'source', email: 'someone@example.com', schedules, workerMemory: '1024', logRetention: 7 };
+  const context = {
+    functions: 'source',
+    email: 'someone@example.com',
+    schedules,
+    workerMemory: '1024',
+    preprocessConcurrency: '10',
+    logRetention: 7,
+  };
   assert.deepEqual(read(context), {
     code: 'source',
     email: 'someone@example.com',
     schedules,
     workerMemory: 1024,
+    preprocessConcurrency: 10,
     logRetention: logs.RetentionDays.ONE_WEEK,
   });
 });
@@ -39,6 +47,7 @@ test('what is wrong is said', () => {
   assert.throws(() => read({ encryptionKey: 'alias/data' }), /"encryptionKey" must be a text/);
   assert.throws(() => read({ workerMemory: 64 }), /from 128 to 10240/);
   assert.throws(() => read({ workerMemory: 'much' }), /from 128 to 10240/);
+  assert.throws(() => read({ preprocessConcurrency: 0 }), /calls from 1 to 1000/);
   assert.throws(() => read({ logRetention: 31 }), /days that CloudWatch knows/);
   assert.throws(() => read({ vpc: 'vpc-1' }), /"vpc" must be an object with the keys id, subnets, securityGroups/);
   assert.throws(() => read({ vpc: { id: 'vpc-1', subnets: [] } }), /"vpc\.subnets" must be a list of ids/);

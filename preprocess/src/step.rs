@@ -124,7 +124,7 @@ async fn acquire_lease(
     let asking = Asking { before: before.as_ref(), least: context.lease_wait, since, now };
     Ok(match applicant.acquire().await? {
         Lease::Ours => None,
-        Lease::Taken { by, ahead } => Some(asking.behind(by, ahead)),
+        Lease::Taken { by, ahead } => Some(asking.after(by, ahead)),
         Lease::Draining { holder, left } => Some(asking.draining(holder, left)),
     })
 }

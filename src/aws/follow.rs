@@ -4,8 +4,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use job::run::{Claim, LeaseHolder, RunRef};
-use job::{Plan, RunKeys, keys};
+use bytes::Bytes;
+use job::run::{Claim, LeaseHolder, RunRef, lease};
+use job::{Objects, Plan, RunKeys, keys};
 
 use super::{AwsStack, Execution, Status};
 use crate::exit::CliError;
@@ -94,9 +95,14 @@ async fn poll(
 /// The run of the same job that this run waits for, unless it is this run's turn.
 async fn queue(stack: &AwsStack, run: &RunRef) -> Result<Option<Queue>, CliError> {
     let objects = stack.objects();
-    let turn = match objects.find(&keys::earlier_lease(&run.job)).await? {
+    let held = match objects.find(&keys::earlier_lease(&run.job)).await? {
         None => objects.find(&keys::lease(&run.job)).await?,
         earlier => earlier,
+    };
+    // Between two runs nobody holds the lease.
+    let turn = match held {
+        None => first_in_queue(&objects, run).await?,
+        held => held,
     };
     let Some(turn) = turn.and_then(|turn| serde_json::from_slice::<LeaseHolder>(&turn).ok()) else {
         return Ok(None);
@@ -116,4 +122,15 @@ async fn queue(stack: &AwsStack, run: &RunRef) -> Result<Option<Queue>, CliError
     let ended = stack.has_ended(&turn.execution).await.unwrap_or(false);
     let since = claim.map(|claim| text::moment(claim.started));
     Ok(Some(Queue { holder: Some(format!("{}/{}", run.job, turn.run)), since, ended, begins: None }))
+}
+
+/// What is first in the queue of the job in which the run waits; `None` if it does not wait.
+async fn first_in_queue(objects: &Objects, run: &RunRef) -> Result<Option<Bytes>, CliError> {
+    let waiting = objects.list(&keys::lease_queue(&run.job)).await?;
+    match waiting.first() {
+        Some(first) if waiting.iter().any(|entry| lease::is_place_of(&entry.key, run)) => {
+            Ok(objects.find(&first.key).await?)
+        }
+        _ => Ok(None),
+    }
 }

@@ -4,7 +4,10 @@
 //! .lock                       shared by all processes that use the folder
 //! .locks/job-<hash>.lock      held for the commands of one job
 //! .locks/limit-<hash>.lock    held while a lane of this limit is under way
+//! .locks/….queue/             the processes that wait for it (`queue`)
 //! ```
+
+mod queue;
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
@@ -15,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use crate::exit::CliError;
+use queue::{Entered, Place, Queue};
 use s3::file::{make_folder, open_private};
 
 const LOCKS: &str = ".locks";
@@ -89,7 +93,8 @@ impl Lock {
     }
 
     /// Holds the lock of a job or of a limit alone. While another process holds it, `waits` is called with
-    /// that process again and again. The wait ends when the future is dropped.
+    /// that process again and again. Processes that wait get it in the order in which they came. The wait ends
+    /// when the future is dropped.
     ///
     /// # Errors
     /// When the lock file cannot be used. The message names it.
@@ -103,17 +108,16 @@ impl Lock {
         make_folder(&folder.join(LOCKS))?;
         let path = path_of(folder, kind, name);
         let at = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
-        let file = open_private(&path)?;
-        let file = match file.try_lock() {
-            Ok(()) => file,
-            Err(TryLockError::Error(error)) => return Err(at(error)),
-            Err(TryLockError::WouldBlock) => {
-                let mut locked = lock_in_a_thread(file);
+        let file = match Queue::of(&path).enter(open_private(&path)?).map_err(at)? {
+            Entered::Locked(file) => file,
+            Entered::Waits(place, file) => {
+                let turn = wait_for_turn(place, file);
+                tokio::pin!(turn);
                 let mut looks = tokio::time::interval(LOOK_EVERY);
                 loop {
                     tokio::select! {
                         biased;
-                        locked = &mut locked => break locked.map_err(io::Error::other).flatten().map_err(at)?,
+                        locked = &mut turn => break locked.map_err(at)?,
                         _ = looks.tick() => holder(&path).into_iter().for_each(&mut waits),
                     }
                 }
@@ -163,14 +167,24 @@ fn path_of(folder: &Path, kind: &str, name: &str) -> PathBuf {
     folder.join(LOCKS).join(format!("{kind}-{}.lock", &hash[..16]))
 }
 
+/// Waits until every process before this one has got the lock or has ended, and then for the lock.
+async fn wait_for_turn(place: Place, lock: File) -> io::Result<File> {
+    while let Some(before) = place.before()? {
+        in_a_thread(move || before.lock_shared()).await?;
+    }
+    in_a_thread(move || lock.lock().map(|()| lock)).await
+}
+
 /// Waits for a lock in a thread of its own, because the wait can last for days and blocks its thread. If
 /// nobody wants the lock any more, it is released.
-fn lock_in_a_thread(file: File) -> oneshot::Receiver<io::Result<File>> {
-    let (done, locked) = oneshot::channel();
+async fn in_a_thread<T: Send + 'static>(
+    wait: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    let (done, waited) = oneshot::channel();
     std::thread::spawn(move || {
-        let _ = done.send(file.lock().map(|()| file));
+        let _ = done.send(wait());
     });
-    locked
+    waited.await.map_err(io::Error::other).flatten()
 }
 
 /// The holder of a lock, or `None` if it has not yet written its name.

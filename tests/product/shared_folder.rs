@@ -146,6 +146,39 @@ fn commands_of_one_job_queue() {
     assert_eq!(api.count(), LINES);
 }
 
+/// Starts a run of another file of the job `one` for each name, while the first one has requests under way.
+/// Each of them waits when the next one comes.
+fn waiting_commands(scene: &Scene, names: &[&str]) -> Vec<Running> {
+    let start = |name: &&str| {
+        scene.write(&format!("{name}.csv"), format!("id\n{name}\n"));
+        let (file, log) = (format!("{name}.csv"), format!("{name}.jsonl"));
+        let running = scene.start_with(&["run", "one.toml", &file, "--json"], |command| {
+            _ = command.stdout(File::create(scene.path(&log)).unwrap());
+        });
+        wait_until("it waits", || events(scene, &log).iter().any(|event| event["event"] == "waiting"));
+        running
+    };
+    names.iter().map(start).collect()
+}
+
+#[test]
+fn commands_of_one_job_go_on_in_the_order_in_which_they_came() {
+    let api = Api::start();
+    let scene = scene(job(&api, "GET", "one"), job(&api, "GET", "two"));
+    api.respond_only(10);
+    let first = start(&scene, "one");
+    wait_until("requests under way", || api.count() > 10);
+    let names = ["d", "b", "e", "killed", "c", "interrupted", "a"];
+    let mut waiting = waiting_commands(&scene, &names);
+    waiting.remove(5).interrupt().expect(130);
+    waiting.remove(3).kill();
+    api.respond_all();
+    first.wait().expect(0);
+    waiting.into_iter().for_each(|running| _ = running.wait().expect(0));
+    let paths: Vec<String> = api.requests().iter().map(|request| request.path().to_owned()).collect();
+    assert_eq!(paths[LINES..], ["d", "b", "e", "c", "a"].map(|name| format!("/ok/one-{name}")));
+}
+
 #[test]
 fn killed_command_lets_the_next_one_of_its_job_go_on() {
     let api = Api::start();

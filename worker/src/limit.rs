@@ -55,7 +55,7 @@ pub(crate) async fn acquire(
     let asking = Asking { before: request.wait.as_ref(), least: shared.lease_wait, since, now };
     Ok(match applicant.acquire().await? {
         Lease::Ours => None,
-        Lease::Taken { by, ahead } => Some(asking.behind(by, ahead)),
+        Lease::Taken { by, ahead } => Some(asking.after(by, ahead)),
         Lease::Draining { holder, left } => Some(asking.draining(holder, left)),
     })
 }

@@ -233,12 +233,12 @@ impl Applicant<'_> {
         let queue = self.of.queue();
         loop {
             let mut before: Vec<String> = keys_of(self.objects.list(&queue).await?);
-            if let Some(own) = before.iter().position(|key| self.is_own(key)) {
+            if let Some(own) = before.iter().position(|key| is_place_of(key, self.run)) {
                 before.truncate(own);
                 return Ok(before);
             }
             let [first, second] = self.came;
-            let key = format!("{queue}{first:015}-{second:015}{}", own_ending(self.run));
+            let key = format!("{queue}{first:015}-{second:015}{}", ending(self.run));
             self.objects.put_if_absent(&key, self.body(0)).await?;
         }
     }
@@ -248,10 +248,6 @@ impl Applicant<'_> {
             return Ok(());
         }
         leave_queue(self.objects, self.of, self.run).await
-    }
-
-    fn is_own(&self, key: &str) -> bool {
-        key.ends_with(&own_ending(self.run))
     }
 
     fn body(&self, not_before: u64) -> Vec<u8> {
@@ -303,15 +299,20 @@ pub async fn release(objects: &Objects, of: LeaseOf<'_>, run: &RunRef) -> Result
 /// Removes a run's objects from a queue. Two calls at once may have written one each.
 async fn leave_queue(objects: &Objects, of: LeaseOf<'_>, run: &RunRef) -> Result<(), StepError> {
     for key in keys_of(objects.list(&of.queue()).await?) {
-        if key.ends_with(&own_ending(run)) {
+        if is_place_of(&key, run) {
             objects.delete(&key).await?;
         }
     }
     Ok(())
 }
 
-/// The end of the names of a run's objects in a queue.
-fn own_ending(run: &RunRef) -> String {
+/// Whether the object of a queue with this key says that this run waits.
+pub fn is_place_of(key: &str, run: &RunRef) -> bool {
+    key.ends_with(&ending(run))
+}
+
+/// The end of the keys of a run's objects in a queue.
+fn ending(run: &RunRef) -> String {
     format!("-{}-{:04}.json", run.id, run.generation)
 }
 

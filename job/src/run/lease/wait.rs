@@ -41,11 +41,11 @@ pub struct Asking<'a> {
 }
 
 impl Asking<'_> {
-    /// The wait behind `holder` and all others that come first, `ahead` in number.
+    /// The wait for `holder` and all others that come first, `ahead` in number.
     ///
     /// Each of them takes the shortest wait at least. While the same one holds the lease, the waits grow by a
     /// quarter, so that the lease is rarely free for longer than a fifth of the time that it was held.
-    pub fn behind(self, holder: String, ahead: u64) -> Wait {
+    pub fn after(self, holder: String, ahead: u64) -> Wait {
         let waited = self.now.saturating_sub(self.since) / 1000;
         let longest = LONGEST.as_secs().max(waited / SHARE).max(self.least.as_secs());
         let grown = match self.before {
@@ -84,7 +84,7 @@ mod tests {
         while waited < seconds {
             let asking = Asking { before: waits.last(), least: LEAST, since: 7, now: 7 + waited * 1000 };
             let (holder, ahead) = ahead(waited);
-            let wait = asking.behind(holder, ahead);
+            let wait = asking.after(holder, ahead);
             waited += wait.wait_seconds;
             waits.push(wait);
         }
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn waits_are_short_behind_short_runs_and_grow_behind_a_long_one() {
+    fn waits_are_short_after_short_runs_and_grow_during_a_long_one() {
         let seconds = |waits: Vec<Wait>| waits.into_iter().map(|wait| wait.wait_seconds).collect::<Vec<_>>();
         assert_eq!(seconds(waits(20, |_| ("one".to_owned(), 1))), [2, 3, 4, 5, 7]);
         assert_eq!(seconds(waits(8, |waited| (format!("at {waited}"), 1))), [2, 2, 2, 2]);
@@ -114,7 +114,7 @@ mod tests {
     #[test]
     fn a_wait_is_a_second_at_least() {
         let asking = Asking { before: None, least: Duration::ZERO, since: 0, now: 0 };
-        assert_eq!(asking.behind("one".to_owned(), 1).wait_seconds, 1);
+        assert_eq!(asking.after("one".to_owned(), 1).wait_seconds, 1);
         assert_eq!(asking.draining("own".to_owned(), Duration::from_millis(1001)).wait_seconds, 2);
     }
 }
