@@ -7,7 +7,6 @@ use job::run::PreprocessResponse;
 use preprocess::{Context, preprocess};
 use tokio_util::sync::CancellationToken;
 
-
 #[tokio::main]
 async fn main() -> Result<(), lambda::Error> {
     let aws = lambda::aws().await;

@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use job::run::{Claim, LeaseHolder, RunRef, lease};
-use job::{Objects, Plan, RunKeys, keys};
+use job::{LaneKind, Objects, Plan, RunKeys, keys};
 
 use super::{AwsStack, Execution, Status};
 use crate::exit::CliError;
 use crate::local::now;
-use crate::progress::{Phase, Progress, Queue};
+use crate::progress::{OtherJob, Phase, Progress, Queue};
 use crate::text;
 
 /// The shortest time between two polls.
@@ -73,6 +73,7 @@ async fn poll(
             Some(_) if progress.snapshot().phase == Phase::Merging => {}
             Some(plan) => {
                 progress.count_lanes(&objects, run, plan).await?;
+                find_waiting_lanes(&objects, run, plan, progress).await?;
                 if let Some(execution) = &execution
                     && polls.is_multiple_of(MAP_RUNS_EVERY)
                 {
@@ -90,6 +91,27 @@ async fn poll(
         }
     }
     Ok(execution)
+}
+
+/// Says of each lane that has lines left which other job has its limit now.
+async fn find_waiting_lanes(
+    objects: &Objects,
+    run: &RunRef,
+    plan: &Plan,
+    progress: &Progress,
+) -> Result<(), CliError> {
+    for (lane, shown) in plan.lanes.iter().zip(progress.snapshot().lanes) {
+        if let LaneKind::Named { provider } = &lane.kind
+            && shown.done < shown.lines
+        {
+            let lease = objects.find(&keys::limit_lease(provider)).await?;
+            let holder = lease.and_then(|lease| serde_json::from_slice::<LeaseHolder>(&lease).ok());
+            let other = holder.filter(|holder| holder.run != run.id);
+            let other = other.map(|holder| OtherJob { job: holder.job, limit: provider.clone() });
+            progress.lane_waits_for(&lane.name, other);
+        }
+    }
+    Ok(())
 }
 
 /// The run of the same job that this run waits for, unless it is this run's turn.

@@ -109,9 +109,7 @@ impl Steps {
             _ => None,
         };
         match (name, &self.functions) {
-            ("worker", Some(functions)) => {
-                self.invoke(functions, name, &without_limit(payload)).await
-            }
+            ("worker", Some(functions)) => self.invoke(functions, name, &without_limit(payload)).await,
             ("preprocess" | "postprocess", Some(functions)) => self.invoke(functions, name, payload).await,
             ("preprocess", None) => {
                 self.progress.splitting();

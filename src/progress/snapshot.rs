@@ -94,7 +94,7 @@ pub struct LaneSnapshot {
     pub waits_for: Option<OtherJob>,
 }
 
-/// A job that another process runs in the same state folder, with a lane of the same limit.
+/// A job in the same state folder or stack whose lane uses the same limit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct OtherJob {
     /// Its name.

@@ -92,6 +92,56 @@ fn two_files_of_a_job_run_one_after_the_other() {
 
 #[test]
 #[ignore = "needs LocalStack, see README.md here"]
+fn files_of_a_job_run_in_the_order_of_their_uploads() {
+    let api = Api::start();
+    let scene = scene("order", any_url(), &paths(&api, 10, |n| format!("/ok/a{n}")));
+    api.respond_only(0);
+    let mut runs = vec![stack().submit(&scene, "order.toml", "in.csv")];
+    wait_until("the first run sends", || api.count() > 0);
+    for (n, name) in ["b", "c", "d"].into_iter().enumerate() {
+        scene.write(&format!("{name}.csv"), paths(&api, 10, |n| format!("/ok/{name}{n}")));
+        runs.push(stack().submit(&scene, "order.toml", &format!("{name}.csv")));
+        wait_until("it is in the queue", || stack().keys("turns/order/queue/").len() == n + 1);
+    }
+    api.respond_all();
+    runs.iter().for_each(|run| _ = stack().run(&scene, &["watch", run]).expect(0));
+    let requests = api.requests();
+    let mut order: Vec<&str> = requests.iter().map(|request| &request.path()[4..5]).collect();
+    order.dedup();
+    assert_eq!(order, ["a", "b", "c", "d"]);
+    assert_eq!(stack().keys("turns/order"), Vec::<String>::new());
+}
+
+#[test]
+#[ignore = "needs LocalStack, see README.md here"]
+fn jobs_with_the_same_limit_take_turns() {
+    let api = Api::start();
+    let limited = || any_url().limit(api.host(), "rate = \"unlimited\"\nin_flight = 5");
+    let one = scene("limit-one", limited(), &paths(&api, 30, |n| format!("/ok/a{n}")));
+    let two = scene("limit-two", limited(), &paths(&api, 30, |n| format!("/ok/b{n}")));
+    api.respond_only(5);
+    let first = stack().submit(&one, "limit-one.toml", "in.csv");
+    wait_until("the first job sends", || api.count() > 5);
+    let second = stack().submit(&two, "limit-two.toml", "in.csv");
+    wait_until("the second job waits", || !stack().keys(&job::keys::limit_queue(&api.host())).is_empty());
+    assert!(api.hits().keys().all(|path| path.starts_with("/ok/a")), "{:?}", api.hits());
+    let log = two.path("watch.jsonl");
+    let watching = stack().spawn_with(&two, &["watch", &second, "-o", "out.csv", "--json"], |command| {
+        command.stdout(std::fs::File::create(&log).unwrap());
+    });
+    let waits = format!(r#""waits_for":{{"job":"limit-one","limit":"{}"}}"#, api.host());
+    wait_until("the second says what it waits for", || two.read("watch.jsonl").contains(&waits));
+    api.respond_all();
+    stack().run(&one, &["watch", &first]).expect(0);
+    watching.wait().expect(0);
+    let paths: Vec<bool> = api.requests().iter().map(|request| request.path().starts_with("/ok/a")).collect();
+    assert!(paths.is_sorted_by(|a, b| a >= b), "the two jobs sent at the same time");
+    assert_eq!(column(&two.read("out.csv"), "twice").len(), 30);
+    assert_eq!(stack().find(&job::keys::limit_lease(&api.host())), None);
+}
+
+#[test]
+#[ignore = "needs LocalStack, see README.md here"]
 fn redrive_sends_only_failed_lines() {
     let api = Api::start();
     let kind = |n: usize| if n.is_multiple_of(4) { format!("/flaky/{n}") } else { format!("/ok/{n}") };
@@ -152,9 +202,7 @@ fn stop_keeps_stored_responses() {
     stack().run(&scene, &["stop", &run]).expect(0);
     let watching = stack().spawn(&scene, &["watch", &run, "-o", "out.csv", "--json"]);
     wait_until("the worker has written what it had", || {
-        let list =
-            stack().s3.list_objects_v2().bucket(&stack().bucket).prefix(format!("runs/{run}/results/"));
-        stack().runtime.block_on(list.send()).unwrap().key_count().unwrap() > 0
+        !stack().keys(&format!("runs/{run}/results/")).is_empty()
     });
     api.respond_all();
     let ended = watching.wait().expect(3);

@@ -119,6 +119,10 @@ impl Stack {
     }
 
     pub fn spawn(&self, scene: &Scene, args: &[&str]) -> Running {
+        self.spawn_with(scene, args, |_| ())
+    }
+
+    pub fn spawn_with(&self, scene: &Scene, args: &[&str], change: impl FnOnce(&mut Command)) -> Running {
         scene.start_with(args, |command| {
             command.args([
                 "--bucket",
@@ -129,6 +133,7 @@ impl Stack {
                 "us-east-1",
             ]);
             command.env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test");
+            change(command);
         })
     }
 
@@ -149,6 +154,13 @@ impl Stack {
         let found = self.runtime.block_on(get.send()).ok()?;
         let body = self.runtime.block_on(found.body.collect()).unwrap();
         Some(String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    /// The keys below a prefix.
+    pub fn keys(&self, prefix: &str) -> Vec<String> {
+        let list = self.s3.list_objects_v2().bucket(&self.bucket).prefix(prefix);
+        let found = self.runtime.block_on(list.send()).unwrap();
+        found.contents().iter().filter_map(|object| Some(object.key()?.to_owned())).collect()
     }
 
     /// The execution that has claimed a run, once one has.

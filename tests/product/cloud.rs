@@ -104,8 +104,9 @@ impl Cloud {
         let worker = Arc::new(worker.with_shared_limits(shared));
         let functions = Functions { preprocess, worker, postprocess };
         let names = [("Preprocess", "preprocess"), ("Worker", "worker"), ("Postprocess", "postprocess")];
-        let definition =
-            names.iter().fold(include_str!("../../definition.asl.json").to_owned(), |text, (name, function)| {
+        let definition = names
+            .iter()
+            .fold(include_str!("../../definition.asl.json").to_owned(), |text, (name, function)| {
                 text.replace(&format!("${{{name}FunctionArn}}"), function)
             });
         Self {
@@ -136,8 +137,7 @@ impl Cloud {
     /// Redrives the run of an execution that has ended.
     pub(crate) async fn redrive(&self, execution: &Execution) -> Execution {
         let Execution { run, event, .. } = execution;
-        let redrive =
-            Redrive { run: run.id.clone(), generation: run.generation + 1, include_unknown: false };
+        let redrive = Redrive { run: run.id.clone(), generation: run.generation + 1, include_unknown: false };
         self.start(Event { redrive: Some(redrive), ..event.clone() }).await
     }
 

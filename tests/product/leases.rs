@@ -105,6 +105,24 @@ async fn lease_of_an_aborted_execution_is_kept_until_its_workers_have_ended() {
 }
 
 #[tokio::test]
+async fn workers_of_an_aborted_run_have_their_time_although_the_next_run_is_aborted_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let client = s3::client(folder.path()).unwrap();
+    let objects = Objects::new(client.clone(), s3::BUCKET);
+    let job = "[request]\nurl = \"{{ line }}\"\ntimeout = \"10s\"\n";
+    objects.put("jobs/places/job.toml", job).await.unwrap();
+    let context = on_aws(client);
+    run_of(call(&objects, &context, "one.txt", "aborted-1").await.unwrap());
+    // It waits for those workers when it is aborted, and has none of its own.
+    assert_eq!(waiting(call(&objects, &context, "two.txt", "aborted-2").await.unwrap()).0, 100);
+    let later = Context { now: Arc::new(|| 40_000), ..context.clone() };
+    let waits = waiting(call(&objects, &later, "three.txt", "running-3").await.unwrap());
+    assert_eq!(waits, (60, "aborted-2".to_owned()));
+    let later = Context { now: Arc::new(|| 100_000), ..context };
+    run_of(call(&objects, &later, "three.txt", "running-3").await.unwrap());
+}
+
+#[tokio::test]
 async fn lease_of_a_run_that_failed_early_is_free_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let client = s3::client(folder.path()).unwrap();

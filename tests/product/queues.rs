@@ -128,7 +128,8 @@ async fn lanes_of_different_jobs_take_turns_for_a_limit_and_other_lanes_do_not_w
 async fn limit_is_free_when_its_lane_has_ended_though_the_run_has_not() {
     let (cloud, shared, slow) = (Cloud::new(), Api::start(), Api::start());
     // The lane of the shared limit fails as a whole, the other one goes on.
-    let both = job(&shared).limit(slow.host(), "rate = \"unlimited\"").tables("[failure]\ntolerated = \"0%\"");
+    let both =
+        job(&shared).limit(slow.host(), "rate = \"unlimited\"").tables("[failure]\ntolerated = \"0%\"");
     cloud.put_job("both", both).await;
     cloud.put_job("one", job(&shared)).await;
     slow.respond_only(0);

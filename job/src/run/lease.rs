@@ -6,6 +6,7 @@
 //! has not ended takes the lease, so an execution that was aborted blocks nobody. The order is that of the
 //! objects that a listing shows; that only one execution holds the lease rests on the conditional PUT alone.
 
+mod queue;
 mod wait;
 
 use std::time::Duration;
@@ -15,8 +16,9 @@ use async_trait::async_trait;
 use super::{Environment, FORMAT, LeaseHolder, RunKeys, RunRef, StopMarker, keys, read_file};
 use crate::error::StepError;
 use crate::file::Job;
-use crate::store::{Entry, Objects, StorageErrorKind};
+use crate::store::{Objects, StorageErrorKind};
 
+pub use queue::is_place_of;
 pub use wait::{Asking, Wait};
 
 /// How long a worker on AWS may still send after its execution was aborted, without the job's timeout: a
@@ -167,9 +169,7 @@ impl Applicant<'_> {
     fn ours(&self, holder: &LeaseHolder, not_before: u64) -> Lease {
         match not_before.saturating_sub(self.now) {
             0 => Lease::Ours,
-            left => {
-                Lease::Draining { holder: holder.execution.clone(), left: Duration::from_millis(left) }
-            }
+            left => Lease::Draining { holder: holder.execution.clone(), left: Duration::from_millis(left) },
         }
     }
 
@@ -193,61 +193,20 @@ impl Applicant<'_> {
         // own job had ended before it got the lease of the job.
         let keys = RunKeys::new(job, &before.run);
         let drained = matches!(self.of, LeaseOf::Limit(_)) && *job == run.job;
-        let has_workers = self.environment == Environment::Aws
-            && !drained
-            && objects.find(&keys.plan()).await?.is_some();
-        let mut until = 0;
+        let has_workers =
+            self.environment == Environment::Aws && !drained && objects.find(&keys.plan()).await?.is_some();
+        // It may itself have waited for the workers of an aborted one.
+        let mut until = if before.not_before > self.now { before.not_before } else { 0 };
         if has_workers {
-            StopMarker::place(objects, &keys.stop_run(before.generation), "its execution was aborted").await?;
+            StopMarker::place(objects, &keys.stop_run(before.generation), "its execution was aborted")
+                .await?;
             let drain = Duration::from_secs(before.drain_seconds).max(match self.of {
                 LeaseOf::Job(_) => self.drain,
                 LeaseOf::Limit(_) => Duration::ZERO,
             });
-            until = self.now + u64::try_from(drain.as_millis()).unwrap_or(u64::MAX);
+            until = until.max(self.now + u64::try_from(drain.as_millis()).unwrap_or(u64::MAX));
         }
         Ok(objects.put_if_match(key, self.body(until), tag).await?.then_some(until))
-    }
-
-    /// The first execution of the queue that has not ended, if it is another one.
-    async fn first_in_queue(&self) -> Result<Option<Lease>, StepError> {
-        if self.environment == Environment::Local || self.objects.list(&self.of.queue()).await?.is_empty() {
-            return Ok(None);
-        }
-        let before = self.place().await?;
-        for (n, key) in before.iter().enumerate() {
-            let Some(waiting) = self.read(key).await? else { continue };
-            if !self.executions.ended(&waiting.execution).await? {
-                let ahead = (before.len() - n) as u64;
-                return Ok(Some(Lease::Taken { by: waiting.execution, ahead }));
-            }
-            self.objects.delete(key).await?;
-        }
-        Ok(None)
-    }
-
-    /// The objects before this execution's own in the queue, which it joins if it has not yet done so.
-    async fn place(&self) -> Result<Vec<String>, StepError> {
-        if self.environment == Environment::Local {
-            return Ok(Vec::new());
-        }
-        let queue = self.of.queue();
-        loop {
-            let mut before: Vec<String> = keys_of(self.objects.list(&queue).await?);
-            if let Some(own) = before.iter().position(|key| is_place_of(key, self.run)) {
-                before.truncate(own);
-                return Ok(before);
-            }
-            let [first, second] = self.came;
-            let key = format!("{queue}{first:015}-{second:015}{}", ending(self.run));
-            self.objects.put_if_absent(&key, self.body(0)).await?;
-        }
-    }
-
-    async fn leave_queue(&self) -> Result<(), StepError> {
-        if self.environment == Environment::Local {
-            return Ok(());
-        }
-        leave_queue(self.objects, self.of, self.run).await
     }
 
     fn body(&self, not_before: u64) -> Vec<u8> {
@@ -281,7 +240,7 @@ impl Applicant<'_> {
 /// # Errors
 /// Errors of the store.
 pub async fn release(objects: &Objects, of: LeaseOf<'_>, run: &RunRef) -> Result<(), StepError> {
-    leave_queue(objects, of, run).await?;
+    queue::leave(objects, of, run).await?;
     let earlier = match of {
         LeaseOf::Job(job) => Some(keys::earlier_lease(job)),
         LeaseOf::Limit(_) => None,
@@ -294,28 +253,4 @@ pub async fn release(objects: &Objects, of: LeaseOf<'_>, run: &RunRef) -> Result
         }
     }
     Ok(())
-}
-
-/// Removes a run's objects from a queue. Two calls at once may have written one each.
-async fn leave_queue(objects: &Objects, of: LeaseOf<'_>, run: &RunRef) -> Result<(), StepError> {
-    for key in keys_of(objects.list(&of.queue()).await?) {
-        if is_place_of(&key, run) {
-            objects.delete(&key).await?;
-        }
-    }
-    Ok(())
-}
-
-/// Whether the object of a queue with this key says that this run waits.
-pub fn is_place_of(key: &str, run: &RunRef) -> bool {
-    key.ends_with(&ending(run))
-}
-
-/// The end of the keys of a run's objects in a queue.
-fn ending(run: &RunRef) -> String {
-    format!("-{}-{:04}.json", run.id, run.generation)
-}
-
-fn keys_of(entries: Vec<Entry>) -> Vec<String> {
-    entries.into_iter().map(|entry| entry.key).collect()
 }

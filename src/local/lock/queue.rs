@@ -67,7 +67,9 @@ impl Queue {
     fn waiting(&self) -> io::Result<Vec<u64>> {
         let mut numbers = Vec::new();
         for entry in fs::read_dir(&self.folder)? {
-            let Some(number) = entry?.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+            let Some(number) = entry?.file_name().to_str().and_then(|name| name.parse().ok()) else {
+                continue;
+            };
             let path = self.path(number);
             match open_private(&path)?.try_lock_shared() {
                 Ok(()) => fs::remove_file(&path)?,
