@@ -2,6 +2,7 @@
 
 mod check;
 mod demo;
+mod failed_lines;
 mod init;
 mod question;
 mod redrive;

@@ -73,6 +73,15 @@ pub fn stdout(text: Arguments<'_>) {
     }
 }
 
+/// Prints a warning to standard error, or as an event if the output is JSON.
+pub fn warning(message: &str, json: bool) {
+    if json {
+        println!("{}", serde_json::json!({ "event": "warning", "message": message }));
+    } else {
+        eprintln!("{message}");
+    }
+}
+
 /// Prints to standard error.
 pub fn stderr(text: Arguments<'_>) {
     match io::stderr().lock().write_all(visible(&text.to_string()).as_bytes()) {

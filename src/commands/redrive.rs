@@ -9,6 +9,7 @@ use crate::args;
 use crate::aws::{AwsStack, Status, latest_generation};
 use crate::exit::{CliError, Exit};
 use crate::local::{Outputs, ProtectedFiles, check_planned_format};
+use crate::print;
 
 pub(super) async fn redrive(args: args::Redrive) -> Result<Exit, CliError> {
     match (&args.input, &args.bucket) {
@@ -130,11 +131,7 @@ async fn warn_of_mended_job(
         run.file,
         stack.options()
     );
-    if options.json {
-        println!("{}", serde_json::json!({ "event": "warning", "message": message }));
-    } else {
-        eprintln!("{message}");
-    }
+    print::warning(&message, options.json);
     Ok(())
 }
 

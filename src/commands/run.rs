@@ -12,6 +12,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use states::services::Functions;
 
+use super::failed_lines;
 use super::question::{self, Decision};
 use super::summary::{self, FailedRun, RequestsMade};
 use crate::args;
@@ -27,6 +28,9 @@ use crate::signals::Signals;
 pub(super) async fn run(args: args::Run) -> Result<Exit, CliError> {
     let early = exit_before_requests(args.options.json);
     let (state, mut target) = prepare(&args.target, &args.options, "run").await?;
+    if let Some(warning) = failed_lines::warning(&target.run.job, &args.target) {
+        print::warning(&warning, args.options.json);
+    }
     target.event.again = args.again.said();
     let fresh = args.again.fresh;
     if !fresh {

@@ -42,9 +42,39 @@ fn failed_file_can_be_an_input() {
     api.set_broken(true);
     scene.run(&["run", "job.toml", "in.csv", "-o", "out.csv"]).expect(2);
     api.set_broken(false);
-    scene.run(&["run", "job.toml", "out.failed.csv", "-o", "again.csv"]).expect(0);
+    let args = ["run", "job.toml", "out.failed.csv", "-o", "again.csv"];
+    let ran = scene.run(&args).expect(0);
+    assert!(ran.stderr.contains("`throughline redrive job.toml in.csv`"), "{}", ran.stderr);
+    let ran = scene.run(&[&args[..], &["--json"]].concat()).expect(0);
+    let warning: serde_json::Value = serde_json::from_str(ran.stdout.lines().next().unwrap()).unwrap();
+    assert!(warning["event"] == "warning" && warning["message"].as_str().unwrap().contains("in.csv"));
     let again = scene.read("again.csv");
     assert_eq!(column(&again, "id"), (0..400).step_by(4).map(|n| n.to_string()).collect::<Vec<_>>());
+}
+
+#[test]
+fn failed_lines_that_are_mended_in_the_input_complete_the_output() {
+    let api = Api::start();
+    let scene = scene(&api);
+    api.set_broken(true);
+    for (command, from, to) in [("redrive", "flaky,", "ok,mended-"), ("run", "ok,mended-3", "ok,more-3")] {
+        scene.run(&["run", "job.toml", "in.csv", "-o", "out.csv"]);
+        let before = api.hits();
+        let failed = column(&scene.read("out.csv"), "error").iter().filter(|error| !error.is_empty()).count();
+        let mended = scene.read("in.csv").replace(from, to);
+        scene.write("in.csv", &mended);
+        let ran = scene.run(&[command, "job.toml", "in.csv", "-o", "out.csv", "--continue"]).expect(0);
+        let sent = api.hits().into_iter().filter(|(path, hits)| before.get(path) != Some(hits));
+        let sent: Vec<String> = sent.map(|(path, _)| path).collect();
+        let lines: Vec<&str> = mended.lines().filter(|line| line.starts_with(to)).collect();
+        assert_eq!(sent.len(), lines.len(), "only these are sent: {}", ran.stderr);
+        assert!(failed == 0 || failed == lines.len(), "{failed}");
+        let output = scene.read("out.csv");
+        let ids: Vec<&str> = mended.lines().skip(1).map(|line| line.split(',').nth(1).unwrap()).collect();
+        assert_eq!(column(&output, "id"), ids);
+        assert_eq!(column(&output, "twice"), ids.iter().map(|id| format!("{id}{id}")).collect::<Vec<_>>());
+        assert!(!scene.exists("out.failed.csv"));
+    }
 }
 
 /// S3 and Step Functions as a redrive on AWS uses them: the objects are the files of a state folder, and every
