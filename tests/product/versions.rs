@@ -1,6 +1,6 @@
 //! State folders of other versions: an earlier one's is continued, and a later one's is refused.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -119,6 +119,81 @@ fn an_edited_job_keeps_the_responses_that_the_first_version_has_stored() {
     scene.write("charge.toml", scene.read("charge.toml").replace("in_flight = 8", "in_flight = 4"));
     scene.run(&RUN).expect(2);
     nothing_was_sent_twice(&scene, &server);
+}
+
+/// The lines of the archive that have a stored response, and those that may have been sent and have none.
+fn left(scene: &Scene) -> [BTreeSet<String>; 2] {
+    let read = |ending: &str| {
+        let files = scene.files().into_iter();
+        let mut found = files.filter(|file| file.to_string_lossy().ends_with(ending));
+        fs::read_to_string(found.next().unwrap()).unwrap()
+    };
+    let results = read("-000000-120-0-0-120.jsonl");
+    let number = |value: &Value| value.as_u64().unwrap().to_string();
+    let stored: BTreeSet<String> =
+        results.lines().map(|line| number(&serde_json::from_str::<Value>(line).unwrap()["n"])).collect();
+    let named: Value = serde_json::from_str(&read(".notes.json")).unwrap();
+    let named: BTreeSet<String> = named["sending"].as_array().unwrap().iter().map(number).collect();
+    [stored.clone(), named.difference(&stored).cloned().collect()]
+}
+
+#[test]
+fn an_edited_input_keeps_the_responses_of_its_lines_that_the_first_version_has_stored() {
+    let (scene, server) = interrupted();
+    let [stored, unknown] = left(&scene);
+    assert_eq!((stored.len(), unknown.len()), (120, 16));
+    let text = scene.read("orders.csv");
+    let mut lines: Vec<String> = text.lines().skip(1).map(str::to_owned).collect();
+    // Two lines with a response: one gets another request, and one is deleted.
+    let (changed, deleted) = (stored.first().unwrap(), stored.last().unwrap());
+    lines.retain(|line| line.split(',').next() != Some(deleted));
+    let at = lines.iter().position(|line| line.split(',').next() == Some(changed)).unwrap();
+    lines[at] = format!("{changed},999999");
+    lines.reverse();
+    lines.push("301,1".to_owned());
+    scene.write("orders.csv", format!("id,cents\n{}\n", lines.join("\n")));
+    let ran = scene.run(&RUN).expect(2);
+    assert!(ran.stderr.contains(": 118 responses kept"), "{}", ran.stderr);
+
+    let output = scene.read("out.csv");
+    let (ids, hits) = (column(&output, "id"), server.hits());
+    assert_eq!(ids, lines.iter().map(|line| line.split(',').next().unwrap()).collect::<Vec<_>>());
+    for ((id, receipt), error) in ids.iter().zip(column(&output, "receipt")).zip(column(&output, "error")) {
+        let sent = hits.get(&format!("/charge/{id}")).copied().unwrap_or(0);
+        let kept = stored.contains(id) && id != changed;
+        let expected = if unknown.contains(id) { "outcome_unknown" } else { "" };
+        assert_eq!(
+            (error.as_str(), sent),
+            (expected, usize::from(!kept && expected.is_empty())),
+            "line {id}"
+        );
+        assert!(!expected.is_empty() || receipt == format!("r-{id}"), "line {id}: {receipt}");
+    }
+    scene.run(&["redrive", "charge.toml", "orders.csv", "-o", "out.csv", "--include-unknown"]).expect(0);
+    assert_eq!(server.count(), 300 - 118);
+    assert!(server.hits().values().all(|hits| *hits == 1));
+}
+
+#[test]
+fn an_edited_url_sends_every_line_of_a_run_of_the_first_version_and_says_so() {
+    let (scene, server) = interrupted();
+    scene.write("charge.toml", scene.read("charge.toml").replace("{{ id }}\"", "{{ id }}?v=2\""));
+    let ran = scene.run(&RUN).expect(0);
+    assert!(ran.stderr.contains(": 0 responses kept, 300 lines to send"), "{}", ran.stderr);
+    assert_eq!((server.hits().len(), server.count()), (300, 300));
+    assert!(server.requests().iter().all(|request| request.uri.ends_with("?v=2")));
+    let receipts = column(&scene.read("out.csv"), "receipt");
+    assert_eq!(receipts, (1..=300).map(|n| format!("r-{n}")).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_column_that_the_first_version_did_not_keep_is_a_doubt() {
+    let (scene, server) = interrupted();
+    let job = scene.read("charge.toml").replace("columns = {", "columns = { all = \"$\",");
+    scene.write("charge.toml", job);
+    let ran = scene.run(&RUN).expect(1);
+    assert!(ran.stderr.contains("Run.Doubtful") && ran.stderr.contains("\"all\""), "{}", ran.stderr);
+    assert_eq!(server.count(), 0);
 }
 
 #[test]
