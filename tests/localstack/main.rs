@@ -7,6 +7,7 @@
 //! writes no result files. Both are tested on the embedded engine.
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
 
+mod edits;
 mod errors;
 mod runs;
 mod stack;
