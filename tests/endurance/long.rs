@@ -19,6 +19,13 @@ fn killed_processes_and_failing_stores_at_length() {
 
 #[test]
 #[ignore = "takes minutes"]
+fn edited_runs_of_a_failing_store_at_length() {
+    let stops = store::edited::many(from_environment("SEEDS", 100) as u64);
+    println!("\nedited runs of a failing store\n  {:32} {stops:>5}", "edited and continued");
+}
+
+#[test]
+#[ignore = "takes minutes"]
 fn killed_post_jobs_at_length() {
     let left = unknown_outcomes::all(from_environment("POST_KILLS", 50));
     println!("\nkilled POST jobs");

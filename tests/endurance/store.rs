@@ -1,6 +1,7 @@
 //! Runs whose store fails: each succeeds, or stops with a clear error and can be continued.
 
-mod run;
+pub mod edited;
+pub mod run;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -89,7 +90,7 @@ fn survives_seed(bed: &TestBed, seed: u64) -> Survived {
     bed.survives((0..COMMANDS).map(|command| random(seed * COMMANDS + command, seed % 4)))
 }
 
-/// Faults at random: seldom, often, or in outages in which every call fails.
+/// Faults at random, by the kind: seldom, often, or in outages in which every call fails.
 fn random(seed: u64, kind: u64) -> impl FnMut(&Call) -> Action + Send + 'static {
     let mut rng = StdRng::seed_from_u64(seed);
     let chance = [0.03, 0.15, 0.05, 0.02][kind as usize];

@@ -1,7 +1,7 @@
 //! Whole runs in this process (the steps, the engine, the embedded store), with [`Faults`] before the store.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use job::LineResult;
 use postprocess::Report;
 use states::Clock;
 use tempfile::TempDir;
-use testing::{Action, Api, Call, Fault, Faults, JobFile};
+use testing::{Action, Api, Call, Fault, Faults, HttpServer, JobFile};
 use throughline::exit::CliError;
 use throughline::local::{ExecutionEnd, StateDir, Target, execute, job_name, read_job};
 use throughline::progress::Progress;
@@ -48,11 +48,17 @@ pub struct Survived {
     pub duplicated: usize,
 }
 
+/// The files of a command.
+pub struct Files {
+    pub job: PathBuf,
+    pub input: PathBuf,
+}
+
 /// A stored result segment: the number of requests that the API had received by then, and the content.
-type Segment = (usize, Vec<u8>);
+pub type Segment = (usize, Vec<u8>);
 
 /// How a command ended.
-enum End {
+pub enum End {
     Finished(Box<Report>),
     /// With an error message.
     Stopped(String),
@@ -86,9 +92,9 @@ impl TestBed {
         std::fs::write(folder.path().join("faults.toml"), job.to_string()).unwrap();
         std::fs::write(folder.path().join("in.csv"), input).unwrap();
         let mut bed = Self { api, folder, expected: String::new(), post: method == "POST", calls: 0 };
-        let (faults, _) = bed.faults(|_| Action::Proceed);
+        let (faults, _) = observed(&bed.api, |_| Action::Proceed);
         let state = tempfile::tempdir().unwrap();
-        let end = bed.command(&state.path().join("state"), &faults, None);
+        let end = command(&bed.files(), &state.path().join("state"), &faults, None);
         assert!(matches!(&end, End::Finished(report) if report.complete()));
         bed.expected = std::fs::read_to_string(output(&state)).unwrap();
         bed.calls = faults.calls();
@@ -107,10 +113,10 @@ impl TestBed {
         let mut redrive = None;
         loop {
             let (faults, segments) = match plans.next() {
-                Some(plan) => self.faults(plan),
-                None => self.faults(|_| Action::Proceed),
+                Some(plan) => observed(&self.api, plan),
+                None => observed(&self.api, |_| Action::Proceed),
             };
-            let end = self.command(&state.path().join("state"), &faults, redrive);
+            let end = command(&self.files(), &state.path().join("state"), &faults, redrive);
             survived.commands += 1;
             stored.append(&mut segments.lock().unwrap());
             for (fault, count) in faults.injected() {
@@ -139,6 +145,10 @@ impl TestBed {
         (survived.lines_out, survived.lost, survived.duplicated) =
             (rows.len(), LINES - different.len(), rows.len() - different.len());
         survived
+    }
+
+    fn files(&self) -> Files {
+        Files { job: self.folder.path().join("faults.toml"), input: self.folder.path().join("in.csv") }
     }
 
     /// The output equals that of a run without faults, except for lines whose outcome is unknown.
@@ -191,74 +201,69 @@ impl TestBed {
             assert!(index < stored, "line {n} had a stored response and was sent again, after {survived:#?}");
         }
     }
+}
 
-    fn faults(
-        &self,
-        plan: impl FnMut(&Call) -> Action + Send + 'static,
-    ) -> (Faults, Arc<Mutex<Vec<Segment>>>) {
-        let segments = Arc::<Mutex<Vec<Segment>>>::default();
-        let (server, stored) = ((*self.api).clone(), segments.clone());
-        let faults = Faults::observed(plan, move |key, body| {
-            if let (Some(body), true) = (body, key.contains("/results/") && key.ends_with(".jsonl")) {
-                stored.lock().unwrap().push((server.count(), body.to_owned()));
-            }
-        });
-        (faults, segments)
-    }
-
-    /// Does what `throughline run` or `throughline redrive` does, in a separate runtime, which ends with the command.
-    fn command(&self, state: &std::path::Path, faults: &Faults, redrive: Option<u32>) -> End {
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        let end = runtime.block_on(async {
-            tokio::select! {
-                ended = self.run(state, faults, redrive) => ended.unwrap_or_else(|wrong| End::Stopped(wrong.to_string())),
-                () = faults.died() => End::Died,
-            }
-        });
-        runtime.shutdown_timeout(testing::DEADLINE);
-        if let End::Stopped(message) = &end {
-            assert!(
-                ["s3://", "store", ".redb"].iter().any(|word| message.contains(word)),
-                "not a clear error: {message}"
-            );
+/// Faults that meet this plan, and the result segments that are stored.
+pub fn observed(
+    server: &HttpServer,
+    plan: impl FnMut(&Call) -> Action + Send + 'static,
+) -> (Faults, Arc<Mutex<Vec<Segment>>>) {
+    let segments = Arc::<Mutex<Vec<Segment>>>::default();
+    let (server, stored) = (server.clone(), segments.clone());
+    let faults = Faults::observed(plan, move |key, body| {
+        if let (Some(body), true) = (body, key.contains("/results/") && key.ends_with(".jsonl")) {
+            stored.lock().unwrap().push((server.count(), body.to_owned()));
         }
-        end
-    }
+    });
+    (faults, segments)
+}
 
-    async fn run(
-        &self,
-        state: &std::path::Path,
-        faults: &Faults,
-        redrive: Option<u32>,
-    ) -> Result<End, CliError> {
-        let state = StateDir::open(state, "faults", "endurance", |_| ()).await?;
-        let clean = state.objects();
-        let retries = RetryConfig::standard().with_initial_backoff(Duration::from_millis(1));
-        let client = faults.client(state.s3().config(), retries);
-        let state = state.with(client, Arc::new(Fast::default()));
-        let path = |name: &str| self.folder.path().join(name);
-        let (text, job) = read_job(&path("faults.toml"))?;
-        let mut target =
-            Target::install(&state, &job_name(&path("faults.toml"))?, text, job, &path("in.csv")).await?;
-        if let Some(generation) = redrive {
-            target.redrive(generation, false);
+/// Does what `throughline run` or `throughline redrive` does, in a separate runtime, which ends with the command.
+pub fn command(files: &Files, state: &Path, faults: &Faults, redrive: Option<u32>) -> End {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let end = runtime.block_on(async {
+        tokio::select! {
+            ended = run(files, state, faults, redrive) => ended.unwrap_or_else(|wrong| End::Stopped(wrong.to_string())),
+            () = faults.died() => End::Died,
         }
-        let ended =
-            execute(&state, &target, None, &Arc::new(Progress::default()), CancellationToken::new()).await?;
-        Ok(match ended {
-            ExecutionEnd::Finished => {
-                let report = clean.get(&postprocess::report_key(&target.run)).await?;
-                End::Finished(serde_json::from_slice(&report).unwrap())
-            }
-            ExecutionEnd::Failed { error, message } => {
-                assert!(error.starts_with("Storage."), "{error}: {message}");
-                End::Stopped(message)
-            }
-            ExecutionEnd::DiskFull { message } => End::Stopped(message),
-            ExecutionEnd::Interrupted => End::Stopped("the store was left alone".to_owned()),
-        })
+    });
+    runtime.shutdown_timeout(testing::DEADLINE);
+    if let End::Stopped(message) = &end {
+        assert!(
+            ["s3://", "store", ".redb"].iter().any(|word| message.contains(word)),
+            "not a clear error: {message}"
+        );
     }
+    end
+}
+
+async fn run(files: &Files, state: &Path, faults: &Faults, redrive: Option<u32>) -> Result<End, CliError> {
+    let name = job_name(&files.job)?;
+    let state = StateDir::open(state, &name, "endurance", |_| ()).await?;
+    let clean = state.objects();
+    let retries = RetryConfig::standard().with_initial_backoff(Duration::from_millis(1));
+    let client = faults.client(state.s3().config(), retries);
+    let state = state.with(client, Arc::new(Fast::default()));
+    let (text, job) = read_job(&files.job)?;
+    let mut target = Target::install(&state, &name, text, job, &files.input).await?;
+    match redrive {
+        Some(generation) => target.redrive(generation, false),
+        None => state.follow_latest(&mut target).await?,
+    }
+    let ended =
+        execute(&state, &target, None, &Arc::new(Progress::default()), CancellationToken::new()).await?;
+    Ok(match ended {
+        ExecutionEnd::Finished => {
+            let report = clean.get(&postprocess::report_key(&target.run)).await?;
+            End::Finished(serde_json::from_slice(&report).unwrap())
+        }
+        ExecutionEnd::Failed { error, message } => {
+            assert!(error.starts_with("Storage."), "{error}: {message}");
+            End::Stopped(message)
+        }
+        ExecutionEnd::DiskFull { message } => End::Stopped(message),
+        ExecutionEnd::Interrupted => End::Stopped("the store was left alone".to_owned()),
+    })
 }
 
 fn output(state: &TempDir) -> PathBuf {
