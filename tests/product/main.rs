@@ -26,6 +26,7 @@ mod runs;
 mod shared_folder;
 mod state_folder;
 mod states;
+mod success;
 mod terminal;
 mod tls;
 mod uploads;

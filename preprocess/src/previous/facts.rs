@@ -122,7 +122,7 @@ fn differ(one: &Request, other: &Request) -> bool {
         let mut headers: Vec<_> = headers.collect();
         headers.sort();
         let body = request.body.as_ref().map(|body| body.source().to_owned());
-        (request.method, request.url.source().to_owned(), headers, body)
+        (request.method.clone(), request.url.source().to_owned(), headers, body)
     };
     parts(one) != parts(other)
 }
