@@ -27,6 +27,7 @@ use crate::signals::Signals;
 pub(super) async fn run(args: args::Run) -> Result<Exit, CliError> {
     let early = exit_before_requests(args.options.json);
     let (state, mut target) = prepare(&args.target, &args.options, "run").await?;
+    state.limit(&mut target, args.limit)?;
     target.event.again = args.again.said();
     let fresh = args.again.fresh;
     if !fresh {

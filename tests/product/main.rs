@@ -16,6 +16,7 @@ mod inputs;
 mod job_files;
 mod jobs;
 mod leases;
+mod limit;
 mod long_calls;
 mod loopback_servers;
 mod many_hosts;

@@ -75,7 +75,7 @@ fn fail_if_finds_the_error_in_a_response_of_status_200() {
     );
     let detail = &columns(&scene, &["error_detail"])[0][1];
     assert!(detail.contains("no such field"), "{detail}");
-    assert_eq!(api.count(), 3, "such a response is not asked for again");
+    assert_eq!(api.count(), 3, "such a request is not sent again");
 }
 
 #[test]

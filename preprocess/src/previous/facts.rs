@@ -63,6 +63,10 @@ impl Beginning<'_> {
                 .filter(|(name, was)| changed(name, was))
                 .map(|(name, _)| name.clone())
                 .collect(),
+            left_out: match event.limit {
+                Some(limit) => plan.input.lines.saturating_sub(limit),
+                None => 0,
+            },
             lost_column: lost_column(&before, plan, job),
         })
     }
