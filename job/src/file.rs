@@ -8,6 +8,7 @@ mod absolute_url;
 mod authority;
 mod check;
 mod compression;
+mod condition;
 mod error;
 mod extract;
 mod fit;
@@ -16,10 +17,12 @@ mod hosts;
 mod identity;
 mod input;
 mod limits;
+mod method;
 pub mod net;
 mod places;
 mod row;
 pub mod secrets;
+mod statuses;
 mod syntax;
 pub mod template;
 mod units;
@@ -31,6 +34,7 @@ use std::time::Duration;
 
 pub use absolute_url::absolute_url;
 pub use compression::{COMPRESSIONS, Compression, CompressionInfo, unreadable_compression};
+pub use condition::Condition;
 pub use error::JobError;
 pub use extract::{Column, Conversion, Extracted, Extractor, Response, Unmade};
 pub use format::{FORMATS, Format, FormatInfo, OutputFormat};
@@ -38,7 +42,9 @@ pub use hosts::{SecretHost, is_allowed};
 pub use identity::{Identity, InvalidIdentity, Rendered};
 pub use input::{Input, Quote};
 pub use limits::{Limit, Limits, MOST_IN_FLIGHT, Provider, Rate, host_listed, limit_key};
+pub use method::Method;
 pub use row::Row;
+pub use statuses::Statuses;
 pub use units::{parse_bytes, parse_duration, parse_rate, parse_share};
 
 use crate::run::Again;
@@ -60,6 +66,8 @@ pub struct Job {
     pub input: Input,
     /// `[request]`
     pub request: Request,
+    /// `[response]`
+    pub response: ResponseRules,
     /// `[output]`
     pub output: Output,
     /// `[limits]`
@@ -80,7 +88,7 @@ pub struct Job {
 /// `[request]`
 #[derive(Debug, Clone)]
 pub struct Request {
-    /// `method`: GET, POST, PUT, PATCH or DELETE.
+    /// `method`: default GET.
     pub method: Method,
     /// `url`
     pub url: Template,
@@ -105,17 +113,19 @@ pub struct Request {
     pub cookies: bool,
     /// `max_response`: bytes of a response's body; default 10 MiB.
     pub max_response: u64,
+    /// `redirects`: how many are followed for one line; default 5.
+    pub redirects: u8,
 }
 
-/// A request method.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names of RFC 9110")]
-pub enum Method {
-    Get,
-    Post,
-    Put,
-    Patch,
-    Delete,
+/// `[response]`: which responses count as success.
+#[derive(Debug, Clone)]
+pub struct ResponseRules {
+    /// `success`: the statuses; default 2xx. A redirect with one of them is not followed.
+    pub success: Statuses,
+    /// `fail_if`: a response that succeeds by its status fails where this holds.
+    pub fail_if: Option<Condition>,
+    /// `retry_if`: the request is sent again where this holds.
+    pub retry_if: Option<Condition>,
 }
 
 /// `[output]`
@@ -125,6 +135,8 @@ pub struct Output {
     pub format: Option<OutputFormat>,
     /// `columns`: what to keep of the response.
     pub columns: Extractor,
+    /// `failed_columns`: a line that has failed has the values of its last response, too.
+    pub failed_columns: bool,
     /// How CSV and TSV are written.
     pub style: Style,
 }
@@ -139,12 +151,15 @@ pub struct Style {
 }
 
 /// `[retry]`
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Retry {
     /// `attempts`: the number of failed attempts after which a line fails; default 5.
     pub attempts: u32,
     /// `max_wait`: the longest wait a provider may ask for; default 10 minutes.
     pub max_wait: Duration,
+    /// `statuses`: the statuses after which a request is sent again if it is repeatable; default 408, 425 and
+    /// 5xx.
+    pub statuses: Statuses,
 }
 
 /// `[failure]`
@@ -276,12 +291,12 @@ impl Job {
 
     /// Whether a request may be sent again although an earlier one may have arrived.
     pub fn repeatable(&self) -> bool {
-        self.request.idempotent || !matches!(self.request.method, Method::Post | Method::Patch)
+        self.request.idempotent || self.request.method.is_idempotent()
     }
 
     /// Whether each request carries a key by which its provider recognises a repetition.
     pub fn sends_idempotency_keys(&self) -> bool {
-        self.request.idempotent && matches!(self.request.method, Method::Post | Method::Patch)
+        self.request.idempotent && !self.request.method.is_idempotent()
     }
 
     /// Share of a batch's lines, and of a lane's batches, that may fail. A tolerance of t is split into √t of
@@ -289,18 +304,5 @@ impl Job {
     /// failed.
     pub fn batch_tolerance(&self) -> f64 {
         self.failure.tolerated.sqrt()
-    }
-}
-
-impl Method {
-    /// The name in a request line.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Get => "GET",
-            Self::Post => "POST",
-            Self::Put => "PUT",
-            Self::Patch => "PATCH",
-            Self::Delete => "DELETE",
-        }
     }
 }

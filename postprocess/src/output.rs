@@ -9,6 +9,6 @@ mod row_format;
 mod rows;
 mod sink;
 
-pub(crate) use row_format::{FormatState, Outcome};
+pub(crate) use row_format::{FormatState, NO_VALUES, Outcome};
 pub(crate) use rows::Rows;
 pub(crate) use sink::Sink;

@@ -51,6 +51,9 @@ pub struct Report {
     /// When the run began whose responses were kept: RFC 3339, in UTC; null where none was.
     #[serde(default)]
     pub kept_from: Option<String>,
+    /// Whether the run has only the first lines of the file (`run --limit`).
+    #[serde(default)]
+    pub limited: bool,
     /// Blank lines of the input that were skipped; they are not among `lines`.
     pub blank: u64,
     /// The input's encoding, by its name in the WHATWG Encoding Standard.

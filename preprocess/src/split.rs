@@ -139,6 +139,7 @@ pub(crate) fn start(
         layout,
         garbage,
         first_line: position.line(),
+        limited: false,
     }
     .run(sink, pause)
 }
@@ -169,7 +170,8 @@ pub(crate) fn resume(
     let mut normaliser = Normaliser::new(job, &layout, Keys::new(keys));
     normaliser.columns = Some(columns);
     let records = Records::at(Window::at(stream, position.offset), &layout, &position);
-    Splitter { records, normaliser, lanes, n: lines, file, layout, garbage, first_line: 0 }.run(sink, pause)
+    Splitter { records, normaliser, lanes, n: lines, file, layout, garbage, first_line: 0, limited: false }
+        .run(sink, pause)
 }
 
 #[cfg(test)]

@@ -57,6 +57,9 @@ pub(crate) async fn start(
     if let Some(format) = request.event.output {
         Arc::make_mut(&mut job).output.format = Some(format);
     }
+    if request.event.limit.is_some() {
+        Arc::make_mut(&mut job).input.limit = request.event.limit;
+    }
     if context.environment == Environment::Aws {
         job.check_aws(&run.job)?;
     }

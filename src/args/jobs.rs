@@ -42,6 +42,9 @@ pub struct Run {
     pub options: RunOptions,
     #[command(flatten)]
     pub again: Again,
+    /// Send only the first N lines. A later run without the limit keeps their responses and sends the others.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub limit: Option<u64>,
     /// Call the functions preprocess, worker and postprocess at this URL, over Lambda's Invoke API, instead of in
     /// this process. `cargo lambda watch` serves them at http://127.0.0.1:9000.
     #[arg(long, value_name = "URL")]

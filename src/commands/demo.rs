@@ -31,6 +31,7 @@ pub(super) async fn demo(args: &args::Demo) -> Result<Exit, CliError> {
         target: Target { job: job.clone(), input: input.clone() },
         options: RunOptions { output: Some(output.clone()), state: folder.join(".throughline"), json: false },
         again: args::Again { fresh: true, keep: false },
+        limit: None,
         functions: None,
         s3_port: 0,
     })

@@ -30,6 +30,7 @@ pub(super) async fn redrive(args: args::Redrive) -> Result<Exit, CliError> {
 async fn on_this_machine(target: &args::Target, args: &args::Redrive) -> Result<Exit, CliError> {
     let early = run::exit_before_requests(args.options.json);
     let (state, mut target) = run::prepare(target, &args.options, "redrive").await?;
+    state.limit_as_latest(&mut target).await?;
     target.event.again = args.keep.then_some(Again::Continue);
     let before = state.latest(&target).await?;
     if before.as_ref().is_some_and(|before| *before != target.run.id) {

@@ -31,6 +31,7 @@ pub(super) async fn run(args: args::Run) -> Result<Exit, CliError> {
     if let Some(warning) = failed_lines::warning(&target.run.job, &args.target) {
         print::warning(&warning, args.options.json);
     }
+    state.limit(&mut target, args.limit)?;
     target.event.again = args.again.said();
     let fresh = args.again.fresh;
     if !fresh {

@@ -1,7 +1,7 @@
 //! Whether the run that a command means may still go on, or a new one must continue the run that came last.
 
-use job::keys;
 use job::run::{Latest, Start, damaged};
+use job::{Plan, RunKeys, keys};
 use serde::de::DeserializeOwned;
 
 use super::{StateDir, Target};
@@ -39,6 +39,18 @@ impl StateDir {
             _ => is_split && latest != target.run.id,
         };
         if stale { self.start_over(target) } else { Ok(()) }
+    }
+
+    /// Limits the target to the lines that the run has which had this job and file last.
+    ///
+    /// # Errors
+    /// When that run cannot be read.
+    pub async fn limit_as_latest(&self, target: &mut Target) -> Result<(), CliError> {
+        let Some(latest) = self.latest(target).await? else { return Ok(()) };
+        let keys = RunKeys::new(&target.run.job, &latest);
+        let plan: Option<Plan> = self.read(&keys.plan()).await?;
+        let limit = plan.filter(|plan| plan.input.limited).map(|plan| plan.input.lines);
+        self.limit(target, limit)
     }
 
     async fn read<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, CliError> {

@@ -139,6 +139,19 @@ impl StateDir {
         }
     }
 
+    /// Limits the target to this many of the first lines of its input. With a limit it is another run.
+    ///
+    /// # Errors
+    /// When the state folder cannot be read.
+    pub fn limit(&self, target: &mut Target, limit: Option<u64>) -> Result<(), CliError> {
+        if target.event.limit == limit {
+            return Ok(());
+        }
+        target.event.limit = limit;
+        target.set_nonce(None)?;
+        target.set_nonce(self.nonce(&target.run)?)
+    }
+
     /// Starts over: the job and input of this target are a new run from now on, also for later commands.
     ///
     /// # Errors

@@ -204,7 +204,7 @@ fn every_key_is_documented() {
 #[test]
 fn an_unknown_key_is_refused_by_the_schema_too() {
     let validator = validator();
-    let tables = ["input", "output", "limits.x", "limits.default", "retry", "failure"];
+    let tables = ["input", "output", "response", "limits.x", "limits.default", "retry", "failure"];
     let texts = tables.map(|table| format!("{MINIMAL}[{table}]\n{UNKNOWN} = \"1/s\"\n")).into_iter();
     for text in texts.chain([
         format!("{UNKNOWN} = 1\n{MINIMAL}"),
@@ -228,7 +228,11 @@ fn schema_and_parser_agree_on_values() {
         ("input", "blank", &["'skip'", "'keep'"]),
         ("input", "compression", &["'none'", "'gzip'", "'zstd'", "'bzip2'"]),
         ("input", "delimiter", &["';'", "\"\\t\"", "'|'", "\"\\u0001\"", "' '"]),
-        ("request", "method", &["'GET'", "'POST'", "'PUT'", "'PATCH'", "'DELETE'"]),
+        ("request", "method", &["'GET'", "'POST'", "'PUT'", "'PATCH'", "'DELETE'", "'HEAD'", "'M-SEARCH'"]),
+        ("request", "redirects", &["0", "20"]),
+        ("response", "success", &["['2xx', 404, '503']", "['5xx']", "[200]"]),
+        ("response", "fail_if", &["'body.errors'", "'{{ status == 202 }}'"]),
+        ("response", "retry_if", &["\"headers['x-busy'] and not body\""]),
         (
             "request",
             "timeout",
@@ -243,6 +247,8 @@ fn schema_and_parser_agree_on_values() {
         ("request", "headers", &["{ X-A_1 = 'x', \"!\" = '' }", "{ hostess = 'x' }"]),
         ("output", "format", &["'csv'", "'tsv'", "'jsonl'"]),
         ("output", "bom", &["true", "false"]),
+        ("output", "failed_columns", &["true", "false"]),
+        ("retry", "statuses", &["[]", "[404, '504']", "['5xx', 408]"]),
         ("output", "guard_formulas", &["true", "false"]),
         (
             "output",
@@ -275,7 +281,11 @@ fn schema_and_parser_agree_on_values() {
         ("input", "blank", &["true", "'drop'"]),
         ("input", "header", &["'yes'"]),
         ("input", "delimiter", &["';;'", "''", "'\"'", "\"\\n\"", "\"\\r\"", "'é'"]),
-        ("request", "method", &["'get'", "'HEAD'"]),
+        ("request", "method", &["'get'", "'CONNECT'", "''", "'A B'"]),
+        ("request", "redirects", &["-1", "21", "'5'"]),
+        ("response", "success", &["[]", "['6xx']", "[199]", "[600]", "200", "[true]", "['2XX']"]),
+        ("response", "fail_if", &["true", "['body']"]),
+        ("retry", "statuses", &["['all']", "500"]),
         ("request", "timeout", &["'0s'", "'10'", "'-1s'", "'s'", "10", "'1w'", "'NaNs'"]),
         ("request", "max_response", &["'0'", "'-1'", "'10TB'", "10"]),
         ("request", "allow", &["['http://a']", "['']", "['a b']", "'a'"]),
@@ -344,7 +354,7 @@ fn defaults_are_as_documented() {
     for (key, schema) in keys_of_the_schema() {
         let Some(default) = schema.get("default") else { continue };
         let told = default.as_str().map_or_else(|| default.to_string(), str::to_owned);
-        assert_eq!(docs[&key], told, "{key}");
+        assert_eq!(docs[&key].replace(", ", ","), told, "{key}");
         let (table, key) = key.rsplit_once('.').unwrap();
         tables.entry(table.to_owned()).or_default().push_str(&format!("{key} = {default}\n"));
     }
@@ -358,10 +368,14 @@ fn defaults_are_as_documented() {
     let facts = |job: &Job| {
         let job::file::Request { method, timeout, allow, secret_hosts, idempotent, max_response, .. } =
             &job.request;
-        let request =
-            format!("{method:?} {timeout:?} {allow:?} {secret_hosts:?} {idempotent} {max_response}");
+        let request = format!(
+            "{method:?} {timeout:?} {allow:?} {secret_hosts:?} {idempotent} {max_response} {}",
+            job.request.redirects
+        );
         let columns: Vec<_> = job.output.columns.names().collect();
-        format!("{:?} {request} {columns:?} {:?} {:?} {:?}", job.input, job.limits, job.retry, job.failure)
+        let Job { input, limits, retry, failure, response, output, .. } = job;
+        let rules = format!("{:?} {}", response.success, output.failed_columns);
+        format!("{input:?} {request} {rules} {columns:?} {limits:?} {retry:?} {failure:?}")
     };
     assert_eq!(facts(&bare), facts(&told));
 }
@@ -401,6 +415,8 @@ fn every_code_is_documented() {
         Code::BodyCut,
         Code::TooLarge,
         Code::Http(0),
+        Code::FailIf,
+        Code::RetryIf,
         Code::RedirectWithSecret,
         Code::RedirectLoop,
         Code::Extract,
@@ -426,7 +442,9 @@ fn every_code_is_documented() {
         | Code::BodyCut
         | Code::TooLarge
         | Code::RedirectWithSecret => code.to_string(),
-        Code::RedirectLoop
+        Code::FailIf
+        | Code::RetryIf
+        | Code::RedirectLoop
         | Code::Extract
         | Code::RateLimited
         | Code::OutcomeUnknown

@@ -13,6 +13,8 @@ pub struct Failure {
     pub detail: String,
     /// Status of the response, 0 without one.
     pub status: u16,
+    /// The values of the columns as a JSON array, if the job wants them of failed lines.
+    pub values: Option<Box<[u8]>>,
 }
 
 /// What a failed attempt means for the next one.
@@ -27,8 +29,11 @@ pub(crate) enum Nature {
     /// The server did not process the request, because it says so or because that is clear: a stream above
     /// the last of a GOAWAY frame, a refused stream, a connection that ended before the request was written.
     Unprocessed,
-    /// The server is unhealthy and may have acted on the request: a reset, a timeout, 408, 425, 5xx.
+    /// The server is unhealthy and may have acted on the request: a reset, a timeout, a status of `[retry]
+    /// statuses`.
     Doubtful,
+    /// The job's `retry_if` holds for the response, so the request is sent again whatever its method.
+    Asked,
     /// The server asks to slow down: 429, or another status with a header that says when to come back.
     Throttled,
 }
@@ -46,7 +51,7 @@ pub(crate) struct FailedAttempt {
 impl Failure {
     /// A failure without a response.
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into(), status: 0 }
+        Self { code, detail: detail.into(), status: 0, values: None }
     }
 }
 

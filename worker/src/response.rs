@@ -6,6 +6,7 @@ mod coding;
 mod cookies;
 mod extract;
 mod fault;
+mod judge;
 mod redirect;
 mod refusal;
 pub(crate) mod retry_after;
@@ -23,6 +24,7 @@ use tokio::time::{Instant, timeout_at};
 use url::{Position, Url};
 
 use self::body::BodyError;
+use self::extract::Seen;
 pub(crate) use self::retry_after::RetryAfter;
 use crate::attempt::{Attempt, Outgoing, Success};
 use crate::budget::Budget;
@@ -75,17 +77,20 @@ impl Sender {
         let status = response.status();
         // Bytes after this length do not belong to the body.
         let whole = body::length_of_identity(&response);
-        if redirect::is_redirect(status) && response.headers().contains_key(LOCATION) {
+        let rules = &run.job.response;
+        let succeeds = rules.success.contain(status.as_u16());
+        let follows = !succeeds && run.job.request.redirects > 0 && redirect::is_redirect(status);
+        if follows && response.headers().contains_key(LOCATION) {
             let location = response.headers()[LOCATION].clone();
             let jar = run.job.request.cookies.then(|| cookies::after(prepared, response.headers()));
             // The body is only read so that the connection can be used again.
             drop(timeout_at(deadline, body::prefix(response, whole.unwrap_or(REFUSAL).min(REFUSAL))).await);
             let carries_secret = !run.job.secrets.is_empty();
-            return redirect::follow(prepared, status, &location, carries_secret)
+            return redirect::follow(prepared, status, &location, carries_secret, run.job.request.redirects)
                 .map(|next| Success::Redirect(Box::new(Prepared { cookies: jar, ..next })))
                 .map_err(FailedAttempt::from);
         }
-        if !status.is_success() {
+        if !succeeds && rules.retry_if.is_none() && !run.job.output.failed_columns {
             return Err(self.refusal(response, whole, deadline).await);
         }
         let headers = response.headers().clone();
@@ -95,11 +100,12 @@ impl Sender {
         deadline += waiting.elapsed();
         let mut limits = body::ReadLimits::new(&mut room, &mut deadline);
         let read = body::read(response, whole, run.job.request.max_response, &mut limits).await;
-        let body = read.map_err(|error| self.unusable(error, status))?;
-        let values = self
-            .extract(prepared, status, &headers, &body, sent, &mut limits)
-            .await
-            .map_err(|error| self.unusable(error, status))?;
+        let body = match read {
+            Err(_) if !succeeds => return Err(self.refused(status, &headers, &[])),
+            read => read.map_err(|error| self.unusable(error, status))?,
+        };
+        let seen = Seen { prepared, status, headers: &headers, body: &body, sent };
+        let values = self.judge(&seen, succeeds, &mut limits).await?;
         drop((body, room));
         let (at, millis, status) = (self.wall.now().millis, millis(sent), status.as_u16());
         let figures = |n| Figures { n, at, millis, tries: *tries, status, id: prepared.identity };

@@ -2,7 +2,7 @@
 
 use job::file::Identity;
 use job::text::one_line;
-use job::wire::write_success;
+use job::wire::write_values;
 use job::{Code, LineId, LineResult};
 
 /// The figures of a result, apart from its values or its error.
@@ -20,13 +20,17 @@ pub(crate) struct Figures {
 
 /// The result of a line that succeeded; `values` is a JSON array.
 pub(crate) fn success(figures: Figures, values: &[u8]) -> Vec<u8> {
-    write_success(&result(figures), values)
+    write_values(&result(figures), values)
 }
 
-/// The result of a line that failed.
-pub(crate) fn failure(figures: Figures, code: Code, detail: &str) -> Vec<u8> {
+/// The result of a line that failed; `values` is a JSON array.
+pub(crate) fn failure(figures: Figures, code: Code, detail: &str, values: Option<&[u8]>) -> Vec<u8> {
     let detail = (!detail.is_empty()).then(|| one_line(detail));
-    LineResult { error: Some(code.as_str()), detail, ..result(figures) }.to_line()
+    let result = LineResult { error: Some(code.as_str()), detail, ..result(figures) };
+    match values {
+        Some(values) => write_values(&result, values),
+        None => result.to_line(),
+    }
 }
 
 /// The result of a line whose item is an error.
@@ -47,7 +51,7 @@ mod tests {
     #[test]
     fn details_contain_no_control_characters() {
         for line in [
-            failure(Figures::default(), Code::Url, "a\x1b[31m\u{202e}\nb"),
+            failure(Figures::default(), Code::Url, "a\x1b[31m\u{202e}\nb", None),
             refused(Figures::default(), "url", Some("a\x1b[31m\u{202e}\nb")),
         ] {
             assert_eq!(LineResult::parse(&line).unwrap().detail.unwrap(), "a\\u001b[31m\\u202e b");

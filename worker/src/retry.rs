@@ -52,7 +52,7 @@ pub(crate) fn may_retry(nature: Nature, state: RetryState, repeatable: bool, ret
         Nature::Local => true,
         Nature::Unprocessed => state.unprocessed < MAX_UNPROCESSED,
         Nature::Doubtful if !repeatable => false,
-        Nature::Doubtful | Nature::Unreached => state.attempts < retry.attempts,
+        Nature::Doubtful | Nature::Unreached | Nature::Asked => state.attempts < retry.attempts,
         Nature::Throttled => {
             state.throttles < throttles(retry.attempts)
                 && u128::from(state.waited) <= retry.max_wait.as_millis()
@@ -92,7 +92,7 @@ mod tests {
     }
 
     fn policy(attempts: u32) -> file::Retry {
-        file::Retry { attempts, max_wait: Duration::from_secs(600) }
+        file::Retry { attempts, max_wait: Duration::from_secs(600), statuses: file::Statuses::default() }
     }
 
     #[test]
@@ -103,6 +103,7 @@ mod tests {
             (Nature::Doubtful, true, true),
             (Nature::Doubtful, false, false),
             (Nature::Unreached, false, true),
+            (Nature::Asked, false, true),
             (Nature::Unprocessed, false, true),
             (Nature::Throttled, false, true),
         ] {

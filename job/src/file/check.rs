@@ -8,15 +8,20 @@ use std::time::Duration;
 use toml::Spanned;
 
 use super::authority::{self, Authority};
+use super::condition::Condition;
 use super::extract::{Column, Extractor};
 use super::fit;
 use super::hosts;
 use super::limits::{Limit, Limits, Provider, Rate};
 use super::places::Places;
-use super::syntax::{JobSyntax, LimitSyntax, LimitsSyntax, OutputSyntax, RequestSyntax, RetrySyntax};
+use super::statuses::StatusSyntax;
+use super::syntax::{
+    JobSyntax, LimitSyntax, LimitsSyntax, OutputSyntax, RequestSyntax, ResponseSyntax, RetrySyntax,
+};
 use super::units::{parse_bytes, parse_duration, parse_rate, parse_share};
 use super::{
-    Failure, Job, JobError, Method, OWN_COLUMNS, Output, OutputFormat, Request, Retry, SecretHost, Style,
+    Failure, Job, JobError, Method, OWN_COLUMNS, Output, OutputFormat, Request, ResponseRules, Retry,
+    SecretHost, Statuses, Style,
 };
 use crate::file::secrets::SecretRef;
 use crate::file::template::{Place, Template};
@@ -27,6 +32,8 @@ const DEFAULT_MAX_RESPONSE: u64 = 10 << 20;
 const DEFAULT_RATE: Rate = Rate::PerSecond(10.0);
 const DEFAULT_ATTEMPTS: u32 = 5;
 const DEFAULT_MAX_WAIT: Duration = Duration::from_secs(600);
+const DEFAULT_REDIRECTS: u8 = 5;
+const MOST_REDIRECTS: u8 = 20;
 
 pub(super) fn job(syntax: JobSyntax, text: &str, file: &str) -> Result<Job, JobError> {
     let place = File { text, file };
@@ -34,6 +41,7 @@ pub(super) fn job(syntax: JobSyntax, text: &str, file: &str) -> Result<Job, JobE
     let limits = place.limits(syntax.limits)?;
     let mut job = Job {
         input: place.input(syntax.input)?,
+        response: place.response(&syntax.response)?,
         output: place.output(syntax.output)?,
         retry: place.retry(syntax.retry)?,
         failure: Failure {
@@ -114,14 +122,6 @@ impl File<'_> {
     }
 
     fn request(&self, syntax: RequestSyntax) -> Result<Request, JobError> {
-        let method = |text: &String| match text.as_str() {
-            "GET" => Ok(Method::Get),
-            "POST" => Ok(Method::Post),
-            "PUT" => Ok(Method::Put),
-            "PATCH" => Ok(Method::Patch),
-            "DELETE" => Ok(Method::Delete),
-            other => Err(format!("{other:?} is not a method: write GET, POST, PUT, PATCH or DELETE")),
-        };
         let fixed_host = match self.value(&syntax.url, |source| authority::read(source))? {
             Authority::Fixed(host) => Some(host),
             Authority::Open(_) => None,
@@ -167,7 +167,7 @@ impl File<'_> {
             _ => Place::Text,
         };
         Ok(Request {
-            method: self.optional(syntax.method.as_ref(), Method::Get, method)?,
+            method: self.optional(syntax.method.as_ref(), Method::default(), |text| Method::parse(text))?,
             url: self.template(&syntax.url, Place::Url)?,
             fixed_host,
             headers,
@@ -180,7 +180,37 @@ impl File<'_> {
             cookies: syntax.cookies,
             max_response: self
                 .optional(syntax.max_response.as_ref(), DEFAULT_MAX_RESPONSE, |text| parse_bytes(text))?,
+            redirects: self.optional(syntax.redirects.as_ref(), DEFAULT_REDIRECTS, |n| {
+                let n = u8::try_from(*n).ok().filter(|n| *n <= MOST_REDIRECTS);
+                n.ok_or_else(|| format!("redirects must be from 0 to {MOST_REDIRECTS}"))
+            })?,
         })
+    }
+
+    fn response(&self, syntax: &ResponseSyntax) -> Result<ResponseRules, JobError> {
+        let condition = |written: &Option<Spanned<String>>| {
+            written.as_ref().map(|written| self.value(written, |text| Condition::new(text))).transpose()
+        };
+        if let Some([]) = syntax.success.as_deref() {
+            let message = "no status counts as success: write success = [\"2xx\"]";
+            return Err(self.error(&(0..0), message));
+        }
+        Ok(ResponseRules {
+            success: self.statuses(syntax.success.as_deref(), Statuses::new(&[2], &[]))?,
+            fail_if: condition(&syntax.fail_if)?,
+            retry_if: condition(&syntax.retry_if)?,
+        })
+    }
+
+    fn statuses(
+        &self,
+        list: Option<&[Spanned<StatusSyntax>]>,
+        default: Statuses,
+    ) -> Result<Statuses, JobError> {
+        let Some(list) = list else { return Ok(default) };
+        let mut statuses = Statuses::default();
+        list.iter().try_for_each(|entry| self.value(entry, |entry| statuses.add(entry)))?;
+        Ok(statuses)
     }
 
     fn template(&self, source: &Spanned<String>, place: Place) -> Result<Template, JobError> {
@@ -220,6 +250,7 @@ impl File<'_> {
         Ok(Output {
             format: self.optional(syntax.format.as_ref(), None, format)?,
             columns: Extractor::new(columns),
+            failed_columns: syntax.failed_columns,
             style,
         })
     }
@@ -280,6 +311,7 @@ impl File<'_> {
                 .optional(syntax.attempts.as_ref(), DEFAULT_ATTEMPTS, |n| positive(*n, "attempts", 100))?,
             max_wait: self
                 .optional(syntax.max_wait.as_ref(), DEFAULT_MAX_WAIT, |text| parse_duration(text))?,
+            statuses: self.statuses(syntax.statuses.as_deref(), Statuses::new(&[5], &[408, 425]))?,
         })
     }
 }

@@ -31,6 +31,8 @@ pub struct Input {
     pub skip: u32,
     /// `blank = "keep"`: blank lines are lines; default false.
     pub keep_blank: bool,
+    /// Only this many of the first lines are read. No key says it: the event of a run does.
+    pub limit: Option<u64>,
 }
 
 /// `quote`
@@ -55,6 +57,7 @@ impl File<'_> {
             escape: self.optional(syntax.escape.as_ref(), None, |text| escape(text).map(Some))?,
             skip: self.optional(syntax.skip.as_ref(), 0, |lines| skip(*lines))?,
             keep_blank: self.optional(syntax.blank.as_ref(), false, |text| keep_blank(text))?,
+            limit: None,
         };
         self.differ("delimiter", input.delimiter, "quote", input.quote_char(), syntax.quote.as_ref())?;
         self.differ("delimiter", input.delimiter, "escape", input.escape, syntax.escape.as_ref())?;

@@ -7,6 +7,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use toml::Spanned;
 
 use super::error::JobError;
+use super::statuses::StatusSyntax;
 use super::words;
 
 #[derive(Debug, serde::Deserialize)]
@@ -15,6 +16,8 @@ pub(super) struct JobSyntax {
     #[serde(default)]
     pub(super) input: InputSyntax,
     pub(super) request: RequestSyntax,
+    #[serde(default)]
+    pub(super) response: ResponseSyntax,
     #[serde(default)]
     pub(super) output: OutputSyntax,
     #[serde(default)]
@@ -61,6 +64,15 @@ pub(super) struct RequestSyntax {
     #[serde(default)]
     pub(super) cookies: bool,
     pub(super) max_response: Option<Spanned<String>>,
+    pub(super) redirects: Option<Spanned<i64>>,
+}
+
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ResponseSyntax {
+    pub(super) success: Option<Vec<Spanned<StatusSyntax>>>,
+    pub(super) fail_if: Option<Spanned<String>>,
+    pub(super) retry_if: Option<Spanned<String>>,
 }
 
 #[derive(Debug, Default, serde::Deserialize)]
@@ -69,6 +81,8 @@ pub(super) struct OutputSyntax {
     pub(super) format: Option<Spanned<String>>,
     #[serde(default)]
     pub(super) columns: Entries<String>,
+    #[serde(default)]
+    pub(super) failed_columns: bool,
     pub(super) bom: Option<Spanned<bool>>,
     pub(super) guard_formulas: Option<Spanned<bool>>,
 }
@@ -91,6 +105,7 @@ pub(super) struct LimitSyntax {
 pub(super) struct RetrySyntax {
     pub(super) attempts: Option<Spanned<i64>>,
     pub(super) max_wait: Option<Spanned<String>>,
+    pub(super) statuses: Option<Vec<Spanned<StatusSyntax>>>,
 }
 
 #[derive(Debug, Default, serde::Deserialize)]

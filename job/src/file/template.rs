@@ -50,8 +50,26 @@ impl Template {
     /// # Errors
     /// What is wrong with the template, with its line in the source.
     pub fn new(source: &str, place: Place) -> Result<Self, TemplateError> {
+        Self::compile(source, source, place, UndefinedBehavior::Strict)
+    }
+
+    /// Compiles an expression to a template that renders to nothing where the expression is false. A value that
+    /// is missing counts as false.
+    pub(super) fn condition(expression: &str) -> Result<Self, TemplateError> {
+        guards::ENVIRONMENT.compile_expression(expression).map_err(error)?;
+        let text = format!("{{% if {expression} %}}1{{% endif %}}");
+        Self::compile(expression, &text, Place::Text, UndefinedBehavior::Chainable)
+    }
+
+    /// `source` is what the user has written, and `text` the template for it.
+    fn compile(
+        source: &str,
+        text: &str,
+        place: Place,
+        undefined: UndefinedBehavior,
+    ) -> Result<Self, TemplateError> {
         let mut environment = guards::ENVIRONMENT.clone();
-        environment.set_undefined_behavior(UndefinedBehavior::Strict);
+        environment.set_undefined_behavior(undefined);
         environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
         environment.set_fuel(Some(FUEL));
         let syntax = SyntaxConfig::builder()
@@ -62,11 +80,8 @@ impl Template {
         environment.set_formatter(move |out, state, value| format(place, out, state, value));
         environment.add_filter("__inside_json", inside_json);
         exact::install(&mut environment);
-        let prepared = place::prepare(source, place);
-        environment.add_template_owned(NAME, prepared).map_err(|error| TemplateError {
-            message: error.detail().map_or_else(|| error.kind().to_string(), str::to_owned),
-            line: error.line().unwrap_or(1),
-        })?;
+        let prepared = place::prepare(text, place);
+        environment.add_template_owned(NAME, prepared).map_err(error)?;
         let template = environment.get_template(NAME).expect("it was added above");
         if let Some((message, line)) = names::unknown(&environment, &template) {
             return Err(TemplateError { message, line });
@@ -88,8 +103,8 @@ impl Template {
         let named = named_secrets::Named::new(&secrets);
         let constant = variables.is_empty() && !any_row;
         let template = Self {
-            literal: !source.contains("{{") && !source.contains("{%") && !source.contains("{#"),
-            column: place::single_column(source).map(Arc::from),
+            literal: !text.contains("{{") && !text.contains("{%") && !text.contains("{#"),
+            column: place::single_column(text).map(Arc::from),
             source: source.into(),
             variables: variables.into(),
             secrets: secrets.into(),
@@ -159,6 +174,13 @@ pub struct TemplateError {
     pub message: String,
     /// Line within the template, from 1.
     pub line: usize,
+}
+
+fn error(error: minijinja::Error) -> TemplateError {
+    TemplateError {
+        message: error.detail().map_or_else(|| error.kind().to_string(), str::to_owned),
+        line: error.line().unwrap_or(1),
+    }
 }
 
 /// What a template sees: the columns by name, the whole row as `row`, the secrets as `secret`.

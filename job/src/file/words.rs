@@ -24,7 +24,7 @@ const SWITCH: &str = "true or false, without quotes";
 
 /// The keys whose values are often written in another way. The explanation of any other key comes from its
 /// type.
-const KEYS: [Key; 26] = [
+const KEYS: [Key; 33] = [
     key("input.format", TEXT, "\"csv\"", ""),
     key("input.compression", TEXT, "\"gzip\"", ""),
     key("input.delimiter", "one character in quotes", "\";\"", ""),
@@ -39,6 +39,11 @@ const KEYS: [Key; 26] = [
     key("request.secret_hosts", "a list of hosts", "[\"api.example.com\"]", ""),
     key("request.secret_hosts.*", "a host in quotes", "[\"api.example.com\"]", ""),
     key("request.idempotent", SWITCH, "true", ""),
+    key("request.redirects", COUNT, "5", ""),
+    key("response.success", "a list of statuses", "[\"2xx\", 404]", ""),
+    key("response.success.*", "a status", "[\"2xx\", 404]", ""),
+    key("response.fail_if", "an expression in quotes", "\"body.errors\"", ""),
+    key("response.retry_if", "an expression in quotes", "\"body.busy\"", ""),
     key("request.max_response", "a size in quotes", "\"10MiB\"", "B"),
     key("output.format", TEXT, "\"jsonl\"", ""),
     key("output.columns.*", "the source of a column in quotes", "\"$.name\"", ""),
@@ -48,6 +53,8 @@ const KEYS: [Key; 26] = [
     key("limits.*.rate", "a rate in quotes", "\"10/s\"", "/s"),
     key("limits.*.in_flight", COUNT, "20", ""),
     key("retry.attempts", COUNT, "5", ""),
+    key("retry.statuses", "a list of statuses", "[\"5xx\", 408]", ""),
+    key("retry.statuses.*", "a status", "[\"5xx\", 408]", ""),
     key("retry.max_wait", DURATION, "\"10m\"", "s"),
     key("failure.tolerated", "a share in quotes", "\"5%\"", "%"),
     key("secrets.*", "a reference in quotes", "\"env:NAME\"", ""),

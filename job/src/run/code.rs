@@ -38,13 +38,17 @@ pub enum Code {
     BodyCut,
     /// The response, or the line itself, is larger than the limit.
     TooLarge,
-    /// The response's status is not 2xx.
+    /// The response's status does not count as success.
     Http(u16),
+    /// The job's `fail_if` holds for the response, or cannot be evaluated.
+    FailIf,
+    /// The job's `retry_if` has held for every response.
+    RetryIf,
     /// A redirect led to another origin while the request carried a secret.
     RedirectWithSecret,
-    /// More than five redirects.
+    /// More redirects than the job follows.
     RedirectLoop,
-    /// The body of a 2xx response is not what the columns need.
+    /// The body of a response that counts as success is not what the columns need.
     Extract,
     /// The provider asked for a longer wait than the job's `max_wait`.
     RateLimited,
@@ -58,7 +62,7 @@ pub enum Code {
 
 impl Code {
     /// Every code except those of a status.
-    const WITHOUT_STATUS: [Self; 20] = [
+    const WITHOUT_STATUS: [Self; 22] = [
         Self::Decode,
         Self::Parse,
         Self::Render,
@@ -72,6 +76,8 @@ impl Code {
         Self::Timeout,
         Self::BodyCut,
         Self::TooLarge,
+        Self::FailIf,
+        Self::RetryIf,
         Self::RedirectWithSecret,
         Self::RedirectLoop,
         Self::Extract,
@@ -97,6 +103,8 @@ impl Code {
             Self::Timeout => "timeout",
             Self::BodyCut => "body_cut",
             Self::TooLarge => "too_large",
+            Self::FailIf => "fail_if",
+            Self::RetryIf => "retry_if",
             Self::RedirectWithSecret => "redirect_with_secret",
             Self::RedirectLoop => "redirect_loop",
             Self::Extract => "extract",

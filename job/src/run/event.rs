@@ -29,6 +29,9 @@ pub struct Event {
     /// The format of the output, where the ending of its file says it. It does not make another run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<OutputFormat>,
+    /// The run has only this many of the file's first lines.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u64>,
     /// What the user wants of the responses of the run before, where they have said so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub again: Option<Again>,
@@ -102,6 +105,7 @@ impl Event {
             nonce: None,
             redrive: None,
             output: None,
+            limit: None,
             again: None,
             include_unknown: false,
             secrets: BTreeMap::new(),
@@ -119,8 +123,8 @@ impl Event {
         self.include_unknown || self.redrive.as_ref().is_some_and(|redrive| redrive.include_unknown)
     }
 
-    /// The run that the event asks for. Its id is a hash of the job file, bucket, key, version and nonce: the
-    /// same event twice is one run, and a new upload is a new run.
+    /// The run that the event asks for. Its id is a hash of the job file, bucket, key, version, nonce and limit:
+    /// the same event twice is one run, and a new upload is a new run.
     ///
     /// # Errors
     /// `Event.Invalid` when the key is not the key of an input.
@@ -131,7 +135,10 @@ impl Event {
             Some(redrive) => (redrive.run.clone(), redrive.generation),
             None => {
                 let version = version_id.as_deref().or(etag.as_deref()).unwrap_or_default();
-                (run_id(job_file, &self.detail.bucket.name, key, version, self.nonce.as_deref()), 0)
+                let limited =
+                    self.limit.map(|limit| format!("{}/{limit}", self.nonce.as_deref().unwrap_or_default()));
+                let nonce = limited.as_deref().or(self.nonce.as_deref());
+                (run_id(job_file, &self.detail.bucket.name, key, version, nonce), 0)
             }
         };
         Ok(RunRef {

@@ -66,6 +66,9 @@ pub struct InputFacts {
     pub columns: Vec<String>,
     /// Records of the input, without header and skipped lines.
     pub lines: u64,
+    /// The file has more lines, and the run has only these.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub limited: bool,
     /// Blank lines that were skipped.
     pub blank: u64,
     /// Bytes of the input, decompressed and decoded.

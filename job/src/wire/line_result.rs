@@ -28,7 +28,8 @@ pub struct LineResult<'a> {
     /// The identity of its request; absent when it was not rendered, and before format 2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<Identity>,
-    /// The extracted values, in the order of the job's output columns; absent when the line failed.
+    /// The extracted values, in the order of the job's output columns; absent when the line failed, unless the job
+    /// wants those of failed lines.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     pub v: Option<Vec<&'a RawValue>>,
     /// The code of a failed line.
@@ -62,9 +63,9 @@ impl<'a> LineResult<'a> {
     }
 }
 
-/// The result of a line that succeeded as one line of a segment. `values`, a JSON array, becomes its last
+/// The result of a line that has values as one line of a segment. `values`, a JSON array, becomes its last
 /// member and is not parsed again; `figures` says everything else.
-pub fn write_success(figures: &LineResult<'_>, values: &[u8]) -> Vec<u8> {
+pub fn write_values(figures: &LineResult<'_>, values: &[u8]) -> Vec<u8> {
     const V: &[u8] = b",\"v\":";
     let mut line = Vec::with_capacity(128 + values.len());
     serde_json::to_writer(&mut line, figures).expect("a result is plain JSON");

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::{
-    Item, ItemView, LineResult, ResultView, line_id, read_item, read_result, write_item, write_success,
+    Item, ItemView, LineResult, ResultView, line_id, read_item, read_result, write_item, write_values,
 };
 use crate::file::Identity;
 use crate::run::LineId;
@@ -65,7 +65,7 @@ proptest! {
     ) {
         let figures = LineResult { n, t, ms, tries, status, id, v: None, error: None, detail: None };
         let values = serde_json::to_string(&values).unwrap();
-        let line = write_success(&figures, values.as_bytes());
+        let line = write_values(&figures, values.as_bytes());
         let line = line.strip_suffix(b"\n").unwrap();
         prop_assert_eq!(line_id(line), Some(n));
         let whole = LineResult::parse(line).unwrap();

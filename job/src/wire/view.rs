@@ -88,7 +88,7 @@ fn sound_item(line: &str, n: LineId) -> Option<ItemView<'_>> {
     Some(ItemView { n, v: Some(v), error: None, detail: None, raw: None })
 }
 
-/// A result as [`super::write_success`] writes it: five numbers, the identity, then `v`.
+/// A result as [`super::write_values`] writes it: five numbers, the identity, then `v`.
 fn success(line: &str) -> Option<ResultView<'_>> {
     let mut rest = line;
     let mut next = |name: &str| {

@@ -10,7 +10,7 @@ use crate::input::{
     Chunk, Feed, LaneInput, RequestCounts, ResultView, Slice, lane_items, lane_results, line_at, number,
     read_item, read_result,
 };
-use crate::output::{Outcome, Rows};
+use crate::output::{NO_VALUES, Outcome, Rows};
 use crate::run::damaged;
 
 const UNKNOWN: &str = "the request may have been sent before the worker died, and it must not be repeated";
@@ -238,25 +238,25 @@ fn write(
     let code;
     let outcome = match (&item.error, &result) {
         // The line failed before any request, so its result does not matter.
-        (Some(error), _) => {
-            Outcome::Failed { code: error, detail: item.detail.as_deref().unwrap_or_default() }
-        }
-        (None, Some(ResultView { error: Some(error), detail, .. })) => {
-            Outcome::Failed { code: error, detail: detail.as_deref().unwrap_or_default() }
-        }
-        (None, Some(ResultView { v, .. })) => Outcome::Values(v.unwrap_or("[]")),
+        (Some(error), _) => Outcome::failed(error, item.detail.as_deref().unwrap_or_default()),
+        (None, Some(ResultView { error: Some(error), detail, v, .. })) => Outcome::Failed {
+            code: error,
+            detail: detail.as_deref().unwrap_or_default(),
+            values: v.unwrap_or(NO_VALUES),
+        },
+        (None, Some(ResultView { v, .. })) => Outcome::Values(v.unwrap_or(NO_VALUES)),
         (None, None) => {
             let (which, detail) = match lookup {
                 Lookup::Unknown => (Code::OutcomeUnknown, UNKNOWN),
                 _ => (missing.code, missing.detail.as_str()),
             };
             code = which.to_string();
-            Outcome::Failed { code: &code, detail }
+            Outcome::failed(&code, detail)
         }
     };
     match outcome {
         Outcome::Values(_) => tally.ok += 1,
-        Outcome::Failed { code, detail } if codes.add(n, code, detail) => tally.failed += 1,
+        Outcome::Failed { code, detail, .. } if codes.add(n, code, detail) => tally.failed += 1,
         Outcome::Failed { .. } => tally.not_processed += 1,
     }
     rows.line(&item, outcome)

@@ -53,7 +53,7 @@ impl RowFormat for DelimitedRows {
             self.cells.value(out, values.next().unwrap_or("null"));
             out.push(self.cells.separator());
         }
-        if let Outcome::Failed { code, detail } = row.outcome {
+        if let Outcome::Failed { code, detail, .. } = row.outcome {
             self.cells.text(out, code.as_bytes());
             out.push(self.cells.separator());
             self.cells.text(out, detail.as_bytes());

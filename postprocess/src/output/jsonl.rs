@@ -46,7 +46,7 @@ impl RowFormat for JsonlRows {
             member(out, key, values.next().unwrap_or("null"));
         }
         let [error, error_detail] = &self.own;
-        if let Outcome::Failed { code, detail } = row.outcome {
+        if let Outcome::Failed { code, detail, .. } = row.outcome {
             out.extend_from_slice(error);
             json::string(out, code);
             out.push(b',');

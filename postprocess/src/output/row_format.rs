@@ -42,18 +42,27 @@ pub(super) struct Row<'a> {
     pub(super) outcome: Outcome<'a>,
 }
 
+/// The values of a line without any.
+pub(crate) const NO_VALUES: &str = "[]";
+
 /// The outcome of a line.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Outcome<'a> {
     /// It succeeded with these extracted values, a JSON array.
     Values(&'a str),
-    /// It failed, or was not processed.
-    Failed { code: &'a str, detail: &'a str },
+    /// It failed, or was not processed. A line that failed may have values, too.
+    Failed { code: &'a str, detail: &'a str, values: &'a str },
 }
 
 impl<'a> Outcome<'a> {
-    /// The extracted values, a JSON array that is empty unless the line succeeded.
+    /// The outcome of a line that failed without values.
+    pub(crate) fn failed(code: &'a str, detail: &'a str) -> Self {
+        Self::Failed { code, detail, values: NO_VALUES }
+    }
+
+    /// The extracted values: a JSON array, which is empty for a line that has none.
     pub(super) fn values(self) -> &'a str {
-        if let Self::Values(values) = self { values } else { "[]" }
+        let (Self::Values(values) | Self::Failed { values, .. }) = self;
+        values
     }
 }

@@ -185,6 +185,7 @@ mod tests {
             header: false,
             columns: vec!["line".to_owned()],
             lines: 2,
+            limited: false,
             blank: 0,
             bytes: 0,
             notes: Vec::new(),

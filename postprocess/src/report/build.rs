@@ -42,6 +42,7 @@ pub(crate) async fn build(context: &Context, run: &Run, merged: &Merged) -> Resu
         not_processed: total.not_processed,
         kept: kept.map_or(0, |kept| kept.kept),
         kept_from: kept.filter(|kept| kept.started > 0).map(|kept| rfc3339(kept.started)),
+        limited: run.plan.input.limited,
         blank: run.plan.input.blank,
         encoding: run.plan.input.encoding.clone(),
         requests: total.spent.requests,

@@ -200,6 +200,7 @@ impl Fixture {
             header: matches!(format, Format::Csv | Format::Tsv),
             columns: columns.iter().map(|name| (*name).to_owned()).collect(),
             lines: 0,
+            limited: false,
             blank: 0,
             bytes: 0,
             notes: Vec::new(),

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use job::file::{Conversion, Identity, Unmade};
-use job::wire::{ResultView, seal, write_success};
+use job::wire::{ResultView, seal, write_values};
 use job::{Code, Job, LineId, LineResult};
 
 /// The most bytes that the values of a result may have together, as a multiple of the largest body. Workers
@@ -67,7 +67,7 @@ impl Rewriter {
             return Err("the columns of the job cannot be made from it".to_owned());
         };
         let (code, detail) = match conversion.convert(view, self.most) {
-            Ok(values) => return Ok(rewritten(&write_success(&figures, &values), true)),
+            Ok(values) => return Ok(rewritten(&write_values(&figures, &values), true)),
             Err(Unmade::NotJson(detail)) => (Code::Extract, detail),
             Err(Unmade::TooMuch) => (
                 Code::TooLarge,

@@ -34,6 +34,8 @@ pub(super) struct Before {
     pub(super) requests_changed: bool,
     /// The names of the secrets whose value is another one.
     pub(super) secrets_changed: Vec<String>,
+    /// The lines of it that this run, which is limited to the first lines, leaves out.
+    pub(super) left_out: u64,
     /// The first column whose values cannot be made from what it kept.
     pub(super) lost_column: Option<String>,
 }
@@ -52,6 +54,11 @@ pub(super) enum Doubt {
          again"
     )]
     NothingToKeep { started: String },
+    #[error(
+        "the run of {started} has more lines of this file ({left_out}), and their responses would be lost: \
+         without --limit they are kept; with --fresh the first lines are sent again"
+    )]
+    LeftOut { started: String, left_out: u64 },
     #[error(
         "the column {column:?} cannot be made from the {ok} responses of the run of {started}, which kept other \
          columns: take it out of [output] columns, or send every line again with --fresh"
@@ -74,6 +81,9 @@ pub(super) fn decide(facts: &Facts) -> Result<Again, Doubt> {
     let started = || before.started.clone();
     if facts.event == Some(Again::Fresh) || before.gave_way && facts.event.is_none() {
         return Ok(Again::Fresh);
+    }
+    if before.left_out > 0 {
+        return Err(Doubt::LeftOut { started: started(), left_out: before.left_out });
     }
     let asked = facts.event.or(facts.job);
     let new_upload = facts.environment == Environment::Aws && content_changed;
@@ -133,6 +143,7 @@ mod tests {
             Err(Doubt::NothingToKeep { .. }) => "nothing?",
             Err(Doubt::Column { .. }) => "column?",
             Err(Doubt::Secret { .. }) => "secret?",
+            Err(Doubt::LeftOut { .. }) => "left out?",
         }
     }
 
@@ -188,6 +199,14 @@ mod tests {
             assert_eq!((local[0], &local[1..]), ("changed?", &asked[..]));
             let unsaid = if content_changed { "fresh" } else { "changed?" };
             assert_eq!((aws[0], &aws[1..]), (unsaid, &asked[..]));
+        }
+    }
+
+    #[test]
+    fn a_run_of_the_first_lines_never_loses_the_responses_of_others() {
+        for before in [interrupted(), finished(), Before { has_traces: false, ..interrupted() }] {
+            let never = ["left out?", "left out?", "left out?", "left out?", "fresh"];
+            assert_eq!(words(&Before { left_out: 3, ..before }), [never, never]);
         }
     }
 

@@ -63,6 +63,10 @@ impl Beginning<'_> {
                 .filter(|(name, was)| changed(name, was))
                 .map(|(name, _)| name.clone())
                 .collect(),
+            left_out: match event.limit {
+                Some(limit) => plan.input.lines.saturating_sub(limit),
+                None => 0,
+            },
             lost_column: lost_column(&before, plan, job),
         })
     }
@@ -122,7 +126,7 @@ fn differ(one: &Request, other: &Request) -> bool {
         let mut headers: Vec<_> = headers.collect();
         headers.sort();
         let body = request.body.as_ref().map(|body| body.source().to_owned());
-        (request.method, request.url.source().to_owned(), headers, body)
+        (request.method.clone(), request.url.source().to_owned(), headers, body)
     };
     parts(one) != parts(other)
 }

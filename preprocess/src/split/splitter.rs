@@ -25,6 +25,8 @@ pub(super) struct Splitter<'a, R> {
     pub(super) garbage: Rc<Cell<bool>>,
     /// The line of the header in the file.
     pub(super) first_line: u64,
+    /// The file has more records than the run.
+    pub(super) limited: bool,
 }
 
 impl<R: Read> Splitter<'_, R> {
@@ -45,6 +47,10 @@ impl<R: Read> Splitter<'_, R> {
             let offset = self.records.offset();
             let located = |error| input_error(file, offset, error);
             let Some(record) = self.records.next().map_err(located)? else { return self.plan(sink) };
+            if self.normaliser.job.input.limit == Some(self.n) {
+                self.limited = true;
+                return self.plan(sink);
+            }
             self.n += 1;
             if self.normaliser.columns.is_none() {
                 self.normaliser.read_first(&record)?;
@@ -83,7 +89,7 @@ impl<R: Read> Splitter<'_, R> {
 
     fn plan(self, sink: &mut impl Sink) -> Result<Split, StepError> {
         let (header, bytes) = (self.has_header(), self.records.offset());
-        let Self { records, mut normaliser, lanes, n, file, layout, garbage, .. } = self;
+        let Self { records, mut normaliser, lanes, n, file, layout, garbage, limited, .. } = self;
         let lanes = lanes.plan(sink).map_err(|error| input_error(file, bytes, error))?;
         sink.progress(n, bytes);
         let output = normaliser.job.output_format(layout.format)?;
@@ -118,6 +124,7 @@ impl<R: Read> Splitter<'_, R> {
                 header,
                 columns,
                 lines: n,
+                limited,
                 blank: records.blank(),
                 bytes,
                 notes: normaliser.notes,

@@ -53,6 +53,11 @@ impl Summary {
             let kept = text::responses(report.kept);
             println!("  {kept} kept from {from}, {} sent{now}", text::requests(report.requests));
         }
+        if report.limited {
+            println!(
+                "  the file has more lines: `throughline run` without --limit sends them, and keeps these"
+            );
+        }
         report.errors.iter().take(6).for_each(|error| println!("{}", reason(error)));
         println!();
         for lane in &report.lanes {

@@ -115,7 +115,8 @@ impl Drive<'_> {
                 self.abandon(parcel, &abandoned, millis, now);
             }
             None if again && state.prepared.is_some() => {
-                state.last_failure = Some(Box::new(failure));
+                // The next response has values of its own.
+                state.last_failure = Some(Box::new(Failure { values: None, ..failure }));
                 let processed = state.is_processed();
                 if !processed {
                     self.intents.take_back(self.parcels.numbers(parcel));
@@ -213,7 +214,11 @@ impl Drive<'_> {
         let detail = self.run.mask.text(&why.detail);
         for n in self.parcels.numbers(parcel) {
             let figures = Figures { n, at: now.millis, millis, tries, status, id };
-            self.results.failed(n, &code, result_line::failure(figures, why.code, &detail));
+            self.results.failed(
+                n,
+                &code,
+                result_line::failure(figures, why.code, &detail, why.values.as_deref()),
+            );
             self.context.observer.finished(self.lane, false);
         }
     }

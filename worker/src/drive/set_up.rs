@@ -93,7 +93,11 @@ impl<'a> Drive<'a> {
                     let row = items.row(&run.columns, &fields).ok();
                     let id = row.and_then(|row| run.job.identity(&row));
                     let figures = Figures { id, ..figures };
-                    results.failed(item.n, &code.to_string(), result_line::failure(figures, code, detail));
+                    results.failed(
+                        item.n,
+                        &code.to_string(),
+                        result_line::failure(figures, code, detail, None),
+                    );
                     new_failures += 1;
                 }
             }

@@ -167,7 +167,7 @@ impl Health {
             (Nature::Doubtful | Nature::Unreached | Nature::Unprocessed, _) => {
                 Self::Unhealthy { first_failure }
             }
-            (Nature::Final | Nature::Throttled, _) => Self::Up,
+            (Nature::Final | Nature::Throttled | Nature::Asked, _) => Self::Up,
         }
     }
 }

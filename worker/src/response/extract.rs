@@ -1,11 +1,11 @@
-//! The values of the columns, from a response that succeeded.
+//! The values of the columns, from a response.
 
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use http::header::HeaderValue;
+use http::header::{HeaderName, HeaderValue};
 use http::{HeaderMap, StatusCode};
-use job::file::{Extracted, Response};
+use job::file::{Condition, Extracted, Response};
 use tokio::time::Instant;
 
 use super::body::{BodyError, ReadLimits};
@@ -13,49 +13,66 @@ use super::{COPIES, EXCERPT, Sender, charset, media_type, millis, shorten};
 use crate::request::Prepared;
 use crate::run::Run;
 
+/// A response whose body was read.
+pub(super) struct Seen<'a> {
+    pub(super) prepared: &'a Prepared,
+    pub(super) status: StatusCode,
+    pub(super) headers: &'a HeaderMap,
+    /// Without its content codings.
+    pub(super) body: &'a Bytes,
+    /// When the request was sent.
+    pub(super) sent: Instant,
+}
+
+impl Seen<'_> {
+    /// Whether a condition holds. A body that is not text counts as empty.
+    pub(super) fn holds(&self, condition: &Condition) -> Result<bool, String> {
+        let body = charset::text(self.body, self.headers).unwrap_or_default();
+        let names = self.headers.keys().map(HeaderName::as_str);
+        let headers = names.map(|name| (name, self.header(name).unwrap_or_default()));
+        condition.holds(self.status.as_u16(), headers, &body)
+    }
+
+    fn header(&self, name: &str) -> Option<String> {
+        let values: Vec<_> = self.headers.get_all(name).iter().map(header_text).collect();
+        (!values.is_empty()).then(|| values.join(", "))
+    }
+}
+
 impl Sender {
     /// The values of the columns, as a JSON array.
     pub(super) async fn extract(
         &self,
-        prepared: &Prepared,
-        status: StatusCode,
-        headers: &HeaderMap,
-        packed: &Bytes,
-        sent: Instant,
+        seen: &Seen<'_>,
         limits: &mut ReadLimits<'_>,
     ) -> Result<Vec<u8>, BodyError> {
         let Run { job, output, mask, .. } = &*self.run;
         let columns = &job.output.columns;
-        let millis = millis(sent);
         let unreadable = BodyError::Unreadable;
         let body = if columns.read_the_body() {
-            charset::text(packed, headers).map_err(unreadable)?
+            charset::text(seen.body, seen.headers).map_err(unreadable)?
         } else {
             "".into()
         };
-        let tape =
-            columns.parse(&body, *output).map_err(|error| unreadable(not_json(&error, &body, headers)))?;
-        let mut memory = packed.len() + if matches!(body, Cow::Owned(_)) { body.len() } else { 0 };
+        let tape = columns
+            .parse(&body, *output)
+            .map_err(|error| unreadable(not_json(&error, &body, seen.headers)))?;
+        let mut memory = seen.body.len() + if matches!(body, Cow::Owned(_)) { body.len() } else { 0 };
         if let Some(tape) = &tape {
             memory += tape.size() + columns.memory(tape.root(&body));
             limits.room(memory).await;
         }
-        let header = |name: &str| {
-            let values: Vec<_> = headers.get_all(name).iter().map(header_text).collect();
-            (!values.is_empty()).then(|| values.join(", "))
-        };
-        let url = prepared.url.as_str();
+        let most = usize::try_from(job.request.max_response).unwrap_or(usize::MAX).saturating_mul(COPIES);
         let response = Response {
-            status: status.as_u16(),
-            url,
-            millis,
+            status: seen.status.as_u16(),
+            url: seen.prepared.url.as_str(),
+            millis: millis(seen.sent),
             body: &body,
             json: tape.as_ref(),
-            header: &header,
+            header: &|name| seen.header(name),
         };
-        let most = usize::try_from(job.request.max_response).unwrap_or(usize::MAX).saturating_mul(COPIES);
-        let values =
-            columns.extract(&response, *output, most).map_err(|job::json::TooMuch| BodyError::TooMuch)?;
+        let values = columns.extract(&response, *output, most);
+        let values = values.map_err(|job::json::TooMuch| BodyError::TooMuch)?;
         let size: usize = values.iter().map(Extracted::size).sum();
         limits.room(memory + size).await;
         let mut out = Vec::with_capacity(size + 16 * values.len() + 2);

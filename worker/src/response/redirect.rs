@@ -10,8 +10,6 @@ use job::Code;
 use crate::failure::Failure;
 use crate::request::Prepared;
 
-const MAX_HOPS: u8 = 5;
-
 pub(super) fn is_redirect(status: StatusCode) -> bool {
     matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
 }
@@ -22,10 +20,11 @@ pub(super) fn follow(
     status: StatusCode,
     location: &HeaderValue,
     carries_secret: bool,
+    most: u8,
 ) -> Result<Prepared, Failure> {
     let wrong = |code, detail: String| Failure { status: status.as_u16(), ..Failure::new(code, detail) };
-    if from.hops >= MAX_HOPS {
-        return Err(wrong(Code::RedirectLoop, format!("more than {MAX_HOPS} redirects")));
+    if from.hops >= most {
+        return Err(wrong(Code::RedirectLoop, format!("more than {most} redirects")));
     }
     let url = from
         .url
@@ -45,7 +44,7 @@ pub(super) fn follow(
     let mut next = Prepared { url, hops: from.hops + 1, ..from.clone() };
     let becomes_get = match status.as_u16() {
         301 | 302 => from.method == Method::POST,
-        303 => from.method != Method::GET,
+        303 => !matches!(from.method, Method::GET | Method::HEAD),
         _ => false,
     };
     if becomes_get {
@@ -103,7 +102,7 @@ mod tests {
 
     fn hop(from: &Prepared, status: u16, location: &str, secret: bool) -> Result<Prepared, Code> {
         let status = StatusCode::from_u16(status).expect("a status");
-        follow(from, status, &HeaderValue::from_str(location).expect("a header"), secret)
+        follow(from, status, &HeaderValue::from_str(location).expect("a header"), secret, 5)
             .map_err(|failure| failure.code)
     }
 

@@ -1,4 +1,4 @@
-//! A response that is neither 2xx nor a redirect.
+//! A response whose status does not count as success.
 
 use http::{HeaderMap, StatusCode};
 use job::Code;
@@ -9,7 +9,7 @@ use crate::client::Response;
 use crate::failure::{FailedAttempt, Failure, Nature};
 
 impl Sender {
-    /// The failure of a response that is neither 2xx nor a redirect.
+    /// The failure of a response of which only the beginning is read.
     pub(super) async fn refusal(
         &self,
         response: Response,
@@ -17,37 +17,54 @@ impl Sender {
         deadline: Instant,
     ) -> FailedAttempt {
         let status = response.status();
-        let now = self.wall.now().millis;
-        let (slow, retry_after) = retry_after::asked(status, response.headers(), now);
         let headers = response.headers().clone();
         let body = timeout_at(deadline, body::prefix(response, whole.unwrap_or(REFUSAL).min(REFUSAL)))
             .await
             .unwrap_or_default();
-        let detail = match self.excerpt(body, &headers) {
+        match coding::Codings::of(&headers) {
+            Ok(codings) => self.refused(status, &headers, &codings.undo_prefix(body, REFUSAL)),
+            Err(_) if body.is_empty() => self.refused(status, &headers, &[]),
+            Err(_) => self.refused_with(status, &headers, None),
+        }
+    }
+
+    /// The failure of a response; `body` is all of its content, or the beginning.
+    pub(super) fn refused(&self, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> FailedAttempt {
+        self.refused_with(status, headers, self.excerpt(body, headers))
+    }
+
+    fn refused_with(
+        &self,
+        status: StatusCode,
+        headers: &HeaderMap,
+        excerpt: Option<String>,
+    ) -> FailedAttempt {
+        let (slow, retry_after) = retry_after::asked(status, headers, self.wall.now().millis);
+        let detail = match excerpt {
             Some(excerpt) if !excerpt.is_empty() => excerpt,
             Some(_) => format!("the response was {status}, without a body"),
             None => {
-                format!("the response was {status}, with a body that is not text ({})", media_type(&headers))
+                format!("the response was {status}, with a body that is not text ({})", media_type(headers))
             }
         };
-        let failure = Failure { code: Code::Http(status.as_u16()), detail, status: status.as_u16() };
-        let nature = match status {
-            _ if slow => Nature::Throttled,
-            StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY => Nature::Doubtful,
-            status if status.is_server_error() => Nature::Doubtful,
-            _ => Nature::Final,
+        let status = status.as_u16();
+        let failure = Failure { status, ..Failure::new(Code::Http(status), detail) };
+        let nature = match slow {
+            true => Nature::Throttled,
+            false if self.run.job.retry.statuses.contain(status) => Nature::Doubtful,
+            false => Nature::Final,
         };
         FailedAttempt { failure, nature, on_wire: true, retry_after }
     }
 
-    /// The beginning of a refusal's text; `None` if the body is not text.
-    fn excerpt(&self, body: Vec<u8>, headers: &HeaderMap) -> Option<String> {
+    /// The beginning of a body's text; `None` if the body is not text.
+    pub(super) fn excerpt(&self, body: &[u8], headers: &HeaderMap) -> Option<String> {
+        let most = usize::try_from(REFUSAL).unwrap_or(usize::MAX);
+        let (body, cut) = (&body[..body.len().min(most)], body.len() >= most);
         if body.is_empty() {
             return Some(String::new());
         }
-        let packed = body.len() as u64;
-        let unpacked = coding::Codings::of(headers).ok()?.undo_prefix(body, REFUSAL);
-        let text = charset::readable(&unpacked, packed.max(unpacked.len() as u64) >= REFUSAL, headers)?;
+        let text = charset::readable(body, cut, headers)?;
         Some(shorten(&self.run.mask.text(&text), EXCERPT))
     }
 }

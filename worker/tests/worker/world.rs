@@ -114,6 +114,7 @@ impl Setup {
                 header: false,
                 columns,
                 lines: batch.lines,
+                limited: false,
                 blank: 0,
                 bytes: batch.to,
                 notes: Vec::new(),
