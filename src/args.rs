@@ -2,18 +2,20 @@
 
 mod aws;
 mod jobs;
+mod manual;
 pub mod states;
 
 use clap::{Parser, Subcommand};
 
 pub use aws::{Account, Stack, Stop, Submit, Watch, WatchOptions};
 pub use jobs::{Again, Check, Demo, Init, Redrive, Run, RunOptions, Runs, Target};
+pub use manual::{Completions, Help, Man};
 pub use states::{States, StatesCommand};
 
 /// Sends one network request per line of a file, within the limits of each API, and writes one output file in
 /// input order.
 #[derive(Debug, Parser)]
-#[command(version, about, max_term_width = 100, after_help = EXIT_CODES)]
+#[command(version, about, max_term_width = 100, after_help = EXIT_CODES, disable_help_subcommand = true)]
 pub struct Cli {
     /// The command.
     #[command(subcommand)]
@@ -48,6 +50,14 @@ pub enum Command {
     Init(Init),
     /// Show a run against a sample API with limits on this machine: some thousand lines, under a minute.
     Demo(Demo),
+    /// Explain a command; `help job` explains every key of a job file.
+    Help(Help),
+    /// Print the JSON Schema of job files, with which editors complete and check the keys.
+    Schema,
+    /// Print the completions of a shell.
+    Completions(Completions),
+    /// Write a manual page for each command.
+    Man(Man),
 }
 
 impl Command {
@@ -67,6 +77,7 @@ impl Command {
                 StatesCommand::Graph(_) => false,
             },
             Self::Stop(_) | Self::Init(_) | Self::Demo(_) => false,
+            Self::Help(_) | Self::Schema | Self::Completions(_) | Self::Man(_) => false,
         }
     }
 }

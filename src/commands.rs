@@ -4,6 +4,7 @@ mod check;
 mod demo;
 mod failed_lines;
 mod init;
+mod manual;
 mod question;
 mod redrive;
 mod run;
@@ -33,5 +34,9 @@ pub async fn run(command: Command) -> Result<Exit, CliError> {
         Command::Init(args) => init::init(&args),
         Command::States(args) => states::states(args).await,
         Command::Demo(args) => demo::demo(&args).await,
+        Command::Help(args) => manual::help(&args),
+        Command::Schema => Ok(manual::schema()),
+        Command::Completions(args) => manual::completions(&args),
+        Command::Man(args) => manual::pages(&args),
     }
 }

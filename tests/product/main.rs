@@ -20,6 +20,7 @@ mod leases;
 mod limit;
 mod long_calls;
 mod loopback_servers;
+mod manual;
 mod many_hosts;
 mod outputs;
 mod queues;
