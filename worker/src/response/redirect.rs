@@ -131,7 +131,7 @@ mod tests {
     fn bytes_beyond_ascii_are_percent_encoded_as_they_came() {
         let leads_to = |location: &[u8]| {
             let location = HeaderValue::from_bytes(location).expect("a header");
-            follow(&post(), StatusCode::FOUND, &location, false)
+            follow(&post(), StatusCode::FOUND, &location, false, 5)
                 .map(|next| next.url.to_string())
                 .expect("a hop")
         };
