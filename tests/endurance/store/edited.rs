@@ -114,8 +114,7 @@ fn death_at_a_segment(count: usize) -> impl FnMut(&Call) -> Action + Send + 'sta
 }
 
 /// A run dies when some of its responses are stored, it is edited, and the run that continues it dies at any
-/// call of the store, and is edited again.
-/// Returns how many commands stopped.
+/// call of the store, and is edited again. Returns how many commands stopped.
 fn dies_while_it_continues(method: &'static str, deaths: u64) -> usize {
     let bed = Bed::new(method);
     let plans =
