@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Write;
+use std::path::PathBuf;
 
 use testing::{Api, JobFile, Running, Scene, column, wait_until};
 
@@ -177,6 +178,30 @@ fn commands_of_one_job_go_on_in_the_order_in_which_they_came() {
     waiting.into_iter().for_each(|running| _ = running.wait().expect(0));
     let paths: Vec<String> = api.requests().iter().map(|request| request.path().to_owned()).collect();
     assert_eq!(paths[LINES..], ["d", "b", "e", "c", "a"].map(|name| format!("/ok/one-{name}")));
+}
+
+#[test]
+fn command_waits_for_those_that_came_before_it_although_the_lock_is_free() {
+    let api = Api::start();
+    let scene = scene(job(&api, "GET", "one"), job(&api, "GET", "two"));
+    start(&scene, "one").wait().expect(0);
+    let is_lock = |file: &PathBuf| file.extension() == Some("lock".as_ref());
+    let mut locks = scene.files().into_iter().filter(is_lock);
+    let lock = locks.find(|file| file.to_string_lossy().contains("/.locks/job-")).unwrap();
+    // What a process holds that waits, and has not yet seen that the lock is free.
+    let place = |number: u64| lock.with_extension("queue").join(format!("{number:020}"));
+    let before = File::create(place(1)).unwrap();
+    before.lock().unwrap();
+    scene.write("later.csv", "id\nlater\n");
+    let later = scene.start(&["run", "one.toml", "later.csv"]);
+    wait_until("it has the second place", || place(2).exists());
+    let free = File::options().write(true).open(&lock).unwrap();
+    free.try_lock().expect("the lock is free");
+    assert_eq!(api.count(), LINES);
+    drop((free, before));
+    later.wait().expect(0);
+    assert_eq!(api.count(), LINES + 1);
+    assert!(!place(1).exists() && !place(2).exists());
 }
 
 #[test]

@@ -124,7 +124,6 @@ pub struct EndLaneRequest {
 /// What the function `worker` is called for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
-#[expect(clippy::large_enum_variant, reason = "one value per call")]
 pub enum WorkerRequest {
     /// To work on a batch.
     Work(WorkRequest),

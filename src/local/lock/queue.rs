@@ -72,7 +72,11 @@ impl Queue {
             };
             let path = self.path(number);
             match open_private(&path)?.try_lock_shared() {
-                Ok(()) => fs::remove_file(&path)?,
+                // Its process may be removing it too.
+                Ok(()) => match fs::remove_file(&path) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                    _ => {}
+                },
                 Err(TryLockError::WouldBlock) => numbers.push(number),
                 Err(TryLockError::Error(error)) => return Err(error),
             }

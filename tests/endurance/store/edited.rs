@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use job::run::Again;
 use serde_json::Value;
 use testing::{Action, Api, Call};
 
@@ -44,7 +45,9 @@ impl Bed {
     {
         self.api.forget();
         let (folder, mut edited) = (tempfile::tempdir().unwrap(), Edited::new(self.method, LINES, IN_FLIGHT));
-        let files = Files { job: folder.path().join("edited.toml"), input: folder.path().join("in.csv") };
+        // A run that dies at its end has succeeded, and would ask after most edits.
+        let (job, input) = (folder.path().join("edited.toml"), folder.path().join("in.csv"));
+        let files = Files { job, input, again: Some(Again::Continue) };
         let state = folder.path().join("state");
         let (mut survived, mut stored) = (Survived::default(), Vec::new());
         let (mut plans, mut edits) = (plans.into_iter(), edits.iter().cycle());
@@ -60,7 +63,6 @@ impl Bed {
             survived.calls.push(faults.calls());
             stored.append(&mut segments.lock().unwrap());
             match end {
-                // A run that has succeeded asks after most edits.
                 End::Finished(report) if last || report.complete() => {
                     assert_eq!(report.not_processed, 0);
                     break;
@@ -114,8 +116,7 @@ fn death_at_a_segment(count: usize) -> impl FnMut(&Call) -> Action + Send + 'sta
 }
 
 /// A run dies when some of its responses are stored, it is edited, and the run that continues it dies at any
-/// call of the store, and is edited again.
-/// Returns how many commands stopped.
+/// call of the store, and is edited again. Returns how many commands stopped.
 fn dies_while_it_continues(method: &'static str, deaths: u64) -> usize {
     let bed = Bed::new(method);
     let plans =

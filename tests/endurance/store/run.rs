@@ -8,6 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use aws_sdk_s3::config::retry::RetryConfig;
 use job::LineResult;
+use job::run::Again;
 use postprocess::Report;
 use states::Clock;
 use tempfile::TempDir;
@@ -52,6 +53,8 @@ pub struct Survived {
 pub struct Files {
     pub job: PathBuf,
     pub input: PathBuf,
+    /// What the user says of the responses of the run before.
+    pub again: Option<Again>,
 }
 
 /// A stored result segment: the number of requests that the API had received by then, and the content.
@@ -148,7 +151,8 @@ impl TestBed {
     }
 
     fn files(&self) -> Files {
-        Files { job: self.folder.path().join("faults.toml"), input: self.folder.path().join("in.csv") }
+        let path = |name: &str| self.folder.path().join(name);
+        Files { job: path("faults.toml"), input: path("in.csv"), again: None }
     }
 
     /// The output equals that of a run without faults, except for lines whose outcome is unknown.
@@ -246,6 +250,7 @@ async fn run(files: &Files, state: &Path, faults: &Faults, redrive: Option<u32>)
     let state = state.with(client, Arc::new(Fast::default()));
     let (text, job) = read_job(&files.job)?;
     let mut target = Target::install(&state, &name, text, job, &files.input).await?;
+    target.event.again = files.again;
     match redrive {
         Some(generation) => target.redrive(generation, false),
         None => state.follow_latest(&mut target).await?,
