@@ -101,12 +101,15 @@ impl Steps {
         let (arn, payload) = (call.function(), call.payload());
         let name = arn.strip_prefix(FUNCTION_ARN).unwrap_or_default();
         self.check_run(payload)?;
+        let stops = name == "worker" && payload.get("stopped").is_some();
         // A call may outlive its lane, and holds the lane's lock itself.
-        let lock = if name == "worker" { self.lane_lock(call).await? } else { None };
+        let lock = if name == "worker" && !stops { self.lane_lock(call).await? } else { None };
         match (name, &self.functions) {
+            ("worker", Some(functions)) if stops => functions.invoke(name, payload).await,
             ("preprocess" | "worker" | "postprocess", Some(functions)) => {
                 self.invoke(functions, name, payload).await
             }
+            ("worker", None) if stops => to_json(worker::stop(&self.worker, request(payload)?).await),
             ("preprocess", None) => {
                 self.progress.splitting();
                 let (pause, _timer) = pause_of_call(host);

@@ -3,12 +3,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use job::run::WorkRequest;
+use job::run::{StopResponse, WorkResponse, WorkerRequest};
+use serde::Serialize;
 use tokio_util::sync::CancellationToken;
-use worker::{AwsSecrets, CallMetrics, Context, Settings, work};
+use worker::{AwsSecrets, CallMetrics, Context, Settings, stop, work};
 
-/// The time between two flushes. Each costs a write and a list request now, and a read later.
+/// The time between two flushes. Each costs a write and two reads now, and a read later.
 const FLUSH_EVERY: Duration = Duration::from_secs(10);
+
+#[derive(Serialize)]
+#[serde(untagged)]
+#[expect(clippy::large_enum_variant, reason = "one value per call")]
+enum Response {
+    Work(WorkResponse),
+    Stop(StopResponse),
+}
 
 #[tokio::main]
 async fn main() -> Result<(), lambda::Error> {
@@ -18,11 +27,14 @@ async fn main() -> Result<(), lambda::Error> {
     let secrets = Arc::new(AwsSecrets::new(&aws));
     let context =
         Context::new(lambda::s3(&aws), secrets, metrics.clone(), settings, CancellationToken::new());
-    lambda::serve(async |request: WorkRequest, call| {
-        let (run, lane) = (request.run.clone(), request.lane.name.clone());
-        let response = work(&context.with_deadline(call.left), request).await;
-        metrics.emit(&run, &lane);
-        response
+    lambda::serve(async |request: WorkerRequest, call| match request {
+        WorkerRequest::Work(request) => {
+            let (run, lane) = (request.run.clone(), request.lane.name.clone());
+            let response = work(&context.with_deadline(call.left), request).await;
+            metrics.emit(&run, &lane);
+            response.map(Response::Work)
+        }
+        WorkerRequest::Stop(request) => stop(&context, request).await.map(Response::Stop),
     })
     .await
 }

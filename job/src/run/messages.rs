@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::de::{DeserializeOwned, Error};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use super::{Batch, Event, LineId, RunRef};
@@ -106,6 +106,59 @@ pub struct WorkRequest {
     pub pace: Pace,
 }
 
+/// The request of `Stop workers`: a lane has failed, and workers that the state machine no longer waits for may
+/// still send.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StopRequest {
+    /// The run.
+    pub run: RunRef,
+    /// The lane.
+    pub lane: Lane,
+    /// The error that the state machine has caught.
+    pub stopped: CaughtError,
+}
+
+/// An error as `Catch` describes it (Step Functions Developer Guide, "Error output").
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct CaughtError {
+    /// Its name.
+    pub error: String,
+    /// Why, where it is known.
+    #[serde(default)]
+    pub cause: String,
+}
+
+/// The response to a [`StopRequest`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StopResponse {
+    /// Key of the stop marker.
+    pub marker: String,
+}
+
+/// What the function `worker` may be asked.
+#[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "one value per call")]
+pub enum WorkerRequest {
+    /// To send the lines of a batch.
+    Work(WorkRequest),
+    /// To tell the workers of a lane to stop.
+    Stop(StopRequest),
+}
+
+impl<'de> Deserialize<'de> for WorkerRequest {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let payload = Value::deserialize(deserializer)?;
+        // Only a request to stop has an error.
+        let request = if payload.get("stopped").is_some() {
+            serde_json::from_value(payload).map(Self::Stop)
+        } else {
+            serde_json::from_value(payload).map(Self::Work)
+        };
+        request.map_err(Error::custom)
+    }
+}
+
 /// The response of `Work`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "status", rename_all = "snake_case")]
@@ -141,6 +194,9 @@ pub struct Pace {
     /// The lines that wait to be sent again, each with the attempts already made.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tries: Vec<(LineId, u32)>,
+    /// How often the batch has paused, see [`super::pause_after`].
+    #[serde(default)]
+    pub pauses: u32,
 }
 
 /// The pace of one limit key.
