@@ -8,6 +8,7 @@ use aws_sdk_s3::Client;
 use tokio_util::sync::CancellationToken;
 
 use crate::claim::Executions;
+use crate::split_object::HeldSplits;
 
 /// The step's dependencies, made once per process.
 #[derive(Clone)]
@@ -24,6 +25,8 @@ pub struct Context {
     pub lease_wait: Duration,
     /// Where the step runs.
     pub environment: Environment,
+    /// The splits that wait in this process for their next call.
+    pub held: HeldSplits,
     /// Ends the step early.
     pub stop: CancellationToken,
     /// Cancelled when the call's time is nearly over: the rest of the split is left to the next call.
