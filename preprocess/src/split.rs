@@ -94,7 +94,7 @@ impl Checkpoint {
 /// as that.
 pub fn split(stream: impl Read, job: &Arc<Job>, file: &str, sink: &mut impl Sink) -> Result<Plan, StepError> {
     let shape = Shape::new(Environment::Local, 0);
-    match start(stream, job, file, shape, sink, || false, |_| false)? {
+    match start(stream, job, file, shape, sink, (|| false, |_: &Checkpoint| false))? {
         Split::Done(plan) => Ok(plan),
         Split::Paused(_) => unreachable!("no pause is asked for"),
     }
@@ -111,8 +111,7 @@ pub(crate) fn start(
     file: &str,
     shape: Shape,
     sink: &mut impl Sink,
-    pause: impl FnMut() -> bool,
-    hold: impl FnMut(&Checkpoint) -> bool,
+    (pause, hold): (impl FnMut() -> bool, impl FnMut(&Checkpoint) -> bool),
 ) -> Result<Split, StepError> {
     let unreadable = |error: io::Error| input_error(file, 0, error);
     let refuse =
@@ -160,8 +159,7 @@ pub(crate) fn resume(
     file: &str,
     shape: Shape,
     sink: &mut impl Sink,
-    mut pause: impl FnMut() -> bool,
-    hold: impl FnMut(&Checkpoint) -> bool,
+    (mut pause, hold): (impl FnMut() -> bool, impl FnMut(&Checkpoint) -> bool),
 ) -> Result<Split, StepError> {
     let skipped = checkpoint.offset() - checkpoint.begin();
     let Checkpoint { layout, position, lines, columns, keys, lanes } = checkpoint;
@@ -232,14 +230,22 @@ mod tests {
             };
             calls += 1;
             let ended = match from.take() {
-                None => start(input, job, file, SHAPE, &mut items, count(left), |_| false)?,
+                None => start(input, job, file, SHAPE, &mut items, (count(left), |_: &Checkpoint| false))?,
                 Some(from) => {
                     let from: Checkpoint =
                         serde_json::from_slice(&serde_json::to_vec(&from).unwrap()).unwrap();
                     let begin = usize::try_from(from.begin()).unwrap();
                     // `pause` is called once more while the beginning is skipped.
                     left += usize::from(begin == 0);
-                    resume(&input[begin..], from, job, file, SHAPE, &mut items, count(left), |_| false)?
+                    resume(
+                        &input[begin..],
+                        from,
+                        job,
+                        file,
+                        SHAPE,
+                        &mut items,
+                        (count(left), |_: &Checkpoint| false),
+                    )?
                 }
             };
             match ended {
@@ -292,7 +298,7 @@ mod tests {
             // A split that is held goes on as if there had been no pause.
             let (mut held, mut holds) = (Items::default(), 0);
             let hold = |_: &Checkpoint| { holds += 1; true };
-            let ended = start(input.as_slice(), &job, &file, SHAPE, &mut held, || true, hold).unwrap();
+            let ended = start(input.as_slice(), &job, &file, SHAPE, &mut held, (|| true, hold)).unwrap();
             let Split::Done(held_plan) = ended else { panic!("it was held") };
             prop_assert_eq!(&held, &whole);
             prop_assert_eq!((&held_plan.input, holds), (&plan.input, plan.input.lines));
@@ -313,9 +319,15 @@ mod tests {
         let job =
             Arc::new(Job::parse("[request]\nurl = \"https://example.com/{{ line }}\"", "job.toml").unwrap());
         let input = gzip(b"one\ntwo\n");
-        let Split::Paused(checkpoint) =
-            start(input.as_slice(), &job, "f.txt", SHAPE, &mut Items::default(), || true, |_| false).unwrap()
-        else {
+        let Split::Paused(checkpoint) = start(
+            input.as_slice(),
+            &job,
+            "f.txt",
+            SHAPE,
+            &mut Items::default(),
+            (|| true, |_: &Checkpoint| false),
+        )
+        .unwrap() else {
             panic!("it was asked to pause")
         };
         let error = resume(
@@ -325,8 +337,7 @@ mod tests {
             "f.txt",
             SHAPE,
             &mut Items::default(),
-            || true,
-            |_| false,
+            (|| true, |_: &Checkpoint| false),
         )
         .unwrap_err();
         assert_eq!(error.name, ErrorName::InputUnreadable);

@@ -165,7 +165,7 @@ impl ObjectSplit<'_> {
                         uploads.entry(lane).or_insert_with_key(|lane| objects.upload(run.keys().items(lane)));
                     upload.write(&items).await?;
                 }
-                Piece::Ended(ended) => return ended,
+                Piece::Ended(ended) => return *ended,
             }
         }
     }

@@ -158,9 +158,13 @@ async fn invoke(
         }
         "worker" => match serde_json::from_value(payload).unwrap() {
             WorkerRequest::Work(request) => {
-                let worked = worker::work(&steps.worker, request).await;
-                steps.worked.lock().unwrap().push(worked.as_ref().err().map(|error| error.name));
-                respond(worked)
+                // A function does not end when nobody waits for its response any more.
+                let worked = tokio::spawn(async move {
+                    let worked = worker::work(&steps.worker, request).await;
+                    steps.worked.lock().unwrap().push(worked.as_ref().err().map(|error| error.name));
+                    worked
+                });
+                respond(worked.await.unwrap())
             }
             WorkerRequest::Stop(request) => respond(worker::stop(&steps.worker, request).await),
         },

@@ -42,7 +42,7 @@ impl Clock for Simulated {
 struct Steps {
     /// The waits that a call does itself, by the pauses before.
     pause_after: fn(u32) -> Duration,
-    /// The errors of lanes that were given up.
+    /// The errors of lanes that have failed.
     stopped: Mutex<Vec<Value>>,
     pauses: Mutex<u32>,
 }
@@ -100,7 +100,7 @@ impl Steps {
     }
 }
 
-/// Runs the definition, and returns the errors of lanes that were given up, and the batch's pauses.
+/// Runs the definition, and returns the errors of lanes that have failed, and the batch's pauses.
 async fn run(pause_after: fn(u32) -> Duration) -> (Vec<Value>, u32) {
     let folder = tempfile::tempdir().unwrap();
     let client = s3::client(folder.path()).unwrap();

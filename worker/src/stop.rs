@@ -1,4 +1,4 @@
-//! Tells the workers of a lane to stop after the state machine has given the lane up.
+//! Tells the workers of a lane to stop after the lane has failed.
 
 use job::run::{CaughtError, StopMarker, StopRequest, StopResponse};
 use job::text::{excerpt, one_line};

@@ -138,7 +138,6 @@ pub struct StopResponse {
 
 /// What the function `worker` may be asked.
 #[derive(Debug, Clone)]
-#[expect(clippy::large_enum_variant, reason = "one value per call")]
 pub enum WorkerRequest {
     /// To send the lines of a batch.
     Work(WorkRequest),

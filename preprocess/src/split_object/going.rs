@@ -23,7 +23,7 @@ pub(super) enum Piece {
     /// Items of a lane.
     Items(String, Vec<u8>),
     /// Its end, or a pause. All items before have been sent.
-    Ended(Result<Split, StepError>),
+    Ended(Box<Result<Split, StepError>>),
 }
 
 /// A split under way. It ends when this is dropped.
@@ -56,11 +56,11 @@ impl Going {
             let hold =
                 |checkpoint: &Checkpoint| holds(environment, checkpoint) && wait(&pieces_in, checkpoint, &go);
             let ended = match from {
-                None => split::start(stream, &job, &file, shape, &mut sink, pause, hold),
-                Some(from) => split::resume(stream, from, &job, &file, shape, &mut sink, pause, hold),
+                None => split::start(stream, &job, &file, shape, &mut sink, (pause, hold)),
+                Some(from) => split::resume(stream, from, &job, &file, shape, &mut sink, (pause, hold)),
             };
             // Nobody listens after an interruption.
-            let _ = pieces_in.blocking_send(Piece::Ended(ended));
+            let _ = pieces_in.blocking_send(Piece::Ended(Box::new(ended)));
         });
         Self { pieces, pause, go_on, _feeding: feeding }
     }
@@ -75,7 +75,7 @@ pub(super) fn holds(environment: Environment, checkpoint: &Checkpoint) -> bool {
 
 /// Says that the split has paused, and waits for the next call. Returns whether there is one.
 fn wait(pieces: &mpsc::Sender<Piece>, checkpoint: &Checkpoint, go: &Receiver<()>) -> bool {
-    let paused = Piece::Ended(Ok(Split::Paused(checkpoint.clone())));
+    let paused = Piece::Ended(Box::new(Ok(Split::Paused(checkpoint.clone()))));
     pieces.blocking_send(paused).is_ok() && go.recv().is_ok()
 }
 

@@ -37,7 +37,9 @@ async fn redrive_that_needs_several_calls_has_the_batches_of_one_call() {
     world.release_lease().await;
     // Two calls have worked on each batch. Together they have every line of all batches but some.
     let half = |even: u64| {
-        move |n: u64| if n % 4 / 2 == even && n % 50 != 0 { Outcome::Success } else { Outcome::Nothing }
+        move |n: u64| {
+            if n % 4 / 2 == even && !n.is_multiple_of(50) { Outcome::Success } else { Outcome::Nothing }
+        }
     };
     world.work(&run, half(0)).await;
     world.work(&run, half(1)).await;

@@ -93,7 +93,8 @@ impl Cloud {
             ),
             postprocess: postprocess::Context {
                 s3: client("postprocess"),
-                settings: postprocess::Settings::FUNCTION,
+                // Small enough that a merge needs several calls.
+                settings: postprocess::Settings { piece: 64, ..postprocess::Settings::FUNCTION },
                 stop,
                 pause,
                 progress: None,
@@ -146,7 +147,7 @@ impl Cloud {
         }
     }
 
-    /// A whole run: as Step Functions, which gives a lane up when a batch of it fails.
+    /// A whole run: as in Step Functions, where a lane fails if a batch of it fails.
     pub(super) async fn run(&self, event: &Event, execution: &str) -> (RunRef, PostprocessResponse) {
         let (run, lanes) = self.begin(event, execution).await;
         for lane in lanes {

@@ -163,7 +163,7 @@ async fn unknown_outcome_is_sent_again_only_on_request() {
     assert_eq!(server.count(), 1);
 }
 
-async fn give_up(world: &World, error: &str, cause: &str) -> String {
+async fn fail_lane(world: &World, error: &str, cause: &str) -> String {
     let stopped = CaughtError { error: error.to_owned(), cause: cause.to_owned() };
     let (run, lane) = (world.request.run.clone(), world.request.lane.clone());
     let request = StopRequest { run, lane, stopped };
@@ -171,17 +171,17 @@ async fn give_up(world: &World, error: &str, cause: &str) -> String {
 }
 
 #[tokio::test]
-async fn workers_of_a_lane_that_was_given_up_stop_sending() {
+async fn workers_of_a_lane_that_has_failed_stop_sending() {
     let server = HttpServer::start(|_, _| response(200, ""));
     let slow = JobFile::get(server.url("/")).limit("default", "rate = \"50/s\"").to_string();
     let world = Setup::numbered(&slow, 5_000).build().await;
-    let given_up = async {
+    let failed = async {
         while server.count() < 3 {
             tokio::task::yield_now().await;
         }
-        give_up(&world, "States.ExceedToleratedFailureThreshold", "The specified threshold").await
+        fail_lane(&world, "States.ExceedToleratedFailureThreshold", "The specified threshold").await
     };
-    let (result, marker) = tokio::join!(world.work(), given_up);
+    let (result, marker) = tokio::join!(world.work(), failed);
     let error = result.unwrap_err();
     assert_eq!(error.name, ErrorName::LaneStopped);
     assert!(error.message.contains("more of its batches failed than the job tolerates"), "{error}");
@@ -190,11 +190,11 @@ async fn workers_of_a_lane_that_was_given_up_stop_sending() {
 }
 
 #[tokio::test]
-async fn a_lane_that_was_given_up_names_the_error_and_keeps_the_first_reason() {
+async fn a_lane_that_has_failed_names_the_error_and_keeps_the_first_reason() {
     let server = HttpServer::start(|_, _| response(200, ""));
     let world = Setup::numbered(&job(&server, ""), 5).build().await;
-    give_up(&world, "States.ItemReaderFailed", "no\nmanifest").await;
-    give_up(&world, "Another", "").await;
+    fail_lane(&world, "States.ItemReaderFailed", "no\nmanifest").await;
+    fail_lane(&world, "Another", "").await;
     let error = world.work().await.unwrap_err();
     assert!(error.message.ends_with("it ended with States.ItemReaderFailed: no manifest"), "{error}");
     assert_eq!(server.count(), 0);
