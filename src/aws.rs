@@ -58,7 +58,7 @@ impl AwsStack {
             None => Err("no source of credentials is configured".to_owned()),
         };
         credentials.map_err(|why| {
-            CliError::new(format!("no AWS credentials: {why}. Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or sign in with the AWS command line"))
+            CliError::new(format!("no AWS credentials: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or sign in with the AWS command line ({why})"))
         })?;
         // A custom endpoint, such as LocalStack, has no subdomains for buckets.
         let paths = aws.endpoint_url().is_some();

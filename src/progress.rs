@@ -10,7 +10,7 @@ mod snapshot;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use job::run::{Continues, RunRef, parse_plan};
 use job::{LaneKind, Objects, Plan, SegmentKey, StepError};
@@ -35,6 +35,7 @@ pub struct Progress {
     merged_lines: AtomicU64,
     batches: Mutex<Option<Batches>>,
     queue: Mutex<Option<Queue>>,
+    unclaimed: Mutex<Option<u64>>,
     sent: AtomicBool,
     done_before: AtomicU64,
     taken_over: OnceLock<TakenOver>,
@@ -64,6 +65,11 @@ impl Progress {
     pub fn queued(&self, queue: Queue) {
         *self.queue.lock().unwrap_or_else(PoisonError::into_inner) = Some(queue);
         self.enter(Phase::Queued);
+    }
+
+    /// No execution has claimed the run, and one must do so within this time.
+    pub fn unclaimed(&self, left: Duration) {
+        *self.unclaimed.lock().unwrap_or_else(PoisonError::into_inner) = Some(left.as_secs());
     }
 
     /// The pre-process step starts. If the lanes are known, the input was split before.
@@ -202,6 +208,7 @@ impl Progress {
             batches: *self.batches.lock().unwrap_or_else(PoisonError::into_inner),
             queue: self.queue.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             done_before: self.done_before.load(Ordering::Relaxed),
+            unclaimed: *self.unclaimed.lock().unwrap_or_else(PoisonError::into_inner),
         }
     }
 
@@ -233,7 +240,7 @@ impl worker::Observer for Progress {
         });
     }
 
-    fn held(&self, lane: &str, _key: &str, wait: std::time::Duration) {
+    fn held(&self, lane: &str, _key: &str, wait: Duration) {
         self.with(lane, |lane| {
             *lane.held.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now().checked_add(wait);
         });

@@ -94,6 +94,7 @@ impl Store {
             now: Arc::new(local::now),
             lease_wait: Duration::from_secs(1),
             environment: self.environment,
+            held: preprocess::HeldSplits::default(),
             stop: CancellationToken::new(),
             pause: CancellationToken::new(),
         };

@@ -26,15 +26,20 @@ export class Alerts extends Construct {
     if (email !== undefined) {
       this.topic.addSubscription(new subscriptions.EmailSubscription(email));
     }
-    const target = new targets.SnsTopic(this.topic, { message: events.RuleTargetInput.fromText(message()) });
-    new events.Rule(this, 'FailedRuns', {
-      description: 'Sends a notification for each failed run',
+    this.tell('FailedRuns', 'Sends a notification for each failed run', stateMachine, ['FAILED'], failed());
+    this.tell('StoppedRuns', 'Sends a notification for each aborted run', stateMachine, ['TIMED_OUT', 'ABORTED'], stopped());
+  }
+
+  /** Sends a message for each execution that ends with one of these states. */
+  private tell(id: string, description: string, { stateMachineArn }: sfn.StateMachine, status: string[], text: string): void {
+    new events.Rule(this, id, {
+      description,
       eventPattern: {
         source: ['aws.states'],
         detailType: ['Step Functions Execution Status Change'],
-        detail: { stateMachineArn: [stateMachine.stateMachineArn], status: ['FAILED', 'TIMED_OUT', 'ABORTED'] },
+        detail: { stateMachineArn: [stateMachineArn], status },
       },
-      targets: [target],
+      targets: [new targets.SnsTopic(this.topic, { message: events.RuleTargetInput.fromText(text) })],
     });
   }
 
@@ -64,15 +69,24 @@ export class Alerts extends Construct {
   }
 }
 
-/** What a person must know of a failed run. The input is the event of the upload, whose key names job and file. */
-function message(): string {
+/** What a person must know of a failed run. The cause is a sentence that begins with the key of the upload. */
+function failed(): string {
   const { fromPath } = events.EventField;
   return [
-    `A run of throughline has ended as ${fromPath('$.detail.status')}: ${fromPath('$.detail.error')}.`,
-    `Why: ${fromPath('$.detail.cause')}`,
-    `The run was started by ${fromPath('$.detail.input')}.`,
-    'The report of the run is jobs/JOB/report/FILE.json in the bucket. A run that ended as ABORTED has no report.',
+    `A run of throughline has failed. ${fromPath('$.detail.cause')} (${fromPath('$.detail.error')}).`,
+    'The report of jobs/JOB/input/FILE is jobs/JOB/report/FILE.json in the bucket.',
     '`throughline redrive` sends the lines that failed or were not processed.',
     `Execution: ${fromPath('$.detail.executionArn')}`,
+  ].join(' ');
+}
+
+/** The same of a run that was ended from outside. It has no cause; its input is the event of the upload. */
+function stopped(): string {
+  const { fromPath } = events.EventField;
+  return [
+    `A run of throughline has ended as ${fromPath('$.detail.status')} and has no output and no report.`,
+    '`throughline redrive` finishes it, with all responses so far.',
+    `Execution: ${fromPath('$.detail.executionArn')}.`,
+    `The key of the upload is in the event that started it: ${fromPath('$.detail.input')}`,
   ].join(' ');
 }

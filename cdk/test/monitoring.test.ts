@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 
+import { DEFINITION } from '../lib/machine';
 import { plainText } from '../lib/permissions';
 import { find, makeTemplate, statementsOf } from './synth';
 
@@ -11,13 +12,15 @@ const topic = find(template, 'AWS::SNS::Topic');
 const machineId = find(template, 'AWS::StepFunctions::StateMachine').id;
 
 test('a run that fails, times out or is stopped is told to the topic', () => {
-  const { properties } = find(template, 'AWS::Events::Rule', '/FailedRuns/');
-  assert.deepEqual(properties.EventPattern, {
-    source: ['aws.states'],
-    'detail-type': ['Step Functions Execution Status Change'],
-    detail: { stateMachineArn: [{ Ref: machineId }], status: ['FAILED', 'TIMED_OUT', 'ABORTED'] },
+  const states = ['FailedRuns', 'StoppedRuns'].map((rule) => {
+    const { properties } = find(template, 'AWS::Events::Rule', `/${rule}/`);
+    assert.deepEqual(properties.EventPattern.source, ['aws.states']);
+    assert.deepEqual(properties.EventPattern['detail-type'], ['Step Functions Execution Status Change']);
+    assert.deepEqual(properties.EventPattern.detail.stateMachineArn, [{ Ref: machineId }]);
+    assert.deepEqual(properties.Targets[0].Arn, { Ref: topic.id });
+    return properties.EventPattern.detail.status;
   });
-  assert.deepEqual(properties.Targets[0].Arn, { Ref: topic.id });
+  assert.deepEqual(states, [['FAILED'], ['TIMED_OUT', 'ABORTED']]);
 });
 
 test('rules and alarms may publish to the topic', () => {
@@ -33,16 +36,40 @@ test('an e-mail address subscribes when one is set', () => {
   makeTemplate().resourceCountIs('AWS::SNS::Subscription', 0);
 });
 
-test('a failed run is one message, in words, with its error, its cause and its input', () => {
-  const { properties } = find(template, 'AWS::Events::Rule', '/FailedRuns/');
+/** The message of a rule, and the name of each field of the event in it. */
+function message(rule: string): { words: string; nameOf: (field: string) => string } {
+  const { properties } = find(template, 'AWS::Events::Rule', `/${rule}/`);
   const { InputPathsMap: paths, InputTemplate } = properties.Targets[0].InputTransformer;
-  const words: string = JSON.parse(InputTemplate);
-  for (const field of ['status', 'error', 'cause', 'input', 'executionArn']) {
-    const [name] = Object.entries(paths).find(([, path]) => path === `$.detail.${field}`)!;
-    assert.ok(words.includes(`<${name}>`), field);
+  const nameOf = (field: string) => Object.entries(paths).find(([, path]) => path === `$.detail.${field}`)?.[0] ?? '';
+  return { words: JSON.parse(InputTemplate), nameOf };
+}
+
+test('a failed run is one message, in words, with its error and its cause and without the event', () => {
+  const { words, nameOf } = message('FailedRuns');
+  for (const field of ['error', 'cause', 'executionArn']) {
+    assert.ok(words.includes(`<${nameOf(field)}>`), field);
   }
+  assert.equal(nameOf('input'), '');
   assert.match(words, /jobs\/JOB\/report\/FILE\.json/);
   assert.ok(!/["\n]/.test(words));
+});
+
+test('a run that was ended from outside has no cause, so its message quotes the event', () => {
+  const { words, nameOf } = message('StoppedRuns');
+  for (const field of ['status', 'input', 'executionArn']) {
+    assert.ok(words.includes(`<${nameOf(field)}>`), field);
+  }
+  assert.equal(nameOf('cause'), '');
+  assert.ok(!/["\n]/.test(words));
+});
+
+test('a failed step says in words why the run has failed', () => {
+  const { States: states } = JSON.parse(readFileSync(DEFINITION, 'utf8'));
+  for (const step of ['Preprocess', 'Postprocess']) {
+    assert.deepEqual(states[step].Catch, [{ ErrorEquals: ['States.ALL'], ResultPath: '$.failure', Next: 'Reason given?' }]);
+  }
+  assert.equal(states['Step failed'].CausePath, '$.response.errorMessage');
+  assert.match(states['Name upload'].Parameters['cause.$'], /Execution\.Input\.detail\.object\.key/);
 });
 
 /** Alarms by their construct's name. */

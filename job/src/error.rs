@@ -25,6 +25,8 @@ pub enum ErrorName {
     RunDamaged,
     /// More lines of a batch failed than the job tolerates.
     TooManyFailures,
+    /// A batch has paused so often that the history of its execution is nearly full.
+    TooManyPauses,
     /// The lane was stopped: the run folder has a stop marker.
     LaneStopped,
     /// The store did not respond, or failed, after the client's own retries.
@@ -41,7 +43,7 @@ pub enum ErrorName {
 
 impl ErrorName {
     /// Every name, so that a test can compare them with the definition.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::EventInvalid,
         Self::JobNotFound,
         Self::JobInvalid,
@@ -52,6 +54,7 @@ impl ErrorName {
         Self::RunUnknownFormat,
         Self::RunDamaged,
         Self::TooManyFailures,
+        Self::TooManyPauses,
         Self::LaneStopped,
         Self::StorageUnavailable,
         Self::StorageFull,
@@ -73,6 +76,7 @@ impl ErrorName {
             Self::RunUnknownFormat => "Run.UnknownFormat",
             Self::RunDamaged => "Run.Damaged",
             Self::TooManyFailures => "Batch.TooManyFailures",
+            Self::TooManyPauses => "Batch.TooManyPauses",
             Self::LaneStopped => "Lane.Stopped",
             Self::StorageUnavailable => "Storage.Unavailable",
             Self::StorageFull => "Storage.Full",
@@ -103,6 +107,12 @@ impl StepError {
     /// An error by its stable name.
     pub fn new(name: ErrorName, message: impl Into<String>) -> Self {
         Self { name, message: message.into() }
+    }
+
+    /// The same error with the upload in its message, for the notification of a failed run.
+    #[must_use]
+    pub fn of_upload(self, key: &str) -> Self {
+        Self { message: format!("{key}: {}", self.message), ..self }
     }
 
     /// Logs it, in the span that says which run and lane.

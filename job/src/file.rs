@@ -58,6 +58,9 @@ pub const OWN_COLUMNS: [&str; 2] = ["error", "error_detail"];
 /// The longest timeout on AWS: within the 15 minutes of a call, a worker waits for a request to end and then
 /// writes its results.
 const LONGEST_ON_AWS: Duration = Duration::from_secs(7 * 60);
+/// The most named limits on AWS. While the input is split, each lane holds up to a part of an upload in memory,
+/// which has at least 5 MiB, and the function has 1,769 MB.
+const MOST_LIMITS_ON_AWS: usize = 150;
 
 /// A job file, validated.
 #[derive(Debug, Clone)]
@@ -271,6 +274,13 @@ impl Job {
             let message =
                 "a function on AWS has 15 minutes, and must have time for what it writes: at most 7m";
             return Err(self.error_at(&["request", "timeout"], message));
+        }
+        let named = self.limits.providers.len();
+        if named > MOST_LIMITS_ON_AWS {
+            let message = format!(
+                "the job names {named} limits, and a function on AWS has memory for the lines of {MOST_LIMITS_ON_AWS}: let [limits.default] apply to the small ones, or divide the job"
+            );
+            return Err(self.error_at(&["limits"], message));
         }
         Ok(())
     }

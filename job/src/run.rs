@@ -17,6 +17,7 @@ pub mod lease;
 mod line_id;
 pub mod messages;
 mod open;
+mod pauses;
 mod plan;
 mod run_files;
 mod segment;
@@ -30,10 +31,12 @@ pub use format::{FORMAT, check_format, check_run, first_format, read_file};
 pub use keys::RunKeys;
 pub use line_id::{InvalidLineId, LineId};
 pub use messages::{
-    EndLaneRequest, KeyPace, Lane, Pace, PostprocessRequest, PostprocessResponse, PreprocessRequest,
-    PreprocessResponse, WorkRequest, WorkResponse, WorkerRequest,
+    CaughtError, EndLaneRequest, KeyPace, Lane, Pace, PostprocessRequest, PostprocessResponse,
+    PreprocessRequest, PreprocessResponse, StopRequest, StopResponse, WorkRequest, WorkResponse,
+    WorkerRequest,
 };
 pub use open::{Opened, damaged, open, parse_job, parse_plan};
+pub use pauses::{MOST_PAUSES, pause_after};
 pub use plan::{Batch, Continues, InputFacts, LaneKind, Plan, PlannedLane};
 pub use run_files::{Claim, LeaseHolder, StopMarker};
 pub use segment::{Invocation, SegmentKey};

@@ -231,6 +231,19 @@ fn errors_found_after_parsing_have_line_and_column() {
 }
 
 #[test]
+fn a_job_on_aws_has_at_most_150_named_limits() {
+    let job = |named: usize| {
+        let limits =
+            (0..named).map(|n| format!("[limits.\"h{n}.example\"]\nrate = \"1/s\"\n")).collect::<String>();
+        Job::parse(&format!("{REQUEST}{limits}"), "job.toml").unwrap()
+    };
+    assert_eq!(job(150).check_aws("a"), Ok(()));
+    let refused = job(151).check_aws("a").unwrap_err();
+    assert!(refused.to_string().contains("names 151 limits"), "{refused}");
+    assert!(refused.line > 1, "{refused}");
+}
+
+#[test]
 fn csv_keys_are_refused_for_jsonl_output() {
     let text = |lines: &str| format!("{REQUEST}[output]\n{lines}\n");
     for key in ["bom", "guard_formulas"] {

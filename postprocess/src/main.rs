@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use job::keys;
+use job::run::{PostprocessRequest, PostprocessResponse};
 use postprocess::{Context, Settings, postprocess};
 use tokio_util::sync::CancellationToken;
 
@@ -16,8 +18,13 @@ async fn main() -> Result<(), lambda::Error> {
         progress: None,
         now: Arc::new(lambda::now),
     };
-    lambda::serve(async |request, call| {
-        postprocess(&Context { pause: call.pause, ..context.clone() }, request).await
+    lambda::serve(async |request: PostprocessRequest, call| {
+        let key = keys::input(&request.run.job, &request.run.file);
+        let mut response = postprocess(&Context { pause: call.pause, ..context.clone() }, request).await;
+        if let Ok(PostprocessResponse::Failed { cause, .. }) = &mut response {
+            *cause = format!("{key}: {cause}");
+        }
+        response.map_err(|error| error.of_upload(&key))
     })
     .await
 }

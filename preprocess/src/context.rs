@@ -9,6 +9,8 @@ use tokio_util::sync::CancellationToken;
 
 use job::run::lease::Executions;
 
+use crate::split_object::HeldSplits;
+
 /// The step's dependencies, made once per process.
 #[derive(Clone)]
 pub struct Context {
@@ -24,6 +26,8 @@ pub struct Context {
     pub lease_wait: Duration,
     /// Where the step runs.
     pub environment: Environment,
+    /// The splits that wait in this process for their next call.
+    pub held: HeldSplits,
     /// Ends the step early.
     pub stop: CancellationToken,
     /// Cancelled when the call's time is nearly over: the rest of the split is left to the next call.

@@ -2,12 +2,13 @@
 //!
 //! [`preprocess`] is the step. It claims the run and takes the job's lease (`claim`), decides which run it
 //! continues (`previous`), splits the input's object (`split_object`), keeps what that run has of the same
-//! requests (`join`), and writes a manifest for each lane; a redrive has only the batches that are not complete
-//! (`redrive`). [`split`] is the split itself without the store, to see what a run would do.
+//! requests (`join`), and writes a manifest for each lane (`lanes`); a redrive has only the batches that are not
+//! complete (`redrive`). [`split`] is the split itself without the store, to see what a run would do.
 
 mod claim;
 mod context;
 mod join;
+mod lanes;
 mod planning;
 mod previous;
 mod redrive;
@@ -25,6 +26,7 @@ use tracing::field::Empty;
 pub use context::Context;
 pub use job::run::lease::Executions;
 pub use split::{Sink, split};
+pub use split_object::HeldSplits;
 
 /// Claims the run of an event, takes the job's lease, splits the input, and plans the lanes.
 ///

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use job::Environment;
-use job::run::PreprocessResponse;
-use preprocess::{Context, preprocess};
+use job::run::{PreprocessRequest, PreprocessResponse};
+use preprocess::{Context, HeldSplits, preprocess};
 use tokio_util::sync::CancellationToken;
 
 #[tokio::main]
@@ -17,15 +17,17 @@ async fn main() -> Result<(), lambda::Error> {
         now: Arc::new(lambda::now),
         lease_wait: lambda::LEASE_WAIT,
         environment: Environment::Aws,
+        held: HeldSplits::default(),
         stop: CancellationToken::new(),
         pause: CancellationToken::new(),
     };
-    lambda::serve(async |request, call| {
+    lambda::serve(async |request: PreprocessRequest, call| {
+        let key = request.event.detail.object.key.clone();
         let response = preprocess(&Context { pause: call.pause, ..context.clone() }, request).await;
         if let Ok(PreprocessResponse::Leased { run, .. }) = &response {
             lambda::emit_waiting(&run.job, &run.id);
         }
-        response
+        response.map_err(|error| error.of_upload(&key))
     })
     .await
 }

@@ -79,6 +79,11 @@ impl Checkpoint {
     pub(crate) fn begin(&self) -> u64 {
         if self.layout.is_plain() { self.position.offset } else { 0 }
     }
+
+    /// Whether the next call must read again what is before [`Checkpoint::offset`].
+    pub(crate) fn reads_again(&self) -> bool {
+        self.begin() < self.offset()
+    }
 }
 
 /// Splits a stream into items and plans the lanes, as on one machine. `file` is the input's name.
@@ -89,14 +94,14 @@ impl Checkpoint {
 /// as that.
 pub fn split(stream: impl Read, job: &Arc<Job>, file: &str, sink: &mut impl Sink) -> Result<Plan, StepError> {
     let shape = Shape::new(Environment::Local, 0);
-    match start(stream, job, file, shape, sink, || false)? {
+    match start(stream, job, file, shape, sink, (|| false, |_: &Checkpoint| false))? {
         Split::Done(plan) => Ok(plan),
         Split::Paused(_) => unreachable!("no pause is asked for"),
     }
 }
 
-/// Like [`split`], but calls `pause` after each record, and leaves the rest to another call if that returns
-/// true.
+/// Like [`split`], but calls `pause` after each record. If that returns true, `hold` gets a checkpoint, from which
+/// another call can continue. This one goes on if `hold` returns true.
 ///
 /// # Errors
 /// As [`split`].
@@ -106,7 +111,7 @@ pub(crate) fn start(
     file: &str,
     shape: Shape,
     sink: &mut impl Sink,
-    pause: impl FnMut() -> bool,
+    (pause, hold): (impl FnMut() -> bool, impl FnMut(&Checkpoint) -> bool),
 ) -> Result<Split, StepError> {
     let unreadable = |error: io::Error| input_error(file, 0, error);
     let refuse =
@@ -141,10 +146,10 @@ pub(crate) fn start(
         first_line: position.line(),
         limited: false,
     }
-    .run(sink, pause)
+    .run(sink, pause, hold)
 }
 
-/// Continues a split: `stream` begins at [`Checkpoint::begin`].
+/// Continues a split in another call: `stream` begins at [`Checkpoint::begin`].
 ///
 /// # Errors
 /// As [`split`], and `Input.Unreadable` if there is a pause again before the checkpoint is reached.
@@ -155,7 +160,7 @@ pub(crate) fn resume(
     file: &str,
     shape: Shape,
     sink: &mut impl Sink,
-    mut pause: impl FnMut() -> bool,
+    (mut pause, hold): (impl FnMut() -> bool, impl FnMut(&Checkpoint) -> bool),
 ) -> Result<Split, StepError> {
     let skipped = checkpoint.offset() - checkpoint.begin();
     let Checkpoint { layout, position, lines, columns, keys, lanes } = checkpoint;
@@ -171,7 +176,7 @@ pub(crate) fn resume(
     normaliser.columns = Some(columns);
     let records = Records::at(Window::at(stream, position.offset), &layout, &position);
     Splitter { records, normaliser, lanes, n: lines, file, layout, garbage, first_line: 0, limited: false }
-        .run(sink, pause)
+        .run(sink, pause, hold)
 }
 
 #[cfg(test)]
@@ -226,14 +231,22 @@ mod tests {
             };
             calls += 1;
             let ended = match from.take() {
-                None => start(input, job, file, SHAPE, &mut items, count(left))?,
+                None => start(input, job, file, SHAPE, &mut items, (count(left), |_: &Checkpoint| false))?,
                 Some(from) => {
                     let from: Checkpoint =
                         serde_json::from_slice(&serde_json::to_vec(&from).unwrap()).unwrap();
                     let begin = usize::try_from(from.begin()).unwrap();
                     // `pause` is called once more while the beginning is skipped.
                     left += usize::from(begin == 0);
-                    resume(&input[begin..], from, job, file, SHAPE, &mut items, count(left))?
+                    resume(
+                        &input[begin..],
+                        from,
+                        job,
+                        file,
+                        SHAPE,
+                        &mut items,
+                        (count(left), |_: &Checkpoint| false),
+                    )?
                 }
             };
             match ended {
@@ -283,6 +296,13 @@ mod tests {
             prop_assert_eq!(&items, &whole);
             prop_assert_eq!(&paused.input, &plan.input);
             prop_assert!(calls > 1 || plan.input.lines < records[0] as u64);
+            // A split that is held goes on as if there had been no pause.
+            let (mut held, mut holds) = (Items::default(), 0);
+            let hold = |_: &Checkpoint| { holds += 1; true };
+            let ended = start(input.as_slice(), &job, &file, SHAPE, &mut held, (|| true, hold)).unwrap();
+            let Split::Done(held_plan) = ended else { panic!("it was held") };
+            prop_assert_eq!(&held, &whole);
+            prop_assert_eq!((&held_plan.input, holds), (&plan.input, plan.input.lines));
             for (paused, lane) in paused.lanes.iter().zip(&plan.lanes) {
                 prop_assert_eq!((&paused.name, paused.lines, paused.bytes), (&lane.name, lane.lines, lane.bytes));
                 let (mut lines, mut at) = (0, 0);
@@ -300,14 +320,27 @@ mod tests {
         let job =
             Arc::new(Job::parse("[request]\nurl = \"https://example.com/{{ line }}\"", "job.toml").unwrap());
         let input = gzip(b"one\ntwo\n");
-        let Split::Paused(checkpoint) =
-            start(input.as_slice(), &job, "f.txt", SHAPE, &mut Items::default(), || true).unwrap()
-        else {
+        let Split::Paused(checkpoint) = start(
+            input.as_slice(),
+            &job,
+            "f.txt",
+            SHAPE,
+            &mut Items::default(),
+            (|| true, |_: &Checkpoint| false),
+        )
+        .unwrap() else {
             panic!("it was asked to pause")
         };
-        let error =
-            resume(input.as_slice(), checkpoint, &job, "f.txt", SHAPE, &mut Items::default(), || true)
-                .unwrap_err();
+        let error = resume(
+            input.as_slice(),
+            checkpoint,
+            &job,
+            "f.txt",
+            SHAPE,
+            &mut Items::default(),
+            (|| true, |_: &Checkpoint| false),
+        )
+        .unwrap_err();
         assert_eq!(error.name, ErrorName::InputUnreadable);
         assert!(error.message.contains("without compression"), "{}", error.message);
     }

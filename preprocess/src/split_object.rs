@@ -1,27 +1,31 @@
 //! Splits an object of the store into the objects of the run's folder.
 
 mod channels;
+mod going;
 mod input;
 
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use job::run::{FORMAT, Object, RunRef, first_format, read_file};
 use job::store::StorageErrorKind;
 use job::{Environment, ErrorName, Job, Objects, PausedUpload, Plan, StepError, StorageError, Upload};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
-use tokio_util::task::AbortOnDropHandle;
 
 use crate::Context;
-use crate::split::{self, Shape, Split};
-use channels::{ChannelReader, ChannelSink};
+use crate::split::{self, Split};
+pub use going::HeldSplits;
+use going::{Going, Piece, holds};
 use input::Input;
 
-/// The number of chunks of the input, and of pieces of items, that may wait between the store and the split.
-const WAITING: usize = 8;
+/// Uploads of lanes that are finished, paused or continued at a time.
+const AT_A_TIME: usize = 16;
 
 /// How one call of the split, or of the join that follows it, ended.
 #[expect(clippy::large_enum_variant, reason = "one value per call")]
@@ -74,6 +78,7 @@ impl ObjectSplit<'_> {
 
     async fn run_from(&self, checkpoint: Option<&str>) -> Result<Outcome, StepError> {
         let etag = self.object.etag.as_deref().map(|etag| format!("\"{}\"", etag.trim_matches('"')));
+        let held = checkpoint.and_then(|key| self.context.held.continue_at(key));
         let (from, mut uploads) = match checkpoint {
             Some(key) => {
                 let (split, uploads) = self.resume(key).await?;
@@ -81,10 +86,24 @@ impl ObjectSplit<'_> {
             }
             None => (None, Uploads::new()),
         };
-        let stream = self.open(etag.as_deref(), from.as_ref()).await?;
-        match self.split(stream, from, &mut uploads).await? {
+        let mut going = match held {
+            Some(going) => going,
+            None => {
+                let stream = self.open(etag.as_deref(), from.as_ref()).await?;
+                let input = (self.job, self.run.file.as_str(), self.object.size);
+                Going::start(self.context, input, stream, from)
+            }
+        };
+        match self.take(&mut going, &mut uploads).await? {
             Split::Done(plan) => self.finish(plan, uploads, etag.as_deref()).await.map(Outcome::Done),
-            Split::Paused(split) => self.pause(split, uploads).await.map(Outcome::Paused),
+            Split::Paused(split) => {
+                let holds = holds(self.context.environment, &split);
+                let key = self.pause(split, uploads).await?;
+                if holds {
+                    self.context.held.keep(key.clone(), going);
+                }
+                Ok(Outcome::Paused(key))
+            }
         }
     }
 
@@ -92,10 +111,8 @@ impl ObjectSplit<'_> {
     async fn resume(&self, key: &str) -> Result<(split::Checkpoint, Uploads), StepError> {
         let bytes = self.objects.get(key).await?;
         let Checkpoint { split, uploads: paused, .. } = read_file(&bytes, key, "a checkpoint")?;
-        let mut uploads = Uploads::new();
-        for (lane, upload) in paused {
-            uploads.insert(lane, self.objects.resume(upload).await?);
-        }
+        let resume = |(lane, upload)| async move { Ok((lane, self.objects.resume(upload).await?)) }.boxed();
+        let uploads = some_at_a_time(paused.into_iter().map(resume).collect()).await?;
         tracing::info!(offset = split.offset(), "the split continues");
         Ok((split, uploads))
     }
@@ -127,61 +144,41 @@ impl ObjectSplit<'_> {
         }
     }
 
-    /// Splits a stream on a blocking thread, and uploads the items as they come.
-    async fn split(
-        &self,
-        stream: Input,
-        from: Option<split::Checkpoint>,
-        uploads: &mut Uploads,
-    ) -> Result<Split, StepError> {
-        let Self { context, objects, run, job, .. } = *self;
-        let (chunks_in, chunks) = mpsc::channel(WAITING);
-        let (items_in, mut items) = mpsc::channel(WAITING);
-        let feeding = AbortOnDropHandle::new(tokio::spawn(feed(stream, chunks_in)));
-        let pause = Arc::new(AtomicBool::new(false));
-        let shape = Shape::new(context.environment, self.object.size);
-        let splitting = {
-            let (job, file, pause) = (job.clone(), run.file.clone(), pause.clone());
-            let mut sink = ChannelSink { items: items_in, progress: context.progress.clone() };
-            tokio::task::spawn_blocking(move || {
-                let (stream, pause) = (ChannelReader::new(chunks), || pause.load(Ordering::Relaxed));
-                match from {
-                    None => split::start(stream, &job, &file, shape, &mut sink, pause),
-                    Some(from) => split::resume(stream, from, &job, &file, shape, &mut sink, pause),
-                }
-            })
-        };
+    /// Uploads the items of a split as they come, until its end or a pause.
+    async fn take(&self, going: &mut Going, uploads: &mut Uploads) -> Result<Split, StepError> {
+        let Self { context, objects, run, .. } = *self;
         loop {
-            let received = tokio::select! {
-                received = items.recv() => received,
+            let piece = tokio::select! {
+                piece = going.pieces.recv() => piece,
                 () = context.stop.cancelled() => {
                     let message = "interrupted while the input was split";
                     return Err(StepError::new(ErrorName::Interrupted, message));
                 }
-                () = context.pause.cancelled(), if !pause.load(Ordering::Relaxed) => {
-                    pause.store(true, Ordering::Relaxed);
+                () = context.pause.cancelled(), if !going.pause.load(Ordering::Relaxed) => {
+                    going.pause.store(true, Ordering::Relaxed);
                     continue;
                 }
             };
-            let Some((lane, items)) = received else { break };
-            let upload =
-                uploads.entry(lane).or_insert_with_key(|lane| objects.upload(run.keys().items(lane)));
-            upload.write(&items).await?;
+            match piece.expect("splitting does not panic") {
+                Piece::Items(lane, items) => {
+                    let upload =
+                        uploads.entry(lane).or_insert_with_key(|lane| objects.upload(run.keys().items(lane)));
+                    upload.write(&items).await?;
+                }
+                Piece::Ended(ended) => return *ended,
+            }
         }
-        let split = splitting.await.expect("splitting does not panic");
-        drop(feeding);
-        split
     }
 
     /// Writes a checkpoint, and returns its key.
     async fn pause(&self, split: split::Checkpoint, uploads: Uploads) -> Result<String, StepError> {
         let at = format!("{:015}-{:013}", split.offset(), (self.context.now)());
         let key = |part: &str| self.run.keys().checkpoint("split", &at, part);
-        let mut paused = HashMap::new();
-        for (lane, upload) in uploads {
+        let pause = |(lane, upload): (String, Upload)| {
             let rest = key(&format!("{lane}.rest"));
-            paused.insert(lane, upload.pause(rest).await?);
-        }
+            async move { Ok((lane, upload.pause(rest).await?)) }.boxed()
+        };
+        let paused = some_at_a_time(uploads.into_iter().map(pause).collect()).await?;
         tracing::info!(offset = split.offset(), "the split pauses; another call continues it");
         let checkpoint = Checkpoint { format: FORMAT, split, uploads: paused };
         let body = serde_json::to_vec(&checkpoint).expect("a checkpoint is plain JSON");
@@ -191,9 +188,9 @@ impl ObjectSplit<'_> {
 
     /// Completes the uploads, and checks that the object is still the same.
     async fn finish(&self, plan: Plan, uploads: Uploads, etag: Option<&str>) -> Result<Plan, StepError> {
-        for (_, upload) in uploads {
-            upload.finish().await?;
-        }
+        let finish =
+            |(lane, upload): (String, Upload)| async move { Ok((lane, upload.finish().await?)) }.boxed();
+        some_at_a_time(uploads.into_iter().map(finish).collect()).await?;
         let key = &self.object.key;
         if let Some(etag) = etag
             && self.objects.head(key).await?.etag != etag
@@ -205,6 +202,13 @@ impl ObjectSplit<'_> {
         }
         Ok(plan)
     }
+}
+
+/// The results of work on the lanes' uploads, of which some is done at the same time.
+async fn some_at_a_time<T>(
+    work: Vec<BoxFuture<'_, Result<(String, T), StorageError>>>,
+) -> Result<HashMap<String, T>, StorageError> {
+    stream::iter(work).buffer_unordered(AT_A_TIME).try_collect().await
 }
 
 fn changed(key: &str) -> StepError {

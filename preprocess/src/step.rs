@@ -5,17 +5,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use job::run::lease::{self, Applicant, Asking, Lease, LeaseOf, Wait};
-use job::run::{CALL_TIME, Claim, Event, FORMAT, Lane, PreprocessRequest, PreprocessResponse, RunRef};
+use job::run::{Claim, Event, FORMAT, PreprocessRequest, PreprocessResponse, RunRef, messages};
 use job::store::StorageErrorKind;
-use job::{Environment, ErrorName, Job, LaneKind, Objects, Plan, StepError, keys};
+use job::{Environment, ErrorName, Job, Objects, StepError, keys};
 use tracing::Span;
 
 use crate::Context;
 use crate::claim::{self, Owner};
 use crate::join;
+use crate::lanes::{Described, Lanes};
 use crate::planning::Planning;
 use crate::previous::{Beginning, refuse_continued};
-use crate::redrive;
 use crate::report;
 use crate::split_object::Outcome;
 
@@ -89,8 +89,11 @@ pub(crate) async fn start(
     };
     join::take_over(objects, &run, &plan).await?;
     tracing::info!(lines = plan.input.lines, bytes = plan.input.bytes, lanes = plan.lanes.len(), "split");
-    let lanes = lanes(context, objects, &run, &job, &plan).await?;
-    Ok(PreprocessResponse::Ready { run, lanes })
+    let lanes = Lanes { context, objects, run: &run, job: &job, plan: &plan };
+    match lanes.describe(messages::checkpoint(&request.previous)).await? {
+        Described::All(lanes) => Ok(PreprocessResponse::Ready { run, lanes }),
+        Described::Paused(checkpoint) => Ok(PreprocessResponse::Paused { run, wait_seconds: 1, checkpoint }),
+    }
 }
 
 /// Why the event of an upload starts no run, if its key is not the key of an input. The rule on AWS fits a few
@@ -160,49 +163,4 @@ async fn find_run(
         _ => error.into(),
     })?;
     Ok((event.run(&text)?, text))
-}
-
-/// How long the state machine waits for a call of the worker. Lambda ends a call at its time; on one machine a
-/// request that is under way then may take as long as its timeout.
-fn call_timeout(environment: Environment, job: &Job) -> Duration {
-    let call = CALL_TIME + Duration::from_secs(20);
-    if environment == Environment::Aws { call } else { call + job.request.timeout }
-}
-
-/// Writes the lanes' manifests, and describes the lanes for the state machine. A redrive, and a run that
-/// continues another one, have only unfinished batches.
-async fn lanes(
-    context: &Context,
-    objects: &Objects,
-    run: &RunRef,
-    job: &Job,
-    plan: &Plan,
-) -> Result<Vec<Lane>, StepError> {
-    let on_aws = context.environment == Environment::Aws;
-    let mut lanes = Vec::new();
-    for lane in &plan.lanes {
-        let manifest = run.keys().manifest(run.generation, &lane.name);
-        let batches = if run.generation == 0 && plan.continues.is_none() {
-            lane.batches.clone()
-        } else {
-            redrive::unfinished(objects, run, lane).await?
-        };
-        if batches.is_empty() {
-            continue;
-        }
-        objects.put(&manifest, serde_json::to_vec(&batches).expect("batches are always JSON")).await?;
-        lanes.push(Lane {
-            name: lane.name.clone(),
-            manifest,
-            workers: lane.workers,
-            tolerated_failure_percentage: job.batch_tolerance() * 100.0,
-            settle_seconds: if on_aws { lease::drain(job).as_secs() } else { 1 },
-            call_seconds: call_timeout(context.environment, job).as_secs(),
-            limit: match &lane.kind {
-                LaneKind::Named { provider } if on_aws => Some(provider.clone()),
-                _ => None,
-            },
-        });
-    }
-    Ok(lanes)
 }

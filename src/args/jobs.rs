@@ -98,6 +98,9 @@ pub struct Check {
     /// With --cost: the account's limit of concurrent Lambda functions. A new account may have 10.
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
     pub concurrency: u32,
+    /// With --cost: also show a NAT gateway that is there for this run alone.
+    #[arg(long, requires = "cost")]
+    pub nat: bool,
 }
 
 /// `throughline redrive`

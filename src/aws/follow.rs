@@ -36,13 +36,17 @@ pub async fn follow(
     progress: &Arc<Progress>,
 ) -> Result<Option<Execution>, CliError> {
     let begun = Instant::now();
-    let (mut plan, mut last_success, mut polls) = (None, begun, 0_u64);
+    let (mut seen, mut last_success, mut polls) = (Seen::default(), begun, 0_u64);
     loop {
         let polled = Instant::now();
-        match poll(stack, run, progress, &mut plan, polls).await {
+        match poll(stack, run, progress, &mut seen, polls).await {
             Ok(Some(execution)) if execution.status != Status::Running => return Ok(Some(execution)),
             Ok(None) if begun.elapsed() > CLAIMED_WITHIN => return Ok(None),
-            Ok(_) => last_success = Instant::now(),
+            Ok(None) => {
+                progress.unclaimed(CLAIMED_WITHIN - begun.elapsed());
+                last_success = Instant::now();
+            }
+            Ok(Some(_)) => last_success = Instant::now(),
             Err(error) if last_success == begun || last_success.elapsed() > TOLERATE_ERRORS => {
                 return Err(error);
             }
@@ -53,25 +57,44 @@ pub async fn follow(
     }
 }
 
+/// What earlier polls have found.
+#[derive(Default)]
+struct Seen {
+    plan: Option<Plan>,
+    /// The run holds its job's lease, and no worker of an aborted run may still send.
+    has_turn: bool,
+}
+
 /// Counts what the execution has done. Returns the execution, if there is one yet.
 async fn poll(
     stack: &AwsStack,
     run: &RunRef,
     progress: &Arc<Progress>,
-    plan: &mut Option<Plan>,
+    seen: &mut Seen,
     polls: u64,
 ) -> Result<Option<Execution>, CliError> {
     let objects = stack.objects();
     let execution = stack.execution(run).await?;
     if execution.as_ref().is_some_and(|execution| execution.status == Status::Running) {
-        if plan.is_none() {
-            *plan =
-                objects.find(&run.keys().plan()).await?.and_then(|plan| serde_json::from_slice(&plan).ok());
+        // A redrive has a plan while it waits for its turn.
+        if !seen.has_turn {
+            match turn(stack, run).await? {
+                Turn::Waits(queue) => {
+                    progress.queued(queue);
+                    return Ok(execution);
+                }
+                Turn::Ours => seen.has_turn = true,
+                Turn::Unknown => {}
+            }
         }
-        match plan {
+        if seen.plan.is_none() {
+            let found = objects.find(&run.keys().plan()).await?;
+            seen.plan = found.and_then(|plan| serde_json::from_slice(&plan).ok());
+        }
+        match &seen.plan {
             // The results are merged and then removed, so they are not counted any more.
             Some(_) if progress.snapshot().phase == Phase::Merging => {}
-            Some(plan) => {
+            Some(plan) if seen.has_turn => {
                 progress.count_lanes(&objects, run, plan).await?;
                 find_waiting_lanes(&objects, run, plan, progress).await?;
                 if let Some(execution) = &execution
@@ -84,10 +107,7 @@ async fn poll(
                     }
                 }
             }
-            None => match queue(stack, run).await? {
-                None => progress.splitting(),
-                Some(queue) => progress.queued(queue),
-            },
+            _ => progress.splitting(),
         }
     }
     Ok(execution)
@@ -114,8 +134,17 @@ async fn find_waiting_lanes(
     Ok(())
 }
 
-/// The run of the same job that this run waits for, unless it is this run's turn.
-async fn queue(stack: &AwsStack, run: &RunRef) -> Result<Option<Queue>, CliError> {
+/// Whose turn it is.
+enum Turn {
+    Ours,
+    /// Another run's, or the workers of an aborted one have not ended.
+    Waits(Queue),
+    /// Nobody holds the lease: the run has just begun, or is just ending.
+    Unknown,
+}
+
+/// Reads whose turn it is from the job's lease.
+async fn turn(stack: &AwsStack, run: &RunRef) -> Result<Turn, CliError> {
     let objects = stack.objects();
     let held = match objects.find(&keys::earlier_lease(&run.job)).await? {
         None => objects.find(&keys::lease(&run.job)).await?,
@@ -127,23 +156,22 @@ async fn queue(stack: &AwsStack, run: &RunRef) -> Result<Option<Queue>, CliError
         held => held,
     };
     let Some(turn) = turn.and_then(|turn| serde_json::from_slice::<LeaseHolder>(&turn).ok()) else {
-        return Ok(None);
+        return Ok(Turn::Unknown);
     };
-    if turn.run == run.id {
-        let begins = (turn.not_before > now()).then(|| text::moment(turn.not_before));
-        return Ok(begins.map(|begins| Queue {
-            holder: None,
-            since: None,
-            ended: true,
-            begins: Some(begins),
-        }));
+    if turn.run == run.id && turn.generation == run.generation {
+        if turn.not_before <= now() {
+            return Ok(Turn::Ours);
+        }
+        let begins = Some(text::moment(turn.not_before));
+        return Ok(Turn::Waits(Queue { holder: None, since: None, ended: true, begins }));
     }
     let claim = objects.find(&RunKeys::new(&run.job, &turn.run).claim(turn.generation)).await?;
     let claim = claim.and_then(|claim| serde_json::from_slice::<Claim>(&claim).ok());
     // A user without permission for the other execution still sees its run.
     let ended = stack.has_ended(&turn.execution).await.unwrap_or(false);
     let since = claim.map(|claim| text::moment(claim.started));
-    Ok(Some(Queue { holder: Some(format!("{}/{}", run.job, turn.run)), since, ended, begins: None }))
+    let holder = Some(format!("{}/{}", run.job, turn.run));
+    Ok(Turn::Waits(Queue { holder, since, ended, begins: None }))
 }
 
 /// What is first in the queue of the job in which the run waits; `None` if it does not wait.

@@ -52,7 +52,7 @@ pub(super) async fn check(args: &args::Check) -> Result<Exit, CliError> {
     show::requests(&previewed.first);
     show::lanes(&job, &plan);
     if args.cost {
-        cost::print(&job, &plan, args.concurrency);
+        cost::print(&job, &plan, &findings, args);
     }
     findings.print(plan.input.lines);
     hints.iter().for_each(|hint| println!("\n{}", hint.text));

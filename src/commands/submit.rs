@@ -21,12 +21,17 @@ pub(super) async fn submit(args: args::Submit) -> Result<Exit, CliError> {
     let name = job_name(job_path)?;
     job.check_aws(&name)?;
     check_local_path(input, FileRole::Input)?;
+    if args.watch_options.output.is_some() && !args.watch {
+        return Err(CliError::new(
+            "-o needs --watch: without it the command ends after the upload, and `throughline watch … -o FILE` fetches the output",
+        ));
+    }
     if let Some(output) = &args.watch_options.output {
         check_local_path(output, FileRole::Output)?;
         format_by_name(output, &job)?;
         Outputs::check(output, &run::file_name(input), &run::protected_files(&args.target, &job, None))?;
     }
-    check_duration(Arc::new(job), input).await?;
+    check_input(Arc::new(job), input).await?;
     let stack = AwsStack::connect(&args.stack).await?;
     let run = aws::upload(&stack, &name, &text, input, args.again.said()).await?;
     if args.watch_options.json {
@@ -55,13 +60,24 @@ pub(super) async fn submit(args: args::Submit) -> Result<Exit, CliError> {
     Ok(Exit::Succeeded)
 }
 
+/// The endings of files that start a run although they are empty (`ENDINGS` in cdk/lib/trigger.ts).
+const ENDINGS_OF_EMPTY: [&str; 4] = [".txt", ".csv", ".tsv", ".jsonl"];
+
 /// How many bytes a compressed byte may be at most.
 const EXPANSION: u64 = 1000;
 
-/// Checks that the run ends before its results expire, as the pre-process step does after the upload.
-async fn check_duration(job: Arc<Job>, path: &Path) -> Result<(), CliError> {
+/// Checks that the upload starts a run, and that the run ends before its results expire, as the pre-process step
+/// does after the upload.
+async fn check_input(job: Arc<Job>, path: &Path) -> Result<(), CliError> {
     let Input { name, file, is_stream } = Input::open(path)?;
     let size = file.metadata().map_or(0, |facts| facts.len());
+    if !is_stream && size == 0 && !ENDINGS_OF_EMPTY.iter().any(|ending| name.ends_with(ending)) {
+        let endings = ENDINGS_OF_EMPTY.join(", ");
+        return Err(CliError::new(format!(
+            "{} is empty, and an empty file starts a run only if its name ends in one of {endings}",
+            path.display()
+        )));
+    }
     if is_stream || !may_take_long(&job, &name, size) {
         return Ok(());
     }

@@ -154,6 +154,7 @@ fn steps(
             now: Arc::new(now),
             lease_wait: Duration::from_secs(1),
             environment: job::Environment::Local,
+            held: preprocess::HeldSplits::default(),
             stop: stop.clone(),
             pause: CancellationToken::new(),
         },

@@ -109,7 +109,13 @@ impl Steps {
             _ => None,
         };
         match (name, &self.functions) {
-            ("worker", Some(functions)) => self.invoke(functions, name, &without_limit(payload)).await,
+            ("worker", Some(functions)) => {
+                let payload = without_limit(payload);
+                match worker {
+                    Some(WorkerRequest::Work(_)) => self.invoke(functions, name, &payload).await,
+                    _ => functions.invoke(name, &payload).await,
+                }
+            }
             ("preprocess" | "postprocess", Some(functions)) => self.invoke(functions, name, payload).await,
             ("preprocess", None) => {
                 self.progress.splitting();
@@ -123,6 +129,7 @@ impl Steps {
             }
             ("worker", None) => match worker {
                 Some(WorkerRequest::Work(work)) => to_json(self.work(work, &call.cancel, lock).await),
+                Some(WorkerRequest::Stop(stop)) => to_json(worker::stop(&self.worker, stop).await),
                 Some(WorkerRequest::EndLane(end)) => to_json(worker::end_lane(&self.worker, end).await),
                 None => Ok(Value::Null),
             },

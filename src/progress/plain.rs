@@ -27,7 +27,7 @@ pub(super) fn taken_over(taken_over: &TakenOver) -> String {
 pub(super) fn progress(now: &Snapshot, rates: &Rates) -> String {
     let mut out = String::new();
     match now.phase {
-        Phase::Starting => {}
+        Phase::Starting => _ = now.unclaimed.map(|left| writeln!(out, "{}", unclaimed(left))),
         Phase::Queued => _ = writeln!(out, "{}", queue(now).swap_remove(0)),
         Phase::Splitting if now.remote => _ = writeln!(out, "splitting"),
         Phase::Merging if now.remote => _ = writeln!(out, "merging"),
@@ -96,14 +96,16 @@ pub(super) fn queue(now: &Snapshot) -> Vec<String> {
     ]
 }
 
+/// What is waited for before an execution has claimed the run.
+pub(super) fn unclaimed(left: u64) -> String {
+    format!("no execution has claimed the run yet; giving up in {left} s")
+}
+
 /// Requests a second, failures, throttled responses, and the time left.
 fn figures(lane: &LaneSnapshot, rates: &Rates) -> String {
-    let mut out = format!(
-        "{} · {} failed · {} throttled",
-        text::rate(rates.requests(&lane.name)),
-        text::count(lane.failed),
-        text::count(lane.throttled)
-    );
+    let rate = rates.in_words(&lane.name).map(|rate| rate + " · ").unwrap_or_default();
+    let mut out =
+        format!("{rate}{} failed · {} throttled", text::count(lane.failed), text::count(lane.throttled));
     if let Some(left) = left(lane, rates) {
         let _ = write!(out, " · {left}");
     }

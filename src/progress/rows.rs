@@ -136,7 +136,7 @@ fn cell(column: Column, lane: &LaneSnapshot, rates: &Rates) -> String {
     match column {
         Column::Done => format!("{} of {}", text::count(lane.done), text::count(lane.lines)),
         Column::Percent => text::percent(lane.done, lane.lines),
-        Column::Rate => text::rate(rates.requests(&lane.name)),
+        Column::Rate => rates.in_words(&lane.name).unwrap_or_default(),
         // The status says the rest.
         Column::Left if lane.waits_for.is_some() => "waits".to_owned(),
         Column::Left => plain::left(lane, rates).unwrap_or_default(),
@@ -177,7 +177,9 @@ fn status(now: &Snapshot, width: usize) -> String {
             "stopping: waiting for requests in flight; Ctrl-C again stops at once".to_owned(),
             "stopping; Ctrl-C again stops at once".to_owned(),
         ],
-        (Phase::Starting, _) => vec!["starting".to_owned()],
+        (Phase::Starting, _) => {
+            now.unclaimed.map(plain::unclaimed).into_iter().chain(["starting".to_owned()]).collect()
+        }
         (Phase::Queued, _) => plain::queue(now),
         (Phase::Splitting, _) if now.remote => vec!["splitting the input".to_owned()],
         (Phase::Merging, _) if now.remote => vec!["merging the output".to_owned()],

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 use futures_util::FutureExt;
 use tokio_util::sync::CancellationToken;
 
+use crate::text;
+
 use super::{Phase, Progress, Snapshot, bars::Bars, json, plain};
 
 /// How progress is shown.
@@ -87,6 +89,8 @@ pub(super) struct Rates {
     lanes: HashMap<String, VecDeque<Sample>>,
     /// The time left of the lane that ends last, when it is known for all lanes.
     longest: Option<Duration>,
+    /// The run is on AWS, where no new line for some seconds means nothing.
+    remote: bool,
 }
 
 /// The time between two samples of the counts.
@@ -95,8 +99,9 @@ const SAMPLE: Duration = Duration::from_millis(200);
 /// The time of the sample, requests sent, lines done.
 type Sample = (Instant, u64, u64);
 
-/// Rates are measured over this time.
+/// Rates are measured over this time. Functions on AWS write their results every ten seconds.
 const WINDOW: Duration = Duration::from_secs(10);
+const REMOTE_WINDOW: Duration = Duration::from_secs(30);
 
 impl Rates {
     fn add(&mut self, now: &Snapshot, at: Instant) {
@@ -104,10 +109,12 @@ impl Rates {
         if now.lanes.is_empty() {
             return;
         }
+        self.remote = now.remote;
+        let window = if now.remote { REMOTE_WINDOW } else { WINDOW };
         for lane in now.lanes.iter().chain([&now.total()]) {
             let samples = self.lanes.entry(lane.name.clone()).or_default();
             samples.push_back((at, lane.sent, lane.done));
-            while samples.len() > 2 && samples.front().is_some_and(|(first, ..)| at - *first > WINDOW) {
+            while samples.len() > 2 && samples.front().is_some_and(|(first, ..)| at - *first > window) {
                 samples.pop_front();
             }
         }
@@ -121,12 +128,22 @@ impl Rates {
     pub(super) fn of_test(lanes: &[&str]) -> Self {
         let (before, now) = (Instant::now(), Instant::now() + Duration::from_secs(1));
         let samples = || VecDeque::from([(before, 0, 0), (now, 10, 10)]);
-        Self { lanes: lanes.iter().map(|lane| ((*lane).to_owned(), samples())).collect(), longest: None }
+        Self {
+            lanes: lanes.iter().map(|lane| ((*lane).to_owned(), samples())).collect(),
+            longest: None,
+            remote: false,
+        }
     }
 
     /// Requests a second.
     pub(super) fn requests(&self, lane: &str) -> f64 {
         self.per_second(lane, |(_, sent, _)| *sent)
+    }
+
+    /// [`Rates::requests`] in words, where the rate is known.
+    pub(super) fn in_words(&self, lane: &str) -> Option<String> {
+        let rate = self.requests(lane);
+        (rate > 0.0 || !self.remote).then(|| text::rate(rate))
     }
 
     /// The time left at the present rate, if there is one.

@@ -25,6 +25,8 @@ pub struct Snapshot {
     pub queue: Option<Queue>,
     /// Lines that were done before this process started.
     pub done_before: u64,
+    /// Seconds in which an execution on AWS must claim the run.
+    pub unclaimed: Option<u64>,
 }
 
 /// The batches of a run on AWS, as its Map Runs count them.

@@ -153,7 +153,7 @@ impl Faults {
 }
 
 /// The key in a URL of the form `http://host/bucket/key?query`.
-fn key(request: &HttpRequest) -> String {
+pub(crate) fn key(request: &HttpRequest) -> String {
     let path = request.uri().split('?').next().unwrap_or_default();
     path.splitn(5, '/').nth(4).unwrap_or_default().to_owned()
 }

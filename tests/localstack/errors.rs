@@ -48,6 +48,9 @@ fn upload_that_cannot_run_gets_a_report_with_the_reason() {
         let report: Value = serde_json::from_str(&stack().find(report).unwrap()).unwrap();
         assert_eq!(report["verdict"], "not_started");
         assert_eq!(report["error"], execution.error().unwrap());
+        // The notification of a failed run quotes it.
+        let cause = execution.cause().unwrap();
+        assert_eq!(cause, format!("{key}: {}", report["message"].as_str().unwrap()));
         if !error.is_empty() {
             assert_eq!(execution.error(), Some(error));
         }

@@ -48,7 +48,7 @@ def preprocess(request, headers):
     s3.put_object(Bucket=bucket, Key=f"runs/{file}/seen.json", Body=json.dumps({
         "event": request["event"], "status": seen["status"], "environment": dict(os.environ), "headers": headers}))
     lane = {"name": "n0", "manifest": manifest, "workers": 2,
-        "settle_seconds": 1, "tolerated_failure_percentage": 100.0}
+        "settle_seconds": 1, "call_seconds": 920, "tolerated_failure_percentage": 100.0}
     return {"status": "ready", "run": run, "lanes": [lane]}
 
 def worker(request, headers):

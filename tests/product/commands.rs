@@ -182,8 +182,30 @@ fn check_estimates_the_cost_of_a_run_on_aws() {
         assert!(with.stdout.contains(part), "{part}\n{}", with.stdout);
     }
     assert!(!with.stdout.contains("warning"), "{}", with.stdout);
+    assert!(with.stdout.contains("data out to the internet, GB"), "{}", with.stdout);
+    assert!(!with.stdout.contains("NAT"), "{}", with.stdout);
+    let nat = scene.run(&["check", "job.toml", "in.txt", "--cost", "--nat"]).expect(0);
+    assert!(nat.stdout.contains("NAT gateway, hours") && nat.stdout.contains("2000 bytes"), "{}", nat.stdout);
+    scene.run(&["check", "job.toml", "in.txt", "--nat"]).expect(1);
     let small = scene.run(&["check", "job.toml", "in.txt", "--cost", "--concurrency", "2"]).expect(0);
     assert!(small.stdout.contains("3 workers"), "{}", small.stdout);
+}
+
+/// The requests that `check` renders decide what data transfer costs.
+#[test]
+fn larger_requests_cost_more() {
+    let dollars = |body: usize| {
+        let job = format!(
+            "[request]\nmethod = \"POST\"\nurl = \"https://api.example.com/{{{{ line }}}}\"\nbody = \"{}\"\n",
+            "x".repeat(body)
+        );
+        let scene = Scene::new(job, "in.txt", "a\n".repeat(1000));
+        let checked = scene.run(&["check", "job.toml", "in.txt", "--cost", "--json"]).expect(0);
+        let checked: serde_json::Value = serde_json::from_str(&checked.stdout).unwrap();
+        checked["dollars"].as_f64().unwrap()
+    };
+    let more = dollars(100_000) - dollars(0);
+    assert!((more - 0.009).abs() < 1e-6, "100 MB more at 9 cents a gigabyte: {more}");
 }
 
 #[test]
@@ -206,7 +228,7 @@ fn aws_commands_name_missing_settings() {
     assert!(run(&["watch", "a/b", "--bucket", "b"], &key).contains("--region"));
     assert!(
         run(&["submit", "job.toml", "in.txt", "--bucket", "b", "--region", "eu-west-1"], &[])
-            .contains("no AWS credentials")
+            .contains("no AWS credentials: set AWS_PROFILE")
     );
     let here = ["--bucket", "b", "--region", "eu-west-1", "--endpoint-url", "http://127.0.0.1:1"];
     assert!(run(&[&["stop", "nonsense"], &here[..]].concat(), &key).contains("JOB/ID"));
@@ -215,6 +237,11 @@ fn aws_commands_name_missing_settings() {
         assert!(unreachable.contains(part), "{part}\n{unreachable}");
     }
     assert!(!unreachable.contains("dispatch"), "{unreachable}");
+    let alone = run(&[&["submit", "job.toml", "in.txt", "-o", "out.csv"], &here[..]].concat(), &key);
+    assert!(alone.contains("-o needs --watch"), "{alone}");
+    scene.write("empty.dat", "");
+    let empty = run(&[&["submit", "job.toml", "empty.dat"], &here[..]].concat(), &key);
+    assert!(empty.contains("empty.dat is empty") && empty.contains(".jsonl"), "{empty}");
     let unreachable = run(&[&["watch", "a/b"], &here[..]].concat(), &key);
     assert!(unreachable.contains("cannot reach http://127.0.0.1:1: "), "{unreachable}");
     scene.write(

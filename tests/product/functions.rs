@@ -1,10 +1,11 @@
 //! `run --functions`: the steps in another process, here in the test's, with the store over a real socket.
 
+use std::collections::HashMap;
 use std::net::TcpStream;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
@@ -12,11 +13,11 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::routing::post;
 use axum::{Json, Router};
-use job::StepError;
 use job::run::WorkerRequest;
+use job::{ErrorName, StepError};
 use serde::Serialize;
 use serde_json::{Value, json};
-use testing::{Api, HttpServer, JobFile, Output, Scene, closed_port, column, wait_until};
+use testing::{Api, HttpServer, JobFile, Output, Running, Scene, closed_port, column, wait_until};
 use tokio_util::sync::CancellationToken;
 use worker::Silent;
 
@@ -27,6 +28,7 @@ const SECRET: &str = "any-secret";
 struct Functions {
     server: HttpServer,
     calls: Arc<AtomicUsize>,
+    worked: Arc<Mutex<Vec<Option<ErrorName>>>>,
 }
 
 #[derive(Clone)]
@@ -37,6 +39,10 @@ struct Steps {
     calls: Arc<AtomicUsize>,
     /// The number of first calls of each step that have almost no time.
     hurried: [Arc<AtomicUsize>; 2],
+    /// The errors of the calls of the worker that have ended, `None` for a call without one.
+    worked: Arc<Mutex<Vec<Option<ErrorName>>>>,
+    /// Post-process begins when this number of calls of the worker has ended.
+    settled: usize,
 }
 
 impl Steps {
@@ -83,6 +89,15 @@ impl Functions {
     }
 
     fn hurried(s3_port: u16, secret: &str, calls: usize) -> Self {
+        Self::start_with(s3_port, secret, calls, 0)
+    }
+
+    /// With a post-process that waits for calls of the worker, as the state `Settle` does on AWS.
+    fn settling(s3_port: u16, settled: usize) -> Self {
+        Self::start_with(s3_port, SECRET, 0, settled)
+    }
+
+    fn start_with(s3_port: u16, secret: &str, calls: usize, settled: usize) -> Self {
         let hurried = [(); 2].map(|()| Arc::new(AtomicUsize::new(calls)));
         let s3 = aws_sdk_s3::Config::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
@@ -98,6 +113,7 @@ impl Functions {
             now: Arc::new(throughline::local::now),
             lease_wait: Duration::from_secs(1),
             environment: job::Environment::Local,
+            held: preprocess::HeldSplits::default(),
             stop: stop.clone(),
             pause: CancellationToken::new(),
         };
@@ -118,10 +134,13 @@ impl Functions {
             now: Arc::new(throughline::local::now),
         };
         let calls = Arc::new(AtomicUsize::new(0));
-        let steps = Steps { preprocess, worker, postprocess, calls: calls.clone(), hurried };
+        let worked = Arc::<Mutex<_>>::default();
+        let (counted, noted) = (calls.clone(), worked.clone());
+        let steps =
+            Steps { preprocess, worker, postprocess, calls: counted, hurried, worked: noted, settled };
         let router =
             Router::new().route("/2015-03-31/functions/{name}/invocations", post(invoke)).with_state(steps);
-        Self { server: HttpServer::router(router), calls }
+        Self { server: HttpServer::router(router), calls, worked }
     }
 }
 
@@ -138,10 +157,22 @@ async fn invoke(
             respond(preprocess::preprocess(&context, serde_json::from_value(payload).unwrap()).await)
         }
         "worker" => match serde_json::from_value(payload).unwrap() {
-            WorkerRequest::Work(request) => respond(worker::work(&steps.worker, request).await),
+            WorkerRequest::Work(request) => {
+                // A function does not end when nobody waits for its response any more.
+                let worked = tokio::spawn(async move {
+                    let worked = worker::work(&steps.worker, request).await;
+                    steps.worked.lock().unwrap().push(worked.as_ref().err().map(|error| error.name));
+                    worked
+                });
+                respond(worked.await.unwrap())
+            }
+            WorkerRequest::Stop(request) => respond(worker::stop(&steps.worker, request).await),
             WorkerRequest::EndLane(request) => respond(worker::end_lane(&steps.worker, request).await),
         },
         "postprocess" => {
+            while steps.worked.lock().unwrap().len() < steps.settled {
+                tokio::task::yield_now().await;
+            }
             let context = postprocess::Context { pause: steps.pause(1), ..steps.postprocess.clone() };
             respond(postprocess::postprocess(&context, serde_json::from_value(payload).unwrap()).await)
         }
@@ -169,11 +200,13 @@ fn scene(api: &Api) -> Scene {
 }
 
 fn run(scene: &Scene, args: &[&str]) -> Output {
-    scene
-        .start_with(args, |command| {
-            _ = command.env("AWS_ACCESS_KEY_ID", KEY).env("AWS_SECRET_ACCESS_KEY", SECRET)
-        })
-        .wait()
+    start(scene, args).wait()
+}
+
+fn start(scene: &Scene, args: &[&str]) -> Running {
+    scene.start_with(args, |command| {
+        _ = command.env("AWS_ACCESS_KEY_ID", KEY).env("AWS_SECRET_ACCESS_KEY", SECRET)
+    })
 }
 
 #[test]
@@ -232,6 +265,45 @@ fn functions_that_run_out_of_time_continue_in_the_next_call() {
     assert_eq!(scene.read("there.csv"), scene.read("here.csv"));
     assert_eq!(scene.read("there.failed.csv"), scene.read("here.failed.csv"));
     assert!(functions.calls.load(Ordering::SeqCst) >= 7);
+}
+
+/// Two workers at a request every half second each. All lines of the first but one fail without a request; the
+/// second outlives its lane as a function on AWS does.
+#[test]
+fn worker_of_a_lane_that_failed_stops_although_nobody_waits_for_it() {
+    let api = Api::start();
+    let job = JobFile::get(api.url("/ok/{{ id }}"))
+        .limit(api.host(), "rate = \"4/s\"\nin_flight = 200")
+        .tables("[failure]\ntolerated = \"1%\"");
+    let input = (1..=240).map(|n| match n {
+        2..=120 => "{\"other\": 1}\n".to_owned(),
+        _ => format!("{{\"id\": {n}}}\n"),
+    });
+    let scene = Scene::new(job, "in.jsonl", input.collect::<String>());
+    let port = closed_port().port().to_string();
+    let functions = Functions::settling(port.parse().unwrap(), 2);
+    let url = functions.server.url("");
+    let args = ["run", "job.toml", "in.jsonl", "-o", "out.jsonl", "--functions", &url, "--s3-port", &port];
+    // The first worker has its last response when the second one sends.
+    api.respond_only(0);
+    let running = start(&scene, &args);
+    let of_second = |hits: &HashMap<String, usize>| hits.keys().any(|path| path != "/ok/1");
+    wait_until("both send", || api.hits().contains_key("/ok/1") && of_second(&api.hits()));
+    api.respond_all();
+    let ended = running.wait().expect(3);
+    assert!(ended.stdout.contains("more of its batches failed than the job tolerates"), "{}", ended.stdout);
+    let worked = functions.worked.lock().unwrap().clone();
+    assert_eq!(worked, [Some(ErrorName::TooManyFailures), Some(ErrorName::LaneStopped)]);
+    assert!(api.count() < 120, "{} requests", api.count());
+    let codes: Vec<String> = scene.read("out.jsonl").lines().map(code).collect();
+    assert_eq!(codes.iter().filter(|code| *code == "render").count(), 119);
+    assert_eq!(codes.iter().filter(|code| code.is_empty()).count(), api.count(), "every response counts");
+    assert!(codes.iter().any(|code| code == "stopped"), "{codes:?}");
+}
+
+fn code(line: &str) -> String {
+    let row: Value = serde_json::from_str(line).unwrap();
+    row["error"].as_str().unwrap_or_default().to_owned()
 }
 
 #[test]

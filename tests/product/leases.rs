@@ -68,6 +68,7 @@ async fn lease_of_an_aborted_execution_is_kept_until_its_workers_have_ended() {
         now: Arc::new(|| NOW.load(Ordering::SeqCst)),
         lease_wait: Duration::from_secs(2),
         environment: Environment::Aws,
+        held: preprocess::HeldSplits::default(),
         stop: CancellationToken::new(),
         pause: CancellationToken::new(),
     };
@@ -196,6 +197,7 @@ fn on_aws(s3: aws_sdk_s3::Client) -> Context {
         now: Arc::new(|| 0),
         lease_wait: Duration::from_secs(2),
         environment: Environment::Aws,
+        held: preprocess::HeldSplits::default(),
         stop: CancellationToken::new(),
         pause: CancellationToken::new(),
     }

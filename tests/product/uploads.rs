@@ -36,6 +36,7 @@ impl Store {
             now: Arc::new(|| 1_763_700_000_000),
             lease_wait: Duration::from_secs(1),
             environment: Environment::Aws,
+            held: preprocess::HeldSplits::default(),
             stop: CancellationToken::new(),
             pause: CancellationToken::new(),
         };

@@ -90,7 +90,8 @@ pub struct Settings {
     pub flush_every: Duration,
     /// The time that one call has; it returns `paused` before the time is over. `None`: no limit.
     pub deadline: Option<Duration>,
-    /// The state machine does the waits that are longer than this.
+    /// The state machine does the waits that are longer than this, and for a batch that has paused often those
+    /// that are longer than [`job::run::pause_after`].
     pub pause_after: Duration,
     /// Bytes of responses held at once, over all calls of the process.
     pub response_budget: usize,

@@ -40,6 +40,10 @@ pub(crate) struct Drive<'a> {
     wall: Wall,
     /// Nothing is sent after this instant, so that all requests end before the deadline.
     last_call: Option<Instant>,
+    /// The state machine does the waits that are longer than this.
+    pause_after: Duration,
+    /// How often earlier calls for the batch have paused.
+    pauses: u32,
     items: Items,
     /// The lines that an earlier run may have sent, each with that run's id and the line that it was then.
     origins: HashMap<LineId, (String, LineId)>,
@@ -122,7 +126,7 @@ impl Drive<'_> {
         }
         let now = Instant::now();
         match due {
-            Some(at) if at > now + self.context.settings.pause_after && !self.intents.is_writing() => {
+            Some(at) if at > now + self.pause_after && !self.intents.is_writing() => {
                 self.halt = Some(Halt::Pause { at_least: Duration::ZERO });
                 true
             }

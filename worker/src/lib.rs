@@ -29,6 +29,7 @@ mod retry;
 mod run;
 mod schedule;
 mod sockets;
+mod stop;
 mod work;
 
 #[cfg(feature = "lambda")]
@@ -44,6 +45,7 @@ pub use failure::Failure;
 pub use limit::{SharedLimits, end_lane};
 pub use response::retry_after::read as retry_after;
 pub use sockets::raise_descriptors;
+pub use stop::stop;
 pub use work::{work, work_until};
 
 /// What the worker calls itself in requests, unless the job sets a `user-agent`.

@@ -3,12 +3,23 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use job::run::{WorkResponse, WorkerRequest};
+use job::run::{StopResponse, WorkResponse, WorkerRequest};
+use serde::Serialize;
 use tokio_util::sync::CancellationToken;
-use worker::{AwsSecrets, CallMetrics, Context, Settings, SharedLimits, end_lane, work};
+use worker::{AwsSecrets, CallMetrics, Context, Settings, SharedLimits, end_lane, stop, work};
 
-/// The time between two flushes. Each costs a write and a list request now, and a read later.
+/// The time between two flushes. Each costs a write and two reads now, and a read later.
 const FLUSH_EVERY: Duration = Duration::from_secs(10);
+
+#[derive(Serialize)]
+#[serde(untagged)]
+#[expect(clippy::large_enum_variant, reason = "one value per call")]
+enum Response {
+    Work(WorkResponse),
+    Stop(StopResponse),
+    /// Null.
+    LaneEnded,
+}
 
 #[tokio::main]
 async fn main() -> Result<(), lambda::Error> {
@@ -34,9 +45,10 @@ async fn main() -> Result<(), lambda::Error> {
                 }
                 _ => metrics.emit(&run, &lane),
             }
-            response.map(Some)
+            response.map(Response::Work)
         }
-        WorkerRequest::EndLane(request) => end_lane(&context, request).await.map(|()| None),
+        WorkerRequest::Stop(request) => stop(&context, request).await.map(Response::Stop),
+        WorkerRequest::EndLane(request) => end_lane(&context, request).await.map(|()| Response::LaneEnded),
     })
     .await
 }

@@ -86,12 +86,13 @@ impl Run {
     pub(crate) async fn stop_reason(&self, lane: &str) -> Result<Option<String>, StepError> {
         let whole = self.keys.stop_run(self.generation);
         let own = self.keys.stop_lane(self.generation, lane);
-        let found = self.objects.list(whole.trim_end_matches(".json")).await?;
-        let Some(entry) = found.into_iter().find(|entry| entry.key == whole || entry.key == own) else {
+        // On S3 two GETs of keys that do not exist cost a sixth of one LIST.
+        let (of_run, of_lane) = tokio::try_join!(self.objects.find(&whole), self.objects.find(&own))?;
+        let Some((key, body)) = of_run.map(|body| (whole, body)).or_else(|| of_lane.map(|body| (own, body)))
+        else {
             return Ok(None);
         };
-        let marker = self.objects.find(&entry.key).await?;
-        let marker = marker.and_then(|body| read_file(&body, &entry.key, "a stop marker").ok());
+        let marker = read_file(&body, &key, "a stop marker").ok();
         let reason = marker.map(|marker: StopMarker| marker.reason).filter(|reason| !reason.is_empty());
         Ok(Some(reason.unwrap_or_else(|| "the run was stopped".to_owned())))
     }

@@ -3,7 +3,7 @@
 use std::pin::Pin;
 
 use job::file::Job;
-use job::run::{Pace, RunRef, StopMarker, WorkRequest, WorkResponse};
+use job::run::{MOST_PAUSES, Pace, RunRef, StopMarker, WorkRequest, WorkResponse};
 use job::{ErrorName, Objects, StepError};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
@@ -19,9 +19,9 @@ use crate::results::Tally;
 ///
 /// # Errors
 /// Never for a line. `Lane.Stopped` if there is a stop marker or nine in ten of the first hundred responses
-/// were 401 or 403, `Batch.TooManyFailures` if more lines failed than the job tolerates, `Run.Interrupted`
-/// after `context.stop`, and the errors of the store and of the run folder. The results so far have been
-/// written, unless the store failed.
+/// were 401 or 403, `Batch.TooManyFailures` if more lines failed than the job tolerates, `Batch.TooManyPauses`
+/// after [`MOST_PAUSES`], `Run.Interrupted` after `context.stop`, and the errors of the store and of the run
+/// folder. The results so far have been written, unless the store failed.
 pub async fn work(context: &Context, request: WorkRequest) -> Result<WorkResponse, StepError> {
     work_until(context, request, context.stop.clone()).await
 }
@@ -92,6 +92,9 @@ async fn call(
         }
         End::Paused { wait_seconds, pace } => {
             tracing::info!(wait_seconds, ok, failed, "paused");
+            if pace.pauses > MOST_PAUSES {
+                return Err(too_many_pauses(batch.lines - ok - failed));
+            }
             Ok(paused(wait_seconds, request, pace))
         }
         End::Interrupted => Err(StepError::new(
@@ -106,6 +109,13 @@ async fn call(
 
 fn paused(wait_seconds: u64, request: WorkRequest, pace: Pace) -> WorkResponse {
     WorkResponse::Paused { wait_seconds, request: WorkRequest { pace, wait: None, ..request } }
+}
+
+fn too_many_pauses(left: u64) -> StepError {
+    let message = format!(
+        "the batch has paused {MOST_PAUSES} times, and {left} of its lines are left: set the limit that the provider really has under [limits], and redrive"
+    );
+    StepError::new(ErrorName::TooManyPauses, message)
 }
 
 fn stopped(lane: &str, reason: &str) -> StepError {

@@ -42,6 +42,7 @@ pub(crate) fn script(call: &TaskCall) -> Result<Value, TaskError> {
                 })),
             }
         }
+        "worker" if payload.get("stopped").is_some() => Ok(json!({"marker": "m"})),
         "worker" => {
             assert_eq!(payload["run"]["id"], "r");
             if payload["ended"].is_object() {
@@ -133,7 +134,59 @@ fn failed_preprocess_fails_the_execution() {
     let host =
         Fake::new(|_| Err(TaskError::Error { error: "Job.Invalid".into(), cause: "no column x".into() }));
     let outcome = run(&definition(), event(), &host).unwrap();
-    assert_eq!(outcome, Outcome::Failed { error: "Job.Invalid".into(), cause: "no column x".into() });
+    let cause = "jobs/j/input/f.csv: no column x".into();
+    assert_eq!(outcome, Outcome::Failed { error: "Job.Invalid".into(), cause });
+}
+
+#[test]
+fn cause_of_an_execution_is_the_message_of_the_function_that_failed() {
+    let cause = |step| match step {
+        "preprocess" => r#"{"errorType":"Job.Invalid","errorMessage":"no column \"x\""}"#,
+        _ => r#"{"errorMessage":"no column \"x\"","errorType":"Job.Invalid","stackTrace":[]}"#,
+    };
+    for failing in ["preprocess", "postprocess"] {
+        let host = host(move |call| {
+            if call.function() == failing {
+                return Err(TaskError::Error { error: "Job.Invalid".into(), cause: cause(failing).into() });
+            }
+            script(call)
+        });
+        let outcome = run(&definition(), event(), &host).unwrap();
+        assert_eq!(
+            outcome,
+            Outcome::Failed { error: "Job.Invalid".into(), cause: "no column \"x\"".into() },
+            "{failing}"
+        );
+    }
+}
+
+#[test]
+fn workers_of_a_lane_that_failed_are_told_to_stop_before_the_lane_settles() {
+    let host = host(script);
+    run(&definition(), event(), &host).unwrap();
+    let calls = host.calls.lock().unwrap();
+    let stops: Vec<&TaskCall> = calls.iter().filter(|call| call.payload().get("stopped").is_some()).collect();
+    let [stop] = stops[..] else { panic!("{stops:?}") };
+    assert_eq!(stop.function(), "worker");
+    assert_eq!(stop.payload()["lane"]["name"], "bad");
+    assert_eq!(stop.payload()["run"]["id"], "r");
+    assert_eq!(stop.payload()["stopped"]["Error"], "States.ExceedToleratedFailureThreshold");
+    let merge = calls.iter().position(|call| call.function() == "postprocess").unwrap();
+    let at = calls.iter().position(|call| call.payload().get("stopped").is_some()).unwrap();
+    assert!(at < merge);
+    // All other waits together are shorter.
+    let settled = host.sleeps.lock().unwrap().iter().any(|end| end.unix_timestamp() >= 1_700_000_000 + 70);
+    assert!(settled);
+}
+
+#[test]
+fn lane_whose_workers_cannot_be_told_to_stop_settles_all_the_same() {
+    let host = host(|call| match call.payload().get("stopped") {
+        Some(_) => Err(TaskError::Error { error: "Storage.Denied".into(), cause: "no".into() }),
+        None => script(call),
+    });
+    let outcome = run(&definition(), event(), &host).unwrap();
+    assert_eq!(outcome, Outcome::Succeeded(json!({"status": "succeeded", "lines": 12})));
 }
 
 #[test]

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::de::{DeserializeOwned, Error};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use super::lease::Wait;
@@ -121,14 +121,60 @@ pub struct EndLaneRequest {
     pub ended: Lane,
 }
 
-/// What the function `worker` is called for.
+/// The request of `Stop workers`: a lane has failed, and workers that the state machine no longer waits for may
+/// still send.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StopRequest {
+    /// The run.
+    pub run: RunRef,
+    /// The lane.
+    pub lane: Lane,
+    /// The error that the state machine has caught.
+    pub stopped: CaughtError,
+}
+
+/// An error as `Catch` describes it (Step Functions Developer Guide, "Error output").
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct CaughtError {
+    /// Its name.
+    pub error: String,
+    /// Why, where it is known.
+    #[serde(default)]
+    pub cause: String,
+}
+
+/// The response to a [`StopRequest`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StopResponse {
+    /// Key of the stop marker.
+    pub marker: String,
+}
+
+/// What the function `worker` is called for.
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum WorkerRequest {
-    /// To work on a batch.
+    /// To send the lines of a batch.
     Work(WorkRequest),
+    /// To tell the workers of a lane to stop.
+    Stop(StopRequest),
     /// To end a lane.
     EndLane(EndLaneRequest),
+}
+
+impl<'de> Deserialize<'de> for WorkerRequest {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let payload = Value::deserialize(deserializer)?;
+        let request = if payload.get("stopped").is_some() {
+            serde_json::from_value(payload).map(Self::Stop)
+        } else if payload.get("ended").is_some() {
+            serde_json::from_value(payload).map(Self::EndLane)
+        } else {
+            serde_json::from_value(payload).map(Self::Work)
+        };
+        request.map_err(Error::custom)
+    }
 }
 
 /// The response of `Work`.
@@ -166,6 +212,9 @@ pub struct Pace {
     /// The lines that wait to be sent again, each with the attempts already made.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tries: Vec<(LineId, u32)>,
+    /// How often the batch has paused, see [`super::pause_after`].
+    #[serde(default)]
+    pub pauses: u32,
 }
 
 /// The pace of one limit key.

@@ -1,6 +1,7 @@
 //! A bucket, as the steps use it.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
@@ -8,6 +9,7 @@ use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 use bytes::Bytes;
+use tokio::sync::Semaphore;
 
 use super::error::{StorageError, StorageErrorKind, in_words};
 use super::retry::RetryPolicy;
@@ -19,6 +21,8 @@ pub struct Objects {
     pub(crate) client: Client,
     pub(crate) bucket: String,
     pub(crate) transfers: Transfers,
+    /// [`Transfers::all_parts`].
+    pub(crate) parts: Arc<Semaphore>,
 }
 
 /// One entry of a listing.
@@ -62,13 +66,15 @@ pub struct Facts {
 impl Objects {
     /// The objects of one bucket.
     pub fn new(client: Client, bucket: impl Into<String>) -> Self {
-        Self { client, bucket: bucket.into(), transfers: Transfers::default() }
+        let transfers = Transfers::default();
+        let parts = Arc::new(Semaphore::new(transfers.all_parts));
+        Self { client, bucket: bucket.into(), transfers, parts }
     }
 
     /// The same objects, of which large ones are transferred in several requests at a time.
     #[must_use]
     pub fn with_transfers(self, transfers: Transfers) -> Self {
-        Self { transfers, ..self }
+        Self { transfers, parts: Arc::new(Semaphore::new(transfers.all_parts)), ..self }
     }
 
     /// Size and tag of an object, of one version if given.

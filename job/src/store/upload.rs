@@ -73,7 +73,8 @@ pub struct Upload {
     /// Written with the object.
     metadata: Option<HashMap<String, String>>,
     parts: Vec<CompletedPart>,
-    /// The parts that are being sent, in order; at most [`super::Transfers::parts`].
+    /// The parts that are being sent, in order; at most [`super::Transfers::parts`], and of all uploads at
+    /// most [`super::Transfers::all_parts`].
     under_way: VecDeque<AbortOnDropHandle<Result<CompletedPart, StorageError>>>,
     buffer: BytesMut,
     written: u64,
@@ -197,12 +198,14 @@ impl Upload {
             .set_upload_id(self.id.clone())
             .part_number(number);
         let (objects, key) = (self.objects.clone(), self.key.clone());
+        let permit = objects.parts.clone().acquire_owned().await.expect("it is never closed");
         self.under_way.push_back(AbortOnDropHandle::new(tokio::spawn(async move {
             let sent = request
                 .body(ByteStream::from(part))
                 .send()
                 .await
                 .map_err(|e| objects.error("write", &key, e))?;
+            drop(permit);
             Ok(CompletedPart::builder().part_number(number).set_e_tag(sent.e_tag).build())
         })));
         Ok(())

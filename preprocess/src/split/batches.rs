@@ -87,10 +87,10 @@ impl Cutter {
         }
     }
 
-    /// Closes the open piece, so that another cutter can continue.
-    pub(crate) fn pause(mut self) -> Pieces {
+    /// Closes the open piece, so that another cutter can continue from what this returns.
+    pub(crate) fn pause(&mut self) -> Pieces {
         self.close();
-        self.done
+        self.done.clone()
     }
 
     /// Returns the batches. A hashed lane was cut while its lines came, since its busiest host decides. A

@@ -97,9 +97,9 @@ impl Lanes {
     ///
     /// # Errors
     /// Any error of the sink.
-    pub(super) fn pause(mut self, sink: &mut impl Sink) -> io::Result<Vec<Pieces>> {
+    pub(super) fn pause(&mut self, sink: &mut impl Sink) -> io::Result<Vec<Pieces>> {
         (0..self.open.len()).try_for_each(|lane| self.flush(lane, sink))?;
-        Ok(self.open.into_iter().map(|open| open.cutter.pause()).collect())
+        Ok(self.open.iter_mut().map(|open| open.cutter.pause()).collect())
     }
 
     /// Passes all items to the sink, and plans the lanes that have any.

@@ -30,11 +30,13 @@ pub(super) struct Splitter<'a, R> {
 }
 
 impl<R: Read> Splitter<'_, R> {
-    /// Splits until the end, or until `pause`, which is called after each record, returns true.
+    /// Splits until the end, or until `pause`, which is called after each record, returns true. Then `hold` gets
+    /// the checkpoint, and the split goes on if it returns true.
     pub(super) fn run(
         mut self,
         sink: &mut impl Sink,
         mut pause: impl FnMut() -> bool,
+        mut hold: impl FnMut(&Checkpoint) -> bool,
     ) -> Result<Split, StepError> {
         let file = self.file;
         if self.n == 0 && self.has_header() {
@@ -63,7 +65,10 @@ impl<R: Read> Splitter<'_, R> {
                 sink.progress(self.n, offset);
             }
             if pause() {
-                return self.pause(sink);
+                let checkpoint = self.pause(sink)?;
+                if !hold(&checkpoint) {
+                    return Ok(Split::Paused(checkpoint));
+                }
             }
         }
     }
@@ -72,19 +77,19 @@ impl<R: Read> Splitter<'_, R> {
         self.normaliser.format.is_delimited() && self.normaliser.job.input.header
     }
 
-    fn pause(mut self, sink: &mut impl Sink) -> Result<Split, StepError> {
+    fn pause(&mut self, sink: &mut impl Sink) -> Result<Checkpoint, StepError> {
         let position = self.records.pause();
         let lanes = self.lanes.pause(sink).map_err(|error| input_error(self.file, position.offset, error))?;
-        let Self { normaliser, n, mut layout, .. } = self;
-        layout.notes = normaliser.notes.clone();
-        Ok(Split::Paused(Checkpoint {
+        let mut layout = self.layout.clone();
+        layout.notes.clone_from(&self.normaliser.notes);
+        Ok(Checkpoint {
             layout,
             position,
-            lines: n,
-            columns: normaliser.columns().to_vec(),
-            keys: normaliser.keys.names,
+            lines: self.n,
+            columns: self.normaliser.columns().to_vec(),
+            keys: self.normaliser.keys.names.clone(),
             lanes,
-        }))
+        })
     }
 
     fn plan(self, sink: &mut impl Sink) -> Result<Split, StepError> {

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use job::{ErrorName, StepError};
 use tokio::sync::mpsc;
 
+use super::going::Piece;
 use crate::split::Sink;
 
 /// Reads the chunks that an asynchronous task sends.
@@ -37,14 +38,14 @@ impl Read for ChannelReader {
 
 /// Sends items, with the names of their lanes, to an asynchronous task.
 pub(super) struct ChannelSink {
-    pub(super) items: mpsc::Sender<(String, Vec<u8>)>,
+    pub(super) pieces: mpsc::Sender<Piece>,
     pub(super) progress: Arc<dyn Fn(u64, u64) + Send + Sync>,
 }
 
 impl Sink for ChannelSink {
     fn items(&mut self, lane: &str, items: Vec<u8>) -> io::Result<()> {
         let closed = |_| io::Error::other(StepError::new(ErrorName::Interrupted, "the split was abandoned"));
-        self.items.blocking_send((lane.to_owned(), items)).map_err(closed)
+        self.pieces.blocking_send(Piece::Items(lane.to_owned(), items)).map_err(closed)
     }
 
     fn progress(&mut self, lines: u64, bytes: u64) {

@@ -11,7 +11,7 @@ use job::file::Identity;
 use job::run::{Claim, Event, PreprocessRequest, PreprocessResponse, RunRef, Start, parse_plan};
 use job::wire::{Origins, read_result, seal};
 use job::{Environment, LineResult, Objects, Plan, SegmentKey, StepError, keys};
-use preprocess::{Context, Executions, preprocess};
+use preprocess::{Context, Executions, HeldSplits, preprocess};
 use s3::BUCKET;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -46,6 +46,8 @@ pub(crate) struct World {
     pub(crate) client: Client,
     pub(crate) environment: Environment,
     pub(crate) clock: Arc<AtomicU64>,
+    /// The splits of this process.
+    pub(crate) held: HeldSplits,
     folder: TempDir,
 }
 
@@ -55,7 +57,8 @@ impl World {
         let client = s3::client(folder.path()).unwrap();
         let objects = Objects::new(client.clone(), BUCKET);
         let clock = Arc::new(AtomicU64::new(1_763_700_000_000));
-        Self { objects, client, environment: Environment::Local, clock, folder }
+        let held = HeldSplits::default();
+        Self { objects, client, environment: Environment::Local, clock, held, folder }
     }
 
     pub(crate) fn on_aws() -> Self {
@@ -87,6 +90,7 @@ impl World {
             now: Arc::new(move || clock.fetch_add(1, Ordering::Relaxed)),
             lease_wait: Duration::ZERO,
             environment: self.environment,
+            held: self.held.clone(),
             stop: CancellationToken::new(),
             pause: CancellationToken::new(),
         }

@@ -21,6 +21,8 @@ pub(super) struct Findings {
     pub(super) skipped: u64,
     rendered: u64,
     failing: u64,
+    /// Bytes of all requests together.
+    request_bytes: u64,
     codes: BTreeMap<String, ErrorCount>,
     /// Bodies that are declared as JSON and are not valid JSON.
     bodies: ErrorCount,
@@ -36,6 +38,7 @@ impl Findings {
     /// Adds a line that has a request. `json_error` says why its body is not the JSON that it should be.
     pub(super) fn add_request(&mut self, n: u64, request: &Prepared, json_error: Option<String>) {
         self.rendered += 1;
+        self.request_bytes += bytes(request);
         match &self.first {
             None => {
                 self.equal = true;
@@ -82,6 +85,12 @@ impl Findings {
     /// Whether no line can succeed.
     pub(super) fn hopeless(&self) -> bool {
         self.rendered > 0 && self.failing + self.bodies.count >= self.rendered
+    }
+
+    /// Bytes of a request on average: its first line, its headers and its body.
+    #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+    pub(super) fn mean_request(&self) -> f64 {
+        self.request_bytes as f64 / (self.rendered - self.failing).max(1) as f64
     }
 
     /// The number of lines that fail with this code.
@@ -153,6 +162,16 @@ impl Findings {
             );
         }
     }
+}
+
+/// Bytes of a request in HTTP/1.1, without the headers that every request has.
+fn bytes(Prepared { method, url, headers, body, .. }: &Prepared) -> u64 {
+    let target = url[url::Position::BeforePath..url::Position::AfterQuery].len();
+    let first_line = method.as_str().len() + target + " HTTP/1.1\r\n".len() + 1;
+    let host = "host: \r\n".len() + url.authority().len();
+    let headers: usize =
+        headers.iter().map(|(name, value)| name.as_str().len() + value.len() + ": \r\n".len()).sum();
+    (first_line + host + headers + body.as_ref().map_or(0, |body| body.len())) as u64
 }
 
 /// Counts one more line, and keeps the first lines as examples.

@@ -3,11 +3,11 @@
 use job::{Job, LaneKind, Plan};
 use serde_json::{Value, json};
 
+use super::cost;
 use super::findings::Findings;
 use super::hints::Hint;
 use super::limit;
 use crate::args;
-use crate::cost::Usage;
 use crate::exit::Exit;
 
 /// `{"event": "check", …}`
@@ -40,7 +40,7 @@ pub(super) fn object(
         "lanes": lanes.collect::<Vec<_>>(), "seconds": plan.lanes.iter().map(|lane| lane.seconds).fold(0.0, f64::max),
     });
     if args.cost {
-        let charges = Usage::of(plan, job.repeatable(), |kind| limit(job, kind).in_flight).charges();
+        let charges = cost::charges(job, plan, findings, args.nat);
         object["dollars"] = charges.iter().map(|charge| charge.dollars).sum::<f64>().into();
     }
     object

@@ -30,7 +30,7 @@ pub enum Operation {
 }
 
 impl Operation {
-    pub(super) fn of(request: &HttpRequest) -> Self {
+    pub(crate) fn of(request: &HttpRequest) -> Self {
         let query = request.uri().split_once('?').map_or("", |(_, query)| query);
         let conditional =
             ["if-none-match", "if-match"].iter().any(|name| request.headers().get(*name).is_some());

@@ -70,7 +70,8 @@ impl Drive<'_> {
             let attempts = self.parcels[parcel].retry.attempts;
             self.parcels.numbers(parcel).map(move |n| (n, attempts))
         });
-        End::Paused { wait_seconds, pace: Pace { keys, tries: tries.take(MAX_TRIES).collect() } }
+        let tries = tries.take(MAX_TRIES).collect();
+        End::Paused { wait_seconds, pace: Pace { keys, tries, pauses: self.pauses + 1 } }
     }
 
     /// A parcel in the middle of a redirect was processed in part. Where it must not be sent twice, it cannot

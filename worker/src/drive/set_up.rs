@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use job::file::Limit;
-use job::run::{KeyPace, WorkRequest};
+use job::run::{KeyPace, WorkRequest, pause_after};
 use job::{Code, Invocation, Job, LineId, StepError};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -112,6 +112,8 @@ impl<'a> Drive<'a> {
         (0..new_failures).for_each(|_| context.observer.finished(lane, false));
         Ok(Self {
             last_call: last_call(context, &run, now.instant),
+            pause_after: pause_after(context.settings.pause_after, request.pace.pauses),
+            pauses: request.pace.pauses,
             sender: Arc::new(Sender { run: run.clone(), budget: context.budget.clone(), wall }),
             canary,
             context,

@@ -1,5 +1,6 @@
 //! The pace of the keys that still have lines, which a call that pauses hands over to the next call.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use job::file::{Limit, Rate};
@@ -12,8 +13,11 @@ use crate::run::Known;
 
 /// The name for all keys that are not listed. It cannot collide with a host name or a `limits.by` value.
 const OTHERS: &str = "*";
-/// A message holds 256 KiB, and a key is about a hundred bytes.
-const MAX_KEYS: usize = 1500;
+/// Bytes of all keys in a message, which may have 256 KiB with everything else in it (Step Functions Developer
+/// Guide, "Quotas").
+const MAX_BYTES: usize = 150_000;
+/// A key with more bytes has a hash in messages.
+const MAX_NAME: usize = 64;
 
 /// The limit of one key, and when it may begin.
 #[derive(Debug, Clone, Copy)]
@@ -42,14 +46,32 @@ impl Schedule {
             self.keys.iter().filter(|key| key.waiting() > 0).map(|key| (pace(key, now), key)).collect();
         paces.sort_by_key(|(pace, _)| pace.not_before);
         let earliest = paces.first().map(|(pace, _)| now.instant_of(pace.not_before));
-        let rest = paces.split_off(paces.len().min(MAX_KEYS));
+        let mut bytes = 0;
+        let fit = paces.iter().take_while(|(pace, key)| {
+            bytes += entry_bytes(&name_in_message(&key.name), pace);
+            bytes <= MAX_BYTES
+        });
+        let rest = paces.split_off(fit.count());
         let mut keys: BTreeMap<_, _> =
-            paces.into_iter().map(|(pace, key)| (key.name.clone(), pace)).collect();
+            paces.into_iter().map(|(pace, key)| (name_in_message(&key.name).into_owned(), pace)).collect();
         if let Some((last, _)) = rest.last() {
             keys.insert(OTHERS.to_owned(), KeyPace { factor: 1.0, down_since: 0, ..last.clone() });
         }
         (keys, earliest)
     }
+}
+
+/// The name of a key in a message: a hash if it is long, since the key of `limits.by` may be any text.
+fn name_in_message(name: &str) -> Cow<'_, str> {
+    if name.len() <= MAX_NAME {
+        return Cow::Borrowed(name);
+    }
+    Cow::Owned(format!("#{}", &blake3::hash(name.as_bytes()).to_hex()[..32]))
+}
+
+/// Bytes of a key and its pace as members of a JSON object.
+fn entry_bytes(name: &str, pace: &KeyPace) -> usize {
+    serde_json::to_vec(&(name, pace)).expect("a pace is plain JSON").len()
 }
 
 fn pace(key: &Key, now: Now) -> KeyPace {
@@ -79,7 +101,7 @@ impl KeyLimit {
             down_since: 0,
             suspected: down,
         };
-        let Some(pace) = pace.get(name).or_else(|| pace.get(OTHERS)) else { return fresh };
+        let Some(pace) = pace.get(&*name_in_message(name)).or_else(|| pace.get(OTHERS)) else { return fresh };
         let hold = now.instant_of(pace.not_before);
         Self {
             factor: pace.factor,

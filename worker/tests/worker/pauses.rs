@@ -5,11 +5,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use job::ErrorName;
-use job::run::KeyPace;
-use job::run::{Batch, LaneKind};
+use job::run::{Batch, KeyPace, LaneKind, MOST_PAUSES};
 use testing::{HttpServer, JobFile, closed_port, response, response_with};
 
-use crate::world::{Setup, codes};
+use crate::world::{Setup, World, codes};
 
 fn job(url: &str, limits: &str) -> String {
     JobFile::get(url).limit("default", limits).to_string()
@@ -260,4 +259,64 @@ async fn excessive_wait_is_quoted() {
     let lines = world.done().await;
     assert_eq!(codes(&lines), ["rate_limited"]);
     assert!(lines[0].detail.contains("7200s (x-ratelimit-reset: 7200)"), "{}", lines[0].detail);
+}
+
+/// A provider that asks for one wait of a second.
+fn busy_once() -> HttpServer {
+    HttpServer::start(|n, _| {
+        if n == 0 { response_with(429, &[("retry-after", "1")], "") } else { response(200, "") }
+    })
+}
+
+#[tokio::test]
+async fn the_more_often_a_batch_has_paused_the_longer_are_its_calls() {
+    let limits = "rate = \"unlimited\"\nin_flight = 1";
+    let impatient = |server: &HttpServer| {
+        let mut setup = Setup::numbered(&job(&server.url("/"), limits), 3);
+        setup.settings.pause_after = Duration::from_millis(50);
+        setup
+    };
+    let server = busy_once();
+    let (wait, next) = impatient(&server).build().await.paused().await;
+    assert!((1..=2).contains(&wait), "{wait}");
+    assert_eq!(next.pace.pauses, 1);
+
+    let server = busy_once();
+    let mut world = impatient(&server).build().await;
+    world.request.pace.pauses = MOST_PAUSES - 1;
+    assert_eq!(codes(&world.done().await), ["ok"; 3], "the call waited itself");
+}
+
+#[tokio::test]
+async fn a_batch_ends_before_the_history_of_its_execution_is_full() {
+    let server = HttpServer::start(|n, _| {
+        if n < 2 { response(200, "") } else { response_with(429, &[("retry-after", "300")], "") }
+    });
+    let mut setup = Setup::numbered(&job(&server.url("/"), "rate = \"unlimited\"\nin_flight = 1"), 9);
+    // Else the call would wait.
+    setup.settings.deadline = Some(Duration::from_secs(1));
+    let mut world = setup.build().await;
+    world.request.pace.pauses = MOST_PAUSES;
+    let error = world.work().await.unwrap_err();
+    assert_eq!(error.name, ErrorName::TooManyPauses);
+    assert!(error.message.contains("2000 times, and 7 of its lines are left"), "{error}");
+    assert_eq!(world.results().await.len(), 2, "responses are kept");
+}
+
+#[tokio::test]
+async fn a_message_with_many_long_keys_has_less_than_a_step_functions_message() {
+    let server = HttpServer::start(|_, _| response_with(429, &[("retry-after", "300")], ""));
+    let long = "x".repeat(200);
+    let items = (0..6000).map(|n| format!(r#""key":"{long}{n}","v":["{n}"]"#)).collect();
+    let job = job(&server.url("/"), "rate = \"1/h\"");
+    let world = Setup::items(&job, items).build().await;
+    let (_, next) = world.paused().await;
+    let message = serde_json::to_vec(&next).unwrap().len();
+    assert!((100_000..250_000).contains(&message), "{message} bytes");
+    assert!(next.pace.keys.keys().all(|key| key.len() < 64), "long keys are hashed");
+    // The next call finds each key again: none may send yet.
+    let again = World { request: next, ..world };
+    let (wait, _) = again.paused().await;
+    assert!(wait > 3000, "{wait}");
+    assert_eq!(server.count(), 0);
 }

@@ -1,6 +1,6 @@
 //! Reasons to stop a lane, and redrives.
 
-use job::run::{RunRef, WorkResponse};
+use job::run::{CaughtError, RunRef, StopRequest, WorkResponse};
 use job::{ErrorName, Invocation, SegmentKey};
 use testing::{HttpServer, JobFile, response};
 
@@ -161,4 +161,41 @@ async fn unknown_outcome_is_sent_again_only_on_request() {
     world.objects.put(&claim, r#"{"execution":"e","include_unknown":true}"#).await.unwrap();
     assert!(matches!(world.work().await.unwrap(), WorkResponse::Done { ok: 1, .. }));
     assert_eq!(server.count(), 1);
+}
+
+async fn fail_lane(world: &World, error: &str, cause: &str) -> String {
+    let stopped = CaughtError { error: error.to_owned(), cause: cause.to_owned() };
+    let (run, lane) = (world.request.run.clone(), world.request.lane.clone());
+    let request = StopRequest { run, lane, stopped };
+    worker::stop(&world.context, request).await.unwrap().marker
+}
+
+#[tokio::test]
+async fn workers_of_a_lane_that_has_failed_stop_sending() {
+    let server = HttpServer::start(|_, _| response(200, ""));
+    let slow = JobFile::get(server.url("/")).limit("default", "rate = \"50/s\"").to_string();
+    let world = Setup::numbered(&slow, 5_000).build().await;
+    let failed = async {
+        while server.count() < 3 {
+            tokio::task::yield_now().await;
+        }
+        fail_lane(&world, "States.ExceedToleratedFailureThreshold", "The specified threshold").await
+    };
+    let (result, marker) = tokio::join!(world.work(), failed);
+    let error = result.unwrap_err();
+    assert_eq!(error.name, ErrorName::LaneStopped);
+    assert!(error.message.contains("more of its batches failed than the job tolerates"), "{error}");
+    assert_eq!(marker, world.request.run.keys().stop_lane(0, "lane"));
+    assert_eq!(world.results().await.len(), server.count(), "every received response is kept");
+}
+
+#[tokio::test]
+async fn a_lane_that_has_failed_names_the_error_and_keeps_the_first_reason() {
+    let server = HttpServer::start(|_, _| response(200, ""));
+    let world = Setup::numbered(&job(&server, ""), 5).build().await;
+    fail_lane(&world, "States.ItemReaderFailed", "no\nmanifest").await;
+    fail_lane(&world, "Another", "").await;
+    let error = world.work().await.unwrap_err();
+    assert!(error.message.ends_with("it ended with States.ItemReaderFailed: no manifest"), "{error}");
+    assert_eq!(server.count(), 0);
 }

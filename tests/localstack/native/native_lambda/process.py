@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from .box import Memory, limit_descriptors
 from .runtime_api import RuntimeApi
 
 FOLDER = Path(os.environ.get("NATIVE_LAMBDA_FOLDER", "functions"))
@@ -69,6 +70,9 @@ class Process:
         except OSError:
             self.api.close()
             raise
+        limit_descriptors(self.child.pid)
+        self.memory = Memory(self.child.pid, int(environment.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE") or 128))
+        self.api.process = self.child.pid
         self.mark = FOLDER / "running" / str(self.child.pid)
         self.mark.parent.mkdir(exist_ok=True)
         self.mark.write_text(log.function)
@@ -86,6 +90,7 @@ class Process:
     def _reap(self):
         code = self.child.wait()
         self.kill()  # what it left behind
+        self.memory.close()
         _live.discard(self)
         self.mark.unlink(missing_ok=True)
         self.said.put(Exited(code))

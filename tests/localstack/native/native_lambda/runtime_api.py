@@ -4,10 +4,13 @@ import json
 import queue
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from localstack import config
+
+from .box import freeze, thaw
 
 PREFIX = "/2018-06-01/runtime/"
 
@@ -70,6 +73,7 @@ class RuntimeApi(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.said = said
         self.ready = False
+        self.process: int | None = None
         self.events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
         serve = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.5}, daemon=True)
         serve.start()
@@ -100,13 +104,26 @@ class Handler(BaseHTTPRequestHandler):
         if not self.server.ready:
             self.server.ready = True
             self.server.said.put(Ready())
-        event = self.server.events.get()
+        event = self.next_event()
         if event is None:
             self.server.events.put(None)
             self.close_connection = True
             return self.reply(410)
         event.taken = True
         return self.reply(200, event.body, event.headers())
+
+    def next_event(self) -> Event | None:
+        """Waits for an event, and lets the process stand still meanwhile."""
+        with suppress(queue.Empty):
+            return self.server.events.get_nowait()
+        process = self.server.process
+        if process is None:
+            return self.server.events.get()
+        freeze(process)
+        try:
+            return self.server.events.get()
+        finally:
+            thaw(process)
 
     def do_POST(self):
         body = self.body()
