@@ -2,7 +2,6 @@
 //! lanes.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use job::run::lease::{self, Applicant, Asking, Lease, LeaseOf, Wait};
 use job::run::{Claim, Event, FORMAT, PreprocessRequest, PreprocessResponse, RunRef, messages};

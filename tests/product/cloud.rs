@@ -76,6 +76,7 @@ impl Cloud {
             now: now.clone(),
             lease_wait: Duration::from_secs(2),
             environment: Environment::Aws,
+            held: preprocess::HeldSplits::default(),
             stop: stop.clone(),
             pause: stop.clone(),
         };
@@ -232,6 +233,7 @@ impl Functions {
             "preprocess" => json(preprocess::preprocess(&self.preprocess, messages::request(payload)?).await),
             "worker" => match messages::request(payload)? {
                 WorkerRequest::Work(request) => json(worker::work(&self.worker, request).await),
+                WorkerRequest::Stop(request) => json(worker::stop(&self.worker, request).await),
                 WorkerRequest::EndLane(request) => json(worker::end_lane(&self.worker, request).await),
             },
             _ => json(postprocess::postprocess(&self.postprocess, messages::request(payload)?).await),

@@ -8,16 +8,12 @@ mod table;
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 
-use job::run::{Again, PostprocessResponse, PreprocessResponse};
+use job::run::{Again, FORMAT, LeaseHolder, PostprocessResponse, PreprocessResponse};
 use job::{ErrorName, keys};
 use serde_json::Value;
 use testing::{Api, JobFile};
 
 use cloud::{Cloud, FILE, JOB};
-
-/// Grants without a call here. The lease may be released between two requests of an execution that wants it: only
-/// then it is missing.
-const OF_A_RACE: [&str; 1] = ["preprocess list turns/*"];
 
 fn job(method: &str) -> JobFile {
     JobFile::with_method(method, "{{ line }}").column("twice", "$.twice").unlimited("default")
@@ -87,6 +83,32 @@ async fn aborted(cloud: &Cloud, api: &Api) {
     assert!(is_success(&ended), "{ended:?}");
 }
 
+/// Two runs of a job, and a limit that a lane of another job has.
+async fn queues(cloud: &Cloud, api: &Api) {
+    let limited = JobFile::get("{{ line }}").unlimited(api.host());
+    let mut first = cloud.upload(&limited, lines(api, 0..5)).await;
+    first.again = Some(Again::Fresh);
+    let (run, lanes) = cloud.begin(&first, "first").await;
+    let mut second = cloud.upload(&limited, lines(api, 0..6)).await;
+    second.again = Some(Again::Fresh);
+    let waits = cloud.preprocess(&second, "second", Value::Null).await.unwrap();
+    assert!(matches!(waits, PreprocessResponse::Leased { .. }), "{waits:?}");
+    let other = LeaseHolder {
+        format: FORMAT,
+        job: "other".to_owned(),
+        run: "00000000000000000000".to_owned(),
+        generation: 0,
+        execution: "other".to_owned(),
+        not_before: 0,
+        drain_seconds: 0,
+    };
+    cloud.objects.put(&keys::limit_lease(&api.host()), serde_json::to_vec(&other).unwrap()).await.unwrap();
+    let ended = cloud.finish(&run, lanes, "first").await;
+    assert!(is_success(&ended), "{ended:?}");
+    let (_, ended) = cloud.run(&second, "second").await;
+    assert!(is_success(&ended), "{ended:?}");
+}
+
 /// A key that is refused, which stops the lane, and then a redrive of it.
 async fn refused_key(cloud: &Cloud, api: &Api) {
     let refused = JobFile::get(api.url("/status/401?q={{ line }}")).unlimited("default");
@@ -134,6 +156,7 @@ async fn functions_have_the_permissions_that_they_use_and_no_other() {
     let (_, ended) = cloud.run(&wide, "wide").await;
     assert!(is_success(&ended), "{ended:?}");
     Box::pin(aborted(&cloud, &api)).await;
+    Box::pin(queues(&cloud, &api)).await;
     Box::pin(refused_key(&cloud, &api)).await;
     Box::pin(wrong_uploads(&cloud)).await;
 
@@ -142,6 +165,5 @@ async fn functions_have_the_permissions_that_they_use_and_no_other() {
         assert_eq!(grants.refused(), Vec::<String>::new(), "{step} has too few permissions");
         unused.extend(grants.unused().into_iter().map(|grant| format!("{step} {grant}")));
     }
-    let known = BTreeSet::from(OF_A_RACE.map(str::to_owned));
-    assert_eq!(unused, known, "permissions that no call uses");
+    assert_eq!(unused, BTreeSet::new(), "permissions that no call uses");
 }

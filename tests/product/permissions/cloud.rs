@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use job::run::{
-    Batch, CaughtError, Event, Lane, Pace, PostprocessRequest, PostprocessResponse, PreprocessRequest,
-    PreprocessResponse, Redrive, RunRef, StopRequest, WorkRequest, WorkResponse,
+    Batch, CaughtError, EndLaneRequest, Event, Lane, Pace, PostprocessRequest, PostprocessResponse,
+    PreprocessRequest, PreprocessResponse, Redrive, RunRef, StopRequest, WorkRequest, WorkResponse,
 };
 use job::{Environment, Objects, StepError, keys};
 use serde_json::Value;
@@ -90,7 +90,12 @@ impl Cloud {
                 Arc::new(worker::Silent),
                 settings,
                 stop.clone(),
-            ),
+            )
+            .with_shared_limits(worker::SharedLimits {
+                executions: Arc::new(ByName),
+                now: clock.clone(),
+                lease_wait: Duration::from_secs(1),
+            }),
             postprocess: postprocess::Context {
                 s3: client("postprocess"),
                 // Small enough that a merge needs several calls.
@@ -138,9 +143,9 @@ impl Cloud {
         loop {
             match self.preprocess(event, execution, previous).await.unwrap() {
                 PreprocessResponse::Ready { run, lanes } => return (run, lanes),
-                PreprocessResponse::Leased { wait_seconds, .. } => {
-                    self.now.fetch_add(wait_seconds * 1000, Ordering::SeqCst);
-                    previous = Value::Null;
+                leased @ PreprocessResponse::Leased { .. } => {
+                    previous = serde_json::to_value(&leased).unwrap();
+                    self.wait(previous["wait_seconds"].as_u64().unwrap());
                 }
                 paused => previous = serde_json::to_value(&paused).unwrap(),
             }
@@ -150,25 +155,43 @@ impl Cloud {
     /// A whole run: as in Step Functions, where a lane fails if a batch of it fails.
     pub(super) async fn run(&self, event: &Event, execution: &str) -> (RunRef, PostprocessResponse) {
         let (run, lanes) = self.begin(event, execution).await;
+        let ended = self.finish(&run, lanes, execution).await;
+        (run, ended)
+    }
+
+    /// Everything after pre-processing.
+    pub(super) async fn finish(
+        &self,
+        run: &RunRef,
+        lanes: Vec<Lane>,
+        execution: &str,
+    ) -> PostprocessResponse {
         for lane in lanes {
-            if let Err(error) = self.work(&run, &lane).await {
+            if let Err(error) = self.work(run, &lane).await {
                 let stopped = CaughtError { error: error.name.to_string(), cause: error.message };
-                let request = StopRequest { run: run.clone(), lane, stopped };
+                let request = StopRequest { run: run.clone(), lane: lane.clone(), stopped };
                 worker::stop(&self.worker, request).await.unwrap();
             }
+            let request = EndLaneRequest { run: run.clone(), ended: lane };
+            worker::end_lane(&self.worker, request).await.unwrap();
         }
-        let ended = self.end(&run, execution).await;
-        (run, ended)
+        self.end(run, execution).await
     }
 
     async fn work(&self, run: &RunRef, lane: &Lane) -> Result<(), StepError> {
         let manifest = self.objects.get(&lane.manifest).await.unwrap();
         for batch in serde_json::from_slice::<Vec<Batch>>(&manifest).unwrap() {
             let pace = Pace::default();
-            let mut request = WorkRequest { run: run.clone(), lane: lane.clone(), batch, pace };
-            while let WorkResponse::Paused { request: next, .. } =
+            let mut request = WorkRequest { run: run.clone(), lane: lane.clone(), batch, pace, wait: None };
+            while let WorkResponse::Paused { request: next, wait_seconds } =
                 Box::pin(worker::work(&self.worker, request)).await?
             {
+                if next.wait.is_some() {
+                    // The lane of the other job ends meanwhile.
+                    let limit = lane.limit.as_deref().unwrap();
+                    self.objects.delete(&keys::limit_lease(limit)).await.unwrap();
+                    self.wait(wait_seconds);
+                }
                 request = next;
             }
         }
@@ -192,6 +215,10 @@ impl Cloud {
     pub(super) fn redrive(event: &Event, run: &RunRef) -> Event {
         let redrive = Redrive { run: run.id.clone(), generation: run.generation + 1, include_unknown: false };
         Event { redrive: Some(redrive), ..event.clone() }
+    }
+
+    fn wait(&self, seconds: u64) {
+        self.now.fetch_add(seconds * 1000, Ordering::SeqCst);
     }
 
     fn pause(&self) -> CancellationToken {
