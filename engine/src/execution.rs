@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::abort::Abort;
 use crate::history::History;
 use crate::tokens::TaskTokens;
 
@@ -24,6 +25,8 @@ pub struct Start {
     pub execution_type: ExecutionType,
     /// The tokens by which outcomes of its tasks arrive.
     pub tokens: TaskTokens,
+    /// Aborts the execution.
+    pub abort: Abort,
     /// Records the history in memory, if there is one. A journal over a store of the host may keep it as well,
     /// see [`crate::JournalStore::last_event`].
     pub history: Option<History>,
@@ -62,6 +65,7 @@ impl Start {
             input,
             execution_type,
             tokens: TaskTokens::default(),
+            abort: Abort::default(),
             history: None,
             max_events: Some(25_000),
             id,

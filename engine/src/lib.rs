@@ -68,6 +68,7 @@
 //! - The LastModified of a listed object is written as 1668699881 and not as 1.668699881E9.
 //! - Datasets in Parquet need the crate's feature `parquet`.
 
+mod abort;
 mod compile;
 mod dataset;
 mod diagnostic;
@@ -94,15 +95,16 @@ mod test_state;
 mod tokens;
 mod validation;
 
+pub use abort::Abort;
 pub use compile::compile;
 pub use diagnostic::{Diagnostic, Problem, Problems, Severity};
 pub use error::{Fault, Stop};
 pub use execution::{ExecutionType, Start};
 pub use history::{Event, History};
 pub use host::{Host, NoHost, ObjectError, ObjectInfo, Part, TaskCall, TaskError, Tasks};
-pub use journal::{Batch, Ended, Journal, JournalError, JournalStore, StoreChange};
+pub use journal::{Batch, Ended, Journal, JournalError, JournalStore, MapRunLimits, StoreChange};
 pub use machine::Machine;
-pub use map_run::{Counts, MapRunStatus, Phase};
+pub use map_run::{Counts, MapRunStatus, MapRunUpdate, Phase, UpdateError};
 pub use outcome::Outcome;
 pub use resource::{Pattern, Resource};
 pub use run::{beginning, run};
@@ -110,5 +112,5 @@ pub use test_state::{
     ErrorOutput, FieldValidation, InspectionLevel, Mock, StateConfiguration, TestError, TestRequest,
     TestResult, TestStatus, test_state,
 };
-pub use tokens::{TaskTokens, UnknownToken};
+pub use tokens::{TaskTokens, TokenError};
 pub use validation::{ApiError, Validation, Verdict, validate};

@@ -33,7 +33,7 @@ use crate::execution::Start;
 use crate::failure::Failure;
 use crate::host::Host;
 use crate::journal::{
-    Batch, Change, Ended, Ending, EntryKind, FORMAT, Journal, JournalError, Key, Owner, micros, moment,
+    Batch, Change, Done, Ended, Ending, EntryKind, FORMAT, Journal, JournalError, Key, Owner, micros, moment,
 };
 use crate::machine::Machine;
 use crate::outcome::Outcome;
@@ -44,6 +44,8 @@ use inspector::{Inspector, NoInspector};
 
 /// The services that all frames of an execution share.
 struct Runtime {
+    /// The ARN of the execution that the journal belongs to.
+    execution: String,
     host: Arc<dyn Host>,
     journal: Journal,
     tokens: TaskTokens,
@@ -57,7 +59,7 @@ struct Runtime {
 ///
 /// When `cancel` is cancelled, waits end at once and no new task is called; running tasks are awaited (see
 /// [`crate::TaskCall::cancel`]). Dropping the future has the effect of a crash: everything in the journal is
-/// kept.
+/// kept. [`Start::abort`] ends the execution for good.
 ///
 /// # Errors
 ///
@@ -70,14 +72,17 @@ pub async fn run(
     journal: Journal,
     cancel: CancellationToken,
 ) -> Result<Outcome, Stop> {
+    let abort = start.abort.running();
     let Claim { mut owner, is_new } = claim(&machine, &start, &*host, &journal)?;
-    if let Some(outcome) = owner.outcome {
-        return Ok(outcome.into());
+    if let Some(end) = owner.ended() {
+        abort.ended(end.clone());
+        return Ok(end.outcome);
     }
     let kept_events = journal.begin()?;
     let started = moment(owner.started);
     let deadline = started + limits::duration(&machine, start.execution_type);
     let runtime = Arc::new(Runtime {
+        execution: start.id.clone(),
         host,
         journal,
         tokens: start.tokens.clone(),
@@ -96,28 +101,92 @@ pub async fn run(
     }
     let identity = Arc::new(identity);
     let frame = frame::Frame::new(Key::root(), identity.clone());
-    let running = frame::run(runtime.clone(), machine.scope.clone(), frame, identity.input.clone());
-    let result = tokio::select! {
+    let mut running = frame::run(runtime.clone(), machine.scope.clone(), frame, identity.input.clone());
+    let finish = tokio::select! {
         biased;
-        ended = running => match ended {
-            Ok(done) => identity.events.check_end().map(|()| done).map_err(Some),
-            Err(Halt::Failed(failure)) => Err(Some(failure)),
+        ended = &mut running => match ended {
+            Ok(done) => identity.events.check_end().map_or_else(Finish::Failed, |()| Finish::Succeeded(done)),
+            Err(Halt::Failed(failure)) => Finish::Failed(failure),
             Err(Halt::Stopped(stop)) => return Err(stop),
         },
-        () = runtime.host.sleep_until(deadline) => Err(None),
+        failure = abort.requested() => Finish::Aborted(failure),
+        () = runtime.host.sleep_until(deadline) => Finish::TimedOut,
     };
+    // Frames that are dropped here record that their tasks were aborted.
+    let winding_down = matches!(finish, Finish::Aborted(_)).then_some(running);
     let at = runtime.host.now();
-    identity.record_ended(at, &result);
-    let outcome = match result {
-        Ok(done) => Ending::Succeeded(done.output),
-        Err(Some(failure)) => Ending::Failed(failure),
-        Err(None) => Ending::TimedOut,
-    };
-    owner.outcome = Some(outcome.clone());
-    let ended = Change::put(EntryKind::Owner, &Key::root(), &owner)?;
-    let outcome: Outcome = outcome.into();
-    runtime.journal.end(ended, Ended { outcome: outcome.clone(), at }).await?;
-    Ok(outcome)
+    identity.record_ended(at, &finish);
+    let (change, end) = owner.end(finish, at)?;
+    runtime.journal.end(change, end.clone()).await?;
+    abort.ended(end.clone());
+    if let Some(running) = winding_down {
+        runtime.cancel.cancel();
+        // The execution has its end; only its tasks may still save their own progress.
+        let _ = running.await;
+    }
+    runtime.journal.clear()?;
+    Ok(end.outcome)
+}
+
+/// How the outermost frame ended.
+enum Finish {
+    Succeeded(Done),
+    Failed(Failure),
+    TimedOut,
+    Aborted(Failure),
+}
+
+impl Owner {
+    /// The end of the execution, if it has ended.
+    fn ended(&self) -> Option<Ended> {
+        let outcome = self.outcome.clone()?.into();
+        // A journal of an earlier version does not have the time.
+        Some(Ended { outcome, at: moment(self.stopped.unwrap_or(self.started)) })
+    }
+
+    /// Ends the execution. Returns the change of the journal.
+    fn end(&mut self, finish: Finish, at: OffsetDateTime) -> Result<(Change, Ended), JournalError> {
+        let ending = match finish {
+            Finish::Succeeded(done) => Ending::Succeeded(done.output),
+            Finish::Failed(failure) => Ending::Failed(failure),
+            Finish::TimedOut => Ending::TimedOut,
+            Finish::Aborted(failure) => Ending::Aborted(failure),
+        };
+        self.outcome = Some(ending.clone());
+        self.stopped = Some(micros(at));
+        // It has what only this format has.
+        self.format = FORMAT;
+        let change = Change::put(EntryKind::Owner, &Key::root(), self)?;
+        Ok((change, Ended { outcome: ending.into(), at }))
+    }
+}
+
+impl Journal {
+    /// Aborts an execution that no process runs, as [`crate::Abort`] does. Returns its end, which is durable; an
+    /// execution that had ended keeps its own. Returns None if the journal has no execution.
+    ///
+    /// # Errors
+    ///
+    /// If the journal cannot be used.
+    pub async fn abort(
+        &self,
+        error: &str,
+        cause: &str,
+        at: OffsetDateTime,
+    ) -> Result<Option<Ended>, JournalError> {
+        let Some(mut owner) = self.owner()? else { return Ok(None) };
+        if let Some(end) = owner.ended() {
+            return Ok(Some(end));
+        }
+        let failure = Failure::new(error, cause);
+        if let Some(count) = self.begin()? {
+            self.record(|| Some(events::aborted(count + 1, &failure, at)));
+        }
+        let (change, end) = owner.end(Finish::Aborted(failure), at)?;
+        self.end(change, end.clone()).await?;
+        self.clear()?;
+        Ok(Some(end))
+    }
 }
 
 impl Runtime {
@@ -179,6 +248,7 @@ fn owner_of(machine: &Machine, start: &Start, at: OffsetDateTime) -> Owner {
         execution: start.id.clone(),
         started: micros(at),
         outcome: None,
+        stopped: None,
     }
 }
 
@@ -188,6 +258,7 @@ impl From<Ending> for Outcome {
             Ending::Succeeded(output) => Outcome::Succeeded(output),
             Ending::Failed(Failure { error, cause, .. }) => Outcome::Failed { error, cause },
             Ending::TimedOut => Outcome::TimedOut,
+            Ending::Aborted(Failure { error, cause, .. }) => Outcome::Aborted { error, cause },
         }
     }
 }

@@ -123,6 +123,8 @@ pub async fn execute(
             ExecutionEnd::Finished
         }
         Outcome::Failed { error, cause } => ExecutionEnd::Failed { message: message_of(&cause), error },
+        // Nothing aborts a run of a job: it is interrupted, and can be continued.
+        Outcome::Aborted { error, cause } => ExecutionEnd::Failed { message: cause, error },
         Outcome::TimedOut => ExecutionEnd::Failed {
             error: "States.Timeout".to_owned(),
             message: "the run took longer than the year that an execution may take".to_owned(),

@@ -7,8 +7,9 @@ use time::OffsetDateTime;
 use crate::failure::Failure;
 use crate::json;
 
-/// The format of journals. A journal of a higher one is refused. A journal without a number has the format 1.
-pub(crate) const FORMAT: u32 = 1;
+/// The format of journals. A journal of a higher one is refused. A journal without a number has the format 1. The
+/// format 2 has signals and aborted executions.
+pub(crate) const FORMAT: u32 = 2;
 
 fn first_format() -> u32 {
     1
@@ -33,6 +34,9 @@ pub(crate) struct Owner {
     /// In microseconds since 1970, like all times in the journal.
     pub(crate) started: i64,
     pub(crate) outcome: Option<Ending>,
+    /// The time of the end.
+    #[serde(default)]
+    pub(crate) stopped: Option<i64>,
 }
 
 /// How an execution ended.
@@ -41,6 +45,34 @@ pub(crate) enum Ending {
     Succeeded(#[serde(deserialize_with = "json::value")] Value),
     Failed(Failure),
     TimedOut,
+    Aborted(Failure),
+}
+
+/// What was sent from outside and acknowledged. It is kept until it has no use any more.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) enum Signal {
+    /// The outcome of an attempt of a task.
+    Outcome(TaskOutcome),
+    /// The limits of a Map Run, in place of those of its state.
+    Limits(MapRunLimits),
+}
+
+/// The outcome of a task that was sent by token.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) enum TaskOutcome {
+    Succeeded(#[serde(deserialize_with = "json::value")] Value),
+    Failed { error: String, cause: String },
+}
+
+/// The limits of a Map Run.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct MapRunLimits {
+    /// Children that may run at once.
+    pub max_concurrency: u64,
+    /// The number of items that may fail.
+    pub tolerated_failure_count: Option<u64>,
+    /// The percentage of items that may fail, from 0 to 100.
+    pub tolerated_failure_percentage: Option<f64>,
 }
 
 /// The entry of a frame: the execution, a branch or iteration, or a child.

@@ -50,6 +50,7 @@ impl Running {
             }
         };
         frame.identity.events.at_least(at.events);
+        let loaded = (!is_new).then_some(at.step);
         let draws = RecordedDraws { all: at.draws.clone(), used: 0 };
         let variables = Variables { own: std::mem::take(&mut at.variables), outer: frame.outer.clone() };
         let nondeterministic = is_new && frame.nondeterministic;
@@ -60,6 +61,8 @@ impl Running {
             variables,
             draws,
             token: None,
+            loaded,
+            settled: None,
             moved: is_new,
             nondeterministic,
             in_task: false,
@@ -82,6 +85,7 @@ impl Running {
         self.at.events = self.frame.identity.events.count();
         let frame = FrameEntry::At(Box::new(self.at.clone()));
         changes.push(Change::put(EntryKind::Frame, &self.frame.key, &frame)?);
+        changes.extend(self.settled.take().map(|attempt| Change::remove(EntryKind::Signal, &attempt)));
         self.runtime.journal.commit(changes).await?;
         self.moved = false;
         self.nondeterministic = false;

@@ -6,11 +6,10 @@ use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 use time::macros::format_description;
 
+use super::Finish;
 use super::events::{self, Details, Events};
 use crate::execution::{ExecutionType, Start};
-use crate::failure::Failure;
 use crate::history::Event;
-use crate::journal::Done;
 use crate::map_run::MapRunStatus;
 
 const STARTED: &str = "ExecutionStarted";
@@ -86,21 +85,23 @@ impl Identity {
         Some(("executionStartedEventDetails", details))
     }
 
-    /// Records the execution's last event. An error without a failure means that it has timed out.
-    pub(super) fn record_ended(&self, at: OffsetDateTime, result: &Result<Done, Option<Failure>>) {
-        let (previous, kind) = match result {
-            Ok(done) => (done.previous, "ExecutionSucceeded"),
-            Err(Some(failure)) => (failure.trace.event, "ExecutionFailed"),
-            Err(None) => (0, "ExecutionTimedOut"),
+    /// Records the execution's last event.
+    pub(super) fn record_ended(&self, at: OffsetDateTime, finish: &Finish) {
+        let (previous, kind) = match finish {
+            Finish::Succeeded(done) => (done.previous, "ExecutionSucceeded"),
+            Finish::Failed(failure) => (failure.trace.event, "ExecutionFailed"),
+            Finish::TimedOut => (0, "ExecutionTimedOut"),
+            Finish::Aborted(_) => (0, events::ABORTED),
         };
-        let details = || match result {
-            Ok(done) => {
+        let details = || match finish {
+            Finish::Succeeded(done) => {
                 Some(("executionSucceededEventDetails", events::data("output", &done.output, Value::Null)))
             }
-            Err(Some(failure)) => {
+            Finish::Failed(failure) => {
                 Some(("executionFailedEventDetails", events::failure(failure, Value::Null)))
             }
-            Err(None) => Some(("executionTimedOutEventDetails", json!({}))),
+            Finish::TimedOut => Some(("executionTimedOutEventDetails", json!({}))),
+            Finish::Aborted(failure) => events::aborted_details(failure),
         };
         self.events.add_last(previous, at, kind, details);
     }

@@ -20,7 +20,7 @@ use super::task_set::TaskSet;
 use crate::dataset::{OutputType, Transformation};
 use crate::error::{Halt, Stop};
 use crate::failure::Failure;
-use crate::journal::{Change, EntryKind, Key, MapRunEntry};
+use crate::journal::{Change, EntryKind, Key, MapRunEntry, Signal};
 use crate::machine::{Distributed, MapState, State};
 use crate::map_run::{MapRunStatus, Watch};
 use child::{ChildSpec, ChildSummary};
@@ -67,13 +67,13 @@ impl Running {
                 Some(entry) => entry,
                 None => self.begin_map_run(&plan, &source, &visit, id).await?,
             };
-            let status = MapRunStatus::new(
-                arn,
-                self.frame.identity.id.clone(),
-                plan.concurrency,
-                plan.tolerance.count,
-                plan.tolerance.percentage,
-            );
+            let signal = self.runtime.journal.get(EntryKind::Signal, &visit)?;
+            let limits = match signal {
+                Some(Signal::Limits(changed)) => changed,
+                _ => plan.limits,
+            };
+            let execution = self.frame.identity.id.clone();
+            let status = MapRunStatus::new(arn, execution, limits, &self.runtime.journal, visit.clone());
             self.runtime.host.map_run(&status);
             let watch = Watch::new(status.clone());
             let result = MapRun::resume(self, plan, source, visit, entry, status).await;
@@ -93,7 +93,7 @@ impl Running {
         visit: &Key,
         id: String,
     ) -> Result<MapRunEntry, Halt> {
-        let total = if plan.tolerance.depends_on_total() {
+        let total = if plan.limits.depend_on_total() {
             Some(Items::count(source, &self.runtime).await?)
         } else {
             None

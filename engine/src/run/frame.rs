@@ -58,6 +58,10 @@ pub(super) struct Running {
     pub(super) draws: RecordedDraws,
     /// The token of the task that is being prepared or awaited.
     pub(super) token: Option<String>,
+    /// The step of the checkpoint that the frame was continued from.
+    pub(super) loaded: Option<u64>,
+    /// The attempt that has ended, whose outcome by token has no use after the next checkpoint.
+    pub(super) settled: Option<Key>,
     /// Whether the checkpoint in the journal is older than `at`.
     pub(super) moved: bool,
     /// Whether something evaluated since the last checkpoint is nondeterministic and not saved yet.

@@ -82,6 +82,7 @@ pub(crate) async fn run(
     recorder.record("input", &input);
     let identity = Identity::of_execution(Start::new(ARN, input.clone()), host.now());
     let runtime = Runtime {
+        execution: ARN.into(),
         host,
         journal: Journal::in_memory()?,
         tokens: TaskTokens::default(),

@@ -1,6 +1,7 @@
 //! The engine from outside: a definition and an input in, an outcome out.
 #![allow(clippy::unwrap_used)]
 
+mod abort;
 mod conformance;
 mod corners;
 mod crash;
@@ -22,5 +23,6 @@ mod rules;
 mod streaming;
 mod tasks;
 mod test_state;
+mod tokens;
 mod validation;
 mod variables;

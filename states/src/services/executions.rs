@@ -128,6 +128,14 @@ impl ChildEnd {
                 shown["Cause"] = cause.into();
             }
             Outcome::TimedOut => shown["Status"] = "TIMED_OUT".into(),
+            Outcome::Aborted { error, cause } => {
+                shown["Status"] = "ABORTED".into();
+                for (name, text) in [("Error", error), ("Cause", cause)] {
+                    if !text.is_empty() {
+                        shown[name] = text.into();
+                    }
+                }
+            }
         }
         Err(task_error("States.TaskFailed", &shown.to_string()))
     }
