@@ -3,7 +3,8 @@
 //! The key of an entry is a letter for its kind, followed by the [`Key`] of the part of the execution that it
 //! belongs to. The entries below a state are removed when the execution leaves the state. So the journal
 //! holds what is unfinished and, for a Distributed Map under way, the records of finished children that are
-//! not in a result file yet.
+//! not in a result file yet. A Standard execution that ends without success keeps its entries, so that it can
+//! be redriven.
 
 mod entry;
 mod file;
@@ -22,7 +23,7 @@ use serde::de::DeserializeOwned;
 pub use entry::MapRunLimits;
 pub(crate) use entry::{
     Checkpoint, ChildRecord, ChildStatus, Done, Ending, FORMAT, FrameEntry, MapRunEntry, Numbered, Owner,
-    ResultFile, Signal, Span, Tally, TaskOutcome, micros, moment,
+    ResultFile, SettledChild, Signal, Span, Tally, TaskOutcome, micros, moment,
 };
 use file::FileStore;
 use hosted::HostedStore;
@@ -185,10 +186,10 @@ impl Journal {
     }
 
     /// Makes the owner of an execution that has ended durable. A store of the host removes all other entries with
-    /// it.
-    pub(crate) async fn end(&self, owner: Change, end: Ended) -> Result<(), JournalError> {
+    /// it, unless the execution `keeps` them.
+    pub(crate) async fn end(&self, owner: Change, end: Ended, keeps: bool) -> Result<(), JournalError> {
         if let Store::Hosted(hosted) = &*self.0 {
-            return hosted.end(owner, end).await;
+            return hosted.end(owner, end, keeps).await;
         }
         self.commit(vec![owner]).await
     }

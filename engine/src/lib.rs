@@ -107,7 +107,7 @@ pub use machine::Machine;
 pub use map_run::{Counts, MapRunStatus, MapRunUpdate, Phase, UpdateError};
 pub use outcome::Outcome;
 pub use resource::{Pattern, Resource};
-pub use run::{beginning, run};
+pub use run::{RedriveError, beginning, run};
 pub use test_state::{
     ErrorOutput, FieldValidation, InspectionLevel, Mock, StateConfiguration, TestError, TestRequest,
     TestResult, TestStatus, test_state,

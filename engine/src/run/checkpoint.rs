@@ -44,12 +44,18 @@ impl Running {
                     tries: Vec::new(),
                     wake: None,
                     begun: None,
+                    generation: frame.identity.generation,
+                    redrives: 0,
                     draws: Vec::new(),
                 };
                 (at, true)
             }
         };
         frame.identity.events.at_least(at.events);
+        let is_redriven = at.generation < frame.identity.generation;
+        if is_redriven {
+            at.redrive(frame.identity.generation, &scope.states[at.state]);
+        }
         let loaded = (!is_new).then_some(at.step);
         let draws = RecordedDraws { all: at.draws.clone(), used: 0 };
         let variables = Variables { own: std::mem::take(&mut at.variables), outer: frame.outer.clone() };
@@ -63,7 +69,7 @@ impl Running {
             token: None,
             loaded,
             settled: None,
-            moved: is_new,
+            moved: is_new || is_redriven,
             nondeterministic,
             in_task: false,
         };

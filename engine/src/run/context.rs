@@ -27,6 +27,20 @@ pub(super) struct Identity {
     pub(super) events: Events,
     /// The Map Run that a child belongs to.
     pub(super) map_run: Option<Arc<MapRunStatus>>,
+    /// The redrives of the execution that was started.
+    pub(super) generation: u32,
+    /// The redrives of this execution, if there are any.
+    pub(super) redrive: Option<Redrive>,
+    /// Whether it is of the type Standard, and so are those around it.
+    pub(super) can_be_redriven: bool,
+}
+
+/// The redrives of an execution.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Redrive {
+    pub(super) count: u32,
+    /// The time of the last one.
+    pub(super) at: OffsetDateTime,
 }
 
 impl Identity {
@@ -44,6 +58,9 @@ impl Identity {
             started,
             input: start.input,
             map_run: None,
+            generation: 0,
+            redrive: None,
+            can_be_redriven: false,
         }
     }
 
@@ -66,6 +83,9 @@ impl Identity {
             input,
             events: self.events.of_child(),
             map_run: Some(map_run),
+            generation: self.generation,
+            redrive: None,
+            can_be_redriven: self.can_be_redriven,
         }
     }
 
@@ -133,14 +153,17 @@ impl Identity {
         token: Option<&str>,
     ) -> Value {
         let mut context = Map::new();
-        let execution = json!({
+        let mut execution = json!({
             "Id": self.id,
             "Input": self.input,
             "Name": self.name,
             "RoleArn": self.role_arn,
             "StartTime": iso(self.started),
-            "RedriveCount": 0,
+            "RedriveCount": self.redrive.map_or(0, |redrive| redrive.count),
         });
+        if let Some(redrive) = self.redrive {
+            execution["RedriveTime"] = iso(redrive.at).into();
+        }
         context.insert("Execution".into(), execution);
         context.insert(
             "StateMachine".into(),

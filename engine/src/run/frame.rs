@@ -81,7 +81,14 @@ impl Running {
             }
             let state = &scope.states[self.at.state];
             let visited = self.run_state(state).await;
-            let (output, next) = visited.map_err(|halt| self.attribute_halt(state, halt))?;
+            let (output, next) = match visited {
+                Ok(left) => left,
+                Err(halt) => {
+                    let halt = self.attribute_halt(state, halt);
+                    self.keep_for_redrive(state, &halt).await?;
+                    return Err(halt);
+                }
+            };
             match next {
                 Next::End => {
                     return Ok(Done {

@@ -18,6 +18,7 @@ mod limits;
 mod machines;
 mod map;
 mod parallel;
+mod redrive;
 mod refused;
 mod rules;
 mod streaming;
