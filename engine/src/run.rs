@@ -10,6 +10,7 @@ mod evaluate;
 mod events;
 mod flow;
 mod frame;
+mod idle;
 mod inline;
 mod inspector;
 mod limits;
@@ -38,6 +39,7 @@ use crate::outcome::Outcome;
 use crate::tokens::TaskTokens;
 pub(crate) use context::iso;
 use context::{Identity, Redrive};
+use idle::Idle;
 use inspector::{Inspector, NoInspector};
 pub use owner::beginning;
 use owner::{Claim, Finish, claim};
@@ -52,6 +54,7 @@ struct Runtime {
     tokens: TaskTokens,
     /// Cancelled with the caller's token, and when a frame cannot continue.
     cancel: CancellationToken,
+    idle: Idle,
     inspector: Box<dyn Inspector>,
 }
 
@@ -64,7 +67,8 @@ struct Runtime {
 ///
 /// # Errors
 ///
-/// [`Stop::Interrupted`] if `cancel` was cancelled or a task was interrupted, [`Stop::Fault`] if the journal
+/// [`Stop::Interrupted`] if `cancel` was cancelled or a task was interrupted, [`Stop::Parked`] if it only waits
+/// (see [`Start::park_after`]), [`Stop::Fault`] if the journal
 /// cannot be used or belongs to another execution, or for a bug.
 pub async fn run(
     machine: Arc<Machine>,
@@ -89,6 +93,7 @@ pub async fn run(
         journal,
         tokens: start.tokens.clone(),
         cancel: cancel.child_token(),
+        idle: Idle::new(start.park_after),
         inspector: Box::new(NoInspector),
     });
     let mut identity = Identity::of_execution(start, started);
@@ -108,13 +113,22 @@ pub async fn run(
     let identity = Arc::new(identity);
     let frame = frame::Frame::new(Key::root(), identity.clone());
     let mut running = frame::run(runtime.clone(), machine.scope.clone(), frame, identity.input.clone());
+    let finished = |ended| match ended {
+        Ok(done) => Ok(identity.events.check_end().map_or_else(Finish::Failed, |()| Finish::Succeeded(done))),
+        Err(Halt::Failed(failure)) => Ok(Finish::Failed(failure)),
+        Err(Halt::Stopped(stop)) => Err(stop),
+    };
     let finish = tokio::select! {
         biased;
-        ended = &mut running => match ended {
-            Ok(done) => identity.events.check_end().map_or_else(Finish::Failed, |()| Finish::Succeeded(done)),
-            Err(Halt::Failed(failure)) => Finish::Failed(failure),
-            Err(Halt::Stopped(stop)) => return Err(stop),
-        },
+        ended = &mut running => finished(ended)?,
+        until = runtime.idle.long(deadline, || runtime.host.now()) => {
+            // All waits are in the journal, and no task is under way.
+            runtime.cancel.cancel();
+            match finished((&mut running).await) {
+                Err(Stop::Interrupted) if !cancel.is_cancelled() => return Err(Stop::Parked { until }),
+                ended => ended?,
+            }
+        }
         failure = abort.requested() => Finish::Aborted(failure),
         () = runtime.host.sleep_until(deadline) => Finish::TimedOut,
     };

@@ -105,7 +105,7 @@ pub async fn execute(
             remove_journal(&path)?;
             return Box::pin(execute(state, target, functions, progress, stop)).await;
         }
-        Ok(Err(Stop::Interrupted)) => return Ok(ExecutionEnd::Interrupted),
+        Ok(Err(Stop::Interrupted | Stop::Parked { .. })) => return Ok(ExecutionEnd::Interrupted),
         Ok(Err(Stop::Fault(fault))) => return Err(CliError::at(&path, fault)),
         Err(message) => {
             // The workers may still find room for the results that they hold.

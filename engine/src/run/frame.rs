@@ -44,6 +44,7 @@ pub(super) fn run(
     input: Value,
 ) -> BoxFuture<'static, Result<Done, Halt>> {
     async move {
+        let _busy = runtime.idle.busy();
         let mut running = Running::load(runtime, &scope, frame, input)?;
         running.run_states(&scope).await
     }
@@ -214,6 +215,7 @@ impl Running {
 
     /// Sleeps until a time in microseconds since 1970.
     pub(super) async fn sleep_until(&self, until: i64) -> Result<(), Halt> {
+        let _waits = self.runtime.idle.waits(Some(until));
         tokio::select! {
             biased;
             () = self.runtime.cancel.cancelled() => Err(Stop::Interrupted.into()),

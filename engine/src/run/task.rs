@@ -213,6 +213,9 @@ impl Running {
             self.save().await?;
         }
         let mut last_heartbeat = self.runtime.host.now();
+        // Heartbeats are not durable, so that a task that sends them is not parked.
+        let parks = limits.heartbeat.is_none();
+        let _waits = parks.then(|| self.runtime.idle.waits(limits.deadline.map(micros)));
         let cancel = self.runtime.cancel.clone();
         loop {
             let heartbeat_due = limits.heartbeat.map(|heartbeat| last_heartbeat + heartbeat);

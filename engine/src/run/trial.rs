@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::Runtime;
 use super::context::Identity;
 use super::frame::{Frame, Running};
+use super::idle::Idle;
 use super::inspector::Inspector;
 use crate::error::{Fault, Halt, Stop};
 use crate::execution::Start;
@@ -87,6 +88,7 @@ pub(crate) async fn run(
         journal: Journal::in_memory()?,
         tokens: TaskTokens::default(),
         cancel: CancellationToken::new(),
+        idle: Idle::new(None),
         inspector: Box::new(recorder.clone()),
     };
     let frame = Frame::new(Key::root(), Arc::new(identity));

@@ -18,6 +18,7 @@ mod limits;
 mod machines;
 mod map;
 mod parallel;
+mod parked;
 mod redrive;
 mod refused;
 mod rules;

@@ -43,7 +43,7 @@ pub(super) async fn run(args: Run) -> Result<Exit, CliError> {
     });
     let outcome = match states::run(&services.host, machine, start, CancellationToken::new()).await {
         Ok(outcome) => outcome,
-        Err(Stop::Interrupted) => return Ok(Exit::Interrupted),
+        Err(Stop::Interrupted | Stop::Parked { .. }) => return Ok(Exit::Interrupted),
         Err(Stop::Fault(fault)) => return Err(CliError::new(fault.to_string())),
     };
     show(&outcome, history.as_ref(), args.definition.json);

@@ -84,7 +84,7 @@ async fn run(
 ) -> Result<ChildEnd, TaskError> {
     match Box::pin(crate::run(host, machine, start, call.cancel.child_token())).await {
         Ok(outcome) => Ok(ChildEnd(outcome)),
-        Err(Stop::Interrupted) => Err(TaskError::Interrupted),
+        Err(Stop::Interrupted | Stop::Parked { .. }) => Err(TaskError::Interrupted),
         Err(Stop::Fault(fault)) => Err(task_error("States.Runtime", &fault.to_string())),
     }
 }
