@@ -10,7 +10,9 @@ mod entry;
 mod file;
 mod hosted;
 mod key;
+mod map_run;
 mod memory;
+mod store;
 mod writer;
 
 use std::io;
@@ -20,17 +22,17 @@ use std::sync::{Arc, Weak};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-pub use entry::MapRunLimits;
 pub(crate) use entry::{
-    Checkpoint, ChildRecord, ChildStatus, Done, Ending, FORMAT, FrameEntry, MapRunEntry, Numbered, Owner,
-    ResultFile, SettledChild, Signal, Span, Tally, TaskOutcome, micros, moment,
+    Checkpoint, Done, Ending, FORMAT, FrameEntry, Numbered, Owner, Signal, TaskOutcome, micros, moment,
 };
 use file::FileStore;
 use hosted::HostedStore;
-pub use hosted::{Batch, Ended, JournalStore, StoreChange};
 use key::BELOW;
 pub(crate) use key::{EntryKind, Key};
+pub use map_run::MapRunLimits;
+pub(crate) use map_run::{ChildRecord, ChildStatus, MapRunEntry, ResultFile, SettledChild, Span, Tally};
 use memory::MemoryStore;
+pub use store::{Batch, Ended, JournalStore, StoreChange};
 
 use crate::history::Event;
 
