@@ -189,9 +189,9 @@ impl Journal {
 
     /// Makes the owner of an execution that has ended durable. A store of the host removes all other entries with
     /// it, unless the execution `keeps` them.
-    pub(crate) async fn end(&self, owner: Change, end: Ended, keeps: bool) -> Result<(), JournalError> {
+    pub(crate) async fn end(&self, owner: Change, end: &Ended, keeps: bool) -> Result<(), JournalError> {
         if let Store::Hosted(hosted) = &*self.0 {
-            return hosted.end(owner, end, keeps).await;
+            return hosted.end(owner, end.clone(), keeps).await;
         }
         self.commit(vec![owner]).await
     }

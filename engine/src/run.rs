@@ -30,6 +30,7 @@ use std::sync::Arc;
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 
+use crate::abort;
 use crate::error::{Halt, Stop};
 use crate::execution::Start;
 use crate::host::Host;
@@ -77,10 +78,10 @@ pub async fn run(
     journal: Journal,
     cancel: CancellationToken,
 ) -> Result<Outcome, Stop> {
-    let abort = start.abort.running();
+    let abort = abort::Running::new(start.abort.clone());
     let Claim { mut owner, is_new } = claim(&machine, &start, &*host, &journal)?;
     if let Some(end) = owner.ended() {
-        abort.ended(end.clone());
+        abort.ended(&end);
         return Ok(end.outcome);
     }
     let kept_events = journal.begin()?;
@@ -139,8 +140,8 @@ pub async fn run(
     let (change, end) = owner.end(finish, at)?;
     // An execution that can be redriven keeps its entries.
     let keeps = owner.is_standard && !matches!(end.outcome, Outcome::Succeeded(_));
-    runtime.journal.end(change, end.clone(), keeps).await?;
-    abort.ended(end.clone());
+    runtime.journal.end(change, &end, keeps).await?;
+    abort.ended(&end);
     if let Some(running) = winding_down {
         runtime.cancel.cancel();
         // The execution has its end; only its tasks may still save their own progress.

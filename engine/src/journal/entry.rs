@@ -126,17 +126,22 @@ pub(crate) struct Checkpoint {
     /// The end of a Wait, or the time of the next attempt.
     pub(crate) wake: Option<i64>,
     /// The event of the start of the state's Map, Map Run or Parallel, once it has started.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) begun: Option<u64>,
     /// The redrives of the execution up to this checkpoint.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_none")]
     pub(crate) generation: u32,
     /// The redrives of this frame, which had begun before them.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_none")]
     pub(crate) redrives: u32,
     /// The random draws of the state's expressions.
     #[serde(deserialize_with = "json::items")]
     pub(crate) draws: Vec<Value>,
+}
+
+/// Checkpoints are many, and hardly any is of an execution that was redriven.
+fn is_none(redrives: &u32) -> bool {
+    *redrives == 0
 }
 
 pub(crate) fn micros(moment: OffsetDateTime) -> i64 {

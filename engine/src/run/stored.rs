@@ -52,7 +52,7 @@ impl Journal {
         }
         let (change, end) = owner.end(Finish::Aborted(failure), at)?;
         let keeps = owner.is_standard;
-        self.end(change, end.clone(), keeps).await?;
+        self.end(change, &end, keeps).await?;
         if !keeps {
             self.clear()?;
         }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use engine::{ExecutionType, Outcome, Phase, RedriveError, Start, TaskError};
+use engine::{Abort, ExecutionType, Outcome, Phase, RedriveError, Start, TaskError};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -299,8 +299,8 @@ fn aborted_and_timed_out_executions_begin_their_time_limit_anew() {
     definition["TimeoutSeconds"] = json!(10);
     let setup = Setup::new(definition.to_string(), json!({}));
     block_on(async {
-        let start = setup.start();
-        let abort = start.abort.clone();
+        let abort = Abort::default();
+        let start = Start { abort: Some(abort.clone()), ..setup.start() };
         let outcome = async {
             tokio::time::sleep(Duration::from_secs(5)).await;
             abort.abort("", "").await.unwrap()
