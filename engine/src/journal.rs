@@ -134,7 +134,8 @@ impl Journal {
         Ok(Journal(Arc::new(Store::Memory(MemoryStore::default()))))
     }
 
-    /// Makes a journal over a store of the host.
+    /// Makes a journal over a store of the host. Each [`crate::run`] is to have one of its own, so that what is left
+    /// of an earlier run writes nothing more.
     pub fn over(store: Arc<dyn JournalStore>) -> Self {
         Journal(Arc::new(Store::Hosted(HostedStore::new(store))))
     }
