@@ -235,6 +235,7 @@ fn map_run_is_redriven_for_the_children_that_did_not_succeed() {
         let runs = setup.host.map_runs.lock().unwrap().clone();
         assert_eq!((runs.len(), &runs[0].arn), (2, &runs[1].arn));
         assert_eq!((runs[0].phase(), runs[1].phase()), (Phase::Failed, Phase::Succeeded));
+        assert_eq!((runs[0].redrives, runs[1].redrives), (0, 1));
         let counts = runs[1].executions();
         assert_eq!((counts.succeeded, counts.failed, counts.total), (5, 0, 5), "{kind}");
         match outcome {
