@@ -21,9 +21,11 @@ pub enum RedriveError {
     /// It has succeeded.
     #[error("Execution is SUCCEEDED and cannot be redriven")]
     Succeeded,
-    /// It is an Express execution, which keeps nothing.
-    #[error("only a Standard execution can be redriven")]
-    Express,
+    /// Its journal keeps nothing: it is an Express execution, or an earlier version has begun it.
+    #[error(
+        "the execution is of the type Express, or an earlier version has begun it: nothing is kept of it"
+    )]
+    NothingKept,
     /// The journal cannot be used.
     #[error(transparent)]
     Journal(#[from] JournalError),
@@ -74,7 +76,7 @@ impl Journal {
         match owner.outcome {
             None => return Err(RedriveError::Running),
             Some(Ending::Succeeded(_)) => return Err(RedriveError::Succeeded),
-            Some(_) if !owner.is_standard => return Err(RedriveError::Express),
+            Some(_) if !owner.is_standard => return Err(RedriveError::NothingKept),
             Some(_) => {}
         }
         owner.outcome = None;

@@ -110,7 +110,7 @@ fn one(seed: u64, tally: &mut Tally) -> Vec<String> {
     };
     let host = Simulated::new(seed, &workflow);
     let history = History::default();
-    let uncut = life(&machine, &host, &Journal::in_memory().unwrap(), None, Watch::Kept(history.clone()));
+    let uncut = life(&machine, &host, &Journal::in_memory().unwrap(), None, Watch::Recorded(history.clone()));
     let uncut = match uncut {
         Some(Ok(outcome)) => outcome,
         other => return vec![format!("without a crash it came to {other:?}")],
@@ -238,8 +238,8 @@ fn lives(
 /// Who watches an execution.
 enum Watch {
     Nobody,
-    /// Somebody who keeps its history.
-    Kept(History),
+    /// Somebody who records its history.
+    Recorded(History),
     /// A server that parks it when it waits for two seconds.
     Parks,
 }
@@ -263,7 +263,7 @@ fn life(
         );
         match watch {
             Watch::Nobody => {}
-            Watch::Kept(history) => start.history = Some(history),
+            Watch::Recorded(history) => start.history = Some(history),
             Watch::Parks => start.park_after = Some(Duration::from_secs(2)),
         }
         start.tokens = host.tokens();
