@@ -3,8 +3,8 @@
 //! The key of an entry is a letter for its kind, followed by the [`Key`] of the part of the execution that it
 //! belongs to. The entries below a state are removed when the execution leaves the state. So the journal
 //! holds what is unfinished and, for a Distributed Map under way, the records of finished children that are
-//! not in a result file yet. A Standard execution that ends without success keeps its entries, so that it can
-//! be redriven.
+//! not in a result file yet. In a store of the host, a Standard execution that ends without success keeps its
+//! entries, so that it can be redriven.
 
 mod entry;
 mod file;
@@ -186,6 +186,12 @@ impl Journal {
             }
             Store::Hosted(hosted) => hosted.commit(changes).await,
         }
+    }
+
+    /// Whether a Standard execution that ends without success keeps its entries, to be redriven. A file is
+    /// removed by its user, and memory is lost.
+    pub(crate) fn keeps_entries(&self) -> bool {
+        self.hosted().is_some()
     }
 
     /// Makes the owner of an execution that has ended durable. A store of the host removes all other entries with

@@ -100,7 +100,7 @@ pub async fn run(
     let mut identity = Identity::of_execution(start, started);
     identity.generation = owner.redrives;
     identity.redrive = redriven.map(|at| Redrive { count: owner.redrives, at });
-    identity.can_be_redriven = owner.is_standard;
+    identity.can_be_redriven = owner.is_standard && runtime.journal.keeps_entries();
     if let Some(count) = kept_events {
         identity.events.keep_in(runtime.journal.clone(), count);
     }
@@ -139,7 +139,7 @@ pub async fn run(
     identity.record_ended(at, &finish);
     let (change, end) = owner.end(finish, at)?;
     // An execution that can be redriven keeps its entries.
-    let keeps = owner.is_standard && !matches!(end.outcome, Outcome::Succeeded(_));
+    let keeps = identity.can_be_redriven && !matches!(end.outcome, Outcome::Succeeded(_));
     runtime.journal.end(change, &end, keeps).await?;
     abort.ended(&end);
     if let Some(running) = winding_down {

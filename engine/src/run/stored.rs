@@ -21,7 +21,8 @@ pub enum RedriveError {
     /// It has succeeded.
     #[error("Execution is SUCCEEDED and cannot be redriven")]
     Succeeded,
-    /// Its journal keeps nothing: it is an Express execution, or an earlier version has begun it.
+    /// Its journal keeps nothing: it is an Express execution, an earlier version has begun it, or the journal is not
+    /// over a store of the host.
     #[error(
         "the execution is of the type Express, or an earlier version has begun it: nothing is kept of it"
     )]
@@ -53,7 +54,7 @@ impl Journal {
             self.record(|| Some(events::aborted(count + 1, &failure, at)));
         }
         let (change, end) = owner.end(Finish::Aborted(failure), at)?;
-        let keeps = owner.is_standard;
+        let keeps = owner.is_standard && self.keeps_entries();
         self.end(change, &end, keeps).await?;
         if !keeps {
             self.clear()?;
@@ -66,7 +67,7 @@ impl Journal {
     /// results. The others are run again, with all their retries; the time limit begins anew. Returns the number of
     /// redrives so far, which is durable.
     ///
-    /// What a journal keeps for this is removed with the journal's other entries, when the host likes.
+    /// Only a store of the host keeps what this needs, until the host removes the execution's entries.
     ///
     /// # Errors
     ///
@@ -76,7 +77,7 @@ impl Journal {
         match owner.outcome {
             None => return Err(RedriveError::Running),
             Some(Ending::Succeeded(_)) => return Err(RedriveError::Succeeded),
-            Some(_) if !owner.is_standard => return Err(RedriveError::NothingKept),
+            Some(_) if !owner.is_standard || !self.keeps_entries() => return Err(RedriveError::NothingKept),
             Some(_) => {}
         }
         owner.outcome = None;

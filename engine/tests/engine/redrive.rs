@@ -5,14 +5,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use engine::{Abort, ExecutionType, Outcome, Phase, RedriveError, Start, TaskError};
+use engine::{Abort, ExecutionType, Journal, Outcome, Phase, RedriveError, Start, TaskError};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tokio_util::sync::CancellationToken;
 
 use crate::database::Database;
-use crate::fake::{Fake, block_on, start};
+use crate::fake::{Fake, block_on, run_on, start};
 use crate::machines::{FUNCTION, one};
 
 /// A host whose calls are counted by their payload. A payload that contains `bad` fails until it is mended.
@@ -349,6 +349,13 @@ fn executions_that_cannot_be_redriven_say_why() {
     // A Fail state fails again.
     setup.fails("E");
     assert_eq!(setup.events(), ["ExecutionRedriven", "ExecutionFailed"]);
+
+    // A journal in memory is cleared, as one in a file is.
+    let journal = Journal::in_memory().unwrap();
+    run_on(&setup.definition, json!({}), &setup.host, &journal).unwrap();
+    let at = engine::Host::now(&*setup.host);
+    assert!(matches!(block_on(journal.redrive(at)), Err(RedriveError::NothingKept)));
+    assert_eq!(journal.entries(), 1);
 
     let setup = Setup::new(one(json!({"Type": "Succeed"})), json!({}));
     setup.run();
