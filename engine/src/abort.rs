@@ -71,10 +71,13 @@ impl Running {
     pub(crate) async fn requested(&self) -> Failure {
         let Some(Abort(stage)) = &self.0 else { return std::future::pending().await };
         let mut stage = stage.subscribe();
-        let requested = stage.wait_for(|stage| matches!(stage, Stage::Requested(_))).await;
-        match requested.as_deref() {
-            Ok(Stage::Requested(failure)) => failure.clone(),
-            _ => std::future::pending().await,
+        let requested = match stage.wait_for(|stage| matches!(stage, Stage::Requested(_))).await.as_deref() {
+            Ok(Stage::Requested(failure)) => Some(failure.clone()),
+            _ => None,
+        };
+        match requested {
+            Some(failure) => failure,
+            None => std::future::pending().await,
         }
     }
 
