@@ -48,8 +48,8 @@ pub use stored::RedriveError;
 
 /// The services that all frames of an execution share.
 struct Runtime {
-    /// The ARN of the execution that the journal belongs to.
-    execution: String,
+    /// The execution that the journal belongs to.
+    execution: Arc<Identity>,
     host: Arc<dyn Host>,
     journal: Journal,
     tokens: TaskTokens,
@@ -69,8 +69,8 @@ struct Runtime {
 /// # Errors
 ///
 /// [`Stop::Interrupted`] if `cancel` was cancelled or a task was interrupted, [`Stop::Parked`] if it only waits
-/// (see [`Start::park_after`]), [`Stop::Fault`] if the journal
-/// cannot be used or belongs to another execution, or for a bug.
+/// (see [`Start::park_after`]), [`Stop::Fault`] if the journal cannot be used or belongs to another execution, or for
+/// a bug.
 pub async fn run(
     machine: Arc<Machine>,
     start: Start,
@@ -88,30 +88,32 @@ pub async fn run(
     let started = moment(owner.started);
     let redriven = owner.redriven.map(moment);
     let deadline = redriven.unwrap_or(started) + limits::duration(&machine, start.execution_type);
-    let runtime = Arc::new(Runtime {
-        execution: start.id.clone(),
-        host,
-        journal,
-        tokens: start.tokens.clone(),
-        cancel: cancel.child_token(),
-        idle: Idle::new(start.park_after),
-        inspector: Box::new(NoInspector),
-    });
+    let tokens = start.tokens.clone();
+    let idle = Idle::new(start.park_after);
     let mut identity = Identity::of_execution(start, started);
     identity.generation = owner.redrives;
     identity.redrive = redriven.map(|at| Redrive { count: owner.redrives, at });
-    identity.can_be_redriven = owner.is_standard && runtime.journal.keeps_entries();
+    identity.can_be_redriven = owner.is_standard && journal.keeps_entries();
     if let Some(count) = kept_events {
-        identity.events.keep_in(runtime.journal.clone(), count);
+        identity.events.keep_in(journal.clone(), count);
     }
     if kept_events.is_none_or(|count| count == 0) {
         identity.record_started();
     }
     if is_new || owner.format < FORMAT {
         owner.format = FORMAT;
-        runtime.journal.commit(vec![owner.put()?]).await?;
+        journal.commit(vec![owner.put()?]).await?;
     }
     let identity = Arc::new(identity);
+    let runtime = Arc::new(Runtime {
+        execution: identity.clone(),
+        host,
+        journal,
+        tokens,
+        cancel: cancel.child_token(),
+        idle,
+        inspector: Box::new(NoInspector),
+    });
     let frame = frame::Frame::new(Key::root(), identity.clone());
     let mut running = frame::run(runtime.clone(), machine.scope.clone(), frame, identity.input.clone());
     let finished = |ended| match ended {

@@ -71,7 +71,7 @@ impl Running {
         self.nondeterministic = true;
         let attempt = self.frame.key.visit(self.at.step);
         let mut rng = RecordedRng { host: &self.runtime.host, draws: &mut self.draws };
-        let drawn = rng.token(&self.runtime.execution, attempt.as_bytes());
+        let drawn = rng.token(&self.runtime.execution.id, attempt.as_bytes());
         drawn.as_str().unwrap_or_default().to_owned()
     }
 
