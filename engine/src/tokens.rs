@@ -1,8 +1,11 @@
 //! Outcomes that are sent by token, for activities and tasks with `.waitForTaskToken`.
 
 use std::collections::HashMap;
+use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 
+use futures_util::FutureExt;
 use serde_json::Value;
 use tokio::sync::mpsc;
 
@@ -104,8 +107,7 @@ impl TaskTokens {
         // A second outcome is refused from here on.
         let waiting = self.waiting().remove(token).ok_or_else(|| TokenError::unknown(token))?;
         let (tokens, token) = (self.clone(), token.to_owned());
-        // An outcome that was recorded must reach the task, also when the sender does not wait for it any more.
-        let settled = tokio::spawn(async move {
+        let mut settled = async move {
             if let Err(error) = record(&waiting.journal, &waiting.attempt, &outcome).await {
                 // Nobody waits any more if the execution has ended meanwhile.
                 if waiting.sender.is_closed() {
@@ -116,8 +118,14 @@ impl TaskTokens {
             }
             // The task may have timed out meanwhile.
             waiting.sender.send(Message::Outcome(outcome)).map_err(|_| TokenError::TimedOut)
-        });
-        settled.await.unwrap_or(Err(TokenError::TimedOut))
+        }
+        .boxed();
+        // A journal in memory is done at once, and needs no task for that.
+        match poll_fn(|context| Poll::Ready(settled.as_mut().poll(context))).await {
+            Poll::Ready(result) => result,
+            // An outcome that was recorded must reach the task, also when the sender does not wait any more.
+            Poll::Pending => tokio::spawn(settled).await.unwrap_or(Err(TokenError::TimedOut)),
+        }
     }
 
     /// Makes the token of an attempt known until the inbox is dropped.
