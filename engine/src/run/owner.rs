@@ -14,7 +14,7 @@ use crate::journal::{
 use crate::machine::Machine;
 use crate::outcome::Outcome;
 
-/// The first batch of an execution that begins at this time. [`run`] makes it by itself; a host that writes it
+/// The first batch of an execution that begins at this time. [`crate::run`] makes it by itself; a host that writes it
 /// together with its own record of the start has both in one batch. Its event is for a store that keeps the
 /// events.
 ///

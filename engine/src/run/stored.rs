@@ -26,7 +26,7 @@ pub enum RedriveError {
     #[error(
         "the execution is of the type Express, or an earlier version has begun it: nothing is kept of it"
     )]
-    NothingKept,
+    NothingLeft,
     /// The journal cannot be used.
     #[error(transparent)]
     Journal(#[from] JournalError),
@@ -77,7 +77,7 @@ impl Journal {
         match owner.outcome {
             None => return Err(RedriveError::Running),
             Some(Ending::Succeeded(_)) => return Err(RedriveError::Succeeded),
-            Some(_) if !owner.is_standard || !self.keeps_entries() => return Err(RedriveError::NothingKept),
+            Some(_) if !owner.is_standard || !self.keeps_entries() => return Err(RedriveError::NothingLeft),
             Some(_) => {}
         }
         owner.outcome = None;

@@ -338,7 +338,7 @@ fn executions_that_cannot_be_redriven_say_why() {
     assert!(matches!(setup.try_redrive(), Err(RedriveError::Unknown)));
     let start = Start { execution_type: ExecutionType::Express, ..setup.start() };
     assert!(matches!(block_on(setup.run_from(start)), Outcome::Failed { .. }));
-    assert!(matches!(setup.try_redrive(), Err(RedriveError::NothingKept)));
+    assert!(matches!(setup.try_redrive(), Err(RedriveError::NothingLeft)));
     assert_eq!(setup.database.entries(1), 1, "an Express execution keeps nothing");
 
     let setup = Setup::new(one(json!({"Type": "Fail", "Error": "E"})), json!({}));
@@ -354,7 +354,7 @@ fn executions_that_cannot_be_redriven_say_why() {
     let journal = Journal::in_memory().unwrap();
     run_on(&setup.definition, json!({}), &setup.host, &journal).unwrap();
     let at = engine::Host::now(&*setup.host);
-    assert!(matches!(block_on(journal.redrive(at)), Err(RedriveError::NothingKept)));
+    assert!(matches!(block_on(journal.redrive(at)), Err(RedriveError::NothingLeft)));
     assert_eq!(journal.entries(), 1);
 
     let setup = Setup::new(one(json!({"Type": "Succeed"})), json!({}));
