@@ -3,26 +3,38 @@
 //! The key of an entry is a letter for its kind, followed by the [`Key`] of the part of the execution that it
 //! belongs to. The entries below a state are removed when the execution leaves the state. So the journal
 //! holds what is unfinished and, for a Distributed Map under way, the records of finished children that are
-//! not in a result file yet.
+//! not in a result file yet. In a store of the host, a Standard execution that ends without success keeps its
+//! entries, so that it can be redriven.
 
 mod entry;
 mod file;
+mod hosted;
+mod key;
+mod map_run;
 mod memory;
+mod store;
 mod writer;
 
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub(crate) use entry::{
-    Checkpoint, ChildRecord, ChildStatus, Done, Ending, FORMAT, FrameEntry, MapRunEntry, Numbered, Owner,
-    ResultFile, Span, Tally, micros, moment,
+    Checkpoint, Done, Ending, FORMAT, FrameEntry, Numbered, Owner, Signal, TaskOutcome, micros, moment,
 };
 use file::FileStore;
+use hosted::HostedStore;
+use key::BELOW;
+pub(crate) use key::{EntryKind, Key};
+pub use map_run::MapRunLimits;
+pub(crate) use map_run::{ChildRecord, ChildStatus, MapRunEntry, ResultFile, SettledChild, Span, Tally};
 use memory::MemoryStore;
+pub use store::{Batch, Ended, JournalStore, KeyValue, StoreChange};
+
+use crate::history::Event;
 
 /// The store of an execution's progress. Clones share it.
 #[derive(Clone)]
@@ -31,6 +43,17 @@ pub struct Journal(Arc<Store>);
 enum Store {
     File(FileStore),
     Memory(MemoryStore),
+    Hosted(HostedStore),
+}
+
+/// A journal for somebody who must not keep it open.
+#[derive(Debug)]
+pub(crate) struct WeakJournal(Weak<Store>);
+
+impl WeakJournal {
+    pub(crate) fn upgrade(&self) -> Option<Journal> {
+        self.0.upgrade().map(Journal)
+    }
 }
 
 /// Why a journal cannot be used.
@@ -64,78 +87,6 @@ impl From<io::Error> for JournalError {
 
 /// Records of children that are read at once: many enough to be read fast, few enough to be held in memory.
 pub(crate) const RECORDS_PER_READ: usize = 256;
-
-/// A key and its value.
-type KeyValue = (Vec<u8>, Vec<u8>);
-
-/// The kinds of entries, with the letters that their keys begin with.
-#[derive(Debug, Clone, Copy)]
-#[repr(u8)]
-pub(crate) enum EntryKind {
-    Owner = b'o',
-    Frame = b'f',
-    MapRun = b'm',
-    /// The input of a nondeterministic batch.
-    Batch = b'b',
-    /// A finished child.
-    Record = b'r',
-}
-
-/// The kinds of entries that belong to a state, and are removed with it.
-const BELOW: [EntryKind; 4] = [EntryKind::Frame, EntryKind::MapRun, EntryKind::Batch, EntryKind::Record];
-
-/// The path from the execution down to a frame (a run of states) or to a visit of a Map state.
-///
-/// The execution's own frame has the empty path. The path of a visit is that of its frame and the frame's
-/// step number. The path of an iteration or child is that of the visit and its index. Numbers are big-endian,
-/// so that keys sort in the order of the children.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Key(Vec<u8>);
-
-/// The length of a number in a key, in bytes.
-const NUMBER: usize = size_of::<u64>();
-
-impl Key {
-    pub(crate) fn root() -> Self {
-        Key::default()
-    }
-
-    pub(crate) fn visit(&self, step: u64) -> Self {
-        self.child(step)
-    }
-
-    pub(crate) fn child(&self, index: u64) -> Self {
-        let mut path = self.0.clone();
-        path.extend(index.to_be_bytes());
-        Key(path)
-    }
-
-    fn entry(&self, kind: EntryKind) -> Vec<u8> {
-        let mut entry = vec![kind as u8];
-        entry.extend(&self.0);
-        entry
-    }
-
-    /// The first and last key of the entries at and below this path.
-    fn range(&self, kind: EntryKind) -> (Vec<u8>, Vec<u8>) {
-        let first = self.entry(kind);
-        let mut last = first.clone();
-        // This is longer than any path below this one that begins with the highest numbers.
-        last.extend([0xff; NUMBER * 16]);
-        (first, last)
-    }
-
-    fn children(&self, kind: EntryKind, from: u64) -> (Vec<u8>, Vec<u8>) {
-        (self.child(from).entry(kind), self.child(u64::MAX).entry(kind))
-    }
-
-    /// The last number of an entry's key.
-    fn index(entry: &[u8]) -> u64 {
-        let mut number = [0; NUMBER];
-        number.copy_from_slice(&entry[entry.len() - NUMBER..]);
-        u64::from_be_bytes(number)
-    }
-}
 
 /// A change of the journal. Changes of one [`Journal::commit`] become durable together.
 pub(crate) enum Change {
@@ -180,6 +131,48 @@ impl Journal {
         Ok(Journal(Arc::new(Store::Memory(MemoryStore::default()))))
     }
 
+    /// Makes a journal over a store of the host. Each [`crate::run`] is to have one of its own, so that what is left
+    /// of an earlier run writes nothing more.
+    pub fn over(store: Arc<dyn JournalStore>) -> Self {
+        Journal(Arc::new(Store::Hosted(HostedStore::new(store))))
+    }
+
+    pub(crate) fn downgrade(&self) -> WeakJournal {
+        WeakJournal(Arc::downgrade(&self.0))
+    }
+
+    /// The events of a running execution that are not in a batch yet: they follow those that its store has
+    /// been given. Read these first, and then those of the store.
+    pub fn pending_events(&self) -> Vec<Event> {
+        self.hosted().map(HostedStore::pending_events).unwrap_or_default()
+    }
+
+    fn hosted(&self) -> Option<&HostedStore> {
+        match &*self.0 {
+            Store::Hosted(hosted) => Some(hosted),
+            Store::File(_) | Store::Memory(_) => None,
+        }
+    }
+
+    /// To be called when an execution begins or is continued. Returns the number of its last durable event, if
+    /// the journal keeps the events.
+    pub(crate) fn begin(&self) -> Result<Option<u64>, JournalError> {
+        self.hosted().map_or(Ok(None), HostedStore::begin)
+    }
+
+    /// Adds an event, which becomes durable with the next changes.
+    pub(crate) fn record(&self, make: impl FnOnce() -> Option<Event>) {
+        match self.hosted() {
+            Some(hosted) => hosted.record(make),
+            None => drop(make()),
+        }
+    }
+
+    /// Whether so many events wait for the next changes that they are to be written now.
+    pub(crate) fn overflows(&self) -> bool {
+        self.hosted().is_some_and(HostedStore::overflows)
+    }
+
     /// Makes the changes durable; returns when they are on disk.
     pub(crate) async fn commit(&self, changes: Vec<Change>) -> Result<(), JournalError> {
         match &*self.0 {
@@ -188,7 +181,42 @@ impl Journal {
                 memory.commit(changes);
                 Ok(())
             }
+            Store::Hosted(hosted) => hosted.commit(changes).await,
         }
+    }
+
+    /// Whether a Standard execution that ends without success keeps its entries, to be redriven. A file is
+    /// removed by its user, and memory is lost.
+    pub(crate) fn keeps_entries(&self) -> bool {
+        self.hosted().is_some()
+    }
+
+    /// Makes the owner of an execution that has ended durable. A store of the host removes all other entries with
+    /// it, unless the execution `keeps` them.
+    pub(crate) async fn end(&self, owner: Change, end: &Ended, keeps: bool) -> Result<(), JournalError> {
+        if let Store::Hosted(hosted) = &*self.0 {
+            return hosted.end(owner, end.clone(), keeps).await;
+        }
+        self.commit(vec![owner]).await
+    }
+
+    /// Removes what an execution that has ended has left, in the background.
+    pub(crate) fn clear(&self) -> Result<(), JournalError> {
+        match self.hosted() {
+            Some(_) => Ok(()),
+            None => self.sweep(Key::root()),
+        }
+    }
+
+    /// Whether an attempt of a task is under way and has no outcome yet.
+    pub(crate) fn waits(&self, attempt: &Key) -> Result<bool, JournalError> {
+        let (frame, step) = attempt.frame_of_attempt();
+        let has_ended = self.owner()?.is_none_or(|owner| owner.outcome.is_some());
+        if has_ended || self.contains(EntryKind::Signal, attempt)? {
+            return Ok(false);
+        }
+        let entry = self.get(EntryKind::Frame, &frame)?;
+        Ok(matches!(entry, Some(FrameEntry::At(at)) if at.step == step))
     }
 
     /// Removes the entries at and below the key, in the background. A crash may leave entries behind, but
@@ -200,6 +228,7 @@ impl Journal {
                 memory.commit(vec![Change::Clear(key)]);
                 Ok(())
             }
+            Store::Hosted(hosted) => hosted.sweep(Change::Clear(key)),
         }
     }
 
@@ -208,6 +237,7 @@ impl Journal {
         match &*self.0 {
             Store::File(file) => file.contains(&key),
             Store::Memory(memory) => Ok(memory.contains(&key)),
+            Store::Hosted(hosted) => hosted.contains(&key),
         }
     }
 
@@ -220,6 +250,7 @@ impl Journal {
         let found = match &*self.0 {
             Store::File(file) => file.get(&key)?,
             Store::Memory(memory) => memory.get(&key),
+            Store::Hosted(hosted) => hosted.get(&key)?,
         };
         found.map(|value| serde_json::from_slice(&value).map_err(broken)).transpose()
     }
@@ -244,6 +275,7 @@ impl Journal {
         let found = match &*self.0 {
             Store::File(file) => file.range(&first, &last, limit)?,
             Store::Memory(memory) => memory.range(&first, &last, limit),
+            Store::Hosted(hosted) => hosted.range(&first, &last, limit)?,
         };
         let record = |(key, value): KeyValue| {
             let record = ChildRecord::from_bytes(&value).ok_or_else(|| broken("a record is not whole"))?;
@@ -252,13 +284,20 @@ impl Journal {
         found.into_iter().map(record).collect()
     }
 
-    /// The number of entries, for tests and diagnosis.
+    /// The number of entries, for tests and diagnosis. A store of the host counts its own.
     #[doc(hidden)]
     pub fn entries(&self) -> usize {
         match &*self.0 {
             Store::File(file) => file.entries(),
             Store::Memory(memory) => memory.entries(),
+            Store::Hosted(_) => 0,
         }
+    }
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Store")
     }
 }
 
@@ -286,9 +325,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_journal_of_a_later_version_is_refused_by_its_format() {
-        let later = owner(serde_json::json!({ "format": 2, "owners": [] })).await.unwrap_err();
+        let later = owner(serde_json::json!({ "format": 3, "owners": [] })).await.unwrap_err();
         assert!(
-            later.to_string().starts_with("the journal has format 2, and this version knows formats up to 1")
+            later.to_string().starts_with("the journal has format 3, and this version knows formats up to 2")
         );
         let first = serde_json::json!({ "definition": "d", "input": "i", "execution": "e", "started": 1, "outcome": null });
         assert_eq!(owner(first).await.unwrap().unwrap().format, 1);

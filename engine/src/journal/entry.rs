@@ -4,11 +4,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
 
+use super::map_run::MapRunLimits;
 use crate::failure::Failure;
 use crate::json;
 
-/// The format of journals. A journal of a higher one is refused. A journal without a number has the format 1.
-pub(crate) const FORMAT: u32 = 1;
+/// The format of journals. A journal of a higher one is refused. A journal without a number has the format 1. The
+/// format 2 has signals and aborted executions.
+pub(crate) const FORMAT: u32 = 2;
 
 fn first_format() -> u32 {
     1
@@ -33,6 +35,16 @@ pub(crate) struct Owner {
     /// In microseconds since 1970, like all times in the journal.
     pub(crate) started: i64,
     pub(crate) outcome: Option<Ending>,
+    /// The time of the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) stopped: Option<i64>,
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(crate) is_standard: bool,
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub(crate) redrives: u32,
+    /// The time of the last redrive.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) redriven: Option<i64>,
 }
 
 /// How an execution ended.
@@ -41,6 +53,23 @@ pub(crate) enum Ending {
     Succeeded(#[serde(deserialize_with = "json::value")] Value),
     Failed(Failure),
     TimedOut,
+    Aborted(Failure),
+}
+
+/// What was sent from outside and acknowledged. It is kept until it has no use any more.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) enum Signal {
+    /// The outcome of an attempt of a task.
+    Outcome(TaskOutcome),
+    /// The limits of a Map Run, in place of those of its state.
+    Limits(MapRunLimits),
+}
+
+/// The outcome of a task that was sent by token.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) enum TaskOutcome {
+    Succeeded(#[serde(deserialize_with = "json::value")] Value),
+    Failed { error: String, cause: String },
 }
 
 /// The entry of a frame: the execution, a branch or iteration, or a child.
@@ -58,6 +87,9 @@ pub(crate) struct Done {
     pub(crate) output: Value,
     /// The frame's last history event.
     pub(crate) previous: u64,
+    /// The event of its success, if it is an iteration. An entry of an earlier version has none.
+    #[serde(default)]
+    pub(crate) succeeded: Option<u64>,
     /// The number of history events of the execution so far.
     pub(crate) events: u64,
 }
@@ -93,139 +125,28 @@ pub(crate) struct Checkpoint {
     pub(crate) tries: Vec<u32>,
     /// The end of a Wait, or the time of the next attempt.
     pub(crate) wake: Option<i64>,
+    /// The event of the start of the state's Map, Map Run or Parallel, once it has started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) begun: Option<u64>,
+    /// The redrives of the execution up to this checkpoint.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub(crate) generation: u32,
+    /// The redrives of this frame, which had begun before them.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub(crate) redrives: u32,
     /// The random draws of the state's expressions.
     #[serde(deserialize_with = "json::items")]
     pub(crate) draws: Vec<Value>,
 }
 
-/// The entry of a Map Run.
-#[derive(Debug, Default, Serialize, Deserialize)]
-pub(crate) struct MapRunEntry {
-    pub(crate) id: String,
-    /// The number of items, if the tolerance depends on it.
-    pub(crate) total: Option<u64>,
-    /// The index of the first child that was never started, if too many items have failed.
-    pub(crate) exceeded_at: Option<u64>,
-    /// Children whose records have left the journal, in rising order.
-    pub(crate) settled: Vec<Span>,
-    /// Counts of the settled children.
-    pub(crate) tally: Tally,
-    /// The result files of children that succeeded.
-    pub(crate) succeeded: Vec<ResultFile>,
-    /// The result files of the other children.
-    pub(crate) failed: Vec<ResultFile>,
-    /// The outputs together are too large for an output.
-    pub(crate) oversized: bool,
+// What few executions have is left out of the entries of all others.
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
-/// Consecutive children and their items.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Span {
-    pub(crate) first: u64,
-    pub(crate) children: u64,
-    pub(crate) items: u64,
-}
-
-/// Numbers of children and items, by their status.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Tally {
-    pub(crate) children: ByStatus,
-    pub(crate) items: ByStatus,
-}
-
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct ByStatus {
-    pub(crate) succeeded: u64,
-    pub(crate) failed: u64,
-    pub(crate) timed_out: u64,
-}
-
-impl Tally {
-    pub(crate) fn add(&mut self, status: ChildStatus, items: u64) {
-        self.children.add(status, 1);
-        self.items.add(status, items);
-    }
-}
-
-impl ByStatus {
-    fn add(&mut self, status: ChildStatus, count: u64) {
-        *match status {
-            ChildStatus::Succeeded => &mut self.succeeded,
-            ChildStatus::Failed => &mut self.failed,
-            ChildStatus::TimedOut => &mut self.timed_out,
-        } += count;
-    }
-
-    pub(crate) fn not_succeeded(&self) -> u64 {
-        self.failed + self.timed_out
-    }
-}
-
-impl MapRunEntry {
-    /// Adds finished children to the settled ones. They are given in rising order with their numbers of
-    /// items.
-    pub(crate) fn add_settled(&mut self, children: impl Iterator<Item = (u64, u64)>) {
-        self.settled.extend(children.map(|(first, items)| Span { first, children: 1, items }));
-        self.settled.sort_by_key(|span| span.first);
-        self.settled.dedup_by(|next, span| {
-            let follows = span.first + span.children == next.first;
-            if follows {
-                span.children += next.children;
-                span.items += next.items;
-            }
-            follows
-        });
-    }
-}
-
-/// A result file, as the manifest lists it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(crate) struct ResultFile {
-    pub(crate) key: String,
-    pub(crate) size: u64,
-}
-
-/// The way in which a child has ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub(crate) enum ChildStatus {
-    Succeeded = b'S',
-    Failed = b'F',
-    TimedOut = b'T',
-}
-
-/// The record of a finished child.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct ChildRecord {
-    pub(crate) status: ChildStatus,
-    pub(crate) items: u64,
-    /// Its text in a result, as JSON; empty if it is left out.
-    pub(crate) shown: String,
-}
-
-impl ChildRecord {
-    /// Writes the status, the number of items and the text. It is not JSON, because there are many records.
-    pub(super) fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(1 + size_of::<u64>() + self.shown.len());
-        bytes.push(self.status as u8);
-        bytes.extend(self.items.to_be_bytes());
-        bytes.extend(self.shown.as_bytes());
-        bytes
-    }
-
-    pub(super) fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let (status, rest) = bytes.split_first()?;
-        let status = [ChildStatus::Succeeded, ChildStatus::Failed, ChildStatus::TimedOut]
-            .into_iter()
-            .find(|known| *known as u8 == *status)?;
-        let (items, shown) = rest.split_first_chunk()?;
-        Some(Self {
-            status,
-            items: u64::from_be_bytes(*items),
-            shown: str::from_utf8(shown).ok()?.to_owned(),
-        })
-    }
+fn is_none(redrives: &u32) -> bool {
+    *redrives == 0
 }
 
 pub(crate) fn micros(moment: OffsetDateTime) -> i64 {
@@ -236,27 +157,4 @@ pub(crate) fn micros(moment: OffsetDateTime) -> i64 {
 pub(crate) fn moment(micros: i64) -> OffsetDateTime {
     OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1_000)
         .unwrap_or(OffsetDateTime::UNIX_EPOCH)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn records_come_back_as_they_were() {
-        let record = ChildRecord { status: ChildStatus::TimedOut, items: 7, shown: "\"é\"".into() };
-        assert_eq!(ChildRecord::from_bytes(&record.to_bytes()), Some(record));
-        assert_eq!(ChildRecord::from_bytes(b"S1234567"), None);
-    }
-
-    #[test]
-    fn consecutive_settled_children_are_one_span() {
-        let mut run = MapRunEntry::default();
-        run.add_settled([(0, 2), (1, 2), (3, 1)].into_iter());
-        run.add_settled([(7, 1)].into_iter());
-        let span = |first, children, items| Span { first, children, items };
-        assert_eq!(run.settled, [span(0, 2, 4), span(3, 1, 1), span(7, 1, 1)]);
-        run.add_settled([(2, 5), (4, 1)].into_iter());
-        assert_eq!(run.settled, [span(0, 5, 11), span(7, 1, 1)]);
-    }
 }

@@ -24,8 +24,10 @@ impl MemoryStore {
                     entries.remove(&key);
                 }
                 Change::Clear(key) => {
+                    // The kinds differ in the first byte.
+                    let mut prefix = key.entry(BELOW[0]);
                     for kind in BELOW {
-                        let prefix = key.entry(kind);
+                        prefix[0] = kind as u8;
                         let from = (Bound::Included(prefix.as_slice()), Bound::Unbounded);
                         while let Some((found, _)) = entries
                             .range::<[u8], _>(from)

@@ -43,12 +43,20 @@ impl Running {
                     submitted: None,
                     tries: Vec::new(),
                     wake: None,
+                    begun: None,
+                    generation: frame.identity.generation,
+                    redrives: 0,
                     draws: Vec::new(),
                 };
                 (at, true)
             }
         };
         frame.identity.events.at_least(at.events);
+        let is_redriven = at.generation < frame.identity.generation;
+        if is_redriven {
+            at.redrive(frame.identity.generation, &scope.states[at.state]);
+        }
+        let loaded = (!is_new).then_some(at.step);
         let draws = RecordedDraws { all: at.draws.clone(), used: 0 };
         let variables = Variables { own: std::mem::take(&mut at.variables), outer: frame.outer.clone() };
         let nondeterministic = is_new && frame.nondeterministic;
@@ -59,7 +67,9 @@ impl Running {
             variables,
             draws,
             token: None,
-            moved: is_new,
+            loaded,
+            settled: None,
+            moved: is_new || is_redriven,
             nondeterministic,
             in_task: false,
         };
@@ -71,11 +81,18 @@ impl Running {
 
     /// Makes the checkpoint durable.
     pub(super) async fn save(&mut self) -> Result<(), Halt> {
+        self.save_with(Vec::with_capacity(1)).await
+    }
+
+    /// Makes the checkpoint durable together with other changes.
+    pub(super) async fn save_with(&mut self, mut changes: Vec<Change>) -> Result<(), Halt> {
         self.at.draws.clone_from(&self.draws.all);
         self.at.variables.clone_from(&self.variables.own);
         self.at.events = self.frame.identity.events.count();
         let frame = FrameEntry::At(Box::new(self.at.clone()));
-        self.runtime.journal.commit(vec![Change::put(EntryKind::Frame, &self.frame.key, &frame)?]).await?;
+        changes.push(Change::put(EntryKind::Frame, &self.frame.key, &frame)?);
+        changes.extend(self.settled.take().map(|attempt| Change::remove(EntryKind::Signal, &attempt)));
+        self.runtime.journal.commit(changes).await?;
         self.moved = false;
         self.nondeterministic = false;
         Ok(())

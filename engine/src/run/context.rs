@@ -6,12 +6,13 @@ use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 use time::macros::format_description;
 
-use super::events::{self, Events};
+use super::Finish;
+use super::events::{self, Details, Events};
 use crate::execution::{ExecutionType, Start};
-use crate::failure::Failure;
-use crate::host::Host;
-use crate::journal::Done;
+use crate::history::Event;
 use crate::map_run::MapRunStatus;
+
+const STARTED: &str = "ExecutionStarted";
 
 /// The execution that is running, or the child of a Distributed Map, which is an execution of its own.
 #[derive(Debug)]
@@ -26,6 +27,20 @@ pub(super) struct Identity {
     pub(super) events: Events,
     /// The Map Run that a child belongs to.
     pub(super) map_run: Option<Arc<MapRunStatus>>,
+    /// The redrives of the execution that was started.
+    pub(super) generation: u32,
+    /// The redrives of this execution, if there are any.
+    pub(super) redrive: Option<Redrive>,
+    /// Whether it is of the type Standard, and so are those around it.
+    pub(super) can_be_redriven: bool,
+}
+
+/// The redrives of an execution.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Redrive {
+    pub(super) count: u32,
+    /// The time of the last one.
+    pub(super) at: OffsetDateTime,
 }
 
 impl Identity {
@@ -43,6 +58,9 @@ impl Identity {
             started,
             input: start.input,
             map_run: None,
+            generation: 0,
+            redrive: None,
+            can_be_redriven: false,
         }
     }
 
@@ -65,37 +83,47 @@ impl Identity {
             input,
             events: self.events.of_child(),
             map_run: Some(map_run),
+            generation: self.generation,
+            redrive: None,
+            can_be_redriven: self.can_be_redriven,
         }
     }
 
     /// Records the execution's first event.
     pub(super) fn record_started(&self) {
-        let details = || events::data("input", &self.input, json!({"roleArn": self.role_arn}));
-        self.events.add(
-            0,
-            || self.started,
-            || "ExecutionStarted".into(),
-            || Some(("executionStartedEventDetails", details())),
-        );
+        self.events.add(0, || self.started, || STARTED.into(), || self.started_details());
     }
 
-    /// Records the execution's last event. An error without a failure means that it has timed out.
-    pub(super) fn record_ended(&self, host: &dyn Host, result: &Result<Done, Option<Failure>>) {
-        let (previous, kind) = match result {
-            Ok(done) => (done.previous, "ExecutionSucceeded"),
-            Err(Some(failure)) => (failure.trace.event, "ExecutionFailed"),
-            Err(None) => (0, "ExecutionTimedOut"),
+    /// The execution's first event.
+    pub(super) fn started_event(&self) -> Event {
+        let details = self.started_details();
+        Event { id: 1, previous: 0, timestamp: self.started, kind: STARTED.into(), details }
+    }
+
+    fn started_details(&self) -> Details {
+        let details = events::data("input", &self.input, json!({"roleArn": self.role_arn}));
+        Some(("executionStartedEventDetails", details))
+    }
+
+    /// Records the execution's last event.
+    pub(super) fn record_ended(&self, at: OffsetDateTime, finish: &Finish) {
+        let (previous, kind) = match finish {
+            Finish::Succeeded(done) => (done.previous, "ExecutionSucceeded"),
+            Finish::Failed(failure) => (failure.trace.event, "ExecutionFailed"),
+            Finish::TimedOut => (0, "ExecutionTimedOut"),
+            Finish::Aborted(_) => (0, events::ABORTED),
         };
-        let details = || match result {
-            Ok(done) => {
+        let details = || match finish {
+            Finish::Succeeded(done) => {
                 Some(("executionSucceededEventDetails", events::data("output", &done.output, Value::Null)))
             }
-            Err(Some(failure)) => {
+            Finish::Failed(failure) => {
                 Some(("executionFailedEventDetails", events::failure(failure, Value::Null)))
             }
-            Err(None) => Some(("executionTimedOutEventDetails", json!({}))),
+            Finish::TimedOut => Some(("executionTimedOutEventDetails", json!({}))),
+            Finish::Aborted(failure) => events::aborted_details(failure),
         };
-        self.events.add_last(previous, || host.now(), || kind.into(), details);
+        self.events.add_last(previous, at, kind, details);
     }
 
     pub(super) fn region(&self) -> &str {
@@ -125,14 +153,17 @@ impl Identity {
         token: Option<&str>,
     ) -> Value {
         let mut context = Map::new();
-        let execution = json!({
+        let mut execution = json!({
             "Id": self.id,
             "Input": self.input,
             "Name": self.name,
             "RoleArn": self.role_arn,
             "StartTime": iso(self.started),
-            "RedriveCount": 0,
+            "RedriveCount": self.redrive.map_or(0, |redrive| redrive.count),
         });
+        if let Some(redrive) = self.redrive {
+            execution["RedriveTime"] = iso(redrive.at).into();
+        }
         context.insert("Execution".into(), execution);
         context.insert(
             "StateMachine".into(),

@@ -44,6 +44,7 @@ pub(super) fn run(
     input: Value,
 ) -> BoxFuture<'static, Result<Done, Halt>> {
     async move {
+        let _busy = runtime.idle.busy();
         let mut running = Running::load(runtime, &scope, frame, input)?;
         running.run_states(&scope).await
     }
@@ -58,6 +59,10 @@ pub(super) struct Running {
     pub(super) draws: RecordedDraws,
     /// The token of the task that is being prepared or awaited.
     pub(super) token: Option<String>,
+    /// The step of the checkpoint that the frame was continued from.
+    pub(super) loaded: Option<u64>,
+    /// The attempt that has ended, whose outcome by token has no use after the next checkpoint.
+    pub(super) settled: Option<Key>,
     /// Whether the checkpoint in the journal is older than `at`.
     pub(super) moved: bool,
     /// Whether something evaluated since the last checkpoint is nondeterministic and not saved yet.
@@ -77,12 +82,20 @@ impl Running {
             }
             let state = &scope.states[self.at.state];
             let visited = self.run_state(state).await;
-            let (output, next) = visited.map_err(|halt| self.attribute_halt(state, halt))?;
+            let (output, next) = match visited {
+                Ok(left) => left,
+                Err(halt) => {
+                    let halt = self.attribute_halt(state, halt);
+                    self.keep_for_redrive(state, &halt).await?;
+                    return Err(halt);
+                }
+            };
             match next {
                 Next::End => {
                     return Ok(Done {
                         output,
                         previous: self.at.previous,
+                        succeeded: None,
                         events: self.frame.identity.events.count(),
                     });
                 }
@@ -143,6 +156,7 @@ impl Running {
         self.at.tries.clear();
         self.at.wake = None;
         self.at.submitted = None;
+        self.at.begun = None;
         self.at.draws.clear();
         self.draws = RecordedDraws::default();
         self.moved = true;
@@ -152,6 +166,8 @@ impl Running {
             if work.has_inner_states() {
                 self.runtime.journal.sweep(left)?;
             }
+        } else if self.frame.identity.events.overflow() {
+            self.save().await?;
         }
         Ok(())
     }
@@ -172,6 +188,15 @@ impl Running {
         self.in_task = state.kind.is_task();
     }
 
+    /// Adds the event of the start of a Map, Map Run or Parallel. A state that is continued has it already.
+    pub(super) fn begin(&mut self, kind: &str, details: impl FnOnce() -> Details) -> u64 {
+        let begun = self.event(|| kind.into(), details);
+        self.at.begun = Some(begun);
+        // To be saved before entries are made below this frame.
+        self.moved = true;
+        begun
+    }
+
     /// Adds an event that follows the frame's latest one, and becomes the latest.
     pub(super) fn event(&mut self, kind: impl FnOnce() -> String, details: impl FnOnce() -> Details) -> u64 {
         self.at.previous = self.event_after(self.at.previous, kind, details);
@@ -190,6 +215,7 @@ impl Running {
 
     /// Sleeps until a time in microseconds since 1970.
     pub(super) async fn sleep_until(&self, until: i64) -> Result<(), Halt> {
+        let _waits = self.runtime.idle.waits(Some(until));
         tokio::select! {
             biased;
             () = self.runtime.cancel.cancelled() => Err(Stop::Interrupted.into()),

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::Runtime;
 use super::context::Identity;
 use super::frame::{Frame, Running};
+use super::idle::Idle;
 use super::inspector::Inspector;
 use crate::error::{Fault, Halt, Stop};
 use crate::execution::Start;
@@ -80,15 +81,17 @@ pub(crate) async fn run(
     let variables = setup.variables.clone();
     let recorder = Arc::new(Recorder { setup, recorded: Mutex::default() });
     recorder.record("input", &input);
-    let identity = Identity::of_execution(Start::new(ARN, input.clone()), host.now());
+    let identity = Arc::new(Identity::of_execution(Start::new(ARN, input.clone()), host.now()));
     let runtime = Runtime {
+        execution: identity.clone(),
         host,
         journal: Journal::in_memory()?,
         tokens: TaskTokens::default(),
         cancel: CancellationToken::new(),
+        idle: Idle::new(None),
         inspector: Box::new(recorder.clone()),
     };
-    let frame = Frame::new(Key::root(), Arc::new(identity));
+    let frame = Frame::new(Key::root(), identity);
     let mut running = match Running::load(Arc::new(runtime), &scope, frame, input) {
         Ok(running) => running,
         Err(Halt::Stopped(stop)) => return Err(stop),

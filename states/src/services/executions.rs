@@ -84,7 +84,7 @@ async fn run(
 ) -> Result<ChildEnd, TaskError> {
     match Box::pin(crate::run(host, machine, start, call.cancel.child_token())).await {
         Ok(outcome) => Ok(ChildEnd(outcome)),
-        Err(Stop::Interrupted) => Err(TaskError::Interrupted),
+        Err(Stop::Interrupted | Stop::Parked { .. }) => Err(TaskError::Interrupted),
         Err(Stop::Fault(fault)) => Err(task_error("States.Runtime", &fault.to_string())),
     }
 }
@@ -128,6 +128,14 @@ impl ChildEnd {
                 shown["Cause"] = cause.into();
             }
             Outcome::TimedOut => shown["Status"] = "TIMED_OUT".into(),
+            Outcome::Aborted { error, cause } => {
+                shown["Status"] = "ABORTED".into();
+                for (name, text) in [("Error", error), ("Cause", cause)] {
+                    if !text.is_empty() {
+                        shown[name] = text.into();
+                    }
+                }
+            }
         }
         Err(task_error("States.TaskFailed", &shown.to_string()))
     }

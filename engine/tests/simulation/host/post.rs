@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine::{Host, TaskCall, TaskError, TaskTokens, UnknownToken};
+use engine::{Host, Journal, TaskCall, TaskError, TaskTokens, TokenError};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
@@ -21,6 +21,7 @@ pub(crate) struct Post {
     tasks: BTreeMap<String, (String, Fate)>,
     /// By token.
     owners: BTreeMap<String, String>,
+    attempts: BTreeMap<String, Vec<u8>>,
     pub(crate) taken: u64,
     pub(crate) early: u64,
     pub(crate) again: u64,
@@ -29,6 +30,8 @@ pub(crate) struct Post {
     pub(crate) silent: u64,
     pub(crate) refused: u64,
     pub(crate) heartbeats: u64,
+    /// Outcomes that were sent while no process ran.
+    pub(crate) to_parked: u64,
     pub(crate) wrong: Vec<String>,
 }
 
@@ -160,6 +163,9 @@ impl Simulated {
         {
             post.wrong.push(format!("{task} has the token of {other}: {token}"));
         }
+        if post.letters.values().any(|letter| letter.token == token && letter.taken_in.is_some()) {
+            post.wrong.push(format!("{task} was handed over again, although its outcome had been taken"));
+        }
         post.letters.retain(|_, letter| letter.token != token);
         post.silent += u64::from(fate == Fate::TimeOut);
         let (now, begun_in) = (self.now(), self.lives());
@@ -181,7 +187,7 @@ impl Simulated {
         }
     }
 
-    /// Called when a process begins: sends it the outcomes that no process has recorded.
+    /// Called when a process begins: sends it all outcomes, also those that a process before it has taken.
     pub(super) fn carry_all(&self) {
         let numbers: Vec<u64> = self.post.lock().unwrap().letters.keys().copied().collect();
         for number in numbers {
@@ -196,13 +202,13 @@ impl Simulated {
         self.event().await;
         for pause in (0..TRIES).map(|tries| PAUSE * 2_u32.pow(tries)) {
             let Some(letter) = self.letter(number) else { return };
-            let taken = self.send(&letter);
+            let taken = self.send(&letter).await;
             self.count(number, &letter, taken);
             match letter.what {
                 What::Outcome { twice, .. } if taken => {
-                    // The outcome was taken but not recorded.
+                    // The outcome is durable, and the task has not gone on with it.
                     self.event().await;
-                    if twice && self.send(&letter) {
+                    if twice && self.send(&letter).await {
                         self.post
                             .lock()
                             .unwrap()
@@ -226,17 +232,50 @@ impl Simulated {
         }
     }
 
+    /// Lets the time pass until a parked execution is to be continued: until then, or until something was sent to
+    /// it.
+    pub(crate) async fn parked(&self, until: OffsetDateTime, journal: &Journal) {
+        let due = |letter: &Letter| letter.due <= until && letter.taken_in.is_none();
+        let next = {
+            let post = self.post.lock().unwrap();
+            let next =
+                post.letters.iter().filter(|(_, letter)| due(letter)).min_by_key(|(_, letter)| letter.due);
+            next.map(|(number, letter)| (*number, letter.clone(), post.attempts[&letter.token].clone()))
+        };
+        let Some((number, letter, attempt)) = next else { return self.sleep_to(until) };
+        self.sleep_to(letter.due);
+        let outcome = match &letter.what {
+            What::Outcome { outcome, .. } => {
+                outcome.clone().map_err(|()| (ERROR.to_owned(), CAUSE.to_owned()))
+            }
+            What::TooLate => Ok(json!("too late")),
+            What::Heartbeat => {
+                self.post.lock().unwrap().letters.remove(&number);
+                return;
+            }
+        };
+        let taken = journal.send_outcome(&attempt, outcome).await.is_ok();
+        self.post.lock().unwrap().to_parked += u64::from(taken);
+        self.count(number, &letter, taken);
+        if !taken {
+            self.post.lock().unwrap().letters.remove(&number);
+        } else if matches!(letter.what, What::TooLate) {
+            let wrong = format!("an outcome of {} was taken when it had ended", letter.task);
+            self.post.lock().unwrap().wrong.push(wrong);
+        }
+    }
+
     fn letter(&self, number: u64) -> Option<Letter> {
         self.post.lock().unwrap().letters.get(&number).cloned()
     }
 
-    fn send(&self, letter: &Letter) -> bool {
+    async fn send(&self, letter: &Letter) -> bool {
         let tokens = self.tokens();
-        let sent: Result<(), UnknownToken> = match &letter.what {
+        let sent: Result<(), TokenError> = match &letter.what {
             What::Heartbeat => tokens.heartbeat(&letter.token),
-            What::Outcome { outcome: Ok(output), .. } => tokens.succeed(&letter.token, output.clone()),
-            What::Outcome { outcome: Err(()), .. } => tokens.fail(&letter.token, ERROR, CAUSE),
-            What::TooLate => tokens.succeed(&letter.token, json!("too late")),
+            What::Outcome { outcome: Ok(output), .. } => tokens.succeed(&letter.token, output.clone()).await,
+            What::Outcome { outcome: Err(()), .. } => tokens.fail(&letter.token, ERROR, CAUSE).await,
+            What::TooLate => tokens.succeed(&letter.token, json!("too late")).await,
         };
         sent.is_ok()
     }
@@ -259,9 +298,14 @@ impl Simulated {
                 post.early += u64::from(!answered);
                 post.by_another += u64::from(life > letter.begun_in);
                 let before = post.letters.get_mut(&number).and_then(|letter| letter.taken_in.replace(life));
-                post.after_crash += u64::from(before.is_some());
+                if let Some(before) = before {
+                    let task = &letter.task;
+                    post.wrong.push(format!("an outcome of {task} was taken in process {before}, and again"));
+                }
             }
-            What::Outcome { .. } => {}
+            What::Outcome { .. } => {
+                post.after_crash += u64::from(letter.taken_in.is_some_and(|in_| in_ < life))
+            }
         }
     }
 
@@ -276,6 +320,16 @@ struct Sent {
 }
 
 impl Post {
+    pub(super) fn give(&mut self, token: &str, attempt: &[u8]) {
+        self.attempts.insert(token.to_owned(), attempt.to_vec());
+    }
+
+    pub(super) fn forget(&mut self) {
+        self.letters.clear();
+        self.tasks.clear();
+        self.owners.clear();
+    }
+
     /// The required outcome of the task, if it has a token.
     pub(crate) fn fate(&self, task: &str) -> Option<Fate> {
         self.tasks.get(task).map(|(_, fate)| *fate)
