@@ -7,6 +7,7 @@
 
 mod entry;
 mod file;
+mod hosted;
 mod memory;
 mod writer;
 
@@ -22,6 +23,8 @@ pub(crate) use entry::{
     ResultFile, Span, Tally, micros, moment,
 };
 use file::FileStore;
+use hosted::HostedStore;
+pub use hosted::{Batch, JournalStore, StoreChange};
 use memory::MemoryStore;
 
 /// The store of an execution's progress. Clones share it.
@@ -31,6 +34,7 @@ pub struct Journal(Arc<Store>);
 enum Store {
     File(FileStore),
     Memory(MemoryStore),
+    Hosted(HostedStore),
 }
 
 /// Why a journal cannot be used.
@@ -180,6 +184,11 @@ impl Journal {
         Ok(Journal(Arc::new(Store::Memory(MemoryStore::default()))))
     }
 
+    /// Makes a journal over a store of the host.
+    pub fn over(store: Arc<dyn JournalStore>) -> Self {
+        Journal(Arc::new(Store::Hosted(HostedStore(store))))
+    }
+
     /// Makes the changes durable; returns when they are on disk.
     pub(crate) async fn commit(&self, changes: Vec<Change>) -> Result<(), JournalError> {
         match &*self.0 {
@@ -188,7 +197,17 @@ impl Journal {
                 memory.commit(changes);
                 Ok(())
             }
+            Store::Hosted(hosted) => hosted.commit(changes).await,
         }
+    }
+
+    /// Makes the owner of an execution that has ended durable, and removes all other entries.
+    pub(crate) async fn end(&self, owner: Change) -> Result<(), JournalError> {
+        if let Store::Hosted(hosted) = &*self.0 {
+            return hosted.commit(vec![owner, Change::Clear(Key::root())]).await;
+        }
+        self.commit(vec![owner]).await?;
+        self.sweep(Key::root())
     }
 
     /// Removes the entries at and below the key, in the background. A crash may leave entries behind, but
@@ -200,6 +219,10 @@ impl Journal {
                 memory.commit(vec![Change::Clear(key)]);
                 Ok(())
             }
+            Store::Hosted(hosted) => {
+                hosted.sweep(Change::Clear(key));
+                Ok(())
+            }
         }
     }
 
@@ -208,6 +231,7 @@ impl Journal {
         match &*self.0 {
             Store::File(file) => file.contains(&key),
             Store::Memory(memory) => Ok(memory.contains(&key)),
+            Store::Hosted(hosted) => hosted.0.contains(&key),
         }
     }
 
@@ -220,6 +244,7 @@ impl Journal {
         let found = match &*self.0 {
             Store::File(file) => file.get(&key)?,
             Store::Memory(memory) => memory.get(&key),
+            Store::Hosted(hosted) => hosted.0.get(&key)?,
         };
         found.map(|value| serde_json::from_slice(&value).map_err(broken)).transpose()
     }
@@ -244,6 +269,7 @@ impl Journal {
         let found = match &*self.0 {
             Store::File(file) => file.range(&first, &last, limit)?,
             Store::Memory(memory) => memory.range(&first, &last, limit),
+            Store::Hosted(hosted) => hosted.range(&first, &last, limit)?,
         };
         let record = |(key, value): KeyValue| {
             let record = ChildRecord::from_bytes(&value).ok_or_else(|| broken("a record is not whole"))?;
@@ -252,12 +278,13 @@ impl Journal {
         found.into_iter().map(record).collect()
     }
 
-    /// The number of entries, for tests and diagnosis.
+    /// The number of entries, for tests and diagnosis. A store of the host counts its own.
     #[doc(hidden)]
     pub fn entries(&self) -> usize {
         match &*self.0 {
             Store::File(file) => file.entries(),
             Store::Memory(memory) => memory.entries(),
+            Store::Hosted(_) => 0,
         }
     }
 }

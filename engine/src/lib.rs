@@ -99,7 +99,7 @@ pub use error::{Fault, Stop};
 pub use execution::{ExecutionType, Outcome, Start};
 pub use history::{Event, History};
 pub use host::{Host, NoHost, ObjectError, ObjectInfo, Part, TaskCall, TaskError, Tasks};
-pub use journal::{Journal, JournalError};
+pub use journal::{Batch, Journal, JournalError, JournalStore, StoreChange};
 pub use machine::Machine;
 pub use map_run::{Counts, MapRunStatus, Phase};
 pub use resource::{Pattern, Resource};

@@ -101,8 +101,7 @@ pub async fn run(
     };
     owner.outcome = Some(outcome.clone());
     let ended = Change::put(EntryKind::Owner, &Key::root(), &owner)?;
-    runtime.journal.commit(vec![ended]).await?;
-    runtime.journal.sweep(Key::root())?;
+    runtime.journal.end(ended).await?;
     Ok(outcome.into())
 }
 

@@ -4,10 +4,13 @@
 mod conformance;
 mod corners;
 mod crash;
+#[path = "../support/database.rs"]
+mod database;
 mod definition;
 mod fake;
 mod folders;
 mod history;
+mod hosted;
 mod hostile;
 mod jsonata;
 mod limits;

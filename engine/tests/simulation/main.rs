@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "../support/database.rs"]
+mod database;
 mod generator;
 mod host;
 mod invariants;
@@ -17,6 +19,7 @@ use engine::{History, Journal, Machine, Outcome, Start, Stop};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
+use database::Database;
 use generator::Workflow;
 use host::{Cut, Simulated};
 use rng::Rng;
@@ -152,7 +155,11 @@ fn cut_off(
 ) -> (Result<Outcome, Stop>, Arc<Simulated>) {
     let mut rng = Rng::new(("cuts", seed));
     let host = Simulated::new(seed, workflow);
-    let journal = Journal::in_memory().unwrap();
+    // Every second execution has its journal in a database of the host.
+    let journal = match seed % 2 {
+        0 => Journal::in_memory().unwrap(),
+        _ => Database::at_once().journal(seed),
+    };
     // Up to the first crash, both runs have the same events.
     let first = {
         let store = uncut.store.lock().unwrap();
