@@ -7,6 +7,7 @@ mod question;
 mod redrive;
 mod run;
 mod runs;
+mod serve;
 mod states;
 mod stop;
 mod submit;
@@ -29,6 +30,7 @@ pub async fn run(command: Command) -> Result<Exit, CliError> {
         Command::Watch(args) => watch::watch(args).await,
         Command::Runs(args) => runs::runs(args).await,
         Command::Stop(args) => stop::stop(args).await,
+        Command::Serve(args) => serve::serve(args).await,
         Command::Init(args) => init::init(&args),
         Command::States(args) => states::states(args).await,
         Command::Demo(args) => demo::demo(&args).await,

@@ -1,6 +1,6 @@
 //! The access keys of a server, in the file `keys.toml` of its state folder.
 
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::Error;
 /// The name of the file in the state folder.
 pub(crate) const FILE: &str = ".serve/keys.toml";
 
-/// What a key may do. Each role also names the operations of `operator::role_of`.
+/// What a key may do. `api::operations` has the role of each operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
@@ -57,11 +57,27 @@ impl Keys {
     ///
     /// # Errors
     /// When the file cannot be read or created, or is wrong.
-    pub fn open(folder: &Path) -> Result<Self, Error> {
+    pub fn open(folder: &Path, files: &s3::Service) -> Result<Self, Error> {
         let path = folder.join(FILE);
         match std::fs::read_to_string(&path) {
             Ok(text) => Self::parse(&path, &text),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Self::create(&path),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Self::create(&path, files),
+            Err(error) => Err(Error::at(&path, error)),
+        }
+    }
+
+    /// Reads the keys of a state folder that a server has used.
+    ///
+    /// # Errors
+    /// When there is no server's key yet, or the file cannot be read or is wrong.
+    pub fn read(folder: &Path) -> Result<Self, Error> {
+        let path = folder.join(FILE);
+        match std::fs::read_to_string(&path) {
+            Ok(text) => Self::parse(&path, &text),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Error::new(format!(
+                "{} has no key of a server: start `throughline serve` with this folder first",
+                folder.display()
+            ))),
             Err(error) => Err(Error::at(&path, error)),
         }
     }
@@ -85,8 +101,7 @@ impl Keys {
         Ok(Self(keys.into()))
     }
 
-    fn create(path: &Path) -> Result<Self, Error> {
-        let at = |error: io::Error| Error::at(path, error);
+    fn create(path: &Path, files: &s3::Service) -> Result<Self, Error> {
         let key = Key {
             id: format!("TL{}", random_hex::<8>().to_uppercase()),
             secret: random_hex::<32>(),
@@ -95,16 +110,8 @@ impl Keys {
         let file = File { key: vec![key] };
         let text = toml::to_string(&file).expect("keys are always TOML");
         let folder = path.parent().expect("the file is in a folder");
-        s3::file::make_folder(folder).map_err(at)?;
-        // Complete under another name first, so that a crash never leaves half a file.
-        let new = path.with_extension("new");
-        match std::fs::remove_file(&new) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(at(error)),
-            _ => {}
-        }
-        let mut written = s3::file::open_private(&new).map_err(at)?;
-        written.write_all(text.as_bytes()).and_then(|()| written.sync_all()).map_err(at)?;
-        std::fs::rename(&new, path).map_err(at)?;
+        let written = s3::file::make_folder(folder).and_then(|()| files.write_file(path, text.as_bytes()));
+        written.map_err(|error| Error::at(path, error))?;
         Ok(Self(file.key.into()))
     }
 
@@ -141,12 +148,13 @@ mod tests {
     #[test]
     fn the_first_start_makes_a_key_that_later_starts_read() {
         let folder = tempfile::tempdir().unwrap();
-        let keys = Keys::open(folder.path()).unwrap();
+        let open = |folder: &Path| Keys::open(folder, &s3::Service::open(folder).unwrap()).unwrap();
+        let keys = open(folder.path());
         let mode = std::fs::metadata(folder.path().join(FILE)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
-        assert_eq!(Keys::open(folder.path()).unwrap().admin(), keys.admin());
+        assert_eq!(open(folder.path()).admin(), keys.admin());
         let other = tempfile::tempdir().unwrap();
-        assert_ne!(Keys::open(other.path()).unwrap().admin().secret, keys.admin().secret);
+        assert_ne!(open(other.path()).admin().secret, keys.admin().secret);
     }
 
     #[test]

@@ -135,8 +135,7 @@ impl Store {
             None => {
                 let mut batch = Batch::default();
                 batch.put(Space::Catalog, FORMAT_KEY, FORMAT.to_string());
-                let (done, _committed) = oneshot::channel();
-                store.send(Work { changes: batch.0, done })?;
+                drop(store.submit(batch));
             }
             Some(found) => {
                 let found = std::str::from_utf8(&found).ok().and_then(|text| text.parse().ok());
@@ -152,9 +151,18 @@ impl Store {
 
     /// Makes the changes durable; returns when they are on disk.
     pub(crate) async fn commit(&self, batch: Batch) -> Result<(), StoreError> {
+        self.submit(batch).await
+    }
+
+    /// Takes the changes now, and returns when they are on disk. They are made in the order of the calls, also
+    /// if the future is dropped.
+    pub(crate) fn submit(&self, batch: Batch) -> impl Future<Output = Result<(), StoreError>> + Send + 'static {
         let (done, committed) = oneshot::channel();
-        self.send(Work { changes: batch.0, done })?;
-        committed.await.map_err(|_| ended())?
+        let sent = self.send(Work { changes: batch.0, done });
+        async move {
+            sent?;
+            committed.await.map_err(|_| ended())?
+        }
     }
 
     fn send(&self, work: Work) -> Result<(), StoreError> {
