@@ -1,4 +1,4 @@
-//! The start of an execution and its outcome.
+//! The start of an execution.
 
 use serde_json::Value;
 
@@ -24,7 +24,8 @@ pub struct Start {
     pub execution_type: ExecutionType,
     /// The tokens by which outcomes of its tasks arrive.
     pub tokens: TaskTokens,
-    /// Records the history, if there is one.
+    /// Records the history in memory, if there is one. A journal over a store of the host may keep it as well,
+    /// see [`crate::JournalStore::last_event`].
     pub history: Option<History>,
     /// The most history events of a Standard execution, and of each child of its Distributed Maps.
     /// [`Start::new`] sets AWS's 25,000. None means no limit.
@@ -66,20 +67,4 @@ impl Start {
             id,
         }
     }
-}
-
-/// How an execution ended.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Outcome {
-    /// It succeeded with this output.
-    Succeeded(Value),
-    /// It failed with this error.
-    Failed {
-        /// The error's name.
-        error: String,
-        /// The error's cause.
-        cause: String,
-    },
-    /// It took longer than the machine's `TimeoutSeconds` or than its type allows.
-    TimedOut,
 }

@@ -24,8 +24,10 @@ pub(crate) use entry::{
 };
 use file::FileStore;
 use hosted::HostedStore;
-pub use hosted::{Batch, JournalStore, StoreChange};
+pub use hosted::{Batch, Ended, JournalStore, StoreChange};
 use memory::MemoryStore;
+
+use crate::history::Event;
 
 /// The store of an execution's progress. Clones share it.
 #[derive(Clone)]
@@ -186,7 +188,39 @@ impl Journal {
 
     /// Makes a journal over a store of the host.
     pub fn over(store: Arc<dyn JournalStore>) -> Self {
-        Journal(Arc::new(Store::Hosted(HostedStore(store))))
+        Journal(Arc::new(Store::Hosted(HostedStore::new(store))))
+    }
+
+    /// The events of a running execution that are not in a batch yet: they follow those that its store has
+    /// been given. Read these first, and then those of the store.
+    pub fn pending_events(&self) -> Vec<Event> {
+        self.hosted().map(HostedStore::pending_events).unwrap_or_default()
+    }
+
+    fn hosted(&self) -> Option<&HostedStore> {
+        match &*self.0 {
+            Store::Hosted(hosted) => Some(hosted),
+            Store::File(_) | Store::Memory(_) => None,
+        }
+    }
+
+    /// To be called when an execution begins or is continued. Returns the number of its last durable event, if
+    /// the journal keeps the events.
+    pub(crate) fn begin(&self) -> Result<Option<u64>, JournalError> {
+        self.hosted().map_or(Ok(None), HostedStore::begin)
+    }
+
+    /// Adds an event, which becomes durable with the next changes.
+    pub(crate) fn record(&self, make: impl FnOnce() -> Option<Event>) {
+        match self.hosted() {
+            Some(hosted) => hosted.record(make),
+            None => drop(make()),
+        }
+    }
+
+    /// Whether so many events wait for the next changes that they are to be written now.
+    pub(crate) fn overflows(&self) -> bool {
+        self.hosted().is_some_and(HostedStore::overflows)
     }
 
     /// Makes the changes durable; returns when they are on disk.
@@ -202,9 +236,9 @@ impl Journal {
     }
 
     /// Makes the owner of an execution that has ended durable, and removes all other entries.
-    pub(crate) async fn end(&self, owner: Change) -> Result<(), JournalError> {
+    pub(crate) async fn end(&self, owner: Change, end: Ended) -> Result<(), JournalError> {
         if let Store::Hosted(hosted) = &*self.0 {
-            return hosted.commit(vec![owner, Change::Clear(Key::root())]).await;
+            return hosted.end(owner, end).await;
         }
         self.commit(vec![owner]).await?;
         self.sweep(Key::root())
@@ -219,10 +253,7 @@ impl Journal {
                 memory.commit(vec![Change::Clear(key)]);
                 Ok(())
             }
-            Store::Hosted(hosted) => {
-                hosted.sweep(Change::Clear(key));
-                Ok(())
-            }
+            Store::Hosted(hosted) => hosted.sweep(Change::Clear(key)),
         }
     }
 
@@ -231,7 +262,7 @@ impl Journal {
         match &*self.0 {
             Store::File(file) => file.contains(&key),
             Store::Memory(memory) => Ok(memory.contains(&key)),
-            Store::Hosted(hosted) => hosted.0.contains(&key),
+            Store::Hosted(hosted) => hosted.contains(&key),
         }
     }
 
@@ -244,7 +275,7 @@ impl Journal {
         let found = match &*self.0 {
             Store::File(file) => file.get(&key)?,
             Store::Memory(memory) => memory.get(&key),
-            Store::Hosted(hosted) => hosted.0.get(&key)?,
+            Store::Hosted(hosted) => hosted.get(&key)?,
         };
         found.map(|value| serde_json::from_slice(&value).map_err(broken)).transpose()
     }

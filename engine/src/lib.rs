@@ -83,6 +83,7 @@ pub mod json;
 mod language;
 mod machine;
 mod map_run;
+mod outcome;
 mod quotas;
 mod resource;
 mod retry;
@@ -96,14 +97,15 @@ mod validation;
 pub use compile::compile;
 pub use diagnostic::{Diagnostic, Problem, Problems, Severity};
 pub use error::{Fault, Stop};
-pub use execution::{ExecutionType, Outcome, Start};
+pub use execution::{ExecutionType, Start};
 pub use history::{Event, History};
 pub use host::{Host, NoHost, ObjectError, ObjectInfo, Part, TaskCall, TaskError, Tasks};
-pub use journal::{Batch, Journal, JournalError, JournalStore, StoreChange};
+pub use journal::{Batch, Ended, Journal, JournalError, JournalStore, StoreChange};
 pub use machine::Machine;
 pub use map_run::{Counts, MapRunStatus, Phase};
+pub use outcome::Outcome;
 pub use resource::{Pattern, Resource};
-pub use run::run;
+pub use run::{beginning, run};
 pub use test_state::{
     ErrorOutput, FieldValidation, InspectionLevel, Mock, StateConfiguration, TestError, TestRequest,
     TestResult, TestStatus, test_state,

@@ -29,11 +29,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::digest;
 use crate::error::{Halt, Stop};
-use crate::execution::{Outcome, Start};
+use crate::execution::Start;
 use crate::failure::Failure;
 use crate::host::Host;
-use crate::journal::{Change, Ending, EntryKind, FORMAT, Journal, JournalError, Key, Owner, micros, moment};
+use crate::journal::{
+    Batch, Change, Ended, Ending, EntryKind, FORMAT, Journal, JournalError, Key, Owner, micros, moment,
+};
 use crate::machine::Machine;
+use crate::outcome::Outcome;
 use crate::tokens::TaskTokens;
 use context::Identity;
 pub(crate) use context::iso;
@@ -67,10 +70,11 @@ pub async fn run(
     journal: Journal,
     cancel: CancellationToken,
 ) -> Result<Outcome, Stop> {
-    let mut owner = claim(&machine, &start, &*host, &journal).await?;
+    let Claim { mut owner, is_new } = claim(&machine, &start, &*host, &journal)?;
     if let Some(outcome) = owner.outcome {
         return Ok(outcome.into());
     }
+    let kept_events = journal.begin()?;
     let started = moment(owner.started);
     let deadline = started + limits::duration(&machine, start.execution_type);
     let runtime = Arc::new(Runtime {
@@ -80,8 +84,17 @@ pub async fn run(
         cancel: cancel.child_token(),
         inspector: Box::new(NoInspector),
     });
-    let identity = Arc::new(Identity::of_execution(start, started));
-    identity.record_started();
+    let mut identity = Identity::of_execution(start, started);
+    if let Some(count) = kept_events {
+        identity.events.keep_in(runtime.journal.clone(), count);
+    }
+    if kept_events.is_none_or(|count| count == 0) {
+        identity.record_started();
+    }
+    if is_new {
+        runtime.journal.commit(vec![Change::put(EntryKind::Owner, &Key::root(), &owner)?]).await?;
+    }
+    let identity = Arc::new(identity);
     let frame = frame::Frame::new(Key::root(), identity.clone());
     let running = frame::run(runtime.clone(), machine.scope.clone(), frame, identity.input.clone());
     let result = tokio::select! {
@@ -93,7 +106,8 @@ pub async fn run(
         },
         () = runtime.host.sleep_until(deadline) => Err(None),
     };
-    identity.record_ended(&*runtime.host, &result);
+    let at = runtime.host.now();
+    identity.record_ended(at, &result);
     let outcome = match result {
         Ok(done) => Ending::Succeeded(done.output),
         Err(Some(failure)) => Ending::Failed(failure),
@@ -101,8 +115,9 @@ pub async fn run(
     };
     owner.outcome = Some(outcome.clone());
     let ended = Change::put(EntryKind::Owner, &Key::root(), &owner)?;
-    runtime.journal.end(ended).await?;
-    Ok(outcome.into())
+    let outcome: Outcome = outcome.into();
+    runtime.journal.end(ended, Ended { outcome: outcome.clone(), at }).await?;
+    Ok(outcome)
 }
 
 impl Runtime {
@@ -115,36 +130,56 @@ impl Runtime {
     }
 }
 
+/// The first batch of an execution that begins at this time. [`run`] makes it by itself; a host that writes it
+/// together with its own record of the start has both in one batch. Its event is for a store that keeps the
+/// events.
+///
+/// # Errors
+///
+/// It does not fail today.
+pub fn beginning(machine: &Machine, start: &Start, at: OffsetDateTime) -> Result<Batch, JournalError> {
+    let owner = owner_of(machine, start, at);
+    let identity = Identity::of_execution(start.clone(), moment(owner.started));
+    let put = Change::put(EntryKind::Owner, &Key::root(), &owner)?;
+    Ok(Batch::of(vec![put], vec![identity.started_event()]))
+}
+
+struct Claim {
+    owner: Owner,
+    /// Whether the journal has no owner yet.
+    is_new: bool,
+}
+
 /// Makes this execution the owner of a new journal, or checks that it is the owner of an existing one.
-async fn claim(
+fn claim(
     machine: &Machine,
     start: &Start,
     host: &dyn Host,
     journal: &Journal,
-) -> Result<Owner, JournalError> {
-    let input = digest::hex(&Sha256::digest(start.input.to_string()));
-    if let Some(owner) = journal.owner()? {
-        let differs = if owner.definition != machine.hash {
-            "definition"
-        } else if owner.input != input {
-            "input"
-        } else if owner.execution != start.id {
-            "execution"
-        } else {
-            return Ok(owner);
-        };
-        return Err(JournalError::Foreign(differs));
-    }
-    let owner = Owner {
+) -> Result<Claim, JournalError> {
+    let new = owner_of(machine, start, host.now());
+    let Some(owner) = journal.owner()? else { return Ok(Claim { owner: new, is_new: true }) };
+    let differs = if owner.definition != new.definition {
+        "definition"
+    } else if owner.input != new.input {
+        "input"
+    } else if owner.execution != new.execution {
+        "execution"
+    } else {
+        return Ok(Claim { owner, is_new: false });
+    };
+    Err(JournalError::Foreign(differs))
+}
+
+fn owner_of(machine: &Machine, start: &Start, at: OffsetDateTime) -> Owner {
+    Owner {
         format: FORMAT,
         definition: machine.hash.clone(),
-        input,
+        input: digest::hex(&Sha256::digest(start.input.to_string())),
         execution: start.id.clone(),
-        started: micros(host.now()),
+        started: micros(at),
         outcome: None,
-    };
-    journal.commit(vec![Change::put(EntryKind::Owner, &Key::root(), &owner)?]).await?;
-    Ok(owner)
+    }
 }
 
 impl From<Ending> for Outcome {

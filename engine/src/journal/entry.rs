@@ -58,6 +58,9 @@ pub(crate) struct Done {
     pub(crate) output: Value,
     /// The frame's last history event.
     pub(crate) previous: u64,
+    /// The event of its success, if it is an iteration. An entry of an earlier version has none.
+    #[serde(default)]
+    pub(crate) succeeded: Option<u64>,
     /// The number of history events of the execution so far.
     pub(crate) events: u64,
 }
@@ -93,6 +96,9 @@ pub(crate) struct Checkpoint {
     pub(crate) tries: Vec<u32>,
     /// The end of a Wait, or the time of the next attempt.
     pub(crate) wake: Option<i64>,
+    /// The event of the start of the state's Map, Map Run or Parallel, once it has started.
+    #[serde(default)]
+    pub(crate) begun: Option<u64>,
     /// The random draws of the state's expressions.
     #[serde(deserialize_with = "json::items")]
     pub(crate) draws: Vec<Value>,

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::Runtime;
 use super::frame::{self, Frame, Running};
@@ -11,7 +11,7 @@ use super::task_set::TaskSet;
 use crate::error::Halt;
 use crate::expr::{Variables, memory};
 use crate::failure::Failure;
-use crate::journal::{self, Change, Done, EntryKind, Key};
+use crate::journal::{self, Change, Done, EntryKind, JournalError, Key};
 use crate::machine::Scope;
 
 /// The branches that a state has started.
@@ -23,6 +23,8 @@ pub(super) struct Branches {
     pub(super) under_way: BTreeSet<usize>,
     /// The index of the branch that ended last.
     pub(super) latest: usize,
+    /// The event of the success of the iteration that ended last.
+    pub(super) succeeded: Option<u64>,
     /// The name of the state.
     state: String,
     /// The memory that the outputs take, in bytes, if there are many.
@@ -55,12 +57,19 @@ impl Branches {
             outputs: vec![Value::Null; count],
             under_way: BTreeSet::new(),
             latest: 0,
+            succeeded: None,
             state: state.to_owned(),
             bytes: 0,
         }
     }
 
+    /// Whether a branch has an entry in the journal: it began before the execution was continued.
+    pub(super) fn has_entry(&self, running: &Running, index: usize) -> Result<bool, JournalError> {
+        running.runtime.journal.contains(EntryKind::Frame, &self.visit.child(index as u64))
+    }
+
     pub(super) fn start(&mut self, running: &Running, index: usize, scope: &Arc<Scope>, from: BranchStart) {
+        let iteration = from.item.is_some().then(|| Iteration { index, state: self.state.clone() });
         let frame = Frame {
             key: self.visit.child(index as u64),
             identity: running.frame.identity.clone(),
@@ -70,7 +79,7 @@ impl Branches {
             previous: from.previous,
             nondeterministic: from.nondeterministic,
         };
-        let done = branch(running.runtime.clone(), scope.clone(), frame, from.input);
+        let done = branch(running.runtime.clone(), scope.clone(), frame, from.input, iteration);
         self.under_way.insert(index);
         self.tasks.spawn(async move { (index, done.await) });
     }
@@ -92,6 +101,7 @@ impl Branches {
                 }
                 self.outputs[index] = done.output;
                 running.at.previous = done.previous;
+                self.succeeded = done.succeeded;
                 Ok(Some(Ok(())))
             }
             Err(Halt::Failed(failure)) => Ok(Some(Err(failure))),
@@ -104,14 +114,37 @@ impl Branches {
     }
 }
 
+/// An iteration of an inline Map, as its events name it.
+struct Iteration {
+    index: usize,
+    state: String,
+}
+
 /// Runs a branch and replaces its entries in the journal by its result.
-async fn branch(runtime: Arc<Runtime>, scope: Arc<Scope>, frame: Frame, input: Value) -> Result<Done, Halt> {
+async fn branch(
+    runtime: Arc<Runtime>,
+    scope: Arc<Scope>,
+    frame: Frame,
+    input: Value,
+    iteration: Option<Iteration>,
+) -> Result<Done, Halt> {
     let key = frame.key.clone();
     if let Some(journal::FrameEntry::Done(done)) = runtime.journal.get(EntryKind::Frame, &key)? {
         frame.identity.events.at_least(done.events);
         return Ok(done);
     }
-    let done = frame::run(runtime.clone(), scope, frame, input).await?;
+    let identity = frame.identity.clone();
+    let mut done = frame::run(runtime.clone(), scope, frame, input).await?;
+    // The event is durable with the result, so that neither is without the other after a crash.
+    done.succeeded = iteration.map(|Iteration { index, state }| {
+        identity.events.add(
+            done.previous,
+            || runtime.host.now(),
+            || "MapIterationSucceeded".into(),
+            || Some(("mapIterationSucceededEventDetails", json!({"index": index, "name": state}))),
+        )
+    });
+    done.events = identity.events.count();
     let entry = journal::FrameEntry::Done(done.clone());
     runtime
         .journal

@@ -43,6 +43,7 @@ impl Running {
                     submitted: None,
                     tries: Vec::new(),
                     wake: None,
+                    begun: None,
                     draws: Vec::new(),
                 };
                 (at, true)
@@ -71,11 +72,17 @@ impl Running {
 
     /// Makes the checkpoint durable.
     pub(super) async fn save(&mut self) -> Result<(), Halt> {
+        self.save_with(Vec::with_capacity(1)).await
+    }
+
+    /// Makes the checkpoint durable together with other changes.
+    pub(super) async fn save_with(&mut self, mut changes: Vec<Change>) -> Result<(), Halt> {
         self.at.draws.clone_from(&self.draws.all);
         self.at.variables.clone_from(&self.variables.own);
         self.at.events = self.frame.identity.events.count();
         let frame = FrameEntry::At(Box::new(self.at.clone()));
-        self.runtime.journal.commit(vec![Change::put(EntryKind::Frame, &self.frame.key, &frame)?]).await?;
+        changes.push(Change::put(EntryKind::Frame, &self.frame.key, &frame)?);
+        self.runtime.journal.commit(changes).await?;
         self.moved = false;
         self.nondeterministic = false;
         Ok(())

@@ -6,12 +6,14 @@ use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 use time::macros::format_description;
 
-use super::events::{self, Events};
+use super::events::{self, Details, Events};
 use crate::execution::{ExecutionType, Start};
 use crate::failure::Failure;
-use crate::host::Host;
+use crate::history::Event;
 use crate::journal::Done;
 use crate::map_run::MapRunStatus;
+
+const STARTED: &str = "ExecutionStarted";
 
 /// The execution that is running, or the child of a Distributed Map, which is an execution of its own.
 #[derive(Debug)]
@@ -70,17 +72,22 @@ impl Identity {
 
     /// Records the execution's first event.
     pub(super) fn record_started(&self) {
-        let details = || events::data("input", &self.input, json!({"roleArn": self.role_arn}));
-        self.events.add(
-            0,
-            || self.started,
-            || "ExecutionStarted".into(),
-            || Some(("executionStartedEventDetails", details())),
-        );
+        self.events.add(0, || self.started, || STARTED.into(), || self.started_details());
+    }
+
+    /// The execution's first event.
+    pub(super) fn started_event(&self) -> Event {
+        let details = self.started_details();
+        Event { id: 1, previous: 0, timestamp: self.started, kind: STARTED.into(), details }
+    }
+
+    fn started_details(&self) -> Details {
+        let details = events::data("input", &self.input, json!({"roleArn": self.role_arn}));
+        Some(("executionStartedEventDetails", details))
     }
 
     /// Records the execution's last event. An error without a failure means that it has timed out.
-    pub(super) fn record_ended(&self, host: &dyn Host, result: &Result<Done, Option<Failure>>) {
+    pub(super) fn record_ended(&self, at: OffsetDateTime, result: &Result<Done, Option<Failure>>) {
         let (previous, kind) = match result {
             Ok(done) => (done.previous, "ExecutionSucceeded"),
             Err(Some(failure)) => (failure.trace.event, "ExecutionFailed"),
@@ -95,7 +102,7 @@ impl Identity {
             }
             Err(None) => Some(("executionTimedOutEventDetails", json!({}))),
         };
-        self.events.add_last(previous, || host.now(), || kind.into(), details);
+        self.events.add_last(previous, at, kind, details);
     }
 
     pub(super) fn region(&self) -> &str {

@@ -55,10 +55,12 @@ impl Running {
         let known: Option<MapRunEntry> = self.runtime.journal.get(EntryKind::MapRun, &visit)?;
         let id = known.as_ref().map_or_else(|| self.runtime.host.uuid(), |entry| entry.id.clone());
         let arn = self.frame.identity.map_run_arn(&distributed.label, &id);
-        let started = self.event(
-            || "MapRunStarted".into(),
-            || Some(("mapRunStartedEventDetails", json!({"mapRunArn": arn}))),
-        );
+        let started = match self.at.begun.filter(|_| known.is_some()) {
+            Some(started) => started,
+            None => {
+                self.begin("MapRunStarted", || Some(("mapRunStartedEventDetails", json!({"mapRunArn": arn}))))
+            }
+        };
         let result = async {
             let source = source?;
             let entry = match known {
@@ -101,7 +103,7 @@ impl Running {
             // This finds out whether the bucket can be written to, before anything is done.
             results::write_manifest(self, target, plan.distributed, &entry, &[]).await?;
         }
-        self.runtime.journal.commit(vec![Change::put(EntryKind::MapRun, visit, &entry)?]).await?;
+        self.save_with(vec![Change::put(EntryKind::MapRun, visit, &entry)?]).await?;
         Ok(entry)
     }
 

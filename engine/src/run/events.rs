@@ -1,4 +1,5 @@
-//! The history events of an execution. They are always numbered, and recorded if there is a history.
+//! The history events of an execution. They are always numbered, and recorded if there is a history or a
+//! journal that keeps them.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -7,12 +8,15 @@ use time::OffsetDateTime;
 
 use crate::failure::Failure;
 use crate::history::{Event, History};
+use crate::journal::Journal;
 
 #[derive(Debug, Default)]
 pub(super) struct Events {
     /// The number of events.
     count: AtomicU64,
     history: Option<History>,
+    /// The journal, if it keeps the events.
+    journal: Option<Journal>,
     limit: Option<u64>,
     /// Whether there was no number left for an event.
     full: AtomicBool,
@@ -28,10 +32,22 @@ impl Events {
         Self {
             count: AtomicU64::new(0),
             history,
+            journal: None,
             limit,
             full: AtomicBool::new(false),
             ended: AtomicBool::new(false),
         }
+    }
+
+    /// Lets the journal keep the events, which has this number of them.
+    pub(super) fn keep_in(&mut self, journal: Journal, count: u64) {
+        self.journal = Some(journal);
+        self.at_least(count);
+    }
+
+    /// Whether the events are to be written without waiting for the next checkpoint.
+    pub(super) fn overflow(&self) -> bool {
+        self.journal.as_ref().is_some_and(Journal::overflows)
     }
 
     /// The events of a child of a Distributed Map.
@@ -49,7 +65,7 @@ impl Events {
     }
 
     pub(super) fn recording(&self) -> bool {
-        self.history.is_some()
+        self.history.is_some() || self.journal.is_some()
     }
 
     /// Adds an event and returns its number. The last number is left for the execution's last event.
@@ -60,42 +76,68 @@ impl Events {
         kind: impl FnOnce() -> String,
         details: impl FnOnce() -> Details,
     ) -> u64 {
-        let limit = self.limit.unwrap_or(u64::MAX);
-        let counted = self.count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| {
-            (count + 1 < limit).then_some(count + 1)
-        });
-        match counted {
-            Ok(before) => self.record(before + 1, previous, now, kind, details),
-            Err(last) => {
-                self.full.store(true, Ordering::Relaxed);
-                last
+        let number = || {
+            let limit = self.limit.unwrap_or(u64::MAX);
+            let counted = self.count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| {
+                (count + 1 < limit).then_some(count + 1)
+            });
+            match counted {
+                Ok(before) => Ok(before + 1),
+                Err(last) => {
+                    self.full.store(true, Ordering::Relaxed);
+                    Err(last)
+                }
             }
-        }
+        };
+        self.record(number, previous, now, kind, details)
     }
 
-    /// Adds the execution's last event.
+    /// Adds the execution's last event, to which this time belongs.
     pub(super) fn add_last(
         &self,
         previous: u64,
-        now: impl FnOnce() -> OffsetDateTime,
-        kind: impl FnOnce() -> String,
+        at: OffsetDateTime,
+        kind: &str,
         details: impl FnOnce() -> Details,
     ) {
-        let id = self.count.fetch_add(1, Ordering::Relaxed) + 1;
-        self.record(id, previous, now, kind, details);
+        let number = || Ok(self.count.fetch_add(1, Ordering::Relaxed) + 1);
+        self.record(number, previous, || at, || kind.into(), details);
         self.ended.store(true, Ordering::Relaxed);
     }
 
+    /// Records an event with the number that `number` gives, and returns it. Without a number of its own, which
+    /// is an error, nothing is recorded.
     fn record(
         &self,
-        id: u64,
+        number: impl FnOnce() -> Result<u64, u64>,
         previous: u64,
         now: impl FnOnce() -> OffsetDateTime,
         kind: impl FnOnce() -> String,
         details: impl FnOnce() -> Details,
     ) -> u64 {
-        if let Some(history) = self.history.as_ref().filter(|_| !self.ended.load(Ordering::Relaxed)) {
-            history.record(Event { id, previous, timestamp: now(), kind: kind(), details: details() });
+        if !self.recording() || self.ended.load(Ordering::Relaxed) {
+            return number().unwrap_or_else(|last| last);
+        }
+        let (kind, details, mut id) = (kind(), details(), 0);
+        let event = || {
+            let numbered = number();
+            id = numbered.unwrap_or_else(|last| last);
+            Some(Event { id: numbered.ok()?, previous, timestamp: now(), kind, details })
+        };
+        match (&self.journal, &self.history) {
+            (Some(journal), history) => journal.record(|| {
+                let event = event();
+                if let (Some(history), Some(event)) = (history, &event) {
+                    history.record(event.clone());
+                }
+                event
+            }),
+            (None, Some(history)) => {
+                if let Some(event) = event() {
+                    history.record(event);
+                }
+            }
+            (None, None) => {}
         }
         id
     }

@@ -83,6 +83,7 @@ impl Running {
                     return Ok(Done {
                         output,
                         previous: self.at.previous,
+                        succeeded: None,
                         events: self.frame.identity.events.count(),
                     });
                 }
@@ -143,6 +144,7 @@ impl Running {
         self.at.tries.clear();
         self.at.wake = None;
         self.at.submitted = None;
+        self.at.begun = None;
         self.at.draws.clear();
         self.draws = RecordedDraws::default();
         self.moved = true;
@@ -152,6 +154,8 @@ impl Running {
             if work.has_inner_states() {
                 self.runtime.journal.sweep(left)?;
             }
+        } else if self.frame.identity.events.overflow() {
+            self.save().await?;
         }
         Ok(())
     }
@@ -170,6 +174,15 @@ impl Running {
         );
         self.token = None;
         self.in_task = state.kind.is_task();
+    }
+
+    /// Adds the event of the start of a Map, Map Run or Parallel. A state that is continued has it already.
+    pub(super) fn begin(&mut self, kind: &str, details: impl FnOnce() -> Details) -> u64 {
+        let begun = self.event(|| kind.into(), details);
+        self.at.begun = Some(begun);
+        // To be saved before entries are made below this frame.
+        self.moved = true;
+        begun
     }
 
     /// Adds an event that follows the frame's latest one, and becomes the latest.

@@ -19,12 +19,13 @@ impl Running {
         input: &Value,
     ) -> Result<Value, Halt> {
         let items = self.items(state, map, input)?;
+        let is_continued = self.at.begun.is_some();
         let limit = match self.whole_number(state, "MaxConcurrency", &map.max_concurrency, input)? {
             None | Some(0) => ITERATIONS,
             Some(limit) => usize::try_from(limit).unwrap_or(ITERATIONS).min(ITERATIONS),
         };
-        self.save_if_moved().await?;
         self.record_map_started(items.len());
+        self.save_if_moved().await?;
         let mut running = Branches::new(self, &state.name, items.len());
         let mut waiting = items.into_iter().enumerate();
         // An iteration's first event follows the start of the Map, or the end of the iteration whose place it
@@ -41,7 +42,13 @@ impl Running {
                         return Err(failure.into());
                     }
                 };
-                let previous = self.iteration_event(state, "Started", previous, index);
+                // An iteration with an entry has started before a crash.
+                let has_started = is_continued && running.has_entry(self, index)?;
+                let previous = if has_started {
+                    previous
+                } else {
+                    self.iteration_event(state, "Started", previous, index)
+                };
                 running.start(
                     self,
                     index,
@@ -53,7 +60,10 @@ impl Running {
                 None => break,
                 Some(Ok(())) => {
                     previous = self.at.previous;
-                    self.at.previous = self.iteration_event(state, "Succeeded", previous, running.latest);
+                    // A result of an earlier version has no event.
+                    self.at.previous = running.succeeded.unwrap_or_else(|| {
+                        self.iteration_event(state, "Succeeded", previous, running.latest)
+                    });
                 }
                 Some(Err(failure)) => {
                     self.abort_iterations(state, &failure, &mut running).await;

@@ -51,10 +51,10 @@ impl Running {
     }
 
     pub(super) fn record_map_started(&mut self, length: usize) {
-        self.event(
-            || "MapStateStarted".into(),
-            || Some(("mapStateStartedEventDetails", serde_json::json!({"length": length}))),
-        );
+        if self.at.begun.is_none() {
+            let details = || Some(("mapStateStartedEventDetails", serde_json::json!({"length": length})));
+            self.begin("MapStateStarted", details);
+        }
     }
 
     /// Evaluates the input of an iteration or child, and says whether it is nondeterministic. `item` is its

@@ -20,9 +20,11 @@ impl Running {
             Some(template) => self.evaluate(state, &input, |env| template.fill(env))?,
             None => input.clone(),
         };
+        let started = match self.at.begun {
+            Some(started) => started,
+            None => self.begin("ParallelStateStarted", || None),
+        };
         self.save_if_moved().await?;
-        self.event(|| "ParallelStateStarted".into(), || None);
-        let started = self.at.previous;
         let mut running = Branches::new(self, &state.name, branches.len());
         for (index, branch) in branches.iter().enumerate() {
             running.start(

@@ -63,6 +63,7 @@ impl Running {
         let left = self.frame.key.visit(self.at.step);
         self.at.wake = Some(wake);
         self.at.submitted = None;
+        self.at.begun = None;
         self.at.step += 1;
         self.draws = Default::default();
         self.save().await?;

@@ -13,7 +13,7 @@ use engine::{Outcome, Phase};
 use crate::generator::{ERROR, MapPlan, StoreFault, Workflow};
 use crate::host::{Simulated, place};
 use files::Files;
-pub(crate) use history::history;
+pub(crate) use history::{history, kept};
 pub(crate) use loops::{turned, turns};
 pub(crate) use tokens::tokens;
 

@@ -129,7 +129,10 @@ fn one(seed: u64, tally: &mut Tally) -> Vec<String> {
     tally.add(&host);
     wrong.extend(host.wrong());
 
-    let (outcome, host) = cut_off(seed, &machine, &workflow, &host, tally);
+    let (outcome, host, database) = cut_off(seed, &machine, &workflow, &host, tally);
+    if let (1, Ok(outcome)) = (seed % 2, &outcome) {
+        invariants::kept(&database.events(seed), database.ended(seed), outcome, &mut wrong);
+    }
     match outcome {
         Ok(outcome) if workflow.foul_weather => invariants::known(&outcome, &mut wrong),
         Ok(outcome) if neutral(&outcome) == neutral(&uncut) => {}
@@ -152,13 +155,14 @@ fn cut_off(
     workflow: &Workflow,
     uncut: &Simulated,
     tally: &mut Tally,
-) -> (Result<Outcome, Stop>, Arc<Simulated>) {
+) -> (Result<Outcome, Stop>, Arc<Simulated>, Database) {
     let mut rng = Rng::new(("cuts", seed));
     let host = Simulated::new(seed, workflow);
     // Every second execution has its journal in a database of the host.
+    let database = Database::at_once();
     let journal = match seed % 2 {
         0 => Journal::in_memory().unwrap(),
-        _ => Database::at_once().journal(seed),
+        _ => database.journal(seed),
     };
     // Up to the first crash, both runs have the same events.
     let first = {
@@ -174,11 +178,11 @@ fn cut_off(
         match life(machine, &host, &journal, Some((at, cut)), None) {
             None => tally.crashes += 1,
             Some(Err(Stop::Interrupted)) if cut == Cut::Cancel => tally.cancellations += 1,
-            Some(ended) => return (ended, host),
+            Some(ended) => return (ended, host, database),
         }
     }
     let ended = life(machine, &host, &journal, None, None);
-    (ended.expect("nothing hangs without a cut"), host)
+    (ended.expect("nothing hangs without a cut"), host, database)
 }
 
 /// Runs one process. None means a crash.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use engine::{Batch, Journal, JournalError, JournalStore, StoreChange};
+use engine::{Batch, Ended, Event, Journal, JournalError, JournalStore, StoreChange};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::sync::Notify;
@@ -24,6 +24,10 @@ struct Shared {
 #[derive(Default)]
 struct State {
     durable: BTreeMap<(u64, Vec<u8>), Vec<u8>>,
+    events: BTreeMap<u64, Vec<Event>>,
+    ended: BTreeMap<u64, Ended>,
+    /// The number of events of the largest batch.
+    most_events: usize,
     taken: Vec<(u64, u64, Batch)>,
     numbered: u64,
     /// The number of the last durable batch.
@@ -75,6 +79,36 @@ impl Database {
         self.state().durable.keys().filter(|(of, _)| *of == execution).count()
     }
 
+    /// The history of an execution.
+    #[allow(dead_code)]
+    pub(crate) fn events(&self, execution: u64) -> Vec<Event> {
+        self.state().events.get(&execution).cloned().unwrap_or_default()
+    }
+
+    #[allow(dead_code)]
+    pub(crate) fn ended(&self, execution: u64) -> Option<Ended> {
+        self.state().ended.get(&execution).cloned()
+    }
+
+    /// The number of batches so far.
+    #[allow(dead_code)]
+    pub(crate) fn batches(&self) -> u64 {
+        self.state().batches
+    }
+
+    #[allow(dead_code)]
+    pub(crate) fn most_events(&self) -> usize {
+        self.state().most_events
+    }
+
+    /// Writes a batch of the host.
+    #[allow(dead_code)]
+    pub(crate) fn write(&self, execution: u64, batch: Batch) {
+        let mut state = self.state();
+        state.batches += 1;
+        state.write(execution, batch);
+    }
+
     /// Writes everything that was taken. Returns whether the batch of this number is durable.
     fn flush(&self, number: u64) -> bool {
         let mut state = self.state();
@@ -96,6 +130,16 @@ impl Database {
 
 impl State {
     fn write(&mut self, execution: u64, batch: Batch) {
+        assert!(!self.ended.contains_key(&execution), "{execution} has ended");
+        let events = self.events.entry(execution).or_default();
+        self.most_events = self.most_events.max(batch.events.len());
+        for event in batch.events {
+            assert_eq!(event.id, events.len() as u64 + 1, "{execution} has a gap: {event:?}");
+            events.push(event);
+        }
+        if let Some(end) = batch.end {
+            self.ended.insert(execution, end);
+        }
         for change in batch.changes {
             match change {
                 StoreChange::Put { key, value } => _ = self.durable.insert((execution, key), value),
@@ -133,6 +177,10 @@ impl JournalStore for Entries {
 
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, JournalError> {
         Ok(self.database.state().durable.get(&(self.execution, key.to_vec())).cloned())
+    }
+
+    fn last_event(&self) -> Result<Option<u64>, JournalError> {
+        Ok(Some(self.database.events(self.execution).len() as u64))
     }
 
     fn range(

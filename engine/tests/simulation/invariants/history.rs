@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use engine::Event;
+use engine::{Ended, Event, Outcome};
 use serde_json::Value;
 
 use super::{attempts, exceeded, loops};
@@ -60,6 +60,33 @@ pub(crate) fn history(workflow: &Workflow, events: &[Event], wrong: &mut Vec<Str
         if kind == "Choice" {
             loops::turn(workflow, events, event, wrong);
         }
+    }
+}
+
+/// Checks the history that a store has kept of an execution that crashed. What was done again is in it again.
+pub(crate) fn kept(events: &[Event], ended: Option<Ended>, outcome: &Outcome, wrong: &mut Vec<String>) {
+    let last = match outcome {
+        Outcome::Succeeded(_) => "ExecutionSucceeded",
+        Outcome::Failed { .. } => "ExecutionFailed",
+        Outcome::TimedOut => "ExecutionTimedOut",
+    };
+    let mut entered = 0;
+    for (index, event) in events.iter().enumerate() {
+        let mut say = |what: &str| wrong.push(format!("kept: event {} ({}) {what}", event.id, event.kind));
+        if event.id != index as u64 + 1 || event.previous >= event.id {
+            say(&format!("has place {}, and follows {}", index + 1, event.previous));
+        }
+        if (event.kind == "ExecutionStarted") != (index == 0) {
+            say("is not where an execution starts");
+        }
+        if (event.kind == last) != (index + 1 == events.len()) {
+            say("is not where this execution ends");
+        }
+        entered += u64::from(event.kind.ends_with("StateEntered"));
+    }
+    let time = events.last().map(|event| event.timestamp);
+    if entered == 0 || ended.as_ref().map(|end| (&end.outcome, Some(end.at))) != Some((outcome, time)) {
+        wrong.push(format!("kept: {entered} states, and {ended:?} at {time:?}"));
     }
 }
 
