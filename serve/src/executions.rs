@@ -19,15 +19,16 @@ use tokio_util::task::TaskTracker;
 pub(crate) use list::Listing;
 pub(crate) use map_runs::MapRun;
 pub(crate) use open::Open;
-use open::OpenSet;
+use journal::ExecutionJournal;
+use open::{OpenSet, Started};
 use record::{Found, name_key};
-pub(crate) use record::{End, Execution, Position, Status};
+pub(crate) use record::{Execution, Position, Status};
 pub(crate) use run::rfc3339;
 
 use crate::api::ApiError;
 use crate::arn::Place;
 use crate::catalog::{Catalog, Machine, Moment};
-use crate::store::{Batch, KeyReader, KeyWriter, Space, Store, StoreError};
+use crate::store::{Batch, KeyReader, Space, Store, StoreError};
 
 /// How long the name of an execution that has ended stays taken: 90 days, in microseconds.
 const NAME_TAKEN: i64 = 90 * 24 * 60 * 60 * 1_000_000;
@@ -112,7 +113,7 @@ impl Executions {
         })?;
         let number = found.len();
         for record in found {
-            let open = Open::new(record, true, self.0.store.clone(), self.0.stop.child_token());
+            let open = self.open(record, Started::Durable);
             self.lock().insert(open.clone());
             self.drive(open);
         }
@@ -144,6 +145,7 @@ impl Executions {
             started: Moment::now(),
             end: None,
         };
+        let beginning = self.beginning(&record)?;
         let open = {
             let mut set = self.lock();
             let found = record.express.is_none().then(|| set.named(&record.machine, &record.name)).flatten();
@@ -157,8 +159,7 @@ impl Executions {
                             format!("Execution Limit Exceeded: {MOST_OPEN} executions are open"),
                         ));
                     }
-                    let open =
-                        Open::new(record.clone(), false, self.0.store.clone(), self.0.stop.child_token());
+                    let open = self.open(record.clone(), Started::NotYet);
                     set.insert(open.clone());
                     Ok(open)
                 }
@@ -173,27 +174,34 @@ impl Executions {
                 if !same {
                     return Err(self.taken(&record));
                 }
-                if !found.durable().await {
+                if !found.is_durable().await {
                     return Err(ApiError::unavailable("the store cannot be written"));
                 }
                 return Ok(found);
             }
         };
         let mut batch = Batch::default();
-        batch.put_json(Space::Open, KeyWriter::default().number(record.number).done(), &record);
+        batch.put_json(Space::Open, journal::prefix(record.number), &record);
+        journal::put_changes(&mut batch, record.number, beginning.changes);
         if record.express.is_none() {
             let found = Found::Open(record.number).to_bytes();
             batch.put(Space::Names, name_key(&record.machine, &record.name), found);
+            journal::put_first_events(&mut batch, record.number, &beginning.events);
         }
         // The work goes on although the caller may not wait: the start must not be half done.
         let (this, started) = (self.clone(), open.clone());
         let written = self.0.store.submit(batch);
         let done = tokio::spawn(async move {
             let written = written.await;
-            started.set_durable(written.is_ok());
             match &written {
-                Ok(()) => this.drive(started),
-                Err(_) => this.lock().remove(&started.record),
+                Ok(()) => {
+                    started.set_started(Started::Durable);
+                    this.drive(started);
+                }
+                Err(_) => {
+                    started.set_started(Started::Failed);
+                    this.lock().remove(&started.record);
+                }
             }
             written
         });
@@ -247,20 +255,27 @@ impl Executions {
     ) -> Result<Vec<Value>, StoreError> {
         let open = self.running(&execution.machine, &execution.name);
         let open = open.filter(|open| open.record.number == execution.number && open.end().is_none());
-        let Some(history) = open.and_then(|open| open.history.clone()) else {
-            return journal::events(&self.0.store, execution.number, from, backward, limit);
-        };
-        // What this process has recorded is newer than what is in the store.
-        let stored = journal::events(&self.0.store, execution.number, 0, false, usize::MAX)?;
+        // Those that are not in the store yet follow those that are. They are read first, because they may be
+        // written meanwhile.
+        let mut pending = open.map(|open| open.engine_journal.pending_events()).unwrap_or_default();
+        let mut found = Vec::new();
         let id = |event: &Value| event["id"].as_u64().unwrap_or_default();
-        let mut all: std::collections::BTreeMap<u64, Value> =
-            stored.into_iter().map(|event| (id(&event), event)).collect();
-        all.extend(history.events().iter().map(|event| (event.id, event.to_json())));
-        Ok(if backward {
-            all.into_iter().rev().skip_while(|(id, _)| *id > from).map(|(_, event)| event).take(limit).collect()
+        if backward {
+            pending.retain(|event| event.id <= from);
+            found.extend(pending.iter().rev().take(limit).map(engine::Event::to_json));
+            let below = found.last().map_or(Some(from), |last| id(last).checked_sub(1));
+            if let Some(below) = below {
+                let rest = limit - found.len();
+                found.extend(journal::events(&self.0.store, execution.number, below, true, rest)?);
+            }
         } else {
-            all.into_iter().skip_while(|(id, _)| *id < from).map(|(_, event)| event).take(limit).collect()
-        })
+            found = journal::events(&self.0.store, execution.number, from, false, limit)?;
+            let last = found.last().map_or(from.saturating_sub(1), id);
+            pending.retain(|event| event.id > last);
+            let rest = limit - found.len();
+            found.extend(pending.iter().take(rest).map(engine::Event::to_json));
+        }
+        Ok(found)
     }
 
     pub(crate) fn map_runs(&self) -> &map_runs::MapRuns {
@@ -293,6 +308,12 @@ impl Executions {
     pub(crate) async fn close(&self) {
         self.0.running.close();
         self.0.running.wait().await;
+    }
+
+    fn open(&self, record: Execution, started: Started) -> Arc<Open> {
+        let (store, arn) = (self.0.store.clone(), record.arn(&self.0.place));
+        let journal = ExecutionJournal::new(store, record.clone(), arn, self.0.map_runs.clone());
+        Open::new(record, started, journal, self.0.stop.child_token())
     }
 
     fn next_number(&self) -> u64 {

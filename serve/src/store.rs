@@ -50,7 +50,7 @@ const SPACES: [&str; 7] = ["catalog", "open", "closed", "names", "events", "jour
 
 /// Why the store cannot be used.
 #[derive(Debug, Clone, thiserror::Error)]
-pub enum StoreError {
+pub(crate) enum StoreError {
     /// Another process has it open.
     #[error("another process uses it")]
     Locked,

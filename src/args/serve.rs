@@ -10,6 +10,7 @@ pub struct Serve {
     /// The command; without one the server runs.
     #[command(subcommand)]
     pub command: Option<ServeCommand>,
+    /// The folder and the settings.
     #[command(flatten)]
     pub folder: ServerFolder,
     /// The address of the API and the store. Default: that of the settings, or 127.0.0.1:4650.

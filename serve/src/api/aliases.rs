@@ -190,7 +190,7 @@ impl Api {
         let mut machine = None;
         for (arn, weight) in arns.iter().zip(&weights) {
             let (name, version) = arn::machine(arn)?;
-            let version = version.and_then(|version| version.parse().ok());
+            let version = version.and_then(|version| version.parse::<u32>().ok());
             let version = version.ok_or_else(|| must("state machine version ARNs"))?;
             if self.place.qualified(name, &version.to_string()) != *arn {
                 return Err(missing());

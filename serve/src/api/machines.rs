@@ -12,6 +12,8 @@ use crate::catalog::{Changed, Machine, Moment, Revision, Version};
 
 /// The most versions of a machine.
 const VERSIONS: usize = 1_000;
+/// How long DeleteStateMachine waits for the end of the machine's executions.
+const DELETION: std::time::Duration = std::time::Duration::from_secs(10);
 
 impl Api {
     pub(super) async fn create_state_machine(&self, input: &Input) -> Result<Value, ApiError> {
@@ -224,7 +226,8 @@ impl Api {
             Ok(Changed { machine: machine.or(found.cloned()), revision: None, result: () })
         };
         self.catalog.change_machine(name, mark).await?;
-        self.executions.finish_deletion(&machine);
+        // Many executions may take longer than a caller waits.
+        let _ = tokio::time::timeout(DELETION, self.executions.finish_deletion(&machine)).await;
         Ok(json!({}))
     }
 

@@ -3,53 +3,61 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use engine::History;
+use engine::Journal;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::journal::ExecutionJournal;
 use super::record::{Execution, Position};
-use crate::store::Store;
+use crate::catalog::Moment;
 
 /// An execution that has not ended.
 pub(crate) struct Open {
     pub(crate) record: Execution,
-    /// Whether its start is on disk; None when that has failed.
-    durable: watch::Sender<Option<bool>>,
+    start: watch::Sender<Started>,
     ended: watch::Sender<Option<Arc<Execution>>>,
-    /// Held while its end is decided and written.
-    pub(super) ending: tokio::sync::Mutex<()>,
     /// Cancelled when it is stopped, and with the server.
     pub(super) cancel: CancellationToken,
-    /// Cancelled when its end is on disk.
-    pub(super) history: Option<History>,
     pub(super) journal: ExecutionJournal,
+    /// The same journal, as the engine uses it.
+    pub(super) engine_journal: Journal,
+}
+
+/// Whether the start of an execution is on disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Started {
+    NotYet,
+    Durable,
+    Failed,
 }
 
 impl Open {
-    pub(super) fn new(record: Execution, durable: bool, store: Store, cancel: CancellationToken) -> Arc<Self> {
-        let history = record.express.is_none().then(History::default);
+    pub(super) fn new(
+        record: Execution,
+        started: Started,
+        journal: ExecutionJournal,
+        cancel: CancellationToken,
+    ) -> Arc<Self> {
         Arc::new(Self {
-            journal: ExecutionJournal::new(store, record.number, history.clone()),
             record,
-            durable: watch::Sender::new(Some(durable)),
+            start: watch::Sender::new(started),
             ended: watch::Sender::new(None),
-            ending: tokio::sync::Mutex::new(()),
             cancel,
-            history,
+            engine_journal: Journal::over(Arc::new(journal.clone())),
+            journal,
         })
     }
 
-    pub(super) fn set_durable(&self, durable: bool) {
-        self.durable.send_replace(durable.then_some(true));
+    pub(super) fn set_started(&self, started: Started) {
+        self.start.send_replace(started);
     }
 
     /// Waits until the start is on disk. Returns whether it is.
-    pub(super) async fn durable(&self) -> bool {
-        let mut durable = self.durable.subscribe();
-        let decided = durable.wait_for(|durable| *durable != Some(false)).await;
+    pub(super) async fn is_durable(&self) -> bool {
+        let mut start = self.start.subscribe();
+        let decided = start.wait_for(|started| *started != Started::NotYet).await;
         // The sender is in `self`, so it is not closed.
-        decided.is_ok_and(|durable| durable.is_some())
+        decided.is_ok_and(|started| *started == Started::Durable)
     }
 
     pub(super) fn set_ended(&self, ended: Arc<Execution>) {
@@ -113,8 +121,8 @@ impl OpenSet {
     /// Those of a machine before a position, newest first.
     pub(super) fn of_machine(&self, number: u64, before: Option<Position>) -> impl Iterator<Item = &Arc<Open>> {
         use std::ops::Bound::{Excluded, Included};
-        let least = Position { time: crate::catalog::Moment(i64::MIN), number: 0 };
-        let most = Position { time: crate::catalog::Moment(i64::MAX), number: u64::MAX };
+        let least = Position { time: Moment(i64::MIN), number: 0 };
+        let most = Position { time: Moment(i64::MAX), number: u64::MAX };
         let to = before.map_or(Included((number, most)), |before| Excluded((number, before)));
         let found = self.by_machine.range((Included((number, least)), to)).rev();
         found.filter_map(|(_, position)| self.by_number.get(&position.number))

@@ -3,16 +3,16 @@
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use engine::{Fault, Journal, Outcome, Start, Stop};
+use engine::{Fault, Outcome, Start, Stop};
 use serde_json::{Map, Value};
+use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 
-use super::journal::put_event;
-use super::record::{End, Execution, Found, Status, name_key};
+use super::record::{End, Execution, Status};
 use super::{Executions, Open};
 use crate::api::ApiError;
 use crate::catalog::{Moment, Revision};
-use crate::store::{KeyWriter, Space, StoreError};
+use crate::store::StoreError;
 
 /// How long the tasks of an execution that was stopped may take to save their work.
 const GRACE: Duration = Duration::from_secs(30);
@@ -24,25 +24,22 @@ impl Executions {
     pub(super) fn drive(&self, open: Arc<Open>) {
         let this = self.clone();
         self.0.running.spawn(async move {
-            let outcome = this.run(&open).await;
-            let end = match outcome {
-                Ok(outcome) => end_of(outcome),
-                Err(Stop::Interrupted) => return,
-                Err(Stop::Fault(Fault::Bug(bug))) => End {
-                    stopped: Moment::now(),
-                    status: Status::Failed,
-                    output: None,
-                    error: Some("States.Runtime".into()),
-                    cause: Some(format!("internal error: {bug}")),
-                },
-                // The store has failed, and with it the server; or the execution was ended meanwhile.
+            let (arn, ended) = (open.record.arn(&this.0.place), this.run(&open).await);
+            match ended {
+                Ok(_) => this.finish(&open),
+                Err(Stop::Interrupted) => {}
+                // The store has failed, and with it the server; or the execution was stopped meanwhile.
                 Err(Stop::Fault(Fault::Journal(error))) => {
-                    tracing::debug!(%error, execution = open.record.name, "an execution ends without a result");
-                    return;
+                    tracing::debug!(%error, arn, "an execution is left without a result");
                 }
-            };
-            if let Err(error) = this.end(&open, end, None).await {
-                tracing::error!(%error, execution = open.record.name, "the end of an execution cannot be written");
+                Err(Stop::Fault(Fault::Bug(bug))) => {
+                    tracing::error!(bug, arn, "an execution cannot go on");
+                    let cause = Some(format!("internal error: {bug}"));
+                    let ended = this.abort(&open, Some("States.Runtime".into()), cause).await;
+                    if let Err(error) = ended {
+                        tracing::error!(%error, arn, "the end of an execution cannot be written");
+                    }
+                }
             }
         });
     }
@@ -52,10 +49,8 @@ impl Executions {
         let revision = self.0.catalog.revision(&open.record.revision).map_err(|error| bug(error.to_string()))?;
         let machine = self.compiled(&revision).map_err(bug)?;
         let start = self.engine_start(&open.record, &revision).map_err(|error| bug(error.message))?;
-        let start = Start { history: open.history.clone(), ..start };
-        let journal = Journal::over(Arc::new(open.journal.clone()));
-        let running =
-            engine::run(machine, start, Arc::new(self.host().clone()), journal, open.cancel.clone());
+        let (host, journal) = (Arc::new(self.host().clone()), open.engine_journal.clone());
+        let running = engine::run(machine, start, host, journal, open.cancel.clone());
         tokio::pin!(running);
         let stopped = async {
             open.ended().await;
@@ -65,6 +60,15 @@ impl Executions {
             outcome = &mut running => outcome,
             () = stopped => Err(Stop::Interrupted),
         }
+    }
+
+    /// What the engine writes at the start of a record.
+    pub(super) fn beginning(&self, record: &Execution) -> Result<engine::Batch, ApiError> {
+        let revision = self.0.catalog.revision(&record.revision)?;
+        let machine = self.compiled(&revision).map_err(ApiError::unavailable)?;
+        let start = self.engine_start(record, &revision)?;
+        engine::beginning(&machine, &start, time_of(record.started))
+            .map_err(|error| ApiError::unavailable(error.to_string()))
     }
 
     /// What the engine needs to start a record.
@@ -83,7 +87,7 @@ impl Executions {
         let start = self.engine_start(&record, revision)?;
         let cancel: CancellationToken = self.0.stop.child_token();
         match states::run(self.host(), machine, start, cancel).await {
-            Ok(outcome) => Ok(Execution { end: Some(end_of(outcome)), ..record }),
+            Ok(outcome) => Ok(Execution { end: Some(end_of(outcome, Moment::now())), ..record }),
             Err(Stop::Interrupted) => Err(ApiError::unavailable("the server is stopping")),
             Err(Stop::Fault(fault)) => Err(ApiError::unavailable(fault.to_string())),
         }
@@ -109,66 +113,48 @@ impl Executions {
         error: Option<String>,
         cause: Option<String>,
     ) -> Result<Arc<Execution>, ApiError> {
-        let mut details = Map::new();
-        for (name, text) in [("error", &error), ("cause", &cause)] {
-            details.extend(text.as_ref().map(|text| (name.to_owned(), Value::from(text.as_str()))));
-        }
-        let end = End { stopped: Moment::now(), status: Status::Aborted, output: None, error, cause };
-        let (this, stopped) = (self.clone(), open.clone());
         // The end is written although the caller may not wait.
-        let ending = self.0.running.spawn(async move { this.end(&stopped, end, Some(details)).await });
+        let (this, stopped) = (self.clone(), open.clone());
+        let ending = self.0.running.spawn(async move { this.abort(&stopped, error, cause).await });
         let ended = ending.await.unwrap_or_else(|_| Err(StoreError::Broken("the stop failed".into())))?;
         open.cancel.cancel();
         Ok(ended)
     }
 
-    /// Makes the end of an execution durable, unless it has one. `aborted` are the details of its last event,
-    /// if the engine has not recorded one.
-    async fn end(
+    async fn abort(
         &self,
         open: &Arc<Open>,
-        end: End,
-        aborted: Option<Map<String, Value>>,
+        error: Option<String>,
+        cause: Option<String>,
     ) -> Result<Arc<Execution>, StoreError> {
-        let _ending = open.ending.lock().await;
-        if let Some(ended) = open.end() {
-            return Ok(ended);
+        let mut details = Map::new();
+        for (name, text) in [("error", &error), ("cause", &cause)] {
+            details.extend(text.as_ref().map(|text| (name.to_owned(), Value::from(text.as_str()))));
         }
-        let stopped = end.stopped;
-        let ended = Arc::new(Execution { end: Some(end), ..open.record.clone() });
-        let arn = ended.arn(&self.0.place);
-        let runs = self.0.map_runs.ended(&arn, stopped);
-        let written = open.journal.end(|batch, last_event| {
-            let number = ended.number;
-            batch.remove(Space::Open, KeyWriter::default().number(number).done());
-            runs.iter().for_each(|run| run.put(batch));
-            if ended.express.is_some() {
-                return;
-            }
-            let key = ended.closed_key();
-            batch.put(Space::Names, name_key(&ended.machine, &ended.name), Found::Closed(key.clone()).to_bytes());
-            batch.put_json(Space::Closed, key, &*ended);
-            if let Some(details) = aborted {
-                let event = engine::Event {
-                    id: last_event + 1,
-                    previous: 0,
-                    timestamp: time_of(stopped),
-                    kind: "ExecutionAborted".into(),
-                    details: Some(("executionAbortedEventDetails", details.into())),
-                };
-                put_event(batch, number, &event);
-            }
-        });
-        written.await?;
-        open.set_ended(ended.clone());
-        self.lock().remove(&open.record);
-        Ok(ended)
+        let end = End { stopped: Moment::now(), status: Status::Aborted, output: None, error, cause };
+        let pending = open.engine_journal.pending_events();
+        if let Some(written) = open.journal.abort(end, &pending, details) {
+            written.await?;
+            self.finish(open);
+        }
+        tokio::select! {
+            ended = open.ended() => Ok(ended),
+            error = self.0.store.failure() => Err(error),
+        }
+    }
+
+    /// Makes the end of an execution visible, which is on disk.
+    fn finish(&self, open: &Open) {
+        if let Some(ended) = open.journal.ended() {
+            open.set_ended(ended);
+            self.lock().remove(&open.record);
+        }
     }
 }
 
-fn time_of(moment: Moment) -> time::OffsetDateTime {
+pub(super) fn time_of(moment: Moment) -> OffsetDateTime {
     let nanos = i128::from(moment.0) * 1_000;
-    time::OffsetDateTime::from_unix_timestamp_nanos(nanos).unwrap_or(time::OffsetDateTime::UNIX_EPOCH)
+    OffsetDateTime::from_unix_timestamp_nanos(nanos).unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }
 
 /// A time as texts of state machines show it.
@@ -176,12 +162,12 @@ pub(crate) fn rfc3339(moment: Moment) -> String {
     time_of(moment).format(&time::format_description::well_known::Rfc3339).unwrap_or_default()
 }
 
-fn end_of(outcome: Outcome) -> End {
+pub(super) fn end_of(outcome: Outcome, stopped: Moment) -> End {
     let text = |text: String| Some(text).filter(|text| !text.is_empty());
     let (status, output, error, cause) = match outcome {
         Outcome::Succeeded(output) => (Status::Succeeded, Some(output.to_string()), None, None),
         Outcome::Failed { error, cause } => (Status::Failed, None, text(error), text(cause)),
         Outcome::TimedOut => (Status::TimedOut, None, None, None),
     };
-    End { stopped: Moment::now(), status, output, error, cause }
+    End { stopped, status, output, error, cause }
 }
