@@ -2,6 +2,8 @@
 //! which `Catch` may match; an interruption, after which the execution can be continued; and a fault of the
 //! engine or its host.
 
+use time::OffsetDateTime;
+
 use crate::failure::Failure;
 use crate::journal::JournalError;
 
@@ -11,6 +13,13 @@ pub enum Stop {
     /// It was cancelled, and can be continued from its journal.
     #[error("interrupted")]
     Interrupted,
+    /// It only waits, and needs no process before this time or before something is sent to it. It is continued
+    /// from its journal, and costs no memory until then.
+    #[error("parked until {until}")]
+    Parked {
+        /// The end of its first wait, or of its time limit.
+        until: OffsetDateTime,
+    },
     /// The engine, its host or the journal failed. The journal holds the progress made before.
     #[error(transparent)]
     Fault(#[from] Fault),

@@ -1,7 +1,10 @@
 //! The start of an execution.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
+use crate::abort::Abort;
 use crate::history::History;
 use crate::tokens::TaskTokens;
 
@@ -24,9 +27,17 @@ pub struct Start {
     pub execution_type: ExecutionType,
     /// The tokens by which outcomes of its tasks arrive.
     pub tokens: TaskTokens,
+    /// Aborts the execution.
+    pub abort: Abort,
     /// Records the history in memory, if there is one. A journal over a store of the host may keep it as well,
     /// see [`crate::JournalStore::last_event`].
     pub history: Option<History>,
+    /// Parks the execution when all that it does is wait for at least this time, in Waits, for retries or for
+    /// tokens: [`crate::run`] then returns [`crate::Stop::Parked`]. It is to be run again at the time that it names,
+    /// or after [`crate::Journal::send_outcome`] or [`crate::Journal::abort`]. A token that [`TaskTokens`] does not
+    /// know any more may be that of a parked execution. An execution with a Map Run under way, or with a task that
+    /// sends heartbeats, is not parked. None means never.
+    pub park_after: Option<Duration>,
     /// The most history events of a Standard execution, and of each child of its Distributed Maps.
     /// [`Start::new`] sets AWS's 25,000. None means no limit.
     pub max_events: Option<u64>,
@@ -62,7 +73,9 @@ impl Start {
             input,
             execution_type,
             tokens: TaskTokens::default(),
+            abort: Abort::default(),
             history: None,
+            park_after: None,
             max_events: Some(25_000),
             id,
         }

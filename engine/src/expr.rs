@@ -119,6 +119,10 @@ impl RecordedRng<'_> {
         self.draw(|host| Value::String(host.uuid()))
     }
 
+    pub(crate) fn token(&mut self, execution: &str, attempt: &[u8]) -> Value {
+        self.draw(|host| Value::String(host.token(execution, attempt)))
+    }
+
     pub(crate) fn random(&mut self) -> f64 {
         self.draw(|host| Value::from(host.random())).as_f64().unwrap_or_default()
     }

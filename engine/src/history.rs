@@ -32,14 +32,6 @@ impl History {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Ends the history of an execution that was cancelled and will not be continued, as `StopExecution`
-    /// does.
-    pub fn abort(&self, now: OffsetDateTime) {
-        let id = self.events().iter().map(|event| event.id).max().unwrap_or(0) + 1;
-        let details = Some(("executionAbortedEventDetails", Value::Object(Default::default())));
-        self.record(Event { id, previous: 0, timestamp: now, kind: "ExecutionAborted".into(), details });
-    }
-
     pub(crate) fn record(&self, event: Event) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(event);
     }

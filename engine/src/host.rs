@@ -110,6 +110,15 @@ pub trait Host: Send + Sync + 'static {
 
     /// A new UUID in its usual notation.
     fn uuid(&self) -> String;
+
+    /// The token of an attempt of a task, by which its outcome is sent (see [`crate::TaskTokens`]). `execution` is
+    /// the ARN of the execution that was started, also for a task of a child. `attempt` is the key of the attempt
+    /// in its journal, of a few bytes up to a few hundred: [`crate::Journal::send_outcome`] takes it. A host may
+    /// put both into its tokens and sign them. The token must be unique and is not longer than 1,024 characters.
+    /// The default is a UUID.
+    fn token(&self, _execution: &str, _attempt: &[u8]) -> String {
+        self.uuid()
+    }
 }
 
 /// An object of a listing.

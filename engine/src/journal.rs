@@ -3,28 +3,33 @@
 //! The key of an entry is a letter for its kind, followed by the [`Key`] of the part of the execution that it
 //! belongs to. The entries below a state are removed when the execution leaves the state. So the journal
 //! holds what is unfinished and, for a Distributed Map under way, the records of finished children that are
-//! not in a result file yet.
+//! not in a result file yet. A Standard execution that ends without success keeps its entries, so that it can
+//! be redriven.
 
 mod entry;
 mod file;
 mod hosted;
+mod key;
 mod memory;
 mod writer;
 
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub use entry::MapRunLimits;
 pub(crate) use entry::{
     Checkpoint, ChildRecord, ChildStatus, Done, Ending, FORMAT, FrameEntry, MapRunEntry, Numbered, Owner,
-    ResultFile, Span, Tally, micros, moment,
+    ResultFile, SettledChild, Signal, Span, Tally, TaskOutcome, micros, moment,
 };
 use file::FileStore;
 use hosted::HostedStore;
 pub use hosted::{Batch, Ended, JournalStore, StoreChange};
+use key::BELOW;
+pub(crate) use key::{EntryKind, Key};
 use memory::MemoryStore;
 
 use crate::history::Event;
@@ -37,6 +42,16 @@ enum Store {
     File(FileStore),
     Memory(MemoryStore),
     Hosted(HostedStore),
+}
+
+/// A journal for somebody who must not keep it open.
+#[derive(Debug)]
+pub(crate) struct WeakJournal(Weak<Store>);
+
+impl WeakJournal {
+    pub(crate) fn upgrade(&self) -> Option<Journal> {
+        self.0.upgrade().map(Journal)
+    }
 }
 
 /// Why a journal cannot be used.
@@ -73,75 +88,6 @@ pub(crate) const RECORDS_PER_READ: usize = 256;
 
 /// A key and its value.
 type KeyValue = (Vec<u8>, Vec<u8>);
-
-/// The kinds of entries, with the letters that their keys begin with.
-#[derive(Debug, Clone, Copy)]
-#[repr(u8)]
-pub(crate) enum EntryKind {
-    Owner = b'o',
-    Frame = b'f',
-    MapRun = b'm',
-    /// The input of a nondeterministic batch.
-    Batch = b'b',
-    /// A finished child.
-    Record = b'r',
-}
-
-/// The kinds of entries that belong to a state, and are removed with it.
-const BELOW: [EntryKind; 4] = [EntryKind::Frame, EntryKind::MapRun, EntryKind::Batch, EntryKind::Record];
-
-/// The path from the execution down to a frame (a run of states) or to a visit of a Map state.
-///
-/// The execution's own frame has the empty path. The path of a visit is that of its frame and the frame's
-/// step number. The path of an iteration or child is that of the visit and its index. Numbers are big-endian,
-/// so that keys sort in the order of the children.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Key(Vec<u8>);
-
-/// The length of a number in a key, in bytes.
-const NUMBER: usize = size_of::<u64>();
-
-impl Key {
-    pub(crate) fn root() -> Self {
-        Key::default()
-    }
-
-    pub(crate) fn visit(&self, step: u64) -> Self {
-        self.child(step)
-    }
-
-    pub(crate) fn child(&self, index: u64) -> Self {
-        let mut path = self.0.clone();
-        path.extend(index.to_be_bytes());
-        Key(path)
-    }
-
-    fn entry(&self, kind: EntryKind) -> Vec<u8> {
-        let mut entry = vec![kind as u8];
-        entry.extend(&self.0);
-        entry
-    }
-
-    /// The first and last key of the entries at and below this path.
-    fn range(&self, kind: EntryKind) -> (Vec<u8>, Vec<u8>) {
-        let first = self.entry(kind);
-        let mut last = first.clone();
-        // This is longer than any path below this one that begins with the highest numbers.
-        last.extend([0xff; NUMBER * 16]);
-        (first, last)
-    }
-
-    fn children(&self, kind: EntryKind, from: u64) -> (Vec<u8>, Vec<u8>) {
-        (self.child(from).entry(kind), self.child(u64::MAX).entry(kind))
-    }
-
-    /// The last number of an entry's key.
-    fn index(entry: &[u8]) -> u64 {
-        let mut number = [0; NUMBER];
-        number.copy_from_slice(&entry[entry.len() - NUMBER..]);
-        u64::from_be_bytes(number)
-    }
-}
 
 /// A change of the journal. Changes of one [`Journal::commit`] become durable together.
 pub(crate) enum Change {
@@ -191,6 +137,10 @@ impl Journal {
         Journal(Arc::new(Store::Hosted(HostedStore::new(store))))
     }
 
+    pub(crate) fn downgrade(&self) -> WeakJournal {
+        WeakJournal(Arc::downgrade(&self.0))
+    }
+
     /// The events of a running execution that are not in a batch yet: they follow those that its store has
     /// been given. Read these first, and then those of the store.
     pub fn pending_events(&self) -> Vec<Event> {
@@ -235,13 +185,32 @@ impl Journal {
         }
     }
 
-    /// Makes the owner of an execution that has ended durable, and removes all other entries.
-    pub(crate) async fn end(&self, owner: Change, end: Ended) -> Result<(), JournalError> {
+    /// Makes the owner of an execution that has ended durable. A store of the host removes all other entries with
+    /// it, unless the execution `keeps` them.
+    pub(crate) async fn end(&self, owner: Change, end: Ended, keeps: bool) -> Result<(), JournalError> {
         if let Store::Hosted(hosted) = &*self.0 {
-            return hosted.end(owner, end).await;
+            return hosted.end(owner, end, keeps).await;
         }
-        self.commit(vec![owner]).await?;
-        self.sweep(Key::root())
+        self.commit(vec![owner]).await
+    }
+
+    /// Removes what an execution that has ended has left, in the background.
+    pub(crate) fn clear(&self) -> Result<(), JournalError> {
+        match self.hosted() {
+            Some(_) => Ok(()),
+            None => self.sweep(Key::root()),
+        }
+    }
+
+    /// Whether an attempt of a task is under way and has no outcome yet.
+    pub(crate) fn waits(&self, attempt: &Key) -> Result<bool, JournalError> {
+        let (frame, step) = attempt.frame_of_attempt();
+        let has_ended = self.owner()?.is_none_or(|owner| owner.outcome.is_some());
+        if has_ended || self.contains(EntryKind::Signal, attempt)? {
+            return Ok(false);
+        }
+        let entry = self.get(EntryKind::Frame, &frame)?;
+        Ok(matches!(entry, Some(FrameEntry::At(at)) if at.step == step))
     }
 
     /// Removes the entries at and below the key, in the background. A crash may leave entries behind, but
@@ -320,6 +289,12 @@ impl Journal {
     }
 }
 
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Store")
+    }
+}
+
 impl std::fmt::Debug for Journal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Journal")
@@ -344,9 +319,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_journal_of_a_later_version_is_refused_by_its_format() {
-        let later = owner(serde_json::json!({ "format": 2, "owners": [] })).await.unwrap_err();
+        let later = owner(serde_json::json!({ "format": 3, "owners": [] })).await.unwrap_err();
         assert!(
-            later.to_string().starts_with("the journal has format 2, and this version knows formats up to 1")
+            later.to_string().starts_with("the journal has format 3, and this version knows formats up to 2")
         );
         let first = serde_json::json!({ "definition": "d", "input": "i", "execution": "e", "started": 1, "outcome": null });
         assert_eq!(owner(first).await.unwrap().unwrap().format, 1);

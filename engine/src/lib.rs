@@ -41,6 +41,11 @@
 //! `.waitForTaskToken`) arrive through [`TaskTokens`]. The engine itself enforces time limits and heartbeats,
 //! by the host's clock.
 //!
+//! A server keeps the journals and the histories of its executions in a store of its own ([`JournalStore`]). What
+//! is sent to an execution is durable before it is acknowledged: the end of one that is aborted ([`Abort`]), outcomes
+//! by token, and the limits of a Map Run ([`MapRunStatus::update`]). An execution that only waits can be parked
+//! ([`Start::park_after`]), and one that ended without success can be redriven ([`Journal::redrive`]).
+//!
 //! [`validate`] finds the diagnostics of AWS in a definition, in AWS's words. [`test_state`] runs one state
 //! by itself and shows its intermediate values.
 //!
@@ -62,12 +67,16 @@
 //! - `States.MathRandom` with a seed always gives the same number, but perhaps not the number that AWS gives.
 //! - When an execution is continued after a crash, the time limit of a running task begins anew, unless the
 //!   task's outcome comes by token.
+//! - A redrive also runs the Pass, Choice and Succeed states between the last Task, Map, Parallel or Wait and a
+//!   failed state of these types again. A redriven Map Run reads its items again, and does not find out whether they
+//!   are the same.
 //! - A Distributed Map starts its items in their order, and writes result files of 8 MiB, not of 5 GB; a
 //!   reader finds all of them in the manifest. The fields of an item from a CSV file are in the order of the
 //!   header.
 //! - The LastModified of a listed object is written as 1668699881 and not as 1.668699881E9.
 //! - Datasets in Parquet need the crate's feature `parquet`.
 
+mod abort;
 mod compile;
 mod dataset;
 mod diagnostic;
@@ -94,21 +103,22 @@ mod test_state;
 mod tokens;
 mod validation;
 
+pub use abort::Abort;
 pub use compile::compile;
 pub use diagnostic::{Diagnostic, Problem, Problems, Severity};
 pub use error::{Fault, Stop};
 pub use execution::{ExecutionType, Start};
 pub use history::{Event, History};
 pub use host::{Host, NoHost, ObjectError, ObjectInfo, Part, TaskCall, TaskError, Tasks};
-pub use journal::{Batch, Ended, Journal, JournalError, JournalStore, StoreChange};
+pub use journal::{Batch, Ended, Journal, JournalError, JournalStore, MapRunLimits, StoreChange};
 pub use machine::Machine;
-pub use map_run::{Counts, MapRunStatus, Phase};
+pub use map_run::{Counts, MapRunStatus, MapRunUpdate, Phase, UpdateError};
 pub use outcome::Outcome;
 pub use resource::{Pattern, Resource};
-pub use run::{beginning, run};
+pub use run::{RedriveError, beginning, run};
 pub use test_state::{
     ErrorOutput, FieldValidation, InspectionLevel, Mock, StateConfiguration, TestError, TestRequest,
     TestResult, TestStatus, test_state,
 };
-pub use tokens::{TaskTokens, UnknownToken};
+pub use tokens::{TaskTokens, TokenError};
 pub use validation::{ApiError, Validation, Verdict, validate};

@@ -7,7 +7,10 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::error::Halt;
-use crate::journal::{ChildStatus, Tally};
+use crate::journal::{
+    Change, ChildStatus, EntryKind, Journal, JournalError, Key, MapRunLimits, Signal, Tally, WeakJournal,
+};
+use crate::quotas::MAX_CHILDREN;
 
 /// A Map Run as `DescribeMapRun` shows it. Each count is exact at the moment it is read, but counts are not
 /// read at the same moment.
@@ -17,13 +20,14 @@ pub struct MapRunStatus {
     pub arn: String,
     /// The ARN of the execution that the Map state belongs to.
     pub execution: String,
-    /// Children that may run at once.
-    pub max_concurrency: u64,
-    /// The number of items that may fail.
-    pub tolerated_failure_count: Option<u64>,
-    /// The percentage of items that may fail, from 0 to 100.
-    pub tolerated_failure_percentage: Option<f64>,
+    limits: watch::Sender<MapRunLimits>,
     phase: watch::Sender<Phase>,
+    /// The host may keep the status for longer than the execution runs.
+    journal: WeakJournal,
+    /// The key of the run's entries in the journal.
+    visit: Key,
+    /// Held while a change of the limits is made durable.
+    updating: tokio::sync::Mutex<()>,
     items: Counters,
     executions: Counters,
 }
@@ -39,6 +43,28 @@ pub enum Phase {
     Failed,
     /// It was stopped; its execution may be continued later.
     Aborted,
+}
+
+/// A change of the limits of a Map Run. What is None stays as it is.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct MapRunUpdate {
+    /// Children that may run at once; 0 means as many as AWS allows.
+    pub max_concurrency: Option<u64>,
+    /// The number of items that may fail.
+    pub tolerated_failure_count: Option<u64>,
+    /// The percentage of items that may fail, from 0 to 100.
+    pub tolerated_failure_percentage: Option<f64>,
+}
+
+/// Why the limits of a Map Run were not changed.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum UpdateError {
+    /// The run has ended.
+    #[error("the Map Run has ended")]
+    Ended,
+    /// The change cannot be made durable.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
 }
 
 /// Numbers of items or children, by their status.
@@ -76,20 +102,58 @@ impl MapRunStatus {
     pub(crate) fn new(
         arn: String,
         execution: String,
-        max_concurrency: u64,
-        tolerated_failure_count: Option<u64>,
-        tolerated_failure_percentage: Option<f64>,
+        limits: MapRunLimits,
+        journal: &Journal,
+        visit: Key,
     ) -> Arc<Self> {
         Arc::new(Self {
             arn,
             execution,
-            max_concurrency,
-            tolerated_failure_count,
-            tolerated_failure_percentage,
+            limits: watch::Sender::new(limits),
             phase: watch::Sender::new(Phase::Running),
+            journal: journal.downgrade(),
+            visit,
+            updating: tokio::sync::Mutex::default(),
             items: Counters::default(),
             executions: Counters::default(),
         })
+    }
+
+    /// The limits that hold now.
+    pub fn limits(&self) -> MapRunLimits {
+        *self.limits.borrow()
+    }
+
+    /// Changes limits of the run, for `UpdateMapRun`. Returns when the change is durable and holds: children that
+    /// run beyond a lower concurrency are awaited, and a tolerance that is exceeded now fails the run.
+    ///
+    /// # Errors
+    ///
+    /// [`UpdateError`] if the run has ended, or the change cannot be made durable.
+    pub async fn update(&self, update: MapRunUpdate) -> Result<(), UpdateError> {
+        let _updating = self.updating.lock().await;
+        let journal = self.journal.upgrade().ok_or(UpdateError::Ended)?;
+        if self.phase() != Phase::Running {
+            return Err(UpdateError::Ended);
+        }
+        let mut limits = self.limits();
+        match update.max_concurrency {
+            None => {}
+            Some(0) => limits.max_concurrency = MAX_CHILDREN,
+            Some(limit) => limits.max_concurrency = limit.min(MAX_CHILDREN),
+        }
+        limits.tolerated_failure_count = update.tolerated_failure_count.or(limits.tolerated_failure_count);
+        limits.tolerated_failure_percentage =
+            update.tolerated_failure_percentage.or(limits.tolerated_failure_percentage);
+        let signal = Change::put(EntryKind::Signal, &self.visit, &Signal::Limits(limits))?;
+        journal.commit(vec![signal]).await?;
+        self.limits.send_replace(limits);
+        Ok(())
+    }
+
+    /// Receives the changes of the limits.
+    pub(crate) fn changes(&self) -> watch::Receiver<MapRunLimits> {
+        self.limits.subscribe()
     }
 
     /// The phase of the run.
@@ -122,6 +186,10 @@ impl MapRunStatus {
             counters.started.store(found.succeeded + found.failed + found.timed_out, Relaxed);
         }
         self.items.total.store(total.unwrap_or_default(), Relaxed);
+    }
+
+    pub(crate) fn counted(&self, items: u64) {
+        self.items.total.store(items, Relaxed);
     }
 
     pub(crate) fn started(&self, items: u64) {

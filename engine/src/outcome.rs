@@ -16,4 +16,11 @@ pub enum Outcome {
     },
     /// It took longer than the machine's `TimeoutSeconds` or than its type allows.
     TimedOut,
+    /// It was aborted from outside, see [`crate::Abort`].
+    Aborted {
+        /// The error that was given, or an empty text.
+        error: String,
+        /// The cause that was given, or an empty text.
+        cause: String,
+    },
 }

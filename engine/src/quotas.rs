@@ -10,5 +10,9 @@ pub(crate) const MAX_RETRY_DELAY_SECONDS: u32 = 31_622_400;
 /// The largest input or output of a state, in bytes of JSON.
 pub(crate) const MAX_DATA: usize = 256 * 1024;
 
+/// The most children of a Map Run that may run at once, which is also the default (AWS Step Functions Developer
+/// Guide, "Using Map state in Distributed mode").
+pub(crate) const MAX_CHILDREN: u64 = 10_000;
+
 /// The largest header of a CSV file, all names together, in bytes.
 pub(crate) const MAX_CSV_HEADER: usize = 10 * 1024;

@@ -10,12 +10,16 @@ mod evaluate;
 mod events;
 mod flow;
 mod frame;
+mod idle;
 mod inline;
 mod inspector;
 mod limits;
 mod map;
+mod owner;
 mod parallel;
 mod recovery;
+mod redrive;
+mod stored;
 mod task;
 mod task_set;
 pub(crate) mod trial;
@@ -23,32 +27,34 @@ mod wait;
 
 use std::sync::Arc;
 
-use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 
-use crate::digest;
 use crate::error::{Halt, Stop};
 use crate::execution::Start;
-use crate::failure::Failure;
 use crate::host::Host;
-use crate::journal::{
-    Batch, Change, Ended, Ending, EntryKind, FORMAT, Journal, JournalError, Key, Owner, micros, moment,
-};
+use crate::journal::{FORMAT, Journal, Key, moment};
 use crate::machine::Machine;
 use crate::outcome::Outcome;
 use crate::tokens::TaskTokens;
-use context::Identity;
 pub(crate) use context::iso;
+use context::{Identity, Redrive};
+use idle::Idle;
 use inspector::{Inspector, NoInspector};
+pub use owner::beginning;
+use owner::{Claim, Finish, claim};
+pub use stored::RedriveError;
 
 /// The services that all frames of an execution share.
 struct Runtime {
+    /// The ARN of the execution that the journal belongs to.
+    execution: String,
     host: Arc<dyn Host>,
     journal: Journal,
     tokens: TaskTokens,
     /// Cancelled with the caller's token, and when a frame cannot continue.
     cancel: CancellationToken,
+    idle: Idle,
     inspector: Box<dyn Inspector>,
 }
 
@@ -57,11 +63,12 @@ struct Runtime {
 ///
 /// When `cancel` is cancelled, waits end at once and no new task is called; running tasks are awaited (see
 /// [`crate::TaskCall::cancel`]). Dropping the future has the effect of a crash: everything in the journal is
-/// kept.
+/// kept. [`Start::abort`] ends the execution for good.
 ///
 /// # Errors
 ///
-/// [`Stop::Interrupted`] if `cancel` was cancelled or a task was interrupted, [`Stop::Fault`] if the journal
+/// [`Stop::Interrupted`] if `cancel` was cancelled or a task was interrupted, [`Stop::Parked`] if it only waits
+/// (see [`Start::park_after`]), [`Stop::Fault`] if the journal
 /// cannot be used or belongs to another execution, or for a bug.
 pub async fn run(
     machine: Arc<Machine>,
@@ -70,54 +77,79 @@ pub async fn run(
     journal: Journal,
     cancel: CancellationToken,
 ) -> Result<Outcome, Stop> {
+    let abort = start.abort.running();
     let Claim { mut owner, is_new } = claim(&machine, &start, &*host, &journal)?;
-    if let Some(outcome) = owner.outcome {
-        return Ok(outcome.into());
+    if let Some(end) = owner.ended() {
+        abort.ended(end.clone());
+        return Ok(end.outcome);
     }
     let kept_events = journal.begin()?;
     let started = moment(owner.started);
-    let deadline = started + limits::duration(&machine, start.execution_type);
+    let redriven = owner.redriven.map(moment);
+    let deadline = redriven.unwrap_or(started) + limits::duration(&machine, start.execution_type);
     let runtime = Arc::new(Runtime {
+        execution: start.id.clone(),
         host,
         journal,
         tokens: start.tokens.clone(),
         cancel: cancel.child_token(),
+        idle: Idle::new(start.park_after),
         inspector: Box::new(NoInspector),
     });
     let mut identity = Identity::of_execution(start, started);
+    identity.generation = owner.redrives;
+    identity.redrive = redriven.map(|at| Redrive { count: owner.redrives, at });
+    identity.can_be_redriven = owner.is_standard;
     if let Some(count) = kept_events {
         identity.events.keep_in(runtime.journal.clone(), count);
     }
     if kept_events.is_none_or(|count| count == 0) {
         identity.record_started();
     }
-    if is_new {
-        runtime.journal.commit(vec![Change::put(EntryKind::Owner, &Key::root(), &owner)?]).await?;
+    if is_new || owner.format < FORMAT {
+        owner.format = FORMAT;
+        runtime.journal.commit(vec![owner.put()?]).await?;
     }
     let identity = Arc::new(identity);
     let frame = frame::Frame::new(Key::root(), identity.clone());
-    let running = frame::run(runtime.clone(), machine.scope.clone(), frame, identity.input.clone());
-    let result = tokio::select! {
+    let mut running = frame::run(runtime.clone(), machine.scope.clone(), frame, identity.input.clone());
+    let finished = |ended| match ended {
+        Ok(done) => Ok(identity.events.check_end().map_or_else(Finish::Failed, |()| Finish::Succeeded(done))),
+        Err(Halt::Failed(failure)) => Ok(Finish::Failed(failure)),
+        Err(Halt::Stopped(stop)) => Err(stop),
+    };
+    let finish = tokio::select! {
         biased;
-        ended = running => match ended {
-            Ok(done) => identity.events.check_end().map(|()| done).map_err(Some),
-            Err(Halt::Failed(failure)) => Err(Some(failure)),
-            Err(Halt::Stopped(stop)) => return Err(stop),
-        },
-        () = runtime.host.sleep_until(deadline) => Err(None),
+        ended = &mut running => finished(ended)?,
+        until = runtime.idle.long(deadline, || runtime.host.now()) => {
+            // All waits are in the journal, and no task is under way.
+            runtime.cancel.cancel();
+            match finished((&mut running).await) {
+                Err(Stop::Interrupted) if !cancel.is_cancelled() => return Err(Stop::Parked { until }),
+                ended => ended?,
+            }
+        }
+        failure = abort.requested() => Finish::Aborted(failure),
+        () = runtime.host.sleep_until(deadline) => Finish::TimedOut,
     };
+    // Frames that are dropped here record that their tasks were aborted.
+    let winding_down = matches!(finish, Finish::Aborted(_)).then_some(running);
     let at = runtime.host.now();
-    identity.record_ended(at, &result);
-    let outcome = match result {
-        Ok(done) => Ending::Succeeded(done.output),
-        Err(Some(failure)) => Ending::Failed(failure),
-        Err(None) => Ending::TimedOut,
-    };
-    owner.outcome = Some(outcome.clone());
-    let ended = Change::put(EntryKind::Owner, &Key::root(), &owner)?;
-    let outcome: Outcome = outcome.into();
-    runtime.journal.end(ended, Ended { outcome: outcome.clone(), at }).await?;
-    Ok(outcome)
+    identity.record_ended(at, &finish);
+    let (change, end) = owner.end(finish, at)?;
+    // An execution that can be redriven keeps its entries.
+    let keeps = owner.is_standard && !matches!(end.outcome, Outcome::Succeeded(_));
+    runtime.journal.end(change, end.clone(), keeps).await?;
+    abort.ended(end.clone());
+    if let Some(running) = winding_down {
+        runtime.cancel.cancel();
+        // The execution has its end; only its tasks may still save their own progress.
+        let _ = running.await;
+    }
+    if !keeps {
+        runtime.journal.clear()?;
+    }
+    Ok(end.outcome)
 }
 
 impl Runtime {
@@ -126,68 +158,6 @@ impl Runtime {
         match moment {
             Some(moment) => self.host.sleep_until(moment).await,
             None => std::future::pending().await,
-        }
-    }
-}
-
-/// The first batch of an execution that begins at this time. [`run`] makes it by itself; a host that writes it
-/// together with its own record of the start has both in one batch. Its event is for a store that keeps the
-/// events.
-///
-/// # Errors
-///
-/// It does not fail today.
-pub fn beginning(machine: &Machine, start: &Start, at: OffsetDateTime) -> Result<Batch, JournalError> {
-    let owner = owner_of(machine, start, at);
-    let identity = Identity::of_execution(start.clone(), moment(owner.started));
-    let put = Change::put(EntryKind::Owner, &Key::root(), &owner)?;
-    Ok(Batch::of(vec![put], vec![identity.started_event()]))
-}
-
-struct Claim {
-    owner: Owner,
-    /// Whether the journal has no owner yet.
-    is_new: bool,
-}
-
-/// Makes this execution the owner of a new journal, or checks that it is the owner of an existing one.
-fn claim(
-    machine: &Machine,
-    start: &Start,
-    host: &dyn Host,
-    journal: &Journal,
-) -> Result<Claim, JournalError> {
-    let new = owner_of(machine, start, host.now());
-    let Some(owner) = journal.owner()? else { return Ok(Claim { owner: new, is_new: true }) };
-    let differs = if owner.definition != new.definition {
-        "definition"
-    } else if owner.input != new.input {
-        "input"
-    } else if owner.execution != new.execution {
-        "execution"
-    } else {
-        return Ok(Claim { owner, is_new: false });
-    };
-    Err(JournalError::Foreign(differs))
-}
-
-fn owner_of(machine: &Machine, start: &Start, at: OffsetDateTime) -> Owner {
-    Owner {
-        format: FORMAT,
-        definition: machine.hash.clone(),
-        input: digest::hex(&Sha256::digest(start.input.to_string())),
-        execution: start.id.clone(),
-        started: micros(at),
-        outcome: None,
-    }
-}
-
-impl From<Ending> for Outcome {
-    fn from(ending: Ending) -> Self {
-        match ending {
-            Ending::Succeeded(output) => Outcome::Succeeded(output),
-            Ending::Failed(Failure { error, cause, .. }) => Outcome::Failed { error, cause },
-            Ending::TimedOut => Outcome::TimedOut,
         }
     }
 }

@@ -96,12 +96,11 @@ impl Api {
             "TagResource" => self.tag_resource(input).await,
             "TestState" => self.test_state(input).await,
             "UntagResource" => self.untag_resource(input).await,
+            "UpdateMapRun" => self.update_map_run(input).await,
             "UpdateStateMachine" => self.update_state_machine(input).await,
             "UpdateStateMachineAlias" => self.update_state_machine_alias(input).await,
             "ValidateStateMachineDefinition" => self.validate_state_machine_definition(input),
-            "RedriveExecution" | "UpdateMapRun" => {
-                Err(ApiError::unsupported(&format!("the operation {operation}")))
-            }
+            "RedriveExecution" => Err(ApiError::unsupported("the operation RedriveExecution")),
             _ => Err(operations::unknown(operation)),
         }
     }

@@ -186,7 +186,7 @@ impl Executions {
         if record.express.is_none() {
             let found = Found::Open(record.number).to_bytes();
             batch.put(Space::Names, name_key(&record.machine, &record.name), found);
-            journal::put_first_events(&mut batch, record.number, &beginning.events);
+            journal::put_events(&mut batch, record.number, &beginning.events);
         }
         // The work goes on although the caller may not wait: the start must not be half done.
         let (this, started) = (self.clone(), open.clone());
@@ -289,7 +289,7 @@ impl Executions {
             loop {
                 let found = this.lock().of_machine(machine.number, None).next().cloned();
                 let Some(open) = found else { break };
-                if let Err(error) = this.stop(&open, None, None).await {
+                if let Err(error) = this.stop(&open, "", "").await {
                     tracing::error!(error = error.message, "an execution of a deleted machine cannot be stopped");
                     return;
                 }
@@ -313,7 +313,7 @@ impl Executions {
     fn open(&self, record: Execution, started: Started) -> Arc<Open> {
         let (store, arn) = (self.0.store.clone(), record.arn(&self.0.place));
         let journal = ExecutionJournal::new(store, record.clone(), arn, self.0.map_runs.clone());
-        Open::new(record, started, journal, self.0.stop.child_token())
+        Open::new(record, started, journal)
     }
 
     fn next_number(&self) -> u64 {

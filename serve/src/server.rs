@@ -51,9 +51,6 @@ impl Server {
     /// When the address is taken, a setting or a key is wrong, or the store cannot be opened. Nothing has been
     /// changed then, apart from new files in the folder.
     pub async fn open(folder: &Path, objects: s3::Service, settings: &Settings) -> Result<Self, Error> {
-        let listener = net::server::bind(settings.api).await.map_err(|error| {
-            Error::new(format!("cannot listen at {error}; --api takes another address"))
-        })?;
         let keys = Keys::open(folder, &objects)?;
         let path = folder.join(STORE);
         s3::file::make_folder(&path).map_err(|error| Error::new(error.to_string()))?;
@@ -72,6 +69,9 @@ impl Server {
         let workers = Workers::new(activities, tokens);
         let api = Arc::new(Api::new(place, catalog, executions.clone(), workers, stop.clone()));
         own.set(&api);
+        let listener = net::server::bind(settings.api).await.map_err(|error| {
+            Error::new(format!("cannot listen at {error}; --api takes another address"))
+        })?;
         let resumed = executions.resume().map_err(at)?;
         let s3_keys = keys.all().iter().filter(|key| key.role >= Role::Operator);
         let s3_keys = s3_keys.map(|key| AccessKey {

@@ -105,7 +105,7 @@ pub async fn execute(
             remove_journal(&path)?;
             return Box::pin(execute(state, target, functions, progress, stop)).await;
         }
-        Ok(Err(Stop::Interrupted)) => return Ok(ExecutionEnd::Interrupted),
+        Ok(Err(Stop::Interrupted | Stop::Parked { .. })) => return Ok(ExecutionEnd::Interrupted),
         Ok(Err(Stop::Fault(fault))) => return Err(CliError::at(&path, fault)),
         Err(message) => {
             // The workers may still find room for the results that they hold.
@@ -123,6 +123,8 @@ pub async fn execute(
             ExecutionEnd::Finished
         }
         Outcome::Failed { error, cause } => ExecutionEnd::Failed { message: message_of(&cause), error },
+        // Nothing aborts a run of a job: it is interrupted, and can be continued.
+        Outcome::Aborted { error, cause } => ExecutionEnd::Failed { message: cause, error },
         Outcome::TimedOut => ExecutionEnd::Failed {
             error: "States.Timeout".to_owned(),
             message: "the run took longer than the year that an execution may take".to_owned(),

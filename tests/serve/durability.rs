@@ -75,6 +75,20 @@ async fn a_stopped_execution_stays_stopped() {
 }
 
 #[tokio::test]
+async fn an_outcome_that_was_sent_is_there_after_a_kill() {
+    let server = Server::start();
+    let activity = server.ok("CreateActivity", json!({"name": "approve"})).await["activityArn"].clone();
+    let state = json!({"Type": "Task", "Resource": activity, "End": true});
+    let machine = server.machine("m", json!({"StartAt": "T", "States": {"T": state}})).await;
+    let started = server.ok("StartExecution", json!({"stateMachineArn": machine})).await;
+    let task = server.ok("GetActivityTask", json!({"activityArn": activity})).await;
+    server.ok("SendTaskSuccess", json!({"taskToken": task["taskToken"], "output": "{\"by\": \"ann\"}"})).await;
+    let server = server.killed_and_started_again();
+    let ended = server.ended(started["executionArn"].as_str().unwrap()).await;
+    assert_eq!(json!([ended["status"], ended["output"]]), json!(["SUCCEEDED", "{\"by\":\"ann\"}"]));
+}
+
+#[tokio::test]
 async fn every_start_that_was_answered_is_there_after_a_kill() {
     let server = Server::start();
     let machine = server.machine("m", json!({"StartAt": "P", "States": {"P": {"Type": "Pass", "End": true}}})).await;

@@ -108,6 +108,41 @@ async fn map_runs_can_be_described_while_they_run_and_afterwards() {
 }
 
 #[tokio::test]
+async fn the_limits_of_a_map_run_change_while_it_runs() {
+    let server = Server::start();
+    let activity = server.ok("CreateActivity", json!({"name": "work"})).await["activityArn"].clone();
+    let map = json!({
+        "Type": "Map",
+        "Label": "Items",
+        "MaxConcurrency": 1,
+        "ItemProcessor": {
+            "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
+            "StartAt": "T",
+            "States": {"T": {"Type": "Task", "Resource": activity, "End": true}},
+        },
+        "End": true,
+    });
+    let machine = server.machine("m", one(map)).await;
+    let started = server.ok("StartExecution", json!({"stateMachineArn": machine, "input": "[1,2]"})).await;
+    let take = json!({"activityArn": activity});
+    let first = server.ok("GetActivityTask", take.clone()).await["taskToken"].clone();
+    let listed = server.ok("ListMapRuns", json!({"executionArn": started["executionArn"]})).await;
+    let run = listed["mapRuns"][0]["mapRunArn"].clone();
+    server.ok("UpdateMapRun", json!({"mapRunArn": run, "maxConcurrency": 2, "toleratedFailureCount": 1})).await;
+    let shown = server.ok("DescribeMapRun", json!({"mapRunArn": run})).await;
+    assert_eq!(json!([shown["maxConcurrency"], shown["toleratedFailureCount"]]), json!([2, 1]));
+    let second = server.ok("GetActivityTask", take).await["taskToken"].clone();
+    assert!(second.is_string(), "a second child runs");
+    for token in [first, second] {
+        server.ok("SendTaskSuccess", json!({"taskToken": token, "output": "{}"})).await;
+    }
+    let arn = started["executionArn"].as_str().unwrap();
+    assert_eq!(server.ended(arn).await["status"], "SUCCEEDED");
+    let late = server.refused("UpdateMapRun", json!({"mapRunArn": run, "maxConcurrency": 3})).await;
+    assert_eq!(late.0, "ValidationException");
+}
+
+#[tokio::test]
 async fn the_store_is_at_the_same_port() {
     let server = Server::start();
     let copy = json!({

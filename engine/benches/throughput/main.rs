@@ -88,7 +88,9 @@ async fn run(machine: &Arc<Machine>, start: Start, lines: u64, journal: Journal)
         .await?
     {
         Outcome::Succeeded(output) => Ok(output),
-        Outcome::Failed { error, cause } => Err(format!("{error}: {cause}").into()),
+        Outcome::Failed { error, cause } | Outcome::Aborted { error, cause } => {
+            Err(format!("{error}: {cause}").into())
+        }
         Outcome::TimedOut => Err("timed out".into()),
     }
 }

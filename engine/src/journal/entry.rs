@@ -7,8 +7,9 @@ use time::OffsetDateTime;
 use crate::failure::Failure;
 use crate::json;
 
-/// The format of journals. A journal of a higher one is refused. A journal without a number has the format 1.
-pub(crate) const FORMAT: u32 = 1;
+/// The format of journals. A journal of a higher one is refused. A journal without a number has the format 1. The
+/// format 2 has signals and aborted executions.
+pub(crate) const FORMAT: u32 = 2;
 
 fn first_format() -> u32 {
     1
@@ -33,6 +34,16 @@ pub(crate) struct Owner {
     /// In microseconds since 1970, like all times in the journal.
     pub(crate) started: i64,
     pub(crate) outcome: Option<Ending>,
+    /// The time of the end.
+    #[serde(default)]
+    pub(crate) stopped: Option<i64>,
+    #[serde(default)]
+    pub(crate) is_standard: bool,
+    #[serde(default)]
+    pub(crate) redrives: u32,
+    /// The time of the last redrive.
+    #[serde(default)]
+    pub(crate) redriven: Option<i64>,
 }
 
 /// How an execution ended.
@@ -41,6 +52,34 @@ pub(crate) enum Ending {
     Succeeded(#[serde(deserialize_with = "json::value")] Value),
     Failed(Failure),
     TimedOut,
+    Aborted(Failure),
+}
+
+/// What was sent from outside and acknowledged. It is kept until it has no use any more.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) enum Signal {
+    /// The outcome of an attempt of a task.
+    Outcome(TaskOutcome),
+    /// The limits of a Map Run, in place of those of its state.
+    Limits(MapRunLimits),
+}
+
+/// The outcome of a task that was sent by token.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) enum TaskOutcome {
+    Succeeded(#[serde(deserialize_with = "json::value")] Value),
+    Failed { error: String, cause: String },
+}
+
+/// The limits of a Map Run.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct MapRunLimits {
+    /// Children that may run at once.
+    pub max_concurrency: u64,
+    /// The number of items that may fail.
+    pub tolerated_failure_count: Option<u64>,
+    /// The percentage of items that may fail, from 0 to 100.
+    pub tolerated_failure_percentage: Option<f64>,
 }
 
 /// The entry of a frame: the execution, a branch or iteration, or a child.
@@ -99,6 +138,12 @@ pub(crate) struct Checkpoint {
     /// The event of the start of the state's Map, Map Run or Parallel, once it has started.
     #[serde(default)]
     pub(crate) begun: Option<u64>,
+    /// The redrives of the execution up to this checkpoint.
+    #[serde(default)]
+    pub(crate) generation: u32,
+    /// The redrives of this frame, which had begun before them.
+    #[serde(default)]
+    pub(crate) redrives: u32,
     /// The random draws of the state's expressions.
     #[serde(deserialize_with = "json::items")]
     pub(crate) draws: Vec<Value>,
@@ -114,6 +159,15 @@ pub(crate) struct MapRunEntry {
     pub(crate) exceeded_at: Option<u64>,
     /// Children whose records have left the journal, in rising order.
     pub(crate) settled: Vec<Span>,
+    /// Those of them that succeeded.
+    #[serde(default)]
+    pub(crate) kept: Vec<Span>,
+    /// The redrives of the execution that the run has seen.
+    #[serde(default)]
+    pub(crate) generation: u32,
+    /// The redrives of this run.
+    #[serde(default)]
+    pub(crate) redrives: u32,
     /// Counts of the settled children.
     pub(crate) tally: Tally,
     /// The result files of children that succeeded.
@@ -167,21 +221,34 @@ impl ByStatus {
     }
 }
 
+/// A finished child whose record has left the journal.
+pub(crate) struct SettledChild {
+    pub(crate) index: u64,
+    pub(crate) status: ChildStatus,
+    pub(crate) items: u64,
+}
+
 impl MapRunEntry {
-    /// Adds finished children to the settled ones. They are given in rising order with their numbers of
-    /// items.
-    pub(crate) fn add_settled(&mut self, children: impl Iterator<Item = (u64, u64)>) {
-        self.settled.extend(children.map(|(first, items)| Span { first, children: 1, items }));
-        self.settled.sort_by_key(|span| span.first);
-        self.settled.dedup_by(|next, span| {
-            let follows = span.first + span.children == next.first;
-            if follows {
-                span.children += next.children;
-                span.items += next.items;
-            }
-            follows
-        });
+    /// Adds finished children, in rising order, to the settled ones.
+    pub(crate) fn add_settled(&mut self, children: &[SettledChild]) {
+        let span = |child: &SettledChild| Span { first: child.index, children: 1, items: child.items };
+        add(&mut self.settled, children.iter().map(span));
+        let succeeded = children.iter().filter(|child| child.status == ChildStatus::Succeeded);
+        add(&mut self.kept, succeeded.map(span));
     }
+}
+
+fn add(spans: &mut Vec<Span>, more: impl Iterator<Item = Span>) {
+    spans.extend(more);
+    spans.sort_by_key(|span| span.first);
+    spans.dedup_by(|next, span| {
+        let follows = span.first + span.children == next.first;
+        if follows {
+            span.children += next.children;
+            span.items += next.items;
+        }
+        follows
+    });
 }
 
 /// A result file, as the manifest lists it.
@@ -258,11 +325,18 @@ mod tests {
     #[test]
     fn consecutive_settled_children_are_one_span() {
         let mut run = MapRunEntry::default();
-        run.add_settled([(0, 2), (1, 2), (3, 1)].into_iter());
-        run.add_settled([(7, 1)].into_iter());
+        let settle = |run: &mut MapRunEntry, children: &[(u64, u64)]| {
+            // Every child but the third succeeds.
+            let status = |index| if index == 3 { ChildStatus::Failed } else { ChildStatus::Succeeded };
+            let child = |&(index, items)| SettledChild { index, items, status: status(index) };
+            run.add_settled(&children.iter().map(child).collect::<Vec<_>>());
+        };
+        settle(&mut run, &[(0, 2), (1, 2), (3, 1)]);
+        settle(&mut run, &[(7, 1)]);
         let span = |first, children, items| Span { first, children, items };
         assert_eq!(run.settled, [span(0, 2, 4), span(3, 1, 1), span(7, 1, 1)]);
-        run.add_settled([(2, 5), (4, 1)].into_iter());
+        settle(&mut run, &[(2, 5), (4, 1)]);
         assert_eq!(run.settled, [span(0, 5, 11), span(7, 1, 1)]);
+        assert_eq!(run.kept, [span(0, 3, 9), span(4, 1, 1), span(7, 1, 1)]);
     }
 }

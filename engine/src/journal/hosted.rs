@@ -181,8 +181,9 @@ impl HostedStore {
     }
 
     /// Commits the last batch of the execution.
-    pub(super) async fn end(&self, owner: Change, end: Ended) -> Result<(), JournalError> {
-        let committed = self.take(flat(vec![owner, Change::Clear(Key::root())]), Some(end))?;
+    pub(super) async fn end(&self, owner: Change, end: Ended, keeps: bool) -> Result<(), JournalError> {
+        let clear = (!keeps).then(|| Change::Clear(Key::root()));
+        let committed = self.take(flat([owner].into_iter().chain(clear).collect()), Some(end))?;
         committed.await
     }
 

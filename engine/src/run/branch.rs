@@ -87,7 +87,9 @@ impl Branches {
     /// Waits until a branch ends; None if all have ended. The state's next event follows the branch's last
     /// one.
     pub(super) async fn next(&mut self, running: &mut Running) -> Result<Option<Result<(), Failure>>, Halt> {
+        let waits = running.runtime.idle.waits_for_branches();
         let Some((index, ended)) = self.tasks.next().await? else { return Ok(None) };
+        drop(waits);
         self.under_way.remove(&index);
         self.latest = index;
         match ended {

@@ -44,12 +44,19 @@ impl Running {
                     tries: Vec::new(),
                     wake: None,
                     begun: None,
+                    generation: frame.identity.generation,
+                    redrives: 0,
                     draws: Vec::new(),
                 };
                 (at, true)
             }
         };
         frame.identity.events.at_least(at.events);
+        let is_redriven = at.generation < frame.identity.generation;
+        if is_redriven {
+            at.redrive(frame.identity.generation, &scope.states[at.state]);
+        }
+        let loaded = (!is_new).then_some(at.step);
         let draws = RecordedDraws { all: at.draws.clone(), used: 0 };
         let variables = Variables { own: std::mem::take(&mut at.variables), outer: frame.outer.clone() };
         let nondeterministic = is_new && frame.nondeterministic;
@@ -60,7 +67,9 @@ impl Running {
             variables,
             draws,
             token: None,
-            moved: is_new,
+            loaded,
+            settled: None,
+            moved: is_new || is_redriven,
             nondeterministic,
             in_task: false,
         };
@@ -82,6 +91,7 @@ impl Running {
         self.at.events = self.frame.identity.events.count();
         let frame = FrameEntry::At(Box::new(self.at.clone()));
         changes.push(Change::put(EntryKind::Frame, &self.frame.key, &frame)?);
+        changes.extend(self.settled.take().map(|attempt| Change::remove(EntryKind::Signal, &attempt)));
         self.runtime.journal.commit(changes).await?;
         self.moved = false;
         self.nondeterministic = false;

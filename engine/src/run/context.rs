@@ -6,11 +6,10 @@ use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 use time::macros::format_description;
 
+use super::Finish;
 use super::events::{self, Details, Events};
 use crate::execution::{ExecutionType, Start};
-use crate::failure::Failure;
 use crate::history::Event;
-use crate::journal::Done;
 use crate::map_run::MapRunStatus;
 
 const STARTED: &str = "ExecutionStarted";
@@ -28,6 +27,20 @@ pub(super) struct Identity {
     pub(super) events: Events,
     /// The Map Run that a child belongs to.
     pub(super) map_run: Option<Arc<MapRunStatus>>,
+    /// The redrives of the execution that was started.
+    pub(super) generation: u32,
+    /// The redrives of this execution, if there are any.
+    pub(super) redrive: Option<Redrive>,
+    /// Whether it is of the type Standard, and so are those around it.
+    pub(super) can_be_redriven: bool,
+}
+
+/// The redrives of an execution.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Redrive {
+    pub(super) count: u32,
+    /// The time of the last one.
+    pub(super) at: OffsetDateTime,
 }
 
 impl Identity {
@@ -45,6 +58,9 @@ impl Identity {
             started,
             input: start.input,
             map_run: None,
+            generation: 0,
+            redrive: None,
+            can_be_redriven: false,
         }
     }
 
@@ -67,6 +83,9 @@ impl Identity {
             input,
             events: self.events.of_child(),
             map_run: Some(map_run),
+            generation: self.generation,
+            redrive: None,
+            can_be_redriven: self.can_be_redriven,
         }
     }
 
@@ -86,21 +105,23 @@ impl Identity {
         Some(("executionStartedEventDetails", details))
     }
 
-    /// Records the execution's last event. An error without a failure means that it has timed out.
-    pub(super) fn record_ended(&self, at: OffsetDateTime, result: &Result<Done, Option<Failure>>) {
-        let (previous, kind) = match result {
-            Ok(done) => (done.previous, "ExecutionSucceeded"),
-            Err(Some(failure)) => (failure.trace.event, "ExecutionFailed"),
-            Err(None) => (0, "ExecutionTimedOut"),
+    /// Records the execution's last event.
+    pub(super) fn record_ended(&self, at: OffsetDateTime, finish: &Finish) {
+        let (previous, kind) = match finish {
+            Finish::Succeeded(done) => (done.previous, "ExecutionSucceeded"),
+            Finish::Failed(failure) => (failure.trace.event, "ExecutionFailed"),
+            Finish::TimedOut => (0, "ExecutionTimedOut"),
+            Finish::Aborted(_) => (0, events::ABORTED),
         };
-        let details = || match result {
-            Ok(done) => {
+        let details = || match finish {
+            Finish::Succeeded(done) => {
                 Some(("executionSucceededEventDetails", events::data("output", &done.output, Value::Null)))
             }
-            Err(Some(failure)) => {
+            Finish::Failed(failure) => {
                 Some(("executionFailedEventDetails", events::failure(failure, Value::Null)))
             }
-            Err(None) => Some(("executionTimedOutEventDetails", json!({}))),
+            Finish::TimedOut => Some(("executionTimedOutEventDetails", json!({}))),
+            Finish::Aborted(failure) => events::aborted_details(failure),
         };
         self.events.add_last(previous, at, kind, details);
     }
@@ -132,14 +153,17 @@ impl Identity {
         token: Option<&str>,
     ) -> Value {
         let mut context = Map::new();
-        let execution = json!({
+        let mut execution = json!({
             "Id": self.id,
             "Input": self.input,
             "Name": self.name,
             "RoleArn": self.role_arn,
             "StartTime": iso(self.started),
-            "RedriveCount": 0,
+            "RedriveCount": self.redrive.map_or(0, |redrive| redrive.count),
         });
+        if let Some(redrive) = self.redrive {
+            execution["RedriveTime"] = iso(redrive.at).into();
+        }
         context.insert("Execution".into(), execution);
         context.insert(
             "StateMachine".into(),

@@ -20,7 +20,7 @@ use super::task_set::TaskSet;
 use crate::dataset::{OutputType, Transformation};
 use crate::error::{Halt, Stop};
 use crate::failure::Failure;
-use crate::journal::{Change, EntryKind, Key, MapRunEntry};
+use crate::journal::{Change, EntryKind, Key, MapRunEntry, Signal};
 use crate::machine::{Distributed, MapState, State};
 use crate::map_run::{MapRunStatus, Watch};
 use child::{ChildSpec, ChildSummary};
@@ -52,12 +52,28 @@ impl Running {
         let (plan, source) = Plan::evaluate(self, state, map, distributed, input)?;
         self.save_if_moved().await?;
         let visit = self.frame.key.visit(self.at.step);
-        let known: Option<MapRunEntry> = self.runtime.journal.get(EntryKind::MapRun, &visit)?;
+        let mut known: Option<MapRunEntry> = self.runtime.journal.get(EntryKind::MapRun, &visit)?;
+        let generation = self.frame.identity.generation;
+        let is_redriven = known.as_ref().is_some_and(|entry| entry.generation < generation);
+        if is_redriven && known.as_ref().is_some_and(|entry| entry.oversized) {
+            // Outputs that were too large are gone, so that all children run again.
+            self.runtime.journal.commit(vec![Change::Clear(visit.clone())]).await?;
+            known = None;
+        }
+        if let Some(entry) = known.as_mut().filter(|_| is_redriven) {
+            entry.redrive(&self.runtime, &visit, generation).await?;
+        }
         let id = known.as_ref().map_or_else(|| self.runtime.host.uuid(), |entry| entry.id.clone());
         let arn = self.frame.identity.map_run_arn(&distributed.label, &id);
-        let started = match self.at.begun.filter(|_| known.is_some()) {
-            Some(started) => started,
-            None => {
+        let started = match (self.at.begun, &known) {
+            (_, Some(entry)) if is_redriven => {
+                let details = json!({"mapRunArn": arn, "redriveCount": entry.redrives});
+                let redriven = self.begin("MapRunRedriven", || Some(("mapRunRedrivenEventDetails", details)));
+                self.save_with(vec![Change::put(EntryKind::MapRun, &visit, entry)?]).await?;
+                redriven
+            }
+            (Some(started), Some(_)) => started,
+            _ => {
                 self.begin("MapRunStarted", || Some(("mapRunStartedEventDetails", json!({"mapRunArn": arn}))))
             }
         };
@@ -67,13 +83,13 @@ impl Running {
                 Some(entry) => entry,
                 None => self.begin_map_run(&plan, &source, &visit, id).await?,
             };
-            let status = MapRunStatus::new(
-                arn,
-                self.frame.identity.id.clone(),
-                plan.concurrency,
-                plan.tolerance.count,
-                plan.tolerance.percentage,
-            );
+            let signal = self.runtime.journal.get(EntryKind::Signal, &visit)?;
+            let limits = match signal {
+                Some(Signal::Limits(changed)) => changed,
+                _ => plan.limits,
+            };
+            let execution = self.frame.identity.id.clone();
+            let status = MapRunStatus::new(arn, execution, limits, &self.runtime.journal, visit.clone());
             self.runtime.host.map_run(&status);
             let watch = Watch::new(status.clone());
             let result = MapRun::resume(self, plan, source, visit, entry, status).await;
@@ -93,12 +109,13 @@ impl Running {
         visit: &Key,
         id: String,
     ) -> Result<MapRunEntry, Halt> {
-        let total = if plan.tolerance.depends_on_total() {
+        let total = if plan.limits.depend_on_total() {
             Some(Items::count(source, &self.runtime).await?)
         } else {
             None
         };
-        let entry = MapRunEntry { id, total, ..MapRunEntry::default() };
+        let generation = self.frame.identity.generation;
+        let entry = MapRunEntry { id, total, generation, ..MapRunEntry::default() };
         if let Some(target) = &plan.target {
             // This finds out whether the bucket can be written to, before anything is done.
             results::write_manifest(self, target, plan.distributed, &entry, &[]).await?;

@@ -66,9 +66,12 @@ impl Running {
         result
     }
 
-    pub(super) fn draw_uuid(&mut self) -> String {
+    /// The token of the attempt that begins.
+    pub(super) fn draw_token(&mut self) -> String {
         self.nondeterministic = true;
-        let drawn = RecordedRng { host: &self.runtime.host, draws: &mut self.draws }.uuid();
+        let attempt = self.frame.key.visit(self.at.step);
+        let mut rng = RecordedRng { host: &self.runtime.host, draws: &mut self.draws };
+        let drawn = rng.token(&self.runtime.execution, attempt.as_bytes());
         drawn.as_str().unwrap_or_default().to_owned()
     }
 

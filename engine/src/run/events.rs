@@ -162,6 +162,18 @@ impl Events {
     }
 }
 
+pub(super) const ABORTED: &str = "ExecutionAborted";
+
+/// The details of the event of that type.
+pub(super) fn aborted_details(failure: &Failure) -> Details {
+    Some(("executionAbortedEventDetails", self::failure(failure, Value::Null)))
+}
+
+/// The last event of an execution that is aborted. As on AWS, it follows no event.
+pub(super) fn aborted(id: u64, failure: &Failure, at: OffsetDateTime) -> Event {
+    Event { id, previous: 0, timestamp: at, kind: ABORTED.into(), details: aborted_details(failure) }
+}
+
 /// `{input, inputDetails}` or the same with another name, together with `more`.
 pub(super) fn data(name: &str, value: &Value, more: Value) -> Value {
     let mut details = Map::new();

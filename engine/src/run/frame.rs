@@ -44,6 +44,7 @@ pub(super) fn run(
     input: Value,
 ) -> BoxFuture<'static, Result<Done, Halt>> {
     async move {
+        let _busy = runtime.idle.busy();
         let mut running = Running::load(runtime, &scope, frame, input)?;
         running.run_states(&scope).await
     }
@@ -58,6 +59,10 @@ pub(super) struct Running {
     pub(super) draws: RecordedDraws,
     /// The token of the task that is being prepared or awaited.
     pub(super) token: Option<String>,
+    /// The step of the checkpoint that the frame was continued from.
+    pub(super) loaded: Option<u64>,
+    /// The attempt that has ended, whose outcome by token has no use after the next checkpoint.
+    pub(super) settled: Option<Key>,
     /// Whether the checkpoint in the journal is older than `at`.
     pub(super) moved: bool,
     /// Whether something evaluated since the last checkpoint is nondeterministic and not saved yet.
@@ -77,7 +82,14 @@ impl Running {
             }
             let state = &scope.states[self.at.state];
             let visited = self.run_state(state).await;
-            let (output, next) = visited.map_err(|halt| self.attribute_halt(state, halt))?;
+            let (output, next) = match visited {
+                Ok(left) => left,
+                Err(halt) => {
+                    let halt = self.attribute_halt(state, halt);
+                    self.keep_for_redrive(state, &halt).await?;
+                    return Err(halt);
+                }
+            };
             match next {
                 Next::End => {
                     return Ok(Done {
@@ -203,6 +215,7 @@ impl Running {
 
     /// Sleeps until a time in microseconds since 1970.
     pub(super) async fn sleep_until(&self, until: i64) -> Result<(), Halt> {
+        let _waits = self.runtime.idle.waits(Some(until));
         tokio::select! {
             biased;
             () = self.runtime.cancel.cancelled() => Err(Stop::Interrupted.into()),

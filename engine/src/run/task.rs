@@ -13,10 +13,10 @@ use super::limits;
 use crate::error::{Halt, Stop};
 use crate::failure::Failure;
 use crate::host::{TaskCall, TaskError};
-use crate::journal::{micros, moment};
+use crate::journal::{EntryKind, Key, Signal, TaskOutcome, micros, moment};
 use crate::machine::{State, Task};
 use crate::quotas::MAX_DATA;
-use crate::tokens::{Inbox, Signal};
+use crate::tokens::{Inbox, Message};
 
 impl Running {
     pub(super) async fn run_task(&mut self, state: &State, task: &Task) -> Result<Value, Halt> {
@@ -35,7 +35,7 @@ impl Running {
 
     fn prepare_task(&mut self, state: &State, task: &Task, input: &Value) -> Result<TaskCall, Failure> {
         // The token is a recorded draw, so that it is the same after a crash.
-        self.token = task.resource.has_token().then(|| self.draw_uuid());
+        self.token = task.resource.has_token().then(|| self.draw_token());
         let parameters = match &state.io.arguments {
             Some(template) => self.evaluate(state, input, |env| template.fill(env))?,
             None => input.clone(),
@@ -66,35 +66,30 @@ impl Running {
 
     async fn call_task(&mut self, state: &State, call: TaskCall) -> Result<Value, Halt> {
         let callee = Callee::of(&call.resource);
-        let waits = call.resource.waits_for_token();
-        let mut inbox = call.token.as_ref().map(|token| self.runtime.tokens.open(token));
-        let scheduled = self.at.submitted.map_or_else(|| self.runtime.host.now(), moment);
-        let limits = TimeLimits {
-            scheduled,
-            deadline: call.timeout.map(|timeout| scheduled + timeout),
-            heartbeat: call.heartbeat,
-        };
-        let submission = call.submission.clone();
-        let handed_over = match self.at.submitted {
-            Some(_) if waits => Ok(Value::Null),
-            _ => {
-                self.record_scheduled(&callee, &call);
-                self.hand_over(call, &limits, inbox.as_mut().filter(|_| !waits)).await
-            }
-        };
-        let outcome = match (handed_over, inbox) {
-            (Err(Halt::Stopped(stop)), _) => return Err(stop.into()),
-            (Ok(response), Some(inbox)) if waits => self.await_token(&callee, &limits, response, inbox).await,
-            (outcome, _) => {
-                if let Some(response) = submission.get() {
-                    self.event(
-                        || "TaskSubmitted".into(),
-                        || callee.details("Submitted", events::data("output", response, callee.names())),
-                    );
+        let attempt = self.frame.key.visit(self.at.step);
+        let outcome = match (self.sent_before(&attempt)?, &call.token) {
+            (Some(sent), _) => {
+                if self.at.submitted.is_none() {
+                    self.record_scheduled(&callee, &call);
                 }
-                outcome
+                result(sent)
+            }
+            (None, None) => self.await_outcome(&callee, call, None).await,
+            (None, Some(token)) => {
+                let mut inbox =
+                    self.runtime.tokens.open(token, self.runtime.journal.clone(), attempt.clone());
+                let outcome = self.await_outcome(&callee, call, Some(&mut inbox)).await;
+                match inbox.close() {
+                    // The sender knows that its outcome was taken.
+                    Some(sent) if !matches!(outcome, Err(Halt::Stopped(_))) => result(sent),
+                    _ => outcome,
+                }
             }
         };
+        if let Err(Halt::Stopped(stop)) = outcome {
+            return Err(stop.into());
+        }
+        self.settled = self.token.is_some().then_some(attempt);
         let outcome = outcome.and_then(|result| {
             if limits::size(&result) > MAX_DATA {
                 Err(Failure::too_large(&callee.name(state)).into())
@@ -117,6 +112,58 @@ impl Running {
         outcome
     }
 
+    /// The outcome of this attempt that was sent before the execution was continued.
+    fn sent_before(&self, attempt: &Key) -> Result<Option<TaskOutcome>, Halt> {
+        if self.loaded != Some(self.at.step) || self.token.is_none() {
+            return Ok(None);
+        }
+        match self.runtime.journal.get(EntryKind::Signal, attempt)? {
+            Some(Signal::Outcome(outcome)) => Ok(Some(outcome)),
+            _ => Ok(None),
+        }
+    }
+
+    /// Hands the task over, unless that has been done, and waits for its outcome.
+    async fn await_outcome(
+        &mut self,
+        callee: &Callee,
+        call: TaskCall,
+        mut inbox: Option<&mut Inbox>,
+    ) -> Result<Value, Halt> {
+        let waits = call.resource.waits_for_token();
+        let scheduled = self.at.submitted.map_or_else(|| self.runtime.host.now(), moment);
+        let limits = TimeLimits {
+            scheduled,
+            deadline: call.timeout.map(|timeout| scheduled + timeout),
+            heartbeat: call.heartbeat,
+        };
+        let submission = call.submission.clone();
+        let response = match self.at.submitted {
+            Some(_) if waits => Value::Null,
+            _ => {
+                self.record_scheduled(callee, &call);
+                let early = inbox.as_deref_mut().filter(|_| !waits);
+                let handed_over = self.hand_over(call, &limits, early).await;
+                let has_ended = match &handed_over {
+                    Ok(_) => !waits,
+                    Err(Halt::Failed(_)) => true,
+                    Err(Halt::Stopped(_)) => false,
+                };
+                if let Some(response) = submission.get().filter(|_| has_ended) {
+                    self.event(
+                        || "TaskSubmitted".into(),
+                        || callee.details("Submitted", events::data("output", response, callee.names())),
+                    );
+                }
+                handed_over?
+            }
+        };
+        match inbox {
+            Some(inbox) if waits => self.await_token(callee, &limits, response, inbox).await,
+            _ => Ok(response),
+        }
+    }
+
     /// Calls the host. Returns its response, or a timeout, or the outcome of a job that is sent by token.
     async fn hand_over(
         &mut self,
@@ -127,7 +174,7 @@ impl Running {
         let response = tokio::select! {
             biased;
             response = self.runtime.host.task(call) => response,
-            outcome = sent(inbox) => return Ok(outcome?),
+            outcome = sent(inbox) => return outcome,
             () = self.runtime.sleep_until(limits.deadline) => return Err(Failure::timeout(false).into()),
         };
         match response {
@@ -143,7 +190,7 @@ impl Running {
         callee: &Callee,
         limits: &TimeLimits,
         response: Value,
-        mut inbox: Inbox,
+        inbox: &mut Inbox,
     ) -> Result<Value, Halt> {
         if self.at.submitted.is_none() {
             match callee {
@@ -166,21 +213,22 @@ impl Running {
             self.save().await?;
         }
         let mut last_heartbeat = self.runtime.host.now();
+        // Heartbeats are not durable, so that a task that sends them is not parked.
+        let parks = limits.heartbeat.is_none();
+        let _waits = parks.then(|| self.runtime.idle.waits(limits.deadline.map(micros)));
         let cancel = self.runtime.cancel.clone();
         loop {
             let heartbeat_due = limits.heartbeat.map(|heartbeat| last_heartbeat + heartbeat);
             let wake = [limits.deadline, heartbeat_due].into_iter().flatten().min();
-            let signal = tokio::select! {
+            let message = tokio::select! {
                 biased;
                 () = cancel.cancelled() => return Err(Stop::Interrupted.into()),
-                signal = inbox.next() => signal,
+                message = inbox.next() => message,
                 () = self.runtime.sleep_until(wake) => return Err(Failure::timeout(wake != limits.deadline).into()),
             };
-            match signal {
-                Signal::Heartbeat => last_heartbeat = self.runtime.host.now(),
-                Signal::Outcome(outcome) => {
-                    return Ok(outcome.map_err(|(error, cause)| Failure::new(error, cause))?);
-                }
+            match message {
+                Message::Heartbeat => last_heartbeat = self.runtime.host.now(),
+                Message::Outcome(outcome) => return result(outcome),
             }
         }
     }
@@ -236,11 +284,18 @@ struct TimeLimits {
 }
 
 /// Waits for the outcome that is sent with a token. Without an inbox it never returns.
-async fn sent(inbox: Option<&mut Inbox>) -> Result<Value, Failure> {
+async fn sent(inbox: Option<&mut Inbox>) -> Result<Value, Halt> {
     let Some(inbox) = inbox else { return std::future::pending().await };
     loop {
-        if let Signal::Outcome(outcome) = inbox.next().await {
-            return outcome.map_err(|(error, cause)| Failure::new(error, cause));
+        if let Message::Outcome(outcome) = inbox.next().await {
+            return result(outcome);
         }
+    }
+}
+
+fn result(outcome: TaskOutcome) -> Result<Value, Halt> {
+    match outcome {
+        TaskOutcome::Succeeded(output) => Ok(output),
+        TaskOutcome::Failed { error, cause } => Err(Failure::new(error, cause).into()),
     }
 }

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::Runtime;
 use super::context::Identity;
 use super::frame::{Frame, Running};
+use super::idle::Idle;
 use super::inspector::Inspector;
 use crate::error::{Fault, Halt, Stop};
 use crate::execution::Start;
@@ -82,10 +83,12 @@ pub(crate) async fn run(
     recorder.record("input", &input);
     let identity = Identity::of_execution(Start::new(ARN, input.clone()), host.now());
     let runtime = Runtime {
+        execution: ARN.into(),
         host,
         journal: Journal::in_memory()?,
         tokens: TaskTokens::default(),
         cancel: CancellationToken::new(),
+        idle: Idle::new(None),
         inspector: Box::new(recorder.clone()),
     };
     let frame = Frame::new(Key::root(), Arc::new(identity));

@@ -142,6 +142,7 @@ fn run(case: &Value) -> Result<(Value, Vec<Value>), String> {
         Outcome::Failed { error, cause } => {
             json!({"status": "FAILED", "output": null, "error": error, "cause": cause})
         }
+        Outcome::Aborted { error, .. } => panic!("aborted: {error}"),
         Outcome::TimedOut => json!({"status": "TIMED_OUT", "output": null, "error": null, "cause": null}),
     };
     Ok((found, history.events().iter().map(engine::Event::to_json).collect()))

@@ -10,8 +10,9 @@ use bytes::Bytes;
 use engine::{
     Host, Journal, MapRunStatus, ObjectError, ObjectInfo, Outcome, Start, Stop, TaskCall, TaskError,
 };
-use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream};
+use futures_util::{FutureExt, StreamExt};
 use serde_json::Value;
 use time::OffsetDateTime;
 use tokio::sync::Notify;
@@ -35,6 +36,8 @@ pub(crate) struct Fake {
     /// Whether the time limit of an execution, a year, can pass. A journal in a file answers from another
     /// thread, and the paused clock would jump to the end of the year meanwhile.
     pub(crate) years: AtomicBool,
+    /// The execution and the key of each attempt that has a token.
+    pub(crate) attempts: Mutex<Vec<(String, Vec<u8>)>>,
     pub(crate) map_runs: Mutex<Vec<Arc<MapRunStatus>>>,
     /// Buckets that cannot be written to.
     pub(crate) closed: Mutex<Vec<String>>,
@@ -57,6 +60,7 @@ impl Fake {
             running: AtomicU64::new(0),
             most_running: AtomicU64::new(0),
             years: AtomicBool::new(false),
+            attempts: Mutex::default(),
             map_runs: Mutex::default(),
             closed: Mutex::default(),
         })
@@ -181,6 +185,67 @@ impl Host for Fake {
 
     fn uuid(&self) -> String {
         format!("00000000-0000-4000-8000-{:012}", self.uuids.fetch_add(1, Ordering::SeqCst))
+    }
+
+    fn token(&self, execution: &str, attempt: &[u8]) -> String {
+        self.attempts.lock().unwrap().push((execution.to_owned(), attempt.to_vec()));
+        self.uuid()
+    }
+}
+
+type AsyncScript = Box<dyn Fn(TaskCall) -> BoxFuture<'static, Result<Value, TaskError>> + Send + Sync>;
+
+/// A [`Fake`] whose tasks await something.
+pub(crate) struct Awaiting {
+    fake: Arc<Fake>,
+    task: AsyncScript,
+}
+
+impl Awaiting {
+    pub(crate) fn new<F: Future<Output = Result<Value, TaskError>> + Send + 'static>(
+        fake: &Arc<Fake>,
+        task: impl Fn(TaskCall) -> F + Send + Sync + 'static,
+    ) -> Arc<Self> {
+        Arc::new(Self { fake: fake.clone(), task: Box::new(move |call| task(call).boxed()) })
+    }
+}
+
+#[async_trait]
+impl Host for Awaiting {
+    async fn task(&self, call: TaskCall) -> Result<Value, TaskError> {
+        (self.task)(call).await
+    }
+
+    async fn read_object(
+        &self,
+        bucket: &str,
+        key: &str,
+    ) -> Result<BoxStream<'static, io::Result<Bytes>>, ObjectError> {
+        self.fake.read_object(bucket, key).await
+    }
+
+    async fn write_object(&self, bucket: &str, key: &str, body: Bytes) -> Result<(), ObjectError> {
+        self.fake.write_object(bucket, key, body).await
+    }
+
+    fn map_run(&self, run: &Arc<MapRunStatus>) {
+        self.fake.map_run(run);
+    }
+
+    fn now(&self) -> OffsetDateTime {
+        self.fake.now()
+    }
+
+    async fn sleep_until(&self, moment: OffsetDateTime) {
+        self.fake.sleep_until(moment).await;
+    }
+
+    fn random(&self) -> f64 {
+        self.fake.random()
+    }
+
+    fn uuid(&self) -> String {
+        self.fake.uuid()
     }
 }
 

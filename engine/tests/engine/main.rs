@@ -1,6 +1,7 @@
 //! The engine from outside: a definition and an input in, an outcome out.
 #![allow(clippy::unwrap_used)]
 
+mod abort;
 mod conformance;
 mod corners;
 mod crash;
@@ -17,10 +18,13 @@ mod limits;
 mod machines;
 mod map;
 mod parallel;
+mod parked;
+mod redrive;
 mod refused;
 mod rules;
 mod streaming;
 mod tasks;
 mod test_state;
+mod tokens;
 mod validation;
 mod variables;

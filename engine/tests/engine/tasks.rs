@@ -4,7 +4,9 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use engine::{Host, Journal, ObjectError, Outcome, Pattern, Resource, TaskCall, TaskError, TaskTokens};
+use engine::{
+    Host, Journal, ObjectError, Outcome, Pattern, Resource, TaskCall, TaskError, TaskTokens, TokenError,
+};
 use futures_util::stream::BoxStream;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -111,12 +113,18 @@ fn by_token(
     })
 }
 
-/// Waits for this many seconds of the host's time.
-fn later(seconds: u64, body: impl FnOnce() + Send + 'static) {
+/// Does something after this many seconds of the host's time.
+fn later(seconds: u64, body: impl Future<Output = ()> + Send + 'static) {
     tokio::spawn(async move {
         tokio::time::sleep(std::time::Duration::from_secs(seconds)).await;
-        body();
+        body.await;
     });
+}
+
+/// Sends an output at once.
+fn succeed(tokens: &TaskTokens, call: &TaskCall, output: Value) {
+    let (tokens, token) = (tokens.clone(), call.token.clone().unwrap());
+    later(0, async move { tokens.succeed(&token, output).await.unwrap() });
 }
 
 #[test]
@@ -127,16 +135,16 @@ fn outcome_by_token_ends_the_task() {
     let succeeded = by_token(&definition, |tokens, call| {
         assert_eq!(call.parameters["Token"].as_str(), call.token.as_deref());
         let token = call.token.unwrap();
-        assert!(tokens.succeed("another", json!(0)).is_err());
-        later(5, move || {
-            tokens.succeed(&token, json!({"done": true})).unwrap();
-            assert!(tokens.succeed(&token, json!(2)).is_err());
+        later(5, async move {
+            assert!(tokens.succeed("another", json!(0)).await.is_err());
+            tokens.succeed(&token, json!({"done": true})).await.unwrap();
+            assert!(tokens.succeed(&token, json!(2)).await.is_err());
         });
         Some(json!({"MessageId": "m"}))
     });
     assert_eq!(succeeded.0, json!({"done": true}));
     let failed = by_token(&definition, |tokens, call| {
-        tokens.fail(&call.token.unwrap(), "E", "why").unwrap();
+        later(0, async move { tokens.fail(&call.token.unwrap(), "E", "why").await.unwrap() });
         Some(json!({}))
     });
     assert_eq!(failed.0, json!({"Error": "E", "Cause": "why"}));
@@ -164,10 +172,10 @@ fn task_that_waits_for_its_token_is_handed_over_once() {
         // Dropping the execution after 60 seconds has the effect of a crash.
         assert!(tokio::time::timeout(std::time::Duration::from_secs(60), run()).await.is_err());
         let token = calls.lock().unwrap()[0].clone();
-        assert_eq!(tokens.succeed(&token, json!(1)), Err(engine::UnknownToken::TimedOut));
-        assert_eq!(tokens.succeed("NoSuchTaskToken", json!(1)), Err(engine::UnknownToken::Invalid));
+        assert!(matches!(tokens.succeed(&token, json!(1)).await, Err(TokenError::TimedOut)));
+        assert!(matches!(tokens.succeed("NoSuchTaskToken", json!(1)).await, Err(TokenError::Invalid)));
         let again = tokens.clone();
-        later(30, move || again.succeed(&token, json!("done")).unwrap());
+        later(30, async move { again.succeed(&token, json!("done")).await.unwrap() });
         assert_eq!(run().await.unwrap(), Outcome::Succeeded(json!("done")));
     });
     assert_eq!(calls.lock().unwrap().len(), 1);
@@ -182,7 +190,7 @@ fn token_belongs_to_one_task() {
     }});
     let (outcome, _) = by_token(&definition.to_string(), |tokens, call| {
         match (&call.token, call.resource.waits_for_token()) {
-            (Some(token), true) => tokens.succeed(token, json!(1)).unwrap(),
+            (Some(_), true) => succeed(&tokens, &call, json!(1)),
             (None, false) => {}
             other => panic!("{other:?}"),
         }
@@ -196,7 +204,7 @@ fn activity_waits_for_its_worker() {
     let definition = task("arn:aws:states:x:1:activity:a", json!({"TimeoutSeconds": 60}));
     let (outcome, _) = by_token(&definition, |tokens, call| {
         assert_eq!(call.resource, Resource::Activity("arn:aws:states:x:1:activity:a".into()));
-        tokens.succeed(&call.token.unwrap(), json!(1)).unwrap();
+        succeed(&tokens, &call, json!(1));
         Some(json!("worker"))
     });
     assert_eq!(outcome, json!(1));
@@ -207,7 +215,7 @@ fn job_can_end_by_its_token() {
     let definition = task("arn:aws:states:::states:startExecution.sync", json!({}));
     let (outcome, _) = by_token(&definition, |tokens, call| {
         assert!(matches!(call.resource, Resource::Service { pattern: Pattern::Sync, .. }));
-        tokens.succeed(&call.token.unwrap(), json!("early")).unwrap();
+        succeed(&tokens, &call, json!("early"));
         None
     });
     assert_eq!(outcome, json!("early"));
@@ -233,7 +241,7 @@ fn heartbeat_postpones_the_timeout() {
         let token = call.token.unwrap();
         for seconds in [8, 16] {
             let (tokens, token) = (tokens.clone(), token.clone());
-            later(seconds, move || tokens.heartbeat(&token).unwrap());
+            later(seconds, async move { tokens.heartbeat(&token).unwrap() });
         }
         Some(json!({}))
     };

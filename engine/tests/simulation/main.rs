@@ -122,6 +122,7 @@ fn one(seed: u64, tally: &mut Tally) -> Vec<String> {
         Outcome::Succeeded(_) => tally.succeeded += 1,
         Outcome::Failed { .. } => tally.failed += 1,
         Outcome::TimedOut => tally.timed_out += 1,
+        Outcome::Aborted { .. } => wrong.push("nobody aborted it".into()),
     }
     tally.turns += invariants::turned(&workflow, &history.events());
     tally.states +=
@@ -240,6 +241,7 @@ fn neutral(outcome: &Outcome) -> Value {
         Outcome::Succeeded(output) => json!({"output": output}),
         Outcome::Failed { error, cause } => json!({"error": error, "cause": cause}),
         Outcome::TimedOut => json!("timed out"),
+        Outcome::Aborted { error, cause } => json!({"aborted": error, "cause": cause}),
     };
     without_uuids(&mut value);
     value

@@ -48,7 +48,7 @@ tally! {
     again: "        refused a 2nd time",
     by_another: "        by a later process",
     silent: "        never sent",
-    after_crash: "        lost and sent again",
+    after_crash: "        known after a crash",
     refused: "        refused, too late",
     heartbeats: "        heartbeats",
 }

@@ -130,7 +130,13 @@ impl Database {
 
 impl State {
     fn write(&mut self, execution: u64, batch: Batch) {
-        assert!(!self.ended.contains_key(&execution), "{execution} has ended");
+        let redriven = batch.events.iter().any(|event| event.kind == "ExecutionRedriven");
+        let ended = if redriven {
+            self.ended.remove(&execution).is_none()
+        } else {
+            self.ended.contains_key(&execution)
+        };
+        assert!(!ended, "{execution} has ended");
         let events = self.events.entry(execution).or_default();
         self.most_events = self.most_events.max(batch.events.len());
         for event in batch.events {

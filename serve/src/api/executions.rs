@@ -95,7 +95,7 @@ impl Api {
         let execution = self.execution_of(arn)?;
         let open = self.executions.running(&execution.machine, &execution.name);
         let ended = match open {
-            Some(open) => self.executions.stop(&open, input.owned("error"), input.owned("cause")).await?,
+            Some(open) => self.executions.stop(&open, input.text("error"), input.text("cause")).await?,
             None => Arc::new(self.execution_of(arn)?),
         };
         let stopped = ended.end.as_ref().map_or(ended.started, |end| end.stopped);

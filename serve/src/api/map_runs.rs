@@ -1,5 +1,6 @@
-//! DescribeMapRun, ListMapRuns.
+//! DescribeMapRun, ListMapRuns, UpdateMapRun.
 
+use engine::{MapRunUpdate, UpdateError};
 use serde_json::{Value, json};
 
 use super::{Api, ApiError, Input};
@@ -9,18 +10,43 @@ use crate::store::{KeyReader, KeyWriter};
 
 impl Api {
     pub(super) fn describe_map_run(&self, input: &Input) -> Result<Value, ApiError> {
-        let arn = input.text("mapRunArn");
-        match Arn::parse(arn)? {
-            Arn::MapRun => {}
-            other => return Err(other.wrong_kind()),
-        }
-        let run = self.executions.map_runs().find(arn)?;
-        let run = run.ok_or_else(|| ApiError::about("ResourceNotFound", "Resource not found", arn))?;
+        let run = self.map_run_of(input.text("mapRunArn"))?;
         let mut shown = run.shown.clone();
         shown["mapRunArn"] = run.arn.as_str().into();
         shown["executionArn"] = run.execution.as_str().into();
         show_times(&mut shown, &run);
         Ok(shown)
+    }
+
+    /// Changes the limits of a Map Run under way. They are on disk when this returns.
+    pub(super) async fn update_map_run(&self, input: &Input) -> Result<Value, ApiError> {
+        let arn = input.text("mapRunArn");
+        self.map_run_of(arn)?;
+        let number = |name: &str| input.value(name).and_then(Value::as_u64);
+        let update = MapRunUpdate {
+            max_concurrency: number("maxConcurrency"),
+            tolerated_failure_count: number("toleratedFailureCount"),
+            tolerated_failure_percentage: input.value("toleratedFailurePercentage").and_then(Value::as_f64),
+        };
+        let ended = || {
+            ApiError::validation("The Map Run has ended and cannot be updated")
+                .with("reason", "CANNOT_UPDATE_COMPLETED_MAP_RUN")
+        };
+        let status = self.executions.map_runs().under_way(arn).ok_or_else(ended)?;
+        match status.update(update).await {
+            Ok(()) => Ok(json!({})),
+            Err(UpdateError::Ended) => Err(ended()),
+            Err(UpdateError::Journal(error)) => Err(ApiError::unavailable(error.to_string())),
+        }
+    }
+
+    fn map_run_of(&self, arn: &str) -> Result<MapRun, ApiError> {
+        match Arn::parse(arn)? {
+            Arn::MapRun => {}
+            other => return Err(other.wrong_kind()),
+        }
+        let run = self.executions.map_runs().find(arn)?;
+        run.ok_or_else(|| ApiError::about("ResourceNotFound", "Resource not found", arn))
     }
 
     pub(super) fn list_map_runs(&self, input: &Input) -> Result<Value, ApiError> {

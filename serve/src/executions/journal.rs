@@ -7,11 +7,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use engine::{Event, JournalError, JournalStore, StoreChange};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::map_runs::MapRuns;
 use super::record::{End, Execution, Found, name_key};
-use super::run::{end_of, time_of};
+use super::run::end_of;
 use crate::catalog::Moment;
 use crate::store::{Batch, KeyReader, KeyWriter, Space, Store, StoreError};
 
@@ -24,72 +24,28 @@ struct Shared {
     record: Execution,
     arn: String,
     map_runs: MapRuns,
-    written: Mutex<Written>,
-}
-
-#[derive(Default)]
-struct Written {
-    /// The number of the last event that was given to the store.
-    last_event: u64,
-    /// Once it has ended, nothing of it is written any more.
-    ended: Option<Arc<Execution>>,
+    /// The execution with its end, once that has been given to the store.
+    ended: Mutex<Option<Arc<Execution>>>,
 }
 
 impl ExecutionJournal {
     pub(super) fn new(store: Store, record: Execution, arn: String, map_runs: MapRuns) -> Self {
-        Self(Arc::new(Shared { store, record, arn, map_runs, written: Mutex::default() }))
+        Self(Arc::new(Shared { store, record, arn, map_runs, ended: Mutex::default() }))
     }
 
     /// The execution with its end, once that has been given to the store.
     pub(super) fn ended(&self) -> Option<Arc<Execution>> {
-        self.0.lock().ended.clone()
-    }
-
-    /// Ends the execution from outside, unless it has ended; later batches of the engine are refused.
-    /// `pending` are the events that the engine has not written yet, `details` those of the last event.
-    /// Returns None if it has ended.
-    pub(super) fn abort(
-        &self,
-        end: End,
-        pending: &[Event],
-        details: Map<String, Value>,
-    ) -> Option<impl Future<Output = Result<(), StoreError>> + Send + 'static> {
-        let shared = &self.0;
-        let mut written = shared.lock();
-        if written.ended.is_some() {
-            return None;
-        }
-        let mut batch = Batch::default();
-        if shared.record.express.is_none() {
-            shared.put_events(&mut batch, &mut written, pending);
-            let event = Event {
-                id: written.last_event + 1,
-                previous: 0,
-                timestamp: time_of(end.stopped),
-                kind: "ExecutionAborted".into(),
-                details: Some(("executionAbortedEventDetails", details.into())),
-            };
-            shared.put_events(&mut batch, &mut written, &[event]);
-        }
-        shared.end(&mut batch, &mut written, end);
-        Some(shared.store.submit(batch))
+        self.0.lock().clone()
     }
 }
 
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Written> {
-        self.written.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn put_events(&self, batch: &mut Batch, written: &mut Written, events: &[Event]) {
-        for event in events.iter().filter(|event| event.id > written.last_event) {
-            batch.put_json(Space::Events, event_key(self.record.number, event.id), &event.to_json());
-        }
-        written.last_event = events.last().map_or(0, |event| event.id).max(written.last_event);
+    fn lock(&self) -> MutexGuard<'_, Option<Arc<Execution>>> {
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Moves the record to those that have ended.
-    fn end(&self, batch: &mut Batch, written: &mut Written, end: End) {
+    fn end(&self, batch: &mut Batch, end: End) -> Arc<Execution> {
         let runs = self.map_runs.ended(&self.arn, end.stopped);
         let ended = Execution { end: Some(end), ..self.record.clone() };
         batch.clear(Space::Journal, prefix(ended.number));
@@ -101,7 +57,7 @@ impl Shared {
             batch.put(Space::Names, name_key(&ended.machine, &ended.name), found);
             batch.put_json(Space::Closed, key, &ended);
         }
-        written.ended = Some(Arc::new(ended));
+        Arc::new(ended)
     }
 
     fn key(&self, key: &[u8]) -> Vec<u8> {
@@ -124,18 +80,14 @@ pub(super) fn put_changes(batch: &mut Batch, number: u64, changes: Vec<StoreChan
 impl JournalStore for ExecutionJournal {
     fn commit(&self, made: engine::Batch) -> BoxFuture<'static, Result<(), JournalError>> {
         let shared = &self.0;
-        let mut written = shared.lock();
-        if written.ended.is_some() {
-            let ended = JournalError::Broken("the execution has ended".into());
-            return async { Err(ended) }.boxed();
-        }
+        let mut ended = shared.lock();
         let mut batch = Batch::default();
         put_changes(&mut batch, shared.record.number, made.changes);
         if shared.record.express.is_none() {
-            shared.put_events(&mut batch, &mut written, &made.events);
+            put_events(&mut batch, shared.record.number, &made.events);
         }
-        if let Some(ended) = made.end {
-            shared.end(&mut batch, &mut written, end_of(ended.outcome, Moment::of(ended.at)));
+        if let Some(end) = made.end {
+            *ended = Some(shared.end(&mut batch, end_of(end.outcome, Moment::of(end.at))));
         }
         // The lock is held until the batch is in the queue, so the batches are in their order.
         let committed = shared.store.submit(batch);
@@ -169,7 +121,6 @@ impl JournalStore for ExecutionJournal {
         let to = Bound::Included(event_key(record.number, u64::MAX));
         let found = self.0.store.page_back(Space::Events, &prefix, to, 1).map_err(failed)?;
         let last = found.first().and_then(|(key, _)| KeyReader(&key[prefix.len()..]).number()).unwrap_or(0);
-        self.0.lock().last_event = last;
         Ok(Some(last))
     }
 }
@@ -191,8 +142,8 @@ fn event_key(number: u64, id: u64) -> Vec<u8> {
     KeyWriter::default().number(number).number(id).done()
 }
 
-/// Adds the first events of an execution to the batch of its start.
-pub(super) fn put_first_events(batch: &mut Batch, number: u64, events: &[Event]) {
+/// Adds events of an execution to a batch.
+pub(super) fn put_events(batch: &mut Batch, number: u64, events: &[Event]) {
     for event in events {
         batch.put_json(Space::Events, event_key(number, event.id), &event.to_json());
     }

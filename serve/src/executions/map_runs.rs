@@ -103,6 +103,12 @@ impl MapRuns {
             .collect()
     }
 
+    /// The status of a Map Run of an execution that has not ended.
+    pub(crate) fn under_way(&self, arn: &str) -> Option<Arc<MapRunStatus>> {
+        let under_way = self.0.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+        under_way.get(arn).map(|run| run.status.clone())
+    }
+
     pub(crate) fn find(&self, arn: &str) -> Result<Option<MapRun>, StoreError> {
         let under_way = self.0.under_way.lock().unwrap_or_else(PoisonError::into_inner);
         match under_way.get(arn) {
@@ -138,7 +144,7 @@ impl MapRuns {
 
 impl UnderWay {
     fn record(&self) -> MapRun {
-        let status = &self.status;
+        let (status, limits) = (&self.status, self.status.limits());
         let phase = match status.phase() {
             Phase::Running => "RUNNING",
             Phase::Succeeded => "SUCCEEDED",
@@ -147,9 +153,9 @@ impl UnderWay {
         };
         let shown = json!({
             "status": phase,
-            "maxConcurrency": status.max_concurrency,
-            "toleratedFailurePercentage": status.tolerated_failure_percentage.unwrap_or(0.0),
-            "toleratedFailureCount": status.tolerated_failure_count.unwrap_or(0),
+            "maxConcurrency": limits.max_concurrency,
+            "toleratedFailurePercentage": limits.tolerated_failure_percentage.unwrap_or(0.0),
+            "toleratedFailureCount": limits.tolerated_failure_count.unwrap_or(0),
             "itemCounts": counts(status.items()),
             "executionCounts": counts(status.executions()),
             "redriveCount": 0,

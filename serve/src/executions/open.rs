@@ -3,9 +3,8 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use engine::Journal;
+use engine::{Abort, Journal};
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
 
 use super::journal::ExecutionJournal;
 use super::record::{Execution, Position};
@@ -16,8 +15,8 @@ pub(crate) struct Open {
     pub(crate) record: Execution,
     start: watch::Sender<Started>,
     ended: watch::Sender<Option<Arc<Execution>>>,
-    /// Cancelled when it is stopped, and with the server.
-    pub(super) cancel: CancellationToken,
+    /// Stops it.
+    pub(super) abort: Abort,
     pub(super) journal: ExecutionJournal,
     /// The same journal, as the engine uses it.
     pub(super) engine_journal: Journal,
@@ -36,13 +35,12 @@ impl Open {
         record: Execution,
         started: Started,
         journal: ExecutionJournal,
-        cancel: CancellationToken,
     ) -> Arc<Self> {
         Arc::new(Self {
             record,
             start: watch::Sender::new(started),
             ended: watch::Sender::new(None),
-            cancel,
+            abort: Abort::default(),
             engine_journal: Journal::over(Arc::new(journal.clone())),
             journal,
         })

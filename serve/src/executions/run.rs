@@ -1,10 +1,8 @@
 //! Runs executions by the engine, and ends them.
 
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
 
 use engine::{Fault, Outcome, Start, Stop};
-use serde_json::{Map, Value};
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 
@@ -12,10 +10,7 @@ use super::record::{End, Execution, Status};
 use super::{Executions, Open};
 use crate::api::ApiError;
 use crate::catalog::{Moment, Revision};
-use crate::store::StoreError;
 
-/// How long the tasks of an execution that was stopped may take to save their work.
-const GRACE: Duration = Duration::from_secs(30);
 /// The most machines that are kept compiled.
 const COMPILED: usize = 1_000;
 
@@ -27,17 +22,19 @@ impl Executions {
             let (arn, ended) = (open.record.arn(&this.0.place), this.run(&open).await);
             match ended {
                 Ok(_) => this.finish(&open),
-                Err(Stop::Interrupted) => {}
-                // The store has failed, and with it the server; or the execution was stopped meanwhile.
+                // It is not parked, because it is not asked to be.
+                Err(Stop::Interrupted | Stop::Parked { .. }) => {}
+                // The store has failed, and with it the server.
                 Err(Stop::Fault(Fault::Journal(error))) => {
                     tracing::debug!(%error, arn, "an execution is left without a result");
                 }
                 Err(Stop::Fault(Fault::Bug(bug))) => {
                     tracing::error!(bug, arn, "an execution cannot go on");
-                    let cause = Some(format!("internal error: {bug}"));
-                    let ended = this.abort(&open, Some("States.Runtime".into()), cause).await;
-                    if let Err(error) = ended {
-                        tracing::error!(%error, arn, "the end of an execution cannot be written");
+                    let cause = format!("internal error: {bug}");
+                    let now = OffsetDateTime::now_utc();
+                    match open.engine_journal.abort("States.Runtime", &cause, now).await {
+                        Ok(_) => this.finish(&open),
+                        Err(error) => tracing::error!(%error, arn, "the end of an execution cannot be written"),
                     }
                 }
             }
@@ -49,17 +46,9 @@ impl Executions {
         let revision = self.0.catalog.revision(&open.record.revision).map_err(|error| bug(error.to_string()))?;
         let machine = self.compiled(&revision).map_err(bug)?;
         let start = self.engine_start(&open.record, &revision).map_err(|error| bug(error.message))?;
+        let start = Start { abort: open.abort.clone(), ..start };
         let (host, journal) = (Arc::new(self.host().clone()), open.engine_journal.clone());
-        let running = engine::run(machine, start, host, journal, open.cancel.clone());
-        tokio::pin!(running);
-        let stopped = async {
-            open.ended().await;
-            tokio::time::sleep(GRACE).await;
-        };
-        tokio::select! {
-            outcome = &mut running => outcome,
-            () = stopped => Err(Stop::Interrupted),
-        }
+        engine::run(machine, start, host, journal, self.0.stop.child_token()).await
     }
 
     /// What the engine writes at the start of a record.
@@ -88,7 +77,9 @@ impl Executions {
         let cancel: CancellationToken = self.0.stop.child_token();
         match states::run(self.host(), machine, start, cancel).await {
             Ok(outcome) => Ok(Execution { end: Some(end_of(outcome, Moment::now())), ..record }),
-            Err(Stop::Interrupted) => Err(ApiError::unavailable("the server is stopping")),
+            Err(Stop::Interrupted | Stop::Parked { .. }) => {
+                Err(ApiError::unavailable("the server is stopping"))
+            }
             Err(Stop::Fault(fault)) => Err(ApiError::unavailable(fault.to_string())),
         }
     }
@@ -107,40 +98,12 @@ impl Executions {
     }
 
     /// Stops an execution. Its end is on disk when this returns; it is that which came first.
-    pub(crate) async fn stop(
-        &self,
-        open: &Arc<Open>,
-        error: Option<String>,
-        cause: Option<String>,
-    ) -> Result<Arc<Execution>, ApiError> {
-        // The end is written although the caller may not wait.
-        let (this, stopped) = (self.clone(), open.clone());
-        let ending = self.0.running.spawn(async move { this.abort(&stopped, error, cause).await });
-        let ended = ending.await.unwrap_or_else(|_| Err(StoreError::Broken("the stop failed".into())))?;
-        open.cancel.cancel();
-        Ok(ended)
-    }
-
-    async fn abort(
-        &self,
-        open: &Arc<Open>,
-        error: Option<String>,
-        cause: Option<String>,
-    ) -> Result<Arc<Execution>, StoreError> {
-        let mut details = Map::new();
-        for (name, text) in [("error", &error), ("cause", &cause)] {
-            details.extend(text.as_ref().map(|text| (name.to_owned(), Value::from(text.as_str()))));
+    pub(crate) async fn stop(&self, open: &Arc<Open>, error: &str, cause: &str) -> Result<Arc<Execution>, ApiError> {
+        if open.abort.abort(error, cause).await.is_none() {
+            return Err(ApiError::unavailable("the server is stopping"));
         }
-        let end = End { stopped: Moment::now(), status: Status::Aborted, output: None, error, cause };
-        let pending = open.engine_journal.pending_events();
-        if let Some(written) = open.journal.abort(end, &pending, details) {
-            written.await?;
-            self.finish(open);
-        }
-        tokio::select! {
-            ended = open.ended() => Ok(ended),
-            error = self.0.store.failure() => Err(error),
-        }
+        self.finish(open);
+        Ok(open.ended().await)
     }
 
     /// Makes the end of an execution visible, which is on disk.
@@ -168,6 +131,7 @@ pub(super) fn end_of(outcome: Outcome, stopped: Moment) -> End {
         Outcome::Succeeded(output) => (Status::Succeeded, Some(output.to_string()), None, None),
         Outcome::Failed { error, cause } => (Status::Failed, None, text(error), text(cause)),
         Outcome::TimedOut => (Status::TimedOut, None, None, None),
+        Outcome::Aborted { error, cause } => (Status::Aborted, None, text(error), text(cause)),
     };
     End { stopped, status, output, error, cause }
 }

@@ -2,7 +2,6 @@
 
 use engine::{History, Outcome, Start, Stop};
 use serde_json::json;
-use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 
 use states::Definition;
@@ -37,32 +36,32 @@ pub(super) async fn run(args: Run) -> Result<Exit, CliError> {
     start.execution_type = definition.execution_type(execution_type(args.express));
     let history = args.history.then(History::default);
     start.history.clone_from(&history);
-    let cancel = CancellationToken::new();
-    let interrupt = cancel.clone();
+    let abort = start.abort.clone();
     tokio::spawn(async move {
         Signals::listen().next().await;
-        interrupt.cancel();
+        abort.abort("", "").await;
     });
-    let (outcome, exit) = match states::run(&services.host, machine, start, cancel).await {
-        Ok(outcome @ Outcome::Succeeded(_)) => (Some(outcome), Exit::Succeeded),
-        Ok(outcome) => (Some(outcome), Exit::Failed),
-        Err(Stop::Interrupted) => (None, Exit::Interrupted),
+    let outcome = match states::run(&services.host, machine, start, CancellationToken::new()).await {
+        Ok(outcome) => outcome,
+        Err(Stop::Interrupted | Stop::Parked { .. }) => return Ok(Exit::Interrupted),
         Err(Stop::Fault(fault)) => return Err(CliError::new(fault.to_string())),
     };
-    if let (None, Some(history)) = (&outcome, &history) {
-        history.abort(OffsetDateTime::now_utc());
-    }
-    show(outcome.as_ref(), history.as_ref(), args.definition.json);
-    Ok(exit)
+    show(&outcome, history.as_ref(), args.definition.json);
+    Ok(match outcome {
+        Outcome::Succeeded(_) => Exit::Succeeded,
+        Outcome::Failed { .. } | Outcome::TimedOut => Exit::Failed,
+        Outcome::Aborted { .. } => Exit::Interrupted,
+    })
 }
 
-/// Prints the outcome of an execution. An execution without an outcome was aborted.
-fn show(outcome: Option<&Outcome>, history: Option<&History>, as_json: bool) {
+/// Prints the outcome of an execution.
+fn show(outcome: &Outcome, history: Option<&History>, as_json: bool) {
     let (status, output, error, cause) = match outcome {
-        Some(Outcome::Succeeded(output)) => ("SUCCEEDED", Some(output), None, None),
-        Some(Outcome::Failed { error, cause }) => ("FAILED", None, Some(error), Some(cause)),
-        Some(Outcome::TimedOut) => ("TIMED_OUT", None, None, None),
-        None => ("ABORTED", None, None, None),
+        Outcome::Succeeded(output) => ("SUCCEEDED", Some(output), None, None),
+        Outcome::Failed { error, cause } => ("FAILED", None, Some(error), Some(cause)),
+        Outcome::TimedOut => ("TIMED_OUT", None, None, None),
+        // An interruption gives neither an error nor a cause.
+        Outcome::Aborted { .. } => ("ABORTED", None, None, None),
     };
     let events = history.map(|history| {
         let mut events = history.events();

@@ -108,7 +108,9 @@ async fn run_case(
             let path = coverage.record(&history.events());
             let (succeeded, output, error, cause) = match outcome {
                 Outcome::Succeeded(output) => (true, Some(output), None, None),
-                Outcome::Failed { error, cause } => (false, None, Some(error), Some(cause)),
+                Outcome::Failed { error, cause } | Outcome::Aborted { error, cause } => {
+                    (false, None, Some(error), Some(cause))
+                }
                 Outcome::TimedOut => (false, None, Some("States.Timeout".to_owned()), None),
             };
             Ok(Actual { succeeded, output, error, cause, next: None, path: Some(path) })

@@ -41,12 +41,12 @@ impl Actions for Workers {
             "SendTaskSuccess" => {
                 let output = engine::json::from_str(text("output"))
                     .map_err(|error| ("InvalidOutput", error.to_string()))?;
-                self.tokens.succeed(token, output)
+                self.tokens.succeed(token, output).await
             }
-            "SendTaskFailure" => self.tokens.fail(token, text("error"), text("cause")),
+            "SendTaskFailure" => self.tokens.fail(token, text("error"), text("cause")).await,
             "SendTaskHeartbeat" => self.tokens.heartbeat(token),
             other => return Err(unknown(other)),
         };
-        sent.map(|()| json!({})).map_err(|unknown| (unknown.name(), unknown.to_string()))
+        sent.map(|()| json!({})).map_err(|error| (error.name(), error.to_string()))
     }
 }

@@ -63,6 +63,10 @@ impl Executions {
                     Outcome::Succeeded(output) => ("SUCCEEDED", Some(output), None, None),
                     Outcome::Failed { error, cause } => ("FAILED", None, Some(error), Some(cause)),
                     Outcome::TimedOut => ("TIMED_OUT", None, None, None),
+                    Outcome::Aborted { error, cause } => {
+                        let text = |text: String| Some(text).filter(|text| !text.is_empty());
+                        ("ABORTED", None, text(error), text(cause))
+                    }
                 };
                 let (machine, stopped) = (arn.to_owned(), now());
                 EndedChild { execution, machine, started, stopped, status, input, output, error, cause }
@@ -91,7 +95,7 @@ async fn run(
 ) -> Result<Outcome, TaskError> {
     match Box::pin(crate::run(host, machine, start, call.cancel.child_token())).await {
         Ok(outcome) => Ok(outcome),
-        Err(Stop::Interrupted) => Err(TaskError::Interrupted),
+        Err(Stop::Interrupted | Stop::Parked { .. }) => Err(TaskError::Interrupted),
         Err(Stop::Fault(fault)) => Err(task_error("States.Runtime", &fault.to_string())),
     }
 }

@@ -152,8 +152,8 @@ impl Service for Mocks {
         let response = self.response(call);
         let Some(token) = &call.token else { return response };
         let sent = match response {
-            Ok(output) => host.tokens().succeed(token, output),
-            Err(TaskError::Error { error, cause }) => host.tokens().fail(token, &error, &cause),
+            Ok(output) => host.tokens().succeed(token, output).await,
+            Err(TaskError::Error { error, cause }) => host.tokens().fail(token, &error, &cause).await,
             Err(interrupted) => return Err(interrupted),
         };
         sent.map(|()| Value::String("mock".into()))

@@ -136,7 +136,7 @@ impl Replay {
                 let known = self.activities.last().cloned();
                 return known.unwrap_or_else(|| missing("activity:missing"));
             }
-            "sm_nonexistent_arn" => return missing("stateMachine:missing"),
+            "sm_nonexistent_arn" | "ssm_nonexistent_arn" => return missing("stateMachine:missing"),
             "invalid_execution_arn" => return missing("execution:missing:missing"),
             _ => {}
         }

@@ -14,7 +14,7 @@ use crate::journal::{Change, ChildRecord, ChildStatus, EntryKind, FrameEntry, Ke
 use crate::machine::Scope;
 use crate::map_run::MapRunStatus;
 use crate::run::Runtime;
-use crate::run::context::Identity;
+use crate::run::context::{Identity, Redrive};
 use crate::run::events::Events;
 use crate::run::frame::{self, Frame};
 use crate::run::limits;
@@ -62,14 +62,17 @@ impl Child {
         let key = spec.visit.child(self.index);
         // A child that is continued keeps its input.
         let found = runtime.journal.get(EntryKind::Frame, &key)?;
-        let (started, input) = match found {
-            Some(FrameEntry::At(at)) => (at.started, at.origin.unwrap_or(input)),
-            _ => (micros(runtime.host.now()), input),
+        let (started, input, redrives) = match found {
+            Some(FrameEntry::At(at)) => {
+                let is_redriven = at.generation < spec.parent.generation;
+                (at.started, at.origin.unwrap_or(input), at.redrives + u32::from(is_redriven))
+            }
+            _ => (micros(runtime.host.now()), input, 0),
         };
         let name = child_name(&spec.run, self.index);
         let shows_input = spec.shows_failures || spec.transformation == Transformation::None;
         let text = if shows_input { record::text(&input) } else { String::new() };
-        let (status, outcome) = self.outcome(&key, name.clone(), started, input).await?;
+        let (status, outcome) = self.outcome(&key, name.clone(), started, input, redrives).await?;
         let shown = if status == ChildStatus::Succeeded || spec.shows_failures {
             let (started, stopped) = (moment(started), runtime.host.now());
             record::finished(
@@ -79,6 +82,7 @@ impl Child {
                     input: &text,
                     status,
                     outcome: &outcome,
+                    redrives,
                     started,
                     stopped,
                 },
@@ -89,13 +93,19 @@ impl Child {
         let ended = ChildSummary { status, items: self.items, bytes: shown.len() };
         let record = ChildRecord { status, items: self.items, shown };
         let mut changes = Vec::with_capacity(2);
+        // A child that failed continues there when the run is redriven.
+        let keeps = status == ChildStatus::Failed && self.can_be_redriven();
         // A child without a checkpoint has no entries below it.
-        if runtime.journal.contains(EntryKind::Frame, &key)? {
+        if !keeps && runtime.journal.contains(EntryKind::Frame, &key)? {
             changes.push(Change::Clear(key.clone()));
         }
         changes.push(Change::record(&key, &record));
         runtime.journal.commit(changes).await?;
         Ok(ended)
+    }
+
+    fn can_be_redriven(&self) -> bool {
+        self.spec.parent.can_be_redriven && !self.spec.express
     }
 
     async fn outcome(
@@ -104,11 +114,15 @@ impl Child {
         name: String,
         started: i64,
         input: Value,
+        redrives: u32,
     ) -> Result<(ChildStatus, Result<Value, Failure>), Stop> {
         let (spec, runtime) = (&*self.spec, &self.spec.runtime);
         let arn = spec.express.then(|| spec.child_arn(&name));
         let mut identity =
             spec.parent.of_child(&spec.label, spec.status.clone(), name, moment(started), input.clone());
+        identity.can_be_redriven = self.can_be_redriven();
+        let at = spec.parent.redrive.map(|redrive| redrive.at);
+        identity.redrive = at.filter(|_| redrives > 0).map(|at| Redrive { count: redrives, at });
         if let Some(arn) = arn {
             identity.id = arn;
             identity.events = Events::default();

@@ -6,10 +6,13 @@ use super::MapRun;
 use super::batches::{Batch, Batches};
 use super::child::{Child, ChildSummary};
 use super::finished::FinishedChildren;
+use super::items::Items;
 use super::results::FILE_BYTES;
 use crate::error::{Halt, Stop};
 use crate::failure::Failure;
-use crate::journal::{Change, EntryKind, JournalError, Key, MapRunEntry, RECORDS_PER_READ, Tally};
+use crate::journal::{
+    Change, EntryKind, JournalError, Key, MapRunEntry, MapRunLimits, RECORDS_PER_READ, Tally,
+};
 use crate::quotas::MAX_DATA;
 use crate::run::Runtime;
 use crate::run::frame::Running;
@@ -46,14 +49,20 @@ impl MapRun<'_> {
         let runtime = running.runtime.clone();
         let mut children = Children::open(self, &runtime).await?;
         let mut all_started = false;
+        let mut changes = self.status.changes();
+        let mut limits = *changes.borrow_and_update();
         loop {
+            if changes.has_changed().unwrap_or(false) {
+                limits = *changes.borrow_and_update();
+                self.count_items_for(&limits, running).await?;
+            }
             while let Some(ended) = self.tasks.try_next()? {
                 match ended {
                     Ok(child) => self.count(&child),
                     Err(stop) => return Err(self.tasks.wind_down(&runtime, stop).await),
                 }
             }
-            if self.plan.tolerance.exceeded(self.ledger.tally.items.not_succeeded(), self.entry.total) {
+            if limits.exceeded(self.ledger.tally.items.not_succeeded(), self.entry.total) {
                 self.entry.exceeded_at = Some(children.index);
                 self.tasks.abort().await;
                 return self.save(running).await;
@@ -65,8 +74,17 @@ impl MapRun<'_> {
                     return Err(halt);
                 }
             }
-            if all_started || self.tasks.len() as u64 >= self.plan.concurrency {
-                match self.tasks.next().await? {
+            if all_started || self.tasks.len() as u64 >= limits.max_concurrency {
+                let ended = tokio::select! {
+                    biased;
+                    ended = self.tasks.next() => ended?,
+                    Ok(()) = changes.changed() => {
+                        // The loop is to see the change.
+                        changes.mark_changed();
+                        continue;
+                    }
+                };
+                match ended {
                     None => return Ok(()),
                     Some(Ok(child)) => self.count(&child),
                     Some(Err(stop)) => return Err(self.tasks.wind_down(&runtime, stop).await),
@@ -86,6 +104,17 @@ impl MapRun<'_> {
                 }
             }
         }
+    }
+
+    /// Counts the items, if only the changed limits depend on their number.
+    async fn count_items_for(&mut self, limits: &MapRunLimits, running: &Running) -> Result<(), Halt> {
+        if limits.depend_on_total() && self.entry.total.is_none() {
+            let total = Items::count(&self.source, &running.runtime).await?;
+            self.entry.total = Some(total);
+            self.status.counted(total);
+            self.save(running).await?;
+        }
+        Ok(())
     }
 
     fn start(&mut self, index: u64, batch: Batch) {

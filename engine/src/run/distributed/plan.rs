@@ -7,7 +7,9 @@ use super::items::{Item, ObjectRef, Source};
 use super::results::Target;
 use crate::dataset::Dataset;
 use crate::failure::Failure;
+use crate::journal::MapRunLimits;
 use crate::machine::{Distributed, MapState, Reader, State};
+use crate::quotas::MAX_CHILDREN;
 use crate::run::frame::Running;
 use crate::run::map::array;
 
@@ -19,21 +21,9 @@ pub(super) struct Plan<'a> {
     pub(super) input: &'a Value,
     pub(super) batching: Option<Batching>,
     pub(super) target: Option<Target>,
-    pub(super) tolerance: Tolerance,
-    /// Children that may run at once.
-    pub(super) concurrency: u64,
+    /// The limits that the definition sets. They may be changed while the run lasts.
+    pub(super) limits: MapRunLimits,
 }
-
-/// How many items may fail.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Tolerance {
-    pub(super) count: Option<u64>,
-    pub(super) percentage: Option<f64>,
-}
-
-/// The most children that may run at once, which is also the default (AWS Step Functions Developer Guide,
-/// "Using Map state in Distributed mode").
-const MAX_CONCURRENCY: u64 = 10_000;
 
 impl<'a> Plan<'a> {
     /// Evaluates the fields and records the start of the Map. The source is returned as a result of its own,
@@ -45,19 +35,25 @@ impl<'a> Plan<'a> {
         distributed: &'a Distributed,
         input: &'a Value,
     ) -> Result<(Self, Result<Source, Failure>), Failure> {
-        let concurrency = match running.whole_number(state, "MaxConcurrency", &map.max_concurrency, input)? {
-            None | Some(0) => MAX_CONCURRENCY,
-            Some(limit) => limit.min(MAX_CONCURRENCY),
-        };
+        let max_concurrency =
+            match running.whole_number(state, "MaxConcurrency", &map.max_concurrency, input)? {
+                None | Some(0) => MAX_CHILDREN,
+                Some(limit) => limit.min(MAX_CHILDREN),
+            };
         let items = match &distributed.reader {
             None => Some(state_items(running, state, map, input)?),
             Some(_) => None,
         };
         running.record_map_started(items.as_ref().map_or(0, Vec::len));
         let count = &distributed.tolerated_count;
-        let tolerance = Tolerance {
-            count: running.whole_number(state, "ToleratedFailureCount", count, input)?,
-            percentage: running.percentage(state, &distributed.tolerated_percentage, input)?,
+        let limits = MapRunLimits {
+            max_concurrency,
+            tolerated_failure_count: running.whole_number(state, "ToleratedFailureCount", count, input)?,
+            tolerated_failure_percentage: running.percentage(
+                state,
+                &distributed.tolerated_percentage,
+                input,
+            )?,
         };
         let source = match &distributed.reader {
             Some(reader) => stored_source(running, state, reader, input),
@@ -68,7 +64,7 @@ impl<'a> Plan<'a> {
             Some(batcher) => Some(Batching::evaluate(running, state, batcher, input)?),
         };
         let target = Target::evaluate(running, state, distributed, input)?;
-        let plan = Self { state, map, distributed, input, batching, target, tolerance, concurrency };
+        let plan = Self { state, map, distributed, input, batching, target, limits };
         Ok((plan, source))
     }
 }
@@ -128,10 +124,10 @@ fn reader_failed(cause: impl Into<String>) -> Failure {
     Failure::new("States.ItemReaderFailed", cause)
 }
 
-impl Tolerance {
+impl MapRunLimits {
     /// Whether all items must be counted before the first child starts.
-    pub(super) fn depends_on_total(&self) -> bool {
-        self.percentage.is_some_and(|percentage| percentage > 0.0 && percentage < 100.0)
+    pub(super) fn depend_on_total(&self) -> bool {
+        self.tolerated_failure_percentage.is_some_and(|percentage| percentage > 0.0 && percentage < 100.0)
     }
 
     /// Whether `failed` items are too many; `total` is the number of all items, if it is known.
@@ -142,7 +138,7 @@ impl Tolerance {
             Some(total) => failed as f64 * 100.0 > percentage * total as f64,
             None => false,
         };
-        match (self.count, self.percentage) {
+        match (self.tolerated_failure_count, self.tolerated_failure_percentage) {
             (None, None) => failed > 0,
             (count, percentage) => count.is_some_and(by_count) || percentage.is_some_and(by_percentage),
         }

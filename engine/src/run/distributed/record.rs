@@ -54,6 +54,7 @@ pub(super) struct FinishedChild<'a> {
     pub(super) input: &'a str,
     pub(super) status: ChildStatus,
     pub(super) outcome: &'a Result<Value, Failure>,
+    pub(super) redrives: u32,
     pub(super) started: OffsetDateTime,
     pub(super) stopped: OffsetDateTime,
 }
@@ -77,7 +78,7 @@ pub(super) fn finished(spec: &ChildSpec, child: &FinishedChild<'_>) -> String {
         error: failure.map(|failure| failure.error.as_str()),
         output: output.as_deref(),
         output_details: output.as_ref().map(|_| Included { included: true }),
-        redrive_count: Some(0),
+        redrive_count: Some(child.redrives),
         redrive_status: Some(if output.is_some() { "NOT_REDRIVABLE" } else { "REDRIVABLE_BY_MAP_RUN" }),
         redrive_status_reason: output.as_ref().map(|_| "Execution is SUCCEEDED and cannot be redriven"),
         start_date: Some(iso(child.started)),

@@ -11,7 +11,7 @@ use crate::dataset::OutputType;
 use crate::error::Halt;
 use crate::failure::Failure;
 use crate::journal::{
-    Change, ChildStatus, EntryKind, JournalError, MapRunEntry, RECORDS_PER_READ, ResultFile,
+    Change, ChildStatus, EntryKind, JournalError, MapRunEntry, RECORDS_PER_READ, ResultFile, SettledChild,
 };
 use crate::machine::{Distributed, State};
 use crate::quotas::MAX_DATA;
@@ -42,7 +42,7 @@ impl MapRun<'_> {
             from = last + 1;
             for (index, record) in records.into_iter().filter(|(index, _)| *index < before) {
                 tally.add(record.status, record.items);
-                settled.push((index, record.items));
+                settled.push(SettledChild { index, status: record.status, items: record.items });
                 changes.push(Change::remove(EntryKind::Record, &self.visit.child(index)));
                 if self.plan.target.is_some() {
                     let succeeds = record.status == ChildStatus::Succeeded;
@@ -54,14 +54,14 @@ impl MapRun<'_> {
         if settled.is_empty() {
             return Ok(());
         }
-        self.status.written(settled.len() as u64, settled.iter().map(|(_, items)| items).sum());
+        self.status.written(settled.len() as u64, settled.iter().map(|child| child.items).sum());
         let succeeded = self.write_last(running, succeeded).await?;
         self.entry.succeeded.extend(succeeded);
         let failed = self.write_last(running, failed).await?;
         self.entry.failed.extend(failed);
         self.entry.oversized |= self.plan.target.is_none();
         self.entry.tally = tally;
-        self.entry.add_settled(settled.into_iter());
+        self.entry.add_settled(&settled);
         changes.push(Change::put(EntryKind::MapRun, &self.visit, &self.entry)?);
         Ok(running.runtime.journal.commit(changes).await?)
     }

@@ -122,9 +122,9 @@ impl Host for Replay {
             if failed && task["submitted"].is_null() && !matches!(call.resource, Resource::Activity(_)) {
                 return Err(error(&name, &cause));
             } else if failed {
-                self.tokens.fail(token, &name, &cause).unwrap();
+                self.tokens.fail(token, &name, &cause).await.unwrap();
             } else {
-                self.tokens.succeed(token, value(&outcome["output"])).unwrap();
+                self.tokens.succeed(token, value(&outcome["output"])).await.unwrap();
             }
         }
         match &call.resource {

@@ -1,5 +1,6 @@
 //! The fields of a Distributed Map in JSONata.
 
+use engine::MapRunLimits;
 use serde_json::{Value, json};
 
 use super::output;
@@ -61,7 +62,11 @@ fn map_fields_take_expressions() {
     assert_eq!(host.json(&format!("out/{}", key.replace("manifest", "SUCCEEDED_0"))), json!([1, 2]));
     let status = host.map_runs.lock().unwrap()[0].clone();
     assert_eq!(
-        (status.max_concurrency, status.tolerated_failure_count, status.tolerated_failure_percentage),
-        (2, Some(7), Some(50.5))
+        status.limits(),
+        MapRunLimits {
+            max_concurrency: 2,
+            tolerated_failure_count: Some(7),
+            tolerated_failure_percentage: Some(50.5)
+        }
     );
 }

@@ -46,7 +46,8 @@ fn status_counts_during_and_after_a_run() {
     let status = host.map_runs.lock().unwrap()[0].clone();
     assert_eq!((status.phase(), status.wait().now_or_never()), (Phase::Succeeded, Some(())));
     assert!(status.arn.contains(":mapRun:machine/L:"), "{}", status.arn);
-    assert_eq!((status.max_concurrency, status.tolerated_failure_percentage), (1, Some(50.0)));
+    let limits = status.limits();
+    assert_eq!((limits.max_concurrency, limits.tolerated_failure_percentage), (1, Some(50.0)));
     assert_eq!(status.items(), Counts { results_written: 5, ..items(0, 0, 3, 2) });
     let executions = Counts { succeeded: 2, failed: 1, total: 3, results_written: 3, ..Counts::default() };
     assert_eq!(status.executions(), executions);

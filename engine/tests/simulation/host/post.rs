@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine::{Host, TaskCall, TaskError, TaskTokens, UnknownToken};
+use engine::{Host, TaskCall, TaskError, TaskTokens, TokenError};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
@@ -160,6 +160,9 @@ impl Simulated {
         {
             post.wrong.push(format!("{task} has the token of {other}: {token}"));
         }
+        if post.letters.values().any(|letter| letter.token == token && letter.taken_in.is_some()) {
+            post.wrong.push(format!("{task} was handed over again, although its outcome had been taken"));
+        }
         post.letters.retain(|_, letter| letter.token != token);
         post.silent += u64::from(fate == Fate::TimeOut);
         let (now, begun_in) = (self.now(), self.lives());
@@ -181,7 +184,7 @@ impl Simulated {
         }
     }
 
-    /// Called when a process begins: sends it the outcomes that no process has recorded.
+    /// Called when a process begins: sends it all outcomes, also those that a process before it has taken.
     pub(super) fn carry_all(&self) {
         let numbers: Vec<u64> = self.post.lock().unwrap().letters.keys().copied().collect();
         for number in numbers {
@@ -196,13 +199,13 @@ impl Simulated {
         self.event().await;
         for pause in (0..TRIES).map(|tries| PAUSE * 2_u32.pow(tries)) {
             let Some(letter) = self.letter(number) else { return };
-            let taken = self.send(&letter);
+            let taken = self.send(&letter).await;
             self.count(number, &letter, taken);
             match letter.what {
                 What::Outcome { twice, .. } if taken => {
-                    // The outcome was taken but not recorded.
+                    // The outcome is durable, and the task has not gone on with it.
                     self.event().await;
-                    if twice && self.send(&letter) {
+                    if twice && self.send(&letter).await {
                         self.post
                             .lock()
                             .unwrap()
@@ -230,13 +233,13 @@ impl Simulated {
         self.post.lock().unwrap().letters.get(&number).cloned()
     }
 
-    fn send(&self, letter: &Letter) -> bool {
+    async fn send(&self, letter: &Letter) -> bool {
         let tokens = self.tokens();
-        let sent: Result<(), UnknownToken> = match &letter.what {
+        let sent: Result<(), TokenError> = match &letter.what {
             What::Heartbeat => tokens.heartbeat(&letter.token),
-            What::Outcome { outcome: Ok(output), .. } => tokens.succeed(&letter.token, output.clone()),
-            What::Outcome { outcome: Err(()), .. } => tokens.fail(&letter.token, ERROR, CAUSE),
-            What::TooLate => tokens.succeed(&letter.token, json!("too late")),
+            What::Outcome { outcome: Ok(output), .. } => tokens.succeed(&letter.token, output.clone()).await,
+            What::Outcome { outcome: Err(()), .. } => tokens.fail(&letter.token, ERROR, CAUSE).await,
+            What::TooLate => tokens.succeed(&letter.token, json!("too late")).await,
         };
         sent.is_ok()
     }
@@ -259,9 +262,14 @@ impl Simulated {
                 post.early += u64::from(!answered);
                 post.by_another += u64::from(life > letter.begun_in);
                 let before = post.letters.get_mut(&number).and_then(|letter| letter.taken_in.replace(life));
-                post.after_crash += u64::from(before.is_some());
+                if let Some(before) = before {
+                    let task = &letter.task;
+                    post.wrong.push(format!("an outcome of {task} was taken in process {before}, and again"));
+                }
             }
-            What::Outcome { .. } => {}
+            What::Outcome { .. } => {
+                post.after_crash += u64::from(letter.taken_in.is_some_and(|in_| in_ < life))
+            }
         }
     }
 

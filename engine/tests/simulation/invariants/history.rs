@@ -69,6 +69,7 @@ pub(crate) fn kept(events: &[Event], ended: Option<Ended>, outcome: &Outcome, wr
         Outcome::Succeeded(_) => "ExecutionSucceeded",
         Outcome::Failed { .. } => "ExecutionFailed",
         Outcome::TimedOut => "ExecutionTimedOut",
+        Outcome::Aborted { .. } => "ExecutionAborted",
     };
     let mut entered = 0;
     for (index, event) in events.iter().enumerate() {
