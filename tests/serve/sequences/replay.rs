@@ -61,7 +61,8 @@ impl Replay {
         let begun = Instant::now();
         let mut seen = Vec::new();
         loop {
-            let (status, output) = self.server.client.call(&operation, &params).await;
+            let (status, given) = self.server.client.call(&operation, &params).await;
+            let output = self.named_as_recorded(&given, expected);
             let miss = expected.and_then(|expected| differs(expected, status, &output));
             let waits = match expected {
                 Some(_) => miss.is_some() && !has_ended(&output),
@@ -76,10 +77,36 @@ impl Replay {
                 continue;
             }
             if status == 200 {
-                self.remember(&operation, output);
+                self.remember(&operation, given);
             }
             return miss;
         }
+    }
+
+    /// The output with the names that the recording gave to ARNs.
+    fn named_as_recorded(&self, output: &Value, expected: Option<&Value>) -> Value {
+        let recorded = expected.map(Value::to_string).unwrap_or_default();
+        let mut text = output.to_string();
+        if recorded.contains("activity_arn") {
+            let missing = format!("arn:aws:states:us-east-1:{ACCOUNT}:activity:missing");
+            for arn in self.activities.iter().chain([&missing]) {
+                text = text.replace(arn, "activity_arn");
+            }
+            // The ARN of the activity that this call makes.
+            if let Some(arn) = output["activityArn"].as_str() {
+                text = text.replace(arn, "activity_arn");
+            }
+        }
+        for (name, kind) in [
+            ("ssm_nonexistent_arn", "stateMachine:missing"),
+            ("sm_nonexistent_arn", "stateMachine:missing"),
+            ("invalid_execution_arn", "execution:missing:missing"),
+        ] {
+            if recorded.contains(name) {
+                text = text.replace(&format!("arn:aws:states:us-east-1:{ACCOUNT}:{kind}"), name);
+            }
+        }
+        serde_json::from_str(&text).unwrap()
     }
 
     fn remember(&mut self, operation: &str, output: Value) {
