@@ -82,6 +82,8 @@ impl Api {
         let execution = self.executions.run_sync(record, &revision).await?;
         let mut shown = self.shown(&execution, data);
         let stopped = execution.end.as_ref().map_or(execution.started, |end| end.stopped);
+        // AWS shows it here also when there is no output.
+        shown["outputDetails"] = json!({ "included": data });
         let took = (stopped.0 - execution.started.0) / 1_000;
         shown["billingDetails"] = json!({
             "billedDurationInMilliseconds": (took / BILLED + 1) * BILLED,
