@@ -47,27 +47,30 @@ impl Abort {
             _ => None,
         }
     }
-
-    /// To be called when the execution is run.
-    pub(crate) fn running(&self) -> Running {
-        self.0.send_if_modified(|stage| {
-            let stopped = matches!(stage, Stage::Stopped);
-            if stopped {
-                *stage = Stage::Running;
-            }
-            stopped
-        });
-        Running(self.0.clone())
-    }
 }
 
 /// An execution that may be aborted. If it is dropped before the end, nobody waits for it any more.
-pub(crate) struct Running(watch::Sender<Stage>);
+pub(crate) struct Running(Option<Abort>);
 
 impl Running {
+    /// To be called when the execution is run.
+    pub(crate) fn new(abort: Option<Abort>) -> Self {
+        if let Some(Abort(stage)) = &abort {
+            stage.send_if_modified(|stage| {
+                let stopped = matches!(stage, Stage::Stopped);
+                if stopped {
+                    *stage = Stage::Running;
+                }
+                stopped
+            });
+        }
+        Running(abort)
+    }
+
     /// Waits for the request. Returns the error and the cause.
     pub(crate) async fn requested(&self) -> Failure {
-        let mut stage = self.0.subscribe();
+        let Some(Abort(stage)) = &self.0 else { return std::future::pending().await };
+        let mut stage = stage.subscribe();
         let requested = stage.wait_for(|stage| matches!(stage, Stage::Requested(_))).await;
         match requested.as_deref() {
             Ok(Stage::Requested(failure)) => failure.clone(),
@@ -75,14 +78,17 @@ impl Running {
         }
     }
 
-    pub(crate) fn ended(&self, end: Ended) {
-        self.0.send_replace(Stage::Ended(end));
+    pub(crate) fn ended(&self, end: &Ended) {
+        if let Some(Abort(stage)) = &self.0 {
+            stage.send_replace(Stage::Ended(end.clone()));
+        }
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.0.send_if_modified(|stage| {
+        let Some(Abort(stage)) = &self.0 else { return };
+        stage.send_if_modified(|stage| {
             let is_open = !matches!(stage, Stage::Ended(_));
             if is_open {
                 *stage = Stage::Stopped;

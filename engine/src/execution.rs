@@ -27,8 +27,8 @@ pub struct Start {
     pub execution_type: ExecutionType,
     /// The tokens by which outcomes of its tasks arrive.
     pub tokens: TaskTokens,
-    /// Aborts the execution.
-    pub abort: Abort,
+    /// Aborts the execution, if it can be.
+    pub abort: Option<Abort>,
     /// Records the history in memory, if there is one. A journal over a store of the host may keep it as well,
     /// see [`crate::JournalStore::last_event`].
     pub history: Option<History>,
@@ -73,7 +73,7 @@ impl Start {
             input,
             execution_type,
             tokens: TaskTokens::default(),
-            abort: Abort::default(),
+            abort: None,
             history: None,
             park_after: None,
             max_events: Some(25_000),

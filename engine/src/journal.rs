@@ -3,14 +3,16 @@
 //! The key of an entry is a letter for its kind, followed by the [`Key`] of the part of the execution that it
 //! belongs to. The entries below a state are removed when the execution leaves the state. So the journal
 //! holds what is unfinished and, for a Distributed Map under way, the records of finished children that are
-//! not in a result file yet. A Standard execution that ends without success keeps its entries, so that it can
-//! be redriven.
+//! not in a result file yet. In a store of the host, a Standard execution that ends without success keeps its
+//! entries, so that it can be redriven.
 
 mod entry;
 mod file;
 mod hosted;
 mod key;
+mod map_run;
 mod memory;
+mod store;
 mod writer;
 
 use std::io;
@@ -20,17 +22,17 @@ use std::sync::{Arc, Weak};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-pub use entry::MapRunLimits;
 pub(crate) use entry::{
-    Checkpoint, ChildRecord, ChildStatus, Done, Ending, FORMAT, FrameEntry, MapRunEntry, Numbered, Owner,
-    ResultFile, SettledChild, Signal, Span, Tally, TaskOutcome, micros, moment,
+    Checkpoint, Done, Ending, FORMAT, FrameEntry, Numbered, Owner, Signal, TaskOutcome, micros, moment,
 };
 use file::FileStore;
 use hosted::HostedStore;
-pub use hosted::{Batch, Ended, JournalStore, StoreChange};
 use key::BELOW;
 pub(crate) use key::{EntryKind, Key};
+pub use map_run::MapRunLimits;
+pub(crate) use map_run::{ChildRecord, ChildStatus, MapRunEntry, ResultFile, SettledChild, Span, Tally};
 use memory::MemoryStore;
+pub use store::{Batch, Ended, JournalStore, StoreChange};
 
 use crate::history::Event;
 
@@ -132,7 +134,8 @@ impl Journal {
         Ok(Journal(Arc::new(Store::Memory(MemoryStore::default()))))
     }
 
-    /// Makes a journal over a store of the host.
+    /// Makes a journal over a store of the host. Each [`crate::run`] is to have one of its own, so that what is left
+    /// of an earlier run writes nothing more.
     pub fn over(store: Arc<dyn JournalStore>) -> Self {
         Journal(Arc::new(Store::Hosted(HostedStore::new(store))))
     }
@@ -185,11 +188,17 @@ impl Journal {
         }
     }
 
+    /// Whether a Standard execution that ends without success keeps its entries, to be redriven. A file is
+    /// removed by its user, and memory is lost.
+    pub(crate) fn keeps_entries(&self) -> bool {
+        self.hosted().is_some()
+    }
+
     /// Makes the owner of an execution that has ended durable. A store of the host removes all other entries with
     /// it, unless the execution `keeps` them.
-    pub(crate) async fn end(&self, owner: Change, end: Ended, keeps: bool) -> Result<(), JournalError> {
+    pub(crate) async fn end(&self, owner: Change, end: &Ended, keeps: bool) -> Result<(), JournalError> {
         if let Store::Hosted(hosted) = &*self.0 {
-            return hosted.end(owner, end, keeps).await;
+            return hosted.end(owner, end.clone(), keeps).await;
         }
         self.commit(vec![owner]).await
     }

@@ -20,6 +20,8 @@ pub struct MapRunStatus {
     pub arn: String,
     /// The ARN of the execution that the Map state belongs to.
     pub execution: String,
+    /// How often the run was redriven.
+    pub redrives: u32,
     limits: watch::Sender<MapRunLimits>,
     phase: watch::Sender<Phase>,
     /// The host may keep the status for longer than the execution runs.
@@ -102,6 +104,7 @@ impl MapRunStatus {
     pub(crate) fn new(
         arn: String,
         execution: String,
+        redrives: u32,
         limits: MapRunLimits,
         journal: &Journal,
         visit: Key,
@@ -109,6 +112,7 @@ impl MapRunStatus {
         Arc::new(Self {
             arn,
             execution,
+            redrives,
             limits: watch::Sender::new(limits),
             phase: watch::Sender::new(Phase::Running),
             journal: journal.downgrade(),

@@ -30,6 +30,7 @@ use std::sync::Arc;
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 
+use crate::abort;
 use crate::error::{Halt, Stop};
 use crate::execution::Start;
 use crate::host::Host;
@@ -77,10 +78,10 @@ pub async fn run(
     journal: Journal,
     cancel: CancellationToken,
 ) -> Result<Outcome, Stop> {
-    let abort = start.abort.running();
+    let abort = abort::Running::new(start.abort.clone());
     let Claim { mut owner, is_new } = claim(&machine, &start, &*host, &journal)?;
     if let Some(end) = owner.ended() {
-        abort.ended(end.clone());
+        abort.ended(&end);
         return Ok(end.outcome);
     }
     let kept_events = journal.begin()?;
@@ -99,7 +100,7 @@ pub async fn run(
     let mut identity = Identity::of_execution(start, started);
     identity.generation = owner.redrives;
     identity.redrive = redriven.map(|at| Redrive { count: owner.redrives, at });
-    identity.can_be_redriven = owner.is_standard;
+    identity.can_be_redriven = owner.is_standard && runtime.journal.keeps_entries();
     if let Some(count) = kept_events {
         identity.events.keep_in(runtime.journal.clone(), count);
     }
@@ -138,9 +139,9 @@ pub async fn run(
     identity.record_ended(at, &finish);
     let (change, end) = owner.end(finish, at)?;
     // An execution that can be redriven keeps its entries.
-    let keeps = owner.is_standard && !matches!(end.outcome, Outcome::Succeeded(_));
-    runtime.journal.end(change, end.clone(), keeps).await?;
-    abort.ended(end.clone());
+    let keeps = identity.can_be_redriven && !matches!(end.outcome, Outcome::Succeeded(_));
+    runtime.journal.end(change, &end, keeps).await?;
+    abort.ended(&end);
     if let Some(running) = winding_down {
         runtime.cancel.cancel();
         // The execution has its end; only its tasks may still save their own progress.

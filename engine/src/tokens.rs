@@ -107,9 +107,11 @@ impl TaskTokens {
         // An outcome that was recorded must reach the task, also when the sender does not wait for it any more.
         let settled = tokio::spawn(async move {
             if let Err(error) = record(&waiting.journal, &waiting.attempt, &outcome).await {
-                if !waiting.sender.is_closed() {
-                    tokens.waiting().insert(token, waiting);
+                // Nobody waits any more if the execution has ended meanwhile.
+                if waiting.sender.is_closed() {
+                    return Err(TokenError::TimedOut);
                 }
+                tokens.waiting().insert(token, waiting);
                 return Err(error.into());
             }
             // The task may have timed out meanwhile.

@@ -89,7 +89,14 @@ impl Running {
                 _ => plan.limits,
             };
             let execution = self.frame.identity.id.clone();
-            let status = MapRunStatus::new(arn, execution, limits, &self.runtime.journal, visit.clone());
+            let status = MapRunStatus::new(
+                arn,
+                execution,
+                entry.redrives,
+                limits,
+                &self.runtime.journal,
+                visit.clone(),
+            );
             self.runtime.host.map_run(&status);
             let watch = Watch::new(status.clone());
             let result = MapRun::resume(self, plan, source, visit, entry, status).await;

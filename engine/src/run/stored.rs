@@ -21,9 +21,12 @@ pub enum RedriveError {
     /// It has succeeded.
     #[error("Execution is SUCCEEDED and cannot be redriven")]
     Succeeded,
-    /// It is an Express execution, which keeps nothing.
-    #[error("only a Standard execution can be redriven")]
-    Express,
+    /// Its journal keeps nothing: it is an Express execution, an earlier version has begun it, or the journal is not
+    /// over a store of the host.
+    #[error(
+        "the execution is of the type Express, or an earlier version has begun it: nothing is kept of it"
+    )]
+    NothingKept,
     /// The journal cannot be used.
     #[error(transparent)]
     Journal(#[from] JournalError),
@@ -51,8 +54,8 @@ impl Journal {
             self.record(|| Some(events::aborted(count + 1, &failure, at)));
         }
         let (change, end) = owner.end(Finish::Aborted(failure), at)?;
-        let keeps = owner.is_standard;
-        self.end(change, end.clone(), keeps).await?;
+        let keeps = owner.is_standard && self.keeps_entries();
+        self.end(change, &end, keeps).await?;
         if !keeps {
             self.clear()?;
         }
@@ -64,7 +67,7 @@ impl Journal {
     /// results. The others are run again, with all their retries; the time limit begins anew. Returns the number of
     /// redrives so far, which is durable.
     ///
-    /// What a journal keeps for this is removed with the journal's other entries, when the host likes.
+    /// Only a store of the host keeps what this needs, until the host removes the execution's entries.
     ///
     /// # Errors
     ///
@@ -74,7 +77,7 @@ impl Journal {
         match owner.outcome {
             None => return Err(RedriveError::Running),
             Some(Ending::Succeeded(_)) => return Err(RedriveError::Succeeded),
-            Some(_) if !owner.is_standard => return Err(RedriveError::Express),
+            Some(_) if !owner.is_standard || !self.keeps_entries() => return Err(RedriveError::NothingKept),
             Some(_) => {}
         }
         owner.outcome = None;

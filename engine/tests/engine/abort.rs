@@ -15,9 +15,8 @@ use crate::machines::{FUNCTION, one};
 const MINUTE: &str = r#"{"StartAt": "State_1", "States": {"State_1": {"Type": "Wait", "Seconds": 60, "Next": "B"}, "B": {"Type": "Pass", "End": true}}}"#;
 
 fn started(input: Value) -> (Start, Abort) {
-    let start = start(input);
-    let abort = start.abort.clone();
-    (start, abort)
+    let abort = Abort::default();
+    (Start { abort: Some(abort.clone()), ..start(input) }, abort)
 }
 
 fn aborted() -> Outcome {

@@ -80,7 +80,7 @@ fn short_wait_is_not_parked() {
 
 #[test]
 fn branches_are_parked_until_the_first_goes_on() {
-    let branches = [wait("A", HOUR), wait("B", 2 * HOUR), wait("C", 5)];
+    let branches = [wait("X", HOUR), wait("Y", 2 * HOUR), wait("Z", 5)];
     let setup = Setup::new(one(json!({"Type": "Parallel", "Branches": branches, "End": true})));
     // The short wait is waited for first.
     assert_eq!(setup.parked(), HOUR - 5);
@@ -95,7 +95,7 @@ fn branches_are_parked_until_the_first_goes_on() {
 #[test]
 fn task_under_way_is_not_parked() {
     let task = json!({"StartAt": "T", "States": {"T": {"Type": "Task", "Resource": FUNCTION, "End": true}}});
-    let branches = [wait("A", HOUR), task];
+    let branches = [wait("X", HOUR), task];
     let setup = Setup::new(one(json!({"Type": "Parallel", "Branches": branches, "End": true})));
     let fake = setup.fake.clone();
     let host = Awaiting::new(&setup.fake, move |call| {

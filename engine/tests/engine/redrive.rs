@@ -5,14 +5,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use engine::{ExecutionType, Outcome, Phase, RedriveError, Start, TaskError};
+use engine::{Abort, ExecutionType, Journal, Outcome, Phase, RedriveError, Start, TaskError};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tokio_util::sync::CancellationToken;
 
 use crate::database::Database;
-use crate::fake::{Fake, block_on, start};
+use crate::fake::{Fake, block_on, run_on, start};
 use crate::machines::{FUNCTION, one};
 
 /// A host whose calls are counted by their payload. A payload that contains `bad` fails until it is mended.
@@ -235,6 +235,7 @@ fn map_run_is_redriven_for_the_children_that_did_not_succeed() {
         let runs = setup.host.map_runs.lock().unwrap().clone();
         assert_eq!((runs.len(), &runs[0].arn), (2, &runs[1].arn));
         assert_eq!((runs[0].phase(), runs[1].phase()), (Phase::Failed, Phase::Succeeded));
+        assert_eq!((runs[0].redrives, runs[1].redrives), (0, 1));
         let counts = runs[1].executions();
         assert_eq!((counts.succeeded, counts.failed, counts.total), (5, 0, 5), "{kind}");
         match outcome {
@@ -299,8 +300,8 @@ fn aborted_and_timed_out_executions_begin_their_time_limit_anew() {
     definition["TimeoutSeconds"] = json!(10);
     let setup = Setup::new(definition.to_string(), json!({}));
     block_on(async {
-        let start = setup.start();
-        let abort = start.abort.clone();
+        let abort = Abort::default();
+        let start = Start { abort: Some(abort.clone()), ..setup.start() };
         let outcome = async {
             tokio::time::sleep(Duration::from_secs(5)).await;
             abort.abort("", "").await.unwrap()
@@ -337,7 +338,7 @@ fn executions_that_cannot_be_redriven_say_why() {
     assert!(matches!(setup.try_redrive(), Err(RedriveError::Unknown)));
     let start = Start { execution_type: ExecutionType::Express, ..setup.start() };
     assert!(matches!(block_on(setup.run_from(start)), Outcome::Failed { .. }));
-    assert!(matches!(setup.try_redrive(), Err(RedriveError::Express)));
+    assert!(matches!(setup.try_redrive(), Err(RedriveError::NothingKept)));
     assert_eq!(setup.database.entries(1), 1, "an Express execution keeps nothing");
 
     let setup = Setup::new(one(json!({"Type": "Fail", "Error": "E"})), json!({}));
@@ -348,6 +349,13 @@ fn executions_that_cannot_be_redriven_say_why() {
     // A Fail state fails again.
     setup.fails("E");
     assert_eq!(setup.events(), ["ExecutionRedriven", "ExecutionFailed"]);
+
+    // A journal in memory is cleared, as one in a file is.
+    let journal = Journal::in_memory().unwrap();
+    run_on(&setup.definition, json!({}), &setup.host, &journal).unwrap();
+    let at = engine::Host::now(&*setup.host);
+    assert!(matches!(block_on(journal.redrive(at)), Err(RedriveError::NothingKept)));
+    assert_eq!(journal.entries(), 1);
 
     let setup = Setup::new(one(json!({"Type": "Succeed"})), json!({}));
     setup.run();

@@ -111,6 +111,24 @@ impl Simulated {
         calls.repeatable.extend(cut_off);
     }
 
+    /// The time at which the last process ended.
+    pub(crate) fn stopped(&self) -> OffsetDateTime {
+        self.life.lock().unwrap().as_ref().unwrap().begun
+    }
+
+    /// Lets the time pass while no process runs.
+    pub(crate) fn sleep_to(&self, moment: OffsetDateTime) {
+        let mut life = self.life.lock().unwrap();
+        let life = life.as_mut().unwrap();
+        life.begun = life.begun.max(moment);
+    }
+
+    /// Forgets the calls and the tokens before a redrive.
+    pub(crate) fn redrive(&self) {
+        self.calls.lock().unwrap().forget();
+        self.post.lock().unwrap().forget();
+    }
+
     /// Violations found so far.
     pub(crate) fn wrong(&self) -> Vec<String> {
         let (calls, post) = (self.calls.lock().unwrap(), self.post.lock().unwrap());
@@ -235,5 +253,11 @@ impl Host for Simulated {
 
     fn uuid(&self) -> String {
         format!("00000000-0000-4000-8000-{:012}", self.uuids.fetch_add(1, SeqCst))
+    }
+
+    fn token(&self, _: &str, attempt: &[u8]) -> String {
+        let token = self.uuid();
+        self.post.lock().unwrap().give(&token, attempt);
+        token
     }
 }

@@ -40,6 +40,7 @@ fn hundreds_of_seeds_keep_the_invariants() {
             && tally.early > 50
             && tally.again > 50
             && tally.after_crash > 1
+            && tally.to_parked > 1
             && tally.by_another > 5
             && tally.silent > 50,
         "{tally:?}"
@@ -50,6 +51,7 @@ fn hundreds_of_seeds_keep_the_invariants() {
     );
     assert!(tally.crashes_midway > 0, "{tally:?}");
     assert!(tally.turns > 100 && tally.in_loops > 100, "{tally:?}");
+    assert!(tally.redriven > 20 && tally.parked > 20, "{tally:?}");
     assert!(tally.refused > 50 && tally.heartbeats > 100, "{tally:?}");
 }
 
@@ -108,7 +110,7 @@ fn one(seed: u64, tally: &mut Tally) -> Vec<String> {
     };
     let host = Simulated::new(seed, &workflow);
     let history = History::default();
-    let uncut = life(&machine, &host, &Journal::in_memory().unwrap(), None, Some(history.clone()));
+    let uncut = life(&machine, &host, &Journal::in_memory().unwrap(), None, Watch::Recorded(history.clone()));
     let uncut = match uncut {
         Some(Ok(outcome)) => outcome,
         other => return vec![format!("without a crash it came to {other:?}")],
@@ -130,22 +132,45 @@ fn one(seed: u64, tally: &mut Tally) -> Vec<String> {
     tally.add(&host);
     wrong.extend(host.wrong());
 
-    let (outcome, host, database) = cut_off(seed, &machine, &workflow, &host, tally);
+    let (outcome, host, journal, database) = cut_off(seed, &machine, &workflow, &host, tally);
     if let (1, Ok(outcome)) = (seed % 2, &outcome) {
         invariants::kept(&database.events(seed), database.ended(seed), outcome, &mut wrong);
     }
-    match outcome {
-        Ok(outcome) if workflow.foul_weather => invariants::known(&outcome, &mut wrong),
-        Ok(outcome) if neutral(&outcome) == neutral(&uncut) => {}
+    match &outcome {
+        Ok(outcome) if workflow.foul_weather => invariants::known(outcome, &mut wrong),
+        Ok(outcome) if neutral(outcome) == neutral(&uncut) => {}
         other => wrong.push(format!("without a crash it came to {uncut:?}, with crashes to {other:?}")),
     }
     let found = invariants::map_runs(&workflow, &host, &mut wrong);
     if !workflow.foul_weather {
         invariants::same_fates(&fates, &found, &mut wrong);
     }
+    if let (1, Ok(Outcome::Failed { .. } | Outcome::TimedOut)) = (seed % 2, outcome) {
+        let outcome = redriven(seed, &machine, &host, &journal, tally);
+        invariants::known(&outcome, &mut wrong);
+        invariants::kept(&database.events(seed), database.ended(seed), &outcome, &mut wrong);
+    }
     tally.add(&host);
     wrong.extend(host.wrong());
     wrong
+}
+
+/// Redrives an execution that ended without success, with a crash.
+fn redriven(
+    seed: u64,
+    machine: &Arc<Machine>,
+    host: &Arc<Simulated>,
+    journal: &Journal,
+    tally: &mut Tally,
+) -> Outcome {
+    host.redrive();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    assert_eq!(runtime.block_on(journal.redrive(host.stopped())).unwrap(), 1);
+    tally.redriven += 1;
+    let crash = (host.events() + 1 + Rng::new(("redrive", seed)).below(20), Cut::Crash);
+    let first = life(machine, host, journal, Some(crash), Watch::Nobody);
+    let ended = first.or_else(|| life(machine, host, journal, None, Watch::Nobody));
+    ended.expect("nothing hangs without a cut").unwrap()
 }
 
 /// Runs the workflow with up to six crashes or cancellations, each after a part of the events that it has
@@ -156,7 +181,7 @@ fn cut_off(
     workflow: &Workflow,
     uncut: &Simulated,
     tally: &mut Tally,
-) -> (Result<Outcome, Stop>, Arc<Simulated>, Database) {
+) -> (Result<Outcome, Stop>, Arc<Simulated>, Journal, Database) {
     let mut rng = Rng::new(("cuts", seed));
     let host = Simulated::new(seed, workflow);
     // Every second execution has its journal in a database of the host.
@@ -176,14 +201,45 @@ fn cut_off(
         let cut = if rng.percent(70) { Cut::Crash } else { Cut::Cancel };
         let (at, cut) =
             planned.unwrap_or_else(|| (host.events() + 1 + rng.below(uncut.events().max(1)), cut));
-        match life(machine, &host, &journal, Some((at, cut)), None) {
+        match lives(machine, &host, &journal, Some((at, cut)), seed, tally) {
             None => tally.crashes += 1,
             Some(Err(Stop::Interrupted)) if cut == Cut::Cancel => tally.cancellations += 1,
-            Some(ended) => return (ended, host, database),
+            Some(ended) => return (ended, host, journal, database),
         }
     }
-    let ended = life(machine, &host, &journal, None, None);
-    (ended.expect("nothing hangs without a cut"), host, database)
+    let ended = lives(machine, &host, &journal, None, seed, tally);
+    (ended.expect("nothing hangs without a cut"), host, journal, database)
+}
+
+/// Runs processes until the execution is not parked any more. Only every fourth execution is ever parked.
+fn lives(
+    machine: &Arc<Machine>,
+    host: &Arc<Simulated>,
+    journal: &Journal,
+    cut: Option<(u64, Cut)>,
+    seed: u64,
+    tally: &mut Tally,
+) -> Option<Result<Outcome, Stop>> {
+    loop {
+        let watch = if seed % 4 == 1 { Watch::Parks } else { Watch::Nobody };
+        match life(machine, host, journal, cut, watch) {
+            Some(Err(Stop::Parked { until })) => {
+                tally.parked += 1;
+                let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+                runtime.block_on(host.parked(until, journal));
+            }
+            other => return other,
+        }
+    }
+}
+
+/// Who watches an execution.
+enum Watch {
+    Nobody,
+    /// Somebody who records its history.
+    Recorded(History),
+    /// A server that parks it when it waits for two seconds.
+    Parks,
 }
 
 /// Runs one process. None means a crash.
@@ -192,7 +248,7 @@ fn life(
     host: &Arc<Simulated>,
     journal: &Journal,
     cut: Option<(u64, Cut)>,
-    history: Option<History>,
+    watch: Watch,
 ) -> Option<Result<Outcome, Stop>> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
@@ -203,7 +259,11 @@ fn life(
             "arn:aws:states:eu-west-1:000000000000:execution:machine:one",
             json!({"id": "", "n": 5}),
         );
-        start.history = history;
+        match watch {
+            Watch::Nobody => {}
+            Watch::Recorded(history) => start.history = Some(history),
+            Watch::Parks => start.park_after = Some(Duration::from_secs(2)),
+        }
         start.tokens = host.tokens();
         let mut run =
             std::pin::pin!(engine::run(machine.clone(), start, host.clone(), journal.clone(), cancel));

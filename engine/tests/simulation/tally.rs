@@ -30,6 +30,8 @@ tally! {
     map_runs: "Map Runs",
     crashes: "crashes",
     cancellations: "cancellations",
+    redriven: "executions redriven",
+    parked: "           parked",
     calls: "task calls",
     repeated: "calls repeated",
     turns: "loops: turns seen",
@@ -48,6 +50,7 @@ tally! {
     again: "        refused a 2nd time",
     by_another: "        by a later process",
     silent: "        never sent",
+    to_parked: "        while no process ran",
     after_crash: "        known after a crash",
     refused: "        refused, too late",
     heartbeats: "        heartbeats",
@@ -77,6 +80,7 @@ impl Tally {
         self.by_another += post.by_another;
         self.silent += post.silent;
         self.after_crash += post.after_crash;
+        self.to_parked += post.to_parked;
         self.refused += post.refused;
         self.heartbeats += post.heartbeats;
     }

@@ -1,6 +1,6 @@
 //! `throughline states run`: runs a definition.
 
-use engine::{History, Outcome, Start, Stop};
+use engine::{Abort, History, Outcome, Start, Stop};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -36,7 +36,8 @@ pub(super) async fn run(args: Run) -> Result<Exit, CliError> {
     start.execution_type = definition.execution_type(execution_type(args.express));
     let history = args.history.then(History::default);
     start.history.clone_from(&history);
-    let abort = start.abort.clone();
+    let abort = Abort::default();
+    start.abort = Some(abort.clone());
     tokio::spawn(async move {
         Signals::listen().next().await;
         abort.abort("", "").await;

@@ -51,6 +51,13 @@ impl Calls {
         }
     }
 
+    /// A redrive makes calls anew, under the same names.
+    pub(super) fn forget(&mut self) {
+        for names in [&mut self.begun, &mut self.under_way, &mut self.succeeded, &mut self.repeatable] {
+            names.clear();
+        }
+    }
+
     pub(super) fn has_succeeded(&self, name: &str) -> bool {
         self.succeeded.contains(name)
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine::{Host, TaskCall, TaskError, TaskTokens, TokenError};
+use engine::{Host, Journal, TaskCall, TaskError, TaskTokens, TokenError};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
@@ -21,6 +21,7 @@ pub(crate) struct Post {
     tasks: BTreeMap<String, (String, Fate)>,
     /// By token.
     owners: BTreeMap<String, String>,
+    attempts: BTreeMap<String, Vec<u8>>,
     pub(crate) taken: u64,
     pub(crate) early: u64,
     pub(crate) again: u64,
@@ -29,6 +30,8 @@ pub(crate) struct Post {
     pub(crate) silent: u64,
     pub(crate) refused: u64,
     pub(crate) heartbeats: u64,
+    /// Outcomes that were sent while no process ran.
+    pub(crate) to_parked: u64,
     pub(crate) wrong: Vec<String>,
 }
 
@@ -229,6 +232,39 @@ impl Simulated {
         }
     }
 
+    /// Lets the time pass until a parked execution is to be continued: until then, or until something was sent to
+    /// it.
+    pub(crate) async fn parked(&self, until: OffsetDateTime, journal: &Journal) {
+        let due = |letter: &Letter| letter.due <= until && letter.taken_in.is_none();
+        let next = {
+            let post = self.post.lock().unwrap();
+            let next =
+                post.letters.iter().filter(|(_, letter)| due(letter)).min_by_key(|(_, letter)| letter.due);
+            next.map(|(number, letter)| (*number, letter.clone(), post.attempts[&letter.token].clone()))
+        };
+        let Some((number, letter, attempt)) = next else { return self.sleep_to(until) };
+        self.sleep_to(letter.due);
+        let outcome = match &letter.what {
+            What::Outcome { outcome, .. } => {
+                outcome.clone().map_err(|()| (ERROR.to_owned(), CAUSE.to_owned()))
+            }
+            What::TooLate => Ok(json!("too late")),
+            What::Heartbeat => {
+                self.post.lock().unwrap().letters.remove(&number);
+                return;
+            }
+        };
+        let taken = journal.send_outcome(&attempt, outcome).await.is_ok();
+        self.post.lock().unwrap().to_parked += u64::from(taken);
+        self.count(number, &letter, taken);
+        if !taken {
+            self.post.lock().unwrap().letters.remove(&number);
+        } else if matches!(letter.what, What::TooLate) {
+            let wrong = format!("an outcome of {} was taken when it had ended", letter.task);
+            self.post.lock().unwrap().wrong.push(wrong);
+        }
+    }
+
     fn letter(&self, number: u64) -> Option<Letter> {
         self.post.lock().unwrap().letters.get(&number).cloned()
     }
@@ -284,6 +320,16 @@ struct Sent {
 }
 
 impl Post {
+    pub(super) fn give(&mut self, token: &str, attempt: &[u8]) {
+        self.attempts.insert(token.to_owned(), attempt.to_vec());
+    }
+
+    pub(super) fn forget(&mut self) {
+        self.letters.clear();
+        self.tasks.clear();
+        self.owners.clear();
+    }
+
     /// The required outcome of the task, if it has a token.
     pub(crate) fn fate(&self, task: &str) -> Option<Fate> {
         self.tasks.get(task).map(|(_, fate)| *fate)
