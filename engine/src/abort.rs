@@ -72,9 +72,14 @@ impl Running {
         let Some(Abort(stage)) = &self.0 else { return std::future::pending().await };
         let mut stage = stage.subscribe();
         let requested = stage.wait_for(|stage| matches!(stage, Stage::Requested(_))).await;
-        match requested.as_deref() {
-            Ok(Stage::Requested(failure)) => failure.clone(),
-            _ => std::future::pending().await,
+        // The lock of the stage must not be held across an await.
+        let failure = match requested.as_deref() {
+            Ok(Stage::Requested(failure)) => Some(failure.clone()),
+            _ => None,
+        };
+        match failure {
+            Some(failure) => failure,
+            None => std::future::pending().await,
         }
     }
 

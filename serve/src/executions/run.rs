@@ -46,7 +46,7 @@ impl Executions {
         let revision = self.0.catalog.revision(&open.record.revision).map_err(|error| bug(error.to_string()))?;
         let machine = self.compiled(&revision).map_err(bug)?;
         let start = self.engine_start(&open.record, &revision).map_err(|error| bug(error.message))?;
-        let start = Start { abort: open.abort.clone(), ..start };
+        let start = Start { abort: Some(open.abort.clone()), ..start };
         let (host, journal) = (Arc::new(self.host().clone()), open.engine_journal.clone());
         engine::run(machine, start, host, journal, self.0.stop.child_token()).await
     }
