@@ -71,12 +71,12 @@ impl Running {
     pub(crate) async fn requested(&self) -> Failure {
         let Some(Abort(stage)) = &self.0 else { return std::future::pending().await };
         let mut stage = stage.subscribe();
-        let requested = stage.wait_for(|stage| matches!(stage, Stage::Requested(_))).await;
-        // The lock of the stage must not be held across an await.
-        let failure = match requested.as_deref() {
-            Ok(Stage::Requested(failure)) => Some(failure.clone()),
+        let found = stage.wait_for(|stage| matches!(stage, Stage::Requested(_))).await;
+        // The lock of the stage is not held across the await below.
+        let failure = found.ok().and_then(|stage| match &*stage {
+            Stage::Requested(failure) => Some(failure.clone()),
             _ => None,
-        };
+        });
         match failure {
             Some(failure) => failure,
             None => std::future::pending().await,
