@@ -14,7 +14,12 @@ pub struct Place {
 
 impl Place {
     fn arn(&self, kind: &str, rest: &str) -> String {
-        format!("arn:aws:states:{}:{}:{kind}:{rest}", self.region, self.account)
+        format!("{}:{kind}:{rest}", self.arn_prefix())
+    }
+
+    /// The beginning of all ARNs of the server.
+    pub(crate) fn arn_prefix(&self) -> String {
+        format!("arn:aws:states:{}:{}", self.region, self.account)
     }
 
     pub(crate) fn machine(&self, name: &str) -> String {

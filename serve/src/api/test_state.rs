@@ -15,8 +15,9 @@ impl Api {
             members.remove(name);
         }
         // The types of the members have been checked.
-        let request: TestRequest = serde_json::from_value(Value::Object(members))
+        let mut request: TestRequest = serde_json::from_value(Value::Object(members))
             .map_err(|error| ApiError::new("SerializationException", error.to_string()))?;
+        request.arn_prefix = Some(self.place.arn_prefix());
         let level = match input.maybe("inspectionLevel") {
             Some("DEBUG") => InspectionLevel::Debug,
             Some("TRACE") => InspectionLevel::Trace,

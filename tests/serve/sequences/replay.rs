@@ -10,7 +10,7 @@ use super::names::Names;
 use crate::server::Server;
 
 /// How long a response may take to become equal, if something under way may still change it.
-const PATIENCE: Duration = Duration::from_secs(4);
+const PATIENCE: Duration = Duration::from_secs(10);
 const ACCOUNT: &str = "111111111111";
 
 /// Members that AWS has added since some of the recordings.
@@ -182,8 +182,8 @@ impl Replay {
         if text.contains("activity_arn") && let Some(arn) = self.activities.last() {
             text = text.replace("activity_arn", arn);
         }
-        // Names may not have these characters.
-        if !text.starts_with('{') {
+        // Names may not have the characters of a placeholder.
+        if !text.starts_with('{') && text.contains("idx>") {
             text = text.replace(['<', '>'], "");
         } else {
             for part in ["<ArnPart_0idx>", "<ArnPart_1idx>", "<ArnPart_2idx>"] {
@@ -227,16 +227,25 @@ fn differs(expected: &Value, status: u16, output: &Value) -> Option<String> {
         let concurrent = recorded.iter().any(|event| event["type"] == "ParallelStateStarted");
         let zero = |event: &Value| event["previousEventId"] == 0 && event["id"].as_array().is_some();
         let case = json!({
+            "snapshot_jsonpath_transformers": recorded_names()["snapshot_jsonpath_transformers"],
             "expected_history": recorded,
             "history_normalised": concurrent && recorded.iter().any(zero),
         });
         return compare::histories(&Names::of(&case), &case, events);
     }
-    let names = Names::of(&Value::Null);
+    let names = Names::of(&recorded_names());
     let (expected, found) = (dated(&expected), dated(output));
     let found = without_newer(&expected, found);
     let (expected, found) = (names.normalised(&expected), names.normalised(&found));
     (!compare::same(&expected, &found)).then(|| format!("\n  expected {expected}\n  found    {found}"))
+}
+
+/// The values that the recordings replaced by their kinds, by their keys.
+fn recorded_names() -> Value {
+    let replaced = |(key, kind)| json!({"jsonpath": format!("$..{key}"), "replacement": kind});
+    let replaced: Vec<Value> =
+        [("TimestampValue", "timestamp"), ("mapRunArn", "map_run_arn")].into_iter().map(replaced).collect();
+    json!({ "snapshot_jsonpath_transformers": replaced })
 }
 
 /// The name and the message of a recorded error, which has one of three forms.
