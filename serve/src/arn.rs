@@ -109,10 +109,7 @@ impl<'a> Arn<'a> {
     /// The error for a resource of another kind than the operation's.
     pub(crate) fn wrong_kind(&self) -> ApiError {
         let kind = self.kind();
-        ApiError::new(
-            "InvalidArn",
-            format!("Invalid Arn: 'Resource type not valid in this context: {kind}'"),
-        )
+        ApiError::new("InvalidArn", format!("Invalid Arn: 'Resource type not valid in this context: {kind}'"))
     }
 }
 

@@ -16,13 +16,13 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use journal::ExecutionJournal;
 pub(crate) use list::Listing;
 pub(crate) use map_runs::MapRun;
 pub(crate) use open::Open;
-use journal::ExecutionJournal;
 use open::{OpenSet, Started};
-use record::{Found, name_key};
 pub(crate) use record::{Execution, Position, Status};
+use record::{Found, name_key};
 pub(crate) use run::rfc3339;
 
 use crate::api::ApiError;
@@ -231,7 +231,9 @@ impl Executions {
     /// The execution of a name, as it is now.
     pub(crate) fn find(&self, machine: &str, name: &str) -> Result<Option<Execution>, StoreError> {
         if let Some(open) = self.running(machine, name) {
-            return Ok(Some(open.end().map_or_else(|| open.record.clone(), |ended| Execution::clone(&ended))));
+            return Ok(Some(
+                open.end().map_or_else(|| open.record.clone(), |ended| Execution::clone(&ended)),
+            ));
         }
         self.closed(machine, name)
     }
@@ -290,7 +292,10 @@ impl Executions {
                 let found = this.lock().of_machine(machine.number, None).next().cloned();
                 let Some(open) = found else { break };
                 if let Err(error) = this.stop(&open, "", "").await {
-                    tracing::error!(error = error.message, "an execution of a deleted machine cannot be stopped");
+                    tracing::error!(
+                        error = error.message,
+                        "an execution of a deleted machine cannot be stopped"
+                    );
                     return;
                 }
             }

@@ -89,7 +89,10 @@ impl Keys {
                 return Err(Error::at(path, format!("the id {:?} must be letters and digits", key.id)));
             }
             if key.secret.len() < 16 {
-                return Err(Error::at(path, format!("the secret of {} needs at least 16 characters", key.id)));
+                return Err(Error::at(
+                    path,
+                    format!("the secret of {} needs at least 16 characters", key.id),
+                ));
             }
             if keys[..at].iter().any(|other| other.id == key.id) {
                 return Err(Error::at(path, format!("the id {} occurs twice", key.id)));

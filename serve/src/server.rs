@@ -69,9 +69,9 @@ impl Server {
         let workers = Workers::new(activities, tokens);
         let api = Arc::new(Api::new(place, catalog, executions.clone(), workers, stop.clone()));
         own.set(&api);
-        let listener = net::server::bind(settings.api).await.map_err(|error| {
-            Error::new(format!("cannot listen at {error}; --api takes another address"))
-        })?;
+        let listener = net::server::bind(settings.api)
+            .await
+            .map_err(|error| Error::new(format!("cannot listen at {error}; --api takes another address")))?;
         let resumed = executions.resume().map_err(at)?;
         let s3_keys = keys.all().iter().filter(|key| key.role >= Role::Operator);
         let s3_keys = s3_keys.map(|key| AccessKey {

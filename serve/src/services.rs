@@ -6,9 +6,9 @@ use std::sync::{Arc, OnceLock, Weak};
 use async_trait::async_trait;
 use engine::{Pattern, Resource, TaskCall, TaskError};
 use serde_json::{Map, Value, json};
+use states::Host;
 use states::services::sdk::{lower, sdk_error, upper};
 use states::services::{EndedChild, Service, Support};
-use states::Host;
 
 use crate::api::{Api, ApiError, Input};
 use crate::executions::{Execution, Open};
@@ -37,7 +37,9 @@ impl StepFunctions {
         let api = self.api()?;
         let waits = matches!(pattern, Pattern::Sync | Pattern::Sync2);
         let mut members = Map::new();
-        for (from, to) in [("StateMachineArn", "stateMachineArn"), ("Name", "name"), ("TraceHeader", "traceHeader")] {
+        for (from, to) in
+            [("StateMachineArn", "stateMachineArn"), ("Name", "name"), ("TraceHeader", "traceHeader")]
+        {
             members.extend(call.parameters.get(from).map(|value| (to.to_owned(), value.clone())));
         }
         let input = match call.parameters.get("Input") {
@@ -85,9 +87,9 @@ impl StepFunctions {
         let Value::Object(members) = lower(parameters) else { return Ok(Value::Null) };
         // An endless recursion of types without the box: a call can start an execution that calls.
         let called = Box::pin(api.call(&operation, members)).await;
-        called.map(|output| upper(&output)).map_err(|error| {
-            sdk_error(NAME, error.code, &error.message, error.status.as_u16())
-        })
+        called
+            .map(|output| upper(&output))
+            .map_err(|error| sdk_error(NAME, error.code, &error.message, error.status.as_u16()))
     }
 }
 
@@ -132,7 +134,11 @@ fn shown_time(execution: &Execution) -> String {
 }
 
 fn failed(error: ApiError) -> TaskError {
-    let code = if error.code.ends_with("Exception") { error.code.into() } else { format!("{}Exception", error.code) };
+    let code = if error.code.ends_with("Exception") {
+        error.code.into()
+    } else {
+        format!("{}Exception", error.code)
+    };
     TaskError::Error {
         error: format!("StepFunctions.{code}"),
         cause: format!(

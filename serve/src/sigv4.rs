@@ -108,9 +108,10 @@ impl Verifier {
             return *signing;
         }
         let secret = format!("AWS4{}", key.secret);
-        let signing = [day, region, SERVICE, "aws4_request"]
-            .into_iter()
-            .fold(secret.into_bytes(), |key, part| hmac(&key, part.as_bytes()).finalize().into_bytes().to_vec());
+        let signing =
+            [day, region, SERVICE, "aws4_request"].into_iter().fold(secret.into_bytes(), |key, part| {
+                hmac(&key, part.as_bytes()).finalize().into_bytes().to_vec()
+            });
         let signing: [u8; 32] = signing.try_into().expect("an HMAC of SHA-256 has 32 bytes");
         // A client chooses the Region, so the memory has a bound.
         if known.len() >= REMEMBERED {
@@ -158,7 +159,9 @@ fn canonical_request(method: &Method, uri: &Uri, headers: &HeaderMap, signed: &s
         let values: Vec<String> = headers
             .get_all(name)
             .iter()
-            .map(|value| String::from_utf8_lossy(value.as_bytes()).split_whitespace().collect::<Vec<_>>().join(" "))
+            .map(|value| {
+                String::from_utf8_lossy(value.as_bytes()).split_whitespace().collect::<Vec<_>>().join(" ")
+            })
             .collect();
         text += &format!("{name}:{}\n", values.join(","));
     }

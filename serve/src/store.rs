@@ -156,7 +156,10 @@ impl Store {
 
     /// Takes the changes now, and returns when they are on disk. They are made in the order of the calls, also
     /// if the future is dropped.
-    pub(crate) fn submit(&self, batch: Batch) -> impl Future<Output = Result<(), StoreError>> + Send + 'static {
+    pub(crate) fn submit(
+        &self,
+        batch: Batch,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send + 'static {
         let (done, committed) = oneshot::channel();
         let sent = self.send(Work { changes: batch.0, done });
         async move {
@@ -302,10 +305,12 @@ mod tests {
     async fn changes_are_there_after_the_store_is_opened_again() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).unwrap();
-        let commits: Vec<_> = (0..100).map(|i| {
-            let store = store.clone();
-            tokio::spawn(async move { store.commit(put(&format!("a{i:03}"))).await })
-        }).collect();
+        let commits: Vec<_> = (0..100)
+            .map(|i| {
+                let store = store.clone();
+                tokio::spawn(async move { store.commit(put(&format!("a{i:03}"))).await })
+            })
+            .collect();
         for commit in commits {
             commit.await.unwrap().unwrap();
         }

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use engine::{Machine, MapRunStatus, ObjectError, ObjectInfo, Part, Resource, TaskCall, TaskError, TaskTokens};
+use engine::{
+    Machine, MapRunStatus, ObjectError, ObjectInfo, Part, Resource, TaskCall, TaskError, TaskTokens,
+};
 use futures_util::stream::{self, BoxStream};
 use futures_util::{StreamExt, TryStreamExt};
 use job::store::StorageErrorKind;

@@ -9,7 +9,8 @@ use crate::server::Server;
 #[tokio::test]
 async fn requests_without_a_valid_signature_are_refused() {
     let server = Server::start();
-    let mode = std::fs::metadata(server.scene.path(".throughline/.serve/keys.toml")).unwrap().permissions().mode();
+    let mode =
+        std::fs::metadata(server.scene.path(".throughline/.serve/keys.toml")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     let client = &server.client;
     let other = client.with_key(&client.id, "wrong-secret-of-another-server");
@@ -20,7 +21,8 @@ async fn requests_without_a_valid_signature_are_refused() {
     unsigned.headers_mut().remove("authorization");
     let said = client.send(unsigned, "{}".into()).await.text().await.unwrap();
     assert!(said.contains("MissingAuthenticationTokenException"), "{said}");
-    let changed = client.send(client.signed("ListStateMachines", "{}"), "{ }".into()).await.text().await.unwrap();
+    let changed =
+        client.send(client.signed("ListStateMachines", "{}"), "{ }".into()).await.text().await.unwrap();
     assert!(changed.contains("InvalidSignatureException"), "{changed}");
     // Without the header of an operation a request is for the store, and as little allowed there.
     let http = reqwest::Client::new();
@@ -37,15 +39,20 @@ async fn keys_may_do_what_their_role_says() {
     let more = |id: &str, role: &str| {
         format!("\n[[key]]\nid = {id:?}\nsecret = \"0123456789abcdef0123\"\nrole = {role:?}\n")
     };
-    server.scene.write(path, keys + &more("VIEW", "viewer") + &more("WORK", "worker") + &more("RUN", "operator"));
+    server
+        .scene
+        .write(path, keys + &more("VIEW", "viewer") + &more("WORK", "worker") + &more("RUN", "operator"));
     let server = server.ended_and_started_again();
-    let machine = server.machine("m", json!({"StartAt": "P", "States": {"P": {"Type": "Pass", "End": true}}})).await;
+    let machine =
+        server.machine("m", json!({"StartAt": "P", "States": {"P": {"Type": "Pass", "End": true}}})).await;
     let may = async |id: &str, operation: &str, input: serde_json::Value| {
         let client = server.client.with_key(id, "0123456789abcdef0123");
         client.call(operation, &input).await.1["__type"] != "AccessDeniedException"
     };
     let start = json!({"stateMachineArn": machine});
-    for (id, list, run, delete) in [("VIEW", true, false, false), ("WORK", false, false, false), ("RUN", true, true, false)] {
+    for (id, list, run, delete) in
+        [("VIEW", true, false, false), ("WORK", false, false, false), ("RUN", true, true, false)]
+    {
         assert_eq!(may(id, "ListStateMachines", json!({})).await, list, "{id}");
         assert_eq!(may(id, "StartExecution", start.clone()).await, run, "{id}");
         assert_eq!(may(id, "DeleteStateMachine", start.clone()).await, delete, "{id}");

@@ -82,7 +82,9 @@ async fn an_outcome_that_was_sent_is_there_after_a_kill() {
     let machine = server.machine("m", json!({"StartAt": "T", "States": {"T": state}})).await;
     let started = server.ok("StartExecution", json!({"stateMachineArn": machine})).await;
     let task = server.ok("GetActivityTask", json!({"activityArn": activity})).await;
-    server.ok("SendTaskSuccess", json!({"taskToken": task["taskToken"], "output": "{\"by\": \"ann\"}"})).await;
+    server
+        .ok("SendTaskSuccess", json!({"taskToken": task["taskToken"], "output": "{\"by\": \"ann\"}"}))
+        .await;
     let server = server.killed_and_started_again();
     let ended = server.ended(started["executionArn"].as_str().unwrap()).await;
     assert_eq!(json!([ended["status"], ended["output"]]), json!(["SUCCEEDED", "{\"by\":\"ann\"}"]));
@@ -91,7 +93,8 @@ async fn an_outcome_that_was_sent_is_there_after_a_kill() {
 #[tokio::test]
 async fn every_start_that_was_answered_is_there_after_a_kill() {
     let server = Server::start();
-    let machine = server.machine("m", json!({"StartAt": "P", "States": {"P": {"Type": "Pass", "End": true}}})).await;
+    let machine =
+        server.machine("m", json!({"StartAt": "P", "States": {"P": {"Type": "Pass", "End": true}}})).await;
     let client = server.client.clone();
     let starting: Vec<_> = (0..40)
         .map(|i| {
@@ -115,7 +118,9 @@ async fn every_start_that_was_answered_is_there_after_a_kill() {
     loop {
         let found = server.ok("ListExecutions", page.clone()).await;
         let executions = found["executions"].as_array().unwrap();
-        listed.extend(executions.iter().map(|execution| execution["executionArn"].as_str().unwrap().to_owned()));
+        listed.extend(
+            executions.iter().map(|execution| execution["executionArn"].as_str().unwrap().to_owned()),
+        );
         let Some(token) = found.get("nextToken") else { break };
         page["nextToken"] = token.clone();
     }
@@ -130,7 +135,8 @@ async fn machines_versions_and_aliases_are_there_after_a_kill() {
     let machine = server.machine("m", wait_then_pass()).await;
     let published = server.ok("PublishStateMachineVersion", json!({"stateMachineArn": machine})).await;
     let version = published["stateMachineVersionArn"].clone();
-    let alias = json!({"name": "live", "routingConfiguration": [{"stateMachineVersionArn": version, "weight": 100}]});
+    let alias =
+        json!({"name": "live", "routingConfiguration": [{"stateMachineVersionArn": version, "weight": 100}]});
     let alias = server.ok("CreateStateMachineAlias", alias).await["stateMachineAliasArn"].clone();
     let before = server.ok("DescribeStateMachineAlias", json!({"stateMachineAliasArn": alias})).await;
     let server = server.killed_and_started_again();
@@ -138,7 +144,10 @@ async fn machines_versions_and_aliases_are_there_after_a_kill() {
     assert_eq!(after, before);
     let started = server.ok("StartExecution", input(alias.as_str().unwrap(), "a", 0)).await;
     let ended = server.ended(started["executionArn"].as_str().unwrap()).await;
-    assert_eq!(json!([ended["stateMachineVersionArn"], ended["stateMachineAliasArn"]]), json!([version, alias]));
+    assert_eq!(
+        json!([ended["stateMachineVersionArn"], ended["stateMachineAliasArn"]]),
+        json!([version, alias])
+    );
     server.ok("DeleteStateMachine", json!({"stateMachineArn": machine})).await;
     let server = server.killed_and_started_again();
     let gone = server.refused("DescribeStateMachine", json!({"stateMachineArn": machine})).await;
@@ -150,7 +159,11 @@ async fn a_second_server_a_busy_port_and_wrong_settings_are_refused_with_a_sente
     let server = Server::start();
     let second = server.scene.run(&["serve", "--api", "127.0.0.1:0"]).expect(4);
     let id = server.running.id();
-    assert!(second.stderr.contains(&format!("is in use by process {id} (`throughline serve`")), "{}", second.stderr);
+    assert!(
+        second.stderr.contains(&format!("is in use by process {id} (`throughline serve`")),
+        "{}",
+        second.stderr
+    );
     let other = Scene::new("", "in.txt", "");
     let address = server.client.address.to_string();
     let busy = other.run(&["serve", "--api", &address]).expect(1).stderr;

@@ -27,8 +27,12 @@ async fn machines_start_others_and_wait_for_them() {
     let output: Value = serde_json::from_str(ended["output"].as_str().unwrap()).unwrap();
     assert_eq!(output["Output"], json!({"n": 1}));
     let listed = server.ok("ListExecutions", json!({"stateMachineArn": child})).await;
-    assert_eq!(listed["executions"][0]["executionArn"], output["ExecutionArn"], "the child is a real execution");
-    let missing = server.machine("missing", start("").to_string().replace(":child", ":nobody").parse().unwrap()).await;
+    assert_eq!(
+        listed["executions"][0]["executionArn"], output["ExecutionArn"],
+        "the child is a real execution"
+    );
+    let missing =
+        server.machine("missing", start("").to_string().replace(":child", ":nobody").parse().unwrap()).await;
     let started = server.ok("StartExecution", json!({"stateMachineArn": missing})).await;
     let ended = server.ended(started["executionArn"].as_str().unwrap()).await;
     assert_eq!(ended["error"], "StepFunctions.StateMachineDoesNotExistException");
@@ -49,7 +53,9 @@ async fn stopping_a_machine_stops_the_child_that_it_waits_for() {
     let listing = json!({"stateMachineArn": child});
     let running = server
         .client
-        .until("the child runs", "ListExecutions", listing, |listed| listed["executions"][0]["status"] == "RUNNING")
+        .until("the child runs", "ListExecutions", listing, |listed| {
+            listed["executions"][0]["status"] == "RUNNING"
+        })
         .await;
     let stop = json!({"executionArn": started["executionArn"], "error": "Enough", "cause": "of it"});
     server.ok("StopExecution", stop).await;
@@ -63,8 +69,7 @@ async fn stopping_a_machine_stops_the_child_that_it_waits_for() {
 async fn workers_take_tasks_of_activities_and_send_outcomes() {
     let server = Server::start();
     let activity = server.ok("CreateActivity", json!({"name": "approve"})).await["activityArn"].clone();
-    let machine =
-        server.machine("m", one(json!({"Type": "Task", "Resource": activity, "End": true}))).await;
+    let machine = server.machine("m", one(json!({"Type": "Task", "Resource": activity, "End": true}))).await;
     let input = json!({"stateMachineArn": machine, "input": "{\"order\": 7}"});
     let started = server.ok("StartExecution", input).await;
     let task = server.ok("GetActivityTask", json!({"activityArn": activity, "workerName": "ann"})).await;
@@ -102,7 +107,10 @@ async fn map_runs_can_be_described_while_they_run_and_afterwards() {
     let server = server.killed_and_started_again();
     let listed = server.ok("ListMapRuns", json!({"executionArn": arn})).await;
     let run = server.ok("DescribeMapRun", json!({"mapRunArn": listed["mapRuns"][0]["mapRunArn"]})).await;
-    assert_eq!(json!([run["status"], run["maxConcurrency"], run["executionArn"]]), json!(["SUCCEEDED", 2, arn]));
+    assert_eq!(
+        json!([run["status"], run["maxConcurrency"], run["executionArn"]]),
+        json!(["SUCCEEDED", 2, arn])
+    );
     assert_eq!(run["itemCounts"]["succeeded"], 3);
     assert!(run["stopDate"].as_f64() >= run["startDate"].as_f64());
 }
@@ -128,7 +136,9 @@ async fn the_limits_of_a_map_run_change_while_it_runs() {
     let first = server.ok("GetActivityTask", take.clone()).await["taskToken"].clone();
     let listed = server.ok("ListMapRuns", json!({"executionArn": started["executionArn"]})).await;
     let run = listed["mapRuns"][0]["mapRunArn"].clone();
-    server.ok("UpdateMapRun", json!({"mapRunArn": run, "maxConcurrency": 2, "toleratedFailureCount": 1})).await;
+    server
+        .ok("UpdateMapRun", json!({"mapRunArn": run, "maxConcurrency": 2, "toleratedFailureCount": 1}))
+        .await;
     let shown = server.ok("DescribeMapRun", json!({"mapRunArn": run})).await;
     assert_eq!(json!([shown["maxConcurrency"], shown["toleratedFailureCount"]]), json!([2, 1]));
     let second = server.ok("GetActivityTask", take).await["taskToken"].clone();

@@ -38,7 +38,10 @@ async fn recorded_sequences_of_aws_are_reproduced() {
     let mut running = Vec::new();
     for line in sequences.lines() {
         let sequence: Value = serde_json::from_str(line).unwrap();
-        if !needs_step_functions_alone(&sequence) || is_of_localstack(line) || !sequence["test"].as_str().unwrap().contains(&only) {
+        if !needs_step_functions_alone(&sequence)
+            || is_of_localstack(line)
+            || !sequence["test"].as_str().unwrap().contains(&only)
+        {
             continue;
         }
         let room = room.clone();
@@ -67,7 +70,8 @@ async fn recorded_sequences_of_aws_are_reproduced() {
 
 fn needs_step_functions_alone(sequence: &Value) -> bool {
     let calls = sequence["calls"].as_array().unwrap();
-    calls.iter().all(|call| call["svc"] == "stepfunctions") && sequence["lambdas"].as_array().unwrap().is_empty()
+    calls.iter().all(|call| call["svc"] == "stepfunctions")
+        && sequence["lambdas"].as_array().unwrap().is_empty()
 }
 
 /// Some recordings are LocalStack's own: AWS has no such words.

@@ -78,16 +78,18 @@ impl Server {
 
     /// Creates a machine, and returns its ARN.
     pub(crate) async fn machine(&self, name: &str, definition: Value) -> String {
-        let input = json!({"name": name, "definition": definition.to_string(), "roleArn": "arn:aws:iam::0:role/r"});
+        let input =
+            json!({"name": name, "definition": definition.to_string(), "roleArn": "arn:aws:iam::0:role/r"});
         self.ok("CreateStateMachine", input).await["stateMachineArn"].as_str().unwrap().to_owned()
     }
 
     /// Waits until an execution has another status than RUNNING.
     pub(crate) async fn ended(&self, arn: &str) -> Value {
-        self.client.until("the execution has ended", "DescribeExecution", json!({"executionArn": arn}), |shown| {
-            shown["status"] != "RUNNING"
-        })
-        .await
+        self.client
+            .until("the execution has ended", "DescribeExecution", json!({"executionArn": arn}), |shown| {
+                shown["status"] != "RUNNING"
+            })
+            .await
     }
 
     pub(crate) async fn events(&self, arn: &str) -> Vec<Value> {
@@ -155,8 +157,7 @@ impl Client {
             .build()
             .unwrap()
             .into();
-        let headers =
-            request.headers().iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap()));
+        let headers = request.headers().iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap()));
         let signable =
             SignableRequest::new("POST", &url, headers, SignableBody::Bytes(body.as_bytes())).unwrap();
         let (instructions, _) = sign(signable, &params).unwrap().into_parts();

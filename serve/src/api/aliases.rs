@@ -183,8 +183,10 @@ impl Api {
             .collect();
         let must = |words: &str| {
             let received = arns.join(", ");
-            ApiError::validation(format!("Routing configuration must contain {words}. Received: [{received}]"))
-                .with("reason", "INVALID_ROUTING_CONFIGURATION")
+            ApiError::validation(format!(
+                "Routing configuration must contain {words}. Received: [{received}]"
+            ))
+            .with("reason", "INVALID_ROUTING_CONFIGURATION")
         };
         let mut routes = Vec::new();
         let mut machine = None;

@@ -72,7 +72,8 @@ async fn answer(
     let key = verifier.verify(&head.method, &head.uri, &head.headers, &body, OffsetDateTime::now_utc())?;
     operations::allow(key, operation)?;
     let malformed = |message: String| ApiError::new("SerializationException", message);
-    let input = engine::json::from_slice(&body).map_err(|error| malformed(format!("the body is not JSON: {error}")))?;
+    let input = engine::json::from_slice(&body)
+        .map_err(|error| malformed(format!("the body is not JSON: {error}")))?;
     match input {
         Value::Object(members) => api.call(operation, members).await,
         _ => Err(malformed("the body is not a JSON object".into())),

@@ -138,7 +138,11 @@ impl Rule {
         };
         let shown = || format!("'{}'", java(value));
         if let Some(most) = self.most.filter(|most| size > *most) {
-            return Err(refused(&shown(), at, &format!("Member must have {what} less than or equal to {most}")));
+            return Err(refused(
+                &shown(),
+                at,
+                &format!("Member must have {what} less than or equal to {most}"),
+            ));
         }
         if let Some(least) = self.least.filter(|least| size < *least) {
             let words = format!("Member must have {what} greater than or equal to {least}");
@@ -183,7 +187,8 @@ fn java(value: &Value) -> String {
         Value::Array(items) => format!("[{}]", items.iter().map(java).collect::<Vec<_>>().join(", ")),
         Value::Object(fields) => {
             let class = if fields.contains_key("weight") { "RoutingConfigurationListItem" } else { "" };
-            let fields: Vec<_> = fields.iter().map(|(name, value)| format!("{name}={}", java(value))).collect();
+            let fields: Vec<_> =
+                fields.iter().map(|(name, value)| format!("{name}={}", java(value))).collect();
             format!("{class}({})", fields.join(", "))
         }
         other => other.to_string(),
@@ -282,7 +287,8 @@ mod tests {
             json!({"resourceArn": "a", "tags": [{"key": "a", "value": "b", "color": "c"}]}),
         );
         assert_eq!(unknown, "ValidationException: the member 'tags.color' is not supported by this server");
-        check("TagResource", json!({"resourceArn": "a", "tags": [{"key": "a"}]}).as_object().unwrap()).unwrap();
+        check("TagResource", json!({"resourceArn": "a", "tags": [{"key": "a"}]}).as_object().unwrap())
+            .unwrap();
     }
 
     #[test]

@@ -9,7 +9,8 @@ pub(super) fn of(text: &str) -> Option<String> {
         return Some("Invalid execution input.".into());
     }
     let word: String = begins.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
-    if begins.starts_with(|c: char| c.is_alphabetic()) && !["null", "true", "false"].contains(&word.as_str()) {
+    if begins.starts_with(|c: char| c.is_alphabetic()) && !["null", "true", "false"].contains(&word.as_str())
+    {
         return Some(format!(
             "Unrecognized token '{word}': was expecting (JSON String, Number, Array, Object or token 'null', 'true' or 'false')"
         ));

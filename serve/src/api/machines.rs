@@ -109,7 +109,8 @@ impl Api {
         let (arn, now) = (input.text("stateMachineArn"), Moment::now());
         let name = self.plain_machine(arn)?;
         let changes = ["definition", "roleArn", "loggingConfiguration", "tracingConfiguration"];
-        if changes.iter().all(|name| input.value(name).is_none()) && input.value("encryptionConfiguration").is_none()
+        if changes.iter().all(|name| input.value(name).is_none())
+            && input.value("encryptionConfiguration").is_none()
         {
             return Err(ApiError::new(
                 "MissingRequiredParameter",
@@ -170,7 +171,8 @@ impl Api {
                 Some(version.ok_or_else(|| ApiError::no_machine(arn))?)
             }
         };
-        let revision = self.catalog.revision(version.map_or(&machine.revision, |version| &version.revision))?;
+        let revision =
+            self.catalog.revision(version.map_or(&machine.revision, |version| &version.revision))?;
         let mut shown = json!({
             "stateMachineArn": arn,
             "name": machine.name,
@@ -331,7 +333,9 @@ fn logging_of(input: &Input) -> Result<Value, ApiError> {
                 "Invalid Logging Configuration: Must specify exactly one Log Destination.",
             ));
         }
-        return Err(ApiError::unsupported(&format!("the member 'loggingConfiguration' with the level {level}")));
+        return Err(ApiError::unsupported(&format!(
+            "the member 'loggingConfiguration' with the level {level}"
+        )));
     }
     let data = given["includeExecutionData"].as_bool().unwrap_or(false);
     let mut logging = json!({ "level": level, "includeExecutionData": data });

@@ -63,7 +63,10 @@ pub(super) fn allow(key: &Key, operation: &str) -> Result<(), ApiError> {
     let role = format!("{:?}", key.role).to_lowercase();
     Err(ApiError::new(
         "AccessDeniedException",
-        format!("the key {} has the role {role:?}, which is not authorized to perform: states:{operation}", key.id),
+        format!(
+            "the key {} has the role {role:?}, which is not authorized to perform: states:{operation}",
+            key.id
+        ),
     ))
 }
 
@@ -101,7 +104,10 @@ mod tests {
         let operator = allowed(Role::Operator);
         let changes = ["Create", "Update", "Delete", "Publish", "Tag", "Untag"];
         let changing = |name: &&str| changes.iter().any(|change| name.starts_with(change));
-        assert_eq!(operator.iter().copied().filter(|name| changing(name)).collect::<Vec<_>>(), ["UpdateMapRun"]);
+        assert_eq!(
+            operator.iter().copied().filter(|name| changing(name)).collect::<Vec<_>>(),
+            ["UpdateMapRun"]
+        );
         assert!(operator.contains(&"StopExecution") && operator.contains(&"SendTaskSuccess"));
     }
 }

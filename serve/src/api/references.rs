@@ -99,7 +99,10 @@ mod tests {
     #[test]
     fn variables_are_found_where_expressions_are() {
         assert_eq!(found(json!({"Type": "Pass", "Parameters": {"a": "$a", "b.$": "$b.c[0]"}})), json!(["b"]));
-        assert_eq!(found(json!({"Type": "Pass", "InputPath": "$.a", "OutputPath": "$$.Execution"})), json!(null));
+        assert_eq!(
+            found(json!({"Type": "Pass", "InputPath": "$.a", "OutputPath": "$$.Execution"})),
+            json!(null)
+        );
         let intrinsic = "States.Format('costs $x {} {}', $y, $.z)";
         assert_eq!(found(json!({"Type": "Pass", "Assign": {"n.$": intrinsic}})), json!(["y"]));
         assert_eq!(found(json!({"Type": "Wait", "SecondsPath": "$w"})), json!(["w"]));

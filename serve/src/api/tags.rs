@@ -37,7 +37,9 @@ impl Api {
     pub(super) fn list_tags_for_resource(&self, input: &Input) -> Result<Value, ApiError> {
         let arn = input.text("resourceArn");
         let tags = match Arn::parse(arn)? {
-            Arn::Machine { name, qualifier: None } => self.machine_of(name, arn).map(|found| found.tags.clone()),
+            Arn::Machine { name, qualifier: None } => {
+                self.machine_of(name, arn).map(|found| found.tags.clone())
+            }
             Arn::Activity { name } => self.activity_of(name, arn).map(|found| found.tags.clone()),
             _ => return Err(not_found(arn)),
         };
@@ -94,7 +96,8 @@ pub(super) fn check(tags: &Tags, arn: &str) -> Result<(), ApiError> {
     if tags.len() <= MOST {
         return Ok(());
     }
-    let message = format!("Too Many Tags: a resource may have {MOST} tags, and this one would have {}", tags.len());
+    let message =
+        format!("Too Many Tags: a resource may have {MOST} tags, and this one would have {}", tags.len());
     Err(ApiError::new("TooManyTags", message).with("resourceName", arn))
 }
 

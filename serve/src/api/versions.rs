@@ -65,7 +65,9 @@ impl Api {
         let arn = input.text("stateMachineVersionArn");
         let (name, qualifier) = arn::machine(arn)?;
         let Some(number) = qualifier.and_then(|qualifier| qualifier.parse::<u32>().ok()) else {
-            return Err(ApiError::validation(format!("{arn} is not the ARN of a version of a state machine")));
+            return Err(ApiError::validation(format!(
+                "{arn} is not the ARN of a version of a state machine"
+            )));
         };
         if self.machine_of(name, arn).is_err() {
             return Ok(json!({}));

@@ -35,7 +35,8 @@ impl Executions {
         let mut found = Vec::new();
         if listing.status.is_none_or(|status| status == Status::Running) {
             let open = self.lock();
-            let open = open.of_machine(listing.machine_number, before).map(record).filter(|it| listing.wants(it));
+            let open =
+                open.of_machine(listing.machine_number, before).map(record).filter(|it| listing.wants(it));
             found.extend(open.take(limit).cloned());
         }
         for status in Status::ENDED {
@@ -61,10 +62,8 @@ impl Executions {
     ) -> Result<(), StoreError> {
         let key = |rest: &[u8]| closed_prefix(listing.machine_number, status).bytes(rest).done();
         let prefix = key(&[]);
-        let mut to = before.map_or_else(
-            || Bound::Included(key(&[0xff; 16])),
-            |before| Bound::Excluded(key(&before.key())),
-        );
+        let mut to = before
+            .map_or_else(|| Bound::Included(key(&[0xff; 16])), |before| Bound::Excluded(key(&before.key())));
         let mut wanted = limit;
         loop {
             let read = wanted.min(READ);

@@ -63,7 +63,8 @@ impl MapRuns {
     /// A Map Run begins or is continued. Those inside of the children of others are not kept, because the API
     /// shows no children.
     pub(super) fn began(&self, status: &Arc<MapRunStatus>) {
-        let is_child = |execution: &str| execution.split(':').nth(6).is_some_and(|machine| machine.contains('/'));
+        let is_child =
+            |execution: &str| execution.split(':').nth(6).is_some_and(|machine| machine.contains('/'));
         if is_child(&status.execution) {
             return;
         }

@@ -31,11 +31,7 @@ pub(super) enum Started {
 }
 
 impl Open {
-    pub(super) fn new(
-        record: Execution,
-        started: Started,
-        journal: ExecutionJournal,
-    ) -> Arc<Self> {
+    pub(super) fn new(record: Execution, started: Started, journal: ExecutionJournal) -> Arc<Self> {
         Arc::new(Self {
             record,
             start: watch::Sender::new(started),
@@ -117,7 +113,11 @@ impl OpenSet {
     }
 
     /// Those of a machine before a position, newest first.
-    pub(super) fn of_machine(&self, number: u64, before: Option<Position>) -> impl Iterator<Item = &Arc<Open>> {
+    pub(super) fn of_machine(
+        &self,
+        number: u64,
+        before: Option<Position>,
+    ) -> impl Iterator<Item = &Arc<Open>> {
         use std::ops::Bound::{Excluded, Included};
         let least = Position { time: Moment(i64::MIN), number: 0 };
         let most = Position { time: Moment(i64::MAX), number: u64::MAX };

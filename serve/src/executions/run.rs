@@ -34,7 +34,9 @@ impl Executions {
                     let now = OffsetDateTime::now_utc();
                     match open.engine_journal.abort("States.Runtime", &cause, now).await {
                         Ok(_) => this.finish(&open),
-                        Err(error) => tracing::error!(%error, arn, "the end of an execution cannot be written"),
+                        Err(error) => {
+                            tracing::error!(%error, arn, "the end of an execution cannot be written")
+                        }
                     }
                 }
             }
@@ -43,7 +45,8 @@ impl Executions {
 
     async fn run(&self, open: &Open) -> Result<Outcome, Stop> {
         let bug = |error: String| Stop::Fault(Fault::Bug(error));
-        let revision = self.0.catalog.revision(&open.record.revision).map_err(|error| bug(error.to_string()))?;
+        let revision =
+            self.0.catalog.revision(&open.record.revision).map_err(|error| bug(error.to_string()))?;
         let machine = self.compiled(&revision).map_err(bug)?;
         let start = self.engine_start(&open.record, &revision).map_err(|error| bug(error.message))?;
         let start = Start { abort: Some(open.abort.clone()), ..start };
@@ -71,7 +74,11 @@ impl Executions {
     }
 
     /// Runs an Express execution and waits for its end. Nothing of it is stored.
-    pub(crate) async fn run_sync(&self, record: Execution, revision: &Revision) -> Result<Execution, ApiError> {
+    pub(crate) async fn run_sync(
+        &self,
+        record: Execution,
+        revision: &Revision,
+    ) -> Result<Execution, ApiError> {
         let machine = self.compiled(revision).map_err(ApiError::unavailable)?;
         let start = self.engine_start(&record, revision)?;
         let cancel: CancellationToken = self.0.stop.child_token();
@@ -89,7 +96,8 @@ impl Executions {
         if let Some(machine) = compiled.get(&revision.id) {
             return Ok(machine.clone());
         }
-        let machine = Arc::new(engine::compile(&revision.definition).map_err(|problems| problems.to_string())?);
+        let machine =
+            Arc::new(engine::compile(&revision.definition).map_err(|problems| problems.to_string())?);
         if compiled.len() >= COMPILED {
             compiled.clear();
         }
@@ -98,7 +106,12 @@ impl Executions {
     }
 
     /// Stops an execution. Its end is on disk when this returns; it is that which came first.
-    pub(crate) async fn stop(&self, open: &Arc<Open>, error: &str, cause: &str) -> Result<Arc<Execution>, ApiError> {
+    pub(crate) async fn stop(
+        &self,
+        open: &Arc<Open>,
+        error: &str,
+        cause: &str,
+    ) -> Result<Arc<Execution>, ApiError> {
         if open.abort.abort(error, cause).await.is_none() {
             return Err(ApiError::unavailable("the server is stopping"));
         }

@@ -14,8 +14,13 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const ACCOUNT: &str = "111111111111";
 
 /// Members that AWS has added since some of the recordings.
-const NEWER: [&str; 5] =
-    ["encryptionConfiguration", "redriveCount", "redriveStatus", "redriveStatusReason", "stateMachineVersionArn"];
+const NEWER: [&str; 5] = [
+    "encryptionConfiguration",
+    "redriveCount",
+    "redriveStatus",
+    "redriveStatusReason",
+    "stateMachineVersionArn",
+];
 
 struct Replay {
     server: Server,
@@ -51,13 +56,15 @@ pub(super) async fn replay(sequence: &Value) -> Option<String> {
 impl Replay {
     async fn call(&mut self, call: &Value) -> Option<String> {
         let operation = camel(call["op"].as_str().unwrap());
-        let expected = call.get("snapshot").map(|snapshot| snapshot.as_object().unwrap().values().next().unwrap());
+        let expected =
+            call.get("snapshot").map(|snapshot| snapshot.as_object().unwrap().values().next().unwrap());
         // A call that the client itself refused.
         if expected.is_some_and(|expected| expected.to_string().contains("Parameter validation failed")) {
             return None;
         }
         let params = self.params(&operation, &call["params"], expected);
-        let changes = matches!(operation.as_str(), "GetExecutionHistory" | "DescribeExecution" | "ListExecutions");
+        let changes =
+            matches!(operation.as_str(), "GetExecutionHistory" | "DescribeExecution" | "ListExecutions");
         let begun = Instant::now();
         let mut seen = Vec::new();
         loop {
@@ -69,7 +76,8 @@ impl Replay {
                 // The test waited for something here: until nothing more happens.
                 None => {
                     seen.push(output["events"].as_array().map_or(0, Vec::len));
-                    !has_ended(&output) && !matches!(seen.as_slice(), [.., a, b, c] if a == b && b == c && *a > 1)
+                    !has_ended(&output)
+                        && !matches!(seen.as_slice(), [.., a, b, c] if a == b && b == c && *a > 1)
                 }
             };
             if changes && status == 200 && waits && begun.elapsed() < PATIENCE {
@@ -178,8 +186,11 @@ impl Replay {
             return arn;
         }
         let mut text = text.replace("arn:<partition>:", "arn:aws:").replace("<region>", "us-east-1");
-        text = text.replace("\"activity_arn\"", &format!("{:?}", self.activities.last().unwrap_or(&String::new())));
-        if text.contains("activity_arn") && let Some(arn) = self.activities.last() {
+        text = text
+            .replace("\"activity_arn\"", &format!("{:?}", self.activities.last().unwrap_or(&String::new())));
+        if text.contains("activity_arn")
+            && let Some(arn) = self.activities.last()
+        {
             text = text.replace("activity_arn", arn);
         }
         // Names may not have the characters of a placeholder.
@@ -282,13 +293,15 @@ fn without_newer(expected: &Value, found: Value) -> Value {
         (Value::Object(expected), Value::Object(mut found)) => {
             found.retain(|name, _| expected.contains_key(name) || !NEWER.contains(&name.as_str()));
             let field = |(name, value): (String, Value)| {
-                let value = expected.get(&name).map_or(value.clone(), |expected| without_newer(expected, value));
+                let value =
+                    expected.get(&name).map_or(value.clone(), |expected| without_newer(expected, value));
                 (name, value)
             };
             Value::Object(found.into_iter().map(field).collect())
         }
         (Value::Array(expected), Value::Array(found)) => {
-            let item = |(at, value)| expected.get(at).map_or(Value::Null, |expected| without_newer(expected, value));
+            let item =
+                |(at, value)| expected.get(at).map_or(Value::Null, |expected| without_newer(expected, value));
             let (expected, length) = (expected.len(), found.len());
             if expected == length { found.into_iter().enumerate().map(item).collect() } else { found.into() }
         }
