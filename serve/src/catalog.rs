@@ -1,4 +1,4 @@
-//! What a server knows beside its executions: machines with their revisions, versions, aliases and tags, and
+//! What a server knows apart from its executions: machines with their revisions, versions, aliases and tags, and
 //! activities. It is held in memory, except for the definitions, and every change is durable before it is
 //! seen.
 

@@ -36,7 +36,7 @@ pub struct Server {
     resumed: usize,
 }
 
-/// What answers requests.
+/// The parts that respond to requests.
 struct Ports {
     api: Arc<Api>,
     verifier: Verifier,

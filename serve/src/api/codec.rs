@@ -28,7 +28,7 @@ pub(crate) async fn respond(
     request: Request<Body>,
 ) -> Result<Response<Body>, Request<Body>> {
     let Some(operation) = operation(&request).map(str::to_owned) else { return Err(request) };
-    let result = answer(api, verifier, &operation, request).await;
+    let result = call(api, verifier, &operation, request).await;
     let (status, body) = match result {
         Ok(output) => (StatusCode::OK, output),
         Err(error) => (error.status, error.to_json()),
@@ -42,7 +42,7 @@ pub(crate) async fn respond(
     Ok(response)
 }
 
-async fn answer(
+async fn call(
     api: &Api,
     verifier: &Verifier,
     operation: &str,

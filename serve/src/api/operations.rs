@@ -3,7 +3,7 @@
 use super::ApiError;
 use crate::keys::{Key, Role};
 
-/// The operations with the least role that may use them. `Worker` is a role beside the others: see [`allow`].
+/// The operations with the role that may use them; [`allow`] says what the other roles may.
 const OPERATIONS: [(&str, Role); 37] = [
     ("CreateActivity", Role::Admin),
     ("CreateStateMachine", Role::Admin),

@@ -34,7 +34,7 @@ pub(crate) struct MapRun {
     pub(crate) execution: String,
     pub(crate) started: Moment,
     pub(crate) stopped: Option<Moment>,
-    /// The members of `DescribeMapRun` beside ARNs and times.
+    /// The members of `DescribeMapRun` apart from ARNs and times.
     pub(crate) shown: Value,
 }
 
