@@ -71,13 +71,11 @@ impl Running {
     pub(crate) async fn requested(&self) -> Failure {
         let Some(Abort(stage)) = &self.0 else { return std::future::pending().await };
         let mut stage = stage.subscribe();
-        let found = stage.wait_for(|stage| matches!(stage, Stage::Requested(_))).await;
-        // The lock of the stage is not held across the await below.
-        let failure = found.ok().and_then(|stage| match &*stage {
-            Stage::Requested(failure) => Some(failure.clone()),
+        let requested = match stage.wait_for(|stage| matches!(stage, Stage::Requested(_))).await.as_deref() {
+            Ok(Stage::Requested(failure)) => Some(failure.clone()),
             _ => None,
-        });
-        match failure {
+        };
+        match requested {
             Some(failure) => failure,
             None => std::future::pending().await,
         }

@@ -32,7 +32,7 @@ pub(crate) use key::{EntryKind, Key};
 pub use map_run::MapRunLimits;
 pub(crate) use map_run::{ChildRecord, ChildStatus, MapRunEntry, ResultFile, SettledChild, Span, Tally};
 use memory::MemoryStore;
-pub use store::{Batch, Ended, JournalStore, StoreChange};
+pub use store::{Batch, Ended, JournalStore, KeyValue, StoreChange};
 
 use crate::history::Event;
 
@@ -87,9 +87,6 @@ impl From<io::Error> for JournalError {
 
 /// Records of children that are read at once: many enough to be read fast, few enough to be held in memory.
 pub(crate) const RECORDS_PER_READ: usize = 256;
-
-/// A key and its value.
-type KeyValue = (Vec<u8>, Vec<u8>);
 
 /// A change of the journal. Changes of one [`Journal::commit`] become durable together.
 pub(crate) enum Change {

@@ -110,7 +110,7 @@ pub use error::{Fault, Stop};
 pub use execution::{ExecutionType, Start};
 pub use history::{Event, History};
 pub use host::{Host, NoHost, ObjectError, ObjectInfo, Part, TaskCall, TaskError, Tasks};
-pub use journal::{Batch, Ended, Journal, JournalError, JournalStore, MapRunLimits, StoreChange};
+pub use journal::{Batch, Ended, Journal, JournalError, JournalStore, KeyValue, MapRunLimits, StoreChange};
 pub use machine::Machine;
 pub use map_run::{Counts, MapRunStatus, MapRunUpdate, Phase, UpdateError};
 pub use outcome::Outcome;

@@ -36,14 +36,14 @@ pub(crate) struct Owner {
     pub(crate) started: i64,
     pub(crate) outcome: Option<Ending>,
     /// The time of the end.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) stopped: Option<i64>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_false")]
     pub(crate) is_standard: bool,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_none")]
     pub(crate) redrives: u32,
     /// The time of the last redrive.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) redriven: Option<i64>,
 }
 
@@ -139,7 +139,12 @@ pub(crate) struct Checkpoint {
     pub(crate) draws: Vec<Value>,
 }
 
-/// Checkpoints are many, and hardly any is of an execution that was redriven.
+// What few executions have is left out of the entries of all others.
+
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
 fn is_none(redrives: &u32) -> bool {
     *redrives == 0
 }

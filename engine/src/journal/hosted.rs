@@ -177,12 +177,7 @@ mod tests {
             Ok(self.0.get(key).cloned())
         }
 
-        fn range(
-            &self,
-            first: &[u8],
-            last: &[u8],
-            limit: usize,
-        ) -> Result<Vec<(Vec<u8>, Vec<u8>)>, JournalError> {
+        fn range(&self, first: &[u8], last: &[u8], limit: usize) -> Result<Vec<KeyValue>, JournalError> {
             let found = self.0.range(first.to_vec()..=last.to_vec()).take(limit);
             Ok(found.map(|(key, value)| (key.clone(), value.clone())).collect())
         }

@@ -7,6 +7,9 @@ use super::JournalError;
 use crate::history::Event;
 use crate::outcome::Outcome;
 
+/// A key and its value.
+pub type KeyValue = (Vec<u8>, Vec<u8>);
+
 /// The entries of one execution, in a store that a host gives. Many executions may share a database: each has
 /// a `JournalStore` of its own, which adds the execution's number to the keys, say.
 ///
@@ -41,8 +44,7 @@ pub trait JournalStore: Send + Sync + 'static {
     /// # Errors
     ///
     /// As for [`JournalStore::commit`].
-    fn range(&self, first: &[u8], last: &[u8], limit: usize)
-    -> Result<Vec<(Vec<u8>, Vec<u8>)>, JournalError>;
+    fn range(&self, first: &[u8], last: &[u8], limit: usize) -> Result<Vec<KeyValue>, JournalError>;
 
     /// Whether there is a value of the key.
     ///

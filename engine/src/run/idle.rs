@@ -71,7 +71,7 @@ impl Idle {
         loop {
             let changed = shared.changed.notified();
             if let Some((until, changes)) = shared.quiet() {
-                let until = moment(until).min(limit);
+                let until = if until == OPEN { limit } else { moment(until).min(limit) };
                 // A frame whose branch has ended is about to go on.
                 tokio::task::yield_now().await;
                 let still = shared.quiet().is_some_and(|(_, now)| now == changes);

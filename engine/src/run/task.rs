@@ -66,30 +66,13 @@ impl Running {
 
     async fn call_task(&mut self, state: &State, call: TaskCall) -> Result<Value, Halt> {
         let callee = Callee::of(&call.resource);
-        let attempt = self.frame.key.visit(self.at.step);
-        let outcome = match (self.sent_before(&attempt)?, &call.token) {
-            (Some(sent), _) => {
-                if self.at.submitted.is_none() {
-                    self.record_scheduled(&callee, &call);
-                }
-                result(sent)
-            }
-            (None, None) => self.await_outcome(&callee, call, None).await,
-            (None, Some(token)) => {
-                let mut inbox =
-                    self.runtime.tokens.open(token, self.runtime.journal.clone(), attempt.clone());
-                let outcome = self.await_outcome(&callee, call, Some(&mut inbox)).await;
-                match inbox.close() {
-                    // The sender knows that its outcome was taken.
-                    Some(sent) if !matches!(outcome, Err(Halt::Stopped(_))) => result(sent),
-                    _ => outcome,
-                }
-            }
+        let outcome = match call.token.clone() {
+            None => self.await_outcome(&callee, call, None).await,
+            Some(token) => Box::pin(self.await_signal(&callee, call, &token)).await,
         };
         if let Err(Halt::Stopped(stop)) = outcome {
             return Err(stop.into());
         }
-        self.settled = self.token.is_some().then_some(attempt);
         let outcome = outcome.and_then(|result| {
             if limits::size(&result) > MAX_DATA {
                 Err(Failure::too_large(&callee.name(state)).into())
@@ -112,9 +95,36 @@ impl Running {
         outcome
     }
 
+    /// Waits for the outcome of a task that has a token.
+    async fn await_signal(&mut self, callee: &Callee, call: TaskCall, token: &str) -> Result<Value, Halt> {
+        let attempt = self.frame.key.visit(self.at.step);
+        let outcome = match self.sent_before(&attempt)? {
+            Some(sent) => {
+                if self.at.submitted.is_none() {
+                    self.record_scheduled(callee, &call);
+                }
+                result(sent)
+            }
+            None => {
+                let journal = self.runtime.journal.clone();
+                let mut inbox = self.runtime.tokens.open(token, journal, attempt.clone());
+                let outcome = self.await_outcome(callee, call, Some(&mut inbox)).await;
+                match inbox.close() {
+                    // The sender knows that its outcome was taken.
+                    Some(sent) if !matches!(outcome, Err(Halt::Stopped(_))) => result(sent),
+                    _ => outcome,
+                }
+            }
+        };
+        if !matches!(outcome, Err(Halt::Stopped(_))) {
+            self.settled = Some(attempt);
+        }
+        outcome
+    }
+
     /// The outcome of this attempt that was sent before the execution was continued.
     fn sent_before(&self, attempt: &Key) -> Result<Option<TaskOutcome>, Halt> {
-        if self.loaded != Some(self.at.step) || self.token.is_none() {
+        if self.loaded != Some(self.at.step) {
             return Ok(None);
         }
         match self.runtime.journal.get(EntryKind::Signal, attempt)? {

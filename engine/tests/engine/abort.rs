@@ -42,6 +42,10 @@ fn aborted_execution_has_a_durable_end() {
     let (start, abort) = started(json!({}));
     let run =
         engine::run(machine.clone(), start, host.clone(), database.journal(1), CancellationToken::new());
+    // A server runs many executions on several threads.
+    fn is_send(_: &impl Send) {}
+    is_send(&run);
+    is_send(&abort.abort("", ""));
     let (outcome, end) = block_on(async {
         tokio::join!(run, async {
             tokio::time::sleep(Duration::from_secs(9)).await;

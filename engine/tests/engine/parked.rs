@@ -147,6 +147,10 @@ fn task_that_waits_for_its_token_is_parked_until_its_time_limit() {
     let timed_out = setup.run().unwrap();
     assert!(matches!(timed_out, Outcome::Failed { error, .. } if error == "States.Timeout"));
 
+    // Without a time limit of its own, it has that of the execution.
+    let setup = Setup::new(task(json!({})));
+    assert_eq!(setup.parked(), 365 * 24 * HOUR);
+
     let beating = Setup::new(task(json!({"HeartbeatSeconds": HOUR})));
     let timed_out = beating.run().unwrap();
     assert!(matches!(timed_out, Outcome::Failed { error, .. } if error == "States.Timeout"));

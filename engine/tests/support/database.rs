@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use engine::{Batch, Ended, Event, Journal, JournalError, JournalStore, StoreChange};
+use engine::{Batch, Ended, Event, Journal, JournalError, JournalStore, KeyValue, StoreChange};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::sync::Notify;
@@ -189,12 +189,7 @@ impl JournalStore for Entries {
         Ok(Some(self.database.events(self.execution).len() as u64))
     }
 
-    fn range(
-        &self,
-        first: &[u8],
-        last: &[u8],
-        limit: usize,
-    ) -> Result<Vec<(Vec<u8>, Vec<u8>)>, JournalError> {
+    fn range(&self, first: &[u8], last: &[u8], limit: usize) -> Result<Vec<KeyValue>, JournalError> {
         let state = self.database.state();
         let within = (self.execution, first.to_vec())..=(self.execution, last.to_vec());
         let found = state.durable.range(within).take(limit);
