@@ -40,7 +40,7 @@ impl Api {
                     None if machine.aliases.len() >= MOST => {
                         return Err(ApiError::new(
                             "ServiceQuotaExceededException",
-                            format!("A state machine may have {MOST} aliases: delete one that is no longer needed"),
+                            format!("A state machine may have {MOST} aliases: delete one first"),
                         ));
                     }
                     None => {

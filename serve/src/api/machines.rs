@@ -297,7 +297,7 @@ pub(super) fn refuse_more_versions(machine: &Machine) -> Result<(), ApiError> {
     }
     Err(ApiError::new(
         "ServiceQuotaExceededException",
-        format!("A state machine may have {VERSIONS} versions: delete one that is no longer needed"),
+        format!("A state machine may have {VERSIONS} versions: delete one first"),
     ))
 }
 
