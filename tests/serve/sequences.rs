@@ -21,7 +21,7 @@ const KNOWN: &str = include_str!("sequences/known.tsv");
 /// The sequences that run at once.
 const AT_ONCE: usize = 6;
 /// The sequences that were equal when the number was last raised: it must not fall.
-const EQUAL: usize = 0;
+const EQUAL: usize = 651;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn recorded_sequences_of_aws_are_reproduced() {
