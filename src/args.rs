@@ -3,6 +3,7 @@
 mod aws;
 mod jobs;
 mod manual;
+mod serve;
 pub mod states;
 
 use clap::{Parser, Subcommand};
@@ -10,6 +11,7 @@ use clap::{Parser, Subcommand};
 pub use aws::{Account, Stack, Stop, Submit, Watch, WatchOptions};
 pub use jobs::{Again, Check, Demo, Init, Redrive, Run, RunOptions, Runs, Target};
 pub use manual::{Completions, Help, Man};
+pub use serve::{Serve, ServeCommand, ServerFolder};
 pub use states::{States, StatesCommand};
 
 /// Sends one network request per line of a file, within the limits of each API, and writes one output file in
@@ -46,6 +48,8 @@ pub enum Command {
     Stop(Stop),
     /// Run, validate, test and draw any Amazon States Language definition on this machine.
     States(States),
+    /// Serve the Step Functions API and S3 on this machine, durably, to the AWS CLI and SDKs.
+    Serve(Serve),
     /// Write a commented job file to start from.
     Init(Init),
     /// Show a run against a sample API with limits on this machine: some thousand lines, under a minute.
@@ -76,7 +80,7 @@ impl Command {
                 StatesCommand::Test(args) => args.definition.json,
                 StatesCommand::Graph(_) => false,
             },
-            Self::Stop(_) | Self::Init(_) | Self::Demo(_) => false,
+            Self::Stop(_) | Self::Serve(_) | Self::Init(_) | Self::Demo(_) => false,
             Self::Help(_) | Self::Schema | Self::Completions(_) | Self::Man(_) => false,
         }
     }

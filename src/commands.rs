@@ -9,6 +9,7 @@ mod question;
 mod redrive;
 mod run;
 mod runs;
+mod serve;
 mod states;
 mod stop;
 mod submit;
@@ -31,6 +32,7 @@ pub async fn run(command: Command) -> Result<Exit, CliError> {
         Command::Watch(args) => watch::watch(args).await,
         Command::Runs(args) => runs::runs(args).await,
         Command::Stop(args) => stop::stop(args).await,
+        Command::Serve(args) => serve::serve(args).await,
         Command::Init(args) => init::init(&args),
         Command::States(args) => states::states(args).await,
         Command::Demo(args) => demo::demo(&args).await,

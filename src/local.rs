@@ -50,7 +50,7 @@ pub struct StateDir {
     /// This process, as locks name it to others.
     holder: Holder,
     _folder_lock: Lock,
-    _job_lock: Option<Lock>,
+    _own_lock: Option<Lock>,
 }
 
 impl StateDir {
@@ -68,7 +68,7 @@ impl StateDir {
         let mut state = Self::open_for(Purpose::Runs, folder, command)?;
         state.holder.job = Some(job.to_owned());
         let lock = Lock::acquire(&state.folder, "job", job, &state.holder, waits).await;
-        state._job_lock = Some(lock.map_err(|error| CliError::new(error.to_string()))?);
+        state._own_lock = Some(lock.map_err(|error| CliError::new(error.to_string()))?);
         Ok(state)
     }
 
@@ -80,6 +80,16 @@ impl StateDir {
         Self::open_for(Purpose::Objects, folder, command)
     }
 
+    /// Opens a state folder for a server, and creates it if it does not exist. Runs may use it meanwhile.
+    ///
+    /// # Errors
+    /// When another server or process has the folder for itself, or it cannot be created or trusted.
+    pub fn open_server(folder: &Path) -> Result<Self, CliError> {
+        let mut state = Self::open_for(Purpose::Runs, folder, "serve")?;
+        state._own_lock = Some(Lock::acquire_now(&state.folder, "server", Purpose::Runs, &state.holder)?);
+        Ok(state)
+    }
+
     fn open_for(purpose: Purpose, folder: &Path, command: &str) -> Result<Self, CliError> {
         let at = |error| CliError::at(folder, error);
         // Without a trailing slash, which would make the system follow a link.
@@ -88,7 +98,7 @@ impl StateDir {
         let service = s3::Service::open(folder).map_err(at)?;
         Ok(Self {
             _folder_lock: Lock::share(folder, purpose)?,
-            _job_lock: None,
+            _own_lock: None,
             folder: folder.to_owned(),
             s3: s3::client_of(service.clone()),
             service,
@@ -116,6 +126,11 @@ impl StateDir {
     /// The objects of the embedded S3.
     pub fn objects(&self) -> Objects {
         Objects::new(self.s3.clone(), s3::BUCKET)
+    }
+
+    /// The embedded S3.
+    pub fn service(&self) -> &s3::Service {
+        &self.service
     }
 
     /// The client of the embedded S3.

@@ -4,3 +4,5 @@
 pub mod guard;
 #[cfg(feature = "loopback")]
 pub mod loopback;
+#[cfg(feature = "loopback")]
+pub mod server;

@@ -3,26 +3,16 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::extract::Request;
 use axum::http::{StatusCode, header, uri::Authority};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
-use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-/// How long the head of a request may take, counted from the connection or from the previous response.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-/// The number of connections at a time. Further ones wait until they are accepted.
-const MAX_CONNECTIONS: usize = 512;
+use crate::server;
 
 /// Serves a router at a loopback port until the handle is dropped.
 ///
@@ -30,36 +20,9 @@ const MAX_CONNECTIONS: usize = 512;
 /// When the port is taken.
 pub async fn serve(port: u16, router: Router) -> io::Result<AbortOnDropHandle<()>> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let listener = TcpListener::bind(address)
-        .await
-        .map_err(|error| io::Error::new(error.kind(), format!("{address}: {error}")))?;
+    let listener = server::bind(address).await?;
     let router = router.layer(middleware::from_fn(only_local_programs));
-    Ok(AbortOnDropHandle::new(tokio::spawn(accept(listener, router))))
-}
-
-async fn accept(listener: TcpListener, router: Router) {
-    let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    let mut connections = JoinSet::new();
-    loop {
-        let permit = room.clone().acquire_owned().await;
-        // There are too many open files, or the connection was closed before it was accepted.
-        let Ok((stream, _)) = listener.accept().await else {
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            continue;
-        };
-        while connections.try_join_next().is_some() {}
-        let service = TowerToHyperService::new(router.clone());
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEAD_TIMEOUT)
-            .serve_connection(TokioIo::new(stream), service);
-        connections.spawn(async move {
-            let _permit = permit;
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "a connection failed");
-            }
-        });
-    }
+    Ok(AbortOnDropHandle::new(tokio::spawn(server::serve(listener, router, CancellationToken::new()))))
 }
 
 /// Refuses requests of browsers for other sites. A browser sends the name of the site (`Host`) and the page

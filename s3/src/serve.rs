@@ -19,7 +19,7 @@ pub struct AccessKey {
     pub region: String,
 }
 
-/// Handles HTTP requests that are signed with one key. Clones share the service.
+/// Handles HTTP requests that are signed with a key. Clones share the service.
 #[derive(Clone)]
 pub struct Server {
     service: S3Service,
@@ -29,9 +29,18 @@ pub struct Server {
 impl Server {
     /// A server of this service.
     pub fn new(service: Service, key: AccessKey) -> Self {
+        Self::of_keys(service, key.region.clone(), [key])
+    }
+
+    /// A server of this service for requests that are signed with any of several keys, for one Region.
+    pub fn of_keys(service: Service, region: String, keys: impl IntoIterator<Item = AccessKey>) -> Self {
+        let mut auth = SimpleAuth::new();
+        for key in keys {
+            auth.register(key.id, key.secret.into());
+        }
         let mut builder = S3ServiceBuilder::new(service);
-        builder.set_auth(SimpleAuth::from_single(key.id, key.secret));
-        Self { service: builder.build(), region: key.region.into() }
+        builder.set_auth(auth);
+        Self { service: builder.build(), region: region.into() }
     }
 
     /// The response to a request. A request without a valid signature is refused.

@@ -5,6 +5,7 @@
 //! .locks/job-<hash>.lock      held for the commands of one job
 //! .locks/limit-<hash>.lock    held while a lane of this limit is under way
 //! .locks/….queue/             the processes that wait for it (`queue`)
+//! .locks/server-<hash>.lock   held by the folder's server
 //! ```
 
 mod queue;
@@ -126,6 +127,31 @@ impl Lock {
         let mut lock = Self { file, exclusive: true };
         lock.name(ours).map_err(at)?;
         Ok(lock)
+    }
+
+    /// Holds the lock of this name alone, at once.
+    ///
+    /// # Errors
+    /// When another process holds it, which the message names, or the lock file cannot be used.
+    pub(super) fn acquire_now(
+        folder: &Path,
+        kind: &str,
+        purpose: Purpose,
+        ours: &Holder,
+    ) -> Result<Self, CliError> {
+        let words = |error: io::Error| CliError::new(error.to_string());
+        make_folder(&folder.join(LOCKS)).map_err(words)?;
+        let path = path_of(folder, kind, "");
+        let file = open_private(&path).map_err(words)?;
+        match file.try_lock() {
+            Ok(()) => {
+                let mut lock = Self { file, exclusive: true };
+                lock.name(ours).map_err(|error| CliError::at(&path, error))?;
+                Ok(lock)
+            }
+            Err(TryLockError::WouldBlock) => Err(in_use(folder, holder(&path), purpose)),
+            Err(TryLockError::Error(error)) => Err(CliError::at(&path, error)),
+        }
     }
 
     /// Whether a process holds the lock of a job or of a limit.

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use engine::{Machine, ObjectError, ObjectInfo, Part, Resource, TaskCall, TaskError, TaskTokens};
+use engine::{
+    Machine, MapRunStatus, ObjectError, ObjectInfo, Part, Resource, TaskCall, TaskError, TaskTokens,
+};
 use futures_util::stream::{self, BoxStream};
 use futures_util::{StreamExt, TryStreamExt};
 use job::store::StorageErrorKind;
@@ -32,7 +34,11 @@ pub struct Host {
     tokens_served: bool,
     retry_waits: &'static [Duration],
     disk_full: Option<DiskFull>,
+    map_runs: Option<MapRunListener>,
 }
+
+/// Is called when a Map Run begins or is continued.
+pub type MapRunListener = Arc<dyn Fn(&Arc<MapRunStatus>) + Send + Sync>;
 
 impl Host {
     /// A host with the system's clock. A task goes to the first of the services that supports it.
@@ -45,6 +51,7 @@ impl Host {
             tokens_served: false,
             retry_waits: &[],
             disk_full: None,
+            map_runs: None,
         }
     }
 
@@ -58,6 +65,12 @@ impl Host {
     #[must_use]
     pub fn with_tokens(self, tokens: TaskTokens, served: bool) -> Self {
         Self { tokens, tokens_served: served, ..self }
+    }
+
+    /// Tells a listener about the Map Runs of the executions.
+    #[must_use]
+    pub fn with_map_runs(self, listener: MapRunListener) -> Self {
+        Self { map_runs: Some(listener), ..self }
     }
 
     /// Retries reads and writes of objects after these waits while the store is unavailable, and reports a
@@ -202,6 +215,12 @@ impl engine::Host for Host {
     async fn write_object(&self, bucket: &str, key: &str, body: Bytes) -> Result<(), ObjectError> {
         let objects = self.objects(bucket).await?;
         self.retry_unavailable(|| objects.put(key, body.clone())).await.map(drop)
+    }
+
+    fn map_run(&self, status: &Arc<MapRunStatus>) {
+        if let Some(listener) = &self.map_runs {
+            listener(status);
+        }
     }
 
     fn now(&self) -> OffsetDateTime {

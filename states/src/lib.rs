@@ -18,6 +18,6 @@ pub use clock::{Clock, FastClock, WallClock};
 pub use definition::{Definition, Values, read_document};
 pub use error::Error;
 pub use graph::svg;
-pub use host::{DiskFull, Host, run};
+pub use host::{DiskFull, Host, MapRunListener, run};
 pub use services::{Service, Support};
 pub use store::Store;

@@ -7,6 +7,7 @@ mod http;
 mod lambda;
 mod mocks;
 pub(crate) mod s3;
+pub mod sdk;
 mod unbound;
 
 use std::sync::LazyLock;
@@ -21,7 +22,7 @@ use crate::error::task_error;
 
 pub use activities::Activities;
 pub use endpoints::Endpoints;
-pub use executions::Executions;
+pub use executions::{EndedChild, Executions};
 pub use http::{Exchange, Http};
 pub use lambda::{Functions, Lambda};
 pub use mocks::Mocks;

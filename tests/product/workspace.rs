@@ -98,9 +98,10 @@ fn dependencies_run_one_way() {
     assert_eq!(ours["worker"], of(&["job", "lambda", "net"]));
     assert_eq!(ours["postprocess"], of(&["job", "lambda"]));
     assert_eq!(ours["states"], of(&["engine", "job", "net"]));
+    assert_eq!(ours["serve"], of(&["engine", "net", "s3", "states"]));
     assert_eq!(
         ours["throughline"],
-        of(&["engine", "job", "net", "s3", "states", "preprocess", "worker", "postprocess"])
+        of(&["engine", "job", "net", "s3", "states", "serve", "preprocess", "worker", "postprocess"])
     );
     let engine = packages.iter().find(|package| package["name"] == "engine").unwrap();
     let foreign = engine["dependencies"]

@@ -38,6 +38,7 @@ impl TestRequest {
     }
 
     fn new_context(&self, state: &State, host: &dyn Host) -> Value {
+        let arn = self.arn_prefix.as_deref().unwrap_or(ARN);
         let (machine, execution, now) = (host.uuid(), host.uuid(), iso(host.now()));
         let mut at = json!({"Name": ALONE, "EnteredTime": now});
         if matches!(state.kind, Kind::Work(_)) {
@@ -45,13 +46,13 @@ impl TestRequest {
         }
         let mut context = json!({
             "Execution": {
-                "Id": format!("{ARN}:express:{machine}:{execution}"),
+                "Id": format!("{arn}:express:{machine}:{execution}"),
                 "Input": self.input().unwrap_or_default(),
                 "Name": execution,
                 "RoleArn": self.role_arn,
                 "StartTime": now,
             },
-            "StateMachine": {"Id": format!("{ARN}:stateMachine:{machine}"), "Name": machine},
+            "StateMachine": {"Id": format!("{arn}:stateMachine:{machine}"), "Name": machine},
             "State": at,
         });
         if waits(state) {
@@ -61,7 +62,7 @@ impl TestRequest {
     }
 }
 
-/// The prefix of ARNs that exist only for the test.
+/// The default prefix of ARNs that exist only for the test.
 const ARN: &str = "arn:aws:states:local:000000000000";
 
 fn waits(state: &State) -> bool {

@@ -24,6 +24,10 @@ pub struct TestRequest {
     pub role_arn: Option<String>,
     /// Cannot be combined with a mock. The engine shows no secrets in any case.
     pub reveal_secrets: bool,
+    /// The beginning of the ARNs in the context object, such as `arn:aws:states:us-east-1:123456789012`. AWS takes
+    /// it from the caller.
+    #[serde(skip)]
+    pub arn_prefix: Option<String>,
 }
 
 /// A mocked result or error.

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use engine::{Resource, TaskCall, TaskError};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::{Service, Support};
+use super::{Service, Support, sdk};
 use crate::error::task_error;
 use crate::{Error, Host};
 
@@ -66,8 +66,8 @@ impl Endpoints {
         let (Some(url), Some((_, target, name, camel))) = (self.0.get(service), entry(service)) else {
             return Err(task_error("States.Runtime", &no_endpoint(service)));
         };
-        let target = format!("{target}.{}", first_letter(action, char::to_ascii_uppercase));
-        let body = if *camel { renamed(parameters, char::to_ascii_lowercase) } else { parameters.clone() };
+        let target = format!("{target}.{}", sdk::first_letter(action, char::to_ascii_uppercase));
+        let body = if *camel { sdk::lower(parameters) } else { parameters.clone() };
         let request = super::http_client()
             .post(url)
             .header("content-type", "application/x-amz-json-1.0")
@@ -84,15 +84,11 @@ impl Endpoints {
         let text = String::from_utf8_lossy(&super::body(response, service).await?).into_owned();
         let output = engine::json::from_str(&text).unwrap_or(Value::Null);
         if status.is_success() {
-            return Ok(if *camel { renamed(&output, char::to_ascii_uppercase) } else { output });
+            return Ok(if *camel { sdk::upper(&output) } else { output });
         }
         let code = output["__type"].as_str().and_then(|code| code.rsplit('#').next()).unwrap_or(name);
-        let code = if code.ends_with("Exception") { code.to_owned() } else { format!("{code}Exception") };
         let message = output["message"].as_str().or(output["Message"].as_str()).unwrap_or(&text);
-        Err(task_error(
-            &format!("{name}.{code}"),
-            &format!("{message} (Service: {name}, Status Code: {}, Request ID: null)", status.as_u16()),
-        ))
+        Err(sdk::sdk_error(name, code, message, status.as_u16()))
     }
 }
 
@@ -128,21 +124,4 @@ fn service_of(resource: &str) -> &str {
 
 fn entry(service: &str) -> Option<&'static (&'static str, &'static str, &'static str, bool)> {
     SERVICES.iter().find(|(name, ..)| *name == service)
-}
-
-fn first_letter(text: &str, case: fn(&char) -> char) -> String {
-    let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| case(&first).to_string() + letters.as_str())
-}
-
-/// The same value with another case of the first letter of every key.
-fn renamed(value: &Value, case: fn(&char) -> char) -> Value {
-    match value {
-        Value::Object(fields) => {
-            let fields = fields.iter().map(|(name, value)| (first_letter(name, case), renamed(value, case)));
-            Value::Object(fields.collect::<Map<_, _>>())
-        }
-        Value::Array(items) => items.iter().map(|item| renamed(item, case)).collect(),
-        plain => plain.clone(),
-    }
 }

@@ -58,8 +58,19 @@ impl Executions {
             }
             Pattern::Sync | Pattern::Sync2 => {
                 call.submitted(response);
-                let ended = run(host, machine, Start::new(execution.clone(), input.clone()), call).await?;
-                ended.describe(&execution, arn, &started, &input, pattern)
+                let outcome = run(host, machine, Start::new(execution.clone(), input.clone()), call).await?;
+                let (status, output, error, cause) = match outcome {
+                    Outcome::Succeeded(output) => ("SUCCEEDED", Some(output), None, None),
+                    Outcome::Failed { error, cause } => ("FAILED", None, Some(error), Some(cause)),
+                    Outcome::TimedOut => ("TIMED_OUT", None, None, None),
+                    Outcome::Aborted { error, cause } => {
+                        let text = |text: String| Some(text).filter(|text| !text.is_empty());
+                        ("ABORTED", None, text(error), text(cause))
+                    }
+                };
+                let (machine, stopped) = (arn.to_owned(), now());
+                EndedChild { execution, machine, started, stopped, status, input, output, error, cause }
+                    .result(pattern)
             }
         }
     }
@@ -81,60 +92,66 @@ async fn run(
     machine: Arc<Machine>,
     start: Start,
     call: &TaskCall,
-) -> Result<ChildEnd, TaskError> {
+) -> Result<Outcome, TaskError> {
     match Box::pin(crate::run(host, machine, start, call.cancel.child_token())).await {
-        Ok(outcome) => Ok(ChildEnd(outcome)),
+        Ok(outcome) => Ok(outcome),
         Err(Stop::Interrupted | Stop::Parked { .. }) => Err(TaskError::Interrupted),
         Err(Stop::Fault(fault)) => Err(task_error("States.Runtime", &fault.to_string())),
     }
 }
 
-/// The end of a child that the caller waits for.
-struct ChildEnd(Outcome);
+/// A child execution that has ended, of a task that waits for its end (`.sync`, `.sync:2`).
+#[derive(Debug, Clone)]
+pub struct EndedChild {
+    /// Its ARN.
+    pub execution: String,
+    /// The ARN of its machine.
+    pub machine: String,
+    /// When it started: RFC 3339.
+    pub started: String,
+    /// When it ended: RFC 3339.
+    pub stopped: String,
+    /// `SUCCEEDED`, `FAILED`, `TIMED_OUT` or `ABORTED`.
+    pub status: &'static str,
+    /// Its input.
+    pub input: Value,
+    /// Its output, if it succeeded.
+    pub output: Option<Value>,
+    /// The name of its error.
+    pub error: Option<String>,
+    /// The cause of its error.
+    pub cause: Option<String>,
+}
 
-impl ChildEnd {
-    /// The child as `DescribeExecution` shows it. If the child failed, that is the cause of the task's error.
-    fn describe(
-        self,
-        execution: &str,
-        arn: &str,
-        started: &str,
-        input: &Value,
-        pattern: Pattern,
-    ) -> Result<Value, TaskError> {
+impl EndedChild {
+    /// The result of the task: the child as `DescribeExecution` shows it, with its output as a text (`.sync`)
+    /// or as JSON (`.sync:2`).
+    ///
+    /// # Errors
+    /// `States.TaskFailed` if the child did not succeed. The cause is the child.
+    pub fn result(self, pattern: Pattern) -> Result<Value, TaskError> {
         let text = |value: &Value| {
             if pattern == Pattern::Sync { Value::String(value.to_string()) } else { value.clone() }
         };
         let included = json!({ "Included": true });
         let mut shown = json!({
-            "ExecutionArn": execution,
-            "Input": text(input),
+            "ExecutionArn": self.execution,
+            "Input": text(&self.input),
             "InputDetails": included,
-            "Name": execution.rsplit(':').next(),
-            "StartDate": started,
-            "StateMachineArn": arn,
-            "StopDate": now(),
+            "Name": self.execution.rsplit(':').next(),
+            "StartDate": self.started,
+            "StateMachineArn": self.machine,
+            "StopDate": self.stopped,
+            "Status": self.status,
         });
-        match self.0 {
-            Outcome::Succeeded(output) => {
-                shown["Status"] = "SUCCEEDED".into();
-                shown["Output"] = text(&output);
-                shown["OutputDetails"] = included;
-                return Ok(shown);
-            }
-            Outcome::Failed { error, cause } => {
-                shown["Status"] = "FAILED".into();
-                shown["Error"] = error.into();
-                shown["Cause"] = cause.into();
-            }
-            Outcome::TimedOut => shown["Status"] = "TIMED_OUT".into(),
-            Outcome::Aborted { error, cause } => {
-                shown["Status"] = "ABORTED".into();
-                for (name, text) in [("Error", error), ("Cause", cause)] {
-                    if !text.is_empty() {
-                        shown[name] = text.into();
-                    }
-                }
+        if let Some(output) = &self.output {
+            shown["Output"] = text(output);
+            shown["OutputDetails"] = included;
+            return Ok(shown);
+        }
+        for (name, text) in [("Error", self.error), ("Cause", self.cause)] {
+            if let Some(text) = text {
+                shown[name] = text.into();
             }
         }
         Err(task_error("States.TaskFailed", &shown.to_string()))

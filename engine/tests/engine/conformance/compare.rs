@@ -26,7 +26,7 @@ pub(super) fn results(names: &Names, expected: &Value, found: &Value) -> Option<
     None
 }
 
-fn same(expected: &Value, found: &Value) -> bool {
+pub(super) fn same(expected: &Value, found: &Value) -> bool {
     match (expected, found) {
         (Value::String(expected), Value::String(found)) => same_text(expected, found),
         (Value::Array(expected), Value::Array(found)) => {

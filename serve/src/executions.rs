@@ -1,0 +1,334 @@
+//! The executions of a server: started, run by the engine, continued after a restart, stopped, found and
+//! listed.
+
+mod journal;
+mod list;
+mod map_runs;
+mod open;
+mod record;
+mod run;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use journal::ExecutionJournal;
+pub(crate) use list::Listing;
+pub(crate) use map_runs::MapRun;
+pub(crate) use open::Open;
+use open::{OpenSet, Started};
+pub(crate) use record::{Execution, Position, Status};
+use record::{Found, name_key};
+pub(crate) use run::rfc3339;
+
+use crate::api::ApiError;
+use crate::arn::Place;
+use crate::catalog::{Catalog, Machine, Moment};
+use crate::store::{Batch, KeyReader, Space, Store, StoreError};
+
+/// How long the name of an execution that has ended stays taken: 90 days, in microseconds.
+const NAME_TAKEN: i64 = 90 * 24 * 60 * 60 * 1_000_000;
+/// The most executions that have not ended.
+const MOST_OPEN: usize = 1_000_000;
+
+/// All executions. Clones share them.
+#[derive(Clone)]
+pub(crate) struct Executions(Arc<Shared>);
+
+struct Shared {
+    store: Store,
+    catalog: Arc<Catalog>,
+    place: Place,
+    host: OnceLock<states::Host>,
+    open: Mutex<OpenSet>,
+    /// The highest number of an execution.
+    last: AtomicU64,
+    /// Machines that have been compiled, by revision.
+    compiled: Mutex<HashMap<String, Arc<engine::Machine>>>,
+    map_runs: map_runs::MapRuns,
+    stop: CancellationToken,
+    running: TaskTracker,
+}
+
+/// A start that has been asked for.
+pub(crate) struct NewExecution {
+    pub(crate) machine: Arc<Machine>,
+    pub(crate) revision: String,
+    pub(crate) version: Option<u32>,
+    pub(crate) alias: Option<String>,
+    pub(crate) name: String,
+    pub(crate) input: String,
+    pub(crate) trace: Option<String>,
+}
+
+impl Executions {
+    pub(crate) fn new(
+        store: Store,
+        catalog: Arc<Catalog>,
+        place: Place,
+        stop: CancellationToken,
+    ) -> Result<Self, StoreError> {
+        let mut last = 0;
+        for space in [Space::Open, Space::Events, Space::Journal] {
+            let found = store.page_back(space, &[], std::ops::Bound::Unbounded, 1)?;
+            let number = found.first().and_then(|(key, _)| KeyReader(key).number());
+            last = last.max(number.unwrap_or(0));
+        }
+        Ok(Self(Arc::new(Shared {
+            map_runs: map_runs::MapRuns::new(store.clone()),
+            store,
+            catalog,
+            place,
+            host: OnceLock::new(),
+            open: Mutex::default(),
+            last: AtomicU64::new(last),
+            compiled: Mutex::default(),
+            stop,
+            running: TaskTracker::new(),
+        })))
+    }
+
+    /// The host of all executions, which is set once before the first of them.
+    pub(crate) fn set_host(&self, host: states::Host) {
+        let runs = self.0.map_runs.clone();
+        let host = host.with_map_runs(Arc::new(move |status| runs.began(status)));
+        // A second host would be a bug of the caller; the first one stays.
+        let _ = self.0.host.set(host);
+    }
+
+    pub(crate) fn host(&self) -> &states::Host {
+        self.0.host.get().expect("the host is set before the server listens")
+    }
+
+    /// Continues the executions that had not ended when the server ended. Returns their number.
+    pub(crate) fn resume(&self) -> Result<usize, StoreError> {
+        let mut found = Vec::new();
+        self.0.store.for_each(Space::Open, &[], |_, value| {
+            found.push(crate::store::json::<Execution>(value)?);
+            Ok(())
+        })?;
+        let number = found.len();
+        for record in found {
+            let open = self.open(record, Started::Durable);
+            self.lock().insert(open.clone());
+            self.drive(open);
+        }
+        let mut after = String::new();
+        loop {
+            let page = self.0.catalog.machines_after(&after, 100);
+            let Some(last) = page.last() else { return Ok(number) };
+            after.clone_from(&last.name);
+            for machine in page.iter().filter(|machine| machine.deleting) {
+                self.finish_deletion(machine);
+            }
+        }
+    }
+
+    /// Starts an execution. The start is on disk when this returns. A Standard execution of the same name and
+    /// input that runs is returned in its place.
+    pub(crate) async fn start(&self, new: NewExecution) -> Result<Arc<Open>, ApiError> {
+        let record = Execution {
+            number: self.next_number(),
+            express: new.machine.express.then(|| uuid::Uuid::new_v4().to_string()),
+            name: new.name,
+            machine: new.machine.name.clone(),
+            machine_number: new.machine.number,
+            revision: new.revision,
+            version: new.version,
+            alias: new.alias,
+            input: new.input,
+            trace: new.trace,
+            started: Moment::now(),
+            end: None,
+        };
+        let beginning = self.beginning(&record)?;
+        let open = {
+            let mut set = self.lock();
+            let found = record.express.is_none().then(|| set.named(&record.machine, &record.name)).flatten();
+            match found {
+                Some(found) => Err(found),
+                None => {
+                    self.refuse_taken_name(&record)?;
+                    if set.len() >= MOST_OPEN {
+                        return Err(ApiError::new(
+                            "ExecutionLimitExceeded",
+                            format!("Execution Limit Exceeded: {MOST_OPEN} executions are open"),
+                        ));
+                    }
+                    let open = self.open(record.clone(), Started::NotYet);
+                    set.insert(open.clone());
+                    Ok(open)
+                }
+            }
+        };
+        let open = match open {
+            Ok(open) => open,
+            Err(found) => {
+                let same = found.record.input == record.input
+                    && found.record.machine_number == record.machine_number
+                    && found.end().is_none();
+                if !same {
+                    return Err(self.taken(&record));
+                }
+                if !found.is_durable().await {
+                    return Err(ApiError::unavailable("the store cannot be written"));
+                }
+                return Ok(found);
+            }
+        };
+        let mut batch = Batch::default();
+        batch.put_json(Space::Open, journal::prefix(record.number), &record);
+        journal::put_changes(&mut batch, record.number, beginning.changes);
+        if record.express.is_none() {
+            let found = Found::Open(record.number).to_bytes();
+            batch.put(Space::Names, name_key(&record.machine, &record.name), found);
+            journal::put_events(&mut batch, record.number, &beginning.events);
+        }
+        // The work goes on although the caller may not wait: the start must not be half done.
+        let (this, started) = (self.clone(), open.clone());
+        let written = self.0.store.submit(batch);
+        let done = tokio::spawn(async move {
+            let written = written.await;
+            match &written {
+                Ok(()) => {
+                    started.set_started(Started::Durable);
+                    this.drive(started);
+                }
+                Err(_) => {
+                    started.set_started(Started::Failed);
+                    this.lock().remove(&started.record);
+                }
+            }
+            written
+        });
+        done.await.unwrap_or_else(|_| Err(StoreError::Broken("the start failed".into())))?;
+        Ok(open)
+    }
+
+    fn refuse_taken_name(&self, record: &Execution) -> Result<(), ApiError> {
+        if record.express.is_some() {
+            return Ok(());
+        }
+        let Some(found) = self.closed(&record.machine, &record.name)? else { return Ok(()) };
+        let stopped = found.end.as_ref().map_or(found.started, |end| end.stopped);
+        let free = found.machine_number != record.machine_number || Moment::now().0 - stopped.0 > NAME_TAKEN;
+        if free { Ok(()) } else { Err(self.taken(record)) }
+    }
+
+    fn taken(&self, record: &Execution) -> ApiError {
+        ApiError::about("ExecutionAlreadyExists", "Execution Already Exists", &record.arn(&self.0.place))
+    }
+
+    /// The execution that runs under a name.
+    pub(crate) fn running(&self, machine: &str, name: &str) -> Option<Arc<Open>> {
+        self.lock().named(machine, name)
+    }
+
+    /// The execution of a name, as it is now.
+    pub(crate) fn find(&self, machine: &str, name: &str) -> Result<Option<Execution>, StoreError> {
+        if let Some(open) = self.running(machine, name) {
+            return Ok(Some(
+                open.end().map_or_else(|| open.record.clone(), |ended| Execution::clone(&ended)),
+            ));
+        }
+        self.closed(machine, name)
+    }
+
+    /// The execution of a name that has ended.
+    fn closed(&self, machine: &str, name: &str) -> Result<Option<Execution>, StoreError> {
+        let found = self.0.store.get(Space::Names, &name_key(machine, name))?;
+        match found.and_then(|found| Found::parse(&found)) {
+            Some(Found::Closed(key)) => self.0.store.get_json(Space::Closed, &key),
+            _ => Ok(None),
+        }
+    }
+
+    /// A page of the events of an execution: from the event `from` on, or downwards from it.
+    pub(crate) fn events(
+        &self,
+        execution: &Execution,
+        from: u64,
+        backward: bool,
+        limit: usize,
+    ) -> Result<Vec<Value>, StoreError> {
+        let open = self.running(&execution.machine, &execution.name);
+        let open = open.filter(|open| open.record.number == execution.number && open.end().is_none());
+        // Those that are not in the store yet follow those that are. They are read first, because they may be
+        // written meanwhile.
+        let mut pending = open.map(|open| open.engine_journal.pending_events()).unwrap_or_default();
+        let mut found = Vec::new();
+        let id = |event: &Value| event["id"].as_u64().unwrap_or_default();
+        if backward {
+            pending.retain(|event| event.id <= from);
+            found.extend(pending.iter().rev().take(limit).map(engine::Event::to_json));
+            let below = found.last().map_or(Some(from), |last| id(last).checked_sub(1));
+            if let Some(below) = below {
+                let rest = limit - found.len();
+                found.extend(journal::events(&self.0.store, execution.number, below, true, rest)?);
+            }
+        } else {
+            found = journal::events(&self.0.store, execution.number, from, false, limit)?;
+            let last = found.last().map_or(from.saturating_sub(1), id);
+            pending.retain(|event| event.id > last);
+            let rest = limit - found.len();
+            found.extend(pending.iter().take(rest).map(engine::Event::to_json));
+        }
+        Ok(found)
+    }
+
+    pub(crate) fn map_runs(&self) -> &map_runs::MapRuns {
+        &self.0.map_runs
+    }
+
+    /// Stops the executions of a machine that is being deleted, and then removes it.
+    pub(crate) fn finish_deletion(&self, machine: &Arc<Machine>) -> tokio::task::JoinHandle<()> {
+        let (this, machine) = (self.clone(), machine.clone());
+        self.0.running.spawn(async move {
+            loop {
+                let found = this.lock().of_machine(machine.number, None).next().cloned();
+                let Some(open) = found else { break };
+                if let Err(error) = this.stop(&open, "", "").await {
+                    tracing::error!(
+                        error = error.message,
+                        "an execution of a deleted machine cannot be stopped"
+                    );
+                    return;
+                }
+            }
+            let removed = this.0.catalog.change_machine(&machine.name, |found| {
+                let machine = found.cloned().filter(|found| found.number != machine.number);
+                Ok(crate::catalog::Changed { machine, revision: None, result: () })
+            });
+            if let Err(error) = removed.await {
+                tracing::error!(error = error.message, "a deleted machine cannot be removed");
+            }
+        })
+    }
+
+    /// Waits until the executions have saved their progress. The server's token to stop has been cancelled.
+    pub(crate) async fn close(&self) {
+        self.0.running.close();
+        self.0.running.wait().await;
+    }
+
+    fn open(&self, record: Execution, started: Started) -> Arc<Open> {
+        let (store, arn) = (self.0.store.clone(), record.arn(&self.0.place));
+        let journal = ExecutionJournal::new(store, record.clone(), arn, self.0.map_runs.clone());
+        Open::new(record, started, journal)
+    }
+
+    fn next_number(&self) -> u64 {
+        let now = u64::try_from(Moment::now().0).unwrap_or_default();
+        let next = |last: u64| Some(now.max(last + 1));
+        let last = self.0.last.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
+        now.max(last.unwrap_or_default() + 1)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, OpenSet> {
+        self.0.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,150 @@
+//! Runs executions by the engine, and ends them.
+
+use std::sync::{Arc, PoisonError};
+
+use engine::{Fault, Outcome, Start, Stop};
+use time::OffsetDateTime;
+use tokio_util::sync::CancellationToken;
+
+use super::record::{End, Execution, Status};
+use super::{Executions, Open};
+use crate::api::ApiError;
+use crate::catalog::{Moment, Revision};
+
+/// The most machines that are kept compiled.
+const COMPILED: usize = 1_000;
+
+impl Executions {
+    /// Runs an execution until it has ended or the server stops.
+    pub(super) fn drive(&self, open: Arc<Open>) {
+        let this = self.clone();
+        self.0.running.spawn(async move {
+            let (arn, ended) = (open.record.arn(&this.0.place), this.run(&open).await);
+            match ended {
+                Ok(_) => this.finish(&open),
+                // It is not parked, because it is not asked to be.
+                Err(Stop::Interrupted | Stop::Parked { .. }) => {}
+                // The store has failed, and with it the server.
+                Err(Stop::Fault(Fault::Journal(error))) => {
+                    tracing::debug!(%error, arn, "an execution is left without a result");
+                }
+                Err(Stop::Fault(Fault::Bug(bug))) => {
+                    tracing::error!(bug, arn, "an execution cannot go on");
+                    let cause = format!("internal error: {bug}");
+                    let now = OffsetDateTime::now_utc();
+                    match open.engine_journal.abort("States.Runtime", &cause, now).await {
+                        Ok(_) => this.finish(&open),
+                        Err(error) => {
+                            tracing::error!(%error, arn, "the end of an execution cannot be written")
+                        }
+                    }
+                }
+            }
+        });
+    }
+
+    async fn run(&self, open: &Open) -> Result<Outcome, Stop> {
+        let bug = |error: String| Stop::Fault(Fault::Bug(error));
+        let revision =
+            self.0.catalog.revision(&open.record.revision).map_err(|error| bug(error.to_string()))?;
+        let machine = self.compiled(&revision).map_err(bug)?;
+        let start = self.engine_start(&open.record, &revision).map_err(|error| bug(error.message))?;
+        let start = Start { abort: Some(open.abort.clone()), ..start };
+        let (host, journal) = (Arc::new(self.host().clone()), open.engine_journal.clone());
+        engine::run(machine, start, host, journal, self.0.stop.child_token()).await
+    }
+
+    /// What the engine writes at the start of a record.
+    pub(super) fn beginning(&self, record: &Execution) -> Result<engine::Batch, ApiError> {
+        let revision = self.0.catalog.revision(&record.revision)?;
+        let machine = self.compiled(&revision).map_err(ApiError::unavailable)?;
+        let start = self.engine_start(record, &revision)?;
+        engine::beginning(&machine, &start, time_of(record.started))
+            .map_err(|error| ApiError::unavailable(error.to_string()))
+    }
+
+    /// What the engine needs to start a record.
+    fn engine_start(&self, record: &Execution, revision: &Revision) -> Result<Start, ApiError> {
+        let input = engine::json::from_str(&record.input)
+            .map_err(|error| ApiError::new("InvalidExecutionInput", error.to_string()))?;
+        let mut start = Start::new(record.arn(&self.0.place), input);
+        start.role_arn.clone_from(&revision.role_arn);
+        start.tokens = self.host().tokens().clone();
+        Ok(start)
+    }
+
+    /// Runs an Express execution and waits for its end. Nothing of it is stored.
+    pub(crate) async fn run_sync(
+        &self,
+        record: Execution,
+        revision: &Revision,
+    ) -> Result<Execution, ApiError> {
+        let machine = self.compiled(revision).map_err(ApiError::unavailable)?;
+        let start = self.engine_start(&record, revision)?;
+        let cancel: CancellationToken = self.0.stop.child_token();
+        match states::run(self.host(), machine, start, cancel).await {
+            Ok(outcome) => Ok(Execution { end: Some(end_of(outcome, Moment::now())), ..record }),
+            Err(Stop::Interrupted | Stop::Parked { .. }) => {
+                Err(ApiError::unavailable("the server is stopping"))
+            }
+            Err(Stop::Fault(fault)) => Err(ApiError::unavailable(fault.to_string())),
+        }
+    }
+
+    fn compiled(&self, revision: &Revision) -> Result<Arc<engine::Machine>, String> {
+        let mut compiled = self.0.compiled.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(machine) = compiled.get(&revision.id) {
+            return Ok(machine.clone());
+        }
+        let machine =
+            Arc::new(engine::compile(&revision.definition).map_err(|problems| problems.to_string())?);
+        if compiled.len() >= COMPILED {
+            compiled.clear();
+        }
+        compiled.insert(revision.id.clone(), machine.clone());
+        Ok(machine)
+    }
+
+    /// Stops an execution. Its end is on disk when this returns; it is that which came first.
+    pub(crate) async fn stop(
+        &self,
+        open: &Arc<Open>,
+        error: &str,
+        cause: &str,
+    ) -> Result<Arc<Execution>, ApiError> {
+        if open.abort.abort(error, cause).await.is_none() {
+            return Err(ApiError::unavailable("the server is stopping"));
+        }
+        self.finish(open);
+        Ok(open.ended().await)
+    }
+
+    /// Makes the end of an execution visible, which is on disk.
+    fn finish(&self, open: &Open) {
+        if let Some(ended) = open.journal.ended() {
+            open.set_ended(ended);
+            self.lock().remove(&open.record);
+        }
+    }
+}
+
+pub(super) fn time_of(moment: Moment) -> OffsetDateTime {
+    let nanos = i128::from(moment.0) * 1_000;
+    OffsetDateTime::from_unix_timestamp_nanos(nanos).unwrap_or(OffsetDateTime::UNIX_EPOCH)
+}
+
+/// A time as texts of state machines show it.
+pub(crate) fn rfc3339(moment: Moment) -> String {
+    time_of(moment).format(&time::format_description::well_known::Rfc3339).unwrap_or_default()
+}
+
+pub(super) fn end_of(outcome: Outcome, stopped: Moment) -> End {
+    let text = |text: String| Some(text).filter(|text| !text.is_empty());
+    let (status, output, error, cause) = match outcome {
+        Outcome::Succeeded(output) => (Status::Succeeded, Some(output.to_string()), None, None),
+        Outcome::Failed { error, cause } => (Status::Failed, None, text(error), text(cause)),
+        Outcome::TimedOut => (Status::TimedOut, None, None, None),
+        Outcome::Aborted { error, cause } => (Status::Aborted, None, text(error), text(cause)),
+    };
+    End { stopped, status, output, error, cause }
+}

@@ -1,0 +1,28 @@
+//! The server: the Step Functions API and the embedded S3 at one port, over one durable store.
+//!
+//! [`Server::open`] opens a state folder, and [`Server::run`] serves it. What was answered with success is on
+//! disk, so a process that was killed goes on where it was. In the state folder the server has
+//!
+//! ```text
+//! .serve/keys.toml    the access keys, which the user may edit
+//! .serve/store/       the durable store: machines, executions, journals, histories
+//! ```
+
+mod api;
+mod arn;
+mod catalog;
+mod error;
+mod executions;
+mod keys;
+mod server;
+mod services;
+mod settings;
+mod sigv4;
+mod store;
+
+pub use arn::Place;
+pub use error::Error;
+pub use keys::{Key, Keys, Role};
+pub use server::Server;
+pub use settings::{API, Settings, parse_address};
+pub use store::FORMAT;

@@ -1,0 +1,158 @@
+//! The parts of a server, its port, and its end.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::response::Response;
+use http::{HeaderName, HeaderValue, header};
+use s3::AccessKey;
+use states::api::Workers;
+use states::services::{Activities, Endpoints, Functions, Http, Lambda, S3};
+use states::{Host, Service};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::api::{self, Api};
+use crate::catalog::Catalog;
+use crate::executions::Executions;
+use crate::keys::Role;
+use crate::services::StepFunctions;
+use crate::sigv4::Verifier;
+use crate::store::{Store, StoreError};
+use crate::{Error, Keys, Settings};
+
+/// The folder of the store in the state folder.
+const STORE: &str = ".serve/store";
+
+/// A server whose store is open and whose port is bound.
+pub struct Server {
+    listener: TcpListener,
+    ports: Arc<Ports>,
+    store: Store,
+    stop: CancellationToken,
+    resumed: usize,
+}
+
+/// The parts that respond to requests.
+struct Ports {
+    api: Arc<Api>,
+    verifier: Verifier,
+    s3: s3::Server,
+}
+
+impl Server {
+    /// Opens the store of a state folder, listens, and continues the executions that had not ended. `objects`
+    /// is the embedded S3 of the folder.
+    ///
+    /// # Errors
+    /// When the address is taken, a setting or a key is wrong, or the store cannot be opened. Nothing has been
+    /// changed then, apart from new files in the folder.
+    pub async fn open(folder: &Path, objects: s3::Service, settings: &Settings) -> Result<Self, Error> {
+        let keys = Keys::open(folder, &objects)?;
+        let path = folder.join(STORE);
+        s3::file::make_folder(&path).map_err(|error| Error::new(error.to_string()))?;
+        let at = |error: StoreError| Error::at(&path, error);
+        let store = Store::open(&path).map_err(at)?;
+        let stop = CancellationToken::new();
+        let catalog = Arc::new(Catalog::open(store.clone()).await.map_err(at)?);
+        let place = settings.place.clone();
+        let executions =
+            Executions::new(store.clone(), catalog.clone(), place.clone(), stop.clone()).map_err(at)?;
+        let (activities, tokens) = (Activities::default(), engine::TaskTokens::default());
+        let own = StepFunctions::default();
+        let services = services(settings, &objects, activities.clone(), own.clone())?;
+        let host = Host::new(s3::client_of(objects.clone()), services).with_tokens(tokens.clone(), true);
+        executions.set_host(host);
+        let workers = Workers::new(activities, tokens);
+        let api = Arc::new(Api::new(place, catalog, executions.clone(), workers, stop.clone()));
+        own.set(&api);
+        let listener = net::server::bind(settings.api)
+            .await
+            .map_err(|error| Error::new(format!("cannot listen at {error}; --api takes another address")))?;
+        let resumed = executions.resume().map_err(at)?;
+        let s3_keys = keys.all().iter().filter(|key| key.role >= Role::Operator);
+        let s3_keys = s3_keys.map(|key| AccessKey {
+            id: key.id.clone(),
+            secret: key.secret.clone(),
+            region: settings.place.region.clone(),
+        });
+        let s3 = s3::Server::of_keys(objects, settings.place.region.clone(), s3_keys);
+        let ports = Arc::new(Ports { api, verifier: Verifier::new(keys), s3 });
+        Ok(Self { listener, ports, store, stop, resumed })
+    }
+
+    /// The number of executions that were continued.
+    pub fn resumed(&self) -> usize {
+        self.resumed
+    }
+
+    /// The address that the server listens at.
+    ///
+    /// # Errors
+    /// When the system does not know it.
+    pub fn address(&self) -> std::io::Result<std::net::SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Serves until `until` is ready, and then ends: requests that are under way are answered, and executions
+    /// are interrupted; they go on with the next start.
+    ///
+    /// # Errors
+    /// When the store cannot be written any more, for example because the disk is full.
+    pub async fn run(self, until: impl Future<Output = ()>) -> Result<(), Error> {
+        let router = Router::new().fallback(respond).with_state(self.ports.clone());
+        let serving = tokio::spawn(net::server::serve(self.listener, router, self.stop.clone()));
+        let ended = tokio::select! {
+            () = until => Ok(()),
+            error = self.store.failure() => Err(Error::new(format!(
+                "the store cannot be written: {error}. Nothing that was answered with success is lost; start the server again when the cause is gone"
+            ))),
+        };
+        self.stop.cancel();
+        if let Err(error) = serving.await {
+            tracing::error!(%error, "the port failed");
+        }
+        self.ports.api.executions.close().await;
+        ended
+    }
+}
+
+fn services(
+    settings: &Settings,
+    objects: &s3::Service,
+    activities: Activities,
+    own: StepFunctions,
+) -> Result<Vec<Arc<dyn Service>>, Error> {
+    let wrong = |error: states::Error| Error::new(error.to_string());
+    let mut endpoints = Endpoints::default();
+    settings.endpoints.iter().try_for_each(|endpoint| endpoints.add(endpoint)).map_err(wrong)?;
+    let functions = settings.functions.as_deref().map(Functions::at).transpose().map_err(wrong)?;
+    Ok(vec![
+        Arc::new(activities),
+        Arc::new(Lambda(functions)),
+        Arc::new(Http::new(&settings.allow)),
+        Arc::new(own),
+        Arc::new(S3(s3::client_of(objects.clone()).into())),
+        Arc::new(endpoints),
+    ])
+}
+
+async fn respond(State(ports): State<Arc<Ports>>, request: Request) -> Response {
+    match api::respond(&ports.api, &ports.verifier, request).await {
+        Ok(response) => response,
+        Err(request) => {
+            let mut response = ports.s3.respond(request).await.map(Body::new);
+            // An object may be a page that somebody uploaded: it must not run in the origin of this server.
+            let headers = response.headers_mut();
+            headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox"));
+            headers.insert(
+                HeaderName::from_static("x-content-type-options"),
+                HeaderValue::from_static("nosniff"),
+            );
+            response
+        }
+    }
+}

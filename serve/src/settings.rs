@@ -1,0 +1,131 @@
+//! The settings of a server: the file `serve.toml`.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use serde::Deserialize;
+
+use crate::Error;
+use crate::arn::Place;
+
+/// The address of the API, unless the settings name another one.
+pub const API: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 4650);
+
+/// The settings of a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// The address of the API and the store; it is on loopback.
+    pub api: SocketAddr,
+    /// The Region and account in ARNs.
+    pub place: Place,
+    /// Private addresses that HTTP tasks may reach, in the form of a job's `request.allow`.
+    pub allow: Vec<String>,
+    /// The URL of Lambda's Invoke API, for the functions of state machines.
+    pub functions: Option<String>,
+    /// URLs of services, each `SERVICE=URL`.
+    pub endpoints: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    api: Option<String>,
+    region: Option<String>,
+    account: Option<String>,
+    #[serde(default)]
+    allow: Vec<String>,
+    functions: Option<String>,
+    #[serde(default)]
+    endpoints: std::collections::BTreeMap<String, String>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            api: API,
+            place: Place { region: "us-east-1".into(), account: "000000000000".into() },
+            allow: Vec::new(),
+            functions: None,
+            endpoints: Vec::new(),
+        }
+    }
+}
+
+impl Settings {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// When it cannot be read, or a key is unknown or wrong. The message has the line.
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        let text = std::fs::read_to_string(path).map_err(|error| Error::at(path, error))?;
+        Self::parse(&text).map_err(|error| Error::at(path, error))
+    }
+
+    fn parse(text: &str) -> Result<Self, Error> {
+        let file: File = toml::from_str(text).map_err(|error| Error::new(error.to_string()))?;
+        let default = Self::default();
+        let region = file.region.unwrap_or(default.place.region);
+        if region.is_empty() || !region.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+            return Err(Error::new(format!("region = {region:?} must be letters, digits and hyphens")));
+        }
+        let account = file.account.unwrap_or(default.place.account);
+        if account.len() != 12 || !account.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(Error::new(format!("account = {account:?} must be 12 digits")));
+        }
+        Ok(Self {
+            api: file.api.map_or(Ok(default.api), |api| parse_address(&api))?,
+            place: Place { region, account },
+            allow: file.allow,
+            functions: file.functions,
+            endpoints: file.endpoints.into_iter().map(|(service, url)| format!("{service}={url}")).collect(),
+        })
+    }
+}
+
+/// An address to listen at.
+///
+/// # Errors
+/// When it is not of the form `127.0.0.1:4650`, or not on loopback: the server has no TLS, so others could read
+/// what is sent.
+pub fn parse_address(text: &str) -> Result<SocketAddr, Error> {
+    let address: SocketAddr = text
+        .parse()
+        .map_err(|_| Error::new(format!("the address {text:?} is not of the form 127.0.0.1:4650")))?;
+    if !address.ip().is_loopback() {
+        return Err(Error::new(format!(
+            "the address {text} is not on loopback: the server has no TLS, so it listens only at 127.0.0.1 or [::1]; let a proxy with TLS forward to it"
+        )));
+    }
+    Ok(address)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_file_replaces_the_defaults_that_it_names() {
+        assert_eq!(Settings::parse("").unwrap(), Settings::default());
+        let text = "api = \"[::1]:80\"\nregion = \"eu-west-1\"\nfunctions = \"http://127.0.0.1:9000\"\n[endpoints]\nsqs = \"http://127.0.0.1:1\"\n";
+        let settings = Settings::parse(text).unwrap();
+        assert_eq!(settings.place.region, "eu-west-1");
+        assert_eq!(settings.place.account, "000000000000");
+        assert_eq!(settings.endpoints, ["sqs=http://127.0.0.1:1"]);
+    }
+
+    #[test]
+    fn wrong_settings_are_refused_by_name() {
+        for (text, said) in [
+            ("regoin = \"a\"", "regoin"),
+            ("region = \"\"", "region"),
+            ("account = \"1\"", "12 digits"),
+            ("api = \"4650\"", "127.0.0.1:4650"),
+            ("api = \"0.0.0.0:4650\"", "loopback"),
+            ("allow = 1", "line 1"),
+        ] {
+            let error = Settings::parse(text).unwrap_err().to_string();
+            assert!(error.contains(said), "{error}");
+        }
+    }
+}

@@ -1,0 +1,340 @@
+//! The durable store: one database for the machines, the executions, their journals and their histories.
+//!
+//! All changes that wait are written by one thread as one batch with one fsync. A change is answered when it
+//! is on disk. After a failed write nothing more is written, because what is on disk is then unknown: the
+//! server ends, and a restart reads what is really there.
+
+mod keys;
+mod writer;
+
+use std::io;
+use std::ops::Bound;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use fjall::{Database, Keyspace, KeyspaceCreateOptions};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::sync::{mpsc, oneshot, watch};
+
+pub(crate) use keys::{KeyReader, KeyWriter};
+use writer::Work;
+
+/// The format of the store. A later version with another layout has a higher one.
+pub const FORMAT: u32 = 1;
+
+const FORMAT_KEY: &[u8] = b"format";
+
+/// The parts of the store. Each is sorted by its keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(usize)]
+pub(crate) enum Space {
+    /// Machines, revisions, activities, and the server's own secret.
+    Catalog,
+    /// Executions that have not ended, by their number.
+    Open,
+    /// Executions that have ended, by machine, status and time.
+    Closed,
+    /// Where the execution of a name is.
+    Names,
+    /// The histories, by execution and event.
+    Events,
+    /// The journals of the engine, by execution.
+    Journal,
+    /// Map Runs that have ended with their execution.
+    MapRuns,
+}
+
+const SPACES: [&str; 7] = ["catalog", "open", "closed", "names", "events", "journal", "map_runs"];
+
+/// Why the store cannot be used.
+#[derive(Debug, Clone, thiserror::Error)]
+pub(crate) enum StoreError {
+    /// Another process has it open.
+    #[error("another process uses it")]
+    Locked,
+    /// A later version wrote it.
+    #[error(
+        "it has format {0}, and this version knows formats up to {FORMAT}: use the version that wrote it, or another folder"
+    )]
+    UnknownFormat(u32),
+    /// The disk is full.
+    #[error("the disk is full: {0}")]
+    Full(String),
+    /// It cannot be read or written.
+    #[error("{0}")]
+    Broken(String),
+}
+
+/// Changes that become durable together.
+#[derive(Debug, Default)]
+pub(crate) struct Batch(Vec<Change>);
+
+#[derive(Debug)]
+pub(crate) enum Change {
+    Put(Space, Vec<u8>, Vec<u8>),
+    Remove(Space, Vec<u8>),
+    /// Removes all keys that begin with a prefix.
+    Clear(Space, Vec<u8>),
+}
+
+impl Batch {
+    pub(crate) fn put(&mut self, space: Space, key: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) {
+        self.0.push(Change::Put(space, key.into(), value.into()));
+    }
+
+    pub(crate) fn put_json(&mut self, space: Space, key: impl Into<Vec<u8>>, value: &impl Serialize) {
+        let value = serde_json::to_vec(value).expect("the records of the store are always JSON");
+        self.put(space, key, value);
+    }
+
+    pub(crate) fn remove(&mut self, space: Space, key: impl Into<Vec<u8>>) {
+        self.0.push(Change::Remove(space, key.into()));
+    }
+
+    pub(crate) fn clear(&mut self, space: Space, prefix: impl Into<Vec<u8>>) {
+        self.0.push(Change::Clear(space, prefix.into()));
+    }
+}
+
+/// The keys and values of a page.
+pub(crate) type Entries = Vec<(Vec<u8>, Vec<u8>)>;
+
+/// An open store. Clones share it.
+#[derive(Clone)]
+pub(crate) struct Store(Arc<Shared>);
+
+struct Shared {
+    spaces: [Keyspace; SPACES.len()],
+    /// None once the store is being closed.
+    work: Option<mpsc::UnboundedSender<Work>>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+    failed: watch::Receiver<Option<StoreError>>,
+}
+
+impl Store {
+    /// Opens the store in a folder, or creates it.
+    pub(crate) fn open(folder: &Path) -> Result<Self, StoreError> {
+        let db = Database::builder(folder).open().map_err(unusable)?;
+        let mut spaces = Vec::with_capacity(SPACES.len());
+        for name in SPACES {
+            spaces.push(db.keyspace(name, KeyspaceCreateOptions::default).map_err(unusable)?);
+        }
+        let spaces: [Keyspace; SPACES.len()] =
+            spaces.try_into().unwrap_or_else(|_| unreachable!("one keyspace for each name"));
+        let (work, incoming) = mpsc::unbounded_channel();
+        let (failing, failed) = watch::channel(None);
+        let writer = std::thread::Builder::new().name("store".into()).spawn({
+            let (db, spaces) = (db, spaces.clone());
+            move || writer::run(&db, &spaces, &failing, incoming)
+        });
+        let writer = Mutex::new(Some(writer.map_err(|error| StoreError::Broken(error.to_string()))?));
+        let store = Self(Arc::new(Shared { spaces, work: Some(work), writer, failed }));
+        match store.get(Space::Catalog, FORMAT_KEY)? {
+            None => {
+                let mut batch = Batch::default();
+                batch.put(Space::Catalog, FORMAT_KEY, FORMAT.to_string());
+                drop(store.submit(batch));
+            }
+            Some(found) => {
+                let found = std::str::from_utf8(&found).ok().and_then(|text| text.parse().ok());
+                match found {
+                    Some(format) if format > FORMAT => return Err(StoreError::UnknownFormat(format)),
+                    Some(_) => {}
+                    None => return Err(StoreError::Broken("its format number cannot be read".into())),
+                }
+            }
+        }
+        Ok(store)
+    }
+
+    /// Makes the changes durable; returns when they are on disk.
+    pub(crate) async fn commit(&self, batch: Batch) -> Result<(), StoreError> {
+        self.submit(batch).await
+    }
+
+    /// Takes the changes now, and returns when they are on disk. They are made in the order of the calls, also
+    /// if the future is dropped.
+    pub(crate) fn submit(
+        &self,
+        batch: Batch,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send + 'static {
+        let (done, committed) = oneshot::channel();
+        let sent = self.send(Work { changes: batch.0, done });
+        async move {
+            sent?;
+            committed.await.map_err(|_| ended())?
+        }
+    }
+
+    fn send(&self, work: Work) -> Result<(), StoreError> {
+        match self.0.work.as_ref().map(|sender| sender.send(work)) {
+            Some(Ok(())) => Ok(()),
+            _ => Err(ended()),
+        }
+    }
+
+    /// The failure after which nothing more is written, once there is one.
+    pub(crate) async fn failure(&self) -> StoreError {
+        let mut failed = self.0.failed.clone();
+        let found = failed.wait_for(Option::is_some).await.map(|found| found.clone());
+        found.ok().flatten().unwrap_or_else(ended)
+    }
+
+    pub(crate) fn get(&self, space: Space, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        let found = self.space(space).get(key).map_err(unusable)?;
+        Ok(found.map(|value| value.to_vec()))
+    }
+
+    pub(crate) fn get_json<T: DeserializeOwned>(
+        &self,
+        space: Space,
+        key: &[u8],
+    ) -> Result<Option<T>, StoreError> {
+        self.get(space, key)?.map(|value| json(&value)).transpose()
+    }
+
+    /// The first entries that begin with `prefix`, from `from` on, at most `limit`.
+    pub(crate) fn page(
+        &self,
+        space: Space,
+        prefix: &[u8],
+        from: Bound<Vec<u8>>,
+        limit: usize,
+    ) -> Result<Entries, StoreError> {
+        let range = self.space(space).range((from, Bound::Unbounded));
+        collect(range, prefix, limit)
+    }
+
+    /// The last entries that begin with `prefix`, from `to` on downwards, at most `limit`.
+    pub(crate) fn page_back(
+        &self,
+        space: Space,
+        prefix: &[u8],
+        to: Bound<Vec<u8>>,
+        limit: usize,
+    ) -> Result<Entries, StoreError> {
+        let range = self.space(space).range((Bound::Included(prefix.to_vec()), to));
+        collect(range.rev(), prefix, limit)
+    }
+
+    /// All entries that begin with `prefix`, in pages, so that the memory does not depend on their number.
+    pub(crate) fn for_each(
+        &self,
+        space: Space,
+        prefix: &[u8],
+        mut entry: impl FnMut(&[u8], &[u8]) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        for found in self.space(space).prefix(prefix) {
+            let (key, value) = found.into_inner().map_err(unusable)?;
+            entry(&key, &value)?;
+        }
+        Ok(())
+    }
+
+    fn space(&self, space: Space) -> &Keyspace {
+        &self.0.spaces[space as usize]
+    }
+}
+
+fn collect(
+    range: impl Iterator<Item = fjall::Guard>,
+    prefix: &[u8],
+    limit: usize,
+) -> Result<Entries, StoreError> {
+    let mut found = Vec::new();
+    for entry in range {
+        if found.len() == limit {
+            break;
+        }
+        let (key, value) = entry.into_inner().map_err(unusable)?;
+        if !key.starts_with(prefix) {
+            break;
+        }
+        found.push((key.to_vec(), value.to_vec()));
+    }
+    Ok(found)
+}
+
+/// A record of the store.
+pub(crate) fn json<T: DeserializeOwned>(value: &[u8]) -> Result<T, StoreError> {
+    serde_json::from_slice(value)
+        .map_err(|error| StoreError::Broken(format!("a record cannot be read: {error}")))
+}
+
+impl Drop for Shared {
+    /// Waits for the writer, so that the store can be opened again at once.
+    fn drop(&mut self) {
+        self.work = None;
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(writer) = writer {
+            // A panic of the writer was already reported to everyone who waited for it.
+            let _ = writer.join();
+        }
+    }
+}
+
+fn ended() -> StoreError {
+    StoreError::Broken("the writer of the store has ended".into())
+}
+
+fn unusable(error: fjall::Error) -> StoreError {
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    match &error {
+        fjall::Error::Locked => StoreError::Locked,
+        fjall::Error::Io(cause) if matches!(cause.kind(), StorageFull | QuotaExceeded | FileTooLarge) => {
+            StoreError::Full(cause.to_string())
+        }
+        _ => StoreError::Broken(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn put(key: &str) -> Batch {
+        let mut batch = Batch::default();
+        batch.put(Space::Names, key, "value");
+        batch
+    }
+
+    #[tokio::test]
+    async fn changes_are_there_after_the_store_is_opened_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let commits: Vec<_> = (0..100)
+            .map(|i| {
+                let store = store.clone();
+                tokio::spawn(async move { store.commit(put(&format!("a{i:03}"))).await })
+            })
+            .collect();
+        for commit in commits {
+            commit.await.unwrap().unwrap();
+        }
+        let mut batch = Batch::default();
+        batch.clear(Space::Names, "a00");
+        batch.remove(Space::Names, "a011");
+        store.commit(batch).await.unwrap();
+        assert!(matches!(Store::open(folder.path()).err(), Some(StoreError::Locked)));
+        drop(store);
+        let store = Store::open(folder.path()).unwrap();
+        let forward = store.page(Space::Names, b"a", Bound::Included(b"a".to_vec()), 2).unwrap();
+        assert_eq!(forward.iter().map(|(key, _)| key.as_slice()).collect::<Vec<_>>(), [b"a010", b"a012"]);
+        let back = store.page_back(Space::Names, b"a", Bound::Excluded(b"a099".to_vec()), 1).unwrap();
+        assert_eq!(back[0].0, b"a098");
+    }
+
+    #[tokio::test]
+    async fn a_store_of_a_later_version_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let mut batch = Batch::default();
+        batch.put(Space::Catalog, FORMAT_KEY, "2");
+        store.commit(batch).await.unwrap();
+        drop(store);
+        assert!(matches!(Store::open(folder.path()).err(), Some(StoreError::UnknownFormat(2))));
+    }
+}

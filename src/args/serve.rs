@@ -1,0 +1,37 @@
+//! The arguments of `throughline serve`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+/// `throughline serve`
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// The command; without one the server runs.
+    #[command(subcommand)]
+    pub command: Option<ServeCommand>,
+    /// The folder and the settings.
+    #[command(flatten)]
+    pub folder: ServerFolder,
+    /// The address of the API and the store. Default: that of the settings, or 127.0.0.1:4650.
+    #[arg(long, value_name = "ADDR")]
+    pub api: Option<String>,
+}
+
+/// The folder and the settings of a server.
+#[derive(Debug, Args)]
+pub struct ServerFolder {
+    /// The state folder: the objects of the store, the machines, and the executions.
+    #[arg(long, value_name = "DIR", default_value = ".throughline", global = true)]
+    pub state: PathBuf,
+    /// The settings, in TOML; see docs/serve.md. Default: those of a server on this machine alone.
+    #[arg(long, value_name = "FILE", global = true)]
+    pub config: Option<PathBuf>,
+}
+
+/// The commands of `throughline serve`.
+#[derive(Debug, Subcommand)]
+pub enum ServeCommand {
+    /// Print the variables by which the AWS CLI and SDKs find a server: `eval "$(throughline serve env)"`.
+    Env,
+}

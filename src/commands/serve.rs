@@ -1,0 +1,52 @@
+//! `throughline serve`: the Step Functions API and the store, for other programs on this machine.
+
+use serve::{Keys, Server, Settings};
+
+use crate::args::{Serve, ServeCommand};
+use crate::exit::{CliError, Exit};
+use crate::local::StateDir;
+use crate::signals::Signals;
+
+pub(super) async fn serve(args: Serve) -> Result<Exit, CliError> {
+    let wrong = |error: serve::Error| CliError::new(error.to_string());
+    let mut settings =
+        args.folder.config.as_deref().map(Settings::read).transpose().map_err(wrong)?.unwrap_or_default();
+    if let Some(api) = &args.api {
+        settings.api = serve::parse_address(api).map_err(wrong)?;
+    }
+    if let Some(ServeCommand::Env) = args.command {
+        return env(&args.folder.state, &settings);
+    }
+    let mut signals = Signals::listen();
+    let state = StateDir::open_server(&args.folder.state)?;
+    let server = Server::open(state.folder(), state.service().clone(), &settings).await.map_err(wrong)?;
+    let address = server.address().map_err(|error| CliError::new(error.to_string()))?;
+    println!("Serving Step Functions and S3 at http://{address}, from {}.", state.folder().display());
+    if server.resumed() > 0 {
+        println!("{} executions that had not ended go on.", server.resumed());
+    }
+    println!("In another terminal: eval \"$(throughline serve env --state {})\"", state.folder().display());
+    server.run(signals.next()).await.map_err(|error| CliError::at(state.folder(), error))?;
+    Ok(Exit::Succeeded)
+}
+
+/// Prints the variables in the syntax of a shell. Their values need no quotes: the key is made of letters and
+/// digits, or has been checked to be.
+fn env(folder: &std::path::Path, settings: &Settings) -> Result<Exit, CliError> {
+    let keys = Keys::read(folder).map_err(|error| CliError::new(error.to_string()))?;
+    let admin = keys.admin();
+    for (name, value) in [
+        ("AWS_ENDPOINT_URL", format!("http://{}", settings.api)),
+        ("AWS_ACCESS_KEY_ID", admin.id.clone()),
+        ("AWS_SECRET_ACCESS_KEY", admin.secret.clone()),
+        ("AWS_REGION", settings.place.region.clone()),
+        ("AWS_DEFAULT_REGION", settings.place.region.clone()),
+        // StartSyncExecution and TestState would be sent to sync-127.0.0.1.
+        ("AWS_DISABLE_HOST_PREFIX_INJECTION", "true".to_owned()),
+    ] {
+        println!("export {name}={value}");
+    }
+    // A token of another account would be sent with the key.
+    println!("unset AWS_SESSION_TOKEN AWS_PROFILE");
+    Ok(Exit::Succeeded)
+}

@@ -1,0 +1,186 @@
+//! A server in a folder, and a client that signs its requests.
+
+use std::net::SocketAddr;
+use std::time::SystemTime;
+
+use aws_credential_types::Credentials;
+use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
+use aws_sigv4::sign::v4;
+use http::Request;
+use serde_json::{Value, json};
+use testing::{Running, Scene, closed_port, wait_until};
+
+/// A server, which is killed when the test ends.
+pub(crate) struct Server {
+    pub(crate) scene: Scene,
+    pub(crate) running: Running,
+    pub(crate) client: Client,
+}
+
+/// A client of a server.
+#[derive(Clone)]
+pub(crate) struct Client {
+    pub(crate) address: SocketAddr,
+    pub(crate) id: String,
+    pub(crate) secret: String,
+    http: reqwest::Client,
+}
+
+impl Server {
+    pub(crate) fn start() -> Self {
+        Self::start_with("")
+    }
+
+    /// A server with these settings.
+    pub(crate) fn start_with(settings: &str) -> Self {
+        let scene = Scene::new("", "in.txt", "");
+        scene.write("serve.toml", settings);
+        Self::in_folder(scene)
+    }
+
+    fn in_folder(scene: Scene) -> Self {
+        let address = closed_port();
+        let args = ["serve", "--config", "serve.toml", "--api", &address.to_string()];
+        let mut running = scene.start(&args);
+        wait_until("the server listens", || {
+            assert!(!running.has_ended(), "the server has ended");
+            std::net::TcpStream::connect(address).is_ok()
+        });
+        let client = Client::of(&scene, address);
+        Self { scene, running, client }
+    }
+
+    /// Kills the server (SIGKILL) and starts another one in its folder.
+    pub(crate) fn killed_and_started_again(self) -> Self {
+        self.running.kill();
+        Self::in_folder(self.scene)
+    }
+
+    /// Ends the server with SIGTERM and starts another one in its folder.
+    pub(crate) fn ended_and_started_again(self) -> Self {
+        self.running.signal("TERM");
+        self.running.wait().expect(0);
+        Self::in_folder(self.scene)
+    }
+
+    /// Does an operation that must succeed.
+    pub(crate) async fn ok(&self, operation: &str, input: Value) -> Value {
+        self.client.ok(operation, input).await
+    }
+
+    /// Does an operation that must fail, and returns the error's name and message.
+    pub(crate) async fn refused(&self, operation: &str, input: Value) -> (String, String) {
+        let (status, error) = self.client.call(operation, &input).await;
+        assert!(status >= 400, "{operation}: {error}");
+        let text = |name: &str| error[name].as_str().unwrap_or_default().to_owned();
+        (text("__type"), text("message"))
+    }
+
+    /// Creates a machine, and returns its ARN.
+    pub(crate) async fn machine(&self, name: &str, definition: Value) -> String {
+        let input =
+            json!({"name": name, "definition": definition.to_string(), "roleArn": "arn:aws:iam::0:role/r"});
+        self.ok("CreateStateMachine", input).await["stateMachineArn"].as_str().unwrap().to_owned()
+    }
+
+    /// Waits until an execution has another status than RUNNING.
+    pub(crate) async fn ended(&self, arn: &str) -> Value {
+        self.client
+            .until("the execution has ended", "DescribeExecution", json!({"executionArn": arn}), |shown| {
+                shown["status"] != "RUNNING"
+            })
+            .await
+    }
+
+    pub(crate) async fn events(&self, arn: &str) -> Vec<Value> {
+        let history = self.ok("GetExecutionHistory", json!({"executionArn": arn})).await;
+        history["events"].as_array().unwrap().clone()
+    }
+}
+
+impl Client {
+    /// The client with the first key of the server in a folder.
+    pub(crate) fn of(scene: &Scene, address: SocketAddr) -> Self {
+        let printed = scene.run(&["serve", "env"]).expect(0).stdout;
+        let value = |name: &str| {
+            let line = printed.lines().find_map(|line| line.strip_prefix(&format!("export {name}=")));
+            line.unwrap().to_owned()
+        };
+        let (id, secret) = (value("AWS_ACCESS_KEY_ID"), value("AWS_SECRET_ACCESS_KEY"));
+        Self { address, id, secret, http: reqwest::Client::new() }
+    }
+
+    /// The same client with another key.
+    pub(crate) fn with_key(&self, id: &str, secret: &str) -> Self {
+        Self { id: id.to_owned(), secret: secret.to_owned(), ..self.clone() }
+    }
+
+    pub(crate) async fn ok(&self, operation: &str, input: Value) -> Value {
+        let (status, output) = self.call(operation, &input).await;
+        assert_eq!(status, 200, "{operation} {input}: {output}");
+        output
+    }
+
+    /// The status and the body of the response.
+    pub(crate) async fn call(&self, operation: &str, input: &Value) -> (u16, Value) {
+        let body = input.to_string();
+        let response = self.send(self.signed(operation, &body), body).await;
+        let status = response.status().as_u16();
+        (status, serde_json::from_str(&response.text().await.unwrap()).unwrap())
+    }
+
+    /// Sends a request as it is.
+    pub(crate) async fn send(&self, request: Request<()>, body: String) -> reqwest::Response {
+        let mut sent = self.http.post(format!("http://{}/", self.address)).body(body);
+        for (name, value) in request.headers() {
+            sent = sent.header(name, value);
+        }
+        sent.send().await.unwrap()
+    }
+
+    /// The head of a request, signed by AWS's own library.
+    pub(crate) fn signed(&self, operation: &str, body: &str) -> Request<()> {
+        let url = format!("http://{}/", self.address);
+        let mut request = Request::post(&url)
+            .header("host", self.address.to_string())
+            .header("content-type", "application/x-amz-json-1.0")
+            .header("x-amz-target", format!("AWSStepFunctions.{operation}"))
+            .body(())
+            .unwrap();
+        let identity = Credentials::new(&self.id, &self.secret, None, None, "tests").into();
+        let params = v4::SigningParams::builder()
+            .identity(&identity)
+            .region("us-east-1")
+            .name("states")
+            .time(SystemTime::now())
+            .settings(SigningSettings::default())
+            .build()
+            .unwrap()
+            .into();
+        let headers = request.headers().iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap()));
+        let signable =
+            SignableRequest::new("POST", &url, headers, SignableBody::Bytes(body.as_bytes())).unwrap();
+        let (instructions, _) = sign(signable, &params).unwrap().into_parts();
+        instructions.apply_to_request_http1x(&mut request);
+        request
+    }
+
+    /// Repeats a successful operation until its output is as it should be.
+    pub(crate) async fn until(
+        &self,
+        what: &str,
+        operation: &str,
+        input: Value,
+        holds: impl Fn(&Value) -> bool,
+    ) -> Value {
+        let begun = std::time::Instant::now();
+        loop {
+            let output = self.ok(operation, input.clone()).await;
+            if holds(&output) {
+                return output;
+            }
+            assert!(begun.elapsed() < testing::DEADLINE, "never seen: {what}: {output}");
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    }
+}
