@@ -192,7 +192,7 @@ impl Execution {
         match ended.expect("the execution ends").unwrap().unwrap() {
             Outcome::Succeeded(output) => output,
             Outcome::Failed { error, cause } => json!({ "status": "failed", "error": error, "cause": cause }),
-            Outcome::TimedOut => panic!("the execution took a year"),
+            ended @ (Outcome::TimedOut | Outcome::Aborted { .. }) => panic!("{ended:?}"),
         }
     }
 
