@@ -18,16 +18,21 @@ const app = new App({
 });
 const stack = new ThroughlineStack(app, 'Throughline', { synthesizer: new BootstraplessSynthesizer() });
 const { template } = app.synth().getStackByName(stack.stackName);
-// CloudFormation takes 51,200 bytes without a bucket.
+// CloudFormation takes 51,200 bytes without a bucket, so the definition has no comments there.
 for (const resource of Object.values<any>(template.Resources)) {
   delete resource.Metadata;
   const { DefinitionString: definition } = resource.Properties;
   if (definition !== undefined) {
-    resource.Properties.DefinitionString = JSON.stringify(JSON.parse(definition));
+    resource.Properties.DefinitionString = JSON.stringify(withoutComments(JSON.parse(definition)));
   }
 }
 mkdirSync(dirname(file), { recursive: true });
 writeFileSync(file, `${JSON.stringify(template)}\n`);
+
+function withoutComments(definition: unknown): unknown {
+  const keep = (key: string, value: unknown) => (key === 'Comment' ? undefined : value);
+  return JSON.parse(JSON.stringify(definition, keep));
+}
 
 function readSetting(text: string): [string, unknown] {
   const [, key, value] = /^(\w+)=(.*)$/s.exec(text) ?? [];
