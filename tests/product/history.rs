@@ -66,6 +66,8 @@ impl Service for Steps {
         } else if let Some(error) = payload.get("stopped") {
             self.stopped.lock().unwrap().push(error.clone());
             json!({})
+        } else if payload.get("ended").is_some() {
+            Value::Null
         } else {
             self.work(host, payload).await
         };

@@ -126,6 +126,9 @@ async fn serve(mut stream: TlsStream<TcpStream>, refuses: Refuses, counts: &Coun
                 waiting.push(id);
             }
         }
+        // A write leaves in the buffer of TLS what the socket does not take at once, for example because the task
+        // has used up its turn.
+        stream.flush().await?;
     }
 }
 

@@ -18,8 +18,8 @@ fn states_graph_draws_a_definition() {
     for text in [">Distributed Map: ", ">Lambda: WorkerFunction<", "any error", "prefers-color-scheme:dark"] {
         assert!(svg.contains(text), "{text}: {svg}");
     }
-    // Each of the 23 states once.
-    assert_eq!(svg.matches("data-state=").count(), 23);
+    // Each of the 24 states once.
+    assert_eq!(svg.matches("data-state=").count(), 24);
     let printed = scene.run(&["states", "graph", root]).expect(0).stdout;
     assert_eq!(printed, svg);
 }
