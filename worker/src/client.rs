@@ -25,8 +25,9 @@ use self::hosts::{Hosts, Turn};
 use crate::sockets::Sockets;
 pub(crate) use legacy::Error;
 
-/// Lines of a response's head. Every response takes 32 bytes for each of them, which are also cleared.
-const HEAD_LINES: usize = 512;
+/// Lines of a response's head. Reading takes 32 bytes a line, and clears them: this is the most that the allocator
+/// has at hand, and 3% of the CPU time of a run whose API responds at once.
+const HEAD_LINES: usize = 1000;
 /// Bytes of the head of an HTTP/2 response; for HTTP/1 the client's own limit is 400 KiB.
 const HEAD_BYTES: u32 = 512 << 10;
 
