@@ -66,6 +66,29 @@ impl Store {
         }
     }
 
+    /// The names of all buckets and when each was created, in byte order of the names.
+    pub(crate) fn buckets(&self) -> S3Result<Vec<(String, SystemTime)>> {
+        let created = |folder: &Path| {
+            let meta = fs::symlink_metadata(folder)?;
+            // A file system need not know when a folder was created.
+            Ok(meta.is_dir().then_some(meta.created().or_else(|_| meta.modified())?))
+        };
+        let mut buckets = Vec::new();
+        let others = fs::read_dir(self.root.join(".s3/buckets")).map_err(io_error)?;
+        for entry in others {
+            let entry = entry.map_err(io_error)?;
+            if let (Ok(name), Some(at)) =
+                (entry.file_name().into_string(), created(&entry.path()).map_err(io_error)?)
+            {
+                buckets.push((name, at));
+            }
+        }
+        let own: Option<SystemTime> = created(&self.root).map_err(io_error)?;
+        buckets.extend(own.map(|at| (BUCKET.to_owned(), at)));
+        buckets.sort();
+        Ok(buckets)
+    }
+
     /// Creates a bucket. An existing one is not an error.
     pub(crate) fn create_bucket(&self, bucket: &str) -> S3Result {
         make_folder(&bucket_folder(&self.root, bucket)).map_err(io_error)

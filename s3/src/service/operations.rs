@@ -1,5 +1,7 @@
 //! The operations of S3, each of which calls a function of the store.
 
+use std::time::SystemTime;
+
 use s3s::dto::*;
 use s3s::{S3, S3Error, S3ErrorCode, S3Request, S3Response, S3Result, s3_error};
 
@@ -11,6 +13,10 @@ use crate::incoming::Incoming;
 use crate::multipart::Completion;
 use crate::object::Info;
 use crate::outgoing::Outgoing;
+use crate::store::Store;
+
+/// The most buckets of one page of a listing (Amazon S3 API Reference, "ListBuckets").
+const MOST_BUCKETS: i32 = 10_000;
 
 type Response<T> = S3Result<S3Response<T>>;
 
@@ -41,6 +47,39 @@ impl S3 for Service {
         let location = Some(format!("/{bucket}"));
         self.run(move |store| store.create_bucket(&bucket)).await?;
         respond(CreateBucketOutput { location })
+    }
+
+    async fn list_buckets(&self, req: S3Request<ListBucketsInput>) -> Response<ListBucketsOutput> {
+        let ListBucketsInput { prefix, continuation_token, max_buckets, .. } = req.input;
+        let most = usize::try_from(max_buckets.unwrap_or(MOST_BUCKETS)).unwrap_or_default();
+        let begin = prefix.clone().unwrap_or_default();
+        let mut buckets = self.run(Store::buckets).await?;
+        buckets.retain(|(name, _)| {
+            name.starts_with(&begin) && continuation_token.as_ref().is_none_or(|last| name > last)
+        });
+        let more = buckets.len() > most;
+        buckets.truncate(most);
+        let last = buckets.last().map(|(name, _)| name.clone());
+        let bucket = |(name, at): (String, SystemTime)| Bucket {
+            name: Some(name),
+            creation_date: Some(at.into()),
+            bucket_region: None,
+        };
+        respond(ListBucketsOutput {
+            buckets: Some(buckets.into_iter().map(bucket).collect()),
+            continuation_token: last.filter(|_| more),
+            prefix,
+            owner: None,
+        })
+    }
+
+    /// No Region is configured for the store, and S3 says of the buckets of us-east-1 that they have none.
+    async fn get_bucket_location(
+        &self,
+        req: S3Request<GetBucketLocationInput>,
+    ) -> Response<GetBucketLocationOutput> {
+        self.run(move |store| store.bucket(&req.input.bucket)).await?;
+        respond(GetBucketLocationOutput::default())
     }
 
     async fn head_bucket(&self, req: S3Request<HeadBucketInput>) -> Response<HeadBucketOutput> {

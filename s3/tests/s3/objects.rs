@@ -99,9 +99,31 @@ async fn missing_objects_and_buckets_have_the_codes_of_s3() {
     client.create_bucket().bucket("other.bucket").send().await.unwrap();
     client.head_bucket().bucket("other.bucket").send().await.unwrap();
     client.put_object().bucket("other.bucket").key("a").send().await.unwrap();
+    assert_eq!(
+        buckets(client.list_buckets()).await,
+        (vec!["other.bucket", BUCKET].into_iter().map(String::from).collect(), None)
+    );
+    assert_eq!(buckets(client.list_buckets().prefix("thr")).await.0, [BUCKET]);
+    let (first, token) = buckets(client.list_buckets().max_buckets(1)).await;
+    assert_eq!(first, ["other.bucket"]);
+    let second = client.list_buckets().set_continuation_token(token);
+    assert_eq!(buckets(second).await, (vec![BUCKET.to_owned()], None));
+    let location = client.get_bucket_location().bucket(BUCKET).send().await.unwrap().location_constraint;
+    assert!(location.is_none_or(|location| location.as_str().is_empty()), "as in us-east-1");
+    assert_eq!(code(client.get_bucket_location().bucket("no-bucket").send().await), "NoSuchBucket");
     assert_eq!(code(client.get_object().bucket(BUCKET).key("a").send().await), "NoSuchKey");
     // Deleting a missing object is not an error.
     client.delete_object().bucket(BUCKET).key("no/such/thing").send().await.unwrap();
+}
+
+/// The names of a page of buckets, and the token of the next page.
+async fn buckets(
+    list: aws_sdk_s3::operation::list_buckets::builders::ListBucketsFluentBuilder,
+) -> (Vec<String>, Option<String>) {
+    let page = list.send().await.unwrap();
+    assert!(page.buckets().iter().all(|bucket| bucket.creation_date().is_some()));
+    let names = page.buckets().iter().map(|bucket| bucket.name().unwrap().to_owned()).collect();
+    (names, page.continuation_token)
 }
 
 #[tokio::test]
