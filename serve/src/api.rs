@@ -89,6 +89,7 @@ impl Api {
             "ListStateMachines" => self.list_state_machines(input),
             "ListTagsForResource" => self.list_tags_for_resource(input),
             "PublishStateMachineVersion" => self.publish_state_machine_version(input).await,
+            "RedriveExecution" => self.redrive_execution(input).await,
             "SendTaskFailure" | "SendTaskHeartbeat" | "SendTaskSuccess" => self.send(operation, input).await,
             "StartExecution" => self.start_execution(input).await,
             "StartSyncExecution" => self.start_sync_execution(input).await,
@@ -100,7 +101,6 @@ impl Api {
             "UpdateStateMachine" => self.update_state_machine(input).await,
             "UpdateStateMachineAlias" => self.update_state_machine_alias(input).await,
             "ValidateStateMachineDefinition" => self.validate_state_machine_definition(input),
-            "RedriveExecution" => Err(ApiError::unsupported("the operation RedriveExecution")),
             _ => Err(operations::unknown(operation)),
         }
     }

@@ -1,11 +1,12 @@
-//! The executions of a server: started, run by the engine, continued after a restart, stopped, found and
-//! listed.
+//! The executions of a server: started, run by the engine, continued after a restart, stopped, redriven,
+//! found and listed.
 
 mod journal;
 mod list;
 mod map_runs;
 mod open;
 mod record;
+mod redrive;
 mod run;
 
 use std::collections::HashMap;
@@ -144,6 +145,7 @@ impl Executions {
             trace: new.trace,
             started: Moment::now(),
             end: None,
+            redrives: Vec::new(),
         };
         let beginning = self.beginning(&record)?;
         let open = {

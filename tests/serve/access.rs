@@ -65,8 +65,6 @@ async fn what_the_server_does_not_have_is_refused_by_name() {
     let server = Server::start();
     let unknown = server.refused("MakeCoffee", json!({})).await;
     assert_eq!(unknown.0, "UnknownOperationException");
-    let redrive = server.refused("RedriveExecution", json!({"executionArn": "e"})).await;
-    assert!(redrive.1.contains("RedriveExecution is not supported"), "{}", redrive.1);
     let key = json!({"name": "a", "encryptionConfiguration": {"type": "CUSTOMER_MANAGED_KMS_KEY", "kmsKeyId": "k"}});
     let kms = server.refused("CreateActivity", key).await;
     assert!(kms.1.contains("CUSTOMER_MANAGED_KMS_KEY is not supported"), "{}", kms.1);

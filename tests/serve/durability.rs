@@ -179,3 +179,91 @@ async fn a_second_server_a_busy_port_and_wrong_settings_are_refused_with_a_sente
     // The first server is not disturbed.
     Client::of(&server.scene, server.client.address).ok("ListStateMachines", json!({})).await;
 }
+
+/// A machine that passes once, asks an activity, and passes again.
+async fn asking(server: &Server) -> (Value, String) {
+    let activity = server.ok("CreateActivity", json!({"name": "approve"})).await["activityArn"].clone();
+    let machine = server.machine(
+        "m",
+        json!({"StartAt": "First", "States": {
+            "First": {"Type": "Pass", "Next": "Ask"},
+            "Ask": {"Type": "Task", "Resource": activity, "Next": "Last"},
+            "Last": {"Type": "Pass", "End": true},
+        }}),
+    );
+    (activity.clone(), machine.await)
+}
+
+async fn fail(server: &Server, activity: &Value) {
+    let task = server.ok("GetActivityTask", json!({"activityArn": activity})).await;
+    server.ok("SendTaskFailure", json!({"taskToken": task["taskToken"], "error": "No"})).await;
+}
+
+async fn kinds(server: &Server, arn: &str) -> Vec<String> {
+    let events = server.events(arn).await;
+    events.iter().map(|event| event["type"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn an_execution_that_failed_is_redriven_from_there_over_kills() {
+    let server = Server::start();
+    let (activity, machine) = asking(&server).await;
+    let started = server.ok("StartExecution", json!({"stateMachineArn": machine, "name": "a"})).await;
+    let arn = started["executionArn"].as_str().unwrap();
+    let named = json!({"executionArn": arn, "clientToken": "once"});
+    let running = server.refused("RedriveExecution", named.clone()).await;
+    assert_eq!(running.0, "ExecutionNotRedrivable");
+    fail(&server, &activity).await;
+    assert_eq!(server.ended(arn).await["redriveStatus"], "REDRIVABLE");
+
+    let server = server.killed_and_started_again();
+    let redriven = server.ok("RedriveExecution", named.clone()).await;
+    assert_eq!(server.ok("RedriveExecution", named).await, redriven, "the same client token");
+    let server = server.killed_and_started_again();
+    let shown = server.ok("DescribeExecution", json!({"executionArn": arn})).await;
+    assert_eq!(
+        json!([shown["status"], shown["redriveCount"], shown["redriveDate"], shown["startDate"]]),
+        json!(["RUNNING", 1, redriven["redriveDate"], started["startDate"]])
+    );
+    let listed = server.ok("ListExecutions", json!({"stateMachineArn": machine})).await;
+    assert_eq!(listed["executions"].as_array().unwrap().len(), 1, "{listed}");
+    assert_eq!(listed["executions"][0]["status"], "RUNNING");
+
+    let task = server.ok("GetActivityTask", json!({"activityArn": activity})).await;
+    server.ok("SendTaskSuccess", json!({"taskToken": task["taskToken"], "output": "{}"})).await;
+    let ended = server.ended(arn).await;
+    assert_eq!(json!([ended["status"], ended["redriveCount"]]), json!(["SUCCEEDED", 1]));
+    let kinds = kinds(&server, arn).await;
+    let count = |kind: &str| kinds.iter().filter(|found| *found == kind).count();
+    assert_eq!(
+        (count("ExecutionFailed"), count("ExecutionRedriven"), count("ExecutionSucceeded")),
+        (1, 1, 1)
+    );
+    assert_eq!(kinds.iter().filter(|kind| *kind == "PassStateExited").count(), 2, "{kinds:?}");
+    let refused = server.refused("RedriveExecution", json!({"executionArn": arn})).await;
+    assert_eq!(
+        refused,
+        ("ExecutionNotRedrivable".into(), "Execution is SUCCEEDED and cannot be redriven".into())
+    );
+}
+
+#[tokio::test]
+async fn an_execution_is_redriven_as_often_as_it_fails() {
+    let server = Server::start();
+    let (activity, machine) = asking(&server).await;
+    let started = server.ok("StartExecution", json!({"stateMachineArn": machine})).await;
+    let arn = started["executionArn"].as_str().unwrap();
+    for redrives in 0..3 {
+        fail(&server, &activity).await;
+        let ended = server.ended(arn).await;
+        assert_eq!(json!([ended["status"], ended["redriveCount"]]), json!(["FAILED", redrives]));
+        server.ok("RedriveExecution", json!({"executionArn": arn})).await;
+    }
+    server.ok("StopExecution", json!({"executionArn": arn})).await;
+    assert_eq!(server.ended(arn).await["status"], "ABORTED");
+    server.ok("RedriveExecution", json!({"executionArn": arn})).await;
+    server.ok("DeleteStateMachine", json!({"stateMachineArn": machine})).await;
+    assert_eq!(server.ended(arn).await["status"], "ABORTED");
+    let refused = server.refused("RedriveExecution", json!({"executionArn": arn})).await;
+    assert_eq!(refused.1, "State machine is in DELETING status");
+}

@@ -15,8 +15,6 @@ use crate::executions::{Execution, Listing, NewExecution, Position, Status};
 const BILLED: i64 = 100;
 /// The memory of an Express execution that is billed on AWS, in MB. The server does not measure it.
 const MEMORY: u64 = 64;
-/// How long an execution that failed can be redriven on AWS: 14 days, in microseconds.
-const REDRIVABLE: i64 = 14 * 24 * 60 * 60 * 1_000_000;
 
 /// What an ARN of a machine, a version or an alias leads to.
 struct Target {
@@ -78,6 +76,7 @@ impl Api {
             trace: new.trace,
             started: Moment::now(),
             end: None,
+            redrives: Vec::new(),
         };
         let execution = self.executions.run_sync(record, &revision).await?;
         let mut shown = self.shown(&execution, data);
@@ -104,6 +103,13 @@ impl Api {
         Ok(json!({ "stopDate": stopped.to_json() }))
     }
 
+    pub(super) async fn redrive_execution(&self, input: &Input) -> Result<Value, ApiError> {
+        let execution = self.execution_of(input.text("executionArn"))?;
+        let (machine, name) = (&execution.machine, &execution.name);
+        let at = self.executions.redrive(machine, name, input.maybe("clientToken")).await?;
+        Ok(json!({ "redriveDate": at.to_json() }))
+    }
+
     pub(super) fn describe_execution(&self, input: &Input) -> Result<Value, ApiError> {
         let execution = self.execution_of(input.text("executionArn"))?;
         let data = input.maybe("includedData") != Some("METADATA_ONLY");
@@ -111,9 +117,9 @@ impl Api {
         for (name, arn) in self.qualifiers(&execution) {
             shown[name] = arn.into();
         }
-        let (status, reason) = redrive_status(&execution);
-        shown["redriveCount"] = 0.into();
-        shown["redriveStatus"] = status.into();
+        show_redrives(&mut shown, &execution);
+        let reason = self.executions.not_redrivable(&execution)?;
+        shown["redriveStatus"] = if reason.is_some() { "NOT_REDRIVABLE" } else { "REDRIVABLE" }.into();
         if let Some(reason) = reason {
             shown["redriveStatusReason"] = reason.into();
         }
@@ -234,8 +240,8 @@ impl Api {
             "name": execution.name,
             "status": execution.status().name(),
             "startDate": execution.started.to_json(),
-            "redriveCount": 0,
         });
+        show_redrives(&mut item, execution);
         if let Some(end) = &execution.end {
             item["stopDate"] = end.stopped.to_json();
         }
@@ -294,17 +300,11 @@ fn chosen(alias: &Alias) -> u32 {
     alias.routes.last().map_or(0, |route| route.version)
 }
 
-/// Whether an execution could be redriven on AWS, and why not.
-fn redrive_status(execution: &Execution) -> (&'static str, Option<String>) {
-    let status = execution.status();
-    let too_old = execution.end.as_ref().is_some_and(|end| Moment::now().0 - end.stopped.0 > REDRIVABLE);
-    match status {
-        Status::Running | Status::Succeeded => {
-            let reason = format!("Execution is {} and cannot be redriven", status.name());
-            ("NOT_REDRIVABLE", Some(reason))
-        }
-        _ if too_old => ("NOT_REDRIVABLE", Some("Execution redrivable period exceeded".into())),
-        _ => ("REDRIVABLE", None),
+/// How often an execution was redriven, and when last.
+fn show_redrives(shown: &mut Value, execution: &Execution) {
+    shown["redriveCount"] = execution.redrives.len().into();
+    if let Some(last) = execution.redrives.last() {
+        shown["redriveDate"] = last.at.to_json();
     }
 }
 

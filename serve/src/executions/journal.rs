@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 use serde_json::Value;
 
 use super::map_runs::MapRuns;
-use super::record::{End, Execution, Found, name_key};
+use super::record::{End, Execution, Found, Status, name_key};
 use super::run::end_of;
 use crate::catalog::Moment;
 use crate::store::{Batch, KeyReader, KeyWriter, Space, Store, StoreError};
@@ -24,31 +24,46 @@ struct Shared {
     record: Execution,
     arn: String,
     map_runs: MapRuns,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
     /// The execution with its end, once that has been given to the store.
-    ended: Mutex<Option<Arc<Execution>>>,
+    ended: Option<Arc<Execution>>,
+    /// The key of the execution among those that have ended, until the next batch makes it one that runs.
+    reopens: Option<Vec<u8>>,
 }
 
 impl ExecutionJournal {
     pub(super) fn new(store: Store, record: Execution, arn: String, map_runs: MapRuns) -> Self {
-        Self(Arc::new(Shared { store, record, arn, map_runs, ended: Mutex::default() }))
+        Self(Arc::new(Shared { store, record, arn, map_runs, state: Mutex::default() }))
+    }
+
+    /// The next batch also moves the record from those that have ended, where it has this key, to those that run.
+    pub(super) fn reopen(&self, closed: Vec<u8>) {
+        self.0.lock().reopens = Some(closed);
     }
 
     /// The execution with its end, once that has been given to the store.
     pub(super) fn ended(&self) -> Option<Arc<Execution>> {
-        self.0.lock().clone()
+        self.0.lock().ended.clone()
     }
 }
 
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Option<Arc<Execution>>> {
-        self.ended.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Moves the record to those that have ended.
     fn end(&self, batch: &mut Batch, end: End) -> Arc<Execution> {
         let runs = self.map_runs.ended(&self.arn, end.stopped);
         let ended = Execution { end: Some(end), ..self.record.clone() };
-        batch.clear(Space::Journal, prefix(ended.number));
+        // A redrive needs the entries of one that has not succeeded.
+        if ended.express.is_some() || ended.status() == Status::Succeeded {
+            batch.clear(Space::Journal, prefix(ended.number));
+        }
         batch.remove(Space::Open, prefix(ended.number));
         runs.iter().for_each(|run| run.put(batch));
         if ended.express.is_none() {
@@ -80,14 +95,21 @@ pub(super) fn put_changes(batch: &mut Batch, number: u64, changes: Vec<StoreChan
 impl JournalStore for ExecutionJournal {
     fn commit(&self, made: engine::Batch) -> BoxFuture<'static, Result<(), JournalError>> {
         let shared = &self.0;
-        let mut ended = shared.lock();
+        let mut state = shared.lock();
         let mut batch = Batch::default();
+        if let Some(closed) = state.reopens.take() {
+            let record = &shared.record;
+            batch.remove(Space::Closed, closed);
+            batch.put_json(Space::Open, prefix(record.number), record);
+            let found = Found::Open(record.number).to_bytes();
+            batch.put(Space::Names, name_key(&record.machine, &record.name), found);
+        }
         put_changes(&mut batch, shared.record.number, made.changes);
         if shared.record.express.is_none() {
             put_events(&mut batch, shared.record.number, &made.events);
         }
         if let Some(end) = made.end {
-            *ended = Some(shared.end(&mut batch, end_of(end.outcome, Moment::of(end.at))));
+            state.ended = Some(shared.end(&mut batch, end_of(end.outcome, Moment::of(end.at))));
         }
         // The lock is held until the batch is in the queue, so the batches are in their order.
         let committed = shared.store.submit(batch);

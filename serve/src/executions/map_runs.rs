@@ -159,7 +159,7 @@ impl UnderWay {
             "toleratedFailureCount": limits.tolerated_failure_count.unwrap_or(0),
             "itemCounts": counts(status.items()),
             "executionCounts": counts(status.executions()),
-            "redriveCount": 0,
+            "redriveCount": status.redrives,
         });
         MapRun {
             arn: status.arn.clone(),

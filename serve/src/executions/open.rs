@@ -22,7 +22,7 @@ pub(crate) struct Open {
     pub(super) engine_journal: Journal,
 }
 
-/// Whether the start of an execution is on disk.
+/// Whether the start or the redrive of an execution is on disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Started {
     NotYet,
@@ -95,8 +95,13 @@ impl OpenSet {
     }
 
     pub(super) fn remove(&mut self, record: &Execution) {
-        self.by_number.remove(&record.number);
         self.by_machine.remove(&(record.machine_number, started(record)));
+        let redrives = self.by_number.get(&record.number).map(|found| found.record.redrives.len());
+        if redrives != Some(record.redrives.len()) {
+            // It has been redriven since it ended.
+            return;
+        }
+        self.by_number.remove(&record.number);
         let name = (record.machine.clone(), record.name.clone());
         if self.by_name.get(&name) == Some(&record.number) {
             self.by_name.remove(&name);
@@ -128,5 +133,5 @@ impl OpenSet {
 }
 
 fn started(record: &Execution) -> Position {
-    Position { time: record.started, number: record.number }
+    Position { time: record.begun(), number: record.number }
 }

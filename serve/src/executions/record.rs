@@ -26,6 +26,17 @@ pub(crate) struct Execution {
     pub(crate) trace: Option<String>,
     pub(crate) started: Moment,
     pub(crate) end: Option<End>,
+    /// Its redrives, oldest first.
+    #[serde(default)]
+    pub(crate) redrives: Vec<Redrive>,
+}
+
+/// A redrive of an execution.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Redrive {
+    pub(crate) at: Moment,
+    /// What the client has named it by.
+    pub(crate) token: Option<String>,
 }
 
 /// How an execution ended.
@@ -76,10 +87,15 @@ impl Execution {
         self.end.as_ref().map_or(Status::Running, |end| end.status)
     }
 
-    /// What lists are sorted by: the time of the end, or of the start while it runs.
+    /// What lists are sorted by: the time of the end, or of the start or the last redrive while it runs.
     pub(crate) fn position(&self) -> Position {
-        let time = self.end.as_ref().map_or(self.started, |end| end.stopped);
+        let time = self.end.as_ref().map_or_else(|| self.begun(), |end| end.stopped);
         Position { time, number: self.number }
+    }
+
+    /// When it was started, or redriven last.
+    pub(crate) fn begun(&self) -> Moment {
+        self.redrives.last().map_or(self.started, |redrive| redrive.at)
     }
 
     /// The key of an execution that has ended.
