@@ -40,6 +40,7 @@ mod incoming;
 mod key;
 mod link;
 mod list;
+mod list_v1;
 mod lock;
 mod multipart;
 mod object;

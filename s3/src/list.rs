@@ -14,7 +14,7 @@ use crate::walk::{Start, Walk};
 /// The maximum number of keys in a page, as on AWS.
 const PAGE: i32 = 1000;
 
-enum Item {
+pub(crate) enum Item {
     Object(String, Info),
     Prefix(String),
 }
@@ -108,14 +108,14 @@ fn object(key: String, info: &Info) -> Object {
 }
 
 /// The continuation token, which contains the last key or prefix of the page and so needs no state.
-fn token(last: &Item) -> String {
+pub(crate) fn token(last: &Item) -> String {
     match last {
         Item::Object(key, _) => format!("key-{}", url_encode(key)),
         Item::Prefix(prefix) => format!("prefix-{}", url_encode(prefix)),
     }
 }
 
-fn read_token(token: &str) -> S3Result<Start> {
+pub(crate) fn read_token(token: &str) -> S3Result<Start> {
     let read = |text: &str| {
         let (mut bytes, mut rest) = (Vec::new(), text);
         while let Some((plain, escaped)) = rest.split_once('%') {
@@ -134,7 +134,7 @@ fn read_token(token: &str) -> S3Result<Start> {
     start.ok_or_else(|| s3_error!(InvalidArgument, "the continuation token is not one of this store"))
 }
 
-fn url_encode(text: &str) -> String {
+pub(crate) fn url_encode(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for &byte in text.as_bytes() {
         if byte.is_ascii_alphanumeric() || b"-_.~/".contains(&byte) {

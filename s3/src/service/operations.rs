@@ -199,6 +199,10 @@ impl S3 for Service {
         respond(DeleteObjectsOutput { deleted: Some(deleted), errors: Some(errors), request_charged: None })
     }
 
+    async fn list_objects(&self, req: S3Request<ListObjectsInput>) -> Response<ListObjectsOutput> {
+        respond(self.run(move |store| store.list_v1(req.input)).await?)
+    }
+
     async fn list_objects_v2(&self, req: S3Request<ListObjectsV2Input>) -> Response<ListObjectsV2Output> {
         respond(self.run(move |store| store.list(req.input)).await?)
     }
