@@ -34,12 +34,14 @@ impl Sender {
     /// Why a response does not count as success.
     fn refusal_of(&self, seen: &Seen<'_>, succeeds: bool) -> Option<FailedAttempt> {
         let rules = &self.run.job.response;
-        let (slow, retry_after) = retry_after::asked(seen.status, seen.headers, self.wall.now().millis);
-        let retry_if = rules.retry_if.as_ref().filter(|_| succeeds || !slow);
-        if let Some(failed) = retry_if.and_then(|condition| self.held(condition, "retry_if", seen)) {
-            let nature = if failed.evaluated { Nature::Asked } else { Nature::Final };
-            let failed = FailedAttempt::from(failed.failure(Code::RetryIf, seen.status.as_u16()));
-            return Some(FailedAttempt { nature, retry_after, ..failed });
+        if let Some(retry_if) = &rules.retry_if {
+            let (slow, retry_after) = retry_after::asked(seen.status, seen.headers, self.wall.now().millis);
+            let held = if succeeds || !slow { self.held(retry_if, "retry_if", seen) } else { None };
+            if let Some(failed) = held {
+                let nature = if failed.evaluated { Nature::Asked } else { Nature::Final };
+                let failed = FailedAttempt::from(failed.failure(Code::RetryIf, seen.status.as_u16()));
+                return Some(FailedAttempt { nature, retry_after, ..failed });
+            }
         }
         if !succeeds {
             return Some(self.refused(seen.status, seen.headers, seen.body));
@@ -50,18 +52,17 @@ impl Sender {
 
     /// What a condition finds, unless it is false.
     fn held(&self, condition: &Condition, key: &str, seen: &Seen<'_>) -> Option<Held> {
-        let excerpt = self.excerpt(seen.body, seen.headers).unwrap_or_default();
-        match seen.holds(condition) {
-            Ok(false) => None,
-            Ok(true) if excerpt.is_empty() => {
-                Some(Held { detail: format!("{key} holds for the response"), evaluated: true })
-            }
-            Ok(true) => Some(Held { detail: excerpt, evaluated: true }),
-            Err(why) => {
-                let detail = format!("{key} cannot be evaluated for this response: {why}: {excerpt}");
-                Some(Held { detail, evaluated: false })
-            }
+        let evaluated = seen.holds(condition);
+        if evaluated == Ok(false) {
+            return None;
         }
+        let excerpt = self.excerpt(seen.body, seen.headers).unwrap_or_default();
+        let detail = match &evaluated {
+            Err(why) => format!("{key} cannot be evaluated for this response: {why}: {excerpt}"),
+            Ok(_) if excerpt.is_empty() => format!("{key} holds for the response"),
+            Ok(_) => excerpt,
+        };
+        Some(Held { detail, evaluated: evaluated.is_ok() })
     }
 }
 
