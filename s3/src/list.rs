@@ -37,10 +37,7 @@ impl Store {
         let mut walk = Walk::new(&self.folders, &bucket, prefix, start)?;
         let (items, more) = page(&mut walk, prefix, delimiter, max_items)?;
 
-        let name = |text: &str| match input.encoding_type.as_ref().map(EncodingType::as_str) {
-            Some(EncodingType::URL) => url_encode(text),
-            _ => text.to_owned(),
-        };
+        let name = |text: &str| encoded(text, input.encoding_type.as_ref());
         let next = items.last().filter(|_| more).map(token);
         let count = i32::try_from(items.len()).expect("a page is small");
         let (mut contents, mut prefixes) = (Vec::new(), Vec::new());
@@ -134,7 +131,15 @@ pub(crate) fn read_token(token: &str) -> S3Result<Start> {
     start.ok_or_else(|| s3_error!(InvalidArgument, "the continuation token is not one of this store"))
 }
 
-pub(crate) fn url_encode(text: &str) -> String {
+/// A key, prefix or delimiter in the encoding that was asked for.
+pub(crate) fn encoded(text: &str, encoding: Option<&EncodingType>) -> String {
+    match encoding.map(EncodingType::as_str) {
+        Some(EncodingType::URL) => url_encode(text),
+        _ => text.to_owned(),
+    }
+}
+
+fn url_encode(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for &byte in text.as_bytes() {
         if byte.is_ascii_alphanumeric() || b"-_.~/".contains(&byte) {

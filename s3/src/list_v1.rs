@@ -1,9 +1,9 @@
 //! `ListObjects`, the first version of the listing: a page of the second one, continued by a key.
 
 use s3s::S3Result;
-use s3s::dto::{EncodingType, ListObjectsInput, ListObjectsOutput, ListObjectsV2Input};
+use s3s::dto::{ListObjectsInput, ListObjectsOutput, ListObjectsV2Input};
 
-use crate::list::{Item, read_token, token, url_encode};
+use crate::list::{Item, encoded, read_token, token};
 use crate::store::Store;
 use crate::walk::Start;
 
@@ -27,10 +27,7 @@ impl Store {
             continuation_token: after_group,
             ..ListObjectsV2Input::default()
         })?;
-        let name = |text: String| match encoding_type.as_ref().map(EncodingType::as_str) {
-            Some(EncodingType::URL) => url_encode(&text),
-            _ => text,
-        };
+        let name = |text: String| encoded(&text, encoding_type.as_ref());
         // S3 names the next marker only where there are groups; without them it is the last key.
         let next = page.next_continuation_token.filter(|_| grouped);
         let next = next.map(|token| read_token(&token)).transpose()?;

@@ -66,6 +66,36 @@ pub(crate) struct NewExecution {
     pub(crate) trace: Option<String>,
 }
 
+impl NewExecution {
+    /// The record of the execution, which starts now.
+    pub(crate) fn record(self, number: u64) -> Execution {
+        Execution {
+            number,
+            express: self.machine.express.then(|| uuid::Uuid::new_v4().to_string()),
+            name: self.name,
+            machine: self.machine.name.clone(),
+            machine_number: self.machine.number,
+            revision: self.revision,
+            version: self.version,
+            alias: self.alias,
+            input: self.input,
+            trace: self.trace,
+            started: Moment::now(),
+            end: None,
+            redrives: Vec::new(),
+        }
+    }
+}
+
+/// Fails if one more execution would be too many.
+fn refuse_too_many(open: &OpenSet) -> Result<(), ApiError> {
+    if open.len() < MOST_OPEN {
+        return Ok(());
+    }
+    let message = format!("Execution Limit Exceeded: {MOST_OPEN} executions are open");
+    Err(ApiError::new("ExecutionLimitExceeded", message))
+}
+
 impl Executions {
     pub(crate) fn new(
         store: Store,
@@ -132,21 +162,7 @@ impl Executions {
     /// Starts an execution. The start is on disk when this returns. A Standard execution of the same name and
     /// input that runs is returned in its place.
     pub(crate) async fn start(&self, new: NewExecution) -> Result<Arc<Open>, ApiError> {
-        let record = Execution {
-            number: self.next_number(),
-            express: new.machine.express.then(|| uuid::Uuid::new_v4().to_string()),
-            name: new.name,
-            machine: new.machine.name.clone(),
-            machine_number: new.machine.number,
-            revision: new.revision,
-            version: new.version,
-            alias: new.alias,
-            input: new.input,
-            trace: new.trace,
-            started: Moment::now(),
-            end: None,
-            redrives: Vec::new(),
-        };
+        let record = new.record(self.next_number());
         let beginning = self.beginning(&record)?;
         let open = {
             let mut set = self.lock();
@@ -155,12 +171,7 @@ impl Executions {
                 Some(found) => Err(found),
                 None => {
                     self.refuse_taken_name(&record)?;
-                    if set.len() >= MOST_OPEN {
-                        return Err(ApiError::new(
-                            "ExecutionLimitExceeded",
-                            format!("Execution Limit Exceeded: {MOST_OPEN} executions are open"),
-                        ));
-                    }
+                    refuse_too_many(&set)?;
                     let open = self.open(record.clone(), Started::NotYet);
                     set.insert(open.clone());
                     Ok(open)
@@ -216,8 +227,8 @@ impl Executions {
             return Ok(());
         }
         let Some(found) = self.closed(&record.machine, &record.name)? else { return Ok(()) };
-        let stopped = found.end.as_ref().map_or(found.started, |end| end.stopped);
-        let free = found.machine_number != record.machine_number || Moment::now().0 - stopped.0 > NAME_TAKEN;
+        let since = Moment::now().0 - found.stopped().0;
+        let free = found.machine_number != record.machine_number || since > NAME_TAKEN;
         if free { Ok(()) } else { Err(self.taken(record)) }
     }
 

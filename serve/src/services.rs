@@ -114,12 +114,11 @@ fn child_name(token: &str) -> String {
 fn described(api: &Api, child: &Execution, pattern: Pattern) -> Result<Value, TaskError> {
     let text = |text: &str| engine::json::from_str(text).unwrap_or_default();
     let end = child.end.as_ref();
-    let stopped = end.map_or(child.started, |end| end.stopped);
     EndedChild {
         execution: child.arn(&api.place),
         machine: api.place.machine(&child.machine),
         started: shown_time(child),
-        stopped: crate::executions::rfc3339(stopped),
+        stopped: crate::executions::rfc3339(child.stopped()),
         status: child.status().name(),
         input: text(&child.input),
         output: end.and_then(|end| end.output.as_deref()).map(text),

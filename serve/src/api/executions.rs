@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::machines::{refuse_deleting, show_revision};
 use super::{Api, ApiError, Input, input_words};
 use crate::arn::{self, Arn};
-use crate::catalog::{Alias, Machine, Moment};
+use crate::catalog::{Alias, Machine};
 use crate::executions::{Execution, Listing, NewExecution, Position, Status};
 
 /// The parts of the time of an Express execution that are billed on AWS, in milliseconds.
@@ -63,24 +63,10 @@ impl Api {
         }
         let data = input.maybe("includedData") != Some("METADATA_ONLY");
         let revision = self.catalog.revision(&new.revision)?;
-        let record = Execution {
-            number: 0,
-            express: Some(uuid::Uuid::new_v4().to_string()),
-            name: new.name,
-            machine: new.machine.name.clone(),
-            machine_number: new.machine.number,
-            revision: new.revision,
-            version: new.version,
-            alias: new.alias,
-            input: new.input,
-            trace: new.trace,
-            started: Moment::now(),
-            end: None,
-            redrives: Vec::new(),
-        };
+        let record = new.record(0);
         let execution = self.executions.run_sync(record, &revision).await?;
         let mut shown = self.shown(&execution, data);
-        let stopped = execution.end.as_ref().map_or(execution.started, |end| end.stopped);
+        let stopped = execution.stopped();
         // AWS shows it here also when there is no output.
         shown["outputDetails"] = json!({ "included": data });
         let took = (stopped.0 - execution.started.0) / 1_000;
@@ -99,8 +85,7 @@ impl Api {
             Some(open) => self.executions.stop(&open, input.text("error"), input.text("cause")).await?,
             None => Arc::new(self.execution_of(arn)?),
         };
-        let stopped = ended.end.as_ref().map_or(ended.started, |end| end.stopped);
-        Ok(json!({ "stopDate": stopped.to_json() }))
+        Ok(json!({ "stopDate": ended.stopped().to_json() }))
     }
 
     pub(super) async fn redrive_execution(&self, input: &Input) -> Result<Value, ApiError> {

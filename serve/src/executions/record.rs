@@ -83,6 +83,11 @@ impl Execution {
         }
     }
 
+    /// When it ended; when it was started, while it runs.
+    pub(crate) fn stopped(&self) -> Moment {
+        self.end.as_ref().map_or(self.started, |end| end.stopped)
+    }
+
     pub(crate) fn status(&self) -> Status {
         self.end.as_ref().map_or(Status::Running, |end| end.status)
     }

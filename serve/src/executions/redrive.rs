@@ -7,7 +7,7 @@ use engine::RedriveError;
 use super::open::{Open, Started};
 use super::record::{Execution, Redrive, Status};
 use super::run::time_of;
-use super::{Executions, MOST_OPEN, journal};
+use super::{Executions, journal, refuse_too_many};
 use crate::api::ApiError;
 use crate::catalog::Moment;
 
@@ -27,8 +27,7 @@ impl Executions {
         if matches!(status, Status::Running | Status::Succeeded) {
             return Ok(Some(format!("Execution is {} and cannot be redriven", status.name())));
         }
-        let stopped = execution.end.as_ref().map_or(execution.started, |end| end.stopped);
-        if Moment::now().0 - stopped.0 > REDRIVABLE {
+        if Moment::now().0 - execution.stopped().0 > REDRIVABLE {
             return Ok(Some("Execution redrivable period exceeded".into()));
         }
         let machine = self.0.catalog.machine(&execution.machine);
@@ -104,12 +103,7 @@ impl Executions {
         if let Some(why) = self.not_redrivable(&execution)? {
             return Err(refused(why));
         }
-        if set.len() >= MOST_OPEN {
-            return Err(ApiError::new(
-                "ExecutionLimitExceeded",
-                format!("Execution Limit Exceeded: {MOST_OPEN} executions are open"),
-            ));
-        }
+        refuse_too_many(&set)?;
         let closed = execution.closed_key();
         let mut record = Execution { end: None, ..execution };
         record.redrives.push(Redrive { at: now, token: token.map(str::to_owned) });

@@ -15,6 +15,7 @@ use testing::{Grants, JobFile};
 use tokio_util::sync::CancellationToken;
 
 use super::table;
+use crate::functions::NoSecrets;
 
 pub(super) const JOB: &str = "places";
 pub(super) const FILE: &str = "all.txt";
@@ -26,20 +27,6 @@ struct ByName;
 impl preprocess::Executions for ByName {
     async fn ended(&self, execution: &str) -> Result<bool, StepError> {
         Ok(execution.starts_with("aborted"))
-    }
-}
-
-struct NoSecrets;
-
-#[async_trait::async_trait]
-impl worker::SecretSource for NoSecrets {
-    async fn resolve(
-        &self,
-        _: &str,
-        name: &str,
-        _: &job::file::secrets::SecretRef,
-    ) -> Result<job::file::secrets::Secret, worker::Unresolved> {
-        Err(format!("there is no secret {name}").into())
     }
 }
 
