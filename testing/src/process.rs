@@ -1,5 +1,6 @@
 //! Processes, and waiting for events.
 
+use std::io::Read;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
@@ -60,6 +61,13 @@ impl Running {
     /// Whether it has ended.
     pub fn has_ended(&mut self) -> bool {
         self.child().try_wait().unwrap().is_some()
+    }
+
+    /// The next line of its standard output, or what there is of it when it ends.
+    pub fn next_line(&mut self) -> String {
+        let stdout = self.child().stdout.as_mut().unwrap();
+        let bytes = stdout.bytes().map(|byte| byte.unwrap()).take_while(|byte| *byte != b'\n');
+        String::from_utf8(bytes.collect()).unwrap()
     }
 
     /// Sends SIGINT and waits for the end.

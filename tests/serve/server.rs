@@ -8,7 +8,7 @@ use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, si
 use aws_sigv4::sign::v4;
 use http::Request;
 use serde_json::{Value, json};
-use testing::{Running, Scene, closed_port, wait_until};
+use testing::{Running, Scene};
 
 /// A server, which is killed when the test ends.
 pub(crate) struct Server {
@@ -39,13 +39,12 @@ impl Server {
     }
 
     fn in_folder(scene: Scene) -> Self {
-        let address = closed_port();
-        let args = ["serve", "--config", "serve.toml", "--api", &address.to_string()];
-        let mut running = scene.start(&args);
-        wait_until("the server listens", || {
-            assert!(!running.has_ended(), "the server has ended");
-            std::net::TcpStream::connect(address).is_ok()
-        });
+        let mut running = scene.start(&["serve", "--config", "serve.toml", "--api", "127.0.0.1:0"]);
+        let line = running.next_line();
+        let Some(address) = line.split("http://").nth(1).and_then(|rest| rest.split(',').next()) else {
+            panic!("the server does not listen: {line:?}: {}", running.wait().stderr);
+        };
+        let address = address.parse().unwrap();
         let client = Client::of(&scene, address);
         Self { scene, running, client }
     }
