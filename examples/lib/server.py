@@ -1,0 +1,136 @@
+"""`throughline serve` in a folder of its own, and what the examples do with it."""
+
+import argparse
+import json
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+from aws import Client, Key
+
+ROLE = "arn:aws:iam::000000000000:role/any"
+
+
+def arguments(description):
+    """The options that every example has."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--small", action="store_true", help="a small form, within twenty seconds")
+    parser.add_argument("--state", metavar="DIR", help="keep the server's folder, to look at it afterwards")
+    if shutil.which("throughline") is None:
+        sys.exit("throughline is not on the PATH: cargo install --path . from the project's folder, or add target/release")
+    return parser
+
+
+class Server:
+    """A server, which ends with the `with` block. Its folder is removed unless the user keeps it."""
+
+    def __init__(self, state=None, **settings):
+        self._keeps = state is not None
+        self.folder = pathlib.Path(state or tempfile.mkdtemp(prefix="throughline-")).resolve()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        endpoints = settings.pop("endpoints", {})
+        lines = [f"{name} = {json.dumps(value)}" for name, value in settings.items()]
+        lines += ["[endpoints]"] + [f"{name} = {json.dumps(url)}" for name, url in endpoints.items()]
+        (self.folder / "serve.toml").write_text("\n".join(lines) + "\n")
+        self._process = None
+        self.start()
+
+    def start(self):
+        """Starts the server, at a free port."""
+        command = ["throughline", "serve", "--state", self.folder, "--config", self.folder / "serve.toml"]
+        self._process = subprocess.Popen(
+            [*command, "--api", "127.0.0.1:0"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        line = self._process.stdout.readline()
+        if "http://" not in line:
+            sys.exit(f"the server does not start: {line}{self._process.stderr.read()}")
+        host = line.split("http://")[1].split(",")[0].strip()
+        printed = subprocess.run([*command[:2], "env", *command[2:]], capture_output=True, text=True, check=True)
+        value = dict(line[7:].split("=", 1) for line in printed.stdout.splitlines() if line.startswith("export "))
+        self.client = Client(host, Key(value["AWS_ACCESS_KEY_ID"], value["AWS_SECRET_ACCESS_KEY"]))
+
+    def kill(self):
+        """Ends the server at once (SIGKILL), as a crash would."""
+        self._process.kill()
+        self._process.wait()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(timeout=20)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        if not self._keeps:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def __call__(self, operation, **members):
+        """Does an operation of Step Functions. While the server starts again, the operation is repeated."""
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                return self.client(operation, **members)
+            except OSError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
+
+    def machine(self, name, definition, **values):
+        """Creates a state machine from a file, with values for its placeholders, and returns its ARN."""
+        text = pathlib.Path(definition).read_text()
+        for placeholder, value in values.items():
+            text = text.replace(f"${{{placeholder}}}", str(value))
+        created = self("CreateStateMachine", name=name, definition=text, roleArn=ROLE)
+        return created["stateMachineArn"]
+
+    def run(self, machine, input, name=None):
+        """Starts an execution, and returns its ARN."""
+        named = {"name": name} if name else {}
+        return self("StartExecution", stateMachineArn=machine, input=json.dumps(input), **named)["executionArn"]
+
+    def ended(self, execution, seconds=120):
+        """Waits until an execution has ended, and returns what DescribeExecution says."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            shown = self("DescribeExecution", executionArn=execution)
+            if shown["status"] != "RUNNING":
+                return shown
+            time.sleep(0.05)
+        sys.exit(f"{execution} is still running after {seconds} s")
+
+    def succeeded(self, execution, seconds=120):
+        """Waits for an execution that must succeed, and returns its output."""
+        shown = self.ended(execution, seconds)
+        if shown["status"] != "SUCCEEDED":
+            sys.exit(f"{execution}: {shown['status']}: {shown.get('error')}: {shown.get('cause')}")
+        return json.loads(shown["output"])
+
+    def states(self, execution):
+        """The names of the states that an execution has entered, in their order."""
+        names, token = [], {}
+        while True:
+            page = self("GetExecutionHistory", executionArn=execution, maxResults=1000, **token)
+            for event in page["events"]:
+                if "stateEnteredEventDetails" in event:
+                    names.append(event["stateEnteredEventDetails"]["name"])
+            if not page.get("nextToken"):
+                return names
+            token = {"nextToken": page["nextToken"]}
+
+
+def expect(holds, what):
+    """Ends the example with a message if a promise is not kept."""
+    if not holds:
+        sys.exit(f"NOT AS PROMISED: {what}")
+
+
+def function(name):
+    """The ARN of a function."""
+    return f"arn:aws:lambda:us-east-1:000000000000:function:{name}"
