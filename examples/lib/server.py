@@ -3,6 +3,7 @@
 import argparse
 import json
 import pathlib
+import resource
 import shutil
 import subprocess
 import sys
@@ -40,6 +41,9 @@ class Server:
 
     def start(self):
         """Starts the server, at a free port."""
+        # A thousand calls at once are a thousand connections, here and in the server.
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
         command = ["throughline", "serve", "--state", self.folder, "--config", self.folder / "serve.toml"]
         self._process = subprocess.Popen(
             [*command, "--api", "127.0.0.1:0"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
