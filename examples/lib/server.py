@@ -32,11 +32,16 @@ class Server:
         self._keeps = state is not None
         self.folder = pathlib.Path(state or tempfile.mkdtemp(prefix="throughline-")).resolve()
         self.folder.mkdir(parents=True, exist_ok=True)
-        endpoints = settings.pop("endpoints", {})
-        lines = [f"{name} = {json.dumps(value)}" for name, value in settings.items()]
-        lines += ["[endpoints]"] + [f"{name} = {json.dumps(url)}" for name, url in endpoints.items()]
-        (self.folder / "serve.toml").write_text("\n".join(lines) + "\n")
         self._process = None
+        self.configure(**settings)
+
+    def configure(self, endpoints=None, **settings):
+        """Starts the server with these settings, again if it runs."""
+        lines = [f"{name} = {json.dumps(value)}" for name, value in settings.items()]
+        lines += ["[endpoints]"] + [f"{name} = {json.dumps(url)}" for name, url in (endpoints or {}).items()]
+        (self.folder / "serve.toml").write_text("\n".join(lines) + "\n")
+        if self._process:
+            self.kill()
         self.start()
 
     def start(self):
