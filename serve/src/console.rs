@@ -1,10 +1,16 @@
 //! The port for people and their programs: the console's pages, the REST API, metrics and health.
 
+mod actions;
 mod assets;
 mod guard;
 mod link;
+mod live;
+mod page;
+mod progress;
 mod session;
 mod sign_in;
+mod status;
+mod views;
 
 use std::sync::Arc;
 
@@ -19,7 +25,10 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use session::Sessions;
 pub(crate) use session::Who;
 
+use tokio_util::sync::CancellationToken;
+
 use crate::api::Api;
+use crate::inbox::Inbox;
 use crate::keys::Keys;
 use crate::rest;
 use crate::store::{Store, StoreError};
@@ -28,6 +37,10 @@ use crate::{Error, Settings};
 /// What all responses are made from.
 pub(crate) struct Console {
     pub(crate) api: Arc<Api>,
+    pub(crate) inbox: Inbox,
+    /// The pages that somebody looks at.
+    pages: live::Pages,
+    stop: CancellationToken,
     sessions: Sessions,
     hosts: Vec<String>,
 }
@@ -37,12 +50,15 @@ type Shared = Arc<Console>;
 impl Console {
     pub(crate) fn open(
         api: Arc<Api>,
+        inbox: Inbox,
+        stop: CancellationToken,
         store: Store,
         keys: Keys,
         settings: &Settings,
     ) -> Result<Shared, StoreError> {
         let sessions = Sessions::open(store, keys)?;
-        Ok(Arc::new(Self { api, sessions, hosts: guard::hosts(&settings.host) }))
+        let (pages, hosts) = (live::Pages::default(), guard::hosts(&settings.host));
+        Ok(Arc::new(Self { api, inbox, pages, stop, sessions, hosts }))
     }
 
     /// The path and query by which a browser is signed in once.
@@ -57,6 +73,11 @@ pub(crate) fn router(console: &Shared) -> Router {
         .route("/metrics", get(metrics))
         .nest("/api/v1", rest::router())
         .merge(sign_in::router())
+        .merge(actions::router())
+        .route("/live", get(live::respond))
+        .route("/", get(page::respond))
+        // The path of a form that was refused is no page; all other paths are.
+        .route("/{*path}", get(page::respond))
         .route_layer(middleware::from_fn_with_state(console.clone(), authenticate))
         .route("/healthz", get(health))
         .route("/assets/{version}/{name}", get(assets::respond))

@@ -12,7 +12,7 @@ use crate::Error;
 pub(crate) const FILE: &str = ".serve/keys.toml";
 
 /// What a key may do. `api::operations` has the role of each operation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// Take tasks of activities, and send outcomes.

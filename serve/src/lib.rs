@@ -10,10 +10,12 @@
 
 mod api;
 mod arn;
+mod audit;
 mod catalog;
 mod console;
 mod error;
 mod executions;
+mod inbox;
 mod keys;
 mod metrics;
 mod rest;

@@ -1,5 +1,6 @@
 //! The REST API at `/api/v1`, for programs with an access key and for the console's own pages.
 
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -8,11 +9,12 @@ use serde_json::json;
 
 use crate::api::ApiError;
 use crate::console::{Console, Who};
+use crate::executions::rfc3339;
 use crate::keys::Role;
 
 /// The routes below `/api/v1`. Each resource has its file and is merged here.
 pub(crate) fn router() -> Router<std::sync::Arc<Console>> {
-    Router::new().route("/", get(who_am_i))
+    Router::new().route("/key", get(who_am_i)).route("/inbox", get(inbox))
 }
 
 /// A refusal, as JSON.
@@ -50,6 +52,26 @@ impl Who {
         let message = format!("the key {id} has the role {own:?}; this needs {:?}", role.name());
         Err(ApiError::new("AccessDeniedException", message))
     }
+}
+
+/// The tasks that wait for a person, oldest first, at most 100.
+async fn inbox(
+    State(console): State<std::sync::Arc<Console>>,
+    who: Who,
+) -> Result<Json<serde_json::Value>, RestError> {
+    who.needs(Role::Viewer)?;
+    let found = console.inbox.list(100).map_err(ApiError::from)?;
+    let task = |waiting: &crate::inbox::Waiting| {
+        json!({
+            "id": waiting.id(),
+            "execution": waiting.execution,
+            "state": waiting.state,
+            "since": rfc3339(waiting.since),
+            "until": waiting.until.map(rfc3339),
+            "input": waiting.input,
+        })
+    };
+    Ok(Json(json!({ "tasks": found.iter().map(task).collect::<Vec<_>>() })))
 }
 
 async fn who_am_i(who: Who) -> Json<serde_json::Value> {

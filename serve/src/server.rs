@@ -17,9 +17,11 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{self, Api};
+use crate::audit::Audit;
 use crate::catalog::Catalog;
 use crate::console::{self, Console};
 use crate::executions::Executions;
+use crate::inbox::Inbox;
 use crate::keys::Role;
 use crate::services::StepFunctions;
 use crate::sigv4::Verifier;
@@ -68,14 +70,27 @@ impl Server {
         let (activities, tokens) = (Activities::default(), engine::TaskTokens::default());
         let own = StepFunctions::default();
         let services = services(settings, &objects, activities.clone(), own.clone())?;
+        let (inbox, audit) =
+            (Inbox::new(store.clone(), tokens.clone(), activities.clone()), Audit::new(store.clone()));
         let host = Host::new(s3::client_of(objects.clone()), services).with_tokens(tokens.clone(), true);
+        let waiting = inbox.clone();
+        let host = host.with_waiting(Arc::new(move |call| waiting.add(call)));
         executions.set_host(host);
         let workers = Workers::new(activities, tokens);
-        let api = Arc::new(Api::new(place, catalog, executions.clone(), workers, stop.clone()));
+        let api = Arc::new(Api::new(
+            place,
+            catalog,
+            executions.clone(),
+            workers,
+            audit,
+            inbox.clone(),
+            stop.clone(),
+        ));
         own.set(&api);
         let listener = bind(settings.api, "--api").await?;
         let console_listener = bind(settings.console, "--console").await?;
-        let console = Console::open(api.clone(), store.clone(), keys.clone(), settings).map_err(at)?;
+        let console = Console::open(api.clone(), inbox, stop.clone(), store.clone(), keys.clone(), settings)
+            .map_err(at)?;
         let resumed = executions.resume().map_err(at)?;
         let s3_keys = keys.all().iter().filter(|key| key.role >= Role::Operator);
         let s3_keys = s3_keys.map(|key| AccessKey {

@@ -7,7 +7,7 @@ use http::{HeaderValue, Request, Response, StatusCode, header};
 use serde_json::Value;
 use time::OffsetDateTime;
 
-use super::{Api, ApiError, operations};
+use super::{Api, ApiError};
 use crate::sigv4::Verifier;
 
 const PREFIX: &str = "AWSStepFunctions.";
@@ -72,12 +72,12 @@ async fn call(
         }
     };
     let key = verifier.verify(&head.method, &head.uri, &head.headers, &body, OffsetDateTime::now_utc())?;
-    operations::allow(key, operation)?;
+    api.allow(key, operation)?;
     let malformed = |message: String| ApiError::new("SerializationException", message);
     let input = engine::json::from_slice(&body)
         .map_err(|error| malformed(format!("the body is not JSON: {error}")))?;
     match input {
-        Value::Object(members) => api.call(operation, members).await,
+        Value::Object(members) => api.call_as(key, operation, members).await,
         _ => Err(malformed("the body is not a JSON object".into())),
     }
 }

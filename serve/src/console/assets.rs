@@ -8,7 +8,14 @@ use http::{StatusCode, header};
 
 const CSS: &str = "text/css; charset=utf-8";
 
-const FILES: [(&str, &str, &str); 1] = [("console.css", CSS, include_str!("../../assets/console.css"))];
+const JS: &str = "text/javascript; charset=utf-8";
+
+const FILES: [(&str, &str, &str); 3] = [
+    ("console.css", CSS, include_str!("../../assets/console.css")),
+    ("live.js", JS, include_str!("../../assets/live.js")),
+    // idiomorph 0.8.0 from npm, unchanged; its licence is in the file next to it.
+    ("idiomorph.js", JS, include_str!("../../assets/idiomorph.js")),
+];
 
 /// The first digits of the hash of all files.
 static VERSION: LazyLock<String> = LazyLock::new(|| {
