@@ -3,21 +3,21 @@
 use axum::Router;
 use axum::extract::{Form, Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
-use axum::routing::post;
+use axum::routing::get;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::page::{encode, refused};
+use super::page::{self, encode, refused};
 use super::views::inbox::gone;
 use super::{Console, Shared, Who, views};
 use crate::api::ApiError;
 
 pub(super) fn router() -> Router<Shared> {
     Router::new()
-        .route("/machines/{machine}/executions", post(start))
-        .route("/executions/{machine}/{name}/stop", post(stop))
-        .route("/executions/{machine}/{name}/redrive", post(redrive))
-        .route("/inbox/{id}", post(answer))
+        .route("/machines/{machine}/executions", get(page::respond).post(start))
+        .route("/executions/{machine}/{name}/stop", get(page::respond).post(stop))
+        .route("/executions/{machine}/{name}/redrive", get(page::respond).post(redrive))
+        .route("/inbox/{id}", get(page::respond).post(answer))
 }
 
 impl Console {
