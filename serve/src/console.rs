@@ -76,7 +76,7 @@ pub(crate) fn router(console: &Shared) -> Router {
         .merge(actions::router())
         .route("/live", get(live::respond))
         .route("/", get(page::respond))
-        // The path of a form that was refused is no page; all other paths are.
+        // What is not there has a page that says so.
         .route("/{*path}", get(page::respond))
         .route_layer(middleware::from_fn_with_state(console.clone(), authenticate))
         .route("/healthz", get(health))
