@@ -103,6 +103,11 @@ impl TaskTokens {
         }
     }
 
+    /// Whether a task of an execution that runs in this process waits with this token.
+    pub fn waits(&self, token: &str) -> bool {
+        self.waiting().contains_key(token)
+    }
+
     async fn settle(&self, token: &str, outcome: TaskOutcome) -> Result<(), TokenError> {
         // A second outcome is refused from here on.
         let waiting = self.waiting().remove(token).ok_or_else(|| TokenError::unknown(token))?;

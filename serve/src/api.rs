@@ -20,6 +20,7 @@ mod versions;
 mod workers;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
@@ -29,8 +30,11 @@ pub(crate) use error::ApiError;
 pub(crate) use input::Input;
 
 use crate::arn::Place;
+use crate::audit::Audit;
 use crate::catalog::Catalog;
 use crate::executions::Executions;
+use crate::inbox::Inbox;
+use crate::keys::Key;
 
 /// The API of a server.
 pub(crate) struct Api {
@@ -40,6 +44,8 @@ pub(crate) struct Api {
     workers: states::api::Workers,
     pollers: workers::Pollers,
     stop: CancellationToken,
+    audit: Audit,
+    inbox: Inbox,
 }
 
 impl Api {
@@ -48,14 +54,72 @@ impl Api {
         catalog: Arc<Catalog>,
         executions: Executions,
         workers: states::api::Workers,
+        audit: Audit,
+        inbox: Inbox,
         stop: CancellationToken,
     ) -> Self {
-        Self { place, catalog, executions, workers, pollers: workers::Pollers::default(), stop }
+        let pollers = workers::Pollers::default();
+        Self { place, catalog, executions, workers, pollers, stop, audit, inbox }
     }
 
     /// Whether the server has been told to stop.
     pub(crate) fn is_stopping(&self) -> bool {
         self.stop.is_cancelled()
+    }
+
+    pub(crate) fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
+    pub(crate) fn audit(&self) -> &Audit {
+        &self.audit
+    }
+
+    /// Checks that a key may use an operation.
+    ///
+    /// # Errors
+    /// As for [`operations::allow`].
+    pub(crate) fn allow(&self, key: &Key, operation: &str) -> Result<(), ApiError> {
+        operations::allow(key, operation)
+    }
+
+    /// Does an operation for a key, if the key may, and records it.
+    ///
+    /// # Errors
+    /// As for [`Api::call`], and those of [`Api::allow`].
+    pub(crate) async fn call_as(
+        &self,
+        key: &Key,
+        operation: &str,
+        members: Map<String, Value>,
+    ) -> Result<Value, ApiError> {
+        self.allow(key, operation)?;
+        let text = |name: &str| members.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let token = text("taskToken");
+        let outcome = match operation {
+            "SendTaskSuccess" => Some((true, text("output"))),
+            "SendTaskFailure" => Some((false, format!("{}: {}", text("error"), text("cause")))),
+            _ => None,
+        };
+        let asked = members.clone();
+        let result = self.call(operation, members).await;
+        self.audit.record(
+            &key.id,
+            operation,
+            &asked,
+            result.as_ref().map_or_else(|error| error.code, |_| ""),
+        );
+        if let (Ok(_), Some((succeeded, outcome))) = (&result, outcome) {
+            self.inbox.sent(&token, &key.id, succeeded, outcome)?;
+        }
+        result
+    }
+
+    /// Counts an operation and its time. What is not an operation has the name of none.
+    fn measure(&self, operation: &str, result: &Result<Value, ApiError>, took: Duration) {
+        let error = result.as_ref().map_or_else(|error| error.code, |_| "");
+        let operation = if operations::exists(operation) { operation } else { "" };
+        self.executions.metrics().requested(operation, error, took);
     }
 
     /// Does an operation.

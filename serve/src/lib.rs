@@ -10,10 +10,15 @@
 
 mod api;
 mod arn;
+mod audit;
 mod catalog;
+mod console;
 mod error;
 mod executions;
+mod inbox;
 mod keys;
+mod metrics;
+mod rest;
 mod server;
 mod services;
 mod settings;
@@ -21,8 +26,9 @@ mod sigv4;
 mod store;
 
 pub use arn::Place;
+pub use console::sign_in_link;
 pub use error::Error;
 pub use keys::{Key, Keys, Role};
 pub use server::Server;
-pub use settings::{API, Settings, parse_address};
+pub use settings::{API, CONSOLE, Settings, parse_address};
 pub use store::FORMAT;

@@ -1,5 +1,6 @@
-//! The parts of a server, its port, and its end.
+//! The parts of a server, its two ports, and its end.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -16,8 +17,11 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{self, Api};
+use crate::audit::Audit;
 use crate::catalog::Catalog;
+use crate::console::{self, Console};
 use crate::executions::Executions;
+use crate::inbox::Inbox;
 use crate::keys::Role;
 use crate::services::StepFunctions;
 use crate::sigv4::Verifier;
@@ -27,10 +31,12 @@ use crate::{Error, Keys, Settings};
 /// The folder of the store in the state folder.
 const STORE: &str = ".serve/store";
 
-/// A server whose store is open and whose port is bound.
+/// A server whose store is open and whose ports are bound.
 pub struct Server {
     listener: TcpListener,
+    console_listener: TcpListener,
     ports: Arc<Ports>,
+    console: Arc<Console>,
     store: Store,
     stop: CancellationToken,
     resumed: usize,
@@ -64,14 +70,27 @@ impl Server {
         let (activities, tokens) = (Activities::default(), engine::TaskTokens::default());
         let own = StepFunctions::default();
         let services = services(settings, &objects, activities.clone(), own.clone())?;
+        let (inbox, audit) =
+            (Inbox::new(store.clone(), tokens.clone(), activities.clone()), Audit::new(store.clone()));
         let host = Host::new(s3::client_of(objects.clone()), services).with_tokens(tokens.clone(), true);
+        let waiting = inbox.clone();
+        let host = host.with_waiting(Arc::new(move |call| waiting.add(call)));
         executions.set_host(host);
         let workers = Workers::new(activities, tokens);
-        let api = Arc::new(Api::new(place, catalog, executions.clone(), workers, stop.clone()));
+        let api = Arc::new(Api::new(
+            place,
+            catalog,
+            executions.clone(),
+            workers,
+            audit,
+            inbox.clone(),
+            stop.clone(),
+        ));
         own.set(&api);
-        let listener = net::server::bind(settings.api)
-            .await
-            .map_err(|error| Error::new(format!("cannot listen at {error}; --api takes another address")))?;
+        let listener = bind(settings.api, "--api").await?;
+        let console_listener = bind(settings.console, "--console").await?;
+        let console = Console::open(api.clone(), inbox, stop.clone(), store.clone(), keys.clone(), settings)
+            .map_err(at)?;
         let resumed = executions.resume().map_err(at)?;
         let s3_keys = keys.all().iter().filter(|key| key.role >= Role::Operator);
         let s3_keys = s3_keys.map(|key| AccessKey {
@@ -81,7 +100,7 @@ impl Server {
         });
         let s3 = s3::Server::of_keys(objects, settings.place.region.clone(), s3_keys);
         let ports = Arc::new(Ports { api, verifier: Verifier::new(keys), s3 });
-        Ok(Self { listener, ports, store, stop, resumed })
+        Ok(Self { listener, console_listener, ports, console, store, stop, resumed })
     }
 
     /// The number of executions that were continued.
@@ -93,8 +112,21 @@ impl Server {
     ///
     /// # Errors
     /// When the system does not know it.
-    pub fn address(&self) -> std::io::Result<std::net::SocketAddr> {
+    pub fn address(&self) -> std::io::Result<SocketAddr> {
         self.listener.local_addr()
+    }
+
+    /// The address of the console.
+    ///
+    /// # Errors
+    /// When the system does not know it.
+    pub fn console_address(&self) -> std::io::Result<SocketAddr> {
+        self.console_listener.local_addr()
+    }
+
+    /// The path of the console that signs a browser in once, in the next ten minutes.
+    pub fn sign_in_path(&self) -> String {
+        self.console.sign_in_path()
     }
 
     /// Serves until `until` is ready, and then ends: requests that are under way are answered, and executions
@@ -105,6 +137,8 @@ impl Server {
     pub async fn run(self, until: impl Future<Output = ()>) -> Result<(), Error> {
         let router = Router::new().fallback(respond).with_state(self.ports.clone());
         let serving = tokio::spawn(net::server::serve(self.listener, router, self.stop.clone()));
+        let pages = console::router(&self.console);
+        let showing = tokio::spawn(net::server::serve(self.console_listener, pages, self.stop.clone()));
         let ended = tokio::select! {
             () = until => Ok(()),
             error = self.store.failure() => Err(Error::new(format!(
@@ -112,12 +146,19 @@ impl Server {
             ))),
         };
         self.stop.cancel();
-        if let Err(error) = serving.await {
-            tracing::error!(%error, "the port failed");
+        for port in [serving, showing] {
+            if let Err(error) = port.await {
+                tracing::error!(%error, "a port failed");
+            }
         }
         self.ports.api.executions.close().await;
         ended
     }
+}
+
+async fn bind(address: SocketAddr, option: &str) -> Result<TcpListener, Error> {
+    let listener = net::server::bind(address).await;
+    listener.map_err(|error| Error::new(format!("cannot listen at {error}; {option} takes another address")))
 }
 
 fn services(

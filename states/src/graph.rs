@@ -23,5 +23,10 @@ use serde_json::Value;
 /// The group of each state has the attributes `data-state`, its name, and `data-type`; its outline has the class
 /// `shape`. So a page can colour the states of a running execution.
 pub fn svg(definition: &Value) -> String {
-    svg::write(&scope::draw(definition, true))
+    svg::write(&scope::draw(definition, true), None)
+}
+
+/// Draws a valid definition as SVG for a page that has the style itself. `status` is a further class for a state.
+pub fn svg_of_page(definition: &Value, status: &dyn Fn(&str) -> &'static str) -> String {
+    svg::write(&scope::draw(definition, true), Some(status))
 }

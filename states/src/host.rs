@@ -35,10 +35,15 @@ pub struct Host {
     retry_waits: &'static [Duration],
     disk_full: Option<DiskFull>,
     map_runs: Option<MapRunListener>,
+    waiting: Option<WaitListener>,
 }
 
 /// Is called when a Map Run begins or is continued.
 pub type MapRunListener = Arc<dyn Fn(&Arc<MapRunStatus>) + Send + Sync>;
+
+/// Is called before a task is handed over whose outcome comes by token. After a crash it may be called again with the same
+/// token.
+pub type WaitListener = Arc<dyn Fn(&TaskCall) + Send + Sync>;
 
 impl Host {
     /// A host with the system's clock. A task goes to the first of the services that supports it.
@@ -52,6 +57,7 @@ impl Host {
             retry_waits: &[],
             disk_full: None,
             map_runs: None,
+            waiting: None,
         }
     }
 
@@ -71,6 +77,12 @@ impl Host {
     #[must_use]
     pub fn with_map_runs(self, listener: MapRunListener) -> Self {
         Self { map_runs: Some(listener), ..self }
+    }
+
+    /// Tells a listener about the tasks whose outcome comes by token.
+    #[must_use]
+    pub fn with_waiting(self, listener: WaitListener) -> Self {
+        Self { waiting: Some(listener), ..self }
     }
 
     /// Retries reads and writes of objects after these waits while the store is unavailable, and reports a
@@ -169,6 +181,9 @@ impl engine::Host for Host {
             (_, Support::Missing(what)) => return Err(task_error("States.Runtime", &what)),
             _ => return Err(task_error("States.Runtime", NO_SERVICE)),
         };
+        if let Some(listener) = self.waiting.as_ref().filter(|_| call.resource.waits_for_token()) {
+            listener(&call);
+        }
         if service.ends_on_cancel() {
             return service.call(self, &call).await;
         }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod access;
+mod console;
 mod durability;
 mod machines;
 mod sequences;

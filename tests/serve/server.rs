@@ -15,6 +15,8 @@ pub(crate) struct Server {
     pub(crate) scene: Scene,
     pub(crate) running: Running,
     pub(crate) client: Client,
+    /// The link to the console that it has printed.
+    pub(crate) link: String,
 }
 
 /// A client of a server.
@@ -39,14 +41,17 @@ impl Server {
     }
 
     fn in_folder(scene: Scene) -> Self {
-        let mut running = scene.start(&["serve", "--config", "serve.toml", "--api", "127.0.0.1:0"]);
+        let ports = ["--api", "127.0.0.1:0", "--console", "127.0.0.1:0"];
+        let mut running = scene.start(&[&["serve", "--config", "serve.toml"], ports.as_slice()].concat());
         let line = running.next_line();
         let Some(address) = line.split("http://").nth(1).and_then(|rest| rest.split(',').next()) else {
             panic!("the server does not listen: {line:?}: {}", running.wait().stderr);
         };
         let address = address.parse().unwrap();
+        let line = running.next_line();
+        let link = line.split_once(": ").unwrap().1.to_owned();
         let client = Client::of(&scene, address);
-        Self { scene, running, client }
+        Self { scene, running, client, link }
     }
 
     /// Kills the server (SIGKILL) and starts another one in its folder.

@@ -1,13 +1,13 @@
 //! Requests and responses as HTTP (Smithy, "AWS JSON 1.0 protocol").
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::{Body, to_bytes};
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use serde_json::Value;
 use time::OffsetDateTime;
 
-use super::{Api, ApiError, operations};
+use super::{Api, ApiError};
 use crate::sigv4::Verifier;
 
 const PREFIX: &str = "AWSStepFunctions.";
@@ -28,7 +28,9 @@ pub(crate) async fn respond(
     request: Request<Body>,
 ) -> Result<Response<Body>, Request<Body>> {
     let Some(operation) = operation(&request).map(str::to_owned) else { return Err(request) };
+    let begun = Instant::now();
     let result = call(api, verifier, &operation, request).await;
+    api.measure(&operation, &result, begun.elapsed());
     let (status, body) = match result {
         Ok(output) => (StatusCode::OK, output),
         Err(error) => (error.status, error.to_json()),
@@ -70,12 +72,12 @@ async fn call(
         }
     };
     let key = verifier.verify(&head.method, &head.uri, &head.headers, &body, OffsetDateTime::now_utc())?;
-    operations::allow(key, operation)?;
+    api.allow(key, operation)?;
     let malformed = |message: String| ApiError::new("SerializationException", message);
     let input = engine::json::from_slice(&body)
         .map_err(|error| malformed(format!("the body is not JSON: {error}")))?;
     match input {
-        Value::Object(members) => api.call(operation, members).await,
+        Value::Object(members) => api.call_as(key, operation, members).await,
         _ => Err(malformed("the body is not a JSON object".into())),
     }
 }

@@ -29,7 +29,11 @@ const COLOURS: [(&str, &str, &str, &str); 16] = [
     (".map .shape,.parallel .shape", "fill", "#f6f8fa", "#191f26"),
 ];
 
-pub(super) fn write(drawing: &Drawing) -> String {
+/// The class of a state by its name.
+type Status<'a> = &'a dyn Fn(&str) -> &'static str;
+
+/// Writes a picture with its style, or one whose style the page has, with the status of each state.
+pub(super) fn write(drawing: &Drawing, status: Option<Status>) -> String {
     let (width, height) = (drawing.width.ceil(), drawing.height.ceil());
     let small = SIZE * SMALL;
     let colours = |dark: bool| {
@@ -39,14 +43,20 @@ pub(super) fn write(drawing: &Drawing) -> String {
         })
     };
     let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\">\n\
-         <style>text{{font:{SIZE}px Helvetica,Arial,'Liberation Sans','DejaVu Sans',sans-serif;text-anchor:middle}}\
-         .name{{font-weight:bold}}.detail,.label,.error{{font-size:{small:.1}px}}.label,.error{{text-anchor:start}}\
-         .edge,.inner{{fill:none}}.edge{{stroke-width:1.3}}.caught{{stroke-dasharray:5 3}}.fail .shape{{stroke-width:2}}\
-         .pass .shape{{stroke-dasharray:2 2}}{}@media(prefers-color-scheme:dark){{{}}}</style>\n<defs>",
-        colours(false),
-        colours(true)
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\">\n"
     );
+    if status.is_none() {
+        let _ = write!(
+            svg,
+            "<style>text{{font:{SIZE}px Helvetica,Arial,'Liberation Sans','DejaVu Sans',sans-serif;text-anchor:middle}}\
+             .name{{font-weight:bold}}.detail,.label,.error{{font-size:{small:.1}px}}.label,.error{{text-anchor:start}}\
+             .edge,.inner{{fill:none}}.edge{{stroke-width:1.3}}.caught{{stroke-dasharray:5 3}}.fail .shape{{stroke-width:2}}\
+             .pass .shape{{stroke-dasharray:2 2}}{}@media(prefers-color-scheme:dark){{{}}}</style>\n",
+            colours(false),
+            colours(true)
+        );
+    }
+    svg.push_str("<defs>");
     for class in ["tip", "tip-caught"] {
         let _ = write!(
             svg,
@@ -56,7 +66,8 @@ pub(super) fn write(drawing: &Drawing) -> String {
     }
     svg.push_str("</defs>\n<rect class=\"paper\" width=\"100%\" height=\"100%\"/>\n");
     for (index, shape) in drawing.shapes.iter().enumerate() {
-        write_shape(shape, drawing.texts.iter().filter(|text| text.shape == Some(index)), &mut svg);
+        let class = status.map_or("", |status| status(&shape.name));
+        write_shape(shape, class, drawing.texts.iter().filter(|text| text.shape == Some(index)), &mut svg);
     }
     drawing.lines.iter().for_each(|line| write_line(line, &mut svg));
     for text in drawing.texts.iter().filter(|text| text.shape.is_none()) {
@@ -67,9 +78,10 @@ pub(super) fn write(drawing: &Drawing) -> String {
     svg
 }
 
-fn write_shape<'t>(shape: &Shape, texts: impl Iterator<Item = &'t Text>, svg: &mut String) {
+fn write_shape<'t>(shape: &Shape, class: &str, texts: impl Iterator<Item = &'t Text>, svg: &mut String) {
     let kind = shape.kind.name();
-    let _ = write!(svg, "<g class=\"{}\"", kind.to_lowercase());
+    let space = if class.is_empty() { "" } else { " " };
+    let _ = write!(svg, "<g class=\"{}{space}{class}\"", kind.to_lowercase());
     if !shape.name.is_empty() {
         let _ = write!(svg, " data-state=\"{}\" data-type=\"{kind}\"", escape(&shape.name));
     }

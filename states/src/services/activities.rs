@@ -38,6 +38,22 @@ impl Activities {
         }
     }
 
+    /// Whether a task waits for a worker.
+    pub fn is_offered(&self, activity: &str, token: &str) -> bool {
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut offers = waiting.get(activity).into_iter().flatten();
+        offers.any(|offer| offer.token == token && !offer.taken.is_closed())
+    }
+
+    /// Takes a task that waits for a worker, in the worker's name. Returns whether it was still waiting.
+    pub fn take_by_token(&self, activity: &str, token: &str, worker: &str) -> bool {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(offers) = waiting.get_mut(activity) else { return false };
+        let Some(at) = offers.iter().position(|offer| offer.token == token) else { return false };
+        let offer = offers.remove(at);
+        offer.is_some_and(|offer| offer.taken.send(worker.to_owned()).is_ok())
+    }
+
     /// Skips tasks that the execution no longer waits for.
     fn next(&self, activity: &str, worker: &str) -> Option<Value> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);

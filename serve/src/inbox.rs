@@ -1,0 +1,169 @@
+//! What waits for a person: the tasks whose outcome comes by token, and the outcomes that were sent.
+
+use std::ops::Bound;
+use std::sync::Arc;
+
+use engine::{Resource, TaskCall, TaskTokens};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use states::services::Activities;
+
+use crate::catalog::Moment;
+use crate::store::{Batch, KeyWriter, Space, Store, StoreError, json};
+
+/// The tasks of all executions. Clones share them.
+#[derive(Clone)]
+pub(crate) struct Inbox(Arc<Shared>);
+
+struct Shared {
+    store: Store,
+    tokens: TaskTokens,
+    activities: Activities,
+}
+
+/// A task that waits, as it is stored.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Waiting {
+    pub(crate) token: String,
+    pub(crate) since: Moment,
+    /// The ARN of the execution; of the parent, if it is a child of a Map Run.
+    pub(crate) execution: String,
+    pub(crate) state: String,
+    /// The ARN of the activity, unless it waits for a token that the task has sent elsewhere.
+    pub(crate) activity: Option<String>,
+    pub(crate) input: Value,
+    pub(crate) until: Option<Moment>,
+}
+
+/// An outcome that was sent, as it is stored.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Sent {
+    pub(crate) at: Moment,
+    /// The id of the key.
+    pub(crate) by: String,
+    pub(crate) execution: String,
+    pub(crate) state: String,
+    pub(crate) succeeded: bool,
+    /// The output, or the error and its cause.
+    pub(crate) outcome: String,
+}
+
+impl Waiting {
+    /// The name of the task in addresses, which does not tell the token.
+    pub(crate) fn id(&self) -> String {
+        id_of(&self.token)
+    }
+}
+
+impl Inbox {
+    pub(crate) fn new(store: Store, tokens: TaskTokens, activities: Activities) -> Self {
+        Self(Arc::new(Shared { store, tokens, activities }))
+    }
+
+    /// A task begins to wait. The record is before the progress of the execution in the store.
+    pub(crate) fn add(&self, call: &TaskCall) {
+        let Some(token) = call.token.clone() else { return };
+        let store = &self.0.store;
+        // After a crash the task is handed over again.
+        if store.get(Space::Inbox, &waiting_key(&token)).is_ok_and(|found| found.is_some()) {
+            return;
+        }
+        let since = Moment::now();
+        let until = call.timeout.and_then(|timeout| i64::try_from(timeout.as_micros()).ok());
+        let execution = call.map_run.as_ref().map_or(&call.execution, |run| &run.execution);
+        let activity = match &call.resource {
+            Resource::Activity(arn) => Some(arn.clone()),
+            _ => None,
+        };
+        let waiting = Waiting {
+            since,
+            execution: execution.clone(),
+            state: call.state.clone(),
+            activity,
+            input: call.parameters.clone(),
+            until: until.map(|until| Moment(since.0.saturating_add(until))),
+            token,
+        };
+        let mut batch = Batch::default();
+        batch.put_json(Space::Inbox, waiting_key(&waiting.token), &waiting);
+        drop(store.submit(batch));
+    }
+
+    /// The tasks that wait, oldest first, at most `limit`.
+    pub(crate) fn list(&self, limit: usize) -> Result<Vec<Waiting>, StoreError> {
+        let mut found = Vec::new();
+        self.0.store.for_each(Space::Inbox, b"w", |_, value| {
+            let waiting: Waiting = json(value)?;
+            if self.is_open(&waiting) {
+                found.push(waiting);
+            }
+            Ok(())
+        })?;
+        found.sort_by_key(|waiting| waiting.since);
+        found.truncate(limit);
+        Ok(found)
+    }
+
+    pub(crate) fn find(&self, id: &str) -> Result<Option<Waiting>, StoreError> {
+        let found: Option<Waiting> = self.0.store.get_json(Space::Inbox, &[b"w", id.as_bytes()].concat())?;
+        Ok(found.filter(|waiting| self.is_open(waiting)))
+    }
+
+    /// Whether a task waits for an outcome. That of an activity which a worker has taken is the worker's.
+    fn is_open(&self, waiting: &Waiting) -> bool {
+        self.0.tokens.waits(&waiting.token)
+            && waiting
+                .activity
+                .as_ref()
+                .is_none_or(|activity| self.0.activities.is_offered(activity, &waiting.token))
+    }
+
+    /// Takes the task of an activity in the name of a key, so that no worker does.
+    pub(crate) fn take(&self, waiting: &Waiting, key: &str) -> bool {
+        let Some(activity) = &waiting.activity else { return true };
+        self.0.activities.take_by_token(activity, &waiting.token, key)
+    }
+
+    /// An outcome was sent with a token, by a key.
+    pub(crate) fn sent(
+        &self,
+        token: &str,
+        by: &str,
+        succeeded: bool,
+        outcome: String,
+    ) -> Result<(), StoreError> {
+        let key = waiting_key(token);
+        let Some(waiting) = self.0.store.get_json::<Waiting>(Space::Inbox, &key)? else { return Ok(()) };
+        let at = Moment::now();
+        let sent = Sent {
+            at,
+            by: by.to_owned(),
+            execution: waiting.execution,
+            state: waiting.state,
+            succeeded,
+            outcome,
+        };
+        let time = u64::try_from(at.0).unwrap_or_default();
+        let mut batch = Batch::default();
+        batch.remove(Space::Inbox, key);
+        let place = KeyWriter::default().byte(b's').number(time).text(&id_of(token)).done();
+        batch.put_json(Space::Inbox, place, &sent);
+        drop(self.0.store.submit(batch));
+        Ok(())
+    }
+
+    /// The outcomes that were sent last, newest first.
+    pub(crate) fn last_sent(&self, limit: usize) -> Result<Vec<Sent>, StoreError> {
+        let to = Bound::Included(KeyWriter::default().byte(b's').number(u64::MAX).done());
+        let found = self.0.store.page_back(Space::Inbox, b"s", to, limit)?;
+        found.iter().map(|(_, value)| json(value)).collect()
+    }
+}
+
+fn id_of(token: &str) -> String {
+    blake3::hash(token.as_bytes()).to_hex()[..32].to_owned()
+}
+
+fn waiting_key(token: &str) -> Vec<u8> {
+    [b"w", id_of(token).as_bytes()].concat()
+}
