@@ -5,6 +5,7 @@
 //! [secrets]. [`COMPRESSIONS`] and [`FORMATS`] are the tables of what an input may be.
 
 mod absolute_url;
+mod auth;
 mod authority;
 mod check;
 mod compression;
@@ -20,11 +21,13 @@ mod limits;
 mod method;
 pub mod net;
 mod places;
+mod proxy;
 mod row;
 pub mod secrets;
 mod statuses;
 mod syntax;
 pub mod template;
+mod tls;
 mod units;
 mod words;
 
@@ -33,6 +36,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use absolute_url::absolute_url;
+pub use auth::{ApiKey, Auth, AwsAuth, AwsCredentials, ClientIn, OAuth2};
 pub use compression::{COMPRESSIONS, Compression, CompressionInfo, unreadable_compression};
 pub use condition::Condition;
 pub use error::JobError;
@@ -43,8 +47,10 @@ pub use identity::{Identity, InvalidIdentity, Rendered};
 pub use input::{Input, Quote};
 pub use limits::{Limit, Limits, MOST_IN_FLIGHT, Provider, Rate, host_listed, limit_key};
 pub use method::Method;
+pub use proxy::Proxy;
 pub use row::Row;
 pub use statuses::Statuses;
+pub use tls::Tls;
 pub use units::{parse_bytes, parse_duration, parse_rate, parse_share};
 
 use crate::run::Again;
@@ -69,6 +75,10 @@ pub struct Job {
     pub input: Input,
     /// `[request]`
     pub request: Request,
+    /// `[auth]`
+    pub auth: Option<Auth>,
+    /// `[tls]`
+    pub tls: Tls,
     /// `[response]`
     pub response: ResponseRules,
     /// `[output]`
@@ -83,6 +93,8 @@ pub struct Job {
     pub again: Option<Again>,
     /// For each secret that a template names, where its value is kept.
     pub secrets: BTreeMap<String, SecretRef>,
+    /// Whether a template of the request names a secret.
+    names_secret: bool,
     text: String,
     file: String,
     places: Arc<Places>,
@@ -116,6 +128,10 @@ pub struct Request {
     pub cookies: bool,
     /// `max_response`: bytes of a response's body; default 10 MiB.
     pub max_response: u64,
+    /// `proxy`: connections are made through it.
+    pub proxy: Option<Proxy>,
+    /// `proxy_resolves`: the proxy looks names up, and no address is checked.
+    pub proxy_resolves: bool,
     /// `redirects`: how many are followed for one line; default 5.
     pub redirects: u8,
 }
@@ -229,13 +245,18 @@ impl Job {
     /// # Errors
     /// In words, with the secret's name.
     pub fn check_secret(&self, name: &str, value: &Secret) -> Result<(), String> {
-        let in_header = self
-            .request
-            .headers
-            .iter()
-            .find(|(_, template)| template.secrets().iter().any(|secret| secret == name));
-        match (in_header, value.unsendable()) {
-            (Some((header, _)), Some(what)) => Err(format!(
+        let names = |template: &Template| template.secrets().iter().any(|secret| secret == name);
+        let of_auth = match &self.auth {
+            Some(Auth::Bearer(value) | Auth::Header(ApiKey { value, .. })) if names(value) => {
+                self.auth.as_ref().and_then(Auth::header)
+            }
+            _ => None,
+        };
+        let headers = &self.request.headers;
+        let in_header =
+            headers.iter().find(|(_, template)| names(template)).map(|(header, _)| header.as_str());
+        match (in_header.or(of_auth), value.unsendable()) {
+            (Some(header), Some(what)) => Err(format!(
                 "the secret {name} has {what}, which the header {header} cannot carry: set it again without"
             )),
             _ => Ok(()),
@@ -262,6 +283,25 @@ impl Job {
     /// # Errors
     /// The first part that they cannot do.
     pub fn check_aws(&self, name: &str) -> Result<(), JobError> {
+        for (key, reference) in self.tls.references() {
+            if let SecretRef::File(_) = reference {
+                let message = format!(
+                    "{reference} cannot be read on AWS: write {key} = \"ssm:{key}\" or \"secretsmanager:{key}\""
+                );
+                return Err(self.error_at(&["tls", key], message));
+            }
+        }
+        if self.request.proxy.is_some() {
+            let message =
+                "a function on AWS uses no proxy: its network is that of the VPC that the stack is given";
+            return Err(self.error_at(&["request", "proxy"], message));
+        }
+        if let Some(Auth::Aws(aws)) = &self.auth
+            && matches!(aws.credentials, AwsCredentials::Default { .. })
+        {
+            let message = "a job on AWS cannot sign with the credentials of the functions: give access_key_id and secret_access_key as secrets";
+            return Err(self.error_at(&["auth", "aws"], message));
+        }
         for (secret, reference) in &self.secrets {
             if let SecretRef::File(_) = reference {
                 let message = format!(
@@ -292,11 +332,33 @@ impl Job {
 
     /// All templates of the job, each with the path of its key.
     fn placed_templates(&self) -> impl Iterator<Item = (Vec<&str>, &Template)> {
-        let Request { url, headers, body, .. } = &self.request;
+        let Request { url, headers, body, proxy, .. } = &self.request;
         let headers = headers.iter().map(|(name, value)| (vec!["request", "headers", name], value));
         let body = body.iter().map(|body| (vec!["request", "body"], body));
         let by = self.limits.by.iter().map(|by| (vec!["limits", "by"], by));
-        std::iter::once((vec!["request", "url"], url)).chain(headers).chain(body).chain(by)
+        let proxy = proxy.iter().filter_map(Proxy::template).map(|proxy| (vec!["request", "proxy"], proxy));
+        let auth = self.auth.iter().flat_map(Auth::placed_templates);
+        std::iter::once((vec!["request", "url"], url))
+            .chain(headers)
+            .chain(body)
+            .chain(by)
+            .chain(auth)
+            .chain(proxy)
+    }
+
+    /// Whether a request says who sends it, so that only some hosts may have it.
+    pub fn carries_secret(&self) -> bool {
+        let signs = matches!(self.auth, Some(Auth::Aws(_)));
+        self.names_secret || signs || self.tls.client.is_some()
+    }
+
+    /// The files that the job reads its secrets from.
+    pub fn secret_files(&self) -> impl Iterator<Item = &std::path::Path> {
+        let references = self.secrets.values().chain(self.tls.references().map(|(_, reference)| reference));
+        references.filter_map(|reference| match reference {
+            SecretRef::File(path) => Some(path.as_path()),
+            _ => None,
+        })
     }
 
     /// Whether a request may be sent again although an earlier one may have arrived.

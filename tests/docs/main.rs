@@ -135,6 +135,15 @@ fn keys_of_the_parser() -> BTreeSet<String> {
                     );
                 }
             }
+            "auth" => keys.extend(accepted("auth").iter().flat_map(|scheme| {
+                match scheme.as_str() {
+                    "bearer" => vec!["auth.bearer".to_owned()],
+                    table => accepted(&format!("auth.{table}"))
+                        .iter()
+                        .map(|key| format!("auth.{table}.{key}"))
+                        .collect(),
+                }
+            })),
             "secrets" => assert!(keys.insert(format!("secrets.{NAME}"))),
             table => keys.extend(accepted(table).iter().map(|key| match (table, key.as_str()) {
                 ("request", "headers") | ("output", "columns") => format!("{table}.{key}.{NAME}"),
@@ -230,6 +239,7 @@ fn schema_and_parser_agree_on_values() {
         ("input", "delimiter", &["';'", "\"\\t\"", "'|'", "\"\\u0001\"", "' '"]),
         ("request", "method", &["'GET'", "'POST'", "'PUT'", "'PATCH'", "'DELETE'", "'HEAD'", "'M-SEARCH'"]),
         ("request", "redirects", &["0", "20"]),
+        ("request", "proxy", &["'env'", "'http://proxy:3128'", "'http://me:{{ secret.P }}@proxy'"]),
         ("response", "success", &["['2xx', 404, '503']", "['5xx']", "[200]"]),
         ("response", "fail_if", &["'body.errors'", "'{{ status == 202 }}'"]),
         ("response", "retry_if", &["\"headers['x-busy'] and not body\""]),
@@ -269,6 +279,19 @@ fn schema_and_parser_agree_on_values() {
         ("retry", "attempts", &["1", "100"]),
         ("retry", "max_wait", &["'10m'"]),
         ("failure", "tolerated", &["'0%'", "'5%'", "'0.01%'", "'100%'", "'100.0 %'"]),
+        ("auth", "bearer", &["'{{ secret.K }}'"]),
+        ("auth", "basic", &["{ user = 'a', password = '' }"]),
+        ("auth", "header", &["{ name = 'X-Key', value = '{{ secret.K }}' }"]),
+        ("auth", "query", &["{ name = 'key', value = 'x' }"]),
+        (
+            "auth",
+            "oauth2",
+            &[
+                "{ token_url = 'https://a/t', client_id = 'a', client_in = 'body', timeout = '5s', scope = 'b c' }",
+            ],
+        ),
+        ("auth", "aws", &["{ service = 's3', region = 'eu-west-1', profile = 'a', role = 'b' }"]),
+        ("tls", "ca", &["'file:a.pem'"]),
         ("secrets", "K", &["'env:A'", "'file:/a'", "'ssm:a'", "'secretsmanager:a'"]),
     ];
     let bad = [
@@ -283,6 +306,7 @@ fn schema_and_parser_agree_on_values() {
         ("input", "delimiter", &["';;'", "''", "'\"'", "\"\\n\"", "\"\\r\"", "'é'"]),
         ("request", "method", &["'get'", "'CONNECT'", "''", "'A B'"]),
         ("request", "redirects", &["-1", "21", "'5'"]),
+        ("request", "proxy", &["'proxy:3128'", "'https://proxy'", "true", "'ENV'"]),
         ("response", "success", &["[]", "['6xx']", "[199]", "[600]", "200", "[true]", "['2XX']"]),
         ("response", "fail_if", &["true", "['body']"]),
         ("retry", "statuses", &["['all']", "500"]),
@@ -315,6 +339,23 @@ fn schema_and_parser_agree_on_values() {
         ("retry", "attempts", &["0", "101"]),
         ("retry", "max_wait", &["'0m'"]),
         ("failure", "tolerated", &["'101%'", "'5'", "'-1%'", "'%'", "0.05"]),
+        ("auth", "bearer", &["1"]),
+        ("auth", "basic", &["{ user = 'a' }", "'a:b'"]),
+        ("auth", "header", &["{ name = 'a b', value = 'x' }", "{ name = 'host', value = 'x' }"]),
+        ("auth", "query", &["{ name = '', value = 'x' }", "{ value = 'x' }"]),
+        (
+            "auth",
+            "oauth2",
+            &[
+                "{ token_url = 'ftp://a/t', client_id = 'a' }",
+                "{ token_url = 'https://a/t' }",
+                "{ token_url = 'https://a/t', client_id = 'a', client_in = 'url' }",
+                "{ token_url = 'https://a/t', client_id = 'a', timeout = '0s' }",
+            ],
+        ),
+        ("auth", "aws", &["{ service = 's3' }", "{ service = 's3', region = 'a', profile = 1 }"]),
+        ("tls", "ca", &["'a.pem'"]),
+        ("tls", "key", &["'file:a.pem'"]),
         ("secrets", "K", &["'hunter2'", "'env:'", "'vault:x'"]),
     ];
     let cases = |cases: &[(&'static str, &'static str, &'static [&'static str])], expected: bool| {
@@ -353,6 +394,12 @@ fn defaults_are_as_documented() {
     let mut tables: BTreeMap<String, String> = BTreeMap::new();
     for (key, schema) in keys_of_the_schema() {
         let Some(default) = schema.get("default") else { continue };
+        // A scheme of [auth] has keys that must be given; its defaults apply to the ones that are left out.
+        if key.starts_with("auth.") {
+            let told = default.as_str().unwrap_or_default();
+            assert_eq!(docs[&key], told, "{key}");
+            continue;
+        }
         let told = default.as_str().map_or_else(|| default.to_string(), str::to_owned);
         assert_eq!(docs[&key].replace(", ", ","), told, "{key}");
         let (table, key) = key.rsplit_once('.').unwrap();

@@ -1,8 +1,10 @@
 //! The whole product from outside: the real binary, a real HTTP server on loopback, real files.
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
 
+mod auth;
 mod aws_profiles;
 mod check;
+mod client_certificates;
 mod cloud;
 mod commands;
 mod crash;
@@ -25,6 +27,7 @@ mod manual;
 mod many_hosts;
 mod outputs;
 mod permissions;
+mod proxy;
 mod queues;
 mod redrive;
 mod request_counts;

@@ -30,8 +30,8 @@ pub(crate) struct Attempt {
 pub(crate) enum Success {
     /// 2xx with everything that the columns need: the number and the result of each line.
     Results(Vec<(LineId, Vec<u8>)>),
-    /// A redirect: the request that follows it.
-    Redirect(Box<Prepared>),
+    /// The request that follows a redirect, or the same one with another token.
+    Again(Box<Prepared>),
 }
 
 impl Attempt {

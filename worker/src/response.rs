@@ -24,7 +24,9 @@ use tokio::time::{Instant, timeout_at};
 use url::{Position, Url};
 
 use self::body::BodyError;
+pub(crate) use self::body::prefix;
 use self::extract::Seen;
+pub(crate) use self::fault::of_request as failed_request;
 pub(crate) use self::retry_after::RetryAfter;
 use crate::attempt::{Attempt, Outgoing, Success};
 use crate::budget::Budget;
@@ -69,7 +71,12 @@ impl Sender {
         run.guard
             .check(&prepared.url)
             .map_err(|denied| FailedAttempt::unsent(Code::AddressDenied, denied.to_string()))?;
-        let request = request(prepared)?;
+        if run.connections.is_readable(&prepared.url) && run.job.carries_secret() {
+            let reason = "the request carries a secret, and over http the proxy can read it";
+            return Err(FailedAttempt::unsent(Code::SecretDenied, reason));
+        }
+        let mut request = request(prepared)?;
+        let used = run.signer.sign(&mut request, prepared.body.as_ref())?;
         let response = timeout_at(deadline, run.connections.send(&prepared.url, request)).await;
         let response = response
             .map_err(|_| self.timeout("no response"))?
@@ -77,6 +84,12 @@ impl Sender {
         let status = response.status();
         // Bytes after this length do not belong to the body.
         let whole = body::length_of_identity(&response);
+        if run.signer.renews(status, used, prepared.has_new_token) {
+            // The body is only read so that the connection can be used again.
+            drop(timeout_at(deadline, body::prefix(response, whole.unwrap_or(REFUSAL).min(REFUSAL))).await);
+            let again = Prepared { has_new_token: true, ..(**prepared).clone() };
+            return Ok(Success::Again(Box::new(again)));
+        }
         let rules = &run.job.response;
         let succeeds = rules.success.contain(status.as_u16());
         let follows = !succeeds && run.job.request.redirects > 0 && redirect::is_redirect(status);
@@ -85,9 +98,9 @@ impl Sender {
             let jar = run.job.request.cookies.then(|| cookies::after(prepared, response.headers()));
             // The body is only read so that the connection can be used again.
             drop(timeout_at(deadline, body::prefix(response, whole.unwrap_or(REFUSAL).min(REFUSAL))).await);
-            let carries_secret = !run.job.secrets.is_empty();
+            let carries_secret = run.job.carries_secret();
             return redirect::follow(prepared, status, &location, carries_secret, run.job.request.redirects)
-                .map(|next| Success::Redirect(Box::new(Prepared { cookies: jar, ..next })))
+                .map(|next| Success::Again(Box::new(Prepared { cookies: jar, ..next })))
                 .map_err(FailedAttempt::from);
         }
         if !succeeds && rules.retry_if.is_none() && !run.job.output.failed_columns {

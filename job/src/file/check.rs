@@ -14,6 +14,7 @@ use super::fit;
 use super::hosts;
 use super::limits::{Limit, Limits, Provider, Rate};
 use super::places::Places;
+use super::proxy::Proxy;
 use super::statuses::StatusSyntax;
 use super::syntax::{
     JobSyntax, LimitSyntax, LimitsSyntax, OutputSyntax, RequestSyntax, ResponseSyntax, RetrySyntax,
@@ -38,9 +39,12 @@ const MOST_REDIRECTS: u8 = 20;
 pub(super) fn job(syntax: JobSyntax, text: &str, file: &str) -> Result<Job, JobError> {
     let place = File { text, file };
     let request = place.request(syntax.request)?;
+    let auth = place.auth(syntax.auth, &request.allow)?;
     let limits = place.limits(syntax.limits)?;
     let mut job = Job {
         input: place.input(syntax.input)?,
+        auth,
+        tls: place.tls(&syntax.tls)?,
         response: place.response(&syntax.response)?,
         output: place.output(syntax.output)?,
         retry: place.retry(syntax.retry)?,
@@ -49,6 +53,7 @@ pub(super) fn job(syntax: JobSyntax, text: &str, file: &str) -> Result<Job, JobE
         },
         again: place.optional(syntax.run.again.as_ref(), None, |text| again(text).map(Some))?,
         secrets: BTreeMap::new(),
+        names_secret: false,
         text: text.to_owned(),
         file: file.to_owned(),
         places: Arc::new(Places::of(text)),
@@ -62,11 +67,31 @@ pub(super) fn job(syntax: JobSyntax, text: &str, file: &str) -> Result<Job, JobE
     for (name, reference) in &syntax.secrets.0 {
         table.insert(name.clone(), place.value(reference, |text| SecretRef::parse(text))?);
     }
+    if let Some(auth) = &job.auth
+        && let Some(header) = auth.header()
+        && job.request.headers.iter().any(|(name, _)| name == header)
+    {
+        let message = format!("[auth] {} sets the header {header}, too: leave one of them out", auth.name());
+        return Err(job.error_at(&["request", "headers", header], message));
+    }
     let named: BTreeSet<String> = job.templates().flat_map(Template::secrets).cloned().collect();
     if job.limits.by.as_ref().is_some_and(|by| !by.secrets().is_empty()) {
         return Err(job.error_at(&["limits", "by"], "a limit cannot count by a secret"));
     }
-    if !named.is_empty() && job.request.fixed_host.is_none() && job.request.secret_hosts.is_empty() {
+    job.secrets = named
+        .into_iter()
+        .map(|name| (name.clone(), table.remove(&name).unwrap_or(SecretRef::Env(name))))
+        .collect();
+    let names_secret = job
+        .placed_templates()
+        .any(|(path, template)| path != ["request", "proxy"] && !template.secrets().is_empty());
+    job.names_secret = names_secret;
+    let http = job.request.url.source().trim_start().to_ascii_lowercase().starts_with("http:");
+    if http && matches!(job.request.proxy, Some(Proxy::Url(_))) && job.carries_secret() {
+        let message = "the request carries a secret, and over http the proxy can read it: write https, or leave the proxy out";
+        return Err(job.error_at(&["request", "url"], message));
+    }
+    if job.carries_secret() && job.request.fixed_host.is_none() && job.request.secret_hosts.is_empty() {
         let seen = match authority::read(job.request.url.source()) {
             Ok(Authority::Open(seen)) if !seen.is_empty() => {
                 format!(" ({seen:?} is only its beginning)")
@@ -78,10 +103,6 @@ pub(super) fn job(syntax: JobSyntax, text: &str, file: &str) -> Result<Job, JobE
         );
         return Err(job.error_at(&["request", "url"], message));
     }
-    job.secrets = named
-        .into_iter()
-        .map(|name| (name.clone(), table.remove(&name).unwrap_or(SecretRef::Env(name))))
-        .collect();
     Ok(job)
 }
 
@@ -99,6 +120,11 @@ pub(super) struct File<'a> {
 }
 
 impl File<'_> {
+    /// The number of the line of a byte, from 1.
+    pub(super) fn line_of(&self, at: usize) -> usize {
+        self.text[..at].matches('\n').count() + 1
+    }
+
     pub(super) fn error(&self, span: &Range<usize>, message: impl Into<String>) -> JobError {
         JobError::at(self.text, self.file, span, message)
     }
@@ -177,6 +203,8 @@ impl File<'_> {
             allow: self.each(&syntax.allow, hosts::allowed)?,
             secret_hosts: self.each(&syntax.secret_hosts, SecretHost::parse)?,
             idempotent: syntax.idempotent,
+            proxy_resolves: self.proxy_resolves(&syntax)?,
+            proxy: self.proxy(syntax.proxy.as_ref())?,
             cookies: syntax.cookies,
             max_response: self
                 .optional(syntax.max_response.as_ref(), DEFAULT_MAX_RESPONSE, |text| parse_bytes(text))?,
@@ -213,7 +241,7 @@ impl File<'_> {
         Ok(statuses)
     }
 
-    fn template(&self, source: &Spanned<String>, place: Place) -> Result<Template, JobError> {
+    pub(super) fn template(&self, source: &Spanned<String>, place: Place) -> Result<Template, JobError> {
         Template::new(source.get_ref(), place).map_err(|error| {
             let span = source.span();
             let at = span.start + line_within(&self.text[span], error.line);

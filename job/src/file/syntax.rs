@@ -17,6 +17,10 @@ pub(super) struct JobSyntax {
     pub(super) input: InputSyntax,
     pub(super) request: RequestSyntax,
     #[serde(default)]
+    pub(super) auth: AuthSyntax,
+    #[serde(default)]
+    pub(super) tls: TlsSyntax,
+    #[serde(default)]
     pub(super) response: ResponseSyntax,
     #[serde(default)]
     pub(super) output: OutputSyntax,
@@ -65,6 +69,66 @@ pub(super) struct RequestSyntax {
     pub(super) cookies: bool,
     pub(super) max_response: Option<Spanned<String>>,
     pub(super) redirects: Option<Spanned<i64>>,
+    pub(super) proxy: Option<Spanned<String>>,
+    pub(super) proxy_resolves: Option<Spanned<bool>>,
+}
+
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AuthSyntax {
+    pub(super) basic: Option<Spanned<BasicSyntax>>,
+    pub(super) bearer: Option<Spanned<String>>,
+    pub(super) header: Option<Spanned<KeySyntax>>,
+    pub(super) query: Option<Spanned<KeySyntax>>,
+    pub(super) oauth2: Option<Spanned<OAuth2Syntax>>,
+    pub(super) aws: Option<Spanned<AwsSyntax>>,
+}
+
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BasicSyntax {
+    pub(super) user: Spanned<String>,
+    pub(super) password: Spanned<String>,
+}
+
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct KeySyntax {
+    pub(super) name: Spanned<String>,
+    pub(super) value: Spanned<String>,
+}
+
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OAuth2Syntax {
+    pub(super) token_url: Spanned<String>,
+    pub(super) client_id: Spanned<String>,
+    pub(super) client_secret: Option<Spanned<String>>,
+    pub(super) refresh_token: Option<Spanned<String>>,
+    pub(super) scope: Option<String>,
+    pub(super) audience: Option<String>,
+    pub(super) client_in: Option<Spanned<String>>,
+    pub(super) timeout: Option<Spanned<String>>,
+}
+
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AwsSyntax {
+    pub(super) service: String,
+    pub(super) region: String,
+    pub(super) profile: Option<Spanned<String>>,
+    pub(super) role: Option<Spanned<String>>,
+    pub(super) access_key_id: Option<Spanned<String>>,
+    pub(super) secret_access_key: Option<Spanned<String>>,
+    pub(super) session_token: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TlsSyntax {
+    pub(super) certificate: Option<Spanned<String>>,
+    pub(super) key: Option<Spanned<String>>,
+    pub(super) ca: Option<Spanned<String>>,
 }
 
 #[derive(Debug, Default, serde::Deserialize)]

@@ -24,7 +24,7 @@ const SWITCH: &str = "true or false, without quotes";
 
 /// The keys whose values are often written in another way. The explanation of any other key comes from its
 /// type.
-const KEYS: [Key; 33] = [
+const KEYS: [Key; 39] = [
     key("input.format", TEXT, "\"csv\"", ""),
     key("input.compression", TEXT, "\"gzip\"", ""),
     key("input.delimiter", "one character in quotes", "\";\"", ""),
@@ -40,6 +40,12 @@ const KEYS: [Key; 33] = [
     key("request.secret_hosts.*", "a host in quotes", "[\"api.example.com\"]", ""),
     key("request.idempotent", SWITCH, "true", ""),
     key("request.redirects", COUNT, "5", ""),
+    key("auth.basic", "a table", "{ user = \"me\", password = \"{{ secret.PASSWORD }}\" }", ""),
+    key("auth.bearer", TEXT, "\"{{ secret.TOKEN }}\"", ""),
+    key("auth.header", "a table", "{ name = \"x-api-key\", value = \"{{ secret.KEY }}\" }", ""),
+    key("auth.query", "a table", "{ name = \"key\", value = \"{{ secret.KEY }}\" }", ""),
+    key("request.proxy", "the URL of a proxy in quotes", "\"http://proxy.example.com:3128\"", ""),
+    key("request.proxy_resolves", SWITCH, "true", ""),
     key("response.success", "a list of statuses", "[\"2xx\", 404]", ""),
     key("response.success.*", "a status", "[\"2xx\", 404]", ""),
     key("response.fail_if", "an expression in quotes", "\"body.errors\"", ""),

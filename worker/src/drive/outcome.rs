@@ -44,7 +44,7 @@ impl Drive<'_> {
                     self.context.observer.finished(self.lane, true);
                 }
             }
-            Ok(Success::Redirect(next)) => {
+            Ok(Success::Again(next)) => {
                 self.update_health(parcel, Health::Up, None, now);
                 let state = &mut self.parcels[parcel];
                 state.prepared = Some(next);

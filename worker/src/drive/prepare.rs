@@ -6,7 +6,8 @@ use std::sync::Arc;
 use job::file::secrets::Secrets;
 use job::{Code, LineId};
 
-use super::Drive;
+use super::{Drive, Halt};
+use crate::auth::Ready;
 use crate::batch::Items;
 use crate::failure::Failure;
 use crate::parcel::{Line, ParcelId};
@@ -22,6 +23,14 @@ impl Drive<'_> {
         // Awaited before a slot is taken: a slow source delays requests and never makes a burst of them.
         let secrets = self.run.tokens.secrets().await;
         let now = self.wall.now();
+        match self.run.signer.ready(now.instant) {
+            Ready::Now => {}
+            Ready::At(at) => return Next::At(at),
+            Ready::Never(reason) => {
+                self.halt.get_or_insert(Halt::Denied(reason));
+                return Next::Idle;
+            }
+        }
         let Self { run, items, origins, parcels, results, context, lane, .. } = self;
         let mut prepare = |parcel: ParcelId| {
             if parcels[parcel].prepared.is_some() {

@@ -157,7 +157,7 @@ impl Keys<'_> {
 /// A wrong key shows in the first responses. If lines choose their hosts and the job has no secrets, one
 /// host's refusals say nothing about the others.
 fn canary(job: &Job) -> Canary {
-    if job.request.fixed_host.is_none() && job.secrets.is_empty() {
+    if job.request.fixed_host.is_none() && !job.carries_secret() {
         Canary::disabled()
     } else {
         Canary::default()

@@ -91,7 +91,7 @@ pub(super) async fn read(
 }
 
 /// The beginning of a body, with its content codings.
-pub(super) async fn prefix(mut response: Response, most: u64) -> Vec<u8> {
+pub(crate) async fn prefix(mut response: Response, most: u64) -> Vec<u8> {
     let mut prefix = Vec::new();
     while most > 0
         && let Ok(Some(chunk)) = response.chunk().await
