@@ -45,7 +45,7 @@ pub use format::{FORMATS, Format, FormatInfo, OutputFormat};
 pub use hosts::{SecretHost, is_allowed};
 pub use identity::{Identity, InvalidIdentity, Rendered};
 pub use input::{Input, Quote};
-pub use limits::{Limit, Limits, MOST_IN_FLIGHT, Provider, Rate, host_listed, limit_key};
+pub use limits::{Limit, LimitRules, Limits, MOST_IN_FLIGHT, Provider, Quota, Rate, host_listed, limit_key};
 pub use method::Method;
 pub use proxy::Proxy;
 pub use row::Row;
@@ -315,6 +315,16 @@ impl Job {
                 "a function on AWS has 15 minutes, and must have time for what it writes: at most 7m";
             return Err(self.error_at(&["request", "timeout"], message));
         }
+        for Provider { name, rules, .. } in &self.limits.providers {
+            if !rules.quotas.is_empty() {
+                let message = "a window of an hour or more is counted by one process, and a run on AWS has many: give the rate of a shorter window alone";
+                return Err(self.error_at(&["limits", name, "rate"], message));
+            }
+        }
+        if self.limits.max_requests.is_some() {
+            let message = "max_requests is counted by one process, and a run on AWS has many: upload a part of the file";
+            return Err(self.error_at(&["limits", "max_requests"], message));
+        }
         let named = self.limits.providers.len();
         if named > MOST_LIMITS_ON_AWS {
             let message = format!(
@@ -336,12 +346,17 @@ impl Job {
         let headers = headers.iter().map(|(name, value)| (vec!["request", "headers", name], value));
         let body = body.iter().map(|body| (vec!["request", "body"], body));
         let by = self.limits.by.iter().map(|by| (vec!["limits", "by"], by));
+        let costs = self.limits.providers.iter().map(|provider| (&*provider.name, &provider.rules));
+        let costs = costs.chain([("default", &self.limits.default_rules)]);
+        let costs =
+            costs.filter_map(|(name, rules)| Some((vec!["limits", name, "cost"], rules.cost.as_ref()?)));
         let proxy = proxy.iter().filter_map(Proxy::template).map(|proxy| (vec!["request", "proxy"], proxy));
         let auth = self.auth.iter().flat_map(Auth::placed_templates);
         std::iter::once((vec!["request", "url"], url))
             .chain(headers)
             .chain(body)
             .chain(by)
+            .chain(costs)
             .chain(auth)
             .chain(proxy)
     }

@@ -21,6 +21,11 @@ fn what_works_on_one_machine_only_is_refused_on_aws() {
             "job.toml:4:1: file:c.pem cannot be read on AWS: write certificate = \"ssm:certificate\"",
         ),
         ("[tls]\nca = \"file:ca.pem\"", "file:ca.pem cannot be read on AWS"),
+        (
+            "[limits.\"api.example.com\"]\nrate = [\"1/s\", \"9/d\"]",
+            "a window of an hour or more is counted by one process",
+        ),
+        ("[limits]\nmax_requests = 5", "max_requests is counted by one process"),
         ("proxy = \"env\"", "job.toml:3:1: a function on AWS uses no proxy"),
         ("[auth.aws]\nservice = \"s3\"\nregion = \"r\"", "cannot sign with the credentials of the functions"),
         (

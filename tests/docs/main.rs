@@ -123,10 +123,12 @@ fn keys_of_the_parser() -> BTreeSet<String> {
     for top in accepted("") {
         match top.as_str() {
             "limits" => {
-                // The only key that is not a provider: it takes a template, and any other takes a table.
+                // The keys that are not providers: any other takes a table.
                 assert!(Job::parse(&format!("{MINIMAL}[limits]\nby = \"x\"\n"), "job.toml").is_ok());
                 assert!(Job::parse(&format!("{MINIMAL}[limits]\n{UNKNOWN} = \"x\"\n"), "job.toml").is_err());
+                assert!(Job::parse(&format!("{MINIMAL}[limits]\nmax_requests = 1\n"), "job.toml").is_ok());
                 keys.insert("limits.by".to_owned());
+                keys.insert("limits.max_requests".to_owned());
                 for provider in [NAME, "default"] {
                     keys.extend(
                         accepted(&format!("limits.{provider}"))
@@ -273,7 +275,11 @@ fn schema_and_parser_agree_on_values() {
             "rate",
             &["'200/s'", "'10/min'", "'2/h'", "'0.1/day'", "'1/second'", "'1/m'", "'3 / sec'", "'unlimited'"],
         ),
-        ("limits.'*.x'", "rate", &["'1/hour'", "'1/d'", "'1/minute'"]),
+        ("limits.default", "rate", &["['1/s', '50/min']", "'100/15min'", "'1/ 2 h'"]),
+        ("limits", "max_requests", &["1"]),
+        ("limits.default", "cost", &["'{{ n }}'"]),
+        ("limits.default", "learn", &["true", "false"]),
+        ("limits.'*.x'", "rate", &["['1/s', '9/d']", "'1/hour'", "'1/d'", "'1/minute'"]),
         ("limits.'a:1'", "rate", &["'1/s'"]),
         ("limits.default", "in_flight", &["1", "10000"]),
         ("retry", "attempts", &["1", "100"]),
@@ -332,6 +338,9 @@ fn schema_and_parser_agree_on_values() {
         ("output", "columns", &["{ error = 'body' }", "{ a = 'x' }", "{ a = 'header.' }", "{ a = 1 }"]),
         ("limits", "by", &["1"]),
         ("limits.default", "rate", &["'0/s'", "'200'", "'-1/s'", "'1/week'", "'fast'", "'NaN/s'", "5"]),
+        ("limits.default", "rate", &["[]", "['1/s', 'unlimited']", "'1/0s'", "'1/-1s'", "'1/1.5h'", "[1]"]),
+        ("limits", "max_requests", &["0", "'5'"]),
+        ("limits.default", "learn", &["1"]),
         ("limits.'http://a'", "rate", &["'1/s'"]),
         ("limits.'a*'", "rate", &["'1/s'"]),
         ("limits.a", "in_flight", &["1"]),

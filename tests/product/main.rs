@@ -21,6 +21,7 @@ mod job_files;
 mod jobs;
 mod leases;
 mod limit;
+mod limits;
 mod long_calls;
 mod loopback_servers;
 mod manual;

@@ -22,6 +22,7 @@ mod intents;
 mod limit;
 mod pace;
 mod parcel;
+mod quota;
 pub mod request;
 mod response;
 mod result_line;

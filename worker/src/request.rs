@@ -29,6 +29,8 @@ pub struct Prepared {
     pub hops: u8,
     /// Cookies that they set, if the job keeps them.
     pub cookies: Option<Box<CookieStore>>,
+    /// What it counts as against its limit; `None`: one request.
+    pub cost: Option<f64>,
     /// It is sent once more because its token was refused.
     pub has_new_token: bool,
     /// The identity of the line's request, before any redirect.
@@ -90,6 +92,7 @@ pub fn render(
         body: body.map(Bytes::from),
         hops: 0,
         cookies: None,
+        cost: None,
         has_new_token: false,
         identity,
     })

@@ -27,7 +27,7 @@ use self::body::BodyError;
 pub(crate) use self::body::prefix;
 use self::extract::Seen;
 pub(crate) use self::fault::of_request as failed_request;
-pub(crate) use self::retry_after::RetryAfter;
+pub(crate) use self::retry_after::{Left, RetryAfter};
 use crate::attempt::{Attempt, Outgoing, Success};
 use crate::budget::Budget;
 use crate::client;
@@ -51,20 +51,28 @@ pub(crate) struct Sender {
     pub(crate) run: Arc<Run>,
     pub(crate) budget: Arc<Budget>,
     pub(crate) wall: Wall,
+    /// Headers of responses say how many requests are left.
+    pub(crate) learns: bool,
 }
 
 impl Sender {
     /// Sends one request.
     pub(crate) async fn attempt(&self, outgoing: Outgoing) -> Attempt {
         let sent = Instant::now();
-        let mut result = self.exchange(&outgoing, sent).await;
+        let mut left = None;
+        let mut result = self.exchange(&outgoing, sent, &mut left).await;
         if let Err(FailedAttempt { failure, .. }) = &mut result {
             failure.detail = shorten(&self.run.mask.text(&failure.detail), DETAIL);
         }
-        Attempt { sent, millis: millis(sent), prepared: Some(outgoing.prepared), result }
+        Attempt { sent, millis: millis(sent), prepared: Some(outgoing.prepared), left, result }
     }
 
-    async fn exchange(&self, outgoing: &Outgoing, sent: Instant) -> Result<Success, FailedAttempt> {
+    async fn exchange(
+        &self,
+        outgoing: &Outgoing,
+        sent: Instant,
+        left: &mut Option<Left>,
+    ) -> Result<Success, FailedAttempt> {
         let Outgoing { prepared, lines, provider, tries } = outgoing;
         let run = &*self.run;
         let mut deadline = sent + run.job.request.timeout;
@@ -82,6 +90,9 @@ impl Sender {
             .map_err(|_| self.timeout("no response"))?
             .map_err(|error| self.lost(&error, prepared))?;
         let status = response.status();
+        if self.learns {
+            *left = retry_after::left_until(response.headers(), self.wall.now().millis);
+        }
         // Bytes after this length do not belong to the body.
         let whole = body::length_of_identity(&response);
         if run.signer.renews(status, used, prepared.has_new_token) {

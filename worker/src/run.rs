@@ -8,7 +8,7 @@ mod tokens;
 use std::sync::Arc;
 
 use job::file::secrets::{Secret, SecretRef, Secrets};
-use job::file::{Limit, OutputFormat, Proxy};
+use job::file::{Limit, LimitRules, OutputFormat, Proxy};
 use job::run::{LaneKind, Opened, RunRef, StopMarker, read_file};
 use job::{ErrorName, Job, Objects, Row, RunKeys, StepError};
 use tokio::sync::{Mutex, OnceCell};
@@ -57,6 +57,9 @@ pub(crate) struct LaneLimit<'a> {
     /// The one key of a named lane. In any other lane the items name their keys.
     pub(crate) provider: Option<&'a str>,
     pub(crate) limit: Limit,
+    pub(crate) rules: &'a LimitRules,
+    /// How many workers the limit is divided between.
+    pub(crate) workers: u32,
 }
 
 impl Run {
@@ -117,11 +120,21 @@ impl Run {
             .find(|(name, _)| name == lane)
             .ok_or_else(|| missing(&format!("lane {lane:?}")))?;
         match kind {
-            LaneKind::Hashed => Ok(LaneLimit { provider: None, limit: self.job.limits.default }),
+            LaneKind::Hashed => Ok(LaneLimit {
+                provider: None,
+                limit: self.job.limits.default,
+                rules: &self.job.limits.default_rules,
+                workers: 1,
+            }),
             LaneKind::Named { provider } => {
                 let named = self.job.limits.providers.iter().find(|named| named.name == *provider);
                 let named = named.ok_or_else(|| missing(&format!("provider {provider:?} of the job")))?;
-                Ok(LaneLimit { provider: Some(&named.name), limit: named.limit.share() })
+                Ok(LaneLimit {
+                    provider: Some(&named.name),
+                    limit: named.limit.share(),
+                    rules: &named.rules,
+                    workers: named.limit.workers(),
+                })
             }
         }
     }

@@ -12,14 +12,11 @@ use super::condition::Condition;
 use super::extract::{Column, Extractor};
 use super::fit;
 use super::hosts;
-use super::limits::{Limit, Limits, Provider, Rate};
 use super::places::Places;
 use super::proxy::Proxy;
 use super::statuses::StatusSyntax;
-use super::syntax::{
-    JobSyntax, LimitSyntax, LimitsSyntax, OutputSyntax, RequestSyntax, ResponseSyntax, RetrySyntax,
-};
-use super::units::{parse_bytes, parse_duration, parse_rate, parse_share};
+use super::syntax::{JobSyntax, OutputSyntax, RequestSyntax, ResponseSyntax, RetrySyntax};
+use super::units::{parse_bytes, parse_duration, parse_share};
 use super::{
     Failure, Job, JobError, Method, OWN_COLUMNS, Output, OutputFormat, Request, ResponseRules, Retry,
     SecretHost, Statuses, Style,
@@ -30,7 +27,6 @@ use crate::run::Again;
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 const DEFAULT_MAX_RESPONSE: u64 = 10 << 20;
-const DEFAULT_RATE: Rate = Rate::PerSecond(10.0);
 const DEFAULT_ATTEMPTS: u32 = 5;
 const DEFAULT_MAX_WAIT: Duration = Duration::from_secs(600);
 const DEFAULT_REDIRECTS: u8 = 5;
@@ -283,56 +279,6 @@ impl File<'_> {
         })
     }
 
-    fn limits(&self, syntax: LimitsSyntax) -> Result<Limits, JobError> {
-        let mut limits = Limits {
-            by: syntax.by.as_ref().map(|by| self.template(by, Place::Text)).transpose()?,
-            providers: Vec::new(),
-            default: Limit::new(DEFAULT_RATE, None),
-        };
-        for (name, limit) in syntax.limits {
-            if name == "default" {
-                limits.default = self.limit(&limit, Some(DEFAULT_RATE))?;
-                continue;
-            }
-            if name.contains("://")
-                || (name.contains('*') && (!name.starts_with("*.") || name[1..].contains('*')))
-            {
-                return Err(self.error(
-                    &limit.span(),
-                    format!(
-                        "{name:?} names no provider: write a host, host:port, *.domain, or a value of `by`"
-                    ),
-                ));
-            }
-            let name = if limits.by.is_some() { Ok(name) } else { hosts::host_and_port(&name) };
-            let name = name.map_err(|why| self.error(&limit.span(), why))?;
-            if limits.providers.iter().any(|other| other.name == name) {
-                return Err(self.error(&limit.span(), format!("{name:?} has two limits: leave one out")));
-            }
-            limits.providers.push(Provider { name, limit: self.limit(&limit, None)? });
-        }
-        Ok(limits)
-    }
-
-    fn limit(&self, syntax: &Spanned<LimitSyntax>, default: Option<Rate>) -> Result<Limit, JobError> {
-        let LimitSyntax { rate, in_flight } = syntax.get_ref();
-        let rate = match (rate, default) {
-            (Some(rate), _) => self.value(rate, |text| parse_rate(text))?,
-            (None, Some(default)) => default,
-            (None, None) => {
-                return Err(self.error(
-                    &syntax.span(),
-                    "a rate is missing: write rate = \"10/s\", or rate = \"unlimited\"",
-                ));
-            }
-        };
-        let in_flight = in_flight
-            .as_ref()
-            .map(|written| self.value(written, |n| positive(*n, "in_flight", 10_000)))
-            .transpose()?;
-        Ok(Limit::new(rate, in_flight))
-    }
-
     fn retry(&self, syntax: RetrySyntax) -> Result<Retry, JobError> {
         Ok(Retry {
             attempts: self
@@ -344,7 +290,7 @@ impl File<'_> {
     }
 }
 
-fn positive(n: i64, what: &str, most: u32) -> Result<u32, String> {
+pub(super) fn positive(n: i64, what: &str, most: u32) -> Result<u32, String> {
     match u32::try_from(n) {
         Ok(n) if (1..=most).contains(&n) => Ok(n),
         _ => Err(format!("{what} = {n} must be from 1 to {most}")),

@@ -7,6 +7,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use toml::Spanned;
 
 use super::error::JobError;
+use super::limits::read::RatesSyntax;
 use super::statuses::StatusSyntax;
 use super::words;
 
@@ -154,14 +155,18 @@ pub(super) struct OutputSyntax {
 #[derive(Debug, Default)]
 pub(super) struct LimitsSyntax {
     pub(super) by: Option<Spanned<String>>,
+    pub(super) max_requests: Option<Spanned<i64>>,
     pub(super) limits: Vec<(String, Spanned<LimitSyntax>)>,
 }
 
 #[derive(Debug, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct LimitSyntax {
-    pub(super) rate: Option<Spanned<String>>,
+    pub(super) rate: Option<Spanned<RatesSyntax>>,
     pub(super) in_flight: Option<Spanned<i64>>,
+    pub(super) cost: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(super) learn: bool,
 }
 
 #[derive(Debug, Default, serde::Deserialize)]
@@ -234,6 +239,8 @@ impl<'de> Deserialize<'de> for LimitsSyntax {
                 while let Some(key) = map.next_key::<String>()? {
                     if key == "by" {
                         syntax.by = Some(map.next_value()?);
+                    } else if key == "max_requests" {
+                        syntax.max_requests = Some(map.next_value()?);
                     } else {
                         syntax.limits.push((key, map.next_value()?));
                     }

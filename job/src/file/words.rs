@@ -24,7 +24,7 @@ const SWITCH: &str = "true or false, without quotes";
 
 /// The keys whose values are often written in another way. The explanation of any other key comes from its
 /// type.
-const KEYS: [Key; 39] = [
+const KEYS: [Key; 42] = [
     key("input.format", TEXT, "\"csv\"", ""),
     key("input.compression", TEXT, "\"gzip\"", ""),
     key("input.delimiter", "one character in quotes", "\";\"", ""),
@@ -58,6 +58,9 @@ const KEYS: [Key; 39] = [
     key("limits.by", TEXT, "\"{{ provider }}\"", ""),
     key("limits.*.rate", "a rate in quotes", "\"10/s\"", "/s"),
     key("limits.*.in_flight", COUNT, "20", ""),
+    key("limits.*.cost", TEXT, "\"{{ tokens }}\"", ""),
+    key("limits.*.learn", SWITCH, "true", ""),
+    key("limits.max_requests", COUNT, "1000", ""),
     key("retry.attempts", COUNT, "5", ""),
     key("retry.statuses", "a list of statuses", "[\"5xx\", 408]", ""),
     key("retry.statuses.*", "a status", "[\"5xx\", 408]", ""),
@@ -124,7 +127,7 @@ fn wrong_type(text: &str, path: &[String], entry: &Entry, found: &str) -> String
                 "{key} belongs to a provider: write [limits.default] or [limits.\"api.example.com\"], and below it {key} = {written}"
             );
         }
-        [limits, provider] if limits == "limits" && provider != "by" => {
+        [limits, provider] if limits == "limits" && provider != "by" && provider != "max_requests" => {
             return format!(
                 "a limit is a table: write [limits.{}] and below it rate = \"10/s\"",
                 quoted(provider)

@@ -1,12 +1,14 @@
 //! AWS Signature Version 4, and the credentials for it.
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use aws_config::BehaviorVersion;
 use aws_config::sts::AssumeRoleProvider;
 use aws_credential_types::Credentials;
+use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_sigv4::http_request::{
     PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SigningSettings,
@@ -31,11 +33,18 @@ pub(super) struct Provider {
     tokens: Arc<dyn TokenSource>,
     /// The chain of the environment, profiles and the metadata service, made once.
     chain: OnceCell<SharedCredentialsProvider>,
+    /// There were credentials once, so that a later failure may pass.
+    has_found: AtomicBool,
 }
 
 impl Provider {
     pub(super) fn new(auth: &AwsAuth, tokens: &Arc<dyn TokenSource>) -> Self {
-        Self { auth: auth.clone(), tokens: tokens.clone(), chain: OnceCell::new() }
+        Self {
+            auth: auth.clone(),
+            tokens: tokens.clone(),
+            chain: OnceCell::new(),
+            has_found: AtomicBool::new(false),
+        }
     }
 
     async fn chain(&self, profile: Option<&str>, role: Option<&str>) -> SharedCredentialsProvider {
@@ -73,15 +82,18 @@ impl Source<Credentials> for Provider {
             AwsCredentials::Default { profile, role } => {
                 let chain = self.chain.get_or_init(|| self.chain(profile.as_deref(), role.as_deref())).await;
                 let value = chain.provide_credentials().await.map_err(|error| {
-                    use aws_credential_types::provider::error::CredentialsError;
                     let reason = format!("no AWS credentials: {}", job::in_words(&error));
-                    match error {
-                        CredentialsError::ProviderTimedOut(_) | CredentialsError::ProviderError(_) => {
-                            FetchError::Unavailable(reason, std::time::Duration::ZERO)
-                        }
-                        _ => FetchError::Refused(reason),
+                    let is_transient = matches!(
+                        error,
+                        CredentialsError::ProviderTimedOut(_) | CredentialsError::ProviderError(_)
+                    );
+                    if is_transient && self.has_found.load(Ordering::Relaxed) {
+                        FetchError::Unavailable(reason, Duration::ZERO)
+                    } else {
+                        FetchError::Refused(reason)
                     }
                 })?;
+                self.has_found.store(true, Ordering::Relaxed);
                 let left = |at: SystemTime| at.duration_since(SystemTime::now()).unwrap_or_default();
                 let lifetime = value.expiry().map(left);
                 Ok(Fetched { value, lifetime })

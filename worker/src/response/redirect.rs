@@ -96,6 +96,7 @@ mod tests {
             body: Some(Bytes::from_static(b"x")),
             hops: 0,
             cookies: None,
+            cost: None,
             has_new_token: false,
             identity: None,
         }
