@@ -7,6 +7,7 @@
 mod absolute_url;
 mod auth;
 mod authority;
+mod aws;
 mod check;
 mod compression;
 mod condition;
@@ -29,9 +30,12 @@ mod syntax;
 pub mod template;
 mod tls;
 mod units;
+mod upload;
+mod wire;
 mod words;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -53,6 +57,9 @@ pub use statuses::Statuses;
 pub use tls::Tls;
 pub use units::{parse_bytes, parse_duration, parse_rate, parse_share};
 
+pub use upload::{Part, PartValue, Upload, name_below};
+pub use wire::{Coding, Wire};
+
 use crate::run::Again;
 use places::Places;
 use secrets::{Secret, SecretRef};
@@ -60,13 +67,6 @@ use template::Template;
 
 /// The columns of every output, which come last.
 pub const OWN_COLUMNS: [&str; 2] = ["error", "error_detail"];
-
-/// The longest timeout on AWS: within the 15 minutes of a call, a worker waits for a request to end and then
-/// writes its results.
-const LONGEST_ON_AWS: Duration = Duration::from_secs(7 * 60);
-/// The most named limits on AWS. While the input is split, each lane holds up to a part of an upload in memory,
-/// which has at least 5 MiB, and the function has 1,769 MB.
-const MOST_LIMITS_ON_AWS: usize = 150;
 
 /// A job file, validated.
 #[derive(Debug, Clone)]
@@ -114,6 +114,12 @@ pub struct Request {
     pub headers: Vec<(String, Template)>,
     /// `body`
     pub body: Option<Template>,
+    /// `body_file` or `multipart`: a body from files or of parts, instead of `body`.
+    pub upload: Option<Upload>,
+    /// `files`: the folder of all files that requests send.
+    pub files: Option<PathBuf>,
+    /// `http`, `compress`, `connect_timeout` and `read_timeout`.
+    pub wire: Wire,
     /// Whether the body is JSON, by content type or its first character.
     pub json_body: bool,
     /// `timeout` of one attempt, from connecting to the last byte of the response; default 30 s.
@@ -278,63 +284,6 @@ impl Job {
         JobError::at(&self.text, &self.file, &fit::word_in(self, &path, &format!("secret.{name}")), message)
     }
 
-    /// Checks that the functions on AWS can do the job, which is called `name` there.
-    ///
-    /// # Errors
-    /// The first part that they cannot do.
-    pub fn check_aws(&self, name: &str) -> Result<(), JobError> {
-        for (key, reference) in self.tls.references() {
-            if let SecretRef::File(_) = reference {
-                let message = format!(
-                    "{reference} cannot be read on AWS: write {key} = \"ssm:{key}\" or \"secretsmanager:{key}\""
-                );
-                return Err(self.error_at(&["tls", key], message));
-            }
-        }
-        if self.request.proxy.is_some() {
-            let message =
-                "a function on AWS uses no proxy: its network is that of the VPC that the stack is given";
-            return Err(self.error_at(&["request", "proxy"], message));
-        }
-        if let Some(Auth::Aws(aws)) = &self.auth
-            && matches!(aws.credentials, AwsCredentials::Default { .. })
-        {
-            let message = "a job on AWS cannot sign with the credentials of the functions: give access_key_id and secret_access_key as secrets";
-            return Err(self.error_at(&["auth", "aws"], message));
-        }
-        for (secret, reference) in &self.secrets {
-            if let SecretRef::File(_) = reference {
-                let message = format!(
-                    "{reference} cannot be read on AWS: use the SSM parameter /throughline/{name}/{secret}"
-                );
-                return Err(self.error_at_secret(secret, message));
-            }
-        }
-        if self.request.timeout > LONGEST_ON_AWS {
-            let message =
-                "a function on AWS has 15 minutes, and must have time for what it writes: at most 7m";
-            return Err(self.error_at(&["request", "timeout"], message));
-        }
-        for Provider { name, rules, .. } in &self.limits.providers {
-            if !rules.quotas.is_empty() {
-                let message = "a window of an hour or more is counted by one process, and a run on AWS has many: give the rate of a shorter window alone";
-                return Err(self.error_at(&["limits", name, "rate"], message));
-            }
-        }
-        if self.limits.max_requests.is_some() {
-            let message = "max_requests is counted by one process, and a run on AWS has many: upload a part of the file";
-            return Err(self.error_at(&["limits", "max_requests"], message));
-        }
-        let named = self.limits.providers.len();
-        if named > MOST_LIMITS_ON_AWS {
-            let message = format!(
-                "the job names {named} limits, and a function on AWS has memory for the lines of {MOST_LIMITS_ON_AWS}: let [limits.default] apply to the small ones, or divide the job"
-            );
-            return Err(self.error_at(&["limits"], message));
-        }
-        Ok(())
-    }
-
     /// All templates of the job.
     pub fn templates(&self) -> impl Iterator<Item = &Template> {
         self.placed_templates().map(|(_, template)| template)
@@ -342,7 +291,8 @@ impl Job {
 
     /// All templates of the job, each with the path of its key.
     fn placed_templates(&self) -> impl Iterator<Item = (Vec<&str>, &Template)> {
-        let Request { url, headers, body, proxy, .. } = &self.request;
+        let Request { url, headers, body, upload, proxy, .. } = &self.request;
+        let upload = upload.iter().flat_map(Upload::placed_templates);
         let headers = headers.iter().map(|(name, value)| (vec!["request", "headers", name], value));
         let body = body.iter().map(|body| (vec!["request", "body"], body));
         let by = self.limits.by.iter().map(|by| (vec!["limits", "by"], by));
@@ -355,6 +305,7 @@ impl Job {
         std::iter::once((vec!["request", "url"], url))
             .chain(headers)
             .chain(body)
+            .chain(upload)
             .chain(by)
             .chain(costs)
             .chain(auth)

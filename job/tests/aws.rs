@@ -26,6 +26,10 @@ fn what_works_on_one_machine_only_is_refused_on_aws() {
             "a window of an hour or more is counted by one process",
         ),
         ("[limits]\nmax_requests = 5", "max_requests is counted by one process"),
+        (
+            "files = \"photos\"\nbody_file = \"{{ id }}\"",
+            "job.toml:3:1: a function on AWS has no folder of files",
+        ),
         ("proxy = \"env\"", "job.toml:3:1: a function on AWS uses no proxy"),
         ("[auth.aws]\nservice = \"s3\"\nregion = \"r\"", "cannot sign with the credentials of the functions"),
         (

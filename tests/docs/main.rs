@@ -148,7 +148,9 @@ fn keys_of_the_parser() -> BTreeSet<String> {
             })),
             "secrets" => assert!(keys.insert(format!("secrets.{NAME}"))),
             table => keys.extend(accepted(table).iter().map(|key| match (table, key.as_str()) {
-                ("request", "headers") | ("output", "columns") => format!("{table}.{key}.{NAME}"),
+                ("request", "headers" | "multipart") | ("output", "columns") => {
+                    format!("{table}.{key}.{NAME}")
+                }
                 _ => format!("{table}.{key}"),
             })),
         }
@@ -241,6 +243,13 @@ fn schema_and_parser_agree_on_values() {
         ("input", "delimiter", &["';'", "\"\\t\"", "'|'", "\"\\u0001\"", "' '"]),
         ("request", "method", &["'GET'", "'POST'", "'PUT'", "'PATCH'", "'DELETE'", "'HEAD'", "'M-SEARCH'"]),
         ("request", "redirects", &["0", "20"]),
+        ("request", "http", &["'1.1'"]),
+        ("request", "connect_timeout", &["'5s'", "'30s'"]),
+        ("request", "read_timeout", &["'500ms'"]),
+        ("request", "multipart", &["{ a = '{{ x }}', b = '' }"]),
+        ("request", "body", &["'{{ x }}'\ncompress = 'gzip'", "'x'\ncompress = 'zstd'"]),
+        ("request", "body_file", &["'{{ x }}'\nfiles = 'photos'"]),
+        ("request", "files", &["'photos'\nmultipart = { a = { file = '{{ x }}', type = 'image/png' } }"]),
         ("request", "proxy", &["'env'", "'http://proxy:3128'", "'http://me:{{ secret.P }}@proxy'"]),
         ("response", "success", &["['2xx', 404, '503']", "['5xx']", "[200]"]),
         ("response", "fail_if", &["'body.errors'", "'{{ status == 202 }}'"]),
@@ -312,6 +321,12 @@ fn schema_and_parser_agree_on_values() {
         ("input", "delimiter", &["';;'", "''", "'\"'", "\"\\n\"", "\"\\r\"", "'é'"]),
         ("request", "method", &["'get'", "'CONNECT'", "''", "'A B'"]),
         ("request", "redirects", &["-1", "21", "'5'"]),
+        ("request", "http", &["'2'", "1.1"]),
+        ("request", "connect_timeout", &["'0s'", "5"]),
+        ("request", "read_timeout", &["'0s'"]),
+        ("request", "multipart", &["{}", "{ a = 1 }", "{ a = { name = 'x' } }", "'x'"]),
+        ("request", "body", &["'x'\ncompress = 'br'"]),
+        ("request", "files", &["''\nbody_file = 'x'"]),
         ("request", "proxy", &["'proxy:3128'", "'https://proxy'", "true", "'ENV'"]),
         ("response", "success", &["[]", "['6xx']", "[199]", "[600]", "200", "[true]", "['2XX']"]),
         ("response", "fail_if", &["true", "['body']"]),
@@ -464,6 +479,7 @@ fn every_code_is_documented() {
         Code::AddressDenied,
         Code::Header,
         Code::SecretDenied,
+        Code::File,
         Code::Connect,
         Code::BadResponse,
         Code::Tls,
@@ -490,7 +506,8 @@ fn every_code_is_documented() {
         | Code::Url
         | Code::AddressDenied
         | Code::Header
-        | Code::SecretDenied => code.to_string(),
+        | Code::SecretDenied
+        | Code::File => code.to_string(),
         Code::Connect
         | Code::BadResponse
         | Code::Tls

@@ -32,6 +32,7 @@ mod run;
 mod schedule;
 mod sockets;
 mod stop;
+mod upload;
 mod work;
 
 #[cfg(feature = "lambda")]

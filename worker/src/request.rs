@@ -13,6 +13,7 @@ use job::{Code, LineId, Row};
 use url::Url;
 
 use crate::failure::Failure;
+use crate::upload::Upload;
 
 /// A rendered request.
 #[derive(Debug, Clone)]
@@ -25,6 +26,8 @@ pub struct Prepared {
     pub headers: HeaderMap,
     /// The body, if the job has one.
     pub body: Option<Bytes>,
+    /// The body, if it is made of parts or of a file.
+    pub upload: Option<Box<Upload>>,
     /// Redirects followed to come here.
     pub hops: u8,
     /// Cookies that they set, if the job keeps them.
@@ -41,7 +44,7 @@ pub struct Prepared {
 /// where the job asks for one, see [`idempotency_key`].
 ///
 /// # Errors
-/// `render`, `url`, `header` or `secret_denied`.
+/// `render`, `url`, `header`, `file` or `secret_denied`.
 pub fn render(
     job: &Job,
     row: &Arc<Row>,
@@ -61,6 +64,9 @@ pub fn render(
         may_have_secrets(request, &url)?;
     }
     let body = request.body.as_ref().map(|body| body.render(row, secrets)).transpose().map_err(unrendered)?;
+    let upload = request.upload.as_ref();
+    let upload = upload.map(|upload| Upload::render(upload, request.files.as_deref(), row, secrets));
+    let upload = upload.transpose()?.map(Box::new);
     let mut headers = HeaderMap::with_capacity(request.headers.len() + 1);
     for (name, template) in &request.headers {
         let mut value = header_value(name, &template.render(row, secrets).map_err(unrendered)?)?;
@@ -93,6 +99,7 @@ pub fn render(
         hops: 0,
         cookies: None,
         cost: None,
+        upload,
         has_new_token: false,
         identity,
     })

@@ -10,6 +10,7 @@ mod judge;
 mod redirect;
 mod refusal;
 pub(crate) mod retry_after;
+mod sent_body;
 
 use std::sync::Arc;
 
@@ -76,6 +77,7 @@ impl Sender {
         let Outgoing { prepared, lines, provider, tries } = outgoing;
         let run = &*self.run;
         let mut deadline = sent + run.job.request.timeout;
+        let silence = run.job.request.wire.read_timeout;
         run.guard
             .check(&prepared.url)
             .map_err(|denied| FailedAttempt::unsent(Code::AddressDenied, denied.to_string()))?;
@@ -83,11 +85,22 @@ impl Sender {
             let reason = "the request carries a secret, and over http the proxy can read it";
             return Err(FailedAttempt::unsent(Code::SecretDenied, reason));
         }
-        let mut request = request(prepared)?;
-        let used = run.signer.sign(&mut request, prepared.body.as_ref())?;
-        let response = timeout_at(deadline, run.connections.send(&prepared.url, request)).await;
+        let unsent = |failure| FailedAttempt { on_wire: false, ..FailedAttempt::from(failure) };
+        let is_plain = prepared.upload.is_none() && run.job.request.wire.compress.is_none();
+        let (body, headers) = if is_plain {
+            (prepared.body.clone(), None)
+        } else {
+            let (body, headers) = Box::pin(self.body_of(prepared)).await.map_err(unsent)?;
+            (body, Some(headers))
+        };
+        let mut request = request(prepared, body.clone(), headers)?;
+        let used = run.signer.sign(&mut request, body.as_ref()).map_err(unsent)?;
+        let head = silence.map_or(deadline, |silence| {
+            deadline.min(Instant::now() + run.connections.connect_timeout() + silence)
+        });
+        let response = timeout_at(head, run.connections.send(&prepared.url, request)).await;
         let response = response
-            .map_err(|_| self.timeout("no response"))?
+            .map_err(|_| self.timeout("no response", head < deadline))?
             .map_err(|error| self.lost(&error, prepared))?;
         let status = response.status();
         if self.learns {
@@ -122,7 +135,7 @@ impl Sender {
         let mut room = self.budget.reserve(provider.clone()).await;
         // The wait for memory does not count against the server's time.
         deadline += waiting.elapsed();
-        let mut limits = body::ReadLimits::new(&mut room, &mut deadline);
+        let mut limits = body::ReadLimits::new(&mut room, &mut deadline, silence);
         let read = body::read(response, whole, run.job.request.max_response, &mut limits).await;
         let body = match read {
             Err(_) if !succeeds => return Err(self.refused(status, &headers, &[])),
@@ -151,7 +164,8 @@ impl Sender {
                     format!("the values of the columns have more than {most} bytes together"),
                 )
             }
-            BodyError::Late => self.timeout("the response's body did not end"),
+            BodyError::Late => self.timeout("the response's body did not end", false),
+            BodyError::Silent => self.timeout("no byte of the response's body", true),
             BodyError::Broken(error) => fault::of_body(&error),
             BodyError::Short(reason) => FailedAttempt::sent(Code::BodyCut, reason).with(Nature::Doubtful),
             BodyError::Unreadable(reason) => FailedAttempt::sent(Code::Extract, reason),
@@ -170,15 +184,25 @@ impl Sender {
         failed
     }
 
-    fn timeout(&self, what: &str) -> FailedAttempt {
-        let detail = format!("{what} within {:?}", self.run.job.request.timeout);
+    /// `silent`: the time between two bytes was too long, and not that of the whole attempt.
+    fn timeout(&self, what: &str, silent: bool) -> FailedAttempt {
+        let request = &self.run.job.request;
+        let within = request.wire.read_timeout.filter(|_| silent).unwrap_or(request.timeout);
+        let detail = format!("{what} within {within:?}");
         FailedAttempt::sent(Code::Timeout, detail).with(Nature::Doubtful)
     }
 }
 
-fn request(prepared: &Prepared) -> Result<Request<Full<Bytes>>, FailedAttempt> {
-    let Prepared { method, url, body, .. } = prepared;
+fn request(
+    prepared: &Prepared,
+    body: Option<Bytes>,
+    of_body: Option<HeaderMap>,
+) -> Result<Request<Full<Bytes>>, FailedAttempt> {
+    let Prepared { method, url, .. } = prepared;
     let mut headers = prepared.headers.clone();
+    for (name, value) in of_body.into_iter().flatten().filter_map(|(name, value)| Some((name?, value))) {
+        headers.entry(name).or_insert(value);
+    }
     // A range counts the bytes of the stored representation, so the job decides on the coding itself.
     if !headers.contains_key(RANGE) {
         headers.entry(ACCEPT_ENCODING).or_insert(HeaderValue::from_static(coding::ACCEPTED));
@@ -196,7 +220,7 @@ fn request(prepared: &Prepared) -> Result<Request<Full<Bytes>>, FailedAttempt> {
         let parts = [&url[..Position::BeforeUsername], &url[Position::BeforeHost..Position::AfterQuery]];
         Uri::try_from(parts.concat())
     };
-    let mut request = Request::new(Full::from(body.clone().unwrap_or_default()));
+    let mut request = Request::new(Full::from(body.unwrap_or_default()));
     *request.method_mut() = method.clone();
     *request.uri_mut() = uri.map_err(|error| unusable(error.into()))?;
     *request.headers_mut() = headers;

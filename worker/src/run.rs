@@ -164,7 +164,7 @@ async fn job_tls(source: &dyn SecretSource, name: &str, job: &Job) -> Result<Job
     let unusable = |key: &str, reason: String| {
         StepError::new(ErrorName::JobInvalid, format!("[tls] {key} cannot be used: {reason}"))
     };
-    let mut tls = JobTls::default();
+    let mut tls = JobTls { http1: job.request.wire.http1, ..JobTls::default() };
     if let Some([certificate, key]) = &job.tls.client {
         let chain = certificates(&read("certificate", certificate).await?);
         let key = private_key(&read("key", key).await?);

@@ -188,14 +188,19 @@ impl File<'_> {
             (_, true) => Place::Form,
             _ => Place::Text,
         };
+        let timeout = self.optional(syntax.timeout.as_ref(), DEFAULT_TIMEOUT, |text| parse_duration(text))?;
+        let (files, upload) = self.upload(&syntax)?;
         Ok(Request {
+            wire: self.wire(&syntax, timeout)?,
+            files,
+            upload,
             method: self.optional(syntax.method.as_ref(), Method::default(), |text| Method::parse(text))?,
             url: self.template(&syntax.url, Place::Url)?,
             fixed_host,
             headers,
             body: syntax.body.as_ref().map(|body| self.template(body, body_place)).transpose()?,
             json_body,
-            timeout: self.optional(syntax.timeout.as_ref(), DEFAULT_TIMEOUT, |text| parse_duration(text))?,
+            timeout,
             allow: self.each(&syntax.allow, hosts::allowed)?,
             secret_hosts: self.each(&syntax.secret_hosts, SecretHost::parse)?,
             idempotent: syntax.idempotent,

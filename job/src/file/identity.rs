@@ -59,6 +59,12 @@ impl Job {
             sum.part(name.as_bytes());
             sum.part(&value);
         }
+        if let Some(upload) = &self.request.upload {
+            for (name, template) in upload.identifying() {
+                sum.part(name.as_bytes());
+                sum.part(&text(template, row, None)?);
+            }
+        }
         if let Some(auth) = &self.auth {
             for template in auth.identifying() {
                 sum.part(auth.name().as_bytes());

@@ -9,6 +9,7 @@ use toml::Spanned;
 use super::error::JobError;
 use super::limits::read::RatesSyntax;
 use super::statuses::StatusSyntax;
+use super::upload::PartSyntax;
 use super::words;
 
 #[derive(Debug, serde::Deserialize)]
@@ -59,6 +60,13 @@ pub(super) struct RequestSyntax {
     #[serde(default)]
     pub(super) headers: Entries<String>,
     pub(super) body: Option<Spanned<String>>,
+    pub(super) body_file: Option<Spanned<String>>,
+    pub(super) multipart: Option<Spanned<Entries<PartSyntax>>>,
+    pub(super) files: Option<Spanned<String>>,
+    pub(super) compress: Option<Spanned<String>>,
+    pub(super) http: Option<Spanned<String>>,
+    pub(super) connect_timeout: Option<Spanned<String>>,
+    pub(super) read_timeout: Option<Spanned<String>>,
     pub(super) timeout: Option<Spanned<String>>,
     #[serde(default)]
     pub(super) allow: Vec<Spanned<String>>,

@@ -24,7 +24,7 @@ const SWITCH: &str = "true or false, without quotes";
 
 /// The keys whose values are often written in another way. The explanation of any other key comes from its
 /// type.
-const KEYS: [Key; 42] = [
+const KEYS: [Key; 46] = [
     key("input.format", TEXT, "\"csv\"", ""),
     key("input.compression", TEXT, "\"gzip\"", ""),
     key("input.delimiter", "one character in quotes", "\";\"", ""),
@@ -44,6 +44,10 @@ const KEYS: [Key; 42] = [
     key("auth.bearer", TEXT, "\"{{ secret.TOKEN }}\"", ""),
     key("auth.header", "a table", "{ name = \"x-api-key\", value = \"{{ secret.KEY }}\" }", ""),
     key("auth.query", "a table", "{ name = \"key\", value = \"{{ secret.KEY }}\" }", ""),
+    key("request.body_file", TEXT, "\"{{ name }}\"", ""),
+    key("request.multipart", "a table", "{ title = \"{{ title }}\", photo = { file = \"{{ name }}\" } }", ""),
+    key("request.connect_timeout", DURATION, "\"5s\"", "s"),
+    key("request.read_timeout", DURATION, "\"10s\"", "s"),
     key("request.proxy", "the URL of a proxy in quotes", "\"http://proxy.example.com:3128\"", ""),
     key("request.proxy_resolves", SWITCH, "true", ""),
     key("response.success", "a list of statuses", "[\"2xx\", 404]", ""),

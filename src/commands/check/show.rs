@@ -49,6 +49,9 @@ pub(super) fn requests(first: &BTreeMap<u64, Result<Prepared, String>>) {
                 if let Some(body) = &request.body {
                     println!("\n        {}", String::from_utf8_lossy(body));
                 }
+                if let Some(upload) = &request.upload {
+                    println!("\n        {}", upload.to_string().replace('\n', "\n        "));
+                }
                 println!();
             }
         }

@@ -16,6 +16,8 @@ pub(crate) struct JobTls {
     pub(crate) roots: Vec<CertificateDer<'static>>,
     /// The client's certificate with its chain, and its key.
     pub(crate) client: Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>,
+    /// HTTP/2 is not offered.
+    pub(crate) http1: bool,
 }
 
 /// Reads the system's certificates.
@@ -31,7 +33,8 @@ pub(super) fn config(job: JobTls) -> Result<ClientConfig, rustls::Error> {
         Some((chain, key)) => config.with_client_auth_cert(chain, key)?,
         None => config.with_no_client_auth(),
     };
-    config.alpn_protocols = vec!["h2".into(), "http/1.1".into()];
+    let protocols: &[&str] = if job.http1 { &["http/1.1"] } else { &["h2", "http/1.1"] };
+    config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
     Ok(config)
 }
 

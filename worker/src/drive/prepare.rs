@@ -38,16 +38,10 @@ impl Drive<'_> {
                 return Next::Idle;
             }
         }
-        match self.quotas.allow(now).await {
-            Allowed::Yes => {}
-            Allowed::Until(at) => {
-                self.hold(at, now);
-                return Next::At(at);
-            }
-            Allowed::Never(reason) => {
-                self.halt.get_or_insert(Halt::Denied(reason));
-                return Next::Idle;
-            }
+        if !self.quotas.is_empty()
+            && let Some(next) = self.count(now).await
+        {
+            return next;
         }
         let Self { run, cost, items, origins, parcels, results, context, lane, .. } = self;
         let mut prepare = |parcel: ParcelId| {
@@ -75,6 +69,21 @@ impl Drive<'_> {
             }
         };
         self.schedule.next(now, self.canary.admits_new(), &mut prepare)
+    }
+
+    /// Counts the next request; what to do if it may not be sent.
+    async fn count(&mut self, now: Now) -> Option<Next> {
+        match self.quotas.allow(now).await {
+            Allowed::Yes => None,
+            Allowed::Until(at) => {
+                self.hold(at, now);
+                Some(Next::At(at))
+            }
+            Allowed::Never(reason) => {
+                self.halt.get_or_insert(Halt::Denied(reason));
+                Some(Next::Idle)
+            }
+        }
     }
 
     /// Sends nothing before an instant, because a quota is used up.

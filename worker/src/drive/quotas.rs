@@ -59,6 +59,11 @@ impl Quotas {
         Self { counts, ahead: ahead.clamp(1, MOST_AHEAD) }
     }
 
+    /// Whether nothing is counted.
+    pub(super) fn is_empty(&self) -> bool {
+        self.counts.is_empty()
+    }
+
     /// Takes what the next request needs of every count.
     pub(super) async fn allow(&mut self, now: Now) -> Allowed {
         for count in &mut self.counts {

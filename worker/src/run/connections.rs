@@ -31,6 +31,7 @@ const MARGIN: Duration = Duration::from_secs(1);
 pub(crate) struct Connections {
     guard: Guard,
     route: Option<Route>,
+    connect_timeout: Duration,
     clients: Clients,
     /// How long a connection may usually be idle.
     usual: Duration,
@@ -46,7 +47,8 @@ impl Connections {
         // With thousands of hosts and a few requests each, sockets must not be held for long.
         let long = Duration::from_secs(if job.request.fixed_host.is_some() { 30 } else { 5 });
         let (idle, usual) = if job.repeatable() { (Idle::Long, long) } else { (Idle::Brief, BRIEF) };
-        let connect_timeout = CONNECT.min(job.request.timeout * 3 / 4);
+        let usual_timeout = CONNECT.min(job.request.timeout * 3 / 4);
+        let connect_timeout = job.request.wire.connect_timeout.unwrap_or(usual_timeout);
         let clients = Clients::new(
             guard,
             (tls, route.clone()),
@@ -56,7 +58,7 @@ impl Connections {
             idle,
         )
         .map_err(|error| StepError::new(ErrorName::JobInvalid, format!("no HTTP client: {error}")))?;
-        Ok(Self { guard: guard.clone(), route, clients, usual })
+        Ok(Self { guard: guard.clone(), route, connect_timeout, clients, usual })
     }
 
     /// Which addresses the run may reach.
@@ -76,6 +78,11 @@ impl Connections {
             host.shorten(idle);
         }
         Ok(response)
+    }
+
+    /// The time that name, TCP and TLS may take.
+    pub(crate) fn connect_timeout(&self) -> Duration {
+        self.connect_timeout
     }
 
     /// Whether a proxy could read what is sent to this URL.
