@@ -40,7 +40,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use absolute_url::absolute_url;
-pub use auth::{ApiKey, Auth, AwsAuth, AwsCredentials, ClientIn, OAuth2};
+pub use auth::{ApiKey, Auth, AwsAuth, AwsCredentials, AwsKeys, ClientIn, OAuth2};
 pub use compression::{COMPRESSIONS, Compression, CompressionInfo, unreadable_compression};
 pub use condition::Condition;
 pub use error::JobError;

@@ -18,7 +18,7 @@ fn what_works_on_one_machine_only_is_refused_on_aws() {
         ),
         (
             "[tls]\ncertificate = \"file:c.pem\"\nkey = \"env:KEY\"",
-            "job.toml:4:1: file:c.pem cannot be read on AWS: write certificate = \"ssm:certificate\"",
+            "job.toml:4:1: file:c.pem cannot be read on AWS: write certificate = \"ssm:/throughline/places/certificate\"",
         ),
         ("[tls]\nca = \"file:ca.pem\"", "file:ca.pem cannot be read on AWS"),
         (

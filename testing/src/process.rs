@@ -64,6 +64,7 @@ impl Running {
     }
 
     /// The next line of its standard output, or what there is of it when it ends.
+    #[allow(clippy::unbuffered_bytes, reason = "a buffer would lose what comes after the line")]
     pub fn next_line(&mut self) -> String {
         let stdout = self.child().stdout.as_mut().unwrap();
         let bytes = stdout.bytes().map(|byte| byte.unwrap()).take_while(|byte| *byte != b'\n');

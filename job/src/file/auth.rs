@@ -92,14 +92,18 @@ pub enum AwsCredentials {
         role: Option<String>,
     },
     /// In secrets of the job.
-    Keys {
-        /// `access_key_id`
-        id: Template,
-        /// `secret_access_key`
-        secret: Template,
-        /// `session_token`
-        session: Option<Template>,
-    },
+    Keys(Box<AwsKeys>),
+}
+
+/// An access key of AWS.
+#[derive(Debug, Clone)]
+pub struct AwsKeys {
+    /// `access_key_id`
+    pub id: Template,
+    /// `secret_access_key`
+    pub secret: Template,
+    /// `session_token`
+    pub session: Option<Template>,
 }
 
 impl Auth {
@@ -123,11 +127,11 @@ impl Auth {
             }
             Self::Aws(aws) => match &aws.credentials {
                 AwsCredentials::Default { .. } => Vec::new(),
-                AwsCredentials::Keys { id, secret, session } => {
+                AwsCredentials::Keys(keys) => {
                     let keys = [
-                        ("access_key_id", Some(id)),
-                        ("secret_access_key", Some(secret)),
-                        ("session_token", session.as_ref()),
+                        ("access_key_id", Some(&keys.id)),
+                        ("secret_access_key", Some(&keys.secret)),
+                        ("session_token", keys.session.as_ref()),
                     ];
                     keys.into_iter().filter_map(|(key, value)| Some(at("aws", key, value?))).collect()
                 }

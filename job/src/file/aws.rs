@@ -21,7 +21,7 @@ impl Job {
         for (key, reference) in self.tls.references() {
             if let SecretRef::File(_) = reference {
                 let message = format!(
-                    "{reference} cannot be read on AWS: write {key} = \"ssm:{key}\" or \"secretsmanager:{key}\""
+                    "{reference} cannot be read on AWS: write {key} = \"ssm:/throughline/{name}/{key}\""
                 );
                 return Err(self.error_at(&["tls", key], message));
             }

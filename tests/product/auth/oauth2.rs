@@ -81,6 +81,15 @@ fn one_token_serves_all_requests_and_is_never_written() {
 }
 
 #[test]
+fn check_fetches_no_token_and_says_where_one_comes_from() {
+    let provider = Provider::start(FOR_EVER);
+    let scene = Scene::new(provider.job(CLIENT), "in.csv", lines(3));
+    let shown = scene.run_with(&["check", "job.toml", "in.csv"], with_secret).expect(0).stdout;
+    assert!(shown.contains(&format!("auth     a token from http://{}", provider.tokens.host())), "{shown}");
+    assert_eq!((provider.tokens.count(), provider.api.count()), (0, 0));
+}
+
+#[test]
 fn a_token_is_renewed_before_it_expires() {
     let provider = Provider::start(Valid { uses: usize::MAX, seconds: 3 });
     let job = provider.job(CLIENT).limit(provider.api.host(), "rate = \"20/s\"");

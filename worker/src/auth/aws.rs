@@ -71,12 +71,12 @@ impl Provider {
 impl Source<Credentials> for Provider {
     async fn fetch(&self) -> Result<Fetched<Credentials>, FetchError> {
         match &self.auth.credentials {
-            AwsCredentials::Keys { id, secret, session } => {
+            AwsCredentials::Keys(keys) => {
                 let refused = |why: String| FetchError::Refused(format!("no AWS credentials: {why}"));
                 let secrets = self.tokens.secrets().await.map_err(|failure| refused(failure.detail))?;
                 let value = |template| render(template, &secrets).map_err(refused);
-                let session = session.as_ref().map(value).transpose()?;
-                let value = Credentials::new(value(id)?, value(secret)?, session, None, "job");
+                let session = keys.session.as_ref().map(value).transpose()?;
+                let value = Credentials::new(value(&keys.id)?, value(&keys.secret)?, session, None, "job");
                 Ok(Fetched { value, lifetime: None })
             }
             AwsCredentials::Default { profile, role } => {

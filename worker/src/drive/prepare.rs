@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use job::file::secrets::Secrets;
 use job::file::template::Template;
@@ -20,6 +21,9 @@ use crate::result_line::{self, Figures};
 use crate::run::Run;
 use crate::schedule::Next;
 
+/// A wait for a credential that the progress shows, and that a pause may be made of.
+const LONG: Duration = Duration::from_secs(1);
+
 impl Drive<'_> {
     /// The next parcel whose turn it is. Its request is rendered when the parcel comes to the front of its
     /// queue; a parcel that cannot be rendered fails there, and takes no slot.
@@ -32,7 +36,12 @@ impl Drive<'_> {
         }
         match self.run.signer.ready(now.instant) {
             Ready::Now => {}
-            Ready::At(at) => return Next::At(at),
+            Ready::At(at) => {
+                if at > now.instant + LONG {
+                    self.hold(at, now);
+                }
+                return Next::At(at);
+            }
             Ready::Never(reason) => {
                 self.halt.get_or_insert(Halt::Denied(reason));
                 return Next::Idle;
@@ -86,7 +95,7 @@ impl Drive<'_> {
         }
     }
 
-    /// Sends nothing before an instant, because a quota is used up.
+    /// Sends nothing before an instant, because a quota is used up or there is no credential.
     fn hold(&mut self, at: Instant, now: Now) {
         for index in (0..).take(self.schedule.keys().len()) {
             let name = self.schedule.key(index).name.clone();

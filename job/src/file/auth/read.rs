@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use toml::Spanned;
 
-use super::{ApiKey, Auth, AwsAuth, AwsCredentials, ClientIn, OAuth2};
+use super::{ApiKey, Auth, AwsAuth, AwsCredentials, AwsKeys, ClientIn, OAuth2};
 use crate::file::JobError;
 use crate::file::check::File;
 use crate::file::hosts::is_allowed;
@@ -113,11 +113,11 @@ impl File<'_> {
                     return Err(self.error(&at, message));
                 }
                 let session = session_token.as_ref().map(|text| self.without_columns(text)).transpose()?;
-                AwsCredentials::Keys {
+                AwsCredentials::Keys(Box::new(AwsKeys {
                     id: self.without_columns(id)?,
                     secret: self.without_columns(secret)?,
                     session,
-                }
+                }))
             }
             (None, None) if session_token.is_none() => AwsCredentials::Default {
                 profile: profile.as_ref().map(|profile| profile.get_ref().clone()),
