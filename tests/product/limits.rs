@@ -59,7 +59,7 @@ fn a_budget_ends_a_run_in_good_order_and_a_redrive_has_its_own() {
     let output = scene.read("out.csv");
     let errors = column(&output, "error");
     assert_eq!(api.count(), 7);
-    assert_eq!(errors.iter().filter(|error| *error == "").count(), 7);
+    assert_eq!(errors.iter().filter(|error| error.is_empty()).count(), 7);
     assert_eq!(errors.iter().filter(|error| *error == "stopped").count(), 3, "{errors:?}");
     let details = column(&output, "error_detail");
     assert!(
