@@ -5,7 +5,9 @@
 //! [secrets]. [`COMPRESSIONS`] and [`FORMATS`] are the tables of what an input may be.
 
 mod absolute_url;
+mod auth;
 mod authority;
+mod aws;
 mod check;
 mod compression;
 mod condition;
@@ -20,19 +22,25 @@ mod limits;
 mod method;
 pub mod net;
 mod places;
+mod proxy;
 mod row;
 pub mod secrets;
 mod statuses;
 mod syntax;
 pub mod template;
+mod tls;
 mod units;
+mod upload;
+mod wire;
 mod words;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use absolute_url::absolute_url;
+pub use auth::{ApiKey, Auth, AwsAuth, AwsCredentials, AwsKeys, ClientIn, OAuth2};
 pub use compression::{COMPRESSIONS, Compression, CompressionInfo, unreadable_compression};
 pub use condition::Condition;
 pub use error::JobError;
@@ -41,11 +49,16 @@ pub use format::{FORMATS, Format, FormatInfo, OutputFormat};
 pub use hosts::{SecretHost, is_allowed};
 pub use identity::{Identity, InvalidIdentity, Rendered};
 pub use input::{Input, Quote};
-pub use limits::{Limit, Limits, MOST_IN_FLIGHT, Provider, Rate, host_listed, limit_key};
+pub use limits::{Limit, LimitRules, Limits, MOST_IN_FLIGHT, Provider, Quota, Rate, host_listed, limit_key};
 pub use method::Method;
+pub use proxy::Proxy;
 pub use row::Row;
 pub use statuses::Statuses;
+pub use tls::Tls;
 pub use units::{parse_bytes, parse_duration, parse_rate, parse_share};
+
+pub use upload::{Part, PartValue, Upload, name_below};
+pub use wire::{Coding, Wire};
 
 use crate::run::Again;
 use places::Places;
@@ -55,13 +68,6 @@ use template::Template;
 /// The columns of every output, which come last.
 pub const OWN_COLUMNS: [&str; 2] = ["error", "error_detail"];
 
-/// The longest timeout on AWS: within the 15 minutes of a call, a worker waits for a request to end and then
-/// writes its results.
-const LONGEST_ON_AWS: Duration = Duration::from_secs(7 * 60);
-/// The most named limits on AWS. While the input is split, each lane holds up to a part of an upload in memory,
-/// which has at least 5 MiB, and the function has 1,769 MB.
-const MOST_LIMITS_ON_AWS: usize = 150;
-
 /// A job file, validated.
 #[derive(Debug, Clone)]
 pub struct Job {
@@ -69,6 +75,10 @@ pub struct Job {
     pub input: Input,
     /// `[request]`
     pub request: Request,
+    /// `[auth]`
+    pub auth: Option<Auth>,
+    /// `[tls]`
+    pub tls: Tls,
     /// `[response]`
     pub response: ResponseRules,
     /// `[output]`
@@ -83,6 +93,8 @@ pub struct Job {
     pub again: Option<Again>,
     /// For each secret that a template names, where its value is kept.
     pub secrets: BTreeMap<String, SecretRef>,
+    /// Whether a template of the request names a secret.
+    names_secret: bool,
     text: String,
     file: String,
     places: Arc<Places>,
@@ -102,6 +114,12 @@ pub struct Request {
     pub headers: Vec<(String, Template)>,
     /// `body`
     pub body: Option<Template>,
+    /// `body_file` or `multipart`: a body from files or of parts, instead of `body`.
+    pub upload: Option<Upload>,
+    /// `files`: the folder of all files that requests send.
+    pub files: Option<PathBuf>,
+    /// `http`, `compress`, `connect_timeout` and `read_timeout`.
+    pub wire: Wire,
     /// Whether the body is JSON, by content type or its first character.
     pub json_body: bool,
     /// `timeout` of one attempt, from connecting to the last byte of the response; default 30 s.
@@ -116,6 +134,10 @@ pub struct Request {
     pub cookies: bool,
     /// `max_response`: bytes of a response's body; default 10 MiB.
     pub max_response: u64,
+    /// `proxy`: connections are made through it.
+    pub proxy: Option<Proxy>,
+    /// `proxy_resolves`: the proxy looks names up, and no address is checked.
+    pub proxy_resolves: bool,
     /// `redirects`: how many are followed for one line; default 5.
     pub redirects: u8,
 }
@@ -229,13 +251,18 @@ impl Job {
     /// # Errors
     /// In words, with the secret's name.
     pub fn check_secret(&self, name: &str, value: &Secret) -> Result<(), String> {
-        let in_header = self
-            .request
-            .headers
-            .iter()
-            .find(|(_, template)| template.secrets().iter().any(|secret| secret == name));
-        match (in_header, value.unsendable()) {
-            (Some((header, _)), Some(what)) => Err(format!(
+        let names = |template: &Template| template.secrets().iter().any(|secret| secret == name);
+        let of_auth = match &self.auth {
+            Some(Auth::Bearer(value) | Auth::Header(ApiKey { value, .. })) if names(value) => {
+                self.auth.as_ref().and_then(Auth::header)
+            }
+            _ => None,
+        };
+        let headers = &self.request.headers;
+        let in_header =
+            headers.iter().find(|(_, template)| names(template)).map(|(header, _)| header.as_str());
+        match (in_header.or(of_auth), value.unsendable()) {
+            (Some(header), Some(what)) => Err(format!(
                 "the secret {name} has {what}, which the header {header} cannot carry: set it again without"
             )),
             _ => Ok(()),
@@ -257,34 +284,6 @@ impl Job {
         JobError::at(&self.text, &self.file, &fit::word_in(self, &path, &format!("secret.{name}")), message)
     }
 
-    /// Checks that the functions on AWS can do the job, which is called `name` there.
-    ///
-    /// # Errors
-    /// The first part that they cannot do.
-    pub fn check_aws(&self, name: &str) -> Result<(), JobError> {
-        for (secret, reference) in &self.secrets {
-            if let SecretRef::File(_) = reference {
-                let message = format!(
-                    "{reference} cannot be read on AWS: use the SSM parameter /throughline/{name}/{secret}"
-                );
-                return Err(self.error_at_secret(secret, message));
-            }
-        }
-        if self.request.timeout > LONGEST_ON_AWS {
-            let message =
-                "a function on AWS has 15 minutes, and must have time for what it writes: at most 7m";
-            return Err(self.error_at(&["request", "timeout"], message));
-        }
-        let named = self.limits.providers.len();
-        if named > MOST_LIMITS_ON_AWS {
-            let message = format!(
-                "the job names {named} limits, and a function on AWS has memory for the lines of {MOST_LIMITS_ON_AWS}: let [limits.default] apply to the small ones, or divide the job"
-            );
-            return Err(self.error_at(&["limits"], message));
-        }
-        Ok(())
-    }
-
     /// All templates of the job.
     pub fn templates(&self) -> impl Iterator<Item = &Template> {
         self.placed_templates().map(|(_, template)| template)
@@ -292,11 +291,40 @@ impl Job {
 
     /// All templates of the job, each with the path of its key.
     fn placed_templates(&self) -> impl Iterator<Item = (Vec<&str>, &Template)> {
-        let Request { url, headers, body, .. } = &self.request;
+        let Request { url, headers, body, upload, proxy, .. } = &self.request;
+        let upload = upload.iter().flat_map(Upload::placed_templates);
         let headers = headers.iter().map(|(name, value)| (vec!["request", "headers", name], value));
         let body = body.iter().map(|body| (vec!["request", "body"], body));
         let by = self.limits.by.iter().map(|by| (vec!["limits", "by"], by));
-        std::iter::once((vec!["request", "url"], url)).chain(headers).chain(body).chain(by)
+        let costs = self.limits.providers.iter().map(|provider| (&*provider.name, &provider.rules));
+        let costs = costs.chain([("default", &self.limits.default_rules)]);
+        let costs =
+            costs.filter_map(|(name, rules)| Some((vec!["limits", name, "cost"], rules.cost.as_ref()?)));
+        let proxy = proxy.iter().filter_map(Proxy::template).map(|proxy| (vec!["request", "proxy"], proxy));
+        let auth = self.auth.iter().flat_map(Auth::placed_templates);
+        std::iter::once((vec!["request", "url"], url))
+            .chain(headers)
+            .chain(body)
+            .chain(upload)
+            .chain(by)
+            .chain(costs)
+            .chain(auth)
+            .chain(proxy)
+    }
+
+    /// Whether a request says who sends it, so that only some hosts may have it.
+    pub fn carries_secret(&self) -> bool {
+        let signs = matches!(self.auth, Some(Auth::Aws(_)));
+        self.names_secret || signs || self.tls.client.is_some()
+    }
+
+    /// The files that the job reads its secrets from.
+    pub fn secret_files(&self) -> impl Iterator<Item = &std::path::Path> {
+        let references = self.secrets.values().chain(self.tls.references().map(|(_, reference)| reference));
+        references.filter_map(|reference| match reference {
+            SecretRef::File(path) => Some(path.as_path()),
+            _ => None,
+        })
     }
 
     /// Whether a request may be sent again although an earlier one may have arrived.

@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use job::file::secrets::SecretRef;
 use job::run::RunRef;
 use job::{ErrorName, Job, Objects, Plan};
 use postprocess::Report;
@@ -88,6 +87,9 @@ pub(super) async fn prepare(
     }
     let name = crate::local::job_name(&target.job)?;
     LocalSecrets::check(&name, &job).await?;
+    if let Some(proxy) = crate::local::unused_proxy(&job) {
+        eprintln!("note: {proxy}");
+    }
     let command = format!("{command} {} {}", target.job.display(), target.input.display());
     let state = StateDir::open(&options.state, &name, &command, waits(options.json)).await?;
     let mut target = Target::install(&state, &name, text, job, &target.input).await?;
@@ -114,10 +116,7 @@ fn waits(json: bool) -> impl FnMut(Holder) {
 
 /// The files that no output may replace.
 pub(super) fn protected_files(target: &args::Target, job: &Job, state: Option<&Path>) -> ProtectedFiles {
-    let secrets = job.secrets.values().filter_map(|reference| match reference {
-        SecretRef::File(path) => Some(("the file of a secret", path.clone())),
-        _ => None,
-    });
+    let secrets = job.secret_files().map(|path| ("the file of a secret", path.to_owned()));
     let files = [("the input", target.input.clone()), ("the job file", target.job.clone())]
         .into_iter()
         .chain(secrets)

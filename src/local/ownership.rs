@@ -9,8 +9,8 @@ use crate::exit::CliError;
 use s3::file::make_folder;
 
 /// The folders in a state folder that hold the data of runs.
-pub(super) const DATA_FOLDERS: [&str; 8] =
-    ["jobs", "runs", "turns", ".s3", ".journal", ".fresh", ".locks", ".serve"];
+pub(super) const DATA_FOLDERS: [&str; 9] =
+    ["jobs", "runs", "turns", "quotas", ".s3", ".journal", ".fresh", ".locks", ".serve"];
 
 /// Creates the folder, private to the user. An existing folder is accepted if nobody else can have put
 /// anything into it.

@@ -17,7 +17,7 @@ impl LocalSecrets {
     /// # Errors
     /// The first secret that is not set, with its place in the job file.
     pub async fn check(job_name: &str, job: &Job) -> Result<(), CliError> {
-        if !job.secrets.is_empty() {
+        if job.carries_secret() {
             no_core_dumps();
         }
         for (name, reference) in &job.secrets {
@@ -27,6 +27,15 @@ impl LocalSecrets {
             };
             if let Some(reason) = problem {
                 return Err(job.error_at_secret(name, reason).into());
+            }
+        }
+        for (key, reference) in job.tls.references() {
+            let problem = match Self.resolve(job_name, key, reference).await {
+                Ok(pem) => worker::check_pem(key, &pem).err(),
+                Err(error) => Some(error.reason),
+            };
+            if let Some(reason) = problem {
+                return Err(job.error_at(&["tls", key], reason).into());
             }
         }
         Ok(())

@@ -63,9 +63,8 @@ impl Running {
         self.child().try_wait().unwrap().is_some()
     }
 
-    /// The next line of its standard output, or what there is of it when it ends. Nothing after the line is read, since the
-    /// rest of the output belongs to whoever waits for the end.
-    #[allow(clippy::unbuffered_bytes)]
+    /// The next line of its standard output, or what there is of it when it ends.
+    #[allow(clippy::unbuffered_bytes, reason = "a buffer would lose what comes after the line")]
     pub fn next_line(&mut self) -> String {
         let stdout = self.child().stdout.as_mut().unwrap();
         let bytes = stdout.bytes().map(|byte| byte.unwrap()).take_while(|byte| *byte != b'\n');

@@ -123,10 +123,12 @@ fn keys_of_the_parser() -> BTreeSet<String> {
     for top in accepted("") {
         match top.as_str() {
             "limits" => {
-                // The only key that is not a provider: it takes a template, and any other takes a table.
+                // The keys that are not providers: any other takes a table.
                 assert!(Job::parse(&format!("{MINIMAL}[limits]\nby = \"x\"\n"), "job.toml").is_ok());
                 assert!(Job::parse(&format!("{MINIMAL}[limits]\n{UNKNOWN} = \"x\"\n"), "job.toml").is_err());
+                assert!(Job::parse(&format!("{MINIMAL}[limits]\nmax_requests = 1\n"), "job.toml").is_ok());
                 keys.insert("limits.by".to_owned());
+                keys.insert("limits.max_requests".to_owned());
                 for provider in [NAME, "default"] {
                     keys.extend(
                         accepted(&format!("limits.{provider}"))
@@ -135,9 +137,20 @@ fn keys_of_the_parser() -> BTreeSet<String> {
                     );
                 }
             }
+            "auth" => keys.extend(accepted("auth").iter().flat_map(|scheme| {
+                match scheme.as_str() {
+                    "bearer" => vec!["auth.bearer".to_owned()],
+                    table => accepted(&format!("auth.{table}"))
+                        .iter()
+                        .map(|key| format!("auth.{table}.{key}"))
+                        .collect(),
+                }
+            })),
             "secrets" => assert!(keys.insert(format!("secrets.{NAME}"))),
             table => keys.extend(accepted(table).iter().map(|key| match (table, key.as_str()) {
-                ("request", "headers") | ("output", "columns") => format!("{table}.{key}.{NAME}"),
+                ("request", "headers" | "multipart") | ("output", "columns") => {
+                    format!("{table}.{key}.{NAME}")
+                }
                 _ => format!("{table}.{key}"),
             })),
         }
@@ -230,6 +243,14 @@ fn schema_and_parser_agree_on_values() {
         ("input", "delimiter", &["';'", "\"\\t\"", "'|'", "\"\\u0001\"", "' '"]),
         ("request", "method", &["'GET'", "'POST'", "'PUT'", "'PATCH'", "'DELETE'", "'HEAD'", "'M-SEARCH'"]),
         ("request", "redirects", &["0", "20"]),
+        ("request", "http", &["'1.1'"]),
+        ("request", "connect_timeout", &["'5s'", "'30s'"]),
+        ("request", "read_timeout", &["'500ms'"]),
+        ("request", "multipart", &["{ a = '{{ x }}', b = '' }"]),
+        ("request", "body", &["'{{ x }}'\ncompress = 'gzip'", "'x'\ncompress = 'zstd'"]),
+        ("request", "body_file", &["'{{ x }}'\nfiles = 'photos'"]),
+        ("request", "files", &["'photos'\nmultipart = { a = { file = '{{ x }}', type = 'image/png' } }"]),
+        ("request", "proxy", &["'env'", "'http://proxy:3128'", "'http://me:{{ secret.P }}@proxy'"]),
         ("response", "success", &["['2xx', 404, '503']", "['5xx']", "[200]"]),
         ("response", "fail_if", &["'body.errors'", "'{{ status == 202 }}'"]),
         ("response", "retry_if", &["\"headers['x-busy'] and not body\""]),
@@ -263,12 +284,29 @@ fn schema_and_parser_agree_on_values() {
             "rate",
             &["'200/s'", "'10/min'", "'2/h'", "'0.1/day'", "'1/second'", "'1/m'", "'3 / sec'", "'unlimited'"],
         ),
-        ("limits.'*.x'", "rate", &["'1/hour'", "'1/d'", "'1/minute'"]),
+        ("limits.default", "rate", &["['1/s', '50/min']", "'100/15min'", "'1/ 2 h'"]),
+        ("limits", "max_requests", &["1"]),
+        ("limits.default", "cost", &["'{{ n }}'"]),
+        ("limits.default", "learn", &["true", "false"]),
+        ("limits.'*.x'", "rate", &["['1/s', '9/d']", "'1/hour'", "'1/d'", "'1/minute'"]),
         ("limits.'a:1'", "rate", &["'1/s'"]),
         ("limits.default", "in_flight", &["1", "10000"]),
         ("retry", "attempts", &["1", "100"]),
         ("retry", "max_wait", &["'10m'"]),
         ("failure", "tolerated", &["'0%'", "'5%'", "'0.01%'", "'100%'", "'100.0 %'"]),
+        ("auth", "bearer", &["'{{ secret.K }}'"]),
+        ("auth", "basic", &["{ user = 'a', password = '' }"]),
+        ("auth", "header", &["{ name = 'X-Key', value = '{{ secret.K }}' }"]),
+        ("auth", "query", &["{ name = 'key', value = 'x' }"]),
+        (
+            "auth",
+            "oauth2",
+            &[
+                "{ token_url = 'https://a/t', client_id = 'a', client_in = 'body', timeout = '5s', scope = 'b c' }",
+            ],
+        ),
+        ("auth", "aws", &["{ service = 's3', region = 'eu-west-1', profile = 'a', role = 'b' }"]),
+        ("tls", "ca", &["'file:a.pem'"]),
         ("secrets", "K", &["'env:A'", "'file:/a'", "'ssm:a'", "'secretsmanager:a'"]),
     ];
     let bad = [
@@ -283,6 +321,13 @@ fn schema_and_parser_agree_on_values() {
         ("input", "delimiter", &["';;'", "''", "'\"'", "\"\\n\"", "\"\\r\"", "'é'"]),
         ("request", "method", &["'get'", "'CONNECT'", "''", "'A B'"]),
         ("request", "redirects", &["-1", "21", "'5'"]),
+        ("request", "http", &["'2'", "1.1"]),
+        ("request", "connect_timeout", &["'0s'", "5"]),
+        ("request", "read_timeout", &["'0s'"]),
+        ("request", "multipart", &["{}", "{ a = 1 }", "{ a = { name = 'x' } }", "'x'"]),
+        ("request", "body", &["'x'\ncompress = 'br'"]),
+        ("request", "files", &["''\nbody_file = 'x'"]),
+        ("request", "proxy", &["'proxy:3128'", "'https://proxy'", "true", "'ENV'"]),
         ("response", "success", &["[]", "['6xx']", "[199]", "[600]", "200", "[true]", "['2XX']"]),
         ("response", "fail_if", &["true", "['body']"]),
         ("retry", "statuses", &["['all']", "500"]),
@@ -308,6 +353,9 @@ fn schema_and_parser_agree_on_values() {
         ("output", "columns", &["{ error = 'body' }", "{ a = 'x' }", "{ a = 'header.' }", "{ a = 1 }"]),
         ("limits", "by", &["1"]),
         ("limits.default", "rate", &["'0/s'", "'200'", "'-1/s'", "'1/week'", "'fast'", "'NaN/s'", "5"]),
+        ("limits.default", "rate", &["[]", "['1/s', 'unlimited']", "'1/0s'", "'1/-1s'", "'1/1.5h'", "[1]"]),
+        ("limits", "max_requests", &["0", "'5'"]),
+        ("limits.default", "learn", &["1"]),
         ("limits.'http://a'", "rate", &["'1/s'"]),
         ("limits.'a*'", "rate", &["'1/s'"]),
         ("limits.a", "in_flight", &["1"]),
@@ -315,6 +363,23 @@ fn schema_and_parser_agree_on_values() {
         ("retry", "attempts", &["0", "101"]),
         ("retry", "max_wait", &["'0m'"]),
         ("failure", "tolerated", &["'101%'", "'5'", "'-1%'", "'%'", "0.05"]),
+        ("auth", "bearer", &["1"]),
+        ("auth", "basic", &["{ user = 'a' }", "'a:b'"]),
+        ("auth", "header", &["{ name = 'a b', value = 'x' }", "{ name = 'host', value = 'x' }"]),
+        ("auth", "query", &["{ name = '', value = 'x' }", "{ value = 'x' }"]),
+        (
+            "auth",
+            "oauth2",
+            &[
+                "{ token_url = 'ftp://a/t', client_id = 'a' }",
+                "{ token_url = 'https://a/t' }",
+                "{ token_url = 'https://a/t', client_id = 'a', client_in = 'url' }",
+                "{ token_url = 'https://a/t', client_id = 'a', timeout = '0s' }",
+            ],
+        ),
+        ("auth", "aws", &["{ service = 's3' }", "{ service = 's3', region = 'a', profile = 1 }"]),
+        ("tls", "ca", &["'a.pem'"]),
+        ("tls", "key", &["'file:a.pem'"]),
         ("secrets", "K", &["'hunter2'", "'env:'", "'vault:x'"]),
     ];
     let cases = |cases: &[(&'static str, &'static str, &'static [&'static str])], expected: bool| {
@@ -353,6 +418,12 @@ fn defaults_are_as_documented() {
     let mut tables: BTreeMap<String, String> = BTreeMap::new();
     for (key, schema) in keys_of_the_schema() {
         let Some(default) = schema.get("default") else { continue };
+        // A scheme of [auth] has keys that must be given; its defaults apply to the ones that are left out.
+        if key.starts_with("auth.") {
+            let told = default.as_str().unwrap_or_default();
+            assert_eq!(docs[&key], told, "{key}");
+            continue;
+        }
         let told = default.as_str().map_or_else(|| default.to_string(), str::to_owned);
         assert_eq!(docs[&key].replace(", ", ","), told, "{key}");
         let (table, key) = key.rsplit_once('.').unwrap();
@@ -408,6 +479,7 @@ fn every_code_is_documented() {
         Code::AddressDenied,
         Code::Header,
         Code::SecretDenied,
+        Code::File,
         Code::Connect,
         Code::BadResponse,
         Code::Tls,
@@ -434,7 +506,8 @@ fn every_code_is_documented() {
         | Code::Url
         | Code::AddressDenied
         | Code::Header
-        | Code::SecretDenied => code.to_string(),
+        | Code::SecretDenied
+        | Code::File => code.to_string(),
         Code::Connect
         | Code::BadResponse
         | Code::Tls

@@ -1,8 +1,10 @@
 //! The whole product from outside: the real binary, a real HTTP server on loopback, real files.
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
 
+mod auth;
 mod aws_profiles;
 mod check;
+mod client_certificates;
 mod cloud;
 mod commands;
 mod crash;
@@ -10,6 +12,7 @@ mod damaged_results;
 mod edits;
 mod failures;
 mod formats;
+mod forms;
 mod functions;
 mod history;
 mod http2;
@@ -19,12 +22,14 @@ mod job_files;
 mod jobs;
 mod leases;
 mod limit;
+mod limits;
 mod long_calls;
 mod loopback_servers;
 mod manual;
 mod many_hosts;
 mod outputs;
 mod permissions;
+mod proxy;
 mod queues;
 mod redrive;
 mod request_counts;
@@ -37,4 +42,5 @@ mod terminal;
 mod tls;
 mod uploads;
 mod versions;
+mod wire;
 mod workspace;

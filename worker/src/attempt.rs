@@ -5,6 +5,7 @@ use tokio::time::Instant;
 
 use crate::failure::{FailedAttempt, Failure};
 use crate::request::Prepared;
+use crate::response::Left;
 
 /// A parcel on its way to the sender.
 pub(crate) struct Outgoing {
@@ -23,6 +24,8 @@ pub(crate) struct Attempt {
     pub(crate) millis: u32,
     /// The request, for another attempt; `None` after a bug.
     pub(crate) prepared: Option<Box<Prepared>>,
+    /// What the response says of the limit, if the job looks at it.
+    pub(crate) left: Option<Left>,
     pub(crate) result: Result<Success, FailedAttempt>,
 }
 
@@ -30,8 +33,8 @@ pub(crate) struct Attempt {
 pub(crate) enum Success {
     /// 2xx with everything that the columns need: the number and the result of each line.
     Results(Vec<(LineId, Vec<u8>)>),
-    /// A redirect: the request that follows it.
-    Redirect(Box<Prepared>),
+    /// The request that follows a redirect, or the same one with another token.
+    Again(Box<Prepared>),
 }
 
 impl Attempt {
@@ -39,7 +42,7 @@ impl Attempt {
     pub(crate) fn bug(sent: Instant) -> Self {
         let failure = Failure::new(Code::Extract, "a bug in throughline: the line could not be processed");
         let failed = FailedAttempt { on_wire: false, ..failure.into() };
-        Self { sent, millis: 0, prepared: None, result: Err(failed) }
+        Self { sent, millis: 0, prepared: None, left: None, result: Err(failed) }
     }
 
     /// Whether a request went out.

@@ -5,6 +5,8 @@
 mod connection;
 mod connector;
 mod hosts;
+mod proxy;
+mod tls;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +24,9 @@ use self::connection::Watch;
 use self::connector::Connector;
 pub(crate) use self::hosts::{Host, Idle};
 use self::hosts::{Hosts, Turn};
+pub(crate) use self::proxy::{Proxies, ProxyError, Route};
+pub use self::tls::check_pem;
+pub(crate) use self::tls::{JobTls, certificates, private_key};
 use crate::sockets::Sockets;
 pub(crate) use legacy::Error;
 
@@ -72,13 +77,15 @@ impl Clients {
     /// less.
     pub(crate) fn new(
         guard: &Guard,
+        wire: (JobTls, Option<Route>),
         sockets: &Arc<Sockets>,
         connect_timeout: Duration,
         times: [Duration; 3],
         usual: Idle,
     ) -> Result<Self, rustls::Error> {
         let hosts = Arc::new(Hosts::new(times[usual as usize]));
-        let connector = Connector::new(guard, sockets, connect_timeout, &hosts)?;
+        let connector =
+            Connector::new(guard, (tls::config(wire.0)?, wire.1), sockets, connect_timeout, &hosts);
         Ok(Self { hosts, connector, times, usual })
     }
 

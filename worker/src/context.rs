@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::budget::Budget;
 use crate::limit::SharedLimits;
+use crate::quota::Ledgers;
 use crate::run::RunCache;
 use crate::sockets::{self, Sockets};
 use net::guard::{LookUp, SystemLookUp};
@@ -40,6 +41,7 @@ pub struct Context {
     pub(crate) sockets: Arc<Sockets>,
     pub(crate) budget: Arc<Budget>,
     pub(crate) runs: Arc<RunCache>,
+    pub(crate) ledgers: Arc<Ledgers>,
 }
 
 impl Context {
@@ -67,6 +69,7 @@ impl Context {
             sockets,
             budget,
             runs: Arc::default(),
+            ledgers: Arc::default(),
         }
     }
 

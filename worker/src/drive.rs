@@ -3,6 +3,7 @@
 mod close;
 mod outcome;
 mod prepare;
+mod quotas;
 mod send;
 mod set_up;
 
@@ -10,8 +11,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use job::file::template::Template;
 use job::run::Pace;
 use job::{LineId, StepError};
+use quotas::Quotas;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
@@ -49,6 +52,11 @@ pub(crate) struct Drive<'a> {
     origins: HashMap<LineId, (String, LineId)>,
     parcels: Parcels,
     schedule: Schedule,
+    quotas: Quotas,
+    /// What a request counts as, if the limit says it.
+    cost: Option<Template>,
+    /// How many workers share what responses say about the limit; `None` if the job does not look at it.
+    learns: Option<u32>,
     canary: Canary,
     sender: Arc<Sender>,
     in_flight: JoinSet<(ParcelId, Attempt)>,

@@ -9,6 +9,7 @@
 //! different jobs take turns for a limit (`limit`).
 
 mod attempt;
+mod auth;
 mod background;
 mod batch;
 mod budget;
@@ -21,6 +22,7 @@ mod intents;
 mod limit;
 mod pace;
 mod parcel;
+mod quota;
 pub mod request;
 mod response;
 mod result_line;
@@ -30,6 +32,7 @@ mod run;
 mod schedule;
 mod sockets;
 mod stop;
+mod upload;
 mod work;
 
 #[cfg(feature = "lambda")]
@@ -40,6 +43,7 @@ mod aws {
 
 #[cfg(feature = "lambda")]
 pub use aws::{metrics::CallMetrics, secrets::AwsSecrets};
+pub use client::check_pem;
 pub use context::{Context, Intents, Observer, Rng, SecretSource, Settings, Silent, SystemRng, Unresolved};
 pub use failure::Failure;
 pub use limit::{SharedLimits, end_lane};
@@ -47,6 +51,11 @@ pub use response::retry_after::read as retry_after;
 pub use sockets::raise_descriptors;
 pub use stop::stop;
 pub use work::{work, work_until};
+
+/// The proxy that the environment names for a URL, without user and password.
+pub fn proxy_of_environment(url: &str) -> Option<String> {
+    client::Proxies::of_environment().address(url)
+}
 
 /// What the worker calls itself in requests, unless the job sets a `user-agent`.
 pub const USER_AGENT: &str = concat!("throughline/", env!("CARGO_PKG_VERSION"));

@@ -2,15 +2,18 @@
 
 use std::sync::Arc;
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use bytes::Bytes;
 use cookie_store::CookieStore;
-use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use job::file::secrets::Secrets;
-use job::file::{Identity, Job, Rendered, Request, is_allowed, limit_key};
+use job::file::template::Template;
+use job::file::{ApiKey, Auth, Identity, Job, Rendered, Request, is_allowed, limit_key};
 use job::{Code, LineId, Row};
 use url::Url;
 
 use crate::failure::Failure;
+use crate::upload::Upload;
 
 /// A rendered request.
 #[derive(Debug, Clone)]
@@ -23,10 +26,16 @@ pub struct Prepared {
     pub headers: HeaderMap,
     /// The body, if the job has one.
     pub body: Option<Bytes>,
+    /// The body, if it is made of parts or of a file.
+    pub upload: Option<Box<Upload>>,
     /// Redirects followed to come here.
     pub hops: u8,
     /// Cookies that they set, if the job keeps them.
     pub cookies: Option<Box<CookieStore>>,
+    /// What it counts as against its limit; `None`: one request.
+    pub cost: Option<f64>,
+    /// It is sent once more because its token was refused.
+    pub has_new_token: bool,
     /// The identity of the line's request, before any redirect.
     pub identity: Option<Identity>,
 }
@@ -35,7 +44,7 @@ pub struct Prepared {
 /// where the job asks for one, see [`idempotency_key`].
 ///
 /// # Errors
-/// `render`, `url`, `header` or `secret_denied`.
+/// `render`, `url`, `header`, `file` or `secret_denied`.
 pub fn render(
     job: &Job,
     row: &Arc<Row>,
@@ -45,16 +54,19 @@ pub fn render(
     let unrendered = |message: String| Failure::new(Code::Render, message);
     let request = &job.request;
     let text = request.url.render(row, secrets).map_err(unrendered)?;
-    let url = job::absolute_url(&text).map_err(|reason| Failure::new(Code::Url, reason))?;
+    let mut url = job::absolute_url(&text).map_err(|reason| Failure::new(Code::Url, reason))?;
     if leaves_its_path(request.url.source(), &text) {
         let reason = "a value in the path is . or .., which would lead to another path";
         return Err(Failure::new(Code::Url, reason));
     }
     let named = request.fixed_host.as_deref() == Some(limit_key(&url).as_str());
-    if !secrets.is_empty() && !named {
+    if job.carries_secret() && !named {
         may_have_secrets(request, &url)?;
     }
     let body = request.body.as_ref().map(|body| body.render(row, secrets)).transpose().map_err(unrendered)?;
+    let upload = request.upload.as_ref();
+    let upload = upload.map(|upload| Upload::render(upload, request.files.as_deref(), row, secrets));
+    let upload = upload.transpose()?.map(Box::new);
     let mut headers = HeaderMap::with_capacity(request.headers.len() + 1);
     for (name, template) in &request.headers {
         let mut value = header_value(name, &template.render(row, secrets).map_err(unrendered)?)?;
@@ -69,6 +81,9 @@ pub fn render(
             header: &|name| headers.get(name).map(HeaderValue::as_bytes),
         },
     );
+    if let Some(auth) = &job.auth {
+        authorize(auth, row, secrets, &mut url, &mut headers)?;
+    }
     if request.json_body && !headers.contains_key(CONTENT_TYPE) {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     }
@@ -76,7 +91,54 @@ pub fn render(
         headers.entry("idempotency-key").or_insert(header_value("idempotency-key", key)?);
     }
     let method = request.method.as_str().parse().map_err(|_| Failure::new(Code::Render, "no such method"))?;
-    Ok(Prepared { method, url, headers, body: body.map(Bytes::from), hops: 0, cookies: None, identity })
+    Ok(Prepared {
+        method,
+        url,
+        headers,
+        body: body.map(Bytes::from),
+        hops: 0,
+        cookies: None,
+        cost: None,
+        upload,
+        has_new_token: false,
+        identity,
+    })
+}
+
+/// Adds what `[auth]` renders. A token or a signature is added when the request is sent.
+fn authorize(
+    auth: &Auth,
+    row: &Arc<Row>,
+    secrets: &Arc<Secrets>,
+    url: &mut Url,
+    headers: &mut HeaderMap,
+) -> Result<(), Failure> {
+    let text = |template: &Template| {
+        template.render(row, secrets).map_err(|message| Failure::new(Code::Render, message))
+    };
+    let (name, mut value) = match auth {
+        Auth::Basic { user, password } => {
+            let (user, password) = (text(user)?, text(password)?);
+            if user.contains(':') {
+                let reason = "the user of [auth] basic has a colon, after which the password begins";
+                return Err(Failure::new(Code::Header, reason));
+            }
+            let pair = BASE64_STANDARD.encode(format!("{user}:{password}"));
+            (AUTHORIZATION, header_value("authorization", &format!("Basic {pair}"))?)
+        }
+        Auth::Bearer(token) => {
+            (AUTHORIZATION, header_value("authorization", &format!("Bearer {}", text(token)?))?)
+        }
+        Auth::Header(ApiKey { name, value }) => (header_name(name)?, header_value(name, &text(value)?)?),
+        Auth::Query(ApiKey { name, value }) => {
+            url.query_pairs_mut().append_pair(name, &text(value)?);
+            return Ok(());
+        }
+        Auth::OAuth2(_) | Auth::Aws(_) => return Ok(()),
+    };
+    value.set_sensitive(true);
+    headers.insert(name, value);
+    Ok(())
 }
 
 /// The key that makes a POST or PATCH of an idempotent job repeatable. It is the same in every call and

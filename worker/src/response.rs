@@ -10,6 +10,7 @@ mod judge;
 mod redirect;
 mod refusal;
 pub(crate) mod retry_after;
+mod sent_body;
 
 use std::sync::Arc;
 
@@ -24,8 +25,10 @@ use tokio::time::{Instant, timeout_at};
 use url::{Position, Url};
 
 use self::body::BodyError;
+pub(crate) use self::body::prefix;
 use self::extract::Seen;
-pub(crate) use self::retry_after::RetryAfter;
+pub(crate) use self::fault::of_request as failed_request;
+pub(crate) use self::retry_after::{Left, RetryAfter};
 use crate::attempt::{Attempt, Outgoing, Success};
 use crate::budget::Budget;
 use crate::client;
@@ -49,34 +52,68 @@ pub(crate) struct Sender {
     pub(crate) run: Arc<Run>,
     pub(crate) budget: Arc<Budget>,
     pub(crate) wall: Wall,
+    /// Headers of responses say how many requests are left.
+    pub(crate) learns: bool,
 }
 
 impl Sender {
     /// Sends one request.
     pub(crate) async fn attempt(&self, outgoing: Outgoing) -> Attempt {
         let sent = Instant::now();
-        let mut result = self.exchange(&outgoing, sent).await;
+        let mut left = None;
+        let mut result = self.exchange(&outgoing, sent, &mut left).await;
         if let Err(FailedAttempt { failure, .. }) = &mut result {
             failure.detail = shorten(&self.run.mask.text(&failure.detail), DETAIL);
         }
-        Attempt { sent, millis: millis(sent), prepared: Some(outgoing.prepared), result }
+        Attempt { sent, millis: millis(sent), prepared: Some(outgoing.prepared), left, result }
     }
 
-    async fn exchange(&self, outgoing: &Outgoing, sent: Instant) -> Result<Success, FailedAttempt> {
+    async fn exchange(
+        &self,
+        outgoing: &Outgoing,
+        sent: Instant,
+        left: &mut Option<Left>,
+    ) -> Result<Success, FailedAttempt> {
         let Outgoing { prepared, lines, provider, tries } = outgoing;
         let run = &*self.run;
         let mut deadline = sent + run.job.request.timeout;
+        let silence = run.job.request.wire.read_timeout;
         run.guard
             .check(&prepared.url)
             .map_err(|denied| FailedAttempt::unsent(Code::AddressDenied, denied.to_string()))?;
-        let request = request(prepared)?;
-        let response = timeout_at(deadline, run.connections.send(&prepared.url, request)).await;
+        if run.connections.is_readable(&prepared.url) && run.job.carries_secret() {
+            let reason = "the request carries a secret, and over http the proxy can read it";
+            return Err(FailedAttempt::unsent(Code::SecretDenied, reason));
+        }
+        let unsent = |failure| FailedAttempt { on_wire: false, ..FailedAttempt::from(failure) };
+        let is_plain = prepared.upload.is_none() && run.job.request.wire.compress.is_none();
+        let (body, headers) = if is_plain {
+            (prepared.body.clone(), None)
+        } else {
+            let (body, headers) = Box::pin(self.body_of(prepared)).await.map_err(unsent)?;
+            (body, Some(headers))
+        };
+        let mut request = request(prepared, body.clone(), headers)?;
+        let used = run.signer.sign(&mut request, body.as_ref()).map_err(unsent)?;
+        let head = silence.map_or(deadline, |silence| {
+            deadline.min(Instant::now() + run.connections.connect_timeout() + silence)
+        });
+        let response = timeout_at(head, run.connections.send(&prepared.url, request)).await;
         let response = response
-            .map_err(|_| self.timeout("no response"))?
+            .map_err(|_| self.timeout("no response", head < deadline))?
             .map_err(|error| self.lost(&error, prepared))?;
         let status = response.status();
+        if self.learns {
+            *left = retry_after::left_until(response.headers(), self.wall.now().millis);
+        }
         // Bytes after this length do not belong to the body.
         let whole = body::length_of_identity(&response);
+        if run.signer.renews(status, used, prepared.has_new_token) {
+            // The body is only read so that the connection can be used again.
+            drop(timeout_at(deadline, body::prefix(response, whole.unwrap_or(REFUSAL).min(REFUSAL))).await);
+            let again = Prepared { has_new_token: true, ..(**prepared).clone() };
+            return Ok(Success::Again(Box::new(again)));
+        }
         let rules = &run.job.response;
         let succeeds = rules.success.contain(status.as_u16());
         let follows = !succeeds && run.job.request.redirects > 0 && redirect::is_redirect(status);
@@ -85,9 +122,9 @@ impl Sender {
             let jar = run.job.request.cookies.then(|| cookies::after(prepared, response.headers()));
             // The body is only read so that the connection can be used again.
             drop(timeout_at(deadline, body::prefix(response, whole.unwrap_or(REFUSAL).min(REFUSAL))).await);
-            let carries_secret = !run.job.secrets.is_empty();
+            let carries_secret = run.job.carries_secret();
             return redirect::follow(prepared, status, &location, carries_secret, run.job.request.redirects)
-                .map(|next| Success::Redirect(Box::new(Prepared { cookies: jar, ..next })))
+                .map(|next| Success::Again(Box::new(Prepared { cookies: jar, ..next })))
                 .map_err(FailedAttempt::from);
         }
         if !succeeds && rules.retry_if.is_none() && !run.job.output.failed_columns {
@@ -98,7 +135,7 @@ impl Sender {
         let mut room = self.budget.reserve(provider.clone()).await;
         // The wait for memory does not count against the server's time.
         deadline += waiting.elapsed();
-        let mut limits = body::ReadLimits::new(&mut room, &mut deadline);
+        let mut limits = body::ReadLimits::new(&mut room, &mut deadline, silence);
         let read = body::read(response, whole, run.job.request.max_response, &mut limits).await;
         let body = match read {
             Err(_) if !succeeds => return Err(self.refused(status, &headers, &[])),
@@ -127,7 +164,8 @@ impl Sender {
                     format!("the values of the columns have more than {most} bytes together"),
                 )
             }
-            BodyError::Late => self.timeout("the response's body did not end"),
+            BodyError::Late => self.timeout("the response's body did not end", false),
+            BodyError::Silent => self.timeout("no byte of the response's body", true),
             BodyError::Broken(error) => fault::of_body(&error),
             BodyError::Short(reason) => FailedAttempt::sent(Code::BodyCut, reason).with(Nature::Doubtful),
             BodyError::Unreadable(reason) => FailedAttempt::sent(Code::Extract, reason),
@@ -146,15 +184,25 @@ impl Sender {
         failed
     }
 
-    fn timeout(&self, what: &str) -> FailedAttempt {
-        let detail = format!("{what} within {:?}", self.run.job.request.timeout);
+    /// `silent`: the time between two bytes was too long, and not that of the whole attempt.
+    fn timeout(&self, what: &str, silent: bool) -> FailedAttempt {
+        let request = &self.run.job.request;
+        let within = request.wire.read_timeout.filter(|_| silent).unwrap_or(request.timeout);
+        let detail = format!("{what} within {within:?}");
         FailedAttempt::sent(Code::Timeout, detail).with(Nature::Doubtful)
     }
 }
 
-fn request(prepared: &Prepared) -> Result<Request<Full<Bytes>>, FailedAttempt> {
-    let Prepared { method, url, body, .. } = prepared;
+fn request(
+    prepared: &Prepared,
+    body: Option<Bytes>,
+    of_body: Option<HeaderMap>,
+) -> Result<Request<Full<Bytes>>, FailedAttempt> {
+    let Prepared { method, url, .. } = prepared;
     let mut headers = prepared.headers.clone();
+    for (name, value) in of_body.into_iter().flatten().filter_map(|(name, value)| Some((name?, value))) {
+        headers.entry(name).or_insert(value);
+    }
     // A range counts the bytes of the stored representation, so the job decides on the coding itself.
     if !headers.contains_key(RANGE) {
         headers.entry(ACCEPT_ENCODING).or_insert(HeaderValue::from_static(coding::ACCEPTED));
@@ -172,7 +220,7 @@ fn request(prepared: &Prepared) -> Result<Request<Full<Bytes>>, FailedAttempt> {
         let parts = [&url[..Position::BeforeUsername], &url[Position::BeforeHost..Position::AfterQuery]];
         Uri::try_from(parts.concat())
     };
-    let mut request = Request::new(Full::from(body.clone().unwrap_or_default()));
+    let mut request = Request::new(Full::from(body.unwrap_or_default()));
     *request.method_mut() = method.clone();
     *request.uri_mut() = uri.map_err(|error| unusable(error.into()))?;
     *request.headers_mut() = headers;

@@ -7,19 +7,22 @@ mod tokens;
 
 use std::sync::Arc;
 
-use job::file::secrets::Secrets;
-use job::file::{Limit, OutputFormat};
+use job::file::secrets::{Secret, SecretRef, Secrets};
+use job::file::{Limit, LimitRules, OutputFormat, Proxy};
 use job::run::{LaneKind, Opened, RunRef, StopMarker, read_file};
-use job::{ErrorName, Job, Objects, RunKeys, StepError};
+use job::{ErrorName, Job, Objects, Row, RunKeys, StepError};
 use tokio::sync::{Mutex, OnceCell};
 
-use connections::Connections;
+pub(crate) use connections::Connections;
 pub(crate) use known::Known;
 use known::KnownKeys;
 pub(crate) use mask::Mask;
-use tokens::{StoredSecrets, TokenSource};
+use tokens::StoredSecrets;
+pub(crate) use tokens::TokenSource;
 
-use crate::context::{Context, SecretSource};
+use crate::auth::Signer;
+use crate::client::{JobTls, Proxies, Route, certificates, private_key};
+use crate::context::{Context, SecretSource, Unresolved};
 use net::guard::Guard;
 
 /// The maximum number of runs in memory. The oldest is dropped first.
@@ -38,10 +41,11 @@ pub(crate) struct Run {
     pub(crate) objects: Objects,
     pub(crate) columns: Arc<[String]>,
     pub(crate) output: OutputFormat,
-    pub(crate) tokens: Box<dyn TokenSource>,
+    pub(crate) tokens: Arc<dyn TokenSource>,
+    pub(crate) signer: Signer,
     pub(crate) mask: Arc<Mask>,
     pub(crate) guard: Guard,
-    pub(crate) connections: Connections,
+    pub(crate) connections: Arc<Connections>,
     /// Whether lines whose outcome is unknown since an earlier generation are sent again.
     pub(crate) include_unknown: bool,
     pub(crate) known_keys: KnownKeys,
@@ -53,6 +57,9 @@ pub(crate) struct LaneLimit<'a> {
     /// The one key of a named lane. In any other lane the items name their keys.
     pub(crate) provider: Option<&'a str>,
     pub(crate) limit: Limit,
+    pub(crate) rules: &'a LimitRules,
+    /// How many workers the limit is divided between.
+    pub(crate) workers: u32,
 }
 
 impl Run {
@@ -61,14 +68,20 @@ impl Run {
         let Opened { keys, job, plan, claim } = job::run::open(&objects, run).await?;
         let mask = Arc::new(Mask::default());
         let (source, read_every) = (context.secrets.clone(), context.settings.read_secrets_every);
+        let tls = job_tls(source.as_ref(), &run.job, &job).await?;
         let tokens = StoredSecrets::read(source, &run.job, &job, mask.clone(), read_every).await?;
+        let tokens: Arc<dyn TokenSource> = Arc::new(tokens);
         let guard = Guard::looking_up(&job.request.allow, context.look_up.clone());
+        let route = route(&job, &tokens, &mask).await?;
+        let connections = Arc::new(Connections::new(&job, &guard, (tls, route), &context.sockets)?);
+        let signer = Signer::new(&job, &connections, &tokens, &mask).await?;
         Ok(Self {
             id: run.id.clone(),
-            connections: Connections::new(&job, &guard, &context.sockets)?,
+            connections,
+            signer,
             guard,
             mask,
-            tokens: Box::new(tokens),
+            tokens,
             columns: plan.input.columns.into(),
             output: plan.output,
             lanes: plan.lanes.into_iter().map(|lane| (lane.name, lane.kind)).collect(),
@@ -107,24 +120,75 @@ impl Run {
             .find(|(name, _)| name == lane)
             .ok_or_else(|| missing(&format!("lane {lane:?}")))?;
         match kind {
-            LaneKind::Hashed => Ok(LaneLimit { provider: None, limit: self.job.limits.default }),
+            LaneKind::Hashed => Ok(LaneLimit {
+                provider: None,
+                limit: self.job.limits.default,
+                rules: &self.job.limits.default_rules,
+                workers: 1,
+            }),
             LaneKind::Named { provider } => {
                 let named = self.job.limits.providers.iter().find(|named| named.name == *provider);
                 let named = named.ok_or_else(|| missing(&format!("provider {provider:?} of the job")))?;
-                Ok(LaneLimit { provider: Some(&named.name), limit: named.limit.share() })
+                Ok(LaneLimit {
+                    provider: Some(&named.name),
+                    limit: named.limit.share(),
+                    rules: &named.rules,
+                    workers: named.limit.workers(),
+                })
             }
         }
     }
 }
 
+/// The proxies of the job. Their passwords are masked.
+async fn route(job: &Job, tokens: &Arc<dyn TokenSource>, mask: &Mask) -> Result<Option<Route>, StepError> {
+    let invalid = |reason: String| StepError::new(ErrorName::JobInvalid, reason);
+    let proxies = match &job.request.proxy {
+        None => return Ok(None),
+        Some(Proxy::Environment) => Proxies::of_environment(),
+        Some(Proxy::Url(template)) => {
+            let secrets = tokens.secrets().await.map_err(|failure| invalid(failure.detail))?;
+            let nothing = Arc::new(Row::Fields { columns: Arc::default(), values: Vec::new() });
+            Proxies::all(&template.render(&nothing, &secrets).map_err(invalid)?)
+        }
+    };
+    mask.learn(proxies.passwords().into_iter().map(Secret::new).collect::<Vec<_>>().iter());
+    Ok(Some(Route { proxies, resolves: job.request.proxy_resolves }))
+}
+
+/// The certificates that `[tls]` refers to.
+async fn job_tls(source: &dyn SecretSource, name: &str, job: &Job) -> Result<JobTls, StepError> {
+    let read = async |key: &'static str, reference: &SecretRef| {
+        source.resolve(name, key, reference).await.map_err(unresolved)
+    };
+    let unusable = |key: &str, reason: String| {
+        StepError::new(ErrorName::JobInvalid, format!("[tls] {key} cannot be used: {reason}"))
+    };
+    let mut tls = JobTls { http1: job.request.wire.http1, ..JobTls::default() };
+    if let Some([certificate, key]) = &job.tls.client {
+        let chain = certificates(&read("certificate", certificate).await?);
+        let key = private_key(&read("key", key).await?);
+        tls.client = Some((
+            chain.map_err(|reason| unusable("certificate", reason))?,
+            key.map_err(|reason| unusable("key", reason))?,
+        ));
+    }
+    if let Some(ca) = &job.tls.ca {
+        tls.roots = certificates(&read("ca", ca).await?).map_err(|reason| unusable("ca", reason))?;
+    }
+    Ok(tls)
+}
+
+/// The state machine tries again after a transient error.
+fn unresolved(error: Unresolved) -> StepError {
+    let kind = if error.transient { ErrorName::StorageUnavailable } else { ErrorName::JobInvalid };
+    StepError::new(kind, error.reason)
+}
+
 async fn resolve(source: &dyn SecretSource, name: &str, job: &Job) -> Result<Secrets, StepError> {
     let mut values = Vec::with_capacity(job.secrets.len());
     for (secret, reference) in &job.secrets {
-        let value = source.resolve(name, secret, reference).await.map_err(|error| {
-            // The state machine tries again after a transient error.
-            let kind = if error.transient { ErrorName::StorageUnavailable } else { ErrorName::JobInvalid };
-            StepError::new(kind, error.reason)
-        })?;
+        let value = source.resolve(name, secret, reference).await.map_err(unresolved)?;
         job.check_secret(secret, &value).map_err(|reason| StepError::new(ErrorName::JobInvalid, reason))?;
         values.push((secret.clone(), value));
     }

@@ -12,13 +12,11 @@ use super::condition::Condition;
 use super::extract::{Column, Extractor};
 use super::fit;
 use super::hosts;
-use super::limits::{Limit, Limits, Provider, Rate};
 use super::places::Places;
+use super::proxy::Proxy;
 use super::statuses::StatusSyntax;
-use super::syntax::{
-    JobSyntax, LimitSyntax, LimitsSyntax, OutputSyntax, RequestSyntax, ResponseSyntax, RetrySyntax,
-};
-use super::units::{parse_bytes, parse_duration, parse_rate, parse_share};
+use super::syntax::{JobSyntax, OutputSyntax, RequestSyntax, ResponseSyntax, RetrySyntax};
+use super::units::{parse_bytes, parse_duration, parse_share};
 use super::{
     Failure, Job, JobError, Method, OWN_COLUMNS, Output, OutputFormat, Request, ResponseRules, Retry,
     SecretHost, Statuses, Style,
@@ -29,7 +27,6 @@ use crate::run::Again;
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 const DEFAULT_MAX_RESPONSE: u64 = 10 << 20;
-const DEFAULT_RATE: Rate = Rate::PerSecond(10.0);
 const DEFAULT_ATTEMPTS: u32 = 5;
 const DEFAULT_MAX_WAIT: Duration = Duration::from_secs(600);
 const DEFAULT_REDIRECTS: u8 = 5;
@@ -38,9 +35,12 @@ const MOST_REDIRECTS: u8 = 20;
 pub(super) fn job(syntax: JobSyntax, text: &str, file: &str) -> Result<Job, JobError> {
     let place = File { text, file };
     let request = place.request(syntax.request)?;
+    let auth = place.auth(syntax.auth, &request.allow)?;
     let limits = place.limits(syntax.limits)?;
     let mut job = Job {
         input: place.input(syntax.input)?,
+        auth,
+        tls: place.tls(&syntax.tls)?,
         response: place.response(&syntax.response)?,
         output: place.output(syntax.output)?,
         retry: place.retry(syntax.retry)?,
@@ -49,6 +49,7 @@ pub(super) fn job(syntax: JobSyntax, text: &str, file: &str) -> Result<Job, JobE
         },
         again: place.optional(syntax.run.again.as_ref(), None, |text| again(text).map(Some))?,
         secrets: BTreeMap::new(),
+        names_secret: false,
         text: text.to_owned(),
         file: file.to_owned(),
         places: Arc::new(Places::of(text)),
@@ -62,11 +63,31 @@ pub(super) fn job(syntax: JobSyntax, text: &str, file: &str) -> Result<Job, JobE
     for (name, reference) in &syntax.secrets.0 {
         table.insert(name.clone(), place.value(reference, |text| SecretRef::parse(text))?);
     }
+    if let Some(auth) = &job.auth
+        && let Some(header) = auth.header()
+        && job.request.headers.iter().any(|(name, _)| name == header)
+    {
+        let message = format!("[auth] {} sets the header {header}, too: leave one of them out", auth.name());
+        return Err(job.error_at(&["request", "headers", header], message));
+    }
     let named: BTreeSet<String> = job.templates().flat_map(Template::secrets).cloned().collect();
     if job.limits.by.as_ref().is_some_and(|by| !by.secrets().is_empty()) {
         return Err(job.error_at(&["limits", "by"], "a limit cannot count by a secret"));
     }
-    if !named.is_empty() && job.request.fixed_host.is_none() && job.request.secret_hosts.is_empty() {
+    job.secrets = named
+        .into_iter()
+        .map(|name| (name.clone(), table.remove(&name).unwrap_or(SecretRef::Env(name))))
+        .collect();
+    let names_secret = job
+        .placed_templates()
+        .any(|(path, template)| path != ["request", "proxy"] && !template.secrets().is_empty());
+    job.names_secret = names_secret;
+    let http = job.request.url.source().trim_start().to_ascii_lowercase().starts_with("http:");
+    if http && matches!(job.request.proxy, Some(Proxy::Url(_))) && job.carries_secret() {
+        let message = "the request carries a secret, and over http the proxy can read it: write https, or leave the proxy out";
+        return Err(job.error_at(&["request", "url"], message));
+    }
+    if job.carries_secret() && job.request.fixed_host.is_none() && job.request.secret_hosts.is_empty() {
         let seen = match authority::read(job.request.url.source()) {
             Ok(Authority::Open(seen)) if !seen.is_empty() => {
                 format!(" ({seen:?} is only its beginning)")
@@ -78,10 +99,6 @@ pub(super) fn job(syntax: JobSyntax, text: &str, file: &str) -> Result<Job, JobE
         );
         return Err(job.error_at(&["request", "url"], message));
     }
-    job.secrets = named
-        .into_iter()
-        .map(|name| (name.clone(), table.remove(&name).unwrap_or(SecretRef::Env(name))))
-        .collect();
     Ok(job)
 }
 
@@ -99,6 +116,11 @@ pub(super) struct File<'a> {
 }
 
 impl File<'_> {
+    /// The number of the line of a byte, from 1.
+    pub(super) fn line_of(&self, at: usize) -> usize {
+        self.text[..at].matches('\n').count() + 1
+    }
+
     pub(super) fn error(&self, span: &Range<usize>, message: impl Into<String>) -> JobError {
         JobError::at(self.text, self.file, span, message)
     }
@@ -166,17 +188,24 @@ impl File<'_> {
             (_, true) => Place::Form,
             _ => Place::Text,
         };
+        let timeout = self.optional(syntax.timeout.as_ref(), DEFAULT_TIMEOUT, |text| parse_duration(text))?;
+        let (files, upload) = self.upload(&syntax)?;
         Ok(Request {
+            wire: self.wire(&syntax, timeout)?,
+            files,
+            upload,
             method: self.optional(syntax.method.as_ref(), Method::default(), |text| Method::parse(text))?,
             url: self.template(&syntax.url, Place::Url)?,
             fixed_host,
             headers,
             body: syntax.body.as_ref().map(|body| self.template(body, body_place)).transpose()?,
             json_body,
-            timeout: self.optional(syntax.timeout.as_ref(), DEFAULT_TIMEOUT, |text| parse_duration(text))?,
+            timeout,
             allow: self.each(&syntax.allow, hosts::allowed)?,
             secret_hosts: self.each(&syntax.secret_hosts, SecretHost::parse)?,
             idempotent: syntax.idempotent,
+            proxy_resolves: self.proxy_resolves(&syntax)?,
+            proxy: self.proxy(syntax.proxy.as_ref())?,
             cookies: syntax.cookies,
             max_response: self
                 .optional(syntax.max_response.as_ref(), DEFAULT_MAX_RESPONSE, |text| parse_bytes(text))?,
@@ -213,7 +242,7 @@ impl File<'_> {
         Ok(statuses)
     }
 
-    fn template(&self, source: &Spanned<String>, place: Place) -> Result<Template, JobError> {
+    pub(super) fn template(&self, source: &Spanned<String>, place: Place) -> Result<Template, JobError> {
         Template::new(source.get_ref(), place).map_err(|error| {
             let span = source.span();
             let at = span.start + line_within(&self.text[span], error.line);
@@ -255,56 +284,6 @@ impl File<'_> {
         })
     }
 
-    fn limits(&self, syntax: LimitsSyntax) -> Result<Limits, JobError> {
-        let mut limits = Limits {
-            by: syntax.by.as_ref().map(|by| self.template(by, Place::Text)).transpose()?,
-            providers: Vec::new(),
-            default: Limit::new(DEFAULT_RATE, None),
-        };
-        for (name, limit) in syntax.limits {
-            if name == "default" {
-                limits.default = self.limit(&limit, Some(DEFAULT_RATE))?;
-                continue;
-            }
-            if name.contains("://")
-                || (name.contains('*') && (!name.starts_with("*.") || name[1..].contains('*')))
-            {
-                return Err(self.error(
-                    &limit.span(),
-                    format!(
-                        "{name:?} names no provider: write a host, host:port, *.domain, or a value of `by`"
-                    ),
-                ));
-            }
-            let name = if limits.by.is_some() { Ok(name) } else { hosts::host_and_port(&name) };
-            let name = name.map_err(|why| self.error(&limit.span(), why))?;
-            if limits.providers.iter().any(|other| other.name == name) {
-                return Err(self.error(&limit.span(), format!("{name:?} has two limits: leave one out")));
-            }
-            limits.providers.push(Provider { name, limit: self.limit(&limit, None)? });
-        }
-        Ok(limits)
-    }
-
-    fn limit(&self, syntax: &Spanned<LimitSyntax>, default: Option<Rate>) -> Result<Limit, JobError> {
-        let LimitSyntax { rate, in_flight } = syntax.get_ref();
-        let rate = match (rate, default) {
-            (Some(rate), _) => self.value(rate, |text| parse_rate(text))?,
-            (None, Some(default)) => default,
-            (None, None) => {
-                return Err(self.error(
-                    &syntax.span(),
-                    "a rate is missing: write rate = \"10/s\", or rate = \"unlimited\"",
-                ));
-            }
-        };
-        let in_flight = in_flight
-            .as_ref()
-            .map(|written| self.value(written, |n| positive(*n, "in_flight", 10_000)))
-            .transpose()?;
-        Ok(Limit::new(rate, in_flight))
-    }
-
     fn retry(&self, syntax: RetrySyntax) -> Result<Retry, JobError> {
         Ok(Retry {
             attempts: self
@@ -316,7 +295,7 @@ impl File<'_> {
     }
 }
 
-fn positive(n: i64, what: &str, most: u32) -> Result<u32, String> {
+pub(super) fn positive(n: i64, what: &str, most: u32) -> Result<u32, String> {
     match u32::try_from(n) {
         Ok(n) if (1..=most).contains(&n) => Ok(n),
         _ => Err(format!("{what} = {n} must be from 1 to {most}")),

@@ -29,36 +29,47 @@ pub struct Rendered<'a> {
 impl Job {
     /// The identity of a line's request. `None` where a template cannot be rendered for the line.
     pub fn identity(&self, row: &Arc<Row>) -> Option<Identity> {
-        self.request.identity(row, None)
+        self.identity_with(row, None)
     }
 
     /// [`Self::identity`], where the request has been rendered already: only the templates that name a secret
     /// are rendered again.
     pub fn identity_of(&self, row: &Arc<Row>, rendered: &Rendered<'_>) -> Option<Identity> {
-        self.request.identity(row, Some(rendered))
+        self.identity_with(row, Some(rendered))
     }
-}
 
-impl Request {
-    fn identity(&self, row: &Arc<Row>, rendered: Option<&Rendered<'_>>) -> Option<Identity> {
+    fn identity_with(&self, row: &Arc<Row>, rendered: Option<&Rendered<'_>>) -> Option<Identity> {
         let mut sum = Sum(Vec::with_capacity(512));
-        sum.part(self.method.as_str().as_bytes());
-        sum.part(&text(&self.url, row, rendered.map(|known| known.url.as_bytes()))?);
-        if let Some(body) = &self.body {
+        let Request { method, url, headers: of_job, body, json_body, .. } = &self.request;
+        sum.part(method.as_str().as_bytes());
+        sum.part(&text(url, row, rendered.map(|known| known.url.as_bytes()))?);
+        if let Some(body) = body {
             sum.part(&text(body, row, rendered.and_then(|known| known.body))?);
         }
-        let mut headers = Vec::with_capacity(self.headers.len() + 1);
-        for (name, value) in &self.headers {
+        let mut headers = Vec::with_capacity(of_job.len() + 1);
+        for (name, value) in of_job {
             let known = rendered.and_then(|known| (known.header)(name));
             headers.push((name.as_str(), text(value, row, known)?));
         }
-        if self.json_body && !self.headers.iter().any(|(name, _)| name == "content-type") {
+        if *json_body && !of_job.iter().any(|(name, _)| name == "content-type") {
             headers.push(("content-type", b"application/json".into()));
         }
         headers.sort_unstable();
         for (name, value) in headers {
             sum.part(name.as_bytes());
             sum.part(&value);
+        }
+        if let Some(upload) = &self.request.upload {
+            for (name, template) in upload.identifying() {
+                sum.part(name.as_bytes());
+                sum.part(&text(template, row, None)?);
+            }
+        }
+        if let Some(auth) = &self.auth {
+            for template in auth.identifying() {
+                sum.part(auth.name().as_bytes());
+                sum.part(&text(template, row, None)?);
+            }
         }
         Some(sum.identity())
     }

@@ -1,5 +1,9 @@
 //! `[limits]`: how many requests each provider gets.
 
+pub(super) mod read;
+
+use std::time::Duration;
+
 use crate::file::template::Template;
 
 /// The limit to which slow responses may raise the default of `in_flight`.
@@ -10,19 +14,45 @@ pub const MOST_IN_FLIGHT: u32 = 256;
 pub struct Limits {
     /// `by`: the key that a limit counts by; default the host of the rendered URL.
     pub by: Option<Template>,
+    /// `max_requests`: the requests that one run may send.
+    pub max_requests: Option<u64>,
     /// The named providers, in the file's order.
     pub providers: Vec<Provider>,
     /// `[limits.default]`: the limit of every other host, for each host separately.
     pub default: Limit,
+    /// What else `[limits.default]` says.
+    pub default_rules: LimitRules,
 }
 
 /// A named provider: one limit for all its lines.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Provider {
     /// Host, `host:port`, `*.domain`, or a value of `by`. Hosts are in lower case.
     pub name: String,
     /// The provider's limit.
     pub limit: Limit,
+    /// What else the limit says.
+    pub rules: LimitRules,
+}
+
+/// What a limit says besides its rate and its requests in flight.
+#[derive(Debug, Clone, Default)]
+pub struct LimitRules {
+    /// Windows whose requests are counted, across runs.
+    pub quotas: Vec<Quota>,
+    /// `cost`: what a request counts as; default 1.
+    pub cost: Option<Template>,
+    /// `learn`: the headers of responses say how fast to go.
+    pub learn: bool,
+}
+
+/// A number of requests in any window of a length.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quota {
+    /// The most requests.
+    pub most: u64,
+    /// The length of the window.
+    pub window: Duration,
 }
 
 /// A rate, and a number of requests in flight.
@@ -163,8 +193,13 @@ mod tests {
         let limit = Limit::new(Rate::PerSecond(1.0), None);
         Limits {
             by: None,
-            providers: names.iter().map(|name| Provider { name: (*name).to_owned(), limit }).collect(),
+            max_requests: None,
+            providers: names
+                .iter()
+                .map(|name| Provider { name: (*name).to_owned(), limit, rules: LimitRules::default() })
+                .collect(),
             default: limit,
+            default_rules: LimitRules::default(),
         }
     }
 

@@ -7,7 +7,9 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use toml::Spanned;
 
 use super::error::JobError;
+use super::limits::read::RatesSyntax;
 use super::statuses::StatusSyntax;
+use super::upload::PartSyntax;
 use super::words;
 
 #[derive(Debug, serde::Deserialize)]
@@ -16,6 +18,10 @@ pub(super) struct JobSyntax {
     #[serde(default)]
     pub(super) input: InputSyntax,
     pub(super) request: RequestSyntax,
+    #[serde(default)]
+    pub(super) auth: AuthSyntax,
+    #[serde(default)]
+    pub(super) tls: TlsSyntax,
     #[serde(default)]
     pub(super) response: ResponseSyntax,
     #[serde(default)]
@@ -54,6 +60,13 @@ pub(super) struct RequestSyntax {
     #[serde(default)]
     pub(super) headers: Entries<String>,
     pub(super) body: Option<Spanned<String>>,
+    pub(super) body_file: Option<Spanned<String>>,
+    pub(super) multipart: Option<Spanned<Entries<PartSyntax>>>,
+    pub(super) files: Option<Spanned<String>>,
+    pub(super) compress: Option<Spanned<String>>,
+    pub(super) http: Option<Spanned<String>>,
+    pub(super) connect_timeout: Option<Spanned<String>>,
+    pub(super) read_timeout: Option<Spanned<String>>,
     pub(super) timeout: Option<Spanned<String>>,
     #[serde(default)]
     pub(super) allow: Vec<Spanned<String>>,
@@ -65,6 +78,66 @@ pub(super) struct RequestSyntax {
     pub(super) cookies: bool,
     pub(super) max_response: Option<Spanned<String>>,
     pub(super) redirects: Option<Spanned<i64>>,
+    pub(super) proxy: Option<Spanned<String>>,
+    pub(super) proxy_resolves: Option<Spanned<bool>>,
+}
+
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AuthSyntax {
+    pub(super) basic: Option<Spanned<BasicSyntax>>,
+    pub(super) bearer: Option<Spanned<String>>,
+    pub(super) header: Option<Spanned<KeySyntax>>,
+    pub(super) query: Option<Spanned<KeySyntax>>,
+    pub(super) oauth2: Option<Spanned<OAuth2Syntax>>,
+    pub(super) aws: Option<Spanned<AwsSyntax>>,
+}
+
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BasicSyntax {
+    pub(super) user: Spanned<String>,
+    pub(super) password: Spanned<String>,
+}
+
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct KeySyntax {
+    pub(super) name: Spanned<String>,
+    pub(super) value: Spanned<String>,
+}
+
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OAuth2Syntax {
+    pub(super) token_url: Spanned<String>,
+    pub(super) client_id: Spanned<String>,
+    pub(super) client_secret: Option<Spanned<String>>,
+    pub(super) refresh_token: Option<Spanned<String>>,
+    pub(super) scope: Option<String>,
+    pub(super) audience: Option<String>,
+    pub(super) client_in: Option<Spanned<String>>,
+    pub(super) timeout: Option<Spanned<String>>,
+}
+
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AwsSyntax {
+    pub(super) service: String,
+    pub(super) region: String,
+    pub(super) profile: Option<Spanned<String>>,
+    pub(super) role: Option<Spanned<String>>,
+    pub(super) access_key_id: Option<Spanned<String>>,
+    pub(super) secret_access_key: Option<Spanned<String>>,
+    pub(super) session_token: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TlsSyntax {
+    pub(super) certificate: Option<Spanned<String>>,
+    pub(super) key: Option<Spanned<String>>,
+    pub(super) ca: Option<Spanned<String>>,
 }
 
 #[derive(Debug, Default, serde::Deserialize)]
@@ -90,14 +163,18 @@ pub(super) struct OutputSyntax {
 #[derive(Debug, Default)]
 pub(super) struct LimitsSyntax {
     pub(super) by: Option<Spanned<String>>,
+    pub(super) max_requests: Option<Spanned<i64>>,
     pub(super) limits: Vec<(String, Spanned<LimitSyntax>)>,
 }
 
 #[derive(Debug, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct LimitSyntax {
-    pub(super) rate: Option<Spanned<String>>,
+    pub(super) rate: Option<Spanned<RatesSyntax>>,
     pub(super) in_flight: Option<Spanned<i64>>,
+    pub(super) cost: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(super) learn: bool,
 }
 
 #[derive(Debug, Default, serde::Deserialize)]
@@ -170,6 +247,8 @@ impl<'de> Deserialize<'de> for LimitsSyntax {
                 while let Some(key) = map.next_key::<String>()? {
                     if key == "by" {
                         syntax.by = Some(map.next_value()?);
+                    } else if key == "max_requests" {
+                        syntax.max_requests = Some(map.next_value()?);
                     } else {
                         syntax.limits.push((key, map.next_value()?));
                     }

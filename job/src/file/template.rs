@@ -42,6 +42,7 @@ pub struct Template {
     variables: Arc<[String]>,
     secrets: Arc<[String]>,
     named: named_secrets::Named,
+    constant: bool,
 }
 
 impl Template {
@@ -109,6 +110,7 @@ impl Template {
             variables: variables.into(),
             secrets: secrets.into(),
             named,
+            constant,
             environment: Arc::new(environment),
         };
         Ok(if constant { template.with_constant_name() } else { template })
@@ -122,6 +124,11 @@ impl Template {
     /// Whether the template has no placeholder.
     pub fn is_literal(&self) -> bool {
         self.literal
+    }
+
+    /// Whether the template names nothing of a line.
+    pub fn is_constant(&self) -> bool {
+        self.constant
     }
 
     /// The column, when the template is one placeholder of a column and nothing else.

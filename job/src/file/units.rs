@@ -47,19 +47,42 @@ pub fn parse_bytes(text: &str) -> Result<u64, String> {
     Ok(bytes as u64)
 }
 
-/// `200/s`, `10/min`, `2/h`, `unlimited`.
+/// A number of requests in a window of time.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Window {
+    /// Above zero; may have decimals.
+    pub(super) count: f64,
+    pub(super) length: Duration,
+}
+
+impl Window {
+    pub(super) fn per_second(&self) -> f64 {
+        self.count / self.length.as_secs_f64()
+    }
+}
+
+/// `200/s`, `10/min`, `2/h`, `100/15min`, `unlimited`.
 ///
 /// # Errors
 /// In words, what is wrong with the text.
 pub fn parse_rate(text: &str) -> Result<Rate, String> {
+    Ok(parse_window(text)?.map_or(Rate::Unlimited, |window| Rate::PerSecond(window.per_second())))
+}
+
+/// The window of a rate; `None` for `unlimited`.
+pub(super) fn parse_window(text: &str) -> Result<Option<Window>, String> {
     if text == "unlimited" {
-        return Ok(Rate::Unlimited);
+        return Ok(None);
     }
     let wrong = || {
         format!("{text:?} is not a rate: write for example \"200/s\", \"10/min\", \"2/h\" or \"unlimited\"")
     };
     let (number, unit) = text.split_once('/').ok_or_else(wrong)?;
     let number: f64 = number.trim().parse().map_err(|_| wrong())?;
+    let unit = unit.trim();
+    let digits = unit.find(|c: char| !c.is_ascii_digit()).unwrap_or(unit.len());
+    let (times, unit) = unit.split_at(digits);
+    let times: f64 = if times.is_empty() { 1.0 } else { times.parse().map_err(|_| wrong())? };
     let seconds = match unit.trim() {
         "s" | "sec" | "second" => 1.0,
         "m" | "min" | "minute" => 60.0,
@@ -67,19 +90,22 @@ pub fn parse_rate(text: &str) -> Result<Rate, String> {
         "d" | "day" => 86400.0,
         _ => return Err(wrong()),
     };
-    if !number.is_finite() || number < 0.0 {
+    if !number.is_finite() || number < 0.0 || times > 1e6 {
         return Err(wrong());
+    }
+    if times == 0.0 {
+        return Err(format!("{text:?} has a window of zero: write for example \"100/15min\""));
     }
     if number == 0.0 {
         return Err(format!(
             "a rate of {text:?} would never send anything: write a rate above zero, or \"unlimited\""
         ));
     }
-    let per_second = number / seconds;
+    let per_second = number / (seconds * times);
     if per_second > 1e6 {
         return Err(format!("{text:?} is above a million a second: write \"unlimited\""));
     }
-    Ok(Rate::PerSecond(per_second))
+    Ok(Some(Window { count: number, length: Duration::from_secs_f64(seconds * times) }))
 }
 
 /// `5%` as 0.05.
@@ -131,8 +157,21 @@ mod tests {
     fn rates_are_positive_and_finite_or_unlimited() {
         assert_eq!(parse_rate("200/s"), Ok(Rate::PerSecond(200.0)));
         assert_eq!(parse_rate("30/min"), Ok(Rate::PerSecond(0.5)));
+        assert_eq!(parse_rate("90/15min"), Ok(Rate::PerSecond(0.1)));
         assert_eq!(parse_rate("unlimited"), Ok(Rate::Unlimited));
-        for text in ["0/s", "-1/s", "200", "200/fortnight", "NaN/s", "inf/s", "2e6/s"] {
+        for text in [
+            "0/s",
+            "-1/s",
+            "200",
+            "200/fortnight",
+            "NaN/s",
+            "inf/s",
+            "2e6/s",
+            "1/0s",
+            "1/-5s",
+            "1/1.5h",
+            "1/9999999s",
+        ] {
             assert!(parse_rate(text).is_err(), "{text}");
         }
     }

@@ -24,7 +24,7 @@ const SWITCH: &str = "true or false, without quotes";
 
 /// The keys whose values are often written in another way. The explanation of any other key comes from its
 /// type.
-const KEYS: [Key; 33] = [
+const KEYS: [Key; 46] = [
     key("input.format", TEXT, "\"csv\"", ""),
     key("input.compression", TEXT, "\"gzip\"", ""),
     key("input.delimiter", "one character in quotes", "\";\"", ""),
@@ -40,6 +40,16 @@ const KEYS: [Key; 33] = [
     key("request.secret_hosts.*", "a host in quotes", "[\"api.example.com\"]", ""),
     key("request.idempotent", SWITCH, "true", ""),
     key("request.redirects", COUNT, "5", ""),
+    key("auth.basic", "a table", "{ user = \"me\", password = \"{{ secret.PASSWORD }}\" }", ""),
+    key("auth.bearer", TEXT, "\"{{ secret.TOKEN }}\"", ""),
+    key("auth.header", "a table", "{ name = \"x-api-key\", value = \"{{ secret.KEY }}\" }", ""),
+    key("auth.query", "a table", "{ name = \"key\", value = \"{{ secret.KEY }}\" }", ""),
+    key("request.body_file", TEXT, "\"{{ name }}\"", ""),
+    key("request.multipart", "a table", "{ title = \"{{ title }}\", photo = { file = \"{{ name }}\" } }", ""),
+    key("request.connect_timeout", DURATION, "\"5s\"", "s"),
+    key("request.read_timeout", DURATION, "\"10s\"", "s"),
+    key("request.proxy", "the URL of a proxy in quotes", "\"http://proxy.example.com:3128\"", ""),
+    key("request.proxy_resolves", SWITCH, "true", ""),
     key("response.success", "a list of statuses", "[\"2xx\", 404]", ""),
     key("response.success.*", "a status", "[\"2xx\", 404]", ""),
     key("response.fail_if", "an expression in quotes", "\"body.errors\"", ""),
@@ -52,6 +62,9 @@ const KEYS: [Key; 33] = [
     key("limits.by", TEXT, "\"{{ provider }}\"", ""),
     key("limits.*.rate", "a rate in quotes", "\"10/s\"", "/s"),
     key("limits.*.in_flight", COUNT, "20", ""),
+    key("limits.*.cost", TEXT, "\"{{ tokens }}\"", ""),
+    key("limits.*.learn", SWITCH, "true", ""),
+    key("limits.max_requests", COUNT, "1000", ""),
     key("retry.attempts", COUNT, "5", ""),
     key("retry.statuses", "a list of statuses", "[\"5xx\", 408]", ""),
     key("retry.statuses.*", "a status", "[\"5xx\", 408]", ""),
@@ -118,7 +131,7 @@ fn wrong_type(text: &str, path: &[String], entry: &Entry, found: &str) -> String
                 "{key} belongs to a provider: write [limits.default] or [limits.\"api.example.com\"], and below it {key} = {written}"
             );
         }
-        [limits, provider] if limits == "limits" && provider != "by" => {
+        [limits, provider] if limits == "limits" && provider != "by" && provider != "max_requests" => {
             return format!(
                 "a limit is a table: write [limits.{}] and below it rate = \"10/s\"",
                 quoted(provider)

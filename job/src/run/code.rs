@@ -26,6 +26,8 @@ pub enum Code {
     Header,
     /// A secret may not be sent to this host.
     SecretDenied,
+    /// A file of the body cannot be sent.
+    File,
     /// There was no connection, or it broke before the response began.
     Connect,
     /// The response is not HTTP.
@@ -62,7 +64,7 @@ pub enum Code {
 
 impl Code {
     /// Every code except those of a status.
-    const WITHOUT_STATUS: [Self; 22] = [
+    const WITHOUT_STATUS: [Self; 23] = [
         Self::Decode,
         Self::Parse,
         Self::Render,
@@ -70,6 +72,7 @@ impl Code {
         Self::AddressDenied,
         Self::Header,
         Self::SecretDenied,
+        Self::File,
         Self::Connect,
         Self::BadResponse,
         Self::Tls,
@@ -97,6 +100,7 @@ impl Code {
             Self::AddressDenied => "address_denied",
             Self::Header => "header",
             Self::SecretDenied => "secret_denied",
+            Self::File => "file",
             Self::Connect => "connect",
             Self::BadResponse => "bad_response",
             Self::Tls => "tls",

@@ -64,6 +64,12 @@ pub fn latest(job: &str, file: &str) -> String {
     format!("runs/{job}/latest/{file}.json")
 }
 
+/// `quotas/<hash of its name>/<seconds>.json`: how many requests a limit has had in a window.
+pub fn quota(limit: &str, window: std::time::Duration) -> String {
+    let hash = blake3::hash(limit.as_bytes()).to_hex();
+    format!("quotas/{}/{}.json", &hash[..32], window.as_secs())
+}
+
 /// The job and the file of `jobs/<job>/input/<file>`. `None` for any other key, and for the empty folder keys
 /// that the console makes.
 pub fn parse_input(key: &str) -> Option<(&str, &str)> {
@@ -187,6 +193,11 @@ impl RunKeys {
     /// The lines of a batch that an earlier run may have sent, see [`crate::wire::Origins`].
     pub fn origins(&self, lane: &str, first: LineId) -> String {
         format!("{}{ORIGINS}", self.batch_results(lane, first))
+    }
+
+    /// How many requests one generation has sent, where the job says how many it may.
+    pub fn budget(&self, generation: u32) -> String {
+        format!("{}budget/{generation:04}.json", self.prefix)
     }
 
     /// The marker that stops one lane in one generation. Its content says why.

@@ -47,7 +47,8 @@ impl Findings {
             Some((_, first)) if self.equal => {
                 self.equal = first.url == request.url
                     && first.headers == request.headers
-                    && first.body == request.body;
+                    && first.body == request.body
+                    && first.upload == request.upload;
             }
             Some(_) => {}
         }

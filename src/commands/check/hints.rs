@@ -4,6 +4,7 @@ use job::file::Format;
 use job::{Job, Plan};
 
 use super::findings::{Findings, SEPARATORS};
+use crate::local::unused_proxy;
 use crate::text;
 
 /// One probable mistake.
@@ -21,6 +22,7 @@ pub(super) fn all(job: &Job, plan: &Plan, findings: &Findings) -> Vec<Hint> {
     if let Err(error) = plan.check_duration_on_aws() {
         hints.push(likely(format!("on AWS this run is refused: {}", error.message)));
     }
+    hints.extend(unused_proxy(job).map(likely));
     let braces = single_braces(job, plan, findings.common_request().is_some());
     if let Some(request) = findings.common_request().filter(|_| braces.is_none()) {
         let all = format!(

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+use job::file::Auth;
 use job::{Job, LaneKind, Plan, PlannedLane};
 use worker::request::Prepared;
 
@@ -25,6 +26,9 @@ pub(super) fn head(job: &Job, path: &Path, plan: &Plan, hopeless: bool) {
         println!("columns  {}", facts.columns.join(", "));
     }
     println!("keeps    {}", job.output.columns.names().collect::<Vec<_>>().join(", "));
+    if let Some(auth) = &job.auth {
+        println!("auth     {}", how(auth));
+    }
     if facts.blank > 0 {
         println!("blank    {} skipped", text::lines(facts.blank));
     }
@@ -33,6 +37,17 @@ pub(super) fn head(job: &Job, path: &Path, plan: &Plan, hopeless: bool) {
     }
     for note in &facts.notes {
         println!("note     {note}");
+    }
+}
+
+/// What says who sends the requests.
+fn how(auth: &Auth) -> String {
+    match auth {
+        Auth::OAuth2(oauth2) => {
+            format!("a token from {}", oauth2.token_url.origin().ascii_serialization())
+        }
+        Auth::Aws(aws) => format!("a signature for {} in {}", aws.service, aws.region),
+        _ => format!("{}, see the requests", auth.name()),
     }
 }
 
@@ -48,6 +63,9 @@ pub(super) fn requests(first: &BTreeMap<u64, Result<Prepared, String>>) {
                 }
                 if let Some(body) = &request.body {
                     println!("\n        {}", String::from_utf8_lossy(body));
+                }
+                if let Some(upload) = &request.upload {
+                    println!("\n        {}", upload.to_string().replace('\n', "\n        "));
                 }
                 println!();
             }

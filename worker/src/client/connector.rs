@@ -14,14 +14,13 @@ use hyper_util::client::legacy::connect::{Connection as _, HttpConnector};
 use hyper_util::rt::TokioIo;
 use net::guard::Guard;
 use rustls::ClientConfig;
-use rustls::crypto::{CryptoProvider, aws_lc_rs};
-use rustls_platform_verifier::Verifier;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tower_service::Service;
 
 use super::connection::{Connection, Watch};
 use super::hosts::Hosts;
+use super::proxy::{Route, Tcp};
 use crate::sockets::Sockets;
 
 /// After this time without a packet the system asks the other side whether it is still there, and again.
@@ -31,13 +30,13 @@ const PROBES: u32 = 3;
 #[cfg(target_os = "linux")]
 const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
 
-type BoxError = Box<dyn Error + Send + Sync>;
-type Connecting<T> = Pin<Box<dyn Future<Output = Result<T, BoxError>> + Send>>;
+pub(super) type BoxError = Box<dyn Error + Send + Sync>;
+pub(super) type Connecting<T> = Pin<Box<dyn Future<Output = Result<T, BoxError>> + Send>>;
 
 /// Makes the connections of a run.
 #[derive(Clone)]
 pub(crate) struct Connector {
-    https: HttpsConnector<HttpConnector<Resolver>>,
+    https: HttpsConnector<Tcp>,
     sockets: Arc<Sockets>,
     timeout: Duration,
     /// The hosts keep their clients, which keep this.
@@ -45,13 +44,14 @@ pub(crate) struct Connector {
 }
 
 impl Connector {
-    /// Reads the system's certificates. Name, TCP and TLS together may take `timeout`.
+    /// Name, TCP and TLS together may take `timeout`.
     pub(super) fn new(
         guard: &Guard,
+        (tls, route): (ClientConfig, Option<Route>),
         sockets: &Arc<Sockets>,
         timeout: Duration,
         hosts: &Arc<Hosts>,
-    ) -> Result<Self, rustls::Error> {
+    ) -> Self {
         let mut http = HttpConnector::new_with_resolver(Resolver(guard.clone()));
         http.enforce_http(false);
         http.set_connect_timeout(Some(timeout));
@@ -61,26 +61,13 @@ impl Connector {
         http.set_keepalive_retries(Some(PROBES));
         #[cfg(target_os = "linux")]
         http.set_tcp_user_timeout(Some(UNACKNOWLEDGED));
-        Ok(Self {
-            https: (http, tls()?).into(),
+        Self {
+            https: (Tcp { http, guard: guard.clone(), route }, tls).into(),
             sockets: sockets.clone(),
             timeout,
             hosts: Arc::downgrade(hosts),
-        })
+        }
     }
-}
-
-fn tls() -> Result<ClientConfig, rustls::Error> {
-    let provider =
-        CryptoProvider::get_default().cloned().unwrap_or_else(|| Arc::new(aws_lc_rs::default_provider()));
-    let verifier = Verifier::new(provider.clone())?;
-    let mut config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(verifier))
-        .with_no_client_auth();
-    config.alpn_protocols = vec!["h2".into(), "http/1.1".into()];
-    Ok(config)
 }
 
 impl Service<Uri> for Connector {
@@ -112,7 +99,7 @@ impl Service<Uri> for Connector {
 
 /// Looks up names. The guard leaves out the addresses that may not be connected to.
 #[derive(Clone)]
-struct Resolver(Guard);
+pub(super) struct Resolver(Guard);
 
 impl Service<Name> for Resolver {
     type Response = std::vec::IntoIter<std::net::SocketAddr>;

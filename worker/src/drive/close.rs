@@ -29,6 +29,7 @@ impl Drive<'_> {
             self.segment_durable(written);
         }
         self.results.close().await?;
+        self.quotas.close().await?;
         self.run.known_keys.learn(self.schedule.keys());
         let end = self.end().await?;
         Ok((end, self.results.into_tally()))

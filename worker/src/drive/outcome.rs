@@ -11,7 +11,7 @@ use crate::canary::Verdict;
 use crate::failure::{FailedAttempt, Failure, Nature};
 use crate::pace::{Health, Now};
 use crate::parcel::{Parcel, ParcelId};
-use crate::response::RetryAfter;
+use crate::response::{Left, RetryAfter};
 use crate::result_line::{self, Figures};
 use crate::retry::{backoff, may_retry};
 use crate::schedule::Abandoned;
@@ -35,6 +35,9 @@ impl Drive<'_> {
         if attempt.has_latency() {
             self.schedule.change(key, now.instant, |key| key.record_latency(millis));
         }
+        if let (Some(left), Some(workers)) = (attempt.left, self.learns) {
+            self.stretch(key, left, workers, now);
+        }
         match attempt.result {
             Ok(Success::Results(results)) => {
                 self.update_health(parcel, Health::Up, None, now);
@@ -44,7 +47,7 @@ impl Drive<'_> {
                     self.context.observer.finished(self.lane, true);
                 }
             }
-            Ok(Success::Redirect(next)) => {
+            Ok(Success::Again(next)) => {
                 self.update_health(parcel, Health::Up, None, now);
                 let state = &mut self.parcels[parcel];
                 state.prepared = Some(next);
@@ -144,6 +147,21 @@ impl Drive<'_> {
             tracing::warn!(key = name, ?pause, "the provider is down and gets no requests for a while");
             self.take_back(index);
         }
+    }
+
+    /// Spreads the requests that are left over the time until there are more, if more lines wait than that.
+    fn stretch(&mut self, key: u32, left: Left, workers: u32, now: Now) {
+        let share = left.requests / u64::from(workers);
+        if self.schedule.key(key).waiting() as u64 <= share {
+            return;
+        }
+        #[expect(clippy::cast_precision_loss, reason = "a count of requests")]
+        let wait = left.until.div_f64(share.max(1) as f64).min(self.run.job.retry.max_wait);
+        if share == 0 && wait >= TAKE_BACK_FROM {
+            let name = self.schedule.key(key).name.clone();
+            self.context.observer.held(self.lane, &name, wait);
+        }
+        self.schedule.change(key, now.instant, |key| key.hold_until(now.instant + wait));
     }
 
     fn throttled(&mut self, key: u32, retry_after: Option<&RetryAfter>, sent: Instant, now: Now) {

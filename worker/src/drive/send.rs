@@ -46,8 +46,15 @@ impl Drive<'_> {
                 self.canary.started();
             }
         }
+        let (key, cost) = (state.key, prepared.cost);
+        self.quotas.spend(cost.unwrap_or(1.0));
+        if let Some(cost) = cost {
+            let now = Instant::now();
+            self.schedule.change(key, now, |key| key.charge(cost, now));
+        }
         self.context.observer.sent(self.lane);
-        let provider = self.schedule.key(state.key).name.clone();
+        let state = &self.parcels[parcel];
+        let provider = self.schedule.key(key).name.clone();
         let outgoing = Outgoing { prepared, lines, provider, tries: state.tries };
         let sender = self.sender.clone();
         self.in_flight.spawn(async move {

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Drive;
+use super::quotas::Quotas;
 use crate::batch::{Earlier, EarlierResults, Items, Parsed, Rules};
 use crate::canary::Canary;
 use crate::context::Context;
@@ -39,6 +40,9 @@ impl<'a> Drive<'a> {
         let lane = request.lane.name.as_str();
         let lane_limit = run.lane_limit(lane)?;
         let limit = lane_limit.limit;
+        let quotas = Quotas::new(context, &run, &lane_limit);
+        let (cost, learns) =
+            (lane_limit.rules.cost.clone(), lane_limit.rules.learn.then_some(lane_limit.workers));
         let repeatable = run.job.repeatable();
         #[expect(clippy::cast_possible_truncation, reason = "a random number")]
         let random = context.rng.next_u64() as u32;
@@ -114,7 +118,15 @@ impl<'a> Drive<'a> {
             last_call: last_call(context, &run, now.instant),
             pause_after: pause_after(context.settings.pause_after, request.pace.pauses),
             pauses: request.pace.pauses,
-            sender: Arc::new(Sender { run: run.clone(), budget: context.budget.clone(), wall }),
+            sender: Arc::new(Sender {
+                run: run.clone(),
+                budget: context.budget.clone(),
+                wall,
+                learns: learns.is_some(),
+            }),
+            quotas,
+            cost,
+            learns,
             canary,
             context,
             stop,
@@ -157,7 +169,7 @@ impl Keys<'_> {
 /// A wrong key shows in the first responses. If lines choose their hosts and the job has no secrets, one
 /// host's refusals say nothing about the others.
 fn canary(job: &Job) -> Canary {
-    if job.request.fixed_host.is_none() && job.secrets.is_empty() {
+    if job.request.fixed_host.is_none() && !job.carries_secret() {
         Canary::disabled()
     } else {
         Canary::default()

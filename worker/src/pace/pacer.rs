@@ -144,6 +144,11 @@ impl Pacer {
         self.free_by = if start == Start::Empty { now + self.interval() } else { now };
     }
 
+    /// The time that a number of slots takes at the present rate.
+    pub(crate) fn interval_of(&self, slots: f64) -> Duration {
+        Duration::try_from_secs_f64(self.interval().as_secs_f64() * slots).unwrap_or(LONGEST).min(LONGEST)
+    }
+
     fn interval(&self) -> Duration {
         self.rate.map_or(Duration::ZERO, |rate| period(rate * self.factor))
     }

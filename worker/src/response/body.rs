@@ -1,5 +1,7 @@
 //! Reads the body of a response, within its limits of size, memory and time.
 
+use std::time::Duration;
+
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, TRANSFER_ENCODING};
 use tokio::time::{Instant, timeout_at};
@@ -15,6 +17,8 @@ pub(super) enum BodyError {
     TooMuch,
     /// The job's timeout is over.
     Late,
+    /// The job's time between two bytes is over.
+    Silent,
     Broken(hyper::Error),
     /// The body, or its compressed content, ends early.
     Short(String),
@@ -26,11 +30,25 @@ pub(super) enum BodyError {
 pub(super) struct ReadLimits<'a> {
     room: &'a mut Reservation,
     deadline: &'a mut Instant,
+    /// The longest time between two bytes.
+    silence: Option<Duration>,
 }
 
 impl<'a> ReadLimits<'a> {
-    pub(super) fn new(room: &'a mut Reservation, deadline: &'a mut Instant) -> Self {
-        Self { room, deadline }
+    pub(super) fn new(
+        room: &'a mut Reservation,
+        deadline: &'a mut Instant,
+        silence: Option<Duration>,
+    ) -> Self {
+        Self { room, deadline, silence }
+    }
+
+    /// The next bytes, within the job's times.
+    async fn chunk(&self, response: &mut Response) -> Result<Option<Bytes>, BodyError> {
+        let silent = self.silence.map(|silence| Instant::now() + silence).filter(|at| at < self.deadline);
+        let chunk = timeout_at(silent.unwrap_or(*self.deadline), response.chunk()).await;
+        let over = |_| if silent.is_some() { BodyError::Silent } else { BodyError::Late };
+        chunk.map_err(over)?.map_err(BodyError::Broken)
     }
 
     /// Waits for memory for this many bytes in all.
@@ -58,10 +76,7 @@ pub(super) async fn read(
     let mut first = Bytes::new();
     let mut all = BytesMut::new();
     while whole != Some(first.len() + all.len())
-        && let Some(mut chunk) = timeout_at(*limits.deadline, response.chunk())
-            .await
-            .map_err(|_| BodyError::Late)?
-            .map_err(BodyError::Broken)?
+        && let Some(mut chunk) = limits.chunk(&mut response).await?
     {
         if let Some(whole) = whole {
             chunk.truncate(whole - first.len() - all.len());
@@ -91,7 +106,7 @@ pub(super) async fn read(
 }
 
 /// The beginning of a body, with its content codings.
-pub(super) async fn prefix(mut response: Response, most: u64) -> Vec<u8> {
+pub(crate) async fn prefix(mut response: Response, most: u64) -> Vec<u8> {
     let mut prefix = Vec::new();
     while most > 0
         && let Ok(Some(chunk)) = response.chunk().await

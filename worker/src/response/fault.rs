@@ -6,7 +6,7 @@ use std::io;
 use job::Code;
 use rustix::io::Errno;
 
-use crate::client;
+use crate::client::{self, ProxyError};
 use crate::failure::{FailedAttempt, Nature};
 use net::guard::AddressDenied;
 
@@ -15,13 +15,16 @@ use net::guard::AddressDenied;
 const CANCELED: &str = "client error (Canceled)";
 
 /// No response came, or none that can be read.
-pub(super) fn of_request(error: &client::Error) -> FailedAttempt {
+pub(crate) fn of_request(error: &client::Error) -> FailedAttempt {
     if let Some(denied) = find::<AddressDenied>(error) {
         return FailedAttempt::unsent(Code::AddressDenied, denied.to_string());
     }
     if chain(error).any(is_out_of_descriptors) {
         tracing::warn!("the process has no file descriptor left for a connection: the request is made again");
         return FailedAttempt::unsent(Code::Connect, reason(error)).with(Nature::Local);
+    }
+    if let Some(proxy) = find::<ProxyError>(error) {
+        return FailedAttempt::unsent(Code::Connect, proxy.to_string()).with(Nature::Unreached);
     }
     if error.is_connect() {
         return match find::<rustls::Error>(error) {

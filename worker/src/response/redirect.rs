@@ -50,6 +50,7 @@ pub(super) fn follow(
     if becomes_get {
         next.method = Method::GET;
         next.body = None;
+        next.upload = None;
         for name in [CONTENT_TYPE, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LOCATION] {
             next.headers.remove(name);
         }
@@ -96,6 +97,9 @@ mod tests {
             body: Some(Bytes::from_static(b"x")),
             hops: 0,
             cookies: None,
+            cost: None,
+            upload: None,
+            has_new_token: false,
             identity: None,
         }
     }

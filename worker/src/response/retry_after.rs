@@ -1,6 +1,7 @@
 //! The headers by which a provider asks to slow down, and for how long. `docs/job-file.md` has the table of
 //! them.
 
+mod left;
 mod values;
 
 use std::time::Duration;
@@ -8,6 +9,7 @@ use std::time::Duration;
 use http::header::DATE;
 use http::{HeaderMap, StatusCode};
 
+pub(crate) use self::left::{Left, left_until};
 use self::values::{MAX_WAIT, Parameters, Unit, date, items, span};
 
 /// Headers that always say how long to wait; the most exact first.

@@ -15,7 +15,7 @@ use job::{ErrorName, Job, StepError};
 use net::guard::Guard;
 use url::{Position, Url};
 
-use crate::client::{self, Clients, Idle, Response};
+use crate::client::{self, Clients, Idle, JobTls, Response, Route};
 use crate::sockets::Sockets;
 
 /// The connect timeout, or three quarters of the job's timeout if that is shorter. Nothing has been sent by
@@ -29,20 +29,41 @@ const MARGIN: Duration = Duration::from_secs(1);
 
 /// The HTTP clients of a run.
 pub(crate) struct Connections {
+    guard: Guard,
+    route: Option<Route>,
+    connect_timeout: Duration,
     clients: Clients,
     /// How long a connection may usually be idle.
     usual: Duration,
 }
 
 impl Connections {
-    pub(crate) fn new(job: &Job, guard: &Guard, sockets: &Arc<Sockets>) -> Result<Self, StepError> {
+    pub(crate) fn new(
+        job: &Job,
+        guard: &Guard,
+        (tls, route): (JobTls, Option<Route>),
+        sockets: &Arc<Sockets>,
+    ) -> Result<Self, StepError> {
         // With thousands of hosts and a few requests each, sockets must not be held for long.
         let long = Duration::from_secs(if job.request.fixed_host.is_some() { 30 } else { 5 });
         let (idle, usual) = if job.repeatable() { (Idle::Long, long) } else { (Idle::Brief, BRIEF) };
-        let connect_timeout = CONNECT.min(job.request.timeout * 3 / 4);
-        let clients = Clients::new(guard, sockets, connect_timeout, [Duration::ZERO, BRIEF, long], idle)
-            .map_err(|error| StepError::new(ErrorName::JobInvalid, format!("no HTTP client: {error}")))?;
-        Ok(Self { clients, usual })
+        let usual_timeout = CONNECT.min(job.request.timeout * 3 / 4);
+        let connect_timeout = job.request.wire.connect_timeout.unwrap_or(usual_timeout);
+        let clients = Clients::new(
+            guard,
+            (tls, route.clone()),
+            sockets,
+            connect_timeout,
+            [Duration::ZERO, BRIEF, long],
+            idle,
+        )
+        .map_err(|error| StepError::new(ErrorName::JobInvalid, format!("no HTTP client: {error}")))?;
+        Ok(Self { guard: guard.clone(), route, connect_timeout, clients, usual })
+    }
+
+    /// Which addresses the run may reach.
+    pub(crate) fn guard(&self) -> &Guard {
+        &self.guard
     }
 
     /// Sends a request and waits for the head of its response.
@@ -57,6 +78,17 @@ impl Connections {
             host.shorten(idle);
         }
         Ok(response)
+    }
+
+    /// The time that name, TCP and TLS may take.
+    pub(crate) fn connect_timeout(&self) -> Duration {
+        self.connect_timeout
+    }
+
+    /// Whether a proxy could read what is sent to this URL.
+    pub(crate) fn is_readable(&self, url: &Url) -> bool {
+        let Some(route) = self.route.as_ref().filter(|_| url.scheme() == "http") else { return false };
+        route.proxies.address(url.as_str()).is_some()
     }
 
     /// A host has sent something that is not a response, perhaps the end of an earlier one.

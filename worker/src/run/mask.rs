@@ -3,6 +3,7 @@
 
 mod views;
 
+use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
@@ -12,6 +13,8 @@ use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use job::file::secrets::Secret;
 use job::json::{Kind, Tape, write_string};
 
+/// Tokens that are masked at a time: those before them have expired.
+const TOKENS: usize = 8;
 const MASK: &str = "***";
 /// Secrets shorter than this are not masked, since they occur everywhere by chance.
 const SHORTEST: usize = 4;
@@ -29,6 +32,8 @@ pub(crate) struct Mask(RwLock<Patterns>);
 #[derive(Default)]
 struct Patterns {
     values: Vec<String>,
+    /// The tokens that the run got last.
+    tokens: VecDeque<String>,
     all: Option<Forms>,
     long: Option<Forms>,
 }
@@ -47,9 +52,19 @@ impl Mask {
         let values = secrets.into_iter().flat_map(Secret::forms).map(str::to_owned);
         let mut patterns = self.0.write().unwrap_or_else(PoisonError::into_inner);
         patterns.values.extend(values.filter(|value| value.len() >= SHORTEST));
-        patterns.all = Forms::new(patterns.values.clone());
-        patterns.long =
-            Forms::new(patterns.values.iter().filter(|value| value.len() >= LONG).cloned().collect());
+        patterns.build();
+    }
+
+    /// Masks a token from now on, until many others have come after it.
+    pub(crate) fn learn_token(&self, token: &Secret) {
+        let mut patterns = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if token.reveal().len() >= SHORTEST && !patterns.tokens.iter().any(|known| known == token.reveal()) {
+            patterns.tokens.push_back(token.reveal().to_owned());
+            if patterns.tokens.len() > TOKENS {
+                patterns.tokens.pop_front();
+            }
+            patterns.build();
+        }
     }
 
     /// A message without secrets.
@@ -71,6 +86,14 @@ impl Mask {
 
     fn patterns(&self) -> RwLockReadGuard<'_, Patterns> {
         self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Patterns {
+    fn build(&mut self) {
+        let all: Vec<String> = self.values.iter().chain(&self.tokens).cloned().collect();
+        self.long = Forms::new(all.iter().filter(|value| value.len() >= LONG).cloned().collect());
+        self.all = Forms::new(all);
     }
 }
 

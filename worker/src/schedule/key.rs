@@ -214,6 +214,11 @@ impl Key {
         self.hold = Some(self.hold.map_or(until, |hold| hold.max(until)));
     }
 
+    /// A request was sent that counts as `cost`: the next one waits for as many slots.
+    pub(crate) fn charge(&mut self, cost: f64, now: Instant) {
+        self.hold_until(now + self.pacer.interval_of(cost));
+    }
+
     pub(crate) fn factor(&self) -> f64 {
         self.pacer.factor()
     }
