@@ -4,6 +4,8 @@
 
 mod connection;
 mod connector;
+mod error;
+mod handshake;
 mod hosts;
 mod proxy;
 mod tls;
@@ -13,57 +15,25 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, HeaderValue, USER_AGENT};
-use http::{HeaderMap, Request, StatusCode};
+use http::uri::PathAndQuery;
+use http::{HeaderMap, Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
-use hyper_util::client::legacy;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper::client::conn::TrySendError;
 use net::guard::Guard;
 
 use self::connection::Watch;
 use self::connector::Connector;
+pub(crate) use self::error::Error;
+use self::handshake::{Http1, Http2, Opened};
 pub(crate) use self::hosts::{Host, Idle};
 use self::hosts::{Hosts, Turn};
 pub(crate) use self::proxy::{Proxies, ProxyError, Route};
 pub use self::tls::check_pem;
 pub(crate) use self::tls::{JobTls, certificates, private_key};
 use crate::sockets::Sockets;
-pub(crate) use legacy::Error;
 
-/// Lines of a response's head. Reading takes 32 bytes a line, and clears them: this is the most that the allocator
-/// has at hand, and 3% of the CPU time of a run whose API responds at once.
-const HEAD_LINES: usize = 1000;
-/// Bytes of the head of an HTTP/2 response; for HTTP/1 the client's own limit is 400 KiB.
-const HEAD_BYTES: u32 = 512 << 10;
-
-/// Sends requests. Redirects and retries are left to the caller.
-pub(crate) struct Client {
-    client: legacy::Client<Connector, Full<Bytes>>,
-    idle: Idle,
-}
-
-impl Client {
-    /// A client that uses a connection again if it was idle for at most this time, and never if it is zero.
-    fn new(connector: &Connector, idle: Idle, time: Duration) -> Self {
-        let mut builder = legacy::Client::builder(TokioExecutor::new());
-        builder
-            .timer(TokioTimer::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(time)
-            // Heads are read as curl and browsers do.
-            .http1_max_headers(HEAD_LINES)
-            .http1_allow_spaces_after_header_name_in_responses(true)
-            .http1_allow_obsolete_multiline_headers_in_responses(true)
-            .http1_ignore_invalid_headers_in_responses(true)
-            .http2_max_header_list_size(HEAD_BYTES);
-        if idle == Idle::Never {
-            builder.pool_max_idle_per_host(0);
-        }
-        Self { client: builder.build(connector.clone()), idle }
-    }
-}
-
-/// All clients of a run.
+/// All connections of a run. Redirects and retries are left to the caller.
 pub(crate) struct Clients {
     hosts: Arc<Hosts>,
     connector: Connector,
@@ -73,8 +43,7 @@ pub(crate) struct Clients {
 }
 
 impl Clients {
-    /// Clients whose connections may be idle for `times`, by [`Idle`], and for `usual` unless a host needs
-    /// less.
+    /// Connections that may be idle for `times`, by [`Idle`], and for `usual` unless a host needs less.
     pub(crate) fn new(
         guard: &Guard,
         wire: (JobTls, Option<Route>),
@@ -83,9 +52,13 @@ impl Clients {
         times: [Duration; 3],
         usual: Idle,
     ) -> Result<Self, rustls::Error> {
-        let hosts = Arc::new(Hosts::new(times[usual as usize]));
+        let longest = times[usual as usize];
+        let hosts = Arc::new(Hosts::new(longest));
         let connector =
             Connector::new(guard, (tls::config(wire.0)?, wire.1), sockets, connect_timeout, &hosts);
+        if usual > Idle::Never {
+            tokio::spawn(Hosts::sweep(Arc::downgrade(&hosts), longest));
+        }
         Ok(Self { hosts, connector, times, usual })
     }
 
@@ -104,39 +77,118 @@ impl Clients {
         let headers = request.headers_mut();
         headers.entry(ACCEPT).or_insert(HeaderValue::from_static("*/*"));
         headers.entry(USER_AGENT).or_insert(HeaderValue::from_static(crate::USER_AGENT));
-        let lease = self.lease(host);
-        let (mut head, body) = lease.client.client.request(request).await?.into_parts();
-        let watch = head.extensions.remove();
-        let response = Response { status: head.status, headers: head.headers, body, watch, _lease: lease };
-        response.note_end();
-        Ok(response)
+        let uri = request.uri().clone();
+        let mut server = uri.clone().into_parts();
+        server.path_and_query = Some(PathAndQuery::from_static("/"));
+        let server = Uri::from_parts(server).map_err(|error| Error::Connect(error.into()))?;
+        loop {
+            let mut lease = self.lease(host, &server).await?;
+            let mut error = match lease.send(request).await {
+                Ok(response) => return Ok(Response::new(response, lease)),
+                Err(error) => error,
+            };
+            match error.take_message() {
+                // The connection ended while it was idle.
+                Some(unsent) if lease.is_reused => request = unsent,
+                _ => return Err(Error::Lost(error.into_error())),
+            }
+            *request.uri_mut() = uri.clone();
+        }
     }
 
-    fn lease(&self, host: &Arc<Host>) -> Lease {
+    /// A connection for a request. `to` is the scheme, host and port.
+    async fn lease(&self, host: &Arc<Host>, to: &Uri) -> Result<Lease, Error> {
         let idle = host.idle().min(self.usual);
-        let new = |idle: Idle| Arc::new(Client::new(&self.connector, idle, self.times[idle as usize]));
-        let shared = |idle: Idle| Lease { client: self.hosts.shared(idle, || new(idle)), owner: None };
-        match host.take(self.times[idle as usize]) {
-            Turn::Once => shared(Idle::Never),
-            Turn::Shared => shared(idle),
-            Turn::Own(client) => {
-                Lease { client: client.unwrap_or_else(|| new(idle)), owner: Some(host.clone()) }
+        let time = self.times[idle as usize];
+        let mut turn = host.take(time);
+        let mut alone = None;
+        if matches!(turn, Turn::Open) {
+            alone = Some(host.opening.lock().await);
+            // Another request may have made the connection meanwhile.
+            turn = host.take(time);
+        }
+        let mut lease = Lease { connection: None, is_reused: true, idle, owner: None };
+        match turn {
+            Turn::Shared(shared) => {
+                lease.connection = Some(Connection::Shared(shared));
+                return Ok(lease);
             }
+            Turn::Own(free) => {
+                lease.owner = Some(host.clone());
+                drop(alone);
+                if let Some(mut free) = free
+                    && free.is_ready().await
+                {
+                    lease.connection = Some(Connection::Own(free));
+                    return Ok(lease);
+                }
+            }
+            Turn::Open | Turn::Once => {}
+        }
+        lease.is_reused = false;
+        lease.connection = match handshake::open(&self.connector, host, to.clone()).await {
+            Ok(Opened::Http1(own)) => {
+                host.share_nothing();
+                Some(Connection::Own(own))
+            }
+            Ok(Opened::Http2(shared)) => {
+                host.share(&shared);
+                Some(Connection::Shared(shared))
+            }
+            Err(error) => {
+                host.share_nothing();
+                return Err(error);
+            }
+        };
+        Ok(lease)
+    }
+}
+
+enum Connection {
+    Own(Http1),
+    Shared(Http2),
+}
+
+/// A connection, while a request and its response need it.
+struct Lease {
+    /// `None` after a request was handed to a shared connection.
+    connection: Option<Connection>,
+    is_reused: bool,
+    idle: Idle,
+    /// The host that an own connection goes back to, unless it is used once.
+    owner: Option<Arc<Host>>,
+}
+
+impl Lease {
+    async fn send(
+        &mut self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<http::Response<Incoming>, TrySendError<Request<Full<Bytes>>>> {
+        match self.connection.take() {
+            Some(Connection::Shared(shared)) => handshake::send_shared(shared, request).await,
+            Some(Connection::Own(mut own)) => {
+                let sent = own.send(request);
+                self.connection = Some(Connection::Own(own));
+                sent.await
+            }
+            None => unreachable!("a lease has a connection until its request is sent"),
+        }
+    }
+
+    fn watch(&self) -> Option<Arc<Watch>> {
+        match &self.connection {
+            Some(Connection::Own(own)) => own.watch.clone(),
+            _ => None,
         }
     }
 }
 
-/// A client, while a request and its response need it.
-struct Lease {
-    client: Arc<Client>,
-    /// The host for which it is kept, unless it is shared.
-    owner: Option<Arc<Host>>,
-}
-
 impl Drop for Lease {
     fn drop(&mut self) {
-        if let Some(host) = &self.owner {
-            host.give_back(self.client.clone(), self.client.idle);
+        match (&self.owner, self.connection.take()) {
+            (Some(host), Some(Connection::Own(own))) => host.give_back(own, self.idle),
+            (Some(host), _) => host.give_up(),
+            (None, _) => {}
         }
     }
 }
@@ -151,6 +203,14 @@ pub(crate) struct Response {
 }
 
 impl Response {
+    fn new(response: http::Response<Incoming>, lease: Lease) -> Self {
+        let (head, body) = response.into_parts();
+        let watch = lease.watch();
+        let response = Self { status: head.status, headers: head.headers, body, watch, _lease: lease };
+        response.note_end();
+        response
+    }
+
     pub(crate) fn status(&self) -> StatusCode {
         self.status
     }

@@ -65,7 +65,6 @@ pub(crate) struct Connection<S> {
     stream: TokioIo<S>,
     /// `None` for HTTP/2.
     watch: Option<Arc<Watch>>,
-    is_used_once: bool,
     /// Bytes were read since the last request was sent.
     has_read: bool,
     /// It has ended, has failed, or is being shut down.
@@ -74,9 +73,13 @@ pub(crate) struct Connection<S> {
 }
 
 impl<S> Connection<S> {
-    pub(super) fn new(stream: S, socket: Socket, watch: Option<Watch>, is_used_once: bool) -> Self {
+    pub(super) fn new(stream: S, socket: Socket, watch: Option<Watch>) -> Self {
         let (stream, watch) = (TokioIo::new(stream), watch.map(Arc::new));
-        Self { stream, watch, is_used_once, has_read: false, is_over: false, _socket: socket }
+        Self { stream, watch, has_read: false, is_over: false, _socket: socket }
+    }
+
+    pub(super) fn watch(&self) -> Option<Arc<Watch>> {
+        self.watch.clone()
     }
 }
 
@@ -90,14 +93,7 @@ impl<S> Drop for Connection<S> {
 
 impl<S: connect::Connection> connect::Connection for Connection<S> {
     fn connected(&self) -> Connected {
-        let connected = self.stream.connected();
-        if self.is_used_once {
-            connected.poison();
-        }
-        match &self.watch {
-            Some(watch) => connected.extra(watch.clone()),
-            None => connected,
-        }
+        self.stream.connected()
     }
 }
 

@@ -1,6 +1,5 @@
 //! Makes connections: looks the name up, connects, and agrees on TLS and on HTTP/1 or HTTP/2.
 
-use std::error::Error;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
@@ -19,6 +18,7 @@ use tokio::time::timeout;
 use tower_service::Service;
 
 use super::connection::{Connection, Watch};
+use super::error::BoxError;
 use super::hosts::Hosts;
 use super::proxy::{Route, Tcp};
 use crate::sockets::Sockets;
@@ -30,7 +30,8 @@ const PROBES: u32 = 3;
 #[cfg(target_os = "linux")]
 const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
 
-pub(super) type BoxError = Box<dyn Error + Send + Sync>;
+/// What a connection reads and writes.
+pub(super) type Stream = TokioIo<Connection<MaybeHttpsStream<TokioIo<TcpStream>>>>;
 pub(super) type Connecting<T> = Pin<Box<dyn Future<Output = Result<T, BoxError>> + Send>>;
 
 /// Makes the connections of a run.
@@ -71,7 +72,7 @@ impl Connector {
 }
 
 impl Service<Uri> for Connector {
-    type Response = TokioIo<Connection<MaybeHttpsStream<TokioIo<TcpStream>>>>;
+    type Response = Stream;
     type Error = BoxError;
     type Future = Connecting<Self::Response>;
 
@@ -90,9 +91,8 @@ impl Service<Uri> for Connector {
                 .await
                 .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "operation timed out"))??;
             let is_http2 = stream.connected().is_negotiated_h2();
-            let is_used_once = host.as_ref().is_some_and(|host| !host.negotiated(is_http2));
             let watch = host.as_ref().filter(|_| !is_http2).map(Watch::new);
-            Ok(TokioIo::new(Connection::new(stream, socket, watch, is_used_once)))
+            Ok(TokioIo::new(Connection::new(stream, socket, watch)))
         })
     }
 }

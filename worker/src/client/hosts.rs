@@ -11,12 +11,12 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Client;
+use super::handshake::{Http1, Http2};
 
 /// How long a connection rests after its response.
 const REST: Duration = Duration::from_millis(50);
@@ -26,6 +26,8 @@ const TRIALS: u8 = 3;
 const FEW: usize = 1000;
 /// Hosts that are remembered although they have no connection, for the time that they have shortened.
 const MOST: usize = 10_000;
+/// Idle connections are looked for at most this often.
+const SWEEP_EVERY: Duration = Duration::from_millis(100);
 
 /// How long a host's connection may be idle before it is used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,44 +47,75 @@ pub(crate) struct Hosts {
     full: AtomicUsize,
     /// The longest time for which a connection is idle.
     longest: Duration,
-    /// The clients that requests share, by [`Idle`].
-    shared: [Mutex<Option<Arc<Client>>>; 3],
 }
 
 /// A scheme, host and port.
 #[derive(Default)]
-pub(crate) struct Host(Mutex<State>);
+pub(crate) struct Host {
+    state: Mutex<State>,
+    /// Held while the connection is made that all requests will share.
+    pub(super) opening: tokio::sync::Mutex<()>,
+}
 
 struct State {
     idle: Idle,
     /// Its last connection speaks HTTP/2, which numbers its responses: one is enough for all requests.
     has_http2: bool,
+    /// The connection that requests share, and when the last one began.
+    shared: Option<(Instant, Http2)>,
     /// Connections that were quiet while they rested.
     quiet: u8,
     under_way: usize,
-    /// Clients with one connection each that is resting or has rested, by the end of its response.
-    free: VecDeque<(Instant, Arc<Client>)>,
+    /// Connections that are resting or have rested, by the end of their response.
+    free: VecDeque<(Instant, Http1)>,
 }
 
 impl Default for State {
     fn default() -> Self {
-        Self { idle: Idle::Long, has_http2: false, quiet: 0, under_way: 0, free: VecDeque::new() }
+        Self {
+            idle: Idle::Long,
+            has_http2: false,
+            shared: None,
+            quiet: 0,
+            under_way: 0,
+            free: VecDeque::new(),
+        }
     }
 }
 
-/// Which client a request gets.
+impl State {
+    fn close_idle(&mut self) {
+        self.free.clear();
+        // Requests that are under way keep the connection.
+        self.shared = None;
+    }
+
+    /// Closes the connections that have been idle for more than this time.
+    fn close_idle_for(&mut self, time: Duration, now: Instant) {
+        while self.free.front().is_some_and(|(since, _)| *since + time < now) {
+            self.free.pop_front();
+        }
+        if self.shared.as_ref().is_some_and(|(since, _)| *since + time < now) {
+            self.shared = None;
+        }
+    }
+}
+
+/// Which connection a request gets.
 pub(super) enum Turn {
     /// The one that requests share.
-    Shared,
-    /// The one whose connections are used once.
+    Shared(Http2),
+    /// A new one, which requests will share. One request at a time makes it.
+    Open,
+    /// A new one, which is used once.
     Once,
     /// One that no other request uses meanwhile: this one, or a new one.
-    Own(Option<Arc<Client>>),
+    Own(Option<Http1>),
 }
 
 impl Hosts {
     pub(super) fn new(longest: Duration) -> Self {
-        Self { hosts: RwLock::default(), full: AtomicUsize::new(FEW), longest, shared: Default::default() }
+        Self { hosts: RwLock::default(), full: AtomicUsize::new(FEW), longest }
     }
 
     /// A host by its scheme, name and port, as in a URL.
@@ -96,10 +129,11 @@ impl Hosts {
         if hosts.len() >= self.full.load(Ordering::Relaxed) {
             let mut short = 0;
             hosts.retain(|_, host| {
-                let state = host.state();
+                let mut state = host.state();
+                state.close_idle_for(self.longest, Instant::now());
                 short += usize::from(state.idle < Idle::Long);
                 let is_short = state.idle < Idle::Long && short <= MOST;
-                let is_open = state.free.back().is_some_and(|(since, _)| since.elapsed() <= self.longest);
+                let is_open = state.shared.is_some() || !state.free.is_empty();
                 is_short || is_open || state.under_way > 0
             });
             self.full.store(FEW.max(2 * hosts.len()), Ordering::Relaxed);
@@ -107,27 +141,28 @@ impl Hosts {
         hosts.entry(name.into()).or_default().clone()
     }
 
-    /// The client that requests share.
-    pub(super) fn shared(&self, idle: Idle, make: impl FnOnce() -> Arc<Client>) -> Arc<Client> {
-        let mut shared = self.shared[idle as usize].lock().unwrap_or_else(PoisonError::into_inner);
-        shared.get_or_insert_with(make).clone()
-    }
-
     /// Closes the connections that no request uses.
     pub(super) fn close_idle(&self) {
-        // A request that is under way keeps its client, and with it the connection.
-        for shared in &self.shared {
-            shared.lock().unwrap_or_else(PoisonError::into_inner).take();
-        }
         for host in self.hosts.read().unwrap_or_else(PoisonError::into_inner).values() {
-            host.state().free.clear();
+            host.state().close_idle();
+        }
+    }
+
+    /// Closes connections that have been idle for the longest time, until the hosts are dropped.
+    pub(super) async fn sweep(hosts: Weak<Self>, longest: Duration) {
+        loop {
+            tokio::time::sleep(longest.max(SWEEP_EVERY)).await;
+            let Some(hosts) = hosts.upgrade() else { return };
+            for host in hosts.hosts.read().unwrap_or_else(PoisonError::into_inner).values() {
+                host.state().close_idle_for(longest, Instant::now());
+            }
         }
     }
 }
 
 impl Host {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How long connections may be idle.
@@ -140,7 +175,7 @@ impl Host {
         let mut state = self.state();
         if idle < state.idle {
             state.idle = idle;
-            state.free.clear();
+            state.close_idle();
         }
     }
 
@@ -149,30 +184,48 @@ impl Host {
         self.shorten(Idle::Never);
     }
 
-    /// A connection was made. Whether it may be used again: one that speaks HTTP/1 may not if its client was
-    /// chosen for HTTP/2.
-    pub(super) fn negotiated(&self, is_http2: bool) -> bool {
+    /// A connection speaks HTTP/2, and the next requests share it, unless they share another one.
+    pub(super) fn share(&self, connection: &Http2) {
         let mut state = self.state();
-        let had_http2 = std::mem::replace(&mut state.has_http2, is_http2);
-        if is_http2 {
-            state.free.clear();
+        state.has_http2 = true;
+        state.free.clear();
+        if state.idle > Idle::Never && state.shared.as_ref().is_none_or(|(_, shared)| shared.is_closed()) {
+            state.shared = Some((Instant::now(), connection.clone()));
         }
-        is_http2 || !had_http2
     }
 
-    /// Chooses the client of a request. After `Own` follows [`Host::give_back`].
+    /// A connection speaks HTTP/1, or none could be made: the next requests do not wait for one to share.
+    pub(super) fn share_nothing(&self) {
+        let mut state = self.state();
+        state.has_http2 = false;
+        state.shared = None;
+    }
+
+    /// Drops the shared connection if it has ended. What was queued for it and not sent is given back to its
+    /// senders when the last handle of the connection is dropped.
+    pub(super) fn drop_ended(&self) {
+        let mut state = self.state();
+        if state.shared.as_ref().is_some_and(|(_, shared)| shared.is_closed()) {
+            state.shared = None;
+        }
+    }
+
+    /// Chooses the connection of a request. After `Own` follows [`Host::give_back`] or [`Host::give_up`].
     pub(super) fn take(&self, longest: Duration) -> Turn {
         let now = Instant::now();
         let mut state = self.state();
         if state.idle == Idle::Never {
             return Turn::Once;
         }
+        state.close_idle_for(longest, now);
         if state.has_http2 {
-            return Turn::Shared;
-        }
-        // Their connections have been closed by now.
-        while state.free.front().is_some_and(|(since, _)| *since + longest < now) {
-            state.free.pop_front();
+            return match &mut state.shared {
+                Some((since, shared)) if !shared.is_closed() => {
+                    *since = now;
+                    Turn::Shared(shared.clone())
+                }
+                _ => Turn::Open,
+            };
         }
         let rested = state.free.partition_point(|(since, _)| *since + REST <= now);
         let free = if rested > 0 {
@@ -187,16 +240,21 @@ impl Host {
             return Turn::Once;
         };
         state.under_way += 1;
-        Turn::Own(free.map(|(_, client)| client))
+        Turn::Own(free.map(|(_, connection)| connection))
     }
 
-    /// The response has ended, and the client's connection may rest.
-    pub(super) fn give_back(&self, client: Arc<Client>, idle: Idle) {
+    /// The response has ended, and its connection may rest.
+    pub(super) fn give_back(&self, connection: Http1, idle: Idle) {
         let mut state = self.state();
         state.under_way -= 1;
-        if state.idle >= idle && !state.has_http2 {
-            state.free.push_back((Instant::now(), client));
+        if state.idle >= idle && !state.has_http2 && !connection.is_closed() {
+            state.free.push_back((Instant::now(), connection));
         }
+    }
+
+    /// The connection cannot be used again, or there is none.
+    pub(super) fn give_up(&self) {
+        self.state().under_way -= 1;
     }
 }
 
@@ -225,15 +283,5 @@ mod tests {
         host.distrust();
         assert!(matches!(host.take(Duration::ZERO), Turn::Once));
         assert_eq!(host.state().under_way, 1);
-    }
-
-    #[test]
-    fn http2_is_shared_until_a_connection_speaks_http1() {
-        let host = Host::default();
-        assert!(host.negotiated(true));
-        assert!(matches!(host.take(Duration::ZERO), Turn::Shared));
-        assert!(!host.negotiated(false));
-        assert!(matches!(host.take(Duration::ZERO), Turn::Own(None)));
-        assert!(host.negotiated(false));
     }
 }

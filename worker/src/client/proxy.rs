@@ -17,7 +17,8 @@ use tokio::net::TcpStream;
 use tower_service::Service;
 use url::{Host, Url};
 
-use super::connector::{BoxError, Connecting, Resolver};
+use super::connector::{Connecting, Resolver};
+use super::error::BoxError;
 
 /// Which proxy a connection takes.
 #[derive(Clone)]

@@ -10,10 +10,6 @@ use crate::client::{self, ProxyError};
 use crate::failure::{FailedAttempt, Nature};
 use net::guard::AddressDenied;
 
-/// What the client says of a request that it has not sent: the connection that it was to share was lost while
-/// it was made. The client gives the kind of an error in its text only.
-const CANCELED: &str = "client error (Canceled)";
-
 /// No response came, or none that can be read.
 pub(crate) fn of_request(error: &client::Error) -> FailedAttempt {
     if let Some(denied) = find::<AddressDenied>(error) {
@@ -32,7 +28,7 @@ pub(crate) fn of_request(error: &client::Error) -> FailedAttempt {
             None => FailedAttempt::unsent(Code::Connect, cause_and_reason(error)).with(Nature::Unreached),
         };
     }
-    if find::<hyper::Error>(error).is_some_and(hyper::Error::is_canceled) || error.to_string() == CANCELED {
+    if find::<hyper::Error>(error).is_some_and(hyper::Error::is_canceled) {
         let detail = format!("closed: the connection ended before the request was sent ({})", reason(error));
         return FailedAttempt::unsent(Code::Connect, detail).with(Nature::Unprocessed);
     }
