@@ -19,6 +19,7 @@ mod job_files;
 mod jobs;
 mod leases;
 mod limit;
+mod lines;
 mod long_calls;
 mod loopback_servers;
 mod manual;

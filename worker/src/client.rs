@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, HeaderValue, USER_AGENT};
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
@@ -92,11 +91,8 @@ impl Clients {
     pub(crate) async fn send(
         &self,
         host: &Arc<Host>,
-        mut request: Request<Full<Bytes>>,
+        request: Request<Full<Bytes>>,
     ) -> Result<Response, Error> {
-        let headers = request.headers_mut();
-        headers.entry(ACCEPT).or_insert(HeaderValue::from_static("*/*"));
-        headers.entry(USER_AGENT).or_insert(HeaderValue::from_static(crate::USER_AGENT));
         let lease = self.lease(host);
         let (mut head, body) = lease.client.client.request(request).await?.into_parts();
         let watch = head.extensions.remove();

@@ -30,6 +30,8 @@ mod run;
 mod schedule;
 mod sockets;
 mod stop;
+mod tap;
+pub mod trial;
 mod work;
 
 #[cfg(feature = "lambda")]

@@ -13,11 +13,11 @@ use job::run::{LaneKind, Opened, RunRef, StopMarker, read_file};
 use job::{ErrorName, Job, Objects, RunKeys, StepError};
 use tokio::sync::{Mutex, OnceCell};
 
-use connections::Connections;
+pub(crate) use connections::Connections;
 pub(crate) use known::Known;
 use known::KnownKeys;
 pub(crate) use mask::Mask;
-use tokens::{StoredSecrets, TokenSource};
+pub(crate) use tokens::{StoredSecrets, TokenSource};
 
 use crate::context::{Context, SecretSource};
 use net::guard::Guard;
@@ -30,7 +30,7 @@ type Slot = Arc<OnceCell<Arc<Run>>>;
 /// A run, as a worker needs it.
 pub(crate) struct Run {
     pub(crate) id: String,
-    pub(crate) job: Job,
+    pub(crate) job: Arc<Job>,
     pub(crate) keys: RunKeys,
     pub(crate) generation: u32,
     /// The execution that has claimed this generation.
@@ -41,7 +41,7 @@ pub(crate) struct Run {
     pub(crate) tokens: Box<dyn TokenSource>,
     pub(crate) mask: Arc<Mask>,
     pub(crate) guard: Guard,
-    pub(crate) connections: Connections,
+    pub(crate) connections: Arc<Connections>,
     /// Whether lines whose outcome is unknown since an earlier generation are sent again.
     pub(crate) include_unknown: bool,
     pub(crate) known_keys: KnownKeys,
@@ -65,7 +65,7 @@ impl Run {
         let guard = Guard::looking_up(&job.request.allow, context.look_up.clone());
         Ok(Self {
             id: run.id.clone(),
-            connections: Connections::new(&job, &guard, &context.sockets)?,
+            connections: Arc::new(Connections::new(&job, &guard, &context.sockets)?),
             guard,
             mask,
             tokens: Box::new(tokens),
@@ -78,7 +78,7 @@ impl Run {
             generation: run.generation,
             keys,
             objects,
-            job,
+            job: Arc::new(job),
         })
     }
 

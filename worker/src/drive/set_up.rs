@@ -96,7 +96,7 @@ impl<'a> Drive<'a> {
                     results.failed(
                         item.n,
                         &code.to_string(),
-                        result_line::failure(figures, code, detail, None),
+                        result_line::failure(figures, &[], code, detail, None),
                     );
                     new_failures += 1;
                 }
@@ -114,7 +114,16 @@ impl<'a> Drive<'a> {
             last_call: last_call(context, &run, now.instant),
             pause_after: pause_after(context.settings.pause_after, request.pace.pauses),
             pauses: request.pace.pauses,
-            sender: Arc::new(Sender { run: run.clone(), budget: context.budget.clone(), wall }),
+            sender: Arc::new(Sender {
+                job: run.job.clone(),
+                output: run.output,
+                mask: run.mask.clone(),
+                guard: run.guard.clone(),
+                connections: run.connections.clone(),
+                budget: context.budget.clone(),
+                wall,
+                tap: None,
+            }),
             canary,
             context,
             stop,
