@@ -10,7 +10,7 @@ pub mod states;
 use clap::{Parser, Subcommand};
 
 pub use aws::{Account, Stack, Stop, Submit, Watch, WatchOptions};
-pub use jobs::{Again, Check, Demo, Init, Redrive, Run, RunOptions, Runs, Target};
+pub use jobs::{Again, Check, Demo, Init, Redrive, Run, RunOptions, Runs, Target, Vars};
 pub use lines::{Show, Try};
 pub use manual::{Completions, Help, Man};
 pub use serve::{Serve, ServeCommand, ServerFolder};

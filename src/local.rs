@@ -40,7 +40,7 @@ pub use outputs::{OutputError, Outputs, ProtectedFiles, save};
 pub use secrets::LocalSecrets;
 pub use serve::serve;
 pub use steps::bind;
-pub use target::{Target, job_name, read_job, with_input_path};
+pub use target::{Target, job_name, read_job, read_job_with, with_input_path};
 
 /// An open state folder. Several processes can have it open at a time, but only one for the runs of a job.
 #[derive(Debug)]

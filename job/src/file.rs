@@ -26,6 +26,7 @@ mod statuses;
 mod syntax;
 pub mod template;
 mod units;
+mod vars;
 mod words;
 
 use std::collections::BTreeMap;
@@ -46,6 +47,7 @@ pub use method::Method;
 pub use row::Row;
 pub use statuses::Statuses;
 pub use units::{parse_bytes, parse_duration, parse_rate, parse_share};
+pub use vars::Vars;
 
 use crate::run::Again;
 use places::Places;

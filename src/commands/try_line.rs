@@ -11,11 +11,11 @@ use worker::trial::{End, Exchange, Trial};
 use super::exchange::{ShownRequest, print_response, print_values, response_json};
 use crate::args;
 use crate::exit::{CliError, Exit};
-use crate::local::{InputLine, LocalSecrets, job_name, read_job};
+use crate::local::{InputLine, LocalSecrets, job_name, read_job_with};
 
 pub(super) async fn try_line(args: &args::Try) -> Result<Exit, CliError> {
-    let args::Target { job: job_path, input } = &args.target;
-    let (_, job) = read_job(job_path)?;
+    let args::Target { job: job_path, input, vars } = &args.target;
+    let (_, job) = read_job_with(job_path, vars)?;
     let (job, name) = (Arc::new(job), job_name(job_path)?);
     LocalSecrets::check(&name, &job).await?;
     let line = InputLine::read(input, &job, args.line).await?;

@@ -135,7 +135,7 @@ fn keys_of_the_parser() -> BTreeSet<String> {
                     );
                 }
             }
-            "secrets" => assert!(keys.insert(format!("secrets.{NAME}"))),
+            "secrets" | "vars" => assert!(keys.insert(format!("{top}.{NAME}"))),
             table => keys.extend(accepted(table).iter().map(|key| match (table, key.as_str()) {
                 ("request", "headers") | ("output", "columns") => format!("{table}.{key}.{NAME}"),
                 _ => format!("{table}.{key}"),
@@ -269,6 +269,7 @@ fn schema_and_parser_agree_on_values() {
         ("retry", "attempts", &["1", "100"]),
         ("retry", "max_wait", &["'10m'"]),
         ("failure", "tolerated", &["'0%'", "'5%'", "'0.01%'", "'100%'", "'100.0 %'"]),
+        ("vars", "month", &["'2026-11'", "''"]),
         ("secrets", "K", &["'env:A'", "'file:/a'", "'ssm:a'", "'secretsmanager:a'"]),
     ];
     let bad = [
@@ -315,6 +316,7 @@ fn schema_and_parser_agree_on_values() {
         ("retry", "attempts", &["0", "101"]),
         ("retry", "max_wait", &["'0m'"]),
         ("failure", "tolerated", &["'101%'", "'5'", "'-1%'", "'%'", "0.05"]),
+        ("vars", "month", &["1", "2026-11-01", "['a']"]),
         ("secrets", "K", &["'hunter2'", "'env:'", "'vault:x'"]),
     ];
     let cases = |cases: &[(&'static str, &'static str, &'static [&'static str])], expected: bool| {
@@ -395,6 +397,17 @@ fn values_are_encoded_as_documented() {
         let rendered =
             Template::new(&template, place).unwrap().render(&Arc::new(line), &Arc::new(Secrets::default()));
         assert_eq!(rendered, Ok(result), "{template}");
+    }
+}
+
+#[test]
+fn filters_have_the_documented_results() {
+    for row in table("| Filter |") {
+        let [template, value, result] = row.try_into().unwrap();
+        let line = Row::Fields { columns: Arc::from(["q".to_owned()]), values: vec![value] };
+        let template = Template::new(&template, Place::Header).unwrap();
+        let rendered = template.render(&Arc::new(line), &Arc::new(Secrets::default()));
+        assert_eq!(rendered, Ok(result), "{}", template.source());
     }
 }
 

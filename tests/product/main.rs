@@ -37,5 +37,6 @@ mod success;
 mod terminal;
 mod tls;
 mod uploads;
+mod variables;
 mod versions;
 mod workspace;
