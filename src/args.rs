@@ -2,6 +2,7 @@
 
 mod aws;
 mod jobs;
+mod lines;
 mod manual;
 mod serve;
 pub mod states;
@@ -9,7 +10,8 @@ pub mod states;
 use clap::{Parser, Subcommand};
 
 pub use aws::{Account, Stack, Stop, Submit, Watch, WatchOptions};
-pub use jobs::{Again, Check, Demo, Init, Redrive, Run, RunOptions, Runs, Target};
+pub use jobs::{Again, Check, Demo, Init, Redrive, Run, RunOptions, Runs, Target, Vars};
+pub use lines::{Show, Try};
 pub use manual::{Completions, Help, Man};
 pub use serve::{Serve, ServeCommand, ServerFolder};
 pub use states::{States, StatesCommand};
@@ -38,6 +40,10 @@ pub enum Command {
     Check(Check),
     /// Send again only the lines that failed or were not processed, and write the complete output.
     Redrive(Redrive),
+    /// Show one line of a run: its exact request, also as a curl command, every attempt, and its result.
+    Show(Show),
+    /// Send one line now and show the request and the response. Nothing is kept, and no limit is waited for.
+    Try(Try),
     /// Upload a job and a file to a stack on AWS; the upload starts the run.
     Submit(Submit),
     /// Show a run on AWS until it ends.
@@ -71,6 +77,8 @@ impl Command {
             Self::Run(args) => args.options.json,
             Self::Check(args) => args.json,
             Self::Redrive(args) => args.options.json,
+            Self::Show(args) => args.json,
+            Self::Try(args) => args.json,
             Self::Submit(args) => args.watch_options.json,
             Self::Runs(args) => args.json,
             Self::Watch(args) => args.watch_options.json,

@@ -2,6 +2,7 @@
 
 mod check;
 mod demo;
+mod exchange;
 mod failed_lines;
 mod init;
 mod manual;
@@ -10,10 +11,12 @@ mod redrive;
 mod run;
 mod runs;
 mod serve;
+mod show;
 mod states;
 mod stop;
 mod submit;
 mod summary;
+mod try_line;
 mod watch;
 
 use crate::args::Command;
@@ -28,6 +31,8 @@ pub async fn run(command: Command) -> Result<Exit, CliError> {
         Command::Run(args) => run::run(args).await,
         Command::Check(args) => check::check(&args).await,
         Command::Redrive(args) => redrive::redrive(args).await,
+        Command::Show(args) => show::show(&args).await,
+        Command::Try(args) => try_line::try_line(&args).await,
         Command::Submit(args) => submit::submit(args).await,
         Command::Watch(args) => watch::watch(args).await,
         Command::Runs(args) => runs::runs(args).await,

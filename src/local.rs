@@ -6,6 +6,7 @@ mod fingerprints;
 mod input;
 mod lane_locks;
 mod latest;
+mod line;
 mod local_path;
 mod lock;
 mod output_format;
@@ -32,6 +33,7 @@ use lock::{Lock, Purpose};
 
 pub use execute::{ExecutionEnd, execute, message_of};
 pub use input::Input;
+pub use line::InputLine;
 pub use local_path::{FileRole, check_local_path};
 pub use lock::Holder;
 pub use output_format::{check_planned_format, format_by_name, format_of_name};
@@ -40,7 +42,7 @@ pub use proxy::unused_proxy;
 pub use secrets::LocalSecrets;
 pub use serve::serve;
 pub use steps::bind;
-pub use target::{Target, job_name, read_job, with_input_path};
+pub use target::{Target, job_name, read_job, read_job_with, with_input_path};
 
 /// An open state folder. Several processes can have it open at a time, but only one for the runs of a job.
 #[derive(Debug)]

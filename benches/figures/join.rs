@@ -102,7 +102,18 @@ fn write_batch(
             let row = Line::parse(columns, v.ok_or("an item has no fields")?)?;
             let id = job.identity(&Arc::new(row));
             let v = Some(values.clone());
-            let result = LineResult { n, t, ms: 40, tries: 1, status: 200, id, v, error: None, detail: None };
+            let result = LineResult {
+                n,
+                t,
+                ms: 40,
+                tries: 1,
+                status: 200,
+                id,
+                v,
+                error: None,
+                detail: None,
+                earlier: Vec::new(),
+            };
             body.extend(result.to_line());
         }
         let ok = lines.len() as u64;

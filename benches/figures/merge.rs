@@ -79,6 +79,7 @@ fn write_batch(store: &Store, run: &RunRef, lane: &str, batch: Batch) -> Measure
             v: Some(vec![&lat, &lon]),
             error: None,
             detail: None,
+            earlier: Vec::new(),
         };
         let (body, lines) = &mut segments[usize::try_from((at + n * 31 % IN_FLIGHT) / FLUSH)?];
         serde_json::to_writer(&mut *body, &result)?;

@@ -31,6 +31,7 @@ pub mod template;
 mod tls;
 mod units;
 mod upload;
+mod vars;
 mod wire;
 mod words;
 
@@ -56,6 +57,7 @@ pub use row::Row;
 pub use statuses::Statuses;
 pub use tls::Tls;
 pub use units::{parse_bytes, parse_duration, parse_rate, parse_share};
+pub use vars::Vars;
 
 pub use upload::{Part, PartValue, Upload, name_below};
 pub use wire::{Coding, Wire};

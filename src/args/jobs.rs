@@ -15,6 +15,21 @@ pub struct Target {
     pub job: PathBuf,
     /// The input file: text, CSV, TSV or JSONL, also as .gz, .zst or .bz2.
     pub input: PathBuf,
+    #[command(flatten)]
+    pub vars: Vars,
+}
+
+/// Other values of the job's variables.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Vars {
+    /// A value of a variable, in place of the one that [vars] of the job file has. It can be repeated.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = variable)]
+    pub set: Vec<(String, String)>,
+}
+
+fn variable(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("write NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 /// The locations of a run's outputs and state.
@@ -111,6 +126,8 @@ pub struct Redrive {
     pub job: PathBuf,
     /// The input file of the run on this machine.
     pub input: Option<PathBuf>,
+    #[command(flatten)]
+    pub vars: Vars,
     #[command(flatten)]
     pub options: RunOptions,
     /// The bucket of the stack, for a run on AWS.

@@ -14,15 +14,15 @@ use job::Job;
 
 use crate::args;
 use crate::exit::{CliError, Exit};
-use crate::local::{Input, LocalSecrets, job_name, read_job, with_input_path};
+use crate::local::{Input, LocalSecrets, job_name, read_job_with, with_input_path};
 use preview::Preview;
 
 /// How long lines are rendered, unless `--all` is given.
 const TIME_LIMIT: Duration = Duration::from_secs(10);
 
 pub(super) async fn check(args: &args::Check) -> Result<Exit, CliError> {
-    let args::Target { job: job_path, input } = &args.target;
-    let (_, job) = read_job(job_path)?;
+    let args::Target { job: job_path, input, vars } = &args.target;
+    let (_, job) = read_job_with(job_path, vars)?;
     // The secrets of a run on AWS are on AWS, and requests are shown without their values.
     if !args.cost {
         LocalSecrets::check(&job_name(job_path)?, &job).await?;

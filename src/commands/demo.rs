@@ -5,7 +5,7 @@ mod files;
 
 use std::fs;
 
-use crate::args::{self, RunOptions, Target};
+use crate::args::{self, RunOptions, Target, Vars};
 use crate::exit::{CliError, Exit};
 
 pub(super) async fn demo(args: &args::Demo) -> Result<Exit, CliError> {
@@ -28,7 +28,7 @@ pub(super) async fn demo(args: &args::Demo) -> Result<Exit, CliError> {
     println!("Two in a hundred requests fail once, and a few lines always fail.\n");
     println!("$ throughline run {} {} -o {}\n", job.display(), input.display(), output.display());
     let exit = super::run::run(args::Run {
-        target: Target { job: job.clone(), input: input.clone() },
+        target: Target { job: job.clone(), input: input.clone(), vars: Vars::default() },
         options: RunOptions { output: Some(output.clone()), state: folder.join(".throughline"), json: false },
         again: args::Again { fresh: true, keep: false },
         limit: None,

@@ -14,7 +14,8 @@ use crate::print;
 pub(super) async fn redrive(args: args::Redrive) -> Result<Exit, CliError> {
     match (&args.input, &args.bucket) {
         (Some(input), _) => {
-            let target = args::Target { job: args.job.clone(), input: input.clone() };
+            let target =
+                args::Target { job: args.job.clone(), input: input.clone(), vars: args.vars.clone() };
             on_this_machine(&target, &args).await
         }
         (None, Some(bucket)) => {

@@ -71,7 +71,7 @@ pub(super) async fn prepare(
     options: &args::RunOptions,
     command: &str,
 ) -> Result<(StateDir, Target), CliError> {
-    let (text, job) = crate::local::read_job(&target.job)?;
+    let (text, job) = crate::local::read_job_with(&target.job, &target.vars)?;
     check_local_path(&target.input, FileRole::Input)?;
     let format = match &options.output {
         Some(output) => {

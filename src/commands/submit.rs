@@ -12,12 +12,12 @@ use crate::args;
 use crate::aws::{self, AwsStack};
 use crate::exit::{CliError, Exit};
 use crate::local::{
-    FileRole, Input, Outputs, check_local_path, format_by_name, job_name, read_job, with_input_path,
+    FileRole, Input, Outputs, check_local_path, format_by_name, job_name, read_job_with, with_input_path,
 };
 
 pub(super) async fn submit(args: args::Submit) -> Result<Exit, CliError> {
-    let args::Target { job: job_path, input } = &args.target;
-    let (text, job) = read_job(job_path)?;
+    let args::Target { job: job_path, input, vars } = &args.target;
+    let (text, job) = read_job_with(job_path, vars)?;
     let name = job_name(job_path)?;
     job.check_aws(&name)?;
     check_local_path(input, FileRole::Input)?;

@@ -6,6 +6,7 @@ use job::run::{Event, Redrive, RunRef};
 use job::{Job, keys};
 
 use super::{FileRole, Input, StateDir, check_local_path};
+use crate::args::Vars;
 use crate::exit::CliError;
 use s3::file::make_folder;
 
@@ -29,10 +30,20 @@ pub struct Target {
 /// # Errors
 /// When the file cannot be read or the job is not valid.
 pub fn read_job(path: &Path) -> Result<(String, Job), CliError> {
+    read_job_with(path, &Vars::default())
+}
+
+/// [`read_job`] with these values of the job's variables, which the text then has.
+///
+/// # Errors
+/// As [`read_job`], and when the job does not have such a variable.
+pub fn read_job_with(path: &Path, vars: &Vars) -> Result<(String, Job), CliError> {
     check_local_path(path, FileRole::Job)?;
     let text = std::fs::read_to_string(path)
         .map_err(|error| CliError::new(format!("cannot read the job file {}: {error}", path.display())))?;
-    let job = Job::parse(&text, &path.display().to_string())?;
+    let file = path.display().to_string();
+    let text = if vars.set.is_empty() { text } else { Job::set_vars(&text, &file, &vars.set)? };
+    let job = Job::parse(&text, &file)?;
     Ok((text, job))
 }
 

@@ -147,6 +147,7 @@ fn keys_of_the_parser() -> BTreeSet<String> {
                 }
             })),
             "secrets" => assert!(keys.insert(format!("secrets.{NAME}"))),
+            "secrets" | "vars" => assert!(keys.insert(format!("{top}.{NAME}"))),
             table => keys.extend(accepted(table).iter().map(|key| match (table, key.as_str()) {
                 ("request", "headers" | "multipart") | ("output", "columns") => {
                     format!("{table}.{key}.{NAME}")
@@ -307,6 +308,7 @@ fn schema_and_parser_agree_on_values() {
         ),
         ("auth", "aws", &["{ service = 's3', region = 'eu-west-1', profile = 'a', role = 'b' }"]),
         ("tls", "ca", &["'file:a.pem'"]),
+        ("vars", "month", &["'2026-11'", "''"]),
         ("secrets", "K", &["'env:A'", "'file:/a'", "'ssm:a'", "'secretsmanager:a'"]),
     ];
     let bad = [
@@ -380,6 +382,7 @@ fn schema_and_parser_agree_on_values() {
         ("auth", "aws", &["{ service = 's3' }", "{ service = 's3', region = 'a', profile = 1 }"]),
         ("tls", "ca", &["'a.pem'"]),
         ("tls", "key", &["'file:a.pem'"]),
+        ("vars", "month", &["1", "2026-11-01", "['a']"]),
         ("secrets", "K", &["'hunter2'", "'env:'", "'vault:x'"]),
     ];
     let cases = |cases: &[(&'static str, &'static str, &'static [&'static str])], expected: bool| {
@@ -466,6 +469,17 @@ fn values_are_encoded_as_documented() {
         let rendered =
             Template::new(&template, place).unwrap().render(&Arc::new(line), &Arc::new(Secrets::default()));
         assert_eq!(rendered, Ok(result), "{template}");
+    }
+}
+
+#[test]
+fn filters_have_the_documented_results() {
+    for row in table("| Filter |") {
+        let [template, value, result] = row.try_into().unwrap();
+        let line = Row::Fields { columns: Arc::from(["q".to_owned()]), values: vec![value] };
+        let template = Template::new(&template, Place::Header).unwrap();
+        let rendered = template.render(&Arc::new(line), &Arc::new(Secrets::default()));
+        assert_eq!(rendered, Ok(result), "{}", template.source());
     }
 }
 

@@ -1,5 +1,6 @@
 //! One attempt: a request that was sent, or could not be, and its result.
 
+use job::wire::Tried;
 use job::{Code, LineId};
 use tokio::time::Instant;
 
@@ -16,6 +17,8 @@ pub(crate) struct Outgoing {
     pub(crate) provider: String,
     /// Requests sent for it by this call, this one included, redirects not counted.
     pub(crate) tries: u32,
+    /// The attempts of this call before, all failed.
+    pub(crate) earlier: Vec<Tried>,
 }
 
 /// One attempt.

@@ -14,7 +14,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, HeaderValue, USER_AGENT};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Full};
@@ -74,9 +73,6 @@ impl Clients {
         host: &Arc<Host>,
         mut request: Request<Full<Bytes>>,
     ) -> Result<Response, Error> {
-        let headers = request.headers_mut();
-        headers.entry(ACCEPT).or_insert(HeaderValue::from_static("*/*"));
-        headers.entry(USER_AGENT).or_insert(HeaderValue::from_static(crate::USER_AGENT));
         let uri = request.uri().clone();
         let mut server = uri.clone().into_parts();
         server.path_and_query = Some(PathAndQuery::from_static("/"));

@@ -32,6 +32,8 @@ mod run;
 mod schedule;
 mod sockets;
 mod stop;
+mod tap;
+pub mod trial;
 mod upload;
 mod work;
 

@@ -2,11 +2,15 @@
 
 use job::LineId;
 use job::file::Identity;
+use job::wire::Tried;
 use std::ops::{Index, IndexMut, Range};
 
 use crate::failure::Failure;
 use crate::request::Prepared;
 use crate::retry::RetryState;
+
+/// The failed attempts that the result of a line names, at most.
+pub(crate) const MOST_TRIED: usize = 20;
 
 /// Index of a parcel in its batch.
 pub(crate) type ParcelId = u32;
@@ -37,6 +41,8 @@ pub(crate) struct Parcel {
     /// The identity of its request, once that was rendered.
     pub(crate) identity: Option<Identity>,
     pub(crate) last_failure: Option<Box<Failure>>,
+    /// The failed attempts of this call that were followed by another one, the first [`MOST_TRIED`].
+    pub(crate) earlier: Vec<Tried>,
 }
 
 /// The lines of a batch that are to be sent, in parcels.
@@ -69,6 +75,7 @@ impl Parcels {
             prepared: None,
             identity: None,
             last_failure: None,
+            earlier: Vec::new(),
         };
         self.parcels.push(state);
     }

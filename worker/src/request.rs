@@ -5,7 +5,10 @@ use std::sync::Arc;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use bytes::Bytes;
 use cookie_store::CookieStore;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use http::header::{
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RANGE,
+    USER_AGENT,
+};
 use job::file::secrets::Secrets;
 use job::file::template::Template;
 use job::file::{ApiKey, Auth, Identity, Job, Rendered, Request, is_allowed, limit_key};
@@ -13,6 +16,7 @@ use job::{Code, LineId, Row};
 use url::Url;
 
 use crate::failure::Failure;
+use crate::response::coding::ACCEPTED;
 use crate::upload::Upload;
 
 /// A rendered request.
@@ -38,6 +42,20 @@ pub struct Prepared {
     pub has_new_token: bool,
     /// The identity of the line's request, before any redirect.
     pub identity: Option<Identity>,
+}
+
+impl Prepared {
+    /// The headers of the job, and those that the client adds where the job does not set them.
+    pub fn all_headers(&self) -> HeaderMap {
+        let mut headers = self.headers.clone();
+        // A range counts the bytes of the stored representation, so the job decides on the coding itself.
+        if !headers.contains_key(RANGE) {
+            headers.entry(ACCEPT_ENCODING).or_insert(HeaderValue::from_static(ACCEPTED));
+        }
+        headers.entry(ACCEPT).or_insert(HeaderValue::from_static("*/*"));
+        headers.entry(USER_AGENT).or_insert(HeaderValue::from_static(crate::USER_AGENT));
+        headers
+    }
 }
 
 /// Renders a line's request. With [`Secrets::masked`] it can be shown to a person. `idempotency_key` is sent

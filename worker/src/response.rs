@@ -2,7 +2,7 @@
 
 mod body;
 mod charset;
-mod coding;
+pub(crate) mod coding;
 mod cookies;
 mod extract;
 mod fault;
@@ -16,27 +16,32 @@ use std::sync::Arc;
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use bytes::Bytes;
-use http::header::{ACCEPT_ENCODING, AUTHORIZATION, COOKIE, HeaderValue, LOCATION, RANGE};
+use http::header::{AUTHORIZATION, COOKIE, HeaderValue, LOCATION};
 use http::{HeaderMap, Request, StatusCode, Uri};
 use http_body_util::Full;
-use job::Code;
+use job::file::OutputFormat;
+use job::{Code, Job};
+use net::guard::Guard;
 use percent_encoding::percent_decode_str;
 use tokio::time::{Instant, timeout_at};
 use url::{Position, Url};
 
 use self::body::BodyError;
 pub(crate) use self::body::prefix;
+pub(crate) use self::charset::readable;
 use self::extract::Seen;
 pub(crate) use self::fault::of_request as failed_request;
 pub(crate) use self::retry_after::{Left, RetryAfter};
 use crate::attempt::{Attempt, Outgoing, Success};
+use crate::auth::Signer;
 use crate::budget::Budget;
 use crate::client;
 use crate::failure::{FailedAttempt, Nature};
 use crate::pace::Wall;
 use crate::request::Prepared;
 use crate::result_line::{self, Figures};
-use crate::run::Run;
+use crate::run::{Connections, Mask};
+use crate::tap::Tap;
 
 /// Bytes of a refusal that are read: for its excerpt, and so that the connection can be used again.
 const REFUSAL: u64 = 64 << 10;
@@ -47,13 +52,20 @@ const EXCERPT: usize = 200;
 /// Characters of the detail of a failure.
 const DETAIL: usize = 400;
 
-/// Sends requests of one run.
+/// Sends requests of one job.
 pub(crate) struct Sender {
-    pub(crate) run: Arc<Run>,
+    pub(crate) job: Arc<Job>,
+    pub(crate) output: OutputFormat,
+    pub(crate) mask: Arc<Mask>,
+    pub(crate) guard: Guard,
+    pub(crate) connections: Arc<Connections>,
+    pub(crate) signer: Arc<Signer>,
     pub(crate) budget: Arc<Budget>,
     pub(crate) wall: Wall,
     /// Headers of responses say how many requests are left.
     pub(crate) learns: bool,
+    /// Keeps the last response, for a person who wants to see it.
+    pub(crate) tap: Option<Tap>,
 }
 
 impl Sender {
@@ -63,7 +75,7 @@ impl Sender {
         let mut left = None;
         let mut result = self.exchange(&outgoing, sent, &mut left).await;
         if let Err(FailedAttempt { failure, .. }) = &mut result {
-            failure.detail = shorten(&self.run.mask.text(&failure.detail), DETAIL);
+            failure.detail = shorten(&self.mask.text(&failure.detail), DETAIL);
         }
         Attempt { sent, millis: millis(sent), prepared: Some(outgoing.prepared), left, result }
     }
@@ -74,19 +86,19 @@ impl Sender {
         sent: Instant,
         left: &mut Option<Left>,
     ) -> Result<Success, FailedAttempt> {
-        let Outgoing { prepared, lines, provider, tries } = outgoing;
-        let run = &*self.run;
-        let mut deadline = sent + run.job.request.timeout;
-        let silence = run.job.request.wire.read_timeout;
-        run.guard
+        let Outgoing { prepared, lines, provider, tries, earlier } = outgoing;
+        let job = &*self.job;
+        let mut deadline = sent + job.request.timeout;
+        let silence = job.request.wire.read_timeout;
+        self.guard
             .check(&prepared.url)
             .map_err(|denied| FailedAttempt::unsent(Code::AddressDenied, denied.to_string()))?;
-        if run.connections.is_readable(&prepared.url) && run.job.carries_secret() {
+        if self.connections.is_readable(&prepared.url) && job.carries_secret() {
             let reason = "the request carries a secret, and over http the proxy can read it";
             return Err(FailedAttempt::unsent(Code::SecretDenied, reason));
         }
         let unsent = |failure| FailedAttempt { on_wire: false, ..FailedAttempt::from(failure) };
-        let is_plain = prepared.upload.is_none() && run.job.request.wire.compress.is_none();
+        let is_plain = prepared.upload.is_none() && job.request.wire.compress.is_none();
         let (body, headers) = if is_plain {
             (prepared.body.clone(), None)
         } else {
@@ -94,40 +106,43 @@ impl Sender {
             (body, Some(headers))
         };
         let mut request = request(prepared, body.clone(), headers)?;
-        let used = run.signer.sign(&mut request, body.as_ref()).map_err(unsent)?;
+        let used = self.signer.sign(&mut request, body.as_ref()).map_err(unsent)?;
         let head = silence.map_or(deadline, |silence| {
-            deadline.min(Instant::now() + run.connections.connect_timeout() + silence)
+            deadline.min(Instant::now() + self.connections.connect_timeout() + silence)
         });
-        let response = timeout_at(head, run.connections.send(&prepared.url, request)).await;
+        let response = timeout_at(head, self.connections.send(&prepared.url, request)).await;
         let response = response
             .map_err(|_| self.timeout("no response", head < deadline))?
             .map_err(|error| self.lost(&error, prepared))?;
+        if let Some(tap) = &self.tap {
+            tap.head(&response);
+        }
         let status = response.status();
         if self.learns {
             *left = retry_after::left_until(response.headers(), self.wall.now().millis);
         }
         // Bytes after this length do not belong to the body.
         let whole = body::length_of_identity(&response);
-        if run.signer.renews(status, used, prepared.has_new_token) {
+        if self.signer.renews(status, used, prepared.has_new_token) {
             // The body is only read so that the connection can be used again.
             drop(timeout_at(deadline, body::prefix(response, whole.unwrap_or(REFUSAL).min(REFUSAL))).await);
             let again = Prepared { has_new_token: true, ..(**prepared).clone() };
             return Ok(Success::Again(Box::new(again)));
         }
-        let rules = &run.job.response;
+        let rules = &job.response;
         let succeeds = rules.success.contain(status.as_u16());
-        let follows = !succeeds && run.job.request.redirects > 0 && redirect::is_redirect(status);
+        let follows = !succeeds && job.request.redirects > 0 && redirect::is_redirect(status);
         if follows && response.headers().contains_key(LOCATION) {
             let location = response.headers()[LOCATION].clone();
-            let jar = run.job.request.cookies.then(|| cookies::after(prepared, response.headers()));
+            let jar = job.request.cookies.then(|| cookies::after(prepared, response.headers()));
             // The body is only read so that the connection can be used again.
             drop(timeout_at(deadline, body::prefix(response, whole.unwrap_or(REFUSAL).min(REFUSAL))).await);
-            let carries_secret = run.job.carries_secret();
-            return redirect::follow(prepared, status, &location, carries_secret, run.job.request.redirects)
+            let carries_secret = job.carries_secret();
+            return redirect::follow(prepared, status, &location, carries_secret, job.request.redirects)
                 .map(|next| Success::Again(Box::new(Prepared { cookies: jar, ..next })))
                 .map_err(FailedAttempt::from);
         }
-        if !succeeds && rules.retry_if.is_none() && !run.job.output.failed_columns {
+        if !succeeds && rules.retry_if.is_none() && !job.output.failed_columns {
             return Err(self.refusal(response, whole, deadline).await);
         }
         let headers = response.headers().clone();
@@ -136,17 +151,20 @@ impl Sender {
         // The wait for memory does not count against the server's time.
         deadline += waiting.elapsed();
         let mut limits = body::ReadLimits::new(&mut room, &mut deadline, silence);
-        let read = body::read(response, whole, run.job.request.max_response, &mut limits).await;
+        let read = body::read(response, whole, job.request.max_response, &mut limits).await;
         let body = match read {
             Err(_) if !succeeds => return Err(self.refused(status, &headers, &[])),
             read => read.map_err(|error| self.unusable(error, status))?,
         };
+        if let Some(tap) = &self.tap {
+            tap.body(&body, false);
+        }
         let seen = Seen { prepared, status, headers: &headers, body: &body, sent };
         let values = self.judge(&seen, succeeds, &mut limits).await?;
         drop((body, room));
         let (at, millis, status) = (self.wall.now().millis, millis(sent), status.as_u16());
         let figures = |n| Figures { n, at, millis, tries: *tries, status, id: prepared.identity };
-        let result = |n| result_line::success(figures(n), &values);
+        let result = |n| result_line::success(figures(n), earlier, &values);
         Ok(Success::Results(lines.iter().map(|n| (*n, result(*n))).collect()))
     }
 
@@ -155,10 +173,10 @@ impl Sender {
         let mut failed = match error {
             BodyError::TooLarge => FailedAttempt::sent(
                 Code::TooLarge,
-                format!("the response is larger than {} bytes", self.run.job.request.max_response),
+                format!("the response is larger than {} bytes", self.job.request.max_response),
             ),
             BodyError::TooMuch => {
-                let most = self.run.job.request.max_response.saturating_mul(COPIES as u64);
+                let most = self.job.request.max_response.saturating_mul(COPIES as u64);
                 FailedAttempt::sent(
                     Code::TooLarge,
                     format!("the values of the columns have more than {most} bytes together"),
@@ -179,14 +197,14 @@ impl Sender {
         let failed = fault::of_request(error);
         if failed.failure.code == Code::BadResponse {
             // What it sent may have been the end of an earlier response.
-            self.run.connections.distrust(&prepared.url);
+            self.connections.distrust(&prepared.url);
         }
         failed
     }
 
     /// `silent`: the time between two bytes was too long, and not that of the whole attempt.
     fn timeout(&self, what: &str, silent: bool) -> FailedAttempt {
-        let request = &self.run.job.request;
+        let request = &self.job.request;
         let within = request.wire.read_timeout.filter(|_| silent).unwrap_or(request.timeout);
         let detail = format!("{what} within {within:?}");
         FailedAttempt::sent(Code::Timeout, detail).with(Nature::Doubtful)
@@ -199,13 +217,9 @@ fn request(
     of_body: Option<HeaderMap>,
 ) -> Result<Request<Full<Bytes>>, FailedAttempt> {
     let Prepared { method, url, .. } = prepared;
-    let mut headers = prepared.headers.clone();
+    let mut headers = prepared.all_headers();
     for (name, value) in of_body.into_iter().flatten().filter_map(|(name, value)| Some((name?, value))) {
         headers.entry(name).or_insert(value);
-    }
-    // A range counts the bytes of the stored representation, so the job decides on the coding itself.
-    if !headers.contains_key(RANGE) {
-        headers.entry(ACCEPT_ENCODING).or_insert(HeaderValue::from_static(coding::ACCEPTED));
     }
     if let Some(cookies) = cookies::header(prepared) {
         headers.insert(COOKIE, cookies);

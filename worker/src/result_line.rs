@@ -2,7 +2,7 @@
 
 use job::file::Identity;
 use job::text::one_line;
-use job::wire::write_values;
+use job::wire::{Tried, write_values};
 use job::{Code, LineId, LineResult};
 
 /// The figures of a result, apart from its values or its error.
@@ -19,14 +19,21 @@ pub(crate) struct Figures {
 }
 
 /// The result of a line that succeeded; `values` is a JSON array.
-pub(crate) fn success(figures: Figures, values: &[u8]) -> Vec<u8> {
-    write_values(&result(figures), values)
+pub(crate) fn success(figures: Figures, earlier: &[Tried], values: &[u8]) -> Vec<u8> {
+    write_values(&LineResult { earlier: earlier.to_vec(), ..result(figures) }, values)
 }
 
 /// The result of a line that failed; `values` is a JSON array.
-pub(crate) fn failure(figures: Figures, code: Code, detail: &str, values: Option<&[u8]>) -> Vec<u8> {
+pub(crate) fn failure(
+    figures: Figures,
+    earlier: &[Tried],
+    code: Code,
+    detail: &str,
+    values: Option<&[u8]>,
+) -> Vec<u8> {
     let detail = (!detail.is_empty()).then(|| one_line(detail));
-    let result = LineResult { error: Some(code.as_str()), detail, ..result(figures) };
+    let earlier = earlier.to_vec();
+    let result = LineResult { error: Some(code.as_str()), detail, earlier, ..result(figures) };
     match values {
         Some(values) => write_values(&result, values),
         None => result.to_line(),
@@ -40,7 +47,18 @@ pub(crate) fn refused(figures: Figures, error: &str, detail: Option<&str>) -> Ve
 
 fn result(figures: Figures) -> LineResult<'static> {
     let Figures { n, at, millis, tries, status, id } = figures;
-    LineResult { n, t: at, ms: millis, tries, status, id, v: None, error: None, detail: None }
+    LineResult {
+        n,
+        t: at,
+        ms: millis,
+        tries,
+        status,
+        id,
+        v: None,
+        error: None,
+        detail: None,
+        earlier: Vec::new(),
+    }
 }
 
 #[cfg(test)]
@@ -51,7 +69,7 @@ mod tests {
     #[test]
     fn details_contain_no_control_characters() {
         for line in [
-            failure(Figures::default(), Code::Url, "a\x1b[31m\u{202e}\nb", None),
+            failure(Figures::default(), &[], Code::Url, "a\x1b[31m\u{202e}\nb", None),
             refused(Figures::default(), "url", Some("a\x1b[31m\u{202e}\nb")),
         ] {
             assert_eq!(LineResult::parse(&line).unwrap().detail.unwrap(), "a\\u001b[31m\\u202e b");
@@ -62,7 +80,7 @@ mod tests {
     fn result_of_a_success_has_its_values() {
         let id = Some(Identity([7; 16]));
         let figures = Figures { n: LineId::nth(3), at: 5, millis: 7, tries: 1, status: 200, id };
-        let line = success(figures, b"[1.50,\"a\"]");
+        let line = success(figures, &[], b"[1.50,\"a\"]");
         assert_eq!(line.last(), Some(&b'\n'));
         let result = LineResult::parse(&line).unwrap();
         assert_eq!(

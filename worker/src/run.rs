@@ -1,5 +1,6 @@
 //! What all batches of a run share, read once: job, plan, secrets, connections.
 
+mod access;
 mod connections;
 mod known;
 mod mask;
@@ -7,21 +8,20 @@ mod tokens;
 
 use std::sync::Arc;
 
-use job::file::secrets::{Secret, SecretRef, Secrets};
-use job::file::{Limit, LimitRules, OutputFormat, Proxy};
+use job::file::secrets::Secrets;
+use job::file::{Limit, LimitRules, OutputFormat};
 use job::run::{LaneKind, Opened, RunRef, StopMarker, read_file};
-use job::{ErrorName, Job, Objects, Row, RunKeys, StepError};
+use job::{ErrorName, Job, Objects, RunKeys, StepError};
 use tokio::sync::{Mutex, OnceCell};
 
+pub(crate) use access::Access;
 pub(crate) use connections::Connections;
 pub(crate) use known::Known;
 use known::KnownKeys;
 pub(crate) use mask::Mask;
-use tokens::StoredSecrets;
-pub(crate) use tokens::TokenSource;
+pub(crate) use tokens::{StoredSecrets, TokenSource};
 
 use crate::auth::Signer;
-use crate::client::{JobTls, Proxies, Route, certificates, private_key};
 use crate::context::{Context, SecretSource, Unresolved};
 use net::guard::Guard;
 
@@ -33,7 +33,7 @@ type Slot = Arc<OnceCell<Arc<Run>>>;
 /// A run, as a worker needs it.
 pub(crate) struct Run {
     pub(crate) id: String,
-    pub(crate) job: Job,
+    pub(crate) job: Arc<Job>,
     pub(crate) keys: RunKeys,
     pub(crate) generation: u32,
     /// The execution that has claimed this generation.
@@ -42,7 +42,7 @@ pub(crate) struct Run {
     pub(crate) columns: Arc<[String]>,
     pub(crate) output: OutputFormat,
     pub(crate) tokens: Arc<dyn TokenSource>,
-    pub(crate) signer: Signer,
+    pub(crate) signer: Arc<Signer>,
     pub(crate) mask: Arc<Mask>,
     pub(crate) guard: Guard,
     pub(crate) connections: Arc<Connections>,
@@ -68,13 +68,10 @@ impl Run {
         let Opened { keys, job, plan, claim } = job::run::open(&objects, run).await?;
         let mask = Arc::new(Mask::default());
         let (source, read_every) = (context.secrets.clone(), context.settings.read_secrets_every);
-        let tls = job_tls(source.as_ref(), &run.job, &job).await?;
-        let tokens = StoredSecrets::read(source, &run.job, &job, mask.clone(), read_every).await?;
-        let tokens: Arc<dyn TokenSource> = Arc::new(tokens);
         let guard = Guard::looking_up(&job.request.allow, context.look_up.clone());
-        let route = route(&job, &tokens, &mask).await?;
-        let connections = Arc::new(Connections::new(&job, &guard, (tls, route), &context.sockets)?);
-        let signer = Signer::new(&job, &connections, &tokens, &mask).await?;
+        let secrets = (source, read_every);
+        let Access { tokens, connections, signer } =
+            Access::open(&job, &run.job, secrets, &mask, &guard, &context.sockets).await?;
         Ok(Self {
             id: run.id.clone(),
             connections,
@@ -91,7 +88,7 @@ impl Run {
             generation: run.generation,
             keys,
             objects,
-            job,
+            job: Arc::new(job),
         })
     }
 
@@ -138,45 +135,6 @@ impl Run {
             }
         }
     }
-}
-
-/// The proxies of the job. Their passwords are masked.
-async fn route(job: &Job, tokens: &Arc<dyn TokenSource>, mask: &Mask) -> Result<Option<Route>, StepError> {
-    let invalid = |reason: String| StepError::new(ErrorName::JobInvalid, reason);
-    let proxies = match &job.request.proxy {
-        None => return Ok(None),
-        Some(Proxy::Environment) => Proxies::of_environment(),
-        Some(Proxy::Url(template)) => {
-            let secrets = tokens.secrets().await.map_err(|failure| invalid(failure.detail))?;
-            let nothing = Arc::new(Row::Fields { columns: Arc::default(), values: Vec::new() });
-            Proxies::all(&template.render(&nothing, &secrets).map_err(invalid)?)
-        }
-    };
-    mask.learn(proxies.passwords().into_iter().map(Secret::new).collect::<Vec<_>>().iter());
-    Ok(Some(Route { proxies, resolves: job.request.proxy_resolves }))
-}
-
-/// The certificates that `[tls]` refers to.
-async fn job_tls(source: &dyn SecretSource, name: &str, job: &Job) -> Result<JobTls, StepError> {
-    let read = async |key: &'static str, reference: &SecretRef| {
-        source.resolve(name, key, reference).await.map_err(unresolved)
-    };
-    let unusable = |key: &str, reason: String| {
-        StepError::new(ErrorName::JobInvalid, format!("[tls] {key} cannot be used: {reason}"))
-    };
-    let mut tls = JobTls { http1: job.request.wire.http1, ..JobTls::default() };
-    if let Some([certificate, key]) = &job.tls.client {
-        let chain = certificates(&read("certificate", certificate).await?);
-        let key = private_key(&read("key", key).await?);
-        tls.client = Some((
-            chain.map_err(|reason| unusable("certificate", reason))?,
-            key.map_err(|reason| unusable("key", reason))?,
-        ));
-    }
-    if let Some(ca) = &job.tls.ca {
-        tls.roots = certificates(&read("ca", ca).await?).map_err(|reason| unusable("ca", reason))?;
-    }
-    Ok(tls)
 }
 
 /// The state machine tries again after a transient error.

@@ -19,7 +19,7 @@ use super::syntax::{JobSyntax, OutputSyntax, RequestSyntax, ResponseSyntax, Retr
 use super::units::{parse_bytes, parse_duration, parse_share};
 use super::{
     Failure, Job, JobError, Method, OWN_COLUMNS, Output, OutputFormat, Request, ResponseRules, Retry,
-    SecretHost, Statuses, Style,
+    SecretHost, Statuses, Style, Vars,
 };
 use crate::file::secrets::SecretRef;
 use crate::file::template::{Place, Template};
@@ -33,7 +33,8 @@ const DEFAULT_REDIRECTS: u8 = 5;
 const MOST_REDIRECTS: u8 = 20;
 
 pub(super) fn job(syntax: JobSyntax, text: &str, file: &str) -> Result<Job, JobError> {
-    let place = File { text, file };
+    let vars = syntax.vars.0.into_iter().map(|(name, value)| (name, value.into_inner()));
+    let place = File { text, file, vars: Vars::new(vars.collect()) };
     let request = place.request(syntax.request)?;
     let auth = place.auth(syntax.auth, &request.allow)?;
     let limits = place.limits(syntax.limits)?;
@@ -113,6 +114,7 @@ fn again(text: &str) -> Result<Again, String> {
 pub(super) struct File<'a> {
     text: &'a str,
     file: &'a str,
+    vars: Vars,
 }
 
 impl File<'_> {
@@ -243,7 +245,7 @@ impl File<'_> {
     }
 
     pub(super) fn template(&self, source: &Spanned<String>, place: Place) -> Result<Template, JobError> {
-        Template::new(source.get_ref(), place).map_err(|error| {
+        Template::with_vars(source.get_ref(), place, &self.vars).map_err(|error| {
             let span = source.span();
             let at = span.start + line_within(&self.text[span], error.line);
             self.error(&(at..at), format!("bad template: {error}"))

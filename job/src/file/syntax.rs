@@ -35,6 +35,8 @@ pub(super) struct JobSyntax {
     #[serde(default)]
     pub(super) run: RunSyntax,
     #[serde(default)]
+    pub(super) vars: Entries<String>,
+    #[serde(default)]
     pub(super) secrets: Entries<String>,
 }
 

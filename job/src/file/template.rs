@@ -3,6 +3,7 @@
 mod budget;
 mod calculate;
 pub(crate) mod exact;
+mod filters;
 mod guards;
 mod named_secrets;
 mod names;
@@ -21,6 +22,7 @@ use budget::{Counted, Sink};
 
 use crate::file::Row;
 use crate::file::secrets::Secrets;
+use crate::file::vars::Vars;
 
 /// The most steps of the template engine in one rendering.
 const FUEL: u64 = 40_000;
@@ -43,6 +45,9 @@ pub struct Template {
     secrets: Arc<[String]>,
     named: named_secrets::Named,
     constant: bool,
+    vars: Vars,
+    /// The variables that it names, with their values.
+    named_vars: Arc<[(String, String)]>,
 }
 
 impl Template {
@@ -51,7 +56,15 @@ impl Template {
     /// # Errors
     /// What is wrong with the template, with its line in the source.
     pub fn new(source: &str, place: Place) -> Result<Self, TemplateError> {
-        Self::compile(source, source, place, UndefinedBehavior::Strict)
+        Self::with_vars(source, place, &Vars::default())
+    }
+
+    /// [`Self::new`] for a job with variables.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub(super) fn with_vars(source: &str, place: Place, vars: &Vars) -> Result<Self, TemplateError> {
+        Self::compile(source, source, place, UndefinedBehavior::Strict, vars)
     }
 
     /// Compiles an expression to a template that renders to nothing where the expression is false. A value that
@@ -59,7 +72,7 @@ impl Template {
     pub(super) fn condition(expression: &str) -> Result<Self, TemplateError> {
         guards::ENVIRONMENT.compile_expression(expression).map_err(error)?;
         let text = format!("{{% if {expression} %}}1{{% endif %}}");
-        Self::compile(expression, &text, Place::Text, UndefinedBehavior::Chainable)
+        Self::compile(expression, &text, Place::Text, UndefinedBehavior::Chainable, &Vars::default())
     }
 
     /// `source` is what the user has written, and `text` the template for it.
@@ -68,6 +81,7 @@ impl Template {
         text: &str,
         place: Place,
         undefined: UndefinedBehavior,
+        vars: &Vars,
     ) -> Result<Self, TemplateError> {
         let mut environment = guards::ENVIRONMENT.clone();
         environment.set_undefined_behavior(undefined);
@@ -94,11 +108,15 @@ impl Template {
             return Err(TemplateError { message: "name each secret: {{ secret.NAME }}".to_owned(), line: 1 });
         }
         secrets.sort();
+        if let Some(message) = vars.check(nested.iter().map(String::as_str)) {
+            return Err(TemplateError { message, line: 1 });
+        }
         let top = template.undeclared_variables(false);
         let any_row = top.contains("row");
         let mut variables: Vec<String> = top
             .into_iter()
             .filter(|name| name != "secret" && name != "row" && !GLOBALS.contains(&name.as_str()))
+            .filter(|name| name != "vars" || vars.value().is_none())
             .collect();
         variables.sort();
         let named = named_secrets::Named::new(&secrets);
@@ -111,6 +129,8 @@ impl Template {
             secrets: secrets.into(),
             named,
             constant,
+            vars: vars.clone(),
+            named_vars: vars.among(nested.iter().map(String::as_str)).into(),
             environment: Arc::new(environment),
         };
         Ok(if constant { template.with_constant_name() } else { template })
@@ -146,6 +166,11 @@ impl Template {
         &self.secrets
     }
 
+    /// The variables of the job that the template names, with their values.
+    pub fn vars(&self) -> &[(String, String)] {
+        &self.named_vars
+    }
+
     /// Renders the template for one line.
     ///
     /// # Errors
@@ -155,7 +180,8 @@ impl Template {
             return Ok(self.source.to_string());
         }
         let template = self.environment.get_template(NAME).expect("it was added at construction");
-        let scope = Scope { row: row.clone(), secrets: secrets.clone(), long: Mutex::default() };
+        let vars = self.vars.value().cloned();
+        let scope = Scope { row: row.clone(), secrets: secrets.clone(), vars, long: Mutex::default() };
         budget::begin();
         let mut sink = Sink::default();
         let rendered = template.render_captured_to(Value::from_object(scope), &mut sink).map(|_| ());
@@ -190,11 +216,14 @@ fn error(error: minijinja::Error) -> TemplateError {
     }
 }
 
-/// What a template sees: the columns by name, the whole row as `row`, the secrets as `secret`.
+/// What a template sees: the columns by name, the whole row as `row`, the secrets as `secret`, and the
+/// variables of the job as `vars`.
 #[derive(Debug)]
 struct Scope {
     row: Arc<Row>,
     secrets: Arc<Secrets>,
+    /// The variables of the job by name.
+    vars: Option<Value>,
     /// The values that are not small, by the column's name.
     long: Mutex<Vec<(String, Value)>>,
 }
@@ -223,6 +252,7 @@ impl Object for Scope {
         match key {
             "row" => Some(Value::from_object(RowScope(self.clone()))),
             "secret" => Some(Value::from_object(SecretScope(self.secrets.clone()))),
+            "vars" if self.vars.is_some() => self.vars.clone(),
             name => self.column(name),
         }
     }

@@ -24,7 +24,7 @@ const SWITCH: &str = "true or false, without quotes";
 
 /// The keys whose values are often written in another way. The explanation of any other key comes from its
 /// type.
-const KEYS: [Key; 46] = [
+const KEYS: [Key; 47] = [
     key("input.format", TEXT, "\"csv\"", ""),
     key("input.compression", TEXT, "\"gzip\"", ""),
     key("input.delimiter", "one character in quotes", "\";\"", ""),
@@ -70,6 +70,7 @@ const KEYS: [Key; 46] = [
     key("retry.statuses.*", "a status", "[\"5xx\", 408]", ""),
     key("retry.max_wait", DURATION, "\"10m\"", "s"),
     key("failure.tolerated", "a share in quotes", "\"5%\"", "%"),
+    key("vars.*", TEXT, "\"2026-11\"", ""),
     key("secrets.*", "a reference in quotes", "\"env:NAME\"", ""),
 ];
 

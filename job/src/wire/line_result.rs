@@ -38,6 +38,25 @@ pub struct LineResult<'a> {
     /// What was wrong, in words.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<Cow<'a, str>>,
+    /// The attempts of the call before the last one, as far as they are recorded.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<Tried>,
+}
+
+/// A failed attempt that was followed by another one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tried {
+    /// When it ended, in milliseconds since 1970.
+    pub t: u64,
+    /// How long it took, in milliseconds.
+    pub ms: u32,
+    /// Status of the response, 0 without one.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub status: u16,
+    /// Its code.
+    pub error: String,
+    /// What was wrong, in words.
+    pub detail: String,
 }
 
 impl<'a> LineResult<'a> {

@@ -63,7 +63,7 @@ proptest! {
         id in any_identity(),
         values in prop::collection::vec(any::<(String, i32)>(), 0..4),
     ) {
-        let figures = LineResult { n, t, ms, tries, status, id, v: None, error: None, detail: None };
+        let figures = LineResult { n, t, ms, tries, status, id, v: None, error: None, detail: None, earlier: Vec::new() };
         let values = serde_json::to_string(&values).unwrap();
         let line = write_values(&figures, values.as_bytes());
         let line = line.strip_suffix(b"\n").unwrap();
@@ -85,7 +85,7 @@ proptest! {
     ) {
         let raws = values.as_deref().map(raw_values);
         let v = raws.as_ref().map(|raws| raws.iter().map(AsRef::as_ref).collect());
-        let whole = LineResult { n, t, ms, tries, status, id, v, error: cow(&error), detail: cow(&detail) };
+        let whole = LineResult { n, t, ms, tries, status, id, v, error: cow(&error), detail: cow(&detail), earlier: Vec::new() };
         let line = whole.to_line();
         let line = line.strip_suffix(b"\n").unwrap();
         let array = whole.v.as_ref().map(|values| serde_json::to_string(values).unwrap());

@@ -59,6 +59,7 @@ impl Rewriter {
             v: None,
             error: view.error.clone(),
             detail: view.detail.clone(),
+            earlier: Vec::new(),
         };
         if view.error.is_some() {
             return Ok(rewritten(&figures.to_line(), true));
@@ -116,6 +117,7 @@ pub(super) fn unknown(identity: Identity) -> Vec<u8> {
         detail: Some(
             "an earlier run may have sent it before it was interrupted, and it must not be sent twice".into(),
         ),
+        earlier: Vec::new(),
     };
     rewritten(&result.to_line(), true).tail.into_owned()
 }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use job::file::Request;
+use job::file::template::Template;
 use job::run::{Again, Claim, run_id};
 use job::store::StorageErrorKind;
 use job::{Environment, ErrorName, Job, Objects, Plan, SegmentKey, StepError};
@@ -121,12 +122,12 @@ async fn results(objects: &Objects, prefix: &str) -> Result<(u64, bool), StepErr
 
 /// Whether the requests of two jobs can differ for the same line.
 fn differ(one: &Request, other: &Request) -> bool {
+    let text = |template: &Template| (template.source().to_owned(), template.vars().to_vec());
     let parts = |request: &Request| {
-        let headers = request.headers.iter().map(|(name, value)| (name.clone(), value.source().to_owned()));
+        let headers = request.headers.iter().map(|(name, value)| (name.clone(), text(value)));
         let mut headers: Vec<_> = headers.collect();
         headers.sort();
-        let body = request.body.as_ref().map(|body| body.source().to_owned());
-        (request.method.clone(), request.url.source().to_owned(), headers, body)
+        (request.method.clone(), text(&request.url), headers, request.body.as_ref().map(text))
     };
     parts(one) != parts(other)
 }
@@ -171,6 +172,14 @@ mod tests {
         {
             assert!(differ(&plain, &request(other)), "{other}");
         }
+        let bill = |vars: &str| {
+            let text =
+                format!("[request]\nurl = \"https://a.example.com/{{{{ vars.month }}}}\"\n[vars]\n{vars}");
+            Job::parse(&text, "job.toml").expect("it is a job").request
+        };
+        let october = bill("month = \"10\"");
+        assert!(differ(&october, &bill("month = \"11\"")));
+        assert!(!differ(&october, &bill("month = \"10\"\nyear = \"2026\"")), "no template names the year");
         let (one, other) =
             (request("headers = { a = \"1\", b = \"2\" }"), request("headers = { b = \"2\", a = \"1\" }"));
         assert!(!differ(&one, &other), "the order of headers does not count");

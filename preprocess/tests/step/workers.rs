@@ -47,8 +47,18 @@ impl World {
                     let values: Vec<String> = serde_json::from_str(v.get()).unwrap();
                     let value = serde_json::value::to_raw_value(&said(n.number(), &values[0])).unwrap();
                     let (t, ms, tries, status) = (at, 12, 1, 200);
-                    let result =
-                        LineResult { n, t, ms, tries, status, id, v: None, error: None, detail: None };
+                    let result = LineResult {
+                        n,
+                        t,
+                        ms,
+                        tries,
+                        status,
+                        id,
+                        v: None,
+                        error: None,
+                        detail: None,
+                        earlier: Vec::new(),
+                    };
                     match outcome(n.number()) {
                         Outcome::Nothing => continue,
                         Outcome::Intent => {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use job::Code;
+use job::wire::Tried;
 use tokio::time::Instant;
 
 use super::{Drive, Halt};
@@ -10,7 +11,7 @@ use crate::attempt::{Attempt, Success};
 use crate::canary::Verdict;
 use crate::failure::{FailedAttempt, Failure, Nature};
 use crate::pace::{Health, Now};
-use crate::parcel::{Parcel, ParcelId};
+use crate::parcel::{MOST_TRIED, Parcel, ParcelId};
 use crate::response::{Left, RetryAfter};
 use crate::result_line::{self, Figures};
 use crate::retry::{backoff, may_retry};
@@ -118,6 +119,12 @@ impl Drive<'_> {
                 self.abandon(parcel, &abandoned, millis, now);
             }
             None if again && state.prepared.is_some() => {
+                if state.earlier.len() < MOST_TRIED {
+                    let error = code.to_string();
+                    let detail = failure.detail.clone();
+                    let tried = Tried { t: now.millis, ms: millis, status: failure.status, error, detail };
+                    state.earlier.push(tried);
+                }
                 // The next response has values of its own.
                 state.last_failure = Some(Box::new(Failure { values: None, ..failure }));
                 let processed = state.is_processed();
@@ -227,7 +234,8 @@ impl Drive<'_> {
     /// All lines of a parcel have failed for good.
     pub(super) fn fail(&mut self, parcel: ParcelId, why: &Failure, millis: u32, now: Now) {
         self.parcels[parcel].prepared = None;
-        let Parcel { tries, identity: id, .. } = self.parcels[parcel];
+        let Parcel { tries, identity: id, ref mut earlier, .. } = self.parcels[parcel];
+        let earlier = std::mem::take(earlier);
         let (status, code) = (why.status, why.code.to_string());
         let detail = self.run.mask.text(&why.detail);
         for n in self.parcels.numbers(parcel) {
@@ -235,7 +243,7 @@ impl Drive<'_> {
             self.results.failed(
                 n,
                 &code,
-                result_line::failure(figures, why.code, &detail, why.values.as_deref()),
+                result_line::failure(figures, &earlier, why.code, &detail, why.values.as_deref()),
             );
             self.context.observer.finished(self.lane, false);
         }

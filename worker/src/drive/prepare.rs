@@ -69,7 +69,7 @@ impl Drive<'_> {
                     let detail = run.mask.text(&why.detail);
                     for n in parcels.numbers(parcel) {
                         let figures = Figures { n, at: now.millis, ..Figures::default() };
-                        let result = result_line::failure(figures, why.code, &detail, None);
+                        let result = result_line::failure(figures, &[], why.code, &detail, None);
                         results.failed(n, &why.code.to_string(), result);
                         context.observer.finished(lane, false);
                     }

@@ -55,7 +55,8 @@ impl Drive<'_> {
         self.context.observer.sent(self.lane);
         let state = &self.parcels[parcel];
         let provider = self.schedule.key(key).name.clone();
-        let outgoing = Outgoing { prepared, lines, provider, tries: state.tries };
+        let earlier = state.earlier.clone();
+        let outgoing = Outgoing { prepared, lines, provider, tries: state.tries, earlier };
         let sender = self.sender.clone();
         self.in_flight.spawn(async move {
             let sent = Instant::now();

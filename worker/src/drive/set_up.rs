@@ -100,7 +100,7 @@ impl<'a> Drive<'a> {
                     results.failed(
                         item.n,
                         &code.to_string(),
-                        result_line::failure(figures, code, detail, None),
+                        result_line::failure(figures, &[], code, detail, None),
                     );
                     new_failures += 1;
                 }
@@ -119,10 +119,16 @@ impl<'a> Drive<'a> {
             pause_after: pause_after(context.settings.pause_after, request.pace.pauses),
             pauses: request.pace.pauses,
             sender: Arc::new(Sender {
-                run: run.clone(),
+                job: run.job.clone(),
+                output: run.output,
+                mask: run.mask.clone(),
+                guard: run.guard.clone(),
+                connections: run.connections.clone(),
+                signer: run.signer.clone(),
                 budget: context.budget.clone(),
                 wall,
                 learns: learns.is_some(),
+                tap: None,
             }),
             quotas,
             cost,

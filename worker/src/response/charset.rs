@@ -44,7 +44,7 @@ pub(super) fn text<'a>(body: &'a [u8], headers: &HeaderMap) -> Result<Cow<'a, st
 /// The text of a refusal, for a person to read. Bytes without a declared charset are read as windows-1252, as
 /// browsers do. `None` if that would not give text. The last character of a body that was `cut` may be
 /// incomplete.
-pub(super) fn readable<'a>(body: &'a [u8], cut: bool, headers: &HeaderMap) -> Option<Cow<'a, str>> {
+pub(crate) fn readable<'a>(body: &'a [u8], cut: bool, headers: &HeaderMap) -> Option<Cow<'a, str>> {
     let whole = match std::str::from_utf8(body) {
         Err(error) if cut && error.error_len().is_none() => &body[..error.valid_up_to()],
         _ => body,

@@ -11,7 +11,6 @@ use tokio::time::Instant;
 use super::body::{BodyError, ReadLimits};
 use super::{COPIES, EXCERPT, Sender, charset, media_type, millis, shorten};
 use crate::request::Prepared;
-use crate::run::Run;
 
 /// A response whose body was read.
 pub(super) struct Seen<'a> {
@@ -46,7 +45,7 @@ impl Sender {
         seen: &Seen<'_>,
         limits: &mut ReadLimits<'_>,
     ) -> Result<Vec<u8>, BodyError> {
-        let Run { job, output, mask, .. } = &*self.run;
+        let Self { job, output, mask, .. } = self;
         let columns = &job.output.columns;
         let unreadable = BodyError::Unreadable;
         let body = if columns.read_the_body() {

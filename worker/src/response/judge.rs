@@ -24,7 +24,7 @@ impl Sender {
             }
             Some(failed) => failed,
         };
-        if self.run.job.output.failed_columns {
+        if self.job.output.failed_columns {
             // What cannot be read has no values.
             failed.failure.values = self.extract(seen, limits).await.ok().map(Vec::into_boxed_slice);
         }
@@ -33,7 +33,7 @@ impl Sender {
 
     /// Why a response does not count as success.
     fn refusal_of(&self, seen: &Seen<'_>, succeeds: bool) -> Option<FailedAttempt> {
-        let rules = &self.run.job.response;
+        let rules = &self.job.response;
         if let Some(retry_if) = &rules.retry_if {
             let (slow, retry_after) = retry_after::asked(seen.status, seen.headers, self.wall.now().millis);
             let held = if succeeds || !slow { self.held(retry_if, "retry_if", seen) } else { None };

@@ -22,7 +22,13 @@ impl Sender {
             .await
             .unwrap_or_default();
         match coding::Codings::of(&headers) {
-            Ok(codings) => self.refused(status, &headers, &codings.undo_prefix(body, REFUSAL)),
+            Ok(codings) => {
+                let body = codings.undo_prefix(body, REFUSAL);
+                if let Some(tap) = &self.tap {
+                    tap.body(&body, body.len() as u64 >= REFUSAL);
+                }
+                self.refused(status, &headers, &body)
+            }
             Err(_) if body.is_empty() => self.refused(status, &headers, &[]),
             Err(_) => self.refused_with(status, &headers, None),
         }
@@ -51,7 +57,7 @@ impl Sender {
         let failure = Failure { status, ..Failure::new(Code::Http(status), detail) };
         let nature = match slow {
             true => Nature::Throttled,
-            false if self.run.job.retry.statuses.contain(status) => Nature::Doubtful,
+            false if self.job.retry.statuses.contain(status) => Nature::Doubtful,
             false => Nature::Final,
         };
         FailedAttempt { failure, nature, on_wire: true, retry_after }
@@ -65,6 +71,6 @@ impl Sender {
             return Some(String::new());
         }
         let text = charset::readable(body, cut, headers)?;
-        Some(shorten(&self.run.mask.text(&text), EXCERPT))
+        Some(shorten(&self.mask.text(&text), EXCERPT))
     }
 }

@@ -21,7 +21,7 @@ impl Sender {
                 .map_err(|_| Failure::new(Code::Header, "the media type cannot be sent in a header"))?;
             headers.insert(CONTENT_TYPE, value);
         }
-        if let (Some(coding), Some(whole)) = (self.run.job.request.wire.compress, &body) {
+        if let (Some(coding), Some(whole)) = (self.job.request.wire.compress, &body) {
             let whole = whole.clone();
             let packed = tokio::task::spawn_blocking(move || upload::compress(&whole, coding)).await;
             let packed = packed.expect("compression does not panic");

@@ -3,9 +3,12 @@
 use std::sync::LazyLock;
 
 use minijinja::value::{Kwargs, Rest, Value, ValueOrKwargs};
-use minijinja::{Environment, Error, ErrorKind, State, context, filters};
+use minijinja::{Environment, Error, ErrorKind, State, context};
+
+use minijinja::filters as engine;
 
 use super::budget::{self, ELEMENT};
+use super::filters;
 
 /// The most bytes that a filter may need for its arguments.
 type Cost = fn(&[Value]) -> Result<u64, Error>;
@@ -17,7 +20,9 @@ static PLAIN: LazyLock<Environment<'static>> = LazyLock::new(Environment::new);
 
 fn environment() -> Environment<'static> {
     let mut environment = Environment::new();
-    for (names, original, cost) in builtin() {
+    let small: Cost = |args| Ok(texts(args, 0)?.saturating_mul(2));
+    let ours = filters::all().map(|(name, filter)| (name, filter, small));
+    for (names, original, cost) in builtin().into_iter().chain(ours) {
         for name in names.split(' ') {
             let original = original.clone();
             environment.add_filter(name, move |state: &mut State, args: Rest<ValueOrKwargs>| {
@@ -52,47 +57,47 @@ fn builtin() -> [(&'static str, Value, Cost); 41] {
         args.iter().try_fold(0, |sum: u64, arg| Ok(sum.saturating_add(budget::elements(arg)? * ELEMENT)))
     };
     [
-        ("safe", Value::from_function(filters::safe), text),
-        ("string", Value::from_function(filters::string), text),
-        ("lower", Value::from_function(filters::lower), text),
-        ("upper", Value::from_function(filters::upper), text),
-        ("title", Value::from_function(filters::title), text),
-        ("capitalize", Value::from_function(filters::capitalize), text),
-        ("trim", Value::from_function(filters::trim), text),
-        ("int", Value::from_function(filters::int), |_| Ok(0)),
-        ("float", Value::from_function(filters::float), |_| Ok(0)),
-        ("escape e", Value::from_function(filters::escape), escaped),
-        ("urlencode", Value::from_function(filters::urlencode), escaped),
-        ("pprint", Value::from_function(filters::pprint), |args| Ok(texts(args, 4)?.saturating_mul(10))),
+        ("safe", Value::from_function(engine::safe), text),
+        ("string", Value::from_function(engine::string), text),
+        ("lower", Value::from_function(engine::lower), text),
+        ("upper", Value::from_function(engine::upper), text),
+        ("title", Value::from_function(engine::title), text),
+        ("capitalize", Value::from_function(engine::capitalize), text),
+        ("trim", Value::from_function(engine::trim), text),
+        ("int", Value::from_function(engine::int), |_| Ok(0)),
+        ("float", Value::from_function(engine::float), |_| Ok(0)),
+        ("escape e", Value::from_function(engine::escape), escaped),
+        ("urlencode", Value::from_function(engine::urlencode), escaped),
+        ("pprint", Value::from_function(engine::pprint), |args| Ok(texts(args, 4)?.saturating_mul(10))),
         ("tojson", Value::from_function(super::exact::tojson), tojson),
-        ("replace", Value::from_function(filters::replace), replace),
-        ("join", Value::from_function(filters::join), join),
-        ("indent", Value::from_function(filters::indent), indent),
-        ("format", Value::from_function(filters::format), format),
-        ("split", Value::from_function(filters::split), split),
-        ("lines", Value::from_function(filters::lines), split),
-        ("batch", Value::from_function(filters::batch), chunks),
-        ("slice", Value::from_function(filters::slice), chunks),
-        ("sum", Value::from_function(filters::sum), text),
-        ("list", Value::from_function(filters::list), listed),
-        ("sort", Value::from_function(filters::sort), listed),
-        ("dictsort", Value::from_function(filters::dictsort), listed),
-        ("unique", Value::from_function(filters::unique), listed),
-        ("groupby", Value::from_function(filters::groupby), listed),
-        ("map", Value::from_function(filters::map), listed),
-        ("select", Value::from_function(filters::select), listed),
-        ("reject", Value::from_function(filters::reject), listed),
-        ("selectattr", Value::from_function(filters::selectattr), listed),
-        ("rejectattr", Value::from_function(filters::rejectattr), listed),
-        ("reverse", Value::from_function(filters::reverse), listed),
-        ("last", Value::from_function(filters::last), listed),
-        ("first", Value::from_function(filters::first), |_| Ok(0)),
-        ("min", Value::from_function(filters::min), |_| Ok(0)),
-        ("max", Value::from_function(filters::max), |_| Ok(0)),
-        ("round", Value::from_function(filters::round), |_| Ok(0)),
-        ("abs", Value::from_function(filters::abs), |_| Ok(0)),
-        ("chain", Value::from_function(filters::chain), |_| Ok(0)),
-        ("zip", Value::from_function(filters::zip), |_| Ok(0)),
+        ("replace", Value::from_function(engine::replace), replace),
+        ("join", Value::from_function(engine::join), join),
+        ("indent", Value::from_function(engine::indent), indent),
+        ("format", Value::from_function(engine::format), format),
+        ("split", Value::from_function(engine::split), split),
+        ("lines", Value::from_function(engine::lines), split),
+        ("batch", Value::from_function(engine::batch), chunks),
+        ("slice", Value::from_function(engine::slice), chunks),
+        ("sum", Value::from_function(engine::sum), text),
+        ("list", Value::from_function(engine::list), listed),
+        ("sort", Value::from_function(engine::sort), listed),
+        ("dictsort", Value::from_function(engine::dictsort), listed),
+        ("unique", Value::from_function(engine::unique), listed),
+        ("groupby", Value::from_function(engine::groupby), listed),
+        ("map", Value::from_function(engine::map), listed),
+        ("select", Value::from_function(engine::select), listed),
+        ("reject", Value::from_function(engine::reject), listed),
+        ("selectattr", Value::from_function(engine::selectattr), listed),
+        ("rejectattr", Value::from_function(engine::rejectattr), listed),
+        ("reverse", Value::from_function(engine::reverse), listed),
+        ("last", Value::from_function(engine::last), listed),
+        ("first", Value::from_function(engine::first), |_| Ok(0)),
+        ("min", Value::from_function(engine::min), |_| Ok(0)),
+        ("max", Value::from_function(engine::max), |_| Ok(0)),
+        ("round", Value::from_function(engine::round), |_| Ok(0)),
+        ("abs", Value::from_function(engine::abs), |_| Ok(0)),
+        ("chain", Value::from_function(engine::chain), |_| Ok(0)),
+        ("zip", Value::from_function(engine::zip), |_| Ok(0)),
     ]
 }
 

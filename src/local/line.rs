@@ -1,0 +1,93 @@
+//! One line of an input file.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use job::file::{Format, OutputFormat};
+use job::{Item, Job, Row};
+
+use super::{Input, with_input_path};
+use crate::exit::CliError;
+use crate::text;
+
+/// A line of an input, as the split of a run makes it.
+#[derive(Debug, Clone)]
+pub struct InputLine {
+    /// The names of its columns; none for JSON.
+    pub columns: Arc<[String]>,
+    /// Its item as JSON.
+    pub item: Vec<u8>,
+}
+
+impl InputLine {
+    /// Reads line `n` of an input, from 1. What comes after it is not read.
+    ///
+    /// # Errors
+    /// When the input cannot be read or does not have the line.
+    pub async fn read(input: &Path, job: &Arc<Job>, n: u64) -> Result<Self, CliError> {
+        let Input { name, file, .. } = Input::open(input)?;
+        let (job, file_name) = (job.clone(), name.clone());
+        let split = move || {
+            let mut finder = Finder { n, columns: Arc::from([]), found: None };
+            let plan = preprocess::split(file, &job, &file_name, &mut finder);
+            (plan, finder)
+        };
+        let (plan, finder) = tokio::task::spawn_blocking(split).await.expect("splitting does not panic");
+        if let Some(item) = finder.found {
+            return Ok(Self { columns: finder.columns, item });
+        }
+        let plan = plan.map_err(|error| CliError::new(with_input_path(&error.message, &name, input)))?;
+        Err(CliError::new(format!(
+            "there is no line {n}: {} has {}",
+            input.display(),
+            text::lines(plan.input.lines)
+        )))
+    }
+
+    /// Its columns and values, or why it makes no request.
+    ///
+    /// # Errors
+    /// The code and the explanation of a line that cannot be read.
+    pub fn row(&self) -> Result<Arc<Row>, String> {
+        let item = Item::parse(&self.item).map_err(|error| error.to_string())?;
+        if let Some(code) = &item.error {
+            return Err(format!("{code}: {}", item.detail.as_deref().unwrap_or_default()));
+        }
+        let v = item.v.ok_or("the line has no values")?;
+        Row::parse(&self.columns, v).map(Arc::new)
+    }
+
+    /// The format of the output that a run over this input has.
+    ///
+    /// # Errors
+    /// As [`Job::output_format`].
+    pub fn output_format(&self, job: &Job) -> Result<OutputFormat, CliError> {
+        let json =
+            Item::parse(&self.item).ok().and_then(|item| item.v).is_some_and(|v| v.get().starts_with('{'));
+        Ok(job.output_format(if json { Format::Jsonl } else { Format::Csv })?)
+    }
+}
+
+/// Ends the split when the line was found.
+struct Finder {
+    n: u64,
+    columns: Arc<[String]>,
+    found: Option<Vec<u8>>,
+}
+
+impl preprocess::Sink for Finder {
+    fn items(&mut self, _lane: &str, items: Vec<u8>) -> io::Result<()> {
+        for line in items.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+            if Item::parse(line).map_err(io::Error::other)?.n.number() == self.n {
+                self.found = Some(line.to_vec());
+                return Err(io::Error::other("the line was found"));
+            }
+        }
+        Ok(())
+    }
+
+    fn columns(&mut self, columns: &Arc<[String]>) {
+        self.columns = columns.clone();
+    }
+}
