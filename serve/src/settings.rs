@@ -24,6 +24,28 @@ pub struct Settings {
     pub functions: Option<String>,
     /// URLs of services, each `SERVICE=URL`.
     pub endpoints: Vec<String>,
+    /// The machines that uploads start.
+    pub rules: Vec<Rule>,
+}
+
+/// A rule: each upload of an object whose key begins and ends like this starts an execution of a machine.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rule {
+    /// The beginning of the keys.
+    #[serde(default)]
+    pub prefix: String,
+    /// The end of the keys.
+    #[serde(default)]
+    pub suffix: String,
+    /// The name or the ARN of the machine.
+    pub machine: String,
+}
+
+impl Rule {
+    pub(crate) fn fits(&self, key: &str) -> bool {
+        key.strip_prefix(&self.prefix).is_some_and(|rest| rest.ends_with(&self.suffix))
+    }
 }
 
 #[derive(Deserialize)]
@@ -37,6 +59,8 @@ struct File {
     functions: Option<String>,
     #[serde(default)]
     endpoints: std::collections::BTreeMap<String, String>,
+    #[serde(default)]
+    rule: Vec<Rule>,
 }
 
 impl Default for Settings {
@@ -47,6 +71,7 @@ impl Default for Settings {
             allow: Vec::new(),
             functions: None,
             endpoints: Vec::new(),
+            rules: Vec::new(),
         }
     }
 }
@@ -78,6 +103,7 @@ impl Settings {
             allow: file.allow,
             functions: file.functions,
             endpoints: file.endpoints.into_iter().map(|(service, url)| format!("{service}={url}")).collect(),
+            rules: file.rule,
         })
     }
 }

@@ -44,9 +44,11 @@ pub(crate) enum Space {
     Journal,
     /// Map Runs that have ended with their execution.
     MapRuns,
+    /// What starts executions by itself.
+    Triggers,
 }
 
-const SPACES: [&str; 7] = ["catalog", "open", "closed", "names", "events", "journal", "map_runs"];
+const SPACES: [&str; 8] = ["catalog", "open", "closed", "names", "events", "journal", "map_runs", "triggers"];
 
 /// Why the store cannot be used.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -152,6 +154,13 @@ impl Store {
     /// Makes the changes durable; returns when they are on disk.
     pub(crate) async fn commit(&self, batch: Batch) -> Result<(), StoreError> {
         self.submit(batch).await
+    }
+
+    /// As [`Store::commit`], for a thread that may block.
+    pub(crate) fn commit_blocking(&self, batch: Batch) -> Result<(), StoreError> {
+        let (done, committed) = oneshot::channel();
+        self.send(Work { changes: batch.0, done })?;
+        committed.blocking_recv().map_err(|_| ended())?
     }
 
     /// Takes the changes now, and returns when they are on disk. They are made in the order of the calls, also

@@ -16,6 +16,9 @@ pub struct Serve {
     /// The address of the API and the store. Default: that of the settings, or 127.0.0.1:4650.
     #[arg(long, value_name = "ADDR")]
     pub api: Option<String>,
+    /// Also start a run for each file that is in the input folder of a job and was not uploaded to a server.
+    #[arg(long)]
+    pub trigger_existing: bool,
 }
 
 /// The folder and the settings of a server.

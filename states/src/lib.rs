@@ -16,7 +16,7 @@ mod store;
 
 pub use clock::{Clock, FastClock, WallClock};
 pub use definition::{Definition, Values, read_document};
-pub use error::Error;
+pub use error::{Error, task_error};
 pub use graph::svg;
 pub use host::{DiskFull, Host, MapRunListener, run};
 pub use services::{Service, Support};

@@ -5,5 +5,7 @@
 mod access;
 mod durability;
 mod machines;
+mod runs;
+mod secrets;
 mod sequences;
 mod server;

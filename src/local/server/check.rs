@@ -1,0 +1,75 @@
+//! What a server asks of a job before its input is split: its secrets are set, and it reaches only private addresses
+//! that the server allows.
+
+use async_trait::async_trait;
+use job::file::host_listed;
+use job::file::net::Net;
+use job::{ErrorName, Job, StepError};
+use worker::SecretSource;
+
+use super::JobSecrets;
+
+pub(super) struct JobRules {
+    secrets: JobSecrets,
+    allow: Vec<String>,
+}
+
+impl JobRules {
+    pub(super) fn new(secrets: JobSecrets, allow: &[String]) -> Self {
+        Self { secrets, allow: allow.to_vec() }
+    }
+
+    /// Whether all that an entry of a job's `request.allow` names is in the server's `allow`.
+    fn allows(&self, entry: &str) -> bool {
+        match Net::parse(entry) {
+            Some(net) => self.allow.iter().filter_map(|own| Net::parse(own)).any(|own| net.is_within(&own)),
+            None => {
+                let name = entry.to_ascii_lowercase();
+                self.allow.contains(&name) || !name.starts_with('*') && host_listed(&self.allow, &name)
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl preprocess::CheckJob for JobRules {
+    async fn check(&self, name: &str, job: &Job) -> Result<(), StepError> {
+        if let Some(entry) = job.request.allow.iter().find(|entry| !self.allows(entry)) {
+            let message = format!(
+                "request.allow names {entry:?}, which the server does not allow: its settings need allow = [{entry:?}]"
+            );
+            return Err(StepError::new(ErrorName::JobInvalid, message));
+        }
+        for (secret, reference) in &job.secrets {
+            let problem = match self.secrets.resolve(name, secret, reference).await {
+                Ok(value) => job.check_secret(secret, &value).err(),
+                Err(error) => Some(error.reason),
+            };
+            if let Some(reason) = problem {
+                return Err(StepError::new(ErrorName::JobInvalid, reason));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_reaches_what_the_server_allows_and_nothing_else() {
+        let allow = ["10.0.0.0/8", "127.0.0.1", "*.lan", "::1"].map(str::to_owned);
+        let rules = JobRules::new(JobSecrets::of("/nowhere".as_ref()), &allow);
+        for allowed in
+            ["10.1.2.3", "10.1.0.0/16", "10.0.0.0/8", "127.0.0.1", "a.lan", "*.lan", "::1", "::ffff:10.0.0.1"]
+        {
+            assert!(rules.allows(allowed), "{allowed}");
+        }
+        for refused in
+            ["10.0.0.0/7", "0.0.0.0/0", "127.0.0.2", "::/0", "lan.example", "*.example", "*", "::ffff:0:0/96"]
+        {
+            assert!(!rules.allows(refused), "{refused}");
+        }
+    }
+}
