@@ -28,5 +28,5 @@ pub use error::Error;
 pub use jobs::{Jobs, MACHINE};
 pub use keys::{Key, Keys, Role};
 pub use server::Server;
-pub use settings::{API, Rule, Settings, parse_address};
+pub use settings::{API, After, Rule, Settings, Watch, parse_address};
 pub use store::FORMAT;

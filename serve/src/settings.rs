@@ -1,5 +1,8 @@
 //! The settings of a server: the file `serve.toml`.
 
+mod duration;
+mod watch;
+
 use std::net::SocketAddr;
 use std::path::Path;
 
@@ -7,6 +10,7 @@ use serde::Deserialize;
 
 use crate::Error;
 use crate::arn::Place;
+pub use watch::{After, Watch};
 
 /// The address of the API, unless the settings name another one.
 pub const API: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 4650);
@@ -26,6 +30,8 @@ pub struct Settings {
     pub endpoints: Vec<String>,
     /// The machines that uploads start.
     pub rules: Vec<Rule>,
+    /// The folders that are watched.
+    pub watches: Vec<Watch>,
 }
 
 /// A rule: each upload of an object whose key begins and ends like this starts an execution of a machine.
@@ -61,6 +67,8 @@ struct File {
     endpoints: std::collections::BTreeMap<String, String>,
     #[serde(default)]
     rule: Vec<Rule>,
+    #[serde(default)]
+    watch: Vec<Watch>,
 }
 
 impl Default for Settings {
@@ -72,6 +80,7 @@ impl Default for Settings {
             functions: None,
             endpoints: Vec::new(),
             rules: Vec::new(),
+            watches: Vec::new(),
         }
     }
 }
@@ -104,6 +113,7 @@ impl Settings {
             functions: file.functions,
             endpoints: file.endpoints.into_iter().map(|(service, url)| format!("{service}={url}")).collect(),
             rules: file.rule,
+            watches: file.watch,
         })
     }
 }
@@ -149,6 +159,10 @@ mod tests {
             ("api = \"4650\"", "127.0.0.1:4650"),
             ("api = \"0.0.0.0:4650\"", "loopback"),
             ("allow = 1", "line 1"),
+            ("[[rule]]\nmachine = \"m\"\nsufix = \"x\"", "sufix"),
+            ("[[watch]]\nfolder = \"in\"\njob = \"a\"\nsettle = \"soon\"", "5s, 15m"),
+            ("[[watch]]\nfolder = \"in\"\njob = \"a\"\npattern = \"[\"", "pattern"),
+            ("[[watch]]\nfolder = \"in\"\njob = \"a\"\nafter = \"burn\"", "after"),
         ] {
             let error = Settings::parse(text).unwrap_err().to_string();
             assert!(error.contains(said), "{error}");

@@ -40,6 +40,7 @@ pub(super) async fn serve(args: Serve) -> Result<Exit, CliError> {
     let until = async {
         tokio::select! {
             () = signals.next() => {}
+            () = jobs.watch(&settings.watches) => {}
             message = jobs.disk_full() => full = Some(message),
         }
     };

@@ -2,6 +2,7 @@
 
 mod check;
 mod secrets;
+mod watch;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -24,6 +25,7 @@ use super::steps::{Steps, bind, failed, pause_of_call, request, to_json};
 use super::{StateDir, now};
 use crate::progress::Progress;
 use check::JobRules;
+use watch::Watcher;
 
 pub use secrets::JobSecrets;
 
@@ -96,6 +98,13 @@ impl ServerJobs {
     /// Waits until a step finds the disk full. Returns the store's message.
     pub async fn disk_full(&self) -> String {
         self.disk_full.reported().await
+    }
+
+    /// Watches folders until the future is dropped.
+    pub async fn watch(&self, watches: &[serve::Watch]) {
+        let watching = watches.iter().cloned().map(|watch| Watcher::new(self.state.clone(), watch).run());
+        futures_util::future::join_all(watching).await;
+        std::future::pending().await
     }
 
     /// The keys of the inputs in the folder.

@@ -9,3 +9,4 @@ mod runs;
 mod secrets;
 mod sequences;
 mod server;
+mod watch;
