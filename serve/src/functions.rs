@@ -1,5 +1,6 @@
-//! The functions that state machines call: the steps of jobs, and those at the URL of the settings.
+//! The functions that state machines call: the steps of jobs, commands, and those at the URL of the settings.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -9,12 +10,14 @@ use states::services::{Lambda, Service, Support};
 use states::{Host, task_error};
 
 use crate::arn::Place;
+use crate::commands::CommandFunction;
 use crate::jobs::{Jobs, MACHINE};
 
 /// The service of all functions.
 pub(crate) struct Functions {
     pub(crate) place: Place,
     pub(crate) jobs: Arc<dyn Jobs>,
+    pub(crate) commands: HashMap<String, Arc<CommandFunction>>,
     pub(crate) lambda: Lambda,
 }
 
@@ -37,6 +40,10 @@ impl Service for Functions {
     async fn call(&self, host: &Host, call: &TaskCall) -> Result<Value, TaskError> {
         if let Some(execution) = self.run(call) {
             return self.jobs.call(host, call, execution).await;
+        }
+        if let Some(command) = self.commands.get(call.function_name()) {
+            let result = command.call(call.payload(), &call.cancel).await?;
+            return Ok(call.function_result(result, &uuid::Uuid::new_v4().to_string()));
         }
         if let Support::Missing(what) = self.lambda.support(&call.state, &call.resource) {
             return Err(task_error("States.Runtime", &what));

@@ -11,11 +11,13 @@
 mod api;
 mod arn;
 mod catalog;
+mod commands;
 mod error;
 mod executions;
 mod functions;
 mod jobs;
 mod keys;
+mod schedules;
 mod server;
 mod services;
 mod settings;

@@ -17,10 +17,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::{self, Api};
 use crate::catalog::Catalog;
+use crate::commands::CommandFunction;
 use crate::executions::Executions;
 use crate::functions::Functions;
 use crate::jobs::Jobs;
 use crate::keys::Role;
+use crate::schedules::Schedules;
 use crate::services::StepFunctions;
 use crate::sigv4::Verifier;
 use crate::store::{Store, StoreError};
@@ -89,6 +91,9 @@ impl Server {
             Triggers::new(store.clone(), settings.place.clone(), jobs, settings.rules.clone(), stop.clone());
         triggers.resume(&api, &objects).await.map_err(at)?;
         objects.observe(Arc::new(triggers.clone()));
+        let schedules = settings.schedules.clone();
+        let schedules = Schedules { store: store.clone(), triggers: triggers.clone(), schedules };
+        tokio::spawn(schedules.run(stop.clone()));
         let s3_keys = keys.all().iter().filter(|key| key.role >= Role::Operator);
         let s3_keys = s3_keys.map(|key| AccessKey {
             id: key.id.clone(),
@@ -165,10 +170,13 @@ fn services(
     let wrong = |error: states::Error| Error::new(error.to_string());
     let mut endpoints = Endpoints::default();
     settings.endpoints.iter().try_for_each(|endpoint| endpoints.add(endpoint)).map_err(wrong)?;
-    let lambda = settings.functions.as_deref().map(LambdaFunctions::at).transpose().map_err(wrong)?;
+    let lambda = settings.functions.url.as_deref().map(LambdaFunctions::at).transpose().map_err(wrong)?;
+    let commands = settings.functions.commands.iter();
+    let commands =
+        commands.map(|(name, command)| (name.clone(), CommandFunction::new(command.clone()))).collect();
     Ok(vec![
         Arc::new(activities),
-        Arc::new(Functions { place: settings.place.clone(), jobs, lambda: Lambda(lambda) }),
+        Arc::new(Functions { place: settings.place.clone(), jobs, commands, lambda: Lambda(lambda) }),
         Arc::new(Http::new(&settings.allow)),
         Arc::new(own),
         Arc::new(S3(s3::client_of(objects.clone()).into())),

@@ -137,6 +137,12 @@ impl Triggers {
         Ok(starts)
     }
 
+    /// Adds a trigger to a batch, and returns its queue, which is to be worked on when the batch is on disk.
+    pub(crate) fn put(&self, batch: &mut Batch, (queue, trigger): (String, Trigger)) -> String {
+        batch.put_json(Space::Triggers, self.waiting_key(&queue), &trigger);
+        queue
+    }
+
     /// The changes by which the triggers of an object become durable, and their queues.
     fn triggered(&self, object: &Written) -> (Batch, Vec<String>) {
         let (mut batch, mut queues) = (Batch::default(), Vec::new());
@@ -191,7 +197,7 @@ impl Triggers {
     }
 
     /// Works on a queue until nothing waits in it, unless a task does so already.
-    fn work(&self, queue: String) {
+    pub(crate) fn work(&self, queue: String) {
         if self.working().insert(queue.clone()) {
             let this = self.clone();
             tokio::spawn(async move { this.work_on(&queue).await });

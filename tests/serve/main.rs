@@ -4,8 +4,10 @@
 
 mod access;
 mod durability;
+mod functions;
 mod machines;
 mod runs;
+mod schedules;
 mod secrets;
 mod sequences;
 mod server;

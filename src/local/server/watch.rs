@@ -52,8 +52,8 @@ pub(super) struct Watcher {
     watch: Watch,
     /// When a file was first seen as it is.
     seen: HashMap<String, (Content, Instant)>,
-    /// The reports that were copied, by key.
-    copied: HashMap<String, Vec<u8>>,
+    /// The ETags of the reports that were copied, by key.
+    copied: HashMap<String, Option<String>>,
     /// The last message, which is not repeated.
     said: String,
 }
@@ -111,8 +111,7 @@ impl Watcher {
     async fn take(&self, name: &str, content: Content) -> Result<(), CliError> {
         let path = self.watch.folder.join(name);
         let key = keys::input(&self.watch.job, name);
-        let written = self.state.service.written(s3::BUCKET, &key);
-        let present = written.map_err(|error| CliError::new(error.to_string()))?.map(|object| object.etag);
+        let present = self.etag(&key)?;
         let record = self.record(name)?.filter(|record| record.content == content);
         let taken = record.as_ref().is_some_and(|record| record.taken || record.before != present);
         if !taken {
@@ -163,13 +162,11 @@ impl Watcher {
         for entry in objects.list(&prefix).await? {
             let file = entry.key.strip_prefix(&prefix).and_then(|rest| rest.strip_suffix(".json"));
             let Some(file) = file.filter(|file| !file.contains('/')) else { continue };
-            if self.record(file)?.is_none() {
+            let etag = self.etag(&entry.key)?;
+            if self.copied.get(&entry.key) == Some(&etag) || self.record(file)?.is_none() {
                 continue;
             }
             let Some(report) = objects.find(&entry.key).await? else { continue };
-            if self.copied.get(&entry.key).is_some_and(|copied| *copied == report) {
-                continue;
-            }
             let out = self.watch.folder.join("out");
             let target = out.join(format!("{file}.report.json"));
             if fs::read(&target).ok().as_deref() != Some(&report) {
@@ -183,9 +180,14 @@ impl Watcher {
                 }
                 copy(&objects, &entry.key, &target).await?;
             }
-            self.copied.insert(entry.key, report.to_vec());
+            self.copied.insert(entry.key, etag);
         }
         Ok(())
+    }
+
+    fn etag(&self, key: &str) -> Result<Option<String>, CliError> {
+        let found = self.state.service.written(s3::BUCKET, key);
+        Ok(found.map_err(|error| CliError::new(error.to_string()))?.map(|object| object.etag))
     }
 
     fn record(&self, name: &str) -> Result<Option<Record>, CliError> {
