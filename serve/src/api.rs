@@ -20,6 +20,7 @@ mod versions;
 mod workers;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
@@ -56,6 +57,13 @@ impl Api {
     /// Whether the server has been told to stop.
     pub(crate) fn is_stopping(&self) -> bool {
         self.stop.is_cancelled()
+    }
+
+    /// Counts an operation and its time. What is not an operation has the name of none.
+    fn measure(&self, operation: &str, result: &Result<Value, ApiError>, took: Duration) {
+        let error = result.as_ref().map_or_else(|error| error.code, |_| "");
+        let operation = if operations::exists(operation) { operation } else { "" };
+        self.executions.metrics().requested(operation, error, took);
     }
 
     /// Does an operation.

@@ -212,6 +212,7 @@ impl Executions {
             let written = written.await;
             match &written {
                 Ok(()) => {
+                    this.0.store.metrics().started(&started.record.machine);
                     started.set_started(Started::Durable);
                     this.drive(started);
                 }
@@ -238,6 +239,11 @@ impl Executions {
 
     fn taken(&self, record: &Execution) -> ApiError {
         ApiError::about("ExecutionAlreadyExists", "Execution Already Exists", &record.arn(&self.0.place))
+    }
+
+    /// The number of executions that have not ended, by machine.
+    pub(crate) fn open_by_machine(&self) -> Vec<(String, usize)> {
+        self.lock().count_by_machine()
     }
 
     /// The execution that runs under a name.
@@ -295,6 +301,10 @@ impl Executions {
             found.extend(pending.iter().take(rest).map(engine::Event::to_json));
         }
         Ok(found)
+    }
+
+    pub(crate) fn metrics(&self) -> &crate::metrics::Metrics {
+        self.0.store.metrics()
     }
 
     pub(crate) fn map_runs(&self) -> &map_runs::MapRuns {

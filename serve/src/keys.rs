@@ -25,6 +25,27 @@ pub enum Role {
     Admin,
 }
 
+impl Role {
+    /// Whether a key of this role may do what needs `needed`. Workers have a role of their own, which others but
+    /// viewers include.
+    pub(crate) fn may(self, needed: Role) -> bool {
+        match self {
+            Role::Admin => true,
+            Role::Operator => needed != Role::Admin,
+            role => role == needed,
+        }
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Role::Worker => "worker",
+            Role::Viewer => "viewer",
+            Role::Operator => "operator",
+            Role::Admin => "admin",
+        }
+    }
+}
+
 /// An access key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -123,6 +144,12 @@ impl Keys {
         self.0.iter().find(|key| key.id == id)
     }
 
+    /// The key with this id, if this is its secret. The comparison takes the same time for all secrets.
+    pub(crate) fn with_secret(&self, id: &str, secret: &str) -> Option<&Key> {
+        let key = self.find(id)?;
+        (blake3::hash(key.secret.as_bytes()) == blake3::hash(secret.as_bytes())).then_some(key)
+    }
+
     /// All keys.
     pub fn all(&self) -> &[Key] {
         &self.0
@@ -136,7 +163,7 @@ impl Keys {
 }
 
 /// A random number of `N` bytes as hexadecimal digits.
-fn random_hex<const N: usize>() -> String {
+pub(crate) fn random_hex<const N: usize>() -> String {
     let bytes: [u8; N] = rand::random();
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

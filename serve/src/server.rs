@@ -1,5 +1,6 @@
-//! The parts of a server, its port, and its end.
+//! The parts of a server, its two ports, and its end.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::api::{self, Api};
 use crate::catalog::Catalog;
 use crate::commands::CommandFunction;
+use crate::console::{self, Console};
 use crate::executions::Executions;
 use crate::functions::Functions;
 use crate::jobs::Jobs;
@@ -32,10 +34,12 @@ use crate::{Error, Keys, Settings};
 /// The folder of the store in the state folder.
 const STORE: &str = ".serve/store";
 
-/// A server whose store is open and whose port is bound.
+/// A server whose store is open and whose ports are bound.
 pub struct Server {
     listener: TcpListener,
+    console_listener: TcpListener,
     ports: Arc<Ports>,
+    console: Arc<Console>,
     store: Store,
     triggers: Triggers,
     objects: s3::Service,
@@ -83,13 +87,15 @@ impl Server {
         let api = Arc::new(Api::new(place, catalog, executions.clone(), workers, stop.clone()));
         own.set(&api);
         api.keep_machine_of_jobs(jobs.definition()).await.map_err(|error| Error::new(error.message))?;
-        let listener = net::server::bind(settings.api)
-            .await
-            .map_err(|error| Error::new(format!("cannot listen at {error}; --api takes another address")))?;
+        let listener = bind(settings.api, "--api").await?;
+        let console_listener = bind(settings.console, "--console").await?;
         let resumed = executions.resume().map_err(at)?;
+        let rules = settings.rules.clone();
         let triggers =
-            Triggers::new(store.clone(), settings.place.clone(), jobs, settings.rules.clone(), stop.clone());
-        triggers.resume(&api, &objects).await.map_err(at)?;
+            Triggers::new(store.clone(), settings.place.clone(), jobs, objects.clone(), rules, stop.clone());
+        let console = Console::open(api.clone(), triggers.clone(), store.clone(), keys.clone(), settings);
+        let console = console.map_err(at)?;
+        triggers.resume(&api).await.map_err(at)?;
         objects.observe(Arc::new(triggers.clone()));
         let schedules = settings.schedules.clone();
         let schedules = Schedules { store: store.clone(), triggers: triggers.clone(), schedules };
@@ -102,7 +108,7 @@ impl Server {
         });
         let s3 = s3::Server::of_keys(objects.clone(), settings.place.region.clone(), s3_keys);
         let ports = Arc::new(Ports { api, verifier: Verifier::new(keys), s3 });
-        Ok(Self { listener, ports, store, triggers, objects, stop, resumed })
+        Ok(Self { listener, console_listener, ports, console, store, triggers, objects, stop, resumed })
     }
 
     /// Starts what uploads of these objects would have started, unless it has been started before. Returns the number
@@ -133,8 +139,21 @@ impl Server {
     ///
     /// # Errors
     /// When the system does not know it.
-    pub fn address(&self) -> std::io::Result<std::net::SocketAddr> {
+    pub fn address(&self) -> std::io::Result<SocketAddr> {
         self.listener.local_addr()
+    }
+
+    /// The address of the console.
+    ///
+    /// # Errors
+    /// When the system does not know it.
+    pub fn console_address(&self) -> std::io::Result<SocketAddr> {
+        self.console_listener.local_addr()
+    }
+
+    /// The path of the console that signs a browser in once, in the next ten minutes.
+    pub fn sign_in_path(&self) -> String {
+        self.console.sign_in_path()
     }
 
     /// Serves until `until` is ready, and then ends: requests that are under way are answered, and executions
@@ -145,6 +164,8 @@ impl Server {
     pub async fn run(self, until: impl Future<Output = ()>) -> Result<(), Error> {
         let router = Router::new().fallback(respond).with_state(self.ports.clone());
         let serving = tokio::spawn(net::server::serve(self.listener, router, self.stop.clone()));
+        let pages = console::router(&self.console);
+        let showing = tokio::spawn(net::server::serve(self.console_listener, pages, self.stop.clone()));
         let ended = tokio::select! {
             () = until => Ok(()),
             error = self.store.failure() => Err(Error::new(format!(
@@ -152,12 +173,19 @@ impl Server {
             ))),
         };
         self.stop.cancel();
-        if let Err(error) = serving.await {
-            tracing::error!(%error, "the port failed");
+        for port in [serving, showing] {
+            if let Err(error) = port.await {
+                tracing::error!(%error, "a port failed");
+            }
         }
         self.ports.api.executions.close().await;
         ended
     }
+}
+
+async fn bind(address: SocketAddr, option: &str) -> Result<TcpListener, Error> {
+    let listener = net::server::bind(address).await;
+    listener.map_err(|error| Error::new(format!("cannot listen at {error}; {option} takes another address")))
 }
 
 fn services(

@@ -19,11 +19,18 @@ pub use watch::{After, Watch};
 /// The address of the API, unless the settings name another one.
 pub const API: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 4650);
 
+/// The address of the console, unless the settings name another one.
+pub const CONSOLE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 4651);
+
 /// The settings of a server.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     /// The address of the API and the store; it is on loopback.
     pub api: SocketAddr,
+    /// The address of the console, the REST API and the metrics; it is on loopback.
+    pub console: SocketAddr,
+    /// Further names by which browsers reach the console, such as that of a proxy.
+    pub host: Vec<String>,
     /// The Region and account in ARNs.
     pub place: Place,
     /// Private addresses that HTTP tasks may reach, in the form of a job's `request.allow`.
@@ -62,6 +69,9 @@ impl Rule {
 #[serde(deny_unknown_fields)]
 struct File {
     api: Option<String>,
+    console: Option<String>,
+    #[serde(default)]
+    host: Vec<String>,
     region: Option<String>,
     account: Option<String>,
     #[serde(default)]
@@ -81,6 +91,8 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             api: API,
+            console: CONSOLE,
+            host: Vec::new(),
             place: Place { region: "us-east-1".into(), account: "000000000000".into() },
             allow: Vec::new(),
             functions: FunctionSettings::default(),
@@ -121,6 +133,8 @@ impl Settings {
         }
         Ok(Self {
             api: file.api.map_or(Ok(default.api), |api| parse_address(&api))?,
+            console: file.console.map_or(Ok(default.console), |console| parse_address(&console))?,
+            host: checked_hosts(file.host)?,
             place: Place { region, account },
             allow: file.allow,
             functions: FunctionSettings::of(file.functions).map_err(Error::new)?,
@@ -129,6 +143,15 @@ impl Settings {
             watches: file.watch,
             schedules: file.schedule,
         })
+    }
+}
+
+/// The names are compared with the header `Host` without its port.
+fn checked_hosts(hosts: Vec<String>) -> Result<Vec<String>, Error> {
+    let wrong = |host: &&String| host.is_empty() || host.contains(['/', ':', '*', ' ']);
+    match hosts.iter().find(wrong) {
+        Some(host) => Err(Error::new(format!("host = {host:?} must be a name, without a scheme or a port"))),
+        None => Ok(hosts.into_iter().map(|host| host.to_ascii_lowercase()).collect()),
     }
 }
 
@@ -177,6 +200,8 @@ mod tests {
             ("account = \"1\"", "12 digits"),
             ("api = \"4650\"", "127.0.0.1:4650"),
             ("api = \"0.0.0.0:4650\"", "loopback"),
+            ("console = \"0.0.0.0:1\"", "loopback"),
+            ("host = [\"http://a\"]", "without a scheme"),
             ("allow = 1", "line 1"),
             ("functions = 1", "[functions.NAME]"),
             ("[functions.a]\ncomand = []", "[functions.a]: unknown field `comand`"),

@@ -18,6 +18,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::metrics::Metrics;
+
 pub(crate) use keys::{KeyReader, KeyWriter};
 use writer::Work;
 
@@ -46,9 +48,18 @@ pub(crate) enum Space {
     MapRuns,
     /// What starts executions by itself.
     Triggers,
+    /// Who is signed in to the console.
+    Sessions,
+    /// Every change that was asked for, by time.
+    Audit,
+    /// The tasks that wait for an outcome by token, and the outcomes.
+    Inbox,
 }
 
-const SPACES: [&str; 8] = ["catalog", "open", "closed", "names", "events", "journal", "map_runs", "triggers"];
+const SPACES: [&str; 11] = [
+    "catalog", "open", "closed", "names", "events", "journal", "map_runs", "triggers", "sessions", "audit",
+    "inbox",
+];
 
 /// Why the store cannot be used.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -113,6 +124,7 @@ struct Shared {
     work: Option<mpsc::UnboundedSender<Work>>,
     writer: Mutex<Option<JoinHandle<()>>>,
     failed: watch::Receiver<Option<StoreError>>,
+    metrics: Metrics,
 }
 
 impl Store {
@@ -127,12 +139,13 @@ impl Store {
             spaces.try_into().unwrap_or_else(|_| unreachable!("one keyspace for each name"));
         let (work, incoming) = mpsc::unbounded_channel();
         let (failing, failed) = watch::channel(None);
+        let metrics = Metrics::default();
         let writer = std::thread::Builder::new().name("store".into()).spawn({
-            let (db, spaces) = (db, spaces.clone());
-            move || writer::run(&db, &spaces, &failing, incoming)
+            let (spaces, metrics) = (spaces.clone(), metrics.clone());
+            move || writer::run(&db, &spaces, &failing, &metrics, incoming)
         });
         let writer = Mutex::new(Some(writer.map_err(|error| StoreError::Broken(error.to_string()))?));
-        let store = Self(Arc::new(Shared { spaces, work: Some(work), writer, failed }));
+        let store = Self(Arc::new(Shared { spaces, work: Some(work), writer, failed, metrics }));
         match store.get(Space::Catalog, FORMAT_KEY)? {
             None => {
                 let mut batch = Batch::default();
@@ -149,6 +162,11 @@ impl Store {
             }
         }
         Ok(store)
+    }
+
+    /// What is measured of the store, and of all that uses it.
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.0.metrics
     }
 
     /// Makes the changes durable; returns when they are on disk.

@@ -4,6 +4,8 @@
 //! object's key and ETag, so a trigger that is repeated after a crash is the same execution. Triggers of one queue
 //! start one after the other, each when the execution before it has ended; those that wait are on disk only.
 
+mod body;
+
 use std::collections::HashSet;
 use std::io;
 use std::ops::Bound;
@@ -39,7 +41,10 @@ struct Shared {
     store: Store,
     place: Place,
     jobs: Arc<dyn Jobs>,
+    objects: s3::Service,
     rules: Vec<Rule>,
+    /// The requests with an idempotency key that are under way.
+    requests: Mutex<HashSet<Vec<u8>>>,
     api: OnceLock<Weak<Api>>,
     /// The queues that a task works on.
     working: Mutex<HashSet<String>>,
@@ -64,6 +69,7 @@ impl Triggers {
         store: Store,
         place: Place,
         jobs: Arc<dyn Jobs>,
+        objects: s3::Service,
         rules: Vec<Rule>,
         stop: CancellationToken,
     ) -> Self {
@@ -71,7 +77,9 @@ impl Triggers {
             store,
             place,
             jobs,
+            objects,
             rules,
+            requests: Mutex::default(),
             api: OnceLock::new(),
             working: Mutex::default(),
             last: AtomicU64::new(0),
@@ -81,23 +89,23 @@ impl Triggers {
 
     /// Starts what waits: triggers of the process before this one, and those of uploads that it has published and not
     /// answered.
-    pub(crate) async fn resume(&self, api: &Arc<Api>, objects: &s3::Service) -> Result<(), StoreError> {
+    pub(crate) async fn resume(&self, api: &Arc<Api>) -> Result<(), StoreError> {
         // A second API would be a bug of the caller; the first one stays.
         let _ = self.0.api.set(Arc::downgrade(api));
-        self.recover(objects).await?;
+        self.recover().await?;
         self.queues()?.into_iter().for_each(|queue| self.work(queue));
         Ok(())
     }
 
     /// Makes triggers of the objects that were being published when the server ended, and that are there.
-    async fn recover(&self, objects: &s3::Service) -> Result<(), StoreError> {
+    async fn recover(&self) -> Result<(), StoreError> {
         let mut pending: Vec<Written> = Vec::new();
         self.0.store.for_each(Space::Triggers, &[PENDING], |_, value| {
             pending.push(crate::store::json::<Record>(value)?.into());
             Ok(())
         })?;
         for object in pending {
-            let found = objects.written(&object.bucket, &object.key);
+            let found = self.0.objects.written(&object.bucket, &object.key);
             let found = found.map_err(|error| StoreError::Broken(error.to_string()))?;
             let batch = if found.as_ref() == Some(&object) {
                 self.triggered(&object).0
@@ -137,6 +145,40 @@ impl Triggers {
         Ok(starts)
     }
 
+    pub(crate) fn jobs(&self) -> &dyn Jobs {
+        &*self.0.jobs
+    }
+
+    /// Adds a trigger to a queue. It is on disk when this returns.
+    pub(crate) async fn add(&self, queue: String, trigger: Trigger) -> Result<(), StoreError> {
+        let mut batch = Batch::default();
+        let queue = self.put(&mut batch, (queue, trigger));
+        self.0.store.commit(batch).await?;
+        self.work(queue);
+        Ok(())
+    }
+
+    /// The first runs whose triggers are on disk, of one job or of all, at most `limit`.
+    pub(crate) fn queued(&self, job: Option<&str>, limit: usize) -> Result<Vec<Queued>, StoreError> {
+        let prefix = match job {
+            Some(job) => queue_prefix(&format!("job/{job}")),
+            None => KeyWriter::default().byte(WAITING).bytes(b"job/").done(),
+        };
+        let found = self.0.store.page(Space::Triggers, &prefix, Bound::Included(prefix.clone()), limit)?;
+        let mut queued = Vec::new();
+        for (_, value) in found {
+            let trigger: Trigger = crate::store::json(&value)?;
+            if let Some((job, file)) = place_of_event(&trigger.input) {
+                queued.push(Queued { run: trigger.name, job, file });
+            }
+        }
+        Ok(queued)
+    }
+
+    fn requests(&self) -> MutexGuard<'_, HashSet<Vec<u8>>> {
+        self.0.requests.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Adds a trigger to a batch, and returns its queue, which is to be worked on when the batch is on disk.
     pub(crate) fn put(&self, batch: &mut Batch, (queue, trigger): (String, Trigger)) -> String {
         batch.put_json(Space::Triggers, self.waiting_key(&queue), &trigger);
@@ -149,7 +191,7 @@ impl Triggers {
         batch.remove(Space::Triggers, pending_key(object));
         let event = self.event(object);
         let mut put = |queue: String, machine: &str, in_order: bool| {
-            let name = execution_name(&queue, object);
+            let name = execution_name(&queue, &object.bucket, &object.key, &object.etag);
             let input = event.to_string();
             let trigger = Trigger { machine: machine.to_owned(), name, input, in_order };
             batch.put_json(Space::Triggers, self.waiting_key(&queue), &trigger);
@@ -354,8 +396,24 @@ fn queue_of(key: &[u8]) -> String {
 }
 
 /// The name of the execution that an upload starts.
-fn execution_name(queue: &str, object: &Written) -> String {
-    format!("upload-{}", hash_of(&[queue, &object.bucket, &object.key, &object.etag]))
+fn execution_name(queue: &str, bucket: &str, key: &str, etag: &str) -> String {
+    format!("upload-{}", hash_of(&[queue, bucket, key, etag]))
+}
+
+/// The job and the file of the event of an input.
+pub(crate) fn place_of_event(event: &str) -> Option<(String, String)> {
+    let event: serde_json::Value = serde_json::from_str(event).ok()?;
+    let key = event["detail"]["object"]["key"].as_str()?;
+    let (job, file) = key.strip_prefix("jobs/")?.split_once("/input/")?;
+    Some((job.to_owned(), file.to_owned()))
+}
+
+/// A run of a job whose trigger is on disk.
+pub(crate) struct Queued {
+    /// The name of its execution, which may have begun.
+    pub(crate) run: String,
+    pub(crate) job: String,
+    pub(crate) file: String,
 }
 
 fn hash_of(parts: &[&str]) -> String {
@@ -370,8 +428,13 @@ mod tests {
     use s3::Observer;
 
     use super::*;
+    use crate::jobs::{Content, JobsError, RunOutputs};
 
     struct Inputs;
+
+    fn nothing() -> JobsError {
+        JobsError::Unavailable("these jobs have no steps".into())
+    }
 
     #[async_trait::async_trait]
     impl Jobs for Inputs {
@@ -393,6 +456,30 @@ mod tests {
         }
 
         fn ended(&self, _: &str) {}
+
+        async fn upload(&self, _: &str, _: Content) -> Result<String, JobsError> {
+            Err(nothing())
+        }
+
+        async fn check(&self, _: &str, _: &str) -> Result<(), JobsError> {
+            Err(nothing())
+        }
+
+        async fn set(&self, _: &str, _: String) -> Result<(), JobsError> {
+            Err(nothing())
+        }
+
+        async fn stop(&self, _: &str) -> Result<bool, JobsError> {
+            Err(nothing())
+        }
+
+        async fn outputs(&self, _: &str, _: &str, _: &str) -> Result<Option<RunOutputs>, JobsError> {
+            Err(nothing())
+        }
+
+        async fn read(&self, _: &str) -> Result<Content, JobsError> {
+            Err(nothing())
+        }
     }
 
     /// A crash between the two calls of the store leaves the object there or not.
@@ -404,7 +491,14 @@ mod tests {
         let store = Store::open(&folder.path().join("store")).unwrap();
         let place = Place { region: "us-east-1".into(), account: "000000000000".into() };
         let rules = vec![Rule { prefix: "in/".into(), suffix: ".csv".into(), machine: "etl".into() }];
-        let triggers = Triggers::new(store.clone(), place, Arc::new(Inputs), rules, CancellationToken::new());
+        let triggers = Triggers::new(
+            store.clone(),
+            place,
+            Arc::new(Inputs),
+            objects.clone(),
+            rules,
+            CancellationToken::new(),
+        );
         let absent =
             Written { bucket: s3::BUCKET.into(), key: "jobs/c/input/x".into(), etag: "e".into(), size: 1 };
         let mut begun = vec![absent];
@@ -421,7 +515,7 @@ mod tests {
         // Replaced before the crash: that upload has a trigger of its own.
         client.put_object().bucket(s3::BUCKET).key("jobs/b/input/x").send().await.unwrap();
         for _ in 0..2 {
-            triggers.recover(&objects).await.unwrap();
+            triggers.recover().await.unwrap();
             let queues = triggers.queues().unwrap();
             assert_eq!(queues.len(), 2, "{queues:?}");
             assert_eq!(queues[0], "job/a");

@@ -16,6 +16,9 @@ pub struct Serve {
     /// The address of the API and the store. Default: that of the settings, or 127.0.0.1:4650.
     #[arg(long, value_name = "ADDR")]
     pub api: Option<String>,
+    /// The address of the console, the REST API and the metrics. Default: that of the settings, or 127.0.0.1:4651.
+    #[arg(long, value_name = "ADDR", global = true)]
+    pub console: Option<String>,
     /// Also start a run for each file that is in the input folder of a job and was not uploaded to a server.
     #[arg(long)]
     pub trigger_existing: bool,
@@ -37,4 +40,6 @@ pub struct ServerFolder {
 pub enum ServeCommand {
     /// Print the variables by which the AWS CLI and SDKs find a server: `eval "$(throughline serve env)"`.
     Env,
+    /// Print a link that signs a browser in to the console once, in the next ten minutes.
+    Link,
 }

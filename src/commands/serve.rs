@@ -17,8 +17,16 @@ pub(super) async fn serve(args: Serve) -> Result<Exit, CliError> {
     if let Some(api) = &args.api {
         settings.api = serve::parse_address(api).map_err(wrong)?;
     }
-    if let Some(ServeCommand::Env) = args.command {
-        return env(&args.folder.state, &settings);
+    if let Some(console) = &args.console {
+        settings.console = serve::parse_address(console).map_err(wrong)?;
+    }
+    match args.command {
+        Some(ServeCommand::Env) => return env(&args.folder.state, &settings),
+        Some(ServeCommand::Link) => {
+            println!("{}", serve::sign_in_link(&args.folder.state, &settings).map_err(wrong)?);
+            return Ok(Exit::Succeeded);
+        }
+        None => {}
     }
     let mut signals = Signals::listen();
     let state = Arc::new(StateDir::open_server(&args.folder.state)?);
@@ -26,8 +34,10 @@ pub(super) async fn serve(args: Serve) -> Result<Exit, CliError> {
     let server = Server::open(state.folder(), state.service().clone(), &settings, jobs.clone())
         .await
         .map_err(wrong)?;
-    let address = server.address().map_err(|error| CliError::new(error.to_string()))?;
+    let unknown = |error: std::io::Error| CliError::new(error.to_string());
+    let (address, console) = (server.address().map_err(unknown)?, server.console_address().map_err(unknown)?);
     println!("Serving Step Functions and S3 at http://{address}, from {}.", state.folder().display());
+    println!("The console, for the next ten minutes and once: http://{console}{}", server.sign_in_path());
     if server.resumed() > 0 {
         println!("{} executions that had not ended go on.", server.resumed());
     }

@@ -5,14 +5,17 @@ mod secrets;
 mod watch;
 
 use std::collections::HashMap;
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use engine::{Host as _, TaskCall, TaskError};
-use job::run::{CALL_TIME, Event, RunRef, WorkerRequest, working_time};
+use futures_util::stream::{self, StreamExt as _};
+use job::run::{CALL_TIME, Event, RunRef, StopMarker, WorkerRequest, working_time};
 use job::store::StorageErrorKind;
-use job::{ErrorName, Objects, StepError, keys};
+use job::{ErrorName, Job, Objects, StepError, StorageError, keys};
 use serde_json::{Value, json};
+use serve::{Content, JobsError, RunOutputs};
 use states::{DiskFull, Host, Service as _};
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
@@ -260,6 +263,84 @@ impl serve::Jobs for ServerJobs {
             served.steps.working.wait().await;
         });
     }
+
+    async fn upload(&self, key: &str, mut content: Content) -> Result<String, JobsError> {
+        let mut upload = self.objects().upload(key);
+        while let Some(chunk) = content.next().await {
+            match chunk {
+                Ok(chunk) => upload.write(&chunk).await.map_err(unavailable)?,
+                Err(error) => {
+                    upload.abort().await.map_err(unavailable)?;
+                    return Err(JobsError::Wrong(format!("the body is not whole: {error}")));
+                }
+            }
+        }
+        Ok(upload.finish().await.map_err(unavailable)?.etag)
+    }
+
+    async fn check(&self, job: &str, text: &str) -> Result<(), JobsError> {
+        let parsed =
+            Job::parse(text, &keys::job_file(job)).map_err(|error| JobsError::Wrong(error.to_string()))?;
+        let Some(rules) = &self.preprocess.check else { return Ok(()) };
+        rules.check(job, &parsed).await.map_err(|error| JobsError::Wrong(error.message))
+    }
+
+    async fn set(&self, job: &str, text: String) -> Result<(), JobsError> {
+        self.objects().put(&keys::job_file(job), text).await.map(drop).map_err(unavailable)
+    }
+
+    async fn stop(&self, execution: &str) -> Result<bool, JobsError> {
+        let slot = self.runs().get(execution).cloned();
+        let Some(served) = slot.as_ref().and_then(|slot| slot.get()) else { return Ok(false) };
+        let run = &served.steps.run;
+        let key = run.keys().stop_run(run.generation);
+        StopMarker::place(&self.objects(), &key, "stopped by a request").await.map_err(unavailable)?;
+        Ok(true)
+    }
+
+    async fn outputs(&self, execution: &str, job: &str, file: &str) -> Result<Option<RunOutputs>, JobsError> {
+        let objects = self.objects();
+        let found = objects.find(&keys::report(job, file)).await.map_err(unavailable)?;
+        let Some(report) = found.and_then(|text| serde_json::from_slice::<Value>(&text).ok()) else {
+            return Ok(None);
+        };
+        let (Some(run), generation) = (report["run"].as_str(), report["generation"].as_u64().unwrap_or(0))
+        else {
+            // A run that could not start.
+            let own = report["execution"] == execution;
+            return Ok(own.then_some(RunOutputs { report, output: None, failed: None, redrive: None }));
+        };
+        let generation = u32::try_from(generation).unwrap_or(u32::MAX);
+        let claim = job::RunKeys::new(job, run).claim(generation);
+        let claim = objects.find(&claim).await.map_err(unavailable)?;
+        let claim = claim.and_then(|text| serde_json::from_slice::<Value>(&text).ok());
+        if claim.is_none_or(|claim| claim["execution"] != execution) {
+            return Ok(None);
+        }
+        let key = |kind: &str| report["outputs"][kind].as_str().map(str::to_owned);
+        let event = json!({
+            "detail": {
+                "bucket": { "name": s3::BUCKET },
+                "object": { "key": keys::input(job, file) },
+            },
+            "redrive": { "run": run, "generation": generation + 1 },
+        });
+        let redrive = (format!("redrive-{run}-{}", generation + 1), event);
+        let redrive = Some(redrive).filter(|_| report["verdict"] != "succeeded");
+        Ok(Some(RunOutputs { output: key("output"), failed: key("failed"), redrive, report }))
+    }
+
+    async fn read(&self, key: &str) -> Result<Content, JobsError> {
+        let object = self.objects().read(key, None, None).await.map_err(unavailable)?;
+        let chunks = stream::try_unfold(object, async |mut object| {
+            Ok::<_, io::Error>(object.next().await.map_err(io::Error::other)?.map(|chunk| (chunk, object)))
+        });
+        Ok(chunks.boxed())
+    }
+}
+
+fn unavailable(error: StorageError) -> JobsError {
+    JobsError::Unavailable(error.to_string())
 }
 
 /// The response of a call whose time is over before another process releases the job's lock.

@@ -157,7 +157,7 @@ async fn machines_versions_and_aliases_are_there_after_a_kill() {
 #[tokio::test]
 async fn a_second_server_a_busy_port_and_wrong_settings_are_refused_with_a_sentence() {
     let server = Server::start();
-    let second = server.scene.run(&["serve", "--api", "127.0.0.1:0"]).expect(4);
+    let second = server.scene.run(&["serve", "--api", "127.0.0.1:0", "--console", "127.0.0.1:0"]).expect(4);
     let id = server.running.id();
     assert!(
         second.stderr.contains(&format!("is in use by process {id} (`throughline serve`")),

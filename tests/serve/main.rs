@@ -3,9 +3,11 @@
 #![allow(clippy::unwrap_used)]
 
 mod access;
+mod console;
 mod durability;
 mod functions;
 mod machines;
+mod rest;
 mod runs;
 mod schedules;
 mod secrets;

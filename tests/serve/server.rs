@@ -15,6 +15,8 @@ pub(crate) struct Server {
     pub(crate) scene: Scene,
     pub(crate) running: Running,
     pub(crate) client: Client,
+    /// The link to the console that it has printed.
+    pub(crate) link: String,
 }
 
 /// A client of a server.
@@ -45,15 +47,18 @@ impl Server {
 
     /// A server with more arguments and variables of its environment.
     pub(crate) fn in_folder_with(scene: Scene, args: &[&str], variables: &[(&str, &str)]) -> Self {
-        let args = [&["serve", "--config", "serve.toml", "--api", "127.0.0.1:0"], args].concat();
+        let ports = ["--api", "127.0.0.1:0", "--console", "127.0.0.1:0"];
+        let args = [&["serve", "--config", "serve.toml"], ports.as_slice(), args].concat();
         let mut running = scene.start_with(&args, |command| _ = command.envs(variables.iter().copied()));
         let line = running.next_line();
         let Some(address) = line.split("http://").nth(1).and_then(|rest| rest.split(',').next()) else {
             panic!("the server does not listen: {line:?}: {}", running.wait().stderr);
         };
         let address = address.parse().unwrap();
+        let line = running.next_line();
+        let link = line.split_once(": ").unwrap().1.to_owned();
         let client = Client::of(&scene, address);
-        Self { scene, running, client }
+        Self { scene, running, client, link }
     }
 
     /// Kills the server (SIGKILL), and returns its folder.

@@ -1,6 +1,6 @@
 //! Requests and responses as HTTP (Smithy, "AWS JSON 1.0 protocol").
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::{Body, to_bytes};
 use http::{HeaderValue, Request, Response, StatusCode, header};
@@ -28,7 +28,9 @@ pub(crate) async fn respond(
     request: Request<Body>,
 ) -> Result<Response<Body>, Request<Body>> {
     let Some(operation) = operation(&request).map(str::to_owned) else { return Err(request) };
+    let begun = Instant::now();
     let result = call(api, verifier, &operation, request).await;
+    api.measure(&operation, &result, begun.elapsed());
     let (status, body) = match result {
         Ok(output) => (StatusCode::OK, output),
         Err(error) => (error.status, error.to_json()),

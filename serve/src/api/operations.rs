@@ -52,22 +52,21 @@ pub(super) fn allow(key: &Key, operation: &str) -> Result<(), ApiError> {
     let Some((_, needed)) = OPERATIONS.iter().find(|(name, _)| *name == operation) else {
         return Err(unknown(operation));
     };
-    let allowed = match (key.role, needed) {
-        (Role::Admin, _) => true,
-        (Role::Operator, needed) => *needed != Role::Admin,
-        (role, needed) => role == *needed,
-    };
-    if allowed {
+    if key.role.may(*needed) {
         return Ok(());
     }
-    let role = format!("{:?}", key.role).to_lowercase();
     Err(ApiError::new(
         "AccessDeniedException",
         format!(
-            "the key {} has the role {role:?}, which is not authorized to perform: states:{operation}",
-            key.id
+            "the key {} has the role {:?}, which is not authorized to perform: states:{operation}",
+            key.id,
+            key.role.name()
         ),
     ))
+}
+
+pub(super) fn exists(operation: &str) -> bool {
+    OPERATIONS.iter().any(|(name, _)| *name == operation)
 }
 
 pub(super) fn unknown(operation: &str) -> ApiError {

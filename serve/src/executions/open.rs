@@ -54,8 +54,9 @@ impl Open {
         decided.is_ok_and(|started| *started == Started::Durable)
     }
 
-    pub(super) fn set_ended(&self, ended: Arc<Execution>) {
-        self.ended.send_replace(Some(ended));
+    /// Returns whether this is the first time.
+    pub(super) fn set_ended(&self, ended: Arc<Execution>) -> bool {
+        self.ended.send_replace(Some(ended)).is_none()
     }
 
     pub(crate) fn end(&self) -> Option<Arc<Execution>> {
@@ -80,8 +81,10 @@ pub(super) struct OpenSet {
     by_number: HashMap<u64, Arc<Open>>,
     /// The Standard ones by machine and name.
     by_name: HashMap<(String, String), u64>,
-    /// The Standard ones by the number of their machine, and then by their start.
+    /// By the number of their machine, and then by their start.
     by_machine: BTreeSet<(u64, Position)>,
+    /// Their number by the name of the machine.
+    counts: HashMap<String, usize>,
 }
 
 impl OpenSet {
@@ -90,12 +93,19 @@ impl OpenSet {
         if record.express.is_none() {
             self.by_name.insert((record.machine.clone(), record.name.clone()), record.number);
         }
-        self.by_machine.insert((record.machine_number, record.position()));
+        if self.by_machine.insert((record.machine_number, record.position())) {
+            *self.counts.entry(record.machine.clone()).or_default() += 1;
+        }
         self.by_number.insert(record.number, open);
     }
 
     pub(super) fn remove(&mut self, record: &Execution) {
-        self.by_machine.remove(&(record.machine_number, started(record)));
+        if self.by_machine.remove(&(record.machine_number, started(record))) {
+            match self.counts.get_mut(&record.machine) {
+                Some(count) if *count > 1 => *count -= 1,
+                _ => _ = self.counts.remove(&record.machine),
+            }
+        }
         let redrives = self.by_number.get(&record.number).map(|found| found.record.redrives.len());
         if redrives != Some(record.redrives.len()) {
             // It has been redriven since it ended.
@@ -111,6 +121,10 @@ impl OpenSet {
     pub(super) fn named(&self, machine: &str, name: &str) -> Option<Arc<Open>> {
         let number = self.by_name.get(&(machine.to_owned(), name.to_owned()))?;
         self.by_number.get(number).cloned()
+    }
+
+    pub(super) fn count_by_machine(&self) -> Vec<(String, usize)> {
+        self.counts.iter().map(|(machine, count)| (machine.clone(), *count)).collect()
     }
 
     pub(super) fn len(&self) -> usize {

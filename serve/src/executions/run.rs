@@ -130,8 +130,11 @@ impl Executions {
     /// Makes the end of an execution visible, which is on disk.
     fn finish(&self, open: &Open) {
         if let Some(ended) = open.journal.ended() {
-            open.set_ended(ended);
+            let is_first = open.set_ended(ended.clone());
             self.lock().remove(&open.record);
+            if is_first {
+                self.0.store.metrics().ended(&ended.machine, ended.status().name());
+            }
         }
     }
 }

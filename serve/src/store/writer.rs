@@ -1,12 +1,14 @@
 //! The thread that writes the store.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use fjall::{Database, Keyspace, PersistMode};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::{oneshot, watch};
 
 use super::{Change, StoreError, unusable};
+use crate::metrics::Metrics;
 
 pub(super) struct Work {
     pub(super) changes: Vec<Change>,
@@ -21,6 +23,7 @@ pub(super) fn run(
     db: &Database,
     spaces: &[Keyspace],
     failing: &watch::Sender<Option<StoreError>>,
+    metrics: &Metrics,
     mut incoming: UnboundedReceiver<Work>,
 ) {
     while let Some(first) = incoming.blocking_recv() {
@@ -37,7 +40,7 @@ pub(super) fn run(
             group.into_iter().map(|work| (work.changes, work.done)).unzip();
         let result = match failed {
             Some(error) => Err(error),
-            None => write(db, spaces, changes.into_iter().flatten()),
+            None => write(db, spaces, metrics, changes.into_iter().flatten()),
         };
         if let Err(error) = &result
             && failing.borrow().is_none()
@@ -54,6 +57,7 @@ pub(super) fn run(
 fn write(
     db: &Database,
     spaces: &[Keyspace],
+    metrics: &Metrics,
     changes: impl Iterator<Item = Change>,
 ) -> Result<(), StoreError> {
     // All entries of a batch have one sequence number, so each key may occur only once: its last change.
@@ -75,12 +79,17 @@ fn write(
             }
         }
     }
+    let begun = Instant::now();
+    let (changed, mut bytes) = (last.len(), 0);
     let mut batch = db.batch().durability(Some(PersistMode::SyncData));
     for ((space, key), value) in last {
+        bytes += key.len() + value.as_ref().map_or(0, Vec::len);
         match value {
             Some(value) => batch.insert(&spaces[space], key, value),
             None => batch.remove(&spaces[space], key),
         }
     }
-    batch.commit().map_err(unusable)
+    batch.commit().map_err(unusable)?;
+    metrics.committed(changed, bytes, begun.elapsed());
+    Ok(())
 }

@@ -1,0 +1,61 @@
+//! The REST API at `/api/v1`, for programs with an access key and for the console's own pages.
+
+mod runs;
+
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use http::StatusCode;
+use serde_json::json;
+
+use crate::api::ApiError;
+use crate::console::{Console, Who};
+use crate::keys::Role;
+
+pub(crate) use runs::conflict;
+
+/// The routes below `/api/v1`. Each resource has its file and is merged here.
+pub(crate) fn router() -> Router<std::sync::Arc<Console>> {
+    Router::new().route("/", get(who_am_i)).merge(runs::router())
+}
+
+/// A refusal, as JSON.
+pub(crate) struct RestError {
+    pub(crate) status: StatusCode,
+    /// A stable name.
+    pub(crate) code: &'static str,
+    pub(crate) message: String,
+}
+
+impl IntoResponse for RestError {
+    fn into_response(self) -> Response {
+        (self.status, Json(json!({ "error": self.code, "message": self.message }))).into_response()
+    }
+}
+
+impl From<ApiError> for RestError {
+    fn from(error: ApiError) -> Self {
+        let status = match error.code {
+            "AccessDeniedException" => StatusCode::FORBIDDEN,
+            code if code.ends_with("DoesNotExist") || code == "ResourceNotFound" => StatusCode::NOT_FOUND,
+            _ => error.status,
+        };
+        Self { status, code: error.code, message: error.message }
+    }
+}
+
+impl Who {
+    /// Checks that the key may do what needs a role.
+    pub(crate) fn needs(&self, role: Role) -> Result<(), ApiError> {
+        if self.key.role.may(role) {
+            return Ok(());
+        }
+        let (id, own) = (&self.key.id, self.key.role.name());
+        let message = format!("the key {id} has the role {own:?}; this needs {:?}", role.name());
+        Err(ApiError::new("AccessDeniedException", message))
+    }
+}
+
+async fn who_am_i(who: Who) -> Json<serde_json::Value> {
+    Json(json!({ "key": who.key.id, "role": who.key.role.name() }))
+}
