@@ -4,6 +4,7 @@ mod aws;
 mod jobs;
 mod lines;
 mod manual;
+mod secret;
 mod serve;
 pub mod states;
 
@@ -13,6 +14,7 @@ pub use aws::{Account, Stack, Stop, Submit, Watch, WatchOptions};
 pub use jobs::{Again, Check, Demo, Init, Redrive, Run, RunOptions, Runs, Target, Vars};
 pub use lines::{Show, Try};
 pub use manual::{Completions, Help, Man};
+pub use secret::{Secret, SecretCommand};
 pub use serve::{Serve, ServeCommand, ServerFolder};
 pub use states::{States, StatesCommand};
 
@@ -54,8 +56,10 @@ pub enum Command {
     Stop(Stop),
     /// Run, validate, test and draw any Amazon States Language definition on this machine.
     States(States),
-    /// Serve the Step Functions API and S3 on this machine, durably, to the AWS CLI and SDKs.
+    /// Serve jobs, the Step Functions API and S3 on this machine, durably, to the AWS CLI and SDKs.
     Serve(Serve),
+    /// Set, list and remove the secrets of the jobs of a server.
+    Secret(Secret),
     /// Write a commented job file to start from.
     Init(Init),
     /// Show a run against a sample API with limits on this machine: some thousand lines, under a minute.
@@ -88,7 +92,7 @@ impl Command {
                 StatesCommand::Test(args) => args.definition.json,
                 StatesCommand::Graph(_) => false,
             },
-            Self::Stop(_) | Self::Serve(_) | Self::Init(_) | Self::Demo(_) => false,
+            Self::Stop(_) | Self::Serve(_) | Self::Secret(_) | Self::Init(_) | Self::Demo(_) => false,
             Self::Help(_) | Self::Schema | Self::Completions(_) | Self::Man(_) => false,
         }
     }

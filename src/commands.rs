@@ -10,6 +10,7 @@ mod question;
 mod redrive;
 mod run;
 mod runs;
+mod secret;
 mod serve;
 mod show;
 mod states;
@@ -38,6 +39,7 @@ pub async fn run(command: Command) -> Result<Exit, CliError> {
         Command::Runs(args) => runs::runs(args).await,
         Command::Stop(args) => stop::stop(args).await,
         Command::Serve(args) => serve::serve(args).await,
+        Command::Secret(args) => secret::secret(&args),
         Command::Init(args) => init::init(&args),
         Command::States(args) => states::states(args).await,
         Command::Demo(args) => demo::demo(&args).await,

@@ -15,6 +15,7 @@ mod ownership;
 mod proxy;
 mod secrets;
 mod serve;
+mod server;
 mod steps;
 mod target;
 
@@ -41,6 +42,7 @@ pub use outputs::{OutputError, Outputs, ProtectedFiles, save};
 pub use proxy::unused_proxy;
 pub use secrets::LocalSecrets;
 pub use serve::serve;
+pub use server::{JobSecrets, ServerJobs};
 pub use steps::bind;
 pub use target::{Target, job_name, read_job, read_job_with, with_input_path};
 
@@ -92,6 +94,14 @@ impl StateDir {
         let mut state = Self::open_for(Purpose::Runs, folder, "serve")?;
         state._own_lock = Some(Lock::acquire_now(&state.folder, "server", Purpose::Runs, &state.holder)?);
         Ok(state)
+    }
+
+    /// Opens a state folder for the settings of its server, and creates it if it does not exist.
+    ///
+    /// # Errors
+    /// When another process has the whole folder for itself, or it cannot be created or trusted.
+    pub fn open_for_settings(folder: &Path) -> Result<Self, CliError> {
+        Self::open_for(Purpose::Runs, folder, "secret")
     }
 
     fn open_for(purpose: Purpose, folder: &Path, command: &str) -> Result<Self, CliError> {

@@ -23,7 +23,7 @@ use job::{Objects, StepError};
 use tracing::Instrument;
 use tracing::field::Empty;
 
-pub use context::Context;
+pub use context::{CheckJob, Context};
 pub use job::run::lease::Executions;
 pub use split::{Sink, split};
 pub use split_object::HeldSplits;

@@ -17,6 +17,8 @@ async fn main() -> Result<(), lambda::Error> {
         now: Arc::new(lambda::now),
         lease_wait: lambda::LEASE_WAIT,
         environment: Environment::Aws,
+        interactive: false,
+        check: None,
         held: HeldSplits::default(),
         stop: CancellationToken::new(),
         pause: CancellationToken::new(),

@@ -1,7 +1,7 @@
 //! The report of a run that could not start.
 
 use job::run::PreprocessRequest;
-use job::{Environment, ErrorName, Objects, StepError, keys};
+use job::{ErrorName, Objects, StepError, keys};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -9,8 +9,8 @@ use crate::Context;
 
 /// Writes why the run could not start to the key of the run's report, where the user looks for it. A
 /// transient error is not reported. An existing report is kept if it still describes the output: for a
-/// redrive, for an upload that a newer one has replaced, and for a doubt on one machine, which the command line
-/// shows.
+/// redrive, for an upload that a newer one has replaced, and for a doubt that the command
+/// line shows.
 pub(crate) async fn not_started(
     context: &Context,
     objects: &Objects,
@@ -23,7 +23,7 @@ pub(crate) async fn not_started(
     };
     let keeps = request.event.redrive.is_some()
         || error.name == ErrorName::InputChanged
-        || error.name == ErrorName::RunDoubtful && context.environment == Environment::Local;
+        || error.name == ErrorName::RunDoubtful && context.interactive;
     if keeps && !matches!(objects.find(&keys::report(job, file)).await, Ok(None)) {
         return;
     }

@@ -62,6 +62,9 @@ pub(crate) async fn start(
     if context.environment == Environment::Aws {
         job.check_aws(&run.job)?;
     }
+    if let Some(check) = &context.check {
+        check.check(&run.job, &job).await?;
+    }
     objects.put(&run.keys().job_file(), job_text).await?;
     if let Some(wait) = acquire_lease(context, objects, &run, &job, request, since).await? {
         return Ok(PreprocessResponse::Leased { run, wait });

@@ -44,6 +44,7 @@ mod list_v1;
 mod lock;
 mod multipart;
 mod object;
+mod observer;
 mod outgoing;
 mod publish;
 mod serve;
@@ -54,6 +55,7 @@ mod walk;
 
 pub use client::{client, client_of, config};
 pub use link::link_object;
+pub use observer::{Observer, Written};
 pub use serve::{AccessKey, Server};
 pub use service::Service;
 

@@ -11,6 +11,7 @@ use crate::condition::WriteCondition;
 use crate::error::{At, io_error};
 use crate::file::{make_folder, sync_folder, sync_parent};
 use crate::object::{Info, absent};
+use crate::observer::Written;
 use crate::store::Store;
 
 /// The number of attempts to put a file into a folder. Another process may remove the empty folder just
@@ -31,10 +32,16 @@ impl Store {
             condition.check(Info::at(&to)?.as_ref())?;
             let info = Info::at(from)?
                 .ok_or_else(|| s3_error!(InternalError, "{}: the file has disappeared", from.display()))?;
+            if let Some(observer) = self.observer.get() {
+                observer.before(&written(bucket, key, &info)).map_err(io_error)?;
+            }
             if condition.absent { link_new(from, &to) } else { place(&to, || fs::rename(from, &to)) }?;
             Ok(info)
         })?;
         sync_parent(&to).map_err(io_error)?;
+        if let Some(observer) = self.observer.get() {
+            observer.after(&written(bucket, key, &info)).map_err(io_error)?;
+        }
         Ok(info)
     }
 
@@ -68,6 +75,10 @@ impl Store {
         }
         Ok(results)
     }
+}
+
+pub(crate) fn written(bucket: &str, key: &str, info: &Info) -> Written {
+    Written { bucket: bucket.to_owned(), key: key.to_owned(), etag: info.etag.clone(), size: info.size }
 }
 
 /// Publishes a new object by `link(2)`, which fails if the name is taken, so that only one of two processes

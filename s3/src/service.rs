@@ -9,7 +9,10 @@ use std::sync::Arc;
 use s3s::{S3Result, s3_error};
 
 use crate::file::write_whole;
+use crate::object::Info;
+use crate::publish::written;
 use crate::store::Store;
+use crate::{Observer, Written};
 
 /// The service itself. [`s3s`] can make an HTTP server of it.
 #[derive(Clone)]
@@ -37,6 +40,22 @@ impl Service {
     /// When it cannot be written.
     pub fn write_file(&self, path: &Path, content: &[u8]) -> io::Result<()> {
         write_whole(path, content, &self.0.tmp)
+    }
+
+    /// Tells `observer` about the objects that are written from now on. A store has one observer; a second one is
+    /// ignored.
+    pub fn observe(&self, observer: Arc<dyn Observer>) {
+        let _ = self.0.observer.set(observer);
+    }
+
+    /// The object at a key as it was written, if there is one.
+    ///
+    /// # Errors
+    /// When the folder cannot be read, or there is no such bucket.
+    pub fn written(&self, bucket: &str, key: &str) -> io::Result<Option<Written>> {
+        let found = self.0.object(bucket, key).and_then(|path| Info::at(&path));
+        let found = found.map_err(|error| io::Error::other(error.to_string()))?;
+        Ok(found.map(|info| written(bucket, key, &info)))
     }
 
     async fn run<T: Send + 'static>(

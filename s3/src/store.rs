@@ -10,6 +10,7 @@ use s3s::{S3Result, s3_error};
 use crate::error::{At, io_error};
 use crate::file::{make_folder, open_private};
 use crate::lock::Locks;
+use crate::observer::Observed;
 use crate::walk::FolderCache;
 use crate::{BUCKET, key};
 
@@ -31,6 +32,7 @@ pub(crate) struct Store {
     pub(crate) uploads: Locks,
     /// The contents of recently listed folders.
     pub(crate) folders: FolderCache,
+    pub(crate) observer: Observed,
 }
 
 impl Store {
@@ -53,6 +55,7 @@ impl Store {
             objects: Locks::default(),
             uploads: Locks::default(),
             folders: FolderCache::default(),
+            observer: Observed::new(),
         })
     }
 

@@ -32,6 +32,7 @@ use crate::inbox::Inbox;
 use crate::keys::Keys;
 use crate::rest;
 use crate::store::{Store, StoreError};
+use crate::triggers::Triggers;
 use crate::{Error, Settings};
 
 /// What all responses are made from.
@@ -41,6 +42,7 @@ pub(crate) struct Console {
     /// The pages that somebody looks at.
     pages: live::Pages,
     stop: CancellationToken,
+    pub(crate) triggers: Triggers,
     sessions: Sessions,
     hosts: Vec<String>,
 }
@@ -52,13 +54,14 @@ impl Console {
         api: Arc<Api>,
         inbox: Inbox,
         stop: CancellationToken,
+        triggers: Triggers,
         store: Store,
         keys: Keys,
         settings: &Settings,
     ) -> Result<Shared, StoreError> {
         let sessions = Sessions::open(store, keys)?;
         let (pages, hosts) = (live::Pages::default(), guard::hosts(&settings.host));
-        Ok(Arc::new(Self { api, inbox, pages, stop, sessions, hosts }))
+        Ok(Arc::new(Self { api, inbox, triggers, pages, stop, sessions, hosts }))
     }
 
     /// The path and query by which a browser is signed in once.

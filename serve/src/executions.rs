@@ -29,6 +29,7 @@ pub(crate) use run::rfc3339;
 use crate::api::ApiError;
 use crate::arn::Place;
 use crate::catalog::{Catalog, Machine, Moment};
+use crate::jobs::Jobs;
 use crate::store::{Batch, KeyReader, Space, Store, StoreError};
 
 /// How long the name of an execution that has ended stays taken: 90 days, in microseconds.
@@ -44,6 +45,7 @@ struct Shared {
     store: Store,
     catalog: Arc<Catalog>,
     place: Place,
+    jobs: Arc<dyn Jobs>,
     host: OnceLock<states::Host>,
     open: Mutex<OpenSet>,
     /// The highest number of an execution.
@@ -101,6 +103,7 @@ impl Executions {
         store: Store,
         catalog: Arc<Catalog>,
         place: Place,
+        jobs: Arc<dyn Jobs>,
         stop: CancellationToken,
     ) -> Result<Self, StoreError> {
         let mut last = 0;
@@ -114,6 +117,7 @@ impl Executions {
             store,
             catalog,
             place,
+            jobs,
             host: OnceLock::new(),
             open: Mutex::default(),
             last: AtomicU64::new(last),

@@ -1,5 +1,7 @@
 //! The REST API at `/api/v1`, for programs with an access key and for the console's own pages.
 
+mod runs;
+
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -12,9 +14,11 @@ use crate::console::{Console, Who};
 use crate::executions::rfc3339;
 use crate::keys::Role;
 
+pub(crate) use runs::conflict;
+
 /// The routes below `/api/v1`. Each resource has its file and is merged here.
 pub(crate) fn router() -> Router<std::sync::Arc<Console>> {
-    Router::new().route("/key", get(who_am_i)).route("/inbox", get(inbox))
+    Router::new().route("/key", get(who_am_i)).route("/inbox", get(inbox)).merge(runs::router())
 }
 
 /// A refusal, as JSON.

@@ -11,7 +11,7 @@ use axum::response::Response;
 use http::{HeaderName, HeaderValue, header};
 use s3::AccessKey;
 use states::api::Workers;
-use states::services::{Activities, Endpoints, Functions, Http, Lambda, S3};
+use states::services::{Activities, Endpoints, Functions as LambdaFunctions, Http, Lambda, S3};
 use states::{Host, Service};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -19,13 +19,18 @@ use tokio_util::sync::CancellationToken;
 use crate::api::{self, Api};
 use crate::audit::Audit;
 use crate::catalog::Catalog;
+use crate::commands::CommandFunction;
 use crate::console::{self, Console};
 use crate::executions::Executions;
+use crate::functions::Functions;
 use crate::inbox::Inbox;
+use crate::jobs::Jobs;
 use crate::keys::Role;
+use crate::schedules::Schedules;
 use crate::services::StepFunctions;
 use crate::sigv4::Verifier;
 use crate::store::{Store, StoreError};
+use crate::triggers::Triggers;
 use crate::{Error, Keys, Settings};
 
 /// The folder of the store in the state folder.
@@ -38,6 +43,8 @@ pub struct Server {
     ports: Arc<Ports>,
     console: Arc<Console>,
     store: Store,
+    triggers: Triggers,
+    objects: s3::Service,
     stop: CancellationToken,
     resumed: usize,
 }
@@ -56,7 +63,12 @@ impl Server {
     /// # Errors
     /// When the address is taken, a setting or a key is wrong, or the store cannot be opened. Nothing has been
     /// changed then, apart from new files in the folder.
-    pub async fn open(folder: &Path, objects: s3::Service, settings: &Settings) -> Result<Self, Error> {
+    pub async fn open(
+        folder: &Path,
+        objects: s3::Service,
+        settings: &Settings,
+        jobs: Arc<dyn Jobs>,
+    ) -> Result<Self, Error> {
         let keys = Keys::open(folder, &objects)?;
         let path = folder.join(STORE);
         s3::file::make_folder(&path).map_err(|error| Error::new(error.to_string()))?;
@@ -66,10 +78,11 @@ impl Server {
         let catalog = Arc::new(Catalog::open(store.clone()).await.map_err(at)?);
         let place = settings.place.clone();
         let executions =
-            Executions::new(store.clone(), catalog.clone(), place.clone(), stop.clone()).map_err(at)?;
+            Executions::new(store.clone(), catalog.clone(), place.clone(), jobs.clone(), stop.clone())
+                .map_err(at)?;
         let (activities, tokens) = (Activities::default(), engine::TaskTokens::default());
         let own = StepFunctions::default();
-        let services = services(settings, &objects, activities.clone(), own.clone())?;
+        let services = services(settings, &objects, jobs.clone(), activities.clone(), own.clone())?;
         let (inbox, audit) =
             (Inbox::new(store.clone(), tokens.clone(), activities.clone()), Audit::new(store.clone()));
         let host = Host::new(s3::client_of(objects.clone()), services).with_tokens(tokens.clone(), true);
@@ -87,20 +100,56 @@ impl Server {
             stop.clone(),
         ));
         own.set(&api);
+        api.keep_machine_of_jobs(jobs.definition()).await.map_err(|error| Error::new(error.message))?;
         let listener = bind(settings.api, "--api").await?;
         let console_listener = bind(settings.console, "--console").await?;
-        let console = Console::open(api.clone(), inbox, stop.clone(), store.clone(), keys.clone(), settings)
-            .map_err(at)?;
         let resumed = executions.resume().map_err(at)?;
+        let rules = settings.rules.clone();
+        let triggers =
+            Triggers::new(store.clone(), settings.place.clone(), jobs, objects.clone(), rules, stop.clone());
+        let console = Console::open(
+            api.clone(),
+            inbox,
+            stop.clone(),
+            triggers.clone(),
+            store.clone(),
+            keys.clone(),
+            settings,
+        );
+        let console = console.map_err(at)?;
+        triggers.resume(&api).await.map_err(at)?;
+        objects.observe(Arc::new(triggers.clone()));
+        let schedules = settings.schedules.clone();
+        let schedules = Schedules { store: store.clone(), triggers: triggers.clone(), schedules };
+        tokio::spawn(schedules.run(stop.clone()));
         let s3_keys = keys.all().iter().filter(|key| key.role >= Role::Operator);
         let s3_keys = s3_keys.map(|key| AccessKey {
             id: key.id.clone(),
             secret: key.secret.clone(),
             region: settings.place.region.clone(),
         });
-        let s3 = s3::Server::of_keys(objects, settings.place.region.clone(), s3_keys);
+        let s3 = s3::Server::of_keys(objects.clone(), settings.place.region.clone(), s3_keys);
         let ports = Arc::new(Ports { api, verifier: Verifier::new(keys), s3 });
-        Ok(Self { listener, console_listener, ports, console, store, stop, resumed })
+        Ok(Self { listener, console_listener, ports, console, store, triggers, objects, stop, resumed })
+    }
+
+    /// Starts what uploads of these objects would have started, unless it has been started before. Returns the number
+    /// of objects that start something.
+    ///
+    /// # Errors
+    /// When an object cannot be read, or the store cannot be written.
+    pub async fn trigger(&self, keys: impl IntoIterator<Item = String>) -> Result<usize, Error> {
+        let mut number = 0;
+        for key in keys {
+            let found =
+                self.objects.written(s3::BUCKET, &key).map_err(|error| Error::new(error.to_string()))?;
+            if let Some(object) = found
+                && self.triggers.uploaded(&object).await.map_err(|error| Error::new(error.to_string()))?
+            {
+                number += 1;
+            }
+        }
+        Ok(number)
     }
 
     /// The number of executions that were continued.
@@ -164,16 +213,20 @@ async fn bind(address: SocketAddr, option: &str) -> Result<TcpListener, Error> {
 fn services(
     settings: &Settings,
     objects: &s3::Service,
+    jobs: Arc<dyn Jobs>,
     activities: Activities,
     own: StepFunctions,
 ) -> Result<Vec<Arc<dyn Service>>, Error> {
     let wrong = |error: states::Error| Error::new(error.to_string());
     let mut endpoints = Endpoints::default();
     settings.endpoints.iter().try_for_each(|endpoint| endpoints.add(endpoint)).map_err(wrong)?;
-    let functions = settings.functions.as_deref().map(Functions::at).transpose().map_err(wrong)?;
+    let lambda = settings.functions.url.as_deref().map(LambdaFunctions::at).transpose().map_err(wrong)?;
+    let commands = settings.functions.commands.iter();
+    let commands =
+        commands.map(|(name, command)| (name.clone(), CommandFunction::new(command.clone()))).collect();
     Ok(vec![
         Arc::new(activities),
-        Arc::new(Lambda(functions)),
+        Arc::new(Functions { place: settings.place.clone(), jobs, commands, lambda: Lambda(lambda) }),
         Arc::new(Http::new(&settings.allow)),
         Arc::new(own),
         Arc::new(S3(s3::client_of(objects.clone()).into())),

@@ -1,5 +1,10 @@
 //! The settings of a server: the file `serve.toml`.
 
+mod duration;
+mod functions;
+mod schedule;
+mod watch;
+
 use std::net::SocketAddr;
 use std::path::Path;
 
@@ -7,6 +12,9 @@ use serde::Deserialize;
 
 use crate::Error;
 use crate::arn::Place;
+pub(crate) use functions::{Command, FunctionSettings};
+pub(crate) use schedule::{CatchUp, Schedule};
+pub use watch::{After, Watch};
 
 /// The address of the API, unless the settings name another one.
 pub const API: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 4650);
@@ -15,7 +23,7 @@ pub const API: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4A
 pub const CONSOLE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 4651);
 
 /// The settings of a server.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     /// The address of the API and the store; it is on loopback.
     pub api: SocketAddr,
@@ -27,10 +35,34 @@ pub struct Settings {
     pub place: Place,
     /// Private addresses that HTTP tasks may reach, in the form of a job's `request.allow`.
     pub allow: Vec<String>,
-    /// The URL of Lambda's Invoke API, for the functions of state machines.
-    pub functions: Option<String>,
+    pub(crate) functions: FunctionSettings,
     /// URLs of services, each `SERVICE=URL`.
     pub endpoints: Vec<String>,
+    /// The machines that uploads start.
+    pub rules: Vec<Rule>,
+    /// The folders that are watched.
+    pub watches: Vec<Watch>,
+    pub(crate) schedules: Vec<Schedule>,
+}
+
+/// A rule: each upload of an object whose key begins and ends like this starts an execution of a machine.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rule {
+    /// The beginning of the keys.
+    #[serde(default)]
+    pub prefix: String,
+    /// The end of the keys.
+    #[serde(default)]
+    pub suffix: String,
+    /// The name or the ARN of the machine.
+    pub machine: String,
+}
+
+impl Rule {
+    pub(crate) fn fits(&self, key: &str) -> bool {
+        key.strip_prefix(&self.prefix).is_some_and(|rest| rest.ends_with(&self.suffix))
+    }
 }
 
 #[derive(Deserialize)]
@@ -44,9 +76,15 @@ struct File {
     account: Option<String>,
     #[serde(default)]
     allow: Vec<String>,
-    functions: Option<String>,
+    functions: Option<toml::Value>,
     #[serde(default)]
     endpoints: std::collections::BTreeMap<String, String>,
+    #[serde(default)]
+    rule: Vec<Rule>,
+    #[serde(default)]
+    watch: Vec<Watch>,
+    #[serde(default)]
+    schedule: Vec<Schedule>,
 }
 
 impl Default for Settings {
@@ -57,8 +95,11 @@ impl Default for Settings {
             host: Vec::new(),
             place: Place { region: "us-east-1".into(), account: "000000000000".into() },
             allow: Vec::new(),
-            functions: None,
+            functions: FunctionSettings::default(),
             endpoints: Vec::new(),
+            rules: Vec::new(),
+            watches: Vec::new(),
+            schedules: Vec::new(),
         }
     }
 }
@@ -84,14 +125,23 @@ impl Settings {
         if account.len() != 12 || !account.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(Error::new(format!("account = {account:?} must be 12 digits")));
         }
+        for (at, schedule) in file.schedule.iter().enumerate() {
+            schedule.check().map_err(Error::new)?;
+            if file.schedule[..at].iter().any(|other| other.name == schedule.name) {
+                return Err(Error::new(format!("the schedule {:?} occurs twice", schedule.name)));
+            }
+        }
         Ok(Self {
             api: file.api.map_or(Ok(default.api), |api| parse_address(&api))?,
             console: file.console.map_or(Ok(default.console), |console| parse_address(&console))?,
             host: checked_hosts(file.host)?,
             place: Place { region, account },
             allow: file.allow,
-            functions: file.functions,
+            functions: FunctionSettings::of(file.functions).map_err(Error::new)?,
             endpoints: file.endpoints.into_iter().map(|(service, url)| format!("{service}={url}")).collect(),
+            rules: file.rule,
+            watches: file.watch,
+            schedules: file.schedule,
         })
     }
 }
@@ -135,6 +185,11 @@ mod tests {
         assert_eq!(settings.place.region, "eu-west-1");
         assert_eq!(settings.place.account, "000000000000");
         assert_eq!(settings.endpoints, ["sqs=http://127.0.0.1:1"]);
+        assert_eq!(settings.functions.url.as_deref(), Some("http://127.0.0.1:9000"));
+        let text = "[functions]\nurl = \"http://127.0.0.1:9000\"\n[functions.a]\ncommand = [\"a\", \"b\"]\n";
+        let settings = Settings::parse(text).unwrap().functions;
+        assert_eq!(settings.url.as_deref(), Some("http://127.0.0.1:9000"));
+        assert_eq!(settings.commands["a"].command, ["a", "b"]);
     }
 
     #[test]
@@ -148,6 +203,20 @@ mod tests {
             ("console = \"0.0.0.0:1\"", "loopback"),
             ("host = [\"http://a\"]", "without a scheme"),
             ("allow = 1", "line 1"),
+            ("functions = 1", "[functions.NAME]"),
+            ("[functions.a]\ncomand = []", "[functions.a]: unknown field `comand`"),
+            ("[functions.a]\ncommand = []", "needs command"),
+            ("[[rule]]\nmachine = \"m\"\nsufix = \"x\"", "sufix"),
+            ("[[watch]]\nfolder = \"in\"\njob = \"a\"\nsettle = \"soon\"", "5s, 15m"),
+            ("[[watch]]\nfolder = \"in\"\njob = \"a\"\npattern = \"[\"", "pattern"),
+            ("[[watch]]\nfolder = \"in\"\njob = \"a\"\nafter = \"burn\"", "after"),
+            ("[[schedule]]\nname = \"a\"\njob = \"j\"\ncron = \"0 6 * * ? *\"", "a job and a file"),
+            ("[[schedule]]\nname = \"a\"\nmachine = \"m\"\ncron = \"0 6 * *\"", "six"),
+            ("[[schedule]]\nname = \"a/b\"\nmachine = \"m\"\ncron = \"rate(1 day)\"", "a/b"),
+            (
+                "[[schedule]]\nname = \"a\"\nmachine = \"m\"\ncron = \"rate(1 day)\"\ntimezone = \"Moon\"",
+                "Moon",
+            ),
         ] {
             let error = Settings::parse(text).unwrap_err().to_string();
             assert!(error.contains(said), "{error}");

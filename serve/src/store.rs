@@ -46,6 +46,8 @@ pub(crate) enum Space {
     Journal,
     /// Map Runs that have ended with their execution.
     MapRuns,
+    /// What starts executions by itself.
+    Triggers,
     /// Who is signed in to the console.
     Sessions,
     /// Every change that was asked for, by time.
@@ -54,8 +56,10 @@ pub(crate) enum Space {
     Inbox,
 }
 
-const SPACES: [&str; 10] =
-    ["catalog", "open", "closed", "names", "events", "journal", "map_runs", "sessions", "audit", "inbox"];
+const SPACES: [&str; 11] = [
+    "catalog", "open", "closed", "names", "events", "journal", "map_runs", "triggers", "sessions", "audit",
+    "inbox",
+];
 
 /// Why the store cannot be used.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -168,6 +172,13 @@ impl Store {
     /// Makes the changes durable; returns when they are on disk.
     pub(crate) async fn commit(&self, batch: Batch) -> Result<(), StoreError> {
         self.submit(batch).await
+    }
+
+    /// As [`Store::commit`], for a thread that may block.
+    pub(crate) fn commit_blocking(&self, batch: Batch) -> Result<(), StoreError> {
+        let (done, committed) = oneshot::channel();
+        self.send(Work { changes: batch.0, done })?;
+        committed.blocking_recv().map_err(|_| ended())?
     }
 
     /// Takes the changes now, and returns when they are on disk. They are made in the order of the calls, also

@@ -19,6 +19,9 @@ pub struct Serve {
     /// The address of the console, the REST API and the metrics. Default: that of the settings, or 127.0.0.1:4651.
     #[arg(long, value_name = "ADDR", global = true)]
     pub console: Option<String>,
+    /// Also start a run for each file that is in the input folder of a job and was not uploaded to a server.
+    #[arg(long)]
+    pub trigger_existing: bool,
 }
 
 /// The folder and the settings of a server.

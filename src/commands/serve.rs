@@ -1,10 +1,13 @@
-//! `throughline serve`: the Step Functions API and the store, for other programs on this machine.
+//! `throughline serve`: the Step Functions API, the store and the jobs of a state folder, for other programs on this
+//! machine.
+
+use std::sync::Arc;
 
 use serve::{Keys, Server, Settings};
 
 use crate::args::{Serve, ServeCommand};
 use crate::exit::{CliError, Exit};
-use crate::local::StateDir;
+use crate::local::{ServerJobs, StateDir};
 use crate::signals::Signals;
 
 pub(super) async fn serve(args: Serve) -> Result<Exit, CliError> {
@@ -26,8 +29,11 @@ pub(super) async fn serve(args: Serve) -> Result<Exit, CliError> {
         None => {}
     }
     let mut signals = Signals::listen();
-    let state = StateDir::open_server(&args.folder.state)?;
-    let server = Server::open(state.folder(), state.service().clone(), &settings).await.map_err(wrong)?;
+    let state = Arc::new(StateDir::open_server(&args.folder.state)?);
+    let jobs = Arc::new(ServerJobs::new(state.clone(), &settings.allow));
+    let server = Server::open(state.folder(), state.service().clone(), &settings, jobs.clone())
+        .await
+        .map_err(wrong)?;
     let unknown = |error: std::io::Error| CliError::new(error.to_string());
     let (address, console) = (server.address().map_err(unknown)?, server.console_address().map_err(unknown)?);
     println!("Serving Step Functions and S3 at http://{address}, from {}.", state.folder().display());
@@ -35,9 +41,26 @@ pub(super) async fn serve(args: Serve) -> Result<Exit, CliError> {
     if server.resumed() > 0 {
         println!("{} executions that had not ended go on.", server.resumed());
     }
+    if args.trigger_existing {
+        let started = server.trigger(jobs.inputs().await?).await.map_err(wrong)?;
+        println!("{started} files in the input folders of jobs start a run, unless they did so before.");
+    }
     println!("In another terminal: eval \"$(throughline serve env --state {})\"", state.folder().display());
-    server.run(signals.next()).await.map_err(|error| CliError::at(state.folder(), error))?;
-    Ok(Exit::Succeeded)
+    let mut full = None;
+    let until = async {
+        tokio::select! {
+            () = signals.next() => {}
+            () = jobs.watch(&settings.watches) => {}
+            message = jobs.disk_full() => full = Some(message),
+        }
+    };
+    server.run(until).await.map_err(|error| CliError::at(state.folder(), error))?;
+    match full {
+        Some(message) => Err(CliError::new(format!(
+            "{message}. Nothing that was answered with success is lost; make room and start the server again"
+        ))),
+        None => Ok(Exit::Succeeded),
+    }
 }
 
 /// Prints the variables in the syntax of a shell. Their values need no quotes: the key is made of letters and

@@ -20,9 +20,9 @@ use crate::exit::CliError;
 use crate::progress::Progress;
 use s3::file::make_folder;
 
-const DEFINITION: &str = include_str!("../../definition.asl.json");
+pub(super) const DEFINITION: &str = include_str!("../../definition.asl.json");
 /// The time between two flushes of a worker's results.
-const FLUSH_EVERY: Duration = Duration::from_secs(1);
+pub(super) const FLUSH_EVERY: Duration = Duration::from_secs(1);
 /// Waits between the attempts to read or write an object for the engine, after the client's own retries. They
 /// are long because a lane ends when its batches cannot be read.
 const RETRY_WAITS: [Duration; 4] =
@@ -156,6 +156,8 @@ fn steps(
             now: Arc::new(now),
             lease_wait: Duration::from_secs(1),
             environment: job::Environment::Local,
+            interactive: true,
+            check: None,
             held: preprocess::HeldSplits::default(),
             stop: stop.clone(),
             pause: CancellationToken::new(),
@@ -278,7 +280,7 @@ pub fn message_of(cause: &str) -> String {
 
 /// Reports every other execution of the job as ended, because this process holds the job's lock. The step asks
 /// about no other job's: the lease that it wants is this job's.
-struct NoOtherExecutions;
+pub(super) struct NoOtherExecutions;
 
 #[async_trait::async_trait]
 impl preprocess::Executions for NoOtherExecutions {

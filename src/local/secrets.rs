@@ -44,7 +44,7 @@ impl LocalSecrets {
 
 /// Turns core dumps off, because they would contain the secrets. On Linux this also keeps other processes of
 /// the user from reading the memory of this one.
-fn no_core_dumps() {
+pub(super) fn no_core_dumps() {
     use rustix::process::{Resource, Rlimit, setrlimit};
     let none = Rlimit { current: Some(0), maximum: Some(0) };
     if let Err(error) = setrlimit(Resource::Core, none) {

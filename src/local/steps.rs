@@ -76,7 +76,10 @@ impl Service for Steps {
     async fn call(&self, host: &Host, call: &TaskCall) -> Result<Value, TaskError> {
         let result = match self.function(host, call).await {
             Err(TaskError::Error { error, cause }) if error == ErrorName::StorageFull.as_str() => {
-                self.disk_full.report(message_of(&cause)).await
+                tokio::select! {
+                    result = self.disk_full.report(message_of(&cause)) => result,
+                    () = call.cancel.cancelled() => return Err(TaskError::Interrupted),
+                }
             }
             result => result?,
         };
@@ -120,7 +123,8 @@ impl Steps {
             ("preprocess", None) => {
                 self.progress.splitting();
                 let (pause, _timer) = pause_of_call(host);
-                let context = preprocess::Context { pause, ..self.preprocess.clone() };
+                let stop = call.cancel.clone();
+                let context = preprocess::Context { pause, stop, ..self.preprocess.clone() };
                 let response = preprocess::preprocess(&context, request(payload)?).await;
                 if let Ok(PreprocessResponse::Ready { run, .. }) = &response {
                     self.progress.start_lanes(&self.objects, run).await.map_err(failed)?;
@@ -139,7 +143,8 @@ impl Steps {
                 self.working.wait().await;
                 self.progress.merging();
                 let (pause, _timer) = pause_of_call(host);
-                let context = postprocess::Context { pause, ..self.postprocess.clone() };
+                let stop = call.cancel.clone();
+                let context = postprocess::Context { pause, stop, ..self.postprocess.clone() };
                 to_json(postprocess::postprocess(&context, request(payload)?).await)
             }
             _ => Err(TaskError::Error {
@@ -243,7 +248,7 @@ fn without_limit(payload: &Value) -> Value {
 }
 
 /// A token that is cancelled when a call must save its work, as on AWS. The timer ends with its handle.
-fn pause_of_call(host: &Host) -> (CancellationToken, AbortOnDropHandle<()>) {
+pub(super) fn pause_of_call(host: &Host) -> (CancellationToken, AbortOnDropHandle<()>) {
     let (pause, host) = (CancellationToken::new(), host.clone());
     let (cancelled, end) = (pause.clone(), host.now() + working_time(CALL_TIME));
     let timer = tokio::spawn(async move {
@@ -253,11 +258,11 @@ fn pause_of_call(host: &Host) -> (CancellationToken, AbortOnDropHandle<()>) {
     (pause, AbortOnDropHandle::new(timer))
 }
 
-fn request<T: DeserializeOwned>(payload: &Value) -> Result<T, TaskError> {
+pub(super) fn request<T: DeserializeOwned>(payload: &Value) -> Result<T, TaskError> {
     messages::request(payload.clone()).map_err(failed)
 }
 
-fn to_json<T: Serialize>(response: Result<T, StepError>) -> Result<Value, TaskError> {
+pub(super) fn to_json<T: Serialize>(response: Result<T, StepError>) -> Result<Value, TaskError> {
     let response = response.map_err(failed)?;
     Ok(serde_json::to_value(response).expect("a response is always JSON"))
 }

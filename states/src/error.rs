@@ -22,6 +22,6 @@ impl Error {
 }
 
 /// The error of a task, by its name.
-pub(crate) fn task_error(name: &str, cause: &str) -> TaskError {
+pub fn task_error(name: &str, cause: &str) -> TaskError {
     TaskError::Error { error: name.to_owned(), cause: cause.to_owned() }
 }

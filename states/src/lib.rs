@@ -16,7 +16,7 @@ mod store;
 
 pub use clock::{Clock, FastClock, WallClock};
 pub use definition::{Definition, Values, read_document};
-pub use error::Error;
+pub use error::{Error, task_error};
 pub use graph::{svg, svg_of_page};
 pub use host::{DiskFull, Host, MapRunListener, WaitListener, run};
 pub use services::{Service, Support};

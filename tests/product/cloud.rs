@@ -76,6 +76,8 @@ impl Cloud {
             now: now.clone(),
             lease_wait: Duration::from_secs(2),
             environment: Environment::Aws,
+            interactive: false,
+            check: None,
             held: preprocess::HeldSplits::default(),
             stop: stop.clone(),
             pause: stop.clone(),

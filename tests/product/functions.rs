@@ -113,6 +113,8 @@ impl Functions {
             now: Arc::new(throughline::local::now),
             lease_wait: Duration::from_secs(1),
             environment: job::Environment::Local,
+            interactive: true,
+            check: None,
             held: preprocess::HeldSplits::default(),
             stop: stop.clone(),
             pause: CancellationToken::new(),

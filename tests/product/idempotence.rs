@@ -36,6 +36,8 @@ async fn event_that_is_delivered_eight_times_starts_one_run() {
         now: Arc::new(|| 1_763_700_000_000),
         lease_wait: Duration::from_secs(1),
         environment: Environment::Aws,
+        interactive: false,
+        check: None,
         held: preprocess::HeldSplits::default(),
         stop: CancellationToken::new(),
         pause: CancellationToken::new(),

@@ -68,6 +68,8 @@ async fn lease_of_an_aborted_execution_is_kept_until_its_workers_have_ended() {
         now: Arc::new(|| NOW.load(Ordering::SeqCst)),
         lease_wait: Duration::from_secs(2),
         environment: Environment::Aws,
+        interactive: false,
+        check: None,
         held: preprocess::HeldSplits::default(),
         stop: CancellationToken::new(),
         pause: CancellationToken::new(),
@@ -89,7 +91,7 @@ async fn lease_of_an_aborted_execution_is_kept_until_its_workers_have_ended() {
     run_of(call(&objects, &context, "two.txt", "running-2").await.unwrap());
 
     // On one machine the workers have ended with their process, and the run may be continued.
-    let local = Context { environment: Environment::Local, ..context };
+    let local = Context { environment: Environment::Local, interactive: true, ..context };
     let one_machine = call(&objects, &local, "four.txt", "aborted-4").await.unwrap();
     assert_eq!(waiting(one_machine).1, "running-2");
     objects.delete("turns/places.json").await.unwrap();
@@ -197,6 +199,8 @@ fn on_aws(s3: aws_sdk_s3::Client) -> Context {
         now: Arc::new(|| 0),
         lease_wait: Duration::from_secs(2),
         environment: Environment::Aws,
+        interactive: false,
+        check: None,
         held: preprocess::HeldSplits::default(),
         stop: CancellationToken::new(),
         pause: CancellationToken::new(),

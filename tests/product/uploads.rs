@@ -36,6 +36,8 @@ impl Store {
             now: Arc::new(|| 1_763_700_000_000),
             lease_wait: Duration::from_secs(1),
             environment: Environment::Aws,
+            interactive: false,
+            check: None,
             held: preprocess::HeldSplits::default(),
             stop: CancellationToken::new(),
             pause: CancellationToken::new(),
@@ -131,7 +133,7 @@ async fn run_that_would_outlive_its_results_is_refused_with_the_time_it_takes() 
     let keys = store.keys().await;
     assert!(!keys.iter().any(|key| key.ends_with("plan.json")), "{keys:?}");
 
-    let local = Context { environment: Environment::Local, ..store.context.clone() };
+    let local = Context { environment: Environment::Local, interactive: true, ..store.context.clone() };
     let store = Store { context: local, ..store };
     let started = store.upload("jobs/places/input/local.txt", eight_thousand_lines()).await;
     assert!(

@@ -295,7 +295,7 @@ async fn a_page_receives_what_changes() {
             received += &String::from_utf8_lossy(&chunk.expect(text).unwrap().expect(text));
         }
     };
-    until("There are no machines yet").await;
+    until("/machines/throughline").await;
     server.machine("appears", serde_json::from_str(PASS).unwrap()).await;
     until("appears").await;
 }

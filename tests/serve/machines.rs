@@ -165,19 +165,7 @@ async fn the_store_is_at_the_same_port() {
     let started = server.ok("StartExecution", json!({"stateMachineArn": machine})).await;
     let ended = server.ended(started["executionArn"].as_str().unwrap()).await;
     assert_eq!(ended["status"], "SUCCEEDED", "{ended}");
-    let config = aws_sdk_s3::Config::builder()
-        .behavior_version(aws_sdk_s3::config::BehaviorVersion::v2026_01_12())
-        .region(aws_sdk_s3::config::Region::from_static("us-east-1"))
-        .endpoint_url(format!("http://{}", server.client.address))
-        .force_path_style(true)
-        .credentials_provider(aws_sdk_s3::config::Credentials::new(
-            &server.client.id,
-            &server.client.secret,
-            None,
-            None,
-            "tests",
-        ));
-    let client = aws_sdk_s3::Client::from_conf(config.build());
+    let client = server.client.s3();
     let object = client.get_object().bucket("throughline").key("jobs/a/output/b.txt").send().await.unwrap();
     assert!(object.body.collect().await.unwrap().to_vec().windows(7).any(|part| part == b"written"));
 }

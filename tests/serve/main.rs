@@ -5,6 +5,12 @@
 mod access;
 mod console;
 mod durability;
+mod functions;
 mod machines;
+mod rest;
+mod runs;
+mod schedules;
+mod secrets;
 mod sequences;
 mod server;
+mod watch;

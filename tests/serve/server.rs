@@ -40,9 +40,16 @@ impl Server {
         Self::in_folder(scene)
     }
 
-    fn in_folder(scene: Scene) -> Self {
+    /// A server in the folder of a scene, with its file serve.toml.
+    pub(crate) fn in_folder(scene: Scene) -> Self {
+        Self::in_folder_with(scene, &[], &[])
+    }
+
+    /// A server with more arguments and variables of its environment.
+    pub(crate) fn in_folder_with(scene: Scene, args: &[&str], variables: &[(&str, &str)]) -> Self {
         let ports = ["--api", "127.0.0.1:0", "--console", "127.0.0.1:0"];
-        let mut running = scene.start(&[&["serve", "--config", "serve.toml"], ports.as_slice()].concat());
+        let args = [&["serve", "--config", "serve.toml"], ports.as_slice(), args].concat();
+        let mut running = scene.start_with(&args, |command| _ = command.envs(variables.iter().copied()));
         let line = running.next_line();
         let Some(address) = line.split("http://").nth(1).and_then(|rest| rest.split(',').next()) else {
             panic!("the server does not listen: {line:?}: {}", running.wait().stderr);
@@ -54,10 +61,15 @@ impl Server {
         Self { scene, running, client, link }
     }
 
+    /// Kills the server (SIGKILL), and returns its folder.
+    pub(crate) fn killed(self) -> Scene {
+        self.running.kill();
+        self.scene
+    }
+
     /// Kills the server (SIGKILL) and starts another one in its folder.
     pub(crate) fn killed_and_started_again(self) -> Self {
-        self.running.kill();
-        Self::in_folder(self.scene)
+        Self::in_folder(self.killed())
     }
 
     /// Ends the server with SIGTERM and starts another one in its folder.
@@ -112,6 +124,17 @@ impl Client {
         };
         let (id, secret) = (value("AWS_ACCESS_KEY_ID"), value("AWS_SECRET_ACCESS_KEY"));
         Self { address, id, secret, http: reqwest::Client::new() }
+    }
+
+    /// The SDK's client of the store.
+    pub(crate) fn s3(&self) -> aws_sdk_s3::Client {
+        let config = aws_sdk_s3::Config::builder()
+            .behavior_version(aws_sdk_s3::config::BehaviorVersion::v2026_01_12())
+            .region(aws_sdk_s3::config::Region::from_static("us-east-1"))
+            .endpoint_url(format!("http://{}", self.address))
+            .force_path_style(true)
+            .credentials_provider(Credentials::new(&self.id, &self.secret, None, None, "tests"));
+        aws_sdk_s3::Client::from_conf(config.build())
     }
 
     /// The same client with another key.

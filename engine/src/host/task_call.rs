@@ -51,6 +51,15 @@ impl TaskCall {
         }
     }
 
+    /// The name of the called function: the last part of an ARN that is not its version, or the plain name.
+    pub fn function_name(&self) -> &str {
+        let name = self.function();
+        match name.split_once(":function:") {
+            Some((_, name)) => name.split(':').next().unwrap_or_default(),
+            None => name,
+        }
+    }
+
     /// The payload that the function receives.
     pub fn payload(&self) -> &Value {
         static NOTHING: LazyLock<Value> = LazyLock::new(|| Value::Object(Map::new()));

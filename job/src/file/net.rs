@@ -53,6 +53,16 @@ impl Net {
         (bits <= most).then_some(Self { address, bits })
     }
 
+    /// Whether all addresses of the network are in another one.
+    pub fn is_within(&self, other: &Self) -> bool {
+        let narrower = match (self.address.is_ipv4(), other.address.is_ipv4()) {
+            (true, true) | (false, false) => self.bits >= other.bits,
+            // One IPv6 address may represent an IPv4 address.
+            _ => self.bits == 128,
+        };
+        narrower && other.contains(self.address)
+    }
+
     /// Whether an address is in the network. An IPv6 address that represents an IPv4 address counts as both.
     pub fn contains(&self, address: IpAddr) -> bool {
         match (self.address, address) {

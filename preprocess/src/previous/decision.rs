@@ -1,6 +1,5 @@
 //! Whether a run keeps the results of the run before it of the same job and file.
 
-use job::Environment;
 use job::run::Again;
 
 /// What the decision depends on.
@@ -10,7 +9,8 @@ pub(super) struct Facts {
     pub(super) event: Option<Again>,
     /// What the job file says.
     pub(super) job: Option<Again>,
-    pub(super) environment: Environment,
+    /// Nobody can be asked: an event of new content is a new upload.
+    pub(super) interactive: bool,
     /// The run before, if there was one.
     pub(super) before: Option<Before>,
 }
@@ -28,7 +28,7 @@ pub(super) struct Before {
     pub(super) ok: u64,
     /// A run that was to send every line came after it, and ended before it sent any.
     pub(super) gave_way: bool,
-    /// The content of the file is another one. On AWS also: the event is another one of the same content.
+    /// The content of the file is another one. Where nobody can be asked also: the event is another one of the same content.
     pub(super) content_changed: bool,
     /// The method, the URL, a header or the body is another one.
     pub(super) requests_changed: bool,
@@ -86,7 +86,7 @@ pub(super) fn decide(facts: &Facts) -> Result<Again, Doubt> {
         return Err(Doubt::LeftOut { started: started(), left_out: before.left_out });
     }
     let asked = facts.event.or(facts.job);
-    let new_upload = facts.environment == Environment::Aws && content_changed;
+    let new_upload = !facts.interactive && content_changed;
     if !before.has_traces {
         let sends_again = finished && asked != Some(Again::Fresh) && !new_upload;
         return if sends_again { Err(Doubt::NothingToKeep { started: started() }) } else { Ok(Again::Fresh) };
@@ -133,10 +133,9 @@ mod tests {
         Before { finished: true, ..interrupted() }
     }
 
-    /// In one word: what is decided for this run before, event, job file and environment.
+    /// In one word: what is decided for this run before, event and job file, on one machine or on AWS.
     fn word(before: Option<Before>, event: Option<Again>, job: Option<Again>, aws: bool) -> &'static str {
-        let environment = if aws { Environment::Aws } else { Environment::Local };
-        match decide(&Facts { event, job, environment, before }) {
+        match decide(&Facts { event, job, interactive: !aws, before }) {
             Ok(Again::Continue) => "continue",
             Ok(Again::Fresh) => "fresh",
             Err(Doubt::Changed { .. }) => "changed?",
@@ -260,7 +259,7 @@ mod tests {
 
     #[test]
     fn a_doubt_says_what_changed_how_much_is_kept_and_what_to_do() {
-        let facts = |before| Facts { event: None, job: None, environment: Environment::Local, before };
+        let facts = |before| Facts { event: None, job: None, interactive: true, before };
         let before = Before { content_changed: true, ..finished() };
         let doubt = decide(&facts(Some(before))).expect_err("it is a doubt").to_string();
         for part in

@@ -21,7 +21,7 @@ impl Beginning<'_> {
             said => said,
         };
         let before = Some(self.before(previous).await?);
-        Ok(Facts { event, job: job.again, environment: context.environment, before })
+        Ok(Facts { event, job: job.again, interactive: context.interactive, before })
     }
 
     async fn before(&self, previous: &Previous) -> Result<Before, StepError> {
@@ -49,7 +49,7 @@ impl Beginning<'_> {
             None => self.id_with(&text) != previous.id,
         };
         // A schedule sends an unchanged file again and again.
-        let scheduled = context.environment == Environment::Aws && event.nonce.is_some();
+        let scheduled = !context.interactive && event.nonce.is_some();
         let fingerprints = start.iter().flat_map(|start| &start.secrets);
         let changed = |name: &str, was: &str| event.secrets.get(name).is_some_and(|is| is != was);
         Ok(Before {

@@ -90,6 +90,8 @@ impl World {
             now: Arc::new(move || clock.fetch_add(1, Ordering::Relaxed)),
             lease_wait: Duration::ZERO,
             environment: self.environment,
+            interactive: self.environment == Environment::Local,
+            check: None,
             held: self.held.clone(),
             stop: CancellationToken::new(),
             pause: CancellationToken::new(),

@@ -7,6 +7,7 @@ mod keys;
 mod listing;
 mod multipart;
 mod objects;
+mod observer;
 
 use std::fmt::Debug;
 use std::fs;

@@ -10,6 +10,7 @@ use super::{Api, ApiError, Input, input_words};
 use crate::arn::{self, Arn};
 use crate::catalog::{Alias, Machine};
 use crate::executions::{Execution, Listing, NewExecution, Position, Status};
+use crate::jobs::MACHINE;
 
 /// The parts of the time of an Express execution that are billed on AWS, in milliseconds.
 const BILLED: i64 = 100;
@@ -216,6 +217,13 @@ impl Api {
         }
         shown["executions"] = found.iter().map(|execution| self.list_item(execution)).collect();
         Ok(shown)
+    }
+
+    /// The runs of jobs before a position, newest first.
+    pub(crate) fn runs(&self, before: Option<Position>, limit: usize) -> Result<Vec<Execution>, ApiError> {
+        let Some(machine) = self.catalog.machine(MACHINE) else { return Ok(Vec::new()) };
+        let listing = Listing { machine_number: machine.number, status: None, version: None, alias: None };
+        Ok(self.executions.list(&listing, before, limit)?)
     }
 
     fn list_item(&self, execution: &Execution) -> Value {

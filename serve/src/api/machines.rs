@@ -9,11 +9,14 @@ use serde_json::{Map, Value, json};
 use super::{Api, ApiError, Input, references, tags};
 use crate::arn;
 use crate::catalog::{Changed, Machine, Moment, Revision, Version};
+use crate::jobs::MACHINE;
 
 /// The most versions of a machine.
 const VERSIONS: usize = 1_000;
 /// How long DeleteStateMachine waits for the end of the machine's executions.
 const DELETION: std::time::Duration = std::time::Duration::from_secs(10);
+/// The role of the machine of jobs. Roles have no effect on a server.
+const ROLE: &str = "arn:aws:iam::000000000000:role/throughline";
 
 impl Api {
     pub(super) async fn create_state_machine(&self, input: &Input) -> Result<Value, ApiError> {
@@ -69,6 +72,24 @@ impl Api {
             .await
     }
 
+    /// Makes the machine of jobs, or gives it the definition of this version. Executions that have begun keep theirs.
+    pub(crate) async fn keep_machine_of_jobs(&self, definition: &str) -> Result<(), ApiError> {
+        let arn = self.place.machine(MACHINE);
+        let found = self.catalog.machine(MACHINE).map(|machine| self.catalog.revision(&machine.revision));
+        let members = match found.transpose()? {
+            None => json!({ "name": MACHINE, "definition": definition, "roleArn": ROLE }),
+            Some(revision) if revision.definition == definition => return Ok(()),
+            Some(_) => json!({ "stateMachineArn": arn, "definition": definition }),
+        };
+        let Value::Object(members) = members else { return Ok(()) };
+        let input = Input(members);
+        if input.maybe("name").is_some() {
+            self.create_state_machine(&input).await.map(drop)
+        } else {
+            self.change_machine_by(&input).await.map(drop)
+        }
+    }
+
     /// A repeated call must be equal to the first one, apart from role and tags.
     fn same_as_created(
         &self,
@@ -106,6 +127,11 @@ impl Api {
     }
 
     pub(super) async fn update_state_machine(&self, input: &Input) -> Result<Value, ApiError> {
+        refuse_machine_of_jobs(self.plain_machine(input.text("stateMachineArn"))?)?;
+        self.change_machine_by(input).await
+    }
+
+    async fn change_machine_by(&self, input: &Input) -> Result<Value, ApiError> {
         let (arn, now) = (input.text("stateMachineArn"), Moment::now());
         let name = self.plain_machine(arn)?;
         let changes = ["definition", "roleArn", "loggingConfiguration", "tracingConfiguration"];
@@ -222,6 +248,7 @@ impl Api {
             ));
         }
         let Ok(machine) = self.machine_of(name, arn) else { return Ok(json!({})) };
+        refuse_machine_of_jobs(name)?;
         let mark = |found: Option<&Machine>| {
             let machine = found.cloned().filter(|found| found.number == machine.number);
             let machine = machine.map(|found| Machine { deleting: true, ..found });
@@ -288,6 +315,15 @@ pub(super) fn refuse_deleting(machine: &Machine, arn: &str) -> Result<(), ApiErr
         return Err(ApiError::about("StateMachineDeleting", "State Machine is being deleted", arn));
     }
     Ok(())
+}
+
+fn refuse_machine_of_jobs(name: &str) -> Result<(), ApiError> {
+    if name != MACHINE {
+        return Ok(());
+    }
+    Err(ApiError::conflict(format!(
+        "the state machine {MACHINE:?} runs the jobs of this server, and cannot be changed"
+    )))
 }
 
 pub(super) fn refuse_more_versions(machine: &Machine) -> Result<(), ApiError> {

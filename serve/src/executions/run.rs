@@ -10,6 +10,7 @@ use super::record::{End, Execution, Status};
 use super::{Executions, Open};
 use crate::api::ApiError;
 use crate::catalog::{Moment, Revision};
+use crate::jobs::MACHINE;
 
 /// The most machines that are kept compiled.
 const COMPILED: usize = 1_000;
@@ -20,6 +21,9 @@ impl Executions {
         let this = self.clone();
         self.0.running.spawn(async move {
             let (arn, ended) = (open.record.arn(&this.0.place), this.run(&open).await);
+            if open.record.machine == MACHINE {
+                this.0.jobs.ended(&arn);
+            }
             match ended {
                 Ok(_) => this.finish(&open),
                 // It is not parked, because it is not asked to be.
@@ -70,6 +74,10 @@ impl Executions {
         let mut start = Start::new(record.arn(&self.0.place), input);
         start.role_arn.clone_from(&revision.role_arn);
         start.tokens = self.host().tokens().clone();
+        if record.machine == MACHINE {
+            // A run of a job may wait for as long as it takes.
+            start.max_events = None;
+        }
         Ok(start)
     }
 

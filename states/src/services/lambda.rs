@@ -101,12 +101,7 @@ impl Service for Lambda {
         let Some(functions) = &self.0 else {
             return Err(task_error("Lambda.SdkClientException", NO_FUNCTIONS));
         };
-        // The last part of an ARN that is not its version, or the plain name.
-        let name = call.function();
-        let name = name
-            .split_once(":function:")
-            .map_or(name, |(_, name)| name.split(':').next().unwrap_or_default());
-        let payload = functions.invoke(name, call.payload()).await?;
+        let payload = functions.invoke(call.function_name(), call.payload()).await?;
         Ok(call.function_result(payload, &uuid::Uuid::new_v4().to_string()))
     }
 }

@@ -67,6 +67,8 @@ impl Cloud {
                 now: clock.clone(),
                 lease_wait: Duration::from_secs(1),
                 environment: Environment::Aws,
+                interactive: false,
+                check: None,
                 held: preprocess::HeldSplits::default(),
                 stop: stop.clone(),
                 pause: pause.clone(),

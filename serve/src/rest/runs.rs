@@ -1,0 +1,343 @@
+//! Jobs and their runs. A run is named by its execution.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Path, Query, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post, put};
+use axum::{Json, Router};
+use futures_util::{StreamExt, TryStreamExt};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::RestError;
+use crate::console::{Console, Who};
+use crate::executions::{Execution, Position};
+use crate::jobs::{JobsError, MACHINE, RunOutputs};
+use crate::keys::Role;
+use crate::triggers::{Queued, Trigger, place_of_event};
+
+type Shared = State<Arc<Console>>;
+
+/// The runs of a page.
+const PAGE: usize = 100;
+/// The most executions that are looked at for a page.
+const LOOKED_AT: usize = 1_000;
+/// The largest job file, in bytes.
+const LARGEST_JOB: usize = 1 << 20;
+
+pub(super) fn router() -> Router<Arc<Console>> {
+    Router::new()
+        .route("/jobs/{job}", put(set_job))
+        .route("/jobs/{job}/check", post(check_job))
+        .route("/jobs/{job}/runs", get(runs_of_job).post(start))
+        .route("/runs", get(runs))
+        .route("/runs/{run}", get(run))
+        .route("/runs/{run}/report", get(report))
+        .route("/runs/{run}/output", get(output))
+        .route("/runs/{run}/failed", get(failed))
+        .route("/runs/{run}/stop", post(stop))
+        .route("/runs/{run}/redrive", post(redrive))
+}
+
+#[derive(Deserialize)]
+struct Start {
+    /// The name of the file.
+    file: String,
+}
+
+/// Starts a run of the file that is the body. A request with a known `Idempotency-Key` is the same run.
+async fn start(
+    State(console): Shared,
+    who: Who,
+    Path(job): Path<String>,
+    Query(Start { file }): Query<Start>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, RestError> {
+    who.needs(Role::Operator)?;
+    check_name("job", &job)?;
+    check_name("file", &file)?;
+    let idempotency = match headers.get("idempotency-key").map(HeaderValue::to_str) {
+        None => None,
+        Some(Ok(key)) if (1..=200).contains(&key.len()) => Some(key),
+        Some(_) => return Err(wrong("Idempotency-Key must have 1 to 200 visible ASCII characters")),
+    };
+    let content = body.into_data_stream().map_err(std::io::Error::other).boxed();
+    let run = console.triggers.run_of_body(&job, &file, idempotency, content).await;
+    let run = recorded(&console, &who, "StartRun", format!("jobs/{job}/input/{file}"), run)?;
+    Ok(accepted(&run, &job, &file))
+}
+
+/// Puts a change into the record of changes.
+fn recorded<T>(
+    console: &Console,
+    who: &Who,
+    operation: &str,
+    resource: String,
+    done: Result<T, RestError>,
+) -> Result<T, RestError> {
+    let members = std::iter::once(("name".to_owned(), resource.into())).collect();
+    let error = done.as_ref().map_or_else(|error| error.code, |_| "");
+    console.api.audit().record(&who.key.id, operation, &members, error);
+    done
+}
+
+fn accepted(run: &str, job: &str, file: &str) -> Response {
+    let shown = json!({ "run": run, "job": job, "file": file, "status": "queued" });
+    (StatusCode::ACCEPTED, [(header::LOCATION, format!("/api/v1/runs/{run}"))], Json(shown)).into_response()
+}
+
+async fn set_job(
+    State(console): Shared,
+    who: Who,
+    Path(job): Path<String>,
+    body: Body,
+) -> Result<Response, RestError> {
+    who.needs(Role::Admin)?;
+    let text = job_text(&job, body).await?;
+    let jobs = console.triggers.jobs();
+    let done = match jobs.check(&job, &text).await {
+        Ok(()) => jobs.set(&job, text).await,
+        refused => refused,
+    };
+    let done = done.map_err(RestError::from);
+    recorded(&console, &who, "SetJob", format!("jobs/{job}/job.toml"), done)?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+async fn check_job(
+    State(console): Shared,
+    who: Who,
+    Path(job): Path<String>,
+    body: Body,
+) -> Result<Json<Value>, RestError> {
+    who.needs(Role::Operator)?;
+    let text = job_text(&job, body).await?;
+    match console.triggers.jobs().check(&job, &text).await {
+        Ok(()) => Ok(Json(json!({ "ok": true }))),
+        Err(JobsError::Wrong(message)) => Ok(Json(json!({ "ok": false, "message": message }))),
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn job_text(job: &str, body: Body) -> Result<String, RestError> {
+    check_name("job", job)?;
+    let body = axum::body::to_bytes(body, LARGEST_JOB).await;
+    let body = body.map_err(|_| wrong(format!("a job file has at most {LARGEST_JOB} bytes")))?;
+    String::from_utf8(body.to_vec()).map_err(|_| wrong("the job file is not UTF-8"))
+}
+
+#[derive(Deserialize)]
+struct Page {
+    /// `next` of the page before.
+    before: Option<String>,
+}
+
+async fn runs(State(console): Shared, who: Who, Query(page): Query<Page>) -> Result<Json<Value>, RestError> {
+    who.needs(Role::Viewer)?;
+    list(&console, None, &page)
+}
+
+async fn runs_of_job(
+    State(console): Shared,
+    who: Who,
+    Path(job): Path<String>,
+    Query(page): Query<Page>,
+) -> Result<Json<Value>, RestError> {
+    who.needs(Role::Viewer)?;
+    list(&console, Some(&job), &page)
+}
+
+/// The runs that wait, and then the others, newest first.
+fn list(console: &Console, job: Option<&str>, page: &Page) -> Result<Json<Value>, RestError> {
+    let mut before = match &page.before {
+        None => None,
+        Some(text) => Some(position(text).ok_or_else(|| wrong("`before` is not the `next` of a page"))?),
+    };
+    let mut shown = Vec::new();
+    if before.is_none() {
+        for queued in console.triggers.queued(job, PAGE)? {
+            if console.api.executions.find(MACHINE, &queued.run)?.is_none() {
+                shown.push(shown_queued(&queued));
+            }
+        }
+    }
+    let (mut looked_at, mut next) = (0, None);
+    while looked_at == 0 || shown.len() < PAGE && looked_at < LOOKED_AT && next.is_some() {
+        let found = console.api.runs(before, PAGE)?;
+        looked_at += found.len().max(1);
+        next = found.last().filter(|_| found.len() == PAGE).map(Execution::position);
+        before = next;
+        let wanted = |execution: &&Execution| {
+            job.is_none_or(|job| place_of_event(&execution.input).is_some_and(|(of, _)| of == job))
+        };
+        shown.extend(found.iter().filter(wanted).map(shown_run));
+    }
+    let next = next.map(|at| format!("{}-{}", at.time.0, at.number));
+    Ok(Json(json!({ "runs": shown, "next": next })))
+}
+
+fn position(text: &str) -> Option<Position> {
+    let (time, number) = text.split_once('-')?;
+    Some(Position { time: crate::catalog::Moment(time.parse().ok()?), number: number.parse().ok()? })
+}
+
+async fn run(State(console): Shared, who: Who, Path(run): Path<String>) -> Result<Json<Value>, RestError> {
+    who.needs(Role::Viewer)?;
+    if let Some(execution) = console.api.executions.find(MACHINE, &run)? {
+        return Ok(Json(shown_run(&execution)));
+    }
+    let queued = console.triggers.queued(None, usize::MAX)?.into_iter().find(|queued| queued.run == run);
+    queued.map(|queued| Json(shown_queued(&queued))).ok_or_else(|| no_run(&run))
+}
+
+async fn report(State(console): Shared, who: Who, Path(run): Path<String>) -> Result<Json<Value>, RestError> {
+    who.needs(Role::Viewer)?;
+    Ok(Json(outputs(&console, &run).await?.report))
+}
+
+async fn output(State(console): Shared, who: Who, Path(run): Path<String>) -> Result<Response, RestError> {
+    who.needs(Role::Viewer)?;
+    let key = outputs(&console, &run).await?.output;
+    send(&console, &run, "output", key).await
+}
+
+async fn failed(State(console): Shared, who: Who, Path(run): Path<String>) -> Result<Response, RestError> {
+    who.needs(Role::Viewer)?;
+    let key = outputs(&console, &run).await?.failed;
+    send(&console, &run, "failed lines", key).await
+}
+
+async fn send(console: &Console, run: &str, what: &str, key: Option<String>) -> Result<Response, RestError> {
+    let key = key.ok_or_else(|| not_found(format!("the run {run} has no {what}")))?;
+    let content = console.triggers.jobs().read(&key).await?;
+    let name = key.rsplit('/').next().unwrap_or_default().replace(['"', '\\'], "_");
+    let disposition = HeaderValue::try_from(format!("attachment; filename=\"{name}\""));
+    let mut response = Response::new(Body::from_stream(content));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+    headers.extend(disposition.ok().map(|value| (header::CONTENT_DISPOSITION, value)));
+    Ok(response)
+}
+
+async fn stop(State(console): Shared, who: Who, Path(run): Path<String>) -> Result<Response, RestError> {
+    who.needs(Role::Operator)?;
+    let execution = execution(&console, &run)?;
+    let arn = execution.arn(&console.api.place);
+    let stopped = match execution.end {
+        Some(_) => Ok(false),
+        None => console.triggers.jobs().stop(&arn).await.map_err(RestError::from),
+    };
+    let stopped = stopped.and_then(|stopped| {
+        stopped.then_some(()).ok_or_else(|| conflict(format!("the run {run} is not under way")))
+    });
+    recorded(&console, &who, "StopRun", arn, stopped)?;
+    Ok((StatusCode::ACCEPTED, Json(shown_run(&execution))).into_response())
+}
+
+/// Sends the failed lines of a run again: a new run, which writes the whole output.
+async fn redrive(State(console): Shared, who: Who, Path(run): Path<String>) -> Result<Response, RestError> {
+    who.needs(Role::Operator)?;
+    let execution = execution(&console, &run)?;
+    let (job, file) = place(&execution)?;
+    let redrive = async {
+        let Some((name, event)) = outputs(&console, &run).await?.redrive else {
+            return Err(conflict(format!("the run {run} has no line that can be sent again")));
+        };
+        let (machine, input) = (MACHINE.to_owned(), event.to_string());
+        let trigger = Trigger { machine, name: name.clone(), input, in_order: true };
+        console.triggers.add(format!("job/{job}"), trigger).await?;
+        Ok(name)
+    };
+    let arn = execution.arn(&console.api.place);
+    let name = recorded(&console, &who, "RedriveRun", arn, redrive.await)?;
+    Ok(accepted(&name, &job, &file))
+}
+
+async fn outputs(console: &Console, run: &str) -> Result<RunOutputs, RestError> {
+    let execution = execution(console, run)?;
+    let (job, file) = place(&execution)?;
+    let arn = execution.arn(&console.api.place);
+    let found = console.triggers.jobs().outputs(&arn, &job, &file).await?;
+    found.ok_or_else(|| {
+        let ended = execution.end.is_some();
+        let why = if ended { "a later run of the file has replaced them" } else { "it has not ended" };
+        not_found(format!("there are no outputs of the run {run}: {why}"))
+    })
+}
+
+fn execution(console: &Console, run: &str) -> Result<Execution, RestError> {
+    console.api.executions.find(MACHINE, run)?.ok_or_else(|| no_run(run))
+}
+
+fn shown_queued(queued: &Queued) -> Value {
+    json!({ "run": queued.run, "job": queued.job, "file": queued.file, "status": "queued" })
+}
+
+fn shown_run(execution: &Execution) -> Value {
+    let (job, file) = place_of_event(&execution.input).unzip();
+    let end = execution.end.as_ref();
+    json!({
+        "run": execution.name,
+        "job": job,
+        "file": file,
+        "status": execution.status().name().to_lowercase(),
+        "started": crate::executions::rfc3339(execution.started),
+        "ended": end.map(|end| crate::executions::rfc3339(end.stopped)),
+        "error": end.and_then(|end| end.error.as_deref()),
+        "message": end.and_then(|end| end.cause.as_deref()),
+    })
+}
+
+/// The job and the file of a run.
+fn place(execution: &Execution) -> Result<(String, String), RestError> {
+    let found = place_of_event(&execution.input);
+    found.ok_or_else(|| not_found(format!("the run {} is not of a file of a job", execution.name)))
+}
+
+/// Checks the name of a job or of a file, which becomes a part of keys.
+fn check_name(what: &str, name: &str) -> Result<(), RestError> {
+    let other = name.chars().any(|c| c.is_control() || c == '/' || c == '\\');
+    if name.is_empty() || name.starts_with('.') || name.len() > 200 || other {
+        return Err(wrong(format!(
+            "{name:?} is not the name of a {what}: it has 1 to 200 bytes, no '/', and does not begin with a dot"
+        )));
+    }
+    Ok(())
+}
+
+fn wrong(message: impl Into<String>) -> RestError {
+    RestError { status: StatusCode::BAD_REQUEST, code: "Invalid", message: message.into() }
+}
+
+fn not_found(message: String) -> RestError {
+    RestError { status: StatusCode::NOT_FOUND, code: "NotFound", message }
+}
+
+fn no_run(run: &str) -> RestError {
+    not_found(format!("there is no run {run:?}"))
+}
+
+pub(crate) fn conflict(message: String) -> RestError {
+    RestError { status: StatusCode::CONFLICT, code: "Conflict", message }
+}
+
+impl From<JobsError> for RestError {
+    fn from(error: JobsError) -> Self {
+        match error {
+            JobsError::Wrong(message) => wrong(message),
+            JobsError::Unavailable(message) => {
+                RestError { status: StatusCode::SERVICE_UNAVAILABLE, code: "Unavailable", message }
+            }
+        }
+    }
+}
+
+impl From<crate::store::StoreError> for RestError {
+    fn from(error: crate::store::StoreError) -> Self {
+        crate::api::ApiError::from(error).into()
+    }
+}
