@@ -146,7 +146,6 @@ fn keys_of_the_parser() -> BTreeSet<String> {
                         .collect(),
                 }
             })),
-            "secrets" => assert!(keys.insert(format!("secrets.{NAME}"))),
             "secrets" | "vars" => assert!(keys.insert(format!("{top}.{NAME}"))),
             table => keys.extend(accepted(table).iter().map(|key| match (table, key.as_str()) {
                 ("request", "headers" | "multipart") | ("output", "columns") => {
