@@ -51,7 +51,10 @@ class Server:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
         command = ["throughline", "serve", "--state", self.folder, "--config", self.folder / "serve.toml"]
         self._process = subprocess.Popen(
-            [*command, "--api", "127.0.0.1:0"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            [*command, "--api", "127.0.0.1:0", "--console", "127.0.0.1:0"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
         line = self._process.stdout.readline()
         if "http://" not in line:

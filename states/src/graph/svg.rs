@@ -46,12 +46,12 @@ pub(super) fn write(drawing: &Drawing, status: Option<Status>) -> String {
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\">\n"
     );
     if status.is_none() {
-        let _ = write!(
+        let _ = writeln!(
             svg,
             "<style>text{{font:{SIZE}px Helvetica,Arial,'Liberation Sans','DejaVu Sans',sans-serif;text-anchor:middle}}\
              .name{{font-weight:bold}}.detail,.label,.error{{font-size:{small:.1}px}}.label,.error{{text-anchor:start}}\
              .edge,.inner{{fill:none}}.edge{{stroke-width:1.3}}.caught{{stroke-dasharray:5 3}}.fail .shape{{stroke-width:2}}\
-             .pass .shape{{stroke-dasharray:2 2}}{}@media(prefers-color-scheme:dark){{{}}}</style>\n",
+             .pass .shape{{stroke-dasharray:2 2}}{}@media(prefers-color-scheme:dark){{{}}}</style>",
             colours(false),
             colours(true)
         );
