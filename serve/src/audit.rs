@@ -40,6 +40,9 @@ pub(crate) struct Audit {
     next: AtomicU64,
 }
 
+/// The milliseconds of a change, and its number.
+type Position = (u64, u64);
+
 impl Audit {
     pub(crate) fn new(store: Store) -> Self {
         Self { store, next: AtomicU64::new(0) }
@@ -71,9 +74,9 @@ impl Audit {
     /// The changes before a position, newest first, each with its position.
     pub(crate) fn list(
         &self,
-        before: Option<(u64, u64)>,
+        before: Option<Position>,
         limit: usize,
-    ) -> Result<Vec<((u64, u64), Change)>, StoreError> {
+    ) -> Result<Vec<(Position, Change)>, StoreError> {
         let to = before.map_or(Bound::Unbounded, |(time, number)| {
             Bound::Excluded(KeyWriter::default().number(time).number(number).done())
         });
