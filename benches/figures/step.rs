@@ -94,6 +94,8 @@ impl Store {
             now: Arc::new(local::now),
             lease_wait: Duration::from_secs(1),
             environment: self.environment,
+            interactive: false,
+            check: None,
             held: preprocess::HeldSplits::default(),
             stop: CancellationToken::new(),
             pause: CancellationToken::new(),

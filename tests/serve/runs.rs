@@ -18,7 +18,7 @@ fn job(api: &Api) -> JobFile {
 
 fn input() -> String {
     let kind = |n: u32| if n.is_multiple_of(20) { ("status", 404) } else { ("ok", n) };
-    let lines = (1..=LINES).map(|n| kind(n)).map(|(kind, id)| format!("{kind},{id}\n"));
+    let lines = (1..=LINES).map(kind).map(|(kind, id)| format!("{kind},{id}\n"));
     std::iter::once("kind,id\n".to_owned()).chain(lines).collect()
 }
 
