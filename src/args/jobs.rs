@@ -22,7 +22,7 @@ pub struct Target {
 /// Other values of the job's variables.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Vars {
-    /// A value of a variable, in place of the one that [vars] of the job file has. It can be repeated.
+    /// A value of a variable, in place of the one that `vars` of the job file has. It can be repeated.
     #[arg(long, value_name = "NAME=VALUE", value_parser = variable)]
     pub set: Vec<(String, String)>,
 }
