@@ -14,7 +14,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::uri::PathAndQuery;
 use http::{HeaderMap, Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
@@ -74,11 +73,8 @@ impl Clients {
         mut request: Request<Full<Bytes>>,
     ) -> Result<Response, Error> {
         let uri = request.uri().clone();
-        let mut server = uri.clone().into_parts();
-        server.path_and_query = Some(PathAndQuery::from_static("/"));
-        let server = Uri::from_parts(server).map_err(|error| Error::Connect(error.into()))?;
         loop {
-            let mut lease = self.lease(host, &server).await?;
+            let mut lease = self.lease(host, &uri).await?;
             let mut error = match lease.send(request).await {
                 Ok(response) => return Ok(Response::new(response, lease)),
                 Err(error) => error,
@@ -92,7 +88,7 @@ impl Clients {
         }
     }
 
-    /// A connection for a request. `to` is the scheme, host and port.
+    /// A connection for a request to this URI.
     async fn lease(&self, host: &Arc<Host>, to: &Uri) -> Result<Lease, Error> {
         let idle = host.idle().min(self.usual);
         let time = self.times[idle as usize];
@@ -122,7 +118,7 @@ impl Clients {
             Turn::Open | Turn::Once => {}
         }
         lease.is_reused = false;
-        lease.connection = match handshake::open(&self.connector, host, to.clone()).await {
+        lease.connection = match handshake::open(&self.connector, host, to).await {
             Ok(Opened::Http1(own)) => {
                 host.share_nothing();
                 Some(Connection::Own(own))

@@ -44,9 +44,12 @@ pub(super) enum Opened {
     Http2(Http2),
 }
 
-/// Makes a connection. `host` is told when one that requests share has ended.
-pub(super) async fn open(connector: &Connector, host: &Arc<Host>, to: Uri) -> Result<Opened, Error> {
-    let stream = connector.clone().call(to).await.map_err(Error::Connect)?;
+/// Makes a connection for requests to this URI. `host` is told when one that requests share has ended.
+pub(super) async fn open(connector: &Connector, host: &Arc<Host>, to: &Uri) -> Result<Opened, Error> {
+    let mut server = to.clone().into_parts();
+    server.path_and_query = Some(PathAndQuery::from_static("/"));
+    let server = Uri::from_parts(server).map_err(|error| Error::Connect(error.into()))?;
+    let stream = connector.clone().call(server).await.map_err(Error::Connect)?;
     let connected = stream.inner().connected();
     let opened = if connected.is_negotiated_h2() {
         open_http2(stream, Arc::downgrade(host)).await.map(Opened::Http2)
