@@ -171,6 +171,15 @@ impl Template {
         &self.named_vars
     }
 
+    /// Renders a template that names nothing of a line.
+    ///
+    /// # Errors
+    /// As [`Self::render`].
+    pub fn render_constant(&self, secrets: &Arc<Secrets>) -> Result<String, String> {
+        let nothing = Row::Fields { columns: Arc::default(), values: Vec::new() };
+        self.render(&Arc::new(nothing), secrets)
+    }
+
     /// Renders the template for one line.
     ///
     /// # Errors

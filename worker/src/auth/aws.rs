@@ -19,10 +19,10 @@ use bytes::Bytes;
 use http::Request;
 use http_body_util::Full;
 use job::Code;
+use job::file::template::Template;
 use job::file::{AwsAuth, AwsCredentials};
 use tokio::sync::OnceCell;
 
-use super::oauth2::render;
 use super::renewal::{FetchError, Fetched, Source};
 use crate::failure::Failure;
 use crate::run::TokenSource;
@@ -74,7 +74,7 @@ impl Source<Credentials> for Provider {
             AwsCredentials::Keys(keys) => {
                 let refused = |why: String| FetchError::Refused(format!("no AWS credentials: {why}"));
                 let secrets = self.tokens.secrets().await.map_err(|failure| refused(failure.detail))?;
-                let value = |template| render(template, &secrets).map_err(refused);
+                let value = |template: &Template| template.render_constant(&secrets).map_err(refused);
                 let session = keys.session.as_ref().map(value).transpose()?;
                 let value = Credentials::new(value(&keys.id)?, value(&keys.secret)?, session, None, "job");
                 Ok(Fetched { value, lifetime: None })

@@ -10,9 +10,10 @@ use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, USER_AGENT};
 use http::{Method, Request, StatusCode, Uri};
 use http_body_util::Full;
-use job::file::secrets::{Secret, Secrets};
+use job::Code;
+use job::file::secrets::Secret;
+use job::file::template::Template;
 use job::file::{ClientIn, OAuth2};
-use job::{Code, Row};
 use tokio::time::{Instant, timeout_at};
 use url::Position;
 use url::form_urlencoded::{Serializer, byte_serialize};
@@ -74,7 +75,7 @@ impl TokenServer {
         let OAuth2 { token_url, client_id, client_secret, refresh_token, scope, audience, client_in, .. } =
             &self.oauth2;
         let secrets = self.tokens.secrets().await.map_err(|failure| failure.detail)?;
-        let value = |template: &job::file::template::Template| render(template, &secrets);
+        let value = |template: &Template| template.render_constant(&secrets);
         let id = value(client_id)?;
         let secret = client_secret.as_ref().map(value).transpose()?;
         let mut form = Serializer::new(String::new());
@@ -198,13 +199,4 @@ impl Source<HeaderValue> for TokenServer {
         }
         self.granted(&body).map_err(refused)
     }
-}
-
-/// The text of a template that names no column.
-pub(super) fn render(
-    template: &job::file::template::Template,
-    secrets: &Arc<Secrets>,
-) -> Result<String, String> {
-    let nothing = Arc::new(Row::Fields { columns: Arc::default(), values: Vec::new() });
-    template.render(&nothing, secrets)
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use job::file::Proxy;
 use job::file::secrets::{Secret, SecretRef};
-use job::{ErrorName, Job, Row, StepError};
+use job::{ErrorName, Job, StepError};
 use net::guard::Guard;
 
 use super::{Connections, Mask, StoredSecrets, TokenSource, unresolved};
@@ -52,8 +52,7 @@ async fn route(job: &Job, tokens: &Arc<dyn TokenSource>, mask: &Mask) -> Result<
         Some(Proxy::Environment) => Proxies::of_environment(),
         Some(Proxy::Url(template)) => {
             let secrets = tokens.secrets().await.map_err(|failure| invalid(failure.detail))?;
-            let nothing = Arc::new(Row::Fields { columns: Arc::default(), values: Vec::new() });
-            Proxies::all(&template.render(&nothing, &secrets).map_err(invalid)?)
+            Proxies::all(&template.render_constant(&secrets).map_err(invalid)?)
         }
     };
     mask.learn(proxies.passwords().into_iter().map(Secret::new).collect::<Vec<_>>().iter());

@@ -47,9 +47,7 @@ impl Template {
 
     /// This template, which names no column.
     pub(super) fn with_constant_name(mut self) -> Self {
-        let nothing = Row::Fields { columns: Arc::default(), values: Vec::new() };
-        let constant =
-            (!self.secrets.is_empty()).then(|| self.render(&Arc::new(nothing), &self.named.markers));
+        let constant = (!self.secrets.is_empty()).then(|| self.render_constant(&self.named.markers));
         self.named.constant = constant.and_then(Result::ok).map(Arc::from);
         self
     }
