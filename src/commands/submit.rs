@@ -4,8 +4,8 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use job::Job;
 use job::file::Limit;
+use job::{Job, keys};
 
 use super::{run, watch};
 use crate::args;
@@ -52,16 +52,13 @@ pub(super) async fn submit(args: args::Submit) -> Result<Exit, CliError> {
         println!(
             "uploaded to s3://{}/{}; it starts the run {}",
             stack.bucket(),
-            job::keys::input(&run.job, &run.file),
+            keys::input(&run.job, &run.file),
             watch::run_name(&run)
         );
         println!("\n  {}", watch::command_for("watch", &stack, &run));
     }
     Ok(Exit::Succeeded)
 }
-
-/// The endings of files that start a run although they are empty (`ENDINGS` in cdk/lib/trigger.ts).
-const ENDINGS_OF_EMPTY: [&str; 4] = [".txt", ".csv", ".tsv", ".jsonl"];
 
 /// How many bytes a compressed byte may be at most.
 const EXPANSION: u64 = 1000;
@@ -71,8 +68,8 @@ const EXPANSION: u64 = 1000;
 async fn check_input(job: Arc<Job>, path: &Path) -> Result<(), CliError> {
     let Input { name, file, is_stream } = Input::open(path)?;
     let size = file.metadata().map_or(0, |facts| facts.len());
-    if !is_stream && size == 0 && !ENDINGS_OF_EMPTY.iter().any(|ending| name.ends_with(ending)) {
-        let endings = ENDINGS_OF_EMPTY.join(", ");
+    if !is_stream && !keys::starts_run(&name, size) {
+        let endings = keys::ENDINGS_OF_EMPTY.join(", ");
         return Err(CliError::new(format!(
             "{} is empty, and an empty file starts a run only if its name ends in one of {endings}",
             path.display()

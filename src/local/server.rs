@@ -32,9 +32,6 @@ use watch::Watcher;
 
 pub use secrets::JobSecrets;
 
-/// Endings of the files that start a run even when they are empty, as in `cdk/lib/trigger.ts`.
-const ENDINGS: [&str; 4] = [".txt", ".csv", ".tsv", ".jsonl"];
-
 /// The jobs of a server.
 pub struct ServerJobs {
     state: Arc<StateDir>,
@@ -226,7 +223,7 @@ impl serve::Jobs for ServerJobs {
 
     fn queue(&self, key: &str, size: u64) -> Option<String> {
         let (job, _) = keys::parse_input(key).or_else(|| keys::parse_misplaced_input(key))?;
-        (size > 0 || ENDINGS.iter().any(|ending| key.ends_with(ending))).then(|| job.to_owned())
+        keys::starts_run(key, size).then(|| job.to_owned())
     }
 
     async fn call(&self, host: &Host, call: &TaskCall, execution: &str) -> Result<Value, TaskError> {

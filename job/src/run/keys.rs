@@ -85,6 +85,14 @@ pub fn parse_misplaced_input(key: &str) -> Option<(&str, &str)> {
     (!ours.contains(&folders.split('/').next()?)).then_some((path, file))
 }
 
+/// The endings of files that start a run although they are empty (`ENDINGS` in cdk/lib/trigger.ts).
+pub const ENDINGS_OF_EMPTY: [&str; 4] = [".txt", ".csv", ".tsv", ".jsonl"];
+
+/// Whether an input of this name and size in bytes starts a run.
+pub fn starts_run(name: &str, size: u64) -> bool {
+    size > 0 || ENDINGS_OF_EMPTY.iter().any(|ending| name.ends_with(ending))
+}
+
 fn parse_upload(key: &str) -> Option<(&str, &str)> {
     let (path, file) = key.strip_prefix("jobs/")?.split_once("/input/")?;
     let plain = |part: &str| !part.is_empty() && !part.ends_with('/');
