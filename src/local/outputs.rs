@@ -170,7 +170,7 @@ fn companions(output: &Path, input: &str) -> Vec<(&'static str, PathBuf)> {
 }
 
 /// `out.failed.csv` of `out.csv`.
-fn failed_path(output: &Path, extension: String) -> PathBuf {
+pub(super) fn failed_path(output: &Path, extension: String) -> PathBuf {
     output.with_file_name(format!("{}.failed{extension}", stem(output)))
 }
 
@@ -184,7 +184,7 @@ fn stem(output: &Path) -> String {
 }
 
 /// The extension of a name, with its dot.
-fn extension(name: &str) -> String {
+pub(super) fn extension(name: &str) -> String {
     let extension = Path::new(name).extension();
     extension.map_or_else(String::new, |extension| format!(".{}", extension.to_string_lossy()))
 }
@@ -192,6 +192,15 @@ fn extension(name: &str) -> String {
 /// Copies an object to a path. A file appears whole or not at all.
 async fn copy(objects: &Objects, key: &str, path: &Path) -> Result<(), OutputError> {
     let sink = Sink::at(path).map_err(|error| OutputError::Unreadable(error.to_string()))?;
+    copy_to(sink, objects, key, path).await
+}
+
+/// Copies an object to a file, which appears whole or not at all. A link of this name is replaced.
+pub(super) async fn replace(objects: &Objects, key: &str, path: &Path) -> Result<(), OutputError> {
+    copy_to(Sink::File(path.to_owned()), objects, key, path).await
+}
+
+async fn copy_to(sink: Sink, objects: &Objects, key: &str, path: &Path) -> Result<(), OutputError> {
     let length = objects.head(key).await?.size;
     let mut object = objects.read(key, None, None).await?;
     let write_error = |error| write_error(path, error);

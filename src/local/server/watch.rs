@@ -19,10 +19,11 @@ use job::{Objects, keys};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serve::{After, Watch};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncReadExt;
 
 use crate::exit::CliError;
 use crate::local::StateDir;
+use crate::local::outputs::{self, OutputError, extension, failed_path};
 
 /// The time between two looks at a folder.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -175,8 +176,9 @@ impl Watcher {
                 for kind in ["output", "failed"] {
                     let Some(key) = outputs["outputs"][kind].as_str() else { continue };
                     let name = key.rsplit('/').next().unwrap_or_default();
-                    let name = if kind == "failed" { failed_name(name) } else { name.to_owned() };
-                    copy(&objects, key, &out.join(name)).await?;
+                    let own = out.join(name);
+                    let target = if kind == "failed" { failed_path(&own, extension(name)) } else { own };
+                    copy(&objects, key, &target).await?;
                 }
                 copy(&objects, &entry.key, &target).await?;
             }
@@ -237,23 +239,10 @@ impl Content {
 
 /// Copies an object to a file, which appears when it is complete.
 async fn copy(objects: &Objects, key: &str, to: &Path) -> Result<(), CliError> {
-    let at = |error: io::Error| CliError::at(to, error);
-    let part = to.with_file_name(format!(".{}.part", to.file_name().unwrap_or_default().to_string_lossy()));
-    let mut object = objects.read(key, None, None).await?;
-    let mut file = tokio::fs::File::create(&part).await.map_err(at)?;
-    while let Some(chunk) = object.next().await? {
-        file.write_all(&chunk).await.map_err(at)?;
-    }
-    file.sync_all().await.map_err(at)?;
-    fs::rename(&part, to).map_err(at)
-}
-
-/// `in.failed.csv` of `in.csv`.
-fn failed_name(name: &str) -> String {
-    match name.rsplit_once('.') {
-        Some((stem, extension)) if !stem.is_empty() => format!("{stem}.failed.{extension}"),
-        _ => format!("{name}.failed"),
-    }
+    outputs::replace(objects, key, to).await.map_err(|error| match error {
+        OutputError::Write { error, .. } => CliError::at(to, error),
+        unreadable => CliError::new(unreadable.to_string()),
+    })
 }
 
 /// A name in a folder that no file has: `name`, or `name.1` and so on.
