@@ -3,8 +3,10 @@
 use std::io;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 /// An object that is written: by `PutObject`, `CopyObject` or `CompleteMultipartUpload`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Written {
     /// Its bucket.
     pub bucket: String,

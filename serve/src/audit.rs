@@ -40,7 +40,7 @@ pub(crate) struct Audit {
     next: AtomicU64,
 }
 
-/// The milliseconds of a change, and its number.
+/// The microseconds of a change since 1970, and its number.
 type Position = (u64, u64);
 
 impl Audit {

@@ -19,7 +19,7 @@ pub(crate) use expression::Expression;
 use crate::jobs::MACHINE;
 use crate::settings::{CatchUp, Schedule};
 use crate::store::{Batch, KeyWriter, Space, Store, StoreError};
-use crate::triggers::{Trigger, Triggers};
+use crate::triggers::{Trigger, Triggers, queue_of_job};
 
 /// The keys of the schedules among those of triggers begin with this.
 const SCHEDULE: u8 = b's';
@@ -143,7 +143,7 @@ fn trigger(schedule: &Schedule, time: Timestamp) -> (String, Trigger) {
             "nonce": format!("{} {shown}", schedule.name),
         });
         let trigger = Trigger { machine: MACHINE.into(), name, input: input.to_string(), in_order: true };
-        return (format!("job/{job}"), trigger);
+        return (queue_of_job(job), trigger);
     }
     let input = match &schedule.input {
         Some(Value::String(text)) => text.clone(),

@@ -101,7 +101,7 @@ impl Triggers {
     async fn recover(&self) -> Result<(), StoreError> {
         let mut pending: Vec<Written> = Vec::new();
         self.0.store.for_each(Space::Triggers, &[PENDING], |_, value| {
-            pending.push(crate::store::json::<Record>(value)?.into());
+            pending.push(crate::store::json(value)?);
             Ok(())
         })?;
         for object in pending {
@@ -161,7 +161,7 @@ impl Triggers {
     /// The first runs whose triggers are on disk, of one job or of all, at most `limit`.
     pub(crate) fn queued(&self, job: Option<&str>, limit: usize) -> Result<Vec<Queued>, StoreError> {
         let prefix = match job {
-            Some(job) => queue_prefix(&format!("job/{job}")),
+            Some(job) => queue_prefix(&queue_of_job(job)),
             None => KeyWriter::default().byte(WAITING).bytes(b"job/").done(),
         };
         let found = self.0.store.page(Space::Triggers, &prefix, Bound::Included(prefix.clone()), limit)?;
@@ -194,11 +194,10 @@ impl Triggers {
             let name = execution_name(&queue, &object.bucket, &object.key, &object.etag);
             let input = event.to_string();
             let trigger = Trigger { machine: machine.to_owned(), name, input, in_order };
-            batch.put_json(Space::Triggers, self.waiting_key(&queue), &trigger);
-            queues.push(queue);
+            queues.push(self.put(&mut batch, (queue, trigger)));
         };
         if let Some(queue) = self.queue(object) {
-            put(format!("job/{queue}"), MACHINE, true);
+            put(queue_of_job(&queue), MACHINE, true);
         }
         let hash = hash_of(&[&object.bucket, &object.key, &object.etag]);
         for rule in self.0.rules.iter().filter(|rule| rule.fits(&object.key)) {
@@ -342,7 +341,7 @@ impl s3::Observer for Triggers {
             return Ok(());
         }
         let mut batch = Batch::default();
-        batch.put_json(Space::Triggers, pending_key(object), &Record::from(object));
+        batch.put_json(Space::Triggers, pending_key(object), object);
         self.0.store.commit_blocking(batch).map_err(io::Error::other)
     }
 
@@ -357,27 +356,9 @@ impl s3::Observer for Triggers {
     }
 }
 
-/// An object that is being published, as it is stored.
-#[derive(Serialize, Deserialize)]
-struct Record {
-    bucket: String,
-    key: String,
-    etag: String,
-    size: u64,
-}
-
-impl From<&Written> for Record {
-    fn from(object: &Written) -> Self {
-        let Written { bucket, key, etag, size } = object.clone();
-        Self { bucket, key, etag, size }
-    }
-}
-
-impl From<Record> for Written {
-    fn from(record: Record) -> Self {
-        let Record { bucket, key, etag, size } = record;
-        Self { bucket, key, etag, size }
-    }
+/// The queue of the runs of a job.
+pub(crate) fn queue_of_job(job: &str) -> String {
+    format!("job/{job}")
 }
 
 fn pending_key(object: &Written) -> Vec<u8> {

@@ -17,7 +17,7 @@ use crate::console::{Console, Who};
 use crate::executions::{Execution, Position};
 use crate::jobs::{JobsError, MACHINE, RunOutputs};
 use crate::keys::Role;
-use crate::triggers::{Queued, Trigger, place_of_event};
+use crate::triggers::{Queued, Trigger, place_of_event, queue_of_job};
 
 type Shared = State<Arc<Console>>;
 
@@ -249,7 +249,7 @@ async fn redrive(State(console): Shared, who: Who, Path(run): Path<String>) -> R
         };
         let (machine, input) = (MACHINE.to_owned(), event.to_string());
         let trigger = Trigger { machine, name: name.clone(), input, in_order: true };
-        console.triggers.add(format!("job/{job}"), trigger).await?;
+        console.triggers.add(queue_of_job(&job), trigger).await?;
         Ok(name)
     };
     let arn = execution.arn(&console.api.place);

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Triggers, execution_name};
+use super::{Triggers, execution_name, queue_of_job};
 use crate::jobs::{Content, JobsError};
 use crate::rest::{RestError, conflict};
 use crate::store::{Batch, KeyWriter, Space};
@@ -85,7 +85,7 @@ impl Triggers {
 
 /// The name of the run of an upload.
 fn name_of(job: &str, key: &str, etag: &str) -> String {
-    execution_name(&format!("job/{job}"), s3::BUCKET, key, etag)
+    execution_name(&queue_of_job(job), s3::BUCKET, key, etag)
 }
 
 /// A request that is under way, by its idempotency key.
