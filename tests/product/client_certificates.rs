@@ -2,22 +2,14 @@
 
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use rcgen::{CertificateParams, KeyPair};
 use testing::{HttpServer, JobFile, Scene, column};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 
-type Issuer = CertifiedIssuer<'static, KeyPair>;
-
-fn authority(name: &str) -> Issuer {
-    let mut params = CertificateParams::new([]).unwrap();
-    params.distinguished_name.push(DnType::CommonName, name);
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
-}
+use crate::tls::{self, Issuer, authority};
 
 fn issued(issuer: &Issuer, name: &str) -> (String, KeyPair) {
     let key = KeyPair::generate().unwrap();
@@ -27,9 +19,7 @@ fn issued(issuer: &Issuer, name: &str) -> (String, KeyPair) {
 
 /// A server that responds with 200 to whoever has a certificate of the authority.
 fn server(issuer: &Issuer) -> HttpServer {
-    let key = KeyPair::generate().unwrap();
-    let certificate =
-        CertificateParams::new(["localhost".to_owned()]).unwrap().signed_by(&key, issuer).unwrap();
+    let (certificate, key) = tls::for_localhost(issuer);
     let provider = Arc::new(tokio_rustls::rustls::crypto::aws_lc_rs::default_provider());
     let mut roots = RootCertStore::empty();
     roots.add(issuer.der().clone()).unwrap();
@@ -37,22 +27,10 @@ fn server(issuer: &Issuer) -> HttpServer {
         WebPkiClientVerifier::builder_with_provider(roots.into(), provider.clone()).build().unwrap();
     let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
     let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
-    let config = config
-        .with_client_cert_verifier(clients)
-        .with_single_cert(vec![certificate.der().clone()], key)
-        .unwrap();
-    let acceptor = TlsAcceptor::from(Arc::new(config));
-    HttpServer::connections(move |stream| {
-        let acceptor = acceptor.clone();
-        async move {
-            let Ok(mut stream) = acceptor.accept(stream).await else { return };
-            let mut head = [0; 4096];
-            let _ = stream.read(&mut head).await;
-            let _ = stream
-                .write_all(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{}")
-                .await;
-            let _ = stream.shutdown().await;
-        }
+    let config = config.with_client_cert_verifier(clients).with_single_cert(vec![certificate], key).unwrap();
+    tls::serve(TlsAcceptor::from(Arc::new(config)), |mut stream| async move {
+        tls::read_head(&mut stream).await;
+        tls::respond(stream, "{}").await;
     })
 }
 

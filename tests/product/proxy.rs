@@ -1,42 +1,21 @@
 //! Connections through a proxy.
 
-use std::sync::Arc;
-
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use testing::{HttpServer, JobFile, Output, Proxy, Scene, closed_port, column, response};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::tls::acceptor;
+use crate::tls;
 
 const PASSWORD: &str = "pl4nted:s3cr3t@value";
 
 /// An API over TLS under the name `localhost`, and the authority of its certificate. It responds with the
 /// head of the request.
 fn tls_api() -> (HttpServer, String) {
-    let mut params = CertificateParams::new([]).unwrap();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-    let key = KeyPair::generate().unwrap();
-    let certificate =
-        CertificateParams::new(["localhost".to_owned()]).unwrap().signed_by(&key, &issuer).unwrap();
-    let acceptor = Arc::new(acceptor(certificate.der().clone(), &key, &[b"http/1.1"]));
-    let server = HttpServer::connections(move |stream| {
-        let acceptor = acceptor.clone();
-        async move {
-            let Ok(mut stream) = acceptor.accept(stream).await else { return };
-            let name = stream.get_ref().1.server_name().unwrap_or_default().to_owned();
-            let mut head = [0; 4096];
-            let length = stream.read(&mut head).await.unwrap_or(0);
-            let head = String::from_utf8_lossy(&head[..length]).to_lowercase();
-            let host = head.lines().find_map(|line| line.strip_prefix("host: ")).unwrap_or_default();
-            let body = format!("{name} {host}");
-            let response = format!(
-                "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
-                body.len()
-            );
-            let _ = stream.write_all(response.as_bytes()).await;
-            let _ = stream.shutdown().await;
-        }
+    let issuer = tls::authority("of the test");
+    let (certificate, key) = tls::for_localhost(&issuer);
+    let server = tls::serve(tls::acceptor(certificate, &key, &[b"http/1.1"]), |mut stream| async move {
+        let name = stream.get_ref().1.server_name().unwrap_or_default().to_owned();
+        let head = tls::read_head(&mut stream).await.to_lowercase();
+        let host = head.lines().find_map(|line| line.strip_prefix("host: ")).unwrap_or_default();
+        tls::respond(stream, &format!("{name} {host}")).await;
     });
     (server, issuer.pem())
 }

@@ -6,11 +6,14 @@ use std::time::Duration;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
 use testing::{HttpServer, Scene, column};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::server::TlsStream;
 
-type Issuer = CertifiedIssuer<'static, KeyPair>;
+/// An authority with its key.
+pub type Issuer = CertifiedIssuer<'static, KeyPair>;
 
 /// A server with a certificate.
 struct Server(HttpServer);
@@ -25,21 +28,48 @@ pub fn acceptor(certificate: CertificateDer<'static>, key: &KeyPair, protocols: 
     TlsAcceptor::from(Arc::new(config))
 }
 
+/// A certificate of an authority for `localhost`, and its key.
+pub fn for_localhost(issuer: &Issuer) -> (CertificateDer<'static>, KeyPair) {
+    let key = KeyPair::generate().unwrap();
+    let certificate = CertificateParams::new(["localhost".to_owned()]).unwrap().signed_by(&key, issuer);
+    (certificate.unwrap().der().clone(), key)
+}
+
+/// Serves connections that are made above TLS. Whoever does not trust the certificate, or is not trusted, hangs up.
+pub fn serve<F: Future<Output = ()> + Send + 'static>(
+    acceptor: TlsAcceptor,
+    serve: impl Fn(TlsStream<TcpStream>) -> F + Clone + Send + Sync + 'static,
+) -> HttpServer {
+    HttpServer::connections(move |stream| {
+        let (acceptor, serve) = (acceptor.clone(), serve.clone());
+        async move {
+            if let Ok(stream) = acceptor.accept(stream).await {
+                serve(stream).await;
+            }
+        }
+    })
+}
+
+/// Reads the head of a request.
+pub async fn read_head(stream: &mut TlsStream<TcpStream>) -> String {
+    let mut head = [0; 4096];
+    let length = stream.read(&mut head).await.unwrap_or(0);
+    String::from_utf8_lossy(&head[..length]).into_owned()
+}
+
+/// Responds with 200 and this body, and closes the connection.
+pub async fn respond(mut stream: TlsStream<TcpStream>, body: &str) {
+    let length = body.len();
+    let response = format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}");
+    let _ = stream.write_all(response.as_bytes()).await;
+    let _ = stream.shutdown().await;
+}
+
 impl Server {
     fn start(certificate: CertificateDer<'static>, key: &KeyPair) -> Self {
-        let acceptor = acceptor(certificate, key, &[]);
-        Self(HttpServer::connections(move |stream| {
-            let acceptor = acceptor.clone();
-            async move {
-                // A client that does not trust the certificate hangs up.
-                let Ok(mut stream) = acceptor.accept(stream).await else { return };
-                let mut head = [0; 4096];
-                let _ = stream.read(&mut head).await;
-                let _ = stream
-                    .write_all(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok")
-                    .await;
-                let _ = stream.shutdown().await;
-            }
+        Self(serve(acceptor(certificate, key, &[]), |mut stream| async move {
+            read_head(&mut stream).await;
+            respond(stream, "ok").await;
         }))
     }
 
@@ -64,7 +94,8 @@ impl Server {
     }
 }
 
-fn authority(name: &str) -> Issuer {
+/// An authority that signs certificates.
+pub fn authority(name: &str) -> Issuer {
     let mut params = CertificateParams::new([]).unwrap();
     params.distinguished_name.push(DnType::CommonName, name);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -106,29 +137,23 @@ fn only_a_valid_certificate_is_accepted() {
 fn late_bytes_over_tls_are_not_a_response() {
     const LINES: usize = 100;
     let trusted = authority("trusted");
-    let key = KeyPair::generate().unwrap();
-    let certificate = CertificateParams::new(["localhost".to_owned()]).unwrap().signed_by(&key, &trusted);
-    let acceptor = acceptor(certificate.unwrap().der().clone(), &key, &[b"http/1.1"]);
-    let server = HttpServer::connections(move |stream| {
-        let acceptor = acceptor.clone();
-        async move {
-            let Ok(stream) = acceptor.accept(stream).await else { return };
-            let mut stream = BufReader::new(stream);
-            let mut line = String::new();
-            while stream.read_line(&mut line).await.is_ok_and(|read| read > 0) {
-                let path = line.split(' ').nth(1).unwrap().to_owned();
-                while line != "\r\n" {
-                    line.clear();
-                    let _ = stream.read_line(&mut line).await;
-                }
+    let (certificate, key) = for_localhost(&trusted);
+    let server = serve(acceptor(certificate, &key, &[b"http/1.1"]), |stream| async move {
+        let mut stream = BufReader::new(stream);
+        let mut line = String::new();
+        while stream.read_line(&mut line).await.is_ok_and(|read| read > 0) {
+            let path = line.split(' ').nth(1).unwrap().to_owned();
+            while line != "\r\n" {
                 line.clear();
-                let response = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{path}", path.len());
-                let _ = stream.write_all(response.as_bytes()).await;
-                let _ = stream.flush().await;
-                tokio::time::sleep(Duration::from_millis(1)).await;
-                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil").await;
-                let _ = stream.flush().await;
+                let _ = stream.read_line(&mut line).await;
             }
+            line.clear();
+            let response = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{path}", path.len());
+            let _ = stream.write_all(response.as_bytes()).await;
+            let _ = stream.flush().await;
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil").await;
+            let _ = stream.flush().await;
         }
     });
     let job = "[request]\nurl = \"{{ line }}\"\nallow = [\"localhost\"]\n[output]\ncolumns = { body = \"body\" }\n\

@@ -5,11 +5,10 @@ use std::sync::{Arc, Mutex};
 
 use axum::body::Bytes;
 use axum::http::HeaderMap;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use testing::{HttpServer, JobFile, Scene, column, full_port};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::tls::acceptor;
+use crate::tls;
 
 const RUN: [&str; 5] = ["run", "job.toml", "in.csv", "-o", "out.csv"];
 
@@ -50,27 +49,18 @@ fn bodies_are_compressed_as_the_job_says() {
 
 #[test]
 fn http_1_1_is_forced_where_the_job_says_so() {
-    let mut params = CertificateParams::new([]).unwrap();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-    let key = KeyPair::generate().unwrap();
-    let certificate =
-        CertificateParams::new(["localhost".to_owned()]).unwrap().signed_by(&key, &issuer).unwrap();
-    let acceptor = acceptor(certificate.der().clone(), &key, &[b"h2", b"http/1.1"]);
+    let issuer = tls::authority("of the test");
+    let (certificate, key) = tls::for_localhost(&issuer);
     let protocols: Arc<Mutex<Vec<String>>> = Arc::default();
     let log = protocols.clone();
-    let server = HttpServer::connections(move |stream| {
-        let (acceptor, log) = (acceptor.clone(), log.clone());
+    let acceptor = tls::acceptor(certificate, &key, &[b"h2", b"http/1.1"]);
+    let server = tls::serve(acceptor, move |mut stream| {
+        let log = log.clone();
         async move {
-            let Ok(mut stream) = acceptor.accept(stream).await else { return };
             let protocol = stream.get_ref().1.alpn_protocol().unwrap_or_default().to_vec();
             log.lock().unwrap().push(String::from_utf8(protocol).unwrap());
-            let mut head = [0; 4096];
-            let _ = stream.read(&mut head).await;
-            let _ = stream
-                .write_all(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{}")
-                .await;
-            let _ = stream.shutdown().await;
+            tls::read_head(&mut stream).await;
+            tls::respond(stream, "{}").await;
         }
     });
     for (request, code, protocol) in [("http = \"1.1\"", 0, "http/1.1"), ("", 2, "h2")] {
