@@ -12,7 +12,7 @@ const NAMESPACE: &str = "throughline";
 /// The maximum number of values of one metric in one line.
 const MAX_VALUES: usize = 100;
 
-/// The metrics of one call for one lane of a job. The run is a field of the log line and not a dimension,
+/// What a call for a lane of a job has counted since its last line. The run is a field of the log line and not a dimension,
 /// because each value of a dimension is a metric that is paid for.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Metrics {

@@ -186,6 +186,8 @@ pub trait Observer: Send + Sync {
     fn attempted(&self, _lane: &str, _millis: u32) {}
     /// A line has its result.
     fn finished(&self, _lane: &str, _ok: bool) {}
+    /// The results so far are written, which happens every [`Settings::flush_every`].
+    fn written(&self, _lane: &str) {}
     /// A limit key is held back for this long: the provider asked for it, or is down.
     fn held(&self, _lane: &str, _key: &str, _wait: Duration) {}
 }

@@ -180,6 +180,7 @@ impl Drive<'_> {
 
     fn segment_durable(&mut self, Written { lines, stop }: Written) {
         self.intents.recorded(&lines);
+        self.context.observer.written(self.lane);
         if let Some(reason) = stop
             && self.halt.is_none()
         {

@@ -6,9 +6,9 @@ use std::time::Duration;
 use job::run::{StopResponse, WorkResponse, WorkerRequest};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
-use worker::{AwsSecrets, CallMetrics, Context, Settings, SharedLimits, end_lane, stop, work};
+use worker::{AwsSecrets, CallMetrics, Context, Settings, SharedLimits, Silent, end_lane, stop, work};
 
-/// The time between two flushes. Each costs a write and two reads now, and a read later.
+/// The time between two flushes. Each costs a write and two reads now, a read later, and a line in the log.
 const FLUSH_EVERY: Duration = Duration::from_secs(10);
 
 #[derive(Serialize)]
@@ -24,11 +24,10 @@ enum Response {
 #[tokio::main]
 async fn main() -> Result<(), lambda::Error> {
     let aws = lambda::aws().await;
-    let metrics = Arc::new(CallMetrics::default());
     let settings = Settings { flush_every: FLUSH_EVERY, ..Settings::default() };
     let secrets = Arc::new(AwsSecrets::new(&aws));
     let context =
-        Context::new(lambda::s3(&aws), secrets, metrics.clone(), settings, CancellationToken::new());
+        Context::new(lambda::s3(&aws), secrets, Arc::new(Silent), settings, CancellationToken::new());
     let shared_limits = SharedLimits {
         executions: Arc::new(lambda::StepFunctions::new(&aws)),
         now: Arc::new(lambda::now),
@@ -37,14 +36,16 @@ async fn main() -> Result<(), lambda::Error> {
     let context = context.with_shared_limits(shared_limits);
     lambda::serve(async |request: WorkerRequest, call| match request {
         WorkerRequest::Work(request) => {
-            let (run, lane) = (request.run.clone(), request.lane.name.clone());
-            let response = work(&context.with_deadline(call.left), request).await;
-            match &response {
-                Ok(WorkResponse::Paused { request, .. }) if request.wait.is_some() => {
-                    lambda::emit_waiting(&run.job, &run.id);
-                }
-                _ => metrics.emit(&run, &lane),
+            let metrics = Arc::new(CallMetrics::new(&request.run, &request.lane.name));
+            let mut context = context.with_deadline(call.left);
+            context.observer = metrics.clone();
+            let response = work(&context, request).await;
+            if let Ok(WorkResponse::Paused { request, .. }) = &response
+                && request.wait.is_some()
+            {
+                lambda::emit_waiting(&request.run.job, &request.run.id);
             }
+            metrics.emit();
             response.map(Response::Work)
         }
         WorkerRequest::Stop(request) => stop(&context, request).await.map(Response::Stop),

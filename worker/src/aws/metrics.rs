@@ -7,19 +7,32 @@ use lambda::Metrics;
 
 use crate::context::Observer;
 
-/// Counts what happens in a call. An environment has one call at a time.
-#[derive(Debug, Default)]
-pub struct CallMetrics(Mutex<Metrics>);
+/// Counts what happens in a call, and writes the counts with each segment of results: a call takes up to 15
+/// minutes, and an alarm must not take a lane that sends for one that does not.
+#[derive(Debug)]
+pub struct CallMetrics {
+    job: String,
+    lane: String,
+    run: String,
+    counted: Mutex<Metrics>,
+}
 
 impl CallMetrics {
-    /// Writes the counts since the last call of this function.
-    pub fn emit(&self, run: &RunRef, lane: &str) {
-        let metrics = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
-        metrics.emit(&run.job, lane, &run.id);
+    /// Those of a call for a lane of a run.
+    pub fn new(run: &RunRef, lane: &str) -> Self {
+        Self { job: run.job.clone(), lane: lane.to_owned(), run: run.id.clone(), counted: Mutex::default() }
+    }
+
+    /// Writes the counts since the last time, if there are any.
+    pub fn emit(&self) {
+        let counted = std::mem::take(&mut *self.counted.lock().unwrap_or_else(PoisonError::into_inner));
+        if counted != Metrics::default() {
+            counted.emit(&self.job, &self.lane, &self.run);
+        }
     }
 
     fn count(&self, count: impl FnOnce(&mut Metrics)) {
-        count(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        count(&mut self.counted.lock().unwrap_or_else(PoisonError::into_inner));
     }
 }
 
@@ -37,5 +50,9 @@ impl Observer for CallMetrics {
             metrics.lines += 1;
             metrics.failed += u64::from(!ok);
         });
+    }
+
+    fn written(&self, _lane: &str) {
+        self.emit();
     }
 }

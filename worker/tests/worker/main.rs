@@ -7,6 +7,7 @@ mod faults;
 mod identity;
 mod intents;
 mod late_bytes;
+mod observer;
 mod pauses;
 mod redirects;
 mod responses;
