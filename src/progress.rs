@@ -2,6 +2,7 @@
 
 mod bars;
 mod json;
+mod lane_counts;
 mod plain;
 mod rows;
 mod show;
@@ -13,12 +14,13 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use job::run::{Continues, RunRef, parse_plan};
-use job::{LaneKind, Objects, Plan, SegmentKey, StepError};
+use job::{LaneKind, Objects, Plan, StepError};
 
 use tokio::sync::Notify;
 
 use crate::text;
 
+pub use lane_counts::LaneCounts;
 pub use show::{Style, show};
 pub use snapshot::{Batches, LaneSnapshot, OtherJob, Phase, Queue, Snapshot, TakenOver};
 
@@ -103,7 +105,7 @@ impl Progress {
         let Some(plan) = objects.find(&run.keys().plan()).await? else { return Ok(false) };
         // The steps report what is wrong with a plan.
         let Ok(plan) = serde_json::from_slice::<Plan>(&plan) else { return Ok(false) };
-        self.count_lanes(objects, run, &plan).await?;
+        self.count_lanes(objects, run, &plan, &mut LaneCounts::default()).await?;
         self.done_before.store(self.snapshot().total().done, Ordering::Relaxed);
         Ok(true)
     }
@@ -112,39 +114,51 @@ impl Progress {
     ///
     /// # Errors
     /// When the run's folder cannot be read.
-    pub async fn start_lanes(&self, objects: &Objects, run: &RunRef) -> Result<(), StepError> {
+    pub async fn start_lanes(
+        &self,
+        objects: &Objects,
+        run: &RunRef,
+        counts: &mut LaneCounts,
+    ) -> Result<(), StepError> {
         let key = run.keys().plan();
         let plan = parse_plan(&objects.get(&key).await?, &key)?;
-        self.count_lanes(objects, run, &plan).await
+        self.count_lanes(objects, run, &plan, counts).await
     }
 
-    /// [`Progress::start_lanes`] with a plan that is already read. Each call counts from the beginning.
+    /// [`Progress::start_lanes`] with a plan that is already read.
     ///
     /// # Errors
     /// When the run's folder cannot be read.
-    pub async fn count_lanes(&self, objects: &Objects, run: &RunRef, plan: &Plan) -> Result<(), StepError> {
-        let mut lanes = Vec::new();
-        for planned in &plan.lanes {
-            let shown = match &planned.kind {
-                LaneKind::Named { provider } => provider.clone(),
-                LaneKind::Hashed => planned.name.clone(),
-            };
-            let lane = Lane::new(shown, planned.lines);
-            for entry in objects.list(&run.keys().lane_results(&planned.name)).await? {
-                if let Some(SegmentKey::Results { invocation, ok, failed, throttled, .. }) =
-                    SegmentKey::parse(&entry.key)
-                {
-                    lane.ok.fetch_add(ok, Ordering::Relaxed);
-                    if invocation.generation() == run.generation {
-                        lane.failed.fetch_add(failed, Ordering::Relaxed);
-                        lane.throttled.fetch_add(throttled, Ordering::Relaxed);
-                    }
-                }
-            }
-            // Of the requests of other processes, only the responses are known.
-            lane.sent.store(lane.responses(), Ordering::Relaxed);
-            lanes.push(Arc::new(lane));
-        }
+    pub async fn count_lanes(
+        &self,
+        objects: &Objects,
+        run: &RunRef,
+        plan: &Plan,
+        counts: &mut LaneCounts,
+    ) -> Result<(), StepError> {
+        let counts = counts.count(objects, run, plan).await?;
+        let lanes: Vec<Arc<Lane>> = plan
+            .lanes
+            .iter()
+            .zip(counts)
+            .map(|(planned, counts)| {
+                let shown = match &planned.kind {
+                    LaneKind::Named { provider } => provider.clone(),
+                    LaneKind::Hashed => planned.name.clone(),
+                };
+                let mut waits_for = None;
+                self.with(&planned.name, |lane| waits_for = lane.snapshot().waits_for);
+                Arc::new(Lane {
+                    ok: counts.ok.into(),
+                    failed: counts.failed.into(),
+                    throttled: counts.throttled.into(),
+                    // Of the requests of other processes, only the responses are known.
+                    sent: (counts.ok + counts.failed + counts.throttled).into(),
+                    waits_for: waits_for.into(),
+                    ..Lane::new(shown, planned.lines)
+                })
+            })
+            .collect();
         let all_done = lanes.iter().all(|lane| lane.snapshot().done >= lane.lines);
         let by_name =
             plan.lanes.iter().map(|planned| planned.name.clone()).zip(lanes.iter().cloned()).collect();
@@ -261,10 +275,6 @@ impl Lane {
             held: Mutex::default(),
             waits_for: Mutex::default(),
         }
-    }
-
-    fn responses(&self) -> u64 {
-        [&self.ok, &self.failed, &self.throttled].into_iter().map(|count| count.load(Ordering::Relaxed)).sum()
     }
 
     fn snapshot(&self) -> LaneSnapshot {

@@ -11,15 +11,15 @@ use job::{LaneKind, Objects, Plan, RunKeys, keys};
 use super::{AwsStack, Execution, Status};
 use crate::exit::CliError;
 use crate::local::now;
-use crate::progress::{OtherJob, Phase, Progress, Queue};
+use crate::progress::{LaneCounts, OtherJob, Phase, Progress, Queue};
 use crate::text;
 
 /// The shortest time between two polls.
 const POLL_EVERY: Duration = Duration::from_secs(1);
-/// At most one part in this number of the time is spent polling, because a long run has very many objects.
+/// At most one part in this number of the time is spent polling, because a run may have many lanes.
 const POLL_SHARE: u32 = 10;
-/// Once in this number of polls the Map Runs are read too, which takes a request for each lane.
-const MAP_RUNS_EVERY: u64 = 5;
+/// Once in this number of polls the leases and the Map Runs are read too, which takes requests for each lane.
+const LANES_EVERY: u64 = 5;
 /// How long errors are tolerated.
 const TOLERATE_ERRORS: Duration = Duration::from_secs(300);
 /// The time in which an upload must have started an execution. Usually it takes seconds.
@@ -63,6 +63,7 @@ struct Seen {
     plan: Option<Plan>,
     /// The run holds its job's lease, and no worker of an aborted run may still send.
     has_turn: bool,
+    counts: LaneCounts,
 }
 
 /// Counts what the execution has done. Returns the execution, if there is one yet.
@@ -95,11 +96,11 @@ async fn poll(
             // The results are merged and then removed, so they are not counted any more.
             Some(_) if progress.snapshot().phase == Phase::Merging => {}
             Some(plan) if seen.has_turn => {
-                progress.count_lanes(&objects, run, plan).await?;
-                find_waiting_lanes(&objects, run, plan, progress).await?;
+                progress.count_lanes(&objects, run, plan, &mut seen.counts).await?;
                 if let Some(execution) = &execution
-                    && polls.is_multiple_of(MAP_RUNS_EVERY)
+                    && polls.is_multiple_of(LANES_EVERY)
                 {
+                    find_waiting_lanes(&objects, run, plan, progress).await?;
                     match stack.batches(&execution.arn).await {
                         Ok(batches) => progress.batches(batches),
                         // A user without permission for Map Runs still sees the lines.

@@ -22,7 +22,7 @@ use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use super::lane_locks::LaneLocks;
 use super::lock::Lock;
 use super::message_of;
-use crate::progress::Progress;
+use crate::progress::{LaneCounts, Progress};
 
 /// The steps of one run.
 pub(super) struct Steps {
@@ -54,6 +54,9 @@ const FUNCTIONS: [(&str, &str); 3] = [
 /// The time between two counts of the results that functions in other processes write.
 const COUNT_EVERY: Duration = Duration::from_secs(1);
 
+/// A lock that nobody else has is acquired within this time.
+const AT_ONCE: Duration = Duration::from_secs(1);
+
 const FUNCTION_ARN: &str = "arn:aws:lambda:local:000000000000:function:";
 
 /// Replaces the placeholders of the definition by the functions of this machine.
@@ -61,6 +64,14 @@ pub fn bind(definition: &str) -> String {
     FUNCTIONS.iter().fold(definition.to_owned(), |text, (placeholder, function)| {
         text.replace(&format!("${{{placeholder}}}"), &format!("{FUNCTION_ARN}{function}"))
     })
+}
+
+/// Whether a lane may send.
+enum LaneLock {
+    /// It may, with the lock of its limit if it has one.
+    Ours(Option<Arc<Lock>>),
+    /// Another call is to ask again.
+    Waits,
 }
 
 #[async_trait]
@@ -108,7 +119,12 @@ impl Steps {
         let worker = if name == "worker" { Some(request::<WorkerRequest>(payload)?) } else { None };
         // A call may outlive its lane, and holds the lane's lock itself.
         let lock = match &worker {
-            Some(WorkerRequest::Work(work)) => self.lane_lock(&work.lane.name, call).await?,
+            Some(WorkerRequest::Work(work)) => match self.lane_lock(host, &work.lane.name, call).await? {
+                LaneLock::Ours(lock) => lock,
+                LaneLock::Waits => {
+                    return to_json(Ok(WorkResponse::Paused { wait_seconds: 1, request: work.clone() }));
+                }
+            },
             _ => None,
         };
         match (name, &self.functions) {
@@ -127,7 +143,10 @@ impl Steps {
                 let context = preprocess::Context { pause, stop, ..self.preprocess.clone() };
                 let response = preprocess::preprocess(&context, request(payload)?).await;
                 if let Ok(PreprocessResponse::Ready { run, .. }) = &response {
-                    self.progress.start_lanes(&self.objects, run).await.map_err(failed)?;
+                    self.progress
+                        .start_lanes(&self.objects, run, &mut LaneCounts::default())
+                        .await
+                        .map_err(failed)?;
                 }
                 to_json(response)
             }
@@ -154,9 +173,20 @@ impl Steps {
         }
     }
 
-    async fn lane_lock(&self, lane: &str, call: &TaskCall) -> Result<Option<Arc<Lock>>, TaskError> {
-        let map_run = call.map_run.as_ref();
-        self.lanes.acquire(&self.objects, &self.run, lane, map_run, &call.cancel, &self.progress).await
+    /// The lock of a lane's limit. A call that has waited for it ends, so that the next one has its whole time for
+    /// sending.
+    async fn lane_lock(&self, host: &Host, lane: &str, call: &TaskCall) -> Result<LaneLock, TaskError> {
+        let lock = self.lanes.acquire(&self.objects, &self.run, lane, call.map_run.as_ref(), &self.progress);
+        tokio::pin!(lock);
+        if let Ok(lock) = tokio::time::timeout(AT_ONCE, &mut lock).await {
+            return Ok(LaneLock::Ours(lock?));
+        }
+        tokio::select! {
+            biased;
+            () = call.cancel.cancelled() => Err(TaskError::Interrupted),
+            lock = lock => lock.map(|_| LaneLock::Waits),
+            () = host.sleep_until(host.now() + working_time(CALL_TIME)) => Ok(LaneLock::Waits),
+        }
     }
 
     /// Checks that a call is for this run. A journal that somebody has changed could name another run, with a
@@ -223,8 +253,9 @@ impl Steps {
     fn start_counting(&self, run: &RunRef) {
         let (objects, run, progress) = (self.objects.clone(), run.clone(), self.progress.clone());
         self.set_counting(Some(AbortOnDropHandle::new(tokio::spawn(async move {
+            let mut counts = LaneCounts::default();
             // An error ends the counting, and only the display suffers.
-            while progress.start_lanes(&objects, &run).await.is_ok() {
+            while progress.start_lanes(&objects, &run, &mut counts).await.is_ok() {
                 tokio::time::sleep(COUNT_EVERY).await;
             }
         }))));

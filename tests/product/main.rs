@@ -44,5 +44,6 @@ mod tls;
 mod uploads;
 mod variables;
 mod versions;
+mod watching;
 mod wire;
 mod workspace;

@@ -11,6 +11,8 @@ use super::objects::{Entry, Objects};
 pub struct Listing<'a> {
     objects: &'a Objects,
     prefix: String,
+    /// The key after which the first page begins.
+    after: Option<String>,
     page: IntoIter<Entry>,
     token: Option<String>,
     begun: bool,
@@ -19,7 +21,12 @@ pub struct Listing<'a> {
 impl<'a> Listing<'a> {
     /// Begins with the first object below `prefix`.
     pub fn new(objects: &'a Objects, prefix: String) -> Self {
-        Self { objects, prefix, page: Vec::new().into_iter(), token: None, begun: false }
+        Self { objects, prefix, after: None, page: Vec::new().into_iter(), token: None, begun: false }
+    }
+
+    /// Begins after `key`, which need not exist.
+    pub fn after(objects: &'a Objects, prefix: String, key: String) -> Self {
+        Self { after: Some(key), ..Self::new(objects, prefix) }
     }
 
     /// The objects of one folder. Folders must be asked for in key order; objects before the folder are
@@ -36,7 +43,10 @@ impl<'a> Listing<'a> {
                 Some(_) => return Ok(entries),
                 None if self.begun && self.token.is_none() => return Ok(entries),
                 None => {
-                    let (page, token) = self.objects.list_page(&self.prefix, self.token.take()).await?;
+                    let (page, token) = match self.after.take() {
+                        Some(key) => self.objects.list_page_after(&self.prefix, key).await?,
+                        None => self.objects.list_page(&self.prefix, self.token.take()).await?,
+                    };
                     (self.page, self.token, self.begun) = (page.into_iter(), token, true);
                 }
             }

@@ -216,8 +216,29 @@ impl Objects {
         prefix: &str,
         token: Option<String>,
     ) -> Result<(Vec<Entry>, Option<String>), StorageError> {
-        let request =
-            self.client.list_objects_v2().bucket(&self.bucket).prefix(prefix).set_continuation_token(token);
+        self.page(prefix, None, token).await
+    }
+
+    /// The page of [`Objects::list`] that begins after a key, which need not exist.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    pub async fn list_page_after(
+        &self,
+        prefix: &str,
+        key: String,
+    ) -> Result<(Vec<Entry>, Option<String>), StorageError> {
+        self.page(prefix, Some(key), None).await
+    }
+
+    async fn page(
+        &self,
+        prefix: &str,
+        after: Option<String>,
+        token: Option<String>,
+    ) -> Result<(Vec<Entry>, Option<String>), StorageError> {
+        let request = self.client.list_objects_v2().bucket(&self.bucket).prefix(prefix);
+        let request = request.set_start_after(after).set_continuation_token(token);
         let page = request.send().await.map_err(|e| self.error("list", prefix, e))?;
         let entry = |object: &aws_sdk_s3::types::Object| {
             Some(Entry {
