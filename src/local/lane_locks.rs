@@ -1,16 +1,16 @@
 //! The locks of lanes. The budget of a limit belongs to one run, so two runs of different jobs whose lanes have
-//! the same limit take turns: a lane waits until the other run's lane has ended.
+//! the same limit take turns: a lane waits until the other run's lane has ended, for as many calls as that takes.
 
 use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use engine::{MapRunStatus, TaskError};
 use job::run::{RunRef, parse_plan};
 use job::{ErrorName, LaneKind, Objects, StepError};
-use tokio::sync::{Mutex, OnceCell};
-use tokio_util::sync::CancellationToken;
+use tokio::sync::{OnceCell, watch};
+use tokio_util::task::AbortOnDropHandle;
 
 use super::lock::{Holder, Lock};
 use super::steps::failed;
@@ -26,8 +26,18 @@ pub(super) struct LaneLocks {
 
 struct NamedLane {
     limit: String,
-    lock: Mutex<Weak<Lock>>,
+    turn: Mutex<Option<Turn>>,
 }
+
+/// A lane in the queue of its limit, and then with the limit's lock, until its Map Run has ended. It keeps its
+/// place between the calls that wait for it.
+#[derive(Clone)]
+struct Turn {
+    lock: watch::Receiver<Option<Acquired>>,
+    _task: Arc<AbortOnDropHandle<()>>,
+}
+
+type Acquired = Result<Weak<Lock>, TaskError>;
 
 impl LaneLocks {
     pub(super) fn new(folder: PathBuf, ours: Holder) -> Self {
@@ -38,42 +48,78 @@ impl LaneLocks {
     /// Run has ended and the returned lock is dropped. Lanes of unnamed hosts have no lock.
     ///
     /// # Errors
-    /// When the plan or the lock cannot be used, or `cancel` ends the wait.
+    /// When the plan or the lock cannot be used, or the Map Run has ended.
     pub(super) async fn acquire(
         &self,
         objects: &Objects,
         run: &RunRef,
         lane: &str,
         map_run: Option<&Arc<MapRunStatus>>,
-        cancel: &CancellationToken,
-        progress: &Progress,
+        progress: &Arc<Progress>,
     ) -> Result<Option<Arc<Lock>>, TaskError> {
         let lanes = self.lanes.get_or_try_init(|| named_lanes(objects, run)).await.map_err(failed)?;
-        let Some(NamedLane { limit, lock }) = lanes.get(lane) else { return Ok(None) };
-        let mut held = lock.lock().await;
-        if let Some(held) = held.upgrade() {
-            return Ok(Some(held));
-        }
-        let waits = |holder: Holder| {
-            let other = OtherJob { job: holder.job.unwrap_or(holder.command), limit: limit.clone() };
-            progress.lane_waits_for(lane, Some(other));
+        let Some(named) = lanes.get(lane) else { return Ok(None) };
+        let mut turn = {
+            let mut turn = named.turn.lock().unwrap_or_else(PoisonError::into_inner);
+            match &*turn {
+                Some(turn) if turn.is_open() => turn.clone(),
+                _ => turn.insert(self.queue(lane, &named.limit, map_run.cloned(), progress.clone())).clone(),
+            }
         };
-        let acquired = tokio::select! {
-            biased;
-            acquired = Lock::acquire(&self.folder, "limit", limit, &self.ours, waits) => acquired,
-            () = cancel.cancelled() => return Err(TaskError::Interrupted),
-        };
-        progress.lane_waits_for(lane, None);
-        let acquired = Arc::new(acquired.map_err(|error| failed(unusable(&error)))?);
-        *held = Arc::downgrade(&acquired);
-        if let Some(map_run) = map_run.cloned() {
-            let kept = acquired.clone();
-            tokio::spawn(async move {
-                map_run.wait().await;
-                drop(kept);
-            });
+        let acquired = turn.lock.wait_for(Option::is_some).await;
+        match acquired.ok().and_then(|acquired| acquired.clone()) {
+            Some(lock) => lock?.upgrade().map(Some).ok_or(TaskError::Interrupted),
+            None => Err(TaskError::Interrupted),
         }
-        Ok(Some(acquired))
+    }
+
+    /// Takes a place in the queue of a limit.
+    fn queue(
+        &self,
+        lane: &str,
+        limit: &str,
+        map_run: Option<Arc<MapRunStatus>>,
+        progress: Arc<Progress>,
+    ) -> Turn {
+        let (sender, lock) = watch::channel(None);
+        let (folder, ours) = (self.folder.clone(), self.ours.clone());
+        let (lane, limit) = (lane.to_owned(), limit.to_owned());
+        let task = tokio::spawn(async move {
+            let ended = async {
+                match map_run {
+                    Some(map_run) => map_run.wait().await,
+                    None => std::future::pending().await,
+                }
+            };
+            let waits = |holder: Holder| {
+                let other = OtherJob { job: holder.job.unwrap_or(holder.command), limit: limit.clone() };
+                progress.lane_waits_for(&lane, Some(other));
+            };
+            let hold = async {
+                let acquired = Lock::acquire(&folder, "limit", &limit, &ours, waits).await;
+                progress.lane_waits_for(&lane, None);
+                match acquired.map(Arc::new) {
+                    Ok(lock) => {
+                        sender.send_replace(Some(Ok(Arc::downgrade(&lock))));
+                        std::future::pending::<()>().await;
+                        drop(lock);
+                    }
+                    Err(error) => _ = sender.send_replace(Some(Err(failed(unusable(&error))))),
+                }
+            };
+            tokio::select! {
+                () = hold => {}
+                () = ended => {}
+            }
+        });
+        Turn { lock, _task: Arc::new(AbortOnDropHandle::new(task)) }
+    }
+}
+
+impl Turn {
+    /// Whether it has not ended.
+    fn is_open(&self) -> bool {
+        self.lock.has_changed().is_ok()
     }
 }
 
@@ -82,7 +128,7 @@ async fn named_lanes(objects: &Objects, run: &RunRef) -> Result<HashMap<String, 
     let plan = parse_plan(&objects.get(&key).await?, &key)?;
     let named = plan.lanes.into_iter().filter_map(|lane| match lane.kind {
         LaneKind::Named { provider } => {
-            Some((lane.name, NamedLane { limit: provider, lock: Mutex::default() }))
+            Some((lane.name, NamedLane { limit: provider, turn: Mutex::default() }))
         }
         LaneKind::Hashed => None,
     });

@@ -1,12 +1,13 @@
 //! A step has the same time for a call on one machine as on AWS, and continues in another call.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use job::run::{CALL_TIME, working_time};
 use serde_json::Value;
 use states::Clock;
-use testing::{Api, JobFile, Scene, column};
+use testing::{Api, JobFile, Scene, column, wait_until};
 use throughline::local::{ExecutionEnd, StateDir, Target, execute, job_name, read_job};
 use throughline::progress::Progress;
 use time::OffsetDateTime;
@@ -46,6 +47,59 @@ impl Clock for Simulated {
     }
 }
 
+impl Simulated {
+    fn start(api: &Arc<Api>) -> Arc<Self> {
+        Arc::new(Self { elapsed: Mutex::default(), api: api.clone(), calls: Mutex::default() })
+    }
+}
+
+/// Runs the scene's job in this process, and returns its output.
+async fn run(scene: &Scene, clock: &Arc<Simulated>) -> String {
+    let path = scene.path("job.toml");
+    let name = job_name(&path).unwrap();
+    let state = StateDir::open(&scene.path("state"), &name, "run", |_| ()).await.unwrap();
+    let s3 = state.s3().clone();
+    let state = state.with(s3, clock.clone());
+    let (text, job) = read_job(&path).unwrap();
+    let target = Target::install(&state, &name, text, job, &scene.path("in.csv")).await.unwrap();
+    let ended =
+        execute(&state, &target, None, &Arc::new(Progress::default()), CancellationToken::new()).await;
+    assert!(matches!(ended, Ok(ExecutionEnd::Finished)), "{ended:?}");
+    let output = state.objects().get(&job::keys::output(&target.run.job, "in.csv")).await.unwrap();
+    String::from_utf8(output.to_vec()).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lane_that_waits_for_a_limit_for_longer_than_a_call_continues_in_another() {
+    let api = Arc::new(Api::start());
+    let lines = |name: &str| (0..60).fold("id\n".to_owned(), |text, n| text + &format!("{name}-{n}\n"));
+    let job = || {
+        JobFile::get(api.url("/ok/{{ id }}"))
+            .limit(api.host(), "rate = \"unlimited\"\nin_flight = 5")
+            .column("twice", "$.twice")
+    };
+    let scene = Scene::new(job(), "in.csv", lines("own"));
+    scene.write("other.toml", job().to_string());
+    scene.write("other.csv", lines("other"));
+    api.respond_only(10);
+    let other = scene.start(&["run", "other.toml", "other.csv", "--state", "state"]);
+    wait_until("the other job has the limit", || api.count() > 10);
+    let clock = Simulated::start(&api);
+    let waited = async {
+        // The split takes some calls too.
+        while *clock.elapsed.lock().unwrap() < 12 * CALL_TIME {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert!(api.requests().iter().all(|request| request.path().starts_with("/ok/other-")));
+        api.respond_all();
+    };
+    let (output, ()) = tokio::join!(run(&scene, &clock), waited);
+    other.wait().expect(0);
+    let expected: Vec<String> = (0..60).map(|n| format!("own-{n}own-{n}")).collect();
+    assert_eq!(column(&output, "twice"), expected);
+    assert_eq!(api.count(), 2 * 60);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn split_and_merge_that_take_longer_than_a_call_continue_in_another() {
     let api = Arc::new(Api::start());
@@ -57,20 +111,8 @@ async fn split_and_merge_that_take_longer_than_a_call_continue_in_another() {
         "in.csv",
         input,
     );
-    let clock = Arc::new(Simulated { elapsed: Mutex::default(), api: api.clone(), calls: Mutex::default() });
-    let name = job_name(&scene.path("job.toml")).unwrap();
-    let state = StateDir::open(&scene.path("state"), &name, "run", |_| ()).await.unwrap();
-    let s3 = state.s3().clone();
-    let state = state.with(s3, clock.clone());
-    let path = scene.path("job.toml");
-    let (text, job) = read_job(&path).unwrap();
-    let target = Target::install(&state, &name, text, job, &scene.path("in.csv")).await.unwrap();
-    let ended =
-        execute(&state, &target, None, &Arc::new(Progress::default()), CancellationToken::new()).await;
-    assert!(matches!(ended, Ok(ExecutionEnd::Finished)), "{ended:?}");
-
-    let output = state.objects().get(&job::keys::output(&target.run.job, "in.csv")).await.unwrap();
-    let output = String::from_utf8(output.to_vec()).unwrap();
+    let clock = Simulated::start(&api);
+    let output = run(&scene, &clock).await;
     let expected: Vec<String> = (1..=LINES).map(|n| format!("{n}{n}")).collect();
     assert_eq!(column(&output, "twice"), expected);
     assert_eq!(api.count(), LINES);
