@@ -18,11 +18,15 @@ pub fn upper(output: &Value) -> Value {
 
 /// The error of a service, of which `name` is the name in errors.
 pub fn sdk_error(name: &str, code: &str, message: &str, status: u16) -> TaskError {
-    let code = if code.ends_with("Exception") { code.to_owned() } else { format!("{code}Exception") };
     task_error(
-        &format!("{name}.{code}"),
+        &format!("{name}.{}", exception(code)),
         &format!("{message} (Service: {name}, Status Code: {status}, Request ID: null)"),
     )
+}
+
+/// The exception of an error.
+pub(super) fn exception(code: &str) -> String {
+    if code.ends_with("Exception") { code.to_owned() } else { format!("{code}Exception") }
 }
 
 /// The same value with another case of the first letter of every key.

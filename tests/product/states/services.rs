@@ -1,7 +1,8 @@
 //! The services that tasks call: functions, state machines, AWS services at endpoints, and activities.
 
+use axum::Json;
 use serde_json::{Value, json};
-use testing::{closed_port, wait_until};
+use testing::{HttpServer, closed_port, wait_until};
 use tokio::runtime::Runtime;
 
 use super::{Services, run, scene, task};
@@ -66,6 +67,16 @@ fn aws_service_is_called_at_its_named_endpoint() {
         json!({ "target": "DynamoDB_20120810.GetItem", "asked": { "TableName": "t", "Key": { "id": { "S": "7" } } } })
     );
     let failed = run(&scene, &["--endpoint", &endpoint, "-i", "{\"table\": \"none\"}"], 3);
+    assert_eq!(failed["error"], "DynamoDB.ResourceNotFoundException");
+    assert!(
+        failed["cause"]
+            .as_str()
+            .unwrap()
+            .starts_with("no table (Service: AmazonDynamoDBv2; Status Code: 400;")
+    );
+    definition["States"]["Do"]["Resource"] = "arn:aws:states:::aws-sdk:dynamodb:getItem".into();
+    scene.write("machine.json", definition.to_string());
+    let failed = run(&scene, &["--endpoint", &endpoint, "-i", "{\"table\": \"none\"}"], 3);
     assert_eq!(failed["error"], "DynamoDb.ResourceNotFoundException");
     // A service whose parameters begin with a small letter.
     definition = task("arn:aws:states:::aws-sdk:sfn:describeExecution", &json!({ "ExecutionArn": "arn" }));
@@ -79,6 +90,113 @@ fn aws_service_is_called_at_its_named_endpoint() {
     let wrong =
         scene.run(&["states", "run", "machine.json", "--endpoint", "sns=http://127.0.0.1:1"]).expect(1);
     assert!(wrong.stderr.contains("sns") && wrong.stderr.contains("dynamodb"), "{}", wrong.stderr);
+}
+
+/// What a service responses: to the action that starts a job, and then to each look at it.
+fn job_service(responses: Vec<Value>) -> HttpServer {
+    HttpServer::start(move |n, _| Json(responses[n.min(responses.len() - 1)].clone()))
+}
+
+#[test]
+fn task_ends_with_the_job_that_it_starts() {
+    let query = |state: &str| json!({ "QueryExecution": { "Status": { "State": state } } });
+    let build = |status: &str| json!({ "builds": [{ "id": "b", "buildStatus": status }] });
+    let container = |status: &str, code: u32| json!({ "tasks": [{ "taskArn": "t", "lastStatus": status, "containers": [{ "exitCode": code }] }] });
+    let glue = |state: &str| json!({ "JobRun": { "Id": "r", "JobRunState": state } });
+    let ecs = json!({ "Cluster": "c", "TaskDefinition": "d" });
+    let started = json!({ "tasks": [{ "taskArn": "t" }], "failures": [] });
+    let cases = [
+        (
+            "athena:startQueryExecution",
+            json!({}),
+            json!({ "QueryExecutionId": "q" }),
+            query("RUNNING"),
+            query("SUCCEEDED"),
+            Some(query("SUCCEEDED")),
+        ),
+        (
+            "athena:startQueryExecution",
+            json!({}),
+            json!({ "QueryExecutionId": "q" }),
+            query("QUEUED"),
+            query("FAILED"),
+            None,
+        ),
+        (
+            "codebuild:startBuild",
+            json!({ "ProjectName": "p" }),
+            json!({ "build": { "id": "b" } }),
+            build("IN_PROGRESS"),
+            build("SUCCEEDED"),
+            Some(json!({ "Build": { "Id": "b", "BuildStatus": "SUCCEEDED" } })),
+        ),
+        (
+            "codebuild:startBuild",
+            json!({ "ProjectName": "p" }),
+            json!({ "build": { "id": "b" } }),
+            build("IN_PROGRESS"),
+            build("FAULT"),
+            None,
+        ),
+        (
+            "ecs:runTask",
+            ecs.clone(),
+            started.clone(),
+            container("RUNNING", 0),
+            container("STOPPED", 0),
+            Some(json!({ "TaskArn": "t", "LastStatus": "STOPPED", "Containers": [{ "ExitCode": 0 }] })),
+        ),
+        ("ecs:runTask", ecs, started, container("PENDING", 0), container("STOPPED", 1), None),
+        (
+            "glue:startJobRun",
+            json!({ "JobName": "j" }),
+            json!({ "JobRunId": "r" }),
+            glue("RUNNING"),
+            glue("SUCCEEDED"),
+            Some(json!({ "Id": "r", "JobRunState": "SUCCEEDED" })),
+        ),
+        (
+            "glue:startJobRun",
+            json!({ "JobName": "j" }),
+            json!({ "JobRunId": "r" }),
+            glue("STARTING"),
+            glue("TIMEOUT"),
+            None,
+        ),
+    ];
+    for (action, parameters, started, under_way, ended, expected) in cases {
+        let server = job_service(vec![started, under_way, ended]);
+        let scene = scene(&task(&format!("arn:aws:states:::{action}.sync"), &parameters));
+        let service = action.split(':').next().unwrap();
+        let endpoint = format!("{service}={}", server.url(""));
+        let ran = run(&scene, &["--endpoint", &endpoint, "-i", "{}"], if expected.is_some() { 0 } else { 3 });
+        match expected {
+            Some(expected) => assert_eq!(ran["output"], expected, "{action}"),
+            None => assert_eq!(ran["error"], "States.TaskFailed", "{action}: {ran}"),
+        }
+        assert_eq!(server.count(), 3, "{action}: one start and two looks");
+    }
+}
+
+#[test]
+fn job_that_does_not_start_fails_its_task() {
+    let failures = json!({ "tasks": [], "failures": [{ "reason": "RESOURCE:MEMORY" }] });
+    let server = job_service(vec![failures]);
+    let scene = scene(&task("arn:aws:states:::ecs:runTask.sync", &json!({ "TaskDefinition": "d" })));
+    let ran = run(&scene, &["--endpoint", &format!("ecs={}", server.url("")), "-i", "{}"], 3);
+    assert_eq!(ran["error"], "States.TaskFailed");
+    assert!(ran["cause"].as_str().unwrap().contains("RESOURCE:MEMORY"), "{ran}");
+}
+
+#[test]
+fn job_that_cannot_be_waited_for_is_refused_before_the_start() {
+    let server = job_service(vec![json!({})]);
+    let scene = scene(&task("arn:aws:states:::codebuild:startBuildBatch.sync", &json!({})));
+    let endpoint = format!("codebuild={}", server.url(""));
+    let refused =
+        scene.run(&["states", "run", "machine.json", "--endpoint", &endpoint, "-i", "{}"]).expect(1);
+    assert!(refused.stderr.contains("codebuild:startBuildBatch cannot be waited for"), "{}", refused.stderr);
+    assert_eq!(server.count(), 0);
 }
 
 #[test]
