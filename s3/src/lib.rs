@@ -47,6 +47,7 @@ mod object;
 mod observer;
 mod outgoing;
 mod publish;
+mod refused;
 mod serve;
 mod service;
 mod signature;

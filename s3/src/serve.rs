@@ -6,6 +6,7 @@ use http::{Request, Response, StatusCode};
 use s3s::auth::SimpleAuth;
 use s3s::service::{S3Service, S3ServiceBuilder};
 
+use crate::refused::Refused;
 use crate::{Service, signature};
 
 /// The key that requests must be signed with, because every process on the machine can reach loopback.
@@ -50,7 +51,9 @@ impl Server {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
         Box<dyn std::error::Error + Send + Sync>: From<B::Error>,
     {
-        if let Err(refused) = signature::check(&request, &self.region) {
+        let checked =
+            signature::check(&request, &self.region).and_then(|()| check_bucket(request.uri().path()));
+        if let Err(refused) = checked {
             return refused.into_response();
         }
         match self.service.call(request.map(s3s::Body::http_body_unsync)).await {
@@ -63,4 +66,16 @@ impl Server {
             }
         }
     }
+}
+
+/// Refuses a name that no bucket can have. The protocol's library does so too, without a message.
+fn check_bucket(path: &str) -> Result<(), Refused> {
+    let bucket = path.split('/').nth(1).unwrap_or_default();
+    if bucket.is_empty() || s3s::path::check_bucket_name(bucket) {
+        return Ok(());
+    }
+    let message = format!(
+        "no bucket can have the name {bucket:?}: a name has 3 to 63 lower-case letters, digits, dots and hyphens, and begins and ends with a letter or a digit"
+    );
+    Err(Refused(StatusCode::BAD_REQUEST, "InvalidBucketName", message))
 }

@@ -2,12 +2,10 @@
 //! that the client has signed; `host` and every `x-amz-*` header must be among them (AWS Signature Version 4,
 //! "Create a signed AWS API request").
 
-use http::{HeaderValue, Request, Response, StatusCode, header};
-use s3s::Body;
+use http::{Request, StatusCode, header};
 use url::form_urlencoded;
 
-/// Why a request is refused: status, code, message.
-pub(crate) struct Refused(StatusCode, &'static str, String);
+use crate::refused::Refused;
 
 /// The scope and the headers that a signature covers.
 struct Signed {
@@ -99,18 +97,4 @@ fn of_header(value: &str) -> Option<Signed> {
 
 fn names(list: &str) -> Vec<String> {
     list.split(';').map(str::to_ascii_lowercase).collect()
-}
-
-impl Refused {
-    pub(crate) fn into_response(self) -> Response<Body> {
-        let Self(status, code, message) = self;
-        let message = message.replace('&', "&amp;").replace('<', "&lt;");
-        let body = format!(
-            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code><Message>{message}</Message></Error>"
-        );
-        let mut response = Response::new(body.into());
-        *response.status_mut() = status;
-        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/xml"));
-        response
-    }
 }

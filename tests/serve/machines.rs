@@ -1,5 +1,6 @@
 //! State machines of a server: their services, children and activities.
 
+use aws_sdk_s3::error::ProvideErrorMetadata;
 use serde_json::{Value, json};
 
 use crate::server::Server;
@@ -168,4 +169,16 @@ async fn the_store_is_at_the_same_port() {
     let client = server.client.s3();
     let object = client.get_object().bucket("throughline").key("jobs/a/output/b.txt").send().await.unwrap();
     assert!(object.body.collect().await.unwrap().to_vec().windows(7).any(|part| part == b"written"));
+}
+
+#[tokio::test]
+async fn name_that_no_bucket_can_have_is_refused_in_words() {
+    let server = Server::start();
+    for name in ["Upper-case", "ab", "under_score"] {
+        let refused = server.client.s3().create_bucket().bucket(name).send().await.unwrap_err();
+        let refused = refused.into_service_error();
+        let message = refused.message().unwrap_or_default();
+        assert_eq!(refused.code(), Some("InvalidBucketName"), "{refused:?}");
+        assert!(message.contains(name) && message.contains("3 to 63 lower-case letters"), "{message}");
+    }
 }
