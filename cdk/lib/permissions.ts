@@ -36,6 +36,9 @@ const BEGINNINGS = ['runs/*/latest/*', 'runs/*/start.json', 'runs/*/continued.js
 /** What a step that needs more than one call saves for the next call. */
 const CHECKPOINTS = 'runs/*/checkpoint/*';
 
+/** Which versions of the functions have worked on a run. */
+const VERSIONS = 'runs/*/versions/*';
+
 /** The leases of jobs with their queues. Earlier versions had the leases in the folders of runs. */
 const LEASES = ['turns/*.json', 'runs/*/turn.json'];
 
@@ -66,6 +69,7 @@ export const STEPS = {
       'runs/*/stop/*',
       ...BEGINNINGS,
       CHECKPOINTS,
+      VERSIONS,
     ],
     upload: ['runs/*/items/*'],
     remove: ['turns/*/queue/*.json', 'runs/*/items/*', 'runs/*/manifest/*', 'runs/*/results/*', CHECKPOINTS],
@@ -73,7 +77,7 @@ export const STEPS = {
   },
   worker: {
     read: [...RUN_FOLDER, LIMITS],
-    write: ['runs/*/results/*', 'runs/*/stop/*', LIMITS],
+    write: ['runs/*/results/*', 'runs/*/stop/*', LIMITS, VERSIONS],
     remove: [LIMITS],
     list: ['runs/*', 'turns/limit/*'],
   },
@@ -86,7 +90,7 @@ export const STEPS = {
       'runs/*/finished.json',
       CHECKPOINTS,
     ],
-    write: ['jobs/*/report/*', 'runs/*/finished.json', CHECKPOINTS],
+    write: ['jobs/*/report/*', 'runs/*/finished.json', CHECKPOINTS, VERSIONS],
     upload: ['jobs/*/output/*', 'jobs/*/failed/*'],
     remove: [
       'jobs/*/failed/*',
@@ -96,6 +100,7 @@ export const STEPS = {
       'runs/*/results/*',
       'runs/*/stop/*',
       CHECKPOINTS,
+      VERSIONS,
     ],
     list: ['jobs/*', 'runs/*', 'turns/*'],
   },

@@ -80,6 +80,7 @@ test('worker writes results and stop markers, and reads no input', () => {
   }
   assert.ok(may(allowed, write, 'runs/places/0f3a/results/a/000000000001/x-000000-1-0-0.jsonl'));
   assert.ok(may(allowed, write, 'runs/places/0f3a/stop/0000/a.json'));
+  assert.ok(may(allowed, write, 'runs/places/0f3a/versions/0000/worker/0.1.0+7'));
   assert.ok(!may(allowed, read, 'jobs/places/input/all.csv'));
   assert.ok(!may(allowed, write, 'runs/places/0f3a/items/a.jsonl'));
   assert.ok(!may(allowed, write, 'jobs/places/output/all.csv'));

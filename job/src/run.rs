@@ -21,6 +21,7 @@ mod pauses;
 mod plan;
 mod run_files;
 mod segment;
+mod versions;
 
 pub use again::{Again, Continued, Finished, Latest, Start};
 pub use call::{CALL_TIME, working_time};
@@ -40,3 +41,4 @@ pub use pauses::{MOST_PAUSES, pause_after};
 pub use plan::{Batch, Continues, InputFacts, LaneKind, Plan, PlannedLane};
 pub use run_files::{Claim, LeaseHolder, StopMarker};
 pub use segment::{Invocation, SegmentKey};
+pub use versions::{note_version, noted_versions};

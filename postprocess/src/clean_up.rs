@@ -8,8 +8,8 @@ use job::{Objects, RunKeys, StepError};
 
 use crate::run::Run;
 
-/// The folders of a run that only a redrive of it needs.
-const FOR_A_REDRIVE: [&str; 4] = ["items/", "manifest/", "stop/", "checkpoint/"];
+/// The folders of a run that only a redrive of it, or its report, needs.
+const FOR_A_REDRIVE: [&str; 5] = ["items/", "manifest/", "stop/", "versions/", "checkpoint/"];
 const RESULTS: &str = "results/";
 
 impl Run {

@@ -23,6 +23,10 @@ pub struct Report {
     pub message: String,
     /// The run's id.
     pub run: String,
+    /// The versions of each step that have worked on this generation, such as `0.1.0`; on AWS with the
+    /// published version of the function, such as `0.1.0+7`.
+    #[serde(default)]
+    pub versions: BTreeMap<String, Vec<String>>,
     /// The job's name.
     pub job: String,
     /// The input's file name.

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use job::run::lease::{self, Applicant, Asking, Lease, LeaseOf, Wait};
-use job::run::{Claim, Event, FORMAT, PreprocessRequest, PreprocessResponse, RunRef, messages};
+use job::run::{Claim, Event, FORMAT, PreprocessRequest, PreprocessResponse, RunRef, messages, note_version};
 use job::store::StorageErrorKind;
 use job::{Environment, ErrorName, Job, Objects, StepError, keys};
 use tracing::Span;
@@ -49,6 +49,7 @@ pub(crate) async fn start(
             return Ok(PreprocessResponse::Elsewhere { execution });
         }
     };
+    note_version(objects, &run, "preprocess").await?;
     if objects.find(&run.keys().stop_run(run.generation)).await?.is_some() {
         return Err(StepError::new(ErrorName::LaneStopped, "the run was stopped before its first line"));
     }

@@ -36,6 +36,16 @@ fn run_that_is_going_ends_with_the_functions_that_it_began_with() {
     let twice = column(&scene.read("out.csv"), "twice");
     assert!((1..=60).all(|n| twice[n - 1] == format!("{n}{n}")), "{twice:?}");
 
+    let report: serde_json::Value = serde_json::from_str(&scene.read("out.report.json")).unwrap();
+    for step in ["preprocess", "worker", "postprocess"] {
+        let versions = report["versions"][step].as_array().unwrap();
+        assert!(
+            versions.len() == 1 && versions[0].as_str().unwrap().ends_with("+1"),
+            "{}",
+            report["versions"]
+        );
+    }
+
     // The next run has those of the second.
     stack.put("jobs/deployed/input/later.csv", "url\nhttp://127.0.0.1:9/\n");
     wait_until("the later run ends", || {

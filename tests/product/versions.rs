@@ -216,3 +216,15 @@ fn a_run_continues_although_another_version_has_another_state_machine() {
     assert!(api.hits().values().all(|hits| *hits == 1), "a POST was sent twice");
     assert_eq!(column(&scene.read("out.csv"), "id").len(), 200);
 }
+
+#[test]
+fn report_names_the_versions_of_the_steps() {
+    let api = Api::start();
+    let job = JobFile::get(api.url("/ok/{{ id }}")).unlimited(api.host());
+    let scene = Scene::new(job, "in.csv", "id\n1\n");
+    scene.run(&["run", "job.toml", "in.csv", "-o", "out.csv"]).expect(0);
+    let report: Value = serde_json::from_str(&scene.read("out.report.json")).unwrap();
+    for step in ["preprocess", "worker", "postprocess"] {
+        assert_eq!(report["versions"][step], serde_json::json!([env!("CARGO_PKG_VERSION")]), "{step}");
+    }
+}

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use job::file::secrets::Secrets;
 use job::file::{Limit, LimitRules, OutputFormat};
-use job::run::{LaneKind, Opened, RunRef, StopMarker, read_file};
+use job::run::{LaneKind, Opened, RunRef, StopMarker, note_version, read_file};
 use job::{ErrorName, Job, Objects, RunKeys, StepError};
 use tokio::sync::{Mutex, OnceCell};
 
@@ -66,6 +66,7 @@ impl Run {
     async fn read(context: &Context, run: &RunRef) -> Result<Self, StepError> {
         let objects = Objects::new(context.s3.clone(), &run.bucket);
         let Opened { keys, job, plan, claim } = job::run::open(&objects, run).await?;
+        note_version(&objects, run, "worker").await?;
         let mask = Arc::new(Mask::default());
         let (source, read_every) = (context.secrets.clone(), context.settings.read_secrets_every);
         let guard = Guard::looking_up(&job.request.allow, context.look_up.clone());

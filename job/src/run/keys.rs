@@ -208,6 +208,11 @@ impl RunKeys {
         format!("{}budget/{generation:04}.json", self.prefix)
     }
 
+    /// The versions of the steps that have worked in one generation.
+    pub fn versions(&self, generation: u32) -> String {
+        format!("{}versions/{generation:04}/", self.prefix)
+    }
+
     /// The marker that stops one lane in one generation. Its content says why.
     pub fn stop_lane(&self, generation: u32, lane: &str) -> String {
         format!("{}stop/{generation:04}/{lane}.json", self.prefix)

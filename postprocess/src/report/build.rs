@@ -1,6 +1,6 @@
 //! Builds the report from the counts of the merge.
 
-use job::run::RunRef;
+use job::run::{RunRef, note_version, noted_versions};
 use job::{Code, LaneKind, StepError};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -24,11 +24,14 @@ pub(crate) async fn build(context: &Context, run: &Run, merged: &Merged) -> Resu
     let stopped = if complete { Vec::new() } else { run.stop_reasons().await? };
     let finished = (context.now)();
     let RunRef { job, file, id, generation, .. } = run.run.clone();
+    note_version(&run.objects, &run.run, "postprocess").await?;
+    let versions = noted_versions(&run.objects, &run.run).await?;
     let kept = run.plan.continues.as_ref().filter(|kept| kept.kept > 0);
     let mut report = Report {
         verdict: verdict(&total, merged.codes.count(Code::Stopped), run.failure.tolerated),
         message: String::new(),
         run: id,
+        versions,
         job,
         file,
         generation,

@@ -141,7 +141,7 @@ async fn a_run_with_failures_keeps_its_folder_and_merges_new_results() {
     let (world, mut fixture) = (World::new(), half());
     let first = world.merge(&mut fixture).await;
     assert_eq!(first.failed.as_deref(), Some("a\n2\n"));
-    assert_eq!(run_folder(&world, &fixture).await.len(), 6);
+    assert_eq!(run_folder(&world, &fixture).await.len(), 7);
     let response = world.call(&fixture).await.unwrap();
     assert_eq!(world.left(&fixture, response).await, first);
 
