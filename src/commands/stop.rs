@@ -11,7 +11,7 @@ pub(super) async fn stop(args: args::Stop) -> Result<Exit, CliError> {
     if execution.status != Status::Running {
         return Err(CliError::new(format!("the run {} has already ended", watch::run_name(&run))));
     }
-    stack.stop(&run, "stopped by `throughline stop`").await?;
+    stack.stop(&run, "somebody ran `throughline stop`").await?;
     println!(
         "{} is stopping: the workers notice it within ten seconds, then all responses so far are merged",
         watch::run_name(&run)

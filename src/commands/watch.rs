@@ -144,8 +144,9 @@ pub(super) async fn print_end(
                 .await
         }
         (status, None) => {
+            let saved = if watch_options.output.is_some() { ", so there is nothing to save" } else { "" };
             let message = format!(
-                "the report and the output of the run {} were replaced by a later upload of {}",
+                "the report and the output of the run {} were replaced by a later upload of {}{saved}",
                 run_name(run),
                 run.file
             );
@@ -154,6 +155,8 @@ pub(super) async fn print_end(
                 (Status::Succeeded, _) => (Exit::SomeFailed, "some_failed"),
                 _ => (Exit::Failed, "failed"),
             };
+            // A script that asked for the output must not go on without it.
+            let exit = if watch_options.output.is_some() { Exit::Failed } else { exit };
             Ok(FailedRun { exit, verdict, error: "Output.Replaced", message: &message, sent: true }
                 .print(watch_options.json))
         }

@@ -291,7 +291,9 @@ impl serve::Jobs for ServerJobs {
         let Some(served) = slot.as_ref().and_then(|slot| slot.get()) else { return Ok(false) };
         let run = &served.steps.run;
         let key = run.keys().stop_run(run.generation);
-        StopMarker::place(&self.objects(), &key, "stopped by a request").await.map_err(unavailable)?;
+        StopMarker::place(&self.objects(), &key, "somebody stopped it on the server")
+            .await
+            .map_err(unavailable)?;
         Ok(true)
     }
 

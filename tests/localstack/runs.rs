@@ -206,7 +206,7 @@ fn stop_keeps_stored_responses() {
     });
     api.respond_all();
     let ended = watching.wait().expect(3);
-    assert!(ended.stdout.contains("stopped by `throughline stop`"), "{}", ended.stdout);
+    assert!(ended.stdout.contains("somebody ran `throughline stop`"), "{}", ended.stdout);
     assert!(ended.stdout.contains("\"batches\":{\"total\":1,"), "{}", ended.stdout);
     let errors = column(&scene.read("out.csv"), "error");
     let succeeded = errors.iter().filter(|error| error.is_empty()).count();

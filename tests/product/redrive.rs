@@ -1,6 +1,7 @@
 //! A redrive sends only failed lines.
 
-use testing::{Api, HttpServer, JobFile, ReceivedRequest, Scene, column, response};
+use serde_json::json;
+use testing::{Api, HttpServer, JobFile, Output, ReceivedRequest, Scene, column, response};
 
 fn scene(api: &Api) -> Scene {
     let job = JobFile::get(api.url("/{{ kind }}/{{ id }}")).unlimited(api.host()).column("twice", "$.twice");
@@ -77,18 +78,17 @@ fn failed_lines_that_are_mended_in_the_input_complete_the_output() {
     }
 }
 
-/// S3 and Step Functions as a redrive on AWS uses them: the objects are the files of a state folder, and every
-/// execution has failed and can be started no more.
-fn aws(scene: &Scene) -> HttpServer {
+/// S3 and Step Functions as commands on AWS use them: the objects are the files of a state folder, and every
+/// execution has ended with this status and can be started no more.
+fn aws(scene: &Scene, status: &'static str) -> HttpServer {
     let state = scene.path(".throughline");
     HttpServer::start(move |_, request: &ReceivedRequest| {
         if let Some(target) = request.header("x-amz-target") {
-            let input = r#"{\"detail\":{\"object\":{\"key\":\"jobs/places/input/in.csv\"}}}"#;
-            let failed = format!(
-                r#"{{"executionArn":"e","stateMachineArn":"m","startDate":1,"status":"FAILED","input":"{input}"}}"#
-            );
+            let input = json!({ "detail": { "object": { "key": "jobs/places/input/in.csv" } } }).to_string();
+            let output = json!({ "failed": 0 }).to_string();
+            let ended = json!({ "executionArn": "e", "stateMachineArn": "m", "startDate": 1, "status": status, "input": input, "output": output });
             return match target.ends_with(".DescribeExecution") {
-                true => response(200, &failed),
+                true => response(200, &ended.to_string()),
                 false => response(400, r#"{"__type":"AccessDeniedException","message":"not now"}"#),
             };
         }
@@ -113,6 +113,41 @@ fn aws(scene: &Scene) -> HttpServer {
     })
 }
 
+/// Runs a command with the options of this AWS.
+fn on_aws(scene: &Scene, aws: &HttpServer, args: &[&str]) -> Output {
+    let endpoint = aws.url("");
+    let options = ["--bucket", "b", "--region", "us-east-1", "--endpoint-url", &endpoint];
+    scene.run_with(&[args, &options[..]].concat(), |command| {
+        command.env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test");
+    })
+}
+
+/// The id of the last run of the job `places` and its file.
+fn latest(scene: &Scene) -> String {
+    let latest = scene.read(".throughline/runs/places/latest/in.csv.json");
+    let latest: serde_json::Value = serde_json::from_str(&latest).unwrap();
+    format!("places/{}", latest["run"].as_str().unwrap())
+}
+
+#[test]
+fn watch_that_is_asked_for_an_output_which_was_replaced_fails() {
+    let api = Api::start();
+    let job = JobFile::get(api.url("/ok/{{ id }}")).unlimited(api.host());
+    let scene = Scene::named("places", job, "in.csv", "id\n1\n");
+    scene.run(&["run", "places.toml", "in.csv", "-o", "out.csv"]).expect(0);
+    let run = latest(&scene);
+    let aws = aws(&scene, "SUCCEEDED");
+    let watched = on_aws(&scene, &aws, &["watch", &run, "-o", "saved.csv"]).expect(0);
+    assert_eq!(scene.read("saved.csv"), scene.read("out.csv"), "{}", watched.stderr);
+    scene.write("in.csv", "id\n2\n");
+    scene.run(&["run", "places.toml", "in.csv", "-o", "out.csv", "--fresh"]).expect(0);
+    on_aws(&scene, &aws, &["watch", &run]).expect(0);
+    let refused = on_aws(&scene, &aws, &["watch", &run, "-o", "later.csv"]).expect(3);
+    let said = refused.stdout + &refused.stderr;
+    assert!(said.contains("replaced by a later upload of in.csv, so there is nothing to save"), "{said}");
+    assert!(!scene.exists("later.csv"));
+}
+
 #[test]
 fn redrive_on_aws_says_that_it_does_not_use_a_mended_job() {
     let api = Api::start();
@@ -120,18 +155,10 @@ fn redrive_on_aws_says_that_it_does_not_use_a_mended_job() {
     let scene = Scene::named("places", job, "in.csv", "kind,id\nflaky,1\n");
     api.set_broken(true);
     scene.run(&["run", "places.toml", "in.csv"]).expect(2);
-    let latest = scene.read(".throughline/runs/places/latest/in.csv.json");
-    let latest: serde_json::Value = serde_json::from_str(&latest).unwrap();
-    let run = format!("places/{}", latest["run"].as_str().unwrap());
-    let aws = aws(&scene);
+    let run = latest(&scene);
+    let aws = aws(&scene, "FAILED");
     let redrive = |more: &[&str]| {
-        let endpoint = aws.url("");
-        let options = ["--bucket", "b", "--region", "us-east-1", "--endpoint-url", &endpoint];
-        let args = [&["redrive", &run], &options[..], more].concat();
-        let ran = scene.run_with(&args, |command| {
-            command.env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test");
-        });
-        let ran = ran.expect(1);
+        let ran = on_aws(&scene, &aws, &[&["redrive", &run], more].concat()).expect(1);
         assert!(format!("{}{}", ran.stdout, ran.stderr).contains("not now"), "{}{}", ran.stdout, ran.stderr);
         ran
     };
