@@ -9,6 +9,8 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.parse
+import urllib.request
 
 from aws import Client, Key
 
@@ -35,17 +37,22 @@ class Server:
         self._process = None
         self.configure(**settings)
 
-    def configure(self, endpoints=None, **settings):
+    def configure(self, endpoints=None, rule=None, **settings):
         """Starts the server with these settings, again if it runs."""
-        lines = [f"{name} = {json.dumps(value)}" for name, value in settings.items()]
-        lines += ["[endpoints]"] + [f"{name} = {json.dumps(url)}" for name, url in (endpoints or {}).items()]
+        lines = self._lines(settings)
+        lines += ["[endpoints]", *self._lines(endpoints or {})]
+        lines += ["[[rule]]", *self._lines(rule)] if rule else []
         (self.folder / "serve.toml").write_text("\n".join(lines) + "\n")
         if self._process:
             self.kill()
         self.start()
 
+    @staticmethod
+    def _lines(values):
+        return [f"{name} = {json.dumps(value)}" for name, value in values.items()]
+
     def start(self):
-        """Starts the server, at a free port."""
+        """Starts the server, at free ports."""
         # A thousand calls at once are a thousand connections, here and in the server.
         _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
@@ -60,6 +67,7 @@ class Server:
         if "http://" not in line:
             sys.exit(f"the server does not start: {line}{self._process.stderr.read()}")
         host = line.split("http://")[1].split(",")[0].strip()
+        self._link = "http://" + self._process.stdout.readline().split("http://")[1].strip()
         printed = subprocess.run([*command[:2], "env", *command[2:]], capture_output=True, text=True, check=True)
         value = dict(line[7:].split("=", 1) for line in printed.stdout.splitlines() if line.startswith("export "))
         self.client = Client(host, Key(value["AWS_ACCESS_KEY_ID"], value["AWS_SECRET_ACCESS_KEY"]))
@@ -68,6 +76,16 @@ class Server:
         """Ends the server at once (SIGKILL), as a crash would."""
         self._process.kill()
         self._process.wait()
+
+    def show(self, arn):
+        """Prints a link to an execution or a machine in the console, whose page must be there."""
+        *_, kind, machine = (parts := arn.split(":"))[:7]
+        page = f"/{kind.removeprefix('state').lower()}s/" + "/".join(map(urllib.parse.quote, parts[6:]))
+        origin, key = self._link.split("/sign-in")[0], self.client.key
+        bearer = {"authorization": f"Bearer {key.id}:{key.secret}"}
+        with urllib.request.urlopen(urllib.request.Request(origin + page, headers=bearer), timeout=60) as response:
+            expect(machine in response.read().decode(), f"the console shows {arn}")
+        print(f"In the console, while this runs: {self._link}&next={urllib.parse.quote(page, safe='')}", flush=True)
 
     def __enter__(self):
         return self
@@ -80,7 +98,9 @@ class Server:
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
-        if not self._keeps:
+        if self._keeps:
+            print(f"To look at it again: throughline serve --state {self.folder}")
+        else:
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def __call__(self, operation, **members):
@@ -116,6 +136,16 @@ class Server:
                 return shown
             time.sleep(0.05)
         sys.exit(f"{execution} is still running after {seconds} s")
+
+    def all_ended(self, machine, count, seconds=120):
+        """Waits until so many executions of a machine have ended, and returns what DescribeExecution says of each."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            executions = self("ListExecutions", stateMachineArn=machine, maxResults=1000)["executions"]
+            if len(executions) >= count and all(each["status"] != "RUNNING" for each in executions):
+                return [self("DescribeExecution", executionArn=each["executionArn"]) for each in executions]
+            time.sleep(0.05)
+        sys.exit(f"fewer than {count} executions of {machine} have ended after {seconds} s")
 
     def succeeded(self, execution, seconds=120):
         """Waits for an execution that must succeed, and returns its output."""

@@ -13,5 +13,5 @@ def chart(results, path):
         y, width = 36 + row * 36, max(2, 300 * result["hours"] / longest)
         share = 100 * result["throttled"] / result["requests"]
         lines.append(f'<text x="8" y="{y + 16}">{name}</text><rect x="150" y="{y}" width="{width:.0f}" height="22" rx="3"/>')
-        lines.append(f'<text x="{160 + width:.0f}" y="{y + 16}">{result["hours"]:.1f} h, {share:.2f} %</text>')
+        lines.append(f'<text x="{160 + width:.0f}" y="{y + 16}">{result["hours"]:.2f} h, {share:.2f} %</text>')
     path.write_text("\n".join([*lines, "</svg>", ""]))

@@ -135,7 +135,9 @@ def workflow(parameters, work, state):
             arn = server.machine(name, HERE / f"{name}.asl.json", **values)
             values[f"{name.capitalize()}StateMachineArn"] = arn
         begun = time.monotonic()
-        server.succeeded(server.run(arn, {"period": PERIOD, "tick": 1}), 110)
+        execution = server.run(arn, {"period": PERIOD, "tick": 1})
+        server.show(execution)
+        server.succeeded(execution, 110)
         seconds = time.monotonic() - begun
     expect(cloud.complete(work), "the workflow has replicated every entity")
     return {"seconds": seconds, **cloud.totals()}

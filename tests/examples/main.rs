@@ -39,6 +39,10 @@ fn runs(name: &str) -> String {
     let output = Command::new(run).arg("--small").env("PATH", path).output().unwrap();
     let printed = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{printed}{}", String::from_utf8_lossy(&output.stderr));
+    // The example has read the page of this link.
+    let link =
+        printed.lines().find(|line| line.starts_with("In the console, while this runs: http://127.0.0.1:"));
+    assert!(link.is_some_and(|link| link.contains("&next=%2F")), "{printed}");
     printed
 }
 
