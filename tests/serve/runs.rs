@@ -178,10 +178,12 @@ async fn runs_of_one_job_go_in_order_of_arrival_also_after_a_kill_and_other_jobs
     assert_eq!(server.find("jobs/held/report/1.txt.json").await, None);
     let server = server.killed_and_started_again();
     assert_eq!(server.runs().await.len(), 2, "three runs wait on disk");
-    api.forget();
     api.respond_all();
     assert_eq!(server.report("held", "4.txt").await["ok"], 1);
-    let paths: Vec<String> = api.requests().iter().map(|request| request.path().to_owned()).collect();
+    let paths = api.requests().into_iter().map(|request| request.path().to_owned());
+    let mut paths: Vec<String> = paths.filter(|path| path.starts_with("/ok/")).collect();
+    // The first one was sent before the kill, and is sent again.
+    paths.dedup();
     assert_eq!(paths, ["/ok/1", "/ok/2", "/ok/3", "/ok/4"]);
     assert_eq!(server.runs().await.len(), 5);
 }
