@@ -45,6 +45,8 @@ pub struct Progress {
 
 #[derive(Debug)]
 struct Lane {
+    /// The name in the plan.
+    lane: String,
     name: String,
     lines: u64,
     ok: AtomicU64,
@@ -129,7 +131,7 @@ impl Progress {
                 LaneKind::Named { provider } => provider.clone(),
                 LaneKind::Hashed => planned.name.clone(),
             };
-            let lane = Lane::new(shown, planned.lines);
+            let lane = Lane::new(planned.name.clone(), shown, planned.lines);
             for entry in objects.list(&run.keys().lane_results(&planned.name)).await? {
                 if let Some(SegmentKey::Results { invocation, ok, failed, throttled, .. }) =
                     SegmentKey::parse(&entry.key)
@@ -248,10 +250,11 @@ impl worker::Observer for Progress {
 }
 
 impl Lane {
-    fn new(name: String, lines: u64) -> Self {
+    fn new(lane: String, name: String, lines: u64) -> Self {
         let zero = AtomicU64::default;
         let name = job::text::visible(&name).into_owned();
         Self {
+            lane,
             name,
             lines,
             ok: zero(),
@@ -274,6 +277,7 @@ impl Lane {
             .map(|until| until.saturating_duration_since(Instant::now()).as_secs())
             .filter(|seconds| *seconds > 0);
         LaneSnapshot {
+            lane: self.lane.clone(),
             name: self.name.clone(),
             lines: self.lines,
             done: (get(&self.ok) + get(&self.failed)).min(self.lines),

@@ -1,16 +1,18 @@
 //! The locks of lanes. The budget of a limit belongs to one run, so two runs of different jobs whose lanes have
-//! the same limit take turns: a lane waits until the other run's lane has ended.
+//! the same limit take turns: a lane waits until the other run's lane has ended. The lanes of one server hold the lock of
+//! a limit with a ceiling together, because they divide the ceiling while they go.
 
 use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, PoisonError, Weak};
 
 use engine::{MapRunStatus, TaskError};
 use job::run::{RunRef, parse_plan};
 use job::{ErrorName, LaneKind, Objects, StepError};
 use tokio::sync::{Mutex, OnceCell};
 use tokio_util::sync::CancellationToken;
+use worker::Providers;
 
 use super::lock::{Holder, Lock};
 use super::steps::failed;
@@ -22,16 +24,28 @@ pub(super) struct LaneLocks {
     ours: Holder,
     /// The lanes of named limits.
     lanes: OnceCell<HashMap<String, NamedLane>>,
+    together: Option<(Together, Arc<Providers>)>,
 }
+
+/// A lock while somebody holds it.
+type Held = Arc<Mutex<Weak<Lock>>>;
+
+/// The locks that all runs of a server hold together, by limit.
+pub(super) type Together = Arc<std::sync::Mutex<HashMap<String, Held>>>;
 
 struct NamedLane {
     limit: String,
-    lock: Mutex<Weak<Lock>>,
+    lock: Held,
 }
 
 impl LaneLocks {
     pub(super) fn new(folder: PathBuf, ours: Holder) -> Self {
-        Self { folder, ours, lanes: OnceCell::new() }
+        Self { folder, ours, lanes: OnceCell::new(), together: None }
+    }
+
+    /// The same locks in a server, whose runs divide the limits that have a ceiling.
+    pub(super) fn together(self, together: Together, providers: Option<Arc<Providers>>) -> Self {
+        Self { together: providers.map(|providers| (together, providers)), ..self }
     }
 
     /// Waits until no lane of another run uses the limit of this lane, and excludes those until the lane's Map
@@ -48,9 +62,13 @@ impl LaneLocks {
         cancel: &CancellationToken,
         progress: &Progress,
     ) -> Result<Option<Arc<Lock>>, TaskError> {
-        let lanes = self.lanes.get_or_try_init(|| named_lanes(objects, run)).await.map_err(failed)?;
+        let lanes = self.lanes.get_or_try_init(|| self.named_lanes(objects, run)).await.map_err(failed)?;
         let Some(NamedLane { limit, lock }) = lanes.get(lane) else { return Ok(None) };
-        let mut held = lock.lock().await;
+        let mut held = tokio::select! {
+            biased;
+            held = lock.lock() => held,
+            () = cancel.cancelled() => return Err(TaskError::Interrupted),
+        };
         if let Some(held) = held.upgrade() {
             return Ok(Some(held));
         }
@@ -75,18 +93,33 @@ impl LaneLocks {
         }
         Ok(Some(acquired))
     }
-}
 
-async fn named_lanes(objects: &Objects, run: &RunRef) -> Result<HashMap<String, NamedLane>, StepError> {
-    let key = run.keys().plan();
-    let plan = parse_plan(&objects.get(&key).await?, &key)?;
-    let named = plan.lanes.into_iter().filter_map(|lane| match lane.kind {
-        LaneKind::Named { provider } => {
-            Some((lane.name, NamedLane { limit: provider, lock: Mutex::default() }))
+    async fn named_lanes(
+        &self,
+        objects: &Objects,
+        run: &RunRef,
+    ) -> Result<HashMap<String, NamedLane>, StepError> {
+        let key = run.keys().plan();
+        let plan = parse_plan(&objects.get(&key).await?, &key)?;
+        let named = plan.lanes.into_iter().filter_map(|lane| match lane.kind {
+            LaneKind::Named { provider } => {
+                let lock = self.lock_of(&provider);
+                Some((lane.name, NamedLane { limit: provider, lock }))
+            }
+            LaneKind::Hashed => None,
+        });
+        Ok(named.collect())
+    }
+
+    fn lock_of(&self, limit: &str) -> Held {
+        match &self.together {
+            Some((together, providers)) if providers.ceiling(limit).is_some() => {
+                let mut all = together.lock().unwrap_or_else(PoisonError::into_inner);
+                all.entry(limit.to_owned()).or_default().clone()
+            }
+            _ => Held::default(),
         }
-        LaneKind::Hashed => None,
-    });
-    Ok(named.collect())
+    }
 }
 
 fn unusable(error: &io::Error) -> StepError {
