@@ -104,7 +104,7 @@ impl Timing {
 /// Where a schedule comes from: the settings or the API.
 enum Source<'a> {
     Settings(&'a Schedule),
-    Api(Record),
+    Api(Box<Record>),
 }
 
 /// The schedules of a server.
@@ -142,7 +142,7 @@ impl Schedules {
         }
         for record in self.scheduler.all()? {
             let Some(timing) = record.timing() else { continue };
-            let due = self.look(&timing, &Source::Api(record), now).await?;
+            let due = self.look(&timing, &Source::Api(Box::new(record)), now).await?;
             next = next.into_iter().chain(due).min();
         }
         Ok(next)

@@ -170,7 +170,9 @@ impl Share {
         }
         if let Err(at) = own() {
             // Its own limit is stricter now: others go first.
-            self.place.take().map(|place| state.waiting.remove(&place));
+            if let Some(place) = self.place.take() {
+                state.waiting.remove(&place);
+            }
             return Err(at);
         }
         if let Some(interval) = state.interval {

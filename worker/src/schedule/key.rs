@@ -128,7 +128,9 @@ impl Key {
         let candidate = match self.choose(now, fresh, prepare) {
             Ok(candidate) => candidate,
             Err(turn) => {
-                self.share.as_mut().map(Share::leave);
+                if let Some(share) = &mut self.share {
+                    share.leave();
+                }
                 return turn;
             }
         };
@@ -222,7 +224,9 @@ impl Key {
     /// A request is back.
     pub(crate) fn returned(&mut self) {
         self.in_flight -= 1;
-        self.share.as_mut().map(Share::returned);
+        if let Some(share) = &mut self.share {
+            share.returned();
+        }
     }
 
     #[cfg(test)]
