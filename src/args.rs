@@ -10,12 +10,12 @@ pub mod states;
 
 use clap::{Parser, Subcommand};
 
-pub use aws::{Account, Stack, Stop, Submit, Watch, WatchOptions};
+pub use aws::{Account, OnServer, Stack, Stop, Submit, Watch, WatchOptions};
 pub use jobs::{Again, Check, Demo, Init, Redrive, Run, RunOptions, Runs, Target, Vars};
 pub use lines::{Show, Try};
 pub use manual::{Completions, Help, Man};
 pub use secret::{Secret, SecretCommand};
-pub use serve::{Serve, ServeCommand, ServerFolder};
+pub use serve::{LogForm, Serve, ServeCommand, ServerFolder};
 pub use states::{States, StatesCommand};
 
 /// Sends one network request per line of a file, within the limits of each API, and writes one output file in

@@ -1,12 +1,13 @@
-//! A stack on AWS: its bucket and its executions.
+//! A stack on AWS: its bucket and its executions. A server of this program is one too.
 
 mod execution;
 mod follow;
 mod profile;
+mod server;
 mod unreachable;
 mod upload;
 
-use aws_config::{BehaviorVersion, Region};
+use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_s3::config::ProvideCredentials;
 use job::Objects;
 use job::run::RunRef;
@@ -24,6 +25,8 @@ pub use upload::upload;
 pub struct AwsStack {
     bucket: String,
     account: args::Account,
+    /// The URL of a server, if it is not on AWS.
+    server: Option<String>,
     s3: aws_sdk_s3::Client,
     states: aws_sdk_sfn::Client,
 }
@@ -34,6 +37,9 @@ impl AwsStack {
     /// # Errors
     /// When the profile does not exist, or no Region or no credentials are known.
     pub async fn connect(args: &args::Stack) -> Result<Self, CliError> {
+        if let Some(server) = &args.server.server {
+            return server::connect(server, args).await;
+        }
         profile::check(args.account.profile.as_deref()).await?;
         let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12());
         if let Some(profile) = &args.account.profile {
@@ -60,18 +66,24 @@ impl AwsStack {
         credentials.map_err(|why| {
             CliError::new(format!("no AWS credentials: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or sign in with the AWS command line ({why})"))
         })?;
+        let bucket = args.bucket.clone().unwrap_or_default();
+        Ok(Self::of_config(&aws, bucket, args))
+    }
+
+    fn of_config(aws: &SdkConfig, bucket: String, args: &args::Stack) -> Self {
         // A custom endpoint, such as LocalStack, has no subdomains for buckets.
         let paths = aws.endpoint_url().is_some();
-        let s3 = aws_sdk_s3::config::Builder::from(&aws)
+        let s3 = aws_sdk_s3::config::Builder::from(aws)
             .force_path_style(paths)
             .interceptor(NameUnreachable::default());
-        let states = aws_sdk_sfn::config::Builder::from(&aws).interceptor(NameUnreachable::default());
-        Ok(Self {
-            bucket: args.bucket.clone(),
+        let states = aws_sdk_sfn::config::Builder::from(aws).interceptor(NameUnreachable::default());
+        Self {
+            bucket,
             account: args.account.clone(),
+            server: args.server.server.clone(),
             s3: aws_sdk_s3::Client::from_conf(s3.build()),
             states: aws_sdk_sfn::Client::from_conf(states.build()),
-        })
+        }
     }
 
     /// The bucket's name.
@@ -81,6 +93,9 @@ impl AwsStack {
 
     /// The options with which another command finds this stack.
     pub fn options(&self) -> String {
+        if let Some(server) = &self.server {
+            return format!("--server {server}");
+        }
         let args::Account { profile, region, endpoint_url } = &self.account;
         let options =
             [("bucket", Some(&self.bucket)), ("profile", profile.as_ref()), ("region", region.as_ref())];

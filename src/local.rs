@@ -16,6 +16,7 @@ mod proxy;
 mod secrets;
 mod serve;
 mod server;
+mod server_address;
 mod steps;
 mod target;
 
@@ -43,6 +44,7 @@ pub use proxy::unused_proxy;
 pub use secrets::LocalSecrets;
 pub use serve::serve;
 pub use server::{JobSecrets, ServerJobs};
+pub use server_address::ServerAddress;
 pub use steps::bind;
 pub use target::{Target, job_name, read_job, read_job_with, with_input_path};
 
@@ -96,6 +98,16 @@ impl StateDir {
         Ok(state)
     }
 
+    /// Tells other commands where the server of the folder is.
+    ///
+    /// # Errors
+    /// When the lock cannot be written.
+    pub fn announce(&self, address: ServerAddress) -> Result<(), CliError> {
+        let holder = Holder { server: Some(address), ..self.holder.clone() };
+        let named = self._own_lock.as_ref().map_or(Ok(()), |lock| lock.name(&holder));
+        named.map_err(|error| CliError::at(&self.folder, error))
+    }
+
     /// Opens a state folder for the settings of its server, and creates it if it does not exist.
     ///
     /// # Errors
@@ -122,6 +134,7 @@ impl StateDir {
                 command: format!("throughline {command}"),
                 since: text::moment(now()),
                 job: None,
+                server: None,
             },
         })
     }

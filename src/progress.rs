@@ -47,6 +47,8 @@ pub struct Progress {
 
 #[derive(Debug)]
 struct Lane {
+    /// The name in the plan.
+    lane: String,
     name: String,
     lines: u64,
     ok: AtomicU64,
@@ -155,7 +157,7 @@ impl Progress {
                     // Of the requests of other processes, only the responses are known.
                     sent: (counts.ok + counts.failed + counts.throttled).into(),
                     waits_for: waits_for.into(),
-                    ..Lane::new(shown, planned.lines)
+                    ..Lane::new(planned.name.clone(), shown, planned.lines)
                 })
             })
             .collect();
@@ -262,10 +264,11 @@ impl worker::Observer for Progress {
 }
 
 impl Lane {
-    fn new(name: String, lines: u64) -> Self {
+    fn new(lane: String, name: String, lines: u64) -> Self {
         let zero = AtomicU64::default;
         let name = job::text::visible(&name).into_owned();
         Self {
+            lane,
             name,
             lines,
             ok: zero(),
@@ -284,6 +287,7 @@ impl Lane {
             .map(|until| until.saturating_duration_since(Instant::now()).as_secs())
             .filter(|seconds| *seconds > 0);
         LaneSnapshot {
+            lane: self.lane.clone(),
             name: self.name.clone(),
             lines: self.lines,
             done: (get(&self.ok) + get(&self.failed)).min(self.lines),

@@ -6,3 +6,5 @@ pub mod guard;
 pub mod loopback;
 #[cfg(feature = "loopback")]
 pub mod server;
+#[cfg(feature = "loopback")]
+pub mod tls;

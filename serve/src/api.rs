@@ -25,7 +25,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use codec::respond;
+pub(crate) use codec::{read, respond};
 pub(crate) use error::ApiError;
 pub(crate) use input::Input;
 

@@ -37,6 +37,39 @@ impl CommandFunction {
     /// # Errors
     /// The error that the state gets.
     pub(crate) async fn call(&self, payload: &Value, cancel: &CancellationToken) -> Result<Value, TaskError> {
+        let Ended { status, output, errors } = self.end(payload, cancel).await?;
+        let result: Result<Value, _> = engine::json::from_slice(&output);
+        if !status.success() {
+            if let Ok(own) = &result
+                && let Some(name) = own["errorType"].as_str()
+            {
+                return Err(task_error(name, &own.to_string()));
+            }
+            return Err(exited(status, &errors));
+        }
+        if output.len() as u64 > LARGEST {
+            let message = format!(
+                "the result has more than {LARGEST} bytes: write it to the store, and return its key"
+            );
+            return Err(task_error("States.DataLimitExceeded", &message));
+        }
+        result.map_err(|error| {
+            let message = format!("standard output is not JSON: {error}{}", quoted(&errors));
+            failed("Runtime.MarshalError", &message)
+        })
+    }
+
+    /// Gives it the payload. What it writes to standard output means nothing.
+    ///
+    /// # Errors
+    /// When it cannot be started, takes too long or fails.
+    pub(crate) async fn tell(&self, payload: &Value, cancel: &CancellationToken) -> Result<(), TaskError> {
+        let Ended { status, errors, .. } = self.end(payload, cancel).await?;
+        if status.success() { Ok(()) } else { Err(exited(status, &errors)) }
+    }
+
+    /// Runs it to its end.
+    async fn end(&self, payload: &Value, cancel: &CancellationToken) -> Result<Ended, TaskError> {
         let _slot = tokio::select! {
             slot = self.slots.acquire() => slot,
             () = cancel.cancelled() => return Err(TaskError::Interrupted),
@@ -53,28 +86,7 @@ impl CommandFunction {
             }
             () = cancel.cancelled() => return Err(TaskError::Interrupted),
         };
-        let Ended { status, output, errors } =
-            ended.map_err(|error| failed("Runtime.ExitError", &format!("the command failed: {error}")))?;
-        let result: Result<Value, _> = engine::json::from_slice(&output);
-        if !status.success() {
-            if let Ok(own) = &result
-                && let Some(name) = own["errorType"].as_str()
-            {
-                return Err(task_error(name, &own.to_string()));
-            }
-            let message = format!("Runtime exited with error: {status}{}", quoted(&errors));
-            return Err(failed("Runtime.ExitError", &message));
-        }
-        if output.len() as u64 > LARGEST {
-            let message = format!(
-                "the result has more than {LARGEST} bytes: write it to the store, and return its key"
-            );
-            return Err(task_error("States.DataLimitExceeded", &message));
-        }
-        result.map_err(|error| {
-            let message = format!("standard output is not JSON: {error}{}", quoted(&errors));
-            failed("Runtime.MarshalError", &message)
-        })
+        ended.map_err(|error| failed("Runtime.ExitError", &format!("the command failed: {error}")))
     }
 
     fn start(&self) -> io::Result<Group> {
@@ -130,6 +142,10 @@ fn quoted(errors: &[u8]) -> String {
     let text = String::from_utf8_lossy(&errors[errors.len().saturating_sub(QUOTED)..]);
     let text = text.trim();
     if text.is_empty() { String::new() } else { format!(": {text}") }
+}
+
+fn exited(status: ExitStatus, errors: &[u8]) -> TaskError {
+    failed("Runtime.ExitError", &format!("Runtime exited with error: {status}{}", quoted(errors)))
 }
 
 fn failed(name: &str, message: &str) -> TaskError {

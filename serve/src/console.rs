@@ -45,6 +45,8 @@ pub(crate) struct Console {
     pub(crate) triggers: Triggers,
     sessions: Sessions,
     hosts: Vec<String>,
+    /// Whether browsers reach it by TLS.
+    tls: bool,
 }
 
 type Shared = Arc<Console>;
@@ -60,8 +62,9 @@ impl Console {
         settings: &Settings,
     ) -> Result<Shared, StoreError> {
         let sessions = Sessions::open(store, keys)?;
-        let (pages, hosts) = (live::Pages::default(), guard::hosts(&settings.host));
-        Ok(Arc::new(Self { api, inbox, triggers, pages, stop, sessions, hosts }))
+        let (pages, hosts) = (live::Pages::default(), guard::hosts(&settings.host, settings.console));
+        let tls = settings.tls.is_some();
+        Ok(Arc::new(Self { api, inbox, triggers, pages, stop, sessions, hosts, tls }))
     }
 
     /// The path and query by which a browser is signed in once.
@@ -94,7 +97,7 @@ pub(crate) fn router(console: &Shared) -> Router {
 /// When the folder has no keys yet, or they cannot be read.
 pub fn sign_in_link(folder: &std::path::Path, settings: &Settings) -> Result<String, Error> {
     let keys = Keys::read(folder)?;
-    Ok(format!("http://{}{}", settings.console, path_of(&link::make(&keys))))
+    Ok(format!("{}{}", settings.console_url(), path_of(&link::make(&keys))))
 }
 
 fn path_of(token: &str) -> String {
@@ -151,7 +154,7 @@ async fn health(State(console): State<Shared>) -> Response {
 
 async fn metrics(State(console): State<Shared>, _who: Who) -> Response {
     let open = console.api.executions.open_by_machine();
-    match console.api.executions.metrics().text(open) {
+    match console.api.executions.metrics().text(open, &console.triggers.jobs().live_runs()) {
         Ok(text) => {
             let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
             ([(header::CONTENT_TYPE, kind)], text).into_response()

@@ -30,6 +30,7 @@ use crate::api::ApiError;
 use crate::arn::Place;
 use crate::catalog::{Catalog, Machine, Moment};
 use crate::jobs::Jobs;
+use crate::notify::Notes;
 use crate::store::{Batch, KeyReader, Space, Store, StoreError};
 
 /// How long the name of an execution that has ended stays taken: 90 days, in microseconds.
@@ -53,6 +54,7 @@ struct Shared {
     /// Machines that have been compiled, by revision.
     compiled: Mutex<HashMap<String, Arc<engine::Machine>>>,
     map_runs: map_runs::MapRuns,
+    notes: Notes,
     stop: CancellationToken,
     running: TaskTracker,
 }
@@ -104,6 +106,7 @@ impl Executions {
         catalog: Arc<Catalog>,
         place: Place,
         jobs: Arc<dyn Jobs>,
+        notes: Notes,
         stop: CancellationToken,
     ) -> Result<Self, StoreError> {
         let mut last = 0;
@@ -122,6 +125,7 @@ impl Executions {
             open: Mutex::default(),
             last: AtomicU64::new(last),
             compiled: Mutex::default(),
+            notes,
             stop,
             running: TaskTracker::new(),
         })))
@@ -344,7 +348,8 @@ impl Executions {
 
     fn open(&self, record: Execution, started: Started) -> Arc<Open> {
         let (store, arn) = (self.0.store.clone(), record.arn(&self.0.place));
-        let journal = ExecutionJournal::new(store, record.clone(), arn, self.0.map_runs.clone());
+        let (map_runs, notes) = (self.0.map_runs.clone(), self.0.notes.clone());
+        let journal = ExecutionJournal::new(store, record.clone(), arn, map_runs, notes);
         Open::new(record, started, journal)
     }
 

@@ -9,6 +9,7 @@ use serde_json::Value;
 use states::services::Activities;
 
 use crate::catalog::Moment;
+use crate::notify::{Note, Notes};
 use crate::store::{Batch, KeyWriter, Space, Store, StoreError, json};
 
 /// The tasks of all executions. Clones share them.
@@ -19,6 +20,7 @@ struct Shared {
     store: Store,
     tokens: TaskTokens,
     activities: Activities,
+    notes: Notes,
 }
 
 /// A task that waits, as it is stored.
@@ -56,8 +58,8 @@ impl Waiting {
 }
 
 impl Inbox {
-    pub(crate) fn new(store: Store, tokens: TaskTokens, activities: Activities) -> Self {
-        Self(Arc::new(Shared { store, tokens, activities }))
+    pub(crate) fn new(store: Store, tokens: TaskTokens, activities: Activities, notes: Notes) -> Self {
+        Self(Arc::new(Shared { store, tokens, activities, notes }))
     }
 
     /// A task begins to wait. The record is before the progress of the execution in the store.
@@ -86,6 +88,7 @@ impl Inbox {
         };
         let mut batch = Batch::default();
         batch.put_json(Space::Inbox, waiting_key(&waiting.token), &waiting);
+        self.0.notes.put(&mut batch, Note::of_waiting(&waiting));
         drop(store.submit(batch));
     }
 

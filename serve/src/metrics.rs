@@ -1,5 +1,7 @@
 //! What the server measures, as OpenMetrics (OpenMetrics 1.0) at `/metrics`. Counters begin with the process.
 
+mod lanes;
+
 use std::time::Duration;
 
 use prometheus_client::encoding::{EncodeLabelSet, text};
@@ -8,6 +10,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
+
+use crate::jobs::LiveRun;
 
 /// The bounds of the histograms of times, in seconds.
 const SECONDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
@@ -83,8 +87,13 @@ impl Metrics {
         self.bytes.inc_by(bytes as u64);
     }
 
-    /// The text of `/metrics`. `open` are the machines with their executions that have not ended.
-    pub(crate) fn text(&self, open: Vec<(String, usize)>) -> Result<String, std::fmt::Error> {
+    /// The text of `/metrics`. `open` are the machines with their executions that have not ended, `runs` the runs that
+    /// are under way with their jobs.
+    pub(crate) fn text(
+        &self,
+        open: Vec<(String, usize)>,
+        runs: &[(String, LiveRun)],
+    ) -> Result<String, std::fmt::Error> {
         let mut registry = Registry::with_prefix("throughline");
         let running = Family::<OfMachine, Gauge>::default();
         for (machine, number) in open {
@@ -114,6 +123,7 @@ impl Metrics {
             Unit::Bytes,
             self.bytes.clone(),
         );
+        lanes::register(&mut registry, runs);
         let mut process = Registry::with_prefix("process");
         let gauge = |value: u64| {
             let gauge: Gauge = Gauge::default();
@@ -161,6 +171,18 @@ impl Process {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::jobs::LiveLane;
+
+    fn run() -> LiveRun {
+        let lane = LiveLane {
+            name: "a".into(),
+            limit: "a.example".into(),
+            throttled: 2,
+            achieved: 4.5,
+            ..LiveLane::default()
+        };
+        LiveRun { phase: "sending", split_lines: 1, merged_lines: 0, lanes: vec![lane] }
+    }
 
     #[test]
     fn the_text_has_every_family_and_one_end() {
@@ -169,7 +191,7 @@ mod tests {
         metrics.ended("m", "FAILED");
         metrics.requested("StartExecution", "", Duration::from_millis(3));
         metrics.committed(4, 100, Duration::from_millis(2));
-        let text = metrics.text(vec![("m".into(), 7)]).unwrap();
+        let text = metrics.text(vec![("m".into(), 7)], &[("places".into(), run())]).unwrap();
         for line in [
             "throughline_executions_open{machine=\"m\"} 7",
             "throughline_starts_total{machine=\"m\\\"1\"} 1",
@@ -178,6 +200,9 @@ mod tests {
             "throughline_api_request_seconds_count{operation=\"StartExecution\"} 1",
             "throughline_store_commit_seconds_bucket{le=\"0.0025\"} 1",
             "throughline_store_written_bytes_total 100",
+            "throughline_lane{job=\"places\",lane=\"a\",kind=\"throttled\"} 2",
+            "throughline_lane_rate{job=\"places\",lane=\"a\",kind=\"achieved\"} 4.5",
+            "throughline_lane_held{job=\"places\",lane=\"a\",limit=\"a.example\"} 0",
         ] {
             assert!(text.lines().any(|found| found == line), "{line}\n{text}");
         }

@@ -9,6 +9,7 @@ mod expression;
 
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -16,10 +17,12 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use expression::Expression;
 
+use crate::arn::Place;
 use crate::jobs::MACHINE;
+use crate::scheduler::{Record, Scheduler};
 use crate::settings::{CatchUp, Schedule};
 use crate::store::{Batch, KeyWriter, Space, Store, StoreError};
-use crate::triggers::{Trigger, Triggers, queue_of_job};
+use crate::triggers::{Trigger, Triggers, place_of_event, queue_of_job};
 
 /// The keys of the schedules among those of triggers begin with this.
 const SCHEDULE: u8 = b's';
@@ -40,62 +43,173 @@ struct State {
     last: Timestamp,
 }
 
+/// When a schedule is due, whoever has made it.
+pub(crate) struct Timing {
+    /// Its name among all schedules.
+    pub(crate) key: String,
+    /// With another text here it begins anew.
+    pub(crate) anew: String,
+    pub(crate) expression: Expression,
+    pub(crate) zone: TimeZone,
+    /// The first moment at which it may be due; by default, when it was made.
+    pub(crate) begins: Option<Timestamp>,
+    /// The last moment at which it may be due.
+    pub(crate) ends: Option<Timestamp>,
+    /// A due time is started at some moment of this time after it.
+    pub(crate) window: Duration,
+    pub(crate) catch_up: CatchUp,
+    pub(crate) max_age: Duration,
+}
+
+impl Timing {
+    fn of(schedule: &Schedule) -> Self {
+        let (text, expression) = schedule.cron.clone();
+        let zone = schedule.timezone.clone();
+        Self {
+            key: schedule.name.clone(),
+            anew: format!("{text} {}", zone.iana_name().unwrap_or("UTC")),
+            expression,
+            zone,
+            begins: None,
+            ends: None,
+            window: Duration::ZERO,
+            catch_up: schedule.catch_up,
+            max_age: schedule.max_age,
+        }
+    }
+
+    /// The first due time after a moment. `begins` is when the schedule was made, or may begin.
+    fn next(&self, after: Timestamp, begins: Timestamp) -> Option<Timestamp> {
+        if matches!(self.expression, Expression::At(_)) {
+            return self.expression.next(after, &self.zone, begins);
+        }
+        let before = begins.checked_sub(SignedDuration::from_secs(1)).unwrap_or(begins);
+        let next = self.expression.next(after.max(before), &self.zone, begins)?;
+        (self.ends.is_none_or(|ends| next <= ends)).then_some(next)
+    }
+
+    /// When a due time is started: the same moment of its window, however often it is asked for.
+    fn starts_at(&self, time: Timestamp) -> Timestamp {
+        let window = i64::try_from(self.window.as_secs()).unwrap_or(0);
+        if window == 0 {
+            return time;
+        }
+        let hash = blake3::hash(format!("{} {time}", self.key).as_bytes());
+        let drawn = u32::from_le_bytes([hash.as_bytes()[0], hash.as_bytes()[1], hash.as_bytes()[2], 0]);
+        let later = SignedDuration::from_secs(i64::from(drawn) % window);
+        time.checked_add(later).unwrap_or(time)
+    }
+}
+
+/// Where a schedule comes from: the settings or the API.
+enum Source<'a> {
+    Settings(&'a Schedule),
+    Api(Box<Record>),
+}
+
 /// The schedules of a server.
 pub(crate) struct Schedules {
     pub(crate) store: Store,
+    pub(crate) place: Place,
     pub(crate) triggers: Triggers,
     pub(crate) schedules: Vec<Schedule>,
+    pub(crate) scheduler: Scheduler,
 }
 
 impl Schedules {
     /// Starts what is due until the server stops.
     pub(crate) async fn run(self, stop: CancellationToken) {
         loop {
-            let now = Timestamp::now();
-            let mut next = None::<Timestamp>;
-            for schedule in &self.schedules {
-                match self.look(schedule, now).await {
-                    Ok(due) => next = next.into_iter().chain(due).min(),
-                    // The store has failed, and with it the server.
-                    Err(_) => return,
-                }
-            }
+            // The store has failed, and with it the server.
+            let Ok(next) = self.look_at_all(Timestamp::now()).await else { return };
             let wait = next.map_or(LOOK_EVERY, |next| {
                 Duration::try_from(next.duration_since(Timestamp::now())).unwrap_or(Duration::ZERO)
             });
             tokio::select! {
                 () = tokio::time::sleep(wait.min(LOOK_EVERY)) => {}
+                () = self.scheduler.changed() => {}
                 () = stop.cancelled() => return,
             }
         }
     }
 
+    /// Starts what is due. Returns when something is due next.
+    async fn look_at_all(&self, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+        let mut next = None::<Timestamp>;
+        for schedule in &self.schedules {
+            let due = self.look(&Timing::of(schedule), &Source::Settings(schedule), now).await?;
+            next = next.into_iter().chain(due).min();
+        }
+        for record in self.scheduler.all()? {
+            let Some(timing) = record.timing() else { continue };
+            let due = self.look(&timing, &Source::Api(Box::new(record)), now).await?;
+            next = next.into_iter().chain(due).min();
+        }
+        Ok(next)
+    }
+
     /// Starts what is due of a schedule. Returns when it is due next.
-    async fn look(&self, schedule: &Schedule, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
-        let key = KeyWriter::default().byte(SCHEDULE).text(&schedule.name).done();
-        let (text, expression) = &schedule.cron;
-        let zone = schedule.timezone.iana_name().unwrap_or("UTC");
-        let named = format!("{text} {zone}");
+    async fn look(
+        &self,
+        timing: &Timing,
+        source: &Source<'_>,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let key = state_key(&timing.key);
         let found: Option<State> = self.store.get_json(Space::Triggers, &key)?;
-        let known = found.clone().filter(|state| state.expression == named);
+        let known = found.clone().filter(|state| state.expression == timing.anew);
         // A schedule of whole minutes begins with a whole minute.
-        let begins = Timestamp::from_second(now.as_second() / 60 * 60).unwrap_or(now);
-        let mut state = known.unwrap_or(State { expression: named, begins, last: now });
-        let due = due(schedule, expression, &state, now);
+        let minute = Timestamp::from_second(now.as_second() / 60 * 60).unwrap_or(now);
+        let begins = timing.begins.unwrap_or(minute);
+        let mut state = known.unwrap_or(State { expression: timing.anew.clone(), begins, last: now });
+        let due = due(timing, &state, now);
         let (mut batch, mut queues) = (Batch::default(), Vec::new());
         if let Some(last) = due.last {
             state.last = last;
         }
         for time in &due.starts {
-            queues.push(self.triggers.put(&mut batch, trigger(schedule, *time)));
+            queues.push(self.triggers.put(&mut batch, self.trigger(source, *time)));
         }
-        if found.as_ref() != Some(&state) {
-            batch.put_json(Space::Triggers, key, &state);
-            self.store.commit(batch).await?;
-            queues.into_iter().for_each(|queue| self.triggers.work(queue));
+        let next = timing.next(state.last, state.begins);
+        match source {
+            Source::Api(record) if next.is_none() && record.is_deleted_after_its_end() => {
+                record.remove(&mut batch)
+            }
+            _ if found.as_ref() != Some(&state) => batch.put_json(Space::Triggers, key, &state),
+            _ => return Ok(next.map(|next| timing.starts_at(next))),
         }
-        Ok(expression.next(state.last.max(now), &schedule.timezone, state.begins))
+        self.store.commit(batch).await?;
+        queues.into_iter().for_each(|queue| self.triggers.work(queue));
+        Ok(next.map(|next| timing.starts_at(next)))
     }
+
+    /// The queue and the trigger of a due time.
+    fn trigger(&self, source: &Source<'_>, time: Timestamp) -> (String, Trigger) {
+        let shown = time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+        let short = time.strftime("%Y%m%dT%H%MZ");
+        match source {
+            Source::Settings(schedule) => {
+                trigger(schedule, &shown, format!("sched-{}-{short}", schedule.name))
+            }
+            Source::Api(record) => {
+                let name = format!("sched-{}-{short}", record.execution_prefix());
+                let (machine, input) = record.start(&self.place, &shown, &name);
+                let job = place_of_event(&input).filter(|_| machine == self.place.machine(MACHINE));
+                match job {
+                    Some((job, _)) => {
+                        let trigger = Trigger { machine: MACHINE.into(), name, input, in_order: true };
+                        (queue_of_job(&job), trigger)
+                    }
+                    None => (format!("schedule/{name}"), Trigger { machine, name, input, in_order: false }),
+                }
+            }
+        }
+    }
+}
+
+/// The key of what is known of a schedule.
+pub(crate) fn state_key(schedule: &str) -> Vec<u8> {
+    KeyWriter::default().byte(SCHEDULE).text(schedule).done()
 }
 
 /// What is due of a schedule.
@@ -107,22 +221,23 @@ struct Due {
     last: Option<Timestamp>,
 }
 
-fn due(schedule: &Schedule, expression: &Expression, state: &State, now: Timestamp) -> Due {
-    let age = SignedDuration::try_from(schedule.max_age).unwrap_or(SignedDuration::MAX);
+fn due(timing: &Timing, state: &State, now: Timestamp) -> Due {
+    let age = SignedDuration::try_from(timing.max_age).unwrap_or(SignedDuration::MAX);
     let oldest = now.checked_sub(age).unwrap_or(Timestamp::MIN);
-    let on_time = |time: &Timestamp| now.duration_since(*time) <= ON_TIME;
+    let on_time = |time: &Timestamp| now.duration_since(timing.starts_at(*time)) <= ON_TIME;
     let mut found = Due::default();
     // Older times are not started anyway.
-    let mut at = state.last.max(oldest.checked_sub(ON_TIME).unwrap_or(oldest));
-    while let Some(time) = expression.next(at, &schedule.timezone, state.begins).filter(|time| *time <= now) {
+    let window = SignedDuration::try_from(timing.window).unwrap_or_default();
+    let mut at = state.last.max(oldest.checked_sub(ON_TIME + window).unwrap_or(oldest));
+    while let Some(time) = timing.next(at, state.begins).filter(|time| timing.starts_at(*time) <= now) {
         at = time;
         found.last = Some(time);
-        if on_time(&time) || schedule.catch_up != CatchUp::None && time >= oldest {
+        if on_time(&time) || timing.catch_up != CatchUp::None && time >= oldest {
             found.starts.push(time);
         }
     }
     let late = found.starts.iter().filter(|time| !on_time(time)).count();
-    if schedule.catch_up == CatchUp::Once || late > MOST {
+    if timing.catch_up == CatchUp::Once || late > MOST {
         // Those that are on time are started, and else the last one.
         let keep = (found.starts.len() - late).max(1).min(found.starts.len());
         found.starts.drain(..found.starts.len() - keep);
@@ -131,9 +246,7 @@ fn due(schedule: &Schedule, expression: &Expression, state: &State, now: Timesta
 }
 
 /// The queue and the trigger of a due time, with the input that `cdk/lib/schedules.ts` gives a job on AWS.
-fn trigger(schedule: &Schedule, time: Timestamp) -> (String, Trigger) {
-    let shown = time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-    let name = format!("sched-{}-{}", schedule.name, time.strftime("%Y%m%dT%H%MZ"));
+fn trigger(schedule: &Schedule, shown: &str, name: String) -> (String, Trigger) {
     if let (Some(job), Some(file)) = (&schedule.job, &schedule.file) {
         let input = json!({
             "detail": {
@@ -150,7 +263,7 @@ fn trigger(schedule: &Schedule, time: Timestamp) -> (String, Trigger) {
         Some(input) => input.to_string(),
         None => "{}".into(),
     };
-    let input = input.replace("<aws.scheduler.scheduled-time>", &shown);
+    let input = input.replace("<aws.scheduler.scheduled-time>", shown);
     let machine = schedule.machine.clone().unwrap_or_default();
     (format!("schedule/{name}"), Trigger { machine, name, input, in_order: false })
 }
@@ -169,7 +282,7 @@ mod tests {
         let text = format!("name = \"s\"\nmachine = \"m\"\ncron = \"0 * * * ? *\"\n{more}");
         let schedule: Schedule = toml::from_str(&text).unwrap();
         let state = State { expression: String::new(), begins: at("01T00:00"), last: at(last) };
-        let due = due(&schedule, &schedule.cron.1, &state, at(now));
+        let due = due(&Timing::of(&schedule), &state, at(now));
         let shown = due.starts.iter().map(|time| time.strftime("%dT%H:%M").to_string()).collect();
         (shown, due.last)
     }

@@ -9,6 +9,7 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use http::{HeaderName, HeaderValue, header};
+use net::tls::Tls;
 use s3::AccessKey;
 use states::api::Workers;
 use states::services::{Activities, Endpoints, Functions as LambdaFunctions, Http, Lambda, S3};
@@ -26,15 +27,20 @@ use crate::functions::Functions;
 use crate::inbox::Inbox;
 use crate::jobs::Jobs;
 use crate::keys::Role;
+use crate::notify::Notes;
+use crate::scheduler::{self, Scheduler};
 use crate::schedules::Schedules;
 use crate::services::StepFunctions;
-use crate::sigv4::Verifier;
-use crate::store::{Store, StoreError};
+use crate::settings::TlsFiles;
+use crate::sigv4::{self, SCHEDULER, Verifier};
+use crate::store::{FORMAT, Store, StoreError};
 use crate::triggers::Triggers;
 use crate::{Error, Keys, Settings};
 
 /// The folder of the store in the state folder.
 const STORE: &str = ".serve/store";
+/// The file that tells the format of the store before the store is opened.
+const FORMAT_FILE: &str = ".serve/format";
 
 /// A server whose store is open and whose ports are bound.
 pub struct Server {
@@ -45,6 +51,7 @@ pub struct Server {
     store: Store,
     triggers: Triggers,
     objects: s3::Service,
+    tls: Option<Arc<Tls>>,
     stop: CancellationToken,
     resumed: usize,
 }
@@ -52,6 +59,7 @@ pub struct Server {
 /// The parts that respond to requests.
 struct Ports {
     api: Arc<Api>,
+    scheduler: Scheduler,
     verifier: Verifier,
     s3: s3::Server,
 }
@@ -69,22 +77,36 @@ impl Server {
         settings: &Settings,
         jobs: Arc<dyn Jobs>,
     ) -> Result<Self, Error> {
+        settings.check_addresses()?;
+        let tls = tls(settings)?;
+        check_format(folder)?;
         let keys = Keys::open(folder, &objects)?;
         let path = folder.join(STORE);
         s3::file::make_folder(&path).map_err(|error| Error::new(error.to_string()))?;
         let at = |error: StoreError| Error::at(&path, error);
         let store = Store::open(&path).map_err(at)?;
+        let written = objects.write_file(&folder.join(FORMAT_FILE), format!("{FORMAT}\n").as_bytes());
+        written.map_err(|error| Error::at(folder, error))?;
         let stop = CancellationToken::new();
         let catalog = Arc::new(Catalog::open(store.clone()).await.map_err(at)?);
         let place = settings.place.clone();
-        let executions =
-            Executions::new(store.clone(), catalog.clone(), place.clone(), jobs.clone(), stop.clone())
-                .map_err(at)?;
+        let notes = Notes::new(store.clone(), settings)?;
+        let executions = Executions::new(
+            store.clone(),
+            catalog.clone(),
+            place.clone(),
+            jobs.clone(),
+            notes.clone(),
+            stop.clone(),
+        );
+        let executions = executions.map_err(at)?;
         let (activities, tokens) = (Activities::default(), engine::TaskTokens::default());
         let own = StepFunctions::default();
         let services = services(settings, &objects, jobs.clone(), activities.clone(), own.clone())?;
-        let (inbox, audit) =
-            (Inbox::new(store.clone(), tokens.clone(), activities.clone()), Audit::new(store.clone()));
+        let (inbox, audit) = (
+            Inbox::new(store.clone(), tokens.clone(), activities.clone(), notes.clone()),
+            Audit::new(store.clone()),
+        );
         let host = Host::new(s3::client_of(objects.clone()), services).with_tokens(tokens.clone(), true);
         let waiting = inbox.clone();
         let host = host.with_waiting(Arc::new(move |call| waiting.add(call)));
@@ -104,9 +126,7 @@ impl Server {
         let listener = bind(settings.api, "--api").await?;
         let console_listener = bind(settings.console, "--console").await?;
         let resumed = executions.resume().map_err(at)?;
-        let rules = settings.rules.clone();
-        let triggers =
-            Triggers::new(store.clone(), settings.place.clone(), jobs, objects.clone(), rules, stop.clone());
+        let triggers = Triggers::new(store.clone(), settings, jobs, objects.clone(), stop.clone());
         let console = Console::open(
             api.clone(),
             inbox,
@@ -120,8 +140,16 @@ impl Server {
         triggers.resume(&api).await.map_err(at)?;
         objects.observe(Arc::new(triggers.clone()));
         let schedules = settings.schedules.clone();
-        let schedules = Schedules { store: store.clone(), triggers: triggers.clone(), schedules };
+        let scheduler = Scheduler::new(store.clone(), settings.place.clone());
+        let schedules = Schedules {
+            store: store.clone(),
+            place: settings.place.clone(),
+            triggers: triggers.clone(),
+            schedules,
+            scheduler: scheduler.clone(),
+        };
         tokio::spawn(schedules.run(stop.clone()));
+        tokio::spawn(notes.run(stop.clone()));
         let s3_keys = keys.all().iter().filter(|key| key.role >= Role::Operator);
         let s3_keys = s3_keys.map(|key| AccessKey {
             id: key.id.clone(),
@@ -129,8 +157,8 @@ impl Server {
             region: settings.place.region.clone(),
         });
         let s3 = s3::Server::of_keys(objects.clone(), settings.place.region.clone(), s3_keys);
-        let ports = Arc::new(Ports { api, verifier: Verifier::new(keys), s3 });
-        Ok(Self { listener, console_listener, ports, console, store, triggers, objects, stop, resumed })
+        let ports = Arc::new(Ports { api, scheduler, verifier: Verifier::new(keys), s3 });
+        Ok(Self { listener, console_listener, ports, console, store, triggers, objects, tls, stop, resumed })
     }
 
     /// Starts what uploads of these objects would have started, unless it has been started before. Returns the number
@@ -185,9 +213,11 @@ impl Server {
     /// When the store cannot be written any more, for example because the disk is full.
     pub async fn run(self, until: impl Future<Output = ()>) -> Result<(), Error> {
         let router = Router::new().fallback(respond).with_state(self.ports.clone());
-        let serving = tokio::spawn(net::server::serve(self.listener, router, self.stop.clone()));
+        let serving =
+            tokio::spawn(net::server::serve_with(self.listener, router, self.tls.clone(), self.stop.clone()));
         let pages = console::router(&self.console);
-        let showing = tokio::spawn(net::server::serve(self.console_listener, pages, self.stop.clone()));
+        let showing = net::server::serve_with(self.console_listener, pages, self.tls, self.stop.clone());
+        let showing = tokio::spawn(showing);
         let ended = tokio::select! {
             () = until => Ok(()),
             error = self.store.failure() => Err(Error::new(format!(
@@ -205,6 +235,43 @@ impl Server {
     }
 }
 
+/// Checks what a start would refuse of the settings and of the folder, and changes nothing.
+///
+/// # Errors
+/// The first thing that is wrong.
+pub fn check_settings(settings: &Settings) -> Result<(), Error> {
+    settings.check_addresses()?;
+    tls(settings)?;
+    crate::notify::check(&settings.notify)?;
+    endpoints(settings)?;
+    Ok(())
+}
+
+/// Refuses a folder of a later version.
+///
+/// # Errors
+/// When it has a format that this version does not know.
+pub fn check_format(folder: &Path) -> Result<(), Error> {
+    let Ok(text) = std::fs::read_to_string(folder.join(FORMAT_FILE)) else { return Ok(()) };
+    match text.trim().parse() {
+        Ok(format) if format > FORMAT => Err(Error::at(folder, StoreError::UnknownFormat(format))),
+        _ => Ok(()),
+    }
+}
+
+fn tls(settings: &Settings) -> Result<Option<Arc<Tls>>, Error> {
+    let files = settings.tls.as_ref();
+    let opened = files.map(|TlsFiles { certificate, key }| Tls::open(certificate, key).map(Arc::new));
+    opened.transpose().map_err(|error| Error::new(format!("[tls]: {error}")))
+}
+
+fn endpoints(settings: &Settings) -> Result<Endpoints, Error> {
+    let mut endpoints = Endpoints::default();
+    let added = settings.endpoints.iter().try_for_each(|endpoint| endpoints.add(endpoint));
+    added.map_err(|error| Error::new(error.to_string()))?;
+    Ok(endpoints)
+}
+
 async fn bind(address: SocketAddr, option: &str) -> Result<TcpListener, Error> {
     let listener = net::server::bind(address).await;
     listener.map_err(|error| Error::new(format!("cannot listen at {error}; {option} takes another address")))
@@ -218,8 +285,7 @@ fn services(
     own: StepFunctions,
 ) -> Result<Vec<Arc<dyn Service>>, Error> {
     let wrong = |error: states::Error| Error::new(error.to_string());
-    let mut endpoints = Endpoints::default();
-    settings.endpoints.iter().try_for_each(|endpoint| endpoints.add(endpoint)).map_err(wrong)?;
+    let endpoints = endpoints(settings)?;
     let lambda = settings.functions.url.as_deref().map(LambdaFunctions::at).transpose().map_err(wrong)?;
     let commands = settings.functions.commands.iter();
     let commands =
@@ -237,6 +303,9 @@ fn services(
 async fn respond(State(ports): State<Arc<Ports>>, request: Request) -> Response {
     match api::respond(&ports.api, &ports.verifier, request).await {
         Ok(response) => response,
+        Err(request) if sigv4::service_of(request.headers()) == Some(SCHEDULER) => {
+            scheduler::respond(&ports.scheduler, &ports.verifier, ports.api.audit(), request).await
+        }
         Err(request) => {
             let mut response = ports.s3.respond(request).await.map(Body::new);
             // An object may be a page that somebody uploaded: it must not run in the origin of this server.

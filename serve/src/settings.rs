@@ -5,8 +5,9 @@ mod functions;
 mod schedule;
 mod watch;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
@@ -25,9 +26,9 @@ pub const CONSOLE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::I
 /// The settings of a server.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
-    /// The address of the API and the store; it is on loopback.
+    /// The address of the API and the store.
     pub api: SocketAddr,
-    /// The address of the console, the REST API and the metrics; it is on loopback.
+    /// The address of the console, the REST API and the metrics.
     pub console: SocketAddr,
     /// Further names by which browsers reach the console, such as that of a proxy.
     pub host: Vec<String>,
@@ -35,6 +36,10 @@ pub struct Settings {
     pub place: Place,
     /// Private addresses that HTTP tasks may reach, in the form of a job's `request.allow`.
     pub allow: Vec<String>,
+    /// The most runs of jobs under way at a time.
+    pub runs: usize,
+    /// What all runs together may send to a provider, by the names of limits.
+    pub limits: BTreeMap<String, Ceiling>,
     pub(crate) functions: FunctionSettings,
     /// URLs of services, each `SERVICE=URL`.
     pub endpoints: Vec<String>,
@@ -43,6 +48,42 @@ pub struct Settings {
     /// The folders that are watched.
     pub watches: Vec<Watch>,
     pub(crate) schedules: Vec<Schedule>,
+    pub(crate) notify: NotifySettings,
+    /// The certificate of both ports.
+    pub tls: Option<TlsFiles>,
+}
+
+/// A certificate and its key, in PEM. They are read again when they change.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsFiles {
+    /// The file of the certificate and of those that lead to a known one.
+    pub certificate: PathBuf,
+    /// The file of the key.
+    pub key: PathBuf,
+}
+
+/// Who is told of what happens.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NotifySettings {
+    /// The URL of a webhook.
+    pub(crate) url: Option<String>,
+    /// A program of this machine and its arguments.
+    pub(crate) command: Option<Vec<String>>,
+    /// The URL of the console as people reach it.
+    pub(crate) console: Option<String>,
+}
+
+/// What all runs together may send to a provider: a rate, and a number of requests in flight, in the form of a
+/// job's limit.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ceiling {
+    /// The rate, such as `200/s`.
+    pub rate: Option<String>,
+    /// The requests in flight.
+    pub in_flight: Option<u32>,
 }
 
 /// A rule: each upload of an object whose key begins and ends like this starts an execution of a machine.
@@ -78,13 +119,19 @@ struct File {
     allow: Vec<String>,
     functions: Option<toml::Value>,
     #[serde(default)]
-    endpoints: std::collections::BTreeMap<String, String>,
+    endpoints: BTreeMap<String, String>,
+    runs: Option<usize>,
+    #[serde(default)]
+    limits: BTreeMap<String, Ceiling>,
     #[serde(default)]
     rule: Vec<Rule>,
     #[serde(default)]
     watch: Vec<Watch>,
     #[serde(default)]
     schedule: Vec<Schedule>,
+    #[serde(default)]
+    notify: NotifySettings,
+    tls: Option<TlsFiles>,
 }
 
 impl Default for Settings {
@@ -95,11 +142,15 @@ impl Default for Settings {
             host: Vec::new(),
             place: Place { region: "us-east-1".into(), account: "000000000000".into() },
             allow: Vec::new(),
+            runs: 8,
+            limits: BTreeMap::new(),
             functions: FunctionSettings::default(),
             endpoints: Vec::new(),
             rules: Vec::new(),
             watches: Vec::new(),
             schedules: Vec::new(),
+            notify: NotifySettings::default(),
+            tls: None,
         }
     }
 }
@@ -112,6 +163,40 @@ impl Settings {
     pub fn read(path: &Path) -> Result<Self, Error> {
         let text = std::fs::read_to_string(path).map_err(|error| Error::at(path, error))?;
         Self::parse(&text).map_err(|error| Error::at(path, error))
+    }
+
+    /// Refuses an address that others reach, unless the server has a certificate.
+    ///
+    /// # Errors
+    /// When one is not on loopback.
+    pub fn check_addresses(&self) -> Result<(), Error> {
+        let open = [self.api, self.console].into_iter().find(|address| !address.ip().is_loopback());
+        match open.filter(|_| self.tls.is_none()) {
+            Some(address) => Err(Error::new(format!(
+                "the address {address} is not on loopback, and others could read what is sent: give the server a certificate \
+                 ([tls] in the settings), or listen at 127.0.0.1 or [::1] and let a proxy with TLS forward to it"
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    /// `http` or `https`.
+    pub fn scheme(&self) -> &'static str {
+        if self.tls.is_some() { "https" } else { "http" }
+    }
+
+    /// The URL at which people reach a port: by the first name of `host`, if the port is open to others.
+    pub fn url(&self, address: SocketAddr) -> String {
+        let host = match self.host.first() {
+            Some(host) if !address.ip().is_loopback() => format!("{host}:{}", address.port()),
+            _ => address.to_string(),
+        };
+        format!("{}://{host}", self.scheme())
+    }
+
+    /// The URL of the console.
+    pub(crate) fn console_url(&self) -> String {
+        self.url(self.console)
     }
 
     fn parse(text: &str) -> Result<Self, Error> {
@@ -131,18 +216,31 @@ impl Settings {
                 return Err(Error::new(format!("the schedule {:?} occurs twice", schedule.name)));
             }
         }
-        Ok(Self {
+        let settings = Self {
             api: file.api.map_or(Ok(default.api), |api| parse_address(&api))?,
             console: file.console.map_or(Ok(default.console), |console| parse_address(&console))?,
             host: checked_hosts(file.host)?,
             place: Place { region, account },
             allow: file.allow,
+            runs: checked_runs(file.runs.unwrap_or(default.runs))?,
+            limits: file.limits,
             functions: FunctionSettings::of(file.functions).map_err(Error::new)?,
             endpoints: file.endpoints.into_iter().map(|(service, url)| format!("{service}={url}")).collect(),
             rules: file.rule,
             watches: file.watch,
             schedules: file.schedule,
-        })
+            notify: file.notify,
+            tls: file.tls,
+        };
+        settings.check_addresses()?;
+        Ok(settings)
+    }
+}
+
+fn checked_runs(runs: usize) -> Result<usize, Error> {
+    match runs {
+        1..=1000 => Ok(runs),
+        _ => Err(Error::new(format!("runs = {runs} must be from 1 to 1000"))),
     }
 }
 
@@ -158,18 +256,9 @@ fn checked_hosts(hosts: Vec<String>) -> Result<Vec<String>, Error> {
 /// An address to listen at.
 ///
 /// # Errors
-/// When it is not of the form `127.0.0.1:4650`, or not on loopback: the server has no TLS, so others could read
-/// what is sent.
+/// When it is not of the form `127.0.0.1:4650`.
 pub fn parse_address(text: &str) -> Result<SocketAddr, Error> {
-    let address: SocketAddr = text
-        .parse()
-        .map_err(|_| Error::new(format!("the address {text:?} is not of the form 127.0.0.1:4650")))?;
-    if !address.ip().is_loopback() {
-        return Err(Error::new(format!(
-            "the address {text} is not on loopback: the server has no TLS, so it listens only at 127.0.0.1 or [::1]; let a proxy with TLS forward to it"
-        )));
-    }
-    Ok(address)
+    text.parse().map_err(|_| Error::new(format!("the address {text:?} is not of the form 127.0.0.1:4650")))
 }
 
 #[cfg(test)]
@@ -203,6 +292,10 @@ mod tests {
             ("console = \"0.0.0.0:1\"", "loopback"),
             ("host = [\"http://a\"]", "without a scheme"),
             ("allow = 1", "line 1"),
+            ("[tls]\ncertificate = \"cert.pem\"", "key"),
+            ("[notify]\nwebhook = \"x\"", "webhook"),
+            ("runs = 0", "from 1 to 1000"),
+            ("[limits.\"a.example\"]\nrat = \"1/s\"", "rat"),
             ("functions = 1", "[functions.NAME]"),
             ("[functions.a]\ncomand = []", "[functions.a]: unknown field `comand`"),
             ("[functions.a]\ncommand = []", "needs command"),

@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use hmac::{Hmac, KeyInit, Mac};
 use http::{HeaderMap, Method, Uri, header};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::{Digest, Sha256};
 use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
@@ -14,8 +15,10 @@ use time::{Duration, OffsetDateTime, PrimitiveDateTime};
 use crate::api::ApiError;
 use crate::keys::{Key, Keys};
 
-/// The service in the scope of a signature.
-const SERVICE: &str = "states";
+/// The service in the scope of a signature for the Step Functions API.
+pub(crate) const STATES: &str = "states";
+/// That of EventBridge Scheduler.
+pub(crate) const SCHEDULER: &str = "scheduler";
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 /// How far the clock of a client may be from ours.
 const SKEW: Duration = Duration::minutes(5);
@@ -23,6 +26,9 @@ const DATE: &[BorrowedFormatItem<'static>] =
     format_description!("[year][month][day]T[hour][minute][second]Z");
 /// The most signing keys that are remembered: one a day, Region and access key.
 const REMEMBERED: usize = 1_000;
+
+/// A path is encoded once more, apart from these.
+const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Verifies signatures that were made with one of the server's keys.
 pub(crate) struct Verifier {
@@ -55,6 +61,7 @@ impl Verifier {
         uri: &Uri,
         headers: &HeaderMap,
         body: &[u8],
+        expected: &str,
         now: OffsetDateTime,
     ) -> Result<&Key, ApiError> {
         let Some(value) = headers.get(header::AUTHORIZATION) else {
@@ -64,9 +71,9 @@ impl Verifier {
         let mut scope = authorization.scope.split('/');
         let (day, region) = (scope.next().unwrap_or_default(), scope.next().unwrap_or_default());
         let (service, end) = (scope.next().unwrap_or_default(), scope.next().unwrap_or_default());
-        if service != SERVICE || end != "aws4_request" || scope.next().is_some() {
+        if service != expected || end != "aws4_request" || scope.next().is_some() {
             return Err(invalid(format!(
-                "Credential should be scoped to correct service: '{SERVICE}'; it is scoped to '{service}'."
+                "Credential should be scoped to correct service: '{expected}'; it is scoped to '{service}'."
             )));
         }
         let Some(key) = self.keys.find(authorization.id) else {
@@ -95,21 +102,21 @@ impl Verifier {
             authorization.scope,
             hex(&Sha256::digest(canonical.as_bytes()))
         );
-        let signing = self.signing_key(key, day, region);
+        let signing = self.signing_key(key, day, region, expected);
         let given = unhex(authorization.signature).ok_or_else(mismatch)?;
         hmac(&signing, text.as_bytes()).verify_slice(&given).map_err(|_| mismatch())?;
         Ok(key)
     }
 
-    fn signing_key(&self, key: &Key, day: &str, region: &str) -> [u8; 32] {
-        let name = format!("{}/{day}/{region}", key.id);
+    fn signing_key(&self, key: &Key, day: &str, region: &str, service: &str) -> [u8; 32] {
+        let name = format!("{}/{day}/{region}/{service}", key.id);
         let mut known = self.signing.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(signing) = known.get(&name) {
             return *signing;
         }
         let secret = format!("AWS4{}", key.secret);
         let signing =
-            [day, region, SERVICE, "aws4_request"].into_iter().fold(secret.into_bytes(), |key, part| {
+            [day, region, service, "aws4_request"].into_iter().fold(secret.into_bytes(), |key, part| {
                 hmac(&key, part.as_bytes()).finalize().into_bytes().to_vec()
             });
         let signing: [u8; 32] = signing.try_into().expect("an HMAC of SHA-256 has 32 bytes");
@@ -154,7 +161,10 @@ fn check_signed_headers(headers: &HeaderMap, signed: &str) -> Result<(), ApiErro
 }
 
 fn canonical_request(method: &Method, uri: &Uri, headers: &HeaderMap, signed: &str, body: &[u8]) -> String {
-    let mut text = format!("{method}\n{}\n{}\n", uri.path(), uri.query().unwrap_or_default());
+    let mut query: Vec<String> = uri.query().unwrap_or_default().split('&').map(canonical_pair).collect();
+    query.sort_unstable();
+    let path = utf8_percent_encode(uri.path(), PATH);
+    let mut text = format!("{method}\n{path}\n{}\n", query.join("&"));
     for name in signed.split(';') {
         let values: Vec<String> = headers
             .get_all(name)
@@ -166,6 +176,17 @@ fn canonical_request(method: &Method, uri: &Uri, headers: &HeaderMap, signed: &s
         text += &format!("{name}:{}\n", values.join(","));
     }
     text + &format!("\n{signed}\n{}", hex(&Sha256::digest(body)))
+}
+
+/// A name of the query always has a value.
+fn canonical_pair(pair: &str) -> String {
+    if pair.is_empty() || pair.contains('=') { pair.to_owned() } else { format!("{pair}=") }
+}
+
+/// The service of the scope in the header `Authorization` of a request.
+pub(crate) fn service_of(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    Authorization::parse(value).ok()?.scope.split('/').nth(2)
 }
 
 fn hmac(key: &[u8], text: &[u8]) -> Hmac<Sha256> {

@@ -54,11 +54,13 @@ pub(crate) enum Space {
     Audit,
     /// The tasks that wait for an outcome by token, and the outcomes.
     Inbox,
+    /// What somebody is to be told.
+    Notes,
 }
 
-const SPACES: [&str; 11] = [
+const SPACES: [&str; 12] = [
     "catalog", "open", "closed", "names", "events", "journal", "map_runs", "triggers", "sessions", "audit",
-    "inbox",
+    "inbox", "notes",
 ];
 
 /// Why the store cannot be used.

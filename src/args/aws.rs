@@ -9,7 +9,7 @@ use clap::Args;
 use super::{Again, Target};
 
 /// The AWS account. Defaults are those of the AWS command line.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub struct Account {
     /// A profile of the AWS configuration.
     #[arg(long, value_name = "NAME")]
@@ -26,10 +26,31 @@ pub struct Account {
 #[derive(Debug, Clone, Args)]
 pub struct Stack {
     /// The stack's bucket.
-    #[arg(long, value_name = "NAME", env = "THROUGHLINE_BUCKET")]
-    pub bucket: String,
+    #[arg(long, value_name = "NAME", env = "THROUGHLINE_BUCKET", required_unless_present = "server")]
+    pub bucket: Option<String>,
     #[command(flatten)]
     pub account: Account,
+    #[command(flatten)]
+    pub server: OnServer,
+}
+
+impl Stack {
+    /// The stack with this bucket.
+    pub fn of_bucket(bucket: &str, account: &Account) -> Self {
+        Self { bucket: Some(bucket.to_owned()), account: account.clone(), server: OnServer::default() }
+    }
+}
+
+/// A server, in place of this machine or of a stack on AWS.
+#[derive(Debug, Clone, Default, Args)]
+pub struct OnServer {
+    /// The URL of the AWS APIs of a `throughline serve`, for a run there. Its key is THROUGHLINE_KEY (ID:SECRET), or
+    /// the first one of the state folder.
+    #[arg(long, value_name = "URL", env = "THROUGHLINE_SERVER")]
+    pub server: Option<String>,
+    /// The state folder whose key is used.
+    #[arg(skip = PathBuf::from(".throughline"))]
+    pub state: PathBuf,
 }
 
 /// The output of a command that watches a run on AWS.

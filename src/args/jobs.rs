@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::Account;
+use super::{Account, OnServer};
 
 /// The arguments of every run.
 #[derive(Debug, Clone, Args)]
@@ -55,6 +55,8 @@ pub struct Run {
     pub target: Target,
     #[command(flatten)]
     pub options: RunOptions,
+    #[command(flatten)]
+    pub server: OnServer,
     #[command(flatten)]
     pub again: Again,
     /// Send only the first N lines. A later run without the limit keeps their responses and sends the others.
@@ -135,6 +137,8 @@ pub struct Redrive {
     pub bucket: Option<String>,
     #[command(flatten)]
     pub account: Account,
+    #[command(flatten)]
+    pub server: OnServer,
     /// Keep the responses of the last run although a secret, or everything that it sent, has changed since then.
     #[arg(long = "continue")]
     pub keep: bool,
@@ -157,6 +161,8 @@ pub struct Runs {
     pub bucket: Option<String>,
     #[command(flatten)]
     pub account: Account,
+    #[command(flatten)]
+    pub server: OnServer,
     /// Print one JSON object per run.
     #[arg(long)]
     pub json: bool,

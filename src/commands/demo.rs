@@ -30,6 +30,7 @@ pub(super) async fn demo(args: &args::Demo) -> Result<Exit, CliError> {
     let exit = super::run::run(args::Run {
         target: Target { job: job.clone(), input: input.clone(), vars: Vars::default() },
         options: RunOptions { output: Some(output.clone()), state: folder.join(".throughline"), json: false },
+        server: args::OnServer::default(),
         again: args::Again { fresh: true, keep: false },
         limit: None,
         functions: None,

@@ -1,27 +1,40 @@
 //! `throughline redrive`: sends the lines that failed or were not processed, and writes the complete output.
 
+use std::path::Path;
+
 use job::keys;
-use job::run::{Again, RunRef};
+use job::run::{Again, Latest, RunRef, read_file};
 use postprocess::Report;
 
 use super::{run, summary, watch};
 use crate::args;
 use crate::aws::{AwsStack, Status, latest_generation};
 use crate::exit::{CliError, Exit};
-use crate::local::{Outputs, ProtectedFiles, check_planned_format};
+use crate::local::{Outputs, ProtectedFiles, check_planned_format, job_name};
 use crate::print;
 
 pub(super) async fn redrive(args: args::Redrive) -> Result<Exit, CliError> {
-    match (&args.input, &args.bucket) {
-        (Some(input), _) => {
+    let server = args.server.find(&args.options.state, &args.account)?;
+    match (&args.input, &args.bucket, server) {
+        (Some(input), _, Some(server)) => {
+            let stack = AwsStack::connect(&server).await?;
+            let run = latest_on_server(&stack, &args.job, input).await?;
+            on_aws(stack, &run, &args).await
+        }
+        (Some(input), _, None) => {
             let target =
                 args::Target { job: args.job.clone(), input: input.clone(), vars: args.vars.clone() };
             on_this_machine(&target, &args).await
         }
-        (None, Some(bucket)) => {
-            on_aws(&args::Stack { bucket: bucket.clone(), account: args.account.clone() }, &args).await
+        (None, Some(bucket), _) => {
+            let stack = AwsStack::connect(&args::Stack::of_bucket(bucket, &args.account)).await?;
+            on_aws(stack, &args.job.display().to_string(), &args).await
         }
-        (None, None) => Err(CliError::new(
+        (None, None, Some(server)) => {
+            let stack = AwsStack::connect(&server).await?;
+            on_aws(stack, &args.job.display().to_string(), &args).await
+        }
+        (None, None, None) => Err(CliError::new(
             "give the job file and the input file of a run on this machine, or the id of a run on AWS and the bucket of its stack (--bucket)",
         )),
     }
@@ -73,13 +86,25 @@ async fn on_this_machine(target: &args::Target, args: &args::Redrive) -> Result<
     }
 }
 
-/// Redrives a run on AWS by a new execution on the same run folder.
-async fn on_aws(stack: &args::Stack, args: &args::Redrive) -> Result<Exit, CliError> {
+/// The run that had this job and file last on a server.
+async fn latest_on_server(stack: &AwsStack, job: &Path, input: &Path) -> Result<String, CliError> {
+    let (job, file) = (job_name(job)?, run::file_name(input));
+    let key = keys::latest(&job, &file);
+    let Some(found) = stack.objects().find(&key).await? else {
+        return Err(CliError::new(format!(
+            "the server has no run of the job {job} with a file {file}: start with `throughline run`"
+        )));
+    };
+    let latest: Latest = read_file(&found, &key, "the name of a run")?;
+    Ok(format!("{job}/{}", latest.run))
+}
+
+/// Redrives a run on AWS or a server by a new execution on the same run folder.
+async fn on_aws(stack: AwsStack, run: &str, args: &args::Redrive) -> Result<Exit, CliError> {
     if let Some(output) = &args.options.output {
         Outputs::check(output, "", &ProtectedFiles::default())?;
     }
-    let stack = AwsStack::connect(stack).await?;
-    let (run, execution) = stack.find(&args.job.display().to_string()).await?;
+    let (run, execution) = stack.find(run).await?;
     let watch_options = args::WatchOptions { output: args.options.output.clone(), json: args.options.json };
     let name = watch::run_name(&run);
     if execution.status == Status::Running {

@@ -25,6 +25,9 @@ use crate::progress::{Progress, Style, show};
 use crate::signals::Signals;
 
 pub(super) async fn run(args: args::Run) -> Result<Exit, CliError> {
+    if let Some(server) = args.server.find(&args.options.state, &args::Account::default())? {
+        return on_server(args, server).await;
+    }
     let early = exit_before_requests(args.options.json);
     let (state, mut target) = prepare(&args.target, &args.options, "run").await?;
     if let Some(warning) = failed_lines::warning(&target.run.job, &args.target) {
@@ -62,6 +65,22 @@ pub(super) async fn run(args: args::Run) -> Result<Exit, CliError> {
             execute_and_summarize(&state, &target, &args.options, Some(functions), early).await
         }
     }
+}
+
+/// Runs a job on a server, as an upload to it does, and fetches the output.
+async fn on_server(args: args::Run, stack: args::Stack) -> Result<Exit, CliError> {
+    let args::Run { target, options, again, limit, functions, .. } = args;
+    let refused = [("--limit", limit.is_some()), ("--functions", functions.is_some())];
+    if let Some((option, _)) = refused.iter().find(|(_, given)| *given) {
+        return Err(CliError::new(format!(
+            "a server runs whole files in its own process: leave {option} out, or name another folder with --state"
+        )));
+    }
+    if !options.json {
+        eprintln!("the run goes to the server at {}", stack.server.server.as_deref().unwrap_or_default());
+    }
+    let watch_options = args::WatchOptions { output: options.output, json: options.json };
+    super::submit::submit(args::Submit { target, stack, watch: true, watch_options, again }).await
 }
 
 /// Opens the state folder and installs the job, after checking everything that can be checked before any

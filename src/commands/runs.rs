@@ -14,9 +14,13 @@ use crate::text;
 use listing::{Home, Listed, State};
 
 pub(super) async fn runs(args: args::Runs) -> Result<Exit, CliError> {
-    let (objects, home) = match &args.bucket {
-        Some(bucket) => {
-            let stack = args::Stack { bucket: bucket.clone(), account: args.account.clone() };
+    let server = match &args.bucket {
+        Some(_) => None,
+        None => args.server.find(&args.state, &args.account)?,
+    };
+    let stack = server.or_else(|| Some(args::Stack::of_bucket(args.bucket.as_deref()?, &args.account)));
+    let (objects, home) = match stack {
+        Some(stack) => {
             let stack = AwsStack::connect(&stack).await?;
             (stack.objects(), Home::Aws(stack))
         }

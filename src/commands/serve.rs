@@ -1,13 +1,16 @@
 //! `throughline serve`: the Step Functions API, the store and the jobs of a state folder, for other programs on this
 //! machine.
 
+mod check;
+mod log;
+
 use std::sync::Arc;
 
 use serve::{Keys, Server, Settings};
 
 use crate::args::{Serve, ServeCommand};
 use crate::exit::{CliError, Exit};
-use crate::local::{ServerJobs, StateDir};
+use crate::local::{ServerAddress, ServerJobs, StateDir};
 use crate::signals::Signals;
 
 pub(super) async fn serve(args: Serve) -> Result<Exit, CliError> {
@@ -20,7 +23,9 @@ pub(super) async fn serve(args: Serve) -> Result<Exit, CliError> {
     if let Some(console) = &args.console {
         settings.console = serve::parse_address(console).map_err(wrong)?;
     }
+    settings.check_addresses().map_err(wrong)?;
     match args.command {
+        Some(ServeCommand::Check) => return Ok(check::print(&args.folder.state, &settings)),
         Some(ServeCommand::Env) => return env(&args.folder.state, &settings),
         Some(ServeCommand::Link) => {
             println!("{}", serve::sign_in_link(&args.folder.state, &settings).map_err(wrong)?);
@@ -28,16 +33,27 @@ pub(super) async fn serve(args: Serve) -> Result<Exit, CliError> {
         }
         None => {}
     }
+    serve::check_settings(&settings).map_err(wrong)?;
+    ServerJobs::check(&settings).map_err(CliError::new)?;
+    serve::check_format(&args.folder.state).map_err(wrong)?;
+    check::room(&args.folder.state).map_err(CliError::new)?;
+    log::start(args.log);
     let mut signals = Signals::listen();
     let state = Arc::new(StateDir::open_server(&args.folder.state)?);
-    let jobs = Arc::new(ServerJobs::new(state.clone(), &settings.allow));
+    let jobs = Arc::new(ServerJobs::new(state.clone(), &settings)?);
     let server = Server::open(state.folder(), state.service().clone(), &settings, jobs.clone())
         .await
         .map_err(wrong)?;
     let unknown = |error: std::io::Error| CliError::new(error.to_string());
     let (address, console) = (server.address().map_err(unknown)?, server.console_address().map_err(unknown)?);
-    println!("Serving Step Functions and S3 at http://{address}, from {}.", state.folder().display());
-    println!("The console, for the next ten minutes and once: http://{console}{}", server.sign_in_path());
+    println!(
+        "Serving Step Functions and S3 at {}, from {}.",
+        settings.url(address),
+        state.folder().display()
+    );
+    let link = format!("{}{}", settings.url(console), server.sign_in_path());
+    println!("The console, for the next ten minutes and once: {link}");
+    state.announce(ServerAddress { url: settings.url(address), region: settings.place.region.clone() })?;
     if server.resumed() > 0 {
         println!("{} executions that had not ended go on.", server.resumed());
     }
@@ -69,7 +85,7 @@ fn env(folder: &std::path::Path, settings: &Settings) -> Result<Exit, CliError> 
     let keys = Keys::read(folder).map_err(|error| CliError::new(error.to_string()))?;
     let admin = keys.admin();
     for (name, value) in [
-        ("AWS_ENDPOINT_URL", format!("http://{}", settings.api)),
+        ("AWS_ENDPOINT_URL", settings.url(settings.api)),
         ("AWS_ACCESS_KEY_ID", admin.id.clone()),
         ("AWS_SECRET_ACCESS_KEY", admin.secret.clone()),
         ("AWS_REGION", settings.place.region.clone()),

@@ -29,7 +29,7 @@ pub(super) async fn show(args: &args::Show) -> Result<Exit, CliError> {
             (objects, run, Some(input.as_path()))
         }
         (None, Some(bucket)) => {
-            let stack = args::Stack { bucket: bucket.clone(), account: args.account.clone() };
+            let stack = args::Stack::of_bucket(bucket, &args.account);
             let stack = AwsStack::connect(&stack).await?;
             let run = stack.run(&args.job.display().to_string()).await?;
             (stack.objects(), run, None)

@@ -19,7 +19,9 @@ pub(super) async fn submit(args: args::Submit) -> Result<Exit, CliError> {
     let args::Target { job: job_path, input, vars } = &args.target;
     let (text, job) = read_job_with(job_path, vars)?;
     let name = job_name(job_path)?;
-    job.check_aws(&name)?;
+    if args.stack.server.server.is_none() {
+        job.check_aws(&name)?;
+    }
     check_local_path(input, FileRole::Input)?;
     if args.watch_options.output.is_some() && !args.watch {
         return Err(CliError::new(
@@ -31,7 +33,9 @@ pub(super) async fn submit(args: args::Submit) -> Result<Exit, CliError> {
         format_by_name(output, &job)?;
         Outputs::check(output, &run::file_name(input), &run::protected_files(&args.target, &job, None))?;
     }
-    check_input(Arc::new(job), input).await?;
+    if args.stack.server.server.is_none() {
+        check_input(Arc::new(job), input).await?;
+    }
     let stack = AwsStack::connect(&args.stack).await?;
     let run = aws::upload(&stack, &name, &text, input, args.again.said()).await?;
     if args.watch_options.json {

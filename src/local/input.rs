@@ -60,16 +60,9 @@ impl Input {
     /// # Errors
     /// When it cannot be read, or the object cannot be written.
     pub async fn copy(self, mut upload: Upload) -> Result<(u64, Stored, String), CliError> {
-        let read_error =
-            |error: io::Error| CliError::new(format!("cannot read the input {}: {error}", self.name));
-        let mut content = tokio::fs::File::from_std(self.file);
         let mut hasher = blake3::Hasher::new();
-        let mut chunk = Vec::with_capacity(CHUNK);
-        while (&mut content).take(CHUNK as u64).read_to_end(&mut chunk).await.map_err(read_error)? > 0 {
-            hasher.update(&chunk);
-            upload.write(&chunk).await?;
-            chunk.clear();
-        }
+        let shown = format!("the input {}", self.name);
+        copy(self.file, &shown, &mut upload, |chunk| _ = hasher.update(chunk)).await?;
         let size = upload.written();
         Ok((size, upload.finish().await?, version(&hasher)))
     }
@@ -82,6 +75,27 @@ impl Input {
         let hash = move || blake3::Hasher::new().update_reader(self.file).map(|hasher| version(hasher));
         tokio::task::spawn_blocking(hash).await.expect("hashing does not panic")
     }
+}
+
+/// Copies a file into an upload. `each` is given every chunk; `shown` names the file in an error.
+///
+/// # Errors
+/// When it cannot be read, or the object cannot be written.
+pub(super) async fn copy(
+    file: File,
+    shown: &str,
+    upload: &mut Upload,
+    mut each: impl FnMut(&[u8]),
+) -> Result<(), CliError> {
+    let unreadable = |error: io::Error| CliError::new(format!("cannot read {shown}: {error}"));
+    let mut content = tokio::fs::File::from_std(file);
+    let mut chunk = Vec::with_capacity(CHUNK);
+    while (&mut content).take(CHUNK as u64).read_to_end(&mut chunk).await.map_err(unreadable)? > 0 {
+        each(&chunk);
+        upload.write(&chunk).await?;
+        chunk.clear();
+    }
+    Ok(())
 }
 
 /// The name of the input in keys. The name of an open file, such as `<(command)` of a shell, is a number that

@@ -1,5 +1,6 @@
 //! The locks of lanes. The budget of a limit belongs to one run, so two runs of different jobs whose lanes have
-//! the same limit take turns: a lane waits until the other run's lane has ended, for as many calls as that takes.
+//! the same limit take turns: a lane waits until the other run's lane has ended, for as many calls as that takes. The
+//! lanes of one server hold the lock of a limit with a ceiling together, because they divide the ceiling while they go.
 
 use std::collections::HashMap;
 use std::io;
@@ -11,6 +12,7 @@ use job::run::{RunRef, parse_plan};
 use job::{ErrorName, LaneKind, Objects, StepError};
 use tokio::sync::{OnceCell, watch};
 use tokio_util::task::AbortOnDropHandle;
+use worker::Providers;
 
 use super::lock::{Holder, Lock};
 use super::steps::failed;
@@ -22,10 +24,18 @@ pub(super) struct LaneLocks {
     ours: Holder,
     /// The lanes of named limits.
     lanes: OnceCell<HashMap<String, NamedLane>>,
+    together: Option<(Together, Arc<Providers>)>,
 }
+
+/// A lock while somebody holds it.
+type Held = Arc<tokio::sync::Mutex<Weak<Lock>>>;
+
+/// The locks that all runs of a server hold together, by limit.
+pub(super) type Together = Arc<Mutex<HashMap<String, Held>>>;
 
 struct NamedLane {
     limit: String,
+    lock: Held,
     turn: Mutex<Option<Turn>>,
 }
 
@@ -41,7 +51,12 @@ type Acquired = Result<Weak<Lock>, TaskError>;
 
 impl LaneLocks {
     pub(super) fn new(folder: PathBuf, ours: Holder) -> Self {
-        Self { folder, ours, lanes: OnceCell::new() }
+        Self { folder, ours, lanes: OnceCell::new(), together: None }
+    }
+
+    /// The same locks in a server, whose runs divide the limits that have a ceiling.
+    pub(super) fn together(self, together: Together, providers: Option<Arc<Providers>>) -> Self {
+        Self { together: providers.map(|providers| (together, providers)), ..self }
     }
 
     /// Waits until no lane of another run uses the limit of this lane, and excludes those until the lane's Map
@@ -57,13 +72,13 @@ impl LaneLocks {
         map_run: Option<&Arc<MapRunStatus>>,
         progress: &Arc<Progress>,
     ) -> Result<Option<Arc<Lock>>, TaskError> {
-        let lanes = self.lanes.get_or_try_init(|| named_lanes(objects, run)).await.map_err(failed)?;
+        let lanes = self.lanes.get_or_try_init(|| self.named_lanes(objects, run)).await.map_err(failed)?;
         let Some(named) = lanes.get(lane) else { return Ok(None) };
         let mut turn = {
             let mut turn = named.turn.lock().unwrap_or_else(PoisonError::into_inner);
             match &*turn {
                 Some(turn) if turn.is_open() => turn.clone(),
-                _ => turn.insert(self.queue(lane, &named.limit, map_run.cloned(), progress.clone())).clone(),
+                _ => turn.insert(self.queue(lane, named, map_run.cloned(), progress.clone())).clone(),
             }
         };
         let acquired = turn.lock.wait_for(Option::is_some).await;
@@ -77,13 +92,13 @@ impl LaneLocks {
     fn queue(
         &self,
         lane: &str,
-        limit: &str,
+        named: &NamedLane,
         map_run: Option<Arc<MapRunStatus>>,
         progress: Arc<Progress>,
     ) -> Turn {
         let (sender, lock) = watch::channel(None);
         let (folder, ours) = (self.folder.clone(), self.ours.clone());
-        let (lane, limit) = (lane.to_owned(), limit.to_owned());
+        let (lane, limit, held) = (lane.to_owned(), named.limit.clone(), named.lock.clone());
         let task = tokio::spawn(async move {
             let ended = async {
                 match map_run {
@@ -95,10 +110,10 @@ impl LaneLocks {
                 let other = OtherJob { job: holder.job.unwrap_or(holder.command), limit: limit.clone() };
                 progress.lane_waits_for(&lane, Some(other));
             };
-            let hold = async {
-                let acquired = Lock::acquire(&folder, "limit", &limit, &ours, waits).await;
+            let turn = async {
+                let acquired = hold(&held, Lock::acquire(&folder, "limit", &limit, &ours, waits)).await;
                 progress.lane_waits_for(&lane, None);
-                match acquired.map(Arc::new) {
+                match acquired {
                     Ok(lock) => {
                         sender.send_replace(Some(Ok(Arc::downgrade(&lock))));
                         std::future::pending::<()>().await;
@@ -108,11 +123,38 @@ impl LaneLocks {
                 }
             };
             tokio::select! {
-                () = hold => {}
+                () = turn => {}
                 () = ended => {}
             }
         });
         Turn { lock, _task: Arc::new(AbortOnDropHandle::new(task)) }
+    }
+
+    async fn named_lanes(
+        &self,
+        objects: &Objects,
+        run: &RunRef,
+    ) -> Result<HashMap<String, NamedLane>, StepError> {
+        let key = run.keys().plan();
+        let plan = parse_plan(&objects.get(&key).await?, &key)?;
+        let named = plan.lanes.into_iter().filter_map(|lane| match lane.kind {
+            LaneKind::Named { provider } => {
+                let lock = self.lock_of(&provider);
+                Some((lane.name, NamedLane { limit: provider, lock, turn: Mutex::default() }))
+            }
+            LaneKind::Hashed => None,
+        });
+        Ok(named.collect())
+    }
+
+    fn lock_of(&self, limit: &str) -> Held {
+        match &self.together {
+            Some((together, providers)) if providers.ceiling(limit).is_some() => {
+                let mut all = together.lock().unwrap_or_else(PoisonError::into_inner);
+                all.entry(limit.to_owned()).or_default().clone()
+            }
+            _ => Held::default(),
+        }
     }
 }
 
@@ -123,16 +165,15 @@ impl Turn {
     }
 }
 
-async fn named_lanes(objects: &Objects, run: &RunRef) -> Result<HashMap<String, NamedLane>, StepError> {
-    let key = run.keys().plan();
-    let plan = parse_plan(&objects.get(&key).await?, &key)?;
-    let named = plan.lanes.into_iter().filter_map(|lane| match lane.kind {
-        LaneKind::Named { provider } => {
-            Some((lane.name, NamedLane { limit: provider, turn: Mutex::default() }))
-        }
-        LaneKind::Hashed => None,
-    });
-    Ok(named.collect())
+/// The lock that somebody holds already, or else the one that `acquire` gives.
+async fn hold(held: &Held, acquire: impl Future<Output = io::Result<Lock>>) -> io::Result<Arc<Lock>> {
+    let mut held = held.lock().await;
+    if let Some(lock) = held.upgrade() {
+        return Ok(lock);
+    }
+    let lock = Arc::new(acquire.await?);
+    *held = Arc::downgrade(&lock);
+    Ok(lock)
 }
 
 fn unusable(error: &io::Error) -> StepError {

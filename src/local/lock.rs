@@ -11,13 +11,14 @@
 mod queue;
 
 use std::fs::{self, File, TryLockError};
-use std::io::{self, Write};
+use std::io::{self, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
+use super::ServerAddress;
 use crate::exit::CliError;
 use queue::{Entered, Place, Queue};
 use s3::file::{make_folder, open_private};
@@ -38,6 +39,9 @@ pub struct Holder {
     /// Its job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub job: Option<String>,
+    /// Where it is, if it is a server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<ServerAddress>,
 }
 
 impl std::fmt::Display for Holder {
@@ -124,7 +128,7 @@ impl Lock {
                 }
             }
         };
-        let mut lock = Self { file, exclusive: true };
+        let lock = Self { file, exclusive: true };
         lock.name(ours).map_err(at)?;
         Ok(lock)
     }
@@ -145,7 +149,7 @@ impl Lock {
         let file = open_private(&path).map_err(words)?;
         match file.try_lock() {
             Ok(()) => {
-                let mut lock = Self { file, exclusive: true };
+                let lock = Self { file, exclusive: true };
                 lock.name(ours).map_err(|error| CliError::at(&path, error))?;
                 Ok(lock)
             }
@@ -170,11 +174,17 @@ impl Lock {
         }
     }
 
+    /// Where the server says that it is which holds the folder's lock of servers.
+    pub(super) fn server_of(folder: &Path) -> Option<ServerAddress> {
+        holder(&path_of(folder, "server", ""))?.server
+    }
+
     /// Writes the holder's name for processes that wait.
-    fn name(&mut self, holder: &Holder) -> io::Result<()> {
+    pub(super) fn name(&self, holder: &Holder) -> io::Result<()> {
         let holder = serde_json::to_string(holder).expect("a holder is always JSON") + "\n";
         self.file.set_len(0)?;
-        self.file.write_all(holder.as_bytes())
+        (&self.file).rewind()?;
+        (&self.file).write_all(holder.as_bytes())
     }
 }
 

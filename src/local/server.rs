@@ -1,6 +1,9 @@
 //! The runs of jobs in a server: the steps of every run are done in its process, one run of a job at a time.
 
+mod ceilings;
 mod check;
+mod lanes;
+mod live;
 mod secrets;
 mod watch;
 
@@ -11,26 +14,32 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use engine::{Host as _, TaskCall, TaskError};
 use futures_util::stream::{self, StreamExt as _};
-use job::run::{CALL_TIME, Event, RunRef, StopMarker, WorkerRequest, working_time};
+use job::run::{CALL_TIME, Event, Redrive, RunRef, StopMarker, WorkerRequest, working_time};
 use job::store::StorageErrorKind;
 use job::{ErrorName, Job, Objects, StepError, StorageError, keys};
 use serde_json::{Value, json};
-use serve::{Content, JobsError, RunOutputs};
+use serve::{Content, JobsError, LaneChange, LiveRun, RunOutputs};
 use states::{DiskFull, Host, Service as _};
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use super::execute::{DEFINITION, FLUSH_EVERY, NoOtherExecutions};
-use super::lane_locks::LaneLocks;
+use super::lane_locks::{LaneLocks, Together};
 use super::lock::{Holder, Lock};
 use super::steps::{Steps, bind, failed, pause_of_call, request, to_json};
 use super::{StateDir, now};
+use crate::exit::CliError;
 use crate::progress::Progress;
 use check::JobRules;
+use lanes::Lanes;
+use live::Live;
 use watch::Watcher;
 
 pub use secrets::JobSecrets;
+
+/// A worker waits in its call for as long as the call may take.
+const LONGEST_WAIT: std::time::Duration = std::time::Duration::from_secs(366 * 24 * 60 * 60);
 
 /// The jobs of a server.
 pub struct ServerJobs {
@@ -38,6 +47,8 @@ pub struct ServerJobs {
     definition: String,
     /// The worker of all runs: they share its memory and its file descriptors.
     worker: worker::Context,
+    /// The locks of the limits with a ceiling, which lanes of several runs hold together.
+    together: Together,
     preprocess: preprocess::Context,
     postprocess: postprocess::Context,
     /// The runs that are under way, by the ARN of their execution.
@@ -50,24 +61,45 @@ type Slot = Arc<OnceCell<Arc<ServedRun>>>;
 /// A run that is under way. It holds the lock of its job.
 struct ServedRun {
     steps: Steps,
+    lanes: Lanes,
+    live: Arc<Live>,
+    _sampling: AbortOnDropHandle<()>,
     _lock: Lock,
 }
 
+impl ServedRun {
+    fn now(&self) -> LiveRun {
+        let changed = self.lanes.all().clone();
+        self.live.run(&changed)
+    }
+}
+
 impl ServerJobs {
-    /// The jobs of a state folder. `allow` are the private addresses that they may reach.
-    pub fn new(state: Arc<StateDir>, allow: &[String]) -> Self {
+    /// The jobs of a state folder, with the server's settings.
+    ///
+    /// # Errors
+    /// When a ceiling of the settings is wrong.
+    pub fn new(state: Arc<StateDir>, server: &serve::Settings) -> Result<Self, CliError> {
+        let providers = ceilings::read(&server.limits).map_err(CliError::new)?;
         super::secrets::no_core_dumps();
         let s3 = state.s3().clone();
         let secrets = JobSecrets::of(state.folder());
         let settings = worker::Settings {
             flush_every: FLUSH_EVERY,
             intents: worker::Intents::Alone,
+            // Calls wait themselves, so that they see when a lane is changed.
+            pause_after: LONGEST_WAIT,
+            // A run that goes on is never dropped for another one.
+            runs: server.runs + 1,
             ..worker::Settings::default()
         };
         let (silent, never) = (Arc::new(worker::Silent), CancellationToken::new());
-        Self {
+        let mut worker = worker::Context::new(s3.clone(), Arc::new(secrets.clone()), silent, settings, never);
+        worker.providers = Some(Arc::new(providers));
+        Ok(Self {
             definition: bind(DEFINITION),
-            worker: worker::Context::new(s3.clone(), Arc::new(secrets.clone()), silent, settings, never),
+            worker,
+            together: Together::default(),
             preprocess: preprocess::Context {
                 s3: s3.clone(),
                 executions: Arc::new(NoOtherExecutions),
@@ -76,7 +108,7 @@ impl ServerJobs {
                 lease_wait: std::time::Duration::from_secs(1),
                 environment: job::Environment::Local,
                 interactive: false,
-                check: Some(Arc::new(JobRules::new(secrets, allow))),
+                check: Some(Arc::new(JobRules::new(secrets, &server.allow))),
                 held: preprocess::HeldSplits::default(),
                 stop: CancellationToken::new(),
                 pause: CancellationToken::new(),
@@ -92,7 +124,15 @@ impl ServerJobs {
             runs: Mutex::default(),
             disk_full: DiskFull::default(),
             state,
-        }
+        })
+    }
+
+    /// Checks the settings that are for jobs.
+    ///
+    /// # Errors
+    /// What is wrong.
+    pub fn check(server: &serve::Settings) -> Result<(), String> {
+        ceilings::read(&server.limits).map(drop)
     }
 
     /// Waits until a step finds the disk full. Returns the store's message.
@@ -182,10 +222,13 @@ impl ServerJobs {
         let holder = Holder { job: Some(run.job.clone()), ..self.state.holder.clone() };
         let lock = Lock::acquire(&self.state.folder, "job", &run.job, &holder, |_| ()).await;
         let lock = lock.map_err(|error| StepError::new(ErrorName::StorageUnavailable, error.to_string()))?;
+        let lanes = Lanes::open(self.objects(), run.keys().changed_lanes(run.generation)).await?;
         let progress = Arc::new(Progress::default());
+        let live = Live::new(progress.clone());
         let (splitting, merging) = (progress.clone(), progress.clone());
         let mut worker = self.worker.clone();
-        worker.observer = progress.clone();
+        worker.observer = live.clone();
+        worker.lanes = Some(lanes.control.clone());
         let steps = Steps {
             job_text,
             objects: self.objects(),
@@ -194,7 +237,8 @@ impl ServerJobs {
                 ..self.preprocess.clone()
             },
             worker: Arc::new(worker),
-            lanes: LaneLocks::new(self.state.folder.clone(), holder),
+            lanes: LaneLocks::new(self.state.folder.clone(), holder)
+                .together(self.together.clone(), self.worker.providers.clone()),
             working: TaskTracker::new(),
             postprocess: postprocess::Context {
                 progress: Some(Arc::new(move |lines| merging.merged(lines))),
@@ -207,7 +251,12 @@ impl ServerJobs {
             run,
         };
         steps.resume(&steps.run.clone()).await?;
-        Ok(Arc::new(ServedRun { steps, _lock: lock }))
+        let sampling = live.sample();
+        Ok(Arc::new(ServedRun { steps, lanes, live, _sampling: sampling, _lock: lock }))
+    }
+
+    fn under_way(&self, execution: &str) -> Option<Arc<ServedRun>> {
+        self.runs().get(execution)?.get().cloned()
     }
 
     fn runs(&self) -> MutexGuard<'_, HashMap<String, Slot>> {
@@ -287,14 +336,33 @@ impl serve::Jobs for ServerJobs {
     }
 
     async fn stop(&self, execution: &str) -> Result<bool, JobsError> {
-        let slot = self.runs().get(execution).cloned();
-        let Some(served) = slot.as_ref().and_then(|slot| slot.get()) else { return Ok(false) };
+        let Some(served) = self.under_way(execution) else { return Ok(false) };
         let run = &served.steps.run;
         let key = run.keys().stop_run(run.generation);
         StopMarker::place(&self.objects(), &key, "somebody stopped it on the server")
             .await
             .map_err(unavailable)?;
         Ok(true)
+    }
+
+    fn live(&self, execution: &str) -> Option<LiveRun> {
+        self.under_way(execution).map(|served| served.now())
+    }
+
+    fn live_runs(&self) -> Vec<(String, LiveRun)> {
+        let served: Vec<_> = self.runs().values().filter_map(|slot| slot.get().cloned()).collect();
+        served.iter().map(|served| (served.steps.run.job.clone(), served.now())).collect()
+    }
+
+    async fn change_lane(
+        &self,
+        execution: &str,
+        lane: &str,
+        change: LaneChange,
+    ) -> Result<Option<()>, JobsError> {
+        let Some(served) = self.under_way(execution) else { return Ok(None) };
+        let Some(lane) = served.live.lane(lane) else { return Ok(None) };
+        served.lanes.change(&lane, change).await.map(Some)
     }
 
     async fn outputs(&self, execution: &str, job: &str, file: &str) -> Result<Option<RunOutputs>, JobsError> {
@@ -317,15 +385,11 @@ impl serve::Jobs for ServerJobs {
             return Ok(None);
         }
         let key = |kind: &str| report["outputs"][kind].as_str().map(str::to_owned);
-        let event = json!({
-            "detail": {
-                "bucket": { "name": s3::BUCKET },
-                "object": { "key": keys::input(job, file) },
-            },
-            "redrive": { "run": run, "generation": generation + 1 },
-        });
-        let redrive = (format!("redrive-{run}-{}", generation + 1), event);
-        let redrive = Some(redrive).filter(|_| report["verdict"] != "succeeded");
+        let next = Redrive { run: run.to_owned(), generation: generation + 1, include_unknown: false };
+        let name = format!("redrive-{run}-{}", next.generation);
+        let event = Event::object_created(s3::BUCKET, &keys::input(job, file), 0, None, "");
+        let redrive = Some((name, json!(Event { redrive: Some(next), ..event })))
+            .filter(|_| report["verdict"] != "succeeded");
         Ok(Some(RunOutputs { output: key("output"), failed: key("failed"), redrive, report }))
     }
 

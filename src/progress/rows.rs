@@ -213,6 +213,7 @@ mod tests {
 
     fn lane(name: &str, done: u64, lines: u64) -> LaneSnapshot {
         LaneSnapshot {
+            lane: String::new(),
             name: name.to_owned(),
             lines,
             done,

@@ -75,6 +75,9 @@ pub enum Phase {
 /// One lane at one moment.
 #[derive(Debug, Clone, Serialize)]
 pub struct LaneSnapshot {
+    /// The name that is unique in the run.
+    #[serde(skip)]
+    pub lane: String,
     /// The provider, or the lane's name where it is a share of all other hosts.
     pub name: String,
     /// Its lines.
@@ -134,6 +137,7 @@ impl Snapshot {
     pub fn total(&self) -> LaneSnapshot {
         let sum = |count: fn(&LaneSnapshot) -> u64| self.lanes.iter().map(count).sum();
         LaneSnapshot {
+            lane: String::new(),
             name: ALL.to_owned(),
             lines: sum(|lane| lane.lines),
             done: sum(|lane| lane.done),

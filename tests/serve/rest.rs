@@ -8,7 +8,7 @@ use crate::runs::ALLOW;
 use crate::server::Server;
 
 /// Sends a request with the first key of the server.
-async fn send(
+pub(crate) async fn send(
     server: &Server,
     method: Method,
     path: &str,
@@ -26,12 +26,12 @@ async fn send(
     request.body(body.to_owned()).send().await.unwrap()
 }
 
-async fn json_of(server: &Server, path: &str) -> Value {
+pub(crate) async fn json_of(server: &Server, path: &str) -> Value {
     serde_json::from_str(&send(server, Method::GET, path, "", None).await.text().await.unwrap()).unwrap()
 }
 
 /// A page of the console.
-async fn page(server: &Server, path: &str) -> String {
+pub(crate) async fn page(server: &Server, path: &str) -> String {
     let origin = server.link.split("/sign-in").next().unwrap();
     let request = reqwest::Client::new().get(format!("{origin}{path}"));
     let key = format!("Bearer {}:{}", server.client.id, server.client.secret);
@@ -40,7 +40,18 @@ async fn page(server: &Server, path: &str) -> String {
 
 /// Starts a run, and returns its id.
 async fn start(server: &Server, file: &str, body: &str, key: Option<&str>) -> String {
-    let response = send(server, Method::POST, &format!("/jobs/places/runs?file={file}"), body, key).await;
+    start_job(server, "places", file, body, key).await
+}
+
+/// Starts a run of a job, and returns its id.
+pub(crate) async fn start_job(
+    server: &Server,
+    job: &str,
+    file: &str,
+    body: &str,
+    key: Option<&str>,
+) -> String {
+    let response = send(server, Method::POST, &format!("/jobs/{job}/runs?file={file}"), body, key).await;
     let status = response.status();
     let location = response.headers().get("location").map(|value| value.to_str().unwrap().to_owned());
     let shown: Value = serde_json::from_str(&response.text().await.unwrap()).unwrap();
@@ -51,7 +62,7 @@ async fn start(server: &Server, file: &str, body: &str, key: Option<&str>) -> St
 }
 
 /// Waits until a run has ended.
-async fn ended(server: &Server, run: &str) -> Value {
+pub(crate) async fn ended(server: &Server, run: &str) -> Value {
     let begun = std::time::Instant::now();
     loop {
         let shown = json_of(server, &format!("/runs/{run}")).await;

@@ -9,14 +9,14 @@ use crate::server::Server;
 pub(crate) const ALLOW: &str = "allow = [\"127.0.0.1\"]\n";
 const LINES: u32 = 60;
 
-fn job(api: &Api) -> JobFile {
+pub(crate) fn job(api: &Api) -> JobFile {
     JobFile::get(api.url("/{{ kind }}/{{ id }}"))
         .limit(api.host(), "rate = \"unlimited\"\nin_flight = 8")
         .column("twice", "$.twice")
         .tables("[failure]\ntolerated = \"50%\"")
 }
 
-fn input() -> String {
+pub(crate) fn input() -> String {
     let kind = |n: u32| if n.is_multiple_of(20) { ("status", 404) } else { ("ok", n) };
     let lines = (1..=LINES).map(kind).map(|(kind, id)| format!("{kind},{id}\n"));
     std::iter::once("kind,id\n".to_owned()).chain(lines).collect()
@@ -65,7 +65,7 @@ impl Server {
 }
 
 /// What `throughline run` makes of the job and the file: the output and the failed lines.
-fn by_run(scene: &Scene) -> (String, String) {
+pub(crate) fn by_run(scene: &Scene) -> (String, String) {
     scene.run(&["run", "job.toml", "in.csv", "-o", "out.csv", "--state", "local"]).expect(2);
     (scene.read("out.csv"), scene.read("out.failed.csv"))
 }
@@ -182,7 +182,7 @@ async fn runs_of_one_job_go_in_order_of_arrival_also_after_a_kill_and_other_jobs
     assert_eq!(server.report("held", "4.txt").await["ok"], 1);
     let paths = api.requests().into_iter().map(|request| request.path().to_owned());
     let mut paths: Vec<String> = paths.filter(|path| path.starts_with("/ok/")).collect();
-    // The first one was sent before the kill, and is sent again.
+    // The first one was sent again after the kill.
     paths.dedup();
     assert_eq!(paths, ["/ok/1", "/ok/2", "/ok/3", "/ok/4"]);
     assert_eq!(server.runs().await.len(), 5);

@@ -51,7 +51,7 @@ impl Server {
         let args = [&["serve", "--config", "serve.toml"], ports.as_slice(), args].concat();
         let mut running = scene.start_with(&args, |command| _ = command.envs(variables.iter().copied()));
         let line = running.next_line();
-        let Some(address) = line.split("http://").nth(1).and_then(|rest| rest.split(',').next()) else {
+        let Some(address) = line.split("://").nth(1).and_then(|rest| rest.split(',').next()) else {
             panic!("the server does not listen: {line:?}: {}", running.wait().stderr);
         };
         let address = address.parse().unwrap();

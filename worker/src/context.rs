@@ -10,7 +10,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::budget::Budget;
+use crate::lane_control::LaneControl;
 use crate::limit::SharedLimits;
+use crate::providers::Providers;
 use crate::quota::Ledgers;
 use crate::run::RunCache;
 use crate::sockets::{self, Sockets};
@@ -34,6 +36,10 @@ pub struct Context {
     pub rng: Arc<dyn Rng>,
     /// Finds the addresses of names.
     pub look_up: Arc<dyn LookUp>,
+    /// What the runs of this process share of providers.
+    pub providers: Option<Arc<Providers>>,
+    /// The lanes of the run, if they can be changed while it goes.
+    pub lanes: Option<LaneControl>,
     /// Where lanes of other jobs may use the same limits.
     pub(crate) shared_limits: Option<SharedLimits>,
     /// The end of this call; it overrides [`Settings::deadline`].
@@ -64,6 +70,8 @@ impl Context {
             stop,
             rng,
             look_up,
+            providers: None,
+            lanes: None,
             shared_limits: None,
             ends: None,
             sockets,
@@ -108,6 +116,8 @@ pub struct Settings {
     pub read_secrets_every: Duration,
     /// How intents are written, where requests must not be repeated.
     pub intents: Intents,
+    /// The most runs whose jobs, secrets and connections are kept in memory. The oldest is dropped first.
+    pub runs: usize,
 }
 
 /// How intents are written: it depends on whether another call may work on the same batch.
@@ -144,6 +154,7 @@ impl Default for Settings {
             grace: Duration::from_secs(3),
             read_secrets_every: Duration::from_secs(60),
             intents: Intents::Shared,
+            runs: 8,
         }
     }
 }
@@ -190,6 +201,9 @@ pub trait Observer: Send + Sync {
     fn written(&self, _lane: &str) {}
     /// A limit key is held back for this long: the provider asked for it, or is down.
     fn held(&self, _lane: &str, _key: &str, _wait: Duration) {}
+    /// The requests a second that the call for the batch with this first line may send now: infinity without a
+    /// limit. `None`: the call has ended.
+    fn paced(&self, _lane: &str, _batch: u64, _rate: Option<f64>) {}
 }
 
 /// An observer that does nothing.

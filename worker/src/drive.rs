@@ -24,12 +24,13 @@ use crate::batch::Items;
 use crate::canary::Canary;
 use crate::context::Context;
 use crate::intents::IntentLog;
+use crate::lane_control::{self, Controlled};
 use crate::pace::Wall;
 use crate::parcel::{ParcelId, Parcels};
 use crate::response::Sender;
 use crate::results::{ResultWriter, Tally, Written};
 use crate::run::Run;
-use crate::schedule::Schedule;
+use crate::schedule::{Key, Schedule};
 
 /// A call that finds another call at work on its batch pauses for up to about this many seconds.
 const APART: u64 = 60;
@@ -40,6 +41,8 @@ pub(crate) struct Drive<'a> {
     stop: CancellationToken,
     run: Arc<Run>,
     lane: &'a str,
+    /// The first line of its batch.
+    batch: u64,
     wall: Wall,
     /// Nothing is sent after this instant, so that all requests end before the deadline.
     last_call: Option<Instant>,
@@ -58,6 +61,8 @@ pub(crate) struct Drive<'a> {
     /// How many workers share what responses say about the limit; `None` if the job does not look at it.
     learns: Option<u32>,
     canary: Canary,
+    /// The lane's rate and pause, if they can be changed.
+    controlled: Option<Controlled>,
     sender: Arc<Sender>,
     in_flight: JoinSet<(ParcelId, Attempt)>,
     results: ResultWriter,
@@ -95,6 +100,11 @@ impl Drive<'_> {
         let every = self.context.settings.flush_every;
         let mut ticks = tokio::time::interval_at(Instant::now() + every, every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // It may have been paused since the call began.
+        if self.controlled.as_ref().is_some_and(Controlled::paused) {
+            self.halt = Some(Halt::Pause { at_least: Duration::ZERO });
+        }
+        self.report_pace();
         loop {
             let due = if self.halt.is_none() { self.send_due().await } else { None };
             if self.results.is_full() {
@@ -112,7 +122,11 @@ impl Drive<'_> {
                 () = self.stop.cancelled(), if !matches!(self.halt, Some(Halt::Interrupt { .. })) => self.interrupt(),
                 written = self.results.written() => self.segment_durable(written?),
                 alone = self.intents.written() => self.intent_durable(alone?),
-                _ = ticks.tick() => self.results.flush(),
+                _ = ticks.tick() => {
+                    self.results.flush();
+                    self.report_pace();
+                }
+                () = lane_control::changed(&mut self.controlled), if self.controlled.is_some() => self.lane_changed(),
                 () = sleep_until(wake.into_iter().flatten().min()) => self.on_timer(),
                 Some(joined) = self.in_flight.join_next() => {
                     self.joined(joined);
@@ -145,6 +159,28 @@ impl Drive<'_> {
                 false
             }
             _ => false,
+        }
+    }
+
+    /// The lane's rate was changed, or it was paused.
+    fn lane_changed(&mut self) {
+        let Some(controlled) = &self.controlled else { return };
+        if controlled.paused() {
+            self.halt.get_or_insert(Halt::Pause { at_least: Duration::ZERO });
+        }
+        self.schedule.set_rate(controlled.rate(), Instant::now());
+        self.report_pace();
+    }
+
+    /// Says how fast the call may send, and what holds it back.
+    fn report_pace(&self) {
+        let (observer, now) = (&self.context.observer, Instant::now());
+        let waiting = || self.schedule.keys().iter().filter(|key| key.waiting() > 0);
+        observer.paced(self.lane, self.batch, Some(waiting().map(Key::rate).sum::<f64>()));
+        for key in waiting() {
+            if let Some(held) = key.provider_held(now) {
+                observer.held(self.lane, &key.name, held.saturating_duration_since(now));
+            }
         }
     }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::Instant;
 
 pub(crate) use breaker::{Breaker, Health, Permit};
-pub(crate) use pacer::{Pacer, Start};
+pub(crate) use pacer::{Pacer, Start, burst_of, period};
 
 const YEAR: Duration = Duration::from_secs(366 * 24 * 3600);
 

@@ -25,9 +25,6 @@ use crate::auth::Signer;
 use crate::context::{Context, SecretSource, Unresolved};
 use net::guard::Guard;
 
-/// The maximum number of runs in memory. The oldest is dropped first.
-const MAX_RUNS: usize = 8;
-
 type Slot = Arc<OnceCell<Arc<Run>>>;
 
 /// A run, as a worker needs it.
@@ -163,16 +160,16 @@ pub(crate) struct RunCache {
 
 impl RunCache {
     pub(crate) async fn get(&self, context: &Context, run: &RunRef) -> Result<Arc<Run>, StepError> {
-        let slot = self.slot(run).await;
+        let slot = self.slot(run, context.settings.runs).await;
         slot.get_or_try_init(|| async { Run::read(context, run).await.map(Arc::new) }).await.cloned()
     }
 
-    async fn slot(&self, run: &RunRef) -> Slot {
+    async fn slot(&self, run: &RunRef, most: usize) -> Slot {
         let mut slots = self.slots.lock().await;
         if let Some((_, slot)) = slots.iter().find(|(known, _)| known == run) {
             return slot.clone();
         }
-        if slots.len() == MAX_RUNS {
+        if slots.len() >= most.max(1) {
             slots.remove(0);
         }
         let slot = Slot::default();

@@ -10,6 +10,7 @@ mod queue;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+use job::file::Rate;
 use tokio::time::Instant;
 
 pub(crate) use handover::KeyLimit;
@@ -122,6 +123,12 @@ impl Schedule {
             self.put(index, now);
         }
         result
+    }
+
+    /// The rate of every key is another one from now on.
+    pub(crate) fn set_rate(&mut self, rate: Rate, now: Instant) {
+        self.keys.iter_mut().for_each(|key| key.set_rate(rate, now));
+        self.wake(now);
     }
 
     /// Looks at every key again.

@@ -11,6 +11,7 @@ use tracing::Instrument;
 use crate::batch::{EarlierResults, Items};
 use crate::context::Context;
 use crate::drive::{Drive, End};
+use crate::lane_control;
 use crate::limit;
 use crate::results::Tally;
 
@@ -64,6 +65,9 @@ async fn call(
             return Err(error);
         }
     };
+    if let Some(response) = lane_control::wait_while_paused(context, &run, &request, &token).await? {
+        return Ok(response);
+    }
     if let Some(reason) = run.stop_reason(lane).await? {
         return Err(stopped(lane, &reason));
     }

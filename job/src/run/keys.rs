@@ -218,6 +218,11 @@ impl RunKeys {
         format!("{}stop/{generation:04}/{lane}.json", self.prefix)
     }
 
+    /// The changes of the lanes of one generation, while it goes.
+    pub fn changed_lanes(&self, generation: u32) -> String {
+        format!("{}lanes/{generation:04}.json", self.prefix)
+    }
+
     /// The marker that stops every lane in one generation. Its content says why.
     pub fn stop_run(&self, generation: u32) -> String {
         format!("{}stop/{generation:04}.json", self.prefix)

@@ -2,13 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, Bytes, to_bytes};
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use serde_json::Value;
 use time::OffsetDateTime;
 
 use super::{Api, ApiError};
-use crate::sigv4::Verifier;
+use crate::sigv4::{STATES, Verifier};
 
 const PREFIX: &str = "AWSStepFunctions.";
 /// The largest body, in bytes: a definition of 1 MiB with its escapes, and a little around it.
@@ -51,27 +51,9 @@ async fn call(
     request: Request<Body>,
 ) -> Result<Value, ApiError> {
     let (head, body) = request.into_parts();
-    let body = tokio::time::timeout(BODY_TIMEOUT, to_bytes(body, LARGEST)).await;
-    let body = match body {
-        Ok(Ok(body)) => body,
-        Ok(Err(_)) => {
-            return Err(ApiError {
-                status: StatusCode::PAYLOAD_TOO_LARGE,
-                ..ApiError::new(
-                    "RequestEntityTooLargeException",
-                    format!("the body is not whole, or larger than {LARGEST} bytes"),
-                )
-            });
-        }
-        Err(_) => {
-            let seconds = BODY_TIMEOUT.as_secs();
-            return Err(ApiError::new(
-                "RequestTimeoutException",
-                format!("the body took longer than {seconds} seconds"),
-            ));
-        }
-    };
-    let key = verifier.verify(&head.method, &head.uri, &head.headers, &body, OffsetDateTime::now_utc())?;
+    let body = read(body).await?;
+    let now = OffsetDateTime::now_utc();
+    let key = verifier.verify(&head.method, &head.uri, &head.headers, &body, STATES, now)?;
     api.allow(key, operation)?;
     let malformed = |message: String| ApiError::new("SerializationException", message);
     let input = engine::json::from_slice(&body)
@@ -79,5 +61,27 @@ async fn call(
     match input {
         Value::Object(members) => api.call_as(key, operation, members).await,
         _ => Err(malformed("the body is not a JSON object".into())),
+    }
+}
+
+/// Reads a body, which must come soon and be of a bounded size.
+pub(crate) async fn read(body: Body) -> Result<Bytes, ApiError> {
+    let body = tokio::time::timeout(BODY_TIMEOUT, to_bytes(body, LARGEST)).await;
+    match body {
+        Ok(Ok(body)) => Ok(body),
+        Ok(Err(_)) => Err(ApiError {
+            status: StatusCode::PAYLOAD_TOO_LARGE,
+            ..ApiError::new(
+                "RequestEntityTooLargeException",
+                format!("the body is not whole, or larger than {LARGEST} bytes"),
+            )
+        }),
+        Err(_) => {
+            let seconds = BODY_TIMEOUT.as_secs();
+            Err(ApiError::new(
+                "RequestTimeoutException",
+                format!("the body took longer than {seconds} seconds"),
+            ))
+        }
     }
 }

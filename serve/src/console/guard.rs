@@ -4,6 +4,8 @@
 //! with the cookie of a visitor (the checks of `Origin` and `Sec-Fetch-Site`). Cookies do not know ports, so a page
 //! of another port of this machine is another site here.
 
+use std::net::SocketAddr;
+
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Response};
@@ -97,12 +99,13 @@ fn name_of(host: &str) -> String {
 }
 
 /// The names by which the console is always reached.
-pub(super) fn hosts(further: &[String]) -> Vec<String> {
-    ["127.0.0.1", "[::1]", "localhost"]
-        .map(str::to_owned)
-        .into_iter()
-        .chain(further.iter().cloned())
-        .collect()
+pub(super) fn hosts(further: &[String], console: SocketAddr) -> Vec<String> {
+    let own = match console {
+        SocketAddr::V4(address) => address.ip().to_string(),
+        SocketAddr::V6(address) => format!("[{}]", address.ip()),
+    };
+    let known = ["127.0.0.1", "[::1]", "localhost"].map(str::to_owned);
+    known.into_iter().chain([own]).chain(further.iter().cloned()).collect()
 }
 
 #[cfg(test)]
@@ -114,7 +117,12 @@ mod tests {
         for (name, value) in headers {
             map.insert(*name, HeaderValue::from_static(value));
         }
-        let refused = refusal(&hosts(&["c.example".into()]), &method, &Uri::from_static(path), &map);
+        let refused = refusal(
+            &hosts(&["c.example".into()], ([127, 0, 0, 1], 1).into()),
+            &method,
+            &Uri::from_static(path),
+            &map,
+        );
         refused.map_or(0, |response| response.status().as_u16())
     }
 

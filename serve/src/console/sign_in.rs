@@ -78,7 +78,7 @@ async fn begin(console: &Shared, key: &Key, headers: &HeaderMap, next: Option<&s
         Err(error) => return unavailable(&error.into()),
     };
     // A proxy with TLS says so. A cookie that is marked without TLS only harms the one who asked for it.
-    let tls = headers.get("x-forwarded-proto").is_some_and(|scheme| scheme == "https");
+    let tls = console.tls || headers.get("x-forwarded-proto").is_some_and(|scheme| scheme == "https");
     let secure = if tls { "; Secure" } else { "" };
     let cookie = format!("{}={secret}; Path=/; HttpOnly; SameSite=Strict{secure}", cookie_name(headers));
     ([(header::SET_COOKIE, cookie)], Redirect::to(own(next))).into_response()

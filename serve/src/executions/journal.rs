@@ -13,6 +13,7 @@ use super::map_runs::MapRuns;
 use super::record::{End, Execution, Found, Status, name_key};
 use super::run::end_of;
 use crate::catalog::Moment;
+use crate::notify::{Note, Notes};
 use crate::store::{Batch, KeyReader, KeyWriter, Space, Store, StoreError};
 
 /// The entries of one execution. Clones share them.
@@ -24,6 +25,7 @@ struct Shared {
     record: Execution,
     arn: String,
     map_runs: MapRuns,
+    notes: Notes,
     state: Mutex<State>,
 }
 
@@ -36,8 +38,8 @@ struct State {
 }
 
 impl ExecutionJournal {
-    pub(super) fn new(store: Store, record: Execution, arn: String, map_runs: MapRuns) -> Self {
-        Self(Arc::new(Shared { store, record, arn, map_runs, state: Mutex::default() }))
+    pub(super) fn new(store: Store, record: Execution, arn: String, map_runs: MapRuns, notes: Notes) -> Self {
+        Self(Arc::new(Shared { store, record, arn, map_runs, notes, state: Mutex::default() }))
     }
 
     /// The next batch also moves the record from those that have ended, where it has this key, to those that run.
@@ -72,6 +74,7 @@ impl Shared {
             batch.put(Space::Names, name_key(&ended.machine, &ended.name), found);
             batch.put_json(Space::Closed, key, &ended);
         }
+        self.notes.put(batch, Note::of_end(&ended));
         Arc::new(ended)
     }
 

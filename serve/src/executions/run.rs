@@ -132,6 +132,17 @@ impl Executions {
         if let Some(ended) = open.journal.ended() {
             let is_first = open.set_ended(ended.clone());
             self.lock().remove(&open.record);
+            if is_first && ended.machine == MACHINE {
+                let (error, cause) = ended.end.as_ref().map(|end| (&end.error, &end.cause)).unzip();
+                let (error, cause) = (error.cloned().flatten(), cause.cloned().flatten());
+                tracing::info!(
+                    run = ended.name,
+                    status = ended.status().name(),
+                    error,
+                    cause,
+                    "a run has ended"
+                );
+            }
             if is_first {
                 self.0.store.metrics().ended(&ended.machine, ended.status().name());
             }

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post, put};
+use axum::routing::{get, patch, post, put};
 use axum::{Json, Router};
 use futures_util::{StreamExt, TryStreamExt};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::RestError;
 use crate::console::{Console, Who};
 use crate::executions::{Execution, Position};
-use crate::jobs::{JobsError, MACHINE, RunOutputs};
+use crate::jobs::{JobsError, LaneChange, MACHINE, RunOutputs};
 use crate::keys::Role;
 use crate::triggers::{Queued, Trigger, place_of_event, queue_of_job};
 
@@ -35,6 +35,7 @@ pub(super) fn router() -> Router<Arc<Console>> {
         .route("/jobs/{job}/runs", get(runs_of_job).post(start))
         .route("/runs", get(runs))
         .route("/runs/{run}", get(run))
+        .route("/runs/{run}/lanes/{lane}", patch(change_lane))
         .route("/runs/{run}/report", get(report))
         .route("/runs/{run}/output", get(output))
         .route("/runs/{run}/failed", get(failed))
@@ -188,10 +189,47 @@ fn position(text: &str) -> Option<Position> {
 async fn run(State(console): Shared, who: Who, Path(run): Path<String>) -> Result<Json<Value>, RestError> {
     who.needs(Role::Viewer)?;
     if let Some(execution) = console.api.executions.find(MACHINE, &run)? {
-        return Ok(Json(shown_run(&execution)));
+        let mut shown = shown_run(&execution);
+        let arn = execution.arn(&console.api.place);
+        if execution.end.is_none()
+            && let Some(live) = console.triggers.jobs().live(&arn)
+        {
+            shown["live"] = json!(live);
+        }
+        return Ok(Json(shown));
     }
-    let queued = console.triggers.queued(None, usize::MAX)?.into_iter().find(|queued| queued.run == run);
+    let queued = console.triggers.find_queued(&run)?;
     queued.map(|queued| Json(shown_queued(&queued))).ok_or_else(|| no_run(&run))
+}
+
+/// Changes the rate of a lane, or pauses it.
+async fn change_lane(
+    State(console): Shared,
+    who: Who,
+    Path((run, lane)): Path<(String, String)>,
+    body: Bytes,
+) -> Result<Json<Value>, RestError> {
+    who.needs(Role::Operator)?;
+    let change: LaneChange = serde_json::from_slice(&body).map_err(|error| {
+        wrong(format!("the body is not of the form {{\"rate\": \"5/s\"}} or {{\"paused\": true}}: {error}"))
+    })?;
+    if change == LaneChange::default() {
+        return Err(wrong("the body changes nothing: give a rate, or paused"));
+    }
+    let execution = execution(&console, &run)?;
+    let arn = execution.arn(&console.api.place);
+    let jobs = console.triggers.jobs();
+    let changed = match execution.end {
+        Some(_) => Err(conflict(format!("the run {run} has ended"))),
+        None => jobs.change_lane(&arn, &lane, change).await.map_err(RestError::from),
+    };
+    let changed = changed.and_then(|changed| {
+        changed.ok_or_else(|| not_found(format!("the run {run} has no lane {lane:?} under way")))
+    });
+    recorded(&console, &who, "ChangeLane", format!("{arn}/{lane}"), changed)?;
+    let mut shown = shown_run(&execution);
+    shown["live"] = json!(jobs.live(&arn));
+    Ok(Json(shown))
 }
 
 async fn report(State(console): Shared, who: Who, Path(run): Path<String>) -> Result<Json<Value>, RestError> {

@@ -30,6 +30,15 @@ impl Expression {
         within(text.trim())
     }
 
+    /// [`Expression::parse`] for one that says its kind.
+    pub(crate) fn parse_named(text: &str) -> Result<Self, String> {
+        if text.contains('(') {
+            Self::parse(text)
+        } else {
+            Err("write cron(…), rate(…) or at(…)".into())
+        }
+    }
+
     fn within(text: &str) -> Result<Self, String> {
         if text.len() > LONGEST {
             return Err(format!("it has more than {LONGEST} characters"));

@@ -49,7 +49,7 @@ fn signed(secret: &str, service: &str, at: SystemTime, body: &'static [u8]) -> R
 fn verify(request: &Request<()>, body: &[u8]) -> Result<Role, &'static str> {
     let verifier = verifier();
     let now = OffsetDateTime::now_utc();
-    let found = verifier.verify(request.method(), request.uri(), request.headers(), body, now);
+    let found = verifier.verify(request.method(), request.uri(), request.headers(), body, STATES, now);
     found.map(|key| key.role).map_err(|error| error.code)
 }
 

@@ -19,16 +19,14 @@ use job::{Objects, keys};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serve::{After, Watch};
-use tokio::io::AsyncReadExt;
 
 use crate::exit::CliError;
 use crate::local::StateDir;
+use crate::local::input;
 use crate::local::outputs::{self, OutputError, extension, failed_path};
 
 /// The time between two looks at a folder.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
-/// Bytes that are read at a time.
-const CHUNK: usize = 1 << 20;
 
 /// What tells two contents of a file apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -140,14 +138,9 @@ impl Watcher {
 
     /// Uploads a file; the upload starts a run. Returns whether it did: not if the file changed meanwhile.
     async fn upload(&self, path: &Path, key: &str, content: Content) -> Result<bool, CliError> {
-        let at = |error: io::Error| CliError::at(path, error);
-        let mut file = tokio::fs::File::open(path).await.map_err(at)?;
+        let file = fs::File::open(path).map_err(|error| CliError::at(path, error))?;
         let mut upload = self.objects().upload(key);
-        let mut chunk = Vec::with_capacity(CHUNK);
-        while (&mut file).take(CHUNK as u64).read_to_end(&mut chunk).await.map_err(at)? > 0 {
-            upload.write(&chunk).await?;
-            chunk.clear();
-        }
+        input::copy(file, &path.display().to_string(), &mut upload, |_| ()).await?;
         if Content::at(path).ok() != Some(content) {
             upload.abort().await?;
             return Ok(false);

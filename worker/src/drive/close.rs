@@ -15,9 +15,12 @@ use crate::results::Tally;
 /// A message of the state machine holds 256 KiB. Lines beyond this number count their attempts from zero
 /// again.
 const MAX_TRIES: usize = 4000;
+/// The longest wait between two calls of a lane that can be changed while it goes.
+const CONTROLLED_WAIT: Duration = Duration::from_secs(1);
 
 impl Drive<'_> {
     pub(super) async fn close(mut self) -> Result<(End, Tally), StepError> {
+        self.context.observer.paced(self.lane, self.batch, None);
         if self.intents.is_writing() {
             let alone = self.intents.written().await?;
             self.intent_durable(alone);
@@ -63,7 +66,11 @@ impl Drive<'_> {
         let now = self.wall.now();
         let (keys, earliest) = self.schedule.pace(now);
         let wait = earliest.map(|at| at.saturating_duration_since(now.instant)).unwrap_or_default();
-        let wait = wait.max(at_least);
+        let mut wait = wait.max(at_least);
+        if self.controlled.is_some() {
+            // The next call waits for what is left, because it sees when the lane is changed.
+            wait = wait.min(CONTROLLED_WAIT);
+        }
         let wait_seconds = u64::try_from(wait.as_nanos().div_ceil(1_000_000_000)).unwrap_or(u64::MAX).max(1);
         let left = self.schedule.drain_all();
         let failed = left.into_iter().filter(|parcel| self.parcels[*parcel].retry.attempts > 0);

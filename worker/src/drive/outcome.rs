@@ -192,6 +192,7 @@ impl Drive<'_> {
         self.schedule.change(key, now.instant, |key| {
             key.slow_down(sent, now.instant);
             key.hold_until(now.instant + wait);
+            key.hold_provider(now.instant + wait);
         });
         if wait >= TAKE_BACK_FROM {
             self.take_back(key);

@@ -16,8 +16,10 @@ use crate::batch::{Earlier, EarlierResults, Items, Parsed, Rules};
 use crate::canary::Canary;
 use crate::context::Context;
 use crate::intents::IntentLog;
+use crate::lane_control::Controlled;
 use crate::pace::{Now, Wall};
 use crate::parcel::{Line, ParcelId, Parcels};
+use crate::providers::{Providers, Share};
 use crate::response::Sender;
 use crate::result_line::{self, Figures};
 use crate::results::{BatchFolder, ResultWriter, Tally};
@@ -39,7 +41,11 @@ impl<'a> Drive<'a> {
         let now = wall.now();
         let lane = request.lane.name.as_str();
         let lane_limit = run.lane_limit(lane)?;
-        let limit = lane_limit.limit;
+        let controlled = context.lanes.as_ref();
+        let controlled =
+            controlled.map(|lanes| Controlled::new(lanes, lane, &lane_limit.limit, lane_limit.workers));
+        let rate = controlled.as_ref().map_or(lane_limit.limit.rate, Controlled::rate);
+        let limit = Limit { rate, ..lane_limit.limit };
         let quotas = Quotas::new(context, &run, &lane_limit);
         let (cost, learns) =
             (lane_limit.rules.cost.clone(), lane_limit.rules.learn.then_some(lane_limit.workers));
@@ -57,6 +63,7 @@ impl<'a> Drive<'a> {
         };
         let mut keys = Keys {
             run: &run,
+            providers: context.providers.as_deref(),
             limit,
             pace: &request.pace.keys,
             intents: intents.is_on(),
@@ -134,10 +141,12 @@ impl<'a> Drive<'a> {
             cost,
             learns,
             canary,
+            controlled,
             context,
             stop,
             run,
             lane,
+            batch: request.batch.first.number(),
             wall,
             items,
             origins: earlier.into_origins(),
@@ -154,6 +163,7 @@ impl<'a> Drive<'a> {
 /// The limit keys of a batch; each is added when its first line is read.
 struct Keys<'a> {
     run: &'a Run,
+    providers: Option<&'a Providers>,
     limit: Limit,
     pace: &'a BTreeMap<String, KeyPace>,
     intents: bool,
@@ -166,7 +176,10 @@ impl Keys<'_> {
             return *index;
         }
         let limit = KeyLimit::new(&self.limit, self.pace, name, self.run.known_keys.of(name), now);
-        let index = schedule.add(Key::new(name.to_owned(), limit, self.intents, now));
+        let is_host = self.run.job.limits.by.is_none();
+        let share = self.providers.and_then(|providers| providers.of(name, is_host)).map(Share::new);
+        let key = Key::new(name.to_owned(), limit, self.intents, now).shared(share);
+        let index = schedule.add(key);
         self.by_name.insert(name.to_owned(), index);
         index
     }

@@ -81,6 +81,17 @@ impl Pacer {
         Ok(())
     }
 
+    /// Sets another full rate. What the provider asked for before says nothing about it.
+    pub(crate) fn set_rate(&mut self, rate: Rate, in_flight: u32, now: Instant) {
+        self.rate = rate.per_second();
+        self.reach = self.rate.is_none().then_some(f64::from(in_flight));
+        self.factor = 1.0;
+        self.slowed = None;
+        self.changed = now;
+        self.recent = Recent::new(now);
+        self.rebuild(Start::Empty, now);
+    }
+
     /// The latest instant at which a slot becomes free.
     pub(crate) fn free_by(&self) -> Instant {
         self.free_by
@@ -155,16 +166,20 @@ impl Pacer {
 }
 
 /// The interval of a rate in whole nanoseconds, rounded up: the rate never exceeds the limit.
-fn period(rate: f64) -> Duration {
+pub(crate) fn period(rate: f64) -> Duration {
     Duration::try_from_secs_f64((1e9 / rate).ceil() / 1e9)
         .unwrap_or(LONGEST)
         .clamp(Duration::from_nanos(1), LONGEST)
 }
 
+/// The requests of a rate that may go out together.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to 1..=1000")]
+pub(crate) fn burst_of(rate: f64) -> u32 {
+    (rate * BURST_SECONDS).floor().clamp(if rate >= PAIRS { 2.0 } else { 1.0 }, 1000.0) as u32
+}
+
 fn limiter(rate: f64, start: Start, now: Instant) -> Box<Limiter> {
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to 1..=1000")]
-    let burst = (rate * BURST_SECONDS).floor().clamp(if rate >= PAIRS { 2.0 } else { 1.0 }, 1000.0) as u32;
-    let burst = NonZeroU32::new(burst).expect("at least 1");
+    let burst = NonZeroU32::new(burst_of(rate)).expect("at least 1");
     let quota = Quota::with_period(period(rate)).expect("a period above zero").allow_burst(burst);
     let limiter = RateLimiter::direct_with_clock(quota, TokioClock { start: now });
     // A new limiter is full.

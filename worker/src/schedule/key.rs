@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use job::Code;
+use job::file::Rate;
 use tokio::time::Instant;
 
 use super::handover::KeyLimit;
@@ -10,6 +11,7 @@ use super::health::Abandoned;
 use super::queue::Queue;
 use crate::pace::{Breaker, Now, Pacer, Permit};
 use crate::parcel::ParcelId;
+use crate::providers::Share;
 
 /// The average latency is that of about this many responses.
 const SAMPLES: f64 = 8.0;
@@ -24,6 +26,8 @@ pub(crate) struct Key {
     pub(super) pacer: Pacer,
     pub(super) breaker: Breaker,
     pub(super) hold: Option<Instant>,
+    /// Its part in what all runs of the process share of the provider.
+    share: Option<Share>,
     in_flight: u32,
     max_in_flight: u32,
     /// `max_in_flight` moves between these, by the latency.
@@ -75,6 +79,7 @@ impl Key {
             pacer: Pacer::new(rate, factor, start, in_flight, now.instant),
             breaker,
             hold,
+            share: None,
             in_flight: 0,
             max_in_flight: in_flight.max(1),
             bounds: (in_flight.max(1), most_in_flight.max(in_flight).max(1)),
@@ -89,6 +94,11 @@ impl Key {
         };
         key.fit();
         key
+    }
+
+    /// The same key of a provider that other runs of the process may use too.
+    pub(crate) fn shared(self, share: Option<Share>) -> Self {
+        Self { share, ..self }
     }
 
     /// Parcels in its queues.
@@ -115,29 +125,21 @@ impl Key {
 
     /// Takes the next parcel and its slot, if there are both.
     pub(super) fn turn(&mut self, now: Now, fresh: bool, prepare: &mut dyn FnMut(ParcelId) -> bool) -> Turn {
-        if self.in_flight >= self.max_in_flight {
-            return Turn::Never;
-        }
-        let probe = match self.breaker.permit(now.instant) {
-            Permit::Granted => false,
-            Permit::Probe => true,
-            Permit::Later(at) => return Turn::Later(at),
-            Permit::ProbeUnderWay => return Turn::Never,
-        };
-        if let Some(hold) = self.hold {
-            if hold > now.instant {
-                return Turn::Later(hold);
-            }
-            self.hold = None;
-        }
-        let candidate = loop {
-            match self.candidate(now.instant, fresh, probe) {
-                Ok(Candidate::Fresh) if !prepare(self.ready.fresh[0]) => _ = self.ready.fresh.pop_front(),
-                Ok(candidate) => break candidate,
-                Err(turn) => return turn,
+        let candidate = match self.choose(now, fresh, prepare) {
+            Ok(candidate) => candidate,
+            Err(turn) => {
+                if let Some(share) = &mut self.share {
+                    share.leave();
+                }
+                return turn;
             }
         };
-        if let Err(at) = self.pacer.take(now.instant) {
+        let mut own = || self.pacer.take(now.instant);
+        let taken = match &mut self.share {
+            Some(share) => share.take(now.instant, own),
+            None => own(),
+        };
+        if let Err(at) = taken {
             return Turn::Later(at);
         }
         let parcel = match candidate {
@@ -149,6 +151,36 @@ impl Key {
         self.in_flight += 1;
         self.breaker.sent(parcel);
         Turn::Send(parcel)
+    }
+
+    /// The parcel that is sent if there is a slot.
+    fn choose(
+        &mut self,
+        now: Now,
+        fresh: bool,
+        prepare: &mut dyn FnMut(ParcelId) -> bool,
+    ) -> Result<Candidate, Turn> {
+        if self.in_flight >= self.max_in_flight {
+            return Err(Turn::Never);
+        }
+        let probe = match self.breaker.permit(now.instant) {
+            Permit::Granted => false,
+            Permit::Probe => true,
+            Permit::Later(at) => return Err(Turn::Later(at)),
+            Permit::ProbeUnderWay => return Err(Turn::Never),
+        };
+        if let Some(hold) = self.hold {
+            if hold > now.instant {
+                return Err(Turn::Later(hold));
+            }
+            self.hold = None;
+        }
+        loop {
+            match self.candidate(now.instant, fresh, probe) {
+                Ok(Candidate::Fresh) if !prepare(self.ready.fresh[0]) => _ = self.ready.fresh.pop_front(),
+                chosen => return chosen,
+            }
+        }
     }
 
     /// Parcels in the middle of a redirect go first, then those that are sent again, then new ones. A new one
@@ -192,6 +224,9 @@ impl Key {
     /// A request is back.
     pub(crate) fn returned(&mut self) {
         self.in_flight -= 1;
+        if let Some(share) = &mut self.share {
+            share.returned();
+        }
     }
 
     #[cfg(test)]
@@ -212,6 +247,28 @@ impl Key {
     /// Nothing is sent before `until`.
     pub(crate) fn hold_until(&mut self, until: Instant) {
         self.hold = Some(self.hold.map_or(until, |hold| hold.max(until)));
+    }
+
+    /// No run of the process sends anything to the provider before `until`.
+    pub(crate) fn hold_provider(&self, until: Instant) {
+        self.share.iter().for_each(|share| share.provider().hold_until(until));
+    }
+
+    /// Until when no run sends anything to the provider, if that is in the future.
+    pub(crate) fn provider_held(&self, now: Instant) -> Option<Instant> {
+        self.share.as_ref()?.provider().held(now)
+    }
+
+    /// Its rate is another one from now on.
+    pub(crate) fn set_rate(&mut self, rate: Rate, now: Instant) {
+        self.pacer.set_rate(rate, self.max_in_flight, now);
+        self.fit();
+    }
+
+    /// The requests a second that it may send; infinity without a limit.
+    pub(crate) fn rate(&self) -> f64 {
+        let rate = self.pacer.rate();
+        if rate > 0.0 { rate } else { f64::INFINITY }
     }
 
     /// A request was sent that counts as `cost`: the next one waits for as many slots.
