@@ -12,4 +12,4 @@ pub mod exit;
 pub mod local;
 pub mod progress;
 pub mod signals;
-pub mod text;
+pub use serve::text;

@@ -35,7 +35,7 @@ use lock::{Lock, Purpose};
 
 pub use execute::{ExecutionEnd, execute, message_of};
 pub use input::Input;
-pub use line::InputLine;
+pub use line::{InputLine, LineError};
 pub use local_path::{FileRole, check_local_path};
 pub use lock::Holder;
 pub use output_format::{check_planned_format, format_by_name, format_of_name};

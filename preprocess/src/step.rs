@@ -41,6 +41,7 @@ pub(crate) async fn start(
         execution: request.execution.clone(),
         started: (context.now)(),
         include_unknown: request.event.includes_unknown(),
+        only: request.event.redrive.as_ref().map(|redrive| redrive.only.clone()).unwrap_or_default(),
     };
     let since = match claim::claim(objects, &run, ours).await? {
         Owner::Us(since) => since,

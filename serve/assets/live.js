@@ -9,6 +9,16 @@ function open() {
   if (source || !main.dataset.live) return;
   source = new EventSource(main.dataset.live);
   source.addEventListener("open", () => say(""));
+  // A page that has other parts now, such as that of a run which has ended, is fetched whole.
+  source.addEventListener("parts", async (event) => {
+    const own = [...main.querySelectorAll("section")].map((section) => section.id);
+    if (own.join() === JSON.parse(event.data).join()) return;
+    const response = await fetch(location.href).catch(() => null);
+    if (!response?.ok) return;
+    const page = new DOMParser().parseFromString(await response.text(), "text/html");
+    Idiomorph.morph(main, page.querySelector("main").innerHTML, { morphStyle: "innerHTML", ignoreActiveValue: true });
+    showTimes();
+  });
   source.addEventListener("part", (event) => {
     const part = JSON.parse(event.data);
     const section = document.getElementById(part.id);
@@ -50,7 +60,11 @@ function showTimes() {
   for (const time of document.querySelectorAll("time[datetime]")) {
     const seconds = (Date.parse(time.dateTime) - Date.now()) / 1000;
     const [unit, size] = UNITS.find(([, size]) => Math.abs(seconds) >= size) ?? UNITS[3];
-    const words = Math.abs(seconds) < 5 ? "just now" : relative.format(Math.trunc(seconds / size), unit);
+    // A time of day is what matters of a time to wait for.
+    const clock = time.classList.contains("clock") && Math.abs(seconds) < 20 * 3600;
+    const words = clock
+      ? new Date(time.dateTime).toLocaleTimeString("en-GB")
+      : Math.abs(seconds) < 5 ? "just now" : relative.format(Math.trunc(seconds / size), unit);
     if (time.textContent !== words) time.textContent = words;
     time.title = time.dateTime;
   }

@@ -103,14 +103,10 @@ impl Api {
         };
         let asked = members.clone();
         let result = self.call(operation, members).await;
-        self.audit.record(
-            &key.id,
-            operation,
-            &asked,
-            result.as_ref().map_or_else(|error| error.code, |_| ""),
-        );
+        let error = result.as_ref().map_or_else(|error| error.code, |_| "");
+        self.audit.record(&key.id, operation, &asked, error).await?;
         if let (Ok(_), Some((succeeded, outcome))) = (&result, outcome) {
-            self.inbox.sent(&token, &key.id, succeeded, outcome)?;
+            self.inbox.sent(&token, &key.id, succeeded, outcome).await?;
         }
         result
     }

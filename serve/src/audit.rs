@@ -48,12 +48,18 @@ impl Audit {
         Self { store, next: AtomicU64::new(0) }
     }
 
-    /// Records an operation that changes something; others are skipped. The record is in the next group of the store, and is
-    /// not waited for.
-    pub(crate) fn record(&self, key: &str, operation: &str, members: &Map<String, Value>, error: &str) {
+    /// Records an operation that changes something; others are skipped. The record is on disk when this returns; that of a
+    /// start is not waited for, because the start itself is on disk.
+    pub(crate) async fn record(
+        &self,
+        key: &str,
+        operation: &str,
+        members: &Map<String, Value>,
+        error: &str,
+    ) -> Result<(), StoreError> {
         const READS: [&str; 5] = ["Describe", "Get", "List", "Validate", "Test"];
         if READS.iter().any(|read| operation.starts_with(read)) || operation == "SendTaskHeartbeat" {
-            return;
+            return Ok(());
         }
         let text = |name: &str| members.get(name).and_then(Value::as_str);
         let resource = RESOURCES.iter().find_map(|name| text(name)).or_else(|| text("name"));
@@ -68,7 +74,8 @@ impl Audit {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let mut batch = Batch::default();
         batch.put_json(Space::Audit, KeyWriter::default().number(time).number(number).done(), &change);
-        drop(self.store.submit(batch));
+        let written = self.store.submit(batch);
+        if operation == "StartExecution" { Ok(()) } else { written.await }
     }
 
     /// The changes before a position, newest first, each with its position.

@@ -7,12 +7,16 @@ mod link;
 mod live;
 mod page;
 mod progress;
+#[cfg(test)]
+mod scale;
 mod session;
 mod sign_in;
 mod status;
 mod views;
 
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::Router;
 use axum::extract::{FromRequestParts, Request, State};
@@ -29,8 +33,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::Api;
 use crate::inbox::Inbox;
+use crate::jobs::JobPages;
 use crate::keys::Keys;
 use crate::rest;
+use crate::scheduler::Scheduler;
+use crate::settings::Schedule;
 use crate::store::{Store, StoreError};
 use crate::triggers::Triggers;
 use crate::{Error, Settings};
@@ -43,6 +50,13 @@ pub(crate) struct Console {
     pages: live::Pages,
     stop: CancellationToken,
     pub(crate) triggers: Triggers,
+    job_pages: Arc<dyn JobPages>,
+    /// The schedules of the settings, and those that were made by the API.
+    schedules: Vec<Schedule>,
+    scheduler: Scheduler,
+    /// The state folder.
+    folder: PathBuf,
+    begun: Instant,
     sessions: Sessions,
     hosts: Vec<String>,
     /// Whether browsers reach it by TLS.
@@ -52,11 +66,15 @@ pub(crate) struct Console {
 type Shared = Arc<Console>;
 
 impl Console {
+    #[expect(clippy::too_many_arguments, reason = "the parts of a server meet here")]
     pub(crate) fn open(
         api: Arc<Api>,
         inbox: Inbox,
         stop: CancellationToken,
         triggers: Triggers,
+        job_pages: Arc<dyn JobPages>,
+        scheduler: Scheduler,
+        folder: PathBuf,
         store: Store,
         keys: Keys,
         settings: &Settings,
@@ -64,7 +82,22 @@ impl Console {
         let sessions = Sessions::open(store, keys)?;
         let (pages, hosts) = (live::Pages::default(), guard::hosts(&settings.host, settings.console));
         let tls = settings.tls.is_some();
-        Ok(Arc::new(Self { api, inbox, triggers, pages, stop, sessions, hosts, tls }))
+        let (schedules, begun) = (settings.schedules.clone(), Instant::now());
+        Ok(Arc::new(Self {
+            api,
+            inbox,
+            triggers,
+            job_pages,
+            schedules,
+            scheduler,
+            folder,
+            begun,
+            pages,
+            stop,
+            sessions,
+            hosts,
+            tls,
+        }))
     }
 
     /// The path and query by which a browser is signed in once.

@@ -5,6 +5,7 @@ mod journal;
 mod list;
 mod map_runs;
 mod open;
+mod recent;
 mod record;
 mod redrive;
 mod run;
@@ -22,6 +23,8 @@ pub(crate) use list::Listing;
 pub(crate) use map_runs::MapRun;
 pub(crate) use open::Open;
 use open::{OpenSet, Started};
+#[cfg(test)]
+pub(crate) use record::End;
 pub(crate) use record::{Execution, Position, Status};
 use record::{Found, name_key};
 pub(crate) use run::rfc3339;
@@ -54,6 +57,7 @@ struct Shared {
     /// Machines that have been compiled, by revision.
     compiled: Mutex<HashMap<String, Arc<engine::Machine>>>,
     map_runs: map_runs::MapRuns,
+    recent: recent::Recent,
     notes: Notes,
     stop: CancellationToken,
     running: TaskTracker,
@@ -117,6 +121,7 @@ impl Executions {
         }
         Ok(Self(Arc::new(Shared {
             map_runs: map_runs::MapRuns::new(store.clone()),
+            recent: recent::Recent::default(),
             store,
             catalog,
             place,
@@ -305,6 +310,11 @@ impl Executions {
             found.extend(pending.iter().take(rest).map(engine::Event::to_json));
         }
         Ok(found)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn store(&self) -> &Store {
+        &self.0.store
     }
 
     pub(crate) fn metrics(&self) -> &crate::metrics::Metrics {

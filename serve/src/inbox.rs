@@ -1,7 +1,9 @@
 //! What waits for a person: the tasks whose outcome comes by token, and the outcomes that were sent.
 
+use std::collections::BTreeSet;
 use std::ops::Bound;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use engine::{Resource, TaskCall, TaskTokens};
 use serde::{Deserialize, Serialize};
@@ -21,7 +23,13 @@ struct Shared {
     tokens: TaskTokens,
     activities: Activities,
     notes: Notes,
+    begun: Instant,
+    /// The tasks of the store, oldest first, with their ids.
+    order: Mutex<BTreeSet<(Moment, String)>>,
 }
+
+/// After this time since the start of the server, every execution that has not ended has handed over its tasks again.
+const SETTLED: Duration = Duration::from_secs(600);
 
 /// A task that waits, as it is stored.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -58,8 +66,24 @@ impl Waiting {
 }
 
 impl Inbox {
-    pub(crate) fn new(store: Store, tokens: TaskTokens, activities: Activities, notes: Notes) -> Self {
-        Self(Arc::new(Shared { store, tokens, activities, notes }))
+    pub(crate) fn open(
+        store: Store,
+        tokens: TaskTokens,
+        activities: Activities,
+        notes: Notes,
+    ) -> Result<Self, StoreError> {
+        let mut order = BTreeSet::new();
+        store.for_each(Space::Inbox, b"w", |_, value| {
+            let waiting: Waiting = json(value)?;
+            order.insert((waiting.since, waiting.id()));
+            Ok(())
+        })?;
+        let (begun, order) = (Instant::now(), Mutex::new(order));
+        Ok(Self(Arc::new(Shared { store, tokens, activities, notes, begun, order })))
+    }
+
+    fn order(&self) -> MutexGuard<'_, BTreeSet<(Moment, String)>> {
+        self.0.order.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A task begins to wait. The record is before the progress of the execution in the store.
@@ -88,23 +112,40 @@ impl Inbox {
         };
         let mut batch = Batch::default();
         batch.put_json(Space::Inbox, waiting_key(&waiting.token), &waiting);
+        self.order().insert((since, waiting.id()));
         self.0.notes.put(&mut batch, Note::of_waiting(&waiting));
         drop(store.submit(batch));
     }
 
-    /// The tasks that wait, oldest first, at most `limit`.
+    /// The tasks that wait, oldest first, at most `limit`. Records of tasks that wait no more are removed on the way.
     pub(crate) fn list(&self, limit: usize) -> Result<Vec<Waiting>, StoreError> {
-        let mut found = Vec::new();
-        self.0.store.for_each(Space::Inbox, b"w", |_, value| {
-            let waiting: Waiting = json(value)?;
-            if self.is_open(&waiting) {
-                found.push(waiting);
+        let (mut found, mut after) = (Vec::new(), None::<(Moment, String)>);
+        let mut over = Batch::default();
+        while found.len() < limit {
+            let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+            let next = self.order().range((from, Bound::Unbounded)).next().cloned();
+            let Some(place) = next else { break };
+            let key = [b"w", place.1.as_bytes()].concat();
+            match self.0.store.get_json::<Waiting>(Space::Inbox, &key)? {
+                Some(waiting) if self.is_open(&waiting) => found.push(waiting),
+                Some(waiting) if !self.is_over(&waiting) => {}
+                // Its record may not be written yet.
+                None if Moment::now().0 - place.0.0 < 60_000_000 => {}
+                _ => {
+                    self.order().remove(&place);
+                    over.remove(Space::Inbox, key);
+                }
             }
-            Ok(())
-        })?;
-        found.sort_by_key(|waiting| waiting.since);
-        found.truncate(limit);
+            after = Some(place);
+        }
+        // What is lost in a crash is removed the next time.
+        drop(self.0.store.submit(over));
         Ok(found)
+    }
+
+    /// Whether a task will never wait again: it does not now, and its execution has gone on since the server was started.
+    fn is_over(&self, waiting: &Waiting) -> bool {
+        !self.0.tokens.waits(&waiting.token) && self.0.begun.elapsed() > SETTLED
     }
 
     pub(crate) fn find(&self, id: &str) -> Result<Option<Waiting>, StoreError> {
@@ -127,8 +168,8 @@ impl Inbox {
         self.0.activities.take_by_token(activity, &waiting.token, key)
     }
 
-    /// An outcome was sent with a token, by a key.
-    pub(crate) fn sent(
+    /// An outcome was sent with a token, by a key. It is on disk when this returns.
+    pub(crate) async fn sent(
         &self,
         token: &str,
         by: &str,
@@ -147,12 +188,12 @@ impl Inbox {
             outcome,
         };
         let time = u64::try_from(at.0).unwrap_or_default();
+        self.order().remove(&(waiting.since, id_of(token)));
         let mut batch = Batch::default();
         batch.remove(Space::Inbox, key);
         let place = KeyWriter::default().byte(b's').number(time).text(&id_of(token)).done();
         batch.put_json(Space::Inbox, place, &sent);
-        drop(self.0.store.submit(batch));
-        Ok(())
+        self.0.store.commit(batch).await
     }
 
     /// The outcomes that were sent last, newest first.

@@ -1,5 +1,7 @@
 //! The jobs of a server. Another package has their steps, and this one runs them as executions of one machine.
 
+mod pages;
+
 use std::io;
 
 use async_trait::async_trait;
@@ -9,6 +11,11 @@ use futures_util::stream::BoxStream;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use states::Host;
+
+pub use pages::{
+    BatchStrip, Cell, Exchanged, FailedLines, JobPages, PlannedLane, Preview, RunDetail, Sample, SecretName,
+    Tried,
+};
 
 /// The machine whose executions are the runs of jobs. No caller of the API can change it.
 pub const MACHINE: &str = "throughline";

@@ -30,12 +30,16 @@ mod services;
 mod settings;
 mod sigv4;
 mod store;
+pub mod text;
 mod triggers;
 
 pub use arn::Place;
 pub use console::sign_in_link;
 pub use error::Error;
-pub use jobs::{Content, Jobs, JobsError, LaneChange, LaneSecond, LiveLane, LiveRun, MACHINE, RunOutputs};
+pub use jobs::{
+    BatchStrip, Cell, Content, Exchanged, FailedLines, JobPages, Jobs, JobsError, LaneChange, LaneSecond,
+    LiveLane, LiveRun, MACHINE, PlannedLane, Preview, RunDetail, RunOutputs, Sample, SecretName, Tried,
+};
 pub use keys::{Key, Keys, Role};
 pub use server::{Server, check_format, check_settings};
 pub use settings::{API, After, CONSOLE, Ceiling, Rule, Settings, TlsFiles, Watch, parse_address};

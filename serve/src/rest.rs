@@ -1,6 +1,6 @@
 //! The REST API at `/api/v1`, for programs with an access key and for the console's own pages.
 
-mod runs;
+pub(crate) mod runs;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -43,6 +43,12 @@ impl From<ApiError> for RestError {
             _ => error.status,
         };
         Self { status, code: error.code, message: error.message }
+    }
+}
+
+impl From<RestError> for ApiError {
+    fn from(error: RestError) -> Self {
+        Self { status: error.status, ..Self::new(error.code, error.message) }
     }
 }
 

@@ -25,7 +25,7 @@ use crate::console::{self, Console};
 use crate::executions::Executions;
 use crate::functions::Functions;
 use crate::inbox::Inbox;
-use crate::jobs::Jobs;
+use crate::jobs::{JobPages, Jobs};
 use crate::keys::Role;
 use crate::notify::Notes;
 use crate::scheduler::{self, Scheduler};
@@ -76,6 +76,7 @@ impl Server {
         objects: s3::Service,
         settings: &Settings,
         jobs: Arc<dyn Jobs>,
+        pages: Arc<dyn JobPages>,
     ) -> Result<Self, Error> {
         settings.check_addresses()?;
         let tls = tls(settings)?;
@@ -104,7 +105,7 @@ impl Server {
         let own = StepFunctions::default();
         let services = services(settings, &objects, jobs.clone(), activities.clone(), own.clone())?;
         let (inbox, audit) = (
-            Inbox::new(store.clone(), tokens.clone(), activities.clone(), notes.clone()),
+            Inbox::open(store.clone(), tokens.clone(), activities.clone(), notes.clone()).map_err(at)?,
             Audit::new(store.clone()),
         );
         let host = Host::new(s3::client_of(objects.clone()), services).with_tokens(tokens.clone(), true);
@@ -127,11 +128,15 @@ impl Server {
         let console_listener = bind(settings.console, "--console").await?;
         let resumed = executions.resume().map_err(at)?;
         let triggers = Triggers::new(store.clone(), settings, jobs, objects.clone(), stop.clone());
+        let scheduler = Scheduler::new(store.clone(), settings.place.clone());
         let console = Console::open(
             api.clone(),
             inbox,
             stop.clone(),
             triggers.clone(),
+            pages,
+            scheduler.clone(),
+            folder.to_owned(),
             store.clone(),
             keys.clone(),
             settings,
@@ -140,7 +145,6 @@ impl Server {
         triggers.resume(&api).await.map_err(at)?;
         objects.observe(Arc::new(triggers.clone()));
         let schedules = settings.schedules.clone();
-        let scheduler = Scheduler::new(store.clone(), settings.place.clone());
         let schedules = Schedules {
             store: store.clone(),
             place: settings.place.clone(),
@@ -178,6 +182,11 @@ impl Server {
             }
         }
         Ok(number)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn console(&self) -> &Arc<Console> {
+        &self.console
     }
 
     /// The number of executions that were continued.

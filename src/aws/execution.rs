@@ -131,7 +131,12 @@ impl AwsStack {
         execution: &Execution,
         include_unknown: bool,
     ) -> Result<RunRef, CliError> {
-        let redrive = Redrive { run: run.id.clone(), generation: run.generation + 1, include_unknown };
+        let redrive = Redrive {
+            run: run.id.clone(),
+            generation: run.generation + 1,
+            include_unknown,
+            only: Vec::new(),
+        };
         let mut event = execution.event.clone();
         let fields = event.as_object_mut().ok_or_else(|| {
             CliError::new(format!("the input of the execution {} is not an event", execution.arn))

@@ -46,7 +46,7 @@ impl ShownRequest {
     }
 
     /// A command line for a POSIX shell that sends this request. Secrets are to be put in for `***`.
-    fn curl(&self) -> String {
+    pub(super) fn curl(&self) -> String {
         let mut words = vec!["curl".to_owned()];
         match (self.method.as_str(), &self.body) {
             ("GET", None) => {}

@@ -8,7 +8,7 @@ use crate::exit::{CliError, Exit};
 /// The reference of the job file.
 const JOB_FILE: &str = include_str!("../../docs/job-file.md");
 /// Its JSON Schema.
-const SCHEMA: &str = include_str!("../../docs/job.schema.json");
+pub(super) const SCHEMA: &str = include_str!("../../docs/job.schema.json");
 
 pub(super) fn help(args: &Help) -> Result<Exit, CliError> {
     if let [topic] = &args.topic[..]

@@ -3,6 +3,7 @@
 
 mod check;
 mod log;
+mod pages;
 
 use std::sync::Arc;
 
@@ -41,7 +42,8 @@ pub(super) async fn serve(args: Serve) -> Result<Exit, CliError> {
     let mut signals = Signals::listen();
     let state = Arc::new(StateDir::open_server(&args.folder.state)?);
     let jobs = Arc::new(ServerJobs::new(state.clone(), &settings)?);
-    let server = Server::open(state.folder(), state.service().clone(), &settings, jobs.clone())
+    let pages = Arc::new(pages::Pages::new(state.clone(), jobs.clone()));
+    let server = Server::open(state.folder(), state.service().clone(), &settings, jobs.clone(), pages)
         .await
         .map_err(wrong)?;
     let unknown = |error: std::io::Error| CliError::new(error.to_string());

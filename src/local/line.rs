@@ -1,11 +1,11 @@
 //! One line of an input file.
 
-use std::io;
+use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
 
 use job::file::{Format, OutputFormat};
-use job::{Item, Job, Row};
+use job::{Item, Job, Row, StepError};
 
 use super::{Input, with_input_path};
 use crate::exit::CliError;
@@ -27,22 +27,35 @@ impl InputLine {
     /// When the input cannot be read or does not have the line.
     pub async fn read(input: &Path, job: &Arc<Job>, n: u64) -> Result<Self, CliError> {
         let Input { name, file, .. } = Input::open(input)?;
-        let (job, file_name) = (job.clone(), name.clone());
+        Self::find(file, &name, job, n).await.map_err(|error| match error {
+            LineError::Unreadable(error) => CliError::new(with_input_path(&error.message, &name, input)),
+            LineError::Missing(lines) => {
+                CliError::new(format!("there is no line {n}: {} has {}", input.display(), text::lines(lines)))
+            }
+        })
+    }
+
+    /// Finds line `n`, from 1, in the content of a file of this name.
+    ///
+    /// # Errors
+    /// When the content cannot be read or does not have the line.
+    pub async fn find(
+        content: impl Read + Send + 'static,
+        name: &str,
+        job: &Arc<Job>,
+        n: u64,
+    ) -> Result<Self, LineError> {
+        let (job, name) = (job.clone(), name.to_owned());
         let split = move || {
             let mut finder = Finder { n, columns: Arc::from([]), found: None };
-            let plan = preprocess::split(file, &job, &file_name, &mut finder);
+            let plan = preprocess::split(content, &job, &name, &mut finder);
             (plan, finder)
         };
         let (plan, finder) = tokio::task::spawn_blocking(split).await.expect("splitting does not panic");
-        if let Some(item) = finder.found {
-            return Ok(Self { columns: finder.columns, item });
+        match finder.found {
+            Some(item) => Ok(Self { columns: finder.columns, item }),
+            None => Err(plan.map_or_else(LineError::Unreadable, |plan| LineError::Missing(plan.input.lines))),
         }
-        let plan = plan.map_err(|error| CliError::new(with_input_path(&error.message, &name, input)))?;
-        Err(CliError::new(format!(
-            "there is no line {n}: {} has {}",
-            input.display(),
-            text::lines(plan.input.lines)
-        )))
     }
 
     /// Its columns and values, or why it makes no request.
@@ -67,6 +80,15 @@ impl InputLine {
             Item::parse(&self.item).ok().and_then(|item| item.v).is_some_and(|v| v.get().starts_with('{'));
         Ok(job.output_format(if json { Format::Jsonl } else { Format::Csv })?)
     }
+}
+
+/// Why a line was not found.
+#[derive(Debug)]
+pub enum LineError {
+    /// The input cannot be read.
+    Unreadable(StepError),
+    /// The input has only so many lines.
+    Missing(u64),
 }
 
 /// Ends the split when the line was found.

@@ -2,6 +2,7 @@
 
 mod ceilings;
 mod check;
+mod detail;
 mod lanes;
 mod live;
 mod secrets;
@@ -14,11 +15,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use engine::{Host as _, TaskCall, TaskError};
 use futures_util::stream::{self, StreamExt as _};
-use job::run::{CALL_TIME, Event, Redrive, RunRef, StopMarker, WorkerRequest, working_time};
+use job::run::{CALL_TIME, Event, Redrive, RunRef, StopMarker, WorkResponse, WorkerRequest, working_time};
 use job::store::StorageErrorKind;
 use job::{ErrorName, Job, Objects, StepError, StorageError, keys};
 use serde_json::{Value, json};
-use serve::{Content, JobsError, LaneChange, LiveRun, RunOutputs};
+use serve::{Content, JobsError, LaneChange, LiveRun, RunDetail, RunOutputs};
 use states::{DiskFull, Host, Service as _};
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
@@ -32,6 +33,7 @@ use super::{StateDir, now};
 use crate::exit::CliError;
 use crate::progress::Progress;
 use check::JobRules;
+use detail::Detail;
 use lanes::Lanes;
 use live::Live;
 use watch::Watcher;
@@ -61,6 +63,7 @@ type Slot = Arc<OnceCell<Arc<ServedRun>>>;
 /// A run that is under way. It holds the lock of its job.
 struct ServedRun {
     steps: Steps,
+    detail: Arc<Detail>,
     lanes: Lanes,
     live: Arc<Live>,
     _sampling: AbortOnDropHandle<()>,
@@ -68,6 +71,21 @@ struct ServedRun {
 }
 
 impl ServedRun {
+    /// Calls a step, and counts the batch that it works on.
+    async fn call(&self, host: &Host, call: &TaskCall) -> Result<Value, TaskError> {
+        let work = match request::<WorkerRequest>(call.payload()) {
+            Ok(WorkerRequest::Work(work)) => work,
+            _ => return self.steps.call(host, call).await,
+        };
+        self.detail.batch_begins(&work);
+        let result = self.steps.call(host, call).await?;
+        let response = result.get("Payload").unwrap_or(&result);
+        if let Ok(WorkResponse::Done { failed, .. }) = serde_json::from_value(response.clone()) {
+            self.detail.batch_ended(&work, failed);
+        }
+        Ok(result)
+    }
+
     fn now(&self) -> LiveRun {
         let changed = self.lanes.all().clone();
         self.live.run(&changed)
@@ -156,7 +174,18 @@ impl ServerJobs {
         Ok(found.into_iter().map(|entry| entry.key).filter(|key| keys::parse_input(key).is_some()).collect())
     }
 
-    fn objects(&self) -> Objects {
+    /// What the console shows of a run that is under way besides its lanes.
+    ///
+    /// # Errors
+    /// When its plan cannot be read.
+    pub async fn detail(&self, execution: &str) -> Result<Option<RunDetail>, StepError> {
+        let Some(served) = self.under_way(execution) else { return Ok(None) };
+        let Steps { objects, run, progress, .. } = &served.steps;
+        served.detail.shown(objects, run, progress).await.map(Some)
+    }
+
+    /// The objects of the store.
+    pub fn objects(&self) -> Objects {
         self.state.objects()
     }
 
@@ -227,7 +256,8 @@ impl ServerJobs {
         let live = Live::new(progress.clone());
         let (splitting, merging) = (progress.clone(), progress.clone());
         let mut worker = self.worker.clone();
-        worker.observer = live.clone();
+        let detail = Detail::new(live.clone());
+        worker.observer = detail.clone();
         worker.lanes = Some(lanes.control.clone());
         let steps = Steps {
             job_text,
@@ -252,7 +282,7 @@ impl ServerJobs {
         };
         steps.resume(&steps.run.clone()).await?;
         let sampling = live.sample();
-        Ok(Arc::new(ServedRun { steps, lanes, live, _sampling: sampling, _lock: lock }))
+        Ok(Arc::new(ServedRun { steps, detail, lanes, live, _sampling: sampling, _lock: lock }))
     }
 
     fn under_way(&self, execution: &str) -> Option<Arc<ServedRun>> {
@@ -297,7 +327,7 @@ impl serve::Jobs for ServerJobs {
                 return wait_longer(&call, &run);
             }
         };
-        served.steps.call(host, &call).await
+        served.call(host, &call).await
     }
 
     fn ended(&self, execution: &str) {
@@ -385,8 +415,9 @@ impl serve::Jobs for ServerJobs {
             return Ok(None);
         }
         let key = |kind: &str| report["outputs"][kind].as_str().map(str::to_owned);
-        let next = Redrive { run: run.to_owned(), generation: generation + 1, include_unknown: false };
-        let name = format!("redrive-{run}-{}", next.generation);
+        let (run, only) = (run.to_owned(), Vec::new());
+        let next = Redrive { run, generation: generation + 1, include_unknown: false, only };
+        let name = format!("redrive-{}-{}", next.run, next.generation);
         let event = Event::object_created(s3::BUCKET, &keys::input(job, file), 0, None, "");
         let redrive = Some((name, json!(Event { redrive: Some(next), ..event })))
             .filter(|_| report["verdict"] != "succeeded");

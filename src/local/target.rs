@@ -119,7 +119,8 @@ impl Target {
 
     /// Makes this a redrive.
     pub fn redrive(&mut self, generation: u32, include_unknown: bool) {
-        self.event.redrive = Some(Redrive { run: self.run.id.clone(), generation, include_unknown });
+        let only = Vec::new();
+        self.event.redrive = Some(Redrive { run: self.run.id.clone(), generation, include_unknown, only });
         self.run.generation = generation;
     }
 }

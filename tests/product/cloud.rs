@@ -140,7 +140,12 @@ impl Cloud {
     /// Redrives the run of an execution that has ended.
     pub(crate) async fn redrive(&self, execution: &Execution) -> Execution {
         let Execution { run, event, .. } = execution;
-        let redrive = Redrive { run: run.id.clone(), generation: run.generation + 1, include_unknown: false };
+        let redrive = Redrive {
+            run: run.id.clone(),
+            generation: run.generation + 1,
+            include_unknown: false,
+            only: Vec::new(),
+        };
         self.start(Event { redrive: Some(redrive), ..event.clone() }).await
     }
 

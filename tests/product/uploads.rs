@@ -116,7 +116,8 @@ async fn report_of_a_run_that_could_not_start_has_the_time_and_tells_of_an_earli
 async fn redrive_of_a_key_that_is_not_an_input_fails() {
     let store = Store::new();
     let mut event = Event::object_created(s3::BUCKET, "jobs/places/output/all.csv", 1, None, "1");
-    event.redrive = Some(job::run::Redrive { run: "0f3a".to_owned(), generation: 1, include_unknown: false });
+    let (run, only) = ("0f3a".to_owned(), Vec::new());
+    event.redrive = Some(job::run::Redrive { run, generation: 1, include_unknown: false, only });
     assert_eq!(store.start(event).await.unwrap_err().name, ErrorName::EventInvalid);
 }
 

@@ -8,13 +8,13 @@ use crate::server::Server;
 const PASS: &str = r#"{"StartAt": "P", "States": {"P": {"Type": "Pass", "End": true}}}"#;
 
 /// A text that ends up in every page, and that runs if a page does not escape it.
-const PLANTED: &str = "<script>alert('x')</script>\"><img src=x onerror=alert(1)>";
+pub(crate) const PLANTED: &str = "<script>alert('x')</script>\"><img src=x onerror=alert(1)>";
 
 /// A browser without its own judgement: it keeps no cookies and follows no redirects.
-struct Browser {
-    http: reqwest::Client,
-    origin: String,
-    cookie: String,
+pub(crate) struct Browser {
+    pub(crate) http: reqwest::Client,
+    pub(crate) origin: String,
+    pub(crate) cookie: String,
 }
 
 impl Browser {
@@ -25,7 +25,7 @@ impl Browser {
         Self { http, origin, cookie: String::new() }
     }
 
-    async fn signed_in(server: &Server) -> Self {
+    pub(crate) async fn signed_in(server: &Server) -> Self {
         let browser = Self::at(server);
         let response = browser.http.get(&server.link).send().await.unwrap();
         assert_eq!(response.status(), 303);
@@ -35,16 +35,40 @@ impl Browser {
         Self { cookie, ..browser }
     }
 
-    async fn get(&self, path: &str, headers: &[(&'static str, &str)]) -> (u16, String) {
+    pub(crate) async fn get(&self, path: &str, headers: &[(&'static str, &str)]) -> (u16, String) {
         let request = self.http.get(format!("{}{path}", self.origin)).header("cookie", &self.cookie);
         let response = request.headers(map(headers)).send().await.unwrap();
         (response.status().as_u16(), response.text().await.unwrap())
     }
 
-    async fn post(&self, path: &str, form: &str, headers: &[(&'static str, &str)]) -> u16 {
+    /// Signs in with a key by the form.
+    pub(crate) async fn signed_in_with(server: &Server, id: &str, secret: &str) -> Self {
+        let browser = Self::at(server);
+        let form = format!("id={id}&secret={secret}&next=%2F");
+        let response = browser.send("/sign-in", &form, &[("origin", &browser.origin)]).await;
+        let cookie = response.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
+        Self { cookie, ..browser }
+    }
+
+    pub(crate) async fn post(&self, path: &str, form: &str, headers: &[(&'static str, &str)]) -> u16 {
+        self.send(path, form, headers).await.status().as_u16()
+    }
+
+    /// Posts a form that a page answers.
+    pub(crate) async fn post_for_page(
+        &self,
+        path: &str,
+        form: &str,
+        headers: &[(&'static str, &str)],
+    ) -> (u16, String) {
+        let response = self.send(path, form, headers).await;
+        (response.status().as_u16(), response.text().await.unwrap())
+    }
+
+    async fn send(&self, path: &str, form: &str, headers: &[(&'static str, &str)]) -> reqwest::Response {
         let request = self.http.post(format!("{}{path}", self.origin)).header("cookie", &self.cookie);
         let request = request.header("content-type", "application/x-www-form-urlencoded");
-        request.headers(map(headers)).body(form.to_owned()).send().await.unwrap().status().as_u16()
+        request.headers(map(headers)).body(form.to_owned()).send().await.unwrap()
     }
 }
 
@@ -136,7 +160,7 @@ async fn requests_of_other_sites_are_refused() {
 }
 
 /// The paths that a page links to.
-fn links(page: &str) -> Vec<String> {
+pub(crate) fn links(page: &str) -> Vec<String> {
     let found = page.split("href=\"/").skip(1).filter_map(|rest| rest.split('"').next());
     found.map(|path| format!("/{}", path.replace("&#38;", "&").replace("&amp;", "&"))).collect()
 }

@@ -6,6 +6,7 @@ mod access;
 mod attacks;
 mod check;
 mod console;
+mod console_jobs;
 mod durability;
 mod functions;
 mod limits;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_sdk_s3::Client;
+use job::LineId;
 use job::file::secrets::{Secret, SecretRef};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -199,6 +200,8 @@ pub trait Observer: Send + Sync {
     fn finished(&self, _lane: &str, _ok: bool) {}
     /// The results so far are written, which happens every [`Settings::flush_every`].
     fn written(&self, _lane: &str) {}
+    /// A line has failed for good, with this code and for this reason. It is counted as finished too.
+    fn failed(&self, _lane: &str, _line: LineId, _code: &str, _detail: &str) {}
     /// A limit key is held back for this long: the provider asked for it, or is down.
     fn held(&self, _lane: &str, _key: &str, _wait: Duration) {}
     /// The requests a second that the call for the batch with this first line may send now: infinity without a

@@ -45,6 +45,8 @@ pub(crate) struct Run {
     pub(crate) connections: Arc<Connections>,
     /// Whether lines whose outcome is unknown since an earlier generation are sent again.
     pub(crate) include_unknown: bool,
+    /// The codes of the failed lines of an earlier generation that are sent again; empty for all.
+    pub(crate) only: Vec<String>,
     pub(crate) known_keys: KnownKeys,
     lanes: Vec<(String, LaneKind)>,
 }
@@ -81,6 +83,7 @@ impl Run {
             output: plan.output,
             lanes: plan.lanes.into_iter().map(|lane| (lane.name, lane.kind)).collect(),
             include_unknown: claim.as_ref().is_some_and(|claim| claim.include_unknown),
+            only: claim.as_ref().map(|claim| claim.only.clone()).unwrap_or_default(),
             execution: claim.map(|claim| claim.execution),
             known_keys: KnownKeys::default(),
             generation: run.generation,

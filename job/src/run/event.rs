@@ -85,6 +85,9 @@ pub struct Redrive {
     /// The lines whose outcome is unknown are sent again too.
     #[serde(default)]
     pub include_unknown: bool,
+    /// The codes of the failed lines that are sent again; empty for all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub only: Vec<String>,
 }
 
 impl Event {

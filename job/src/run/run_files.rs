@@ -20,6 +20,9 @@ pub struct Claim {
     /// In a redrive, the lines whose outcome is unknown are sent again too.
     #[serde(default)]
     pub include_unknown: bool,
+    /// In a redrive, the codes of the failed lines that are sent again; empty for all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub only: Vec<String>,
 }
 
 /// `turns/<job>.json`: the run that holds its job's lease, and in the same form the run whose lane holds a

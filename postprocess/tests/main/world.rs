@@ -94,6 +94,7 @@ impl World {
             execution: "execution".to_owned(),
             started: STARTED,
             include_unknown: false,
+            only: Vec::new(),
         };
         self.objects
             .put(&keys.claim(fixture.run.generation), serde_json::to_vec(&claim).unwrap())

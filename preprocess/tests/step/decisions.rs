@@ -181,7 +181,8 @@ async fn a_run_that_was_continued_can_be_neither_started_nor_redriven() {
     world.work(&before, |n| if n <= 8 { Outcome::Success } else { Outcome::Failed("timeout") }).await;
     let run = world.begin(&world.upload(&job("GET", "# edited"), &lines(20)).await).await;
     let mut redrive = event.clone();
-    redrive.redrive = Some(Redrive { run: before.id.clone(), generation: 1, include_unknown: false });
+    redrive.redrive =
+        Some(Redrive { run: before.id.clone(), generation: 1, include_unknown: false, only: Vec::new() });
     for event in [event, redrive] {
         world.objects.put(&keys::job_file(JOB), job("GET", "")).await.unwrap();
         let error = doubt(&world, &event).await;

@@ -17,7 +17,7 @@ async fn split(world: &World) -> (Event, job::run::RunRef) {
 }
 
 fn redrive(event: &Event, run: &job::run::RunRef, generation: u32) -> Event {
-    let redrive = Redrive { run: run.id.clone(), generation, include_unknown: false };
+    let redrive = Redrive { run: run.id.clone(), generation, include_unknown: false, only: Vec::new() };
     Event { redrive: Some(redrive), ..event.clone() }
 }
 

@@ -1,5 +1,7 @@
 //! What the forms of the pages do: operations of the API, with the key of whoever is signed in.
 
+mod jobs;
+
 use axum::Router;
 use axum::extract::{Form, Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
@@ -7,16 +9,20 @@ use axum::routing::get;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::page::{self, encode, refused};
+use super::page::{self, answer as answer_page, encode, refused};
 use super::views::inbox::gone;
+use super::views::state_test::{self, Written};
 use super::{Console, Shared, Who, views};
 use crate::api::ApiError;
+use crate::jobs::MACHINE;
 
 pub(super) fn router() -> Router<Shared> {
-    Router::new()
+    jobs::router()
         .route("/machines/{machine}/executions", get(page::respond).post(start))
         .route("/executions/{machine}/{name}/stop", get(page::respond).post(stop))
         .route("/executions/{machine}/{name}/redrive", get(page::respond).post(redrive))
+        .route("/machines/{machine}/test", get(page::respond).post(test_state))
+        .route("/mapruns/{arn}", get(page::respond).post(update_map_run))
         .route("/inbox/{id}", get(page::respond).post(answer))
 }
 
@@ -47,6 +53,10 @@ async fn start(
     Path(machine): Path<String>,
     Form(new): Form<NewExecution>,
 ) -> Response {
+    if machine == MACHINE {
+        let message = "This machine has the runs of jobs: upload a file on the page of a job.";
+        return refused(Some(&who), &ApiError::conflict(message));
+    }
     let mut members = json!({ "stateMachineArn": console.api.place.machine(&machine), "input": new.input });
     if !new.name.is_empty() {
         members["name"] = new.name.into();
@@ -77,6 +87,53 @@ async fn redrive(
 ) -> Response {
     let members = json!({ "executionArn": console.api.place.execution(&machine, &name) });
     then(&who, console.act(&who, "RedriveExecution", members).await.map(|_| views::path_of(&machine, &name)))
+}
+
+async fn test_state(
+    State(console): State<Shared>,
+    who: Who,
+    Path(machine): Path<String>,
+    Form(written): Form<Written>,
+) -> Response {
+    let tested = async {
+        let mut members = json!({
+            "definition": state_test::definition(&console, &machine)?,
+            "stateName": written.state,
+            "input": written.input,
+            "inspectionLevel": "INFO",
+        });
+        if !written.mock.trim().is_empty() {
+            members["mock"] = json!({ "result": written.mock });
+        }
+        let tested = console.act(&who, "TestState", members).await?;
+        state_test::page(&console, &machine, &written, Some(&tested))
+    };
+    match tested.await {
+        Ok(page) => answer_page(&who, &page, "machines"),
+        Err(error) => refused(Some(&who), &error),
+    }
+}
+
+#[derive(Deserialize)]
+struct NewLimits {
+    concurrency: u64,
+    count: u64,
+    percentage: f64,
+}
+
+async fn update_map_run(
+    State(console): State<Shared>,
+    who: Who,
+    Path(arn): Path<String>,
+    Form(new): Form<NewLimits>,
+) -> Response {
+    let members = json!({
+        "mapRunArn": arn,
+        "maxConcurrency": new.concurrency,
+        "toleratedFailureCount": new.count,
+        "toleratedFailurePercentage": new.percentage,
+    });
+    then(&who, console.act(&who, "UpdateMapRun", members).await.map(|_| views::map_run::path_of(&arn)))
 }
 
 #[derive(Deserialize)]

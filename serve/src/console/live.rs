@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::extract::{Query, State};
@@ -17,6 +17,7 @@ use tokio::sync::watch;
 
 use super::page::{Part, Wanted};
 use super::{Console, Shared, Who, views};
+use crate::api::ApiError;
 use crate::keys::Role;
 
 /// The time between two renderings of a page.
@@ -30,6 +31,12 @@ type Parts = Arc<Vec<Part>>;
 #[derive(Default)]
 pub(super) struct Pages(Mutex<HashMap<(Role, String), watch::Sender<Parts>>>);
 
+impl Pages {
+    fn lock(&self) -> MutexGuard<'_, HashMap<(Role, String), watch::Sender<Parts>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 #[derive(Deserialize)]
 pub(super) struct Asked {
     page: String,
@@ -37,7 +44,7 @@ pub(super) struct Asked {
 
 pub(super) async fn respond(State(console): State<Shared>, who: Who, Query(asked): Query<Asked>) -> Response {
     let Ok(uri) = asked.page.parse::<Uri>() else { return StatusCode::BAD_REQUEST.into_response() };
-    let Some(parts) = watched(&console, &who, asked.page, &uri) else {
+    let Some(parts) = watched(&console, &who, asked.page, &uri).await else {
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     };
     // A new reader gets all parts, because the page may be older than the stream.
@@ -47,13 +54,14 @@ pub(super) async fn respond(State(console): State<Shared>, who: Who, Query(asked
             parts.changed().await.ok()?;
         }
         let now = parts.borrow_and_update().clone();
-        let changed: Vec<Result<Event, Infallible>> = now
-            .iter()
-            .filter(|part| !before.contains(part))
-            .map(|part| {
-                Ok(Event::default().event("part").data(json!({"id": part.id, "html": part.html}).to_string()))
-            })
-            .collect();
+        let mut changed: Vec<Result<Event, Infallible>> = Vec::new();
+        if ids(&before) != ids(&now) {
+            changed.push(Ok(Event::default().event("parts").data(json!(ids(&now)).to_string())));
+        }
+        let new = now.iter().filter(|part| part.is_live && !before.contains(part));
+        changed.extend(new.map(|part| {
+            Ok(Event::default().event("part").data(json!({"id": part.id, "html": part.html}).to_string()))
+        }));
         Some((stream::iter(changed), (parts, now)))
     });
     let stop = console.stop.clone();
@@ -64,39 +72,50 @@ pub(super) async fn respond(State(console): State<Shared>, who: Who, Query(asked
         .into_response()
 }
 
+fn ids(parts: &[Part]) -> Vec<&'static str> {
+    parts.iter().map(|part| part.id).collect()
+}
+
 /// The parts of a page, which are rendered as long as somebody receives them.
-fn watched(console: &Shared, who: &Who, path: String, uri: &Uri) -> Option<watch::Receiver<Parts>> {
+async fn watched(console: &Shared, who: &Who, path: String, uri: &Uri) -> Option<watch::Receiver<Parts>> {
     let key = (who.key.role, path);
-    let mut pages = console.pages.0.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(sender) = console.pages.lock().get(&key) {
+        return Some(sender.subscribe());
+    }
+    let parts = parts(console, who, uri).await.ok()?;
+    let mut pages = console.pages.lock();
     if let Some(sender) = pages.get(&key) {
         return Some(sender.subscribe());
     }
     if pages.len() >= MOST {
         return None;
     }
-    let parts = views::view(console, who, &Wanted::of(uri)).ok()?.parts;
     let (sender, receiver) = watch::channel(Arc::new(parts));
     pages.insert(key.clone(), sender);
     tokio::spawn(render(console.clone(), who.clone(), uri.clone(), key));
     Some(receiver)
 }
 
+async fn parts(console: &Console, who: &Who, uri: &Uri) -> Result<Vec<Part>, ApiError> {
+    Ok(views::view(console, who, &Wanted::of(uri)).await?.parts)
+}
+
 async fn render(console: Arc<Console>, who: Who, uri: Uri, key: (Role, String)) {
     loop {
         tokio::time::sleep(EVERY).await;
         // The session may have ended meanwhile; the next stream is refused then.
-        let page = views::view(&console, &who, &Wanted::of(&uri));
-        let mut pages = console.pages.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = parts(&console, &who, &uri).await;
+        let mut pages = console.pages.lock();
         let Some(sender) = pages.get(&key).filter(|sender| sender.receiver_count() > 0) else {
             pages.remove(&key);
             return;
         };
         // A page that cannot be rendered now stays as it is.
-        if let Ok(page) = page {
+        if let Ok(now) = now {
             sender.send_if_modified(|parts| {
-                let changed = **parts != page.parts;
+                let changed = **parts != now;
                 if changed {
-                    *parts = Arc::new(page.parts);
+                    *parts = Arc::new(now);
                 }
                 changed
             });

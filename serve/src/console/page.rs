@@ -22,6 +22,8 @@ pub(super) struct Page {
 pub(super) struct Part {
     pub(super) id: &'static str,
     pub(super) html: String,
+    /// Whether the stream replaces it when it changes. A form stays as somebody fills it in.
+    pub(super) is_live: bool,
 }
 
 impl Page {
@@ -34,14 +36,24 @@ impl Page {
         self
     }
 
-    pub(super) fn part(mut self, id: &'static str, template: &impl Template) -> Result<Self, ApiError> {
+    pub(super) fn part(self, id: &'static str, template: &impl Template) -> Result<Self, ApiError> {
+        self.with(id, template, true)
+    }
+
+    /// A part with a form.
+    pub(super) fn form(self, id: &'static str, template: &impl Template) -> Result<Self, ApiError> {
+        self.with(id, template, false)
+    }
+
+    fn with(mut self, id: &'static str, template: &impl Template, is_live: bool) -> Result<Self, ApiError> {
         let html = template.render().map_err(|error| ApiError::unavailable(error.to_string()))?;
-        self.parts.push(Part { id, html });
+        self.parts.push(Part { id, html, is_live });
         Ok(self)
     }
 }
 
 /// The path and the query of a page.
+#[derive(Default)]
 pub(super) struct Wanted {
     pub(super) path: Vec<String>,
     query: Vec<(String, String)>,
@@ -88,27 +100,42 @@ struct Frame<'a> {
 
 pub(super) async fn respond(State(console): State<Shared>, who: Who, uri: Uri) -> Response {
     let wanted = Wanted::of(&uri);
-    match views::view(&console, &who, &wanted) {
+    match views::view(&console, &who, &wanted).await {
         Ok(page) => {
             let own = uri.path_and_query().map_or("/", |own| own.as_str());
-            let frame = Frame {
-                assets: assets::folder(),
-                title: &page.title,
-                above: &page.above,
-                parts: &page.parts,
-                live: format!("/live?page={}", encode(own)),
-                section: wanted.path.first().map_or("", String::as_str),
-                who: Some(&who),
-            };
-            rendered(StatusCode::OK, &frame)
+            framed(
+                &who,
+                &page,
+                wanted.path.first().map_or("", String::as_str),
+                format!("/live?page={}", encode(own)),
+            )
         }
         Err(error) => refused(Some(&who), &error),
     }
 }
 
+/// A page that answers a form, which nothing changes any more.
+pub(super) fn answer(who: &Who, page: &Page, section: &str) -> Response {
+    framed(who, page, section, String::new())
+}
+
+fn framed(who: &Who, page: &Page, section: &str, live: String) -> Response {
+    let frame = Frame {
+        assets: assets::folder(),
+        title: &page.title,
+        above: &page.above,
+        parts: &page.parts,
+        live,
+        section,
+        who: Some(who),
+    };
+    rendered(StatusCode::OK, &frame)
+}
+
 /// The page that says why something was refused.
 pub(super) fn refused(who: Option<&Who>, error: &ApiError) -> Response {
-    let missing = error.code.ends_with("DoesNotExist") || error.code == "ResourceNotFound";
+    let missing =
+        error.code.ends_with("DoesNotExist") || ["ResourceNotFound", "NotFound"].contains(&error.code);
     let (status, title) = match error.code {
         _ if missing => (StatusCode::NOT_FOUND, "There is no such page"),
         "AccessDeniedException" => (StatusCode::FORBIDDEN, "Your key may not do this"),
@@ -116,7 +143,7 @@ pub(super) fn refused(who: Option<&Who>, error: &ApiError) -> Response {
         _ => (error.status, "This cannot be done"),
     };
     let said = Said { error };
-    let part = Part { id: "error", html: said.render().unwrap_or_default() };
+    let part = Part { id: "error", html: said.render().unwrap_or_default(), is_live: false };
     let frame = Frame {
         assets: assets::folder(),
         title,

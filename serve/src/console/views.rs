@@ -1,10 +1,20 @@
 //! The pages, by their paths.
 
 mod audit;
+mod chart;
 mod execution;
 pub(super) mod inbox;
+pub(super) mod jobs;
 mod machines;
+pub(super) mod map_run;
 mod overview;
+mod run;
+pub(super) mod runs;
+mod search;
+pub(super) mod state_test;
+mod system;
+mod timeline;
+mod versions;
 
 use super::page::{Page, Wanted, encode};
 use super::status::{self, Shown};
@@ -16,15 +26,27 @@ use crate::executions::{Execution, Position, rfc3339};
 const PAGE: usize = 50;
 
 /// The page of a path.
-pub(super) fn view(console: &Console, who: &Who, wanted: &Wanted) -> Result<Page, ApiError> {
+pub(super) async fn view(console: &Console, who: &Who, wanted: &Wanted) -> Result<Page, ApiError> {
     let path: Vec<&str> = wanted.path.iter().map(String::as_str).collect();
     match path.as_slice() {
-        [] => overview::page(console),
+        [] => overview::page(console).await,
+        ["runs"] => runs::page(console, wanted).await,
+        ["runs", run] => run::page(console, who, run, wanted).await,
+        ["jobs"] => jobs::list(console, who).await,
+        ["jobs", job] => jobs::page(console, who, job).await,
+        ["schedules"] => jobs::schedules_page(console),
         ["machines"] => machines::list(console, wanted),
         ["machines", machine] => machines::page(console, who, machine, wanted),
+        ["machines", machine, "versions"] => versions::page(console, machine, wanted),
+        ["machines", machine, "test"] => {
+            state_test::page(console, machine, &state_test::Written::default(), None)
+        }
+        ["mapruns", arn] => map_run::page(console, who, arn),
+        ["executions"] => search::page(console, wanted),
         ["executions", machine, name] => execution::page(console, who, machine, name, wanted),
         ["inbox"] => inbox::list(console),
         ["inbox", id] => inbox::task(console, who, id),
+        ["system"] => system::page(console),
         ["audit"] => audit::page(console, wanted),
         _ => Err(ApiError::new("ResourceNotFound", "No page has this address.")),
     }

@@ -69,10 +69,7 @@ impl Shared {
         batch.remove(Space::Open, prefix(ended.number));
         runs.iter().for_each(|run| run.put(batch));
         if ended.express.is_none() {
-            let key = ended.closed_key();
-            let found = Found::Closed(key.clone()).to_bytes();
-            batch.put(Space::Names, name_key(&ended.machine, &ended.name), found);
-            batch.put_json(Space::Closed, key, &ended);
+            ended.put_closed(batch);
         }
         self.notes.put(batch, Note::of_end(&ended));
         Arc::new(ended)

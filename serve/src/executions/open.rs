@@ -83,6 +83,8 @@ pub(super) struct OpenSet {
     by_name: HashMap<(String, String), u64>,
     /// By the number of their machine, and then by their start.
     by_machine: BTreeSet<(u64, Position)>,
+    /// The Standard ones of all machines by their start.
+    by_start: BTreeSet<Position>,
     /// Their number by the name of the machine.
     counts: HashMap<String, usize>,
 }
@@ -92,6 +94,7 @@ impl OpenSet {
         let record = &open.record;
         if record.express.is_none() {
             self.by_name.insert((record.machine.clone(), record.name.clone()), record.number);
+            self.by_start.insert(started(record));
         }
         if self.by_machine.insert((record.machine_number, record.position())) {
             *self.counts.entry(record.machine.clone()).or_default() += 1;
@@ -100,6 +103,7 @@ impl OpenSet {
     }
 
     pub(super) fn remove(&mut self, record: &Execution) {
+        self.by_start.remove(&started(record));
         if self.by_machine.remove(&(record.machine_number, started(record))) {
             match self.counts.get_mut(&record.machine) {
                 Some(count) if *count > 1 => *count -= 1,
@@ -129,6 +133,12 @@ impl OpenSet {
 
     pub(super) fn len(&self) -> usize {
         self.by_number.len()
+    }
+
+    /// Those of all machines, newest first.
+    pub(super) fn newest(&self, limit: usize) -> impl Iterator<Item = &Arc<Open>> {
+        let numbers = self.by_start.iter().rev().take(limit);
+        numbers.filter_map(|position| self.by_number.get(&position.number))
     }
 
     /// Those of a machine before a position, newest first.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::arn::Place;
 use crate::catalog::Moment;
-use crate::store::{KeyReader, KeyWriter};
+use crate::store::{Batch, KeyReader, KeyWriter, Space};
 
 /// An execution, as it is stored.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -101,6 +101,13 @@ impl Execution {
     /// When it was started, or redriven last.
     pub(crate) fn begun(&self) -> Moment {
         self.redrives.last().map_or(self.started, |redrive| redrive.at)
+    }
+
+    /// Puts it among those that have ended.
+    pub(crate) fn put_closed(&self, batch: &mut Batch) {
+        let key = self.closed_key();
+        batch.put(Space::Names, name_key(&self.machine, &self.name), Found::Closed(key.clone()).to_bytes());
+        batch.put_json(Space::Closed, key, self);
     }
 
     /// The key of an execution that has ended.

@@ -144,6 +144,7 @@ impl Executions {
                 );
             }
             if is_first {
+                self.0.recent.add(&ended);
                 self.0.store.metrics().ended(&ended.machine, ended.status().name());
             }
         }

@@ -44,13 +44,13 @@ pub(super) fn router() -> Router<Arc<Console>> {
 }
 
 #[derive(Deserialize)]
-struct Start {
+pub(crate) struct Start {
     /// The name of the file.
-    file: String,
+    pub(crate) file: String,
 }
 
 /// Starts a run of the file that is the body. A request with a known `Idempotency-Key` is the same run.
-async fn start(
+pub(crate) async fn start(
     State(console): Shared,
     who: Who,
     Path(job): Path<String>,
@@ -68,12 +68,12 @@ async fn start(
     };
     let content = body.into_data_stream().map_err(std::io::Error::other).boxed();
     let run = console.triggers.run_of_body(&job, &file, idempotency, content).await;
-    let run = recorded(&console, &who, "StartRun", format!("jobs/{job}/input/{file}"), run)?;
+    let run = recorded(&console, &who, "StartRun", format!("jobs/{job}/input/{file}"), run).await?;
     Ok(accepted(&run, &job, &file))
 }
 
 /// Puts a change into the record of changes.
-fn recorded<T>(
+pub(crate) async fn recorded<T>(
     console: &Console,
     who: &Who,
     operation: &str,
@@ -82,7 +82,7 @@ fn recorded<T>(
 ) -> Result<T, RestError> {
     let members = std::iter::once(("name".to_owned(), resource.into())).collect();
     let error = done.as_ref().map_or_else(|error| error.code, |_| "");
-    console.api.audit().record(&who.key.id, operation, &members, error);
+    console.api.audit().record(&who.key.id, operation, &members, error).await?;
     done
 }
 
@@ -91,7 +91,7 @@ fn accepted(run: &str, job: &str, file: &str) -> Response {
     (StatusCode::ACCEPTED, [(header::LOCATION, format!("/api/v1/runs/{run}"))], Json(shown)).into_response()
 }
 
-async fn set_job(
+pub(crate) async fn set_job(
     State(console): Shared,
     who: Who,
     Path(job): Path<String>,
@@ -105,7 +105,7 @@ async fn set_job(
         refused => refused,
     };
     let done = done.map_err(RestError::from);
-    recorded(&console, &who, "SetJob", format!("jobs/{job}/job.toml"), done)?;
+    recorded(&console, &who, "SetJob", format!("jobs/{job}/job.toml"), done).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
@@ -154,34 +154,59 @@ async fn runs_of_job(
 
 /// The runs that wait, and then the others, newest first.
 fn list(console: &Console, job: Option<&str>, page: &Page) -> Result<Json<Value>, RestError> {
-    let mut before = match &page.before {
+    let before = match &page.before {
         None => None,
         Some(text) => Some(position(text).ok_or_else(|| wrong("`before` is not the `next` of a page"))?),
     };
-    let mut shown = Vec::new();
+    let found = find(console, job, before, PAGE)?;
+    let shown: Vec<Value> =
+        found.queued.iter().map(shown_queued).chain(found.runs.iter().map(shown_run)).collect();
+    Ok(Json(json!({ "runs": shown, "next": found.next.map(shown_position) })))
+}
+
+/// Some runs: those that wait, and the others, newest first.
+pub(crate) struct FoundRuns {
+    pub(crate) queued: Vec<Queued>,
+    pub(crate) runs: Vec<Execution>,
+    /// The position from which the list goes on.
+    pub(crate) next: Option<Position>,
+}
+
+/// The runs before a position, of one job or of all. Those that wait are before all others.
+pub(crate) fn find(
+    console: &Console,
+    job: Option<&str>,
+    before: Option<Position>,
+    limit: usize,
+) -> Result<FoundRuns, RestError> {
+    let mut found = FoundRuns { queued: Vec::new(), runs: Vec::new(), next: before };
     if before.is_none() {
-        for queued in console.triggers.queued(job, PAGE)? {
+        for queued in console.triggers.queued(job, limit)? {
             if console.api.executions.find(MACHINE, &queued.run)?.is_none() {
-                shown.push(shown_queued(&queued));
+                found.queued.push(queued);
             }
         }
     }
-    let (mut looked_at, mut next) = (0, None);
-    while looked_at == 0 || shown.len() < PAGE && looked_at < LOOKED_AT && next.is_some() {
-        let found = console.api.runs(before, PAGE)?;
-        looked_at += found.len().max(1);
-        next = found.last().filter(|_| found.len() == PAGE).map(Execution::position);
-        before = next;
-        let wanted = |execution: &&Execution| {
+    let mut looked_at = 0;
+    while looked_at == 0
+        || found.queued.len() + found.runs.len() < limit && looked_at < LOOKED_AT && found.next.is_some()
+    {
+        let page = console.api.runs(found.next, limit)?;
+        looked_at += page.len().max(1);
+        found.next = page.last().filter(|_| page.len() == limit).map(Execution::position);
+        let wanted = |execution: &Execution| {
             job.is_none_or(|job| place_of_event(&execution.input).is_some_and(|(of, _)| of == job))
         };
-        shown.extend(found.iter().filter(wanted).map(shown_run));
+        found.runs.extend(page.into_iter().filter(wanted));
     }
-    let next = next.map(|at| format!("{}-{}", at.time.0, at.number));
-    Ok(Json(json!({ "runs": shown, "next": next })))
+    Ok(found)
 }
 
-fn position(text: &str) -> Option<Position> {
+pub(crate) fn shown_position(at: Position) -> String {
+    format!("{}-{}", at.time.0, at.number)
+}
+
+pub(crate) fn position(text: &str) -> Option<Position> {
     let (time, number) = text.split_once('-')?;
     Some(Position { time: crate::catalog::Moment(time.parse().ok()?), number: number.parse().ok()? })
 }
@@ -203,7 +228,7 @@ async fn run(State(console): Shared, who: Who, Path(run): Path<String>) -> Resul
 }
 
 /// Changes the rate of a lane, or pauses it.
-async fn change_lane(
+pub(crate) async fn change_lane(
     State(console): Shared,
     who: Who,
     Path((run, lane)): Path<(String, String)>,
@@ -226,7 +251,7 @@ async fn change_lane(
     let changed = changed.and_then(|changed| {
         changed.ok_or_else(|| not_found(format!("the run {run} has no lane {lane:?} under way")))
     });
-    recorded(&console, &who, "ChangeLane", format!("{arn}/{lane}"), changed)?;
+    recorded(&console, &who, "ChangeLane", format!("{arn}/{lane}"), changed).await?;
     let mut shown = shown_run(&execution);
     shown["live"] = json!(jobs.live(&arn));
     Ok(Json(shown))
@@ -261,7 +286,11 @@ async fn send(console: &Console, run: &str, what: &str, key: Option<String>) -> 
     Ok(response)
 }
 
-async fn stop(State(console): Shared, who: Who, Path(run): Path<String>) -> Result<Response, RestError> {
+pub(crate) async fn stop(
+    State(console): Shared,
+    who: Who,
+    Path(run): Path<String>,
+) -> Result<Response, RestError> {
     who.needs(Role::Operator)?;
     let execution = execution(&console, &run)?;
     let arn = execution.arn(&console.api.place);
@@ -272,30 +301,49 @@ async fn stop(State(console): Shared, who: Who, Path(run): Path<String>) -> Resu
     let stopped = stopped.and_then(|stopped| {
         stopped.then_some(()).ok_or_else(|| conflict(format!("the run {run} is not under way")))
     });
-    recorded(&console, &who, "StopRun", arn, stopped)?;
+    recorded(&console, &who, "StopRun", arn, stopped).await?;
     Ok((StatusCode::ACCEPTED, Json(shown_run(&execution))).into_response())
 }
 
+#[derive(Deserialize, Default)]
+pub(crate) struct Redrive {
+    /// Only the lines that failed with this code.
+    pub(crate) only: Option<String>,
+}
+
 /// Sends the failed lines of a run again: a new run, which writes the whole output.
-async fn redrive(State(console): Shared, who: Who, Path(run): Path<String>) -> Result<Response, RestError> {
+pub(crate) async fn redrive(
+    State(console): Shared,
+    who: Who,
+    Path(run): Path<String>,
+    Query(Redrive { only }): Query<Redrive>,
+) -> Result<Response, RestError> {
     who.needs(Role::Operator)?;
     let execution = execution(&console, &run)?;
     let (job, file) = place(&execution)?;
     let redrive = async {
-        let Some((name, event)) = outputs(&console, &run).await?.redrive else {
+        let RunOutputs { report, redrive, .. } = outputs(&console, &run).await?;
+        let Some((name, mut event)) = redrive else {
             return Err(conflict(format!("the run {run} has no line that can be sent again")));
         };
+        if let Some(code) = only {
+            let errors = report["errors"].as_array().into_iter().flatten();
+            if !errors.into_iter().any(|error| error["code"] == code.as_str()) {
+                return Err(conflict(format!("no line of the run {run} has failed with {code:?}")));
+            }
+            event["redrive"]["only"] = json!([code]);
+        }
         let (machine, input) = (MACHINE.to_owned(), event.to_string());
         let trigger = Trigger { machine, name: name.clone(), input, in_order: true };
         console.triggers.add(queue_of_job(&job), trigger).await?;
         Ok(name)
     };
     let arn = execution.arn(&console.api.place);
-    let name = recorded(&console, &who, "RedriveRun", arn, redrive.await)?;
+    let name = recorded(&console, &who, "RedriveRun", arn, redrive.await).await?;
     Ok(accepted(&name, &job, &file))
 }
 
-async fn outputs(console: &Console, run: &str) -> Result<RunOutputs, RestError> {
+pub(crate) async fn outputs(console: &Console, run: &str) -> Result<RunOutputs, RestError> {
     let execution = execution(console, run)?;
     let (job, file) = place(&execution)?;
     let arn = execution.arn(&console.api.place);
@@ -337,7 +385,7 @@ fn place(execution: &Execution) -> Result<(String, String), RestError> {
 }
 
 /// Checks the name of a job or of a file, which becomes a part of keys.
-fn check_name(what: &str, name: &str) -> Result<(), RestError> {
+pub(crate) fn check_name(what: &str, name: &str) -> Result<(), RestError> {
     let other = name.chars().any(|c| c.is_control() || c == '/' || c == '\\');
     if name.is_empty() || name.starts_with('.') || name.len() > 200 || other {
         return Err(wrong(format!(

@@ -206,6 +206,11 @@ impl Record {
         })
     }
 
+    /// The text of its expression.
+    pub(crate) fn expression(&self) -> &str {
+        &self.members.schedule_expression
+    }
+
     /// The machine and the input of an execution for a due time.
     pub(crate) fn start(&self, place: &Place, time: &str, execution: &str) -> (String, String) {
         let (machine, input) = self.members.target.start().unwrap_or_default();

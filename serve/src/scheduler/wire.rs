@@ -87,7 +87,8 @@ async fn call(
     let done = answer(scheduler, operation, path.get(1).copied().unwrap_or_default(), &query, &body).await;
     let mut members = Map::new();
     members.insert("name".into(), path.get(1).copied().unwrap_or_default().into());
-    audit.record(&key.id, operation, &members, done.as_ref().map_or_else(|error| error.code, |_| ""));
+    let error = done.as_ref().map_or_else(|error| error.code, |_| "");
+    audit.record(&key.id, operation, &members, error).await?;
     done
 }
 

@@ -12,6 +12,9 @@ const WAITING: u8 = b'w';
 /// The keys of the triggers of runs, by the names of their executions.
 const NAMED: u8 = b'n';
 
+/// The triggers of a queue that are counted.
+const COUNTED: usize = 1_000;
+
 /// A run of a job whose trigger is on disk.
 pub(crate) struct Queued {
     /// The name of its execution, which may have begun.
@@ -75,6 +78,18 @@ impl Triggers {
             after.push(1);
             queues.push(queue);
         }
+    }
+
+    /// The first queues in which triggers wait, each with their number up to a thousand.
+    pub(crate) fn waiting(&self, limit: usize) -> Result<Vec<(String, usize)>, StoreError> {
+        let mut found = Vec::new();
+        for queue in self.queues()?.into_iter().take(limit) {
+            let prefix = queue_prefix(&queue);
+            let waiting =
+                self.0.store.page(Space::Triggers, &prefix, Bound::Included(prefix.clone()), COUNTED)?;
+            found.push((queue, waiting.len()));
+        }
+        Ok(found)
     }
 
     /// The first trigger of a queue, and its key.

@@ -9,7 +9,7 @@ use crate::cost::{self, Charge, Terms, Usage};
 use crate::text;
 
 /// The bill. `findings` has the size of the requests.
-pub(super) fn charges(job: &Job, plan: &Plan, findings: &Findings, nat: bool) -> Vec<Charge> {
+pub(in crate::commands) fn charges(job: &Job, plan: &Plan, findings: &Findings, nat: bool) -> Vec<Charge> {
     let terms = Terms {
         repeatable: job.repeatable(),
         request_bytes: findings.mean_request(),

@@ -16,7 +16,7 @@ pub(super) const SEPARATORS: [char; 4] = [';', '\t', '|', ','];
 
 /// Counts over the lines that were rendered.
 #[derive(Default)]
-pub(super) struct Findings {
+pub(in crate::commands) struct Findings {
     /// Lines that were not rendered for lack of time.
     pub(super) skipped: u64,
     rendered: u64,

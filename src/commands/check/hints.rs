@@ -8,8 +8,8 @@ use crate::local::unused_proxy;
 use crate::text;
 
 /// One probable mistake.
-pub(super) struct Hint {
-    pub(super) text: String,
+pub(in crate::commands) struct Hint {
+    pub(in crate::commands) text: String,
     /// Whether no line can succeed because of it.
     pub(super) hopeless: bool,
 }

@@ -107,13 +107,15 @@ pub(super) fn lanes(job: &Job, plan: &Plan) {
     }
 }
 
-fn provider(lane: &PlannedLane) -> String {
+/// The provider of a lane.
+pub(in crate::commands) fn provider(lane: &PlannedLane) -> String {
     match &lane.kind {
         LaneKind::Named { provider } => provider.clone(),
         LaneKind::Hashed => format!("other hosts ({})", lane.name),
     }
 }
 
-fn seconds(lane: &PlannedLane) -> Duration {
+/// The time that a lane takes at its limit.
+pub(in crate::commands) fn seconds(lane: &PlannedLane) -> Duration {
     Duration::try_from_secs_f64(lane.seconds).unwrap_or_default()
 }

@@ -202,7 +202,12 @@ impl Cloud {
     }
 
     pub(super) fn redrive(event: &Event, run: &RunRef) -> Event {
-        let redrive = Redrive { run: run.id.clone(), generation: run.generation + 1, include_unknown: false };
+        let redrive = Redrive {
+            run: run.id.clone(),
+            generation: run.generation + 1,
+            include_unknown: false,
+            only: Vec::new(),
+        };
         Event { redrive: Some(redrive), ..event.clone() }
     }
 

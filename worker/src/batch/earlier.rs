@@ -50,13 +50,20 @@ pub(crate) enum Earlier<'a> {
 
 /// Rules for deciding whether an earlier result still counts.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Rules {
+pub(crate) struct Rules<'a> {
     pub(crate) generation: u32,
     pub(crate) include_unknown: bool,
+    /// The codes of the failures that are sent again; empty for all.
+    pub(crate) only: &'a [String],
     pub(crate) repeatable: bool,
 }
 
-impl Rules {
+impl Rules<'_> {
+    /// Whether a redrive leaves a line with this code as it is.
+    fn is_left(self, code: &str) -> bool {
+        !self.only.is_empty() && !self.only.iter().any(|only| only == code)
+    }
+
     /// Whether a line with this code is sent again only with `include_unknown`.
     fn is_final(self, code: &str) -> bool {
         code == UNKNOWN[0] || code == UNKNOWN[1] && !self.repeatable
@@ -120,7 +127,7 @@ impl EarlierResults {
     }
 
     /// The result of earlier calls for line `n`.
-    pub(crate) fn of(&self, n: LineId, rules: Rules) -> Earlier<'_> {
+    pub(crate) fn of(&self, n: LineId, rules: Rules<'_>) -> Earlier<'_> {
         let result = self.results.get(&n);
         if let Some(Known { error: None, .. }) = result {
             return Earlier::Succeeded;
@@ -135,7 +142,9 @@ impl EarlierResults {
         }
         match result {
             Some(Known { call, error: Some(error) })
-                if this(*call) || (rules.is_final(error) && !rules.include_unknown) =>
+                if this(*call)
+                    || rules.is_left(error)
+                    || (rules.is_final(error) && !rules.include_unknown) =>
             {
                 Earlier::Failed(error)
             }
@@ -171,9 +180,9 @@ fn origins(body: &[u8], key: &str) -> Result<HashMap<LineId, (String, LineId)>, 
 mod tests {
     use super::*;
 
-    const GEN0: Rules = Rules { generation: 0, include_unknown: false, repeatable: false };
-    const GEN1: Rules = Rules { generation: 1, ..GEN0 };
-    const ASKED: Rules = Rules { include_unknown: true, ..GEN1 };
+    const GEN0: Rules<'_> = Rules { generation: 0, include_unknown: false, only: &[], repeatable: false };
+    const GEN1: Rules<'_> = Rules { generation: 1, ..GEN0 };
+    const ASKED: Rules<'_> = Rules { include_unknown: true, ..GEN1 };
 
     fn earlier(results: &[(u64, usize, Option<&str>)], named: &[(u64, usize)]) -> EarlierResults {
         let mut earlier = EarlierResults {

@@ -246,6 +246,7 @@ impl Drive<'_> {
                 &code,
                 result_line::failure(figures, &earlier, why.code, &detail, why.values.as_deref()),
             );
+            self.context.observer.failed(self.lane, n, &code, &detail);
             self.context.observer.finished(self.lane, false);
         }
     }

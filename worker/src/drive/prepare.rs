@@ -70,7 +70,9 @@ impl Drive<'_> {
                     for n in parcels.numbers(parcel) {
                         let figures = Figures { n, at: now.millis, ..Figures::default() };
                         let result = result_line::failure(figures, &[], why.code, &detail, None);
-                        results.failed(n, &why.code.to_string(), result);
+                        let code = why.code.to_string();
+                        results.failed(n, &code, result);
+                        context.observer.failed(lane, n, &code, &detail);
                         context.observer.finished(lane, false);
                     }
                     false

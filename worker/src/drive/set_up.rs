@@ -69,7 +69,12 @@ impl<'a> Drive<'a> {
             intents: intents.is_on(),
             by_name: HashMap::new(),
         };
-        let rules = Rules { generation: run.generation, include_unknown: run.include_unknown, repeatable };
+        let rules = Rules {
+            generation: run.generation,
+            include_unknown: run.include_unknown,
+            only: &run.only,
+            repeatable,
+        };
         let tries: HashMap<LineId, u32> = request.pace.tries.iter().copied().collect();
         let (mut schedule, mut parcels) = (Schedule::default(), Parcels::default());
         schedule.set_lookahead(intents.lookahead());
@@ -96,6 +101,7 @@ impl<'a> Drive<'a> {
                         error,
                         result_line::refused(figures, error, item.detail.as_deref()),
                     );
+                    context.observer.failed(lane, item.n, error, item.detail.as_deref().unwrap_or_default());
                     new_failures += 1;
                 }
                 (Earlier::Unknown, None) => {
@@ -109,6 +115,7 @@ impl<'a> Drive<'a> {
                         &code.to_string(),
                         result_line::failure(figures, &[], code, detail, None),
                     );
+                    context.observer.failed(lane, item.n, &code.to_string(), detail);
                     new_failures += 1;
                 }
             }

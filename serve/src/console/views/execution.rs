@@ -7,9 +7,10 @@ use super::super::page::{Page, Wanted, encode};
 use super::super::progress::{Progress, State};
 use super::super::{Console, Who};
 use super::machines::Graph;
-use super::{Row, path_of};
+use super::{Row, map_run, path_of, runs, timeline};
 use crate::api::ApiError;
 use crate::executions::Status;
+use crate::jobs::MACHINE;
 use crate::keys::Role;
 
 /// The events that the progress of the states is read from: the last ones.
@@ -23,6 +24,8 @@ const KINDS: [(&str, &str); 3] =
 #[derive(Template)]
 #[template(path = "execution.html")]
 struct Facts {
+    /// The page of the run, if it is one of a job.
+    run: Option<String>,
     row: Row,
     redrives: usize,
     arn: String,
@@ -86,9 +89,10 @@ pub(super) fn page(
     let end = execution.end.as_ref();
     let machine_path = format!("/machines/{}", encode(machine));
     let facts = Facts {
+        run: (machine == MACHINE).then(|| runs::path_of(name)),
         row: Row::of(&execution),
         redrives: execution.redrives.len(),
-        arn,
+        arn: arn.clone(),
         cause: end.and_then(|end| end.cause.clone()),
         input: pretty(&execution.input),
         output: end.and_then(|end| end.output.as_deref()).map(pretty),
@@ -98,6 +102,8 @@ pub(super) fn page(
         svg: states::svg_of_page(&definition, &|state| progress.class_of(state)),
     };
     let shown = shown(&events, &progress, wanted, &path);
+    let map_runs = map_run::of_execution(console, &arn)?;
+    let timeline = timeline::of(&events, execution.end.as_ref().map(|end| end.stopped.0));
     let mut page = Page::new(name)
         .below("/machines", "Machines")
         .below(machine_path.clone(), machine)
@@ -112,7 +118,14 @@ pub(super) fn page(
         };
         page = page.part("actions", &actions)?;
     }
-    page.part("graph", &graph)?.part("states", &States { rows: progress.states })?.part("events", &shown)
+    page = page.part("graph", &graph)?.part("states", &States { rows: progress.states })?;
+    if let Some(timeline) = timeline {
+        page = page.part("timeline", &timeline)?;
+    }
+    if let Some(map_runs) = map_runs {
+        page = page.part("map-runs", &map_runs)?;
+    }
+    page.part("events", &shown)
 }
 
 fn shown(events: &[Value], progress: &Progress, wanted: &Wanted, path: &str) -> Events {

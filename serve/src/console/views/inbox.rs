@@ -93,7 +93,7 @@ pub(super) fn task(console: &Console, who: &Who, id: &str) -> Result<Page, ApiEr
         choices: choices.filter_map(Value::as_str).map(str::to_owned).collect(),
         may: who.key.role.may(Role::Operator),
     };
-    Page::new(title(&waiting)).below("/inbox", "Inbox").part("task", &task)
+    Page::new(title(&waiting)).below("/inbox", "Inbox").form("task", &task)
 }
 
 pub(in crate::console) fn gone() -> ApiError {

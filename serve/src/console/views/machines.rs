@@ -7,10 +7,12 @@ use serde_json::Value;
 
 use super::super::page::{Page, Wanted, encode};
 use super::super::{Console, Who};
+use super::versions::routes;
 use super::{Executions, PAGE, Row, cut};
 use crate::api::ApiError;
 use crate::catalog::Moment;
 use crate::executions::{Listing, Position, Status, rfc3339};
+use crate::jobs::MACHINE;
 use crate::keys::Role;
 
 #[derive(Template)]
@@ -31,6 +33,9 @@ struct MachineRow {
 #[derive(Template)]
 #[template(path = "machine.html")]
 struct Facts {
+    path: String,
+    /// Its name in a query.
+    query: String,
     arn: String,
     kind: &'static str,
     updated: String,
@@ -52,6 +57,11 @@ struct Start {
     action: String,
     input: String,
 }
+
+/// The machine of jobs is started by uploads only.
+#[derive(Template)]
+#[template(path = "of_jobs.html")]
+struct OfJobs;
 
 pub(super) fn list(console: &Console, wanted: &Wanted) -> Result<Page, ApiError> {
     let mut found = console.api.catalog().machines_after(wanted.get("after").unwrap_or_default(), PAGE + 1);
@@ -77,25 +87,25 @@ pub(super) fn page(console: &Console, who: &Who, name: &str, wanted: &Wanted) ->
     let revision = api.catalog().revision(&machine.revision)?;
     let path = format!("/machines/{}", encode(name));
     let definition: Value = serde_json::from_str(&revision.definition).unwrap_or_default();
-    let routes = |alias: &crate::catalog::Alias| {
-        let parts = alias.routes.iter().map(|route| format!("version {}: {} %", route.version, route.weight));
-        (alias.name.clone(), parts.collect::<Vec<_>>().join(", "))
-    };
     let facts = Facts {
+        path: path.clone(),
+        query: encode(name),
         arn,
         kind: kind(machine.express),
         updated: rfc3339(revision.updated),
         versions: machine.versions.iter().map(|version| version.number).collect(),
-        aliases: machine.aliases.iter().map(routes).collect(),
+        aliases: machine.aliases.iter().map(|alias| (alias.name.clone(), routes(alias))).collect(),
         definition: revision.definition.clone(),
     };
     let graph = Graph { label: format!("Graph of {name}"), svg: states::svg_of_page(&definition, &|_| "") };
     let mut page = Page::new(name).below("/machines", "Machines").part("facts", &facts)?;
-    if who.key.role.may(Role::Operator) && !machine.express {
+    if name == MACHINE {
+        page = page.part("jobs", &OfJobs)?;
+    } else if who.key.role.may(Role::Operator) && !machine.express {
         // The execution whose input begins the form.
         let from = wanted.get("from").map(|from| api.executions.find(name, from)).transpose()?.flatten();
         let input = from.map_or_else(|| "{}".to_owned(), |from| from.input);
-        page = page.part("start", &Start { action: format!("{path}/executions"), input })?;
+        page = page.form("start", &Start { action: format!("{path}/executions"), input })?;
     }
     page = page.part("graph", &graph)?;
     if machine.express {

@@ -2,52 +2,46 @@
 
 use super::super::Console;
 use super::super::page::Page;
-use super::{Executions, Row, inbox};
+use super::{Executions, Row, inbox, jobs, runs};
 use crate::api::ApiError;
 use crate::catalog::Moment;
-use crate::executions::{Execution, Listing, Status};
+use crate::executions::Execution;
+use crate::jobs::MACHINE;
 
 /// The entries of each list.
 const FEW: usize = 10;
 /// How long a failure is news: a day, in microseconds.
 const NEWS: i64 = 24 * 60 * 60 * 1_000_000;
-/// The machines that are looked at.
-const MACHINES: usize = 1_000;
 
-pub(super) fn page(console: &Console) -> Result<Page, ApiError> {
-    let machines = console.api.catalog().machines_after("", MACHINES);
-    let last = |statuses: &[Status]| {
-        let mut found: Vec<Execution> = Vec::new();
-        for machine in &machines {
-            for status in statuses {
-                let listing = Listing {
-                    machine_number: machine.number,
-                    status: Some(*status),
-                    version: None,
-                    alias: None,
-                };
-                found.extend(console.api.executions.list(&listing, None, FEW)?);
-            }
-        }
-        found.sort_by_key(|execution| std::cmp::Reverse(execution.position()));
-        Ok::<_, ApiError>(found)
+pub(super) async fn page(console: &Console) -> Result<Page, ApiError> {
+    let executions = &console.api.executions;
+    let row = |execution: &Execution| match execution.machine == MACHINE {
+        // The page of a run says more than that of its execution.
+        true => Row { path: runs::path_of(&execution.name), ..Row::of(execution) },
+        false => Row::of(execution),
     };
-    let rows = |found: Vec<Execution>| found.iter().take(FEW).map(Row::of).collect();
-    let mut failed = last(&[Status::Failed, Status::TimedOut])?;
-    failed.retain(|execution| Moment::now().0 - execution.stopped().0 < NEWS);
+    let rows = |found: Vec<Execution>| found.iter().map(row).collect();
     let table = |caption, empty, rows| Executions { caption, empty, rows, with_machine: true, next: None };
+    let mut failed = executions.last_failed(FEW)?;
+    failed.retain(|execution| Moment::now().0 - execution.stopped().0 < NEWS);
+    let idle =
+        "Nothing runs. Upload a file on the page of a job, or start an execution on the page of a machine.";
+    let none = "Nothing has failed in the last 24 hours.";
+    let first = runs::few(console, FEW).await?;
     Page::new("Overview")
+        .part("runs", &first)?
         .part(
             "running",
-            &table(
-                "Running",
-                "Nothing runs. Start an execution on the page of a machine.",
-                rows(last(&[Status::Running])?),
-            ),
+            &table("Running executions", idle, rows(without_runs(executions.last_started(FEW * 2)))),
         )?
         .part("waiting", &inbox::table(console, "Waiting for a person", FEW)?)?
-        .part(
-            "failed",
-            &table("Failed in the last 24 hours", "Nothing has failed in the last 24 hours.", rows(failed)),
-        )
+        .part("failed", &table("Failed in the last 24 hours", none, rows(failed)))?
+        .part("schedules", &jobs::schedules(console, None)?)
+}
+
+/// The runs of jobs have a list of their own.
+fn without_runs(mut found: Vec<Execution>) -> Vec<Execution> {
+    found.retain(|execution| execution.machine != MACHINE);
+    found.truncate(FEW);
+    found
 }
