@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use s3s::dto::{
-    CommonPrefix, EncodingType, ListObjectsV2Input, ListObjectsV2Output, Object, ObjectStorageClass,
+    CommonPrefix, EncodingType, ListObjectsV2Input, ListObjectsV2Output, Object, ObjectStorageClass, Owner,
 };
 use s3s::{S3Result, s3_error};
 
@@ -43,7 +43,7 @@ impl Store {
         let (mut contents, mut prefixes) = (Vec::new(), Vec::new());
         for item in items {
             match item {
-                Item::Object(key, info) => contents.push(object(name(&key), &info)),
+                Item::Object(key, info) => contents.push(object(name(&key), &info, input.fetch_owner)),
                 Item::Prefix(prefix) => prefixes.push(CommonPrefix { prefix: Some(name(&prefix)) }),
             }
         }
@@ -93,8 +93,14 @@ fn page(
     Ok((items, false))
 }
 
-fn object(key: String, info: &Info) -> Object {
+/// The one who owns everything.
+pub(crate) fn owner() -> Owner {
+    Owner { id: Some("throughline".into()), display_name: Some("throughline".into()) }
+}
+
+fn object(key: String, info: &Info, with_owner: Option<bool>) -> Object {
     Object {
+        owner: with_owner.unwrap_or(false).then(owner),
         key: Some(key),
         size: info.size(),
         e_tag: info.e_tag(),

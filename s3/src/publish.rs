@@ -58,8 +58,11 @@ impl Store {
             let path = root.join(super::key::path(key));
             self.check_folders(path.parent().unwrap_or(&root))?;
             let removed = self.exclusively(bucket, key, &condition, || {
-                if condition.matches.is_some() {
-                    condition.check(Info::at(&path)?.as_ref())?;
+                if condition.is_on_existing() {
+                    let found = Info::at(&path)?;
+                    if found.is_some() || condition.matches.is_some() {
+                        condition.check(found.as_ref())?;
+                    }
                 }
                 match fs::remove_file(&path) {
                     Err(error) if absent(&error) => Ok(()),

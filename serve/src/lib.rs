@@ -11,6 +11,7 @@
 mod api;
 mod arn;
 mod audit;
+mod backup;
 mod catalog;
 mod commands;
 mod console;
@@ -22,6 +23,7 @@ mod jobs;
 mod keys;
 mod metrics;
 mod rest;
+mod retention;
 mod schedules;
 mod server;
 mod services;

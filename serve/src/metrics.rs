@@ -83,8 +83,9 @@ impl Metrics {
         self.bytes.inc_by(bytes as u64);
     }
 
-    /// The text of `/metrics`. `open` are the machines with their executions that have not ended.
-    pub(crate) fn text(&self, open: Vec<(String, usize)>) -> Result<String, std::fmt::Error> {
+    /// The text of `/metrics`. `open` are the machines with their executions that have not ended, of which `parked` only
+    /// wait.
+    pub(crate) fn text(&self, open: Vec<(String, usize)>, parked: usize) -> Result<String, std::fmt::Error> {
         let mut registry = Registry::with_prefix("throughline");
         let running = Family::<OfMachine, Gauge>::default();
         for (machine, number) in open {
@@ -92,6 +93,9 @@ impl Metrics {
             running.get_or_create(&OfMachine { machine }).set(number);
         }
         registry.register("executions_open", "Executions that have not ended", running);
+        let waiting: Gauge = Gauge::default();
+        waiting.set(i64::try_from(parked).unwrap_or(i64::MAX));
+        registry.register("executions_parked", "Executions that only wait, and are not in memory", waiting);
         registry.register("starts", "Executions that were started", self.starts.clone());
         registry.register("ends", "Executions that have ended, by status", self.ends.clone());
         registry.register("api_requests", "Requests to the API, by operation", self.requests.clone());

@@ -4,10 +4,10 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
+use axum::{Extension, Router};
 use http::{HeaderName, HeaderValue, header};
 use s3::AccessKey;
 use states::api::Workers;
@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::{self, Api};
 use crate::audit::Audit;
+use crate::backup::Backup;
 use crate::catalog::Catalog;
 use crate::commands::CommandFunction;
 use crate::console::{self, Console};
@@ -45,6 +46,7 @@ pub struct Server {
     store: Store,
     triggers: Triggers,
     objects: s3::Service,
+    backup: Backup,
     stop: CancellationToken,
     resumed: usize,
 }
@@ -122,6 +124,7 @@ impl Server {
         let schedules = settings.schedules.clone();
         let schedules = Schedules { store: store.clone(), triggers: triggers.clone(), schedules };
         tokio::spawn(schedules.run(stop.clone()));
+        tokio::spawn(settings.retention.clone().run(store.clone(), settings.place.clone(), stop.clone()));
         let s3_keys = keys.all().iter().filter(|key| key.role >= Role::Operator);
         let s3_keys = s3_keys.map(|key| AccessKey {
             id: key.id.clone(),
@@ -130,7 +133,22 @@ impl Server {
         });
         let s3 = s3::Server::of_keys(objects.clone(), settings.place.region.clone(), s3_keys);
         let ports = Arc::new(Ports { api, verifier: Verifier::new(keys), s3 });
-        Ok(Self { listener, console_listener, ports, console, store, triggers, objects, stop, resumed })
+        let backup = Backup {
+            store: store.clone(),
+            folder: folder.canonicalize().unwrap_or_else(|_| folder.to_owned()),
+        };
+        Ok(Self {
+            listener,
+            console_listener,
+            ports,
+            console,
+            store,
+            triggers,
+            objects,
+            backup,
+            stop,
+            resumed,
+        })
     }
 
     /// Starts what uploads of these objects would have started, unless it has been started before. Returns the number
@@ -186,7 +204,7 @@ impl Server {
     pub async fn run(self, until: impl Future<Output = ()>) -> Result<(), Error> {
         let router = Router::new().fallback(respond).with_state(self.ports.clone());
         let serving = tokio::spawn(net::server::serve(self.listener, router, self.stop.clone()));
-        let pages = console::router(&self.console);
+        let pages = console::router(&self.console).layer(Extension(self.backup.clone()));
         let showing = tokio::spawn(net::server::serve(self.console_listener, pages, self.stop.clone()));
         let ended = tokio::select! {
             () = until => Ok(()),

@@ -2,6 +2,7 @@
 
 mod duration;
 mod functions;
+mod retention;
 mod schedule;
 mod watch;
 
@@ -13,6 +14,7 @@ use serde::Deserialize;
 use crate::Error;
 use crate::arn::Place;
 pub(crate) use functions::{Command, FunctionSettings};
+pub(crate) use retention::Retention;
 pub(crate) use schedule::{CatchUp, Schedule};
 pub use watch::{After, Watch};
 
@@ -43,6 +45,7 @@ pub struct Settings {
     /// The folders that are watched.
     pub watches: Vec<Watch>,
     pub(crate) schedules: Vec<Schedule>,
+    pub(crate) retention: Retention,
 }
 
 /// A rule: each upload of an object whose key begins and ends like this starts an execution of a machine.
@@ -85,6 +88,8 @@ struct File {
     watch: Vec<Watch>,
     #[serde(default)]
     schedule: Vec<Schedule>,
+    #[serde(default)]
+    retention: Retention,
 }
 
 impl Default for Settings {
@@ -100,6 +105,7 @@ impl Default for Settings {
             rules: Vec::new(),
             watches: Vec::new(),
             schedules: Vec::new(),
+            retention: Retention::default(),
         }
     }
 }
@@ -142,6 +148,7 @@ impl Settings {
             rules: file.rule,
             watches: file.watch,
             schedules: file.schedule,
+            retention: file.retention,
         })
     }
 }
@@ -206,6 +213,8 @@ mod tests {
             ("functions = 1", "[functions.NAME]"),
             ("[functions.a]\ncomand = []", "[functions.a]: unknown field `comand`"),
             ("[functions.a]\ncommand = []", "needs command"),
+            ("[retention]\ndays = -1", "days"),
+            ("[retention]\nbytes = \"50 apples\"", "50GiB"),
             ("[[rule]]\nmachine = \"m\"\nsufix = \"x\"", "sufix"),
             ("[[watch]]\nfolder = \"in\"\njob = \"a\"\nsettle = \"soon\"", "5s, 15m"),
             ("[[watch]]\nfolder = \"in\"\njob = \"a\"\npattern = \"[\"", "pattern"),
