@@ -1,5 +1,6 @@
 //! The conditions of requests: `If-Match`, `If-None-Match` and the like.
 
+use http::{HeaderValue, header};
 use s3s::dto::{ETagCondition, Timestamp};
 use s3s::{S3Result, s3_error};
 use std::time::{Duration, SystemTime};
@@ -85,7 +86,12 @@ impl ReadCondition {
         };
         match (stale, known) {
             (true, _) => Err(s3_error!(PreconditionFailed, "the object has changed")),
-            (false, true) => Err(s3_error!(NotModified)),
+            (false, true) => {
+                let mut error = s3_error!(NotModified);
+                let etag = HeaderValue::from_str(&format!("\"{}\"", info.etag)).ok();
+                error.set_headers(etag.map(|etag| (header::ETAG, etag)).into_iter().collect());
+                Err(error)
+            }
             (false, false) => Ok(()),
         }
     }

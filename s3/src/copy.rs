@@ -5,7 +5,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
 
 use s3s::dto::{CopySource, Range};
-use s3s::{S3Result, s3_error};
+use s3s::{S3ErrorCode, S3Result, s3_error};
 
 use crate::checksum::{Algorithm, Checksums, Sum};
 use crate::condition::ReadCondition;
@@ -45,7 +45,12 @@ impl Store {
         if version_id.as_deref().is_some_and(|id| id != "null") {
             return Err(s3_error!(NotImplemented, "only the current version of an object is kept"));
         }
-        let (mut file, path, info) = self.open_object(bucket, key, condition)?;
+        let opened = self.open_object(bucket, key, condition);
+        let (mut file, path, info) = opened.map_err(|error| match error.code() {
+            // Nobody has the source already.
+            S3ErrorCode::NotModified => s3_error!(PreconditionFailed, "the source has not changed"),
+            _ => error,
+        })?;
         let part = range.is_some();
         let range = match range {
             None => 0..info.size,

@@ -24,7 +24,8 @@ impl Store {
         let bucket = self.bucket(&input.bucket)?;
         let prefix = input.prefix.as_deref().unwrap_or_default();
         let delimiter = input.delimiter.as_deref().filter(|delimiter| !delimiter.is_empty());
-        let start = match (&input.continuation_token, &input.start_after) {
+        let after = input.continuation_token.as_ref().filter(|token| !token.is_empty());
+        let start = match (after, &input.start_after) {
             (Some(token), _) => read_token(token)?,
             (None, Some(key)) => Start::Key(key.clone()),
             (None, None) => Start::Key(String::new()),
@@ -55,7 +56,7 @@ impl Store {
             contents: Some(contents),
             common_prefixes: Some(prefixes),
             prefix: input.prefix.as_deref().map(name),
-            delimiter: input.delimiter.as_deref().map(name),
+            delimiter: delimiter.map(name),
             start_after: input.start_after.as_deref().map(name),
             name: Some(input.bucket),
             encoding_type: input.encoding_type,

@@ -138,10 +138,10 @@ impl Headers {
         if in_process {
             self.content_type = self.content_type.filter(|kind| kind != "application/octet-stream");
         }
-        if let Some(encoding) = self.content_encoding.take() {
+        if let Some(encoding) = self.content_encoding.take_if(|encoding| encoding.contains("aws-chunked")) {
             let parts =
                 encoding.split(',').map(str::trim).filter(|part| !matches!(*part, "aws-chunked" | ""));
-            let rest = parts.collect::<Vec<_>>().join(",");
+            let rest = parts.collect::<Vec<_>>().join(", ");
             self.content_encoding = Some(rest).filter(|rest| !rest.is_empty());
         }
         let size: usize = self.user.iter().map(|(name, value)| name.len() + value.len()).sum();

@@ -59,10 +59,8 @@ impl Store {
             self.check_folders(path.parent().unwrap_or(&root))?;
             let removed = self.exclusively(bucket, key, &condition, || {
                 if condition.is_on_existing() {
-                    let found = Info::at(&path)?;
-                    if found.is_some() || condition.matches.is_some() {
-                        condition.check(found.as_ref())?;
-                    }
+                    let Some(found) = Info::at(&path)? else { return Ok(()) };
+                    condition.check(Some(&found))?;
                 }
                 match fs::remove_file(&path) {
                     Err(error) if absent(&error) => Ok(()),

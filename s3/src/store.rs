@@ -171,7 +171,8 @@ impl Drop for Store {
 
 /// Checks the name of a bucket, which is the name of a folder.
 fn check_name(bucket: &str) -> S3Result {
-    if s3s::path::check_bucket_name(bucket) {
+    let labels_are_whole = !bucket.contains(".-") && !bucket.contains("-.");
+    if s3s::path::check_bucket_name(bucket) && labels_are_whole {
         return Ok(());
     }
     Err(s3_error!(InvalidBucketName, "The specified bucket is not valid."))

@@ -54,6 +54,7 @@ def actions(server):
         aws("s3", "rb", "s3://more")
 
     def presigned():
+        aws("configure", "set", "default.s3.signature_version", "s3v4")
         url = aws("s3", "presign", f"{S3}/from-stdin").strip()
         same(server.run("python3", "-c", "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1]).read().decode())", url), "words\n")
 

@@ -17,9 +17,9 @@ async fn nothing_that_was_answered_is_lost_on_a_full_disk() {
         env!("CARGO_BIN_EXE_throughline")
     );
     let script = format!(
-        "mkdir state; mount -t tmpfs -o size=24m none state || {{ echo 'not mounted'; exit 77; }}; mkdir -m 700 state/.serve; \
+        "mkdir state; mount -t tmpfs -o size=24m,mode=700 none state || {{ echo 'not mounted'; exit 77; }}; mkdir -m 700 state/.serve; \
          cp keys.toml state/.serve/; chmod 600 state/.serve/keys.toml; {serve}; echo \"ended: $?\"; \
-         mount -o remount,size=1g state; exec {serve}"
+         mount -o remount,size=1g,mode=700 state; exec {serve}"
     );
     let mut running =
         scene.start_as("unshare", &["--map-root-user", "--mount", "--kill-child", "sh", "-c", &script]);

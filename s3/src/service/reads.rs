@@ -5,7 +5,7 @@ use s3s::dto::*;
 use s3s::{S3Error, S3ErrorCode, S3Request, S3Response, S3Result, s3_error};
 
 use super::{Response, Service, buckets, current_version, read_condition, respond, without_code};
-use crate::checksum::show;
+use crate::checksum::{Sum, show};
 use crate::error::io_error;
 use crate::list::owner;
 use crate::metadata::{Metadata, show_headers};
@@ -18,13 +18,16 @@ struct Piece {
     range: Option<std::ops::Range<u64>>,
     /// The number of the object's parts, if one of them was asked for.
     parts: Option<i32>,
+    /// The checksum of these bytes.
+    sum: Option<Sum>,
 }
 
 impl Piece {
     fn new(info: &Info, kept: &Metadata, range: Option<Range>, part: Option<i32>) -> S3Result<Self> {
         let Some(part) = part else {
             let range = range.map(|range| range.check(info.size)).transpose()?;
-            return Ok(Self { range, parts: None });
+            let sum = kept.sum.clone().filter(|_| range.is_none());
+            return Ok(Self { range, parts: None, sum });
         };
         if range.is_some() {
             return Err(s3_error!(
@@ -36,14 +39,15 @@ impl Piece {
         let wanted = usize::try_from(part).unwrap_or_default();
         if number == 0 && wanted == 1 {
             let range = (info.size > 0).then_some(0..info.size);
-            return Ok(Self { range, parts: None });
+            return Ok(Self { range, parts: None, sum: kept.sum.clone() });
         }
         if wanted == 0 || wanted > number {
             return Err(no_such_part());
         }
         let begin = kept.each_part().take(wanted - 1).map(|part| part.size).sum();
-        let size = kept.each_part().nth(wanted - 1).map_or(0, |part| part.size);
-        Ok(Self { range: Some(begin..begin + size), parts: i32::try_from(number).ok() })
+        let (size, sum) =
+            kept.each_part().nth(wanted - 1).map_or((0, None), |part| (part.size, part.sum.clone()));
+        Ok(Self { range: Some(begin..begin + size), parts: i32::try_from(number).ok(), sum })
     }
 
     fn length(&self, info: &Info) -> i64 {
@@ -55,11 +59,11 @@ impl Piece {
         let range = self.range.as_ref()?;
         Some(format!("bytes {}-{}/{}", range.start, range.end.saturating_sub(1), info.size))
     }
+}
 
-    /// The checksum of the object, if the request asks for it and for all its bytes.
-    fn shows_sum(&self, mode: Option<&ChecksumMode>) -> bool {
-        self.range.is_none() && mode.is_some_and(|mode| mode.as_str() == ChecksumMode::ENABLED)
-    }
+/// Whether a request asks for checksums.
+fn is_enabled(mode: Option<&ChecksumMode>) -> bool {
+    mode.is_some_and(|mode| mode.as_str() == ChecksumMode::ENABLED)
 }
 
 fn no_such_part() -> S3Error {
@@ -78,8 +82,8 @@ macro_rules! show_object {
         $output.accept_ranges = Some("bytes".to_owned());
         $output.e_tag = $info.e_tag();
         $output.last_modified = $info.last_modified();
-        if let Some(sum) = $kept.sum.filter(|_| $piece.shows_sum($mode)) {
-            $output.checksum_type = Some(sum.kind());
+        if let Some(sum) = $piece.sum.filter(|_| is_enabled($mode)) {
+            $output.checksum_type = $kept.sum.as_ref().map(Sum::kind);
             show!($output, Some(&sum));
         }
         show_headers!($output, $kept.headers);
@@ -175,7 +179,10 @@ pub(super) async fn attributes(
             Ok((info, Metadata::of(&file)))
         })
         .await?;
-    let asked = |name: &str| input.object_attributes.iter().any(|asked| asked.as_str() == name);
+    // They come in one header or in several.
+    let named = input.object_attributes.iter().flat_map(|names| names.as_str().split(','));
+    let named: Vec<&str> = named.map(str::trim).collect();
+    let asked = |name: &str| named.contains(&name);
     let mut output = GetObjectAttributesOutput {
         last_modified: info.last_modified(),
         ..GetObjectAttributesOutput::default()
