@@ -173,7 +173,7 @@ mod tests {
         metrics.ended("m", "FAILED");
         metrics.requested("StartExecution", "", Duration::from_millis(3));
         metrics.committed(4, 100, Duration::from_millis(2));
-        let text = metrics.text(vec![("m".into(), 7)]).unwrap();
+        let text = metrics.text(vec![("m".into(), 7)], 3).unwrap();
         for line in [
             "throughline_executions_open{machine=\"m\"} 7",
             "throughline_starts_total{machine=\"m\\\"1\"} 1",

@@ -76,7 +76,7 @@ impl Open {
     }
 }
 
-/// All of them, with the ways in which they are found. One that only waits takes some 150 bytes.
+/// All of them, with the ways in which they are found. One that only waits takes some 170 bytes.
 #[derive(Default)]
 pub(super) struct OpenSet {
     by_number: HashMap<u64, Entry>,
