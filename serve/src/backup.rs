@@ -20,7 +20,7 @@ pub(crate) struct Backup {
 }
 
 impl Backup {
-    /// Copies the state folder into a folder that does not exist yet, and returns the number of files beside the store.
+    /// Copies the state folder into a folder that does not exist yet, and returns the number of files apart from the store.
     /// Objects are never changed in place, so they get a second name where the file system can do that. Blocks.
     pub(crate) fn make(&self, to: &Path) -> Result<usize, Error> {
         if !to.is_absolute() {

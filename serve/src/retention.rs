@@ -1,5 +1,5 @@
 //! What is forgotten: executions that have ended, with their histories, and records of what people did, after a number
-//! of days, and the oldest executions when the store is too large. It happens in small steps beside all other work.
+//! of days, and the oldest executions when the store is too large. It happens in small steps, while all other work goes on.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
