@@ -38,6 +38,8 @@ pub struct Start {
     /// know any more may be that of a parked execution. An execution with a Map Run under way, or with a task that
     /// sends heartbeats, is not parked. None means never.
     pub park_after: Option<Duration>,
+    /// Whether it is also parked while it waits for a token. [`Start::new`] sets it.
+    pub parks_tokens: bool,
     /// The most history events of a Standard execution, and of each child of its Distributed Maps.
     /// [`Start::new`] sets AWS's 25,000. None means no limit.
     pub max_events: Option<u64>,
@@ -76,6 +78,7 @@ impl Start {
             abort: None,
             history: None,
             park_after: None,
+            parks_tokens: true,
             max_events: Some(25_000),
             id,
         }

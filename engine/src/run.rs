@@ -89,7 +89,7 @@ pub async fn run(
     let redriven = owner.redriven.map(moment);
     let deadline = redriven.unwrap_or(started) + limits::duration(&machine, start.execution_type);
     let tokens = start.tokens.clone();
-    let idle = Idle::new(start.park_after);
+    let idle = Idle::new(start.park_after, start.parks_tokens);
     let mut identity = Identity::of_execution(start, started);
     identity.generation = owner.redrives;
     identity.redrive = redriven.map(|at| Redrive { count: owner.redrives, at });

@@ -34,8 +34,13 @@ impl Temp {
 
     /// Ends the writing: sets a modification time that no other content has, and flushes the content to disk.
     pub(crate) fn seal(&self) -> io::Result<()> {
-        self.file.set_times(FileTimes::new().set_modified(unique_now())).at(&self.path)?;
+        self.stamp()?;
         self.file.sync_all().at(&self.path)
+    }
+
+    /// Sets a modification time that no other content has.
+    pub(crate) fn stamp(&self) -> io::Result<()> {
+        self.file.set_times(FileTimes::new().set_modified(unique_now())).at(&self.path)
     }
 }
 

@@ -9,7 +9,7 @@ use futures_util::StreamExt;
 use s3s::dto::StreamingBlob;
 use s3s::{S3Error, S3ErrorCode, S3Result, s3_error};
 
-use crate::checksum::{Checksums, Expected};
+use crate::checksum::{Checksums, Expected, Sum};
 use crate::error::{At, io_error};
 use crate::file::Temp;
 use crate::service::blocking;
@@ -58,11 +58,12 @@ impl Incoming {
                 waiting = 0;
             }
         }
+        incoming.expected.body_has_ended()?;
         Ok(incoming)
     }
 
-    /// Writes the rest and returns the sealed file of the whole body. Blocks.
-    pub(crate) fn finish(self, store: &Store) -> S3Result<Temp> {
+    /// Writes the rest and returns the file of the whole body, which is not sealed yet, and its checksum. Blocks.
+    pub(crate) fn finish(self, store: &Store) -> S3Result<(Temp, Option<Sum>)> {
         let mut all = self.write(store)?;
         let sink = all.sink.take().expect("write() makes it");
         if let Some(length) = all.length
@@ -70,9 +71,8 @@ impl Incoming {
         {
             return Err(s3_error!(IncompleteBody, "only {} of {length} bytes were received", sink.length));
         }
-        sink.checksums.check()?;
-        sink.temp.seal().map_err(io_error)?;
-        Ok(sink.temp)
+        let sum = sink.checksums.check(&all.expected)?;
+        Ok((sink.temp, sum))
     }
 
     fn write(mut self, store: &Store) -> S3Result<Self> {
@@ -80,7 +80,7 @@ impl Incoming {
             Some(sink) => sink,
             None => Sink {
                 temp: Temp::new(&store.tmp).map_err(io_error)?,
-                checksums: Checksums::new(std::mem::take(&mut self.expected)),
+                checksums: Checksums::new(&self.expected),
                 length: 0,
             },
         };

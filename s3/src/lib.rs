@@ -24,8 +24,8 @@
 //! - A repeated `CompleteMultipartUpload` has the same response as the first.
 //! - Listings are in byte order of the keys.
 //!
-//! The store has no versions. Metadata, content types, ACLs, tags and encryption of a write are accepted and
-//! not kept. Trailing checksums are refused. Within the process requests need no signature, because the
+//! The store has no versions, ACLs, tags or encryption, and a write that asks for them is refused. Metadata and checksums
+//! are an extended attribute of the object's file. Within the process requests need no signature, because the
 //! caller can read the folder anyway; [`Server`] serves other processes, which must sign their requests. The
 //! file system must be that of a Unix and distinguish upper and lower case.
 
@@ -40,8 +40,9 @@ mod incoming;
 mod key;
 mod link;
 mod list;
-mod list_v1;
+mod list_marked;
 mod lock;
+mod metadata;
 mod multipart;
 mod object;
 mod observer;

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use s3s::dto::{
-    CommonPrefix, EncodingType, ListObjectsV2Input, ListObjectsV2Output, Object, ObjectStorageClass,
+    CommonPrefix, EncodingType, ListObjectsV2Input, ListObjectsV2Output, Object, ObjectStorageClass, Owner,
 };
 use s3s::{S3Result, s3_error};
 
@@ -24,7 +24,8 @@ impl Store {
         let bucket = self.bucket(&input.bucket)?;
         let prefix = input.prefix.as_deref().unwrap_or_default();
         let delimiter = input.delimiter.as_deref().filter(|delimiter| !delimiter.is_empty());
-        let start = match (&input.continuation_token, &input.start_after) {
+        let after = input.continuation_token.as_ref().filter(|token| !token.is_empty());
+        let start = match (after, &input.start_after) {
             (Some(token), _) => read_token(token)?,
             (None, Some(key)) => Start::Key(key.clone()),
             (None, None) => Start::Key(String::new()),
@@ -43,7 +44,7 @@ impl Store {
         let (mut contents, mut prefixes) = (Vec::new(), Vec::new());
         for item in items {
             match item {
-                Item::Object(key, info) => contents.push(object(name(&key), &info)),
+                Item::Object(key, info) => contents.push(object(name(&key), &info, input.fetch_owner)),
                 Item::Prefix(prefix) => prefixes.push(CommonPrefix { prefix: Some(name(&prefix)) }),
             }
         }
@@ -55,7 +56,7 @@ impl Store {
             contents: Some(contents),
             common_prefixes: Some(prefixes),
             prefix: input.prefix.as_deref().map(name),
-            delimiter: input.delimiter.as_deref().map(name),
+            delimiter: delimiter.map(name),
             start_after: input.start_after.as_deref().map(name),
             name: Some(input.bucket),
             encoding_type: input.encoding_type,
@@ -93,8 +94,14 @@ fn page(
     Ok((items, false))
 }
 
-fn object(key: String, info: &Info) -> Object {
+/// The one who owns everything.
+pub(crate) fn owner() -> Owner {
+    Owner { id: Some("throughline".into()), display_name: Some("throughline".into()) }
+}
+
+fn object(key: String, info: &Info, with_owner: Option<bool>) -> Object {
     Object {
+        owner: with_owner.unwrap_or(false).then(owner),
         key: Some(key),
         size: info.size(),
         e_tag: info.e_tag(),

@@ -16,6 +16,7 @@ mod parts;
 mod upload;
 
 pub(crate) use self::complete::Completion;
+pub(crate) use self::upload::Wanted;
 
 /// Part numbers are 1 to 10,000.
 const PARTS: i32 = 10_000;

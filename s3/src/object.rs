@@ -18,7 +18,7 @@ use crate::link::linked;
 pub(crate) struct Info {
     /// The size in bytes.
     pub(crate) size: u64,
-    /// Changes whenever the content changes, see [`super::file::Temp::seal`].
+    /// Changes whenever the content changes, see [`super::file::Temp::stamp`].
     pub(crate) etag: String,
     pub(crate) modified: SystemTime,
 }

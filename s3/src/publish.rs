@@ -58,8 +58,9 @@ impl Store {
             let path = root.join(super::key::path(key));
             self.check_folders(path.parent().unwrap_or(&root))?;
             let removed = self.exclusively(bucket, key, &condition, || {
-                if condition.matches.is_some() {
-                    condition.check(Info::at(&path)?.as_ref())?;
+                if condition.is_on_existing() {
+                    let Some(found) = Info::at(&path)? else { return Ok(()) };
+                    condition.check(Some(&found))?;
                 }
                 match fs::remove_file(&path) {
                     Err(error) if absent(&error) => Ok(()),

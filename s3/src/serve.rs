@@ -5,6 +5,7 @@ use std::sync::Arc;
 use http::{Request, Response, StatusCode};
 use s3s::auth::SimpleAuth;
 use s3s::service::{S3Service, S3ServiceBuilder};
+use s3s::validation::NameValidation;
 
 use crate::refused::Refused;
 use crate::{Service, signature};
@@ -18,6 +19,15 @@ pub struct AccessKey {
     pub secret: String,
     /// The Region that requests are signed for.
     pub region: String,
+}
+
+/// The names of buckets are checked by the store, which says what is wrong as S3 does.
+struct AnyName;
+
+impl NameValidation for AnyName {
+    fn validate_bucket_name(&self, name: &str) -> bool {
+        !name.is_empty()
+    }
 }
 
 /// Handles HTTP requests that are signed with a key. Clones share the service.
@@ -41,6 +51,7 @@ impl Server {
         }
         let mut builder = S3ServiceBuilder::new(service);
         builder.set_auth(auth);
+        builder.set_validation(AnyName);
         Self { service: builder.build(), region: region.into() }
     }
 

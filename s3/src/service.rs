@@ -1,12 +1,16 @@
 //! The service: the store as an implementation of S3.
 
+mod buckets;
+mod multipart;
+mod objects;
 mod operations;
+mod reads;
 
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use s3s::{S3Result, s3_error};
+use s3s::{S3Error, S3ErrorCode, S3Request, S3Response, S3Result, s3_error};
 
 use crate::file::write_whole;
 use crate::object::Info;
@@ -76,4 +80,65 @@ pub(crate) async fn blocking<T: Send + 'static>(
         Err(failed) if failed.is_panic() => std::panic::resume_unwind(failed.into_panic()),
         Err(_) => Err(s3_error!(ServiceUnavailable, "the process is shutting down")),
     }
+}
+
+type Response<T> = S3Result<S3Response<T>>;
+
+fn respond<T>(output: T) -> Response<T> {
+    Ok(S3Response::new(output))
+}
+
+/// The condition of a read or, by the `copy-source-if-…` headers, of a copy.
+macro_rules! read_condition {
+    ($input:ident) => {
+        crate::condition::ReadCondition {
+            if_match: $input.if_match.clone(),
+            if_none_match: $input.if_none_match.clone(),
+            if_modified_since: $input.if_modified_since.clone(),
+            if_unmodified_since: $input.if_unmodified_since.clone(),
+        }
+    };
+    (copy $input:ident) => {
+        crate::condition::ReadCondition {
+            if_match: $input.copy_source_if_match.clone(),
+            if_none_match: $input.copy_source_if_none_match.clone(),
+            if_modified_since: $input.copy_source_if_modified_since.clone(),
+            if_unmodified_since: $input.copy_source_if_unmodified_since.clone(),
+        }
+    };
+}
+use read_condition;
+
+fn current_version(id: Option<&str>) -> S3Result {
+    match id {
+        None | Some("null") => Ok(()),
+        Some(_) => Err(s3_error!(NotImplemented, "only the current version of an object is kept")),
+    }
+}
+
+/// The error of a HEAD request. On AWS it has a status and no code, which the SDK calls `NotFound`; s3s would
+/// send the code.
+fn without_code(mut error: S3Error) -> S3Error {
+    if let (S3ErrorCode::NoSuchKey | S3ErrorCode::NoSuchBucket, Some(status)) =
+        (error.code(), error.status_code())
+    {
+        error.set_code(S3ErrorCode::Custom("NotFound".into()));
+        error.set_status_code(status);
+    }
+    error
+}
+
+/// Refuses a body in the form `aws-chunked` that s3s has not unpacked. It unpacks it only if the request is signed in
+/// its headers, so the content would be wrong.
+fn refuse_packed<T>(req: &S3Request<T>) -> S3Result {
+    let encoding = req.headers.get("content-encoding").and_then(|value| value.to_str().ok());
+    let packed = encoding.is_some_and(|value| value.contains("aws-chunked"))
+        || req.headers.contains_key("x-amz-trailer");
+    if packed && req.trailing_headers.is_none() {
+        return Err(s3_error!(
+            NotImplemented,
+            "a body in the form aws-chunked is supported only in requests that are signed in their headers"
+        ));
+    }
+    Ok(())
 }

@@ -8,10 +8,10 @@ use std::time::{Duration, SystemTime};
 use s3s::{S3Result, s3_error};
 
 use crate::error::{At, io_error};
-use crate::file::{make_folder, open_private};
+use crate::file::{make_folder, open_private, sync_parent};
 use crate::lock::Locks;
 use crate::observer::Observed;
-use crate::walk::FolderCache;
+use crate::walk::{FolderCache, Start, Walk};
 use crate::{BUCKET, key};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -61,11 +61,12 @@ impl Store {
 
     /// The folder of an existing bucket.
     pub(crate) fn bucket(&self, bucket: &str) -> S3Result<PathBuf> {
+        check_name(bucket)?;
         let folder = bucket_folder(&self.root, bucket);
         if fs::symlink_metadata(&folder).is_ok_and(|meta| meta.is_dir()) {
             Ok(folder)
         } else {
-            Err(s3_error!(NoSuchBucket, "there is no bucket {bucket}"))
+            Err(s3_error!(NoSuchBucket, "The specified bucket does not exist: {bucket}"))
         }
     }
 
@@ -94,7 +95,40 @@ impl Store {
 
     /// Creates a bucket. An existing one is not an error.
     pub(crate) fn create_bucket(&self, bucket: &str) -> S3Result {
+        check_name(bucket)?;
         make_folder(&bucket_folder(&self.root, bucket)).map_err(io_error)
+    }
+
+    /// Removes an empty bucket.
+    pub(crate) fn delete_bucket(&self, bucket: &str) -> S3Result {
+        let folder = self.bucket(bucket)?;
+        let is_empty = |folder: &Path| -> S3Result<bool> {
+            Ok(Walk::new(&self.folders, folder, "", Start::Key(String::new()))?.next()?.is_none())
+        };
+        let not_empty = || {
+            s3_error!(
+                BucketNotEmpty,
+                "The bucket you tried to delete is not empty. You must delete all versions in the bucket."
+            )
+        };
+        if !is_empty(&folder)? {
+            return Err(not_empty());
+        }
+        if bucket == BUCKET {
+            return Err(s3_error!(
+                AccessDenied,
+                "the bucket {BUCKET} is the state folder and cannot be deleted"
+            ));
+        }
+        // It is renamed first: an object that is published meanwhile is in the folder that is looked at, or fails.
+        let gone = self.tmp.join(uuid::Uuid::new_v4().simple().to_string());
+        fs::rename(&folder, &gone).at(&folder).map_err(io_error)?;
+        if !is_empty(&gone)? {
+            fs::rename(&gone, &folder).at(&folder).map_err(io_error)?;
+            return Err(not_empty());
+        }
+        sync_parent(&folder).map_err(io_error)?;
+        remove(&gone).map_err(io_error)
     }
 
     /// The path of an object in an existing bucket. The object need not exist.
@@ -135,8 +169,16 @@ impl Drop for Store {
     }
 }
 
-/// The folder of a bucket. s3s refuses names with other characters than letters, digits, `.` and `-`, and the
-/// names `.` and `..`.
+/// Checks the name of a bucket, which is the name of a folder.
+fn check_name(bucket: &str) -> S3Result {
+    let labels_are_whole = !bucket.contains(".-") && !bucket.contains("-.");
+    if s3s::path::check_bucket_name(bucket) && labels_are_whole {
+        return Ok(());
+    }
+    Err(s3_error!(InvalidBucketName, "The specified bucket is not valid."))
+}
+
+/// The folder of a bucket, whose name is legal.
 pub(crate) fn bucket_folder(root: &Path, bucket: &str) -> PathBuf {
     if bucket == BUCKET { root.to_owned() } else { root.join(".s3/buckets").join(bucket) }
 }

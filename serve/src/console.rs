@@ -186,8 +186,9 @@ async fn health(State(console): State<Shared>) -> Response {
 }
 
 async fn metrics(State(console): State<Shared>, _who: Who) -> Response {
-    let open = console.api.executions.open_by_machine();
-    match console.api.executions.metrics().text(open, &console.triggers.jobs().live_runs()) {
+    let executions = &console.api.executions;
+    let (open, parked) = (executions.open_by_machine(), executions.number_parked());
+    match executions.metrics().text(open, parked, &console.triggers.jobs().live_runs()) {
         Ok(text) => {
             let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
             ([(header::CONTENT_TYPE, kind)], text).into_response()

@@ -1,10 +1,12 @@
 //! The executions of a server: started, run by the engine, continued after a restart, stopped, redriven,
 //! found and listed.
 
+mod forget;
 mod journal;
 mod list;
 mod map_runs;
 mod open;
+mod park;
 mod recent;
 mod record;
 mod redrive;
@@ -15,9 +17,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use serde_json::Value;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub(crate) use forget::forget;
 use journal::ExecutionJournal;
 pub(crate) use list::Listing;
 pub(crate) use map_runs::MapRun;
@@ -59,6 +63,8 @@ struct Shared {
     map_runs: map_runs::MapRuns,
     recent: recent::Recent,
     notes: Notes,
+    /// Told of an execution that only waits.
+    parked: Notify,
     stop: CancellationToken,
     running: TaskTracker,
 }
@@ -122,6 +128,7 @@ impl Executions {
         Ok(Self(Arc::new(Shared {
             map_runs: map_runs::MapRuns::new(store.clone()),
             recent: recent::Recent::default(),
+            parked: Notify::new(),
             store,
             catalog,
             place,
@@ -148,19 +155,16 @@ impl Executions {
         self.0.host.get().expect("the host is set before the server listens")
     }
 
-    /// Continues the executions that had not ended when the server ended. Returns their number.
+    /// Continues the executions that had not ended when the server ended; those that only waited go on to wait.
+    /// Returns their number.
     pub(crate) fn resume(&self) -> Result<usize, StoreError> {
-        let mut found = Vec::new();
-        self.0.store.for_each(Space::Open, &[], |_, value| {
-            found.push(crate::store::json::<Execution>(value)?);
-            Ok(())
-        })?;
-        let number = found.len();
+        let (found, number) = park::load(&self.0.store, &mut self.lock())?;
         for record in found {
             let open = self.open(record, Started::Durable);
             self.lock().insert(open.clone());
             self.drive(open);
         }
+        self.wake_when_due();
         let mut after = String::new();
         loop {
             let page = self.0.catalog.machines_after(&after, 100);
@@ -179,8 +183,8 @@ impl Executions {
         let beginning = self.beginning(&record)?;
         let open = {
             let mut set = self.lock();
-            let found = record.express.is_none().then(|| set.named(&record.machine, &record.name)).flatten();
-            match found {
+            let named = record.express.is_none().then(|| set.named(&record.machine, &record.name)).flatten();
+            match named.map(|number| self.awake(&mut set, number)).transpose()?.flatten() {
                 Some(found) => Err(found),
                 None => {
                     self.refuse_taken_name(&record)?;
@@ -255,19 +259,33 @@ impl Executions {
         self.lock().count_by_machine()
     }
 
-    /// The execution that runs under a name.
-    pub(crate) fn running(&self, machine: &str, name: &str) -> Option<Arc<Open>> {
-        self.lock().named(machine, name)
+    /// The number of executions that only wait.
+    pub(crate) fn number_parked(&self) -> usize {
+        self.lock().parked()
+    }
+
+    /// The record of an execution that has not ended.
+    fn open_record(&self, number: u64) -> Result<Option<Execution>, StoreError> {
+        match self.lock().live(number) {
+            Some(open) => Ok(Some(open.record.clone())),
+            None => self.0.store.get_json(Space::Open, &journal::prefix(number)),
+        }
     }
 
     /// The execution of a name, as it is now.
     pub(crate) fn find(&self, machine: &str, name: &str) -> Result<Option<Execution>, StoreError> {
-        if let Some(open) = self.running(machine, name) {
+        let named = self.lock().named(machine, name);
+        let Some(number) = named else { return self.closed(machine, name) };
+        if let Some(open) = self.lock().live(number) {
             return Ok(Some(
                 open.end().map_or_else(|| open.record.clone(), |ended| Execution::clone(&ended)),
             ));
         }
-        self.closed(machine, name)
+        match self.open_record(number)? {
+            Some(record) => Ok(Some(record)),
+            // It has ended meanwhile.
+            None => self.closed(machine, name),
+        }
     }
 
     /// The execution of a name that has ended.
@@ -287,8 +305,7 @@ impl Executions {
         backward: bool,
         limit: usize,
     ) -> Result<Vec<Value>, StoreError> {
-        let open = self.running(&execution.machine, &execution.name);
-        let open = open.filter(|open| open.record.number == execution.number && open.end().is_none());
+        let open = self.lock().live(execution.number).filter(|open| open.end().is_none());
         // Those that are not in the store yet follow those that are. They are read first, because they may be
         // written meanwhile.
         let mut pending = open.map(|open| open.engine_journal.pending_events()).unwrap_or_default();
@@ -330,9 +347,9 @@ impl Executions {
         let (this, machine) = (self.clone(), machine.clone());
         self.0.running.spawn(async move {
             loop {
-                let found = this.lock().of_machine(machine.number, None).next().cloned();
-                let Some(open) = found else { break };
-                if let Err(error) = this.stop(&open, "", "").await {
+                let first = this.lock().of_machine(machine.number, None).next();
+                let Some(first) = first else { break };
+                if let Err(error) = this.stop_number(first.number, "", "").await {
                     tracing::error!(
                         error = error.message,
                         "an execution of a deleted machine cannot be stopped"

@@ -11,6 +11,7 @@
 mod api;
 mod arn;
 mod audit;
+mod backup;
 mod catalog;
 mod commands;
 mod console;
@@ -23,6 +24,7 @@ mod keys;
 mod metrics;
 mod notify;
 mod rest;
+mod retention;
 mod scheduler;
 mod schedules;
 mod server;

@@ -87,11 +87,12 @@ impl Metrics {
         self.bytes.inc_by(bytes as u64);
     }
 
-    /// The text of `/metrics`. `open` are the machines with their executions that have not ended, `runs` the runs that
-    /// are under way with their jobs.
+    /// The text of `/metrics`. `open` are the machines with their executions that have not ended, of which `parked` only
+    /// wait; `runs` are the runs that are under way with their jobs.
     pub(crate) fn text(
         &self,
         open: Vec<(String, usize)>,
+        parked: usize,
         runs: &[(String, LiveRun)],
     ) -> Result<String, std::fmt::Error> {
         let mut registry = Registry::with_prefix("throughline");
@@ -101,6 +102,9 @@ impl Metrics {
             running.get_or_create(&OfMachine { machine }).set(number);
         }
         registry.register("executions_open", "Executions that have not ended", running);
+        let waiting: Gauge = Gauge::default();
+        waiting.set(i64::try_from(parked).unwrap_or(i64::MAX));
+        registry.register("executions_parked", "Executions that only wait, and are not in memory", waiting);
         registry.register("starts", "Executions that were started", self.starts.clone());
         registry.register("ends", "Executions that have ended, by status", self.ends.clone());
         registry.register("api_requests", "Requests to the API, by operation", self.requests.clone());
@@ -191,7 +195,7 @@ mod tests {
         metrics.ended("m", "FAILED");
         metrics.requested("StartExecution", "", Duration::from_millis(3));
         metrics.committed(4, 100, Duration::from_millis(2));
-        let text = metrics.text(vec![("m".into(), 7)], &[("places".into(), run())]).unwrap();
+        let text = metrics.text(vec![("m".into(), 7)], 3, &[("places".into(), run())]).unwrap();
         for line in [
             "throughline_executions_open{machine=\"m\"} 7",
             "throughline_starts_total{machine=\"m\\\"1\"} 1",

@@ -1,5 +1,6 @@
 //! The REST API at `/api/v1`, for programs with an access key and for the console's own pages.
 
+mod backup;
 pub(crate) mod runs;
 
 use axum::extract::State;
@@ -18,7 +19,11 @@ pub(crate) use runs::conflict;
 
 /// The routes below `/api/v1`. Each resource has its file and is merged here.
 pub(crate) fn router() -> Router<std::sync::Arc<Console>> {
-    Router::new().route("/key", get(who_am_i)).route("/inbox", get(inbox)).merge(runs::router())
+    Router::new()
+        .route("/key", get(who_am_i))
+        .route("/inbox", get(inbox))
+        .merge(runs::router())
+        .merge(backup::router())
 }
 
 /// A refusal, as JSON.

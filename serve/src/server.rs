@@ -4,10 +4,10 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
+use axum::{Extension, Router};
 use http::{HeaderName, HeaderValue, header};
 use net::tls::Tls;
 use s3::AccessKey;
@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::{self, Api};
 use crate::audit::Audit;
+use crate::backup::Backup;
 use crate::catalog::Catalog;
 use crate::commands::CommandFunction;
 use crate::console::{self, Console};
@@ -52,6 +53,7 @@ pub struct Server {
     triggers: Triggers,
     objects: s3::Service,
     tls: Option<Arc<Tls>>,
+    backup: Backup,
     stop: CancellationToken,
     resumed: usize,
 }
@@ -154,6 +156,7 @@ impl Server {
         };
         tokio::spawn(schedules.run(stop.clone()));
         tokio::spawn(notes.run(stop.clone()));
+        tokio::spawn(settings.retention.clone().run(store.clone(), settings.place.clone(), stop.clone()));
         let s3_keys = keys.all().iter().filter(|key| key.role >= Role::Operator);
         let s3_keys = s3_keys.map(|key| AccessKey {
             id: key.id.clone(),
@@ -162,7 +165,23 @@ impl Server {
         });
         let s3 = s3::Server::of_keys(objects.clone(), settings.place.region.clone(), s3_keys);
         let ports = Arc::new(Ports { api, scheduler, verifier: Verifier::new(keys), s3 });
-        Ok(Self { listener, console_listener, ports, console, store, triggers, objects, tls, stop, resumed })
+        let backup = Backup {
+            store: store.clone(),
+            folder: folder.canonicalize().unwrap_or_else(|_| folder.to_owned()),
+        };
+        Ok(Self {
+            listener,
+            console_listener,
+            ports,
+            console,
+            store,
+            triggers,
+            objects,
+            backup,
+            tls,
+            stop,
+            resumed,
+        })
     }
 
     /// Starts what uploads of these objects would have started, unless it has been started before. Returns the number
@@ -224,7 +243,7 @@ impl Server {
         let router = Router::new().fallback(respond).with_state(self.ports.clone());
         let serving =
             tokio::spawn(net::server::serve_with(self.listener, router, self.tls.clone(), self.stop.clone()));
-        let pages = console::router(&self.console);
+        let pages = console::router(&self.console).layer(Extension(self.backup.clone()));
         let showing = net::server::serve_with(self.console_listener, pages, self.tls, self.stop.clone());
         let showing = tokio::spawn(showing);
         let ended = tokio::select! {

@@ -96,7 +96,7 @@ impl StepFunctions {
 /// If the execution that waits was stopped, its child is stopped. If the server stops, the child goes on later.
 async fn interrupted(api: &Api, child: &Arc<Open>) -> TaskError {
     if !api.is_stopping()
-        && let Err(error) = api.executions.stop(child, "", "").await
+        && let Err(error) = api.executions.stop_number(child.record.number, "", "").await
     {
         tracing::error!(error = error.message, "a child execution cannot be stopped");
     }

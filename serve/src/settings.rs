@@ -2,6 +2,7 @@
 
 mod duration;
 mod functions;
+mod retention;
 mod schedule;
 mod watch;
 
@@ -14,6 +15,7 @@ use serde::Deserialize;
 use crate::Error;
 use crate::arn::Place;
 pub(crate) use functions::{Command, FunctionSettings};
+pub(crate) use retention::Retention;
 pub(crate) use schedule::{CatchUp, Schedule};
 pub use watch::{After, Watch};
 
@@ -48,6 +50,7 @@ pub struct Settings {
     /// The folders that are watched.
     pub watches: Vec<Watch>,
     pub(crate) schedules: Vec<Schedule>,
+    pub(crate) retention: Retention,
     pub(crate) notify: NotifySettings,
     /// The certificate of both ports.
     pub tls: Option<TlsFiles>,
@@ -130,6 +133,8 @@ struct File {
     #[serde(default)]
     schedule: Vec<Schedule>,
     #[serde(default)]
+    retention: Retention,
+    #[serde(default)]
     notify: NotifySettings,
     tls: Option<TlsFiles>,
 }
@@ -149,6 +154,7 @@ impl Default for Settings {
             rules: Vec::new(),
             watches: Vec::new(),
             schedules: Vec::new(),
+            retention: Retention::default(),
             notify: NotifySettings::default(),
             tls: None,
         }
@@ -229,6 +235,7 @@ impl Settings {
             rules: file.rule,
             watches: file.watch,
             schedules: file.schedule,
+            retention: file.retention,
             notify: file.notify,
             tls: file.tls,
         };
@@ -299,6 +306,8 @@ mod tests {
             ("functions = 1", "[functions.NAME]"),
             ("[functions.a]\ncomand = []", "[functions.a]: unknown field `comand`"),
             ("[functions.a]\ncommand = []", "needs command"),
+            ("[retention]\ndays = -1", "days"),
+            ("[retention]\nbytes = \"50 apples\"", "50GiB"),
             ("[[rule]]\nmachine = \"m\"\nsufix = \"x\"", "sufix"),
             ("[[watch]]\nfolder = \"in\"\njob = \"a\"\nsettle = \"soon\"", "5s, 15m"),
             ("[[watch]]\nfolder = \"in\"\njob = \"a\"\npattern = \"[\"", "pattern"),

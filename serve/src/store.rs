@@ -13,7 +13,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use fjall::{Database, Keyspace, KeyspaceCreateOptions};
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, Readable};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -56,11 +56,13 @@ pub(crate) enum Space {
     Inbox,
     /// What somebody is to be told.
     Notes,
+    /// Until when executions only wait, by their number.
+    Parked,
 }
 
-const SPACES: [&str; 12] = [
+const SPACES: [&str; 13] = [
     "catalog", "open", "closed", "names", "events", "journal", "map_runs", "triggers", "sessions", "audit",
-    "inbox", "notes",
+    "inbox", "notes", "parked",
 ];
 
 /// Why the store cannot be used.
@@ -121,6 +123,7 @@ pub(crate) type Entries = Vec<(Vec<u8>, Vec<u8>)>;
 pub(crate) struct Store(Arc<Shared>);
 
 struct Shared {
+    db: Database,
     spaces: [Keyspace; SPACES.len()],
     /// None once the store is being closed.
     work: Option<mpsc::UnboundedSender<Work>>,
@@ -143,11 +146,11 @@ impl Store {
         let (failing, failed) = watch::channel(None);
         let metrics = Metrics::default();
         let writer = std::thread::Builder::new().name("store".into()).spawn({
-            let (spaces, metrics) = (spaces.clone(), metrics.clone());
+            let (db, spaces, metrics) = (db.clone(), spaces.clone(), metrics.clone());
             move || writer::run(&db, &spaces, &failing, &metrics, incoming)
         });
         let writer = Mutex::new(Some(writer.map_err(|error| StoreError::Broken(error.to_string()))?));
-        let store = Self(Arc::new(Shared { spaces, work: Some(work), writer, failed, metrics }));
+        let store = Self(Arc::new(Shared { db, spaces, work: Some(work), writer, failed, metrics }));
         match store.get(Space::Catalog, FORMAT_KEY)? {
             None => {
                 let mut batch = Batch::default();
@@ -262,6 +265,39 @@ impl Store {
         Ok(())
     }
 
+    /// The bytes that the entries take on disk. What was written in the last seconds is in memory and in a log, and is
+    /// not counted.
+    pub(crate) fn size(&self) -> u64 {
+        self.0.spaces.iter().map(Keyspace::disk_space).sum()
+    }
+
+    /// Gives the room of entries that were removed back to the disk. Blocks, for as long as it takes to write the spaces
+    /// of executions that have ended anew.
+    pub(crate) fn compact(&self) -> Result<(), StoreError> {
+        for space in [Space::Closed, Space::Names, Space::Events, Space::Journal, Space::MapRuns] {
+            let space = self.space(space);
+            space.rotate_memtable_and_wait().and_then(|()| space.major_compact()).map_err(unusable)?;
+        }
+        Ok(())
+    }
+
+    /// Writes what is in the store at one moment into another folder, which must not exist.
+    pub(crate) fn copy_to(&self, folder: &Path) -> Result<(), StoreError> {
+        let snapshot = self.0.db.snapshot();
+        let copy = Database::builder(folder).open().map_err(unusable)?;
+        for (name, space) in SPACES.into_iter().zip(&self.0.spaces) {
+            let into = copy.keyspace(name, KeyspaceCreateOptions::default).map_err(unusable)?;
+            // Entries come in the order of their keys, so they need no log.
+            let mut ingestion = into.start_ingestion().map_err(unusable)?;
+            for entry in snapshot.iter(space) {
+                let (key, value) = entry.into_inner().map_err(unusable)?;
+                ingestion.write(key, value).map_err(unusable)?;
+            }
+            ingestion.finish().map_err(unusable)?;
+        }
+        copy.persist(fjall::PersistMode::SyncAll).map_err(unusable)
+    }
+
     fn space(&self, space: Space) -> &Keyspace {
         &self.0.spaces[space as usize]
     }
@@ -354,6 +390,96 @@ mod tests {
         assert_eq!(forward.iter().map(|(key, _)| key.as_slice()).collect::<Vec<_>>(), [b"a010", b"a012"]);
         let back = store.page_back(Space::Names, b"a", Bound::Excluded(b"a099".to_vec()), 1).unwrap();
         assert_eq!(back[0].0, b"a098");
+    }
+
+    /// A crash may leave the last write of the log in part: each batch is there whole or not at all, and those before it
+    /// are.
+    #[tokio::test]
+    async fn a_log_that_is_cut_anywhere_has_whole_batches_up_to_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let (whole, torn) = (folder.path().join("whole"), folder.path().join("torn"));
+        let store = Store::open(&whole).unwrap();
+        let batches = 40_u32;
+        for i in 0..batches {
+            let mut batch = Batch::default();
+            for space in [Space::Open, Space::Names, Space::Events] {
+                batch.put(space, i.to_be_bytes(), "x".repeat(usize::try_from(i).unwrap() * 7));
+            }
+            store.commit(batch).await.unwrap();
+        }
+        drop(store);
+        let log = std::fs::read_dir(&whole).unwrap().map(|entry| entry.unwrap().path());
+        let log = log.into_iter().find(|path| path.extension().is_some_and(|kind| kind == "jnl")).unwrap();
+        let bytes = std::fs::read(&log).unwrap();
+        let end = bytes.iter().rposition(|byte| *byte != 0).unwrap() + 1;
+        let mut before = 0;
+        for cut in (0..=end).step_by(end / 150 + 1).chain([end]) {
+            copy_folder(&whole, &torn);
+            let log = torn.join(log.file_name().unwrap());
+            let file = std::fs::OpenOptions::new().write(true).open(&log).unwrap();
+            file.set_len(cut as u64).unwrap();
+            drop(file);
+            let store = Store::open(&torn).unwrap();
+            let number = |space| {
+                (0..batches).take_while(|i| store.get(space, &i.to_be_bytes()).unwrap().is_some()).count()
+            };
+            let found = [Space::Open, Space::Names, Space::Events].map(number);
+            assert_eq!(found, [found[0]; 3], "cut at {cut}");
+            let all = store.page(Space::Open, &[], Bound::Unbounded, 100).unwrap().len();
+            assert_eq!(all, found[0], "cut at {cut}: there are no gaps");
+            assert!(found[0] >= before, "cut at {cut}");
+            before = found[0];
+            // It can be written again.
+            store.commit(put("again")).await.unwrap();
+            drop(store);
+            std::fs::remove_dir_all(&torn).unwrap();
+        }
+        assert_eq!(before, usize::try_from(batches).unwrap());
+    }
+
+    fn copy_folder(from: &Path, to: &Path) {
+        std::fs::create_dir(to).unwrap();
+        for entry in std::fs::read_dir(from).unwrap() {
+            let path = entry.unwrap().path();
+            let place = to.join(path.file_name().unwrap());
+            if path.is_dir() {
+                copy_folder(&path, &place);
+            } else {
+                std::fs::copy(&path, &place).unwrap();
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_copy_has_what_was_there_at_one_moment() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("store")).unwrap();
+        store.commit(put("a")).await.unwrap();
+        let copy = folder.path().join("copy");
+        store.copy_to(&copy).unwrap();
+        store.commit(put("b")).await.unwrap();
+        let copy = Store::open(&copy).unwrap();
+        assert!(copy.get(Space::Names, b"a").unwrap().is_some());
+        assert!(copy.get(Space::Names, b"b").unwrap().is_none());
+        copy.commit(put("c")).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_store_is_smaller_when_entries_are_removed_and_it_is_compacted() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let mut batch = Batch::default();
+        (0..2_000_u32)
+            .for_each(|i| batch.put(Space::Events, i.to_be_bytes(), rand::random::<[u8; 32]>().repeat(32)));
+        store.commit(batch).await.unwrap();
+        store.compact().unwrap();
+        let full = store.size();
+        assert!(full > 1_000_000, "{full}");
+        let mut batch = Batch::default();
+        (0..1_500_u32).for_each(|i| batch.remove(Space::Events, i.to_be_bytes()));
+        store.commit(batch).await.unwrap();
+        store.compact().unwrap();
+        assert!(store.size() < full / 2, "{} of {full}", store.size());
     }
 
     #[tokio::test]

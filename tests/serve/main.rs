@@ -4,14 +4,18 @@
 
 mod access;
 mod attacks;
+mod backup;
 mod check;
+mod commands;
 mod console;
 mod console_jobs;
 mod durability;
+mod failed_sync;
 mod functions;
 mod limits;
 mod machines;
 mod notify;
+mod parking;
 mod remote;
 mod rest;
 mod runs;
@@ -20,5 +24,6 @@ mod schedules;
 mod secrets;
 mod sequences;
 mod server;
+mod store;
 mod tls;
 mod watch;

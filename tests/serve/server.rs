@@ -108,6 +108,24 @@ impl Server {
             .await
     }
 
+    /// Gets a page of the console's port.
+    pub(crate) async fn get(&self, path: &str) -> String {
+        self.console(reqwest::Method::GET, path).await
+    }
+
+    /// Posts nothing to the console's port.
+    pub(crate) async fn post(&self, path: &str) -> String {
+        self.console(reqwest::Method::POST, path).await
+    }
+
+    async fn console(&self, method: reqwest::Method, path: &str) -> String {
+        let origin = self.link.split("/sign-in").next().unwrap();
+        let key = format!("Bearer {}:{}", self.client.id, self.client.secret);
+        let request =
+            self.client.http.request(method, format!("{origin}{path}")).header("authorization", key);
+        request.send().await.unwrap().text().await.unwrap()
+    }
+
     pub(crate) async fn events(&self, arn: &str) -> Vec<Value> {
         let history = self.ok("GetExecutionHistory", json!({"executionArn": arn})).await;
         history["events"].as_array().unwrap().clone()
@@ -122,8 +140,12 @@ impl Client {
             let line = printed.lines().find_map(|line| line.strip_prefix(&format!("export {name}=")));
             line.unwrap().to_owned()
         };
-        let (id, secret) = (value("AWS_ACCESS_KEY_ID"), value("AWS_SECRET_ACCESS_KEY"));
-        Self { address, id, secret, http: reqwest::Client::new() }
+        Self::new(address, &value("AWS_ACCESS_KEY_ID"), &value("AWS_SECRET_ACCESS_KEY"))
+    }
+
+    /// The client with a key.
+    pub(crate) fn new(address: SocketAddr, id: &str, secret: &str) -> Self {
+        Self { address, id: id.to_owned(), secret: secret.to_owned(), http: reqwest::Client::new() }
     }
 
     /// The SDK's client of the store.
@@ -154,6 +176,18 @@ impl Client {
         let response = self.send(self.signed(operation, &body), body).await;
         let status = response.status().as_u16();
         (status, serde_json::from_str(&response.text().await.unwrap()).unwrap())
+    }
+
+    /// As [`Client::call`]; None if there is no response.
+    pub(crate) async fn try_call(&self, operation: &str, input: &Value) -> Option<(u16, Value)> {
+        let body = input.to_string();
+        let mut sent = self.http.post(format!("http://{}/", self.address)).body(body.clone());
+        for (name, value) in self.signed(operation, &body).headers() {
+            sent = sent.header(name, value);
+        }
+        let response = sent.send().await.ok()?;
+        let status = response.status().as_u16();
+        Some((status, serde_json::from_str(&response.text().await.ok()?).ok()?))
     }
 
     /// Sends a request as it is.

@@ -16,6 +16,8 @@ pub(super) struct Idle(Option<Arc<Shared>>);
 struct Shared {
     /// The shortest wait for which the execution is parked.
     after: Duration,
+    /// Whether it is parked while it waits for a token.
+    tokens: bool,
     frames: Mutex<Frames>,
     changed: Notify,
 }
@@ -34,8 +36,9 @@ struct Frames {
 const OPEN: i64 = i64::MAX;
 
 impl Idle {
-    pub(super) fn new(after: Option<Duration>) -> Self {
-        let shared = |after| Arc::new(Shared { after, frames: Mutex::default(), changed: Notify::new() });
+    pub(super) fn new(after: Option<Duration>, tokens: bool) -> Self {
+        let shared =
+            |after| Arc::new(Shared { after, tokens, frames: Mutex::default(), changed: Notify::new() });
         Idle(after.map(shared))
     }
 
@@ -53,6 +56,12 @@ impl Idle {
             *frames.waits.entry(until).or_default() += 1;
         });
         Guard { idle: self.clone(), what: What::Wait(until) }
+    }
+
+    /// A frame waits for a token until the guard is dropped. None if it is not parked meanwhile.
+    pub(super) fn waits_for_token(&self, until: Option<i64>) -> Option<Guard> {
+        let tokens = self.0.as_ref().is_some_and(|shared| shared.tokens);
+        tokens.then(|| self.waits(until))
     }
 
     /// A frame waits for its branches until the guard is dropped.

@@ -205,8 +205,8 @@ impl Running {
         if self.at.submitted.is_none() {
             match callee {
                 Callee::Activity(_) => {
-                    let details =
-                        if response.is_null() { json!({}) } else { json!({"workerName": response}) };
+                    let named = response.as_str().is_some_and(|name| !name.is_empty());
+                    let details = if named { json!({"workerName": response}) } else { json!({}) };
                     self.event(
                         || "ActivityStarted".into(),
                         || Some(("activityStartedEventDetails", details)),
@@ -225,7 +225,8 @@ impl Running {
         let mut last_heartbeat = self.runtime.host.now();
         // Heartbeats are not durable, so that a task that sends them is not parked.
         let parks = limits.heartbeat.is_none();
-        let _waits = parks.then(|| self.runtime.idle.waits(limits.deadline.map(micros)));
+        let deadline = limits.deadline.map(micros);
+        let _waits = parks.then(|| self.runtime.idle.waits_for_token(deadline));
         let cancel = self.runtime.cancel.clone();
         loop {
             let heartbeat_due = limits.heartbeat.map(|heartbeat| last_heartbeat + heartbeat);

@@ -88,7 +88,7 @@ pub(crate) async fn run(
         journal: Journal::in_memory()?,
         tokens: TaskTokens::default(),
         cancel: CancellationToken::new(),
-        idle: Idle::new(None),
+        idle: Idle::new(None, true),
         inspector: Box::new(recorder.clone()),
     };
     let frame = Frame::new(Key::root(), identity);

@@ -1,6 +1,6 @@
 //! Completes an upload. Completion can be repeated and can be interrupted at any point.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -10,11 +10,13 @@ use serde::{Deserialize, Serialize};
 
 use super::parts::{check_number, part_path};
 use super::upload::read_record;
-use super::{PARTS, SMALLEST_PART};
+use super::{PARTS, SMALLEST_PART, Wanted};
+use crate::checksum::{Sum, sent};
 use crate::condition::WriteCondition;
 use crate::error::{At, io_error};
 use crate::file::{Temp, sync_folder, write_whole};
-use crate::object::{Info, open_file};
+use crate::metadata::{Metadata, Part};
+use crate::object::{Info, open, open_file};
 use crate::store::Store;
 
 /// The request to complete an upload.
@@ -25,6 +27,8 @@ pub(crate) struct Completion {
     pub(crate) parts: Vec<CompletedPart>,
     /// The size of the whole object in bytes, if the client states it.
     pub(crate) size: Option<i64>,
+    /// The checksum of the object, if the client states it.
+    pub(crate) sum: Option<Sum>,
     pub(crate) condition: WriteCondition,
 }
 
@@ -35,22 +39,35 @@ struct Joined {
     parts: String,
     /// The ETag of the object, which is that of the joined file.
     etag: String,
+    #[serde(default)]
+    sum: Option<Sum>,
+}
+
+/// What a completed upload is answered with.
+pub(crate) struct Completed {
+    pub(crate) etag: String,
+    pub(crate) sum: Option<Sum>,
+}
+
+impl From<Joined> for Completed {
+    fn from(Joined { etag, sum, .. }: Joined) -> Self {
+        Self { etag, sum }
+    }
 }
 
 impl Store {
-    /// Returns the object's ETag.
-    pub(crate) fn complete_upload(&self, request: &Completion) -> S3Result<String> {
+    pub(crate) fn complete_upload(&self, request: &Completion) -> S3Result<Completed> {
         self.uploads.with_lock(&request.upload_id, || {
-            let folder = self.upload(&request.upload_id, &request.bucket, &request.key)?;
+            let (folder, upload) = self.upload(&request.upload_id, &request.bucket, &request.key)?;
             let joined = match read_record::<Joined>(&folder.join("complete.json"))? {
                 Some(joined) if self.published(&folder, request, &joined)? => {
                     remove_parts(&folder).map_err(io_error)?;
-                    return Ok(joined.etag);
+                    return Ok(joined.into());
                 }
                 Some(joined) if joined.parts == hash(&request.parts) => joined,
                 _ => {
                     reopen(&folder).map_err(io_error)?;
-                    self.join(&folder, request)?
+                    self.join(&folder, request, upload.wanted)?
                 }
             };
             let published =
@@ -60,7 +77,7 @@ impl Store {
                 return Err(error);
             }
             sync_folder(&folder).and_then(|()| remove_parts(&folder)).map_err(io_error)?;
-            Ok(joined.etag)
+            Ok(joined.into())
         })
     }
 
@@ -75,31 +92,72 @@ impl Store {
     }
 
     /// Writes `joined` and then `complete.json`, both durably.
-    fn join(&self, folder: &Path, request: &Completion) -> S3Result<Joined> {
+    fn join(&self, folder: &Path, request: &Completion, wanted: Wanted) -> S3Result<Joined> {
         let parts = check_parts(folder, request)?;
+        let sum = sum_of(&parts, &wanted);
+        if let (Some(stated), Some(sum)) = (&request.sum, &sum)
+            && stated != sum
+        {
+            return Err(s3_error!(
+                BadDigest,
+                "The {} you specified did not match the calculated checksum.",
+                stated.algorithm.name()
+            ));
+        }
         let path = folder.join("joined");
-        // A single part is the whole object. A link keeps it as a part until the object is published.
-        let linked = matches!(parts.as_slice(), [part] if fs::hard_link(part, &path).is_ok());
-        if !linked {
+        let of_each = parts.iter().map(|part| part.kept(sum.is_some())).collect();
+        let kept = Metadata { headers: wanted.headers, sum, parts: of_each };
+        // A single part is the whole object. A link keeps it as a part until the object is published. Its checksum as
+        // a part must stay, too.
+        let linked = kept.sum.is_none()
+            && matches!(parts.as_slice(), [part] if fs::hard_link(&part.path, &path).is_ok());
+        if linked {
+            let file = File::open(&path).at(&path).map_err(io_error)?;
+            kept.write(&file, &path)?;
+            file.sync_all().at(&path).map_err(io_error)?;
+        } else {
             let temp = concatenate(&parts, &self.tmp).map_err(io_error)?;
+            kept.seal(&temp)?;
             fs::rename(&temp.path, &path).at(&path).map_err(io_error)?;
         }
         sync_folder(folder).map_err(io_error)?;
         let info = Info::at(&path)?
             .ok_or_else(|| s3_error!(InternalError, "{}: the file has disappeared", path.display()))?;
-        let joined = Joined { parts: hash(&request.parts), etag: info.etag };
+        let joined = Joined { parts: hash(&request.parts), etag: info.etag, sum: kept.sum };
         let record = serde_json::to_vec(&joined).expect("it is plain data");
         write_whole(&folder.join("complete.json"), &record, &self.tmp).map_err(io_error)?;
         Ok(joined)
     }
 }
 
-/// The files of the parts, after checking that they are the parts that the client names.
-fn check_parts(folder: &Path, request: &Completion) -> S3Result<Vec<PathBuf>> {
+/// A part that is there.
+struct FoundPart {
+    path: PathBuf,
+    size: u64,
+    sum: Option<Sum>,
+}
+
+impl FoundPart {
+    fn kept(&self, with_sum: bool) -> Part {
+        Part { size: self.size, count: 1, sum: self.sum.clone().filter(|_| with_sum) }
+    }
+}
+
+/// The checksum of the object, if the upload has an algorithm.
+fn sum_of(parts: &[FoundPart], wanted: &Wanted) -> Option<Sum> {
+    let algorithm = wanted.algorithm?;
+    let sums = parts.iter().map(|part| Some((part.sum.clone()?, part.size)));
+    let sums = sums.collect::<Option<Vec<_>>>()?;
+    let same = sums.iter().all(|(sum, _)| sum.algorithm == algorithm);
+    if same { Sum::of_parts(&sums, wanted.of_the_whole) } else { None }
+}
+
+/// The parts, after checking that they are those that the client names.
+fn check_parts(folder: &Path, request: &Completion) -> S3Result<Vec<FoundPart>> {
     if request.parts.is_empty() || request.parts.len() > PARTS as usize {
         return Err(s3_error!(MalformedXML, "an upload has 1 to {PARTS} parts"));
     }
-    let (mut paths, mut last, mut total) = (Vec::new(), None::<(i32, u64)>, 0);
+    let (mut found, mut last, mut total) = (Vec::new(), None::<(i32, u64)>, 0);
     for part in &request.parts {
         let number = part.part_number.unwrap_or_default();
         check_number(number)?;
@@ -115,29 +173,40 @@ fn check_parts(folder: &Path, request: &Completion) -> S3Result<Vec<PathBuf>> {
             }
         }
         let path = part_path(folder, number);
-        let info = Info::at(&path)?.ok_or_else(|| s3_error!(InvalidPart, "there is no part {number}"))?;
+        let (file, info) = open(&path)?.ok_or_else(|| s3_error!(InvalidPart, "there is no part {number}"))?;
         if part.e_tag.as_ref().map(|etag| etag.value()) != Some(&info.etag) {
             return Err(s3_error!(InvalidPart, "part {number} has the ETag {:?}", info.etag));
         }
-        paths.push(path);
+        let sum = Metadata::of(&file).sum;
+        if let (Some(stated), Some(sum)) = (sent!(part)?, &sum)
+            && stated != *sum
+        {
+            return Err(s3_error!(
+                InvalidPart,
+                "part {number} has the {} checksum {}",
+                sum.algorithm.name(),
+                sum.value
+            ));
+        }
         last = Some((number, info.size));
         total += info.size;
+        found.push(FoundPart { path, size: info.size, sum });
     }
     match request.size {
         Some(size) if u64::try_from(size) != Ok(total) => {
             Err(s3_error!(InvalidRequest, "the parts have {total} bytes, not {size}"))
         }
-        _ => Ok(paths),
+        _ => Ok(found),
     }
 }
 
-fn concatenate(parts: &[PathBuf], tmp: &Path) -> io::Result<Temp> {
+/// The parts in one file, which is not sealed yet.
+fn concatenate(parts: &[FoundPart], tmp: &Path) -> io::Result<Temp> {
     let mut temp = Temp::new(tmp)?;
     for part in parts {
-        let mut file = open_file(part).at(part)?;
+        let mut file = open_file(&part.path).at(&part.path)?;
         io::copy(&mut file, &mut temp.file).at(&temp.path)?;
     }
-    temp.seal()?;
     Ok(temp)
 }
 

@@ -3,13 +3,16 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use s3s::dto::{ListPartsInput, ListPartsOutput, Part};
+use s3s::dto::{ListPartsInput, ListPartsOutput, Part, StorageClass};
 use s3s::{S3Result, s3_error};
 
 use super::PARTS;
+use crate::checksum::show;
 use crate::error::{At, io_error};
 use crate::file::{Temp, sync_parent};
-use crate::object::Info;
+use crate::list::owner;
+use crate::metadata::Metadata;
+use crate::object::{Info, open};
 use crate::store::Store;
 
 impl Store {
@@ -24,7 +27,7 @@ impl Store {
     ) -> S3Result<Info> {
         check_number(number)?;
         self.uploads.with_lock(id, || {
-            let path = part_path(&self.open_upload(id, bucket, key)?, number);
+            let path = part_path(&self.open_upload(id, bucket, key)?.0, number);
             fs::rename(&temp.path, &path).at(&path).map_err(io_error)?;
             sync_parent(&path).map_err(io_error)?;
             Info::at(&path)?
@@ -33,7 +36,7 @@ impl Store {
     }
 
     pub(crate) fn list_parts(&self, input: ListPartsInput) -> S3Result<ListPartsOutput> {
-        let folder = self.open_upload(&input.upload_id, &input.bucket, &input.key)?;
+        let (folder, upload) = self.open_upload(&input.upload_id, &input.bucket, &input.key)?;
         let mut numbers = Vec::new();
         for entry in fs::read_dir(&folder).at(&folder).map_err(io_error)? {
             let name = entry.at(&folder).map_err(io_error)?.file_name();
@@ -46,24 +49,30 @@ impl Store {
         numbers.truncate(max);
         let mut parts = Vec::new();
         for number in &numbers {
-            if let Some(info) = Info::at(&part_path(&folder, *number))? {
-                parts.push(Part {
+            if let Some((file, info)) = open(&part_path(&folder, *number))? {
+                let mut part = Part {
                     part_number: Some(*number),
                     size: info.size(),
                     e_tag: info.e_tag(),
                     last_modified: info.last_modified(),
                     ..Part::default()
-                });
+                };
+                show!(part, Metadata::of(&file).sum);
+                parts.push(part);
             }
         }
         Ok(ListPartsOutput {
             bucket: Some(input.bucket),
             key: Some(input.key),
             upload_id: Some(input.upload_id),
-            part_number_marker: input.part_number_marker,
-            max_parts: input.max_parts,
+            part_number_marker: Some(input.part_number_marker.unwrap_or(0)),
+            max_parts: Some(i32::try_from(max).expect("it is at most 1000")),
             is_truncated: Some(more),
             next_part_number_marker: numbers.last().copied().filter(|_| more),
+            checksum_algorithm: upload.wanted.checksum_algorithm(),
+            checksum_type: upload.wanted.checksum_type(),
+            owner: Some(owner()),
+            storage_class: Some(StorageClass::from_static(StorageClass::STANDARD)),
             parts: Some(parts),
             ..ListPartsOutput::default()
         })

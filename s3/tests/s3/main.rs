@@ -1,10 +1,12 @@
 //! The promises of the embedded S3, tested through `aws-sdk-s3`.
 #![allow(clippy::unwrap_used)]
 
+mod buckets;
 mod conditions;
 mod crash;
 mod keys;
 mod listing;
+mod metadata;
 mod multipart;
 mod objects;
 mod observer;

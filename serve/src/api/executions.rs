@@ -81,9 +81,10 @@ impl Api {
     pub(super) async fn stop_execution(&self, input: &Input) -> Result<Value, ApiError> {
         let arn = input.text("executionArn");
         let execution = self.execution_of(arn)?;
-        let open = self.executions.running(&execution.machine, &execution.name);
-        let ended = match open {
-            Some(open) => self.executions.stop(&open, input.text("error"), input.text("cause")).await?,
+        let (machine, name) = (&execution.machine, &execution.name);
+        let stopped = self.executions.stop(machine, name, input.text("error"), input.text("cause"));
+        let ended = match stopped.await? {
+            Some(ended) => ended,
             None => Arc::new(self.execution_of(arn)?),
         };
         Ok(json!({ "stopDate": ended.stopped().to_json() }))

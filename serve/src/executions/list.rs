@@ -2,8 +2,8 @@
 
 use std::ops::Bound;
 
+use super::Executions;
 use super::record::{Execution, Position, Status, closed_prefix};
-use super::{Executions, Open};
 use crate::store::StoreError;
 
 /// Which executions of a machine are listed.
@@ -34,10 +34,7 @@ impl Executions {
     ) -> Result<Vec<Execution>, StoreError> {
         let mut found = Vec::new();
         if listing.status.is_none_or(|status| status == Status::Running) {
-            let open = self.lock();
-            let open =
-                open.of_machine(listing.machine_number, before).map(record).filter(|it| listing.wants(it));
-            found.extend(open.take(limit).cloned());
+            self.open_with(listing, before, limit, &mut found)?;
         }
         for status in Status::ENDED {
             if listing.status.is_none_or(|wanted| wanted == status) {
@@ -50,6 +47,33 @@ impl Executions {
         found.retain(|execution| seen.insert(execution.number));
         found.truncate(limit);
         Ok(found)
+    }
+
+    fn open_with(
+        &self,
+        listing: &Listing,
+        mut before: Option<Position>,
+        limit: usize,
+        found: &mut Vec<Execution>,
+    ) -> Result<(), StoreError> {
+        loop {
+            let page: Vec<Position> =
+                self.lock().of_machine(listing.machine_number, before).take(READ).collect();
+            for position in &page {
+                // Without a record it has ended meanwhile, and is among those that have.
+                let Some(execution) = self.open_record(position.number)? else { continue };
+                if listing.wants(&execution) {
+                    found.push(execution);
+                    if found.len() == limit {
+                        return Ok(());
+                    }
+                }
+            }
+            match page.last() {
+                Some(last) if page.len() == READ => before = Some(*last),
+                _ => return Ok(()),
+            }
+        }
     }
 
     fn closed_with(
@@ -83,8 +107,4 @@ impl Executions {
             }
         }
     }
-}
-
-fn record(open: &std::sync::Arc<Open>) -> &Execution {
-    &open.record
 }

@@ -143,6 +143,15 @@ impl MapRuns {
     }
 }
 
+/// Removes the Map Runs of an execution that has ended.
+pub(super) fn forget(store: &Store, batch: &mut Batch, execution: &str) -> Result<(), StoreError> {
+    store.for_each(Space::MapRuns, &execution_prefix(execution).done(), |key, arn| {
+        batch.remove(Space::MapRuns, key);
+        batch.remove(Space::MapRuns, arn_key(&String::from_utf8_lossy(arn)));
+        Ok(())
+    })
+}
+
 impl UnderWay {
     fn record(&self) -> MapRun {
         let (status, limits) = (&self.status, self.status.limits());

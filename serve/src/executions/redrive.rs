@@ -91,7 +91,9 @@ impl Executions {
         now: Moment,
     ) -> Result<Reopened, ApiError> {
         let mut set = self.lock();
-        if let Some(open) = set.named(machine, name).filter(|open| open.end().is_none()) {
+        let named = set.named(machine, name);
+        let open = named.map(|number| self.awake(&mut set, number)).transpose()?.flatten();
+        if let Some(open) = open.filter(|open| open.end().is_none()) {
             let at = known(&open.record, token, now);
             let at = at.ok_or_else(|| refused("Execution is RUNNING and cannot be redriven".into()))?;
             return Ok(Reopened::Before(open, at));

@@ -1,6 +1,7 @@
 //! Runs executions by the engine, and ends them.
 
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use engine::{Fault, Outcome, Start, Stop};
 use time::OffsetDateTime;
@@ -12,6 +13,10 @@ use crate::api::ApiError;
 use crate::catalog::{Moment, Revision};
 use crate::jobs::MACHINE;
 
+/// An execution that waits for at least this time is not kept in memory.
+const PARK_AFTER: Duration = Duration::from_secs(60);
+/// The time between two attempts to stop an execution.
+const AGAIN: Duration = Duration::from_millis(5);
 /// The most machines that are kept compiled.
 const COMPILED: usize = 1_000;
 
@@ -26,8 +31,8 @@ impl Executions {
             }
             match ended {
                 Ok(_) => this.finish(&open),
-                // It is not parked, because it is not asked to be.
-                Err(Stop::Interrupted | Stop::Parked { .. }) => {}
+                Err(Stop::Parked { until }) => this.park(&open, Moment::of(until)),
+                Err(Stop::Interrupted) => {}
                 // The store has failed, and with it the server.
                 Err(Stop::Fault(Fault::Journal(error))) => {
                     tracing::debug!(%error, arn, "an execution is left without a result");
@@ -53,7 +58,11 @@ impl Executions {
             self.0.catalog.revision(&open.record.revision).map_err(|error| bug(error.to_string()))?;
         let machine = self.compiled(&revision).map_err(bug)?;
         let start = self.engine_start(&open.record, &revision).map_err(|error| bug(error.message))?;
-        let start = Start { abort: Some(open.abort.clone()), ..start };
+        // A run of a job has what is in memory of its server, and there are few of them.
+        let parks = open.record.express.is_none() && open.record.machine != MACHINE;
+        let park_after = parks.then_some(PARK_AFTER);
+        // A task that waits for a token is known to the inbox only while it is in memory.
+        let start = Start { abort: Some(open.abort.clone()), park_after, parks_tokens: false, ..start };
         let (host, journal) = (Arc::new(self.host().clone()), open.engine_journal.clone());
         engine::run(machine, start, host, journal, self.0.stop.child_token()).await
     }
@@ -113,18 +122,42 @@ impl Executions {
         Ok(machine)
     }
 
-    /// Stops an execution. Its end is on disk when this returns; it is that which came first.
+    /// Stops an execution. Its end is on disk when this returns; it is that which came first. None if it is not among
+    /// those that have not ended.
     pub(crate) async fn stop(
         &self,
-        open: &Arc<Open>,
+        machine: &str,
+        name: &str,
         error: &str,
         cause: &str,
-    ) -> Result<Arc<Execution>, ApiError> {
-        if open.abort.abort(error, cause).await.is_none() {
-            return Err(ApiError::unavailable("the server is stopping"));
+    ) -> Result<Option<Arc<Execution>>, ApiError> {
+        let number = self.lock().named(machine, name);
+        match number {
+            Some(number) => self.stop_number(number, error, cause).await,
+            None => Ok(None),
         }
-        self.finish(open);
-        Ok(open.ended().await)
+    }
+
+    /// As [`Executions::stop`], of an execution with this number.
+    pub(crate) async fn stop_number(
+        &self,
+        number: u64,
+        error: &str,
+        cause: &str,
+    ) -> Result<Option<Arc<Execution>>, ApiError> {
+        loop {
+            let open = self.awake(&mut self.lock(), number)?;
+            let Some(open) = open else { return Ok(None) };
+            if open.abort.abort(error, cause).await.is_some() {
+                self.finish(&open);
+                return Ok(Some(open.ended().await));
+            }
+            if self.0.stop.is_cancelled() {
+                return Err(ApiError::unavailable("the server is stopping"));
+            }
+            // It has begun to wait just now, or has not begun to run again.
+            tokio::time::sleep(AGAIN).await;
+        }
     }
 
     /// Makes the end of an execution visible, which is on disk.
