@@ -5,6 +5,7 @@ mod follow;
 mod profile;
 mod unreachable;
 mod upload;
+mod versions;
 
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_s3::config::ProvideCredentials;
@@ -72,6 +73,11 @@ impl AwsStack {
             s3: aws_sdk_s3::Client::from_conf(s3.build()),
             states: aws_sdk_sfn::Client::from_conf(states.build()),
         })
+    }
+
+    /// The client of S3.
+    pub fn s3(&self) -> &aws_sdk_s3::Client {
+        &self.s3
     }
 
     /// The bucket's name.

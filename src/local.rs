@@ -165,6 +165,23 @@ impl StateDir {
         self.journal(&run.id, run.generation).exists()
     }
 
+    /// Removes what is kept of a run besides its objects.
+    ///
+    /// # Errors
+    /// When a file cannot be removed.
+    pub fn forget(&self, run: &RunRef) -> Result<(), CliError> {
+        for generation in 0..=run.generation {
+            let path = self.journal(&run.id, generation);
+            match std::fs::remove_file(&path) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(CliError::at(&path, error));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
     fn journal(&self, run: &str, generation: u32) -> PathBuf {
         self.folder.join(".journal").join(format!("{run}-{generation:04}.redb"))
     }

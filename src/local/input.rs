@@ -1,7 +1,7 @@
 //! The input file that the user named.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Seek};
+use std::io::{self, IsTerminal, Read, Seek};
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
@@ -32,9 +32,14 @@ impl Input {
     /// When it cannot be read, is neither a file nor a pipe, or its name is not UTF-8.
     pub fn open(path: &Path) -> Result<Self, CliError> {
         check_local_path(path, FileRole::Input)?;
+        let shown = path.display();
         let unreadable = |reason: &dyn std::fmt::Display| {
-            CliError::new(format!("cannot read the input {}: {reason}", path.display()))
+            CliError::new(format!("cannot read the input {shown}: {reason}"))
         };
+        if is_stdin(path) && std::io::stdin().is_terminal() {
+            return Err(unreadable(&"standard input is a terminal: pipe a file into it, or name a file"));
+        }
+        let path = if is_stdin(path) { Path::new("/dev/stdin") } else { path };
         let kind = fs::metadata(path).map_err(|error| unreadable(&error))?.file_type();
         if kind.is_dir() {
             return Err(unreadable(&"it is a folder, not a file"));
@@ -47,11 +52,12 @@ impl Input {
         }
         let name = name(path).ok_or_else(|| unreadable(&"its name is not UTF-8"))?;
         if kind.is_fifo() {
-            eprintln!("reading the pipe {} to its end", path.display());
+            eprintln!("reading the pipe {shown} to its end");
         }
         let file = File::open(path).map_err(|error| unreadable(&error))?;
-        let is_stream =
-            kind.is_fifo() || is_produced_while_read(&file).map_err(|error| unreadable(&error))?;
+        let is_stream = kind.is_fifo()
+            || path == Path::new("/dev/stdin")
+            || is_produced_while_read(&file).map_err(|error| unreadable(&error))?;
         Ok(Self { name, file, is_stream })
     }
 
@@ -82,6 +88,11 @@ impl Input {
         let hash = move || blake3::Hasher::new().update_reader(self.file).map(|hasher| version(hasher));
         tokio::task::spawn_blocking(hash).await.expect("hashing does not panic")
     }
+}
+
+/// Whether a path means standard input.
+fn is_stdin(path: &Path) -> bool {
+    path == Path::new("-")
 }
 
 /// The name of the input in keys. The name of an open file, such as `<(command)` of a shell, is a number that

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use job::file::{Format, OutputFormat};
+use job::wire::SKIPPED;
 use job::{Item, Job, Row};
 
 use super::{Input, with_input_path};
@@ -49,13 +50,14 @@ impl InputLine {
     ///
     /// # Errors
     /// The code and the explanation of a line that cannot be read.
-    pub fn row(&self) -> Result<Arc<Row>, String> {
+    pub fn row(&self) -> Result<Row, String> {
         let item = Item::parse(&self.item).map_err(|error| error.to_string())?;
         if let Some(code) = &item.error {
-            return Err(format!("{code}: {}", item.detail.as_deref().unwrap_or_default()));
+            let detail = item.detail.as_deref().unwrap_or_default();
+            return Err(if code == SKIPPED { detail.to_owned() } else { format!("{code}: {detail}") });
         }
         let v = item.v.ok_or("the line has no values")?;
-        Row::parse(&self.columns, v).map(Arc::new)
+        Row::parse(&self.columns, v)
     }
 
     /// The format of the output that a run over this input has.

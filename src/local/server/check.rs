@@ -67,6 +67,11 @@ impl preprocess::CheckJob for JobRules {
 
 /// Why a job would read the environment or the files of the server, or reach addresses that nobody checks.
 fn of_the_server(job: &Job) -> Option<&'static str> {
+    if job.keep.is_some() {
+        return Some(
+            "[run] keep: a server keeps the runs of its jobs until `throughline clean --older` removes them",
+        );
+    }
     if job.request.files.is_some() {
         return Some(
             "request.files: a job of a server reads no files of the server; a run on one machine sends them",

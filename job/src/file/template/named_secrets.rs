@@ -25,7 +25,7 @@ impl Named {
 }
 
 impl Template {
-    /// Renders the template for one line, with the names of secrets in place of their values. A template that
+    /// Renders the template for one line, with names in place of the values of secrets and of drawn ones. A template that
     /// fails without the values counts as its source with the whole line.
     ///
     /// # Errors
@@ -37,6 +37,13 @@ impl Template {
         if let Some(constant) = &self.named.constant {
             return Ok(Cow::Borrowed(constant));
         }
+        let named;
+        let row = if self.draws() {
+            named = row.named();
+            &named
+        } else {
+            row
+        };
         match self.render(row, &self.named.markers) {
             Err(_) if !self.secrets.is_empty() => {
                 Ok(Cow::Owned(format!("\0{}\0{}", self.source, row.source())))
