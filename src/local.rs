@@ -33,7 +33,7 @@ use crate::text;
 use lock::{Lock, Purpose};
 
 pub use execute::{ExecutionEnd, execute, message_of};
-pub use input::Input;
+pub use input::{Input, input_name};
 pub use line::InputLine;
 pub use local_path::{FileRole, check_local_path};
 pub use lock::Holder;
@@ -42,7 +42,7 @@ pub use outputs::{OutputError, Outputs, ProtectedFiles, save};
 pub use proxy::unused_proxy;
 pub use secrets::LocalSecrets;
 pub use serve::serve;
-pub use server::{JobSecrets, ServerJobs};
+pub use server::{JobSecrets, ServerJobs, is_refused_by_a_server};
 pub use steps::bind;
 pub use target::{Target, job_name, read_job, read_job_with, with_input_path};
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use job::run::{Latest, RunRef};
+use job::run::{Claim, Latest, RunRef, read_file};
 use job::{Objects, keys};
 use postprocess::{Report, report_key};
 
@@ -121,17 +121,28 @@ async fn remove(home: &Home, run: &RunRef) -> Result<(), CliError> {
             keys_of_it.push(latest);
         }
     }
-    let prefix = run.keys().prefix().to_owned();
+    let mut prefixes = vec![run.keys().prefix().to_owned()];
+    for generation in 0..=run.generation {
+        let key = run.keys().claim(generation);
+        if let Some(claim) = objects.find(&key).await? {
+            let claim: Claim = read_file(&claim, &key, "a claim")?;
+            // The last part of an ARN, or the name itself.
+            let name = claim.execution.rsplit(':').next().unwrap_or_default();
+            prefixes.push(format!("runs/map/{name}/"));
+        }
+    }
     match home {
         Home::Local(state) => {
             for key in &keys_of_it {
                 objects.delete(key).await?;
             }
-            objects.delete_prefix(&prefix).await?;
+            for prefix in &prefixes {
+                objects.delete_prefix(prefix).await?;
+            }
             state.forget(run)?;
         }
         Home::Aws(stack) => {
-            for key in keys_of_it.iter().chain([&prefix]) {
+            for key in keys_of_it.iter().chain(&prefixes) {
                 stack.delete_versions(key).await?;
             }
         }

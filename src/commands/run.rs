@@ -19,7 +19,7 @@ use crate::args::{self, RunOptions};
 use crate::exit::{CliError, Exit, is_user_error};
 use crate::local::{
     ExecutionEnd, FileRole, Holder, LocalSecrets, Outputs, ProtectedFiles, StateDir, Target,
-    check_local_path, check_planned_format, execute, format_by_name, serve,
+    check_local_path, check_planned_format, execute, format_by_name, input_name, serve,
 };
 use crate::log;
 use crate::print;
@@ -90,7 +90,7 @@ pub(super) async fn prepare(
     let protected = protected_files(target, &job, Some(&options.state));
     protected.check_inputs()?;
     if let Some(output) = &options.output {
-        Outputs::check(output, &file_name(&target.input), &protected)?;
+        Outputs::check(output, &input_name(&target.input), &protected)?;
     }
     let name = crate::local::job_name(&target.job)?;
     LocalSecrets::check(&name, &job).await?;
@@ -129,13 +129,6 @@ pub(super) fn protected_files(target: &args::Target, job: &Job, state: Option<&P
         .chain(secrets)
         .collect();
     ProtectedFiles { files, state: state.map(Path::to_owned) }
-}
-
-pub(super) fn file_name(input: &Path) -> String {
-    if input == Path::new("-") {
-        return "stdin".to_owned();
-    }
-    input.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 /// Executes a run in this process or by functions in other processes, shows its progress, and prints its

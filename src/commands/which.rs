@@ -65,7 +65,7 @@ async fn of_files(of: &args::OfRun, input: &Path, command: &str) -> Result<Found
     let not_yet = || {
         let (job, input) = (of.job.display(), input.display());
         CliError::new(format!(
-            "this job and input have not been run on this machine yet: start with `throughline run {job} {input}`"
+            "this job and input have not been run on this machine yet: start with `throughline run {job} {input}`; `throughline try {job} {input} --line 1` sends one line alone"
         ))
     };
     if !of.state.is_dir() {

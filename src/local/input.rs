@@ -1,5 +1,7 @@
 //! The input file that the user named.
 
+mod xlsx;
+
 use std::fs::{self, File};
 use std::io::{self, IsTerminal, Read, Seek};
 use std::os::unix::fs::FileTypeExt;
@@ -26,7 +28,7 @@ pub struct Input {
 }
 
 impl Input {
-    /// Opens a file or a pipe.
+    /// Opens a file or a pipe. Of a workbook it has the first sheet, as CSV.
     ///
     /// # Errors
     /// When it cannot be read, is neither a file nor a pipe, or its name is not UTF-8.
@@ -58,6 +60,11 @@ impl Input {
         let is_stream = kind.is_fifo()
             || path == Path::new("/dev/stdin")
             || is_produced_while_read(&file).map_err(|error| unreadable(&error))?;
+        if xlsx::is_workbook(&name) {
+            let file = xlsx::as_csv(file).map_err(|why| unreadable(&why))?;
+            // Its content is not that of the file that the user named, so it is copied.
+            return Ok(Self { name: name + ".csv", file, is_stream: true });
+        }
         Ok(Self { name, file, is_stream })
     }
 
@@ -88,6 +95,13 @@ impl Input {
         let hash = move || blake3::Hasher::new().update_reader(self.file).map(|hasher| version(hasher));
         tokio::task::spawn_blocking(hash).await.expect("hashing does not panic")
     }
+}
+
+/// The name that an input has in keys, as far as its path says it.
+pub fn input_name(path: &Path) -> String {
+    let name =
+        if is_stdin(path) { "stdin".into() } else { path.file_name().unwrap_or_default().to_string_lossy() };
+    if xlsx::is_workbook(&name) { format!("{name}.csv") } else { name.into_owned() }
 }
 
 /// Whether a path means standard input.

@@ -54,7 +54,10 @@ impl InputLine {
         let item = Item::parse(&self.item).map_err(|error| error.to_string())?;
         if let Some(code) = &item.error {
             let detail = item.detail.as_deref().unwrap_or_default();
-            return Err(if code == SKIPPED { detail.to_owned() } else { format!("{code}: {detail}") });
+            return Err(match detail.strip_prefix("no request: ") {
+                Some(why) if code == SKIPPED => why.to_owned(),
+                _ => format!("{code}: {detail}"),
+            });
         }
         let v = item.v.ok_or("the line has no values")?;
         Row::parse(&self.columns, v)

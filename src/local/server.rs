@@ -30,6 +30,7 @@ use crate::progress::Progress;
 use check::JobRules;
 use watch::Watcher;
 
+pub use check::is_refused_by_a_server;
 pub use secrets::JobSecrets;
 
 /// The jobs of a server.

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod architecture;
+mod who;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet};

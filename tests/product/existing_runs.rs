@@ -22,7 +22,10 @@ fn going(api: &Api, scene: &Scene) -> Running {
     api.respond_only(40);
     let running = scene.start(&RUN);
     wait_until("forty responses and more requests", || api.count() > 43);
-    wait_until("results of forty lines", || status(scene, &["geo.toml", "in.csv"])["ok"].as_u64() > Some(38));
+    wait_until("results of forty lines", || {
+        let now = status(scene, &["geo.toml", "in.csv"]);
+        now["ok"].as_u64().unwrap() + now["failed"].as_u64().unwrap() >= 40
+    });
     running
 }
 
@@ -39,17 +42,20 @@ fn status_and_export_show_a_run_that_goes_on() {
     assert!(none.contains("have not been run on this machine yet"), "{none}");
     let running = going(&api, &scene);
     let now = status(&scene, &["geo.toml", "in.csv"]);
-    assert_eq!((&now["state"], &now["lines"], &now["failed"]), (&"running".into(), &LINES.into(), &1.into()));
+    assert_eq!((&now["state"], &now["lines"]), (&"running".into(), &LINES.into()));
     assert_eq!(now["lanes"][0]["lines"], LINES);
     let id = now["run"].as_str().unwrap();
     assert_eq!(status(&scene, &[id])["run"], id, "a run is also known by its id");
 
     let exported = scene.run(&["export", "geo.toml", "in.csv", "-o", "now.csv"]).expect(0).stdout;
-    assert!(exported.contains("1 failed") && exported.contains("not processed yet"), "{exported}");
+    assert!(exported.contains("160 not processed yet"), "{exported}");
     let now = scene.read("now.csv");
     assert_eq!(records(&now).len(), LINES + 1, "every line has its row");
-    assert_eq!((&*column(&now, "twice")[0], &*column(&now, "error")[2]), ("11", "http_404"));
-    assert_eq!(column(&now, "error").last().unwrap(), "not_processed");
+    let errors = column(&now, "error");
+    assert_eq!(errors.iter().filter(|error| *error == "not_processed").count(), LINES - 40);
+    for (error, twice) in errors.iter().zip(column(&now, "twice")) {
+        assert_eq!(error.is_empty(), !twice.is_empty(), "{now}");
+    }
     let stdout = scene.run(&["export", id, "-o", "-"]).expect(0).stdout;
     assert_eq!(records(&stdout).len(), LINES + 1);
     let refused = scene.run(&["export", id, "-o", "now.jsonl"]).expect(1).stderr;

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod access;
+mod commands;
 mod console;
 mod durability;
 mod functions;

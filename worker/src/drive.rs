@@ -10,9 +10,9 @@ mod set_up;
 use std::sync::Arc;
 use std::time::Duration;
 
+use job::StepError;
 use job::file::template::Template;
 use job::run::Pace;
-use job::StepError;
 use quotas::Quotas;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior};

@@ -9,7 +9,8 @@ use super::{Job, JobError, OutputFormat, Style};
 pub(super) fn columns(job: &Job, columns: &[String]) -> Result<(), JobError> {
     if let Some(name) = job.output.drop.iter().find(|name| !columns.contains(name)) {
         let known = columns.iter().take(20).map(String::as_str).collect::<Vec<_>>().join(", ");
-        let message = format!("drop names {name:?}, which is no column of the input; it has: {known}");
+        let message =
+            format!("drop names the column {name:?}, which the input does not have; it has: {known}");
         let at = word_in(job, &["output", "drop"], name);
         return Err(JobError::at(&job.text, &job.file, &at, message));
     }

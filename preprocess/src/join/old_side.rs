@@ -66,7 +66,7 @@ impl OldSide<'_> {
             outcomes.lines().filter(|(_, outcome)| outcome.has_identity).map(|(n, _)| n).collect();
         let unknown: HashSet<LineId> =
             outcomes.lines().filter(|(_, outcome)| !outcome.has_identity).map(|(n, _)| n).collect();
-        if known.len() as u64 >= batch.lines || unknown.is_empty() && !self.needs_origins {
+        if known.len() as u64 + outcomes.skipped >= batch.lines || unknown.is_empty() && !self.needs_origins {
             return Ok(HashMap::new());
         }
         let any = self.needs_origins;
