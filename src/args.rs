@@ -72,7 +72,7 @@ pub enum Command {
     Secret(Secret),
     /// Write a commented job file to start from.
     Init(Init),
-    /// Make a job file of a curl command, or of the options of `qsv fetch`.
+    /// Make a job file of a curl command, an OpenAPI operation, or the options of `qsv fetch`.
     Import(Import),
     /// Show a run against a sample API with limits on this machine: some thousand lines, under a minute.
     Demo(Demo),

@@ -30,6 +30,14 @@ pub enum ImportFrom {
         )]
         arguments: Vec<String>,
     },
+    /// An operation of an OpenAPI description. Path, required parameters and the required members of a JSON body become
+    /// placeholders, and the plain members of the response columns.
+    Openapi {
+        /// The description, in JSON or YAML.
+        file: PathBuf,
+        /// The operation: its operationId, or "METHOD /path".
+        operation: String,
+    },
     /// The options of `qsv fetch`.
     Qsv {
         /// The arguments of `qsv fetch`.

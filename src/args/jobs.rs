@@ -14,7 +14,8 @@ use super::Account;
 pub struct Target {
     /// The job file.
     pub job: PathBuf,
-    /// The input file: text, CSV, TSV or JSONL, also as .gz, .zst or .bz2.
+    /// The input file: text, CSV, TSV or JSONL, also as .gz, .zst or .bz2; or the first sheet of an .xlsx file. - is
+    /// standard input.
     pub input: PathBuf,
     #[command(flatten)]
     pub vars: Vars,
@@ -36,7 +37,7 @@ fn variable(text: &str) -> Result<(String, String), String> {
 /// The locations of a run's outputs and state.
 #[derive(Debug, Clone, Args)]
 pub struct RunOptions {
-    /// The output file. Failed lines and report are written to the same folder, as OUTPUT.failed.… and
+    /// The output file, also as .gz or .zst. Failed lines and report are written to the same folder, as OUTPUT.failed.… and
     /// OUTPUT.report.json. With - the output goes to standard output, and all messages go to standard error.
     /// Default: a file in jobs/JOB/output/ of the state folder.
     #[arg(short, long)]

@@ -1,6 +1,7 @@
 //! `throughline import`: makes a job file of what another tool is told.
 
 mod curl;
+mod openapi;
 mod qsv;
 mod sketch;
 
@@ -17,6 +18,11 @@ pub(super) fn import(args: &args::Import) -> Result<Exit, CliError> {
     let sketch = match &args.from {
         args::ImportFrom::Curl { arguments } => curl::read(arguments),
         args::ImportFrom::Qsv { arguments } => qsv::read(arguments),
+        args::ImportFrom::Openapi { file, operation } => {
+            let description =
+                states::read_document(file).map_err(|error| CliError::new(error.to_string()))?;
+            openapi::read(&description, operation)
+        }
     };
     let sketch: Sketch = sketch.map_err(CliError::new)?;
     let text = sketch.to_toml();

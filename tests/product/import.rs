@@ -1,4 +1,4 @@
-//! `throughline import`: a curl command or the options of `qsv fetch` become a job that sends the same requests.
+//! `throughline import`: a curl command, an OpenAPI operation or the options of `qsv fetch` become a job.
 
 use testing::{HttpServer, Scene, column, response};
 
@@ -110,4 +110,65 @@ fn what_has_no_counterpart_is_refused_and_no_file_is_overwritten() {
     assert!(same.stderr.contains("every line sends the same request"), "{}", same.stderr);
     let again = scene.run(&["import", "-o", "a.toml", "curl", "https://example.com"]).expect(1).stderr;
     assert!(again.contains("a.toml exists and is not overwritten"), "{again}");
+}
+
+#[test]
+fn an_openapi_operation_becomes_a_job() {
+    let api = HttpServer::start(|_, _| response(201, r#"{"id": "o1", "state": "new", "lines": []}"#));
+    let scene = Scene::new("", "in.csv", "shop,dry_run,sku,count,city\n7,true,a b,3,Ulm\n");
+    let description = format!(
+        r##"
+openapi: 3.0.3
+servers: [{{url: "{}"}}]
+components:
+  securitySchemes:
+    key: {{type: apiKey, in: header, name: X-Key}}
+  schemas:
+    Order:
+      type: object
+      required: [sku, count, to]
+      properties:
+        sku: {{type: string}}
+        count: {{type: integer}}
+        note: {{type: string}}
+        to: {{type: object, properties: {{city: {{type: string}}}}}}
+security: [{{key: []}}]
+paths:
+  /shops/{{shop}}/orders:
+    parameters: [{{name: shop, in: path, required: true, schema: {{type: string}}}}]
+    post:
+      operationId: createOrder
+      parameters:
+        - {{name: dry_run, in: query, required: true, schema: {{type: boolean}}}}
+        - {{name: trace, in: query, schema: {{type: string}}}}
+      requestBody:
+        content: {{application/json: {{schema: {{$ref: "#/components/schemas/Order"}}}}}}
+      responses:
+        "201":
+          content:
+            application/json:
+              schema:
+                properties: {{id: {{type: string}}, state: {{type: string}}, lines: {{type: array}}}}
+"##,
+        api.url("/v2")
+    );
+    scene.write("shop.yaml", description);
+    scene.write("job.toml", imported(&scene, &["openapi", "shop.yaml", "createOrder"]));
+    assert_eq!(
+        scene.read("job.toml"),
+        imported(&scene, &["openapi", "shop.yaml", "POST /shops/{shop}/orders"])
+    );
+    scene
+        .run_with(&["run", "job.toml", "in.csv", "-o", "out.csv"], |command| {
+            _ = command.env("API_KEY", "k3y")
+        })
+        .expect(0);
+    let request = &api.requests()[0];
+    assert_eq!((request.method.as_str(), request.uri.as_str()), ("POST", "/v2/shops/7/orders?dry_run=true"));
+    let body: serde_json::Value = serde_json::from_str(&request.body).unwrap();
+    assert_eq!(body, serde_json::json!({ "sku": "a b", "count": 3, "to": { "city": "Ulm" } }));
+    assert_eq!(request.header("x-key"), Some("k3y"));
+    assert_eq!(column(&scene.read("out.csv"), "response_state"), ["new"]);
+    let unknown = scene.run(&["import", "openapi", "shop.yaml", "dropOrder"]).expect(1).stderr;
+    assert!(unknown.contains("there is no operation \"dropOrder\"; there are: createOrder"), "{unknown}");
 }

@@ -84,7 +84,7 @@ impl Extractor {
 
     /// Whether a column's value comes from the body.
     pub fn read_the_body(&self) -> bool {
-        self.columns.iter().any(|column| column.source.reads_json() || column.source == Source::Body)
+        self.columns.iter().any(|column| column.source.reads_body())
     }
 
     /// The body as JSON, if a column needs it. `None` for a body without text.
@@ -168,7 +168,8 @@ impl Extracted<'_> {
 }
 
 impl Column {
-    /// A column from `$…` (JSONPath), `[$…]` (a list of its matches), `body`, `status`, `url`, `latency_ms` or `header.NAME`.
+    /// A column from `$…` (JSONPath), `[$…]` (a list of its matches), `body`, `status`, `url`, `latency_ms` or
+    /// `header.NAME`.
     pub(super) fn new(name: &str, source: &str) -> Result<Self, String> {
         let source = match source {
             "body" => Source::Body,
@@ -193,6 +194,11 @@ impl Column {
 }
 
 impl Source {
+    /// Whether the value comes from the body.
+    fn reads_body(&self) -> bool {
+        self.reads_json() || *self == Self::Body
+    }
+
     /// Whether the value comes from a body that must be JSON.
     fn reads_json(&self) -> bool {
         matches!(self, Self::Path(_) | Self::List(_))

@@ -11,8 +11,8 @@ use super::template::Template;
 use super::{Job, Request, Row};
 
 /// 128 bits of BLAKE3 over the method, URL, headers and body of a request, as rendered for one line alone.
-/// Secrets and drawn values such as `uuid()` are in it by name. The order of the headers does not count, and neither does the key that makes a
-/// request idempotent.
+/// Secrets and drawn values such as `uuid()` are in it by name. The order of the headers does not count, and
+/// neither does the key that makes a request idempotent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Identity(pub [u8; 16]);
 

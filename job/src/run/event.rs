@@ -140,8 +140,8 @@ impl Event {
         self.include_unknown || self.redrive.as_ref().is_some_and(|redrive| redrive.include_unknown)
     }
 
-    /// The run that the event asks for. Its id is a hash of the job file, bucket, key, version, nonce and selection of lines:
-    /// the same event twice is one run, and a new upload is a new run.
+    /// The run that the event asks for. Its id is a hash of the job file, bucket, key, version, nonce and
+    /// selection of lines: the same event twice is one run, and a new upload is a new run.
     ///
     /// # Errors
     /// `Event.Invalid` when the key is not the key of an input.

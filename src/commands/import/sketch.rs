@@ -64,6 +64,13 @@ impl Sketch {
         self.auth = Some(format!("basic = {{ user = {}, password = {} }}", quoted(user), quoted(&password)));
     }
 
+    /// An API key, in a header or in the query.
+    pub(super) fn key(&mut self, place: &str, name: &str) {
+        self.auth =
+            Some(format!("{place} = {{ name = {}, value = \"{{{{ secret.API_KEY }}}}\" }}", quoted(name)));
+        self.secret("API_KEY", "the API key");
+    }
+
     fn secret(&mut self, name: &str, what: &str) {
         self.notes.push(format!(
             "{what} is not in the job file: set the environment variable {name}, or write where it is in [secrets]"
@@ -100,7 +107,11 @@ impl Sketch {
             entries.iter().map(|(key, value)| (key.clone(), quoted(value))).collect()
         };
         let mut text = "[request]\n".to_owned();
-        for (key, value) in &self.request {
+        // The method, the URL and the body come first.
+        let rank = |key: &str| ["method", "url", "body"].iter().position(|first| *first == key).unwrap_or(3);
+        let mut request = self.request.clone();
+        request.sort_by_key(|(key, _)| rank(key));
+        for (key, value) in &request {
             text += &format!("{key} = {value}\n");
         }
         if !self.headers.is_empty() {

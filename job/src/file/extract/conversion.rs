@@ -62,7 +62,7 @@ impl Extractor {
             let converted = column.source == Source::Body && is_json(from) != is_json(to);
             let made = match (&column.source, place(&column.source)) {
                 (_, Some(place)) if !converted => Some(Origin::Same(place)),
-                (source, _) if (source.reads_json() || *source == Source::Body) && body.is_none() => None,
+                (source, _) if source.reads_body() && body.is_none() => None,
                 (Source::Url | Source::Header(_), _) => None,
                 (source, _) => Some(Origin::Response(source.clone())),
             };
@@ -74,7 +74,7 @@ impl Extractor {
         if !lost.is_empty() {
             return Err(lost);
         }
-        let reads_body = |column: &Origin| matches!(column, Origin::Response(source) if source.reads_json() || *source == Source::Body);
+        let reads_body = |column: &Origin| matches!(column, Origin::Response(source) if source.reads_body());
         let same = |(at, column): (usize, &Origin)| matches!(column, Origin::Same(place) if *place == at);
         Ok(Conversion {
             unchanged: columns.len() == kept.columns.len() && columns.iter().enumerate().all(same),
