@@ -1,19 +1,23 @@
 //! Command-line arguments.
 
 mod aws;
+mod import;
 mod jobs;
 mod lines;
 mod manual;
+mod runs;
 mod secret;
 mod serve;
 pub mod states;
 
 use clap::{Parser, Subcommand};
 
-pub use aws::{Account, OnServer, Stack, Stop, Submit, Watch, WatchOptions};
-pub use jobs::{Again, Check, Demo, Init, Redrive, Run, RunOptions, Runs, Target, Vars};
+pub use aws::{Account, OnServer, Stack, Submit, Watch, WatchOptions};
+pub use import::{Import, ImportFrom};
+pub use jobs::{Again, Check, Demo, Init, Part, Recipe, Redrive, Run, RunOptions, Runs, Target, Vars};
 pub use lines::{Show, Try};
 pub use manual::{Completions, Help, Man};
+pub use runs::{Clean, Export, OfRun, Status, Stop};
 pub use secret::{Secret, SecretCommand};
 pub use serve::{LogForm, Serve, ServeCommand, ServerFolder};
 pub use states::{States, StatesCommand};
@@ -52,8 +56,14 @@ pub enum Command {
     Watch(Watch),
     /// List the runs on this machine or on AWS, and their state.
     Runs(Runs),
-    /// End a run on AWS early. The results so far are merged into its output.
+    /// Show how far a run is.
+    Status(Status),
+    /// Write the output of a run as far as it has come, also while it goes on.
+    Export(Export),
+    /// End a run early, on this machine or on AWS. The results so far are merged into its output.
     Stop(Stop),
+    /// Remove what is kept of a run, or of old runs: lines, responses and outputs in the store.
+    Clean(Clean),
     /// Run, validate, test and draw any Amazon States Language definition on this machine.
     States(States),
     /// Serve jobs, the Step Functions API and S3 on this machine, durably, to the AWS CLI and SDKs.
@@ -62,6 +72,8 @@ pub enum Command {
     Secret(Secret),
     /// Write a commented job file to start from.
     Init(Init),
+    /// Make a job file of a curl command, an OpenAPI operation, or the options of `qsv fetch`.
+    Import(Import),
     /// Show a run against a sample API with limits on this machine: some thousand lines, under a minute.
     Demo(Demo),
     /// Explain a command; `help job` explains every key of a job file.
@@ -82,6 +94,7 @@ impl Command {
             Self::Check(args) => args.json,
             Self::Redrive(args) => args.options.json,
             Self::Show(args) => args.json,
+            Self::Status(args) => args.json,
             Self::Try(args) => args.json,
             Self::Submit(args) => args.watch_options.json,
             Self::Runs(args) => args.json,
@@ -92,8 +105,9 @@ impl Command {
                 StatesCommand::Test(args) => args.definition.json,
                 StatesCommand::Graph(_) => false,
             },
-            Self::Stop(_) | Self::Serve(_) | Self::Secret(_) | Self::Init(_) | Self::Demo(_) => false,
-            Self::Help(_) | Self::Schema | Self::Completions(_) | Self::Man(_) => false,
+            Self::Stop(_) | Self::Export(_) | Self::Clean(_) => false,
+            Self::Serve(_) | Self::Secret(_) | Self::Init(_) | Self::Demo(_) => false,
+            Self::Import(_) | Self::Help(_) | Self::Schema | Self::Completions(_) | Self::Man(_) => false,
         }
     }
 }

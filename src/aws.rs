@@ -6,6 +6,7 @@ mod profile;
 mod server;
 mod unreachable;
 mod upload;
+mod versions;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_s3::config::ProvideCredentials;
@@ -84,6 +85,11 @@ impl AwsStack {
             s3: aws_sdk_s3::Client::from_conf(s3.build()),
             states: aws_sdk_sfn::Client::from_conf(states.build()),
         }
+    }
+
+    /// The client of S3.
+    pub fn s3(&self) -> &aws_sdk_s3::Client {
+        &self.s3
     }
 
     /// The bucket's name.

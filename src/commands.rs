@@ -1,9 +1,12 @@
 //! The commands, one file each.
 
 mod check;
+mod clean;
 mod demo;
 mod exchange;
+mod export;
 mod failed_lines;
+mod import;
 mod init;
 mod manual;
 mod question;
@@ -14,11 +17,13 @@ mod secret;
 mod serve;
 mod show;
 mod states;
+mod status;
 mod stop;
 mod submit;
 mod summary;
 mod try_line;
 mod watch;
+mod which;
 
 use crate::args::Command;
 use crate::exit::{CliError, Exit};
@@ -37,10 +42,14 @@ pub async fn run(command: Command) -> Result<Exit, CliError> {
         Command::Submit(args) => submit::submit(args).await,
         Command::Watch(args) => watch::watch(args).await,
         Command::Runs(args) => runs::runs(args).await,
-        Command::Stop(args) => stop::stop(args).await,
+        Command::Status(args) => status::status(&args).await,
+        Command::Export(args) => export::export(&args).await,
+        Command::Stop(args) => stop::stop(&args).await,
+        Command::Clean(args) => clean::clean(&args).await,
         Command::Serve(args) => serve::serve(args).await,
         Command::Secret(args) => secret::secret(&args),
         Command::Init(args) => init::init(&args),
+        Command::Import(args) => import::import(&args),
         Command::States(args) => states::states(args).await,
         Command::Demo(args) => demo::demo(&args).await,
         Command::Help(args) => manual::help(&args),

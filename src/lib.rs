@@ -10,6 +10,7 @@ pub mod commands;
 pub mod cost;
 pub mod exit;
 pub mod local;
+pub mod log;
 pub mod progress;
 pub mod signals;
 pub use serve::text;

@@ -34,7 +34,7 @@ use crate::text;
 use lock::{Lock, Purpose};
 
 pub use execute::{ExecutionEnd, execute, message_of};
-pub use input::Input;
+pub use input::{Input, input_name};
 pub use line::{InputLine, LineError};
 pub use local_path::{FileRole, check_local_path};
 pub use lock::Holder;
@@ -43,7 +43,7 @@ pub use outputs::{OutputError, Outputs, ProtectedFiles, save};
 pub use proxy::unused_proxy;
 pub use secrets::LocalSecrets;
 pub use serve::serve;
-pub use server::{JobSecrets, ServerJobs};
+pub use server::{JobSecrets, ServerJobs, is_refused_by_a_server};
 pub use server_address::ServerAddress;
 pub use steps::bind;
 pub use target::{Target, job_name, read_job, read_job_with, with_input_path};
@@ -176,6 +176,23 @@ impl StateDir {
     /// Whether a run's execution has started and not ended.
     pub fn is_under_way(&self, run: &RunRef) -> bool {
         self.journal(&run.id, run.generation).exists()
+    }
+
+    /// Removes what is kept of a run besides its objects.
+    ///
+    /// # Errors
+    /// When a file cannot be removed.
+    pub fn forget(&self, run: &RunRef) -> Result<(), CliError> {
+        for generation in 0..=run.generation {
+            let path = self.journal(&run.id, generation);
+            match std::fs::remove_file(&path) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(CliError::at(&path, error));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     fn journal(&self, run: &str, generation: u32) -> PathBuf {

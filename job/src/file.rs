@@ -25,6 +25,7 @@ mod places;
 mod proxy;
 mod row;
 pub mod secrets;
+mod selection;
 mod statuses;
 mod syntax;
 pub mod template;
@@ -54,6 +55,7 @@ pub use limits::{Limit, LimitRules, Limits, MOST_IN_FLIGHT, Provider, Quota, Rat
 pub use method::Method;
 pub use proxy::Proxy;
 pub use row::Row;
+pub use selection::Selection;
 pub use statuses::Statuses;
 pub use tls::Tls;
 pub use units::{parse_bytes, parse_duration, parse_rate, parse_share};
@@ -65,6 +67,8 @@ pub use wire::{Coding, Wire};
 use crate::run::Again;
 use places::Places;
 use secrets::{Secret, SecretRef};
+pub use template::Drawn;
+
 use template::Template;
 
 /// The columns of every output, which come last.
@@ -93,10 +97,14 @@ pub struct Job {
     pub failure: Failure,
     /// `[run] again`: what a run does with the responses of the run before it.
     pub again: Option<Again>,
+    /// `[run] keep`: how long runs are kept; default for ever.
+    pub keep: Option<Duration>,
     /// For each secret that a template names, where its value is kept.
     pub secrets: BTreeMap<String, SecretRef>,
     /// Whether a template of the request names a secret.
     names_secret: bool,
+    /// Whether a template draws values for each line.
+    draws: bool,
     text: String,
     file: String,
     places: Arc<Places>,
@@ -164,6 +172,8 @@ pub struct Output {
     pub columns: Extractor,
     /// `failed_columns`: a line that has failed has the values of its last response, too.
     pub failed_columns: bool,
+    /// `drop`: the columns of the input that are left out.
+    pub drop: Vec<String>,
     /// How CSV and TSV are written.
     pub style: Style,
 }
@@ -293,6 +303,7 @@ impl Job {
 
     /// All templates of the job, each with the path of its key.
     fn placed_templates(&self) -> impl Iterator<Item = (Vec<&str>, &Template)> {
+        let wanted = self.input.wanted.iter().map(|wanted| (vec!["input", "where"], wanted));
         let Request { url, headers, body, upload, proxy, .. } = &self.request;
         let upload = upload.iter().flat_map(Upload::placed_templates);
         let headers = headers.iter().map(|(name, value)| (vec!["request", "headers", name], value));
@@ -312,6 +323,22 @@ impl Job {
             .chain(costs)
             .chain(auth)
             .chain(proxy)
+            .chain(wanted)
+    }
+
+    /// Whether a template draws a value for each line, such as `uuid()`.
+    pub fn draws(&self) -> bool {
+        self.draws
+    }
+
+    /// The row of a line, with what `drawn` has drawn for it if a template needs that.
+    pub fn row(&self, row: Row, drawn: impl FnOnce() -> Drawn) -> Arc<Row> {
+        Arc::new(if self.draws { Row::Drawing(Box::new(row), Arc::new(drawn())) } else { row })
+    }
+
+    /// Whether a line that is sent again must know which run sent it first, and as which line.
+    pub fn needs_origins(&self) -> bool {
+        self.draws || self.sends_idempotency_keys()
     }
 
     /// Whether a request says who sends it, so that only some hosts may have it.

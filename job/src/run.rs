@@ -36,7 +36,7 @@ pub use messages::{
     PreprocessRequest, PreprocessResponse, StopRequest, StopResponse, WorkRequest, WorkResponse,
     WorkerRequest,
 };
-pub use open::{Opened, damaged, open, parse_job, parse_plan};
+pub use open::{Opened, began, damaged, open, parse_job, parse_plan};
 pub use pauses::{MOST_PAUSES, pause_after};
 pub use plan::{Batch, Continues, InputFacts, LaneKind, Plan, PlannedLane};
 pub use run_files::{Claim, LeaseHolder, StopMarker};

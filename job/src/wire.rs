@@ -15,7 +15,7 @@ pub mod seal;
 mod view;
 
 pub use intents::Intents;
-pub use item::{Item, write_item};
+pub use item::{Item, SKIPPED, write_item};
 pub use line_result::{LineResult, Tried, write_values};
 pub use origins::{Origin, Origins};
 pub use view::{ItemView, ResultView, line_id, read_item, read_result};

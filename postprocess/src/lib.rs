@@ -8,6 +8,7 @@
 
 mod clean_up;
 mod context;
+mod export;
 mod input;
 mod merge;
 mod names;
@@ -21,6 +22,7 @@ use job::StepError;
 use job::run::{PostprocessRequest, PostprocessResponse, messages};
 
 pub use context::{Context, Settings};
+pub use export::{Exported, export};
 pub use names::{failed_key, output_key, report_key};
 pub use report::{ErrorCount, LaneReport, Latency, LimitedBy, Outputs, Report, Verdict};
 

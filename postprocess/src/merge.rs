@@ -73,6 +73,26 @@ async fn merge_all(context: &Context, run: &Run) -> Result<Merge, StepError> {
     merge_from(context, run, files, None).await
 }
 
+/// Writes the output alone to this key, with what results there are now.
+///
+/// # Errors
+/// `Run.Damaged`, and errors of the store.
+pub(crate) async fn merge_now(context: &Context, run: &Run, key: &str) -> Result<Merged, StepError> {
+    let sink = |key: String| Sink::new(run.objects.upload(key));
+    // The failed lines are not written: an upload of them is begun only when they have some megabytes.
+    let mut files = Files { output: sink(key.to_owned()), failed: sink(format!("{key}.failed")) };
+    let merged = merge_into(&mut files, context, run, None).await;
+    files.failed.abort().await;
+    match merged {
+        Ok(Walk::Ended(merged)) => files.output.finish().await.map(|()| merged),
+        Ok(Walk::Paused(_)) => Err(damaged("an export cannot pause")),
+        Err(error) => {
+            files.output.abort().await;
+            Err(error)
+        }
+    }
+}
+
 async fn merge_from(
     context: &Context,
     run: &Run,
@@ -149,11 +169,12 @@ async fn merge_into(
     run: &Run,
     progress: Option<Progress>,
 ) -> Result<Walk, StepError> {
-    let report = |rows: &Rows| context.progress.iter().for_each(|hook| hook(rows.last));
-    let mut rows = Rows::new(&run.plan, run.style, context.settings.rows());
+    let report = |rows: &Rows| context.progress.iter().for_each(|hook| hook(rows.count));
+    let mut rows = Rows::new(&run.plan, run.style, &run.dropped, context.settings.rows());
     let (line, lanes, mut codes) = match progress {
         Some(Progress { line, lanes, codes, format }) => {
-            rows.resume(line, !codes.is_empty(), format)?;
+            let count = lanes.iter().map(Tally::lines).sum();
+            rows.resume((line, count), !codes.is_empty(), format)?;
             (line, lanes, codes)
         }
         None => {
@@ -200,10 +221,10 @@ async fn merge_into(
             }
         }
     }
-    if rows.last != run.plan.input.lines {
+    if rows.count != run.plan.input.lines {
         return Err(damaged(format!(
             "the items have {} lines, the plan says {}: start the run afresh",
-            rows.last, run.plan.input.lines
+            rows.count, run.plan.input.lines
         )));
     }
     rows.finish();

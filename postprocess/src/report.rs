@@ -41,7 +41,7 @@ pub struct Report {
     pub finished: String,
     /// The time from `started` to `finished`.
     pub duration_seconds: Option<f64>,
-    /// Lines of the input: `ok`, `failed` and `not_processed` together.
+    /// Lines of the input: `ok`, `failed`, `not_processed` and `skipped` together.
     pub lines: u64,
     /// Lines that succeeded.
     pub ok: u64,
@@ -49,13 +49,16 @@ pub struct Report {
     pub failed: u64,
     /// Lines without a result.
     pub not_processed: u64,
+    /// Lines that make no request, because `where` of the job does not hold for them.
+    #[serde(default)]
+    pub skipped: u64,
     /// Lines of `ok` whose response was kept from the run before, and that this run has not sent.
     #[serde(default)]
     pub kept: u64,
     /// When the run began whose responses were kept: RFC 3339, in UTC; null where none was.
     #[serde(default)]
     pub kept_from: Option<String>,
-    /// Whether the run has only the first lines of the file (`run --limit`).
+    /// Whether the run has only a part of the file's lines (`run --limit`, `--lines`, `--sample`).
     #[serde(default)]
     pub limited: bool,
     /// Blank lines of the input that were skipped; they are not among `lines`.
@@ -155,6 +158,9 @@ pub struct LaneReport {
     pub failed: u64,
     /// Lines without a result.
     pub not_processed: u64,
+    /// Lines that make no request.
+    #[serde(default)]
+    pub skipped: u64,
     /// Requests that were sent, in all generations.
     pub requests: u64,
     /// Responses that asked to slow down, in all generations.
@@ -197,7 +203,7 @@ impl Report {
 
     /// Whether every line succeeded.
     pub fn complete(&self) -> bool {
-        self.ok == self.lines
+        self.ok + self.skipped == self.lines
     }
 
     pub(crate) fn to_json(&self) -> Vec<u8> {

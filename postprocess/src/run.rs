@@ -24,6 +24,8 @@ pub(crate) struct Run {
     one_host: bool,
     /// The style of the output's rows.
     pub(crate) style: Style,
+    /// The columns of the input that the output leaves out.
+    pub(crate) dropped: Vec<String>,
     /// When its execution claimed it, milliseconds since 1970.
     pub(crate) started: Option<u64>,
 }
@@ -47,6 +49,7 @@ impl Run {
             plan: Arc::new(plan),
             failure: job.failure,
             style: job.output.style,
+            dropped: job.output.drop,
             one_host: job.request.fixed_host.is_some(),
             limits: job.limits,
             started,

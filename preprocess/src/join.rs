@@ -84,7 +84,7 @@ impl Join<'_> {
                 include_unknown: self.include_unknown,
             },
             rewriter: Rewriter::new(conversion, self.job),
-            sends_keys: job.sends_idempotency_keys() && self.job.sends_idempotency_keys(),
+            needs_origins: job.needs_origins() && self.job.needs_origins(),
             items: Items::new(self.objects, keys.clone(), job, &plan),
         };
         let stages = async {

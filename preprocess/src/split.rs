@@ -12,6 +12,7 @@ mod route;
 mod shape;
 mod source;
 mod splitter;
+mod wanted;
 
 use std::io::{self, Read};
 use std::rc::Rc;
@@ -62,6 +63,8 @@ pub(crate) struct Checkpoint {
     layout: Layout,
     position: Position,
     lines: u64,
+    #[serde(default)]
+    limited: bool,
     columns: Vec<String>,
     /// Keys of JSON objects so far.
     keys: Vec<String>,
@@ -163,7 +166,7 @@ pub(crate) fn resume(
     (mut pause, hold): (impl FnMut() -> bool, impl FnMut(&Checkpoint) -> bool),
 ) -> Result<Split, StepError> {
     let skipped = checkpoint.offset() - checkpoint.begin();
-    let Checkpoint { layout, position, lines, columns, keys, lanes } = checkpoint;
+    let Checkpoint { layout, position, lines, limited, columns, keys, lanes } = checkpoint;
     let garbage = Rc::default();
     let mut stream =
         encoding::decode(decompress(stream, layout.compression, Rc::clone(&garbage)), layout.encoding());
@@ -175,7 +178,7 @@ pub(crate) fn resume(
     let mut normaliser = Normaliser::new(job, &layout, Keys::new(keys));
     normaliser.columns = Some(columns);
     let records = Records::at(Window::at(stream, position.offset), &layout, &position);
-    Splitter { records, normaliser, lanes, n: lines, file, layout, garbage, first_line: 0, limited: false }
+    Splitter { records, normaliser, lanes, n: lines, file, layout, garbage, first_line: 0, limited }
         .run(sink, pause, hold)
 }
 

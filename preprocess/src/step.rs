@@ -58,8 +58,8 @@ pub(crate) async fn start(
     if let Some(format) = request.event.output {
         Arc::make_mut(&mut job).output.format = Some(format);
     }
-    if request.event.limit.is_some() {
-        Arc::make_mut(&mut job).input.limit = request.event.limit;
+    if let Some(selection) = request.event.selection() {
+        Arc::make_mut(&mut job).input.selection = Some(selection);
     }
     if context.environment == Environment::Aws {
         job.check_aws(&run.job)?;

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use job::wire::SKIPPED;
 use job::wire::json::plain_string;
 use job::{Code, Item, LineId};
 use serde_json::value::RawValue;
@@ -30,6 +31,21 @@ pub(crate) fn failed_item(out: &mut Vec<u8>, line: &FailedLine<'_>) {
         error: Some(Cow::Owned(line.code.to_string())),
         detail: Some(Cow::Borrowed(line.detail)),
         raw: Some(Cow::Owned(STANDARD.encode(line.raw))),
+    };
+    serde_json::to_writer(&mut *out, &item).expect("an item is always JSON");
+    out.push(b'\n');
+}
+
+/// Appends the item of a line that makes no request. `value` is the JSON of its fields.
+pub(crate) fn skipped_item(out: &mut Vec<u8>, n: u64, at: u64, value: &[u8]) {
+    let item = Item {
+        n: LineId::nth(n),
+        at,
+        key: None,
+        v: serde_json::from_slice(value).ok(),
+        error: Some(Cow::Borrowed(SKIPPED)),
+        detail: Some(Cow::Borrowed("no request: `where` of the job does not hold for this line")),
+        raw: None,
     };
     serde_json::to_writer(&mut *out, &item).expect("an item is always JSON");
     out.push(b'\n');

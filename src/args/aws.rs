@@ -92,12 +92,3 @@ pub struct Watch {
     #[command(flatten)]
     pub watch_options: WatchOptions,
 }
-
-/// `throughline stop`
-#[derive(Debug, Args)]
-pub struct Stop {
-    /// The run id, JOB/ID, as printed by `throughline submit`.
-    pub run: String,
-    #[command(flatten)]
-    pub stack: Stack,
-}

@@ -4,7 +4,8 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
+use job::file::Selection;
 
 use super::{Account, OnServer};
 
@@ -13,7 +14,8 @@ use super::{Account, OnServer};
 pub struct Target {
     /// The job file.
     pub job: PathBuf,
-    /// The input file: text, CSV, TSV or JSONL, also as .gz, .zst or .bz2.
+    /// The input file: text, CSV, TSV or JSONL, also as .gz, .zst or .bz2; or the first sheet of an .xlsx file. - is
+    /// standard input.
     pub input: PathBuf,
     #[command(flatten)]
     pub vars: Vars,
@@ -35,7 +37,7 @@ fn variable(text: &str) -> Result<(String, String), String> {
 /// The locations of a run's outputs and state.
 #[derive(Debug, Clone, Args)]
 pub struct RunOptions {
-    /// The output file. Failed lines and report are written to the same folder, as OUTPUT.failed.… and
+    /// The output file, also as .gz or .zst. Failed lines and report are written to the same folder, as OUTPUT.failed.… and
     /// OUTPUT.report.json. With - the output goes to standard output, and all messages go to standard error.
     /// Default: a file in jobs/JOB/output/ of the state folder.
     #[arg(short, long)]
@@ -46,6 +48,12 @@ pub struct RunOptions {
     /// Print progress and summary as JSON, one object per line.
     #[arg(long)]
     pub json: bool,
+    /// Print no progress, and the summary only if a line failed.
+    #[arg(short, long, conflicts_with = "json")]
+    pub quiet: bool,
+    /// Append what happens to this file, one JSON object per line.
+    #[arg(long, value_name = "FILE")]
+    pub log: Option<PathBuf>,
 }
 
 /// `throughline run`
@@ -59,9 +67,8 @@ pub struct Run {
     pub server: OnServer,
     #[command(flatten)]
     pub again: Again,
-    /// Send only the first N lines. A later run without the limit keeps their responses and sends the others.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    pub limit: Option<u64>,
+    #[command(flatten)]
+    pub part: Part,
     /// Call the functions preprocess, worker and postprocess at this URL, over Lambda's Invoke API, instead of in
     /// this process. `cargo lambda watch` serves them at http://127.0.0.1:9000.
     #[arg(long, value_name = "URL")]
@@ -69,6 +76,28 @@ pub struct Run {
     /// With --functions: the port of 127.0.0.1 at which the functions reach the store.
     #[arg(long, value_name = "PORT", default_value_t = 9001)]
     pub s3_port: u16,
+}
+
+/// A part of the lines of the input. A later run of more lines keeps the responses of these, and sends the others.
+#[derive(Debug, Clone, Default, Args)]
+#[group(multiple = false)]
+pub struct Part {
+    /// Send only the first N lines. A later run without the limit keeps their responses and sends the others.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub limit: Option<u64>,
+    /// Send only these lines, counted from 1 without the header: 17, 17-20 or 3,17-20.
+    #[arg(long, value_name = "LINES", value_parser = Selection::lines)]
+    pub lines: Option<Selection>,
+    /// Send only this share of the lines, such as 1%. A larger share has the same lines, and others.
+    #[arg(long, value_name = "SHARE", value_parser = Selection::sample)]
+    pub sample: Option<Selection>,
+}
+
+impl Part {
+    /// The lines that the user has asked for.
+    pub fn selection(&self) -> Option<Selection> {
+        self.limit.map(Selection::First).or(self.lines.clone()).or(self.sample.clone())
+    }
 }
 
 /// What happens to the responses of the run before of the same job and file. The job file can say it too:
@@ -173,6 +202,24 @@ pub struct Runs {
 pub struct Init {
     /// The job's name. The file is NAME.toml in the current folder.
     pub name: String,
+    /// Begin with a job of this kind, instead of one that shows the keys.
+    #[arg(long, value_name = "KIND")]
+    pub recipe: Option<Recipe>,
+}
+
+/// The kinds of jobs to start from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Recipe {
+    /// An API behind OAuth2.
+    Oauth2,
+    /// A language model over a file.
+    Llm,
+    /// The status of each link of a list.
+    Links,
+    /// A GraphQL query per line.
+    Graphql,
+    /// A signed delivery per line.
+    Webhooks,
 }
 
 /// `throughline demo`

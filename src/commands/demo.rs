@@ -29,10 +29,16 @@ pub(super) async fn demo(args: &args::Demo) -> Result<Exit, CliError> {
     println!("$ throughline run {} {} -o {}\n", job.display(), input.display(), output.display());
     let exit = super::run::run(args::Run {
         target: Target { job: job.clone(), input: input.clone(), vars: Vars::default() },
-        options: RunOptions { output: Some(output.clone()), state: folder.join(".throughline"), json: false },
+        options: RunOptions {
+            output: Some(output.clone()),
+            state: folder.join(".throughline"),
+            json: false,
+            quiet: false,
+            log: None,
+        },
         server: args::OnServer::default(),
         again: args::Again { fresh: true, keep: false },
-        limit: None,
+        part: args::Part::default(),
         functions: None,
         s3_port: 0,
     })

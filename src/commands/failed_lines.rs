@@ -2,12 +2,12 @@
 
 use postprocess::Report;
 
-use super::run::file_name;
 use crate::args;
+use crate::local::input_name;
 
 /// What to do instead, if the input has the failed lines of a run of this job: its output would not be completed.
 pub(super) fn warning(job: &str, target: &args::Target) -> Option<String> {
-    let name = file_name(&target.input);
+    let name = input_name(&target.input);
     let (output, ending) = name.rsplit_once(".failed")?;
     if !(ending.is_empty() || ending.starts_with('.')) {
         return None;

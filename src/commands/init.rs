@@ -4,10 +4,20 @@ use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
 
-use crate::args;
+use crate::args::{self, Recipe};
 use crate::exit::{CliError, Exit};
 
-const TEMPLATE: &str = include_str!("init.toml");
+/// The job of a recipe, or one that shows the keys.
+fn template(recipe: Option<Recipe>) -> &'static str {
+    match recipe {
+        None => include_str!("init.toml"),
+        Some(Recipe::Oauth2) => include_str!("init/oauth2.toml"),
+        Some(Recipe::Llm) => include_str!("init/llm.toml"),
+        Some(Recipe::Links) => include_str!("init/links.toml"),
+        Some(Recipe::Graphql) => include_str!("init/graphql.toml"),
+        Some(Recipe::Webhooks) => include_str!("init/webhooks.toml"),
+    }
+}
 
 pub(super) fn init(args: &args::Init) -> Result<Exit, CliError> {
     let path = args.name.strip_suffix(".toml").unwrap_or(&args.name);
@@ -36,7 +46,7 @@ pub(super) fn init(args: &args::Init) -> Result<Exit, CliError> {
             }
             _ => CliError::at(&path, error),
         })?;
-    if let Err(error) = file.write_all(TEMPLATE.as_bytes()) {
+    if let Err(error) = file.write_all(template(args.recipe).as_bytes()) {
         // An incomplete job file would block the next attempt.
         let _ = std::fs::remove_file(&path);
         return Err(CliError::at(&path, error));

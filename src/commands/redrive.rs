@@ -44,7 +44,7 @@ pub(super) async fn redrive(args: args::Redrive) -> Result<Exit, CliError> {
 async fn on_this_machine(target: &args::Target, args: &args::Redrive) -> Result<Exit, CliError> {
     let early = run::exit_before_requests(args.options.json);
     let (state, mut target) = run::prepare(target, &args.options, "redrive").await?;
-    state.limit_as_latest(&mut target).await?;
+    state.select_as_latest(&mut target).await?;
     target.event.again = args.keep.then_some(Again::Continue);
     let before = state.latest(&target).await?;
     if before.as_ref().is_some_and(|before| *before != target.run.id) {
@@ -169,5 +169,5 @@ fn nothing_left(report: &Report, include_unknown: bool) -> bool {
     } else {
         report.errors.iter().filter(|error| error.code == "outcome_unknown").map(|error| error.count).sum()
     };
-    report.ok + unknown >= report.lines
+    report.ok + report.skipped + unknown >= report.lines
 }

@@ -11,15 +11,17 @@ use tokio_util::task::AbortOnDropHandle;
 
 use states::services::Functions;
 
+use super::clean;
 use super::failed_lines;
 use super::question::{self, Decision};
 use super::summary::{self, FailedRun, RequestsMade};
-use crate::args;
+use crate::args::{self, RunOptions};
 use crate::exit::{CliError, Exit, is_user_error};
 use crate::local::{
     ExecutionEnd, FileRole, Holder, LocalSecrets, Outputs, ProtectedFiles, StateDir, Target,
-    check_local_path, check_planned_format, execute, format_by_name, serve,
+    check_local_path, check_planned_format, execute, format_by_name, input_name, serve,
 };
+use crate::log;
 use crate::print;
 use crate::progress::{Progress, Style, show};
 use crate::signals::Signals;
@@ -33,7 +35,7 @@ pub(super) async fn run(args: args::Run) -> Result<Exit, CliError> {
     if let Some(warning) = failed_lines::warning(&target.run.job, &args.target) {
         print::warning(&warning, args.options.json);
     }
-    state.limit(&mut target, args.limit)?;
+    state.select(&mut target, args.part.selection())?;
     target.event.again = args.again.said();
     let fresh = args.again.fresh;
     if !fresh {
@@ -57,14 +59,16 @@ pub(super) async fn run(args: args::Run) -> Result<Exit, CliError> {
         None if fresh || was_cleaned_up(&state, &target.run).await? => state.start_over(&mut target)?,
         None => {}
     }
-    match &args.functions {
+    let exit = match &args.functions {
         None => execute_and_summarize(&state, &target, &args.options, None, early).await,
         Some(url) => {
             let functions = Functions::at(url)?;
             let _served = serve(&state, args.s3_port).await?;
             execute_and_summarize(&state, &target, &args.options, Some(functions), early).await
         }
-    }
+    };
+    clean::keep(state, &target, args.options.json).await;
+    exit
 }
 
 /// Runs a job on a server, as an upload to it does, and fetches the output.
@@ -91,6 +95,9 @@ pub(super) async fn prepare(
     command: &str,
 ) -> Result<(StateDir, Target), CliError> {
     let (text, job) = crate::local::read_job_with(&target.job, &target.vars)?;
+    if let Some(path) = &options.log {
+        log::open(path)?;
+    }
     check_local_path(&target.input, FileRole::Input)?;
     let format = match &options.output {
         Some(output) => {
@@ -102,7 +109,7 @@ pub(super) async fn prepare(
     let protected = protected_files(target, &job, Some(&options.state));
     protected.check_inputs()?;
     if let Some(output) = &options.output {
-        Outputs::check(output, &file_name(&target.input), &protected)?;
+        Outputs::check(output, &input_name(&target.input), &protected)?;
     }
     let name = crate::local::job_name(&target.job)?;
     LocalSecrets::check(&name, &job).await?;
@@ -141,10 +148,6 @@ pub(super) fn protected_files(target: &args::Target, job: &Job, state: Option<&P
         .chain(secrets)
         .collect();
     ProtectedFiles { files, state: state.map(Path::to_owned) }
-}
-
-pub(super) fn file_name(input: &Path) -> String {
-    input.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 /// Executes a run in this process or by functions in other processes, shows its progress, and prints its
@@ -198,7 +201,11 @@ async fn execute_visibly(
     stop: &CancellationToken,
     early: AbortOnDropHandle<()>,
 ) -> Result<ExecutionEnd, CliError> {
-    let style = if options.json { Style::Json } else { Style::Text };
+    let style = match options {
+        RunOptions { json: true, .. } => Style::Json,
+        RunOptions { quiet: true, .. } => Style::Quiet,
+        _ => Style::Text,
+    };
     let shown = CancellationToken::new();
     let showing = tokio::spawn(show(progress.clone(), style, shown.clone()));
     let signals = Signals::listen();

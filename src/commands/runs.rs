@@ -11,7 +11,8 @@ use crate::aws::AwsStack;
 use crate::exit::{CliError, Exit};
 use crate::local::StateDir;
 use crate::text;
-use listing::{Home, Listed, State};
+use listing::Listed;
+pub(super) use listing::{Home, State, list, listed};
 
 pub(super) async fn runs(args: args::Runs) -> Result<Exit, CliError> {
     let server = match &args.bucket {
@@ -35,7 +36,7 @@ pub(super) async fn runs(args: args::Runs) -> Result<Exit, CliError> {
             )));
         }
     };
-    let runs = listing::list(&objects, &home, args.job.as_deref()).await?;
+    let runs = list(&objects, &home, args.job.as_deref()).await?;
     if args.json {
         runs.iter().for_each(|run| println!("{}", as_json(run)));
     } else if runs.is_empty() {
@@ -46,7 +47,7 @@ pub(super) async fn runs(args: args::Runs) -> Result<Exit, CliError> {
     Ok(Exit::Succeeded)
 }
 
-fn as_json(run: &Listed) -> serde_json::Value {
+pub(super) fn as_json(run: &Listed) -> serde_json::Value {
     let continued_by = match &run.state {
         State::Continued { by } => Some(by),
         _ => None,

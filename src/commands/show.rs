@@ -2,20 +2,20 @@
 
 mod recorded;
 
-use std::path::Path;
 use std::sync::Arc;
 
+use job::file::Drawn;
 use job::file::secrets::Secrets;
-use job::run::{FORMAT, Latest, RunRef};
-use job::{Job, LineId, Objects, Row, keys};
+use job::run::began;
+use job::{Job, LineId, Row, RunKeys};
 use serde_json::{Value, json};
 use worker::request;
 
 use super::exchange::{ShownRequest, print_values};
+use super::which;
 use crate::args;
-use crate::aws::{AwsStack, latest_generation};
 use crate::exit::{CliError, Exit};
-use crate::local::{Input, InputLine, StateDir, job_name};
+use crate::local::InputLine;
 use crate::text;
 use recorded::{Attempt, Recorded};
 
@@ -23,24 +23,9 @@ use recorded::{Attempt, Recorded};
 const REMOVED: &str = "every line of the run has succeeded, so its lines were removed";
 
 pub(super) async fn show(args: &args::Show) -> Result<Exit, CliError> {
-    let (objects, run, input) = match (&args.input, &args.bucket) {
-        (Some(input), _) => {
-            let (objects, run) = on_this_machine(args, input).await?;
-            (objects, run, Some(input.as_path()))
-        }
-        (None, Some(bucket)) => {
-            let stack = args::Stack::of_bucket(bucket, &args.account);
-            let stack = AwsStack::connect(&stack).await?;
-            let run = stack.run(&args.job.display().to_string()).await?;
-            (stack.objects(), run, None)
-        }
-        (None, None) => {
-            return Err(CliError::new(
-                "give the job file and the input file of a run on this machine, or the id of a run on AWS and the bucket of its stack (--bucket)",
-            ));
-        }
-    };
-    let name = format!("{}/{}", run.job, run.id);
+    let found = which::find(&args.of, "show").await?;
+    let (objects, run, input) = (found.objects(), found.run.clone(), args.of.input.as_deref());
+    let name = found.name();
     if objects.find(&run.keys().plan()).await?.is_none() {
         return Err(CliError::new(format!(
             "the run {name} has not split its input yet, or there is no such run"
@@ -48,11 +33,18 @@ pub(super) async fn show(args: &args::Show) -> Result<Exit, CliError> {
     }
     let opened = job::run::open(&objects, &run).await?;
     let n = LineId::nth(args.line);
-    if args.line > opened.plan.input.lines {
+    let selection = opened.plan.input.selected();
+    if selection.is_none() && args.line > opened.plan.input.lines {
         return Err(CliError::new(format!(
             "there is no line {}: the run {name} has {}",
             args.line,
             text::lines(opened.plan.input.lines)
+        )));
+    }
+    if selection.is_some_and(|selection| !selection.has(args.line)) {
+        return Err(CliError::new(format!(
+            "the run {name} has only a part of the lines, and not line {}",
+            args.line
         )));
     }
     let recorded = Recorded::read(&objects, &opened, n).await?;
@@ -63,11 +55,13 @@ pub(super) async fn show(args: &args::Show) -> Result<Exit, CliError> {
         (None, Some(input)) => InputLine::read(input, &job, args.line).await.ok(),
         (None, None) => None,
     };
-    let (origin, n) = recorded.origin.unwrap_or((run.id.clone(), n));
+    let (origin, origin_n) = recorded.origin.unwrap_or((run.id.clone(), n));
+    let began = if job.draws() { began(&objects, &RunKeys::new(&run.job, &origin)).await? } else { 0 };
+    let drawn = || Drawn::new(&origin, began, origin_n, args.line);
     let rendered = match line.as_ref().map(InputLine::row) {
         None => Err(REMOVED.to_owned()),
         Some(Err(why)) => Err(format!("the line makes no request: {why}")),
-        Some(Ok(row)) => request_of(&job, &row, &origin, n, &recorded.attempts),
+        Some(Ok(row)) => request_of(&job, &job.row(row, drawn), &origin, origin_n, &recorded.attempts),
     };
     let extracted = opened.plan.extracted;
     let shown =
@@ -80,29 +74,6 @@ pub(super) async fn show(args: &args::Show) -> Result<Exit, CliError> {
     Ok(Exit::Succeeded)
 }
 
-/// The run of this job and file that came last.
-async fn on_this_machine(args: &args::Show, input: &Path) -> Result<(Objects, RunRef), CliError> {
-    let not_yet = || {
-        let (job, input) = (args.job.display(), input.display());
-        CliError::new(format!(
-            "this job and input have not been run on this machine yet: start with `throughline run {job} {input}`, or send the line alone with `throughline try {job} {input} --line {}`",
-            args.line
-        ))
-    };
-    if !args.state.is_dir() {
-        return Err(not_yet());
-    }
-    let objects = StateDir::open_objects(&args.state, "show")?.objects();
-    let (job, file) = (job_name(&args.job)?, Input::open(input)?.name);
-    let key = keys::latest(&job, &file);
-    let latest = objects.find(&key).await?.ok_or_else(not_yet)?;
-    let latest: Latest = serde_json::from_slice(&latest).map_err(|error| job::run::damaged(&key, error))?;
-    let bucket = s3::BUCKET.to_owned();
-    let mut run = RunRef { format: FORMAT, bucket, job, file, id: latest.run, generation: 0 };
-    run.generation = latest_generation(&objects, &run).await?.unwrap_or(0);
-    Ok((objects, run))
-}
-
 /// The request of the line with masked secrets, or why it cannot be shown.
 fn request_of(
     job: &Job,
@@ -112,7 +83,7 @@ fn request_of(
     attempts: &[Attempt],
 ) -> Result<ShownRequest, String> {
     let masked = Arc::new(Secrets::masked(job.secrets.keys().cloned()));
-    let key = request::idempotency_key(job, run, n);
+    let key = request::idempotency_key(job, [(run, n)]);
     let rendered = request::render(job, row, &masked, key.as_deref())
         .map_err(|failure| format!("the line makes no request: {}: {}", failure.code, failure.detail))?;
     match attempts.iter().rev().find_map(|attempt| attempt.identity) {

@@ -12,7 +12,8 @@ use crate::args;
 use crate::aws::{self, AwsStack};
 use crate::exit::{CliError, Exit};
 use crate::local::{
-    FileRole, Input, Outputs, check_local_path, format_by_name, job_name, read_job_with, with_input_path,
+    FileRole, Input, Outputs, check_local_path, format_by_name, input_name, job_name, read_job_with,
+    with_input_path,
 };
 
 pub(super) async fn submit(args: args::Submit) -> Result<Exit, CliError> {
@@ -31,7 +32,7 @@ pub(super) async fn submit(args: args::Submit) -> Result<Exit, CliError> {
     if let Some(output) = &args.watch_options.output {
         check_local_path(output, FileRole::Output)?;
         format_by_name(output, &job)?;
-        Outputs::check(output, &run::file_name(input), &run::protected_files(&args.target, &job, None))?;
+        Outputs::check(output, &input_name(input), &run::protected_files(&args.target, &job, None))?;
     }
     if args.stack.server.server.is_none() {
         check_input(Arc::new(job), input).await?;

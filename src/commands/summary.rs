@@ -13,6 +13,7 @@ use serde_json::json;
 use crate::args::RunOptions;
 use crate::exit::{CliError, Exit};
 use crate::local::{Outputs, StateDir, Target};
+use crate::log;
 use crate::progress::Snapshot;
 use crate::text;
 
@@ -57,11 +58,10 @@ impl Summary {
     pub(super) async fn print(
         &self,
         report: &Report,
-        output: Option<&Path>,
-        json: bool,
+        options: &Shown<'_>,
         requests: RequestsMade,
     ) -> Result<Exit, CliError> {
-        let outputs = match Outputs::write(&self.objects, &self.path_of, &self.run, output).await {
+        let outputs = match Outputs::write(&self.objects, &self.path_of, &self.run, options.output).await {
             Ok(outputs) => outputs,
             Err(unwritten) => {
                 let kept = format!("{unwritten}. Every response is kept");
@@ -81,17 +81,44 @@ impl Summary {
                     message: &message,
                     sent: requests == RequestsMade::Now,
                 };
-                return Ok(failed.print(json));
+                return Ok(failed.print(options.json));
             }
         };
         let exit = Exit::from(report);
-        if json {
+        log::event(&log_of(report, exit));
+        if options.quiet && exit == Exit::Succeeded {
+            return Ok(exit);
+        }
+        if options.json {
             print_json(report, &outputs, exit, requests);
         } else {
             self.print_text(report, &outputs, requests);
         }
         Ok(exit)
     }
+}
+
+/// What of a summary is shown.
+pub(super) struct Shown<'a> {
+    /// Where the outputs go.
+    pub(super) output: Option<&'a Path>,
+    pub(super) json: bool,
+    /// Nothing is shown if every line has succeeded.
+    pub(super) quiet: bool,
+}
+
+/// A summary for the log: the counts, and no value of a line.
+fn log_of(report: &Report, exit: Exit) -> serde_json::Value {
+    let errors = report.errors.iter().map(|error| {
+        json!({ "code": error.code, "cause": error.cause, "count": error.count, "lines": error.lines })
+    });
+    json!({
+        "event": "summary", "run": format!("{}/{}", report.job, report.run), "exit_code": exit.code(),
+        "verdict": report.verdict, "lines": report.lines, "ok": report.ok, "failed": report.failed,
+        "not_processed": report.not_processed, "skipped": report.skipped, "kept": report.kept,
+        "requests": report.requests, "throttled": report.throttled, "duration_seconds": report.duration_seconds,
+        "errors": errors.collect::<Vec<_>>(),
+    })
 }
 
 /// When the requests of a run were made, seen from the command that prints its summary.
@@ -120,7 +147,9 @@ pub(super) async fn print_local(
     options: &RunOptions,
     requests: RequestsMade,
 ) -> Result<Exit, CliError> {
-    Summary::local(state, target).print(report, options.output.as_deref(), options.json, requests).await
+    let RunOptions { output, json, quiet, .. } = options;
+    let shown = Shown { output: output.as_deref(), json: *json, quiet: *quiet };
+    Summary::local(state, target).print(report, &shown, requests).await
 }
 
 /// A run that ended without a report.
@@ -138,6 +167,9 @@ impl FailedRun<'_> {
     /// Prints the failure and returns the exit code.
     pub(super) fn print(&self, json: bool) -> Exit {
         let Self { exit, verdict, error, message, sent } = self;
+        log::event(
+            &json!({ "event": "summary", "exit_code": exit.code(), "verdict": verdict, "error": error }),
+        );
         if json {
             let event = json!({
                 "event": "summary", "exit_code": exit.code(), "requests_sent": sent, "verdict": verdict, "error": error, "message": message,
@@ -154,6 +186,7 @@ impl FailedRun<'_> {
 pub(super) fn print_interrupted(run: &Snapshot, sent: bool, json: bool) {
     let (done, lines) =
         run.lanes.iter().fold((0, 0), |(done, lines), lane| (done + lane.done, lines + lane.lines));
+    log::event(&json!({ "event": "summary", "verdict": "interrupted", "done": done, "lines": lines }));
     if json {
         let event = json!({
             "event": "summary", "exit_code": Exit::Interrupted.code(), "requests_sent": sent, "verdict": "interrupted", "done": done, "lines": lines,

@@ -8,7 +8,7 @@ use job::run::RunRef;
 use tokio_util::sync::CancellationToken;
 
 use super::run;
-use super::summary::{FailedRun, RequestsMade, Summary};
+use super::summary::{FailedRun, RequestsMade, Shown, Summary};
 use crate::args;
 use crate::aws::{self, AwsStack, Execution, Status};
 use crate::exit::{CliError, Exit, is_user_error};
@@ -137,8 +137,11 @@ pub(super) async fn print_end(
             summary
                 .print(
                     &report,
-                    watch_options.output.as_deref(),
-                    watch_options.json,
+                    &Shown {
+                        output: watch_options.output.as_deref(),
+                        json: watch_options.json,
+                        quiet: false,
+                    },
                     RequestsMade::by_now(report.requests > 0),
                 )
                 .await

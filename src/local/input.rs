@@ -1,7 +1,9 @@
 //! The input file that the user named.
 
+mod xlsx;
+
 use std::fs::{self, File};
-use std::io::{self, Read, Seek};
+use std::io::{self, IsTerminal, Read, Seek};
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
@@ -26,15 +28,20 @@ pub struct Input {
 }
 
 impl Input {
-    /// Opens a file or a pipe.
+    /// Opens a file or a pipe. Of a workbook it has the first sheet, as CSV.
     ///
     /// # Errors
     /// When it cannot be read, is neither a file nor a pipe, or its name is not UTF-8.
     pub fn open(path: &Path) -> Result<Self, CliError> {
         check_local_path(path, FileRole::Input)?;
+        let shown = path.display();
         let unreadable = |reason: &dyn std::fmt::Display| {
-            CliError::new(format!("cannot read the input {}: {reason}", path.display()))
+            CliError::new(format!("cannot read the input {shown}: {reason}"))
         };
+        if is_stdin(path) && std::io::stdin().is_terminal() {
+            return Err(unreadable(&"standard input is a terminal: pipe a file into it, or name a file"));
+        }
+        let path = if is_stdin(path) { Path::new("/dev/stdin") } else { path };
         let kind = fs::metadata(path).map_err(|error| unreadable(&error))?.file_type();
         if kind.is_dir() {
             return Err(unreadable(&"it is a folder, not a file"));
@@ -47,11 +54,17 @@ impl Input {
         }
         let name = name(path).ok_or_else(|| unreadable(&"its name is not UTF-8"))?;
         if kind.is_fifo() {
-            eprintln!("reading the pipe {} to its end", path.display());
+            eprintln!("reading the pipe {shown} to its end");
         }
         let file = File::open(path).map_err(|error| unreadable(&error))?;
-        let is_stream =
-            kind.is_fifo() || is_produced_while_read(&file).map_err(|error| unreadable(&error))?;
+        let is_stream = kind.is_fifo()
+            || path == Path::new("/dev/stdin")
+            || is_produced_while_read(&file).map_err(|error| unreadable(&error))?;
+        if xlsx::is_workbook(&name) {
+            let file = xlsx::as_csv(file).map_err(|why| unreadable(&why))?;
+            // Its content is not that of the file that the user named, so it is copied.
+            return Ok(Self { name: name + ".csv", file, is_stream: true });
+        }
         Ok(Self { name, file, is_stream })
     }
 
@@ -96,6 +109,18 @@ pub(super) async fn copy(
         chunk.clear();
     }
     Ok(())
+}
+
+/// The name that an input has in keys, as far as its path says it.
+pub fn input_name(path: &Path) -> String {
+    let name =
+        if is_stdin(path) { "stdin".into() } else { path.file_name().unwrap_or_default().to_string_lossy() };
+    if xlsx::is_workbook(&name) { format!("{name}.csv") } else { name.into_owned() }
+}
+
+/// Whether a path means standard input.
+fn is_stdin(path: &Path) -> bool {
+    path == Path::new("-")
 }
 
 /// The name of the input in keys. The name of an open file, such as `<(command)` of a shell, is a number that

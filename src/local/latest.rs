@@ -41,16 +41,15 @@ impl StateDir {
         if stale { self.start_over(target) } else { Ok(()) }
     }
 
-    /// Limits the target to the lines that the run has which had this job and file last.
+    /// Selects for the target the lines that the run has which had this job and file last.
     ///
     /// # Errors
     /// When that run cannot be read.
-    pub async fn limit_as_latest(&self, target: &mut Target) -> Result<(), CliError> {
+    pub async fn select_as_latest(&self, target: &mut Target) -> Result<(), CliError> {
         let Some(latest) = self.latest(target).await? else { return Ok(()) };
         let keys = RunKeys::new(&target.run.job, &latest);
         let plan: Option<Plan> = self.read(&keys.plan()).await?;
-        let limit = plan.filter(|plan| plan.input.limited).map(|plan| plan.input.lines);
-        self.limit(target, limit)
+        self.select(target, plan.and_then(|plan| plan.input.selected()))
     }
 
     async fn read<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, CliError> {

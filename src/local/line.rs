@@ -4,10 +4,11 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
 
-use job::file::{Format, OutputFormat};
-use job::{Item, Job, Row, StepError};
+use job::file::{Drawn, Format, OutputFormat};
+use job::wire::SKIPPED;
+use job::{Item, Job, LineId, Row, StepError};
 
-use super::{Input, with_input_path};
+use super::{Input, now, with_input_path};
 use crate::exit::CliError;
 use crate::text;
 
@@ -62,13 +63,27 @@ impl InputLine {
     ///
     /// # Errors
     /// The code and the explanation of a line that cannot be read.
-    pub fn row(&self) -> Result<Arc<Row>, String> {
+    pub fn row(&self) -> Result<Row, String> {
         let item = Item::parse(&self.item).map_err(|error| error.to_string())?;
         if let Some(code) = &item.error {
-            return Err(format!("{code}: {}", item.detail.as_deref().unwrap_or_default()));
+            let detail = item.detail.as_deref().unwrap_or_default();
+            return Err(match detail.strip_prefix("no request: ") {
+                Some(why) if code == SKIPPED => why.to_owned(),
+                _ => format!("{code}: {detail}"),
+            });
         }
         let v = item.v.ok_or("the line has no values")?;
-        Row::parse(&self.columns, v).map(Arc::new)
+        Row::parse(&self.columns, v)
+    }
+
+    /// The line as it is sent alone, with values drawn for it.
+    ///
+    /// # Errors
+    /// As [`InputLine::row`].
+    pub fn row_alone(&self, job: &Job, n: u64) -> Result<Arc<Row>, String> {
+        // No run has this id, so nothing is taken for a repetition of what a run sends.
+        let run = format!("try-{}", uuid::Uuid::new_v4().simple());
+        Ok(job.row(self.row()?, || Drawn::new(&run, now(), LineId::nth(n), n)))
     }
 
     /// The format of the output that a run over this input has.

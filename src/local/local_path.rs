@@ -15,17 +15,12 @@ pub enum FileRole {
     Output,
 }
 
-/// Refuses a URL, or a dash for standard input, instead of a local file. The error says what to do.
+/// Refuses a URL instead of a local file. The error says what to do.
 ///
 /// # Errors
 /// When the path is not that of a local file.
 pub fn check_local_path(path: &Path, role: FileRole) -> Result<(), CliError> {
     let shown = path.display().to_string();
-    if shown == "-" && role == FileRole::Input {
-        return Err(CliError::new(
-            "- is not a file: to read standard input, give /dev/stdin as the input and set [input] format in the job",
-        ));
-    }
     let Some((scheme, _)) =
         shown.split_once("://").filter(|(scheme, _)| scheme.bytes().all(|byte| byte.is_ascii_alphanumeric()))
     else {

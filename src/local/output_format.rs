@@ -1,18 +1,18 @@
 //! The format that the extension of the output's name asks for.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use job::Job;
-use job::file::OutputFormat;
+use job::file::{Compression, OutputFormat};
 use job::run::RunRef;
 use job::{Objects, Plan};
 
 use crate::exit::CliError;
 
 /// Extensions that users may expect to work and that cannot be written.
-const UNWRITABLE: [&str; 22] = [
-    "gz", "gzip", "zst", "zstd", "bz2", "xz", "zip", "lz4", "br", "7z", "tar", "tgz", "json", "parquet",
-    "avro", "orc", "arrow", "feather", "xlsx", "xls", "ods", "xml",
+const UNWRITABLE: [&str; 18] = [
+    "bz2", "xz", "zip", "lz4", "br", "7z", "tar", "tgz", "json", "parquet", "avro", "orc", "arrow",
+    "feather", "xlsx", "xls", "ods", "xml",
 ];
 
 /// The format that the output's name asks for. `None` if the job decides.
@@ -68,7 +68,8 @@ pub async fn check_planned_format(
 /// # Errors
 /// When such a file cannot be written.
 pub fn format_of_name(output: &Path) -> Result<Option<OutputFormat>, CliError> {
-    let ending = output.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+    let plain = without_compression(output);
+    let ending = plain.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
     match ending.as_str() {
         "csv" => Ok(Some(OutputFormat::Csv)),
         "tsv" | "tab" => Ok(Some(OutputFormat::Tsv)),
@@ -82,6 +83,20 @@ pub fn format_of_name(output: &Path) -> Result<Option<OutputFormat>, CliError> {
             output.display()
         ))),
         _ => Ok(None),
+    }
+}
+
+/// The path without the ending of a compression that an output may have.
+pub(super) fn without_compression(output: &Path) -> PathBuf {
+    if compression(output) == Compression::None { output.to_owned() } else { output.with_extension("") }
+}
+
+/// How an output of this name is compressed.
+pub(super) fn compression(output: &Path) -> Compression {
+    let ending = output.extension().unwrap_or_default().to_string_lossy().into_owned();
+    match Compression::of_ending(&ending) {
+        Some(known @ (Compression::Gzip | Compression::Zstd)) => known,
+        _ => Compression::None,
     }
 }
 

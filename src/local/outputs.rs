@@ -12,6 +12,9 @@ use job::run::{RunRef, Start, parse_plan};
 use job::{Objects, RunKeys};
 use postprocess::Report;
 
+use super::output_format::{compression, without_compression};
+use job::file::Compression;
+
 use self::sink::Sink;
 use crate::exit::CliError;
 use crate::print;
@@ -94,6 +97,28 @@ impl Outputs {
         Ok(())
     }
 
+    /// Checks that one output can be written to `output` and replaces no protected file. Changes nothing.
+    ///
+    /// # Errors
+    /// When it cannot be written, or would replace a protected file.
+    pub fn check_one(output: &Path, protected: &ProtectedFiles) -> Result<(), CliError> {
+        let sink = Sink::at(output)?;
+        if sink == Sink::Stdout {
+            print::reserve_stdout();
+        }
+        protected.check_output("the output", output, &sink)?;
+        sink.check_writable()
+            .map_err(|error| CliError::new(format!("cannot write {}: {error}", output.display())))
+    }
+
+    /// Copies an object to `output`. A file appears whole or not at all.
+    ///
+    /// # Errors
+    /// When it cannot be read or written.
+    pub async fn copy_one(objects: &Objects, key: &str, output: &Path) -> Result<(), OutputError> {
+        copy(objects, key, output).await
+    }
+
     /// Writes the outputs of a finished run to `destination`. Without one they stay in the store, at the
     /// paths that `path_of` gives; so do the failed lines and the report if the destination is not a file.
     ///
@@ -155,7 +180,7 @@ impl Outputs {
 /// When the file cannot be written.
 pub fn save(path: &Path, bytes: &[u8]) -> Result<(), OutputError> {
     let sink = Sink::at(path).map_err(|error| OutputError::Unreadable(error.to_string()))?;
-    let mut writer = sink.open().map_err(|error| write_error(path, error))?;
+    let mut writer = sink.open(Compression::None).map_err(|error| write_error(path, error))?;
     let written = writer.write_all(bytes).and_then(|()| writer.finish(bytes.len() as u64));
     written.map_err(|error| write_error(path, error))
 }
@@ -180,7 +205,7 @@ fn report_path(output: &Path) -> PathBuf {
 }
 
 fn stem(output: &Path) -> String {
-    output.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+    without_compression(output).file_stem().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 /// The extension of a name, with its dot.
@@ -204,7 +229,8 @@ async fn copy_to(sink: Sink, objects: &Objects, key: &str, path: &Path) -> Resul
     let length = objects.head(key).await?.size;
     let mut object = objects.read(key, None, None).await?;
     let write_error = |error| write_error(path, error);
-    let mut writer = blocking(move || sink.open()).await.map_err(write_error)?;
+    let compression = compression(path);
+    let mut writer = blocking(move || sink.open(compression)).await.map_err(write_error)?;
     while let Some(chunk) = object.next().await? {
         writer = blocking(move || writer.write_all(&chunk).map(|()| writer)).await.map_err(write_error)?;
     }

@@ -38,6 +38,7 @@ use lanes::Lanes;
 use live::Live;
 use watch::Watcher;
 
+pub use check::is_refused_by_a_server;
 pub use secrets::JobSecrets;
 
 /// A worker waits in its call for as long as the call may take.

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use job::file::Selection;
 use job::run::{Event, Redrive, RunRef};
 use job::{Job, keys};
 
@@ -151,15 +152,15 @@ impl StateDir {
         }
     }
 
-    /// Limits the target to this many of the first lines of its input. With a limit it is another run.
+    /// Selects the lines of its input that the target has. With a part of the lines it is another run.
     ///
     /// # Errors
     /// When the state folder cannot be read.
-    pub fn limit(&self, target: &mut Target, limit: Option<u64>) -> Result<(), CliError> {
-        if target.event.limit == limit {
+    pub fn select(&self, target: &mut Target, selection: Option<Selection>) -> Result<(), CliError> {
+        if target.event.selection() == selection {
             return Ok(());
         }
-        target.event.limit = limit;
+        target.event.select(selection);
         target.set_nonce(None)?;
         target.set_nonce(self.nonce(&target.run)?)
     }

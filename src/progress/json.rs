@@ -1,6 +1,7 @@
 //! Progress as one JSON object per line.
 
 use serde::Serialize;
+use serde_json::Value;
 
 use super::show::Rates;
 use super::{Batches, LaneSnapshot, Phase, Queue, Snapshot, TakenOver};
@@ -42,10 +43,21 @@ impl<'a> Lane<'a> {
 }
 
 /// `{"event": "continues", …}`
-pub(super) fn taken_over(taken_over: &TakenOver) -> String {
+pub(super) fn taken_over(taken_over: &TakenOver) -> Value {
     let mut event = serde_json::json!(taken_over);
     event["event"] = "continues".into();
-    event.to_string()
+    event
+}
+
+/// The counts of all lanes together: `{"event": "progress", …}`
+pub(super) fn total(now: &Snapshot, rates: &Rates) -> Value {
+    let total = now.total();
+    let LaneSnapshot { lines, done, failed, throttled, sent, .. } = &total;
+    let rate = Lane::new(&total, rates).requests_per_second;
+    serde_json::json!({
+        "event": "progress", "phase": now.phase, "lines": lines, "done": done, "failed": failed,
+        "throttled": throttled, "requests": sent, "requests_per_second": rate,
+    })
 }
 
 /// `{"event": "progress", …}`

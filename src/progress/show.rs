@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use futures_util::FutureExt;
 use tokio_util::sync::CancellationToken;
 
-use crate::text;
+use crate::{log, text};
 
 use super::{Phase, Progress, Snapshot, bars::Bars, json, plain};
 
@@ -19,6 +19,8 @@ pub enum Style {
     Text,
     /// JSON on standard output.
     Json,
+    /// Nothing.
+    Quiet,
 }
 
 /// Shows progress until `done` is cancelled.
@@ -28,11 +30,12 @@ pub async fn show(progress: Arc<Progress>, style: Style, done: CancellationToken
     let every = match (style, terminal) {
         (Style::Json, _) => Duration::from_secs(1),
         (Style::Text, true) => Duration::from_millis(200),
-        (Style::Text, false) => Duration::from_secs(10),
+        (Style::Text, false) | (Style::Quiet, _) => Duration::from_secs(10),
     };
     let mut rates = Rates::default();
     let mut ticks = tokio::time::interval(SAMPLE);
     let (mut shown, mut phase) = (Instant::now(), Phase::Starting);
+    let mut logged = (Instant::now(), Phase::Starting);
     loop {
         tokio::select! {
             _ = ticks.tick() => {}
@@ -48,6 +51,10 @@ pub async fn show(progress: Arc<Progress>, style: Style, done: CancellationToken
         }
         let now = progress.snapshot();
         rates.add(&now, Instant::now());
+        if log::is_open() && (logged.0.elapsed() >= LOGGED || logged.1 != now.phase) {
+            logged = (Instant::now(), now.phase);
+            log::event(&json::total(&now, &rates));
+        }
         // Programs learn of a new phase at once.
         let new_phase = style == Style::Json && now.phase != phase;
         if shown.elapsed() < every && !new_phase {
@@ -58,6 +65,7 @@ pub async fn show(progress: Arc<Progress>, style: Style, done: CancellationToken
             (Some(bars), _) => bars.draw(&now, &rates),
             (None, Style::Json) => println!("{}", json::progress(&now, &rates)),
             (None, Style::Text) => eprint!("{}", plain::progress(&now, &rates)),
+            (None, Style::Quiet) => {}
         }
     }
     if let Some(bars) = bars {
@@ -72,9 +80,11 @@ pub async fn show(progress: Arc<Progress>, style: Style, done: CancellationToken
 /// Says what the run has taken over from another one.
 fn say(progress: &Progress, style: Style) {
     let Some(taken_over) = progress.taken_over.get() else { return };
+    log::event(&json::taken_over(taken_over));
     match style {
         Style::Json => println!("{}", json::taken_over(taken_over)),
         Style::Text => eprintln!("{}", plain::taken_over(taken_over)),
+        Style::Quiet => {}
     }
 }
 
@@ -98,6 +108,9 @@ const SAMPLE: Duration = Duration::from_millis(200);
 
 /// The time of the sample, requests sent, lines done.
 type Sample = (Instant, u64, u64);
+
+/// The log gets the counts this often, and when a phase begins.
+const LOGGED: Duration = Duration::from_secs(10);
 
 /// Rates are measured over this time. Functions on AWS write their results every ten seconds.
 const WINDOW: Duration = Duration::from_secs(10);

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod architecture;
+mod who;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -239,6 +240,9 @@ fn schema_and_parser_agree_on_values() {
         ("input", "escape", &["'\\'", "'\"'"]),
         ("input", "skip", &["0", "10000"]),
         ("input", "blank", &["'skip'", "'keep'"]),
+        ("input", "where", &["'state != 1'", "'line_number() > 10'"]),
+        ("output", "drop", &["[]", "['a', 'b c']"]),
+        ("run", "keep", &["'30d'"]),
         ("input", "compression", &["'none'", "'gzip'", "'zstd'", "'bzip2'"]),
         ("input", "delimiter", &["';'", "\"\\t\"", "'|'", "\"\\u0001\"", "' '"]),
         ("request", "method", &["'GET'", "'POST'", "'PUT'", "'PATCH'", "'DELETE'", "'HEAD'", "'M-SEARCH'"]),

@@ -24,6 +24,32 @@ fn init_writes_a_job_that_passes_check() {
 }
 
 #[test]
+fn every_recipe_of_init_is_a_job_that_passes_check() {
+    let inputs = [
+        ("oauth2", "id\n7\n", "/v1/customers/7"),
+        ("llm", "text\n\"a \"\"b\"\"\"\n", r#"a \"b\""#),
+        ("links", "url\nhttps://example.com/x\n", "HEAD https://example.com/x"),
+        ("graphql", "id\n7\n", r#""variables": {"id": "7"}"#),
+        ("webhooks", "order,state\n7,new\n8,sent\n", "1 of 2 lines make no request"),
+    ];
+    let scene = Scene::new("", "in.csv", "");
+    for (recipe, input, part) in inputs {
+        scene.write("in.csv", input);
+        scene.run(&["init", recipe, "--recipe", recipe]).expect(0);
+        let checked = scene.run_with(&["check", &format!("{recipe}.toml"), "in.csv"], |command| {
+            for name in ["CLIENT_ID", "CLIENT_SECRET", "API_KEY", "SIGNING_KEY"] {
+                command.env(name, "value-of-a-secret");
+            }
+        });
+        let checked = checked.expect(0).stdout;
+        assert!(checked.contains("is valid") && checked.contains(part), "{recipe}: {checked}");
+        assert!(!checked.contains("not valid JSON") && !checked.contains("will fail"), "{recipe}: {checked}");
+    }
+    let unknown = scene.run(&["init", "other", "--recipe", "nothing"]).expect(1).stderr;
+    assert!(unknown.contains("oauth2") && unknown.contains("webhooks"), "{unknown}");
+}
+
+#[test]
 fn check_sends_nothing_and_shows_lines_that_will_fail() {
     let api = Api::start();
     let job = JobFile::post(api.url("/ok/{{ id }}"))

@@ -109,7 +109,7 @@ fn file_ending_of_the_output_decides_its_format() {
 fn unwritable_output_format_is_refused_before_the_first_request() {
     let api = Api::start();
     let scene = Scene::new(job(&api).output("format = \"csv\""), "in.csv", "id\n1\n");
-    for name in ["x.parquet", "x.csv.gz", "x.jsonl.zst", "x.xlsx", "x.json", "x.CSV.BZ2", "x.zip"] {
+    for name in ["x.parquet", "x.csv.xz", "x.json.zst", "x.xlsx", "x.json", "x.CSV.BZ2", "x.zip"] {
         let refused = scene.run(&["run", "job.toml", "in.csv", "-o", name]).expect(1);
         assert!(
             refused.stderr.contains(&format!("{name} cannot be written"))
@@ -134,7 +134,7 @@ fn unwritable_output_format_is_refused_before_the_first_request() {
 }
 
 #[test]
-fn urls_and_dashes_in_place_of_files_are_refused_with_a_way_out() {
+fn urls_in_place_of_files_are_refused_with_a_way_out() {
     let scene = Scene::new("[request]\nurl = \"https://api.example.com/{{ id }}\"\n", "in.csv", "id\n1\n");
     for (args, part) in [
         (&["run", "job.toml", "s3://data/in.csv"][..], "copy it first: aws s3 cp s3://data/in.csv ."),
@@ -150,8 +150,6 @@ fn urls_and_dashes_in_place_of_files_are_refused_with_a_way_out() {
             "write a file, then copy it: aws s3 cp FILE s3://data/out.csv",
         ),
         (&["run", "job.toml", "in.csv", "-o", "https://example.com/out.csv"], "is not a file"),
-        (&["check", "job.toml", "-"], "to read standard input, give /dev/stdin"),
-        (&["run", "job.toml", "-"], "to read standard input, give /dev/stdin"),
     ] {
         let refused = scene.run(args).expect(1);
         assert!(refused.stderr.contains(part), "{args:?}\n{}", refused.stderr);

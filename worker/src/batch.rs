@@ -1,6 +1,7 @@
 //! The lines of a batch: its byte range of the items file, in memory. Batches are capped at a few megabytes.
 
 mod earlier;
+mod origins;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use job::{Code, ErrorName, Objects, Row, StepError};
 use serde_json::value::RawValue;
 
 pub(crate) use earlier::{Earlier, EarlierResults, Rules};
+pub(crate) use origins::Origins;
 
 use crate::failure::Failure;
 
@@ -56,13 +58,12 @@ impl Items {
     }
 
     /// The columns of a line, from the place that [`Self::parse`] found.
-    pub(crate) fn row(&self, columns: &Arc<[String]>, fields: &Range<u32>) -> Result<Arc<Row>, Failure> {
+    pub(crate) fn row(&self, columns: &Arc<[String]>, fields: &Range<u32>) -> Result<Row, Failure> {
         let bytes = &self.bytes[fields.start as usize..fields.end as usize];
         let row = serde_json::from_slice::<&RawValue>(bytes)
             .map_err(|error| error.to_string())
             .and_then(|v| Row::parse(columns, v));
-        row.map(Arc::new)
-            .map_err(|error| Failure::new(Code::Parse, format!("the line's fields cannot be read: {error}")))
+        row.map_err(|error| Failure::new(Code::Parse, format!("the line's fields cannot be read: {error}")))
     }
 
     /// The place of a part of the bytes.

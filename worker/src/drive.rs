@@ -7,20 +7,19 @@ mod quotas;
 mod send;
 mod set_up;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use job::StepError;
 use job::file::template::Template;
 use job::run::Pace;
-use job::{LineId, StepError};
 use quotas::Quotas;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use crate::attempt::Attempt;
-use crate::batch::Items;
+use crate::batch::{Items, Origins};
 use crate::canary::Canary;
 use crate::context::Context;
 use crate::intents::IntentLog;
@@ -52,7 +51,7 @@ pub(crate) struct Drive<'a> {
     pauses: u32,
     items: Items,
     /// The lines that an earlier run may have sent, each with that run's id and the line that it was then.
-    origins: HashMap<LineId, (String, LineId)>,
+    origins: Origins,
     parcels: Parcels,
     schedule: Schedule,
     quotas: Quotas,

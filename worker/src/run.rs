@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use job::file::secrets::Secrets;
 use job::file::{Limit, LimitRules, OutputFormat};
-use job::run::{LaneKind, Opened, RunRef, StopMarker, note_version, read_file};
+use job::run::{LaneKind, Opened, RunRef, StopMarker, began, note_version, read_file};
 use job::{ErrorName, Job, Objects, RunKeys, StepError};
 use tokio::sync::{Mutex, OnceCell};
 
@@ -30,7 +30,10 @@ type Slot = Arc<OnceCell<Arc<Run>>>;
 /// A run, as a worker needs it.
 pub(crate) struct Run {
     pub(crate) id: String,
+    pub(crate) job_name: String,
     pub(crate) job: Arc<Job>,
+    /// When it began, in milliseconds since 1970, where the job draws values for its lines.
+    pub(crate) began: u64,
     pub(crate) keys: RunKeys,
     pub(crate) generation: u32,
     /// The execution that has claimed this generation.
@@ -72,8 +75,11 @@ impl Run {
         let secrets = (source, read_every);
         let Access { tokens, connections, signer } =
             Access::open(&job, &run.job, secrets, &mask, &guard, &context.sockets).await?;
+        let began = if job.draws() { began(&objects, &keys).await? } else { 0 };
         Ok(Self {
             id: run.id.clone(),
+            job_name: run.job.clone(),
+            began,
             connections,
             signer,
             guard,

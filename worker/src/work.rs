@@ -81,10 +81,13 @@ async fn call(
     }
     let batch = request.batch;
     let results = run.keys.batch_results(lane, batch.first);
-    let (items, earlier) = tokio::try_join!(
+    let (items, mut earlier) = tokio::try_join!(
         Items::read(&run.objects, run.keys.items(lane), batch),
         EarlierResults::read(&run.objects, &results)
     )?;
+    if run.job.draws() {
+        earlier.origins_mut().read_beginnings(&run).await?;
+    }
     let drive = Drive::new(context, run.clone(), &request, items, earlier, token)?;
     let (end, tally) = drive.run().await?;
     let Tally { ok, failed, .. } = tally;

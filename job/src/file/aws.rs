@@ -18,6 +18,10 @@ impl Job {
     /// # Errors
     /// The first part that they cannot do.
     pub fn check_aws(&self, name: &str) -> Result<(), JobError> {
+        if self.keep.is_some() {
+            let message = "keep is for runs on one machine: on AWS a lifecycle rule of the bucket removes what is below runs/, or `throughline clean --older`";
+            return Err(self.error_at(&["run", "keep"], message));
+        }
         for (key, reference) in self.tls.references() {
             if let SecretRef::File(_) = reference {
                 let message = format!(

@@ -8,7 +8,7 @@ use std::time::Duration;
 use toml::Spanned;
 
 use super::authority::{self, Authority};
-use super::condition::Condition;
+use super::condition::{self, Condition};
 use super::extract::{Column, Extractor};
 use super::fit;
 use super::hosts;
@@ -22,7 +22,7 @@ use super::{
     SecretHost, Statuses, Style, Vars,
 };
 use crate::file::secrets::SecretRef;
-use crate::file::template::{Place, Template};
+use crate::file::template::{Place, Template, TemplateError};
 use crate::run::Again;
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -49,8 +49,10 @@ pub(super) fn job(syntax: JobSyntax, text: &str, file: &str) -> Result<Job, JobE
             tolerated: place.optional(syntax.failure.tolerated.as_ref(), 1.0, |text| parse_share(text))?,
         },
         again: place.optional(syntax.run.again.as_ref(), None, |text| again(text).map(Some))?,
+        keep: place.optional(syntax.run.keep.as_ref(), None, |text| parse_duration(text).map(Some))?,
         secrets: BTreeMap::new(),
         names_secret: false,
+        draws: false,
         text: text.to_owned(),
         file: file.to_owned(),
         places: Arc::new(Places::of(text)),
@@ -75,6 +77,11 @@ pub(super) fn job(syntax: JobSyntax, text: &str, file: &str) -> Result<Job, JobE
     if job.limits.by.as_ref().is_some_and(|by| !by.secrets().is_empty()) {
         return Err(job.error_at(&["limits", "by"], "a limit cannot count by a secret"));
     }
+    if job.limits.by.as_ref().is_some_and(Template::draws) {
+        return Err(
+            job.error_at(&["limits", "by"], "a limit cannot count by a value that is drawn for each line")
+        );
+    }
     job.secrets = named
         .into_iter()
         .map(|name| (name.clone(), table.remove(&name).unwrap_or(SecretRef::Env(name))))
@@ -83,6 +90,8 @@ pub(super) fn job(syntax: JobSyntax, text: &str, file: &str) -> Result<Job, JobE
         .placed_templates()
         .any(|(path, template)| path != ["request", "proxy"] && !template.secrets().is_empty());
     job.names_secret = names_secret;
+    let draws = job.templates().any(Template::draws);
+    job.draws = draws;
     let http = job.request.url.source().trim_start().to_ascii_lowercase().starts_with("http:");
     if http && matches!(job.request.proxy, Some(Proxy::Url(_))) && job.carries_secret() {
         let message = "the request carries a secret, and over http the proxy can read it: write https, or leave the proxy out";
@@ -252,6 +261,11 @@ impl File<'_> {
         })
     }
 
+    /// An expression in the language of the templates, which may name variables of the job.
+    pub(super) fn condition(&self, source: &str) -> Result<Template, TemplateError> {
+        Template::condition(condition::inner(source), &self.vars)
+    }
+
     /// Hosts, addresses and networks, each read on its own.
     fn each<T>(
         &self,
@@ -282,6 +296,7 @@ impl File<'_> {
             format: self.optional(syntax.format.as_ref(), None, format)?,
             columns: Extractor::new(columns),
             failed_columns: syntax.failed_columns,
+            drop: syntax.drop.into_iter().map(toml::Spanned::into_inner).collect(),
             style,
         })
     }

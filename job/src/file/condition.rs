@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::Row;
 use super::secrets::Secrets;
 use super::template::Template;
+use super::vars::Vars;
 use crate::json::{Document, Tape, write_string};
 
 /// What a condition sees of a response.
@@ -22,10 +23,14 @@ impl Condition {
     /// In words, what is wrong with it.
     pub(super) fn new(source: &str) -> Result<Self, String> {
         let expression = inner(source);
-        let template = Template::condition(expression).map_err(|error| format!("bad expression: {error}"))?;
+        let template = Template::condition(expression, &Vars::default())
+            .map_err(|error| format!("bad expression: {error}"))?;
         let unknown = template.variables().iter().find(|name| !NAMES.contains(&name.as_str()));
         if let Some(secret) = template.secrets().first() {
             return Err(format!("a condition cannot name a secret ({secret})"));
+        }
+        if template.draws() {
+            return Err("a condition on a response has no uuid(), now() and line_number()".to_owned());
         }
         match unknown {
             Some(name) => Err(format!(
@@ -68,7 +73,7 @@ impl Condition {
 }
 
 /// The expression of a source that is written as a placeholder.
-fn inner(source: &str) -> &str {
+pub(super) fn inner(source: &str) -> &str {
     let trimmed = source.trim();
     trimmed.strip_prefix("{{").and_then(|rest| rest.strip_suffix("}}")).unwrap_or(trimmed).trim()
 }

@@ -27,6 +27,8 @@ pub struct Column {
 enum Source {
     /// RFC 9535, on the body as JSON.
     Path(Path),
+    /// The same; its matches are always a list.
+    List(Path),
     Body,
     Status,
     Url,
@@ -82,7 +84,7 @@ impl Extractor {
 
     /// Whether a column's value comes from the body.
     pub fn read_the_body(&self) -> bool {
-        self.columns.iter().any(|column| matches!(column.source, Source::Path(_) | Source::Body))
+        self.columns.iter().any(|column| column.source.reads_body())
     }
 
     /// The body as JSON, if a column needs it. `None` for a body without text.
@@ -90,7 +92,7 @@ impl Extractor {
     /// # Errors
     /// In words, where a body that must be JSON is not.
     pub fn parse(&self, body: &str, format: OutputFormat) -> Result<Option<Tape>, String> {
-        let needed = self.columns.iter().any(|column| matches!(column.source, Source::Path(_)));
+        let needed = self.columns.iter().any(|column| column.source.reads_json());
         let wanted = format == OutputFormat::Jsonl
             && self.columns.iter().any(|column| matches!(column.source, Source::Body));
         if !(needed || wanted) || body.trim_ascii().is_empty() {
@@ -104,10 +106,10 @@ impl Extractor {
 
     /// Bytes of memory that extraction needs in addition to the body and its tape.
     pub fn memory(&self, json: Json<'_>) -> usize {
-        let paths = self
-            .columns
-            .iter()
-            .filter_map(|column| if let Source::Path(path) = &column.source { Some(path) } else { None });
+        let paths = self.columns.iter().filter_map(|column| match &column.source {
+            Source::Path(path) | Source::List(path) => Some(path),
+            _ => None,
+        });
         paths.map(|path| path.memory(json)).max().unwrap_or_default()
     }
 
@@ -152,8 +154,11 @@ impl Extracted<'_> {
             Self::Text(text) => write_string(out, text),
             Self::Json(json) => json.write(out),
             Self::List(values) => {
+                out.push(b'[');
                 for (n, json) in values.iter().enumerate() {
-                    out.push(if n == 0 { b'[' } else { b',' });
+                    if n > 0 {
+                        out.push(b',');
+                    }
                     json.write(out);
                 }
                 out.push(b']');
@@ -163,7 +168,8 @@ impl Extracted<'_> {
 }
 
 impl Column {
-    /// A column from `$…` (JSONPath), `body`, `status`, `url`, `latency_ms` or `header.NAME`.
+    /// A column from `$…` (JSONPath), `[$…]` (a list of its matches), `body`, `status`, `url`, `latency_ms` or
+    /// `header.NAME`.
     pub(super) fn new(name: &str, source: &str) -> Result<Self, String> {
         let source = match source {
             "body" => Source::Body,
@@ -171,11 +177,14 @@ impl Column {
             "url" => Source::Url,
             "latency_ms" => Source::Millis,
             _ if source.starts_with('$') => Source::Path(Path::new(source)?),
+            _ if source.starts_with("[$") && source.ends_with(']') => {
+                Source::List(Path::new(&source[1..source.len() - 1])?)
+            }
             _ => match source.strip_prefix("header.") {
                 Some(header) if !header.is_empty() => Source::Header(header.to_ascii_lowercase()),
                 _ => {
                     return Err(format!(
-                        "{source:?} is not the source of a column: write a JSONPath that begins with $, or body, status, url, latency_ms, header.NAME"
+                        "{source:?} is not the source of a column: write a JSONPath that begins with $, one in brackets ([$.items[*]]) for a list of its matches, or body, status, url, latency_ms, header.NAME"
                     ));
                 }
             },
@@ -185,6 +194,16 @@ impl Column {
 }
 
 impl Source {
+    /// Whether the value comes from the body.
+    fn reads_body(&self) -> bool {
+        self.reads_json() || *self == Self::Body
+    }
+
+    /// Whether the value comes from a body that must be JSON.
+    fn reads_json(&self) -> bool {
+        matches!(self, Self::Path(_) | Self::List(_))
+    }
+
     fn value<'a>(
         &self,
         response: &Response<'a>,
@@ -201,6 +220,10 @@ impl Source {
                     _ => Extracted::List(matches),
                 }
             }
+            Self::List(path) => match json {
+                Some(json) => Extracted::List(path.query(json, most)?),
+                None => Extracted::Null,
+            },
             Self::Body if response.body.is_empty() => Extracted::Null,
             Self::Body => match json.filter(|_| format == OutputFormat::Jsonl) {
                 Some(json) => Extracted::Json(json),

@@ -5,8 +5,15 @@ use std::ops::Range;
 use super::places::Entry;
 use super::{Job, JobError, OutputFormat, Style};
 
-/// Checks that every column that a template names is one of the input's.
+/// Checks that every column that a template names, or that is dropped, is one of the input's.
 pub(super) fn columns(job: &Job, columns: &[String]) -> Result<(), JobError> {
+    if let Some(name) = job.output.drop.iter().find(|name| !columns.contains(name)) {
+        let known = columns.iter().take(20).map(String::as_str).collect::<Vec<_>>().join(", ");
+        let message =
+            format!("drop names the column {name:?}, which the input does not have; it has: {known}");
+        let at = word_in(job, &["output", "drop"], name);
+        return Err(JobError::at(&job.text, &job.file, &at, message));
+    }
     for (path, template) in job.placed_templates() {
         for variable in template.variables() {
             if !columns.contains(variable) {

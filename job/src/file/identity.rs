@@ -11,8 +11,8 @@ use super::template::Template;
 use super::{Job, Request, Row};
 
 /// 128 bits of BLAKE3 over the method, URL, headers and body of a request, as rendered for one line alone.
-/// Secrets are in it by name. The order of the headers does not count, and neither does the key that makes a
-/// request idempotent.
+/// Secrets and drawn values such as `uuid()` are in it by name. The order of the headers does not count, and
+/// neither does the key that makes a request idempotent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Identity(pub [u8; 16]);
 
@@ -78,7 +78,7 @@ impl Job {
 /// A template's text without the values of secrets. `known` is its text with them.
 fn text<'a>(template: &'a Template, row: &Arc<Row>, known: Option<&'a [u8]>) -> Option<Cow<'a, [u8]>> {
     match known {
-        Some(known) if template.secrets().is_empty() => Some(Cow::Borrowed(known)),
+        Some(known) if template.secrets().is_empty() && !template.draws() => Some(Cow::Borrowed(known)),
         _ => match template.render_named(row).ok()? {
             Cow::Borrowed(text) => Some(Cow::Borrowed(text.as_bytes())),
             Cow::Owned(text) => Some(Cow::Owned(text.into_bytes())),

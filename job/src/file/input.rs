@@ -5,7 +5,8 @@ use toml::Spanned;
 
 use super::check::File;
 use super::syntax::InputSyntax;
-use super::{Compression, Format, JobError};
+use super::template::Template;
+use super::{Compression, Format, JobError, Selection};
 
 /// The maximum number of lines before the header.
 const MAX_SKIP: i64 = 10_000;
@@ -31,8 +32,10 @@ pub struct Input {
     pub skip: u32,
     /// `blank = "keep"`: blank lines are lines; default false.
     pub keep_blank: bool,
-    /// Only this many of the first lines are read. No key says it: the event of a run does.
-    pub limit: Option<u64>,
+    /// `where`: the lines that make a request; default all of them.
+    pub wanted: Option<Template>,
+    /// Only these lines are read. No key says it: the event of a run does.
+    pub selection: Option<Selection>,
 }
 
 /// `quote`
@@ -57,11 +60,29 @@ impl File<'_> {
             escape: self.optional(syntax.escape.as_ref(), None, |text| escape(text).map(Some))?,
             skip: self.optional(syntax.skip.as_ref(), 0, |lines| skip(*lines))?,
             keep_blank: self.optional(syntax.blank.as_ref(), false, |text| keep_blank(text))?,
-            limit: None,
+            wanted: syntax.wanted.as_ref().map(|written| self.wanted(written)).transpose()?,
+            selection: None,
         };
         self.differ("delimiter", input.delimiter, "quote", input.quote_char(), syntax.quote.as_ref())?;
         self.differ("delimiter", input.delimiter, "escape", input.escape, syntax.escape.as_ref())?;
         Ok(input)
+    }
+
+    /// An expression over the columns of a line.
+    fn wanted(&self, written: &Spanned<String>) -> Result<Template, JobError> {
+        let template = self.value(written, |text| {
+            self.condition(text).map_err(|error| format!("bad expression: {error}"))
+        })?;
+        let refused = |why: &str| Err(self.error(&written.span(), why));
+        if !template.secrets().is_empty() {
+            return refused("`where` decides before a secret is read: it cannot name one");
+        }
+        if template.draws_besides("line_number") {
+            return refused(
+                "`where` decides before a line has a request: of what is drawn it knows line_number() only",
+            );
+        }
+        Ok(template)
     }
 
     fn differ(

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use minijinja::value::{Enumerator, Object, Value};
 use serde_json::value::RawValue;
 
-use crate::file::template::exact;
+use crate::file::template::{Drawn, exact};
 use crate::json::{Document, JsonError};
 
 /// The columns of one line.
@@ -21,6 +21,8 @@ pub enum Row {
     },
     /// A line of JSON: its object.
     Object(Document),
+    /// A line for which templates draw values.
+    Drawing(Box<Row>, Arc<Drawn>),
 }
 
 impl Row {
@@ -45,6 +47,25 @@ impl Row {
                 values.get(at).map(|value| Value::from(value.as_str()))
             }
             Self::Object(object) => object.root().get(name).map(|value| exact::value(object, value, true)),
+            Self::Drawing(row, _) => row.get(name),
+        }
+    }
+
+    /// What templates draw for the line.
+    pub(in crate::file) fn drawn(&self) -> Option<&Arc<Drawn>> {
+        match self {
+            Self::Drawing(_, drawn) => Some(drawn),
+            _ => None,
+        }
+    }
+
+    /// The line with what the identity of its request has in place of drawn values.
+    pub(in crate::file) fn named(self: &Arc<Self>) -> Arc<Self> {
+        match &**self {
+            Self::Drawing(row, drawn) => {
+                Arc::new(Self::Drawing(row.clone(), Arc::new(Drawn::named(drawn.line()))))
+            }
+            _ => self.clone(),
         }
     }
 
@@ -56,6 +77,7 @@ impl Row {
                 serde_json::to_string(&pairs).expect("texts are plain JSON").into()
             }
             Self::Object(object) => object.root().raw().into(),
+            Self::Drawing(row, _) => row.source(),
         }
     }
 
@@ -63,6 +85,7 @@ impl Row {
         match self {
             Self::Fields { columns, .. } => columns.iter().map(|name| Value::from(name.as_str())).collect(),
             Self::Object(object) => object.root().members().map(|(name, _)| Value::from(name)).collect(),
+            Self::Drawing(row, _) => row.names(),
         }
     }
 }

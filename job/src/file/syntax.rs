@@ -52,6 +52,8 @@ pub(super) struct InputSyntax {
     pub(super) encoding: Option<Spanned<String>>,
     pub(super) skip: Option<Spanned<i64>>,
     pub(super) blank: Option<Spanned<String>>,
+    #[serde(rename = "where")]
+    pub(super) wanted: Option<Spanned<String>>,
 }
 
 #[derive(Debug, serde::Deserialize)]
@@ -158,6 +160,8 @@ pub(super) struct OutputSyntax {
     pub(super) columns: Entries<String>,
     #[serde(default)]
     pub(super) failed_columns: bool,
+    #[serde(default)]
+    pub(super) drop: Vec<Spanned<String>>,
     pub(super) bom: Option<Spanned<bool>>,
     pub(super) guard_formulas: Option<Spanned<bool>>,
 }
@@ -197,6 +201,7 @@ pub(super) struct FailureSyntax {
 #[serde(deny_unknown_fields)]
 pub(super) struct RunSyntax {
     pub(super) again: Option<Spanned<String>>,
+    pub(super) keep: Option<Spanned<String>>,
 }
 
 /// A table whose keys the user chooses, in the order of the file.

@@ -2,6 +2,7 @@
 
 mod budget;
 mod calculate;
+mod drawn;
 pub(crate) mod exact;
 mod filters;
 mod guards;
@@ -16,6 +17,7 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Enumerator, Object, Value};
 use minijinja::{Environment, ErrorKind, Output, State, UndefinedBehavior};
 
+pub use drawn::Drawn;
 pub use place::Place;
 
 use budget::{Counted, Sink};
@@ -45,6 +47,8 @@ pub struct Template {
     secrets: Arc<[String]>,
     named: named_secrets::Named,
     constant: bool,
+    /// The functions that it calls to draw values for the line.
+    draws: Arc<[&'static str]>,
     vars: Vars,
     /// The variables that it names, with their values.
     named_vars: Arc<[(String, String)]>,
@@ -69,10 +73,10 @@ impl Template {
 
     /// Compiles an expression to a template that renders to nothing where the expression is false. A value that
     /// is missing counts as false.
-    pub(super) fn condition(expression: &str) -> Result<Self, TemplateError> {
+    pub(super) fn condition(expression: &str, vars: &Vars) -> Result<Self, TemplateError> {
         guards::ENVIRONMENT.compile_expression(expression).map_err(error)?;
         let text = format!("{{% if {expression} %}}1{{% endif %}}");
-        Self::compile(expression, &text, Place::Text, UndefinedBehavior::Chainable, &Vars::default())
+        Self::compile(expression, &text, Place::Text, UndefinedBehavior::Chainable, vars)
     }
 
     /// `source` is what the user has written, and `text` the template for it.
@@ -102,6 +106,13 @@ impl Template {
             return Err(TemplateError { message, line });
         }
         let nested = template.undeclared_variables(true);
+        let draws = names::called(&template, &drawn::FUNCTIONS);
+        if let Some(name) = names::looked_up(&template, &draws).first() {
+            let message = format!(
+                "{name}() draws a value, and {name} is also a column here: write row['{name}'] for the column"
+            );
+            return Err(TemplateError { message, line: 1 });
+        }
         let mut secrets: Vec<String> =
             nested.iter().filter_map(|name| name.strip_prefix("secret.")).map(str::to_owned).collect();
         if nested.contains("secret") {
@@ -117,10 +128,11 @@ impl Template {
             .into_iter()
             .filter(|name| name != "secret" && name != "row" && !GLOBALS.contains(&name.as_str()))
             .filter(|name| name != "vars" || vars.value().is_none())
+            .filter(|name| !draws.contains(&name.as_str()))
             .collect();
         variables.sort();
         let named = named_secrets::Named::new(&secrets);
-        let constant = variables.is_empty() && !any_row;
+        let constant = variables.is_empty() && !any_row && draws.is_empty();
         let template = Self {
             literal: !text.contains("{{") && !text.contains("{%") && !text.contains("{#"),
             column: place::single_column(text).map(Arc::from),
@@ -129,6 +141,7 @@ impl Template {
             secrets: secrets.into(),
             named,
             constant,
+            draws: draws.into(),
             vars: vars.clone(),
             named_vars: vars.among(nested.iter().map(String::as_str)).into(),
             environment: Arc::new(environment),
@@ -154,6 +167,16 @@ impl Template {
     /// The column, when the template is one placeholder of a column and nothing else.
     pub fn column(&self) -> Option<&str> {
         self.column.as_deref()
+    }
+
+    /// Whether the template draws a value for each line, such as `uuid()`.
+    pub fn draws(&self) -> bool {
+        !self.draws.is_empty()
+    }
+
+    /// Whether the template draws another value than this one.
+    pub(super) fn draws_besides(&self, function: &str) -> bool {
+        self.draws.iter().any(|name| *name != function)
     }
 
     /// The columns that the template names at the top level, sorted. `row['x']` is not among them.
@@ -190,7 +213,8 @@ impl Template {
         }
         let template = self.environment.get_template(NAME).expect("it was added at construction");
         let vars = self.vars.value().cloned();
-        let scope = Scope { row: row.clone(), secrets: secrets.clone(), vars, long: Mutex::default() };
+        let (row, secrets, draws) = (row.clone(), secrets.clone(), self.draws.clone());
+        let scope = Scope { row, secrets, vars, draws, long: Mutex::default() };
         budget::begin();
         let mut sink = Sink::default();
         let rendered = template.render_captured_to(Value::from_object(scope), &mut sink).map(|_| ());
@@ -233,6 +257,8 @@ struct Scope {
     secrets: Arc<Secrets>,
     /// The variables of the job by name.
     vars: Option<Value>,
+    /// The functions that the template calls to draw values: they hide columns of the same names.
+    draws: Arc<[&'static str]>,
     /// The values that are not small, by the column's name.
     long: Mutex<Vec<(String, Value)>>,
 }
@@ -262,6 +288,8 @@ impl Object for Scope {
             "row" => Some(Value::from_object(RowScope(self.clone()))),
             "secret" => Some(Value::from_object(SecretScope(self.secrets.clone()))),
             "vars" if self.vars.is_some() => self.vars.clone(),
+            drawn::NAME => self.row.drawn().map(|drawn| Value::from_dyn_object(drawn.clone())),
+            name if self.draws.contains(&name) => None,
             name => self.column(name),
         }
     }

@@ -9,7 +9,7 @@ use time::format_description::well_known::Rfc3339;
 use super::keys::{self, RunKeys};
 use super::{Again, FORMAT, check_format};
 use crate::error::StepError;
-use crate::file::OutputFormat;
+use crate::file::{OutputFormat, Selection};
 
 /// The fields that are read of EventBridge's `Object Created` event of S3.
 /// Source: Amazon S3 User Guide, "EventBridge event message structure".
@@ -32,6 +32,9 @@ pub struct Event {
     /// The run has only this many of the file's first lines.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u64>,
+    /// The run has only these lines of the file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lines: Option<Selection>,
     /// What the user wants of the responses of the run before, where they have said so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub again: Option<Again>,
@@ -109,6 +112,7 @@ impl Event {
             redrive: None,
             output: None,
             limit: None,
+            lines: None,
             again: None,
             include_unknown: false,
             secrets: BTreeMap::new(),
@@ -121,13 +125,26 @@ impl Event {
         u64::try_from(time.unix_timestamp()).ok()?.checked_mul(1000)
     }
 
+    /// The lines of the file that the run has; `None`: all.
+    pub fn selection(&self) -> Option<Selection> {
+        self.lines.clone().or(self.limit.map(Selection::First))
+    }
+
+    /// Selects the lines that the run has.
+    pub fn select(&mut self, selection: Option<Selection>) {
+        (self.limit, self.lines) = match selection {
+            Some(Selection::First(count)) => (Some(count), None),
+            other => (None, other),
+        };
+    }
+
     /// Whether the lines whose outcome is unknown are sent again.
     pub fn includes_unknown(&self) -> bool {
         self.include_unknown || self.redrive.as_ref().is_some_and(|redrive| redrive.include_unknown)
     }
 
-    /// The run that the event asks for. Its id is a hash of the job file, bucket, key, version, nonce and limit:
-    /// the same event twice is one run, and a new upload is a new run.
+    /// The run that the event asks for. Its id is a hash of the job file, bucket, key, version, nonce and
+    /// selection of lines: the same event twice is one run, and a new upload is a new run.
     ///
     /// # Errors
     /// `Event.Invalid` when the key is not the key of an input.
@@ -138,8 +155,11 @@ impl Event {
             Some(redrive) => (redrive.run.clone(), redrive.generation),
             None => {
                 let version = version_id.as_deref().or(etag.as_deref()).unwrap_or_default();
-                let limited =
-                    self.limit.map(|limit| format!("{}/{limit}", self.nonce.as_deref().unwrap_or_default()));
+                let nonce = self.nonce.as_deref().unwrap_or_default();
+                let limited = match (&self.lines, self.limit) {
+                    (Some(lines), _) => Some(format!("{nonce}/{lines}")),
+                    (None, limit) => limit.map(|limit| format!("{nonce}/{limit}")),
+                };
                 let nonce = limited.as_deref().or(self.nonce.as_deref());
                 (run_id(job_file, &self.detail.bucket.name, key, version, nonce), 0)
             }

@@ -39,6 +39,17 @@ pub async fn open(objects: &Objects, run: &RunRef) -> Result<Opened, StepError> 
     Ok(Opened { keys, job, plan, claim })
 }
 
+/// When a run began, in milliseconds since 1970: when it was claimed first.
+///
+/// # Errors
+/// `Run.Damaged` when it was not claimed, `Run.UnknownFormat`, and the store's errors.
+pub async fn began(objects: &Objects, keys: &RunKeys) -> Result<u64, StepError> {
+    let key = keys.claim(0);
+    let claim = objects.find(&key).await?.ok_or_else(|| damaged(&key, "it is gone"))?;
+    let claim: Claim = read_file(&claim, &key, "a claim")?;
+    Ok(claim.started)
+}
+
 /// Reads a job file, which must be UTF-8.
 ///
 /// # Errors

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::LineId;
-use crate::file::{Compression, Format, Job, OutputFormat, Provider};
+use crate::file::{Compression, Format, Job, OutputFormat, Provider, Selection};
 
 /// `plan.json` of a run's folder. It is written after everything else of the split.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -66,9 +66,12 @@ pub struct InputFacts {
     pub columns: Vec<String>,
     /// Records of the input, without header and skipped lines.
     pub lines: u64,
-    /// The file has more lines, and the run has only these.
+    /// The file has more lines than the run.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub limited: bool,
+    /// The lines of the file that the run has, if not all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selection: Option<Selection>,
     /// Blank lines that were skipped.
     pub blank: u64,
     /// Bytes of the input, decompressed and decoded.
@@ -85,6 +88,14 @@ fn utf8() -> String {
 #[expect(clippy::unnecessary_wraps, reason = "the default of an optional field")]
 fn double_quote() -> Option<u8> {
     Some(b'"')
+}
+
+impl InputFacts {
+    /// The lines of the file that the run has; `None`: all.
+    pub fn selected(&self) -> Option<Selection> {
+        let first = self.limited.then_some(Selection::First(self.lines));
+        self.selection.clone().or(first)
+    }
 }
 
 impl Plan {

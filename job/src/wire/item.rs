@@ -8,6 +8,9 @@ use serde_json::value::RawValue;
 use super::json;
 use crate::run::LineId;
 
+/// In [`Item::error`]: the line makes no request, and has not failed.
+pub const SKIPPED: &str = "skipped";
+
 /// One line of the input: one JSON object on a line of the items file.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Item<'a> {
@@ -22,8 +25,8 @@ pub struct Item<'a> {
     /// object (JSON).
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     pub v: Option<&'a RawValue>,
-    /// The code of a line that could not be decoded, parsed or routed. It is a failed line, and no request is
-    /// made.
+    /// The code of a line that could not be decoded, parsed or routed, which is a failed line; or [`SKIPPED`]. No
+    /// request is made.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     pub error: Option<Cow<'a, str>>,
     /// What was wrong with the line, in words.

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
+use job::wire::SKIPPED;
 use job::{Code, Item, LineId, StepError};
 
 use super::tally::{Codes, Tally};
@@ -237,6 +238,7 @@ fn write(
     };
     let code;
     let outcome = match (&item.error, &result) {
+        (Some(error), _) if error == SKIPPED => Outcome::Skipped(item.detail.as_deref().unwrap_or_default()),
         // The line failed before any request, so its result does not matter.
         (Some(error), _) => Outcome::failed(error, item.detail.as_deref().unwrap_or_default()),
         (None, Some(ResultView { error: Some(error), detail, v, .. })) => Outcome::Failed {
@@ -256,6 +258,7 @@ fn write(
     };
     match outcome {
         Outcome::Values(_) => tally.ok += 1,
+        Outcome::Skipped(_) => tally.skipped += 1,
         Outcome::Failed { code, detail, .. } if codes.add(n, code, detail) => tally.failed += 1,
         Outcome::Failed { .. } => tally.not_processed += 1,
     }

@@ -26,6 +26,9 @@ pub(crate) struct Tally {
     pub(crate) ok: u64,
     pub(crate) failed: u64,
     pub(crate) not_processed: u64,
+    /// Lines that make no request.
+    #[serde(default)]
+    pub(crate) skipped: u64,
     pub(crate) throttled: u64,
     pub(crate) spent: RequestCounts,
     /// The first begin and the last end of this generation's last attempts: milliseconds since 1970.
@@ -53,10 +56,11 @@ impl Tally {
     }
 
     pub(crate) fn add(&mut self, other: &Self) {
-        let Self { ok, failed, not_processed, throttled, spent, span, latency, classes } = other;
+        let Self { ok, failed, not_processed, skipped, throttled, spent, span, latency, classes } = other;
         self.ok += ok;
         self.failed += failed;
         self.not_processed += not_processed;
+        self.skipped += skipped;
         self.throttled += throttled;
         self.spent.add(*spent);
         self.latency.merge(latency);
@@ -68,7 +72,7 @@ impl Tally {
     }
 
     pub(crate) fn lines(&self) -> u64 {
-        self.ok + self.failed + self.not_processed
+        self.ok + self.failed + self.not_processed + self.skipped
     }
 
     /// Requests per second of this generation, from the first to the last; 0 if no time passed.

@@ -6,21 +6,23 @@ use job::Plan;
 use job::file::OWN_COLUMNS;
 use job::wire::json;
 /// The columns of the output: those of the input, the extracted ones, and [`OWN_COLUMNS`]. An input column is left
-/// out if it has the name of another column of the output. Only a JSONL line or an earlier output can have
-/// one: elsewhere it is an error of the job.
+/// out if the job drops it, or if it has the name of another column of the output. Only a JSONL line or an
+/// earlier output can have one: elsewhere it is an error of the job.
 pub(super) struct Columns {
     /// The columns of the input in its order; `None` for one that is left out.
     pub(super) input: Vec<Option<String>>,
     pub(super) extracted: Vec<String>,
-    /// The names of extracted columns and of [`OWN_COLUMNS`]: few enough to be compared one by one.
+    /// The names of extracted columns, of [`OWN_COLUMNS`] and of dropped ones: few enough to be compared one by one.
     taken: Vec<String>,
     by_name: HashMap<String, usize>,
 }
 
 impl Columns {
-    pub(super) fn new(plan: &Plan) -> Self {
+    /// `dropped`: the columns of the input that the job leaves out.
+    pub(super) fn new(plan: &Plan, dropped: &[String]) -> Self {
         let taken: Vec<String> =
             plan.extracted.iter().map(String::as_str).chain(OWN_COLUMNS).map(str::to_owned).collect();
+        let taken: Vec<String> = taken.into_iter().chain(dropped.iter().cloned()).collect();
         let input =
             plan.input.columns.iter().map(|name| (!taken.contains(name)).then(|| name.clone())).collect();
         let by_name =

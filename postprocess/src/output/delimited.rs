@@ -20,10 +20,10 @@ pub(super) struct DelimitedRows {
 }
 
 impl DelimitedRows {
-    pub(super) fn new(plan: &Plan, cells: Cells) -> Self {
+    pub(super) fn new(plan: &Plan, columns: Columns, cells: Cells) -> Self {
         // The output of an empty input is empty, and that of an input with only a header has only a header.
         let has_header = plan.input.lines > 0 || (plan.input.header && !plan.input.columns.is_empty());
-        Self { columns: Columns::new(plan), cells, has_header, ranges: Vec::new() }
+        Self { columns, cells, has_header, ranges: Vec::new() }
     }
 }
 
@@ -59,6 +59,9 @@ impl RowFormat for DelimitedRows {
             self.cells.text(out, detail.as_bytes());
         } else {
             out.push(self.cells.separator());
+            if let Outcome::Skipped(why) = row.outcome {
+                self.cells.text(out, why.as_bytes());
+            }
         }
         out.push(b'\n');
     }

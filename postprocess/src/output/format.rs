@@ -9,15 +9,17 @@
 use job::Plan;
 use job::file::{OutputFormat, Style};
 
+use super::columns::Columns;
 use super::delimited::{Cells, DelimitedRows};
 use super::jsonl::JsonlRows;
 use super::row_format::RowFormat;
 
 /// The writer of the plan's output format.
-pub(super) fn row_format(plan: &Plan, style: Style) -> Box<dyn RowFormat> {
+pub(super) fn row_format(plan: &Plan, style: Style, dropped: &[String]) -> Box<dyn RowFormat> {
+    let columns = Columns::new(plan, dropped);
     match plan.output {
-        OutputFormat::Csv => Box::new(DelimitedRows::new(plan, Cells::csv(style))),
-        OutputFormat::Tsv => Box::new(DelimitedRows::new(plan, Cells::tsv(style))),
-        OutputFormat::Jsonl => Box::new(JsonlRows::new(plan)),
+        OutputFormat::Csv => Box::new(DelimitedRows::new(plan, columns, Cells::csv(style))),
+        OutputFormat::Tsv => Box::new(DelimitedRows::new(plan, columns, Cells::tsv(style))),
+        OutputFormat::Jsonl => Box::new(JsonlRows::new(columns)),
     }
 }

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
+use job::StepError;
 use job::file::OWN_COLUMNS;
-use job::{Plan, StepError};
 
 use super::columns::Columns;
 use super::row_format::{FormatState, Outcome, Row, RowFormat};
@@ -21,8 +21,7 @@ pub(super) struct JsonlRows {
 }
 
 impl JsonlRows {
-    pub(super) fn new(plan: &Plan) -> Self {
-        let columns = Columns::new(plan);
+    pub(super) fn new(columns: Columns) -> Self {
         let input = columns.input.iter().map(|name| name.as_deref().map(key)).collect();
         let extracted = columns.extracted.iter().map(|name| key(name)).collect();
         Self { columns, input, extracted, own: OWN_COLUMNS.map(key) }
@@ -55,7 +54,10 @@ impl RowFormat for JsonlRows {
         } else {
             member(out, error, "null");
             out.extend_from_slice(error_detail);
-            out.extend_from_slice(b"null");
+            match row.outcome {
+                Outcome::Skipped(why) => json::string(out, why),
+                _ => out.extend_from_slice(b"null"),
+            }
         }
         out.extend_from_slice(b"}\n");
     }

@@ -52,6 +52,8 @@ pub(crate) enum Outcome<'a> {
     Values(&'a str),
     /// It failed, or was not processed. A line that failed may have values, too.
     Failed { code: &'a str, detail: &'a str, values: &'a str },
+    /// It makes no request, for this reason.
+    Skipped(&'a str),
 }
 
 impl<'a> Outcome<'a> {
@@ -62,7 +64,9 @@ impl<'a> Outcome<'a> {
 
     /// The extracted values: a JSON array, which is empty for a line that has none.
     pub(super) fn values(self) -> &'a str {
-        let (Self::Values(values) | Self::Failed { values, .. }) = self;
-        values
+        match self {
+            Self::Values(values) | Self::Failed { values, .. } => values,
+            Self::Skipped(_) => NO_VALUES,
+        }
     }
 }

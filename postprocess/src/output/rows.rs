@@ -20,6 +20,10 @@ pub(crate) struct Rows {
     failed: Vec<u8>,
     /// Number of the last line.
     pub(crate) last: u64,
+    /// Lines so far.
+    pub(crate) count: u64,
+    /// The run has only a part of the lines.
+    gaps: bool,
     /// Bytes of a full buffer.
     full: usize,
     format: Format,
@@ -29,8 +33,9 @@ pub(crate) struct Rows {
 
 impl Rows {
     /// A writer that needs [`Rows::begin`] or [`Rows::resume`] first. It is full with about `full` bytes.
-    pub(crate) fn new(plan: &Plan, style: Style, full: usize) -> Self {
-        Self::with(row_format(plan, style), plan, style, full)
+    /// `dropped`: the columns of the input that the output leaves out.
+    pub(crate) fn new(plan: &Plan, style: Style, dropped: &[String], full: usize) -> Self {
+        Self::with(row_format(plan, style, dropped), plan, style, full)
     }
 
     fn with(rows: Box<dyn RowFormat>, plan: &Plan, style: Style, full: usize) -> Self {
@@ -38,6 +43,8 @@ impl Rows {
             output: Vec::with_capacity(full + full / 4),
             failed: Vec::new(),
             last: 0,
+            count: 0,
+            gaps: plan.input.limited,
             full,
             format: plan.input.format,
             rows,
@@ -50,17 +57,18 @@ impl Rows {
         self.rows.begin(&mut self.output);
     }
 
-    /// Continues after line `last` of an earlier call. `any_failed`: that call has written failed lines.
+    /// Continues after line `last` of an earlier call, which has written `count` lines. `any_failed`: some of
+    /// them are failed ones.
     ///
     /// # Errors
     /// `Run.Damaged` if the state is not one that the format writes.
     pub(crate) fn resume(
         &mut self,
-        last: u64,
+        (last, count): (u64, u64),
         any_failed: bool,
         state: FormatState,
     ) -> Result<(), StepError> {
-        self.last = last;
+        (self.last, self.count) = (last, count);
         if any_failed {
             self.failed_rows.skip_beginning();
         }
@@ -94,14 +102,14 @@ impl Rows {
     /// `Run.Damaged` if it does not follow the last line, or if its bytes cannot be decoded.
     pub(crate) fn line(&mut self, item: &ItemView<'_>, outcome: Outcome<'_>) -> Result<(), StepError> {
         let n = item.n.number();
-        if n != self.last + 1 {
+        if n != self.last + 1 && !(self.gaps && n > self.last) {
             return Err(damaged(format!(
                 "line {n} comes after line {}: items of this run overlap or are missing",
                 self.last
             )));
         }
         self.last = n;
-
+        self.count += 1;
         let decode = |raw: &str| {
             let bytes = STANDARD.decode(raw);
             bytes.map_err(|error| damaged(format!("the bytes of line {n}: {error}")))
@@ -186,6 +194,7 @@ mod tests {
             columns: vec!["line".to_owned()],
             lines: 2,
             limited: false,
+            selection: None,
             blank: 0,
             bytes: 0,
             notes: Vec::new(),
@@ -222,13 +231,13 @@ mod tests {
         write(&mut first, 1);
         let state = first.pause();
         let mut second = rows();
-        second.resume(1, false, state).unwrap();
+        second.resume((1, 1), false, state).unwrap();
         write(&mut second, 2);
         second.finish();
 
         let paused = [first.take().0, second.take().0].concat();
         assert_eq!(String::from_utf8(paused).unwrap(), "begin;[1][2];2 rows");
         assert_eq!(whole.take().0, b"begin;[1][2];2 rows");
-        assert!(rows().resume(1, false, FormatState::Null).is_err());
+        assert!(rows().resume((1, 1), false, FormatState::Null).is_err());
     }
 }

@@ -14,7 +14,13 @@ pub(super) fn message(report: &Report, tolerated: f64) -> String {
         return "the input has no lines".to_owned();
     }
     if report.complete() {
-        return format!("all {} succeeded{}", count(lines, "line"), kept(report));
+        let (sent, skipped) = (report.ok, report.skipped);
+        let skipped = if skipped == 0 {
+            String::new()
+        } else {
+            format!(", {} made no request", count(skipped, "line"))
+        };
+        return format!("all {} succeeded{skipped}{}", count(sent, "line"), kept(report));
     }
     let mut text = match (report.failed, report.not_processed) {
         (failed, 0) => format!("{} of {} failed", grouped(failed), count(lines, "line")),

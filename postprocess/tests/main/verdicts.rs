@@ -179,12 +179,12 @@ async fn the_report_has_its_promised_fields() {
     let text = world.text("jobs/places/report/names.csv.json").await.unwrap();
     let report: Value = serde_json::from_str(&text).unwrap();
     let keys: Vec<_> = report.as_object().unwrap().keys().map(String::as_str).collect();
-    let expected = "verdict message run versions job file generation home started finished duration_seconds lines ok failed not_processed kept kept_from limited blank encoding \
+    let expected = "verdict message run versions job file generation home started finished duration_seconds lines ok failed not_processed skipped kept kept_from limited blank encoding \
                     requests throttled requests_per_second latency_ms latency_by_class errors warnings lanes outputs";
     assert_eq!(keys.join(" "), expected.split_whitespace().collect::<Vec<_>>().join(" "));
     assert_eq!((&report["verdict"], &report["home"]), (&json!("some_failed"), &json!("local")));
     let lane: Vec<_> = report["lanes"][0].as_object().unwrap().keys().map(String::as_str).collect();
-    let expected = "name provider lines ok failed not_processed requests throttled requests_per_second latency_ms stopped limited_by advice";
+    let expected = "name provider lines ok failed not_processed skipped requests throttled requests_per_second latency_ms stopped limited_by advice";
     assert_eq!(lane.join(" "), expected);
     assert_eq!(report["outputs"]["failed"], "jobs/places/failed/names.csv");
 }

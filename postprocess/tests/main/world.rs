@@ -202,6 +202,7 @@ impl Fixture {
             columns: columns.iter().map(|name| (*name).to_owned()).collect(),
             lines: 0,
             limited: false,
+            selection: None,
             blank: 0,
             bytes: 0,
             notes: Vec::new(),

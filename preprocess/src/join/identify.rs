@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use job::file::Identity;
+use job::file::{Drawn, Identity};
 use job::run::damaged;
 use job::wire::{Item, line_id, read_item};
 use job::{Batch, Job, LineId, Objects, Plan, Row, RunKeys, StepError};
@@ -64,7 +64,9 @@ fn render(
         let Some(v) = item.v.filter(|_| item.error.is_none()) else { continue };
         let v: &RawValue = serde_json::from_str(v).map_err(|error| error.to_string())?;
         let Ok(row) = Row::parse(columns, v) else { continue };
-        if let Some(identity) = job.identity(&Arc::new(row)) {
+        // Of what is drawn, only the line's number is in the identity.
+        let row = job.row(row, || Drawn::new("", 0, n, n.number()));
+        if let Some(identity) = job.identity(&row) {
             identities.push((n, identity));
         }
     }

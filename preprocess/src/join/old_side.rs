@@ -18,8 +18,8 @@ pub(super) struct OldSide<'a> {
     pub(super) items: Items,
     pub(super) rules: Rules,
     pub(super) rewriter: Rewriter,
-    /// A line that is sent again carries the key that it was first sent with.
-    pub(super) sends_keys: bool,
+    /// A line that is sent again carries the key, and what was drawn for it, with which it was first sent.
+    pub(super) needs_origins: bool,
 }
 
 impl OldSide<'_> {
@@ -42,7 +42,7 @@ impl OldSide<'_> {
                 self.add_line(*identity, n, outcome.state, &outcomes, &mut payload, sorter).await?;
             }
         }
-        if self.sends_keys {
+        if self.needs_origins {
             for (n, identity) in &identities {
                 if outcomes.of(*n).is_none() {
                     self.add_line(*identity, *n, State::SentAgain, &outcomes, &mut payload, sorter).await?;
@@ -66,10 +66,10 @@ impl OldSide<'_> {
             outcomes.lines().filter(|(_, outcome)| outcome.has_identity).map(|(n, _)| n).collect();
         let unknown: HashSet<LineId> =
             outcomes.lines().filter(|(_, outcome)| !outcome.has_identity).map(|(n, _)| n).collect();
-        if known.len() as u64 >= batch.lines || unknown.is_empty() && !self.sends_keys {
+        if known.len() as u64 + outcomes.skipped >= batch.lines || unknown.is_empty() && !self.needs_origins {
             return Ok(HashMap::new());
         }
-        let any = self.sends_keys;
+        let any = self.needs_origins;
         let wanted = move |n: LineId| if any { !known.contains(&n) } else { unknown.contains(&n) };
         Ok(self.items.identities(&lane.name, batch, wanted).await?.into_iter().collect())
     }
@@ -123,7 +123,7 @@ impl OldSide<'_> {
     ) -> Result<(), StepError> {
         let tail;
         let left = match (state, outcomes.origins.get(&n)) {
-            (State::SentAgain, _) if !self.sends_keys => Left::Nothing,
+            (State::SentAgain, _) if !self.needs_origins => Left::Nothing,
             (State::SentAgain, Some((run, line))) => Left::Origin { run, line: *line },
             (State::SentAgain, None) => Left::Origin { run: self.run, line: n },
             _ => {

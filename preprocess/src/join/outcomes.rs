@@ -47,6 +47,8 @@ pub(super) struct Segment {
 #[derive(Debug, Default)]
 pub(super) struct Outcomes {
     lines: HashMap<LineId, Outcome>,
+    /// Lines that made no request.
+    pub(super) skipped: u64,
     /// The line's origin, where an earlier run had sent it.
     pub(super) origins: HashMap<LineId, (String, LineId)>,
 }
@@ -115,6 +117,7 @@ impl Folder {
     /// `Run.Damaged`, and errors of the store.
     pub(super) async fn outcomes(&self, objects: &Objects, rules: Rules) -> Result<Outcomes, StepError> {
         let mut candidates: HashMap<LineId, Candidate> = HashMap::new();
+        let mut skipped = BTreeSet::new();
         for (index, segment) in self.segments.iter().enumerate() {
             let body = self.body(objects, index).await?;
             seal::check(&body).map_err(|error| segment.damaged(error))?;
@@ -122,6 +125,10 @@ impl Folder {
             for (_, view) in results(&body) {
                 let view = view.map_err(|error| segment.damaged(error))?;
                 count += 1;
+                if view.error.is_none() && view.tries == 0 && view.id.is_none() {
+                    skipped.insert(view.n);
+                    continue;
+                }
                 let error = view.error.as_deref().map(|code| code.parse().unwrap_or(Code::NotProcessed));
                 let newer = Candidate { segment: index, error, has_identity: view.id.is_some() };
                 match candidates.get(&view.n) {
@@ -136,7 +143,8 @@ impl Folder {
             }
         }
         let named = if rules.was_repeatable { HashMap::new() } else { self.named(objects).await? };
-        let mut outcomes = Outcomes { lines: HashMap::new(), origins: self.origins(objects).await? };
+        let (skipped, origins) = (skipped.len() as u64, self.origins(objects).await?);
+        let mut outcomes = Outcomes { lines: HashMap::new(), skipped, origins };
         for (n, candidate) in &candidates {
             let Candidate { segment, error, has_identity } = *candidate;
             let sent_later = named.get(n).is_some_and(|call| self.segments[segment].call < *call);

@@ -95,7 +95,7 @@ impl Join<'_> {
                 }
             };
             let entries = listing.folder(&keys.batch_results(&lane.name, batch.first)).await?;
-            if !entries.is_empty() || side.sends_keys {
+            if !entries.is_empty() || side.needs_origins {
                 let folder = Folder::read(self.objects, entries).await?;
                 side.add(lane, batch, folder, &mut sorter).await?;
             }

@@ -34,8 +34,8 @@ pub(super) struct Before {
     pub(super) requests_changed: bool,
     /// The names of the secrets whose value is another one.
     pub(super) secrets_changed: Vec<String>,
-    /// The lines of it that this run, which is limited to the first lines, leaves out.
-    pub(super) left_out: u64,
+    /// This run has only a part of the file, and leaves lines of it out.
+    pub(super) leaves_out: bool,
     /// The first column whose values cannot be made from what it kept.
     pub(super) lost_column: Option<String>,
 }
@@ -55,10 +55,10 @@ pub(super) enum Doubt {
     )]
     NothingToKeep { started: String },
     #[error(
-        "the run of {started} has more lines of this file ({left_out}), and their responses would be lost: \
-         without --limit they are kept; with --fresh the first lines are sent again"
+        "the run of {started} has other lines of this file, and their responses would be lost: without --limit, \
+         --lines and --sample they are kept; with --fresh they are thrown away"
     )]
-    LeftOut { started: String, left_out: u64 },
+    LeftOut { started: String },
     #[error(
         "the column {column:?} cannot be made from the {ok} responses of the run of {started}, which kept other \
          columns: take it out of [output] columns, or send every line again with --fresh"
@@ -82,8 +82,8 @@ pub(super) fn decide(facts: &Facts) -> Result<Again, Doubt> {
     if facts.event == Some(Again::Fresh) || before.gave_way && facts.event.is_none() {
         return Ok(Again::Fresh);
     }
-    if before.left_out > 0 {
-        return Err(Doubt::LeftOut { started: started(), left_out: before.left_out });
+    if before.leaves_out {
+        return Err(Doubt::LeftOut { started: started() });
     }
     let asked = facts.event.or(facts.job);
     let new_upload = !facts.interactive && content_changed;
@@ -202,10 +202,10 @@ mod tests {
     }
 
     #[test]
-    fn a_run_of_the_first_lines_never_loses_the_responses_of_others() {
+    fn a_run_of_some_lines_never_loses_the_responses_of_others() {
         for before in [interrupted(), finished(), Before { has_traces: false, ..interrupted() }] {
             let never = ["left out?", "left out?", "left out?", "left out?", "fresh"];
-            assert_eq!(words(&Before { left_out: 3, ..before }), [never, never]);
+            assert_eq!(words(&Before { leaves_out: true, ..before }), [never, never]);
         }
     }
 

@@ -55,7 +55,7 @@ impl Beginning<'_> {
         Ok(Before {
             started: moment(claim.map_or(0, |claim| claim.started)),
             finished,
-            has_traces: has_results || !finished && before.sends_idempotency_keys(),
+            has_traces: has_results || !finished && before.needs_origins(),
             ok,
             gave_way: previous.gave_way,
             content_changed: content_changed || scheduled,
@@ -64,10 +64,9 @@ impl Beginning<'_> {
                 .filter(|(name, was)| changed(name, was))
                 .map(|(name, _)| name.clone())
                 .collect(),
-            left_out: match event.limit {
-                Some(limit) => plan.input.lines.saturating_sub(limit),
-                None => 0,
-            },
+            leaves_out: event.selection().is_some_and(|selection| {
+                !selection.includes(plan.input.selected().as_ref(), plan.input.lines)
+            }),
             lost_column: lost_column(&before, plan, job),
         })
     }

@@ -46,6 +46,9 @@ pub(crate) struct Pieces {
     bytes: u64,
     closed: Vec<Batch>,
     seconds: f64,
+    /// Lines that make no request.
+    #[serde(default)]
+    unsent: u64,
 }
 
 /// A finished lane.
@@ -87,6 +90,12 @@ impl Cutter {
         }
     }
 
+    /// Adds a line of `bytes` bytes that makes no request.
+    pub(crate) fn add_unsent(&mut self, n: u64, bytes: u64) {
+        self.add(n, bytes, None);
+        self.done.unsent += 1;
+    }
+
     /// Closes the open piece, so that another cutter can continue from what this returns.
     pub(crate) fn pause(&mut self) -> Pieces {
         self.close();
@@ -98,7 +107,7 @@ impl Cutter {
     /// batches.
     pub(crate) fn finish(mut self) -> Cut {
         self.close();
-        let Pieces { lines, bytes, closed, seconds } = self.done;
+        let Pieces { lines, bytes, closed, seconds, unsent } = self.done;
         if self.hashed {
             return Cut { lines, bytes, batches: closed, seconds };
         }
@@ -107,7 +116,7 @@ impl Cutter {
         let by_bytes = bytes.div_ceil(self.max_bytes);
         let wanted = by_lines.max(by_bytes).max(1).next_multiple_of(workers);
         #[expect(clippy::cast_precision_loss, reason = "an estimate of seconds")]
-        let seconds = self.limit.rate.per_second().map_or(0.0, |rate| lines as f64 / rate);
+        let seconds = self.limit.rate.per_second().map_or(0.0, |rate| (lines - unsent) as f64 / rate);
         Cut { lines, bytes, batches: join(&closed, lines, wanted, self.max_bytes), seconds }
     }
 

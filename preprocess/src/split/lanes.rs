@@ -10,15 +10,18 @@ use job::{Job, LaneKind, LineId, PlannedLane};
 use super::Sink;
 use super::batches::{Cutter, Pieces};
 use super::normalise::Normaliser;
-use super::records::Record;
+use super::records::{LineError, Record};
 use super::route::{Routed, Router};
 use super::shape::Shape;
+use super::wanted::Wanted;
+use crate::wire;
 
 /// Bytes of a lane's items that are passed to the sink together.
 const BUFFERED: usize = 256 << 10;
 
 pub(super) struct Lanes {
     router: Router,
+    wanted: Option<Wanted>,
     open: Vec<OpenLane>,
     /// The value of the current record.
     value: Vec<u8>,
@@ -48,7 +51,7 @@ impl Lanes {
             .zip(pieces)
             .map(|(lane, pieces)| Cutter::new(&lane.kind, lane.limit, shape.batch_bytes, pieces));
         let open = cutters.map(|cutter| OpenLane { cutter, items: Vec::new() }).collect();
-        Self { router, open, value: Vec::new() }
+        Self { router, wanted: Wanted::of(job), open, value: Vec::new() }
     }
 
     /// Must be called before the first record.
@@ -69,7 +72,11 @@ impl Lanes {
     ) -> io::Result<bool> {
         self.value.clear();
         let routed = match normaliser.value(&mut self.value, record) {
-            Ok(()) => self.router.route(record, &self.value),
+            Ok(()) => match self.wants(n, normaliser) {
+                Ok(true) => self.router.route(n, record, &self.value),
+                Ok(false) => return self.add_skipped(n, record, sink),
+                Err(error) => Err(error),
+            },
             Err(error) => Err(error),
         };
         let index = routed.as_ref().map_or_else(|_| self.router.fallback(), |routed| routed.lane);
@@ -86,7 +93,27 @@ impl Lanes {
             }
         };
         lane.cutter.add(n, (lane.items.len() - before) as u64, key.as_ref());
-        let full = lane.items.len() >= BUFFERED;
+        self.flush_if_full(index, sink)
+    }
+
+    /// Whether `where` of the job holds for the current record.
+    fn wants(&self, n: u64, normaliser: &Normaliser<'_>) -> Result<bool, LineError> {
+        self.wanted.as_ref().map_or(Ok(true), |wanted| wanted.has(n, normaliser.columns(), &self.value))
+    }
+
+    /// Adds a record that makes no request.
+    fn add_skipped(&mut self, n: u64, record: &Record<'_>, sink: &mut impl Sink) -> io::Result<bool> {
+        let index = self.router.fallback();
+        let lane = &mut self.open[index];
+        let before = lane.items.len();
+        wire::skipped_item(&mut lane.items, n, record.at, &self.value);
+        lane.cutter.add_unsent(n, (lane.items.len() - before) as u64);
+        self.flush_if_full(index, sink)
+    }
+
+    /// Returns whether items were passed to the sink.
+    fn flush_if_full(&mut self, index: usize, sink: &mut impl Sink) -> io::Result<bool> {
+        let full = self.open[index].items.len() >= BUFFERED;
         if full {
             self.flush(index, sink)?;
         }

@@ -12,6 +12,7 @@ use job::{Code, Job, Row};
 use serde_json::value::RawValue;
 
 use super::records::{LineError, Record};
+use super::wanted;
 
 /// The maximum number of keys whose lane is cached.
 const CACHED_KEYS: usize = 100_000;
@@ -121,11 +122,11 @@ impl Router {
         }
     }
 
-    /// The lane of a record that was normalised to `value`.
+    /// The lane of record number `n`, which was normalised to `value`.
     ///
     /// # Errors
     /// A template fails, a column is missing, or the URL is not valid.
-    pub(super) fn route(&mut self, record: &Record<'_>, value: &[u8]) -> Result<Routed, LineError> {
+    pub(super) fn route(&mut self, n: u64, record: &Record<'_>, value: &[u8]) -> Result<Routed, LineError> {
         let (text, url) = match (&self.route, self.format) {
             (Route::Fixed { lane, key }, _) => return Ok(Routed { lane: *lane, key: key.clone() }),
             (Route::Column { index: Some(_), url, .. }, Format::Text) => (Some(record.raw), *url),
@@ -140,10 +141,10 @@ impl Router {
         let raw: &RawValue =
             serde_json::from_slice(value).map_err(|error| LineError::new(Code::Parse, error.to_string()))?;
         let row = Row::parse(&self.columns, raw).map_err(|error| LineError::new(Code::Parse, error))?;
-        self.by_row(row)
+        self.by_row(n, row)
     }
 
-    fn by_row(&mut self, row: Row) -> Result<Routed, LineError> {
+    fn by_row(&mut self, n: u64, row: Row) -> Result<Routed, LineError> {
         let (text, url) = match &self.route {
             Route::Fixed { lane, key } => return Ok(Routed { lane: *lane, key: key.clone() }),
             Route::Column { name, url, .. } => {
@@ -153,7 +154,7 @@ impl Router {
                 (value.as_str().map_or_else(|| value.to_string(), str::to_owned), *url)
             }
             Route::Render { template, url } => {
-                let text = template.render(&Arc::new(row), &self.secrets);
+                let text = template.render(&wanted::row(&self.job, n, row), &self.secrets);
                 (text.map_err(|error| LineError::new(Code::Render, error))?, *url)
             }
         };

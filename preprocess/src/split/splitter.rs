@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::io::{self, Read};
 use std::rc::Rc;
 
+use job::file::Selection;
 use job::run::{FORMAT, InputFacts};
 use job::{ErrorName, Plan, StepError};
 
@@ -49,11 +50,13 @@ impl<R: Read> Splitter<'_, R> {
             let offset = self.records.offset();
             let located = |error| input_error(file, offset, error);
             let Some(record) = self.records.next().map_err(located)? else { return self.plan(sink) };
-            if self.normaliser.job.input.limit == Some(self.n) {
+            let selection = self.normaliser.job.input.selection.as_ref();
+            if selection.and_then(Selection::last).is_some_and(|last| self.n >= last) {
                 self.limited = true;
                 return self.plan(sink);
             }
             self.n += 1;
+            let selected = selection.is_none_or(|selection| selection.has(self.n));
             if self.normaliser.columns.is_none() {
                 self.normaliser.read_first(&record)?;
             }
@@ -61,7 +64,9 @@ impl<R: Read> Splitter<'_, R> {
                 self.lanes.set_columns(self.normaliser.columns());
                 sink.columns(self.normaliser.columns());
             }
-            if self.lanes.add(self.n, &record, &mut self.normaliser, sink).map_err(located)? {
+            if !selected {
+                self.limited = true;
+            } else if self.lanes.add(self.n, &record, &mut self.normaliser, sink).map_err(located)? {
                 sink.progress(self.n, offset);
             }
             if pause() {
@@ -86,6 +91,7 @@ impl<R: Read> Splitter<'_, R> {
             layout,
             position,
             lines: self.n,
+            limited: self.limited,
             columns: self.normaliser.columns().to_vec(),
             keys: self.normaliser.keys.names.clone(),
             lanes,
@@ -96,6 +102,10 @@ impl<R: Read> Splitter<'_, R> {
         let (header, bytes) = (self.has_header(), self.records.offset());
         let Self { records, mut normaliser, lanes, n, file, layout, garbage, limited, .. } = self;
         let lanes = lanes.plan(sink).map_err(|error| input_error(file, bytes, error))?;
+        if limited && lanes.is_empty() {
+            let message = format!("{file}: of its lines, the first {n} of which were read, none is selected");
+            return Err(StepError::new(ErrorName::InputUnreadable, message));
+        }
         sink.progress(n, bytes);
         let output = normaliser.job.output_format(layout.format)?;
         let columns = if layout.format.is_json() {
@@ -128,8 +138,9 @@ impl<R: Read> Splitter<'_, R> {
                 preamble: layout.preamble,
                 header,
                 columns,
-                lines: n,
+                lines: lanes.iter().map(|lane| lane.lines).sum(),
                 limited,
+                selection: normaliser.job.input.selection.clone().filter(|_| limited),
                 blank: records.blank(),
                 bytes,
                 notes: normaliser.notes,

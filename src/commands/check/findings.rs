@@ -19,6 +19,8 @@ pub(super) const SEPARATORS: [char; 4] = [';', '\t', '|', ','];
 pub(in crate::commands) struct Findings {
     /// Lines that were not rendered for lack of time.
     pub(super) skipped: u64,
+    /// Lines that make no request, because `where` of the job does not hold for them.
+    pub(super) no_request: u64,
     rendered: u64,
     failing: u64,
     /// Bytes of all requests together.
@@ -142,6 +144,9 @@ impl Findings {
 
     /// Prints what was found among all `lines`, and how many of them were checked.
     pub(super) fn print(&self, lines: u64) {
+        if self.no_request > 0 {
+            println!("\n{} of {} make no request", text::count(self.no_request), text::lines(lines));
+        }
         if self.failing > 0 {
             let (more, all) = (if self.skipped > 0 { "at least " } else { "" }, text::lines(lines));
             println!("\n{more}{} of {all} will fail without a request:", text::count(self.failing));

@@ -6,13 +6,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use indicatif::ProgressBar;
+use job::file::Drawn;
 use job::file::secrets::Secrets;
+use job::wire::SKIPPED;
 use job::{Code, Item, Job, Row};
 use net::guard::Guard;
 use serde::de::IgnoredAny;
 use worker::request::{self, Prepared};
 
 use super::findings::Findings;
+use crate::local::now;
 use crate::text;
 
 /// Renders each line when the input is split.
@@ -24,6 +27,8 @@ pub(super) struct Preview {
     /// How many of the first lines are shown.
     shown: u64,
     until: Option<Instant>,
+    /// When the check began, in milliseconds since 1970.
+    now: u64,
     bar: ProgressBar,
     previewed: Previewed,
 }
@@ -49,6 +54,7 @@ impl Preview {
             columns: Arc::from([]),
             shown: shown as u64,
             until,
+            now: now(),
             bar,
             previewed: Previewed::default(),
         }
@@ -64,6 +70,10 @@ impl Preview {
         let late = self.until.is_some_and(|until| Instant::now() > until);
         if late && item.error.is_none() && n > self.shown {
             self.previewed.findings.skipped += 1;
+            return;
+        }
+        if item.error.as_deref() == Some(SKIPPED) {
+            self.previewed.findings.no_request += 1;
             return;
         }
         let rendered = self.render(item);
@@ -90,7 +100,8 @@ impl Preview {
         let row = row
             .and_then(Result::ok)
             .ok_or_else(|| (Code::Parse.to_string(), "the line has no values".to_owned()))?;
-        let request = request::render(&self.job, &Arc::new(row), &self.secrets, None);
+        let row = self.job.row(row, || Drawn::new("check", self.now, item.n, item.n.number()));
+        let request = request::render(&self.job, &row, &self.secrets, None);
         let request = request.map_err(|failure| (failure.code.to_string(), failure.detail))?;
         self.guard
             .check_without_lookup(&request.url)

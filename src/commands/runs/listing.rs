@@ -14,32 +14,32 @@ use crate::local::StateDir;
 const AT_ONCE: usize = 8;
 
 /// Where the runs are.
-pub(super) enum Home {
+pub(in crate::commands) enum Home {
     Local(StateDir),
     Aws(AwsStack),
 }
 
 /// A run.
 #[derive(Debug)]
-pub(super) struct Listed {
-    pub(super) job: String,
-    pub(super) id: String,
+pub(in crate::commands) struct Listed {
+    pub(in crate::commands) job: String,
+    pub(in crate::commands) id: String,
     /// The input's name; `None` before the input was split.
-    pub(super) file: Option<String>,
+    pub(in crate::commands) file: Option<String>,
     /// Milliseconds since 1970.
-    pub(super) started: Option<u64>,
-    pub(super) generation: u32,
-    pub(super) lines: Option<u64>,
+    pub(in crate::commands) started: Option<u64>,
+    pub(in crate::commands) generation: u32,
+    pub(in crate::commands) lines: Option<u64>,
     /// Lines that have succeeded so far.
-    pub(super) ok: Option<u64>,
+    pub(in crate::commands) ok: Option<u64>,
     /// Lines that have failed so far.
-    pub(super) failed: Option<u64>,
-    pub(super) state: State,
+    pub(in crate::commands) failed: Option<u64>,
+    pub(in crate::commands) state: State,
 }
 
 /// How a run ended or stands.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum State {
+pub(in crate::commands) enum State {
     /// Every line has succeeded.
     Succeeded,
     /// It ended, and lines have failed.
@@ -70,7 +70,7 @@ impl State {
         }
     }
 
-    pub(super) fn in_words(&self) -> String {
+    pub(in crate::commands) fn in_words(&self) -> String {
         match self {
             Self::SomeFailed => "some lines failed".to_owned(),
             Self::Continued { by } => format!("continued by {by}"),
@@ -81,13 +81,29 @@ impl State {
 
 impl Listed {
     /// The run's name for users.
-    pub(super) fn name(&self) -> String {
+    pub(in crate::commands) fn name(&self) -> String {
         format!("{}/{}", self.job, self.id)
+    }
+
+    /// The run as messages name it.
+    pub(in crate::commands) fn reference(&self, bucket: &str) -> RunRef {
+        RunRef {
+            format: FORMAT,
+            bucket: bucket.to_owned(),
+            job: self.job.clone(),
+            file: self.file.clone().unwrap_or_default(),
+            id: self.id.clone(),
+            generation: self.generation,
+        }
     }
 }
 
 /// All runs of a job, or of all jobs, the newest first.
-pub(super) async fn list(objects: &Objects, home: &Home, job: Option<&str>) -> Result<Vec<Listed>, CliError> {
+pub(in crate::commands) async fn list(
+    objects: &Objects,
+    home: &Home,
+    job: Option<&str>,
+) -> Result<Vec<Listed>, CliError> {
     let jobs = match job {
         Some(job) => vec![job.to_owned()],
         // The results of the Distributed Maps.
@@ -95,12 +111,7 @@ pub(super) async fn list(objects: &Objects, home: &Home, job: Option<&str>) -> R
     };
     let mut runs = Vec::new();
     for job in jobs {
-        let mut holder = None;
-        for lease in [keys::lease(&job), keys::earlier_lease(&job)] {
-            if let Some(found) = objects.find(&lease).await? {
-                holder = Some(read_file::<LeaseHolder>(&found, &lease, "a lease")?);
-            }
-        }
+        let holder = holder(objects, &job).await?;
         let folders = objects.folders(&format!("runs/{job}/")).await?;
         let ids = folders.into_iter().filter(|id| id != "latest");
         let read = ids.map(|id| read(objects, home, &job, id, holder.as_ref()));
@@ -109,6 +120,27 @@ pub(super) async fn list(objects: &Objects, home: &Home, job: Option<&str>) -> R
     }
     runs.sort_by(|one, other| other.started.cmp(&one.started).then_with(|| one.id.cmp(&other.id)));
     Ok(runs)
+}
+
+/// One run; `None` if no execution has claimed it.
+pub(in crate::commands) async fn listed(
+    objects: &Objects,
+    home: &Home,
+    run: &RunRef,
+) -> Result<Option<Listed>, CliError> {
+    let holder = holder(objects, &run.job).await?;
+    read(objects, home, &run.job, run.id.clone(), holder.as_ref()).await
+}
+
+/// The run that has the lease of a job.
+async fn holder(objects: &Objects, job: &str) -> Result<Option<LeaseHolder>, CliError> {
+    let mut holder = None;
+    for lease in [keys::lease(job), keys::earlier_lease(job)] {
+        if let Some(found) = objects.find(&lease).await? {
+            holder = Some(read_file::<LeaseHolder>(&found, &lease, "a lease")?);
+        }
+    }
+    Ok(holder)
 }
 
 /// A run, or `None` if no execution has claimed the folder.
@@ -180,6 +212,22 @@ async fn count(objects: &Objects, keys: &RunKeys) -> Result<(u64, u64), CliError
 }
 
 impl Home {
+    /// The objects of the runs.
+    pub(in crate::commands) fn objects(&self) -> Objects {
+        match self {
+            Self::Local(state) => state.objects(),
+            Self::Aws(stack) => stack.objects(),
+        }
+    }
+
+    /// The client of their store.
+    pub(in crate::commands) fn s3(&self) -> aws_sdk_s3::Client {
+        match self {
+            Self::Local(state) => state.s3().clone(),
+            Self::Aws(stack) => stack.s3().clone(),
+        }
+    }
+
     /// The state of a run that has no report.
     async fn state(
         &self,

@@ -80,6 +80,10 @@ impl Recorded {
         let earlier = result.earlier.iter().cloned();
         self.attempts.extend(earlier.map(|tried| Attempt { tried, ok: false, identity, values: None }));
         let ok = result.ok();
+        if ok && result.tries == 0 && identity.is_none() {
+            // The line makes no request.
+            return;
+        }
         let tried = Tried {
             t: result.t,
             ms: result.ms,

@@ -37,6 +37,7 @@ impl Summary {
             ("succeeded", report.ok, true),
             ("failed", report.failed, true),
             ("not processed", report.not_processed, report.not_processed > 0),
+            ("no request", report.skipped, report.skipped > 0),
         ];
         for (name, count, shown) in lines {
             if shown {
@@ -55,7 +56,7 @@ impl Summary {
         }
         if report.limited {
             println!(
-                "  the file has more lines: `throughline run` without --limit sends them, and keeps these"
+                "  the file has more lines: `throughline run` of the whole file sends them, and keeps these"
             );
         }
         report.errors.iter().take(6).for_each(|error| println!("{}", reason(error)));

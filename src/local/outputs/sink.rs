@@ -6,6 +6,9 @@ use std::io::{self, Write};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
+use flate2::write::GzEncoder;
+use job::file::Compression;
+
 use super::atomic_file::AtomicFile;
 use crate::exit::CliError;
 use crate::print;
@@ -25,10 +28,25 @@ pub(super) enum Sink {
 }
 
 /// An output that is being written.
-pub(super) enum Writer {
+pub(super) struct Writer {
+    encoder: Encoder,
+    /// Bytes before compression.
+    written: u64,
+}
+
+/// How the bytes of an output come to their destination.
+enum Encoder {
+    Plain(Destination),
+    Gzip(GzEncoder<Destination>),
+    Zstd(zstd::Encoder<'static, Destination>),
+}
+
+/// Where the bytes go.
+enum Destination {
     Stdout,
     Stream(File),
-    File(AtomicFile),
+    /// The file, and its bytes so far.
+    File(AtomicFile, u64),
 }
 
 impl Sink {
@@ -92,38 +110,71 @@ impl Sink {
     }
 
     /// Starts to write.
-    pub(super) fn open(&self) -> io::Result<Writer> {
-        match self {
-            Sink::Stdout => Ok(Writer::Stdout),
+    pub(super) fn open(&self, compression: Compression) -> io::Result<Writer> {
+        let to = match self {
+            Sink::Stdout => Destination::Stdout,
             // A file that a shell has opened (`3>> all.csv`) is appended to.
-            Sink::Stream(path) => OpenOptions::new().append(true).open(path).map(Writer::Stream),
-            Sink::File(path) => AtomicFile::create(path).map(Writer::File),
-        }
+            Sink::Stream(path) => Destination::Stream(OpenOptions::new().append(true).open(path)?),
+            Sink::File(path) => Destination::File(AtomicFile::create(path)?, 0),
+        };
+        let encoder = match compression {
+            Compression::Gzip => Encoder::Gzip(GzEncoder::new(to, flate2::Compression::default())),
+            Compression::Zstd => Encoder::Zstd(zstd::Encoder::new(to, zstd::DEFAULT_COMPRESSION_LEVEL)?),
+            Compression::None | Compression::Bzip2 => Encoder::Plain(to),
+        };
+        Ok(Writer { encoder, written: 0 })
     }
 }
 
 impl Writer {
     pub(super) fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.written += bytes.len() as u64;
+        match &mut self.encoder {
+            Encoder::Plain(to) => to.write_all(bytes),
+            Encoder::Gzip(encoder) => encoder.write_all(bytes),
+            Encoder::Zstd(encoder) => encoder.write_all(bytes),
+        }
+    }
+
+    /// Ends the writing. A file takes its place if this many bytes were written.
+    pub(super) fn finish(self, length: u64) -> io::Result<()> {
+        if self.written != length {
+            return Err(io::Error::other(format!("{} of {length} bytes were written", self.written)));
+        }
+        let to = match self.encoder {
+            Encoder::Plain(to) => to,
+            Encoder::Gzip(encoder) => encoder.finish()?,
+            Encoder::Zstd(encoder) => encoder.finish()?,
+        };
+        match to {
+            Destination::Stdout | Destination::Stream(_) => Ok(()),
+            Destination::File(file, bytes) => file.commit(bytes),
+        }
+    }
+}
+
+impl Write for Destination {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
-            Writer::Stdout => {
+            Destination::Stdout => {
                 let mut stdout = io::stdout().lock();
                 let written = stdout.write_all(bytes).and_then(|()| stdout.flush());
                 if written.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
                     print::unread();
                 }
-                written
+                written.map(|()| bytes.len())
             }
-            Writer::Stream(file) => file.write_all(bytes),
-            Writer::File(file) => file.file.write_all(bytes),
+            Destination::Stream(file) => file.write(bytes),
+            Destination::File(file, so_far) => {
+                let written = file.file.write(bytes)?;
+                *so_far += written as u64;
+                Ok(written)
+            }
         }
     }
 
-    /// Ends the writing. A file takes its place if it has this many bytes.
-    pub(super) fn finish(self, length: u64) -> io::Result<()> {
-        match self {
-            Writer::Stdout | Writer::Stream(_) => Ok(()),
-            Writer::File(file) => file.commit(length),
-        }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

@@ -65,8 +65,18 @@ impl preprocess::CheckJob for JobRules {
     }
 }
 
+/// Whether a server refuses a job, whatever its settings are.
+pub fn is_refused_by_a_server(job: &Job) -> bool {
+    of_the_server(job).is_some() || job.secret_files().next().is_some()
+}
+
 /// Why a job would read the environment or the files of the server, or reach addresses that nobody checks.
 fn of_the_server(job: &Job) -> Option<&'static str> {
+    if job.keep.is_some() {
+        return Some(
+            "[run] keep: a server keeps the runs of its jobs until `throughline clean --older` removes them",
+        );
+    }
     if job.request.files.is_some() {
         return Some(
             "request.files: a job of a server reads no files of the server; a run on one machine sends them",

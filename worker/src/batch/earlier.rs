@@ -5,11 +5,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
+use job::run::damaged;
 use job::run::keys::ORIGINS;
-use job::run::{damaged, read_file};
 use job::store::Entry;
-use job::wire::{Intents, LineResult, Origin, Origins};
+use job::wire::{Intents, LineResult};
 use job::{Invocation, LineId, Objects, SegmentKey, StepError, seal};
+
+use super::origins::Origins;
 
 /// Objects read ahead.
 const AHEAD: usize = 4;
@@ -26,7 +28,7 @@ pub(crate) struct EarlierResults {
     results: HashMap<LineId, Known>,
     /// By line: the last call whose durable intents name it as possibly sent.
     named: HashMap<LineId, usize>,
-    origins: HashMap<LineId, (String, LineId)>,
+    origins: Origins,
 }
 
 #[derive(Debug)]
@@ -75,8 +77,8 @@ impl EarlierResults {
         let entries = objects.list(prefix).await?;
         let keys = entries.iter().map(|entry| entry.key.clone()).collect();
         let origins = match entries.iter().find(|entry| entry.key.ends_with(ORIGINS)) {
-            Some(Entry { key, .. }) => origins(&objects.get(key).await?, key)?,
-            None => HashMap::new(),
+            Some(Entry { key, .. }) => Origins::read(objects, key).await?,
+            None => Origins::default(),
         };
         let segments = entries
             .into_iter()
@@ -121,8 +123,18 @@ impl EarlierResults {
         self.keys.clone()
     }
 
-    /// The lines that an earlier run may have sent, each with that run's id and the line that it was then.
-    pub(crate) fn into_origins(self) -> HashMap<LineId, (String, LineId)> {
+    /// The runs that sent lines of the batch first.
+    pub(crate) fn origins(&self) -> &Origins {
+        &self.origins
+    }
+
+    /// The same, to be completed.
+    pub(crate) fn origins_mut(&mut self) -> &mut Origins {
+        &mut self.origins
+    }
+
+    /// The same, at the end.
+    pub(crate) fn into_origins(self) -> Origins {
         self.origins
     }
 
@@ -169,11 +181,6 @@ impl EarlierResults {
         }
         Ok(count)
     }
-}
-
-fn origins(body: &[u8], key: &str) -> Result<HashMap<LineId, (String, LineId)>, StepError> {
-    let Origins { lines, .. } = read_file(body, key, "a list of origins")?;
-    Ok(lines.into_iter().map(|Origin { n, run, line }| (n, (run, line))).collect())
 }
 
 #[cfg(test)]

@@ -1,18 +1,17 @@
 //! The beginning of an attempt: the next parcel whose turn it is, with its request.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use job::file::secrets::Secrets;
 use job::file::template::Template;
-use job::{Code, LineId, Row};
+use job::{Code, Row};
 use tokio::time::Instant;
 
 use super::quotas::Allowed;
 use super::{Drive, Halt};
 use crate::auth::Ready;
-use crate::batch::Items;
+use crate::batch::{Items, Origins};
 use crate::failure::Failure;
 use crate::pace::Now;
 use crate::parcel::{Line, ParcelId};
@@ -112,13 +111,13 @@ fn prepare(
     run: &Run,
     cost: Option<&Template>,
     items: &Items,
-    origins: &HashMap<LineId, (String, LineId)>,
+    origins: &Origins,
     line: &Line,
     secrets: Result<&Arc<Secrets>, &Failure>,
 ) -> Result<Prepared, Failure> {
-    let (id, n) = origins.get(&line.n).map_or((&run.id, line.n), |(id, n)| (id, *n));
+    let (id, n) = origins.of(run, line.n);
     let key = request::idempotency_key(&run.job, id, n);
-    let row = items.row(&run.columns, &line.fields)?;
+    let row = run.job.row(items.row(&run.columns, &line.fields)?, || origins.drawn(run, line.n));
     let secrets = secrets.map_err(Clone::clone)?;
     let mut prepared = request::render(&run.job, &row, secrets, key.as_deref())?;
     if let Some(template) = cost {

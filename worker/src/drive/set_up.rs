@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use job::file::Limit;
 use job::run::{KeyPace, WorkRequest, pause_after};
+use job::wire::SKIPPED;
 use job::{Code, Invocation, Job, LineId, StepError};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -78,7 +79,7 @@ impl<'a> Drive<'a> {
         let tries: HashMap<LineId, u32> = request.pace.tries.iter().copied().collect();
         let (mut schedule, mut parcels) = (Schedule::default(), Parcels::default());
         schedule.set_lookahead(intents.lookahead());
-        let mut new_failures = 0;
+        let (mut new_failures, mut skipped) = (0, 0);
         for parsed in items.parse() {
             let Parsed { item, fields } = parsed?;
             let figures = Figures { n: item.n, at: now.millis, ..Figures::default() };
@@ -95,6 +96,10 @@ impl<'a> Drive<'a> {
                     let retry = RetryState { attempts, ..RetryState::default() };
                     parcels.push([Line { n: item.n, fields }], key, retry);
                 }
+                (_, Some(error)) if error == SKIPPED => {
+                    results.succeeded(item.n, result_line::success(figures, &[], b"[]"));
+                    skipped += 1;
+                }
                 (_, Some(error)) => {
                     results.failed(
                         item.n,
@@ -108,6 +113,7 @@ impl<'a> Drive<'a> {
                     let detail = "it may have been sent before an interruption, and must not be sent twice";
                     let code = Code::OutcomeUnknown;
                     let row = items.row(&run.columns, &fields).ok();
+                    let row = row.map(|row| run.job.row(row, || earlier.origins().drawn(&run, item.n)));
                     let id = row.and_then(|row| run.job.identity(&row));
                     let figures = Figures { id, ..figures };
                     results.failed(
@@ -126,7 +132,8 @@ impl<'a> Drive<'a> {
             schedule.push(parcels[parcel].key, parcel, now.instant);
         }
         let Tally { ok, failed, .. } = results.tally();
-        context.observer.found(lane, *ok, failed - new_failures);
+        context.observer.found(lane, *ok - skipped, failed - new_failures);
+        (0..skipped).for_each(|_| context.observer.finished(lane, true));
         (0..new_failures).for_each(|_| context.observer.finished(lane, false));
         Ok(Self {
             last_call: last_call(context, &run, now.instant),

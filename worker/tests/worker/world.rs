@@ -115,6 +115,7 @@ impl Setup {
                 columns,
                 lines: batch.lines,
                 limited: false,
+                selection: None,
                 blank: 0,
                 bytes: batch.to,
                 notes: Vec::new(),

@@ -62,7 +62,7 @@ impl Extractor {
             let converted = column.source == Source::Body && is_json(from) != is_json(to);
             let made = match (&column.source, place(&column.source)) {
                 (_, Some(place)) if !converted => Some(Origin::Same(place)),
-                (Source::Path(_) | Source::Body, _) if body.is_none() => None,
+                (source, _) if source.reads_body() && body.is_none() => None,
                 (Source::Url | Source::Header(_), _) => None,
                 (source, _) => Some(Origin::Response(source.clone())),
             };
@@ -74,13 +74,13 @@ impl Extractor {
         if !lost.is_empty() {
             return Err(lost);
         }
-        let reads_body = |column: &Origin| matches!(column, Origin::Response(Source::Path(_) | Source::Body));
+        let reads_body = |column: &Origin| matches!(column, Origin::Response(source) if source.reads_body());
         let same = |(at, column): (usize, &Origin)| matches!(column, Origin::Same(place) if *place == at);
         Ok(Conversion {
             unchanged: columns.len() == kept.columns.len() && columns.iter().enumerate().all(same),
             body: body.filter(|_| columns.iter().any(reads_body)),
             columns,
-            only_json: kept.columns.iter().any(|column| matches!(column.source, Source::Path(_))),
+            only_json: kept.columns.iter().any(|column| column.source.reads_json()),
             kept: from,
             format: to,
         })
@@ -149,7 +149,10 @@ impl Conversion {
         if body.trim_ascii().is_empty() {
             return Ok(None);
         }
-        let needed = self.columns.iter().any(|column| matches!(column, Origin::Response(Source::Path(_))));
+        let needed = self
+            .columns
+            .iter()
+            .any(|column| matches!(column, Origin::Response(source) if source.reads_json()));
         match Tape::parse(body) {
             Err(error) if needed => Err(Unmade::NotJson(format!("the kept body is not JSON: {error}"))),
             tape => Ok(tape.ok()),

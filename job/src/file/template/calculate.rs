@@ -80,8 +80,8 @@ pub(super) fn prepare(tag: &str) -> Cow<'_, str> {
             continue;
         }
         let start = token.end - token.text.len();
-        // A member of a value calculates as the value does; the row only leads to its values.
-        if token.text == "row" {
+        // A member of a value calculates as the value does; the row and the variables only lead to their values.
+        if matches!(token.text, "row" | "vars") {
             at = accessor_end(expression, at);
         }
         let end = expression[at - 1].end;
@@ -203,6 +203,7 @@ mod tests {
             ("{% if a is not number %}", "{% if (a|__number) is not number %}"),
             ("{% set a, b = c + 1, d %}", "{% set a, b = (c|__number) + 1, (d|__number) %}"),
             ("{{ row['a'].b + row.c }}", "{{ (row['a']|__number).b + (row.c|__number) }}"),
+            ("{{ vars.a + b }}", "{{ (vars.a|__number) + (b|__number) }}"),
             ("{% macro f(a=1) %}", "{% macro f(a=1) %}"),
         ] {
             assert_eq!(prepare(tag), expected);

@@ -11,14 +11,17 @@ use sha2::{Sha256, Sha512};
 use time::format_description::well_known::Rfc3339;
 use time::format_description::{self, OwnedFormatItem};
 use time::macros::format_description;
-use time::{Date, OffsetDateTime, PrimitiveDateTime};
+use time::{Date, Duration, OffsetDateTime, PrimitiveDateTime};
 
 use super::exact;
+use crate::file::units::parse_duration;
 
 /// Numbers from this one on are milliseconds and not seconds: as seconds it is the year 5138.
 const MILLIS_FROM: i64 = 100_000_000_000;
 /// Seconds since 1970, as the format of a date.
 const UNIX: &str = "unix";
+/// Milliseconds since 1970.
+const UNIX_MILLIS: &str = "unix_ms";
 
 /// The filters. What they make is at most four thirds of their argument, or short.
 pub(super) fn all() -> [(&'static str, Value); 5] {
@@ -88,12 +91,13 @@ fn encoded(filter: &str, digest: &[u8], options: &Kwargs) -> Result<String, Erro
 /// seconds or milliseconds since 1970. A time without an offset is in UTC.
 fn date(value: &Value, to: &str, options: Kwargs) -> Result<String, Error> {
     let from: Option<String> = options.get("from")?;
+    let add: Option<String> = options.get("add")?;
     options.assert_all_used()?;
     let text = text(value)?;
     let text = text.trim();
     let time = match from.as_deref() {
         None => iso(text).or_else(|| since_1970(text)),
-        Some(UNIX) => since_1970(text),
+        Some(UNIX | UNIX_MILLIS) => since_1970(text),
         Some(from) => parsed(text, &format(from)?),
     };
     let time = time.ok_or_else(|| {
@@ -101,10 +105,25 @@ fn date(value: &Value, to: &str, options: Kwargs) -> Result<String, Error> {
             from.map_or_else(|| "a date of ISO 8601".to_owned(), |from| format!("a date like {from:?}"));
         refused(format!("date: {:?} is not {wanted}", text.chars().take(40).collect::<String>()))
     })?;
-    if to == UNIX {
-        return Ok(time.unix_timestamp().to_string());
+    let time = add.map_or(Ok(time), |add| moved(time, &add))?;
+    match to {
+        UNIX => return Ok(time.unix_timestamp().to_string()),
+        UNIX_MILLIS => return Ok((time.unix_timestamp_nanos() / 1_000_000).to_string()),
+        _ => {}
     }
     time.format(&format(to)?).map_err(|error| refused(format!("date: {error}")))
+}
+
+/// `add='1d'`, `add='-90min'`.
+fn moved(time: OffsetDateTime, by: &str) -> Result<OffsetDateTime, Error> {
+    let back = by.strip_prefix('-');
+    let by = parse_duration(back.unwrap_or(by)).map_err(|error| refused(format!("date: add: {error}")))?;
+    let moved = if back.is_some() {
+        time.checked_sub(by.try_into().unwrap_or(Duration::MAX))
+    } else {
+        time.checked_add(by.try_into().unwrap_or(Duration::MAX))
+    };
+    moved.ok_or_else(|| refused("date: add: there is no such date"))
 }
 
 fn format(pattern: &str) -> Result<OwnedFormatItem, Error> {

@@ -8,7 +8,7 @@ use minijinja::{Environment, Error, ErrorKind, State, context};
 use minijinja::filters as engine;
 
 use super::budget::{self, ELEMENT};
-use super::filters;
+use super::{drawn, filters};
 
 /// The most bytes that a filter may need for its arguments.
 type Cost = fn(&[Value]) -> Result<u64, Error>;
@@ -36,6 +36,7 @@ fn environment() -> Environment<'static> {
     }
     // It prints all columns of the line, at many times their size.
     environment.remove_global("debug");
+    drawn::install(&mut environment);
     environment.add_filter("__concat", concat);
     environment.add_filter("__add", add);
     environment.add_filter("__mul", mul);

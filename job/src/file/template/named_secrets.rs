@@ -25,11 +25,11 @@ impl Named {
 }
 
 impl Template {
-    /// Renders the template for one line, with the names of secrets in place of their values. A template that
-    /// fails without the values counts as its source with the whole line.
+    /// Renders the template for one line, with names in place of the values of secrets and of drawn ones. A
+    /// template that fails without the values counts as its source with the whole line.
     ///
     /// # Errors
-    /// As [`Self::render`], where the template names no secret.
+    /// As [`Self::render`], where the template names no secret and draws nothing.
     pub(in crate::file) fn render_named(&self, row: &Arc<Row>) -> Result<Cow<'_, str>, String> {
         if self.literal {
             return Ok(Cow::Borrowed(&self.source));
@@ -37,8 +37,15 @@ impl Template {
         if let Some(constant) = &self.named.constant {
             return Ok(Cow::Borrowed(constant));
         }
+        let named;
+        let row = if self.draws() {
+            named = row.named();
+            &named
+        } else {
+            row
+        };
         match self.render(row, &self.named.markers) {
-            Err(_) if !self.secrets.is_empty() => {
+            Err(_) if !self.secrets.is_empty() || self.draws() => {
                 Ok(Cow::Owned(format!("\0{}\0{}", self.source, row.source())))
             }
             rendered => rendered.map(Cow::Owned),

@@ -3,22 +3,16 @@
 
 use std::collections::BTreeSet;
 
-use minijinja::machinery::{Instruction, Instructions, get_compiled_template};
+use minijinja::machinery::{Instruction, get_compiled_template};
 use minijinja::{Environment, ErrorKind, Template, Value};
 
 /// The first filter, test or function that does not exist: what is wrong, and the line within the template,
 /// from 1.
 pub(super) fn unknown(environment: &Environment<'_>, template: &Template<'_, '_>) -> Option<(String, usize)> {
-    let compiled = get_compiled_template(template);
-    let all: Vec<&Instructions<'_>> =
-        std::iter::once(&compiled.instructions).chain(compiled.blocks.values()).collect();
-    let each = || {
-        all.iter()
-            .flat_map(|part| (0..).map_while(|at| Some((part.get(at)?, part.get_line(at).unwrap_or(1)))))
-    };
-    let own: BTreeSet<&str> = each().filter_map(|(instruction, _)| defines(instruction)).collect();
+    let all = instructions(template);
+    let own: BTreeSet<&str> = all.iter().filter_map(|(instruction, _)| defines(instruction)).collect();
     let globals: BTreeSet<&str> = environment.globals().map(|(name, _)| name).collect();
-    each().find_map(|(instruction, line)| {
+    all.into_iter().find_map(|(instruction, line)| {
         let message = match instruction {
             Instruction::ApplyFilter(name, ..) if is(environment, ErrorKind::UnknownFilter, name) => {
                 format!("there is no filter {name:?}")
@@ -35,6 +29,41 @@ pub(super) fn unknown(environment: &Environment<'_>, template: &Template<'_, '_>
         };
         Some((message, line))
     })
+}
+
+/// Those of the names that the template calls as functions.
+pub(super) fn called(template: &Template<'_, '_>, names: &[&'static str]) -> Vec<&'static str> {
+    among(template, names, |instruction| match instruction {
+        Instruction::CallFunction(name, _) => Some(name),
+        _ => None,
+    })
+}
+
+/// Those of the names whose value the template looks up.
+pub(super) fn looked_up(template: &Template<'_, '_>, names: &[&'static str]) -> Vec<&'static str> {
+    among(template, names, |instruction| match instruction {
+        Instruction::Lookup(name) => Some(name),
+        _ => None,
+    })
+}
+
+fn among(
+    template: &Template<'_, '_>,
+    names: &[&'static str],
+    name: for<'a> fn(&Instruction<'a>) -> Option<&'a str>,
+) -> Vec<&'static str> {
+    let all = instructions(template);
+    let is_used = |wanted: &&&'static str| all.iter().any(|(used, _)| name(used) == Some(**wanted));
+    names.iter().filter(is_used).copied().collect()
+}
+
+/// The instructions of a template, each with its line, from 1.
+fn instructions<'a>(template: &'a Template<'_, '_>) -> Vec<(&'a Instruction<'a>, usize)> {
+    let compiled = get_compiled_template(template);
+    let parts = std::iter::once(&compiled.instructions).chain(compiled.blocks.values());
+    parts
+        .flat_map(|part| (0..).map_while(|at| Some((part.get(at)?, part.get_line(at).unwrap_or(1)))))
+        .collect()
 }
 
 /// The name that an instruction gives to a value, such as a macro.
