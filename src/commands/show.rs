@@ -112,7 +112,7 @@ fn request_of(
     attempts: &[Attempt],
 ) -> Result<ShownRequest, String> {
     let masked = Arc::new(Secrets::masked(job.secrets.keys().cloned()));
-    let key = request::idempotency_key(job, run, n);
+    let key = request::idempotency_key(job, [(run, n)]);
     let rendered = request::render(job, row, &masked, key.as_deref())
         .map_err(|failure| format!("the line makes no request: {}: {}", failure.code, failure.detail))?;
     match attempts.iter().rev().find_map(|attempt| attempt.identity) {

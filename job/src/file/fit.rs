@@ -2,14 +2,24 @@
 
 use std::ops::Range;
 
+use super::follow::ANSWERS;
+use super::packing::ROWS;
 use super::places::Entry;
 use super::{Job, JobError, OutputFormat, Style};
 
 /// Checks that every column that a template names is one of the input's.
 pub(super) fn columns(job: &Job, columns: &[String]) -> Result<(), JobError> {
     for (path, template) in job.placed_templates() {
+        let of_several = job.packing.is_some() && path[0] != "batch" && path != ["limits", "by"];
         for variable in template.variables() {
-            if !columns.contains(variable) {
+            if of_several {
+                if variable != ROWS {
+                    let message = format!(
+                        "with [batch] a request has several lines, and the template names {variable:?} as if it had one: write a loop over rows, or rows[0].{variable}"
+                    );
+                    return Err(JobError::at(&job.text, &job.file, &word_in(job, &path, variable), message));
+                }
+            } else if !columns.contains(variable) && !(path[0] == "then" && ANSWERS.contains(&&**variable)) {
                 let known = columns.iter().take(20).map(String::as_str).collect::<Vec<_>>().join(", ");
                 let nearest = columns
                     .iter()

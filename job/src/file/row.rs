@@ -6,6 +6,7 @@ use std::sync::Arc;
 use minijinja::value::{Enumerator, Object, Value};
 use serde_json::value::RawValue;
 
+use crate::file::packing::ROWS;
 use crate::file::template::exact;
 use crate::json::{Document, JsonError};
 
@@ -21,6 +22,15 @@ pub enum Row {
     },
     /// A line of JSON: its object.
     Object(Document),
+    /// A line after responses, which it has as `answers`.
+    After {
+        /// The line.
+        row: Arc<Self>,
+        /// The responses, as [`super::response_as_json`] writes them.
+        answers: Vec<Document>,
+    },
+    /// The lines of one request, as `rows`.
+    Several(Vec<Arc<Self>>),
 }
 
 impl Row {
@@ -45,6 +55,17 @@ impl Row {
                 values.get(at).map(|value| Value::from(value.as_str()))
             }
             Self::Object(object) => object.root().get(name).map(|value| exact::value(object, value, true)),
+            Self::After { row, answers } => {
+                let answer = |answer: &Document| exact::value(answer, answer.root(), true);
+                match name {
+                    "answers" => Some(answers.iter().map(answer).collect()),
+                    "answer" => answers.last().map(answer),
+                    name => row.get(name),
+                }
+            }
+            Self::Several(rows) => {
+                (name == ROWS).then(|| rows.iter().map(|row| Value::from_dyn_object(row.clone())).collect())
+            }
         }
     }
 
@@ -56,6 +77,11 @@ impl Row {
                 serde_json::to_string(&pairs).expect("texts are plain JSON").into()
             }
             Self::Object(object) => object.root().raw().into(),
+            Self::After { row, .. } => row.source(),
+            Self::Several(rows) => {
+                let rows: Vec<_> = rows.iter().map(|row| row.source()).collect();
+                serde_json::to_string(&rows).expect("texts are plain JSON").into()
+            }
         }
     }
 
@@ -63,6 +89,8 @@ impl Row {
         match self {
             Self::Fields { columns, .. } => columns.iter().map(|name| Value::from(name.as_str())).collect(),
             Self::Object(object) => object.root().members().map(|(name, _)| Value::from(name)).collect(),
+            Self::After { row, .. } => row.names(),
+            Self::Several(_) => vec![Value::from(ROWS)],
         }
     }
 }

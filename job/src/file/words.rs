@@ -24,11 +24,24 @@ const SWITCH: &str = "true or false, without quotes";
 
 /// The keys whose values are often written in another way. The explanation of any other key comes from its
 /// type.
-const KEYS: [Key; 47] = [
+const KEYS: [Key; 61] = [
     key("input.format", TEXT, "\"csv\"", ""),
     key("input.compression", TEXT, "\"gzip\"", ""),
     key("input.delimiter", "one character in quotes", "\";\"", ""),
     key("input.header", SWITCH, "false", ""),
+    key("batch.lines", COUNT, "100", ""),
+    key("batch.bytes", "a size in quotes", "\"1MB\"", "B"),
+    key("batch.answers", "a JSONPath in quotes", "\"$.results[*]\"", ""),
+    key("batch.key", "a JSONPath in quotes", "\"$.id\"", ""),
+    key("batch.line_key", TEXT, "\"{{ id }}\"", ""),
+    key("batch.halve", "a list of statuses", "[400, 422]", ""),
+    key("batch.halve.*", "a status", "[400, 422]", ""),
+    key("then.*.url", TEXT, "\"{{ answer.body.url }}\"", ""),
+    key("then.*.until", "an expression in quotes", "\"body.status == 'done'\"", ""),
+    key("then.*.every", DURATION, "\"2s\"", "s"),
+    key("then.*.within", DURATION, "\"10m\"", "s"),
+    key("pages.next", "a JSONPath in quotes", "\"$.next\"", ""),
+    key("pages.most", COUNT, "100", ""),
     key("request.method", TEXT, "\"POST\"", ""),
     key("request.url", TEXT, "\"https://api.example.com/{{ id }}\"", ""),
     key("request.body", TEXT, "'{\"name\": {{ name }}}'", ""),
@@ -65,6 +78,7 @@ const KEYS: [Key; 47] = [
     key("limits.*.cost", TEXT, "\"{{ tokens }}\"", ""),
     key("limits.*.learn", SWITCH, "true", ""),
     key("limits.max_requests", COUNT, "1000", ""),
+    key("limits.max_cost", COUNT, "1000", ""),
     key("retry.attempts", COUNT, "5", ""),
     key("retry.statuses", "a list of statuses", "[\"5xx\", 408]", ""),
     key("retry.statuses.*", "a status", "[\"5xx\", 408]", ""),
@@ -132,7 +146,9 @@ fn wrong_type(text: &str, path: &[String], entry: &Entry, found: &str) -> String
                 "{key} belongs to a provider: write [limits.default] or [limits.\"api.example.com\"], and below it {key} = {written}"
             );
         }
-        [limits, provider] if limits == "limits" && provider != "by" && provider != "max_requests" => {
+        [limits, provider]
+            if limits == "limits" && !matches!(provider.as_str(), "by" | "max_requests" | "max_cost") =>
+        {
             return format!(
                 "a limit is a table: write [limits.{}] and below it rate = \"10/s\"",
                 quoted(provider)

@@ -36,6 +36,9 @@ pub(super) struct Before {
     pub(super) secrets_changed: Vec<String>,
     /// The lines of it that this run, which is limited to the first lines, leaves out.
     pub(super) left_out: u64,
+    /// It was interrupted, its requests have several lines and keys, and this run would send the lines in other
+    /// requests, with other keys.
+    pub(super) regrouped: bool,
     /// The first column whose values cannot be made from what it kept.
     pub(super) lost_column: Option<String>,
 }
@@ -59,6 +62,13 @@ pub(super) enum Doubt {
          without --limit they are kept; with --fresh the first lines are sent again"
     )]
     LeftOut { started: String, left_out: u64 },
+    #[error(
+        "the run of {started} was interrupted, and its requests have several lines and a key for all of them. \
+         The file or [batch] has changed, so lines that may have been sent would be sent in other requests, with \
+         other keys: with --continue they are, and its {ok} responses are kept; with --fresh every line is sent \
+         again; as the file and [batch] were before, the run goes on with the same keys"
+    )]
+    Regrouped { started: String, ok: u64 },
     #[error(
         "the column {column:?} cannot be made from the {ok} responses of the run of {started}, which kept other \
          columns: take it out of [output] columns, or send every line again with --fresh"
@@ -110,6 +120,9 @@ pub(super) fn decide(facts: &Facts) -> Result<Again, Doubt> {
             (false, _) => "the requests of the job have changed",
         };
         return Err(Doubt::Changed { started: started(), changed, ok });
+    }
+    if before.regrouped && asked.is_none() {
+        return Err(Doubt::Regrouped { started: started(), ok });
     }
     if !before.secrets_changed.is_empty() && ok > 0 && asked != Some(Again::Continue) {
         return Err(Doubt::Secret { started: started(), secrets: before.secrets_changed.join(", "), ok });
