@@ -17,7 +17,7 @@ fn ids(request: &ReceivedRequest) -> Vec<String> {
     body["ids"].as_array().unwrap().iter().map(|id| id.as_str().unwrap().to_owned()).collect()
 }
 
-fn answers(items: Vec<Value>) -> axum::response::Response {
+fn respond_with(items: Vec<Value>) -> axum::response::Response {
     let body = json!({ "results": items }).to_string();
     response_with(200, &[("content-type", "application/json")], &body)
 }
@@ -29,7 +29,9 @@ fn api() -> HttpServer {
         if ids.iter().any(|id| id.starts_with("bad")) {
             return response(400, "a bad id");
         }
-        answers(ids.iter().rev().map(|id| json!({ "id": id, "name": format!("name of {id}") })).collect())
+        respond_with(
+            ids.iter().rev().map(|id| json!({ "id": id, "name": format!("name of {id}") })).collect(),
+        )
     })
 }
 
@@ -37,7 +39,7 @@ fn job(api: &HttpServer, batch: &str) -> JobFile {
     JobFile::post(api.url("/lookup"))
         .request(r#"body = '{"ids": {{ rows | map(attribute="id") | list }}}'"#)
         .column("name", "$.name")
-        .tables(format!("[batch]\nanswers = \"$.results[*]\"\n{batch}"))
+        .tables(format!("[batch]\nresults = \"$.results[*]\"\n{batch}"))
         .unlimited(api.host())
 }
 
@@ -63,7 +65,7 @@ fn sent(api: &HttpServer) -> Vec<Vec<String>> {
 }
 
 #[test]
-fn answers_find_their_lines_by_key() {
+fn results_find_their_lines_by_key() {
     let api = api();
     let (scene, _) = run(job(&api, "lines = 3\nkey = \"$.id\""), &input(["a", "b", "c", "d", "c"]), 0);
     assert_eq!(sent(&api), [vec!["a", "b", "c"], vec!["d", "c"]]);
@@ -74,9 +76,9 @@ fn answers_find_their_lines_by_key() {
 }
 
 #[test]
-fn answers_find_their_lines_by_position() {
+fn results_find_their_lines_by_position() {
     let api = HttpServer::start(|_, request| {
-        answers(ids(request).iter().map(|id| json!({ "name": id.to_uppercase() })).collect())
+        respond_with(ids(request).iter().map(|id| json!({ "name": id.to_uppercase() })).collect())
     });
     let (scene, _) = run(job(&api, "lines = 2"), &input(["a", "b", "c"]), 0);
     assert_eq!(outputs(&scene, &["name"]), [["A", "B", "C"]]);
@@ -136,7 +138,7 @@ fn a_line_that_cannot_be_rendered_fails_alone() {
     let job = JobFile::post(api.url("/lookup"))
         .request(r#"body = '{"ids": [{% for row in rows %}{{ row.id | date("%Y") }}{% if not loop.last %},{% endif %}{% endfor %}]}'"#)
         .column("name", "$.name")
-        .tables("[batch]\nanswers = \"$.results[*]\"\nlines = 4\nkey = \"$.id\"\nline_key = \"{{ id | date('%Y') }}\"")
+        .tables("[batch]\nresults = \"$.results[*]\"\nlines = 4\nkey = \"$.id\"\nline_key = \"{{ id | date('%Y') }}\"")
         .unlimited(api.host());
     let dates = ["2026-01-01", "2025-01-01", "no date", "2024-01-01"];
     let (scene, _) = run(job, &input(dates), 2);
@@ -160,27 +162,27 @@ fn bodies_have_at_most_the_bytes_of_the_job() {
 }
 
 #[test]
-fn a_response_without_all_answers_fails_the_lines_that_have_none() {
+fn a_response_without_all_results_fails_the_lines_that_have_none() {
     let api = HttpServer::start(|_, request| {
         let ids = ids(request);
         let items =
             ids.iter().filter(|id| !id.starts_with("lost")).map(|id| json!({ "id": id, "name": "n" }));
         let twice =
             ids.iter().filter(|id| id.starts_with("twice")).map(|id| json!({ "id": id, "name": "m" }));
-        answers(items.chain(twice).collect())
+        respond_with(items.chain(twice).collect())
     });
     let lines = input(["1", "lost2", "twice3", "4"]);
     let (scene, _) = run(job(&api, "lines = 10\nkey = \"$.id\""), &lines, 2);
     let columns = outputs(&scene, &["name", "error", "error_detail"]);
     assert_eq!(columns[..2], [["n", "", "", "n"], ["", "spread", "spread", ""]]);
-    assert!(columns[2][1].contains("no answer has the key \"lost2\"") && columns[2][1].contains("results"));
-    assert!(columns[2][2].contains("two answers have the key \"twice3\""), "{}", columns[2][2]);
+    assert!(columns[2][1].contains("no result has the key \"lost2\"") && columns[2][1].contains("results"));
+    assert!(columns[2][2].contains("two results have the key \"twice3\""), "{}", columns[2][2]);
 
-    // By position nobody knows whose the answers are.
+    // By position nobody knows whose the results are.
     let (scene, _) = run(job(&api, "lines = 10"), &input(["1", "lost2", "3"]), 2);
     let columns = outputs(&scene, &["error", "error_detail"]);
     assert_eq!(columns[0], ["spread"; 3]);
-    assert!(columns[1][0].contains("2 answers for 3 lines"), "{}", columns[1][0]);
+    assert!(columns[1][0].contains("2 results for 3 lines"), "{}", columns[1][0]);
     assert_eq!(api.count(), 2, "such a request is not sent again");
 }
 
@@ -191,7 +193,7 @@ fn a_failure_within_a_response_fails_its_line() {
             "2" => json!({ "error": { "reason": "no such company" } }),
             id => json!({ "name": id }),
         };
-        answers(ids(request).iter().map(item).collect())
+        respond_with(ids(request).iter().map(item).collect())
     });
     let (scene, _) = run(job(&api, "lines = 10\nfail_if = \"body.error\""), &input(["1", "2", "3"]), 2);
     let columns = outputs(&scene, &["name", "error", "error_detail"]);
@@ -216,7 +218,7 @@ fn a_cost_counts_lines() {
     let job = JobFile::post(api.url("/lookup"))
         .request(r#"body = '{"ids": {{ rows | map(attribute="id") | list }}}'"#)
         .column("name", "$.name")
-        .tables("[batch]\nanswers = \"$.results[*]\"\nlines = 5\nkey = \"$.id\"")
+        .tables("[batch]\nresults = \"$.results[*]\"\nlines = 5\nkey = \"$.id\"")
         .limit(api.host(), "rate = [\"1000/s\", \"7/h\"]\ncost = \"{{ rows | length }}\"");
     let scene = Scene::new(job, "in.csv", input(0..20));
     let mut running = scene.start(&RUN);
@@ -242,7 +244,7 @@ fn gated() -> (HttpServer, Arc<Semaphore>) {
             if ids.iter().any(|id| id == "17") {
                 return response(422, "17 is bad");
             }
-            answers(ids.iter().map(|id| json!({ "id": id, "name": id })).collect())
+            respond_with(ids.iter().map(|id| json!({ "id": id, "name": id })).collect())
         }
     };
     (HttpServer::router(axum::Router::new().route("/lookup", axum::routing::post(respond))), gate)
@@ -292,7 +294,7 @@ fn a_post_that_must_not_be_repeated_is_unknown_for_all_its_lines() {
     let job = JobFile::post(api.url("/lookup"))
         .request(r#"body = '{"ids": {{ rows | map(attribute="id") | list }}}'"#)
         .column("name", "$.name")
-        .tables("[batch]\nanswers = \"$.results[*]\"\nlines = 5\nkey = \"$.id\"")
+        .tables("[batch]\nresults = \"$.results[*]\"\nlines = 5\nkey = \"$.id\"")
         .limit(api.host(), "rate = \"unlimited\"\nin_flight = 1");
     let scene = Scene::new(job, "in.csv", input(0..15));
     let running = scene.start(&RUN);
@@ -354,7 +356,7 @@ fn what_cannot_work_is_refused_with_its_place() {
     refused(&job(plain, "[batch]\nlines = 0"), "job.toml:6:9");
     refused(&job(plain, "[batch]\nlines = 1001"), "from 1 to 1000");
     refused(&job(plain, "[batch]\nbytes = \"1MB\""), "lines");
-    refused(&job(plain, "[batch]\nlines = 2\nanswers = \"results\""), "job.toml:7:11");
+    refused(&job(plain, "[batch]\nlines = 2\nresults = \"results\""), "job.toml:7:11");
     refused(&job(plain, "[batch]\nlines = 2\nkey = \"$[0]\""), "line_key");
     refused(&job(plain, "[batch]\nlines = 2\nline_key = \"{{ id }}\""), "job.toml:7:12");
     refused(&job(plain, "[batch]\nlines = 2\nkey = \"$.ident\""), "ident");

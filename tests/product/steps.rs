@@ -143,12 +143,12 @@ fn every_page_counts_against_the_budget() {
 fn detail_job(api: &HttpServer) -> JobFile {
     JobFile::get(api.url("/find?name={{ name }}"))
         .column("city", "$.city")
-        .tables("[[then]]\nurl = \"/things/{{ answer.body.id }}?of={{ name }}\"\nheaders = { x-first = \"{{ answers[0].status }}\" }")
+        .tables("[[then]]\nurl = \"/things/{{ response.body.id }}?of={{ name }}\"\nheaders = { x-first = \"{{ responses[0].status }}\" }")
         .unlimited(api.host())
 }
 
 #[test]
-fn a_step_sees_the_answer_before_it() {
+fn a_step_sees_the_response_before_it() {
     let api = HttpServer::start(|_, request| match request.path() {
         "/find" => response(200, r#"{"id": "a/b"}"#),
         "/things/a%2Fb" => response(200, &json!({ "city": request.header("x-first") }).to_string()),
@@ -202,7 +202,7 @@ fn work_job(api: &HttpServer, more: &str) -> JobFile {
         .request("body = \"{{ id }}\"")
         .column("path", "$.path")
         .tables(format!(
-            "[[then]]\nurl = \"{{{{ answer.headers.location }}}}\"\nuntil = \"body.state == 'done'\"\n{more}"
+            "[[then]]\nurl = \"{{{{ response.headers.location }}}}\"\nuntil = \"body.state == 'done'\"\n{more}"
         ))
         .unlimited(api.host())
 }
@@ -240,7 +240,7 @@ fn a_killed_run_goes_on_with_the_step_and_sends_no_post_again() {
         let files = scene.files().into_iter().filter(|file| file.to_string_lossy().ends_with(".begun"));
         files.map(|file| std::fs::read_to_string(file).unwrap().lines().count()).sum::<usize>()
     };
-    wait_until("the answers are kept", || kept() == 3);
+    wait_until("the responses are kept", || kept() == 3);
     running.kill();
     status.store(DONE, Ordering::SeqCst);
     scene.run(&RUN).expect(0);
@@ -285,7 +285,7 @@ fn what_cannot_work_is_refused_with_its_place() {
     refused("[pages]\nnumber = \"page\"", "items");
     refused("[pages]\nnext = \"next\"", "job.toml:4:8");
     refused("[pages]\nnext = \"link\"\nmost = 0", "job.toml:5:8");
-    refused("[[then]]\nurl = \"/{{ answr.body.id }}\"", "answr");
+    refused("[[then]]\nurl = \"/{{ respnse.body.id }}\"", "respnse");
     refused("[[then]]\nurl = \"/x\"\nevery = \"1s\"", "until");
     refused("[[then]]\nurl = \"/x\"\nuntil = \"boddy.x\"", "job.toml:5:9");
     refused("[batch]\nlines = 2\n[[then]]\nurl = \"/x\"", "leave one of them out");

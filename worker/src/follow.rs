@@ -23,7 +23,7 @@ use crate::response::{Seen, Sender};
 /// Where a line is among its requests.
 #[derive(Debug, Clone)]
 pub(crate) struct Chain {
-    /// What templates see, without the answers.
+    /// What templates see, without the responses.
     row: Arc<Row>,
     secrets: Arc<Secrets>,
     /// The key of the line's requests, if one of them has a key.
@@ -34,8 +34,8 @@ pub(crate) struct Chain {
     step: usize,
     /// When the step began, in milliseconds since 1970.
     since: u64,
-    /// The answers to the steps before.
-    answers: Vec<Document>,
+    /// The responses to the steps before.
+    responses: Vec<Document>,
     /// What the pages so far have, and how many they are.
     items: Vec<Bytes>,
     pages: u32,
@@ -58,7 +58,17 @@ pub(crate) struct Following {
 
 impl Chain {
     pub(crate) fn new(row: Arc<Row>, secrets: Arc<Secrets>, key: Option<String>, first: Url) -> Self {
-        Self { row, secrets, key, first, step: 0, since: 0, answers: Vec::new(), items: Vec::new(), pages: 0 }
+        Self {
+            row,
+            secrets,
+            key,
+            first,
+            step: 0,
+            since: 0,
+            responses: Vec::new(),
+            items: Vec::new(),
+            pages: 0,
+        }
     }
 
     /// The step whose request this is: 0 is the first request.
@@ -69,11 +79,11 @@ impl Chain {
     /// The request to go on with, after what was kept of the line.
     pub(crate) fn resume(mut self, job: &Job, begun: &Begun) -> Result<Prepared, Failure> {
         let damaged =
-            |why: String| Failure::new(Code::Render, format!("the kept answers cannot be read: {why}"));
+            |why: String| Failure::new(Code::Render, format!("the kept responses cannot be read: {why}"));
         self.step = begun.step;
         self.since = begun.since;
-        let answers = begun.answers.iter().map(|answer| Document::parse(answer));
-        self.answers = answers.collect::<Result<_, _>>().map_err(|error| damaged(error.to_string()))?;
+        let responses = begun.responses.iter().map(|response| Document::parse(response));
+        self.responses = responses.collect::<Result<_, _>>().map_err(|error| damaged(error.to_string()))?;
         let base = Url::parse(&begun.url).map_err(|error| damaged(error.to_string()))?;
         self.request(job, &base)
     }
@@ -81,7 +91,7 @@ impl Chain {
     /// The request of the step. A relative URL is relative to `base`.
     fn request(self, job: &Job, base: &Url) -> Result<Prepared, Failure> {
         let step = &job.follow.as_ref().expect("the chain has steps").steps[self.step - 1];
-        let row = Arc::new(Row::After { row: self.row.clone(), answers: self.answers.clone() });
+        let row = Arc::new(Row::After { row: self.row.clone(), responses: self.responses.clone() });
         let key = self.key.as_ref().filter(|_| step.sends_idempotency_keys());
         let key = key.map(|key| request::key_of_step(key, self.step));
         let mut prepared = request::render_step(job, step, &row, &self.secrets, base, key.as_deref())?;
@@ -116,10 +126,10 @@ impl Sender {
         }
         if let Some(next) = follow.steps.get(chain.step) {
             let text = seen.as_json().map_err(|why| failed(Failure::new(Code::Extract, why)))?;
-            let answer = Document::parse(&text)
+            let response = Document::parse(&text)
                 .map_err(|error| failed(Failure::new(Code::Extract, error.to_string())))?;
             let mut chain = chain.clone();
-            chain.answers.push(answer);
+            chain.responses.push(response);
             chain.step += 1;
             chain.since = self.wall.now().millis;
             let begun = self.begun(&chain, &seen.prepared.url);
@@ -173,20 +183,20 @@ impl Sender {
         asked.unwrap_or_default().max(until.every)
     }
 
-    /// What is kept of a line. Secrets in its answers are masked.
+    /// What is kept of a line. Secrets in its responses are masked.
     fn begun(&self, chain: &Chain, url: &Url) -> Begun {
-        let text = |answer: &Document| {
-            let mut text = answer.root().raw().as_bytes().to_vec();
+        let text = |response: &Document| {
+            let mut text = response.root().raw().as_bytes().to_vec();
             self.mask.value(&mut text, 0);
             String::from_utf8_lossy(&text).into_owned()
         };
-        let answers = chain.answers.iter().map(text).collect();
+        let responses = chain.responses.iter().map(text).collect();
         // A key of the query is not needed for a URL that is relative to this one.
         let mut base = url.clone();
         base.set_query(None);
         // The loop knows the line.
         let n = LineId::default();
-        Begun { n, step: chain.step, since: chain.since, url: self.mask.text(base.as_str()), answers }
+        Begun { n, step: chain.step, since: chain.since, url: self.mask.text(base.as_str()), responses }
     }
 }
 

@@ -56,7 +56,7 @@ pub struct Prepared {
 pub struct Unit {
     /// For each line the identity of its request, as if it were sent alone.
     pub identities: Vec<Option<Identity>>,
-    /// For each line the key that its answer has, if answers are found by keys.
+    /// For each line the key that its result has, if results are found by keys.
     pub keys: Vec<String>,
 }
 

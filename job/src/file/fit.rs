@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::follow::ANSWERS;
+use super::follow::RESPONSES;
 use super::packing::ROWS;
 use super::places::Entry;
 use super::{Job, JobError, OutputFormat, Style};
@@ -19,7 +19,8 @@ pub(super) fn columns(job: &Job, columns: &[String]) -> Result<(), JobError> {
                     );
                     return Err(JobError::at(&job.text, &job.file, &word_in(job, &path, variable), message));
                 }
-            } else if !columns.contains(variable) && !(path[0] == "then" && ANSWERS.contains(&&**variable)) {
+            } else if !columns.contains(variable) && !(path[0] == "then" && RESPONSES.contains(&&**variable))
+            {
                 let known = columns.iter().take(20).map(String::as_str).collect::<Vec<_>>().join(", ");
                 let nearest = columns
                     .iter()

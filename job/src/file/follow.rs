@@ -20,7 +20,7 @@ const MOST_PAGES: u32 = 10_000;
 /// The places of steps in the list `then`, as many as there may be.
 const PLACES: [&str; 8] = ["0", "1", "2", "3", "4", "5", "6", "7"];
 /// The names by which a template of a step sees the responses before.
-pub(super) const ANSWERS: [&str; 2] = ["answer", "answers"];
+pub(super) const RESPONSES: [&str; 2] = ["response", "responses"];
 
 /// What follows the first request of a line.
 #[derive(Debug, Clone, Default)]
@@ -164,7 +164,7 @@ impl Follow {
         let mut parts = vec![self.text.clone()];
         for template in self.steps.iter().flat_map(Step::templates) {
             parts.extend(template.vars().iter().map(|(name, value)| format!("{name}={value}")));
-            for name in template.variables().iter().filter(|name| !ANSWERS.contains(&name.as_str())) {
+            for name in template.variables().iter().filter(|name| !RESPONSES.contains(&name.as_str())) {
                 parts.push(format!(
                     "{name}={}",
                     row.get(name).map(|value| value.to_string()).unwrap_or_default()

@@ -1,4 +1,4 @@
-//! `[batch]`: several lines in one request, and their answers in its response.
+//! `[batch]`: several lines in one request, and their results in its response.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -26,20 +26,20 @@ pub struct Packing {
     pub lines: u32,
     /// `bytes`: the most bytes of a request's body.
     pub bytes: Option<u64>,
-    /// `answers`: the answers of a response, one for each line; default the items of an array.
-    pub answers: Path,
-    /// `key` and `line_key`: how an answer finds its line. Without them, by position.
+    /// `results`: the results in a response, one for each line; default the items of an array.
+    pub results: Path,
+    /// `key` and `line_key`: how a result finds its line. Without them, by position.
     pub matching: Option<Matching>,
-    /// `fail_if`: an answer fails its line where this holds. It sees the answer as `body`.
+    /// `fail_if`: a result fails its line where this holds. It sees the result as `body`.
     pub fail_if: Option<Condition>,
     /// `halve`: after a refusal with one of these statuses each half of the lines is sent by itself.
     pub halve: Statuses,
 }
 
-/// How an answer finds its line: the two texts are equal.
+/// How a result finds its line: the two texts are equal.
 #[derive(Debug, Clone)]
 pub struct Matching {
-    /// `key`: the key of an answer.
+    /// `key`: the key of a result.
     pub answer: Path,
     /// `line_key`: the key of a line.
     pub line: Template,
@@ -50,7 +50,7 @@ pub struct Matching {
 pub(super) struct PackingSyntax {
     lines: Spanned<i64>,
     bytes: Option<Spanned<String>>,
-    answers: Option<Spanned<String>>,
+    results: Option<Spanned<String>>,
     key: Option<Spanned<String>>,
     line_key: Option<Spanned<String>>,
     fail_if: Option<Spanned<String>>,
@@ -113,7 +113,7 @@ impl File<'_> {
     pub(super) fn packing(&self, syntax: Option<&PackingSyntax>) -> Result<Option<Packing>, JobError> {
         let Some(syntax) = syntax else { return Ok(None) };
         let path = |written: &Spanned<String>| self.value(written, |text| Path::new(text));
-        let answers = match &syntax.answers {
+        let results = match &syntax.results {
             Some(written) => path(written)?,
             None => Path::new("$[*]").expect("it is a JSONPath"),
         };
@@ -126,7 +126,7 @@ impl File<'_> {
         Ok(Some(Packing {
             lines: self.value(&syntax.lines, |n| positive(*n, "lines", MOST_LINES))?,
             bytes: self.optional(syntax.bytes.as_ref(), None, bytes)?,
-            answers,
+            results,
             matching: self.matching(syntax)?,
             fail_if: fail_if.map(|written| self.value(written, |text| Condition::new(text))).transpose()?,
             halve: self.statuses(syntax.halve.as_deref(), default)?,
@@ -139,7 +139,7 @@ impl File<'_> {
                 None => Ok(None),
                 Some(line) => Err(self.error(
                     &line.span(),
-                    "line_key is compared with the key of an answer: add for example key = \"$.id\"",
+                    "line_key is compared with the key of a result: add for example key = \"$.id\"",
                 )),
             };
         };

@@ -22,12 +22,12 @@ pub enum Row {
     },
     /// A line of JSON: its object.
     Object(Document),
-    /// A line after responses, which it has as `answers`.
+    /// A line after responses, which it has as `responses`.
     After {
         /// The line.
         row: Arc<Self>,
         /// The responses, as [`super::response_as_json`] writes them.
-        answers: Vec<Document>,
+        responses: Vec<Document>,
     },
     /// The lines of one request, as `rows`.
     Several(Vec<Arc<Self>>),
@@ -55,11 +55,11 @@ impl Row {
                 values.get(at).map(|value| Value::from(value.as_str()))
             }
             Self::Object(object) => object.root().get(name).map(|value| exact::value(object, value, true)),
-            Self::After { row, answers } => {
-                let answer = |answer: &Document| exact::value(answer, answer.root(), true);
+            Self::After { row, responses } => {
+                let response = |response: &Document| exact::value(response, response.root(), true);
                 match name {
-                    "answers" => Some(answers.iter().map(answer).collect()),
-                    "answer" => answers.last().map(answer),
+                    "responses" => Some(responses.iter().map(response).collect()),
+                    "response" => responses.last().map(response),
                     name => row.get(name),
                 }
             }

@@ -13,8 +13,8 @@ pub struct Begun {
     pub step: usize,
     /// When that step began, in milliseconds since 1970.
     pub since: u64,
-    /// The URL of the answer before, without its query.
+    /// The URL of the response before, without its query.
     pub url: String,
-    /// The answers so far, as [`crate::file::response_as_json`] writes them.
-    pub answers: Vec<String>,
+    /// The responses so far, as [`crate::file::response_as_json`] writes them.
+    pub responses: Vec<String>,
 }

@@ -149,8 +149,8 @@ fn regrouped(before: &Job, job: &Job, content_changed: bool) -> bool {
 /// The first column of a job whose values cannot be made from what the run before kept.
 fn lost_column(before: &Job, plan: &Plan, job: &Job) -> Option<String> {
     let format = job.output_format(plan.input.format).unwrap_or(plan.output);
-    let answers = |job: &Job| job.packing.as_ref().map(|packing| packing.answers.clone());
-    if answers(before) != answers(job) {
+    let results = |job: &Job| job.packing.as_ref().map(|packing| packing.results.clone());
+    if results(before) != results(job) {
         // The same JSONPath finds something else.
         return job.output.columns.names().next().map(str::to_owned);
     }

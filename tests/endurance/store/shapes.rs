@@ -74,8 +74,8 @@ fn lists() -> HttpServer {
         if ids.iter().any(|id| id == "17") {
             return response(422, "17");
         }
-        let answers: Vec<_> = ids.iter().map(|id| json!({ "id": id, "name": format!("n{id}") })).collect();
-        response(200, &Value::from(answers).to_string())
+        let results: Vec<_> = ids.iter().map(|id| json!({ "id": id, "name": format!("n{id}") })).collect();
+        response(200, &Value::from(results).to_string())
     })
 }
 
@@ -156,7 +156,7 @@ fn the_first_step_of_a_line_is_never_sent_twice() {
             .request("body = \"{{ id }}\"")
             .column("name", "$.name")
             .tables(
-                "[[then]]\nurl = \"{{ answer.headers.location }}\"\nuntil = \"body.name\"\nevery = \"5ms\"",
+                "[[then]]\nurl = \"{{ response.headers.location }}\"\nuntil = \"body.name\"\nevery = \"5ms\"",
             )
             .limit(api.host(), "rate = \"unlimited\"\nin_flight = 8")
     };

@@ -1,4 +1,4 @@
-//! The answers of a response to the lines of its request.
+//! The results in a response for the lines of its request.
 
 use std::collections::HashMap;
 
@@ -22,7 +22,7 @@ const QUOTED: usize = 5;
 pub(super) type Answer = Result<Vec<u8>, Failure>;
 
 impl Sender {
-    /// What each line of the unit has got. Fails if answers are found by position and there are not as many
+    /// What each line of the unit has got. Fails if results are found by position and there are not as many
     /// as lines.
     pub(super) async fn spread(
         &self,
@@ -37,34 +37,33 @@ impl Sender {
         let tape = Tape::parse(&body)
             .map_err(|error| unreadable(not_json(&error.to_string(), &body, seen.headers)))?;
         let root = tape.root(&body);
-        let memory = seen.body.len() * 2 + tape.size() + packing.answers.memory(root);
+        let memory = seen.body.len() * 2 + tape.size() + packing.results.memory(root);
         limits.room(memory).await;
         let most = usize::try_from(self.job.request.max_response).unwrap_or(usize::MAX);
         let most = most.saturating_mul(COPIES);
-        let answers = packing.answers.query(root, most).map_err(|TooMuch| unusable(BodyError::TooMuch))?;
+        let found = packing.results.query(root, most).map_err(|TooMuch| unusable(BodyError::TooMuch))?;
         let lines = unit.identities.len();
         let mut size = 0;
         let mut answered = Vec::with_capacity(lines);
         if let Some(matching) = &packing.matching {
-            let mut by_key: HashMap<String, Result<Json<'_>, ()>> = HashMap::with_capacity(answers.len());
-            for answer in &answers {
-                let found = matching.answer.query(*answer, most);
-                let Ok([key]) = found.as_deref() else { continue };
+            let mut by_key: HashMap<String, Result<Json<'_>, ()>> = HashMap::with_capacity(found.len());
+            for answer in &found {
+                let keys = matching.answer.query(*answer, most);
+                let Ok([key]) = keys.as_deref() else { continue };
                 by_key.entry(key.text().into_owned()).and_modify(|one| *one = Err(())).or_insert(Ok(*answer));
             }
             for key in &unit.keys {
                 answered.push(match by_key.get(key) {
                     Some(Ok(answer)) => self.value_of(packing, *answer, seen, &mut size),
-                    Some(Err(())) => Err(misfit(format!("two answers have the key {key:?}"), &body)),
-                    None => Err(misfit(format!("no answer has the key {key:?} ({})", known(&by_key)), &body)),
+                    Some(Err(())) => Err(misfit(format!("two results have the key {key:?}"), &body)),
+                    None => Err(misfit(format!("no result has the key {key:?} ({})", known(&by_key)), &body)),
                 });
             }
-        } else if answers.len() == lines {
-            answered
-                .extend(answers.into_iter().map(|answer| self.value_of(packing, answer, seen, &mut size)));
+        } else if found.len() == lines {
+            answered.extend(found.into_iter().map(|answer| self.value_of(packing, answer, seen, &mut size)));
         } else {
             let what =
-                format!("the response has {} for {}", count(answers.len(), "answer"), count(lines, "line"));
+                format!("the response has {} for {}", count(found.len(), "result"), count(lines, "line"));
             let failure = misfit(what, &body);
             return Err(Failure { status: seen.status.as_u16(), ..failure }.into());
         }
@@ -72,7 +71,7 @@ impl Sender {
         Ok(answered.into_iter().map(|answer| answer.map_err(|failure| self.masked(failure))).collect())
     }
 
-    /// The values of the columns from one answer.
+    /// The values of the columns from one result.
     fn value_of(&self, packing: &Packing, answer: Json<'_>, seen: &Seen<'_>, size: &mut usize) -> Answer {
         let raw = answer.raw();
         let quoted = || shorten(raw, EXCERPT);
@@ -80,7 +79,7 @@ impl Sender {
             None | Some(Ok(false)) => {}
             Some(Ok(true)) => return Err(Failure::new(Code::FailIf, quoted())),
             Some(Err(why)) => {
-                let detail = format!("fail_if cannot be evaluated for this answer: {why}: {}", quoted());
+                let detail = format!("fail_if cannot be evaluated for this result: {why}: {}", quoted());
                 return Err(Failure::new(Code::FailIf, detail));
             }
         }
