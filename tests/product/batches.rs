@@ -355,7 +355,7 @@ fn what_cannot_work_is_refused_with_its_place() {
     let plain = "https://api.example.com/";
     refused(&job(plain, "[batch]\nlines = 0"), "job.toml:6:9");
     refused(&job(plain, "[batch]\nlines = 1001"), "from 1 to 1000");
-    refused(&job(plain, "[batch]\nbytes = \"1MB\""), "lines");
+    refused(&job(plain, "[batch]\nbytes = \"1MB\""), "lines = 100");
     refused(&job(plain, "[batch]\nlines = 2\nresults = \"results\""), "job.toml:7:11");
     refused(&job(plain, "[batch]\nlines = 2\nkey = \"$[0]\""), "line_key");
     refused(&job(plain, "[batch]\nlines = 2\nline_key = \"{{ id }}\""), "job.toml:7:12");

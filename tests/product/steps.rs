@@ -286,6 +286,7 @@ fn what_cannot_work_is_refused_with_its_place() {
     refused("[pages]\nnext = \"next\"", "job.toml:4:8");
     refused("[pages]\nnext = \"link\"\nmost = 0", "job.toml:5:8");
     refused("[[then]]\nurl = \"/{{ respnse.body.id }}\"", "respnse");
+    refused("[then]\nurl = \"/x\"", "write [[then]]");
     refused("[[then]]\nurl = \"/x\"\nevery = \"1s\"", "until");
     refused("[[then]]\nurl = \"/x\"\nuntil = \"boddy.x\"", "job.toml:5:9");
     refused("[batch]\nlines = 2\n[[then]]\nurl = \"/x\"", "leave one of them out");

@@ -61,6 +61,8 @@ pub struct Unit {
 }
 
 impl Unit {
+    /// What is known of each line before its request is sent.
+    ///
     /// # Errors
     /// `render`, if a line has no key.
     pub fn new(job: &Job, packing: &Packing, rows: &[Arc<Row>]) -> Result<Self, Failure> {

@@ -11,6 +11,7 @@ use super::{Job, JobError, OutputFormat, Style};
 pub(super) fn columns(job: &Job, columns: &[String]) -> Result<(), JobError> {
     for (path, template) in job.placed_templates() {
         let of_several = job.packing.is_some() && path[0] != "batch" && path != ["limits", "by"];
+        let sees = |name: &str| path[0] == "then" && RESPONSES.contains(&name);
         for variable in template.variables() {
             if of_several {
                 if variable != ROWS {
@@ -19,8 +20,7 @@ pub(super) fn columns(job: &Job, columns: &[String]) -> Result<(), JobError> {
                     );
                     return Err(JobError::at(&job.text, &job.file, &word_in(job, &path, variable), message));
                 }
-            } else if !columns.contains(variable) && !(path[0] == "then" && RESPONSES.contains(&&**variable))
-            {
+            } else if !columns.contains(variable) && !sees(variable) {
                 let known = columns.iter().take(20).map(String::as_str).collect::<Vec<_>>().join(", ");
                 let nearest = columns
                     .iter()

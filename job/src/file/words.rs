@@ -95,12 +95,16 @@ pub(super) fn explain(text: &str, span: Range<usize>, found: &str) -> (Range<usi
         return unknown(&places, span, name, found);
     }
     if let Some(name) = found.strip_prefix("missing field ").and_then(first_quoted) {
+        let of_step = places.at(span.start).is_some_and(|(path, _)| path[0] == "then");
         let message = match name {
+            "url" if of_step => "the URL of the step is missing: write below [[then]] for example url = \"{{ response.body.url }}\"".to_owned(),
+            "lines" => "the number of lines is missing: write below [batch] lines = 100".to_owned(),
             "request" => "the request is missing: write [request] and below it url = \"https://api.example.com/{{ id }}\"".to_owned(),
             "url" => "the URL of the request is missing: write below [request] url = \"https://api.example.com/{{ id }}\"".to_owned(),
             other => format!("the key {other} is missing"),
         };
-        let request = places.get(&["request"]).filter(|_| name == "url").map(|entry| entry.value.clone());
+        let request =
+            places.get(&["request"]).filter(|_| name == "url" && !of_step).map(|entry| entry.value.clone());
         return (request.unwrap_or(span), message);
     }
     if !found.starts_with("invalid ") {
@@ -153,6 +157,9 @@ fn wrong_type(text: &str, path: &[String], entry: &Entry, found: &str) -> String
                 "a limit is a table: write [limits.{}] and below it rate = \"10/s\"",
                 quoted(provider)
             );
+        }
+        [section] if section == "then" => {
+            return "then is a list of steps: write [[then]] and the keys of a step below it".to_owned();
         }
         [section] => return format!("{section} is a table: write [{section}] and its keys below it"),
         _ => {}

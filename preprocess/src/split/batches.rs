@@ -69,7 +69,7 @@ impl Cutter {
 
     /// Adds a line of `bytes` bytes.
     pub(crate) fn add(&mut self, n: u64, bytes: u64, key: Option<&Arc<str>>) {
-        if self.open.lines > 0 && self.full(bytes) && (n - 1) % self.per_request == 0 {
+        if self.open.lines > 0 && self.full(bytes) && (n - 1).is_multiple_of(self.per_request) {
             self.close();
         }
         if self.open.lines == 0 {

@@ -15,7 +15,7 @@ use crate::run::{LaneLimit, Run};
 /// Requests that are counted in advance: those of a second, up to this many.
 const MOST_AHEAD: u64 = 100;
 /// Costs are counted in millionths, since they may have decimals.
-const MILLIONTHS: u64 = 1_000_000;
+const MILLIONTHS: u32 = 1_000_000;
 /// If the counts cannot be written, a call tries again after this time.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -74,7 +74,13 @@ impl Quotas {
         }));
         counts.extend(run.job.limits.max_cost.map(|most| {
             let ledger = context.ledgers.get(&run.objects, run.keys.spent(run.generation), None);
-            Count { ledger, of: Counted::Spent, most: most.saturating_mul(MILLIONTHS), last: 1, held: 0 }
+            Count {
+                ledger,
+                of: Counted::Spent,
+                most: most.saturating_mul(MILLIONTHS.into()),
+                last: 1,
+                held: 0,
+            }
         }));
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count; saturates")]
         let ahead = limit.limit.rate.per_second().map_or(MOST_AHEAD, |rate| rate as u64);
@@ -100,7 +106,10 @@ impl Quotas {
                 Ok(Taken::Until(None)) => {
                     return Allowed::Never(match (count.of, count.most) {
                         (Counted::Spent, most) => {
-                            format!("the budget of {} is spent ([limits] max_cost)", most / MILLIONTHS)
+                            format!(
+                                "the budget of {} is spent ([limits] max_cost)",
+                                most / u64::from(MILLIONTHS)
+                            )
                         }
                         (_, most) => {
                             format!("the budget of {most} requests is used up ([limits] max_requests)")
@@ -120,11 +129,10 @@ impl Quotas {
     /// `max_requests`.
     pub(super) fn spend(&mut self, cost: f64) {
         for count in &mut self.counts {
-            #[expect(clippy::cast_precision_loss, reason = "a constant")]
             let used = match count.of {
                 Counted::Requests => 1.0,
                 Counted::Quota => cost.ceil(),
-                Counted::Spent => (cost * MILLIONTHS as f64).ceil(),
+                Counted::Spent => (cost * f64::from(MILLIONTHS)).ceil(),
             };
             #[expect(clippy::cast_possible_truncation, reason = "a count; saturates")]
             let used = used as i64;
