@@ -14,6 +14,7 @@ mod condition;
 mod error;
 mod extract;
 mod fit;
+mod follow;
 mod format;
 mod hosts;
 mod identity;
@@ -21,6 +22,7 @@ mod input;
 mod limits;
 mod method;
 pub mod net;
+mod packing;
 mod places;
 mod proxy;
 mod row;
@@ -44,15 +46,17 @@ use std::time::Duration;
 pub use absolute_url::absolute_url;
 pub use auth::{ApiKey, Auth, AwsAuth, AwsCredentials, AwsKeys, ClientIn, OAuth2};
 pub use compression::{COMPRESSIONS, Compression, CompressionInfo, unreadable_compression};
-pub use condition::Condition;
+pub use condition::{Condition, response_as_json};
 pub use error::JobError;
 pub use extract::{Column, Conversion, Extracted, Extractor, Response, Unmade};
+pub use follow::{Follow, Next, Pages, Step, Until};
 pub use format::{FORMATS, Format, FormatInfo, OutputFormat};
 pub use hosts::{SecretHost, is_allowed};
 pub use identity::{Identity, InvalidIdentity, Rendered};
 pub use input::{Input, Quote};
 pub use limits::{Limit, LimitRules, Limits, MOST_IN_FLIGHT, Provider, Quota, Rate, host_listed, limit_key};
 pub use method::Method;
+pub use packing::{Matching, Packing};
 pub use proxy::Proxy;
 pub use row::Row;
 pub use selection::Selection;
@@ -85,6 +89,10 @@ pub struct Job {
     pub auth: Option<Auth>,
     /// `[tls]`
     pub tls: Tls,
+    /// `[batch]`
+    pub packing: Option<Packing>,
+    /// `[[then]]` and `[pages]`
+    pub follow: Option<Follow>,
     /// `[response]`
     pub response: ResponseRules,
     /// `[output]`
@@ -150,6 +158,18 @@ pub struct Request {
     pub proxy_resolves: bool,
     /// `redirects`: how many are followed for one line; default 5.
     pub redirects: u8,
+}
+
+impl Request {
+    /// Whether it may be sent again although an earlier one may have arrived.
+    pub fn repeatable(&self) -> bool {
+        self.idempotent || self.method.is_idempotent()
+    }
+
+    /// Whether it carries a key by which its provider recognises a repetition.
+    pub fn sends_idempotency_keys(&self) -> bool {
+        self.idempotent && !self.method.is_idempotent()
+    }
 }
 
 /// `[response]`: which responses count as success.
@@ -314,6 +334,8 @@ impl Job {
         let costs =
             costs.filter_map(|(name, rules)| Some((vec!["limits", name, "cost"], rules.cost.as_ref()?)));
         let proxy = proxy.iter().filter_map(Proxy::template).map(|proxy| (vec!["request", "proxy"], proxy));
+        let matching = self.packing.iter().filter_map(|packing| packing.matching.as_ref());
+        let matching = matching.map(|matching| (vec!["batch", "line_key"], &matching.line));
         let auth = self.auth.iter().flat_map(Auth::placed_templates);
         std::iter::once((vec!["request", "url"], url))
             .chain(headers)
@@ -324,6 +346,8 @@ impl Job {
             .chain(auth)
             .chain(proxy)
             .chain(wanted)
+            .chain(matching)
+            .chain(self.follow.iter().flat_map(Follow::placed_templates))
     }
 
     /// Whether a template draws a value for each line, such as `uuid()`.
@@ -356,14 +380,19 @@ impl Job {
         })
     }
 
-    /// Whether a request may be sent again although an earlier one may have arrived.
+    /// Whether the requests of a line may be sent again although earlier ones may have arrived.
     pub fn repeatable(&self) -> bool {
-        self.request.idempotent || self.request.method.is_idempotent()
+        self.request.repeatable() && self.steps().iter().all(Step::repeatable)
     }
 
-    /// Whether each request carries a key by which its provider recognises a repetition.
+    /// Whether a request of a line carries a key by which its provider recognises a repetition.
     pub fn sends_idempotency_keys(&self) -> bool {
-        self.request.idempotent && !self.request.method.is_idempotent()
+        self.request.sends_idempotency_keys() || self.steps().iter().any(Step::sends_idempotency_keys)
+    }
+
+    /// The steps after the first request.
+    pub fn steps(&self) -> &[Step] {
+        self.follow.as_ref().map_or(&[], |follow| &follow.steps)
     }
 
     /// Share of a batch's lines, and of a lane's batches, that may fail. A tolerance of t is split into √t of

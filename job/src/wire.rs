@@ -6,6 +6,7 @@
 //! of the line. A result segment ends with a [sum](seal). [`Intents`] name the lines that a worker is about
 //! to send, and [`Origins`] the lines that an earlier run may have sent.
 
+mod begun;
 mod intents;
 mod item;
 pub mod json;
@@ -14,6 +15,7 @@ mod origins;
 pub mod seal;
 mod view;
 
+pub use begun::Begun;
 pub use intents::Intents;
 pub use item::{Item, SKIPPED, write_item};
 pub use line_result::{LineResult, Tried, write_values};

@@ -27,6 +27,10 @@ fn what_works_on_one_machine_only_is_refused_on_aws() {
         ),
         ("[limits]\nmax_requests = 5", "max_requests is counted by one process"),
         (
+            "[limits]\nmax_cost = 5\n[limits.default]\nrate = \"1/s\"\ncost = \"2\"",
+            "max_cost is counted by one process",
+        ),
+        (
             "files = \"photos\"\nbody_file = \"{{ id }}\"",
             "job.toml:3:1: a function on AWS has no folder of files",
         ),

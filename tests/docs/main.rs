@@ -106,6 +106,7 @@ fn accepted(table: &str) -> Vec<String> {
     let text = match table {
         "" => format!("{UNKNOWN} = 1\n{MINIMAL}"),
         "request" => format!("{MINIMAL}{UNKNOWN} = 1\n"),
+        "then" => format!("{MINIMAL}[[then]]\n{UNKNOWN} = 1\n"),
         _ => format!("{MINIMAL}[{table}]\n{UNKNOWN} = 1\n"),
     };
     let message = Job::parse(&text, "job.toml").unwrap_err().message;
@@ -130,6 +131,7 @@ fn keys_of_the_parser() -> BTreeSet<String> {
                 assert!(Job::parse(&format!("{MINIMAL}[limits]\nmax_requests = 1\n"), "job.toml").is_ok());
                 keys.insert("limits.by".to_owned());
                 keys.insert("limits.max_requests".to_owned());
+                keys.insert("limits.max_cost".to_owned());
                 for provider in [NAME, "default"] {
                     keys.extend(
                         accepted(&format!("limits.{provider}"))
@@ -149,7 +151,7 @@ fn keys_of_the_parser() -> BTreeSet<String> {
             })),
             "secrets" | "vars" => assert!(keys.insert(format!("{top}.{NAME}"))),
             table => keys.extend(accepted(table).iter().map(|key| match (table, key.as_str()) {
-                ("request", "headers" | "multipart") | ("output", "columns") => {
+                ("request", "headers" | "multipart") | ("output", "columns") | ("then", "headers") => {
                     format!("{table}.{key}.{NAME}")
                 }
                 _ => format!("{table}.{key}"),
@@ -162,6 +164,9 @@ fn keys_of_the_parser() -> BTreeSet<String> {
 /// The schema's keys with their schemas.
 fn keys_of_the_schema() -> BTreeMap<String, Value> {
     fn walk(schema: &Value, at: &str, keys: &mut BTreeMap<String, Value>) {
+        if schema["items"]["type"] == "object" {
+            return walk(&schema["items"], at, keys);
+        }
         if schema["type"] != "object" {
             keys.insert(at.to_owned(), schema.clone());
             return;
@@ -218,7 +223,8 @@ fn every_key_is_documented() {
 #[test]
 fn an_unknown_key_is_refused_by_the_schema_too() {
     let validator = validator();
-    let tables = ["input", "output", "response", "limits.x", "limits.default", "retry", "failure"];
+    let tables =
+        ["batch", "pages", "input", "output", "response", "limits.x", "limits.default", "retry", "failure"];
     let texts = tables.map(|table| format!("{MINIMAL}[{table}]\n{UNKNOWN} = \"1/s\"\n")).into_iter();
     for text in texts.chain([
         format!("{UNKNOWN} = 1\n{MINIMAL}"),
@@ -310,6 +316,8 @@ fn schema_and_parser_agree_on_values() {
             ],
         ),
         ("auth", "aws", &["{ service = 's3', region = 'eu-west-1', profile = 'a', role = 'b' }"]),
+        ("pages", "next", &["'$.next'", "'link'\nitems = '$[*]'\nmost = 10000"]),
+        ("pages", "number", &["'page'\nitems = '$.items[*]'"]),
         ("tls", "ca", &["'file:a.pem'"]),
         ("vars", "month", &["'2026-11'", "''"]),
         ("secrets", "K", &["'env:A'", "'file:/a'", "'ssm:a'", "'secretsmanager:a'"]),
@@ -360,6 +368,7 @@ fn schema_and_parser_agree_on_values() {
         ("limits.default", "rate", &["'0/s'", "'200'", "'-1/s'", "'1/week'", "'fast'", "'NaN/s'", "5"]),
         ("limits.default", "rate", &["[]", "['1/s', 'unlimited']", "'1/0s'", "'1/-1s'", "'1/1.5h'", "[1]"]),
         ("limits", "max_requests", &["0", "'5'"]),
+        ("limits", "max_cost", &["0", "'5'"]),
         ("limits.default", "learn", &["1"]),
         ("limits.'http://a'", "rate", &["'1/s'"]),
         ("limits.'a*'", "rate", &["'1/s'"]),
@@ -383,6 +392,9 @@ fn schema_and_parser_agree_on_values() {
             ],
         ),
         ("auth", "aws", &["{ service = 's3' }", "{ service = 's3', region = 'a', profile = 1 }"]),
+        ("batch", "lines", &["0", "1001", "'1'"]),
+        ("pages", "next", &["'next'", "1"]),
+        ("pages", "most", &["0", "10001"]),
         ("tls", "ca", &["'a.pem'"]),
         ("tls", "key", &["'file:a.pem'"]),
         ("vars", "month", &["1", "2026-11-01", "['a']"]),
@@ -424,14 +436,12 @@ fn defaults_are_as_documented() {
     let mut tables: BTreeMap<String, String> = BTreeMap::new();
     for (key, schema) in keys_of_the_schema() {
         let Some(default) = schema.get("default") else { continue };
-        // A scheme of [auth] has keys that must be given; its defaults apply to the ones that are left out.
-        if key.starts_with("auth.") {
-            let told = default.as_str().unwrap_or_default();
-            assert_eq!(docs[&key], told, "{key}");
-            continue;
-        }
         let told = default.as_str().map_or_else(|| default.to_string(), str::to_owned);
         assert_eq!(docs[&key].replace(", ", ","), told, "{key}");
+        // These tables have keys that must be given; their defaults apply to the ones that are left out.
+        if ["auth.", "batch.", "then.", "pages."].iter().any(|table| key.starts_with(table)) {
+            continue;
+        }
         let (table, key) = key.rsplit_once('.').unwrap();
         tables.entry(table.to_owned()).or_default().push_str(&format!("{key} = {default}\n"));
     }
@@ -509,6 +519,8 @@ fn every_code_is_documented() {
         Code::RedirectWithSecret,
         Code::RedirectLoop,
         Code::Extract,
+        Code::Spread,
+        Code::Pending,
         Code::RateLimited,
         Code::OutcomeUnknown,
         Code::Stopped,
@@ -536,6 +548,8 @@ fn every_code_is_documented() {
         | Code::RetryIf
         | Code::RedirectLoop
         | Code::Extract
+        | Code::Spread
+        | Code::Pending
         | Code::RateLimited
         | Code::OutcomeUnknown
         | Code::Stopped

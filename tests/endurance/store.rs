@@ -2,6 +2,7 @@
 
 pub mod edited;
 pub mod run;
+mod shapes;
 
 use std::collections::BTreeMap;
 use std::fmt;

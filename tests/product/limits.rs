@@ -71,6 +71,21 @@ fn a_budget_ends_a_run_in_good_order_and_a_redrive_has_its_own() {
 }
 
 #[test]
+fn a_budget_of_costs_counts_what_requests_cost() {
+    let api = api();
+    let job = JobFile::get(api.url("/{{ id }}"))
+        .tables("[limits]\nmax_cost = 2\n")
+        .limit(api.host(), "rate = \"unlimited\"\nin_flight = 1\ncost = \"0.3\"");
+    let scene = Scene::new(job, "in.csv", lines(10));
+    scene.run(&RUN).expect(3);
+    assert_eq!(api.count(), 7, "six cost 1.8, so one more may be sent");
+    let details = column(&scene.read("out.csv"), "error_detail");
+    assert!(details.iter().any(|detail| detail.contains("the budget of 2 is spent")), "{details:?}");
+    scene.run(&["redrive", "job.toml", "in.csv", "-o", "out.csv"]).expect(0);
+    assert_eq!(api.count(), 10);
+}
+
+#[test]
 fn a_budget_that_suffices_stops_nothing() {
     let api = api();
     let job = JobFile::get(api.url("/{{ id }}"))

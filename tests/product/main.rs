@@ -3,6 +3,7 @@
 
 mod auth;
 mod aws_profiles;
+mod batches;
 mod check;
 mod client_certificates;
 mod cloud;
@@ -42,6 +43,7 @@ mod runs;
 mod shared_folder;
 mod state_folder;
 mod states;
+mod steps;
 mod success;
 mod terminal;
 mod tls;

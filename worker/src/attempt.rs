@@ -5,6 +5,7 @@ use job::{Code, LineId};
 use tokio::time::Instant;
 
 use crate::failure::{FailedAttempt, Failure};
+use crate::follow::Following;
 use crate::request::Prepared;
 use crate::response::Left;
 
@@ -34,10 +35,21 @@ pub(crate) struct Attempt {
 
 /// The result of an attempt that did not fail.
 pub(crate) enum Success {
-    /// 2xx with everything that the columns need: the number and the result of each line.
-    Results(Vec<(LineId, Vec<u8>)>),
+    /// 2xx with everything that the columns need.
+    Results(Vec<Ended>),
     /// The request that follows a redirect, or the same one with another token.
     Again(Box<Prepared>),
+    /// A request of the same line that follows a success.
+    Next(Box<Following>),
+}
+
+/// A line that has its result.
+pub(crate) struct Ended {
+    pub(crate) n: LineId,
+    /// The result as a line of a segment.
+    pub(crate) result: Vec<u8>,
+    /// Why it failed, although its request did not.
+    pub(crate) error: Option<Code>,
 }
 
 impl Attempt {

@@ -51,11 +51,6 @@ impl Ledger {
         self.window.map_or(0, |window| millis(window / PARTS).max(1))
     }
 
-    /// Whether it is the budget of a run, and not a quota of a limit.
-    pub(crate) fn is_budget(&self) -> bool {
-        self.window.is_none()
-    }
-
     /// Takes `count` of `most`. If none is counted in advance, `ahead` are, as far as they are left.
     pub(crate) async fn take(&self, count: u64, most: u64, ahead: u64, now: u64) -> Result<Taken, StepError> {
         let mut held = self.book.lock().await;

@@ -11,11 +11,14 @@ use http::header::{
 };
 use job::file::secrets::Secrets;
 use job::file::template::Template;
-use job::file::{ApiKey, Auth, Identity, Job, Rendered, Request, is_allowed, limit_key};
+use job::file::{
+    ApiKey, Auth, Identity, Job, Matching, Packing, Rendered, Request, Step, is_allowed, limit_key,
+};
 use job::{Code, LineId, Row};
 use url::Url;
 
 use crate::failure::Failure;
+use crate::follow::Chain;
 use crate::response::coding::ACCEPTED;
 use crate::upload::Upload;
 
@@ -42,6 +45,36 @@ pub struct Prepared {
     pub has_new_token: bool,
     /// The identity of the line's request, before any redirect.
     pub identity: Option<Identity>,
+    /// Its lines, if it may have several.
+    pub unit: Option<Arc<Unit>>,
+    /// Where its line is among its requests, if it may have several.
+    pub(crate) chain: Option<Box<Chain>>,
+}
+
+/// The lines of a request that may have several.
+#[derive(Debug, Default)]
+pub struct Unit {
+    /// For each line the identity of its request, as if it were sent alone.
+    pub identities: Vec<Option<Identity>>,
+    /// For each line the key that its result has, if results are found by keys.
+    pub keys: Vec<String>,
+}
+
+impl Unit {
+    /// What is known of each line before its request is sent.
+    ///
+    /// # Errors
+    /// `render`, if a line has no key.
+    pub fn new(job: &Job, packing: &Packing, rows: &[Arc<Row>]) -> Result<Self, Failure> {
+        let nothing = Arc::default();
+        let key = |matching: &Matching, row| {
+            let unrendered = |message: String| Failure::new(Code::Render, message);
+            matching.line.render(row, &nothing).map_err(unrendered)
+        };
+        let keys = packing.matching.iter().flat_map(|matching| rows.iter().map(|row| key(matching, row)));
+        let identities = rows.iter().map(|row| job.identity(row)).collect();
+        Ok(Self { keys: keys.collect::<Result<_, _>>()?, identities })
+    }
 }
 
 impl Prepared {
@@ -71,6 +104,7 @@ pub fn render(
 ) -> Result<Prepared, Failure> {
     let unrendered = |message: String| Failure::new(Code::Render, message);
     let request = &job.request;
+    let row = &*job.framed(row);
     let text = request.url.render(row, secrets).map_err(unrendered)?;
     let mut url = job::absolute_url(&text).map_err(|reason| Failure::new(Code::Url, reason))?;
     if leaves_its_path(request.url.source(), &text) {
@@ -105,9 +139,13 @@ pub fn render(
     if request.json_body && !headers.contains_key(CONTENT_TYPE) {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     }
-    if let Some(key) = idempotency_key {
+    if let Some(key) = idempotency_key.filter(|_| request.sends_idempotency_keys()) {
         headers.entry("idempotency-key").or_insert(header_value("idempotency-key", key)?);
     }
+    let chain = job.follow.is_some().then(|| {
+        let (row, secrets, key) = (row.clone(), secrets.clone(), idempotency_key.map(str::to_owned));
+        Box::new(Chain::new(row, secrets, key, url.clone()))
+    });
     let method = request.method.as_str().parse().map_err(|_| Failure::new(Code::Render, "no such method"))?;
     Ok(Prepared {
         method,
@@ -120,7 +158,64 @@ pub fn render(
         upload,
         has_new_token: false,
         identity,
+        unit: None,
+        chain,
     })
+}
+
+/// Renders the request of a step after the first one. A relative URL is relative to `base`.
+pub(crate) fn render_step(
+    job: &Job,
+    step: &Step,
+    row: &Arc<Row>,
+    secrets: &Arc<Secrets>,
+    base: &Url,
+    idempotency_key: Option<&str>,
+) -> Result<Prepared, Failure> {
+    let unrendered = |message: String| Failure::new(Code::Render, message);
+    let text = step.url.render(row, secrets).map_err(unrendered)?;
+    let mut url = base
+        .join(&text)
+        .map_err(|error| Failure::new(Code::Url, format!("{text:?} is not a URL: {error}")))?;
+    if leaves_its_path(step.url.source(), &text) {
+        let reason = "a value in the path is . or .., which would lead to another path";
+        return Err(Failure::new(Code::Url, reason));
+    }
+    let body = step.body.as_ref().map(|body| body.render(row, secrets)).transpose().map_err(unrendered)?;
+    let mut headers = HeaderMap::with_capacity(step.headers.len() + 1);
+    for (name, template) in &step.headers {
+        let mut value = header_value(name, &template.render(row, secrets).map_err(unrendered)?)?;
+        value.set_sensitive(!template.secrets().is_empty());
+        headers.insert(header_name(name)?, value);
+    }
+    if let Some(auth) = &job.auth {
+        authorize(auth, row, secrets, &mut url, &mut headers)?;
+    }
+    if step.json_body && !headers.contains_key(CONTENT_TYPE) {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    }
+    if let Some(key) = idempotency_key {
+        headers.entry("idempotency-key").or_insert(header_value("idempotency-key", key)?);
+    }
+    Ok(Prepared {
+        method: step.method.as_str().parse().map_err(|_| Failure::new(Code::Render, "no such method"))?,
+        url,
+        headers,
+        body: body.map(Bytes::from),
+        upload: None,
+        hops: 0,
+        cookies: None,
+        cost: None,
+        has_new_token: false,
+        identity: None,
+        unit: None,
+        chain: None,
+    })
+}
+
+/// The key of a step, from that of the line's requests.
+pub(crate) fn key_of_step(key: &str, step: usize) -> String {
+    blake3::hash(format!("{key}/{step}").as_bytes()).to_hex()[..32].to_owned()
 }
 
 /// Adds what `[auth]` renders. A token or a signature is added when the request is sent.
@@ -160,11 +255,14 @@ fn authorize(
 }
 
 /// The key that makes a POST or PATCH of an idempotent job repeatable. It is the same in every call and
-/// redrive, on one machine and on AWS: `run` is the id of the run that sent the line first, and `n` the line
-/// that it was then.
-pub fn idempotency_key(job: &Job, run: &str, n: LineId) -> Option<String> {
-    job.sends_idempotency_keys()
-        .then(|| blake3::hash(format!("{run}/{n}").as_bytes()).to_hex()[..32].to_owned())
+/// redrive, on one machine and on AWS. Each line of the request has the id of the run that sent it first, and
+/// the line that it was then.
+pub fn idempotency_key<'a>(job: &Job, lines: impl IntoIterator<Item = (&'a str, LineId)>) -> Option<String> {
+    let text = || {
+        let lines = lines.into_iter().map(|(run, n)| format!("{run}/{n}"));
+        lines.collect::<Vec<_>>().join(",")
+    };
+    job.sends_idempotency_keys().then(|| blake3::hash(text().as_bytes()).to_hex()[..32].to_owned())
 }
 
 /// Fails if the host that a line has chosen may not have the job's secrets.

@@ -11,6 +11,7 @@ mod redirect;
 mod refusal;
 pub(crate) mod retry_after;
 mod sent_body;
+mod spread;
 
 use std::sync::Arc;
 
@@ -29,14 +30,15 @@ use url::{Position, Url};
 use self::body::BodyError;
 pub(crate) use self::body::prefix;
 pub(crate) use self::charset::readable;
-use self::extract::Seen;
+pub(crate) use self::extract::{Seen, not_json};
 pub(crate) use self::fault::of_request as failed_request;
 pub(crate) use self::retry_after::{Left, RetryAfter};
-use crate::attempt::{Attempt, Outgoing, Success};
+use crate::attempt::{Attempt, Ended, Outgoing, Success};
 use crate::auth::Signer;
 use crate::budget::Budget;
 use crate::client;
 use crate::failure::{FailedAttempt, Nature};
+use crate::follow::{self, Follows};
 use crate::pace::Wall;
 use crate::request::Prepared;
 use crate::result_line::{self, Figures};
@@ -160,12 +162,32 @@ impl Sender {
             tap.body(&body, false);
         }
         let seen = Seen { prepared, status, headers: &headers, body: &body, sent };
-        let values = self.judge(&seen, succeeds, &mut limits).await?;
+        self.judge(&seen, succeeds, &mut limits).await?;
+        let figures = |n| {
+            let (at, millis, status) = (self.wall.now().millis, millis(sent), status.as_u16());
+            Figures { n, at, millis, tries: *tries, status, id: prepared.identity }
+        };
+        let whole = match prepared.chain.as_ref().map(|chain| self.follow(chain, &seen)).transpose()? {
+            Some(Follows::Request(next)) => return Ok(Success::Next(next)),
+            Some(Follows::Nothing(whole)) => whole.map(|body| (body, follow::of_whole(&headers))),
+            None => None,
+        };
+        let seen = match &whole {
+            Some((body, headers)) => Seen { body, headers, ..seen },
+            None => seen,
+        };
+        if let (Some(packing), Some(unit)) = (&job.packing, &prepared.unit) {
+            let answered = self.spread(packing, unit, &seen, &mut limits).await?;
+            let mut ended = Vec::with_capacity(lines.len());
+            for ((n, id), answer) in lines.iter().zip(&unit.identities).zip(answered) {
+                ended.push(spread::end(Figures { id: *id, ..figures(*n) }, earlier, answer));
+            }
+            return Ok(Success::Results(ended));
+        }
+        let values = self.extract(&seen, &mut limits).await.map_err(|error| self.unusable(error, status))?;
         drop((body, room));
-        let (at, millis, status) = (self.wall.now().millis, millis(sent), status.as_u16());
-        let figures = |n| Figures { n, at, millis, tries: *tries, status, id: prepared.identity };
-        let result = |n| result_line::success(figures(n), earlier, &values);
-        Ok(Success::Results(lines.iter().map(|n| (*n, result(*n))).collect()))
+        let end = |n| Ended { n, result: result_line::success(figures(n), earlier, &values), error: None };
+        Ok(Success::Results(lines.iter().map(|n| end(*n)).collect()))
     }
 
     /// The response began, and its body cannot be used.

@@ -6,6 +6,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use job::run::keys::BEGUN;
+use job::wire::Begun;
 use job::{LineId, SegmentKey, StepError, seal};
 
 pub(crate) use folder::BatchFolder;
@@ -25,6 +27,9 @@ pub(crate) struct ResultWriter {
     folder: Arc<BatchFolder>,
     buffer: Buffer,
     tally: Tally,
+    /// Lines whose first steps have been answered since the last write, and how often such were written.
+    begun: Vec<u8>,
+    begun_written: u32,
     /// The segment under way.
     writing: Background<Written>,
 }
@@ -64,6 +69,8 @@ impl ResultWriter {
             lane: lane.to_owned(),
             folder,
             buffer: Buffer::default(),
+            begun: Vec::new(),
+            begun_written: 0,
             tally: Tally::default(),
             writing: Background::idle(),
         }
@@ -81,6 +88,23 @@ impl ResultWriter {
         self.tally.failed(code);
         self.buffer.failed += 1;
         self.buffer.push(n, result);
+    }
+
+    /// A step of a line has been answered, and another one follows.
+    pub(crate) fn begun(&mut self, begun: &Begun) {
+        serde_json::to_writer(&mut self.begun, begun).expect("it is plain JSON");
+        self.begun.push(b'\n');
+    }
+
+    /// What was kept of lines with steps, as an object.
+    fn take_begun(&mut self) -> Option<(String, Bytes)> {
+        if self.begun.is_empty() {
+            return None;
+        }
+        let k = self.begun_written;
+        self.begun_written += 1;
+        let name = format!("{}-{k:06}{BEGUN}", self.folder.invocation());
+        Some((name, std::mem::take(&mut self.begun).into()))
     }
 
     /// Counts the result that an earlier call wrote for a line; `code` is `None` for a success.
@@ -128,9 +152,10 @@ impl ResultWriter {
         }
         let lines = self.buffer.results.iter().map(|(n, _)| *n).collect();
         let segment = self.buffer.take(&self.folder, false);
+        let begun = self.take_begun();
         let (run, lane, folder) = (self.run.clone(), self.lane.clone(), self.folder.clone());
         self.writing.start(async move {
-            if let Some((name, body)) = segment {
+            for (name, body) in begun.into_iter().chain(segment) {
                 folder.put(&name, body).await?;
             }
             Ok(Written { lines, stop: run.stop_reason(&lane).await? })
@@ -144,10 +169,11 @@ impl ResultWriter {
 
     /// Writes the last segment.
     pub(crate) async fn close(&mut self) -> Result<(), StepError> {
-        match self.buffer.take(&self.folder, true) {
-            Some((name, body)) => self.folder.put(&name, body).await,
-            None => Ok(()),
+        let segment = self.buffer.take(&self.folder, true);
+        for (name, body) in self.take_begun().into_iter().chain(segment) {
+            self.folder.put(&name, body).await?;
         }
+        Ok(())
     }
 
     pub(crate) fn into_tally(self) -> Tally {

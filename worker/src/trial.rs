@@ -10,13 +10,13 @@ use job::{Code, Job, LineId, LineResult, Row, StepError};
 use net::guard::{Guard, SystemLookUp};
 use tokio::time::Instant;
 
-use crate::attempt::{Attempt, Outgoing, Success};
+use crate::attempt::{Attempt, Ended, Outgoing, Success};
 use crate::auth::Ready;
 use crate::budget::Budget;
 use crate::context::{Rng, SecretSource, SystemRng};
 use crate::failure::Failure;
 use crate::pace::Wall;
-use crate::request;
+use crate::request::{self, Unit};
 use crate::response::{Sender, readable};
 use crate::run::{Access, Mask, TokenSource};
 use crate::sockets::{self, Sockets};
@@ -110,10 +110,14 @@ impl Trial {
         let secrets = self.tokens.secrets().await?;
         // No run has this key, so nothing is taken for a repetition of what a run sends.
         let run = format!("trial-{:016x}", SystemRng.next_u64());
-        let key = request::idempotency_key(&self.sender.job, &run, LineId::nth(1));
+        let key = request::idempotency_key(&self.sender.job, [(&*run, LineId::nth(1))]);
         let masked = |failure: Failure| Failure { detail: self.sender.mask.text(&failure.detail), ..failure };
-        let mut next =
-            Some(request::render(&self.sender.job, row, &secrets, key.as_deref()).map_err(masked)?);
+        let job = &self.sender.job;
+        let mut first = request::render(job, row, &secrets, key.as_deref()).map_err(masked)?;
+        if let Some(packing) = &job.packing {
+            first.unit = Some(Arc::new(Unit::new(job, packing, std::slice::from_ref(row)).map_err(masked)?));
+        }
+        let mut next = Some(first);
         let mut exchanges = Vec::new();
         while let Some(prepared) = next.take() {
             self.await_credential().await?;
@@ -127,7 +131,12 @@ impl Trial {
             };
             let Attempt { millis, result, .. } = self.sender.attempt(outgoing).await;
             let end = match result {
-                Ok(Success::Results(results)) => Ok(End::Values(values(&results))),
+                Ok(Success::Results(results)) => end_of(&results),
+                Ok(Success::Next(following)) => {
+                    tokio::time::sleep(following.wait).await;
+                    next = Some(*following.prepared);
+                    Ok(End::Again)
+                }
                 Ok(Success::Again(prepared)) => {
                     next = Some(*prepared);
                     Ok(End::Again)
@@ -170,9 +179,18 @@ impl Trial {
     }
 }
 
-/// The values of the one line that was sent.
-fn values(results: &[(LineId, Vec<u8>)]) -> Vec<String> {
-    let result = results.first().and_then(|(_, result)| LineResult::parse(result).ok());
-    let values = result.and_then(|result| result.v).unwrap_or_default();
-    values.into_iter().map(|value| value.get().to_owned()).collect()
+/// The result of the one line that was sent.
+fn end_of(results: &[Ended]) -> Result<End, Failure> {
+    let Some(Ended { result, error, .. }) = results.first() else { return Ok(End::Values(Vec::new())) };
+    let result = LineResult::parse(result).ok();
+    match error {
+        None => {
+            let values = result.and_then(|result| result.v).unwrap_or_default();
+            Ok(End::Values(values.into_iter().map(|value| value.get().to_owned()).collect()))
+        }
+        Some(code) => {
+            let detail = result.and_then(|result| result.detail).unwrap_or_default();
+            Err(Failure::new(*code, detail))
+        }
+    }
 }

@@ -64,9 +64,12 @@ impl Job {
                 return Err(self.error_at(&["limits", name, "rate"], message));
             }
         }
-        if self.limits.max_requests.is_some() {
-            let message = "max_requests is counted by one process, and a run on AWS has many: upload a part of the file";
-            return Err(self.error_at(&["limits", "max_requests"], message));
+        let budgets = [("max_requests", self.limits.max_requests), ("max_cost", self.limits.max_cost)];
+        for (key, _) in budgets.into_iter().filter(|(_, most)| most.is_some()) {
+            let message = format!(
+                "{key} is counted by one process, and a run on AWS has many: upload a part of the file"
+            );
+            return Err(self.error_at(&["limits", key], message));
         }
         let named = self.limits.providers.len();
         if named > MOST_LIMITS_ON_AWS {

@@ -15,7 +15,7 @@ use super::hosts;
 use super::places::Places;
 use super::proxy::Proxy;
 use super::statuses::StatusSyntax;
-use super::syntax::{JobSyntax, OutputSyntax, RequestSyntax, ResponseSyntax, RetrySyntax};
+use super::syntax::{Entries, JobSyntax, OutputSyntax, RequestSyntax, ResponseSyntax, RetrySyntax};
 use super::units::{parse_bytes, parse_duration, parse_share};
 use super::{
     Failure, Job, JobError, Method, OWN_COLUMNS, Output, OutputFormat, Request, ResponseRules, Retry,
@@ -42,6 +42,8 @@ pub(super) fn job(syntax: JobSyntax, text: &str, file: &str) -> Result<Job, JobE
         input: place.input(syntax.input)?,
         auth,
         tls: place.tls(&syntax.tls)?,
+        packing: place.packing(syntax.batch.as_ref())?,
+        follow: place.follow(&syntax.then, syntax.pages.as_ref())?,
         response: place.response(&syntax.response)?,
         output: place.output(syntax.output)?,
         retry: place.retry(syntax.retry)?,
@@ -62,6 +64,7 @@ pub(super) fn job(syntax: JobSyntax, text: &str, file: &str) -> Result<Job, JobE
     if let Some(format) = job.output.format {
         fit::style(&job, format)?;
     }
+    job.check_packing()?;
     let mut table = BTreeMap::new();
     for (name, reference) in &syntax.secrets.0 {
         table.insert(name.clone(), place.value(reference, |text| SecretRef::parse(text))?);
@@ -159,46 +162,8 @@ impl File<'_> {
             Authority::Fixed(host) => Some(host),
             Authority::Open(_) => None,
         };
-        let mut headers: Vec<(String, Template)> = Vec::new();
-        for (name, value) in &syntax.headers.0 {
-            let lower = name.to_ascii_lowercase();
-            let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-            if name.is_empty() || !name.bytes().all(token) {
-                return Err(self.error(&value.span(), format!("{name:?} is not a header name")));
-            }
-            if matches!(lower.as_str(), "host" | "content-length" | "transfer-encoding" | "connection") {
-                return Err(
-                    self.error(&value.span(), format!("the header {name:?} is set by the client itself"))
-                );
-            }
-            if headers.iter().any(|(other, _)| *other == lower) {
-                return Err(self.error(&value.span(), format!("the header {name:?} is given twice")));
-            }
-            if value.get_ref().contains(['\r', '\n']) {
-                return Err(
-                    self.error(&value.span(), format!("the header {name:?} has a line break in its value"))
-                );
-            }
-            headers.push((lower, self.template(value, Place::Header)?));
-        }
-        let json_body = syntax.body.as_ref().is_some_and(|body| {
-            let content_type = headers.iter().find(|(name, _)| name == "content-type").map(|(_, value)| value.source());
-            match content_type {
-                Some(value) => value.contains("json"),
-                None => {
-                    matches!(body.get_ref().trim_start().as_bytes(), [b'{', second, ..] if !matches!(second, b'{' | b'%' | b'#'))
-                        || body.get_ref().trim_start().starts_with('[')
-                }
-            }
-        });
-        let form_body = headers
-            .iter()
-            .any(|(name, value)| name == "content-type" && value.source().contains("x-www-form-urlencoded"));
-        let body_place = match (json_body, form_body) {
-            (true, _) => Place::Json,
-            (_, true) => Place::Form,
-            _ => Place::Text,
-        };
+        let headers = self.headers(&syntax.headers)?;
+        let (json_body, body_place) = self.body_place(&headers, syntax.body.as_ref());
         let timeout = self.optional(syntax.timeout.as_ref(), DEFAULT_TIMEOUT, |text| parse_duration(text))?;
         let (files, upload) = self.upload(&syntax)?;
         Ok(Request {
@@ -227,6 +192,59 @@ impl File<'_> {
         })
     }
 
+    pub(super) fn headers(&self, written: &Entries<String>) -> Result<Vec<(String, Template)>, JobError> {
+        let mut headers: Vec<(String, Template)> = Vec::new();
+        for (name, value) in &written.0 {
+            let lower = name.to_ascii_lowercase();
+            let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+            if name.is_empty() || !name.bytes().all(token) {
+                return Err(self.error(&value.span(), format!("{name:?} is not a header name")));
+            }
+            if matches!(lower.as_str(), "host" | "content-length" | "transfer-encoding" | "connection") {
+                return Err(
+                    self.error(&value.span(), format!("the header {name:?} is set by the client itself"))
+                );
+            }
+            if headers.iter().any(|(other, _)| *other == lower) {
+                return Err(self.error(&value.span(), format!("the header {name:?} is given twice")));
+            }
+            if value.get_ref().contains(['\r', '\n']) {
+                return Err(
+                    self.error(&value.span(), format!("the header {name:?} has a line break in its value"))
+                );
+            }
+            headers.push((lower, self.template(value, Place::Header)?));
+        }
+        Ok(headers)
+    }
+
+    /// Whether a body is JSON, and how values are written in it.
+    pub(super) fn body_place(
+        &self,
+        headers: &[(String, Template)],
+        body: Option<&Spanned<String>>,
+    ) -> (bool, Place) {
+        let json_body = body.is_some_and(|body| {
+            let content_type = headers.iter().find(|(name, _)| name == "content-type").map(|(_, value)| value.source());
+            match content_type {
+                Some(value) => value.contains("json"),
+                None => {
+                    matches!(body.get_ref().trim_start().as_bytes(), [b'{', second, ..] if !matches!(second, b'{' | b'%' | b'#'))
+                        || body.get_ref().trim_start().starts_with('[')
+                }
+            }
+        });
+        let form_body = headers
+            .iter()
+            .any(|(name, value)| name == "content-type" && value.source().contains("x-www-form-urlencoded"));
+        let place = match (json_body, form_body) {
+            (true, _) => Place::Json,
+            (_, true) => Place::Form,
+            _ => Place::Text,
+        };
+        (json_body, place)
+    }
+
     fn response(&self, syntax: &ResponseSyntax) -> Result<ResponseRules, JobError> {
         let condition = |written: &Option<Spanned<String>>| {
             written.as_ref().map(|written| self.value(written, |text| Condition::new(text))).transpose()
@@ -242,7 +260,7 @@ impl File<'_> {
         })
     }
 
-    fn statuses(
+    pub(super) fn statuses(
         &self,
         list: Option<&[Spanned<StatusSyntax>]>,
         default: Statuses,

@@ -40,6 +40,11 @@ impl Condition {
         }
     }
 
+    /// The expression.
+    pub(super) fn source(&self) -> &str {
+        self.0.source()
+    }
+
     /// Whether the condition holds for a response with these headers, names in lower case, and this text as
     /// its body. A member that the body does not have counts as false.
     ///
@@ -51,25 +56,35 @@ impl Condition {
         headers: impl Iterator<Item = (&'a str, String)>,
         body: &str,
     ) -> Result<bool, String> {
-        let mut text = format!("{{\"status\":{status},\"headers\":{{").into_bytes();
-        for (n, (name, value)) in headers.enumerate() {
-            text.extend_from_slice(if n == 0 { b"" } else { b"," });
-            write_string(&mut text, name);
-            text.push(b':');
-            write_string(&mut text, &value);
-        }
-        text.extend_from_slice(b"},\"body\":");
-        if Tape::parse(body).is_ok() {
-            text.extend_from_slice(body.as_bytes());
-        } else {
-            write_string(&mut text, body);
-        }
-        text.push(b'}');
-        let text = String::from_utf8(text).map_err(|error| error.to_string())?;
+        let text = response_as_json(status, headers, body);
         let document = Document::parse(&text).map_err(|error| error.to_string())?;
         let row = Arc::new(Row::Object(document));
         Ok(!self.0.render(&row, &Arc::new(Secrets::default()))?.is_empty())
     }
+}
+
+/// A response as templates and conditions see it: `status`, `headers` and `body`, which is the text of a body
+/// that is not JSON.
+pub fn response_as_json<'a>(
+    status: u16,
+    headers: impl Iterator<Item = (&'a str, String)>,
+    body: &str,
+) -> String {
+    let mut text = format!("{{\"status\":{status},\"headers\":{{").into_bytes();
+    for (n, (name, value)) in headers.enumerate() {
+        text.extend_from_slice(if n == 0 { b"" } else { b"," });
+        write_string(&mut text, name);
+        text.push(b':');
+        write_string(&mut text, &value);
+    }
+    text.extend_from_slice(b"},\"body\":");
+    if Tape::parse(body).is_ok() {
+        text.extend_from_slice(body.as_bytes());
+    } else {
+        write_string(&mut text, body);
+    }
+    text.push(b'}');
+    String::from_utf8(text).expect("it is made of texts")
 }
 
 /// The expression of a source that is written as a placeholder.

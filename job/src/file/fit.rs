@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use super::follow::RESPONSES;
+use super::packing::ROWS;
 use super::places::Entry;
 use super::{Job, JobError, OutputFormat, Style};
 
@@ -15,8 +17,17 @@ pub(super) fn columns(job: &Job, columns: &[String]) -> Result<(), JobError> {
         return Err(JobError::at(&job.text, &job.file, &at, message));
     }
     for (path, template) in job.placed_templates() {
+        let of_several = job.packing.is_some() && path[0] != "batch" && path != ["limits", "by"];
+        let sees = |name: &str| path[0] == "then" && RESPONSES.contains(&name);
         for variable in template.variables() {
-            if !columns.contains(variable) {
+            if of_several {
+                if variable != ROWS {
+                    let message = format!(
+                        "with [batch] a request has several lines, and the template names {variable:?} as if it had one: write a loop over rows, or rows[0].{variable}"
+                    );
+                    return Err(JobError::at(&job.text, &job.file, &word_in(job, &path, variable), message));
+                }
+            } else if !columns.contains(variable) && !sees(variable) {
                 let known = columns.iter().take(20).map(String::as_str).collect::<Vec<_>>().join(", ");
                 let nearest = columns
                     .iter()

@@ -39,6 +39,7 @@ impl Job {
     }
 
     fn identity_with(&self, row: &Arc<Row>, rendered: Option<&Rendered<'_>>) -> Option<Identity> {
+        let row = &*self.framed(row);
         let mut sum = Sum(Vec::with_capacity(512));
         let Request { method, url, headers: of_job, body, json_body, .. } = &self.request;
         sum.part(method.as_str().as_bytes());
@@ -63,6 +64,11 @@ impl Job {
             for (name, template) in upload.identifying() {
                 sum.part(name.as_bytes());
                 sum.part(&text(template, row, None)?);
+            }
+        }
+        if let Some(follow) = &self.follow {
+            for part in follow.identifying(row) {
+                sum.part(part.as_bytes());
             }
         }
         if let Some(auth) = &self.auth {

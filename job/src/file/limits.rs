@@ -16,6 +16,8 @@ pub struct Limits {
     pub by: Option<Template>,
     /// `max_requests`: the requests that one run may send.
     pub max_requests: Option<u64>,
+    /// `max_cost`: what the requests of one run may cost together.
+    pub max_cost: Option<u64>,
     /// The named providers, in the file's order.
     pub providers: Vec<Provider>,
     /// `[limits.default]`: the limit of every other host, for each host separately.
@@ -128,6 +130,11 @@ impl Limit {
 }
 
 impl Limits {
+    /// What each limit says besides its rate.
+    pub(super) fn rules(&self) -> impl Iterator<Item = &LimitRules> {
+        self.providers.iter().map(|provider| &provider.rules).chain([&self.default_rules])
+    }
+
     /// The named provider that a limit key belongs to. The key is a value of `by`, or the URL's `host`
     /// (`host:port` where the port is not the scheme's default): the exact name wins, then the host without
     /// port, then the longest `*.domain`.
@@ -194,6 +201,7 @@ mod tests {
         Limits {
             by: None,
             max_requests: None,
+            max_cost: None,
             providers: names
                 .iter()
                 .map(|name| Provider { name: (*name).to_owned(), limit, rules: LimitRules::default() })

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use minijinja::value::{Enumerator, Object, Value};
 use serde_json::value::RawValue;
 
+use crate::file::packing::ROWS;
 use crate::file::template::{Drawn, exact};
 use crate::json::{Document, JsonError};
 
@@ -23,6 +24,15 @@ pub enum Row {
     Object(Document),
     /// A line for which templates draw values.
     Drawing(Box<Row>, Arc<Drawn>),
+    /// A line after responses, which it has as `responses`.
+    After {
+        /// The line.
+        row: Arc<Self>,
+        /// The responses, as [`super::response_as_json`] writes them.
+        responses: Vec<Document>,
+    },
+    /// The lines of one request, as `rows`.
+    Several(Vec<Arc<Self>>),
 }
 
 impl Row {
@@ -48,14 +58,27 @@ impl Row {
             }
             Self::Object(object) => object.root().get(name).map(|value| exact::value(object, value, true)),
             Self::Drawing(row, _) => row.get(name),
+            Self::After { row, responses } => {
+                let response = |response: &Document| exact::value(response, response.root(), true);
+                match name {
+                    "responses" => Some(responses.iter().map(response).collect()),
+                    "response" => responses.last().map(response),
+                    name => row.get(name),
+                }
+            }
+            Self::Several(rows) => {
+                (name == ROWS).then(|| rows.iter().map(|row| Value::from_dyn_object(row.clone())).collect())
+            }
         }
     }
 
-    /// What templates draw for the line.
+    /// What templates draw for the line. Lines of one request have what is drawn for the first of them.
     pub(in crate::file) fn drawn(&self) -> Option<&Arc<Drawn>> {
         match self {
             Self::Drawing(_, drawn) => Some(drawn),
-            _ => None,
+            Self::After { row, .. } => row.drawn(),
+            Self::Several(rows) => rows.first().and_then(|row| row.drawn()),
+            Self::Fields { .. } | Self::Object(_) => None,
         }
     }
 
@@ -65,7 +88,11 @@ impl Row {
             Self::Drawing(row, drawn) => {
                 Arc::new(Self::Drawing(row.clone(), Arc::new(Drawn::named(drawn.line()))))
             }
-            _ => self.clone(),
+            Self::After { row, responses } => {
+                Arc::new(Self::After { row: row.named(), responses: responses.clone() })
+            }
+            Self::Several(rows) => Arc::new(Self::Several(rows.iter().map(Self::named).collect())),
+            Self::Fields { .. } | Self::Object(_) => self.clone(),
         }
     }
 
@@ -78,6 +105,11 @@ impl Row {
             }
             Self::Object(object) => object.root().raw().into(),
             Self::Drawing(row, _) => row.source(),
+            Self::After { row, .. } => row.source(),
+            Self::Several(rows) => {
+                let rows: Vec<_> = rows.iter().map(|row| row.source()).collect();
+                serde_json::to_string(&rows).expect("texts are plain JSON").into()
+            }
         }
     }
 
@@ -86,6 +118,8 @@ impl Row {
             Self::Fields { columns, .. } => columns.iter().map(|name| Value::from(name.as_str())).collect(),
             Self::Object(object) => object.root().members().map(|(name, _)| Value::from(name)).collect(),
             Self::Drawing(row, _) => row.names(),
+            Self::After { row, .. } => row.names(),
+            Self::Several(_) => vec![Value::from(ROWS)],
         }
     }
 }

@@ -7,7 +7,9 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use toml::Spanned;
 
 use super::error::JobError;
+use super::follow::{PagesSyntax, StepSyntax};
 use super::limits::read::RatesSyntax;
+use super::packing::PackingSyntax;
 use super::statuses::StatusSyntax;
 use super::upload::PartSyntax;
 use super::words;
@@ -18,6 +20,10 @@ pub(super) struct JobSyntax {
     #[serde(default)]
     pub(super) input: InputSyntax,
     pub(super) request: RequestSyntax,
+    pub(super) batch: Option<PackingSyntax>,
+    #[serde(default)]
+    pub(super) then: Vec<Spanned<StepSyntax>>,
+    pub(super) pages: Option<Spanned<PagesSyntax>>,
     #[serde(default)]
     pub(super) auth: AuthSyntax,
     #[serde(default)]
@@ -170,6 +176,7 @@ pub(super) struct OutputSyntax {
 pub(super) struct LimitsSyntax {
     pub(super) by: Option<Spanned<String>>,
     pub(super) max_requests: Option<Spanned<i64>>,
+    pub(super) max_cost: Option<Spanned<i64>>,
     pub(super) limits: Vec<(String, Spanned<LimitSyntax>)>,
 }
 
@@ -256,6 +263,8 @@ impl<'de> Deserialize<'de> for LimitsSyntax {
                         syntax.by = Some(map.next_value()?);
                     } else if key == "max_requests" {
                         syntax.max_requests = Some(map.next_value()?);
+                    } else if key == "max_cost" {
+                        syntax.max_cost = Some(map.next_value()?);
                     } else {
                         syntax.limits.push((key, map.next_value()?));
                     }

@@ -24,11 +24,24 @@ const SWITCH: &str = "true or false, without quotes";
 
 /// The keys whose values are often written in another way. The explanation of any other key comes from its
 /// type.
-const KEYS: [Key; 47] = [
+const KEYS: [Key; 61] = [
     key("input.format", TEXT, "\"csv\"", ""),
     key("input.compression", TEXT, "\"gzip\"", ""),
     key("input.delimiter", "one character in quotes", "\";\"", ""),
     key("input.header", SWITCH, "false", ""),
+    key("batch.lines", COUNT, "100", ""),
+    key("batch.bytes", "a size in quotes", "\"1MB\"", "B"),
+    key("batch.results", "a JSONPath in quotes", "\"$.results[*]\"", ""),
+    key("batch.key", "a JSONPath in quotes", "\"$.id\"", ""),
+    key("batch.line_key", TEXT, "\"{{ id }}\"", ""),
+    key("batch.halve", "a list of statuses", "[400, 422]", ""),
+    key("batch.halve.*", "a status", "[400, 422]", ""),
+    key("then.*.url", TEXT, "\"{{ response.body.url }}\"", ""),
+    key("then.*.until", "an expression in quotes", "\"body.status == 'done'\"", ""),
+    key("then.*.every", DURATION, "\"2s\"", "s"),
+    key("then.*.within", DURATION, "\"10m\"", "s"),
+    key("pages.next", "a JSONPath in quotes", "\"$.next\"", ""),
+    key("pages.most", COUNT, "100", ""),
     key("request.method", TEXT, "\"POST\"", ""),
     key("request.url", TEXT, "\"https://api.example.com/{{ id }}\"", ""),
     key("request.body", TEXT, "'{\"name\": {{ name }}}'", ""),
@@ -65,6 +78,7 @@ const KEYS: [Key; 47] = [
     key("limits.*.cost", TEXT, "\"{{ tokens }}\"", ""),
     key("limits.*.learn", SWITCH, "true", ""),
     key("limits.max_requests", COUNT, "1000", ""),
+    key("limits.max_cost", COUNT, "1000", ""),
     key("retry.attempts", COUNT, "5", ""),
     key("retry.statuses", "a list of statuses", "[\"5xx\", 408]", ""),
     key("retry.statuses.*", "a status", "[\"5xx\", 408]", ""),
@@ -81,12 +95,16 @@ pub(super) fn explain(text: &str, span: Range<usize>, found: &str) -> (Range<usi
         return unknown(&places, span, name, found);
     }
     if let Some(name) = found.strip_prefix("missing field ").and_then(first_quoted) {
+        let of_step = places.at(span.start).is_some_and(|(path, _)| path[0] == "then");
         let message = match name {
+            "url" if of_step => "the URL of the step is missing: write below [[then]] for example url = \"{{ response.body.url }}\"".to_owned(),
+            "lines" => "the number of lines is missing: write below [batch] lines = 100".to_owned(),
             "request" => "the request is missing: write [request] and below it url = \"https://api.example.com/{{ id }}\"".to_owned(),
             "url" => "the URL of the request is missing: write below [request] url = \"https://api.example.com/{{ id }}\"".to_owned(),
             other => format!("the key {other} is missing"),
         };
-        let request = places.get(&["request"]).filter(|_| name == "url").map(|entry| entry.value.clone());
+        let request =
+            places.get(&["request"]).filter(|_| name == "url" && !of_step).map(|entry| entry.value.clone());
         return (request.unwrap_or(span), message);
     }
     if !found.starts_with("invalid ") {
@@ -132,11 +150,16 @@ fn wrong_type(text: &str, path: &[String], entry: &Entry, found: &str) -> String
                 "{key} belongs to a provider: write [limits.default] or [limits.\"api.example.com\"], and below it {key} = {written}"
             );
         }
-        [limits, provider] if limits == "limits" && provider != "by" && provider != "max_requests" => {
+        [limits, provider]
+            if limits == "limits" && !matches!(provider.as_str(), "by" | "max_requests" | "max_cost") =>
+        {
             return format!(
                 "a limit is a table: write [limits.{}] and below it rate = \"10/s\"",
                 quoted(provider)
             );
+        }
+        [section] if section == "then" => {
+            return "then is a list of steps: write [[then]] and the keys of a step below it".to_owned();
         }
         [section] => return format!("{section} is a table: write [{section}] and its keys below it"),
         _ => {}

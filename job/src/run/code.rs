@@ -52,6 +52,10 @@ pub enum Code {
     RedirectLoop,
     /// The body of a response that counts as success is not what the columns need.
     Extract,
+    /// The response has no answer for this line of the request.
+    Spread,
+    /// A step that is repeated has not ended in time.
+    Pending,
     /// The provider asked for a longer wait than the job's `max_wait`.
     RateLimited,
     /// The request may have been sent before a crash; it is not repeated.
@@ -64,7 +68,7 @@ pub enum Code {
 
 impl Code {
     /// Every code except those of a status.
-    const WITHOUT_STATUS: [Self; 23] = [
+    const WITHOUT_STATUS: [Self; 25] = [
         Self::Decode,
         Self::Parse,
         Self::Render,
@@ -84,6 +88,8 @@ impl Code {
         Self::RedirectWithSecret,
         Self::RedirectLoop,
         Self::Extract,
+        Self::Spread,
+        Self::Pending,
         Self::RateLimited,
         Self::OutcomeUnknown,
         Self::Stopped,
@@ -112,6 +118,8 @@ impl Code {
             Self::RedirectWithSecret => "redirect_with_secret",
             Self::RedirectLoop => "redirect_loop",
             Self::Extract => "extract",
+            Self::Spread => "spread",
+            Self::Pending => "pending",
             Self::RateLimited => "rate_limited",
             Self::OutcomeUnknown => "outcome_unknown",
             Self::Stopped => "stopped",

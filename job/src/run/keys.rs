@@ -113,6 +113,9 @@ pub fn require_input(key: &str) -> Result<(&str, &str), StepError> {
 /// The last part of the key of a batch's origins, see [`RunKeys::origins`].
 pub const ORIGINS: &str = "origins.json";
 
+/// The end of the key of an object with lines whose first steps have been answered, see [`crate::wire::Begun`].
+pub const BEGUN: &str = ".begun";
+
 /// The keys of a run's folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunKeys {
@@ -211,6 +214,11 @@ impl RunKeys {
     /// The versions of the steps that have worked in one generation.
     pub fn versions(&self, generation: u32) -> String {
         format!("{}versions/{generation:04}/", self.prefix)
+    }
+
+    /// What the requests of one generation have cost, where the job says how much they may.
+    pub fn spent(&self, generation: u32) -> String {
+        format!("{}spent/{generation:04}.json", self.prefix)
     }
 
     /// The marker that stops one lane in one generation. Its content says why.

@@ -1,12 +1,12 @@
 //! What is known of each line of one batch of the run before.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use job::run::damaged;
 use job::store::Entry;
-use job::wire::{Intents, Origins, ResultView, read_result, seal};
+use job::wire::{Begun, Intents, Origins, ResultView, read_result, seal};
 use job::{Code, Invocation, LineId, Objects, SegmentKey, StepError, keys};
 
 use super::record::State;
@@ -31,6 +31,8 @@ pub(super) struct Folder {
     segments: Vec<Segment>,
     intents: Vec<(Invocation, String)>,
     origins: Option<String>,
+    /// Objects with lines whose first requests have been answered.
+    begun: Vec<String>,
     bodies: Option<Vec<Bytes>>,
 }
 
@@ -76,7 +78,13 @@ impl Folder {
     /// # Errors
     /// Errors of the store.
     pub(super) async fn read(objects: &Objects, entries: Vec<Entry>) -> Result<Self, StepError> {
-        let mut folder = Self { segments: Vec::new(), intents: Vec::new(), origins: None, bodies: None };
+        let mut folder = Self {
+            segments: Vec::new(),
+            intents: Vec::new(),
+            origins: None,
+            begun: Vec::new(),
+            bodies: None,
+        };
         for Entry { key, size, .. } in entries {
             match SegmentKey::parse(&key) {
                 Some(SegmentKey::Results { invocation, ok, failed, .. }) if size > 0 || ok + failed > 0 => {
@@ -85,6 +93,7 @@ impl Folder {
                 }
                 Some(SegmentKey::Intents { invocation, .. }) => folder.intents.push((invocation, key)),
                 None if key.ends_with(keys::ORIGINS) => folder.origins = Some(key),
+                None if key.ends_with(keys::BEGUN) => folder.begun.push(key),
                 _ => {}
             }
         }
@@ -143,6 +152,7 @@ impl Folder {
             }
         }
         let named = if rules.was_repeatable { HashMap::new() } else { self.named(objects).await? };
+        let begun = if rules.was_repeatable { HashSet::new() } else { self.begun(objects).await? };
         let (skipped, origins) = (skipped.len() as u64, self.origins(objects).await?);
         let mut outcomes = Outcomes { lines: HashMap::new(), skipped, origins };
         for (n, candidate) in &candidates {
@@ -153,7 +163,7 @@ impl Folder {
                 Some(_) if sent_later => {
                     Outcome { state: rules.unknown(), segment: None, has_identity: false }
                 }
-                Some(code) if rules.is_final(code) => {
+                Some(code) if rules.is_final(code) || begun.contains(n) => {
                     Outcome { state: rules.unknown(), segment: Some(segment), has_identity }
                 }
                 Some(_) => Outcome { state: State::SentAgain, segment: Some(segment), has_identity },
@@ -180,6 +190,18 @@ impl Folder {
         let named =
             named.into_iter().flat_map(|(call, lines)| lines.into_iter().map(move |n| (n, call.clone())));
         Ok(named.collect())
+    }
+
+    /// The lines whose first steps were answered.
+    async fn begun(&self, objects: &Objects) -> Result<HashSet<LineId>, StepError> {
+        let mut begun = HashSet::new();
+        for (key, body) in self.begun.iter().zip(read_all(objects, self.begun.clone()).await?) {
+            for line in body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+                let Begun { n, .. } = serde_json::from_slice(line).map_err(|error| damaged(key, error))?;
+                begun.insert(n);
+            }
+        }
+        Ok(begun)
     }
 
     async fn origins(&self, objects: &Objects) -> Result<HashMap<LineId, (String, LineId)>, StepError> {

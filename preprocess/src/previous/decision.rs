@@ -36,6 +36,9 @@ pub(super) struct Before {
     pub(super) secrets_changed: Vec<String>,
     /// This run has only a part of the file, and leaves lines of it out.
     pub(super) leaves_out: bool,
+    /// It was interrupted, its requests have several lines and keys, and this run would send the lines in other
+    /// requests, with other keys.
+    pub(super) regrouped: bool,
     /// The first column whose values cannot be made from what it kept.
     pub(super) lost_column: Option<String>,
 }
@@ -59,6 +62,13 @@ pub(super) enum Doubt {
          --lines and --sample they are kept; with --fresh they are thrown away"
     )]
     LeftOut { started: String },
+    #[error(
+        "the run of {started} was interrupted, and its requests have several lines and a key for all of them. \
+         The file or [batch] has changed, so lines that may have been sent would be sent in other requests, with \
+         other keys: with --continue they are, and its {ok} responses are kept; with --fresh every line is sent \
+         again; as the file and [batch] were before, the run goes on with the same keys"
+    )]
+    Regrouped { started: String, ok: u64 },
     #[error(
         "the column {column:?} cannot be made from the {ok} responses of the run of {started}, which kept other \
          columns: take it out of [output] columns, or send every line again with --fresh"
@@ -111,6 +121,9 @@ pub(super) fn decide(facts: &Facts) -> Result<Again, Doubt> {
         };
         return Err(Doubt::Changed { started: started(), changed, ok });
     }
+    if before.regrouped && asked != Some(Again::Continue) {
+        return Err(Doubt::Regrouped { started: started(), ok });
+    }
     if !before.secrets_changed.is_empty() && ok > 0 && asked != Some(Again::Continue) {
         return Err(Doubt::Secret { started: started(), secrets: before.secrets_changed.join(", "), ok });
     }
@@ -142,6 +155,7 @@ mod tests {
             Err(Doubt::NothingToKeep { .. }) => "nothing?",
             Err(Doubt::Column { .. }) => "column?",
             Err(Doubt::Secret { .. }) => "secret?",
+            Err(Doubt::Regrouped { .. }) => "regrouped?",
             Err(Doubt::LeftOut { .. }) => "left out?",
         }
     }
@@ -239,6 +253,12 @@ mod tests {
         assert_eq!(words(&edited), [expected, expected]);
         let uploaded = lost(Before { content_changed: true, ..finished() });
         assert_eq!(words(&uploaded)[1], ["fresh", "column?", "fresh", "column?", "fresh"]);
+    }
+
+    #[test]
+    fn lines_that_would_be_sent_in_other_requests_are_a_doubt_unless_it_is_told_to_continue() {
+        let expected = ["regrouped?", "continue", "regrouped?", "continue", "fresh"];
+        assert_eq!(words(&Before { regrouped: true, ..interrupted() }), [expected, expected]);
     }
 
     #[test]

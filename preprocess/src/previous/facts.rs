@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use job::file::Request;
 use job::file::template::Template;
+use job::file::{Follow, Request};
 use job::run::{Again, Claim, run_id};
 use job::store::StorageErrorKind;
 use job::{Environment, ErrorName, Job, Objects, Plan, SegmentKey, StepError};
@@ -52,14 +52,16 @@ impl Beginning<'_> {
         let scheduled = !context.interactive && event.nonce.is_some();
         let fingerprints = start.iter().flat_map(|start| &start.secrets);
         let changed = |name: &str, was: &str| event.secrets.get(name).is_some_and(|is| is != was);
+        let content_changed = content_changed || scheduled;
         Ok(Before {
             started: moment(claim.map_or(0, |claim| claim.started)),
             finished,
             has_traces: has_results || !finished && before.needs_origins(),
             ok,
             gave_way: previous.gave_way,
-            content_changed: content_changed || scheduled,
-            requests_changed: differ(&before.request, &job.request),
+            content_changed,
+            regrouped: !finished && regrouped(&before, job, content_changed),
+            requests_changed: differ(&before.request, &job.request) || follows(&before) != follows(job),
             secrets_changed: fingerprints
                 .filter(|(name, was)| changed(name, was))
                 .map(|(name, _)| name.clone())
@@ -131,9 +133,26 @@ fn differ(one: &Request, other: &Request) -> bool {
     parts(one) != parts(other)
 }
 
+/// What follows the first request of a line.
+fn follows(job: &Job) -> &str {
+    job.follow.as_ref().map_or("", Follow::text)
+}
+
+/// Whether lines that one request had may be in different ones now, where requests carry keys.
+fn regrouped(before: &Job, job: &Job, content_changed: bool) -> bool {
+    let (Some(was), Some(is)) = (&before.packing, &job.packing) else { return false };
+    let changed = content_changed || (was.lines, was.bytes) != (is.lines, is.bytes);
+    changed && before.sends_idempotency_keys() && job.sends_idempotency_keys()
+}
+
 /// The first column of a job whose values cannot be made from what the run before kept.
 fn lost_column(before: &Job, plan: &Plan, job: &Job) -> Option<String> {
     let format = job.output_format(plan.input.format).unwrap_or(plan.output);
+    let results = |job: &Job| job.packing.as_ref().map(|packing| packing.results.clone());
+    if results(before) != results(job) {
+        // The same JSONPath finds something else.
+        return job.output.columns.names().next().map(str::to_owned);
+    }
     let lost = job.output.columns.from_kept(&before.output.columns, plan.output, format).err()?;
     lost.into_iter().next()
 }

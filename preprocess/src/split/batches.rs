@@ -29,6 +29,8 @@ pub(crate) struct Cutter {
     /// The maximum number of bytes of a batch.
     max_bytes: u64,
     hashed: bool,
+    /// The lines that one request may have, which are cut by their numbers: a batch ends between requests.
+    per_request: u64,
     done: Pieces,
     open: Batch,
     /// Lines of a piece of a named lane.
@@ -61,16 +63,16 @@ pub(crate) struct Cut {
 
 impl Cutter {
     /// Continues after `done`.
-    pub(crate) fn new(kind: &LaneKind, limit: Limit, max_bytes: u64, done: Pieces) -> Self {
+    pub(crate) fn new(kind: &LaneKind, limit: Limit, max_bytes: u64, per_request: u64, done: Pieces) -> Self {
         let open = Batch { first: LineId::nth(0), lines: 0, from: 0, to: 0 };
         let hashed = *kind == LaneKind::Hashed;
-        let piece = (target(limit, hashed) / PIECES_PER_BATCH).max(1);
-        Self { limit, max_bytes, hashed, done, open, piece, keys: HashMap::new(), busiest: 0 }
+        let piece = (target(limit, hashed, per_request) / PIECES_PER_BATCH).max(1);
+        Self { limit, max_bytes, hashed, per_request, done, open, piece, keys: HashMap::new(), busiest: 0 }
     }
 
     /// Adds a line of `bytes` bytes.
     pub(crate) fn add(&mut self, n: u64, bytes: u64, key: Option<&Arc<str>>) {
-        if self.open.lines > 0 && self.full(bytes) {
+        if self.open.lines > 0 && self.full(bytes) && (n - 1).is_multiple_of(self.per_request) {
             self.close();
         }
         if self.open.lines == 0 {
@@ -112,18 +114,24 @@ impl Cutter {
             return Cut { lines, bytes, batches: closed, seconds };
         }
         let workers = u64::from(self.limit.workers());
-        let by_lines = lines.div_ceil(target(self.limit, false));
+        let by_lines = lines.div_ceil(target(self.limit, false, self.per_request));
         let by_bytes = bytes.div_ceil(self.max_bytes);
         let wanted = by_lines.max(by_bytes).max(1).next_multiple_of(workers);
         #[expect(clippy::cast_precision_loss, reason = "an estimate of seconds")]
-        let seconds = self.limit.rate.per_second().map_or(0.0, |rate| (lines - unsent) as f64 / rate);
+        let seconds = self
+            .limit
+            .rate
+            .per_second()
+            .map_or(0.0, |rate| (lines - unsent).div_ceil(self.per_request) as f64 / rate);
         Cut { lines, bytes, batches: join(&closed, lines, wanted, self.max_bytes), seconds }
     }
 
     fn full(&self, more: u64) -> bool {
         let too_many_bytes = self.open.to - self.open.from + more > self.max_bytes;
         if self.hashed {
-            too_many_bytes || self.open.lines >= MAX_LINES || self.busiest >= target(self.limit, true)
+            too_many_bytes
+                || self.open.lines >= MAX_LINES
+                || self.busiest >= target(self.limit, true, self.per_request)
         } else {
             too_many_bytes || self.open.lines >= self.piece
         }
@@ -137,7 +145,7 @@ impl Cutter {
         self.open.lines = 0;
         if let Some(rate) = self.limit.rate.per_second() {
             #[expect(clippy::cast_precision_loss, reason = "an estimate of seconds")]
-            let seconds = self.busiest as f64 / rate;
+            let seconds = self.busiest.div_ceil(self.per_request) as f64 / rate;
             self.done.seconds += seconds;
         }
         self.keys.clear();
@@ -150,13 +158,14 @@ impl Cutter {
 }
 
 /// The lines of one minute: of a worker of a named lane, or of a host in a hashed lane.
-fn target(limit: Limit, hashed: bool) -> u64 {
+fn target(limit: Limit, hashed: bool, per_request: u64) -> u64 {
     let limit = if hashed { limit } else { limit.share() };
+    #[expect(clippy::cast_precision_loss, reason = "the lines of a request")]
+    let per_request = per_request as f64;
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
-    limit
-        .rate
-        .per_second()
-        .map_or(MAX_LINES, |rate| (rate * BATCH_SECONDS).clamp(MIN_LINES as f64, MAX_LINES as f64) as u64)
+    limit.rate.per_second().map_or(MAX_LINES, |rate| {
+        (rate * BATCH_SECONDS * per_request).clamp(MIN_LINES as f64, MAX_LINES as f64) as u64
+    })
 }
 
 fn join_pairs(pieces: &[Batch], max_bytes: u64) -> Vec<Batch> {
@@ -208,7 +217,7 @@ mod tests {
     }
 
     fn cut(kind: &LaneKind, limit: Limit, lines: &[(u64, Option<&str>)]) -> Vec<Batch> {
-        let mut cutter = Cutter::new(kind, limit, MAX_BYTES, Pieces::default());
+        let mut cutter = Cutter::new(kind, limit, MAX_BYTES, 1, Pieces::default());
         for (n, (bytes, key)) in lines.iter().enumerate() {
             cutter.add(n as u64 + 1, *bytes, key.map(Arc::from).as_ref());
         }
@@ -239,7 +248,7 @@ mod tests {
     #[test]
     fn the_pieces_of_a_long_lane_are_joined() {
         let limit = Limit::new(Rate::PerSecond(1000.0), Some(300));
-        let mut cutter = Cutter::new(&named(), limit, MAX_BYTES, Pieces::default());
+        let mut cutter = Cutter::new(&named(), limit, MAX_BYTES, 1, Pieces::default());
         (1..=10_000_000).for_each(|n| cutter.add(n, 100, None));
         assert!(cutter.done.closed.len() < MAX_PIECES && cutter.done.closed.capacity() <= 2 * MAX_PIECES);
         let batches = cutter.finish().batches;

@@ -11,7 +11,7 @@ use super::Sink;
 use super::batches::{Cutter, Pieces};
 use super::normalise::Normaliser;
 use super::records::{LineError, Record};
-use super::route::{Routed, Router};
+use super::route::{LaneSpec, Routed, Router};
 use super::shape::Shape;
 use super::wanted::Wanted;
 use crate::wire;
@@ -45,11 +45,10 @@ impl Lanes {
         pieces: impl IntoIterator<Item = Pieces>,
     ) -> Self {
         let router = Router::new(job.clone(), format, shape.hashed_lanes);
-        let cutters = router
-            .lanes
-            .iter()
-            .zip(pieces)
-            .map(|(lane, pieces)| Cutter::new(&lane.kind, lane.limit, shape.batch_bytes, pieces));
+        let per_request = job.lines_of_a_request();
+        let cutter =
+            |lane: &LaneSpec, done| Cutter::new(&lane.kind, lane.limit, shape.batch_bytes, per_request, done);
+        let cutters = router.lanes.iter().zip(pieces).map(|(lane, done)| cutter(lane, done));
         let open = cutters.map(|cutter| OpenLane { cutter, items: Vec::new() }).collect();
         Self { router, wanted: Wanted::of(job), open, value: Vec::new() }
     }

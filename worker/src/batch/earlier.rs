@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
+use job::file::Step;
 use job::run::damaged;
-use job::run::keys::ORIGINS;
+use job::run::keys::{BEGUN, ORIGINS};
 use job::store::Entry;
-use job::wire::{Intents, LineResult};
+use job::wire::{Begun, Intents, LineResult};
 use job::{Invocation, LineId, Objects, SegmentKey, StepError, seal};
 
 use super::origins::Origins;
@@ -29,6 +30,8 @@ pub(crate) struct EarlierResults {
     /// By line: the last call whose durable intents name it as possibly sent.
     named: HashMap<LineId, usize>,
     origins: Origins,
+    /// By line: what was kept when its last step but one was answered, and the generation of the call.
+    begun: HashMap<LineId, (u32, Arc<Begun>)>,
 }
 
 #[derive(Debug)]
@@ -80,12 +83,16 @@ impl EarlierResults {
             Some(Entry { key, .. }) => Origins::read(objects, key).await?,
             None => Origins::default(),
         };
+        let mut earlier = Self { keys, origins, ..Self::default() };
+        for entry in entries.iter().filter(|entry| entry.key.ends_with(BEGUN)) {
+            earlier.add_begun(&entry.key, &objects.get(&entry.key).await?)?;
+        }
         let segments = entries
             .into_iter()
             .filter_map(|entry| SegmentKey::parse(&entry.key).map(|segment| (segment, entry.key)));
         let segments: Vec<_> = segments.collect();
         let calls: BTreeSet<_> = segments.iter().map(|(segment, _)| segment.invocation().clone()).collect();
-        let mut earlier = Self { keys, calls: calls.into_iter().collect(), origins, ..Self::default() };
+        earlier.calls = calls.into_iter().collect();
         let mut bodies = stream::iter(segments)
             .map(|(segment, key)| async move { objects.get(&key).await.map(|body| (segment, key, body)) })
             .buffered(AHEAD);
@@ -162,6 +169,33 @@ impl EarlierResults {
             }
             _ => Earlier::Nothing,
         }
+    }
+
+    /// What was kept of a line whose first steps were answered, unless it must begin anew. `is_unknown`: its
+    /// last request may have been sent.
+    pub(crate) fn begun(
+        &self,
+        n: LineId,
+        rules: Rules,
+        steps: &[Step],
+        is_unknown: bool,
+    ) -> Option<Arc<Begun>> {
+        let (generation, begun) = self.begun.get(&n)?;
+        let next = steps.get(begun.step.checked_sub(1)?)?;
+        // A redrive sends again what may be sent again, and what it is told to.
+        let begins_anew = *generation != rules.generation && (rules.repeatable || rules.include_unknown);
+        let goes_on = !begins_anew && (next.repeatable() || !is_unknown);
+        goes_on.then(|| begun.clone())
+    }
+
+    fn add_begun(&mut self, key: &str, body: &[u8]) -> Result<(), StepError> {
+        let name = key.rsplit('/').next().unwrap_or_default();
+        let generation = name.get(..4).and_then(|digits| digits.parse().ok()).unwrap_or(0);
+        for line in body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+            let begun: Begun = serde_json::from_slice(line).map_err(|error| damaged(key, error))?;
+            self.begun.insert(begun.n, (generation, Arc::new(begun)));
+        }
+        Ok(())
     }
 
     /// Adds the results of one segment. Returns how many it has.

@@ -10,6 +10,7 @@ use super::outcome::denied_reason;
 use super::{Drive, End, Halt};
 use crate::canary::Verdict;
 use crate::failure::Failure;
+use crate::parcel::ParcelId;
 use crate::results::Tally;
 
 /// A message of the state machine holds 256 KiB. Lines beyond this number count their attempts from zero
@@ -90,7 +91,9 @@ impl Drive<'_> {
         }
         let now = self.wall.at(Instant::now());
         let parcels = &self.parcels;
-        for parcel in self.schedule.take_out(|parcel| parcels[parcel].is_processed()) {
+        // What was kept of a line says where it goes on.
+        let ends = |parcel: ParcelId| parcels[parcel].is_processed() && parcels[parcel].step() == 0;
+        for parcel in self.schedule.take_out(ends) {
             let detail = "the call ended in the middle of a redirect, and the request must not be sent twice";
             let last = self.parcels[parcel].last_failure.take();
             let failure = last.map_or_else(|| Failure::new(Code::OutcomeUnknown, detail), |last| *last);

@@ -3,18 +3,19 @@
 use std::time::Duration;
 
 use job::Code;
-use job::wire::Tried;
+use job::wire::{Begun, Tried};
 use tokio::time::Instant;
 
 use super::{Drive, Halt};
-use crate::attempt::{Attempt, Success};
+use crate::attempt::{Attempt, Ended, Success};
 use crate::canary::Verdict;
 use crate::failure::{FailedAttempt, Failure, Nature};
+use crate::follow::Following;
 use crate::pace::{Health, Now};
-use crate::parcel::{MOST_TRIED, Parcel, ParcelId};
+use crate::parcel::{MOST_TRIED, ParcelId};
 use crate::response::{Left, RetryAfter};
 use crate::result_line::{self, Figures};
-use crate::retry::{backoff, may_retry};
+use crate::retry::{RetryState, backoff, may_retry};
 use crate::schedule::Abandoned;
 
 /// The lines of a provider that gets no request for this long are taken out of the durable intents.
@@ -43,10 +44,18 @@ impl Drive<'_> {
             Ok(Success::Results(results)) => {
                 self.update_health(parcel, Health::Up, None, now);
                 self.update_canary(false);
-                for (n, result) in results {
-                    self.results.succeeded(n, result);
-                    self.context.observer.finished(self.lane, true);
+                for Ended { n, result, error } in results {
+                    match error {
+                        None => self.results.succeeded(n, result),
+                        Some(code) => self.results.failed(n, &code.as_str(), result),
+                    }
+                    self.context.observer.finished(self.lane, error.is_none());
                 }
+            }
+            Ok(Success::Next(next)) => {
+                self.update_health(parcel, Health::Up, None, now);
+                self.update_canary(false);
+                self.go_on(parcel, *next, now);
             }
             Ok(Success::Again(next)) => {
                 self.update_health(parcel, Health::Up, None, now);
@@ -68,6 +77,25 @@ impl Drive<'_> {
                 self.parcels[parcel].prepared = attempt.prepared;
                 self.retry_or_fail(parcel, failed, attempt.sent, millis, now);
             }
+        }
+    }
+
+    /// A line has another request, which was not refused by anybody so far.
+    fn go_on(&mut self, parcel: ParcelId, next: Following, now: Now) {
+        let Following { prepared, wait, begun } = next;
+        let key = self.parcels[parcel].key;
+        let n = self.parcels.lines(parcel)[0].n;
+        if let Some(begun) = begun {
+            self.results.begun(&Begun { n, ..begun });
+        }
+        let state = &mut self.parcels[parcel];
+        state.retry = RetryState::default();
+        state.prepared = Some(prepared);
+        state.mid_redirect = true;
+        match self.schedule.key(key).abandoned().cloned() {
+            Some(abandoned) => self.abandon(parcel, &abandoned, 0, now),
+            None if wait.is_zero() => self.schedule.push_redirect(key, parcel, now.instant),
+            None => self.schedule.push_retry(key, parcel, now.instant + wait, true, now.instant),
         }
     }
 
@@ -96,7 +124,7 @@ impl Drive<'_> {
         }
         let (retry, code) = (state.retry, failure.code);
         let is_get = state.prepared.as_ref().is_some_and(|prepared| prepared.method == http::Method::GET);
-        let repeatable = self.run.job.repeatable() || is_get;
+        let repeatable = self.may_repeat(parcel) || is_get;
         let health = Health::of(nature, code, first_failure, retry.unprocessed);
         self.update_health(parcel, health, Some((code, &failure.detail)), now);
         if nature == Nature::Throttled {
@@ -119,12 +147,8 @@ impl Drive<'_> {
                 self.abandon(parcel, &abandoned, millis, now);
             }
             None if again && state.prepared.is_some() => {
-                if state.earlier.len() < MOST_TRIED {
-                    let error = code.to_string();
-                    let detail = failure.detail.clone();
-                    let tried = Tried { t: now.millis, ms: millis, status: failure.status, error, detail };
-                    state.earlier.push(tried);
-                }
+                self.remember(parcel, &failure, millis, now);
+                let state = &mut self.parcels[parcel];
                 // The next response has values of its own.
                 state.last_failure = Some(Box::new(Failure { values: None, ..failure }));
                 let processed = state.is_processed();
@@ -133,7 +157,41 @@ impl Drive<'_> {
                 }
                 self.schedule.push_retry(key, parcel, now.instant + delay, processed, now.instant);
             }
+            _ if self.splits(parcel, &failure, nature) => {
+                self.remember(parcel, &failure, millis, now);
+                self.halve(parcel, now);
+            }
             _ => self.fail(parcel, &failure, millis, now),
+        }
+    }
+
+    /// Whether the request of a parcel may be sent again although an earlier one may have arrived.
+    fn may_repeat(&self, parcel: ParcelId) -> bool {
+        match self.parcels[parcel].step() {
+            0 => self.run.job.request.repeatable(),
+            step => self.run.job.steps()[step - 1].repeatable(),
+        }
+    }
+
+    /// Whether the lines of a parcel are sent in halves after a refusal, because one of them may be the cause.
+    fn splits(&self, parcel: ParcelId, failure: &Failure, nature: Nature) -> bool {
+        let Some(packing) = &self.run.job.packing else { return false };
+        let refused = match failure.code {
+            Code::TooLarge => self.run.job.repeatable(),
+            Code::Http(status) => {
+                packing.halve.contain(status) && (nature == Nature::Final || self.run.job.repeatable())
+            }
+            _ => false,
+        };
+        refused && self.parcels.lines(parcel).len() > 1
+    }
+
+    /// Keeps a failed attempt that another one follows.
+    fn remember(&mut self, parcel: ParcelId, failure: &Failure, millis: u32, now: Now) {
+        let earlier = &mut self.parcels[parcel].earlier;
+        if earlier.len() < MOST_TRIED {
+            let (status, error, detail) = (failure.status, failure.code.to_string(), failure.detail.clone());
+            earlier.push(Tried { t: now.millis, ms: millis, status, error, detail });
         }
     }
 
@@ -235,11 +293,13 @@ impl Drive<'_> {
     /// All lines of a parcel have failed for good.
     pub(super) fn fail(&mut self, parcel: ParcelId, why: &Failure, millis: u32, now: Now) {
         self.parcels[parcel].prepared = None;
-        let Parcel { tries, identity: id, ref mut earlier, .. } = self.parcels[parcel];
-        let earlier = std::mem::take(earlier);
+        let earlier = std::mem::take(&mut self.parcels[parcel].earlier);
+        let state = &self.parcels[parcel];
+        let tries = state.tries;
         let (status, code) = (why.status, why.code.to_string());
         let detail = self.run.mask.text(&why.detail);
-        for n in self.parcels.numbers(parcel) {
+        for (line, n) in self.parcels.numbers(parcel).enumerate() {
+            let id = state.identity_of(line);
             let figures = Figures { n, at: now.millis, millis, tries, status, id };
             self.results.failed(
                 n,

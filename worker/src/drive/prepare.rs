@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use job::file::secrets::Secrets;
 use job::file::template::Template;
+use job::wire::Begun;
 use job::{Code, Row};
 use tokio::time::Instant;
 
@@ -15,7 +16,7 @@ use crate::batch::{Items, Origins};
 use crate::failure::Failure;
 use crate::pace::Now;
 use crate::parcel::{Line, ParcelId};
-use crate::request::{self, Prepared};
+use crate::request::{self, Prepared, Unit};
 use crate::result_line::{self, Figures};
 use crate::run::Run;
 use crate::schedule::Next;
@@ -52,17 +53,24 @@ impl Drive<'_> {
             return next;
         }
         let Self { run, cost, items, origins, parcels, results, context, lane, .. } = self;
+        let mut to_halve = Vec::new();
         let mut prepare = |parcel: ParcelId| {
             if parcels[parcel].prepared.is_some() {
                 return true;
             }
-            // Today a parcel has one line.
-            let line = &parcels.lines(parcel)[0];
-            match prepare(run, cost.as_ref(), items, origins, line, secrets.as_ref()) {
+            let begun = parcels[parcel].begun.take();
+            let prepared =
+                prepare(run, cost.as_ref(), items, origins, parcels.lines(parcel), secrets.as_ref());
+            match prepared.and_then(|first| resumed(run, first, begun.as_deref())) {
                 Ok(prepared) => {
-                    parcels[parcel].identity = prepared.identity;
-                    parcels[parcel].prepared = Some(Box::new(prepared));
+                    let state = &mut parcels[parcel];
+                    (state.identity, state.unit) = (prepared.identity, prepared.unit.clone());
+                    state.prepared = Some(Box::new(prepared));
                     true
+                }
+                Err(_) if parcels.lines(parcel).len() > 1 => {
+                    to_halve.push(parcel);
+                    false
                 }
                 Err(why) => {
                     let detail = run.mask.text(&why.detail);
@@ -78,7 +86,24 @@ impl Drive<'_> {
                 }
             }
         };
-        self.schedule.next(now, self.canary.admits_new(), &mut prepare)
+        let next = self.schedule.next(now, self.canary.admits_new(), &mut prepare);
+        if to_halve.is_empty() {
+            return next;
+        }
+        for parcel in to_halve {
+            self.halve(parcel, now);
+        }
+        // The halves may be due.
+        if next == Next::Idle { Next::At(now.instant) } else { next }
+    }
+
+    /// Sends each half of a parcel's lines by itself.
+    pub(super) fn halve(&mut self, parcel: ParcelId, now: Now) {
+        self.intents.take_back(self.parcels.numbers(parcel));
+        let key = self.parcels[parcel].key;
+        for half in self.parcels.halve(parcel) {
+            self.schedule.push(key, half, now.instant);
+        }
     }
 
     /// Counts the next request; what to do if it may not be sent.
@@ -106,20 +131,45 @@ impl Drive<'_> {
     }
 }
 
-/// The request of a line.
+/// The request to go on with, if earlier requests of the line have been answered.
+fn resumed(run: &Run, mut first: Prepared, begun: Option<&Begun>) -> Result<Prepared, Failure> {
+    let (Some(begun), Some(chain)) = (begun, first.chain.take_if(|_| begun.is_some())) else {
+        return Ok(first);
+    };
+    let next = (*chain).resume(&run.job, begun)?;
+    Ok(Prepared { identity: first.identity, cost: first.cost, ..next })
+}
+
+/// The request of the lines of a parcel.
 fn prepare(
     run: &Run,
     cost: Option<&Template>,
     items: &Items,
     origins: &Origins,
-    line: &Line,
+    lines: &[Line],
     secrets: Result<&Arc<Secrets>, &Failure>,
 ) -> Result<Prepared, Failure> {
-    let (id, n) = origins.of(run, line.n);
-    let key = request::idempotency_key(&run.job, id, n);
-    let row = run.job.row(items.row(&run.columns, &line.fields)?, || origins.drawn(run, line.n));
+    let key = request::idempotency_key(&run.job, lines.iter().map(|line| origins.of(run, line.n)));
+    let row_of = |line: &Line| {
+        let row = items.row(&run.columns, &line.fields)?;
+        Ok(run.job.row(row, || origins.drawn(run, line.n)))
+    };
     let secrets = secrets.map_err(Clone::clone)?;
+    let mut row = row_of(&lines[0])?;
+    let mut unit = None;
+    if let Some(packing) = &run.job.packing {
+        let rows: Vec<_> = lines.iter().map(row_of).collect::<Result<_, _>>()?;
+        unit = Some(Arc::new(Unit::new(&run.job, packing, &rows)?));
+        row = Arc::new(Row::Several(rows));
+    }
     let mut prepared = request::render(&run.job, &row, secrets, key.as_deref())?;
+    prepared.unit = unit;
+    if let (Some(most), Some(body)) = (run.job.most_bytes(), &prepared.body)
+        && body.len() as u64 > most
+    {
+        let detail = format!("the body has {} bytes, more than [batch] bytes ({most})", body.len());
+        return Err(Failure::new(Code::TooLarge, detail));
+    }
     if let Some(template) = cost {
         prepared.cost = Some(cost_of(template, &row, secrets)?);
     }

@@ -19,6 +19,7 @@ use crate::context::Context;
 use crate::intents::IntentLog;
 use crate::lane_control::Controlled;
 use crate::pace::{Now, Wall};
+use crate::packing::Packer;
 use crate::parcel::{Line, ParcelId, Parcels};
 use crate::providers::{Providers, Share};
 use crate::response::Sender;
@@ -80,12 +81,22 @@ impl<'a> Drive<'a> {
         let (mut schedule, mut parcels) = (Schedule::default(), Parcels::default());
         schedule.set_lookahead(intents.lookahead());
         let (mut new_failures, mut skipped) = (0, 0);
+        let mut packer = run.job.packing.as_ref().map(Packer::new);
         for parsed in items.parse() {
             let Parsed { item, fields } = parsed?;
             let figures = Figures { n: item.n, at: now.millis, ..Figures::default() };
-            match (earlier.of(item.n, rules), &item.error) {
+            let before = earlier.of(item.n, rules);
+            let is_unknown = before == Earlier::Unknown;
+            let begun = earlier.begun(item.n, rules, run.job.steps(), is_unknown);
+            let before = if is_unknown && begun.is_some() { Earlier::Nothing } else { before };
+            if let (Some(packer), None) = (&mut packer, &item.error) {
+                let line = Line { n: item.n, fields: fields.clone() };
+                packer.add(line, before == Earlier::Nothing);
+            }
+            match (before, &item.error) {
                 (Earlier::Succeeded, _) => results.found(None),
                 (Earlier::Failed(code), _) => results.found(Some(code)),
+                (Earlier::Nothing, None) if packer.is_some() => {}
                 (Earlier::Nothing, None) => {
                     let key = keys.index(
                         lane_limit.provider.or(item.key.as_deref()).unwrap_or_default(),
@@ -95,6 +106,7 @@ impl<'a> Drive<'a> {
                     let attempts = tries.get(&item.n).copied().unwrap_or(0);
                     let retry = RetryState { attempts, ..RetryState::default() };
                     parcels.push([Line { n: item.n, fields }], key, retry);
+                    parcels.last().begun = begun;
                 }
                 (_, Some(error)) if error == SKIPPED => {
                     results.succeeded(item.n, result_line::success(figures, &[], b"[]"));
@@ -125,6 +137,14 @@ impl<'a> Drive<'a> {
                     new_failures += 1;
                 }
             }
+        }
+        for lines in packer.map(Packer::finish).unwrap_or_default() {
+            // All lines have one host and one limit, see `Job::check_packing`.
+            let name = lane_limit.provider.or(run.job.request.fixed_host.as_deref()).unwrap_or_default();
+            let key = keys.index(name, &mut schedule, now);
+            let attempts = lines.iter().filter_map(|line| tries.get(&line.n)).max();
+            let retry = RetryState { attempts: attempts.copied().unwrap_or(0), ..RetryState::default() };
+            parcels.push(lines, key, retry);
         }
         let canary = canary(&run.job);
         for index in canary.order(parcels.len(), || context.rng.next_u64()) {

@@ -5,34 +5,51 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use http::header::{HeaderName, HeaderValue};
 use http::{HeaderMap, StatusCode};
-use job::file::{Condition, Extracted, Response};
+use job::file::{Condition, Extracted, Response, response_as_json};
 use tokio::time::Instant;
 
 use super::body::{BodyError, ReadLimits};
 use super::{COPIES, EXCERPT, Sender, charset, media_type, millis, shorten};
 use crate::request::Prepared;
+use crate::run::Mask;
 
 /// A response whose body was read.
-pub(super) struct Seen<'a> {
-    pub(super) prepared: &'a Prepared,
-    pub(super) status: StatusCode,
-    pub(super) headers: &'a HeaderMap,
+pub(crate) struct Seen<'a> {
+    pub(crate) prepared: &'a Prepared,
+    pub(crate) status: StatusCode,
+    pub(crate) headers: &'a HeaderMap,
     /// Without its content codings.
-    pub(super) body: &'a Bytes,
+    pub(crate) body: &'a Bytes,
     /// When the request was sent.
     pub(super) sent: Instant,
 }
 
-impl Seen<'_> {
+impl<'a> Seen<'a> {
     /// Whether a condition holds. A body that is not text counts as empty.
-    pub(super) fn holds(&self, condition: &Condition) -> Result<bool, String> {
-        let body = charset::text(self.body, self.headers).unwrap_or_default();
-        let names = self.headers.keys().map(HeaderName::as_str);
-        let headers = names.map(|name| (name, self.header(name).unwrap_or_default()));
-        condition.holds(self.status.as_u16(), headers, &body)
+    pub(crate) fn holds(&self, condition: &Condition) -> Result<bool, String> {
+        self.holds_for(condition, &charset::text(self.body, self.headers).unwrap_or_default())
     }
 
-    fn header(&self, name: &str) -> Option<String> {
+    /// Whether a condition holds if this text is the body.
+    pub(super) fn holds_for(&self, condition: &Condition, body: &str) -> Result<bool, String> {
+        let names = self.headers.keys().map(HeaderName::as_str);
+        let headers = names.map(|name| (name, self.header(name).unwrap_or_default()));
+        condition.holds(self.status.as_u16(), headers, body)
+    }
+
+    /// The response as templates see it.
+    pub(crate) fn as_json(&self) -> Result<String, String> {
+        let names = self.headers.keys().map(HeaderName::as_str);
+        let headers = names.map(|name| (name, self.header(name).unwrap_or_default()));
+        Ok(response_as_json(self.status.as_u16(), headers, &self.text()?))
+    }
+
+    /// The body's text.
+    pub(crate) fn text(&self) -> Result<Cow<'a, str>, String> {
+        charset::text(self.body, self.headers)
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<String> {
         let values: Vec<_> = self.headers.get_all(name).iter().map(header_text).collect();
         (!values.is_empty()).then(|| values.join(", "))
     }
@@ -74,16 +91,21 @@ impl Sender {
         let values = values.map_err(|job::json::TooMuch| BodyError::TooMuch)?;
         let size: usize = values.iter().map(Extracted::size).sum();
         limits.room(memory + size).await;
-        let mut out = Vec::with_capacity(size + 16 * values.len() + 2);
-        for (n, value) in values.iter().enumerate() {
-            out.push(if n == 0 { b'[' } else { b',' });
-            let from = out.len();
-            value.write(&mut out);
-            mask.value(&mut out, from);
-        }
-        out.push(b']');
-        Ok(out)
+        Ok(written(&values, size, mask))
     }
+}
+
+/// Values as a JSON array; `size` is that of their texts.
+pub(super) fn written(values: &[Extracted<'_>], size: usize, mask: &Mask) -> Vec<u8> {
+    let mut out = Vec::with_capacity(size + 16 * values.len() + 2);
+    for (n, value) in values.iter().enumerate() {
+        out.push(if n == 0 { b'[' } else { b',' });
+        let from = out.len();
+        value.write(&mut out);
+        mask.value(&mut out, from);
+    }
+    out.push(b']');
+    out
 }
 
 /// A header's value has no charset: UTF-8 if it is, else each byte is the character of its number (RFC 9110,
@@ -95,7 +117,7 @@ fn header_text(value: &HeaderValue) -> String {
 }
 
 /// Why a body is not JSON, and how it begins.
-fn not_json(error: &str, body: &str, headers: &HeaderMap) -> String {
+pub(crate) fn not_json(error: &str, body: &str, headers: &HeaderMap) -> String {
     let media_type = media_type(headers);
     let what = if media_type.contains("json") { format!("{media_type}; {error}") } else { media_type };
     format!("the body is not JSON ({what}): {}", shorten(body, EXCERPT))

@@ -10,20 +10,14 @@ use super::retry_after;
 use crate::failure::{FailedAttempt, Failure, Nature};
 
 impl Sender {
-    /// The values of the columns as a JSON array, if the response counts as success.
+    /// Fails if the response does not count as success.
     pub(super) async fn judge(
         &self,
         seen: &Seen<'_>,
         succeeds: bool,
         limits: &mut ReadLimits<'_>,
-    ) -> Result<Vec<u8>, FailedAttempt> {
-        let mut failed = match self.refusal_of(seen, succeeds) {
-            None => {
-                let values = self.extract(seen, limits).await;
-                return values.map_err(|error| self.unusable(error, seen.status));
-            }
-            Some(failed) => failed,
-        };
+    ) -> Result<(), FailedAttempt> {
+        let Some(mut failed) = self.refusal_of(seen, succeeds) else { return Ok(()) };
         if self.job.output.failed_columns {
             // What cannot be read has no values.
             failed.failure.values = self.extract(seen, limits).await.ok().map(Vec::into_boxed_slice);

@@ -101,6 +101,8 @@ mod tests {
             upload: None,
             has_new_token: false,
             identity: None,
+            unit: None,
+            chain: None,
         }
     }
 

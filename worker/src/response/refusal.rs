@@ -64,7 +64,7 @@ impl Sender {
     }
 
     /// The beginning of a body's text; `None` if the body is not text.
-    pub(super) fn excerpt(&self, body: &[u8], headers: &HeaderMap) -> Option<String> {
+    pub(crate) fn excerpt(&self, body: &[u8], headers: &HeaderMap) -> Option<String> {
         let most = usize::try_from(REFUSAL).unwrap_or(usize::MAX);
         let (body, cut) = (&body[..body.len().min(most)], body.len() >= most);
         if body.is_empty() {

@@ -98,7 +98,7 @@ async fn a_line_that_an_earlier_run_may_have_sent_carries_the_key_that_it_had_th
     let parsed = job::Job::parse(&job("POST", &url, "idempotent = true"), "job.toml").unwrap();
     for (path, run, line) in [("/1", "r", 1), ("/2", "earlier", 7)] {
         let seen = server.requests().into_iter().find(|seen| seen.path() == path).unwrap();
-        let expected = worker::request::idempotency_key(&parsed, run, LineId::nth(line));
+        let expected = worker::request::idempotency_key(&parsed, [(run, LineId::nth(line))]);
         assert_eq!(seen.header("idempotency-key"), expected.as_deref(), "{path}");
     }
 }

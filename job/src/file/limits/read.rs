@@ -28,23 +28,16 @@ impl File<'_> {
     pub(in crate::file) fn limits(&self, syntax: LimitsSyntax) -> Result<Limits, JobError> {
         let mut limits = Limits {
             by: syntax.by.as_ref().map(|by| self.template(by, Place::Text)).transpose()?,
-            max_requests: syntax
-                .max_requests
-                .as_ref()
-                .map(|written| {
-                    self.value(written, |n| match u64::try_from(*n) {
-                        Ok(n @ 1..) if n <= MOST_REQUESTS.unsigned_abs() => Ok(n),
-                        _ => Err(format!("max_requests = {n} must be at least 1")),
-                    })
-                })
-                .transpose()?,
+            max_requests: self.budget("max_requests", syntax.max_requests.as_ref())?,
+            max_cost: self.budget("max_cost", syntax.max_cost.as_ref())?,
             providers: Vec::new(),
             default: Limit::new(DEFAULT_RATE, None),
             default_rules: LimitRules::default(),
         };
+        let spends = limits.max_cost.is_some();
         for (name, limit) in syntax.limits {
             if name == "default" {
-                (limits.default, limits.default_rules) = self.limit(&limit, Some(DEFAULT_RATE))?;
+                (limits.default, limits.default_rules) = self.limit(&limit, Some(DEFAULT_RATE), spends)?;
                 if !limits.default_rules.quotas.is_empty() {
                     let message = "only a named limit can count the requests of an hour or more: name the host, [limits.\"api.example.com\"]";
                     let span = limit.get_ref().rate.as_ref().map_or(limit.span(), Spanned::span);
@@ -67,16 +60,30 @@ impl File<'_> {
             if limits.providers.iter().any(|other| other.name == name) {
                 return Err(self.error(&limit.span(), format!("{name:?} has two limits: leave one out")));
             }
-            let (limit, rules) = self.limit(&limit, None)?;
+            let (limit, rules) = self.limit(&limit, None, spends)?;
             limits.providers.push(Provider { name, limit, rules });
         }
+        if let Some(most) = &syntax.max_cost
+            && !limits.rules().any(|rules| rules.cost.is_some())
+        {
+            let message = "max_cost adds up what requests cost, and no limit says it: write for example cost = \"{{ tokens }}\" below the limit";
+            return Err(self.error(&most.span(), message));
+        }
         Ok(limits)
+    }
+
+    fn budget(&self, key: &str, written: Option<&Spanned<i64>>) -> Result<Option<u64>, JobError> {
+        self.optional(written, None, |n| match u64::try_from(*n) {
+            Ok(n @ 1..) if n <= MOST_REQUESTS.unsigned_abs() => Ok(Some(n)),
+            _ => Err(format!("{key} = {n} must be at least 1")),
+        })
     }
 
     fn limit(
         &self,
         syntax: &Spanned<LimitSyntax>,
         default: Option<Rate>,
+        spends: bool,
     ) -> Result<(Limit, LimitRules), JobError> {
         let LimitSyntax { rate, in_flight, cost, learn } = syntax.get_ref();
         let (rate, quotas) = match (rate, default) {
@@ -98,7 +105,9 @@ impl File<'_> {
         if let Some((_, at)) = cost.as_ref().filter(|(cost, _)| !cost.secrets().is_empty()) {
             return Err(self.error(&at.span(), "a cost cannot name a secret"));
         }
-        if let Some((_, at)) = cost.as_ref().filter(|_| rate == Rate::Unlimited && quotas.is_empty()) {
+        if let Some((_, at)) =
+            cost.as_ref().filter(|_| rate == Rate::Unlimited && quotas.is_empty() && !spends)
+        {
             return Err(self.error(&at.span(), "a cost counts against a rate, and the rate is unlimited"));
         }
         let rules = LimitRules { quotas, cost: cost.map(|(cost, _)| cost), learn: *learn };
