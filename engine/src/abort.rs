@@ -33,19 +33,30 @@ impl Abort {
     ///
     /// Returns None if the process stopped to run the execution before. It is then still to be continued.
     pub async fn abort(&self, error: &str, cause: &str) -> Option<Ended> {
-        self.0.send_if_modified(|stage| {
-            let runs = matches!(stage, Stage::Running);
-            if runs {
-                *stage = Stage::Requested(Failure::new(error, cause));
-            }
-            runs
-        });
+        self.request(error, cause, |stage| matches!(stage, Stage::Running));
         let mut stage = self.0.subscribe();
         let ended = stage.wait_for(|stage| matches!(stage, Stage::Ended(_) | Stage::Stopped)).await;
         match ended.as_deref() {
             Ok(Stage::Ended(end)) => Some(end.clone()),
             _ => None,
         }
+    }
+}
+
+impl Abort {
+    /// Asks for the end of an execution that is not run now: it ends as soon as it is run again.
+    pub fn when_run(&self, error: &str, cause: &str) {
+        self.request(error, cause, |stage| matches!(stage, Stage::Stopped));
+    }
+
+    fn request(&self, error: &str, cause: &str, may: impl Fn(&Stage) -> bool) {
+        self.0.send_if_modified(|stage| {
+            let may = may(stage);
+            if may {
+                *stage = Stage::Requested(Failure::new(error, cause));
+            }
+            may
+        });
     }
 }
 

@@ -53,6 +53,7 @@ mod serve;
 mod service;
 mod signature;
 mod store;
+mod unsupported;
 mod walk;
 
 pub use client::{client, client_of, config};

@@ -188,7 +188,12 @@ mod tests {
         forget_records(&store, Space::Inbox, b"s", Moment(700), &stop).await.unwrap();
         let number = |prefix: &[u8]| {
             let mut number = 0;
-            store.for_each(Space::Inbox, prefix, |_, _| Ok(number += 1)).unwrap();
+            store
+                .for_each(Space::Inbox, prefix, |_, _| {
+                    number += 1;
+                    Ok(())
+                })
+                .unwrap();
             number
         };
         assert_eq!((number(b"s"), number(b"w")), (300, 1_000));
@@ -227,7 +232,12 @@ mod tests {
 
     fn count(store: &Store, space: Space) -> usize {
         let mut number = 0;
-        store.for_each(space, &[], |_, _| Ok(number += 1)).unwrap();
+        store
+            .for_each(space, &[], |_, _| {
+                number += 1;
+                Ok(())
+            })
+            .unwrap();
         number
     }
 

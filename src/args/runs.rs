@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::Args;
 use job::file::parse_duration;
 
-use super::Account;
+use super::{Account, OnServer};
 
 /// A run: the last one of a job and an input on this machine, or one by its id.
 #[derive(Debug, Clone, Args)]
@@ -27,6 +27,8 @@ pub struct OfRun {
     pub bucket: Option<String>,
     #[command(flatten)]
     pub account: Account,
+    #[command(flatten)]
+    pub server: OnServer,
 }
 
 /// `throughline status`
@@ -77,4 +79,6 @@ pub struct Clean {
     pub bucket: Option<String>,
     #[command(flatten)]
     pub account: Account,
+    #[command(flatten)]
+    pub server: OnServer,
 }

@@ -15,7 +15,7 @@ use crate::local::{StateDir, Target, now};
 use crate::{print, text};
 
 pub(super) async fn clean(args: &args::Clean) -> Result<Exit, CliError> {
-    let args::Clean { job, input, older, state, bucket, account } = args;
+    let args::Clean { job, input, older, state, bucket, account, server } = args;
     let removed = match (older, job) {
         (None, Some(job)) => {
             let (job, input) = (job.clone(), input.clone());
@@ -25,6 +25,7 @@ pub(super) async fn clean(args: &args::Clean) -> Result<Exit, CliError> {
                 state: state.clone(),
                 bucket: bucket.clone(),
                 account: account.clone(),
+                server: server.clone(),
             };
             let found = which::find(&of, "clean").await?;
             let listed = runs::listed(&found.objects(), &found.home, &found.run).await?;
@@ -38,13 +39,15 @@ pub(super) async fn clean(args: &args::Clean) -> Result<Exit, CliError> {
             vec![found.name()]
         }
         (older, job) => {
-            let home = match bucket {
-                Some(bucket) => {
-                    let stack = args::Stack { bucket: bucket.clone(), account: account.clone() };
-                    Home::Aws(AwsStack::connect(&stack).await?)
+            let home = match (bucket, server.find(state, account)?) {
+                (Some(bucket), _) => {
+                    Home::Aws(AwsStack::connect(&args::Stack::of_bucket(bucket, account)).await?)
                 }
-                None if state.is_dir() => Home::Local(StateDir::open_objects(state, "clean")?),
-                None => return Err(CliError::new(format!("there is no state folder {}", state.display()))),
+                (None, Some(server)) => Home::Aws(AwsStack::connect(&server).await?),
+                (None, None) if state.is_dir() => Home::Local(StateDir::open_objects(state, "clean")?),
+                (None, None) => {
+                    return Err(CliError::new(format!("there is no state folder {}", state.display())));
+                }
             };
             let job = job.as_ref().map(|job| job.display().to_string());
             let job = job.as_deref().map(|job| job.strip_suffix(".toml").unwrap_or(job));

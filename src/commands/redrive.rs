@@ -10,7 +10,7 @@ use super::{run, summary, watch};
 use crate::args;
 use crate::aws::{AwsStack, Status, latest_generation};
 use crate::exit::{CliError, Exit};
-use crate::local::{Outputs, ProtectedFiles, check_planned_format, job_name};
+use crate::local::{Outputs, ProtectedFiles, check_planned_format, input_name, job_name};
 use crate::print;
 
 pub(super) async fn redrive(args: args::Redrive) -> Result<Exit, CliError> {
@@ -87,8 +87,8 @@ async fn on_this_machine(target: &args::Target, args: &args::Redrive) -> Result<
 }
 
 /// The run that had this job and file last on a server.
-async fn latest_on_server(stack: &AwsStack, job: &Path, input: &Path) -> Result<String, CliError> {
-    let (job, file) = (job_name(job)?, run::file_name(input));
+pub(super) async fn latest_on_server(stack: &AwsStack, job: &Path, input: &Path) -> Result<String, CliError> {
+    let (job, file) = (job_name(job)?, input_name(input));
     let key = keys::latest(&job, &file);
     let Some(found) = stack.objects().find(&key).await? else {
         return Err(CliError::new(format!(

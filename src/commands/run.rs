@@ -73,8 +73,9 @@ pub(super) async fn run(args: args::Run) -> Result<Exit, CliError> {
 
 /// Runs a job on a server, as an upload to it does, and fetches the output.
 async fn on_server(args: args::Run, stack: args::Stack) -> Result<Exit, CliError> {
-    let args::Run { target, options, again, limit, functions, .. } = args;
-    let refused = [("--limit", limit.is_some()), ("--functions", functions.is_some())];
+    let args::Run { target, options, again, part, functions, .. } = args;
+    let refused =
+        [("--limit, --lines and --sample", part.selection().is_some()), ("--functions", functions.is_some())];
     if let Some((option, _)) = refused.iter().find(|(_, given)| *given) {
         return Err(CliError::new(format!(
             "a server runs whole files in its own process: leave {option} out, or name another folder with --state"

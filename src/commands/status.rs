@@ -7,7 +7,7 @@ use super::runs::{as_json, listed};
 use super::which;
 use crate::args;
 use crate::exit::{CliError, Exit};
-use crate::progress::{LaneSnapshot, Progress};
+use crate::progress::{LaneCounts, LaneSnapshot, Progress};
 use crate::text;
 
 pub(super) async fn status(args: &args::Status) -> Result<Exit, CliError> {
@@ -20,7 +20,8 @@ pub(super) async fn status(args: &args::Status) -> Result<Exit, CliError> {
     let lanes = match objects.find(&key).await? {
         Some(plan) => {
             let progress = Progress::remote();
-            progress.count_lanes(&objects, &found.run, &parse_plan(&plan, &key)?).await?;
+            let plan = parse_plan(&plan, &key)?;
+            progress.count_lanes(&objects, &found.run, &plan, &mut LaneCounts::default()).await?;
             progress.snapshot().lanes
         }
         None => Vec::new(),

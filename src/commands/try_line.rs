@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use job::file::Drawn;
+use job::Job;
 use job::file::secrets::Secrets;
-use job::{Job, LineId};
 use serde_json::{Value, json};
 use worker::request;
 use worker::trial::{End, Exchange, Trial};
@@ -12,7 +11,7 @@ use worker::trial::{End, Exchange, Trial};
 use super::exchange::{ShownRequest, print_response, print_values, response_json};
 use crate::args;
 use crate::exit::{CliError, Exit};
-use crate::local::{InputLine, LocalSecrets, job_name, now, read_job_with};
+use crate::local::{InputLine, LocalSecrets, job_name, read_job_with};
 
 pub(super) async fn try_line(args: &args::Try) -> Result<Exit, CliError> {
     let args::Target { job: job_path, input, vars } = &args.target;
@@ -22,10 +21,7 @@ pub(super) async fn try_line(args: &args::Try) -> Result<Exit, CliError> {
     let line = InputLine::read(input, &job, args.line).await?;
     let no_request =
         |why: String| CliError::new(format!("line {} fails without a request: {why}", args.line));
-    // No run has this id, so nothing is taken for a repetition of what a run sends.
-    let run = format!("try-{}", uuid::Uuid::new_v4().simple());
-    let drawn = || Drawn::new(&run, now(), LineId::nth(args.line), args.line);
-    let row = job.row(line.row().map_err(no_request)?, drawn);
+    let row = line.row_alone(&job, args.line).map_err(no_request)?;
     let masked = Arc::new(Secrets::masked(job.secrets.keys().cloned()));
     let failed = |failure: worker::Failure| no_request(format!("{}: {}", failure.code, failure.detail));
     let request = ShownRequest::new(&request::render(&job, &row, &masked, None).map_err(failed)?);

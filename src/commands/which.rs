@@ -5,6 +5,7 @@ use std::path::Path;
 use job::run::{FORMAT, Latest, RunRef};
 use job::{Objects, keys};
 
+use super::redrive::latest_on_server;
 use super::runs::Home;
 use crate::args;
 use crate::aws::{AwsStack, latest_generation};
@@ -35,14 +36,18 @@ impl Found {
 /// When there is no such run.
 pub(super) async fn find(of: &args::OfRun, command: &str) -> Result<Found, CliError> {
     let id = of.job.display().to_string();
-    let mut found = match (&of.input, &of.bucket) {
-        (Some(input), _) => of_files(of, input, command).await?,
-        (None, Some(bucket)) => {
-            let stack = args::Stack { bucket: bucket.clone(), account: of.account.clone() };
-            let stack = AwsStack::connect(&stack).await?;
-            Found { run: stack.run(&id).await?, home: Home::Aws(stack) }
+    let server = of.server.find(&of.state, &of.account)?;
+    let mut found = match (&of.input, &of.bucket, server) {
+        (Some(input), _, Some(server)) => {
+            let stack = AwsStack::connect(&server).await?;
+            of_stack(&latest_on_server(&stack, &of.job, input).await?, stack).await?
         }
-        (None, None) => of_id(of, &id, command)?,
+        (Some(input), _, None) => of_files(of, input, command).await?,
+        (None, Some(bucket), _) => {
+            of_stack(&id, AwsStack::connect(&args::Stack::of_bucket(bucket, &of.account)).await?).await?
+        }
+        (None, None, Some(server)) => of_stack(&id, AwsStack::connect(&server).await?).await?,
+        (None, None, None) => of_id(of, &id, command)?,
     };
     let objects = found.objects();
     let plan = objects.find(&found.run.keys().plan()).await?;
@@ -58,6 +63,10 @@ pub(super) async fn find(of: &args::OfRun, command: &str) -> Result<Found, CliEr
         found.run.file = job::run::parse_plan(&plan, &found.run.keys().plan())?.input.file;
     }
     Ok(found)
+}
+
+async fn of_stack(id: &str, stack: AwsStack) -> Result<Found, CliError> {
+    Ok(Found { run: stack.run(id).await?, home: Home::Aws(stack) })
 }
 
 /// The run of this job and file that came last on this machine.

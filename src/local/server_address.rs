@@ -23,7 +23,9 @@ impl ServerAddress {
     /// # Errors
     /// When the lock of the folder cannot be read.
     pub fn of_folder(folder: &Path) -> Result<Option<Self>, CliError> {
-        if !Lock::is_held(folder, "server", "").map_err(|error| CliError::at(folder, error))? {
+        if !folder.is_dir()
+            || !Lock::is_held(folder, "server", "").map_err(|error| CliError::at(folder, error))?
+        {
             return Ok(None);
         }
         // Nobody else may say where jobs and inputs are sent.

@@ -44,10 +44,19 @@ async fn a_page_that_somebody_uploaded_has_no_rights_in_a_browser() {
 async fn bodies_that_are_too_large_or_too_deep_are_refused_and_the_server_goes_on() {
     let server = Server::start();
     let large = format!("{{\"a\": \"{}\"}}", "x".repeat(5 << 20));
-    let response = server.client.send(server.client.signed("ListStateMachines", &large), large).await;
-    assert_eq!(response.status(), StatusCode::PAYLOAD_TOO_LARGE);
+    // The server may close the connection before it has read all of the body.
+    let refused = server.client.try_send(server.client.signed("ListStateMachines", &large), large).await;
+    assert!(refused.is_none_or(|response| response.status() == StatusCode::PAYLOAD_TOO_LARGE));
     let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
-    let response = server.client.send(server.client.signed("ListStateMachines", &deep), deep.clone()).await;
+    let mut response = None;
+    // The first attempt may take the connection that the server is closing.
+    for _ in 0..2 {
+        if response.is_none() {
+            let signed = server.client.signed("ListStateMachines", &deep);
+            response = server.client.try_send(signed, deep.clone()).await;
+        }
+    }
+    let response = response.unwrap();
     let error: Value = serde_json::from_str(&response.text().await.unwrap()).unwrap();
     assert_eq!(error["__type"], "SerializationException");
     let large = "#".repeat(2 << 20);

@@ -192,11 +192,16 @@ impl Client {
 
     /// Sends a request as it is.
     pub(crate) async fn send(&self, request: Request<()>, body: String) -> reqwest::Response {
+        self.try_send(request, body).await.unwrap()
+    }
+
+    /// The same; `None` if the connection ends before there is a response.
+    pub(crate) async fn try_send(&self, request: Request<()>, body: String) -> Option<reqwest::Response> {
         let mut sent = self.http.post(format!("http://{}/", self.address)).body(body);
         for (name, value) in request.headers() {
             sent = sent.header(name, value);
         }
-        sent.send().await.unwrap()
+        sent.send().await.ok()
     }
 
     /// The head of a request, signed by AWS's own library.

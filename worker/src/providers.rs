@@ -160,11 +160,14 @@ impl Share {
         }
         let at = state.at(self.place, now);
         if at > now {
-            let place = *self.place.get_or_insert_with(|| {
-                state.next += 1;
-                state.next
-            });
-            self.turns = state.burst;
+            let place = match self.place {
+                Some(place) => place,
+                None => {
+                    state.next += 1;
+                    self.turns = state.burst;
+                    *self.place.insert(state.next)
+                }
+            };
             state.waiting.insert(place, at + GRACE);
             return Err(at);
         }
@@ -225,6 +228,7 @@ mod tests {
         Providers::with_ceilings(Limits {
             by: None,
             max_requests: None,
+            max_cost: None,
             providers: vec![named],
             default: limit,
             default_rules: LimitRules::default(),
@@ -265,7 +269,7 @@ mod tests {
             let (all, most) = (counts.iter().sum::<u32>(), f64::from(burst_of(rate)) + rate * 10.0);
             assert!(f64::from(all) <= most && f64::from(all) > 0.98 * rate * 10.0, "{rate}: {counts:?}");
             let (least, most) = (counts.iter().min(), counts.iter().max());
-            let even = most.zip(least).is_some_and(|(most, least)| most - least <= burst_of(rate).max(1));
+            let even = most.zip(least).is_some_and(|(most, least)| most - least <= 2 * burst_of(rate));
             assert!(even, "{rate}: {counts:?}");
         }
     }

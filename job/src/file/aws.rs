@@ -65,7 +65,7 @@ impl Job {
             }
         }
         let budgets = [("max_requests", self.limits.max_requests), ("max_cost", self.limits.max_cost)];
-        for (key, _) in budgets.into_iter().filter(|(_, most)| most.is_some()) {
+        if let Some((key, _)) = budgets.into_iter().find(|(_, most)| most.is_some()) {
             let message = format!(
                 "{key} is counted by one process, and a run on AWS has many: upload a part of the file"
             );

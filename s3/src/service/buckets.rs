@@ -7,8 +7,8 @@ use s3s::{S3Request, S3Result, s3_error};
 
 use super::{Response, Service, respond, without_code};
 use crate::list::owner;
-use crate::refused;
 use crate::store::Store;
+use crate::unsupported;
 
 /// The most buckets of one page of a listing (Amazon S3 API Reference, "ListBuckets").
 const MOST_BUCKETS: i32 = 10_000;
@@ -17,7 +17,7 @@ pub(super) async fn create(
     service: &Service,
     req: S3Request<CreateBucketInput>,
 ) -> Response<CreateBucketOutput> {
-    refused::check(&req.headers)?;
+    unsupported::check(&req.headers)?;
     let bucket = req.input.bucket;
     let location = Some(format!("/{bucket}"));
     service.run(move |store| store.create_bucket(&bucket)).await?;

@@ -9,13 +9,13 @@ use crate::condition::WriteCondition;
 use crate::incoming::Incoming;
 use crate::metadata::{Metadata, headers_of};
 use crate::multipart::{Completion, Wanted};
-use crate::refused;
+use crate::unsupported;
 
 pub(super) async fn create(
     service: &Service,
     mut req: S3Request<CreateMultipartUploadInput>,
 ) -> Response<CreateMultipartUploadOutput> {
-    refused::check(&req.headers)?;
+    unsupported::check(&req.headers)?;
     let headers = headers_of!(req);
     let CreateMultipartUploadInput { bucket, key, checksum_algorithm, checksum_type, .. } = req.input;
     let algorithm = checksum_algorithm.map(|name| Algorithm::parse(name.as_str())).transpose()?;
@@ -59,7 +59,7 @@ pub(super) async fn part(
     service: &Service,
     mut req: S3Request<UploadPartInput>,
 ) -> Response<UploadPartOutput> {
-    refused::check(&req.headers)?;
+    unsupported::check(&req.headers)?;
     refuse_packed(&req)?;
     let algorithm = algorithm(service, &req.input.upload_id, &req.input.bucket, &req.input.key).await?;
     let (md5, sent) = (req.input.content_md5.take(), sent!(req.input)?);
@@ -86,7 +86,7 @@ pub(super) async fn part_copy(
     service: &Service,
     req: S3Request<UploadPartCopyInput>,
 ) -> Response<UploadPartCopyOutput> {
-    refused::check(&req.headers)?;
+    unsupported::check(&req.headers)?;
     let input = req.input;
     let condition = read_condition!(copy input);
     let (info, sum) = service

@@ -8,13 +8,13 @@ use crate::checksum::{Algorithm, Expected, Sum, sent, show};
 use crate::condition::WriteCondition;
 use crate::incoming::Incoming;
 use crate::metadata::{Headers, Metadata, headers_of};
-use crate::refused;
+use crate::unsupported;
 
 /// The most keys of one `DeleteObjects`.
 const MOST_KEYS: usize = 1_000;
 
 pub(super) async fn put(service: &Service, mut req: S3Request<PutObjectInput>) -> Response<PutObjectOutput> {
-    refused::check(&req.headers)?;
+    unsupported::check(&req.headers)?;
     refuse_packed(&req)?;
     let headers = headers_of!(req);
     let (md5, sent) = (req.input.content_md5.take(), sent!(req.input)?);
@@ -42,7 +42,7 @@ pub(super) async fn copy(
     service: &Service,
     mut req: S3Request<CopyObjectInput>,
 ) -> Response<CopyObjectOutput> {
-    refused::check(&req.headers)?;
+    unsupported::check(&req.headers)?;
     let replaces = |directive: Option<&str>| directive == Some("REPLACE");
     if replaces(req.input.tagging_directive.as_ref().map(TaggingDirective::as_str)) {
         return Err(s3_error!(NotImplemented, "x-amz-tagging-directive is not supported by this store"));

@@ -68,8 +68,10 @@ impl Executions {
         Ok(found.into())
     }
 
-    /// The executions that were started or redriven last and run, newest first, at most `limit`.
-    pub(crate) fn last_started(&self, limit: usize) -> Vec<Execution> {
-        self.lock().newest(limit).map(|open| open.record.clone()).collect()
+    /// The executions that were started or redriven last and have not ended, newest first, at most `limit`.
+    pub(crate) fn last_started(&self, limit: usize) -> Result<Vec<Execution>, StoreError> {
+        let newest = self.lock().newest(limit);
+        let records = newest.into_iter().filter_map(|position| self.open_record(position.number).transpose());
+        records.filter(|record| record.as_ref().map_or(true, |record| record.express.is_none())).collect()
     }
 }

@@ -145,10 +145,19 @@ impl Executions {
         error: &str,
         cause: &str,
     ) -> Result<Option<Arc<Execution>>, ApiError> {
+        let mut before: Option<Arc<Open>> = None;
         loop {
+            if let Some(open) = before {
+                // Else it could begin to wait again before it is asked.
+                open.abort.when_run(error, cause);
+            }
             let open = self.awake(&mut self.lock(), number)?;
             let Some(open) = open else { return Ok(None) };
-            if open.abort.abort(error, cause).await.is_some() {
+            let end = tokio::select! {
+                end = open.abort.abort(error, cause) => end,
+                () = self.0.stop.cancelled() => None,
+            };
+            if end.is_some() {
                 self.finish(&open);
                 return Ok(Some(open.ended().await));
             }
@@ -156,6 +165,7 @@ impl Executions {
                 return Err(ApiError::unavailable("the server is stopping"));
             }
             // It has begun to wait just now, or has not begun to run again.
+            before = Some(open);
             tokio::time::sleep(AGAIN).await;
         }
     }

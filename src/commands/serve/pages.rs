@@ -109,7 +109,7 @@ impl JobPages for Pages {
                 text::lines(lines)
             )),
         })?;
-        let row = line.row().map_err(no_request)?;
+        let row = line.row_alone(&job, sample.line).map_err(no_request)?;
         let failed = |failure: worker::Failure| no_request(format!("{}: {}", failure.code, failure.detail));
         let masked = Arc::new(Secrets::masked(job.secrets.keys().cloned()));
         let rendered = request::render(&job, &row, &masked, None).map_err(failed)?;

@@ -25,6 +25,7 @@ pub(super) fn read(ceilings: &BTreeMap<String, Ceiling>) -> Result<Providers, St
     Ok(Providers::with_ceilings(Limits {
         by: None,
         max_requests: None,
+        max_cost: None,
         providers,
         default: Limit::new(Rate::Unlimited, None),
         default_rules: LimitRules::default(),

@@ -127,8 +127,8 @@ fn bars(values: &[f64], most: f64) -> String {
 
 fn x(at: usize, all: usize) -> f64 {
     // Two minutes fill the picture; a younger lane begins on its right.
-    let all = all.max(POINTS);
-    WIDTH * (1.0 - float(all.saturating_sub(1) - at.min(all - 1)) / float(all - 1))
+    let places = all.max(POINTS);
+    WIDTH * float(places - all + at) / float(places - 1)
 }
 
 fn y(value: f64, most: f64) -> f64 {

@@ -32,7 +32,7 @@ pub(super) async fn page(console: &Console) -> Result<Page, ApiError> {
         .part("runs", &first)?
         .part(
             "running",
-            &table("Running executions", idle, rows(without_runs(executions.last_started(FEW * 2)))),
+            &table("Running executions", idle, rows(without_runs(executions.last_started(FEW * 2)?))),
         )?
         .part("waiting", &inbox::table(console, "Waiting for a person", FEW)?)?
         .part("failed", &table("Failed in the last 24 hours", none, rows(failed)))?
