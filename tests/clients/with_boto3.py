@@ -51,7 +51,7 @@ def actions(server):
         refused("NoSuchBucket", s3.list_objects_v2, Bucket="other")
         relaxed = session.client("s3", endpoint_url=server.endpoint)
         relaxed.meta.events.unregister("before-parameter-build.s3", __import__("botocore").handlers.validate_bucket_name)
-        same(refused("InvalidBucketName", relaxed.create_bucket, Bucket="Not_Valid"), "The specified bucket is not valid.")
+        same(refused("InvalidBucketName", relaxed.create_bucket, Bucket="Not_Valid"), 'no bucket can have the name "Not_Valid": a name has 3 to 63 lower-case letters, digits, dots and hyphens, and begins and ends with a letter or a digit')
 
     def put_and_get():
         put = s3.put_object(Bucket=BUCKET, Key="a/b c+ü.txt", Body="größe".encode())
